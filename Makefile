@@ -1,0 +1,123 @@
+# Everything a newcomer needs: `make demo` and `make test` do all of their own set-up.
+# Needed beforehand: make, and Python 3.11 or later with its venv module.
+
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint types imports tidy mpy bench sim vm docs hooks lock clean
+
+PYTHON ?= python3
+SCENARIO ?= simulator/scenarios/lunch_outage.toml
+SEED ?=
+PYTEST_ARGS ?=
+BENCH ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+HASHED := --quiet --require-hashes
+
+help: ## print this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort \
+		| while IFS=: read -r name text; do printf '  make %-8s %s\n' "$$name" "$${text#*## }"; done
+	@echo
+	@echo '  PYTEST_ARGS="-k purse" for test; SCENARIO=file SEED=n for sim and vm; BENCH=name for bench;'
+	@echo '  PYTHON=python3.12 for setup'
+
+# ---------------------------------------------------------------- what each target stands on
+
+setup: .venv/.ready ## create .venv with everything to run and to test, once
+
+.venv/.python:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo 'No $(PYTHON) here. On Debian or Ubuntu: apt-get install python3 python3-venv' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$$($(PYTHON) --version) is too old: this needs 3.11 or later." >&2; \
+		echo 'Name another one so: make PYTHON=python3.12 ...' >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo 'Python has no venv module. On Debian or Ubuntu: apt-get install python3-venv' >&2; exit 1; }
+	@echo 'Setting up .venv (once, about half a minute) ...'
+	@$(PYTHON) -m venv --clear .venv
+	@touch $@
+
+.venv/.ready: .venv/.python requirements/lock.txt pyproject.toml
+	@$(PIP) install $(HASHED) -r requirements/lock.txt
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.ready-check: .venv/.ready requirements/check.txt
+	@echo 'Fetching the checkers (once) ...'
+	@$(PIP) install $(HASHED) -r requirements/check.txt
+	@touch $@
+
+# MicroPython's stubs stay outside .venv, where they would shadow CPython's own modules.
+.typings/.ready: requirements/stubs.txt | .venv/.ready
+	@rm -rf .typings
+	@$(PIP) install $(HASHED) --no-deps --target .typings -r requirements/stubs.txt
+	@touch $@
+
+# Rival drivers, each in a folder of its own: two of them are imported by the same name. Their
+# dependencies need a compiler and a Raspberry Pi and stay out.
+.bench/.ready: requirements/bench.txt | .venv/.ready
+	@rm -rf .bench
+	@$(PIP) download $(HASHED) --no-deps --only-binary :all: --dest .bench/wheels -r requirements/bench.txt
+	@for wheel in .bench/wheels/*.whl; do \
+		name=$${wheel##*/}; name=$${name%%-*}; \
+		$(PIP) install --quiet --no-deps --no-index --target ".bench/$$name" "$$wheel" || exit 1; \
+	done
+	@touch $@
+
+# ---------------------------------------------------------------- what people run
+
+demo: .venv/.ready ## play a lunch with a network cut and a mains cut, and show that nothing is lost
+	@$(BIN)/onecard demo
+
+test: .venv/.ready ## run all tests
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+sim: .venv/.ready ## run a scenario: make sim SCENARIO=file.toml SEED=7
+	@$(BIN)/onecard sim run $(SCENARIO) $(if $(SEED),--seed $(SEED))
+
+vm: .venv/.ready ## run the same scenario with the firmware in a real MicroPython
+	@$(BIN)/onecard sim run $(SCENARIO) --home vm $(if $(SEED),--seed $(SEED))
+
+bench: .venv/.ready .bench/.ready ## measure ours beside others: make bench BENCH=name
+	@$(BIN)/onecard bench $(BENCH)
+
+# ---------------------------------------------------------------- what CI runs besides the tests
+
+check: lint imports tidy mpy types ## all checks below, under a minute
+
+lint: .venv/.ready-check ## ruff: mistakes and format
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+imports: .venv/.ready ## imports point down only
+	@$(BIN)/python -m tools.check_imports
+
+tidy: .venv/.ready ## lengths, leftovers, floats near money
+	@$(BIN)/python -m tools.tidy
+
+mpy: .venv/.ready ## everything on a reader compiles for the ESP32-S3
+	@$(BIN)/python -m tools.compile_firmware
+
+types: .venv/.ready-check .typings/.ready ## pyright: CPython rooms, and firmware with MicroPython's stubs
+	@$(BIN)/pyright
+	@$(BIN)/pyright --project typings/firmware.json
+
+docs: .venv/.ready ## every command that the documents name exists
+	@$(BIN)/python -m pytest -q tests/project/test_docs.py
+
+# ---------------------------------------------------------------- for those who change the project
+
+hooks: .venv/.ready-check ## run the quick checks before every commit
+	@$(BIN)/pre-commit install
+
+LOCK := --universal --python-version 3.11 --generate-hashes --no-header --quiet
+lock: ## resolve requirements/*.txt anew (needs uv; UPGRADE=1 takes newer versions)
+	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra sim --extra dev -o requirements/lock.txt
+	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra check -c requirements/lock.txt -o requirements/check.txt
+	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/stubs.in -o requirements/stubs.txt
+	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) --no-deps requirements/bench.in -o requirements/bench.txt
+
+clean: ## remove everything that make made
+	@rm -rf .venv .typings .bench .hypothesis .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,204 @@
+"""The agent as a process: a configuration file in, one loop, a clean end on SIGTERM.
+
+    python -m edge_agent.daemon /etc/onecard/agent.toml
+
+Exit codes: 0 stopped as asked, 1 the disk or another agent is in the way, 2 the configuration is
+wrong. Logs are JSON lines on stderr; no card, no person and no key is ever in them.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from adapters.mqtt import MqttPort
+from adapters.sqlite import NotDurable, SchemaTooNew
+from edge_agent.config import Config, ConfigError, load
+from edge_agent.inventory import Inventory, InventoryLocked
+from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
+from edge_agent.store import Store, StoreUnavailable
+
+REPORT_MS = 60_000
+WAIT_MS_MAX = 5_000
+OK, IN_THE_WAY, BAD_CONFIG = 0, 1, 2
+_log = logging.getLogger("onecard.agent")
+
+
+class AgentLocked(Exception):
+    """Another agent runs on this data directory."""
+
+
+REFUSALS = (
+    ConfigError,
+    AgentLocked,
+    InventoryLocked,
+    SchemaTooNew,
+    NotDurable,
+    StoreUnavailable,
+    OSError,
+)
+
+
+def run(config_path: str | Path) -> None:
+    """Run the agent until SIGTERM or SIGINT. Raises one of REFUSALS, whose text is for people."""
+    _log_to_stderr()
+    config = load(str(config_path))
+    with ExitStack() as stack:
+        _serve(config, stack)
+    _log.info("stopped")
+
+
+def main(config_path: str) -> int:
+    """`run`, with what it refuses as a log line; the exit code."""
+    try:
+        run(config_path)
+    except REFUSALS as error:
+        _log.error("refused", extra={"fields": {"problem": str(error)}})
+        return BAD_CONFIG if isinstance(error, ConfigError) else IN_THE_WAY
+    return OK
+
+
+def _serve(config: Config, stack: ExitStack) -> None:
+    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stack.enter_context(_exclusive(config.data))
+    wake = stack.enter_context(_stop_signals())
+    store = Store(str(config.data / "agent.sqlite"))
+    stack.callback(store.close)
+    inventory = Inventory(str(config.data / "inventory.json"), lambda: int(time.time()))
+    stack.callback(inventory.close)
+    if inventory.was_damaged:
+        _log.warning("inventory_damaged", extra={"fields": {"kept_as": "inventory.damaged"}})
+    readers = MqttPort(
+        config.readers.host,
+        config.readers.port,
+        f"onecard-agent-{config.site}",
+        subscriptions=reader_subscriptions(config.site),
+    )
+    stack.callback(readers.close)
+    upstream = MqttPort(
+        config.upstream.host,
+        config.upstream.port,
+        f"onecard-agent-{config.site}-up",
+        subscriptions=upstream_subscriptions(config.site),
+    )
+    stack.callback(upstream.close)
+    service = AgentService(
+        config.site, store, inventory, readers, upstream, config.ledger_public_key
+    )
+    _log.info("started", extra={"fields": {"site": config.site}})
+    _loop(service, {"readers": readers, "upstream": upstream}, wake)
+
+
+def _loop(service: AgentService, ports: dict[str, MqttPort], wake: socket.socket) -> None:
+    journal = _Journal(service, ports)
+    while True:
+        now_ms = time.monotonic_ns() // 1_000_000
+        due_ms = service.step(now_ms)
+        journal.step(now_ms)
+        poller = select.poll()
+        poller.register(wake, select.POLLIN)
+        for port in ports.values():
+            descriptor = port.fileno()
+            events = port.wants_read() * select.POLLIN | port.wants_write() * select.POLLOUT
+            if descriptor is not None and events:
+                poller.register(descriptor, events)
+        ready = poller.poll(min(max(0, due_ms - now_ms), WAIT_MS_MAX))
+        if any(descriptor == wake.fileno() for descriptor, _events in ready):
+            return
+
+
+class _Journal:
+    """Says what changed on the connections at once, and the counters once a minute."""
+
+    def __init__(self, service: AgentService, ports: dict[str, MqttPort]) -> None:
+        self._service = service
+        self._ports = ports
+        self._was_connected = dict.fromkeys(ports, False)
+        self._report_ms = 0
+        self._reported: dict[str, int] = {}
+
+    def step(self, now_ms: int) -> None:
+        for name, port in self._ports.items():
+            if port.connected != self._was_connected[name]:
+                self._was_connected[name] = port.connected
+                fields: dict[str, Any] = {"link": name}
+                if not port.connected:
+                    fields["problem"] = port.last_error
+                event = "connected" if port.connected else "disconnected"
+                _log.info(event, extra={"fields": fields})
+        if now_ms >= self._report_ms:
+            self._report_ms = now_ms + REPORT_MS
+            status = self._service.status()
+            changed = {k: v for k, v in status.items() if v != self._reported.get(k, 0)}
+            if changed:
+                self._reported = status
+                _log.info("counters", extra={"fields": changed})
+
+
+@contextmanager
+def _exclusive(data: Path) -> Iterator[None]:
+    with open(data / "agent.lock", "a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise AgentLocked(
+                f"another agent (process {file.read().strip() or 'unknown'}) runs on {data}: "
+                "stop it first, or give this one its own data directory"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+@contextmanager
+def _stop_signals() -> Iterator[socket.socket]:
+    """A socket that becomes readable when SIGTERM or SIGINT arrives, also during a poll."""
+    inner, outer = socket.socketpair()
+    outer.setblocking(False)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in before:
+        signal.signal(number, lambda _number, _frame: None)
+    signal.set_wakeup_fd(outer.fileno(), warn_on_full_buffer=False)
+    try:
+        yield inner
+    finally:
+        signal.set_wakeup_fd(-1)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        inner.close()
+        outer.close()
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time_s": int(record.created),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+        }
+        return json.dumps(line | getattr(record, "fields", {}), ensure_ascii=False)
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines())
+    _log.handlers = [handler]
+    _log.setLevel(logging.INFO)
+    _log.propagate = False
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m edge_agent.daemon CONFIG.toml")
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,185 @@
+"""The agent's side towards the readers: HELLO and BATCH in, STORED and RECEIPT out.
+
+Rules of this file. What a reader says is checked whole before any of it is kept; what fails is
+counted by its error number, acknowledged so that it does not come again, and forgotten. What is
+kept is committed before anyone hears of it: first the commit, then STORED, then (after the service
+has forwarded) the broker's acknowledgement. While the disk refuses, nothing is taken and nothing
+is acknowledged.
+"""
+
+from typing import Any
+
+from adapters.mqtt import Message, MqttPort
+from edge_agent.inventory import Inventory
+from edge_agent.outbox import Outbox
+from edge_agent.routing import route
+from edge_agent.store import Record, Store, StoreUnavailable, TooManyDevices
+from protocols.wire import messages, topics
+from protocols.wire.errors import BAD_FIELD, BAD_TOPIC, UNSUPPORTED, WireError
+
+RECORDS_PER_COMMIT_MAX = 1_024
+RETRY_MS = 1_000
+
+
+class ReaderSide:
+    """Takes from `port`, keeps in `store`, tells `outbox` what is new. `counters` only grow."""
+
+    def __init__(
+        self,
+        site: str,
+        port: MqttPort,
+        store: Store,
+        inventory: Inventory,
+        outbox: Outbox,
+        counters: dict[str, int],
+    ) -> None:
+        self._site = site
+        self._port = port
+        self._store = store
+        self._inventory = inventory
+        self._outbox = outbox
+        self._counters = counters
+        self._records: list[Record] = []
+        self._batches: dict[int, int] = {}  # device -> lowest sequence it sent
+        self._hellos: dict[int, dict[str, Any]] = {}
+        self._owed: list[Message] = []
+        self._retry_ms: int | None = None
+
+    # --- in ----------------------------------------------------------------------------------
+
+    def collect(self, now_ms: int) -> None:
+        """Take what arrived and make it durable; answers follow in `answer` and `settle`."""
+        if self._retry_ms is not None and now_ms < self._retry_ms:
+            return
+        if self._retry_ms is None:
+            self._take_all()
+        self._commit(now_ms)
+
+    def _take_all(self) -> None:
+        while len(self._records) < RECORDS_PER_COMMIT_MAX:
+            message = self._port.take()
+            if message is None:
+                return
+            self._owed.append(message)
+            try:
+                self._read(message)
+            except WireError as error:
+                self._count(f"bad_up_{error.code}")
+            except TooManyDevices:
+                self._count("too_many_devices")
+
+    def _read(self, message: Message) -> None:
+        site, device = topics.parse_up(message.topic)
+        if site != self._site:
+            raise WireError(BAD_TOPIC, "another site")
+        if message.retain:
+            # Not news: it would be told again at every connection.
+            raise WireError(UNSUPPORTED, "retained")
+        fields = messages.decode_message(message.payload, (messages.HELLO, messages.BATCH))
+        if fields["device"] != device:
+            raise WireError(BAD_FIELD, "another device")
+        self._store.mark(device)
+        if fields["type"] == messages.HELLO:
+            self._hellos[device] = fields
+            return
+        records = [(device, _seq_of(sealed, device), sealed) for sealed in fields["records"]]
+        self._records.extend(records)
+        lowest = min(seq for _device, seq, _sealed in records)
+        self._batches[device] = min(lowest, self._batches.get(device, lowest))
+
+    def _commit(self, now_ms: int) -> None:
+        self._retry_ms = None
+        if not self._records:
+            return
+        try:
+            put = self._store.put_many(self._records)
+        except StoreUnavailable:
+            self._count("store_unavailable")
+            self._retry_ms = now_ms + RETRY_MS
+            return
+        self._records = []
+        self._count("commits")
+        self._count("records_stored", put.new)
+        self._count("records_repeated", put.repeated)
+        self._count("records_in_conflict", put.conflicts)
+        for device, first in put.first_new.items():
+            self._outbox.offer(device, first)
+
+    # --- out ---------------------------------------------------------------------------------
+
+    def answer(self, now_ms: int) -> None:
+        """Publish STORED to every reader that said something which is now on the disk."""
+        if self._retry_ms is not None:
+            return
+        hellos, self._hellos = self._hellos, {}
+        batches, self._batches = self._batches, {}
+        for device, hello in hellos.items():
+            try:
+                self._answer_hello(device, hello, now_ms)
+            except StoreUnavailable:
+                self._count("store_unavailable")  # it asks again in five seconds
+        for device, lowest in batches.items():
+            if device not in hellos:
+                self._answer_batch(device, lowest)
+
+    def _answer_hello(self, device: int, hello: dict[str, Any], now_ms: int) -> None:
+        self._count("hellos")
+        receipted = hello["receipted"]
+        upto = self._store.stored_upto(device, receipted)
+        mark = self._store.mark(device)
+        refused = self._store.first_refused(device, mark.receipted)
+        if refused is not None:
+            # It sends those again, and the ledger is asked again (see Store).
+            upto = min(upto, refused - 1)
+        self._outbox.wake(device)
+        self._inventory.note(
+            device, hello["boot_id"], hello["head"], max(receipted, mark.receipted), now_ms
+        )
+        self._send_stored(device, upto)
+        if mark.receipt is not None and receipted < mark.receipted:
+            self.send_receipt(device, mark.receipt)
+        if hello["head"] < mark.receipted:
+            self._count("readers_behind_ledger")
+
+    def _answer_batch(self, device: int, lowest: int) -> None:
+        stored = self._store.mark(device).stored
+        if lowest > stored + 1:
+            # We do not know where its journal begins: we, or our disk, are new. Silence makes it
+            # say HELLO, which tells us; a STORED of ours would only send it back too far.
+            self._count("batches_after_gap")
+            return
+        self._send_stored(device, stored)
+
+    def _send_stored(self, device: int, upto: int) -> None:
+        fields = {"device": device, "upto": upto}
+        self._publish(device, messages.encode_message(messages.STORED, fields))
+
+    def send_receipt(self, device: int, sealed: bytes) -> None:
+        """Publish the ledger's latest receipt to a reader."""
+        fields = {"device": device, "sealed": sealed}
+        self._publish(device, messages.encode_message(messages.RECEIPT, fields))
+
+    def _publish(self, device: int, payload: bytes) -> None:
+        self._port.publish(topics.down(self._site, device), payload)
+
+    def settle(self) -> None:
+        """Acknowledge to the broker all that needs no repeating: after STORED and FORWARD."""
+        if self._retry_ms is not None:
+            return
+        for message in self._owed:
+            self._port.ack(message)
+        self._owed.clear()
+
+    def due_ms(self) -> int | None:
+        """When a refused commit is tried again; None if only a message matters."""
+        return self._retry_ms
+
+    def _count(self, name: str, number: int = 1) -> None:
+        self._counters[name] = self._counters.get(name, 0) + number
+
+
+def _seq_of(sealed: bytes, device: int) -> int:
+    owner, seq = route(sealed)
+    if owner != device:
+        raise WireError(BAD_FIELD, "a record of another device")
+    return seq

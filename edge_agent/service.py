@@ -1,0 +1,103 @@
+"""The agent: what arrives is kept, what is kept is forwarded, what is booked is told and freed.
+
+One step, in this order: read both sides; apply the ledger's answers; commit the readers' records;
+say STORED; forward; acknowledge to the readers' broker. A crash between any two of these leaves
+either nothing kept and nothing said, or something kept that is said again when asked.
+"""
+
+from adapters.mqtt import MqttPort
+from edge_agent.inventory import Inventory
+from edge_agent.outbox import WINDOW, Outbox
+from edge_agent.readers import ReaderSide
+from edge_agent.store import Store, StoreUnavailable
+from edge_agent.upstream import UpstreamSide
+from protocols.wire import topics
+
+WRITE_RETRY_MS = 1_000
+
+
+def reader_subscriptions(site: str) -> list[str]:
+    """What the port towards the readers must be subscribed to."""
+    return [topics.up_filter(site)]
+
+
+def upstream_subscriptions(site: str) -> list[str]:
+    """What the port towards the ledger must be subscribed to."""
+    return [topics.agent_receipts(site), topics.LEDGER_STATUS]
+
+
+class AgentService:
+    """The agent of one site, over two ports that somebody else opened and closes.
+
+    `ledger_public_key` is a raw Ed25519 key (32 bytes). `counters` (name -> int) only grow; names
+    that end in a number carry a protocols.wire.errors code. No clock and no randomness inside.
+    """
+
+    def __init__(
+        self,
+        site: str,
+        store: Store,
+        inventory: Inventory,
+        readers: MqttPort,
+        upstream: MqttPort,
+        ledger_public_key: bytes,
+        *,
+        window: int = WINDOW,
+    ) -> None:
+        self.counters: dict[str, int] = {}
+        self._store = store
+        self._inventory = inventory
+        self._readers = readers
+        self._upstream = upstream
+        self._outbox = Outbox(lambda device: store.mark(device).receipted, window)
+        self._reader_side = ReaderSide(
+            site, readers, store, inventory, self._outbox, self.counters
+        )
+        self._upstream_side = UpstreamSide(
+            site, upstream, store, self._outbox, ledger_public_key, self.counters
+        )
+        self._retry_ms = 0
+        for device in store.devices():
+            self._outbox.wake(device)
+
+    def step(self, now_ms: int) -> int:
+        """Do what can be done without waiting; the time (ms) by which to call again."""
+        due = [self._readers.step(now_ms), self._upstream.step(now_ms)]
+        self._upstream.hold()
+        self._readers.hold()
+        receipts = self._upstream_side.collect(now_ms)
+        self._reader_side.collect(now_ms)
+        self._reader_side.answer(now_ms)
+        self._upstream_side.forward(now_ms)
+        for device, sealed in receipts.items():
+            self._reader_side.send_receipt(device, sealed)
+        self._reader_side.settle()
+        self._upstream.release()
+        self._readers.release()
+        due += [
+            self._reader_side.due_ms(),
+            self._upstream_side.due_ms(now_ms),
+            self._inventory.step(now_ms),
+            self._write_marks(now_ms),
+        ]
+        return max(now_ms, min(time_ms for time_ms in due if time_ms is not None))
+
+    def status(self) -> dict[str, int]:
+        """Counters and gauges of this moment, by name, for people and metrics."""
+        ports = {"readers": self._readers, "upstream": self._upstream}
+        gauges = {f"{name}_connected": int(port.connected) for name, port in ports.items()}
+        gauges["forwards_under_way"] = self._outbox.under_way
+        gauges["inventory_write_errors"] = self._inventory.write_errors
+        for name, port in ports.items():
+            gauges |= {f"{name}_{key}": value for key, value in port.counters.items()}
+        return self.counters | gauges
+
+    def _write_marks(self, now_ms: int) -> int | None:
+        if now_ms < self._retry_ms:
+            return self._retry_ms
+        try:
+            return self._store.step(now_ms)
+        except StoreUnavailable:
+            self.counters["store_unavailable"] = self.counters.get("store_unavailable", 0) + 1
+            self._retry_ms = now_ms + WRITE_RETRY_MS
+            return self._retry_ms

@@ -1,0 +1,188 @@
+"""The agent's side towards the ledger: FORWARD out, RECEIPTS in.
+
+Rules of this file. Only what carries the ledger's signature counts, and it counts no matter which
+question it answers: receipts are cumulative. A broker's acknowledgement counts for nothing. When
+and what to send again is decided in outbox.py.
+"""
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from adapters.mqtt import MqttPort
+from edge_agent.outbox import Lane, Outbox
+from edge_agent.store import Store, StoreUnavailable
+from protocols.wire import messages, topics
+from protocols.wire.errors import BAD_SIGNATURE, BAD_TOPIC, WireError
+from protocols.wire.seal import sign1_split, sign1_tbs
+
+# What a FORWARD holds beside its records' bytes, and what CBOR adds to each of them (at most).
+_FORWARD_HEAD_BYTES = 64
+_RECORD_HEAD_BYTES = 3
+RETRY_MS = 1_000
+ANSWERS_PER_STEP_MAX = 64
+
+
+class UpstreamSide:
+    """Forwards from `store` through `port` as `outbox` says; `counters` only grow."""
+
+    def __init__(
+        self,
+        site: str,
+        port: MqttPort,
+        store: Store,
+        outbox: Outbox,
+        ledger_public_key: bytes,
+        counters: dict[str, int],
+    ) -> None:
+        self._site = site
+        self._port = port
+        self._store = store
+        self._outbox = outbox
+        self._key = Ed25519PublicKey.from_public_bytes(ledger_public_key)
+        self._counters = counters
+        self._receipts_topic = topics.agent_receipts(site)
+        self._session = 0
+        self._number: int | None = None
+        self._retry_ms: int | None = None
+
+    # --- in ----------------------------------------------------------------------------------
+
+    def collect(self, now_ms: int) -> dict[int, bytes]:
+        """Apply the ledger's answers; device -> newest sealed receipt, for the readers."""
+        news: dict[int, bytes] = {}
+        for _ in range(ANSWERS_PER_STEP_MAX):
+            message = self._port.take()
+            if message is None:
+                break
+            try:
+                if message.topic == topics.LEDGER_STATUS:
+                    self._outbox.hurry()
+                elif message.topic == self._receipts_topic:
+                    self._apply(self._verified(message.payload), news, now_ms)
+                else:
+                    raise WireError(BAD_TOPIC)
+            except WireError as error:
+                self._count(f"bad_receipts_{error.code}")
+            except StoreUnavailable:
+                # Not lost: what stays unbooked in our eyes is sent and answered again.
+                self._count("store_unavailable")
+            self._port.ack(message)
+        return news
+
+    def _verified(self, data: bytes) -> dict:
+        payload, signature = sign1_split(data)
+        try:
+            self._key.verify(signature, sign1_tbs(payload, messages.RECEIPTS_LABEL))
+        except InvalidSignature:
+            raise WireError(BAD_SIGNATURE) from None
+        return messages.decode_message(payload, (messages.RECEIPTS,))
+
+    def _apply(self, fields: dict, news: dict[int, bytes], now_ms: int) -> None:
+        self._count("answers")
+        advanced = []
+        for device, upto, sealed in fields["receipts"]:
+            if self._store.apply_receipt(device, upto, sealed, now_ms):
+                news[device] = sealed
+                advanced.append(device)
+                self._count("receipts")
+        refused = [tuple(item) for item in fields["refused"]]
+        try:
+            self._apply_refused(refused, advanced)
+        finally:
+            self._outbox.answered(fields["number"], refused, now_ms)
+
+    def _apply_refused(self, refused: list[tuple[int, int, int]], advanced: list[int]) -> None:
+        again = {}
+        if refused:
+            again = self._store.apply_refused(refused)
+            for _device, _seq, code in refused:
+                self._count(f"refused_{code}")
+        for device in advanced:
+            first = self._store.retry_refused(device)
+            if first is not None:
+                again[device] = min(first, again.get(device, first))
+        for device, first in again.items():
+            self._outbox.offer(device, first)
+
+    # --- out ---------------------------------------------------------------------------------
+
+    def forward(self, now_ms: int) -> None:
+        """Send as much as the window allows."""
+        if not self._port.connected:
+            return
+        if self._number is None:
+            # Not 1: an answer to our predecessor's question must not look like one to ours.
+            self._number = now_ms & 0xFFFFFFFF
+        if self._port.sessions != self._session:
+            self._session = self._port.sessions
+            self._outbox.restart()
+        if self._outbox.tick(now_ms):
+            self._count("ledger_silent")
+        if self._retry_ms is not None and now_ms < self._retry_ms:
+            return
+        self._retry_ms = None
+        while self._outbox.may_send(now_ms) and self._send_one(now_ms):
+            pass
+
+    def _send_one(self, now_ms: int) -> bool:
+        records, last, served, unserved = self._gather(now_ms)
+        sent = bool(records) and self._publish(records)
+        if sent:
+            self._outbox.sent(self._number or 0, last, now_ms)
+            self._count("forwards")
+            self._count("records_forwarded", len(records))
+        elif records:
+            self._retry_ms = now_ms + RETRY_MS
+            unserved = served
+        for lane in unserved:
+            self._outbox.put_back(lane)
+        return sent
+
+    def _gather(self, now_ms: int) -> tuple[list[bytes], dict[int, int], list[Lane], list[Lane]]:
+        """Records for one FORWARD, the last of each device, the lanes asked, those with more."""
+        records: list[bytes] = []
+        last: dict[int, int] = {}
+        served: list[Lane] = []
+        unserved: list[Lane] = []
+        room = messages.FORWARD_BYTES_MAX - _FORWARD_HEAD_BYTES
+        while len(records) < messages.FORWARD_RECORDS_MAX:
+            lane = self._outbox.next_lane()
+            if lane is None:
+                break
+            served.append(lane)
+            count = messages.FORWARD_RECORDS_MAX - len(records)
+            try:
+                rows = self._store.records_after(lane.device, lane.cursor, count)
+            except StoreUnavailable:
+                self._count("store_unavailable")
+                self._retry_ms = now_ms + RETRY_MS
+                unserved.append(lane)
+                break
+            taken = 0
+            for seq, sealed in rows:
+                room -= len(sealed) + _RECORD_HEAD_BYTES
+                if room < 0:
+                    break
+                records.append(sealed)
+                last[lane.device] = seq
+                taken += 1
+            if taken < len(rows) or len(rows) == count:
+                unserved.append(lane)
+            if room < 0:
+                break
+        return records, last, served, unserved
+
+    def _publish(self, records: list[bytes]) -> bool:
+        self._number = ((self._number or 0) + 1) & 0xFFFFFFFF
+        fields = {"site": self._site, "number": self._number, "records": records}
+        data = messages.encode_message(messages.FORWARD, fields)
+        return self._port.publish(topics.agent_records(self._site), data) != 0
+
+    def due_ms(self, now_ms: int) -> int | None:
+        """When time alone calls for a step; None if only a message or a connection does."""
+        if not self._port.connected:
+            return None
+        return self._outbox.due_ms(now_ms) if self._retry_ms is None else self._retry_ms
+
+    def _count(self, name: str, number: int = 1) -> None:
+        self._counters[name] = self._counters.get(name, 0) + number

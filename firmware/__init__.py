@@ -1,0 +1,1 @@
+"""What runs on a reader: boards, drivers, services, roles."""

@@ -1,0 +1,400 @@
+"""MFRC522: one frame out, one frame in, over a bus on which each transaction is dear.
+
+Rules of this file:
+
+- One frame costs five SPI transactions: clear the interrupts, fill the FIFO, start the command,
+  start sending, then read every status register and the expected answer at once.
+- CRC_A is made and checked by the chip. The timer ends every wait: it is set per command, and the
+  IRQ pin tells about it; a board without the wire, or with a dead one, is polled instead.
+- Every status read carries TxControl and so proves that the chip is still the one that was set
+  up; every poll for a card reads back the whole configuration. A chip that was reset behind our
+  back, or a MISO stuck at either level, shows at the next frame, raises BusFault and is set up
+  anew by the next `ensure`.
+- Nothing here allocates while no card answers.
+
+Register facts: MFRC522 data sheet rev. 3.9, sections 9.3 and 10.3.
+"""
+
+# Registers.
+COMMAND = 0x01
+COM_IEN = 0x02
+DIV_IEN = 0x03
+COM_IRQ = 0x04
+ERROR = 0x06
+STATUS2 = 0x08
+FIFO_DATA = 0x09
+FIFO_LEVEL = 0x0A
+CONTROL = 0x0C
+BIT_FRAMING = 0x0D
+COLL = 0x0E
+MODE = 0x11
+TX_MODE = 0x12
+RX_MODE = 0x13
+TX_CONTROL = 0x14
+TX_ASK = 0x15
+RF_CFG = 0x26
+T_MODE = 0x2A
+T_PRESCALER = 0x2B
+T_RELOAD_HIGH = 0x2C
+T_RELOAD_LOW = 0x2D
+VERSION = 0x37
+
+# CommandReg.
+_IDLE = 0x00
+_TRANSCEIVE = 0x0C
+_MF_AUTHENT = 0x0E
+_SOFT_RESET = 0x0F
+_POWER_DOWN = 0x10
+
+# ComIrqReg; written without bit 7, the marked bits are cleared.
+_IRQ_ALL = 0x7F
+_IRQ_SET = 0x80
+_IRQ_RX = 0x20
+_IRQ_IDLE = 0x10
+_IRQ_TIMER = 0x01
+
+# ErrorReg, as `errors` shows it after a frame.
+ERROR_COLLISION = 0x08
+ERROR_CRC = 0x04
+_ERROR_RECEPTION = 0x1F  # overflow, collision, CRC, parity, protocol
+
+_FLUSH_FIFO = 0x80
+_START_SEND = 0x80
+_CRYPTO1_ON = 0x08
+_CRC_ENABLE = 0x80
+_IGNORE_SHORT = 0x08  # RxNoErr: fewer than 4 bits are noise, the receiver goes on listening
+_ANTENNA_ON = 0x83
+
+FIFO_BYTES = 64
+SILENCE = -1
+
+# 1695 / 13.56 MHz = 125 us exactly: one register byte then covers 125 us to 32 ms.
+_TICK_US = 125
+_PRESCALER = 847
+_TICKS_MAX = 0x10000
+
+# Nothing can end while the bytes we wait for are on the air: 9 bits of 9.44 us each. Afterwards
+# the pin is looked at every 50 us, or every 64th part of a long timeout.
+_BYTE_US = 85
+_WAIT_STEP_US = 50
+_WAIT_STEP_SHIFT = 6
+_POLL_STEP_US = 200
+# A full frame is on the air for 6 ms in each direction; the chip's own timer counts only silence.
+_FRAME_US = 13000
+_RESET_US = 100
+_WAKE_UP_US = 1000
+_WAKE_UP_TRIES = 50
+_FIELD_GUARD_US = 5000
+_PIN_MISSES_MAX = 3
+
+# NXP 0.0, 1.0, 2.0 and Fudan FM17522; others work as a rule and are only reported.
+KNOWN_VERSIONS = (0x90, 0x91, 0x92, 0x88)
+_NO_CHIP = (0x00, 0xFF)
+
+_GAIN_DEFAULT = 4  # 33 dB
+_GAIN_MAX = 7  # 48 dB
+_GAIN_SHIFT = 4
+_RF_CFG_RESERVED = 0x08  # reads as it was after the reset
+
+_STATUS = (COM_IRQ, ERROR, STATUS2, FIFO_LEVEL, CONTROL, TX_CONTROL)
+_AT_IRQ, _AT_ERROR, _AT_STATUS2, _AT_LEVEL, _AT_CONTROL, _AT_TX_CONTROL = range(1, 7)
+_STATUS_BYTES = 1 + len(_STATUS)
+
+# Register -> value after set-up, in the order of writing; the antenna comes last.
+_SET_UP = (
+    (TX_MODE, 0x00),
+    (RX_MODE, _IGNORE_SHORT),
+    (T_MODE, 0x80 | _PRESCALER >> 8),  # the timer starts by itself when a frame has been sent
+    (T_PRESCALER, _PRESCALER & 0xFF),
+    (T_RELOAD_HIGH, 0x00),
+    (T_RELOAD_LOW, 0x00),
+    (TX_ASK, 0x40),  # 100 % ASK
+    (MODE, 0x3D),  # CRC preset 6363h, send only into a running field
+    (RF_CFG, 0),  # the board's gain
+    (DIV_IEN, 0x80),  # IRQ pin drives both levels
+    (COM_IEN, 0x80 | _IRQ_RX | _IRQ_IDLE | _IRQ_TIMER),  # low is active
+    (TX_CONTROL, _ANTENNA_ON),
+)
+_PROOF = tuple([register for register, _ in _SET_UP])
+
+
+class BusFault(Exception):
+    """The chip does not answer as a set-up MFRC522 does: dead bus, reset, no power."""
+
+
+def _reading(registers):
+    """The bytes to clock out to read `registers` (addresses) in one transaction."""
+    return bytes([0x80 | register << 1 for register in registers] + [0])
+
+
+class Mfrc522:
+    """The chip on `board.rfid`; the bus is first touched by `ensure`.
+
+    `board` gives rfid.exchange(out, into), rfid.irq() (0 = active, None = not wired),
+    rfid.reset(level), ticks_us(), sleep_us(us) and settings; settings["rfid_gain"] (0..7,
+    18 to 48 dB, data sheet table of RxGain) is optional.
+
+    Frames: put the command into `tx`, call `transceive`, find the answer in `rx`.
+    Counters for health reports: `faults` (BusFault seen), `recoveries` (set up again after one),
+    `pin_misses` (interrupts the pin did not tell). `version` is VersionReg, 0 before `ensure`;
+    `sleep_us` is the board's.
+    """
+
+    def __init__(self, board):
+        self._exchange = board.rfid.exchange
+        self._irq = board.rfid.irq
+        self._reset = board.rfid.reset
+        self._ticks_us = board.ticks_us
+        self.sleep_us = board.sleep_us
+        self._gain = min(board.settings.get("rfid_gain", _GAIN_DEFAULT), _GAIN_MAX)
+        self.version = 0
+        self.faults = 0
+        self.recoveries = 0
+        self.pin_misses = 0
+        self.errors = 0
+        self._ready = False
+        self._pin_trusted = True
+        self._missed_in_a_row = 0
+        self._fifo_dirty = True
+        self._values = bytearray(FIFO_BYTES)  # what we last wrote to each register
+        self._out2 = bytearray(2)
+        self._in2 = bytearray(2)
+        self._out3 = bytearray((BIT_FRAMING << 1, 0, 0))
+        self._in3 = bytearray(3)
+        self._fill = bytearray(1 + FIFO_BYTES)
+        self._fill[0] = FIFO_DATA << 1
+        self._sink = bytearray(1 + FIFO_BYTES)
+        self._in = bytearray(_STATUS_BYTES + FIFO_BYTES + len(_PROOF))
+        self.tx = memoryview(self._fill)[1:]
+        self.rx = memoryview(self._in)[_STATUS_BYTES:]
+        self._views = {}
+
+    # -- health -----------------------------------------------------------------------------
+
+    @property
+    def is_known_version(self):
+        """False for clones of a version nobody has told us about (and before `ensure`)."""
+        return self.version in KNOWN_VERSIONS
+
+    def ensure(self):
+        """Set the chip up if it is not; BusFault when there is none to set up."""
+        if self._ready:
+            return
+        self._reset(0)
+        self.sleep_us(_RESET_US)
+        self._reset(1)
+        self.sleep_us(_WAKE_UP_US)
+        self._write(COMMAND, _SOFT_RESET)  # for boards that do not wire the pin
+        self._await_wake_up()
+        self.version = self._read(VERSION)
+        if self.version in _NO_CHIP:
+            self._fault("no chip: VersionReg {:#x}".format(self.version))
+        for register, value in _SET_UP:
+            if register == RF_CFG:
+                value = self._gain << _GAIN_SHIFT | _RF_CFG_RESERVED
+            self._set(register, value)
+        self._write(COLL, 0x00)  # bits after a collision read as 0
+        self._fifo_dirty = True
+        if not self.is_set_up():
+            self._fault("registers do not keep their values")
+        self.sleep_us(_FIELD_GUARD_US)
+        self._ready = True
+        if self.faults:
+            self.recoveries += 1
+
+    def is_set_up(self):
+        """Whether every configuration register still holds what we wrote; one transaction."""
+        out, into = self._buffers(_PROOF, 0)
+        self._exchange(out, into)
+        return self._is_proof(1)
+
+    def _is_proof(self, at):
+        for register in _PROOF:
+            if self._in[at] != self._values[register]:
+                return False
+            at += 1
+        return True
+
+    def _await_wake_up(self):
+        for _ in range(_WAKE_UP_TRIES):
+            self.sleep_us(_WAKE_UP_US)
+            if not self._read(COMMAND) & _POWER_DOWN:
+                return
+        self._fault("the chip does not wake up")
+
+    def _fault(self, detail):
+        self._ready = False
+        self.faults += 1
+        raise BusFault(detail)
+
+    # -- frames -----------------------------------------------------------------------------
+
+    def set_crc(self, send, receive):
+        """Whether the chip appends CRC_A to what it sends, and checks and strips what it gets."""
+        self._update(TX_MODE, _CRC_ENABLE if send else 0)
+        self._update(RX_MODE, (_CRC_ENABLE if receive else 0) | _IGNORE_SHORT)
+
+    def transceive(self, length, expected, timeout_us, framing=0, proof=False):
+        """Send tx[:length]; returns the bits received into `rx`, or SILENCE.
+
+        `expected`: bytes the answer is likely to have (0..16); more are fetched, at the price of a
+        transaction. `timeout_us`: from the end of the command to the begin of the answer.
+        `framing`: bits of the last byte to send (0 = all) | 16 * bit of rx[0] where the answer
+        begins. `proof`: read back the configuration as well. `errors` is ErrorReg afterwards; with
+        an error the count of bits says nothing. BusFault when the chip is not ours any more.
+        """
+        self._start(length, timeout_us, _TRANSCEIVE)
+        # StartSend up and down again in one transaction: left up, it would start the next frame
+        # as soon as its command is written, on chips that take it for a level.
+        self._out3[1] = _START_SEND | framing
+        self._out3[2] = framing
+        self._exchange(self._out3, self._in3)
+        self.sleep_us(_BYTE_US * (length + expected))
+        irq = self._wait(timeout_us, expected, _IRQ_RX, proof)
+        if proof and irq and not self._is_proof(_STATUS_BYTES + expected):
+            self._fault("configuration lost")
+        if not irq & _IRQ_RX:
+            self._write(COMMAND, _IDLE)  # a late answer must not end up in the next frame
+            self._fifo_dirty = self._in[_AT_LEVEL] != 0
+            return SILENCE
+        return self._collect(expected)
+
+    def authenticate(self, length, timeout_us):
+        """MFAuthent with tx[:length] = command, block, key (6), uid (4); True when it succeeded.
+
+        Crypto1 stays on until `stop_crypto`.
+        """
+        self._start(length, timeout_us, _MF_AUTHENT)
+        irq = self._wait(timeout_us, 0, _IRQ_IDLE, False)
+        self._fifo_dirty = True
+        if irq & _IRQ_IDLE and self._in[_AT_STATUS2] & _CRYPTO1_ON:
+            self._fifo_dirty = self._in[_AT_LEVEL] != 0
+            return True
+        self._write(COMMAND, _IDLE)
+        return False
+
+    def stop_crypto(self):
+        """Speak in the clear again."""
+        self._write(STATUS2, 0)
+
+    def _start(self, length, timeout_us, command):
+        if not self._ready:
+            raise BusFault("not set up")
+        self.errors = 0
+        if self._fifo_dirty:
+            self._write(FIFO_LEVEL, _FLUSH_FIFO)
+            self._fifo_dirty = False
+        ticks = min(timeout_us // _TICK_US, _TICKS_MAX - 1)
+        self._update(T_RELOAD_HIGH, ticks >> 8)
+        self._update(T_RELOAD_LOW, ticks & 0xFF)
+        self._write(COM_IRQ, _IRQ_ALL)
+        out, into = self._filling(length)
+        self._exchange(out, into)
+        self._write(COMMAND, command)
+
+    def _wait(self, timeout_us, expected, wanted, proof):
+        """Sleep until `wanted` or the timer: ComIrqReg, the status in `_in`; 0 if neither came."""
+        out, into = self._buffers(_STATUS, expected, proof)
+        step_us = max(_WAIT_STEP_US, timeout_us >> _WAIT_STEP_SHIFT)
+        deadline_us = self._ticks_us() + timeout_us + _FRAME_US
+        ends = wanted | _IRQ_TIMER
+        while True:
+            told = self._await_pin(deadline_us, step_us)
+            self._exchange(out, into)
+            irq = self._in[_AT_IRQ]
+            # ComIrqReg bit 7 always reads 0: a bus stuck at 1 shows here, one stuck at 0 behind.
+            if irq & _IRQ_SET or self._in[_AT_TX_CONTROL] != _ANTENNA_ON:
+                self._fault("chip reset or bus dead")
+            if irq & ends:
+                self._judge_pin(told)
+                return irq
+            if self._ticks_us() >= deadline_us:
+                return self._give_up()
+            if irq & _IRQ_RX:  # MFAuthent has got the card's first token: more is to come
+                self._write(COM_IRQ, _IRQ_RX)
+            elif self._pin_trusted:
+                self.sleep_us(step_us)
+
+    def _give_up(self):
+        """0 for no interrupt, as of a reception that never ended; BusFault for lost settings."""
+        if not self.is_set_up():
+            self._fault("configuration lost")
+        self._in[_AT_LEVEL] = 1  # whatever the FIFO holds is to be thrown away
+        return 0
+
+    def _await_pin(self, deadline_us, step_us):
+        """True when the IRQ pin went active; False after a poll step or at the deadline."""
+        if not self._pin_trusted:
+            self.sleep_us(_POLL_STEP_US)
+            return False
+        while self._irq() != 0:
+            if self._ticks_us() >= deadline_us:
+                return False
+            self.sleep_us(step_us)
+        return True
+
+    def _judge_pin(self, told):
+        if told or not self._pin_trusted:
+            self._missed_in_a_row = 0
+            return
+        self.pin_misses += 1
+        self._missed_in_a_row += 1
+        self._pin_trusted = self._missed_in_a_row < _PIN_MISSES_MAX
+
+    def _collect(self, expected):
+        """Bits of the answer; brings the rest of the FIFO if more came than `expected`."""
+        level = self._in[_AT_LEVEL]
+        self.errors = self._in[_AT_ERROR] & _ERROR_RECEPTION
+        last_bits = self._in[_AT_CONTROL] & 7
+        if level > FIFO_BYTES:
+            self._fifo_dirty = True
+            self.errors |= ERROR_CRC
+            return 0
+        if level > expected:
+            # The first byte of a transaction is no data and would cover the last one we have.
+            at = _STATUS_BYTES + expected - 1
+            kept = self._in[at]
+            rest = level - expected
+            self._exchange(_reading([FIFO_DATA] * rest), memoryview(self._in)[at : at + rest + 1])
+            self._in[at] = kept
+        return level * 8 - (8 - last_bits if last_bits and level else 0)
+
+    # -- bus --------------------------------------------------------------------------------
+
+    def _write(self, register, value):
+        self._out2[0] = register << 1
+        self._out2[1] = value
+        self._exchange(self._out2, self._in2)
+
+    def _read(self, register):
+        self._out2[0] = 0x80 | register << 1
+        self._out2[1] = 0
+        self._exchange(self._out2, self._in2)
+        return self._in2[1]
+
+    def _set(self, register, value):
+        self._values[register] = value
+        self._write(register, value)
+
+    def _update(self, register, value):
+        if self._values[register] != value:
+            self._set(register, value)
+
+    def _filling(self, length):
+        """Buffers (out, into) that write tx[:length] to the FIFO; made once per length."""
+        if length not in self._views:
+            self._views[length] = (
+                memoryview(self._fill)[: length + 1],
+                memoryview(self._sink)[: length + 1],
+            )
+        return self._views[length]
+
+    def _buffers(self, registers, expected, proof=False):
+        """Buffers (out, into) that read `registers`, `expected` FIFO bytes and the proof."""
+        key = len(registers) << 8 | expected << 1 | (1 if proof else 0)
+        if key not in self._views:
+            out = list(registers) + [FIFO_DATA] * expected
+            if proof:
+                out.extend(_PROOF)
+            self._views[key] = (_reading(out), memoryview(self._in)[: len(out) + 1])
+        return self._views[key]

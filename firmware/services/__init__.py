@@ -1,0 +1,1 @@
+"""What a role is made of: journal, outbox, uplink, clock, purse."""

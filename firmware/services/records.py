@@ -1,0 +1,93 @@
+"""Records: what this reader remembers, each sealed into the chain and on flash before it counts.
+
+The record id is (device, seq). It is on flash before a card is touched and never changes.
+"""
+
+from protocols.rules import clock as clock_rules
+from protocols.wire import messages, seal
+
+_LOOK_BACK = 16  # records a few boots in a row may have written behind the last spend
+
+
+class Recorder:
+    """Writes sealed records to the journal and hands them to the uplink.
+
+    `journal` has been recovered. Every write raises JournalFull when nothing was written.
+    """
+
+    def __init__(self, journal, device, device_key, clock):
+        self._journal = journal
+        self._device = device
+        self._key = device_key
+        self._clock = clock
+        newest = self._fields(journal.head_seq)
+        self.boot_id = newest["boot_id"] + 1 if newest else journal.generation + 1
+
+    def last_spend(self):
+        """(intent, result) of the spend that was under way or just over when power went, or None.
+
+        `intent` has the fields of its INTENT; result is None when no OUTCOME was written. Nothing
+        else is ever written between the two; behind them only what a boot writes is passed over.
+        """
+        result = None
+        for seq in range(self._journal.head_seq, self._journal.head_seq - _LOOK_BACK, -1):
+            fields = self._fields(seq)
+            if fields is None or fields["kind"] == messages.REFUSAL:
+                return None
+            if fields["kind"] == messages.INTENT:
+                return fields, result
+            if fields["kind"] == messages.OUTCOME:
+                if result is not None or fields["intent_device"] != self._device:
+                    return None
+                result = fields["result"]
+                if fields["intent_seq"] != seq - 1:
+                    intent = self._fields(fields["intent_seq"])
+                    return (intent, result) if intent else None
+        return None
+
+    def write(self, kind, now_ms, **fields):
+        """Seal and append one record of `kind`; returns its sequence. `fields` as in messages."""
+        earliest_s, latest_s = clock_rules.seconds(self._clock.interval_ms(now_ms))
+        fields["kind"] = kind
+        fields["device"] = self._device
+        fields["seq"] = self._journal.head_seq + 1
+        fields["earliest_s"] = earliest_s
+        fields["latest_s"] = latest_s
+        fields["boot_id"] = self.boot_id
+        fields["mono_ms"] = now_ms
+        payload = messages.encode_record(fields)
+        return self._journal.append(seal.seal(self._key, payload, self._journal.head_link))
+
+    def has_room(self):
+        """Whether a spend may start: there is room for its records and for what may follow."""
+        return self._journal.has_room()
+
+    def prepare(self):
+        """Idle work: erase ahead, so that no tap waits for an erase."""
+        self._journal.prepare()
+
+    def head_seq(self):
+        """Sequence of the newest record; 0 if there is none."""
+        return self._journal.head_seq
+
+    def receipted_seq(self):
+        """Highest sequence the ledger has booked, as far as we know."""
+        return self._journal.receipted
+
+    def records_from(self, seq, count_max, bytes_max):
+        """Sealed records in order from `seq` on, at most so many and so many bytes."""
+        return self._journal.records_from(seq, count_max, bytes_max)
+
+    def tag_at(self, seq):
+        """The seal's tag of record `seq`, or None if it is not on flash any more."""
+        sealed = self._journal.record(seq)
+        return None if sealed is None else seal.tag_of(sealed)
+
+    def receipt(self, upto):
+        """The ledger has booked everything up to `upto`."""
+        self._journal.receipt(upto)
+
+    def _fields(self, seq):
+        """The fields of a record of ours, or None when it is not on flash any more."""
+        sealed = self._journal.record(seq) if seq > 0 else None
+        return messages.decode_record(seal.payload_of(sealed)) if sealed else None

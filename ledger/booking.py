@@ -1,0 +1,338 @@
+"""Booking: what a delivery of records changes in the books. No SQL, no clock, no keys but given.
+
+Rules of this file. Each device's records are taken in the order of its chain; what is ahead of a
+gap waits; what was booked before is compared, never booked again. The result is a function of the
+set of records booked, not of how they were delivered. The one exception is a fork, two genuine
+records with one number: the first to arrive stands, the other becomes a case.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ledger import chart, reasons
+from ledger.claims import Claim
+from ledger.evidence import OF_RESULT, Intent, State, is_contradiction, stated_by
+from protocols.wire import messages, seal
+from protocols.wire.errors import BAD_SEAL, WireError
+
+# How far ahead of a gap records are kept, and how many that claim the same number: what is beyond
+# is dropped without a receipt, so its reader sends it again.
+PARKED_AHEAD_MAX = 1024
+PARKED_RIVALS_MAX = 4
+
+SPEND, OPENING = 1, 2  # kinds of transfer
+
+RecordId = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Device:
+    """A registered reader and the head of its chain."""
+
+    device: int
+    key: bytes = field(repr=False)  # never in a log
+    merchant_no: int
+    head_seq: int
+    head_tag: bytes
+    is_forked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An OUTCOME whose intent is not in the books yet."""
+
+    device: int
+    seq: int
+    intent_device: int
+    intent_seq: int
+    result: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """`amount_fen` from one account to another; unique by (device, seq, line) for all time."""
+
+    device: int
+    seq: int
+    line: int
+    kind: int
+    debit_account: int
+    credit_account: int
+    amount_fen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Something a person has to look at: a reason and the record it is about.
+
+    `sha256` and `sealed` are the bytes in question where they stand nowhere else, else empty.
+    """
+
+    reason: int
+    device: int
+    seq: int
+    sha256: bytes = b""
+    sealed: bytes = b""
+
+
+@dataclass
+class Book:
+    """The part of the books that a delivery can touch, as it was before and while it is booked."""
+
+    devices: dict[int, Device] = field(default_factory=dict)
+    accounts: set[int] = field(default_factory=set)
+    # Of booked records that a claim repeats, and of those just before them.
+    hashes: dict[RecordId, bytes] = field(default_factory=dict)
+    tags: dict[RecordId, bytes] = field(default_factory=dict)
+    fork_tags: dict[RecordId, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    due: list[Claim] = field(default_factory=list)  # parked, and their gap may close now
+    parked: set[tuple[int, int, bytes]] = field(default_factory=set)
+    intents: dict[RecordId, Intent] = field(default_factory=dict)
+    by_card: dict[tuple[int, int], list[Intent]] = field(default_factory=lambda: defaultdict(list))
+    early: dict[RecordId, list[Outcome]] = field(default_factory=dict)
+
+    def add_intent(self, intent: Intent) -> None:
+        if intent.record_id not in self.intents:
+            self.intents[intent.record_id] = intent
+            self.by_card[intent.card_no, intent.counter].append(intent)
+
+    def others_at(self, intent: Intent, counter: int) -> Iterator[Intent]:
+        """The other intents that saw the same card at `counter`."""
+        for other in self.by_card.get((intent.card_no, counter), ()):
+            if other is not intent:
+                yield other
+
+
+@dataclass
+class Changes:
+    """Rows to write, all in one transaction. `refused` is sha256 -> code, for the receipts."""
+
+    records: list[Claim] = field(default_factory=list)
+    advanced: set[int] = field(default_factory=set)  # devices with a new head
+    forked: set[int] = field(default_factory=set)
+    parked: list[Claim] = field(default_factory=list)
+    unparked: list[Claim] = field(default_factory=list)
+    rejected: list[tuple[Claim, int]] = field(default_factory=list)
+    refused: dict[bytes, int] = field(default_factory=dict)
+    cases: list[Case] = field(default_factory=list)
+    intents: list[Intent] = field(default_factory=list)
+    settled: dict[RecordId, Intent] = field(default_factory=dict)  # known before, changed now
+    early: list[Outcome] = field(default_factory=list)
+    no_longer_early: list[Outcome] = field(default_factory=list)
+    transfers: list[Transfer] = field(default_factory=list)
+    duplicates: int = 0
+
+
+def decide(claims: Sequence[Claim], book: Book) -> Changes:
+    """Everything that booking `claims` (in order of arrival) changes. `book` is used up."""
+    return _Clerk(book).book(claims)
+
+
+def reach(head_seq: int, seqs: Container[int]) -> int:
+    """The highest head a device at `head_seq` could have once records `seqs` are booked."""
+    while head_seq + 1 in seqs:
+        head_seq += 1
+    return head_seq
+
+
+class _Clerk:
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self._changes = Changes()
+        self._due = {claim.place for claim in book.due}
+        self._rivals = Counter((device, seq) for device, seq, _sha256 in book.parked)
+
+    def book(self, claims: Sequence[Claim]) -> Changes:
+        of_device: dict[int, list[Claim]] = defaultdict(list)
+        for claim in self._book.due:
+            of_device[claim.device].append(claim)
+        for claim in claims:
+            if claim.place in self._book.parked:
+                self._changes.duplicates += 1
+            elif claim.device in self._book.devices:
+                of_device[claim.device].append(claim)
+            else:
+                self._reject(claim, claim.code or reasons.UNKNOWN_DEVICE)
+        for number in sorted(of_device):
+            self._book_device(self._book.devices[number], of_device[number])
+        return self._changes
+
+    # --- one device's chain --------------------------------------------------------------------
+
+    def _book_device(self, device: Device, claims: list[Claim]) -> None:
+        self._book.tags[device.device, 0] = seal.CHAIN_START
+        self._book.tags[device.device, device.head_seq] = device.head_tag
+        before = device.head_seq
+        # Stable: of two that claim one number, the one that arrived first is tried first.
+        for claim in sorted(claims, key=lambda claim: claim.seq):
+            if claim.seq > device.head_seq + 1:
+                self._park(device, claim)
+                continue
+            if claim.place in self._due:
+                self._changes.unparked.append(claim)
+            if claim.seq <= device.head_seq:
+                self._compare(device, claim)
+            elif _is_genuine(claim, device.key, device.head_tag):
+                self._book_record(device, claim)
+            else:
+                self._fork_or_reject(device, claim)
+        if device.head_seq != before:
+            self._changes.advanced.add(device.device)
+
+    def _park(self, device: Device, claim: Claim) -> None:
+        if claim.place in self._book.parked:
+            self._changes.duplicates += claim.place not in self._due
+            return
+        is_near = claim.seq <= device.head_seq + PARKED_AHEAD_MAX
+        if is_near and self._rivals[claim.device, claim.seq] < PARKED_RIVALS_MAX:
+            self._rivals[claim.device, claim.seq] += 1
+            self._book.parked.add(claim.place)
+            self._changes.parked.append(claim)
+
+    def _compare(self, device: Device, claim: Claim) -> None:
+        """A claim to a number that is booked: the same record again, a fork, or a forgery."""
+        if self._book.hashes.get((claim.device, claim.seq)) == claim.sha256:
+            self._changes.duplicates += 1
+            return
+        before = self._book.tags[claim.device, claim.seq - 1]
+        if _is_genuine(claim, device.key, before):
+            self._fork(device, claim)
+        else:
+            self._fork_or_reject(device, claim)
+
+    def _fork_or_reject(self, device: Device, claim: Claim) -> None:
+        # A twin goes on with its own chain: its next record follows its fork, not our head.
+        for tag in self._book.fork_tags.get((claim.device, claim.seq - 1), ()):
+            if _is_genuine(claim, device.key, tag):
+                self._fork(device, claim)
+                return
+        self._reject(claim, BAD_SEAL)
+
+    def _fork(self, device: Device, claim: Claim) -> None:
+        device.is_forked = True
+        self._changes.forked.add(device.device)
+        self._changes.refused[claim.sha256] = reasons.FORK
+        self._book.fork_tags[claim.device, claim.seq].append(_tag(claim))
+        case = Case(reasons.FORK, claim.device, claim.seq, claim.sha256, claim.sealed)
+        self._changes.cases.append(case)
+
+    def _reject(self, claim: Claim, code: int) -> None:
+        self._changes.refused[claim.sha256] = code
+        self._changes.rejected.append((claim, code))
+
+    # --- one record ----------------------------------------------------------------------------
+
+    def _book_record(self, device: Device, claim: Claim) -> None:
+        record_id = claim.device, claim.seq
+        device.head_seq, device.head_tag = claim.seq, _tag(claim)
+        self._book.hashes[record_id] = claim.sha256
+        self._book.tags[record_id] = device.head_tag
+        self._changes.records.append(claim)
+        early = self._book.early.pop(record_id, [])
+        self._changes.no_longer_early.extend(early)
+        if claim.kind == messages.INTENT:
+            self._book_intent(device, claim, early)
+            return
+        for outcome in early:
+            self._open(reasons.OUTCOME_OF_NO_INTENT, outcome.device, outcome.seq)
+        if claim.kind == messages.OUTCOME:
+            self._book_outcome(claim)
+        elif claim.fields is None:
+            self._open(reasons.UNREADABLE, claim.device, claim.seq)
+
+    def _book_intent(self, device: Device, claim: Claim, early: list[Outcome]) -> None:
+        fields = claim.fields or {}
+        intent = Intent(
+            claim.device,
+            claim.seq,
+            fields["card_no"],
+            fields["counter"],
+            fields["amount_fen"],
+            fields["merchant_no"],
+            fields["last_device"],
+            fields["last_seq"],
+            fields["earliest_s"],
+            fields["latest_s"],
+        )
+        for reason, is_wrong in (
+            (reasons.OTHER_MERCHANT, intent.merchant_no != device.merchant_no),
+            (
+                reasons.BAD_ARITHMETIC,
+                fields["before_fen"] - intent.amount_fen != fields["after_fen"],
+            ),
+            (reasons.NO_AMOUNT, intent.amount_fen == 0),
+        ):
+            if is_wrong:
+                self._open(reason, intent.device, intent.seq)
+        self._book.add_intent(intent)
+        self._changes.intents.append(intent)
+        for outcome in early:
+            self._learn(intent, OF_RESULT[outcome.result])
+        for counter in (intent.counter - 1, intent.counter, intent.counter + 1):
+            for other in self._book.others_at(intent, counter):
+                self._learn(other, stated_by(intent, other))
+                self._learn(intent, stated_by(other, intent))
+
+    def _book_outcome(self, claim: Claim) -> None:
+        fields = claim.fields or {}
+        target = claim.target
+        intent = self._book.intents.get(target)
+        if intent is not None:
+            self._learn(intent, OF_RESULT[fields["result"]])
+            return
+        device = self._book.devices.get(target[0])
+        # Its own future is no intent, whatever will stand there; nor is a booked record we know
+        # to be something else.
+        is_own = target[0] == claim.device and target[1] >= claim.seq
+        if is_own or (device is not None and target[1] <= device.head_seq):
+            self._open(reasons.OUTCOME_OF_NO_INTENT, claim.device, claim.seq)
+            return
+        outcome = Outcome(claim.device, claim.seq, *target, fields["result"])
+        self._book.early.setdefault(target, []).append(outcome)
+        self._changes.early.append(outcome)
+
+    # --- one intent ----------------------------------------------------------------------------
+
+    def _learn(self, intent: Intent, stated: State) -> None:
+        if is_contradiction(intent.state, stated):
+            self._open(reasons.CONTRADICTION, intent.device, intent.seq)
+        if stated <= intent.state:
+            return
+        intent.state = stated
+        self._changes.settled[intent.record_id] = intent
+        if stated is not State.COMMITTED:
+            return
+        self._post(intent)
+        for rival in self._book.others_at(intent, intent.counter):
+            self._learn(rival, stated_by(intent, rival))
+
+    def _post(self, intent: Intent) -> None:
+        if intent.amount_fen == 0:
+            return
+        debit = chart.purse(intent.card_no)
+        credit = chart.payable(intent.merchant_no)
+        if debit not in self._book.accounts:
+            debit = chart.suspense(reasons.UNKNOWN_CARD)
+            self._open(reasons.UNKNOWN_CARD, intent.device, intent.seq)
+        if credit not in self._book.accounts:
+            credit = chart.suspense(reasons.UNKNOWN_MERCHANT)
+            self._open(reasons.UNKNOWN_MERCHANT, intent.device, intent.seq)
+        self._changes.transfers.append(
+            Transfer(intent.device, intent.seq, 0, SPEND, debit, credit, intent.amount_fen)
+        )
+
+    def _open(self, reason: int, device: int, seq: int) -> None:
+        self._changes.cases.append(Case(reason, device, seq))
+
+
+def _is_genuine(claim: Claim, key: bytes, before: bytes) -> bool:
+    try:
+        seal.unseal(key, claim.sealed, before)
+    except WireError:
+        return False
+    return True
+
+
+def _tag(claim: Claim) -> bytes:
+    return claim.sealed[-seal.TAG_BYTES :]

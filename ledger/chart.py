@@ -1,0 +1,42 @@
+"""The chart of accounts: which accounts there are, and the number of each.
+
+An account's number is its kind and its owner in one integer, so posting never looks one up. The
+balance of every account is credits minus debits in fen, whatever its kind: all balances together
+are zero. What we owe (purses, merchants) is positive, what we hold (the bank) is negative.
+"""
+
+HOLDER = 1  # owner: card number. What the card centre owes the holder of a card.
+MERCHANT = 2  # owner: merchant number. What it owes a merchant.
+CLEARING = 3  # owner: 0. Money that came in when a card was issued or loaded.
+SUSPENSE = 4  # owner: a reason. Money whose proper account is not known (ledger/reasons.py).
+FEES = 5  # owner: 0. What the card centre itself earns.
+
+KIND_NAMES = {
+    HOLDER: "holder",
+    MERCHANT: "merchant",
+    CLEARING: "clearing",
+    SUSPENSE: "suspense",
+    FEES: "fees",
+}
+_OWNER_BITS = 32
+
+
+def account(kind: int, owner: int) -> int:
+    """The number of the account of a kind and its owner (uint32), below 2**36."""
+    return kind << _OWNER_BITS | owner
+
+
+def purse(card_no: int) -> int:
+    return account(HOLDER, card_no)
+
+
+def payable(merchant_no: int) -> int:
+    return account(MERCHANT, merchant_no)
+
+
+def suspense(reason: int) -> int:
+    return account(SUSPENSE, reason)
+
+
+BANK = account(CLEARING, 0)
+EARNED = account(FEES, 0)

@@ -1,0 +1,187 @@
+"""The ledger's configuration file (TOML) and the register it starts with.
+
+    data_dir = "/var/lib/onecard-ledger"    # where ledger.sqlite lives
+    signing_key_file = "signing.key"        # 64 hexadecimal digits: the Ed25519 key
+    register_file = "register.toml"         # optional: devices, merchants, cards to make known
+
+    [broker]
+    host = "127.0.0.1"
+    port = 1883
+
+File names are relative to the configuration file. The register is TOML or, when its name ends in
+.json, JSON of the same shape; importing it again changes nothing:
+
+    [[merchant]]
+    merchant_no = 12
+    name = "Canteen 1"
+    [[device]]
+    device = 1001
+    key = "..."         # 64 hexadecimal digits
+    merchant_no = 12
+    site = "canteen-1"
+    [[card]]
+    card_no = 7
+    balance_fen = 5000
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ledger.store import LedgerStore, RegistryError
+
+KEY_BYTES = 32
+_PORT_MAX = 65535
+
+
+class ConfigError(Exception):
+    """A file of the configuration cannot be used; the text names the file and the place in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Where the ledger keeps its books and which broker it serves."""
+
+    data_dir: Path
+    broker_host: str
+    broker_port: int
+    signing_key_file: Path
+    register_file: Path | None
+
+    @property
+    def database(self) -> Path:
+        return self.data_dir / "ledger.sqlite"
+
+
+def load_config(path: str | Path) -> Config:
+    """The configuration in the TOML file `path`; ConfigError names what is wrong with it."""
+    path = Path(path)
+    table = _Table(path, "", _load(path))
+    broker = table.table("broker")
+    register = table.text("register_file", "")
+    config = Config(
+        data_dir=path.parent / table.text("data_dir"),
+        broker_host=broker.text("host", "127.0.0.1"),
+        broker_port=broker.number("port", 1883, most=_PORT_MAX),
+        signing_key_file=path.parent / table.text("signing_key_file"),
+        register_file=path.parent / register if register else None,
+    )
+    broker.end()
+    table.end()
+    return config
+
+
+def load_signing_key(path: Path) -> bytes:
+    """The 32-byte Ed25519 key in `path`. Never made here: the agents must know its other half."""
+    try:
+        return _key(path, "key", path.read_text(encoding="ascii").strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def import_register(store: LedgerStore, path: Path) -> None:
+    """Make everything in the register file known to `store`. Raises ConfigError."""
+    table = _Table(path, "", _load(path))
+    try:
+        for merchant in table.tables("merchant"):
+            store.register_merchant(merchant.number("merchant_no"), merchant.text("name", ""))
+            merchant.end()
+        store.register_devices(_device(path, device) for device in table.tables("device"))
+        store.issue_cards(_card(card) for card in table.tables("card"))
+    except RegistryError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    table.end()
+
+
+def _device(path: Path, device: "_Table") -> tuple[int, bytes, int, str]:
+    facts = (
+        device.number("device"),
+        _key(path, device.where("key"), device.text("key")),
+        device.number("merchant_no"),
+        device.text("site", "campus"),
+    )
+    device.end()
+    return facts
+
+
+def _card(card: "_Table") -> tuple[int, int]:
+    pair = card.number("card_no"), card.number("balance_fen")
+    card.end()
+    return pair
+
+
+def _key(path: Path, where: str, text: str) -> bytes:
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ConfigError(f"{path}: {where}: not {2 * KEY_BYTES} hexadecimal digits")
+    return key
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: not a table")
+    return content
+
+
+class _Table:
+    """A table of a file: values are taken out by name and kind, and none may be left over."""
+
+    def __init__(self, path: Path, name: str, values: Mapping[str, Any]) -> None:
+        self._path = path
+        self._name = name
+        self._values = dict(values)
+
+    def where(self, name: str) -> str:
+        return f"{self._name}.{name}" if self._name else name
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._take(name, default)
+        if not isinstance(value, str):
+            raise self._wrong(name, "not text")
+        return value
+
+    def number(self, name: str, default: int | None = None, most: int = 0xFFFFFFFF) -> int:
+        value = self._take(name, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+            raise self._wrong(name, f"not a whole number from 0 to {most}")
+        return value
+
+    def table(self, name: str) -> "_Table":
+        return self._sub(name, self.where(name), self._take(name, {}))
+
+    def tables(self, name: str) -> list["_Table"]:
+        values = self._take(name, [])
+        if not isinstance(values, list):
+            raise self._wrong(name, "not a list of tables")
+        return [
+            self._sub(name, f"{self.where(name)}[{i}]", value) for i, value in enumerate(values)
+        ]
+
+    def end(self) -> None:
+        for name in self._values:
+            raise self._wrong(name, "nothing of this name belongs here")
+
+    def _sub(self, name: str, where: str, values: Any) -> "_Table":
+        if not isinstance(values, dict):
+            raise self._wrong(name, "not a table")
+        return _Table(self._path, where, values)
+
+    def _take(self, name: str, default: Any) -> Any:
+        value = self._values.pop(name, default)
+        if value is None:
+            raise self._wrong(name, "missing")
+        return value
+
+    def _wrong(self, name: str, why: str) -> ConfigError:
+        return ConfigError(f"{self._path}: {self.where(name)}: {why}")

@@ -1,0 +1,126 @@
+"""The ledger as a process: one loop that waits for the broker, for time, or for SIGTERM."""
+
+import fcntl
+import logging
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from adapters.mqtt import MqttPort
+from adapters.sqlite import NotDurable, SchemaTooNew
+from ledger.config import ConfigError, import_register, load_config, load_signing_key
+from ledger.receipts import public_key
+from ledger.service import SUBSCRIPTIONS, WILL, LedgerService
+from ledger.store import LedgerStore
+
+__all__ = ["REFUSALS", "AlreadyRunning", "ConfigError", "open_port", "run"]
+
+CLIENT_ID = "onecard-ledger"
+WAIT_MS_MAX = 5_000
+
+_log = logging.getLogger(__name__)
+
+
+class AlreadyRunning(Exception):
+    """Another ledger has these books open; the books have one writer."""
+
+
+# What `run` raises before it serves: somebody has to do something about it.
+REFUSALS = (AlreadyRunning, ConfigError, SchemaTooNew, NotDurable)
+
+
+def open_port(host: str, port: int, client_id: str = CLIENT_ID) -> MqttPort:
+    """The ledger's connection to its broker: what it subscribes to, and its last will."""
+    return MqttPort(host, port, client_id, subscriptions=SUBSCRIPTIONS, will=WILL)
+
+
+def run(config_path: str | Path) -> None:
+    """Serve until SIGTERM or SIGINT. Raises ConfigError, AlreadyRunning, SchemaTooNew."""
+    config = load_config(config_path)
+    signing_key = load_signing_key(config.signing_key_file)
+    config.data_dir.mkdir(parents=True, exist_ok=True)
+    with (
+        _exclusive(config.data_dir / "ledger.lock"),
+        closing(LedgerStore.open(str(config.database))) as store,
+        closing(open_port(config.broker_host, config.broker_port)) as port,
+        _stop_signal() as stop,
+    ):
+        if config.register_file is not None:
+            import_register(store, config.register_file)
+        _log.info("ledger serves; its public key is %s", public_key(signing_key).hex())
+        service = LedgerService(store, port, signing_key, lambda: int(time.time()))
+        while not stop.is_set():
+            now_ms = _now_ms()
+            due_ms = service.step(now_ms)
+            stop.wait(port, min(due_ms - _now_ms(), WAIT_MS_MAX))
+        _log.info("ledger stops: %s", service.counters)
+
+
+def _now_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
+@contextmanager
+def _exclusive(path: Path) -> Iterator[None]:
+    # The lock belongs to the open file: it goes with the process, however that ends.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AlreadyRunning(f"{path.parent}: another ledger is at work here") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class _Stop:
+    """Set by a signal, which also wakes the wait: a signal alone would only restart it."""
+
+    def __init__(self, bell: socket.socket) -> None:
+        self._bell = bell
+        self._is_set = False
+
+    def set(self) -> None:
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def wait(self, port: MqttPort, timeout_ms: int) -> None:
+        """Until the port's socket or a signal wants something, at most `timeout_ms`."""
+        if timeout_ms <= 0:
+            return
+        # poll, not select: descriptors above 1024 happen in a process with many others.
+        poller = select.poll()
+        poller.register(self._bell, select.POLLIN)
+        descriptor = port.fileno()
+        if descriptor is not None:
+            reading = select.POLLIN if port.wants_read() else 0
+            poller.register(descriptor, reading | (select.POLLOUT if port.wants_write() else 0))
+        poller.poll(timeout_ms)
+
+
+@contextmanager
+def _stop_signal() -> Iterator[_Stop]:
+    bell, ringer = socket.socketpair()
+    ringer.setblocking(False)
+    stop = _Stop(bell)
+    wakeup = signal.set_wakeup_fd(ringer.fileno())
+    before = {
+        number: signal.signal(number, lambda _number, _frame: stop.set())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup)
+        bell.close()
+        ringer.close()

@@ -1,0 +1,70 @@
+"""The one seam between the ledger's SQL and a database: SQLite here, PostgreSQL later.
+
+Everything above writes plain SQL with `?` parameters and, for many keys at once, `{keys}` inside
+`WITH k (...) AS (VALUES {keys})`, which both understand. A PostgreSQL dialect has the same five
+methods: it turns `?` into `%s`, sends `many` as one unnest statement and retries a transaction
+on 40001 and 40P01. Intents of one card on two readers must not be booked past each other there:
+SERIALIZABLE, or a lock on the card. Here the write lock, taken at the start, serves.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+from adapters.sqlite import open_database, transaction
+from ledger.schema import MIGRATIONS
+
+Row = tuple[Any, ...]
+_KEYS_MAX = 500  # per statement: far below SQLite's 32766 parameters
+
+
+class StoreUnavailable(Exception):
+    """The database cannot do it now (disk full, locked, I/O); nothing was changed. Try again."""
+
+
+class ConstraintBroken(Exception):
+    """The database refused what must not be; nothing was changed."""
+
+
+class SqliteDialect:
+    """The ledger's statements on one SQLite connection. Raises this module's errors."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    def open(cls, path: str) -> "SqliteDialect":
+        """The ledger in the file `path`, created or migrated as needed."""
+        return cls(open_database(path, MIGRATIONS))
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of the block, durably, or nothing of it."""
+        try:
+            with transaction(self._connection):
+                yield
+        except sqlite3.IntegrityError as error:
+            raise ConstraintBroken(str(error)) from error
+        except sqlite3.OperationalError as error:
+            raise StoreUnavailable(str(error)) from error
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
+        return self._connection.execute(sql, parameters)
+
+    def rows_of(self, sql: str, keys: Iterable[Row]) -> Iterator[Row]:
+        """The rows of `sql` for `keys`, which are tuples of one length."""
+        source = iter(keys)
+        while chunk := list(islice(source, _KEYS_MAX)):
+            marks = "(" + ", ".join("?" * len(chunk[0])) + ")"
+            statement = sql.format(keys=", ".join([marks] * len(chunk)))
+            yield from self.rows(statement, [value for key in chunk for value in key])
+
+    def many(self, sql: str, rows: Sequence[Row]) -> None:
+        """Run `sql` for each of `rows`."""
+        if rows:
+            self._connection.executemany(sql, rows)
+
+    def close(self) -> None:
+        self._connection.close()

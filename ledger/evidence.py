@@ -1,0 +1,107 @@
+"""What became of a spend: a pure rule over everything that is known about it.
+
+Rules of this file. Records of different readers arrive in any order, so a verdict may depend only
+on which records there are, never on which came first. Everything known about an intent is a
+statement PENDING < UNKNOWN < NOT_COMMITTED < COMMITTED, and the verdict is the highest of them. It
+can only rise: "not committed" moves no money and may turn into "committed" when a later record
+shows the debit; the reverse would need money to be taken back, so a contradiction stays booked and
+opens a case instead.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from protocols.wire import messages
+
+
+class State(IntEnum):
+    """What is known of an intent. The numbers are stored, and their order is the rule."""
+
+    PENDING = 0
+    UNKNOWN = 1
+    NOT_COMMITTED = 2
+    COMMITTED = 3
+
+
+# What the result of an OUTCOME states.
+OF_RESULT = {
+    messages.COMMITTED: State.COMMITTED,
+    messages.NOT_COMMITTED: State.NOT_COMMITTED,
+    messages.UNKNOWN: State.UNKNOWN,
+}
+
+
+@dataclass(slots=True)
+class Intent:
+    """An INTENT that is in the books: what the card showed before the debit, and what is known."""
+
+    device: int
+    seq: int
+    card_no: int
+    counter: int
+    amount_fen: int
+    merchant_no: int
+    last_device: int
+    last_seq: int
+    earliest_s: int
+    latest_s: int
+    state: State = State.PENDING
+
+    @property
+    def record_id(self) -> tuple[int, int]:
+        return self.device, self.seq
+
+    @property
+    def last(self) -> tuple[int, int]:
+        """The record the card took part in before this one; (0, 0) if it knows of none."""
+        return self.last_device, self.last_seq
+
+
+def stated_by(other: Intent, about: Intent) -> State:
+    """What `other`, an intent of the same card, states about the intent `about`.
+
+    A debit takes the card from counter c to c + 1 and leaves its record id on the card. `about`
+    saw the card at c:
+
+    | `other` saw the card at | and                                     | so `about` is |
+    |-------------------------|-----------------------------------------|---------------|
+    | c + 1                   | the card's last record is `about`       | COMMITTED     |
+    | c + 1                   | its last record is another              | NOT_COMMITTED |
+    | c + 1                   | it knows of none (new, or reset card)   | no statement  |
+    | c                       | later: same reader and higher sequence, |               |
+    |                         | or the intervals of time lie apart      | NOT_COMMITTED |
+    | c                       | `other` is itself COMMITTED: only one   |               |
+    |                         | debit leads away from c                 | NOT_COMMITTED |
+    | c                       | neither                                 | no statement  |
+    | more than c + 1         | the chain of debits passes c + 1: the   |               |
+    |                         | intent there decides when it arrives    | no statement  |
+    | less than c             | seen before, or a clone                 | no statement  |
+
+    "No statement" is PENDING, which changes nothing.
+    """
+    if other.counter == about.counter + 1:
+        if other.last == about.record_id:
+            return State.COMMITTED
+        return State.PENDING if other.last == (0, 0) else State.NOT_COMMITTED
+    if other.counter == about.counter and (
+        other.state is State.COMMITTED or _is_later(other, about)
+    ):
+        return State.NOT_COMMITTED
+    return State.PENDING
+
+
+def verdict(statements: Iterable[State]) -> State:
+    """What holds when all of `statements` were made, in whatever order."""
+    return max(statements, default=State.PENDING)
+
+
+def is_contradiction(known: State, stated: State) -> bool:
+    """Whether one of the two says debited and the other says not."""
+    return {known, stated} == {State.COMMITTED, State.NOT_COMMITTED}
+
+
+def _is_later(other: Intent, than: Intent) -> bool:
+    if other.device == than.device:
+        return other.seq > than.seq
+    return other.earliest_s > than.latest_s

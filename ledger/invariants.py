@@ -1,0 +1,168 @@
+"""What must always hold in the books, checked from outside the code that keeps them.
+
+Rules of this file. Nothing here is shared with booking but the tables, the seals and the table of
+evidence. Each query returns the rows that break its rule; no rows is the only good answer.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from ledger import chart
+from ledger.booking import OPENING, SPEND
+from ledger.evidence import OF_RESULT, Intent, State, stated_by, verdict
+from ledger.loading import INTENT_COLUMNS, intent_of
+from ledger.store import LedgerStore
+from protocols.wire import messages, seal
+from protocols.wire.errors import WireError
+
+_KIND = 4294967296  # an account's number is kind * this + owner
+_RULES = {
+    "a balance is the sum of its entries": """
+        SELECT a.id, a.balance_fen, COALESCE(SUM(e.fen), 0) FROM account a
+        LEFT JOIN (
+            SELECT debit_account AS id, -amount_fen AS fen FROM transfer
+            UNION ALL SELECT credit_account, amount_fen FROM transfer
+        ) e ON e.id = a.id
+        GROUP BY a.id, a.balance_fen HAVING a.balance_fen <> COALESCE(SUM(e.fen), 0)""",
+    "all balances together are zero": """
+        SELECT SUM(balance_fen) FROM account HAVING SUM(balance_fen) <> 0""",
+    "an account below its floor is flagged": """
+        SELECT id, balance_fen, floor_fen FROM account
+        WHERE balance_fen < floor_fen AND overdrawn = 0""",
+    "a transfer has two accounts": """
+        SELECT t.device, t.seq, t.line FROM transfer t
+        LEFT JOIN account d ON d.id = t.debit_account
+        LEFT JOIN account c ON c.id = t.credit_account
+        WHERE d.id IS NULL OR c.id IS NULL OR d.id = c.id OR t.amount_fen <= 0""",
+    "a committed intent is booked once, with its amount": f"""
+        SELECT i.device, i.seq, COUNT(t.seq), SUM(t.amount_fen) FROM intent i
+        LEFT JOIN transfer t ON t.device = i.device AND t.seq = i.seq AND t.kind = {SPEND}
+        WHERE i.state = {int(State.COMMITTED)} AND i.amount_fen > 0
+        GROUP BY i.device, i.seq, i.amount_fen
+        HAVING COUNT(t.seq) <> 1 OR SUM(t.amount_fen) <> i.amount_fen""",
+    "a spend is booked for a committed intent only": f"""
+        SELECT t.device, t.seq, t.line FROM transfer t
+        LEFT JOIN intent i ON i.device = t.device AND i.seq = t.seq
+        WHERE t.kind = {SPEND}
+        AND (i.state IS NULL OR i.state <> {int(State.COMMITTED)} OR t.device = 0)""",
+    "a spend goes from the holder to the merchant, or over suspense": f"""
+        SELECT t.device, t.seq FROM transfer t
+        JOIN intent i ON i.device = t.device AND i.seq = t.seq
+        WHERE t.debit_account NOT BETWEEN {chart.SUSPENSE * _KIND} AND {chart.FEES * _KIND - 1}
+        AND t.debit_account <> {chart.HOLDER * _KIND} + i.card_no
+        OR t.credit_account NOT BETWEEN {chart.SUSPENSE * _KIND} AND {chart.FEES * _KIND - 1}
+        AND t.credit_account <> {chart.MERCHANT * _KIND} + i.merchant_no""",
+    "a card's opening balance is booked once": f"""
+        SELECT c.card_no, c.opening_fen, t.amount_fen FROM card c
+        LEFT JOIN transfer t ON t.device = 0 AND t.seq = c.opening_seq AND t.kind = {OPENING}
+        WHERE c.opening_fen <> COALESCE(t.amount_fen, 0)
+        OR t.credit_account <> {chart.HOLDER * _KIND} + c.card_no""",
+    "an opening belongs to a card": f"""
+        SELECT t.device, t.seq FROM transfer t
+        LEFT JOIN card c ON c.opening_seq = t.seq AND c.opening_fen > 0
+        WHERE t.kind = {OPENING} AND (t.device <> 0 OR c.card_no IS NULL)""",
+    "a device's records are there from 1 to its head": """
+        SELECT d.device, d.head_seq, COUNT(r.seq), MAX(r.seq) FROM device d
+        LEFT JOIN record r ON r.device = d.device
+        GROUP BY d.device, d.head_seq
+        HAVING COUNT(r.seq) <> d.head_seq OR COALESCE(MAX(r.seq), 0) <> d.head_seq""",
+    "intents are the INTENT records": f"""
+        SELECT r.device, r.seq FROM record r
+        LEFT JOIN intent i ON i.device = r.device AND i.seq = r.seq
+        WHERE (r.kind = {messages.INTENT}) <> (i.seq IS NOT NULL)""",
+    "what is parked lies ahead of a gap": """
+        SELECT p.device, p.seq FROM parked p JOIN device d ON d.device = p.device
+        WHERE p.seq <= d.head_seq + 1""",
+    "an early outcome's intent is not there yet": """
+        SELECT e.device, e.seq FROM early_outcome e
+        JOIN record r ON r.device = e.intent_device AND r.seq = e.intent_seq""",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule that does not hold, and the first rows that show it."""
+
+    rule: str
+    rows: list[tuple]
+
+    def __str__(self) -> str:
+        return f"not so: {self.rule}: {', '.join(map(str, self.rows))}"
+
+
+def check(store: LedgerStore) -> list[Violation]:
+    """Every rule that does not hold; [] when the books are right. Reads everything."""
+    found = []
+    for rule, sql in _RULES.items():
+        _note(found, rule, store.database.rows(sql))
+    _note(found, "a chain's seals hold from its start to its head", _broken_chains(store))
+    _note(found, "an intent is what all evidence says", _wrong_verdicts(store))
+    return found
+
+
+def _note(found: list[Violation], rule: str, rows: Iterator[tuple]) -> None:
+    first = [row for row, _ in zip(rows, range(10), strict=False)]
+    if first:
+        found.append(Violation(rule, first))
+
+
+def _broken_chains(store: LedgerStore) -> Iterator[tuple]:
+    devices = list(store.database.rows("SELECT device, device_key, head_tag FROM device"))
+    for device, key, head_tag in devices:
+        tag = seal.CHAIN_START
+        sql = "SELECT seq, sealed FROM record WHERE device = ? ORDER BY seq"
+        for seq, sealed in store.database.rows(sql, (device,)):
+            try:
+                seal.unseal(key, sealed, tag)
+                tag = seal.tag_of(sealed)
+            except WireError as error:
+                yield device, seq, str(error)
+                break
+        else:
+            if tag != head_tag:
+                yield device, "head"
+
+
+def _wrong_verdicts(store: LedgerStore) -> Iterator[tuple]:
+    """Intents whose state is not what the outcomes and the card say, worked out afresh."""
+    rows = store.database.rows(f"SELECT {INTENT_COLUMNS} FROM intent")
+    stored = [intent_of(row) for row in rows]
+    afresh = {intent.record_id: replace(intent, state=State.PENDING) for intent in stored}
+    for target, state in _outcomes(store):
+        if target in afresh:
+            afresh[target].state = verdict((afresh[target].state, state))
+    of_card: dict[int, list[Intent]] = defaultdict(list)
+    for intent in afresh.values():
+        of_card[intent.card_no].append(intent)
+    for intents in of_card.values():
+        _settle(intents)
+    for intent in stored:
+        if intent.state is not afresh[intent.record_id].state:
+            yield *intent.record_id, intent.state.name, afresh[intent.record_id].state.name
+
+
+def _outcomes(store: LedgerStore) -> Iterator[tuple[tuple[int, int], State]]:
+    sql = "SELECT device, seq, sealed FROM record WHERE kind = ?"
+    for device, seq, sealed in store.database.rows(sql, (messages.OUTCOME,)):
+        fields = messages.decode_record(seal.payload_of(sealed))
+        target = fields["intent_device"], fields["intent_seq"]
+        # Nobody knows the outcome of what it has still to begin.
+        if target[0] != device or target[1] < seq:
+            yield target, OF_RESULT[fields["result"]]
+
+
+def _settle(intents: list[Intent]) -> None:
+    """All that the intents of one card say about each other, until nothing new is said."""
+    at: dict[int, list[Intent]] = defaultdict(list)
+    for intent in intents:
+        at[intent.counter].append(intent)
+    is_new = True
+    while is_new:
+        is_new = False
+        for intent in intents:
+            near = at[intent.counter] + at.get(intent.counter + 1, [])
+            said = [stated_by(other, intent) for other in near if other is not intent]
+            state = verdict([intent.state, *said])
+            is_new = is_new or state is not intent.state
+            intent.state = state

@@ -1,0 +1,147 @@
+"""Reading what a delivery can touch: a handful of set-based queries, whatever its size.
+
+Run inside the transaction that will write. Nothing is verified yet, so a query is keyed by what
+the claims say and never by a range between them: bytes from outside must not make us read a lot.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from ledger import chart, reasons
+from ledger.booking import Book, Device, Outcome, RecordId, reach
+from ledger.claims import Claim, parse_claim
+from ledger.dialect import Row, SqliteDialect
+from ledger.evidence import Intent, State
+from protocols.wire import messages, seal
+
+# In the order of the fields of Intent.
+INTENT_COLUMNS = (
+    "device, seq, card_no, counter, amount_fen, merchant_no,"
+    " last_device, last_seq, earliest_s, latest_s, state"
+)
+_DEVICES = """
+WITH k (number) AS (VALUES {keys})
+SELECT device, device_key, merchant_no, head_seq, head_tag, is_forked
+FROM k CROSS JOIN device WHERE device = number"""
+_PARKED = """
+WITH k (number) AS (VALUES {keys})
+SELECT device, seq, sha256, sealed
+FROM k CROSS JOIN parked WHERE device = number ORDER BY device, seq, sha256"""
+_RECORDS = """
+WITH k (number, place) AS (VALUES {keys})
+SELECT device, seq, sha256, sealed
+FROM k CROSS JOIN record WHERE device = number AND seq = place"""
+_FORKS = """
+WITH k (what, number, place) AS (VALUES {keys})
+SELECT device, seq, sealed
+FROM k CROSS JOIN suspense_case WHERE reason = what AND device = number AND seq = place"""
+_EARLY = """
+WITH k (number, place) AS (VALUES {keys})
+SELECT device, seq, intent_device, intent_seq, result
+FROM k CROSS JOIN early_outcome WHERE intent_device = number AND intent_seq = place"""
+_INTENTS = f"""
+WITH k (number, place) AS (VALUES {{keys}})
+SELECT {INTENT_COLUMNS}
+FROM k CROSS JOIN intent WHERE device = number AND seq = place"""
+_INTENTS_OF_CARD = f"""
+WITH k (card, low, high) AS (VALUES {{keys}})
+SELECT {INTENT_COLUMNS}
+FROM k CROSS JOIN intent WHERE card_no = card AND counter BETWEEN low AND high"""
+_ACCOUNTS = """
+WITH k (number) AS (VALUES {keys})
+SELECT id FROM k CROSS JOIN account WHERE id = number"""
+
+
+def load_book(database: SqliteDialect, claims: list[Claim]) -> Book:
+    """The part of the books that booking `claims` can touch."""
+    book = Book()
+    _load_devices(database, book, {claim.device for claim in claims})
+    _load_parked(database, book, claims)
+    # What was parked lies ahead of the head: it repeats nothing, and no fork stands before it.
+    _load_repeated(database, book, claims)
+    news = [claim for claim in claims + book.due if _is_new(claim, book)]
+    targets = {claim.target for claim in news if claim.kind == messages.OUTCOME}
+    _load_devices(database, book, {device for device, _seq in targets} - set(book.devices))
+    _load_early(database, book, {(claim.device, claim.seq) for claim in news})
+    _load_intents(database, book, news, targets)
+    return book
+
+
+def intent_of(row: Row) -> Intent:
+    """The Intent that a row of INTENT_COLUMNS is."""
+    intent = Intent(*row)
+    intent.state = State(intent.state)
+    return intent
+
+
+def _is_new(claim: Claim, book: Book) -> bool:
+    device = book.devices.get(claim.device)
+    return device is not None and claim.seq > device.head_seq
+
+
+def _load_devices(database: SqliteDialect, book: Book, devices: Iterable[int]) -> None:
+    for row in database.rows_of(_DEVICES, ((device,) for device in devices)):
+        book.devices[row[0]] = Device(*row)
+
+
+def _load_parked(database: SqliteDialect, book: Book, claims: list[Claim]) -> None:
+    rows = list(database.rows_of(_PARKED, ((device,) for device in book.devices)))
+    if not rows:
+        return
+    seqs: dict[int, set[int]] = defaultdict(set)
+    for claim in claims:
+        seqs[claim.device].add(claim.seq)
+    for device, seq, sha256, _sealed in rows:
+        book.parked.add((device, seq, sha256))
+        seqs[device].add(seq)
+    heads = {
+        number: reach(device.head_seq, seqs[number]) for number, device in book.devices.items()
+    }
+    book.due = [parse_claim(sealed) for device, seq, _sha, sealed in rows if seq <= heads[device]]
+
+
+def _load_repeated(database: SqliteDialect, book: Book, claims: list[Claim]) -> None:
+    booked: set[RecordId] = set()
+    forked: set[RecordId] = set()
+    for claim in claims:
+        device = book.devices.get(claim.device)
+        if device is None:
+            continue
+        keys = {(claim.device, claim.seq), (claim.device, claim.seq - 1)}
+        if claim.seq <= device.head_seq:
+            booked |= keys
+        if device.is_forked:
+            forked |= keys
+    for device, seq, sha256, sealed in database.rows_of(_RECORDS, booked):
+        book.hashes[device, seq] = sha256
+        book.tags[device, seq] = sealed[-seal.TAG_BYTES :]
+    keys_of_forks = ((reasons.FORK, device, seq) for device, seq in forked)
+    for device, seq, sealed in database.rows_of(_FORKS, keys_of_forks):
+        book.fork_tags[device, seq].append(sealed[-seal.TAG_BYTES :])
+
+
+def _load_early(database: SqliteDialect, book: Book, keys: set[RecordId]) -> None:
+    for row in database.rows_of(_EARLY, keys):
+        outcome = Outcome(*row)
+        book.early.setdefault((outcome.intent_device, outcome.intent_seq), []).append(outcome)
+
+
+def _load_intents(
+    database: SqliteDialect, book: Book, news: list[Claim], targets: set[RecordId]
+) -> None:
+    for row in database.rows_of(_INTENTS, targets):
+        book.add_intent(intent_of(row))
+    seen = set(book.by_card)
+    accounts: set[int] = set()
+    for claim in news:
+        if claim.kind == messages.INTENT and claim.fields is not None:
+            seen.add((claim.fields["card_no"], claim.fields["counter"]))
+            accounts.add(chart.payable(claim.fields["merchant_no"]))
+    around = ((card_no, counter - 1, counter + 1) for card_no, counter in seen)
+    for row in database.rows_of(_INTENTS_OF_CARD, around):
+        book.add_intent(intent_of(row))
+    accounts |= {chart.payable(intent.merchant_no) for intent in book.intents.values()}
+    accounts |= {chart.purse(card_no) for card_no, _counter in seen}
+    book.accounts = {
+        row[0] for row in database.rows_of(_ACCOUNTS, ((number,) for number in accounts))
+    }

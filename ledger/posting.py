@@ -1,0 +1,108 @@
+"""Writing what was decided: one statement per kind of change, its rows in order of their keys.
+
+Plain INSERTs where a second row would be money made twice: a bug, or a second writer that extends
+the same chain, must break the transaction and not be ignored. ON CONFLICT DO NOTHING only where
+the same finding may be made again.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from ledger.booking import Book, Changes, Transfer
+from ledger.dialect import SqliteDialect
+from ledger.evidence import Intent
+
+_RECORD = "INSERT INTO record (device, seq, kind, sha256, sealed) VALUES (?, ?, ?, ?, ?)"
+_INTENT = "INSERT INTO intent VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_SETTLE = "UPDATE intent SET state = ? WHERE device = ? AND seq = ?"
+_EARLY = "INSERT INTO early_outcome VALUES (?, ?, ?, ?, ?)"
+_NO_LONGER_EARLY = "DELETE FROM early_outcome WHERE device = ? AND seq = ?"
+_PARK = "INSERT INTO parked (device, seq, sha256, sealed) VALUES (?, ?, ?, ?)"
+_UNPARK = "DELETE FROM parked WHERE device = ? AND seq = ? AND sha256 = ?"
+_REJECT = "INSERT INTO rejected VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_ADVANCE = "UPDATE device SET head_seq = ?, head_tag = ? WHERE device = ?"
+_FORKED = "UPDATE device SET is_forked = 1 WHERE device = ?"
+_COUNT = "UPDATE tally SET total = total + ? WHERE name = 'duplicates'"
+_TRANSFER = "INSERT INTO transfer VALUES (?, ?, ?, ?, ?, ?, ?)"
+# What was decided at this desk must keep an account above its floor: the CHECK refuses it.
+_AUTHORIZE = "UPDATE account SET balance_fen = balance_fen + ? WHERE id = ?"
+# What has happened in the field is recorded even so, and the account is flagged.
+_RECORD_SPEND = """
+UPDATE account SET
+  balance_fen = balance_fen + ?,
+  overdrawn = CASE WHEN balance_fen + ? < floor_fen THEN 1 ELSE overdrawn END
+WHERE id = ?"""
+
+
+def write_changes(database: SqliteDialect, changes: Changes, book: Book) -> None:
+    """Write `changes`, which were decided in this same transaction."""
+    database.many(
+        _RECORD, [(c.device, c.seq, c.kind, c.sha256, c.sealed) for c in changes.records]
+    )
+    new = {intent.record_id for intent in changes.intents}
+    database.many(_INTENT, [_intent_row(intent) for intent in changes.intents])
+    settled = [intent for key, intent in sorted(changes.settled.items()) if key not in new]
+    database.many(_SETTLE, [(int(i.state), i.device, i.seq) for i in settled])
+    database.many(
+        _EARLY,
+        [(o.device, o.seq, o.intent_device, o.intent_seq, o.result) for o in changes.early],
+    )
+    database.many(_NO_LONGER_EARLY, [(o.device, o.seq) for o in changes.no_longer_early])
+    database.many(_PARK, [(*claim.place, claim.sealed) for claim in changes.parked])
+    database.many(_UNPARK, [claim.place for claim in changes.unparked])
+    database.many(_REJECT, [(c.sha256, code, c.device, c.seq) for c, code in changes.rejected])
+    database.many(_CASE, [(c.reason, c.device, c.seq, c.sha256, c.sealed) for c in changes.cases])
+    post_recorded(database, changes.transfers)
+    heads = [book.devices[number] for number in sorted(changes.advanced)]
+    database.many(_ADVANCE, [(d.head_seq, d.head_tag, d.device) for d in heads])
+    database.many(_FORKED, [(number,) for number in sorted(changes.forked)])
+    if changes.duplicates:
+        database.many(_COUNT, [(changes.duplicates,)])
+
+
+def post_authorized(database: SqliteDialect, transfers: Sequence[Transfer]) -> None:
+    """Post transfers decided here; ConstraintBroken if one would break a floor."""
+    _insert(database, transfers)
+    database.many(_AUTHORIZE, [(delta, number) for number, delta in _deltas(transfers)])
+
+
+def post_recorded(database: SqliteDialect, transfers: Sequence[Transfer]) -> None:
+    """Post transfers that have happened already; an account below its floor is flagged."""
+    _insert(database, transfers)
+    database.many(_RECORD_SPEND, [(delta, delta, number) for number, delta in _deltas(transfers)])
+
+
+def _insert(database: SqliteDialect, transfers: Sequence[Transfer]) -> None:
+    database.many(
+        _TRANSFER,
+        [
+            (t.device, t.seq, t.line, t.kind, t.debit_account, t.credit_account, t.amount_fen)
+            for t in transfers
+        ],
+    )
+
+
+def _deltas(transfers: Sequence[Transfer]) -> list[tuple[int, int]]:
+    """What each account gains, by account: many spends at one merchant are one update."""
+    gained: dict[int, int] = defaultdict(int)
+    for transfer in transfers:
+        gained[transfer.debit_account] -= transfer.amount_fen
+        gained[transfer.credit_account] += transfer.amount_fen
+    return sorted(gained.items())
+
+
+def _intent_row(intent: Intent) -> tuple[int, ...]:
+    return (
+        intent.device,
+        intent.seq,
+        intent.card_no,
+        intent.counter,
+        intent.amount_fen,
+        intent.merchant_no,
+        intent.last_device,
+        intent.last_seq,
+        intent.earliest_s,
+        intent.latest_s,
+        int(intent.state),
+    )

@@ -1,0 +1,34 @@
+"""Numbered reasons of the ledger: why a record was rejected, and why a case was opened.
+
+1xx are the wire's (protocols/wire/errors.py), 2xx why a tap was refused (protocols/rules/
+reasons.py), 3xx are these. A number is never given a second meaning.
+"""
+
+# Rejected: nothing is kept but a hash, nothing advances.
+UNKNOWN_DEVICE = 301
+
+# Cases: the record is genuine and receipted, and somebody has to look at it.
+FORK = 311
+UNREADABLE = 312
+OUTCOME_OF_NO_INTENT = 313
+CONTRADICTION = 321
+UNKNOWN_CARD = 331
+UNKNOWN_MERCHANT = 332
+OTHER_MERCHANT = 333
+BAD_ARITHMETIC = 334
+NO_AMOUNT = 335
+
+TEXTS = {
+    UNKNOWN_DEVICE: "no device of this number is registered",
+    FORK: "two genuine records with one number: a twin, or one state used twice",
+    UNREADABLE: "genuine, but this ledger cannot read it",
+    OUTCOME_OF_NO_INTENT: "an outcome of something that is not an intent",
+    CONTRADICTION: "both that it was debited and that it was not is on record; booked as debited",
+    UNKNOWN_CARD: "no card of this number was issued; debited to suspense",
+    UNKNOWN_MERCHANT: "no merchant of this number is registered; credited to suspense",
+    OTHER_MERCHANT: "not the merchant this device is registered for; booked as recorded",
+    BAD_ARITHMETIC: "balance before, amount and balance after do not fit; the amount is booked",
+    NO_AMOUNT: "a spend of nothing; nothing to book",
+}
+# Which of them have a suspense account, because money needs a place while nobody knows better.
+SUSPENSE_ACCOUNTS = (UNKNOWN_CARD, UNKNOWN_MERCHANT)

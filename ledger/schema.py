@@ -1,0 +1,169 @@
+"""The tables on SQLite, as migrations. PostgreSQL gets the same tables from its own list.
+
+What only SQLite says is said here and nowhere else: STRICT and WITHOUT ROWID (there: plain tables
+with BIGINT, BYTEA and the same primary keys), and the triggers that keep journals append-only
+(there: REVOKE UPDATE, DELETE from the service's role, so that not even our own bug can, and the
+same triggers in plpgsql against the owner).
+"""
+
+from ledger.chart import BANK, CLEARING, EARNED, FEES, SUSPENSE, suspense
+from ledger.reasons import SUSPENSE_ACCOUNTS
+
+_TABLES = """
+CREATE TABLE account (
+    id INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,
+    owner INTEGER NOT NULL CHECK (owner BETWEEN 0 AND 4294967295),
+    balance_fen INTEGER NOT NULL DEFAULT 0,
+    floor_fen INTEGER,
+    -- An offline spend has happened: it is booked even below the floor, but never unflagged.
+    overdrawn INTEGER NOT NULL DEFAULT 0 CHECK (overdrawn IN (0, 1)),
+    CHECK (id = kind * 4294967296 + owner),
+    CHECK (floor_fen IS NULL OR balance_fen >= floor_fen OR overdrawn = 1)
+) STRICT;
+
+CREATE TABLE merchant (
+    merchant_no INTEGER PRIMARY KEY,
+    name TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE card (
+    card_no INTEGER PRIMARY KEY,
+    opening_fen INTEGER NOT NULL CHECK (opening_fen >= 0),
+    opening_seq INTEGER NOT NULL CHECK ((opening_fen = 0) = (opening_seq = 0))
+) STRICT;
+
+CREATE TABLE device (
+    device INTEGER PRIMARY KEY CHECK (device BETWEEN 1 AND 4294967295),
+    device_key BLOB NOT NULL CHECK (length(device_key) = 32),
+    merchant_no INTEGER NOT NULL,
+    site TEXT NOT NULL,
+    head_seq INTEGER NOT NULL DEFAULT 0,
+    head_tag BLOB NOT NULL CHECK (length(head_tag) = 32),
+    is_forked INTEGER NOT NULL DEFAULT 0 CHECK (is_forked IN (0, 1))
+) STRICT;
+
+CREATE TABLE record (
+    device INTEGER NOT NULL REFERENCES device (device),
+    seq INTEGER NOT NULL CHECK (seq >= 1),
+    kind INTEGER NOT NULL,
+    sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (device, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE parked (
+    device INTEGER NOT NULL REFERENCES device (device),
+    seq INTEGER NOT NULL,
+    sha256 BLOB NOT NULL,
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (device, seq, sha256)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rejected (
+    sha256 BLOB NOT NULL,
+    reason INTEGER NOT NULL,
+    device INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (sha256, reason)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE suspense_case (
+    reason INTEGER NOT NULL,
+    device INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    sha256 BLOB NOT NULL,
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (reason, device, seq, sha256)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE intent (
+    device INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    card_no INTEGER NOT NULL,
+    counter INTEGER NOT NULL,
+    amount_fen INTEGER NOT NULL CHECK (amount_fen >= 0),
+    merchant_no INTEGER NOT NULL,
+    last_device INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    earliest_s INTEGER NOT NULL,
+    latest_s INTEGER NOT NULL,
+    state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 3),
+    PRIMARY KEY (device, seq),
+    FOREIGN KEY (device, seq) REFERENCES record (device, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX intent_of_card ON intent (card_no, counter);
+CREATE INDEX intent_open ON intent (state) WHERE state < 2;
+
+CREATE TABLE early_outcome (
+    device INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    intent_device INTEGER NOT NULL,
+    intent_seq INTEGER NOT NULL,
+    result INTEGER NOT NULL,
+    PRIMARY KEY (device, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX early_outcome_of ON early_outcome (intent_device, intent_seq);
+
+CREATE TABLE transfer (
+    device INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    line INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    debit_account INTEGER NOT NULL REFERENCES account (id),
+    credit_account INTEGER NOT NULL REFERENCES account (id),
+    amount_fen INTEGER NOT NULL CHECK (amount_fen > 0),
+    CHECK (debit_account <> credit_account),
+    PRIMARY KEY (device, seq, line)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tally (
+    name TEXT PRIMARY KEY,
+    total INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO tally VALUES ('duplicates', 0);
+"""
+
+APPEND_ONLY = ("transfer", "record", "rejected", "suspense_case", "card", "merchant")
+
+_APPEND_ONLY = """
+CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
+BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END;
+"""
+
+_ONE_WAY = """
+CREATE TRIGGER account_stays BEFORE DELETE ON account
+BEGIN SELECT RAISE(ABORT, 'accounts stay'); END;
+CREATE TRIGGER device_stays BEFORE DELETE ON device
+BEGIN SELECT RAISE(ABORT, 'devices stay'); END;
+CREATE TRIGGER device_advances BEFORE UPDATE ON device
+WHEN NEW.head_seq < OLD.head_seq OR NEW.is_forked < OLD.is_forked
+BEGIN SELECT RAISE(ABORT, 'a chain only grows'); END;
+CREATE TRIGGER intent_stays BEFORE DELETE ON intent
+BEGIN SELECT RAISE(ABORT, 'intents stay'); END;
+CREATE TRIGGER intent_settles BEFORE UPDATE ON intent
+WHEN NEW.state <= OLD.state
+BEGIN SELECT RAISE(ABORT, 'what is known of an intent only grows'); END;
+CREATE TRIGGER intent_is_as_sealed
+BEFORE UPDATE OF device, seq, card_no, counter, amount_fen, merchant_no ON intent
+BEGIN SELECT RAISE(ABORT, 'an intent is as it was sealed'); END;
+"""
+
+
+def _chart() -> str:
+    accounts = [(BANK, CLEARING, 0), (EARNED, FEES, 0)]
+    accounts += [(suspense(reason), SUSPENSE, reason) for reason in SUSPENSE_ACCOUNTS]
+    rows = ", ".join(f"({number}, {kind}, {owner})" for number, kind, owner in accounts)
+    return f"INSERT INTO account (id, kind, owner) VALUES {rows};"
+
+
+MIGRATIONS = [
+    _TABLES
+    + "".join(
+        _APPEND_ONLY.format(table=table, verb=verb)
+        for table in APPEND_ONLY
+        for verb in ("UPDATE", "DELETE")
+    )
+    + _ONE_WAY
+    + _chart()
+]

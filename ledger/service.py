@@ -1,0 +1,113 @@
+"""The ledger as a service: FORWARD in, books on the disk, RECEIPTS out, only then the PUBACK.
+
+Rules of this file. `step` never waits. The order is always commit, publish, acknowledge: whatever
+is lost after the commit is asked for again and answered again, and booked no second time.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.mqtt import Message, MqttPort
+from ledger.dialect import StoreUnavailable
+from ledger.receipts import Signer
+from ledger.store import LedgerStore
+from protocols.wire import messages, topics
+from protocols.wire.errors import BAD_FIELD, WireError
+
+# One commit for as many deliveries as wait: 64 x 64 records are about a quarter of a second.
+DELIVERIES_MAX = 64
+RETRY_MS = 1_000
+STATUS_ONLINE, STATUS_OFFLINE = b"online", b"offline"
+WILL = (topics.LEDGER_STATUS, STATUS_OFFLINE)
+SUBSCRIPTIONS = (topics.records_filter(),)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    message: Message
+    site: str
+    number: int
+    records: list[bytes]
+
+
+class LedgerService:
+    """Books what arrives on `port` in `store` and answers with receipts signed by `signing_key`.
+
+    `signing_key` is 32 bytes of Ed25519; `utc_s` gives the time that stands in receipts. `port`
+    subscribes to SUBSCRIPTIONS and has WILL. `counters` (name -> int) only ever grow.
+    """
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        port: MqttPort,
+        signing_key: bytes,
+        utc_s: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._port = port
+        self._signer = Signer(signing_key)
+        self._utc_s = utc_s
+        self._session = 0
+        self._waiting: list[_Delivery] = []  # taken, not on the disk
+        self._retry_ms = 0
+        self.counters = {"forwards": 0, "malformed": 0, "receipts": 0, "store_unavailable": 0}
+
+    def step(self, now_ms: int) -> int:
+        """Do what can be done now; the time (ms) by which to call again."""
+        due_ms = self._port.step(now_ms)
+        if self._port.connected and self._port.sessions != self._session:
+            if self._port.publish(topics.LEDGER_STATUS, STATUS_ONLINE, retain=True):
+                self._session = self._port.sessions
+        self._take()
+        if not self._waiting:
+            return due_ms
+        if now_ms < self._retry_ms or not self._book(now_ms):
+            return min(due_ms, self._retry_ms)
+        return now_ms  # more may have come while we were busy
+
+    def _take(self) -> None:
+        while len(self._waiting) < DELIVERIES_MAX:
+            message = self._port.take()
+            if message is None:
+                return
+            try:
+                self._waiting.append(_read(message))
+            except WireError as error:
+                # Acknowledged, or the broker would bring the same bytes again for ever.
+                self.counters["malformed"] += 1
+                _log.warning("ignored a message on %s: %s", message.topic, error)
+                self._port.ack(message)
+
+    def _book(self, now_ms: int) -> bool:
+        try:
+            answers = self._store.book([delivery.records for delivery in self._waiting])
+        except StoreUnavailable as error:
+            self.counters["store_unavailable"] += 1
+            self._retry_ms = now_ms + RETRY_MS
+            _log.error("nothing booked, will try again: %s", error)
+            return False
+        time_s = self._utc_s()
+        for delivery, answer in zip(self._waiting, answers, strict=True):
+            receipts = self._signer.receipts(delivery.number, answer.heads, answer.refused, time_s)
+            # Not sent (no connection): the agent asks again, and the answer is the same.
+            if self._port.publish(topics.agent_receipts(delivery.site), receipts):
+                self.counters["receipts"] += 1
+            self._port.ack(delivery.message)
+        self.counters["forwards"] += len(self._waiting)
+        self._waiting.clear()
+        return True
+
+
+def _read(message: Message) -> _Delivery:
+    site = topics.parse_records(message.topic)
+    fields: dict[str, Any] = messages.decode_message(message.payload, (messages.FORWARD,))
+    if fields["site"] != site:
+        raise WireError(BAD_FIELD, "site is not the topic's")
+    if message.retain:
+        raise WireError(BAD_FIELD, "a delivery is never retained")
+    return _Delivery(message, site, fields["number"], fields["records"])

@@ -1,0 +1,285 @@
+"""The ledger's store: the books in a database, and the only place that writes them.
+
+Rules of this file. Whatever changes the books happens in one transaction: read what it can touch
+(ledger/loading.py), decide (ledger/booking.py), write (ledger/posting.py). What returned is on the
+disk. What differs between databases is in ledger/dialect.py and ledger/schema.py.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ledger import chart
+from ledger.booking import OPENING, SPEND, Book, Changes, Transfer, decide
+from ledger.claims import Claim, parse_claim
+from ledger.dialect import Row, SqliteDialect
+from ledger.evidence import State
+from ledger.loading import load_book
+from ledger.posting import post_authorized, write_changes
+from protocols.wire import seal, topics
+
+LEDGER_DEVICE = 0  # the ledger's own transfers are numbered as those of this device
+PURSE_FLOOR_FEN = 0
+_NUMBER_MAX = 0xFFFFFFFF
+_DEVICES = """
+WITH k (number) AS (VALUES {keys})
+SELECT device, device_key, merchant_no, site FROM k CROSS JOIN device WHERE device = number"""
+_CARDS = """
+WITH k (number) AS (VALUES {keys})
+SELECT card_no, opening_fen FROM k CROSS JOIN card WHERE card_no = number"""
+_COUNTS = {
+    "records": "SELECT COUNT(*) FROM record",
+    "booked": f"SELECT COUNT(*) FROM transfer WHERE kind = {SPEND}",
+    "pending": f"SELECT COUNT(*) FROM intent WHERE state = {int(State.PENDING)}",
+    "unknown": f"SELECT COUNT(*) FROM intent WHERE state = {int(State.UNKNOWN)}",
+    "parked": "SELECT COUNT(*) FROM parked",
+    "suspense": "SELECT COUNT(*) FROM suspense_case",
+    "overdrawn": "SELECT COUNT(*) FROM account WHERE overdrawn = 1",
+    "rejected": "SELECT COUNT(*) FROM rejected",
+    "duplicates": "SELECT total FROM tally WHERE name = 'duplicates'",
+}
+# Everything but what depends on how often and in which order records came (the tally).
+_DUMP = {
+    "account": "SELECT id, balance_fen, floor_fen, overdrawn FROM account ORDER BY id",
+    "merchant": "SELECT merchant_no, name FROM merchant ORDER BY merchant_no",
+    "card": "SELECT card_no, opening_fen, opening_seq FROM card ORDER BY card_no",
+    "device": "SELECT device, merchant_no, site, head_seq, head_tag, is_forked"
+    " FROM device ORDER BY device",
+    "record": "SELECT device, seq, kind, sha256, sealed FROM record ORDER BY device, seq",
+    "parked": "SELECT device, seq, sha256 FROM parked ORDER BY device, seq, sha256",
+    "rejected": "SELECT sha256, reason, device, seq FROM rejected ORDER BY sha256, reason",
+    "case": "SELECT reason, device, seq, sha256 FROM suspense_case"
+    " ORDER BY reason, device, seq, sha256",
+    "intent": "SELECT device, seq, card_no, counter, amount_fen, merchant_no, state"
+    " FROM intent ORDER BY device, seq",
+    "early_outcome": "SELECT device, seq, intent_device, intent_seq, result"
+    " FROM early_outcome ORDER BY device, seq",
+    "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
+    " FROM transfer ORDER BY device, seq, line",
+}
+
+
+class RegistryError(Exception):
+    """A device, merchant or card cannot be registered like this; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Everything of a device up to `seq` is booked; `tag` is the seal's tag of that record.
+
+    Nothing yet: `seq` 0 and the tag that starts a chain. `key` is the device's own.
+    """
+
+    device: int
+    key: bytes = field(repr=False)  # never in a log
+    seq: int
+    tag: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """The answer to one delivery.
+
+    `heads`: one for each registered device that occurs in it, by number. `refused`: (device, seq,
+    code) of each record that was rejected or is a fork; device and seq are as claimed, 0 and 0 for
+    bytes that do not say whose they are.
+    """
+
+    heads: list[Head]
+    refused: list[tuple[int, int, int]]
+
+
+class LedgerStore:
+    """The books. One writer at a time; every method is one transaction, or only reads.
+
+    Raises StoreUnavailable (nothing changed, try again) and ConstraintBroken (a bug was stopped)
+    of ledger.dialect.
+    """
+
+    def __init__(self, database: SqliteDialect) -> None:
+        self.database = database
+
+    @classmethod
+    def open(cls, path: str) -> "LedgerStore":
+        """The ledger in the SQLite file `path` (":memory:" in tests), created if need be."""
+        return cls(SqliteDialect.open(path))
+
+    def close(self) -> None:
+        self.database.close()
+
+    # --- the registry --------------------------------------------------------------------------
+
+    def register_merchant(self, merchant_no: int, name: str = "") -> None:
+        """Make a merchant and its payable account known. Again, with the same name: nothing."""
+        _check_number("merchant", merchant_no)
+        with self.database.transaction():
+            sql = "SELECT name FROM merchant WHERE merchant_no = ?"
+            for known in list(self.database.rows(sql, (merchant_no,))):
+                _check_same(f"merchant {merchant_no}", known, (name,))
+                return
+            self.database.many("INSERT INTO merchant VALUES (?, ?)", [(merchant_no, name)])
+            self._open_accounts([(chart.MERCHANT, merchant_no, None)])
+
+    def register_device(
+        self, device: int, key: bytes, merchant_no: int, site: str = "campus"
+    ) -> None:
+        """Make a reader known by its 32-byte key. Again, with the same facts: nothing."""
+        self.register_devices([(device, key, merchant_no, site)])
+
+    def register_devices(self, devices: Iterable[tuple[int, bytes, int, str]]) -> None:
+        """Register many readers (device, key, merchant_no, site): all of them or none."""
+        wanted: dict[int, Row] = {}
+        for device, key, merchant_no, site in devices:
+            _check_number("device", device)
+            if device == LEDGER_DEVICE or len(key) != 32 or not topics.is_site(site):
+                text = "needs a number of its own, a key of 32 bytes and the name of a site"
+                raise RegistryError(f"device {device}: {text}")
+            facts = bytes(key), merchant_no, site
+            _check_same(f"device {device}", wanted.setdefault(device, facts), facts)
+        with self.database.transaction():
+            for device, *known in list(self.database.rows_of(_DEVICES, _keys(wanted))):
+                _check_same(f"device {device}", tuple(known), wanted.pop(device))
+            self.database.many(
+                "INSERT INTO device (device, device_key, merchant_no, site, head_tag)"
+                " VALUES (?, ?, ?, ?, ?)",
+                [(device, *facts, seal.CHAIN_START) for device, facts in wanted.items()],
+            )
+
+    def issue_card(self, card_no: int, balance_fen: int) -> None:
+        """Open the purse of a card with `balance_fen`. Again, with the same balance: nothing."""
+        self.issue_cards([(card_no, balance_fen)])
+
+    def issue_cards(self, cards: Iterable[tuple[int, int]]) -> None:
+        """Issue many cards (card_no, balance_fen) in one transaction: all of them or none."""
+        wanted: dict[int, int] = {}
+        for card_no, balance_fen in cards:
+            _check_number("card", card_no)
+            if balance_fen < 0:
+                raise RegistryError(f"card {card_no}: cannot open with {balance_fen} fen")
+            _check_same(f"card {card_no}", wanted.setdefault(card_no, balance_fen), balance_fen)
+        with self.database.transaction():
+            for card_no, opening_fen in list(self.database.rows_of(_CARDS, _keys(wanted))):
+                _check_same(f"card {card_no}", opening_fen, wanted.pop(card_no))
+            self._issue(wanted)
+
+    def _issue(self, cards: dict[int, int]) -> None:
+        sql = "SELECT COALESCE(MAX(seq), 0) FROM transfer WHERE device = ?"
+        ((seq,),) = self.database.rows(sql, (LEDGER_DEVICE,))
+        rows, transfers = [], []
+        for card_no, fen in cards.items():
+            if fen:
+                seq += 1
+                purse = chart.purse(card_no)
+                transfers.append(Transfer(LEDGER_DEVICE, seq, 0, OPENING, chart.BANK, purse, fen))
+            rows.append((card_no, fen, seq if fen else 0))
+        self.database.many("INSERT INTO card VALUES (?, ?, ?)", rows)
+        self._open_accounts((chart.HOLDER, card_no, PURSE_FLOOR_FEN) for card_no in cards)
+        post_authorized(self.database, transfers)
+
+    def _open_accounts(self, accounts: Iterable[tuple[int, int, int | None]]) -> None:
+        self.database.many(
+            "INSERT INTO account (id, kind, owner, floor_fen) VALUES (?, ?, ?, ?)",
+            [(chart.account(kind, owner), kind, owner, floor) for kind, owner, floor in accounts],
+        )
+
+    # --- booking -------------------------------------------------------------------------------
+
+    def book(self, deliveries: Sequence[Sequence[bytes]]) -> list[Booked]:
+        """Book what was delivered (sealed records), all in one transaction; an answer to each.
+
+        Any bytes may be delivered, in any order and any number of times.
+        """
+        batches = [[parse_claim(sealed) for sealed in delivery] for delivery in deliveries]
+        claims = [claim for batch in batches for claim in batch]
+        with self.database.transaction():
+            book = load_book(self.database, claims)
+            changes = decide(claims, book)
+            write_changes(self.database, changes, book)
+        return [_answer(batch, book, changes) for batch in batches]
+
+    # --- questions -----------------------------------------------------------------------------
+
+    def summary(self) -> dict[str, int]:
+        """How many records, booked (spends), pending and unknown (intents), parked, suspense
+        (cases), overdrawn (accounts), rejected (different bytes), duplicates (deliveries)."""
+        return {name: next(iter(self.database.rows(sql)))[0] for name, sql in _COUNTS.items()}
+
+    def balances(self) -> dict[tuple[str, int], int]:
+        """(kind of account, owner) -> credits minus debits in fen; kinds as in ledger.chart."""
+        rows = self.database.rows("SELECT kind, owner, balance_fen FROM account ORDER BY id")
+        return {(chart.KIND_NAMES[kind], owner): fen for kind, owner, fen in rows}
+
+    def holder_balance(self, card_no: int) -> int:
+        """What the card centre owes the holder of a card, in fen; RegistryError if not issued."""
+        sql = "SELECT balance_fen FROM account WHERE id = ?"
+        for (balance_fen,) in self.database.rows(sql, (chart.purse(card_no),)):
+            return balance_fen
+        raise RegistryError(f"card {card_no} was never issued")
+
+    def takings(self, merchant_no: int) -> int:
+        """What a merchant took in spends, in fen, ever."""
+        sql = "SELECT COALESCE(SUM(amount_fen), 0) FROM transfer WHERE credit_account = ?"
+        ((fen,),) = self.database.rows(sql + f" AND kind = {SPEND}", (chart.payable(merchant_no),))
+        return fen
+
+    def heads(self) -> dict[int, int]:
+        """Every device's highest booked sequence."""
+        return dict(self.database.rows("SELECT device, head_seq FROM device"))
+
+    def booked_ids(self) -> Iterator[tuple[int, int, int, int]]:
+        """(device, seq, amount_fen, card_no) of every booked spend, in order of its id."""
+        sql = (
+            "SELECT t.device, t.seq, t.amount_fen, i.card_no FROM transfer t"
+            " JOIN intent i ON i.device = t.device AND i.seq = t.seq"
+            f" WHERE t.kind = {SPEND} ORDER BY t.device, t.seq"
+        )
+        return iter(self.database.rows(sql))
+
+    def cases(self) -> list[tuple[int, int, int]]:
+        """(reason, device, seq) of every case, reasons as in ledger.reasons."""
+        sql = "SELECT reason, device, seq FROM suspense_case ORDER BY reason, device, seq, sha256"
+        return list(self.database.rows(sql))
+
+    def state(self, device: int, seq: int) -> State | None:
+        """What is known of the intent (device, seq); None if it is not in the books."""
+        sql = "SELECT state FROM intent WHERE device = ? AND seq = ?"
+        for (state,) in self.database.rows(sql, (device, seq)):
+            return State(state)
+        return None
+
+    def dump(self) -> bytes:
+        """The books as canonical text: equal books have equal bytes, however they came about."""
+        lines = []
+        for table, sql in _DUMP.items():
+            lines += [f"{table} {_text(row)}" for row in self.database.rows(sql)]
+        return "\n".join([*lines, ""]).encode()
+
+
+def _answer(batch: list[Claim], book: Book, changes: Changes) -> Booked:
+    known = sorted({claim.device for claim in batch} & set(book.devices))
+    devices = [book.devices[number] for number in known]
+    heads = [Head(d.device, d.key, d.head_seq, d.head_tag) for d in devices]
+    refused = [
+        (claim.device, claim.seq, changes.refused[claim.sha256])
+        for claim in batch
+        if claim.sha256 in changes.refused
+    ]
+    return Booked(heads, refused)
+
+
+def _check_number(what: str, number: int) -> None:
+    if not 0 <= number <= _NUMBER_MAX:
+        raise RegistryError(f"{what} {number}: numbers are 0 to {_NUMBER_MAX}")
+
+
+def _check_same(what: str, known: Any, wanted: Any) -> None:
+    if known != wanted:
+        raise RegistryError(f"{what} is registered already, and differently")
+
+
+def _keys(numbers: Iterable[int]) -> Iterator[Row]:
+    return ((number,) for number in numbers)
+
+
+def _text(row: Row) -> str:
+    return " ".join(value.hex() if isinstance(value, bytes) else repr(value) for value in row)

@@ -1,0 +1,1 @@
+"""What crosses a wire, an air gap or a flash page, and the rules every tier must agree on."""

@@ -1,0 +1,101 @@
+"""What a reader is told when it is provisioned: who it is, where it stands, its keys, its policy.
+
+Kept as one CBOR blob in the board's key-value store (NVS namespace "onecard", key "settings").
+"""
+
+from protocols.rules.spending import POLICY_FIELDS, SPENT_FEN_MAX
+from protocols.wire import cbor, topics
+from protocols.wire.errors import (
+    BAD_FIELD,
+    MISSING_FIELD,
+    NOT_A_MAP,
+    TOO_LONG,
+    UNKNOWN_FIELD,
+    WireError,
+)
+
+SETTINGS_BYTES_MAX = 1024
+_U32 = 0xFFFFFFFF
+_UTC_OFFSET_S_MAX = 14 * 3600
+# A field is (key, name, check, bound). Checks: "number" (1 to bound), "bytes" (exactly bound),
+# "text" (1 to bound characters), "site", "policy" (a list in the order of POLICY_FIELDS).
+_FIELDS = (
+    (1, "device", "number", _U32),
+    (2, "site", "site", topics.SITE_CHARS_MAX),
+    (3, "merchant_no", "number", _U32),
+    (4, "device_key", "bytes", 32),
+    (5, "purse_key", "bytes", 16),
+    (6, "mac_key", "bytes", 16),
+    (7, "broker_host", "text", 253),
+    (8, "broker_port", "number", 0xFFFF),
+    (9, "policy", "policy", len(POLICY_FIELDS)),
+)
+
+
+def encode(settings):
+    """Settings (a dict by name, `policy` a dict of POLICY_FIELDS) as bytes.
+
+    WireError for what `decode` would refuse: a reader is never given settings it cannot read.
+    """
+    values = {}
+    for key, name, check, bound in _FIELDS:
+        value = settings.get(name)
+        if isinstance(value, dict):
+            value = [value.get(field) for field in POLICY_FIELDS]
+        if not _CHECKS[check](value, bound):
+            raise WireError(BAD_FIELD, name)
+        values[key] = value
+    return _bounded(cbor.encode(values))
+
+
+def decode(data):
+    """The settings by name; WireError if a field is missing, unknown or of the wrong form."""
+    values = cbor.decode(_bounded(data))
+    if not isinstance(values, dict):
+        raise WireError(NOT_A_MAP)
+    settings = {}
+    for key, name, check, bound in _FIELDS:
+        if key not in values:
+            raise WireError(MISSING_FIELD, name)
+        value = values.pop(key)
+        if not _CHECKS[check](value, bound):
+            raise WireError(BAD_FIELD, name)
+        settings[name] = value
+    if values:
+        raise WireError(UNKNOWN_FIELD)
+    policy = {}
+    for place, name in enumerate(POLICY_FIELDS):
+        policy[name] = settings["policy"][place]
+    settings["policy"] = policy
+    return settings
+
+
+def _bounded(data):
+    if len(data) > SETTINGS_BYTES_MAX:
+        raise WireError(TOO_LONG)
+    return data
+
+
+def _is_uint(value, bound):
+    # True is an int in Python, not on our wire.
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= bound
+
+
+def _is_policy(numbers, count):
+    if not isinstance(numbers, list) or len(numbers) != count:
+        return False
+    for place, name in enumerate(POLICY_FIELDS):
+        # A limit beyond what a card can count would be no limit.
+        bound = SPENT_FEN_MAX if name.endswith("_fen") else _U32
+        if not _is_uint(numbers[place], _UTC_OFFSET_S_MAX if name == "utc_offset_s" else bound):
+            return False
+    return True
+
+
+_CHECKS = {
+    "number": lambda value, bound: _is_uint(value, bound) and value > 0,
+    "bytes": lambda value, bound: isinstance(value, bytes) and len(value) == bound,
+    "text": lambda value, bound: isinstance(value, str) and 0 < len(value) <= bound,
+    "site": lambda value, _: topics.is_site(value),
+    "policy": _is_policy,
+}

@@ -1,0 +1,62 @@
+"""May this card spend this amount here and now? One answer for reader, agent and ledger.
+
+R11 and R13 (kinds and validity), R19.1 and R19.2 (limits), R24.1 (what is allowed without
+network). The figures are policy, versioned by `epoch`; the regulation leaves them open.
+"""
+
+from protocols.rules import clock, reasons
+
+# Of the card's spend state (protocols/card/purse_classic.py).
+COUNTER_MAX = 0xFFFF
+SPENT_FEN_MAX = 0xFFFFFF
+SINCE_PIN_COUNT_MAX = 15
+STAFF, STUDENT, TEMPORARY = 1, 2, 3  # kinds of card, R11
+
+POLICY_FIELDS = (
+    "epoch",
+    "utc_offset_s",
+    "amount_max_fen",  # one spend, whatever else holds
+    "no_pin_max_fen",  # one spend without PIN
+    "since_pin_max_fen",  # sum of spends since the last PIN
+    "day_max_fen",  # sum of a calendar day
+    "offline_max_fen",  # one spend while the reader has no network
+    "clock_width_max_ms",  # how uncertain the clock may be
+)
+
+
+def decide(policy, card, amount_fen, interval_ms, offline):
+    """(reason, state): reasons.APPROVED or why not, and the card's next spend state.
+
+    `policy` is a dict with POLICY_FIELDS. `card` has the attributes of a purse view: kind,
+    valid_from, valid_to (days), counter, balance_fen, day, day_total_fen, since_pin_fen,
+    since_pin_count. `interval_ms` is (earliest, latest) in ms since 1970. `state` is the tuple
+    (day, day_total_fen, since_pin_fen, since_pin_count), or None when refused.
+    """
+    if not clock.is_known(interval_ms, policy["clock_width_max_ms"]):
+        return reasons.CLOCK_UNKNOWN, None
+    earliest_s, latest_s = clock.seconds(interval_ms)
+    first_day = clock.day(earliest_s, policy["utc_offset_s"])
+    last_day = clock.day(latest_s, policy["utc_offset_s"])
+    # A day is over for the card only when it is over at both ends of the interval, and a card
+    # that has seen a later day than ours keeps its own: an unsure clock never resets a limit.
+    day = max(first_day, card.day)
+    day_total_fen = amount_fen + (card.day_total_fen if day == card.day else 0)
+    since_pin_fen = card.since_pin_fen + amount_fen
+    since_pin_count = min(card.since_pin_count + 1, SINCE_PIN_COUNT_MAX)
+    checks = (
+        (amount_fen <= 0, reasons.BAD_AMOUNT),
+        (card.kind not in (STAFF, STUDENT, TEMPORARY), reasons.KIND_NOT_SERVED),
+        (first_day < card.valid_from, reasons.NOT_YET_VALID),
+        (last_day > card.valid_to, reasons.EXPIRED),
+        (card.counter >= COUNTER_MAX, reasons.COUNTER_WORN),
+        (amount_fen > policy["amount_max_fen"], reasons.OVER_SPEND_LIMIT),
+        (offline and amount_fen > policy["offline_max_fen"], reasons.OVER_OFFLINE_LIMIT),
+        (amount_fen > policy["no_pin_max_fen"], reasons.PIN_NEEDED),
+        (since_pin_fen > policy["since_pin_max_fen"], reasons.PIN_NEEDED),
+        (day_total_fen > policy["day_max_fen"], reasons.OVER_DAY_LIMIT),
+        (amount_fen > card.balance_fen, reasons.BALANCE_SHORT),
+    )
+    for refused, reason in checks:
+        if refused:
+            return reason, None
+    return reasons.APPROVED, (day, day_total_fen, since_pin_fen, since_pin_count)

@@ -1,0 +1,41 @@
+"""What the numbers of protocols.wire.errors mean, for people; readers do not import this."""
+
+from protocols.wire.errors import (
+    BAD_FIELD,
+    BAD_SEAL,
+    BAD_SIGNATURE,
+    BAD_TEXT,
+    BAD_TOPIC,
+    MALFORMED_SEAL,
+    MISSING_FIELD,
+    NON_CANONICAL,
+    NOT_A_MAP,
+    TOO_DEEP,
+    TOO_LONG,
+    TRAILING,
+    TRUNCATED,
+    UNEXPECTED_TYPE,
+    UNKNOWN_FIELD,
+    UNKNOWN_TYPE,
+    UNSUPPORTED,
+)
+
+TEXTS = {
+    TRUNCATED: "the bytes end inside a value",
+    TRAILING: "bytes follow the value",
+    NON_CANONICAL: "not the shortest deterministic form",
+    UNSUPPORTED: "a kind of value that never crosses this wire",
+    TOO_DEEP: "nested too deeply",
+    TOO_LONG: "longer than the limit for this place",
+    BAD_TEXT: "text is not UTF-8",
+    MALFORMED_SEAL: "not a sealed record",
+    BAD_SEAL: "the seal does not match key, chain and content",
+    BAD_SIGNATURE: "the signature does not match",
+    NOT_A_MAP: "not a map with small integer keys",
+    UNKNOWN_TYPE: "no message or record of this number",
+    UNEXPECTED_TYPE: "this message has no place here",
+    MISSING_FIELD: "a field is missing",
+    UNKNOWN_FIELD: "a field this message does not have",
+    BAD_FIELD: "a field is out of its bounds",
+    BAD_TOPIC: "not a topic of this system",
+}

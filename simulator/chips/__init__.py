@@ -1,0 +1,1 @@
+"""Register and memory models of the chips a reader is built from."""

@@ -1,0 +1,157 @@
+"""What a scenario can make happen: one function per verb of simulator/scenario.py."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from simulator.people import Customer
+from simulator.reader import Reader
+from simulator.scenario import Step
+
+if TYPE_CHECKING:
+    from simulator.run import Run
+
+_HOLD_MS = (500, 900)
+_TORN_MS = (15, 160)
+_AGAIN_MS = 700
+_WAIT_US = 1_000_000
+
+
+def happen(run: Run, step: Step) -> None:
+    """Do what a step says, now."""
+    _VERBS[step.do](run, step)
+
+
+def announce(run: Run, step: Step) -> None:
+    """Before the start: power that is going to fail fails in the middle of a reader's step."""
+    if step.do == "kill":
+        run.readers[step.fields["reader"]].cut_power_at(step.at_us)
+
+
+# -- people ---------------------------------------------------------------------------------
+
+
+def _lunch(run: Run, step: Step) -> None:
+    """Customers come one after the other, at random moments, with random wishes."""
+    draw = run.seeds.stream("lunch", step.line)
+    amounts = step.fields.get("amounts", [1250])
+    moments = sorted(draw.randrange(step.fields["over"]) for _ in range(step.fields["customers"]))
+    for moment_us in moments:
+        is_torn = draw.randrange(100) < step.fields.get("torn_percent", 0)
+        hold_ms = (
+            [draw.randrange(*_TORN_MS), _AGAIN_MS] if is_torn else [draw.randrange(*_HOLD_MS)]
+        )
+        amount_fen = draw.choice(amounts)
+        own = random.Random(draw.randbytes(8))  # who comes must not depend on who is still eating
+        run.world.at(step.at_us + moment_us, partial(_arrive, run, amount_fen, hold_ms, own))
+    run.tell(f"{len(moments)} customers are on their way")
+
+
+def _arrive(run: Run, amount_fen: int, hold_ms: list[int], draw: random.Random) -> None:
+    free = [card for card in run.cards if not card.is_busy]
+    if not free:
+        return
+    held = draw.choice(free)
+    shortest = min(len(clerk.queue) for clerk in run.clerks.values())
+    clerk = draw.choice([one for one in run.clerks.values() if len(one.queue) == shortest])
+    held.is_busy = True
+    clerk.join(Customer(held, amount_fen, hold_ms))
+
+
+def _tap(run: Run, step: Step) -> None:
+    """One named person pays, once the cards are free: a card is in one place at a time."""
+    by_name = {card.name: card for card in run.cards}
+    held = by_name[step.fields["card"]]
+    others = [by_name[name] for name in step.fields.get("with", [])]
+    if any(card.is_busy for card in (held, *others)):
+        run.world.at(run.world.now_us + _WAIT_US, partial(_tap, run, step))
+        return
+    for card in (held, *others):
+        card.is_busy = True
+    hold_ms = step.fields.get("hold_ms", _AGAIN_MS)
+    hold = hold_ms if isinstance(hold_ms, list) else [hold_ms]
+    run.clerks[step.fields["reader"]].join(Customer(held, step.fields["amount"], hold, others))
+
+
+# -- cables and power -----------------------------------------------------------------------
+
+
+def _cut(run: Run, step: Step) -> None:
+    _switch(run, step, on=False)
+
+
+def _plug(run: Run, step: Step) -> None:
+    _switch(run, step, on=True)
+
+
+def _switch(run: Run, step: Step, *, on: bool) -> None:
+    what = step.fields["what"]
+    run.tell(f"{_CABLES[what][0]} {'is back' if on else 'is cut'}")
+    _CABLES[what][1](run, on, step.fields.get("reader"))
+    run.services.settle(run.world.now_us)
+
+
+def _reader_network(run: Run, on: bool, only: str | None) -> None:
+    for name, reader in run.readers.items():
+        if only in (None, name):
+            _set_cable(run, reader, plugged=on, dark=False)
+
+
+def _upstream(run: Run, on: bool, _only: str | None) -> None:
+    if on:
+        run.services.agent_upstream.plug()
+    else:
+        run.services.agent_upstream.cut()
+
+
+def _mains(run: Run, on: bool, _only: str | None) -> None:
+    """The building's mains: switch, broker and agent die; readers go on on their batteries."""
+    if on:
+        run.services.restart_building()
+    for reader in run.readers.values():
+        reader.hardware.set_mains(on)
+        _set_cable(run, reader, plugged=on, dark=False)
+    if not on:
+        run.services.kill_building()
+
+
+def _dark(run: Run, step: Step) -> None:
+    reader = run.readers[step.fields["reader"]]
+    run.tell(f"{reader.name} hangs on a dead switch port")
+    _set_cable(run, reader, plugged=True, dark=True)
+
+
+def _set_cable(run: Run, reader: Reader, *, plugged: bool, dark: bool) -> None:
+    cable = reader.hardware.cable
+    assert cable is not None
+    cable.set(plugged=plugged, dark=dark, now_us=run.world.now_us)
+    reader.wake(run.world.now_us)
+
+
+def _kill(run: Run, step: Step) -> None:
+    run.tell(f"{step.fields['reader']} loses its battery")
+
+
+def _revive(run: Run, step: Step) -> None:
+    reader = run.readers[step.fields["reader"]]
+    run.tell(f"{reader.name} is switched on again")
+    reader.switch_on()
+
+
+_VERBS: dict[str, Callable[[Run, Step], None]] = {
+    "lunch": _lunch,
+    "tap": _tap,
+    "cut": _cut,
+    "plug": _plug,
+    "dark": _dark,
+    "kill": _kill,
+    "revive": _revive,
+}
+_CABLES: dict[str, tuple[str, Callable[[Run, bool, str | None], None]]] = {
+    "reader-network": ("the readers' network", _reader_network),
+    "upstream": ("the line to the card centre", _upstream),
+    "mains": ("the building's mains", _mains),
+}

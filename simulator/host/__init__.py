@@ -1,0 +1,1 @@
+"""Readers as objects in this CPython process: the board, its hardware, and its home."""

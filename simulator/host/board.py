@@ -1,0 +1,126 @@
+"""The board as the firmware sees it, for readers that live in this CPython process.
+
+The twin of firmware/boards/esp32.py: the same attributes and methods, answered by Hardware.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from protocols.rules import settings
+from simulator.host.hardware import Hardware
+
+
+class HostFlash:
+    """The journal partition."""
+
+    sector_bytes = 4096
+
+    def __init__(self, hardware: Hardware) -> None:
+        self._hardware = hardware
+        self.size_bytes = hardware.flash_size()
+
+    def read(self, address: int, buffer: memoryview | bytearray) -> None:
+        buffer[:] = self._hardware.flash_read(address, len(buffer))
+
+    def program(self, address: int, data: bytes) -> None:
+        self._hardware.flash_program(address, bytes(data))
+
+    def erase(self, sector: int) -> None:
+        self._hardware.flash_erase(sector)
+
+
+class HostRfid:
+    """The SPI bus and pins of the card front end."""
+
+    def __init__(self, hardware: Hardware) -> None:
+        self._hardware = hardware
+
+    def exchange(self, out: bytes | bytearray | memoryview, into: bytearray | memoryview) -> None:
+        into[:] = self._hardware.rfid_exchange(bytes(out))
+
+    def irq(self) -> int:
+        return self._hardware.rfid_irq()
+
+    def reset(self, level: int) -> None:
+        self._hardware.rfid_reset(level)
+
+
+class HostStream:
+    def __init__(self, hardware: Hardware, handle: int) -> None:
+        self._hardware = hardware
+        self._handle = handle
+
+    def connected(self) -> bool:
+        return self._hardware.net_connected(self._handle)
+
+    def send(self, data: bytes | bytearray | memoryview) -> int:
+        return self._hardware.net_send(self._handle, bytes(data))
+
+    def recv(self, size: int) -> bytes | None:
+        return self._hardware.net_recv(self._handle, size)
+
+    def close(self) -> None:
+        self._hardware.net_close(self._handle)
+
+
+class HostNet:
+    def __init__(self, hardware: Hardware) -> None:
+        self._hardware = hardware
+
+    def is_up(self) -> bool:
+        return self._hardware.net_is_up()
+
+    def open(self, host: str, port: int) -> HostStream:
+        return HostStream(self._hardware, self._hardware.net_open(host, port))
+
+
+class HostKeypad:
+    def __init__(self, hardware: Hardware) -> None:
+        self.read = hardware.keypad_read
+
+
+class HostDisplay:
+    def __init__(self, hardware: Hardware) -> None:
+        self._hardware = hardware
+
+    def write(self, data: bytes) -> None:
+        self._hardware.display_write(bytes(data))
+
+
+class HostPower:
+    def __init__(self, hardware: Hardware) -> None:
+        self.mains = hardware.mains
+        self.battery_mv = hardware.battery_mv
+
+
+class HostBoard:
+    """See the board seam in docs/ARCHITECTURE.md."""
+
+    def __init__(self, hardware: Hardware) -> None:
+        self.ticks_us = hardware.ticks_us
+        self.sleep_us = hardware.sleep_us
+        self.utc_s = hardware.utc_s
+        self.boot_cause = hardware.reset_cause()
+        self.settings = settings.decode(hardware.nvs_get("settings"))
+        self.flash = HostFlash(hardware)
+        self.rfid = HostRfid(hardware)
+        self.net = HostNet(hardware)
+        self.keypad = HostKeypad(hardware)
+        self.display = HostDisplay(hardware)
+        self.power = HostPower(hardware)
+        self.led = hardware.led
+        self.beep = hardware.beep
+        self.urandom = hardware.urandom
+        self._hardware = hardware
+
+    def ticks_ms(self) -> int:
+        return self._hardware.ticks_us() // 1000
+
+    def aes(self, key: bytes) -> Callable[[bytes], bytes]:
+        """One AES block under `key`, as cryptolib does it on the board."""
+        # ECB of single blocks is the primitive that CMAC is built from, not a mode for data.
+        encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
+        return lambda block: encryptor.update(bytes(block))

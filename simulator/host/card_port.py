@@ -1,0 +1,178 @@
+"""Card depth: frames go straight to the field, in the place of firmware/drivers/mfrc522.py.
+
+Chip and bus are left out, which is most of what a simulated reader costs. What runs above them
+(iso14443.py, mifare_classic.py, purse.py) stays the firmware itself, and the card is the same
+model of silicon. Time is kept: a frame takes its time on the air, the card takes its own, and what
+driver and bus take is in the constants below. So a card that is pulled away in the middle of a
+debit tears here as well, and a collision collides.
+
+What is not here: everything that can go wrong with the chip (BusFault is never raised).
+
+The constants lie between median and mean of the frames of a purchase at register depth, measured
+and printed, and the times of both depths beside each other, by
+    python -m pytest -s tests/simulator/test_card_depth.py -k "constants or time"
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from firmware.drivers.iso14443 import Pcd
+from firmware.drivers.mfrc522 import ERROR_COLLISION, ERROR_CRC, FIFO_BYTES, SILENCE
+from simulator.cards.field import ETU, US, Frame, Session, with_crc
+from simulator.host.hardware import Hardware
+
+SET_UP_US = 7_700  # reset, wake-up, registers, and the guard time of the cards
+BEGIN_US = 142  # interrupts cleared, FIFO filled, command started, often a register changed
+BEGIN_BYTE_US = 2  # SPI at 4 MHz
+END_US = 95  # the pin is looked at, status and answer are read
+SILENCE_US = 276  # a timer tick, the next look at the pin, status, and the command ended
+
+ERROR_PARITY = 0x02  # ErrorReg bit 1
+_CRC_BITS = 16
+_SHORTEST_BITS = 4  # the driver tells the chip to take anything shorter for noise
+_FIFTH_BIT = 5 * ETU  # so much of an answer must be there before the time is up
+_NONCE_BITS = 32
+_PROOF_BITS = 64
+
+
+def front_end(hardware: Hardware) -> Pcd:
+    """What the POS polls for cards, at card depth; one for each boot."""
+    return Pcd(CardPort(hardware))
+
+
+class CardPort:
+    """The antenna of `hardware` with the methods of firmware.drivers.mfrc522.Mfrc522 (see there).
+
+    Only what Pcd and Classic use of it is here.
+    """
+
+    def __init__(self, hardware: Hardware) -> None:
+        self.tx = bytearray(FIFO_BYTES)
+        self.rx = bytearray(FIFO_BYTES)
+        self.errors = 0
+        self.sleep_us = hardware.sleep_us
+        self._hardware = hardware
+        self._clock = hardware.clock
+        self._field = hardware.field
+        self._session: Session | None = None
+        self._sends_crc = self._checks_crc = False
+        self._is_ready = False
+
+    def ensure(self) -> None:
+        """Switch the carrier on, once a boot."""
+        if not self._is_ready:
+            self._field.carrier(True, self._clock.now_us * US)
+            self._clock.advance_us(SET_UP_US)
+            self._is_ready = True
+
+    def set_crc(self, send: bool, receive: bool) -> None:
+        """Whether CRC_A is appended to what is sent, and checked and stripped from the answer."""
+        self._sends_crc, self._checks_crc = send, receive
+
+    def transceive(
+        self, length: int, _expected: int, timeout_us: int, framing: int = 0, _proof: bool = False
+    ) -> int:
+        """Send tx[:length]; returns the bits received into `rx`, or SILENCE.
+
+        The driver's arguments: what is expected and to be proved only matters on a bus.
+        """
+        self._begin(length)
+        data = bytes(self.tx[:length])
+        if self._sends_crc:
+            data = with_crc(data)
+        nbits = 8 * len(data) - (-framing & 7)
+        value = int.from_bytes(data, "little") & (1 << nbits) - 1
+        answer = self._ask(Frame(value, nbits, self._session), timeout_us)
+        if answer is None:
+            self._clock.advance_us(SILENCE_US)
+            return SILENCE
+        self._clock.advance_us(END_US)
+        return self._deposit(answer, framing >> 4) or SILENCE
+
+    def authenticate(self, length: int, timeout_us: int) -> bool:
+        """Crypto1's three passes with tx[:length] = command, block, key (6), uid (4)."""
+        self._begin(length)
+        asked = bytes(self.tx[:length])
+        old, self._session = self._session, None
+        answer = self._ask(Frame.of(with_crc(asked[:2]), old), timeout_us)
+        if answer is not None and _is_intact(answer, _NONCE_BITS, old):
+            offered = Session(asked[2:8], asked[8:12], answer.data)
+            challenge = self._hardware.random.getrandbits(32)
+            token = (challenge ^ answer.value) << 32 | challenge
+            answer = self._ask(Frame(token, _PROOF_BITS, offered), timeout_us)
+            if answer is not None and _is_intact(answer, _NONCE_BITS, offered):
+                if answer.data == bytes(byte ^ 0xFF for byte in offered.nonce):
+                    self._session = offered
+        self._clock.advance_us(END_US if self._session else SILENCE_US)
+        return self._session is not None
+
+    def stop_crypto(self) -> None:
+        """Speak in the clear again."""
+        self._session = None
+
+    # -- one exchange -----------------------------------------------------------------------
+
+    def _begin(self, length: int) -> None:
+        self.errors = 0
+        self._clock.advance_us(BEGIN_US + BEGIN_BYTE_US * length)
+
+    def _ask(self, frame: Frame, timeout_us: int) -> Frame | None:
+        """Send a frame; what is heard, whole or cut off, or None once the time is up."""
+        heard = self._hear(frame, timeout_us)
+        self._hardware.log("frame", frame.data + (heard.data if heard else b""))
+        return heard
+
+    def _hear(self, frame: Frame, timeout_us: int) -> Frame | None:
+        free = self._clock.now_us * US + frame.duration
+        self._pass_until(free)
+        talks = self._field.send(frame, free)
+        deadline = free + timeout_us * US
+        for i, talk in enumerate(talks):
+            if talk.start < free or talk.start + _FIFTH_BIT > deadline:
+                continue
+            self._pass_until(talk.start)
+            heard = self._field.merge(talks[i:])
+            if heard is None or heard.nbits < _SHORTEST_BITS:
+                continue
+            free = talk.start + heard.duration
+            self._pass_until(free)
+            whole = self._field.cut(heard, talks[i:], talk.start)
+            if whole is not None:
+                return whole
+        self._pass_until(deadline)
+        return None
+
+    def _pass_until(self, tick: int) -> None:
+        """Time passes, and with it whatever people do with their cards."""
+        self._clock.advance_to(-(-tick // US))
+
+    def _deposit(self, frame: Frame, align: int) -> int:
+        """Put an answer into `rx` from bit `align` of its first byte; how many bits then count."""
+        if frame.cipher != self._session:
+            frame = self._scramble(frame)
+        value = frame.value
+        if frame.collided:
+            self.errors = ERROR_COLLISION
+            value &= (frame.collided & -frame.collided) - 1
+        elif frame.bad_parity:
+            self.errors = ERROR_PARITY
+        nbits = frame.nbits + align
+        data = (value << align).to_bytes((nbits + 7) // 8, "little")
+        if self._checks_crc:
+            if nbits % 8 or len(data) < 2 or data != with_crc(data[:-2]):
+                self.errors |= ERROR_CRC
+            if nbits >= _CRC_BITS:
+                data, nbits = data[:-2], nbits - _CRC_BITS
+        self.rx[: len(data)] = data
+        return nbits
+
+    def _scramble(self, frame: Frame) -> Frame:
+        """What right bits look like under the wrong key stream."""
+        noise = self._hardware.random.getrandbits(frame.nbits)
+        return replace(frame, value=frame.value ^ noise, bad_parity=frame.nbits >= 8)
+
+
+def _is_intact(frame: Frame, nbits: int, session: Session | None) -> bool:
+    is_clean = not frame.collided and not frame.bad_parity
+    return frame.nbits == nbits and frame.cipher == session and is_clean

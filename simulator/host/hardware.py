@@ -1,0 +1,254 @@
+"""One reader's hardware as models: the same object answers the CPython home and the VM home.
+
+Everything that happens at these pins is written to the transcript here, so that the log cannot
+depend on where the firmware runs. Reading a clock or a level costs no time; bus, flash and sleep
+do.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from simulator.cards.field import Field
+from simulator.cards.mifare_classic import MifareClassic
+from simulator.chips.mfrc522 import Mfrc522
+from simulator.chips.nor_flash import NorFlash
+from simulator.world.clock import ReaderClock, World
+from simulator.world.network import ReaderCable, ReaderStream
+from simulator.world.transcript import Transcript
+
+BATTERY_FULL_MV = 4150
+BATTERY_EMPTY_MV = 3300
+BATTERY_RUN_S = 7200  # R23.1: about two hours
+PROGRAM_US_PER_PAGE = 600
+ERASE_US = 45_000
+_DISPLAY_US_PER_BYTE = 87  # 115,200 baud; the UART sends while the reader works
+
+
+@dataclass
+class Panel:
+    """What a person at the reader sees and hears."""
+
+    lines: list[str] = field(default_factory=lambda: ["", ""])
+    green: bool = False
+    red: bool = False
+    beeps: list[tuple[int, int]] = field(default_factory=list)
+
+
+class Hardware:
+    """The chips, pins and supplies of one reader."""
+
+    def __init__(
+        self,
+        name: str,
+        world: World,
+        transcript: Transcript,
+        flash: NorFlash,
+        nvs: dict[str, bytes],
+        random_stream: random.Random,
+    ) -> None:
+        self.name = name
+        self.world = world
+        self.clock = ReaderClock(world)
+        self.transcript = transcript
+        self.flash = flash
+        self.nvs = nvs
+        self.random = random_stream
+        self.field = Field(self.clock)
+        self.chip = Mfrc522(self.clock, self.field, random_stream)
+        self.chip.on_exchange = self._log_exchange
+        self.cable: ReaderCable | None = None
+        self.streams: dict[int, ReaderStream] = {}
+        self.panel = Panel()
+        self.keys = b""
+        self.mains_on = True
+        self.mains_off_at_us = 0
+        self.battery_mv_now = BATTERY_FULL_MV
+        self.boot_cause = 1
+        self.rtc_set = True
+        self.rtc_error_ms = random_stream.randint(-8000, 8000)
+        self._on_us = 0
+        self.flash_operations = 0
+        self.before_flash: Callable[[int], None] | None = None
+
+    def log(self, what: str, data: bytes | str | int = b"") -> None:
+        self.transcript.add(self.clock.now_us, self.name, what, data)
+
+    # -- time -------------------------------------------------------------------------------
+
+    def ticks_us(self) -> int:
+        """Since this reader's own power-on, as the chip counts."""
+        return self.clock.now_us - self._on_us
+
+    def sleep_us(self, duration_us: int) -> None:
+        self.clock.advance_us(duration_us)
+
+    def utc_s(self) -> int | None:
+        """The battery clock, a few seconds wrong, as such clocks are; None if it was never set."""
+        if not self.rtc_set:
+            return None
+        return (self.world.utc_s(self.clock.now_us) * 1000 + self.rtc_error_ms) // 1000
+
+    def reset_cause(self) -> int:
+        return self.boot_cause
+
+    # -- antenna ----------------------------------------------------------------------------
+
+    def rfid_exchange(self, out: bytes) -> bytes:
+        into = bytearray(len(out))
+        self.chip.exchange(out, into)
+        return bytes(into)
+
+    def rfid_irq(self) -> int:
+        return self.chip.irq()
+
+    def rfid_reset(self, level: int) -> None:
+        self.log("rfid-reset", level)
+        self.chip.reset_pin(level)
+
+    def _log_exchange(self, out: bytes, into: bytes) -> None:
+        self.transcript.add(self.clock.now_us, self.name, "spi", bytes(out) + bytes(into))
+
+    # -- flash ------------------------------------------------------------------------------
+
+    def flash_size(self) -> int:
+        return self.flash.size_bytes
+
+    def flash_read(self, address: int, size: int) -> bytes:
+        buffer = bytearray(size)
+        self.flash.read(address, buffer)
+        return bytes(buffer)
+
+    def flash_program(self, address: int, data: bytes) -> None:
+        self._count_flash()
+        self.log("program", address.to_bytes(4, "big") + data)
+        self.flash.program(address, data)
+        self.clock.advance_us(PROGRAM_US_PER_PAGE * ((len(data) + 255) // 256))
+
+    def flash_erase(self, sector: int) -> None:
+        self._count_flash()
+        self.log("erase", sector)
+        self.flash.erase(sector)
+        self.clock.advance_us(ERASE_US)
+
+    def _count_flash(self) -> None:
+        self.flash_operations += 1
+        if self.before_flash is not None:
+            self.before_flash(self.flash_operations)
+
+    # -- network ----------------------------------------------------------------------------
+
+    def net_is_up(self) -> bool:
+        return self.cable is not None and self.cable.plugged
+
+    def net_open(self, host: str, port: int) -> int:
+        """A handle of a new connection; OSError without a route. Host and port name the broker."""
+        if self.cable is None:
+            raise OSError("no network")
+        self.log("net-open", f"{host}:{port}")
+        stream = self.cable.open()
+        handle = len(self.streams) + 1
+        self.streams[handle] = stream
+        return handle
+
+    def net_connected(self, handle: int) -> bool:
+        return self.streams[handle].is_open
+
+    def net_send(self, handle: int, data: bytes) -> int:
+        taken = self.streams[handle].send(data)
+        self.log("net-send", data[:taken])
+        return taken
+
+    def net_recv(self, handle: int, size: int) -> bytes | None:
+        data = self.streams[handle].recv(size, self.clock.now_us)
+        if data is not None:
+            self.log("net-recv", data)
+        return data
+
+    def net_close(self, handle: int) -> None:
+        self.log("net-close")
+        self.streams[handle].close()
+
+    # -- cards ------------------------------------------------------------------------------
+
+    def put_card(self, card: MifareClassic) -> None:
+        """A card comes into the field; it must have left every other one."""
+        if card.in_field:
+            raise ValueError("a card is in one place at a time")
+        self.log("card-in", card.uid)
+        self.field.place(card)
+
+    def take_card(self, card: MifareClassic) -> None:
+        """A card leaves the field, whatever it was doing."""
+        self.log("card-out", card.uid)
+        self.field.remove(card)
+
+    # -- people and power -------------------------------------------------------------------
+
+    def keypad_read(self) -> bytes:
+        keys, self.keys = self.keys, b""
+        if keys:
+            self.log("keys", keys)
+        return keys
+
+    def display_write(self, data: bytes) -> None:
+        self.log("display", data)
+        _show(self.panel, data)
+
+    def led(self, green: int, red: int) -> None:
+        self.log("led", f"{int(green)}{int(red)}")
+        self.panel.green, self.panel.red = bool(green), bool(red)
+
+    def beep(self, duration_ms: int) -> None:
+        self.log("beep", duration_ms)
+        self.panel.beeps.append((self.clock.now_us, duration_ms))
+
+    def mains(self) -> bool:
+        return self.mains_on
+
+    def battery_mv(self) -> int:
+        """A battery that falls evenly from full to empty in two hours without mains."""
+        if self.mains_on:
+            return self.battery_mv_now
+        drained_s = (self.clock.now_us - self.mains_off_at_us) // 1_000_000
+        span_mv = BATTERY_FULL_MV - BATTERY_EMPTY_MV
+        return max(self.battery_mv_now - span_mv * drained_s // BATTERY_RUN_S, 0)
+
+    def set_mains(self, on: bool) -> None:
+        """The plug is pulled or put back; the battery remembers what it has given."""
+        if on != self.mains_on:
+            if on:
+                self.battery_mv_now = self.battery_mv()
+            else:
+                self.mains_off_at_us = self.clock.now_us
+            self.mains_on = on
+
+    def nvs_get(self, key: str) -> bytes:
+        return self.nvs[key]
+
+    def urandom(self, size: int) -> bytes:
+        return self.random.randbytes(size)
+
+    def power_off(self) -> None:
+        """The supply is gone: connections die, the panel is dark, the chip forgets."""
+        for stream in self.streams.values():
+            stream.close()
+        self.streams.clear()
+        self.keys = b""
+        self.panel = Panel()
+        self.chip.reset_pin(0)
+        self.flash.power_on()
+
+    def power_on(self) -> None:
+        self.clock.advance_to(self.world.now_us)
+        self._on_us = self.clock.now_us
+        self.chip.reset_pin(1)
+
+
+def _show(panel: Panel, data: bytes) -> None:
+    """The pole display: ESC Q A text CR and ESC Q B text CR set a line, FF clears (CD5220)."""
+    for part in data.replace(b"\x0c", b"\x1bQA\r\x1bQB\r").split(b"\r"):
+        if part[:3] in (b"\x1bQA", b"\x1bQB"):
+            panel.lines[part[2] - 0x41] = part[3:].decode("ascii")

@@ -1,0 +1,162 @@
+"""People at a reader: a clerk who keys amounts, and customers who hold cards to it, well or badly.
+
+They see only what a person sees: the customer display. Every draw comes from the scenario's seed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from protocols.rules import money, reasons
+from simulator.cardbox import HeldCard
+from simulator.reader import Reader
+from simulator.world.clock import World
+
+_SECOND_US = 1_000_000
+_KEYING_US = 1_500_000
+_LOOK_US = 900_000
+_NEXT_US = 2_500_000
+_ATTEMPTS_MAX = 4
+_ROUNDS_MAX = 5
+_SAME_CARD = reasons.display(reasons.TAP_AGAIN)
+_LAST_PAID = "LAST PAID"
+_DEAD = ("", "WELCOME", _LAST_PAID)
+_AGAIN = (
+    "CARD PLEASE",
+    _SAME_CARD,
+    reasons.display(reasons.CARD_GONE),
+    reasons.display(reasons.TWO_CARDS),
+    reasons.display(reasons.READER_FAULT),
+)
+
+
+@dataclass
+class Customer:
+    """Someone with a card and an appetite."""
+
+    held: HeldCard
+    amount_fen: int
+    hold_ms: list[int]  # of each attempt; the last one repeats
+    others: list[HeldCard] = field(default_factory=list)  # held to it too, at the first attempt
+    attempts: int = 0
+    rounds: int = 0
+
+
+@dataclass
+class Tally:
+    """What a person standing there would have written down."""
+
+    taps: int = 0
+    paid: int = 0
+    paid_fen: int = 0
+    given_up: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+
+
+class Clerk:
+    """Serves the queue in front of one reader, one customer after the other."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        world: World,
+        draw: random.Random,
+        tally: Tally,
+        on_served: Callable[[Customer, bool], None],
+    ) -> None:
+        self.reader = reader
+        self.queue: deque[Customer] = deque()
+        self._world = world
+        self._draw = draw
+        self._tally = tally
+        self._on_served = on_served
+        self._busy = False
+
+    def join(self, customer: Customer) -> None:
+        self.queue.append(customer)
+        if not self._busy:
+            self._busy = True
+            self._world.at(self._world.now_us, self._serve)
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._busy and not self.queue
+
+    def _serve(self) -> None:
+        if not self.queue:
+            self._busy = False
+            return
+        if not self.reader.is_on:
+            self._world.at(self._world.now_us + _SECOND_US, self._serve)
+            return
+        customer = self.queue[0]
+        if customer.rounds and self._says_paid(customer):
+            self._leave(customer, paid=True)
+            return
+        if self._shown() == _SAME_CARD and customer.rounds:
+            # The reader died under this customer's card and wants to see it again.
+            self._tap(customer)
+            return
+        if self._shown() in _AGAIN:
+            # It still waits for the last customer, who has left: the clerk clears it.
+            self._press(b"\x1b")
+        customer.rounds += 1
+        self._press(money.format_yuan(customer.amount_fen).encode() + b"\r")
+        self._world.at(self._world.now_us + _KEYING_US, partial(self._tap, customer))
+
+    def _tap(self, customer: Customer) -> None:
+        """The customer holds the card to the reader for a while."""
+        reader = self.reader
+        hold_ms = customer.hold_ms[min(customer.attempts, len(customer.hold_ms) - 1)]
+        customer.attempts += 1
+        self._tally.taps += 1
+        others = customer.others if customer.attempts == 1 else []
+        cards = [held.chip for held in (customer.held, *others)]
+        for card in cards:
+            reader.hardware.put_card(card)
+        away_us = self._world.now_us + hold_ms * 1000 + self._draw.randrange(1000)
+        for card in cards:
+            reader.at(away_us, partial(reader.hardware.take_card, card))
+        self._world.at(away_us + _LOOK_US, partial(self._look, customer))
+
+    def _look(self, customer: Customer) -> None:
+        """What does the display say to this customer?"""
+        shown = self._shown()
+        if shown.startswith("PAID"):
+            self._leave(customer, paid=True)
+        elif shown in _AGAIN and customer.attempts < _ATTEMPTS_MAX:
+            self._world.at(self._world.now_us + _SECOND_US, partial(self._tap, customer))
+        elif shown in _DEAD and customer.rounds < _ROUNDS_MAX:
+            # It died under our hands, or it did and is back: serve the same customer again.
+            customer.attempts = 0
+            self._world.at(self._world.now_us + _SECOND_US, self._serve)
+        elif shown in _AGAIN or shown in _DEAD:
+            self._tally.given_up += 1
+            self._leave(customer, paid=False)
+        else:
+            self._tally.refused[shown] = self._tally.refused.get(shown, 0) + 1
+            self._leave(customer, paid=False)
+
+    def _leave(self, customer: Customer, *, paid: bool) -> None:
+        if paid:
+            self._tally.paid += 1
+            self._tally.paid_fen += customer.amount_fen
+        self.queue.popleft()
+        self._on_served(customer, paid)
+        self._world.at(self._world.now_us + _NEXT_US, self._serve)
+
+    def _says_paid(self, customer: Customer) -> bool:
+        """Whether a reader that came back says that this very customer has paid."""
+        receipt = f"{money.format_yuan(customer.amount_fen)} #{customer.held.card_no}"
+        return self.reader.hardware.panel.lines == [_LAST_PAID, receipt]
+
+    def _shown(self) -> str:
+        return self.reader.hardware.panel.lines[0]
+
+    def _press(self, keys: bytes) -> None:
+        self.reader.hardware.keys += keys
+        self.reader.wake(self._world.now_us)

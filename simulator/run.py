@@ -1,0 +1,313 @@
+"""Runs a scenario: builds the world, lets things happen, waits until all is quiet, and judges."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any, TextIO
+
+from protocols.rules import clock as clock_rules
+from protocols.rules import settings
+from simulator.cardbox import CardKeys, HeldCard, make_cards
+from simulator.checkers import journal_of, judge
+from simulator.chips.nor_flash import NorFlash
+from simulator.happenings import announce, happen
+from simulator.host.card_port import front_end
+from simulator.host.hardware import Hardware
+from simulator.host.home import HostHome
+from simulator.people import Clerk, Customer, Tally
+from simulator.reader import Home, Reader
+from simulator.report import Report
+from simulator.scenario import Scenario, ScenarioError, load
+from simulator.services import Services
+from simulator.vm.home import ROOT, VmHome
+from simulator.vm.image import build
+from simulator.world.clock import World
+from simulator.world.network import ReaderCable
+from simulator.world.randomness import Seeds
+from simulator.world.transcript import Transcript
+
+__all__ = ["Report", "Run", "ScenarioError", "run_scenario"]
+
+FLASH_BYTES = 256 * 1024
+_SECOND_US = 1_000_000
+_LOOK_US = 5 * _SECOND_US
+_QUIET_US = 5 * _SECOND_US
+_STATUS_US = 60 * _SECOND_US
+
+
+class TimeOut(Exception):
+    """The scenario took more real time than it allows itself."""
+
+
+Progress = Callable[[str], None]
+
+
+def run_scenario(
+    path: Path,
+    seed: int | None = None,
+    home: str = "cpython",
+    depth: str = "register",
+    broker: str = "auto",
+    progress: Progress | None = None,
+    keep: Path | None = None,
+) -> Report:
+    """Play a scenario file and judge the end; ScenarioError for a file that cannot be used.
+
+    `keep` is a new folder for what remains: the event log, each reader's flash and key, the
+    agent's and the ledger's databases. The keys are the simulation's own and worth nothing.
+    """
+    scenario = load(path)
+    if home == "vm" and depth == "card":
+        raise ScenarioError(path, 1, "--depth card has no registers for a driver in a VM")
+    if keep is not None and keep.exists():
+        raise ScenarioError(path, 1, f"--keep {keep}: is there already")
+    directory = keep or Path(tempfile.mkdtemp(prefix="onecard-"))
+    directory.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        if keep is None:
+            stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        log = stack.enter_context((directory / "events.log").open("w")) if keep else None
+        chosen = scenario.seed if seed is None else seed
+        run = Run(scenario, chosen, home, depth, directory, log)
+        stack.callback(run.close)
+        run.build(broker)
+        report = run.play(progress)
+        if keep is not None:
+            run.leave_behind(keep)
+        return report
+
+
+class Run:
+    """One scenario, one seed, one world."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        home: str,
+        depth: str,
+        directory: Path,
+        log: TextIO | None,
+    ) -> None:
+        self.scenario = scenario
+        self.seeds = Seeds(seed)
+        self.world = World(scenario.start_utc_s)
+        self.transcript = Transcript(log)
+        self.readers: dict[str, Reader] = {}
+        self.clerks: dict[str, Clerk] = {}
+        self.cards: list[HeldCard] = []
+        self.tally = Tally()
+        self.paid: Counter[tuple[int, int]] = Counter()
+        self._home, self._depth, self._directory = home, depth, directory
+        self._report = Report(scenario.name, seed, home, depth)
+        self._image_at: Path | None = None
+        self._started_s = time.monotonic()
+        self._progress: Progress | None = None
+        self._services: Services | None = None
+
+    @property
+    def services(self) -> Services:
+        """The real tiers above the readers; there once build() was called."""
+        assert self._services is not None
+        return self._services
+
+    # -- building ---------------------------------------------------------------------------
+
+    def build(self, broker: str) -> None:
+        """Broker, ledger, agent, cards and readers, all connected and at rest."""
+        scenario = self.scenario
+        secrets = self.seeds.stream("keys")
+        self.keys = CardKeys.drawn(secrets)
+        self._services = Services(
+            scenario.site, self.world, self._directory, broker, secrets.randbytes(32)
+        )
+        self._report.broker = self.services.brokers["building"].kind
+        self._make_cards()
+        self._device_keys = {
+            reader["device"]: secrets.randbytes(32) for reader in scenario.readers
+        }
+        self._register()
+        self.services.start_ledger()
+        self.services.start_agent()
+        self.services.settle(0)
+        for description in scenario.readers:
+            self._add_reader(description)
+        for reader in self.readers.values():
+            reader.switch_on()
+
+    def _make_cards(self) -> None:
+        today = clock_rules.day(self.scenario.start_utc_s, self.scenario.policy["utc_offset_s"])
+        for batch in self.scenario.cards:
+            draw = self.seeds.stream("cards", batch.name)
+            self.cards += make_cards(batch, self.keys, draw, today)
+
+    def _register(self) -> None:
+        store = self.services.store
+        for name, number in self.scenario.merchants.items():
+            store.register_merchant(number, name)
+        for reader in self.scenario.readers:
+            store.register_device(
+                reader["device"],
+                self._device_keys[reader["device"]],
+                self.scenario.merchants[reader["merchant"]],
+                self.scenario.site,
+            )
+        store.issue_cards(
+            (card.card_no, card.issued_fen) for card in self.cards if card.issued_fen is not None
+        )
+
+    def _add_reader(self, description: dict[str, Any]) -> None:
+        name = description["name"]
+        blob = settings.encode(
+            {
+                "device": description["device"],
+                "site": self.scenario.site,
+                "merchant_no": self.scenario.merchants[description["merchant"]],
+                "device_key": self._device_keys[description["device"]],
+                "purse_key": self.keys.purse,
+                "mac_key": self.keys.mac,
+                "broker_host": "building",
+                "broker_port": 1883,
+                "policy": self.scenario.policy,
+            }
+        )
+        draw = self.seeds.stream("reader", name)
+        flash = NorFlash(FLASH_BYTES, self.seeds.stream("flash", name))
+        hardware = Hardware(name, self.world, self.transcript, flash, {"settings": blob}, draw)
+        reader = Reader(
+            name,
+            self.world,
+            hardware,
+            self._make_home(description.get("role", "pos"), hardware),
+            self.services.settle,
+        )
+        hardware.cable = ReaderCable(name, self.services.building, reader.wake)
+        self.services.cables.append(hardware.cable)
+        self.readers[name] = reader
+        self.clerks[name] = Clerk(
+            reader, self.world, self.seeds.stream("clerk", name), self.tally, self._served
+        )
+
+    def _make_home(self, role: str, hardware: Hardware) -> Home:
+        if self._home == "vm":
+            return VmHome(hardware.name, hardware, image=self._image())
+        if self._depth == "card":
+            return HostHome(role, hardware, front_end)
+        return HostHome(role, hardware)
+
+    def _image(self) -> Path:
+        """The firmware as it would be flashed: bytecode in a ROM image, made once a run."""
+        if self._image_at is None:
+            self._image_at = build(ROOT, self._directory / "image")
+        return self._image_at
+
+    # -- playing ----------------------------------------------------------------------------
+
+    def play(self, progress: Progress | None = None) -> Report:
+        """Everything in the file, then quiet, then the verdict; `progress` is told on the way."""
+        self._progress = progress
+        for step in self.scenario.steps:
+            announce(self, step)
+            self.world.at(step.at_us, partial(happen, self, step))
+        if progress is not None:
+            self.world.at(_STATUS_US, self._tell_status)
+        last_us = max(step.at_us + step.fields.get("over", 0) for step in self.scenario.steps)
+        try:
+            self._until(lambda: self.world.now_us >= last_us and self._is_served())
+            end_us = self.world.now_us + self.scenario.drain_us
+            self._until(lambda: self.world.now_us >= end_us or self._is_drained())
+            self._until_us(self.world.now_us + _QUIET_US)
+        except TimeOut:
+            self._report.timed_out = True
+        return self._judge()
+
+    def tell(self, what: str) -> None:
+        """Tell whoever watches, with the time of day in the canteen."""
+        if self._progress is not None:
+            utc_s = self.world.utc_s() + self.scenario.policy["utc_offset_s"]
+            self._progress(time.strftime("%H:%M:%S  ", time.gmtime(utc_s)) + what)
+
+    def _tell_status(self) -> None:
+        heads = self.services.store.heads()
+        waiting = sum(self._journal_head(name) - heads[device] for name, device in self._devices())
+        queues = sum(len(clerk.queue) for clerk in self.clerks.values())
+        tally = self.tally
+        self.tell(
+            f"  paid {tally.paid}, refused {sum(tally.refused.values())}, queueing {queues}, "
+            f"records waiting to be booked {waiting}"
+        )
+        self.world.at(self.world.now_us + _STATUS_US, self._tell_status)
+
+    def _until(self, is_done: Callable[[], bool]) -> None:
+        while not is_done():
+            self._until_us(self.world.now_us + _LOOK_US)
+
+    def _until_us(self, until_us: int) -> None:
+        while self.world.step(until_us):
+            if time.monotonic() - self._started_s > self.scenario.timeout_s:
+                raise TimeOut
+
+    def _is_served(self) -> bool:
+        return all(clerk.is_idle for clerk in self.clerks.values())
+
+    def _is_drained(self) -> bool:
+        """Whether the ledger has every record that stands in a journal."""
+        heads = self.services.store.heads()
+        return all(self._journal_head(name) <= heads[device] for name, device in self._devices())
+
+    def _devices(self) -> list[tuple[str, int]]:
+        return [(reader["name"], reader["device"]) for reader in self.scenario.readers]
+
+    def _journal_head(self, name: str) -> int:
+        return journal_of(self.readers[name].hardware.flash).head_seq
+
+    def _judge(self) -> Report:
+        report, store = self._report, self.services.store
+        flashes = {device: self.readers[name].hardware.flash for name, device in self._devices()}
+        verdict = judge(self.cards, self.keys, store, flashes, self.paid)
+        summary = store.summary()
+        report.taps = self.tally.taps
+        report.approved = self.tally.paid
+        report.refusals = dict(sorted(self.tally.refused.items()))
+        report.refused = sum(report.refusals.values())
+        report.given_up = self.tally.given_up
+        report.records, report.booked = summary["records"], summary["booked"]
+        report.lost, report.duplicated = verdict.lost, verdict.duplicated
+        report.unseen = verdict.unseen
+        report.conserved, report.in_flight_fen = verdict.conserved, verdict.in_flight_fen
+        report.issued_fen, report.on_cards_fen = verdict.issued_fen, verdict.on_cards_fen
+        report.booked_fen = verdict.booked_fen
+        report.violations = verdict.violations
+        report.takings_fen = {
+            name: store.takings(number) for name, number in self.scenario.merchants.items()
+        }
+        report.transcript_sha256 = self.transcript.sha256()
+        report.virtual_s = self.world.now_us // _SECOND_US
+        report.real_s = int(time.monotonic() - self._started_s)
+        report.check(self.scenario.asserts)
+        return report
+
+    def leave_behind(self, directory: Path) -> None:
+        """Write every reader's flash and key into a folder, for `onecard journal show`."""
+        for name, device in self._devices():
+            (directory / f"{name}.flash").write_bytes(self.readers[name].hardware.flash.image())
+            (directory / f"{name}.key").write_text(self._device_keys[device].hex() + "\n")
+
+    def close(self) -> None:
+        for reader in self.readers.values():
+            reader.switch_off()
+        if self._services is not None:
+            self._services.close()
+
+    def _served(self, customer: Customer, was_paid: bool) -> None:
+        for held in (customer.held, *customer.others):
+            held.is_busy = False
+        if was_paid:
+            self.paid[customer.held.card_no, customer.amount_fen] += 1

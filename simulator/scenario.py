@@ -1,0 +1,329 @@
+"""Scenarios: a TOML file that says who is there, what happens when, and what must hold at the end.
+
+Every mistake in a file is answered with the file, the line, and what was probably meant.
+docs/scenarios.md lists the verbs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from protocols.rules import money, spending
+from protocols.wire import topics
+
+KINDS = {"staff": spending.STAFF, "student": spending.STUDENT, "temporary": spending.TEMPORARY}
+MAKES = ("ours", "expired", "not-yet-valid", "foreign", "forged")
+# Verb: (fields it needs, fields it may have).
+VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "lunch": (("customers", "over"), ("amounts", "torn_percent")),
+    "tap": (("card", "reader", "amount"), ("hold_ms", "with")),
+    "cut": (("what",), ("reader",)),
+    "plug": (("what",), ("reader",)),
+    "dark": (("reader",), ()),
+    "kill": (("reader",), ()),
+    "revive": (("reader",), ()),
+}
+CABLES = ("reader-network", "upstream", "mains")
+# What may be asserted: "lost = 0" exactly, "approved_min = 80" at least.
+ASSERTED = (
+    "taps",
+    "approved",
+    "refused",
+    "records",
+    "booked",
+    "lost",
+    "duplicated",
+    "unseen",
+    "conserved",
+    "in_flight_fen",
+)
+_WHOLE = (
+    "seed",
+    "timeout_s",
+    "no",
+    "device",
+    "first_no",
+    "count",
+    "customers",
+    "torn_percent",
+)
+_TABLES = ("reader", "merchant", "cards", "policy", "step", "assert")
+_SCALARS = ("name", "title", "seed", "clock", "timeout_s", "site", "drain")
+
+
+class ScenarioError(Exception):
+    """A scenario file cannot be used: where, and what was probably meant."""
+
+    def __init__(self, path: Path, line: int, message: str) -> None:
+        super().__init__(f"{path}:{line}: {message}")
+
+
+@dataclass
+class CardBatch:
+    name: str
+    kind: int
+    make: str
+    count: int
+    first_no: int
+    balance_fen: tuple[int, int]
+
+
+@dataclass
+class Step:
+    at_us: int
+    do: str
+    fields: dict[str, Any]
+    line: int
+
+
+@dataclass
+class Scenario:
+    path: Path
+    name: str
+    title: str
+    seed: int
+    start_utc_s: int
+    timeout_s: int
+    site: str
+    drain_us: int
+    merchants: dict[str, int]
+    readers: list[dict[str, Any]]
+    cards: list[CardBatch]
+    policy: dict[str, int]
+    steps: list[Step]
+    asserts: dict[str, Any] = field(default_factory=dict)
+
+
+def load(path: Path) -> Scenario:
+    """Read and check a scenario file; ScenarioError names the line of the first mistake."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ScenarioError(path, 0, f"cannot be read: {error.strerror}") from error
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"line (\d+)", str(error))
+        raise ScenarioError(path, int(line[1]) if line else 1, f"not TOML: {error}") from error
+    return _Reading(path, text, data).scenario()
+
+
+class _Reading:
+    """One file being read: knows where things stand, for the messages."""
+
+    def __init__(self, path: Path, text: str, data: dict[str, Any]) -> None:
+        self.path = path
+        self.lines = text.splitlines()
+        self.data = data
+
+    def scenario(self) -> Scenario:
+        self._known(self.data, _SCALARS + _TABLES, "setting", r"^\s*\[*\s*{}\b")
+        data = self.data
+        self._whole(data, lambda key: self._find(rf"^\s*{key}\s*="))
+        merchants = {m["name"]: m["no"] for m in self._tables("merchant", ("name", "no"), ())}
+        readers = self._tables("reader", ("name", "device", "merchant"), ("role",))
+        for index, reader in enumerate(readers):
+            if reader["merchant"] not in merchants:
+                self._fail("reader", index, "merchant", reader["merchant"], merchants)
+        steps = [self._step(i, step) for i, step in enumerate(data.get("step", []))]
+        if not readers or not steps:
+            raise ScenarioError(self.path, 1, "a scenario needs a [[reader]] and a [[step]]")
+        site = data.get("site", "canteen-1")
+        if not topics.is_site(site):
+            raise self._error("site", f"'{site}' is not a site name: a-z, 0-9 and -, at most 16")
+        return Scenario(
+            path=self.path,
+            name=data.get("name", self.path.stem),
+            title=data.get("title", ""),
+            seed=data.get("seed", 1),
+            start_utc_s=self._clock(data.get("clock", "2026-09-01T11:30:00+08:00")),
+            timeout_s=data.get("timeout_s", 300),
+            site=site,
+            drain_us=self._duration(data.get("drain", "00:10:00"), "drain"),
+            merchants=merchants,
+            readers=readers,
+            cards=[self._cards(i, cards) for i, cards in enumerate(data.get("cards", []))],
+            policy=self._policy(data.get("policy", {})),
+            steps=sorted(steps, key=lambda step: step.at_us),
+            asserts=self._asserts(data.get("assert", {})),
+        )
+
+    # -- tables -----------------------------------------------------------------------------
+
+    def _tables(
+        self, name: str, needed: tuple[str, ...], optional: tuple[str, ...]
+    ) -> list[dict[str, Any]]:
+        tables = self.data.get(name, [])
+        for index, table in enumerate(tables):
+            self._fields(name, index, table, needed, optional)
+        return tables
+
+    def _step(self, index: int, step: dict[str, Any]) -> Step:
+        line = self._line_of("step", index)
+        verb = step.get("do")
+        if verb not in VERBS:
+            raise self._error_at(self._line_of("step", index, "do"), "verb", verb, VERBS)
+        needed, optional = VERBS[verb]
+        self._fields("step", index, step, ("at", "do", *needed), optional)
+        if "what" in step and step["what"] not in CABLES:
+            self._fail("step", index, "what", step["what"], CABLES)
+        if "reader" in step:
+            names = [reader["name"] for reader in self.data.get("reader", [])]
+            if step["reader"] not in names:
+                self._fail("step", index, "reader", step["reader"], names)
+        names = list(self._card_names())
+        for name in [step[key] for key in ("card",) if key in step] + step.get("with", []):
+            if name not in names:
+                self._fail("step", index, "card", name, names)
+        fields = {key: value for key, value in step.items() if key not in ("at", "do")}
+        if "over" in fields:
+            fields["over"] = self._duration(fields["over"], "over")
+        if "amount" in fields:
+            fields["amount"] = self._fen(fields["amount"], line)
+        if "amounts" in fields:
+            fields["amounts"] = [self._fen(amount, line) for amount in fields["amounts"]]
+        return Step(self._duration(step["at"], "at"), verb, fields, line)
+
+    def _cards(self, index: int, cards: dict[str, Any]) -> CardBatch:
+        self._fields(
+            "cards", index, cards, ("name", "first_no", "balance"), ("kind", "make", "count")
+        )
+        kind, make = cards.get("kind", "student"), cards.get("make", "ours")
+        if kind not in KINDS:
+            self._fail("cards", index, "kind", kind, KINDS)
+        if make not in MAKES:
+            self._fail("cards", index, "make", make, MAKES)
+        line = self._line_of("cards", index, "balance")
+        low, _, high = str(cards["balance"]).partition("..")
+        low_fen = self._fen(low, line)
+        return CardBatch(
+            name=cards["name"],
+            kind=KINDS[kind],
+            make=make,
+            count=cards.get("count", 1),
+            first_no=cards["first_no"],
+            balance_fen=(low_fen, self._fen(high, line) if high else low_fen),
+        )
+
+    def _card_names(self) -> Iterator[str]:
+        for cards in self.data.get("cards", []):
+            count = cards.get("count", 1)
+            name = cards.get("name")
+            yield from [name] if count == 1 else (f"{name}-{n + 1}" for n in range(count))
+
+    def _policy(self, policy: dict[str, Any]) -> dict[str, int]:
+        self._known(policy, spending.POLICY_FIELDS, "policy field", r"^\s*{}\s*=")
+        return {**DEFAULT_POLICY, **policy}
+
+    def _asserts(self, asserts: dict[str, Any]) -> dict[str, Any]:
+        allowed = ASSERTED + tuple(f"{name}_min" for name in ASSERTED)
+        self._known(asserts, allowed, "assertion", r"^\s*{}\s*=")
+        return asserts
+
+    # -- values -----------------------------------------------------------------------------
+
+    def _fen(self, text: Any, line: int) -> int:
+        amount_fen = money.parse_yuan(str(text))
+        if amount_fen is None:
+            raise ScenarioError(self.path, line, f"'{text}' is not an amount such as \"12.50\"")
+        return amount_fen
+
+    def _duration(self, text: Any, key: str) -> int:
+        match = re.fullmatch(r"(\d+):(\d\d):(\d\d)(?:\.(\d{1,6}))?", str(text))
+        if not match:
+            raise self._error(key, f"'{text}' is not a time such as \"00:12:30\"")
+        hours, minutes, seconds = int(match[1]), int(match[2]), int(match[3])
+        fraction_us = int((match[4] or "0").ljust(6, "0"))
+        return ((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + fraction_us
+
+    def _clock(self, text: Any) -> int:
+        try:
+            moment = datetime.fromisoformat(str(text))
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            raise self._error("clock", f"'{text}' is not a time with its zone, as in ISO 8601")
+        return int(moment.timestamp())
+
+    # -- mistakes ---------------------------------------------------------------------------
+
+    def _fields(
+        self,
+        name: str,
+        index: int,
+        table: dict[str, Any],
+        needed: tuple[str, ...],
+        optional: tuple[str, ...],
+    ) -> None:
+        for key in table:
+            if key not in needed + optional:
+                line = self._line_of(name, index, key)
+                raise self._error_at(line, f"field of [[{name}]]", key, needed + optional)
+        self._whole(table, lambda key: self._line_of(name, index, key))
+        for key in needed:
+            if key not in table:
+                line = self._line_of(name, index)
+                raise ScenarioError(self.path, line, f"[[{name}]] needs '{key}'")
+
+    def _whole(self, table: dict[str, Any], line_of: Callable[[str], int]) -> None:
+        for key in _WHOLE:
+            value = table.get(key, 0)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                message = f"{key} = {value!r}, where a whole number is needed"
+                raise ScenarioError(self.path, line_of(key), message)
+
+    def _known(self, table: dict[str, Any], known: Any, what: str, pattern: str) -> None:
+        for key in table:
+            if key not in known:
+                line = self._find(pattern.format(re.escape(key)))
+                raise self._error_at(line, what, key, known)
+
+    def _fail(self, name: str, index: int, key: str, value: Any, known: Any) -> None:
+        raise self._error_at(self._line_of(name, index, key), key, value, known)
+
+    def _error(self, key: str, message: str) -> ScenarioError:
+        return ScenarioError(self.path, self._find(rf"^\s*{key}\s*="), message)
+
+    def _error_at(self, line: int, what: str, value: Any, known: Any) -> ScenarioError:
+        close = difflib.get_close_matches(str(value), [str(name) for name in known], n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"one of: {', '.join(known)}"
+        return ScenarioError(self.path, line, f"unknown {what} '{value}'; {hint}")
+
+    def _line_of(self, name: str, index: int, key: str | None = None) -> int:
+        """The line of the index-th [[name]], or of `key` in it."""
+        count = -1
+        for number, text in enumerate(self.lines, 1):
+            if re.match(r"^\s*\[", text):
+                if count == index:
+                    break
+                count += bool(re.match(rf"^\s*\[\[\s*{name}\s*\]\]", text))
+            if count == index and key is None:
+                return number
+            if count == index and key and re.search(rf"(^|[\s,{{]){key}\s*=", text):
+                return number
+        return self._line_of(name, index) if key else 1
+
+    def _find(self, pattern: str) -> int:
+        for number, text in enumerate(self.lines, 1):
+            if re.search(pattern, text):
+                return number
+        return 1
+
+
+DEFAULT_POLICY = {
+    "epoch": 1,
+    "utc_offset_s": 8 * 3600,
+    "amount_max_fen": 20000,
+    "no_pin_max_fen": 5000,
+    "since_pin_max_fen": 30000,
+    "day_max_fen": 15000,
+    "offline_max_fen": 3000,
+    "clock_width_max_ms": 300000,
+}

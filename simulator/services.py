@@ -1,0 +1,201 @@
+"""The real tiers above the readers: two real brokers, the agent, the ledger, and what joins them.
+
+Agent and ledger are the production objects over the production paho adapter and SQLite, stepped
+with the world's clock; the daemons step the very same objects with the host's. A killed agent is
+dropped without a goodbye and opened again from what its disk holds.
+"""
+
+from __future__ import annotations
+
+import gc
+import select
+import time
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from adapters.mqtt import MqttPort
+from edge_agent.inventory import Inventory
+from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
+from edge_agent.store import Store
+from ledger import service as ledger_service
+from ledger.service import LedgerService
+from ledger.store import LedgerStore
+from simulator.broker import Broker, start_broker
+from simulator.world.clock import World
+from simulator.world.network import BrokerPort, ReaderCable, ServicePort
+
+_STUCK_S = 20
+_PATIENCE_S = 0.05
+_NEVER_US = 1 << 62
+
+
+class SimulationStuck(Exception):
+    """Broker or services did not come to rest: says what is still owed."""
+
+
+class Services:
+    """Building (broker and agent) and card centre (broker and ledger) of one site."""
+
+    def __init__(
+        self, site: str, world: World, directory: Path, broker_kind: str, signing_key: bytes
+    ) -> None:
+        self._site = site
+        self._world = world
+        self._directory = directory
+        self._signing_key = signing_key
+        self._public_key = (
+            Ed25519PrivateKey.from_private_bytes(signing_key)
+            .public_key()
+            .public_bytes(Encoding.Raw, PublicFormat.Raw)
+        )
+        self.brokers: dict[str, Broker] = {}
+        for name in ("building", "centre"):
+            (directory / name).mkdir()
+            self.brokers[name] = start_broker(broker_kind, directory / name)
+        self.building = BrokerPort(lambda: self.brokers["building"].port)
+        self.centre = BrokerPort(lambda: self.brokers["centre"].port)
+        self.agent_local = ServicePort("agent", self.building)
+        self.agent_upstream = ServicePort("agent-upstream", self.centre)
+        self.ledger_local = ServicePort("ledger", self.centre)
+        self.cables: list[ReaderCable] = []
+        self.store = LedgerStore.open(str(directory / "ledger.sqlite"))
+        self.ledger: LedgerService | None = None
+        self.agent: AgentService | None = None
+        self._agent_parts: list[Store | Inventory] = []
+        self._agent_ports: list[MqttPort] = []
+        self._ledger_port: MqttPort | None = None
+        self._due_ms = -1
+        self._called_us = _NEVER_US
+
+    # -- starting and dying -----------------------------------------------------------------
+
+    def start_ledger(self) -> None:
+        self._ledger_port = MqttPort(
+            "127.0.0.1",
+            self.ledger_local.port,
+            "onecard-ledger",
+            subscriptions=ledger_service.SUBSCRIPTIONS,
+            will=ledger_service.WILL,
+        )
+        self.ledger = LedgerService(
+            self.store, self._ledger_port, self._signing_key, self._world.utc_s
+        )
+
+    def start_agent(self) -> None:
+        """Boot the agent on whatever its directory holds."""
+        directory = self._directory / "agent"
+        directory.mkdir(exist_ok=True)
+        store = Store(str(directory / "records.sqlite"))
+        inventory = Inventory(str(directory / "inventory.json"), self._world.utc_s)
+        readers = MqttPort(
+            "127.0.0.1",
+            self.agent_local.port,
+            "onecard-agent",
+            subscriptions=reader_subscriptions(self._site),
+        )
+        upstream = MqttPort(
+            "127.0.0.1",
+            self.agent_upstream.port,
+            f"onecard-agent-{self._site}",
+            subscriptions=upstream_subscriptions(self._site),
+        )
+        self._agent_parts, self._agent_ports = [store, inventory], [readers, upstream]
+        self.agent = AgentService(
+            self._site, store, inventory, readers, upstream, self._public_key
+        )
+
+    def kill_building(self) -> None:
+        """The mains of the building are gone: broker and agent die where they stand."""
+        self.agent = None
+        self.agent_local.drop_all()
+        self.agent_upstream.drop_all()
+        # Not closed but dropped: nothing is flushed, no goodbye is said, only the handles go.
+        self._agent_ports, self._agent_parts = [], []
+        gc.collect()
+        self.brokers["building"].kill()
+        self.building.tap.forget()
+
+    def restart_building(self) -> None:
+        self.brokers["building"].restart()
+        self.start_agent()
+
+    def close(self) -> None:
+        for broker in self.brokers.values():
+            broker.stop()
+        for part in self._agent_parts:
+            part.close()
+        self.store.close()
+
+    # -- settling ---------------------------------------------------------------------------
+
+    def settle(self, now_us: int) -> None:
+        """Let everything that bytes on the wire have set in motion come to rest."""
+        now_ms = now_us // 1000
+        deadline_s = time.monotonic() + _STUCK_S
+        while True:
+            moved = self._pump()
+            moved |= self._step(now_ms)
+            if moved:
+                continue
+            if self._is_quiet():
+                break
+            select.select(self._sockets(), [], [], _PATIENCE_S)
+            if time.monotonic() > deadline_s:
+                raise SimulationStuck(self._owed())
+        for cable in self.cables:
+            for stream in list(cable.streams):
+                stream.settle(now_us)
+        self._call_again()
+
+    def _pump(self) -> bool:
+        moved = False
+        for cable in self.cables:
+            for stream in list(cable.streams):
+                moved |= stream.pump()
+        for port in (self.agent_local, self.agent_upstream, self.ledger_local):
+            moved |= port.pump()
+        return moved
+
+    def _step(self, now_ms: int) -> bool:
+        """Step agent and ledger; True if either wants to be stepped again at once."""
+        due_ms = [service.step(now_ms) for service in (self.ledger, self.agent) if service]
+        self._due_ms = min(due_ms, default=-1)
+        return self._due_ms == now_ms
+
+    def _is_quiet(self) -> bool:
+        ports = [port for port in (self._ledger_port, *self._agent_ports) if port]
+        return (
+            self.building.tap.is_quiet()
+            and self.centre.tap.is_quiet()
+            and not any(port.is_opening for port in ports)
+        )
+
+    def _owed(self) -> str:
+        return f"building: {self.building.tap.owed()}; centre: {self.centre.tap.owed()}"
+
+    def _sockets(self) -> list[int]:
+        """Every descriptor on which something may arrive."""
+        found: list[int] = []
+        for cable in self.cables:
+            found += [stream.fileno() for stream in cable.streams if stream.is_open]
+        for port in (self.agent_local, self.agent_upstream, self.ledger_local):
+            found += [sock.fileno() for sock in port.sockets()]
+        for service_port in (self._ledger_port, *self._agent_ports):
+            descriptor = service_port.fileno() if service_port else None
+            if descriptor is not None:
+                found.append(descriptor)
+        return found
+
+    def _call_again(self) -> None:
+        """Agent and ledger have time-outs too: settle again when the next one is due."""
+        due_us = self._due_ms * 1000
+        if self._world.now_us < due_us < self._called_us:
+            self._called_us = due_us
+            self._world.at(due_us, self._settle_when_due)
+
+    def _settle_when_due(self) -> None:
+        if self._world.now_us >= self._called_us:
+            self._called_us = _NEVER_US
+            self.settle(self._world.now_us)

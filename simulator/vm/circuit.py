@@ -1,0 +1,101 @@
+"""The reader's circuit board: which pin of the ESP32-WROVER goes to which part.
+
+It is drawn here a second time, not taken from firmware/boards/esp32.py: a firmware that uses the
+wrong pin finds nothing there, as it would on the bench.
+"""
+
+from __future__ import annotations
+
+from simulator.vm.parts import Hardware
+
+RFID_SELECT, RFID_RESET, LED_GREEN, LED_RED = "rfid select", "rfid reset", "green", "red"
+RFID_IRQ, MAINS = "rfid irq", "mains"
+OUTPUTS = {5: RFID_SELECT, 2: RFID_RESET, 15: LED_GREEN, 12: LED_RED}
+INPUTS = {39: RFID_IRQ, 36: MAINS}
+RFID_BUS = (14, 13, 35)  # sck, mosi, miso
+KEYPAD_PIN, DISPLAY_PIN, BEEPER_PIN, BATTERY_PIN = 34, 33, 4, 32
+BATTERY_DIVIDER = 2
+SPI_BAUD_MAX = 10_000_000
+# Levels while nobody drives a pin: the module's pull-ups, and dark lamps.
+_IDLE_LEVELS = {RFID_SELECT: 1, RFID_RESET: 1, LED_GREEN: 0, LED_RED: 0}
+
+
+class WiringError(Exception):
+    """The firmware uses a pin in a way the board is not wired for."""
+
+
+class Circuit:
+    """Turns what the firmware does to pins into what it does to parts.
+
+    `lamps_touched`: a lamp was switched and settle() has to be called before anything else.
+    """
+
+    def __init__(self, hardware: Hardware) -> None:
+        self._hardware = hardware
+        self._levels = dict(_IDLE_LEVELS)
+        self.lamps_touched = False
+
+    def settle(self) -> None:
+        """Time may pass now: lamps that were switched one after the other shine as one."""
+        if self.lamps_touched:
+            self.lamps_touched = False
+            self._hardware.led(self._levels[LED_GREEN], self._levels[LED_RED])
+
+    def pin_setup(self, pin: int, level: int, data: bytes) -> None:
+        part = _look_up(OUTPUTS, pin, "output")
+        if self._levels[part] != level:
+            self.pin_write(pin, level, data)
+
+    def pin_write(self, pin: int, level: int, _data: bytes) -> None:
+        part = _look_up(OUTPUTS, pin, "output")
+        self._levels[part] = level
+        if part in (LED_GREEN, LED_RED):
+            self.lamps_touched = True
+            return
+        self.settle()
+        if part == RFID_RESET:
+            self._hardware.rfid_reset(level)
+
+    def pin_read(self, pin: int, _b: int, _data: bytes) -> int:
+        if pin in OUTPUTS:
+            return self._levels[OUTPUTS[pin]]
+        if _look_up(INPUTS, pin, "input") == MAINS:
+            return int(self._hardware.mains())
+        return self._hardware.rfid_irq()
+
+    def spi_setup(self, baud: int, mode: int, _data: bytes) -> None:
+        if mode != 0 or baud > SPI_BAUD_MAX:
+            raise WiringError(f"the RC522 speaks SPI mode 0 up to 10 MHz, not {mode} at {baud}")
+
+    def spi_transfer(self, pins: int, _b: int, out: bytes) -> bytes:
+        if (pins >> 16, pins >> 8 & 0xFF, pins & 0xFF) != RFID_BUS:
+            raise WiringError("SPI on pins where no bus is")
+        if self._levels[RFID_SELECT]:
+            return b"\xff" * len(out)  # nobody drives MISO
+        return self._hardware.rfid_exchange(out)
+
+    def uart_read(self, pin: int, _b: int, _data: bytes) -> bytes:
+        if pin != KEYPAD_PIN:
+            raise WiringError(f"nothing sends to pin {pin}")
+        return self._hardware.keypad_read()
+
+    def uart_write(self, pin: int, _b: int, data: bytes) -> None:
+        if pin != DISPLAY_PIN:
+            raise WiringError(f"nothing listens on pin {pin}")
+        self._hardware.display_write(data)
+
+    def pulse(self, pin: int, duration_us: int, _data: bytes) -> None:
+        if pin != BEEPER_PIN:
+            raise WiringError(f"no sounder on pin {pin}")
+        self._hardware.beep((duration_us + 500) // 1000)
+
+    def adc_read_uv(self, pin: int, _b: int, _data: bytes) -> int:
+        if pin != BATTERY_PIN:
+            raise WiringError(f"no battery on pin {pin}")
+        return self._hardware.battery_mv() * 1000 // BATTERY_DIVIDER
+
+
+def _look_up(parts: dict[int, str], pin: int, what: str) -> str:
+    if pin not in parts:
+        raise WiringError(f"pin {pin} is not wired as an {what}")
+    return parts[pin]

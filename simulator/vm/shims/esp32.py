@@ -1,0 +1,82 @@
+"""`esp32` of the ESP32 port: partitions, non-volatile settings, and pulses by hardware."""
+
+from bridge import call, post, take
+from micropython import const
+
+_FLASH_SECTORS = const(9)
+_FLASH_READ = const(10)
+_FLASH_PROGRAM = const(11)
+_FLASH_ERASE = const(12)
+_NVS_GET = const(13)
+_PULSE = const(36)
+
+_BLOCK_BYTES = const(4096)
+_SOURCE_KHZ = const(80000)
+_NVS_NOT_FOUND = const(0x1102)
+_NVS_INVALID_LENGTH = const(0x110C)
+
+
+class Partition:
+    TYPE_DATA = 1
+
+    @staticmethod
+    def find(type=0, subtype=0xFF, label=None, block_size=4096):
+        if type != Partition.TYPE_DATA or label != "journal":
+            return []
+        if block_size != _BLOCK_BYTES:
+            raise RuntimeError("smaller blocks are not power safe")
+        return [Partition()]
+
+    def readblocks(self, block, buffer, offset=0):
+        call(_FLASH_READ, block * _BLOCK_BYTES + offset, len(buffer), b"", buffer)
+
+    def writeblocks(self, block, buffer, offset=None):
+        if offset is None:  # the port erases first only when no offset is given
+            for sector in range(block, block + len(buffer) // _BLOCK_BYTES):
+                call(_FLASH_ERASE, sector)
+            offset = 0
+        call(_FLASH_PROGRAM, block * _BLOCK_BYTES + offset, 0, buffer)
+
+    def ioctl(self, request, argument):
+        if request in (1, 2, 3):
+            return 0
+        if request == 4:
+            return call(_FLASH_SECTORS)
+        if request == 5:
+            return _BLOCK_BYTES
+        if request == 6:
+            return call(_FLASH_ERASE, argument)
+        return None
+
+
+class NVS:
+    def __init__(self, namespace):
+        if namespace != "onecard":
+            raise RuntimeError("one namespace")
+
+    def get_blob(self, key, buffer):
+        size = call(_NVS_GET, 0, 0, key.encode())
+        if size < 0:
+            raise OSError(-_NVS_NOT_FOUND, "ESP_ERR_NVS_NOT_FOUND")
+        data = take(size)
+        if size > len(buffer):
+            raise OSError(-_NVS_INVALID_LENGTH, "ESP_ERR_NVS_INVALID_LENGTH")
+        buffer[:size] = data
+        return size
+
+
+class RMT:
+    def __init__(self, id=-1, *, pin, clock_div=8, idle_level=False, tx_carrier=None):
+        if not 1 <= clock_div <= 255:
+            raise ValueError("clock_div must be between 1 and 255")
+        self._pins = pin
+        self._divisor = clock_div
+
+    def write_pulses(self, duration, data=True):
+        """Mode 2 of the port: one duration for all, and a level for each."""
+        if not isinstance(duration, int) or not isinstance(data, (tuple, list)):
+            raise RuntimeError("only write_pulses(int, tuple)")
+        if not 0 < duration <= 32767 or not all(data):
+            raise ValueError("a pulse has 15 bits")
+        ticks = duration * len(data)
+        post(_PULSE, self._pins.id, ticks * self._divisor * 1000 // _SOURCE_KHZ)

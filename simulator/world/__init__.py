@@ -1,0 +1,1 @@
+"""The world outside the readers: time, randomness, network and mains."""

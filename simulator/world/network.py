@@ -1,0 +1,258 @@
+"""Cables: between readers and the building's broker, and between agent and centre.
+
+Every byte goes through real TCP to a real broker on loopback; this file only decides when it
+arrives, and whether there is a cable. A cut cable loses the connection at once (the link light
+goes out); a dark one holds every byte back without a word, as a switch with a hung port does.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from functools import partial
+
+from protocols.wire import mqtt
+from simulator.world.tap import Leg, Tap
+
+LATENCY_US = 3000
+_WINDOW_BYTES = 8192
+_READ_BYTES = 65536
+_NEVER_US = 1 << 62
+
+
+class BrokerPort:
+    """Where a broker listens and who watches its wire; the port is looked up at every dial."""
+
+    def __init__(self, port_of: Callable[[], int]) -> None:
+        self.port_of = port_of
+        self.tap = Tap()
+
+    def dial(self) -> socket.socket:
+        sock = socket.create_connection(("127.0.0.1", self.port_of()), timeout=5)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(False)
+        return sock
+
+
+class ReaderStream:
+    """A reader's TCP connection: virtual on its side, a real socket on the broker's."""
+
+    def __init__(self, cable: ReaderCable, sock: socket.socket) -> None:
+        self._cable = cable
+        self._sock: socket.socket | None = sock
+        self._leg: Leg = cable.broker.tap.open(cable.name, is_reader=True)
+        self._held = b""  # sent by the reader into a dark cable
+        self._packets: list[bytes] = []  # from the broker, since the last settling
+        self._arriving: list[tuple[int, bytes]] = []
+        self._eof = False
+
+    def fileno(self) -> int:
+        return self._sock.fileno() if self._sock else -1
+
+    @property
+    def is_open(self) -> bool:
+        return self._sock is not None
+
+    def send(self, data: bytes) -> int:
+        """Bytes taken: fewer than offered, or 0, when the window of a dark cable is full."""
+        if self._sock is None:
+            raise OSError("connection reset")
+        if self._cable.dark:
+            data = data[: _WINDOW_BYTES - len(self._held)]
+            self._held += data
+            return len(data)
+        self._pass_on(data)
+        return len(data)
+
+    def recv(self, size: int, now_us: int) -> bytes | None:
+        """Bytes that have arrived by `now_us`; None if there are none yet, b"" at the end."""
+        if self._arriving and self._arriving[0][0] <= now_us:
+            due_us, data = self._arriving.pop(0)
+            if len(data) > size:
+                self._arriving.insert(0, (due_us, data[size:]))
+            return data[:size]
+        if self._sock is None:
+            raise OSError("connection reset")
+        return b"" if self._eof and not self._arriving else None
+
+    def close(self) -> None:
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+            self._cable.broker.tap.close(self._leg)
+            self._cable.streams.remove(self)
+
+    def pump(self) -> bool:
+        """Take what the broker has sent; True if anything moved."""
+        if self._sock is None or self._eof:
+            return False
+        try:
+            data = self._sock.recv(_READ_BYTES)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if data:
+            self._packets += self._cable.broker.tap.broker_sent(self._leg, data)
+        else:
+            self._eof = True
+            self._cable.broker.tap.close(self._leg)
+        return True
+
+    def settle(self, now_us: int) -> None:
+        """Everything the broker had to say has been said: send it on its way.
+
+        A broker may answer a PUBLISH before or after it delivers another's. Both orders are legal
+        MQTT and only real time decides, so acknowledgements go first here, always.
+        """
+        answers = [packet for packet in self._packets if packet[0] >> 4 != mqtt.PUBLISH]
+        messages = [packet for packet in self._packets if packet[0] >> 4 == mqtt.PUBLISH]
+        self._packets = []
+        data = b"".join(answers + messages)
+        arrival_us = _NEVER_US if self._cable.dark else now_us + LATENCY_US
+        if data:
+            self._arriving.append((arrival_us, data))
+        if (data or self._eof) and not self._cable.dark:
+            self._cable.wake(arrival_us)
+
+    def lighten(self, now_us: int) -> None:
+        """The cable works again: what was held back arrives now."""
+        held, self._held = self._held, b""
+        if held and self._sock is not None:
+            self._pass_on(held)
+        arrival_us = now_us + LATENCY_US
+        self._arriving = [(min(due_us, arrival_us), data) for due_us, data in self._arriving]
+        self._cable.wake(arrival_us)
+
+    def _pass_on(self, data: bytes) -> None:
+        assert self._sock is not None
+        self._cable.broker.tap.client_sent(self._leg, data)
+        try:
+            self._sock.setblocking(True)
+            self._sock.sendall(data)
+            self._sock.setblocking(False)
+        except OSError:
+            self._eof = True
+
+
+class ReaderCable:
+    """One reader's network cable: plugged or cut, clear or dark."""
+
+    def __init__(self, name: str, broker: BrokerPort, wake: Callable[[int], None]) -> None:
+        self.name = name
+        self.broker = broker
+        self.wake = wake
+        self.plugged = True
+        self.dark = False
+        self.streams: list[ReaderStream] = []
+
+    def open(self) -> ReaderStream:
+        """Dial the broker; OSError without a cable or without a broker."""
+        if not self.plugged or self.dark:
+            raise OSError("no route to host")
+        stream = ReaderStream(self, self.broker.dial())
+        self.streams.append(stream)
+        return stream
+
+    def set(self, *, plugged: bool, dark: bool, now_us: int) -> None:
+        self.plugged, self.dark = plugged, dark
+        for stream in list(self.streams):
+            if not plugged:
+                stream.close()
+            elif not dark:
+                stream.lighten(now_us)
+
+
+class ServicePort:
+    """A TCP port in front of a broker for agent and ledger: watched, and cut when told."""
+
+    def __init__(self, name: str, broker: BrokerPort) -> None:
+        self.name = name
+        self._broker = broker
+        self._pairs: list[tuple[socket.socket, socket.socket, Leg]] = []
+        self._listener: socket.socket | None = None
+        self.port = 0
+        self.plug()
+
+    def plug(self) -> None:
+        if self._listener is None:
+            self._listener = socket.create_server(("127.0.0.1", self.port))
+            self._listener.setblocking(False)
+            self.port = self._listener.getsockname()[1]
+
+    def cut(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        self.drop_all()
+
+    def drop_all(self) -> None:
+        """Every connection is gone; new ones may come."""
+        for pair in list(self._pairs):
+            self._drop(pair)
+
+    def sockets(self) -> list[socket.socket]:
+        found = [self._listener] if self._listener else []
+        for client, broker, _ in self._pairs:
+            found += [client, broker]
+        return found
+
+    def pump(self) -> bool:
+        """Pass on what either side has sent; True if anything moved."""
+        moved = self._accept()
+        tap = self._broker.tap
+        for pair in list(self._pairs):
+            client, broker, leg = pair
+            moved |= self._pass(pair, client, broker, partial(tap.client_sent, leg))
+            if pair in self._pairs:
+                moved |= self._pass(pair, broker, client, partial(tap.broker_sent, leg))
+        return moved
+
+    def _accept(self) -> bool:
+        if self._listener is None:
+            return False
+        try:
+            client, _ = self._listener.accept()
+        except BlockingIOError:
+            return False
+        try:
+            broker = self._broker.dial()
+        except OSError:
+            client.close()
+            return True
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.setblocking(False)
+        self._pairs.append((client, broker, self._broker.tap.open(self.name, is_reader=False)))
+        return True
+
+    def _pass(
+        self,
+        pair: tuple[socket.socket, socket.socket, Leg],
+        source: socket.socket,
+        target: socket.socket,
+        watch: Callable[[bytes], object],
+    ) -> bool:
+        try:
+            data = source.recv(_READ_BYTES)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(pair)
+            return True
+        watch(data)
+        try:
+            target.setblocking(True)
+            target.sendall(data)
+            target.setblocking(False)
+        except OSError:
+            self._drop(pair)
+        return True
+
+    def _drop(self, pair: tuple[socket.socket, socket.socket, Leg]) -> None:
+        if pair in self._pairs:
+            self._pairs.remove(pair)
+        pair[0].close()
+        pair[1].close()
+        self._broker.tap.close(pair[2])

@@ -1,0 +1,137 @@
+"""Knows when a real broker and its clients have nothing left to do, by watching the wire.
+
+The readers live in virtual time, the broker and the services in real time. Before virtual time
+may go on, everything a reader's bytes have set in motion must have come to rest, or the same seed
+would not give the same log. The tap reads MQTT on every leg of a broker, both directions, and
+counts: each request has its answer, and each PUBLISH, retained message and last will has reached
+every leg that had subscribed to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from protocols.wire import mqtt, topics
+
+_PACKET_BYTES_MAX = 1 << 20
+
+
+@dataclass
+class Leg:
+    """One client connection as the broker sees it.
+
+    A reader answers when its virtual time comes (`is_reader`): its acknowledgements are not owed.
+    """
+
+    name: str
+    is_reader: bool
+    from_client: mqtt.PacketReader = field(default_factory=lambda: _reader())
+    from_broker: mqtt.PacketReader = field(default_factory=lambda: _reader())
+    owed: dict[str, int] = field(default_factory=dict)
+    asked: dict[int, list[str]] = field(default_factory=dict)
+    filters: list[str] = field(default_factory=list)
+    will_topic: str | None = None
+
+    def owe(self, what: str, change: int) -> None:
+        self.owed[what] = self.owed.get(what, 0) + change
+
+    def is_quiet(self) -> bool:
+        return not any(self.owed.values())
+
+
+class Tap:
+    """All legs of one broker."""
+
+    def __init__(self) -> None:
+        self.legs: list[Leg] = []
+        self._retained: set[str] = set()
+
+    def open(self, name: str, *, is_reader: bool) -> Leg:
+        leg = Leg(name, is_reader)
+        self.legs.append(leg)
+        return leg
+
+    def close(self, leg: Leg) -> None:
+        """The connection is gone, and with it whatever was owed on it; its will is published."""
+        if leg in self.legs:
+            self.legs.remove(leg)
+            if leg.will_topic is not None:
+                self._published(leg.will_topic, retain=True)
+
+    def forget(self) -> None:
+        """The broker died: nobody is connected, nothing is retained."""
+        self.legs.clear()
+        self._retained.clear()
+
+    def is_quiet(self) -> bool:
+        return all(leg.is_quiet() for leg in self.legs)
+
+    def owed(self) -> str:
+        """What is still awaited, for the message of a simulation that got stuck."""
+        return "; ".join(
+            f"{leg.name}: " + ", ".join(f"{n} {what}" for what, n in leg.owed.items() if n)
+            for leg in self.legs
+            if not leg.is_quiet()
+        )
+
+    def client_sent(self, leg: Leg, data: bytes) -> None:
+        for kind, flags, body in leg.from_client.feed(data):
+            event = mqtt.parse(kind, flags, body)
+            if kind in _ANSWER_OF:
+                leg.owe(_ANSWER_OF[kind], 1)
+            if kind == mqtt.SUBSCRIBE:
+                leg.asked[event[1]] = [topic_filter for topic_filter, _ in event[2]]
+            elif kind == mqtt.PUBLISH:
+                if event[3]:
+                    leg.owe("PUBACK", 1)
+                self._published(event[1], retain=event[4])
+            elif kind == mqtt.CONNECT:
+                leg.will_topic = event[4]
+            elif kind == mqtt.DISCONNECT:
+                leg.will_topic = None
+            elif kind == mqtt.PUBACK and not leg.is_reader:
+                leg.owe("client PUBACK", -1)
+
+    def broker_sent(self, leg: Leg, data: bytes) -> list[bytes]:
+        """Count what the broker sent; returns the packets it completes, whole."""
+        packets = []
+        for kind, flags, body in leg.from_broker.feed(data):
+            packets.append(bytes(mqtt.packet(kind << 4 | flags, body)))
+            event = mqtt.parse(kind, flags, body)
+            if kind in _IS_ANSWER:
+                leg.owe(_IS_ANSWER[kind], -1)
+            if kind == mqtt.SUBACK:
+                self._subscribed(leg, leg.asked.pop(event[1], []))
+            elif kind == mqtt.PUBLISH:
+                if event[3] and not leg.is_reader:
+                    leg.owe("client PUBACK", 1)
+                # amqtt greets a new client with what others have had retained, at QoS 0.
+                if event[3] or not event[4]:
+                    leg.owe("delivery", -1)
+        return packets
+
+    def _subscribed(self, leg: Leg, filters: list[str]) -> None:
+        leg.filters += filters
+        for topic_filter in filters:
+            due = sum(topics.matches(topic_filter, topic) for topic in self._retained)
+            leg.owe("delivery", due)
+
+    def _published(self, topic: str, *, retain: bool) -> None:
+        if retain:
+            self._retained.add(topic)
+        for leg in self.legs:
+            if any(topics.matches(topic_filter, topic) for topic_filter in leg.filters):
+                leg.owe("delivery", 1)
+
+
+_ANSWER_OF = {mqtt.CONNECT: "CONNACK", mqtt.SUBSCRIBE: "SUBACK", mqtt.PINGREQ: "PINGRESP"}
+_IS_ANSWER = {
+    mqtt.CONNACK: "CONNACK",
+    mqtt.SUBACK: "SUBACK",
+    mqtt.PINGRESP: "PINGRESP",
+    mqtt.PUBACK: "PUBACK",
+}
+
+
+def _reader() -> mqtt.PacketReader:
+    return mqtt.PacketReader(_PACKET_BYTES_MAX)

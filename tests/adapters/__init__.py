@@ -1,0 +1,1 @@
+"""Tests of adapters, on real sockets and files."""

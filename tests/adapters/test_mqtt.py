@@ -1,0 +1,382 @@
+"""The MQTT port over real brokers, and against peers that break every rule."""
+
+import select
+import socket
+import time
+
+import pytest
+
+from adapters.mqtt import (
+    ACK_TIMEOUT_MS,
+    BACKOFF_MS_MAX,
+    BACKOFF_MS_MIN,
+    HANDSHAKE_MS,
+    INBOX_MAX,
+    PAYLOAD_BYTES_MAX,
+    MqttPort,
+)
+from simulator.broker import BrokerError, start_broker
+
+CONNACK = b"\x20\x02\x00\x00"
+SUBACK = b"\x90\x03\x00\x01\x01"
+
+
+def _now_ms():
+    return time.monotonic_ns() // 1_000_000
+
+
+def pump(ports, until, timeout_s=10):
+    """Step the ports in real time until `until()` holds."""
+    deadline_s = time.monotonic() + timeout_s
+    while not until():
+        assert time.monotonic() < deadline_s, [port.last_error for port in ports]
+        poller = select.poll()
+        for port in ports:
+            port.step(_now_ms())
+            descriptor = port.fileno()
+            if descriptor is not None:
+                write = select.POLLOUT if port.wants_write() else 0
+                poller.register(descriptor, (select.POLLIN if port.wants_read() else 0) | write)
+        if not until():
+            poller.poll(5)
+
+
+@pytest.fixture(scope="module", params=["amqtt", "mosquitto"])
+def broker(request, tmp_path_factory):
+    try:
+        broker = start_broker(request.param, tmp_path_factory.mktemp(request.param))
+    except BrokerError as error:
+        pytest.skip(f"needs {request.param}: {error}")
+    with broker:
+        yield broker
+
+
+@pytest.fixture
+def ports(broker):
+    opened = []
+
+    def make(client_id, subscriptions=(), **options):
+        port = MqttPort(
+            broker.host, broker.port, client_id, subscriptions=list(subscriptions), **options
+        )
+        opened.append(port)
+        return port
+
+    yield make
+    for port in opened:
+        port.close()
+
+
+# --- a peer that we play ourselves ---------------------------------------------------------------
+
+
+class Peer:
+    """A TCP server that says exactly what a test tells it to."""
+
+    def __init__(self):
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.address = self.server.getsockname()
+        self.connection = socket.socket()
+
+    def accept(self, *said):
+        self.connection.close()
+        self.server.settimeout(5)
+        self.connection, _ = self.server.accept()
+        self.connection.settimeout(5)
+        for data in said:
+            self.connection.sendall(data)
+
+    def close(self):
+        self.connection.close()
+        self.server.close()
+
+
+@pytest.fixture
+def peer():
+    peer = Peer()
+    yield peer
+    peer.close()
+
+
+def _step_until(port, now_ms, until):
+    for _ in range(500):
+        port.step(now_ms)
+        if until():
+            return
+        time.sleep(0.002)
+    raise AssertionError(port.last_error)
+
+
+def _connected(peer, subscriptions=("x",)):
+    port = MqttPort(*peer.address, "p", subscriptions=list(subscriptions))
+    port.step(0)
+    peer.accept()
+    _step_until(port, 0, lambda: port._client is not None)
+    peer.connection.recv(100)
+    peer.connection.sendall(CONNACK)
+    if subscriptions:
+        _step_until(port, 0, lambda: peer_has_data(peer))
+        peer.connection.recv(100)
+        assert not port.connected  # not before the SUBACK
+        peer.connection.sendall(SUBACK)
+    _step_until(port, 0, lambda: port.connected)
+    return port
+
+
+def peer_has_data(peer):
+    poller = select.poll()
+    poller.register(peer.connection, select.POLLIN)
+    return bool(poller.poll(0))
+
+
+def _publish(topic, payload, mid=1, flags=0x32):
+    body = len(topic).to_bytes(2, "big") + topic + mid.to_bytes(2, "big") + payload
+    length, rest = bytearray(), len(body)
+    while True:
+        length.append(rest & 127 | (128 if rest > 127 else 0))
+        rest >>= 7
+        if not rest:
+            return bytes([flags]) + bytes(length) + body
+
+
+GARBAGE = {
+    "not MQTT": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "an endless length": b"\x30\xff\xff\xff\xff\xff\x01",
+    "a PUBLISH without a topic": b"\x32\x04\x00\x00\x00\x01",
+    "a PUBLISH shorter than its topic": b"\x32\x05\x00\x40\x00\x00\x01",
+    "a PUBLISH of two bytes": b"\x32\x01\x00",
+    "QoS 3": _publish(b"x", b"", flags=0x36),
+    "a short PUBACK": b"\x40\x01\x00",
+    "a CONNACK that refuses": b"\x20\x02\x00\x05",
+    "a CONNACK that wants another protocol": b"\x20\x02\x00\x01",
+    "a SUBACK that refuses": b"\x90\x03\x00\x01\x80",
+    "a SUBACK without its number": b"\x90\x01\x00",
+    "a reserved packet": b"\xf0\x00",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+def test_a_broker_that_talks_nonsense_only_costs_the_connection(peer, name):
+    port = _connected(peer)
+    peer.connection.sendall(GARBAGE[name])
+    peer.connection.close()
+    _step_until(port, 1_000, lambda: not port.connected)
+    assert port.counters["lost_sessions"] == 1
+    assert port.last_error
+    assert port.step(1_000) > 1_000
+    assert port.publish("x", b"") == 0
+    port.close()
+
+
+def test_back_off_doubles_on_the_callers_clock_and_ends_at_its_limit():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
+    port = MqttPort(*address, "p", subscriptions=[])
+    now_ms, waits = 0, []
+    for _ in range(9):
+        before = port.counters["failed_dials"]
+        _step_until(port, now_ms, lambda before=before: port.counters["failed_dials"] > before)
+        due_ms = port.step(now_ms)
+        waits.append(due_ms - now_ms)
+        assert port.step(due_ms - 1) == due_ms
+        assert port.fileno() is None
+        now_ms = due_ms
+    assert waits[0] == BACKOFF_MS_MIN
+    assert waits == [min(BACKOFF_MS_MIN << n, BACKOFF_MS_MAX) for n in range(9)]
+
+
+def test_a_broker_that_never_answers_connect_is_given_up(peer):
+    port = MqttPort(*peer.address, "p", subscriptions=[])
+    port.step(0)
+    peer.accept()
+    _step_until(port, 0, lambda: port._client is not None)
+    port.step(HANDSHAKE_MS)
+    assert port.last_error == ""
+    port.step(HANDSHAKE_MS + 1)
+    assert "CONNACK" in port.last_error
+
+
+def test_a_dead_link_is_noticed_by_missing_pubacks(peer):
+    port = _connected(peer)
+    assert port.publish("x", b"1") != 0
+    assert port.unacked == 1
+    port.step(ACK_TIMEOUT_MS)
+    assert port.connected
+    port.step(ACK_TIMEOUT_MS + 1)
+    assert not port.connected
+    assert port.unacked == 0
+    assert "PUBACK" in port.last_error
+
+
+def test_a_full_inbox_stops_reading_and_nothing_is_lost(peer):
+    port = _connected(peer)
+    total = INBOX_MAX + 100
+    peer.connection.sendall(
+        b"".join(_publish(b"x", b"%d" % n, mid=n) for n in range(1, total + 1))
+    )
+    for _ in range(50):
+        port.step(0)
+        time.sleep(0.001)
+    assert not port.wants_read()
+    assert len(port._inbox) == INBOX_MAX
+    got = []
+    while len(got) < total:
+        message = port.take()
+        if message is None:
+            port.step(0)
+            continue
+        got.append(int(message.payload))
+    assert got == [*range(1, total + 1)]
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "counter"),
+    [(b"x", bytes(PAYLOAD_BYTES_MAX + 1), "oversize"), (b"\xff\xfe", b"", "bad_topic")],
+)
+def test_what_nobody_can_use_is_acknowledged_and_dropped(peer, topic, payload, counter):
+    port = _connected(peer)
+    peer.connection.sendall(_publish(topic, payload, mid=7) + _publish(b"x", b"good", mid=8))
+    _step_until(port, 0, lambda: len(port._inbox) > 0)
+    message = port.take()
+    assert message is not None
+    assert message.payload == b"good"
+    assert port.counters[counter] == 1
+    assert peer.connection.recv(100) == b"\x40\x02\x00\x07"
+
+
+def test_only_ack_acknowledges_and_only_in_its_own_session(peer):
+    port = _connected(peer)
+    peer.connection.sendall(_publish(b"x", b"1", mid=7))
+    _step_until(port, 0, lambda: len(port._inbox) > 0)
+    first = port.take()
+    assert first is not None
+    assert not peer_has_data(peer)
+    port.ack(first)
+    assert peer.connection.recv(100) == b"\x40\x02\x00\x07"
+    peer.connection.close()
+    _step_until(port, 0, lambda: not port.connected)
+    port.ack(first)
+    assert port.counters["late_acks"] == 1
+    port.step(BACKOFF_MS_MIN)
+    peer.accept(CONNACK)
+    _step_until(port, BACKOFF_MS_MIN, lambda: peer_has_data(peer))
+    peer.connection.recv(100)
+    peer.connection.sendall(SUBACK)
+    _step_until(port, BACKOFF_MS_MIN, lambda: port.connected)
+    port.ack(first)  # the new session has a message 7 of its own, perhaps
+    assert port.counters["late_acks"] == 2
+    time.sleep(0.05)
+    while peer_has_data(peer):
+        assert b"\x40\x02\x00\x07" not in peer.connection.recv(100)
+
+
+def test_a_short_session_does_not_reset_the_back_off(peer):
+    port = _connected(peer)
+    peer.connection.close()
+    _step_until(port, 0, lambda: not port.connected)
+    assert port.step(0) == BACKOFF_MS_MIN
+    port.step(BACKOFF_MS_MIN)
+    peer.accept(CONNACK)
+    _step_until(port, BACKOFF_MS_MIN, lambda: peer_has_data(peer))
+    peer.connection.close()
+    _step_until(port, BACKOFF_MS_MIN, lambda: port._client is None)
+    assert port.step(BACKOFF_MS_MIN) == 3 * BACKOFF_MS_MIN
+
+
+# --- real brokers -------------------------------------------------------------------------------
+
+
+def test_messages_arrive_in_order_once_and_unacked_goes_to_zero(ports):
+    sender, taker = ports("sender"), ports("taker", ["one/+/up", "two"])
+    pump([sender, taker], lambda: sender.connected and taker.connected)
+    for n in range(300):
+        assert sender.publish("one/5/up" if n % 2 else "two", b"%d" % n)
+    got = []
+
+    def drain():
+        while (message := taker.take()) is not None:
+            got.append(int(message.payload))
+            assert message.topic == ("one/5/up" if got[-1] % 2 else "two")
+            taker.ack(message)
+        return len(got) >= 300 and sender.unacked == 0
+
+    pump([sender, taker], drain)
+    assert got == list(range(300))
+
+
+def test_hold_and_release_keep_order_over_publish_and_ack(ports):
+    port = ports("echo", ["echo"])
+    pump([port], lambda: port.connected)
+    port.hold()
+    for n in range(50):
+        port.publish("echo", b"%d" % n)
+    port.release()
+    got = []
+
+    def drain():
+        port.hold()
+        while (message := port.take()) is not None:
+            got.append(int(message.payload))
+            port.ack(message)
+        port.release()
+        return len(got) == 50 and port.unacked == 0
+
+    pump([port], drain)
+    assert got == list(range(50))
+
+
+def test_birth_will_and_goodbye(broker, ports):
+    topic = f"status/{broker.kind}"
+    watcher = ports("watcher", [topic])
+    pump([watcher], lambda: watcher.connected)
+    seen = []
+
+    def saw(payload):
+        while (message := watcher.take()) is not None:
+            watcher.ack(message)
+            seen.append(message.payload)
+        return payload in seen
+
+    one = ports("one", will=(topic, b"lost"), birth=(topic, b"here"))
+    pump([watcher, one], lambda: saw(b"here"))
+    assert one._stream is not None
+    one._stream._socket.shutdown(socket.SHUT_RDWR)  # vanishes without a word
+    pump([watcher], lambda: saw(b"lost"))
+    seen.clear()
+    pump([watcher, one], lambda: saw(b"here"))  # comes back by itself
+    seen.clear()
+    one.close()
+    pump([watcher], lambda: saw(b"lost"))  # and says it when it goes
+    late = ports("late", [topic])
+    pump([late], lambda: len(late._inbox) > 0)
+    message = late.take()
+    assert message is not None
+    assert (message.retain, message.payload) == (True, b"lost")
+
+
+def test_a_broker_that_goes_and_comes_back(tmp_path):
+    with start_broker("amqtt", tmp_path) as broker:
+        port = MqttPort(broker.host, broker.port, "p", subscriptions=["echo"])
+        pump([port], lambda: port.connected)
+        assert port.sessions == 1
+        broker.kill()
+        pump([port], lambda: not port.connected)
+        assert port.publish("echo", b"nobody hears") == 0
+        broker.start()
+        pump([port], lambda: port.connected, 30)
+        assert port.sessions == 2
+        port.publish("echo", b"heard")
+        pump([port], lambda: len(port._inbox) > 0)
+        message = port.take()
+        assert message is not None
+        assert message.payload == b"heard"
+        port.close()
+
+
+def test_two_ports_with_one_name_do_not_storm_the_broker(ports):
+    """Client-id takeover: the two throw each other out, slower and slower, and never crash."""
+    one, two = ports("same"), ports("same")
+    end_s = time.monotonic() + 3
+    pump([one, two], lambda: time.monotonic() > end_s)
+    assert one.sessions + two.sessions < 14

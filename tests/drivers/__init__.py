@@ -1,0 +1,1 @@
+"""Tests of firmware.drivers and of the purse above them, on register models."""

@@ -1,0 +1,86 @@
+"""The configuration: each mistake is refused with the file, the key and the reason."""
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from edge_agent.config import Broker, ConfigError, load
+
+GOOD = {
+    "site": '"north"',
+    "data": '"data"',
+    "ledger_public_key": '"ledger.pub"',
+    "readers": '{host = "127.0.0.1", port = 1883}',
+    "upstream": '{host = "10.0.0.1", port = 1884}',
+}
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key()
+
+
+def _write(folder, **changes):
+    (folder / "ledger.pub").write_text(KEY.public_bytes_raw().hex())
+    values = {key: value for key, value in (GOOD | changes).items() if value is not None}
+    path = folder / "agent.toml"
+    path.write_text("".join(f"{key} = {value}\n" for key, value in values.items()))
+    return str(path)
+
+
+WRONG = [
+    ({"site": '"North"'}, "site: only a-z"),
+    ({"site": '"ledger"'}, "site: only a-z"),
+    ({"site": "5"}, "site: a text is needed"),
+    ({"site": None}, "site: a text is needed"),
+    ({"data": '""'}, "data: a text is needed"),
+    ({"colour": '"red"'}, "colour: unknown"),
+    ({"readers": None}, r"\[readers\]: missing"),
+    ({"readers": '"127.0.0.1:1883"'}, r"\[readers\]: missing"),
+    ({"readers": '{host = "x", port = 0}'}, r"readers.port: a number from 1"),
+    ({"readers": '{host = "x", port = true}'}, r"readers.port: a number from 1"),
+    ({"upstream": '{host = "x", port = "1883"}'}, r"upstream.port: a number from 1"),
+    ({"upstream": '{host = "x", port = 1, tls = true}'}, "upstream.tls: unknown"),
+    ({"upstream": "{port = 1}"}, "upstream.host: a text is needed"),
+    ({"ledger_public_key": '"missing.pub"'}, "ledger_public_key: .*missing.pub"),
+    ({"site": '"north'}, "line 1"),
+]
+
+
+@pytest.mark.parametrize(("changes", "text"), WRONG)
+def test_a_mistake_is_named(tmp_path, changes, text):
+    with pytest.raises(ConfigError, match=rf"agent\.toml: .*{text}"):
+        load(_write(tmp_path, **changes))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.toml"):
+        load(str(tmp_path / "nowhere.toml"))
+
+
+@pytest.mark.parametrize("content", ["", "ab" * 31, "zz" * 32, "-----BEGIN PUBLIC KEY-----\n"])
+def test_what_is_no_key_is_refused(tmp_path, content):
+    path = _write(tmp_path)
+    (tmp_path / "ledger.pub").write_text(content)
+    with pytest.raises(ConfigError, match="ledger_public_key: "):
+        load(path)
+
+
+def test_a_key_of_another_kind_is_refused(tmp_path):
+    path = _write(tmp_path)
+    other = generate_private_key(SECP256R1()).public_key()
+    pem = other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "ledger.pub").write_bytes(pem)
+    with pytest.raises(ConfigError, match="not an Ed25519 key"):
+        load(path)
+
+
+@pytest.mark.parametrize("form", ["hex", "pem"])
+def test_a_good_file(tmp_path, form):
+    path = _write(tmp_path)
+    if form == "pem":
+        pem = KEY.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        (tmp_path / "ledger.pub").write_bytes(pem)
+    config = load(path)
+    assert config.site == "north"
+    assert config.data == tmp_path / "data"
+    assert config.ledger_public_key == KEY.public_bytes_raw()
+    assert config.readers == Broker("127.0.0.1", 1883)
+    assert config.upstream == Broker("10.0.0.1", 1884)

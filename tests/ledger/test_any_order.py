@@ -1,0 +1,156 @@
+"""Any permutation, duplication or partition of the same records ends in the same books."""
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger import reasons
+from ledger.invariants import check
+from tests.ledger.readers import CARD, OTHER_CARD, Reader, open_ledger
+
+DEVICES = (1001, 1002, 1003)
+UNREGISTERED = 1004
+CARDS = (CARD, OTHER_CARD, 99)  # 99 was never issued
+
+# Mostly an intent that was written, newest first; sometimes any number at all.
+_which = st.one_of(
+    st.integers(0, 5),
+    st.integers(0, 5),
+    st.integers(0, 5),
+    st.tuples(st.sampled_from((*DEVICES, UNREGISTERED)), st.integers(1, 6)),
+)
+_intent = st.tuples(
+    st.just("intent"),
+    st.sampled_from(CARDS),
+    st.integers(1, 4),  # counter: few, so that intents meet
+    st.sampled_from((0, 100, 6000)),  # two of the last overdraw a purse
+    _which,
+    st.sampled_from(((0, 0xFFFFFFFF), (0, 10), (20, 30), (40, 50))),
+    st.sampled_from((12, 12, 13, 99)),
+)
+_act = st.tuples(
+    st.sampled_from((*DEVICES, *DEVICES, UNREGISTERED)),
+    st.one_of(
+        _intent,
+        _intent,
+        st.tuples(st.just("outcome"), _which, st.sampled_from((1, 1, 2, 3))),
+        st.tuples(st.just("outcome"), _which, st.sampled_from((1, 1, 2, 3))),
+        st.tuples(st.just("boot")),
+        st.tuples(st.just("forge"), st.integers(0, 255)),
+    ),
+)
+
+
+def _find(which, intents):
+    if isinstance(which, tuple):
+        return which
+    return intents[-1 - which % len(intents)] if intents else (UNREGISTERED, 1)
+
+
+def _play(acts):
+    """What the readers wrote, and forgeries of some of it."""
+    readers = {device: Reader(device) for device in (*DEVICES, UNREGISTERED)}
+    forged, intents = [], []
+    for device, (verb, *details) in acts:
+        reader = readers[device]
+        if verb == "intent":
+            card_no, counter, amount_fen, last, (earliest_s, latest_s), merchant_no = details
+            intent = reader.intent(
+                card_no,
+                counter,
+                amount_fen,
+                _find(last, intents),
+                earliest_s=earliest_s,
+                latest_s=latest_s,
+                merchant_no=merchant_no,
+            )
+            intents.append(intent)
+        elif verb == "outcome":
+            reader.outcome(_find(details[0], intents), details[1])
+        elif verb == "boot":
+            reader.boot()
+        elif reader.records:
+            bad = bytearray(reader.records[-1])
+            bad[details[0] % len(bad)] ^= 1 << details[0] % 8
+            forged.append(bytes(bad))
+    return [readers[device] for device in DEVICES], [
+        sealed for reader in readers.values() for sealed in reader.records
+    ] + forged
+
+
+def _deliver(readers, records, rng):
+    """The dump after `records` came in some order, some twice, in parcels of some size."""
+    store = open_ledger(*readers)
+    queue = records + rng.sample(records, rng.randrange(len(records) + 1))
+    rng.shuffle(queue)
+    while queue:
+        deliveries = []
+        for _ in range(rng.randint(1, 3)):
+            size = rng.choice((1, 2, 8, 64))
+            deliveries.append(queue[:size])
+            queue = queue[size:]
+        store.book(deliveries)
+    broken = check(store)
+    dump = store.dump()
+    store.close()
+    assert broken == []
+    return dump
+
+
+@given(st.lists(_act, min_size=4, max_size=24), st.integers(0, 2**32))
+def test_books_do_not_depend_on_delivery(acts, seed):
+    readers, records = _play(acts)
+    store = open_ledger(*readers)
+    for sealed in records:
+        store.book([[sealed]])
+    assert check(store) == []
+    expected = store.dump()
+    store.close()
+    rng = random.Random(seed)
+    for _ in range(3):
+        assert _deliver(readers, records, rng).decode() == expected.decode(), f"seed {seed}"
+
+
+@given(st.integers(0, 4), st.integers(0, 5), st.integers(0, 5), st.integers(0, 2**32))
+def test_a_twin_cannot_break_the_books_nor_hide(common, ours, theirs, seed):
+    """Which of two genuine records stands is the order's doing; that both are seen is not."""
+    reader = Reader(1001)
+    for counter in range(common):
+        reader.spend(counter=counter)
+    twin = reader.fork()
+    for each, amount_fen, count in ((reader, 100, ours), (twin, 300, theirs)):
+        for counter in range(common, common + count):
+            each.spend(counter=counter, amount_fen=amount_fen)
+    store = open_ledger(reader)
+    rng = random.Random(seed)
+    genuine = {*reader.records, *twin.records}
+    queue = sorted(genuine) * 2
+    rng.shuffle(queue)
+    while queue:
+        size = rng.choice((1, 3, 8))
+        store.book([queue[:size]])
+        queue = queue[size:]
+        assert check(store) == [], f"seed {seed}"
+    # As the agents do until everything is receipted or refused.
+    store.book([reader.records, twin.records])
+    store.book([reader.records, twin.records])
+    seen = [
+        sealed
+        for table in ("record", "parked", f"suspense_case WHERE reason = {reasons.FORK}")
+        for (sealed,) in store.database.rows(f"SELECT sealed FROM {table}")
+    ]
+    assert sorted(seen) == sorted(genuine), f"seed {seed}"
+
+
+def test_the_dump_tells_books_apart():
+    """The property above would hold for a dump that is always the same."""
+    reader = Reader(1001)
+    store = open_ledger(reader)
+    seen = {store.dump()}
+    for counter in (1, 2, 3):
+        reader.spend(counter=counter)
+        for sealed in reader.records:
+            store.book([[sealed]])
+            seen.add(store.dump())
+    assert len(seen) == 7

@@ -1,0 +1,105 @@
+"""The configuration and the register: what is wrong is named with file and place."""
+
+import json
+import tomllib
+
+import pytest
+
+from ledger.config import ConfigError, import_register, load_config, load_signing_key
+from ledger.store import LedgerStore
+
+CONFIG = """
+data_dir = "books"
+signing_key_file = "signing.key"
+register_file = "register.toml"
+[broker]
+host = "10.0.0.1"
+port = 1884
+"""
+KEY = "07" * 32
+REGISTER = f"""
+[[merchant]]
+merchant_no = 12
+name = "Canteen 1"
+[[device]]
+device = 1001
+key = "{KEY}"
+merchant_no = 12
+site = "canteen-1"
+[[card]]
+card_no = 7
+balance_fen = 5000
+"""
+
+
+def write(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("data_dir = 5\n", "data_dir: not text"),
+        ('data_dir = "x"\n', "signing_key_file: missing"),
+        (CONFIG.replace("1884", '"1884"'), "broker.port: not a whole number from 0 to 65535"),
+        (CONFIG.replace("1884", "true"), "broker.port: not a whole number"),
+        (CONFIG.replace("1884", "70000"), "broker.port: not a whole number"),
+        (CONFIG + "colour = 1\n", "broker.colour: nothing of this name belongs here"),
+        ("broker = 1\n" + CONFIG.split("[")[0], "broker: not a table"),
+        ("data_dir", "config.toml: "),
+    ],
+)
+def test_wrong_configuration_is_named(tmp_path, text, complaint):
+    path = write(tmp_path, "config.toml", text)
+    with pytest.raises(ConfigError, match=r"config\.toml") as error:
+        load_config(path)
+    assert complaint in str(error.value)
+
+
+def test_missing_files_are_named(tmp_path):
+    for load in (load_config, load_signing_key):
+        with pytest.raises(ConfigError, match="nowhere"):
+            load(tmp_path / "nowhere")
+
+
+def test_configuration_is_relative_to_its_file(tmp_path):
+    config = load_config(write(tmp_path, "config.toml", CONFIG))
+    assert config.database == tmp_path / "books" / "ledger.sqlite"
+    assert config.register_file == tmp_path / "register.toml"
+    assert (config.broker_host, config.broker_port) == ("10.0.0.1", 1884)
+
+
+@pytest.mark.parametrize("text", ["", "07" * 31, "zz" * 32, "07" * 33])
+def test_wrong_signing_key_is_refused(tmp_path, text):
+    with pytest.raises(ConfigError, match="64 hexadecimal digits"):
+        load_signing_key(write(tmp_path, "signing.key", text))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        (KEY, "07", "device[0].key"),
+        ("card_no = 7", "card_no = -7", "card[0].card_no"),
+        ("balance_fen = 5000", "balance_fen = 50.5", "card[0].balance_fen"),
+        ("balance_fen", "balance_yuan", "card[0].balance_fen: missing"),
+        ("[[merchant]]", "[merchant]", "merchant: not a list of tables"),
+        ('site = "canteen-1"', 'site = "Canteen"', "device 1001"),
+        ("[[card]]", "[[cards]]", "cards: nothing of this name"),
+    ],
+)
+def test_wrong_register_is_named(tmp_path, old, new, complaint):
+    path = write(tmp_path, "register.toml", REGISTER.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=r"register\.toml") as error:
+        import_register(LedgerStore.open(":memory:"), path)
+    assert complaint in str(error.value)
+
+
+def test_register_in_toml_and_json_twice(tmp_path):
+    store = LedgerStore.open(":memory:")
+    as_json = json.dumps(tomllib.loads(REGISTER))
+    for name, text in (("register.toml", REGISTER), ("register.json", as_json)):
+        import_register(store, write(tmp_path, name, text))
+    assert store.holder_balance(7) == 5000
+    assert store.takings(12) == 0

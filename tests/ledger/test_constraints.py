@@ -1,0 +1,227 @@
+"""What the database itself refuses, and that the checker sees what somebody did behind it."""
+
+import pytest
+
+from ledger import chart, invariants
+from ledger.booking import SPEND, Transfer, decide
+from ledger.claims import parse_claim
+from ledger.dialect import ConstraintBroken
+from ledger.invariants import check
+from ledger.loading import load_book
+from ledger.posting import post_authorized, post_recorded, write_changes
+from ledger.schema import APPEND_ONLY
+from ledger.store import RegistryError
+from protocols.wire.messages import UNKNOWN
+from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, OTHER_CARD, Reader, open_ledger
+
+KEY = bytes(32)
+
+
+def filled():
+    """Books with something in every table."""
+    reader = Reader(1001)
+    reader.spend()
+    reader.intent(counter=2, last=(1001, 1))
+    reader.outcome((1001, 3), UNKNOWN)
+    reader.spend(card_no=99)
+    reader.outcome((1001, 3), UNKNOWN)
+    reader.outcome((1002, 1))
+    reader.boot()
+    reader.boot()
+    store = open_ledger(reader)
+    store.book([[*reader.records[:8], reader.records[-1]], [b"noise"]])
+    assert check(store) == []
+    return store
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+@pytest.mark.parametrize("verb", ["UPDATE", "DELETE"])
+def test_journals_are_append_only(table, verb):
+    store = filled()
+    key = "sha256" if table == "rejected" else "reason" if table == "suspense_case" else "device"
+    key = {"card": "card_no", "merchant": "merchant_no"}.get(table, key)
+    sql = f"DELETE FROM {table}" if verb == "DELETE" else f"UPDATE {table} SET {key} = {key}"
+    with pytest.raises(ConstraintBroken, match="append-only"), store.database.transaction():
+        store.database.rows(sql)
+    assert check(store) == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE intent SET state = 0 WHERE state = 3",
+        "UPDATE intent SET state = 3, amount_fen = 1 WHERE state = 1",
+        "DELETE FROM intent",
+        "UPDATE device SET head_seq = head_seq - 1",
+        "DELETE FROM device",
+        "DELETE FROM account",
+        "UPDATE account SET balance_fen = -1 WHERE kind = 1",
+        "UPDATE account SET overdrawn = 2",
+        "INSERT INTO transfer VALUES (1001, 1, 0, 1, 4294967303, 8589934604, 5)",
+        "INSERT INTO transfer VALUES (1001, 1, 1, 1, 4294967303, 4294967303, 5)",
+        "INSERT INTO transfer VALUES (1001, 1, 1, 1, 4294967303, 8589934604, 0)",
+        "INSERT INTO transfer VALUES (1001, 1, 1, 1, 4294967303, 1, 5)",
+        "INSERT INTO transfer VALUES (1001, 1, 1, 1, 4294967303, 8589934604, 1.5)",
+        "INSERT INTO account (id, kind, owner) VALUES (5, 1, 5)",
+    ],
+)
+def test_the_database_refuses(sql):
+    store = filled()
+    before = store.dump()
+    with pytest.raises(ConstraintBroken), store.database.transaction():
+        store.database.rows(sql)
+    assert store.dump() == before
+
+
+def test_what_is_decided_here_cannot_overdraw():
+    store = filled()
+    pay = Transfer(0, 99, 0, SPEND, chart.purse(CARD), chart.BANK, OPENING_FEN)
+    with pytest.raises(ConstraintBroken), store.database.transaction():
+        post_authorized(store.database, [pay])
+    assert check(store) == []
+
+
+def test_an_overdraft_stays_flagged_when_the_money_is_back():
+    store = filled()
+    purse = chart.purse(CARD)
+    for seq, (debit, credit) in enumerate([(purse, chart.BANK), (chart.BANK, purse)]):
+        with store.database.transaction():
+            transfer = Transfer(1009, 1 + seq, 0, SPEND, debit, credit, 2 * OPENING_FEN)
+            post_recorded(store.database, [transfer])
+        assert store.summary()["overdrawn"] == 1
+    assert store.holder_balance(CARD) > 0
+
+
+def test_a_second_writer_of_one_chain_is_stopped():
+    reader = Reader(1001)
+    reader.spend()
+    store = open_ledger(reader)
+    claims = [parse_claim(sealed) for sealed in reader.records]
+    book = load_book(store.database, claims)
+    changes = decide(claims, book)
+    store.book([reader.records])  # somebody else was faster
+    before = store.dump()
+    with pytest.raises(ConstraintBroken), store.database.transaction():
+        write_changes(store.database, changes, book)
+    assert store.dump() == before
+
+
+# What somebody with the database file could do, and the rule that shows it.
+TAMPERED = {
+    "a balance is the sum of its entries": [
+        "UPDATE account SET balance_fen = balance_fen + 1 WHERE kind = 1",
+        "UPDATE account SET balance_fen = balance_fen - 2 WHERE kind = 3",
+    ],
+    "all balances together are zero": ["UPDATE account SET balance_fen = 1 WHERE kind = 5"],
+    "an account below its floor is flagged": [
+        "PRAGMA ignore_check_constraints = ON",
+        "UPDATE account SET balance_fen = -1 WHERE kind = 1",
+    ],
+    "a transfer has two accounts": [
+        "UPDATE transfer SET credit_account = 5 WHERE device = 1001",
+    ],
+    "a committed intent is booked once, with its amount": [
+        "DELETE FROM transfer WHERE device = 1001 AND seq = 1"
+    ],
+    "a spend is booked for a committed intent only": [
+        f"INSERT INTO transfer VALUES (1001, 3, 0, 1, {chart.purse(CARD)},"
+        f" {chart.payable(CANTEEN)}, 100)"
+    ],
+    "a spend goes from the holder to the merchant, or over suspense": [
+        f"UPDATE transfer SET debit_account = {chart.purse(OTHER_CARD)} WHERE device = 1001"
+    ],
+    "a card's opening balance is booked once": ["UPDATE card SET opening_fen = 1"],
+    "an opening belongs to a card": ["DELETE FROM card WHERE card_no = 7"],
+    "a device's records are there from 1 to its head": ["DELETE FROM record WHERE seq = 8"],
+    "intents are the INTENT records": ["UPDATE record SET kind = 2 WHERE kind = 3"],
+    "what is parked lies ahead of a gap": ["UPDATE parked SET seq = 9"],
+    "an early outcome's intent is not there yet": [
+        "UPDATE early_outcome SET intent_device = 1001"
+    ],
+    "a chain's seals hold from its start to its head": [
+        "UPDATE record SET sealed = (SELECT sealed FROM record WHERE seq = 1) WHERE seq = 3"
+    ],
+    "an intent is what all evidence says": ["UPDATE intent SET state = 2 WHERE state = 1"],
+}
+
+
+@pytest.mark.parametrize("rule", TAMPERED)
+def test_tampering_is_seen(rule):
+    store = filled()
+    names = [
+        name
+        for (name,) in store.database.rows("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+    ]
+    for statement in [f"DROP TRIGGER {name}" for name in names] + ["PRAGMA foreign_keys = OFF"]:
+        store.database.rows(statement)
+    for statement in TAMPERED[rule]:
+        store.database.rows(statement)
+    assert rule in [violation.rule for violation in check(store)]
+
+
+def test_every_rule_has_its_tampering():
+    assert set(invariants._RULES) < set(TAMPERED)
+    assert len(TAMPERED) == len(invariants._RULES) + 2
+
+
+# --- the registry ----------------------------------------------------------------------------
+
+
+def test_registering_again_changes_nothing():
+    reader = Reader(1001)
+    store = open_ledger(reader)
+    before = store.dump()
+    store.register_device(1001, reader.key, CANTEEN)
+    store.register_merchant(CANTEEN, "Canteen")
+    store.issue_card(CARD, OPENING_FEN)
+    assert store.dump() == before
+
+
+@pytest.mark.parametrize(
+    "register",
+    [
+        lambda store: store.register_device(1001, KEY, CANTEEN),
+        lambda store: store.register_device(1002, bytes(31), CANTEEN),
+        lambda store: store.register_device(0, KEY, CANTEEN),
+        lambda store: store.register_device(1 << 32, KEY, CANTEEN),
+        lambda store: store.register_device(1002, KEY, CANTEEN, "North Gate"),
+        lambda store: store.register_devices([(2, KEY, 12, "a"), (3, b"", 12, "a")]),
+        lambda store: store.register_devices([(2, KEY, 12, "a"), (2, KEY, 13, "a")]),
+        lambda store: store.register_merchant(CANTEEN, "Kiosk"),
+        lambda store: store.register_merchant(-1),
+        lambda store: store.issue_card(CARD, OPENING_FEN + 1),
+        lambda store: store.issue_card(100, -1),
+        lambda store: store.issue_cards([(100, 1), (101, 1), (CARD, 5)]),
+        lambda store: store.issue_cards([(100, 1), (100, 2)]),
+    ],
+)
+def test_wrong_registration_is_refused_whole(register):
+    store = open_ledger(Reader(1001))
+    before = store.dump()
+    with pytest.raises(RegistryError):
+        register(store)
+    assert store.dump() == before
+
+
+def test_opening_balances_are_booked_transfers():
+    store = open_ledger()
+    store.issue_card(100, 0)
+    store.issue_card(101, 5)
+    ids = store.database.rows("SELECT device, seq, line FROM transfer ORDER BY seq")
+    assert list(ids) == [(0, 1, 0), (0, 2, 0), (0, 3, 0)]
+    assert store.balances()["clearing", 0] == -2 * OPENING_FEN - 5
+    assert [store.holder_balance(card_no) for card_no in (CARD, OTHER_CARD, 100)] == [
+        OPENING_FEN,
+        OPENING_FEN,
+        0,
+    ]
+    with pytest.raises(RegistryError):
+        store.holder_balance(102)
+    assert store.summary()["booked"] == 0
+    assert check(store) == []
+
+
+def test_thirty_thousand_cards_at_once():
+    store = open_ledger()
+    store.issue_cards((card_no, 100) for card_no in range(1000, 31_000))
+    assert store.balances()["clearing", 0] == -2 * OPENING_FEN - 3_000_000

@@ -1,0 +1,111 @@
+"""The process: it serves over a real broker, stops on SIGTERM, and there is only one of it."""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from adapters.mqtt import MqttPort
+from ledger.invariants import check
+from ledger.receipts import public_key
+from ledger.service import STATUS_OFFLINE, STATUS_ONLINE
+from ledger.store import LedgerStore
+from protocols.wire import messages, seal, topics
+from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, Reader, forward
+
+KEY = bytes(range(32))
+PATIENCE_S = 30
+RUN = "import sys; from ledger.daemon import run; run(sys.argv[1])"
+
+
+@pytest.fixture
+def broker(mosquitto, tmp_path):
+    """The port of a Mosquitto of our own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = tmp_path / "mosquitto.conf"
+    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    process = subprocess.Popen([mosquitto, "-c", str(config)], stderr=subprocess.DEVNULL)
+    yield port
+    process.terminate()
+    process.wait(PATIENCE_S)
+
+
+@pytest.fixture
+def config(broker, tmp_path):
+    (tmp_path / "signing.key").write_text(KEY.hex())
+    (tmp_path / "register.toml").write_text(
+        f"[[merchant]]\nmerchant_no = {CANTEEN}\n[[card]]\ncard_no = {CARD}\n"
+        f"balance_fen = {OPENING_FEN}\n[[device]]\ndevice = 1001\nmerchant_no = {CANTEEN}\n"
+        f'key = "{Reader(1001).key.hex()}"\n'
+    )
+    path = tmp_path / "ledger.toml"
+    path.write_text(
+        'data_dir = "books"\nsigning_key_file = "signing.key"\nregister_file = "register.toml"\n'
+        f"[broker]\nport = {broker}\n"
+    )
+    return path
+
+
+def start(config, repo_root):
+    environment = os.environ | {"PYTHONPATH": str(repo_root)}
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, str(config)], env=environment, stderr=subprocess.PIPE
+    )
+
+
+def wait_for(port, topic, is_it=lambda payload: True):
+    """The payload of the next message on `topic` that `is_it`."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        port.step(time.monotonic_ns() // 1_000_000)
+        while (message := port.take()) is not None:
+            port.ack(message)
+            if message.topic == topic and is_it(message.payload):
+                return message.payload
+        waiting = [] if port.fileno() is None else [port.fileno()]
+        select.select(waiting, [], [], 0.05)
+    raise AssertionError(f"nothing on {topic}: {port.last_error}")
+
+
+def test_daemon_serves_and_stops(config, broker, repo_root, tmp_path):
+    receipts = topics.agent_receipts("north")
+    agent = MqttPort("127.0.0.1", broker, "agent", subscriptions=[receipts, topics.LEDGER_STATUS])
+    daemon = start(config, repo_root)
+    try:
+        wait_for(agent, topics.LEDGER_STATUS, STATUS_ONLINE.__eq__)
+        second = start(config, repo_root)
+        assert second.wait(PATIENCE_S) != 0
+        assert b"AlreadyRunning" in second.stderr.read()
+        second.stderr.close()
+        reader = Reader(1001)
+        reader.spend()
+        agent.publish(topics.agent_records("north"), forward("north", 1, reader.records))
+        payload, _signature = seal.sign1_split(wait_for(agent, receipts))
+        fields = messages.decode_message(payload, (messages.RECEIPTS,))
+        assert [receipt[:2] for receipt in fields["receipts"]] == [[1001, 2]]
+        daemon.send_signal(signal.SIGTERM)
+        wait_for(agent, topics.LEDGER_STATUS, STATUS_OFFLINE.__eq__)
+        assert daemon.wait(PATIENCE_S) == 0
+    finally:
+        daemon.kill()
+        daemon.wait()
+        daemon.stderr.close()
+        agent.close()
+    store = LedgerStore.open(str(tmp_path / "books" / "ledger.sqlite"))
+    assert store.takings(CANTEEN) == 100
+    assert check(store) == []
+    store.close()
+
+
+def test_public_key_is_the_rfc_8032_one():
+    # RFC 8032, section 7.1, test 1.
+    secret = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
+    public = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+    assert public_key(bytes.fromhex(secret)).hex() == public

@@ -1,0 +1,179 @@
+"""The store stopped at any statement, and the process killed at the worst moment."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from adapters.sqlite import open_database
+from ledger.dialect import SqliteDialect, StoreUnavailable
+from ledger.invariants import check
+from ledger.schema import MIGRATIONS
+from ledger.store import LedgerStore
+from protocols.wire.messages import NOT_COMMITTED, UNKNOWN
+from tests.ledger.readers import CANTEEN, KIOSK, Reader, open_ledger
+
+
+class Stopped(Exception):
+    """The machine stopped here."""
+
+
+class FaultyConnection:
+    """A connection that raises `error` instead of running its k-th statement."""
+
+    def __init__(self, connection, k, error):
+        self._connection = connection
+        self._left = k
+        self._error = error
+
+    def _count(self):
+        self._left -= 1
+        if self._left == 0:
+            raise self._error
+
+    def execute(self, sql, parameters=()):
+        if sql != "ROLLBACK":
+            self._count()
+        return self._connection.execute(sql, parameters)
+
+    def executemany(self, sql, rows):
+        def counted():
+            for row in rows:
+                self._count()
+                yield row
+
+        return self._connection.executemany(sql, counted())
+
+    @property
+    def in_transaction(self):
+        return self._connection.in_transaction
+
+    @property
+    def has_fired(self):
+        return self._left <= 0
+
+    def close(self):
+        self._connection.close()
+
+
+def deliveries():
+    """Two readers and something of everything: gaps, forgeries, forks, evidence, overdrafts."""
+    one, two = Reader(1001), Reader(1002, KIOSK)
+    one.boot()
+    spend = one.spend(amount_fen=9000)
+    twin = one.fork()
+    torn = one.intent(counter=2, last=spend, amount_fen=2000)
+    one.outcome(torn, UNKNOWN)
+    two.intent(counter=3, last=torn)
+    two.outcome((1001, 7), NOT_COMMITTED)  # early: arrives before its intent
+    one.boot()
+    one.intent(card_no=99, counter=1)
+    one.outcome((1001, 7))
+    twin.boot()
+    forged = two.records[0][:-1] + b"\0"
+    return (one, two), [
+        [two.records[1:], [forged, b"noise"]],
+        [one.records[:4]],
+        [two.records, one.records[5:]],
+        [twin.records[-1:], one.records],
+    ]
+
+
+def book_all(store, batches):
+    for batch in batches:
+        store.book(batch)
+
+
+@pytest.mark.parametrize("error", [Stopped(), MemoryError()])
+def test_stopped_at_any_statement_then_run_again(tmp_path, error):
+    readers, batches = deliveries()
+    reference = open_ledger(*readers)
+    book_all(reference, batches)
+    assert check(reference) == []
+    k = 0
+    while True:
+        k += 1
+        path = str(tmp_path / f"{k}.sqlite")
+        open_ledger(*readers, path=path).close()
+        connection = FaultyConnection(open_database(path, MIGRATIONS), k, error)
+        store = LedgerStore(SqliteDialect(connection))
+        try:
+            book_all(store, batches)
+        except (Stopped, MemoryError):
+            pass
+        store.close()
+        again = LedgerStore.open(path)
+        assert check(again) == [], f"stopped at statement {k}"
+        book_all(again, batches)
+        assert check(again) == [], f"run again after a stop at statement {k}"
+        assert again.dump() == reference.dump(), f"stopped at statement {k}"
+        again.close()
+        if not connection.has_fired:
+            break
+    assert k > 60, "the wrapper no longer sees the statements"
+
+
+def test_fault_of_the_database_changes_nothing_and_can_be_tried_again():
+    readers, batches = deliveries()
+    database = open_database(":memory:", MIGRATIONS)
+    ready = LedgerStore(SqliteDialect(database))
+    ready.register_merchant(CANTEEN)
+    for reader in readers:
+        ready.register_device(reader.device, reader.key, reader.merchant_no)
+    before = ready.dump()
+    full = sqlite3.OperationalError("database or disk is full")
+    for k in range(1, 12):
+        store = LedgerStore(SqliteDialect(FaultyConnection(database, k, full)))
+        with pytest.raises(StoreUnavailable, match="full"):
+            store.book(batches[0])
+        assert ready.dump() == before
+    ready.book(batches[0])
+    assert check(ready) == []
+
+
+_KILLED_BEFORE_THE_RECEIPT = """
+import os, signal, sys
+from ledger.service import LedgerService
+from ledger.store import LedgerStore
+from tests.ledger.desk import Desk
+from tests.ledger.readers import Reader, forward
+
+class Desk(Desk):
+    def publish(self, topic, payload, *, retain=False):
+        if topic.endswith("agent/receipts"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().publish(topic, payload, retain=retain)
+
+reader = Reader(1001)
+reader.spend()
+desk = Desk()
+desk.deliver("north", forward("north", 1, reader.records))
+LedgerService(LedgerStore.open(sys.argv[1]), desk, bytes(32), lambda: 0).step(0)
+"""
+
+
+def test_killed_between_commit_and_receipt_books_once(tmp_path, repo_root):
+    path = str(tmp_path / "ledger.sqlite")
+    reader = Reader(1001)
+    open_ledger(reader, path=path).close()
+    for life in range(3):
+        child = subprocess.run(
+            [sys.executable, "-c", _KILLED_BEFORE_THE_RECEIPT, path],
+            env=os.environ | {"PYTHONPATH": str(repo_root)},
+            timeout=60,
+            check=False,
+        )
+        assert child.returncode == -signal.SIGKILL
+        store = LedgerStore.open(path)
+        assert store.takings(CANTEEN) == 100, f"after kill {life + 1}"
+        assert store.summary() | {"records": 2, "booked": 1} == store.summary()
+        assert check(store) == []
+        store.close()
+    store = LedgerStore.open(path)
+    reader.spend()  # the one the children delivered
+    reader.spend(counter=2, last=(1001, 1))
+    (answer,) = store.book([reader.records])
+    assert answer.heads[0].seq == 4

@@ -1,0 +1,1 @@
+"""Delivery: who has what, what to send next."""

@@ -1,0 +1,1 @@
+"""Tests of the project around the code: lock files, make targets, house rules, documents."""

@@ -1,0 +1,264 @@
+"""Decisions as tables: the same on CPython and on MicroPython.
+
+As a program it prints, as JSON, what every line of every table gives.
+"""
+
+import json
+
+from protocols.rules import clock, money, spending
+from protocols.rules import reasons as r
+
+POLICY = {
+    "epoch": 1,
+    "utc_offset_s": 8 * 3600,
+    "amount_max_fen": 20000,
+    "no_pin_max_fen": 5000,
+    "since_pin_max_fen": 30000,
+    "day_max_fen": 15000,
+    "offline_max_fen": 3000,
+    "clock_width_max_ms": 300000,
+}
+DAY = 20000  # 4 October 2024, local time
+CARD = {
+    "kind": 2,
+    "valid_from": DAY - 100,
+    "valid_to": DAY + 100,
+    "counter": 41,
+    "balance_fen": 8700,
+    "day": DAY,
+    "day_total_fen": 1000,
+    "since_pin_fen": 500,
+    "since_pin_count": 2,
+}
+U24 = 0xFFFFFF
+WIDE = {
+    "amount_max_fen": U24,
+    "no_pin_max_fen": U24,
+    "since_pin_max_fen": U24,
+    "day_max_fen": U24,
+    "offline_max_fen": U24,
+}
+RICH = {"balance_fen": 0x7FFFFFFF, "day_total_fen": 0, "since_pin_fen": 0}
+AMPLE = dict(WIDE, **RICH)
+
+
+def ms(day, after_ms=0):
+    """UTC milliseconds of the midnight, local time, at which `day` begins, and so much later."""
+    return (day * 86400 - POLICY["utc_offset_s"]) * 1000 + after_ms
+
+
+MIDNIGHT, MORROW = ms(DAY), ms(DAY + 1)
+NOON = (ms(DAY, 43200000), ms(DAY, 43202000))
+FIRST_MS = (MIDNIGHT, MIDNIGHT)
+STRADDLING = (MIDNIGHT - 1, MIDNIGHT + 1000)  # yesterday or today
+YESTERDAY = {"day": DAY - 1, "day_total_fen": 14000}
+END = 0xFFFFFFFF * 1000
+
+# name, changes to policy and card, amount_fen, interval_ms, offline, next state or why not
+SPENDING = (
+    # --- nothing wrong
+    ("ordinary", {}, 1250, NOON, 0, (DAY, 2250, 1750, 3)),
+    ("ordinary, offline", {}, 1250, NOON, 1, (DAY, 2250, 1750, 3)),
+    ("one fen", {}, 1, NOON, 0, (DAY, 1001, 501, 3)),
+    ("staff", {"kind": 1}, 1, NOON, 0, (DAY, 1001, 501, 3)),
+    ("temporary", {"kind": 3}, 1, NOON, 0, (DAY, 1001, 501, 3)),
+    ("a new card", {"day": 0, "counter": 0}, 5, NOON, 0, (DAY, 5, 505, 3)),
+    ("count is full", {"since_pin_count": 14}, 1, NOON, 0, (DAY, 1001, 501, 15)),
+    ("stays full", {"since_pin_count": 15}, 1, NOON, 0, (DAY, 1001, 501, 15)),
+    # --- the amount
+    ("nothing", {}, 0, NOON, 0, r.BAD_AMOUNT),
+    ("less than nothing", {}, -1, NOON, 0, r.BAD_AMOUNT),
+    ("far less", {}, -(1 << 63), NOON, 0, r.BAD_AMOUNT),
+    ("all without PIN", {}, 5000, NOON, 0, (DAY, 6000, 5500, 3)),
+    ("a fen more", {}, 5001, NOON, 0, r.PIN_NEEDED),
+    ("all that is taken", {}, 20000, NOON, 0, r.PIN_NEEDED),
+    ("a fen above it", {}, 20001, NOON, 0, r.OVER_SPEND_LIMIT),
+    ("beyond 24 bits", RICH, U24 + 1, NOON, 0, r.OVER_SPEND_LIMIT),
+    ("beyond 31 bits", RICH, 1 << 31, NOON, 0, r.OVER_SPEND_LIMIT),
+    ("beyond 64 bits", RICH, 1 << 70, NOON, 0, r.OVER_SPEND_LIMIT),
+    ("a policy of nothing", {"amount_max_fen": 0}, 1, NOON, 0, r.OVER_SPEND_LIMIT),
+    # --- sums
+    ("since PIN: all", {"since_pin_fen": 28750}, 1250, NOON, 0, (DAY, 2250, 30000, 3)),
+    ("since PIN: more", {"since_pin_fen": 28751}, 1250, NOON, 0, r.PIN_NEEDED),
+    ("day: all", {"day_total_fen": 13750}, 1250, NOON, 0, (DAY, 15000, 1750, 3)),
+    ("day: more", {"day_total_fen": 13751}, 1250, NOON, 0, r.OVER_DAY_LIMIT),
+    ("widest policy, all", AMPLE, U24, NOON, 0, (DAY, U24, U24, 3)),
+    ("widest policy, day", dict(AMPLE, day_total_fen=1), U24, NOON, 0, r.OVER_DAY_LIMIT),
+    ("widest policy, PIN", dict(AMPLE, since_pin_fen=1), U24, NOON, 0, r.PIN_NEEDED),
+    ("widest policy, spend", AMPLE, U24 + 1, NOON, 0, r.OVER_SPEND_LIMIT),
+    ("a full sum", dict(AMPLE, day_total_fen=U24), 1, NOON, 0, r.OVER_DAY_LIMIT),
+    # --- the purse
+    ("to the last fen", {"balance_fen": 1250}, 1250, NOON, 0, (DAY, 2250, 1750, 3)),
+    ("a fen short", {"balance_fen": 1249}, 1250, NOON, 0, r.BALANCE_SHORT),
+    ("empty", {"balance_fen": 0}, 1, NOON, 0, r.BALANCE_SHORT),
+    ("last counter but one", {"counter": 0xFFFE}, 1, NOON, 0, (DAY, 1001, 501, 3)),
+    ("last counter", {"counter": 0xFFFF}, 1, NOON, 0, r.COUNTER_WORN),
+    # --- kinds (R11)
+    ("no kind", {"kind": 0}, 1, NOON, 0, r.KIND_NOT_SERVED),
+    ("an unknown kind", {"kind": 4}, 1, NOON, 0, r.KIND_NOT_SERVED),
+    ("the last kind", {"kind": 255}, 1, NOON, 0, r.KIND_NOT_SERVED),
+    # --- offline (R24.1)
+    ("offline: all", {}, 3000, NOON, 1, (DAY, 4000, 3500, 3)),
+    ("offline: more", {}, 3001, NOON, 1, r.OVER_OFFLINE_LIMIT),
+    ("online: the same", {}, 3001, NOON, 0, (DAY, 4001, 3501, 3)),
+    ("offline: nothing", {"offline_max_fen": 0}, 1, NOON, 1, r.OVER_OFFLINE_LIMIT),
+    # --- the clock
+    ("never set", {}, 1, clock.NEVER_SET, 0, r.CLOCK_UNKNOWN),
+    ("as wide as may be", {}, 1, (NOON[0], NOON[0] + 300000), 0, (DAY, 1001, 501, 3)),
+    ("a millisecond wider", {}, 1, (NOON[0], NOON[0] + 300001), 0, r.CLOCK_UNKNOWN),
+    ("a clock that must be exact", {"clock_width_max_ms": 0}, 1, NOON, 0, r.CLOCK_UNKNOWN),
+    ("and is", {"clock_width_max_ms": 0}, 1, (NOON[0], NOON[0]), 0, (DAY, 1001, 501, 3)),
+    ("unknown, and the amount is bad", {}, 0, clock.NEVER_SET, 0, r.CLOCK_UNKNOWN),
+    ("the end of 32 bits", {"valid_to": 0xFFFF}, 1, (END - 1000, END), 0, (49710, 1, 501, 3)),
+    # --- the border of a day
+    ("a new day", YESTERDAY, 1250, NOON, 0, (DAY, 1250, 1750, 3)),
+    ("from its first millisecond", YESTERDAY, 1250, FIRST_MS, 0, (DAY, 1250, 1750, 3)),
+    ("perhaps still yesterday", YESTERDAY, 1000, STRADDLING, 0, (DAY - 1, 15000, 1500, 3)),
+    ("then its limit holds", YESTERDAY, 1001, STRADDLING, 0, r.OVER_DAY_LIMIT),
+    ("perhaps already tomorrow", {}, 5, (MORROW - 2, MORROW), 0, (DAY, 1005, 505, 3)),
+    ("the card knows today", {"day_total_fen": 14000}, 1000, STRADDLING, 0, (DAY, 15000, 1500, 3)),
+    ("its limit holds too", {"day_total_fen": 14000}, 1001, STRADDLING, 0, r.OVER_DAY_LIMIT),
+    ("the card has seen next week", {"day": DAY + 7}, 5, NOON, 0, (DAY + 7, 1005, 505, 3)),
+    ("and its limit", {"day": DAY + 7, "day_total_fen": 14996}, 5, NOON, 0, r.OVER_DAY_LIMIT),
+    ("another day in Greenwich", {"utc_offset_s": 0}, 5, FIRST_MS, 0, (DAY, 1005, 505, 3)),
+    # --- validity (R13); both days are inside
+    ("its first day", {"valid_from": DAY}, 5, (MIDNIGHT, MIDNIGHT + 9), 0, (DAY, 1005, 505, 3)),
+    ("perhaps the day before", {"valid_from": DAY}, 5, STRADDLING, 0, r.NOT_YET_VALID),
+    ("the day before", {"valid_from": DAY + 1}, 5, NOON, 0, r.NOT_YET_VALID),
+    ("its last day", {"valid_to": DAY}, 5, (MORROW - 9000, MORROW - 1000), 0, (DAY, 1005, 505, 3)),
+    ("rounded outward", {"valid_to": DAY}, 5, (MORROW - 9000, MORROW - 999), 0, r.EXPIRED),
+    ("perhaps the day after", {"valid_to": DAY}, 5, (MORROW - 9000, MORROW), 0, r.EXPIRED),
+    ("the day after", {"valid_to": DAY - 1}, 5, NOON, 0, r.EXPIRED),
+    ("one day only", {"valid_from": DAY, "valid_to": DAY}, 5, NOON, 0, (DAY, 1005, 505, 3)),
+    ("unsure which", {"valid_from": DAY, "valid_to": DAY}, 5, STRADDLING, 0, r.NOT_YET_VALID),
+    # --- several at once: what can be helped least is said first
+    ("an unknown kind, expired", {"kind": 9, "valid_to": 1}, 5, NOON, 0, r.KIND_NOT_SERVED),
+    ("expired and empty", {"valid_to": 1, "balance_fen": 0}, 5, NOON, 0, r.EXPIRED),
+    ("too much, offline and empty", {"balance_fen": 0}, 20001, NOON, 1, r.OVER_SPEND_LIMIT),
+    ("offline and a PIN", {}, 5001, NOON, 1, r.OVER_OFFLINE_LIMIT),
+    ("a PIN and empty", {"balance_fen": 0}, 5001, NOON, 0, r.PIN_NEEDED),
+)
+
+# text, fen
+PARSED = (
+    ("0", 0),
+    ("00", 0),
+    ("12", 1200),
+    ("12.5", 1250),
+    ("12.50", 1250),
+    ("12.05", 1205),
+    ("0.01", 1),
+    ("000012", 1200),
+    ("999999.99", money.FEN_MAX),
+    ("", None),
+    (".", None),
+    (".5", None),
+    ("12.", None),
+    ("12.345", None),
+    ("12.5.0", None),
+    ("1..", None),
+    ("12,50", None),
+    ("1 250", None),
+    (" 12", None),
+    ("12 ", None),
+    ("12\n", None),
+    ("-12", None),
+    ("+12", None),
+    ("12.-5", None),
+    ("12.+5", None),
+    ("1e3", None),
+    ("0x10", None),
+    ("1_000", None),
+    ("\u00a512", None),
+    ("\uff11\uff12", None),  # full width
+    ("\u0661\u0662", None),  # Arabic
+    ("1\u00b2", None),  # squared
+    ("twelve", None),
+    ("1000000", None),
+    ("0000001", None),
+    ("99999999999999999999", None),
+)
+# fen, text
+FORMATTED = (
+    (0, "0.00"),
+    (1, "0.01"),
+    (10, "0.10"),
+    (99, "0.99"),
+    (100, "1.00"),
+    (1250, "12.50"),
+    (money.FEN_MAX, "999999.99"),
+    (-1, "-0.01"),
+    (-100, "-1.00"),
+    (-1250, "-12.50"),
+    (1 << 64, "184467440737095516.16"),
+)
+# what, arguments, result
+CLOCK = (
+    # 200 ppm, and a millisecond for the division
+    ("after", ((0, 10), 0), (-1, 11)),
+    ("after", ((5000, 6000), 1000), (5999, 7001)),
+    ("after", ((5000, 6000), 5000), (9998, 11002)),
+    ("after", ((0, 0), 86400000), (86382719, 86417281)),
+    ("after", ((0, 0), 1000000, 0), (999999, 1000001)),
+    ("after", (clock.NEVER_SET, 1 << 40), (1099291725450, 5394698825102)),
+    ("observed", (100, 0), (100000, 100999)),
+    ("observed", (100, 2500), (100000, 103499)),
+    ("narrowed", ((10, 90), (20, 80)), (20, 80)),
+    ("narrowed", ((10, 90), (0, 100)), (10, 90)),
+    ("narrowed", ((10, 90), (50, 120)), (50, 90)),
+    ("narrowed", ((10, 90), (0, 50)), (10, 50)),
+    ("narrowed", ((10, 90), (90, 99)), (90, 90)),
+    # contradictions: the proof is signed
+    ("narrowed", ((10, 90), (91, 99)), (91, 99)),
+    ("narrowed", ((10, 90), (0, 9)), (0, 9)),
+    ("narrowed", (clock.NEVER_SET, (20, 80)), (20, 80)),
+    ("is_known", ((0, 100), 100), True),
+    ("is_known", ((0, 101), 100), False),
+    ("is_known", ((7, 7), 0), True),
+    ("is_known", (clock.NEVER_SET, 86400000), False),
+    ("seconds", ((1000, 2000),), (1, 2)),
+    ("seconds", ((1999, 2001),), (1, 3)),
+    ("seconds", ((-5, -1),), (0, 0)),
+    ("seconds", (clock.NEVER_SET,), (0, 0xFFFFFFFF)),
+    ("seconds", ((1 << 50, 1 << 60),), (0xFFFFFFFF, 0xFFFFFFFF)),
+    ("day", (0, 0), 0),
+    ("day", (86399, 0), 0),
+    ("day", (86400, 0), 1),
+    ("day", (57599, 28800), 0),
+    ("day", (57600, 28800), 1),
+    ("day", (0xFFFFFFFF, 28800), 49710),
+)
+
+
+class Card:
+    """What `decide` wants to know of a card."""
+
+    def __init__(self, fields):
+        for name in fields:
+            setattr(self, name, fields[name])
+
+
+def changed(base, changes):
+    """`base` with those of `changes` that it knows; policy and card have no name in common."""
+    return {name: changes.get(name, base[name]) for name in base}
+
+
+def decided(line):
+    """(reason, state) that a line of SPENDING gives."""
+    _, changes, amount_fen, interval_ms, offline, _ = line
+    card = Card(changed(CARD, changes))
+    return spending.decide(changed(POLICY, changes), card, amount_fen, interval_ms, offline)
+
+
+def outcomes():
+    """What every line of every table gives, as JSON can carry it."""
+    return [
+        [list(decided(line)) for line in SPENDING],
+        [money.parse_yuan(text) for text, _ in PARSED],
+        [money.format_yuan(fen) for fen, _ in FORMATTED],
+        [getattr(clock, what)(*arguments) for what, arguments, _ in CLOCK],
+    ]
+
+
+if __name__ == "__main__":
+    print(json.dumps(outcomes()))

@@ -1,0 +1,1 @@
+"""Whole runs: scenario files, their reports, and the checkers that judge them."""

@@ -1,0 +1,118 @@
+"""Scenario files: every mistake is answered with the line and what was probably meant."""
+
+import subprocess
+import sys
+
+import pytest
+
+from simulator.run import run_scenario
+from simulator.scenario import ScenarioError, load
+
+GOOD = """name = "good"
+seed = 1
+clock = "2026-09-01T11:30:00+08:00"
+[[merchant]]
+name = "tea"
+no = 9
+[[reader]]
+name = "pos-1"
+device = 1
+merchant = "tea"
+[[cards]]
+name = "card"
+first_no = 100
+balance = "50.00"
+[[step]]
+at = "00:00:01"
+do = "tap"
+card = "card"
+reader = "pos-1"
+amount = "7.00"
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(text):
+        path = tmp_path / "x.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return written
+
+
+def test_a_good_file_loads(write):
+    scenario = load(write(GOOD))
+    assert (scenario.name, scenario.merchants, scenario.start_utc_s) == (
+        "good",
+        {"tea": 9},
+        1788233400,
+    )
+    assert scenario.steps[0].fields == {"card": "card", "reader": "pos-1", "amount": 700}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ('do = "tap"', 'do = "tapp"', 17, "unknown verb 'tapp'; did you mean 'tap'?"),
+        ('do = "tap"\n', "", 15, "unknown verb"),
+        ('amount = "7.00"', 'amount = "7.005"', 15, "not an amount"),
+        ('amount = "7.00"', 'amonut = "7.00"', 20, "did you mean 'amount'?"),
+        ('amount = "7.00"\n', "", 15, "needs 'amount'"),
+        ('reader = "pos-1"', 'reader = "pos-2"', 19, "did you mean 'pos-1'?"),
+        ('card = "card"', 'card = "crad"', 18, "did you mean 'card'?"),
+        ('at = "00:00:01"', 'at = "1s"', 16, "is not a time"),
+        ("seed = 1", "sead = 1", 2, "did you mean 'seed'?"),
+        ("seed = 1", 'seed = "x"', 2, "a whole number"),
+        ('clock = "2026-09-01T11:30:00+08:00"', 'clock = "noon"', 3, "is not a time"),
+        ('merchant = "tea"', 'merchant = "tee"', 10, "did you mean 'tea'?"),
+        ("no = 9", 'no = "nine"', 6, "a whole number"),
+        ('balance = "50.00"', "balance = -3", 14, "not an amount"),
+        ('balance = "50.00"', 'balance = "50.00"\nmake = "forgd"', 15, "did you mean 'forged'?"),
+        ("[[merchant]]", "[[merchant]", 4, "not TOML"),
+        ("[[step]]", "[assert]\nlsot = 0\n[[step]]", 16, "did you mean 'lost'?"),
+        ("[[step]]", "[policy]\nday_max = 0\n[[step]]", 16, "did you mean 'day_max_fen'?"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(write, old, new, line, said):
+    path = write(GOOD.replace(old, new, 1))
+    with pytest.raises(ScenarioError) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}:{line}: "), caught.value
+    assert said in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ScenarioError, match="cannot be read"):
+        load(tmp_path / "nowhere.toml")
+
+
+def command(repo_root, path):
+    return subprocess.run(
+        [sys.executable, "-m", "tools.cli", "sim", "run", str(path)],
+        cwd=repo_root,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+
+def test_exit_2_and_the_line_for_a_file_that_cannot_be_used(repo_root, write):
+    path = write(GOOD.replace('"tap"', '"tapp"'))
+    done = command(repo_root, path)
+    assert done.returncode == 2
+    assert f"{path}:17: unknown verb 'tapp'; did you mean 'tap'?" in done.stderr
+
+
+def test_exit_1_when_an_assertion_does_not_hold(repo_root, write):
+    done = command(repo_root, write(GOOD + "[assert]\nbooked = 3\n"))
+    assert done.returncode == 1
+    assert "booked is 1, not 3" in done.stdout
+
+
+def test_exit_42_when_time_runs_out(write):
+    report = run_scenario(
+        write(GOOD.replace("seed = 1", "seed = 1\ntimeout_s = 0")), broker="amqtt"
+    )
+    assert report.timed_out
+    assert report.exit_code == 42

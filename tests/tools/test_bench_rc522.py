@@ -1,0 +1,106 @@
+"""The RC522 benchmark: honest counting, rivals that are not there, rivals that fail."""
+
+import sys
+import time
+
+import pytest
+
+from tools.bench import driver_folder, fake_pi, rc522
+from tools.bench_report import COLUMNS, complete
+
+# Transactions of each operation in a fixed sequence, polls aside; see the design's budgets.
+BUDGET = {"empty poll": 6, "select, 4-byte UID": 23, "authenticate and read": 12, "write": 18}
+
+# A rival whose every register access is one transaction, that does nothing at all.
+IDLE_RIVAL = """
+import time, spidev
+import RPi.GPIO as GPIO
+class MFRC522:
+    def __init__(self):
+        GPIO.setmode(GPIO.BOARD)
+        self.spi = spidev.SpiDev()
+    def MFRC522_Request(self, mode):
+        time.sleep(0.001)
+        self.spi.xfer2([0x82, 0])
+        return ({status}, 0)
+"""
+
+
+@pytest.fixture
+def rival(tmp_path):
+    def make(source):
+        (tmp_path / "mfrc522.py").write_text(source)
+        return tmp_path
+
+    return make
+
+
+def test_our_driver_stays_inside_the_budget_on_the_bench_too():
+    ours = rc522.measure_ours()
+    assert list(ours) == list(rc522.OPERATIONS)
+    for operation, most in BUDGET.items():
+        transactions, moved = ours[operation]
+        assert 0 < transactions <= most
+        assert moved >= 2 * transactions
+
+
+def test_a_rival_that_does_nothing_is_found_out(rival):
+    with pytest.raises(rc522.WrongResult, match="empty poll"):
+        rc522.measure_peer("mfrc522", rival(IDLE_RIVAL.format(status=0)))
+    with pytest.raises(rc522.WrongResult, match="MFRC522_Anticoll"):
+        rc522.measure_peer("mfrc522", rival(IDLE_RIVAL.format(status=2)))
+
+
+def test_a_step_that_writes_nothing_is_no_result():
+    desk = rc522.Desk()
+    with pytest.raises(rc522.WrongResult, match="not written"):
+        desk.measure((lambda: True,) * 4)
+
+
+def test_what_is_not_installed_has_no_row_but_a_line(monkeypatch, capsys):
+    monkeypatch.setattr(rc522, "driver_folder", lambda _distribution: None)
+    assert rc522.rows() == []
+    complaint = capsys.readouterr().err.splitlines()
+    assert [line.split()[1] for line in complaint] == list(rc522.PEERS)
+    assert all("not installed" in line for line in complaint)
+
+
+def test_every_row_has_the_columns_of_the_report(monkeypatch, tmp_path):
+    counts = dict.fromkeys(rc522.OPERATIONS, (100, 200))
+    monkeypatch.setattr(rc522, "driver_folder", lambda _distribution: tmp_path)
+    monkeypatch.setattr(rc522, "measure_peer", lambda _distribution, _folder: counts)
+    rows = rc522.rows()
+    assert len(rows) == len(rc522.PEERS) * len(rc522.OPERATIONS) * 2
+    assert {(row["other"], row["unit"]) for row in rows} == {
+        (100, "SPI transactions"),
+        (200, "SPI bytes"),
+    }
+    assert tuple(complete("rc522", rows[0])) == COLUMNS
+
+
+def test_the_fakes_count_bus_traffic_and_virtual_sleep(monkeypatch):
+    desk = rc522.Desk()
+    monkeypatch.setattr(time, "sleep", time.sleep)
+    for name in ("spidev", "RPi", "RPi.GPIO"):
+        monkeypatch.setitem(sys.modules, name, None)
+    fake_pi.install(desk.chip)
+    import spidev
+    from RPi import GPIO
+
+    start_us = desk.clock.now_us
+    time.sleep(0.025)
+    assert desk.clock.now_us - start_us == 25_000
+    assert spidev.SpiDev().xfer2([0xEE, 0]) == [0, 0x92]
+    spidev.SpiDev().xfer2([0x0A, 0x04 & ~0x04 | -256])  # the C module masks what is negative
+    assert desk.chip.transactions == 2
+    assert GPIO.getmode() is None
+
+
+@pytest.mark.parametrize("distribution", list(rc522.PEERS))
+def test_a_real_rival_does_the_four_things(distribution):
+    folder = driver_folder(distribution)
+    if folder is None:
+        pytest.skip("rival drivers are unpacked by make bench only")
+    theirs = rc522.measure_peer(distribution, folder)
+    ours = rc522.measure_ours()
+    assert all(theirs[name][0] > ours[name][0] for name in rc522.OPERATIONS)

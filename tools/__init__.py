@@ -1,0 +1,1 @@
+"""What people run: the onecard command, the checks of this repository, benchmarks."""

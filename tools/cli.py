@@ -1,0 +1,198 @@
+"""The onecard command.
+
+Each command imports what it runs only when it runs, so that `onecard --help` answers at once. Exit
+codes: 0 passed, 1 something that must hold did not, 2 wrong usage or input, 42 out of time.
+"""
+
+import logging
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+EXIT_USAGE = 2
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+app = typer.Typer(
+    name="onecard",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _group(name: str, about: str) -> typer.Typer:
+    group = typer.Typer(help=about, no_args_is_help=True)
+    app.add_typer(group, name=name)
+    return group
+
+
+sim = _group("sim", "Run a scenario in the simulator.")
+agent = _group("agent", "The edge agent of a building.")
+ledger = _group("ledger", "The central ledger.")
+journal = _group("journal", "Journals of readers.")
+
+
+class Home(StrEnum):
+    """Where the firmware of the simulated readers runs."""
+
+    CPYTHON = "cpython"
+    VM = "vm"
+
+
+class Depth(StrEnum):
+    """How deep cards and readers are modelled."""
+
+    REGISTER = "register"
+    CARD = "card"
+
+
+class Broker(StrEnum):
+    """Which MQTT broker stands between the tiers."""
+
+    AUTO = "auto"
+    AMQTT = "amqtt"
+    MOSQUITTO = "mosquitto"
+
+
+InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        help="The device's key, 64 hexadecimal digits: verifies the seals.",
+    ),
+]
+Seed = Annotated[int | None, typer.Option(min=0, help="Instead of the scenario's own seed.")]
+HomeOption = Annotated[Home, typer.Option(help="CPython, or a real MicroPython per reader.")]
+DepthOption = Annotated[Depth, typer.Option(help="Register models of the chips, or cards only.")]
+BrokerOption = Annotated[
+    Broker, typer.Option(help="amqtt, embedded; Debian's mosquitto; auto takes that if installed.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def _refuse(error: object) -> NoReturn:
+    """Say what is wrong with the input and leave."""
+    typer.echo(f"onecard: {error}", err=True)
+    raise typer.Exit(EXIT_USAGE)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"onecard {version('onecard')}")
+        raise typer.Exit
+
+
+@app.callback()
+def onecard(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Campus one-card: readers that work without network or mains, a ledger that balances."""
+
+
+@app.command()
+def demo(
+    seed: Seed = None,
+    home: HomeOption = Home.CPYTHON,
+    broker: BrokerOption = Broker.AUTO,
+) -> None:
+    """A lunch in a simulated canteen, with the network and then the mains cut in the middle."""
+    from simulator.demo import main
+
+    raise typer.Exit(main(seed=seed, home=home.value, broker=broker.value))
+
+
+@sim.command("run")
+def sim_run(
+    file: InputFile,
+    seed: Seed = None,
+    home: HomeOption = Home.CPYTHON,
+    depth: DepthOption = Depth.REGISTER,
+    broker: BrokerOption = Broker.AUTO,
+    keep: Annotated[
+        Path | None, typer.Option(help="A new folder for journals, books and event log.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a scenario FILE (TOML). The same seed gives the same event log."""
+    from simulator.run import ScenarioError, run_scenario
+
+    progress = None if as_json else _say
+    try:
+        report = run_scenario(file, seed, home.value, depth.value, broker.value, progress, keep)
+    except ScenarioError as error:
+        _refuse(error)
+    if as_json:
+        typer.echo(report.to_json())
+    else:
+        from rich.console import Console
+
+        Console().print(report)
+    raise typer.Exit(report.exit_code)
+
+
+@agent.command("run")
+def agent_run(config: InputFile) -> None:
+    """Run the edge agent that CONFIG (TOML) describes until it is told to stop."""
+    from edge_agent.daemon import REFUSALS, run
+
+    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT)
+    try:
+        run(str(config))
+    except REFUSALS as error:
+        _refuse(error)
+
+
+@ledger.command("run")
+def ledger_run(config: InputFile) -> None:
+    """Run the ledger that CONFIG (TOML) describes until it is told to stop."""
+    from ledger.daemon import REFUSALS, run
+
+    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT)
+    try:
+        run(config)
+    except REFUSALS as error:
+        _refuse(error)
+
+
+@journal.command("show")
+def journal_show(file: InputFile, key: KeyFile = None) -> None:
+    """Print the records of a reader's journal FILE (an image of its flash)."""
+    from tools.journal_show import show
+
+    raise typer.Exit(show(file, key))
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="Only this benchmark.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Measure, and print ours beside the best other thing measured in the same run."""
+    from tools.bench_report import UnknownBench, names, print_table, rows, to_json
+
+    try:
+        chosen = names(name)
+    except UnknownBench as error:
+        _refuse(error)
+    measured = rows(chosen, progress=None if as_json else _say)
+    if as_json:
+        typer.echo(to_json(measured))
+    else:
+        print_table(measured)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,176 @@
+"""Prints a reader's journal from an image of its flash: `onecard journal show FILE [--key FILE]`.
+
+Without the device's key it can tell that sequences and sectors follow each other, not who wrote
+them: only the key verifies the seals, and with them the chain from one record to the next.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from protocols.rules.reason_texts import TEXTS as REASON_TEXTS
+from protocols.wire import messages, seal
+from protocols.wire.error_texts import TEXTS as ERROR_TEXTS
+from protocols.wire.errors import WireError
+from tools.journal_image import RECORD, Image, NotAJournal, Sector, read_image
+
+PASSED, BROKEN, UNUSABLE = 0, 1, 2
+KEY_BYTES = 32
+OK, IS_BROKEN, UNCHECKED = "ok", "BROKEN", "-"
+_TIME_UNKNOWN_S = 0xFFFFFFFF
+_HEAD = ("seq", "kind", "time (UTC)", "chain", "seal", "fields")
+_ROW = "{:>10}  {:<9}  {:<26}  {:<6}  {:<6}  {}"
+_IN_HEAD = ("kind", "device", "seq", "earliest_s", "latest_s")
+_KINDS = {
+    messages.BOOT: "boot",
+    messages.INTENT: "intent",
+    messages.OUTCOME: "outcome",
+    messages.REFUSAL: "refusal",
+    messages.POWER: "power",
+}
+_WORDS = {
+    "result": {
+        messages.COMMITTED: "committed",
+        messages.NOT_COMMITTED: "not committed",
+        messages.UNKNOWN: "unknown",
+    },
+    "reason": {number: texts[0] for number, texts in REASON_TEXTS.items()},
+    "source": {messages.MAINS: "mains", messages.BATTERY: "battery"},
+}
+
+
+class BadKey(Exception):
+    """The key file does not hold a device's key."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One entry as it is printed; `record` holds the fields of a record that can be read."""
+
+    seq: int
+    kind: str
+    time: str
+    chain: str
+    seal: str
+    fields: str
+    record: dict[str, Any] | None = None
+
+
+def show(path: Path, key_path: Path | None = None) -> int:
+    """Print a journal; 0 all holds, 1 something is broken, 2 the input cannot be used."""
+    try:
+        image = read_image(path.read_bytes())
+        key = None if key_path is None else load_key(key_path)
+    except (NotAJournal, BadKey, OSError) as error:
+        where = key_path if isinstance(error, BadKey) else path
+        print(f"onecard: {where}: {error}", file=sys.stderr)
+        return UNUSABLE
+    lines = [line for sector in _linked(image, key) for line in sector]
+    print(_ROW.format(*_HEAD))
+    for line in lines:
+        print(_ROW.format(line.seq, line.kind, line.time, line.chain, line.seal, line.fields))
+    print()
+    print("\n".join(_summary(image, lines, key is not None)))
+    return BROKEN if any(IS_BROKEN in (line.chain, line.seal) for line in lines) else PASSED
+
+
+def load_key(path: Path) -> bytes:
+    """A device's key: 64 hexadecimal digits, as in the ledger's configuration. BadKey if not."""
+    try:
+        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise BadKey(f"a key is {2 * KEY_BYTES} hexadecimal digits")
+    return key
+
+
+def _linked(image: Image, key: bytes | None) -> Iterator[list[Line]]:
+    """The lines of each sector; a sector's header says which record it goes on from."""
+    last: tuple[int, bytes] | None = None
+    for sector in image.sectors:
+        follows = last is None or last == (sector.first_seq - 1, sector.link)
+        lines, last = _sector_lines(sector, follows, key)
+        yield lines
+
+
+def _sector_lines(
+    sector: Sector, follows: bool, key: bytes | None
+) -> tuple[list[Line], tuple[int, bytes]]:
+    """The lines, and sequence and tag of the last record."""
+    last_seq, tag = sector.first_seq - 1, sector.link
+    lines = []
+    for entry in sector.entries:
+        if entry.kind != RECORD:
+            lines.append(Line(entry.seq, "receipted", "", UNCHECKED, UNCHECKED, "up to here"))
+            continue
+        follows = follows and entry.seq == last_seq + 1
+        lines.append(_record_line(entry.seq, entry.data, tag, follows, key))
+        follows, last_seq, tag = True, entry.seq, entry.data[-seal.TAG_BYTES :]
+    return lines, (last_seq, tag)
+
+
+def _record_line(seq: int, data: bytes, tag: bytes, follows: bool, key: bytes | None) -> Line:
+    try:
+        fields = messages.decode_record(seal.payload_of(data))
+    except WireError as error:
+        what = f"{len(data)} bytes, no record: {ERROR_TEXTS[error.code]}"
+        return Line(seq, "?", "", OK if follows else IS_BROKEN, IS_BROKEN, what)
+    sealed = UNCHECKED
+    if key is not None:
+        try:
+            seal.unseal(key, data, tag)
+            sealed = OK
+        except WireError:
+            sealed = IS_BROKEN
+    follows = follows and fields["seq"] == seq
+    shown = [f"{name}={_worded(name, fields[name])}" for name in fields if name not in _IN_HEAD]
+    return Line(
+        seq,
+        _KINDS[fields["kind"]],
+        _time(fields["earliest_s"], fields["latest_s"]),
+        OK if follows else IS_BROKEN,
+        sealed,
+        " ".join(shown),
+        fields,
+    )
+
+
+def _worded(name: str, value: int) -> str:
+    word = _WORDS.get(name, {}).get(value)
+    return str(value) if word is None else f'{value} "{word}"'
+
+
+def _time(earliest_s: int, latest_s: int) -> str:
+    if latest_s == _TIME_UNKNOWN_S:
+        return "unknown"
+    text = datetime.fromtimestamp(earliest_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return f"{text} +{latest_s - earliest_s} s"
+
+
+def _summary(image: Image, lines: list[Line], has_key: bool) -> Iterator[str]:
+    records = [line for line in lines if line.kind != "receipted"]
+    devices = sorted({line.record["device"] for line in records if line.record})
+    booked = [sector.receipted for sector in image.sectors]
+    booked += [line.seq for line in lines if line.kind == "receipted"]
+    yield f"device     {', '.join(map(str, devices)) or 'nobody has written here'}"
+    span = f", {records[0].seq} to {records[-1].seq}" if records else ""
+    yield f"records    {len(records)}{span}, in {len(image.sectors)} of {image.count} sectors"
+    yield f"receipted  up to {max(booked, default=0)}, as far as it is noted here"
+    yield f"chain      {_verdict(line.chain for line in records)}"
+    seals = _verdict(line.seal for line in records)
+    yield f"seals      {seals if has_key else 'not checked: that takes --key'}"
+    for torn in image.torn:
+        healed = "healed" if torn.is_healed else "not healed yet"
+        where = f"sector {torn.sector} at {torn.offset:#05x} (flash address {torn.address:#08x})"
+        yield f"torn       {torn.what} in {where}: {torn.size_bytes} bytes, {healed}"
+    if not image.torn:
+        yield "torn       nothing"
+
+
+def _verdict(found: Iterator[str]) -> str:
+    broken = sum(state == IS_BROKEN for state in found)
+    return f"{broken} BROKEN" if broken else "ok"

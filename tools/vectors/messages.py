@@ -1,0 +1,216 @@
+"""messages.json: every type of message and the body of a receipt, right and wrong."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from protocols.wire.errors import BAD_FIELD, MISSING_FIELD, TOO_LONG, UNEXPECTED_TYPE
+from tools.vectors import Group, Notes, encode, records, seals
+from tools.vectors.records import U32, Bounds, Fields, add_bad_numbers, add_bad_shapes
+
+ABOUT = "Messages between reader, agent and ledger, and the body of a receipt."
+NOTES: Notes = {
+    **records.NOTES,
+    "TakenName": ("a site may not have the name of a room; no grammar says that", False),
+    "UnexpectedType": ("good bytes where they have no place", True),
+}
+
+_SEALED = seals.RECORD_1
+_RECEIPT = seals.RECEIPT
+_LONGEST = b"\xd1" + bytes(255)
+# What is expected where: on the topics up, down, agent/records and agent/receipts.
+_UP, _DOWN, _RECORDS, _RECEIPTS = [1, 2], [3, 4], [5], [6]
+_DEVICE = {"device": (1, 1, U32)}
+_UPTO = {**_DEVICE, "upto": (2, 0, U32)}
+# name: (type, expected, keys, numbers with their bounds, ordinary, smallest, largest)
+_Row = tuple[int, list[int], Mapping[str, int], Bounds, Fields, Fields, Fields]
+_MESSAGES: Mapping[str, _Row] = {
+    "hello": (
+        1,
+        _UP,
+        {"device": 1, "boot_id": 2, "receipted": 3, "head": 4},
+        {**_DEVICE, "boot_id": (2, 0, U32), "receipted": (3, 0, U32), "head": (4, 0, U32)},
+        {1: 1001, 2: 5, 3: 288, 4: 312},
+        {1: 1, 2: 0, 3: 0, 4: 0},
+        {1: U32, 2: U32, 3: U32, 4: U32},
+    ),
+    "batch": (
+        2,
+        _UP,
+        {"device": 1, "records": 2},
+        _DEVICE,
+        {1: 1001, 2: [_SEALED, seals.RECORD_2]},
+        {1: 1, 2: [b"\x00"]},
+        {1: U32, 2: [*[_LONGEST] * 7, bytes(209)]},
+    ),
+    "stored": (
+        3,
+        _DOWN,
+        {"device": 1, "upto": 2},
+        _UPTO,
+        {1: 1001, 2: 312},
+        {1: 1, 2: 0},
+        {1: U32, 2: U32},
+    ),
+    "receipt": (
+        4,
+        _DOWN,
+        {"device": 1, "sealed": 2},
+        _DEVICE,
+        {1: 1001, 2: _RECEIPT},
+        {1: 1, 2: b"\x00"},
+        {1: U32, 2: _LONGEST},
+    ),
+    "forward": (
+        5,
+        _RECORDS,
+        {"site": 1, "number": 2, "records": 3},
+        {"number": (2, 0, U32)},
+        {1: "canteen-1", 2: 17, 3: [_SEALED]},
+        {1: "a", 2: 0, 3: [b"\x00"]},
+        {1: "abcdefghij-12345", 2: U32, 3: [b"\x00"] * 64},
+    ),
+    "receipts": (
+        6,
+        _RECEIPTS,
+        {"number": 1, "receipts": 2, "refused": 3},
+        {"number": (1, 0, U32)},
+        {1: 17, 2: [[1001, 312, _RECEIPT]], 3: [[1002, 9, 112], [0, 0, 111]]},
+        {1: 0, 2: [], 3: []},
+        {1: U32, 2: [[U32, U32, b"\x00"]] * 64, 3: [[U32, U32, U32]] * 64},
+    ),
+}
+_SEALED_ONE: Mapping[str, Any] = {
+    "empty": b"",
+    "257 bytes": bytes(257),
+    "text": "sealed",
+    "a number": 1,
+    "null": None,
+}
+# Bad values of the fields that are not numbers: name of message, key, what -> value.
+_BAD: Mapping[tuple[str, int], Mapping[str, Any]] = {
+    ("batch", 2): {
+        "no record": [],
+        "9 records": [b"\x00"] * 9,
+        "a record instead of a list": b"\x00",
+        **{f"a record that is {what}": [b"\x00", one] for what, one in _SEALED_ONE.items()},
+    },
+    ("receipt", 2): {f"a receipt that is {what}": one for what, one in _SEALED_ONE.items()},
+    ("forward", 1): {
+        "an empty site": "",
+        "a site of 17 characters": "abcdefghij-123456",
+        "a site in capitals": "Canteen-1",
+        "a site that is a wildcard": "+",
+        "a site of two levels": "canteen/1",
+        "a site in Chinese": "\u98df\u5802",
+        "a site with a line's end": "canteen\n",
+        "a site in bytes": b"canteen-1",
+    },
+    ("forward", 3): {
+        "no record": [],
+        "65 records": [b"\x00"] * 65,
+        "an empty record": [b"\x00", b""],
+    },
+    ("receipts", 2): {
+        "a receipt that is not a list": [b"\x00"],
+        "a receipt without its seal": [[1001, 312]],
+        "a receipt with something more": [[1001, 312, b"\x00", 0]],
+        "a receipt of device 0": [[0, 312, b"\x00"]],
+        "a receipt up to -1": [[1001, -1, b"\x00"]],
+        "an empty receipt": [[1001, 312, b""]],
+        "a receipt of 257 bytes": [[1001, 312, bytes(257)]],
+        "65 receipts": [[1001, 312, b"\x00"]] * 65,
+        "null": None,
+    },
+    ("receipts", 3): {
+        "a refusal without its code": [[1001, 312]],
+        "a refusal with something more": [[1001, 312, 112, 0]],
+        "a negative code": [[1001, 312, -1]],
+        "a code beyond 32 bits": [[1001, 312, U32 + 1]],
+        "a code in words": [[1001, 312, "forged"]],
+        "65 refusals": [[1001, 312, 112]] * 65,
+        "null": None,
+    },
+    ("receipt-body", 3): {
+        "a tag of 7 bytes": bytes(7),
+        "a tag of 9 bytes": bytes(9),
+        "a tag in text": "12345678",
+    },
+}
+
+
+def groups() -> list[Group]:
+    """The groups of messages.json."""
+    found = [_message_group(name, *row) for name, row in _MESSAGES.items()]
+    return [*found, _receipt_body()]
+
+
+def _message_group(
+    name: str,
+    number: int,
+    expected: list[int],
+    keys: Mapping[str, int],
+    bounds: Bounds,
+    *examples: Fields,
+) -> Group:
+    group = Group(name, decode="message", rule=name, expected=expected)
+    comments = ("every day", "all at their smallest", "all at their largest")
+    for comment, fields in zip(comments, examples, strict=True):
+        value = {"type": number, **{field: fields[key] for field, key in keys.items()}}
+        flag = "Ordinary" if comment == "every day" else "Boundary"
+        group.valid(comment, value, encode({0: number, **fields}), flag)
+    small = {0: number, **examples[1]}
+    add_bad_numbers(group, small, bounds)
+    _add_bad_fields(group, small, {key: field for field, key in keys.items()})
+    for other, row in _MESSAGES.items():
+        if row[0] not in expected:
+            data = encode({0: row[0], **row[5]})
+            group.invalid(f"a {other.upper()}", UNEXPECTED_TYPE, data, "UnexpectedType")
+    add_bad_shapes(group, small)
+    _add_too_long(group, small)
+    return group
+
+
+def _add_bad_fields(group: Group, fields: Fields, names: Mapping[int, str]) -> None:
+    for (name, key), bad in _BAD.items():
+        if name != group.name:
+            continue
+        without = {k: v for k, v in fields.items() if k != key}
+        group.invalid(f"no {names[key]}", MISSING_FIELD, encode(without), "MissingField")
+        for comment, value in bad.items():
+            group.invalid(comment, BAD_FIELD, encode({**fields, key: value}), "BadField")
+
+
+def _add_too_long(group: Group, fields: Fields) -> None:
+    if group.name == "hello":
+        data = encode({**fields, 5: bytes(2100)})
+        group.invalid("longer than anything on up", TOO_LONG, data, "TooLong", "UnknownField")
+        data = encode({**fields, 5: bytes(64)})
+        comment = "longer than a HELLO, shorter than a BATCH"
+        group.invalid(comment, TOO_LONG, data, "TooLong", "UnknownField")
+    elif group.name == "batch":
+        data = encode({**fields, 2: [_LONGEST] * 8})
+        group.invalid("8 records of 256 bytes", TOO_LONG, data, "TooLong")
+    elif group.name == "forward":
+        data = encode({**fields, 1: "ledger"})
+        group.invalid("the site ledger", BAD_FIELD, data, "TakenName")
+
+
+def _receipt_body() -> Group:
+    group = Group("receipt-body", decode="receipt-body", rule="receipt-body")
+    keys = {"device": 1, "upto": 2, "tag": 3, "time_s": 4}
+    bounds = {**_UPTO, "time_s": (4, 0, U32)}
+    tag = bytes.fromhex("8f0a3b5c7d9e1f20")
+    ordinary: Fields = {1: 1001, 2: 312, 3: tag, 4: 1788233432}
+    for comment, fields, flag in (
+        ("everything up to 312 is booked", ordinary, "Ordinary"),
+        ("all at their smallest", {1: 1, 2: 0, 3: bytes(8), 4: 0}, "Boundary"),
+        ("all at their largest", {1: U32, 2: U32, 3: b"\xff" * 8, 4: U32}, "Boundary"),
+    ):
+        value = {name: fields[key] for name, key in keys.items()}
+        group.valid(comment, value, encode(fields), flag)
+    add_bad_numbers(group, ordinary, bounds)
+    _add_bad_fields(group, ordinary, {3: "tag"})
+    add_bad_shapes(group, ordinary, typed=False)
+    data = encode({**ordinary, 5: bytes(64)})
+    group.invalid("more than 64 bytes", TOO_LONG, data, "TooLong", "UnknownField")
+    return group
