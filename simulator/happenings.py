@@ -89,7 +89,7 @@ def _plug(run: Run, step: Step) -> None:
 
 def _switch(run: Run, step: Step, *, on: bool) -> None:
     what = step.fields["what"]
-    run.tell(f"{_CABLES[what][0]} {'is back' if on else 'is cut'}")
+    run.tell(f"{'back' if on else 'cut'}: {_CABLES[what][0]}")
     _CABLES[what][1](run, on, step.fields.get("reader"))
     run.services.settle(run.world.now_us)
 

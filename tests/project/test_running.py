@@ -1,0 +1,31 @@
+"""docs/running.md: its files are files the daemons take."""
+
+import re
+
+from edge_agent import config as agent_config
+from ledger.config import import_register, load_config, load_signing_key
+from ledger.receipts import public_key
+from ledger.store import LedgerStore
+
+
+def test_the_files_of_the_document_load(repo_root, tmp_path):
+    text = (repo_root / "docs" / "running.md").read_text(encoding="utf-8")
+    ledger, register, agent = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    for name, body in (("ledger", ledger), ("register", register), ("agent", agent)):
+        (tmp_path / f"{name}.toml").write_text(body, encoding="utf-8")
+    key = bytes(range(32))
+    (tmp_path / "signing.key").write_text(key.hex())
+    (tmp_path / "signing.key").chmod(0o600)
+    (tmp_path / "ledger.pub").write_text(public_key(key).hex())
+
+    config = load_config(tmp_path / "ledger.toml")
+    assert load_signing_key(config.signing_key_file) == key
+    books = LedgerStore.open(":memory:")
+    import_register(books, config.register_file)
+    import_register(books, config.register_file)
+    assert books.holder_balance(20001) == 5000
+    books.close()
+
+    loaded = agent_config.load(str(tmp_path / "agent.toml"))
+    assert (loaded.site, loaded.readers.port, loaded.upstream.port) == ("canteen-1", 1883, 1884)
+    assert loaded.ledger_public_key == public_key(key)
