@@ -215,10 +215,14 @@ def through_both(site: Site, broker: Broker, campus: Campus) -> Run:
 def _readers(broker: Broker, campus: Campus) -> Iterator[list[LoadReader]]:
     """All readers, connected and answered, with nothing sent yet."""
     with ExitStack() as stack:
-        readers = [LoadReader(device, broker.host, broker.port) for device in campus.devices]
-        for reader in readers:
+        readers: list[LoadReader] = []
+        for device in campus.devices:
+            reader = LoadReader(device, broker.host, broker.port)
             stack.callback(reader.close)
-        play(readers, lambda: all(reader.stored for reader in readers), TIMEOUT_S)
+            readers.append(reader)
+            # One after the other: amqtt 0.12 drops a client that connects while another subscribes
+            # ("dictionary changed size during iteration").
+            play([reader], lambda: readers[-1].stored, TIMEOUT_S)
         yield readers
 
 
