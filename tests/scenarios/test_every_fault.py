@@ -1,6 +1,8 @@
 """The slice end to end, every fault at once: nothing faked between the card and the ledger."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 
@@ -114,3 +116,28 @@ def test_a_folder_that_is_there_is_not_written_over(every_fault, tmp_path):
 def test_card_depth_in_a_vm_is_refused(every_fault):
     with pytest.raises(ScenarioError, match="no registers"):
         run_scenario(every_fault, home="vm", depth="card")
+
+
+def test_the_demo_ends_with_a_table_a_person_understands(repo_root):
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.cli", "demo"],
+        cwd=repo_root,
+        env={**os.environ, "COLUMNS": "100", "PYTHONPATH": str(repo_root)},
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for words in (
+        "cut: the building's mains",
+        "takings of noodles",
+        "PIN NEEDED",
+        "balance to the",
+    ):
+        assert words in done.stdout
+    cells = {
+        name.strip(): count.strip()
+        for name, count in re.findall(r"│ ([\w ]+?) +│ +([\d.]+) │", done.stdout)
+    }
+    assert cells["lost"] == cells["duplicated"] == cells["charged without being told"] == "0"
+    assert cells["together"] == cells["issued"]
