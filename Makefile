@@ -3,7 +3,7 @@
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types imports tidy mpy bench sim vm docs hooks lock clean
+.PHONY: help setup demo test soak check lint types imports tidy mpy bench sim vm docs hooks lock clean
 
 PYTHON ?= python3
 SCENARIO ?= simulator/scenarios/lunch_outage.toml
@@ -72,6 +72,9 @@ demo: .venv/.ready ## play a lunch with a network cut and a mains cut, and show 
 
 test: .venv/.ready ## run all tests
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+soak: .venv/.ready ## draw new seeds against journal and POS for ONECARD_SOAK_S seconds each
+	@$(BIN)/python -m pytest -m soak -s $(PYTEST_ARGS)
 
 sim: .venv/.ready ## run a scenario: make sim SCENARIO=file.toml SEED=7
 	@$(BIN)/onecard sim run $(SCENARIO) $(if $(SEED),--seed $(SEED))

@@ -41,6 +41,8 @@ _FAULTS = (
     (JournalFull, reasons.JOURNAL_FULL),
 )
 _FAULT_CLASSES = tuple(fault for fault, _ in _FAULTS)
+# A card that left is not worth a record, and a full journal has no room for one.
+_UNRECORDED = (reasons.CARD_GONE, reasons.JOURNAL_FULL)
 # After these the same amount waits for the next tap.
 _TRY_AGAIN = (
     reasons.TWO_CARDS,
@@ -183,7 +185,7 @@ class Pos:
         except _FAULT_CLASSES as fault:
             reason, amount_fen, balance_fen = _reason_of(fault), self._amount_fen, 0
             # What lies in the field makes the same faults poll after poll: one record of each.
-            if reason != reasons.CARD_GONE and reason not in self._recorded:
+            if reason not in _UNRECORDED and reason not in self._recorded:
                 self._recorded.append(reason)
                 self._till.refuse(reason, 0, amount_fen, now_ms)
         # The dialogue has taken its time: what is shown and heard begins now.

@@ -190,10 +190,7 @@ class Journal:
         return -1
 
     def _find_oldest(self, generations):
-        """Go once round behind the active sector: generations must rise.
-
-        One that does not is of a sector that could not be erased any more: it was skipped.
-        """
+        """Go round behind the active sector; a generation that does not rise is a skipped one."""
         last = 0
         for step in range(1, self.sectors + 1):
             sector = (self._active + step) % self.sectors

@@ -27,12 +27,13 @@ class Recorder:
         """(intent, result) of the spend that was under way or just over when power went, or None.
 
         `intent` has the fields of its INTENT; result is None when no OUTCOME was written. Nothing
-        else is ever written between the two; behind them only what a boot writes is passed over.
+        else is ever written between the two; what boots write behind them is passed over, and
+        refusals of cards that were not read. A card that was: the clerk had gone on.
         """
         result = None
         for seq in range(self._journal.head_seq, self._journal.head_seq - _LOOK_BACK, -1):
             fields = self._fields(seq)
-            if fields is None or fields["kind"] == messages.REFUSAL:
+            if fields is None or (fields["kind"] == messages.REFUSAL and fields["card_no"]):
                 return None
             if fields["kind"] == messages.INTENT:
                 return fields, result

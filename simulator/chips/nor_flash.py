@@ -66,6 +66,7 @@ class NorFlash:
         is_last = self._is_cut_due()
         end = addr + len(data)
         stop = addr + self._faults.randrange(len(data) + 1) if is_last else end
+        before = bytes(self._cells[addr:end]) if self.loose_per_million else b""
         for at in range(addr, stop):
             self._program_byte(at, data[at - addr])
         self.programmed_bytes += stop - addr
@@ -76,7 +77,7 @@ class NorFlash:
             self.cut()
             raise PowerCut(f"in program at {addr:#x}")
         if self._faults.randrange(1_000_000) < self.loose_per_million and data:
-            self._loosen(addr + self._faults.randrange(len(data)), data, addr)
+            self._loosen(addr, self._faults.randrange(len(data)), before, data)
         self.operations += 1
 
     def erase(self, sector_no: int) -> None:
@@ -168,10 +169,12 @@ class NorFlash:
             if weak:
                 self._weak[start + at] = weak
 
-    def _loosen(self, at: int, data: bytes | bytearray | memoryview, addr: int) -> None:
-        zeros = ~data[at - addr] & 0xFF
-        if zeros:
-            self._cells[at] |= zeros & -zeros
+    def _loosen(
+        self, addr: int, place: int, before: bytes, data: bytes | bytearray | memoryview
+    ) -> None:
+        """One bit that should have fallen stays 1; a cell that was 0 already cannot rise."""
+        falling = before[place] & ~data[place] & 0xFF
+        self._cells[addr + place] |= falling & -falling
 
     def _steady(self, start: int, size: int) -> None:
         for at in [at for at in self._weak if start <= at < start + size]:

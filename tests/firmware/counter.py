@@ -254,8 +254,8 @@ class Counter:
         for card in cards:
             if card not in self.cards:
                 self.cards.append(card)
-                self.witness.written[card] = card.eeprom_writes
             if not card.in_field:
+                self.witness.written[card] = card.eeprom_writes
                 self.hardware.put_card(card)
 
     def take(self, *cards):

@@ -18,6 +18,7 @@ LINK_BYTES = 32
 # sector had no room any more.
 NOTE_STEP = 16
 RECORDS_IN_SECTOR_MAX = 85
+WORN_BOOTS_MAX = 5
 APPEND, RECEIPT, PREPARE, REBOOT = "append", "receipt", "prepare", "reboot"
 
 
@@ -114,20 +115,25 @@ class Bookkeeper:
         if operation[0] == APPEND:
             if not journal.has_room():
                 self._receipt(journal.head_seq - 20)
-            try:
-                self.append(operation[1])
-            except JournalFull:
-                # Sectors were retired. A boot looks at them again; then all the receipts come.
-                self.attempt = None
-                self.boot()
-                self._receipt(self.journal.head_seq)
-                self.append(operation[1])
+            self._append_in_the_end(operation[1])
         elif operation[0] == RECEIPT:
             self._receipt(journal.head_seq - operation[1])
         elif operation[0] == PREPARE:
             journal.prepare()
         else:
             self.boot()
+
+    def _append_in_the_end(self, size):
+        """Where sectors were retired, a boot looks at them again; then all the receipts come."""
+        for _ in range(WORN_BOOTS_MAX):
+            try:
+                self.append(size)
+                return
+            except JournalFull:
+                self.attempt = None
+                self.boot()
+                self._receipt(self.journal.head_seq)
+        raise Mismatch("full for ever")
 
     def append(self, size):
         self.number += 1

@@ -21,6 +21,7 @@ from tests.firmware.counter import (
     truth,
     with_counter,
 )
+from tests.firmware.test_till import Failing
 
 GREEN, RED, DARK = "10", "01", "00"
 OTHER_KEY = bytes(range(50, 66))
@@ -206,6 +207,19 @@ def test_full_journal_survives_boots_and_mains():
     recorder = counter.pos._recorder
     recorder.receipt(head)
     assert counter.sell("12.50", new_card()) == "PAID 12.50"
+
+
+def test_outcome_that_cannot_be_written_is_told_by_the_card_later():
+    """The flash fails under a debit: nobody hears PAID before it stands there."""
+    counter, card = Counter(), new_card()
+    till, recorder = counter.pos._till, counter.pos._recorder
+    till._recorder = Failing(recorder, good=1)
+    assert counter.sell("12.50", card) == TEXT[reasons.JOURNAL_FULL]
+    assert truth(card).counter == 1 and counter.records()[-1]["kind"] == messages.INTENT
+    till._recorder = recorder
+    counter.run_ms(3000)
+    assert counter.sell("12.50", card) == "PAID 12.50"
+    assert truth(card).counter == 1 and counter.records()[-1]["result"] == messages.COMMITTED
 
 
 # -- paid -----------------------------------------------------------------------------------

@@ -3,8 +3,12 @@
 One sale of 12.50 is disturbed at every moment there is: each millisecond, each SPI transaction,
 each flash operation, each frame on the air. Then the clerk and the customer do what the display
 says until it says PAID. Afterwards the card was debited once, and the journal says so.
+`make soak` plays afternoons of new seeds for ONECARD_SOAK_S seconds (default 60).
 """
 
+import os
+import random
+import time
 from functools import cache, partial
 
 import pytest
@@ -18,6 +22,7 @@ AMOUNT, AMOUNT_FEN = "12.50", 1250
 PAID, LAST_PAID, WELCOME = "PAID 12.50", "LAST PAID", "WELCOME"
 CARD_PLEASE = "CARD PLEASE"
 GONE, SAME_CARD = reasons.display(reasons.CARD_GONE), reasons.display(reasons.TAP_AGAIN)
+NEVER = 1 << 40  # flash operations
 TORN = ("mixed", "erased", "old", "new")
 
 
@@ -129,12 +134,11 @@ def test_card_pulled_at_every_millisecond(torn):
     assert {CARD_PLEASE, GONE, SAME_CARD, PAID} == seen
 
 
-@pytest.mark.parametrize("torn", TORN[:2])
-def test_card_pulled_before_every_transaction_of_the_debit(torn):
+def test_card_pulled_before_every_transaction_of_the_debit():
     before, exchanges = whole_sale()[:2]
     seen = set()
     for exchange in range(before - 1, exchanges + 2):
-        counter, card = sell_and_pull(torn, exchange, exchange=exchange)
+        counter, card = sell_and_pull(TORN[exchange % 2], exchange, exchange=exchange)
         seen.add(counter.shown)
         go_on(counter, card)
         check_paid_once(counter, card)
@@ -268,15 +272,10 @@ def sell_and_die(seed, torn="mixed", exchange=None, operation=None, stays=False)
         counter.flash.cut_after(operation)
     else:
         last = chip.transactions + exchange
-
-        def cut(number):
-            if number == last:
-                raise PowerCut
-
-        chip.before_exchange = cut
+        chip.before_exchange = partial(_cut_at, last)
     survived = counter.survives(lambda: counter.run_ms(400))
     chip.before_exchange = None
-    counter.flash.cut_after(1 << 40)
+    counter.flash.cut_after(NEVER)
     if not stays:
         counter.take(card)
     return counter, card, survived
@@ -287,20 +286,19 @@ def test_power_cut_before_every_transaction(stays):
     before, exchanges = whole_sale()[:2]
     shown = set()
     # Before the INTENT nothing is at stake, so not every transaction is worth a run.
-    for exchange in [*range(1, before, 7), *range(before, exchanges)]:
-        torn = TORN[exchange % 2]
+    for exchange in [*range(1, before, 7), *range(before, exchanges, 1 + stays)]:
+        torn = TORN[exchange // 2 % 2]
         counter, card, survived = sell_and_die(exchange, torn, exchange=exchange, stays=stays)
         assert not survived
         counter.boot()
         shown.add(counter.shown)
-        if stays:
-            counter.run_ms(500)  # the card lies there, and settles by itself
         go_on(counter, card)
         check_paid_once(counter, card)
-    assert {WELCOME, SAME_CARD} <= shown
+    # A card that stayed where it was has settled while the reader started.
+    assert {WELCOME, PAID if stays else SAME_CARD} <= shown
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_power_cut_in_every_flash_operation(seed):
     for operation in range(whole_sale()[2]):
         counter, card, survived = sell_and_die(seed, operation=operation)
@@ -313,11 +311,11 @@ def die_at_boot(counter, operation):
     """Boot, and lose the power inside a flash operation of it; False if it booted."""
     counter.flash.cut_after(operation)
     died = not counter.survives(counter.boot)
-    counter.flash.cut_after(1 << 40)
+    counter.flash.cut_after(NEVER)
     return died
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_power_cut_again_while_booting(seed):
     """Mains that come and go: the sale that was open stays open until the card has told."""
     before, exchanges = whole_sale()[:2]
@@ -348,7 +346,7 @@ def test_power_cut_while_the_card_settles():
         counter.flash.cut_after(operation)
         counter.put(card)
         counter.survives(partial(counter.run_ms, 400))
-        counter.flash.cut_after(1 << 40)
+        counter.flash.cut_after(NEVER)
         counter.take(card)
         go_on(counter, card)
         check_paid_once(counter, card)
@@ -364,6 +362,18 @@ def test_after_many_boots_the_sale_is_still_open():
     check_paid_once(counter, card)
 
 
+def test_two_cards_in_between_do_not_make_it_forget():
+    counter, card = unsettled("new")
+    counter.tap(card, new_card(4712))
+    assert counter.shown == reasons.display(reasons.TWO_CARDS)
+    assert counter.records(messages.REFUSAL)
+    counter.die()
+    counter.boot()
+    assert counter.lines == (SAME_CARD, "12.50")
+    go_on(counter, card)
+    check_paid_once(counter, card)
+
+
 def test_the_clerk_is_told_what_was_paid_last():
     """The power went between OUTCOME and the display: whose sale it was can be seen."""
     counter, card = begin()
@@ -375,33 +385,60 @@ def test_the_clerk_is_told_what_was_paid_last():
     assert counter.sell(AMOUNT, new_card(4712)) == PAID
 
 
-def test_sales_through_a_bad_afternoon():
+def bad_afternoon(seed, customers):
     """Many customers, and something happens to each; cards and journal agree to the fen."""
-    counter = Counter(7, sectors=16)
-    cards = [new_card(number, seed=number) for number in range(1, 7)]
-    for number in range(60):
-        card = cards[number % len(cards)]
-        card.torn = TORN[number % 4]
-        if counter.pos is None:
-            counter.boot()
-        if counter.shown in (WELCOME, LAST_PAID) or counter.shown.startswith("PAID"):
+    draw = random.Random(seed)
+    counter = Counter(seed, sectors=24)
+    cards = [new_card(number, seed=seed + number) for number in range(1, 7)]
+    for _ in range(customers):
+        card = draw.choice(cards)
+        card.torn = draw.choice(TORN)
+        counter.flash.cut_after(draw.choice((draw.randrange(7), NEVER)))
+        if counter.pos is None and not counter.survives(counter.boot):
+            continue
+        if counter.shown != SAME_CARD:
             counter.key(b"1.00\r")
+        if draw.randrange(3) == 0:
+            counter.after_ms(draw.randrange(120), partial(counter.take, card))
+        if draw.randrange(4) == 0:
+            last = counter.hardware.chip.transactions + draw.randrange(250)
+            counter.hardware.chip.before_exchange = partial(_cut_at, last)
         counter.put(card)
-        if number % 3 == 0:
-            counter.after_ms(40 + number, partial(counter.take, card))
-        if number % 5 == 0:
-            counter.flash.cut_after(number % 4)
-        if counter.survives(partial(counter.run_ms, 500)):
-            counter.take(card)
-            counter.key(b"\x1b")
-        else:
-            counter.flash.cut_after(1 << 40)
-            counter.take(card)
+        survived = counter.survives(partial(counter.run_ms, 400))
+        counter.hardware.chip.before_exchange = None
+        counter.take(card)
+        if survived and draw.randrange(3) == 0:
+            counter.survives(partial(counter.key, b"\x1b"))
+    counter.flash.cut_after(NEVER)
     if counter.pos is None:
         counter.boot()
-    counter.key(b"\x1b")
-    counter.flash.cut_after(1 << 40)
     check_every_card(counter, cards)
+
+
+def _cut_at(last, number):
+    if number == last:
+        raise PowerCut
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sales_through_a_bad_afternoon(seed):
+    bad_afternoon(seed, 25)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_soak():
+    first = seed = random.SystemRandom().randrange(1 << 30)
+    end_s = time.monotonic() + int(os.environ.get("ONECARD_SOAK_S", "60"))
+    print(f"seeds from {first}")
+    while time.monotonic() < end_s:
+        try:
+            bad_afternoon(seed, 80)
+        except AssertionError:
+            print(f"seed {seed}")
+            raise
+        seed += 1
+    print(f"seeds {first} to {seed - 1}")
 
 
 def check_every_card(counter, cards):

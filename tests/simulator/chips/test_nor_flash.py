@@ -209,3 +209,20 @@ def test_load_image_and_a_flipped_bit():
     assert read(chip, 5, 1)[0] == image[5] ^ 8
     with pytest.raises(ValueError, match="another size"):
         chip.load(b"")
+
+
+def test_a_loose_bit_is_one_that_should_have_fallen():
+    """A programmed 0 may not stick; a cell that was 0 before never rises."""
+    flash = NorFlash(4096, random.Random(3))
+    flash.loose_per_million = 1_000_000
+    stayed = 0
+    for address in range(0, 4096, 16):
+        flash.program(address, b"\x00" * 8)
+        cells = bytearray(16)
+        flash.read(address, cells)
+        stayed += sum(byte.bit_count() for byte in cells[:8])
+        flash.program(address, b"\x00" * 8)
+        again = bytearray(16)
+        flash.read(address, again)
+        assert all(new & ~old == 0 for old, new in zip(cells, again, strict=True))
+    assert stayed == 256

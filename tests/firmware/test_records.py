@@ -1,0 +1,207 @@
+"""Records: a chain of seals that starts anew with no boot, and what a boot finds at its end."""
+
+import pytest
+
+from firmware.services.clock import Clock
+from firmware.services.journal import Journal, JournalFull
+from firmware.services.records import Recorder
+from protocols.wire import messages, seal
+from protocols.wire.errors import WireError
+from tests.firmware.ring import PlainFlash
+from tests.firmware.test_clock import UTC_S, Board
+
+DEVICE, KEY = 1001, bytes(range(32))
+CARD_NO = 4711
+COMMITTED, NOT_COMMITTED, UNKNOWN = messages.COMMITTED, messages.NOT_COMMITTED, messages.UNKNOWN
+
+
+def booted(flash, utc_s=UTC_S):
+    """The recorder of a reader that has just started."""
+    journal = Journal(flash)
+    journal.recover()
+    return Recorder(journal, DEVICE, KEY, Clock(Board(utc_s), 0))
+
+
+def boot(recorder):
+    return recorder.write(messages.BOOT, 0, cause=1, firmware=1)
+
+
+def power(recorder):
+    return recorder.write(messages.POWER, 0, source=messages.MAINS, battery_mv=4000)
+
+
+def refusal(recorder, card_no=CARD_NO):
+    return recorder.write(messages.REFUSAL, 0, card_no=card_no, amount_fen=1, reason=213)
+
+
+def unread(recorder):
+    return refusal(recorder, card_no=0)
+
+
+def intent(recorder, amount_fen=1250):
+    return recorder.write(
+        messages.INTENT,
+        0,
+        card_no=CARD_NO,
+        counter=3,
+        amount_fen=amount_fen,
+        before_fen=10_000,
+        after_fen=10_000 - amount_fen,
+        merchant_no=71,
+        last_device=0,
+        last_seq=0,
+        flags=0,
+    )
+
+
+def outcome(recorder, result, seq=None, device=DEVICE):
+    seq = recorder.head_seq() if seq is None else seq
+    return recorder.write(messages.OUTCOME, 0, intent_device=device, intent_seq=seq, result=result)
+
+
+def fields_of(recorder, seq):
+    (sealed,) = recorder.records_from(seq, 1, 256)
+    return messages.decode_record(seal.payload_of(sealed))
+
+
+# -- failures -------------------------------------------------------------------------------
+
+
+def test_full_journal_leaves_the_chain_as_it_was():
+    flash = PlainFlash(3)
+    recorder = booted(flash)
+    with pytest.raises(JournalFull):
+        while True:
+            power(recorder)
+    head = recorder.head_seq()
+    assert not recorder.has_room()
+    recorder.receipt(head)
+    assert power(recorder) == head + 1
+    sealed = recorder.records_from(head, 2, 512)
+    seal.unseal(KEY, sealed[1], seal.tag_of(sealed[0]))
+
+
+@pytest.mark.parametrize(
+    "fields", [{"source": 2, "battery_mv": 1}, {"source": 0}, {"source": 0, "battery_mv": -1}]
+)
+def test_record_of_a_wrong_form_is_not_written(fields):
+    recorder = booted(PlainFlash(4))
+    with pytest.raises(WireError):
+        recorder.write(messages.POWER, 0, **fields)
+    assert recorder.head_seq() == 0 and power(recorder) == 1
+
+
+def test_what_is_not_there_is_none():
+    recorder = booted(PlainFlash(4))
+    assert recorder.tag_at(0) is None and recorder.tag_at(1) is None
+    assert recorder.records_from(1, 8, 2048) == [] and recorder.last_spend() is None
+
+
+# -- the chain ------------------------------------------------------------------------------
+
+
+def test_the_chain_runs_through_boots_and_turns_of_the_ring():
+    flash = PlainFlash(4)
+    recorder = booted(flash)
+    link = seal.CHAIN_START
+    for seq in range(1, 401):
+        if seq % 37 == 0:
+            recorder = booted(flash)
+        power(recorder)
+        (sealed,) = recorder.records_from(seq, 1, 256)
+        fields = messages.decode_record(seal.unseal(KEY, sealed, link))
+        assert (fields["device"], fields["seq"]) == (DEVICE, seq)
+        link = recorder.tag_at(seq)
+        assert link == seal.tag_of(sealed)
+        recorder.receipt(seq - 3)
+        assert recorder.receipted_seq() == max(seq - 3, 0)
+
+
+def test_boot_ids_only_grow():
+    flash = PlainFlash(4)
+    last = 0
+    for number in range(200):
+        recorder = booted(flash)
+        assert recorder.boot_id == last + 1
+        for _ in range(1 + number % 3):
+            assert fields_of(recorder, power(recorder))["boot_id"] == recorder.boot_id
+        recorder.receipt(recorder.head_seq())  # everything booked: the last one is still known
+        last = recorder.boot_id
+
+
+def test_time_is_the_clock_s_interval():
+    recorder = booted(PlainFlash(4))
+    fields = fields_of(recorder, recorder.write(messages.BOOT, 5000, cause=1, firmware=1))
+    assert fields["mono_ms"] == 5000
+    assert fields["earliest_s"] in (UTC_S - 26, UTC_S - 25)
+    assert fields["latest_s"] in (UTC_S + 35, UTC_S + 36)
+
+
+def test_time_nobody_knows_is_all_time():
+    recorder = booted(PlainFlash(4), utc_s=None)
+    fields = fields_of(recorder, boot(recorder))
+    assert (fields["earliest_s"], fields["latest_s"]) == (0, 0xFFFFFFFF)
+
+
+# -- the last spend -------------------------------------------------------------------------
+
+
+def spend(*results):
+    """A story: an INTENT and its OUTCOMEs, the later ones after a boot."""
+
+    def tell(recorder):
+        seq = intent(recorder)
+        for number, result in enumerate(results):
+            if number:
+                boot(recorder)
+            outcome(recorder, result, seq)
+
+    return tell
+
+
+STORIES = [
+    ([], None),
+    ([boot, power], None),
+    ([intent], None),  # result None: nobody has closed it
+    ([intent, boot, power, boot], None),
+    ([spend(COMMITTED)], COMMITTED),
+    ([spend(COMMITTED), boot, power], COMMITTED),
+    ([spend(NOT_COMMITTED), boot], NOT_COMMITTED),
+    ([spend(UNKNOWN)], UNKNOWN),
+    ([spend(UNKNOWN), boot, power, boot, boot], UNKNOWN),
+    ([spend(UNKNOWN, COMMITTED), boot], COMMITTED),
+    ([spend(UNKNOWN, NOT_COMMITTED)], NOT_COMMITTED),
+    ([spend(COMMITTED), spend(UNKNOWN)], UNKNOWN),
+    ([spend(UNKNOWN), spend(COMMITTED)], COMMITTED),
+    ([spend(COMMITTED), intent], None),
+    ([spend(UNKNOWN), unread, boot, unread], UNKNOWN),
+]
+
+
+@pytest.mark.parametrize(("story", "result"), STORIES)
+def test_the_last_spend_is_found_after_a_boot(story, result):
+    flash = PlainFlash(4)
+    recorder = booted(flash)
+    intents = []
+    for tell in story:
+        first = recorder.head_seq() + 1
+        tell(recorder)
+        if fields_of(recorder, first)["kind"] == messages.INTENT:
+            intents.append(first)
+    last = booted(flash).last_spend()
+    if not intents:
+        assert last is None
+        return
+    found, its_result = last
+    assert (found["seq"], found["card_no"], found["counter"]) == (intents[-1], CARD_NO, 3)
+    assert its_result == result
+
+
+@pytest.mark.parametrize("after", [[refusal], [boot] * 40])
+def test_a_spend_long_past_is_none_of_a_boot_s_business(after):
+    flash = PlainFlash(4)
+    recorder = booted(flash)
+    spend(UNKNOWN)(recorder)
+    for tell in after:
+        tell(recorder)
+    assert booted(flash).last_spend() is None
