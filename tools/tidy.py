@@ -84,7 +84,7 @@ def _check_node(where: Path, node: ast.AST) -> Iterator[Finding]:
         if node.type is None:
             yield Finding(where, node.lineno, "bare except")
         elif _is_swallowed(node):
-            yield Finding(where, node.lineno, "except Exception: pass swallows everything")
+            yield Finding(where, node.lineno, "every exception is swallowed here")
 
 
 def _is_swallowed(node: ast.ExceptHandler) -> bool:
