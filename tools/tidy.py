@@ -84,7 +84,7 @@ def _check_node(where: Path, node: ast.AST) -> Iterator[Finding]:
         if node.type is None:
             yield Finding(where, node.lineno, "bare except")
         elif _is_swallowed(node):
-            yield Finding(where, node.lineno, "every exception is swallowed here")
+            yield Finding(where, node.lineno, "swallows every exception")
 
 
 def _is_swallowed(node: ast.ExceptHandler) -> bool:
