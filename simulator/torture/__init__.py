@@ -1,0 +1,1 @@
+"""Torture: every cut there is, tried one by one, and what must hold after each."""
