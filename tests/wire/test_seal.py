@@ -140,7 +140,28 @@ def test_hmac_agrees_with_the_library():
     rng = random.Random(2104)
     for size in [*range(140), 256, 1000]:
         key, data = rng.randbytes(size), rng.randbytes(rng.randrange(300))
-        assert seal.hmac_sha256(key, data) == hmac.new(key, data, hashlib.sha256).digest()
+        expected = hmac.new(key, data, hashlib.sha256).digest()
+        assert seal.hmac_sha256(key, data) == expected
+        assert seal._hmac_sha256(key, data) == expected
+
+
+def test_a_home_without_the_librarys_hmac_makes_and_takes_the_same_seals(monkeypatch):
+    quick = chain()
+    monkeypatch.setattr(seal, "digest", None)
+    monkeypatch.setattr(seal, "compare_digest", None)
+    slow = chain()
+    assert slow == quick
+    assert seal.unseal(KEY, slow[1], seal.tag_of(slow[0]))
+    with pytest.raises(WireError) as caught:
+        seal.unseal(KEY, slow[1][:-1] + b"\0", seal.tag_of(slow[0]))
+    assert caught.value.code == BAD_SEAL
+
+
+@pytest.mark.parametrize("size", [0, 1, 23, 24, 255, 256])
+def test_what_is_sealed_is_the_structure_of_rfc_9052(size):
+    structure = ["MAC0", b"\xa1\x01\x05", bytes(size), bytes(size + 1)]
+    assert seal._mac_structure(bytes(size), bytes(size)) != cbor.encode(structure)
+    assert seal._mac_structure(bytes(size + 1), bytes(size)) == cbor.encode(structure)
 
 
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=300), st.binary(max_size=64))
