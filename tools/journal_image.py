@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from struct import Struct
 
 SECTOR_BYTES = 4096
-RECORD, RECEIPTED = 1, 2
-RECORD_BYTES_MAX = 256
+RECORD, RECEIPTED, KEPT = 1, 2, 3
+_DATA_BYTES_MAX = {RECORD: 256, RECEIPTED: 0, KEPT: 64}
 _MAGIC = 0x314A434F
 _HEADER = Struct("<IIII32sI")  # magic, generation, first_seq, receipted, link, crc
 _ENTRY = Struct("<HBBII")  # length, kind, mark, seq, crc
@@ -23,7 +23,11 @@ class NotAJournal(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """A whole entry: a sealed record, or the note (no data) that all up to `seq` is booked."""
+    """A whole entry.
+
+    A sealed record, the note (no data) that all up to `seq` is booked, or the value `data` that is
+    kept under the key `seq`.
+    """
 
     offset: int
     kind: int
@@ -82,6 +86,13 @@ def read_image(data: bytes) -> Image:
     return image
 
 
+def kept(image: Image) -> dict[int, bytes]:
+    """What the reader keeps under its keys: the sector written last says all of it."""
+    entries = image.sectors[-1].entries if image.sectors else []
+    found = {entry.seq: entry.data for entry in entries if entry.kind == KEPT}
+    return {key: data for key, data in found.items() if data}
+
+
 def _read_sector(image: Image, number: int, data: bytes) -> None:
     magic, generation, first_seq, receipted, link, crc = _HEADER.unpack_from(data)
     if magic != _MAGIC or crc != crc32(data[: _HEADER.size - 4]):
@@ -101,7 +112,7 @@ def _entry_at(data: bytes, offset: int, generation: int) -> Entry | None:
         return None
     length, kind, mark, seq, crc = _ENTRY.unpack_from(data, offset)
     end = offset + _ENTRY.size + length
-    if mark != _MARK or kind not in (RECORD, RECEIPTED) or length > RECORD_BYTES_MAX:
+    if mark != _MARK or length > _DATA_BYTES_MAX.get(kind, -1):
         return None
     body = data[offset + _ENTRY.size : end]
     if end > len(data) or crc != crc32(body, crc32(data[offset : offset + 8], generation)):

@@ -15,7 +15,7 @@ from protocols.rules.reason_texts import TEXTS as REASON_TEXTS
 from protocols.wire import messages, seal
 from protocols.wire.error_texts import TEXTS as ERROR_TEXTS
 from protocols.wire.errors import WireError
-from tools.journal_image import RECORD, Image, NotAJournal, Sector, read_image
+from tools.journal_image import KEPT, RECORD, Entry, Image, NotAJournal, Sector, kept, read_image
 
 PASSED, BROKEN, UNUSABLE = 0, 1, 2
 KEY_BYTES = 32
@@ -105,12 +105,19 @@ def _sector_lines(
     lines = []
     for entry in sector.entries:
         if entry.kind != RECORD:
-            lines.append(Line(entry.seq, "receipted", "", UNCHECKED, UNCHECKED, "up to here"))
+            lines.append(_note_line(entry))
             continue
         follows = follows and entry.seq == last_seq + 1
         lines.append(_record_line(entry.seq, entry.data, tag, follows, key))
         follows, last_seq, tag = True, entry.seq, entry.data[-seal.TAG_BYTES :]
     return lines, (last_seq, tag)
+
+
+def _note_line(entry: Entry) -> Line:
+    """A line without chain or seal: a receipt, or a value that the reader keeps for itself."""
+    if entry.kind == KEPT:
+        return Line(entry.seq, "kept", "", UNCHECKED, UNCHECKED, entry.data.hex() or "nothing")
+    return Line(entry.seq, "receipted", "", UNCHECKED, UNCHECKED, "up to here")
 
 
 def _record_line(seq: int, data: bytes, tag: bytes, follows: bool, key: bytes | None) -> Line:
@@ -152,7 +159,7 @@ def _time(earliest_s: int, latest_s: int) -> str:
 
 
 def _summary(image: Image, lines: list[Line], has_key: bool) -> Iterator[str]:
-    records = [line for line in lines if line.kind != "receipted"]
+    records = [line for line in lines if line.kind not in ("receipted", "kept")]
     devices = sorted({line.record["device"] for line in records if line.record})
     booked = [sector.receipted for sector in image.sectors]
     booked += [line.seq for line in lines if line.kind == "receipted"]
@@ -160,6 +167,8 @@ def _summary(image: Image, lines: list[Line], has_key: bool) -> Iterator[str]:
     span = f", {records[0].seq} to {records[-1].seq}" if records else ""
     yield f"records    {len(records)}{span}, in {len(image.sectors)} of {image.count} sectors"
     yield f"receipted  up to {max(booked, default=0)}, as far as it is noted here"
+    values = ", ".join(f"{key}={data.hex()}" for key, data in sorted(kept(image).items()))
+    yield f"kept       {values or 'nothing'}"
     yield f"chain      {_verdict(line.chain for line in records)}"
     seals = _verdict(line.seal for line in records)
     yield f"seals      {seals if has_key else 'not checked: that takes --key'}"

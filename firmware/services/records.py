@@ -3,6 +3,7 @@
 The record id is (device, seq). It is on flash before a card is touched and never changes.
 """
 
+from firmware.services.journal import JournalFull
 from protocols.rules import clock as clock_rules
 from protocols.wire import messages, seal
 
@@ -59,9 +60,29 @@ class Recorder:
         payload = messages.encode_record(fields)
         return self._journal.append(seal.seal(self._key, payload, self._journal.head_link))
 
+    def note(self, kind, now_ms, **fields):
+        """Write a record that nothing waits for; a journal without room loses no more than it."""
+        if self.has_room():
+            try:
+                self.write(kind, now_ms, **fields)
+            except JournalFull:
+                pass  # sectors that were counted on have turned out to be worn
+
     def has_room(self):
         """Whether a spend may start: there is room for its records and for what may follow."""
         return self._journal.has_room()
+
+    def is_nearly_full(self):
+        """Whether it is time to warn that spending will stop unless the ledger answers."""
+        return self._journal.is_nearly_full()
+
+    def keep(self, key, data):
+        """Keep a small value under a key for ever; see Journal.keep."""
+        self._journal.keep(key, data)
+
+    def kept(self, key):
+        """The value kept under a key; empty if there is none."""
+        return self._journal.kept(key)
 
     def prepare(self):
         """Idle work: erase ahead, so that no tap waits for an erase."""

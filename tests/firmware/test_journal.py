@@ -384,8 +384,8 @@ def test_recovery_is_bounded(sectors):
         assert journal.head_seq == count
         worst = max(worst, (flash.reads, flash.read_bytes))
     print(f"{sectors} sectors: at most {worst[0]} reads, {worst[1]} bytes")
-    assert worst[0] <= 2 * sectors + 2 * ring.RECORDS_IN_SECTOR_MAX + 3 * SECTOR_BYTES // 256 + 20
-    assert worst[1] <= 56 * sectors + 5 * SECTOR_BYTES
+    assert worst[0] <= 2 * sectors + 2 * ring.RECORDS_IN_SECTOR_MAX + 4 * SECTOR_BYTES // 256 + 90
+    assert worst[1] <= 104 * sectors + 6 * SECTOR_BYTES
 
 
 def spend_records(seq, link):

@@ -68,7 +68,7 @@ def fields_of(recorder, seq):
 
 
 def test_full_journal_leaves_the_chain_as_it_was():
-    flash = PlainFlash(3)
+    flash = PlainFlash(4)
     recorder = booted(flash)
     with pytest.raises(JournalFull):
         while True:

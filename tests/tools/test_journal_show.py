@@ -9,7 +9,7 @@ from firmware.services.journal import Journal
 from protocols.wire import messages, seal
 from simulator.chips.nor_flash import NorFlash, PowerCut
 from tools.cli import app
-from tools.journal_image import NotAJournal, read_image
+from tools.journal_image import RECORD, NotAJournal, kept, read_image
 from tools.journal_show import BROKEN, PASSED, UNUSABLE, show
 
 SEED = 5
@@ -75,7 +75,7 @@ def rows(text):
         words = line.split()
         if not words:
             break
-        if words[1] != "receipted":
+        if words[1] not in ("receipted", "kept"):
             found[int(words[0])] = line
     return found
 
@@ -179,6 +179,21 @@ def test_a_sector_that_does_not_follow_breaks_the_chain_without_a_key(device, tm
     assert broken == [sectors[2].first_seq]
 
 
+def test_what_is_kept_is_shown_and_is_no_part_of_the_chain(device, tmp_path, capsys, key_file):
+    device.outcomes(1)
+    device.journal.keep(2, b"\xab\xcd")
+    device.outcomes(60)
+    path = device.save(tmp_path / "flash")
+    assert len(read_image(path.read_bytes()).sectors) == 2
+    assert show(path, key_file) == PASSED
+    out = capsys.readouterr().out
+    assert "kept       2=abcd" in out
+    assert [line.split()[:2] for line in out.splitlines() if " kept " in line] == [
+        ["2", "kept"]
+    ] * 2
+    assert max(rows(out)) == 61
+
+
 def test_bytes_that_are_no_record_are_said_to_be_none(device, tmp_path, capsys):
     device.outcomes(1)
     device.journal.append(b"\x00" * 40)
@@ -222,14 +237,19 @@ def test_a_torn_header_is_named_too(device):
 def test_it_reads_what_the_firmware_reads(device):
     """Two readers of one format: the same records, whatever the script did."""
     draw = random.Random(SEED)
-    for _ in range(300):
+    device.journal.keep(5, b"\x01")
+    for number in range(300):
         device.outcomes(1)
+        if number == 40:
+            device.journal.keep(3, b"fifth")
         if draw.random() < 0.3:
             device.journal.receipt(device.journal.head_seq - draw.randrange(20))
         if draw.random() < 0.05:
             device.boot()
     image = read_image(device.flash.image())
-    found = {e.seq: e.data for sector in image.sectors for e in sector.entries if e.data}
+    assert kept(image) == {3: b"fifth", 5: b"\x01"}
+    entries = [entry for sector in image.sectors for entry in sector.entries]
+    found = {entry.seq: entry.data for entry in entries if entry.kind == RECORD}
     assert max(found) == device.journal.head_seq
     for seq in range(device.journal.receipted + 1, device.journal.head_seq + 1):
         assert found[seq] == device.journal.record(seq)
