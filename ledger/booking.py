@@ -4,11 +4,16 @@ Rules of this file. Each device's records are taken in the order of its chain; w
 gap waits; what was booked before is compared, never booked again. The result is a function of the
 set of records booked, not of how they were delivered. The one exception is a fork, two genuine
 records with one number: the first to arrive stands, the other becomes a case.
+
+A device's keys follow one another (docs/adr/0009-device-key-rotation.md). A record may be sealed
+under the key of the record before it or a newer one, never an older one: the first record under
+a new key ends the old one for good.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ledger import chart, reasons
 from ledger.claims import Claim
@@ -26,16 +31,26 @@ SPEND, OPENING = 1, 2  # kinds of transfer
 RecordId = tuple[int, int]
 
 
+class Link(NamedTuple):
+    """What the next record of a chain must follow: a record's tag and the number of its key."""
+
+    tag: bytes
+    key_no: int
+
+
+CHAIN_START = Link(seal.CHAIN_START, 0)
+
+
 @dataclass(slots=True)
 class Device:
-    """A registered reader and the head of its chain."""
+    """A registered reader, the head of its chain, and its keys, oldest first."""
 
     device: int
-    key: bytes = field(repr=False)  # never in a log
     merchant_no: int
-    head_seq: int
-    head_tag: bytes
     is_forked: bool
+    head_seq: int
+    head: Link
+    keys: list[bytes] = field(default_factory=list, repr=False)  # never in a log
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +99,8 @@ class Book:
     accounts: set[int] = field(default_factory=set)
     # Of booked records that a claim repeats, and of those just before them.
     hashes: dict[RecordId, bytes] = field(default_factory=dict)
-    tags: dict[RecordId, bytes] = field(default_factory=dict)
-    fork_tags: dict[RecordId, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    links: dict[RecordId, Link] = field(default_factory=dict)
+    forks: dict[RecordId, list[Link]] = field(default_factory=lambda: defaultdict(list))
     due: list[Claim] = field(default_factory=list)  # parked, and their gap may close now
     parked: set[tuple[int, int, bytes]] = field(default_factory=set)
     intents: dict[RecordId, Intent] = field(default_factory=dict)
@@ -108,7 +123,7 @@ class Book:
 class Changes:
     """Rows to write, all in one transaction. `refused` is sha256 -> code, for the receipts."""
 
-    records: list[Claim] = field(default_factory=list)
+    records: list[tuple[Claim, int]] = field(default_factory=list)  # and the number of its key
     advanced: set[int] = field(default_factory=set)  # devices with a new head
     forked: set[int] = field(default_factory=set)
     parked: list[Claim] = field(default_factory=list)
@@ -127,6 +142,11 @@ class Changes:
 def decide(claims: Sequence[Claim], book: Book) -> Changes:
     """Everything that booking `claims` (in order of arrival) changes. `book` is used up."""
     return _Clerk(book).book(claims)
+
+
+def fork_link(sealed: bytes) -> Link:
+    """What a twin's next record must follow: it is evidence, whichever key the twin still has."""
+    return Link(_tag(sealed), 0)
 
 
 def reach(head_seq: int, seqs: Container[int]) -> int:
@@ -161,8 +181,8 @@ class _Clerk:
     # --- one device's chain --------------------------------------------------------------------
 
     def _book_device(self, device: Device, claims: list[Claim]) -> None:
-        self._book.tags[device.device, 0] = seal.CHAIN_START
-        self._book.tags[device.device, device.head_seq] = device.head_tag
+        self._book.links[device.device, 0] = CHAIN_START
+        self._book.links[device.device, device.head_seq] = device.head
         before = device.head_seq
         # Stable: of two that claim one number, the one that arrived first is tried first.
         for claim in sorted(claims, key=lambda claim: claim.seq):
@@ -173,8 +193,10 @@ class _Clerk:
                 self._changes.unparked.append(claim)
             if claim.seq <= device.head_seq:
                 self._compare(device, claim)
-            elif _is_genuine(claim, device.key, device.head_tag):
-                self._book_record(device, claim)
+                continue
+            link = _link(claim, device, device.head)
+            if link is not None:
+                self._book_record(device, claim, link)
             else:
                 self._fork_or_reject(device, claim)
         if device.head_seq != before:
@@ -195,16 +217,16 @@ class _Clerk:
         if self._book.hashes.get((claim.device, claim.seq)) == claim.sha256:
             self._changes.duplicates += 1
             return
-        before = self._book.tags[claim.device, claim.seq - 1]
-        if _is_genuine(claim, device.key, before):
+        before = self._book.links[claim.device, claim.seq - 1]
+        if _link(claim, device, before) is not None:
             self._fork(device, claim)
         else:
             self._fork_or_reject(device, claim)
 
     def _fork_or_reject(self, device: Device, claim: Claim) -> None:
         # A twin goes on with its own chain: its next record follows its fork, not our head.
-        for tag in self._book.fork_tags.get((claim.device, claim.seq - 1), ()):
-            if _is_genuine(claim, device.key, tag):
+        for before in self._book.forks.get((claim.device, claim.seq - 1), ()):
+            if _link(claim, device, before) is not None:
                 self._fork(device, claim)
                 return
         self._reject(claim, BAD_SEAL)
@@ -213,7 +235,7 @@ class _Clerk:
         device.is_forked = True
         self._changes.forked.add(device.device)
         self._changes.refused[claim.sha256] = reasons.FORK
-        self._book.fork_tags[claim.device, claim.seq].append(_tag(claim))
+        self._book.forks[claim.device, claim.seq].append(fork_link(claim.sealed))
         case = Case(reasons.FORK, claim.device, claim.seq, claim.sha256, claim.sealed)
         self._changes.cases.append(case)
 
@@ -223,12 +245,12 @@ class _Clerk:
 
     # --- one record ----------------------------------------------------------------------------
 
-    def _book_record(self, device: Device, claim: Claim) -> None:
+    def _book_record(self, device: Device, claim: Claim, link: Link) -> None:
         record_id = claim.device, claim.seq
-        device.head_seq, device.head_tag = claim.seq, _tag(claim)
+        device.head_seq, device.head = claim.seq, link
         self._book.hashes[record_id] = claim.sha256
-        self._book.tags[record_id] = device.head_tag
-        self._changes.records.append(claim)
+        self._book.links[record_id] = link
+        self._changes.records.append((claim, link.key_no))
         early = self._book.early.pop(record_id, [])
         self._changes.no_longer_early.extend(early)
         if claim.kind == messages.INTENT:
@@ -326,13 +348,16 @@ class _Clerk:
         self._changes.cases.append(Case(reason, device, seq))
 
 
-def _is_genuine(claim: Claim, key: bytes, before: bytes) -> bool:
-    try:
-        seal.unseal(key, claim.sealed, before)
-    except WireError:
-        return False
-    return True
+def _link(claim: Claim, device: Device, before: Link) -> Link | None:
+    """What follows `claim` if it is a genuine successor of `before`; None if it is not."""
+    for key_no in range(before.key_no, len(device.keys)):
+        try:
+            seal.unseal(device.keys[key_no], claim.sealed, before.tag)
+        except WireError:
+            continue
+        return Link(_tag(claim.sealed), key_no)
+    return None
 
 
-def _tag(claim: Claim) -> bytes:
-    return claim.sealed[-seal.TAG_BYTES :]
+def _tag(sealed: bytes) -> bytes:
+    return sealed[-seal.TAG_BYTES :]

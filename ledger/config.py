@@ -17,6 +17,7 @@ File names are relative to the configuration file. The register is TOML or, when
     [[device]]
     device = 1001
     key = "..."         # 64 hexadecimal digits
+    previous_key = "..."  # optional: the one that `key` replaces
     merchant_no = 12
     site = "canteen-1"
     [[card]]
@@ -89,16 +90,25 @@ def import_register(store: LedgerStore, path: Path) -> None:
         for merchant in table.tables("merchant"):
             store.register_merchant(merchant.number("merchant_no"), merchant.text("name", ""))
             merchant.end()
-        store.register_devices(_device(path, device) for device in table.tables("device"))
+        devices = [_device(path, device) for device in table.tables("device")]
+        store.register_devices(
+            (device, previous or key, *facts) for device, previous, key, *facts in devices
+        )
+        for device, previous, key, *_facts in devices:
+            if previous:
+                store.rotate_device_key(device, key)
         store.issue_cards(_card(card) for card in table.tables("card"))
     except RegistryError as error:
         raise ConfigError(f"{path}: {error}") from error
     table.end()
 
 
-def _device(path: Path, device: "_Table") -> tuple[int, bytes, int, str]:
+def _device(path: Path, device: "_Table") -> tuple[int, bytes, bytes, int, str]:
+    """Device, previous key (empty if there is none), key, merchant_no and site."""
+    previous = device.text("previous_key", "")
     facts = (
         device.number("device"),
+        _key(path, device.where("previous_key"), previous) if previous else b"",
         _key(path, device.where("key"), device.text("key")),
         device.number("merchant_no"),
         device.text("site", "campus"),

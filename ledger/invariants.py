@@ -67,6 +67,18 @@ _RULES = {
         LEFT JOIN record r ON r.device = d.device
         GROUP BY d.device, d.head_seq
         HAVING COUNT(r.seq) <> d.head_seq OR COALESCE(MAX(r.seq), 0) <> d.head_seq""",
+    "a chain's keys only get newer": """
+        SELECT r.device, r.seq FROM record r
+        JOIN record p ON p.device = r.device AND p.seq = r.seq - 1
+        WHERE r.key_no < p.key_no""",
+    "a head's key is that of its record": """
+        SELECT d.device, d.head_key_no FROM device d
+        JOIN record r ON r.device = d.device AND r.seq = d.head_seq
+        WHERE r.key_no <> d.head_key_no""",
+    "a device has a key for each number up to its newest": """
+        SELECT d.device, COUNT(k.key_no) FROM device d
+        LEFT JOIN device_key k ON k.device = d.device
+        GROUP BY d.device HAVING COUNT(k.key_no) = 0 OR COUNT(k.key_no) <> MAX(k.key_no) + 1""",
     "intents are the INTENT records": f"""
         SELECT r.device, r.seq FROM record r
         LEFT JOIN intent i ON i.device = r.device AND i.seq = r.seq
@@ -108,11 +120,14 @@ def _note(found: list[Violation], rule: str, rows: Iterator[tuple]) -> None:
 
 
 def _broken_chains(store: LedgerStore) -> Iterator[tuple]:
-    devices = list(store.database.rows("SELECT device, device_key, head_tag FROM device"))
-    for device, key, head_tag in devices:
+    for device, head_tag in list(store.database.rows("SELECT device, head_tag FROM device")):
         tag = seal.CHAIN_START
-        sql = "SELECT seq, sealed FROM record WHERE device = ? ORDER BY seq"
-        for seq, sealed in store.database.rows(sql, (device,)):
+        sql = (
+            "SELECT r.seq, r.sealed, COALESCE(k.device_key, x'') FROM record r"
+            " LEFT JOIN device_key k ON k.device = r.device AND k.key_no = r.key_no"
+            " WHERE r.device = ? ORDER BY r.seq"
+        )
+        for seq, sealed, key in store.database.rows(sql, (device,)):
             try:
                 seal.unseal(key, sealed, tag)
                 tag = seal.tag_of(sealed)

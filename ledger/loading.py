@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from ledger import chart, reasons
-from ledger.booking import Book, Device, Outcome, RecordId, reach
+from ledger.booking import Book, Device, Link, Outcome, RecordId, fork_link, reach
 from ledger.claims import Claim, parse_claim
 from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import Intent, State
@@ -21,15 +21,19 @@ INTENT_COLUMNS = (
 )
 _DEVICES = """
 WITH k (number) AS (VALUES {keys})
-SELECT device, device_key, merchant_no, head_seq, head_tag, is_forked
+SELECT device, merchant_no, is_forked, head_seq, head_tag, head_key_no
 FROM k CROSS JOIN device WHERE device = number"""
+_KEYS = """
+WITH k (number) AS (VALUES {keys})
+SELECT device, device_key
+FROM k CROSS JOIN device_key WHERE device = number ORDER BY device, key_no"""
 _PARKED = """
 WITH k (number) AS (VALUES {keys})
 SELECT device, seq, sha256, sealed
 FROM k CROSS JOIN parked WHERE device = number ORDER BY device, seq, sha256"""
 _RECORDS = """
 WITH k (number, place) AS (VALUES {keys})
-SELECT device, seq, sha256, sealed
+SELECT device, seq, sha256, sealed, key_no
 FROM k CROSS JOIN record WHERE device = number AND seq = place"""
 _FORKS = """
 WITH k (what, number, place) AS (VALUES {keys})
@@ -67,6 +71,14 @@ def load_book(database: SqliteDialect, claims: list[Claim]) -> Book:
     return book
 
 
+def keys_of(database: SqliteDialect, devices: Iterable[int]) -> dict[int, list[bytes]]:
+    """The keys of each registered device of `devices`, oldest first."""
+    keys: dict[int, list[bytes]] = {}
+    for device, device_key in database.rows_of(_KEYS, ((device,) for device in devices)):
+        keys.setdefault(device, []).append(device_key)
+    return keys
+
+
 def intent_of(row: Row) -> Intent:
     """The Intent that a row of INTENT_COLUMNS is."""
     intent = Intent(*row)
@@ -79,9 +91,12 @@ def _is_new(claim: Claim, book: Book) -> bool:
     return device is not None and claim.seq > device.head_seq
 
 
-def _load_devices(database: SqliteDialect, book: Book, devices: Iterable[int]) -> None:
-    for row in database.rows_of(_DEVICES, ((device,) for device in devices)):
-        book.devices[row[0]] = Device(*row)
+def _load_devices(database: SqliteDialect, book: Book, devices: set[int]) -> None:
+    numbers = ((device,) for device in devices)
+    for device, merchant_no, is_forked, seq, *head in database.rows_of(_DEVICES, numbers):
+        book.devices[device] = Device(device, merchant_no, is_forked, seq, Link(*head))
+    for device, device_keys in keys_of(database, book.devices.keys() & devices).items():
+        book.devices[device].keys = device_keys
 
 
 def _load_parked(database: SqliteDialect, book: Book, claims: list[Claim]) -> None:
@@ -112,12 +127,12 @@ def _load_repeated(database: SqliteDialect, book: Book, claims: list[Claim]) -> 
             booked |= keys
         if device.is_forked:
             forked |= keys
-    for device, seq, sha256, sealed in database.rows_of(_RECORDS, booked):
+    for device, seq, sha256, sealed, key_no in database.rows_of(_RECORDS, booked):
         book.hashes[device, seq] = sha256
-        book.tags[device, seq] = sealed[-seal.TAG_BYTES :]
+        book.links[device, seq] = Link(sealed[-seal.TAG_BYTES :], key_no)
     keys_of_forks = ((reasons.FORK, device, seq) for device, seq in forked)
     for device, seq, sealed in database.rows_of(_FORKS, keys_of_forks):
-        book.fork_tags[device, seq].append(sealed[-seal.TAG_BYTES :])
+        book.forks[device, seq].append(fork_link(sealed))
 
 
 def _load_early(database: SqliteDialect, book: Book, keys: set[RecordId]) -> None:

@@ -12,7 +12,7 @@ from ledger.booking import Book, Changes, Transfer
 from ledger.dialect import SqliteDialect
 from ledger.evidence import Intent
 
-_RECORD = "INSERT INTO record (device, seq, kind, sha256, sealed) VALUES (?, ?, ?, ?, ?)"
+_RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)"
 _INTENT = "INSERT INTO intent VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SETTLE = "UPDATE intent SET state = ? WHERE device = ? AND seq = ?"
 _EARLY = "INSERT INTO early_outcome VALUES (?, ?, ?, ?, ?)"
@@ -21,7 +21,7 @@ _PARK = "INSERT INTO parked (device, seq, sha256, sealed) VALUES (?, ?, ?, ?)"
 _UNPARK = "DELETE FROM parked WHERE device = ? AND seq = ? AND sha256 = ?"
 _REJECT = "INSERT INTO rejected VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-_ADVANCE = "UPDATE device SET head_seq = ?, head_tag = ? WHERE device = ?"
+_ADVANCE = "UPDATE device SET head_seq = ?, head_tag = ?, head_key_no = ? WHERE device = ?"
 _FORKED = "UPDATE device SET is_forked = 1 WHERE device = ?"
 _COUNT = "UPDATE tally SET total = total + ? WHERE name = 'duplicates'"
 _TRANSFER = "INSERT INTO transfer VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -38,7 +38,8 @@ WHERE id = ?"""
 def write_changes(database: SqliteDialect, changes: Changes, book: Book) -> None:
     """Write `changes`, which were decided in this same transaction."""
     database.many(
-        _RECORD, [(c.device, c.seq, c.kind, c.sha256, c.sealed) for c in changes.records]
+        _RECORD,
+        [(c.device, c.seq, c.kind, c.sha256, c.sealed, key_no) for c, key_no in changes.records],
     )
     new = {intent.record_id for intent in changes.intents}
     database.many(_INTENT, [_intent_row(intent) for intent in changes.intents])
@@ -55,7 +56,7 @@ def write_changes(database: SqliteDialect, changes: Changes, book: Book) -> None
     database.many(_CASE, [(c.reason, c.device, c.seq, c.sha256, c.sealed) for c in changes.cases])
     post_recorded(database, changes.transfers)
     heads = [book.devices[number] for number in sorted(changes.advanced)]
-    database.many(_ADVANCE, [(d.head_seq, d.head_tag, d.device) for d in heads])
+    database.many(_ADVANCE, [(d.head_seq, *d.head, d.device) for d in heads])
     database.many(_FORKED, [(number,) for number in sorted(changes.forked)])
     if changes.duplicates:
         database.many(_COUNT, [(changes.duplicates,)])

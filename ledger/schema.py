@@ -124,7 +124,8 @@ CREATE TABLE tally (
 INSERT INTO tally VALUES ('duplicates', 0);
 """
 
-APPEND_ONLY = ("transfer", "record", "rejected", "suspense_case", "card", "merchant")
+_JOURNALS = ("transfer", "record", "rejected", "suspense_case", "card", "merchant")
+APPEND_ONLY = (*_JOURNALS, "device_key")
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -157,13 +158,33 @@ def _chart() -> str:
     return f"INSERT INTO account (id, kind, owner) VALUES {rows};"
 
 
-MIGRATIONS = [
-    _TABLES
-    + "".join(
+def _append_only(*tables: str) -> str:
+    return "".join(
         _APPEND_ONLY.format(table=table, verb=verb)
-        for table in APPEND_ONLY
+        for table in tables
         for verb in ("UPDATE", "DELETE")
     )
-    + _ONE_WAY
-    + _chart()
+
+
+# A device has a key after another; key_no says which of them sealed a record and a chain's head.
+_KEYS = """
+CREATE TABLE device_key (
+    device INTEGER NOT NULL REFERENCES device (device),
+    key_no INTEGER NOT NULL CHECK (key_no >= 0),
+    device_key BLOB NOT NULL CHECK (length(device_key) = 32),
+    PRIMARY KEY (device, key_no),
+    UNIQUE (device, device_key)
+) STRICT, WITHOUT ROWID;
+INSERT INTO device_key SELECT device, 0, device_key FROM device;
+ALTER TABLE device DROP COLUMN device_key;
+ALTER TABLE device ADD COLUMN head_key_no INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE record ADD COLUMN key_no INTEGER NOT NULL DEFAULT 0;
+CREATE TRIGGER device_key_ages BEFORE UPDATE ON device
+WHEN NEW.head_key_no < OLD.head_key_no
+BEGIN SELECT RAISE(ABORT, 'a key that was replaced stays replaced'); END;
+"""
+
+MIGRATIONS = [
+    _TABLES + _append_only(*_JOURNALS) + _ONE_WAY + _chart(),
+    _KEYS + _append_only("device_key"),
 ]

@@ -14,7 +14,7 @@ from ledger.booking import OPENING, SPEND, Book, Changes, Transfer, decide
 from ledger.claims import Claim, parse_claim
 from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import State
-from ledger.loading import load_book
+from ledger.loading import keys_of, load_book
 from ledger.posting import post_authorized, write_changes
 from protocols.wire import seal, topics
 
@@ -23,7 +23,7 @@ PURSE_FLOOR_FEN = 0
 _NUMBER_MAX = 0xFFFFFFFF
 _DEVICES = """
 WITH k (number) AS (VALUES {keys})
-SELECT device, device_key, merchant_no, site FROM k CROSS JOIN device WHERE device = number"""
+SELECT device, merchant_no, site FROM k CROSS JOIN device WHERE device = number"""
 _CARDS = """
 WITH k (number) AS (VALUES {keys})
 SELECT card_no, opening_fen FROM k CROSS JOIN card WHERE card_no = number"""
@@ -43,9 +43,9 @@ _DUMP = {
     "account": "SELECT id, balance_fen, floor_fen, overdrawn FROM account ORDER BY id",
     "merchant": "SELECT merchant_no, name FROM merchant ORDER BY merchant_no",
     "card": "SELECT card_no, opening_fen, opening_seq FROM card ORDER BY card_no",
-    "device": "SELECT device, merchant_no, site, head_seq, head_tag, is_forked"
+    "device": "SELECT device, merchant_no, site, head_seq, head_tag, head_key_no, is_forked"
     " FROM device ORDER BY device",
-    "record": "SELECT device, seq, kind, sha256, sealed FROM record ORDER BY device, seq",
+    "record": "SELECT device, seq, kind, sha256, sealed, key_no FROM record ORDER BY device, seq",
     "parked": "SELECT device, seq, sha256 FROM parked ORDER BY device, seq, sha256",
     "rejected": "SELECT sha256, reason, device, seq FROM rejected ORDER BY sha256, reason",
     "case": "SELECT reason, device, seq, sha256 FROM suspense_case"
@@ -67,7 +67,8 @@ class RegistryError(Exception):
 class Head:
     """Everything of a device up to `seq` is booked; `tag` is the seal's tag of that record.
 
-    Nothing yet: `seq` 0 and the tag that starts a chain. `key` is the device's own.
+    Nothing yet: `seq` 0 and the tag that starts a chain. `key` is that of the device's keys which
+    sealed the record, so the device can check a receipt about it, whichever key it has got to.
     """
 
     device: int
@@ -123,7 +124,10 @@ class LedgerStore:
     def register_device(
         self, device: int, key: bytes, merchant_no: int, site: str = "campus"
     ) -> None:
-        """Make a reader known by its 32-byte key. Again, with the same facts: nothing."""
+        """Make a reader known by its 32-byte key. Again, with the same facts: nothing.
+
+        A key that `rotate_device_key` has replaced is among these facts, and stays replaced.
+        """
         self.register_devices([(device, key, merchant_no, site)])
 
     def register_devices(self, devices: Iterable[tuple[int, bytes, int, str]]) -> None:
@@ -137,13 +141,32 @@ class LedgerStore:
             facts = bytes(key), merchant_no, site
             _check_same(f"device {device}", wanted.setdefault(device, facts), facts)
         with self.database.transaction():
+            keys = keys_of(self.database, wanted)
             for device, *known in list(self.database.rows_of(_DEVICES, _keys(wanted))):
-                _check_same(f"device {device}", tuple(known), wanted.pop(device))
+                key, *facts = wanted.pop(device)
+                _check_same(f"device {device}", (key in keys[device], known), (True, facts))
             self.database.many(
-                "INSERT INTO device (device, device_key, merchant_no, site, head_tag)"
-                " VALUES (?, ?, ?, ?, ?)",
-                [(device, *facts, seal.CHAIN_START) for device, facts in wanted.items()],
+                "INSERT INTO device (device, merchant_no, site, head_tag) VALUES (?, ?, ?, ?)",
+                [(device, *facts, seal.CHAIN_START) for device, (_, *facts) in wanted.items()],
             )
+            self._add_keys((device, 0, key) for device, (key, *_) in wanted.items())
+
+    def rotate_device_key(self, device: int, new_key: bytes) -> None:
+        """Give a reader its next 32-byte key. Again, with its newest key: nothing.
+
+        What it sealed under the key before is booked until the first record under `new_key` is.
+        Raises RegistryError for a device that is not registered and for a key it had before.
+        """
+        with self.database.transaction():
+            keys = keys_of(self.database, [device]).get(device, [])
+            if not keys or len(new_key) != 32 or new_key in keys[:-1]:
+                text = "only a registered device gets another key, of 32 bytes, and none twice"
+                raise RegistryError(f"device {device}: {text}")
+            if new_key != keys[-1]:
+                self._add_keys([(device, len(keys), bytes(new_key))])
+
+    def _add_keys(self, keys: Iterable[Row]) -> None:
+        self.database.many("INSERT INTO device_key VALUES (?, ?, ?)", list(keys))
 
     def issue_card(self, card_no: int, balance_fen: int) -> None:
         """Open the purse of a card with `balance_fen`. Again, with the same balance: nothing."""
@@ -258,7 +281,7 @@ class LedgerStore:
 def _answer(batch: list[Claim], book: Book, changes: Changes) -> Booked:
     known = sorted({claim.device for claim in batch} & set(book.devices))
     devices = [book.devices[number] for number in known]
-    heads = [Head(d.device, d.key, d.head_seq, d.head_tag) for d in devices]
+    heads = [Head(d.device, d.keys[d.head.key_no], d.head_seq, d.head.tag) for d in devices]
     refused = [
         (claim.device, claim.seq, changes.refused[claim.sha256])
         for claim in batch

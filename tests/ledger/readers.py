@@ -18,6 +18,7 @@ class Reader:
         self.device = device
         self.merchant_no = merchant_no
         self.key = hashlib.sha256(b"key of device %d" % device).digest()
+        self.keys = [self.key]  # all it ever had
         self.records: list[bytes] = []
         self.tag = seal.CHAIN_START
 
@@ -30,7 +31,14 @@ class Reader:
         twin = Reader(self.device, self.merchant_no)
         twin.records = list(self.records)
         twin.tag = self.tag
+        twin.key, twin.keys = self.key, list(self.keys)
         return twin
+
+    def rotate(self) -> bytes:
+        """From now on it seals under another key, which is returned."""
+        self.key = hashlib.sha256(self.key).digest()
+        self.keys.append(self.key)
+        return self.key
 
     def write(self, kind: int, **fields: Any) -> bytes:
         return self.write_payload(self.payload(kind, **fields))
@@ -99,11 +107,13 @@ def forward(site: str, number: int, records: list[bytes]) -> bytes:
 
 
 def open_ledger(*readers: Reader, path: str = ":memory:") -> LedgerStore:
-    """A ledger that knows two merchants, two cards and `readers`."""
+    """A ledger that knows two merchants, two cards and `readers` with all their keys."""
     store = LedgerStore.open(path)
     store.register_merchant(CANTEEN, "Canteen")
     store.register_merchant(KIOSK, "Kiosk")
     for reader in readers:
-        store.register_device(reader.device, reader.key, reader.merchant_no)
+        store.register_device(reader.device, reader.keys[0], reader.merchant_no)
+        for key in reader.keys[1:]:
+            store.rotate_device_key(reader.device, key)
     store.issue_cards([(CARD, OPENING_FEN), (OTHER_CARD, OPENING_FEN)])
     return store

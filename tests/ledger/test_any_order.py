@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ledger import reasons
 from ledger.invariants import check
+from protocols.wire import messages, seal
 from tests.ledger.readers import CARD, OTHER_CARD, Reader, open_ledger
 
 DEVICES = (1001, 1002, 1003)
@@ -38,6 +39,8 @@ _act = st.tuples(
         st.tuples(st.just("outcome"), _which, st.sampled_from((1, 1, 2, 3))),
         st.tuples(st.just("boot")),
         st.tuples(st.just("forge"), st.integers(0, 255)),
+        st.tuples(st.just("rotate")),
+        st.tuples(st.just("steal"), st.integers(0, 1)),
     ),
 )
 
@@ -70,7 +73,14 @@ def _play(acts):
             reader.outcome(_find(details[0], intents), details[1])
         elif verb == "boot":
             reader.boot()
-        elif reader.records:
+        elif verb == "rotate":
+            reader.rotate()
+            reader.boot()
+        elif verb == "steal" and len(reader.keys) > 1:
+            # The key of before, used behind a record under the one that followed it.
+            payload = reader.payload(messages.BOOT, cause=9, firmware=details[0])
+            forged.append(seal.seal(reader.keys[-2], payload, reader.tag))
+        elif verb == "forge" and reader.records:
             bad = bytearray(reader.records[-1])
             bad[details[0] % len(bad)] ^= 1 << details[0] % 8
             forged.append(bytes(bad))

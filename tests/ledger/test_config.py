@@ -81,6 +81,7 @@ def test_wrong_signing_key_is_refused(tmp_path, text):
     ("old", "new", "complaint"),
     [
         (KEY, "07", "device[0].key"),
+        ("merchant_no = 12\nsite", 'merchant_no = 12\nprevious_key = "07"\nsite', "previous_key"),
         ("card_no = 7", "card_no = -7", "card[0].card_no"),
         ("balance_fen = 5000", "balance_fen = 50.5", "card[0].balance_fen"),
         ("balance_fen", "balance_yuan", "card[0].balance_fen: missing"),
@@ -94,6 +95,18 @@ def test_wrong_register_is_named(tmp_path, old, new, complaint):
     with pytest.raises(ConfigError, match=r"register\.toml") as error:
         import_register(LedgerStore.open(":memory:"), path)
     assert complaint in str(error.value)
+
+
+def test_a_key_in_the_register_follows_its_previous_one(tmp_path):
+    store = LedgerStore.open(":memory:")
+    rotated = REGISTER.replace(f'key = "{KEY}"', f'key = "{"08" * 32}"\nprevious_key = "{KEY}"')
+    for text in (REGISTER, rotated, rotated, REGISTER):  # the last one is out of date: no news
+        import_register(store, write(tmp_path, "register.toml", text))
+    keys = store.database.rows("SELECT key_no, device_key FROM device_key ORDER BY key_no")
+    assert list(keys) == [(0, bytes.fromhex(KEY)), (1, bytes.fromhex("08" * 32))]
+    backwards = REGISTER.replace(f'key = "{KEY}"', f'key = "{KEY}"\nprevious_key = "{"08" * 32}"')
+    with pytest.raises(ConfigError, match="device 1001"):
+        import_register(store, write(tmp_path, "register.toml", backwards))
 
 
 def test_register_in_toml_and_json_twice(tmp_path):

@@ -54,6 +54,9 @@ def test_journals_are_append_only(table, verb):
         "DELETE FROM intent",
         "UPDATE device SET head_seq = head_seq - 1",
         "DELETE FROM device",
+        "UPDATE device SET head_key_no = head_key_no - 1",
+        "INSERT INTO device_key SELECT device, 1, device_key FROM device_key",
+        "INSERT INTO device_key VALUES (1001, 1, x'00')",
         "DELETE FROM account",
         "UPDATE account SET balance_fen = -1 WHERE kind = 1",
         "UPDATE account SET overdrawn = 2",
@@ -141,6 +144,9 @@ TAMPERED = {
     "a chain's seals hold from its start to its head": [
         "UPDATE record SET sealed = (SELECT sealed FROM record WHERE seq = 1) WHERE seq = 3"
     ],
+    "a chain's keys only get newer": ["UPDATE record SET key_no = 1 WHERE seq = 2"],
+    "a head's key is that of its record": ["UPDATE device SET head_key_no = 1"],
+    "a device has a key for each number up to its newest": ["DELETE FROM device_key"],
     "an intent is what all evidence says": ["UPDATE intent SET state = 2 WHERE state = 1"],
 }
 
@@ -187,6 +193,8 @@ def test_registering_again_changes_nothing():
         lambda store: store.register_device(1002, KEY, CANTEEN, "North Gate"),
         lambda store: store.register_devices([(2, KEY, 12, "a"), (3, b"", 12, "a")]),
         lambda store: store.register_devices([(2, KEY, 12, "a"), (2, KEY, 13, "a")]),
+        lambda store: store.rotate_device_key(1002, KEY),
+        lambda store: store.rotate_device_key(1001, bytes(31)),
         lambda store: store.register_merchant(CANTEEN, "Kiosk"),
         lambda store: store.register_merchant(-1),
         lambda store: store.issue_card(CARD, OPENING_FEN + 1),
