@@ -326,4 +326,5 @@ DEFAULT_POLICY = {
     "day_max_fen": 15000,
     "offline_max_fen": 3000,
     "clock_width_max_ms": 300000,
+    "blind_max_fen": 2000,
 }

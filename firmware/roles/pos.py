@@ -42,7 +42,7 @@ _FAULTS = (
 )
 _FAULT_CLASSES = tuple(fault for fault, _ in _FAULTS)
 # A card that left is not worth a record, and a full journal has no room for one.
-_UNRECORDED = (reasons.CARD_GONE, reasons.JOURNAL_FULL)
+_UNRECORDED = (reasons.CARD_GONE, reasons.JOURNAL_FULL, reasons.ASK_LEDGER)
 # After these the same amount waits for the next tap.
 _TRY_AGAIN = (
     reasons.TWO_CARDS,
@@ -61,9 +61,9 @@ def build(board, front_end=None):
     now_ms = board.ticks_ms()
     settings = board.settings
     device, key = settings["device"], settings["device_key"]
-    clock = Clock(board, now_ms)
     journal = Journal(board.flash)
     journal.recover()
+    clock = Clock(board, journal, now_ms)
     recorder = Recorder(journal, device, key, clock)
 
     def on_receipt(upto, time_s, sent_ms, at_ms):
@@ -75,8 +75,8 @@ def build(board, front_end=None):
     uplink = Uplink(board, recorder, settings["site"], device, key, on_receipt)
     till = Till(recorder, clock, settings)
     paid = till.take_up(now_ms)
-    if recorder.has_room():  # whoever boots again and again must not fill the journal
-        recorder.write(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
+    # Only while there is room: whoever boots again and again must not fill the journal.
+    recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
     keys = PurseKeys(board.aes, settings["purse_key"], settings["mac_key"])
     pos = Pos(board, front_end or Pcd(Mfrc522(board)), keys, recorder, till, uplink)
     pos.take_up(paid, now_ms)
@@ -174,16 +174,20 @@ class Pos:
             card = self._front_end.poll()
             if card is None:
                 return
-            if self._is_battery_empty():
-                reason, amount_fen, balance_fen = reasons.BATTERY_EMPTY, self._amount_fen, 0
+            barred = reasons.BATTERY_EMPTY if self._is_battery_empty() else reasons.APPROVED
+            if barred and self._till.pending is None:
+                reason, amount_fen, balance_fen = barred, self._amount_fen, 0
                 self._till.refuse(reason, 0, amount_fen, now_ms)
             else:
                 purse = ClassicPurse(self._front_end, card, self._keys)
                 reason, amount_fen, balance_fen = self._till.spend(
-                    purse, self._amount_fen, self._flags(), now_ms
+                    purse, self._amount_fen, self._flags(), now_ms, barred
                 )
         except _FAULT_CLASSES as fault:
             reason, amount_fen, balance_fen = _reason_of(fault), self._amount_fen, 0
+            if reason == reasons.JOURNAL_FULL and self._till.pending is not None:
+                # Begun, and its end could not be written: "full" alone would sound like unpaid.
+                reason = reasons.ASK_LEDGER
             # What lies in the field makes the same faults poll after poll: one record of each.
             if reason not in _UNRECORDED and reason not in self._recorded:
                 self._recorded.append(reason)
@@ -235,9 +239,9 @@ class Pos:
         if now_ms >= self._power_ms:
             self._power_ms = now_ms + _POWER_MS
             on_mains = self._board.power.mains()
-            if on_mains != self._on_mains and self._recorder.has_room():
+            if on_mains != self._on_mains:
                 self._on_mains = on_mains
-                self._recorder.write(
+                self._recorder.note(
                     messages.POWER,
                     now_ms,
                     source=messages.MAINS if on_mains else messages.BATTERY,

@@ -48,10 +48,11 @@ class Till:
                 pass  # the uplink has to run to make room, and the card tells anyway
         return None
 
-    def spend(self, purse, amount_fen, flags, now_ms):
+    def spend(self, purse, amount_fen, flags, now_ms, barred=reasons.APPROVED):
         """(reason, amount_fen, balance_fen): APPROVED and what is left, or why not.
 
-        The amount is that of the pending intent when the card tells that it was paid.
+        The amount is that of the pending intent when the card tells that it was paid. `barred`:
+        why nothing may be taken now; what is pending is settled all the same.
 
         `purse` is a ClassicPurse not yet read; it may raise what the card front end raises until
         the INTENT is written, and nothing after. JournalFull: the spend, if begun, is pending.
@@ -62,19 +63,19 @@ class Till:
             told = self._settle(view, now_ms)
             if told is not None:
                 return told, pending_fen, view.balance_fen
-        return self._spend(purse, view, amount_fen, flags, now_ms)
+        return self._spend(purse, view, amount_fen, flags, now_ms, barred)
 
     def refuse(self, reason, card_no, amount_fen, now_ms):
         """Record a refusal; a full journal loses no more than this line."""
-        if self._recorder.has_room():
-            self._recorder.write(
-                messages.REFUSAL, now_ms, card_no=card_no, amount_fen=amount_fen, reason=reason
-            )
+        self._recorder.note(
+            messages.REFUSAL, now_ms, card_no=card_no, amount_fen=amount_fen, reason=reason
+        )
 
-    def _spend(self, purse, view, amount_fen, flags, now_ms):
+    def _spend(self, purse, view, amount_fen, flags, now_ms, barred):
         interval_ms = self._clock.interval_ms(now_ms)
         offline = flags & messages.FLAG_OFFLINE != 0
         reason, state = spending.decide(self._policy, view, amount_fen, interval_ms, offline)
+        reason = barred or reason
         if reason == reasons.APPROVED and not self._recorder.has_room():
             reason = reasons.JOURNAL_FULL
         if reason != reasons.APPROVED:

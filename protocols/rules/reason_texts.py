@@ -41,7 +41,7 @@ TEXTS = {
     CARD_GONE: ("the card left before the amount was taken", "请重新刷卡"),
     TAP_AGAIN: ("the card left while it was written", "请同一张卡重刷"),
     SAME_CARD_PLEASE: ("another card is still unsettled here", "请刷原卡"),
-    ASK_LEDGER: ("the card was used elsewhere since", "请核对上一笔"),
+    ASK_LEDGER: ("this reader cannot tell how the last sale ended", "请核对上一笔"),
     JOURNAL_FULL: ("no room until records are uploaded", "记录已满"),
     BATTERY_EMPTY: ("not enough battery for another tap (R23.1)", "电池不足"),
     CLOCK_UNKNOWN: ("the reader does not know the time", "时钟未校准"),

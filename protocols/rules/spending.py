@@ -1,7 +1,12 @@
 """May this card spend this amount here and now? One answer for reader, agent and ledger.
 
-R11 and R13 (kinds and validity), R19.1 and R19.2 (limits), R24.1 (what is allowed without
-network). The figures are policy, versioned by `epoch`; the regulation leaves them open.
+R11 and R13 (kinds and validity), R19.1 and R19.2 (limits), R23.1 and R24.1 (what is allowed
+without mains and network). The figures are policy, versioned by `epoch`; the regulation leaves
+them open.
+
+A reader that boots without network may not know the time and still has to sell (R23.1b). Then it
+refuses only the cards that are surely out of their validity, takes no more than `blind_max_fen`
+at once (0: nothing), and begins no new day for a card before that day is sure.
 """
 
 from protocols.rules import clock, reasons
@@ -20,7 +25,8 @@ POLICY_FIELDS = (
     "since_pin_max_fen",  # sum of spends since the last PIN
     "day_max_fen",  # sum of a calendar day
     "offline_max_fen",  # one spend while the reader has no network
-    "clock_width_max_ms",  # how uncertain the clock may be
+    "clock_width_max_ms",  # a clock that is less certain is not known
+    "blind_max_fen",  # one spend while the clock is not known
 )
 
 
@@ -32,25 +38,28 @@ def decide(policy, card, amount_fen, interval_ms, offline):
     since_pin_count. `interval_ms` is (earliest, latest) in ms since 1970. `state` is the tuple
     (day, day_total_fen, since_pin_fen, since_pin_count), or None when refused.
     """
-    if not clock.is_known(interval_ms, policy["clock_width_max_ms"]):
-        return reasons.CLOCK_UNKNOWN, None
     earliest_s, latest_s = clock.seconds(interval_ms)
     first_day = clock.day(earliest_s, policy["utc_offset_s"])
     last_day = clock.day(latest_s, policy["utc_offset_s"])
     # A day is over for the card only when it is over at both ends of the interval, and a card
     # that has seen a later day than ours keeps its own: an unsure clock never resets a limit.
     day = max(first_day, card.day)
+    blind = not clock.is_known(interval_ms, policy["clock_width_max_ms"])
+    # A known clock is a matter of seconds, and a doubt counts against the card. Of an unknown one
+    # the doubt is all there is: the amount bounds what it may cost.
+    from_day, to_day = (last_day, day) if blind else (first_day, last_day)
     day_total_fen = amount_fen + (card.day_total_fen if day == card.day else 0)
     since_pin_fen = card.since_pin_fen + amount_fen
     since_pin_count = min(card.since_pin_count + 1, SINCE_PIN_COUNT_MAX)
     checks = (
         (amount_fen <= 0, reasons.BAD_AMOUNT),
         (card.kind not in (STAFF, STUDENT, TEMPORARY), reasons.KIND_NOT_SERVED),
-        (first_day < card.valid_from, reasons.NOT_YET_VALID),
-        (last_day > card.valid_to, reasons.EXPIRED),
+        (from_day < card.valid_from, reasons.NOT_YET_VALID),
+        (to_day > card.valid_to, reasons.EXPIRED),
         (card.counter >= COUNTER_MAX, reasons.COUNTER_WORN),
         (amount_fen > policy["amount_max_fen"], reasons.OVER_SPEND_LIMIT),
         (offline and amount_fen > policy["offline_max_fen"], reasons.OVER_OFFLINE_LIMIT),
+        (blind and amount_fen > policy["blind_max_fen"], reasons.CLOCK_UNKNOWN),
         (amount_fen > policy["no_pin_max_fen"], reasons.PIN_NEEDED),
         (since_pin_fen > policy["since_pin_max_fen"], reasons.PIN_NEEDED),
         (day_total_fen > policy["day_max_fen"], reasons.OVER_DAY_LIMIT),

@@ -50,6 +50,7 @@ POLICY = {
     "day_max_fen": 60_000,
     "offline_max_fen": 6_000,
     "clock_width_max_ms": 120_000,
+    "blind_max_fen": 2_000,
 }
 RESTING_MS = 700
 _UID_BASE = 0xDE000000
@@ -197,16 +198,26 @@ class Counter:
         )
         self.clock = self.hardware.clock
         self.pos = None
+        self._is_told = False
         if boot:
             self.boot()
 
     # -- power --------------------------------------------------------------------------------
 
-    def boot(self):
-        """Power comes back."""
+    def boot(self, tell_time=True):
+        """Power comes back. At the first boot a receipt tells the time, as in a reader's life."""
         self.hardware.power_on()
         self.pos = pos.build(HostBoard(self.hardware))
+        if tell_time and not self._is_told:
+            self.tell_time()
         self.run_ms(0)
+
+    def tell_time(self):
+        """What a receipt does to the clock of a reader that is online for a moment."""
+        self._is_told = True
+        now_ms = self.hardware.ticks_us() // 1000
+        time_s = self.hardware.world.utc_s(self.clock.now_us)
+        self.pos._till._clock.observe(time_s, now_ms, now_ms)
 
     def die(self):
         """Power is gone, and with it everything but flash and cards."""

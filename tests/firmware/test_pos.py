@@ -7,9 +7,11 @@ What power and cards that leave do to it is in test_pos_cuts.py. Here and there 
 
 import pytest
 
+from firmware.services.records import Recorder
 from protocols.rules import reasons
+from protocols.rules.clock import BUILT_S
 from protocols.wire import messages
-from simulator.host.hardware import BATTERY_RUN_S
+from simulator.host.hardware import BATTERY_EMPTY_MV, BATTERY_RUN_S
 from tests.firmware.counter import (
     BALANCE_FEN,
     CARD_NO,
@@ -56,7 +58,7 @@ REFUSED = [
     (reasons.NOT_YET_VALID, {"days": (DAY + 1, DAY + 9)}, {}),
     (reasons.EXPIRED, {"days": (DAY - 9, DAY - 1)}, {}),
     (reasons.KIND_NOT_SERVED, {"kind": 9}, {}),
-    (reasons.CLOCK_UNKNOWN, {}, {"clock_width_max_ms": 59_000}),
+    (reasons.CLOCK_UNKNOWN, {}, {"clock_width_max_ms": 900, "blind_max_fen": 1249}),
 ]
 
 
@@ -141,12 +143,15 @@ def test_wrong_amount(typed):
 
 
 def test_clock_that_was_never_set():
+    """Without network and time a canteen still sells, small amounts only (R23.1, R24.1)."""
     counter, card = Counter(boot=False), new_card()
     counter.hardware.rtc_set = False
-    counter.boot()
-    assert counter.sell("12.50", card) == TEXT[reasons.CLOCK_UNKNOWN]
-    assert (counter.records()[0]["earliest_s"], counter.records()[0]["latest_s"]) == (0, 2**32 - 1)
+    counter.boot(tell_time=False)
+    assert counter.sell("20.01", card) == TEXT[reasons.CLOCK_UNKNOWN]
     assert truth(card).counter == 0
+    assert counter.sell("20", card) == "PAID 20.00"
+    boot = counter.records()[0]
+    assert (boot["earliest_s"], boot["latest_s"]) == (BUILT_S, 2**32 - 1)
 
 
 def test_battery_until_it_is_empty():
@@ -166,6 +171,34 @@ def test_battery_until_it_is_empty():
     sources = [record["source"] for record in counter.records(messages.POWER)]
     assert sources == [messages.BATTERY, messages.MAINS]
     assert truth(card).counter == 2
+
+
+def drain(counter):
+    """The mains go, and the battery was empty before."""
+    counter.hardware.set_mains(False)
+    counter.hardware.battery_mv_now = BATTERY_EMPTY_MV
+    counter.run_ms(1000)
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_an_empty_battery_still_settles_what_is_pending(is_done):
+    """It ends what was begun, and begins nothing."""
+    counter, card = Counter(), new_card()
+    till, recorder = counter.pos._till, counter.pos._recorder
+    till._recorder = Failing(recorder, good=1)
+    before = list(card.blocks)
+    counter.sell("12.50", card)
+    till._recorder = recorder
+    if not is_done:
+        card.blocks[:] = before
+    drain(counter)
+    counter.run_ms(3000)
+    told = counter.sell("12.50", card)
+    assert told == ("PAID 12.50" if is_done else TEXT[reasons.BATTERY_EMPTY])
+    assert [r["result"] for r in counter.records(messages.OUTCOME)] == [
+        messages.COMMITTED if is_done else messages.NOT_COMMITTED
+    ]
+    assert len(counter.records(messages.INTENT)) == 1 and truth(card).counter == is_done
 
 
 # -- a full journal -------------------------------------------------------------------------
@@ -209,12 +242,36 @@ def test_full_journal_survives_boots_and_mains():
     assert counter.sell("12.50", new_card()) == "PAID 12.50"
 
 
+def test_a_flash_that_fails_beside_a_spend_costs_a_record_and_no_more(monkeypatch):
+    """Sectors that were counted on turn out to be worn: neither mains nor boots stumble."""
+    counter, card = Counter(), new_card()
+    with monkeypatch.context() as worn:
+        worn.setattr(Recorder, "write", Failing(None, good=0).write)
+        counter.hardware.set_mains(False)
+        counter.run_ms(1000)
+        counter.die()
+        counter.boot()
+        counter.run_ms(1000)
+    assert counter.sell("12.50", card) == "PAID 12.50"
+    assert counter.records(messages.INTENT)[0]["flags"] & messages.FLAG_BATTERY
+
+
+def test_the_supply_is_watched_without_room_too():
+    counter = Counter()
+    fill(counter)
+    counter.hardware.set_mains(False)
+    counter.run_ms(1000)
+    counter.pos._recorder.receipt(counter.pos._recorder.head_seq())
+    assert counter.sell("12.50", new_card()) == "PAID 12.50"
+    assert counter.records(messages.INTENT)[0]["flags"] & messages.FLAG_BATTERY
+
+
 def test_outcome_that_cannot_be_written_is_told_by_the_card_later():
-    """The flash fails under a debit: nobody hears PAID before it stands there."""
+    """The flash fails under a debit: nobody hears PAID before it stands there, nor unpaid."""
     counter, card = Counter(), new_card()
     till, recorder = counter.pos._till, counter.pos._recorder
     till._recorder = Failing(recorder, good=1)
-    assert counter.sell("12.50", card) == TEXT[reasons.JOURNAL_FULL]
+    assert counter.sell("12.50", card) == TEXT[reasons.ASK_LEDGER]
     assert truth(card).counter == 1 and counter.records()[-1]["kind"] == messages.INTENT
     till._recorder = recorder
     counter.run_ms(3000)

@@ -5,10 +5,11 @@ import pytest
 from firmware.services.clock import Clock
 from firmware.services.journal import Journal, JournalFull
 from firmware.services.records import Recorder
+from protocols.rules.clock import BUILT_S
 from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 from tests.firmware.ring import PlainFlash
-from tests.firmware.test_clock import UTC_S, Board
+from tests.firmware.test_clock import UTC_S, Board, knowing
 
 DEVICE, KEY = 1001, bytes(range(32))
 CARD_NO = 4711
@@ -16,10 +17,11 @@ COMMITTED, NOT_COMMITTED, UNKNOWN = messages.COMMITTED, messages.NOT_COMMITTED, 
 
 
 def booted(flash, utc_s=UTC_S):
-    """The recorder of a reader that has just started."""
+    """The recorder of a reader that has just started, and has heard a receipt if `utc_s`."""
     journal = Journal(flash)
     journal.recover()
-    return Recorder(journal, DEVICE, KEY, Clock(Board(utc_s), 0))
+    clock = knowing(journal, utc_s) if utc_s else Clock(Board(None), journal, 0)
+    return Recorder(journal, DEVICE, KEY, clock)
 
 
 def boot(recorder):
@@ -121,7 +123,7 @@ def test_boot_ids_only_grow():
     flash = PlainFlash(4)
     last = 0
     for number in range(200):
-        recorder = booted(flash)
+        recorder = booted(flash, utc_s=None)
         assert recorder.boot_id == last + 1
         for _ in range(1 + number % 3):
             assert fields_of(recorder, power(recorder))["boot_id"] == recorder.boot_id
@@ -133,14 +135,13 @@ def test_time_is_the_clock_s_interval():
     recorder = booted(PlainFlash(4))
     fields = fields_of(recorder, recorder.write(messages.BOOT, 5000, cause=1, firmware=1))
     assert fields["mono_ms"] == 5000
-    assert fields["earliest_s"] in (UTC_S - 26, UTC_S - 25)
-    assert fields["latest_s"] in (UTC_S + 35, UTC_S + 36)
+    assert fields["earliest_s"] == UTC_S + 4 and fields["latest_s"] == UTC_S + 7
 
 
 def test_time_nobody_knows_is_all_time():
     recorder = booted(PlainFlash(4), utc_s=None)
     fields = fields_of(recorder, boot(recorder))
-    assert (fields["earliest_s"], fields["latest_s"]) == (0, 0xFFFFFFFF)
+    assert (fields["earliest_s"], fields["latest_s"]) == (BUILT_S, 0xFFFFFFFF)
 
 
 # -- the last spend -------------------------------------------------------------------------

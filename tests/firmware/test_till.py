@@ -3,7 +3,6 @@
 import pytest
 
 from firmware.drivers.iso14443 import CardGone
-from firmware.services.clock import Clock
 from firmware.services.journal import Journal, JournalFull
 from firmware.services.records import Recorder
 from firmware.services.till import Till
@@ -11,7 +10,7 @@ from protocols.rules import reasons
 from protocols.wire import messages, seal
 from tests.firmware.counter import DAY, DEVICE, DEVICE_KEY, MERCHANT, NOON_S, POLICY
 from tests.firmware.ring import PlainFlash
-from tests.firmware.test_clock import Board
+from tests.firmware.test_clock import knowing
 
 COMMITTED, NOT_COMMITTED, UNKNOWN = messages.COMMITTED, messages.NOT_COMMITTED, messages.UNKNOWN
 INTENT, OUTCOME, REFUSAL = messages.INTENT, messages.OUTCOME, messages.REFUSAL
@@ -62,7 +61,7 @@ class Desk:
         """What take_up() returns."""
         self.journal = Journal(self.flash)
         self.journal.recover()
-        clock = Clock(Board(NOON_S), 0)
+        clock = knowing(self.journal, NOON_S)
         self.recorder = Recorder(self.journal, DEVICE, DEVICE_KEY, clock)
         settings = {"device": DEVICE, "merchant_no": MERCHANT, "policy": POLICY}
         self.till = Till(self.recorder, clock, settings)
@@ -157,6 +156,19 @@ def test_an_outcome_that_cannot_be_written_leaves_the_spend_pending(result):
     reason, _, _ = desk.sell(card)
     assert reason == reasons.APPROVED and card.counter == 7
     assert desk.kinds()[-1] == (OUTCOME, COMMITTED)
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_what_bars_a_spend_does_not_bar_settling(is_done):
+    desk, card = Desk(), Card()
+    desk.sell(card, UNKNOWN, is_done)
+    desk.purse = Purse(desk, card)
+    barred = reasons.BATTERY_EMPTY
+    told = desk.till.spend(desk.purse, 1250, 0, 2000, barred)
+    assert told == ((reasons.APPROVED, 1250, 8750) if is_done else (barred, 1250, 10_000))
+    assert desk.purse.asked is None and desk.till.pending is None
+    ends = [(OUTCOME, COMMITTED)] if is_done else [(OUTCOME, NOT_COMMITTED), (REFUSAL, barred)]
+    assert desk.kinds() == [(INTENT, None), (OUTCOME, UNKNOWN), *ends]
 
 
 def test_a_boot_without_room_for_its_outcome_still_boots():

@@ -17,6 +17,7 @@ POLICY = {
     "day_max_fen": 15000,
     "offline_max_fen": 3000,
     "clock_width_max_ms": 300000,
+    "blind_max_fen": 2000,
 }
 DAY = 20000  # 4 October 2024, local time
 CARD = {
@@ -37,6 +38,7 @@ WIDE = {
     "since_pin_max_fen": U24,
     "day_max_fen": U24,
     "offline_max_fen": U24,
+    "blind_max_fen": U24,
 }
 RICH = {"balance_fen": 0x7FFFFFFF, "day_total_fen": 0, "since_pin_fen": 0}
 AMPLE = dict(WIDE, **RICH)
@@ -53,6 +55,8 @@ FIRST_MS = (MIDNIGHT, MIDNIGHT)
 STRADDLING = (MIDNIGHT - 1, MIDNIGHT + 1000)  # yesterday or today
 YESTERDAY = {"day": DAY - 1, "day_total_fen": 14000}
 END = 0xFFFFFFFF * 1000
+SINCE = (MIDNIGHT, END)  # all that a floor tells
+MORNING = (MIDNIGHT, MIDNIGHT + 300001)
 
 # name, changes to policy and card, amount_fen, interval_ms, offline, next state or why not
 SPENDING = (
@@ -103,13 +107,26 @@ SPENDING = (
     ("online: the same", {}, 3001, NOON, 0, (DAY, 4001, 3501, 3)),
     ("offline: nothing", {"offline_max_fen": 0}, 1, NOON, 1, r.OVER_OFFLINE_LIMIT),
     # --- the clock
-    ("never set", {}, 1, clock.NEVER_SET, 0, r.CLOCK_UNKNOWN),
-    ("as wide as may be", {}, 1, (NOON[0], NOON[0] + 300000), 0, (DAY, 1001, 501, 3)),
-    ("a millisecond wider", {}, 1, (NOON[0], NOON[0] + 300001), 0, r.CLOCK_UNKNOWN),
-    ("a clock that must be exact", {"clock_width_max_ms": 0}, 1, NOON, 0, r.CLOCK_UNKNOWN),
-    ("and is", {"clock_width_max_ms": 0}, 1, (NOON[0], NOON[0]), 0, (DAY, 1001, 501, 3)),
-    ("unknown, and the amount is bad", {}, 0, clock.NEVER_SET, 0, r.CLOCK_UNKNOWN),
+    ("as wide as may be", {}, 5000, (NOON[0], NOON[0] + 300000), 0, (DAY, 6000, 5500, 3)),
+    ("a millisecond wider", {}, 2001, (NOON[0], NOON[0] + 300001), 0, r.CLOCK_UNKNOWN),
+    ("must be exact", {"clock_width_max_ms": 0}, 2001, NOON, 0, r.CLOCK_UNKNOWN),
+    ("and is", {"clock_width_max_ms": 0}, 2001, (NOON[0],) * 2, 0, (DAY, 3001, 2501, 3)),
     ("the end of 32 bits", {"valid_to": 0xFFFF}, 1, (END - 1000, END), 0, (49710, 1, 501, 3)),
+    # --- an unknown clock: what is sure decides, and the amount is small
+    ("never set", {}, 1, clock.NEVER_SET, 0, (DAY, 1001, 501, 3)),
+    ("blind: all", {}, 2000, SINCE, 0, (DAY, 3000, 2500, 3)),
+    ("blind: more", {}, 2001, SINCE, 0, r.CLOCK_UNKNOWN),
+    ("blind: nothing", {"blind_max_fen": 0}, 1, SINCE, 0, r.CLOCK_UNKNOWN),
+    ("blind, and nothing keyed", {}, 0, SINCE, 0, r.BAD_AMOUNT),
+    ("blind and offline", {"offline_max_fen": 1999}, 2000, SINCE, 1, r.OVER_OFFLINE_LIMIT),
+    ("blind, a day that is surely new", YESTERDAY, 1250, SINCE, 0, (DAY, 1250, 1750, 3)),
+    ("blind, perhaps a new day", {"day": DAY + 1}, 1250, SINCE, 0, (DAY + 1, 2250, 1750, 3)),
+    ("its limit holds", {"day_total_fen": 13751}, 1250, SINCE, 0, r.OVER_DAY_LIMIT),
+    ("blind, perhaps expired", {"valid_to": DAY}, 5, SINCE, 0, (DAY, 1005, 505, 3)),
+    ("blind, surely expired", {"valid_to": DAY - 1}, 5, SINCE, 0, r.EXPIRED),
+    ("as the card knows", {"day": DAY + 9, "valid_to": DAY + 8}, 5, SINCE, 0, r.EXPIRED),
+    ("blind, perhaps not yet", {"valid_from": DAY + 1}, 5, SINCE, 0, (DAY, 1005, 505, 3)),
+    ("blind, surely not yet", {"valid_from": DAY + 1}, 5, MORNING, 0, r.NOT_YET_VALID),
     # --- the border of a day
     ("a new day", YESTERDAY, 1250, NOON, 0, (DAY, 1250, 1750, 3)),
     ("from its first millisecond", YESTERDAY, 1250, FIRST_MS, 0, (DAY, 1250, 1750, 3)),
@@ -194,15 +211,28 @@ FORMATTED = (
 )
 # what, arguments, result
 CLOCK = (
-    # 200 ppm, and a millisecond for the division
-    ("after", ((0, 10), 0), (-1, 11)),
-    ("after", ((5000, 6000), 1000), (5999, 7001)),
-    ("after", ((5000, 6000), 5000), (9998, 11002)),
-    ("after", ((0, 0), 86400000), (86382719, 86417281)),
-    ("after", ((0, 0), 1000000, 0), (999999, 1000001)),
-    ("after", (clock.NEVER_SET, 1 << 40), (1099291725450, 5394698825102)),
-    ("observed", (100, 0), (100000, 100999)),
-    ("observed", (100, 2500), (100000, 103499)),
+    # 200 ppm, and 2 ms for rounding
+    ("after", ((0, 10), 0), (0, 12)),
+    ("after", ((5000, 6000), 1000), (5998, 7002)),
+    ("after", ((5000, 6000), 5000), (9997, 11003)),
+    ("after", ((0, 0), 86400000), (86382718, 86417282)),
+    ("after", ((0, 0), 1000000, 0), (999998, 1000002)),
+    ("after", (clock.NEVER_SET, 1 << 40), (1099291725449, 5394698825103)),
+    ("observed", (100, 0), (100000, 101001)),
+    ("observed", (100, 2500), (100000, 103501)),
+    ("observed", (100, 14 * 86400000), (100000, 1209942921)),
+    # The battery clock: what it read and what was proven, and what it reads now.
+    ("claimed", (None, None, 900), (900000, clock.NEVER_MS)),
+    ("claimed", (1000, None, 900), (900000, clock.NEVER_MS)),
+    ("claimed", (None, (5000, 1000, 1002), 900), (900000, clock.NEVER_MS)),
+    ("claimed", (5000, (5000, 1000, 1002), 900), (998900, 1003102)),
+    ("claimed", (5100, (5000, 1000, 1002), 900), (1092898, 1109102)),
+    ("claimed", (5100, (5000, 1000, 1002), 1093), (1093000, 1109102)),
+    ("claimed", (5100, (5000, 1000, 1002), 1109), (1109000, 1109102)),
+    ("claimed", (5100, (5000, 1000, 1002), 1110), (1110000, clock.NEVER_MS)),
+    ("claimed", (4999, (5000, 1000, 1002), 900), (900000, clock.NEVER_MS)),
+    ("claimed", (91400, (5000, 1000, 1002), 900), (82214898, 92587102)),
+    ("claimed", (91401, (5000, 1000, 1002), 900), (900000, clock.NEVER_MS)),
     ("narrowed", ((10, 90), (20, 80)), (20, 80)),
     ("narrowed", ((10, 90), (0, 100)), (10, 90)),
     ("narrowed", ((10, 90), (50, 120)), (50, 90)),

@@ -33,6 +33,7 @@ GOOD = {
 }
 KEYS = {name: key for key, name in enumerate(GOOD, 1)}
 U32 = 0xFFFFFFFF
+COUNT = len(POLICY_FIELDS)
 BAD_NUMBERS = (0, -1, None, True, "1", b"\x01", [1])
 BAD = {
     "device": (*BAD_NUMBERS, U32 + 1),
@@ -43,7 +44,7 @@ BAD = {
     "device_key": (b"", bytes(31), bytes(33), "0" * 32, None, list(range(32))),
     "purse_key": (b"", bytes(15), bytes(17), bytes(32), "0" * 16, None),
     "mac_key": (b"", bytes(15), bytes(17), "0" * 16, None),
-    "policy": (None, [], {}, [0] * 7, [0] * 9, list(POLICY), 8, "policy"),
+    "policy": (None, [], {}, [0] * (COUNT - 1), [0] * (COUNT + 1), list(POLICY), COUNT, "policy"),
 }
 BAD_FIELDS = [(name, value) for name, values in BAD.items() for value in values]
 BAD_POLICIES = [
