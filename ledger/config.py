@@ -92,9 +92,10 @@ def import_register(store: LedgerStore, path: Path) -> None:
             merchant.end()
         devices = [_device(path, device) for device in table.tables("device")]
         store.register_devices(
-            (device, previous or key, *facts) for device, previous, key, *facts in devices
+            (device, previous or key, merchant_no, site)
+            for device, previous, key, merchant_no, site in devices
         )
-        for device, previous, key, *_facts in devices:
+        for device, previous, key, _merchant_no, _site in devices:
             if previous:
                 store.rotate_device_key(device, key)
         store.issue_cards(_card(card) for card in table.tables("card"))

@@ -6,6 +6,7 @@ The record id is (device, seq). It is on flash before a card is touched and neve
 from firmware.services.journal import JournalFull
 from protocols.rules import clock as clock_rules
 from protocols.wire import messages, seal
+from protocols.wire.errors import WireError
 
 _LOOK_BACK = 16  # records a few boots in a row may have written behind the last spend
 
@@ -104,6 +105,18 @@ class Recorder:
         """The seal's tag of record `seq`, or None if it is not on flash any more."""
         sealed = self._journal.record(seq)
         return None if sealed is None else seal.tag_of(sealed)
+
+    def is_sealed_with(self, device_key, seq):
+        """Whether record `seq` and the tag it follows are on flash, and `device_key` sealed it."""
+        before = self.tag_at(seq - 1) if seq > 1 else seal.CHAIN_START
+        sealed = self._journal.record(seq)
+        if sealed is None or before is None:
+            return False
+        try:
+            seal.unseal(device_key, sealed, before)
+        except WireError:
+            return False
+        return True
 
     def receipt(self, upto):
         """The ledger has booked everything up to `upto`."""

@@ -44,8 +44,8 @@ class Uplink:
     """One device's link to its agent, over whatever `board.net` is.
 
     `source` is the journal's side: boot_id, head_seq(), receipted_seq(), records_from(seq,
-    count_max, bytes_max), tag_at(seq) -> bytes or None. `on_receipt(upto, time_s, sent_ms,
-    now_ms)`: records up to `upto` are booked, and the ledger's clock read `time_s` between
+    count_max, bytes_max), tag_at(seq) -> bytes or None, is_sealed_with(key, seq).
+    `on_receipt(upto, time_s, sent_ms, now_ms)`: records up to `upto` are booked, and the ledger's clock read `time_s` between
     `sent_ms` and `now_ms` of ours (`sent_ms` is None if that record may have been sent before
     this boot). Make the uplink before the first record of a boot is written, so that it can tell.
     `counters` (name -> int) only grow. `last_error` (text) says why the last connection ended.
@@ -57,6 +57,7 @@ class Uplink:
         self._source = source
         self._device = device
         self._receipt_key = seal.derive(device_key, messages.RECEIPT_LABEL)
+        self._previous_key = board.settings.get("previous_device_key")
         self._on_receipt = on_receipt
         self._up = topics.up(site, device)
         self._down = topics.down(site, device)
@@ -85,7 +86,7 @@ class Uplink:
             "retained": 0,
             "foreign": 0,  # of another topic or device
             "malformed": 0,
-            "forged": 0,  # receipts that our key has not sealed
+            "forged": 0,  # receipts that no key of ours, or not the right one, has sealed
             "mismatched": 0,  # receipts for a record that is not ours
             "repeated": 0,  # receipts that came before
             "refused": 0,  # answers beyond our head
@@ -283,9 +284,12 @@ class Uplink:
         return ""
 
     def _take_receipt(self, sealed, now_ms):
-        try:
-            payload = seal.unseal(self._receipt_key, sealed, messages.RECEIPT_LABEL)
-        except WireError:
+        is_previous = False
+        payload = _unsealed(self._receipt_key, sealed)
+        if payload is None and self._previous_key:
+            is_previous = True
+            payload = _unsealed(seal.derive(self._previous_key, messages.RECEIPT_LABEL), sealed)
+        if payload is None:
             return "forged"
         receipt = messages.decode_receipt(payload)
         upto = receipt["upto"]
@@ -293,6 +297,8 @@ class Uplink:
             return "foreign"
         if upto <= self._delivery.receipted:
             return "repeated"
+        if is_previous and not self._source.is_sealed_with(self._previous_key, upto):
+            return "forged"
         if upto <= self._delivery.head and not self._is_ours(upto, receipt["tag"]):
             return "mismatched"
         self._delivery.on_receipt(upto, now_ms)
@@ -303,6 +309,13 @@ class Uplink:
         """Whether the record in our journal is the one the ledger has booked."""
         ours = self._source.tag_at(seq)
         return ours is not None and bytes(ours[:_TAG_BYTES]) == tag
+
+
+def _unsealed(receipt_key, sealed):
+    try:
+        return seal.unseal(receipt_key, sealed, messages.RECEIPT_LABEL)
+    except WireError:
+        return None
 
 
 class FirstSends:

@@ -29,7 +29,10 @@ _FIELDS = (
     (7, "broker_host", "text", 253),
     (8, "broker_port", "number", 0xFFFF),
     (9, "policy", "policy", len(POLICY_FIELDS)),
+    (10, "previous_device_key", "bytes", 32),
 )
+# Absent where a reader has had one key only; it then has no such name in its settings either.
+_OPTIONAL = ("previous_device_key",)
 
 
 def encode(settings):
@@ -40,6 +43,8 @@ def encode(settings):
     values = {}
     for key, name, check, bound in _FIELDS:
         value = settings.get(name)
+        if value is None and name in _OPTIONAL:
+            continue
         if isinstance(value, dict):
             value = [value.get(field) for field in POLICY_FIELDS]
         if not _CHECKS[check](value, bound):
@@ -56,6 +61,8 @@ def decode(data):
     settings = {}
     for key, name, check, bound in _FIELDS:
         if key not in values:
+            if name in _OPTIONAL:
+                continue
             raise WireError(MISSING_FIELD, name)
         value = values.pop(key)
         if not _CHECKS[check](value, bound):

@@ -16,12 +16,12 @@ CARD_NO = 4711
 COMMITTED, NOT_COMMITTED, UNKNOWN = messages.COMMITTED, messages.NOT_COMMITTED, messages.UNKNOWN
 
 
-def booted(flash, utc_s=UTC_S):
+def booted(flash, utc_s=UTC_S, key=KEY):
     """The recorder of a reader that has just started, and has heard a receipt if `utc_s`."""
     journal = Journal(flash)
     journal.recover()
     clock = knowing(journal, utc_s) if utc_s else Clock(Board(None), journal, 0)
-    return Recorder(journal, DEVICE, KEY, clock)
+    return Recorder(journal, DEVICE, key, clock)
 
 
 def boot(recorder):
@@ -117,6 +117,24 @@ def test_the_chain_runs_through_boots_and_turns_of_the_ring():
         assert link == seal.tag_of(sealed)
         recorder.receipt(seq - 3)
         assert recorder.receipted_seq() == max(seq - 3, 0)
+
+
+def test_the_chain_runs_through_a_change_of_the_key():
+    flash = PlainFlash(4)
+    recorder = booted(flash)
+    for _ in range(3):
+        power(recorder)
+    other = bytes(32)
+    recorder = booted(flash, key=other)
+    power(recorder)
+    sealed = recorder.records_from(3, 2, 512)
+    seal.unseal(other, sealed[1], seal.tag_of(sealed[0]))
+    sealers = [
+        (recorder.is_sealed_with(KEY, seq), recorder.is_sealed_with(other, seq))
+        for seq in range(6)
+    ]
+    old, new, absent = (True, False), (False, True), (False, False)
+    assert sealers == [absent, old, old, old, new, absent]
 
 
 def test_boot_ids_only_grow():

@@ -5,6 +5,7 @@ Everything runs in one thread on a clock that jumps from due time to due time.
 
 from firmware.services.uplink import Uplink
 from protocols.wire import messages, mqtt, seal, topics
+from protocols.wire.errors import WireError
 
 SITE, DEVICE = "north", 1001
 KEY = bytes(range(32))
@@ -16,6 +17,7 @@ class Source:
 
     def __init__(self, count=0):
         self.boot_id = 3
+        self.key = KEY
         self.sealed = []
         self.receipted = 0
         self.readable = True
@@ -26,8 +28,11 @@ class Source:
             fields = {"kind": messages.POWER, "device": DEVICE, "seq": len(self.sealed) + 1}
             fields.update(earliest_s=1, latest_s=2, boot_id=self.boot_id, mono_ms=3)
             fields.update(source=messages.MAINS, battery_mv=4000)
-            chain = seal.tag_of(self.sealed[-1]) if self.sealed else seal.CHAIN_START
-            self.sealed.append(seal.seal(KEY, messages.encode_record(fields), chain))
+            payload = messages.encode_record(fields)
+            self.sealed.append(seal.seal(self.key, payload, self._before(len(self.sealed) + 1)))
+
+    def _before(self, seq):
+        return seal.tag_of(self.sealed[seq - 2]) if seq > 1 else seal.CHAIN_START
 
     def head_seq(self):
         return len(self.sealed)
@@ -46,6 +51,15 @@ class Source:
 
     def tag_at(self, seq):
         return seal.tag_of(self.sealed[seq - 1]) if seq > self.receipted else None
+
+    def is_sealed_with(self, device_key, seq):
+        if not self.receipted < seq <= len(self.sealed):
+            return False
+        try:
+            seal.unseal(device_key, self.sealed[seq - 1], self._before(seq))
+        except WireError:
+            return False
+        return True
 
 
 class Wire:
@@ -162,11 +176,14 @@ def receipt(source, upto, *, key=KEY, device=DEVICE, envelope=DEVICE, tag=None, 
 class Bench:
     """An uplink, the broker at the other end of its newest wire, and an agent that keeps count."""
 
-    def __init__(self, count=0, source=None):
+    def __init__(self, count=0, source=None, previous_key=None):
         self.source = source or Source(count)
         self.board = Board()
+        if previous_key:
+            self.board.settings["previous_device_key"] = previous_key
         self.receipts = []
-        self.uplink = Uplink(self.board, self.source, SITE, DEVICE, KEY, self.on_receipt)
+        key = self.source.key
+        self.uplink = Uplink(self.board, self.source, SITE, DEVICE, key, self.on_receipt)
         self.now_ms = 0
         self.brokers = []
         self.prepare = lambda broker: None

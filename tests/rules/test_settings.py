@@ -31,7 +31,8 @@ GOOD = {
     "broker_port": 1883,
     "policy": POLICY,
 }
-KEYS = {name: key for key, name in enumerate(GOOD, 1)}
+PREVIOUS = "previous_device_key"  # the one field that may be absent
+KEYS = {name: key for key, name in enumerate((*GOOD, PREVIOUS), 1)}
 U32 = 0xFFFFFFFF
 COUNT = len(POLICY_FIELDS)
 BAD_NUMBERS = (0, -1, None, True, "1", b"\x01", [1])
@@ -42,6 +43,7 @@ BAD = {
     "site": ("", "a" * 17, "Canteen", "a/b", "+", "ledger", "食堂", b"canteen", None, 1),
     "broker_host": ("", "a" * 254, b"broker", None, 7),
     "device_key": (b"", bytes(31), bytes(33), "0" * 32, None, list(range(32))),
+    PREVIOUS: (b"", bytes(31), bytes(33), "0" * 32, 0),
     "purse_key": (b"", bytes(15), bytes(17), bytes(32), "0" * 16, None),
     "mac_key": (b"", bytes(15), bytes(17), "0" * 16, None),
     "policy": (None, [], {}, [0] * (COUNT - 1), [0] * (COUNT + 1), list(POLICY), COUNT, "policy"),
@@ -115,13 +117,13 @@ def test_other_bytes():
     refused(TRAILING, good + b"\x00")
     refused(NOT_A_MAP, cbor.encode([1]))
     refused(MISSING_FIELD, b"\xa0")
-    refused(UNKNOWN_FIELD, cbor.encode({**raw(), 10: 0}))
+    refused(UNKNOWN_FIELD, cbor.encode({**raw(), 11: 0}))
     refused(UNKNOWN_FIELD, cbor.encode({0: 0, **raw()}))
     refused(TOO_LONG, bytes(settings.SETTINGS_BYTES_MAX + 1))
 
 
 def test_no_secret_in_an_error():
-    for name in ("device_key", "purse_key", "mac_key"):
+    for name in ("device_key", "purse_key", "mac_key", PREVIOUS):
         with pytest.raises(WireError) as caught:
             settings.decode(cbor.encode(raw(**{name: b"secret"})))
         assert "secret" not in str(caught.value)
@@ -156,6 +158,13 @@ def test_what_is_written_is_read_again():
     assert cbor.decode(data) == raw()
 
 
+def test_a_previous_key_is_there_or_is_not():
+    rotated = {**GOOD, PREVIOUS: bytes(32)}
+    assert settings.decode(settings.encode(rotated)) == rotated
+    assert PREVIOUS not in settings.decode(settings.encode({**GOOD, PREVIOUS: None}))
+    assert refused(BAD_FIELD, cbor.encode(raw(**{PREVIOUS: None}))) == PREVIOUS
+
+
 def test_largest_settings_fit():
     largest = {
         **GOOD,
@@ -164,6 +173,7 @@ def test_largest_settings_fit():
         "site": "a" * 16,
         "broker_host": "a" * 253,
         "broker_port": 0xFFFF,
+        PREVIOUS: bytes(32),
         "policy": {
             **dict.fromkeys(POLICY_FIELDS, 0xFFFFFF),
             "epoch": U32,
