@@ -22,6 +22,7 @@ import machine
 import network
 from machine import Pin
 
+from firmware.drivers.ticks import Ticks
 from protocols.rules import settings
 
 # Card front end (RC522 module) on HSPI through the GPIO matrix.
@@ -42,7 +43,6 @@ _BATTERY_DIVIDER = 2
 _WIFI_BYTES_MAX = 64
 _WDT_MS = 30000
 _WAIT_MS = 10000  # between two looks at a clock that wraps after 17.9 minutes
-_TICKS_MASK = (1 << 30) - 1
 _EPOCH_2000_S = 946684800  # the port counts from 2000, we from 1970
 _CLOCK_SET_S = 757382400  # 2024-01-01 in the port's time: an unset clock starts in 2000
 # The sounder's own timer ends a beep: 80 MHz / 250 = 320 ticks in a ms, 15 bits per pulse.
@@ -52,21 +52,6 @@ _BEEP_TONE = (2700, 50, True)
 
 class NotProvisioned(Exception):
     """This board has no settings in its NVS, or no journal partition."""
-
-
-class Ticks:
-    """Microseconds since reset that never wrap, from a counter that does (modulo 2**30).
-
-    `read` gives the counter; it must be read once in 17.9 minutes.
-    """
-
-    def __init__(self, read):
-        self._read = read
-        self._total_us = read()
-
-    def us(self):
-        self._total_us += (self._read() - self._total_us) & _TICKS_MASK
-        return self._total_us
 
 
 class JournalFlash:

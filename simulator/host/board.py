@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from firmware.drivers.ticks import WRAP_US, Ticks
 from protocols.rules import settings
 from simulator.host.hardware import Hardware
 
@@ -100,7 +101,7 @@ class HostBoard:
     """See the board seam in docs/ARCHITECTURE.md."""
 
     def __init__(self, hardware: Hardware) -> None:
-        self.ticks_us = hardware.ticks_us
+        self.ticks_us = Ticks(lambda: hardware.ticks_us() % WRAP_US).us
         self.sleep_us = hardware.sleep_us
         self.utc_s = hardware.utc_s
         self.boot_cause = hardware.reset_cause()
@@ -114,10 +115,9 @@ class HostBoard:
         self.led = hardware.led
         self.beep = hardware.beep
         self.urandom = hardware.urandom
-        self._hardware = hardware
 
     def ticks_ms(self) -> int:
-        return self._hardware.ticks_us() // 1000
+        return self.ticks_us() // 1000
 
     def aes(self, key: bytes) -> Callable[[bytes], bytes]:
         """One AES block under `key`, as cryptolib does it on the board."""

@@ -24,6 +24,7 @@ BATTERY_EMPTY_MV = 3300
 BATTERY_RUN_S = 7200  # R23.1: about two hours
 PROGRAM_US_PER_PAGE = 600
 ERASE_US = 45_000
+EPOCH_1970_S, EPOCH_2000_S = 0, 946_684_800  # where battery clocks begin that have lost the time
 _DISPLAY_US_PER_BYTE = 87  # 115,200 baud; the UART sends while the reader works
 
 
@@ -69,7 +70,10 @@ class Hardware:
         self.boot_cause = 1
         self.rtc_set = True
         self.rtc_error_ms = random_stream.randint(-8000, 8000)
-        self._on_us = 0
+        self.rtc_step_s = 0  # by how much somebody, or an empty cell, has moved it
+        self.ticks_from_us = 0  # where the tick counter begins at the next power-on
+        self._drift_ppm = 0
+        self._since_us, self._since_ticks_us = 0, 0
         self.flash_operations = 0
         self.before_flash: Callable[[int], None] | None = None
 
@@ -79,8 +83,19 @@ class Hardware:
     # -- time -------------------------------------------------------------------------------
 
     def ticks_us(self) -> int:
-        """Since this reader's own power-on, as the chip counts."""
-        return self.clock.now_us - self._on_us
+        """Since this reader's own power-on, as its crystal counts; the chip's register wraps."""
+        elapsed_us = self.clock.now_us - self._since_us
+        return self._since_ticks_us + elapsed_us + elapsed_us * self._drift_ppm // 1_000_000
+
+    @property
+    def drift_ppm(self) -> int:
+        """How much too fast the crystal is; it may change at any time, as temperature does."""
+        return self._drift_ppm
+
+    @drift_ppm.setter
+    def drift_ppm(self, ppm: int) -> None:
+        self._since_us, self._since_ticks_us = self.clock.now_us, self.ticks_us()
+        self._drift_ppm = ppm
 
     def sleep_us(self, duration_us: int) -> None:
         self.clock.advance_us(duration_us)
@@ -89,7 +104,13 @@ class Hardware:
         """The battery clock, a few seconds wrong, as such clocks are; None if it was never set."""
         if not self.rtc_set:
             return None
-        return (self.world.utc_s(self.clock.now_us) * 1000 + self.rtc_error_ms) // 1000
+        read_ms = self.world.utc_s(self.clock.now_us) * 1000 + self.rtc_error_ms
+        return max(read_ms // 1000 + self.rtc_step_s, 0)
+
+    def restart_rtc(self, epoch_s: int) -> None:
+        """The cell of the battery clock was out: it counts from `epoch_s` (EPOCH_1970_S, ...)."""
+        self.rtc_step_s = 0
+        self.rtc_step_s = epoch_s - (self.utc_s() or 0)
 
     def reset_cause(self) -> int:
         return self.boot_cause
@@ -243,7 +264,7 @@ class Hardware:
 
     def power_on(self) -> None:
         self.clock.advance_to(self.world.now_us)
-        self._on_us = self.clock.now_us
+        self._since_us, self._since_ticks_us = self.clock.now_us, self.ticks_from_us
         self.chip.reset_pin(1)
 
 

@@ -25,12 +25,14 @@ class HostHome:
         self._hardware = hardware
         self._front_end = front_end
         self._device: Any = None
+        self._ticks_ms: Callable[[], int] = lambda: 0
 
     def start(self, now_us: int) -> int:
         """Boot, and run the first step; returns when to be run again (us), on `now_us`'s clock."""
         on_us = now_us - self._hardware.ticks_us()
         front_end = self._front_end(self._hardware) if self._front_end else None
-        self._device = self._build(HostBoard(self._hardware), front_end)
+        board = HostBoard(self._hardware)
+        self._device, self._ticks_ms = self._build(board, front_end), board.ticks_ms
         return self._step(on_us)
 
     def run(self, now_us: int) -> int:
@@ -38,7 +40,7 @@ class HostHome:
         return self._step(now_us - self._hardware.ticks_us())
 
     def _step(self, on_us: int) -> int:
-        return self._device.step(self._hardware.ticks_us() // 1000) * 1000 + on_us
+        return self._device.step(self._ticks_ms()) * 1000 + on_us
 
     def kill(self) -> None:
         """The power is gone: whatever was in memory is too."""

@@ -207,7 +207,9 @@ class Counter:
     def boot(self, tell_time=True):
         """Power comes back. At the first boot a receipt tells the time, as in a reader's life."""
         self.hardware.power_on()
-        self.pos = pos.build(HostBoard(self.hardware))
+        board = HostBoard(self.hardware)
+        self.ticks_us = board.ticks_us
+        self.pos = pos.build(board)
         if tell_time and not self._is_told:
             self.tell_time()
         self.run_ms(0)
@@ -215,7 +217,7 @@ class Counter:
     def tell_time(self):
         """What a receipt does to the clock of a reader that is online for a moment."""
         self._is_told = True
-        now_ms = self.hardware.ticks_us() // 1000
+        now_ms = self.ticks_us() // 1000
         time_s = self.hardware.world.utc_s(self.clock.now_us)
         self.pos._till._clock.observe(time_s, now_ms, now_ms)
 
@@ -242,9 +244,8 @@ class Counter:
         """Let the loop of main.py run for that long."""
         end_us = self.clock.now_us + duration_ms * 1000
         while True:
-            now_us = self.hardware.ticks_us()
-            due_ms = self.pos.step(now_us // 1000)
-            wait_us = max(due_ms * 1000 - self.hardware.ticks_us(), 0)
+            due_ms = self.pos.step(self.ticks_us() // 1000)
+            wait_us = max(due_ms * 1000 - self.ticks_us(), 0)
             if self.clock.now_us + wait_us > end_us:
                 self.clock.advance_to(end_us)
                 return
