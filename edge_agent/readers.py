@@ -102,6 +102,7 @@ class ReaderSide:
         self._count("records_stored", put.new)
         self._count("records_repeated", put.repeated)
         self._count("records_in_conflict", put.conflicts)
+        self._count("records_beyond_gap", put.beyond_gap)
         for device, first in put.first_new.items():
             self._outbox.offer(device, first)
 

@@ -1,7 +1,9 @@
 """Records on disk, from the commit that precedes STORED until the ledger's receipt.
 
 Rules of this file. A commit that returned is on the disk (adapters.sqlite). The first bytes seen
-for (device, seq) are never overwritten; other bytes for it are kept beside them as a conflict.
+for (device, seq) are never overwritten; other bytes for it are kept beside them in conflict. Bytes
+beyond a gap are not kept: a reader sends in order, so either they are forged, or we do not know
+yet where the journal begins, and then the reader's HELLO tells us and it sends the same again.
 What the ledger refused leaves the queue but not the disk. Marks change in memory only after the
 commit that makes them true. What a receipt frees may be written later than it is known: if the
 power fails in between, the ledger is asked again and answers the same.
@@ -48,6 +50,7 @@ class Put:
 
     new: int = 0
     repeated: int = 0
+    beyond_gap: int = 0
     conflicts: int = 0
     conflicts_kept: int = 0
     first_new: dict[int, int] = field(default_factory=dict)
@@ -68,7 +71,6 @@ class Store:
         self._unwritten: set[int] = set()
         self._write_ms: int | None = None
         self._to_free: set[int] = set()
-        self._ahead: set[int] = set()  # devices that may have records beyond a gap
         try:
             self._db = open_database(path, MIGRATIONS)
             self._load()
@@ -107,10 +109,16 @@ class Store:
         marks = {device: replace(self.mark(device)) for device in devices}
         fresh = [record for record in records if record[1] > marks[record[0]].receipted]
         put.repeated = len(records) - len(fresh)
+        # Stable: of two that claim one number the first to arrive is the first to be tried.
+        fresh.sort(key=lambda record: record[:2])
         with self._commit():
             for record in fresh:
+                mark = marks[record[0]]
+                if record[1] > mark.stored + 1:
+                    put.beyond_gap += 1
+                    continue
                 self._put(record, put)
-            self._extend(marks, fresh)
+                mark.stored = max(mark.stored, record[1])
             self._write_marks(marks)
             freed = self._free_some()
         self._marks.update(marks)
@@ -186,21 +194,6 @@ class Store:
         query = "SELECT min(seq) FROM refused WHERE device = ? AND seq > ?"
         return self._read(query, (device, after))[0][0]
 
-    def _extend(self, marks: dict[int, Mark], records: Sequence[Record]) -> None:
-        """Advance `stored` of each mark over the records that follow it without a gap."""
-        seqs: dict[int, set[int]] = {}
-        for device, seq, _sealed in records:
-            seqs.setdefault(device, set()).add(seq)
-        for device, held in seqs.items():
-            mark = marks[device]
-            if mark.stored + 1 in held:
-                while mark.stored + 1 in held:
-                    mark.stored += 1
-                if device in self._ahead:
-                    mark.stored = self._run_end(device, mark.stored)
-            if max(held) > mark.stored:
-                self._ahead.add(device)
-
     def _run_end(self, device: int, start: int) -> int:
         query = "SELECT seq FROM record WHERE device = ? AND seq > ? ORDER BY seq LIMIT ?"
         end = start
@@ -215,7 +208,7 @@ class Store:
     def records_after(self, device: int, after: int, count: int) -> list[tuple[int, bytes]]:
         """(seq, sealed) of up to `count` held records after sequence `after`, in order.
 
-        Nothing beyond a gap in what the device sent: the ledger could not check its chain.
+        Nothing beyond what is stored without a gap: the ledger could not check its chain.
         """
         query = (
             "SELECT seq, sealed FROM record WHERE device = ? AND seq > ? AND seq <= ? "

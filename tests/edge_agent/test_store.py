@@ -101,8 +101,8 @@ def test_a_start_costs_the_same_whatever_the_backlog(path, monkeypatch):
 
 def test_stored_upto_counts_from_where_the_device_says_its_journal_begins(path):
     store = Store(path)
+    assert store.stored_upto(A, 499) == 499
     store.put_many(_records(A, 500, 520))
-    assert store.mark(A).stored == 0
     assert store.stored_upto(A, 499) == 520
     assert store.stored_upto(A, 505) == 520
     assert store.stored_upto(A, 300) == 300  # 301 to 499 are not here
@@ -110,13 +110,20 @@ def test_stored_upto_counts_from_where_the_device_says_its_journal_begins(path):
     assert store.mark(A).receipted == 0
 
 
-def test_a_gap_is_closed_by_what_was_kept_behind_it(path):
+def test_what_comes_beyond_a_gap_is_not_kept(path):
     store = Store(path)
-    store.put_many(_records(A, 1, 4) + _records(A, 9, 12))
-    assert store.mark(A).stored == 4
-    assert store.records_after(A, 0, 99) == [(seq, b"1001/%d" % seq) for seq in range(1, 5)]
-    store.put_many(_records(A, 5, 8))
-    assert store.mark(A).stored == 12
+    put = store.put_many([*_records(A, 1, 4), *_records(A, 9, 12), (A, 4_000_000_000, b"forged")])
+    assert (put.new, put.beyond_gap, put.first_new) == (4, 5, {A: 1})
+    assert store.mark(A).stored == store.count() == 4
+    assert store.put_many(_records(A, 5, 12)).new == 8
+    assert store.mark(A).stored == store.count() == 12
+
+
+def test_what_arrives_out_of_order_in_one_commit_is_in_order_on_the_disk(path):
+    store = Store(path)
+    put = store.put_many([*_records(A, 5, 8), *_records(B, 1, 1), *_records(A, 1, 4)])
+    assert (put.new, put.beyond_gap) == (9, 0)
+    assert (store.mark(A).stored, store.mark(B).stored) == (8, 1)
 
 
 def test_receipts_only_move_forward(path):
@@ -161,7 +168,9 @@ def test_freeing_is_done_in_bounded_pieces_also_after_a_restart(path):
 
 def test_freeing_a_device_with_holes_comes_to_an_end(path):
     store = Store(path)
-    store.put_many([(A, seq, b"x") for seq in (1, 5_000, 5_001, 4_000_000_000)])
+    for seq in (1, 5_000, 5_001, 4_000_000_000):
+        store.stored_upto(A, seq - 1)
+        store.put_many([(A, seq, b"x")])
     store.apply_receipt(A, 4_000_000_000, b"", 0)
     for _ in range(4):
         store.flush()
