@@ -12,10 +12,10 @@ from typing import Any
 from adapters.mqtt import Message, MqttPort
 from edge_agent.inventory import Inventory
 from edge_agent.outbox import Outbox
-from edge_agent.routing import route
 from edge_agent.store import Record, Store, StoreUnavailable, TooManyDevices
 from protocols.wire import messages, topics
 from protocols.wire.errors import BAD_FIELD, BAD_TOPIC, UNSUPPORTED, WireError
+from protocols.wire.routing import route
 
 RECORDS_PER_COMMIT_MAX = 1_024
 RETRY_MS = 1_000

@@ -8,11 +8,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from protocols.wire import cbor, messages, seal
+from protocols.wire import messages, seal
 from protocols.wire.errors import TOO_LONG, WireError
+from protocols.wire.routing import route
 
 UNREADABLE_KIND = 0
-_DEVICE_KEY, _SEQ_KEY = 1, 2  # the same in every kind of record, also in kinds to come
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +55,18 @@ def parse_claim(sealed: bytes) -> Claim:
     try:
         fields = messages.decode_record(payload)
     except WireError as error:
-        device, seq = _route(payload)
+        device, seq = _route(sealed)
         return Claim(sealed, digest, device, seq, code=error.code)
     return Claim(sealed, digest, fields["device"], fields["seq"], fields["kind"], fields)
 
 
-def _route(payload: bytes) -> tuple[int, int]:
+def _route(sealed: bytes) -> tuple[int, int]:
     """Device and sequence of a record that cannot be read, so that it does not wedge its reader.
 
-    A newer firmware may write kinds and fields that this ledger does not know.
+    A newer firmware may write kinds and fields that this ledger does not know, and an agent must
+    hear which record of its queue is refused.
     """
     try:
-        values = cbor.decode(payload)
+        return route(sealed)
     except WireError:
         return 0, 0
-    if not isinstance(values, dict):
-        return 0, 0
-    device, seq = (_number(values.get(key)) for key in (_DEVICE_KEY, _SEQ_KEY))
-    return (device, seq) if device and seq else (0, 0)
-
-
-def _number(value: Any) -> int:
-    """`value` if it can be a device or a sequence, else 0."""
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_number and 0 < value <= 0xFFFFFFFF else 0

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.routing import route
 from protocols.wire import cbor, errors, messages, seal
 from protocols.wire.errors import WireError
+from protocols.wire.routing import route
 
 KEY, CHAIN = bytes(32), bytes(32)
 

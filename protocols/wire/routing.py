@@ -3,7 +3,8 @@
 An agent that is older than a reader's firmware must still carry what that firmware writes: so only
 the part that is the same in every kind of record is read here, and what the rest says is between
 the reader and the ledger. (It is also most of what a record costs the agent: decoding all of it
-took three times the processor time of storing and forwarding it.)
+took three times the processor time of storing and forwarding it.) The ledger reads a record that
+it cannot decode the same way: whatever an agent could file, a ledger can refuse by its number.
 """
 
 from protocols.wire.errors import (
@@ -21,8 +22,8 @@ _MAP = 5
 _WIDTHS = {24: (1, 24), 25: (2, 1 << 8), 26: (4, 1 << 16)}
 
 
-def route(sealed: bytes) -> tuple[int, int]:
-    """(device, seq) that a sealed record gives itself. Raises WireError.
+def route(sealed):
+    """(device, seq) that a sealed record (bytes) gives itself. Raises WireError.
 
     Deterministic encoding puts the keys 0 (kind), 1 (device) and 2 (seq) first.
     """
@@ -46,7 +47,7 @@ def route(sealed: bytes) -> tuple[int, int]:
     return device, seq
 
 
-def _uint(data: bytes, at: int) -> tuple[int, int]:
+def _uint(data, at):
     """The unsigned integer (at most 32 bits) at `at`, and where it ends."""
     if at >= len(data):
         raise WireError(TRUNCATED)
