@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ledger import reasons as ledger_reasons
 from protocols.link import delivery
-from protocols.rules import reason_texts, reasons
+from protocols.rules import posture_texts, reason_texts, reasons
 from protocols.wire import error_texts, mqtt
 from tools.rooms import ROOT
 
@@ -19,10 +19,34 @@ A number has one meaning, on a display, in a journal, in a log and in the ledger
 another. 0 means approved, or no error.
 """
 
+_POSTURE = """\
+# Postures
+
+Made by `python -m tools.make_docs`; a test fails when this page is not what the code says.
+
+What each kind of device does when something is missing (R23, R24), from
+`protocols/rules/posture.py`. The first row that fits counts, the last one always does, and an
+empty cell fits everything. Not decided yet: what a full journal and an unknown clock mean to doors
+and locks. No device tells "building" (the agent answers, the card centre does not) from "online".
+"""
+
 
 def pages() -> dict[str, str]:
     """File name in docs/ -> text of every page that this program writes."""
-    return {"reason-codes.md": reason_codes()}
+    return {"reason-codes.md": reason_codes(), "posture.md": postures()}
+
+
+def postures() -> str:
+    """The table of each kind of device."""
+    parts = [_POSTURE]
+    heads = (*posture_texts.CONDITIONS, "posture", "that is")
+    for device, title in posture_texts.DEVICES.items():
+        rows = [
+            ["" if word == "*" else word for word in row] + [posture_texts.TEXTS[row[-1]]]
+            for row in posture_texts.rows(device)
+        ]
+        parts += [f"## {title}\n", _table(heads, rows)]
+    return "\n".join(parts)
 
 
 def reason_codes() -> str:
@@ -34,7 +58,7 @@ def reason_codes() -> str:
         _INTRODUCTION,
         "## Why a tap was refused\n",
         "On the display, and in the REFUSAL record. `protocols/rules/reasons.py`\n",
-        _table(("", "display", "meaning", "中文"), refusals),
+        _table(("", "display", "meaning", "中文"), sorted(refusals)),
         "## Why bytes were refused\n",
         "By any tier; the ledger sends it back in RECEIPTS. `protocols/wire/errors.py`\n",
         _numbered(error_texts.TEXTS),
@@ -53,11 +77,11 @@ def reason_codes() -> str:
 
 
 def _numbered(texts: Mapping[int, str]) -> str:
-    return _table(("", "meaning"), list(texts.items()))
+    return _table(("", "meaning"), sorted(texts.items()))
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [heads, ["---"] * len(heads), *sorted(rows, key=lambda row: str(row[0]))]
+    lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
 

@@ -16,7 +16,7 @@ from firmware.services.purse import ClassicPurse, ForeignCard, PurseKeys
 from firmware.services.records import Recorder
 from firmware.services.till import Till
 from firmware.services.uplink import Uplink
-from protocols.rules import money, reasons
+from protocols.rules import money, posture, reasons
 from protocols.wire import messages
 
 FIRMWARE_VERSION = 1
@@ -26,7 +26,6 @@ _POLL_MS = 50
 _ARMED_MS = 30000
 _SHOWING_MS = 2000
 _POWER_MS = 500
-_BATTERY_STOP_MV = 3350
 _CONFIRM, _ESC = 13, 27
 _AMOUNT_KEYS = b"0123456789."
 _KEYS_MAX = 9
@@ -174,14 +173,15 @@ class Pos:
             card = self._front_end.poll()
             if card is None:
                 return
-            barred = reasons.BATTERY_EMPTY if self._is_battery_empty() else reasons.APPROVED
-            if barred and self._till.pending is None:
-                reason, amount_fen, balance_fen = barred, self._amount_fen, 0
+            power, network = self._conditions()
+            reason, balance_fen = self._till.bars(power, network, now_ms), 0
+            amount_fen = self._amount_fen
+            if reason != reasons.APPROVED and self._till.pending is None:
                 self._till.refuse(reason, 0, amount_fen, now_ms)
             else:
                 purse = ClassicPurse(self._front_end, card, self._keys)
                 reason, amount_fen, balance_fen = self._till.spend(
-                    purse, self._amount_fen, self._flags(), now_ms, barred
+                    purse, amount_fen, power, network, now_ms
                 )
         except _FAULT_CLASSES as fault:
             reason, amount_fen, balance_fen = _reason_of(fault), self._amount_fen, 0
@@ -227,12 +227,12 @@ class Pos:
         self._annunciator.play(annunciator.DARK, now_ms)
         self._display.show("WELCOME", "")
 
-    def _flags(self):
-        offline = 0 if self._uplink.online else messages.FLAG_OFFLINE
-        return offline | (0 if self._on_mains else messages.FLAG_BATTERY)
-
-    def _is_battery_empty(self):
-        return not self._on_mains and self._board.power.battery_mv() < _BATTERY_STOP_MV
+    def _conditions(self):
+        """(power, network) as rules/posture.py has them."""
+        power = "mains"
+        if not self._on_mains:
+            power = posture.battery(self._board.power.battery_mv())
+        return power, "online" if self._uplink.online else "offline"
 
     def _watch_power(self, now_ms):
         """Look at the mains twice a second; every change is a record (R23.1)."""

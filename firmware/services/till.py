@@ -8,7 +8,7 @@ Rules of this file:
 
 from firmware.services.journal import JournalFull
 from protocols.rules import clock as clock_rules
-from protocols.rules import reasons, spending
+from protocols.rules import posture, reasons, spending
 from protocols.wire import messages
 
 
@@ -48,11 +48,25 @@ class Till:
                 pass  # the uplink has to run to make room, and the card tells anyway
         return None
 
-    def spend(self, purse, amount_fen, flags, now_ms, barred=reasons.APPROVED):
+    def bars(self, power, network, now_ms):
+        """Why nothing could be taken from any card now, or APPROVED; words of rules/posture.py."""
+        is_known = clock_rules.is_known(
+            self._clock.interval_ms(now_ms), self._policy["clock_width_max_ms"]
+        )
+        stance = posture.of(
+            "pos",
+            power,
+            network,
+            "room" if self._recorder.has_room() else "full",
+            "known" if is_known else "unknown",
+        )
+        return posture.BARS.get(stance, reasons.APPROVED)
+
+    def spend(self, purse, amount_fen, power, network, now_ms):
         """(reason, amount_fen, balance_fen): APPROVED and what is left, or why not.
 
-        The amount is that of the pending intent when the card tells that it was paid. `barred`:
-        why nothing may be taken now; what is pending is settled all the same.
+        The amount is that of the pending intent when the card tells that it was paid. Where the
+        posture bars a spend, what is pending is settled all the same.
 
         `purse` is a ClassicPurse not yet read; it may raise what the card front end raises until
         the INTENT is written, and nothing after. JournalFull: the spend, if begun, is pending.
@@ -63,7 +77,7 @@ class Till:
             told = self._settle(view, now_ms)
             if told is not None:
                 return told, pending_fen, view.balance_fen
-        return self._spend(purse, view, amount_fen, flags, now_ms, barred)
+        return self._spend(purse, view, amount_fen, power, network, now_ms)
 
     def refuse(self, reason, card_no, amount_fen, now_ms):
         """Record a refusal; a full journal loses no more than this line."""
@@ -71,14 +85,14 @@ class Till:
             messages.REFUSAL, now_ms, card_no=card_no, amount_fen=amount_fen, reason=reason
         )
 
-    def _spend(self, purse, view, amount_fen, flags, now_ms, barred):
+    def _spend(self, purse, view, amount_fen, power, network, now_ms):
         interval_ms = self._clock.interval_ms(now_ms)
-        offline = flags & messages.FLAG_OFFLINE != 0
-        reason, state = spending.decide(self._policy, view, amount_fen, interval_ms, offline)
-        reason = barred or reason
-        if reason == reasons.APPROVED and not self._recorder.has_room():
-            reason = reasons.JOURNAL_FULL
-        if reason != reasons.APPROVED:
+        offline = network != "online"
+        # Asked here, not before: settling may have taken the last room.
+        reason, state = self.bars(power, network, now_ms), None
+        if reason == reasons.APPROVED:
+            reason, state = spending.decide(self._policy, view, amount_fen, interval_ms, offline)
+        if state is None:
             self.refuse(reason, view.card_no, amount_fen, now_ms)
             return reason, amount_fen, view.balance_fen
         intent = {
@@ -90,7 +104,8 @@ class Till:
             "merchant_no": self._merchant_no,
             "last_device": view.last_device,
             "last_seq": view.last_seq,
-            "flags": flags,
+            "flags": (messages.FLAG_OFFLINE if offline else 0)
+            | (0 if power == "mains" else messages.FLAG_BATTERY),
         }
         seq = self._recorder.write(messages.INTENT, now_ms, **intent)
         time_s = clock_rules.seconds(interval_ms)[0]

@@ -10,7 +10,7 @@ is on the safe side (R13, R14.4b). Milliseconds since 1970 inside, seconds outsi
 
 DRIFT_PPM = 200  # worst crystal over temperature, twice its data sheet
 # The ESP32 keeps time through a reset with an RC clock of 5 %; its true time is 1/0.95 of that.
-RTC_DRIFT_PPM = 60000
+_RTC_DRIFT_PPM = 60000
 CLAIM_S_MAX = 86400  # how long a battery clock is believed after a receipt has confirmed it
 BUILT_S = 1767225600  # 2026-01-01: nothing runs this firmware before it was written
 NEVER_MS = 0xFFFFFFFF * 1000
@@ -45,7 +45,7 @@ def claimed(rtc_s, confirmed, floor_s):
     if not 0 <= elapsed_s <= CLAIM_S_MAX:
         return unknown
     proven_ms = (confirmed[1] * 1000 - _RTC_TICK_MS, confirmed[2] * 1000 + _RTC_TICK_MS)
-    earliest_ms, latest_ms = after(proven_ms, elapsed_s * 1000, RTC_DRIFT_PPM)
+    earliest_ms, latest_ms = after(proven_ms, elapsed_s * 1000, _RTC_DRIFT_PPM)
     if latest_ms < floor_s * 1000:
         return unknown
     return (max(earliest_ms, floor_s * 1000), latest_ms)

@@ -1,9 +1,10 @@
-"""Private integer constants, compiled away: `_NAME = 5` becomes `_NAME = const(5)`.
+"""Private names, compiled away: `_NAME = 5` becomes `_NAME = const(5)`, `def _name` is `def _0`.
 
 MicroPython keeps a dictionary entry and an interned name for each global, about 40 bytes of heap,
 unless a name begins with an underscore and is marked as constant: then the number stands where
-the name was used, and the name is gone. Sources run on CPython too, so the mark is set here, on
-the way to mpy-cross. Lines keep their numbers.
+the name was used, and the name is gone. Private functions and classes get the same few names in
+every file. Sources run on CPython too, so all this is done here, on the way to mpy-cross. Lines
+keep their numbers, by which a traceback is read.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ _ARITHMETIC = (
     ast.expr_context,
 )
 
+_DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
+
 
 def fold(source: str) -> str:
-    """`source` with its private integer constants marked; nothing else is touched."""
+    """`source` with its private constants marked and its private functions renamed."""
+    source = _share_names(source)
     tree = ast.parse(source)
     lines = source.split("\n")
     once = _assigned_once(tree)
@@ -35,6 +39,48 @@ def fold(source: str) -> str:
         lines[statement.lineno - 1] = marked + rest
         folded.update(name for name, _ in pairs)
     return "\n".join(lines)
+
+
+def _share_names(source: str) -> str:
+    """The private functions and classes of a file under names that other files use too."""
+    tree = ast.parse(source)
+    bound = _bound(tree)
+    names: dict[str, str] = {}
+    for statement in tree.body:
+        if not isinstance(statement, _DEFINITIONS) or statement.name in bound:
+            continue
+        if statement.name.startswith("_") and not statement.name.startswith("__"):
+            names.setdefault(statement.name, f"_{len(names)}")
+    lines = [line.encode() for line in source.split("\n")]
+    places: set[tuple[int, int, str]] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in names:
+            places.add((node.lineno, node.col_offset, node.id))
+        elif isinstance(node, _DEFINITIONS) and node.name in names:
+            before = len("class " if isinstance(node, ast.ClassDef) else "def ")
+            places.add((node.lineno, node.col_offset + before, node.name))
+    for number, at, name in sorted(places, reverse=True):
+        line = lines[number - 1]
+        lines[number - 1] = line[:at] + names[name].encode() + line[at + len(name) :]
+    return b"\n".join(lines).decode()
+
+
+def _bound(tree: ast.Module) -> set[str]:
+    """Names that are given a value otherwise than by one definition at the top of the file."""
+    top = {id(node) for node in tree.body}
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            names.add(node.id)
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, ast.Global | ast.Nonlocal):
+            names.update(node.names)
+        elif isinstance(node, ast.alias):
+            names.add(node.asname or node.name)
+        elif isinstance(node, _DEFINITIONS) and id(node) not in top:
+            names.add(node.name)
+    return names
 
 
 def _assigned_once(tree: ast.Module) -> set[str]:

@@ -67,9 +67,17 @@ class Desk:
         self.till = Till(self.recorder, clock, settings)
         return self.till.take_up(0)
 
-    def sell(self, card, result=COMMITTED, is_done=None, amount_fen=1250, flags=0):
+    def sell(
+        self,
+        card,
+        result=COMMITTED,
+        is_done=None,
+        amount_fen=1250,
+        power="mains",
+        network="online",
+    ):
         self.purse = Purse(self, card, result, is_done)
-        return self.till.spend(self.purse, amount_fen, flags, 1000)
+        return self.till.spend(self.purse, amount_fen, power, network, 1000)
 
     def records(self):
         found = []
@@ -117,7 +125,7 @@ def test_a_card_that_leaves_before_it_is_read_leaves_no_trace():
             raise CardGone
 
     with pytest.raises(CardGone):
-        desk.till.spend(Gone(), 1250, 0, 0)
+        desk.till.spend(Gone(), 1250, "mains", "online", 0)
     assert desk.records() == [] and desk.till.pending is None
 
 
@@ -162,9 +170,8 @@ def test_an_outcome_that_cannot_be_written_leaves_the_spend_pending(result):
 def test_what_bars_a_spend_does_not_bar_settling(is_done):
     desk, card = Desk(), Card()
     desk.sell(card, UNKNOWN, is_done)
-    desk.purse = Purse(desk, card)
     barred = reasons.BATTERY_EMPTY
-    told = desk.till.spend(desk.purse, 1250, 0, 2000, barred)
+    told = desk.sell(card, power="empty")
     assert told == ((reasons.APPROVED, 1250, 8750) if is_done else (barred, 1250, 10_000))
     assert desk.purse.asked is None and desk.till.pending is None
     ends = [(OUTCOME, COMMITTED)] if is_done else [(OUTCOME, NOT_COMMITTED), (REFUSAL, barred)]
@@ -191,7 +198,7 @@ def test_a_boot_without_room_for_its_outcome_still_boots():
 
 def test_committed():
     desk, card = Desk(), Card()
-    assert desk.sell(card, flags=messages.FLAG_BATTERY) == (reasons.APPROVED, 1250, 8750)
+    assert desk.sell(card, power="battery") == (reasons.APPROVED, 1250, 8750)
     intent, outcome = desk.records()
     assert (intent["card_no"], intent["counter"], intent["flags"]) == (CARD_NO, 6, 2)
     assert (intent["amount_fen"], intent["before_fen"], intent["after_fen"]) == (1250, 10000, 8750)

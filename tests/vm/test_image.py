@@ -99,6 +99,15 @@ FOLDED = [
     ("_A = 1  # why", "_A = const(1)  # why"),
     ("_A, _B = 0x10, -2", "_A = const(16); _B = const(-2)"),
     ("_A = 1 << 3 | 2\n_B = _A * 2", "_A = const(1 << 3 | 2)\n_B = const(_A * 2)"),
+    ("def _f():\n    return _f", "def _0():\n    return _0"),
+    (
+        "a = 'é', lambda: _g(_f)\ndef _f(x): _g(x)\ndef _g(x): pass",
+        "a = 'é', lambda: _1(_0)\ndef _0(x): _1(x)\ndef _1(x): pass",
+    ),
+    (
+        "class _C:\n    def _f(self): self._f(); _C()",
+        "class _0:\n    def _f(self): self._f(); _0()",
+    ),
 ]
 KEPT = [
     "A = 1",
@@ -116,11 +125,17 @@ KEPT = [
     "for _i in range(3):\n    pass\n_A = _i",
     "_A = (\n    1\n)",
     "def f():\n    _A = 1\n    return _A",
+    "def f(): pass",
+    "def __getattr__(name): pass",
+    "def _f(): pass\n_f = wrapped(_f)",
+    "def _f(): pass\ndef g(_f): return _f",
+    "def _f(): pass\nclass C:\n    def _f(self): return self._f()",
+    "from a import b as _f\ndef _f(): pass",
 ]
 
 
 @pytest.mark.parametrize(("source", "expected"), FOLDED)
-def test_private_numbers_are_marked(source, expected):
+def test_private_names_are_compiled_away(source, expected):
     assert fold(source) == expected
 
 

@@ -1,0 +1,60 @@
+"""What a device does when something is missing: one total table (R23, R24).
+
+Rules of this file. Conditions are what a device can tell about itself at one moment; the first row
+of its kind that fits them is its posture, and the last row fits all. Nobody else decides from
+conditions. They are words in a text, because a text costs a reader no heap: the table lies in ROM.
+What the words mean, and docs/posture.md, come from posture_texts.py, which no reader imports.
+"""
+
+from protocols.rules import reasons
+
+_BATTERY_STOP_MV = 3350  # below it the battery may not last for another card dialogue
+
+# The magnet of a door has no battery behind it, whatever its controller runs on.
+TABLE = """
+device      power    network  journal  clock    fire     posture
+pos         none     *        *        *        *        dark
+pos         empty    *        *        *        *        stopped-empty
+pos         *        *        full     *        *        stopped-full
+pos         *        online   *        known    *        serving
+pos         *        online   *        *        *        blind
+pos         *        *        *        known    *        serving-offline
+pos         *        *        *        *        *        blind-offline
+door        *        *        *        *        alarm    released
+door        mains    *        *        *        *        secured
+door        *        *        *        *        *        released
+lock        none     *        *        *        *        key-only
+lock        empty    *        *        *        *        key-only
+lock        *        *        *        *        *        secured
+attendance  none     *        *        *        *        dark
+attendance  empty    *        *        *        *        stopped-empty
+attendance  *        *        full     *        *        stopped-full
+attendance  *        *        *        *        *        collecting
+kiosk       none     *        *        *        *        dark
+kiosk       mains    online   room     known    *        serving
+kiosk       *        *        *        *        *        read-only
+"""
+
+# Posture that bars every new spend -> why. What is pending is settled all the same.
+BARS = {
+    "stopped-full": reasons.JOURNAL_FULL,
+    "stopped-empty": reasons.BATTERY_EMPTY,
+    "dark": reasons.BATTERY_EMPTY,
+}
+
+
+def of(device, power, network, journal, clock, fire="quiet"):
+    """The posture of a device under these conditions; the words of TABLE and posture_texts."""
+    asked = (device, power, network, journal, clock, fire)
+    start = TABLE.index("\n" + device + " ") + 1
+    while True:
+        end = TABLE.index("\n", start)
+        row = TABLE[start:end].split()
+        if all(row[at] in ("*", word) for at, word in enumerate(asked)):
+            return row[-1]
+        start = end + 1
+
+
+def battery(battery_mv):
+    """The power of a device that has lost its mains."""
+    return "battery" if battery_mv >= _BATTERY_STOP_MV else "empty"
