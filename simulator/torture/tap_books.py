@@ -1,0 +1,115 @@
+"""What two journals and one card come to, once both readers have delivered.
+
+The journals are booked twice over: in either order, each with everything delivered again. What
+must hold then is in `judge`; nothing here believes what a reader says of itself.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ledger.store import LedgerStore
+from protocols.wire import messages, seal
+from simulator import checkers
+from simulator.cardbox import HeldCard
+from simulator.cards.mifare_classic import MifareClassic
+from simulator.torture.tap_blows import StruckCard
+from simulator.torture.tap_window import (
+    CARD_NO,
+    DEVICE_KEY,
+    ISSUED_FEN,
+    KEYS,
+    MERCHANT,
+    Window,
+    records_on,
+)
+
+
+@dataclass
+class Books:
+    """What came of it. `booked`: the spends in the ledger, (device, seq) -> (device, fen)."""
+
+    booked: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    told_elsewhere: int = 0
+    unresolved: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+def judge(windows: Sequence[Window], card: StruckCard) -> Books:
+    """Book both journals and compare them with the card and with what people were shown.
+
+    - the card was debited what the ledger booked, to the fen and to the number of debits;
+    - whatever was shown as PAID is booked once; a green light came once for each;
+    - whatever is booked was shown, or the card has told it to another reader;
+    - both orders of delivery make the same books; nothing lies in suspense, nothing is refused;
+    - the ledger's own invariants hold.
+    """
+    sealed = {window.device: tuple(records_on(window.flash)) for window in windows}
+    books = copy.deepcopy(_books_of(tuple(sealed.items()), card.uid, tuple(card.blocks)))
+    _compare_with_people(books, windows, _told_by_cards(sealed))
+    return books
+
+
+# One byte more before the cut, and it is the same records again: booked once, they are known.
+@functools.lru_cache(maxsize=1024)
+def _books_of(
+    sealed: tuple[tuple[int, tuple[bytes, ...]], ...], uid: bytes, blocks: tuple[bytes, ...]
+) -> Books:
+    ledger, books = _booked(sealed)
+    other, again = _booked(sealed[::-1])
+    books.wrong += again.wrong
+    if ledger.dump() != other.dump():
+        books.wrong.append("the order of delivery makes other books")
+    other.close()
+    held = HeldCard("card", CARD_NO, MifareClassic(uid, blocks), ISSUED_FEN)
+    books.wrong += checkers.judge([held], KEYS, ledger, {}, Counter()).violations
+    books.booked = {(device, seq): (device, fen) for device, seq, fen, _ in ledger.booked_ids()}
+    summary = ledger.summary()
+    books.unresolved = summary["pending"] + summary["unknown"]
+    ledger.close()
+    return books
+
+
+def _booked(sealed: Sequence[tuple[int, tuple[bytes, ...]]]) -> tuple[LedgerStore, Books]:
+    """A ledger that was told everything, reader by reader, and then once more."""
+    ledger, books = LedgerStore.open(":memory:"), Books()
+    ledger.register_merchant(MERCHANT)
+    ledger.register_devices((device, DEVICE_KEY, MERCHANT, "north") for device, _ in sealed)
+    ledger.issue_card(CARD_NO, ISSUED_FEN)
+    for _ in range(2):
+        for answer in ledger.book([list(records) for _, records in sealed]):
+            books.wrong += [f"refused: {refused}" for refused in answer.refused]
+    books.wrong += [f"a case: {case}" for case in ledger.cases()]
+    return ledger, books
+
+
+def _told_by_cards(sealed: dict[int, tuple[bytes, ...]]) -> set[tuple[int, int]]:
+    """The records that a card showed to the reader it was held to next."""
+    records = [
+        messages.decode_record(seal.payload_of(r)) for all_ in sealed.values() for r in all_
+    ]
+    intents = [record for record in records if record["kind"] == messages.INTENT]
+    return {(intent["last_device"], intent["last_seq"]) for intent in intents}
+
+
+def _compare_with_people(
+    books: Books, windows: Sequence[Window], told_by_cards: set[tuple[int, int]]
+) -> None:
+    shown = set()
+    for window in windows:
+        witness, device = window.witness, window.device
+        books.wrong += [f"{device}: {what}" for what in witness.seen_wrong]
+        shown |= {(device, seq) for seq in witness.shown}
+        for seq, times in Counter(witness.lit).items():
+            if times > 1:
+                books.wrong.append(f"{device}: record {seq} was shown as paid {times} times")
+    for record_id in sorted(shown - set(books.booked)):
+        books.wrong.append(f"{record_id} was shown as paid and is not booked")
+    unseen = set(books.booked) - shown
+    books.told_elsewhere = len(unseen & told_by_cards)
+    for record_id in sorted(unseen - told_by_cards):
+        books.wrong.append(f"{record_id} is booked, and nobody was told")
