@@ -211,16 +211,20 @@ def _forget_pending(till, paid):
     return paid
 
 
-def open_intent_taken_for_paid(monkeypatch):
-    """A spend whose end nobody saw is written down as paid."""
-    write = Recorder.write
+def _open_intent_becomes(result):
+    """A spend whose end nobody saw is written down as if somebody had."""
 
-    def sure(self, kind, now_ms, **fields):
-        if kind == messages.OUTCOME and fields["result"] == messages.UNKNOWN:
-            fields["result"] = messages.COMMITTED
-        return write(self, kind, now_ms, **fields)
+    def plant(monkeypatch):
+        write = Recorder.write
 
-    monkeypatch.setattr(Recorder, "write", sure)
+        def sure(self, kind, now_ms, **fields):
+            if kind == messages.OUTCOME and fields["result"] == messages.UNKNOWN:
+                fields["result"] = result
+            return write(self, kind, now_ms, **fields)
+
+        monkeypatch.setattr(Recorder, "write", sure)
+
+    return plant
 
 
 def outcome_of_another_intent(monkeypatch):
@@ -249,6 +253,7 @@ PLANTED = {
     "last spend not recorded": last_spend_not_recorded,
     "pending forgotten at boot": _take_up(_forget_pending),
     "LAST PAID not told": _take_up(lambda _till, _paid: None),
-    "open intent taken for paid": open_intent_taken_for_paid,
+    "open intent taken for paid": _open_intent_becomes(messages.COMMITTED),
+    "open intent taken for unpaid": _open_intent_becomes(messages.NOT_COMMITTED),
     "outcome of another intent": outcome_of_another_intent,
 }
