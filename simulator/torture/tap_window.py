@@ -136,8 +136,8 @@ class Witness(Transcript):
         """What is said to be paid must stand on flash as paid, and with that amount."""
         if outcome["kind"] == messages.OUTCOME and outcome["result"] == messages.COMMITTED:
             seq = outcome["intent_seq"]
-            intent = next((r for r in self._backwards() if r["seq"] == seq), {"amount_fen": 0})
-            if money.format_yuan(intent["amount_fen"]) == amount:
+            intent = next((r for r in self._backwards() if r["seq"] == seq), {})
+            if money.format_yuan(intent.get("amount_fen", 0)) == amount:
                 where.append(seq)
                 return
         self.seen_wrong.append(f"PAID {amount} is shown, and the newest record is {outcome}")
