@@ -242,6 +242,19 @@ def test_no_more_is_taken_than_one_commit_can_carry():
     assert service.step(7) > 7
 
 
+def test_no_more_is_taken_while_the_disk_refuses():
+    reader = Reader(1001)
+    reader.boot()
+    _store, desk, service = make(reader, failures=99)
+    for number in range(3 * DELIVERIES_MAX):
+        desk.deliver("north", forward("north", number, reader.records))
+    for turn in range(50):
+        service.step(turn * RETRY_MS)
+        assert len(service._waiting) <= DELIVERIES_MAX
+    assert service.counters["store_unavailable"] == 50
+    assert len(desk.inbox) == 2 * DELIVERIES_MAX  # the port's bound does the rest
+
+
 def test_status_is_retained_once_in_each_session():
     _store, desk, service = make()
     status = (topics.LEDGER_STATUS, STATUS_ONLINE, True)

@@ -276,6 +276,22 @@ def test_a_journal_that_gives_nothing_is_asked_slowly():
 # --- the normal case ---------------------------------------------------------------------------
 
 
+def test_a_record_that_cannot_be_read_holds_up_what_follows_and_nothing_before_it():
+    class Rotten(Source):
+        def records_from(self, seq, count_max, bytes_max):
+            return super().records_from(seq, min(count_max, 21 - seq), bytes_max)
+
+    bench = Bench(source=Rotten(30)).run(600_000)
+    assert bench.held == bench.source.sealed[:20]
+    assert 1 <= bench.counters["unreadable"] <= 25
+    bench.say(receipt(bench.source, 20))
+    bench.settle()
+    assert [upto for upto, *_ in bench.receipts] == [20]
+    assert bench.uplink.online
+    bench.source.grow(4)  # and writing goes on: the journal is not full yet
+    assert bench.source.head_seq() == 34
+
+
 def test_the_first_words_of_a_session():
     bench = Bench(3).settle()
     status = topics.status(SITE, DEVICE)
