@@ -204,8 +204,7 @@ class Mfrc522:
 
     def is_set_up(self):
         """Whether every configuration register still holds what we wrote; one transaction."""
-        out, into = self._buffers(_PROOF, 0)
-        self._exchange(out, into)
+        self._exchange(*self._buffers(_PROOF, 0))
         return self._is_proof(1)
 
     def _is_proof(self, at):
@@ -266,7 +265,6 @@ class Mfrc522:
         """
         self._start(length, timeout_us, _MF_AUTHENT)
         irq = self._wait(timeout_us, 0, _IRQ_IDLE, False)
-        self._fifo_dirty = True
         if irq & _IRQ_IDLE and self._in[_AT_STATUS2] & _CRYPTO1_ON:
             self._fifo_dirty = self._in[_AT_LEVEL] != 0
             return True
@@ -275,6 +273,7 @@ class Mfrc522:
 
     def stop_crypto(self):
         """Speak in the clear again."""
+        self._write(COMMAND, _IDLE)  # broken off, MFAuthent would still switch Crypto1 on
         self._write(STATUS2, 0)
 
     def _start(self, length, timeout_us, command):
@@ -282,8 +281,9 @@ class Mfrc522:
             raise BusFault("not set up")
         self.errors = 0
         if self._fifo_dirty:
+            self._write(COMMAND, _IDLE)  # if a frame was broken off before it was sent
             self._write(FIFO_LEVEL, _FLUSH_FIFO)
-            self._fifo_dirty = False
+        self._fifo_dirty = True  # until this one has ended as it should
         ticks = min(timeout_us // _TICK_US, _TICKS_MAX - 1)
         self._update(T_RELOAD_HIGH, ticks >> 8)
         self._update(T_RELOAD_LOW, ticks & 0xFF)
@@ -297,7 +297,6 @@ class Mfrc522:
         out, into = self._buffers(_STATUS, expected, proof)
         step_us = max(_WAIT_STEP_US, timeout_us >> _WAIT_STEP_SHIFT)
         deadline_us = self._ticks_us() + timeout_us + _FRAME_US
-        ends = wanted | _IRQ_TIMER
         while True:
             told = self._await_pin(deadline_us, step_us)
             self._exchange(out, into)
@@ -305,7 +304,7 @@ class Mfrc522:
             # ComIrqReg bit 7 always reads 0: a bus stuck at 1 shows here, one stuck at 0 behind.
             if irq & _IRQ_SET or self._in[_AT_TX_CONTROL] != _ANTENNA_ON:
                 self._fault("chip reset or bus dead")
-            if irq & ends:
+            if irq & (wanted | _IRQ_TIMER):
                 self._judge_pin(told)
                 return irq
             if self._ticks_us() >= deadline_us:
@@ -347,16 +346,15 @@ class Mfrc522:
         self.errors = self._in[_AT_ERROR] & _ERROR_RECEPTION
         last_bits = self._in[_AT_CONTROL] & 7
         if level > FIFO_BYTES:
-            self._fifo_dirty = True
             self.errors |= ERROR_CRC
             return 0
         if level > expected:
             # The first byte of a transaction is no data and would cover the last one we have.
             at = _STATUS_BYTES + expected - 1
-            kept = self._in[at]
-            rest = level - expected
+            kept, rest = self._in[at], level - expected
             self._exchange(_reading([FIFO_DATA] * rest), memoryview(self._in)[at : at + rest + 1])
             self._in[at] = kept
+        self._fifo_dirty = False
         return level * 8 - (8 - last_bits if last_bits and level else 0)
 
     # -- bus --------------------------------------------------------------------------------
@@ -373,8 +371,10 @@ class Mfrc522:
         return self._in2[1]
 
     def _set(self, register, value):
+        ready, self._ready = self._ready, False  # should the write be broken off
         self._values[register] = value
         self._write(register, value)
+        self._ready = ready
 
     def _update(self, register, value):
         if self._values[register] != value:

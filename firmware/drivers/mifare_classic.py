@@ -135,10 +135,10 @@ class Classic:
         for i in range(_UID_BYTES):
             tx[2 + _KEY_BYTES + i] = uid[tail + i]
         chip.set_crc(True, True)
-        done = chip.authenticate(2 + _KEY_BYTES + _UID_BYTES, _COMMAND_US)
-        # Even a failed try may have left Crypto1 on from the sector before.
-        self._pcd.is_encrypted = self._pcd.is_encrypted or done
-        return done
+        # Before the try: if it fails, Crypto1 may be on from the sector before; if it is broken
+        # off, from this one.
+        self._pcd.is_encrypted = True
+        return chip.authenticate(2 + _KEY_BYTES + _UID_BYTES, _COMMAND_US)
 
     def _reopen(self):
         if self._key is None:

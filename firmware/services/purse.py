@@ -160,7 +160,8 @@ class ClassicPurse:
                 # Only the idle slot changes: to do it again does no harm.
                 self._prepare(plan)
                 self._commit(plan)
-            # Once the card may have changed, whatever happens has to become a result.
+            # Once the card may have changed, whatever happens has to become a result, memory
+            # that runs out too: the dialogue is behind us and its memory is free again.
             except Exception as error:  # noqa: BLE001
                 self.fault = error
             if self._result != NOT_COMMITTED:
