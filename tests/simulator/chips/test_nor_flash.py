@@ -19,9 +19,9 @@ def read(chip, addr, size):
     return bytes(buf)
 
 
-def cut_program(seed, data, addr=0):
+def cut_program(seed, data, addr=0, how=""):
     chip = flash(seed)
-    chip.cut_after(0)
+    chip.cut_after(0, how=how)
     with pytest.raises(PowerCut):
         chip.program(addr, data)
     chip.power_on()
@@ -102,15 +102,86 @@ def test_after_the_cut_every_call_fails_until_power_on(call):
     calls[call]()
 
 
-def test_a_torn_program_stays_inside_old_and_new_and_inside_its_page():
-    for seed in range(50):
-        chip = cut_program(seed, bytes(600), addr=100)
+def test_a_torn_program_stays_inside_old_and_new_and_tears_one_page():
+    seen = set()
+    for seed in range(60):
+        chip = cut_program(seed, bytes(600), addr=100, how="torn")
         image = chip.image()
         assert image[:100] == b"\xff" * 100
         assert image[700:] == b"\xff" * (chip.size_bytes - 700)
-        done = next((i for i, byte in enumerate(image[100:700]) if byte), 600)
-        page_end = ((100 + done) // 256 + 1) * 256
-        assert image[page_end:700] == b"\xff" * max(0, 700 - page_end), seed
+        pages = [image[100:256], image[256:512], image[512:700]]
+        begun = "".join("." if set(page) == {0xFF} else "x" for page in pages)
+        whole = sum(not any(page) for page in pages)
+        assert begun.count("x") - whole <= 1, seed
+        seen.add(begun)
+    assert {"..x", ".x.", "x..", "xx.", "x.x", ".xx", "xxx"} <= seen
+
+
+@pytest.mark.parametrize("at_byte", [0, 1, 255, 256, 299, 300, 999])
+def test_a_cut_at_a_byte_is_exact(at_byte):
+    chip = flash()
+    chip.cut_after(0, at_byte=at_byte)
+    with pytest.raises(PowerCut):
+        chip.program(50, bytes(300))
+    stop = min(at_byte, 300)
+    assert chip.image()[50:] == bytes(stop) + b"\xff" * (chip.size_bytes - 50 - stop)
+    assert (chip.weak_bits, chip.programmed_bytes, chip.last_cut) == (0, stop, "byte")
+
+
+def test_a_late_cut_leaves_all_bits_fallen_and_some_of_them_weak():
+    counts = set()
+    for seed in range(60):
+        chip = cut_program(seed, b"\x0f" * 64, how="late")
+        assert chip.image()[:64] == b"\x0f" * 64
+        for _ in range(5):
+            assert all(byte & 0x0F == 0x0F for byte in read(chip, 0, 64))
+        counts.add(chip.weak_bits)
+    assert 0 in counts and max(counts) > 100 and counts & {1, 2, 3}
+
+
+def test_weak_bits_lean_together_from_one_power_on_to_the_next():
+    late = (cut_program(seed, bytes(64), how="late") for seed in range(50))
+    chip = next(one for one in late if one.weak_bits > 100)
+    faces = set()
+    for _ in range(60):
+        chip.cut()
+        chip.power_on()
+        once, again = read(chip, 0, 64), read(chip, 0, 64)
+        faces.add((any(once), once == again))
+    assert {(False, True), (True, True), (True, False)} <= faces
+
+
+@pytest.mark.parametrize("reads", [0, 1, 5])
+def test_a_chip_that_wakes_slowly_answers_garbage_first(reads):
+    chip = flash()
+    chip.program(0, b"\x0f" * 64)
+    chip.slow_start_reads = reads
+    for _ in range(20):
+        chip.cut()
+        chip.power_on()
+        answers = [read(chip, 0, 64) for _ in range(reads)]
+        assert b"\x0f" * 64 not in answers
+        assert read(chip, 0, 64) == b"\x0f" * 64
+
+
+def test_a_bad_sector_takes_no_erase_or_no_program_or_says_so():
+    chip = flash(sectors=4)
+    for sector, how in enumerate(("no erase", "no program", "stuck bit", "error")):
+        chip.program(sector * SECTOR, b"\x3c" * 4)
+        chip.fail_sector(sector, how)
+    chip.erase(0)
+    assert read(chip, 0, 2) == b"\x3c\x3c"
+    chip.erase(1)
+    chip.program(SECTOR, bytes(2))
+    assert read(chip, SECTOR, 4) == b"\xff" * 4
+    chip.program(2 * SECTOR, bytes(100))
+    assert sum(byte.bit_count() for byte in read(chip, 2 * SECTOR, 100)) == 2
+    for call in (lambda: chip.erase(3), lambda: chip.program(3 * SECTOR, bytes(4))):
+        with pytest.raises(OSError, match="flash"):
+            call()
+    assert read(chip, 3 * SECTOR, 4) == b"\x3c" * 4
+    with pytest.raises(ValueError, match="none of"):
+        chip.fail_sector(1, "tired")
 
 
 def test_a_torn_program_reaches_every_length_and_never_sets_a_bit():
@@ -128,15 +199,25 @@ def test_a_torn_program_reaches_every_length_and_never_sets_a_bit():
     assert lengths == set(range(9))
 
 
+def steady_reads(chip, size):
+    """What `size` bytes show over many power-ons and reads."""
+    shown = set()
+    for _ in range(40):
+        chip.cut()
+        chip.power_on()
+        shown.add(read(chip, 0, size))
+    return shown
+
+
 def test_weak_bits_read_differently_until_programmed_or_erased():
     chip = next(c for c in (cut_program(s, bytes(64)) for s in range(50)) if c.weak_bits > 8)
-    assert len({read(chip, 0, 256) for _ in range(20)}) > 5
+    assert len(steady_reads(chip, 256)) > 5
     chip.program(0, bytes(256))
     assert chip.weak_bits == 0
     assert read(chip, 0, 256) == bytes(256)
     chip = next(c for c in (cut_program(s, bytes(64)) for s in range(50)) if c.weak_bits > 8)
     chip.erase(0)
-    assert {read(chip, 0, 64) for _ in range(20)} == {b"\xff" * 64}
+    assert steady_reads(chip, 64) == {b"\xff" * 64}
 
 
 def test_programming_ones_does_not_steady_a_weak_bit():
