@@ -37,11 +37,25 @@ class FlashBytes:
         except OSError:
             pass  # it reads back wrong, or not
 
-    def mend(self, address, data):
-        """Program what stands there already, so that cells half way are so no more."""
+    def insist(self, address, data):
+        """Program again and again until all of it has taken; True if it has.
+
+        Over what stands there already, so that cells half way are so no more.
+        """
         for _ in range(READS):
             if self.program(address, data):
-                return
+                return True
+        return False
+
+    def destroy(self, address, size, at, value):
+        """Program `size` bytes to zero, after the ones of the byte `value` at `at`.
+
+        Zeros alone would make bits firm that a cut has left half way to 0, and weaken others: cut
+        once more, they could leave what was torn whole, for some time. The ones of a byte that is
+        known only weaken.
+        """
+        self.burn(address + at, bytes([value ^ 0xFF]))
+        self.burn(address, bytes(size))
 
     def erase(self, sector):
         """Erase; True if the sector is blank."""

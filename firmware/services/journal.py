@@ -4,9 +4,12 @@ One sector (4 KiB) after the other is erased, given a header, and filled with en
 only clears bits, so a cut leaves nothing, a torn entry (its CRC fails) or the whole entry.
 Rules of this file:
 - an entry counts once it has been read back equal; until then nothing depends on it;
-- what lies torn at the tail is killed (its head programmed to zero) before anything is appended:
-  an unstable cell can never resurrect a record whose number was used again;
-- a torn header is killed likewise before anything is appended in the sector before it;
+- blank flash of before a boot is never trusted: cells that a cut has left half way may look blank
+  today and whole tomorrow. So every boot leaves a gap behind the newest entry, as long as an entry
+  can be, and kills its head (programs it to zero): what was begun there never comes back and never
+  shines through. And a blank sector of before a boot is erased again before it is used;
+- likewise for a header: the newest one is disowned if the sector before it says what it cannot
+  have known, for then a boot did not see it, and wrote on there;
 - after every boot the newest header and entry are programmed once more with the very bytes that
   passed their CRC: a cut may have left cells half way that read right only by luck;
 - an entry that fails its CRC is torn only if nothing whole stands behind it: otherwise it is
@@ -14,10 +17,9 @@ Rules of this file:
 - small values that are kept (PIN failures, lock state, epochs) are written into a new sector
   before its header, which is written last: a cut leaves the old sector's values or the new one's;
 - a sector is erased only when every record in it has the ledger's receipt, and that receipt is
-  noted on flash first (where worn cells leave no room for the note, the ledger is asked again);
-- a blank sector of before a boot is erased again before it is used;
-- the sector of the newest record stays, booked or not: a boot goes on from that record. It goes
-  too when bad sectors leave the ring no other room.
+  noted on flash first (where worn cells or many boots leave no room, the ledger is asked again);
+- the newest records stay, booked or not: a boot goes on from the newest one and says how the last
+  spend ended. They go too when the ring would be nearly full of them.
 
 Sector header: magic u32 "OCJ1", generation u32, first_seq u32, receipted u32, link 32 bytes,
 crc32 of these 48 bytes. Entries follow from byte 52 on, each at a multiple of 4.
@@ -40,6 +42,9 @@ from firmware.services.journal_bytes import (
     KEPT,
     KEPT_BYTES_MAX,
     LINK_BYTES,
+    MAGIC,
+    MARK,
+    MARK_AT,
     RECEIPTED,
     RECORD,
     RECORD_BYTES_MAX,
@@ -48,10 +53,13 @@ from firmware.services.journal_bytes import (
 from firmware.services.journal_reader import UNREADABLE, Reader
 
 KEYS = 8
+STAY_RECORDS = 40
 RESERVE_SECTORS = 2  # kept for what must still be written when spending has stopped
 SLOW_READS_MAX = 64  # so many reads after power-on may answer anything at all
 _NONE = 0xFFFFFFFF
 _NOTE_STEP = 16  # receipts are noted this many records apart; they can be asked for again
+_GAP_BYTES = span(RECORD_BYTES_MAX)  # the longest an entry can be
+_NOTES_BYTES = 3 * HEAD_BYTES  # left for a note before a boot, its gap, and a note behind it
 _NEARLY = 10  # a ring is nearly full when less than one sector in so many is free
 
 
@@ -95,7 +103,7 @@ class Journal:
     def recover(self):
         """Find the newest record on flash and heal what a cut has left; erases nothing.
 
-        Bounded: one header per sector, and the entries of one sector. The first SLOW_READS_MAX
+        Bounded: one header per sector, and the entries of two sectors. The first SLOW_READS_MAX
         reads may answer wrongly: a header that passes its CRC tells that the flash has woken.
         """
         generations = array("I", bytes(4 * self.sectors))  # 0: no header
@@ -115,11 +123,16 @@ class Journal:
             step += 1
         if newest is None:
             return
-        self.generation, first_seq, self.receipted, self.head_link = newest
-        self.head_seq = first_seq - 1
-        self._bytes.mend(self._active * self._sector_bytes, journal_bytes.header(*newest))
-        self._walk_active()
-        self._noted = self.receipted
+        contents = self._reader.contents(self._active, newest, self._sector_bytes)
+        if not contents.is_used:
+            before = self._before(generations, newest[0])
+            if before is not None and contents.is_behind(before[2]):
+                # A boot did not see this one, and wrote on in the sector before it.
+                generations[self._active] = 0
+                self._first_seqs[self._active] = _NONE
+                self._burn_header(self._active)
+                self._active, newest, contents = before
+        self._take_up(newest, contents)
         self._find_oldest(generations)
         self._give_up_booked()
 
@@ -258,18 +271,33 @@ class Journal:
         else:
             self._kill_headers()
 
+    def _before(self, generations, generation):
+        """(sector, header, contents) of the sector opened just before the active one, or None."""
+        for sector in range(self.sectors):
+            if generations[sector] == generation - 1:
+                header = self._reader.header(sector)
+                if header:
+                    return (
+                        sector,
+                        header,
+                        self._reader.contents(sector, header, self._sector_bytes),
+                    )
+        return None
+
     def _lacks_records(self):
         """Whether records without a receipt are missing: rot has hidden their sector."""
         return self._first_seqs[self._oldest] > self.receipted + 1
 
     def _give_up_booked(self):
-        """Give up every sector in which all is booked; the newest's only where room is short."""
+        """Give up every sector in which all is booked, but the newest records only in need."""
         while True:
             after = self._next_used(self._oldest)
             if after < 0:
                 return
             last_seq = self._first_seqs[after] - 1
-            if last_seq > self.receipted or (last_seq == self.head_seq and self.has_room()):
+            if last_seq > self.receipted:
+                return
+            if last_seq > self.head_seq - STAY_RECORDS and not self.is_nearly_full():
                 return
             self._first_seqs[self._oldest] = _NONE
             self._oldest = after
@@ -307,18 +335,19 @@ class Journal:
         for key in sorted(self._kept):
             data = self._kept[key]
             carried = journal_bytes.entry(self.generation + 1, KEPT, key, data)
-            if not self._bytes.program(base + offset, carried):
+            if not self._bytes.insist(base + offset, carried):
                 return False
             offset += span(len(data))
         first_seq = self.head_seq + 1
         header = journal_bytes.header(
             self.generation + 1, first_seq, self.receipted, self.head_link
         )
-        if not self._bytes.program(base, header):
+        if not self._bytes.insist(base, header):
             return False
         self.generation += 1
         self._active, self._offset = sector, offset
         self._first_seqs[sector] = first_seq
+        self._cursor = (0, 0, 0)
         self._reader.forget()
         if self._oldest < 0:
             self._oldest = sector
@@ -329,7 +358,7 @@ class Journal:
     def _retire(self, sector):
         self._bad.append(sector)
         self.retired += 1
-        self._kill_header(sector)
+        self._burn_header(sector)
 
     def _kill_headers(self):
         """No sector that is not in use may have a header, now or when it is read another time."""
@@ -339,38 +368,45 @@ class Journal:
 
     def _kill_header(self, sector):
         if not self._reader.is_headless(sector):
-            self._bytes.burn(sector * self._sector_bytes, bytes(HEADER_BYTES))
+            self._burn_header(sector)
+
+    def _burn_header(self, sector):
+        self._bytes.destroy(sector * self._sector_bytes, HEADER_BYTES, 0, MAGIC & 0xFF)
 
     # -- entries ----------------------------------------------------------------------------
 
-    def _walk_active(self):
-        """Take up the entries of the active sector; make the newest firm and kill a torn tail."""
-        newest = at = None
-        self._offset = HEADER_BYTES
-        while True:
-            entry = self._reader.entry(self._active, self._offset)
-            if entry is None:
-                break
-            at, kind, seq, length = entry
-            newest = self._reader.whole(length)
-            if kind == RECORD:
-                self.head_seq = seq
-                self.head_link = newest[-LINK_BYTES:]
-            elif kind == KEPT:
-                self._kept[seq] = newest[HEAD_BYTES:]
-            else:
-                self.receipted = max(self.receipted, seq)
-            self._offset = at + span(length)
-        if newest:
-            self._bytes.mend(self._active * self._sector_bytes + at, newest)
-        if not self._bytes.is_blank(self._active, self._offset):
-            self._kill(self._offset)
+    def _take_up(self, header, contents):
+        """Go on in the active sector; make its header and newest entry firm."""
+        base = self._active * self._sector_bytes
+        self.generation, self.receipted = header[0], contents.receipted
+        self.head_seq, self.head_link = contents.head_seq, contents.head_link
+        self._kept = contents.kept
+        self._noted = contents.receipted
+        self._bytes.insist(base, journal_bytes.header(*header))
+        if contents.newest:
+            self._bytes.insist(base + contents.newest_at, contents.newest)
+        self._leave_gap(contents.end)
+
+    def _leave_gap(self, offset):
+        """Go on so far behind `offset` that no entry which was begun there reaches it.
+
+        Its head is killed even where all looks blank: its cells may only look so today. A head of
+        zeros is the gap of an earlier boot. The last bytes stay for a note, as in _put.
+        """
+        last = self._sector_bytes - HEAD_BYTES
+        is_gap = True
+        while is_gap and offset <= last:
+            is_gap = self._reader.is_killed(self._active, offset)
+            self._kill(offset)
+            offset = max(offset + HEAD_BYTES, min(offset + _GAP_BYTES, last))
+        if offset <= last and self._bytes.is_blank(self._active, offset):
+            self._offset = offset
 
     def _put(self, kind, seq, data):
         """Write an entry where there is room for it. JournalFull if there is none."""
         for _ in range(self.sectors):
-            # It leaves room for a note: erasing the next sector may need one first.
-            if self._offset + span(len(data)) + HEAD_BYTES > self._sector_bytes:
+            # Erasing the next sector may need a note first.
+            if self._offset + span(len(data)) + _NOTES_BYTES > self._sector_bytes:
                 self._open_next()
             if self._write(kind, seq, data):
                 return
@@ -381,7 +417,7 @@ class Journal:
         offset = self._offset
         self._offset += span(len(data))
         entry = journal_bytes.entry(self.generation, kind, seq, data)
-        if self._bytes.program(self._active * self._sector_bytes + offset, entry):
+        if self._bytes.insist(self._active * self._sector_bytes + offset, entry):
             return True
         # Cells that do not take the data: nothing more goes into this sector.
         self._kill(offset)
@@ -396,5 +432,5 @@ class Journal:
     def _kill(self, offset):
         """Close the active sector at `offset`: a head of zeros is never a valid entry."""
         room = min(HEAD_BYTES, self._sector_bytes - offset)
-        self._bytes.burn(self._active * self._sector_bytes + offset, bytes(room))
+        self._bytes.destroy(self._active * self._sector_bytes + offset, room, MARK_AT, MARK)
         self._offset = self._sector_bytes

@@ -12,11 +12,12 @@ RECORD_BYTES_MAX = 256
 KEPT_BYTES_MAX = 64
 RECORD, RECEIPTED, KEPT = 1, 2, 3
 MARK = 0x5A
+MARK_AT = 3  # in the head of an entry
 HEAD_BYTES = 12  # before the data of an entry
 HEADER_BYTES = 52
 ENTRY_BYTES_MAX = HEAD_BYTES + RECORD_BYTES_MAX
 LINK_BYTES = 32
-_MAGIC = 0x314A434F  # "OCJ1"
+MAGIC = 0x314A434F  # "OCJ1"
 _HEADER = "<IIII32s"
 _HEADER_CRC = 48
 _HEAD = "<HBBI"
@@ -27,21 +28,21 @@ _DATA_MAX = {RECORD: RECORD_BYTES_MAX, RECEIPTED: 0, KEPT: KEPT_BYTES_MAX}
 
 def header(generation, first_seq, receipted, link):
     """The bytes at the start of a sector."""
-    data = struct.pack(_HEADER, _MAGIC, generation, first_seq, receipted, link)
+    data = struct.pack(_HEADER, MAGIC, generation, first_seq, receipted, link)
     return data + struct.pack("<I", crc32(data))
 
 
 def parse_header(buffer):
     """(generation, first_seq, receipted, link) of HEADER_BYTES, or None."""
     magic, generation, first_seq, receipted, link = struct.unpack_from(_HEADER, buffer)
-    if magic != _MAGIC or _word(buffer, _HEADER_CRC) != crc32(buffer[:_HEADER_CRC]):
+    if magic != MAGIC or _word(buffer, _HEADER_CRC) != crc32(buffer[:_HEADER_CRC]):
         return None
     return generation, first_seq, receipted, link
 
 
 def mend_header(buffer):
     """Put one wrong bit of HEADER_BYTES right, in place; then as parse_header."""
-    if _is_near(_word(buffer, 0), _MAGIC):
+    if _is_near(_word(buffer, 0), MAGIC):
         error = crc32(buffer[:_HEADER_CRC]) ^ _word(buffer, _HEADER_CRC)
         at = find_flip(error, 8 * _HEADER_CRC)
         if at >= 0:
@@ -74,7 +75,7 @@ def parse_entry(generation, buffer, room):
 
 def mend_entry(generation, buffer, room):
     """Put one wrong bit of the first `room` bytes right, in place; then as parse_entry."""
-    if _is_near(buffer[3], MARK):
+    if _is_near(buffer[MARK_AT], MARK):
         for at in _suspects(generation, buffer, room):
             _flip(buffer, at)
             found = parse_entry(generation, buffer, room)

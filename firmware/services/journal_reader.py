@@ -2,11 +2,62 @@
 
 from firmware.services import journal_bytes
 from firmware.services.flash_bytes import CHUNK, READS
-from firmware.services.journal_bytes import ENTRY_BYTES_MAX, HEAD_BYTES, HEADER_BYTES, MARK
+from firmware.services.journal_bytes import (
+    ENTRY_BYTES_MAX,
+    HEAD_BYTES,
+    HEADER_BYTES,
+    KEPT,
+    LINK_BYTES,
+    MARK,
+    RECORD,
+    span,
+)
 
 UNREADABLE = (0, 0, 0, b"")
 _BLANK_READS = 2  # how often a header must read erased
+_SEARCHES = 2  # how often a sector is searched before nothing is in it
+_STEADY, _STEADY_OF = 6, 8
 _BLANK = b"\xff" * HEADER_BYTES
+
+
+class Contents:
+    """What one sector says: with its header, all that is known at its end.
+
+    `carried`: the values kept that came with the sector; `kept`: those that hold at its end.
+    `newest`: the bytes of its last entry, at `newest_at`; `end`: where that ends. `is_used`:
+    whether there is a record or a receipt in it.
+    """
+
+    def __init__(self, header):
+        _, first_seq, self.receipted, self.head_link = header
+        self.head_seq = first_seq - 1
+        self.carried = {}
+        self.kept = {}
+        self.newest = None
+        self.newest_at = 0
+        self.end = HEADER_BYTES
+        self.is_used = False
+
+    def take(self, at, kind, seq, whole):
+        """The next entry."""
+        self.newest, self.newest_at, self.end = whole, at, at + span(len(whole) - HEAD_BYTES)
+        if kind == KEPT:
+            data = whole[HEAD_BYTES:]
+            self.carried.setdefault(seq, data)
+            self.kept[seq] = data
+            return
+        self.is_used = True
+        if kind == RECORD:
+            self.head_seq = seq
+            self.head_link = whole[-LINK_BYTES:]
+        else:
+            self.receipted = max(self.receipted, seq)
+
+    def is_behind(self, before):
+        """Whether the sector opened before this one says what this one cannot have known."""
+        if before.head_seq > self.head_seq or before.receipted > self.receipted:
+            return True
+        return any(self.carried.get(key) != before.kept[key] for key in before.kept)
 
 
 class Reader:
@@ -38,7 +89,7 @@ class Reader:
         header = journal_bytes.mend_header(buffer)
         if header is None:
             return UNREADABLE
-        self._flash.mend(base, bytes(buffer))
+        self._flash.insist(base, bytes(buffer))
         return header
 
     def is_headless(self, sector):
@@ -46,6 +97,12 @@ class Reader:
         head = memoryview(self._buffer)[:4]
         self._flash.read(sector * self._sector_bytes, head)
         return head == _BLANK[:4] or head == bytes(4)
+
+    def is_killed(self, sector, offset):
+        """Whether zeros stand where the head of an entry may begin."""
+        head = memoryview(self._buffer)[:HEAD_BYTES]
+        self._flash.read(sector * self._sector_bytes + offset, head)
+        return head == bytes(HEAD_BYTES)
 
     def entry(self, sector, offset):
         """(offset, kind, seq, length) of the entry at `offset`.
@@ -57,6 +114,19 @@ class Reader:
             if entry is not None:
                 return entry
         return self._mend(sector, offset) or self._look_beyond(sector, offset)
+
+    def contents(self, sector, header, end):
+        """All that stands in a sector before `end`; the last entry only if it reads steadily."""
+        contents = Contents(header)
+        while contents.end < end:
+            entry = self.entry(sector, contents.end)
+            if entry is None or entry[0] >= end:
+                break
+            at, kind, seq, length = entry
+            contents.take(at, kind, seq, self.whole(length))
+        if contents.newest and not self._is_steady(sector, contents.newest_at):
+            return self.contents(sector, header, contents.newest_at)
+        return contents
 
     def data(self, length):
         """The data of the entry that was read last."""
@@ -84,7 +154,21 @@ class Reader:
         return None if entry is None else (offset,) + entry
 
     def _mend(self, sector, offset):
-        """As _read, with one bit put right."""
+        """As _read, with one bit put right, here and on flash."""
+        entry = self._read_mended(sector, offset)
+        if entry is not None:
+            self._flash.insist(sector * self._sector_bytes + offset, self.whole(entry[3]))
+        return entry
+
+    def _is_steady(self, sector, offset):
+        """Whether an entry is whole nearly each time it is read."""
+        whole = 0
+        for _ in range(_STEADY_OF):
+            if self._read(sector, offset) or self._read_mended(sector, offset):
+                whole += 1
+        return whole >= _STEADY
+
+    def _read_mended(self, sector, offset):
         room = self._room(offset)
         if not room:
             return None
@@ -93,15 +177,14 @@ class Reader:
         view = memoryview(self._buffer)[:room]
         self._flash.read(base, view)
         entry = journal_bytes.mend_entry(generation, view, room)
-        if entry is None:
-            return None
-        self._flash.mend(base, self.whole(entry[2]))
-        return (offset,) + entry
+        return None if entry is None else (offset,) + entry
 
     def _look_beyond(self, sector, offset):
-        """The first whole entry anywhere behind `offset`."""
+        """The first whole entry anywhere behind `offset`; looks more than once."""
         chunk = bytearray(CHUNK)
-        for start in range(offset - offset % CHUNK, self._sector_bytes, CHUNK):
+        first = offset - offset % CHUNK
+        for step in range(0, _SEARCHES * (self._sector_bytes - first), CHUNK):
+            start = first + step % (self._sector_bytes - first)
             self._flash.read(sector * self._sector_bytes + start, chunk)
             for at in range(3, CHUNK, 4):
                 if chunk[at] == MARK and start + at - 3 > offset:
