@@ -2,7 +2,7 @@
 
 The firmware's own recorder and journal write INTENT and OUTCOME on modelled flash. Capacity is
 counted by filling a small partition to the last spend it takes; the rest of a partition is more of
-the same sectors.
+the same sectors. A ring erases each of its sectors once a turn, so its life is that of any sector.
 """
 
 import random
@@ -20,6 +20,8 @@ BOARDS = {4: 1.5, 8: 2, 16: 2}
 SYSTEM_BYTES = 64 * 1024
 SPENDS_NEEDED = 16_000  # DESIGN section 11, on the board of 8 MiB
 FLASH_PER_SEALED = 1.3
+SPENDS_A_DAY, ERASES_MAX = 3_000, 100_000
+YEARS_NEEDED = 10
 SPENDS, SECTORS = 2_000, 24
 _BOOT_MS = 600_000
 _HEAD_SEQ = 100_000  # a reader in its second year: its numbers take more bytes than a new one's
@@ -40,7 +42,7 @@ class Window:
         self.flash = NorFlash(sectors * SECTOR_BYTES, random.Random(0))
         self.journal = Journal(self.flash)
         self.journal.recover()
-        self.journal.head_seq = _HEAD_SEQ
+        self.journal.head_seq = self.journal.receipted = _HEAD_SEQ
         self.recorder = Recorder(self.journal, 1001, bytes(range(32)), _Clock())
         self.sealed_bytes = 0
         self.spends = 0
@@ -90,8 +92,13 @@ def capacity(sectors: int, filled: int = SECTORS) -> int:
     return window.spends * (sectors - RESERVE_SECTORS) // (filled - RESERVE_SECTORS)
 
 
+def years(spends_a_turn: int) -> float:
+    """How long a ring lasts that turns once in so many spends."""
+    return ERASES_MAX * spends_a_turn / SPENDS_A_DAY / 365
+
+
 def rows(spends: int = SPENDS) -> list[dict[str, object]]:
-    """Flash for a spend beside its sealed bytes, and the spends of three boards."""
+    """Flash for a spend beside its sealed bytes, and spends and years of three boards."""
     programmed, sealed = flash_per_spend(spends)
     table: list[dict[str, object]] = [
         {
@@ -104,13 +111,24 @@ def rows(spends: int = SPENDS) -> list[dict[str, object]]:
     ]
     for mib, slot_mib in BOARDS.items():
         sectors = (int((mib - 2 * slot_mib) * MIB) - SYSTEM_BYTES) // SECTOR_BYTES
+        spends_held = capacity(sectors)
+        name = f"journal of {sectors} sectors, board of {mib} MiB"
         table.append(
             {
-                "name": f"journal of {sectors} sectors, board of {mib} MiB",
-                "ours": capacity(sectors),
+                "name": name,
+                "ours": spends_held,
                 "other": SPENDS_NEEDED if mib == 8 else None,
                 "against": "needed" if mib == 8 else "-",
                 "unit": "spends without a receipt",
+            }
+        )
+        table.append(
+            {
+                "name": f"{name}, {SPENDS_A_DAY:,} spends a day",
+                "ours": round(years(spends_held)),
+                "other": YEARS_NEEDED,
+                "against": f"needed, at {ERASES_MAX:,} erases a sector",
+                "unit": "years",
             }
         )
     return table
