@@ -31,11 +31,14 @@ from simulator.torture.tap_window import (
 
 @dataclass
 class Books:
-    """What came of it. `booked`: the spends in the ledger, (device, seq) -> (device, fen)."""
+    """What came of it. `booked`: the spends in the ledger, (device, seq) -> (device, fen).
+
+    `unresolved`: of which devices (once for each spend) the ledger does not know how it ended.
+    """
 
     booked: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     told_elsewhere: int = 0
-    unresolved: int = 0
+    unresolved: list[int] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
 
@@ -68,8 +71,8 @@ def _books_of(
     held = HeldCard("card", CARD_NO, MifareClassic(uid, blocks), ISSUED_FEN)
     books.wrong += checkers.judge([held], KEYS, ledger, {}, Counter()).violations
     books.booked = {(device, seq): (device, fen) for device, seq, fen, _ in ledger.booked_ids()}
-    summary = ledger.summary()
-    books.unresolved = summary["pending"] + summary["unknown"]
+    open_spends = ledger.database.rows("SELECT device FROM intent WHERE state < 2")
+    books.unresolved = [device for (device,) in open_spends]
     ledger.close()
     return books
 

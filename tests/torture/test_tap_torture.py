@@ -55,8 +55,10 @@ def ways_of(part, case):
     for one in dataclasses.fields(case):
         blow = getattr(case, one.name)
         if isinstance(blow, RfBlow):
-            writes = blow.frame in course.eeprom_frames and course.eeprom_frames.index(blow.frame)
-            yield one.name, blow.outcome, blow.torn, writes
+            writes_before = sum(frame < blow.frame for frame in course.eeprom_frames)
+            is_write = blow.frame in course.eeprom_frames
+            stage = writes_before if is_write or one.name == "rf" else None
+            yield one.name, blow.outcome, blow.torn, stage, is_write
         elif isinstance(blow, FlashCut):
             is_over = one.name == "cut" and blow.at == course.sizes[blow.write] != 0
             yield case.start, one.name, blow.write, blow.how, is_over
