@@ -16,6 +16,7 @@ from simulator.chips.nor_flash import NorFlash
 LINK_BYTES = 32
 NOTE_STEP = 16  # so far the receipts on flash may lie behind, and by the records of a sector
 FULL_TRIES = 4
+NEWEST_RECORDS, ALL_RECORDS = 6, 1 << 32
 
 Step = tuple
 
@@ -141,10 +142,9 @@ class Twin:
                 self.append(data)
                 return
             except JournalFull:
-                self.judge()
                 if count:
                     self.boot()
-                    self.judge()
+                self.judge()
                 self.do(("receipt", 0))
         raise Unresolved("full for ever, though everything is booked")
 
@@ -154,16 +154,19 @@ class Twin:
         self.journal.recover()
 
     def power_cycle(self) -> None:
-        """Off and on again: weak cells may look the other way now. Then judge."""
+        """Off and on again: weak cells may look the other way now. Then judge the newest."""
         self.flash.cut()
         self.flash.power_on()
         self.boot()
-        self.judge()
+        self.judge(NEWEST_RECORDS)
 
     # -- the judge --------------------------------------------------------------------------
 
-    def judge(self) -> None:
-        """Broken unless everything promised is there and nothing else; settles what was begun."""
+    def judge(self, count: int = ALL_RECORDS) -> None:
+        """Broken unless everything promised is there and nothing else; settles what was begun.
+
+        Only the newest `count` records are read.
+        """
         journal, head = self.journal, self.head_seq
         if self.attempt is not None and journal.head_seq == head + 1:
             head += 1
@@ -175,7 +178,7 @@ class Twin:
         # Worn cells may leave no room for the note: then the ledger tells it again.
         if behind < 0 or (not self.is_bad and behind > NOTE_STEP + self.flash.sector_bytes // 48):
             raise Broken(f"receipted {journal.receipted}, told {self.told}")
-        for seq in range(max(journal.receipted - 1, 0), head + 2):
+        for seq in range(max(journal.receipted - 1, head - count, 0), head + 2):
             data = journal.record(seq)
             # Also: receipts are on flash before the space is used that they free.
             kept_from = self.told if self.is_bad else journal.receipted
