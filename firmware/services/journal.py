@@ -51,12 +51,12 @@ from firmware.services.journal_bytes import (
     span,
 )
 from firmware.services.journal_reader import UNREADABLE, Reader
+from firmware.services.journal_ring import NONE, Ring
 
 KEYS = 8
 STAY_RECORDS = 40
 RESERVE_SECTORS = 2  # kept for what must still be written when spending has stopped
 SLOW_READS_MAX = 64  # so many reads after power-on may answer anything at all
-_NONE = 0xFFFFFFFF
 _NOTE_STEP = 16  # receipts are noted this many records apart; they can be asked for again
 _GAP_BYTES = span(RECORD_BYTES_MAX)  # the longest an entry can be
 _NOTES_BYTES = 3 * HEAD_BYTES  # left for a note before a boot, its gap, and a note behind it
@@ -84,11 +84,10 @@ class Journal:
         self._bytes = FlashBytes(flash)
         self._sector_bytes = flash.sector_bytes
         self.sectors = self._bytes.sectors
-        self._first_seqs = array("I", b"\xff" * (4 * self.sectors))  # _NONE: not in use
+        self._ring = Ring(self.sectors)
         self._reader = Reader(self._bytes)
         self._bad = []
         self._doubtful = []  # found at boot with a header that is none, or an old one
-        self._active = self._oldest = -1
         self._offset = self._sector_bytes
         self._blank = -1  # a sector erased ahead of its use
         self._noted = 0
@@ -117,23 +116,27 @@ class Journal:
             elif header is not None:
                 if newest is None:
                     end = step + self.sectors  # once round from here
-                generations[sector], self._first_seqs[sector] = header[:2]
+                generations[sector], self._ring.first_seqs[sector] = header[:2]
                 if newest is None or header[0] > newest[0]:
-                    newest, self._active = header, sector
+                    newest, self._ring.active = header, sector
             step += 1
         if newest is None:
             return
-        contents = self._reader.contents(self._active, newest, self._sector_bytes)
+        contents = self._reader.contents(self._ring.active, newest, self._sector_bytes)
         if not contents.is_used:
             before = self._before(generations, newest[0])
             if before is not None and contents.is_behind(before[2]):
                 # A boot did not see this one, and wrote on in the sector before it.
-                generations[self._active] = 0
-                self._first_seqs[self._active] = _NONE
-                self._burn_header(self._active)
-                self._active, newest, contents = before
+                generations[self._ring.active] = 0
+                self._ring.first_seqs[self._ring.active] = NONE
+                self._burn_header(self._ring.active)
+                self._ring.active, newest, contents = before
         self._take_up(newest, contents)
-        self._find_oldest(generations)
+        self._doubtful += self._ring.find_oldest(generations)
+        if self._lacks_records():
+            self._offset = self._sector_bytes
+        else:
+            self._kill_headers()
         self._give_up_booked()
 
     def append(self, data):
@@ -170,16 +173,15 @@ class Journal:
 
     def free_sectors(self):
         """How many more sectors can be opened before the ring is full."""
-        if self._active < 0:
+        if self._ring.active < 0:
             return self.sectors - len(self._bad)
         if self._lacks_records():
             return 0
-        free = (self._oldest - self._active - 1) % self.sectors
-        return free - sum([(bad - self._active - 1) % self.sectors < free for bad in self._bad])
+        return self._ring.free(self._bad)
 
     def prepare(self):
         """Erase the next sector ahead of its use; call when idle, for an erase takes long."""
-        if self._blank < 0 and self._offset > self._sector_bytes // 2 and self._active >= 0:
+        if self._blank < 0 and self._offset > self._sector_bytes // 2 and self._ring.active >= 0:
             self._blank = self._erase_next()
 
     def receipt(self, upto):
@@ -214,7 +216,7 @@ class Journal:
             return None
         wanted, sector, offset = self._cursor
         if wanted != seq:
-            sector, offset = self._sector_of(seq), HEADER_BYTES
+            sector, offset = self._ring.sector_of(seq), HEADER_BYTES
         while sector >= 0:
             entry = self._reader.entry(sector, offset)
             if entry is None:
@@ -232,44 +234,8 @@ class Journal:
     def _record_beyond(self, seq, sector):
         """The cursor ran off a sector's end: go on where the sequence must be."""
         self._cursor = (0, 0, 0)
-        home = self._sector_of(seq)
+        home = self._ring.sector_of(seq)
         return self.record(seq) if home >= 0 and home != sector else None
-
-    def _sector_of(self, seq):
-        """The sector in use that holds a sequence; -1 if it is booked and given up."""
-        best = -1
-        sector = self._oldest
-        while sector >= 0 and self._first_seqs[sector] <= seq:
-            best = sector
-            sector = self._next_used(sector)
-        return best
-
-    def _next_used(self, sector):
-        """The sector that was opened after `sector`; -1 behind the active one."""
-        if sector != self._active:
-            for step in range(1, self.sectors):
-                after = (sector + step) % self.sectors
-                if self._first_seqs[after] != _NONE:
-                    return after
-        return -1
-
-    def _find_oldest(self, generations):
-        """Go round behind the active sector; a generation that does not rise is a skipped one."""
-        last = 0
-        for step in range(1, self.sectors + 1):
-            sector = (self._active + step) % self.sectors
-            if generations[sector] > last:
-                last = generations[sector]
-                if self._oldest < 0:
-                    self._oldest = sector
-            else:
-                self._first_seqs[sector] = _NONE
-                if generations[sector]:
-                    self._doubtful.append(sector)
-        if self._lacks_records():
-            self._offset = self._sector_bytes
-        else:
-            self._kill_headers()
 
     def _before(self, generations, generation):
         """(sector, header, contents) of the sector opened just before the active one, or None."""
@@ -286,29 +252,28 @@ class Journal:
 
     def _lacks_records(self):
         """Whether records without a receipt are missing: rot has hidden their sector."""
-        return self._first_seqs[self._oldest] > self.receipted + 1
+        return self._ring.lacks(self.receipted + 1)
 
     def _give_up_booked(self):
         """Give up every sector in which all is booked, but the newest records only in need."""
         while True:
-            after = self._next_used(self._oldest)
+            after = self._ring.next_used(self._ring.oldest)
             if after < 0:
                 return
-            last_seq = self._first_seqs[after] - 1
+            last_seq = self._ring.first_seqs[after] - 1
             if last_seq > self.receipted:
                 return
             if last_seq > self.head_seq - STAY_RECORDS and not self.is_nearly_full():
                 return
-            self._first_seqs[self._oldest] = _NONE
-            self._oldest = after
+            self._ring.give_up(self._ring.oldest)
 
     def _erase_next(self):
         """Erase the next free sector in ring order; -1 if the next one is in use."""
-        if self._active >= 0 and self._lacks_records():
+        if self._ring.active >= 0 and self._lacks_records():
             return -1
         for step in range(1, self.sectors + 1):
-            sector = (self._active + step) % self.sectors
-            if self._first_seqs[sector] != _NONE:
+            sector = (self._ring.active + step) % self.sectors
+            if self._ring.first_seqs[sector] != NONE:
                 break
             if sector in self._bad:
                 continue
@@ -345,12 +310,10 @@ class Journal:
         if not self._bytes.insist(base, header):
             return False
         self.generation += 1
-        self._active, self._offset = sector, offset
-        self._first_seqs[sector] = first_seq
+        self._offset = offset
+        self._ring.use(sector, first_seq)
         self._cursor = (0, 0, 0)
         self._reader.forget()
-        if self._oldest < 0:
-            self._oldest = sector
         self._noted = self.receipted
         self._give_up_booked()
         return True
@@ -363,7 +326,7 @@ class Journal:
     def _kill_headers(self):
         """No sector that is not in use may have a header, now or when it is read another time."""
         for sector in self._doubtful:
-            if self._first_seqs[sector] == _NONE:
+            if self._ring.first_seqs[sector] == NONE:
                 self._kill_header(sector)
 
     def _kill_header(self, sector):
@@ -377,7 +340,7 @@ class Journal:
 
     def _take_up(self, header, contents):
         """Go on in the active sector; make its header and newest entry firm."""
-        base = self._active * self._sector_bytes
+        base = self._ring.active * self._sector_bytes
         self.generation, self.receipted = header[0], contents.receipted
         self.head_seq, self.head_link = contents.head_seq, contents.head_link
         self._kept = contents.kept
@@ -396,10 +359,10 @@ class Journal:
         last = self._sector_bytes - HEAD_BYTES
         is_gap = True
         while is_gap and offset <= last:
-            is_gap = self._reader.is_killed(self._active, offset)
+            is_gap = self._reader.is_killed(self._ring.active, offset)
             self._kill(offset)
             offset = max(offset + HEAD_BYTES, min(offset + _GAP_BYTES, last))
-        if offset <= last and self._bytes.is_blank(self._active, offset):
+        if offset <= last and self._bytes.is_blank(self._ring.active, offset):
             self._offset = offset
 
     def _put(self, kind, seq, data):
@@ -417,7 +380,7 @@ class Journal:
         offset = self._offset
         self._offset += span(len(data))
         entry = journal_bytes.entry(self.generation, kind, seq, data)
-        if self._bytes.insist(self._active * self._sector_bytes + offset, entry):
+        if self._bytes.insist(self._ring.active * self._sector_bytes + offset, entry):
             return True
         # Cells that do not take the data: nothing more goes into this sector.
         self._kill(offset)
@@ -432,5 +395,5 @@ class Journal:
     def _kill(self, offset):
         """Close the active sector at `offset`: a head of zeros is never a valid entry."""
         room = min(HEAD_BYTES, self._sector_bytes - offset)
-        self._bytes.destroy(self._active * self._sector_bytes + offset, room, MARK_AT, MARK)
+        self._bytes.destroy(self._ring.active * self._sector_bytes + offset, room, MARK_AT, MARK)
         self._offset = self._sector_bytes

@@ -52,7 +52,7 @@ def _newest_stays_weak(patch):
 def _no_gap(patch):
     def leave_gap(self, offset):
         self._offset = offset
-        if not self._bytes.is_blank(self._active, offset):
+        if not self._bytes.is_blank(self._ring.active, offset):
             self._kill(offset)
 
     patch.setattr(Journal, "_leave_gap", leave_gap)
@@ -62,7 +62,7 @@ def _no_gap(patch):
 def _first_byte_is_blank(patch):
     def leave_gap(self, offset):
         first = bytearray(1)
-        self._bytes.read(self._active * self._sector_bytes + min(offset, 4095), first)
+        self._bytes.read(self._ring.active * self._sector_bytes + min(offset, 4095), first)
         self._offset = offset
         if first != b"\xff":
             self._kill(offset)
@@ -115,7 +115,7 @@ def _overwrites(patch):
 
     def erase(self):
         sector = erase_next(self)
-        after = (self._active + 1) % self.sectors
+        after = (self._ring.active + 1) % self.sectors
         if sector < 0 and after not in self._bad:
             self._bytes.erase(after)
             return after
@@ -186,8 +186,8 @@ def _blank_of_before(patch):
 
     def recover_and_reuse(self):
         recover(self)
-        after = (self._active + 1) % self.sectors
-        if self._active >= 0 and self._bytes.is_blank(after, 0):
+        after = (self._ring.active + 1) % self.sectors
+        if self._ring.active >= 0 and self._bytes.is_blank(after, 0):
             self._blank = after
 
     patch.setattr(Journal, "recover", recover_and_reuse)
@@ -212,7 +212,7 @@ def _kept_in_place(patch):
         if old is None or len(old) != len(data) or old == data:
             keep(self, key, data)
             return
-        place = self._active * self._sector_bytes + HEADER_BYTES
+        place = self._ring.active * self._sector_bytes + HEADER_BYTES
         for other in sorted(self._kept):
             if other == key:
                 break
