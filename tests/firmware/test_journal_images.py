@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from firmware.services.journal import KEYS, Journal
-from tests.firmware.ring import APPEND, Bookkeeper, PlainFlash, content, play
+from tests.firmware.ring import PlainFlash, content, play
 
 IMAGES = Path(__file__).parent / "images"
 CONTENTS = json.loads((IMAGES / "images.json").read_text(encoding="utf-8"))
@@ -79,12 +79,14 @@ def test_journal_goes_on_from_an_image(name):
 def add(name):
     """Write an image of a journal that has turned, keeps values and was booted between records."""
     flash = PlainFlash(4)
-    books: Bookkeeper = play(flash, 21, 260)
+    play(flash, 21, 260)
+    journal = Journal(flash)
     for key in (0, 3, 7):
-        books.journal.keep(key, content(700 + key, 8 + key))
-        books.do((APPEND, 90))
-        books.boot()
-    image, contents = bytes(flash.cells), described(books.journal)
+        journal = Journal(flash)
+        journal.recover()
+        journal.keep(key, content(700 + key, 8 + key))
+        journal.append(content(800 + key, 90))
+    image, contents = bytes(flash.cells), described(journal)
     (IMAGES / f"{name}.bin").write_bytes(image)
     CONTENTS[name] = contents
     text = json.dumps(CONTENTS, indent=1) + "\n"
