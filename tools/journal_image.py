@@ -100,11 +100,24 @@ def _read_sector(image: Image, number: int, data: bytes) -> None:
         return
     entries: list[Entry] = []
     offset = _HEADER.size
-    while (entry := _entry_at(data, offset, generation)) is not None:
+    while True:
+        entry = _next_entry(data, offset, generation)
+        end = SECTOR_BYTES if entry is None else entry.offset
+        _note_torn(image, "entry", number, offset, data[offset:end], _ENTRY.size)
+        if entry is None:
+            break
         entries.append(entry)
-        offset += (_ENTRY.size + len(entry.data) + 3) & ~3
-    _note_torn(image, "entry", number, offset, data[offset:], _ENTRY.size)
+        offset = end + ((_ENTRY.size + len(entry.data) + 3) & ~3)
     image.sectors.append(Sector(number, generation, first_seq, receipted, link, entries))
+
+
+def _next_entry(data: bytes, offset: int, generation: int) -> Entry | None:
+    """The first whole entry from `offset` on: each boot leaves a gap, and cells rot."""
+    for at in range(offset, len(data), 4):
+        entry = _entry_at(data, at, generation)
+        if entry is not None:
+            return entry
+    return None
 
 
 def _entry_at(data: bytes, offset: int, generation: int) -> Entry | None:
@@ -123,8 +136,11 @@ def _entry_at(data: bytes, offset: int, generation: int) -> Entry | None:
 def _note_torn(
     image: Image, what: str, number: int, offset: int, rest: bytes, head_bytes: int
 ) -> None:
-    """`rest` follows what is whole: it should be blank. A healed head is all zeros."""
-    if not _is_blank(rest):
+    """`rest` follows what is whole: it should be blank, or the gap of a boot with its head zeros.
+
+    A healed head is all zeros.
+    """
+    if not _is_blank(rest.removeprefix(bytes(_ENTRY.size)) if what == "entry" else rest):
         size_bytes = len(rest.rstrip(b"\xff"))
         is_healed = not any(rest[:head_bytes])
         image.torn.append(Torn(what, number, offset, size_bytes, is_healed))

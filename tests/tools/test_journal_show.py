@@ -206,7 +206,7 @@ def test_torn_entries_are_named_where_they_lie_and_whether_they_are_healed(
 ):
     device.outcomes(2)
     whole = read_image(device.flash.image())
-    device.flash.cut_after(0)
+    device.flash.cut_after(0, how="torn")
     with pytest.raises(PowerCut):
         device.outcomes(1)
     torn = read_image(device.flash.image()).torn
