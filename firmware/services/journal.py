@@ -19,7 +19,7 @@ Rules of this file:
 - a sector is erased only when every record in it has the ledger's receipt, and that receipt is
   noted on flash first (where worn cells or many boots leave no room, the ledger is asked again);
 - the newest records stay, booked or not: a boot goes on from the newest one and says how the last
-  spend ended. They go too when the ring would be nearly full of them.
+  spend ended. They go too when the ring would be nearly full of them, the newest last.
 
 Sector header: magic u32 "OCJ1", generation u32, first_seq u32, receipted u32, link 32 bytes,
 crc32 of these 48 bytes. Entries follow from byte 52 on, each at a multiple of 4.
@@ -261,9 +261,8 @@ class Journal:
             if after < 0:
                 return
             last_seq = self._ring.first_seqs[after] - 1
-            if last_seq > self.receipted:
-                return
-            if last_seq > self.head_seq - STAY_RECORDS and not self.is_nearly_full():
+            spare = self.has_room() if last_seq == self.head_seq else not self.is_nearly_full()
+            if last_seq > self.receipted or (last_seq > self.head_seq - STAY_RECORDS and spare):
                 return
             self._ring.give_up(self._ring.oldest)
 
