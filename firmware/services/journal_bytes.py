@@ -42,7 +42,7 @@ def parse_header(buffer):
 
 def mend_header(buffer):
     """Put one wrong bit of HEADER_BYTES right, in place; then as parse_header."""
-    if _is_near(_word(buffer, 0), MAGIC):
+    if is_near(_word(buffer, 0), MAGIC):
         error = crc32(buffer[:_HEADER_CRC]) ^ _word(buffer, _HEADER_CRC)
         at = find_flip(error, 8 * _HEADER_CRC)
         if at >= 0:
@@ -75,7 +75,7 @@ def parse_entry(generation, buffer, room):
 
 def mend_entry(generation, buffer, room):
     """Put one wrong bit of the first `room` bytes right, in place; then as parse_entry."""
-    if _is_near(buffer[MARK_AT], MARK):
+    if is_near(buffer[MARK_AT], MARK):
         for at in _suspects(generation, buffer, room):
             _flip(buffer, at)
             found = parse_entry(generation, buffer, room)
@@ -127,7 +127,7 @@ def _entry_crc(generation, buffer, length):
     return crc32(data, crc32(buffer[:_HEAD_CRC], generation))
 
 
-def _is_near(value, wanted):
+def is_near(value, wanted):
     """Whether they differ in one bit at most: what is farther off was never ours."""
     differing = value ^ wanted
     return differing & (differing - 1) == 0

@@ -187,8 +187,10 @@ class Reader:
             start = first + step % (self._sector_bytes - first)
             self._flash.read(sector * self._sector_bytes + start, chunk)
             for at in range(3, CHUNK, 4):
-                if chunk[at] == MARK and start + at - 3 > offset:
-                    entry = self._read(sector, start + at - 3)
+                found = start + at - 3
+                if found > offset and journal_bytes.is_near(chunk[at], MARK):
+                    # The first one behind a gap may have a rotten bit of its own.
+                    entry = self._read(sector, found) or self._mend(sector, found)
                     if entry is not None:
                         return entry
         return None
