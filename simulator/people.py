@@ -25,9 +25,11 @@ _ROUNDS_MAX = 5
 _SAME_CARD = reasons.display(reasons.TAP_AGAIN)
 _LAST_PAID = "LAST PAID"
 _DEAD = ("", "WELCOME", _LAST_PAID)
+_CHECK = reasons.display(reasons.ASK_LEDGER)
 _AGAIN = (
     "CARD PLEASE",
     _SAME_CARD,
+    reasons.display(reasons.SAME_CARD_PLEASE),
     reasons.display(reasons.CARD_GONE),
     reasons.display(reasons.TWO_CARDS),
     reasons.display(reasons.READER_FAULT),
@@ -44,6 +46,7 @@ class Customer:
     others: list[HeldCard] = field(default_factory=list)  # held to it too, at the first attempt
     attempts: int = 0
     rounds: int = 0
+    has_tapped: bool = False
 
 
 @dataclass
@@ -94,7 +97,7 @@ class Clerk:
             self._world.at(self._world.now_us + _SECOND_US, self._serve)
             return
         customer = self.queue[0]
-        if customer.rounds and self._says_paid(customer):
+        if customer.has_tapped and self._says_paid(customer):
             self._leave(customer, paid=True)
             return
         if self._shown() == _SAME_CARD and customer.rounds:
@@ -113,6 +116,7 @@ class Clerk:
         reader = self.reader
         hold_ms = customer.hold_ms[min(customer.attempts, len(customer.hold_ms) - 1)]
         customer.attempts += 1
+        customer.has_tapped = True
         self._tally.taps += 1
         others = customer.others if customer.attempts == 1 else []
         cards = [held.chip for held in (customer.held, *others)]
@@ -126,15 +130,19 @@ class Clerk:
     def _look(self, customer: Customer) -> None:
         """What does the display say to this customer?"""
         shown = self._shown()
-        if shown.startswith("PAID"):
+        if shown == f"PAID {money.format_yuan(customer.amount_fen)}":
             self._leave(customer, paid=True)
+        elif shown.startswith("PAID") and customer.rounds < _ROUNDS_MAX:
+            # The card has told the end of its last sale here, and this one has not begun.
+            customer.attempts = 0
+            self._world.at(self._world.now_us + _NEXT_US, self._serve)
         elif shown in _AGAIN and customer.attempts < _ATTEMPTS_MAX:
             self._world.at(self._world.now_us + _SECOND_US, partial(self._tap, customer))
         elif shown in _DEAD and customer.rounds < _ROUNDS_MAX:
             # It died under our hands, or it did and is back: serve the same customer again.
             customer.attempts = 0
             self._world.at(self._world.now_us + _SECOND_US, self._serve)
-        elif shown in _AGAIN or shown in _DEAD:
+        elif shown in _AGAIN or shown in _DEAD or shown == _CHECK or shown.startswith("PAID"):
             self._tally.given_up += 1
             self._leave(customer, paid=False)
         else:

@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+EXIT_FAILED = 1
 EXIT_USAGE = 2
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -54,6 +55,13 @@ class Broker(StrEnum):
     AUTO = "auto"
     AMQTT = "amqtt"
     MOSQUITTO = "mosquitto"
+
+
+class Exhaustive(StrEnum):
+    """What can be cut at every single point."""
+
+    JOURNAL = "journal"
+    TAP = "tap"
 
 
 InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
@@ -141,6 +149,43 @@ def sim_run(
 
         Console().print(report)
     raise typer.Exit(report.exit_code)
+
+
+@sim.command("torture")
+def sim_torture(
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds of the whole system.")] = 100,
+    first: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
+    seed: Annotated[str | None, typer.Option(help="Play one again: what a failure names.")] = None,
+    minutes: Annotated[
+        float, typer.Option(min=0, help="Stop after that long, instead of after so many seeds.")
+    ] = 0,
+    intensity: Annotated[
+        str, typer.Option(help="high, low (a twentieth), both, or in thousandths.")
+    ] = "high",
+    events: Annotated[int, typer.Option(min=1, help="Events of one seed.")] = 400,
+    home: HomeOption = Home.CPYTHON,
+    exhaustive: Annotated[
+        Exhaustive | None, typer.Option(help="Instead: every cut point of one of these.")
+    ] = None,
+    bit_runs: Annotated[
+        int, typer.Option(min=0, help="With journal: runs with unstable bits per operation.")
+    ] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0: one per core.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Break everything that can break, seed by seed, and look whether a fen is missing."""
+    from tools.torture import Options, TortureError, to_json, to_text, torture
+
+    chosen = exhaustive.value if exhaustive else None
+    options = Options(
+        seeds, first, seed, minutes, intensity, events, home.value, chosen, bit_runs, jobs
+    )
+    try:
+        total = torture(options, None if as_json else _say)
+    except TortureError as error:
+        _refuse(error)
+    typer.echo(to_json(total) if as_json else to_text(total))
+    raise typer.Exit(EXIT_FAILED if total.failed else 0)
 
 
 @agent.command("run")

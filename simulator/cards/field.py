@@ -156,6 +156,7 @@ class Field:
         self.cards: list[Card] = []
         self.before_change: list[Callable[[], None]] = []
         self.frames = 0
+        self.disturbed = 0  # frames that were spoiled with a card there
         self._carrier = False
         self._powered: dict[int, int] = {}
         self._lost: dict[int, int] = {}
@@ -203,6 +204,7 @@ class Field:
         """Deliver a command that ended at tick `now`; return the answers it provokes."""
         effects = self._effects.pop(self.frames, ())
         self.frames += 1
+        self.disturbed += bool(effects and self.cards)
         heard = self._bend(frame, effects, ON_COMMAND)
         talks = []
         if heard is not None and self._carrier:

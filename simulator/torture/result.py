@@ -16,6 +16,7 @@ class Result:
     is missing here was never tried, whatever the plan says.
     violations: sentences, each with what replays it; empty means that everything held.
     unresolved: what nobody can tell the outcome of at the end and somebody should.
+    virtual_s: how long all that took by the simulated clocks.
     """
 
     cut_points: int = 0
@@ -23,6 +24,7 @@ class Result:
     faults_fired: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     unresolved: int = 0
+    virtual_s: int = 0
 
     def fired(self, kind: str, times: int = 1) -> None:
         """Note that a fault of this kind has struck."""
@@ -35,3 +37,4 @@ class Result:
         self.faults_fired = dict(Counter(self.faults_fired) + Counter(other.faults_fired))
         self.violations += other.violations
         self.unresolved += other.unresolved
+        self.virtual_s += other.virtual_s

@@ -1,0 +1,333 @@
+"""The whole system on one desk, small enough to be broken ten thousand times: cards, windows,
+brokers, agent, ledger, and the people who eat.
+
+Everything that decides is production code: the readers' firmware, the agent's and the ledger's
+services on real SQLite. Everything that can break is a model that breaks when told to.
+faults.py tells it; system.py plays a seed and judges the end.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from ledger.store import LedgerStore
+from protocols.rules import settings
+from protocols.wire import topics
+from simulator.cardbox import CardKeys, HeldCard, make_cards
+from simulator.cards.mifare_classic import MifareClassic
+from simulator.chips.nor_flash import NorFlash
+from simulator.host.card_port import front_end
+from simulator.host.home import HostHome
+from simulator.people import Clerk, Customer, Tally
+from simulator.reader import Home
+from simulator.scenario import CardBatch
+from simulator.torture.broker import Broker
+from simulator.torture.cable import Cable
+from simulator.torture.process import AgentProcess, LedgerProcess
+from simulator.torture.watch import Watch
+from simulator.torture.window import CrashingHome, MortalReader, Trace, WatchedHardware
+from simulator.vm.home import VmHome
+from simulator.world.clock import World
+from simulator.world.randomness import Seeds
+
+SITE = "canteen-9"
+SECTOR_BYTES = 4096
+MERCHANT_NO = 91
+_START_UTC_S = 1_788_235_200  # 2026-09-01 12:00 in China
+_DAY = (_START_UTC_S + 28_800) // 86_400
+_SECOND_US = 1_000_000
+_FIRST_DEVICE = 3001
+POLICY = {
+    "epoch": 1,
+    "utc_offset_s": 28_800,
+    "amount_max_fen": 10_000,
+    "no_pin_max_fen": 5_000,
+    "since_pin_max_fen": 1_000_000,
+    "day_max_fen": 1_000_000,
+    "offline_max_fen": 3_000,
+    "clock_width_max_ms": 300_000,
+    "blind_max_fen": 2_000,
+}
+# Whose cards come: rich enough to eat through a whole run, one that is soon empty, and bad ones.
+_BATCHES = (
+    CardBatch("rich", 2, "ours", 6, 40001, (150_000, 200_000)),
+    CardBatch("poor", 2, "ours", 1, 40101, (937, 937)),
+    CardBatch("expired", 2, "expired", 1, 40102, (5_000, 5_000)),
+    CardBatch("foreign", 2, "foreign", 1, 40103, (5_000, 5_000)),
+)
+
+
+@functools.cache
+def _issued() -> tuple[CardKeys, tuple[HeldCard, ...]]:
+    """The campus's card keys and its cards as they are issued, once for each process."""
+    keys = CardKeys.drawn(random.Random(1))
+    draw = random.Random(2)
+    made = (make_cards(batch, keys, draw, _DAY) for batch in _BATCHES)
+    return keys, tuple(chain.from_iterable(made))
+
+
+def new_cards(draw: random.Random) -> list[HeldCard]:
+    """The same cards anew, each with its own luck."""
+    return [
+        HeldCard(
+            card.name,
+            card.card_no,
+            MifareClassic(card.chip.uid, card.chip.blocks, random.Random(draw.randbytes(8))),
+            card.issued_fen,
+        )
+        for card in _issued()[1]
+    ]
+
+
+@dataclass
+class Window:
+    """One reader and what is true about it."""
+
+    device: int
+    key: bytes
+    hardware: WatchedHardware
+    reader: MortalReader
+    cable: Cable
+    clerk: Clerk
+    policy: dict[str, int]
+    on_us: int = 0  # when it was switched on last
+    answered_us: int = 0  # when an answer reached it last
+    is_clock_fooled: bool = False  # its battery clock is plausible and wrong: see faults_reader.py
+    is_rotating: bool = False  # reader and ledger have not both heard of its next key
+    is_retired: bool = False  # taken off the wall: nobody pays here any more
+    battery_stop_mv: int = 3350
+    bad_sectors: int = 0
+    # Bits that were flipped: address, sector, and how often that had been erased by then.
+    rotten: list[tuple[int, int, int]] = field(default_factory=list)
+
+
+class Campus:
+    """One seed's world. `fired` counts the faults that struck; `watch` what broke."""
+
+    def __init__(
+        self, seed: int, directory: Path, home: str = "cpython", image: Path | None = None
+    ) -> None:
+        self.seeds = Seeds(seed)
+        self.world = World(_START_UTC_S)
+        self.fired: Counter[str] = Counter()
+        self.trace = Trace()
+        self.trace.on_out_of_memory = partial(self._count, "heap exhausted")
+        self.watch = Watch(SITE, lambda: f"t={self.world.now_us / 1e6:.3f}")
+        self.tally = Tally()
+        self.paid: Counter[tuple[int, int]] = Counter()
+        self.unsure: Counter[tuple[int, int]] = Counter()  # left, and did not know
+        self.is_healing = False
+        self.endings: list[Callable[[], None]] = []  # of faults that last a while
+        self._home, self._image = home, image
+        self._given_up = 0
+        self.customers = 0
+        self._images: dict[int, bytes] = {}  # of cards that are held to a reader beside another
+        shape = self.seeds.stream("shape")
+        self.sectors = shape.randrange(6, 11)
+        self.keys = _issued()[0]
+        self.cards = new_cards(self.seeds.stream("cards"))
+        self._make_tiers(directory)
+        self.windows: list[Window] = []
+        for _ in range(shape.randrange(2, 4)):
+            self.add_window()
+
+    # -- building -------------------------------------------------------------------------------
+
+    def _make_tiers(self, directory: Path) -> None:
+        secrets = self.seeds.stream("keys")
+        signing_key = secrets.randbytes(32)
+        self._secrets = secrets
+        self.building, self.centre = (
+            Broker(name, self.world, self.seeds.stream("broker", name), self.fired)
+            for name in ("building", "centre")
+        )
+        self.building.watch = self._building_says
+        self.centre.watch = self._centre_says
+        bug = self.watch.report
+        self.ledger = LedgerProcess(
+            self.world, bug, directory / "ledger.sqlite", self.centre, signing_key, self.fired
+        )
+        self.agent = AgentProcess(
+            self.world, bug, SITE, directory, self.building, self.centre, signing_key, self.fired
+        )
+        self.ledger.start()
+        # The card centre's own hand in the books: registers, issues, and looks.
+        self.books = LedgerStore.open(str(self.ledger.path))
+        self.books.register_merchant(MERCHANT_NO, "noodles")
+        self.books.issue_cards(
+            (card.card_no, card.issued_fen) for card in self.cards if card.issued_fen is not None
+        )
+        self.agent.start()
+
+    def add_window(self) -> Window:
+        """A new reader on the wall, registered and switched on."""
+        number = len(self.windows)
+        device, key = _FIRST_DEVICE + number, self._secrets.randbytes(32)
+        name = f"pos-{number + 1}"
+        self.books.register_device(device, key, MERCHANT_NO, SITE)
+        draw = self.seeds.stream("reader", name)
+        flash = NorFlash(self.sectors * SECTOR_BYTES, self.seeds.stream("flash", name))
+        nvs = {"settings": self.settings(device, key)}
+        hardware = WatchedHardware(
+            name, self.world, self.trace, flash, nvs, draw, fired=self.fired
+        )
+        home = CrashingHome(self._make_home(hardware), self.trace, partial(self._crashed, name))
+        reader = MortalReader(name, self.world, hardware, home, lambda _now_us: None)
+        cable = Cable(name, self.world, self.building, lambda: hardware.clock.now_us, reader.wake)
+        hardware.cable = cable  # type: ignore[assignment]
+        clerk = Clerk(
+            reader, self.world, self.seeds.stream("clerk", name), self.tally, self._served
+        )
+        window = Window(device, key, hardware, reader, cable, clerk, POLICY)
+        hardware.on_record = partial(self.watch.record, window)
+        reader.on_death = partial(self._died, window)
+        self.windows.append(window)
+        self.switch_on(window)
+        return window
+
+    def settings(self, device: int, key: bytes, **more: Any) -> bytes:
+        """What a reader is provisioned with."""
+        return settings.encode(
+            {
+                "device": device,
+                "site": SITE,
+                "merchant_no": MERCHANT_NO,
+                "device_key": key,
+                "purse_key": self.keys.purse,
+                "mac_key": self.keys.mac,
+                "broker_host": "building",
+                "broker_port": 1883,
+                "policy": POLICY,
+                **more,
+            }
+        )
+
+    def provision(self, window: Window, key: bytes) -> None:
+        """Give a reader its next key; it goes by it from its next boot on."""
+        old_key, window.key = window.key, key
+        window.hardware.nvs["settings"] = self.settings(
+            window.device, key, previous_device_key=old_key
+        )
+
+    def _make_home(self, hardware: WatchedHardware) -> Home:
+        if self._home == "vm":
+            return VmHome(hardware.name, hardware, image=self._image)
+        return HostHome("pos", hardware, front_end)
+
+    # -- power and processes --------------------------------------------------------------------
+
+    def switch_on(self, window: Window) -> None:
+        """Power comes to a reader that has none."""
+        if not window.reader.is_on:
+            window.on_us = self.world.now_us
+            window.reader.switch_on()
+
+    def _died(self, window: Window) -> None:
+        """A reader is dead: someone switches it on again, sooner or later."""
+        if window.is_retired and not self.is_healing:
+            return
+        pause_us = self.seeds.stream("revive", window.reader.name, self.world.now_us).randrange(
+            200_000, 15 * _SECOND_US
+        )
+        self.world.at(self.world.now_us + pause_us, partial(self.switch_on, window))
+
+    def _crashed(self, name: str, error: BaseException, text: str) -> None:
+        if not isinstance(error, MemoryError):
+            self.watch.report(f"{name} crashed: {text}")
+
+    def _count(self, what: str) -> None:
+        self.fired[what] += 1
+
+    # -- looking on -----------------------------------------------------------------------------
+
+    def _building_says(self, topic: str, payload: bytes) -> None:
+        if self.watch.is_down(topic):
+            device = int(topic.split("/")[3])
+            for window in self.windows:
+                if window.device == device:
+                    window.answered_us = self.world.now_us
+            if not self.fired["building mqtt forged"]:
+                self.watch.down(self.ledger.path, self.agent.path, topic, payload)
+
+    def _centre_says(self, topic: str, payload: bytes) -> None:
+        if topic == topics.agent_receipts(SITE):
+            self.watch.receipts(self.ledger.path, payload)
+
+    # -- people ---------------------------------------------------------------------------------
+
+    def arrive(self, window: Window, customer: Customer) -> None:
+        """A customer gets in line."""
+        customer.held.is_busy = True
+        for other in customer.others:
+            other.is_busy = True
+            self._images[other.card_no] = other.chip.image
+        window.clerk.join(customer)
+
+    def free_cards(self) -> list[HeldCard]:
+        return [card for card in self.cards if not card.is_busy]
+
+    def _served(self, customer: Customer, was_paid: bool) -> None:
+        for held in (customer.held, *customer.others):
+            held.is_busy = False
+        payer = customer.held
+        if customer.others:
+            # Two cards in one hand, and the reader met only one: its balance says which.
+            payer = next((one for one in customer.others if self._has_moved(one)), payer)
+        what = payer.card_no, customer.amount_fen
+        if was_paid:
+            self.paid[what] += 1
+        elif self.tally.given_up > self._given_up:
+            self.unsure[what] += 1
+        self._given_up = self.tally.given_up
+
+    def _has_moved(self, card: HeldCard) -> bool:
+        return self._images[card.card_no] != card.chip.image
+
+    def count_quiet_faults(self) -> None:
+        """What models have counted by themselves."""
+        self.fired["card write torn"] += sum(card.chip.torn_writes for card in self.cards)
+        self.fired["radio disturbed"] += sum(w.hardware.field.disturbed for w in self.windows)
+
+    # -- the end --------------------------------------------------------------------------------
+
+    def run_until(self, until_us: int) -> None:
+        """Let everything happen that is due by then."""
+        while self.world.step(until_us):
+            pass
+
+    def open_windows(self) -> list[Window]:
+        return [window for window in self.windows if not window.is_retired]
+
+    def any_window(self, draw: random.Random) -> Window:
+        return draw.choice(self.open_windows())
+
+    def later(self, delay_us: int, act: Callable[[], None]) -> None:
+        self.world.at(self.world.now_us + delay_us, act)
+
+    def until(self, duration_us: int, end: Callable[[], None]) -> None:
+        """`end` is called once: after the duration, or when the campus heals before."""
+        ended = []
+
+        def once() -> None:
+            if not ended:
+                ended.append(True)
+                end()
+
+        self.endings.append(once)
+        self.later(duration_us, once)
+
+    def close(self) -> None:
+        for window in self.windows:
+            window.reader.home.kill()
+        self.agent.kill()
+        self.ledger.kill()
+        self.books.close()
+        self.watch.close()

@@ -1,0 +1,266 @@
+"""What can happen to cards, readers and their flash: each function strikes once.
+
+Rules: see faults.py, which has the table.
+"""
+
+from __future__ import annotations
+
+import random
+from functools import partial
+
+from firmware.drivers.ticks import WRAP_US
+from simulator.checkers import journal_of
+from simulator.chips.nor_flash import SECTOR_FAULTS
+from simulator.host.hardware import EPOCH_1970_S, EPOCH_2000_S
+from simulator.people import Customer
+from simulator.torture.campus import SECTOR_BYTES, Campus
+
+_SECOND = 1_000_000  # microseconds
+_DAY_S = 86_400
+_ROT_APART_BYTES = 600  # two rotten bits never share a record, nor the newest one
+# No two customers of a run pay the same, so that LAST PAID can only mean one of them.
+PRICES_FEN = (100, 600, 1100, 1600, 2500, 3500, 6200)
+_PRICE_STEP_FEN = 400
+_TORN_MS = (15, 160)
+_HOLD_MS = (400, 900)
+_RADIO = (
+    ("flip_answer", 64),
+    ("flip_command", 64),
+    ("lose_answer", 1),
+    ("lose_command", 1),
+    ("parity", 1),
+    ("noise", 12),
+)
+_NOISE = bytes(byte for byte in range(256) if byte not in b"0123456789.\r\x1b+")
+_WINDOWS_MAX = 5
+_DRIFT_PPM = 150  # within what rules/clock.py allows a crystal
+_BAD_SECTORS_MAX = 1  # of a ring of six; a real one has hundreds
+
+
+def customer(
+    campus: Campus, draw: random.Random, *, torn: bool = False, two: bool = False
+) -> None:
+    """Somebody wants to eat, if a card is free and a line is short."""
+    windows = [one for one in campus.open_windows() if len(one.clerk.queue) < 3]
+    free = campus.free_cards()
+    if not windows or len(free) < 2:
+        return
+    held = draw.choice(free)
+    others = [card for card in draw.sample(free, 2) if card is not held][:1] if two else []
+    hold_ms = [draw.randrange(*_TORN_MS), 700] if torn else [draw.randrange(*_HOLD_MS)]
+    campus.customers += 1
+    amount_fen = draw.choice(PRICES_FEN) + campus.customers % _PRICE_STEP_FEN
+    campus.arrive(draw.choice(windows), Customer(held, amount_fen, hold_ms, others))
+
+
+# -- cards ------------------------------------------------------------------------------------
+
+
+def torn(campus: Campus, draw: random.Random) -> None:
+    for card in campus.cards:
+        card.chip.torn = draw.choice(("mixed", "erased", "old", "new"))
+    customer(campus, draw, torn=True)
+
+
+def two_cards(campus: Campus, draw: random.Random) -> None:
+    customer(campus, draw, two=True)
+
+
+def radio(campus: Campus, draw: random.Random) -> None:
+    window = campus.any_window(draw)
+    first = draw.randrange(40)
+    for after in range(first, first + draw.randrange(1, 8)):
+        effect, bound = draw.choice(_RADIO)
+        window.hardware.field.disturb(effect, draw.randrange(bound), after=after)
+
+
+def keypad_noise(campus: Campus, draw: random.Random) -> None:
+    window = campus.any_window(draw)
+    if window.reader.is_on:
+        window.hardware.keys += bytes(draw.choice(_NOISE) for _ in range(draw.randrange(1, 60)))
+        window.reader.wake(campus.world.now_us)
+        campus.fired["uart noise"] += 1
+
+
+# -- power ------------------------------------------------------------------------------------
+
+
+def power_cut(campus: Campus, draw: random.Random) -> None:
+    window = campus.any_window(draw)
+
+    def fall() -> None:
+        if not campus.is_healing:
+            campus.fired["power cut"] += window.reader.is_on
+            window.reader.cut_power_at(campus.world.now_us)
+
+    campus.later(draw.randrange(2 * _SECOND), fall)
+
+
+def cut_in_flash(campus: Campus, draw: random.Random) -> None:
+    """The power goes inside one of the next programs or erases."""
+    campus.any_window(draw).hardware.flash.cut_after(draw.randrange(8))
+
+
+def sawtooth(campus: Campus, draw: random.Random) -> None:
+    """The supply comes and goes several times a second."""
+    window = campus.any_window(draw)
+    for _ in range(draw.randrange(3, 7)):
+
+        def tooth() -> None:
+            if campus.is_healing:
+                return
+            if window.reader.is_on:
+                window.reader.switch_off()
+                campus.fired["power sawtooth"] += 1
+            campus.switch_on(window)
+
+        campus.later(draw.randrange(2 * _SECOND), tooth)
+
+
+def mains(campus: Campus, draw: random.Random) -> None:
+    """The mains are gone for a while, and some batteries are not what they were."""
+    window = campus.any_window(draw)
+    hardware = window.hardware
+    if not hardware.mains_on:
+        return
+    if draw.randrange(3) == 0:
+        hardware.battery_mv_now = window.battery_stop_mv + draw.randrange(-20, 5)
+    hardware.set_mains(False)
+    campus.fired["mains gone"] += 1
+
+    def back() -> None:
+        hardware.set_mains(True)
+        hardware.battery_mv_now = 4150
+
+    campus.until(draw.randrange(5, 60) * _SECOND, back)
+
+
+def out_of_memory(campus: Campus, draw: random.Random) -> None:
+    """The heap is exhausted at one of the next calls of a reader to its board."""
+    campus.trace.out_of_memory_in = draw.randrange(400)
+
+
+# -- flash ------------------------------------------------------------------------------------
+
+
+def rot(campus: Campus, draw: random.Random) -> None:
+    """One bit of what lies on flash turns over."""
+    window = campus.any_window(draw)
+    flash, newest = window.hardware.flash, window.hardware.written_at
+    at = draw.randrange(flash.size_bytes)
+    sector = at // SECTOR_BYTES
+    window.rotten = [old for old in window.rotten if flash.erases[old[1]] == old[2]]
+    near = [newest, *(old[0] for old in window.rotten)]
+    if any(abs(at - other) < _ROT_APART_BYTES for other in near):
+        return
+    flash.flip(at, draw.randrange(8))
+    window.rotten.append((at, sector, flash.erases[sector]))
+    campus.fired["bit rot"] += 1
+
+
+def loose(campus: Campus, draw: random.Random) -> None:
+    """For a while some bits that are programmed do not fall."""
+    flash = campus.any_window(draw).hardware.flash
+    flash.loose_per_million = draw.choice((20_000, 100_000, 300_000))
+    campus.fired["flash loose"] += 1
+    campus.until(draw.randrange(5, 30) * _SECOND, lambda: setattr(flash, "loose_per_million", 0))
+
+
+def bad_sector(campus: Campus, draw: random.Random) -> None:
+    """A sector does not erase or program any more, for good."""
+    window = campus.any_window(draw)
+    sector, how = draw.randrange(campus.sectors), draw.choice(SECTOR_FAULTS)
+    if window.bad_sectors < _BAD_SECTORS_MAX:
+        window.bad_sectors += 1
+        window.hardware.flash.fail_sector(sector, how)
+        campus.fired["bad sector"] += 1
+
+
+def slow_flash(campus: Campus, draw: random.Random) -> None:
+    """The first reads after a power-on answer anything at all."""
+    flash = campus.any_window(draw).hardware.flash
+    flash.slow_start_reads = draw.randrange(1, 12)
+    campus.until(draw.randrange(10, 60) * _SECOND, partial(setattr, flash, "slow_start_reads", 0))
+
+
+# -- clocks -----------------------------------------------------------------------------------
+
+
+def battery_clock(campus: Campus, draw: random.Random) -> None:
+    """The battery clock lies: lost its time, or was set by somebody to something else."""
+    window = campus.any_window(draw)
+    hardware, kind = window.hardware, draw.randrange(5)
+    if kind == 0:
+        hardware.rtc_set = not hardware.rtc_set
+        campus.fired["battery clock unset"] += 1
+    elif kind == 1:
+        hardware.restart_rtc(draw.choice((EPOCH_1970_S, EPOCH_2000_S)))
+        campus.fired["battery clock at 1970 or 2000"] += 1
+    elif kind == 2:
+        hardware.rtc_step_s = 0
+    elif kind == 3:
+        hardware.rtc_step_s += draw.choice((-400, -30, -2, 2, 30)) * _DAY_S
+        campus.fired["battery clock days off"] += 1
+    else:
+        # Within a day of a receipt a false clock cannot be told from a true one.
+        hardware.rtc_step_s += draw.choice((-1, 1)) * draw.randrange(1, 20 * 3600)
+        window.is_clock_fooled = True
+        campus.fired["battery clock hours off"] += 1
+
+
+def crystal(campus: Campus, draw: random.Random) -> None:
+    """The crystal runs fast or slow, as the kitchen is hot or cold; and ticks wrap."""
+    hardware = campus.any_window(draw).hardware
+    hardware.drift_ppm = draw.randrange(-_DRIFT_PPM, _DRIFT_PPM + 1)
+    campus.fired["crystal drift"] += 1
+    hardware.ticks_from_us = WRAP_US - draw.randrange(60 * _SECOND)
+    campus.fired["ticks near their wrap"] += 1
+
+
+# -- the office -------------------------------------------------------------------------------
+
+
+def rotate_key(campus: Campus, draw: random.Random) -> None:
+    """A reader gets its next key, and the ledger too: one of them hears of it first."""
+    window = campus.any_window(draw)
+    new_key = draw.randbytes(32)
+    if window.is_rotating:
+        return
+    window.is_rotating = True
+    campus.fired["key rotated"] += 1
+
+    def at_reader() -> None:
+        campus.provision(window, new_key)
+        if window.reader.is_on:
+            window.reader.switch_off()
+
+    def at_ledger() -> None:
+        campus.books.rotate_device_key(window.device, new_key)
+
+    steps = [at_ledger, at_reader]
+    if draw.randrange(2):
+        steps.reverse()
+        campus.fired["key rotated, reader first"] += 1
+    steps[0]()
+
+    def finish() -> None:
+        steps[1]()
+        window.is_rotating = False
+
+    campus.until(draw.randrange(1, 40) * _SECOND, finish)
+
+
+def swap_reader(campus: Campus, draw: random.Random) -> None:
+    """A reader is taken off the wall with what is in its journal, and another one hung up."""
+    idle = [window for window in campus.open_windows() if window.clerk.is_idle]
+    if not idle or len(campus.windows) >= _WINDOWS_MAX:
+        return
+    window = draw.choice(idle)
+    window.is_retired = True
+    window.cable.cut()
+    if window.reader.is_on:
+        window.reader.switch_off()
+    head_seq = journal_of(window.hardware.flash).head_seq
+    if campus.watch.head(campus.ledger.path, window.device) < head_seq:
+        campus.fired["reader swapped, journal not empty"] += 1
+    campus.add_window()

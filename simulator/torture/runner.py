@@ -1,0 +1,157 @@
+"""Spreads units of torture over the cores, adds their figures up, and keeps what failed.
+
+A unit is anything with a module's `run_unit(unit) -> Result` behind it. A worker that dies or
+raises is a violation of its unit, not the end of the run.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from simulator.torture.result import Result
+from simulator.torture.system import SystemUnit
+
+_TELL_S = 5.0
+_AHEAD = 4  # units waiting for each worker
+_DAY_S = 86_400
+
+RunUnit = Callable[[Any], Result]
+Progress = Callable[[str], None]
+
+
+@dataclass
+class Total:
+    """Everything a run has to show; `units` were played, `failed` are those with violations."""
+
+    units: int = 0
+    jobs: int = 1
+    real_s: float = 0.0
+    result: Result = field(default_factory=Result)
+    failed: list[Any] = field(default_factory=list)
+
+    @property
+    def per_second(self) -> float:
+        return self.units / self.real_s if self.real_s else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """What --json prints."""
+        return {
+            "seeds": self.units,
+            "events": self.result.events,
+            "cut_points": self.result.cut_points,
+            "virtual_days": self.result.virtual_s // _DAY_S,
+            "faults_fired": dict(sorted(self.result.faults_fired.items())),
+            "violations": self.result.violations,
+            "unresolved": self.result.unresolved,
+            "seeds_per_second": round(self.per_second, 2),
+            "jobs": self.jobs,
+            "real_s": round(self.real_s, 1),
+        }
+
+
+def run(
+    units: Iterable[Any],
+    run_unit: RunUnit,
+    *,
+    jobs: int = 0,
+    seconds: float = 0.0,
+    progress: Progress | None = None,
+    stop_at_violation: bool = False,
+) -> Total:
+    """Run units, in their order as far as the cores allow; at most for `seconds` if given."""
+    total = Total(jobs=jobs or os.cpu_count() or 1)
+    started_s = told_s = time.monotonic()
+    for unit, result in _results(units, run_unit, total.jobs, started_s, seconds):
+        total.units += 1
+        total.result.add(result)
+        if result.violations or result.unresolved:
+            total.failed.append(unit)
+        now_s = time.monotonic()
+        total.real_s = now_s - started_s
+        if progress is not None and now_s - told_s > _TELL_S:
+            told_s = now_s
+            progress(
+                f"{total.units} done, {total.per_second:.1f}/s, "
+                f"{len(total.result.violations)} violations"
+            )
+        if stop_at_violation and total.failed:
+            break
+    return total
+
+
+def _results(
+    units: Iterable[Any], run_unit: RunUnit, jobs: int, started_s: float, seconds: float
+) -> Iterator[tuple[Any, Result]]:
+    source = iter(units)
+    if jobs == 1:
+        for unit in source:
+            yield unit, guarded(run_unit, unit)
+            if seconds and time.monotonic() - started_s >= seconds:
+                return
+        return
+    # Fork, so that a test's planted bug is planted in the workers too.
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_quiet) as pool:
+        waiting: dict[Future[Result], Any] = {}
+        try:
+            while True:
+                is_over = seconds and time.monotonic() - started_s >= seconds
+                while not is_over and len(waiting) < jobs * _AHEAD:
+                    unit = next(source, None)
+                    if unit is None:
+                        break
+                    waiting[pool.submit(guarded, run_unit, unit)] = unit
+                if not waiting:
+                    return
+                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield waiting.pop(future), future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def guarded(run_unit: RunUnit, unit: Any) -> Result:
+    """The result of one unit; whatever it raises is its violation."""
+    try:
+        return run_unit(unit)
+    except Exception:  # noqa: BLE001 - a bug of any kind is what a torture is for
+        where = getattr(unit, "replay", unit)
+        return Result(violations=[f"{where}: {traceback.format_exc(limit=-4)}"])
+
+
+def _quiet() -> None:
+    """What services log about faults that were meant to happen is of no interest."""
+    logging.disable(logging.CRITICAL)
+
+
+# -- seeds that once failed -----------------------------------------------------------------------
+
+
+def remember(path: Path, failed: Iterable[SystemUnit]) -> int:
+    """Append seeds to the file that CI plays for ever; how many were new."""
+    known = {(unit.seed, unit.intensity, unit.events) for unit in remembered(path)}
+    new = [one for one in failed if (one.seed, one.intensity, one.events) not in known]
+    with path.open("a", encoding="utf-8") as file:
+        for unit in new:
+            file.write(f"{unit.seed} {unit.intensity} {unit.events}\n")
+    return len(new)
+
+
+def remembered(path: Path) -> list[SystemUnit]:
+    """The units of such a file: seed, intensity in thousandths, events; # begins a comment."""
+    units = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        words = line.partition("#")[0].split()
+        if words:
+            seed, intensity, events = map(int, words)
+            units.append(SystemUnit(seed, intensity, events))
+    return units

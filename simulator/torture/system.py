@@ -1,0 +1,223 @@
+"""One seed of whole-system torture: 400 events, then everything heals and has to converge.
+
+Safety first: whatever happens, watch.py's rules hold at every moment. Then liveness: with nothing
+broken any more, every card is held to a reader once, everything drains within minutes, and the
+books, the cards, the journals and what people saw agree to the fen.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger import reasons as ledger_reasons
+from simulator.checkers import journal_of, judge
+from simulator.people import Customer
+from simulator.torture.campus import Campus, Window
+from simulator.torture.faults import FAULTS
+from simulator.torture.faults_reader import customer
+from simulator.torture.process import Process
+from simulator.torture.result import Result
+
+EVENTS = 400
+HIGH, LOW = 1000, 50  # intensity in thousandths; a twentieth finds what shouting drowns
+_INTENSITY_OPTION = {HIGH: "", LOW: " --intensity low"}
+_SECOND_US = 1_000_000
+_GAP_US = 2 * _SECOND_US
+_FAULT_SHARE = 450  # of 1000 events at full intensity
+_LOOK_EVERY = 100  # events between two looks at all the money
+_SERVE_US = 600 * _SECOND_US
+_DRAIN_US = 600 * _SECOND_US
+_LAST_FEN = 1
+# Cases that a fault of ours may honestly open; any other is a bug.
+_HONEST_CASES: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class SystemUnit:
+    """One seed: what a worker is given, and all that is needed to play it again."""
+
+    seed: int
+    intensity: int = HIGH
+    events: int = EVENTS
+    home: str = "cpython"
+
+    @property
+    def replay(self) -> str:
+        """The command that plays this seed again."""
+        options = _INTENSITY_OPTION.get(self.intensity, f" --intensity {self.intensity}")
+        options += "" if self.events == EVENTS else f" --events {self.events}"
+        options += "" if self.home == "cpython" else f" --home {self.home}"
+        return f"onecard sim torture --seed {self.seed}{options}"
+
+
+def run_unit(unit: SystemUnit) -> Result:
+    """Play one seed."""
+    return play(unit)[0]
+
+
+def play(unit: SystemUnit, image: Path | None = None) -> tuple[Result, str]:
+    """The figures of one seed, and the hash of its event log."""
+    directory = Path(tempfile.mkdtemp(prefix="onecard-torture-", dir=_scratch()))
+    campus = Campus(unit.seed, directory, unit.home, image)
+    try:
+        _torment(campus, unit)
+        _heal(campus)
+        result = _judge(campus)
+        campus.count_quiet_faults()
+    finally:
+        campus.close()
+        shutil.rmtree(directory, ignore_errors=True)
+    result.events = unit.events
+    result.virtual_s = campus.world.now_us // _SECOND_US
+    result.faults_fired = dict(campus.fired)
+    result.violations = [f"{unit.replay}: {text}" for text in result.violations]
+    return result, campus.trace.sha256()
+
+
+def _scratch() -> str | None:
+    """Files in memory where the machine has that: fsync is honest there and costs nothing."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+# -- safety ---------------------------------------------------------------------------------------
+
+
+def _torment(campus: Campus, unit: SystemUnit) -> None:
+    draw = campus.seeds.stream("events")
+    kinds = _swarm(campus.seeds.stream("swarm"))
+    weights = [FAULTS[kind][0] for kind in kinds]
+    campus.agent.on_death = lambda: _restart(campus, campus.agent, draw)
+    campus.ledger.on_death = lambda: _restart(campus, campus.ledger, draw)
+    share = _FAULT_SHARE * unit.intensity // HIGH
+    for number in range(unit.events):
+        campus.run_until(campus.world.now_us + draw.randrange(_GAP_US))
+        if kinds and draw.randrange(1000) < share:
+            FAULTS[draw.choices(kinds, weights)[0]][1](campus, draw)
+        elif draw.randrange(3):
+            customer(campus, draw)
+        if number % _LOOK_EVERY == _LOOK_EVERY - 1:
+            _audit(campus)
+
+
+def _swarm(draw: random.Random) -> list[str]:
+    """Which kinds of fault this seed knows: all, none, or about half of them."""
+    dice = draw.randrange(20)
+    if dice == 0:
+        return []
+    if dice == 1:
+        return sorted(FAULTS)
+    return [kind for kind in sorted(FAULTS) if draw.randrange(2)]
+
+
+def _restart(campus: Campus, process: Process, draw: random.Random) -> None:
+    """Systemd starts a dead service again."""
+    pause_us = draw.randrange(200_000, 10 * _SECOND_US)
+    campus.world.at(campus.world.now_us + pause_us, lambda: _start(process))
+
+
+def _start(process: Process) -> None:
+    if not process.is_up:
+        process.start()
+
+
+def _audit(campus: Campus) -> int:
+    """All the money, read from outside: reports what does not agree; the fen in flight."""
+    flashes = {window.device: window.hardware.flash for window in campus.windows}
+    try:
+        verdict = judge(campus.cards, campus.keys, campus.books, flashes, campus.paid)
+    except AssertionError as error:  # a record that is nowhere
+        campus.watch.report(str(error))
+        return 0
+    for text in verdict.violations:
+        campus.watch.report(text)
+    return verdict.in_flight_fen
+
+
+# -- liveness -------------------------------------------------------------------------------------
+
+
+def _heal(campus: Campus) -> None:
+    """Everything is repaired, everybody is served, every card is held to a reader once more."""
+    campus.is_healing = True
+    campus.trace.out_of_memory_in = 1 << 60
+    for end in campus.endings:
+        end()
+    for process in (campus.ledger, campus.agent):
+        if process.database is not None:
+            process.database.kill_at(1 << 60, after=False)
+        _start(process)
+    for window in campus.windows:
+        _mend(campus, window)
+    _wait(campus, _SERVE_US, lambda: _is_served(campus))
+    for card in campus.cards:
+        if card.issued_fen is not None:
+            campus.arrive(campus.open_windows()[0], Customer(card, _LAST_FEN, [900]))
+    _wait(campus, _SERVE_US, lambda: _is_served(campus))
+    if not _is_served(campus):
+        campus.watch.report("people still stand in line")
+    _wait(campus, _DRAIN_US, lambda: _owed(campus) == [])
+    for text in _owed(campus):
+        campus.watch.report(f"not drained: {text}")
+
+
+def _mend(campus: Campus, window: Window) -> None:
+    flash = window.hardware.flash
+    flash.cut_after(1 << 60)
+    flash.loose_per_million = 0
+    window.cable.plug()
+    campus.switch_on(window)
+
+
+def _wait(campus: Campus, at_most_us: int, is_done: Callable[[], bool]) -> None:
+    end_us = campus.world.now_us + at_most_us
+    while not is_done() and campus.world.now_us < end_us:
+        campus.run_until(campus.world.now_us + 2 * _SECOND_US)
+
+
+def _is_served(campus: Campus) -> bool:
+    return all(window.clerk.is_idle for window in campus.open_windows())
+
+
+def _owed(campus: Campus) -> list[str]:
+    """What has not arrived where it belongs."""
+    owed = []
+    for window in campus.windows:
+        name, head = window.hardware.name, journal_of(window.hardware.flash).head_seq
+        booked = campus.watch.head(campus.ledger.path, window.device)
+        if booked != head:
+            owed.append(f"{name} has written {head}, booked is {booked}")
+    for table in ("record", "refused"):
+        ((count,),) = campus.watch.rows(campus.agent.path, f"SELECT COUNT(*) FROM {table}")
+        if count:
+            owed.append(f"the agent holds {count} rows of {table}")
+    return owed
+
+
+def _judge(campus: Campus) -> Result:
+    """The end of it: what the books say against what cards, journals and people say."""
+    result = Result()
+    books, watch = campus.books, campus.watch
+    in_flight_fen = _audit(campus)
+    if in_flight_fen:
+        watch.report(f"{in_flight_fen} fen are still in flight")
+    booked = _booked(campus)
+    for (card_no, fen), count in (booked - campus.paid - campus.unsure).items():
+        watch.report(f"card {card_no}: {count} x {fen} fen charged and nobody was told")
+    summary = books.summary()
+    result.unresolved = summary["pending"] + summary["unknown"]
+    for reason, device, seq in books.cases():
+        if reason not in _HONEST_CASES:
+            text = ledger_reasons.TEXTS.get(reason, "")
+            watch.report(f"case {reason} {text} about {device}/{seq}")
+    result.violations = list(dict.fromkeys(watch.violations))
+    return result
+
+
+def _booked(campus: Campus) -> Counter[tuple[int, int]]:
+    return Counter((card_no, fen) for _, _, fen, card_no in campus.books.booked_ids())

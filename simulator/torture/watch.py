@@ -1,0 +1,130 @@
+"""What must hold at every moment of a torture run, looked at from outside while it happens.
+
+Receipts are compared with what another connection can see in the ledger's file, STORED with what
+another connection can see in the agent's, each record with the true time and the true state of its
+reader at the moment it is written. Every sentence in `violations` is a bug, or a hole in a rule.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from protocols.rules import clock
+from protocols.wire import messages, topics
+from protocols.wire.errors import WireError
+from protocols.wire.seal import sign1_split
+
+VIOLATIONS_MAX = 20  # a run that is broken is broken: more would only be longer
+_NOTICE_US = 130_000_000  # by then a reader knows that nobody answers (two idle questions)
+_SECONDS_MS = 2_000  # a record says seconds, rounded outwards
+_POWER_LOOK_US = 1_600_000  # a reader looks at its mains twice a second, between two dialogues
+
+
+class Watch:
+    """Collects violations; its methods are given to brokers and hardware as listeners."""
+
+    def __init__(self, site: str, now_text: Callable[[], str]) -> None:
+        self.violations: list[str] = []
+        self.notes = 0  # things looked at
+        self._site = site
+        self._now_text = now_text
+        self._eyes: dict[Path, sqlite3.Connection] = {}
+
+    def report(self, what: str) -> None:
+        """A rule is broken."""
+        if len(self.violations) < VIOLATIONS_MAX:
+            self.violations.append(f"{self._now_text()} {what}")
+
+    def close(self) -> None:
+        for eye in self._eyes.values():
+            eye.close()
+        self._eyes.clear()
+
+    def rows(self, path: Path, sql: str, *values: int) -> list[tuple[Any, ...]]:
+        """What is committed in a database, seen by somebody who did not write it."""
+        eye = self._eyes.get(path)
+        if eye is None:
+            eye = self._eyes[path] = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        return eye.execute(sql, values).fetchall()
+
+    # -- messages -------------------------------------------------------------------------------
+
+    def receipts(self, ledger: Path, payload: bytes) -> None:
+        """RECEIPTS leave the ledger: everything they promise is booked and on the disk."""
+        fields = messages.decode_message(sign1_split(payload)[0], (messages.RECEIPTS,))
+        for device, upto, _sealed in fields["receipts"]:
+            self.notes += 1
+            booked = self.head(ledger, device)
+            if upto > booked:
+                self.report(f"receipt for {device} up to {upto}, booked is {booked}")
+
+    def down(self, ledger: Path, agent: Path, topic: str, payload: bytes) -> None:
+        """The agent answers a reader: what it calls stored is on its disk, or booked."""
+        try:
+            fields = messages.decode_message(payload, (messages.STORED, messages.RECEIPT))
+        except WireError:
+            self.report(f"the agent says nonsense on {topic}")
+            return
+        if fields["type"] != messages.STORED:
+            return
+        self.notes += 1
+        device, upto = fields["device"], fields["upto"]
+        booked = self.head(ledger, device)
+        if upto <= booked:
+            return
+        held = "SELECT seq FROM record WHERE device = ?1 AND seq > ?2 AND seq <= ?3"
+        refused = held.replace("record", "refused")
+        rows = self.rows(agent, f"{held} UNION {refused}", device, booked, upto)
+        if len(rows) != upto - booked:
+            self.report(f"STORED {device} up to {upto}, on disk {len(rows)} after {booked}")
+
+    def is_down(self, topic: str) -> bool:
+        return topic.startswith(f"{topics.PREFIX}{self._site}/") and topic.endswith("/down")
+
+    def head(self, ledger: Path, device: int) -> int:
+        """The highest sequence of a device that the ledger has on its disk."""
+        rows = self.rows(ledger, "SELECT head_seq FROM device WHERE device = ?", device)
+        return rows[0][0] if rows else 0
+
+    # -- records --------------------------------------------------------------------------------
+
+    def record(self, window: Any, fields: dict[str, Any]) -> None:
+        """A reader writes a record: its time is true, and it may do what it does (R23, R24)."""
+        self.notes += 1
+        hardware = window.hardware
+        now_us = hardware.clock.now_us
+        true_s = hardware.world.utc_s(now_us)
+        if not window.is_clock_fooled:
+            if not fields["earliest_s"] <= true_s <= fields["latest_s"]:
+                self.report(
+                    f"{hardware.name} record {fields['seq']}: true time {true_s} is not in "
+                    f"[{fields['earliest_s']}, {fields['latest_s']}]"
+                )
+        if fields["kind"] == messages.INTENT:
+            self._intent(window, fields, now_us)
+
+    def _intent(self, window: Any, fields: dict[str, Any], now_us: int) -> None:
+        hardware, cable, policy = window.hardware, window.cable, window.policy
+        where = f"{hardware.name} intent {fields['seq']}"
+        offline = fields["flags"] & messages.FLAG_OFFLINE
+        if offline and fields["amount_fen"] > policy["offline_max_fen"]:
+            self.report(f"{where}: {fields['amount_fen']} fen offline")
+        if fields["amount_fen"] > policy["no_pin_max_fen"]:
+            self.report(f"{where}: {fields['amount_fen']} fen without a PIN")
+        interval_ms = fields["earliest_s"] * 1000, fields["latest_s"] * 1000
+        is_known = clock.is_known(interval_ms, policy["clock_width_max_ms"] + _SECONDS_MS)
+        if not is_known and fields["amount_fen"] > policy["blind_max_fen"]:
+            self.report(f"{where}: {fields['amount_fen']} fen at an unknown time")
+        if not cable.plugged and not offline:
+            self.report(f"{where}: says online, its cable is out")
+        if not offline and now_us - max(window.answered_us, window.on_us) > _NOTICE_US:
+            self.report(f"{where}: says online, nobody has answered for long")
+        if hardware.mains_on or now_us - hardware.mains_off_at_us < _POWER_LOOK_US:
+            return
+        if not fields["flags"] & messages.FLAG_BATTERY:
+            self.report(f"{where}: says mains, runs on battery")
+        if hardware.battery_mv() < window.battery_stop_mv:
+            self.report(f"{where}: sells with {hardware.battery_mv()} mV")
