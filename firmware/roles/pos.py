@@ -39,6 +39,13 @@ _FAULTS = (
     (BusFault, reasons.READER_FAULT),
     (JournalFull, reasons.JOURNAL_FULL),
 )
+# What the same means while a spend is open: only the card that was under way says more of it.
+_WHILE_OPEN = {
+    reasons.WRONG_KEY: reasons.SAME_CARD_PLEASE,
+    reasons.FOREIGN_CARD: reasons.SAME_CARD_PLEASE,
+    # Its end could not be written: "full" alone would sound like unpaid.
+    reasons.JOURNAL_FULL: reasons.ASK_LEDGER,
+}
 _FAULT_CLASSES = tuple(fault for fault, _ in _FAULTS)
 # A card that left is not worth a record, and a full journal has no room for one.
 _UNRECORDED = (reasons.CARD_GONE, reasons.JOURNAL_FULL, reasons.ASK_LEDGER)
@@ -185,9 +192,8 @@ class Pos:
                 )
         except _FAULT_CLASSES as fault:
             reason, amount_fen, balance_fen = _reason_of(fault), self._amount_fen, 0
-            if reason == reasons.JOURNAL_FULL and self._till.pending is not None:
-                # Begun, and its end could not be written: "full" alone would sound like unpaid.
-                reason = reasons.ASK_LEDGER
+            if self._till.pending is not None:
+                reason = _WHILE_OPEN.get(reason, reason)
             # What lies in the field makes the same faults poll after poll: one record of each.
             if reason not in _UNRECORDED and reason not in self._recorded:
                 self._recorded.append(reason)

@@ -279,6 +279,21 @@ def test_outcome_that_cannot_be_written_is_told_by_the_card_later():
     assert truth(card).counter == 1 and counter.records()[-1]["result"] == messages.COMMITTED
 
 
+@pytest.mark.parametrize("other", [lambda: new_card(2, purse_key=OTHER_KEY), forged_card])
+def test_a_card_that_cannot_be_read_while_a_spend_is_open(other):
+    """Perhaps it is the one that has paid, and was only read badly: nobody hears a refusal."""
+    counter, card = Counter(), new_card()
+    till, recorder = counter.pos._till, counter.pos._recorder
+    till._recorder = Failing(recorder, good=1)
+    counter.sell("12.50", card)
+    till._recorder = recorder
+    counter.run_ms(3000)
+    assert counter.sell("12.50", other()) == TEXT[reasons.SAME_CARD_PLEASE]
+    counter.tap(card)
+    assert counter.lines[0] == "PAID 12.50"
+    assert truth(card).counter == 1 and counter.records()[-1]["result"] == messages.COMMITTED
+
+
 # -- paid -----------------------------------------------------------------------------------
 
 
