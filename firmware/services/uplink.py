@@ -45,9 +45,10 @@ class Uplink:
 
     `source` is the journal's side: boot_id, head_seq(), receipted_seq(), records_from(seq,
     count_max, bytes_max), tag_at(seq) -> bytes or None, is_sealed_with(key, seq).
-    `on_receipt(upto, time_s, sent_ms, now_ms)`: records up to `upto` are booked, and the ledger's clock read `time_s` between
-    `sent_ms` and `now_ms` of ours (`sent_ms` is None if that record may have been sent before
-    this boot). Make the uplink before the first record of a boot is written, so that it can tell.
+    `on_receipt(upto, time_s, sent_ms, now_ms)`: records up to `upto` are booked, and the ledger's
+    clock read `time_s` between `sent_ms` and `now_ms` of ours (`sent_ms` is None if that record
+    may have been sent before this boot). Make the uplink before the first record of a boot is
+    written, so that it can tell.
     `counters` (name -> int) only grow. `last_error` (text) says why the last connection ended.
     """
 
