@@ -10,8 +10,10 @@ from typing import Any
 
 from simulator.torture import journal, runner, system, tap
 from simulator.torture.faults import MARKS
+from simulator.torture.journal import JournalUnit
 from simulator.torture.runner import RunUnit, Total
 from simulator.torture.system import EVENTS, HIGH, LOW, SystemUnit
+from simulator.torture.tap import TapUnit
 
 SEEDS_FILE = Path(__file__).parents[1] / "tests/torture/seeds.txt"
 _INTENSITIES = {"high": (HIGH,), "low": (LOW,), "both": (HIGH, LOW)}
@@ -67,20 +69,14 @@ def torture(options: Options, progress: Callable[[str], None] | None) -> Total:
 
 def _plan(options: Options) -> Plan:
     if options.exhaustive == "journal":
+        if options.seed is not None:
+            return Plan([JournalUnit(options.seed)], journal.run_unit)
         units = journal.bit_units(options.bit_runs) if options.bit_runs else journal.units()
-        return Plan(_chosen(units, options.seed), journal.run_unit)
+        return Plan(units, journal.run_unit)
     if options.exhaustive == "tap":
-        return Plan(_chosen(tap.units(), options.seed), tap.run_unit)
+        named = [TapUnit(options.seed)] if options.seed is not None else None
+        return Plan(named or tap.units(), tap.run_unit)
     return Plan(_system_units(options), system.run_unit, MARKS, is_system=True)
-
-
-def _chosen(units: Iterable[Any], seed: str | None) -> Iterable[Any]:
-    if seed is None:
-        return units
-    chosen = [unit for unit in units if unit.name == seed]
-    if not chosen:
-        raise TortureError(f"there is no {seed}")
-    return chosen
 
 
 def _system_units(options: Options) -> Iterator[SystemUnit]:

@@ -108,12 +108,16 @@ class Broker:
             self.retained[topic] = payload
         if self._happens("lost"):
             return True
+        forged = self._happens("forged")
+        if forged and self.draw.randrange(2):  # in its place for a while, and then beside it
+            self._pass_on(topic, _spoiled(payload, self.draw))
+            forged = False
         self._pass_on(topic, payload)
         if self._happens("doubled"):
             self._pass_on(topic, payload)
         if self.old and self._happens("replayed"):
             self._pass_on(*self.draw.choice(self.old))
-        if self._happens("forged"):
+        if forged:
             self._pass_on(topic, _spoiled(payload, self.draw))
         if self._happens("retained"):
             self._pass_on(topic, payload, retain=True)

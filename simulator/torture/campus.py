@@ -41,8 +41,11 @@ from simulator.world.randomness import Seeds
 SITE = "canteen-9"
 SECTOR_BYTES = 4096
 MERCHANT_NO = 91
-_START_UTC_S = 1_788_235_200  # 2026-09-01 12:00 in China
-_DAY = (_START_UTC_S + 28_800) // 86_400
+_NOON_UTC_S = 1_788_235_200  # 2026-09-01 12:00 in China
+_DAY = (_NOON_UTC_S + 28_800) // 86_400
+# Some runs begin shortly before midnight, when limits of the day begin anew.
+_STARTS_UTC_S = (_NOON_UTC_S, _NOON_UTC_S, _NOON_UTC_S + 43_200 - 200)
+_DAY_MAX_FEN = (1_000_000, 1_000_000, 15_000)
 _SECOND_US = 1_000_000
 _FIRST_DEVICE = 3001
 POLICY = {
@@ -116,7 +119,9 @@ class Campus:
         self, seed: int, directory: Path, home: str = "cpython", image: Path | None = None
     ) -> None:
         self.seeds = Seeds(seed)
-        self.world = World(_START_UTC_S)
+        shape = self.seeds.stream("shape")
+        self.world = World(shape.choice(_STARTS_UTC_S))
+        self.policy = {**POLICY, "day_max_fen": shape.choice(_DAY_MAX_FEN)}
         self.fired: Counter[str] = Counter()
         self.trace = Trace()
         self.trace.on_out_of_memory = partial(self._count, "heap exhausted")
@@ -130,7 +135,6 @@ class Campus:
         self._given_up = 0
         self.customers = 0
         self._images: dict[int, bytes] = {}  # of cards that are held to a reader beside another
-        shape = self.seeds.stream("shape")
         self.sectors = shape.randrange(6, 11)
         self.keys = _issued()[0]
         self.cards = new_cards(self.seeds.stream("cards"))
@@ -186,7 +190,7 @@ class Campus:
         clerk = Clerk(
             reader, self.world, self.seeds.stream("clerk", name), self.tally, self._served
         )
-        window = Window(device, key, hardware, reader, cable, clerk, POLICY)
+        window = Window(device, key, hardware, reader, cable, clerk, self.policy)
         hardware.on_record = partial(self.watch.record, window)
         reader.on_death = partial(self._died, window)
         self.windows.append(window)
@@ -205,7 +209,7 @@ class Campus:
                 "mac_key": self.keys.mac,
                 "broker_host": "building",
                 "broker_port": 1883,
-                "policy": POLICY,
+                "policy": self.policy,
                 **more,
             }
         )

@@ -48,6 +48,7 @@ class ServicePort:
         self._progress_ms = 0
         self._retry_ms = 0
         self._now_ms = 0
+        self._ghost = 0  # session of a dead process whose last words are on their way
 
     # -- MqttPort's seam --------------------------------------------------------------------
 
@@ -129,7 +130,12 @@ class ServicePort:
         self._wake(self._world.now_us)
 
     def vanish(self) -> None:
-        """The process is gone without a word; the broker finds out by itself."""
+        """The process is gone without a word; the broker finds out by itself.
+
+        What it had handed to the wire may still arrive, or not.
+        """
+        if self.connected and self._broker.draw.randrange(2):
+            self._ghost = self.sessions
         self._broker.leave(self, say_will=True)
         self.connected = False
         self.sessions += 1  # whatever is still on its way is for nobody
@@ -154,7 +160,8 @@ class ServicePort:
         self._wake(self._world.now_us)
 
     def _arrive_at_broker(self, session: int, topic: str, payload: bytes, retain: bool) -> None:
-        if not self.connected or session != self.sessions or not self._broker.is_up:
+        is_alive = self.connected and session == self.sessions
+        if not (is_alive or session == self._ghost) or not self._broker.is_up:
             return
         if self._broker.publish(topic, payload, retain=retain):
             self._world.at(self._world.now_us + LATENCY_US, lambda: self._acknowledged(session))

@@ -207,6 +207,9 @@ def _judge(campus: Campus) -> Result:
     if in_flight_fen:
         watch.report(f"{in_flight_fen} fen are still in flight")
     booked = _booked(campus)
+    if not any(window.is_clock_fooled for window in campus.windows):
+        ids = [(device, seq) for device, seq, *_ in books.booked_ids()]
+        watch.day_limits(ids, campus.policy)
     for (card_no, fen), count in (booked - campus.paid - campus.unsure).items():
         watch.report(f"card {card_no}: {count} x {fen} fen charged and nobody was told")
     summary = books.summary()

@@ -8,7 +8,8 @@ reader at the moment it is written. Every sentence in `violations` is a bug, or 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from protocols.wire.seal import sign1_split
 
 VIOLATIONS_MAX = 20  # a run that is broken is broken: more would only be longer
 _NOTICE_US = 130_000_000  # by then a reader knows that nobody answers (two idle questions)
+_ENDS = ("earliest_s", "latest_s")
 _SECONDS_MS = 2_000  # a record says seconds, rounded outwards
 _POWER_LOOK_US = 1_600_000  # a reader looks at its mains twice a second, between two dialogues
 
@@ -29,6 +31,8 @@ class Watch:
     def __init__(self, site: str, now_text: Callable[[], str]) -> None:
         self.violations: list[str] = []
         self.notes = 0  # things looked at
+        # (device, seq) of an INTENT: its card, amount, and day, if its reader was sure of that.
+        self.days: dict[tuple[int, int], tuple[int, int, int]] = {}
         self._site = site
         self._now_text = now_text
         self._eyes: dict[Path, sqlite3.Connection] = {}
@@ -106,6 +110,17 @@ class Watch:
         if fields["kind"] == messages.INTENT:
             self._intent(window, fields, now_us)
 
+    def day_limits(self, booked: Iterable[tuple[int, int]], policy: dict[str, int]) -> None:
+        """No card has paid more in one day than it may (R19.2)."""
+        paid_fen: Counter[tuple[int, int]] = Counter()
+        for intent in booked:
+            if intent in self.days:
+                card_no, amount_fen, day = self.days[intent]
+                paid_fen[card_no, day] += amount_fen
+        for (card_no, _), fen in paid_fen.items():
+            if fen > policy["day_max_fen"]:
+                self.report(f"card {card_no}: {fen} fen in one day")
+
     def _intent(self, window: Any, fields: dict[str, Any], now_us: int) -> None:
         hardware, cable, policy = window.hardware, window.cable, window.policy
         where = f"{hardware.name} intent {fields['seq']}"
@@ -115,6 +130,10 @@ class Watch:
         if fields["amount_fen"] > policy["no_pin_max_fen"]:
             self.report(f"{where}: {fields['amount_fen']} fen without a PIN")
         interval_ms = fields["earliest_s"] * 1000, fields["latest_s"] * 1000
+        first, last = (clock.day(fields[end], policy["utc_offset_s"]) for end in _ENDS)
+        if first == last:
+            what = fields["card_no"], fields["amount_fen"], first
+            self.days[fields["device"], fields["seq"]] = what
         is_known = clock.is_known(interval_ms, policy["clock_width_max_ms"] + _SECONDS_MS)
         if not is_known and fields["amount_fen"] > policy["blind_max_fen"]:
             self.report(f"{where}: {fields['amount_fen']} fen at an unknown time")

@@ -88,8 +88,12 @@ def test_a_replayed_message_is_an_old_one():
 
 def test_a_forged_message_comes_beside_the_true_one():
     desk = Desk(forged=CERTAIN)
-    true, forged = desk.say(b"12345678")
-    assert true == b"12345678" != forged
+    orders = set()
+    for _ in range(20):
+        heard = desk.say(b"12345678")
+        assert len(heard) == 2
+        orders.add(heard.index(b"12345678"))
+    assert orders == {0, 1}
 
 
 def test_a_broker_that_forgets_has_nothing_retained():
@@ -127,7 +131,9 @@ def connected():
 
 
 def publish(stream, payload=b"x"):
-    return stream.send(bytes(mqtt.packet(mqtt.PUBLISH << 4 | 2, mqtt.field(TOPIC), b"\0\7", payload)))
+    return stream.send(
+        bytes(mqtt.packet(mqtt.PUBLISH << 4 | 2, mqtt.field(TOPIC), b"\0\7", payload))
+    )
 
 
 def test_a_published_packet_is_heard_and_acknowledged():
