@@ -74,15 +74,19 @@ def parse_entry(generation, buffer, room):
 
 
 def mend_entry(generation, buffer, room):
-    """Put one wrong bit of the first `room` bytes right, in place; then as parse_entry."""
-    if is_near(buffer[MARK_AT], MARK):
+    """Put one wrong bit of the first `room` bytes right, in place; then as parse_entry.
+
+    One that reads differently each time may be right just now.
+    """
+    found = parse_entry(generation, buffer, room)
+    if found is None and is_near(buffer[MARK_AT], MARK):
         for at in _suspects(generation, buffer, room):
             _flip(buffer, at)
             found = parse_entry(generation, buffer, room)
             if found is not None:
-                return found
+                break
             _flip(buffer, at)
-    return None
+    return found
 
 
 def find_flip(error, bits):
