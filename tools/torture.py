@@ -76,6 +76,8 @@ def _plan(options: Options) -> Plan:
     if options.exhaustive == "tap":
         named = [TapUnit(options.seed)] if options.seed is not None else None
         return Plan(named or tap.units(), tap.run_unit)
+    if options.home == "vm":
+        system.firmware_image()  # before the workers fork
     return Plan(_system_units(options), system.run_unit, MARKS, is_system=True)
 
 

@@ -23,6 +23,7 @@ Act = Callable[[Campus, random.Random], None]
 FAULTS: dict[str, tuple[int, Act]] = {
     "torn": (10, on_reader.torn),
     "two cards": (2, on_reader.two_cards),
+    "stranger": (4, on_reader.stranger),
     "radio": (6, on_reader.radio),
     "uart": (2, on_reader.keypad_noise),
     "power": (6, on_reader.power_cut),
@@ -59,6 +60,7 @@ MARKS = (
     "agent killed at COMMIT",
     "agent killed in a transaction",
     "agent replaced",
+    "another card than the one awaited",
     "bad sector",
     "battery clock at 1970 or 2000",
     "battery clock days off",

@@ -9,6 +9,7 @@ import random
 from functools import partial
 
 from firmware.drivers.ticks import WRAP_US
+from protocols.rules import reasons
 from simulator.checkers import journal_of
 from simulator.chips.nor_flash import SECTOR_FAULTS
 from simulator.host.hardware import EPOCH_1970_S, EPOCH_2000_S
@@ -33,6 +34,8 @@ _RADIO = (
 )
 _NOISE = bytes(byte for byte in range(256) if byte not in b"0123456789.\r\x1b+")
 _WINDOWS_MAX = 5
+_WAITING = (reasons.display(reasons.TAP_AGAIN), reasons.display(reasons.SAME_CARD_PLEASE))
+_STRANGER_US = 250_000
 _DRIFT_PPM = 150  # within what rules/clock.py allows a crystal
 _BAD_SECTORS_MAX = 1  # of a ring of six; a real one has hundreds
 
@@ -64,6 +67,28 @@ def torn(campus: Campus, draw: random.Random) -> None:
 
 def two_cards(campus: Campus, draw: random.Random) -> None:
     customer(campus, draw, two=True)
+
+
+def stranger(campus: Campus, draw: random.Random) -> None:
+    """Somebody else holds a card to a reader that waits for the one it has begun with."""
+    waiting = [
+        window
+        for window in campus.open_windows()
+        if window.hardware.panel.lines[0] in _WAITING and not window.hardware.field.cards
+    ]
+    free = campus.free_cards()
+    if not waiting or len(free) < 2:
+        return
+    window, held = draw.choice(waiting), draw.choice(free)
+    held.is_busy = True
+    window.hardware.put_card(held.chip)
+    campus.fired["another card than the one awaited"] += 1
+
+    def leave() -> None:
+        window.hardware.take_card(held.chip)
+        held.is_busy = False
+
+    window.reader.at(campus.world.now_us + _STRANGER_US, leave)
 
 
 def radio(campus: Campus, draw: random.Random) -> None:

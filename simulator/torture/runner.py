@@ -65,7 +65,6 @@ def run(
     jobs: int = 0,
     seconds: float = 0.0,
     progress: Progress | None = None,
-    stop_at_violation: bool = False,
 ) -> Total:
     """Run units, in their order as far as the cores allow; at most for `seconds` if given."""
     total = Total(jobs=jobs or os.cpu_count() or 1)
@@ -75,6 +74,8 @@ def run(
         total.result.add(result)
         if result.violations or result.unresolved:
             total.failed.append(unit)
+            if progress is not None:
+                progress(f"FAILED: {unit.replay}")
         now_s = time.monotonic()
         total.real_s = now_s - started_s
         if progress is not None and now_s - told_s > _TELL_S:
@@ -83,8 +84,6 @@ def run(
                 f"{total.units} done, {total.per_second:.1f}/s, "
                 f"{len(total.result.violations)} violations"
             )
-        if stop_at_violation and total.failed:
-            break
     return total
 
 

@@ -7,12 +7,14 @@ books, the cards, the journals and what people saw agree to the fen.
 
 from __future__ import annotations
 
+import atexit
 import random
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from ledger import reasons as ledger_reasons
@@ -23,6 +25,8 @@ from simulator.torture.faults import FAULTS
 from simulator.torture.faults_reader import customer
 from simulator.torture.process import Process
 from simulator.torture.result import Result
+from simulator.vm.home import ROOT
+from simulator.vm.image import build
 
 EVENTS = 400
 HIGH, LOW = 1000, 50  # intensity in thousandths; a twentieth finds what shouting drowns
@@ -58,7 +62,15 @@ class SystemUnit:
 
 def run_unit(unit: SystemUnit) -> Result:
     """Play one seed."""
-    return play(unit)[0]
+    return play(unit, firmware_image() if unit.home == "vm" else None)[0]
+
+
+@cache
+def firmware_image() -> Path:
+    """What readers in a real MicroPython boot from, built once for a process and its forks."""
+    directory = Path(tempfile.mkdtemp(prefix="onecard-image-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return build(ROOT, directory / "reader")
 
 
 def play(unit: SystemUnit, image: Path | None = None) -> tuple[Result, str]:
