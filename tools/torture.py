@@ -10,7 +10,6 @@ from typing import Any
 
 from simulator.torture import journal, runner, system, tap
 from simulator.torture.faults import MARKS
-from simulator.torture.journal import JournalUnit
 from simulator.torture.runner import RunUnit, Total
 from simulator.torture.system import EVENTS, HIGH, LOW, SystemUnit
 from simulator.torture.tap import TapUnit
@@ -70,15 +69,24 @@ def torture(options: Options, progress: Callable[[str], None] | None) -> Total:
 def _plan(options: Options) -> Plan:
     if options.exhaustive == "journal":
         if options.seed is not None:
-            return Plan([JournalUnit(options.seed)], journal.run_unit)
+            return Plan([_named(journal.unit_of, options.seed)], journal.run_unit)
         units = journal.bit_units(options.bit_runs) if options.bit_runs else journal.units()
         return Plan(units, journal.run_unit)
     if options.exhaustive == "tap":
-        named = [TapUnit(options.seed)] if options.seed is not None else None
-        return Plan(named or tap.units(), tap.run_unit)
+        if options.seed is not None:
+            _named(tap.case_of, options.seed)
+            return Plan([TapUnit(options.seed)], tap.run_unit)
+        return Plan(tap.units(), tap.run_unit)
     if options.home == "vm":
         system.firmware_image()  # before the workers fork
     return Plan(_system_units(options), system.run_unit, MARKS, is_system=True)
+
+
+def _named(by_name: Callable[[str], Any], name: str) -> Any:
+    try:
+        return by_name(name)
+    except ValueError as error:
+        raise TortureError(error) from error
 
 
 def _system_units(options: Options) -> Iterator[SystemUnit]:

@@ -86,6 +86,22 @@ def bit_units(runs_per_kind: int, first: int = 0) -> Iterator[JournalUnit]:
             yield JournalUnit(f"bit.{kind}.{first + start}.{runs}")
 
 
+def unit_of(name: str) -> JournalUnit:
+    """The unit of a name; ValueError if it is none."""
+    level, _, rest = name.partition(".")
+    if level == "byte" and rest.isdecimal() and int(rest) < len(moments()):
+        return JournalUnit(name)
+    kind, *numbers = rest.split(".")
+    if (
+        level == "bit"
+        and kind in kinds()
+        and len(numbers) == 2
+        and all(map(str.isdecimal, numbers))
+    ):
+        return JournalUnit(name)
+    raise ValueError(f"{name!r} names no unit")
+
+
 def run_unit(unit: JournalUnit) -> Result:
     """Play one unit to all its ends."""
     result = Result()

@@ -17,6 +17,7 @@ from tools.cli import app
 COMMANDS = {
     "demo": "--seed",
     "sim run": "--depth",
+    "sim torture": "--exhaustive",
     "agent run": "CONFIG",
     "ledger run": "CONFIG",
     "journal show": "FILE",
