@@ -100,7 +100,7 @@ class Clerk:
         if customer.has_tapped and self._says_paid(customer):
             self._leave(customer, paid=True)
             return
-        if self._shown() == _SAME_CARD and customer.rounds:
+        if self._shown() in _AGAIN and customer.has_tapped and self._waits_for(customer):
             # The reader died under this customer's card and wants to see it again.
             self._tap(customer)
             return
@@ -161,6 +161,11 @@ class Clerk:
         """Whether a reader that came back says that this very customer has paid."""
         receipt = f"{money.format_yuan(customer.amount_fen)} #{customer.held.card_no}"
         return self.reader.hardware.panel.lines == [_LAST_PAID, receipt]
+
+    def _waits_for(self, customer: Customer) -> bool:
+        """Whether the reader waits for a card with this customer's amount."""
+        amount = money.format_yuan(customer.amount_fen)
+        return self.reader.hardware.panel.lines[1] == amount
 
     def _shown(self) -> str:
         return self.reader.hardware.panel.lines[0]

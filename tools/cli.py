@@ -164,6 +164,9 @@ def sim_torture(
     ] = "high",
     events: Annotated[int, typer.Option(min=1, help="Events of one seed.")] = 400,
     home: HomeOption = Home.CPYTHON,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="Only this kind of fault; may be repeated.")
+    ] = None,
     exhaustive: Annotated[
         Exhaustive | None, typer.Option(help="Instead: every cut point of one of these.")
     ] = None,
@@ -178,7 +181,17 @@ def sim_torture(
 
     chosen = exhaustive.value if exhaustive else None
     options = Options(
-        seeds, first, seed, minutes, intensity, events, home.value, chosen, bit_runs, jobs
+        seeds=seeds,
+        first=first,
+        seed=seed,
+        minutes=minutes,
+        intensity=intensity,
+        events=events,
+        home=home.value,
+        faults=tuple(fault or ()),
+        exhaustive=chosen,
+        bit_runs=bit_runs,
+        jobs=jobs,
     )
     try:
         total = torture(options, None if as_json else _say)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.torture import journal, runner, system, tap
-from simulator.torture.faults import MARKS
+from simulator.torture.faults import FAULTS, MARKS
 from simulator.torture.runner import RunUnit, Total
 from simulator.torture.system import EVENTS, HIGH, LOW, SystemUnit
 from simulator.torture.tap import TapUnit
@@ -34,6 +34,7 @@ class Options:
     intensity: str = "high"
     events: int = EVENTS
     home: str = "cpython"
+    faults: tuple[str, ...] = ()
     exhaustive: str | None = None
     bit_runs: int = 0
     jobs: int = 0
@@ -61,7 +62,7 @@ def torture(options: Options, progress: Callable[[str], None] | None) -> Total:
     )
     for mark in plan.marks:
         total.result.faults_fired.setdefault(mark, 0)
-    if plan.is_system and SEEDS_FILE.exists():
+    if plan.is_system and not options.faults and SEEDS_FILE.exists():
         runner.remember(SEEDS_FILE, total.failed)
     return total
 
@@ -79,7 +80,9 @@ def _plan(options: Options) -> Plan:
         return Plan(tap.units(), tap.run_unit)
     if options.home == "vm":
         system.firmware_image()  # before the workers fork
-    return Plan(_system_units(options), system.run_unit, MARKS, is_system=True)
+    return Plan(
+        _system_units(options), system.run_unit, () if options.faults else MARKS, is_system=True
+    )
 
 
 def _named(by_name: Callable[[str], Any], name: str) -> Any:
@@ -91,6 +94,9 @@ def _named(by_name: Callable[[str], Any], name: str) -> Any:
 
 def _system_units(options: Options) -> Iterator[SystemUnit]:
     """Each seed at the intensities asked for; without end if there is a time to stop."""
+    unknown = [kind for kind in options.faults if kind not in FAULTS]
+    if unknown:
+        raise TortureError(f"no fault {unknown[0]!r}; there are: {', '.join(sorted(FAULTS))}")
     intensities = _INTENSITIES.get(options.intensity) or (_number(options.intensity),)
     seed, last = options.first, options.first + options.seeds
     if options.seed is not None:
@@ -99,7 +105,7 @@ def _system_units(options: Options) -> Iterator[SystemUnit]:
     elif options.minutes:
         last = 1 << 60
     return (
-        SystemUnit(number, thousandths, options.events, options.home)
+        SystemUnit(number, thousandths, options.events, options.home, options.faults)
         for number in range(seed, last)
         for thousandths in intensities
     )

@@ -106,7 +106,6 @@ class Window:
     is_clock_fooled: bool = False  # its battery clock is plausible and wrong: see faults_reader.py
     is_rotating: bool = False  # reader and ledger have not both heard of its next key
     is_retired: bool = False  # taken off the wall: nobody pays here any more
-    battery_stop_mv: int = 3350
     bad_sectors: int = 0
     # Bits that were flipped: address, sector, and how often that had been erased by then.
     rotten: list[tuple[int, int, int]] = field(default_factory=list)
@@ -125,7 +124,9 @@ class Campus:
         self.fired: Counter[str] = Counter()
         self.trace = Trace()
         self.trace.on_out_of_memory = partial(self._count, "heap exhausted")
-        self.watch = Watch(SITE, lambda: f"t={self.world.now_us / 1e6:.3f}")
+        self.watch = Watch(
+            SITE, directory / "ledger.sqlite", lambda: f"t={self.world.now_us / 1e6:.3f}"
+        )
         self.tally = Tally()
         self.paid: Counter[tuple[int, int]] = Counter()
         self.unsure: Counter[tuple[int, int]] = Counter()  # left, and did not know
@@ -157,7 +158,7 @@ class Campus:
         self.centre.watch = self._centre_says
         bug = self.watch.report
         self.ledger = LedgerProcess(
-            self.world, bug, directory / "ledger.sqlite", self.centre, signing_key, self.fired
+            self.world, bug, self.watch.ledger, self.centre, signing_key, self.fired
         )
         self.agent = AgentProcess(
             self.world, bug, SITE, directory, self.building, self.centre, signing_key, self.fired
@@ -259,11 +260,11 @@ class Campus:
                 if window.device == device:
                     window.answered_us = self.world.now_us
             if not self.fired["building mqtt forged"]:
-                self.watch.down(self.ledger.path, self.agent.path, topic, payload)
+                self.watch.down(self.agent.path, topic, payload)
 
     def _centre_says(self, topic: str, payload: bytes) -> None:
         if topic == topics.agent_receipts(SITE):
-            self.watch.receipts(self.ledger.path, payload)
+            self.watch.receipts(payload)
 
     # -- people ---------------------------------------------------------------------------------
 

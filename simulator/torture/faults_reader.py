@@ -34,6 +34,7 @@ _RADIO = (
 )
 _NOISE = bytes(byte for byte in range(256) if byte not in b"0123456789.\r\x1b+")
 _WINDOWS_MAX = 5
+_BATTERY_STOP_MV = 3350  # see rules/posture.py
 _WAITING = (reasons.display(reasons.TAP_AGAIN), reasons.display(reasons.SAME_CARD_PLEASE))
 _STRANGER_US = 250_000
 _DRIFT_PPM = 150  # within what rules/clock.py allows a crystal
@@ -149,7 +150,7 @@ def mains(campus: Campus, draw: random.Random) -> None:
     if not hardware.mains_on:
         return
     if draw.randrange(3) == 0:
-        hardware.battery_mv_now = window.battery_stop_mv + draw.randrange(-20, 5)
+        hardware.battery_mv_now = _BATTERY_STOP_MV + draw.randrange(-20, 5)
     hardware.set_mains(False)
     campus.fired["mains gone"] += 1
 
@@ -286,6 +287,6 @@ def swap_reader(campus: Campus, draw: random.Random) -> None:
     if window.reader.is_on:
         window.reader.switch_off()
     head_seq = journal_of(window.hardware.flash).head_seq
-    if campus.watch.head(campus.ledger.path, window.device) < head_seq:
+    if campus.watch.head(window.device) < head_seq:
         campus.fired["reader swapped, journal not empty"] += 1
     campus.add_window()

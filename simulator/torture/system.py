@@ -50,6 +50,7 @@ class SystemUnit:
     intensity: int = HIGH
     events: int = EVENTS
     home: str = "cpython"
+    faults: tuple[str, ...] = ()  # the kinds it knows; empty: what the seed draws
 
     @property
     def replay(self) -> str:
@@ -57,6 +58,7 @@ class SystemUnit:
         options = _INTENSITY_OPTION.get(self.intensity, f" --intensity {self.intensity}")
         options += "" if self.events == EVENTS else f" --events {self.events}"
         options += "" if self.home == "cpython" else f" --home {self.home}"
+        options += "".join(f' --fault "{kind}"' for kind in self.faults)
         return f"onecard sim torture --seed {self.seed}{options}"
 
 
@@ -102,7 +104,7 @@ def _scratch() -> str | None:
 
 def _torment(campus: Campus, unit: SystemUnit) -> None:
     draw = campus.seeds.stream("events")
-    kinds = _swarm(campus.seeds.stream("swarm"))
+    kinds = list(unit.faults) or _swarm(campus.seeds.stream("swarm"))
     weights = [FAULTS[kind][0] for kind in kinds]
     campus.agent.on_death = lambda: _restart(campus, campus.agent, draw)
     campus.ledger.on_death = lambda: _restart(campus, campus.ledger, draw)
@@ -201,7 +203,7 @@ def _owed(campus: Campus) -> list[str]:
     owed = []
     for window in campus.windows:
         name, head = window.hardware.name, journal_of(window.hardware.flash).head_seq
-        booked = campus.watch.head(campus.ledger.path, window.device)
+        booked = campus.watch.head(window.device)
         if booked != head:
             owed.append(f"{name} has written {head}, booked is {booked}")
     for table in ("record", "refused"):

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from protocols.rules import clock
+from firmware.services.journal import RESERVE_SECTORS
+from protocols.rules import clock, posture, posture_texts
 from protocols.wire import messages, topics
 from protocols.wire.errors import WireError
 from protocols.wire.seal import sign1_split
@@ -28,11 +29,12 @@ _POWER_LOOK_US = 1_600_000  # a reader looks at its mains twice a second, betwee
 class Watch:
     """Collects violations; its methods are given to brokers and hardware as listeners."""
 
-    def __init__(self, site: str, now_text: Callable[[], str]) -> None:
+    def __init__(self, site: str, ledger: Path, now_text: Callable[[], str]) -> None:
         self.violations: list[str] = []
         self.notes = 0  # things looked at
         # (device, seq) of an INTENT: its card, amount, and day, if its reader was sure of that.
         self.days: dict[tuple[int, int], tuple[int, int, int]] = {}
+        self.ledger = ledger
         self._site = site
         self._now_text = now_text
         self._eyes: dict[Path, sqlite3.Connection] = {}
@@ -56,16 +58,16 @@ class Watch:
 
     # -- messages -------------------------------------------------------------------------------
 
-    def receipts(self, ledger: Path, payload: bytes) -> None:
+    def receipts(self, payload: bytes) -> None:
         """RECEIPTS leave the ledger: everything they promise is booked and on the disk."""
         fields = messages.decode_message(sign1_split(payload)[0], (messages.RECEIPTS,))
         for device, upto, _sealed in fields["receipts"]:
             self.notes += 1
-            booked = self.head(ledger, device)
+            booked = self.head(device)
             if upto > booked:
                 self.report(f"receipt for {device} up to {upto}, booked is {booked}")
 
-    def down(self, ledger: Path, agent: Path, topic: str, payload: bytes) -> None:
+    def down(self, agent: Path, topic: str, payload: bytes) -> None:
         """The agent answers a reader: what it calls stored is on its disk, or booked."""
         try:
             fields = messages.decode_message(payload, (messages.STORED, messages.RECEIPT))
@@ -76,7 +78,7 @@ class Watch:
             return
         self.notes += 1
         device, upto = fields["device"], fields["upto"]
-        booked = self.head(ledger, device)
+        booked = self.head(device)
         if upto <= booked:
             return
         held = "SELECT seq FROM record WHERE device = ?1 AND seq > ?2 AND seq <= ?3"
@@ -88,9 +90,9 @@ class Watch:
     def is_down(self, topic: str) -> bool:
         return topic.startswith(f"{topics.PREFIX}{self._site}/") and topic.endswith("/down")
 
-    def head(self, ledger: Path, device: int) -> int:
+    def head(self, device: int) -> int:
         """The highest sequence of a device that the ledger has on its disk."""
-        rows = self.rows(ledger, "SELECT head_seq FROM device WHERE device = ?", device)
+        rows = self.rows(self.ledger, "SELECT head_seq FROM device WHERE device = ?", device)
         return rows[0][0] if rows else 0
 
     # -- records --------------------------------------------------------------------------------
@@ -124,26 +126,41 @@ class Watch:
     def _intent(self, window: Any, fields: dict[str, Any], now_us: int) -> None:
         hardware, cable, policy = window.hardware, window.cable, window.policy
         where = f"{hardware.name} intent {fields['seq']}"
-        offline = fields["flags"] & messages.FLAG_OFFLINE
-        if offline and fields["amount_fen"] > policy["offline_max_fen"]:
-            self.report(f"{where}: {fields['amount_fen']} fen offline")
-        if fields["amount_fen"] > policy["no_pin_max_fen"]:
-            self.report(f"{where}: {fields['amount_fen']} fen without a PIN")
-        interval_ms = fields["earliest_s"] * 1000, fields["latest_s"] * 1000
+        amount_fen, offline = fields["amount_fen"], fields["flags"] & messages.FLAG_OFFLINE
         first, last = (clock.day(fields[end], policy["utc_offset_s"]) for end in _ENDS)
         if first == last:
-            what = fields["card_no"], fields["amount_fen"], first
-            self.days[fields["device"], fields["seq"]] = what
+            self.days[fields["device"], fields["seq"]] = fields["card_no"], amount_fen, first
+        on_mains = hardware.mains_on or now_us - hardware.mains_off_at_us < _POWER_LOOK_US
+        interval_ms = fields["earliest_s"] * 1000, fields["latest_s"] * 1000
         is_known = clock.is_known(interval_ms, policy["clock_width_max_ms"] + _SECONDS_MS)
-        if not is_known and fields["amount_fen"] > policy["blind_max_fen"]:
-            self.report(f"{where}: {fields['amount_fen']} fen at an unknown time")
+        found = posture.of(
+            "pos",
+            "mains" if on_mains else posture.battery(hardware.battery_mv()),
+            "offline" if offline else "online",
+            "room" if self._has_room(window) else "full",
+            "known" if is_known else "unknown",
+        )
+        if not posture_texts.may_begin(found):
+            self.report(f"{where}: sells when {found}")
+        elif amount_fen > posture_texts.spend_max_fen(found, policy):
+            self.report(f"{where}: {amount_fen} fen when {found}")
+        if amount_fen > policy["no_pin_max_fen"]:
+            self.report(f"{where}: {amount_fen} fen without a PIN")
         if not cable.plugged and not offline:
             self.report(f"{where}: says online, its cable is out")
         if not offline and now_us - max(window.answered_us, window.on_us) > _NOTICE_US:
             self.report(f"{where}: says online, nobody has answered for long")
-        if hardware.mains_on or now_us - hardware.mains_off_at_us < _POWER_LOOK_US:
-            return
-        if not fields["flags"] & messages.FLAG_BATTERY:
+        if not on_mains and not fields["flags"] & messages.FLAG_BATTERY:
             self.report(f"{where}: says mains, runs on battery")
-        if hardware.battery_mv() < window.battery_stop_mv:
-            self.report(f"{where}: sells with {hardware.battery_mv()} mV")
+
+    def _has_room(self, window: Any) -> bool:
+        """Whether what must follow a spend has room, whatever the ledger may have booked since.
+
+        The INTENT itself may just have opened a sector, the first of the reserve.
+        """
+        hardware = window.hardware
+        booked = self.head(window.device)
+        used = hardware.sectors_after(booked)
+        return (
+            hardware.flash.size_bytes // hardware.flash.sector_bytes - used >= RESERVE_SECTORS - 1
+        )

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from firmware.services.journal_bytes import HEADER_BYTES, parse_header
 from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 from simulator.cards.mifare_classic import MifareClassic
@@ -65,6 +66,7 @@ class WatchedHardware(Hardware):
         self._trace = trace
         self.on_record: Callable[[dict[str, Any]], None] = lambda _fields: None
         self.written_at = 0
+        self._opened: dict[int, int] = {}  # sector of the journal and its first sequence
         self._newest = 0
 
     def flash_program(self, address: int, data: bytes) -> None:
@@ -77,6 +79,12 @@ class WatchedHardware(Hardware):
         except PowerCut:
             self.fired["power cut in a program"] += not self.flash.is_powered
             raise
+        sector, offset = divmod(address, self.flash.sector_bytes)
+        if offset == 0:  # a header, or the zeros that kill one
+            header = parse_header(data) if len(data) == HEADER_BYTES else None
+            self._opened.pop(sector, None)
+            if header is not None:
+                self._opened[sector] = header[1]
 
     def flash_erase(self, sector: int) -> None:
         try:
@@ -84,6 +92,12 @@ class WatchedHardware(Hardware):
         except PowerCut:
             self.fired["power cut in an erase"] += not self.flash.is_powered
             raise
+        self._opened.pop(sector, None)
+
+    def sectors_after(self, booked: int) -> int:
+        """How many sectors of the journal hold records behind sequence `booked`."""
+        firsts = sorted(self._opened.values())
+        return sum(after - 1 > booked for after in [*firsts[1:], booked + 2])
 
     def power_off(self) -> None:
         self.fired["slow flash"] += self.flash.slow_start_reads > 0

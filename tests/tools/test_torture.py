@@ -84,6 +84,17 @@ def test_one_seed_at_one_intensity(seeds_file):
     assert runner.remembered(seeds_file) == [SystemUnit(5, 300)]
 
 
+@pytest.mark.usefixtures("seeds_file")
+def test_one_kind_of_fault_alone():
+    words = ("--seeds", "3", "--events", "100", "--fault", "rot", "--json")
+    assert json.loads(onecard(*words).stdout)["faults_fired"].keys() <= {
+        "bit rot",
+        "card write torn",
+        "card pulled in a dialogue",
+        "radio disturbed",
+    }
+
+
 @pytest.mark.usefixtures("broken", "seeds_file")
 def test_both_intensities_alternate():
     figures = json.loads(onecard("--seeds", "4", "--intensity", "both", "--json").stdout)
@@ -97,6 +108,7 @@ def test_both_intensities_alternate():
     [
         (["--intensity", "loud"], "not a number: loud"),
         (["--seed", "x"], "not a number: x"),
+        (["--fault", "locusts"], "no fault 'locusts'; there are: agent disk, "),
         (["--exhaustive", "tap", "--seed", "x"], "names no case"),
         (["--exhaustive", "journal", "--seed", "x"], "names no unit"),
     ],
