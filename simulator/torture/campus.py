@@ -136,7 +136,7 @@ class Campus:
         self._given_up = 0
         self.customers = 0
         self._images: dict[int, bytes] = {}  # of cards that are held to a reader beside another
-        self.sectors = shape.randrange(6, 11)
+        self.sectors = shape.randrange(5, 11)
         self.keys = _issued()[0]
         self.cards = new_cards(self.seeds.stream("cards"))
         self._make_tiers(directory)

@@ -15,6 +15,7 @@ from simulator.chips.nor_flash import SECTOR_FAULTS
 from simulator.host.hardware import EPOCH_1970_S, EPOCH_2000_S
 from simulator.people import Customer
 from simulator.torture.campus import SECTOR_BYTES, Campus
+from simulator.torture.watch import BATTERY_STOP_MV
 
 _SECOND = 1_000_000  # microseconds
 _DAY_S = 86_400
@@ -34,7 +35,6 @@ _RADIO = (
 )
 _NOISE = bytes(byte for byte in range(256) if byte not in b"0123456789.\r\x1b+")
 _WINDOWS_MAX = 5
-_BATTERY_STOP_MV = 3350  # see rules/posture.py
 _WAITING = (reasons.display(reasons.TAP_AGAIN), reasons.display(reasons.SAME_CARD_PLEASE))
 _STRANGER_US = 250_000
 _DRIFT_PPM = 150  # within what rules/clock.py allows a crystal
@@ -150,7 +150,7 @@ def mains(campus: Campus, draw: random.Random) -> None:
     if not hardware.mains_on:
         return
     if draw.randrange(3) == 0:
-        hardware.battery_mv_now = _BATTERY_STOP_MV + draw.randrange(-20, 5)
+        hardware.battery_mv_now = BATTERY_STOP_MV + draw.randrange(-20, 5)
     hardware.set_mains(False)
     campus.fired["mains gone"] += 1
 

@@ -85,7 +85,8 @@ def upstream(campus: Campus, draw: random.Random) -> None:
         if process.is_up:
             process.ports[-1].plug()
 
-    campus.until(draw.randrange(2, 90) * _SECOND, plug)
+    # Sometimes for as long as it takes to fill a journal.
+    campus.until(draw.choice((draw.randrange(2, 90), 400)) * _SECOND, plug)
 
 
 # -- services ---------------------------------------------------------------------------------

@@ -20,10 +20,16 @@ from protocols.wire.errors import WireError
 from protocols.wire.seal import sign1_split
 
 VIOLATIONS_MAX = 20  # a run that is broken is broken: more would only be longer
+BATTERY_STOP_MV = 3350
 _NOTICE_US = 130_000_000  # by then a reader knows that nobody answers (two idle questions)
 _ENDS = ("earliest_s", "latest_s")
 _SECONDS_MS = 2_000  # a record says seconds, rounded outwards
 _POWER_LOOK_US = 1_600_000  # a reader looks at its mains twice a second, between two dialogues
+
+
+def _battery(battery_mv: int) -> str:
+    """As posture.battery, but a voltage that everybody agreed on wrongly is seen here."""
+    return "battery" if battery_mv >= BATTERY_STOP_MV else "empty"
 
 
 class Watch:
@@ -135,7 +141,7 @@ class Watch:
         is_known = clock.is_known(interval_ms, policy["clock_width_max_ms"] + _SECONDS_MS)
         found = posture.of(
             "pos",
-            "mains" if on_mains else posture.battery(hardware.battery_mv()),
+            "mains" if on_mains else _battery(hardware.battery_mv() + 1),  # it fell on
             "offline" if offline else "online",
             "room" if self._has_room(window) else "full",
             "known" if is_known else "unknown",
