@@ -64,7 +64,7 @@ class Canteen:
         return self._claimed
 
     def booked(self):
-        return self.campus.watch.head(self.campus.ledger.path, self.window.device)
+        return self.campus.watch.head(self.window.device)
 
     def keys_booked(self):
         """The numbers of the keys under which records are booked, in order."""
