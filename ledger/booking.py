@@ -5,6 +5,10 @@ gap waits; what was booked before is compared, never booked again. The result is
 set of records booked, not of how they were delivered. The one exception is a fork, two genuine
 records with one number: the first to arrive stands, the other becomes a case.
 
+A LOST record stands in for one that its reader could not read any more (docs/adr/
+0011-lost-records.md): it uses up the number and opens a case. Of a number that is booked it is no
+news; the genuine record behind it still is, and becomes a case too, never money.
+
 A device's keys follow one another (docs/adr/0009-device-key-rotation.md). A record may be sealed
 under the key of the record before it or a newer one, never an older one: the first record under
 a new key ends the old one for good.
@@ -15,11 +19,11 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ledger import chart, reasons
+from ledger import chain, chart, reasons
 from ledger.claims import Claim
 from ledger.evidence import OF_RESULT, Intent, State, is_contradiction, stated_by
 from protocols.wire import messages, seal
-from protocols.wire.errors import BAD_SEAL, WireError
+from protocols.wire.errors import BAD_SEAL
 
 # How far ahead of a gap records are kept, and how many that claim the same number: what is beyond
 # is dropped without a receipt, so its reader sends it again.
@@ -32,7 +36,10 @@ RecordId = tuple[int, int]
 
 
 class Link(NamedTuple):
-    """What the next record of a chain must follow: a record's tag and the number of its key."""
+    """What the next record of a chain must follow, and the number of the chain's key.
+
+    `tag` is that of the record before, or behind a LOST one the hash of the very next record.
+    """
 
     tag: bytes
     key_no: int
@@ -100,6 +107,7 @@ class Book:
     # Of booked records that a claim repeats, and of those just before them.
     hashes: dict[RecordId, bytes] = field(default_factory=dict)
     links: dict[RecordId, Link] = field(default_factory=dict)
+    lost: set[RecordId] = field(default_factory=set)  # booked as LOST
     forks: dict[RecordId, list[Link]] = field(default_factory=lambda: defaultdict(list))
     due: list[Claim] = field(default_factory=list)  # parked, and their gap may close now
     parked: set[tuple[int, int, bytes]] = field(default_factory=set)
@@ -146,7 +154,7 @@ def decide(claims: Sequence[Claim], book: Book) -> Changes:
 
 def fork_link(sealed: bytes) -> Link:
     """What a twin's next record must follow: it is evidence, whichever key the twin still has."""
-    return Link(_tag(sealed), 0)
+    return Link(chain.link_of(sealed), 0)
 
 
 def reach(head_seq: int, seqs: Container[int]) -> int:
@@ -184,8 +192,9 @@ class _Clerk:
         self._book.links[device.device, 0] = CHAIN_START
         self._book.links[device.device, device.head_seq] = device.head
         before = device.head_seq
-        # Stable: of two that claim one number, the one that arrived first is tried first.
-        for claim in sorted(claims, key=lambda claim: claim.seq):
+        # Stable: of two that claim one number, the one that arrived first is tried first, but a
+        # record before the word that it is lost.
+        for claim in sorted(claims, key=lambda claim: (claim.seq, claim.kind == messages.LOST)):
             if claim.seq > device.head_seq + 1:
                 self._park(device, claim)
                 continue
@@ -218,10 +227,14 @@ class _Clerk:
             self._changes.duplicates += 1
             return
         before = self._book.links[claim.device, claim.seq - 1]
-        if _link(claim, device, before) is not None:
-            self._fork(device, claim)
-        else:
+        if _link(claim, device, before) is None:
             self._fork_or_reject(device, claim)
+        elif claim.kind == messages.LOST:
+            self._changes.duplicates += 1
+        elif (claim.device, claim.seq) in self._book.lost:
+            self._keep(reasons.FOUND, claim)
+        else:
+            self._fork(device, claim)
 
     def _fork_or_reject(self, device: Device, claim: Claim) -> None:
         # A twin goes on with its own chain: its next record follows its fork, not our head.
@@ -236,7 +249,11 @@ class _Clerk:
         self._changes.forked.add(device.device)
         self._changes.refused[claim.sha256] = reasons.FORK
         self._book.forks[claim.device, claim.seq].append(fork_link(claim.sealed))
-        case = Case(reasons.FORK, claim.device, claim.seq, claim.sha256, claim.sealed)
+        self._keep(reasons.FORK, claim)
+
+    def _keep(self, reason: int, claim: Claim) -> None:
+        """A case with the bytes of a record that stands nowhere else."""
+        case = Case(reason, claim.device, claim.seq, claim.sha256, claim.sealed)
         self._changes.cases.append(case)
 
     def _reject(self, claim: Claim, code: int) -> None:
@@ -255,6 +272,11 @@ class _Clerk:
         self._changes.no_longer_early.extend(early)
         if claim.kind == messages.INTENT:
             self._book_intent(device, claim, early)
+            return
+        if claim.kind == messages.LOST:
+            # Whatever it was, intent or not: one case.
+            self._book.lost.add(record_id)
+            self._open(reasons.LOST, claim.device, claim.seq)
             return
         for outcome in early:
             self._open(reasons.OUTCOME_OF_NO_INTENT, outcome.device, outcome.seq)
@@ -303,6 +325,8 @@ class _Clerk:
         if intent is not None:
             self._learn(intent, OF_RESULT[fields["result"]])
             return
+        if target in self._book.lost:
+            return
         device = self._book.devices.get(target[0])
         # Its own future is no intent, whatever will stand there; nor is a booked record we know
         # to be something else.
@@ -349,15 +373,15 @@ class _Clerk:
 
 
 def _link(claim: Claim, device: Device, before: Link) -> Link | None:
-    """What follows `claim` if it is a genuine successor of `before`; None if it is not."""
+    """What follows `claim` if it is a genuine successor of `before`; None if it is not.
+
+    Neither a LOST record nor the one it names ends an older key: what stands behind them in the
+    journal may still be under it.
+    """
+    if claim.sha256 == before.tag:
+        return Link(chain.link_of(claim.sealed), before.key_no)
     for key_no in range(before.key_no, len(device.keys)):
-        try:
-            seal.unseal(device.keys[key_no], claim.sealed, before.tag)
-        except WireError:
-            continue
-        return Link(_tag(claim.sealed), key_no)
+        if chain.follows(device.keys[key_no], claim.sealed, before.tag):
+            is_lost = claim.kind == messages.LOST
+            return Link(chain.link_of(claim.sealed), before.key_no if is_lost else key_no)
     return None
-
-
-def _tag(sealed: bytes) -> bytes:
-    return sealed[-seal.TAG_BYTES :]

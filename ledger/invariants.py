@@ -4,17 +4,17 @@ Rules of this file. Nothing here is shared with booking but the tables, the seal
 evidence. Each query returns the rows that break its rule; no rows is the only good answer.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ledger import chart
+from ledger import chain, chart
 from ledger.booking import OPENING, SPEND
 from ledger.evidence import OF_RESULT, Intent, State, stated_by, verdict
-from ledger.loading import INTENT_COLUMNS, intent_of
+from ledger.loading import INTENT_COLUMNS, intent_of, keys_of
 from ledger.store import LedgerStore
 from protocols.wire import messages, seal
-from protocols.wire.errors import WireError
 
 _KIND = 4294967296  # an account's number is kind * this + owner
 _RULES = {
@@ -120,22 +120,26 @@ def _note(found: list[Violation], rule: str, rows: Iterator[tuple]) -> None:
 
 
 def _broken_chains(store: LedgerStore) -> Iterator[tuple]:
-    for device, head_tag in list(store.database.rows("SELECT device, head_tag FROM device")):
-        tag = seal.CHAIN_START
-        sql = (
-            "SELECT r.seq, r.sealed, COALESCE(k.device_key, x'') FROM record r"
-            " LEFT JOIN device_key k ON k.device = r.device AND k.key_no = r.key_no"
-            " WHERE r.device = ? ORDER BY r.seq"
-        )
-        for seq, sealed, key in store.database.rows(sql, (device,)):
-            try:
-                seal.unseal(key, sealed, tag)
-                tag = seal.tag_of(sealed)
-            except WireError as error:
-                yield device, seq, str(error)
+    """A record is sealed over the one before it, or is what a LOST one before it names.
+
+    Its key is the chain's there; a LOST record may be under a newer one, which it does not begin.
+    """
+    heads = list(store.database.rows("SELECT device, head_tag FROM device"))
+    keys = keys_of(store.database, [device for device, _ in heads])
+    sql = "SELECT seq, kind, sha256, sealed, key_no FROM record WHERE device = ? ORDER BY seq"
+    for device, head_tag in heads:
+        link, own = seal.CHAIN_START, keys.get(device, [])
+        for seq, kind, sha256, sealed, key_no in store.database.rows(sql, (device,)):
+            among = own[key_no:] if kind == messages.LOST else own[key_no : key_no + 1]
+            is_named = sha256 == link
+            if sha256 != hashlib.sha256(sealed).digest() or not (
+                is_named or any(chain.follows(key, sealed, link) for key in among)
+            ):
+                yield device, seq
                 break
+            link = chain.link_of(sealed)
         else:
-            if tag != head_tag:
+            if link != head_tag:
                 yield device, "head"
 
 

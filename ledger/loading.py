@@ -7,12 +7,12 @@ the claims say and never by a range between them: bytes from outside must not ma
 from collections import defaultdict
 from collections.abc import Iterable
 
-from ledger import chart, reasons
+from ledger import chain, chart, reasons
 from ledger.booking import Book, Device, Link, Outcome, RecordId, fork_link, reach
 from ledger.claims import Claim, parse_claim
 from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import Intent, State
-from protocols.wire import messages, seal
+from protocols.wire import messages
 
 # In the order of the fields of Intent.
 INTENT_COLUMNS = (
@@ -33,7 +33,7 @@ SELECT device, seq, sha256, sealed
 FROM k CROSS JOIN parked WHERE device = number ORDER BY device, seq, sha256"""
 _RECORDS = """
 WITH k (number, place) AS (VALUES {keys})
-SELECT device, seq, sha256, sealed, key_no
+SELECT device, seq, kind, sha256, sealed, key_no
 FROM k CROSS JOIN record WHERE device = number AND seq = place"""
 _FORKS = """
 WITH k (what, number, place) AS (VALUES {keys})
@@ -127,12 +127,18 @@ def _load_repeated(database: SqliteDialect, book: Book, claims: list[Claim]) -> 
             booked |= keys
         if device.is_forked:
             forked |= keys
-    for device, seq, sha256, sealed, key_no in database.rows_of(_RECORDS, booked):
-        book.hashes[device, seq] = sha256
-        book.links[device, seq] = Link(sealed[-seal.TAG_BYTES :], key_no)
+    _load_records(database, book, booked)
     keys_of_forks = ((reasons.FORK, device, seq) for device, seq in forked)
     for device, seq, sealed in database.rows_of(_FORKS, keys_of_forks):
         book.forks[device, seq].append(fork_link(sealed))
+
+
+def _load_records(database: SqliteDialect, book: Book, keys: set[RecordId]) -> None:
+    for device, seq, kind, sha256, sealed, key_no in database.rows_of(_RECORDS, keys):
+        book.hashes[device, seq] = sha256
+        book.links[device, seq] = Link(chain.link_of(sealed), key_no)
+        if kind == messages.LOST:
+            book.lost.add((device, seq))
 
 
 def _load_early(database: SqliteDialect, book: Book, keys: set[RecordId]) -> None:
@@ -146,6 +152,7 @@ def _load_intents(
 ) -> None:
     for row in database.rows_of(_INTENTS, targets):
         book.add_intent(intent_of(row))
+    _load_records(database, book, targets - book.intents.keys())
     seen = set(book.by_card)
     accounts: set[int] = set()
     for claim in news:

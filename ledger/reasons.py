@@ -11,6 +11,8 @@ UNKNOWN_DEVICE = 301
 FORK = 311
 UNREADABLE = 312
 OUTCOME_OF_NO_INTENT = 313
+LOST = 314
+FOUND = 315
 CONTRADICTION = 321
 UNKNOWN_CARD = 331
 UNKNOWN_MERCHANT = 332
@@ -23,6 +25,8 @@ TEXTS = {
     FORK: "two genuine records with one number: a twin, or one state used twice",
     UNREADABLE: "genuine, but this ledger cannot read it",
     OUTCOME_OF_NO_INTENT: "an outcome of something that is not an intent",
+    LOST: "its reader could not read it any more; nothing is booked for it",
+    FOUND: "genuine, and came when its reader had called it lost; kept, not booked",
     CONTRADICTION: "both that it was debited and that it was not is on record; booked as debited",
     UNKNOWN_CARD: "no card of this number was issued; debited to suspense",
     UNKNOWN_MERCHANT: "no merchant of this number is registered; credited to suspense",

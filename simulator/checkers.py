@@ -7,18 +7,20 @@ what a reader, an agent or the ledger says of itself.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from firmware.services.journal import Journal
 from ledger.invariants import check
 from ledger.store import LedgerStore
+from protocols.card.purse_classic import PurseView
 from protocols.wire import messages, seal
 from simulator.cardbox import CardKeys, HeldCard, truth
 from simulator.chips.nor_flash import NorFlash
 
 _BATCH_BYTES = 4096
+RecordId = tuple[int, int]  # device and sequence
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,17 @@ class OpenIntent:
 
 @dataclass
 class Verdict:
-    """Money in fen. `violations` are sentences; empty means that everything holds."""
+    """Money in fen. `violations` are sentences; empty means that everything holds.
+
+    `rotten`: debits of which nothing is left but that the card names a record that rot has taken.
+    """
 
     issued_fen: int = 0
     on_cards_fen: int = 0
     booked_fen: int = 0
     in_flight_fen: int = 0
+    rotten: int = 0
+    rotten_fen: int = 0
     lost: int = 0
     duplicated: int = 0
     unseen: int = 0
@@ -53,67 +60,122 @@ def judge(
     ledger: LedgerStore,
     flashes: dict[int, NorFlash],
     paid: Counter[tuple[int, int]],
+    rotten: Collection[RecordId] = (),
 ) -> Verdict:
     """Compare every card with the ledger.
 
-    `flashes`: each device's journal partition; `paid`: (card_no, amount_fen) people saw paid.
+    `flashes`: each device's journal partition; `paid`: (card_no, amount_fen) people saw paid;
+    `rotten`: (device, seq) of the records in which more bits were flipped than can be put right.
     """
     verdict = Verdict()
     booked = Counter((card_no, fen) for _, _, fen, card_no in ledger.booked_ids())
-    booked_of = Counter(card_no for card_no, _ in booked.elements())
-    open_of: dict[int, list[OpenIntent]] = {}
-    named = set(ledger.database.rows("SELECT last_device, last_seq FROM intent"))
-    for intent in [*_open_in(ledger), *_undelivered(ledger, flashes)]:
-        open_of.setdefault(intent.card_no, []).append(intent)
-        named.add(intent.last)
+    booked_of: dict[int, list[int]] = defaultdict(list)
+    for card_no, fen in booked.elements():
+        booked_of[card_no].append(fen)
+    open_of: dict[int, list[OpenIntent]] = defaultdict(list)
+    named: dict[int, set[RecordId]] = defaultdict(set)
+    for card_no, *last in ledger.database.rows(
+        "SELECT card_no, last_device, last_seq FROM intent"
+    ):
+        named[card_no].add((last[0], last[1]))
+    for intent in [*_open_in(ledger), *_undelivered(ledger, flashes, rotten)]:
+        open_of[intent.card_no].append(intent)
+        named[intent.card_no].add(intent.last)
+    opened = Counter((i.card_no, i.amount_fen) for found in open_of.values() for i in found)
+    unbooked = paid - booked - opened
+    gone = _gone(ledger, flashes, rotten, verdict)
     for card in cards:
         if card.issued_fen is not None:
-            opened = open_of.get(card.card_no, [])
-            _judge_card(card, keys, booked_of[card.card_no], opened, named, verdict)
-    opened = Counter((i.card_no, i.amount_fen) for found in open_of.values() for i in found)
-    for (card_no, fen), count in (paid - booked - opened).items():
+            number = card.card_no
+            view = truth(card.chip, keys)
+            names = named[number] | {(view.last_device, view.last_seq)}
+            rotten_fen = _judge_card(
+                card, view, booked_of[number], open_of[number], names, gone, verdict
+            )
+            shown = Counter({key: n for key, n in unbooked.items() if key[0] == number})
+            if sum(fen for _, fen in shown.elements()) <= rotten_fen:
+                unbooked -= shown
+    for (card_no, fen), count in unbooked.items():
         verdict.violations.append(f"card {card_no}: {count} x {fen} fen shown as paid, not booked")
     verdict.unseen = sum((booked - paid).values())
     verdict.booked_fen = sum(fen for _, fen in booked.elements())
-    total_fen = verdict.on_cards_fen + verdict.booked_fen + verdict.in_flight_fen
-    verdict.conserved = total_fen == verdict.issued_fen
-    if not verdict.conserved:
-        verdict.violations.append(
-            f"cards {verdict.on_cards_fen} + booked {verdict.booked_fen} + in flight "
-            f"{verdict.in_flight_fen} = {total_fen}, issued {verdict.issued_fen} fen"
-        )
+    _weigh(verdict)
     verdict.violations += [str(violation) for violation in check(ledger)]
     return verdict
 
 
+def _weigh(verdict: Verdict) -> None:
+    """Whether all the money that was issued is somewhere."""
+    total_fen = (
+        verdict.on_cards_fen + verdict.booked_fen + verdict.in_flight_fen + verdict.rotten_fen
+    )
+    verdict.conserved = total_fen == verdict.issued_fen
+    if not verdict.conserved:
+        verdict.violations.append(
+            f"cards {verdict.on_cards_fen} + booked {verdict.booked_fen} + in flight "
+            f"{verdict.in_flight_fen} + rotten {verdict.rotten_fen} = {total_fen}, "
+            f"issued {verdict.issued_fen} fen"
+        )
+
+
+def _gone(
+    ledger: LedgerStore,
+    flashes: dict[int, NorFlash],
+    rotten: Collection[RecordId],
+    verdict: Verdict,
+) -> set[RecordId]:
+    """The records that rot has taken for good; one that is called lost and is not is a bug."""
+    sql = "SELECT device, seq FROM record WHERE kind = ?"
+    booked = set(ledger.database.rows(sql, (messages.LOST,)))
+    for device, seq in sorted(booked - set(rotten)):
+        verdict.violations.append(f"device {device}: record {seq} is called lost and never rotted")
+    heads = ledger.heads()
+    journals = {device: journal_of(flashes[device]) for device, _ in rotten if device in flashes}
+    return booked | {
+        (device, seq)
+        for device, seq in rotten
+        if device in journals and seq > heads[device] and journals[device].record(seq) is None
+    }
+
+
 def _judge_card(
     card: HeldCard,
-    keys: CardKeys,
-    booked: int,
+    view: PurseView,
+    booked: list[int],
     opened: list[OpenIntent],
-    named: set[tuple[int, int]],
+    names: set[RecordId],
+    gone: set[RecordId],
     verdict: Verdict,
-) -> None:
+) -> int:
     """One card: its counter tells how often it was debited, its balance how much.
 
     A card names the last spend that debited it, now and at every tap before: so an open intent
-    has debited it if, and only if, the card names it or has named it.
+    has debited it if, and only if, the card names it or has named it. So has a record that is
+    gone; what the card lacks beyond all that is known is what it paid then, and is returned (fen).
+    Behind a name that is gone may be debits, lost or open, whose names have gone with it.
     """
-    view = truth(card.chip, keys)
     verdict.issued_fen += card.issued_fen or 0
     verdict.on_cards_fen += view.balance_fen
-    named = named | {(view.last_device, view.last_seq)}
-    on_card = [intent for intent in opened if (intent.device, intent.seq) in named]
-    missing = view.counter - booked
-    if missing < len(on_card):
-        verdict.duplicated += len(on_card) - missing
-        verdict.violations.append(
-            f"card {card.card_no}: {len(on_card) - missing} booked that it never paid"
-        )
-    elif missing > len(on_card):
-        verdict.lost += missing - len(on_card)
+    on_card = [intent for intent in opened if (intent.device, intent.seq) in names]
+    in_flight_fen = sum(intent.amount_fen for intent in on_card)
+    missing = view.counter - len(booked) - len(on_card)
+    rotten = len(names & gone)
+    if rotten:
+        rotten = max(rotten, min(missing, len(gone) + len(opened) - len(on_card)))
+        missing -= rotten
+    if missing < 0:
+        verdict.duplicated -= missing
+        verdict.violations.append(f"card {card.card_no}: {-missing} booked that it never paid")
+    elif missing > 0:
+        verdict.lost += missing
         verdict.violations.append(f"card {card.card_no}: {missing} debits not booked, {on_card}")
-    verdict.in_flight_fen += sum(intent.amount_fen for intent in on_card)
+    verdict.in_flight_fen += in_flight_fen
+    if not rotten:
+        return 0
+    rotten_fen = (card.issued_fen or 0) - view.balance_fen - sum(booked) - in_flight_fen
+    verdict.rotten += rotten
+    verdict.rotten_fen += rotten_fen
+    return rotten_fen
 
 
 def _open_in(ledger: LedgerStore) -> Iterator[OpenIntent]:
@@ -123,7 +185,9 @@ def _open_in(ledger: LedgerStore) -> Iterator[OpenIntent]:
         yield OpenIntent(device, seq, card_no, amount_fen, (last[0], last[1]))
 
 
-def _undelivered(ledger: LedgerStore, flashes: dict[int, NorFlash]) -> Iterator[OpenIntent]:
+def _undelivered(
+    ledger: LedgerStore, flashes: dict[int, NorFlash], rotten: Collection[RecordId]
+) -> Iterator[OpenIntent]:
     """The intents that stand in a reader's journal and not yet in the ledger."""
     heads = dict(ledger.database.rows("SELECT device, head_seq FROM device"))
     for device, flash in flashes.items():
@@ -132,6 +196,8 @@ def _undelivered(ledger: LedgerStore, flashes: dict[int, NorFlash]) -> Iterator[
             record = journal.record(seq)
             if record is None and seq == journal.head_seq:
                 continue  # torn: a moment ago its unstable cells read like a record
+            if record is None and (device, seq) in rotten:
+                continue
             if record is None:
                 raise AssertionError(f"device {device}: record {seq} is neither booked nor kept")
             fields = messages.decode_record(seal.payload_of(record))

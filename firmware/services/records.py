@@ -3,6 +3,8 @@
 The record id is (device, seq). It is on flash before a card is touched and never changes.
 """
 
+import hashlib
+
 from firmware.services.journal import JournalFull
 from protocols.rules import clock as clock_rules
 from protocols.wire import messages, seal
@@ -98,8 +100,12 @@ class Recorder:
         return self._journal.receipted
 
     def records_from(self, seq, count_max, bytes_max):
-        """Sealed records in order from `seq` on, at most so many and so many bytes."""
-        return self._journal.records_from(seq, count_max, bytes_max)
+        """Sealed records in order from `seq` on, at most so many and so many bytes.
+
+        In place of one that rot has taken, a LOST record (docs/adr/0011-lost-records.md).
+        """
+        records = self._journal.records_from(seq, count_max, bytes_max)
+        return records or self._in_place_of(seq)
 
     def tag_at(self, seq):
         """The seal's tag of record `seq`, or None if it is not on flash any more."""
@@ -121,6 +127,30 @@ class Recorder:
     def receipt(self, upto):
         """The ledger has booked everything up to `upto`."""
         self._journal.receipt(upto)
+
+    def _in_place_of(self, seq):
+        """[LOST] in place of a record that cannot be read and is not booked, else [].
+
+        Only while the newest record can be read: it tells rot from a cut, at the next boot too.
+        Made anew each time, from what is on flash, so it never has to stand there itself.
+        """
+        journal = self._journal
+        if not journal.receipted < seq < journal.head_seq or journal.record(seq) is not None:
+            return []
+        if journal.record(journal.head_seq) is None:
+            return []
+        successor = journal.record(seq + 1)
+        fields = {
+            "kind": messages.LOST,
+            "device": self._device,
+            "seq": seq,
+            "next_sha256": hashlib.sha256(successor).digest() if successor else bytes(32),
+            "earliest_s": 0,
+            "latest_s": 0xFFFFFFFF,  # nobody knows: so the bytes are always the same
+            "boot_id": 0,
+            "mono_ms": 0,
+        }
+        return [seal.seal(self._key, messages.encode_record(fields), messages.LOST_LABEL)]
 
     def _fields(self, seq):
         """The fields of a record of ours, or None when it is not on flash any more."""

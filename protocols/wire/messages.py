@@ -24,10 +24,11 @@ FORWARD_RECORDS_MAX = 64
 FORWARD_BYTES_MAX = 16384
 RECEIPTS_BYTES_MAX = 32768
 RECEIPT_LABEL = b"receipt"
+LOST_LABEL = b"lost"
 RECEIPTS_LABEL = b"receipts"
 
 # Kinds of record.
-BOOT, INTENT, OUTCOME, REFUSAL, POWER = 1, 2, 3, 4, 5
+BOOT, INTENT, OUTCOME, REFUSAL, POWER, LOST = 1, 2, 3, 4, 5, 6
 # Results of an OUTCOME.
 COMMITTED, NOT_COMMITTED, UNKNOWN = 1, 2, 3
 # Flags of an INTENT.
@@ -81,6 +82,7 @@ _RECORDS = {
         (8, "source", "uint", BATTERY),
         (9, "battery_mv", "uint", _U16),
     ),
+    LOST: ((8, "next_sha256", "tag", 32),),
 }
 _MESSAGES = {
     HELLO: (

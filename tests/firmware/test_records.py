@@ -10,6 +10,7 @@ from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 from tests.firmware.ring import PlainFlash
 from tests.firmware.test_clock import UTC_S, Board, knowing
+from tests.ledger import readers
 
 DEVICE, KEY = 1001, bytes(range(32))
 CARD_NO = 4711
@@ -224,3 +225,68 @@ def test_a_spend_long_past_is_none_of_a_boot_s_business(after):
     for tell in after:
         tell(recorder)
     assert booted(flash).last_spend() is None
+
+
+# -- records that rot has taken -------------------------------------------------------------
+
+
+def rot(flash, sealed):
+    """Two bits of a record turn over: more than can be put right."""
+    at = flash.cells.index(sealed)
+    flash.cells[at + 30] ^= 4
+    flash.cells[at + len(sealed) - 9] ^= 32
+
+
+def rotten(count, *seqs):
+    """A reader whose records `seqs` of `count` have rotted; and all of them as they were."""
+    flash = PlainFlash(4)
+    recorder = booted(flash)
+    for _ in range(count):
+        power(recorder)
+    sealed = [None, *(recorder.records_from(seq, 1, 256)[0] for seq in range(1, count + 1))]
+    for seq in seqs:
+        rot(flash, sealed[seq])
+    return flash, recorder, sealed
+
+
+def lost(seq, successor=None):
+    return readers.lost(KEY, DEVICE, seq, successor)
+
+
+def test_the_newest_record_may_be_torn_and_is_not_called_lost():
+    _, recorder, _ = rotten(6, 5, 6)
+    assert recorder.records_from(5, 8, 2048) == recorder.records_from(6, 8, 2048) == []
+    power(recorder)
+    assert recorder.records_from(5, 8, 2048) == [lost(5)]
+    (newest,) = recorder.records_from(7, 8, 2048)
+    assert recorder.records_from(6, 8, 2048) == [lost(6, newest)]
+
+
+@pytest.mark.parametrize("seq", [0, 3, 6, 7])
+def test_what_is_booked_or_never_was_is_not_called_lost(seq):
+    _, recorder, sealed = rotten(6, 3)
+    recorder.receipt(3)
+    assert recorder.records_from(seq, 8, 2048) == (sealed[6:] if seq == 6 else [])
+
+
+def test_a_lost_record_names_the_next_one_and_the_rest_is_as_it_was():
+    flash, recorder, sealed = rotten(6, 3)
+    for reader in (recorder, booted(flash)):
+        assert reader.records_from(1, 8, 2048) == sealed[1:3]
+        assert reader.records_from(3, 8, 2048) == [lost(3, sealed[4])]
+        assert reader.records_from(4, 8, 2048) == sealed[4:]
+
+
+def test_a_stretch_over_the_end_of_a_sector_is_lost_one_by_one():
+    flash, recorder, sealed = rotten(80, *range(10, 70))
+    stand_ins = [recorder.records_from(seq, 8, 2048) for seq in range(10, 70)]
+    assert stand_ins == [[lost(seq)] for seq in range(10, 69)] + [[lost(69, sealed[70])]]
+    assert booted(flash).records_from(69, 8, 2048) == [lost(69, sealed[70])]
+    assert recorder.records_from(70, 1, 256) == [sealed[70]]
+
+
+def test_calling_a_record_lost_writes_nothing():
+    flash, recorder, _ = rotten(6, 3)
+    before = bytes(flash.cells)
+    recorder.records_from(3, 8, 2048)
+    assert flash.cells == before

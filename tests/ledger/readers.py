@@ -100,6 +100,21 @@ class Reader:
         return intent
 
 
+def lost(key: bytes, device: int, seq: int, successor: bytes | None) -> bytes:
+    """What a reader sends in place of its record `seq`; `successor`: the next one, sealed."""
+    fields = {
+        "kind": messages.LOST,
+        "device": device,
+        "seq": seq,
+        "earliest_s": 0,
+        "latest_s": 0xFFFFFFFF,
+        "boot_id": 0,
+        "mono_ms": 0,
+        "next_sha256": hashlib.sha256(successor).digest() if successor else bytes(32),
+    }
+    return seal.seal(key, messages.encode_record(fields), messages.LOST_LABEL)
+
+
 def forward(site: str, number: int, records: list[bytes]) -> bytes:
     return messages.encode_message(
         messages.FORWARD, {"site": site, "number": number, "records": records}

@@ -151,7 +151,7 @@ def test_a_message_has_a_place(name):
             refused(UNEXPECTED_TYPE, messages.decode_message, data, others)
 
 
-@pytest.mark.parametrize("kind", [None, 0, 6, 255, 256, -1, True, "1", [], {}, b"\x01"])
+@pytest.mark.parametrize("kind", [None, 0, 7, 255, 256, -1, True, "1", [], {}, b"\x01"])
 def test_a_record_or_message_of_no_kind_is_not_encoded(kind):
     refused(UNKNOWN_TYPE, messages.encode_record, {"kind": kind})
     if kind != 6:
@@ -224,7 +224,7 @@ def test_names_that_are_not_fields_are_left_out():
 @pytest.mark.parametrize(
     "names",
     [
-        ("BOOT", "INTENT", "OUTCOME", "REFUSAL", "POWER"),
+        ("BOOT", "INTENT", "OUTCOME", "REFUSAL", "POWER", "LOST"),
         ("HELLO", "BATCH", "STORED", "RECEIPT", "FORWARD", "RECEIPTS"),
     ],
 )

@@ -33,8 +33,8 @@ NOTES: Notes = {
 
 U8, U16, U32, U48 = 0xFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFFFFFF
 Fields = dict[int, Any]
-# name: (key, smallest, largest)
-Bounds = Mapping[str, tuple[int, int, int]]
+# name: (key, smallest, largest): numbers, or byte strings of one length
+Bounds = Mapping[str, tuple[int, Any, Any]]
 # A number in a field is none of these.
 _NOT_NUMBERS = {"text": "1", "bytes": b"\x01", "true": True, "null": None, "an array": [1]}
 
@@ -71,8 +71,9 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
         {"card_no": (8, 0, U32), "amount_fen": (9, 0, U32), "reason": (10, 0, U16)},
     ),
     "power": (5, {"source": (8, 0, 1), "battery_mv": (9, 0, U16)}),
+    "lost": (6, {"next_sha256": (8, bytes(32), b"\xff" * 32)}),
 }
-ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, int]]]] = {
+ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
     "boot": [("power on", {"cause": 1, "firmware": 10203})],
     "intent": [
         (
@@ -97,6 +98,10 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, int]]]] = {
     ],
     "refusal": [("a card nobody could read", {"card_no": 0, "amount_fen": 900, "reason": 212})],
     "power": [("the mains are gone", {"source": 1, "battery_mv": 3912})],
+    "lost": [
+        ("record 313 can be read", {"next_sha256": bytes(range(32))}),
+        ("and that is lost as well", {"next_sha256": bytes(32)}),
+    ],
 }
 _SOME_HEAD = {
     "device": 1001,
@@ -124,7 +129,10 @@ def groups() -> list[Group]:
             group.valid(comment, {"kind": kind, **values}, data, "Boundary")
         fields = _keyed(bounds, {**_SOME_HEAD, **ORDINARY[name][0][1]}, kind)
         # What all kinds have in common is said once.
-        add_bad_numbers(group, fields, bounds if kind == 1 else own)
+        if name == "lost":
+            _add_bad_hashes(group, fields)
+        else:
+            add_bad_numbers(group, fields, bounds if kind == 1 else own)
         add_bad_shapes(group, fields)
         long = encode({**fields, 23: bytes(256 - len(encode(fields)))})
         group.invalid("257 bytes or more", TOO_LONG, long, "TooLong", "UnknownField")
@@ -132,7 +140,15 @@ def groups() -> list[Group]:
     return found
 
 
-def _keyed(bounds: Bounds, values: Mapping[str, int], kind: int) -> Fields:
+def _add_bad_hashes(group: Group, fields: Fields) -> None:
+    without = {key: value for key, value in fields.items() if key != 8}
+    group.invalid("no next_sha256", MISSING_FIELD, encode(without), "MissingField")
+    for value in (bytes(31), bytes(33), b"", "1", 1, None):
+        data = encode({**fields, 8: value})
+        group.invalid(f"next_sha256 is {value!r}", BAD_FIELD, data, "BadField")
+
+
+def _keyed(bounds: Bounds, values: Mapping[str, Any], kind: int) -> Fields:
     return {0: kind, **{bounds[name][0]: value for name, value in values.items()}}
 
 

@@ -1,0 +1,41 @@
+"""The chain of one device's records: what follows what, and what stands in for a lost one.
+
+A record follows the one before it: its seal is taken over that one's tag. A LOST record follows
+nothing, for the tag before it may be lost as well: its seal is taken over messages.LOST_LABEL. It
+names the record behind it by its hash, for that one's seal hangs on a tag nobody has any more.
+docs/adr/0011-lost-records.md says why.
+"""
+
+from protocols.wire import messages, seal
+from protocols.wire.errors import WireError
+
+_HEAD = b"\xa8\x00\x06"  # a map of eight, kind 6: what begins otherwise need not be decoded
+
+
+def link_of(sealed: bytes) -> bytes:
+    """What the next record must follow: this one's tag; of a LOST one, the next one's hash."""
+    successor = _successor(sealed)
+    return seal.tag_of(sealed) if successor is None else successor
+
+
+def follows(key: bytes, sealed: bytes, link: bytes) -> bool:
+    """Whether the seal holds under `key`, and over `link` unless it is of a LOST record.
+
+    The record that a LOST one names has to be compared with `link` by its hash instead.
+    """
+    try:
+        seal.unseal(key, sealed, link if _successor(sealed) is None else messages.LOST_LABEL)
+    except WireError:
+        return False
+    return True
+
+
+def _successor(sealed: bytes) -> bytes | None:
+    """What a LOST record names, unverified; None for every other."""
+    payload = seal.payload_of(sealed)
+    if payload[: len(_HEAD)] != _HEAD:
+        return None
+    try:
+        return messages.decode_record(payload)["next_sha256"]
+    except WireError:
+        return None  # of a later firmware: in the chain like any other
