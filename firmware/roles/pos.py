@@ -231,7 +231,8 @@ class Pos:
         self._state = IDLE
         self._typed = ""
         self._annunciator.play(annunciator.DARK, now_ms)
-        self._display.show("WELCOME", "")
+        warning = "NEARLY FULL" if self._recorder.is_nearly_full() else ""
+        self._display.show("WELCOME", warning)
 
     def _conditions(self):
         """(power, network) as rules/posture.py has them."""

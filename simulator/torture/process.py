@@ -36,10 +36,16 @@ class Process:
         self.database: FaultyConnection | None = None
         self.ports: list[ServicePort] = []
         self.is_line_cut = False
+        self.dead_inbox_high = 0  # of those that were killed
         self.on_death: Callable[[], None] = lambda: None
         self._service: Any = None
         self._due_us = _NEVER_US
         self._busy = 0
+
+    @property
+    def inbox_high(self) -> int:
+        """The most messages that ever waited for it."""
+        return max([self.dead_inbox_high, *(port.inbox_high for port in self.ports)])
 
     def start(self) -> None:
         """Boot on whatever the disk holds; a kill during the boot is a kill."""
@@ -86,6 +92,7 @@ class Process:
         self.is_up = False
         self._due_us = _NEVER_US
         self._service = None
+        self.dead_inbox_high = self.inbox_high
         for port in self.ports:
             port.vanish()
         self._shut()

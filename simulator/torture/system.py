@@ -33,7 +33,8 @@ HIGH, LOW = 1000, 50  # intensity in thousandths; a twentieth finds what shoutin
 _INTENSITY_OPTION = {HIGH: "", LOW: " --intensity low"}
 _SECOND_US = 1_000_000
 _GAP_US = 2 * _SECOND_US
-_FAULT_SHARE = 450  # of 1000 events at full intensity
+_FAULT_SHARE = 600  # of 1000 events at most: each seed draws its own strength, from a fifth on
+_INBOX_MAX = 200  # messages that wait for a service; a broker drops behind a thousand
 _LOOK_EVERY = 100  # events between two looks at all the money
 _SERVE_US = 600 * _SECOND_US
 _DRAIN_US = 600 * _SECOND_US
@@ -108,7 +109,8 @@ def _torment(campus: Campus, unit: SystemUnit) -> None:
     weights = [FAULTS[kind][0] for kind in kinds]
     campus.agent.on_death = lambda: _restart(campus, campus.agent, draw)
     campus.ledger.on_death = lambda: _restart(campus, campus.ledger, draw)
-    share = _FAULT_SHARE * unit.intensity // HIGH
+    strength = campus.seeds.stream("strength").randrange(HIGH // 5, HIGH + 1)
+    share = _FAULT_SHARE * strength * unit.intensity // HIGH**2
     for number in range(unit.events):
         campus.run_until(campus.world.now_us + draw.randrange(_GAP_US))
         if kinds and draw.randrange(1000) < share:
@@ -217,6 +219,9 @@ def _judge(campus: Campus) -> Result:
     """The end of it: what the books say against what cards, journals and people say."""
     result = Result()
     books, watch = campus.books, campus.watch
+    for process in (campus.agent, campus.ledger):
+        if process.inbox_high > _INBOX_MAX:
+            watch.report(f"{process.inbox_high} messages waited for {type(process).__name__}")
     in_flight_fen = _audit(campus)
     if in_flight_fen:
         watch.report(f"{in_flight_fen} fen are still in flight")

@@ -211,6 +211,21 @@ def fill(counter):
         recorder.write(messages.POWER, 0, source=messages.MAINS, battery_mv=4000)
 
 
+def test_a_nearly_full_journal_is_told_to_the_clerk_and_stops_nothing():
+    counter = Counter()
+    assert counter.lines == ("WELCOME", "")
+    recorder = counter.pos._recorder
+    while not recorder.is_nearly_full():
+        recorder.write(messages.POWER, 0, source=messages.MAINS, battery_mv=4000)
+    assert counter.sell("12.50", new_card()) == "PAID 12.50"
+    counter.run_ms(3000)
+    assert counter.lines == ("WELCOME", "NEARLY FULL")
+    recorder.receipt(recorder.head_seq())
+    assert counter.sell("12.50", new_card()) == "PAID 12.50"
+    counter.run_ms(3000)
+    assert counter.lines == ("WELCOME", "")
+
+
 def test_full_journal_stops_spending_and_loses_nothing():
     counter, card = Counter(), new_card()
     assert counter.sell("12.50", card) == "PAID 12.50"
