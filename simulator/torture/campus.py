@@ -131,6 +131,7 @@ class Campus:
         self.paid: Counter[tuple[int, int]] = Counter()
         self.unsure: Counter[tuple[int, int]] = Counter()  # left, and did not know
         self.is_healing = False
+        self.rotten: set[tuple[int, int]] = set()  # (device, seq) of records beyond repair
         self.endings: list[Callable[[], None]] = []  # of faults that last a while
         self._home, self._image = home, image
         self._given_up = 0

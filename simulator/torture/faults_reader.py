@@ -35,6 +35,7 @@ _RADIO = (
 )
 _NOISE = bytes(byte for byte in range(256) if byte not in b"0123456789.\r\x1b+")
 _WINDOWS_MAX = 5
+_NEWEST_RECORDS = 20
 _WAITING = (reasons.display(reasons.TAP_AGAIN), reasons.display(reasons.SAME_CARD_PLEASE))
 _STRANGER_US = 250_000
 _DRIFT_PPM = 150  # within what rules/clock.py allows a crystal
@@ -182,6 +183,30 @@ def rot(campus: Campus, draw: random.Random) -> None:
     flash.flip(at, draw.randrange(8))
     window.rotten.append((at, sector, flash.erases[sector]))
     campus.fired["bit rot"] += 1
+
+
+def rotten_record(campus: Campus, draw: random.Random) -> None:
+    """Two bits of one record turn over, more than its CRC can put right; nobody has booked it.
+
+    Not one of the newest: a boot that cannot read how the last spend ended cannot say LAST PAID.
+    """
+    window = campus.any_window(draw)
+    flash = window.hardware.flash
+    journal = journal_of(flash)
+    first, end = campus.watch.head(window.device) + 1, journal.head_seq - _NEWEST_RECORDS
+    if first >= end:
+        return
+    seq = draw.randrange(first, end)
+    record = journal.record(seq)
+    at = flash.image().find(record) if record else -1
+    if at < 0 or any(abs(at - old[0]) < _ROT_APART_BYTES for old in window.rotten):
+        return
+    for byte in draw.sample(range(len(record or b"")), 2):
+        flash.flip(at + byte, draw.randrange(8))
+    sector = at // SECTOR_BYTES
+    window.rotten.append((at, sector, flash.erases[sector]))
+    campus.rotten.add((window.device, seq))
+    campus.fired["record rotten beyond repair"] += 1
 
 
 def loose(campus: Campus, draw: random.Random) -> None:

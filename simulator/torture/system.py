@@ -39,8 +39,8 @@ _LOOK_EVERY = 100  # events between two looks at all the money
 _SERVE_US = 600 * _SECOND_US
 _DRAIN_US = 600 * _SECOND_US
 _LAST_FEN = 1
-# Cases that a fault of ours may honestly open; any other is a bug.
-_HONEST_CASES: frozenset[int] = frozenset()
+# What the ledger may call a record beyond repair; any other case is a bug.
+_CASES_OF_ROT = (ledger_reasons.LOST, ledger_reasons.FOUND)
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,9 @@ def _start(process: Process) -> None:
 def _audit(campus: Campus) -> int:
     """All the money, read from outside: reports what does not agree; the fen in flight."""
     flashes = {window.device: window.hardware.flash for window in campus.windows}
+    what = campus.cards, campus.keys, campus.books, flashes, campus.paid, campus.rotten
     try:
-        verdict = judge(campus.cards, campus.keys, campus.books, flashes, campus.paid)
+        verdict = judge(*what)
     except AssertionError as error:  # a record that is nowhere
         campus.watch.report(str(error))
         return 0
@@ -223,7 +224,8 @@ def _judge(campus: Campus) -> Result:
         if process.inbox_high > _INBOX_MAX:
             watch.report(f"{process.inbox_high} messages waited for {type(process).__name__}")
     in_flight_fen = _audit(campus)
-    if in_flight_fen:
+    # A person has to look at what has rotted away, and at what only that would have settled.
+    if in_flight_fen and not campus.rotten:
         watch.report(f"{in_flight_fen} fen are still in flight")
     booked = _booked(campus)
     if not any(window.is_clock_fooled for window in campus.windows):
@@ -232,9 +234,11 @@ def _judge(campus: Campus) -> Result:
     for (card_no, fen), count in (booked - campus.paid - campus.unsure).items():
         watch.report(f"card {card_no}: {count} x {fen} fen charged and nobody was told")
     summary = books.summary()
-    result.unresolved = summary["pending"] + summary["unknown"]
+    unresolved = summary["pending"] + summary["unknown"]
+    result.unresolved = max(0, unresolved - len(campus.rotten))
     for reason, device, seq in books.cases():
-        if reason not in _HONEST_CASES:
+        is_rotten = (device, seq) in campus.rotten and reason in _CASES_OF_ROT
+        if not is_rotten:
             text = ledger_reasons.TEXTS.get(reason, "")
             watch.report(f"case {reason} {text} about {device}/{seq}")
     result.violations = list(dict.fromkeys(watch.violations))
