@@ -16,7 +16,7 @@ from firmware.services.journal_bytes import (
 UNREADABLE = (0, 0, 0, b"")
 _BLANK_READS = 2  # how often a header must read erased
 _SEARCHES = 2  # how often a sector is searched before nothing is in it
-_STEADY, _STEADY_OF = 6, 8
+_STEADY, _STEADY_OF = 14, 16
 _BLANK = b"\xff" * HEADER_BYTES
 
 
@@ -104,22 +104,25 @@ class Reader:
         self._flash.read(sector * self._sector_bytes + offset, head)
         return head == bytes(HEAD_BYTES)
 
-    def entry(self, sector, offset):
+    def entry(self, sector, offset, mend=True):
         """(offset, kind, seq, length) of the entry at `offset`.
 
-        If that is rotten, of the next one behind it; None if no whole one follows.
+        If that is rotten, of the next one behind it; None if no whole one follows. `mend`: one
+        wrong bit is put right on flash too. Not while the entry may yet be called torn: it would
+        make firm what a kill has not reached.
         """
         for _ in range(READS):
             entry = self._read(sector, offset)
             if entry is not None:
                 return entry
-        return self._mend(sector, offset) or self._look_beyond(sector, offset)
+        put_right = self._mend if mend else self._read_mended
+        return put_right(sector, offset) or self._look_beyond(sector, offset, put_right)
 
     def contents(self, sector, header, end):
         """All that stands in a sector before `end`; the last entry only if it reads steadily."""
         contents = Contents(header)
         while contents.end < end:
-            entry = self.entry(sector, contents.end)
+            entry = self.entry(sector, contents.end, False)
             if entry is None or entry[0] >= end:
                 break
             at, kind, seq, length = entry
@@ -179,7 +182,7 @@ class Reader:
         entry = journal_bytes.mend_entry(generation, view, room)
         return None if entry is None else (offset,) + entry
 
-    def _look_beyond(self, sector, offset):
+    def _look_beyond(self, sector, offset, put_right):
         """The first whole entry anywhere behind `offset`; looks more than once."""
         chunk = bytearray(CHUNK)
         first = offset - offset % CHUNK
@@ -190,7 +193,7 @@ class Reader:
                 found = start + at - 3
                 if found > offset and journal_bytes.is_near(chunk[at], MARK):
                     # The first one behind a gap may have a rotten bit of its own.
-                    entry = self._read(sector, found) or self._mend(sector, found)
+                    entry = self._read(sector, found) or put_right(sector, found)
                     if entry is not None:
                         return entry
         return None
