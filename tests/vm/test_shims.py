@@ -136,3 +136,29 @@ for turn in range(40):
         logs.append(hardware.log)
     assert len(logs[0]) == 120
     assert logs[0] == logs[1] == logs[2]
+
+
+FIND_JOURNAL = 'esp32.Partition.find(esp32.Partition.TYPE_DATA, label="journal")[0]'
+
+
+class BrokenFlash(Hardware):
+    """A chip that reports an error for whatever would change it."""
+
+    def flash_program(self, address, data):
+        raise OSError(5, "flash")
+
+    def flash_erase(self, sector):
+        raise OSError(5, "flash")
+
+
+def test_a_flash_that_fails_raises_as_the_port_does(tmp_path):
+    texts = [
+        "journal.ioctl(6, 0)",
+        "journal.writeblocks(0, bytes(16), 0)",
+        "journal.writeblocks(0, bytes(4096))",
+    ]
+    program = PROGRAM.replace("for text", "journal = {find}\nfor text").format(
+        texts=texts, error="OSError", find=FIND_JOURNAL
+    )
+    lines = printed(tmp_path, program, BrokenFlash())
+    assert lines == ["OSError (-5, 'ESP_FAIL')"] * len(texts)

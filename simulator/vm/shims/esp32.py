@@ -33,9 +33,9 @@ class Partition:
     def writeblocks(self, block, buffer, offset=None):
         if offset is None:  # the port erases first only when no offset is given
             for sector in range(block, block + len(buffer) // _BLOCK_BYTES):
-                call(_FLASH_ERASE, sector)
+                _checked(call(_FLASH_ERASE, sector))
             offset = 0
-        call(_FLASH_PROGRAM, block * _BLOCK_BYTES + offset, 0, buffer)
+        _checked(call(_FLASH_PROGRAM, block * _BLOCK_BYTES + offset, 0, buffer))
 
     def ioctl(self, request, argument):
         if request in (1, 2, 3):
@@ -45,8 +45,15 @@ class Partition:
         if request == 5:
             return _BLOCK_BYTES
         if request == 6:
-            return call(_FLASH_ERASE, argument)
+            return _checked(call(_FLASH_ERASE, argument))
         return None
+
+
+def _checked(result):
+    """As the port's check_esp_err: an operation that failed raises."""
+    if result < 0:
+        raise OSError(result, "ESP_FAIL")
+    return result
 
 
 class NVS:
