@@ -218,10 +218,15 @@ def loose(campus: Campus, draw: random.Random) -> None:
 
 
 def bad_sector(campus: Campus, draw: random.Random) -> None:
-    """A sector does not erase or program any more, for good."""
+    """A sector does not erase or program any more, for good.
+
+    Not the one written last: a cut may just have left bits half way in it, and nobody could make
+    them firm (ADR 8).
+    """
     window = campus.any_window(draw)
     sector, how = draw.randrange(campus.sectors), draw.choice(SECTOR_FAULTS)
-    if window.bad_sectors < _BAD_SECTORS_MAX:
+    is_last = sector == window.hardware.written_at // SECTOR_BYTES
+    if window.bad_sectors < _BAD_SECTORS_MAX and not is_last:
         window.bad_sectors += 1
         window.hardware.flash.fail_sector(sector, how)
         campus.fired["bad sector"] += 1
