@@ -40,6 +40,7 @@ SECTOR_BYTES = 4096
 _SPI_BAUD = 8000000  # the RC522 takes 10 MHz
 _UART_BAUD = 9600  # what CD5220 displays and serial keypads are shipped with
 _BATTERY_DIVIDER = 2
+_AES_ECB, _AES_CBC = 1, 2
 _WIFI_BYTES_MAX = 64
 _WDT_MS = 30000
 _WAIT_MS = 10000  # between two looks at a clock that wraps after 17.9 minutes
@@ -245,7 +246,12 @@ class Board:
 
     def aes(self, key):
         """encrypt(block) of AES-128 ECB: one block of 16 bytes in, one out."""
-        return cryptolib.aes(key, 1).encrypt
+        return cryptolib.aes(key, _AES_ECB).encrypt
+
+    def aes_cbc(self, key, iv, data, decrypting):
+        """`data` (whole blocks) of AES-128 CBC under `key`, chained from `iv`."""
+        cipher = cryptolib.aes(key, _AES_CBC, iv)
+        return cipher.decrypt(data) if decrypting else cipher.encrypt(data)
 
     def led(self, green, red):
         self._green(green)

@@ -124,3 +124,8 @@ class HostBoard:
         # ECB of single blocks is the primitive that CMAC is built from, not a mode for data.
         encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
         return lambda block: encryptor.update(bytes(block))
+
+    def aes_cbc(self, key: bytes, iv: bytes, data: bytes, decrypting: bool) -> bytes:
+        """Whole blocks of `data` under `key`, chained from `iv`."""
+        cipher = Cipher(algorithms.AES(key), modes.CBC(iv))
+        return (cipher.decryptor() if decrypting else cipher.encryptor()).update(bytes(data))
