@@ -17,6 +17,16 @@ from simulator.cards.field import (
     crc_a,
     with_crc,
 )
+from simulator.cards.uid import (
+    REQA,
+    SAK_UID_INCOMPLETE,
+    SHORT_FRAME_BITS,
+    WUPA,
+    anticollide,
+    atqa,
+    cascade_levels,
+    is_select,
+)
 
 BLOCKS = 64
 BLOCK_BYTES = 16
@@ -27,10 +37,6 @@ TRANSPORT_ACCESS = bytes.fromhex("ff078069")
 IDLE, READY, ACTIVE, HALT = "idle", "ready", "active", "halt"
 ACK = 0xA
 NAK_NOT_ALLOWED, NAK_CRC = 0x4, 0x5  # 0x0 and 0x1 while the transfer buffer is valid
-CASCADE_TAG = 0x88
-
-REQA, WUPA = 0x26, 0x52
-SELECT_LEVELS = (0x93, 0x95)
 
 READ, WRITE, INCREMENT, DECREMENT = "read", "write", "increment", "decrement"
 NEITHER, A, B, BOTH = "", "A", "B", "AB"
@@ -115,7 +121,7 @@ class MifareClassic:
         self.eeprom_writes = 0
         self.torn_writes = 0
         self._rng = rng if rng is not None else random.Random(int.from_bytes(uid, "big"))
-        self._levels = _uid_levels(self.uid)
+        self._levels = cascade_levels(self.uid)
         self._programming: tuple[int, bytes] | None = None
         self._busy_until = 0
         self._reset()
@@ -179,7 +185,7 @@ class MifareClassic:
         self._end_session()
 
     def _react(self, frame: Frame, now: int) -> Frame | None:
-        if frame.nbits == 7:
+        if frame.nbits == SHORT_FRAME_BITS:
             return self._wake(frame.value)
         if self._state == READY:
             return self._select(frame)
@@ -193,29 +199,19 @@ class MifareClassic:
         if command == WUPA or (command == REQA and self._state == IDLE):
             self._from_halt = self._state == HALT
             self._state, self._level = READY, 0
-            return Frame.of(b"\x44\x00" if len(self.uid) == 7 else b"\x04\x00")
+            return Frame.of(atqa(self.uid))
         return None
 
     def _select(self, frame: Frame) -> Frame | None:
-        raw = frame.data
-        if len(raw) < 2 or raw[0] != SELECT_LEVELS[self._level]:
-            return self._fall()
         part = self._levels[self._level]
-        known = frame.nbits - 16
-        if raw[1] == 0x70:
-            if frame.nbits != 72 or frame.bad_parity or crc_a(raw[:7]) != _tail(raw):
-                return self._fall()
-            return self._chosen() if raw[2:7] == part.data else self._fall()
-        if (raw[1] >> 4) * 8 + (raw[1] & 7) - 16 != known or not 0 <= known < 40:
-            return self._fall()
-        if (frame.value >> 16 ^ part.value) & (1 << known) - 1:
-            return self._fall()
-        return Frame(part.value >> known, 40 - known)
+        if is_select(frame, self._level, part):
+            return self._chosen()
+        return anticollide(frame, self._level, part) or self._fall()
 
     def _chosen(self) -> Frame:
         self._level += 1
         if self._level < len(self._levels):
-            return Frame.of(with_crc(b"\x04"))
+            return Frame.of(with_crc(bytes((SAK_UID_INCOMPLETE,))))
         self._state = ACTIVE
         return Frame.of(with_crc(b"\x08"))
 
@@ -386,9 +382,3 @@ COMMANDS = {
 
 def _tail(raw: bytes) -> int:
     return int.from_bytes(raw[-2:], "little")
-
-
-def _uid_levels(uid: bytes) -> list[Frame]:
-    """The five bytes, check byte included, that the card shows at each cascade level."""
-    parts = [uid] if len(uid) == 4 else [bytes((CASCADE_TAG,)) + uid[:3], uid[3:]]
-    return [Frame.of(p + bytes((p[0] ^ p[1] ^ p[2] ^ p[3],))) for p in parts]
