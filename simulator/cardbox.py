@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from protocols.card import personalise, purse_classic
 from protocols.card.diversify import Cmac
 from protocols.card.identity import Identity
+from protocols.card.purse import PurseView
 from simulator.cards.mifare_classic import MifareClassic
 from simulator.scenario import CardBatch
 
@@ -76,7 +77,7 @@ def make_cards(
 _VALIDITY = {"expired": (-900, -30), "not-yet-valid": (3, 900)}
 
 
-def truth(card: MifareClassic, keys: CardKeys) -> purse_classic.PurseView:
-    """What really stands on a card: its purse_classic.PurseView, read past all access rights."""
+def truth(card: MifareClassic, keys: CardKeys) -> PurseView:
+    """What really stands on a card: its PurseView, read past all access rights."""
     mac = purse_classic.card_mac(Cmac(aes(keys.mac)), card.uid, aes)
     return purse_classic.decode_card(card.uid, dict(enumerate(card.blocks)), mac)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from firmware.services.journal import Journal
 from ledger.invariants import check
 from ledger.store import LedgerStore
-from protocols.card.purse_classic import PurseView
+from protocols.card.purse import PurseView
 from protocols.wire import messages, seal
 from simulator.cardbox import CardKeys, HeldCard, truth
 from simulator.chips.nor_flash import NorFlash

@@ -12,10 +12,11 @@ from firmware.drivers.mifare_classic import AuthFailed, CardRefused
 from firmware.drivers.pole_display import PoleDisplay
 from firmware.services.clock import Clock
 from firmware.services.journal import Journal, JournalFull
-from firmware.services.purse import ClassicPurse, ForeignCard, PurseKeys
+from firmware.services.purses import Purses
 from firmware.services.records import Recorder
 from firmware.services.till import Till
 from firmware.services.uplink import Uplink
+from protocols.card.identity import ForeignCard
 from protocols.rules import money, posture, reasons
 from protocols.wire import messages
 
@@ -83,8 +84,7 @@ def build(board, front_end=None):
     paid = till.take_up(now_ms)
     # Only while there is room: whoever boots again and again must not fill the journal.
     recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
-    keys = PurseKeys(board.aes, settings["purse_key"], settings["mac_key"])
-    pos = Pos(board, front_end or Pcd(Mfrc522(board)), keys, recorder, till, uplink)
+    pos = Pos(board, front_end or Pcd(Mfrc522(board)), recorder, till, uplink)
     pos.take_up(paid, now_ms)
     return pos
 
@@ -92,10 +92,10 @@ def build(board, front_end=None):
 class Pos:
     """One window of a canteen."""
 
-    def __init__(self, board, front_end, keys, recorder, till, uplink):
+    def __init__(self, board, front_end, recorder, till, uplink):
         self._board = board
         self._front_end = front_end
-        self._keys = keys
+        self._purses = Purses(board, front_end)
         self._recorder = recorder
         self._till = till
         self._uplink = uplink
@@ -186,7 +186,7 @@ class Pos:
             if reason != reasons.APPROVED and self._till.pending is None:
                 self._till.refuse(reason, 0, amount_fen, now_ms)
             else:
-                purse = ClassicPurse(self._front_end, card, self._keys)
+                purse = self._purses.of(card)
                 reason, amount_fen, balance_fen = self._till.spend(
                     purse, amount_fen, power, network, now_ms
                 )

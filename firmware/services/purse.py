@@ -2,54 +2,19 @@
 
 A debit ends in one of three ways, and the journal records which:
 
-    COMMITTED      the card has acknowledged the write that makes the new slot rule, and still
-                   says so unless it has left
-    NOT_COMMITTED  that write was never sent: the old slot still rules, whatever else was written
-    UNKNOWN        it was sent and not acknowledged; the next read of the card, anywhere, tells
+    COMMITTED      the card has said so
+    NOT_COMMITTED  what makes it final was never sent, or the card has been read since: the old
+                   state still rules, whatever else was written
+    UNKNOWN        it was sent and not answered; the next read of the card, anywhere, tells
 
-While the card is still there, an unacknowledged commit is finished instead: the same bytes are
-written again, after the ruling slot has been seen unchanged.
+What is final on a MIFARE Classic stands in purse_classic.py, on a DESFire in purse_desfire.py;
+which of them a card has, in purses.py.
 """
-
-from firmware.drivers.iso14443 import CardCollision, CardGone
-from firmware.drivers.mfrc522 import BusFault
-from firmware.drivers.mifare_classic import KEY_A, KEY_B, AuthFailed, CardRefused, Classic
-from protocols.card.diversify import Cmac
-from protocols.card.identity import ForeignCard
-from protocols.card.purse_classic import (
-    BLOCKS_PER_SECTOR,
-    READ_KEY,
-    READ_ORDER,
-    READER_KEYS,
-    STATE_BLOCKS,
-    WRITE_KEY,
-    card_mac,
-    decode_card,
-    decode_value,
-    plan_debit,
-    sector_key,
-)
-
-__all__ = (
-    "COMMITTED",
-    "NOT_COMMITTED",
-    "UNKNOWN",
-    "AuthFailed",
-    "BusFault",
-    "CardCollision",
-    "CardGone",
-    "CardRefused",
-    "ClassicPurse",
-    "ForeignCard",
-    "PurseKeys",
-)
 
 COMMITTED = 1
 NOT_COMMITTED = 2
 UNKNOWN = 3
 
-_KEY_TYPES = {READ_KEY: KEY_A, WRITE_KEY: KEY_B}
-_SAK_CLASSIC = 0x08
 _TRIES = 2
 
 
@@ -57,75 +22,34 @@ class Mismatch(Exception):
     """The card does not hold what it should: used elsewhere in between, or a write got lost."""
 
 
-class PurseKeys:
-    """What a reader needs to derive a card's keys: `aes` key16 -> encrypt, and two master keys.
+class Purse:
+    """The purse on one card; a kind of card gives the five steps at the end.
 
-    The keys of the card seen last are kept, so that a resting card is not derived again.
+    `fault` is the last exception that disturbed the last debit, or None. `card_proof` is what the
+    card gives the ledger of the last debit (bytes, see messages.OUTCOME), empty if it gives none.
     """
 
-    def __init__(self, aes, purse_key, mac_key):
-        self._aes = aes
-        self._purse = Cmac(aes(purse_key))
-        self._mac = Cmac(aes(mac_key))
-        self._uid = None
-        self._sectors = {}
-        self._card_mac = None
-
-    def sector(self, uid, sector):
-        """What opens a sector of the card `uid`: (key of 6 bytes, KEY_A or KEY_B)."""
-        self._turn_to(uid)
-        if sector not in self._sectors:
-            purpose = READER_KEYS[sector]
-            key = sector_key(self._purse, uid, purpose, sector)
-            self._sectors[sector] = (key, _KEY_TYPES[purpose])
-        return self._sectors[sector]
-
-    def mac(self, uid):
-        """The Cmac of the card `uid`."""
-        self._turn_to(uid)
-        if self._card_mac is None:
-            self._card_mac = card_mac(self._mac, uid, self._aes)
-        return self._card_mac
-
-    def _turn_to(self, uid):
-        if uid != self._uid:
-            self._uid = uid
-            self._sectors = {}
-            self._card_mac = None
-
-
-class ClassicPurse:
-    """The purse on `card` (Card), selected by `pcd` (Pcd); `keys` is a PurseKeys.
-
-    `fault` is the last exception that disturbed the last debit, or None.
-    """
-
-    def __init__(self, pcd, card, keys):
+    def __init__(self, pcd, card):
         self._pcd = pcd
         self._card = card
-        self._keys = keys
-        self._classic = Classic(pcd, card)
-        self._open = None  # (sector, session) that is authenticated
-        self._fresh = None  # (session, states) that a debit may rely on without looking again
+        self._fresh = None  # (session, proof) that a debit may rely on without looking again
         self._result = NOT_COMMITTED
         self.fault = None
+        self.card_proof = b""
 
     def read(self):
-        """The PurseView of the card (protocols.card.purse_classic).
+        """The PurseView of the card (protocols.card.purse).
 
-        CardGone, AuthFailed (not our keys), ForeignCard (no Classic, or MACs that are not ours),
+        CardGone, AuthFailed (not our keys), ForeignCard (not our card, or not as we make them),
         CardRefused, BusFault.
         """
-        if not self._card.sak & _SAK_CLASSIC:
-            raise ForeignCard("SAK {:#x}".format(self._card.sak))
-        blocks = {}
-        for number in READ_ORDER:
-            self._enter(number)
-            blocks[number] = self._classic.read(number)
-        uid = self._card.uid
-        view = decode_card(uid, blocks, self._keys.mac(uid))
-        self._fresh = (self._pcd.session, view.states)
+        view = self._look()
+        self._fresh = (self._pcd.session, view.proof)
         return view
+
+    def proof_of(self, _view):
+        """The card_proof of the last debit that the view just read shows; empty if it has none."""
+        return b""
 
     def debit(
         self,
@@ -147,17 +71,17 @@ class ClassicPurse:
         raised.
         """
         usage = (day, day_total_fen, since_pin_fen, since_pin_count)
-        mac = self._keys.mac(view.uid)
-        plan = plan_debit(view, mac, amount_fen, device, seq, time_s, usage)
+        plan = self._plan(view, amount_fen, device, seq, time_s, usage)
         self.fault = None
+        self.card_proof = b""
         self._result = NOT_COMMITTED
-        is_fresh = self._fresh == (self._pcd.session, view.states)
+        is_fresh = self._fresh == (self._pcd.session, view.proof)
         self._fresh = None
         for attempt in range(_TRIES):
             try:
                 if attempt or not is_fresh:
                     self._rejoin(view)
-                # Only the idle slot changes: to do it again does no harm.
+                # Nothing of this rules before the commit: to do it again does no harm.
                 self._prepare(plan)
                 self._commit(plan)
             # Once the card may have changed, whatever happens has to become a result, memory
@@ -167,62 +91,8 @@ class ClassicPurse:
             if self._result != NOT_COMMITTED:
                 break
         if self._result == UNKNOWN:
-            self._finish(view, plan)
+            try:
+                self._finish(view, plan)
+            except Exception as error:  # noqa: BLE001
+                self.fault = error
         return self._result
-
-    def _enter(self, block):
-        """Open the sector of `block`, unless it is open."""
-        sector = block // BLOCKS_PER_SECTOR
-        if self._open != (sector, self._pcd.session):
-            self._open = None
-            self._classic.authenticate(block, *self._keys.sector(self._card.uid, sector))
-            self._open = (sector, self._pcd.session)
-
-    def _rejoin(self, view):
-        """Select the card again and make sure that it still is as `view` says."""
-        self._classic.reselect()
-        for slot, number in enumerate(STATE_BLOCKS):
-            self._enter(number)
-            self._expect(number, view.states[slot])
-
-    def _prepare(self, plan):
-        self._enter(plan.source_block)
-        self._classic.decrement(plan.source_block, plan.amount_fen)
-        self._classic.transfer(plan.target_block)
-        if decode_value(self._classic.read(plan.target_block)) != plan.balance_fen:
-            raise Mismatch("block {}".format(plan.target_block))
-        self._enter(plan.record_block)
-        self._classic.write(plan.record_block, plan.record)
-        self._expect(plan.record_block, plan.record)
-
-    def _commit(self, plan):
-        self._enter(plan.state_block)
-        self._classic.begin_write(plan.state_block)
-        self._result = UNKNOWN
-        self._classic.finish_write(plan.state)
-        self._result = COMMITTED
-        try:
-            self._expect(plan.state_block, plan.state)
-        except Mismatch:
-            self._result = UNKNOWN
-            raise
-
-    def _expect(self, block, data):
-        """Mismatch when `block` does not hold `data`, whatever the card has acknowledged.
-
-        An acknowledge is four bits without a check, which noise can look like, and a worn block
-        does not hold what it took.
-        """
-        if self._classic.read(block) != data:
-            raise Mismatch("block {}".format(block))
-
-    def _finish(self, view, plan):
-        """Write the commit again if the card is still there; leaves UNKNOWN otherwise."""
-        ruling = STATE_BLOCKS.index(plan.state_block) ^ 1
-        try:
-            self._classic.reselect()
-            self._enter(plan.state_block)
-            self._expect(STATE_BLOCKS[ruling], view.states[ruling])
-            self._commit(plan)
-        except Exception as error:  # noqa: BLE001
-            self.fault = error

@@ -68,13 +68,13 @@ class Till:
         The amount is that of the pending intent when the card tells that it was paid. Where the
         posture bars a spend, what is pending is settled all the same.
 
-        `purse` is a ClassicPurse not yet read; it may raise what the card front end raises until
+        `purse` is a Purse not yet read; it may raise what the card front end raises until
         the INTENT is written, and nothing after. JournalFull: the spend, if begun, is pending.
         """
         view = purse.read()
         if self.pending is not None:
             pending_fen = self.pending["amount_fen"]
-            told = self._settle(view, now_ms)
+            told = self._settle(purse, view, now_ms)
             if told is not None:
                 return told, pending_fen, view.balance_fen
         return self._spend(purse, view, amount_fen, power, network, now_ms)
@@ -111,13 +111,13 @@ class Till:
         time_s = clock_rules.seconds(interval_ms)[0]
         result = purse.debit(view, amount_fen, self._device, seq, time_s, *state)
         self._open(seq, intent)
-        self._outcome(seq, result, now_ms)
+        self._outcome(seq, result, now_ms, purse.card_proof)
         if result == messages.COMMITTED:
             return reasons.APPROVED, amount_fen, intent["after_fen"]
         reason = reasons.CARD_GONE if result == messages.NOT_COMMITTED else reasons.TAP_AGAIN
         return reason, amount_fen, view.balance_fen
 
-    def _settle(self, view, now_ms):
+    def _settle(self, purse, view, now_ms):
         """What the card says of the pending intent: the reason to show, or None to go on.
 
         Same card, counter moved on by one, and our record is its last: the debit is on the card.
@@ -132,7 +132,8 @@ class Till:
             return None
         ours = (view.last_device, view.last_seq) == (self._device, pending["seq"])
         if view.counter == pending["counter"] + 1 and ours:
-            self._outcome(pending["seq"], messages.COMMITTED, now_ms)
+            proof = purse.proof_of(view)
+            self._outcome(pending["seq"], messages.COMMITTED, now_ms, proof)
             return reasons.APPROVED
         self.pending = None
         return reasons.ASK_LEDGER
@@ -146,9 +147,14 @@ class Till:
             "after_fen": intent["after_fen"],
         }
 
-    def _outcome(self, seq, result, now_ms):
+    def _outcome(self, seq, result, now_ms, card_proof=b""):
         self._recorder.write(
-            messages.OUTCOME, now_ms, intent_device=self._device, intent_seq=seq, result=result
+            messages.OUTCOME,
+            now_ms,
+            intent_device=self._device,
+            intent_seq=seq,
+            result=result,
+            card_proof=card_proof,
         )
         if result != messages.UNKNOWN:
             self.pending = None

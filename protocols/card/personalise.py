@@ -17,6 +17,7 @@ import struct
 
 from protocols.card.diversify import Cmac
 from protocols.card.identity import FIELDS_BYTES, FORMAT, MAC_BYTES, check_bounds
+from protocols.card.purse import PurseState
 from protocols.card.purse_classic import (
     BLOCK_BYTES,
     BLOCKS_PER_SECTOR,
@@ -26,7 +27,6 @@ from protocols.card.purse_classic import (
     STATE_BLOCKS,
     VALUE_BLOCKS,
     WRITE_KEY,
-    PurseState,
     card_mac,
     encode_state,
     sector_key,

@@ -7,13 +7,11 @@ A debit builds the next slot beside the ruling one and makes it rule with its la
 
 Torn before S is complete, the MAC of the idle slot is wrong and the old slot still rules.
 
-    S  0        2    4           7               10                11   16
-       counter  day  day_total   since_pin_fen   count<<4 | tries  mac
-    R  0        4    8           12              15
-       device   seq  time_s      amount_fen      0
+    S  usage (11 bytes, protocols.card.purse) and mac (5 bytes)
+    R  the last record (16 bytes, protocols.card.purse)
     V  a MIFARE value block: balance, ~balance, balance (little endian), address bytes
 
-S and R are big endian. The MAC is the first 5 bytes of the AES-CMAC under the card's MAC key over
+The MAC is the first 5 bytes of the AES-CMAC under the card's MAC key over
 uid | identity (10 bytes) | S (11 bytes) | balance u32 | R. Slot index = counter & 1.
 
     sector 1  identity - -   sector 2  V0 V1 -   sector 3  S0 S1 R0   sector 4  R1 - -
@@ -25,7 +23,15 @@ stand in protocols.card.personalise, the reasons in docs/adr/0003-classic-purse-
 import struct
 
 from protocols.card.diversify import Cmac
-from protocols.card.identity import FIELDS_BYTES, ForeignCard, check_bounds, decode_identity
+from protocols.card.identity import FIELDS_BYTES, ForeignCard, decode_identity
+from protocols.card.purse import (
+    USAGE_BYTES,
+    PurseView,
+    decode_state,
+    encode_record,
+    encode_usage,
+    state_after,
+)
 
 BLOCK_BYTES = 16
 BLOCKS_PER_SECTOR = 4
@@ -43,25 +49,7 @@ WRITE_KEY = b"W"  # key B of the sectors that readers write
 READER_KEYS = {1: READ_KEY, 2: READ_KEY, 3: WRITE_KEY, 4: WRITE_KEY}
 SECTOR_KEY_BYTES = 6
 
-COUNTER_MAX = 0xFFFF
-BALANCE_FEN_MAX = 0x7FFFFFFF
-AMOUNT_FEN_MAX = 0xFFFFFF
-
-_STATE_FIELDS_BYTES = 11
-_STATE_MAC_BYTES = BLOCK_BYTES - _STATE_FIELDS_BYTES
-_BOUNDS = (
-    ("counter", COUNTER_MAX),
-    ("balance_fen", BALANCE_FEN_MAX),
-    ("day", 0xFFFF),
-    ("day_total_fen", 0xFFFFFF),
-    ("since_pin_fen", 0xFFFFFF),
-    ("since_pin_count", 0xF),
-    ("pin_tries", 0xF),
-    ("last_device", 0xFFFFFFFF),
-    ("last_seq", 0xFFFFFFFF),
-    ("last_time_s", 0xFFFFFFFF),
-    ("last_amount_fen", AMOUNT_FEN_MAX),
-)
+_STATE_MAC_BYTES = BLOCK_BYTES - USAGE_BYTES
 
 # Diversification inputs: uid | purpose | sector | system identifier.
 _SYSTEM = b"onecard"
@@ -81,43 +69,10 @@ def card_mac(master, uid, aes):
     return Cmac(aes(master.diversify(uid + _MAC_KEY + bytes(1) + _SYSTEM)))
 
 
-class PurseState:
-    """One slot: what a debit leaves behind. Integers; the day counts from 1970-01-01.
+class Proof:
+    """What a debit relies on: `identity_fields` (10 bytes) and `states` (both S as read)."""
 
-    counter, balance_fen, day, day_total_fen, since_pin_fen, since_pin_count, pin_tries,
-    last_device, last_seq, last_time_s, last_amount_fen.
-    """
-
-    def __init__(self, counter, balance_fen):
-        self.counter = counter
-        self.balance_fen = balance_fen
-        self.day = 0
-        self.day_total_fen = 0
-        self.since_pin_fen = 0
-        self.since_pin_count = 0
-        self.pin_tries = 0
-        self.last_device = 0
-        self.last_seq = 0
-        self.last_time_s = 0
-        self.last_amount_fen = 0
-
-
-class PurseView(PurseState):
-    """What a card says: the ruling slot; uid, card_no, kind, valid_from, valid_to, key_version.
-
-    `identity_fields` (10 bytes) and `states` (both S blocks as read) tie a debit to this reading.
-    """
-
-    def __init__(self, uid, identity, identity_fields, state, states):
-        PurseState.__init__(self, state.counter, state.balance_fen)
-        for name, _ in _BOUNDS:
-            setattr(self, name, getattr(state, name))
-        self.uid = uid
-        self.card_no = identity.card_no
-        self.kind = identity.kind
-        self.valid_from = identity.valid_from
-        self.valid_to = identity.valid_to
-        self.key_version = identity.key_version
+    def __init__(self, identity_fields, states):
         self.identity_fields = identity_fields
         self.states = states
 
@@ -152,26 +107,9 @@ def decode_value(block):
     return value - 0x100000000 if value & 0x80000000 else value
 
 
-def encode_record(state):
-    """R of `state` (PurseState, already checked): 16 bytes."""
-    return struct.pack(
-        ">IIII", state.last_device, state.last_seq, state.last_time_s, state.last_amount_fen << 8
-    )
-
-
 def encode_state(state, uid, identity_fields, mac):
     """S of `state` (PurseState) with its MAC: 16 bytes; ValueError for a field out of range."""
-    check_bounds(state, _BOUNDS)
-    fields = struct.pack(
-        ">HHBHBHB",
-        state.counter,
-        state.day,
-        state.day_total_fen >> 16,
-        state.day_total_fen & 0xFFFF,
-        state.since_pin_fen >> 16,
-        state.since_pin_fen & 0xFFFF,
-        state.since_pin_count << 4 | state.pin_tries,
-    )
+    fields = encode_usage(state)
     balance = struct.pack(">I", state.balance_fen)
     sealed = uid + identity_fields + fields + balance + encode_record(state)
     return fields + mac.digest(sealed)[:_STATE_MAC_BYTES]
@@ -183,22 +121,12 @@ def decode_slot(slot, blocks, uid, identity_fields, mac):
     `blocks` maps block numbers to 16 bytes.
     """
     block = bytes(blocks[STATE_BLOCKS[slot]])
-    counter, day, day_high, day_low, pin_high, pin_low, pin = struct.unpack(
-        ">HHBHBHB", block[:_STATE_FIELDS_BYTES]
-    )
     balance_fen = decode_value(blocks[VALUE_BLOCKS[slot]])
-    if counter & 1 != slot or balance_fen is None or balance_fen < 0:
+    if block[1] & 1 != slot or balance_fen is None or balance_fen < 0:
         return None
-    state = PurseState(counter, balance_fen)
-    state.day = day
-    state.day_total_fen = day_high << 16 | day_low
-    state.since_pin_fen = pin_high << 16 | pin_low
-    state.since_pin_count = pin >> 4
-    state.pin_tries = pin & 0xF
     record = bytes(blocks[RECORD_BLOCKS[slot]])
-    state.last_device, state.last_seq, state.last_time_s, amount = struct.unpack(">IIII", record)
-    state.last_amount_fen = amount >> 8
-    if amount & 0xFF or encode_state(state, uid, identity_fields, mac) != block:
+    state = decode_state(block[:USAGE_BYTES], record, balance_fen)
+    if state is None or encode_state(state, uid, identity_fields, mac) != block:
         return None
     return state
 
@@ -219,30 +147,16 @@ def decode_card(uid, blocks, mac):
     if ruling is None:
         raise ForeignCard("no valid purse slot")
     states = tuple([bytes(blocks[number]) for number in STATE_BLOCKS])
-    return PurseView(uid, identity, fields, ruling, states)
+    return PurseView(uid, identity, ruling, Proof(fields, states))
 
 
 def plan_debit(view, mac, amount_fen, device, seq, time_s, usage):
     """The DebitPlan that takes `amount_fen` off `view` (PurseView).
 
-    `usage` = (day, day_total_fen, since_pin_fen, since_pin_count) as they shall stand afterwards;
-    pin_tries is carried over from `view`. ValueError for a field out of range, an amount of 0 or
-    above the balance, or a counter at its end (the card has to be replaced).
+    `usage` and ValueError: see protocols.card.purse.state_after; also for a field out of range.
     """
-    if not 0 < amount_fen <= AMOUNT_FEN_MAX:
-        raise ValueError("amount_fen {} is not in 1..{}".format(amount_fen, AMOUNT_FEN_MAX))
-    if amount_fen > view.balance_fen:
-        raise ValueError("amount_fen above the balance")
-    if view.counter >= COUNTER_MAX:
-        raise ValueError("the card's counter is used up")
-    state = PurseState(view.counter + 1, view.balance_fen - amount_fen)
-    state.day, state.day_total_fen, state.since_pin_fen, state.since_pin_count = usage
-    state.pin_tries = view.pin_tries
-    state.last_device = device
-    state.last_seq = seq
-    state.last_time_s = time_s
-    state.last_amount_fen = amount_fen
-    sealed = encode_state(state, view.uid, view.identity_fields, mac)
+    state = state_after(view, amount_fen, device, seq, time_s, usage)
+    sealed = encode_state(state, view.uid, view.proof.identity_fields, mac)
     return DebitPlan(
         state.counter & 1, amount_fen, state.balance_fen, encode_record(state), sealed
     )

@@ -42,7 +42,8 @@ HELLO, BATCH, STORED, RECEIPT, FORWARD, RECEIPTS = 1, 2, 3, 4, 5, 6
 _U8, _U16, _U32, _U48 = 0xFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFFFFFF
 
 # A field is (key, name, check, bound). Checks: "uint" (0 to bound), "number" (1 to bound), "site",
-# "tag" (exactly bound bytes), "sealed" (longest), "sealed*", "receipt*", "refused*" (most items).
+# "tag" (exactly bound bytes), "tag?" (that, or left out), "sealed" (longest),
+# "sealed*", "receipt*", "refused*" (most items).
 _RECORD_HEAD = (
     (0, "kind", "uint", _U8),
     (1, "device", "number", _U32),
@@ -72,6 +73,7 @@ _RECORDS = {
         (8, "intent_device", "number", _U32),
         (9, "intent_seq", "number", _U32),
         (10, "result", "number", UNKNOWN),
+        (11, "card_proof", "tag?", 23),
     ),
     REFUSAL: (
         (8, "card_no", "uint", _U32),
@@ -221,11 +223,17 @@ def _is_refused(item):
     )
 
 
+def _is_tag(value, bound):
+    return isinstance(value, bytes) and len(value) == bound
+
+
+_OPTIONAL = "tag?"
 _CHECKS = {
     "uint": _is_uint,
     "number": _is_number,
     "sealed": _is_sealed,
-    "tag": lambda value, bound: isinstance(value, bytes) and len(value) == bound,
+    "tag": _is_tag,
+    _OPTIONAL: _is_tag,
     "site": lambda value, _: topics.is_site(value),
     "sealed*": lambda value, most: (
         _is_list(value, most, lambda item: _is_sealed(item, RECORD_BYTES_MAX)) and len(value) > 0
@@ -251,6 +259,8 @@ def _map_of(data, longest):
 def _to_keys(shape, fields, values):
     for key, name, check, bound in shape:
         value = fields.get(name)
+        if check == _OPTIONAL and not value:
+            continue
         if not _CHECKS[check](value, bound):
             raise WireError(BAD_FIELD, name)
         values[key] = value
@@ -260,6 +270,8 @@ def _to_keys(shape, fields, values):
 def _to_names(shape, values, fields):
     for key, name, check, bound in shape:
         if key not in values:
+            if check == _OPTIONAL:
+                continue
             raise WireError(MISSING_FIELD, name)
         value = values.pop(key)
         if not _CHECKS[check](value, bound):

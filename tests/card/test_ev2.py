@@ -4,21 +4,16 @@ import json
 import random
 
 import pytest
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from protocols.card import ev2
-from tests.drivers.desk import aes
+from tests.drivers.desk import aes, aes_cbc
 
 
 class Ciphers:
     """What a board has."""
 
     aes = staticmethod(aes)
-
-    @staticmethod
-    def aes_cbc(key, iv, data, decrypting):
-        cipher = Cipher(algorithms.AES(key), modes.CBC(iv))
-        return (cipher.decryptor() if decrypting else cipher.encryptor()).update(bytes(data))
+    aes_cbc = staticmethod(aes_cbc)
 
 
 CIPHERS = Ciphers()

@@ -10,6 +10,7 @@ from protocols.card import purse_classic as purse
 from protocols.card.diversify import Cmac
 from protocols.card.identity import ForeignCard, Identity, decode_identity
 from protocols.card.personalise import encode_identity, encode_value, personalise
+from protocols.card.purse import COUNTER_MAX, PurseState, encode_record
 from tests.drivers.desk import CREDIT_KEY, MAC_KEY, PURSE_KEY, UID4, UID7, aes
 
 IDENTITY = Identity(0x01020304, 5, 0x0607, 0x0809, 10)
@@ -131,7 +132,7 @@ def test_new_card_reads_as_personalised():
 
 
 def test_state_and_record_are_as_documented():
-    state = purse.PurseState(0x0102, 0x03040506)
+    state = PurseState(0x0102, 0x03040506)
     state.day = 0x0708
     state.day_total_fen = 0x090A0B
     state.since_pin_fen = 0x0C0D0E
@@ -142,7 +143,7 @@ def test_state_and_record_are_as_documented():
     state.last_time_s = 0x18191A1B
     state.last_amount_fen = 0x1C1D1E
     block = purse.encode_state(state, UID4, bytes(10), card_mac())
-    record = purse.encode_record(state)
+    record = encode_record(state)
     assert block[:11].hex() == "01020708090a0b0c0d0ef1"
     assert record.hex() == "101112131415161718191a1b1c1d1e00"
     sealed = UID4 + bytes(10) + block[:11] + bytes.fromhex("03040506") + record
@@ -231,7 +232,7 @@ def test_state_of_the_wrong_parity_does_not_rule():
     ],
 )
 def test_state_bounds(field, maximum):
-    state = purse.PurseState(0, 0)
+    state = PurseState(0, 0)
     setattr(state, field, maximum)
     purse.encode_state(state, UID4, bytes(10), card_mac())
     for value in (maximum + 1, -1):
@@ -242,9 +243,9 @@ def test_state_bounds(field, maximum):
 
 def test_last_debit_of_a_counter():
     view = purse.decode_card(UID4, blank(), card_mac())
-    view.counter = purse.COUNTER_MAX - 1
+    view.counter = COUNTER_MAX - 1
     assert purse.plan_debit(view, card_mac(), 1, 1, 1, 1, USAGE).state[:2] == b"\xff\xff"
-    view.counter = purse.COUNTER_MAX
+    view.counter = COUNTER_MAX
     with pytest.raises(ValueError, match="counter"):
         purse.plan_debit(view, card_mac(), 1, 1, 1, 1, USAGE)
 

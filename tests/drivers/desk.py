@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from firmware.drivers.iso14443 import Pcd
 from firmware.drivers.mfrc522 import Mfrc522
-from firmware.services.purse import ClassicPurse, PurseKeys
+from firmware.services.purses import Purses
 from protocols.card.identity import Identity
 from protocols.card.personalise import personalise
 from simulator.cards.field import Field
@@ -28,6 +28,12 @@ def aes(key):
     """key16 -> encrypt one block, as the board gives it."""
     encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
     return lambda block: encryptor.update(bytes(block))
+
+
+def aes_cbc(key, iv, data, decrypting):
+    """Whole blocks, chained from `iv`, as the board gives it."""
+    cipher = Cipher(algorithms.AES(key), modes.CBC(iv))
+    return (cipher.decryptor() if decrypting else cipher.encryptor()).update(bytes(data))
 
 
 def new_card(uid=UID4, seed=0, balance_fen=BALANCE_FEN, purse_key=PURSE_KEY, mac_key=MAC_KEY):
@@ -63,12 +69,14 @@ class Desk:
         self.field = Field(self.clock)
         self.model = model.Mfrc522(self.clock, self.field, random.Random(seed))
         self.rfid = _Bus(self.model)
-        self.settings = settings
+        self.settings = {"purse_key": PURSE_KEY, "mac_key": MAC_KEY, **settings}
+        self.aes, self.aes_cbc = aes, aes_cbc
+        self.urandom = random.Random(seed).randbytes
         self.ticks_us = lambda: self.clock.now_us
         self.sleep_us = self.clock.advance_us
         self.chip = Mfrc522(self)
         self.pcd = Pcd(self.chip)
-        self.keys = PurseKeys(aes, PURSE_KEY, MAC_KEY)
+        self.purses = Purses(self, self.pcd)
 
     def place(self, *cards):
         """Bring cards before the antenna, and give them the time to wake up in its field."""
@@ -78,7 +86,7 @@ class Desk:
 
     def purse(self, card):
         """The purse on a Card that `pcd.poll` gave."""
-        return ClassicPurse(self.pcd, card, self.keys)
+        return self.purses.of(card)
 
     def counted(self, act):
         """(result, transactions, bytes, virtual us) of `act()`."""

@@ -2,17 +2,10 @@
 
 import pytest
 
-from firmware.drivers.mfrc522 import (
-    RF_CFG,
-    SILENCE,
-    T_MODE,
-    T_PRESCALER,
-    T_RELOAD_LOW,
-    TX_CONTROL,
-    BusFault,
-)
+from firmware.drivers.mfrc522 import SILENCE, BusFault
 from firmware.drivers.mifare_classic import Classic
 from protocols.card.purse_classic import STATE_BLOCKS
+from simulator.chips import mfrc522_registers as reg
 from tests.drivers.desk import UID4, UID7, Desk, new_card
 
 
@@ -40,7 +33,7 @@ def test_budget_of_select(uid, transactions_max, duration_us_max):
 def test_budget_of_select_with_the_registers_in_the_worst_state():
     """After an encrypted read every register has to be turned back."""
     desk = ready(UID4)
-    Classic(desk.pcd, desk.pcd.poll()).authenticate(4, *desk.keys.sector(UID4, 1))
+    Classic(desk.pcd, desk.pcd.poll()).authenticate(4, *desk.purses.classic_keys.sector(UID4, 1))
     desk.pcd.card = None  # as if another card had been there
     desk.pcd._is_awake = False
     desk.field.remove(desk.field.cards[0])
@@ -64,7 +57,7 @@ def test_budget_of_authentication_read_and_write():
     desk = ready(UID7)
     classic = Classic(desk.pcd, desk.pcd.poll())
     block = STATE_BLOCKS[0]
-    key = desk.keys.sector(UID7, block // 4)
+    key = desk.purses.classic_keys.sector(UID7, block // 4)
 
     def authenticate_and_read():
         classic.authenticate(block, *key)
@@ -150,7 +143,9 @@ def test_silent_reset_is_healed_by_the_next_poll(after_us):
     assert (desk.chip.faults, desk.chip.recoveries) == (1, 1)
 
 
-@pytest.mark.parametrize("register", [RF_CFG, T_MODE, T_PRESCALER, T_RELOAD_LOW, TX_CONTROL])
+@pytest.mark.parametrize(
+    "register", [reg.RF_CFG, reg.T_MODE, reg.T_PRESCALER, reg.T_RELOAD_LO, reg.TX_CONTROL]
+)
 def test_one_lost_setting_is_seen_by_the_next_poll(register):
     """A disturbance that changes one register without a reset."""
     desk = ready()
@@ -186,14 +181,14 @@ def test_clones_are_reported_not_refused(version, is_known):
 @pytest.mark.parametrize(("setting", "expected"), [(0, 0x00), (7, 0x70), (99, 0x70)])
 def test_gain_is_a_setting(setting, expected):
     desk = ready(rfid_gain=setting)
-    assert desk.model.peek(RF_CFG) & 0x70 == expected
+    assert desk.model.peek(reg.RF_CFG) & 0x70 == expected
 
 
 def test_long_answer_is_fetched_whole():
     """More bytes than expected cost a transaction and no byte."""
     desk = ready(UID4)
     classic = Classic(desk.pcd, desk.pcd.poll())
-    classic.authenticate(4, *desk.keys.sector(UID4, 1))
+    classic.authenticate(4, *desk.purses.classic_keys.sector(UID4, 1))
     whole = classic.read(4)
     for expected in (0, 1, 5, 15):
         desk.chip.tx[0] = 0x30

@@ -10,19 +10,19 @@ import pytest
 
 from firmware.drivers.iso14443 import CardGone
 from firmware.drivers.mifare_classic import KEY_A, KEY_B, AuthFailed, CardRefused, Classic
-from firmware.services.purse import COMMITTED, ForeignCard
+from firmware.services.purse import COMMITTED
 from protocols.card import personalise
 from protocols.card.diversify import Cmac
+from protocols.card.identity import ForeignCard
+from protocols.card.purse import PurseState, encode_record
 from protocols.card.purse_classic import (
     READ_KEY,
     RECORD_BLOCKS,
     STATE_BLOCKS,
     VALUE_BLOCKS,
     WRITE_KEY,
-    PurseState,
     card_mac,
     decode_value,
-    encode_record,
     encode_state,
     sector_key,
 )

@@ -103,7 +103,8 @@ def with_counter(card, counter):
     mac = card_mac(Cmac(aes(MAC_KEY)), card.uid, aes)
     card.blocks[VALUE_BLOCKS[slot]] = encode_value(state.balance_fen, VALUE_BLOCKS[slot])
     card.blocks[RECORD_BLOCKS[slot]] = encode_record(state)
-    card.blocks[STATE_BLOCKS[slot]] = encode_state(state, card.uid, state.identity_fields, mac)
+    fields = state.proof.identity_fields
+    card.blocks[STATE_BLOCKS[slot]] = encode_state(state, card.uid, fields, mac)
     return card
 
 

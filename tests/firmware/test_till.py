@@ -15,6 +15,7 @@ from tests.firmware.test_clock import knowing
 COMMITTED, NOT_COMMITTED, UNKNOWN = messages.COMMITTED, messages.NOT_COMMITTED, messages.UNKNOWN
 INTENT, OUTCOME, REFUSAL = messages.INTENT, messages.OUTCOME, messages.REFUSAL
 CARD_NO = 4711
+PROOF, TOLD_LATER = bytes(range(23)), bytes(range(1, 24))
 
 
 class Card:
@@ -35,6 +36,11 @@ class Purse:
         self._desk, self._card, self._result = desk, card, result
         self._is_done = result == COMMITTED if is_done is None else is_done
         self.asked = None
+        self.card_proof = PROOF if result == COMMITTED else b""
+
+    def proof_of(self, view):
+        """A DESFire can still tell."""
+        return TOLD_LATER if view.last_device == DEVICE else b""
 
     def read(self):
         return self._card
@@ -194,6 +200,16 @@ def test_a_boot_without_room_for_its_outcome_still_boots():
 
 
 # -- a spend --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_what_the_card_signed_goes_into_the_outcome(is_done):
+    desk, card = Desk(), Card()
+    desk.sell(card)
+    desk.sell(card, UNKNOWN, is_done)
+    desk.sell(card)
+    proofs = [r.get("card_proof") for r in desk.records() if r["kind"] == OUTCOME]
+    assert proofs == [PROOF, None, TOLD_LATER if is_done else None, *([] if is_done else [PROOF])]
 
 
 def test_committed():

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from protocols.card.purse_classic import AMOUNT_FEN_MAX
-from protocols.card.purse_classic import COUNTER_MAX as CARD_COUNTER_MAX
+from protocols.card.purse import AMOUNT_FEN_MAX
+from protocols.card.purse import COUNTER_MAX as CARD_COUNTER_MAX
 from protocols.rules import reasons, spending
 from protocols.rules.spending import POLICY_FIELDS, SPENT_FEN_MAX, decide
 from tests.rules import tables

@@ -4,6 +4,7 @@ import pytest
 
 from protocols.card import personalise, purse_classic
 from protocols.card.diversify import Cmac
+from protocols.card.purse import PurseState
 from simulator.cardbox import aes, truth
 from simulator.checkers import judge
 from simulator.run import Run
@@ -106,14 +107,14 @@ def test_money_made_on_a_card_is_not_conserved(run, verdict):
     card = run.cards[1]
     mac = purse_classic.card_mac(Cmac(aes(run.keys.mac)), card.chip.uid, aes)
     view = truth(card.chip, run.keys)
-    state = purse_classic.PurseState(view.counter, view.balance_fen + 1)
+    state = PurseState(view.counter, view.balance_fen + 1)
     slot = view.counter & 1
     for name in ("last_device", "last_seq", "last_time_s", "last_amount_fen"):
         setattr(state, name, getattr(view, name))
     value_block = purse_classic.VALUE_BLOCKS[slot]
     card.chip.blocks[value_block] = personalise.encode_value(state.balance_fen, value_block)
     card.chip.blocks[purse_classic.STATE_BLOCKS[slot]] = purse_classic.encode_state(
-        state, card.chip.uid, view.identity_fields, mac
+        state, card.chip.uid, view.proof.identity_fields, mac
     )
     found = verdict()
     assert not found.conserved

@@ -9,7 +9,8 @@ import pytest
 from firmware.drivers.iso14443 import CardCollision, CardGone, Pcd
 from firmware.drivers.mfrc522 import SILENCE, Mfrc522
 from firmware.drivers.mifare_classic import AuthFailed, CardRefused, Classic
-from firmware.services.purse import COMMITTED, NOT_COMMITTED, UNKNOWN, ClassicPurse, PurseKeys
+from firmware.services.purse import COMMITTED, NOT_COMMITTED, UNKNOWN
+from firmware.services.purse_classic import ClassicPurse, PurseKeys
 from simulator.cards.mifare_classic import FACTORY_KEY, MifareClassic
 from simulator.chips.nor_flash import NorFlash
 from simulator.host import card_port

@@ -6,8 +6,9 @@ of this is in the product: `PLANTED[name](monkeypatch)` puts a bug in, and the t
 
 import copy
 
-from firmware.services import purse
-from firmware.services.purse import COMMITTED, NOT_COMMITTED, UNKNOWN, ClassicPurse
+from firmware.services import purse_classic as purse
+from firmware.services.purse import COMMITTED, NOT_COMMITTED, UNKNOWN
+from firmware.services.purse_classic import ClassicPurse
 from firmware.services.records import Recorder
 from firmware.services.till import Till
 from protocols.card import purse_classic
@@ -123,7 +124,7 @@ def mac_not_checked(monkeypatch):
                 seal = mac.digest(uid + fields + state + value.to_bytes(4, "big") + record)
                 resealed[number] = (state + seal)[: purse_classic.BLOCK_BYTES]
         view = decode_card(uid, resealed, mac)
-        view.states = tuple(bytes(blocks[number]) for number in purse_classic.STATE_BLOCKS)
+        view.proof.states = tuple(bytes(blocks[number]) for number in purse_classic.STATE_BLOCKS)
         return view
 
     monkeypatch.setattr(purse, "decode_card", trusting)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from firmware.drivers.iso14443 import Pcd
 from firmware.drivers.mfrc522 import Mfrc522
-from firmware.services.purse import COMMITTED, ClassicPurse, PurseKeys
+from firmware.services.purse import COMMITTED
+from firmware.services.purse_classic import ClassicPurse, PurseKeys
 from simulator.cardbox import CardKeys, aes, make_cards
 from simulator.chips.nor_flash import NorFlash
 from simulator.host.board import HostRfid

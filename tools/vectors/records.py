@@ -73,6 +73,10 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
     "power": (5, {"source": (8, 0, 1), "battery_mv": (9, 0, U16)}),
     "lost": (6, {"next_sha256": (8, bytes(32), b"\xff" * 32)}),
 }
+# What may be left out: key, and a value.
+OPTIONAL: Mapping[str, Mapping[str, tuple[int, bytes]]] = {
+    "outcome": {"card_proof": (11, bytes(23))},
+}
 ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
     "boot": [("power on", {"cause": 1, "firmware": 10203})],
     "intent": [
@@ -93,6 +97,15 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
     ],
     "outcome": [
         ("the card was debited", {"intent_device": 1001, "intent_seq": 311, "result": 1}),
+        (
+            "and says so under its own MAC",
+            {
+                "intent_device": 1001,
+                "intent_seq": 311,
+                "result": 1,
+                "card_proof": bytes(range(23)),
+            },
+        ),
         ("it was not", {"intent_device": 1001, "intent_seq": 311, "result": 2}),
         ("nobody knows", {"intent_device": 1001, "intent_seq": 311, "result": 3}),
     ],
@@ -120,7 +133,7 @@ def groups() -> list[Group]:
         group = Group(name, decode="record", rule=name)
         bounds = {**HEAD, **own}
         for comment, values in ORDINARY[name]:
-            fields = _keyed(bounds, {**_SOME_HEAD, **values}, kind)
+            fields = _keyed({**bounds, **OPTIONAL.get(name, {})}, {**_SOME_HEAD, **values}, kind)
             named = {"kind": kind, **_SOME_HEAD, **values}
             group.valid(comment, named, encode(fields), "Ordinary")
         for comment, end in (("all at their smallest", 1), ("all at their largest", 2)):
@@ -132,6 +145,8 @@ def groups() -> list[Group]:
         if name == "lost":
             _add_bad_hashes(group, fields)
         else:
+            if name in OPTIONAL:
+                _add_bad_options(group, fields, OPTIONAL[name])
             add_bad_numbers(group, fields, bounds if kind == 1 else own)
         add_bad_shapes(group, fields)
         long = encode({**fields, 23: bytes(256 - len(encode(fields)))})
@@ -146,6 +161,15 @@ def _add_bad_hashes(group: Group, fields: Fields) -> None:
     for value in (bytes(31), bytes(33), b"", "1", 1, None):
         data = encode({**fields, 8: value})
         group.invalid(f"next_sha256 is {value!r}", BAD_FIELD, data, "BadField")
+
+
+def _add_bad_options(
+    group: Group, fields: Fields, options: Mapping[str, tuple[int, bytes]]
+) -> None:
+    for name, (key, good) in options.items():
+        for value in (good[:-1], good + b"\x00", b"", "1", 1, None):
+            data = encode({**fields, key: value})
+            group.invalid(f"{name} is {value!r}", BAD_FIELD, data, "BadField")
 
 
 def _keyed(bounds: Bounds, values: Mapping[str, Any], kind: int) -> Fields:

@@ -1,0 +1,137 @@
+"""The purse on a MIFARE Classic: the write of the new slot's state is what makes a debit final.
+
+While the card is still there, an unacknowledged commit is finished instead: the same bytes are
+written again, after the ruling slot has been seen unchanged.
+"""
+
+from firmware.drivers.mifare_classic import KEY_A, KEY_B, Classic
+from firmware.services.purse import COMMITTED, UNKNOWN, Mismatch, Purse
+from protocols.card.diversify import Cmac
+from protocols.card.purse_classic import (
+    BLOCKS_PER_SECTOR,
+    READ_KEY,
+    READ_ORDER,
+    READER_KEYS,
+    STATE_BLOCKS,
+    WRITE_KEY,
+    card_mac,
+    decode_card,
+    decode_value,
+    plan_debit,
+    sector_key,
+)
+
+_KEY_TYPES = {READ_KEY: KEY_A, WRITE_KEY: KEY_B}
+
+
+class PurseKeys:
+    """What a reader needs to derive a card's keys: `aes` key16 -> encrypt, and two master keys.
+
+    The keys of the card seen last are kept, so that a resting card is not derived again.
+    """
+
+    def __init__(self, aes, purse_key, mac_key):
+        self._aes = aes
+        self._purse = Cmac(aes(purse_key))
+        self._mac = Cmac(aes(mac_key))
+        self._uid = None
+        self._sectors = {}
+        self._card_mac = None
+
+    def sector(self, uid, sector):
+        """What opens a sector of the card `uid`: (key of 6 bytes, KEY_A or KEY_B)."""
+        self._turn_to(uid)
+        if sector not in self._sectors:
+            purpose = READER_KEYS[sector]
+            key = sector_key(self._purse, uid, purpose, sector)
+            self._sectors[sector] = (key, _KEY_TYPES[purpose])
+        return self._sectors[sector]
+
+    def mac(self, uid):
+        """The Cmac of the card `uid`."""
+        self._turn_to(uid)
+        if self._card_mac is None:
+            self._card_mac = card_mac(self._mac, uid, self._aes)
+        return self._card_mac
+
+    def _turn_to(self, uid):
+        if uid != self._uid:
+            self._uid = uid
+            self._sectors = {}
+            self._card_mac = None
+
+
+class ClassicPurse(Purse):
+    """The purse on `card` (Card), selected by `pcd` (Pcd); `keys` is a PurseKeys."""
+
+    def __init__(self, pcd, card, keys):
+        Purse.__init__(self, pcd, card)
+        self._keys = keys
+        self._classic = Classic(pcd, card)
+        self._open = None  # (sector, session) that is authenticated
+
+    def _look(self):
+        blocks = {}
+        for number in READ_ORDER:
+            self._enter(number)
+            blocks[number] = self._classic.read(number)
+        uid = self._card.uid
+        return decode_card(uid, blocks, self._keys.mac(uid))
+
+    def _plan(self, view, amount_fen, device, seq, time_s, usage):
+        mac = self._keys.mac(view.uid)
+        return plan_debit(view, mac, amount_fen, device, seq, time_s, usage)
+
+    def _enter(self, block):
+        """Open the sector of `block`, unless it is open."""
+        sector = block // BLOCKS_PER_SECTOR
+        if self._open != (sector, self._pcd.session):
+            self._open = None
+            self._classic.authenticate(block, *self._keys.sector(self._card.uid, sector))
+            self._open = (sector, self._pcd.session)
+
+    def _rejoin(self, view):
+        """Select the card again and make sure that it still is as `view` says."""
+        self._classic.reselect()
+        for slot, number in enumerate(STATE_BLOCKS):
+            self._enter(number)
+            self._expect(number, view.proof.states[slot])
+
+    def _prepare(self, plan):
+        self._enter(plan.source_block)
+        self._classic.decrement(plan.source_block, plan.amount_fen)
+        self._classic.transfer(plan.target_block)
+        if decode_value(self._classic.read(plan.target_block)) != plan.balance_fen:
+            raise Mismatch("block {}".format(plan.target_block))
+        self._enter(plan.record_block)
+        self._classic.write(plan.record_block, plan.record)
+        self._expect(plan.record_block, plan.record)
+
+    def _commit(self, plan):
+        self._enter(plan.state_block)
+        self._classic.begin_write(plan.state_block)
+        self._result = UNKNOWN
+        self._classic.finish_write(plan.state)
+        self._result = COMMITTED
+        try:
+            self._expect(plan.state_block, plan.state)
+        except Mismatch:
+            self._result = UNKNOWN
+            raise
+
+    def _expect(self, block, data):
+        """Mismatch when `block` does not hold `data`, whatever the card has acknowledged.
+
+        An acknowledge is four bits without a check, which noise can look like, and a worn block
+        does not hold what it took.
+        """
+        if self._classic.read(block) != data:
+            raise Mismatch("block {}".format(block))
+
+    def _finish(self, view, plan):
+        """Write the commit again if the card is still there; leaves UNKNOWN otherwise."""
+        ruling = STATE_BLOCKS.index(plan.state_block) ^ 1
+        self._classic.reselect()
+        self._enter(plan.state_block)
+        self._expect(STATE_BLOCKS[ruling], view.proof.states[ruling])
+        self._commit(plan)

@@ -1,0 +1,21 @@
+"""Which purse a card has, and the keys of all of them."""
+
+from firmware.services.purse_classic import ClassicPurse, PurseKeys
+from protocols.card.identity import ForeignCard
+
+_SAK_CLASSIC = 0x08
+
+
+class Purses:
+    """Opens purses in the field of `pcd`, with the keys in the settings of `board`."""
+
+    def __init__(self, board, pcd):
+        settings = board.settings
+        self._pcd = pcd
+        self.classic_keys = PurseKeys(board.aes, settings["purse_key"], settings["mac_key"])
+
+    def of(self, card):
+        """The Purse on `card` (Card), not yet read; ForeignCard when it cannot have one."""
+        if card.sak & _SAK_CLASSIC:
+            return ClassicPurse(self._pcd, card, self.classic_keys)
+        raise ForeignCard("SAK {:#x}".format(card.sak))

@@ -1,0 +1,127 @@
+"""The purse on a DESFire EV2 or EV3: one application, changed by one transaction or not at all.
+
+    file  kind            bytes        read        write                        hidden
+    1     standard        identity     read key    -                            yes
+    2     standard        identity     spend key   -                            yes
+    3     value           balance      spend key   down: spend, up: credit key  yes
+    4     backup          state        spend key   spend key                    yes
+    5     cyclic record   record       spend key   spend key                    yes
+    15    transaction MAC              spend key   (the card)                   -
+
+A debit writes file 4 and file 5, takes from file 3, tells the card which record it is for
+(CommitReaderID), and ends with CommitTransaction: the card does all of it or nothing. The answer
+carries the transaction's MAC, which the reader cannot make and the ledger can check.
+
+The identity stands there twice because an access right names one key: doors hold the read key
+only. State and record are those of protocols.card.purse; the state is usage, record (27 bytes).
+Reasons: docs/adr/0012-desfire-purse-layout.md.
+"""
+
+import struct
+
+from protocols.card.identity import FIELDS_BYTES, FORMAT, ForeignCard, Identity
+from protocols.card.purse import (
+    RECORD_BYTES,
+    USAGE_BYTES,
+    PurseView,
+    decode_state,
+    encode_record,
+    encode_usage,
+    state_after,
+)
+
+APPLICATION = b"\x01\xca\xf0"
+MASTER_KEY, READ_KEY, SPEND_KEY, CREDIT_KEY, UID_KEY = 0, 1, 2, 3, 4
+
+DOOR_IDENTITY_FILE, IDENTITY_FILE, VALUE_FILE, STATE_FILE, RECORD_FILE = 1, 2, 3, 4, 5
+TRANSACTION_MAC_FILE = 15
+
+SELECT_APPLICATION = 0x5A
+GET_CARD_UID = 0x51
+READ_DATA = 0xAD
+WRITE_DATA = 0x8D
+WRITE_RECORD = 0x8B
+GET_VALUE = 0x6C
+DEBIT = 0xDC
+COMMIT_READER_ID = 0xC8
+COMMIT_TRANSACTION = 0xC7
+ABORT_TRANSACTION = 0xA7
+
+STATE_BYTES = USAGE_BYTES + RECORD_BYTES
+READER_ID_BYTES = 16
+TMC_BYTES = 4
+TMV_BYTES = 8
+# CommitTransaction with the counter and the value of the transaction MAC in its answer.
+WITH_TRANSACTION_MAC = b"\x01"
+
+# What an OUTCOME carries for the ledger: tmc u32 and tmv as the card gives them, usage.
+CARD_PROOF_BYTES = TMC_BYTES + TMV_BYTES + USAGE_BYTES
+
+RANDOM_UID_BYTES = 4
+_UID_BYTES = 7
+# Diversification inputs: uid | application | key number | system identifier.
+_SYSTEM = b"onecard"
+
+
+def application_key(master, uid, key_no):
+    """Key `key_no` (16 bytes) of the card `uid`; `master` is the Cmac of its master key.
+
+    The UID key is the same on every card: with it a card of random UID tells who it is.
+    """
+    if key_no == UID_KEY:
+        uid = b""
+    return master.diversify(uid + APPLICATION + bytes((key_no,)) + _SYSTEM)
+
+
+def place(file_no, length):
+    """File, offset 0 and length as data and record commands name them."""
+    return struct.pack("<BBHBH", file_no, 0, 0, length & 0xFF, length >> 8)
+
+
+def reader_id(device, seq):
+    """The 16 bytes that name a record to the card and, in its MAC, to the ledger."""
+    return struct.pack(">IIII", device, seq, 0, 0)
+
+
+def encode_state(state):
+    """The bytes of STATE_FILE; ValueError for a field out of range."""
+    return encode_usage(state) + encode_record(state)
+
+
+def decode_uid(data):
+    """The UID in the answer to GET_CARD_UID; ForeignCard for anything else."""
+    if len(data) < _UID_BYTES:
+        raise ForeignCard("UID of {} bytes".format(len(data)))
+    return data
+
+
+def decode_card(uid, identity, state_bytes, value):
+    """The PurseView of a card from the contents of its files; ForeignCard for nonsense."""
+    if len(identity) != FIELDS_BYTES or len(state_bytes) != STATE_BYTES or len(value) != 4:
+        raise ForeignCard("file size")
+    (balance_fen,) = struct.unpack("<i", value)
+    state = decode_state(state_bytes[:USAGE_BYTES], state_bytes[USAGE_BYTES:], balance_fen)
+    if state is None or balance_fen < 0:
+        raise ForeignCard("state")
+    return PurseView(uid, Identity(*struct.unpack(FORMAT, identity)), state, state_bytes)
+
+
+class DebitPlan:
+    """One debit: `state` and `record` as written, `amount_fen`, `reader_id`, `balance_fen`."""
+
+    def __init__(self, state, amount_fen):
+        self.state = encode_state(state)
+        self.record = encode_record(state)
+        self.amount_fen = amount_fen
+        self.balance_fen = state.balance_fen
+        self.reader_id = reader_id(state.last_device, state.last_seq)
+
+
+def plan_debit(view, amount_fen, device, seq, time_s, usage):
+    """The DebitPlan that takes `amount_fen` off `view`; see protocols.card.purse.state_after."""
+    return DebitPlan(state_after(view, amount_fen, device, seq, time_s, usage), amount_fen)
+
+
+def card_proof(transaction_mac, state_bytes):
+    """What the ledger gets: TMC and TMV (12 bytes as the card gave them), and the usage."""
+    return transaction_mac + state_bytes[:USAGE_BYTES]
