@@ -33,6 +33,7 @@ sim = _group("sim", "Run a scenario in the simulator.")
 agent = _group("agent", "The edge agent of a building.")
 ledger = _group("ledger", "The central ledger.")
 journal = _group("journal", "Journals of readers.")
+card = _group("card", "The card centre's desk: write, read and check cards.")
 
 
 class Home(StrEnum):
@@ -64,6 +65,13 @@ class Exhaustive(StrEnum):
     TAP = "tap"
 
 
+class DeskName(StrEnum):
+    """Readers that a card can lie on, beside the simulated tray."""
+
+    PI = "pi"
+    PCSC = "pcsc"
+
+
 InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
 KeyFile = Annotated[
     Path | None,
@@ -79,6 +87,16 @@ HomeOption = Annotated[Home, typer.Option(help="CPython, or a real MicroPython p
 DepthOption = Annotated[Depth, typer.Option(help="Register models of the chips, or cards only.")]
 BrokerOption = Annotated[
     Broker, typer.Option(help="amqtt, embedded; Debian's mosquitto; auto takes that if installed.")
+]
+Tray = Annotated[Path | None, typer.Option(help="A card in a file, on a simulated reader.")]
+CardDesk = Annotated[DeskName | None, typer.Option(help="The reader at this machine.")]
+ReaderName = Annotated[str, typer.Option(help="With pcsc: part of the reader's name.")]
+Record = Annotated[Path | None, typer.Option(help="Keep what was said, for `trace --file`.")]
+CardKeyFile = Annotated[
+    Path | None, typer.Option(help="TOML file with the card centre's keys, mode 0600.")
+]
+CardKeyFileNeeded = Annotated[
+    Path, typer.Option(help="TOML file with the card centre's keys, mode 0600.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -231,6 +249,107 @@ def journal_show(file: InputFile, key: KeyFile = None) -> None:
     from tools.journal_show import show
 
     raise typer.Exit(show(file, key))
+
+
+@card.command("personalise")
+def card_personalise(
+    card_no: Annotated[int, typer.Option(min=0, help="The ledger's number of the card.")],
+    kind: Annotated[str, typer.Option(help="staff, student or temporary.")],
+    valid_from: Annotated[str, typer.Option(help="First day, such as 2026-09-01.")],
+    valid_to: Annotated[str, typer.Option(help="Last day.")],
+    keys: CardKeyFileNeeded,
+    balance_fen: Annotated[int, typer.Option(min=0, help="What stands in the purse.")] = 0,
+    tray: Tray = None,
+    desk: CardDesk = None,
+    reader: ReaderName = "",
+    again: Annotated[bool, typer.Option(help="Overwrite a card that is ours already.")] = False,
+    blank: Annotated[bool, typer.Option(help="First put a factory card on the tray.")] = False,
+    uid: Annotated[str, typer.Option(help="With --blank: its uid, 8 or 14 digits.")] = "",
+    record: Record = None,
+) -> None:
+    """Write a whole card, keys last, and read it back. Torn half way, run it again."""
+    from tools.card import at_desk, jobs, keyfile
+    from tools.card.errors import BadInput
+
+    place = at_desk.Place(tray, desk or "", reader, record)
+    try:
+        order = at_desk.order(card_no, kind, valid_from, valid_to, balance_fen)
+        masters = keyfile.load_keys(keys)
+        if blank:
+            at_desk.blank(place, uid)
+    except BadInput as error:
+        _refuse(error)
+    raise typer.Exit(
+        at_desk.run(place, lambda found: jobs.personalise(found, order, masters, again))
+    )
+
+
+@card.command("info")
+def card_info(
+    keys: CardKeyFile = None,
+    tray: Tray = None,
+    desk: CardDesk = None,
+    reader: ReaderName = "",
+    dump: Annotated[Path | None, typer.Option(help="Keep what can be read, without keys.")] = None,
+    record: Record = None,
+    as_json: Json = False,
+) -> None:
+    """Say what lies on the desk: kind, uid, identity, balance, last record; a stranger's too."""
+    from tools.card import at_desk, jobs, keyfile
+    from tools.card.errors import BadInput
+
+    try:
+        masters = None if keys is None else keyfile.load_keys(keys)
+        at_desk.refuse_overwriting(tray, dump)
+    except BadInput as error:
+        _refuse(error)
+    place = at_desk.Place(tray, desk or "", reader, record)
+    raise typer.Exit(at_desk.run(place, lambda found: jobs.info(found, masters, dump), as_json))
+
+
+@card.command("verify")
+def card_verify(
+    keys: CardKeyFileNeeded,
+    tray: Tray = None,
+    desk: CardDesk = None,
+    reader: ReaderName = "",
+    record: Record = None,
+    as_json: Json = False,
+) -> None:
+    """Check every block, MAC and access bit; a line for each deviation, and exit code 1."""
+    from tools.card import at_desk, jobs, keyfile
+    from tools.card.errors import BadInput
+
+    try:
+        masters = keyfile.load_keys(keys)
+    except BadInput as error:
+        _refuse(error)
+    place = at_desk.Place(tray, desk or "", reader, record)
+    raise typer.Exit(at_desk.run(place, lambda found: jobs.verify(found, masters), as_json))
+
+
+@card.command("trace")
+def card_trace(
+    file: Annotated[Path | None, typer.Option(help="What --record has kept.")] = None,
+    keys: CardKeyFile = None,
+    tray: Tray = None,
+    desk: CardDesk = None,
+    reader: ReaderName = "",
+    record: Record = None,
+    as_json: Json = False,
+) -> None:
+    """Print each frame of a tap, decoded: a live one, or one from a trace file. Never a key."""
+    from tools.card import at_desk, jobs, keyfile
+    from tools.card.errors import BadInput
+
+    if file is not None:
+        raise typer.Exit(at_desk.replay(file, as_json))
+    try:
+        masters = None if keys is None else keyfile.load_keys(keys)
+    except BadInput as error:
+        _refuse(error)
+    place = at_desk.Place(tray, desk or "", reader, record)
+    raise typer.Exit(at_desk.run(place, lambda found: jobs.tap(found, masters), as_json))
 
 
 @app.command()
