@@ -1,12 +1,12 @@
 """The purse on a DESFire EV2 or EV3: one application, changed by one transaction or not at all.
 
-    file  kind            bytes        read        write                        hidden
-    1     standard        identity     read key    -                            yes
-    2     standard        identity     spend key   -                            yes
-    3     value           balance      spend key   down: spend, up: credit key  yes
-    4     backup          state        spend key   spend key                    yes
-    5     cyclic record   record       spend key   spend key                    yes
-    15    transaction MAC              spend key   (the card)                   -
+    file  kind             contents   read           write
+    1     standard         identity   read key       -
+    2     standard         identity   spend key      -
+    3     value            balance    spend, credit  down: spend key, up: credit key
+    4     backup data      state      spend, credit  spend, credit
+    5     cyclic record    record     spend, credit  spend, credit
+    15    transaction MAC             spend key      the card itself
 
 A debit writes file 4 and file 5, takes from file 3, tells the card which record it is for
 (CommitReaderID), and ends with CommitTransaction: the card does all of it or nothing. The answer
@@ -31,11 +31,12 @@ from protocols.card.purse import (
 )
 
 APPLICATION = b"\x01\xca\xf0"
-MASTER_KEY, READ_KEY, SPEND_KEY, CREDIT_KEY, UID_KEY = 0, 1, 2, 3, 4
+MASTER_KEY, READ_KEY, SPEND_KEY, CREDIT_KEY, UID_KEY = 0, 1, 2, 3, 4  # numbers on the card
 
 DOOR_IDENTITY_FILE, IDENTITY_FILE, VALUE_FILE, STATE_FILE, RECORD_FILE = 1, 2, 3, 4, 5
 TRANSACTION_MAC_FILE = 15
 
+CREDIT = 0x0C
 SELECT_APPLICATION = 0x5A
 GET_CARD_UID = 0x51
 READ_DATA = 0xAD
@@ -43,6 +44,7 @@ WRITE_DATA = 0x8D
 WRITE_RECORD = 0x8B
 GET_VALUE = 0x6C
 DEBIT = 0xDC
+READ_RECORDS = 0xAB
 COMMIT_READER_ID = 0xC8
 COMMIT_TRANSACTION = 0xC7
 ABORT_TRANSACTION = 0xA7

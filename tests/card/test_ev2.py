@@ -1,33 +1,12 @@
 """EV2 secure messaging against published examples, and against answers nobody should believe."""
 
-import json
 import random
 
 import pytest
 
 from protocols.card import ev2
-from tests.drivers.desk import aes, aes_cbc
-
-
-class Ciphers:
-    """What a board has."""
-
-    aes = staticmethod(aes)
-    aes_cbc = staticmethod(aes_cbc)
-
-
-CIPHERS = Ciphers()
-
-
-def vectors(repo_root, group):
-    document = json.loads((repo_root / "protocols/vectors/desfire.json").read_text())
-    (items,) = (entry["items"] for entry in document["groups"] if entry["id"] == group)
-    assert items
-    return [{k: _bytes(k, v) for k, v in item.items()} for item in items]
-
-
-def _bytes(name, value):
-    return bytes.fromhex(value) if isinstance(value, str) and name != "id" else value
+from tests.card.desfire_vectors import vectors
+from tests.drivers.desk import CIPHERS
 
 
 def test_published_session_keys(repo_root):
@@ -43,7 +22,7 @@ def test_published_ivs(repo_root):
             CIPHERS, item["SesAuthENCKey"], bytes(16), item["TI"], item["cmdctr"]
         )
         hidden = session.command(0x8D, data=b"five!", mode=ev2.FULL_COMMAND)[1:-8]
-        plain = Ciphers.aes_cbc(item["SesAuthENCKey"], item["iv"], hidden, True)
+        plain = CIPHERS.aes_cbc(item["SesAuthENCKey"], item["iv"], hidden, True)
         assert plain == ev2.pad(b"five!"), item["id"]
 
 
@@ -135,7 +114,7 @@ def test_no_bit_of_an_answer_may_turn():
     draw = random.Random(11)
     keys = draw.randbytes(16), draw.randbytes(16)
     card = ev2.Session(CIPHERS, *keys, b"abcd", 1)
-    body = Ciphers.aes_cbc(keys[0], card._iv(b"\x5a\xa5"), ev2.pad(b"secret"), False)
+    body = CIPHERS.aes_cbc(keys[0], card._iv(b"\x5a\xa5"), ev2.pad(b"secret"), False)
     answer = b"\0" + body + card._mac_over(0, body)
     reader = ev2.Session(CIPHERS, *keys, b"abcd", 1)
     assert reader.answer(answer, ev2.FULL_ANSWER) == b"secret"

@@ -36,6 +36,16 @@ def aes_cbc(key, iv, data, decrypting):
     return (cipher.decryptor() if decrypting else cipher.encryptor()).update(bytes(data))
 
 
+class Ciphers:
+    """What a board has of AES."""
+
+    aes = staticmethod(aes)
+    aes_cbc = staticmethod(aes_cbc)
+
+
+CIPHERS = Ciphers()
+
+
 def new_card(uid=UID4, seed=0, balance_fen=BALANCE_FEN, purse_key=PURSE_KEY, mac_key=MAC_KEY):
     """A personalised card."""
     blocks = _image(uid, balance_fen, purse_key, mac_key)

@@ -1,0 +1,124 @@
+"""Money onto a card, by the ledger itself through whatever reader the card lies on.
+
+A reader only carries the bytes: the session keys are made here and stay here, so no reader can
+make money, nor change the amount, nor do it twice. Generators as in
+protocols.card.personalise_desfire: yield a command, are sent the card's answer.
+
+A credit has a number that is used once. It stands on the card as the last record of the
+transaction that brought it, so when an answer is lost the next reading of the card tells.
+"""
+
+import struct
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from protocols.card import ev2, purse
+from protocols.card import personalise_desfire as desk
+from protocols.card import purse_desfire as layout
+
+# The device number that stands on a card for the card centre itself.
+CARD_CENTRE = 0xFFFFFFFF
+
+Dialogue = Generator[bytes, bytes, Any]
+
+
+class CreditRefused(Exception):
+    """The card must not get this credit; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credited:
+    """What the card has now: counter and balance, and the MAC of the transaction (12 bytes).
+
+    `transaction_mac` is empty when the credit had been on the card before this dialogue.
+    """
+
+    counter: int
+    balance_fen: int
+    transaction_mac: bytes
+
+
+def credit(
+    ciphers: Any,
+    credit_key: bytes,
+    amount_fen: int,
+    number: int,
+    time_s: int,
+    random: Callable[[int], bytes],
+) -> Dialogue:
+    """Put `amount_fen` on the card under `number` (1..2^32-1), once; returns Credited.
+
+    `credit_key` is the key of this one card. CreditRefused (amount, balance, counter) before the
+    card is changed; ev2.CardStatus and ev2.NotGenuine leave it unknown unless the commit was not
+    sent: run it again with the same number.
+    """
+    if not 0 < amount_fen <= purse.AMOUNT_FEN_MAX:
+        raise CreditRefused(f"amount_fen {amount_fen} is not in 1..{purse.AMOUNT_FEN_MAX}")
+    yield from desk.select(layout.APPLICATION)
+    session = yield from desk.login(ciphers, credit_key, layout.CREDIT_KEY, random)
+    state = yield from _state(session)
+    if (yield from _has(session, state, number)):
+        return Credited(state.counter, state.balance_fen, b"")
+    if state.balance_fen + amount_fen > purse.BALANCE_FEN_MAX:
+        raise CreditRefused("the balance would not fit")
+    if state.counter >= purse.COUNTER_MAX:
+        raise CreditRefused("the card's counter is used up")
+    state.counter += 1
+    state.balance_fen += amount_fen
+    state.last_device, state.last_seq = CARD_CENTRE, number
+    state.last_time_s, state.last_amount_fen = time_s, amount_fen
+    mac = yield from _commit(session, state, amount_fen)
+    return Credited(state.counter, state.balance_fen, mac)
+
+
+def _state(session: ev2.Session) -> Generator[bytes, bytes, purse.PurseState]:
+    where = layout.place(layout.STATE_FILE, layout.STATE_BYTES)
+    data = yield from desk.ask(session, layout.READ_DATA, where, hidden=True)
+    value = yield from desk.ask(
+        session, layout.GET_VALUE, bytes((layout.VALUE_FILE,)), hidden=True
+    )
+    (balance_fen,) = struct.unpack("<i", value)
+    usage, record = data[: purse.USAGE_BYTES], data[purse.USAGE_BYTES :]
+    state = purse.decode_state(usage, record, balance_fen)
+    if state is None:
+        raise CreditRefused("the state on the card is none of ours")
+    return state
+
+
+def _has(
+    session: ev2.Session, state: purse.PurseState, number: int
+) -> Generator[bytes, bytes, bool]:
+    """Whether credit `number` is on the card, as far back as its ring of records goes."""
+    if state.counter == 0:
+        return False
+    if (state.last_device, state.last_seq) == (CARD_CENTRE, number):
+        return True
+    every = struct.pack("<BHBHB", layout.RECORD_FILE, 0, 0, 0, 0)
+    data = yield from desk.ask(session, layout.READ_RECORDS, every, hidden=True)
+    size = purse.RECORD_BYTES
+    records = [struct.unpack(">II", data[at : at + 8]) for at in range(0, len(data), size)]
+    return (CARD_CENTRE, number) in records
+
+
+def _commit(
+    session: ev2.Session, state: purse.PurseState, amount_fen: int
+) -> Generator[bytes, bytes, bytes]:
+    yield from desk.ask(session, layout.ABORT_TRANSACTION)
+    data = layout.encode_state(state)
+    yield from desk.ask(
+        session, layout.WRITE_DATA, layout.place(layout.STATE_FILE, len(data)), data
+    )
+    record = purse.encode_record(state)
+    yield from desk.ask(
+        session, layout.WRITE_RECORD, layout.place(layout.RECORD_FILE, len(record)), record
+    )
+    yield from desk.ask(
+        session,
+        layout.CREDIT,
+        bytes((layout.VALUE_FILE,)),
+        struct.pack("<I", amount_fen),
+    )
+    name = layout.reader_id(state.last_device, state.last_seq)
+    yield from desk.ask(session, layout.COMMIT_READER_ID, name)
+    return (yield from desk.ask(session, layout.COMMIT_TRANSACTION, layout.WITH_TRANSACTION_MAC))

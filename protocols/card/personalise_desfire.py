@@ -1,0 +1,204 @@
+"""A new DESFire card, as the card centre makes it, and the other things only its keys can do.
+
+No reader imports this. Everything is a generator: it yields a native command (bytes), is sent the
+card's answer, and returns when the card is as it should be. So a desk can drive a card on its
+table with it, and the ledger one that lies on a reader far away.
+
+Key 0 of the application is changed last: a card that still has the factory's is not finished, and
+is begun anew. Commands: AN12343 sections 5 to 11; their layout for EV2 is that of DESFire Light.
+"""
+
+import binascii
+import struct
+
+from protocols.card import ev2
+from protocols.card import purse_desfire as layout
+from protocols.card.diversify import Cmac
+from protocols.card.identity import FORMAT
+from protocols.card.transaction_mac import card_key
+
+KEYS = 5
+FACTORY_KEY = bytes(16)
+RECORDS = 10
+
+_PICC = b"\x00\x00\x00"
+_CREATE_APPLICATION, _DELETE_APPLICATION = 0xCA, 0xDA
+_APPLICATION_IDS = 0x6A
+_CREATE_STANDARD, _CREATE_BACKUP, _CREATE_VALUE = 0xCD, 0xCB, 0xCC
+_CREATE_CYCLIC, _CREATE_TRANSACTION_MAC = 0xC0, 0xCE
+_CHANGE_KEY, _CHANGE_KEY_SETTINGS = 0xC4, 0x54
+
+_HIDDEN, _MACED = 0x03, 0x01
+_AES = 0x02
+_AES_KEYS = 0x80
+_PICC_AES_KEY = 0x80
+# Key settings: the master key changes keys and makes files; anyone may list; all can be changed.
+_SETTINGS = 0x0B
+# Of the whole card: nobody makes or deletes applications, or formats it, without its master key.
+_PICC_SETTINGS = 0x09
+
+_FREE, _NEVER = 0xE, 0xF
+_RANDOM_BYTES = 16
+
+
+class CardKeys:
+    """All keys of one card: `application` (KEYS of them, by number), `transaction`, `picc`."""
+
+    def __init__(self, uid, masters, version):
+        """`masters` maps "master", "read", "purse", "credit", "transaction" to Cmacs."""
+        names = ("master", "read", "purse", "credit", "purse")
+        self.application = [
+            layout.application_key(masters[name], uid, key_no) for key_no, name in enumerate(names)
+        ]
+        self.transaction = card_key(masters["transaction"], uid)
+        self.picc = masters["master"].diversify(uid + b"P")
+        self.version = version
+
+
+class AlreadyPersonal(Exception):
+    """The application is there and its master key is not the factory's."""
+
+
+def rights(read, write, read_write, change):
+    """Access rights as a create command has them: key numbers, 14 is free, 15 never."""
+    return struct.pack("<H", read << 12 | write << 8 | read_write << 4 | change)
+
+
+def login(ciphers, key, key_no, random, after=None):
+    """The Session under `key`; see ev2.Login."""
+    attempt = ev2.Login(ciphers, key, key_no, random(_RANDOM_BYTES), after)
+    proof = attempt.prove((yield attempt.begin()))
+    return attempt.session((yield proof))
+
+
+def ask(session, code, header=b"", data=b"", hidden=False):
+    """One command in a session; returns the data of its answer."""
+    answer = yield session.command(code, header, data, ev2.FULL_COMMAND)
+    return session.answer(answer, ev2.FULL_ANSWER if hidden else ev2.MAC)
+
+
+def select(application):
+    """Turn to an application; CardStatus when it is not there."""
+    ev2.body_of((yield bytes((layout.SELECT_APPLICATION,)) + application))
+
+
+def personalise(ciphers, identity, balance_fen, keys, random):
+    """Make a factory-new card (AES zero keys) ours; AlreadyPersonal when it is somebody's.
+
+    `identity` is an Identity, `keys` the CardKeys of this card, random(n) gives n bytes. What is
+    raised in between leaves a card that the next run begins anew with.
+    """
+    session = yield from _enter_picc(ciphers, keys, random)
+    listed = yield from ask(session, _APPLICATION_IDS)
+    if layout.APPLICATION in [listed[at : at + 3] for at in range(0, len(listed), 3)]:
+        yield from _discard(ciphers, keys, random)
+    session = yield from _enter_picc(ciphers, keys, random)
+    created = layout.APPLICATION + bytes((_SETTINGS, _AES_KEYS | KEYS))
+    yield from ask(session, _CREATE_APPLICATION, created)
+    yield from select(layout.APPLICATION)
+    session = yield from login(ciphers, FACTORY_KEY, layout.MASTER_KEY, random)
+    for code, header, data in _files(identity, balance_fen, keys):
+        yield from ask(session, code, header, data)
+    for key_no in range(KEYS - 1, -1, -1):
+        yield from change_key(session, key_no, keys.application[key_no], FACTORY_KEY, keys.version)
+    yield from _lock_picc(ciphers, keys, random)
+
+
+def rotate(ciphers, old, new, random):
+    """Give a card whose keys are `old` (CardKeys) the keys `new`, those of the application.
+
+    Key 0 again goes last: as long as it is the old one, this can be done again.
+    """
+    yield from select(layout.APPLICATION)
+    session = yield from login(ciphers, old.application[0], layout.MASTER_KEY, random)
+    for key_no in range(KEYS - 1, -1, -1):
+        have = old.application[key_no]
+        try:
+            yield from change_key(session, key_no, new.application[key_no], have, new.version)
+        except ev2.CardStatus:
+            # A run before this one was cut off behind this key: it is the new one already.
+            session = yield from login(ciphers, old.application[0], layout.MASTER_KEY, random)
+            want = new.application[key_no]
+            yield from change_key(session, key_no, want, want, new.version)
+
+
+def change_key(session, key_no, new, old, version):
+    """Change key `key_no` from `old` to `new`; under key 0, which ends the session if it is 0."""
+    number = key_no & 0x0F
+    data = new + bytes((version,))
+    if number != layout.MASTER_KEY:
+        mixed = int.from_bytes(new, "big") ^ int.from_bytes(old, "big")
+        check = binascii.crc32(new) ^ 0xFFFFFFFF
+        data = mixed.to_bytes(16, "big") + bytes((version,)) + struct.pack("<I", check)
+    answer = yield session.command(_CHANGE_KEY, bytes((key_no,)), data, ev2.FULL_COMMAND)
+    if number == layout.MASTER_KEY:
+        ev2.body_of(answer)
+    else:
+        session.answer(answer)
+
+
+def _enter_picc(ciphers, keys, random):
+    """The Session with the whole card, under the factory's key or ours."""
+    for key in (FACTORY_KEY, keys.picc):
+        yield from select(_PICC)
+        try:
+            return (yield from login(ciphers, key, 0, random))
+        except ev2.CardStatus as refusal:
+            if refusal.status != ev2.AUTHENTICATION_ERROR:
+                raise
+    raise AlreadyPersonal("the card has a master key that is not ours")
+
+
+def _discard(ciphers, keys, random):
+    """Delete an application that was begun and not finished."""
+    yield from select(layout.APPLICATION)
+    try:
+        yield from login(ciphers, FACTORY_KEY, layout.MASTER_KEY, random)
+    except ev2.CardStatus:
+        raise AlreadyPersonal("the application has a master key")
+    session = yield from _enter_picc(ciphers, keys, random)
+    yield from ask(session, _DELETE_APPLICATION, layout.APPLICATION)
+
+
+def _lock_picc(ciphers, keys, random):
+    session = yield from _enter_picc(ciphers, keys, random)
+    yield from ask(session, _CHANGE_KEY_SETTINGS, b"", bytes((_PICC_SETTINGS,)))
+    yield from change_key(session, _PICC_AES_KEY, keys.picc, FACTORY_KEY, keys.version)
+
+
+def _files(identity, balance_fen, keys):
+    """(code, header, hidden data) of every command that makes and fills a file."""
+    told = struct.pack(
+        FORMAT,
+        identity.card_no,
+        identity.kind,
+        identity.valid_from,
+        identity.valid_to,
+        identity.key_version,
+    )
+    for number, reader in (
+        (layout.DOOR_IDENTITY_FILE, layout.READ_KEY),
+        (layout.IDENTITY_FILE, layout.SPEND_KEY),
+    ):
+        access = rights(reader, _NEVER, layout.MASTER_KEY, layout.MASTER_KEY)
+        size = struct.pack("<HB", len(told), 0)
+        yield _CREATE_STANDARD, bytes((number, _HIDDEN)) + access + size, b""
+        yield layout.WRITE_DATA, layout.place(number, len(told)), told
+    access = rights(layout.SPEND_KEY, _NEVER, layout.CREDIT_KEY, layout.MASTER_KEY)
+    limits = struct.pack("<iiiB", 0, 0x7FFFFFFF, balance_fen, 0)
+    yield _CREATE_VALUE, bytes((layout.VALUE_FILE, _HIDDEN)) + access + limits, b""
+    # Read and write are the credit key's, so that a credit takes one login.
+    access = rights(layout.CREDIT_KEY, layout.CREDIT_KEY, layout.SPEND_KEY, layout.MASTER_KEY)
+    size = struct.pack("<HB", layout.STATE_BYTES, 0)
+    yield _CREATE_BACKUP, bytes((layout.STATE_FILE, _HIDDEN)) + access + size, b""
+    size = struct.pack("<HBHB", layout.RECORD_BYTES, 0, RECORDS + 1, 0)
+    yield _CREATE_CYCLIC, bytes((layout.RECORD_FILE, _HIDDEN)) + access + size, b""
+    # Whoever may change the purse names the record it is for: every transaction has to.
+    access = rights(layout.SPEND_KEY, _NEVER, _FREE, layout.MASTER_KEY)
+    header = bytes((layout.TRANSACTION_MAC_FILE, _MACED)) + access + bytes((_AES,))
+    yield _CREATE_TRANSACTION_MAC, header, keys.transaction + bytes((keys.version,))
+
+
+def masters_of(ciphers, keys):
+    """The Cmacs of CardKeys from master keys of 16 bytes by the same names."""
+    return {name: Cmac(ciphers.aes(key)) for name, key in keys.items()}
