@@ -9,6 +9,11 @@ Rules of this file:
   clears what follows); without any 1, the next bit is 0 for at least one card. So every step is
   answered, and each takes at least one bit further.
 - A collision may be noise. Two cards are reported only after both have told their UID.
+- A board may let an empty field go dark between two looks (chip.pause_us). Each look then costs
+  two transactions more and the cards' 5 ms of waking up; polls in between cost nothing. A field in
+  which something was heard stays on.
+- A card in ISO-DEP hears no WUPA, nor 106 kbit/s if it was told 212. So it is deselected before
+  the next call; if it does not confirm that, the field goes off for as long as cards remember.
 """
 
 from firmware.drivers.mfrc522 import ERROR_COLLISION, SILENCE, BusFault
@@ -20,6 +25,7 @@ _ALL_KNOWN = 0x70
 _CASCADE_TAG = 0x88
 _SAK_UID_INCOMPLETE = 0x04
 _HLTA = 0x50
+_DESELECT = 0xC2
 
 _UID_BITS = 32
 _LEVEL_BYTES = 5  # four of the UID (or cascade tag and three) and their check byte
@@ -27,6 +33,10 @@ _ATQA_BYTES = 2
 
 # Cards answer these commands after exactly 91 us; HLTA is done when 1 ms has been silent.
 _ACTIVATION_US = 1000
+# Frame waiting time of RATS, PPS and DESELECT: 65536 / 13.56 MHz is 4833 us. The last SELECT of a
+# new card has it as well, so that the timer stands right for what comes next.
+PROTOCOL_US = 5000
+_FIELD_OFF_US = 5000
 
 _SESSION_MASK = 0x3FFFFFFF  # a small integer on every port
 
@@ -61,7 +71,9 @@ class Pcd:
 
     `card` is the Card known to be in the field, or None. `session` changes with every call to
     wake up, which ends any conversation: while it stands still, what was authenticated still is.
-    `garbled` counts answers that came damaged. The methods raise BusFault when the chip fails.
+    `garbled` counts answers that came damaged. `is_encrypted` and `is_in_protocol` are set by
+    whoever leads a card there; both end with the next call. The methods raise BusFault when the
+    chip fails.
     """
 
     def __init__(self, chip):
@@ -70,10 +82,12 @@ class Pcd:
         self.session = 0
         self.garbled = 0
         self.is_encrypted = False
+        self.is_in_protocol = False
         self._is_awake = False  # somebody may be in READY or ACTIVE and deaf to the first WUPA
         self._level = bytearray(_LEVEL_BYTES)
         self._sak = 0
         self._collided = False
+        self._dark_until_us = None  # when an empty field is to be looked at again
 
     def poll(self):
         """The card in the field, activated (Card; the same object while it rests), or None.
@@ -81,6 +95,8 @@ class Pcd:
         CardCollision when there are two or more. BusFault when the chip is dead: a fault that ends
         with setting the chip up anew is only counted there.
         """
+        if self._dark_until_us is not None and self.chip.ticks_us() < self._dark_until_us:
+            return None
         try:
             return self._look()
         except BusFault:
@@ -88,7 +104,7 @@ class Pcd:
 
     def select(self, card):
         """Activate `card` again, from whatever state it is in; CardGone when it is not there."""
-        self.chip.ensure()
+        self._prepare()
         for attempt in range(_SELECT_TRIES):
             if attempt:
                 self.chip.sleep_us(_BUSY_US)
@@ -99,6 +115,9 @@ class Pcd:
 
     def halt(self):
         """Send the activated card to sleep; `poll` and `select` wake it again."""
+        if self.is_in_protocol:
+            self.leave_protocol()
+            return
         tx = self.chip.tx
         tx[0] = _HLTA
         tx[1] = 0
@@ -111,10 +130,35 @@ class Pcd:
             self.chip.stop_crypto()
             self.is_encrypted = False
 
+    def leave_protocol(self):
+        """End ISO-DEP, if a card may be in it: the card sleeps afterwards, or has lost power."""
+        if not self.is_in_protocol:
+            return
+        self.session = self.session + 1 & _SESSION_MASK
+        chip = self.chip
+        chip.set_crc(True, True)
+        for _ in range(_TRIES):
+            chip.tx[0] = _DESELECT
+            heard = chip.transceive(1, 1, PROTOCOL_US)
+            if heard == 8 and not chip.errors and chip.rx[0] == _DESELECT:
+                break
+            self._note_damage(heard)
+        else:
+            chip.set_field(False)
+            chip.sleep_us(_FIELD_OFF_US)
+        chip.set_rate(0)
+        self.is_in_protocol = False
+
     # -- one step each ----------------------------------------------------------------------
 
+    def _prepare(self):
+        """Chip set up and field on; what was said to a card before the chip failed is over."""
+        if self.chip.ensure():
+            self.is_in_protocol = False
+        self._dark_until_us = None
+
     def _look(self):
-        self.chip.ensure()
+        self._prepare()
         if self.card is not None:
             for _ in range(_TRIES):
                 if self._rejoin(self.card):
@@ -122,6 +166,7 @@ class Pcd:
             self.card = None
         for _ in range(_TRIES):
             if not self._wake():
+                self._rest()
                 return None
             card = self._resolve()
             if card is not None and self._collided:
@@ -131,12 +176,21 @@ class Pcd:
                 return card
         return None
 
+    def _rest(self):
+        """Nobody is there: the field may go dark until the next look is due."""
+        chip = self.chip
+        if chip.pause_us:
+            chip.set_field(False)
+            self._dark_until_us = chip.ticks_us() + chip.pause_us
+
     def _wake(self):
         """WUPA; True when somebody answered, if only with a collision."""
         self.stop_crypto()
+        self.leave_protocol()
         self.session = self.session + 1 & _SESSION_MASK
         self._collided = False
         chip = self.chip
+        chip.set_field(True)
         chip.set_crc(False, False)
         chip.tx[0] = _WUPA
         heard = chip.transceive(1, _ATQA_BYTES, _ACTIVATION_US, _SHORT_FRAME_BITS, True)
@@ -158,7 +212,7 @@ class Pcd:
         for level in range(len(_SELECT)):
             last = len(uid) - at == 4
             self._fill_level(uid, at, last)
-            if not self._select_level(level):
+            if not self._select_level(level, _ACTIVATION_US):
                 return False
             if last:
                 return not self._sak & _SAK_UID_INCOMPLETE
@@ -169,7 +223,10 @@ class Pcd:
         """Anticollision and selection of one of the woken cards; Card, or None if it failed."""
         uid = b""
         for level in range(len(_SELECT)):
-            if not self._anticollide(level) or not self._select_level(level):
+            if not self._anticollide(level):
+                return None
+            is_last = self._level[0] != _CASCADE_TAG
+            if not self._select_level(level, PROTOCOL_US if is_last else _ACTIVATION_US):
                 return None
             if not self._sak & _SAK_UID_INCOMPLETE:
                 return Card(uid + bytes(self._level[:4]), self._sak)
@@ -202,7 +259,7 @@ class Pcd:
             at += 1
         level[4] = check
 
-    def _select_level(self, level):
+    def _select_level(self, level, timeout_us):
         """SELECT the UID part in `_level`; True, and `_sak` set, when a card has it."""
         chip = self.chip
         tx = chip.tx
@@ -211,7 +268,7 @@ class Pcd:
         for i in range(_LEVEL_BYTES):
             tx[2 + i] = self._level[i]
         chip.set_crc(True, True)
-        heard = chip.transceive(2 + _LEVEL_BYTES, 1, _ACTIVATION_US)
+        heard = chip.transceive(2 + _LEVEL_BYTES, 1, timeout_us)
         if heard != 8 or chip.errors:
             self._note_damage(heard)
             return False

@@ -16,28 +16,11 @@ Register facts: MFRC522 data sheet rev. 3.9, sections 9.3 and 10.3.
 """
 
 # Registers.
-COMMAND = 0x01
-COM_IEN = 0x02
-DIV_IEN = 0x03
-COM_IRQ = 0x04
-ERROR = 0x06
-STATUS2 = 0x08
-FIFO_DATA = 0x09
-FIFO_LEVEL = 0x0A
-CONTROL = 0x0C
-BIT_FRAMING = 0x0D
-COLL = 0x0E
-MODE = 0x11
-TX_MODE = 0x12
-RX_MODE = 0x13
-TX_CONTROL = 0x14
-TX_ASK = 0x15
-RF_CFG = 0x26
-T_MODE = 0x2A
-T_PRESCALER = 0x2B
-T_RELOAD_HIGH = 0x2C
-T_RELOAD_LOW = 0x2D
-VERSION = 0x37
+_COMMAND, _COM_IEN, _DIV_IEN, _COM_IRQ, _ERROR, _STATUS2 = 0x01, 0x02, 0x03, 0x04, 0x06, 0x08
+_FIFO_DATA, _FIFO_LEVEL, _CONTROL, _BIT_FRAMING, _COLL = 0x09, 0x0A, 0x0C, 0x0D, 0x0E
+_MODE, _TX_MODE, _RX_MODE, _TX_CONTROL, _TX_ASK = 0x11, 0x12, 0x13, 0x14, 0x15
+_MOD_WIDTH, _RF_CFG, _T_MODE, _T_PRESCALER = 0x24, 0x26, 0x2A, 0x2B
+_T_RELOAD_HIGH, _T_RELOAD_LOW, _VERSION = 0x2C, 0x2D, 0x37
 
 # CommandReg.
 _IDLE = 0x00
@@ -57,13 +40,17 @@ _IRQ_TIMER = 0x01
 ERROR_COLLISION = 0x08
 ERROR_CRC = 0x04
 _ERROR_RECEPTION = 0x1F  # overflow, collision, CRC, parity, protocol
+_ERROR_RECEPTION_FAST = 0x14  # above 106 kbit/s the other flags mean nothing
 
 _FLUSH_FIFO = 0x80
 _START_SEND = 0x80
 _CRYPTO1_ON = 0x08
 _CRC_ENABLE = 0x80
+_SPEED_SHIFT = 4
+_SPEED = 0x70
 _IGNORE_SHORT = 0x08  # RxNoErr: fewer than 4 bits are noise, the receiver goes on listening
 _ANTENNA_ON = 0x83
+_ANTENNA_OFF = 0x80
 
 FIFO_BYTES = 64
 SILENCE = -1
@@ -74,7 +61,7 @@ _PRESCALER = 847
 _TICKS_MAX = 0x10000
 
 # Nothing can end while the bytes we wait for are on the air: 9 bits of 9.44 us each. Afterwards
-# the pin is looked at every 50 us, or every 64th part of a long timeout.
+# the pin is looked at every 50 us, or when a 64th part more of a long wait has passed.
 _BYTE_US = 85
 _WAIT_STEP_US = 50
 _WAIT_STEP_SHIFT = 6
@@ -91,29 +78,35 @@ _PIN_MISSES_MAX = 3
 KNOWN_VERSIONS = (0x90, 0x91, 0x92, 0x88)
 _NO_CHIP = (0x00, 0xFF)
 
+_RATE_106 = 106
 _GAIN_DEFAULT = 4  # 33 dB
 _GAIN_MAX = 7  # 48 dB
 _GAIN_SHIFT = 4
 _RF_CFG_RESERVED = 0x08  # reads as it was after the reset
 
-_STATUS = (COM_IRQ, ERROR, STATUS2, FIFO_LEVEL, CONTROL, TX_CONTROL)
-_AT_IRQ, _AT_ERROR, _AT_STATUS2, _AT_LEVEL, _AT_CONTROL, _AT_TX_CONTROL = range(1, 7)
-_STATUS_BYTES = 1 + len(_STATUS)
+# Length of the pauses that carry bits, in carrier cycles less one, at each rate.
+_PAUSE_106, _PAUSE_212 = 0x26, 0x15
+_PAUSES = (_PAUSE_106, _PAUSE_212)
+
+_STATUS = (_COM_IRQ, _ERROR, _STATUS2, _FIFO_LEVEL, _CONTROL, _TX_CONTROL)
+_AT_IRQ, _AT_ERROR, _AT_STATUS2, _AT_LEVEL, _AT_CONTROL, _AT_TX_CONTROL = 1, 2, 3, 4, 5, 6
+_STATUS_BYTES = 7  # the byte under the first address, and these
 
 # Register -> value after set-up, in the order of writing; the antenna comes last.
 _SET_UP = (
-    (TX_MODE, 0x00),
-    (RX_MODE, _IGNORE_SHORT),
-    (T_MODE, 0x80 | _PRESCALER >> 8),  # the timer starts by itself when a frame has been sent
-    (T_PRESCALER, _PRESCALER & 0xFF),
-    (T_RELOAD_HIGH, 0x00),
-    (T_RELOAD_LOW, 0x00),
-    (TX_ASK, 0x40),  # 100 % ASK
-    (MODE, 0x3D),  # CRC preset 6363h, send only into a running field
-    (RF_CFG, 0),  # the board's gain
-    (DIV_IEN, 0x80),  # IRQ pin drives both levels
-    (COM_IEN, 0x80 | _IRQ_RX | _IRQ_IDLE | _IRQ_TIMER),  # low is active
-    (TX_CONTROL, _ANTENNA_ON),
+    (_TX_MODE, 0x00),
+    (_RX_MODE, _IGNORE_SHORT),
+    (_T_MODE, 0x80 | _PRESCALER >> 8),  # the timer starts by itself when a frame has been sent
+    (_T_PRESCALER, _PRESCALER & 0xFF),
+    (_T_RELOAD_HIGH, 0x00),
+    (_T_RELOAD_LOW, 0x00),
+    (_TX_ASK, 0x40),  # 100 % ASK
+    (_MOD_WIDTH, _PAUSE_106),
+    (_MODE, 0x3D),  # CRC preset 6363h, send only into a running field
+    (_RF_CFG, 0),  # the board's gain
+    (_DIV_IEN, 0x80),  # IRQ pin drives both levels
+    (_COM_IEN, 0x80 | _IRQ_RX | _IRQ_IDLE | _IRQ_TIMER),  # low is active
+    (_TX_CONTROL, _ANTENNA_ON),
 )
 _PROOF = tuple([register for register, _ in _SET_UP])
 
@@ -131,27 +124,32 @@ class Mfrc522:
     """The chip on `board.rfid`; the bus is first touched by `ensure`.
 
     `board` gives rfid.exchange(out, into), rfid.irq() (0 = active, None = not wired),
-    rfid.reset(level), ticks_us(), sleep_us(us) and settings; settings["rfid_gain"] (0..7,
-    18 to 48 dB, data sheet table of RxGain) is optional.
+    rfid.reset(level), ticks_us(), sleep_us(us) and settings, all optional: "rfid_gain" (0..7,
+    18 to 48 dB, data sheet table of RxGain), "rfid_rate" (106 or 212 kbit/s, the fastest that may
+    be agreed on with a card) and "rfid_pause_ms" (how long an empty field may stay dark).
 
     Frames: put the command into `tx`, call `transceive`, find the answer in `rx`.
     Counters for health reports: `faults` (BusFault seen), `recoveries` (set up again after one),
     `pin_misses` (interrupts the pin did not tell). `version` is VersionReg, 0 before `ensure`;
-    `sleep_us` is the board's.
+    `rate_max` and `pause_us` are settings, `ticks_us` and `sleep_us` the board's.
     """
 
     def __init__(self, board):
         self._exchange = board.rfid.exchange
         self._irq = board.rfid.irq
         self._reset = board.rfid.reset
-        self._ticks_us = board.ticks_us
+        self.ticks_us = board.ticks_us
         self.sleep_us = board.sleep_us
-        self._gain = min(board.settings.get("rfid_gain", _GAIN_DEFAULT), _GAIN_MAX)
+        settings = board.settings
+        self._gain = min(settings.get("rfid_gain", _GAIN_DEFAULT), _GAIN_MAX)
+        self.rate_max = 1 if settings.get("rfid_rate", _RATE_106) > _RATE_106 else 0
+        self.pause_us = settings.get("rfid_pause_ms", 0) * 1000
         self.version = 0
         self.faults = 0
         self.recoveries = 0
         self.pin_misses = 0
         self.errors = 0
+        self._rate = 0
         self._ready = False
         self._pin_trusted = True
         self._missed_in_a_row = 0
@@ -159,10 +157,10 @@ class Mfrc522:
         self._values = bytearray(FIFO_BYTES)  # what we last wrote to each register
         self._out2 = bytearray(2)
         self._in2 = bytearray(2)
-        self._out3 = bytearray((BIT_FRAMING << 1, 0, 0))
+        self._out3 = bytearray((_BIT_FRAMING << 1, 0, 0))
         self._in3 = bytearray(3)
         self._fill = bytearray(1 + FIFO_BYTES)
-        self._fill[0] = FIFO_DATA << 1
+        self._fill[0] = _FIFO_DATA << 1
         self._sink = bytearray(1 + FIFO_BYTES)
         self._in = bytearray(_STATUS_BYTES + FIFO_BYTES + len(_PROOF))
         self.tx = memoryview(self._fill)[1:]
@@ -177,23 +175,15 @@ class Mfrc522:
         return self.version in KNOWN_VERSIONS
 
     def ensure(self):
-        """Set the chip up if it is not; BusFault when there is none to set up."""
+        """Set the chip up if it is not: True if that was needed; BusFault if there is no chip."""
         if self._ready:
-            return
-        self._reset(0)
-        self.sleep_us(_RESET_US)
-        self._reset(1)
-        self.sleep_us(_WAKE_UP_US)
-        self._write(COMMAND, _SOFT_RESET)  # for boards that do not wire the pin
-        self._await_wake_up()
-        self.version = self._read(VERSION)
-        if self.version in _NO_CHIP:
-            self._fault("no chip: VersionReg {:#x}".format(self.version))
+            return False
+        self.reset()
         for register, value in _SET_UP:
-            if register == RF_CFG:
+            if register == _RF_CFG:
                 value = self._gain << _GAIN_SHIFT | _RF_CFG_RESERVED
             self._set(register, value)
-        self._write(COLL, 0x00)  # bits after a collision read as 0
+        self.write(_COLL, 0x00)  # bits after a collision read as 0
         self._fifo_dirty = True
         if not self.is_set_up():
             self._fault("registers do not keep their values")
@@ -201,6 +191,21 @@ class Mfrc522:
         self._ready = True
         if self.faults:
             self.recoveries += 1
+        return True
+
+    def reset(self):
+        """The chip as it wakes up, not set up, the field dark; BusFault if none wakes up."""
+        self._ready = False
+        self._rate = 0
+        self._reset(0)
+        self.sleep_us(_RESET_US)
+        self._reset(1)
+        self.sleep_us(_WAKE_UP_US)
+        self.write(_COMMAND, _SOFT_RESET)  # for boards that do not wire the pin
+        self._await_wake_up()
+        self.version = self.read(_VERSION)
+        if self.version in _NO_CHIP:
+            self._fault("no chip: VersionReg {:#x}".format(self.version))
 
     def is_set_up(self):
         """Whether every configuration register still holds what we wrote; one transaction."""
@@ -217,7 +222,7 @@ class Mfrc522:
     def _await_wake_up(self):
         for _ in range(_WAKE_UP_TRIES):
             self.sleep_us(_WAKE_UP_US)
-            if not self._read(COMMAND) & _POWER_DOWN:
+            if not self.read(_COMMAND) & _POWER_DOWN:
                 return
         self._fault("the chip does not wake up")
 
@@ -230,13 +235,30 @@ class Mfrc522:
 
     def set_crc(self, send, receive):
         """Whether the chip appends CRC_A to what it sends, and checks and strips what it gets."""
-        self._update(TX_MODE, _CRC_ENABLE if send else 0)
-        self._update(RX_MODE, (_CRC_ENABLE if receive else 0) | _IGNORE_SHORT)
+        speed = self._rate << _SPEED_SHIFT
+        self._update(_TX_MODE, (_CRC_ENABLE if send else 0) | speed)
+        self._update(_RX_MODE, (_CRC_ENABLE if receive else 0) | speed | _IGNORE_SHORT)
+
+    def set_rate(self, rate):
+        """Send and receive at 106 kbit/s (0) or 212 (1), which the chip only does with CRC."""
+        self._rate = rate
+        self._update(_MOD_WIDTH, _PAUSES[rate])
+        for register in _TX_MODE, _RX_MODE:
+            value = self._values[register] & ~_SPEED & 0xFF
+            self._update(register, value | rate << _SPEED_SHIFT)
+
+    def set_field(self, on):
+        """Carrier on, and cards have had time to wake up in it, or off; one transaction if new."""
+        value = _ANTENNA_ON if on else _ANTENNA_OFF
+        if self._values[_TX_CONTROL] != value:
+            self._set(_TX_CONTROL, value)
+            if on:
+                self.sleep_us(_FIELD_GUARD_US)
 
     def transceive(self, length, expected, timeout_us, framing=0, proof=False):
         """Send tx[:length]; returns the bits received into `rx`, or SILENCE.
 
-        `expected`: bytes the answer is likely to have (0..16); more are fetched, at the price of a
+        `expected`: bytes the answer is likely to have (0..64); more are fetched, at the price of a
         transaction. `timeout_us`: from the end of the command to the begin of the answer.
         `framing`: bits of the last byte to send (0 = all) | 16 * bit of rx[0] where the answer
         begins. `proof`: read back the configuration as well. `errors` is ErrorReg afterwards; with
@@ -248,12 +270,12 @@ class Mfrc522:
         self._out3[1] = _START_SEND | framing
         self._out3[2] = framing
         self._exchange(self._out3, self._in3)
-        self.sleep_us(_BYTE_US * (length + expected))
+        self.sleep_us(_BYTE_US * (length + expected) >> self._rate)
         irq = self._wait(timeout_us, expected, _IRQ_RX, proof)
         if proof and irq and not self._is_proof(_STATUS_BYTES + expected):
             self._fault("configuration lost")
         if not irq & _IRQ_RX:
-            self._write(COMMAND, _IDLE)  # a late answer must not end up in the next frame
+            self.write(_COMMAND, _IDLE)  # a late answer must not end up in the next frame
             self._fifo_dirty = self._in[_AT_LEVEL] != 0
             return SILENCE
         return self._collect(expected)
@@ -268,37 +290,37 @@ class Mfrc522:
         if irq & _IRQ_IDLE and self._in[_AT_STATUS2] & _CRYPTO1_ON:
             self._fifo_dirty = self._in[_AT_LEVEL] != 0
             return True
-        self._write(COMMAND, _IDLE)
+        self.write(_COMMAND, _IDLE)
         return False
 
     def stop_crypto(self):
         """Speak in the clear again."""
-        self._write(COMMAND, _IDLE)  # broken off, MFAuthent would still switch Crypto1 on
-        self._write(STATUS2, 0)
+        self.write(_COMMAND, _IDLE)  # broken off, MFAuthent would still switch Crypto1 on
+        self.write(_STATUS2, 0)
 
     def _start(self, length, timeout_us, command):
         if not self._ready:
             raise BusFault("not set up")
         self.errors = 0
         if self._fifo_dirty:
-            self._write(COMMAND, _IDLE)  # if a frame was broken off before it was sent
-            self._write(FIFO_LEVEL, _FLUSH_FIFO)
+            self.write(_COMMAND, _IDLE)  # if a frame was broken off before it was sent
+            self.write(_FIFO_LEVEL, _FLUSH_FIFO)
         self._fifo_dirty = True  # until this one has ended as it should
         ticks = min(timeout_us // _TICK_US, _TICKS_MAX - 1)
-        self._update(T_RELOAD_HIGH, ticks >> 8)
-        self._update(T_RELOAD_LOW, ticks & 0xFF)
-        self._write(COM_IRQ, _IRQ_ALL)
+        self._update(_T_RELOAD_HIGH, ticks >> 8)
+        self._update(_T_RELOAD_LOW, ticks & 0xFF)
+        self.write(_COM_IRQ, _IRQ_ALL)
         out, into = self._filling(length)
         self._exchange(out, into)
-        self._write(COMMAND, command)
+        self.write(_COMMAND, command)
 
     def _wait(self, timeout_us, expected, wanted, proof):
         """Sleep until `wanted` or the timer: ComIrqReg, the status in `_in`; 0 if neither came."""
         out, into = self._buffers(_STATUS, expected, proof)
-        step_us = max(_WAIT_STEP_US, timeout_us >> _WAIT_STEP_SHIFT)
-        deadline_us = self._ticks_us() + timeout_us + _FRAME_US
+        begin_us = self.ticks_us()
+        deadline_us = begin_us + timeout_us + _FRAME_US
         while True:
-            told = self._await_pin(deadline_us, step_us)
+            told = self._await_pin(begin_us, deadline_us)
             self._exchange(out, into)
             irq = self._in[_AT_IRQ]
             # ComIrqReg bit 7 always reads 0: a bus stuck at 1 shows here, one stuck at 0 behind.
@@ -307,12 +329,12 @@ class Mfrc522:
             if irq & (wanted | _IRQ_TIMER):
                 self._judge_pin(told)
                 return irq
-            if self._ticks_us() >= deadline_us:
+            if self.ticks_us() >= deadline_us:
                 return self._give_up()
             if irq & _IRQ_RX:  # MFAuthent has got the card's first token: more is to come
-                self._write(COM_IRQ, _IRQ_RX)
+                self.write(_COM_IRQ, _IRQ_RX)
             elif self._pin_trusted:
-                self.sleep_us(step_us)
+                self._doze(begin_us, _WAIT_STEP_US)
 
     def _give_up(self):
         """0 for no interrupt, as of a reception that never ended; BusFault for lost settings."""
@@ -321,16 +343,19 @@ class Mfrc522:
         self._in[_AT_LEVEL] = 1  # whatever the FIFO holds is to be thrown away
         return 0
 
-    def _await_pin(self, deadline_us, step_us):
+    def _await_pin(self, begin_us, deadline_us):
         """True when the IRQ pin went active; False after a poll step or at the deadline."""
         if not self._pin_trusted:
-            self.sleep_us(_POLL_STEP_US)
+            self._doze(begin_us, _POLL_STEP_US)
             return False
         while self._irq() != 0:
-            if self._ticks_us() >= deadline_us:
+            if self.ticks_us() >= deadline_us:
                 return False
-            self.sleep_us(step_us)
+            self._doze(begin_us, _WAIT_STEP_US)
         return True
+
+    def _doze(self, begin_us, least_us):
+        self.sleep_us(max(least_us, self.ticks_us() - begin_us >> _WAIT_STEP_SHIFT))
 
     def _judge_pin(self, told):
         if told or not self._pin_trusted:
@@ -343,7 +368,8 @@ class Mfrc522:
     def _collect(self, expected):
         """Bits of the answer; brings the rest of the FIFO if more came than `expected`."""
         level = self._in[_AT_LEVEL]
-        self.errors = self._in[_AT_ERROR] & _ERROR_RECEPTION
+        flags = _ERROR_RECEPTION_FAST if self._rate else _ERROR_RECEPTION
+        self.errors = self._in[_AT_ERROR] & flags
         last_bits = self._in[_AT_CONTROL] & 7
         if level > FIFO_BYTES:
             self.errors |= ERROR_CRC
@@ -352,19 +378,21 @@ class Mfrc522:
             # The first byte of a transaction is no data and would cover the last one we have.
             at = _STATUS_BYTES + expected - 1
             kept, rest = self._in[at], level - expected
-            self._exchange(_reading([FIFO_DATA] * rest), memoryview(self._in)[at : at + rest + 1])
+            self._exchange(_reading([_FIFO_DATA] * rest), memoryview(self._in)[at : at + rest + 1])
             self._in[at] = kept
         self._fifo_dirty = False
         return level * 8 - (8 - last_bits if last_bits and level else 0)
 
     # -- bus --------------------------------------------------------------------------------
 
-    def _write(self, register, value):
+    def write(self, register, value):
+        """One register, unproven: what `ensure` set up must be set by the methods above."""
         self._out2[0] = register << 1
         self._out2[1] = value
         self._exchange(self._out2, self._in2)
 
-    def _read(self, register):
+    def read(self, register):
+        """One register, one transaction."""
         self._out2[0] = 0x80 | register << 1
         self._out2[1] = 0
         self._exchange(self._out2, self._in2)
@@ -373,7 +401,7 @@ class Mfrc522:
     def _set(self, register, value):
         ready, self._ready = self._ready, False  # should the write be broken off
         self._values[register] = value
-        self._write(register, value)
+        self.write(register, value)
         self._ready = ready
 
     def _update(self, register, value):
@@ -393,7 +421,7 @@ class Mfrc522:
         """Buffers (out, into) that read `registers`, `expected` FIFO bytes and the proof."""
         key = len(registers) << 8 | expected << 1 | (1 if proof else 0)
         if key not in self._views:
-            out = list(registers) + [FIFO_DATA] * expected
+            out = list(registers) + [_FIFO_DATA] * expected
             if proof:
                 out.extend(_PROOF)
             self._views[key] = (_reading(out), memoryview(self._in)[: len(out) + 1])

@@ -17,8 +17,11 @@ from protocols.wire.errors import (
 SETTINGS_BYTES_MAX = 1024
 _U32 = 0xFFFFFFFF
 _UTC_OFFSET_S_MAX = 14 * 3600
+# A card held for a moment must still meet a look of the reader.
+RFID_PAUSE_MS_MAX = 500
 # A field is (key, name, check, bound). Checks: "number" (1 to bound), "bytes" (exactly bound),
-# "text" (1 to bound characters), "site", "policy" (a list in the order of POLICY_FIELDS).
+# "text" (1 to bound characters), "site", "policy" (a list in the order of POLICY_FIELDS), "step"
+# (0 to bound), "rate" (kbit/s, 106 or bound).
 _FIELDS = (
     (1, "device", "number", _U32),
     (2, "site", "site", topics.SITE_CHARS_MAX),
@@ -30,9 +33,13 @@ _FIELDS = (
     (8, "broker_port", "number", 0xFFFF),
     (9, "policy", "policy", len(POLICY_FIELDS)),
     (10, "previous_device_key", "bytes", 32),
+    (11, "rfid_gain", "step", 7),
+    (12, "rfid_pause_ms", "number", RFID_PAUSE_MS_MAX),
+    (13, "rfid_rate", "rate", 212),
 )
-# Absent where a reader has had one key only; it then has no such name in its settings either.
-_OPTIONAL = ("previous_device_key",)
+# Absent where a reader has had one key only, and where the antenna needs no tuning (see
+# firmware/drivers/mfrc522.py); the settings then have no such name either.
+_OPTIONAL = ("previous_device_key", "rfid_gain", "rfid_pause_ms", "rfid_rate")
 
 
 def encode(settings):
@@ -105,4 +112,6 @@ _CHECKS = {
     "text": lambda value, bound: isinstance(value, str) and 0 < len(value) <= bound,
     "site": lambda value, _: topics.is_site(value),
     "policy": _is_policy,
+    "step": _is_uint,
+    "rate": lambda value, bound: _is_uint(value, bound) and value in (106, bound),
 }

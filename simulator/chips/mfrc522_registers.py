@@ -32,6 +32,7 @@ FIFO_DATA, FIFO_LEVEL, WATER_LEVEL, CONTROL, BIT_FRAMING, COLL = range(0x09, 0x0
 MODE, TX_MODE, RX_MODE, TX_CONTROL, TX_ASK = range(0x11, 0x16)
 MF_RX = 0x1D
 DEMOD, CRC_RESULT_HI, CRC_RESULT_LO = 0x19, 0x21, 0x22
+MOD_WIDTH, RF_CFG = 0x24, 0x26
 T_MODE, T_PRESCALER, T_RELOAD_HI, T_RELOAD_LO, T_COUNTER_HI, T_COUNTER_LO = range(0x2A, 0x30)
 AUTO_TEST, VERSION = 0x36, 0x37
 
@@ -64,8 +65,8 @@ REGISTERS = {
     0x1F: Register("SerialSpeed", 0xEB),
     CRC_RESULT_HI: _read_only("CRCResultHi", 0xFF),
     CRC_RESULT_LO: _read_only("CRCResultLo", 0xFF),
-    0x24: Register("ModWidth", 0x26),
-    0x26: Register("RFCfg", 0x48, 0x70),
+    MOD_WIDTH: Register("ModWidth", 0x26),
+    RF_CFG: Register("RFCfg", 0x48, 0x70),
     0x27: Register("GsN", 0x88),
     0x28: Register("CWGsP", 0x20, 0x3F),
     0x29: Register("ModGsP", 0x20, 0x3F),

@@ -19,14 +19,17 @@ from dataclasses import replace
 
 from firmware.drivers.iso14443 import Pcd
 from firmware.drivers.mfrc522 import ERROR_COLLISION, ERROR_CRC, FIFO_BYTES, SILENCE
+from protocols.rules import settings
 from simulator.cards.field import ETU, US, Frame, Session, with_crc
 from simulator.host.hardware import Hardware
 
 SET_UP_US = 7_700  # reset, wake-up, registers, and the guard time of the cards
 BEGIN_US = 142  # interrupts cleared, FIFO filled, command started, often a register changed
 BEGIN_BYTE_US = 2  # SPI at 4 MHz
-END_US = 95  # the pin is looked at, status and answer are read
-SILENCE_US = 276  # a timer tick, the next look at the pin, status, and the command ended
+END_US = 104  # the pin is looked at, status and answer are read
+FIELD_US = 32  # the carrier is switched: one register
+FIELD_GUARD_US = 5_000
+SILENCE_US = 246  # a timer tick, the next look at the pin, status, and the command ended
 
 ERROR_PARITY = 0x02  # ErrorReg bit 1
 _CRC_BITS = 16
@@ -44,27 +47,48 @@ def front_end(hardware: Hardware) -> Pcd:
 class CardPort:
     """The antenna of `hardware` with the methods of firmware.drivers.mfrc522.Mfrc522 (see there).
 
-    Only what Pcd and Classic use of it is here.
+    Only what Pcd, Classic and IsoDep use of it is here. The settings are those that the board of
+    `hardware` would read, none if its store is empty.
     """
 
     def __init__(self, hardware: Hardware) -> None:
         self.tx = bytearray(FIFO_BYTES)
         self.rx = bytearray(FIFO_BYTES)
         self.errors = 0
-        self.sleep_us = hardware.sleep_us
+        self.ticks_us, self.sleep_us = hardware.ticks_us, hardware.sleep_us
+        own = settings.decode(hardware.nvs_get("settings")) if "settings" in hardware.nvs else {}
+        self.rate_max = int(own.get("rfid_rate", 106) > 106)
+        self.pause_us = own.get("rfid_pause_ms", 0) * 1000
         self._hardware = hardware
         self._clock = hardware.clock
         self._field = hardware.field
         self._session: Session | None = None
         self._sends_crc = self._checks_crc = False
         self._is_ready = False
+        self._has_carrier = False
+        self._rate = 0
 
-    def ensure(self) -> None:
-        """Switch the carrier on, once a boot."""
-        if not self._is_ready:
-            self._field.carrier(True, self._clock.now_us * US)
-            self._clock.advance_us(SET_UP_US)
-            self._is_ready = True
+    def ensure(self) -> bool:
+        """Switch the carrier on, once a boot: True then."""
+        if self._is_ready:
+            return False
+        self._switch(True)
+        self._clock.advance_us(SET_UP_US)
+        self._is_ready = True
+        return True
+
+    def set_field(self, on: bool) -> None:
+        """Carrier on, and cards have had time to wake up in it, or off."""
+        if on == self._has_carrier:
+            return
+        self._clock.advance_us(FIELD_US)
+        self._switch(on)
+        if on:
+            self._clock.advance_us(FIELD_GUARD_US)
+
+    def set_rate(self, rate: int) -> None:
+        """Send and receive at 106 kbit/s (0) or 212 (1)."""
+        self._rate = rate
 
     def set_crc(self, send: bool, receive: bool) -> None:
         """Whether CRC_A is appended to what is sent, and checked and stripped from the answer."""
@@ -83,7 +107,7 @@ class CardPort:
             data = with_crc(data)
         nbits = 8 * len(data) - (-framing & 7)
         value = int.from_bytes(data, "little") & (1 << nbits) - 1
-        answer = self._ask(Frame(value, nbits, self._session), timeout_us)
+        answer = self._ask(Frame(value, nbits, self._session, self._rate), timeout_us)
         if answer is None:
             self._clock.advance_us(SILENCE_US)
             return SILENCE
@@ -113,6 +137,10 @@ class CardPort:
 
     # -- one exchange -----------------------------------------------------------------------
 
+    def _switch(self, on: bool) -> None:
+        self._field.carrier(on, self._clock.now_us * US)
+        self._has_carrier = on
+
     def _begin(self, length: int) -> None:
         self.errors = 0
         self._clock.advance_us(BEGIN_US + BEGIN_BYTE_US * length)
@@ -129,11 +157,11 @@ class CardPort:
         talks = self._field.send(frame, free)
         deadline = free + timeout_us * US
         for i, talk in enumerate(talks):
-            if talk.start < free or talk.start + _FIFTH_BIT > deadline:
+            if talk.start < free or talk.start + (_FIFTH_BIT >> self._rate) > deadline:
                 continue
             self._pass_until(talk.start)
             heard = self._field.merge(talks[i:])
-            if heard is None or heard.nbits < _SHORTEST_BITS:
+            if heard is None or heard.nbits < _SHORTEST_BITS or heard.rate != self._rate:
                 continue
             free = talk.start + heard.duration
             self._pass_until(free)
@@ -157,6 +185,8 @@ class CardPort:
             value &= (frame.collided & -frame.collided) - 1
         elif frame.bad_parity:
             self.errors = ERROR_PARITY
+        if self._rate:
+            self.errors = 0  # only the CRC tells
         nbits = frame.nbits + align
         data = (value << align).to_bytes((nbits + 7) // 8, "little")
         if self._checks_crc:

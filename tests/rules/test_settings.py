@@ -31,8 +31,11 @@ GOOD = {
     "broker_port": 1883,
     "policy": POLICY,
 }
-PREVIOUS = "previous_device_key"  # the one field that may be absent
-KEYS = {name: key for key, name in enumerate((*GOOD, PREVIOUS), 1)}
+PREVIOUS = "previous_device_key"
+ANTENNA = {"rfid_gain": 0, "rfid_pause_ms": 100, "rfid_rate": 212}
+# Fields that may be absent, with values they may have.
+OPTIONAL = {PREVIOUS: bytes(32), **ANTENNA}
+KEYS = {name: key for key, name in enumerate((*GOOD, *OPTIONAL), 1)}
 U32 = 0xFFFFFFFF
 COUNT = len(POLICY_FIELDS)
 BAD_NUMBERS = (0, -1, None, True, "1", b"\x01", [1])
@@ -44,6 +47,9 @@ BAD = {
     "broker_host": ("", "a" * 254, b"broker", None, 7),
     "device_key": (b"", bytes(31), bytes(33), "0" * 32, None, list(range(32))),
     PREVIOUS: (b"", bytes(31), bytes(33), "0" * 32, 0),
+    "rfid_gain": (-1, 8, True, "4", b"", []),
+    "rfid_pause_ms": (0, -1, 501, True, "100", b""),
+    "rfid_rate": (0, 105, 107, 424, -106, True, "106", b""),
     "purse_key": (b"", bytes(15), bytes(17), bytes(32), "0" * 16, None),
     "mac_key": (b"", bytes(15), bytes(17), "0" * 16, None),
     "policy": (None, [], {}, [0] * (COUNT - 1), [0] * (COUNT + 1), list(POLICY), COUNT, "policy"),
@@ -117,7 +123,7 @@ def test_other_bytes():
     refused(TRAILING, good + b"\x00")
     refused(NOT_A_MAP, cbor.encode([1]))
     refused(MISSING_FIELD, b"\xa0")
-    refused(UNKNOWN_FIELD, cbor.encode({**raw(), 11: 0}))
+    refused(UNKNOWN_FIELD, cbor.encode({**raw(), len(KEYS) + 1: 0}))
     refused(UNKNOWN_FIELD, cbor.encode({0: 0, **raw()}))
     refused(TOO_LONG, bytes(settings.SETTINGS_BYTES_MAX + 1))
 
@@ -158,11 +164,22 @@ def test_what_is_written_is_read_again():
     assert cbor.decode(data) == raw()
 
 
-def test_a_previous_key_is_there_or_is_not():
-    rotated = {**GOOD, PREVIOUS: bytes(32)}
-    assert settings.decode(settings.encode(rotated)) == rotated
-    assert PREVIOUS not in settings.decode(settings.encode({**GOOD, PREVIOUS: None}))
-    assert refused(BAD_FIELD, cbor.encode(raw(**{PREVIOUS: None}))) == PREVIOUS
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_an_optional_field_is_there_or_is_not(name):
+    with_it = {**GOOD, name: OPTIONAL[name]}
+    assert settings.decode(settings.encode(with_it)) == with_it
+    assert name not in settings.decode(settings.encode({**GOOD, name: None}))
+    assert refused(BAD_FIELD, cbor.encode(raw(**{name: None}))) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("rfid_gain", (0, 7)), ("rfid_pause_ms", (1, 500)), ("rfid_rate", (106, 212))],
+)
+def test_antenna_settings_reach_both_ends_of_their_range(name, values):
+    for value in values:
+        tuned = {**GOOD, name: value}
+        assert settings.decode(settings.encode(tuned)) == tuned
 
 
 def test_largest_settings_fit():
@@ -173,7 +190,8 @@ def test_largest_settings_fit():
         "site": "a" * 16,
         "broker_host": "a" * 253,
         "broker_port": 0xFFFF,
-        PREVIOUS: bytes(32),
+        **OPTIONAL,
+        "rfid_pause_ms": 500,
         "policy": {
             **dict.fromkeys(POLICY_FIELDS, 0xFFFFFF),
             "epoch": U32,

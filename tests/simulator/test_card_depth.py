@@ -3,6 +3,7 @@
 import random
 from functools import partial
 from itertools import pairwise
+from statistics import median
 
 import pytest
 
@@ -241,8 +242,7 @@ def test_constants_are_the_medians_at_register_depth(monkeypatch):
     purse = desk.purse()
     assert spend(purse, purse.read()) == COMMITTED
     for name, found in (("BEGIN_US", begins), ("END_US", ends), ("SILENCE_US", silences)):
-        middle = sorted(found)[len(found) // 2]
-        mean = sum(found) / len(found)
+        middle, mean = median(found), sum(found) / len(found)
         print(f"{name}: {getattr(card_port, name)}, median {middle:.0f}, mean {mean:.0f}")
         assert middle - 5 <= getattr(card_port, name) <= mean + 10
 
