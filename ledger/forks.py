@@ -1,0 +1,377 @@
+"""Cards that stand in two places, or in two times: clones and rollbacks, found in what is booked.
+
+A debit takes a card from counter c to c + 1 and leaves its record's id on the card, so an INTENT
+says which debit its card came from, and the intents of one card make one chain. A fork is where
+they do not. Reading only; the findings depend on which records are booked and on nothing else.
+
+What makes a fork. No clock is asked, for a reader's may be wrong:
+
+| ground     | two records of one card, and                                                    |
+|------------|---------------------------------------------------------------------------------|
+| TWO_DEBITS | both debited it at the same counter                                             |
+| OTHER_PAST | one debited it at c, and at c + 1 it named another debit than that one;         |
+|            | or it named two different debits at the same counter                            |
+| WENT_BACK  | one reader saw it at a counter that this reader had seen it beyond              |
+| BALANCE    | it did not hold what the debit left that it named (or two different balances    |
+|            | behind the same debit), by more than all that was ever moved on its purse by    |
+|            | transfers that are no spends; no reader has a twin, and the record is in no     |
+|            | other fork                                                                      |
+
+What makes none, because honest cards do it: an outcome that is UNKNOWN or missing, a tap that is
+repeated, records that are LOST or under way. The chain has a gap there, and what stands behind the
+gap is a chain of its own; it only has to begin further on than the one before has got.
+
+Which kind it is, time tells: at one reader the sequence, between two the intervals, where they lie
+apart. A line is a record of the pair with all that follows from it.
+
+| what is known                                                                    | kind      |
+|----------------------------------------------------------------------------------|-----------|
+| of each line, a tap that was surely later than a tap of the other                | CLONE     |
+| the pair was seen at two readers, surely within `close_s`                        | CLONE     |
+| TWO_DEBITS or WENT_BACK: one line was surely over before the first tap of the    |           |
+| other, and this tap found counter, last debit and balance as they had been       | ROLLBACK  |
+| anything else; BALANCE; or a reader of the pair has a twin (is_forked)           | UNDECIDED |
+
+What cannot be told apart: one card that is written back and forth looks like two (CLONE). A clone
+whose original was not used again looks like a card that was written back (ROLLBACK). A card made
+anew under its old number looks like either, or is UNDECIDED where its balance is another. A clock
+that is wrong by more than it says may turn one kind into another. Later records may do so too;
+they never clear a card.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+from operator import attrgetter
+
+from ledger import chart
+from ledger.booking import OPENING, SPEND
+from ledger.dialect import Row, SqliteDialect
+from ledger.evidence import State
+from ledger.store import LedgerStore
+from protocols.wire import messages, seal
+
+# Nobody takes a card off one reader, writes it back and holds it to another in less.
+CLOSE_S = 3
+_TAPS = """
+SELECT i.card_no, i.device, i.seq, i.counter, i.last_device, i.last_seq, i.amount_fen,
+    i.earliest_s, i.latest_s, i.state, r.sha256, r.sealed
+FROM intent i JOIN record r ON r.device = i.device AND r.seq = i.seq
+ORDER BY i.card_no, i.counter, i.device, i.seq"""
+_TWINS = "SELECT device FROM device WHERE is_forked = 1"
+_MOVED = f"""
+SELECT COALESCE(SUM(amount_fen), 0) FROM transfer
+WHERE kind NOT IN ({OPENING}, {SPEND}) AND (debit_account = ? OR credit_account = ?)"""
+
+RecordId = tuple[int, int]
+Shown = tuple[int, RecordId]  # what a card shows: its counter, and the record that debited it last
+
+
+class Kind(StrEnum):
+    """What it is, as far as the books can tell."""
+
+    CLONE = "clone"
+    ROLLBACK = "rollback"
+    UNDECIDED = "undecided"
+
+
+class Ground(StrEnum):
+    """Why two records contradict each other."""
+
+    TWO_DEBITS = "two debits at one counter"
+    OTHER_PAST = "two different last debits"
+    WENT_BACK = "back at an earlier counter"
+    BALANCE = "a balance no debit left"
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """An INTENT as evidence: what a reader saw on a card, when, and its sealed record's hash.
+
+    `after_fen` is what its debit left on the card, or would have left.
+    """
+
+    card_no: int
+    device: int
+    seq: int
+    counter: int
+    last: RecordId
+    amount_fen: int
+    before_fen: int
+    after_fen: int
+    earliest_s: int
+    latest_s: int
+    state: State
+    sha256: bytes
+
+    @property
+    def record_id(self) -> RecordId:
+        return self.device, self.seq
+
+    @property
+    def shown(self) -> Shown:
+        return self.counter, self.last
+
+    @property
+    def left(self) -> Shown:
+        """What the card shows after this debit."""
+        return self.counter + 1, self.record_id
+
+    @property
+    def is_debit(self) -> bool:
+        return self.state is State.COMMITTED
+
+    @property
+    def reach(self) -> int:
+        """How far its reader knows the card to have got."""
+        return self.counter + self.is_debit
+
+    def is_after(self, other: "Tap") -> bool:
+        """Whether it was surely later."""
+        if self.device == other.device:
+            return self.seq > other.seq
+        return self.earliest_s > other.latest_s
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Two records that cannot both be of one honest card: the evidence, and what it proves.
+
+    `first` is the one that was surely earlier; where nobody knows, the one that may have been.
+    """
+
+    card_no: int
+    kind: Kind
+    ground: Ground
+    first: Tap
+    second: Tap
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """The evidence of a fork and its two lines, each with its first tap in front."""
+
+    ground: Ground
+    pair: tuple[Tap, Tap]
+    lines: tuple[list[Tap], list[Tap]]
+
+
+def forks(store: LedgerStore, close_s: int = CLOSE_S) -> Iterator[Fork]:
+    """Every fork in the books, by card. One walk along the index of cards and counters."""
+    database = store.database
+    twins = {device for (device,) in database.rows(_TWINS)}
+    taps = map(_tap, database.rows(_TAPS))
+    for card_no, group in groupby(taps, key=attrgetter("card_no")):
+        history = _History(list(group))
+        splits = [*_two_debits(history), *_other_pasts(history)]
+        splits += _went_back(history, {tap.shown for split in splits for tap in split.pair})
+        found = [_fork(split, _kind(split, close_s, twins)) for split in splits]
+        accused = {tap.record_id for split in splits for tap in split.pair}
+        wrong = [
+            one
+            for one in _wrong_balances(history)
+            if one[1].record_id not in accused and not twins & {one[0].device, one[1].device}
+        ]
+        # Asked of hardly any card, and not cheap: transfers are not indexed by account.
+        moved_fen = _moved_fen(database, card_no) if wrong else 0
+        for known, tap, wrong_fen in wrong:
+            if wrong_fen > moved_fen:
+                found.append(Fork(card_no, Kind.UNDECIDED, Ground.BALANCE, known, tap))
+        yield from sorted(found, key=lambda fork: (_claim(fork.first), _claim(fork.second)))
+
+
+class _History:
+    """The intents of one card, which come in order of their counters, as chains of debits.
+
+    `at`: the taps that found it showing something. `orphans`: what a chain begins with that has
+    no place behind the others, and the tap that says so.
+    """
+
+    def __init__(self, taps: list[Tap]) -> None:
+        self.taps = taps
+        self.at: dict[Shown, list[Tap]] = defaultdict(list)
+        for tap in taps:
+            self.at[tap.shown].append(tap)
+        self.orphans: list[tuple[Shown, Tap]] = []
+        self._by_id = {tap.record_id: tap for tap in taps}
+        self._behind: dict[Shown, list[Shown]] = defaultdict(list)  # over a gap
+        self._before: dict[Shown, Shown] = {}  # and back
+        self._link()
+
+    def origin(self, shown: Shown) -> Tap | None:
+        """The debit that the card names, if it is on record."""
+        tap = self._by_id.get(shown[1])
+        return tap if tap is not None and tap.is_debit and tap.left == shown else None
+
+    def beyond(self, shown: Shown) -> Iterator[Tap]:
+        """All taps that found it showing this, or anything that follows from there."""
+        waiting = [shown]
+        while waiting:
+            shown = waiting.pop()
+            waiting += self._behind.get(shown, ())
+            for tap in self.at.get(shown, ()):
+                yield tap
+                if tap.is_debit:
+                    waiting.append(tap.left)
+
+    def line(self, debit: Tap) -> list[Tap]:
+        """A debit and all that follows from it."""
+        return [debit, *self.beyond(debit.left)]
+
+    def leads_to(self, shown: Shown, tap: Tap) -> bool:
+        """Whether the card has shown this on its way to `tap`."""
+        way: Shown | None = tap.shown
+        while way is not None and way[0] > shown[0]:
+            origin = self.origin(way)
+            way = origin.shown if origin is not None else self._before.get(way)
+        return way == shown
+
+    def _link(self) -> None:
+        """Put each chain behind the one that got furthest before it, if there is room."""
+        chain_of: dict[Shown, int] = {}
+        brought: dict[tuple[int, int], Tap] = {}  # what brought a chain to a counter
+        furthest: tuple[int, int] | None = None  # a chain and its counter
+        for number, (shown, taps) in enumerate(self.at.items()):
+            counter, origin = shown[0], self.origin(shown)
+            chain = number if origin is None else chain_of[origin.shown]
+            if origin is None and furthest is not None:
+                if furthest[1] < counter:
+                    end = brought[furthest]
+                    place = end.left if end.counter < furthest[1] else end.shown
+                    self._behind[place].append(shown)
+                    self._before[shown] = place
+                else:
+                    self.orphans.append((shown, brought[furthest[0], counter]))
+            chain_of[shown] = chain
+            brought.setdefault((chain, counter), taps[0])
+            for tap in taps:
+                if tap.is_debit:
+                    brought.setdefault((chain, counter + 1), tap)
+            reach = max(tap.reach for tap in taps)
+            if furthest is None or reach > furthest[1]:
+                furthest = chain, reach
+
+
+def _two_debits(history: _History) -> Iterator[_Split]:
+    for taps in history.at.values():
+        debits = sorted((tap for tap in taps if tap.is_debit), key=_claim)
+        for other in debits[1:]:
+            lines = history.line(debits[0]), history.line(other)
+            yield _Split(Ground.TWO_DEBITS, (debits[0], other), lines)
+
+
+def _other_pasts(history: _History) -> Iterator[_Split]:
+    for shown, tap in history.orphans:
+        is_before = tap.counter < shown[0]
+        ours = history.line(tap) if is_before else list(history.beyond(tap.shown))
+        theirs = list(history.beyond(shown))
+        yield _Split(Ground.OTHER_PAST, (tap, theirs[0]), (ours, theirs))
+
+
+def _went_back(history: _History, known: set[Shown]) -> Iterator[_Split]:
+    """Returns to what the card showed once, if it is not `known` that its ways part there."""
+    furthest: dict[int, Tap] = {}
+    for tap in sorted(history.taps, key=attrgetter("record_id")):
+        seen = furthest.setdefault(tap.device, tap)
+        if tap.reach > seen.reach:
+            furthest[tap.device] = tap
+        is_back = tap.counter < seen.reach and not tap.is_debit
+        if is_back and tap.shown not in known and history.leads_to(tap.shown, seen):
+            known.add(tap.shown)
+            here = history.at[tap.shown]
+            again = [other for other in here if not other.is_debit and other.is_after(seen)]
+            again.sort(key=lambda other: (other is not tap, _claim(other)))
+            debits = [other for other in here if other.is_debit]
+            on = [other for other in history.beyond(tap.shown) if other.shown != tap.shown]
+            yield _Split(Ground.WENT_BACK, (seen, tap), (debits + on, again))
+
+
+def _wrong_balances(history: _History) -> Iterator[tuple[Tap, Tap, int]]:
+    """(what says how much there should be, a tap that found otherwise, by how many fen)."""
+    for shown, taps in history.at.items():
+        known = history.origin(shown)
+        if known is None or known.before_fen - known.amount_fen != known.after_fen:
+            known = min(taps, key=lambda tap: (tap.before_fen, _claim(tap)))
+        due_fen = known.after_fen if known.left == shown else known.before_fen
+        worst = max(taps, key=lambda tap: (abs(tap.before_fen - due_fen), _claim(tap)))
+        if worst.before_fen != due_fen:
+            yield known, worst, abs(worst.before_fen - due_fen)
+
+
+def _kind(split: _Split, close_s: int, twins: set[int]) -> Kind:
+    first, second = split.pair
+    ours, theirs = split.lines
+    if twins & {first.device, second.device}:
+        return Kind.UNDECIDED
+    if _goes_on_after(ours, theirs) and _goes_on_after(theirs, ours):
+        return Kind.CLONE
+    latest_s = max(first.latest_s, second.latest_s)
+    is_close = latest_s - min(first.earliest_s, second.earliest_s) <= close_s
+    if first.device != second.device and is_close:
+        return Kind.CLONE
+    found, was = theirs[0], ours[0]
+    is_as_it_was = (found.shown, found.before_fen) == (was.shown, was.before_fen)
+    if is_as_it_was and (_is_over(ours, found) or _is_over(theirs, was)):
+        return Kind.ROLLBACK
+    return Kind.UNDECIDED
+
+
+def _goes_on_after(line: list[Tap], other: list[Tap]) -> bool:
+    """Whether a tap of `line` was surely later than a tap of `other`."""
+    earliest: dict[int, tuple[int, int]] = {}  # of each reader: sequence and time
+    for tap in other:
+        seq, latest_s = earliest.get(tap.device, (tap.seq, tap.latest_s))
+        earliest[tap.device] = min(seq, tap.seq), min(latest_s, tap.latest_s)
+    return any(
+        tap.seq > seq if tap.device == device else tap.earliest_s > latest_s
+        for tap in line
+        for device, (seq, latest_s) in earliest.items()
+    )
+
+
+def _is_over(line: list[Tap], tap: Tap) -> bool:
+    """Whether all of `line` was surely before `tap`."""
+    before = {one.record_id for one in line if tap.is_after(one)}
+    for one in sorted(line, key=attrgetter("counter"), reverse=True):
+        if one.record_id in before:
+            before.add(one.last)  # what led to it was even earlier
+    return all(one.record_id in before for one in line)
+
+
+def _fork(split: _Split, kind: Kind) -> Fork:
+    one, other = split.pair
+    if one.is_after(other) or (not other.is_after(one) and _claim(other) < _claim(one)):
+        one, other = other, one
+    return Fork(one.card_no, kind, split.ground, one, other)
+
+
+def _claim(tap: Tap) -> tuple[int, int, int]:
+    return tap.earliest_s, tap.device, tap.seq
+
+
+def _moved_fen(database: SqliteDialect, card_no: int) -> int:
+    purse = chart.purse(card_no)
+    ((moved_fen,),) = database.rows(_MOVED, (purse, purse))
+    return moved_fen
+
+
+def _tap(row: Row) -> Tap:
+    card_no, device, seq, counter, last_device, last_seq, amount_fen, *rest = row
+    earliest_s, latest_s, state, sha256, sealed = rest
+    fields = messages.decode_record(seal.payload_of(sealed))
+    return Tap(
+        card_no,
+        device,
+        seq,
+        counter,
+        (last_device, last_seq),
+        amount_fen,
+        fields["before_fen"],
+        fields["after_fen"],
+        earliest_s,
+        latest_s,
+        State(state),
+        sha256,
+    )
