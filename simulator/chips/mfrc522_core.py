@@ -144,6 +144,7 @@ class Core:
         self._soft_down = False
         self._awake_at = self._t + wake
         self._crc = 0xFFFF
+        self._is_tested = False
         self._air: list[Talk] = []
         self._timer_from: int | None = None
         self._epoch += 1

@@ -99,4 +99,7 @@ LO_ALERT_IRQ, ERR_IRQ, TIMER_IRQ, CRC_IRQ = 0x04, 0x02, 0x01, 0x04
 WR_ERR, TEMP_ERR, BUFFER_OVFL, COLL_ERR = 0x80, 0x40, 0x10, 0x08
 CRC_ERR, PARITY_ERR, PROTOCOL_ERR = 0x04, 0x02, 0x01
 
+SELF_TEST = 9  # AutoTestReg, bits 0 to 3
+# ModWidthReg that cards understand, by rate: 106, 212, 424 and 848 kbit/s.
+PAUSES = ((0x26,), (0x13, 0x15), (0x0A,), (0x05,), (), (), (), ())
 CRC_PRESETS = (0x0000, 0x6363, 0xA671, 0xFFFF)

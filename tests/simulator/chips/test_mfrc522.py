@@ -237,12 +237,62 @@ def test_no_command_change_leaves_the_command_alone(bench):
     assert bench.read(reg.COMMAND) == 0x20 | reg.TRANSCEIVE
 
 
-@pytest.mark.parametrize("fault", ["self test", "MSBFirst"])
-def test_what_is_not_modelled_is_said(fault):
+def test_what_is_not_modelled_is_said():
     bench = Wired()
-    bench.write(*((reg.AUTO_TEST, 0x49) if fault == "self test" else (reg.MODE, 0xBD)))
+    bench.write(reg.MODE, 0xBD)
     bench.write(reg.COMMAND, reg.CALC_CRC)
-    assert bench.chip.violations == [f"{fault} is not modelled"]
+    assert bench.chip.violations == ["MSBFirst is not modelled"]
+
+
+# ---------------------------------------------------------------- self test
+
+
+def self_tested(bench, memory=bytes(25), seed=b"\x00"):
+    """What the self test leaves in the FIFO, by the steps of the data sheet."""
+    bench.write(reg.COMMAND, reg.SOFT_RESET)
+    bench.clock.advance_us(100)
+    bench.write(reg.FIFO_DATA, *memory)
+    bench.write(reg.COMMAND, reg.MEM)
+    bench.write(reg.AUTO_TEST, 0x40 | reg.SELF_TEST)
+    if seed:
+        bench.write(reg.FIFO_DATA, *seed)
+    bench.write(reg.COMMAND, reg.CALC_CRC)
+    assert bench.read(reg.FIFO_LEVEL) < 64
+    bench.clock.advance_us(5_000)
+    return bench.fifo()
+
+
+@pytest.mark.parametrize(("version", "head"), [(0x91, "00c637d5"), (0x92, "00eb66ba")])
+def test_the_self_test_ends_as_the_data_sheet_says(bench, version, head):
+    bench.chip.version = version
+    found = self_tested(bench)
+    assert len(found) == 64
+    assert found[:4].hex() == head
+
+
+@pytest.mark.parametrize("wrong", ["memory", "seed", "clone", "version"])
+def test_the_self_test_of_another_chip_or_ill_prepared_differs(bench, wrong):
+    good = self_tested(bench)
+    bench.chip.is_clone = wrong == "clone"
+    bench.chip.version = 0xB2 if wrong == "version" else 0x92
+    memory = bytes(24) + b"\x01" if wrong == "memory" else bytes(25)
+    found = self_tested(bench, memory, b"" if wrong == "seed" else b"\x00")
+    assert len(found) == 64
+    assert found != good
+
+
+def test_a_frame_after_a_self_test_needs_a_reset_first():
+    bench = Wired()
+    self_tested(bench)
+    bench.write(reg.AUTO_TEST, 0x40)
+    bench.configure()
+    bench.talk(b"\x26", 7)
+    assert bench.chip.violations == ["a frame after a self test, without a reset"]
+    bench.write(reg.COMMAND, reg.SOFT_RESET)
+    bench.clock.advance_us(100)
+    bench.configure()
+    bench.talk(b"\x26", 7)
+    assert len(bench.chip.violations) == 1
 
 
 # ---------------------------------------------------------------- reset and power

@@ -66,8 +66,8 @@ def test_eight_bits_of_26_are_no_reqa(bench):
 
 @pytest.mark.parametrize(
     ("register", "value"),
-    [(reg.TX_ASK, 0x00), (reg.TX_CONTROL, 0x80), (reg.TX_MODE, 0x10), (reg.COMMAND, None)],
-    ids=["less than 100 % ASK", "antenna off", "212 kbit/s", "receiver off"],
+    [(reg.TX_ASK, 0x00), (reg.TX_CONTROL, 0x80), (reg.MOD_WIDTH, 0x15), (reg.COMMAND, None)],
+    ids=["less than 100 % ASK", "antenna off", "pauses of 212 kbit/s", "receiver off"],
 )
 def test_a_wrong_setting_gets_no_answer(bench, register, value):
     if value is not None:
@@ -149,6 +149,7 @@ def test_start_send_twice_and_an_empty_fifo_are_written_down():
         (reg.MF_RX, 0x10, "ParityDisable is not modelled"),
         (reg.TX_MODE, 0x80, "TxCRCEn with TxLastBits"),
         (reg.RX_MODE, 0x04, "RxMultiple is not modelled"),
+        (reg.TX_MODE, 0x10, "no TxCRCEn above 106 kbit/s"),
     ],
 )
 def test_settings_outside_the_model_are_written_down(register, value, words):
