@@ -243,6 +243,19 @@ def ledger_run(config: InputFile) -> None:
         _refuse(error)
 
 
+@ledger.command("forks")
+def ledger_forks(database: InputFile, as_json: Json = False) -> None:
+    """Name the cards that were copied or written back, with the evidence in DATABASE (SQLite)."""
+    from tools.ledger_forks import FOUND, NONE_FOUND, NotBooks, find, to_json, to_text
+
+    try:
+        found = find(database)
+    except NotBooks as error:
+        _refuse(error)
+    typer.echo(to_json(found) if as_json else to_text(found))
+    raise typer.Exit(FOUND if found else NONE_FOUND)
+
+
 @journal.command("show")
 def journal_show(file: InputFile, key: KeyFile = None) -> None:
     """Print the records of a reader's journal FILE (an image of its flash)."""

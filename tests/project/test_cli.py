@@ -20,6 +20,7 @@ COMMANDS = {
     "sim torture": "--exhaustive",
     "agent run": "CONFIG",
     "ledger run": "CONFIG",
+    "ledger forks": "DATABASE",
     "journal show": "FILE",
     "bench": "--json",
 }
@@ -105,6 +106,7 @@ def test_help_imports_nothing_heavy():
         "agent run",
         "agent run missing.toml",
         "ledger run missing.toml",
+        "ledger forks missing.sqlite",
         "journal show missing.bin",
         "demo --home moon",
         "bench no_such_benchmark",
