@@ -17,9 +17,6 @@ from protocols.card import ev2, purse
 from protocols.card import personalise_desfire as desk
 from protocols.card import purse_desfire as layout
 
-# The device number that stands on a card for the card centre itself.
-CARD_CENTRE = 0xFFFFFFFF
-
 Dialogue = Generator[bytes, bytes, Any]
 
 
@@ -53,23 +50,17 @@ def credit(
     card is changed; ev2.CardStatus and ev2.NotGenuine leave it unknown unless the commit was not
     sent: run it again with the same number.
     """
-    if not 0 < amount_fen <= purse.AMOUNT_FEN_MAX:
-        raise CreditRefused(f"amount_fen {amount_fen} is not in 1..{purse.AMOUNT_FEN_MAX}")
     yield from desk.select(layout.APPLICATION)
     session = yield from desk.login(ciphers, credit_key, layout.CREDIT_KEY, random)
     state = yield from _state(session)
     if (yield from _has(session, state, number)):
         return Credited(state.counter, state.balance_fen, b"")
-    if state.balance_fen + amount_fen > purse.BALANCE_FEN_MAX:
-        raise CreditRefused("the balance would not fit")
-    if state.counter >= purse.COUNTER_MAX:
-        raise CreditRefused("the card's counter is used up")
-    state.counter += 1
-    state.balance_fen += amount_fen
-    state.last_device, state.last_seq = CARD_CENTRE, number
-    state.last_time_s, state.last_amount_fen = time_s, amount_fen
-    mac = yield from _commit(session, state, amount_fen)
-    return Credited(state.counter, state.balance_fen, mac)
+    try:
+        after = purse.state_credited(state, amount_fen, number, time_s)
+    except ValueError as error:
+        raise CreditRefused(str(error)) from error
+    mac = yield from _commit(session, after, amount_fen)
+    return Credited(after.counter, after.balance_fen, mac)
 
 
 def _state(session: ev2.Session) -> Generator[bytes, bytes, purse.PurseState]:
@@ -92,13 +83,13 @@ def _has(
     """Whether credit `number` is on the card, as far back as its ring of records goes."""
     if state.counter == 0:
         return False
-    if (state.last_device, state.last_seq) == (CARD_CENTRE, number):
+    if (state.last_device, state.last_seq) == (purse.CARD_CENTRE, number):
         return True
     every = struct.pack("<BHBHB", layout.RECORD_FILE, 0, 0, 0, 0)
     data = yield from desk.ask(session, layout.READ_RECORDS, every, hidden=True)
     size = purse.RECORD_BYTES
     records = [struct.unpack(">II", data[at : at + 8]) for at in range(0, len(data), size)]
-    return (CARD_CENTRE, number) in records
+    return (purse.CARD_CENTRE, number) in records
 
 
 def _commit(

@@ -18,6 +18,7 @@ KEY_B = 0x61
 _READ = 0x30
 _WRITE = 0xA0
 _DECREMENT = 0xC0
+_INCREMENT = 0xC1
 _RESTORE = 0xC2
 _TRANSFER = 0xB0
 
@@ -112,6 +113,10 @@ class Classic:
     def decrement(self, block, amount):
         """Value of `block` minus `amount` (0..2^31-1) into the card's transfer buffer."""
         self._prepare_transfer(_DECREMENT, block, amount)
+
+    def increment(self, block, amount):
+        """Value of `block` plus `amount` (0..2^31-1) into the card's transfer buffer."""
+        self._prepare_transfer(_INCREMENT, block, amount)
 
     def restore(self, block):
         """Value of `block` into the card's transfer buffer."""

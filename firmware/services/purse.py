@@ -71,7 +71,10 @@ class Purse:
         raised.
         """
         usage = (day, day_total_fen, since_pin_fen, since_pin_count)
-        plan = self._plan(view, amount_fen, device, seq, time_s, usage)
+        return self._carry_out(view, self._plan(view, amount_fen, device, seq, time_s, usage))
+
+    def _carry_out(self, view, plan):
+        """COMMITTED, NOT_COMMITTED or UNKNOWN of what `plan` wants to make of `view`."""
         self.fault = None
         self.card_proof = b""
         self._result = NOT_COMMITTED

@@ -17,6 +17,7 @@ from protocols.card.purse_classic import (
     card_mac,
     decode_card,
     decode_value,
+    plan_credit,
     plan_debit,
     sector_key,
 )
@@ -69,6 +70,20 @@ class ClassicPurse(Purse):
         self._keys = keys
         self._classic = Classic(pcd, card)
         self._open = None  # (sector, session) that is authenticated
+        self._credit_key = None  # of this card, while a credit is under way
+
+    def credit(self, view, amount_fen, number, time_s, credit_key):
+        """Put `amount_fen` on the card that `view` was read from, under credit `number`.
+
+        `credit_key` (6 bytes) is key B of this one card's values; it comes from the ledger for
+        this one time and is not kept. Results and errors as of `debit`.
+        """
+        plan = plan_credit(view, self._keys.mac(view.uid), amount_fen, number, time_s)
+        self._credit_key = credit_key
+        try:
+            return self._carry_out(view, plan)
+        finally:
+            self._credit_key = None
 
     def _look(self):
         blocks = {}
@@ -98,8 +113,13 @@ class ClassicPurse(Purse):
             self._expect(number, view.proof.states[slot])
 
     def _prepare(self, plan):
-        self._enter(plan.source_block)
-        self._classic.decrement(plan.source_block, plan.amount_fen)
+        if self._credit_key is None:
+            self._enter(plan.source_block)
+            self._classic.decrement(plan.source_block, plan.amount_fen)
+        else:
+            self._open = None
+            self._classic.authenticate(plan.source_block, self._credit_key, KEY_B)
+            self._classic.increment(plan.source_block, plan.amount_fen)
         self._classic.transfer(plan.target_block)
         if decode_value(self._classic.read(plan.target_block)) != plan.balance_fen:
             raise Mismatch("block {}".format(plan.target_block))

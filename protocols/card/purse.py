@@ -17,6 +17,9 @@ COUNTER_MAX = 0xFFFF
 BALANCE_FEN_MAX = 0x7FFFFFFF
 AMOUNT_FEN_MAX = 0xFFFFFF
 
+# The device number that stands on a card for the card centre, which is no reader.
+CARD_CENTRE = 0xFFFFFFFF
+
 USAGE_BYTES = 11
 RECORD_BYTES = 16
 _USAGE = ">HHBHBHB"
@@ -133,3 +136,25 @@ def state_after(view, amount_fen, device, seq, time_s, usage):
     state.last_time_s = time_s
     state.last_amount_fen = amount_fen
     return state
+
+
+def state_credited(state, amount_fen, number, time_s):
+    """The PurseState once `amount_fen` is put on `state` (PurseState) by credit `number`.
+
+    What is spent of limits stays as it is. ValueError for an amount of 0, a balance that would not
+    fit, or a counter at its end.
+    """
+    if not 0 < amount_fen <= AMOUNT_FEN_MAX:
+        raise ValueError("amount_fen {} is not in 1..{}".format(amount_fen, AMOUNT_FEN_MAX))
+    if state.balance_fen + amount_fen > BALANCE_FEN_MAX:
+        raise ValueError("amount_fen above what fits")
+    if state.counter >= COUNTER_MAX:
+        raise ValueError("the card's counter is used up")
+    after = PurseState(state.counter + 1, state.balance_fen + amount_fen)
+    for name in ("day", "day_total_fen", "since_pin_fen", "since_pin_count", "pin_tries"):
+        setattr(after, name, getattr(state, name))
+    after.last_device = CARD_CENTRE
+    after.last_seq = number
+    after.last_time_s = time_s
+    after.last_amount_fen = amount_fen
+    return after

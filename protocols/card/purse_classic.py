@@ -31,6 +31,7 @@ from protocols.card.purse import (
     encode_record,
     encode_usage,
     state_after,
+    state_credited,
 )
 
 BLOCK_BYTES = 16
@@ -77,21 +78,23 @@ class Proof:
         self.states = states
 
 
-class DebitPlan:
-    """The writes of one debit, in order: source -> target value, record, state (the commit).
+class Plan:
+    """The writes of a debit or credit: source -> target value, record, state (the commit).
 
     Block numbers `*_block`, block contents `record` and `state`, and `balance_fen` afterwards.
     """
 
-    def __init__(self, slot, amount_fen, balance_fen, record, state):
+    def __init__(self, view, mac, amount_fen, state):
+        slot = state.counter & 1
         self.record_block = RECORD_BLOCKS[slot]
         self.source_block = VALUE_BLOCKS[slot ^ 1]
         self.target_block = VALUE_BLOCKS[slot]
         self.state_block = STATE_BLOCKS[slot]
         self.amount_fen = amount_fen
-        self.balance_fen = balance_fen
-        self.record = record
-        self.state = state
+        self.balance_fen = state.balance_fen
+        # The state first: that is where bounds are checked.
+        self.state = encode_state(state, view.uid, view.proof.identity_fields, mac)
+        self.record = encode_record(state)
 
 
 def decode_value(block):
@@ -151,12 +154,16 @@ def decode_card(uid, blocks, mac):
 
 
 def plan_debit(view, mac, amount_fen, device, seq, time_s, usage):
-    """The DebitPlan that takes `amount_fen` off `view` (PurseView).
+    """The Plan that takes `amount_fen` off `view` (PurseView).
 
     `usage` and ValueError: see protocols.card.purse.state_after; also for a field out of range.
     """
-    state = state_after(view, amount_fen, device, seq, time_s, usage)
-    sealed = encode_state(state, view.uid, view.proof.identity_fields, mac)
-    return DebitPlan(
-        state.counter & 1, amount_fen, state.balance_fen, encode_record(state), sealed
-    )
+    return Plan(view, mac, amount_fen, state_after(view, amount_fen, device, seq, time_s, usage))
+
+
+def plan_credit(view, mac, amount_fen, number, time_s):
+    """The Plan that puts `amount_fen` on `view`; see protocols.card.purse.state_credited.
+
+    The value block takes it only under the credit key of this card.
+    """
+    return Plan(view, mac, amount_fen, state_credited(view, amount_fen, number, time_s))

@@ -108,7 +108,7 @@ def decode_card(uid, identity, state_bytes, value):
     return PurseView(uid, Identity(*struct.unpack(FORMAT, identity)), state, state_bytes)
 
 
-class DebitPlan:
+class Plan:
     """One debit: `state` and `record` as written, `amount_fen`, `reader_id`, `balance_fen`."""
 
     def __init__(self, state, amount_fen):
@@ -120,8 +120,8 @@ class DebitPlan:
 
 
 def plan_debit(view, amount_fen, device, seq, time_s, usage):
-    """The DebitPlan that takes `amount_fen` off `view`; see protocols.card.purse.state_after."""
-    return DebitPlan(state_after(view, amount_fen, device, seq, time_s, usage), amount_fen)
+    """The Plan that takes `amount_fen` off `view`; see protocols.card.purse.state_after."""
+    return Plan(state_after(view, amount_fen, device, seq, time_s, usage), amount_fen)
 
 
 def card_proof(transaction_mac, state_bytes):
