@@ -4,7 +4,7 @@ While the card is still there, an unacknowledged commit is finished instead: the
 written again, after the ruling slot has been seen unchanged.
 """
 
-from firmware.drivers.mifare_classic import KEY_A, KEY_B, Classic
+from firmware.drivers.mifare_classic import KEY_A, KEY_B, AuthFailed, Classic
 from firmware.services.purse import COMMITTED, UNKNOWN, Mismatch, Purse
 from protocols.card.diversify import Cmac
 from protocols.card.purse_classic import (
@@ -63,11 +63,15 @@ class PurseKeys:
 
 
 class ClassicPurse(Purse):
-    """The purse on `card` (Card), selected by `pcd` (Pcd); `keys` is a PurseKeys."""
+    """The purse on `card` (Card), selected by `pcd` (Pcd).
 
-    def __init__(self, pcd, card, keys):
+    `generations` is a list of PurseKeys, the newest first; a card has those of one of them.
+    """
+
+    def __init__(self, pcd, card, generations):
         Purse.__init__(self, pcd, card)
-        self._keys = keys
+        self._generations = generations
+        self._keys = generations[0]
         self._classic = Classic(pcd, card)
         self._open = None  # (sector, session) that is authenticated
         self._credit_key = None  # of this card, while a credit is under way
@@ -86,6 +90,16 @@ class ClassicPurse(Purse):
             self._credit_key = None
 
     def _look(self):
+        refusal = None
+        for keys in self._generations:
+            self._keys = keys
+            try:
+                return self._read_view()
+            except AuthFailed as error:
+                refusal = error
+        raise refusal
+
+    def _read_view(self):
         blocks = {}
         for number in READ_ORDER:
             self._enter(number)

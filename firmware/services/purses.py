@@ -12,7 +12,10 @@ class Purses:
     def __init__(self, board, pcd):
         settings = board.settings
         self._pcd = pcd
-        self.classic_keys = PurseKeys(board.aes, settings["purse_key"], settings["mac_key"])
+        self.classic_keys = [PurseKeys(board.aes, settings["purse_key"], settings["mac_key"])]
+        if "previous_purse_key" in settings:
+            old = settings["previous_purse_key"], settings.get("previous_mac_key")
+            self.classic_keys.append(PurseKeys(board.aes, old[0], old[1] or settings["mac_key"]))
 
     def of(self, card):
         """The Purse on `card` (Card), not yet read; ForeignCard when it cannot have one."""

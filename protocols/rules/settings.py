@@ -36,10 +36,19 @@ _FIELDS = (
     (11, "rfid_gain", "step", 7),
     (12, "rfid_pause_ms", "number", RFID_PAUSE_MS_MAX),
     (13, "rfid_rate", "rate", 212),
+    (14, "previous_purse_key", "bytes", 16),
+    (15, "previous_mac_key", "bytes", 16),
 )
-# Absent where a reader has had one key only, and where the antenna needs no tuning (see
+# Absent where there has been one key only, and where the antenna needs no tuning (see
 # firmware/drivers/mfrc522.py); the settings then have no such name either.
-_OPTIONAL = ("previous_device_key", "rfid_gain", "rfid_pause_ms", "rfid_rate")
+_OPTIONAL = (
+    "previous_device_key",
+    "previous_purse_key",
+    "previous_mac_key",
+    "rfid_gain",
+    "rfid_pause_ms",
+    "rfid_rate",
+)
 
 
 def encode(settings):

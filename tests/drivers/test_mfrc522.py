@@ -33,7 +33,8 @@ def test_budget_of_select(uid, transactions_max, duration_us_max):
 def test_budget_of_select_with_the_registers_in_the_worst_state():
     """After an encrypted read every register has to be turned back."""
     desk = ready(UID4)
-    Classic(desk.pcd, desk.pcd.poll()).authenticate(4, *desk.purses.classic_keys.sector(UID4, 1))
+    key = desk.purses.classic_keys[0].sector(UID4, 1)
+    Classic(desk.pcd, desk.pcd.poll()).authenticate(4, *key)
     desk.pcd.card = None  # as if another card had been there
     desk.pcd._is_awake = False
     desk.field.remove(desk.field.cards[0])
@@ -57,7 +58,7 @@ def test_budget_of_authentication_read_and_write():
     desk = ready(UID7)
     classic = Classic(desk.pcd, desk.pcd.poll())
     block = STATE_BLOCKS[0]
-    key = desk.purses.classic_keys.sector(UID7, block // 4)
+    key = desk.purses.classic_keys[0].sector(UID7, block // 4)
 
     def authenticate_and_read():
         classic.authenticate(block, *key)
@@ -188,7 +189,7 @@ def test_long_answer_is_fetched_whole():
     """More bytes than expected cost a transaction and no byte."""
     desk = ready(UID4)
     classic = Classic(desk.pcd, desk.pcd.poll())
-    classic.authenticate(4, *desk.purses.classic_keys.sector(UID4, 1))
+    classic.authenticate(4, *desk.purses.classic_keys[0].sector(UID4, 1))
     whole = classic.read(4)
     for expected in (0, 1, 5, 15):
         desk.chip.tx[0] = 0x30

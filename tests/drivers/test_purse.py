@@ -424,3 +424,37 @@ def test_dead_chip_while_reading():
         tap.purse.read()
     tap.desk.model.miso = None
     assert tap.read_again().balance_fen == BALANCE_FEN
+
+
+# -- generations of keys --------------------------------------------------------------------
+
+
+OLD_PURSE_KEY, OLD_MAC_KEY = bytes(range(80, 96)), bytes(range(96, 112))
+OLD = {"previous_purse_key": OLD_PURSE_KEY, "previous_mac_key": OLD_MAC_KEY}
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_while_keys_change_both_generations_are_served(is_old):
+    keys = {"purse_key": OLD_PURSE_KEY, "mac_key": OLD_MAC_KEY} if is_old else {}
+    desk, card = Desk(**OLD), new_card(**keys)
+    desk.place(card)
+    purse = desk.purse(desk.pcd.poll())
+    view = purse.read()
+    assert view.balance_fen == BALANCE_FEN
+    assert spend(purse, view) == COMMITTED
+    assert purse.read().balance_fen == BALANCE_FEN - AMOUNT_FEN
+    assert desk.model.violations == []
+
+
+def test_a_generation_that_is_over_is_refused():
+    desk = Desk()
+    desk.place(new_card(purse_key=OLD_PURSE_KEY, mac_key=OLD_MAC_KEY))
+    with pytest.raises(AuthFailed):
+        desk.purse(desk.pcd.poll()).read()
+
+
+def test_a_card_of_neither_generation_is_refused():
+    desk = Desk(**OLD)
+    desk.place(new_card(purse_key=bytes(16)))
+    with pytest.raises(AuthFailed):
+        desk.purse(desk.pcd.poll()).read()

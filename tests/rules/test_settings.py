@@ -34,7 +34,8 @@ GOOD = {
 PREVIOUS = "previous_device_key"
 ANTENNA = {"rfid_gain": 0, "rfid_pause_ms": 100, "rfid_rate": 212}
 # Fields that may be absent, with values they may have.
-OPTIONAL = {PREVIOUS: bytes(32), **ANTENNA}
+CARD_KEYS = {"previous_purse_key": bytes(16), "previous_mac_key": bytes(range(1, 17))}
+OPTIONAL = {PREVIOUS: bytes(32), **ANTENNA, **CARD_KEYS}
 KEYS = {name: key for key, name in enumerate((*GOOD, *OPTIONAL), 1)}
 U32 = 0xFFFFFFFF
 COUNT = len(POLICY_FIELDS)
@@ -50,6 +51,8 @@ BAD = {
     "rfid_gain": (-1, 8, True, "4", b"", []),
     "rfid_pause_ms": (0, -1, 501, True, "100", b""),
     "rfid_rate": (0, 105, 107, 424, -106, True, "106", b""),
+    "previous_purse_key": (b"", bytes(15), bytes(17), "0" * 16, 0),
+    "previous_mac_key": (b"", bytes(15), bytes(17), "0" * 16, 0),
     "purse_key": (b"", bytes(15), bytes(17), bytes(32), "0" * 16, None),
     "mac_key": (b"", bytes(15), bytes(17), "0" * 16, None),
     "policy": (None, [], {}, [0] * (COUNT - 1), [0] * (COUNT + 1), list(POLICY), COUNT, "policy"),

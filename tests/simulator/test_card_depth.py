@@ -58,7 +58,7 @@ class Desk:
         self.clock.advance_us(10_000)
 
     def purse(self):
-        return ClassicPurse(self.pcd, self.pcd.poll(), PurseKeys(aes, PURSE_KEY, MAC_KEY))
+        return ClassicPurse(self.pcd, self.pcd.poll(), [PurseKeys(aes, PURSE_KEY, MAC_KEY)])
 
     def again(self, card):
         """Lay the card down anew and read it."""

@@ -73,7 +73,7 @@ def dialogue_s(depth: str, dialogues: int) -> tuple[float, float]:
     keys = CardKeys.drawn(draw)
     batch = CardBatch("bench", 1, "ours", 1, 1, (1_000_000, 1_000_000))
     card = make_cards(batch, keys, draw, 20_000)[0].chip
-    purse_keys = PurseKeys(aes, keys.purse, keys.mac)
+    purse_keys = [PurseKeys(aes, keys.purse, keys.mac)]
     pcd.poll()
     start_us, start_s = hardware.clock.now_us, time.process_time()
     for number in range(1, dialogues + 1):
