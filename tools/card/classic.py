@@ -27,7 +27,7 @@ SAK_CLASSIC_1K = 0x08
 FACTORY_KEY = b"\xff" * 6
 KEY_BYTES = 6
 ACCESS = slice(KEY_BYTES, BLOCK_BYTES - KEY_BYTES)
-# Noise on the air ends a run as a card that left does; the desk has time to begin again.
+# Noise on the air looks like a card that left or refuses; the desk has time to begin again.
 _TRIES = 3
 
 FACTORY, OURS, OTHER = "factory", "ours", "other"
@@ -107,16 +107,16 @@ def write_card(card: Port, order: Order, keys: CardKeys, again: bool) -> str:
         raise CardUnfit(f"not a MIFARE Classic: SAK {card.sak:#04x}")
     blocks = _blocks(card.uid, order, keys)
     own = SectorKeys(keys, card.uid)
-    for attempt in range(_TRIES):
+    for _ in range(_TRIES - 1):
         try:
             return _Writing(card, own, blocks).run(again)
-        except CardGone:
-            if attempt == _TRIES - 1:
-                raise
-            card.reselect()
-        except CardRefused as refusal:
-            raise CardUnfit(f"the card refuses: {refusal}") from None
-    raise AssertionError("the last try returns or raises")
+        except (CardGone, CardRefused):
+            card.reselect()  # raises CardGone when it is true
+    writing = _Writing(card, own, blocks)
+    try:
+        return writing.run(again)
+    except CardRefused as refusal:
+        raise CardUnfit(f"sector {writing.sector}: the card refuses ({refusal})") from None
 
 
 def _blocks(uid: bytes, order: Order, keys: CardKeys) -> list[bytes]:
@@ -131,13 +131,14 @@ def _blocks(uid: bytes, order: Order, keys: CardKeys) -> list[bytes]:
 
 
 class _Writing:
-    """One run over one card."""
+    """One run over one card; `sector` is the one it has come to."""
 
     def __init__(self, card: Port, keys: SectorKeys, blocks: list[bytes]) -> None:
         self._card = card
         self._keys = keys
         self._blocks = blocks
         self._states: list[str] = []
+        self.sector = 0
 
     def run(self, again: bool) -> str:
         self._states = survey(self._card, self._keys)
@@ -164,6 +165,7 @@ class _Writing:
         return WRITTEN
 
     def _enter(self, sector: int) -> None:
+        self.sector = sector
         is_ours = self._states[sector] == OURS
         key = (self._keys.key_b(sector), KEY_B) if is_ours else (FACTORY_KEY, KEY_A)
         if not opens(self._card, sector, *key):
@@ -196,6 +198,7 @@ class _Writing:
     def _prove_trailers(self) -> None:
         """Both keys of every sector open it, and the access bits are those of the layout."""
         for sector, wanted in enumerate(self._keys.trailers):
+            self.sector = sector
             for key, key_type in ((wanted[:KEY_BYTES], KEY_A), (wanted[-KEY_BYTES:], KEY_B)):
                 if not opens(self._card, sector, key, key_type):
                     name = "A" if key_type == KEY_A else "B"

@@ -24,7 +24,7 @@ CLOSED = "closed"
 BLANK, IS_OURS, HALF_DONE, DAMAGED = "blank", "ours", "half personalised", "ours, damaged"
 OPEN_TO_ALL, FOREIGN, UNKNOWN = "open to everybody", "foreign", "not ours to tell without keys"
 
-_FACTORY = "factory key"
+_FACTORY, _FACTORY_AS_B = "factory key", "factory key as key B"
 # Published: transport keys, and the read keys of the MIFARE directory and of NFC Forum sectors.
 _PUBLIC_KEYS = {
     _FACTORY: FACTORY_KEY,
@@ -60,7 +60,7 @@ class Reading:
             yield OURS, self.keys.key_a(sector), KEY_A
         for name in sorted(_PUBLIC_KEYS, key=lambda known: known != last):
             yield name, _PUBLIC_KEYS[name], KEY_A
-        yield _FACTORY, FACTORY_KEY, KEY_B
+        yield _FACTORY_AS_B, FACTORY_KEY, KEY_B
 
     def _read_block(self, card: Port, number: int, key: bytes, key_type: int) -> None:
         try:

@@ -68,6 +68,7 @@ class RadioDesk:
     def __init__(self, name: str, board: Any, tries: int) -> None:
         self.name = name
         self.recorder = Recorder()
+        self.board = board
         self._pcd = Pcd(TracedChip(board, self.recorder))
         self._sleep_us: Callable[[int], None] = board.sleep_us
         self._tries = tries
