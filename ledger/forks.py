@@ -12,17 +12,17 @@ What makes a fork. No clock is asked, for a reader's may be wrong:
 | OTHER_PAST | one debited it at c, and at c + 1 it named another debit than that one;         |
 |            | or it named two different debits at the same counter                            |
 | WENT_BACK  | one reader saw it at a counter that this reader had seen it beyond              |
-| BALANCE    | it did not hold what the debit left that it named (or two different balances    |
-|            | behind the same debit), by more than all that was ever moved on its purse by    |
-|            | transfers that are no spends; no reader has a twin, and the record is in no     |
-|            | other fork                                                                      |
+| BALANCE    | it did not hold what the debit left that it named, or two different balances    |
+|            | behind the same one; no reader has a twin, and the record is in no other fork   |
 
 What makes none, because honest cards do it: an outcome that is UNKNOWN or missing, a tap that is
-repeated, records that are LOST or under way. The chain has a gap there, and what stands behind the
-gap is a chain of its own; it only has to begin further on than the one before has got.
+repeated, records that are LOST or under way, money from the card centre (it has a counter step and
+a number of its own, and no INTENT). The chain has a gap there, and what stands behind the gap is a
+chain of its own; it only has to begin further on than the one before has got.
 
 Which kind it is, time tells: at one reader the sequence, between two the intervals, where they lie
-apart. A line is a record of the pair with all that follows from it.
+apart. A line is a record of the pair with all that follows from it; what stands behind a gap
+behind a fork may belong to either, and is counted to both where that is the safe side.
 
 | what is known                                                                    | kind      |
 |----------------------------------------------------------------------------------|-----------|
@@ -46,9 +46,7 @@ from enum import StrEnum
 from itertools import groupby
 from operator import attrgetter
 
-from ledger import chart
-from ledger.booking import OPENING, SPEND
-from ledger.dialect import Row, SqliteDialect
+from ledger.dialect import Row
 from ledger.evidence import State
 from ledger.store import LedgerStore
 from protocols.wire import messages, seal
@@ -61,9 +59,6 @@ SELECT i.card_no, i.device, i.seq, i.counter, i.last_device, i.last_seq, i.amoun
 FROM intent i JOIN record r ON r.device = i.device AND r.seq = i.seq
 ORDER BY i.card_no, i.counter, i.device, i.seq"""
 _TWINS = "SELECT device FROM device WHERE is_forked = 1"
-_MOVED = f"""
-SELECT COALESCE(SUM(amount_fen), 0) FROM transfer
-WHERE kind NOT IN ({OPENING}, {SPEND}) AND (debit_account = ? OR credit_account = ?)"""
 
 RecordId = tuple[int, int]
 Shown = tuple[int, RecordId]  # what a card shows: its counter, and the record that debited it last
@@ -160,24 +155,16 @@ class _Split:
 
 def forks(store: LedgerStore, close_s: int = CLOSE_S) -> Iterator[Fork]:
     """Every fork in the books, by card. One walk along the index of cards and counters."""
-    database = store.database
-    twins = {device for (device,) in database.rows(_TWINS)}
-    taps = map(_tap, database.rows(_TAPS))
+    twins = {device for (device,) in store.database.rows(_TWINS)}
+    taps = map(_tap, store.database.rows(_TAPS))
     for card_no, group in groupby(taps, key=attrgetter("card_no")):
         history = _History(list(group))
         splits = [*_two_debits(history), *_other_pasts(history)]
         splits += _went_back(history, {tap.shown for split in splits for tap in split.pair})
-        found = [_fork(split, _kind(split, close_s, twins)) for split in splits]
+        found = [_fork(split, _kind(split, history, close_s, twins)) for split in splits]
         accused = {tap.record_id for split in splits for tap in split.pair}
-        wrong = [
-            one
-            for one in _wrong_balances(history)
-            if one[1].record_id not in accused and not twins & {one[0].device, one[1].device}
-        ]
-        # Asked of hardly any card, and not cheap: transfers are not indexed by account.
-        moved_fen = _moved_fen(database, card_no) if wrong else 0
-        for known, tap, wrong_fen in wrong:
-            if wrong_fen > moved_fen:
+        for known, tap in _wrong_balances(history):
+            if tap.record_id not in accused and not twins & {known.device, tap.device}:
                 found.append(Fork(card_no, Kind.UNDECIDED, Ground.BALANCE, known, tap))
         yield from sorted(found, key=lambda fork: (_claim(fork.first), _claim(fork.second)))
 
@@ -186,7 +173,8 @@ class _History:
     """The intents of one card, which come in order of their counters, as chains of debits.
 
     `at`: the taps that found it showing something. `orphans`: what a chain begins with that has
-    no place behind the others, and the tap that says so.
+    no place behind the others, and the tap that says so. `loose`: what a chain begins with that
+    may belong to one line or the other, because it stands behind a fork and a gap.
     """
 
     def __init__(self, taps: list[Tap]) -> None:
@@ -195,6 +183,7 @@ class _History:
         for tap in taps:
             self.at[tap.shown].append(tap)
         self.orphans: list[tuple[Shown, Tap]] = []
+        self.loose: list[Shown] = []
         self._by_id = {tap.record_id: tap for tap in taps}
         self._behind: dict[Shown, list[Shown]] = defaultdict(list)  # over a gap
         self._before: dict[Shown, Shown] = {}  # and back
@@ -233,22 +222,27 @@ class _History:
         chain_of: dict[Shown, int] = {}
         brought: dict[tuple[int, int], Tap] = {}  # what brought a chain to a counter
         furthest: tuple[int, int] | None = None  # a chain and its counter
+        has_parted = False
         for number, (shown, taps) in enumerate(self.at.items()):
             counter, origin = shown[0], self.origin(shown)
             chain = number if origin is None else chain_of[origin.shown]
             if origin is None and furthest is not None:
-                if furthest[1] < counter:
+                if counter <= furthest[1]:
+                    self.orphans.append((shown, brought[furthest[0], counter]))
+                    has_parted = True
+                elif has_parted:
+                    self.loose.append(shown)
+                else:
                     end = brought[furthest]
                     place = end.left if end.counter < furthest[1] else end.shown
                     self._behind[place].append(shown)
                     self._before[shown] = place
-                else:
-                    self.orphans.append((shown, brought[furthest[0], counter]))
+            debits = [tap for tap in taps if tap.is_debit]
+            has_parted = has_parted or len(debits) > 1
             chain_of[shown] = chain
             brought.setdefault((chain, counter), taps[0])
-            for tap in taps:
-                if tap.is_debit:
-                    brought.setdefault((chain, counter + 1), tap)
+            for tap in debits:
+                brought.setdefault((chain, counter + 1), tap)
             reach = max(tap.reach for tap in taps)
             if furthest is None or reach > furthest[1]:
                 furthest = chain, reach
@@ -288,8 +282,8 @@ def _went_back(history: _History, known: set[Shown]) -> Iterator[_Split]:
             yield _Split(Ground.WENT_BACK, (seen, tap), (debits + on, again))
 
 
-def _wrong_balances(history: _History) -> Iterator[tuple[Tap, Tap, int]]:
-    """(what says how much there should be, a tap that found otherwise, by how many fen)."""
+def _wrong_balances(history: _History) -> Iterator[tuple[Tap, Tap]]:
+    """(what says how much there should be, a tap that found otherwise)."""
     for shown, taps in history.at.items():
         known = history.origin(shown)
         if known is None or known.before_fen - known.amount_fen != known.after_fen:
@@ -297,10 +291,10 @@ def _wrong_balances(history: _History) -> Iterator[tuple[Tap, Tap, int]]:
         due_fen = known.after_fen if known.left == shown else known.before_fen
         worst = max(taps, key=lambda tap: (abs(tap.before_fen - due_fen), _claim(tap)))
         if worst.before_fen != due_fen:
-            yield known, worst, abs(worst.before_fen - due_fen)
+            yield known, worst
 
 
-def _kind(split: _Split, close_s: int, twins: set[int]) -> Kind:
+def _kind(split: _Split, history: _History, close_s: int, twins: set[int]) -> Kind:
     first, second = split.pair
     ours, theirs = split.lines
     if twins & {first.device, second.device}:
@@ -313,7 +307,8 @@ def _kind(split: _Split, close_s: int, twins: set[int]) -> Kind:
         return Kind.CLONE
     found, was = theirs[0], ours[0]
     is_as_it_was = (found.shown, found.before_fen) == (was.shown, was.before_fen)
-    if is_as_it_was and (_is_over(ours, found) or _is_over(theirs, was)):
+    loose = [tap for shown in history.loose for tap in history.beyond(shown)]
+    if is_as_it_was and (_is_over(ours + loose, found) or _is_over(theirs + loose, was)):
         return Kind.ROLLBACK
     return Kind.UNDECIDED
 
@@ -349,12 +344,6 @@ def _fork(split: _Split, kind: Kind) -> Fork:
 
 def _claim(tap: Tap) -> tuple[int, int, int]:
     return tap.earliest_s, tap.device, tap.seq
-
-
-def _moved_fen(database: SqliteDialect, card_no: int) -> int:
-    purse = chart.purse(card_no)
-    ((moved_fen,),) = database.rows(_MOVED, (purse, purse))
-    return moved_fen
 
 
 def _tap(row: Row) -> Tap:

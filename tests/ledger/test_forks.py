@@ -12,10 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import chart
-from ledger.booking import Transfer
 from ledger.forks import Ground, Kind, forks
-from ledger.posting import post_recorded
 from protocols.wire import messages, seal
 from protocols.wire.messages import COMMITTED, NOT_COMMITTED, UNKNOWN
 from tests.ledger.readers import CARD, OPENING_FEN, OTHER_CARD, Reader, lost, open_ledger
@@ -24,7 +21,7 @@ A, B, C = 1001, 1002, 1003
 THIRD_CARD = 99  # never issued: the ledger books it over suspense
 CARDS = (CARD, OTHER_CARD, THIRD_CARD)
 ANY_TIME = (0, 0xFFFFFFFF)
-LOAD = 3  # a kind of transfer that is neither an opening nor a spend
+CARD_CENTRE = 0xFFFFFFFF  # where no reader was that changed the card
 # What a tap comes to: is the card debited, and what does its reader write of it?
 ENDS = {
     "paid": (True, COMMITTED),
@@ -67,6 +64,13 @@ def tap(reader, card, end="paid", amount_fen=100, span=ANY_TIME):
     return intent
 
 
+def load(card, number, amount_fen=500):
+    """What money from the card centre changes on a card."""
+    card.counter += 1
+    card.balance_fen += amount_fen
+    card.last = (CARD_CENTRE, number)
+
+
 def at(second):
     """A good clock's interval."""
     return second, second + 1
@@ -96,7 +100,7 @@ def ids(fork):
 _step = st.tuples(
     st.integers(0, 2),  # which window
     st.integers(0, 2),  # which card
-    st.sampled_from((*ENDS, "paid", "paid", "paid", "reader swapped", "settled")),
+    st.sampled_from((*ENDS, "paid", "paid", "paid", "reader swapped", "settled", "load")),
     st.sampled_from((50, 100, 350)),
     st.one_of(st.just(ANY_TIME), st.integers(0, 5000).map(at), st.none()),  # None: a good clock
 )
@@ -119,6 +123,9 @@ class Campus:
             self.windows[window] = Reader(A + len(self.readers))
             self.readers.append(self.windows[window])
             self.open.pop(window, None)
+            return
+        if end == "load":
+            load(card, self.second, amount_fen)
             return
         reader = self.windows[window]
         if end == "settled":
@@ -176,22 +183,37 @@ def test_honest_cards_are_never_accused(steps, seed):
         store.close()
 
 
-def test_a_card_loaded_at_the_centre_is_honest_and_one_loaded_elsewhere_is_not():
+def test_money_from_the_card_centre_is_honest():
+    reader, card = Reader(A), Plastic(CARD)
+    for number in (1, 2, 3):
+        tap(reader, card)
+        load(card, number)
+    tap(reader, card)
+    assert card.balance_fen == OPENING_FEN + 1100 and found(reader) == []
+
+
+@pytest.mark.parametrize("wrong_fen", [500, -1])
+def test_a_balance_that_nobody_left_there_is_not(wrong_fen):
     reader, card = Reader(A), Plastic(CARD)
     tap(reader, card)
-    card.balance_fen += 500
+    card.balance_fen += wrong_fen
     intent = tap(reader, card)
-    store = booked(reader)
-    (fork,) = forks(store)
+    fork = only(reader)
     assert (fork.kind, fork.ground) == (Kind.UNDECIDED, Ground.BALANCE)
     assert ids(fork) == ((A, 1), intent)
-    assert (fork.first.after_fen, fork.second.before_fen) == (OPENING_FEN - 100, 10_400)
-    for seq, amount_fen in ((900, 499), (901, 1)):
-        assert len(list(forks(store))) == 1
-        load = Transfer(0, seq, 0, LOAD, chart.BANK, chart.purse(CARD), amount_fen)
-        with store.database.transaction():
-            post_recorded(store.database, [load])
-    assert list(forks(store)) == []
+    assert (fork.first.after_fen, fork.second.before_fen) == (9_900, 9_900 + wrong_fen)
+
+
+def test_two_balances_behind_a_lost_debit_are_one_too_many():
+    reader, card = Reader(A), Plastic(CARD)
+    tap(reader, card)
+    one = tap(reader, card, "pulled away")
+    card.balance_fen += 500
+    two = tap(reader, card)
+    store = open_ledger(reader)
+    store.book([[lost(reader.key, A, 1, reader.records[1]), *reader.records[1:]]])
+    (fork,) = forks(store)
+    assert (fork.ground, ids(fork)) == (Ground.BALANCE, (one, two))
 
 
 def test_a_twin_of_a_reader_is_the_readers_case():
@@ -390,6 +412,21 @@ def test_back_over_a_gap_is_undecided_and_the_original_afterwards_a_clone():
     assert (fork.kind, fork.ground) == (Kind.CLONE, Ground.WENT_BACK)
 
 
+@pytest.mark.parametrize("who", ["card", "image"])
+def test_what_stands_behind_a_fork_and_a_gap_may_be_either(who):
+    """Both got as far as each other before one of them was loaded: the next tap names neither."""
+    reader, card = Reader(A), Plastic(CARD)
+    image = replace(card)
+    pair = tap(reader, card), tap(reader, image)
+    fork = only(reader)
+    assert (fork.kind, ids(fork)) == (Kind.ROLLBACK, pair)
+    loaded = {"card": card, "image": image}[who]
+    load(loaded, 1)
+    tap(reader, loaded)
+    fork = only(reader)
+    assert (fork.kind, ids(fork)) == (Kind.UNDECIDED, pair)
+
+
 def test_a_card_made_anew_with_another_balance_is_undecided():
     reader = Reader(A)
     for balance_fen in (5000, 3000):
@@ -431,7 +468,7 @@ def test_exactly_the_bad_card_is_found_in_any_order(steps, more, fraud, seed):
         pair = pair[0], pay(image, 1)
         cards[0] = image
     for window, number, *how in steps[middle:]:
-        if number or fraud == "rollback":
+        if number or (fraud == "rollback" and how[0] != "load"):
             how[-1] = None if number == 0 else how[-1]
             campus.do(window, cards[number], *how)
     draw = random.Random(seed)
