@@ -234,6 +234,8 @@ def _answer(
         return silence
     if exchange.note in (COLLIDED, DAMAGED):
         return exchange.note
+    if not exchange.heard:
+        return "empty answer"
     if exchange.heard_bits == 4:
         code = _number(exchange.heard[0]) & 0xF
         return "ACK" if code == _ACK else _NAKS.get(code, f"NAK {code:x}")

@@ -86,7 +86,7 @@ class Recorder:
         if self._writes_trailer and len(sent) == 16:
             sent = _star(sent, KEY_SPANS)
         self._writes_trailer = False
-        if len(sent) == 2 and sent[0] in (_WRITE, _READ) and int(sent[1], 16) % 4 == 3:
+        if len(sent) == 2 and sent[0] in (_WRITE, _READ) and _is_trailer(sent[1]):
             if sent[0] == _READ and heard is not None:
                 heard = _star(heard, KEY_SPANS)
             self._writes_trailer = sent[0] == _WRITE and exchange.heard_bits == _NIBBLE_BITS
@@ -104,6 +104,10 @@ class Recorder:
         return sent
 
 
+def _is_trailer(block: str) -> bool:
+    return int(block, 16) % 4 == 3
+
+
 def _starred_apdu(exchange: Exchange) -> Exchange:
     """PC/SC part 3: LOAD KEYS carries one, READ and UPDATE BINARY of a trailer two."""
     sent, heard = exchange.sent, exchange.heard
@@ -113,13 +117,10 @@ def _starred_apdu(exchange: Exchange) -> Exchange:
         return exchange
     if sent[1] == "82":
         return replace(exchange, sent=_star(sent, ((5, len(sent)),)))
-    if sent[1] in ("b0", "d6") and int(sent[3], 16) % 4 == 3:
-        body = _star(sent, tuple((start + 5, end + 5) for start, end in KEY_SPANS))
-        return replace(
-            exchange,
-            sent=body if sent[1] == "d6" else sent,
-            heard=None if heard is None else _star(heard, KEY_SPANS),
-        )
+    if sent[1] == "d6" and _is_trailer(sent[3]):
+        return replace(exchange, sent=(*sent[:5], *_star(sent[5:], KEY_SPANS)))
+    if sent[1] == "b0" and _is_trailer(sent[3]) and heard is not None:
+        return replace(exchange, heard=(*_star(heard[:-2], KEY_SPANS), *heard[-2:]))
     return exchange
 
 
