@@ -375,10 +375,14 @@ class Mfrc522:
             self.errors |= ERROR_CRC
             return 0
         if level > expected:
-            # The first byte of a transaction is no data and would cover the last one we have.
+            # The first byte of a transaction is no data and would cover the last one we have; the
+            # last one proves that what lies between came from a chip.
             at = _STATUS_BYTES + expected - 1
-            kept, rest = self._in[at], level - expected
-            self._exchange(_reading([_FIFO_DATA] * rest), memoryview(self._in)[at : at + rest + 1])
+            kept, end = self._in[at], _STATUS_BYTES + level
+            out = _reading([_FIFO_DATA] * (level - expected) + [_TX_CONTROL])
+            self._exchange(out, memoryview(self._in)[at : end + 1])
+            if self._in[end] != _ANTENNA_ON:
+                self._fault("chip reset or bus dead")
             self._in[at] = kept
         self._fifo_dirty = False
         return level * 8 - (8 - last_bits if last_bits and level else 0)
