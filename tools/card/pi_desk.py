@@ -1,9 +1,9 @@
 """An MFRC522 on a Raspberry Pi, through `mfrc522` from PyPI, below the readers' own driver.
 
 Of the package only the register access is used: its frames know no 7-byte UID, check no CRC and
-end by counting (docs: the bench compares them). One transaction of ours becomes one call for each
-register in it, which costs time and changes nothing: no register here changes by being read,
-except the FIFO, which is read in the same order.
+end by counting. One transaction of ours becomes one call for each register in it. That takes time,
+and an answer may come in between: the FIFO, which a reading empties, is left alone unless the
+interrupts read in the same transaction say that the answer was there before.
 """
 
 import sys
@@ -17,6 +17,8 @@ from tools.card.errors import DeskMissing
 _TRIES = 200  # with the pause between them, about ten seconds to lay a card down
 _READ = 0x80
 _ADDRESS_MASK = 0x3F
+_COM_IRQ, _FIFO_DATA = 0x04, 0x09
+_RECEIVED = 0x20
 
 
 class PiBoard:
@@ -35,13 +37,23 @@ class PiBoard:
         """One transaction: the first byte says where, and whether to read or to write."""
         into[0] = 0
         if out[0] & _READ:
-            for at in range(1, len(out)):
-                into[at] = self._read(out[at - 1] >> 1 & _ADDRESS_MASK)
+            self._read_all(out, into)
             return
         register = out[0] >> 1 & _ADDRESS_MASK
         for at in range(1, len(out)):
             self._write(register, out[at])
             into[at] = 0
+
+    def _read_all(self, out: bytes, into: bytearray | memoryview) -> None:
+        has_answer = True
+        for at in range(1, len(out)):
+            register = out[at - 1] >> 1 & _ADDRESS_MASK
+            if register == _FIFO_DATA and not has_answer:
+                into[at] = 0
+                continue
+            into[at] = self._read(register)
+            if register == _COM_IRQ:
+                has_answer = bool(into[at] & _RECEIVED)
 
     def irq(self) -> int | None:
         """The package knows no interrupt pin: None, not wired."""
