@@ -26,17 +26,21 @@ behind a fork may belong to either, and is counted to both where that is the saf
 
 | what is known                                                                    | kind      |
 |----------------------------------------------------------------------------------|-----------|
+| a reader of the pair has a twin (is_forked), or BALANCE                          | UNDECIDED |
+| WENT_BACK by one debit                                                           | UNDECIDED |
 | of each line, a tap that was surely later than a tap of the other                | CLONE     |
 | the pair was seen at two readers, surely within `close_s`                        | CLONE     |
-| TWO_DEBITS or WENT_BACK: one line was surely over before the first tap of the    |           |
-| other, and this tap found counter, last debit and balance as they had been       | ROLLBACK  |
-| anything else; BALANCE; or a reader of the pair has a twin (is_forked)           | UNDECIDED |
+| TWO_DEBITS or WENT_BACK: one line had at least two debits and was surely over    |           |
+| before the first tap of the other, which found counter, last debit and balance   |           |
+| as they had been                                                                 | ROLLBACK  |
+| anything else                                                                    | UNDECIDED |
 
 What cannot be told apart: one card that is written back and forth looks like two (CLONE). A clone
-whose original was not used again looks like a card that was written back (ROLLBACK). A card made
-anew under its old number looks like either, or is UNDECIDED where its balance is another. A clock
-that is wrong by more than it says may turn one kind into another. Later records may do so too;
-they never clear a card.
+whose original was not used again looks like a card that was written back (ROLLBACK). A card has
+two slots: where the newer one wears out it goes back by one debit all by itself, so going back by
+one proves nothing against its holder. A card made anew under its old number looks like either, or
+is UNDECIDED where its balance is another. A clock that is wrong by more than it says may turn one
+kind into another. Later records may do so too; they never clear a card.
 """
 
 from collections import defaultdict
@@ -53,6 +57,8 @@ from protocols.wire import messages, seal
 
 # Nobody takes a card off one reader, writes it back and holds it to another in less.
 CLOSE_S = 3
+# Of the last so many debits a card still has the state before.
+_SLOTS = 2
 _TAPS = """
 SELECT i.card_no, i.device, i.seq, i.counter, i.last_device, i.last_seq, i.amount_fen,
     i.earliest_s, i.latest_s, i.state, r.sha256, r.sealed
@@ -295,9 +301,12 @@ def _wrong_balances(history: _History) -> Iterator[tuple[Tap, Tap]]:
 
 
 def _kind(split: _Split, history: _History, close_s: int, twins: set[int]) -> Kind:
+    """The table above, row by row."""
     first, second = split.pair
     ours, theirs = split.lines
     if twins & {first.device, second.device}:
+        return Kind.UNDECIDED
+    if split.ground is Ground.WENT_BACK and first.reach < second.counter + _SLOTS:
         return Kind.UNDECIDED
     if _goes_on_after(ours, theirs) and _goes_on_after(theirs, ours):
         return Kind.CLONE
@@ -305,12 +314,17 @@ def _kind(split: _Split, history: _History, close_s: int, twins: set[int]) -> Ki
     is_close = latest_s - min(first.earliest_s, second.earliest_s) <= close_s
     if first.device != second.device and is_close:
         return Kind.CLONE
-    found, was = theirs[0], ours[0]
-    is_as_it_was = (found.shown, found.before_fen) == (was.shown, was.before_fen)
     loose = [tap for shown in history.loose for tap in history.beyond(shown)]
-    if is_as_it_was and (_is_over(ours + loose, found) or _is_over(theirs + loose, was)):
+    if _is_return(ours, theirs[0], loose) or _is_return(theirs, ours[0], loose):
         return Kind.ROLLBACK
     return Kind.UNDECIDED
+
+
+def _is_return(line: list[Tap], back: Tap, loose: list[Tap]) -> bool:
+    """Whether `back` found what `line` had begun with, when that was over and had got further."""
+    was, reach = line[0], max(tap.reach for tap in line)
+    is_as_it_was = (back.shown, back.before_fen) == (was.shown, was.before_fen)
+    return is_as_it_was and reach >= back.counter + _SLOTS and _is_over(line + loose, back)
 
 
 def _goes_on_after(line: list[Tap], other: list[Tap]) -> bool:
