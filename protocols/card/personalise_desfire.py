@@ -191,6 +191,8 @@ def _files(identity, balance_fen, keys):
     access = rights(layout.CREDIT_KEY, layout.CREDIT_KEY, layout.SPEND_KEY, layout.MASTER_KEY)
     size = struct.pack("<HB", layout.STATE_BYTES, 0)
     yield _CREATE_BACKUP, bytes((layout.STATE_FILE, _HIDDEN)) + access + size, b""
+    # Only "read and write" may clear the ring: it says which credits the card has had.
+    access = rights(layout.SPEND_KEY, layout.SPEND_KEY, layout.CREDIT_KEY, layout.MASTER_KEY)
     size = struct.pack("<HBHB", layout.RECORD_BYTES, 0, RECORDS + 1, 0)
     yield _CREATE_CYCLIC, bytes((layout.RECORD_FILE, _HIDDEN)) + access + size, b""
     # Whoever may change the purse names the record it is for: every transaction has to.

@@ -5,7 +5,7 @@
     2     standard         identity   spend key      -
     3     value            balance    spend, credit  down: spend key, up: credit key
     4     backup data      state      spend, credit  spend, credit
-    5     cyclic record    record     spend, credit  spend, credit
+    5     cyclic record    record     spend, credit  spend, credit; clear: credit key
     15    transaction MAC             spend key      the card itself
 
 A debit writes file 4 and file 5, takes from file 3, tells the card which record it is for

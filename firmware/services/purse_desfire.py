@@ -1,0 +1,192 @@
+"""The purse on a DESFire: CommitTransaction is what makes a debit final.
+
+Everything before it is forgotten by the card when it leaves. An unanswered commit is asked for
+while the card is still there: the state it holds is the old one or the new one.
+"""
+
+import struct
+
+from firmware.drivers.iso14443 import CardGone
+from firmware.drivers.iso_dep import IsoDep
+from firmware.drivers.mifare_classic import AuthFailed, CardRefused
+from firmware.services.purse import COMMITTED, NOT_COMMITTED, UNKNOWN, Mismatch, Purse
+from protocols.card import ev2
+from protocols.card import purse_desfire as layout
+from protocols.card.diversify import Cmac
+from protocols.card.identity import FIELDS_BYTES, ForeignCard
+
+_RND_BYTES = 16
+_VALUE_BYTES = 4
+_MAC_BYTES = 8
+# What an answer is likely to have: status, data in whole blocks where it is hidden, MAC.
+_PLAIN_BYTES = 1 + _MAC_BYTES
+_HIDDEN_BYTES = 1 + 16 + _MAC_BYTES
+
+
+class DesfireKeys:
+    """What a reader needs to derive a card's keys.
+
+    `ciphers` is the board (aes, aes_cbc); `masters` the purse keys of 16 bytes, the current one
+    first: while cards are given new keys, both generations are out.
+    """
+
+    def __init__(self, ciphers, masters, random):
+        self.ciphers = ciphers
+        self.random = random
+        self._masters = [Cmac(ciphers.aes(master)) for master in masters]
+        self._of = {}
+
+    def keys(self, uid, key_no):
+        """The keys that may open `key_no` of the card `uid`, the likeliest first."""
+        if (uid, key_no) not in self._of:
+            self._of = {
+                (uid, key_no): [layout.application_key(m, uid, key_no) for m in self._masters]
+            }
+        return self._of[uid, key_no]
+
+
+class DesfirePurse(Purse):
+    """The purse on `card` (Card), selected by `pcd` (Pcd); `keys` is a DesfireKeys."""
+
+    def __init__(self, pcd, card, keys):
+        Purse.__init__(self, pcd, card)
+        self._keys = keys
+        self._dep = IsoDep(pcd, card)
+        self._session = None
+
+    def proof_of(self, view):
+        """The card_proof of the transaction that `view`, just read, shows as the last one.
+
+        Empty when the card cannot give it any more.
+        """
+        try:
+            mac = self._ask(
+                layout.READ_DATA,
+                layout.place(layout.TRANSACTION_MAC_FILE, layout.TMC_BYTES + layout.TMV_BYTES),
+            )
+        except (CardGone, CardRefused):
+            return b""
+        return layout.card_proof(mac, view.proof)
+
+    def _look(self):
+        self._dep.activate()
+        uid = self._login()
+        identity = self._read_file(layout.IDENTITY_FILE, FIELDS_BYTES)
+        state = self._read_file(layout.STATE_FILE, layout.STATE_BYTES)
+        value = self._ask(
+            layout.GET_VALUE, bytes((layout.VALUE_FILE,)), hidden=True, answer_bytes=_HIDDEN_BYTES
+        )
+        return layout.decode_card(uid, identity, state, value)
+
+    def _plan(self, view, amount_fen, device, seq, time_s, usage):
+        return layout.plan_debit(view, amount_fen, device, seq, time_s, usage)
+
+    def _rejoin(self, view):
+        """Begin a new conversation and make sure that the card still is as `view` says."""
+        found = self._look_again()
+        if found.uid != view.uid or found.proof != view.proof:
+            raise Mismatch("state")
+        if found.balance_fen != view.balance_fen:
+            raise Mismatch("balance")
+
+    def _look_again(self):
+        self._pcd.select(self._card)
+        return self._look()
+
+    def _prepare(self, plan):
+        # The card's MAC covers what was read as well; so it covers only what follows.
+        self._ask(layout.ABORT_TRANSACTION)
+        self._ask(
+            layout.WRITE_DATA,
+            layout.place(layout.STATE_FILE, layout.STATE_BYTES),
+            plan.state,
+        )
+        self._ask(
+            layout.WRITE_RECORD,
+            layout.place(layout.RECORD_FILE, len(plan.record)),
+            plan.record,
+        )
+        self._ask(layout.DEBIT, bytes((layout.VALUE_FILE,)), struct.pack("<I", plan.amount_fen))
+        self._ask(
+            layout.COMMIT_READER_ID,
+            plan.reader_id,
+            answer_bytes=_PLAIN_BYTES + layout.READER_ID_BYTES,
+        )
+
+    def _commit(self, plan):
+        command = self._session.command(layout.COMMIT_TRANSACTION, layout.WITH_TRANSACTION_MAC)
+        self._result = UNKNOWN
+        answer = self._dep.exchange(command, _PLAIN_BYTES + layout.TMC_BYTES + layout.TMV_BYTES)
+        try:
+            mac = self._session.answer(answer)
+        except ev2.CardStatus:
+            # Refused under a status that has no MAC: anybody could have said so.
+            self._session = None
+            raise
+        self._result = COMMITTED
+        self.card_proof = layout.card_proof(mac, plan.state)
+
+    def _finish(self, view, plan):
+        """Look which side of the commit the card is on, and do it again on the old one."""
+        found = self._look_again()
+        if found.uid == view.uid and found.proof == plan.state:
+            self._result = COMMITTED
+            self.card_proof = self.proof_of(found)
+            return
+        if found.uid != view.uid or found.proof != view.proof:
+            raise Mismatch("state")
+        self._result = NOT_COMMITTED
+        self._prepare(plan)
+        self._commit(plan)
+
+    # -- the conversation -------------------------------------------------------------------
+
+    def _login(self):
+        """Open the application with the spend key; returns the card's real UID."""
+        select = bytes((layout.SELECT_APPLICATION,)) + layout.APPLICATION
+        try:
+            ev2.body_of(self._dep.exchange(select, 1))
+        except ev2.CardStatus as refusal:
+            raise ForeignCard("application {:#04x}".format(refusal.status))
+        except ev2.NotGenuine:
+            raise CardGone("no answer in the answer")
+        uid = self._card.uid
+        if len(uid) == layout.RANDOM_UID_BYTES:
+            self._open(b"", layout.UID_KEY)
+            uid = layout.decode_uid(
+                self._ask(layout.GET_CARD_UID, hidden=True, answer_bytes=_HIDDEN_BYTES)
+            )
+        self._open(uid, layout.SPEND_KEY)
+        return uid
+
+    def _open(self, uid, key_no):
+        """Log in under the newest key that the card accepts; AuthFailed for none."""
+        for key in self._keys.keys(uid, key_no):
+            login = ev2.Login(self._keys.ciphers, key, key_no, self._keys.random(_RND_BYTES))
+            try:
+                proof = login.prove(self._dep.exchange(login.begin(), 1 + _RND_BYTES))
+                self._session = login.session(self._dep.exchange(proof, 1 + 2 * _RND_BYTES))
+                return
+            except ev2.CardStatus as refusal:
+                if refusal.status not in (ev2.AUTHENTICATION_ERROR, ev2.NO_SUCH_KEY):
+                    raise CardRefused(refusal.status)
+            except ev2.NotGenuine:
+                pass  # it does not know this key either, and did not say so
+        raise AuthFailed("key {}".format(key_no))
+
+    def _read_file(self, file_no, length):
+        answer_bytes = _PLAIN_BYTES + length // 16 * 16 + 16
+        return self._ask(
+            layout.READ_DATA, layout.place(file_no, length), hidden=True, answer_bytes=answer_bytes
+        )
+
+    def _ask(self, code, header=b"", data=b"", hidden=False, answer_bytes=_PLAIN_BYTES):
+        """One command in the session; its answer. CardGone when it cannot be believed."""
+        command = self._session.command(code, header, data, ev2.FULL_COMMAND)
+        answer = self._dep.exchange(command, answer_bytes)
+        try:
+            return self._session.answer(answer, ev2.FULL_ANSWER if hidden else ev2.MAC)
+        except ev2.CardStatus as refusal:
+            raise CardRefused(refusal.status)
+        except ev2.NotGenuine:
+            raise CardGone("answer without the right MAC")
