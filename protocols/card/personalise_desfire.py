@@ -21,21 +21,21 @@ KEYS = 5
 FACTORY_KEY = bytes(16)
 RECORDS = 10
 
-_PICC = b"\x00\x00\x00"
-_CREATE_APPLICATION, _DELETE_APPLICATION = 0xCA, 0xDA
-_APPLICATION_IDS = 0x6A
-_CREATE_STANDARD, _CREATE_BACKUP, _CREATE_VALUE = 0xCD, 0xCB, 0xCC
-_CREATE_CYCLIC, _CREATE_TRANSACTION_MAC = 0xC0, 0xCE
+PICC = b"\x00\x00\x00"
+CREATE_APPLICATION, DELETE_APPLICATION = 0xCA, 0xDA
+APPLICATION_IDS = 0x6A
+CREATE_STANDARD, CREATE_BACKUP, CREATE_VALUE = 0xCD, 0xCB, 0xCC
+CREATE_CYCLIC, CREATE_TRANSACTION_MAC = 0xC0, 0xCE
 _CHANGE_KEY, _CHANGE_KEY_SETTINGS = 0xC4, 0x54
 
 _HIDDEN, _MACED = 0x03, 0x01
 _AES = 0x02
-_AES_KEYS = 0x80
+AES_KEYS = 0x80
 _PICC_AES_KEY = 0x80
 # Key settings: the master key changes keys and makes files; anyone may list; all can be changed.
-_SETTINGS = 0x0B
+SETTINGS = 0x0B
 # Of the whole card: nobody makes or deletes applications, or formats it, without its master key.
-_PICC_SETTINGS = 0x09
+PICC_SETTINGS = 0x09
 
 _FREE, _NEVER = 0xE, 0xF
 _RANDOM_BYTES = 16
@@ -88,20 +88,20 @@ def personalise(ciphers, identity, balance_fen, keys, random):
     `identity` is an Identity, `keys` the CardKeys of this card, random(n) gives n bytes. What is
     raised in between leaves a card that the next run begins anew with.
     """
-    session = yield from _enter_picc(ciphers, keys, random)
-    listed = yield from ask(session, _APPLICATION_IDS)
+    session = yield from enter_picc(ciphers, keys, random)
+    listed = yield from ask(session, APPLICATION_IDS)
     if layout.APPLICATION in [listed[at : at + 3] for at in range(0, len(listed), 3)]:
         yield from _discard(ciphers, keys, random)
-    session = yield from _enter_picc(ciphers, keys, random)
-    created = layout.APPLICATION + bytes((_SETTINGS, _AES_KEYS | KEYS))
-    yield from ask(session, _CREATE_APPLICATION, created)
+    session = yield from enter_picc(ciphers, keys, random)
+    created = layout.APPLICATION + bytes((SETTINGS, AES_KEYS | KEYS))
+    yield from ask(session, CREATE_APPLICATION, created)
     yield from select(layout.APPLICATION)
     session = yield from login(ciphers, FACTORY_KEY, layout.MASTER_KEY, random)
-    for code, header, data in _files(identity, balance_fen, keys):
+    for code, header, data in files(identity, balance_fen, keys):
         yield from ask(session, code, header, data)
     for key_no in range(KEYS - 1, -1, -1):
         yield from change_key(session, key_no, keys.application[key_no], FACTORY_KEY, keys.version)
-    yield from _lock_picc(ciphers, keys, random)
+    yield from lock_picc(ciphers, keys, random)
 
 
 def rotate(ciphers, old, new, random):
@@ -137,10 +137,10 @@ def change_key(session, key_no, new, old, version):
         session.answer(answer)
 
 
-def _enter_picc(ciphers, keys, random):
+def enter_picc(ciphers, keys, random):
     """The Session with the whole card, under the factory's key or ours."""
     for key in (FACTORY_KEY, keys.picc):
-        yield from select(_PICC)
+        yield from select(PICC)
         try:
             return (yield from login(ciphers, key, 0, random))
         except ev2.CardStatus as refusal:
@@ -156,17 +156,18 @@ def _discard(ciphers, keys, random):
         yield from login(ciphers, FACTORY_KEY, layout.MASTER_KEY, random)
     except ev2.CardStatus:
         raise AlreadyPersonal("the application has a master key")
-    session = yield from _enter_picc(ciphers, keys, random)
-    yield from ask(session, _DELETE_APPLICATION, layout.APPLICATION)
+    session = yield from enter_picc(ciphers, keys, random)
+    yield from ask(session, DELETE_APPLICATION, layout.APPLICATION)
 
 
-def _lock_picc(ciphers, keys, random):
-    session = yield from _enter_picc(ciphers, keys, random)
-    yield from ask(session, _CHANGE_KEY_SETTINGS, b"", bytes((_PICC_SETTINGS,)))
+def lock_picc(ciphers, keys, random):
+    """Give the whole card its own master key and settings; does no harm to one that has them."""
+    session = yield from enter_picc(ciphers, keys, random)
+    yield from ask(session, _CHANGE_KEY_SETTINGS, b"", bytes((PICC_SETTINGS,)))
     yield from change_key(session, _PICC_AES_KEY, keys.picc, FACTORY_KEY, keys.version)
 
 
-def _files(identity, balance_fen, keys):
+def files(identity, balance_fen, keys):
     """(code, header, hidden data) of every command that makes and fills a file."""
     told = struct.pack(
         FORMAT,
@@ -182,23 +183,23 @@ def _files(identity, balance_fen, keys):
     ):
         access = rights(reader, _NEVER, layout.MASTER_KEY, layout.MASTER_KEY)
         size = struct.pack("<HB", len(told), 0)
-        yield _CREATE_STANDARD, bytes((number, _HIDDEN)) + access + size, b""
+        yield CREATE_STANDARD, bytes((number, _HIDDEN)) + access + size, b""
         yield layout.WRITE_DATA, layout.place(number, len(told)), told
     access = rights(layout.SPEND_KEY, _NEVER, layout.CREDIT_KEY, layout.MASTER_KEY)
     limits = struct.pack("<iiiB", 0, 0x7FFFFFFF, balance_fen, 0)
-    yield _CREATE_VALUE, bytes((layout.VALUE_FILE, _HIDDEN)) + access + limits, b""
+    yield CREATE_VALUE, bytes((layout.VALUE_FILE, _HIDDEN)) + access + limits, b""
     # Read and write are the credit key's, so that a credit takes one login.
     access = rights(layout.CREDIT_KEY, layout.CREDIT_KEY, layout.SPEND_KEY, layout.MASTER_KEY)
     size = struct.pack("<HB", layout.STATE_BYTES, 0)
-    yield _CREATE_BACKUP, bytes((layout.STATE_FILE, _HIDDEN)) + access + size, b""
+    yield CREATE_BACKUP, bytes((layout.STATE_FILE, _HIDDEN)) + access + size, b""
     # Only "read and write" may clear the ring: it says which credits the card has had.
     access = rights(layout.SPEND_KEY, layout.SPEND_KEY, layout.CREDIT_KEY, layout.MASTER_KEY)
     size = struct.pack("<HBHB", layout.RECORD_BYTES, 0, RECORDS + 1, 0)
-    yield _CREATE_CYCLIC, bytes((layout.RECORD_FILE, _HIDDEN)) + access + size, b""
+    yield CREATE_CYCLIC, bytes((layout.RECORD_FILE, _HIDDEN)) + access + size, b""
     # Whoever may change the purse names the record it is for: every transaction has to.
     access = rights(layout.SPEND_KEY, _NEVER, _FREE, layout.MASTER_KEY)
     header = bytes((layout.TRANSACTION_MAC_FILE, _MACED)) + access + bytes((_AES,))
-    yield _CREATE_TRANSACTION_MAC, header, keys.transaction + bytes((keys.version,))
+    yield CREATE_TRANSACTION_MAC, header, keys.transaction + bytes((keys.version,))
 
 
 def masters_of(ciphers, keys):
