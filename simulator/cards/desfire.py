@@ -228,7 +228,8 @@ class Desfire(IsoDepCard):
             header, data = body[: command.header], body[command.header :]
         else:
             header, data = session.open(code, body, command.header, mode)
-        if command.lengths is not None and len(data) not in command.lengths:
+        lengths = (number(header[-3:]),) if command.counts_data else command.lengths
+        if lengths is not None and len(data) not in lengths:
             raise Refused(LENGTH_ERROR)
         if command.writes:
             self._remember(code, header)
