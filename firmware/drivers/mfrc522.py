@@ -152,6 +152,7 @@ class Mfrc522:
         self._rate = 0
         self._ready = False
         self._pin_trusted = True
+        self._is_polled = False
         self._missed_in_a_row = 0
         self._fifo_dirty = True
         self._values = bytearray(FIFO_BYTES)  # what we last wrote to each register
@@ -310,31 +311,39 @@ class Mfrc522:
         self._update(_T_RELOAD_HIGH, ticks >> 8)
         self._update(_T_RELOAD_LOW, ticks & 0xFF)
         self.write(_COM_IRQ, _IRQ_ALL)
+        # A pin that is active now would tell of an answer that has not come.
+        self._is_polled = not self._pin_trusted or self._irq() == 0
         out, into = self._filling(length)
         self._exchange(out, into)
         self.write(_COMMAND, command)
 
     def _wait(self, timeout_us, expected, wanted, proof):
         """Sleep until `wanted` or the timer: ComIrqReg, the status in `_in`; 0 if neither came."""
-        out, into = self._buffers(_STATUS, expected, proof)
         begin_us = self.ticks_us()
         deadline_us = begin_us + timeout_us + _FRAME_US
         while True:
             told = self._await_pin(begin_us, deadline_us)
-            self._exchange(out, into)
-            irq = self._in[_AT_IRQ]
-            # ComIrqReg bit 7 always reads 0: a bus stuck at 1 shows here, one stuck at 0 behind.
-            if irq & _IRQ_SET or self._in[_AT_TX_CONTROL] != _ANTENNA_ON:
-                self._fault("chip reset or bus dead")
+            irq = self._read_status(expected, proof) if told else self._read_status(0, False)
             if irq & (wanted | _IRQ_TIMER):
                 self._judge_pin(told)
-                return irq
+                # Only now: a byte read out of the FIFO while others come in would be lost.
+                return irq if told else self._read_status(expected, proof)
             if self.ticks_us() >= deadline_us:
                 return self._give_up()
             if irq & _IRQ_RX:  # MFAuthent has got the card's first token: more is to come
                 self.write(_COM_IRQ, _IRQ_RX)
-            elif self._pin_trusted:
+            elif told:
                 self._doze(begin_us, _WAIT_STEP_US)
+
+    def _read_status(self, expected, proof):
+        """ComIrqReg, with the other registers, FIFO bytes and proof in `_in`; BusFault."""
+        out, into = self._buffers(_STATUS, expected, proof)
+        self._exchange(out, into)
+        irq = self._in[_AT_IRQ]
+        # ComIrqReg bit 7 always reads 0: a bus stuck at 1 shows here, one stuck at 0 behind.
+        if irq & _IRQ_SET or self._in[_AT_TX_CONTROL] != _ANTENNA_ON:
+            self._fault("chip reset or bus dead")
+        return irq
 
     def _give_up(self):
         """0 for no interrupt, as of a reception that never ended; BusFault for lost settings."""
@@ -345,7 +354,7 @@ class Mfrc522:
 
     def _await_pin(self, begin_us, deadline_us):
         """True when the IRQ pin went active; False after a poll step or at the deadline."""
-        if not self._pin_trusted:
+        if self._is_polled:
             self._doze(begin_us, _POLL_STEP_US)
             return False
         while self._irq() != 0:
@@ -358,7 +367,7 @@ class Mfrc522:
         self.sleep_us(max(least_us, self.ticks_us() - begin_us >> _WAIT_STEP_SHIFT))
 
     def _judge_pin(self, told):
-        if told or not self._pin_trusted:
+        if told or self._is_polled:
             self._missed_in_a_row = 0
             return
         self.pin_misses += 1

@@ -256,6 +256,8 @@ class Core:
         return False
 
     def _read_fifo(self) -> int:
+        if self._modem == RECEIVING:
+            self.violations.append("FIFO read while a frame comes in")
         if self._host_blocked() or not self._fifo:
             return 0
         value = self._fifo.pop(0)
