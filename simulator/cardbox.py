@@ -1,10 +1,14 @@
-"""The cards of a scenario: personalised as the card centre would, or wrong as cards are."""
+"""The cards of a scenario: personalised as the card centre would, or wrong as cards are.
+
+A card that was copied or written back goes by one number and has had several lives: each copy is
+one, and so is each time between two writings. What a number has paid is what all of them paid.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
@@ -12,8 +16,12 @@ from protocols.card import personalise, purse_classic
 from protocols.card.diversify import Cmac
 from protocols.card.identity import Identity
 from protocols.card.purse import PurseView
+from simulator.cards.bad_cards import WrittenBack, clone
 from simulator.cards.mifare_classic import MifareClassic
 from simulator.scenario import CardBatch
+
+_VALIDITY = {"expired": (-900, -30), "not-yet-valid": (3, 900)}
+_VISITS = 3  # after so many purchases the holder of a written-back card writes it back
 
 
 def aes(key: bytes) -> Callable[[bytes], bytes]:
@@ -37,20 +45,26 @@ class CardKeys:
 
 @dataclass
 class HeldCard:
-    """A card and who holds it; `issued_fen` is None for cards this campus never issued."""
+    """A card and who holds it; `issued_fen` is None for cards this campus never issued.
+
+    `copies`: those that were made of it when it was new, each held by somebody else.
+    """
 
     name: str
     card_no: int
     chip: MifareClassic
     issued_fen: int | None
     is_busy: bool = False
+    copies: list[MifareClassic] = field(default_factory=list)
 
 
 def make_cards(
     batch: CardBatch, keys: CardKeys, draw: random.Random, today: int
 ) -> list[HeldCard]:
     """The cards of one batch; `today` is the day they are judged on (days since 1970)."""
-    made = []
+    if batch.make == "cloned":
+        return _copied(batch, keys, draw, today)
+    made: list[HeldCard] = []
     for index in range(batch.count):
         uid = draw.randbytes(4)
         low_fen, high_fen = batch.balance_fen
@@ -67,17 +81,57 @@ def make_cards(
             # Someone with the credit key but not the MAC key wrote a higher balance.
             for block in purse_classic.VALUE_BLOCKS:
                 blocks[block] = personalise.encode_value(balance_fen * 10, block)
-        name = batch.name if batch.count == 1 else f"{batch.name}-{index + 1}"
         is_ours = batch.make not in ("foreign", "forged")
         chip = MifareClassic(uid, blocks, random.Random(draw.randbytes(8)))
-        made.append(HeldCard(name, identity.card_no, chip, balance_fen if is_ours else None))
+        if batch.make == "written-back":
+            chip = WrittenBack(chip, _VISITS, random.Random(draw.randbytes(8)))
+        issued_fen = balance_fen if is_ours else None
+        made.append(HeldCard(_name(batch, index), identity.card_no, chip, issued_fen))
     return made
 
 
-_VALIDITY = {"expired": (-900, -30), "not-yet-valid": (3, 900)}
+def _copied(batch: CardBatch, keys: CardKeys, draw: random.Random, today: int) -> list[HeldCard]:
+    """One card that was issued, and its copies, which nobody has issued."""
+    (first,) = make_cards(replace(batch, make="ours", count=1), keys, draw, today)
+    first.name = _name(batch, 0)
+    held = [first]
+    for index in range(1, batch.count):
+        copy = clone(first.chip, random.Random(draw.randbytes(8)))
+        first.copies.append(copy)
+        held.append(HeldCard(_name(batch, index), first.card_no, copy, None))
+    return held
+
+
+def _name(batch: CardBatch, index: int) -> str:
+    return batch.name if batch.count == 1 else f"{batch.name}-{index + 1}"
 
 
 def truth(card: MifareClassic, keys: CardKeys) -> PurseView:
     """What really stands on a card: its PurseView, read past all access rights."""
-    mac = purse_classic.card_mac(Cmac(aes(keys.mac)), card.uid, aes)
-    return purse_classic.decode_card(card.uid, dict(enumerate(card.blocks)), mac)
+    return _truth(card.uid, card.blocks, keys)
+
+
+def as_one(card: HeldCard, keys: CardKeys) -> tuple[PurseView, set[tuple[int, int]]]:
+    """What the card would show if it had paid alone, and in one life, all that its number paid.
+
+    And the records (device, sequence) that it names, or a copy, or named when it was written back.
+    """
+    one = truth(card.chip, keys)
+    names = {(one.last_device, one.last_seq)}
+    lives = [(0, card.issued_fen or 0, truth(copy, keys)) for copy in card.copies]
+    if isinstance(card.chip, WrittenBack):
+        first = _truth(card.chip.uid, card.chip.first, keys)
+        lives += [
+            (first.counter, first.balance_fen, _truth(card.chip.uid, blocks, keys))
+            for blocks in card.chip.undone
+        ]
+    for counter, balance_fen, end in lives:
+        one.counter += end.counter - counter
+        one.balance_fen -= balance_fen - end.balance_fen
+        names.add((end.last_device, end.last_seq))
+    return one, names
+
+
+def _truth(uid: bytes, blocks: Sequence[bytes], keys: CardKeys) -> PurseView:
+    mac = purse_classic.card_mac(Cmac(aes(keys.mac)), uid, aes)
+    return purse_classic.decode_card(uid, dict(enumerate(blocks)), mac)

@@ -16,7 +16,7 @@ from ledger.invariants import check
 from ledger.store import LedgerStore
 from protocols.card.purse import PurseView
 from protocols.wire import messages, seal
-from simulator.cardbox import CardKeys, HeldCard, truth
+from simulator.cardbox import CardKeys, HeldCard, as_one
 from simulator.chips.nor_flash import NorFlash
 
 _BATCH_BYTES = 4096
@@ -87,8 +87,8 @@ def judge(
     for card in cards:
         if card.issued_fen is not None:
             number = card.card_no
-            view = truth(card.chip, keys)
-            names = named[number] | {(view.last_device, view.last_seq)}
+            view, names = as_one(card, keys)
+            names |= named[number]
             rotten_fen = _judge_card(
                 card, view, booked_of[number], open_of[number], names, gone, verdict
             )

@@ -19,7 +19,7 @@ from protocols.rules import money, spending
 from protocols.wire import topics
 
 KINDS = {"staff": spending.STAFF, "student": spending.STUDENT, "temporary": spending.TEMPORARY}
-MAKES = ("ours", "expired", "not-yet-valid", "foreign", "forged")
+MAKES = ("ours", "expired", "not-yet-valid", "foreign", "forged", "cloned", "written-back")
 # Verb: (fields it needs, fields it may have).
 VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "lunch": (("customers", "over"), ("amounts", "torn_percent")),
