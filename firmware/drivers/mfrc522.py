@@ -15,6 +15,8 @@ Rules of this file:
 Register facts: MFRC522 data sheet rev. 3.9, sections 9.3 and 10.3.
 """
 
+from firmware.drivers.mfrc522_bus import FIFO_BYTES, STATUS_BYTES, Registers, reading
+
 # Registers.
 _COMMAND, _COM_IEN, _DIV_IEN, _COM_IRQ, _ERROR, _STATUS2 = 0x01, 0x02, 0x03, 0x04, 0x06, 0x08
 _FIFO_DATA, _FIFO_LEVEL, _CONTROL, _BIT_FRAMING, _COLL = 0x09, 0x0A, 0x0C, 0x0D, 0x0E
@@ -52,7 +54,6 @@ _IGNORE_SHORT = 0x08  # RxNoErr: fewer than 4 bits are noise, the receiver goes 
 _ANTENNA_ON = 0x83
 _ANTENNA_OFF = 0x80
 
-FIFO_BYTES = 64
 SILENCE = -1
 
 # 1695 / 13.56 MHz = 125 us exactly: one register byte then covers 125 us to 32 ms.
@@ -90,7 +91,6 @@ _PAUSES = (_PAUSE_106, _PAUSE_212)
 
 _STATUS = (_COM_IRQ, _ERROR, _STATUS2, _FIFO_LEVEL, _CONTROL, _TX_CONTROL)
 _AT_IRQ, _AT_ERROR, _AT_STATUS2, _AT_LEVEL, _AT_CONTROL, _AT_TX_CONTROL = 1, 2, 3, 4, 5, 6
-_STATUS_BYTES = 7  # the byte under the first address, and these
 
 # Register -> value after set-up, in the order of writing; the antenna comes last.
 _SET_UP = (
@@ -115,12 +115,7 @@ class BusFault(Exception):
     """The chip does not answer as a set-up MFRC522 does: dead bus, reset, no power."""
 
 
-def _reading(registers):
-    """The bytes to clock out to read `registers` (addresses) in one transaction."""
-    return bytes([0x80 | register << 1 for register in registers] + [0])
-
-
-class Mfrc522:
+class Mfrc522(Registers):
     """The chip on `board.rfid`; the bus is first touched by `ensure`.
 
     `board` gives rfid.exchange(out, into), rfid.irq() (0 = active, None = not wired),
@@ -135,7 +130,7 @@ class Mfrc522:
     """
 
     def __init__(self, board):
-        self._exchange = board.rfid.exchange
+        super().__init__(board.rfid.exchange, len(_PROOF))
         self._irq = board.rfid.irq
         self._reset = board.rfid.reset
         self.ticks_us = board.ticks_us
@@ -150,23 +145,12 @@ class Mfrc522:
         self.pin_misses = 0
         self.errors = 0
         self._rate = 0
-        self._ready = False
         self._pin_trusted = True
         self._is_polled = False
         self._missed_in_a_row = 0
         self._fifo_dirty = True
-        self._values = bytearray(FIFO_BYTES)  # what we last wrote to each register
-        self._out2 = bytearray(2)
-        self._in2 = bytearray(2)
         self._out3 = bytearray((_BIT_FRAMING << 1, 0, 0))
         self._in3 = bytearray(3)
-        self._fill = bytearray(1 + FIFO_BYTES)
-        self._fill[0] = _FIFO_DATA << 1
-        self._sink = bytearray(1 + FIFO_BYTES)
-        self._in = bytearray(_STATUS_BYTES + FIFO_BYTES + len(_PROOF))
-        self.tx = memoryview(self._fill)[1:]
-        self.rx = memoryview(self._in)[_STATUS_BYTES:]
-        self._views = {}
 
     # -- health -----------------------------------------------------------------------------
 
@@ -273,7 +257,7 @@ class Mfrc522:
         self._exchange(self._out3, self._in3)
         self.sleep_us(_BYTE_US * (length + expected) >> self._rate)
         irq = self._wait(timeout_us, expected, _IRQ_RX, proof)
-        if proof and irq and not self._is_proof(_STATUS_BYTES + expected):
+        if proof and irq and not self._is_proof(STATUS_BYTES + expected):
             self._fault("configuration lost")
         if not irq & _IRQ_RX:
             self.write(_COMMAND, _IDLE)  # a late answer must not end up in the next frame
@@ -337,7 +321,7 @@ class Mfrc522:
 
     def _read_status(self, expected, proof):
         """ComIrqReg, with the other registers, FIFO bytes and proof in `_in`; BusFault."""
-        out, into = self._buffers(_STATUS, expected, proof)
+        out, into = self._buffers(_STATUS, expected, _PROOF if proof else ())
         self._exchange(out, into)
         irq = self._in[_AT_IRQ]
         # ComIrqReg bit 7 always reads 0: a bus stuck at 1 shows here, one stuck at 0 behind.
@@ -386,56 +370,12 @@ class Mfrc522:
         if level > expected:
             # The first byte of a transaction is no data and would cover the last one we have; the
             # last one proves that what lies between came from a chip.
-            at = _STATUS_BYTES + expected - 1
-            kept, end = self._in[at], _STATUS_BYTES + level
-            out = _reading([_FIFO_DATA] * (level - expected) + [_TX_CONTROL])
+            at = STATUS_BYTES + expected - 1
+            kept, end = self._in[at], STATUS_BYTES + level
+            out = reading([_FIFO_DATA] * (level - expected) + [_TX_CONTROL])
             self._exchange(out, memoryview(self._in)[at : end + 1])
             if self._in[end] != _ANTENNA_ON:
                 self._fault("chip reset or bus dead")
             self._in[at] = kept
         self._fifo_dirty = False
         return level * 8 - (8 - last_bits if last_bits and level else 0)
-
-    # -- bus --------------------------------------------------------------------------------
-
-    def write(self, register, value):
-        """One register, unproven: what `ensure` set up must be set by the methods above."""
-        self._out2[0] = register << 1
-        self._out2[1] = value
-        self._exchange(self._out2, self._in2)
-
-    def read(self, register):
-        """One register, one transaction."""
-        self._out2[0] = 0x80 | register << 1
-        self._out2[1] = 0
-        self._exchange(self._out2, self._in2)
-        return self._in2[1]
-
-    def _set(self, register, value):
-        ready, self._ready = self._ready, False  # should the write be broken off
-        self._values[register] = value
-        self.write(register, value)
-        self._ready = ready
-
-    def _update(self, register, value):
-        if self._values[register] != value:
-            self._set(register, value)
-
-    def _filling(self, length):
-        """Buffers (out, into) that write tx[:length] to the FIFO; made once per length."""
-        if length not in self._views:
-            self._views[length] = (
-                memoryview(self._fill)[: length + 1],
-                memoryview(self._sink)[: length + 1],
-            )
-        return self._views[length]
-
-    def _buffers(self, registers, expected, proof=False):
-        """Buffers (out, into) that read `registers`, `expected` FIFO bytes and the proof."""
-        key = len(registers) << 8 | expected << 1 | (1 if proof else 0)
-        if key not in self._views:
-            out = list(registers) + [_FIFO_DATA] * expected
-            if proof:
-                out.extend(_PROOF)
-            self._views[key] = (_reading(out), memoryview(self._in)[: len(out) + 1])
-        return self._views[key]
