@@ -57,9 +57,9 @@ class Chip:
 class Board:
     """What the driver needs of one."""
 
-    def __init__(self, chip):
+    def __init__(self, chip, settings):
         self.rfid = chip
-        self.settings = {}
+        self.settings = settings
         self.now_us = 0
 
     def ticks_us(self):
@@ -76,23 +76,34 @@ class Resting:
     sak = 0x08
 
 
-def polls_locked(pcd):
-    """Whether ten polls with a locked heap find the same as the one before them."""
+def polls_locked(pcd, pause_us=0):
+    """Whether ten polls with a locked heap, so far apart, find the same as the one before them."""
     expected = pcd.poll()
     same = True
     micropython.heap_lock()
     try:
         for _ in range(10):
             same = same and pcd.poll() is expected
+            pcd.chip.sleep_us(pause_us)
     finally:
         micropython.heap_unlock()
     return same
 
 
-def main():
-    """Print one line for each of the two fields."""
+def dark():
+    """A field that goes dark for 100 ms between two looks, polled every 30 ms."""
     chip = Chip()
-    pcd = Pcd(Mfrc522(Board(chip)))
+    pcd = Pcd(Mfrc522(Board(chip, {"rfid_pause_ms": 100})))
+    pcd.poll()
+    pcd.chip.sleep_us(100_000)
+    before = chip.exchanges
+    print("dark", polls_locked(pcd, 30_000), pcd.card, chip.exchanges - before)
+
+
+def main():
+    """Print one line for each of the fields."""
+    chip = Chip()
+    pcd = Pcd(Mfrc522(Board(chip, {})))
     print("empty", polls_locked(pcd), pcd.card)
     before = chip.exchanges
     pcd.poll()
@@ -100,6 +111,7 @@ def main():
     chip.has_card = True
     pcd.card = Resting()
     print("resting", polls_locked(pcd), pcd.card.uid)
+    dark()
 
 
 main()

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 
@@ -18,12 +20,20 @@ def run_in_vm(micropython, script):
     return done.stdout
 
 
-def test_cards_read_the_same(micropython):
+def run_here(script):
+    """What a script of this folder prints in CPython."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(HERE / "portable_card.py")]
-    here = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    there = run_in_vm(micropython, "portable_card.py")
-    assert len(here.stdout.splitlines()) > 150
+    command = [sys.executable, str(HERE / script)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+
+
+@pytest.mark.parametrize(
+    ("script", "lines_min"), [("portable_card.py", 150), ("portable_iso_dep.py", 150)]
+)
+def test_cards_read_the_same(micropython, script, lines_min):
+    here = run_here(script)
+    there = run_in_vm(micropython, script)
+    assert len(here.stdout.splitlines()) > lines_min
     assert there.splitlines() == here.stdout.splitlines()
 
 
@@ -33,4 +43,5 @@ def test_polling_allocates_nothing(micropython):
         "empty True None",
         "exchanges 6",
         "resting True b'\\x01\\x02\\x03\\x04'",
+        "dark True None 24",
     ]
