@@ -31,7 +31,7 @@ FIELD_US = 32  # the carrier is switched: one register
 FIELD_GUARD_US = 5_000
 SILENCE_US = 246  # a timer tick, the next look at the pin, status, and the command ended
 
-ERROR_PARITY = 0x02  # ErrorReg bit 1
+ERROR_PARITY, ERROR_OVERFLOW = 0x02, 0x10  # ErrorReg
 _CRC_BITS = 16
 _SHORTEST_BITS = 4  # the driver tells the chip to take anything shorter for noise
 _FIFTH_BIT = 5 * ETU  # so much of an answer must be there before the time is up
@@ -194,6 +194,9 @@ class CardPort:
                 self.errors |= ERROR_CRC
             if nbits >= _CRC_BITS:
                 data, nbits = data[:-2], nbits - _CRC_BITS
+        if len(data) > FIFO_BYTES:
+            self.errors |= ERROR_OVERFLOW
+            data, nbits = data[:FIFO_BYTES], 8 * FIFO_BYTES
         self.rx[: len(data)] = data
         return nbits
 

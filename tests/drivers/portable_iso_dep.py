@@ -97,7 +97,7 @@ def main():
     converse("fast", [ATS, "d0", "0290"], [b"\x60"], 1)
     converse("no pps", [ATS, LOST, ATS, "0290"], [b"\x60"], 1)
     converse("lying ats", [SMALL_ATS, SMALL_ATS], [])
-    converse("parts", [FRAMES_OF_16, "a2", "0300", LOST, "12aa", "03bb"], [command])
+    converse("parts lost", [FRAMES_OF_16, "a2", LOST, "13aa", LOST, "02bb"], [command])
     converse("parts out", [FRAMES_OF_16, "a2", "13aa", "12bb", "03cc"], [command])
     converse("answer lost", [ATS, LOST, "0290"], [b"\x60"])
     converse("command lost", [ATS, LOST, "a3", "0290"], [b"\x60"])
