@@ -48,6 +48,21 @@ def test_our_driver_stays_inside_the_budget_on_the_bench_too():
         assert moved >= 2 * transactions
 
 
+def test_what_only_we_do_stays_inside_the_budget_too():
+    alone = rc522.measure_alone()
+    assert list(alone) == list(rc522.DESIGN_MAX)
+    for operation, most in rc522.DESIGN_MAX.items():
+        transactions, moved = alone[operation]
+        assert 0 < transactions <= most
+        assert moved >= 2 * transactions
+
+
+def test_a_card_that_does_not_do_its_part_is_no_result(monkeypatch):
+    monkeypatch.setattr(rc522, "GO_ON", b"\x91")
+    with pytest.raises(rc522.WrongResult, match="ISO-DEP exchange"):
+        rc522.measure_alone()
+
+
 def test_a_rival_that_does_nothing_is_found_out(rival):
     with pytest.raises(rc522.WrongResult, match="empty poll"):
         rc522.measure_peer("mfrc522", rival(IDLE_RIVAL.format(status=0)))
@@ -63,7 +78,8 @@ def test_a_step_that_writes_nothing_is_no_result():
 
 def test_what_is_not_installed_has_no_row_but_a_line(monkeypatch, capsys):
     monkeypatch.setattr(rc522, "driver_folder", lambda _distribution: None)
-    assert rc522.rows() == []
+    rows = rc522.rows()
+    assert [row["against"] for row in rows] == ["the design's budget"] * len(rc522.DESIGN_MAX)
     complaint = capsys.readouterr().err.splitlines()
     assert [line.split()[1] for line in complaint] == list(rc522.PEERS)
     assert all("not installed" in line for line in complaint)
@@ -73,7 +89,7 @@ def test_every_row_has_the_columns_of_the_report(monkeypatch, tmp_path):
     counts = dict.fromkeys(rc522.OPERATIONS, (100, 200))
     monkeypatch.setattr(rc522, "driver_folder", lambda _distribution: tmp_path)
     monkeypatch.setattr(rc522, "measure_peer", lambda _distribution, _folder: counts)
-    rows = rc522.rows()
+    rows = [row for row in rc522.rows() if row["against"] != "the design's budget"]
     assert len(rows) == len(rc522.PEERS) * len(rc522.OPERATIONS) * 2
     assert {(row["other"], row["unit"]) for row in rows} == {
         (100, "SPI transactions"),

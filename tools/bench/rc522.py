@@ -3,6 +3,8 @@
 Every driver, ours included, sits on a 1 MHz bus (the others' own setting) where a transaction
 costs 30 us beside its bits, and does the same four things. Polls are counted: they are traffic
 too. Each rival runs in a process of its own, with fakes for the Raspberry Pi beneath it.
+
+What no rival does at all is measured beside what the design allows for it.
 """
 
 import json
@@ -16,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from firmware.drivers.iso14443 import Pcd
+from firmware.drivers.iso_dep import IsoDep
 from firmware.drivers.mfrc522 import Mfrc522 as OurDriver
 from firmware.drivers.mifare_classic import Classic
-from simulator.cards.field import Field
+from simulator.cards.desfire import Desfire
+from simulator.cards.field import Card, Field
 from simulator.cards.mifare_classic import FACTORY_KEY, MifareClassic
 from simulator.chips.mfrc522 import Mfrc522
 from simulator.world.clock import ReaderClock, World
@@ -31,6 +35,16 @@ OLD, NEW = bytes(range(16)), bytes(range(16, 32))
 SPI_HZ, CALL_US = 1_000_000, 30
 REQA, KEY_A = 0x26, 0x60
 OPERATIONS = ("empty poll", "select, 4-byte UID", "authenticate and read", "write")
+# Transactions that the design allows.
+DESIGN_MAX = {
+    "select, 7-byte UID": 43,
+    "RATS": 5,
+    "ISO-DEP exchange": 5,
+    "look into a dark field": 8,
+}
+UID7 = bytes.fromhex("04a1b2c3d4e5f6")
+PAUSE_MS = 100
+GET_VERSION, GO_ON, VERSION_PART_BYTES = b"\x60", b"\xaf", 8
 PEER_TIMEOUT_S = 120
 
 Counts = dict[str, tuple[int, int]]
@@ -42,9 +56,9 @@ class WrongResult(Exception):
 
 
 class Desk:
-    """A chip, a clock and a card; also the board seam for our own driver."""
+    """A chip, a clock and a card; also the board seam for our own driver, with its settings."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: int) -> None:
         self.clock = ReaderClock(World(0))
         self.field = Field(self.clock)
         stream = random.Random(0)
@@ -53,7 +67,7 @@ class Desk:
         self.card.blocks[BLOCK] = OLD
         self.clock.advance_us(1000)
         self.rfid = self
-        self.settings: dict[str, int] = {}
+        self.settings = settings
         self.exchange, self.irq = self.chip.exchange, self.chip.irq
         self.reset = self.chip.reset_pin
         self.sleep_us = self.clock.advance_us
@@ -62,20 +76,27 @@ class Desk:
         """The board's microseconds."""
         return self.clock.now_us
 
+    def place(self, card: Card) -> None:
+        """Put `card` down and give it time to wake up."""
+        self.field.place(card)
+        self.clock.advance_us(10_000)
+
+    def count(self, operation: str, step: Callable[[], bool]) -> tuple[int, int]:
+        """(transactions, bytes) of `step`; WrongResult when it did not do its work."""
+        transactions, bytes_moved = self.chip.transactions, self.chip.bytes_moved
+        if not step():
+            raise WrongResult(operation)
+        return self.chip.transactions - transactions, self.chip.bytes_moved - bytes_moved
+
     def measure(self, steps: Steps) -> Counts:
         """Run a step per operation, each True on success; {operation: (transactions, bytes)}.
 
         The card comes after the empty poll. WrongResult when a step did not do its work.
         """
         counts: Counts = {}
-        chip = self.chip
         for operation, step in zip(OPERATIONS, steps, strict=True):
-            transactions, bytes_moved = chip.transactions, chip.bytes_moved
-            if not step():
-                raise WrongResult(operation)
-            counts[operation] = chip.transactions - transactions, chip.bytes_moved - bytes_moved
-            self.field.place(self.card)
-            self.clock.advance_us(10_000)
+            counts[operation] = self.count(operation, step)
+            self.place(self.card)
         if self.card.blocks[BLOCK] != NEW:
             raise WrongResult("the block was not written")
         return counts
@@ -105,6 +126,35 @@ def measure_ours() -> Counts:
             lambda: opened[0].write(BLOCK, NEW) is None,
         )
     )
+
+
+def measure_alone() -> Counts:
+    """The counts of what only our driver does: a DESFire card, and a field that goes dark."""
+    desk = Desk()
+    pcd = Pcd(OurDriver(desk))
+    pcd.poll()
+    desk.place(Desfire(UID7, random.Random(1)))
+    found = desk.count("select, 7-byte UID", lambda: getattr(pcd.poll(), "uid", b"") == UID7)
+    link = IsoDep(pcd, pcd.card)
+    counts = {
+        "select, 7-byte UID": found,
+        "RATS": desk.count("RATS", lambda: link.activate() is None),
+    }
+
+    def exchange(command: bytes) -> bool:
+        answer = link.exchange(command, VERSION_PART_BYTES)
+        return len(answer) == VERSION_PART_BYTES and answer[:1] == GO_ON
+
+    exchange(
+        GET_VERSION
+    )  # sets the timer to the card's waiting time, for this and all that follow
+    counts["ISO-DEP exchange"] = desk.count("ISO-DEP exchange", lambda: exchange(GO_ON))
+    dark = Desk(rfid_pause_ms=PAUSE_MS)
+    pcd = Pcd(OurDriver(dark))
+    pcd.poll()
+    dark.clock.advance_us(PAUSE_MS * 1000)
+    counts["look into a dark field"] = dark.count("dark", lambda: pcd.poll() is None)
+    return counts
 
 
 # ---------------------------------------------------------------- the others
@@ -204,9 +254,18 @@ def measure_peer(distribution: str, folder: Path) -> Counts:
 
 
 def rows() -> list[dict[str, object]]:
-    """Transactions and bytes of each operation, ours beside each rival that is installed."""
+    """Each operation: ours beside each rival that is installed, or beside what the design says."""
     ours = measure_ours()
-    table: list[dict[str, object]] = []
+    table: list[dict[str, object]] = [
+        {
+            "name": f"RC522, {operation}",
+            "ours": transactions,
+            "other": DESIGN_MAX[operation],
+            "against": "the design's budget",
+            "unit": "SPI transactions",
+        }
+        for operation, (transactions, _bytes) in measure_alone().items()
+    ]
     for distribution, (version, _steps) in PEERS.items():
         folder = driver_folder(distribution)
         if folder is None:
