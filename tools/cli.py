@@ -278,6 +278,7 @@ def card_personalise(
     again: Annotated[bool, typer.Option(help="Overwrite a card that is ours already.")] = False,
     blank: Annotated[bool, typer.Option(help="First put a factory card on the tray.")] = False,
     uid: Annotated[str, typer.Option(help="With --blank: its uid, 8 or 14 digits.")] = "",
+    desfire: Annotated[bool, typer.Option(help="With --blank: a DESFire EV2.")] = False,
     record: Record = None,
 ) -> None:
     """Write a whole card, keys last, and read it back. Torn half way, run it again."""
@@ -289,7 +290,7 @@ def card_personalise(
         order = at_desk.order(card_no, kind, valid_from, valid_to, balance_fen)
         masters = keyfile.load_keys(keys)
         if blank:
-            at_desk.blank(place, uid)
+            at_desk.blank(place, uid, desfire)
     except BadInput as error:
         _refuse(error)
     raise typer.Exit(

@@ -10,9 +10,10 @@ from simulator.cards.field import US
 from simulator.cards.mifare_classic import MifareClassic
 from tests.drivers.desk import CREDIT_KEY, MAC_KEY, PURSE_KEY, UID7, Desk
 from tools.card import classic_check
-from tools.card.classic import Order, SectorKeys, write_card
+from tools.card.classic import SectorKeys, write_card
 from tools.card.desk import RadioDesk
 from tools.card.keyfile import CardKeys
+from tools.card.order import Order
 from tools.card.tray import TrayBoard
 from tools.cli import app
 

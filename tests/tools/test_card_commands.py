@@ -63,7 +63,7 @@ def test_keys_that_others_may_touch_are_refused(tmp_path, mode):
     [
         ("purse_key = ", "not TOML"),
         ('purse_key = "{0}"\n', "credit_key: a key is 32"),
-        ('purse_key = "{0}"\ncredit_key = "{0}"\nmac_key = "{1}"\n', "three different keys"),
+        ('purse_key = "{0}"\ncredit_key = "{0}"\nmac_key = "{1}"\n', "must be different keys"),
         ('purse_key = "{0}"\ncredit_key = "{1}"\nmac_key = "{2}"\n', "key_version"),
         ('purse_key = "{0}0"\ncredit_key = "{1}"\nmac_key = "{2}"\n', "purse_key: a key is 32"),
         ('purse_key = 5\ncredit_key = "{1}"\nmac_key = "{2}"\n', "purse_key: a key is 32"),

@@ -16,9 +16,10 @@ from simulator.cards.mifare_classic import FACTORY_KEY, MifareClassic
 from tests.drivers.desk import UID4, UID7
 from tests.tools.cards import KEYS, ORDER, desk_with, deviations, onecard, written
 from tools.card import classic_check, jobs
-from tools.card.classic import WRITTEN, write_card
+from tools.card.classic import write_card
 from tools.card.decode import decode
 from tools.card.errors import DeskMissing
+from tools.card.order import WRITTEN
 from tools.card.pcsc import PcscDesk, PcscPort, PcscRefused, sak_of
 from tools.card.trace import Recorder
 

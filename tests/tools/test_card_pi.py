@@ -35,8 +35,8 @@ from tools.card.dump import read_image
 from tools.card import tray
 
 path, commands = Path(sys.argv[1]), json.loads(sys.argv[2])
-load, save = tray._KINDS[tray.CLASSIC_1K]
-card = load(path, read_image(path))
+kind = tray.KINDS[tray.CLASSIC_1K]
+card = kind.load(path, read_image(path))
 board = tray.TrayBoard(card)
 fake_pi.install(board.chip)
 time.monotonic_ns = lambda: board.clock.now_us * 1000
@@ -55,7 +55,7 @@ for words in commands:
         continue
     done = CliRunner().invoke(app, ["card", *words, "--desk", "pi"])
     results.append([done.exit_code, done.stdout, done.stderr])
-save(path, card)
+kind.save(path, card)
 print(json.dumps({"results": results, "violations": board.chip.violations, "levels": levels}))
 """
 
@@ -87,7 +87,7 @@ def keys(tmp_path):
 def test_personalise_info_and_verify_through_the_real_package(tmp_path, keys, uid):
     """7-byte uids too, of which the package's own code knows nothing."""
     path = tmp_path / "card.json"
-    tray.new_image(path, uid)
+    tray.new_image(path, tray.CLASSIC_1K, uid)
     told = process(
         path,
         ["personalise", "--keys", str(keys), *ORDER_WORDS],
@@ -118,7 +118,7 @@ def test_personalise_info_and_verify_through_the_real_package(tmp_path, keys, ui
 
 def test_a_wrong_card_and_no_card(tmp_path, keys):
     path = tmp_path / "card.json"
-    tray.new_image(path, UID4)
+    tray.new_image(path, tray.CLASSIC_1K, UID4)
     told = process(
         path,
         ["verify", "--keys", str(keys)],

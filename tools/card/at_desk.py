@@ -10,14 +10,14 @@ from pathlib import Path
 from firmware.drivers.iso14443 import CardGone
 from firmware.drivers.mfrc522 import BusFault
 from tools.card import jobs, trace
-from tools.card.classic import Order
-from tools.card.classic_info import EPOCH, KINDS
 from tools.card.desk import Desk
 from tools.card.dump import hex_bytes
 from tools.card.errors import BadInput, CardUnfit, NoCard
+from tools.card.order import Order
 from tools.card.pcsc import PcscDesk
 from tools.card.pi_desk import PiDesk
-from tools.card.tray import Tray, new_image
+from tools.card.tray import CLASSIC_1K, DESFIRE_EV2, Tray, new_image
+from tools.card.words import EPOCH, KINDS
 
 UNUSABLE = 2
 PI, PCSC = "pi", "pcsc"
@@ -80,11 +80,12 @@ def replay(path: Path, as_json: bool) -> int:
     return answer.exit_code
 
 
-def blank(place: Place, uid: str) -> None:
+def blank(place: Place, uid: str, is_desfire: bool) -> None:
     """Put a factory card with `uid` (hexadecimal) into the tray's file. BadInput."""
     if place.tray is None:
         raise BadInput("--blank makes a card for the tray: say --tray FILE")
-    new_image(place.tray, hex_bytes(uid, "--uid", (4, 7)))
+    kind, lengths = (DESFIRE_EV2, (7,)) if is_desfire else (CLASSIC_1K, (4, 7))
+    new_image(place.tray, kind, hex_bytes(uid, "--uid", lengths))
 
 
 def refuse_overwriting(tray: Path | None, *written: Path | None) -> None:

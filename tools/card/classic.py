@@ -11,17 +11,16 @@ Rules of this file:
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from firmware.drivers.iso14443 import CardGone
 from firmware.drivers.mifare_classic import KEY_A, KEY_B, AuthFailed, CardRefused
 from protocols.card.diversify import Cmac
-from protocols.card.identity import Identity
 from protocols.card.personalise import SECTORS, personalise, trailer
 from protocols.card.purse_classic import BLOCK_BYTES, BLOCKS_PER_SECTOR, READER_KEYS, card_mac
 from tools.card.desk import Port
 from tools.card.errors import BadInput, CardUnfit
 from tools.card.keyfile import CardKeys, aes
+from tools.card.order import ALREADY, WRITTEN, Order
 
 SAK_CLASSIC_1K = 0x08
 FACTORY_KEY = b"\xff" * 6
@@ -31,19 +30,6 @@ ACCESS = slice(KEY_BYTES, BLOCK_BYTES - KEY_BYTES)
 _TRIES = 3
 
 FACTORY, OURS, OTHER = "factory", "ours", "other"
-# Results of a personalisation.
-WRITTEN, ALREADY = "written", "already so"
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a card shall say: days count from 1970-01-01, the balance is in fen."""
-
-    card_no: int
-    kind: int
-    valid_from: int
-    valid_to: int
-    balance_fen: int
 
 
 class SectorKeys:
@@ -120,9 +106,7 @@ def write_card(card: Port, order: Order, keys: CardKeys, again: bool) -> str:
 
 
 def _blocks(uid: bytes, order: Order, keys: CardKeys) -> list[bytes]:
-    identity = Identity(
-        order.card_no, order.kind, order.valid_from, order.valid_to, keys.key_version
-    )
+    identity = order.identity(keys.key_version)
     masters = (keys.purse_key, keys.credit_key, keys.mac_key)
     try:
         return personalise(uid, identity, order.balance_fen, *masters, aes)

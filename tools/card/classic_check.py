@@ -1,7 +1,6 @@
 """Whether a MIFARE Classic is in every block, key, MAC and access bit what the layout demands."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from firmware.drivers.mifare_classic import KEY_A, KEY_B, CardRefused
 from protocols.card.identity import FIELDS_BYTES, ForeignCard, decode_identity
@@ -25,27 +24,9 @@ from tools.card.classic import (
 )
 from tools.card.desk import Port
 from tools.card.keyfile import CardKeys
+from tools.card.report import Deviation, Report
 
 _ZEROS = bytes(16)
-
-
-@dataclass(frozen=True, slots=True)
-class Deviation:
-    """One thing that is not as the layout demands; `where` is a block, a sector or the purse."""
-
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Deviations, in the order of the blocks, and remarks: what is worth knowing and no fault."""
-
-    deviations: list[Deviation]
-    remarks: list[str]
 
 
 def check(card: Port, keys: CardKeys) -> Report:
@@ -61,7 +42,7 @@ def check(card: Port, keys: CardKeys) -> Report:
     found += _check_identity(card.uid, blocks, own, keys.key_version)
     fields = blocks[IDENTITY_BLOCK][:FIELDS_BYTES]
     slots = [decode_slot(slot, blocks, card.uid, fields, own.mac) for slot in (0, 1)]
-    found += _check_purse(slots, blocks)
+    found += _check_purse(slots)
     return Report(found, list(_torn(slots, blocks)))
 
 
@@ -123,7 +104,7 @@ def _check_identity(
         yield Deviation(where, said)
 
 
-def _check_purse(slots: list[PurseState | None], blocks: dict[int, bytes]) -> Iterator[Deviation]:
+def _check_purse(slots: list[PurseState | None]) -> Iterator[Deviation]:
     whole = [state for state in slots if state is not None]
     if not whole:
         yield Deviation("purse", "neither slot has a right MAC")
@@ -134,18 +115,16 @@ def _check_purse(slots: list[PurseState | None], blocks: dict[int, bytes]) -> It
     if rest is not None and rest.counter + 1 != ruling.counter:
         said = f"counters {rest.counter} and {ruling.counter} do not follow each other"
         yield Deviation("purse", said)
-    # Never spent from: the idle value was put there by us, and a spend only lowers it.
-    value = decode_value(blocks[VALUE_BLOCKS[idle]])
-    is_untouched = blocks[STATE_BLOCKS[idle]] == _ZEROS
-    if is_untouched and value is not None and value > ruling.balance_fen:
-        yield Deviation(f"block {VALUE_BLOCKS[idle]}", "holds more than the balance")
 
 
 def _torn(slots: list[PurseState | None], blocks: dict[int, bytes]) -> Iterator[str]:
-    """A spend that was broken off leaves a slot without a right MAC, and the other one rules."""
-    if slots == [None, None]:
-        return
-    for slot, state in enumerate(slots):
-        is_value = decode_value(blocks[VALUE_BLOCKS[slot]]) is not None
-        if state is None and (blocks[STATE_BLOCKS[slot]] != _ZEROS or not is_value):
-            yield f"slot {slot} was torn in a spend; the other one rules"
+    """A spend or credit that was broken off leaves a slot without a right MAC; the other rules.
+
+    Before the first one, the idle slot holds the same value and nothing else.
+    """
+    for slot, ruling in ((0, slots[1]), (1, slots[0])):
+        if slots[slot] is not None or ruling is None:
+            continue
+        value = decode_value(blocks[VALUE_BLOCKS[slot]])
+        if blocks[STATE_BLOCKS[slot]] != _ZEROS or value != ruling.balance_fen:
+            yield f"slot {slot} was torn in a spend or credit; the other one rules"

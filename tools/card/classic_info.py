@@ -5,24 +5,31 @@ sectors, and say nothing about ours.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from firmware.drivers.mifare_classic import KEY_A, KEY_B, CardRefused
 from protocols.card.identity import ForeignCard, decode_identity
 from protocols.card.personalise import SECTORS
 from protocols.card.purse_classic import IDENTITY_BLOCK, READ_ORDER, READER_KEYS, decode_card
-from protocols.rules.spending import STAFF, STUDENT, TEMPORARY
 from tools.card.classic import FACTORY_KEY, OURS, SectorKeys, data_blocks, opens, trailer_of
 from tools.card.desk import Port
 from tools.card.dump import starred
 from tools.card.keyfile import CardKeys
+from tools.card.words import (
+    BLANK,
+    DAMAGED,
+    FOREIGN,
+    HALF_DONE,
+    IS_OURS,
+    OPEN_TO_ALL,
+    UNKNOWN,
+    identity_words,
+    nothing,
+    purse_words,
+    record_words,
+)
 
-KINDS = {"staff": STAFF, "student": STUDENT, "temporary": TEMPORARY}
-EPOCH = date(1970, 1, 1)
 CLOSED = "closed"
-BLANK, IS_OURS, HALF_DONE, DAMAGED = "blank", "ours", "half personalised", "ours, damaged"
-OPEN_TO_ALL, FOREIGN, UNKNOWN = "open to everybody", "foreign", "not ours to tell without keys"
 
 _FACTORY, _FACTORY_AS_B = "factory key", "factory key as key B"
 # Published: transport keys, and the read keys of the MIFARE directory and of NFC Forum sectors.
@@ -87,28 +94,18 @@ class Reading:
 
 def describe(reading: Reading) -> dict[str, Any]:
     """What stands on the card: belongs, trouble, identity, purse, last_record, opened."""
-    said: dict[str, Any] = {
-        "belongs": _belongs(reading),
-        "trouble": "",
-        "identity": None,
-        "purse": None,
-        "last_record": None,
-        "opened": reading.opened,
-    }
+    said = nothing(_belongs(reading), opened=reading.opened)
     if reading.keys is None or not all(number in reading.blocks for number in READ_ORDER):
         return said
     blocks, uid, mac = reading.blocks, reading.uid, reading.keys.mac
     try:
-        said["identity"] = _identity(decode_identity(blocks[IDENTITY_BLOCK], uid, mac))
+        said["identity"] = identity_words(decode_identity(blocks[IDENTITY_BLOCK], uid, mac))
         view = decode_card(uid, blocks, mac)
     except ForeignCard as error:
         said["trouble"] = str(error)
         said["belongs"] = DAMAGED if said["belongs"] == IS_OURS else said["belongs"]
         return said
-    said["purse"] = _purse(view)
-    if view.last_amount_fen:
-        said["last_record"] = _last_record(view)
-    return said
+    return said | {"purse": purse_words(view), "last_record": record_words(view)}
 
 
 def _belongs(reading: Reading) -> str:
@@ -120,34 +117,3 @@ def _belongs(reading: Reading) -> str:
     if set(opened) == {_FACTORY}:
         return BLANK if reading.is_empty else OPEN_TO_ALL
     return UNKNOWN if reading.keys is None else FOREIGN
-
-
-def _identity(identity: Any) -> dict[str, Any]:
-    names = {number: name for name, number in KINDS.items()}
-    return {
-        "card_no": identity.card_no,
-        "kind": names.get(identity.kind, str(identity.kind)),
-        "valid_from": _day(identity.valid_from),
-        "valid_to": _day(identity.valid_to),
-        "key_version": identity.key_version,
-    }
-
-
-def _day(days: int) -> str:
-    return (EPOCH + timedelta(days=days)).isoformat()
-
-
-def _purse(view: Any) -> dict[str, Any]:
-    names = ("balance_fen", "counter", "day_total_fen", "since_pin_fen", "since_pin_count")
-    return {name: getattr(view, name) for name in (*names, "pin_tries")} | {
-        "day": _day(view.day) if view.day else None
-    }
-
-
-def _last_record(view: Any) -> dict[str, Any]:
-    return {
-        "device": view.last_device,
-        "seq": view.last_seq,
-        "amount_fen": view.last_amount_fen,
-        "time": datetime.fromtimestamp(view.last_time_s, UTC).isoformat(),
-    }

@@ -4,19 +4,23 @@ A desk hands out one card as a `Port`. The exceptions are the firmware's, whatev
 CardGone, AuthFailed, CardRefused, BusFault.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from firmware.drivers.iso14443 import CardCollision, Pcd
+from firmware.drivers.iso_dep import IsoDep
 from firmware.drivers.mifare_classic import Classic
 from tools.card.errors import NoCard
 from tools.card.trace import Recorder, TracedChip
 
 POLL_PAUSE_US = 50_000
 
+Random = Callable[[int], bytes]
+
 
 class Port(Protocol):
-    """One card on a desk: `uid`, the last `sak`, and what a MIFARE Classic understands."""
+    """One card on a desk: `uid`, the last `sak`, and what can be said to it."""
 
     uid: bytes
     sak: int
@@ -35,6 +39,14 @@ class Port(Protocol):
 
     def reselect(self) -> None:
         """Begin anew with the same card; no sector is open afterwards."""
+        ...
+
+    def transmit(self, command: bytes) -> bytes:
+        """A native command to a card that speaks ISO 14443-4: status, then data."""
+        ...
+
+    def random(self, count: int, /) -> bytes:
+        """Fresh bytes for a proof of keys."""
         ...
 
 
@@ -56,22 +68,33 @@ class Desk(Protocol):
 class RadioPort(Classic):
     """A card that the readers' own driver has found."""
 
-    def __init__(self, pcd: Pcd, card: Any) -> None:
+    def __init__(self, pcd: Pcd, card: Any, random: Random) -> None:
         super().__init__(pcd, card)
         self.uid: bytes = card.uid
         self.sak: int = card.sak
+        self.random = random
+        self._dep = IsoDep(pcd, card)
+        self._is_active = False
+
+    def transmit(self, command: bytes) -> bytes:
+        """A native command; ISO-DEP is entered with the first one."""
+        if not self._is_active:
+            self._dep.activate()
+            self._is_active = True
+        return self._dep.exchange(command)
 
 
 class RadioDesk:
     """An MFRC522 on `board` (see firmware.drivers.mfrc522), asked for a card `tries` times."""
 
-    def __init__(self, name: str, board: Any, tries: int) -> None:
+    def __init__(self, name: str, board: Any, tries: int, random: Random = os.urandom) -> None:
         self.name = name
         self.recorder = Recorder()
         self.board = board
         self._pcd = Pcd(TracedChip(board, self.recorder))
         self._sleep_us: Callable[[int], None] = board.sleep_us
         self._tries = tries
+        self._random = random
 
     def card(self) -> Port:
         """The card in the field; NoCard after `tries` looks. BusFault when the chip is dead."""
@@ -84,7 +107,7 @@ class RadioDesk:
                 uids = ", ".join(uid.hex() for uid in two.uids)
                 raise NoCard(f"one card please: there are {uids}") from None
             if found is not None:
-                return RadioPort(self._pcd, found)
+                return RadioPort(self._pcd, found, self._random)
         raise NoCard("no card on the desk")
 
     def close(self) -> None:

@@ -4,18 +4,22 @@ Each takes a desk and gives an `Answer`. What can be done with a kind of card st
 entry for each; a card that fits none of them still tells its uid.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from firmware.drivers.mifare_classic import KEY_A, KEY_B, AuthFailed, CardRefused
+from protocols.card.identity import ForeignCard
 from protocols.card.purse_classic import BLOCKS_PER_SECTOR, READ_ORDER, READER_KEYS, WRITE_KEY
-from tools.card import classic, classic_check, classic_info, decode
+from tools.card import classic, classic_check, classic_info, decode, desfire, desfire_check
 from tools.card.desk import Desk, Port
 from tools.card.dump import write_dump
 from tools.card.errors import BadInput, CardUnfit
 from tools.card.keyfile import CardKeys
+from tools.card.order import Order
+from tools.card.report import Report
 from tools.card.trace import Exchange
 
 PASSED, FAILED = 0, 1
@@ -43,8 +47,8 @@ class Kind:
     """What can be done with a kind of card that `fits` a SAK."""
 
     fits: Callable[[int], bool]
-    write: Callable[[Port, classic.Order, CardKeys, bool], str]
-    check: Callable[[Port, CardKeys], classic_check.Report]
+    write: Callable[[Port, Order, CardKeys, bool], str]
+    check: Callable[[Port, CardKeys], Report]
     read: Callable[[Port, CardKeys | None], tuple[dict[str, Any], dict[str, Any]]]
     tap: Callable[[Port, CardKeys | None], None]
 
@@ -79,6 +83,13 @@ KINDS = (
         _read_classic,
         _tap_classic,
     ),
+    Kind(
+        lambda sak: bool(sak & desfire.SAK_ISO_DEP),
+        desfire.write_card,
+        desfire_check.check,
+        desfire.read_card,
+        desfire.tap,
+    ),
 )
 
 
@@ -97,7 +108,7 @@ def _name(card: Port) -> str:
     return _SAK_NAMES.get(card.sak, f"card of SAK {card.sak:02x}")
 
 
-def personalise(desk: Desk, order: classic.Order, keys: CardKeys, again: bool) -> Answer:
+def personalise(desk: Desk, order: Order, keys: CardKeys, again: bool) -> Answer:
     """Write a whole card. CardUnfit when it cannot be; see the kind's own `write`."""
     card = desk.card()
     result = _known_kind(card).write(card, order, keys, again)
@@ -143,11 +154,11 @@ def _info_lines(said: dict[str, Any]) -> list[str]:
         rows.append(("balance", _money(purse["balance_fen"])))
         rows.append(("spends", f"{purse['counter']} so far, PIN tries {purse['pin_tries']}"))
     if last:
-        where = f"{_money(last['amount_fen'])} at device {last['device']}, record {last['seq']}"
+        where = f"{_money(last['amount_fen'])}, device {last['device']}, record {last['seq']}"
         rows.append(("last", f"{where}, {last['time']}"))
-    opened = sorted(set(said["opened"]), key=said["opened"].index)
-    sectors = ", ".join(f"{said['opened'].count(key)} {key}" for key in opened)
-    rows.append(("sectors", sectors))
+    if "opened" in said:
+        counts = Counter(said["opened"])
+        rows.append(("sectors", ", ".join(f"{count} {key}" for key, count in counts.items())))
     return [f"{name:<12}{text}" for name, text in rows]
 
 
@@ -181,7 +192,7 @@ def tap(desk: Desk, keys: CardKeys | None) -> Answer:
     if kind is not None:
         try:
             kind.tap(card, keys)
-        except (AuthFailed, CardRefused):
+        except (AuthFailed, CardRefused, CardUnfit, ForeignCard):
             exit_code = FAILED  # the frames say which and how
     return show(desk.recorder.exchanges, exit_code)
 

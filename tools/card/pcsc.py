@@ -12,6 +12,7 @@ section 3.2.2:
 What kind of card it is stands in the ATR, as part 3 section 3.1.3 has readers make it up.
 """
 
+import os
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -30,6 +31,7 @@ _LOAD_KEY = bytes.fromhex("ff82000006")
 _AUTHENTICATE = bytes.fromhex("ff860000050100")
 _READ, _WRITE = 0xB0, 0xD6
 _BLOCK_BYTES = 16
+_WRAPPED, _WRAPPED_STATUS = 0x90, 0x91
 _OK = 0x9000
 _UID_LENGTHS = (4, 7, 10)
 # Wrong key, or no answer to it; readers use all of these.
@@ -88,6 +90,20 @@ class PcscPort:
         """The reader selects by itself; what can be asked is whether it is still this card."""
         if self._ask_uid() != self.uid:
             raise CardGone("another card lies there")
+
+    def transmit(self, command: bytes) -> bytes:
+        """A native DESFire command, wrapped as readers pass it on; status, then data."""
+        body = command[1:]
+        wrapped = bytes((_WRAPPED, command[0], 0, 0))
+        wrapped += (bytes((len(body),)) + body if body else b"") + bytes(1)
+        status, data = self._send(wrapped)
+        if status >> 8 != _WRAPPED_STATUS:
+            raise CardGone(f"status {status:04X}")
+        return bytes((status & 0xFF,)) + data
+
+    def random(self, count: int, /) -> bytes:
+        """Fresh bytes."""
+        return os.urandom(count)
 
     def _ask_uid(self) -> bytes:
         status, uid = self._send(_GET_UID)

@@ -27,8 +27,9 @@ COLLIDED, DAMAGED = "collision", "damaged"
 _AUTH_KEY = ((2, 8),)
 _WRITE, _READ = "a0", "30"
 _NIBBLE_BITS = 4
-# DESFire commands that carry a new key: encrypted, but under a key that the factory published.
-_KEY_COMMANDS = ("c4", "c6")
+# DESFire commands that carry a new key (ChangeKey, ChangeKeyEV2, CreateTransactionMACFile): it is
+# encrypted, but under a key that the factory has published.
+_KEY_COMMANDS = ("c4", "c6", "ce")
 _EVERYTHING = ((0, 1 << 16),)
 
 Octets = tuple[str, ...]
@@ -93,7 +94,7 @@ class Recorder:
         return replace(exchange, sent=self._star_new_key(sent), heard=heard)
 
     def _star_new_key(self, sent: Octets) -> Octets:
-        """Star what a DESFire key change carries, in all its I-blocks."""
+        """Star what a DESFire command with a key carries, in all its I-blocks."""
         if len(sent) < 3 or HIDDEN in sent[0] or int(sent[0], 16) & 0xE2 != 0x02:
             return sent
         at = 2 if sent[1] == "90" else 1  # wrapped: 90 INS 00 00 Lc data

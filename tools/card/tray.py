@@ -6,9 +6,11 @@ the same. The file holds the card's new state afterwards, however the command en
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from simulator.cards.desfire import Desfire
 from simulator.cards.field import Field
 from simulator.cards.mifare_classic import BLOCK_BYTES, BLOCKS, MifareClassic
 from simulator.chips.mfrc522 import Mfrc522
@@ -17,7 +19,7 @@ from tools.card.desk import RadioDesk
 from tools.card.dump import hex_bytes, read_image, write_image
 from tools.card.errors import BadInput
 
-CLASSIC_1K = "MIFARE Classic 1K"
+CLASSIC_1K, DESFIRE_EV2 = "MIFARE Classic 1K", "DESFire EV2"
 _SETTLE_US = 20_000
 _TRIES = 2
 
@@ -34,9 +36,35 @@ def _save_classic(path: Path, card: MifareClassic) -> None:
     write_image(path, CLASSIC_1K, card.uid, {"blocks": [block.hex() for block in card.blocks]})
 
 
-# Kind of card -> how to make its model from an image, and the image from the model.
-_KINDS: dict[str, tuple[Callable[[Path, dict[str, Any]], Any], Callable[[Path, Any], None]]] = {
-    CLASSIC_1K: (_load_classic, _save_classic),
+def _load_desfire(path: Path, image: dict[str, Any]) -> Desfire:
+    card = Desfire(image["uid"], random.Random(int.from_bytes(image["uid"], "big")))
+    try:
+        card.restore({"uid": image["uid"].hex(), "memory": image["memory"]})
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise BadInput(f"{path}: the card's memory is damaged") from None
+    return card
+
+
+def _save_desfire(path: Path, card: Desfire) -> None:
+    write_image(path, DESFIRE_EV2, card.uid, {"memory": card.snapshot()["memory"]})
+
+
+def _new_desfire(uid: bytes) -> Desfire:
+    return Desfire(uid, random.Random(int.from_bytes(uid, "big")))
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How to make a model of a card from an image, an image from the model, and a new card."""
+
+    load: Callable[[Path, dict[str, Any]], Any]
+    save: Callable[[Path, Any], None]
+    new: Callable[[bytes], Any]
+
+
+KINDS = {
+    CLASSIC_1K: _Kind(_load_classic, _save_classic, MifareClassic),
+    DESFIRE_EV2: _Kind(_load_desfire, _save_desfire, _new_desfire),
 }
 
 
@@ -67,13 +95,14 @@ class Tray(RadioDesk):
     def __init__(self, path: Path) -> None:
         image = read_image(path)
         kind = image["kind"]
-        if kind not in _KINDS:
+        if kind not in KINDS:
             raise BadInput(f"{path}: no model for a card of kind {kind}")
-        load, self._save = _KINDS[kind]
         self._path = path
-        self.model = load(path, image)
-        self.board = TrayBoard(self.model)
-        super().__init__(f"tray {path.name}", self.board, _TRIES)
+        self._save = KINDS[kind].save
+        self.model = KINDS[kind].load(path, image)
+        # Not the dice of the card: both sides of a proof must not draw the same.
+        dice = random.Random(f"desk {image['uid'].hex()}").randbytes
+        super().__init__(f"tray {path.name}", TrayBoard(self.model), _TRIES, dice)
 
     def close(self) -> None:
         """Write the card back; whatever it was still programming it has finished by then."""
@@ -81,8 +110,8 @@ class Tray(RadioDesk):
         self._save(self._path, self.model)
 
 
-def new_image(path: Path, uid: bytes) -> None:
+def new_image(path: Path, kind: str, uid: bytes) -> None:
     """A card as the factory delivers it, in a new file; BadInput when there is one already."""
     if path.exists():
         raise BadInput(f"{path}: exists; a blank card wants a new file")
-    _save_classic(path, MifareClassic(uid))
+    KINDS[kind].save(path, KINDS[kind].new(uid))

@@ -1,0 +1,225 @@
+"""A DESFire on a desk: the card centre's dialogues, sent one native command after the other.
+
+The dialogues themselves are those of protocols.card.personalise_desfire; what is here says which
+of them a card needs, and what a card that was left half way, or is in use, is told.
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+from firmware.drivers.iso14443 import CardGone
+from protocols.card import ev2, personalise_desfire
+from protocols.card import purse_desfire as layout
+from protocols.card.identity import FIELDS_BYTES, ForeignCard, Identity
+from tools.card.desk import Port
+from tools.card.errors import BadInput, CardUnfit
+from tools.card.keyfile import CIPHERS, CardKeys
+from tools.card.order import ALREADY, WRITTEN, Order
+from tools.card.words import (
+    DAMAGED,
+    FOREIGN,
+    HALF_DONE,
+    IS_OURS,
+    UNKNOWN,
+    identity_words,
+    nothing,
+    purse_words,
+    record_words,
+)
+
+SAK_ISO_DEP = 0x20
+GET_VERSION, ADDITIONAL_FRAME = 0x60, 0xAF
+_VERSION_PARTS = 3
+_DIALOGUE_COMMANDS_MAX = 200
+
+Dialogue = Generator[bytes, bytes, Any]
+
+
+class Refused(CardUnfit):
+    """The card answered with a DESFire status that is no success; `status` is it."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the card refuses: status {status:02x}")
+        self.status = status
+
+
+def drive(card: Port, dialogue: Dialogue) -> Any:
+    """Run a dialogue with `card`; what it returns. Refused, CardGone for what is not genuine."""
+    try:
+        command = next(dialogue)
+        for _ in range(_DIALOGUE_COMMANDS_MAX):
+            command = dialogue.send(card.transmit(command))
+    except StopIteration as end:
+        return end.value
+    except ev2.CardStatus as refusal:
+        raise Refused(refusal.status) from None
+    except ev2.NotGenuine as error:
+        raise CardGone(f"not genuine: {error}") from None
+    raise CardGone("the dialogue does not end")
+
+
+def card_keys(card: Port, keys: CardKeys) -> personalise_desfire.CardKeys:
+    """The keys of this card. BadInput when the file lacks one, CardUnfit for a random uid."""
+    if len(card.uid) == layout.RANDOM_UID_BYTES:
+        raise CardUnfit("the card shows a random uid, which this desk does not handle")
+    masters = keys.desfire_masters()
+    if masters is None:
+        raise BadInput("a DESFire needs master_key, read_key and transaction_key as well")
+    cmacs = personalise_desfire.masters_of(CIPHERS, masters)
+    return personalise_desfire.CardKeys(card.uid, cmacs, keys.key_version)
+
+
+def opens(card: Port, application: bytes, key: bytes, key_no: int) -> bool:
+    """Whether a key opens an application (or the card); a session under it is open then."""
+
+    def attempt() -> Dialogue:
+        yield from personalise_desfire.select(application)
+        return (yield from personalise_desfire.login(CIPHERS, key, key_no, card.random))
+
+    try:
+        drive(card, attempt())
+    except Refused as refusal:
+        if refusal.status not in (
+            ev2.AUTHENTICATION_ERROR,
+            ev2.NO_SUCH_KEY,
+            ev2.APPLICATION_NOT_FOUND,
+        ):
+            raise
+        return False
+    return True
+
+
+# ---------------------------------------------------------------- writing
+
+
+def write_card(card: Port, order: Order, keys: CardKeys, again: bool) -> str:
+    """Make `card` what `order` says: WRITTEN, or ALREADY when it was so before.
+
+    BadInput, CardUnfit and CardGone as on a MIFARE Classic (tools.card.classic.write_card).
+    """
+    own = card_keys(card, keys)
+    identity = _checked(order, keys.key_version)
+    try:
+        if again:
+            drive(card, _remove(card, own))
+        dialogue = personalise_desfire.personalise(
+            CIPHERS, identity, order.balance_fen, own, card.random
+        )
+        drive(card, dialogue)
+    except personalise_desfire.AlreadyPersonal as error:
+        if not opens(card, layout.APPLICATION, own.application[0], layout.MASTER_KEY):
+            raise CardUnfit(f"somebody else's card, or another key generation: {error}") from None
+        if not _is_as_ordered(card, own, identity, order):
+            raise CardUnfit("the card is ours already and may be in use") from None
+        # Cut off behind the application's last key, the card itself may still be the factory's.
+        drive(card, personalise_desfire.lock_picc(CIPHERS, own, card.random))
+        return ALREADY
+    if not _is_as_ordered(card, own, identity, order):
+        raise CardUnfit("the card does not keep what was written")
+    return WRITTEN
+
+
+def _checked(order: Order, key_version: int) -> Identity:
+    bounds = (
+        ("card_no", order.card_no, 0xFFFFFFFF),
+        ("kind", order.kind, 0xFF),
+        ("valid_from", order.valid_from, 0xFFFF),
+        ("valid_to", order.valid_to, 0xFFFF),
+        ("balance_fen", order.balance_fen, 0x7FFFFFFF),
+    )
+    for name, value, maximum in bounds:
+        if not 0 <= value <= maximum:
+            raise BadInput(f"{name} {value} is not in 0..{maximum}")
+    if order.valid_to < order.valid_from:
+        raise BadInput("valid_to before valid_from")
+    return order.identity(key_version)
+
+
+def _remove(card: Port, own: personalise_desfire.CardKeys) -> Dialogue:
+    """Delete our application, money and all; nothing happens where there is none."""
+    desk = personalise_desfire
+    session = yield from desk.enter_picc(CIPHERS, own, card.random)
+    listed = yield from desk.ask(session, desk.APPLICATION_IDS)
+    if layout.APPLICATION in applications(listed):
+        yield from desk.ask(session, desk.DELETE_APPLICATION, layout.APPLICATION)
+
+
+def applications(listed: bytes) -> list[bytes]:
+    """The identifiers in an answer of 3 bytes for each."""
+    return [listed[at : at + 3] for at in range(0, len(listed), 3)]
+
+
+def _is_as_ordered(
+    card: Port, own: personalise_desfire.CardKeys, identity: Identity, order: Order
+) -> bool:
+    try:
+        view = drive(card, reading(card, own))
+    except (ForeignCard, Refused):
+        return False
+    names = ("card_no", "kind", "valid_from", "valid_to", "key_version")
+    is_same = all(getattr(view, name) == getattr(identity, name) for name in names)
+    return is_same and (view.counter, view.balance_fen) == (0, order.balance_fen)
+
+
+# ---------------------------------------------------------------- reading
+
+
+def reading(card: Port, own: personalise_desfire.CardKeys) -> Dialogue:
+    """The PurseView of a card, read as a reader does; ForeignCard for nonsense."""
+    desk = personalise_desfire
+    yield from desk.select(layout.APPLICATION)
+    key = own.application[layout.SPEND_KEY]
+    session = yield from desk.login(CIPHERS, key, layout.SPEND_KEY, card.random)
+    place = layout.place(layout.IDENTITY_FILE, FIELDS_BYTES)
+    identity = yield from desk.ask(session, layout.READ_DATA, place, hidden=True)
+    # Zeros, as long as nothing was spent: counter 0 and no record.
+    place = layout.place(layout.STATE_FILE, layout.STATE_BYTES)
+    state = yield from desk.ask(session, layout.READ_DATA, place, hidden=True)
+    number = bytes((layout.VALUE_FILE,))
+    value = yield from desk.ask(session, layout.GET_VALUE, number, hidden=True)
+    return layout.decode_card(card.uid, identity, state, value)
+
+
+def read_card(card: Port, keys: CardKeys | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the card says (see words.nothing), and for a dump what anybody can read."""
+    readable = {"version": [part.hex() for part in version_of(card)]}
+    if keys is None:
+        return nothing(UNKNOWN), readable
+    try:
+        own = card_keys(card, keys)
+    except (BadInput, CardUnfit) as error:
+        return nothing(UNKNOWN) | {"trouble": str(error)}, readable
+    # Its own master key comes last; until then a reader may take the card, and we do not.
+    if opens(card, layout.APPLICATION, personalise_desfire.FACTORY_KEY, layout.MASTER_KEY):
+        return nothing(HALF_DONE), readable
+    if not opens(card, layout.APPLICATION, own.application[layout.SPEND_KEY], layout.SPEND_KEY):
+        return nothing(FOREIGN), readable
+    try:
+        view = drive(card, reading(card, own))
+    except (ForeignCard, Refused) as error:
+        return nothing(DAMAGED) | {"trouble": str(error)}, readable
+    said = {"identity": identity_words(view), "purse": purse_words(view)}
+    return nothing(IS_OURS) | said | {"last_record": record_words(view)}, readable
+
+
+def version_of(card: Port) -> list[bytes]:
+    """Hardware, software and production of the card, as far as it tells."""
+    parts: list[bytes] = []
+    command = bytes((GET_VERSION,))
+    for _ in range(_VERSION_PARTS):
+        answer = card.transmit(command)
+        if not answer or answer[0] not in (ev2.OK, ev2.MORE):
+            break
+        parts.append(answer[1:])
+        if answer[0] == ev2.OK:
+            break
+        command = bytes((ADDITIONAL_FRAME,))
+    return parts
+
+
+def tap(card: Port, keys: CardKeys | None) -> None:
+    """Read what a reader reads; without keys, ask for the version as anybody can."""
+    if keys is None:
+        version_of(card)
+        return
+    drive(card, reading(card, card_keys(card, keys)))

@@ -1,0 +1,54 @@
+"""What identity and purse say, whatever card they are on, as data for people and for JSON."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from protocols.card.purse import CARD_CENTRE
+from protocols.rules.spending import STAFF, STUDENT, TEMPORARY
+
+KINDS = {"staff": STAFF, "student": STUDENT, "temporary": TEMPORARY}
+EPOCH = date(1970, 1, 1)
+BLANK, IS_OURS, HALF_DONE, DAMAGED = "blank", "ours", "half personalised", "ours, damaged"
+OPEN_TO_ALL, FOREIGN, UNKNOWN = "open to everybody", "foreign", "not ours to tell without keys"
+
+
+def nothing(belongs: str, **more: Any) -> dict[str, Any]:
+    """What is said of a card of which nothing is known but to whom it belongs."""
+    none = dict.fromkeys(("identity", "purse", "last_record"))
+    return {"belongs": belongs, "trouble": "", **none, **more}
+
+
+def identity_words(identity: Any) -> dict[str, Any]:
+    """An Identity, or a PurseView, which has the same fields."""
+    names = {number: name for name, number in KINDS.items()}
+    return {
+        "card_no": identity.card_no,
+        "kind": names.get(identity.kind, str(identity.kind)),
+        "valid_from": _day(identity.valid_from),
+        "valid_to": _day(identity.valid_to),
+        "key_version": identity.key_version,
+    }
+
+
+def _day(days: int) -> str:
+    return (EPOCH + timedelta(days=days)).isoformat()
+
+
+def purse_words(view: Any) -> dict[str, Any]:
+    """The purse of a PurseView."""
+    names = ("balance_fen", "counter", "day_total_fen", "since_pin_fen", "since_pin_count")
+    return {name: getattr(view, name) for name in (*names, "pin_tries")} | {
+        "day": _day(view.day) if view.day else None
+    }
+
+
+def record_words(view: Any) -> dict[str, Any] | None:
+    """The last record of a PurseView; None when there has been none."""
+    if not view.last_amount_fen:
+        return None
+    return {
+        "device": "card centre" if view.last_device == CARD_CENTRE else view.last_device,
+        "seq": view.last_seq,
+        "amount_fen": view.last_amount_fen,
+        "time": datetime.fromtimestamp(view.last_time_s, UTC).isoformat(),
+    }
