@@ -101,6 +101,7 @@ def main():
     converse("parts out", [FRAMES_OF_16, "a2", "13aa", "12bb", "03cc"], [command])
     converse("answer lost", [ATS, LOST, "0290"], [b"\x60"])
     converse("command lost", [ATS, LOST, "a3", "0290"], [b"\x60"])
+    converse("never heard", [ATS] + ["a3"] * 9, [b"\x60"])
     converse("time", [ATS, "f202", "f23b", "f240", "0290"], [b"\x60"])
     converse("endless time", [ATS] + ["f201"] * 40, [b"\x60"])
     converse("endless parts", [ATS] + ["12aa", "13bb"] * 80, [b"\x60"])

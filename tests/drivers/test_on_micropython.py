@@ -37,6 +37,47 @@ def test_cards_read_the_same(micropython, script, lines_min):
     assert there.splitlines() == here.stdout.splitlines()
 
 
+# Conversation of portable_iso_dep.py -> every block the reader sends after RATS (ISO/IEC 14443-4,
+# clause 7.5 and annex B), and what comes of it.
+BLOCKS = {
+    "plain": ("0260 03af", "answer 91ff"),
+    "fast": ("d01105 0260", "answer 90"),
+    "no pps": ("d01105 e050 0260", "answer 90"),
+    "lying ats": ("e050", "gone no usable answer to select"),
+    "parts lost": (
+        "12000102030405060708090a0b0c 030d0e0f10111213 b3 a2 a2",
+        "answer aabb",
+    ),
+    "parts out": (
+        "12000102030405060708090a0b0c 030d0e0f10111213 a2 a3",
+        "answer aabbcc",
+    ),
+    "answer lost": ("0260 b2", "answer 90"),
+    "command lost": ("0260 b2 0260", "answer 90"),
+    "never heard": ("0260 b2 0260 b2 0260", "gone no understandable block"),
+    "time": ("0260 f202 f23b b2", "answer 90"),
+    "endless time": ("0260" + " f201" * 16 + " b2 b2", "gone no understandable block"),
+    "endless parts": ("0260" + " a3 a2" * 47 + " a3", "gone no end of the exchange"),
+    "other number": ("0260 b2 b2", "gone no understandable block"),
+    "damaged": ("0260 b2 0361 b3 b3", "gone no understandable block"),
+}
+
+
+def test_iso_dep_sends_what_the_standard_says():
+    conversations = {}
+    for line in run_here("portable_iso_dep.py").stdout.splitlines():
+        if not line.startswith(" "):
+            sent, ends = [], []
+            conversations[line] = sent, ends
+        elif line.startswith("  > "):
+            sent.append(line.split()[1])
+        elif line.startswith(("  answer", "  gone")):
+            ends.append(line.strip())
+    assert list(conversations) == list(BLOCKS)
+    for name, (sent, ends) in conversations.items():
+        assert (" ".join(sent[1:]), ends[-1]) == BLOCKS[name], name
+
+
 def test_polling_allocates_nothing(micropython):
     lines = run_in_vm(micropython, "portable_poll.py").splitlines()
     assert lines == [
