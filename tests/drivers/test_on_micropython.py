@@ -63,19 +63,36 @@ BLOCKS = {
 }
 
 
-def test_iso_dep_sends_what_the_standard_says():
-    conversations = {}
+def conversations():
+    """Name -> (blocks sent, waiting times in us, how exchanges ended), as CPython has them."""
+    found = {}
     for line in run_here("portable_iso_dep.py").stdout.splitlines():
         if not line.startswith(" "):
-            sent, ends = [], []
-            conversations[line] = sent, ends
+            sent, waits, ends = found.setdefault(line, ([], [], []))
         elif line.startswith("  > "):
-            sent.append(line.split()[1])
+            _, block, _, wait_us, *_ = line.split()
+            sent.append(block)
+            waits.append(int(wait_us))
         elif line.startswith(("  answer", "  gone")):
             ends.append(line.strip())
-    assert list(conversations) == list(BLOCKS)
-    for name, (sent, ends) in conversations.items():
+    return found
+
+
+def test_iso_dep_sends_what_the_standard_says():
+    found = conversations()
+    assert list(found) == list(BLOCKS)
+    for name, (sent, _, ends) in found.items():
         assert (" ".join(sent[1:]), ends[-1]) == BLOCKS[name], name
+
+
+def test_iso_dep_waits_as_long_as_the_standard_says():
+    """65536 / fc for RATS; then FWT, for one block as often as the card has asked for; no less."""
+    _, waits, _ = conversations()["time"]
+    fwt, delta = 4096 << 8, 49152
+    for wait_us, cycles in zip(
+        waits, (65536, fwt + delta, 2 * fwt + delta, 59 * fwt + delta, fwt + delta), strict=True
+    ):
+        assert cycles / 13.56 <= wait_us <= cycles / 13.56 * 1.04
 
 
 def test_polling_allocates_nothing(micropython):
