@@ -1,5 +1,6 @@
 """Cards on a desk for the tests of `onecard card`: keys, orders, and a hand that pulls a card."""
 
+import functools
 import json
 import random
 
@@ -63,9 +64,14 @@ def write(card, order=ORDER, keys=KEYS, again=False):
 
 def written(uid=UID7, seed=0, order=ORDER, keys=KEYS):
     """A card of ours, as the desk makes it."""
-    card = blank(uid, seed)
+    return MifareClassic(uid, _made(uid, order, keys), random.Random(seed))
+
+
+@functools.cache
+def _made(uid, order, keys):
+    card = blank(uid)
     write(card, order, keys)
-    return card
+    return tuple(card.blocks)
 
 
 def deviations(card, keys=KEYS):
