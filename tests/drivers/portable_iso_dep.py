@@ -16,6 +16,7 @@ SMALL_ATS = "047577810280"  # its length byte lies
 FRAMES_OF_16 = "0200"
 LOST = None
 DAMAGED = "!"
+RAGGED = "02aa/12"  # bits of a block that are no whole bytes, with nothing else against them
 
 
 class Line:
@@ -49,9 +50,10 @@ class Line:
         self.errors = ERROR_CRC if answer == DAMAGED else 0
         if answer is LOST or answer == DAMAGED:
             return SILENCE if answer is LOST else 8
-        data = binascii.unhexlify(answer)
+        octets, _, bits = answer.partition("/")
+        data = binascii.unhexlify(octets)
         self.rx[: len(data)] = data
-        return 8 * len(data)
+        return int(bits) if bits else 8 * len(data)
 
 
 class Field:
@@ -102,6 +104,8 @@ def main():
     converse("answer lost", [ATS, LOST, "0290"], [b"\x60"])
     converse("command lost", [ATS, LOST, "a3", "0290"], [b"\x60"])
     converse("never heard", [ATS] + ["a3"] * 9, [b"\x60"])
+    converse("not heard while taking", [ATS, "12aa", LOST, "a2", "03bb"], [b"\x60"])
+    converse("ragged", [ATS, RAGGED, "0290"], [b"\x60"])
     converse("time", [ATS, "f202", "f23b", "f240", "0290"], [b"\x60"])
     converse("endless time", [ATS] + ["f201"] * 40, [b"\x60"])
     converse("endless parts", [ATS] + ["12aa", "13bb"] * 80, [b"\x60"])

@@ -55,6 +55,8 @@ BLOCKS = {
     "answer lost": ("0260 b2", "answer 90"),
     "command lost": ("0260 b2 0260", "answer 90"),
     "never heard": ("0260 b2 0260 b2 0260", "gone no understandable block"),
+    "not heard while taking": ("0260 a3 a3 a3", "answer aabb"),
+    "ragged": ("0260 b2", "answer 90"),
     "time": ("0260 f202 f23b b2", "answer 90"),
     "endless time": ("0260" + " f201" * 16 + " b2 b2", "gone no understandable block"),
     "endless parts": ("0260" + " a3 a2" * 47 + " a3", "gone no end of the exchange"),
