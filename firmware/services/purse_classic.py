@@ -4,7 +4,7 @@ While the card is still there, an unacknowledged commit is finished instead: the
 written again, after the ruling slot has been seen unchanged.
 """
 
-from firmware.drivers.mifare_classic import KEY_A, KEY_B, AuthFailed, Classic
+from firmware.drivers.mifare_classic import KEY_A, KEY_B, AuthFailed, CardRefused, Classic
 from firmware.services.purse import COMMITTED, UNKNOWN, Mismatch, Purse
 from protocols.card.diversify import Cmac
 from protocols.card.purse_classic import (
@@ -149,7 +149,9 @@ class ClassicPurse(Purse):
         self._result = COMMITTED
         try:
             self._expect(plan.state_block, plan.state)
-        except Mismatch:
+        # Only a card that has left is taken at its word. One that refuses to be read is there and
+        # has fallen out of the session: what looked like its acknowledge was none.
+        except (Mismatch, CardRefused):
             self._result = UNKNOWN
             raise
 
