@@ -5,7 +5,6 @@ import shutil
 import pytest
 
 from simulator.vm import image, ops
-from simulator.vm.fold import fold
 from tests.vm.bench import Hardware, make_home
 
 PROGRAM = """
@@ -29,10 +28,11 @@ while True:
     ],
 )
 def test_a_file_that_does_not_compile_is_named(source, tmp_path):
-    bad = tmp_path / "bad.py"
+    bad = tmp_path / "source" / "protocols" / "bad.py"
+    bad.parent.mkdir(parents=True)
     bad.write_text(source)
-    with pytest.raises(image.CompileFailed, match=r"bad\.py: "):
-        image.compile_file(bad, "bad.mpy", tmp_path / "bad.mpy")
+    with pytest.raises(image.CompileFailed, match=r"protocols[./]bad"):
+        image.build(tmp_path / "source", tmp_path / "image")
 
 
 def test_every_file_is_in_the_image(reader_image, repo_root):
@@ -92,60 +92,3 @@ def test_bytecode_takes_less_heap(reader_image, tmp_path, capsys):
         print("\nheap of the shims, bytes:", {name: live[name]["shims"] for name in live})
     assert live["image"]["live"] < live["source"]["live"]
     assert live["image"]["shims"] < live["source"]["shims"]
-
-
-FOLDED = [
-    ("_A = 1", "_A = const(1)"),
-    ("_A = 1  # why", "_A = const(1)  # why"),
-    ("_A, _B = 0x10, -2", "_A = const(16); _B = const(-2)"),
-    ("_A = 1 << 3 | 2\n_B = _A * 2", "_A = const(1 << 3 | 2)\n_B = const(_A * 2)"),
-    ("def _f():\n    return _f", "def _0():\n    return _0"),
-    (
-        "a = 'é', lambda: _g(_f)\ndef _f(x): _g(x)\ndef _g(x): pass",
-        "a = 'é', lambda: _1(_0)\ndef _0(x): _1(x)\ndef _1(x): pass",
-    ),
-    (
-        "class _C:\n    def _f(self): self._f(); _C()",
-        "class _0:\n    def _f(self): self._f(); _0()",
-    ),
-]
-KEPT = [
-    "A = 1",
-    "_A = True",
-    "_A = 'x'",
-    "_A = 1.5",
-    "_A = (1, 2)",
-    "_A = len('x')",
-    "_A = _B = 1",
-    "_A = 1\n_A = 2",
-    "_A, B = 1, 2",
-    "_A = 1\ndef f():\n    global _A\n    _A = 2",
-    "_A = 1\ndef f():\n    _A = 2\n    return _A",
-    "_A = 1\ndef f(_A):\n    return _A",
-    "for _i in range(3):\n    pass\n_A = _i",
-    "_A = (\n    1\n)",
-    "def f():\n    _A = 1\n    return _A",
-    "def f(): pass",
-    "def __getattr__(name): pass",
-    "def _f(): pass\n_f = wrapped(_f)",
-    "def _f(): pass\ndef g(_f): return _f",
-    "def _f(): pass\nclass C:\n    def _f(self): return self._f()",
-    "from a import b as _f\ndef _f(): pass",
-]
-
-
-@pytest.mark.parametrize(("source", "expected"), FOLDED)
-def test_private_names_are_compiled_away(source, expected):
-    assert fold(source) == expected
-
-
-@pytest.mark.parametrize("source", KEPT)
-def test_everything_else_is_left_alone(source):
-    assert fold(source) == source
-
-
-def test_folding_moves_no_line(repo_root):
-    for room in image.ROOMS:
-        for path in (repo_root / room).rglob("*.py"):
-            source = path.read_text()
-            assert fold(source).count("\n") == source.count("\n"), path
