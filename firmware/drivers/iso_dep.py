@@ -41,7 +41,6 @@ _OVERHEAD_BYTES = 3  # header and CRC
 _ATS_BYTES = 6  # of DESFire; a longer one costs a transaction more
 
 _UNIT_US = 303  # 4096 cycles, rounded up: FWT and SFGT are this << FWI or SFGI
-_FWI_MAX = 14
 _DELTA_FWT_US = 3625  # 49152 cycles that a card may be late, and the reader must not be
 
 _ACTIVATION_TRIES = 2
@@ -273,11 +272,14 @@ class IsoDep:
         return 1
 
     def _grant(self):
-        """Put the answer to the card's S(WTX); (its new waiting time, length of the block)."""
+        """Put the answer to the card's S(WTX); (its new waiting time, length of the block).
+
+        The standard's limit, the longest FWT, is that of the whole exchange here.
+        """
         multiplier = self._chip.rx[1] & _WTXM_MASK
         self._chip.tx[0] = _S_WTX
         self._chip.tx[1] = multiplier
-        return min(self._fwt_us * multiplier, _UNIT_US << _FWI_MAX), 2
+        return self._fwt_us * multiplier, 2
 
     def _is_whole(self, heard):
         return heard > 0 and not heard & 7 and not self._chip.errors

@@ -18,7 +18,7 @@ SETTINGS_BYTES_MAX = 1024
 _U32 = 0xFFFFFFFF
 _UTC_OFFSET_S_MAX = 14 * 3600
 # A card held for a moment must still meet a look of the reader.
-RFID_PAUSE_MS_MAX = 500
+_RFID_PAUSE_MS_MAX = 500
 # A field is (key, name, check, bound). Checks: "number" (1 to bound), "bytes" (exactly bound),
 # "text" (1 to bound characters), "site", "policy" (a list in the order of POLICY_FIELDS), "step"
 # (0 to bound), "rate" (kbit/s, 106 or bound).
@@ -34,7 +34,7 @@ _FIELDS = (
     (9, "policy", "policy", len(POLICY_FIELDS)),
     (10, "previous_device_key", "bytes", 32),
     (11, "rfid_gain", "step", 7),
-    (12, "rfid_pause_ms", "number", RFID_PAUSE_MS_MAX),
+    (12, "rfid_pause_ms", "number", _RFID_PAUSE_MS_MAX),
     (13, "rfid_rate", "rate", 212),
     (14, "previous_purse_key", "bytes", 16),
     (15, "previous_mac_key", "bytes", 16),

@@ -41,8 +41,9 @@ class Talk:
         return answer
 
     def sound(self):
-        """Neither card nor chip has anything to complain about."""
-        return self.card.violations == [] and self.desk.model.violations == []
+        """Neither card nor chip has anything to complain about, nor the driver of the chip."""
+        complaints = self.card.violations + self.desk.model.violations
+        return complaints == [] and self.desk.chip.faults == 0
 
 
 def talk(card=None, seed=1, **settings):
