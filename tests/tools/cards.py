@@ -3,6 +3,7 @@
 import functools
 import json
 import random
+from dataclasses import replace
 
 from typer.testing import CliRunner
 
@@ -20,6 +21,7 @@ from tools.cli import app
 
 KEYS = CardKeys(PURSE_KEY, CREDIT_KEY, MAC_KEY, 3)
 OTHER_KEYS = CardKeys(bytes([1]) * 16, bytes([2]) * 16, bytes([3]) * 16, 4)
+DESFIRE_KEYS = replace(KEYS, master_key=b"m" * 16, read_key=b"r" * 16, transaction_key=b"t" * 16)
 ORDER = Order(4711, 2, 20_700, 22_100, 2_000)
 ORDER_WORDS = (
     *("--card-no", "4711", "--kind", "student", "--balance-fen", "2000"),

@@ -230,16 +230,23 @@ def test_a_block_that_keeps_nothing_is_named():
     assert not is_accepted(card)
 
 
-def test_a_trailer_that_is_not_taken_is_found():
+@pytest.mark.parametrize(
+    ("keep", "said"),
+    [
+        (lambda new: new[:6] + TRANSPORT_ACCESS + new[10:], "the card refuses"),
+        (lambda new: bytes(6) + new[6:], "does not open with its key A"),
+        (lambda new: new[:9] + b"\x69" + new[10:], "its access bits are not what was written"),
+    ],
+)
+def test_a_trailer_that_is_not_kept_is_found(keep, said):
     card = blank()
     program = card._program
 
     def worn(number, new, now):
-        kept = new[:6] + TRANSPORT_ACCESS + new[10:]
-        return program(number, kept if number == 43 else new, now)
+        return program(number, keep(new) if number == 43 else new, now)
 
     card._program = worn
-    with pytest.raises(CardUnfit, match="sector 10"):
+    with pytest.raises(CardUnfit, match=f"sector 10: {said}"):
         write(card)
 
 

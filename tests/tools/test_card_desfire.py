@@ -14,6 +14,7 @@ from protocols.card.identity import ForeignCard
 from simulator.cards.desfire import Desfire
 from tests.drivers.desk import UID7
 from tests.tools.cards import (
+    DESFIRE_KEYS,
     KEYS,
     ORDER,
     ORDER_WORDS,
@@ -28,9 +29,6 @@ from tools.card.errors import BadInput, CardUnfit, NoCard
 from tools.card.keyfile import CIPHERS, DESFIRE_NAMES, KEY_NAMES
 from tools.card.order import ALREADY, WRITTEN, Order
 
-DESFIRE_KEYS = dataclasses.replace(
-    KEYS, master_key=b"m" * 16, read_key=b"r" * 16, transaction_key=b"t" * 16
-)
 OTHER_KEYS = dataclasses.replace(
     DESFIRE_KEYS, purse_key=b"p" * 16, master_key=b"n" * 16, key_version=4
 )

@@ -5,6 +5,7 @@ our own driver and the card model behind it; which status a real reader gives wh
 leaves the choice is written in STATUSES and has not been seen on one.
 """
 
+import random
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -12,10 +13,11 @@ import pytest
 
 from firmware.drivers.iso14443 import CardGone
 from firmware.drivers.mifare_classic import AuthFailed, CardRefused
+from simulator.cards.desfire import Desfire
 from simulator.cards.mifare_classic import FACTORY_KEY, MifareClassic
 from tests.drivers.desk import UID4, UID7
-from tests.tools.cards import KEYS, ORDER, desk_with, deviations, onecard, written
-from tools.card import classic_check, jobs
+from tests.tools.cards import DESFIRE_KEYS, KEYS, ORDER, desk_with, deviations, onecard, written
+from tools.card import classic_check, desfire, desfire_check, jobs
 from tools.card.classic import write_card
 from tools.card.decode import decode
 from tools.card.errors import DeskMissing
@@ -116,6 +118,26 @@ def test_a_card_that_left_and_one_that_was_changed():
     other.uid = UID7
     with pytest.raises(CardGone, match="another card"):
         other.reselect()
+
+
+def test_a_desfire_through_wrapped_commands():
+    """Every native command goes as 90 INS 00 00 Lc data 00, the model takes those as well."""
+    card = Desfire(UID7, random.Random(0))
+    log = []
+
+    def transmit(command):
+        log.append(command[0])
+        return UID7 + OK if command[0] == 0xFF else card.apply(command, 0)[0]
+
+    port = PcscPort(transmit, ATR_DESFIRE, Recorder())
+    assert port.sak == 0x20
+    assert desfire.write_card(port, ORDER, DESFIRE_KEYS, False) == WRITTEN
+    assert desfire_check.check(port, DESFIRE_KEYS).deviations == []
+    assert log.count(0xFF) == 1
+    assert len(log) > 50
+    port = PcscPort(lambda command: UID7 + OK if command[0] == 0xFF else FAILED, b"", Recorder())
+    with pytest.raises(CardGone, match="6300"):
+        port.transmit(b"\x60")
 
 
 # Status bytes -> what a read with them is. 6300 and 6401 say nothing: the uid is asked for.
