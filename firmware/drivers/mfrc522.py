@@ -5,7 +5,8 @@ Rules of this file:
 - One frame costs five SPI transactions: clear the interrupts, fill the FIFO, start the command,
   start sending, then read every status register and the expected answer at once.
 - CRC_A is made and checked by the chip. The timer ends every wait: it is set per command, and the
-  IRQ pin tells about it; a board without the wire, or with a dead one, is polled instead.
+  IRQ pin tells about it; a board without the wire, or with a dead one, is polled instead. Until
+  the answer is whole its FIFO is left alone, so polling costs a frame one transaction or more.
 - Every status read carries TxControl and so proves that the chip is still the one that was set
   up; every poll for a card reads back the whole configuration. A chip that was reset behind our
   back, or a MISO stuck at either level, shows at the next frame, raises BusFault and is set up

@@ -17,8 +17,8 @@ def reading(registers):
 class Registers:
     """What a driver of the chip derives from; `exchange` runs a transaction on the board.
 
-    `tx` is what goes into the FIFO next, `rx` what came out of it. `_values` holds what was last
-    written to each register, and `_ready` falls while that may not be what stands there.
+    `tx` is what goes into the FIFO next, `rx` what came out of it last. `_values` holds what was
+    last written to each register, and `_ready` falls while that may not be what stands there.
     `tail_bytes`: how much may be read behind a full FIFO.
     """
 
@@ -30,7 +30,6 @@ class Registers:
         self._in2 = bytearray(2)
         self._fill = bytearray(1 + FIFO_BYTES)
         self._fill[0] = _FIFO_DATA << 1
-        self._sink = bytearray(1 + FIFO_BYTES)
         self._in = bytearray(STATUS_BYTES + FIFO_BYTES + tail_bytes)
         self.tx = memoryview(self._fill)[1:]
         self.rx = memoryview(self._in)[STATUS_BYTES:]
@@ -60,11 +59,14 @@ class Registers:
             self._set(register, value)
 
     def _filling(self, length):
-        """Buffers (out, into) that write tx[:length] to the FIFO; made once per length."""
+        """Buffers (out, into) that write tx[:length] to the FIFO; made once per length.
+
+        What comes back meanwhile is nothing, and covers the last answer.
+        """
         if length not in self._views:
             self._views[length] = (
                 memoryview(self._fill)[: length + 1],
-                memoryview(self._sink)[: length + 1],
+                memoryview(self._in)[: length + 1],
             )
         return self._views[length]
 
