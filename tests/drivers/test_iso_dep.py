@@ -261,6 +261,11 @@ def test_what_is_reserved_in_an_ats_is_read_as_its_default():
     assert opened.link.rate == 0
     opened.exchange(150)
     assert opened.sound()
+    opened.card.mute_after = 0
+    start_us = opened.desk.clock.now_us
+    with pytest.raises(CardGone):
+        opened.exchange(5)
+    assert opened.desk.clock.now_us - start_us < 60_000  # FWI 4, three times
 
 
 # ---------------------------------------------------------------- who is there, and since when
