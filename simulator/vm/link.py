@@ -1,10 +1,10 @@
-"""Constants, compiled away: where a name stands for a number, the number stands in the image.
+"""Constants, compiled away: where a name stands for a value, the value stands in the image.
 
 A reader pays for each name that a module has: an entry in a dictionary and an interned string,
 about 40 bytes of heap, and a look-up whenever it is used. MicroPython's const() spares that within
-one file. An image is a closed world, so here it is done for all its files at once: the number goes
-wherever the name is read, in other modules too; then the name goes, and imports that only fetched
-it.
+one file. An image is a closed world, so here it is done for all its files at once: the number, or
+the few bytes, go wherever the name is read, in other modules too; then the name goes, and imports
+that only fetched it.
 
 In doubt a name stays: when it is bound twice in its file, in whatever scope, when its module is
 handed around as a value, named in a string or looks into itself, when a reader is a file that runs
@@ -18,10 +18,11 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from simulator.vm.edits import Edit, binders, edited, inside, instead_of
 
-_BINARY: dict[type[ast.operator], Callable[[int, int], int]] = {
+_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -33,6 +34,10 @@ _BINARY: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.BitOr: operator.or_,
     ast.BitXor: operator.xor,
 }
+_BYTES_BINARY = (ast.Add, ast.Mult)
+# In a table of constants bytes are an object of their own in every module that has them; longer
+# ones would be read from flash as well, but nobody wants to see them in a listing of the source.
+_BYTES_MAX = 256
 _UNARY: dict[type[ast.unaryop], Callable[[int], int]] = {
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
@@ -69,13 +74,14 @@ class _File:
 
 
 Program = Mapping[str, _File]
-Constants = Mapping[Key, int]
+Value = int | bytes
+Constants = Mapping[Key, Value]
 
 
 def inline(
     sources: Mapping[str, str], *, as_source: Collection[str] = (), is_open: bool = False
 ) -> dict[str, str]:
-    """`sources` (by import name) with numbers for the names of constants.
+    """`sources` (by import name) with values for the names of constants.
 
     What is in `as_source` is not changed, and gets what it asks for by name. In an open program
     others may ask as well: only names with a leading underscore go.
@@ -152,32 +158,34 @@ def _uses(program: Program, file: _File) -> Iterator[_Use]:
                 yield _Use(node, node.id, target, _hops(program, target)[-1])
 
 
-# -- what is a number -----------------------------------------------------------------------
+# -- what is a constant ---------------------------------------------------------------------
 
 
 def _constants(program: Program) -> Constants:
-    """All names that are a number: assigned once, at the top of their file, never from outside."""
+    """All names that are a value: assigned once, at the top of their file, never from outside."""
     reassigned = {
         use.origin
         for file in program.values()
         for use in file.uses
         if not isinstance(use.node.ctx, ast.Load)
     }
-    found: dict[Key, int] = {}
+    found: dict[Key, Value] = {}
     before = -1
     while len(found) > before:  # an expression may want what stands in a file further on
         before = len(found)
         for file in program.values():
             origins = {id(use.node): use.origin for use in file.uses}
             for statement in file.tree.body:
-                for name, number in _assigned(statement, origins, found).items():
+                for name, value in _assigned(statement, origins, found).items():
                     if file.bound[name] == 1 and (file.module, name) not in reassigned:
-                        found[file.module, name] = number
+                        found[file.module, name] = value
     return found
 
 
-def _assigned(statement: ast.stmt, origins: Mapping[int, Key], found: Constants) -> dict[str, int]:
-    """Names and numbers of a statement that only gives numbers to names, one to each."""
+def _assigned(
+    statement: ast.stmt, origins: Mapping[int, Key], found: Constants
+) -> dict[str, Value]:
+    """Names and values of a statement that only gives constants to names, one to each."""
     if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
         return {}
     target, value = statement.targets[0], statement.value
@@ -186,34 +194,43 @@ def _assigned(statement: ast.stmt, origins: Mapping[int, Key], found: Constants)
         if not isinstance(value, ast.Tuple) or len(value.elts) != len(target.elts):
             return {}
         targets, values = target.elts, value.elts
-    pairs: dict[str, int] = {}
+    pairs: dict[str, Value] = {}
     for name, expression in zip(targets, values, strict=True):
-        number = _evaluated(expression, origins, found)
-        if not isinstance(name, ast.Name) or number is None:
+        constant = _evaluated(expression, origins, found)
+        if not isinstance(name, ast.Name) or constant is None:
             return {}
-        pairs[name.id] = number
+        pairs[name.id] = constant
     return pairs
 
 
-def _evaluated(node: ast.expr, origins: Mapping[int, Key], found: Constants) -> int | None:
-    """The integer that an expression is, with the constants found so far; None for all else."""
+def _evaluated(node: ast.expr, origins: Mapping[int, Key], found: Constants) -> Value | None:
+    """The integer or bytes that an expression is, by the constants found so far; or None."""
     if isinstance(node, ast.Constant):
-        return node.value if type(node.value) is int else None
+        value = node.value
+        return value if isinstance(value, int | bytes) and not isinstance(value, bool) else None
     if isinstance(node, ast.Name | ast.Attribute):
         return found.get(origins.get(id(node), ("", "")))
     if isinstance(node, ast.UnaryOp) and type(node.op) in _UNARY:
         number = _evaluated(node.operand, origins, found)
-        return None if number is None else _UNARY[type(node.op)](number)
-    if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
+        return _UNARY[type(node.op)](number) if isinstance(number, int) else None
+    if isinstance(node, ast.BinOp):
         left = _evaluated(node.left, origins, found)
         right = _evaluated(node.right, origins, found)
-        if left is None or right is None:
-            return None
-        try:
-            return _BINARY[type(node.op)](left, right)
-        except (ArithmeticError, ValueError):
-            return None  # it shall fail where it is written
+        if left is not None and right is not None:
+            return _calculated(node.op, left, right)
     return None
+
+
+def _calculated(op: ast.operator, left: Value, right: Value) -> Value | None:
+    """None for what is not to be done, or cannot: that shall fail where it is written."""
+    of_bytes = isinstance(left, bytes) or isinstance(right, bytes)
+    if type(op) not in _BINARY or (of_bytes and not isinstance(op, _BYTES_BINARY)):
+        return None
+    try:
+        value: Value = _BINARY[type(op)](left, right)
+    except (ArithmeticError, TypeError, ValueError):
+        return None
+    return None if isinstance(value, bytes) and len(value) > _BYTES_MAX else value
 
 
 # -- what must stay -------------------------------------------------------------------------
@@ -271,7 +288,7 @@ def _looked_into(program: Program, file: _File) -> Iterator[str]:
 
 
 def _rewritten(program: Program, file: _File, found: Constants, needed: Collection[Key]) -> str:
-    """The source of a file with its numbers in place, and without the names nobody needs."""
+    """The source of a file with its constants in place, and without the names nobody needs."""
     origins = {id(use.node): use.origin for use in file.uses}
     edits: list[Edit] = []
     gone = inside(file.tree, ast.JoinedStr)
@@ -279,15 +296,15 @@ def _rewritten(program: Program, file: _File, found: Constants, needed: Collecti
         pairs = _assigned(statement, origins, found)
         kept = [name for name in pairs if _stays((file.module, name), found, needed)]
         if len(kept) < len(pairs):
-            text = "; ".join(f"{name} = {pairs[name]}" for name in kept)
+            text = "; ".join(f"{name} = {pairs[name]!r}" for name in kept)
             edits.append(instead_of(statement, text or "pass"))
             gone.update(id(node) for node in ast.walk(statement))
     called_on = {id(node.value) for node in ast.walk(file.tree) if isinstance(node, ast.Attribute)}
     for use in file.uses:
         if use.origin in found and id(use.node) not in gone:
-            number = found[use.origin]
-            bare = number >= 0 and id(use.node) not in called_on
-            edits.append(instead_of(use.node, str(number) if bare else f"({number})"))
+            text = repr(found[use.origin])
+            bare = not text.startswith("-") and id(use.node) not in called_on
+            edits.append(instead_of(use.node, text if bare else f"({text})"))
     edits += _import_edits(program, file, found, needed)
     return edited(file.source, edits)
 
@@ -299,7 +316,7 @@ def _stays(key: Key, found: Constants, needed: Collection[Key]) -> bool:
 def _import_edits(
     program: Program, file: _File, found: Constants, needed: Collection[Key]
 ) -> Iterator[Edit]:
-    """Imports without the numbers, and without modules of which nothing but numbers was read."""
+    """Imports without constants, and without modules of which nothing but constants was read."""
     used = {use.local for use in file.uses}
     kept: dict[ast.Import | ast.ImportFrom, list[ast.alias]] = {}
     dropped: set[ast.Import | ast.ImportFrom] = set()

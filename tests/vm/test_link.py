@@ -32,6 +32,12 @@ LEFT_ALONE = {
     "looked for": {"main": "A = 1\nprint(globals()['A'])"},
     "evaluated": {"main": "A = 1\nprint(eval('A'))"},
     "no integer": {"main": "A = True\nB = 1.5\nC = 'x'\nD = A + A\nprint(A, B, C, D)"},
+    "mutable": {"main": "A = [1]\nB = {}\nC = bytearray(b'x')\nC[0] = A[0]\nprint(A, B, C)"},
+    "long": {"main": "A = b'x' * 257\nB = A[0]\nprint(A, B)"},
+    "a type error": {
+        "main": "try:\n    from a import A\nexcept TypeError:\n    print('type')",
+        "a": "A = b'x' + 1",
+    },
     "no arithmetic": {"main": "A = len('x')\nB = C = 1\nD, E = id, 2\nprint(A, B, C, E)"},
     "fails where it stands": {
         "main": "try:\n    from a import A\nexcept ZeroDivisionError:\n    print('zero')",
@@ -70,6 +76,7 @@ REWRITTEN = [
     ("A = (\n    1\n)\nf(A)", {}, "pass\n\n\nf(1)"),
     ("A = 5\nx = A.real, -A, A ** 2", {}, "pass\nx = (5).real, -5, 5 ** 2"),
     ("A = -1\nx = A ** 2", {}, "pass\nx = (-1) ** 2"),
+    (r"A = b'\0' * 3; B = A + b'\xc3'; f(B)", {}, r"pass; pass; f(b'\x00\x00\x00\xc3')"),
     ("A = 1\nf(A=A).A", {}, "pass\nf(A=1).A"),
     ("A = 1\ndef f(x=A): return x", {}, "pass\ndef f(x=1): return x"),
     ("from a import A\nf(A)", {"a": "A = 5"}, "pass\nf(5)"),
