@@ -93,5 +93,5 @@ def test_it_lives_in_its_heap(reader_image, capsys):
     reader.play(12)
     memory = reader.home.memory()
     with capsys.disabled():
-        print("\nPOS heap at -X heapsize=128k, bytes:", memory)
+        print(f"\nPOS heap at -X heapsize={HEAP_BYTES // 1024}k, bytes:", memory)
     assert memory["live_peak"] < memory["heap"]

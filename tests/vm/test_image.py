@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from simulator.vm import image, ops
+from simulator.vm.home import HEAP_BYTES, POS_HEAP_BYTES
 from tests.vm.bench import Hardware, make_home
 
 PROGRAM = """
@@ -92,3 +93,5 @@ def test_bytecode_takes_less_heap(reader_image, tmp_path, capsys):
         print("\nheap of the shims, bytes:", {name: live[name]["shims"] for name in live})
     assert live["image"]["live"] < live["source"]["live"]
     assert live["image"]["shims"] < live["source"]["shims"]
+    # The VM of a POS has no more beyond the budget than what no board has to carry.
+    assert live["image"]["shims"] >= HEAP_BYTES - POS_HEAP_BYTES

@@ -1,9 +1,10 @@
-"""Live heap of the POS firmware in a real MicroPython, whose whole heap is what a POS may have.
+"""Live heap of the POS firmware in a real MicroPython, beside what a POS may have.
 
-A scenario with every fault is played with the firmware in the VM at -X heapsize=128k. Before every
-hardware call the VM collects garbage and says what is left: so the peak is that of live objects in
-the middle of card dialogues, deliveries and receipts. It counts what our own shims take, and a
-64-bit VM, where every object is about twice the size it has on the board.
+A scenario with every fault is played with the firmware in a VM whose whole heap is that budget and
+what our own shims take of it, which no board has. Before every hardware call the VM collects
+garbage and says what is left: so the peak is that of live objects in the middle of card dialogues,
+deliveries and receipts. The shims are taken off; what remains is still that of a 64-bit VM, where
+every object is about twice the size it has on the board.
 """
 
 import sys
@@ -16,7 +17,7 @@ from simulator.run import Run
 from simulator.scenario import load
 from simulator.vm import ops
 from simulator.vm.bridge import VmMissing
-from simulator.vm.home import HEAP_BYTES, VmHome
+from simulator.vm.home import HEAP_BYTES, POS_HEAP_BYTES, VmHome
 from simulator.vm.image import build
 from tools.rooms import ROOT
 
@@ -44,7 +45,7 @@ class ProbedRun(Run):
 
 
 def measure(scenario: Path = SCENARIO) -> dict[str, int]:
-    """Bytes alive: `idle` (all delivered, nobody there), `peak`, and `shims` (part of both)."""
+    """Bytes the firmware has alive: `idle` (all delivered, nobody there), `peak`; and `shims`."""
     with tempfile.TemporaryDirectory(prefix="onecard-bench-") as folder:
         run = ProbedRun(scenario, Path(folder))
         try:
@@ -54,10 +55,13 @@ def measure(scenario: Path = SCENARIO) -> dict[str, int]:
         finally:
             run.close()
     if report.violations or not report.approved or report.booked < report.approved:
-        raise NotServed(f"approved {report.approved}, {report.violations}")
+        raise NotServed(
+            f"approved {report.approved}, booked {report.booked}, {report.violations}"
+            + (", out of time" if report.timed_out else "")
+        )
     return {
-        "idle": max(memory["live"] for memory in memories),
-        "peak": max(memory["live_peak"] for memory in memories),
+        "idle": max(memory["live"] - memory["shims"] for memory in memories),
+        "peak": max(memory["live_peak"] - memory["shims"] for memory in memories),
         "shims": max(memory["shims"] for memory in memories),
     }
 
@@ -69,9 +73,15 @@ def rows(scenario: Path = SCENARIO) -> list[dict[str, object]]:
     except VmMissing as missing:
         print(f"firmware_heap: {missing}", file=sys.stderr)
         return []
-    budget = f"budget of a POS: it runs in {HEAP_BYTES // 1024} KiB"
+    budget = f"budget of a POS, without shims: it runs in {HEAP_BYTES // 1024} KiB with them"
     named = {"idle": "firmware, live heap at idle", "peak": "firmware, live heap at peak"}
     return [
-        {"name": name, "ours": found[key], "other": HEAP_BYTES, "against": budget, "unit": "bytes"}
+        {
+            "name": name,
+            "ours": found[key],
+            "other": POS_HEAP_BYTES,
+            "against": budget,
+            "unit": "bytes",
+        }
         for key, name in named.items()
     ]
