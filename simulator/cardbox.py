@@ -16,9 +16,13 @@ from protocols.card import personalise, purse_classic
 from protocols.card.diversify import Cmac
 from protocols.card.identity import Identity
 from protocols.card.purse import PurseView
+from simulator import cardbox_desfire
 from simulator.cards.bad_cards import WrittenBack, clone
+from simulator.cards.desfire import Desfire
 from simulator.cards.mifare_classic import MifareClassic
 from simulator.scenario import CardBatch
+
+Chip = MifareClassic | Desfire
 
 _VALIDITY = {"expired": (-900, -30), "not-yet-valid": (3, 900)}
 _VISITS = 3  # after so many purchases the holder of a written-back card writes it back
@@ -42,6 +46,11 @@ class CardKeys:
     def drawn(cls, draw: random.Random) -> CardKeys:
         return cls(draw.randbytes(16), draw.randbytes(16), draw.randbytes(16))
 
+    @property
+    def desfire(self) -> cardbox_desfire.DesfireMasters:
+        """Those that make DESFire cards; readers debit both kinds with one key."""
+        return cardbox_desfire.DesfireMasters.beside(self.purse, self.credit)
+
 
 @dataclass
 class HeldCard:
@@ -52,10 +61,10 @@ class HeldCard:
 
     name: str
     card_no: int
-    chip: MifareClassic
+    chip: Chip
     issued_fen: int | None
     is_busy: bool = False
-    copies: list[MifareClassic] = field(default_factory=list)
+    copies: list[Chip] = field(default_factory=list)
 
 
 def make_cards(
@@ -64,9 +73,10 @@ def make_cards(
     """The cards of one batch; `today` is the day they are judged on (days since 1970)."""
     if batch.make == "cloned":
         return _copied(batch, keys, draw, today)
+    make = _desfire if batch.chip == "desfire" else _classic
     made: list[HeldCard] = []
     for index in range(batch.count):
-        uid = draw.randbytes(4)
+        uid = b"\x04" + draw.randbytes(6) if batch.chip == "desfire" else draw.randbytes(4)
         low_fen, high_fen = batch.balance_fen
         balance_fen = draw.randrange(low_fen, high_fen + 1)
         first_day, last_day = _VALIDITY.get(batch.make, (-300, 700))
@@ -74,20 +84,44 @@ def make_cards(
             batch.first_no + index, batch.kind, today + first_day, today + last_day, 1
         )
         theirs = CardKeys.drawn(draw) if batch.make == "foreign" else keys
-        blocks = personalise.personalise(
-            uid, identity, balance_fen, theirs.purse, theirs.credit, theirs.mac, aes
-        )
-        if batch.make == "forged":
-            # Someone with the credit key but not the MAC key wrote a higher balance.
-            for block in purse_classic.VALUE_BLOCKS:
-                blocks[block] = personalise.encode_value(balance_fen * 10, block)
-        is_ours = batch.make not in ("foreign", "forged")
-        chip = MifareClassic(uid, blocks, random.Random(draw.randbytes(8)))
-        if batch.make == "written-back":
-            chip = WrittenBack(chip, _VISITS, random.Random(draw.randbytes(8)))
-        issued_fen = balance_fen if is_ours else None
+        chip = make(batch, uid, identity, balance_fen, theirs, draw)
+        issued_fen = None if batch.make in ("foreign", "forged") else balance_fen
         made.append(HeldCard(_name(batch, index), identity.card_no, chip, issued_fen))
     return made
+
+
+def _classic(
+    batch: CardBatch,
+    uid: bytes,
+    identity: Identity,
+    balance_fen: int,
+    keys: CardKeys,
+    draw: random.Random,
+) -> MifareClassic:
+    blocks = personalise.personalise(
+        uid, identity, balance_fen, keys.purse, keys.credit, keys.mac, aes
+    )
+    if batch.make == "forged":
+        # Someone with the credit key but not the MAC key wrote a higher balance.
+        for block in purse_classic.VALUE_BLOCKS:
+            blocks[block] = personalise.encode_value(balance_fen * 10, block)
+    chip = MifareClassic(uid, blocks, random.Random(draw.randbytes(8)))
+    if batch.make == "written-back":
+        return WrittenBack(chip, _VISITS, random.Random(draw.randbytes(8)))
+    return chip
+
+
+def _desfire(
+    batch: CardBatch,
+    uid: bytes,
+    identity: Identity,
+    balance_fen: int,
+    keys: CardKeys,
+    draw: random.Random,
+) -> Desfire:
+    del batch  # what a DESFire may be made as is the same for all
+    rng = random.Random(draw.randbytes(8))
+    return cardbox_desfire.issue(uid, identity, balance_fen, keys.desfire, rng)
 
 
 def _copied(batch: CardBatch, keys: CardKeys, draw: random.Random, today: int) -> list[HeldCard]:
@@ -96,6 +130,8 @@ def _copied(batch: CardBatch, keys: CardKeys, draw: random.Random, today: int) -
     first.name = _name(batch, 0)
     held = [first]
     for index in range(1, batch.count):
+        if isinstance(first.chip, Desfire):
+            raise TypeError("nobody copies a DESFire")
         copy = clone(first.chip, random.Random(draw.randbytes(8)))
         first.copies.append(copy)
         held.append(HeldCard(_name(batch, index), first.card_no, copy, None))
@@ -106,8 +142,19 @@ def _name(batch: CardBatch, index: int) -> str:
     return batch.name if batch.count == 1 else f"{batch.name}-{index + 1}"
 
 
-def truth(card: MifareClassic, keys: CardKeys) -> PurseView:
+def twin(card: Chip, rng: random.Random) -> Chip:
+    """A card that holds what `card` does and has its own luck."""
+    if isinstance(card, Desfire):
+        made = Desfire(card.uid, rng)
+        made.restore(card.snapshot())
+        return made
+    return MifareClassic(card.uid, card.blocks, rng)
+
+
+def truth(card: Chip, keys: CardKeys) -> PurseView:
     """What really stands on a card: its PurseView, read past all access rights."""
+    if isinstance(card, Desfire):
+        return cardbox_desfire.truth(card)
     return _truth(card.uid, card.blocks, keys)
 
 

@@ -19,6 +19,9 @@ from protocols.rules import money, spending
 from protocols.wire import topics
 
 KINDS = {"staff": spending.STAFF, "student": spending.STUDENT, "temporary": spending.TEMPORARY}
+CHIPS = ("classic", "desfire")
+# What a DESFire cannot be made to be: its keys do not come out of it.
+_CLASSIC_ONLY = ("forged", "cloned", "written-back")
 MAKES = ("ours", "expired", "not-yet-valid", "foreign", "forged", "cloned", "written-back")
 # Verb: (fields it needs, fields it may have).
 VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -73,6 +76,7 @@ class CardBatch:
     count: int
     first_no: int
     balance_fen: tuple[int, int]
+    chip: str = "classic"
 
 
 @dataclass
@@ -193,13 +197,20 @@ class _Reading:
 
     def _cards(self, index: int, cards: dict[str, Any]) -> CardBatch:
         self._fields(
-            "cards", index, cards, ("name", "first_no", "balance"), ("kind", "make", "count")
+            "cards",
+            index,
+            cards,
+            ("name", "first_no", "balance"),
+            ("kind", "make", "count", "chip"),
         )
         kind, make = cards.get("kind", "student"), cards.get("make", "ours")
         if kind not in KINDS:
             self._fail("cards", index, "kind", kind, KINDS)
         if make not in MAKES:
             self._fail("cards", index, "make", make, MAKES)
+        chip = cards.get("chip", "classic")
+        if chip not in CHIPS or (chip == "desfire" and make in _CLASSIC_ONLY):
+            self._fail("cards", index, "chip", chip, CHIPS)
         line = self._line_of("cards", index, "balance")
         low, _, high = str(cards["balance"]).partition("..")
         low_fen = self._fen(low, line)
@@ -210,6 +221,7 @@ class _Reading:
             count=cards.get("count", 1),
             first_no=cards["first_no"],
             balance_fen=(low_fen, self._fen(high, line) if high else low_fen),
+            chip=chip,
         )
 
     def _card_names(self) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from simulator.torture.faults import FAULTS, MARKS
 from simulator.torture.runner import RunUnit, Total
 from simulator.torture.system import EVENTS, HIGH, LOW, SystemUnit
 from simulator.torture.tap import TapUnit
+from simulator.torture.tap_window import CLASSIC, DESFIRE
 
 SEEDS_FILE = Path(__file__).parents[1] / "tests/torture/seeds.txt"
 _INTENSITIES = {"high": (HIGH,), "low": (LOW,), "both": (HIGH, LOW)}
@@ -77,7 +79,8 @@ def _plan(options: Options) -> Plan:
         if options.seed is not None:
             _named(tap.case_of, options.seed)
             return Plan([TapUnit(options.seed)], tap.run_unit)
-        return Plan(tap.units(), tap.run_unit)
+        units = chain(tap.units(chip=CLASSIC), tap.units(chip=DESFIRE))
+        return Plan(units, tap.run_unit)
     if options.home == "vm":
         system.firmware_image()  # before the workers fork
     return Plan(

@@ -13,6 +13,7 @@ rev. 1.1), which speaks EV2; published traces. What those do not say is marked a
 """
 
 import copy
+import json
 import random
 from dataclasses import replace
 from functools import partial
@@ -96,6 +97,11 @@ class Desfire(IsoDepCard):
     def snapshot(self) -> dict[str, Any]:
         """The EEPROM with the UID, for JSON. It holds every key in the clear: for models only."""
         return {"uid": self.uid.hex(), "memory": self._talk.memory.image()}
+
+    @property
+    def image(self) -> bytes:
+        """What `snapshot` gives, as bytes to compare."""
+        return json.dumps(self.snapshot(), sort_keys=True).encode()
 
     def restore(self, image: dict[str, Any]) -> None:
         """Become the card that `snapshot` was taken of: an older self, or a clone.

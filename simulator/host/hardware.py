@@ -11,8 +11,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from simulator.cardbox import Chip
 from simulator.cards.field import Field
-from simulator.cards.mifare_classic import MifareClassic
 from simulator.chips.mfrc522 import Mfrc522
 from simulator.chips.nor_flash import NorFlash
 from simulator.world.clock import ReaderClock, World
@@ -194,14 +194,14 @@ class Hardware:
 
     # -- cards ------------------------------------------------------------------------------
 
-    def put_card(self, card: MifareClassic) -> None:
+    def put_card(self, card: Chip) -> None:
         """A card comes into the field; it must have left every other one."""
         if card.in_field:
             raise ValueError("a card is in one place at a time")
         self.log("card-in", card.uid)
         self.field.place(card)
 
-    def take_card(self, card: MifareClassic) -> None:
+    def take_card(self, card: Chip) -> None:
         """A card leaves the field, whatever it was doing."""
         self.log("card-out", card.uid)
         self.field.remove(card)

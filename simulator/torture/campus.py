@@ -21,8 +21,7 @@ from typing import Any
 from ledger.store import LedgerStore
 from protocols.rules import settings
 from protocols.wire import topics
-from simulator.cardbox import CardKeys, HeldCard, make_cards
-from simulator.cards.mifare_classic import MifareClassic
+from simulator.cardbox import CardKeys, HeldCard, make_cards, twin
 from simulator.chips.nor_flash import NorFlash
 from simulator.host.card_port import front_end
 from simulator.host.home import HostHome
@@ -83,7 +82,7 @@ def new_cards(draw: random.Random) -> list[HeldCard]:
         HeldCard(
             card.name,
             card.card_no,
-            MifareClassic(card.chip.uid, card.chip.blocks, random.Random(draw.randbytes(8))),
+            twin(card.chip, random.Random(draw.randbytes(8))),
             card.issued_fen,
         )
         for card in _issued()[1]

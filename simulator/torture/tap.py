@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import MISSING, dataclass, fields
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from simulator.chips.nor_flash import ERASE_CUTS
@@ -26,7 +26,7 @@ from simulator.torture.tap_blows import (
 from simulator.torture.tap_case import Case, play
 from simulator.torture.tap_plan import PARTS
 from simulator.torture.tap_start import STARTS
-from simulator.torture.tap_window import CARD, REGISTER
+from simulator.torture.tap_window import CARD, CLASSIC, DESFIRE, REGISTER
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,12 @@ class TapUnit:
         return f"onecard sim torture --exhaustive tap --seed {self.name}"
 
 
-def units(parts: Iterable[str] = tuple(PARTS), every: int = 1) -> Iterator[TapUnit]:
+def units(
+    parts: Iterable[str] = tuple(PARTS), every: int = 1, chip: str = CLASSIC
+) -> Iterator[TapUnit]:
     """All cases of these parts of the plan (tap_plan.PARTS), or one out of `every` so many."""
     for part in parts:
-        for case in islice(PARTS[part](), 0, None, every):
+        for case in islice(PARTS[part](chip), 0, None, every):
             yield TapUnit(name_of(case))
 
 
@@ -102,9 +104,10 @@ def _by_slug(*texts: str) -> dict[str, str]:
 
 _STARTS = _by_slug(*STARTS)
 _OUTCOMES = _by_slug(*CARD_OUTCOMES, *POWER_OUTCOMES)
-_TORN_BLOCKS = _by_slug(*TORN_BLOCKS)
+_TORN_BLOCKS = _by_slug(*chain.from_iterable(TORN_BLOCKS.values()))
 _HOW = _by_slug(BYTE, TORN, LATE, *ERASE_CUTS)
 _DEPTHS = _by_slug(CARD, REGISTER)
+_CHIPS = _by_slug(CLASSIC, DESFIRE)
 
 
 def _rf_blow(text: str) -> RfBlow:
@@ -127,4 +130,5 @@ _READ: dict[str, Callable[[str], object]] = {
     "cut_again": _flash_cut,
     "seed": int,
     "depth": _DEPTHS.__getitem__,
+    "chip": _CHIPS.__getitem__,
 }

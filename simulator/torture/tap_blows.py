@@ -7,11 +7,15 @@ strikes: a blow that never came leaves no mark.
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from protocols.card import purse_desfire as layout
+from simulator.cards.desfire import Desfire
 from simulator.cards.field import US, Answer, Frame
-from simulator.cards.mifare_classic import EEPROM_WRITE_US, MifareClassic
+from simulator.cards.mifare_classic import MifareClassic
 from simulator.chips.nor_flash import NorFlash, PowerCut
 from simulator.world.clock import ReaderClock
 
@@ -22,9 +26,12 @@ CARD_OUTCOMES = (LOSE_COMMAND, LOSE_ANSWER, LEAVE_BEFORE, LEAVE_DURING, LEAVE_AF
 # The same for the reader: the field goes, and the card with it.
 POWER_BEFORE, POWER_DURING, POWER_AFTER = "power before", "power during", "power after"
 POWER_OUTCOMES = (POWER_BEFORE, POWER_DURING, POWER_AFTER)
-TORN_BLOCKS = ("mixed", "erased", "old", "new")
+# What a torn write leaves on each kind of card; a DESFire loses all of it or nothing.
+TORN_BLOCKS = {"classic": ("mixed", "erased", "old", "new"), "desfire": ("mixed", "old", "new")}
 # How far a program gets; the flash model knows the latter two by these names.
 BYTE, TORN, LATE = "byte", "torn", "late"
+
+Hear = Callable[[Frame, int], Answer | None]
 
 
 @dataclass(frozen=True)
@@ -49,34 +56,89 @@ class FlashCut:
     how: str = BYTE
 
 
-class StruckCard(MifareClassic):
-    """A card that counts the frames it hears since `strike`; one of them has an accident.
+class Struck(ABC):
+    """Beside a model of a card: counts the frames it hears since `strike`; one has an accident.
 
-    `eeprom_frames`: those that made it write. `marks`: what struck.
-
-    Set by whoever holds it to a reader: `clock` (the reader's), `leave` (takes it out of the
-    field), `on_write` (called when its EEPROM is written).
+    `written_frames`: those that told it to change. `marks`: what struck. Set by whoever holds it to
+    a reader: `clock` (the reader's), `leave` (takes it out of the field), `on_write` (called when
+    it was told to change).
     """
 
-    def __init__(
-        self, uid: bytes, blocks: Sequence[bytes] | None = None, rng: random.Random | None = None
-    ) -> None:
-        super().__init__(uid, blocks, rng)
+    torn: str
+
+    def expect(self) -> None:
+        """Nothing has struck yet."""
         self.frames = 0
-        self.eeprom_frames: list[int] = []
+        self.written_frames: list[int] = []
         self.clock: ReaderClock | None = None
         self.leave: Callable[[], None] = _nothing
         self.on_write: Callable[[], None] = _nothing
         self.marks: list[str] = []
         self._blow: RfBlow | None = None
 
+    @property
+    @abstractmethod
+    def writes(self) -> int:
+        """How often the card was told to change."""
+
     def strike(self, blow: RfBlow | None) -> None:
         """Count frames from here on, and let `blow` come in its time."""
         self.frames = 0
-        self.eeprom_frames = []
+        self.written_frames = []
         self._blow = blow
         if blow is not None:
             self.torn = blow.torn
+
+    def take(self, frame: Frame, now: int, hear: Hear) -> Answer | None:
+        """Let the model `hear` one command frame, unless something happens to it."""
+        number, self.frames = self.frames, self.frames + 1
+        writes = self.writes
+        blow = self._blow
+        if blow is None or number != blow.frame:
+            answer = hear(frame, now)
+        else:
+            self.marks.append(f"RF frame: {blow.outcome}")
+            answer = self._suffer(blow.outcome, frame, now, hear)
+        if self.writes != writes:
+            self.written_frames.append(number)
+            self.on_write()
+        return answer
+
+    def _suffer(self, outcome: str, frame: Frame, now: int, hear: Hear) -> Answer | None:
+        if outcome == LOSE_COMMAND:
+            return None
+        happens = self.leave if outcome in CARD_OUTCOMES else _cut_power
+        if outcome in (LEAVE_BEFORE, POWER_BEFORE):
+            self._at(now // US, happens)
+            return None
+        answer = hear(frame, now)
+        if outcome == LOSE_ANSWER:
+            return None
+        thinks = answer.delay if answer else 0
+        if outcome in (LEAVE_DURING, POWER_DURING):
+            self._at((now + thinks // 2) // US + 1, happens)
+        else:
+            spoken = thinks + (answer.frame.duration if answer else 0)
+            self._at((now + spoken) // US + 20, happens)
+        return answer
+
+    def _at(self, time_us: int, happens: Callable[[], None]) -> None:
+        if self.clock is not None:
+            self.clock.at(time_us, happens)
+
+
+class StruckClassic(Struck, MifareClassic):
+    """A MIFARE Classic; each write to its EEPROM changes it for good."""
+
+    def __init__(
+        self, uid: bytes, blocks: Sequence[bytes] | None = None, rng: random.Random | None = None
+    ) -> None:
+        super().__init__(uid, blocks, rng)
+        self.expect()
+
+    @property
+    def writes(self) -> int:
+        return self.eeprom_writes
 
     def power_down(self, now: int) -> None:
         """Lose the field at tick `now`."""
@@ -87,41 +149,35 @@ class StruckCard(MifareClassic):
 
     def hear(self, frame: Frame, now: int) -> Answer | None:
         """Take one command frame that ended at tick `now`, unless something happens to it."""
-        number, self.frames = self.frames, self.frames + 1
-        writes = self.eeprom_writes
-        blow = self._blow
-        if blow is None or number != blow.frame:
-            answer = super().hear(frame, now)
-        else:
-            self.marks.append(f"RF frame: {blow.outcome}")
-            answer = self._suffer(blow.outcome, frame, now)
-        if self.eeprom_writes != writes:
-            self.eeprom_frames.append(number)
-            self.on_write()
-        return answer
+        return self.take(frame, now, super().hear)
 
-    def _suffer(self, outcome: str, frame: Frame, now: int) -> Answer | None:
-        if outcome == LOSE_COMMAND:
-            return None
-        happens = self.leave if outcome in CARD_OUTCOMES else _cut_power
-        if outcome in (LEAVE_BEFORE, POWER_BEFORE):
-            self._at(now // US, happens)
-            return None
-        writes = self.eeprom_writes
-        answer = super().hear(frame, now)
-        if outcome == LOSE_ANSWER:
-            return None
-        if outcome in (LEAVE_DURING, POWER_DURING):
-            writing_us = EEPROM_WRITE_US if self.eeprom_writes != writes else 0
-            self._at(now // US + 1 + writing_us // 2, happens)
-        else:
-            spoken = answer.delay + answer.frame.duration if answer else 0
-            self._at((now + spoken) // US + 20, happens)
-        return answer
 
-    def _at(self, time_us: int, happens: Callable[[], None]) -> None:
-        if self.clock is not None:
-            self.clock.at(time_us, happens)
+class StruckDesfire(Struck, Desfire):
+    """A DESFire; what it is told to change is for good with the commit, the last of its kind."""
+
+    def __init__(self, uid: bytes, image: dict[str, Any], rng: random.Random) -> None:
+        super().__init__(uid, rng)
+        self.restore(image)
+        self.expect()
+
+    @property
+    def writes(self) -> int:
+        return sum(self.commands.get(code, 0) for code in _CHANGES)
+
+    def tear(self, elapsed_us: int, busy_us: int) -> None:
+        """Lose the field in the middle of a command."""
+        torn = self.torn_writes
+        super().tear(elapsed_us, busy_us)
+        if self.torn_writes != torn:
+            self.marks.append(f"EEPROM write torn: {self.torn}")
+
+    def hear(self, frame: Frame, now: int) -> Answer | None:
+        """Take one command frame that ended at tick `now`, unless something happens to it."""
+        return self.take(frame, now, super().hear)
+
+
+StruckCard = StruckClassic | StruckDesfire
+_CHANGES = (layout.WRITE_DATA, layout.WRITE_RECORD, layout.DEBIT, layout.COMMIT_TRANSACTION)
 
 
 class CutFlash(NorFlash):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import functools
+import json
+import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,9 +17,10 @@ from dataclasses import dataclass, field
 from ledger.store import LedgerStore
 from protocols.wire import messages, seal
 from simulator import checkers
-from simulator.cardbox import HeldCard
+from simulator.cardbox import Chip, HeldCard
+from simulator.cards.desfire import Desfire
 from simulator.cards.mifare_classic import MifareClassic
-from simulator.torture.tap_blows import StruckCard
+from simulator.torture.tap_blows import StruckCard, StruckClassic
 from simulator.torture.tap_window import (
     CARD_NO,
     DEVICE_KEY,
@@ -52,7 +55,8 @@ def judge(windows: Sequence[Window], card: StruckCard) -> Books:
     - the ledger's own invariants hold.
     """
     sealed = {window.device: tuple(records_on(window.flash)) for window in windows}
-    books = copy.deepcopy(_books_of(tuple(sealed.items()), card.uid, tuple(card.blocks)))
+    state = tuple(card.blocks) if isinstance(card, StruckClassic) else json.dumps(card.snapshot())
+    books = copy.deepcopy(_books_of(tuple(sealed.items()), card.uid, state))
     _compare_with_people(books, windows, _told_by_cards(sealed))
     return books
 
@@ -60,7 +64,7 @@ def judge(windows: Sequence[Window], card: StruckCard) -> Books:
 # One byte more before the cut, and it is the same records again: booked once, they are known.
 @functools.lru_cache(maxsize=1024)
 def _books_of(
-    sealed: tuple[tuple[int, tuple[bytes, ...]], ...], uid: bytes, blocks: tuple[bytes, ...]
+    sealed: tuple[tuple[int, tuple[bytes, ...]], ...], uid: bytes, state: tuple[bytes, ...] | str
 ) -> Books:
     ledger, books = _booked(sealed)
     other, again = _booked(sealed[::-1])
@@ -68,13 +72,21 @@ def _books_of(
     if ledger.dump() != other.dump():
         books.wrong.append("the order of delivery makes other books")
     other.close()
-    held = HeldCard("card", CARD_NO, MifareClassic(uid, blocks), ISSUED_FEN)
+    held = HeldCard("card", CARD_NO, _chip(uid, state), ISSUED_FEN)
     books.wrong += checkers.judge([held], KEYS, ledger, {}, Counter()).violations
     books.booked = {(device, seq): (device, fen) for device, seq, fen, _ in ledger.booked_ids()}
     open_spends = ledger.database.rows("SELECT device FROM intent WHERE state < 2")
     books.unresolved = [device for (device,) in open_spends]
     ledger.close()
     return books
+
+
+def _chip(uid: bytes, state: tuple[bytes, ...] | str) -> Chip:
+    if not isinstance(state, str):
+        return MifareClassic(uid, state)
+    card = Desfire(uid, random.Random(0))
+    card.restore(json.loads(state))
+    return card
 
 
 def _booked(sealed: Sequence[tuple[int, tuple[bytes, ...]]]) -> tuple[LedgerStore, Books]:

@@ -14,7 +14,16 @@ from protocols.rules import money, reasons
 from simulator.torture.tap_blows import FlashCut, RfBlow
 from simulator.torture.tap_books import judge
 from simulator.torture.tap_start import Course, course, image_of, is_hurried, records_before
-from simulator.torture.tap_window import AWAY, CARD, HOLD_MS, HOME, NOON_S, Window, new_card
+from simulator.torture.tap_window import (
+    AWAY,
+    CARD,
+    CLASSIC,
+    HOLD_MS,
+    HOME,
+    NOON_S,
+    Window,
+    new_card,
+)
 from simulator.world.clock import World
 
 SALE_FEN, OTHER_FEN = 1250, 300
@@ -29,7 +38,8 @@ class Case:
     """What strikes: the first tap (`rf`, `cut`), the boot after it, the tap after that.
 
     `start` is one of tap_start.STARTS; `stays`: the card lies on the reader while the power is
-    gone; `seed` draws what torn writes leave; `depth`: how deep the antenna is modelled.
+    gone; `seed` draws what torn writes leave; `depth`: how deep the antenna is modelled;
+    `chip`: the kind of card.
     """
 
     start: str
@@ -42,6 +52,7 @@ class Case:
     stays: bool = False
     seed: int = 0
     depth: str = CARD
+    chip: str = CLASSIC
 
     @property
     def blows(self) -> int:
@@ -96,7 +107,7 @@ class Canteen:
     def __init__(self, case: Case) -> None:
         self.world = world = World(NOON_S)
         self.case = case
-        self.card = new_card(case.seed)
+        self.card = new_card(case.seed, case.chip)
         self.home = Window(HOME, world, image_of(case.start), case.seed, case.depth)
         self.away = Window(AWAY, world, None, case.seed + 1, case.depth)
         self.sales: list[Sale] = []
@@ -118,7 +129,7 @@ class Canteen:
         `is_elsewhere`: the card comes from the other one, with nothing left to tell here, so it
         buys something else.
         """
-        writes = self.card.eeprom_writes
+        writes = self.card.writes
         sale = self._sale_at(window)
         if is_elsewhere and sale.is_told:
             sale = self._new_sale(window, OTHER_FEN)
@@ -133,7 +144,7 @@ class Canteen:
             self._wrong(f"{window.device} says {window.shown!r} after the re-tap")
         # Who is only told of the last sale makes no INTENT, and so tells the ledger nothing about
         # what another reader has left open as well: that takes a tap of its own.
-        is_silent = writes == self.card.eeprom_writes
+        is_silent = writes == self.card.writes
         self._excused = {self.home.device, self.away.device} - {window.device} if is_silent else ()
 
     def open_books(self) -> None:
@@ -170,7 +181,7 @@ class Canteen:
         case, home = self.case, self.home
         sale = self._new_sale(home, SALE_FEN)
         hurried = is_hurried(case.start)
-        home.open(sale.keys, hurried, records_before(case.start))
+        home.open(sale.keys, hurried, records_before(case.start, case.chip))
         home.strike(self.card, case.rf, case.cut)
         home.first_sale(self.card, sale.keys, hurried)
         home.strike(self.card, None, None)

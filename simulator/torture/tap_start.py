@@ -13,7 +13,7 @@ from firmware.services.journal import KEPT_BYTES_MAX, KEYS, Journal
 from protocols.wire import messages, seal
 from simulator.checkers import journal_of
 from simulator.torture.tap_blows import CutFlash, FlashCut, StruckCard
-from simulator.torture.tap_window import HOME, NOON_S, Window, new_card, records_on
+from simulator.torture.tap_window import CLASSIC, HOME, NOON_S, Window, new_card, records_on
 from simulator.world.clock import World
 
 FRESH = "fresh"
@@ -39,12 +39,12 @@ _RECORDS_MAX = 25  # more than the rest of it holds
 
 @dataclass(frozen=True)
 class Course:
-    """An undisturbed tap: `frames` on the air, of which `eeprom_frames` write to the card; the
+    """An undisturbed tap: `frames` on the air, of which `written_frames` change the card; the
     sizes of its flash operations (0 is an erase), how many frames came before each, and which of
     them are `mends`, which change nothing."""
 
     frames: int
-    eeprom_frames: tuple[int, ...]
+    written_frames: tuple[int, ...]
     sizes: tuple[int, ...]
     frames_before: tuple[int, ...]
     mends: tuple[int, ...]
@@ -61,12 +61,12 @@ def image_of(start: str) -> bytes | None:
 
 
 @cache
-def records_before(start: str) -> int:
+def records_before(start: str, chip: str = CLASSIC) -> int:
     """How many records the reader then writes before the spend that `start` is named after."""
     if start == FRESH:
         return 0
     for records in range(_RECORDS_MAX):
-        writes = _writes_behind(records, start)
+        writes = _writes_behind(records, start, chip)
         if (ERASE in writes) == is_hurried(start) and HEADER in writes:
             if writes[writes.index(HEADER) + 1] == _OPENERS[start]:
                 return records
@@ -74,15 +74,15 @@ def records_before(start: str) -> int:
 
 
 @cache
-def writes_of(start: str) -> tuple[str, ...]:
+def writes_of(start: str, chip: str = CLASSIC) -> tuple[str, ...]:
     """What each flash operation of the first tap writes."""
-    return _writes_behind(records_before(start), start)
+    return _writes_behind(records_before(start, chip), start, chip)
 
 
 @cache
-def course_of(start: str) -> Course:
+def course_of(start: str, chip: str = CLASSIC) -> Course:
     """What there is to strike in the first tap of a case."""
-    return course(*_spend(records_before(start), start, None))
+    return course(*_spend(records_before(start, chip), start, None, chip))
 
 
 def course(window: Window, card: StruckCard) -> Course:
@@ -90,28 +90,28 @@ def course(window: Window, card: StruckCard) -> Course:
     flash = window.flash
     return Course(
         card.frames,
-        tuple(card.eeprom_frames),
+        tuple(card.written_frames),
         tuple(flash.sizes),
         tuple(flash.frames_before),
         tuple(flash.mends),
     )
 
 
-def _spend(records: int, start: str, cut: FlashCut | None) -> tuple[Window, StruckCard]:
-    window, card = Window(HOME, World(NOON_S), image_of(start), 0), new_card(0)
+def _spend(records: int, start: str, cut: FlashCut | None, chip: str) -> tuple[Window, StruckCard]:
+    window, card = Window(HOME, World(NOON_S), image_of(start), 0), new_card(0, chip)
     window.open(_TYPED, is_hurried(start), records)
     window.strike(card, None, cut)
     window.first_sale(card, _TYPED, is_hurried(start))
     return window, card
 
 
-def _writes_behind(records: int, start: str) -> tuple[str, ...]:
+def _writes_behind(records: int, start: str, chip: str) -> tuple[str, ...]:
     """What each flash operation of a spend writes: what is new if the power goes behind it."""
-    sizes = _spend(records, start, None)[0].flash.sizes
+    sizes = _spend(records, start, None, chip)[0].flash.sizes
     writes: list[str] = []
-    before = _spend(records, start, FlashCut(0))[0].flash
+    before = _spend(records, start, FlashCut(0), chip)[0].flash
     for number, size in enumerate(sizes):
-        after = _spend(records, start, FlashCut(number, size))[0].flash
+        after = _spend(records, start, FlashCut(number, size), chip)[0].flash
         writes.append(ERASE if size == 0 else _what_is_new(before, after))
         before = after
     return tuple(writes)

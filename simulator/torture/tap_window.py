@@ -8,6 +8,7 @@ next.
 from __future__ import annotations
 
 import functools
+import json
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,13 +17,21 @@ from protocols.card import personalise
 from protocols.card.identity import Identity
 from protocols.rules import money, settings, spending
 from protocols.wire import messages, seal
+from simulator import cardbox_desfire
 from simulator.cardbox import CardKeys, aes
 from simulator.checkers import journal_of
 from simulator.chips.nor_flash import PowerCut
 from simulator.host import card_port
 from simulator.host.hardware import Hardware
 from simulator.host.home import HostHome
-from simulator.torture.tap_blows import CutFlash, FlashCut, RfBlow, StruckCard
+from simulator.torture.tap_blows import (
+    CutFlash,
+    FlashCut,
+    RfBlow,
+    StruckCard,
+    StruckClassic,
+    StruckDesfire,
+)
 from simulator.world.clock import World
 from simulator.world.transcript import Transcript
 
@@ -32,6 +41,9 @@ DEVICE_KEY = bytes(range(32))
 KEYS = CardKeys(purse=bytes(range(16)), credit=bytes(range(32, 48)), mac=bytes(range(16, 32)))
 DAY = 20_700  # 2026-09-04
 NOON_S = DAY * 86_400 + 4 * 3_600  # in China
+_IDENTITY = Identity(CARD_NO, 2, DAY - 300, DAY + 700, 1)
+CLASSIC, DESFIRE = "classic", "desfire"  # kinds of card
+DESFIRE_UID = bytes.fromhex("04a1b2c3d4e5f6")
 SECTORS, SECTOR_BYTES = 8, 4096
 CARD, REGISTER = "card", "register"  # how deep the model of the antenna goes
 PAID, LAST_PAID = "PAID", "LAST PAID"
@@ -69,17 +81,25 @@ def device_settings(device: int) -> bytes:
 
 
 @functools.cache
+def _image() -> str:
+    draw = random.Random(0)
+    card = cardbox_desfire.issue(DESFIRE_UID, _IDENTITY, ISSUED_FEN, KEYS.desfire, draw)
+    return json.dumps(card.snapshot())
+
+
+@functools.cache
 def _blocks(uid: bytes) -> list[bytes]:
-    identity = Identity(CARD_NO, 2, DAY - 300, DAY + 700, 1)
     return personalise.personalise(
-        uid, identity, ISSUED_FEN, KEYS.purse, KEYS.credit, KEYS.mac, aes
+        uid, _IDENTITY, ISSUED_FEN, KEYS.purse, KEYS.credit, KEYS.mac, aes
     )
 
 
-def new_card(seed: int) -> StruckCard:
+def new_card(seed: int, chip: str = CLASSIC) -> StruckCard:
     """The card, as it was issued; `seed` draws what torn writes leave."""
+    if chip == DESFIRE:
+        return StruckDesfire(DESFIRE_UID, json.loads(_image()), random.Random(seed))
     uid = (0xDE000000 + CARD_NO).to_bytes(4, "big")
-    return StruckCard(uid, _blocks(uid), random.Random(seed))
+    return StruckClassic(uid, _blocks(uid), random.Random(seed))
 
 
 def records_on(flash: CutFlash) -> list[bytes]:

@@ -16,7 +16,7 @@ from typing import Any
 from firmware.services.journal_bytes import HEADER_BYTES, parse_header
 from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
-from simulator.cards.mifare_classic import MifareClassic
+from simulator.cardbox import Chip
 from simulator.chips.nor_flash import NorFlash, PowerCut
 from simulator.host.hardware import Hardware
 from simulator.reader import Home, Reader
@@ -103,11 +103,11 @@ class WatchedHardware(Hardware):
         self.fired["slow flash"] += self.flash.slow_start_reads > 0
         super().power_off()
 
-    def put_card(self, card: MifareClassic) -> None:
+    def put_card(self, card: Chip) -> None:
         super().put_card(card)
         self.fired["two cards"] += len(self.field.cards) == 2
 
-    def take_card(self, card: MifareClassic) -> None:
+    def take_card(self, card: Chip) -> None:
         self.fired["card pulled in a dialogue"] += self._trace.is_inside
         super().take_card(card)
 

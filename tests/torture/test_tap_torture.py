@@ -21,12 +21,13 @@ from simulator.torture.tap_blows import (
     RfBlow,
 )
 from simulator.torture.tap_start import STARTS, course_of
+from simulator.torture.tap_window import CLASSIC, DESFIRE
 from tests.torture.planted_tap import PLANTED
 
 SEED = 4711
+CHIPS = (CLASSIC, DESFIRE)
 KINDS = {
     *(f"RF frame: {outcome}" for outcome in (*CARD_OUTCOMES, *POWER_OUTCOMES)),
-    *(f"EEPROM write torn: {torn}" for torn in TORN_BLOCKS),
     *(f"power cut in program: {how}" for how in (BYTE, TORN, LATE)),
     *(f"power cut in erase: {how}" for how in ERASE_CUTS),
     "bits left unstable",
@@ -36,9 +37,9 @@ KINDS = {
 
 
 @cache
-def one_of_everything():
+def one_of_everything(chip=CLASSIC):
     """Cases in the order of a seed, each of which strikes in some way that none before it does."""
-    cases = [(part, case) for part, all_of in tap_plan.PARTS.items() for case in all_of()]
+    cases = [(part, case) for part, all_of in tap_plan.PARTS.items() for case in all_of(chip)]
     random.Random(SEED).shuffle(cases)
     known, found = set(), []
     for part, case in cases:
@@ -51,12 +52,12 @@ def one_of_everything():
 
 def ways_of(part, case):
     yield part, case.start, case.is_again_away, case.stays
-    course = course_of(case.start)
+    course = course_of(case.start, case.chip)
     for one in dataclasses.fields(case):
         blow = getattr(case, one.name)
         if isinstance(blow, RfBlow):
-            writes_before = sum(frame < blow.frame for frame in course.eeprom_frames)
-            is_write = blow.frame in course.eeprom_frames
+            writes_before = sum(frame < blow.frame for frame in course.written_frames)
+            is_write = blow.frame in course.written_frames
             stage = writes_before if is_write or one.name == "rf" else None
             yield one.name, blow.outcome, blow.torn, stage, is_write
         elif isinstance(blow, FlashCut):
@@ -64,37 +65,42 @@ def ways_of(part, case):
             yield case.start, one.name, blow.write, blow.how, is_over
 
 
-def test_nothing_is_lost_and_nothing_is_paid_twice():
+@pytest.mark.parametrize("chip", CHIPS)
+def test_nothing_is_lost_and_nothing_is_paid_twice(chip):
     total = Result()
-    units = one_of_everything()
+    units = one_of_everything(chip)
     print(f"{len(units)} cases, seed {SEED}")
     for unit in units:
         total.add(tap.run_unit(unit))
     assert not total.violations, total.violations[0]
     assert total.unresolved == 0
     assert total.cut_points == len(units)
-    assert set(total.faults_fired) == KINDS
+    assert set(total.faults_fired) == KINDS | {
+        f"EEPROM write torn: {t}" for t in TORN_BLOCKS[chip]
+    }
 
 
-def test_the_plan_strikes_every_frame_and_every_byte():
-    course = course_of(STARTS[0])
-    cases = [tap.case_of(unit.name) for unit in tap.units(("rf", "flash"))]
+@pytest.mark.parametrize("chip", CHIPS)
+def test_the_plan_strikes_every_frame_and_every_byte(chip):
+    course = course_of(STARTS[0], chip)
+    cases = [tap.case_of(unit.name) for unit in tap.units(("rf", "flash"), chip=chip)]
     struck = {(case.rf.frame, case.rf.outcome) for case in cases if case.rf}
     outcomes = (*CARD_OUTCOMES, *POWER_OUTCOMES)
     assert struck == {(f, outcome) for f in range(course.frames) for outcome in outcomes}
     torn = {(case.rf.frame, case.rf.torn) for case in cases if case.rf}
-    assert torn >= {(f, torn) for f in course.eeprom_frames for torn in TORN_BLOCKS}
+    assert torn >= {(f, torn) for f in course.written_frames for torn in TORN_BLOCKS[chip]}
     for start in STARTS:
         cuts = {(c.cut.write, c.cut.at) for c in cases if c.cut and c.start == start}
-        course = course_of(start)
+        course = course_of(start, chip)
         for write, size in enumerate(course.sizes):
             if write not in course.mends:
                 assert cuts >= {(write, at) for at in range(size + 1)}
 
 
-def test_a_name_is_all_of_a_case():
+@pytest.mark.parametrize("chip", CHIPS)
+def test_a_name_is_all_of_a_case(chip):
     for all_of in tap_plan.PARTS.values():
-        for case in all_of():
+        for case in all_of(chip):
             assert tap.case_of(tap.name_of(case)) == case
 
 
