@@ -1,6 +1,7 @@
 """ISO-DEP from the reader's side: lost blocks, slow and lying cards, dead chips, budgets."""
 
 import random
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from firmware.drivers.iso14443 import CardCollision, CardGone
 from firmware.drivers.iso_dep import IsoDep
 from firmware.drivers.mfrc522 import BusFault
+from simulator.cards.field import US, Answer, Frame, with_crc
 from simulator.cards.iso_dep import ACTIVE, ATS_DESFIRE, HALT, PROTOCOL
 from tests.drivers.desk import UID4, UID7, Desk, new_card
 from tests.simulator.cards.test_iso_dep import Echo
@@ -336,6 +338,25 @@ def test_a_resting_card_stays_present_through_lost_frames(effect, rate):
         assert opened.sound()
 
 
+class Stubborn(Echo):
+    """Answers S(DESELECT) with something else, and stays."""
+
+    def hear(self, frame, now):
+        if self.state == PROTOCOL and frame.data[:1] == b"\xc2":
+            return Answer(100 * US, replace(Frame.of(with_crc(b"\xa2")), rate=frame.rate))
+        return super().hear(frame, now)
+
+
+def test_a_card_that_does_not_let_go_loses_the_field():
+    opened = talk(Stubborn(), rfid_rate=212)
+    first = opened.desk.pcd.card
+    opened.link.deselect()
+    assert opened.desk.pcd.poll() is first
+    opened.link.activate()
+    opened.exchange(5)
+    assert opened.sound()
+
+
 def test_an_open_conversation_does_not_hide_that_the_card_left():
     opened = talk(rfid_rate=212)
     opened.desk.field.remove(opened.card)
@@ -422,7 +443,8 @@ def test_a_chip_that_fails_during_an_exchange_is_told_and_healed(fault, rate):
         model.before_exchange = model.miso = None
         start_us = opened.desk.clock.now_us
         assert opened.desk.pcd.poll() is card
-        assert opened.desk.clock.now_us - start_us < 1_000_000
+        # Far below the second allowed: nobody says goodbye to a card that has lost its power.
+        assert opened.desk.clock.now_us - start_us < 25_000
         opened.link.activate()
         opened.exchange(100)
         assert opened.desk.chip.recoveries == 1
