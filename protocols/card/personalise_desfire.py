@@ -4,8 +4,10 @@ No reader imports this. Everything is a generator: it yields a native command (b
 card's answer, and returns when the card is as it should be. So a desk can drive a card on its
 table with it, and the ledger one that lies on a reader far away.
 
-Key 0 of the application is changed last: a card that still has the factory's is not finished, and
-is begun anew. Commands: AN12343 sections 5 to 11; their layout for EV2 is that of DESFire Light.
+The spend key is changed last: until then no reader takes the card, and when one does, all its
+other keys are the card centre's. What was left half done is begun anew.
+
+Commands: AN12343 sections 5 to 11; their layout for EV2 is that of DESFire Light.
 """
 
 import binascii
@@ -56,7 +58,7 @@ class CardKeys:
 
 
 class AlreadyPersonal(Exception):
-    """The application is there and its master key is not the factory's."""
+    """The card is finished, or somebody else's."""
 
 
 def rights(read, write, read_write, change):
@@ -99,9 +101,30 @@ def personalise(ciphers, identity, balance_fen, keys, random):
     session = yield from login(ciphers, FACTORY_KEY, layout.MASTER_KEY, random)
     for code, header, data in files(identity, balance_fen, keys):
         yield from ask(session, code, header, data)
-    for key_no in range(KEYS - 1, -1, -1):
-        yield from change_key(session, key_no, keys.application[key_no], FACTORY_KEY, keys.version)
+    own = keys.application
+    yield from change_key(session, layout.MASTER_KEY, own[0], FACTORY_KEY, keys.version)
     yield from lock_picc(ciphers, keys, random)
+    yield from select(layout.APPLICATION)
+    session = yield from login(ciphers, own[0], layout.MASTER_KEY, random)
+    for key_no in (layout.READ_KEY, layout.CREDIT_KEY, layout.UID_KEY, layout.SPEND_KEY):
+        yield from change_key(session, key_no, own[key_no], FACTORY_KEY, keys.version)
+
+
+def is_finished(ciphers, keys, random):
+    """Whether the application is ours and every key of it; AlreadyPersonal if it is not ours."""
+    for key_no, key in (
+        (layout.SPEND_KEY, keys.application[layout.SPEND_KEY]),
+        (layout.MASTER_KEY, keys.application[layout.MASTER_KEY]),
+        (layout.MASTER_KEY, FACTORY_KEY),
+    ):
+        yield from select(layout.APPLICATION)
+        try:
+            yield from login(ciphers, key, key_no, random)
+            return key_no == layout.SPEND_KEY
+        except ev2.CardStatus as refusal:
+            if refusal.status != ev2.AUTHENTICATION_ERROR:
+                raise
+    raise AlreadyPersonal("the application has keys that are not ours")
 
 
 def rotate(ciphers, old, new, random):
@@ -151,11 +174,8 @@ def enter_picc(ciphers, keys, random):
 
 def _discard(ciphers, keys, random):
     """Delete an application that was begun and not finished."""
-    yield from select(layout.APPLICATION)
-    try:
-        yield from login(ciphers, FACTORY_KEY, layout.MASTER_KEY, random)
-    except ev2.CardStatus:
-        raise AlreadyPersonal("the application has a master key")
+    if (yield from is_finished(ciphers, keys, random)):
+        raise AlreadyPersonal("the card is ours")
     session = yield from enter_picc(ciphers, keys, random)
     yield from ask(session, DELETE_APPLICATION, layout.APPLICATION)
 

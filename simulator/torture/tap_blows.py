@@ -59,9 +59,9 @@ class FlashCut:
 class Struck(ABC):
     """Beside a model of a card: counts the frames it hears since `strike`; one has an accident.
 
-    `written_frames`: those that told it to change. `marks`: what struck. Set by whoever holds it to
-    a reader: `clock` (the reader's), `leave` (takes it out of the field), `on_write` (called when
-    it was told to change).
+    `written_frames`: those that told it to change. `marks`: what struck. Set by whoever holds it
+    to a reader: `clock` (the reader's), `leave` (takes it out of the field), `on_write` (called
+    when it was told to change).
     """
 
     torn: str

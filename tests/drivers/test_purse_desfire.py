@@ -16,12 +16,7 @@ from protocols.card import purse_desfire as layout
 from protocols.card.identity import ForeignCard
 from protocols.card.purse import COUNTER_MAX
 from simulator.cards.desfire import Desfire
-from tests.drivers.desfire_desk import (
-    balance,
-    card_keys,
-    drive,
-    new_desfire,
-)
+from tests.drivers.desfire_desk import IDENTITY, balance, card_keys, drive, new_desfire
 from tests.drivers.desk import BALANCE_FEN, CIPHERS, UID7, Desk
 from tests.drivers.test_purse import AMOUNT_FEN, DEVICE, spend
 
@@ -275,6 +270,55 @@ def test_a_change_of_keys_that_was_cut_off_is_finished():
         desk.place(card)
         assert desk.purse(desk.pcd.poll()).read().balance_fen == BALANCE_FEN
     assert cut > 5
+
+
+def test_a_card_that_is_half_made_is_taken_by_no_reader_and_can_be_finished():
+    keys, cut, taken = card_keys(), 0, 0
+    while True:
+        card, draw = Desfire(UID7, random.Random(0)), random.Random(cut).randbytes
+        steps = personalise_desfire.personalise(CIPHERS, IDENTITY, BALANCE_FEN, keys, draw)
+        try:
+            command = next(steps)
+            for _ in range(cut):
+                command = steps.send(card.apply(command, 0)[0])
+        except StopIteration:
+            break
+        card.begin()
+        is_taken = _is_taken(card)
+        taken += is_taken
+        for key_no in range(personalise_desfire.KEYS):
+            assert not (is_taken and _opens(card, personalise_desfire.FACTORY_KEY, key_no))
+        again = personalise_desfire.personalise(CIPHERS, IDENTITY, BALANCE_FEN, keys, draw)
+        if is_taken:
+            with pytest.raises(personalise_desfire.AlreadyPersonal):
+                drive(again, card)
+        else:
+            drive(again, card)
+        card.begin()
+        assert _is_taken(card) and balance(card) == BALANCE_FEN
+        cut += 1
+    assert cut > 25 and taken == 0
+
+
+def _is_taken(card):
+    desk = Desk()
+    desk.place(card)
+    try:
+        return desk.purse(desk.pcd.poll()).read().balance_fen == BALANCE_FEN
+    except (ForeignCard, AuthFailed):
+        return False
+
+
+def _opens(card, key, key_no):
+    def dialogue():
+        yield from personalise_desfire.select(layout.APPLICATION)
+        yield from personalise_desfire.login(CIPHERS, key, key_no, bytes)
+
+    try:
+        drive(dialogue(), card)
+    except ev2.CardStatus:
+        return False
+    return True
 
 
 def test_wrong_keys():

@@ -111,8 +111,6 @@ def write_card(card: Port, order: Order, keys: CardKeys, again: bool) -> str:
             raise CardUnfit(f"somebody else's card, or another key generation: {error}") from None
         if not _is_as_ordered(card, own, identity, order):
             raise CardUnfit("the card is ours already and may be in use") from None
-        # Cut off behind the application's last key, the card itself may still be the factory's.
-        drive(card, personalise_desfire.lock_picc(CIPHERS, own, card.random))
         return ALREADY
     if not _is_as_ordered(card, own, identity, order):
         raise CardUnfit("the card does not keep what was written")
@@ -189,10 +187,10 @@ def read_card(card: Port, keys: CardKeys | None) -> tuple[dict[str, Any], dict[s
         own = card_keys(card, keys)
     except (BadInput, CardUnfit) as error:
         return nothing(UNKNOWN) | {"trouble": str(error)}, readable
-    # Its own master key comes last; until then a reader may take the card, and we do not.
-    if opens(card, layout.APPLICATION, personalise_desfire.FACTORY_KEY, layout.MASTER_KEY):
-        return nothing(HALF_DONE), readable
-    if not opens(card, layout.APPLICATION, own.application[layout.SPEND_KEY], layout.SPEND_KEY):
+    try:
+        if not drive(card, personalise_desfire.is_finished(CIPHERS, own, card.random)):
+            return nothing(HALF_DONE), readable
+    except personalise_desfire.AlreadyPersonal:
         return nothing(FOREIGN), readable
     try:
         view = drive(card, reading(card, own))
