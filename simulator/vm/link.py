@@ -89,8 +89,9 @@ def inline(
     program = {module: _parsed(module, source) for module, source in sources.items()}
     for file in program.values():
         file.uses += _uses(program, file)
-    found = _constants(program)
-    needed = _needed(program, found, as_source)
+    opened = _opened(program)
+    found = _constants(program, opened)
+    needed = _needed(program, found, opened, as_source)
     if is_open:
         needed |= {key for key in found if not key[1].startswith("_")}
     return {
@@ -161,7 +162,7 @@ def _uses(program: Program, file: _File) -> Iterator[_Use]:
 # -- what is a constant ---------------------------------------------------------------------
 
 
-def _constants(program: Program) -> Constants:
+def _constants(program: Program, opened: Collection[str]) -> Constants:
     """All names that are a value: assigned once, at the top of their file, never from outside."""
     reassigned = {
         use.origin
@@ -174,6 +175,8 @@ def _constants(program: Program) -> Constants:
     while len(found) > before:  # an expression may want what stands in a file further on
         before = len(found)
         for file in program.values():
+            if file.module in opened:
+                continue
             origins = {id(use.node): use.origin for use in file.uses}
             for statement in file.tree.body:
                 for name, value in _assigned(statement, origins, found).items():
@@ -236,43 +239,30 @@ def _calculated(op: ast.operator, left: Value, right: Value) -> Value | None:
 # -- what must stay -------------------------------------------------------------------------
 
 
-def _needed(program: Program, found: Constants, as_source: Collection[str]) -> set[Key]:
-    """The names that somebody must still find by their letters, in each module on the way."""
-    needed: set[Key] = set()
-    opened: list[str] = []  # modules in which any name may be looked for
-
-    def need(key: Key) -> None:
-        hops = _hops(program, key)
-        needed.update(hops)
-        module, name = hops[-1]
-        if not name and module in program:
-            opened.append(module)
-
+def _opened(program: Program) -> set[str]:
+    """Modules in which somebody may find, or set, a name that he does not spell out."""
+    todo: list[str] = []
     for file in program.values():
-        # Python 3.11 does not know where in a line the parts of an f-string are.
-        fixed = inside(file.tree, ast.Module if file.module in as_source else ast.JoinedStr)
-        for use in file.uses:
-            if use.origin not in found or id(use.node) in fixed:
-                needed.add((file.module, use.local))
-                need(use.target)
-        for _, _, local, key in file.imports:
-            if file.bound[local] != 1 or local == "*":
-                needed.add((file.module, local))
-                need(key)
-        opened += _looked_into(program, file)
-    done: set[str] = set()
-    while opened:
-        module = opened.pop()
-        if module not in done:
-            done.add(module)
-            needed |= {key for key in found if key[0] == module}
-            for local in program[module].meaning:
-                need((module, local))
-    return needed
+        reached = [use.origin for use in file.uses]
+        reached += [
+            _hops(program, key)[-1]
+            for _, _, local, key in file.imports
+            if local == "*" or file.bound[local] != 1
+        ]
+        todo += [module for module, name in reached if not name]
+        todo += _looked_into(program, file)
+    opened: set[str] = set()
+    while todo:
+        module = todo.pop()
+        if module in program and module not in opened:
+            opened.add(module)
+            keys = [_hops(program, key)[-1] for key in program[module].meaning.values()]
+            todo += [inner for inner, name in keys if not name]
+    return opened
 
 
 def _looked_into(program: Program, file: _File) -> Iterator[str]:
-    """Modules in which `file` may look for names that it does not spell out."""
+    """Modules that `file` names in a string or in full, and itself if it looks into itself."""
     for node in ast.walk(file.tree):
         if isinstance(node, ast.Name) and node.id in _INTROSPECTION:
             yield file.module
@@ -280,8 +270,27 @@ def _looked_into(program: Program, file: _File) -> Iterator[str]:
             yield str(node.value)
         elif isinstance(node, ast.Import):
             for alias in node.names:
-                if "." in alias.name and not alias.asname and alias.name in program:
+                if "." in alias.name and not alias.asname:
                     yield alias.name
+
+
+def _needed(
+    program: Program, found: Constants, opened: Collection[str], as_source: Collection[str]
+) -> set[Key]:
+    """The names that somebody must still find by their letters, in each module on the way."""
+    needed: set[Key] = set()
+    for file in program.values():
+        # Python 3.11 does not know where in a line the parts of an f-string are.
+        fixed = inside(file.tree, ast.Module if file.module in as_source else ast.JoinedStr)
+        for use in file.uses:
+            if use.origin not in found or id(use.node) in fixed:
+                needed.add((file.module, use.local))
+                needed.update(_hops(program, use.target))
+        for _, _, local, key in file.imports:
+            if file.module in opened or file.bound[local] != 1:
+                needed.add((file.module, local))
+                needed.update(_hops(program, key))
+    return needed
 
 
 # -- the new source -------------------------------------------------------------------------
