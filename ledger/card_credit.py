@@ -59,6 +59,13 @@ def credit(
         after = purse.state_credited(state, amount_fen, number, time_s)
     except ValueError as error:
         raise CreditRefused(str(error)) from error
+    try:
+        yield from desk.ask(session, layout.ABORT_TRANSACTION)
+    except ev2.CardStatus as refusal:
+        # As in firmware/services/purse_desfire.py: there may be nothing to abort.
+        if refusal.status != ev2.NO_CHANGES:
+            raise
+        session = yield from desk.login(ciphers, credit_key, layout.CREDIT_KEY, random)
     mac = yield from _commit(session, after, amount_fen)
     return Credited(after.counter, after.balance_fen, mac)
 
@@ -95,7 +102,6 @@ def _has(
 def _commit(
     session: ev2.Session, state: purse.PurseState, amount_fen: int
 ) -> Generator[bytes, bytes, bytes]:
-    yield from desk.ask(session, layout.ABORT_TRANSACTION)
     data = layout.encode_state(state)
     yield from desk.ask(
         session, layout.WRITE_DATA, layout.place(layout.STATE_FILE, len(data)), data

@@ -23,6 +23,7 @@ File names are relative to the configuration file. The register is TOML or, when
     [[card]]
     card_no = 7
     balance_fen = 5000
+    uid = "04a1b2c3d4e5f6"  # optional, of a DESFire: what its chip signs can then be checked
 """
 
 import json
@@ -35,6 +36,7 @@ from typing import Any
 from ledger.store import LedgerStore, RegistryError
 
 KEY_BYTES = 32
+_UID_BYTES = (4, 7, 10)
 _PORT_MAX = 65535
 
 
@@ -98,7 +100,9 @@ def import_register(store: LedgerStore, path: Path) -> None:
         for device, previous, key, _merchant_no, _site in devices:
             if previous:
                 store.rotate_device_key(device, key)
-        store.issue_cards(_card(card) for card in table.tables("card"))
+        cards = [_card(path, card) for card in table.tables("card")]
+        store.issue_cards((card_no, balance_fen) for card_no, balance_fen, _uid in cards)
+        store.know_chips((card_no, uid) for card_no, _balance_fen, uid in cards if uid)
     except RegistryError as error:
         raise ConfigError(f"{path}: {error}") from error
     table.end()
@@ -118,10 +122,18 @@ def _device(path: Path, device: "_Table") -> tuple[int, bytes, bytes, int, str]:
     return facts
 
 
-def _card(card: "_Table") -> tuple[int, int]:
-    pair = card.number("card_no"), card.number("balance_fen")
+def _card(path: Path, card: "_Table") -> tuple[int, int, bytes]:
+    """card_no, balance_fen and UID (empty if it is not told)."""
+    text = card.text("uid", "")
+    try:
+        uid = bytes.fromhex(text)
+    except ValueError:
+        uid = b"?"
+    if len(uid) not in (0, *_UID_BYTES):
+        raise ConfigError(f"{path}: {card.where('uid')}: not 4, 7 or 10 bytes in hexadecimal")
+    facts = card.number("card_no"), card.number("balance_fen"), uid
     card.end()
-    return pair
+    return facts
 
 
 def _key(path: Path, where: str, text: str) -> bytes:

@@ -125,7 +125,7 @@ INSERT INTO tally VALUES ('duplicates', 0);
 """
 
 _JOURNALS = ("transfer", "record", "rejected", "suspense_case", "card", "merchant")
-APPEND_ONLY = (*_JOURNALS, "device_key")
+APPEND_ONLY = (*_JOURNALS, "device_key", "chip")
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -184,7 +184,16 @@ WHEN NEW.head_key_no < OLD.head_key_no
 BEGIN SELECT RAISE(ABORT, 'a key that was replaced stays replaced'); END;
 """
 
+# Which chip a card number stands on, where the ledger checks what the chip has signed.
+_CHIPS = """
+CREATE TABLE chip (
+    card_no INTEGER PRIMARY KEY REFERENCES card (card_no),
+    uid BLOB NOT NULL UNIQUE CHECK (length(uid) IN (4, 7, 10))
+) STRICT;
+"""
+
 MIGRATIONS = [
     _TABLES + _append_only(*_JOURNALS) + _ONE_WAY + _chart(),
     _KEYS + _append_only("device_key"),
+    _CHIPS + _append_only("chip"),
 ]

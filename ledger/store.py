@@ -185,6 +185,28 @@ class LedgerStore:
                 _check_same(f"card {card_no}", opening_fen, wanted.pop(card_no))
             self._issue(wanted)
 
+    def know_chips(self, chips: Iterable[tuple[int, bytes]]) -> None:
+        """Note the UIDs of issued cards (card_no, uid). Again, with the same UID: nothing."""
+        wanted = {}
+        for card_no, uid in chips:
+            _check_same(f"card {card_no}", wanted.setdefault(card_no, uid), uid)
+        with self.database.transaction():
+            known = {number for number, _ in self.database.rows_of(_CARDS, _keys(wanted))}
+            for card_no in wanted.keys() - known:
+                raise RegistryError(f"card {card_no}: has a chip and was never issued")
+            for card_no, uid in self.chips().items():
+                if card_no in wanted:
+                    _check_same(f"card {card_no}", uid, wanted.pop(card_no))
+            taken = {uid: card_no for card_no, uid in self.chips().items()}
+            for card_no, uid in wanted.items():
+                if taken.setdefault(uid, card_no) != card_no:
+                    raise RegistryError(f"card {card_no}: its chip is that of {taken[uid]}")
+            self.database.many("INSERT INTO chip VALUES (?, ?)", list(wanted.items()))
+
+    def chips(self) -> dict[int, bytes]:
+        """The UID of each card that has one in the register, by card_no."""
+        return dict(self.database.rows("SELECT card_no, uid FROM chip ORDER BY card_no"))
+
     def _issue(self, cards: dict[int, int]) -> None:
         sql = "SELECT COALESCE(MAX(seq), 0) FROM transfer WHERE device = ?"
         ((seq,),) = self.database.rows(sql, (LEDGER_DEVICE,))

@@ -256,6 +256,21 @@ def ledger_forks(database: InputFile, as_json: Json = False) -> None:
     raise typer.Exit(FOUND if found else NONE_FOUND)
 
 
+@ledger.command("proofs")
+def ledger_proofs(database: InputFile, keys: CardKeyFileNeeded, as_json: Json = False) -> None:
+    """Check every debit of a DESFire card in DATABASE against what the card has signed."""
+    from tools.card.errors import BadInput
+    from tools.ledger_forks import NotBooks
+    from tools.ledger_proofs import ALL_PROVEN, DOUBTS, find, to_json, to_text
+
+    try:
+        checked = find(database, keys)
+    except (NotBooks, BadInput) as error:
+        _refuse(error)
+    typer.echo(to_json(checked) if as_json else to_text(checked))
+    raise typer.Exit(DOUBTS if checked.findings else ALL_PROVEN)
+
+
 @journal.command("show")
 def journal_show(file: InputFile, key: KeyFile = None) -> None:
     """Print the records of a reader's journal FILE (an image of its flash)."""

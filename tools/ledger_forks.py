@@ -7,6 +7,7 @@ records are the evidence of each fork; `sha256` is that of the sealed bytes in t
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,14 @@ class NotBooks(Exception):
 
 
 def find(path: Path) -> list[Fork]:
-    """Every fork in the database `path`; NotBooks if it is none. Nothing is written."""
+    """Every fork in the database `path`; NotBooks if it is none."""
+    with opened(path) as store:
+        return list(forks(store))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[LedgerStore]:
+    """The ledger in the database `path`, for reading only; NotBooks if it is none."""
     database = None
     try:
         database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
@@ -41,7 +49,7 @@ def find(path: Path) -> list[Fork]:
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version != len(MIGRATIONS):
             raise NotBooks(f"{path}: has schema {version}, this program reads {len(MIGRATIONS)}")
-        return list(forks(LedgerStore(SqliteDialect(database))))
+        yield LedgerStore(SqliteDialect(database))
     except sqlite3.Error as error:
         raise NotBooks(f"{path}: {error}") from error
     finally:

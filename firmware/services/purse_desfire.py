@@ -94,8 +94,7 @@ class DesfirePurse(Purse):
         return self._look()
 
     def _prepare(self, plan):
-        # The card's MAC covers what was read as well; so it covers only what follows.
-        self._ask(layout.ABORT_TRANSACTION)
+        self._begin_transaction()
         self._ask(
             layout.WRITE_DATA,
             layout.place(layout.STATE_FILE, layout.STATE_BYTES),
@@ -112,6 +111,17 @@ class DesfirePurse(Purse):
             plan.reader_id,
             answer_bytes=_PLAIN_BYTES + layout.READER_ID_BYTES,
         )
+
+    def _begin_transaction(self):
+        """Let the card's MAC cover what follows, and not what was read before."""
+        try:
+            self._ask(layout.ABORT_TRANSACTION)
+        except CardRefused as refusal:
+            # A chip for which reading is no transaction says that there is nothing to abort, and
+            # ends the session; a login drops whatever there may be.
+            if refusal.nak != ev2.NO_CHANGES:
+                raise
+            self._login()
 
     def _commit(self, plan):
         command = self._session.command(layout.COMMIT_TRANSACTION, layout.WITH_TRANSACTION_MAC)

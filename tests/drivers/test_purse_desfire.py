@@ -200,6 +200,34 @@ def test_a_commit_that_was_never_heard_is_done_again_once():
     assert tap.card.truth(layout.APPLICATION, layout.TRANSACTION_MAC_FILE)[0] == 1
 
 
+class ReadsAreNoTransaction(Desfire):
+    """As some chips may be: nothing to abort after reading, and that ends the session."""
+
+    aborts = 0
+
+    def apply(self, command, now):
+        if command[:1] == bytes((layout.ABORT_TRANSACTION,)):
+            self.aborts += 1
+            super().apply(command, now)
+            self._forget()
+            return b"\x0c", 300
+        return super().apply(command, now)
+
+
+def test_a_chip_that_finds_nothing_to_abort():
+    card = ReadsAreNoTransaction(UID7, random.Random(0))
+    card.restore(new_desfire().snapshot())
+    desk = Desk()
+    desk.place(card)
+    purse = desk.purse(desk.pcd.poll())
+    assert spend(purse, purse.read()) == COMMITTED
+    assert (balance(card), card.aborts) == (BALANCE_FEN - AMOUNT_FEN, 1)
+    proof, view = purse.card_proof, purse.read()
+    key = card_keys().transaction
+    made = transaction_mac.debit_mac(CIPHERS, key, UID7, 1, view, AMOUNT_FEN, (0, 0))
+    assert proof[4:12] == made
+
+
 def test_an_old_view_is_not_debited():
     tap = Tap()
     old = tap.view

@@ -29,6 +29,7 @@ def filled():
     reader.boot()
     reader.boot()
     store = open_ledger(reader)
+    store.know_chips([(CARD, bytes(7))])
     store.book([[*reader.records[:8], reader.records[-1]], [b"noise"]])
     assert check(store) == []
     return store
@@ -39,7 +40,7 @@ def filled():
 def test_journals_are_append_only(table, verb):
     store = filled()
     key = "sha256" if table == "rejected" else "reason" if table == "suspense_case" else "device"
-    key = {"card": "card_no", "merchant": "merchant_no"}.get(table, key)
+    key = {"card": "card_no", "chip": "card_no", "merchant": "merchant_no"}.get(table, key)
     sql = f"DELETE FROM {table}" if verb == "DELETE" else f"UPDATE {table} SET {key} = {key}"
     with pytest.raises(ConstraintBroken, match="append-only"), store.database.transaction():
         store.database.rows(sql)

@@ -21,6 +21,7 @@ COMMANDS = {
     "agent run": "CONFIG",
     "ledger run": "CONFIG",
     "ledger forks": "DATABASE",
+    "ledger proofs": "--keys",
     "journal show": "FILE",
     "bench": "--json",
 }

@@ -1,0 +1,184 @@
+"""Money onto a DESFire: the ledger speaks, the reader carries, and a hand pulls the card away."""
+
+import random
+
+import pytest
+
+from firmware.drivers.iso14443 import CardGone
+from firmware.drivers.iso_dep import IsoDep
+from firmware.services.purse import COMMITTED
+from ledger.card_credit import CreditRefused, credit
+from protocols.card import ev2
+from protocols.card import purse_desfire as layout
+from protocols.card.purse import BALANCE_FEN_MAX, CARD_CENTRE
+from tests.drivers.desfire_desk import balance, card_keys, new_desfire
+from tests.drivers.desk import BALANCE_FEN, CIPHERS, UID7, Desk
+from tests.drivers.test_purse import spend
+
+CREDIT_FEN, NUMBER, TIME_S = 5_000, 99, 1_700_000_000
+KEY = card_keys().application[layout.CREDIT_KEY]
+
+
+class Reader:
+    """A card on a reader that hands on what the ledger says, and the card's answers."""
+
+    def __init__(self, card=None, torn="mixed", seed=0):
+        self.desk, self.card = Desk(seed), card or new_desfire(seed)
+        self.card.torn = torn
+        self.desk.place(self.card)
+        self.heard = []
+
+    def carry(self, number=NUMBER, amount_fen=CREDIT_FEN, key=KEY):
+        """Lead one dialogue to its end, as far as the card is there."""
+        found = self.desk.pcd.poll()
+        if found is None:
+            raise CardGone("nobody there")
+        dep = IsoDep(self.desk.pcd, found)
+        dep.activate()
+        dialogue = credit(
+            CIPHERS, key, amount_fen, number, TIME_S, random.Random(number).randbytes
+        )
+        try:
+            command = next(dialogue)
+            while True:
+                answer = dep.exchange(command)
+                self.heard += [command, answer]
+                command = dialogue.send(answer)
+        except StopIteration as end:
+            return end.value
+
+    def lay_down_anew(self):
+        self.desk.model.before_exchange = None
+        self.desk.field.remove(self.card)
+        assert self.desk.pcd.poll() is None
+        self.desk.place(self.card)
+
+    def view(self):
+        self.lay_down_anew()
+        return self.desk.purse(self.desk.pcd.poll()).read()
+
+
+def test_a_credit_is_on_the_card_and_says_whose():
+    reader = Reader()
+    told = reader.carry()
+    view = reader.view()
+    assert view.balance_fen == told.balance_fen == BALANCE_FEN + CREDIT_FEN
+    assert view.counter == told.counter == 1
+    assert (view.last_device, view.last_seq) == (CARD_CENTRE, NUMBER)
+    assert len(told.transaction_mac) == 12 and told.transaction_mac[0] == 1
+    assert reader.card.violations == [] and reader.desk.model.violations == []
+
+
+def test_the_reader_never_sees_a_key():
+    reader = Reader()
+    reader.carry()
+    said = b"".join(reader.heard)
+    assert len(said) > 300
+    keys = card_keys()
+    for key in (*keys.application, keys.transaction, keys.picc):
+        assert all(key[at : at + 6] not in said for at in range(10))
+
+
+def test_the_same_credit_comes_once():
+    reader = Reader()
+    assert reader.carry().transaction_mac
+    for _ in range(3):
+        reader.lay_down_anew()
+        assert reader.carry().transaction_mac == b""
+    assert balance(reader.card) == BALANCE_FEN + CREDIT_FEN
+
+
+def test_the_same_credit_comes_once_whatever_was_bought_in_between():
+    reader = Reader()
+    reader.carry()
+    for seq in range(1, 9):
+        reader.lay_down_anew()
+        purse = reader.desk.purse(reader.desk.pcd.poll())
+        assert spend(purse, purse.read(), seq=seq) == COMMITTED
+        reader.lay_down_anew()
+        assert reader.carry().transaction_mac == b""
+    assert balance(reader.card) == BALANCE_FEN + CREDIT_FEN - 8 * 350
+
+
+def test_the_next_credit_is_another_one():
+    reader = Reader()
+    reader.carry()
+    reader.lay_down_anew()
+    assert reader.carry(NUMBER + 1).transaction_mac
+    assert balance(reader.card) == BALANCE_FEN + 2 * CREDIT_FEN
+
+
+@pytest.mark.parametrize("torn", ["old", "new", "mixed"])
+def test_torn_before_every_exchange_it_comes_exactly_once(torn):
+    whole = Reader()
+    _, exchanges, _, _ = whole.desk.counted(whole.carry)
+    was_there = set()
+    for exchange in range(exchanges):
+        reader = Reader(torn=torn, seed=exchange)
+        last = reader.desk.model.transactions + exchange
+
+        def pull(number, reader=reader, last=last):
+            if number == last:
+                reader.desk.field.remove(reader.card)
+
+        reader.desk.model.before_exchange = pull
+        try:
+            reader.carry()
+        except (CardGone, ev2.CardStatus, ev2.NotGenuine):
+            assert balance(reader.card) in (BALANCE_FEN, BALANCE_FEN + CREDIT_FEN)
+        reader.lay_down_anew()
+        told = reader.carry()
+        was_there.add(told.transaction_mac == b"")
+        assert told.balance_fen == balance(reader.card) == BALANCE_FEN + CREDIT_FEN
+        assert told.counter == 1
+    assert was_there >= {False, True} if torn != "old" else was_there >= {False}
+
+
+def test_a_reader_that_changes_the_amount_is_found_out():
+    """It turns a bit of what it carries: the card refuses, and nothing is credited."""
+    for step in range(3, 11):  # behind the login, which proves itself
+        reader = Reader()
+        dep_exchange = IsoDep.exchange
+        seen = []
+
+        def lying(self, command, expected=2, seen=seen, step=step, exchange=dep_exchange):
+            seen.append(command)
+            if len(seen) == step + 1:
+                command = command[:-9] + bytes((command[-9] ^ 1,)) + command[-8:]
+            return exchange(self, command, expected)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(IsoDep, "exchange", lying)
+            with pytest.raises(ev2.CardStatus):
+                reader.carry()
+        assert balance(reader.card) == BALANCE_FEN
+
+
+@pytest.mark.parametrize("amount_fen", [0, -1, 1 << 24])
+def test_an_amount_that_cannot_be_is_refused(amount_fen):
+    reader = Reader()
+    with pytest.raises(CreditRefused, match="amount_fen"):
+        reader.carry(amount_fen=amount_fen)
+    assert balance(reader.card) == BALANCE_FEN
+
+
+def test_a_balance_that_would_not_fit_is_refused():
+    reader = Reader(new_desfire(balance_fen=BALANCE_FEN_MAX - CREDIT_FEN + 1))
+    with pytest.raises(CreditRefused):
+        reader.carry()
+
+
+@pytest.mark.parametrize("key_no", [layout.SPEND_KEY, layout.READ_KEY, layout.UID_KEY])
+def test_no_other_key_of_the_card_credits(key_no):
+    reader = Reader()
+    with pytest.raises(ev2.CardStatus) as refused:
+        reader.carry(key=card_keys().application[key_no])
+    assert refused.value.status == ev2.AUTHENTICATION_ERROR
+    assert balance(reader.card) == BALANCE_FEN
+
+
+def test_another_cards_key_does_not_credit():
+    reader = Reader()
+    other = card_keys(UID7[:-1] + b"\0").application[layout.CREDIT_KEY]
+    with pytest.raises(ev2.CardStatus):
+        reader.carry(key=other)
