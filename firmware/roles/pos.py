@@ -27,6 +27,8 @@ _POLL_MS = 50
 _ARMED_MS = 30000
 _SHOWING_MS = 2000
 _POWER_MS = 500
+# Debits in a row that a card which just lies there may fail: each costs two records.
+_FAILED_MAX = 3
 _CONFIRM, _ESC = 13, 27
 _AMOUNT_KEYS = b"0123456789."
 _KEYS_MAX = 9
@@ -50,6 +52,8 @@ _WHILE_OPEN = {
 _FAULT_CLASSES = tuple(fault for fault, _ in _FAULTS)
 # A card that left is not worth a record, and a full journal has no room for one.
 _UNRECORDED = (reasons.CARD_GONE, reasons.JOURNAL_FULL, reasons.ASK_LEDGER)
+# What a spend says that has written an INTENT for nothing.
+_DEBIT_FAILED = (reasons.CARD_GONE, reasons.TAP_AGAIN)
 # After these the same amount waits for the next tap.
 _TRY_AGAIN = (
     reasons.TWO_CARDS,
@@ -106,6 +110,7 @@ class Pos:
         self._amount_fen = 0
         self._until_ms = 0
         self._last_fault = reasons.APPROVED
+        self._failed = 0  # debits that failed since a card came
         self._recorded = []  # faults of the card field that this amount has a record of
         self._power_ms = 0
         self._on_mains = True
@@ -179,7 +184,9 @@ class Pos:
         try:
             card = self._front_end.poll()
             if card is None:
-                return
+                self._failed = 0
+            if card is None or self._failed >= _FAILED_MAX:
+                return  # a card that fails again and again has to be taken away first
             power, network = self._conditions()
             reason, balance_fen = self._till.bars(power, network, now_ms), 0
             amount_fen = self._amount_fen
@@ -190,6 +197,7 @@ class Pos:
                 reason, amount_fen, balance_fen = self._till.spend(
                     purse, amount_fen, power, network, now_ms
                 )
+                self._failed += 1 if reason in _DEBIT_FAILED else 0
         except _FAULT_CLASSES as fault:
             reason, amount_fen, balance_fen = _reason_of(fault), self._amount_fen, 0
             if self._till.pending is not None:

@@ -244,3 +244,19 @@ def test_now_and_then_a_wrong_crc_and_it_is_paid_once_or_not_at_all(percent, see
     assert paid * FEN <= spent_fen(card) == store.takings(MERCHANT)
     assert paid == 4 or percent > 10
     assert list(forks(store)) == []
+
+
+def test_a_worn_card_that_just_lies_there_does_not_fill_the_journal():
+    """Each failed debit costs two records: after three the reader waits for it to leave."""
+    block = RECORD_BLOCKS[1]
+    counter, card = Counter(sectors=64), bad_cards.worn(new_card(), keeps={block: WHOLE_BLOCK})
+    counter.key(b"12.50\r")
+    counter.put(card)
+    counter.run_ms(20_000)
+    assert len(counter.records(messages.INTENT)) == 3
+    counter.take(card)
+    counter.run_ms(200)
+    # The amount still waits, and the next card, or this one once more, gets its chance.
+    counter.tap(new_card(card_no=4712))
+    assert counter.shown == "PAID 12.50"
+    assert len(counter.records(messages.INTENT)) == 4
