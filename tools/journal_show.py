@@ -30,6 +30,7 @@ _KINDS = {
     messages.OUTCOME: "outcome",
     messages.REFUSAL: "refusal",
     messages.POWER: "power",
+    messages.FRONT_END: "front end",
 }
 _WORDS = {
     "result": {

@@ -27,6 +27,8 @@ _POLL_MS = 50
 _ARMED_MS = 30000
 _SHOWING_MS = 2000
 _POWER_MS = 500
+_FRONT_END_MS = 600000  # between two records of the card front end
+_COUNT_MAX = 0xFFFF
 # Debits in a row that a card which just lies there may fail: each costs two records.
 _FAILED_MAX = 3
 _CONFIRM, _ESC = 13, 27
@@ -113,6 +115,8 @@ class Pos:
         self._failed = 0  # debits that failed since a card came
         self._recorded = []  # faults of the card field that this amount has a record of
         self._power_ms = 0
+        self._front_end_ms = 0
+        self._faults_told = 0
         self._on_mains = True
 
     def take_up(self, paid, now_ms):
@@ -133,6 +137,7 @@ class Pos:
     def step(self, now_ms):
         """Drain inputs, act, and say when to be called again; a card dialogue is inside."""
         due_ms = self._watch_power(now_ms)
+        self._watch_front_end(now_ms)
         for key in self._board.keypad.read():
             self._key(key, now_ms)
         if self._state == ARMED:
@@ -263,6 +268,27 @@ class Pos:
                     battery_mv=self._board.power.battery_mv(),
                 )
         return self._power_ms
+
+    def _watch_front_end(self, now_ms):
+        """A record of a chip that fails, or that nobody knows: now and then, not each time."""
+        front_end = self._front_end
+        chip = front_end.chip
+        is_news = chip.faults != self._faults_told
+        if not self._front_end_ms and chip.version and not chip.is_known_version:
+            is_news = True
+        if not is_news or now_ms < self._front_end_ms:
+            return
+        self._front_end_ms = now_ms + _FRONT_END_MS
+        self._faults_told = chip.faults
+        self._recorder.note(
+            messages.FRONT_END,
+            now_ms,
+            version=chip.version,
+            faults=min(chip.faults, _COUNT_MAX),
+            recoveries=min(chip.recoveries, _COUNT_MAX),
+            pin_misses=min(chip.pin_misses, _COUNT_MAX),
+            garbled=min(front_end.garbled, _COUNT_MAX),
+        )
 
 
 def _reason_of(fault):

@@ -28,7 +28,7 @@ LOST_LABEL = b"lost"
 RECEIPTS_LABEL = b"receipts"
 
 # Kinds of record.
-BOOT, INTENT, OUTCOME, REFUSAL, POWER, LOST = 1, 2, 3, 4, 5, 6
+BOOT, INTENT, OUTCOME, REFUSAL, POWER, LOST, FRONT_END = 1, 2, 3, 4, 5, 6, 7
 # Results of an OUTCOME.
 COMMITTED, NOT_COMMITTED, UNKNOWN = 1, 2, 3
 # Flags of an INTENT.
@@ -85,6 +85,13 @@ _RECORDS = {
         (9, "battery_mv", "uint", _U16),
     ),
     LOST: ((8, "next_sha256", "tag", 32),),
+    FRONT_END: (
+        (8, "version", "uint", _U8),
+        (9, "faults", "uint", _U16),
+        (10, "recoveries", "uint", _U16),
+        (11, "pin_misses", "uint", _U16),
+        (12, "garbled", "uint", _U16),
+    ),
 }
 _MESSAGES = {
     HELLO: (

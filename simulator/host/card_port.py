@@ -51,6 +51,9 @@ class CardPort:
     `hardware` would read, none if its store is empty.
     """
 
+    version, is_known_version = 0x92, True
+    faults = recoveries = pin_misses = 0
+
     def __init__(self, hardware: Hardware) -> None:
         self.tx = bytearray(FIFO_BYTES)
         self.rx = bytearray(FIFO_BYTES)

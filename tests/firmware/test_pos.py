@@ -38,6 +38,44 @@ def refusals(counter):
     ]
 
 
+# -- the card front end ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [0x00, 0xFF])
+def test_a_dead_bus_is_healed_and_reported(level):
+    counter, card = Counter(), new_card()
+    counter.key(b"12.50\r")
+    counter.run_ms(500)
+    counter.hardware.chip.miso = level
+    counter.run_ms(2_000)
+    counter.hardware.chip.miso = None
+    counter.tap(card)
+    assert counter.shown == "PAID 12.50"
+    (first, *more) = counter.records(messages.FRONT_END)
+    assert first["version"] in (0, 0x92, 0xFF) and first["faults"] > 0 and more == []
+    # What came since is told in its time: one record in ten minutes.
+    counter.run_ms(600_000)
+    (_, last) = counter.records(messages.FRONT_END)
+    assert last["version"] == 0x92 and last["faults"] >= last["recoveries"] > 0
+
+
+def test_a_good_front_end_is_not_worth_a_record():
+    counter = Counter()
+    counter.sell("12.50", new_card())
+    counter.run_ms(700_000)
+    assert counter.records(messages.FRONT_END) == []
+
+
+def test_a_chip_that_nobody_knows_is_reported_once_and_serves():
+    counter = Counter()
+    counter.hardware.chip.version = 0xB2
+    assert counter.sell("12.50", new_card()) == "PAID 12.50"
+    assert counter.sell("1", new_card(card_no=4712)) == "PAID 1.00"
+    counter.run_ms(700_000)
+    (record,) = counter.records(messages.FRONT_END)
+    assert (record["version"], record["faults"]) == (0xB2, 0)
+
+
 def forged_card():
     """Somebody who has every sector key but not the MAC key wrote a higher balance."""
     card = new_card()

@@ -151,7 +151,7 @@ def test_a_message_has_a_place(name):
             refused(UNEXPECTED_TYPE, messages.decode_message, data, others)
 
 
-@pytest.mark.parametrize("kind", [None, 0, 7, 255, 256, -1, True, "1", [], {}, b"\x01"])
+@pytest.mark.parametrize("kind", [None, 0, 8, 255, 256, -1, True, "1", [], {}, b"\x01"])
 def test_a_record_or_message_of_no_kind_is_not_encoded(kind):
     refused(UNKNOWN_TYPE, messages.encode_record, {"kind": kind})
     if kind != 6:

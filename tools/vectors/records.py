@@ -72,6 +72,16 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
     ),
     "power": (5, {"source": (8, 0, 1), "battery_mv": (9, 0, U16)}),
     "lost": (6, {"next_sha256": (8, bytes(32), b"\xff" * 32)}),
+    "front-end": (
+        7,
+        {
+            "version": (8, 0, U8),
+            "faults": (9, 0, U16),
+            "recoveries": (10, 0, U16),
+            "pin_misses": (11, 0, U16),
+            "garbled": (12, 0, U16),
+        },
+    ),
 }
 # What may be left out: key, and a value.
 OPTIONAL: Mapping[str, Mapping[str, tuple[int, bytes]]] = {
@@ -111,6 +121,12 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
     ],
     "refusal": [("a card nobody could read", {"card_no": 0, "amount_fen": 900, "reason": 212})],
     "power": [("the mains are gone", {"source": 1, "battery_mv": 3912})],
+    "front-end": [
+        (
+            "the chip was reset behind our back",
+            {"version": 146, "faults": 1, "recoveries": 1, "pin_misses": 0, "garbled": 12},
+        )
+    ],
     "lost": [
         ("record 313 can be read", {"next_sha256": bytes(range(32))}),
         ("and that is lost as well", {"next_sha256": bytes(32)}),
@@ -196,7 +212,7 @@ def add_bad_shapes(group: Group, fields: Fields, typed: bool = True) -> None:
         data = encode({**fields, key: 0})
         group.invalid(f"a field with key {key}", UNKNOWN_FIELD, data, "UnknownField")
     if typed:
-        for number in (0, 7, U8, U8 + 1, -1, None, True, "1", b"\x01", [], [1], {}, {1: 1}):
+        for number in (0, 8, U8, U8 + 1, -1, None, True, "1", b"\x01", [], [1], {}, {1: 1}):
             data = encode({**fields, 0: number})
             group.invalid(f"key 0 is {number}", UNKNOWN_TYPE, data, "UnknownType")
         without = {key: value for key, value in fields.items() if key}
