@@ -24,7 +24,7 @@ from ledger.store import LedgerStore
 from protocols.card import purse_desfire as layout
 from protocols.card import transaction_mac
 from protocols.card.diversify import Cmac
-from protocols.card.purse import USAGE_BYTES, PurseState, decode_state, encode_record
+from protocols.card.purse import COUNTER_MAX, PurseState, decode_state, encode_record
 from protocols.wire import messages, seal
 
 _DEBITS = """
@@ -113,7 +113,7 @@ def _doubt(
     mac_bytes = layout.TMC_BYTES + layout.TMV_BYTES
     signed, usage = proof[layout.TMC_BYTES : mac_bytes], proof[mac_bytes:]
     state = _state_after(intent, usage)
-    if state is None or state.counter != intent["counter"] + 1:
+    if state is None:
         return Doubt.NOT_SIGNED
     tmc = transaction_mac.tmc_of(proof)
     previous = intent["last_device"], intent["last_seq"]
@@ -124,8 +124,15 @@ def _doubt(
 
 
 def _state_after(intent: Mapping[str, Any], usage: bytes) -> PurseState | None:
-    """What a debit left on the card: `usage` from the card's proof, the rest from its INTENT."""
+    """What a debit left on the card: `usage` from the card's proof, the rest from its INTENT.
+
+    None for a counter that no card has.
+    """
+    counter = intent["counter"] + 1
+    if counter > COUNTER_MAX:
+        return None
     record = PurseState(0, 0)
     record.last_device, record.last_seq = intent["device"], intent["seq"]
     record.last_time_s, record.last_amount_fen = intent["earliest_s"], intent["amount_fen"]
-    return decode_state(usage[:USAGE_BYTES], encode_record(record), intent["after_fen"])
+    whole = counter.to_bytes(layout.COUNTER_BYTES, "big") + usage
+    return decode_state(whole, encode_record(record), intent["after_fen"])

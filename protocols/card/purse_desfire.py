@@ -56,8 +56,10 @@ TMV_BYTES = 8
 # CommitTransaction with the counter and the value of the transaction MAC in its answer.
 WITH_TRANSACTION_MAC = b"\x01"
 
-# What an OUTCOME carries for the ledger: tmc u32 and tmv as the card gives them, usage.
-CARD_PROOF_BYTES = TMC_BYTES + TMV_BYTES + USAGE_BYTES
+# What an OUTCOME carries for the ledger: TMC and TMV as the card gives them, and the usage but for
+# its counter, which is one more than that in the INTENT.
+COUNTER_BYTES = 2
+CARD_PROOF_BYTES = TMC_BYTES + TMV_BYTES + USAGE_BYTES - COUNTER_BYTES
 
 RANDOM_UID_BYTES = 4
 _UID_BYTES = 7
@@ -125,5 +127,5 @@ def plan_debit(view, amount_fen, device, seq, time_s, usage):
 
 
 def card_proof(transaction_mac, state_bytes):
-    """What the ledger gets: TMC and TMV (12 bytes as the card gave them), and the usage."""
-    return transaction_mac + state_bytes[:USAGE_BYTES]
+    """The CARD_PROOF_BYTES for the ledger; `transaction_mac` is TMC and TMV (12 bytes)."""
+    return transaction_mac + state_bytes[COUNTER_BYTES:USAGE_BYTES]

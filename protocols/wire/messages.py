@@ -73,7 +73,7 @@ _RECORDS = {
         (8, "intent_device", "number", _U32),
         (9, "intent_seq", "number", _U32),
         (10, "result", "number", UNKNOWN),
-        (11, "card_proof", "tag?", 23),
+        (11, "card_proof", "tag?", 21),
     ),
     REFUSAL: (
         (8, "card_no", "uint", _U32),

@@ -15,7 +15,7 @@ from tests.firmware.test_clock import knowing
 COMMITTED, NOT_COMMITTED, UNKNOWN = messages.COMMITTED, messages.NOT_COMMITTED, messages.UNKNOWN
 INTENT, OUTCOME, REFUSAL = messages.INTENT, messages.OUTCOME, messages.REFUSAL
 CARD_NO = 4711
-PROOF, TOLD_LATER = bytes(range(23)), bytes(range(1, 24))
+PROOF, TOLD_LATER = bytes(range(21)), bytes(range(1, 22))
 
 
 class Card:

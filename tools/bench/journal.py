@@ -9,6 +9,7 @@ import random
 
 from firmware.services.journal import RESERVE_SECTORS, Journal
 from firmware.services.records import Recorder
+from protocols.card.purse_desfire import CARD_PROOF_BYTES
 from protocols.wire import messages
 from simulator.chips.nor_flash import NorFlash
 
@@ -36,9 +37,13 @@ class _Clock:
 
 
 class Window:
-    """One POS with a journal of `sectors`, and what it has sealed so far."""
+    """One POS with a journal of `sectors`, and what it has sealed so far.
 
-    def __init__(self, sectors: int) -> None:
+    `card_proof` is what the card adds to each OUTCOME: nothing on a MIFARE Classic.
+    """
+
+    def __init__(self, sectors: int, card_proof: bytes = b"") -> None:
+        self._card_proof = card_proof
         self.flash = NorFlash(sectors * SECTOR_BYTES, random.Random(0))
         self.journal = Journal(self.flash)
         self.journal.recover()
@@ -64,10 +69,14 @@ class Window:
             flags=0,
         )
         self._write(
-            messages.OUTCOME, intent_device=1001, intent_seq=seq, result=messages.COMMITTED
+            messages.OUTCOME,
+            intent_device=1001,
+            intent_seq=seq,
+            result=messages.COMMITTED,
+            card_proof=self._card_proof,
         )
 
-    def _write(self, kind: int, **fields: int) -> int:
+    def _write(self, kind: int, **fields: int | bytes) -> int:
         seq = self.recorder.write(kind, _BOOT_MS + 10_000 * self.spends, **fields)
         self.sealed_bytes += len(self.journal.record(seq) or b"")
         return seq
@@ -84,9 +93,9 @@ def flash_per_spend(spends: int) -> tuple[float, float]:
     return window.flash.programmed_bytes / spends, window.sealed_bytes / spends
 
 
-def capacity(sectors: int, filled: int = SECTORS) -> int:
+def capacity(sectors: int, card_proof: bytes = b"", filled: int = SECTORS) -> int:
     """Spends that a partition of `sectors` holds until it stops, told from one of `filled`."""
-    window = Window(filled)
+    window = Window(filled, card_proof)
     while window.recorder.has_room():
         window.spend()
     return window.spends * (sectors - RESERVE_SECTORS) // (filled - RESERVE_SECTORS)
@@ -111,8 +120,18 @@ def rows(spends: int = SPENDS) -> list[dict[str, object]]:
     ]
     for mib, slot_mib in BOARDS.items():
         sectors = (int((mib - 2 * slot_mib) * MIB) - SYSTEM_BYTES) // SECTOR_BYTES
-        spends_held = capacity(sectors)
         name = f"journal of {sectors} sectors, board of {mib} MiB"
+        if mib == 8:
+            table.append(
+                {
+                    "name": f"{name}, DESFire cards only",
+                    "ours": capacity(sectors, bytes(CARD_PROOF_BYTES)),
+                    "other": SPENDS_NEEDED,
+                    "against": "needed",
+                    "unit": "spends without a receipt",
+                }
+            )
+        spends_held = capacity(sectors)
         table.append(
             {
                 "name": name,

@@ -85,7 +85,7 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
 }
 # What may be left out: key, and a value.
 OPTIONAL: Mapping[str, Mapping[str, tuple[int, bytes]]] = {
-    "outcome": {"card_proof": (11, bytes(23))},
+    "outcome": {"card_proof": (11, bytes(21))},
 }
 ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
     "boot": [("power on", {"cause": 1, "firmware": 10203})],
@@ -113,7 +113,7 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
                 "intent_device": 1001,
                 "intent_seq": 311,
                 "result": 1,
-                "card_proof": bytes(range(23)),
+                "card_proof": bytes(range(21)),
             },
         ),
         ("it was not", {"intent_device": 1001, "intent_seq": 311, "result": 2}),
