@@ -1,0 +1,213 @@
+"""From a card in the field that answers to a green light, and what takes that long: a model.
+
+Exact, in virtual time, to the tick (tap_desk.py), and the same in every run:
+
+    RF       frames on the air, and the delay that ISO/IEC 14443-3 asks of a card before it answers
+    card     what the modelled card takes beyond that: EEPROM, cryptography (busy times: its model)
+    bus      SPI transactions at 8 MHz and `call_us` each, while nothing is on the air
+    waiting  the driver's sleeps that outlast frames and card, or that wait for a card's silence
+    flash    programming INTENT and OUTCOME
+
+Counted exactly, at an assumed price each:
+
+    crypto      AES calls and blocks of cryptolib, blocks of SHA-256
+    collection  garbage: what the tap allocates (on a 64-bit VM, see HEAP_RATIO) between two
+                collections, as firmware/boot.py has set it
+
+Measured, and the one part that differs between two runs:
+
+    interpreter  the bytecode of the same tap, played from a tape in the real MicroPython of this
+                 machine (tap_replay.py), in units of a yardstick that runs beside it; a yardstick
+                 is YARD_PYSTONES there, and an ESP32 has been measured in pystones
+
+Not in it: the wait until the reader's next look (every 50 ms), and what bytecode could do while a
+card is busy; the parts are added up as if nothing ran at the same time. The floor is the same
+frames with a reader and a card that need no time: both frames, both frame delays. No board has
+been measured. `python -m tools.bench.tap_time` prints one table instead of rows.
+"""
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from simulator.cards.field import US
+from tools.bench.tap_desk import CARD, PARTS, RF, Account
+from tools.bench.tap_tape import Bytecode, Crypto, Tap, in_vm
+from tools.rooms import ROOT
+
+CRYPTO, INTERPRETER, COLLECTION = "crypto", "interpreter", "collection"
+ALL_PARTS = (*PARTS, CRYPTO, INTERPRETER, COLLECTION)
+TAPS = {
+    "spend, Classic": Tap("pos", "classic"),
+    "spend, DESFire": Tap("pos", "desfire"),
+    "spend, DESFire at 212 kbit/s": Tap("pos", "desfire", rate=212),
+    "door, Classic": Tap("door", "classic"),
+    "door, DESFire": Tap("door", "desfire"),
+}
+BARS_MS = {"pos": 150, "door": 100}  # DESIGN section 11
+HARD_LIMIT_MS = 300
+# One round of tap_replay.Yard beside misc_pystone.py of MicroPython's tests/perf_bench in the same
+# VM: 13.1 us and 3.35 us, x86-64, 2026-11-25.
+YARD_PYSTONES = 3.9
+# Of a 64-bit MicroPython's heap to a 32-bit one's, for the same objects: measured on a prototype.
+HEAP_RATIO = 1.64
+
+
+@dataclass(frozen=True)
+class Esp32:
+    """What things cost on the chip.
+
+    `call_us`: a transaction beside its bits. ESP-IDF's own table says 25 us, users have measured
+    30 to 46 (espressif/esp-idf#3594). `pystones`: a second. 1661 at 240 MHz (micropython#5673),
+    a tenth less in a build for PSRAM (PR 4440); 1166 with some master (#6565). `collection_us`:
+    one collection of a heap in internal RAM (#8428; in PSRAM it has been fifty times that). The
+    rest is assumed: the AES and SHA units are fast, to get hold of one is not.
+    """
+
+    call_us: int
+    pystones: int
+    collection_us: int = 1_800
+    aes_call_us: int = 20
+    aes_block_us: int = 2
+    sha_block_us: int = 10
+
+    def crypto_ms(self, crypto: Crypto) -> float:
+        """All cryptography of a tap."""
+        aes_us = crypto.aes_calls * self.aes_call_us + crypto.aes_blocks * self.aes_block_us
+        return (aes_us + crypto.sha_blocks * self.sha_block_us) / 1000
+
+    def interpreter_ms(self, bytecode: Bytecode) -> float:
+        """The bytecode of a tap."""
+        return bytecode.tap_us / bytecode.yard_us * YARD_PYSTONES / self.pystones * 1000
+
+    def collection_ms(self, bytecode: Bytecode) -> float:
+        """Collections during a tap, in fractions: where the first one falls is chance."""
+        collections = bytecode.allocated_bytes / HEAP_RATIO / threshold_bytes()
+        return collections * self.collection_us / 1000
+
+
+LIKELY = Esp32(call_us=30, pystones=1500)
+CAUTIOUS = Esp32(call_us=46, pystones=1166)
+
+
+def threshold_bytes() -> int:
+    """After how many allocated bytes the firmware collects garbage, by its boot.py."""
+    found = re.search(r"gc\.threshold\((\d+)\)", (ROOT / "firmware" / "boot.py").read_text())
+    if found is None:
+        raise ValueError("firmware/boot.py sets no threshold: nothing is collected within a tap")
+    return int(found[1])
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One tap: its account, tape and cryptography; `bytecode` is None without a MicroPython."""
+
+    account: Account
+    tape: dict[str, Any]
+    crypto: Crypto
+    bytecode: Bytecode | None = None
+
+    def parts_ms(self, chip: Esp32) -> dict[str, float]:
+        """Milliseconds by part, in the order of ALL_PARTS; those of bytecode only if known."""
+        found = {part: self.account.ms(part) for part in PARTS}
+        found[CRYPTO] = chip.crypto_ms(self.crypto)
+        if self.bytecode is not None:
+            found[INTERPRETER] = chip.interpreter_ms(self.bytecode)
+            found[COLLECTION] = chip.collection_ms(self.bytecode)
+        return found
+
+    @property
+    def floor_ms(self) -> float:
+        """The same frames, and nothing else."""
+        return self.account.floor / US / 1000
+
+
+def measure(
+    chip: Esp32, taps: Mapping[str, Tap], bytecodes: Mapping[str, Bytecode]
+) -> dict[str, Measured]:
+    """Play every tap on a reader whose bus is that of `chip`."""
+    return {
+        name: Measured(*tap.play(chip.call_us), bytecodes.get(name)) for name, tap in taps.items()
+    }
+
+
+def bytecode_of(taps: Mapping[str, Tap], rounds: int) -> dict[str, Bytecode]:
+    """What each tap is in MicroPython; nothing, and a word of it, when there is none."""
+    if find_spec("micropython_unix") is None:
+        print("tap_time: MicroPython is not installed, bytecode is left out", file=sys.stderr)
+        return {}
+    tapes = {name: (tap.device, tap.play(LIKELY.call_us)[1]) for name, tap in taps.items()}
+    return in_vm(tapes, rounds)
+
+
+def both(taps: Mapping[str, Tap], rounds: int) -> tuple[dict[str, Measured], dict[str, Measured]]:
+    """(as likely, cautious)."""
+    bytecodes = bytecode_of(taps, rounds)
+    return measure(LIKELY, taps, bytecodes), measure(CAUTIOUS, taps, bytecodes)
+
+
+def rows(taps: Mapping[str, Tap] = TAPS, rounds: int = 30) -> list[dict[str, object]]:
+    """Each tap's parts, likely beside cautious; its total beside bar, hard limit and floor."""
+    likely, cautious = both(taps, rounds)
+    against = f"bus call {CAUTIOUS.call_us} us, {CAUTIOUS.pystones:,} pystones/s"
+    table = []
+    for name, tap in taps.items():
+        ours, theirs = likely[name].parts_ms(LIKELY), cautious[name].parts_ms(CAUTIOUS)
+        for part, part_ms in ours.items():
+            if part_ms:
+                table.append(_row(f"{name}: {part}", part_ms, theirs[part], against))
+        total_ms = sum(ours.values())
+        whole = "all" if likely[name].bytecode else "all but bytecode"
+        bar = f"bar of a {'spend' if tap.device == 'pos' else 'door'}"
+        table.append(_row(f"{name}: {whole}", total_ms, BARS_MS[tap.device], bar))
+        table.append(
+            _row(f"{name}: {whole}, cautious", sum(theirs.values()), HARD_LIMIT_MS, "hard limit")
+        )
+        against_floor = "floor: these frames alone"
+        table.append(_row(f"{name}: {whole}", total_ms, likely[name].floor_ms, against_floor))
+    return table
+
+
+def _row(name: str, ours_ms: float, other_ms: float, against: str) -> dict[str, object]:
+    return {
+        "name": f"tap, {name}",
+        "ours": round(ours_ms, 2),
+        "other": round(other_ms, 2),
+        "against": against,
+        "unit": "ms, modelled",
+    }
+
+
+def commands(found: Account) -> list[tuple[str, int, float]]:
+    """(first bytes of a command, times, ms of RF and card) of a tap, the dearest first."""
+    costs: dict[str, tuple[int, int]] = {}
+    for exchange in found.exchanges:
+        data = exchange.command.data
+        name = data[1:2].hex() if data[0] & 0xE2 == 0x02 and len(data) > 3 else data[:1].hex()
+        times, ticks = costs.get(name, (0, 0))
+        spent = sum(end - start for start, end, part in exchange.on_air if part in (RF, CARD))
+        costs[name] = times + 1, ticks + spent
+    by_cost = sorted(costs.items(), key=lambda item: -item[1][1])
+    return [(name, times, ticks / US / 1000) for name, (times, ticks) in by_cost]
+
+
+def main() -> None:
+    """One table for people: parts by tap, likely / cautious."""
+    likely, cautious = both(TAPS, 30)
+    print(" " * 30 + "".join(f"{part:>15}" for part in (*ALL_PARTS, "total", "floor")))
+    for name in TAPS:
+        for measured, chip in ((likely[name], LIKELY), (cautious[name], CAUTIOUS)):
+            parts_ms = measured.parts_ms(chip)
+            cells = [parts_ms.get(part, 0.0) for part in ALL_PARTS]
+            cells += [sum(parts_ms.values()), measured.floor_ms]
+            label = name if chip is LIKELY else "  cautious"
+            print(f"{label:30}" + "".join(f"{cell:15.2f}" for cell in cells))
+        told = [f"{code} {times}x {ms:.1f}" for code, times, ms in commands(likely[name].account)]
+        print("  on air and card, ms: " + ", ".join(told[:12]))
+
+
+if __name__ == "__main__":
+    main()
