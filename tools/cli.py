@@ -7,12 +7,20 @@ codes: 0 passed, 1 something that must hold did not, 2 wrong usage or input, 42 
 import logging
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-EXIT_FAILED = 1
-EXIT_USAGE = 2
+from tools.cli_card import card
+from tools.cli_options import (
+    EXIT_FAILED,
+    CardKeyFileNeeded,
+    InputFile,
+    Json,
+    refuse,
+    say,
+)
+
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 app = typer.Typer(
@@ -33,7 +41,7 @@ sim = _group("sim", "Run a scenario in the simulator.")
 agent = _group("agent", "The edge agent of a building.")
 ledger = _group("ledger", "The central ledger.")
 journal = _group("journal", "Journals of readers.")
-card = _group("card", "The card centre's desk: write, read and check cards.")
+app.add_typer(card, name="card")
 
 
 class Home(StrEnum):
@@ -65,14 +73,6 @@ class Exhaustive(StrEnum):
     TAP = "tap"
 
 
-class DeskName(StrEnum):
-    """Readers that a card can lie on, beside the simulated tray."""
-
-    PI = "pi"
-    PCSC = "pcsc"
-
-
-InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
 KeyFile = Annotated[
     Path | None,
     typer.Option(
@@ -88,27 +88,6 @@ DepthOption = Annotated[Depth, typer.Option(help="Register models of the chips, 
 BrokerOption = Annotated[
     Broker, typer.Option(help="amqtt, embedded; Debian's mosquitto; auto takes that if installed.")
 ]
-Tray = Annotated[Path | None, typer.Option(help="A card in a file, on a simulated reader.")]
-CardDesk = Annotated[DeskName | None, typer.Option(help="The reader at this machine.")]
-ReaderName = Annotated[str, typer.Option(help="With pcsc: part of the reader's name.")]
-Record = Annotated[Path | None, typer.Option(help="Keep what was said, for `trace --file`.")]
-CardKeyFile = Annotated[
-    Path | None, typer.Option(help="TOML file with the card centre's keys, mode 0600.")
-]
-CardKeyFileNeeded = Annotated[
-    Path, typer.Option(help="TOML file with the card centre's keys, mode 0600.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-
-
-def _refuse(error: object) -> NoReturn:
-    """Say what is wrong with the input and leave."""
-    typer.echo(f"onecard: {error}", err=True)
-    raise typer.Exit(EXIT_USAGE)
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)
 
 
 def _version(asked: bool) -> None:
@@ -155,11 +134,11 @@ def sim_run(
     """Run a scenario FILE (TOML). The same seed gives the same event log."""
     from simulator.run import ScenarioError, run_scenario
 
-    progress = None if as_json else _say
+    progress = None if as_json else say
     try:
         report = run_scenario(file, seed, home.value, depth.value, broker.value, progress, keep)
     except ScenarioError as error:
-        _refuse(error)
+        refuse(error)
     if as_json:
         typer.echo(report.to_json())
     else:
@@ -212,9 +191,9 @@ def sim_torture(
         jobs=jobs,
     )
     try:
-        total = torture(options, None if as_json else _say)
+        total = torture(options, None if as_json else say)
     except TortureError as error:
-        _refuse(error)
+        refuse(error)
     typer.echo(to_json(total) if as_json else to_text(total))
     raise typer.Exit(EXIT_FAILED if total.failed else 0)
 
@@ -228,7 +207,7 @@ def agent_run(config: InputFile) -> None:
     try:
         run(str(config))
     except REFUSALS as error:
-        _refuse(error)
+        refuse(error)
 
 
 @ledger.command("run")
@@ -240,7 +219,7 @@ def ledger_run(config: InputFile) -> None:
     try:
         run(config)
     except REFUSALS as error:
-        _refuse(error)
+        refuse(error)
 
 
 @ledger.command("forks")
@@ -251,7 +230,7 @@ def ledger_forks(database: InputFile, as_json: Json = False) -> None:
     try:
         found = find(database)
     except NotBooks as error:
-        _refuse(error)
+        refuse(error)
     typer.echo(to_json(found) if as_json else to_text(found))
     raise typer.Exit(FOUND if found else NONE_FOUND)
 
@@ -266,7 +245,7 @@ def ledger_proofs(database: InputFile, keys: CardKeyFileNeeded, as_json: Json = 
     try:
         checked = find(database, keys)
     except (NotBooks, BadInput) as error:
-        _refuse(error)
+        refuse(error)
     typer.echo(to_json(checked) if as_json else to_text(checked))
     raise typer.Exit(DOUBTS if checked.findings else ALL_PROVEN)
 
@@ -277,108 +256,6 @@ def journal_show(file: InputFile, key: KeyFile = None) -> None:
     from tools.journal_show import show
 
     raise typer.Exit(show(file, key))
-
-
-@card.command("personalise")
-def card_personalise(
-    card_no: Annotated[int, typer.Option(min=0, help="The ledger's number of the card.")],
-    kind: Annotated[str, typer.Option(help="staff, student or temporary.")],
-    valid_from: Annotated[str, typer.Option(help="First day, such as 2026-09-01.")],
-    valid_to: Annotated[str, typer.Option(help="Last day.")],
-    keys: CardKeyFileNeeded,
-    balance_fen: Annotated[int, typer.Option(min=0, help="What stands in the purse.")] = 0,
-    tray: Tray = None,
-    desk: CardDesk = None,
-    reader: ReaderName = "",
-    again: Annotated[bool, typer.Option(help="Overwrite a card that is ours already.")] = False,
-    blank: Annotated[bool, typer.Option(help="First put a factory card on the tray.")] = False,
-    uid: Annotated[str, typer.Option(help="With --blank: its uid, 8 or 14 digits.")] = "",
-    desfire: Annotated[bool, typer.Option(help="With --blank: a DESFire EV2.")] = False,
-    record: Record = None,
-) -> None:
-    """Write a whole card, keys last, and read it back. Torn half way, run it again."""
-    from tools.card import at_desk, jobs, keyfile
-    from tools.card.errors import BadInput
-
-    place = at_desk.Place(tray, desk or "", reader, record)
-    try:
-        order = at_desk.order(card_no, kind, valid_from, valid_to, balance_fen)
-        masters = keyfile.load_keys(keys)
-        if blank:
-            at_desk.blank(place, uid, desfire)
-    except BadInput as error:
-        _refuse(error)
-    raise typer.Exit(
-        at_desk.run(place, lambda found: jobs.personalise(found, order, masters, again))
-    )
-
-
-@card.command("info")
-def card_info(
-    keys: CardKeyFile = None,
-    tray: Tray = None,
-    desk: CardDesk = None,
-    reader: ReaderName = "",
-    dump: Annotated[Path | None, typer.Option(help="Keep what can be read, without keys.")] = None,
-    record: Record = None,
-    as_json: Json = False,
-) -> None:
-    """Say what lies on the desk: kind, uid, identity, balance, last record; a stranger's too."""
-    from tools.card import at_desk, jobs, keyfile
-    from tools.card.errors import BadInput
-
-    try:
-        masters = None if keys is None else keyfile.load_keys(keys)
-        at_desk.refuse_overwriting(tray, dump)
-    except BadInput as error:
-        _refuse(error)
-    place = at_desk.Place(tray, desk or "", reader, record)
-    raise typer.Exit(at_desk.run(place, lambda found: jobs.info(found, masters, dump), as_json))
-
-
-@card.command("verify")
-def card_verify(
-    keys: CardKeyFileNeeded,
-    tray: Tray = None,
-    desk: CardDesk = None,
-    reader: ReaderName = "",
-    record: Record = None,
-    as_json: Json = False,
-) -> None:
-    """Check every block, MAC and access bit; a line for each deviation, and exit code 1."""
-    from tools.card import at_desk, jobs, keyfile
-    from tools.card.errors import BadInput
-
-    try:
-        masters = keyfile.load_keys(keys)
-    except BadInput as error:
-        _refuse(error)
-    place = at_desk.Place(tray, desk or "", reader, record)
-    raise typer.Exit(at_desk.run(place, lambda found: jobs.verify(found, masters), as_json))
-
-
-@card.command("trace")
-def card_trace(
-    file: Annotated[Path | None, typer.Option(help="What --record has kept.")] = None,
-    keys: CardKeyFile = None,
-    tray: Tray = None,
-    desk: CardDesk = None,
-    reader: ReaderName = "",
-    record: Record = None,
-    as_json: Json = False,
-) -> None:
-    """Print each frame of a tap, decoded: a live one, or one from a trace file. Never a key."""
-    from tools.card import at_desk, jobs, keyfile
-    from tools.card.errors import BadInput
-
-    if file is not None:
-        raise typer.Exit(at_desk.replay(file, as_json))
-    try:
-        masters = None if keys is None else keyfile.load_keys(keys)
-    except BadInput as error:
-        _refuse(error)
-    place = at_desk.Place(tray, desk or "", reader, record)
-    raise typer.Exit(at_desk.run(place, lambda found: jobs.tap(found, masters), as_json))
 
 
 @app.command()
@@ -392,8 +269,8 @@ def bench(
     try:
         chosen = names(name)
     except UnknownBench as error:
-        _refuse(error)
-    measured = rows(chosen, progress=None if as_json else _say)
+        refuse(error)
+    measured = rows(chosen, progress=None if as_json else say)
     if as_json:
         typer.echo(to_json(measured))
     else:

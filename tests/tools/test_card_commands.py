@@ -316,6 +316,6 @@ def test_the_test_of_keys_would_see_one(image):
 
 
 def test_desks_are_the_ones_the_command_line_offers():
-    from tools.cli import DeskName
+    from tools.cli_card import DeskName
 
     assert {name.value for name in DeskName} == {at_desk.PI, at_desk.PCSC}

@@ -1,0 +1,25 @@
+"""What the commands of onecard have in common: exit codes, how they refuse, some arguments."""
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+CardKeyFileNeeded = Annotated[
+    Path, typer.Option(help="TOML file with the card centre's keys, mode 0600.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def refuse(error: object) -> NoReturn:
+    """Say what is wrong with the input and leave."""
+    typer.echo(f"onecard: {error}", err=True)
+    raise typer.Exit(EXIT_USAGE)
+
+
+def say(text: str) -> None:
+    typer.echo(text, err=True)
