@@ -366,26 +366,74 @@ def debit_elsewhere(view, seq):
         session.answer((yield session.command(code, header, data, ev2.FULL_COMMAND)))
 
 
-@pytest.mark.parametrize("torn", ["old", "new"])
-@pytest.mark.parametrize("step", STEPS)
-def test_a_card_that_has_paid_elsewhere_in_the_middle_of_a_debit(step, torn):
-    """It takes a reader that waits long for an answer; what it knew of the card is old then."""
+def leave_at(step, torn, meanwhile):
+    """A sale in whose `step`-th command the card leaves, to be back at once; the window then."""
     window = Window(step)
     window.bring(Wanderer(image(CARD_NO), random.Random(step)))
     card = window.card
     card.step, card.torn = step, torn
 
-    def pay_elsewhere():
+    def come_and_go():
         window.take(card)
+        meanwhile(card)
+        window.put(card)
+
+    card.away = lambda: window.clock.at(window.clock.now_us + 10, come_and_go)
+    window.sell("0.50", card, hold_ms=HOLD_MS)
+    window.close()
+    return window
+
+
+@pytest.mark.parametrize("torn", ["old", "new"])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_card_that_was_gone_for_a_moment_pays_in_the_same_debit(step, torn):
+    window = leave_at(step, torn, lambda _card: None)
+    assert window.shown == PAID
+    assert len(window.records(messages.INTENT)) == len(window.debited) == 1
+    check_proofs(booked(window), 1)
+
+
+@pytest.mark.parametrize("torn", ["old", "new"])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_card_that_has_paid_elsewhere_in_the_middle_of_a_debit(step, torn):
+    """It takes a reader that waits long for an answer; what it knew of the card is old then."""
+
+    def pay_elsewhere(card):
         on_change, card.on_change = card.on_change, lambda *_: None
         cardbox_desfire.drive(debit_elsewhere(cardbox_desfire.truth(card), 7), card)
         card.on_change = on_change
-        window.put(card)
 
-    card.away = lambda: window.clock.at(window.clock.now_us + 10, pay_elsewhere)
-    window.sell("0.50", card, hold_ms=HOLD_MS)
-    window.close()
+    window = leave_at(step, torn, pay_elsewhere)
     said, debits = window.shown, len(window.debited)
     assert spent_fen(window) == FEN * (debits + 1)
     unsure = "CHECK LAST SALE", int(torn == "new")
     assert (said, debits) == (unsure if step == STEPS[-1] else (PAID, 1))
+
+
+# -- time -----------------------------------------------------------------------------------------
+
+
+class Slow(Spoiled):
+    """Asks for `busy_us` of time for every command, and takes it."""
+
+    busy_us = 0
+
+    def apply(self, command, now):
+        return super().apply(command, now)[0], self.busy_us
+
+
+@pytest.mark.parametrize(
+    ("busy_us", "said", "step_ms_max"),
+    [(1_000_000, PAID, 12_500), (20_000_000, "TAP AGAIN", 5_500)],
+)
+def test_a_card_that_wants_more_time_gets_no_more_than_there_is(busy_us, said, step_ms_max):
+    window = Window(0)
+    window.bring(Slow(image(CARD_NO), random.Random(0)))
+    window.card.busy_us = busy_us
+    window.key(b"0.50\r")
+    window.put(window.card)
+    window.run_ms(200)
+    window.close()
+    print(busy_us, "us for each command: step of", window.slowest_ms, "ms")
+    assert window.shown == said
+    assert window.slowest_ms <= step_ms_max
