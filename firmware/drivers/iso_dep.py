@@ -41,6 +41,7 @@ _OVERHEAD_BYTES = 3  # header and CRC
 _ATS_BYTES = 6  # of DESFire; a longer one costs a transaction more
 
 _UNIT_US = 303  # 4096 cycles, rounded up: FWT and SFGT are this << FWI or SFGI
+_SFGI_MAX = 9  # 155 ms; cards that are meant for people ask for 1 ms
 _DELTA_FWT_US = 3625  # 49152 cycles that a card may be late, and the reader must not be
 
 _ACTIVATION_TRIES = 2
@@ -167,6 +168,8 @@ class IsoDep:
         self._fwt_us = _UNIT_US << (_FWI_DEFAULT if times >> 4 == _RFU else times >> 4)
         self.historical = bytes(rx[at:count])
         guard = times & 15
+        if _SFGI_MAX < guard < _RFU:
+            return False  # it would hold the reader for up to 5 s
         if 0 < guard < _RFU:
             self._chip.sleep_us(_UNIT_US << guard)
         return True

@@ -251,7 +251,13 @@ def test_every_waiting_time_is_waited_and_not_much_longer(fwi):
     assert min(3 * fwt_us, 4_900_000) < spent_us < min(3 * fwt_us * 1.03 + 20_000, 5_200_000)
 
 
-@pytest.mark.parametrize("sfgi", [1, 5, 10, 14])
+@pytest.mark.parametrize("sfgi", [10, 12, 14])
+def test_a_card_that_wants_to_hold_the_reader_is_not_served(sfgi):
+    with pytest.raises(CardGone):
+        talk(Echo(ats=ats(f"257{sfgi:x}")))
+
+
+@pytest.mark.parametrize("sfgi", [1, 5, 9])
 def test_the_start_up_guard_is_kept(sfgi):
     opened = talk(Echo(ats=ats(f"257{sfgi:x}")))
     opened.exchange(5)

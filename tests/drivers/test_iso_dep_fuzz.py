@@ -24,9 +24,9 @@ from tests.simulator.cards.test_iso_dep import Echo
 ROUNDS = {"card": 1500, "register": 150}
 FRAMES_MIN = {"card": 20_000, "register": 2_000}
 # What a liar may cost: the exchange's own limit and one frame, or two of the longest start-up
-# guards and what activation takes beside them.
+# guards that are granted and what activation takes beside them.
 EXCHANGE_US_MAX = 5_100_000
-ACTIVATION_US_MAX = 2 * 4_980_000 + 200_000
+ACTIVATION_US_MAX = 2 * 156_000 + 200_000
 POLL_US_MAX = 200_000
 
 
