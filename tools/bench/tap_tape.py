@@ -6,6 +6,7 @@ real MicroPython, compiled and linked as it is flashed, and tells how long the b
 """
 
 import ast
+import os
 import random
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 from unittest import mock
 
@@ -228,6 +229,39 @@ class Tap:
             return original(key, data)
 
         return hmac_sha256
+
+
+def opcodes(device: str, tape: dict[str, Any]) -> int:
+    """How many opcodes of CPython the firmware runs for the tap, played from its tape.
+
+    Much like MicroPython's in kind and number, and the same in every run of one CPython. Looks at
+    the interrupt pin while a card is busy are on the tape once; HMAC is the reader's own.
+    """
+    folders = tuple(str(ROOT / room) + os.sep for room in ROOMS)
+    door = str(tap_door.__file__)
+    count = 0
+
+    def trace(frame: FrameType, event: str, _argument: object) -> Callable[..., Any] | None:
+        nonlocal count
+        path = frame.f_code.co_filename
+        if not path.startswith(folders) and path != door:
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        count += event == "opcode"
+        return trace
+
+    board = tap_replay.TapeBoard(tape, True)
+    with mock.patch.object(seal, "digest", None):
+        played = DEVICES[device].build(board)
+        for now_ms in tape["steps"][:-1]:
+            played.step(now_ms)
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            played.step(tape["steps"][-1])
+        finally:
+            sys.settrace(before)
+    return count
 
 
 @dataclass(frozen=True)
