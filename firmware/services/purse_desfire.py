@@ -2,6 +2,9 @@
 
 Everything before it is forgotten by the card when it leaves. An unanswered commit is asked for
 while the card is still there: the state it holds is the old one or the new one.
+
+A debit follows its reading at once: a card may ask for time at each command, so the time of both
+together is limited. A reader must not be held by a card until its watchdog resets it.
 """
 
 import struct
@@ -15,6 +18,7 @@ from protocols.card import purse_desfire as layout
 from protocols.card.diversify import Cmac
 from protocols.card.identity import FIELDS_BYTES, ForeignCard
 
+_TALK_US_MAX = 8_000_000  # from the reading on; a command that is under way may end later
 _RND_BYTES = 16
 _VALUE_BYTES = 4
 _MAC_BYTES = 8
@@ -53,6 +57,11 @@ class DesfirePurse(Purse):
         self._keys = keys
         self._dep = IsoDep(pcd, card)
         self._session = None
+        self._deadline_us = pcd.chip.ticks_us() + _TALK_US_MAX
+
+    def read(self):
+        self._deadline_us = self._pcd.chip.ticks_us() + _TALK_US_MAX
+        return Purse.read(self)
 
     def proof_of(self, view):
         """The card_proof of the transaction that `view`, just read, shows as the last one.
@@ -125,6 +134,7 @@ class DesfirePurse(Purse):
 
     def _commit(self, plan):
         command = self._session.command(layout.COMMIT_TRANSACTION, layout.WITH_TRANSACTION_MAC)
+        # Not by _tell, which may refuse to: what is UNKNOWN has been sent.
         self._result = UNKNOWN
         answer = self._dep.exchange(command, _PLAIN_BYTES + layout.TMC_BYTES + layout.TMV_BYTES)
         try:
@@ -151,11 +161,17 @@ class DesfirePurse(Purse):
 
     # -- the conversation -------------------------------------------------------------------
 
+    def _tell(self, command, answer_bytes):
+        """The card's answer; CardGone also when there is no time left for one."""
+        if self._pcd.chip.ticks_us() > self._deadline_us:
+            raise CardGone("takes too long")
+        return self._dep.exchange(command, answer_bytes)
+
     def _login(self):
         """Open the application with the spend key; returns the card's real UID."""
         select = bytes((layout.SELECT_APPLICATION,)) + layout.APPLICATION
         try:
-            ev2.body_of(self._dep.exchange(select, 1))
+            ev2.body_of(self._tell(select, 1))
         except ev2.CardStatus as refusal:
             raise ForeignCard("application {:#04x}".format(refusal.status))
         except ev2.NotGenuine:
@@ -174,8 +190,8 @@ class DesfirePurse(Purse):
         for key in self._keys.keys(uid, key_no):
             login = ev2.Login(self._keys.ciphers, key, key_no, self._keys.random(_RND_BYTES))
             try:
-                proof = login.prove(self._dep.exchange(login.begin(), 1 + _RND_BYTES))
-                self._session = login.session(self._dep.exchange(proof, 1 + 2 * _RND_BYTES))
+                proof = login.prove(self._tell(login.begin(), 1 + _RND_BYTES))
+                self._session = login.session(self._tell(proof, 1 + 2 * _RND_BYTES))
                 return
             except ev2.CardStatus as refusal:
                 if refusal.status not in (ev2.AUTHENTICATION_ERROR, ev2.NO_SUCH_KEY):
@@ -193,7 +209,7 @@ class DesfirePurse(Purse):
     def _ask(self, code, header=b"", data=b"", hidden=False, answer_bytes=_PLAIN_BYTES):
         """One command in the session; its answer. CardGone when it cannot be believed."""
         command = self._session.command(code, header, data, ev2.FULL_COMMAND)
-        answer = self._dep.exchange(command, answer_bytes)
+        answer = self._tell(command, answer_bytes)
         try:
             return self._session.answer(answer, ev2.FULL_ANSWER if hidden else ev2.MAC)
         except ev2.CardStatus as refusal:
