@@ -67,7 +67,7 @@ def seal(key, payload, aad):
 def unseal(key, sealed, aad):
     """The payload of `sealed`; WireError BAD_SEAL unless key, aad and content all match."""
     payload, tag = _split(sealed, _MAC_HEAD, _MAC_TAIL, TAG_BYTES)
-    if not _same(tag, hmac_sha256(key, _mac_structure(payload, aad))):
+    if not is_same(tag, hmac_sha256(key, _mac_structure(payload, aad))):
         raise WireError(BAD_SEAL)
     return payload
 
@@ -118,7 +118,7 @@ def _split(data, head, tail, tag_bytes):
     return payload, bytes(data[end + len(tail) :])
 
 
-def _same(a, b):
+def is_same(a, b):
     """Equality that takes the same time wherever the first difference is."""
     if compare_digest:
         return compare_digest(a, b)
