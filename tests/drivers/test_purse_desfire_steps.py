@@ -93,6 +93,40 @@ def test_every_status_at_every_step(step):
         assert booked(window).takings(MERCHANT) == spent_fen(window)
 
 
+# -- one answer that is lost ----------------------------------------------------------------------
+
+
+class Hushed(Refusing):
+    """The answer to its `step`-th command is lost, once."""
+
+    is_lost = False
+
+    def apply(self, command, now):
+        step, self._commands = self._commands, self._commands + 1
+        if step == self.step:
+            self.step, self.is_lost = None, True
+        return Spoiled.apply(self, command, now)
+
+    def hear(self, frame, now):
+        answer = super().hear(frame, now)
+        is_lost, self.is_lost = self.is_lost, False
+        return None if is_lost else answer
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_answer_that_is_lost_is_asked_for_and_its_command_not_told_again(step):
+    window = Window(step)
+    window.bring(Hushed(image(CARD_NO), random.Random(step)))
+    card = window.card
+    card.step = step
+    assert window.sell("0.50", card) == PAID
+    window.close()
+    assert card.step is None and card.violations == []
+    assert len(window.records(messages.INTENT)) == len(window.debited) == 1
+    assert card.conversations == 1
+    check_proofs(booked(window), 1)
+
+
 # -- a card that has been elsewhere ---------------------------------------------------------------
 
 
