@@ -13,6 +13,9 @@ def run():
     """Step, wait, step: see DESIGN section 3."""
     board = esp32.Board()
     device = pos.build(board)
+    # What stays is in its place. From here on garbage is collected between the steps, and inside
+    # one only when there is no room left.
+    gc.threshold(-1)
     while True:
         due_ms = device.step(board.ticks_ms())
         # Here nobody waits for us; in the middle of a card dialogue somebody would.

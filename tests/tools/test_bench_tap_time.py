@@ -112,15 +112,6 @@ def test_without_micropython_there_is_a_line_and_the_rest(monkeypatch, capsys):
     assert len([row for row in rows if "all but garbage" in str(row["name"])]) == 4
 
 
-def test_a_boot_that_never_collects_is_told(monkeypatch, tmp_path):
-    (tmp_path / "firmware").mkdir()
-    (tmp_path / "firmware" / "boot.py").write_text("import gc\n")
-    assert tap_time.threshold_bytes() > 0
-    monkeypatch.setattr(tap_time, "ROOT", tmp_path)
-    with pytest.raises(ValueError, match="no threshold"):
-        tap_time.threshold_bytes()
-
-
 # ---------------------------------------------------------------- the parts and the whole
 
 
