@@ -35,15 +35,13 @@ def hmac_sha256(key, data):
 def _hmac_sha256(key, data):
     if len(key) > _BLOCK_BYTES:
         key = hashlib.sha256(key).digest()
-    pad = bytearray(_BLOCK_BYTES)
-    pad[: len(key)] = key
-    for i in range(_BLOCK_BYTES):
-        pad[i] ^= 0x36
-    inner = hashlib.sha256(pad)
+    # As one large number: a loop over 64 bytes, twice, would be a tenth of the bytecode of a spend.
+    number = int.from_bytes(key + bytes(_BLOCK_BYTES - len(key)), "big")
+    inner_pad = int.from_bytes(b"\x36" * _BLOCK_BYTES, "big")
+    outer_pad = int.from_bytes(b"\x5c" * _BLOCK_BYTES, "big")
+    inner = hashlib.sha256((number ^ inner_pad).to_bytes(_BLOCK_BYTES, "big"))
     inner.update(data)
-    for i in range(_BLOCK_BYTES):
-        pad[i] ^= 0x36 ^ 0x5C
-    outer = hashlib.sha256(pad)
+    outer = hashlib.sha256((number ^ outer_pad).to_bytes(_BLOCK_BYTES, "big"))
     outer.update(inner.digest())
     return outer.digest()
 
