@@ -35,7 +35,7 @@ def hmac_sha256(key, data):
 def _hmac_sha256(key, data):
     if len(key) > _BLOCK_BYTES:
         key = hashlib.sha256(key).digest()
-    # As one large number: a loop over 64 bytes, twice, would be a tenth of the bytecode of a spend.
+    # As one large number: a loop over 64 bytes, twice, is a tenth of the bytecode of a spend.
     number = int.from_bytes(key + bytes(_BLOCK_BYTES - len(key)), "big")
     inner_pad = int.from_bytes(b"\x36" * _BLOCK_BYTES, "big")
     outer_pad = int.from_bytes(b"\x5c" * _BLOCK_BYTES, "big")

@@ -11,13 +11,18 @@ import functools
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from ledger import card_proofs
 from ledger.store import LedgerStore
+from protocols.card import purse_desfire as layout
+from protocols.card.personalise_desfire import RECORDS
+from protocols.card.purse import USAGE_BYTES
 from protocols.wire import messages, seal
 from simulator import checkers
 from simulator.cardbox import Chip, HeldCard
+from simulator.cardbox_desfire import CIPHERS
 from simulator.cards.desfire import Desfire
 from simulator.cards.mifare_classic import MifareClassic
 from simulator.torture.tap_blows import StruckCard, StruckClassic
@@ -72,13 +77,31 @@ def _books_of(
     if ledger.dump() != other.dump():
         books.wrong.append("the order of delivery makes other books")
     other.close()
-    held = HeldCard("card", CARD_NO, _chip(uid, state), ISSUED_FEN)
+    chip = _chip(uid, state)
+    held = HeldCard("card", CARD_NO, chip, ISSUED_FEN)
+    if isinstance(chip, Desfire):
+        books.wrong += _unproven(ledger, chip)
     books.wrong += checkers.judge([held], KEYS, ledger, {}, Counter()).violations
     books.booked = {(device, seq): (device, fen) for device, seq, fen, _ in ledger.booked_ids()}
     open_spends = ledger.database.rows("SELECT device FROM intent WHERE state < 2")
     books.unresolved = [device for (device,) in open_spends]
     ledger.close()
     return books
+
+
+def _unproven(ledger: LedgerStore, card: Desfire) -> Iterator[str]:
+    """What the card has not signed as it was booked, and whether its ring says the same."""
+    checked = card_proofs.check(ledger, CIPHERS, {CARD_NO: card.uid}, KEYS.desfire.transaction)
+    for finding in checked.findings:
+        # Settled at another reader, a debit has no proof: only the last one can be asked for.
+        if finding.doubt is not card_proofs.Doubt.NO_PROOF:
+            yield f"the card has not signed it: {finding}"
+    state = card.truth(layout.APPLICATION, layout.STATE_FILE)
+    ring = card.truth(layout.APPLICATION, layout.RECORD_FILE)
+    if ring and state[USAGE_BYTES:] not in (ring[0], ring[-1]):
+        yield f"the ring of the card ends in {ring[-1].hex()}, its state says {state.hex()}"
+    if len(ring) != min(int.from_bytes(state[:2], "big"), RECORDS):
+        yield f"{len(ring)} records on a card that was debited {state[:2].hex()} times"
 
 
 def _chip(uid: bytes, state: tuple[bytes, ...] | str) -> Chip:
