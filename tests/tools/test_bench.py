@@ -16,6 +16,7 @@ from tools.bench import (
     prepared,
     raw_mqtt,
     simulator,
+    split,
 )
 from tools.bench_report import COLUMNS, complete, names
 
@@ -77,8 +78,18 @@ def check_shape(name, rows):
 
 
 def test_every_benchmark_is_found():
-    found = {"agent_ledger", "codec", "firmware_heap", "journal", "rc522", "simulator", "tap_time"}
-    assert found == set(names())
+    found = {"agent_ledger", "codec", "firmware_heap", "journal", "rc522", "simulator", "split"}
+    assert found | {"tap_time"} == set(names())
+
+
+# ---------------------------------------------------------------- split charges
+
+
+def test_split_rows():
+    rows = check_shape("split", split.rows(honest=6000, cheats=200))
+    assert len(rows) == 4 * len(split.WINDOWS_S)
+    caught = [row["ours"] for row in rows if row["name"].endswith("POS: cheats caught")]
+    assert caught == sorted(caught) and caught[0] < caught[-1] < 100
 
 
 # ---------------------------------------------------------------- agent and ledger

@@ -17,7 +17,7 @@ from protocols.rules import split
 SEED = 1
 LIMIT_FEN = 5000  # the no-PIN limit that a real campus has by default
 BUDGET_PER_10000 = 30  # declared: honest purchases that may be asked for the PIN by this rule
-CAUGHT_PER_100_MIN = 75  # of the cheats who do not wait, by the POS alone
+CAUGHT_PER_100_MIN = 95  # of the cheats who do not wait, by the POS alone
 WINDOWS_S = (30, 60, 120, 180, 300, 600, 1800)
 HONEST, CHEATS = 40_000, 2_000
 MERCHANT_NO, DEVICES = 71, (1001, 1002, 1003)
@@ -139,7 +139,7 @@ def measure(customers: Sequence[Customer], window_s: int, doubt_s: int = _DOUBT_
     """How many of each kind are stopped at the POS, and found by the ledger."""
     measured = Measured(window_s)
     stopped = _stopped(customers, window_s, doubt_s)
-    found = {card for card, *_ in split.evidence(_booked(customers), window_s, LIMIT_FEN)}
+    found = {card for card, *_ in split.evidence(_booked(customers, doubt_s), window_s, LIMIT_FEN)}
     for customer in customers:
         count = measured.ways.setdefault((customer.is_cheat, customer.way), Count())
         count.all += 1
@@ -148,7 +148,7 @@ def measure(customers: Sequence[Customer], window_s: int, doubt_s: int = _DOUBT_
     return measured
 
 
-def _booked(customers: Sequence[Customer], doubt_s: int = _DOUBT_S) -> Iterator[tuple[int, ...]]:
+def _booked(customers: Sequence[Customer], doubt_s: int) -> Iterator[tuple[int, ...]]:
     """All charges as if no POS had stopped any, in order of time, as tuples of rules/split.py."""
     taps = sorted(
         (time_s, device, customer.card_no, amount_fen)
