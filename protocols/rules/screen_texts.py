@@ -1,0 +1,89 @@
+"""What a clerk's LCD says, in English and Chinese, and the sound that goes with it; for people.
+
+`python -m tools.make_screen_bytes` makes screen_bytes.py of it, which is what a reader imports:
+MicroPython cannot turn a text into GB2312. Refusals have the numbers of reasons.py, and the words
+of DISPLAY and reason_texts.py where those fit and say it of one number only.
+"""
+
+from protocols.rules import reason_texts, reasons, screens
+
+CELLS = 16
+LANGUAGES = ("ENGLISH", "CHINESE")
+LOOK, REFUSED, SILENT = "look", "refused", ""
+
+# DISPLAY has 20 columns, and one text for two kinds of strange cards.
+_SHORTER = {
+    reasons.OVER_DAY_LIMIT: "OVER DAY LIMIT",
+    reasons.NOT_YET_VALID: "NOT YET VALID",
+    reasons.WRONG_KEY: "STRANGE KEY",
+    reasons.CODE_IS_IDENTITY: "NO PAYMENT CODE",
+    reasons.CODE_IS_PAYMENT: "NO IDENTITY CODE",
+    reasons.CODE_OF_UNIONPAY: "NO UNIONPAY HERE",
+    reasons.CODE_OF_TRANSIT: "NO TRANSIT CODES",
+    reasons.CODE_NEEDS_NETWORK: "CODE NEEDS A NET",
+    reasons.CODE_NOT_YET: "PHONE CLOCK FAST",
+    reasons.CODE_USED: "CODE WAS USED",
+}
+# The amount waits for another tap after these: look at the display, do not go away.
+_LOOK = (
+    reasons.TWO_CARDS,
+    reasons.CARD_GONE,
+    reasons.READER_FAULT,
+    reasons.TAP_AGAIN,
+    reasons.SAME_CARD_PLEASE,
+)
+# number: (English, Chinese, cells that its value may take on the same line)
+_LABELS = {
+    screens.WELCOME: ("WELCOME", "欢迎光临", 0),
+    screens.AMOUNT: ("AMOUNT", "金额", 9),
+    screens.CARD_PLEASE: ("CARD PLEASE", "请刷卡", 0),
+    screens.PAID: ("PAID", "已付", 9),
+    screens.BALANCE: ("LEFT", "余额", 10),
+    screens.OFFLINE: ("OFFLINE Q", "脱机待传", 5),
+    screens.BATTERY_MINUTES: ("BATTERY MIN", "电池剩余分钟", 3),
+    screens.NEARLY_FULL: ("NEARLY FULL", "记录将满", 0),
+    screens.LAST_PAID: ("LAST PAID", "上笔已付", 0),
+    screens.CARD_NO: ("CARD", "卡号", 10),
+    screens.SHIFT_TOTALS: ("SHIFT TOTALS", "本班汇总", 0),
+    screens.SEVEN_DAYS: ("7-DAY TOTALS", "七日汇总", 0),
+    screens.SALES: ("SALES", "笔数", 6),
+    screens.SUM: ("TOTAL", "合计", 10),
+    screens.PIN: ("PIN", "请输密码", 6),
+    screens.PAY_AGAIN: ("PAY ONCE MORE?", "再次消费？", 0),
+}
+
+
+def _texts():
+    found = {}
+    for number in sorted(reasons.DISPLAY):
+        english = _SHORTER.get(number, reasons.DISPLAY[number])
+        sound = LOOK if number in _LOOK else REFUSED
+        found[number] = (english, reason_texts.TEXTS[number][1], sound, 0)
+    for number, (english, chinese, value_cells) in sorted(_LABELS.items()):
+        found[number] = (english, chinese, SILENT, value_cells)
+    return found
+
+
+# number: (English, Chinese, sound, cells for a value)
+TEXTS = _texts()
+
+
+def width(text):
+    """Cells of a text: two for what is not ASCII."""
+    return sum(1 if ord(char) < 0x80 else 2 for char in text)
+
+
+def tables():
+    """(numbers, {language: cells}) as bytes: a byte for each text, and its 16 cells, in order."""
+    numbers = bytes(number - screens.FIRST for number in TEXTS)
+    cells = {
+        language: b"".join(_cells(texts[index]) for texts in TEXTS.values())
+        for index, language in enumerate(LANGUAGES)
+    }
+    return numbers, cells
+
+
+def _cells(text):
+    if width(text) > CELLS:
+        raise ValueError("%s takes %d cells" % (text, width(text)))
+    return (text + " " * (CELLS - width(text))).encode("gb2312")

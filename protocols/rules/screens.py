@@ -1,0 +1,159 @@
+"""The screens of a POS: four lines of GB2312 for a 16-cell display, from numbers and amounts.
+
+`table` is one of screen_bytes.py, the language. A screen is a tuple of lines as drivers/lcd.py
+takes them. What a person must be able to rely on is never cut: a value pushes its label aside.
+"""
+
+from protocols.rules import money, screen_bytes
+
+CELLS = 16
+# Texts have one numbering, that of reasons.py; what is no reason has numbers of its own.
+FIRST = 200
+WELCOME = 401
+AMOUNT = 402
+CARD_PLEASE = 403
+PAID = 404
+BALANCE = 405
+OFFLINE = 406
+BATTERY_MINUTES = 407
+NEARLY_FULL = 408
+LAST_PAID = 409
+CARD_NO = 410
+SHIFT_TOTALS = 411
+SEVEN_DAYS = 412
+SALES = 413
+SUM = 414
+PIN = 415
+PAY_AGAIN = 416
+
+_WIDE_FIRST = 0xA1
+_WAITING_MAX = 99999
+_MINUTES_MAX = 999
+
+
+class UnknownText(Exception):
+    """No text has this number."""
+
+
+def text(table, number):
+    """The GB2312 of a text, without the spaces behind it."""
+    at = -1
+    if FIRST <= number < FIRST + 256:
+        at = screen_bytes.NUMBERS.find(bytes((number - FIRST,)))
+    if at < 0:
+        raise UnknownText(number)
+    return table[at * CELLS : (at + 1) * CELLS].rstrip()
+
+
+def line(table, number, value):
+    """A text at the left, ASCII `value` at the right, a space between; the text gives way."""
+    value = value.encode()
+    label = cut(text(table, number), CELLS - 1 - len(value))
+    return label + b" " * (CELLS - len(label) - len(value)) + value
+
+
+def cut(characters, cells):
+    """As many whole characters as fit."""
+    at = 0
+    while at < len(characters):
+        size = 2 if characters[at] >= _WIDE_FIRST else 1
+        if at + size > cells:
+            break
+        at += size
+    return characters[:at]
+
+
+def holder(name, student_no):
+    """A holder's name, which the ledger sends as GB2312; the number if a glyph is missing.
+
+    `name` is empty when GB2312 has not all of its characters.
+    """
+    return name if 0 < len(name) <= CELLS and has_glyphs(name) else student_no.encode()
+
+
+def has_glyphs(characters):
+    """Whether these bytes are ASCII, GB2312's hanzi (rows 16 to 87) and middle dots, all whole."""
+    at, size = 0, len(characters)
+    while at < size:
+        byte = characters[at]
+        at += 1
+        if byte >= 0x80:
+            if at == size or not _is_wide(byte, characters[at]):
+                return False
+            at += 1
+        elif not 0x20 <= byte < 0x7F:
+            return False
+    return True
+
+
+def _is_wide(upper, lower):
+    if upper == 0xA1:
+        return lower == 0xA4  # the dot between the parts of a name
+    # Level 1 ends five places before its last row does.
+    last = 0xF9 if upper == 0xD7 else 0xFE
+    return 0xB0 <= upper <= 0xF7 and 0xA1 <= lower <= last
+
+
+def notices(table, waiting=None, battery_min=None, is_nearly_full=False):
+    """What the last lines warn of, the worst first; pass on as `notes`.
+
+    `waiting`: records not yet stored elsewhere, None while online; `battery_min`: None on mains.
+    """
+    found = []
+    if battery_min is not None:
+        found.append(line(table, BATTERY_MINUTES, str(min(battery_min, _MINUTES_MAX))))
+    if is_nearly_full:
+        found.append(text(table, NEARLY_FULL))
+    if waiting is not None:
+        found.append(line(table, OFFLINE, str(min(waiting, _WAITING_MAX))))
+    return found
+
+
+def welcome(table, notes=()):
+    """Nobody is there."""
+    return _screen(notes, text(table, WELCOME))
+
+
+def amount(table, typed, notes=()):
+    """An amount is being keyed in; `typed` as it is."""
+    return _screen(notes, line(table, AMOUNT, typed))
+
+
+def message(table, number, amount_fen, notes=()):
+    """CARD_PLEASE, PAY_AGAIN, or a reason with its number, as in record, log and docs."""
+    how_much = line(table, AMOUNT, money.format_yuan(amount_fen))
+    code = (b"E%d" % number,) if number < WELCOME else ()
+    return _screen(notes, text(table, number), how_much, *code)
+
+
+def pin(table, digits, amount_fen, notes=()):
+    """The PIN is asked for; only how many digits there are is shown."""
+    asked = line(table, PIN, "*" * digits)
+    return _screen(notes, asked, line(table, AMOUNT, money.format_yuan(amount_fen)))
+
+
+def paid(table, amount_fen, balance_fen, name=b"", notes=()):
+    """The money is taken; `name` from holder()."""
+    taken = line(table, PAID, money.format_yuan(amount_fen))
+    left = line(table, BALANCE, money.format_yuan(balance_fen))
+    return _screen(notes, taken, left, *((name,) if name else ()))
+
+
+def last_paid(table, amount_fen, card_no, notes=()):
+    """After a boot: who has paid last, and how much."""
+    how_much = line(table, AMOUNT, money.format_yuan(amount_fen))
+    who = line(table, CARD_NO, str(card_no))
+    return _screen(notes, text(table, LAST_PAID), how_much, who)
+
+
+def totals(table, number, sales, sum_fen, notes=()):
+    """SHIFT_TOTALS or SEVEN_DAYS."""
+    count = line(table, SALES, str(sales))
+    return _screen(notes, text(table, number), count, line(table, SUM, money.format_yuan(sum_fen)))
+
+
+def _screen(notes, *lines):
+    """Notes from the bottom up, where lines are left."""
+    free = 4 - len(lines)
+    notes = tuple(notes)[:free]
+    return lines + (b"",) * (free - len(notes)) + notes

@@ -1,0 +1,211 @@
+"""What the clerk's LCD says: every text fits, is in the character ROM and says one thing only."""
+
+import codecs
+from collections import Counter
+
+import pytest
+
+from firmware.roles import pos
+from protocols.rules import reasons, screen_bytes, screen_texts, screens
+from tools import make_screen_bytes
+
+TABLES = {"ENGLISH": screen_bytes.ENGLISH, "CHINESE": screen_bytes.CHINESE}
+OWN = {
+    name: value
+    for name, value in vars(screens).items()
+    if name.isupper() and not name.startswith("_") and isinstance(value, int) and value > 400
+}
+both = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+
+
+def shown(lines):
+    """A screen as people read it; each line is whole GB2312."""
+    return [line.decode("gb2312") for line in lines]
+
+
+# ---------------------------------------------------------------- the texts
+
+
+def test_every_reason_and_every_label_has_its_texts():
+    assert len(OWN) >= 16 and len(set(OWN.values())) == len(OWN)
+    assert set(screen_texts.TEXTS) == set(reasons.DISPLAY) | set(OWN.values())
+    for number in screen_texts.TEXTS:
+        assert screens.FIRST <= number < screens.FIRST + 256
+
+
+@pytest.mark.parametrize("number", screen_texts.TEXTS)
+def test_a_text_fits_and_its_glyphs_are_there(number):
+    english, chinese, sound, value_cells = screen_texts.TEXTS[number]
+    assert english.isascii() and english.isprintable() and english == english.strip().upper()
+    assert any("\u4e00" <= char <= "\u9fff" for char in chinese)
+    for text in (english, chinese):
+        encoded = codecs.encode(text, "gb2312")
+        assert codecs.decode(encoded, "gb2312") == text
+        assert len(encoded) == screen_texts.width(text)
+        assert 0 < len(encoded) + value_cells + (value_cells > 0) <= 16
+    assert sound in ("look", "refused") if number in reasons.DISPLAY else sound == ""
+
+
+@pytest.mark.parametrize("language", [0, 1])
+def test_no_text_says_two_things(language):
+    counted = Counter(texts[language] for texts in screen_texts.TEXTS.values())
+    assert [text for text, count in counted.items() if count > 1] == []
+
+
+def test_the_sound_is_the_one_that_the_pos_plays():
+    looks = {number for number, texts in screen_texts.TEXTS.items() if texts[2] == "look"}
+    assert looks == set(pos._TRY_AGAIN)
+
+
+def test_a_text_that_gb2312_has_not_is_refused_when_the_file_is_made(monkeypatch):
+    monkeypatch.setitem(screen_texts.TEXTS, screens.PAID, ("PAID", "已付鎔", "", 0))
+    with pytest.raises(UnicodeEncodeError):
+        screen_texts.tables()
+
+
+@pytest.mark.parametrize("text", ["ABCDEFGHIJKLMNOPQ", "记录将满请联系管理"])
+def test_a_text_too_wide_is_refused_when_the_file_is_made(monkeypatch, text):
+    monkeypatch.setitem(screen_texts.TEXTS, screens.PAID, (text, text, "", 0))
+    with pytest.raises(ValueError, match=r"takes 1[78] cells"):
+        screen_texts.tables()
+
+
+def test_the_file_is_what_the_texts_say():
+    found = make_screen_bytes.TARGET.read_text(encoding="ascii")
+    assert found == make_screen_bytes.source(), "run python -m tools.make_screen_bytes"
+
+
+@pytest.mark.parametrize("language", [0, 1])
+def test_a_reader_finds_each_text(language):
+    table = tuple(TABLES.values())[language]
+    for number, texts in screen_texts.TEXTS.items():
+        assert screens.text(table, number).decode("gb2312") == texts[language]
+
+
+@pytest.mark.parametrize("number", [0, -1, 199, 200, 400, 455, 456, 201 + 256])
+def test_a_number_without_a_text_is_an_error(number):
+    with pytest.raises(screens.UnknownText):
+        screens.text(screen_bytes.ENGLISH, number)
+
+
+# ---------------------------------------------------------------- lines
+
+
+@both
+@pytest.mark.parametrize("number", screen_texts.TEXTS)
+@pytest.mark.parametrize("value", ["", "1", "12.50", "999999.99", "-999999.99", "x" * 16])
+def test_a_value_is_never_cut(table, number, value):
+    found = screens.line(table, number, value)
+    assert len(found) == 16 and found.endswith(value.encode())
+    label = found[: 16 - len(value)]
+    assert len(label) == 0 or label.endswith(b" ")
+    whole = screens.text(table, number)
+    assert whole.startswith(label.rstrip()) and label.decode("gb2312")[:-1].isprintable()
+
+
+def test_a_label_gives_way_at_a_whole_character():
+    assert screens.line(screen_bytes.CHINESE, screens.BATTERY_MINUTES, "1234567") == (
+        "电池剩余 1234567".encode("gb2312")
+    )
+    assert screens.line(screen_bytes.CHINESE, screens.BATTERY_MINUTES, "123456") == (
+        "电池剩余  123456".encode("gb2312")
+    )
+
+
+# ---------------------------------------------------------------- screens
+
+
+def test_what_screens_look_like():
+    zh, en = screen_bytes.CHINESE, screen_bytes.ENGLISH
+    notes = screens.notices(zh, waiting=12, battery_min=87, is_nearly_full=True)
+    assert shown(notes) == ["电池剩余分钟  87", "记录将满", "脱机待传      12"]
+    assert shown(screens.welcome(zh, notes)) == ["欢迎光临", *shown(notes)]
+    assert shown(screens.amount(zh, "12.", notes)) == ["金额         12.", *shown(notes)]
+    assert shown(screens.message(zh, screens.CARD_PLEASE, 1250)) == [
+        *("请刷卡", "金额       12.50", "", "")
+    ]
+    assert shown(screens.message(zh, reasons.BALANCE_SHORT, 1250, notes)) == [
+        *("余额不足", "金额       12.50", "E201", "电池剩余分钟  87")
+    ]
+    assert shown(screens.paid(en, 1250, -50, b"LI SI")) == [
+        *("PAID       12.50", "LEFT       -0.50", "LI SI", "")
+    ]
+    assert shown(screens.pin(en, 4, 1250)) == ["PIN         ****", "AMOUNT     12.50", "", ""]
+    assert shown(screens.last_paid(zh, 1250, 4711)) == [
+        *("上笔已付", "金额       12.50", "卡号        4711", "")
+    ]
+    assert shown(screens.totals(zh, screens.SHIFT_TOTALS, 312, 402_180)) == [
+        *("本班汇总", "笔数         312", "合计     4021.80", "")
+    ]
+
+
+@both
+def test_nothing_is_told_when_nothing_is_wrong(table):
+    assert screens.notices(table) == []
+    assert screens.welcome(table)[1:] == (b"", b"", b"")
+
+
+@both
+def test_offline_with_nothing_waiting_is_still_offline(table):
+    (note,) = screens.notices(table, waiting=0)
+    assert note.endswith(b" 0") and len(note) == 16
+
+
+@both
+def test_counts_beyond_their_cells_stand_at_their_ends(table):
+    battery, offline = screens.notices(table, waiting=123_456, battery_min=5_000)
+    assert battery.endswith(b" 999") and offline.endswith(b" 99999")
+
+
+@both
+def test_every_screen_has_four_lines_that_fit(table):
+    notes = screens.notices(table, 16_000, 120, True)
+    for screen in (
+        screens.paid(table, 99999999, -99999999, b"A" * 16, notes),
+        screens.totals(table, screens.SEVEN_DAYS, 123456, 99999999, notes),
+        screens.last_paid(table, 99999999, 4294967295, notes),
+        *(screens.message(table, number, 99999999, notes) for number in reasons.DISPLAY),
+    ):
+        assert len(screen) == 4
+        assert all(len(line) <= 16 for line in screen)
+        shown(screen)
+
+
+# ---------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("张三".encode("gb2312"), "张三".encode("gb2312")),
+        ("阿迪力・买买提".encode("gb2312"), "阿迪力・买买提".encode("gb2312")),
+        (b"John O'Neil", b"John O'Neil"),
+        (b"", b"20260101"),
+        ("张三丰".encode("gb2312")[:-1], b"20260101"),
+        ("陶喆".encode("gbk"), b"20260101"),
+        ("朱镕基".encode("gbk"), b"20260101"),
+        ("张三".encode(), b"20260101"),
+        ("阿卜杜热西提・买买提".encode("gb2312"), b"20260101"),
+        (b"Li\x00Si", b"20260101"),
+        (b"\x7f", b"20260101"),
+        ("张，三".encode("gb2312"), b"20260101"),
+    ],
+)
+def test_a_name_is_shown_whole_or_the_number_is(name, expected):
+    assert screens.holder(name, "20260101") == expected
+
+
+def test_glyphs_are_those_of_gb2312():
+    """Every two bytes there are, against CPython's codec: all 6,763 hanzi and the dot, no more."""
+    found = 0
+    for upper in range(0x80, 0x100):
+        for lower in range(0x100):
+            pair = bytes((upper, lower))
+            has = screens.has_glyphs(pair)
+            try:
+                char = pair.decode("gb2312")
+            except UnicodeDecodeError:
+                char = ""
+            assert has == (len(char) == 1 and ("\u4e00" <= char <= "\u9fff" or char == "・"))
+            found += has
+    assert found == 6763 + 1
