@@ -32,15 +32,15 @@ BETWEEN = 0  # the number of no period; the first one is 1
 _KINDS = 3
 _SLOTS = 32
 
-# Answers, numbered as those of reasons.py are.
+# Answers, numbered behind those of reasons.py; a number never gets a second meaning.
 FINE = 0
-PERIOD_FORM = 271
-PERIOD_ORDER = 272
-NO_MEAL_NOW = 273
-NO_MEAL_LEFT = 274
-OVER_MEAL_SPEND = 275
-OVER_MEAL_TOTAL = 276
-OVER_MEAL_COUNT = 277
+PERIOD_FORM = 521
+PERIOD_ORDER = 522
+NO_MEAL_NOW = 523
+NO_MEAL_LEFT = 524
+OVER_MEAL_SPEND = 525
+OVER_MEAL_TOTAL = 526
+OVER_MEAL_COUNT = 527
 DISPLAY = {
     PERIOD_FORM: "BAD MEAL PERIOD",
     PERIOD_ORDER: "MEAL PERIODS OVERLAP",

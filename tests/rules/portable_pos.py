@@ -1,11 +1,12 @@
 """Rules of a POS on drawn inputs: the same on CPython and on MicroPython.
 
-As a program it prints, as JSON, what they give.
+As a program it prints, as a line of JSON each, what they give: a heap full of results that all
+have to be kept would be fragmented long before it is full.
 """
 
 import json
 
-from protocols.rules import split
+from protocols.rules import charging, meals, split
 
 
 class Draw:
@@ -32,19 +33,65 @@ def charges(draw, count):
     return drawn
 
 
-def outcomes():
-    """What each rule gives, as JSON can carry it."""
-    draw = Draw(7)
-    found, sums = [], []
+PERIODS = (
+    (390, 540, 1500, 2000, 3, 1, 1, 0),
+    (630, 810, 3000, 4000, 4, 2, 1, 0),
+    (810, 1140, 2500, 5000, 9, 1, 1, 1),
+    (1260, 60, 2000, 2000, 2, 1, 0, 0),
+)
+PRICES = charging.packed(
+    ((1, 1, 0, 900), (1, 0, 2, 1200), (1, 0, 0, 1000), (2, 0, 1, 300), (0, 0, 0, 800))
+)
+KEYS = b"0123456789.+\r\r++FT\x1bx"
+
+
+def purchases(draw):
+    """What the ledger finds in drawn charges, and what a POS holds against the limit at each."""
     for count in range(16):
         drawn = charges(draw, count)
-        found.append(split.evidence(drawn, 120, 5000))
+        yield "evidence", split.evidence(drawn, 120, 5000)
         ring = split.Recent(1001, 71, 5)
         for charge in drawn:
-            sums.append(ring.purchase_fen(charge, 120))
+            yield "purchase_fen", ring.purchase_fen(charge, 120)
             ring.note(charge)
-    return {"evidence": found, "purchase_fen": sums}
+
+
+def spends(draw):
+    """One card through some days of drawn spends, the clock now and then in doubt."""
+    state, time_ms = meals.NEW, 1790000000000
+    for _ in range(400):
+        time_ms += draw.below(2400) * 1000
+        doubt_ms = draw.below(3) * draw.below(9000) * 1000
+        when = meals.span(PERIODS, (time_ms, time_ms + doubt_ms), 28800)
+        kind, fen, is_meal = draw.below(4), 1 + draw.below(2500), draw.below(3) == 0
+        answer, after = meals.decide(PERIODS, kind, state, fen, is_meal, when)
+        left = meals.meals_left(PERIODS, kind, state, when)
+        yield "meal", (when, meals.possible(PERIODS, when), answer, after, left)
+        state = after or state
+
+
+def keyed(draw):
+    """Rows of drawn keys, and what the orders among them cost."""
+    for mode in (charging.AMOUNT, charging.FIXED, charging.ITEM, charging.MEAL):
+        entry = charging.home(mode)
+        for _ in range(300):
+            entry, effect, answer = charging.on(entry, KEYS[draw.below(len(KEYS))])
+            yield "key", (entry, effect, answer)
+            if entry[0] == "armed":
+                order = charging.order_of(entry)
+                periods = (draw.below(4), 4)
+                yield "cost", charging.cost(order, PRICES, draw.below(4), periods)
+                yield "offered", charging.offered(order, PRICES, periods)
+
+
+def outcomes():
+    """(rule, what it gives), one after the other."""
+    draw = Draw(7)
+    yield "faults", (meals.fault_of(PERIODS), charging.fault_of(PRICES))
+    for drawn in (purchases, spends, keyed):
+        yield from drawn(draw)
 
 
 if __name__ == "__main__":
-    print(json.dumps(outcomes()))
+    for each in outcomes():
+        print(json.dumps(each))
