@@ -1,0 +1,104 @@
+"""Every screen of the clerk's LCD, put on the modelled module by the reader's own driver.
+
+`python -m tests.simulator.screen_fixtures` records them anew in screens.json;
+`python -m tests.simulator.screen_fixtures PAGE.html` writes a page of what has changed, with
+Unifont's glyphs if that font is installed.
+"""
+
+import json
+import random
+import sys
+from pathlib import Path
+
+from firmware.drivers.lcd import Lcd
+from protocols.rules import reasons, screen_bytes, screens
+from simulator import screen
+from simulator.chips.st7920 import St7920
+
+RECORDED = Path(__file__).with_name("screens.json")
+TABLES = {"en": screen_bytes.ENGLISH, "zh": screen_bytes.CHINESE}
+NAME = "欧阳建国".encode("gb2312")
+
+
+class Bench:
+    """A module with the driver in front of it, and what the driver needs of a board."""
+
+    def __init__(self):
+        self.now_us = 0
+        self.chip = St7920(self, random.Random(0))
+        self.lcd = self.chip
+        self.driver = Lcd(self)
+
+    def advance_us(self, duration_us):
+        self.now_us += duration_us
+
+    def sleep_us(self, duration_us):
+        self.now_us += duration_us
+
+
+def lines_of(table):
+    """Name -> four lines, of every screen in one language."""
+    said = (screens.CARD_PLEASE, screens.PAY_AGAIN)
+    worst = screens.notices(table, waiting=12_345, battery_min=7, is_nearly_full=True)
+    return {
+        "welcome": screens.welcome(table),
+        "offline": screens.welcome(table, screens.notices(table, waiting=0)),
+        "offline, some waiting": screens.welcome(table, screens.notices(table, waiting=12)),
+        "on battery": screens.welcome(table, screens.notices(table, battery_min=118)),
+        "nearly full": screens.welcome(table, screens.notices(table, is_nearly_full=True)),
+        "all at once": screens.welcome(table, worst),
+        "amount": screens.amount(table, "12.5"),
+        "amount, all at once": screens.amount(table, "12.5", worst),
+        "pin, none yet": screens.pin(table, 0, 1250),
+        "pin, four": screens.pin(table, 4, 1250),
+        "paid": screens.paid(table, 1250, 8750),
+        "paid, by name": screens.paid(table, 1250, 8750, NAME, worst),
+        "paid, most": screens.paid(table, 99999999, 99999999),
+        "last paid": screens.last_paid(table, 1250, 4711),
+        "shift totals": screens.totals(table, screens.SHIFT_TOTALS, 312, 402_180),
+        "seven days": screens.totals(table, screens.SEVEN_DAYS, 2_184, 2_815_260, worst),
+        **{f"says {number}": screens.message(table, number, 1250) for number in said},
+        **{f"reason {number}": screens.message(table, number, 1250) for number in reasons.DISPLAY},
+    }
+
+
+def shots(font=None):
+    """Name -> what the glass shows, each screen after the one before it; and complaints."""
+    bench = Bench()
+    found = {}
+    for language, table in TABLES.items():
+        for name, lines in lines_of(table).items():
+            bench.driver.show(lines)
+            found[f"{language}: {name}"] = screen.shoot(bench.chip, font)
+    return found, bench.chip.violations
+
+
+def recorded():
+    """Name -> digest, as it was found right."""
+    return json.loads(RECORDED.read_text(encoding="utf-8"))
+
+
+def digests(found):
+    """What is recorded of shots."""
+    return {name: shot.image.digest for name, shot in found.items()}
+
+
+def main(arguments):
+    """Record, or write a page for review."""
+    found, _ = shots()
+    if not arguments:
+        text = json.dumps(digests(found), indent=1, ensure_ascii=False)
+        RECORDED.write_text(text + "\n", encoding="utf-8")
+        return
+    if screen.UNIFONT.exists():
+        readable, _ = shots(screen.load_font())
+        changed = {n for n, digest in digests(found).items() if recorded().get(n) != digest}
+        expected = {n: shot.image.digest for n, shot in readable.items() if n not in changed}
+        page = screen.review_page(readable, expected)
+    else:
+        page = screen.review_page(found, recorded())
+    Path(arguments[0]).write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
