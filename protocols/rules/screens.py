@@ -1,6 +1,6 @@
 """The screens of a POS: four lines of GB2312 for a 16-cell display, from numbers and amounts.
 
-`table` is one of screen_bytes.py, the language. A screen is a tuple of lines as drivers/lcd.py
+`table` is what texts() gives for a language. A screen is a tuple of lines as drivers/lcd.py
 takes them. What a person must be able to rely on is never cut: a value pushes its label aside.
 """
 
@@ -33,6 +33,11 @@ _MINUTES_MAX = 999
 
 class UnknownText(Exception):
     """No text has this number."""
+
+
+def texts(language):
+    """The table of a language: "zh", or "en" for any other."""
+    return screen_bytes.CHINESE if language == "zh" else screen_bytes.ENGLISH
 
 
 def text(table, number):

@@ -91,6 +91,11 @@ def test_a_number_without_a_text_is_an_error(number):
 # ---------------------------------------------------------------- lines
 
 
+def test_a_language_has_its_table():
+    assert screens.texts("zh") is screen_bytes.CHINESE
+    assert screens.texts("en") is screens.texts("") is screen_bytes.ENGLISH
+
+
 @both
 @pytest.mark.parametrize("number", screen_texts.TEXTS)
 @pytest.mark.parametrize("value", ["", "1", "12.50", "999999.99", "-999999.99", "x" * 16])
