@@ -16,8 +16,8 @@ identity code buys nothing.
 
 Why the seed is not in a reader. What checks an HMAC can also make it: a reader that could check
 payment codes could print money, and one taken from a wall would be worth every card's. A signature
-would not have that, but its 64 bytes on elliptic curves take seconds in bytecode, and hash-based
-ones do not fit on a phone's screen. So a reader knows the grammar (protocols/rules/scan_codes.py)
+would not have that, but to check one on an elliptic curve takes seconds in bytecode (estimated,
+not measured), and hash-based ones do not fit on a phone's screen. So a reader knows the grammar (protocols/rules/scan_codes.py)
 and passes the code on unread; only the ledger verifies, identity codes too. A door without
 network goes by the physical card, as R24 has it.
 
