@@ -17,9 +17,9 @@ identity code buys nothing.
 Why the seed is not in a reader. What checks an HMAC can also make it: a reader that could check
 payment codes could print money, and one taken from a wall would be worth every card's. A signature
 would not have that, but to check one on an elliptic curve takes seconds in bytecode (estimated,
-not measured), and hash-based ones do not fit on a phone's screen. So a reader knows the grammar (protocols/rules/scan_codes.py)
-and passes the code on unread; only the ledger verifies, identity codes too. A door without
-network goes by the physical card, as R24 has it.
+not measured), and hash-based ones do not fit on a phone's screen. So a reader knows the grammar
+(protocols/rules/scan_codes.py) and passes the code on unread; only the ledger verifies, identity
+codes too. A door without network goes by the physical card, as R24 has it.
 
 Why 60 s, why once, why 10 bytes. A picture of a code is good until the first of: it is used, 60 s
 are over. Whoever uses it first has paid with it, so the code is bound to one reader's question at
