@@ -243,6 +243,28 @@ def test_a_transfer_fails(fault, by_refresh):
         assert {line.partition(": ")[2] for line in bench.chip.violations} <= {"half a word"}
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_transfer_fails_while_everything_is_written(is_first):
+    """In the first screen, or in the refresh after a reset: the next one does all of it."""
+    for failing in range(73):
+        bench = Bench()
+        if not is_first:
+            bench.driver.show(PAID)
+            bench.chip.brown_out()
+        fail_at = bench.lcd.writes + failing
+
+        def fail(number, fail_at=fail_at):
+            if number == fail_at:
+                raise OSError
+
+        bench.lcd.before = fail
+        with pytest.raises(OSError):
+            bench.driver.show(SHORT) if is_first else bench.refresh()
+        bench.lcd.before = lambda number: None
+        bench.driver.show(SHORT)
+        assert bench.chip.is_lit and bench.chip.lines() == padded(SHORT), failing
+
+
 def test_a_refresh_comes_when_it_is_due_and_not_before():
     bench = Bench()
     bench.driver.show(PAID)
