@@ -149,7 +149,8 @@ def groups() -> list[Group]:
         group = Group(name, decode="record", rule=name)
         bounds = {**HEAD, **own}
         for comment, values in ORDINARY[name]:
-            fields = _keyed({**bounds, **OPTIONAL.get(name, {})}, {**_SOME_HEAD, **values}, kind)
+            options = {key: (*option, b"") for key, option in OPTIONAL.get(name, {}).items()}
+            fields = _keyed({**bounds, **options}, {**_SOME_HEAD, **values}, kind)
             named = {"kind": kind, **_SOME_HEAD, **values}
             group.valid(comment, named, encode(fields), "Ordinary")
         for comment, end in (("all at their smallest", 1), ("all at their largest", 2)):
