@@ -69,8 +69,7 @@ def stated_by(other: Intent, about: Intent) -> State:
     | c + 1                   | the card's last record is `about`       | COMMITTED     |
     | c + 1                   | its last record is another              | NOT_COMMITTED |
     | c + 1                   | it knows of none (new, or reset card)   | no statement  |
-    | c                       | later: same reader and higher sequence, |               |
-    |                         | or the intervals of time lie apart      | NOT_COMMITTED |
+    | c                       | later at the same reader: by sequence   | NOT_COMMITTED |
     | c                       | `other` is itself COMMITTED: only one   |               |
     |                         | debit leads away from c                 | NOT_COMMITTED |
     | c                       | neither                                 | no statement  |
@@ -78,15 +77,17 @@ def stated_by(other: Intent, about: Intent) -> State:
     |                         | intent there decides when it arrives    | no statement  |
     | less than c             | seen before, or a clone                 | no statement  |
 
-    "No statement" is PENDING, which changes nothing.
+    "No statement" is PENDING, which changes nothing. No clock is asked: that of a reader may be
+    hours off, and what two readers saw in which order the card's counter tells soon enough.
     """
     if other.counter == about.counter + 1:
         if other.last == about.record_id:
             return State.COMMITTED
         return State.PENDING if other.last == (0, 0) else State.NOT_COMMITTED
-    if other.counter == about.counter and (
-        other.state is State.COMMITTED or _is_later(other, about)
-    ):
+    if other.counter != about.counter:
+        return State.PENDING
+    is_later = other.device == about.device and other.seq > about.seq
+    if other.state is State.COMMITTED or is_later:
         return State.NOT_COMMITTED
     return State.PENDING
 
@@ -99,9 +100,3 @@ def verdict(statements: Iterable[State]) -> State:
 def is_contradiction(known: State, stated: State) -> bool:
     """Whether one of the two says debited and the other says not."""
     return {known, stated} == {State.COMMITTED, State.NOT_COMMITTED}
-
-
-def _is_later(other: Intent, than: Intent) -> bool:
-    if other.device == than.device:
-        return other.seq > than.seq
-    return other.earliest_s > than.latest_s

@@ -159,8 +159,12 @@ class Clerk:
 
     def _says_paid(self, customer: Customer) -> bool:
         """Whether a reader that came back says that this very customer has paid."""
-        receipt = f"{money.format_yuan(customer.amount_fen)} #{customer.held.card_no}"
-        return self.reader.hardware.panel.lines == [_LAST_PAID, receipt]
+        amount = money.format_yuan(customer.amount_fen)
+        # With two in one hand, the reader may have met either.
+        cards = (customer.held, *customer.others)
+        receipts = [f"{amount} #{card.card_no}" for card in cards]
+        upper, lower = self.reader.hardware.panel.lines
+        return upper == _LAST_PAID and lower in receipts
 
     def _waits_for(self, customer: Customer) -> bool:
         """Whether the reader waits for a card with this customer's amount."""

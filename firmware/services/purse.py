@@ -99,3 +99,24 @@ class Purse:
             except Exception as error:  # noqa: BLE001
                 self.fault = error
         return self._result
+
+    # -- what a kind of card gives ------------------------------------------------------------
+
+    def _look(self):
+        """The PurseView, read anew from a card that was just selected."""
+        raise TypeError("of no kind")
+
+    def _plan(self, _view, _amount_fen, _device, _seq, _time_s, _usage):
+        """What a debit writes; ValueError for what cannot be."""
+
+    def _rejoin(self, _view):
+        """Select the card again; Mismatch when it is not as `view` says."""
+
+    def _prepare(self, _plan):
+        """Everything of a debit that does not make it final."""
+
+    def _commit(self, _plan):
+        """What does: `_result` is UNKNOWN from before it is sent until the card has said so."""
+
+    def _finish(self, _view, _plan):
+        """Find out what became of an unanswered commit, and do it if it was not done."""

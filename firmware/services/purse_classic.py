@@ -90,14 +90,14 @@ class ClassicPurse(Purse):
             self._credit_key = None
 
     def _look(self):
-        refusal = None
-        for keys in self._generations:
-            self._keys = keys
+        *newer, oldest = self._generations
+        for self._keys in newer:
             try:
                 return self._read_view()
-            except AuthFailed as error:
-                refusal = error
-        raise refusal
+            except AuthFailed:
+                pass  # a card of the generation before
+        self._keys = oldest
+        return self._read_view()
 
     def _read_view(self):
         blocks = {}

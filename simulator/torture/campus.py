@@ -21,7 +21,7 @@ from typing import Any
 from ledger.store import LedgerStore
 from protocols.rules import settings
 from protocols.wire import topics
-from simulator.cardbox import CardKeys, HeldCard, make_cards, twin
+from simulator.cardbox import CardKeys, HeldCard, make_cards, truth, twin
 from simulator.chips.nor_flash import NorFlash
 from simulator.host.card_port import front_end
 from simulator.host.home import HostHome
@@ -135,7 +135,7 @@ class Campus:
         self._home, self._image = home, image
         self._given_up = 0
         self.customers = 0
-        self._images: dict[int, bytes] = {}  # of cards that are held to a reader beside another
+        self._counters: dict[int, int] = {}  # of cards that are held to a reader beside another
         self.sectors = shape.randrange(5, 11)
         self.keys = _issued()[0]
         self.cards = new_cards(self.seeds.stream("cards"))
@@ -273,7 +273,7 @@ class Campus:
         customer.held.is_busy = True
         for other in customer.others:
             other.is_busy = True
-            self._images[other.card_no] = other.chip.image
+            self._counters[other.card_no] = self._counter_of(other)
         window.clerk.join(customer)
 
     def free_cards(self) -> list[HeldCard]:
@@ -294,7 +294,12 @@ class Campus:
         self._given_up = self.tally.given_up
 
     def _has_moved(self, card: HeldCard) -> bool:
-        return self._images[card.card_no] != card.chip.image
+        # Not its memory: a debit that came to nothing leaves its traces there too.
+        return self._counters[card.card_no] != self._counter_of(card)
+
+    def _counter_of(self, card: HeldCard) -> int:
+        """How often it has been debited; no reader debits a card that was not issued here."""
+        return 0 if card.issued_fen is None else truth(card.chip, self.keys).counter
 
     def count_quiet_faults(self) -> None:
         """What models have counted by themselves."""

@@ -233,6 +233,9 @@ def _judge(campus: Campus) -> Result:
         watch.day_limits(ids, campus.policy)
     for (card_no, fen), count in (booked - campus.paid - campus.unsure).items():
         watch.report(f"card {card_no}: {count} x {fen} fen charged and nobody was told")
+    for (card_no, fen), count in (campus.paid - booked).items():
+        if not campus.rotten:
+            watch.report(f"card {card_no}: {count} x {fen} fen shown as paid and not booked")
     summary = books.summary()
     unresolved = summary["pending"] + summary["unknown"]
     result.unresolved = max(0, unresolved - len(campus.rotten))
