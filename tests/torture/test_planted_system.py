@@ -37,7 +37,7 @@ KILLED_AT = {
     "never on battery": 0,
     "takes a new spend while one is pending": 40,
     "takes the pending amount again": 0,
-    "spends into a full journal": 190,
+    "spends into a full journal": 4,
 }
 LOOK_ON = 4  # seeds beyond it, looked at only if the first is not it any more
 SEEDS_MAX = 1_000
