@@ -14,8 +14,8 @@ def run():
     board = esp32.Board()
     device = pos.build(board)
     # What stays is in its place. From here on garbage is collected between the steps, and inside
-    # one only when there is no room left.
-    gc.threshold(-1)
+    # one only where the heap is small. A quarter of its room, so that no hole gets too small.
+    gc.threshold(max(gc.mem_free() // 4, 4096))
     while True:
         due_ms = device.step(board.ticks_ms())
         # Here nobody waits for us; in the middle of a card dialogue somebody would.

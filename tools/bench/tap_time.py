@@ -18,7 +18,7 @@ Counted exactly, at an assumed price each:
                  pystone, for an ESP32 has been measured in pystones. That is too little for
                  opcodes behind which C works long: bytes, tuples, large integers, struct
     collection   garbage: what the tap allocates (in a 64-bit VM, see HEAP_RATIO), a collection
-                 for each time that it fills what a POS has free in a heap of 128 KiB
+                 for each quarter of what a POS has free in a heap of 128 KiB (firmware/main.py)
 
 Measured, and the one figure that differs between two runs:
 
@@ -65,6 +65,7 @@ HEAP_RATIO = 1.64
 # The budget of a POS, and what is alive in it between two taps, in a 64-bit VM
 # (`onecard bench firmware_heap`, 2026-11-25).
 HEAP_BYTES, LIVE_BYTES = 131_072, 110_000
+COLLECT_SHARE = 4  # as firmware/main.py has it
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,8 @@ class Esp32:
 
     def collection_ms(self, bytecode: Bytecode) -> float:
         """Collections during a tap, in fractions: where the first one falls is chance."""
-        free_bytes = HEAP_BYTES - LIVE_BYTES / HEAP_RATIO
-        collections = bytecode.allocated_bytes / HEAP_RATIO / free_bytes
+        share_bytes = (HEAP_BYTES - LIVE_BYTES / HEAP_RATIO) / COLLECT_SHARE
+        collections = bytecode.allocated_bytes / HEAP_RATIO / share_bytes
         return collections * self.collection_us / 1000
 
 
