@@ -7,11 +7,10 @@ one, and so is each time between two writings. What a number has paid is what al
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-
+from adapters.aes import aes
 from protocols.card import personalise, purse_classic
 from protocols.card.diversify import Cmac
 from protocols.card.identity import Identity
@@ -26,12 +25,6 @@ Chip = MifareClassic | Desfire
 
 _VALIDITY = {"expired": (-900, -30), "not-yet-valid": (3, 900)}
 _VISITS = 3  # after so many purchases the holder of a written-back card writes it back
-
-
-def aes(key: bytes) -> Callable[[bytes], bytes]:
-    """AES of one block under `key`, as the boards' cryptolib does it."""
-    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
-    return lambda block: encryptor.update(bytes(block))
 
 
 @dataclass

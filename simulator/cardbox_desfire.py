@@ -8,8 +8,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-
+from adapters.aes import CIPHERS
 from protocols.card import personalise_desfire
 from protocols.card import purse_desfire as layout
 from protocols.card.identity import FIELDS_BYTES, Identity
@@ -18,24 +17,6 @@ from simulator.cards.desfire import Desfire
 
 _KEY_BYTES = 16
 _VALUE_BYTES = 4
-
-
-class Ciphers:
-    """AES as every board has it, by `cryptography`."""
-
-    @staticmethod
-    def aes(key: bytes) -> Any:
-        # ECB of single blocks is the primitive that CMAC is built from, not a mode for data.
-        encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
-        return lambda block: encryptor.update(bytes(block))
-
-    @staticmethod
-    def aes_cbc(key: bytes, iv: bytes, data: bytes, decrypting: bool) -> bytes:
-        cipher = Cipher(algorithms.AES(key), modes.CBC(iv))
-        return (cipher.decryptor() if decrypting else cipher.encryptor()).update(bytes(data))
-
-
-CIPHERS = Ciphers()
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from adapters.aes import CIPHERS
 from ledger.card_proofs import Checked, Doubt, check
 from tools.card.errors import BadInput
-from tools.card.keyfile import CIPHERS, load_keys
+from tools.card.keyfile import load_keys
 from tools.ledger_forks import opened
 
 ALL_PROVEN, DOUBTS = 0, 1

@@ -177,6 +177,7 @@ class Pos:
             return
         self._amount_fen = amount_fen
         self._recorded = []
+        self._failed = 0  # another card may lie there by now
         self._arm(now_ms, "CARD PLEASE")
 
     def _arm(self, now_ms, text):

@@ -5,10 +5,7 @@ The twin of firmware/boards/esp32.py: the same attributes and methods, answered 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-
+from adapters.aes import CIPHERS
 from firmware.drivers.ticks import WRAP_US, Ticks
 from protocols.rules import settings
 from simulator.host.hardware import Hardware
@@ -115,17 +112,7 @@ class HostBoard:
         self.led = hardware.led
         self.beep = hardware.beep
         self.urandom = hardware.urandom
+        self.aes, self.aes_cbc = CIPHERS.aes, CIPHERS.aes_cbc
 
     def ticks_ms(self) -> int:
         return self.ticks_us() // 1000
-
-    def aes(self, key: bytes) -> Callable[[bytes], bytes]:
-        """One AES block under `key`, as cryptolib does it on the board."""
-        # ECB of single blocks is the primitive that CMAC is built from, not a mode for data.
-        encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
-        return lambda block: encryptor.update(bytes(block))
-
-    def aes_cbc(self, key: bytes, iv: bytes, data: bytes, decrypting: bool) -> bytes:
-        """Whole blocks of `data` under `key`, chained from `iv`."""
-        cipher = Cipher(algorithms.AES(key), modes.CBC(iv))
-        return (cipher.decryptor() if decrypting else cipher.encryptor()).update(bytes(data))

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from adapters.aes import CIPHERS
 from ledger import card_proofs
 from ledger.store import LedgerStore
 from protocols.card import purse_desfire as layout
@@ -22,7 +23,6 @@ from protocols.card.purse import USAGE_BYTES
 from protocols.wire import messages, seal
 from simulator import checkers
 from simulator.cardbox import Chip, HeldCard
-from simulator.cardbox_desfire import CIPHERS
 from simulator.cards.desfire import Desfire
 from simulator.cards.mifare_classic import MifareClassic
 from simulator.torture.tap_blows import StruckCard, StruckClassic

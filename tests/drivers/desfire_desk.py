@@ -7,6 +7,7 @@ import random
 from protocols.card import personalise_desfire
 from protocols.card import purse_desfire as layout
 from protocols.card.identity import Identity
+from simulator.cardbox_desfire import drive
 from simulator.cards.desfire import Desfire
 from tests.drivers.desk import BALANCE_FEN, CIPHERS, CREDIT_KEY, PURSE_KEY, UID7
 
@@ -24,17 +25,6 @@ def card_keys(uid=UID7, purse_key=PURSE_KEY, version=1):
     """All keys of one card."""
     masters = personalise_desfire.masters_of(CIPHERS, {**MASTERS, "purse": purse_key})
     return personalise_desfire.CardKeys(uid, masters, version)
-
-
-def drive(dialogue, card):
-    """Run a dialogue (generator) with a card that answers without frames; what it returns."""
-    try:
-        command = next(dialogue)
-        while True:
-            answer, _ = card.apply(command, 0)
-            command = dialogue.send(answer)
-    except StopIteration as end:
-        return end.value
 
 
 def new_desfire(seed=0, uid=UID7, balance_fen=BALANCE_FEN, purse_key=PURSE_KEY, **options):

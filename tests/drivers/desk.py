@@ -3,8 +3,7 @@
 import functools
 import random
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-
+from adapters.aes import CIPHERS, aes
 from firmware.drivers.iso14443 import Pcd
 from firmware.drivers.mfrc522 import Mfrc522
 from firmware.services.purses import Purses
@@ -21,29 +20,6 @@ CREDIT_KEY = bytes(range(32, 48))
 UID4 = bytes.fromhex("de3ac417")
 UID7 = bytes.fromhex("04a1b2c3d4e5f6")
 BALANCE_FEN = 10_000
-
-
-@functools.cache
-def aes(key):
-    """key16 -> encrypt one block, as the board gives it."""
-    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
-    return lambda block: encryptor.update(bytes(block))
-
-
-def aes_cbc(key, iv, data, decrypting):
-    """Whole blocks, chained from `iv`, as the board gives it."""
-    cipher = Cipher(algorithms.AES(key), modes.CBC(iv))
-    return (cipher.decryptor() if decrypting else cipher.encryptor()).update(bytes(data))
-
-
-class Ciphers:
-    """What a board has of AES."""
-
-    aes = staticmethod(aes)
-    aes_cbc = staticmethod(aes_cbc)
-
-
-CIPHERS = Ciphers()
 
 
 def new_card(uid=UID4, seed=0, balance_fen=BALANCE_FEN, purse_key=PURSE_KEY, mac_key=MAC_KEY):
@@ -80,7 +56,7 @@ class Desk:
         self.model = model.Mfrc522(self.clock, self.field, random.Random(seed))
         self.rfid = _Bus(self.model)
         self.settings = {"purse_key": PURSE_KEY, "mac_key": MAC_KEY, **settings}
-        self.aes, self.aes_cbc = aes, aes_cbc
+        self.aes, self.aes_cbc = CIPHERS.aes, CIPHERS.aes_cbc
         self.urandom = random.Random(seed).randbytes
         self.ticks_us = lambda: self.clock.now_us
         self.sleep_us = self.clock.advance_us

@@ -7,8 +7,7 @@ the INTENT is there; whenever PAID is shown, whether the OUTCOME is.
 import functools
 import random
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-
+from adapters.aes import aes
 from firmware.roles import pos
 from firmware.services.journal import Journal
 from protocols.card.diversify import Cmac
@@ -54,13 +53,6 @@ POLICY = {
 }
 RESTING_MS = 700
 _UID_BASE = 0xDE000000
-
-
-@functools.cache
-def aes(key):
-    """key16 -> encrypt one block, as the board gives it."""
-    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
-    return lambda block: encryptor.update(bytes(block))
 
 
 @functools.cache

@@ -2,11 +2,11 @@
 
 import pytest
 
+from adapters.aes import CIPHERS
 from ledger.card_proofs import Doubt, check
 from ledger.config import ConfigError, import_register
 from ledger.store import LedgerStore, RegistryError
 from protocols.wire import messages, seal
-from simulator.cardbox_desfire import CIPHERS
 from simulator.torture.tap_window import (
     AWAY,
     CARD_NO,

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from adapters.aes import aes
 from firmware.drivers.iso14443 import CardGone
 from firmware.drivers.mifare_classic import AuthFailed
 from protocols.card.identity import ForeignCard, Identity
@@ -33,7 +34,6 @@ from tests.tools.cards import (
 from tools.card import classic_check
 from tools.card.classic import write_card
 from tools.card.errors import BadInput, CardUnfit, NoCard
-from tools.card.keyfile import aes
 from tools.card.order import ALREADY, WRITTEN, Order
 
 BEFORE_THE_ANSWER_US, INSIDE_THE_WRITE_US = 20, 2_000

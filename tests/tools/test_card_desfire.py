@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from adapters.aes import CIPHERS
 from firmware.drivers.iso14443 import CardGone
 from firmware.drivers.mifare_classic import AuthFailed, CardRefused
 from protocols.card import personalise_desfire
@@ -26,7 +27,7 @@ from tests.tools.cards import (
 )
 from tools.card import desfire, desfire_check, jobs
 from tools.card.errors import BadInput, CardUnfit, NoCard
-from tools.card.keyfile import CIPHERS, DESFIRE_NAMES, KEY_NAMES
+from tools.card.keyfile import DESFIRE_NAMES, KEY_NAMES
 from tools.card.order import ALREADY, WRITTEN, Order
 
 OTHER_KEYS = dataclasses.replace(

@@ -12,6 +12,7 @@ Rules of this file:
 
 from collections.abc import Iterable
 
+from adapters.aes import aes
 from firmware.drivers.iso14443 import CardGone
 from firmware.drivers.mifare_classic import KEY_A, KEY_B, AuthFailed, CardRefused
 from protocols.card.diversify import Cmac
@@ -19,7 +20,7 @@ from protocols.card.personalise import SECTORS, personalise, trailer
 from protocols.card.purse_classic import BLOCK_BYTES, BLOCKS_PER_SECTOR, READER_KEYS, card_mac
 from tools.card.desk import Port
 from tools.card.errors import BadInput, CardUnfit
-from tools.card.keyfile import CardKeys, aes
+from tools.card.keyfile import CardKeys
 from tools.card.order import ALREADY, WRITTEN, Order
 
 SAK_CLASSIC_1K = 0x08

@@ -7,13 +7,14 @@ of them a card needs, and what a card that was left half way, or is in use, is t
 from collections.abc import Generator
 from typing import Any
 
+from adapters.aes import CIPHERS
 from firmware.drivers.iso14443 import CardGone
 from protocols.card import ev2, personalise_desfire
 from protocols.card import purse_desfire as layout
 from protocols.card.identity import FIELDS_BYTES, ForeignCard, Identity
 from tools.card.desk import Port
 from tools.card.errors import BadInput, CardUnfit
-from tools.card.keyfile import CIPHERS, CardKeys
+from tools.card.keyfile import CardKeys
 from tools.card.order import ALREADY, WRITTEN, Order
 from tools.card.words import (
     DAMAGED,

@@ -7,12 +7,13 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from adapters.aes import CIPHERS
 from protocols.card import personalise_desfire as desk
 from protocols.card import purse_desfire as layout
 from protocols.card.identity import FIELDS_BYTES, ForeignCard, Identity
 from tools.card.desfire import Dialogue, Refused, card_keys, drive, opens, reading
 from tools.card.desk import Port
-from tools.card.keyfile import CIPHERS, CardKeys
+from tools.card.keyfile import CardKeys
 from tools.card.report import Deviation, Report
 
 _KEY_SETTINGS, _KEY_VERSION, _FILE_IDS, _FILE_SETTINGS = 0x45, 0x64, 0x6F, 0xF5

@@ -10,15 +10,12 @@ Keys never stand on a command line, where every process of the machine reads the
 here repeats what it complains about.
 """
 
-import functools
 import os
 import stat
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from tools.card.errors import BadInput
 
@@ -95,25 +92,3 @@ def _key(path: Path, name: str, entry: object, environment: Mapping[str, str]) -
     if len(key) != KEY_BYTES:
         raise BadInput(f"{path}: {where}: a key is {2 * KEY_BYTES} hexadecimal digits")
     return key
-
-
-@functools.cache
-def aes(key: bytes) -> Callable[[bytes], bytes]:
-    """`key` (16 bytes) -> what encrypts one block of 16 bytes under it."""
-    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
-    return lambda block: encryptor.update(bytes(block))
-
-
-class Ciphers:
-    """What a board has of AES, for protocols.card.ev2."""
-
-    aes = staticmethod(aes)
-
-    @staticmethod
-    def aes_cbc(key: bytes, iv: bytes, data: bytes, decrypting: bool) -> bytes:
-        """`data`, whole blocks, en- or decrypted."""
-        cipher = Cipher(algorithms.AES(key), modes.CBC(iv))
-        return (cipher.decryptor() if decrypting else cipher.encryptor()).update(bytes(data))
-
-
-CIPHERS = Ciphers()

@@ -260,3 +260,18 @@ def test_a_worn_card_that_just_lies_there_does_not_fill_the_journal():
     counter.tap(new_card(card_no=4712))
     assert counter.shown == "PAID 12.50"
     assert len(counter.records(messages.INTENT)) == 4
+
+
+def test_a_worn_card_that_was_taken_away_unseen_holds_up_nobody():
+    """No look of the reader fell between the two cards: it looks only while it wants one."""
+    block = RECORD_BLOCKS[1]
+    counter, card = Counter(sectors=64), bad_cards.worn(new_card(), keeps={block: WHOLE_BLOCK})
+    counter.key(b"12.50\r")
+    counter.put(card)
+    counter.run_ms(5_000)
+    counter.key(b"\x1b")
+    counter.take(card)
+    counter.put(new_card(card_no=4712))
+    counter.key(b"3\r")
+    counter.run_ms(700)
+    assert counter.shown == "PAID 3.00"
