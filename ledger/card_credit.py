@@ -4,8 +4,10 @@ A reader only carries the bytes: the session keys are made here and stay here, s
 make money, nor change the amount, nor do it twice. Generators as in
 protocols.card.personalise_desfire: yield a command, are sent the card's answer.
 
-A credit has a number that is used once. It stands on the card as the last record of the
-transaction that brought it, so when an answer is lost the next reading of the card tells.
+A credit has a number that is used once. It stands on the card as the record of the transaction
+that brought it, and the card's ring remembers the last ten. An answer that is lost leaves it open
+whether the card was credited; the ring tells as long as it goes back to that moment, which the
+card's counter says. Behind it nobody is credited again by guessing: the books have to tell.
 """
 
 import struct
@@ -43,18 +45,24 @@ def credit(
     number: int,
     time_s: int,
     random: Callable[[int], bytes],
+    note_attempt: Callable[[int], None],
+    attempted_at: int | None = None,
 ) -> Dialogue:
     """Put `amount_fen` on the card under `number` (1..2^32-1), once; returns Credited.
 
-    `credit_key` is the key of this one card. CreditRefused (amount, balance, counter) before the
-    card is changed; ev2.CardStatus and ev2.NotGenuine leave it unknown unless the commit was not
-    sent: run it again with the same number.
+    `credit_key` is the key of this one card. note_attempt(counter) is called before the commit is
+    sent and has to keep the card's counter durably; whoever runs `number` again gives it as
+    `attempted_at`. CreditRefused (amount, balance, counter, or a ring that does not go back to
+    the attempt) before the card is changed; ev2.CardStatus and ev2.NotGenuine, or no answer at
+    all, leave it unknown if an attempt was noted: run it again.
     """
     yield from desk.select(layout.APPLICATION)
     session = yield from desk.login(ciphers, credit_key, layout.CREDIT_KEY, random)
     state = yield from _state(session)
     if (yield from _has(session, state, number)):
         return Credited(state.counter, state.balance_fen, b"")
+    if attempted_at is not None and state.counter - attempted_at > desk.RECORDS:
+        raise CreditRefused(f"attempted at counter {attempted_at}, which the ring has forgotten")
     try:
         after = purse.state_credited(state, amount_fen, number, time_s)
     except ValueError as error:
@@ -66,6 +74,7 @@ def credit(
         if refusal.status != ev2.NO_CHANGES:
             raise
         session = yield from desk.login(ciphers, credit_key, layout.CREDIT_KEY, random)
+    note_attempt(state.counter)
     mac = yield from _commit(session, after, amount_fen)
     return Credited(after.counter, after.balance_fen, mac)
 

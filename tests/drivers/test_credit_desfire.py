@@ -1,5 +1,6 @@
 """Money onto a DESFire: the ledger speaks, the reader carries, and a hand pulls the card away."""
 
+import contextlib
 import random
 
 import pytest
@@ -27,6 +28,7 @@ class Reader:
         self.card.torn = torn
         self.desk.place(self.card)
         self.heard = []
+        self.attempts = {}  # what the ledger keeps: number -> the card's counter
 
     def carry(self, number=NUMBER, amount_fen=CREDIT_FEN, key=KEY):
         """Lead one dialogue to its end, as far as the card is there."""
@@ -36,7 +38,14 @@ class Reader:
         dep = IsoDep(self.desk.pcd, found)
         dep.activate()
         dialogue = credit(
-            CIPHERS, key, amount_fen, number, TIME_S, random.Random(number).randbytes
+            CIPHERS,
+            key,
+            amount_fen,
+            number,
+            TIME_S,
+            random.Random(number).randbytes,
+            lambda counter: self.attempts.update({number: counter}),
+            self.attempts.get(number),
         )
         try:
             command = next(dialogue)
@@ -91,13 +100,67 @@ def test_the_same_credit_comes_once():
 def test_the_same_credit_comes_once_whatever_was_bought_in_between():
     reader = Reader()
     reader.carry()
-    for seq in range(1, 9):
+    for seq in range(1, 10):
         reader.lay_down_anew()
         purse = reader.desk.purse(reader.desk.pcd.poll())
         assert spend(purse, purse.read(), seq=seq) == COMMITTED
         reader.lay_down_anew()
         assert reader.carry().transaction_mac == b""
-    assert balance(reader.card) == BALANCE_FEN + CREDIT_FEN - 8 * 350
+    assert balance(reader.card) == BALANCE_FEN + CREDIT_FEN - 9 * 350
+
+
+def spend_on(reader, spends):
+    """The card goes on, elsewhere or here, and the ledger hears nothing of it."""
+    for seq in range(1, spends + 1):
+        reader.lay_down_anew()
+        purse = reader.desk.purse(reader.desk.pcd.poll())
+        assert spend(purse, purse.read(), seq=seq) == COMMITTED
+    reader.lay_down_anew()
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+def test_a_ring_that_has_forgotten_the_attempt_is_no_proof(is_done):
+    """The answer was lost, and the card went on for longer than its ring: nobody guesses."""
+    reader = Reader()
+    if is_done:
+        reader.carry()
+    else:
+        reader.attempts[NUMBER] = 0  # noted, and the commit was never heard
+    spend_on(reader, 11)
+    before = balance(reader.card)
+    with pytest.raises(CreditRefused, match="forgotten"):
+        reader.carry()
+    assert balance(reader.card) == before
+
+
+@pytest.mark.parametrize("spends", range(11))
+def test_an_attempt_that_was_never_heard_is_made_good_while_the_ring_tells(spends):
+    reader = Reader()
+    reader.attempts[NUMBER] = 0
+    spend_on(reader, spends)
+    assert reader.carry().transaction_mac
+    assert balance(reader.card) == BALANCE_FEN + CREDIT_FEN - spends * 350
+
+
+def test_the_attempt_is_noted_before_the_card_can_change():
+    whole = Reader()
+    _, exchanges, _, _ = whole.desk.counted(whole.carry)
+    changed = 0
+    for exchange in range(exchanges):
+        reader = Reader(torn="new", seed=exchange)
+        last = reader.desk.model.transactions + exchange
+
+        def pull(number, reader=reader, last=last):
+            if number == last:
+                reader.desk.field.remove(reader.card)
+
+        reader.desk.model.before_exchange = pull
+        with contextlib.suppress(CardGone, ev2.CardStatus, ev2.NotGenuine):
+            reader.carry()
+        if balance(reader.card) != BALANCE_FEN:
+            changed += 1
+            assert reader.attempts == {NUMBER: 0}
+    assert changed
 
 
 def test_the_next_credit_is_another_one():
