@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from ledger.evidence import State
 from ledger.store import LedgerStore
 from protocols.card import purse_desfire as layout
 from protocols.card import transaction_mac
@@ -30,7 +31,7 @@ from protocols.wire import messages, seal
 _DEBITS = """
 SELECT i.card_no, i.counter, i.device, i.seq, r.sealed
 FROM intent i JOIN record r ON r.device = i.device AND r.seq = i.seq
-WHERE i.state = 3 ORDER BY i.card_no, i.counter, i.device, i.seq"""
+WHERE i.state = {int(State.COMMITTED)} ORDER BY i.card_no, i.counter, i.device, i.seq"""
 _OUTCOMES = f"""
 SELECT sealed FROM record WHERE kind = {messages.OUTCOME} ORDER BY device, seq"""
 

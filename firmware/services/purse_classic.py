@@ -76,13 +76,17 @@ class ClassicPurse(Purse):
         self._open = None  # (sector, session) that is authenticated
         self._credit_key = None  # of this card, while a credit is under way
 
-    def credit(self, view, amount_fen, number, time_s, credit_key):
-        """Put `amount_fen` on the card that `view` was read from, under credit `number`.
+    def credit(self, view, order, time_s, credit_key):
+        """Carry out `order` (protocols.card.credit_order) on the card that `view` was read from.
 
-        `credit_key` (6 bytes) is key B of this one card's values; it comes from the ledger for
-        this one time and is not kept. Results and errors as of `debit`.
+        `credit_key` (6 bytes) is key B of this one card's values; it comes with the order for this
+        one time and is not kept. Results and errors as of `debit`; ValueError also when the order
+        is for another card, or for a state this one has left: so it can be carried out once.
         """
-        plan = plan_credit(view, self._keys.mac(view.uid), amount_fen, number, time_s)
+        if (order["card_no"], order["counter"]) != (view.card_no, view.counter):
+            raise ValueError("order for another card or counter")
+        mac, number = self._keys.mac(view.uid), order["number"]
+        plan = plan_credit(view, mac, order["amount_fen"], number, time_s)
         self._credit_key = credit_key
         try:
             return self._carry_out(view, plan)

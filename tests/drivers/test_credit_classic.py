@@ -20,6 +20,12 @@ def key_of(uid=UID4, master=CREDIT_KEY):
     return sector_key(Cmac(aes(master)), uid, CREDIT_PURPOSE, VALUE_BLOCKS[0] // 4)
 
 
+def order_for(view, number=7, amount_fen=CREDIT_FEN):
+    """What the ledger orders for a card that it knows to be as `view` says."""
+    numbers = {"device": 1001, "expires_s": TIME_S + 60, "number": number}
+    return {**numbers, "card_no": view.card_no, "counter": view.counter, "amount_fen": amount_fen}
+
+
 class Counter:
     """A card that has been spent from `spent` times lies on the reader, and has been read."""
 
@@ -34,7 +40,7 @@ class Counter:
 
     def credit(self, number=7, key=None):
         key = key_of() if key is None else key
-        return self.purse.credit(self.view, CREDIT_FEN, number, TIME_S, key)
+        return self.purse.credit(self.view, order_for(self.view, number), TIME_S, key)
 
     def read_again(self):
         self.desk.model.before_exchange = None
@@ -54,6 +60,28 @@ def test_a_credit_is_on_the_card_and_says_whose():
     assert (view.last_time_s, view.last_amount_fen) == (TIME_S, CREDIT_FEN)
     assert (view.day, view.day_total_fen) == (counter.view.day, counter.view.day_total_fen)
     assert counter.desk.model.violations == []
+
+
+def test_an_order_is_carried_out_once():
+    """Repeated on the way, or kept by a reader: the card's counter has moved on for ever."""
+    counter = Counter()
+    order = order_for(counter.view)
+    assert counter.purse.credit(counter.view, order, TIME_S, key_of()) == COMMITTED
+    for _ in range(3):
+        view = counter.read_again()
+        purse = counter.desk.purse(counter.desk.pcd.card)
+        with pytest.raises(ValueError, match="another card or counter"):
+            purse.credit(view, order, TIME_S, key_of())
+        assert spend(purse, purse.read(), seq=view.counter) == COMMITTED
+    assert counter.read_again().balance_fen == BALANCE_FEN + CREDIT_FEN - 3 * 350
+
+
+def test_an_order_for_another_card_is_not_carried_out():
+    counter = Counter()
+    order = {**order_for(counter.view), "card_no": 4712}
+    with pytest.raises(ValueError, match="another card"):
+        counter.purse.credit(counter.view, order, TIME_S, key_of())
+    assert counter.read_again().balance_fen == BALANCE_FEN
 
 
 def test_spending_goes_on_behind_it():
@@ -114,7 +142,8 @@ def test_what_cannot_be_is_refused_before_the_card_is_touched(amount_fen, name, 
     setattr(counter.view, name, value)
     transactions = counter.desk.model.transactions
     with pytest.raises(ValueError, match=r"amount_fen|counter"):
-        counter.purse.credit(counter.view, amount_fen, 7, TIME_S, key_of())
+        order = order_for(counter.view, 7, amount_fen)
+        counter.purse.credit(counter.view, order, TIME_S, key_of())
     assert counter.desk.model.transactions == transactions
 
 
