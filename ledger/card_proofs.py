@@ -28,7 +28,7 @@ from protocols.card.diversify import Cmac
 from protocols.card.purse import COUNTER_MAX, PurseState, decode_state, encode_record
 from protocols.wire import messages, seal
 
-_DEBITS = """
+_DEBITS = f"""
 SELECT i.card_no, i.counter, i.device, i.seq, r.sealed
 FROM intent i JOIN record r ON r.device = i.device AND r.seq = i.seq
 WHERE i.state = {int(State.COMMITTED)} ORDER BY i.card_no, i.counter, i.device, i.seq"""
