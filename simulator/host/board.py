@@ -5,6 +5,8 @@ The twin of firmware/boards/esp32.py: the same attributes and methods, answered 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from adapters.aes import CIPHERS
 from firmware.drivers.ticks import WRAP_US, Ticks
 from protocols.rules import settings
@@ -112,7 +114,14 @@ class HostBoard:
         self.led = hardware.led
         self.beep = hardware.beep
         self.urandom = hardware.urandom
-        self.aes, self.aes_cbc = CIPHERS.aes, CIPHERS.aes_cbc
 
     def ticks_ms(self) -> int:
         return self.ticks_us() // 1000
+
+    def aes(self, key: bytes) -> Callable[[bytes], bytes]:
+        """One AES block under `key`, as cryptolib does it on the board."""
+        return CIPHERS.aes(key)
+
+    def aes_cbc(self, key: bytes, iv: bytes, data: bytes, decrypting: bool) -> bytes:
+        """Whole blocks of `data` under `key`, chained from `iv`."""
+        return CIPHERS.aes_cbc(key, iv, data, decrypting)
