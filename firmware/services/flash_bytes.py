@@ -52,10 +52,12 @@ class FlashBytes:
 
         Zeros alone would make bits firm that a cut has left half way to 0, and weaken others: cut
         once more, they could leave what was torn whole, for some time. The ones of a byte that is
-        known only weaken.
+        known only weaken. Again, where a bit has not fallen.
         """
-        self.burn(address + at, bytes([value ^ 0xFF]))
-        self.burn(address, bytes(size))
+        for _ in range(READS):
+            self.burn(address + at, bytes([value ^ 0xFF]))
+            if self.program(address, bytes(size)):
+                return
 
     def erase(self, sector):
         """Erase; True if the sector is blank."""

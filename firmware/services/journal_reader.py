@@ -17,6 +17,7 @@ UNREADABLE = (0, 0, 0, b"")
 _BLANK_READS = 2  # how often a header must read erased
 _SEARCHES = 2  # how often a sector is searched before nothing is in it
 _STEADY, _STEADY_OF = 14, 16
+_ROTTEN_BITS_MAX = 8  # of a killed head; one that was begun has more ones, a blank one has 96
 _BLANK = b"\xff" * HEADER_BYTES
 
 
@@ -99,10 +100,11 @@ class Reader:
         return head == _BLANK[:4] or head == bytes(4)
 
     def is_killed(self, sector, offset):
-        """Whether zeros stand where the head of an entry may begin."""
+        """Whether zeros stand where the head of an entry may begin, but for a few rotten bits."""
         head = memoryview(self._buffer)[:HEAD_BYTES]
         self._flash.read(sector * self._sector_bytes + offset, head)
-        return head == bytes(HEAD_BYTES)
+        ones = sum([byte >> bit & 1 for byte in head for bit in range(8)])
+        return ones <= _ROTTEN_BITS_MAX
 
     def entry(self, sector, offset, mend=True):
         """(offset, kind, seq, length) of the entry at `offset`.
