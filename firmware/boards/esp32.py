@@ -8,6 +8,8 @@ The wiring leaves the RMII pins 0, 18, 19, 21-23, 25-27 to a LAN8720, the PSRAM 
 flash 6-11, the console 1 and 3. 34-39 are inputs only. 36 and 39 see 80 ns glitches while the ADC
 starts (ESP32 errata 3.11), so they carry levels that are looked at again, never clocks or bytes.
 2, 5, 12 and 15 are strapping pins: what hangs on them leaves 2 and 12 low, 5 and 15 high or open.
+The clerk's display has no pins of its own: it hangs on the bus of the card front end, and its chip
+select, which is active high, on the same wire as that one's, which is active low.
 """
 
 import errno
@@ -38,6 +40,7 @@ LAN_MDC, LAN_MDIO, LAN_PHY_ADDRESS = 23, 18, 0
 
 SECTOR_BYTES = 4096
 _SPI_BAUD = 8000000  # the RC522 takes 10 MHz
+_LCD_BAUD = 1000000  # the ST7920 takes 1.6 MHz
 _UART_BAUD = 9600  # what CD5220 displays and serial keypads are shipped with
 _BATTERY_DIVIDER = 2
 _AES_ECB, _AES_CBC = 1, 2
@@ -90,15 +93,26 @@ class Rfid:
         self._spi = machine.SPI(
             1, baudrate=_SPI_BAUD, sck=Pin(SCK), mosi=Pin(MOSI), miso=Pin(MISO)
         )
+        self._is_slow = False
         self._select = Pin(CS, Pin.OUT, value=1)
         self.irq = Pin(RFID_IRQ, Pin.IN).value
         self.reset = Pin(RFID_RESET, Pin.OUT, value=1).value
 
     def exchange(self, out, into):
         """One SPI transaction, full duplex; both buffers have the same length."""
+        if self._is_slow:
+            self._is_slow = False
+            self._spi.init(baudrate=_SPI_BAUD)
         self._select(0)
         self._spi.write_readinto(out, into)
         self._select(1)
+
+    def write(self, data):
+        """One transfer to the clerk's display, which listens whenever the RC522 is not selected."""
+        if not self._is_slow:
+            self._is_slow = True
+            self._spi.init(baudrate=_LCD_BAUD)
+        self._spi.write(data)
 
 
 class Stream:
@@ -226,6 +240,7 @@ class Board:
         self.display = uart  # its transmit buffer holds 256 bytes: write() does not wait
         self.flash = JournalFlash()
         self.rfid = Rfid()
+        self.lcd = self.rfid  # one bus, one wire of chip select
         self.net = Net(nvs, self._waiting)
         self.power = Power()
         self._green = Pin(LED_GREEN, Pin.OUT, value=0)

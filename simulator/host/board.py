@@ -90,6 +90,16 @@ class HostDisplay:
         self._hardware.display_write(bytes(data))
 
 
+class HostLcd:
+    """The clerk's display."""
+
+    def __init__(self, hardware: Hardware) -> None:
+        self._hardware = hardware
+
+    def write(self, data: bytes | bytearray) -> None:
+        self._hardware.lcd_write(bytes(data))
+
+
 class HostPower:
     def __init__(self, hardware: Hardware) -> None:
         self.mains = hardware.mains
@@ -110,6 +120,7 @@ class HostBoard:
         self.net = HostNet(hardware)
         self.keypad = HostKeypad(hardware)
         self.display = HostDisplay(hardware)
+        self.lcd = HostLcd(hardware)
         self.power = HostPower(hardware)
         self.led = hardware.led
         self.beep = hardware.beep

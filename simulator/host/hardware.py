@@ -15,6 +15,7 @@ from simulator.cardbox import Chip
 from simulator.cards.field import Field
 from simulator.chips.mfrc522 import Mfrc522
 from simulator.chips.nor_flash import NorFlash
+from simulator.chips.st7920 import St7920
 from simulator.world.clock import ReaderClock, World
 from simulator.world.network import ReaderCable, ReaderStream
 from simulator.world.transcript import Transcript
@@ -60,6 +61,8 @@ class Hardware:
         self.field = Field(self.clock)
         self.chip = Mfrc522(self.clock, self.field, random_stream)
         self.chip.on_exchange = self._log_exchange
+        # What its memory holds at power-on is its own affair: no other draw moves because of it.
+        self.lcd = St7920(self.clock, random.Random(name))
         self.cable: ReaderCable | None = None
         self.streams: dict[int, ReaderStream] = {}
         self.panel = Panel()
@@ -218,6 +221,11 @@ class Hardware:
         self.log("display", data)
         _show(self.panel, data)
 
+    def lcd_write(self, data: bytes) -> None:
+        """One transfer to the clerk's display."""
+        self.log("lcd", data)
+        self.lcd.write(data)
+
     def led(self, green: int, red: int) -> None:
         self.log("led", f"{int(green)}{int(red)}")
         self.panel.green, self.panel.red = bool(green), bool(red)
@@ -260,12 +268,14 @@ class Hardware:
         self.keys = b""
         self.panel = Panel()
         self.chip.reset_pin(0)
+        self.lcd.reset_pin(0)
         self.flash.power_on()
 
     def power_on(self) -> None:
         self.clock.advance_to(self.world.now_us)
         self._since_us, self._since_ticks_us = self.clock.now_us, self.ticks_from_us
         self.chip.reset_pin(1)
+        self.lcd.reset_pin(1)
 
 
 def _show(panel: Panel, data: bytes) -> None:

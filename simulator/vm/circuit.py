@@ -16,6 +16,7 @@ RFID_BUS = (14, 13, 35)  # sck, mosi, miso
 KEYPAD_PIN, DISPLAY_PIN, BEEPER_PIN, BATTERY_PIN = 34, 33, 4, 32
 BATTERY_DIVIDER = 2
 SPI_BAUD_MAX = 10_000_000
+LCD_BAUD_MAX = 1_600_000
 # Levels while nobody drives a pin: the module's pull-ups, and dark lamps.
 _IDLE_LEVELS = {RFID_SELECT: 1, RFID_RESET: 1, LED_GREEN: 0, LED_RED: 0}
 
@@ -33,6 +34,7 @@ class Circuit:
     def __init__(self, hardware: Hardware) -> None:
         self._hardware = hardware
         self._levels = dict(_IDLE_LEVELS)
+        self._spi_baud = 0
         self.lamps_touched = False
 
     def settle(self) -> None:
@@ -66,13 +68,18 @@ class Circuit:
     def spi_setup(self, baud: int, mode: int, _data: bytes) -> None:
         if mode != 0 or baud > SPI_BAUD_MAX:
             raise WiringError(f"the RC522 speaks SPI mode 0 up to 10 MHz, not {mode} at {baud}")
+        self._spi_baud = baud
 
     def spi_transfer(self, pins: int, _b: int, out: bytes) -> bytes:
         if (pins >> 16, pins >> 8 & 0xFF, pins & 0xFF) != RFID_BUS:
             raise WiringError("SPI on pins where no bus is")
-        if self._levels[RFID_SELECT]:
-            return b"\xff" * len(out)  # nobody drives MISO
-        return self._hardware.rfid_exchange(out)
+        if not self._levels[RFID_SELECT]:
+            return self._hardware.rfid_exchange(out)
+        # The clerk's display is selected by the same wire, the other way round.
+        if self._spi_baud > LCD_BAUD_MAX:
+            raise WiringError(f"the ST7920 takes {LCD_BAUD_MAX} Hz, not {self._spi_baud}")
+        self._hardware.lcd_write(out)
+        return b"\xff" * len(out)  # nobody drives MISO
 
     def uart_read(self, pin: int, _b: int, _data: bytes) -> bytes:
         if pin != KEYPAD_PIN:

@@ -74,6 +74,9 @@ class Hardware:
         self.log.append(("spi", out.hex()))
         return b"\x00" + old
 
+    def lcd_write(self, data):
+        self.log.append(("lcd", data.hex()))
+
     def rfid_irq(self):
         return 1 if self.memory[0] else 0
 

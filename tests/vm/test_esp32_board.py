@@ -3,6 +3,7 @@
 import pytest
 
 from simulator.vm.bridge import VmCrashed
+from simulator.vm.circuit import WiringError
 from tests.vm.bench import SETTINGS, Hardware, printed
 
 
@@ -136,15 +137,33 @@ for line in seen:
     assert printed(tmp_path, program, Blinking()) == expected
 
 
-def test_without_chip_select_nobody_answers(tmp_path):
+def test_the_clerks_display_shares_bus_and_chip_select(tmp_path):
+    """Each part gets its own transfers at its own speed, in whatever order they come."""
     program = """
 into = bytearray(2)
-board.rfid._spi.write_readinto(b"\\x00\\x00", into)
+board.lcd.write(b"\\xf8\\x30\\x00")
+board.lcd.write(memoryview(b"\\xfa\\x40\\x10"))
+board.rfid.exchange(b"\\x00\\x07", into)
+board.lcd.write(b"\\xf8\\x00\\xc0")
+board.rfid.exchange(b"\\x00\\x00", into)
 print(into.hex())
 """
     hardware = Hardware()
-    assert printed(tmp_path, program, hardware) == ["ffff"]
-    assert hardware.log == []
+    assert printed(tmp_path, program, hardware) == ["0007"]
+    assert hardware.log == [
+        ("lcd", "f83000"),
+        ("lcd", "fa4010"),
+        ("spi", "0007"),
+        ("lcd", "f800c0"),
+        ("spi", "0000"),
+    ]
+
+
+def test_the_clerks_display_is_never_spoken_to_too_fast(run_program):
+    """At the speed of the front end it would hear noise."""
+    program = "board.rfid._spi.write_readinto(bytes(2), bytearray(2))"
+    with pytest.raises(WiringError, match="the ST7920 takes 1600000 Hz, not 8000000"):
+        run_program(program, Hardware()).start()
 
 
 def test_lamps_sound_display_and_power(tmp_path):

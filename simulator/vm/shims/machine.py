@@ -47,7 +47,13 @@ class SPI:
         if id not in (1, 2):
             raise ValueError("SPI(%d) doesn't exist" % id)
         self._pins = sck.id << 16 | mosi.id << 8 | miso.id
+        self.init(baudrate, polarity=polarity, phase=phase)
+
+    def init(self, baudrate=1000000, *, polarity=0, phase=0):
         post(_SPI_SETUP, baudrate, polarity << 1 | phase)
+
+    def write(self, data):
+        call(_SPI_TRANSFER, self._pins, 0, data, bytearray(len(data)))
 
     def write_readinto(self, out, into):
         if len(out) != len(into):
