@@ -15,7 +15,7 @@ Made by `python -m tools.make_screen_bytes`. A language is one object, which sta
 firmware is read from a ROM image; a table of texts would cost a reader an object for each.
 """
 
-# For each text its number less screens.FIRST.
+# For each text its number, two bytes.
 '''
 
 

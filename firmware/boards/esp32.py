@@ -25,7 +25,7 @@ import network
 from machine import Pin
 
 from firmware.drivers.ticks import Ticks
-from protocols.rules import settings
+from protocols.rules import menu, settings
 
 # Card front end (RC522 module) on HSPI through the GPIO matrix.
 SCK, MOSI, MISO, CS = 14, 13, 35, 5
@@ -44,7 +44,7 @@ _LCD_BAUD = 1000000  # the ST7920 takes 1.6 MHz
 _UART_BAUD = 9600  # what CD5220 displays and serial keypads are shipped with
 _BATTERY_DIVIDER = 2
 _AES_ECB, _AES_CBC = 1, 2
-_WIFI_BYTES_MAX = 64
+_WIFI_BYTES_MAX = _STORED_BYTES_MAX = 64
 _WDT_MS = 30000
 _WAIT_MS = 10000  # between two looks at a clock that wraps after 17.9 minutes
 _EPOCH_2000_S = 946684800  # the port counts from 2000, we from 1970
@@ -108,7 +108,7 @@ class Rfid:
         self._select(1)
 
     def write(self, data):
-        """One transfer to the clerk's display, which listens whenever the RC522 is not selected."""
+        """One transfer to the clerk's display, which listens while the RC522 is not selected."""
         if not self._is_slow:
             self._is_slow = True
             self._spi.init(baudrate=_LCD_BAUD)
@@ -224,11 +224,12 @@ class Board:
     """Everything the firmware may touch; NotProvisioned when it has no settings."""
 
     def __init__(self):
-        nvs = esp32.NVS("onecard")
+        nvs = self._nvs = esp32.NVS("onecard")
         blob = _blob(nvs, "settings", settings.SETTINGS_BYTES_MAX)
         if blob is None:
             raise NotProvisioned("no settings in NVS")
         self.settings = settings.decode(blob)
+        self.menu = _blob(nvs, "menu", menu.MENU_BYTES_MAX) or b""
         self.boot_cause = machine.reset_cause()
         self.ticks_us = Ticks(time.ticks_us).us
         self.sleep_us = time.sleep_us
@@ -267,6 +268,15 @@ class Board:
         """`data` (whole blocks) of AES-128 CBC under `key`, chained from `iv`."""
         cipher = cryptolib.aes(key, _AES_CBC, iv)
         return cipher.decrypt(data) if decrypting else cipher.encrypt(data)
+
+    def store(self, name, data):
+        """Store a value (at most 64 bytes) for ever: after a cut it is the old or the new one."""
+        self._nvs.set_blob(name, data)
+        self._nvs.commit()
+
+    def stored(self, name):
+        """What is stored under a name; empty if nothing is."""
+        return _blob(self._nvs, name, _STORED_BYTES_MAX) or b""
 
     def led(self, green, red):
         self._green(green)

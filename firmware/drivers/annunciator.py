@@ -1,5 +1,5 @@
 """Light and sound. One short beep: taken. Two: taken without network. One long: refused.
-Three: look at the display.
+Three: look at the display; without light, the clerk alone is meant.
 """
 
 _SHORT_MS = 80
@@ -9,6 +9,7 @@ TAKEN = (1, 0, (_SHORT_MS,))
 TAKEN_OFFLINE = (1, 0, (_SHORT_MS, _SHORT_MS))
 REFUSED = (0, 1, (400,))
 LOOK = (0, 1, (_SHORT_MS, _SHORT_MS, _SHORT_MS))
+WRONG_KEY = (0, 0, (_SHORT_MS, _SHORT_MS, _SHORT_MS))
 DARK = (0, 0, ())
 
 

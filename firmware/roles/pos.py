@@ -1,39 +1,38 @@
-"""The consumption POS: an amount is keyed in, one card is held to it, the money is taken once.
+"""The consumption POS: an order is keyed in, one card is held to it, the money is taken once.
 
-Keys: digits and point make the amount, confirm (CR) arms it, ESC clears. The money itself is
-services/till.py; this file is keys, card field, display, light and sound.
+What the keys mean is rules/charging.py, what a sale goes through rules/sale.py, the money itself
+services/till.py, and what people see and hear services/panel.py; this file ties them together.
 """
 
-from firmware.drivers import annunciator
-from firmware.drivers.annunciator import Annunciator
 from firmware.drivers.iso14443 import CardCollision, CardGone, Pcd
 from firmware.drivers.mfrc522 import BusFault, Mfrc522
 from firmware.drivers.mifare_classic import AuthFailed, CardRefused
-from firmware.drivers.pole_display import PoleDisplay
 from firmware.services.clock import Clock
+from firmware.services.front_end_watch import FrontEndWatch
 from firmware.services.journal import Journal, JournalFull
+from firmware.services.panel import Panel
 from firmware.services.purses import Purses
 from firmware.services.records import Recorder
+from firmware.services.supply import Supply
 from firmware.services.till import Till
+from firmware.services.totals import Totals
 from firmware.services.uplink import Uplink
 from protocols.card.identity import ForeignCard
-from protocols.rules import money, posture, reasons
+from protocols.rules import charging, meals, menu, money, reasons, sale, screens
 from protocols.wire import messages
+from protocols.wire.errors import WireError
 
 FIRMWARE_VERSION = 1
-IDLE, ARMED, SHOWING = 0, 1, 2
 
 _POLL_MS = 50
-_ARMED_MS = 30000
-_SHOWING_MS = 2000
-_POWER_MS = 500
-_FRONT_END_MS = 600000  # between two records of the card front end
-_COUNT_MAX = 0xFFFF
+# How long a state waits for somebody.
+_PATIENCE_MS = {
+    sale.ARMED: 30000,
+    sale.SHOWN: 2000,
+    sale.AGAIN: 10000,
+}
 # Debits in a row that a card which just lies there may fail: each costs two records.
 _FAILED_MAX = 3
-_CONFIRM, _ESC = 13, 27
-_AMOUNT_KEYS = b"0123456789."
-_KEYS_MAX = 9
 # What may go wrong with a card before its INTENT is written, and the reason it stands for.
 _FAULTS = (
     (CardCollision, reasons.TWO_CARDS),
@@ -64,6 +63,10 @@ _TRY_AGAIN = (
     reasons.TAP_AGAIN,
     reasons.SAME_CARD_PLEASE,
 )
+# What the till says -> the event of rules/sale.py; of any other reason it is "refused".
+_EVENTS = {reasons.APPROVED: "paid", reasons.PAID_JUST_NOW: "again"}
+for _reason in _TRY_AGAIN:
+    _EVENTS[_reason] = "look"
 
 
 def build(board, front_end=None):
@@ -90,7 +93,7 @@ def build(board, front_end=None):
     paid = till.take_up(now_ms)
     # Only while there is room: whoever boots again and again must not fill the journal.
     recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
-    pos = Pos(board, front_end or Pcd(Mfrc522(board)), recorder, till, uplink)
+    pos = Pos(board, front_end or Pcd(Mfrc522(board)), recorder, till, uplink, clock)
     pos.take_up(paid, now_ms)
     return pos
 
@@ -98,26 +101,31 @@ def build(board, front_end=None):
 class Pos:
     """One window of a canteen."""
 
-    def __init__(self, board, front_end, recorder, till, uplink):
+    def __init__(self, board, front_end, recorder, till, uplink, clock):
         self._board = board
         self._front_end = front_end
         self._purses = Purses(board, front_end)
         self._recorder = recorder
         self._till = till
         self._uplink = uplink
-        self._display = PoleDisplay(board.display)
-        self._annunciator = Annunciator(board)
-        self._state = IDLE
-        self._typed = ""
-        self._amount_fen = 0
+        self._clock = clock
+        self._utc_offset_s = board.settings["policy"]["utc_offset_s"]
+        self._prices, self._periods, self._is_menu_good = _menu_of(board)
+        self._panel = Panel(board, self._notices)
+        self._totals = Totals(board, recorder, self._utc_offset_s)
+        self._supply = Supply(board, recorder)
+        self._watch = FrontEndWatch(front_end, recorder)
+        self._state = sale.KEYED
+        self._entry = charging.home(charging.AMOUNT)
+        self._amount_fen = 0  # of the order, 0 while it depends on the card
+        self._amount_text = ""
         self._until_ms = 0
         self._last_fault = reasons.APPROVED
         self._failed = 0  # debits that failed since a card came
-        self._recorded = []  # faults of the card field that this amount has a record of
-        self._power_ms = 0
-        self._front_end_ms = 0
-        self._faults_told = 0
-        self._on_mains = True
+        self._recorded = []  # faults of the card field that this order has a record of
+        self._may_repeat = False  # the clerk has said that the same card shall pay once more
+        self._balance_fen = 0
+        self._page = screens.SHIFT_TOTALS
 
     def take_up(self, paid, now_ms):
         """Begin where the last boot ended: ask for the card again, or say who paid last.
@@ -126,65 +134,109 @@ class Pos:
         """
         pending = self._till.pending
         if pending is not None:
-            self._amount_fen = pending["amount_fen"]
-            self._show(reasons.TAP_AGAIN, self._amount_fen, 0, now_ms)
+            self._entry = ("armed", charging.AMOUNT, 0, (pending["amount_fen"],))
+            self._expect(pending["amount_fen"])
+            self._state = sale.ARMED
+            self._event("look", now_ms, reasons.TAP_AGAIN)
         elif paid is not None:
-            amount = money.format_yuan(paid["amount_fen"])
-            self._display.show("LAST PAID", "%s #%d" % (amount, paid["card_no"]))
+            self._panel.last_paid(paid["amount_fen"], paid["card_no"])
+        elif not self._is_menu_good:
+            self._panel.ask(charging.PRICE_FORM, "")
         else:
-            self._idle(now_ms)
+            self._panel.welcome(now_ms)
 
     def step(self, now_ms):
         """Drain inputs, act, and say when to be called again; a card dialogue is inside."""
-        due_ms = self._watch_power(now_ms)
-        self._watch_front_end(now_ms)
+        due_ms = self._supply.step(now_ms)
+        self._watch.step(now_ms)
         for key in self._board.keypad.read():
             self._key(key, now_ms)
-        if self._state == ARMED:
+        if self._state == sale.ARMED:
             self._poll(now_ms)
-        if self._state != IDLE and now_ms >= self._until_ms:
-            self._give_up(now_ms)
-        beep_ms = self._annunciator.step(now_ms)
-        if beep_ms is not None:
-            due_ms = min(due_ms, beep_ms)
+        if self._state != sale.KEYED and now_ms >= self._until_ms:
+            self._event("silence", now_ms)
+        due_ms = self._panel.step(now_ms, due_ms)
         # Last, so that a record of this step is under way before it ends.
         due_ms = min(due_ms, self._uplink.step(now_ms))
-        if self._state == ARMED:
+        if self._state == sale.ARMED:
             return min(due_ms, now_ms + _POLL_MS)
-        if self._state == SHOWING:
-            return min(due_ms, self._until_ms)
-        self._recorder.prepare()
-        return due_ms
+        if self._state == sale.KEYED:
+            self._recorder.prepare()
+            self._totals.step()
+            return due_ms
+        return min(due_ms, self._until_ms)
+
+    # -- events -------------------------------------------------------------------------------
+
+    def _event(self, event, now_ms, value=0):
+        """Let `event` happen; `value` is a key or a reason."""
+        before = self._state
+        self._state, action = sale.cell(before, event)
+        if self._state != before and self._state != sale.KEYED:
+            self._until_ms = now_ms + _PATIENCE_MS[self._state]
+        if action:
+            _ACTIONS[action](self, value, now_ms)
 
     def _key(self, key, now_ms):
-        if key == _ESC:
-            self._give_up(now_ms)
-        elif key == _CONFIRM:
-            self._confirm(now_ms)
-        elif self._state != ARMED and len(self._typed) < _KEYS_MAX and key in _AMOUNT_KEYS:
-            if self._state == SHOWING:
-                self._idle(now_ms)
-            self._typed += chr(key)
-            self._display.show("AMOUNT", self._typed)
+        word = charging.key_of(key)
+        self._event(word if word in _OWN_KEYS else "key", now_ms, key)
 
-    def _confirm(self, now_ms):
-        amount_fen = money.parse_yuan(self._typed)
-        self._typed = ""
-        if self._state == ARMED:
+    def _keyed(self, key, now_ms):
+        """A key of an order: rules/charging.py says what it does."""
+        self._entry, effect, answer = charging.on(self._entry, key)
+        if effect in ("arm", "last"):
+            self._order(now_ms)
+        elif effect in _PAGES:
+            self._show_totals(effect)
+        elif answer != charging.FINE or effect in _LATER:
+            self._refuse_key(answer or charging.NO_SUCH_FN, now_ms)
+        elif self._state == sale.KEYED:
+            if self._entry == charging.home(charging.AMOUNT):
+                self._panel.welcome(now_ms)
+            else:
+                self._panel.entry(self._entry)
+
+    def _refuse_key(self, answer, now_ms):
+        """Say why; while a card is asked for, that stays to be read."""
+        if self._state == sale.ARMED:
+            self._panel.sound_wrong_key(now_ms)
+        else:
+            self._panel.refuse_key(answer, self._entry, now_ms)
+
+    def _order(self, now_ms):
+        """An order is complete: ask for a card, if any card could pay it."""
+        order = charging.order_of(self._entry)
+        least_fen, most_fen = charging.offered(order, self._prices, self._possible(now_ms))
+        if not most_fen:
+            self._entry = charging.home(order[0])
+            self._refuse_key(charging.NOT_PRICED, now_ms)
             return
-        if not amount_fen:
-            self._show(reasons.BAD_AMOUNT, 0, 0, now_ms)
-            return
-        self._amount_fen = amount_fen
+        self._expect(least_fen, most_fen)
+        self._may_repeat = False
         self._recorded = []
         self._failed = 0  # another card may lie there by now
-        self._arm(now_ms, "CARD PLEASE")
+        self._event("order", now_ms)
 
-    def _arm(self, now_ms, text):
-        self._state = ARMED
-        self._last_fault = reasons.APPROVED
-        self._until_ms = now_ms + _ARMED_MS
-        self._display.show(text, money.format_yuan(self._amount_fen))
+    def _expect(self, least_fen, most_fen=0):
+        """What the order costs, as far as that is known without a card."""
+        is_known = most_fen in (0, least_fen)
+        self._amount_fen = least_fen if is_known else 0
+        self._amount_text = money.format_yuan(least_fen)
+        if not is_known:
+            self._amount_text += "-" + money.format_yuan(most_fen)
+
+    def _cost(self, kind, now_ms):
+        """(FINE, fen) or (why not, 0) of the order, for a card of this kind."""
+        order = charging.order_of(self._entry)
+        return charging.cost(order, self._prices, kind, self._possible(now_ms))
+
+    def _possible(self, now_ms):
+        """The meal periods that it may be."""
+        interval_ms = self._clock.interval_ms(now_ms)
+        when = meals.span(self._periods, interval_ms, self._utc_offset_s)
+        return meals.possible(self._periods, when)
+
+    # -- the card -----------------------------------------------------------------------------
 
     def _poll(self, now_ms):
         try:
@@ -193,15 +245,14 @@ class Pos:
                 self._failed = 0
             if card is None or self._failed >= _FAILED_MAX:
                 return  # a card that fails again and again has to be taken away first
-            power, network = self._conditions()
+            power, network = self._supply.word(), "online" if self._uplink.online else "offline"
             reason, balance_fen = self._till.bars(power, network, now_ms), 0
             amount_fen = self._amount_fen
             if reason != reasons.APPROVED and self._till.pending is None:
                 self._till.refuse(reason, 0, amount_fen, now_ms)
             else:
-                purse = self._purses.of(card)
                 reason, amount_fen, balance_fen = self._till.spend(
-                    purse, amount_fen, power, network, now_ms
+                    self._purses.of(card), self._cost, power, network, now_ms, self._may_repeat
                 )
                 self._failed += 1 if reason in _DEBIT_FAILED else 0
         except _FAULT_CLASSES as fault:
@@ -212,84 +263,100 @@ class Pos:
             if reason not in _UNRECORDED and reason not in self._recorded:
                 self._recorded.append(reason)
                 self._till.refuse(reason, 0, amount_fen, now_ms)
+        if amount_fen:
+            self._expect(amount_fen)
+        self._balance_fen = balance_fen
         # The dialogue has taken its time: what is shown and heard begins now.
-        self._show(reason, amount_fen, balance_fen, self._board.ticks_ms())
+        self._event(_EVENTS.get(reason, "refused"), self._board.ticks_ms(), reason)
 
-    def _show(self, reason, amount_fen, balance_fen, now_ms):
-        if reason == reasons.APPROVED:
-            offline = not self._uplink.online
-            signal = annunciator.TAKEN_OFFLINE if offline else annunciator.TAKEN
-            upper = "PAID " + money.format_yuan(amount_fen)
-            self._display.show(upper, "BALANCE " + money.format_yuan(balance_fen))
-        elif reason in _TRY_AGAIN:
-            if reason == self._last_fault:
-                return
-            signal = annunciator.LOOK
-            self._arm(now_ms, reasons.display(reason))
+    # -- actions, by their names in rules/sale.py ---------------------------------------------
+
+    def _ask(self, _reason, _now_ms):
+        self._last_fault = reasons.APPROVED
+        self._panel.ask(screens.CARD_PLEASE, self._amount_text)
+
+    def _ask_again(self, reason, now_ms):
+        self._panel.look(reason, self._amount_text, now_ms)
+
+    def _tap_once_more(self, key, now_ms):
+        self._may_repeat = True
+        self._ask(key, now_ms)
+
+    def _look(self, reason, now_ms):
+        if reason != self._last_fault:
             self._last_fault = reason
-        else:
-            signal = annunciator.REFUSED
-            self._display.show(reasons.display(reason), money.format_yuan(amount_fen))
-        self._annunciator.play(signal, now_ms)
-        if reason not in _TRY_AGAIN:
-            self._state = SHOWING
-            self._until_ms = now_ms + _SHOWING_MS
+            self._until_ms = now_ms + _PATIENCE_MS[sale.ARMED]
+            self._panel.look(reason, self._amount_text, now_ms)
 
-    def _give_up(self, now_ms):
+    def _paid(self, _reason, now_ms):
+        self._end_order()
+        self._panel.paid(self._amount_fen, self._balance_fen, self._uplink.online, now_ms)
+
+    def _refuse(self, reason, now_ms):
+        self._end_order()
+        self._panel.refuse(reason, self._amount_text, now_ms)
+
+    def _drop(self, key, now_ms):
         """Nobody came back: what the card did not tell here, it tells the ledger elsewhere."""
-        if self._state == ARMED:
-            self._till.pending = None
-        self._idle(now_ms)
+        self._till.pending = None
+        self._home(key, now_ms)
 
-    def _idle(self, now_ms):
-        self._state = IDLE
-        self._typed = ""
-        self._annunciator.play(annunciator.DARK, now_ms)
-        warning = "NEARLY FULL" if self._recorder.is_nearly_full() else ""
-        self._display.show("WELCOME", warning)
+    def _home(self, _key, now_ms):
+        self._end_order()
+        self._panel.welcome(now_ms)
 
-    def _conditions(self):
-        """(power, network) as rules/posture.py has them."""
-        power = "mains"
-        if not self._on_mains:
-            power = posture.battery(self._board.power.battery_mv())
-        return power, "online" if self._uplink.online else "offline"
+    def _key_anew(self, key, now_ms):
+        self._home(key, now_ms)
+        self._keyed(key, now_ms)
 
-    def _watch_power(self, now_ms):
-        """Look at the mains twice a second; every change is a record (R23.1)."""
-        if now_ms >= self._power_ms:
-            self._power_ms = now_ms + _POWER_MS
-            on_mains = self._board.power.mains()
-            if on_mains != self._on_mains:
-                self._on_mains = on_mains
-                self._recorder.note(
-                    messages.POWER,
-                    now_ms,
-                    source=messages.MAINS if on_mains else messages.BATTERY,
-                    battery_mv=self._board.power.battery_mv(),
-                )
-        return self._power_ms
+    def _end_order(self):
+        self._entry = charging.home(self._entry[1])
 
-    def _watch_front_end(self, now_ms):
-        """A record of a chip that fails, or that nobody knows: now and then, not each time."""
-        front_end = self._front_end
-        chip = front_end.chip
-        is_news = chip.faults != self._faults_told
-        if not self._front_end_ms and chip.version and not chip.is_known_version:
-            is_news = True
-        if not is_news or now_ms < self._front_end_ms:
-            return
-        self._front_end_ms = now_ms + _FRONT_END_MS
-        self._faults_told = chip.faults
-        self._recorder.note(
-            messages.FRONT_END,
-            now_ms,
-            version=chip.version,
-            faults=min(chip.faults, _COUNT_MAX),
-            recoveries=min(chip.recoveries, _COUNT_MAX),
-            pin_misses=min(chip.pin_misses, _COUNT_MAX),
-            garbled=min(front_end.garbled, _COUNT_MAX),
+    # -- what else is shown --------------------------------------------------------------------
+
+    def _show_totals(self, effect):
+        """The pages behind FN and totals: first the shift's, then by turns."""
+        self._totals.read_on()
+        is_shift = effect == "totals" or self._page == screens.SEVEN_DAYS
+        self._page = screens.SHIFT_TOTALS if is_shift else screens.SEVEN_DAYS
+        sales, sum_fen = self._totals.shift if is_shift else self._totals.seven_days()
+        self._panel.totals(self._page, sales, sum_fen)
+
+    def _notices(self):
+        """What the clerk is warned of; see screens.notices."""
+        waiting = self._recorder.head_seq() - self._recorder.receipted_seq()
+        return (
+            None if self._uplink.online else waiting,
+            self._supply.minutes_left(),
+            self._recorder.is_nearly_full(),
         )
+
+
+_ACTIONS = {
+    "key": Pos._keyed,
+    "ask": Pos._ask,
+    "ask-again": Pos._ask_again,
+    "tap": Pos._tap_once_more,
+    "look": Pos._look,
+    "paid": Pos._paid,
+    "refuse": Pos._refuse,
+    "home": Pos._home,
+    "drop": Pos._drop,
+    "anew": Pos._key_anew,
+}
+# Keys that rules/sale.py tells from any other.
+_OWN_KEYS = ("digit", "confirm", "esc")
+_PAGES = ("totals", "turn")
+# Functions that charging.py knows and this POS has not yet.
+_LATER = ("inspect", "fault", "cancel", "aggregate")
+
+
+def _menu_of(board):
+    """(prices, periods, whether they are good): a bad list stops no plain amounts."""
+    try:
+        return menu.decode(board.menu) + (True,)
+    except WireError:
+        return b"", (), False
 
 
 def _reason_of(fault):

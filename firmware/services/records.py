@@ -24,7 +24,7 @@ class Recorder:
         self._device = device
         self._key = device_key
         self._clock = clock
-        newest = self._fields(journal.head_seq)
+        newest = self.fields(journal.head_seq)
         self.boot_id = newest["boot_id"] + 1 if newest else journal.generation + 1
 
     def last_spend(self):
@@ -36,7 +36,7 @@ class Recorder:
         """
         result = None
         for seq in range(self._journal.head_seq, self._journal.head_seq - _LOOK_BACK, -1):
-            fields = self._fields(seq)
+            fields = self.fields(seq)
             if fields is None or (fields["kind"] == messages.REFUSAL and fields["card_no"]):
                 return None
             if fields["kind"] == messages.INTENT:
@@ -46,7 +46,7 @@ class Recorder:
                     return None
                 result = fields["result"]
                 if fields["intent_seq"] != seq - 1:
-                    intent = self._fields(fields["intent_seq"])
+                    intent = self.fields(fields["intent_seq"])
                     return (intent, result) if intent else None
         return None
 
@@ -152,7 +152,7 @@ class Recorder:
         }
         return [seal.seal(self._key, messages.encode_record(fields), messages.LOST_LABEL)]
 
-    def _fields(self, seq):
+    def fields(self, seq):
         """The fields of a record of ours, or None when it is not on flash any more."""
         sealed = self._journal.record(seq) if seq > 0 else None
         return messages.decode_record(seal.payload_of(sealed)) if sealed else None

@@ -11,6 +11,8 @@ from protocols.rules import clock as clock_rules
 from protocols.rules import posture, reasons, spending
 from protocols.wire import messages
 
+REPEAT_MS = 5000  # a card that pays twice so soon may only have been forgotten on the reader
+
 
 class Till:
     """Takes money from cards for one merchant.
@@ -25,6 +27,7 @@ class Till:
         self._device = settings["device"]
         self._merchant_no = settings["merchant_no"]
         self._policy = settings["policy"]
+        self._paid_last = None, 0  # the card that paid here last, and when
         self.pending = None
 
     def take_up(self, now_ms):
@@ -62,11 +65,13 @@ class Till:
         )
         return posture.BARS.get(stance, reasons.APPROVED)
 
-    def spend(self, purse, amount_fen, power, network, now_ms):
+    def spend(self, purse, cost, power, network, now_ms, may_repeat=True):
         """(reason, amount_fen, balance_fen): APPROVED and what is left, or why not.
 
-        The amount is that of the pending intent when the card tells that it was paid. Where the
-        posture bars a spend, what is pending is settled all the same.
+        cost(kind, now_ms) is (0, fen) of what is to be paid by a card of this kind, or (why not,
+        0). The amount is that of the pending intent when the card tells that it was paid. Where
+        the posture bars a spend, what is pending is settled all the same. PAID_JUST_NOW: the card
+        has paid here within REPEAT_MS, and not `may_repeat`.
 
         `purse` is a Purse not yet read; it may raise what the card front end raises until
         the INTENT is written, and nothing after. JournalFull: the spend, if begun, is pending.
@@ -76,8 +81,19 @@ class Till:
             pending_fen = self.pending["amount_fen"]
             told = self._settle(purse, view, now_ms)
             if told is not None:
+                if told == reasons.APPROVED:
+                    self._paid_last = view.card_no, now_ms
                 return told, pending_fen, view.balance_fen
-        return self._spend(purse, view, amount_fen, power, network, now_ms)
+        why_not, amount_fen = cost(view.kind, now_ms)
+        if why_not:
+            return why_not, 0, view.balance_fen
+        card_no, paid_ms = self._paid_last
+        if card_no == view.card_no and now_ms - paid_ms < REPEAT_MS and not may_repeat:
+            return reasons.PAID_JUST_NOW, amount_fen, view.balance_fen
+        told = self._spend(purse, view, amount_fen, power, network, now_ms)
+        if told[0] == reasons.APPROVED:
+            self._paid_last = view.card_no, now_ms
+        return told
 
     def refuse(self, reason, card_no, amount_fen, now_ms):
         """Record a refusal; a full journal loses no more than this line."""

@@ -5,7 +5,7 @@ MicroPython cannot turn a text into GB2312. Refusals have the numbers of reasons
 of DISPLAY and reason_texts.py where those fit and say it of one number only.
 """
 
-from protocols.rules import reason_texts, reasons, screens
+from protocols.rules import charging_texts, reason_texts, reasons, screens
 
 CELLS = 16
 LANGUAGES = ("ENGLISH", "CHINESE")
@@ -31,6 +31,7 @@ _LOOK = (
     reasons.READER_FAULT,
     reasons.TAP_AGAIN,
     reasons.SAME_CARD_PLEASE,
+    reasons.PAID_JUST_NOW,
 )
 # number: (English, Chinese, cells that its value may take on the same line)
 _LABELS = {
@@ -49,7 +50,10 @@ _LABELS = {
     screens.SALES: ("SALES", "笔数", 6),
     screens.SUM: ("TOTAL", "合计", 10),
     screens.PIN: ("PIN", "请输密码", 6),
-    screens.PAY_AGAIN: ("PAY ONCE MORE?", "再次消费？", 0),
+    screens.ITEM: ("ITEM", "菜号", 2),
+    screens.FIXED_AMOUNT: ("FIXED AMOUNT", "定额消费", 0),
+    screens.MEAL: ("MEAL", "份餐消费", 0),
+    screens.FUNCTION: ("FUNCTION 1-8", "请选功能", 0),
 }
 
 
@@ -61,6 +65,8 @@ def _texts():
         found[number] = (english, reason_texts.TEXTS[number][1], sound, 0)
     for number, (english, chinese, value_cells) in sorted(_LABELS.items()):
         found[number] = (english, chinese, SILENT, value_cells)
+    for number, (english, _, chinese) in sorted(charging_texts.TEXTS.items()):
+        found[number] = (english, chinese, LOOK, 0)
     return found
 
 
@@ -74,8 +80,8 @@ def width(text):
 
 
 def tables():
-    """(numbers, {language: cells}) as bytes: a byte for each text, and its 16 cells, in order."""
-    numbers = bytes(number - screens.FIRST for number in TEXTS)
+    """(numbers, {language: cells}) as bytes: two for each text, and its 16 cells, in order."""
+    numbers = b"".join(number.to_bytes(2, "big") for number in TEXTS)
     cells = {
         language: b"".join(_cells(texts[index]) for texts in TEXTS.values())
         for index, language in enumerate(LANGUAGES)

@@ -8,7 +8,6 @@ from protocols.rules import money, screen_bytes
 
 CELLS = 16
 # Texts have one numbering, that of reasons.py; what is no reason has numbers of its own.
-FIRST = 200
 WELCOME = 401
 AMOUNT = 402
 CARD_PLEASE = 403
@@ -24,7 +23,11 @@ SEVEN_DAYS = 412
 SALES = 413
 SUM = 414
 PIN = 415
-PAY_AGAIN = 416
+ITEM = 417
+FIXED_AMOUNT = 418
+MEAL = 419
+FUNCTION = 420
+LABELS_END = 500  # above are the answers of charging.py and meals.py
 
 _WIDE_FIRST = 0xA1
 _WAITING_MAX = 99999
@@ -42,12 +45,11 @@ def texts(language):
 
 def text(table, number):
     """The GB2312 of a text, without the spaces behind it."""
-    at = -1
-    if FIRST <= number < FIRST + 256:
-        at = screen_bytes.NUMBERS.find(bytes((number - FIRST,)))
-    if at < 0:
+    # Rising numbers of two bytes: no pair of bytes is found where none begins (a test tries all).
+    at = screen_bytes.NUMBERS.find(number.to_bytes(2, "big"))
+    if at < 0 or at & 1:
         raise UnknownText(number)
-    return table[at * CELLS : (at + 1) * CELLS].rstrip()
+    return table[at * CELLS // 2 : (at // 2 + 1) * CELLS].rstrip()
 
 
 def line(table, number, value):
@@ -119,16 +121,25 @@ def welcome(table, notes=()):
     return _screen(notes, text(table, WELCOME))
 
 
-def amount(table, typed, notes=()):
-    """An amount is being keyed in; `typed` as it is."""
-    return _screen(notes, line(table, AMOUNT, typed))
+def keyed(table, number, value, sum_fen, notes=()):
+    """An order is being keyed in: what its mode is called, what is keyed, the sum so far."""
+    lines = [line(table, number, value)]
+    if sum_fen:
+        lines.append(line(table, SUM, money.format_yuan(sum_fen)))
+    return _screen(notes, *lines)
 
 
-def message(table, number, amount_fen, notes=()):
-    """CARD_PLEASE, PAY_AGAIN, or a reason with its number, as in record, log and docs."""
-    how_much = line(table, AMOUNT, money.format_yuan(amount_fen))
-    code = (b"E%d" % number,) if number < WELCOME else ()
-    return _screen(notes, text(table, number), how_much, *code)
+def message(table, number, amount_text, notes=()):
+    """CARD_PLEASE, or a reason with its number, as in record, log and docs.
+
+    `amount_text`: "12.50", or "8.00-12.00" while it depends on the card; "" if there is none.
+    """
+    lines = [text(table, number)]
+    if amount_text:
+        lines.append(line(table, AMOUNT, amount_text))
+    if not WELCOME <= number < LABELS_END:
+        lines.append(b"E%d" % number)
+    return _screen(notes, *lines)
 
 
 def pin(table, digits, amount_fen, notes=()):

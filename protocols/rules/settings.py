@@ -21,7 +21,7 @@ _UTC_OFFSET_S_MAX = 14 * 3600
 _RFID_PAUSE_MS_MAX = 500
 # A field is (key, name, check, bound). Checks: "number" (1 to bound), "bytes" (exactly bound),
 # "text" (1 to bound characters), "site", "policy" (a list in the order of POLICY_FIELDS), "step"
-# (0 to bound), "rate" (kbit/s, 106 or bound).
+# (0 to bound), "rate" (kbit/s, 106 or bound), "word" (one of bound).
 _FIELDS = (
     (1, "device", "number", _U32),
     (2, "site", "site", topics.SITE_CHARS_MAX),
@@ -38,9 +38,11 @@ _FIELDS = (
     (13, "rfid_rate", "rate", 212),
     (14, "previous_purse_key", "bytes", 16),
     (15, "previous_mac_key", "bytes", 16),
+    (16, "language", "word", ("zh", "en")),
 )
-# Absent where there has been one key only, and where the antenna needs no tuning (see
-# firmware/drivers/mfrc522.py); the settings then have no such name either.
+# Absent where there has been one key only, where the antenna needs no tuning (see
+# firmware/drivers/mfrc522.py) and where no clerk's display is connected; the settings then have no
+# such name either.
 _OPTIONAL = (
     "previous_device_key",
     "previous_purse_key",
@@ -48,6 +50,7 @@ _OPTIONAL = (
     "rfid_gain",
     "rfid_pause_ms",
     "rfid_rate",
+    "language",
 )
 
 
@@ -123,4 +126,5 @@ _CHECKS = {
     "policy": _is_policy,
     "step": _is_uint,
     "rate": lambda value, bound: _is_uint(value, bound) and value in (106, bound),
+    "word": lambda value, words: isinstance(value, str) and value in words,
 }

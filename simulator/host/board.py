@@ -115,6 +115,7 @@ class HostBoard:
         self.utc_s = hardware.utc_s
         self.boot_cause = hardware.reset_cause()
         self.settings = settings.decode(hardware.nvs_get("settings"))
+        self.menu = hardware.nvs_find("menu")
         self.flash = HostFlash(hardware)
         self.rfid = HostRfid(hardware)
         self.net = HostNet(hardware)
@@ -125,6 +126,8 @@ class HostBoard:
         self.led = hardware.led
         self.beep = hardware.beep
         self.urandom = hardware.urandom
+        self.store = hardware.nvs_set
+        self.stored = hardware.nvs_find
 
     def ticks_ms(self) -> int:
         return self.ticks_us() // 1000

@@ -25,6 +25,7 @@ BATTERY_EMPTY_MV = 3300
 BATTERY_RUN_S = 7200  # R23.1: about two hours
 PROGRAM_US_PER_PAGE = 600
 ERASE_US = 45_000
+NVS_US = 3_000  # a few entries programmed; now and then a page is erased, which is not modelled
 EPOCH_1970_S, EPOCH_2000_S = 0, 946_684_800  # where battery clocks begin that have lost the time
 _DISPLAY_US_PER_BYTE = 87  # 115,200 baud; the UART sends while the reader works
 
@@ -256,6 +257,16 @@ class Hardware:
 
     def nvs_get(self, key: str) -> bytes:
         return self.nvs[key]
+
+    def nvs_find(self, key: str) -> bytes:
+        """What stands under a key; empty if nothing does."""
+        return self.nvs.get(key, b"")
+
+    def nvs_set(self, key: str, data: bytes) -> None:
+        """Store a value: the old one stands until the new one does, as ESP-IDF promises it."""
+        self.log("nvs", data)
+        self.clock.advance_us(NVS_US)
+        self.nvs[key] = bytes(data)
 
     def urandom(self, size: int) -> bytes:
         return self.random.randbytes(size)

@@ -191,6 +191,7 @@ class VmHome:
             ops.FLASH_PROGRAM: _errno_of(lambda a, _, data: hardware.flash_program(a, data) or 0),
             ops.FLASH_ERASE: _errno_of(lambda a, *_: hardware.flash_erase(a) or 0),
             ops.NVS_GET: self._nvs_get,
+            ops.NVS_SET: self._nvs_set,
             ops.URANDOM: lambda a, *_: hardware.urandom(a),
             ops.LINK_UP: lambda *_: int(hardware.net_is_up()),
             ops.NET_OPEN: _errno_of(lambda a, _, data: hardware.net_open(data.decode(), a)),
@@ -221,6 +222,10 @@ class VmHome:
             return self._hardware.nvs_get(data.decode())
         except KeyError:
             return -errno.ENOENT
+
+    def _nvs_set(self, key_bytes: int, _b: int, data: bytes) -> int:
+        self._hardware.nvs_set(data[:key_bytes].decode(), data[key_bytes:])
+        return 0
 
     def _watchdog_start(self, timeout_ms: int, _b: int, _data: bytes) -> None:
         self._watchdog_us = timeout_ms * 1000

@@ -22,7 +22,7 @@ from protocols.card.purse_classic import (
     encode_record,
     encode_state,
 )
-from protocols.rules import settings
+from protocols.rules import reasons, settings
 from protocols.wire import messages, seal
 from simulator.cards.mifare_classic import MifareClassic
 from simulator.chips.nor_flash import NorFlash, PowerCut
@@ -166,9 +166,14 @@ class Witness:
 
 
 class Counter:
-    """One window; booted unless `boot` is False. `policy` overrides single figures of POLICY."""
+    """One window; booted unless `boot` is False. `policy` overrides single figures of POLICY.
 
-    def __init__(self, seed=0, sectors=8, boot=True, device=DEVICE, **policy):
+    `language`: of the clerk's display, if there is one; `menu`: the blob of protocols.rules.menu.
+    """
+
+    def __init__(
+        self, seed=0, sectors=8, boot=True, device=DEVICE, language=None, menu=b"", **policy
+    ):
         self.flash = NorFlash(sectors * SECTOR_BYTES, random.Random(seed))
         self._device = device
         self.cards = []
@@ -184,10 +189,12 @@ class Counter:
                 "broker_host": "192.0.2.1",
                 "broker_port": 1883,
                 "policy": {**POLICY, **policy},
+                **({"language": language} if language else {}),
             }
         )
+        nvs = {"settings": blob, "menu": menu}
         self.hardware = Hardware(
-            "pos", World(NOON_S), self.witness, self.flash, {"settings": blob}, random.Random(seed)
+            "pos", World(NOON_S), self.witness, self.flash, nvs, random.Random(seed)
         )
         self.clock = self.hardware.clock
         self.pos = None
@@ -278,6 +285,9 @@ class Counter:
         """Key an amount ("12.50"), hold cards to it; the upper line of the display."""
         self.key(amount.encode() + b"\r")
         self.tap(*cards, hold_ms=hold_ms)
+        if self.shown == reasons.display(reasons.PAID_JUST_NOW):
+            self.key(b"\r")
+            self.tap(*cards, hold_ms=hold_ms)
         return self.shown
 
     @property

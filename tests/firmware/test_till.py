@@ -83,7 +83,9 @@ class Desk:
         network="online",
     ):
         self.purse = Purse(self, card, result, is_done)
-        return self.till.spend(self.purse, amount_fen, power, network, 1000)
+        return self.till.spend(
+            self.purse, lambda _kind, _now_ms: (0, amount_fen), power, network, 1000
+        )
 
     def records(self):
         found = []
@@ -131,7 +133,7 @@ def test_a_card_that_leaves_before_it_is_read_leaves_no_trace():
             raise CardGone
 
     with pytest.raises(CardGone):
-        desk.till.spend(Gone(), 1250, "mains", "online", 0)
+        desk.till.spend(Gone(), lambda *_: (0, 1250), "mains", "online", 0)
     assert desk.records() == [] and desk.till.pending is None
 
 

@@ -6,14 +6,14 @@ from collections import Counter
 import pytest
 
 from firmware.roles import pos
-from protocols.rules import reasons, screen_bytes, screen_texts, screens
+from protocols.rules import charging_texts, reasons, screen_bytes, screen_texts, screens
 from tools import make_screen_bytes
 
 TABLES = {"ENGLISH": screen_bytes.ENGLISH, "CHINESE": screen_bytes.CHINESE}
 OWN = {
     name: value
     for name, value in vars(screens).items()
-    if name.isupper() and not name.startswith("_") and isinstance(value, int) and value > 400
+    if name.isupper() and isinstance(value, int) and 400 < value < 500
 }
 both = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 
@@ -28,9 +28,10 @@ def shown(lines):
 
 def test_every_reason_and_every_label_has_its_texts():
     assert len(OWN) >= 16 and len(set(OWN.values())) == len(OWN)
-    assert set(screen_texts.TEXTS) == set(reasons.DISPLAY) | set(OWN.values())
-    for number in screen_texts.TEXTS:
-        assert screens.FIRST <= number < screens.FIRST + 256
+    answers = set(charging_texts.TEXTS)
+    assert set(screen_texts.TEXTS) == set(reasons.DISPLAY) | set(OWN.values()) | answers
+    assert all(number < screens.LABELS_END for number in OWN.values())
+    assert all(number > screens.LABELS_END for number in answers)
 
 
 @pytest.mark.parametrize("number", screen_texts.TEXTS)
@@ -43,7 +44,7 @@ def test_a_text_fits_and_its_glyphs_are_there(number):
         assert codecs.decode(encoded, "gb2312") == text
         assert len(encoded) == screen_texts.width(text)
         assert 0 < len(encoded) + value_cells + (value_cells > 0) <= 16
-    assert sound in ("look", "refused") if number in reasons.DISPLAY else sound == ""
+    assert sound == "" if number in OWN.values() else sound in ("look", "refused")
 
 
 @pytest.mark.parametrize("language", [0, 1])
@@ -53,8 +54,8 @@ def test_no_text_says_two_things(language):
 
 
 def test_the_sound_is_the_one_that_the_pos_plays():
-    looks = {number for number, texts in screen_texts.TEXTS.items() if texts[2] == "look"}
-    assert looks == set(pos._TRY_AGAIN)
+    looks = {number for number in reasons.DISPLAY if screen_texts.TEXTS[number][2] == "look"}
+    assert looks == {*pos._TRY_AGAIN, reasons.PAID_JUST_NOW}
 
 
 def test_a_text_that_gb2312_has_not_is_refused_when_the_file_is_made(monkeypatch):
@@ -82,7 +83,7 @@ def test_a_reader_finds_each_text(language):
         assert screens.text(table, number).decode("gb2312") == texts[language]
 
 
-@pytest.mark.parametrize("number", [0, -1, 199, 200, 400, 455, 456, 201 + 256])
+@pytest.mark.parametrize("number", [0, 199, 200, 400, 455, 456, 201 + 256, 51456, 65535])
 def test_a_number_without_a_text_is_an_error(number):
     with pytest.raises(screens.UnknownText):
         screens.text(screen_bytes.ENGLISH, number)
@@ -125,11 +126,14 @@ def test_what_screens_look_like():
     notes = screens.notices(zh, waiting=12, battery_min=87, is_nearly_full=True)
     assert shown(notes) == ["电池剩余分钟  87", "记录将满", "脱机待传      12"]
     assert shown(screens.welcome(zh, notes)) == ["欢迎光临", *shown(notes)]
-    assert shown(screens.amount(zh, "12.", notes)) == ["金额         12.", *shown(notes)]
-    assert shown(screens.message(zh, screens.CARD_PLEASE, 1250)) == [
+    assert shown(screens.keyed(zh, screens.AMOUNT, "12.", 0, notes)) == [
+        "金额         12.",
+        *shown(notes),
+    ]
+    assert shown(screens.message(zh, screens.CARD_PLEASE, "12.50")) == [
         *("请刷卡", "金额       12.50", "", "")
     ]
-    assert shown(screens.message(zh, reasons.BALANCE_SHORT, 1250, notes)) == [
+    assert shown(screens.message(zh, reasons.BALANCE_SHORT, "12.50", notes)) == [
         *("余额不足", "金额       12.50", "E201", "电池剩余分钟  87")
     ]
     assert shown(screens.paid(en, 1250, -50, b"LI SI")) == [
@@ -169,7 +173,7 @@ def test_every_screen_has_four_lines_that_fit(table):
         screens.paid(table, 99999999, -99999999, b"A" * 16, notes),
         screens.totals(table, screens.SEVEN_DAYS, 123456, 99999999, notes),
         screens.last_paid(table, 99999999, 4294967295, notes),
-        *(screens.message(table, number, 99999999, notes) for number in reasons.DISPLAY),
+        *(screens.message(table, number, "999999.99", notes) for number in reasons.DISPLAY),
     ):
         assert len(screen) == 4
         assert all(len(line) <= 16 for line in screen)

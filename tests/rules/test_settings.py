@@ -35,7 +35,7 @@ PREVIOUS = "previous_device_key"
 ANTENNA = {"rfid_gain": 0, "rfid_pause_ms": 100, "rfid_rate": 212}
 # Fields that may be absent, with values they may have.
 CARD_KEYS = {"previous_purse_key": bytes(16), "previous_mac_key": bytes(range(1, 17))}
-OPTIONAL = {PREVIOUS: bytes(32), **ANTENNA, **CARD_KEYS}
+OPTIONAL = {PREVIOUS: bytes(32), **ANTENNA, **CARD_KEYS, "language": "zh"}
 KEYS = {name: key for key, name in enumerate((*GOOD, *OPTIONAL), 1)}
 U32 = 0xFFFFFFFF
 COUNT = len(POLICY_FIELDS)
@@ -53,6 +53,7 @@ BAD = {
     "rfid_rate": (0, 105, 107, 424, -106, True, "106", b""),
     "previous_purse_key": (b"", bytes(15), bytes(17), "0" * 16, 0),
     "previous_mac_key": (b"", bytes(15), bytes(17), "0" * 16, 0),
+    "language": ("", "de", "ZH", b"zh", 1, ["zh"]),
     "purse_key": (b"", bytes(15), bytes(17), bytes(32), "0" * 16, None),
     "mac_key": (b"", bytes(15), bytes(17), "0" * 16, None),
     "policy": (None, [], {}, [0] * (COUNT - 1), [0] * (COUNT + 1), list(POLICY), COUNT, "policy"),

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from firmware.drivers.lcd import Lcd
-from protocols.rules import reasons, screen_bytes, screens
+from protocols.rules import charging_texts, reasons, screen_bytes, screens
 from simulator import screen
 from simulator.chips.st7920 import St7920
 
@@ -38,7 +38,7 @@ class Bench:
 
 def lines_of(table):
     """Name -> four lines, of every screen in one language."""
-    said = (screens.CARD_PLEASE, screens.PAY_AGAIN)
+    answers = sorted(charging_texts.TEXTS)
     worst = screens.notices(table, waiting=12_345, battery_min=7, is_nearly_full=True)
     return {
         "welcome": screens.welcome(table),
@@ -47,8 +47,14 @@ def lines_of(table):
         "on battery": screens.welcome(table, screens.notices(table, battery_min=118)),
         "nearly full": screens.welcome(table, screens.notices(table, is_nearly_full=True)),
         "all at once": screens.welcome(table, worst),
-        "amount": screens.amount(table, "12.5"),
-        "amount, all at once": screens.amount(table, "12.5", worst),
+        "amount": screens.keyed(table, screens.AMOUNT, "12.5", 0),
+        "amount, all at once": screens.keyed(table, screens.AMOUNT, "12.5", 350, worst),
+        "item": screens.keyed(table, screens.ITEM, "12", 0),
+        "fixed amount": screens.keyed(table, screens.FIXED_AMOUNT, "", 0),
+        "meal": screens.keyed(table, screens.MEAL, "", 0),
+        "function": screens.keyed(table, screens.FUNCTION, "", 0),
+        "card please": screens.message(table, screens.CARD_PLEASE, "12.50"),
+        "card please, from to": screens.message(table, screens.CARD_PLEASE, "8.00-12.00"),
         "pin, none yet": screens.pin(table, 0, 1250),
         "pin, four": screens.pin(table, 4, 1250),
         "paid": screens.paid(table, 1250, 8750),
@@ -57,8 +63,8 @@ def lines_of(table):
         "last paid": screens.last_paid(table, 1250, 4711),
         "shift totals": screens.totals(table, screens.SHIFT_TOTALS, 312, 402_180),
         "seven days": screens.totals(table, screens.SEVEN_DAYS, 2_184, 2_815_260, worst),
-        **{f"says {number}": screens.message(table, number, 1250) for number in said},
-        **{f"reason {number}": screens.message(table, number, 1250) for number in reasons.DISPLAY},
+        **{f"reason {n}": screens.message(table, n, "12.50") for n in sorted(reasons.DISPLAY)},
+        **{f"answer {number}": screens.message(table, number, "12.5") for number in answers},
     }
 
 

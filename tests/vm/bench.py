@@ -106,6 +106,11 @@ class Hardware:
         if self.flash_operations == self.cut_at:
             raise PowerCut
 
+    def nvs_set(self, key, data):
+        self.now_us += 3000
+        self.log.append(("nvs", key, len(data)))
+        self.nvs[key] = data
+
     def nvs_get(self, key):
         return self.nvs[key]
 

@@ -34,6 +34,19 @@ def test_the_epoch_is_ours(tmp_path):
     assert printed(tmp_path, program, hardware) == ["757382400 1704067200"]
 
 
+def test_small_values_are_stored(tmp_path):
+    program = """
+print(board.stored("totals"))
+board.store("totals", b"seven")
+board.store("totals", b"eight bytes and more")
+print(board.stored("totals"))
+"""
+    hardware = Hardware()
+    assert printed(tmp_path, program, hardware) == ["b''", "b'eight bytes and more'"]
+    assert hardware.log == [("nvs", "totals", 5), ("nvs", "totals", 20)]
+    assert hardware.nvs["totals"] == b"eight bytes and more"
+
+
 def test_without_settings_it_says_so(run_program):
     hardware = Hardware()
     hardware.nvs = {}

@@ -41,7 +41,7 @@ at[1] = live()
 from protocols.rules import screens
 table = screens.texts("zh")
 at[2] = live()
-shown = screens.message(table, 201, 1250, screens.notices(table, 12, 87, True))
+shown = screens.message(table, 201, "12.50", screens.notices(table, 12, 87, True))
 at[3] = live()
 lcd.show(shown)
 at[4] = live()

@@ -8,12 +8,14 @@ _FLASH_READ = const(10)
 _FLASH_PROGRAM = const(11)
 _FLASH_ERASE = const(12)
 _NVS_GET = const(13)
+_NVS_SET = const(20)
 _PULSE = const(36)
 
 _BLOCK_BYTES = const(4096)
 _SOURCE_KHZ = const(80000)
 _NVS_NOT_FOUND = const(0x1102)
 _NVS_INVALID_LENGTH = const(0x110C)
+_NVS_KEY_TOO_LONG = const(0x1109)
 
 
 class Partition:
@@ -60,6 +62,7 @@ class NVS:
     def __init__(self, namespace):
         if namespace != "onecard":
             raise RuntimeError("one namespace")
+        self._changed = b"", b""
 
     def get_blob(self, key, buffer):
         size = call(_NVS_GET, 0, 0, key.encode())
@@ -70,6 +73,15 @@ class NVS:
             raise OSError(-_NVS_INVALID_LENGTH, "ESP_ERR_NVS_INVALID_LENGTH")
         buffer[:size] = data
         return size
+
+    def set_blob(self, key, value):
+        if len(key) > 15:
+            raise OSError(-_NVS_KEY_TOO_LONG, "ESP_ERR_NVS_KEY_TOO_LONG")
+        self._changed = key.encode(), bytes(value)
+
+    def commit(self):
+        key, value = self._changed
+        call(_NVS_SET, len(key), 0, key + value)
 
 
 class RMT:

@@ -1,0 +1,124 @@
+"""What the customer and the clerk see and hear: pole display, clerk's LCD, lights and sound.
+
+Rules of this file. It decides nothing and keeps nothing but what is shown. The pole display is for
+the customer, in ASCII; a board whose settings name a `language` has the clerk's LCD beside it.
+Both say the same number in their own words (protocols/rules/screens.py).
+"""
+
+from firmware.drivers import annunciator
+from firmware.drivers.annunciator import Annunciator
+from firmware.drivers.lcd import Lcd
+from firmware.drivers.pole_display import PoleDisplay
+from protocols.rules import charging, money, reasons, screens
+
+# What the mode of an entry is called.
+_NAMES = {
+    charging.AMOUNT: screens.AMOUNT,
+    charging.ITEM: screens.ITEM,
+    charging.FIXED: screens.FIXED_AMOUNT,
+    charging.MEAL: screens.MEAL,
+}
+
+
+class Panel:
+    """`notices()` gives what screens.notices takes: (waiting, battery_min, is_nearly_full)."""
+
+    def __init__(self, board, notices):
+        self._pole = PoleDisplay(board.display)
+        self._annunciator = Annunciator(board)
+        self._notices = notices
+        language = board.settings.get("language")
+        self._lcd = Lcd(board) if language else None
+        self._table = screens.texts(language)
+        self._english = screens.texts("")
+
+    def step(self, now_ms, due_ms):
+        """Sound and refresh what is due; returns when to call again, `due_ms` at the latest."""
+        beep_ms = self._annunciator.step(now_ms)
+        if beep_ms is not None:
+            due_ms = min(due_ms, beep_ms)
+        if self._lcd:
+            due_ms = min(due_ms, self._lcd.step(now_ms))
+        return due_ms
+
+    def welcome(self, now_ms):
+        """Nobody is there."""
+        self._annunciator.play(annunciator.DARK, now_ms)
+        self._pole.show("WELCOME", "NEARLY FULL" if self._notices()[2] else "")
+        self._show(screens.welcome)
+
+    def entry(self, entry):
+        """What is keyed so far."""
+        state, mode, value, parts = entry
+        typed = _typed(state, value)
+        number = screens.FUNCTION if state == "fn" else _NAMES[mode]
+        before_fen = sum(parts) if mode == charging.AMOUNT else 0
+        self._pole.show(self._words(number), typed)
+        self._show(screens.keyed, number, typed, before_fen)
+
+    def ask(self, number, amount_text):
+        """What is to be done, or why nothing was: CARD_PLEASE or a reason, and for how much."""
+        self._pole.show(self._words(number), amount_text)
+        self._show(screens.message, number, amount_text)
+
+    def paid(self, amount_fen, balance_fen, is_online, now_ms):
+        """The money is taken, and that stands on flash."""
+        signal = annunciator.TAKEN if is_online else annunciator.TAKEN_OFFLINE
+        self._annunciator.play(signal, now_ms)
+        self._pole.show(
+            "PAID " + money.format_yuan(amount_fen), "BALANCE " + money.format_yuan(balance_fen)
+        )
+        self._show(screens.paid, amount_fen, balance_fen)
+
+    def last_paid(self, amount_fen, card_no):
+        """After a boot: who paid last, which nobody may have seen."""
+        amount = money.format_yuan(amount_fen)
+        self._pole.show("LAST PAID", "%s #%d" % (amount, card_no))
+        self._show(screens.last_paid, amount_fen, card_no)
+
+    def refuse(self, number, amount_text, now_ms):
+        """A sale is over, and nothing was taken."""
+        self._annunciator.play(annunciator.REFUSED, now_ms)
+        self.ask(number, amount_text)
+
+    def look(self, number, amount_text, now_ms):
+        """Something is to be done; the sale goes on."""
+        self._annunciator.play(annunciator.LOOK, now_ms)
+        self.ask(number, amount_text)
+
+    def refuse_key(self, answer, entry, now_ms):
+        """Why a key did nothing; what is keyed stays to be seen."""
+        self.sound_wrong_key(now_ms)
+        self.ask(answer, _typed(entry[0], entry[2]))
+
+    def sound_wrong_key(self, now_ms):
+        """A key that does nothing here; what is shown stays."""
+        self._annunciator.play(annunciator.WRONG_KEY, now_ms)
+
+    def totals(self, number, sales, sum_fen):
+        """SHIFT_TOTALS or SEVEN_DAYS; the customer's side goes blank."""
+        self._pole.show("%s %d" % (self._words(screens.SALES), sales), money.format_yuan(sum_fen))
+        self._show(screens.totals, number, sales, sum_fen)
+
+    def _words(self, number):
+        if number in reasons.DISPLAY:
+            return reasons.display(number)
+        return screens.text(self._english, number).decode()
+
+    def _show(self, screen, *arguments):
+        if self._lcd:
+            notes = screens.notices(self._table, *self._notices())
+            self._lcd.show(screen(self._table, *arguments, notes=notes))
+
+
+def _typed(state, value):
+    """The digits of an entry as they were keyed."""
+    if state == "point":
+        return "%d." % (value // 100)
+    if state == "jiao":
+        return "%d.%d" % (value // 100, value // 10 % 10)
+    if state == "fen":
+        return money.format_yuan(value)
+    if state == "yuan":
+        return "%d" % (value // 100)
+    return "%d" % value if state in ("item1", "item2") else ""

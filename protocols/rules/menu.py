@@ -1,0 +1,41 @@
+"""What a POS sells: its price list and meal periods, as one CBOR blob beside its settings.
+
+    {1: prices (charging.py), 2: [[from_min, to_min, ...], ...] (meals.py)}
+
+Kept in the board's key-value store (NVS namespace "onecard", key "menu"), empty where only plain
+amounts are taken. What is limited by meal period beside the price is not enforced yet: a card has
+no room for its counters.
+"""
+
+from protocols.rules import charging, meals
+from protocols.wire import cbor
+from protocols.wire.errors import BAD_FIELD, NOT_A_MAP, TOO_LONG, UNKNOWN_FIELD, WireError
+
+MENU_BYTES_MAX = 2304
+_PRICES, _PERIODS = 1, 2
+
+
+def encode(prices, periods):
+    """The blob; WireError for what `decode` would refuse."""
+    data = cbor.encode({_PRICES: prices, _PERIODS: [list(period) for period in periods]})
+    decode(data)
+    return data
+
+
+def decode(data):
+    """(prices, periods) of a blob, or of none (empty bytes); WireError if anything is wrong."""
+    if not data:
+        return b"", ()
+    if len(data) > MENU_BYTES_MAX:
+        raise WireError(TOO_LONG)
+    values = cbor.decode(data)
+    if not isinstance(values, dict):
+        raise WireError(NOT_A_MAP)
+    prices, periods = values.pop(_PRICES, None), values.pop(_PERIODS, None)
+    if charging.fault_of(prices) != charging.FINE:
+        raise WireError(BAD_FIELD, "prices")
+    if meals.fault_of(periods) != meals.FINE:
+        raise WireError(BAD_FIELD, "periods")
+    if values:
+        raise WireError(UNKNOWN_FIELD)
+    return prices, periods

@@ -1,0 +1,38 @@
+"""The life of a sale at the window, as a table: what each state answers to each event.
+
+Rules of this file. TABLE answers every pair of event and state, on purpose. It is words in a text,
+because a text costs a reader no heap. An entry is next state and action; "=" stays. "-" is what
+cannot happen, because in that state no card is looked at: nothing is done. The money is not here:
+an outcome is what services/till.py has said after everything stands on flash.
+
+Digits and modes are a machine of their own (charging.py), which is asked where the action is
+"key". ESC and silence lead home from anywhere; an order whose card may have been debited is
+dropped then, and the card itself tells the ledger. Whoever begins to key the next order has left
+the last one behind: a question that nobody has read is never answered by its confirm key.
+"""
+
+KEYED, ARMED, SHOWN, AGAIN = "keyed", "armed", "shown", "again"
+STATES = (KEYED, ARMED, SHOWN, AGAIN)
+TABLE = """
+event    keyed      armed            shown       again
+digit    =/key      =/key            keyed/anew  keyed/anew
+confirm  =/key      =/key            keyed/anew  armed/tap
+esc      =/key      keyed/drop       keyed/home  keyed/home
+key      =/key      =/key            keyed/anew  keyed/anew
+order    armed/ask  -                -           -
+paid     -          shown/paid       -           -
+look     -          =/look           -           -
+refused  -          shown/refuse     -           -
+again    -          again/ask-again  -           -
+silence  -          keyed/drop       keyed/home  keyed/home
+"""
+
+
+def cell(state, event):
+    """(next state, action) that TABLE has for a state and an event, by name; action "" for "-"."""
+    start = TABLE.index("\n" + event + " ") + 1
+    entry = TABLE[start : TABLE.index("\n", start)].split()[1 + STATES.index(state)]
+    if entry == "-":
+        return state, ""
+    after, action = entry.split("/")
+    return (state if after == "=" else after), action

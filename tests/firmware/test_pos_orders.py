@@ -1,0 +1,283 @@
+"""What a clerk can do at the POS beside one amount and one card: modes, totals, "once more?"."""
+
+import random
+
+import pytest
+
+from firmware.services import totals
+from protocols.rules import charging, menu, reasons, sale, screens
+from protocols.rules.spending import STAFF, STUDENT
+from protocols.wire import messages
+from tests.firmware.counter import Counter, new_card, truth
+
+FN, TOTALS = b"F", b"T"
+ANY = 0
+LUNCH = (630, 810, 0, 0, 0, 0, 0, 0)
+DINNER = (990, 1140, 0, 0, 0, 0, 0, 0)
+# Item 1 is cheaper for staff, item 2 is sold at dinner only, the fixed amount at any time.
+MENU = menu.encode(
+    charging.packed(
+        (
+            (1, STAFF, ANY, 900),
+            (1, ANY, ANY, 1000),
+            (2, ANY, 2, 300),
+            (12, ANY, 1, 250),
+            (charging.FIXED_ITEM, ANY, ANY, 800),
+        )
+    ),
+    (LUNCH, DINNER),
+)
+ONCE_MORE = reasons.display(reasons.PAID_JUST_NOW)
+
+
+def intents(counter):
+    """The amounts of all INTENT records."""
+    return [record["amount_fen"] for record in counter.records(messages.INTENT)]
+
+
+def lcd(counter):
+    """The clerk's display as people read it."""
+    return [line.decode("gb2312").strip() for line in counter.hardware.lcd.lines()]
+
+
+# -- failures -------------------------------------------------------------------------------
+
+
+def test_an_item_without_a_price_now_asks_for_no_card():
+    counter = Counter(menu=MENU)
+    counter.key(FN + b"3")
+    counter.key(b"2\r")
+    assert counter.lines == ("NOT SOLD NOW", "")
+    counter.tap(new_card())
+    assert intents(counter) == []
+    counter.key(b"1\r")
+    assert counter.shown == "CARD PLEASE"
+
+
+@pytest.mark.parametrize(
+    "blob", [b"\xa1\x01\x41\x00", b"\xff", b"\x80", MENU[:-1], MENU + b"\x00"]
+)
+def test_a_menu_that_is_none_is_told_and_plain_amounts_are_still_taken(blob):
+    counter = Counter(menu=blob)
+    assert counter.shown == "BAD PRICE LIST"
+    assert counter.sell("12.50", new_card()) == "PAID 12.50"
+    counter.key(FN + b"3")
+    counter.key(b"1\r")
+    assert counter.shown == "NOT SOLD NOW"
+
+
+@pytest.mark.parametrize("function", [b"5", b"6", b"7", b"8", b"9", b"0"])
+def test_a_function_that_is_not_there_says_so(function):
+    counter = Counter()
+    counter.key(FN + function)
+    assert counter.shown == "NO SUCH FUNCTION"
+    counter.key(b"\x1b")
+    assert counter.sell("5", new_card()) == "PAID 5.00"
+
+
+def test_the_question_is_not_answered_by_the_next_order():
+    """A clerk who has not looked keys the next amount and confirms it: that one is charged."""
+    counter, card = Counter(), new_card()
+    counter.sell("12.50", card)
+    counter.key(b"3\r")
+    counter.tap(card)
+    assert counter.lines == (ONCE_MORE, "3.00")
+    counter.key(b"4\r")
+    other = new_card(2)
+    counter.tap(other)
+    assert intents(counter) == [1250, 400]
+    assert truth(card).counter == 1 and truth(other).counter == 1
+
+
+@pytest.mark.parametrize("leave", [b"\x1b", b""])
+def test_nobody_says_once_more(leave):
+    counter, card = Counter(), new_card()
+    counter.sell("12.50", card)
+    counter.key(b"3\r")
+    counter.tap(card)
+    counter.key(leave)
+    counter.run_ms(11_000)
+    counter.tap(card)
+    assert counter.shown == "WELCOME" and intents(counter) == [1250]
+
+
+def test_once_more_is_said_for_one_order_only():
+    counter, card = Counter(), new_card()
+    counter.sell("1", card)
+    assert counter.sell("2", card) == "PAID 2.00"  # confirmed
+    counter.key(b"3\r")
+    counter.tap(card)
+    assert counter.shown == ONCE_MORE
+
+
+def test_power_goes_between_any_two_sales_and_the_totals_stand():
+    """Whatever of them was in a snapshot and whatever was not."""
+    draw = random.Random(7)
+    counter, card = Counter(), new_card(balance_fen=100_000)
+    for number in range(1, 40):
+        assert counter.sell("1.50", card) == "PAID 1.50"
+        counter.run_ms(draw.randrange(4000))
+        if draw.randrange(3) == 0:
+            counter.die()
+            counter.boot()
+        counter.pos._totals.read_on()
+        assert counter.pos._totals.shift == [number, 150 * number]
+        assert counter.pos._totals.seven_days() == [number, 150 * number]
+    assert len(counter.hardware.nvs[totals.STORED_AS]) <= 64
+
+
+def test_a_snapshot_of_another_journal_is_not_taken_up():
+    counter, card = Counter(), new_card()
+    for _ in range(12):
+        counter.sell("1", card)
+        counter.run_ms(3000)
+    stored = counter.hardware.nvs[totals.STORED_AS]
+    fresh = Counter(boot=False)
+    fresh.hardware.nvs[totals.STORED_AS] = stored
+    fresh.boot()
+    assert fresh.sell("5", new_card()) == "PAID 5.00"
+    fresh.pos._totals.read_on()
+    assert fresh.pos._totals.shift == [1, 500]
+
+
+# -- what it is for ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("event", [line.split()[0] for line in sale.TABLE.split("\n")[2:-1]])
+@pytest.mark.parametrize("state", sale.STATES)
+def test_every_event_in_every_state_has_an_answer(event, state):
+    after, action = sale.cell(state, event)
+    assert after in sale.STATES
+    assert action or after == state
+
+
+def test_every_state_is_reached_and_left():
+    seen, ways = set(), [sale.KEYED]
+    events = [line.split()[0] for line in sale.TABLE.split("\n")[2:-1]]
+    while ways:
+        state = ways.pop()
+        if state not in seen:
+            seen.add(state)
+            ways += [sale.cell(state, event)[0] for event in events]
+    assert seen == set(sale.STATES)
+    for state in seen - {sale.KEYED}:
+        assert sale.cell(state, "esc")[0] == sale.cell(state, "silence")[0] == sale.KEYED
+
+
+def test_a_sum_of_amounts():
+    counter, card = Counter(), new_card()
+    counter.key(b"3.50+")
+    counter.key(b"2")
+    assert counter.lines == ("AMOUNT", "2")
+    assert counter.sell("", card) == "PAID 5.50"
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "amount_fen"),
+    [(STAFF, b"1", 900), (STUDENT, b"1", 1000), (STUDENT, b"1+12", 1250), (STAFF, b"12", 250)],
+)
+def test_items_cost_what_the_card_s_kind_pays_at_this_hour(kind, keys, amount_fen):
+    counter, card = Counter(menu=MENU), new_card(kind=kind)
+    counter.key(FN + b"3")
+    counter.key(keys + b"\r")
+    assert counter.shown == "CARD PLEASE"
+    counter.tap(card)
+    assert intents(counter) == [amount_fen]
+    counter.run_ms(3000)
+    counter.key(b"1")
+    assert counter.lines == ("ITEM", "1")  # the mode stays for the next customer
+
+
+def test_what_depends_on_the_card_is_shown_from_to():
+    counter = Counter(menu=MENU)
+    counter.key(FN + b"3")
+    counter.key(b"1\r")
+    assert counter.lines == ("CARD PLEASE", "9.00-10.00")
+
+
+def test_the_fixed_amount_takes_one_key():
+    counter, card = Counter(menu=MENU), new_card()
+    counter.key(FN + b"2")
+    assert counter.lines == ("FIXED AMOUNT", "")
+    assert counter.sell("", card) == "PAID 8.00"
+
+
+def test_the_totals_of_shift_and_week():
+    """FN, totals, and totals again; a pause of two hours begins another shift."""
+    counter, card = Counter(), new_card()
+    counter.sell("10", card)
+    counter.run_ms(3 * 3600 * 1000)
+    counter.sell("2.50", card)
+    counter.run_ms(6000)
+    counter.sell("3", card)
+    counter.run_ms(3000)
+    counter.key(FN)
+    assert counter.shown == "FUNCTION 1-8"
+    counter.key(TOTALS)
+    assert counter.lines == ("SALES 2", "5.50")
+    counter.key(TOTALS)
+    assert counter.lines == ("SALES 3", "15.50")
+    counter.key(TOTALS)
+    assert counter.lines == ("SALES 2", "5.50")
+    counter.key(b"\x1b")
+    assert counter.lines == ("WELCOME", "")
+
+
+def test_days_fall_out_of_the_week():
+    counter, card = Counter(day_max_fen=100_000), new_card(balance_fen=100_000)
+    for day in range(9):
+        counter.sell(str(day + 1), card)
+        counter.run_ms(86_400_000)
+        counter.tell_time()
+    counter.pos._totals.read_on()
+    assert counter.pos._totals.seven_days() == [7, 100 * (3 + 4 + 5 + 6 + 7 + 8 + 9)]
+
+
+# -- the clerk's display ----------------------------------------------------------------------
+
+
+def test_the_clerk_reads_chinese():
+    counter, card = Counter(language="zh"), new_card()
+    counter.run_ms(100)
+    assert lcd(counter) == ["欢迎光临", "", "", "脱机待传       1"]
+    counter.key(b"12.5")
+    assert lcd(counter)[0] == "金额        12.5"
+    counter.key(b"0\r")
+    assert lcd(counter)[:2] == ["请刷卡", "金额       12.50"]
+    counter.tap(card)
+    assert lcd(counter)[:2] == ["已付       12.50", "余额       87.50"]
+    counter.run_ms(6000)
+    assert counter.sell("999", card) == reasons.display(reasons.OVER_SPEND_LIMIT)
+    assert lcd(counter)[2] == "E202"
+    assert counter.hardware.lcd.violations == [] and counter.hardware.lcd.is_lit
+
+
+def test_a_display_that_was_reset_shows_all_again():
+    """Somebody pulls its plug, or a spark does: within five seconds it is as before."""
+    counter = Counter(language="en")
+    counter.run_ms(100)
+    shown = lcd(counter)
+    counter.hardware.lcd.brown_out()
+    assert not counter.hardware.lcd.is_lit
+    counter.run_ms(5100)
+    assert counter.hardware.lcd.is_lit and lcd(counter) == shown
+
+
+def test_without_a_clerk_s_display_nothing_is_sent_to_it():
+    counter = Counter()
+    counter.sell("12.50", new_card())
+    assert counter.hardware.lcd.transfers == 0
+
+
+def test_minutes_of_the_battery_are_on_display():
+    counter = Counter(language="en")
+    counter.hardware.set_mains(False)
+    counter.run_ms(60_000)
+    counter.key(b"1\x1b")
+    *words, minutes = lcd(counter)[2].split()
+    assert words == ["BATTERY", "MIN"] and 0 < int(minutes) <= 120
+
+
+def test_the_customer_s_words_of_a_label_are_the_english_ones():
+    for number in (screens.CARD_PLEASE, screens.PIN, screens.ITEM):
+        assert len(screens.text(screens.texts(""), number)) <= 16
