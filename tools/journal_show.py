@@ -31,6 +31,8 @@ _KINDS = {
     messages.REFUSAL: "refusal",
     messages.POWER: "power",
     messages.FRONT_END: "front end",
+    messages.INSPECTION: "inspected",
+    messages.FAULT: "fault",
 }
 _WORDS = {
     "result": {

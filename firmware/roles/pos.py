@@ -9,6 +9,7 @@ from firmware.drivers.mfrc522 import BusFault, Mfrc522
 from firmware.drivers.mifare_classic import AuthFailed, CardRefused
 from firmware.services.clock import Clock
 from firmware.services.front_end_watch import FrontEndWatch
+from firmware.services.inspection import Inspection
 from firmware.services.journal import Journal, JournalFull
 from firmware.services.panel import Panel
 from firmware.services.purses import Purses
@@ -115,12 +116,16 @@ class Pos:
         self._totals = Totals(board, recorder, self._utc_offset_s)
         self._supply = Supply(board, recorder)
         self._watch = FrontEndWatch(front_end, recorder)
+        self._inspection = Inspection(
+            recorder, clock, self._supply, front_end, board.settings["policy"]
+        )
         self._state = sale.KEYED
         self._entry = charging.home(charging.AMOUNT)
         self._amount_fen = 0  # of the order, 0 while it depends on the card
         self._amount_text = ""
         self._until_ms = 0
         self._last_fault = reasons.APPROVED
+        self._last_refusal = reasons.APPROVED
         self._failed = 0  # debits that failed since a card came
         self._recorded = []  # faults of the card field that this order has a record of
         self._may_repeat = False  # the clerk has said that the same card shall pay once more
@@ -188,6 +193,12 @@ class Pos:
             self._order(now_ms)
         elif effect in _PAGES:
             self._show_totals(effect)
+        elif effect == "inspect":
+            reason = self._inspection.inspect(self._uplink.online, now_ms)
+            self._panel.ask(reason or screens.ALL_IN_ORDER, "")
+        elif effect == "fault":
+            self._inspection.report(self._last_refusal, self._uplink.online, now_ms)
+            self._panel.ask(screens.FAULT_REPORTED, "")
         elif answer != charging.FINE or effect in _LATER:
             self._refuse_key(answer or charging.NO_SUCH_FN, now_ms)
         elif self._state == sale.KEYED:
@@ -293,6 +304,7 @@ class Pos:
         self._panel.paid(self._amount_fen, self._balance_fen, self._uplink.online, now_ms)
 
     def _refuse(self, reason, now_ms):
+        self._last_refusal = reason
         self._end_order()
         self._panel.refuse(reason, self._amount_text, now_ms)
 
@@ -324,9 +336,8 @@ class Pos:
 
     def _notices(self):
         """What the clerk is warned of; see screens.notices."""
-        waiting = self._recorder.head_seq() - self._recorder.receipted_seq()
         return (
-            None if self._uplink.online else waiting,
+            None if self._uplink.online else self._recorder.waiting(),
             self._supply.minutes_left(),
             self._recorder.is_nearly_full(),
         )
@@ -348,7 +359,7 @@ _ACTIONS = {
 _OWN_KEYS = ("digit", "confirm", "esc")
 _PAGES = ("totals", "turn")
 # Functions that charging.py knows and this POS has not yet.
-_LATER = ("inspect", "fault", "cancel", "aggregate")
+_LATER = ("cancel", "aggregate")
 
 
 def _menu_of(board):

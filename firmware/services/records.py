@@ -79,6 +79,14 @@ class Recorder:
         """Whether it is time to warn that spending will stop unless the ledger answers."""
         return self._journal.is_nearly_full()
 
+    def waiting(self):
+        """How many records have no receipt yet."""
+        return self._journal.head_seq - self._journal.receipted
+
+    def free_sectors(self):
+        """How many sectors of the journal are free."""
+        return self._journal.free_sectors()
+
     def keep(self, key, data):
         """Keep a small value under a key for ever; see Journal.keep."""
         self._journal.keep(key, data)

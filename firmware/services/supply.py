@@ -34,6 +34,10 @@ class Supply:
         """ "mains", "battery" or "empty", as rules/posture.py has them."""
         return "mains" if self._on_mains else posture.battery(self._power.battery_mv())
 
+    def battery_mv(self):
+        """Millivolts of the battery."""
+        return self._power.battery_mv()
+
     def minutes_left(self):
         """Minutes that the battery lasts at the usual load, or None on mains."""
         return None if self._on_mains else battery.minutes_left(self._power.battery_mv())

@@ -54,6 +54,8 @@ _LABELS = {
     screens.FIXED_AMOUNT: ("FIXED AMOUNT", "定额消费", 0),
     screens.MEAL: ("MEAL", "份餐消费", 0),
     screens.FUNCTION: ("FUNCTION 1-8", "请选功能", 0),
+    screens.ALL_IN_ORDER: ("ALL IN ORDER", "巡检正常", 0),
+    screens.FAULT_REPORTED: ("FAULT REPORTED", "已报修", 0),
 }
 
 

@@ -27,6 +27,8 @@ ITEM = 417
 FIXED_AMOUNT = 418
 MEAL = 419
 FUNCTION = 420
+ALL_IN_ORDER = 421
+FAULT_REPORTED = 422
 LABELS_END = 500  # above are the answers of charging.py and meals.py
 
 _WIDE_FIRST = 0xA1

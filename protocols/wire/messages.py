@@ -29,6 +29,8 @@ RECEIPTS_LABEL = b"receipts"
 
 # Kinds of record.
 BOOT, INTENT, OUTCOME, REFUSAL, POWER, LOST, FRONT_END = 1, 2, 3, 4, 5, 6, 7
+# Kinds 8 to 11 are those of credits and PINs.
+INSPECTION, FAULT = 12, 13
 # Results of an OUTCOME.
 COMMITTED, NOT_COMMITTED, UNKNOWN = 1, 2, 3
 # Flags of an INTENT.
@@ -91,6 +93,18 @@ _RECORDS = {
         (10, "recoveries", "uint", _U16),
         (11, "pin_misses", "uint", _U16),
         (12, "garbled", "uint", _U16),
+    ),
+    INSPECTION: (
+        (8, "network", "uint", 1),
+        (9, "waiting", "uint", _U32),
+        (10, "battery_mv", "uint", _U16),
+        (11, "clock_width_s", "uint", _U32),
+        (12, "reader_faults", "uint", _U16),
+        (13, "free_sectors", "uint", _U16),
+    ),
+    FAULT: (
+        (8, "network", "uint", 1),
+        (9, "last_reason", "uint", _U16),
     ),
 }
 _MESSAGES = {

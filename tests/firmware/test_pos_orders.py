@@ -66,7 +66,7 @@ def test_a_menu_that_is_none_is_told_and_plain_amounts_are_still_taken(blob):
     assert counter.shown == "NOT SOLD NOW"
 
 
-@pytest.mark.parametrize("function", [b"5", b"6", b"7", b"8", b"9", b"0"])
+@pytest.mark.parametrize("function", [b"7", b"8", b"9", b"0"])
 def test_a_function_that_is_not_there_says_so(function):
     counter = Counter()
     counter.key(FN + function)
@@ -231,6 +231,66 @@ def test_days_fall_out_of_the_week():
         counter.tell_time()
     counter.pos._totals.read_on()
     assert counter.pos._totals.seven_days() == [7, 100 * (3 + 4 + 5 + 6 + 7 + 8 + 9)]
+
+
+def test_the_daily_inspection_is_a_record_and_says_what_is_wrong():
+    """R17.1: no network here, then nothing else; the worst is shown."""
+    counter = Counter()
+    counter.key(FN + b"5")
+    assert counter.shown == reasons.display(reasons.OFFLINE)
+    (record,) = counter.records(messages.INSPECTION)
+    assert (record["network"], record["waiting"], record["reader_faults"]) == (0, 1, 0)
+    assert record["battery_mv"] == 4150 and record["clock_width_s"] <= 2
+    assert record["free_sectors"] > 0
+    counter.hardware.chip.miso = 0
+    counter.sell("1", new_card())
+    counter.run_ms(31_000)
+    counter.hardware.chip.miso = None
+    counter.key(FN + b"5")
+    assert counter.shown == reasons.display(reasons.READER_FAULT)
+    assert counter.records(messages.INSPECTION)[1]["reader_faults"] > 0
+
+
+def test_all_in_order():
+    counter = Counter()
+    counter.pos._uplink = Online()
+    counter.key(FN + b"5")
+    assert counter.lines == ("ALL IN ORDER", "")
+    assert counter.records(messages.INSPECTION)[0]["network"] == 1
+    counter.key(b"\x1b")
+    assert counter.shown == "WELCOME"
+
+
+class Online:
+    """An uplink whose agent answers; what it carries is tested elsewhere."""
+
+    online = True
+
+    def step(self, now_ms):
+        return now_ms + 1000
+
+
+def test_a_fault_is_reported_by_one_key():
+    """R17.2: with what the last sale was refused for."""
+    counter = Counter()
+    counter.key(FN + b"6")
+    assert counter.shown == "FAULT REPORTED"
+    counter.sell("9999", new_card())
+    counter.run_ms(3000)
+    counter.key(FN + b"6")
+    told = [record["last_reason"] for record in counter.records(messages.FAULT)]
+    assert told == [0, reasons.OVER_SPEND_LIMIT]
+    assert counter.sell("5", new_card()) == "PAID 5.00"
+
+
+def test_a_full_journal_still_answers_an_inspection():
+    counter = Counter()
+    recorder = counter.pos._recorder
+    while recorder.has_room():
+        recorder.write(messages.POWER, 0, source=messages.MAINS, battery_mv=4000)
+    counter.key(FN + b"5")
+    assert counter.shown == reasons.display(reasons.JOURNAL_FULL)
+    assert counter.records(messages.INSPECTION) == []
 
 
 # -- the clerk's display ----------------------------------------------------------------------

@@ -82,6 +82,18 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
             "garbled": (12, 0, U16),
         },
     ),
+    "inspection": (
+        12,
+        {
+            "network": (8, 0, 1),
+            "waiting": (9, 0, U32),
+            "battery_mv": (10, 0, U16),
+            "clock_width_s": (11, 0, U32),
+            "reader_faults": (12, 0, U16),
+            "free_sectors": (13, 0, U16),
+        },
+    ),
+    "fault": (13, {"network": (8, 0, 1), "last_reason": (9, 0, U16)}),
 }
 # What may be left out: key, and a value.
 OPTIONAL: Mapping[str, Mapping[str, tuple[int, bytes]]] = {
@@ -127,6 +139,20 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
             {"version": 146, "faults": 1, "recoveries": 1, "pin_misses": 0, "garbled": 12},
         )
     ],
+    "inspection": [
+        (
+            "all is well, twelve records wait",
+            {
+                "network": 1,
+                "waiting": 12,
+                "battery_mv": 4150,
+                "clock_width_s": 3,
+                "reader_faults": 0,
+                "free_sectors": 1010,
+            },
+        )
+    ],
+    "fault": [("the reader finds no card", {"network": 1, "last_reason": 224})],
     "lost": [
         ("record 313 can be read", {"next_sha256": bytes(range(32))}),
         ("and that is lost as well", {"next_sha256": bytes(32)}),

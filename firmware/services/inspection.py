@@ -1,0 +1,54 @@
+"""The merchant's day (R17): the daily inspection and the fault report, each one key and a record.
+
+What an inspection finds wrong is shown at once, the worst first; the record says all of it.
+"""
+
+from protocols.rules import clock as clock_rules
+from protocols.rules import reasons
+from protocols.wire import messages
+
+_U16 = 0xFFFF
+
+
+class Inspection:
+    """Looks at what a merchant has to keep in order."""
+
+    def __init__(self, recorder, clock, supply, front_end, policy):
+        self._recorder = recorder
+        self._clock = clock
+        self._supply = supply
+        self._chip = front_end.chip
+        self._clock_width_max_ms = policy["clock_width_max_ms"]
+
+    def inspect(self, is_online, now_ms):
+        """Write an INSPECTION record; returns the reason of what is wrong, or APPROVED."""
+        interval_ms = self._clock.interval_ms(now_ms)
+        earliest_s, latest_s = clock_rules.seconds(interval_ms)
+        is_known = clock_rules.is_known(interval_ms, self._clock_width_max_ms)
+        has_room = self._recorder.has_room()
+        self._recorder.note(
+            messages.INSPECTION,
+            now_ms,
+            network=int(is_online),
+            waiting=self._recorder.waiting(),
+            battery_mv=self._supply.battery_mv(),
+            clock_width_s=latest_s - earliest_s,
+            reader_faults=min(self._chip.faults, _U16),
+            free_sectors=min(self._recorder.free_sectors(), _U16),
+        )
+        for is_wrong, reason in (
+            (not has_room, reasons.JOURNAL_FULL),
+            (self._chip.faults, reasons.READER_FAULT),
+            (self._supply.word() == "empty", reasons.BATTERY_EMPTY),
+            (not is_known, reasons.CLOCK_UNKNOWN),
+            (not is_online, reasons.OFFLINE),
+        ):
+            if is_wrong:
+                return reason
+        return reasons.APPROVED
+
+    def report(self, last_reason, is_online, now_ms):
+        """Write a FAULT record: somebody has to come and look."""
+        self._recorder.note(
+            messages.FAULT, now_ms, network=int(is_online), last_reason=last_reason
+        )
