@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from ledger import reasons as ledger_reasons
 from protocols.link import delivery
-from protocols.rules import posture_texts, reason_texts, reasons
+from protocols.rules import (
+    charging_texts,
+    posture_texts,
+    reason_texts,
+    reasons,
+    sale_texts,
+)
 from protocols.wire import error_texts, mqtt
 from tools.rooms import ROOT
 
@@ -17,6 +23,15 @@ Made by `python -m tools.make_docs`; a test fails when this page is not what the
 
 A number has one meaning, on a display, in a journal, in a log and in the ledger, and never gets
 another. 0 means approved, or no error.
+"""
+
+_POS = """\
+# The states of a POS
+
+Made by `python -m tools.make_docs`; a test fails when this page is not what the code says.
+
+From the tables in `protocols/rules/sale.py` and `protocols/rules/charging.py`. FN 7 and FN 8 are
+in the table and not built: the POS answers 514.
 """
 
 _POSTURE = """\
@@ -33,7 +48,37 @@ and locks. No device tells "building" (the agent answers, the card centre does n
 
 def pages() -> dict[str, str]:
     """File name in docs/ -> text of every page that this program writes."""
-    return {"reason-codes.md": reason_codes(), "posture.md": postures()}
+    return {
+        "reason-codes.md": reason_codes(),
+        "posture.md": postures(),
+        "pos-states.md": pos_states(),
+    }
+
+
+def pos_states() -> str:
+    """What a sale goes through, and what the keys of the POS mean."""
+    return "\n".join(
+        [
+            _POS,
+            "## A sale\n",
+            "An empty cell cannot happen: in that state no card is looked at.\n",
+            _table(
+                ("event", *(f"{state}: {text}" for state, text in sale_texts.STATES.items())),
+                sale_texts.rows(),
+            ),
+            "```mermaid\n" + "\n".join(sale_texts.diagram()) + "\n```\n",
+            "## The keys\n",
+            "A number is an answer: the key is refused and changes nothing.\n",
+            "\n".join(charging_texts.table()) + "\n",
+            "Behind FN:\n",
+            _table(("key", "function"), sorted(charging_texts.FUNCTIONS.items())),
+            "## The answers\n",
+            _table(
+                ("", "display", "meaning", "中文"),
+                [(number, *texts) for number, texts in sorted(charging_texts.TEXTS.items())],
+            ),
+        ]
+    )
 
 
 def postures() -> str:

@@ -1,0 +1,59 @@
+"""The table of a sale in words and as a diagram, for docs and tests; no reader imports it."""
+
+from protocols.rules import sale
+
+STATES = {
+    sale.KEYED: "an order is keyed in, or nothing is",
+    sale.ARMED: "a card is waited for, 30 s",
+    sale.SHOWN: "the end of the sale is shown, 2 s",
+    sale.AGAIN: "the clerk is asked whether the same card pays once more, 10 s",
+}
+EVENTS = {
+    "digit": "a digit",
+    "confirm": "the confirm key",
+    "esc": "ESC",
+    "key": "any other key",
+    "order": "charging.py says that the order is complete",
+    "paid": "the till says: paid, and it stands on flash",
+    "look": "the till says: the same amount, one more tap",
+    "refused": "the till says: no, for good",
+    "again": "the till says: this card paid here within 5 s",
+    "silence": "nobody came",
+}
+ACTIONS = {
+    "key": "ask charging.py",
+    "anew": "forget the order before, then ask charging.py",
+    "ask": "ask for a card",
+    "ask-again": "ask the clerk",
+    "tap": "ask for the card once more",
+    "look": "say what is to be done",
+    "paid": "green, one beep, amount and balance",
+    "refuse": "red, one long beep, the reason",
+    "home": "welcome the next one",
+    "drop": "leave what is open to the card and the ledger, welcome the next one",
+}
+
+
+def rows():
+    """Lines of cells: each event, and what each state answers to it."""
+    return [
+        (EVENTS[event], *(_told(*sale.cell(state, event), state) for state in STATES))
+        for event in EVENTS
+    ]
+
+
+def diagram():
+    """A Mermaid state diagram: every way that leads to another state."""
+    lines = ["stateDiagram-v2", "    [*] --> " + sale.KEYED]
+    for state in STATES:
+        for event in EVENTS:
+            after, _ = sale.cell(state, event)
+            if after != state:
+                lines.append("    %s --> %s: %s" % (state, after, event))
+    return lines
+
+
+def _told(after, action, state):
+    if not action:
+        return ""
+    return ACTIONS[action] + ("" if after == state else " → %s" % after)
