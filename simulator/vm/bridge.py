@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 from struct import Struct
 
+from simulator.vm.bundle import untangled
+
 SHIMS = Path(__file__).parent / "shims"
 LAUNCHER = Path(__file__).parent / "launcher.py"
 _HEAD = Struct("<iiii")
@@ -53,9 +55,11 @@ class Bridge:
         imports: Path | list[Path],
         probe: int,
         answer_timeout_s: float,
+        line_map: str = "",
     ) -> None:
-        """`imports`: a folder, or the ROM images of shims and firmware."""
+        """`imports`: a folder, or the ROM images of shims and firmware with their `line_map`."""
         self._name = name
+        self._line_map = line_map
         self._timeout_ms = int(answer_timeout_s * 1000)
         roms = imports if isinstance(imports, list) else []
         command = _command(roms)
@@ -111,10 +115,10 @@ class Bridge:
         self._reader = self._writer = -1
 
     def output_tail(self) -> str:
-        """The end of what the firmware has printed, tracebacks among it."""
+        """The end of what the firmware has printed; tracebacks in it tell lines of the source."""
         size = self._output.seek(0, os.SEEK_END)
         self._output.seek(max(size - _TAIL_BYTES, 0))
-        return self._output.read().decode(errors="replace")
+        return untangled(self._output.read().decode(errors="replace"), self._line_map)
 
     def _read_more(self) -> None:
         if not self._poll.poll(self._timeout_ms):

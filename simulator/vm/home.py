@@ -15,7 +15,7 @@ from pathlib import Path
 from simulator.vm import ops
 from simulator.vm.bridge import Bridge, VmCrashed
 from simulator.vm.circuit import Circuit
-from simulator.vm.image import FIRMWARE_ROM, SHIMS_ROM
+from simulator.vm.image import FIRMWARE_ROM, LINE_MAP, SHIMS_ROM
 from simulator.vm.parts import Hardware
 
 ROOT = Path(__file__).parents[2]
@@ -64,8 +64,10 @@ class VmHome:
         self._hardware = hardware
         self._heap_bytes = heap_bytes
         self._imports: Path | list[Path] = root
+        self._line_map = ""
         if image is not None:
             self._imports = [image / SHIMS_ROM, image / FIRMWARE_ROM]
+            self._line_map = (image / LINE_MAP).read_text()
             root = Path("/rom")
         self._firmware_dir = firmware_dir or root / "firmware"
         self._probe = probe
@@ -101,6 +103,7 @@ class VmHome:
             imports=self._imports,
             probe=self._probe,
             answer_timeout_s=self._answer_timeout_s,
+            line_map=self._line_map,
         )
         return self._serve() + offset_us
 

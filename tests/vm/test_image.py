@@ -1,16 +1,18 @@
 """The image: what is flashed compiles for the target, runs, and is what the VM runs."""
 
+import ast
 import shutil
 
 import pytest
 
 from simulator.vm import image, ops
-from simulator.vm.home import HEAP_BYTES, POS_HEAP_BYTES
-from tests.vm.bench import Hardware, make_home
+from simulator.vm.bridge import VmCrashed
+from simulator.vm.home import HEAP_BYTES, POS_HEAP_BYTES, VmHome
+from tests.vm.bench import Hardware, make_home, write_program
 
 PROGRAM = """
 import sys
-print(sys.modules["firmware.boards.esp32"].__file__)
+print("reader" in sys.modules, "firmware.boards.esp32" in sys.modules)
 into = bytearray(3)
 while True:
     board.wait(board.ticks_ms() + 50)
@@ -19,37 +21,87 @@ while True:
 """
 
 
+def source_of(folder, **files):
+    """A folder of firmware and protocols: path with __ for / -> text."""
+    for name, text in {"firmware__boot": "", **files}.items():
+        path = folder / (name.replace("__", "/") + ".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
 @pytest.mark.parametrize(
-    "source",
+    "bad",
     [
         "def f():\n    return (1,\n",
         # What CPython takes and MicroPython does not.
-        "def f(a, /):\n    return a\n",
-        "match 1:\n    case 2:\n        pass\n",
+        "def f(a=1, /):\n    return a\n",
+        "def f():\n    match 1:\n        case 2:\n            pass\n",
+        # What MicroPython takes and the linker does not.
+        "from . import other\ndef f():\n    return other\n",
     ],
 )
-def test_a_file_that_does_not_compile_is_named(source, tmp_path):
-    bad = tmp_path / "source" / "protocols" / "bad.py"
-    bad.parent.mkdir(parents=True)
-    bad.write_text(source)
+def test_a_file_that_does_not_compile_is_named(bad, tmp_path):
+    main = "from protocols.good import g\nfrom protocols.bad import f\ng(f())\n"
+    good = "def g(a):\n    return a\n"
+    source = source_of(
+        tmp_path / "source", firmware__main=main, protocols__good=good, protocols__bad=bad
+    )
     with pytest.raises(image.CompileFailed, match=r"protocols[./]bad"):
-        image.build(tmp_path / "source", tmp_path / "image")
+        image.build(source, tmp_path / "image")
 
 
-def test_every_file_is_in_the_image(reader_image, repo_root):
-    sources = {
-        path.relative_to(repo_root).as_posix().removesuffix(".py")
-        for room in image.ROOMS
-        for path in (repo_root / room).rglob("*.py")
+def imported(repo_root, path):
+    """The files that a file leads to, itself among them."""
+    found, todo = set(), [path]
+    while todo:
+        path = todo.pop()
+        if path in found:
+            continue
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            for name in names:
+                file = repo_root.joinpath(*name.split(".")).with_suffix(".py")
+                todo += [file] if file.exists() else []
+    return found
+
+
+def test_what_main_leads_to_is_in_the_image(reader_image, repo_root):
+    rows = (reader_image / image.LINE_MAP).read_text().splitlines()
+    found = [row.split()[1] for row in rows]
+    main = repo_root / "firmware" / "main.py"
+    expected = {
+        ".".join(path.relative_to(repo_root).with_suffix("").parts)
+        for path in imported(repo_root, main) - {main}
     }
-    packed = {
-        path.relative_to(reader_image / "rom").as_posix().rsplit(".", 1)[0]
-        for path in (reader_image / "rom").rglob("*.*")
-    }
-    assert packed == sources
-    for path in (reader_image / "rom").rglob("*.mpy"):
-        # Byte 2 of an .mpy names the architecture of native code: there must be none.
-        assert path.read_bytes()[2] >> 2 == 0, path
+    packages = {"firmware", "protocols"} | {name.rpartition(".")[0] for name in expected}
+    assert len(found) == len(set(found)) > 40
+    assert set(found) == expected | packages
+    assert "protocols.rules.reason_texts" not in found
+    packed = {path.relative_to(reader_image / "rom").as_posix() for path in walk(reader_image)}
+    assert packed == {"reader.mpy", "firmware/boot.py", "firmware/main.py"}
+    # Byte 2 of an .mpy names the architecture of native code: there must be none.
+    assert (reader_image / "rom" / "reader.mpy").read_bytes()[2] >> 2 == 0
+
+
+def walk(reader_image):
+    return [path for path in (reader_image / "rom").rglob("*") if path.is_file()]
+
+
+def test_a_traceback_tells_lines_of_the_source(repo_root, tmp_path):
+    text = "from firmware.boards import esp32\nesp32.Board().beep(-1)\n"
+    (tmp_path / "main.py").write_text(text)
+    built = image.build(repo_root, tmp_path / "image", tmp_path / "main.py")
+    source = (repo_root / "firmware" / "boards" / "esp32.py").read_text().split("\n")
+    line = 1 + next(i for i, text in enumerate(source) if "write_pulses" in text)
+    home = VmHome("bench", Hardware(), image=built)
+    with pytest.raises(VmCrashed, match=f'File "firmware/boards/esp32.py", line {line}, in '):
+        home.start()
 
 
 def test_the_same_source_gives_the_same_image(repo_root, tmp_path):
@@ -60,38 +112,54 @@ def test_the_same_source_gives_the_same_image(repo_root, tmp_path):
         assert (first / name).read_bytes() == (again / name).read_bytes()
 
 
-def test_bytecode_does_what_source_does(reader_image, tmp_path):
-    logs = []
-    for options in ({}, {"image": reader_image}):
-        hardware = Hardware()
-        home = make_home(tmp_path / "program", PROGRAM, hardware, **options)
+@pytest.fixture(scope="module")
+def program_image(repo_root, tmp_path_factory):
+    """The image of PROGRAM and what it needs."""
+    folder = tmp_path_factory.mktemp("program")
+    main = write_program(folder / "source", PROGRAM) / "main.py"
+    return image.build(repo_root, folder / "image", main)
+
+
+def homes(program_image, folder, hardware, **options):
+    """PROGRAM as source, and as an image."""
+    yield make_home(folder / "program", PROGRAM, hardware(), **options)
+    yield VmHome("bench", hardware(), image=program_image, **options)
+
+
+def test_bytecode_does_what_source_does(program_image, tmp_path):
+    logs, told, made = [], [], []
+
+    def hardware():
+        made.append(Hardware())
+        return made[-1]
+
+    for home in homes(program_image, tmp_path, hardware):
         try:
             due_us = home.start()
             for _ in range(5):
-                hardware.now_us = due_us
+                made[-1].now_us = due_us
                 due_us = home.run()
-            logs.append((hardware.log, due_us))
-            where = home.stderr_tail().strip()
+            logs.append((made[-1].log, due_us))
+            told.append(home.stderr_tail().strip())
         finally:
             home.kill()
     assert logs[0] == logs[1]
     assert len(logs[0][0]) == 10
-    assert where == "/rom/firmware/boards/esp32.mpy"
+    assert told == ["False True", "True False"]
 
 
-def test_bytecode_takes_less_heap(reader_image, tmp_path, capsys):
-    live = {}
-    for name, options in (("source", {}), ("image", {"image": reader_image})):
-        options = {"probe": ops.PROBE_WAITS, **options}
-        home = make_home(tmp_path / "program", PROGRAM, Hardware(), **options)
+def test_bytecode_takes_less_heap(program_image, tmp_path, capsys):
+    live = []
+    for home in homes(program_image, tmp_path, Hardware, probe=ops.PROBE_WAITS):
         try:
             home.start()
-            live[name] = home.memory()
+            live.append(home.memory())
         finally:
             home.kill()
     with capsys.disabled():
-        print("\nheap of the shims, bytes:", {name: live[name]["shims"] for name in live})
-    assert live["image"]["live"] < live["source"]["live"]
-    assert live["image"]["shims"] < live["source"]["shims"]
+        print("\nheap of the shims, bytes:", [memory["shims"] for memory in live])
+    source, built = live
+    assert built["live"] < source["live"]
+    assert built["shims"] < source["shims"]
     # The VM of a POS has no more beyond the budget than what no board has to carry.
-    assert live["image"]["shims"] >= HEAP_BYTES - POS_HEAP_BYTES
+    assert built["shims"] >= HEAP_BYTES - POS_HEAP_BYTES

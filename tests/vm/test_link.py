@@ -181,7 +181,7 @@ def test_a_relative_import_is_refused():
 def test_no_line_of_the_firmware_moves_and_no_number_keeps_its_name(repo_root):
     paths = image.modules(repo_root, image.ROOMS)
     sources = {module: path.read_text() for module, path in paths.items()}
-    linked = inline(sources, as_source=image.AS_SOURCE)
+    linked = inline(sources, as_source=[image.BOOT, image.MAIN])
     assert len(numbers_with_a_name(sources)) > 300
     assert numbers_with_a_name(linked) == []
     for module, source in sources.items():

@@ -1,10 +1,10 @@
 """A tap played again in MicroPython, with nothing behind the board but a tape: what is left is the
 interpreter's own time.
 
-Runs in MicroPython only (see tap_tape.py): tap_replay.py TAPE ROUNDS. Every answer of bus, pin,
-flash, AES and random source is read from the tape, and time is the tape's. The first round checks
-what the firmware says to its hardware against the tape; the others are timed. Prints a dictionary:
-`tap_us` and `yard_us` (the best of all rounds), `allocated_bytes`.
+Runs in MicroPython as the main program of an image (see tap_tape.py): main.py TAPE ROUNDS. Every
+answer of bus, pin, flash, AES and random source is read from the tape, and time is the tape's. The
+first round checks what the firmware says to its hardware against the tape; the others are timed.
+Prints a dictionary: `tap_us` and `yard_us` (the best of all rounds), `allocated_bytes`.
 
 Garbage is not collected inside a round: the heap is large enough, and what a collection costs is
 told elsewhere. The looks at the interrupt pin while a card is busy are played once, not fifty
@@ -20,8 +20,9 @@ import sys
 import time
 
 from firmware.drivers.ticks import Ticks
+from firmware.roles.pos import build
 
-_WRAP_US = 1 << 30  # by this name the image has it no more
+_WRAP_US = 1 << 30
 
 
 class Diverged(Exception):
@@ -128,7 +129,7 @@ class Yard:
                 self.total = 0
 
 
-def one_round(tape, build, is_checking):
+def one_round(tape, is_checking):
     """(us, bytes allocated) of the last step on the tape."""
     gc.collect()
     board = TapeBoard(tape, is_checking)
@@ -160,13 +161,10 @@ def main(path, rounds):
     """Check once, then time `rounds` times."""
     with open(path) as file:
         tape = eval(file.read())  # noqa: S307 - a literal that our own process has written
-    module = __import__(tape["module"])
-    for name in tape["module"].split(".")[1:]:
-        module = getattr(module, name)
-    _, allocated_bytes = one_round(tape, module.build, True)
+    _, allocated_bytes = one_round(tape, True)
     tap_us, best_us = [], []
     for _ in range(rounds):
-        tap_us.append(one_round(tape, module.build, False)[0])
+        tap_us.append(one_round(tape, False)[0])
         best_us.append(yard_us())
     print(
         {

@@ -282,16 +282,22 @@ class Vm:
         for room in ROOMS:
             shutil.copytree(ROOT / room, source / room)
         shutil.copyfile(str(tap_door.__file__), source / "firmware" / "roles" / "tap_door.py")
-        self._rom = build(source, folder / "image") / "rom"
+        text = Path(str(tap_replay.__file__)).read_text()
+        self._roms: dict[str, Path] = {}
+        for device, module in _MODULES.items():
+            main = folder / f"{device}.py"
+            main.write_text(text.replace(_MODULES["pos"], module))
+            self._roms[device] = build(source, folder / f"image_{device}", main) / "rom"
 
     def play(self, device: str, tape: dict[str, Any], rounds: int = _ROUNDS) -> Bytecode:
         """Play a tape; NotPlayed when the firmware says other things than it did."""
         path = self._folder / "tape"
-        path.write_text(repr({**tape, "module": _MODULES[device]}))
+        path.write_text(repr(tape))
+        rom = self._roms[device]
         command = [sys.executable, "-c", _MICROPYTHON, "-X", _VM_HEAP]
         done = subprocess.run(
-            [*command, str(tap_replay.__file__), str(path), str(rounds)],
-            env={"MICROPYPATH": f"{self._rom}:.frozen"},
+            [*command, str(rom / "firmware" / "main.py"), str(path), str(rounds)],
+            env={"MICROPYPATH": f"{rom}:.frozen"},
             capture_output=True,
             text=True,
             timeout=120,
