@@ -44,7 +44,8 @@ _LCD_BAUD = 1000000  # the ST7920 takes 1.6 MHz
 _UART_BAUD = 9600  # what CD5220 displays and serial keypads are shipped with
 _BATTERY_DIVIDER = 2
 _AES_ECB, _AES_CBC = 1, 2
-_WIFI_BYTES_MAX = _STORED_BYTES_MAX = 64
+_WIFI_BYTES_MAX = 64
+_STORED_BYTES_MAX = 64
 _WDT_MS = 30000
 _WAIT_MS = 10000  # between two looks at a clock that wraps after 17.9 minutes
 _EPOCH_2000_S = 946684800  # the port counts from 2000, we from 1970

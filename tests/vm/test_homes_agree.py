@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from protocols.rules import settings
+from protocols.rules import charging, menu, settings
 from simulator.chips.nor_flash import NorFlash, PowerCut
 from simulator.host.hardware import Hardware
 from simulator.host.home import HostHome
@@ -22,10 +22,10 @@ PLAY = {3: b"12.50\r", 60: b"\x1b", 65: b"0\r", 70: b"7\r"}
 class Reader:
     """A reader without network on its own clock, its firmware in one home or the other."""
 
-    def __init__(self, image=None, heap_bytes=HEAP_BYTES, probe=ops.PROBE_OFF):
+    def __init__(self, image=None, heap_bytes=HEAP_BYTES, probe=ops.PROBE_OFF, language=None):
         world = World(1_790_000_000)
         flash = NorFlash(64 * 4096, random.Random(SEED))
-        nvs = {"settings": settings.encode(SETTINGS)}
+        nvs = {"settings": settings.encode({**SETTINGS, "language": language})}
         self.transcript = Transcript()
         self.hardware = Hardware("pos1", world, self.transcript, flash, nvs, random.Random(SEED))
         self.home = HostHome("pos", self.hardware)
@@ -34,7 +34,7 @@ class Reader:
                 "pos1", self.hardware, image=image, heap_bytes=heap_bytes, probe=probe
             )
 
-    def play(self, steps, boot_us=0):
+    def play(self, steps, boot_us=0, keys=PLAY):
         """Boot at `boot_us` of world time and step; returns the transcript's hash."""
         clock = self.hardware.clock
         try:
@@ -42,7 +42,7 @@ class Reader:
             self.hardware.power_on()
             due_us = self.home.start(clock.now_us)
             for step in range(steps):
-                self.hardware.keys += PLAY.get(step, b"")
+                self.hardware.keys += keys.get(step, b"")
                 self.hardware.set_mains(not 40 <= step < 100)
                 clock.advance_to(due_us)
                 due_us = self.home.run(clock.now_us)
@@ -51,12 +51,27 @@ class Reader:
         return self.transcript.sha256()
 
 
-def test_the_same_transcript_in_both_homes(reader_image):
+@pytest.mark.parametrize("language", [None, "zh"])
+def test_the_same_transcript_in_both_homes(reader_image, language):
     print("seed", SEED)
-    host, vm = Reader(), Reader(reader_image)
+    host, vm = Reader(language=language), Reader(reader_image, language=language)
     assert host.play(150) == vm.play(150)
     assert host.transcript.lines == vm.transcript.lines > 500
     assert host.hardware.clock.now_us == vm.hardware.clock.now_us
+    assert vm.hardware.lcd.violations == []
+    assert bool(vm.hardware.lcd.transfers) == bool(language)
+
+
+def test_a_menu_a_sum_and_the_totals_in_both_homes(reader_image):
+    prices = charging.packed(((1, 1, 0, 900), (1, 0, 0, 1000), (2, 0, 1, 300)))
+    blob = menu.encode(prices, ((0, 1440, 0, 0, 0, 0, 0, 0),))
+    keys = {3: b"F3", 5: b"1+2\r", 20: b"\x1b", 25: b"FT", 26: b"T\x1b", 30: b"F5", 40: b"F6"}
+    readers = Reader(language="en"), Reader(reader_image, language="en")
+    for reader in readers:
+        reader.hardware.nvs["menu"] = blob
+    host, vm = (reader.play(60, keys=keys) for reader in readers)
+    assert host == vm
+    assert readers[1].hardware.lcd.line(0) == b"FAULT REPORTED  "
 
 
 @pytest.mark.parametrize("boot_s", [1, 1000, 1200, 100_000])
