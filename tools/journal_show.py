@@ -31,6 +31,7 @@ _KINDS = {
     messages.REFUSAL: "refusal",
     messages.POWER: "power",
     messages.FRONT_END: "front end",
+    messages.CAPTURE: "capture",
 }
 _WORDS = {
     "result": {

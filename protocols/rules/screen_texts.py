@@ -50,6 +50,8 @@ _LABELS = {
     screens.SUM: ("TOTAL", "合计", 10),
     screens.PIN: ("PIN", "请输密码", 6),
     screens.PAY_AGAIN: ("PAY ONCE MORE?", "再次消费？", 0),
+    screens.TRIES_LEFT: ("TRIES LEFT", "剩余次数", 2),
+    screens.IS_HOLDER: ("IS THIS HOLDER?", "是否本人？", 0),
 }
 
 
