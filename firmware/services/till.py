@@ -12,7 +12,7 @@ from firmware.services.journal import JournalFull
 from protocols.card.pin import NO_PIN, is_pin
 from protocols.rules import clock as clock_rules
 from protocols.rules import posture, reasons, spending
-from protocols.rules.pin import after_wrong, tries_left
+from protocols.rules.spending import tries_left
 from protocols.wire import messages
 
 _CAPTURED_KEY = 2  # of Recorder.keep
@@ -204,7 +204,10 @@ class Till:
             for place in range(len(pin)):
                 pin[place] = 0
         view.pin_tries += 1
-        return self._ask(view, amount_fen, after_wrong(self._policy, view))
+        is_last = not tries_left(self._policy, view)
+        return self._ask(
+            view, amount_fen, reasons.IDENTITY_CHECK if is_last else reasons.PIN_WRONG
+        )
 
     def _prove_until(self, view, counter, amount_fen, flag, now_ms):
         self.asked = None

@@ -1,12 +1,9 @@
-"""The spending PIN (R19.2, R19.3): how many tries, what follows the last one, which PINs are weak.
+"""Which spending PINs are too weak to be set (R19.2); no reader imports this.
 
-The regulation gives no figures. A PIN has six digits, and the policy says how many wrong ones in a
-row a card may have seen (`pin_tries_max`): a right one begins anew. The card counts, so it is one
-count on all readers.
+How often a PIN may be tried stands in protocols.rules.spending, with the other limits.
 """
 
 from protocols.card.pin import is_pin
-from protocols.rules import reasons
 
 # What is wrong with a PIN that somebody wants to set; fault_of gives one of these texts.
 FORM = "a PIN has six digits"
@@ -15,16 +12,6 @@ RUN = "digits in a row, up or down"
 REPEATED = "two or three digits over and over"
 PERSONAL = "part of a birthday or of the number of an ID"
 _UP, _DOWN = b"01234567890", b"09876543210"
-
-
-def tries_left(policy, card):
-    """How many more PINs may be tried on `card` (a purse view)."""
-    return max(policy["pin_tries_max"] - card.pin_tries, 0)
-
-
-def after_wrong(policy, card):
-    """The reason to show for a wrong PIN; `card` has it counted already."""
-    return reasons.PIN_WRONG if tries_left(policy, card) else reasons.IDENTITY_CHECK
 
 
 def fault_of(pin, forbidden=()):

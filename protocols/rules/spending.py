@@ -35,6 +35,14 @@ POLICY_DEFAULTS = {"pin_tries_max": 3}
 PIN_TRIES_MAX = 15  # as far as a card counts
 
 
+def tries_left(policy, card):
+    """How many more PINs may be tried on `card` (a purse view); a right one begins anew.
+
+    The card counts, so it is one count on all readers.
+    """
+    return max(policy["pin_tries_max"] - card.pin_tries, 0)
+
+
 def decide(policy, card, amount_fen, interval_ms, offline, proof=0):
     """(reason, state): reasons.APPROVED or why not, and the card's next spend state.
 
