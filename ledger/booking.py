@@ -282,6 +282,8 @@ class _Clerk:
             self._open(reasons.OUTCOME_OF_NO_INTENT, outcome.device, outcome.seq)
         if claim.kind == messages.OUTCOME:
             self._book_outcome(claim)
+        elif claim.kind == messages.CAPTURE:
+            self._open(reasons.CARD_CAPTURED, claim.device, claim.seq)
         elif claim.fields is None:
             self._open(reasons.UNREADABLE, claim.device, claim.seq)
 
@@ -299,13 +301,16 @@ class _Clerk:
             fields["earliest_s"],
             fields["latest_s"],
         )
+        # A counted PIN try moves the card on like a debit, and is settled like one.
+        is_try = bool(fields["flags"] & messages.FLAG_TRY)
         for reason, is_wrong in (
             (reasons.OTHER_MERCHANT, intent.merchant_no != device.merchant_no),
             (
                 reasons.BAD_ARITHMETIC,
                 fields["before_fen"] - intent.amount_fen != fields["after_fen"],
             ),
-            (reasons.NO_AMOUNT, intent.amount_fen == 0),
+            (reasons.NO_AMOUNT, intent.amount_fen == 0 and not is_try),
+            (reasons.TRY_OF_MONEY, intent.amount_fen > 0 and is_try),
         ):
             if is_wrong:
                 self._open(reason, intent.device, intent.seq)

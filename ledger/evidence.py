@@ -61,8 +61,8 @@ class Intent:
 def stated_by(other: Intent, about: Intent) -> State:
     """What `other`, an intent of the same card, states about the intent `about`.
 
-    A debit takes the card from counter c to c + 1 and leaves its record id on the card. `about`
-    saw the card at c:
+    A debit takes the card from counter c to c + 1 and leaves its record id on the card; so does a
+    counted PIN try, an INTENT of nothing, and all of this holds for it. `about` saw the card at c:
 
     | `other` saw the card at | and                                     | so `about` is |
     |-------------------------|-----------------------------------------|---------------|

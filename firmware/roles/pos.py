@@ -19,6 +19,7 @@ from firmware.services.till import Till
 from firmware.services.totals import Totals
 from firmware.services.uplink import Uplink
 from protocols.card.identity import ForeignCard
+from protocols.card.pin import PIN_DIGITS
 from protocols.rules import charging, meals, menu, money, reasons, sale, screens
 from protocols.wire import messages
 from protocols.wire.errors import WireError
@@ -31,6 +32,8 @@ _PATIENCE_MS = {
     sale.ARMED: 30000,
     sale.SHOWN: 2000,
     sale.AGAIN: 10000,
+    sale.PIN: 30000,
+    sale.IDENTITY: 15000,  # then it is asked once more
 }
 # Debits in a row that a card which just lies there may fail: each costs two records.
 _FAILED_MAX = 3
@@ -65,7 +68,13 @@ _TRY_AGAIN = (
     reasons.SAME_CARD_PLEASE,
 )
 # What the till says -> the event of rules/sale.py; of any other reason it is "refused".
-_EVENTS = {reasons.APPROVED: "paid", reasons.PAID_JUST_NOW: "again"}
+_EVENTS = {
+    reasons.APPROVED: "paid",
+    reasons.PAID_JUST_NOW: "again",
+    reasons.PIN_NEEDED: "pin",
+    reasons.PIN_WRONG: "pin",
+    reasons.IDENTITY_CHECK: "identity",
+}
 for _reason in _TRY_AGAIN:
     _EVENTS[_reason] = "look"
 
@@ -129,6 +138,8 @@ class Pos:
         self._failed = 0  # debits that failed since a card came
         self._recorded = []  # faults of the card field that this order has a record of
         self._may_repeat = False  # the clerk has said that the same card shall pay once more
+        self._pin = bytearray()
+        self._is_holder = False  # the merchant has said so
         self._balance_fen = 0
         self._page = screens.SHIFT_TOTALS
 
@@ -263,7 +274,14 @@ class Pos:
                 self._till.refuse(reason, 0, amount_fen, now_ms)
             else:
                 reason, amount_fen, balance_fen = self._till.spend(
-                    self._purses.of(card), self._cost, power, network, now_ms, self._may_repeat
+                    self._purses.of(card),
+                    self._cost,
+                    power,
+                    network,
+                    now_ms,
+                    self._may_repeat,
+                    self._pin,
+                    self._is_holder,
                 )
                 self._failed += 1 if reason in _DEBIT_FAILED else 0
         except _FAULT_CLASSES as fault:
@@ -292,6 +310,39 @@ class Pos:
     def _tap_once_more(self, key, now_ms):
         self._may_repeat = True
         self._ask(key, now_ms)
+
+    def _ask_pin(self, reason, now_ms):
+        self._forget_pin()
+        self._panel.ask_pin(reason, self._amount_text, self._till.asked["tries_left"], now_ms)
+
+    def _pin_digit(self, key, now_ms):
+        if len(self._pin) < PIN_DIGITS:
+            self._pin.append(key)
+            self._panel.pin(len(self._pin), self._amount_text)
+        else:
+            self._wrong_key(key, now_ms)
+
+    def _wrong_key(self, _key, now_ms):
+        self._panel.sound_wrong_key(now_ms)
+
+    def _who(self, _reason, now_ms):
+        """The forced question of R19.3; after a while it is heard again."""
+        self._until_ms = now_ms + _PATIENCE_MS[sale.IDENTITY]
+        asked = self._till.asked
+        self._panel.who(asked["kind"], asked["card_no"], self._amount_text, now_ms)
+
+    def _match(self, key, now_ms):
+        self._is_holder = True
+        self._ask(key, now_ms)
+
+    def _mismatch(self, _key, now_ms):
+        self._till.capture(now_ms)
+        self._refuse(reasons.CARD_CAPTURED, now_ms)
+
+    def _forget_pin(self):
+        for place in range(len(self._pin)):
+            self._pin[place] = 0
+        self._pin = bytearray()
 
     def _look(self, reason, now_ms):
         if reason != self._last_fault:
@@ -322,6 +373,9 @@ class Pos:
         self._keyed(key, now_ms)
 
     def _end_order(self):
+        self._forget_pin()
+        self._is_holder = False
+        self._till.asked = None
         self._entry = charging.home(self._entry[1])
 
     # -- what else is shown --------------------------------------------------------------------
@@ -348,6 +402,13 @@ _ACTIONS = {
     "ask": Pos._ask,
     "ask-again": Pos._ask_again,
     "tap": Pos._tap_once_more,
+    "ask-pin": Pos._ask_pin,
+    "digit": Pos._pin_digit,
+    "prove": Pos._ask,
+    "wrong-key": Pos._wrong_key,
+    "who": Pos._who,
+    "match": Pos._match,
+    "mismatch": Pos._mismatch,
     "look": Pos._look,
     "paid": Pos._paid,
     "refuse": Pos._refuse,

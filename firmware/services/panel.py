@@ -61,6 +61,23 @@ class Panel:
         self._pole.show(self._words(number), amount_text)
         self._show(screens.message, number, amount_text)
 
+    def ask_pin(self, reason, amount_text, tries_left, now_ms):
+        """The holder shall give the PIN: PIN_NEEDED, or PIN_WRONG and how many tries are left."""
+        self._annunciator.play(annunciator.LOOK, now_ms)
+        self._pole.show(self._words(reason), amount_text)
+        self._show(screens.ask_pin, reason, tries_left, amount_text)
+
+    def pin(self, digits, amount_text):
+        """The PIN is keyed in; nobody sees more of it than how many digits there are."""
+        self._pole.show("PIN " + "*" * digits, amount_text)
+        self._show(screens.pin, digits, amount_text)
+
+    def who(self, kind, card_no, amount_text, now_ms):
+        """Whether who stands there is the holder (R19.3): kind and number of the card."""
+        self._annunciator.play(annunciator.LOOK, now_ms)
+        self._pole.show(self._words(reasons.IDENTITY_CHECK), amount_text)
+        self._show(screens.who, kind, card_no)
+
     def paid(self, amount_fen, balance_fen, is_online, now_ms):
         """The money is taken, and that stands on flash."""
         signal = annunciator.TAKEN if is_online else annunciator.TAKEN_OFFLINE

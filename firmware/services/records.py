@@ -24,7 +24,7 @@ class Recorder:
         self._device = device
         self._key = device_key
         self._clock = clock
-        newest = self.fields(journal.head_seq)
+        newest = self.newest()
         self.boot_id = newest["boot_id"] + 1 if newest else journal.generation + 1
 
     def last_spend(self):
@@ -98,6 +98,10 @@ class Recorder:
     def prepare(self):
         """Idle work: erase ahead, so that no tap waits for an erase."""
         self._journal.prepare()
+
+    def newest(self):
+        """The fields of the newest record, or None when there is none to be read."""
+        return self.fields(self._journal.head_seq)
 
     def head_seq(self):
         """Sequence of the newest record; 0 if there is none."""

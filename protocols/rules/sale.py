@@ -6,25 +6,29 @@ cannot happen, because in that state no card is looked at: nothing is done. The 
 an outcome is what services/till.py has said after everything stands on flash.
 
 Digits and modes are a machine of their own (charging.py), which is asked where the action is
-"key". ESC and silence lead home from anywhere; an order whose card may have been debited is
-dropped then, and the card itself tells the ledger. Whoever begins to key the next order has left
-the last one behind: a question that nobody has read is never answered by its confirm key.
+"key". ESC and silence lead home; an order whose card may have been debited is dropped then, and
+the card itself tells the ledger. Only whether somebody is the holder has to be answered: confirm
+is yes, ESC is no (R19.3). Whoever begins to key the next order has left the last one behind: a
+question that nobody has read is never answered by its confirm key.
 """
 
 KEYED, ARMED, SHOWN, AGAIN = "keyed", "armed", "shown", "again"
-STATES = (KEYED, ARMED, SHOWN, AGAIN)
+PIN, IDENTITY = "pin", "identity"
+STATES = (KEYED, ARMED, SHOWN, AGAIN, PIN, IDENTITY)
 TABLE = """
-event    keyed      armed            shown       again
-digit    =/key      =/key            keyed/anew  keyed/anew
-confirm  =/key      =/key            keyed/anew  armed/tap
-esc      =/key      keyed/drop       keyed/home  keyed/home
-key      =/key      =/key            keyed/anew  keyed/anew
-order    armed/ask  -                -           -
-paid     -          shown/paid       -           -
-look     -          =/look           -           -
-refused  -          shown/refuse     -           -
-again    -          again/ask-again  -           -
-silence  -          keyed/drop       keyed/home  keyed/home
+event    keyed      armed            shown       again       pin         identity
+digit    =/key      =/key            keyed/anew  keyed/anew  =/digit     =/who
+confirm  =/key      =/key            keyed/anew  armed/tap   armed/prove armed/match
+esc      =/key      keyed/drop       keyed/home  keyed/home  keyed/home  shown/mismatch
+key      =/key      =/key            keyed/anew  keyed/anew  =/wrong-key =/who
+order    armed/ask  -                -           -           -           -
+paid     -          shown/paid       -           -           -           -
+look     -          =/look           -           -           -           -
+refused  -          shown/refuse     -           -           -           -
+again    -          again/ask-again  -           -           -           -
+pin      -          pin/ask-pin      -           -           -           -
+identity -          identity/who     -           -           -           -
+silence  -          keyed/drop       keyed/home  keyed/home  keyed/home  =/who
 """
 
 

@@ -7,6 +7,8 @@ STATES = {
     sale.ARMED: "a card is waited for, 30 s",
     sale.SHOWN: "the end of the sale is shown, 2 s",
     sale.AGAIN: "the clerk is asked whether the same card pays once more, 10 s",
+    sale.PIN: "the PIN is keyed in, 30 s",
+    sale.IDENTITY: "wrong PINs are used up: is this the holder? (R19.3)",
 }
 EVENTS = {
     "digit": "a digit",
@@ -18,6 +20,8 @@ EVENTS = {
     "look": "the till says: the same amount, one more tap",
     "refused": "the till says: no, for good",
     "again": "the till says: this card paid here within 5 s",
+    "pin": "the till says: only with the PIN, or another one",
+    "identity": "the till says: look who it is",
     "silence": "nobody came",
 }
 ACTIONS = {
@@ -26,6 +30,13 @@ ACTIONS = {
     "ask": "ask for a card",
     "ask-again": "ask the clerk",
     "tap": "ask for the card once more",
+    "ask-pin": "ask for the PIN",
+    "digit": "one digit of the PIN",
+    "prove": "ask for the same card, to try the PIN",
+    "wrong-key": "three beeps",
+    "who": "ask whether that is the holder",
+    "match": "ask for the same card, the merchant answers for its holder",
+    "mismatch": "keep the card: record, refused here (R19.4)",
     "look": "say what is to be done",
     "paid": "green, one beep, amount and balance",
     "refuse": "red, one long beep, the reason",

@@ -29,6 +29,11 @@ MEAL = 419
 FUNCTION = 420
 ALL_IN_ORDER = 421
 FAULT_REPORTED = 422
+TRIES_LEFT = 423
+IS_HOLDER = 424
+STAFF_CARD = 425  # and one further for each kind of card
+STUDENT_CARD = 426
+TEMPORARY_CARD = 427
 LABELS_END = 500  # above are the answers of charging.py and meals.py
 
 _WIDE_FIRST = 0xA1
@@ -144,10 +149,23 @@ def message(table, number, amount_text, notes=()):
     return _screen(notes, *lines)
 
 
-def pin(table, digits, amount_fen, notes=()):
-    """The PIN is asked for; only how many digits there are is shown."""
-    asked = line(table, PIN, "*" * digits)
-    return _screen(notes, asked, line(table, AMOUNT, money.format_yuan(amount_fen)))
+def ask_pin(table, number, tries_left, amount_text, notes=()):
+    """PIN_NEEDED, or PIN_WRONG; and what the holder should know."""
+    tries = line(table, TRIES_LEFT, str(tries_left))
+    return _screen(notes, text(table, number), line(table, AMOUNT, amount_text), tries)
+
+
+def pin(table, digits, amount_text, notes=()):
+    """The PIN is keyed in; only how many digits there are is shown."""
+    return _screen(notes, line(table, PIN, "*" * digits), line(table, AMOUNT, amount_text))
+
+
+def who(table, kind, card_no, notes=()):
+    """Is this the holder? Kind (R11) and number of the card; confirm is yes, ESC is no."""
+    card = line(table, CARD_NO, str(card_no))
+    return _screen(
+        notes, text(table, IS_HOLDER), text(table, STAFF_CARD - 1 + kind), card, b"OK / ESC"
+    )
 
 
 def paid(table, amount_fen, balance_fen, name=b"", notes=()):

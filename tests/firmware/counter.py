@@ -10,6 +10,7 @@ import random
 from adapters.aes import aes
 from firmware.roles import pos
 from firmware.services.journal import Journal
+from protocols.card import purse_desfire
 from protocols.card.diversify import Cmac
 from protocols.card.identity import Identity
 from protocols.card.personalise import encode_value, personalise
@@ -24,6 +25,7 @@ from protocols.card.purse_classic import (
 )
 from protocols.rules import reasons, settings
 from protocols.wire import messages, seal
+from simulator.cards.desfire import Desfire
 from simulator.cards.mifare_classic import MifareClassic
 from simulator.chips.nor_flash import NorFlash, PowerCut
 from simulator.host.board import HostBoard
@@ -50,6 +52,7 @@ POLICY = {
     "offline_max_fen": 6_000,
     "clock_width_max_ms": 120_000,
     "blind_max_fen": 2_000,
+    "pin_tries_max": 3,
 }
 RESTING_MS = 700
 _UID_BASE = 0xDE000000
@@ -158,11 +161,18 @@ class Witness:
     def look_at_cards(self):
         """If a card was just written, the newest record is the INTENT that speaks of it."""
         for card in self._counter.cards:
-            if card.eeprom_writes != self.written[card]:
-                self.written[card] = card.eeprom_writes
+            if writes_of(card) != self.written[card]:
+                self.written[card] = writes_of(card)
                 intent = self._counter.records()[-1]
                 assert intent["kind"] == messages.INTENT
-                assert intent["card_no"] == card_no_of(card)
+                assert intent["card_no"] == self._counter.card_no_of(card)
+
+
+def writes_of(card):
+    """How often a card was written to; of a DESFire, the transactions that it was to commit."""
+    if isinstance(card, Desfire):
+        return card.commands.get(purse_desfire.COMMIT_TRANSACTION, 0)
+    return card.eeprom_writes
 
 
 class Counter:
@@ -201,6 +211,8 @@ class Counter:
         self._is_told = False
         if boot:
             self.boot()
+
+    card_no_of = staticmethod(card_no_of)
 
     # -- power --------------------------------------------------------------------------------
 
@@ -267,7 +279,7 @@ class Counter:
             if card not in self.cards:
                 self.cards.append(card)
             if not card.in_field:
-                self.witness.written[card] = card.eeprom_writes
+                self.witness.written[card] = writes_of(card)
                 self.hardware.put_card(card)
 
     def take(self, *cards):

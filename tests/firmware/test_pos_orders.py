@@ -160,8 +160,10 @@ def test_every_state_is_reached_and_left():
             seen.add(state)
             ways += [sale.cell(state, event)[0] for event in events]
     assert seen == set(sale.STATES)
-    for state in seen - {sale.KEYED}:
+    for state in seen - {sale.KEYED, sale.IDENTITY}:
         assert sale.cell(state, "esc")[0] == sale.cell(state, "silence")[0] == sale.KEYED
+    # Who is the holder has to be answered (R19.3).
+    assert sale.cell(sale.IDENTITY, "silence")[0] == sale.IDENTITY
 
 
 def test_a_sum_of_amounts():

@@ -139,7 +139,7 @@ def test_what_screens_look_like():
     assert shown(screens.paid(en, 1250, -50, b"LI SI")) == [
         *("PAID       12.50", "LEFT       -0.50", "LI SI", "")
     ]
-    assert shown(screens.pin(en, 4, 1250)) == ["PIN         ****", "AMOUNT     12.50", "", ""]
+    assert shown(screens.pin(en, 4, "12.50")) == ["PIN         ****", "AMOUNT     12.50", "", ""]
     assert shown(screens.last_paid(zh, 1250, 4711)) == [
         *("上笔已付", "金额       12.50", "卡号        4711", "")
     ]
