@@ -48,7 +48,7 @@ ACTIONS = {
 def rows():
     """Lines of cells: each event, and what each state answers to it."""
     return [
-        (EVENTS[event], *(_told(*sale.cell(state, event), state) for state in STATES))
+        (EVENTS[event],) + tuple([_told(*sale.cell(state, event), state) for state in STATES])
         for event in EVENTS
     ]
 
