@@ -38,6 +38,7 @@ OVERLOOKED = {
     "card_no is bytes",
     "number is bytes",
     "source is an array",
+    "network is an array",
     "version is bytes",
     "key 0 is {1: 1}",
     "a record that is text",
