@@ -31,6 +31,8 @@ PARKED_AHEAD_MAX = 1024
 PARKED_RIVALS_MAX = 4
 
 SPEND, OPENING = 1, 2  # kinds of transfer
+# Within so many steps of a card's counter one intent may state something about another.
+REACH = 2
 
 RecordId = tuple[int, int]
 
@@ -282,6 +284,8 @@ class _Clerk:
             self._open(reasons.OUTCOME_OF_NO_INTENT, outcome.device, outcome.seq)
         if claim.kind == messages.OUTCOME:
             self._book_outcome(claim)
+        elif claim.kind == messages.CAPTURE:
+            self._open(reasons.CARD_CAPTURED, claim.device, claim.seq)
         elif claim.fields is None:
             self._open(reasons.UNREADABLE, claim.device, claim.seq)
 
@@ -299,13 +303,16 @@ class _Clerk:
             fields["earliest_s"],
             fields["latest_s"],
         )
+        # A counted PIN try moves the card on like a debit, and is settled like one.
+        is_try = bool(fields["flags"] & messages.FLAG_TRY)
         for reason, is_wrong in (
             (reasons.OTHER_MERCHANT, intent.merchant_no != device.merchant_no),
             (
                 reasons.BAD_ARITHMETIC,
                 fields["before_fen"] - intent.amount_fen != fields["after_fen"],
             ),
-            (reasons.NO_AMOUNT, intent.amount_fen == 0),
+            (reasons.NO_AMOUNT, intent.amount_fen == 0 and not is_try),
+            (reasons.TRY_OF_MONEY, intent.amount_fen > 0 and is_try),
         ):
             if is_wrong:
                 self._open(reason, intent.device, intent.seq)
@@ -313,7 +320,7 @@ class _Clerk:
         self._changes.intents.append(intent)
         for outcome in early:
             self._learn(intent, OF_RESULT[outcome.result])
-        for counter in (intent.counter - 1, intent.counter, intent.counter + 1):
+        for counter in range(intent.counter - REACH, intent.counter + REACH + 1):
             for other in self._book.others_at(intent, counter):
                 self._learn(other, stated_by(intent, other))
                 self._learn(intent, stated_by(other, intent))

@@ -1,8 +1,9 @@
 """Cards that stand in two places, or in two times: clones and rollbacks, found in what is booked.
 
-A debit takes a card from counter c to c + 1 and leaves its record's id on the card, so an INTENT
-says which debit its card came from, and the intents of one card make one chain. A fork is where
-they do not. Reading only; the findings depend on which records are booked and on nothing else.
+A debit takes a card from counter c to c + 1 and leaves its record's id on the card (a counted PIN
+try, an INTENT of nothing, is one in all of this), so an INTENT says which debit its card came
+from, and the intents of one card make one chain. A fork is where they do not. Reading only; the
+findings depend on which records are booked and on nothing else.
 
 What makes a fork. No clock is asked, for a reader's may be wrong:
 

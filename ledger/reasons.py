@@ -19,6 +19,8 @@ UNKNOWN_MERCHANT = 332
 OTHER_MERCHANT = 333
 BAD_ARITHMETIC = 334
 NO_AMOUNT = 335
+TRY_OF_MONEY = 336
+CARD_CAPTURED = 341
 
 TEXTS = {
     UNKNOWN_DEVICE: "no device of this number is registered",
@@ -33,6 +35,8 @@ TEXTS = {
     OTHER_MERCHANT: "not the merchant this device is registered for; booked as recorded",
     BAD_ARITHMETIC: "balance before, amount and balance after do not fit; the amount is booked",
     NO_AMOUNT: "a spend of nothing; nothing to book",
+    TRY_OF_MONEY: "a PIN try that takes money; booked as recorded",
+    CARD_CAPTURED: "a merchant has withheld this card, which has to reach the card centre (R19.4)",
 }
 # Which of them have a suspense account, because money needs a place while nobody knows better.
 SUSPENSE_ACCOUNTS = (UNKNOWN_CARD, UNKNOWN_MERCHANT)

@@ -339,4 +339,5 @@ DEFAULT_POLICY = {
     "offline_max_fen": 3000,
     "clock_width_max_ms": 300000,
     "blind_max_fen": 2000,
+    "pin_tries_max": 3,
 }

@@ -23,7 +23,7 @@ class Mismatch(Exception):
 
 
 class Purse:
-    """The purse on one card; a kind of card gives the five steps at the end.
+    """The purse on one card; a kind of card gives the steps at the end, and its PIN keys.
 
     `fault` is the last exception that disturbed the last debit, or None. `card_proof` is what the
     card gives the ledger of the last debit (bytes, see messages.OUTCOME), empty if it gives none.
@@ -34,6 +34,7 @@ class Purse:
         self._card = card
         self._fresh = None  # (session, proof) that a debit may rely on without looking again
         self._result = NOT_COMMITTED
+        self._pin_keys = ()
         self.fault = None
         self.card_proof = b""
 
@@ -46,6 +47,11 @@ class Purse:
         view = self._look()
         self._fresh = (self._pcd.session, view.proof)
         return view
+
+    def read_again(self):
+        """As `read`, of a card that this purse has read or changed before."""
+        self._pcd.select(self._card)
+        return self.read()
 
     def proof_of(self, _view):
         """The card_proof of the last debit that the view just read shows; empty if it has none."""
@@ -62,16 +68,34 @@ class Purse:
         day_total_fen,
         since_pin_fen,
         since_pin_count,
+        pin_tries=None,
     ):
         """Take `amount_fen` off the card that `view` (PurseView) was read from.
 
-        The last four are the card's spend state as it shall stand afterwards; `view.pin_tries` is
-        written as it is. Returns COMMITTED, NOT_COMMITTED (also for a view that is out of date) or
+        The last five are the card's spend state as it shall stand afterwards (None: as it is).
+        Returns COMMITTED, NOT_COMMITTED (also for a view that is out of date) or
         UNKNOWN. ValueError (amount, range) comes before the card is touched; afterwards nothing is
         raised.
         """
-        usage = (day, day_total_fen, since_pin_fen, since_pin_count)
+        if pin_tries is None:
+            pin_tries = view.pin_tries
+        usage = (day, day_total_fen, since_pin_fen, since_pin_count, pin_tries)
         return self._carry_out(view, self._plan(view, amount_fen, device, seq, time_s, usage))
+
+    def count_try(self, view, device, seq, time_s):
+        """Count one more PIN try on the card: a debit of nothing, with the same results.
+
+        ValueError, before the card is touched, for a counter or a count of tries at its end.
+        """
+        plan = self._plan_tries(view, view.pin_tries + 1, device, seq, time_s)
+        return self._carry_out(view, plan)
+
+    def is_pin(self, view, pin_verifier, digits):
+        """Whether `digits` are the PIN that `pin_verifier`, read from this card, stands for."""
+        for keys in self._pin_keys:
+            if keys.verifier(view, digits) == pin_verifier:
+                return True
+        return False
 
     def _carry_out(self, view, plan):
         """COMMITTED, NOT_COMMITTED or UNKNOWN of what `plan` wants to make of `view`."""
@@ -108,6 +132,16 @@ class Purse:
 
     def _plan(self, _view, _amount_fen, _device, _seq, _time_s, _usage):
         """What a debit writes; ValueError for what cannot be."""
+
+    def _plan_tries(self, _view, _pin_tries, _device, _seq, _time_s):
+        """What a counted try writes; ValueError for what cannot be."""
+
+    def pin_verifier(self):
+        """What the card, just read, holds of its PIN (protocols.card.pin); NO_PIN for none.
+
+        Errors as of `read`.
+        """
+        raise TypeError("of no kind")
 
     def _rejoin(self, _view):
         """Select the card again; Mismatch when it is not as `view` says."""

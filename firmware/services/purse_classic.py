@@ -6,9 +6,11 @@ written again, after the ruling slot has been seen unchanged.
 
 from firmware.drivers.mifare_classic import KEY_A, KEY_B, AuthFailed, CardRefused, Classic
 from firmware.services.purse import COMMITTED, UNKNOWN, Mismatch, Purse
+from protocols.card import pin
 from protocols.card.diversify import Cmac
 from protocols.card.purse_classic import (
     BLOCKS_PER_SECTOR,
+    PIN_BLOCK,
     READ_KEY,
     READ_ORDER,
     READER_KEYS,
@@ -19,6 +21,7 @@ from protocols.card.purse_classic import (
     decode_value,
     plan_credit,
     plan_debit,
+    plan_tries,
     sector_key,
 )
 
@@ -55,6 +58,10 @@ class PurseKeys:
             self._card_mac = card_mac(self._mac, uid, self._aes)
         return self._card_mac
 
+    def verifier(self, view, digits):
+        """What stands on the card of `view`, Classic or not, if `digits` are its PIN."""
+        return pin.verifier(self._mac, view.uid, view.card_no, digits, self._aes)
+
     def _turn_to(self, uid):
         if uid != self._uid:
             self._uid = uid
@@ -70,7 +77,7 @@ class ClassicPurse(Purse):
 
     def __init__(self, pcd, card, generations):
         Purse.__init__(self, pcd, card)
-        self._generations = generations
+        self._generations = self._pin_keys = generations
         self._keys = generations[0]
         self._classic = Classic(pcd, card)
         self._open = None  # (sector, session) that is authenticated
@@ -114,6 +121,13 @@ class ClassicPurse(Purse):
     def _plan(self, view, amount_fen, device, seq, time_s, usage):
         mac = self._keys.mac(view.uid)
         return plan_debit(view, mac, amount_fen, device, seq, time_s, usage)
+
+    def _plan_tries(self, view, pin_tries, device, seq, time_s):
+        return plan_tries(view, self._keys.mac(view.uid), pin_tries, device, seq, time_s)
+
+    def pin_verifier(self):
+        self._enter(PIN_BLOCK)
+        return self._classic.read(PIN_BLOCK)[: pin.VERIFIER_BYTES]
 
     def _enter(self, block):
         """Open the sector of `block`, unless it is open."""

@@ -13,7 +13,7 @@ from firmware.drivers.iso14443 import CardGone
 from firmware.drivers.iso_dep import IsoDep
 from firmware.drivers.mifare_classic import AuthFailed, CardRefused
 from firmware.services.purse import COMMITTED, NOT_COMMITTED, UNKNOWN, Mismatch, Purse
-from protocols.card import ev2
+from protocols.card import ev2, pin
 from protocols.card import purse_desfire as layout
 from protocols.card.diversify import Cmac
 from protocols.card.identity import FIELDS_BYTES, ForeignCard
@@ -31,11 +31,13 @@ class DesfireKeys:
     """What a reader needs to derive a card's keys.
 
     `ciphers` is the board (aes, aes_cbc); `masters` the purse keys of 16 bytes, the current one
-    first: while cards are given new keys, both generations are out.
+    first: while cards are given new keys, both generations are out. `pin_keys` (PurseKeys) make
+    the verifiers of PINs.
     """
 
-    def __init__(self, ciphers, masters, random):
+    def __init__(self, ciphers, masters, random, pin_keys=()):
         self.ciphers = ciphers
+        self.pin_keys = pin_keys
         self.random = random
         self._masters = [Cmac(ciphers.aes(master)) for master in masters]
         self._of = {}
@@ -55,6 +57,7 @@ class DesfirePurse(Purse):
     def __init__(self, pcd, card, keys):
         Purse.__init__(self, pcd, card)
         self._keys = keys
+        self._pin_keys = keys.pin_keys
         self._dep = IsoDep(pcd, card)
         self._session = None
         self._deadline_us = pcd.chip.ticks_us() + _TALK_US_MAX
@@ -90,6 +93,17 @@ class DesfirePurse(Purse):
     def _plan(self, view, amount_fen, device, seq, time_s, usage):
         return layout.plan_debit(view, amount_fen, device, seq, time_s, usage)
 
+    def _plan_tries(self, view, pin_tries, device, seq, time_s):
+        return layout.plan_tries(view, pin_tries, device, seq, time_s)
+
+    def pin_verifier(self):
+        try:
+            return self._read_file(layout.PIN_FILE, pin.VERIFIER_BYTES)
+        except CardRefused as refusal:
+            if refusal.nak != ev2.FILE_NOT_FOUND:
+                raise
+            return pin.NO_PIN  # made before there were PINs
+
     def _rejoin(self, view):
         """Begin a new conversation and make sure that the card still is as `view` says."""
         found = self._look_again()
@@ -114,7 +128,9 @@ class DesfirePurse(Purse):
             layout.place(layout.RECORD_FILE, len(plan.record)),
             plan.record,
         )
-        self._ask(layout.DEBIT, bytes((layout.VALUE_FILE,)), struct.pack("<I", plan.amount_fen))
+        if plan.amount_fen:
+            amount = struct.pack("<I", plan.amount_fen)
+            self._ask(layout.DEBIT, bytes((layout.VALUE_FILE,)), amount)
         self._ask(
             layout.COMMIT_READER_ID,
             plan.reader_id,

@@ -22,7 +22,7 @@ class Purses:
         masters = [settings["purse_key"]]
         if "previous_purse_key" in settings:
             masters.append(settings["previous_purse_key"])
-        self._desfire = DesfireKeys(board, masters, board.urandom)
+        self._desfire = DesfireKeys(board, masters, board.urandom, self.classic_keys)
 
     def of(self, card):
         """The Purse on `card` (Card), not yet read; ForeignCard when it cannot have one."""

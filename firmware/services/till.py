@@ -3,15 +3,24 @@
 Rules of this file:
 - INTENT stands on flash before the card is written, OUTCOME before anyone is told;
 - nothing is written to the journal between an INTENT and its OUTCOME;
-- UNKNOWN is neither paid nor unpaid: the card itself says so at its next tap, here or anywhere.
+- UNKNOWN is neither paid nor unpaid: the card itself says so at its next tap, here or anywhere;
+- a PIN is compared only behind a try that the card has counted, which is an INTENT of nothing with
+  its OUTCOME: it moves no money, so nothing waits for an unknown one (docs/adr/0013).
 """
 
 from firmware.services.journal import JournalFull
+from protocols.card.pin import NO_PIN, is_pin
 from protocols.rules import clock as clock_rules
 from protocols.rules import posture, reasons, spending
+from protocols.rules.spending import tries_left
 from protocols.wire import messages
 
 REPEAT_MS = 5000  # a card that pays twice so soon may only have been forgotten on the reader
+_CAPTURED_KEY = 2  # of Recorder.keep
+_CARD_NO_BYTES = 4
+_CAPTURED_BYTES_MAX = 16 * _CARD_NO_BYTES
+# For so long who has proven to be the holder may lay the card back, for the same amount.
+_PROVEN_MS = 30000
 
 
 class Till:
@@ -19,6 +28,9 @@ class Till:
 
     pending is the intent whose outcome the card has yet to tell: a dict with seq, card_no,
     counter, amount_fen and after_fen; None if nothing is open.
+
+    asked is the card whose holder was asked for the PIN, or whom the merchant has to look at: a
+    dict with card_no, kind, amount_fen and tries_left (0: look); None if nobody was.
     """
 
     def __init__(self, recorder, clock, settings):
@@ -28,7 +40,10 @@ class Till:
         self._merchant_no = settings["merchant_no"]
         self._policy = settings["policy"]
         self._paid_last = None, 0  # the card that paid here last, and when
+        self._captured = recorder.kept(_CAPTURED_KEY)  # card numbers, oldest first
+        self._proven = None  # (card_no, counter, amount_fen, FLAG_PIN or FLAG_IDENTITY, until_ms)
         self.pending = None
+        self.asked = None
 
     def take_up(self, now_ms):
         """After a boot: take up the spend that power went away from, before anything is written.
@@ -36,13 +51,17 @@ class Till:
         An open INTENT is closed as UNKNOWN, and the card is asked for. Returns the INTENT of a
         spend that was paid and that nobody may have seen to be, or None.
         """
+        newest = self._recorder.fields(self._recorder.head_seq())
+        if newest is not None and newest["kind"] == messages.CAPTURE:
+            self._mark(newest["card_no"], True)
         last = self._recorder.last_spend()
         if last is None:
             return None
         intent, result = last
+        is_try = intent["flags"] & messages.FLAG_TRY
         if result == messages.COMMITTED:
-            return intent
-        if result != messages.NOT_COMMITTED:
+            return None if is_try else intent
+        if result != messages.NOT_COMMITTED and not is_try:
             self._open(intent["seq"], intent)
         if result is None:
             try:
@@ -65,7 +84,9 @@ class Till:
         )
         return posture.BARS.get(stance, reasons.APPROVED)
 
-    def spend(self, purse, cost, power, network, now_ms, may_repeat=True):
+    def spend(
+        self, purse, cost, power, network, now_ms, may_repeat=True, pin=None, is_holder=False
+    ):
         """(reason, amount_fen, balance_fen): APPROVED and what is left, or why not.
 
         cost(kind, now_ms) is (0, fen) of what is to be paid by a card of this kind, or (why not,
@@ -73,8 +94,14 @@ class Till:
         the posture bars a spend, what is pending is settled all the same. PAID_JUST_NOW: the card
         has paid here within REPEAT_MS, and not `may_repeat`.
 
+        PIN_NEEDED, PIN_WRONG: to be called again with `pin`, a bytearray of ASCII digits, which
+        is zeroed as soon as it may have been counted as a try. IDENTITY_CHECK: to be called again
+        with `is_holder` when the merchant says so, else `capture`. Both are for the card in
+        `asked` and its amount; SAME_CARD_PLEASE for another card.
+
         `purse` is a Purse not yet read; it may raise what the card front end raises until
         the INTENT is written, and nothing after. JournalFull: the spend, if begun, is pending.
+        Between the INTENT of a try and that of the spend it may raise again.
         """
         view = purse.read()
         if self.pending is not None:
@@ -90,10 +117,41 @@ class Till:
         card_no, paid_ms = self._paid_last
         if card_no == view.card_no and now_ms - paid_ms < REPEAT_MS and not may_repeat:
             return reasons.PAID_JUST_NOW, amount_fen, view.balance_fen
-        told = self._spend(purse, view, amount_fen, power, network, now_ms)
-        if told[0] == reasons.APPROVED:
-            self._paid_last = view.card_no, now_ms
-        return told
+        asked = self.asked
+        if (pin or is_holder) and asked is not None and asked["card_no"] != view.card_no:
+            return reasons.SAME_CARD_PLEASE, amount_fen, view.balance_fen
+        flags = (messages.FLAG_OFFLINE if network != "online" else 0) | (
+            0 if power == "mains" else messages.FLAG_BATTERY
+        )
+        reason, state, proof = self._decide(view, amount_fen, power, network, now_ms)
+        if reason == reasons.PIN_NEEDED:
+            reason = self._prove(purse, view, amount_fen, flags, now_ms, pin, is_holder)
+            if reason == reasons.APPROVED:
+                view = purse.read_again()
+                reason, state, proof = self._decide(view, amount_fen, power, network, now_ms)
+        if state is None:
+            if reason != reasons.CARD_GONE:
+                self.refuse(reason, view.card_no, amount_fen, now_ms)
+            return reason, amount_fen, view.balance_fen
+        return self._take(purse, view, amount_fen, flags | proof, now_ms, state)
+
+    def capture(self, now_ms):
+        """The merchant says that who is asked is not the holder: the card stays here (R19.4).
+
+        Recorded, and refused by this reader until the card centre has given its tries back.
+        Nothing happens when there is no such question.
+        """
+        asked, self.asked = self.asked, None
+        if asked is None or asked["tries_left"]:
+            return
+        card_no = asked["card_no"]
+        try:
+            self._recorder.write(
+                messages.CAPTURE, now_ms, card_no=card_no, reason=reasons.IDENTITY_CHECK
+            )
+        except JournalFull:
+            pass  # worn flash behind the reserve: refused all the same, and that will be told
+        self._mark(card_no, True)
 
     def refuse(self, reason, card_no, amount_fen, now_ms):
         """Record a refusal; a full journal loses no more than this line."""
@@ -101,17 +159,113 @@ class Till:
             messages.REFUSAL, now_ms, card_no=card_no, amount_fen=amount_fen, reason=reason
         )
 
-    def _spend(self, purse, view, amount_fen, power, network, now_ms):
-        interval_ms = self._clock.interval_ms(now_ms)
-        offline = network != "online"
-        # Asked here, not before: settling may have taken the last room.
-        reason, state = self.bars(power, network, now_ms), None
+    def _decide(self, view, amount_fen, power, network, now_ms):
+        """(reason, state, proof): as spending.decide, and by what the holder is known."""
+        # Asked here, not before: settling or a try may have taken the last room.
+        reason, state, proof = self.bars(power, network, now_ms), None, 0
+        if reason == reasons.APPROVED and self._is_captured(view):
+            reason = reasons.CARD_CAPTURED
         if reason == reasons.APPROVED:
-            reason, state = spending.decide(self._policy, view, amount_fen, interval_ms, offline)
-        if state is None:
-            self.refuse(reason, view.card_no, amount_fen, now_ms)
-            return reason, amount_fen, view.balance_fen
-        intent = {
+            if self._proven is not None and self._proven[4] >= now_ms:
+                if self._proven[:3] == (view.card_no, view.counter, amount_fen):
+                    proof = self._proven[3]
+            interval_ms = self._clock.interval_ms(now_ms)
+            offline = network != "online"
+            reason, state = spending.decide(
+                self._policy, view, amount_fen, interval_ms, offline, proof
+            )
+        return reason, state, proof
+
+    def _take(self, purse, view, amount_fen, flags, now_ms, state):
+        """INTENT, debit, OUTCOME; what `spend` returns."""
+        intent = self._intent(view, amount_fen, flags)
+        seq = self._recorder.write(messages.INTENT, now_ms, **intent)
+        result = purse.debit(view, amount_fen, self._device, seq, self._time_s(now_ms), *state)
+        self._open(seq, intent)
+        self._outcome(seq, result, now_ms, purse.card_proof)
+        if result == messages.COMMITTED:
+            self.asked = None
+            self._paid_last = view.card_no, now_ms
+            return reasons.APPROVED, amount_fen, intent["after_fen"]
+        reason = reasons.CARD_GONE if result == messages.NOT_COMMITTED else reasons.TAP_AGAIN
+        return reason, amount_fen, view.balance_fen
+
+    def _prove(self, purse, view, amount_fen, flags, now_ms, pin, is_holder):
+        """APPROVED when it has turned out to be the holder; else what to ask for, or why not."""
+        asked, left = self.asked, tries_left(self._policy, view)
+        is_asked = asked is not None and asked["amount_fen"] == amount_fen
+        if not left:
+            if is_asked and is_holder and not asked["tries_left"]:
+                self._prove_until(view, view.counter, amount_fen, messages.FLAG_IDENTITY, now_ms)
+                return reasons.APPROVED
+            return self._ask(view, amount_fen, reasons.IDENTITY_CHECK)
+        pin_verifier = purse.pin_verifier()
+        if pin_verifier == NO_PIN:
+            return reasons.NO_PIN_SET
+        if not is_asked or not pin or not is_pin(pin):
+            return self._ask(view, amount_fen, reasons.PIN_NEEDED)
+        try:
+            seq = self._recorder.write(
+                messages.INTENT, now_ms, **self._intent(view, 0, flags | messages.FLAG_TRY)
+            )
+            result = purse.count_try(view, self._device, seq, self._time_s(now_ms))
+            self._outcome(seq, result, now_ms, purse.card_proof)
+            if result != messages.COMMITTED:
+                return reasons.CARD_GONE
+            if purse.is_pin(view, pin_verifier, pin):
+                self._prove_until(view, view.counter + 1, amount_fen, messages.FLAG_PIN, now_ms)
+                return reasons.APPROVED
+        finally:
+            for place in range(len(pin)):
+                pin[place] = 0
+        view.pin_tries += 1
+        is_last = not tries_left(self._policy, view)
+        return self._ask(
+            view, amount_fen, reasons.IDENTITY_CHECK if is_last else reasons.PIN_WRONG
+        )
+
+    def _prove_until(self, view, counter, amount_fen, flag, now_ms):
+        self.asked = None
+        self._proven = (view.card_no, counter, amount_fen, flag, now_ms + _PROVEN_MS)
+
+    def _ask(self, view, amount_fen, reason):
+        self.asked = {
+            "card_no": view.card_no,
+            "kind": view.kind,
+            "amount_fen": amount_fen,
+            "tries_left": tries_left(self._policy, view),
+        }
+        return reason
+
+    def _is_captured(self, view):
+        """Whether this reader took the card from somebody and the centre has not seen it since."""
+        if not self._place_of(view.card_no):
+            return False
+        if not tries_left(self._policy, view):
+            return True
+        self._mark(view.card_no, False)
+        return False
+
+    def _mark(self, card_no, is_captured):
+        """Keep whether a card is captured; of too many the oldest is forgotten."""
+        kept, place = self._captured, self._place_of(card_no)
+        if place:
+            kept = kept[: place - 1] + kept[place - 1 + _CARD_NO_BYTES :]
+        if is_captured:
+            kept += card_no.to_bytes(_CARD_NO_BYTES, "big")
+        self._captured = kept[-_CAPTURED_BYTES_MAX:]
+        self._recorder.keep(_CAPTURED_KEY, self._captured)
+
+    def _place_of(self, card_no):
+        """From 1 on, where a card stands among the captured ones; 0: it does not."""
+        name = card_no.to_bytes(_CARD_NO_BYTES, "big")
+        for at in range(0, len(self._captured), _CARD_NO_BYTES):
+            if self._captured[at : at + _CARD_NO_BYTES] == name:
+                return at + 1
+        return 0
+
+    def _intent(self, view, amount_fen, flags):
+        return {
             "card_no": view.card_no,
             "counter": view.counter,
             "amount_fen": amount_fen,
@@ -120,18 +274,11 @@ class Till:
             "merchant_no": self._merchant_no,
             "last_device": view.last_device,
             "last_seq": view.last_seq,
-            "flags": (messages.FLAG_OFFLINE if offline else 0)
-            | (0 if power == "mains" else messages.FLAG_BATTERY),
+            "flags": flags,
         }
-        seq = self._recorder.write(messages.INTENT, now_ms, **intent)
-        time_s = clock_rules.seconds(interval_ms)[0]
-        result = purse.debit(view, amount_fen, self._device, seq, time_s, *state)
-        self._open(seq, intent)
-        self._outcome(seq, result, now_ms, purse.card_proof)
-        if result == messages.COMMITTED:
-            return reasons.APPROVED, amount_fen, intent["after_fen"]
-        reason = reasons.CARD_GONE if result == messages.NOT_COMMITTED else reasons.TAP_AGAIN
-        return reason, amount_fen, view.balance_fen
+
+    def _time_s(self, now_ms):
+        return clock_rules.seconds(self._clock.interval_ms(now_ms))[0]
 
     def _settle(self, purse, view, now_ms):
         """What the card says of the pending intent: the reason to show, or None to go on.

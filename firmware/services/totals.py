@@ -66,7 +66,7 @@ class Totals:
                 continue
             if outcome["result"] == messages.COMMITTED:
                 intent = self._recorder.fields(outcome["intent_seq"])
-                if intent:
+                if intent and intent["amount_fen"]:  # a PIN try is no sale
                     self._count(intent["amount_fen"], outcome["earliest_s"])
         self._seq = self._recorder.head_seq()
 

@@ -7,7 +7,7 @@ the same layout stands in protocols.card.purse_classic.
     2        V0 V1 -          110 110 100       011       credit key
     3        S0 S1 R0         100 100 100       110       write key, held by readers
     4        R1 - -           100 100 100       110       write key, held by readers
-    others   (1: identity)    100 100 100       011       credit key
+    others   (1: identity PIN) 100 100 100       011       credit key
 
 Key A of every sector comes from the purse key; key B from the credit key or, where readers hold
 it, from the purse key with a purpose of its own.
@@ -15,13 +15,15 @@ it, from the purse key with a purpose of its own.
 
 import struct
 
+from protocols.card import pin
 from protocols.card.diversify import Cmac
 from protocols.card.identity import FIELDS_BYTES, FORMAT, MAC_BYTES, check_bounds
-from protocols.card.purse import PurseState
+from protocols.card.purse import PurseState, state_with_tries
 from protocols.card.purse_classic import (
     BLOCK_BYTES,
     BLOCKS_PER_SECTOR,
     IDENTITY_BLOCK,
+    PIN_BLOCK,
     READ_KEY,
     READER_KEYS,
     STATE_BLOCKS,
@@ -113,11 +115,30 @@ def trailer(sector, purse, credit, uid):
     return key_a + access_bits(conditions) + bytes(1) + key_b
 
 
-def personalise(uid, identity, balance_fen, purse_key, credit_key, mac_key, aes):
+def tries_given_back(view):
+    """The PurseState that has all PIN tries again (R19.3): one step of the counter, no money.
+
+    The card goes on naming the last record that it took part in: what nobody knows of that one,
+    the next tap still tells.
+    """
+    state = state_with_tries(view, 0, view.last_device, view.last_seq, view.last_time_s)
+    state.last_amount_fen = view.last_amount_fen
+    return state
+
+
+def pin_block(uid, card_no, digits, mac_key, aes):
+    """The 16-byte block of the PIN `digits` of a card; without digits, that of none."""
+    if not digits:
+        return bytes(BLOCK_BYTES)
+    told = pin.verifier(Cmac(aes(mac_key)), uid, card_no, digits, aes)
+    return told + bytes(BLOCK_BYTES - len(told))
+
+
+def personalise(uid, identity, balance_fen, purse_key, credit_key, mac_key, aes, digits=b""):
     """All 64 blocks (16 bytes each, a list) of a new card with `balance_fen` in its purse.
 
     `uid` 4, 7 or 10 bytes; `identity` an Identity; three master keys of 16 bytes;
-    `aes` key16 -> encrypt. ValueError for a field out of range.
+    `aes` key16 -> encrypt; `digits` the PIN, if it has one. ValueError for a field out of range.
     """
     if len(uid) not in (4, 7, 10):
         raise ValueError("uid of 4, 7 or 10 bytes")
@@ -126,6 +147,7 @@ def personalise(uid, identity, balance_fen, purse_key, credit_key, mac_key, aes)
     blocks = [bytes(BLOCK_BYTES)] * BLOCKS
     blocks[0] = _manufacturer_block(uid)
     blocks[IDENTITY_BLOCK] = encode_identity(identity, uid, mac)
+    blocks[PIN_BLOCK] = pin_block(uid, identity.card_no, digits, mac_key, aes)
     for block in VALUE_BLOCKS:
         blocks[block] = encode_value(balance_fen, block)
     fields = blocks[IDENTITY_BLOCK][:FIELDS_BYTES]

@@ -13,10 +13,12 @@ Commands: AN12343 sections 5 to 11; their layout for EV2 is that of DESFire Ligh
 import binascii
 import struct
 
-from protocols.card import ev2
+from protocols.card import ev2, pin
 from protocols.card import purse_desfire as layout
 from protocols.card.diversify import Cmac
-from protocols.card.identity import FORMAT
+from protocols.card.identity import FORMAT, ForeignCard
+from protocols.card.personalise import tries_given_back
+from protocols.card.purse import USAGE_BYTES, decode_state
 from protocols.card.transaction_mac import card_key
 
 KEYS = 5
@@ -25,7 +27,7 @@ RECORDS = 10
 
 PICC = b"\x00\x00\x00"
 CREATE_APPLICATION, DELETE_APPLICATION = 0xCA, 0xDA
-APPLICATION_IDS = 0x6A
+APPLICATION_IDS, FILE_IDS = 0x6A, 0x6F
 CREATE_STANDARD, CREATE_BACKUP, CREATE_VALUE = 0xCD, 0xCB, 0xCC
 CREATE_CYCLIC, CREATE_TRANSACTION_MAC = 0xC0, 0xCE
 _CHANGE_KEY, _CHANGE_KEY_SETTINGS = 0xC4, 0x54
@@ -84,11 +86,12 @@ def select(application):
     ev2.body_of((yield bytes((layout.SELECT_APPLICATION,)) + application))
 
 
-def personalise(ciphers, identity, balance_fen, keys, random):
+def personalise(ciphers, identity, balance_fen, keys, random, verifier=pin.NO_PIN):
     """Make a factory-new card (AES zero keys) ours; AlreadyPersonal when it is somebody's.
 
-    `identity` is an Identity, `keys` the CardKeys of this card, random(n) gives n bytes. What is
-    raised in between leaves a card that the next run begins anew with.
+    `identity` is an Identity, `keys` the CardKeys of this card, random(n) gives n bytes,
+    `verifier` is that of its PIN (protocols.card.pin). What is raised in between leaves a card
+    that the next run begins anew with.
     """
     session = yield from enter_picc(ciphers, keys, random)
     listed = yield from ask(session, APPLICATION_IDS)
@@ -99,7 +102,7 @@ def personalise(ciphers, identity, balance_fen, keys, random):
     yield from ask(session, CREATE_APPLICATION, created)
     yield from select(layout.APPLICATION)
     session = yield from login(ciphers, FACTORY_KEY, layout.MASTER_KEY, random)
-    for code, header, data in files(identity, balance_fen, keys):
+    for code, header, data in files(identity, balance_fen, keys, verifier):
         yield from ask(session, code, header, data)
     own = keys.application
     yield from change_key(session, layout.MASTER_KEY, own[0], FACTORY_KEY, keys.version)
@@ -187,7 +190,53 @@ def lock_picc(ciphers, keys, random):
     yield from change_key(session, _PICC_AES_KEY, keys.picc, FACTORY_KEY, keys.version)
 
 
-def files(identity, balance_fen, keys):
+def set_pin(ciphers, keys, random, verifier):
+    """Put the verifier of a PIN on a card that is ours; one of before there were PINs, too."""
+    yield from select(layout.APPLICATION)
+    session = yield from login(ciphers, keys.application[0], layout.MASTER_KEY, random)
+    listed = yield from ask(session, FILE_IDS)
+    for code, header, data in _pin_file(verifier):
+        if code != CREATE_STANDARD or layout.PIN_FILE not in listed:
+            yield from ask(session, code, header, data)
+
+
+def reset_tries(ciphers, keys, random):
+    """Give a card its PIN tries back (personalise.tries_given_back), all of it or nothing.
+
+    Returns whether there was anything to give back.
+    """
+    yield from select(layout.APPLICATION)
+    key = keys.application[layout.SPEND_KEY]
+    session = yield from login(ciphers, key, layout.SPEND_KEY, random)
+    where = layout.place(layout.STATE_FILE, layout.STATE_BYTES)
+    data = yield from ask(session, layout.READ_DATA, where, hidden=True)
+    state = decode_state(data[:USAGE_BYTES], data[USAGE_BYTES:], 0)
+    if state is None:
+        raise ForeignCard("state")
+    if not state.pin_tries:
+        return False
+    try:
+        yield from ask(session, layout.ABORT_TRANSACTION)
+    except ev2.CardStatus as refusal:
+        # As in firmware/services/purse_desfire.py: there may be nothing to abort.
+        if refusal.status != ev2.NO_CHANGES:
+            raise
+        session = yield from login(ciphers, key, layout.SPEND_KEY, random)
+    plan = layout.Plan(tries_given_back(state), 0)
+    yield from ask(session, layout.WRITE_DATA, where, plan.state)
+    yield from ask(session, layout.COMMIT_READER_ID, plan.reader_id)
+    yield from ask(session, layout.COMMIT_TRANSACTION, layout.WITH_TRANSACTION_MAC)
+    return True
+
+
+def _pin_file(verifier):
+    access = rights(layout.SPEND_KEY, _NEVER, layout.MASTER_KEY, layout.MASTER_KEY)
+    size = struct.pack("<HB", len(verifier), 0)
+    yield CREATE_STANDARD, bytes((layout.PIN_FILE, _HIDDEN)) + access + size, b""
+    yield layout.WRITE_DATA, layout.place(layout.PIN_FILE, len(verifier)), verifier
+
+
+def files(identity, balance_fen, keys, verifier=pin.NO_PIN):
     """(code, header, hidden data) of every command that makes and fills a file."""
     told = struct.pack(
         FORMAT,
@@ -205,6 +254,7 @@ def files(identity, balance_fen, keys):
         size = struct.pack("<HB", len(told), 0)
         yield CREATE_STANDARD, bytes((number, _HIDDEN)) + access + size, b""
         yield layout.WRITE_DATA, layout.place(number, len(told)), told
+    yield from _pin_file(verifier)
     access = rights(layout.SPEND_KEY, _NEVER, layout.CREDIT_KEY, layout.MASTER_KEY)
     limits = struct.pack("<iiiB", 0, 0x7FFFFFFF, balance_fen, 0)
     yield CREATE_VALUE, bytes((layout.VALUE_FILE, _HIDDEN)) + access + limits, b""

@@ -118,9 +118,10 @@ def decode_state(usage, record, balance_fen):
 def state_after(view, amount_fen, device, seq, time_s, usage):
     """The PurseState once `amount_fen` is taken off `view` (PurseView) by record (device, seq).
 
-    `usage` = (day, day_total_fen, since_pin_fen, since_pin_count) as they shall stand afterwards;
-    pin_tries is carried over from `view`. ValueError for an amount of 0 or above the balance, or a
-    counter at its end (the card has to be replaced); other bounds are checked by `encode_usage`.
+    `usage` = (day, day_total_fen, since_pin_fen, since_pin_count, pin_tries) as they shall stand
+    afterwards; without the last one, pin_tries is carried over from `view`. ValueError for an
+    amount of 0 or above the balance, or a counter at its end (the card has to be replaced); other
+    bounds are checked by `encode_usage`.
     """
     if not 0 < amount_fen <= AMOUNT_FEN_MAX:
         raise ValueError("amount_fen {} is not in 1..{}".format(amount_fen, AMOUNT_FEN_MAX))
@@ -129,12 +130,30 @@ def state_after(view, amount_fen, device, seq, time_s, usage):
     if view.counter >= COUNTER_MAX:
         raise ValueError("the card's counter is used up")
     state = PurseState(view.counter + 1, view.balance_fen - amount_fen)
-    state.day, state.day_total_fen, state.since_pin_fen, state.since_pin_count = usage
-    state.pin_tries = view.pin_tries
+    state.day, state.day_total_fen, state.since_pin_fen, state.since_pin_count = usage[:4]
+    state.pin_tries = usage[4] if len(usage) > 4 else view.pin_tries
     state.last_device = device
     state.last_seq = seq
     state.last_time_s = time_s
     state.last_amount_fen = amount_fen
+    return state
+
+
+def state_with_tries(view, pin_tries, device, seq, time_s):
+    """The PurseState once record (device, seq) has written `pin_tries`: no money moves.
+
+    One step of the counter like any other. ValueError for a counter at its end; other bounds are
+    checked by `encode_usage`.
+    """
+    if view.counter >= COUNTER_MAX:
+        raise ValueError("the card's counter is used up")
+    state = PurseState(view.counter + 1, view.balance_fen)
+    for name in ("day", "day_total_fen", "since_pin_fen", "since_pin_count"):
+        setattr(state, name, getattr(view, name))
+    state.pin_tries = pin_tries
+    state.last_device = device
+    state.last_seq = seq
+    state.last_time_s = time_s
     return state
 
 

@@ -14,7 +14,7 @@ Torn before S is complete, the MAC of the idle slot is wrong and the old slot st
 The MAC is the first 5 bytes of the AES-CMAC under the card's MAC key over
 uid | identity (10 bytes) | S (11 bytes) | balance u32 | R. Slot index = counter & 1.
 
-    sector 1  identity - -   sector 2  V0 V1 -   sector 3  S0 S1 R0   sector 4  R1 - -
+    sector 1  identity PIN -   sector 2  V0 V1 -   sector 3  S0 S1 R0   sector 4  R1 - -
 
 The card lets a reader write S and R, and V only downwards. The access conditions that see to it
 stand in protocols.card.personalise, the reasons in docs/adr/0003-classic-purse-layout.md.
@@ -32,12 +32,14 @@ from protocols.card.purse import (
     encode_usage,
     state_after,
     state_credited,
+    state_with_tries,
 )
 
 BLOCK_BYTES = 16
 BLOCKS_PER_SECTOR = 4
 
 IDENTITY_BLOCK = 4
+PIN_BLOCK = 5  # the verifier of protocols.card.pin, then zeros; read when a PIN is asked for
 VALUE_BLOCKS = (8, 9)
 STATE_BLOCKS = (12, 13)
 RECORD_BLOCKS = (14, 16)
@@ -79,7 +81,7 @@ class Proof:
 
 
 class Plan:
-    """The writes of a debit or credit: source -> target value, record, state (the commit).
+    """The writes of a debit, credit or count: source -> target value, record, state (the commit).
 
     Block numbers `*_block`, block contents `record` and `state`, and `balance_fen` afterwards.
     """
@@ -159,6 +161,11 @@ def plan_debit(view, mac, amount_fen, device, seq, time_s, usage):
     `usage` and ValueError: see protocols.card.purse.state_after; also for a field out of range.
     """
     return Plan(view, mac, amount_fen, state_after(view, amount_fen, device, seq, time_s, usage))
+
+
+def plan_tries(view, mac, pin_tries, device, seq, time_s):
+    """The Plan that writes `pin_tries` to `view`; see protocols.card.purse.state_with_tries."""
+    return Plan(view, mac, 0, state_with_tries(view, pin_tries, device, seq, time_s))
 
 
 def plan_credit(view, mac, amount_fen, number, time_s):

@@ -6,11 +6,15 @@
     3     value            balance    spend, credit  down: spend key, up: credit key
     4     backup data      state      spend, credit  spend, credit
     5     cyclic record    record     spend, credit  spend, credit; clear: credit key
+    6     standard         PIN        spend key      -
     15    transaction MAC             spend key      the card itself
 
 A debit writes file 4 and file 5, takes from file 3, tells the card which record it is for
 (CommitReaderID), and ends with CommitTransaction: the card does all of it or nothing. The answer
 carries the transaction's MAC, which the reader cannot make and the ledger can check.
+
+File 6 (the verifier of protocols.card.pin) is read when a PIN is asked for. Counting a try is a
+debit of nothing: the same transaction without taking from file 3.
 
 The identity stands there twice because an access right names one key: doors hold the read key
 only. State and record are those of protocols.card.purse; the state is usage, record (27 bytes).
@@ -28,12 +32,14 @@ from protocols.card.purse import (
     encode_record,
     encode_usage,
     state_after,
+    state_with_tries,
 )
 
 APPLICATION = b"\x01\xca\xf0"
 MASTER_KEY, READ_KEY, SPEND_KEY, CREDIT_KEY, UID_KEY = 0, 1, 2, 3, 4  # numbers on the card
 
 DOOR_IDENTITY_FILE, IDENTITY_FILE, VALUE_FILE, STATE_FILE, RECORD_FILE = 1, 2, 3, 4, 5
+PIN_FILE = 6
 TRANSACTION_MAC_FILE = 15
 
 CREDIT = 0x0C
@@ -124,6 +130,11 @@ class Plan:
 def plan_debit(view, amount_fen, device, seq, time_s, usage):
     """The Plan that takes `amount_fen` off `view`; see protocols.card.purse.state_after."""
     return Plan(state_after(view, amount_fen, device, seq, time_s, usage), amount_fen)
+
+
+def plan_tries(view, pin_tries, device, seq, time_s):
+    """The Plan that writes `pin_tries` to `view`; see protocols.card.purse.state_with_tries."""
+    return Plan(state_with_tries(view, pin_tries, device, seq, time_s), 0)
 
 
 def card_proof(transaction_mac, state_bytes):

@@ -55,15 +55,19 @@ def filled(data):
 
 
 def debit_input(state, amount_fen, hidden_reader_id):
-    """What the MAC of a debit is made over; `state` is the PurseState it left behind."""
+    """What the MAC of a debit is made over; `state` is the PurseState it left behind.
+
+    With an amount of 0, of a counted PIN try, which takes nothing from the value file.
+    """
     written = encode_state(state)
     record = encode_record(state)
+    taken = struct.pack("<BBI", DEBIT, VALUE_FILE, amount_fen) if amount_fen else b""
     return (
         filled(bytes((WRITE_DATA,)) + place(STATE_FILE, len(written)))
         + filled(written)
         + filled(bytes((WRITE_RECORD,)) + place(RECORD_FILE, len(record)))
         + filled(record)
-        + filled(struct.pack("<BBI", DEBIT, VALUE_FILE, amount_fen))
+        + filled(taken)
         + filled(
             bytes((COMMIT_READER_ID,))
             + reader_id(state.last_device, state.last_seq)

@@ -56,6 +56,8 @@ _LABELS = {
     screens.FUNCTION: ("FUNCTION 1-8", "请选功能", 0),
     screens.ALL_IN_ORDER: ("ALL IN ORDER", "巡检正常", 0),
     screens.FAULT_REPORTED: ("FAULT REPORTED", "已报修", 0),
+    screens.TRIES_LEFT: ("TRIES LEFT", "剩余次数", 2),
+    screens.IS_HOLDER: ("IS THIS HOLDER?", "是否本人？", 0),
 }
 
 

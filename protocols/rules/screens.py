@@ -29,6 +29,8 @@ MEAL = 419
 FUNCTION = 420
 ALL_IN_ORDER = 421
 FAULT_REPORTED = 422
+TRIES_LEFT = 423
+IS_HOLDER = 424
 LABELS_END = 500  # above are the answers of charging.py and meals.py
 
 _WIDE_FIRST = 0xA1

@@ -3,7 +3,12 @@
 Kept as one CBOR blob in the board's key-value store (NVS namespace "onecard", key "settings").
 """
 
-from protocols.rules.spending import POLICY_FIELDS, SPENT_FEN_MAX
+from protocols.rules.spending import (
+    PIN_TRIES_MAX,
+    POLICY_DEFAULTS,
+    POLICY_FIELDS,
+    SPENT_FEN_MAX,
+)
 from protocols.wire import cbor, topics
 from protocols.wire.errors import (
     BAD_FIELD,
@@ -16,12 +21,13 @@ from protocols.wire.errors import (
 
 SETTINGS_BYTES_MAX = 1024
 _U32 = 0xFFFFFFFF
-_UTC_OFFSET_S_MAX = 14 * 3600
+_POLICY_BOUNDS = {"utc_offset_s": 14 * 3600, "pin_tries_max": PIN_TRIES_MAX}
 # A card held for a moment must still meet a look of the reader.
 _RFID_PAUSE_MS_MAX = 500
 # A field is (key, name, check, bound). Checks: "number" (1 to bound), "bytes" (exactly bound),
-# "text" (1 to bound characters), "site", "policy" (a list in the order of POLICY_FIELDS), "step"
-# (0 to bound), "rate" (kbit/s, 106 or bound), "word" (one of bound).
+# "text" (1 to bound characters), "site", "policy" (a list in the order of POLICY_FIELDS, whose
+# last ones older settings lack), "step" (0 to bound), "rate" (kbit/s, 106 or bound), "word" (one
+# of bound).
 _FIELDS = (
     (1, "device", "number", _U32),
     (2, "site", "site", topics.SITE_CHARS_MAX),
@@ -65,7 +71,7 @@ def encode(settings):
         if value is None and name in _OPTIONAL:
             continue
         if isinstance(value, dict):
-            value = [value.get(field) for field in POLICY_FIELDS]
+            value = [value.get(field, POLICY_DEFAULTS.get(field)) for field in POLICY_FIELDS]
         if not _CHECKS[check](value, bound):
             raise WireError(BAD_FIELD, name)
         values[key] = value
@@ -90,8 +96,9 @@ def decode(data):
     if values:
         raise WireError(UNKNOWN_FIELD)
     policy = {}
+    numbers = settings["policy"]
     for place, name in enumerate(POLICY_FIELDS):
-        policy[name] = settings["policy"][place]
+        policy[name] = numbers[place] if place < len(numbers) else POLICY_DEFAULTS[name]
     settings["policy"] = policy
     return settings
 
@@ -108,12 +115,14 @@ def _is_uint(value, bound):
 
 
 def _is_policy(numbers, count):
-    if not isinstance(numbers, list) or len(numbers) != count:
+    least = count - len(POLICY_DEFAULTS)
+    if not isinstance(numbers, list) or not least <= len(numbers) <= count:
         return False
-    for place, name in enumerate(POLICY_FIELDS):
+    for place, number in enumerate(numbers):
+        name = POLICY_FIELDS[place]
         # A limit beyond what a card can count would be no limit.
         bound = SPENT_FEN_MAX if name.endswith("_fen") else _U32
-        if not _is_uint(numbers[place], _UTC_OFFSET_S_MAX if name == "utc_offset_s" else bound):
+        if not _is_uint(number, _POLICY_BOUNDS.get(name, bound)):
             return False
     return True
 

@@ -10,6 +10,7 @@ at once (0: nothing), and begins no new day for a card before that day is sure.
 """
 
 from protocols.rules import clock, reasons
+from protocols.wire import messages
 
 # Of the card's spend state (protocols/card/purse_classic.py).
 COUNTER_MAX = 0xFFFF
@@ -27,16 +28,30 @@ POLICY_FIELDS = (
     "offline_max_fen",  # one spend while the reader has no network
     "clock_width_max_ms",  # a clock that is less certain is not known
     "blind_max_fen",  # one spend while the clock is not known
+    "pin_tries_max",  # wrong PINs in a row, until somebody has to look who the holder is (R19.3)
 )
+# Fields that settings made before them lack (see settings.py), and what holds then.
+POLICY_DEFAULTS = {"pin_tries_max": 3}
+PIN_TRIES_MAX = 15  # as far as a card counts
 
 
-def decide(policy, card, amount_fen, interval_ms, offline):
+def tries_left(policy, card):
+    """How many more PINs may be tried on `card` (a purse view); a right one begins anew.
+
+    The card counts, so it is one count on all readers.
+    """
+    return max(policy["pin_tries_max"] - card.pin_tries, 0)
+
+
+def decide(policy, card, amount_fen, interval_ms, offline, proof=0):
     """(reason, state): reasons.APPROVED or why not, and the card's next spend state.
 
     `policy` is a dict with POLICY_FIELDS. `card` has the attributes of a purse view: kind,
     valid_from, valid_to (days), counter, balance_fen, day, day_total_fen, since_pin_fen,
-    since_pin_count. `interval_ms` is (earliest, latest) in ms since 1970. `state` is the tuple
-    (day, day_total_fen, since_pin_fen, since_pin_count), or None when refused.
+    since_pin_count, pin_tries. `interval_ms` is (earliest, latest) in ms since 1970. `proof` says
+    why it is the holder: messages.FLAG_PIN, messages.FLAG_IDENTITY or 0. `state` is the tuple
+    (day, day_total_fen, since_pin_fen, since_pin_count, pin_tries), or None when refused.
+    PIN_NEEDED is said only where nothing else is wrong: nobody gives a PIN for nothing.
     """
     earliest_s, latest_s = clock.seconds(interval_ms)
     first_day = clock.day(earliest_s, policy["utc_offset_s"])
@@ -60,12 +75,17 @@ def decide(policy, card, amount_fen, interval_ms, offline):
         (amount_fen > policy["amount_max_fen"], reasons.OVER_SPEND_LIMIT),
         (offline and amount_fen > policy["offline_max_fen"], reasons.OVER_OFFLINE_LIMIT),
         (blind and amount_fen > policy["blind_max_fen"], reasons.CLOCK_UNKNOWN),
-        (amount_fen > policy["no_pin_max_fen"], reasons.PIN_NEEDED),
-        (since_pin_fen > policy["since_pin_max_fen"], reasons.PIN_NEEDED),
         (day_total_fen > policy["day_max_fen"], reasons.OVER_DAY_LIMIT),
         (amount_fen > card.balance_fen, reasons.BALANCE_SHORT),
+        (not proof and amount_fen > policy["no_pin_max_fen"], reasons.PIN_NEEDED),
+        (not proof and since_pin_fen > policy["since_pin_max_fen"], reasons.PIN_NEEDED),
     )
     for refused, reason in checks:
         if refused:
             return reason, None
-    return reasons.APPROVED, (day, day_total_fen, since_pin_fen, since_pin_count)
+    if proof == messages.FLAG_PIN:
+        return reasons.APPROVED, (day, day_total_fen, 0, 0, 0)
+    # Beyond what a card can count it is above any limit all the same.
+    since_pin_fen = min(since_pin_fen, SPENT_FEN_MAX)
+    state = (day, day_total_fen, since_pin_fen, since_pin_count, card.pin_tries)
+    return reasons.APPROVED, state

@@ -9,7 +9,9 @@ such a case as possible, and as sure only where every clock within its interval 
 report accuses somebody.
 
 A charge that was paid with the PIN is no part of a purchase without it, and ends it: the holder
-was there. A charge counts from its INTENT on; what is not yet known to be unpaid counts as paid.
+was there; so does one for which the merchant confirmed who the holder is. A counted PIN try (an
+INTENT of nothing) is no charge. A charge counts from its INTENT on; what is not yet known to be
+unpaid counts as paid.
 Two POS of one merchant do not hear of each other: only the ledger sees across them.
 """
 
@@ -22,8 +24,8 @@ from protocols.wire import messages
 WINDOW_S = 180
 # A queue that moves at one card in three seconds for as long as the window, and no more than 2 kB.
 ROOM = 64
-# Of an INTENT's flags: the holder has given the PIN.
-FLAG_PIN = 4
+# Of an INTENT's flags: the holder was there, by the PIN or because the merchant looked (R19.3).
+_HOLDER = messages.FLAG_PIN | messages.FLAG_IDENTITY
 # The sequence of a charge that has no record yet: later than all that have one.
 NOT_YET = 0xFFFFFFFF
 _U32 = 0xFFFFFFFF
@@ -100,7 +102,7 @@ def evidence(charges, window_s, limit_fen):
     """
     groups = {}
     for charge in charges:
-        if charge[AMOUNT_FEN] <= limit_fen:
+        if 0 < charge[AMOUNT_FEN] <= limit_fen:
             groups.setdefault((charge[CARD_NO], charge[MERCHANT_NO]), {})[charge[:2]] = charge
     found = []
     for group in sorted(groups):
@@ -113,7 +115,7 @@ def evidence(charges, window_s, limit_fen):
 def _splits(taken, window_s, limit_fen):
     """(is_sure, charges) of each purchase above the limit, by its last charge."""
     for last in taken:
-        if last[FLAGS] & FLAG_PIN:
+        if last[FLAGS] & _HOLDER:
             continue
         for is_sure in (True, False):
             parts = _purchase(last, taken, window_s, is_sure) + [last]
@@ -135,11 +137,11 @@ def _largest(splits):
 
 def _purchase(charge, charges, window_s, must_be_sure):
     own = [other for other in charges if _is_of(charge, other)]
-    pins = [other for other in own if other[FLAGS] & FLAG_PIN]
+    pins = [other for other in own if other[FLAGS] & _HOLDER]
     return [
         other
         for other in own
-        if not other[FLAGS] & FLAG_PIN
+        if not other[FLAGS] & _HOLDER
         and _is_within(charge, other, window_s, must_be_sure)
         and not any(_is_ended(other, pin, charge, must_be_sure) for pin in pins)
     ]
@@ -150,6 +152,7 @@ def _is_of(charge, other):
         other[CARD_NO] == charge[CARD_NO]
         and other[MERCHANT_NO] == charge[MERCHANT_NO]
         and other[:2] != charge[:2]
+        and other[AMOUNT_FEN] > 0
     )
 
 

@@ -27,14 +27,15 @@ RECEIPT_LABEL = b"receipt"
 LOST_LABEL = b"lost"
 RECEIPTS_LABEL = b"receipts"
 
-# Kinds of record.
+# Kinds of record. 8 and 9 are those of credits, 10 is free.
 BOOT, INTENT, OUTCOME, REFUSAL, POWER, LOST, FRONT_END = 1, 2, 3, 4, 5, 6, 7
-# Kinds 8 to 11 are those of credits and PINs.
+CAPTURE = 11
 INSPECTION, FAULT = 12, 13
 # Results of an OUTCOME.
 COMMITTED, NOT_COMMITTED, UNKNOWN = 1, 2, 3
-# Flags of an INTENT.
-FLAG_OFFLINE, FLAG_BATTERY = 1, 2
+# Flags of an INTENT. The holder gave the PIN; the merchant says that the holder is who the card
+# names; nothing is taken, a PIN try is counted (docs/adr/0013-spending-pin.md).
+FLAG_OFFLINE, FLAG_BATTERY, FLAG_PIN, FLAG_IDENTITY, FLAG_TRY = 1, 2, 4, 8, 16
 # Sources of a POWER record.
 MAINS, BATTERY = 0, 1
 
@@ -93,6 +94,10 @@ _RECORDS = {
         (10, "recoveries", "uint", _U16),
         (11, "pin_misses", "uint", _U16),
         (12, "garbled", "uint", _U16),
+    ),
+    CAPTURE: (
+        (8, "card_no", "uint", _U32),
+        (9, "reason", "uint", _U16),
     ),
     INSPECTION: (
         (8, "network", "uint", 1),

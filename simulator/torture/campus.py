@@ -57,6 +57,7 @@ POLICY = {
     "offline_max_fen": 3_000,
     "clock_width_max_ms": 300_000,
     "blind_max_fen": 2_000,
+    "pin_tries_max": 3,
 }
 # Whose cards come: rich enough to eat through a whole run, one that is soon empty, and bad ones.
 _BATCHES = (

@@ -60,6 +60,7 @@ _POLICY = {
     "offline_max_fen": 6_000,
     "clock_width_max_ms": 120_000,
     "blind_max_fen": 2_000,
+    "pin_tries_max": 3,
 }
 
 

@@ -151,7 +151,8 @@ class Watch:
             self.report(f"{where}: sells when {found}")
         elif amount_fen > posture_texts.spend_max_fen(found, policy):
             self.report(f"{where}: {amount_fen} fen when {found}")
-        if amount_fen > policy["no_pin_max_fen"]:
+        by_holder = fields["flags"] & (messages.FLAG_PIN | messages.FLAG_IDENTITY)
+        if amount_fen > policy["no_pin_max_fen"] and not by_holder:
             self.report(f"{where}: {amount_fen} fen without a PIN")
         if not cable.plugged and not offline:
             self.report(f"{where}: says online, its cable is out")

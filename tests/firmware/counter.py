@@ -50,6 +50,7 @@ POLICY = {
     "offline_max_fen": 6_000,
     "clock_width_max_ms": 120_000,
     "blind_max_fen": 2_000,
+    "pin_tries_max": 3,
 }
 RESTING_MS = 700
 _UID_BASE = 0xDE000000

@@ -22,7 +22,7 @@ class Card:
     """What a purse says of a card, and what debits have made of it."""
 
     kind, valid_from, valid_to = 2, DAY - 300, DAY + 700
-    day, day_total_fen, since_pin_fen, since_pin_count = DAY - 1, 500, 900, 2
+    day, day_total_fen, since_pin_fen, since_pin_count, pin_tries = DAY - 1, 500, 900, 2, 0
 
     def __init__(self, card_no=CARD_NO, balance_fen=10_000, counter=6):
         self.card_no, self.balance_fen, self.counter = card_no, balance_fen, counter
@@ -226,7 +226,7 @@ def test_committed():
     assert outcome["result"] == COMMITTED and desk.till.pending is None
     amount_fen, time_s, state = desk.purse.asked
     assert amount_fen == 1250 and time_s == intent["earliest_s"]
-    assert state == (DAY, 1250, 900 + 1250, 3)
+    assert state == (DAY, 1250, 900 + 1250, 3, 0)
 
 
 def test_not_committed_may_be_tried_at_once():

@@ -7,6 +7,7 @@ have to be kept would be fragmented long before it is full.
 import json
 
 from protocols.rules import charging, meals, split
+from protocols.wire import messages
 
 
 class Draw:
@@ -27,7 +28,7 @@ def charges(draw, count):
         at_s = draw.below(500)
         latest_s = 0xFFFFFFFF if draw.below(8) == 0 else 1790000000 + at_s + draw.below(9)
         moment = (1790000000 + at_s, latest_s, 1 + draw.below(2), at_s)
-        flags = split.FLAG_PIN if draw.below(6) == 0 else draw.below(4)
+        flags = messages.FLAG_PIN if draw.below(6) == 0 else draw.below(4)
         head = (1001 + draw.below(2), seq, 5 + draw.below(2), 71, 1 + draw.below(4000))
         drawn.append(head + moment + (flags,))
     return drawn

@@ -7,6 +7,7 @@ import json
 
 from protocols.rules import clock, money, spending
 from protocols.rules import reasons as r
+from protocols.wire import messages
 
 POLICY = {
     "epoch": 1,
@@ -18,6 +19,7 @@ POLICY = {
     "offline_max_fen": 3000,
     "clock_width_max_ms": 300000,
     "blind_max_fen": 2000,
+    "pin_tries_max": 3,
 }
 DAY = 20000  # 4 October 2024, local time
 CARD = {
@@ -30,6 +32,7 @@ CARD = {
     "day_total_fen": 1000,
     "since_pin_fen": 500,
     "since_pin_count": 2,
+    "pin_tries": 1,
 }
 U24 = 0xFFFFFF
 WIDE = {
@@ -75,7 +78,14 @@ SPENDING = (
     ("far less", {}, -(1 << 63), NOON, 0, r.BAD_AMOUNT),
     ("all without PIN", {}, 5000, NOON, 0, (DAY, 6000, 5500, 3)),
     ("a fen more", {}, 5001, NOON, 0, r.PIN_NEEDED),
-    ("all that is taken", {}, 20000, NOON, 0, r.PIN_NEEDED),
+    (
+        "all that is taken",
+        dict(AMPLE, no_pin_max_fen=5000, amount_max_fen=20000),
+        20000,
+        NOON,
+        0,
+        r.PIN_NEEDED,
+    ),
     ("a fen above it", {}, 20001, NOON, 0, r.OVER_SPEND_LIMIT),
     ("beyond 24 bits", RICH, U24 + 1, NOON, 0, r.OVER_SPEND_LIMIT),
     ("beyond 31 bits", RICH, 1 << 31, NOON, 0, r.OVER_SPEND_LIMIT),
@@ -89,6 +99,7 @@ SPENDING = (
     ("widest policy, all", AMPLE, U24, NOON, 0, (DAY, U24, U24, 3)),
     ("widest policy, day", dict(AMPLE, day_total_fen=1), U24, NOON, 0, r.OVER_DAY_LIMIT),
     ("widest policy, PIN", dict(AMPLE, since_pin_fen=1), U24, NOON, 0, r.PIN_NEEDED),
+    ("tries used up, none needed", {"pin_tries": 15}, 1250, NOON, 0, (DAY, 2250, 1750, 3)),
     ("widest policy, spend", AMPLE, U24 + 1, NOON, 0, r.OVER_SPEND_LIMIT),
     ("a full sum", dict(AMPLE, day_total_fen=U24), 1, NOON, 0, r.OVER_DAY_LIMIT),
     # --- the purse
@@ -153,7 +164,24 @@ SPENDING = (
     ("expired and empty", {"valid_to": 1, "balance_fen": 0}, 5, NOON, 0, r.EXPIRED),
     ("too much, offline and empty", {"balance_fen": 0}, 20001, NOON, 1, r.OVER_SPEND_LIMIT),
     ("offline and a PIN", {}, 5001, NOON, 1, r.OVER_OFFLINE_LIMIT),
-    ("a PIN and empty", {"balance_fen": 0}, 5001, NOON, 0, r.PIN_NEEDED),
+    ("a PIN and empty", {"balance_fen": 0}, 5001, NOON, 0, r.BALANCE_SHORT),
+    ("a PIN and the day", {"day_total_fen": 9999}, 5002, NOON, 0, r.OVER_DAY_LIMIT),
+)
+PIN, IDENTITY = messages.FLAG_PIN, messages.FLAG_IDENTITY
+FULL = {"since_pin_fen": U24, "since_pin_count": 15, "pin_tries": 3}
+# name, changes to policy and card, amount_fen, proof, next state or why not (R19.2, R19.3)
+PROVEN = (
+    ("nothing was", {}, 5001, 0, r.PIN_NEEDED),
+    ("the PIN", {}, 5001, PIN, (DAY, 6001, 0, 0, 0)),
+    ("the PIN after many", {"since_pin_fen": 30000}, 1250, PIN, (DAY, 2250, 0, 0, 0)),
+    ("a PIN for little", {}, 1250, PIN, (DAY, 2250, 0, 0, 0)),
+    ("looked at", {"pin_tries": 3}, 5001, IDENTITY, (DAY, 6001, 5501, 3, 3)),
+    ("looked at, and counts are full", FULL, 1250, IDENTITY, (DAY, 2250, U24, 15, 3)),
+    ("no PIN makes a balance", {"balance_fen": 5000}, 5001, PIN, r.BALANCE_SHORT),
+    ("nor a day", {"day_total_fen": 9999}, 5002, PIN, r.OVER_DAY_LIMIT),
+    ("nor validity", {"valid_to": DAY - 1}, 5001, PIN, r.EXPIRED),
+    ("nor a larger amount", {}, 20001, PIN, r.OVER_SPEND_LIMIT),
+    ("a face no balance", {"balance_fen": 5000, "pin_tries": 3}, 5001, IDENTITY, r.BALANCE_SHORT),
 )
 
 # text, fen
@@ -280,10 +308,18 @@ def decided(line):
     return spending.decide(changed(POLICY, changes), card, amount_fen, interval_ms, offline)
 
 
+def decided_with(line):
+    """(reason, state) that a line of PROVEN gives."""
+    _, changes, amount_fen, proof, _ = line
+    card = Card(changed(CARD, changes))
+    return spending.decide(changed(POLICY, changes), card, amount_fen, NOON, False, proof)
+
+
 def outcomes():
     """What every line of every table gives, as JSON can carry it."""
     return [
         [list(decided(line)) for line in SPENDING],
+        [list(decided_with(line)) for line in PROVEN],
         [money.parse_yuan(text) for text, _ in PARSED],
         [money.format_yuan(fen) for fen, _ in FORMATTED],
         [getattr(clock, what)(*arguments) for what, arguments, _ in CLOCK],

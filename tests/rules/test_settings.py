@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.rules import settings
-from protocols.rules.spending import POLICY_FIELDS
+from protocols.rules.spending import POLICY_DEFAULTS, POLICY_FIELDS
 from protocols.wire import cbor
 from protocols.wire.errors import (
     BAD_FIELD,
@@ -38,7 +38,7 @@ CARD_KEYS = {"previous_purse_key": bytes(16), "previous_mac_key": bytes(range(1,
 OPTIONAL = {PREVIOUS: bytes(32), **ANTENNA, **CARD_KEYS, "language": "zh"}
 KEYS = {name: key for key, name in enumerate((*GOOD, *OPTIONAL), 1)}
 U32 = 0xFFFFFFFF
-COUNT = len(POLICY_FIELDS)
+COUNT, OLD_COUNT = len(POLICY_FIELDS), len(POLICY_FIELDS) - len(POLICY_DEFAULTS)
 BAD_NUMBERS = (0, -1, None, True, "1", b"\x01", [1])
 BAD = {
     "device": (*BAD_NUMBERS, U32 + 1),
@@ -56,7 +56,16 @@ BAD = {
     "language": ("", "de", "ZH", b"zh", 1, ["zh"]),
     "purse_key": (b"", bytes(15), bytes(17), bytes(32), "0" * 16, None),
     "mac_key": (b"", bytes(15), bytes(17), "0" * 16, None),
-    "policy": (None, [], {}, [0] * (COUNT - 1), [0] * (COUNT + 1), list(POLICY), COUNT, "policy"),
+    "policy": (
+        None,
+        [],
+        {},
+        [0] * (OLD_COUNT - 1),
+        [0] * (COUNT + 1),
+        list(POLICY),
+        COUNT,
+        "policy",
+    ),
 }
 BAD_FIELDS = [(name, value) for name, values in BAD.items() for value in values]
 BAD_POLICIES = [
@@ -67,6 +76,7 @@ BAD_POLICIES = [
     ],
     *[(name, 0x1000000) for name in POLICY_FIELDS if name.endswith("_fen")],
     ("utc_offset_s", 14 * 3600 + 1),
+    ("pin_tries_max", 16),
 ]
 
 
@@ -114,10 +124,22 @@ def test_a_bad_policy_is_neither_read_nor_written(name, value):
 
 
 def test_a_policy_without_a_field_is_not_written():
-    for name in POLICY_FIELDS:
+    for name in POLICY_FIELDS[:OLD_COUNT]:
         policy = {field: value for field, value in POLICY.items() if field != name}
         with pytest.raises(WireError):
             settings.encode({**GOOD, "policy": policy})
+
+
+@pytest.mark.parametrize("count", range(OLD_COUNT, COUNT + 1))
+def test_settings_of_before_a_field_was_there_can_be_read(count):
+    """A reader is updated with what its store holds; what is not said there has its default."""
+    numbers = [POLICY[field] + 1 for field in POLICY_FIELDS]
+    policy = settings.decode(cbor.encode(raw(policy=numbers[:count])))["policy"]
+    said = dict(zip(POLICY_FIELDS[:count], numbers, strict=False))
+    assert policy == {**POLICY_DEFAULTS, **said}
+    old = {field: value for field, value in POLICY.items() if field in POLICY_FIELDS[:OLD_COUNT]}
+    again = settings.decode(settings.encode({**GOOD, "policy": old}))["policy"]
+    assert again == {**old, **POLICY_DEFAULTS}
 
 
 def test_other_bytes():
@@ -201,6 +223,7 @@ def test_largest_settings_fit():
             "epoch": U32,
             "clock_width_max_ms": U32,
             "utc_offset_s": 14 * 3600,
+            "pin_tries_max": 15,
         },
     }
     data = settings.encode(largest)

@@ -12,7 +12,19 @@ from protocols.card.purse import COUNTER_MAX as CARD_COUNTER_MAX
 from protocols.rules import reasons, spending
 from protocols.rules.spending import POLICY_FIELDS, SPENT_FEN_MAX, decide
 from tests.rules import tables
-from tests.rules.tables import CARD, DAY, NOON, POLICY, SPENDING, Card, changed, ms
+from tests.rules.tables import (
+    CARD,
+    DAY,
+    IDENTITY,
+    NOON,
+    PIN,
+    POLICY,
+    PROVEN,
+    SPENDING,
+    Card,
+    changed,
+    ms,
+)
 
 LIMITS = [name for name in POLICY if name.endswith("_fen")]
 INTERVALS = st.tuples(st.integers(ms(DAY - 2), ms(DAY + 2)), st.integers(0, 300_000)).map(
@@ -33,6 +45,7 @@ CARDS = st.fixed_dictionaries(
         "day_total_fen": SUMS,
         "since_pin_fen": SUMS,
         "since_pin_count": st.integers(0, 15),
+        "pin_tries": st.integers(0, 15),
     }
 )
 AMOUNTS = st.integers(-1, 25_000) | st.integers(0, 1 << 40)
@@ -40,12 +53,20 @@ AMOUNTS = st.integers(-1, 25_000) | st.integers(0, 1 << 40)
 
 @pytest.mark.parametrize("line", SPENDING, ids=lambda line: line[0])
 def test_table(line):
-    expected = line[-1]
+    expected, tries = line[-1], line[1].get("pin_tries", CARD["pin_tries"])
     reason, state = tables.decided(line)
     if isinstance(expected, tuple):
-        assert (reason, state) == (reasons.APPROVED, expected)
+        assert (reason, state) == (reasons.APPROVED, (*expected, tries))
     else:
         assert (reason, state) == (expected, None)
+
+
+@pytest.mark.parametrize("line", PROVEN, ids=lambda line: line[0])
+def test_what_a_pin_and_a_face_prove(line):
+    expected = line[-1]
+    is_approved = isinstance(expected, tuple)
+    wanted = (reasons.APPROVED, expected) if is_approved else (expected, None)
+    assert tables.decided_with(line) == wanted
 
 
 def test_table_has_every_reason_that_is_given():
@@ -103,7 +124,8 @@ def test_refused_or_within_every_limit(policy, fields, amount_fen, interval_ms, 
         assert state is None
         assert reason in reasons.DISPLAY
         return
-    day, day_total_fen, since_pin_fen, since_pin_count = state
+    day, day_total_fen, since_pin_fen, since_pin_count, pin_tries = state
+    assert pin_tries == fields["pin_tries"]
     assert 0 < amount_fen <= min(policy["amount_max_fen"], policy["no_pin_max_fen"])
     assert amount_fen <= fields["balance_fen"]
     assert not offline or amount_fen <= policy["offline_max_fen"]
@@ -157,11 +179,26 @@ def test_a_day_never_holds_more_than_its_limit(amounts, interval_ms):
     for amount_fen in amounts:
         reason, state = decide(POLICY, Card(fields), amount_fen, interval_ms, False)
         if reason == reasons.APPROVED:
-            names = ("day", "day_total_fen", "since_pin_fen", "since_pin_count")
+            names = ("day", "day_total_fen", "since_pin_fen", "since_pin_count", "pin_tries")
             fields.update(zip(names, state, strict=True))
             spent[state[0]] += amount_fen
     assert max(spent.values()) <= POLICY["day_max_fen"]
     assert sum(spent.values()) <= POLICY["since_pin_max_fen"]
+
+
+@given(POLICIES, CARDS, AMOUNTS, INTERVALS, st.booleans(), st.sampled_from([PIN, IDENTITY]))
+def test_a_proof_only_answers_the_question_for_one(
+    policy, fields, amount_fen, interval_ms, offline, proof
+):
+    asked = decide(policy, Card(fields), amount_fen, interval_ms, offline)
+    reason, state = decide(policy, Card(fields), amount_fen, interval_ms, offline, proof)
+    if asked[0] != reasons.PIN_NEEDED:
+        assert reason == asked[0]
+        return
+    assert reason == reasons.APPROVED
+    assert max(state[1:3]) <= SPENT_FEN_MAX and state[3] <= 15
+    assert state[4] == (0 if proof == PIN else fields["pin_tries"])
+    assert (state[2:4] == (0, 0)) == (proof == PIN)
 
 
 def test_deciding_changes_nothing():

@@ -31,7 +31,7 @@ def charge(seq, at_s, fen=2000, device=OURS, card=CARD, boot=1, doubt_s=0, **oth
         others.get("latest_s", noon_s + doubt_s),
         boot,
         others.get("mono_s", at_s),
-        split.FLAG_PIN if others.get("pin") else 0,
+        messages.FLAG_PIN if others.get("pin") else 0,
     )
 
 
@@ -278,7 +278,7 @@ def test_evidence_is_what_it_says(charges):
         assert {part[2:4] for part in parts} == {(card_no, merchant_no)}
         assert max(part[split.AMOUNT_FEN] for part in parts) <= LIMIT_FEN < total_fen
         assert total_fen == sum(part[split.AMOUNT_FEN] for part in parts)
-        assert not any(part[split.FLAGS] & split.FLAG_PIN for part in parts)
+        assert not any(part[split.FLAGS] & messages.FLAG_PIN for part in parts)
         assert len({part[:2] for part in parts}) == len(parts) > 1
 
 

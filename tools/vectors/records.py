@@ -94,6 +94,7 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
         },
     ),
     "fault": (13, {"network": (8, 0, 1), "last_reason": (9, 0, U16)}),
+    "capture": (11, {"card_no": (8, 0, U32), "reason": (9, 0, U16)}),
 }
 # What may be left out: key, and a value.
 OPTIONAL: Mapping[str, Mapping[str, tuple[int, bytes]]] = {
@@ -115,7 +116,35 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
                 "last_seq": 977,
                 "flags": 3,
             },
-        )
+        ),
+        (
+            "a PIN try, which takes nothing",
+            {
+                "card_no": 20017,
+                "counter": 42,
+                "amount_fen": 0,
+                "before_fen": 7450,
+                "after_fen": 7450,
+                "merchant_no": 71,
+                "last_device": 1001,
+                "last_seq": 309,
+                "flags": 16,
+            },
+        ),
+        (
+            "and what was paid behind it",
+            {
+                "card_no": 20017,
+                "counter": 43,
+                "amount_fen": 6000,
+                "before_fen": 7450,
+                "after_fen": 1450,
+                "merchant_no": 71,
+                "last_device": 1001,
+                "last_seq": 311,
+                "flags": 4,
+            },
+        ),
     ],
     "outcome": [
         ("the card was debited", {"intent_device": 1001, "intent_seq": 311, "result": 1}),
@@ -153,6 +182,7 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
         )
     ],
     "fault": [("the reader finds no card", {"network": 1, "last_reason": 224})],
+    "capture": [("not its holder", {"card_no": 20017, "reason": 226})],
     "lost": [
         ("record 313 can be read", {"next_sha256": bytes(range(32))}),
         ("and that is lost as well", {"next_sha256": bytes(32)}),
