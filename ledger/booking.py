@@ -31,6 +31,8 @@ PARKED_AHEAD_MAX = 1024
 PARKED_RIVALS_MAX = 4
 
 SPEND, OPENING = 1, 2  # kinds of transfer
+# Within so many steps of a card's counter one intent may state something about another.
+REACH = 2
 
 RecordId = tuple[int, int]
 
@@ -318,7 +320,7 @@ class _Clerk:
         self._changes.intents.append(intent)
         for outcome in early:
             self._learn(intent, OF_RESULT[outcome.result])
-        for counter in (intent.counter - 1, intent.counter, intent.counter + 1):
+        for counter in range(intent.counter - REACH, intent.counter + REACH + 1):
             for other in self._book.others_at(intent, counter):
                 self._learn(other, stated_by(intent, other))
                 self._learn(intent, stated_by(other, intent))

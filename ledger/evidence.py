@@ -73,9 +73,14 @@ def stated_by(other: Intent, about: Intent) -> State:
     | c                       | `other` is itself COMMITTED: only one   |               |
     |                         | debit leads away from c                 | NOT_COMMITTED |
     | c                       | neither                                 | no statement  |
+    | c + 2                   | the card's last record is `about`: the  |               |
+    |                         | card centre gave PIN tries back between | COMMITTED     |
     | more than c + 1         | the chain of debits passes c + 1: the   |               |
     |                         | intent there decides when it arrives    | no statement  |
     | less than c             | seen before, or a clone                 | no statement  |
+
+    To give tries back is a step of the counter that leaves the name of the last record as it was,
+    and no two of them follow each other: without a try between there is nothing to give back.
 
     "No statement" is PENDING, which changes nothing. No clock is asked: that of a reader may be
     hours off, and what two readers saw in which order the card's counter tells soon enough.
@@ -84,6 +89,8 @@ def stated_by(other: Intent, about: Intent) -> State:
         if other.last == about.record_id:
             return State.COMMITTED
         return State.PENDING if other.last == (0, 0) else State.NOT_COMMITTED
+    if other.counter == about.counter + 2 and other.last == about.record_id:
+        return State.COMMITTED
     if other.counter != about.counter:
         return State.PENDING
     is_later = other.device == about.device and other.seq > about.seq

@@ -180,7 +180,7 @@ def _settle(intents: list[Intent]) -> None:
     while is_new:
         is_new = False
         for intent in intents:
-            near = at[intent.counter] + at.get(intent.counter + 1, [])
+            near = [other for step in range(3) for other in at.get(intent.counter + step, ())]
             said = [stated_by(other, intent) for other in near if other is not intent]
             state = verdict([intent.state, *said])
             is_new = is_new or state is not intent.state

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from ledger import chain, chart, reasons
-from ledger.booking import Book, Device, Link, Outcome, RecordId, fork_link, reach
+from ledger.booking import REACH, Book, Device, Link, Outcome, RecordId, fork_link, reach
 from ledger.claims import Claim, parse_claim
 from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import Intent, State
@@ -159,7 +159,7 @@ def _load_intents(
         if claim.kind == messages.INTENT and claim.fields is not None:
             seen.add((claim.fields["card_no"], claim.fields["counter"]))
             accounts.add(chart.payable(claim.fields["merchant_no"]))
-    around = ((card_no, counter - 1, counter + 1) for card_no, counter in seen)
+    around = ((card_no, counter - REACH, counter + REACH) for card_no, counter in seen)
     for row in database.rows_of(_INTENTS_OF_CARD, around):
         book.add_intent(intent_of(row))
     accounts |= {chart.payable(intent.merchant_no) for intent in book.intents.values()}

@@ -1,4 +1,4 @@
-"""The card centre's desk on the command line: onecard card personalise, info, verify, trace."""
+"""The card centre's desk on the command line: onecard card personalise, pin, info, verify, ..."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -44,16 +44,18 @@ def card_personalise(
     blank: Annotated[bool, typer.Option(help="First put a factory card on the tray.")] = False,
     uid: Annotated[str, typer.Option(help="With --blank: its uid, 8 or 14 digits.")] = "",
     desfire: Annotated[bool, typer.Option(help="With --blank: a DESFire EV2.")] = False,
+    pin: Annotated[bool, typer.Option("--pin", help="Ask for a PIN, as `pin` does.")] = False,
     record: Record = None,
 ) -> None:
     """Write a whole card, keys last, and read it back. Torn half way, run it again."""
-    from tools.card import at_desk, jobs, keyfile
+    from tools.card import at_desk, jobs, keyfile, pin_entry
     from tools.card.errors import BadInput
 
     place = at_desk.Place(tray, desk or "", reader, record)
     try:
-        order = at_desk.order(card_no, kind, valid_from, valid_to, balance_fen)
         masters = keyfile.load_keys(keys)
+        digits = pin_entry.read_pin() if pin else b""
+        order = at_desk.order(card_no, kind, valid_from, valid_to, balance_fen, digits)
         if blank:
             at_desk.blank(place, uid, desfire)
     except BadInput as error:
@@ -61,6 +63,30 @@ def card_personalise(
     raise typer.Exit(
         at_desk.run(place, lambda found: jobs.personalise(found, order, masters, again))
     )
+
+
+@card.command("pin")
+def card_pin(
+    keys: CardKeyFileNeeded,
+    tray: Tray = None,
+    desk: CardDesk = None,
+    reader: ReaderName = "",
+    unblock: Annotated[
+        bool, typer.Option("--unblock", help="Keep the PIN, only give the tries back.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Set the spending PIN, asked for or from standard input, and give used tries back."""
+    from tools.card import at_desk, jobs, keyfile, pin_entry
+    from tools.card.errors import BadInput
+
+    try:
+        masters = keyfile.load_keys(keys)
+        digits = b"" if unblock else pin_entry.read_pin()
+    except BadInput as error:
+        refuse(error)
+    place = at_desk.Place(tray, desk or "", reader)
+    raise typer.Exit(at_desk.run(place, lambda found: jobs.pin(found, masters, digits), as_json))
 
 
 @card.command("info")

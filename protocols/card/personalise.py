@@ -18,7 +18,7 @@ import struct
 from protocols.card import pin
 from protocols.card.diversify import Cmac
 from protocols.card.identity import FIELDS_BYTES, FORMAT, MAC_BYTES, check_bounds
-from protocols.card.purse import PurseState
+from protocols.card.purse import PurseState, state_with_tries
 from protocols.card.purse_classic import (
     BLOCK_BYTES,
     BLOCKS_PER_SECTOR,

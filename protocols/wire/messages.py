@@ -94,6 +94,10 @@ _RECORDS = {
         (11, "pin_misses", "uint", _U16),
         (12, "garbled", "uint", _U16),
     ),
+    CAPTURE: (
+        (8, "card_no", "uint", _U32),
+        (9, "reason", "uint", _U16),
+    ),
     INSPECTION: (
         (8, "network", "uint", 1),
         (9, "waiting", "uint", _U32),

@@ -81,4 +81,5 @@ def main():
     life_of_a_card(aes, binascii.unhexlify("04a1b2c3d4e5f6"))
 
 
-main()
+if __name__ == "__main__":
+    main()

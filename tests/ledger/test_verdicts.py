@@ -33,7 +33,10 @@ ABOUT = intent(span=(1000, 1010))
         (intent(1002, 6, counter=3, span=(900, 999)), State.PENDING),
         (intent(1002, 6, counter=3, state=State.COMMITTED), State.NOT_COMMITTED),
         (intent(1002, 6, counter=3, state=State.UNKNOWN), State.PENDING),
-        (intent(1002, 6, counter=5, last=(1001, 5)), State.PENDING),
+        # Tries were given back between: the card goes on naming the last record.
+        (intent(1002, 6, counter=5, last=(1001, 5)), State.COMMITTED),
+        (intent(1002, 6, counter=5, last=(1003, 9)), State.PENDING),
+        (intent(1002, 6, counter=6, last=(1001, 5)), State.PENDING),
         (intent(1001, 6, counter=2, last=(1001, 5)), State.PENDING),
     ],
 )

@@ -30,9 +30,9 @@ ORDER_WORDS = (
 MASTERS = (PURSE_KEY, CREDIT_KEY, MAC_KEY)
 
 
-def onecard(*words):
+def onecard(*words, stdin=""):
     """Run `onecard card ...` in this process."""
-    return CliRunner().invoke(app, ["card", *map(str, words)])
+    return CliRunner().invoke(app, ["card", *map(str, words)], input=stdin)
 
 
 def write_keys(path, keys=KEYS, mode=0o600):

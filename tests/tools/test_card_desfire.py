@@ -40,6 +40,7 @@ FILES = {
     layout.VALUE_FILE,
     layout.STATE_FILE,
     layout.RECORD_FILE,
+    layout.PIN_FILE,
     layout.TRANSACTION_MAC_FILE,
 }
 

@@ -98,12 +98,14 @@ def _is_same(path: Path, other: Path) -> bool:
     return path.resolve() == other.resolve()
 
 
-def order(card_no: int, kind: str, valid_from: str, valid_to: str, balance_fen: int) -> Order:
+def order(
+    card_no: int, kind: str, valid_from: str, valid_to: str, balance_fen: int, digits: bytes = b""
+) -> Order:
     """What the card shall say, from a command line. BadInput."""
     if kind not in KINDS:
         raise BadInput(f"--kind: one of {', '.join(KINDS)}")
     days = _days("--valid-from", valid_from), _days("--valid-to", valid_to)
-    return Order(card_no, KINDS[kind], *days, balance_fen)
+    return Order(card_no, KINDS[kind], *days, balance_fen, digits)
 
 
 def _days(option: str, text: str) -> int:

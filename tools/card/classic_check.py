@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from firmware.drivers.mifare_classic import KEY_A, KEY_B, CardRefused
 from protocols.card.identity import FIELDS_BYTES, ForeignCard, decode_identity
 from protocols.card.personalise import SECTORS
+from protocols.card.pin import VERIFIER_BYTES
 from protocols.card.purse import PurseState
 from protocols.card.purse_classic import (
     IDENTITY_BLOCK,
+    PIN_BLOCK,
     READ_ORDER,
     STATE_BLOCKS,
     VALUE_BLOCKS,
@@ -66,7 +68,9 @@ def _check_sector(
             opens(card, sector, keys.key_a(sector), KEY_A)
     yield from _check_access(keys, sector, blocks)
     for number in data_blocks(sector):
-        if number not in READ_ORDER and blocks.get(number, _ZEROS) != _ZEROS:
+        block = blocks.get(number, _ZEROS)
+        rest = block[VERIFIER_BYTES:] if number == PIN_BLOCK else block
+        if number not in READ_ORDER and any(rest):
             yield Deviation(f"block {number}", "holds something, and nothing belongs there")
 
 

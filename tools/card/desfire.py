@@ -9,8 +9,9 @@ from typing import Any
 
 from adapters.aes import CIPHERS
 from firmware.drivers.iso14443 import CardGone
-from protocols.card import ev2, personalise_desfire
+from protocols.card import ev2, personalise_desfire, pin
 from protocols.card import purse_desfire as layout
+from protocols.card.diversify import Cmac
 from protocols.card.identity import FIELDS_BYTES, ForeignCard, Identity
 from tools.card.desk import Port
 from tools.card.errors import BadInput, CardUnfit
@@ -100,20 +101,21 @@ def write_card(card: Port, order: Order, keys: CardKeys, again: bool) -> str:
     """
     own = card_keys(card, keys)
     identity = _checked(order, keys.key_version)
+    told = verifier(card, order.card_no, order.digits, keys)
     try:
         if again:
             drive(card, _remove(card, own))
         dialogue = personalise_desfire.personalise(
-            CIPHERS, identity, order.balance_fen, own, card.random
+            CIPHERS, identity, order.balance_fen, own, card.random, told
         )
         drive(card, dialogue)
     except personalise_desfire.AlreadyPersonal as error:
         if not opens(card, layout.APPLICATION, own.application[0], layout.MASTER_KEY):
             raise CardUnfit(f"somebody else's card, or another key generation: {error}") from None
-        if not _is_as_ordered(card, own, identity, order):
+        if not _is_as_ordered(card, own, identity, order, told):
             raise CardUnfit("the card is ours already and may be in use") from None
         return ALREADY
-    if not _is_as_ordered(card, own, identity, order):
+    if not _is_as_ordered(card, own, identity, order, told):
         raise CardUnfit("the card does not keep what was written")
     return WRITTEN
 
@@ -149,15 +151,61 @@ def applications(listed: bytes) -> list[bytes]:
 
 
 def _is_as_ordered(
-    card: Port, own: personalise_desfire.CardKeys, identity: Identity, order: Order
+    card: Port,
+    own: personalise_desfire.CardKeys,
+    identity: Identity,
+    order: Order,
+    told: bytes,
 ) -> bool:
     try:
         view = drive(card, reading(card, own))
+        found = drive(card, _reading_pin(card, own))
     except (ForeignCard, Refused):
         return False
     names = ("card_no", "kind", "valid_from", "valid_to", "key_version")
     is_same = all(getattr(view, name) == getattr(identity, name) for name in names)
-    return is_same and (view.counter, view.balance_fen) == (0, order.balance_fen)
+    return is_same and (view.counter, view.balance_fen, found) == (0, order.balance_fen, told)
+
+
+# ---------------------------------------------------------------- the PIN
+
+
+def verifier(card: Port, card_no: int, digits: bytes, keys: CardKeys) -> bytes:
+    """What stands on the card for its PIN; without digits, that of none."""
+    if not digits:
+        return pin.NO_PIN
+    return pin.verifier(Cmac(CIPHERS.aes(keys.mac_key)), card.uid, card_no, digits, CIPHERS.aes)
+
+
+def set_pin(card: Port, keys: CardKeys, digits: bytes) -> None:
+    """Set the PIN of a card that is ours. CardUnfit for any other; CardGone."""
+    own = card_keys(card, keys)
+    try:
+        view = drive(card, reading(card, own))
+    except ForeignCard as error:
+        raise CardUnfit(f"not a card of ours: {error}") from None
+    told = verifier(card, view.card_no, digits, keys)
+    drive(card, personalise_desfire.set_pin(CIPHERS, own, card.random, told))
+    if drive(card, _reading_pin(card, own)) != told:
+        raise CardUnfit("the card does not keep what was written")
+
+
+def reset_tries(card: Port, keys: CardKeys) -> bool:
+    """Give the PIN tries back; whether there were any to give. Errors as of `set_pin`."""
+    own = card_keys(card, keys)
+    try:
+        return drive(card, personalise_desfire.reset_tries(CIPHERS, own, card.random))
+    except ForeignCard as error:
+        raise CardUnfit(f"not a card of ours: {error}") from None
+
+
+def _reading_pin(card: Port, own: personalise_desfire.CardKeys) -> Dialogue:
+    desk = personalise_desfire
+    yield from desk.select(layout.APPLICATION)
+    key = own.application[layout.SPEND_KEY]
+    session = yield from desk.login(CIPHERS, key, layout.SPEND_KEY, card.random)
+    place = layout.place(layout.PIN_FILE, pin.VERIFIER_BYTES)
+    return (yield from desk.ask(session, layout.READ_DATA, place, hidden=True))
 
 
 # ---------------------------------------------------------------- reading

@@ -1,4 +1,4 @@
-"""The four commands of `onecard card`, whatever the desk and the card.
+"""The commands of `onecard card`, whatever the desk and the card.
 
 Each takes a desk and gives an `Answer`. What can be done with a kind of card stands in KINDS, one
 entry for each; a card that fits none of them still tells its uid.
@@ -13,7 +13,15 @@ from typing import Any
 from firmware.drivers.mifare_classic import KEY_A, KEY_B, AuthFailed, CardRefused
 from protocols.card.identity import ForeignCard
 from protocols.card.purse_classic import BLOCKS_PER_SECTOR, READ_ORDER, READER_KEYS, WRITE_KEY
-from tools.card import classic, classic_check, classic_info, decode, desfire, desfire_check
+from tools.card import (
+    classic,
+    classic_check,
+    classic_info,
+    classic_pin,
+    decode,
+    desfire,
+    desfire_check,
+)
 from tools.card.desk import Desk, Port
 from tools.card.dump import write_dump
 from tools.card.errors import BadInput, CardUnfit
@@ -51,6 +59,8 @@ class Kind:
     check: Callable[[Port, CardKeys], Report]
     read: Callable[[Port, CardKeys | None], tuple[dict[str, Any], dict[str, Any]]]
     tap: Callable[[Port, CardKeys | None], None]
+    set_pin: Callable[[Port, CardKeys, bytes], None]
+    reset_tries: Callable[[Port, CardKeys], bool]
 
 
 def _read_classic(card: Port, keys: CardKeys | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -82,6 +92,8 @@ KINDS = (
         classic_check.check,
         _read_classic,
         _tap_classic,
+        classic_pin.set_pin,
+        classic_pin.reset_tries,
     ),
     Kind(
         lambda sak: bool(sak & desfire.SAK_ISO_DEP),
@@ -89,6 +101,8 @@ KINDS = (
         desfire_check.check,
         desfire.read_card,
         desfire.tap,
+        desfire.set_pin,
+        desfire.reset_tries,
     ),
 )
 
@@ -114,6 +128,25 @@ def personalise(desk: Desk, order: Order, keys: CardKeys, again: bool) -> Answer
     result = _known_kind(card).write(card, order, keys, again)
     said = {"uid": card.uid.hex(), "kind": _name(card), "result": result, "card_no": order.card_no}
     return Answer([f"card {order.card_no} on {card.uid.hex()}: {result}, read back, right"], said)
+
+
+def pin(desk: Desk, keys: CardKeys, digits: bytes) -> Answer:
+    """Set the PIN, if there are digits, and give the tries back. CardUnfit for a card not ours.
+
+    The PIN first: cut between the two, the card still has the tries that it had.
+    """
+    card = desk.card()
+    kind = _known_kind(card)
+    try:
+        if digits:
+            kind.set_pin(card, keys, digits)
+        is_reset = kind.reset_tries(card, keys)
+    except AuthFailed as error:
+        raise CardUnfit(f"the card does not know our key: {error}") from None
+    said = {"uid": card.uid.hex(), "kind": _name(card), "set": bool(digits), "reset": is_reset}
+    done = ["PIN set, read back, right"] if digits else []
+    done.append("tries given back" if is_reset else "no try was used")
+    return Answer([f"{card.uid.hex()}: {', '.join(done)}"], said)
 
 
 def info(desk: Desk, keys: CardKeys | None, dump: Path | None) -> Answer:

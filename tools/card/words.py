@@ -44,7 +44,7 @@ def purse_words(view: Any) -> dict[str, Any]:
 
 def record_words(view: Any) -> dict[str, Any] | None:
     """The last record of a PurseView; None when there has been none."""
-    if not view.last_amount_fen:
+    if not view.last_device:
         return None
     return {
         "device": "card centre" if view.last_device == CARD_CENTRE else view.last_device,
