@@ -115,6 +115,17 @@ def trailer(sector, purse, credit, uid):
     return key_a + access_bits(conditions) + bytes(1) + key_b
 
 
+def tries_given_back(view):
+    """The PurseState that has all PIN tries again (R19.3): one step of the counter, no money.
+
+    The card goes on naming the last record that it took part in: what nobody knows of that one,
+    the next tap still tells.
+    """
+    state = state_with_tries(view, 0, view.last_device, view.last_seq, view.last_time_s)
+    state.last_amount_fen = view.last_amount_fen
+    return state
+
+
 def pin_block(uid, card_no, digits, mac_key, aes):
     """The 16-byte block of the PIN `digits` of a card; without digits, that of none."""
     if not digits:

@@ -17,7 +17,8 @@ from protocols.card import ev2, pin
 from protocols.card import purse_desfire as layout
 from protocols.card.diversify import Cmac
 from protocols.card.identity import FORMAT, ForeignCard
-from protocols.card.purse import CARD_CENTRE, USAGE_BYTES, decode_state, state_with_tries
+from protocols.card.personalise import tries_given_back
+from protocols.card.purse import USAGE_BYTES, decode_state
 from protocols.card.transaction_mac import card_key
 
 KEYS = 5
@@ -199,10 +200,10 @@ def set_pin(ciphers, keys, random, verifier):
             yield from ask(session, code, header, data)
 
 
-def reset_tries(ciphers, keys, random, time_s):
-    """Give a card its PIN tries back: a step of its counter, by the card centre, of no number.
+def reset_tries(ciphers, keys, random):
+    """Give a card its PIN tries back (personalise.tries_given_back), all of it or nothing.
 
-    Returns whether there was anything to give back. The card does all of it or nothing.
+    Returns whether there was anything to give back.
     """
     yield from select(layout.APPLICATION)
     key = keys.application[layout.SPEND_KEY]
@@ -221,10 +222,8 @@ def reset_tries(ciphers, keys, random, time_s):
         if refusal.status != ev2.NO_CHANGES:
             raise
         session = yield from login(ciphers, key, layout.SPEND_KEY, random)
-    plan = layout.Plan(state_with_tries(state, 0, CARD_CENTRE, 0, time_s), 0)
+    plan = layout.Plan(tries_given_back(state), 0)
     yield from ask(session, layout.WRITE_DATA, where, plan.state)
-    record = layout.place(layout.RECORD_FILE, len(plan.record))
-    yield from ask(session, layout.WRITE_RECORD, record, plan.record)
     yield from ask(session, layout.COMMIT_READER_ID, plan.reader_id)
     yield from ask(session, layout.COMMIT_TRANSACTION, layout.WITH_TRANSACTION_MAC)
     return True

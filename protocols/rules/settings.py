@@ -25,9 +25,9 @@ _POLICY_BOUNDS = {"utc_offset_s": 14 * 3600, "pin_tries_max": PIN_TRIES_MAX}
 # A card held for a moment must still meet a look of the reader.
 _RFID_PAUSE_MS_MAX = 500
 # A field is (key, name, check, bound). Checks: "number" (1 to bound), "bytes" (exactly bound),
-# "text" (1 to bound characters), "site", "policy" (a list in the order of POLICY_FIELDS, the last
-# of which older settings lack), "step" (0 to bound), "rate" (kbit/s, 106 or bound), "word" (one of
-# bound).
+# "text" (1 to bound characters), "site", "policy" (a list in the order of POLICY_FIELDS, whose
+# last ones older settings lack), "step" (0 to bound), "rate" (kbit/s, 106 or bound), "word" (one
+# of bound).
 _FIELDS = (
     (1, "device", "number", _U32),
     (2, "site", "site", topics.SITE_CHARS_MAX),

@@ -27,9 +27,10 @@ RECEIPT_LABEL = b"receipt"
 LOST_LABEL = b"lost"
 RECEIPTS_LABEL = b"receipts"
 
-# Kinds of record. 8 and 9 are credits, 10 is free.
+# Kinds of record. 8 and 9 are those of credits, 10 is free.
 BOOT, INTENT, OUTCOME, REFUSAL, POWER, LOST, FRONT_END = 1, 2, 3, 4, 5, 6, 7
-CAPTURE, INSPECTION, FAULT = 11, 12, 13
+CAPTURE = 11
+INSPECTION, FAULT = 12, 13
 # Results of an OUTCOME.
 COMMITTED, NOT_COMMITTED, UNKNOWN = 1, 2, 3
 # Flags of an INTENT. The holder gave the PIN; the merchant says that the holder is who the card
@@ -109,10 +110,6 @@ _RECORDS = {
     FAULT: (
         (8, "network", "uint", 1),
         (9, "last_reason", "uint", _U16),
-    ),
-    CAPTURE: (
-        (8, "card_no", "uint", _U32),
-        (9, "reason", "uint", _U16),
     ),
 }
 _MESSAGES = {

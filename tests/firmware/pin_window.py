@@ -61,6 +61,11 @@ LITTLE_FEN = 1_250
 GONE, DEAD = "gone", "dead"
 
 
+def _cost(amount_fen, _kind, _now_ms):
+    """What is to be paid, whoever pays."""
+    return 0, amount_fen
+
+
 def verifier_of(uid, card_no=CARD_NO, digits=DIGITS, mac_key=MAC_KEY):
     return pin.verifier(Cmac(aes(mac_key)), uid, card_no, digits, aes)
 
@@ -109,9 +114,12 @@ class _Silence:
 
 
 class Window:
-    """One reader with its power on; `policy` overrides single figures of POLICY."""
+    """One reader with its power on; `policy` overrides single figures of POLICY.
 
-    def __init__(self, seed=0, device=DEVICE, **policy):
+    `keys` are the card keys in its settings, where they are not those of the cards here.
+    """
+
+    def __init__(self, seed=0, device=DEVICE, keys=None, **policy):
         self.device, self.compared = device, []
         self.exchanges = 0  # SPI transactions when the last tap had ended
         self.flash = NorFlash(8 * SECTOR_BYTES, random.Random(seed))
@@ -126,6 +134,7 @@ class Window:
                 "broker_host": "192.0.2.1",
                 "broker_port": 1883,
                 "policy": {**POLICY, **policy},
+                **(keys or {}),
             }
         )
         nvs, draw = {"settings": self.blob}, random.Random(seed)
@@ -166,10 +175,9 @@ class Window:
                 return GONE
             purse = self.purses.of(found)
             self._watch(purse, card)
-            cost, now_ms = (lambda _kind, _now_ms: (0, amount_fen)), self.now_ms()
-            return self.till.spend(
-                purse, cost, "mains", "online", now_ms, pin=typed, is_holder=is_holder
-            )[0]
+            cost = functools.partial(_cost, amount_fen)
+            at_ms, answers = self.now_ms(), {"pin": typed, "is_holder": is_holder}
+            return self.till.spend(purse, cost, "mains", "online", at_ms, **answers)[0]
         except (CardGone, CardRefused):
             return GONE
         except PowerCut:
@@ -214,6 +222,16 @@ class Window:
     def pull_before(self, exchange, card):
         """For `arm`: the card is taken before that many SPI transactions more."""
         return lambda: self._at(exchange, lambda: self.hardware.take_card(card))
+
+    def pull_after_us(self, delay_us, card):
+        """For `arm`: the card is taken that much later, whatever it is at."""
+
+        def take():
+            if card.in_field:
+                self.hardware.take_card(card)
+
+        clock = self.hardware.clock
+        return lambda: clock.at(clock.now_us + delay_us, take)
 
     def _at(self, exchange, act):
         chip = self.hardware.chip

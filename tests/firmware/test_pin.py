@@ -11,19 +11,29 @@ from functools import cache
 
 import pytest
 
+from firmware.drivers.mifare_classic import KEY_B, AuthFailed, CardRefused, Classic
 from ledger import card_proofs, forks
 from ledger import reasons as ledger_reasons
 from ledger.evidence import State
-from protocols.card import personalise_desfire, pin
+from protocols.card import ev2, personalise_desfire, pin
 from protocols.card import purse_desfire as layout
 from protocols.card.diversify import Cmac
+from protocols.card.purse_classic import PIN_BLOCK
 from protocols.rules import reasons
 from protocols.wire import messages
 from simulator import cardbox_desfire
 from simulator.cardbox_desfire import DesfireMasters
 from simulator.chips.nor_flash import PowerCut
 from tests.drivers.desfire_desk import MASTERS
-from tests.firmware.counter import BALANCE_FEN, CARD_NO, DEVICE, DEVICE_KEY, MAC_KEY, PURSE_KEY
+from tests.firmware.counter import (
+    BALANCE_FEN,
+    CARD_NO,
+    CREDIT_KEY,
+    DEVICE,
+    DEVICE_KEY,
+    MAC_KEY,
+    PURSE_KEY,
+)
 from tests.firmware.pin_window import (
     AMOUNT_FEN,
     CIPHERS,
@@ -43,6 +53,9 @@ from tests.firmware.pin_window import (
     truth,
     verifier_of,
 )
+from tests.tools.cards import desk_with
+from tools.card import classic_pin
+from tools.card.keyfile import CardKeys
 
 APPROVED, CARD_GONE, TAP_AGAIN = reasons.APPROVED, reasons.CARD_GONE, reasons.TAP_AGAIN
 PIN_NEEDED, PIN_WRONG, CHECK = reasons.PIN_NEEDED, reasons.PIN_WRONG, reasons.IDENTITY_CHECK
@@ -328,6 +341,18 @@ def test_a_card_without_a_pin(kind):
     assert kept == [reasons.NO_PIN_SET] * 3
 
 
+@KINDS
+@pytest.mark.parametrize("has_new_mac_key", [False, True])
+def test_a_card_of_the_generation_before(kind, has_new_mac_key):
+    """While keys are replaced, a card and its PIN are those of the old ones."""
+    keys = {"purse_key": bytes([7]) * 16, "previous_purse_key": PURSE_KEY}
+    if has_new_mac_key:
+        keys |= {"mac_key": bytes([8]) * 16, "previous_mac_key": MAC_KEY}
+    window, card = Window(keys=keys), new_card(kind)
+    said = [window.tap(card, digits) for digits in (None, WRONG, DIGITS)]
+    assert said == [PIN_NEEDED, PIN_WRONG, APPROVED]
+
+
 def test_a_desfire_of_before_there_were_pins():
     window, card = Window(), new_card(DESFIRE)
     keys = DesfireMasters(**MASTERS).card_keys(card.uid)
@@ -484,6 +509,56 @@ def test_of_many_captured_ones_the_oldest_is_forgotten():
     assert len(window.recorder.kept(2)) == 64
 
 
+# -- at the card centre's desk -----------------------------------------------------------------
+
+
+def give_back(card):
+    """What `onecard card pin --unblock` does."""
+    if card.uid == UIDS[DESFIRE]:
+        keys, draw = DesfireMasters(**MASTERS).card_keys(card.uid), random.Random(0).randbytes
+        return cardbox_desfire.drive(personalise_desfire.reset_tries(CIPHERS, keys, draw), card)
+    desk = desk_with(card)
+    keys = CardKeys(PURSE_KEY, CREDIT_KEY, MAC_KEY, 1)
+    is_reset = classic_pin.reset_tries(desk.card(), keys)
+    desk.board.field.remove(card)
+    return is_reset
+
+
+@KINDS
+def test_a_card_that_was_withheld_is_taken_again_when_the_centre_has_seen_it(kind):
+    window, card = used_up(kind)
+    window.till.capture(window.now_ms())
+    assert window.tap(card) == reasons.CARD_CAPTURED
+    assert give_back(card) and not give_back(card)
+    assert window.tap(card) == PIN_NEEDED
+    assert window.tap(card, DIGITS) == APPROVED
+    assert window.recorder.kept(2) == b""
+    # And it can be withheld again, by who looks again.
+    assert window.tap(card, amount_fen=BALANCE_FEN - AMOUNT_FEN) == APPROVED
+    check_books(card, window)
+
+
+@KINDS
+def test_what_nobody_knew_when_the_tries_were_given_back_is_told_later(kind):
+    """A debit without an answer, then the desk, then any reader: the ledger books it."""
+    for pull_us in range(80_000, 20_000, -200):
+        window, card = asked(kind, torn="new")
+        assert window.tap(card, WRONG) == PIN_WRONG
+        pull = window.pull_after_us(pull_us, card)
+        said = window.tap(card, amount_fen=LITTLE_FEN, arm=pull)
+        if said == TAP_AGAIN and truth(card).counter == 2:
+            break
+    else:
+        raise AssertionError("always known")
+    assert give_back(card)
+    assert (truth(card).counter, truth(card).pin_tries) == (3, 0)
+    other = Window(5, device=OTHER_DEVICE)
+    assert other.tap(card, amount_fen=LITTLE_FEN) == APPROVED
+    assert truth(card).balance_fen == BALANCE_FEN - 2 * LITTLE_FEN
+    store = check_books(card, window, other)
+    assert store.cases() == []
+
+
 # -- what a thief finds in a reader ------------------------------------------------------------
 
 
@@ -501,6 +576,42 @@ def test_a_readers_memory_has_nothing_to_compare_a_guess_with(kind):
     assert [secret for secret in secrets if secret in memory] == []
     if kind == CLASSIC:
         assert told in b"".join(card.blocks)
+
+
+def test_a_readers_keys_write_no_verifier_on_a_classic():
+    window, card = Window(), new_card(CLASSIC)
+    before = list(card.blocks)
+    window.hardware.put_card(card)
+    window.hardware.clock.advance_us(10_000)
+    found, keys = window.pcd.poll(), window.purses.classic_keys[0]
+    classic = Classic(window.pcd, found)
+    for key, key_type in (keys.sector(card.uid, 1), (keys.sector(card.uid, 3)[0], KEY_B)):
+        with pytest.raises((AuthFailed, CardRefused)):
+            classic.authenticate(PIN_BLOCK, key, key_type)
+            classic.write(PIN_BLOCK, bytes(16))
+        classic.reselect()
+    assert list(card.blocks) == before
+
+
+def test_a_readers_keys_write_no_verifier_on_a_desfire():
+    card = new_card(DESFIRE)
+    keys = DesfireMasters(**MASTERS).card_keys(card.uid)
+    place = layout.place(layout.PIN_FILE, pin.VERIFIER_BYTES)
+    read = []
+
+    def write():
+        yield from personalise_desfire.select(layout.APPLICATION)
+        key, draw = keys.application[layout.SPEND_KEY], random.Random(0).randbytes
+        session = yield from personalise_desfire.login(CIPHERS, key, layout.SPEND_KEY, draw)
+        ask = personalise_desfire.ask
+        read.append((yield from ask(session, layout.READ_DATA, place, hidden=True)))
+        yield from ask(session, layout.WRITE_DATA, place, pin.NO_PIN)
+
+    with pytest.raises(ev2.CardStatus) as refused:
+        cardbox_desfire.drive(write(), card)
+    assert refused.value.status in (ev2.PERMISSION_DENIED, ev2.AUTHENTICATION_ERROR)
+    assert read == [verifier_of(card.uid)]
+    assert card.truth(layout.APPLICATION, layout.PIN_FILE)[:8] == verifier_of(card.uid)
 
 
 def test_a_pin_is_nowhere_in_what_a_reader_keeps_in_memory():
