@@ -19,24 +19,23 @@ from simulator.vm.edits import Edit, edited, inside, instead_of
 from simulator.vm.names import Names, choose
 from simulator.vm.program import MAIN, Module, Program
 from simulator.vm.reach import Reach, reach
-from simulator.vm.scopes import Use
+from simulator.vm.scopes import Scope, Use
 
 READER = "reader"
 # As a reader says it, and as mpy-cross does.
-_TRACED = re.compile(r'File "(?:[^"]*\breader\.m?py|<stdin>)", line (\d+)')
+_TRACED = re.compile(r'File "(?:[^"]*\breader\.m?py|<stdin>)", line (\d+)(?:, in (\w+))?')
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """`reader` and `main` are source; `starts` are the first lines of modules in the former."""
+    """`reader` and `main` are source; `line_map` says what stands where in the former.
+
+    Its rows are: a line, the line that is in its own file, that file, the function it is in.
+    """
 
     reader: str
     main: str
-    starts: tuple[tuple[int, str], ...]
-
-    def map(self) -> str:
-        """A line for each module: where it starts, and its name."""
-        return "".join(f"{line} {module}\n" for line, module in self.starts)
+    line_map: str
 
 
 def bundle(main: str, sources: Mapping[str, str], port: Collection[str] = ()) -> Bundle:
@@ -48,32 +47,52 @@ def bundle(main: str, sources: Mapping[str, str], port: Collection[str] = ()) ->
     reached = reach(program)
     names = choose(program, reached, port)
     parts: list[str] = []
-    starts: list[tuple[int, str]] = []
-    line = 1
+    rows: list[str] = []
+    lines = 0
     for module in (program.modules[name] for name in program.order):
         text = edited(module.source, _edits(program, module, reached, names))
         if module.name == MAIN:
-            return Bundle("".join(parts), text, tuple(starts))
-        starts.append((line, module.name))
+            return Bundle("".join(parts), text, "".join(rows))
+        path = module.name.replace(".", "/") + ".py"
+        for line, function in _functions(module.tree):
+            rows.append(f"{lines + line} {line} {path} {function}\n")
         parts.append(text if text.endswith("\n") else text + "\n")
-        line += parts[-1].count("\n")
+        lines += parts[-1].count("\n")
     raise AssertionError("the main program is run last")
 
 
 def untangled(text: str, line_map: str) -> str:
-    """`text` with the files and lines of the source in its tracebacks."""
+    """`text` with the files, lines and functions of the source in its tracebacks."""
     rows = [row.split() for row in line_map.splitlines()]
-    starts = [int(start) for start, _ in rows]
+    starts = [int(row[0]) for row in rows]
 
     def place(match: re.Match[str]) -> str:
         line = int(match[1])
         at = bisect_right(starts, line) - 1
         if at < 0:
             return match[0]
-        path = rows[at][1].replace(".", "/") + ".py"
-        return f'File "{path}", line {line - starts[at] + 1}'
+        _, own_line, path, function = rows[at]
+        where = f'File "{path}", line {line - starts[at] + int(own_line)}'
+        return f"{where}, in {function}" if match[2] else where
 
     return _TRACED.sub(place, text)
+
+
+def _functions(tree: ast.Module) -> list[tuple[int, str]]:
+    """Lines from which on code belongs to another function, and its name, from the first line."""
+    found = {1: "<module>"}
+
+    def look(node: ast.AST, outer: str) -> None:
+        for part in ast.iter_child_nodes(node):
+            if isinstance(part, ast.FunctionDef) and part.end_lineno is not None:
+                found[part.lineno] = part.name
+                found.setdefault(part.end_lineno + 1, outer)
+                look(part, part.name)
+            else:
+                look(part, outer)
+
+    look(tree, "<module>")
+    return sorted(found.items())
 
 
 def _edits(program: Program, module: Module, reached: Reach, names: Names) -> Iterator[Edit]:
@@ -117,11 +136,8 @@ def _short(module: Module, use: Use, names: Names) -> str | None:
     if use.home is module.scope:
         key = module.reads.get(id(use.node), (module.name, use.name))
         short = names.of.get(key)
-        scope = use.inside
-        while short and scope is not module.scope and scope.parent is not None:
-            if short in scope.bound:
-                raise module.cannot(use.node, f"{short} means two things")
-            scope = scope.parent
+        if short is not None and short in _seen(module, use.inside, names):
+            raise module.cannot(use.node, f"{short} means two things")
         return short
     if use.home.is_class():
         is_read = isinstance(use.node, ast.Name) and isinstance(use.node.ctx, ast.Load)
@@ -129,6 +145,16 @@ def _short(module: Module, use: Use, names: Names) -> str | None:
             raise module.cannot(use.node, f"{use.name} of the class or of the file")
         return names.attributes.get(use.name)
     return names.arguments.get(id(use.home), {}).get(use.name)
+
+
+def _seen(module: Module, inside: Scope, names: Names) -> Iterator[str]:
+    """What a place sees before it sees the top of its file, by the new names."""
+    scope: Scope | None = inside
+    while scope is not None and scope is not module.scope:
+        renamed = names.attributes if scope.is_class() else names.arguments.get(id(scope), {})
+        if scope is inside or not scope.is_class():
+            yield from (renamed.get(name, name) for name in scope.bound)
+        scope = scope.parent
 
 
 def _renamed(use: Use, short: str) -> Iterator[Edit]:

@@ -93,11 +93,11 @@ def _compile_reader(source: Path, main: Path, target: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "boot.py").write_text(boot)
     (folder / "main.py").write_text(bundled.main)
-    (target / LINE_MAP).write_text(bundled.map())
+    (target / LINE_MAP).write_text(bundled.line_map)
     try:
         compile_source(bundled.reader, "/rom/reader.mpy", target / "rom" / "reader.mpy")
     except CompileFailed as error:
-        raise CompileFailed(untangled(str(error), bundled.map())) from error
+        raise CompileFailed(untangled(str(error), bundled.line_map)) from error
 
 
 def _port_words() -> set[str]:

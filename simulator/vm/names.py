@@ -3,7 +3,9 @@
 Each name is an interned string on MicroPython's heap. What is seen in one function or in a few
 files only can be called as something else is called elsewhere. What anybody may look for by its
 letters keeps them: a word of the main program, of the port or of the language; an argument that a
-call names; whatever is said in a string.
+call names; whatever is said in a string. Such words are there anyhow, so functions and classes are
+called by them once the short names are used up: it sounds odd, and only a traceback says it, which
+bundle.untangled() puts right.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import array
 import ast
 import builtins
 import hashlib
+import keyword
 import re
 import types
 from collections.abc import Collection, Iterator, Mapping
@@ -23,6 +26,7 @@ from simulator.vm.reach import Reach
 from simulator.vm.scopes import Scope
 
 _SHORT = re.compile(r"_\d+")
+_INTERNED_CHARS = 10  # mpy-cross makes a name of a string up to here
 # Attributes of objects that no file here makes: of types, and of what cryptolib gives.
 _TYPES = (
     *(value for value in vars(builtins).values() if isinstance(value, type)),
@@ -43,14 +47,8 @@ class Names:
 def choose(program: Program, reach: Reach, port: Collection[str]) -> Names:
     """Names for everything of a program but its main file; `port` are the words of its modules."""
     found = _Words(program, port)
-    names = Names(of=_definitions(program, reach))
-    taken = {
-        names.of[key]
-        for module in found.modules
-        for use in module.uses
-        if use.inside.is_class() and (key := module.read(use)) in names.of
-    }
-    names.attributes = _attributes(found, taken)
+    names = Names(attributes=_attributes(found))
+    names.of = _definitions(program, reach, names.attributes)
     for module in found.modules:
         names.arguments.update(_arguments(module, found, names.of))
     return names
@@ -115,36 +113,86 @@ def _free(taken: set[str]) -> Iterator[str]:
         number += 1
 
 
-def _definitions(program: Program, reach: Reach) -> dict[Key, str]:
+# -- definitions ----------------------------------------------------------------------------
+
+
+def _definitions(program: Program, reach: Reach, attributes: Mapping[str, str]) -> dict[Key, str]:
     """One name for all files for each thing that is needed; what the port has keeps its own."""
-    named: dict[Key, str] = {}
-    imported: dict[Key, str] = {}
-    free = _free(set())
+    named = _of_port(program, reach)
+    said = sorted(set(_words_said(program, reach, attributes)))
+    words = [*_in_order(set(attributes.values())), *said]
+    free = [word for word in words if word not in named.values()]
+    beside = _beside(program, attributes)
+    fresh = _free(set(words))
     for module in (program.modules[name] for name in program.order if name != MAIN):
-        outside = {
-            (module.name, local): key
-            for node, alias, local, key in module.imports()
-            if not program.is_ours(node, alias)
-        }
-        for name in module.scope.bound:
-            key = (module.name, name)
-            if key not in reach.names or program.origin(key) != key:
-                continue
-            if key in outside and module.scope.bound[name] == 1:
-                wanted = (outside[key][1] or outside[key][0]).partition(".")[0]
-                if outside[key] not in imported:
-                    is_taken = wanted in imported.values() or hasattr(builtins, wanted)
-                    imported[outside[key]] = next(free) if is_taken else wanted
-                named[key] = imported[outside[key]]
-            else:
-                named[key] = next(free)
+        for key in ((module.name, name) for name in module.scope.bound):
+            if key in reach.names and key not in named and program.origin(key) == key:
+                fitting = (word for word in free if word not in beside.get(key, ()))
+                named[key] = next(fitting, "") or next(fresh)
+                if named[key] in free:
+                    free.remove(named[key])
     return named
+
+
+def _of_port(program: Program, reach: Reach) -> dict[Key, str]:
+    """What files have from modules of the port, by its own name wherever that is possible."""
+    named: dict[Key, str] = {}
+    imported: dict[str, Key] = {}
+    for module in (program.modules[name] for name in program.order if name != MAIN):
+        for node, alias, local, origin in module.imports():
+            key = (module.name, local)
+            if program.is_ours(node, alias) or module.scope.bound.get(local) != 1:
+                continue
+            word = origin[1] or origin[0]
+            is_ours = imported.setdefault(word, origin) == origin and not hasattr(builtins, word)
+            if key in reach.names and is_ours:
+                named[key] = word
+    return named
+
+
+def _words_said(program: Program, reach: Reach, attributes: Mapping[str, str]) -> Iterator[str]:
+    """Words that are names in the image whatever its definitions are called."""
+    for module in program.modules.values():
+        dead = [node for node in ast.walk(module.tree) if id(node) in reach.dead]
+        gone = {id(part) for node in dead for part in ast.walk(node)}
+        for node in ast.walk(module.tree):
+            word = ""
+            if isinstance(node, ast.keyword):
+                word = node.arg or ""
+            elif isinstance(node, ast.Attribute) and id(node) not in module.reads:
+                word = node.attr
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                word = node.value if len(node.value) <= _INTERNED_CHARS else ""
+            is_name = word.isidentifier() and not keyword.iskeyword(word) and word[:2] != "__"
+            if is_name and id(node) not in gone and word not in attributes:
+                if module.name != MAIN and not hasattr(builtins, word):
+                    yield word
+
+
+def _beside(program: Program, attributes: Mapping[str, str]) -> dict[Key, set[str]]:
+    """The names that a definition cannot have: something else has them where it is read."""
+    beside: dict[Key, set[str]] = {}
+    for module in program.modules.values():
+        for use in module.uses:
+            key = module.read(use)
+            for scope in _outward(use.inside) if key is not None else ():
+                is_seen = scope is use.inside or not scope.is_class()
+                if is_seen and (scope is not module.scope or module.name == MAIN):
+                    beside.setdefault(key or ("", ""), set()).update(
+                        attributes.get(name, name) if scope.is_class() else name
+                        for name in scope.bound
+                    )
+    return beside
+
+
+def _in_order(shorts: Collection[str]) -> list[str]:
+    return sorted(shorts, key=lambda short: int(short[1:]))
 
 
 # -- attributes -----------------------------------------------------------------------------
 
 
-def _attributes(found: _Words, taken: set[str]) -> dict[str, str]:
+def _attributes(found: _Words) -> dict[str, str]:
     """Two attributes have one name if no file, and no family of classes, knows both.
 
     A family has what its own files give to its objects; what is set from elsewhere all know.
@@ -163,7 +211,7 @@ def _attributes(found: _Words, taken: set[str]) -> dict[str, str]:
     for name, families in seen_in.items():
         if name in defined and name not in found.fixed and not name.endswith("__"):
             beside = {short for one in families for short in used.get(one, set())}
-            names[name] = next(_free(beside | taken))
+            names[name] = next(_free(beside))
             for one in families:
                 used.setdefault(one, set()).add(names[name])
     return names

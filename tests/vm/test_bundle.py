@@ -3,6 +3,7 @@
 import ast
 import random
 import subprocess
+import traceback
 
 import pytest
 
@@ -302,6 +303,17 @@ def test_what_does_something_stays():
     assert "print('seen')" in made.reader and made.reader.count("f()") == 2
 
 
+def test_words_that_are_there_anyhow_are_names_too():
+    sources = {
+        "main": "import a\na.f().seek(at=0)",
+        "a": "import sys\ndef f(): return g()\ndef g(): return h()\ndef h(): return sys.stdin",
+    }
+    tree = ast.parse(linked(sources).reader)
+    assert {part.name for part in tree.body if isinstance(part, ast.FunctionDef)} <= {
+        *("_0", "_1", "stdin"),
+    }
+
+
 def test_names_are_few():
     """Two files without anything in common, of 20 names each, are 20 names and not 40."""
     body = "class {0}:\n    def __init__(self):\n" + "".join(
@@ -315,16 +327,22 @@ def test_names_are_few():
     assert names == {f"_{number}" for number in range(20)}
 
 
-def test_no_line_moves(repo_root):
+def firmware(repo_root):
+    """(main, sources) of the reader, as written."""
     paths = image.modules(repo_root, image.ROOMS)
     sources = {name: path.read_text() for name, path in paths.items() if name != image.BOOT}
-    main = sources.pop(image.MAIN)
+    return sources.pop(image.MAIN), sources
+
+
+def test_no_line_moves(repo_root):
+    main, sources = firmware(repo_root)
     made = bundle(main, sources)
     lines = made.reader.split("\n")
-    starts = [*made.starts, (len(lines), "end")]
-    assert len(made.starts) > 40
-    for (start, module), (end, _) in zip(made.starts, starts[1:], strict=False):
-        source = sources[module].split("\n")
+    rows = [row.split() for row in made.line_map.splitlines()]
+    starts = [(int(line), path) for line, own, path, _ in rows if own == "1"]
+    assert len(starts) > 40
+    for (start, path), (end, _) in zip(starts, [*starts[1:], (len(lines), "")], strict=True):
+        source = sources[path.removesuffix(".py").replace("/", ".")].split("\n")
         ours = lines[start - 1 : end - 1]
         assert len(ours) == max(len(source) - 1, 1)
         # What is left of a line begins as deep as it did.
@@ -334,19 +352,44 @@ def test_no_line_moves(repo_root):
     compile(made.reader, "reader", "exec")
 
 
+def test_no_two_things_have_one_name(repo_root):
+    main, sources = firmware(repo_root)
+    inlined = inline({**sources, "(main)": main}, as_source=["(main)"])
+    tree = ast.parse(bundle(inlined.pop("(main)"), inlined).reader)
+    defined = [part.name for part in tree.body if isinstance(part, ast.FunctionDef | ast.ClassDef)]
+    assert len(defined) == len(set(defined)) > 200
+
+
 def test_tracebacks_tell_the_source():
-    line_map = "1 a\n11 p.b\n31 c\n"
-    said = 'x\n  File "/rom/reader.mpy", line {}, in _5\n  File "/rom/main.py", line 3\n'
-    for line, where in ((1, '"a.py", line 1'), (10, '"a.py", line 10'), (30, '"p/b.py", line 20')):
-        expected = said.format(0).replace('"/rom/reader.mpy", line 0', where)
-        assert untangled(said.format(line), line_map) == expected
-    assert untangled('File "/rom/reader.mpy", line 5', "") == 'File "/rom/reader.mpy", line 5'
+    sources = {
+        "a": "def f(x):\n    return 1 // x\n\n\nclass A:\n    def m(self):\n"
+        "        def inner():\n            return f(0)\n\n        return (\n            1,\n"
+        "            inner(),\n        )\n\n\nL = [0]\n",
+        "b": "import a\n\n\ndef dead():\n    pass\n\n\ndef g():\n    a.A().m()\n",
+    }
+    made = linked({"main": "import b\nb.g()", **sources})
+    said = traceback_of(made)
+    assert said != untangled(said, made.line_map)
+    expected = [("b", 9, "g"), ("a", 12, "m"), ("a", 8, "inner"), ("a", 2, "f")]
+    told = [f'File "{name}.py", line {line}, in {function}' for name, line, function in expected]
+    assert [line.strip() for line in untangled(said, made.line_map).splitlines()] == told
+    assert untangled(said, "") == said
+
+
+def traceback_of(made):
+    """As MicroPython prints it: one line for each call inside the reader."""
+    names = {}
+    exec(compile(made.reader, "/rom/reader.mpy", "exec"), names)  # noqa: S102
+    try:
+        exec(made.main.replace("from reader import", "#"), names)  # noqa: S102
+    except ZeroDivisionError as error:
+        frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if frame.filename == "/rom/reader.mpy"]
+    return "".join(f'  File "{f.filename}", line {f.lineno}, in {f.name}\n' for f in ours)
 
 
 def test_the_order_of_the_files_given_does_not_matter(repo_root):
-    paths = image.modules(repo_root, image.ROOMS)
-    sources = {name: path.read_text() for name, path in paths.items() if name != image.BOOT}
-    main = sources.pop(image.MAIN)
+    main, sources = firmware(repo_root)
     shuffled = list(sources.items())
     random.Random(1).shuffle(shuffled)
     assert bundle(main, dict(shuffled)) == bundle(main, sources)

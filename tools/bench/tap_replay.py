@@ -44,6 +44,7 @@ class TapeBoard:
         self._now_us = tape["start_us"]
         self.ticks_us = Ticks(lambda: self._now_us % _WRAP_US).us
         self.settings, self.boot_cause = tape["settings"], tape["boot_cause"]
+        self.menu = b""
         self._add_parts(is_checking)
 
     def _add_parts(self, is_checking):
@@ -58,11 +59,13 @@ class TapeBoard:
         self.flash.program = self._program_checked if is_checking else self._ignore
         self.flash.erase = self._ignore
         self.net, self.keypad, self.display, self.power = Part(), Part(), Part(), Part()
+        self.lcd = self.display
         self.net.is_up = lambda: False
         self.keypad.read = lambda: self._next("keys")
         self.display.write = self._ignore
         self.power.mains = lambda: True
-        self.sleep_us = self.led = self.beep = self._ignore
+        self.sleep_us = self.led = self.beep = self.store = self._ignore
+        self.stored = lambda _name: b""
 
     def ticks_ms(self):
         return self.ticks_us() // 1000
