@@ -340,4 +340,5 @@ DEFAULT_POLICY = {
     "clock_width_max_ms": 300000,
     "blind_max_fen": 2000,
     "pin_tries_max": 3,
+    "split_window_s": 180,
 }

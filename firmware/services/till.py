@@ -11,7 +11,7 @@ Rules of this file:
 from firmware.services.journal import JournalFull
 from protocols.card.pin import NO_PIN, is_pin
 from protocols.rules import clock as clock_rules
-from protocols.rules import posture, reasons, spending
+from protocols.rules import posture, reasons, spending, split
 from protocols.rules.spending import tries_left
 from protocols.wire import messages
 
@@ -21,6 +21,7 @@ _CARD_NO_BYTES = 4
 _CAPTURED_BYTES_MAX = 16 * _CARD_NO_BYTES
 # For so long who has proven to be the holder may lay the card back, for the same amount.
 _PROVEN_MS = 30000
+_LOOK_BACK = 96  # records that a boot reads for charges which may be one purchase with the next
 
 
 class Till:
@@ -41,6 +42,7 @@ class Till:
         self._policy = settings["policy"]
         self._paid_last = None, 0  # the card that paid here last, and when
         self._captured = recorder.kept(_CAPTURED_KEY)  # card numbers, oldest first
+        self._recent = split.Recent(self._device, self._merchant_no)
         self._proven = None  # (card_no, counter, amount_fen, FLAG_PIN or FLAG_IDENTITY, until_ms)
         self.pending = None
         self.asked = None
@@ -54,6 +56,11 @@ class Till:
         newest = self._recorder.newest()
         if newest is not None and newest["kind"] == messages.CAPTURE:
             self._mark(newest["card_no"], True)
+        head_seq = self._recorder.head_seq()
+        for seq in range(max(head_seq - _LOOK_BACK, 0), head_seq):
+            record = self._recorder.fields(seq + 1)
+            if record is not None:
+                self._recent.take_up((record,))
         last = self._recorder.last_spend()
         if last is None:
             return None
@@ -179,8 +186,12 @@ class Till:
                     proof = self._proven[3]
             interval_ms = self._clock.interval_ms(now_ms)
             offline = network != "online"
+            window_s, purchase_fen = self._policy["split_window_s"], 0
+            if window_s:
+                charge = self._charge(split.NOT_YET, view, amount_fen, now_ms, 0)
+                purchase_fen = self._recent.purchase_fen(charge, window_s)
             reason, state = spending.decide(
-                self._policy, view, amount_fen, interval_ms, offline, proof
+                self._policy, view, amount_fen, interval_ms, offline, proof, purchase_fen
             )
         return reason, state, proof
 
@@ -188,6 +199,7 @@ class Till:
         """INTENT, debit, OUTCOME; what `spend` returns."""
         intent = self._intent(view, amount_fen, flags)
         seq = self._recorder.write(messages.INTENT, now_ms, **intent)
+        self._recent.note(self._charge(seq, view, amount_fen, now_ms, flags))
         result = purse.debit(view, amount_fen, self._device, seq, self._time_s(now_ms), *state)
         self._open(seq, intent)
         self._outcome(seq, result, now_ms, purse.card_proof)
@@ -285,6 +297,13 @@ class Till:
             "flags": flags,
         }
 
+    def _charge(self, seq, view, amount_fen, now_ms, flags):
+        """What rules/split.py calls a charge."""
+        when = clock_rules.seconds(self._clock.interval_ms(now_ms))
+        since = self._recorder.boot_id, now_ms // 1000
+        own = self._device, seq, view.card_no, self._merchant_no, amount_fen
+        return own + when + since + (flags,)
+
     def _time_s(self, now_ms):
         return clock_rules.seconds(self._clock.interval_ms(now_ms))[0]
 
@@ -327,5 +346,7 @@ class Till:
             result=result,
             card_proof=card_proof,
         )
+        if result == messages.NOT_COMMITTED:
+            self._recent.undo(seq)
         if result != messages.UNKNOWN:
             self.pending = None

@@ -29,9 +29,10 @@ POLICY_FIELDS = (
     "clock_width_max_ms",  # a clock that is less certain is not known
     "blind_max_fen",  # one spend while the clock is not known
     "pin_tries_max",  # wrong PINs in a row, until somebody has to look who the holder is (R19.3)
+    "split_window_s",  # charges so close to each other are one purchase (split.py); 0: none are
 )
 # Fields that settings made before them lack (see settings.py), and what holds then.
-POLICY_DEFAULTS = {"pin_tries_max": 3}
+POLICY_DEFAULTS = {"pin_tries_max": 3, "split_window_s": 180}
 PIN_TRIES_MAX = 15  # as far as a card counts
 
 
@@ -43,7 +44,7 @@ def tries_left(policy, card):
     return max(policy["pin_tries_max"] - card.pin_tries, 0)
 
 
-def decide(policy, card, amount_fen, interval_ms, offline, proof=0):
+def decide(policy, card, amount_fen, interval_ms, offline, proof=0, purchase_fen=0):
     """(reason, state): reasons.APPROVED or why not, and the card's next spend state.
 
     `policy` is a dict with POLICY_FIELDS. `card` has the attributes of a purse view: kind,
@@ -51,6 +52,7 @@ def decide(policy, card, amount_fen, interval_ms, offline, proof=0):
     since_pin_count, pin_tries. `interval_ms` is (earliest, latest) in ms since 1970. `proof` says
     why it is the holder: messages.FLAG_PIN, messages.FLAG_IDENTITY or 0. `state` is the tuple
     (day, day_total_fen, since_pin_fen, since_pin_count, pin_tries), or None when refused.
+    `purchase_fen`: with what this card has just paid here, if that is one purchase (R19.1).
     PIN_NEEDED is said only where nothing else is wrong: nobody gives a PIN for nothing.
     """
     earliest_s, latest_s = clock.seconds(interval_ms)
@@ -78,6 +80,7 @@ def decide(policy, card, amount_fen, interval_ms, offline, proof=0):
         (day_total_fen > policy["day_max_fen"], reasons.OVER_DAY_LIMIT),
         (amount_fen > card.balance_fen, reasons.BALANCE_SHORT),
         (not proof and amount_fen > policy["no_pin_max_fen"], reasons.PIN_NEEDED),
+        (not proof and purchase_fen > policy["no_pin_max_fen"], reasons.PIN_NEEDED),
         (not proof and since_pin_fen > policy["since_pin_max_fen"], reasons.PIN_NEEDED),
     )
     for refused, reason in checks:

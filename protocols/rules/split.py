@@ -226,6 +226,8 @@ class Recent:
         """
         for record in records:
             kind = record["kind"]
+            if kind == messages.INTENT and record["flags"] & messages.FLAG_TRY:
+                continue  # a try takes nothing
             if kind == messages.INTENT and record["merchant_no"] == self._merchant_no:
                 if record["device"] == self._device:
                     self.note(charge_of(record))

@@ -58,6 +58,7 @@ POLICY = {
     "clock_width_max_ms": 300_000,
     "blind_max_fen": 2_000,
     "pin_tries_max": 3,
+    "split_window_s": 0,  # people here pay again and again
 }
 # Whose cards come: rich enough to eat through a whole run, one that is soon empty, and bad ones.
 _BATCHES = (

@@ -61,6 +61,7 @@ _POLICY = {
     "clock_width_max_ms": 120_000,
     "blind_max_fen": 2_000,
     "pin_tries_max": 3,
+    "split_window_s": 0,  # people here pay again and again
 }
 
 

@@ -31,6 +31,7 @@ POLICY = {
     "clock_width_max_ms": 120000,
     "blind_max_fen": 2000,
     "pin_tries_max": 3,
+    "split_window_s": 180,
 }
 DIGITS, WRONG = b"802613", b"802614"
 # amount_fen, what is typed, whether the merchant says that it is the holder

@@ -53,6 +53,7 @@ POLICY = {
     "clock_width_max_ms": 120_000,
     "blind_max_fen": 2_000,
     "pin_tries_max": 3,
+    "split_window_s": 0,  # most tests sell to one card again and again
 }
 RESTING_MS = 700
 _UID_BASE = 0xDE000000

@@ -20,6 +20,7 @@ POLICY = {
     "clock_width_max_ms": 300000,
     "blind_max_fen": 2000,
     "pin_tries_max": 3,
+    "split_window_s": 180,
 }
 DAY = 20000  # 4 October 2024, local time
 CARD = {
