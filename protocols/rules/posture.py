@@ -3,6 +3,8 @@
 Rules of this file. Conditions are what a device can tell about itself at one moment; the first row
 of its kind that fits them is its posture, and the last row fits all. Nobody else decides from
 conditions. They are words in a text, because a text costs a reader no heap: the table lies in ROM.
+It is a text of bytes, because MicroPython looks up the name of each str that it makes: of the words
+of ten rows that was a fifth of the bytecode of a spend.
 What the words mean, and docs/posture.md, come from posture_texts.py, which no reader imports.
 """
 
@@ -11,7 +13,7 @@ from protocols.rules import reasons
 _BATTERY_STOP_MV = 3350  # below it the battery may not last for another card dialogue
 
 # The magnet of a door has no battery behind it, whatever its controller runs on.
-TABLE = """
+TABLE = b"""
 device      power    network  journal  clock    fire     posture
 pos         none     *        *        *        *        dark
 pos         empty    *        *        *        *        stopped-empty
@@ -45,13 +47,16 @@ BARS = {
 
 def of(device, power, network, journal, clock, fire="quiet"):
     """The posture of a device under these conditions; the words of TABLE and posture_texts."""
-    asked = (device, power, network, journal, clock, fire)
-    start = TABLE.index("\n" + device + " ") + 1
+    asked = [word.encode() for word in (device, power, network, journal, clock, fire)]
+    start = TABLE.index(b"\n" + asked[0] + b" ") + 1
     while True:
-        end = TABLE.index("\n", start)
+        end = TABLE.index(b"\n", start)
         row = TABLE[start:end].split()
-        if all(row[at] in ("*", word) for at, word in enumerate(asked)):
-            return row[-1]
+        for at, word in enumerate(asked):
+            if row[at] != word and row[at] != b"*":
+                break
+        else:
+            return row[-1].decode()
         start = end + 1
 
 
