@@ -238,20 +238,19 @@ class IsoDep:
         self._frames += 1
         if left_us <= 0 or self._frames > _FRAMES_MAX:
             raise CardGone("no end of the exchange")
-        awaited = min(max(expected, 0) + 1, _FRAME_BYTES_MAX - 2)
-        self._heard = chip.transceive(length, awaited, min(timeout_us + _DELTA_FWT_US, left_us))
-        kind = self._kind(self._heard)
+        awaited = min(expected + 1, _FRAME_BYTES_MAX - 2) if expected > 0 else 1
+        heard = chip.transceive(length, awaited, min(timeout_us + _DELTA_FWT_US, left_us))
+        self._heard = heard
+        kind = self._kind(chip.rx, heard) if heard > 0 and not chip.errors else _DAMAGED
         if kind == _DAMAGED:
-            self._note_damage(self._heard)
+            self._note_damage(heard)
         return kind
 
-    def _kind(self, heard):
-        if not self._is_whole(heard):
-            return _DAMAGED
-        rx = self._chip.rx
+    def _kind(self, rx, heard):
+        """What an answer of so many bits means, which the chip has no complaint about."""
         header = rx[0]
         is_ours = header & 1 == self._number
-        if header & _I_MASK == _I_BLOCK and is_ours:
+        if header & _I_MASK == _I_BLOCK and is_ours and not heard & 7:
             return _PART
         if header & _R_MASK == _R_ACK and heard == 8:
             return _GO_ON if is_ours else _NOT_HEARD
@@ -263,12 +262,16 @@ class IsoDep:
         return bytes(self._chip.rx[1 : self._heard >> 3])
 
     def _put_part(self, command, at):
-        part = command[at : at + self._room]
+        header, end = _I_BLOCK | self._number, at + self._room
+        if at or end < len(command):
+            if end < len(command):
+                header |= _CHAINING
+            command = command[at:end]
+        length = 1 + len(command)
         tx = self._chip.tx
-        more = _CHAINING if at + self._room < len(command) else 0
-        tx[0] = _I_BLOCK | more | self._number
-        tx[1 : 1 + len(part)] = part
-        return 1 + len(part)
+        tx[0] = header
+        tx[1:length] = command
+        return length
 
     def _put(self, header):
         self._chip.tx[0] = header | self._number

@@ -5,6 +5,8 @@ that writes goes to one register. Rules and register facts: mfrc522.py.
 """
 
 _FIFO_DATA = 0x09
+_FROM_FIFO = b"\x92"  # its address, to be read
+_READS = 0x8000  # what keys of reads have that lengths have not
 FIFO_BYTES = 64
 STATUS_BYTES = 7  # in front of an answer: the byte under the first address, six registers
 
@@ -54,29 +56,24 @@ class Registers:
         self.write(register, value)
         self._ready = ready
 
-    def _update(self, register, value):
-        if self._values[register] != value:
-            self._set(register, value)
-
     def _filling(self, length):
         """Buffers (out, into) that write tx[:length] to the FIFO; made once per length.
 
         What comes back meanwhile is nothing, and covers the last answer.
         """
-        if length not in self._views:
-            self._views[length] = (
-                memoryview(self._fill)[: length + 1],
-                memoryview(self._in)[: length + 1],
-            )
-        return self._views[length]
+        return self._views.get(length) or self._keep(length, memoryview(self._fill)[: length + 1])
 
-    def _buffers(self, registers, expected, tail=()):
+    def _reading(self, registers, expected, tail):
         """Buffers (out, into) that read `registers`, `expected` FIFO bytes and `tail`.
 
-        Made once; two different `registers` of one length are taken for the same, as are tails.
+        Both as they are clocked out. Made once: two `registers` of one length are taken for the
+        same, as are tails.
         """
-        key = len(registers) << 8 | expected << 1 | (1 if tail else 0)
-        if key not in self._views:
-            out = list(registers) + [_FIFO_DATA] * expected + list(tail)
-            self._views[key] = (reading(out), memoryview(self._in)[: len(out) + 1])
-        return self._views[key]
+        key = _READS | len(registers) << 8 | expected << 1 | (1 if tail else 0)
+        return self._views.get(key) or self._keep(
+            key, registers + _FROM_FIFO * expected + tail + b"\x00"
+        )
+
+    def _keep(self, key, out):
+        self._views[key] = pair = (out, memoryview(self._in)[: len(out)])
+        return pair

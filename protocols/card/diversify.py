@@ -50,14 +50,17 @@ class Cmac:
         return self._chain(message + b"\x80" + bytes(missing - 1), self._padded_key)
 
     def _chain(self, blocks, last_key):
-        state = 0
+        encrypt = self._encrypt
         last = len(blocks) - _BLOCK
-        for at in range(0, len(blocks), _BLOCK):
-            state ^= int.from_bytes(blocks[at : at + _BLOCK], "big")
-            if at == last:
-                state ^= last_key
-            state = int.from_bytes(self._encrypt(state.to_bytes(_BLOCK, "big")), "big")
-        return state.to_bytes(_BLOCK, "big")
+        if last:
+            state = encrypt(blocks[:_BLOCK])
+            for at in range(_BLOCK, last, _BLOCK):
+                block = int.from_bytes(blocks[at : at + _BLOCK], "big")
+                block ^= int.from_bytes(state, "big")
+                state = encrypt(block.to_bytes(_BLOCK, "big"))
+            last_key ^= int.from_bytes(state, "big")
+        block = int.from_bytes(blocks[last:], "big") ^ last_key
+        return encrypt(block.to_bytes(_BLOCK, "big"))
 
 
 def cmac(encrypt, message):

@@ -3,9 +3,9 @@
 Rules of this file. Conditions are what a device can tell about itself at one moment; the first row
 of its kind that fits them is its posture, and the last row fits all. Nobody else decides from
 conditions. They are words in a text, because a text costs a reader no heap: the table lies in ROM.
-It is a text of bytes, because MicroPython looks up the name of each str that it makes: of the words
-of ten rows that was a fifth of the bytecode of a spend.
-What the words mean, and docs/posture.md, come from posture_texts.py, which no reader imports.
+Of bytes, because MicroPython looks among all names for each str that it makes: for the words of
+some rows that was a fifth of the bytecode of a spend. What the words mean, and docs/posture.md,
+come from posture_texts.py, which no reader imports.
 """
 
 from protocols.rules import reasons

@@ -60,7 +60,9 @@ def head(major, number):
 def _put(out, value, depth):
     if depth > DEPTH_MAX:
         raise ValueError("nested too deeply")
-    if value is None or value is True or value is False:
+    if type(value) is int and value >= 0:
+        _put_uint(out, value)
+    elif value is None or value is True or value is False:
         out.append(0xF6 if value is None else 0xF5 if value else 0xF4)
     elif isinstance(value, int):
         out.extend(head(_UINT, value) if value >= 0 else head(_NINT, -1 - value))
@@ -77,14 +79,33 @@ def _put(out, value, depth):
             _put(out, item, depth + 1)
     elif isinstance(value, dict):
         out.extend(head(_MAP, len(value)))
-        # MicroPython dicts have no order; ascending unsigned keys are bytewise order too.
-        for key in sorted(value):
-            if not isinstance(key, int):
-                raise ValueError("a key that is no number")
-            out.extend(head(_UINT, key))
-            _put(out, value[key], depth + 1)
+        _put_items(out, value, depth + 1)
     else:
         raise ValueError("no CBOR for " + type(value).__name__)
+
+
+def _put_items(out, values, depth):
+    # MicroPython dicts have no order; ascending unsigned keys are bytewise order too.
+    for key in sorted(values):
+        if not isinstance(key, int):
+            raise ValueError("a key that is no number")
+        if 0 <= key < 24:
+            out.append(key)
+        else:
+            out.extend(head(_UINT, key))
+        value = values[key]
+        # Most of what a record says are numbers: straight away, and only then by what they are.
+        if type(value) is int and value >= 0 and depth <= DEPTH_MAX:
+            _put_uint(out, value)
+        else:
+            _put(out, value, depth)
+
+
+def _put_uint(out, number):
+    if number < 24:
+        out.append(number)
+    else:
+        out.extend(head(_UINT, number))
 
 
 def _get_head(data, at):
