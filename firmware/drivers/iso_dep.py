@@ -196,16 +196,22 @@ class IsoDep:
 
     def _converse(self, command, expected):
         """Clause 7.5, the reader's side: all blocks of a command, all blocks of its answer."""
+        is_last = self._room >= len(command)
+        length = self._put_part(command, 0)
+        kind = self._swap(length, expected if is_last else 0, self._fwt_us)
+        if kind == _PART and is_last and not self._chip.rx[0] & _CHAINING:
+            self._number ^= 1
+            return self._part()
+        return self._go_on(kind, command, expected)
+
+    def _go_on(self, kind, command, expected):
+        """The same from the card's first block on, whatever `kind` it is."""
         answer = b""
         at = failures = extensions = 0
-        is_taking = has_asked = False  # the card sends in parts; our last block was R(NAK)
-        length = self._put_part(command, at)
-        timeout_us = self._fwt_us
+        is_taking = was_asked = False  # the card sends in parts; our last block was R(NAK)
         while True:
+            timeout_us, has_asked = self._fwt_us, False
             is_last = is_taking or at + self._room >= len(command)
-            kind = self._swap(length, expected - len(answer) if is_last else 0, timeout_us)
-            timeout_us = self._fwt_us
-            was_asked, has_asked = has_asked, False
             if kind == _PART and is_last:
                 self._number ^= 1
                 failures = 0
@@ -218,6 +224,7 @@ class IsoDep:
                 self._number ^= 1
                 failures = 0
                 at += self._room
+                is_last = at + self._room >= len(command)
                 length = self._put_part(command, at)
             elif kind == _NOT_HEARD and was_asked:
                 length = self._put_part(command, at)
@@ -230,16 +237,21 @@ class IsoDep:
                     raise CardGone("no understandable block")
                 has_asked = not is_taking
                 length = self._put(_R_ACK if is_taking else _R_NAK)
+            kind = self._swap(length, expected - len(answer) if is_last else 0, timeout_us)
+            was_asked = has_asked
 
     def _swap(self, length, expected, timeout_us):
         """Send tx[:length] and tell what the block that comes back means; CardGone at a limit."""
         chip = self._chip
-        left_us = self._deadline_us - chip.ticks_us()
+        timeout_us += _DELTA_FWT_US
+        if self._frames:  # the first one has all the time
+            left_us = self._deadline_us - chip.ticks_us()
+            if left_us <= 0 or self._frames >= _FRAMES_MAX:
+                raise CardGone("no end of the exchange")
+            timeout_us = min(timeout_us, left_us)
         self._frames += 1
-        if left_us <= 0 or self._frames > _FRAMES_MAX:
-            raise CardGone("no end of the exchange")
         awaited = min(expected + 1, _FRAME_BYTES_MAX - 2) if expected > 0 else 1
-        heard = chip.transceive(length, awaited, min(timeout_us + _DELTA_FWT_US, left_us))
+        heard = chip.transceive(length, awaited, timeout_us)
         self._heard = heard
         kind = self._kind(chip.rx, heard) if heard > 0 and not chip.errors else _DAMAGED
         if kind == _DAMAGED:

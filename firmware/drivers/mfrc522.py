@@ -148,6 +148,7 @@ class Mfrc522(Registers):
         self.pin_misses = 0
         self.errors = 0
         self._rate = 0
+        self._timeout_us = -1  # what the timer is set for
         self._pin_trusted = True
         self._is_polled = False
         self._missed_in_a_row = 0
@@ -185,6 +186,7 @@ class Mfrc522(Registers):
         """The chip as it wakes up, not set up, the field dark; BusFault if none wakes up."""
         self._ready = False
         self._rate = 0
+        self._timeout_us = -1
         self._reset(0)
         self.sleep_us(_RESET_US)
         self._reset(1)
@@ -197,8 +199,8 @@ class Mfrc522(Registers):
 
     def is_set_up(self):
         """Whether every configuration register still holds what we wrote; one transaction."""
-        self._exchange(*self._reading(b"", 0, _PROOF))
-        return self._is_proof(1)
+        self._exchange(*self._reading(_STATUS, 0, _PROOF))
+        return self._is_proof(STATUS_BYTES)
 
     def _is_proof(self, at):
         told, values = self._in, self._values
@@ -269,7 +271,7 @@ class Mfrc522(Registers):
         out[2] = framing
         self._exchange(out, self._in3)
         self.sleep_us(_BYTE_US * (length + expected) >> self._rate)
-        irq = self._wait(timeout_us, expected, _IRQ_RX, proof)
+        irq = self._told_soon(expected, proof) or self._wait(timeout_us, expected, _IRQ_RX, proof)
         if proof and irq and not self._is_proof(STATUS_BYTES + expected):
             self._fault("configuration lost")
         if not irq & _IRQ_RX:
@@ -304,12 +306,8 @@ class Mfrc522(Registers):
             self.write(_COMMAND, _IDLE)  # if a frame was broken off before it was sent
             self.write(_FIFO_LEVEL, _FLUSH_FIFO)
         self._fifo_dirty = True  # until this one has ended as it should
-        values = self._values
-        ticks = min(timeout_us // _TICK_US, _TICKS_MAX - 1)
-        if values[_T_RELOAD_HIGH] != ticks >> 8:
-            self._set(_T_RELOAD_HIGH, ticks >> 8)
-        if values[_T_RELOAD_LOW] != ticks & 0xFF:
-            self._set(_T_RELOAD_LOW, ticks & 0xFF)
+        if timeout_us != self._timeout_us:
+            self._set_timer(timeout_us)
         exchange, into = self._exchange, self._in2
         exchange(_CLEAR_IRQ, into)
         # A pin that is active now would tell of an answer that has not come.
@@ -317,6 +315,25 @@ class Mfrc522(Registers):
         pair = self._filling(length)
         exchange(pair[0], pair[1])
         exchange(command, into)
+
+    def _set_timer(self, timeout_us):
+        self._timeout_us = -1  # should a write be broken off
+        ticks = min(timeout_us // _TICK_US, _TICKS_MAX - 1)
+        for register, value in ((_T_RELOAD_HIGH, ticks >> 8), (_T_RELOAD_LOW, ticks & 0xFF)):
+            if self._values[register] != value:
+                self._set(register, value)
+        self._timeout_us = timeout_us
+
+    def _told_soon(self, expected, proof):
+        """ComIrqReg, as of _wait, if the pin tells within a step; else 0. So most frames end."""
+        if self._is_polled:
+            return 0
+        if self._irq() != 0:
+            self.sleep_us(_WAIT_STEP_US)
+            if self._irq() != 0:
+                return 0
+        self._missed_in_a_row = 0
+        return self._read_status(expected, proof) & (_IRQ_RX | _IRQ_TIMER)
 
     def _wait(self, timeout_us, expected, wanted, proof):
         """Sleep until `wanted` or the timer: ComIrqReg, the status in `_in`; 0 if neither came."""

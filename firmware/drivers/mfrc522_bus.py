@@ -6,7 +6,7 @@ that writes goes to one register. Rules and register facts: mfrc522.py.
 
 _FIFO_DATA = 0x09
 _FROM_FIFO = b"\x92"  # its address, to be read
-_READS = 0x8000  # what keys of reads have that lengths have not
+_TAIL = 0x80  # between the keys of reads with one and without: both are negative
 FIFO_BYTES = 64
 STATUS_BYTES = 7  # in front of an answer: the byte under the first address, six registers
 
@@ -66,10 +66,10 @@ class Registers:
     def _reading(self, registers, expected, tail):
         """Buffers (out, into) that read `registers`, `expected` FIFO bytes and `tail`.
 
-        Both as they are clocked out. Made once: two `registers` of one length are taken for the
-        same, as are tails.
+        Both as they are clocked out. Made once: all `registers` are taken for the same, as are
+        all tails.
         """
-        key = _READS | len(registers) << 8 | expected << 1 | (1 if tail else 0)
+        key = ~expected if tail else ~expected - _TAIL
         return self._views.get(key) or self._keep(
             key, registers + _FROM_FIFO * expected + tail + b"\x00"
         )

@@ -6,6 +6,7 @@ Blocks are added as 128-bit integers: one operation in bytecode instead of a loo
 """
 
 _BLOCK = 16
+_PADDING = b"\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 _TOP_BIT = 1 << 127
 _MASK = (1 << 128) - 1
 _REDUCE = 0x87
@@ -31,8 +32,7 @@ class Cmac:
         """The 16-byte MAC of `message` (bytes, any length)."""
         over = len(message) % _BLOCK
         if over or not message:
-            padding = b"\x80" + bytes(_BLOCK - 1 - over)
-            return self._chain(bytes(message) + padding, self._padded_key)
+            return self._chain(message + _PADDING[: _BLOCK - over], self._padded_key)
         return self._chain(message, self._whole_key)
 
     def diversify(self, div_input):

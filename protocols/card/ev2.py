@@ -72,7 +72,7 @@ def unpad(data):
 
 def short_mac(mac):
     """Every second byte of the 16, beginning with the second one."""
-    return bytes(struct.unpack("xBxBxBxBxBxBxBxB", mac))
+    return bytes((mac[1], mac[3], mac[5], mac[7], mac[9], mac[11], mac[13], mac[15]))
 
 
 def body_of(answer):
@@ -192,7 +192,7 @@ class Session:
         return unpad(self._ciphers.aes_cbc(self._enc_key, iv, body, True))
 
     def _mac_over(self, first, body):
-        message = struct.pack("<BH", first, self.counter) + self.ti + body
+        message = struct.pack("<BH4s", first, self.counter, self.ti) + body
         return short_mac(self._mac.digest(message))
 
     def _iv(self, label):

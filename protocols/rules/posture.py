@@ -52,11 +52,11 @@ def of(device, power, network, journal, clock, fire="quiet"):
     while True:
         end = TABLE.index(b"\n", start)
         row = TABLE[start:end].split()
-        for at, word in enumerate(asked):
-            if row[at] != word and row[at] != b"*":
-                break
-        else:
-            return row[-1].decode()
+        at = 1
+        while row[at] == b"*" or row[at] == asked[at]:
+            at += 1
+            if at == len(asked):
+                return row[at].decode()
         start = end + 1
 
 

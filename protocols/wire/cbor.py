@@ -60,9 +60,7 @@ def head(major, number):
 def _put(out, value, depth):
     if depth > DEPTH_MAX:
         raise ValueError("nested too deeply")
-    if type(value) is int and value >= 0:
-        _put_uint(out, value)
-    elif value is None or value is True or value is False:
+    if value is None or value is True or value is False:
         out.append(0xF6 if value is None else 0xF5 if value else 0xF4)
     elif isinstance(value, int):
         out.extend(head(_UINT, value) if value >= 0 else head(_NINT, -1 - value))
@@ -96,16 +94,12 @@ def _put_items(out, values, depth):
         value = values[key]
         # Most of what a record says are numbers: straight away, and only then by what they are.
         if type(value) is int and value >= 0 and depth <= DEPTH_MAX:
-            _put_uint(out, value)
+            if value < 24:
+                out.append(value)
+            else:
+                out.extend(head(_UINT, value))
         else:
             _put(out, value, depth)
-
-
-def _put_uint(out, number):
-    if number < 24:
-        out.append(number)
-    else:
-        out.extend(head(_UINT, number))
 
 
 def _get_head(data, at):
