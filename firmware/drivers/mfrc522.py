@@ -89,8 +89,9 @@ _PAUSE_106, _PAUSE_212 = 0x26, 0x15
 _PAUSES = (_PAUSE_106, _PAUSE_212)
 
 # What is clocked out in each frame: _COM_IRQ, _ERROR, _STATUS2, _FIFO_LEVEL, _CONTROL, _TX_CONTROL
-# to be read, _IRQ_ALL into _COM_IRQ, a command into _COMMAND.
+# to be read, _FIFO_DATA to be read, _IRQ_ALL into _COM_IRQ, a command into _COMMAND.
 _STATUS = b"\x88\x8c\x90\x94\x98\xa8"
+_FROM_FIFO = b"\x92"
 _CLEAR_IRQ = b"\x08\x7f"
 _TO_TRANSCEIVE, _TO_AUTHENT = b"\x02\x0c", b"\x02\x0e"
 _AT_IRQ, _AT_ERROR, _AT_STATUS2, _AT_LEVEL, _AT_CONTROL, _AT_TX_CONTROL = 1, 2, 3, 4, 5, 6
@@ -199,7 +200,8 @@ class Mfrc522(Registers):
 
     def is_set_up(self):
         """Whether every configuration register still holds what we wrote; one transaction."""
-        self._exchange(*self._reading(_STATUS, 0, _PROOF))
+        out, into = self._reading(0, True)
+        self._exchange(out, into)
         return self._is_proof(STATUS_BYTES)
 
     def _is_proof(self, at):
@@ -312,7 +314,9 @@ class Mfrc522(Registers):
         exchange(_CLEAR_IRQ, into)
         # A pin that is active now would tell of an answer that has not come.
         self._is_polled = not self._pin_trusted or self._irq() == 0
-        pair = self._filling(length)
+        pair = self._views.get(length)
+        if pair is None:
+            pair = self._keep(length, memoryview(self._fill)[: length + 1])
         exchange(pair[0], pair[1])
         exchange(command, into)
 
@@ -359,7 +363,10 @@ class Mfrc522(Registers):
 
     def _read_status(self, expected, proof):
         """ComIrqReg, with the other registers, FIFO bytes and proof in `_in`; BusFault."""
-        pair = self._reading(_STATUS, expected, _PROOF if proof else b"")
+        # Lengths to be filled in are positive there.
+        pair = self._views.get(~expected) if not proof else None
+        if pair is None:
+            pair = self._reading(expected, proof)
         into = self._in
         self._exchange(pair[0], pair[1])
         irq = into[_AT_IRQ]
@@ -367,6 +374,14 @@ class Mfrc522(Registers):
         if irq & _IRQ_SET or into[_AT_TX_CONTROL] != _ANTENNA_ON:
             self._fault("chip reset or bus dead")
         return irq
+
+    def _reading(self, expected, proof):
+        """Buffers (out, into) that read _STATUS, `expected` FIFO bytes, and the proof."""
+        key = ~expected - 2 * FIFO_BYTES if proof else ~expected
+        tail = _PROOF if proof else b""
+        return self._views.get(key) or self._keep(
+            key, _STATUS + _FROM_FIFO * expected + tail + b"\x00"
+        )
 
     def _give_up(self):
         """0 for no interrupt, as of a reception that never ended; BusFault for lost settings."""

@@ -5,8 +5,6 @@ that writes goes to one register. Rules and register facts: mfrc522.py.
 """
 
 _FIFO_DATA = 0x09
-_FROM_FIFO = b"\x92"  # its address, to be read
-_TAIL = 0x80  # between the keys of reads with one and without: both are negative
 FIFO_BYTES = 64
 STATUS_BYTES = 7  # in front of an answer: the byte under the first address, six registers
 
@@ -56,24 +54,10 @@ class Registers:
         self.write(register, value)
         self._ready = ready
 
-    def _filling(self, length):
-        """Buffers (out, into) that write tx[:length] to the FIFO; made once per length.
-
-        What comes back meanwhile is nothing, and covers the last answer.
-        """
-        return self._views.get(length) or self._keep(length, memoryview(self._fill)[: length + 1])
-
-    def _reading(self, registers, expected, tail):
-        """Buffers (out, into) that read `registers`, `expected` FIFO bytes and `tail`.
-
-        Both as they are clocked out. Made once: all `registers` are taken for the same, as are
-        all tails.
-        """
-        key = ~expected if tail else ~expected - _TAIL
-        return self._views.get(key) or self._keep(
-            key, registers + _FROM_FIFO * expected + tail + b"\x00"
-        )
-
     def _keep(self, key, out):
+        """(out, into): buffers of one length for a transaction, made once and kept in `_views`.
+
+        What comes back covers the last answer, even if it is nothing.
+        """
         self._views[key] = pair = (out, memoryview(self._in)[: len(out)])
         return pair

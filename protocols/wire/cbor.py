@@ -83,9 +83,10 @@ def _put(out, value, depth):
 
 
 def _put_items(out, values, depth):
+    is_a, number = isinstance, int  # MicroPython looks through all built-in names for each
     # MicroPython dicts have no order; ascending unsigned keys are bytewise order too.
     for key in sorted(values):
-        if not isinstance(key, int):
+        if not is_a(key, number):
             raise ValueError("a key that is no number")
         if 0 <= key < 24:
             out.append(key)
@@ -93,11 +94,12 @@ def _put_items(out, values, depth):
             out.extend(head(_UINT, key))
         value = values[key]
         # Most of what a record says are numbers: straight away, and only then by what they are.
-        if type(value) is int and value >= 0 and depth <= DEPTH_MAX:
-            if value < 24:
-                out.append(value)
-            else:
-                out.extend(head(_UINT, value))
+        if value is True or value is False or not is_a(value, number) or depth > DEPTH_MAX:
+            _put(out, value, depth)
+        elif 0 <= value < 24:
+            out.append(value)
+        elif value >= 0:
+            out.extend(head(_UINT, value))
         else:
             _put(out, value, depth)
 
