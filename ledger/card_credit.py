@@ -6,8 +6,9 @@ protocols.card.personalise_desfire: yield a command, are sent the card's answer.
 
 A credit has a number that is used once. It stands on the card as the record of the transaction
 that brought it, and the card's ring remembers the last ten. An answer that is lost leaves it open
-whether the card was credited; the ring tells as long as it goes back to that moment, which the
-card's counter says. Behind it nobody is credited again by guessing: the books have to tell.
+whether the card was credited; the ring tells as long as it goes back to that moment. So it does
+while it is not full, and while the card's counter, which moves with spends too, has not moved on
+by more than ten. Behind that nobody is credited again by guessing: the books have to tell.
 """
 
 import struct
@@ -18,6 +19,8 @@ from typing import Any
 from protocols.card import ev2, purse
 from protocols.card import personalise_desfire as desk
 from protocols.card import purse_desfire as layout
+
+_RECORDS_AT = 10  # in the settings of a ring: how many it holds, behind kind, mode, rights, sizes
 
 Dialogue = Generator[bytes, bytes, Any]
 
@@ -59,9 +62,11 @@ def credit(
     yield from desk.select(layout.APPLICATION)
     session = yield from desk.login(ciphers, credit_key, layout.CREDIT_KEY, random)
     state = yield from _state(session)
-    if (yield from _has(session, state, number)):
+    ring = yield from _ring(session)
+    if (purse.CARD_CENTRE, number) in (*ring, (state.last_device, state.last_seq)):
         return Credited(state.counter, state.balance_fen, b"")
-    if attempted_at is not None and state.counter - attempted_at > desk.RECORDS:
+    is_full = len(ring) >= desk.RECORDS
+    if attempted_at is not None and is_full and state.counter - attempted_at > desk.RECORDS:
         raise CreditRefused(f"attempted at counter {attempted_at}, which the ring has forgotten")
     try:
         after = purse.state_credited(state, amount_fen, number, time_s)
@@ -93,19 +98,19 @@ def _state(session: ev2.Session) -> Generator[bytes, bytes, purse.PurseState]:
     return state
 
 
-def _has(
-    session: ev2.Session, state: purse.PurseState, number: int
-) -> Generator[bytes, bytes, bool]:
-    """Whether credit `number` is on the card, as far back as its ring of records goes."""
-    if state.counter == 0:
-        return False
-    if (state.last_device, state.last_seq) == (purse.CARD_CENTRE, number):
-        return True
+def _ring(session: ev2.Session) -> Generator[bytes, bytes, list[tuple[int, int]]]:
+    """(device, seq) of every record in the ring, at most desk.RECORDS.
+
+    On a card that readers of firmware 1 have debited, spends among the credits.
+    """
+    number = bytes((layout.RECORD_FILE,))
+    settings = yield from desk.ask(session, desk.FILE_SETTINGS, number)
+    if not int.from_bytes(settings[_RECORDS_AT:], "little"):
+        return []  # to read nothing is an error, and ends the session
     every = struct.pack("<BHBHB", layout.RECORD_FILE, 0, 0, 0, 0)
     data = yield from desk.ask(session, layout.READ_RECORDS, every, hidden=True)
     size = purse.RECORD_BYTES
-    records = [struct.unpack(">II", data[at : at + 8]) for at in range(0, len(data), size)]
-    return (purse.CARD_CENTRE, number) in records
+    return [struct.unpack(">II", data[at : at + 8]) for at in range(0, len(data), size)]
 
 
 def _commit(

@@ -28,6 +28,7 @@ _HLTA = 0x50
 _DESELECT = 0xC2
 
 _UID_BITS = 32
+_NO_LEVEL = b"\x00\x00\x00\x00\x00"
 _LEVEL_BYTES = 5  # four of the UID (or cascade tag and three) and their check byte
 _ATQA_BYTES = 2
 
@@ -265,8 +266,7 @@ class Pcd:
         tx = chip.tx
         tx[0] = _SELECT[level]
         tx[1] = _ALL_KNOWN
-        for i in range(_LEVEL_BYTES):
-            tx[2 + i] = self._level[i]
+        tx[2 : 2 + _LEVEL_BYTES] = self._level
         chip.set_crc(True, True)
         heard = chip.transceive(2 + _LEVEL_BYTES, 1, timeout_us)
         if heard != 8 or chip.errors:
@@ -279,8 +279,7 @@ class Pcd:
         """Find the UID part of one card into `_level`, check byte included; True on success."""
         self.chip.set_crc(False, False)
         part = self._level
-        for i in range(_LEVEL_BYTES):
-            part[i] = 0
+        part[:] = _NO_LEVEL
         known = 0
         while known <= _UID_BITS:
             heard = self._ask(level, known)
@@ -304,14 +303,14 @@ class Pcd:
         whole, odd = known >> 3, known & 7
         tx[0] = _SELECT[level]
         tx[1] = 0x20 + (whole << 4 | odd)
-        for i in range(_LEVEL_BYTES):
-            tx[2 + i] = self._level[i]
+        tx[2 : 2 + _LEVEL_BYTES] = self._level
         length = 2 + whole + (1 if odd else 0)
         heard = chip.transceive(length, _LEVEL_BYTES - whole, _ACTIVATION_US, odd << 4 | odd)
         mask = (1 << odd) - 1
-        self._level[whole] = self._level[whole] & mask | chip.rx[0] & ~mask & 0xFF
+        part, rx = self._level, chip.rx
+        part[whole] = part[whole] & mask | rx[0] & ~mask & 0xFF
         for i in range(whole + 1, _LEVEL_BYTES):
-            self._level[i] = chip.rx[i - whole]
+            part[i] = rx[i - whole]
         return heard
 
     def _after_last_one(self, known):

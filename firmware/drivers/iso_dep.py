@@ -196,16 +196,22 @@ class IsoDep:
 
     def _converse(self, command, expected):
         """Clause 7.5, the reader's side: all blocks of a command, all blocks of its answer."""
+        is_last = self._room >= len(command)
+        length = self._put_part(command, 0)
+        kind = self._swap(length, expected if is_last else 0, self._fwt_us)
+        if kind == _PART and is_last and not self._chip.rx[0] & _CHAINING:
+            self._number ^= 1
+            return self._part()
+        return self._go_on(kind, command, expected)
+
+    def _go_on(self, kind, command, expected):
+        """The same from the card's first block on, whatever `kind` it is."""
         answer = b""
         at = failures = extensions = 0
-        is_taking = has_asked = False  # the card sends in parts; our last block was R(NAK)
-        length = self._put_part(command, at)
-        timeout_us = self._fwt_us
+        is_taking = was_asked = False  # the card sends in parts; our last block was R(NAK)
         while True:
+            timeout_us, has_asked = self._fwt_us, False
             is_last = is_taking or at + self._room >= len(command)
-            kind = self._swap(length, expected - len(answer) if is_last else 0, timeout_us)
-            timeout_us = self._fwt_us
-            was_asked, has_asked = has_asked, False
             if kind == _PART and is_last:
                 self._number ^= 1
                 failures = 0
@@ -218,6 +224,7 @@ class IsoDep:
                 self._number ^= 1
                 failures = 0
                 at += self._room
+                is_last = at + self._room >= len(command)
                 length = self._put_part(command, at)
             elif kind == _NOT_HEARD and was_asked:
                 length = self._put_part(command, at)
@@ -230,28 +237,32 @@ class IsoDep:
                     raise CardGone("no understandable block")
                 has_asked = not is_taking
                 length = self._put(_R_ACK if is_taking else _R_NAK)
+            kind = self._swap(length, expected - len(answer) if is_last else 0, timeout_us)
+            was_asked = has_asked
 
     def _swap(self, length, expected, timeout_us):
         """Send tx[:length] and tell what the block that comes back means; CardGone at a limit."""
         chip = self._chip
-        left_us = self._deadline_us - chip.ticks_us()
+        timeout_us += _DELTA_FWT_US
+        if self._frames:  # the first one has all the time
+            left_us = self._deadline_us - chip.ticks_us()
+            if left_us <= 0 or self._frames >= _FRAMES_MAX:
+                raise CardGone("no end of the exchange")
+            timeout_us = min(timeout_us, left_us)
         self._frames += 1
-        if left_us <= 0 or self._frames > _FRAMES_MAX:
-            raise CardGone("no end of the exchange")
-        awaited = min(max(expected, 0) + 1, _FRAME_BYTES_MAX - 2)
-        self._heard = chip.transceive(length, awaited, min(timeout_us + _DELTA_FWT_US, left_us))
-        kind = self._kind(self._heard)
+        awaited = min(expected + 1, _FRAME_BYTES_MAX - 2) if expected > 0 else 1
+        heard = chip.transceive(length, awaited, timeout_us)
+        self._heard = heard
+        kind = self._kind(chip.rx, heard) if heard > 0 and not chip.errors else _DAMAGED
         if kind == _DAMAGED:
-            self._note_damage(self._heard)
+            self._note_damage(heard)
         return kind
 
-    def _kind(self, heard):
-        if not self._is_whole(heard):
-            return _DAMAGED
-        rx = self._chip.rx
+    def _kind(self, rx, heard):
+        """What an answer of so many bits means, which the chip has no complaint about."""
         header = rx[0]
         is_ours = header & 1 == self._number
-        if header & _I_MASK == _I_BLOCK and is_ours:
+        if header & _I_MASK == _I_BLOCK and is_ours and not heard & 7:
             return _PART
         if header & _R_MASK == _R_ACK and heard == 8:
             return _GO_ON if is_ours else _NOT_HEARD
@@ -263,12 +274,16 @@ class IsoDep:
         return bytes(self._chip.rx[1 : self._heard >> 3])
 
     def _put_part(self, command, at):
-        part = command[at : at + self._room]
+        header, end = _I_BLOCK | self._number, at + self._room
+        if at or end < len(command):
+            if end < len(command):
+                header |= _CHAINING
+            command = command[at:end]
+        length = 1 + len(command)
         tx = self._chip.tx
-        more = _CHAINING if at + self._room < len(command) else 0
-        tx[0] = _I_BLOCK | more | self._number
-        tx[1 : 1 + len(part)] = part
-        return 1 + len(part)
+        tx[0] = header
+        tx[1:length] = command
+        return length
 
     def _put(self, header):
         self._chip.tx[0] = header | self._number

@@ -27,8 +27,6 @@ _T_RELOAD_HIGH, _T_RELOAD_LOW, _VERSION = 0x2C, 0x2D, 0x37
 
 # CommandReg.
 _IDLE = 0x00
-_TRANSCEIVE = 0x0C
-_MF_AUTHENT = 0x0E
 _SOFT_RESET = 0x0F
 _POWER_DOWN = 0x10
 
@@ -90,7 +88,12 @@ _RF_CFG_RESERVED = 0x08  # reads as it was after the reset
 _PAUSE_106, _PAUSE_212 = 0x26, 0x15
 _PAUSES = (_PAUSE_106, _PAUSE_212)
 
-_STATUS = (_COM_IRQ, _ERROR, _STATUS2, _FIFO_LEVEL, _CONTROL, _TX_CONTROL)
+# What is clocked out in each frame: _COM_IRQ, _ERROR, _STATUS2, _FIFO_LEVEL, _CONTROL, _TX_CONTROL
+# to be read, _FIFO_DATA to be read, _IRQ_ALL into _COM_IRQ, a command into _COMMAND.
+_STATUS = b"\x88\x8c\x90\x94\x98\xa8"
+_FROM_FIFO = b"\x92"
+_CLEAR_IRQ = b"\x08\x7f"
+_TO_TRANSCEIVE, _TO_AUTHENT = b"\x02\x0c", b"\x02\x0e"
 _AT_IRQ, _AT_ERROR, _AT_STATUS2, _AT_LEVEL, _AT_CONTROL, _AT_TX_CONTROL = 1, 2, 3, 4, 5, 6
 
 # Register -> value after set-up, in the order of writing; the antenna comes last.
@@ -109,7 +112,7 @@ _SET_UP = (
     (_COM_IEN, 0x80 | _IRQ_RX | _IRQ_IDLE | _IRQ_TIMER),  # low is active
     (_TX_CONTROL, _ANTENNA_ON),
 )
-_PROOF = tuple([register for register, _ in _SET_UP])
+_PROOF = reading([register for register, _ in _SET_UP])[:-1]
 
 
 class BusFault(Exception):
@@ -146,6 +149,7 @@ class Mfrc522(Registers):
         self.pin_misses = 0
         self.errors = 0
         self._rate = 0
+        self._timeout_us = -1  # what the timer is set for
         self._pin_trusted = True
         self._is_polled = False
         self._missed_in_a_row = 0
@@ -183,6 +187,7 @@ class Mfrc522(Registers):
         """The chip as it wakes up, not set up, the field dark; BusFault if none wakes up."""
         self._ready = False
         self._rate = 0
+        self._timeout_us = -1
         self._reset(0)
         self.sleep_us(_RESET_US)
         self._reset(1)
@@ -195,12 +200,14 @@ class Mfrc522(Registers):
 
     def is_set_up(self):
         """Whether every configuration register still holds what we wrote; one transaction."""
-        self._exchange(*self._buffers(_PROOF, 0))
-        return self._is_proof(1)
+        out, into = self._reading(0, True)
+        self._exchange(out, into)
+        return self._is_proof(STATUS_BYTES)
 
     def _is_proof(self, at):
-        for register in _PROOF:
-            if self._in[at] != self._values[register]:
+        told, values = self._in, self._values
+        for address in _PROOF:
+            if told[at] != values[address >> 1 & 0x3F]:
                 return False
             at += 1
         return True
@@ -221,17 +228,25 @@ class Mfrc522(Registers):
 
     def set_crc(self, send, receive):
         """Whether the chip appends CRC_A to what it sends, and checks and strips what it gets."""
-        speed = self._rate << _SPEED_SHIFT
-        self._update(_TX_MODE, (_CRC_ENABLE if send else 0) | speed)
-        self._update(_RX_MODE, (_CRC_ENABLE if receive else 0) | speed | _IGNORE_SHORT)
+        values = self._values
+        value = self._rate << _SPEED_SHIFT | (_CRC_ENABLE if send else 0)
+        if values[_TX_MODE] != value:
+            self._set(_TX_MODE, value)
+        value = self._rate << _SPEED_SHIFT | (_CRC_ENABLE if receive else 0) | _IGNORE_SHORT
+        if values[_RX_MODE] != value:
+            self._set(_RX_MODE, value)
 
     def set_rate(self, rate):
         """Send and receive at 106 kbit/s (0) or 212 (1), which the chip only does with CRC."""
         self._rate = rate
-        self._update(_MOD_WIDTH, _PAUSES[rate])
-        for register in _TX_MODE, _RX_MODE:
-            value = self._values[register] & ~_SPEED & 0xFF
-            self._update(register, value | rate << _SPEED_SHIFT)
+        speed = rate << _SPEED_SHIFT
+        for register, value in (
+            (_MOD_WIDTH, _PAUSES[rate]),
+            (_TX_MODE, self._values[_TX_MODE] & ~_SPEED & 0xFF | speed),
+            (_RX_MODE, self._values[_RX_MODE] & ~_SPEED & 0xFF | speed),
+        ):
+            if self._values[register] != value:
+                self._set(register, value)
 
     def set_field(self, on):
         """Carrier on, and cards have had time to wake up in it, or off; one transaction if new."""
@@ -250,14 +265,15 @@ class Mfrc522(Registers):
         begins. `proof`: read back the configuration as well. `errors` is ErrorReg afterwards; with
         an error the count of bits says nothing. BusFault when the chip is not ours any more.
         """
-        self._start(length, timeout_us, _TRANSCEIVE)
+        self._start(length, timeout_us, _TO_TRANSCEIVE)
         # StartSend up and down again in one transaction: left up, it would start the next frame
         # as soon as its command is written, on chips that take it for a level.
-        self._out3[1] = _START_SEND | framing
-        self._out3[2] = framing
-        self._exchange(self._out3, self._in3)
+        out = self._out3
+        out[1] = _START_SEND | framing
+        out[2] = framing
+        self._exchange(out, self._in3)
         self.sleep_us(_BYTE_US * (length + expected) >> self._rate)
-        irq = self._wait(timeout_us, expected, _IRQ_RX, proof)
+        irq = self._told_soon(expected, proof) or self._wait(timeout_us, expected, _IRQ_RX, proof)
         if proof and irq and not self._is_proof(STATUS_BYTES + expected):
             self._fault("configuration lost")
         if not irq & _IRQ_RX:
@@ -271,7 +287,7 @@ class Mfrc522(Registers):
 
         Crypto1 stays on until `stop_crypto`.
         """
-        self._start(length, timeout_us, _MF_AUTHENT)
+        self._start(length, timeout_us, _TO_AUTHENT)
         irq = self._wait(timeout_us, 0, _IRQ_IDLE, False)
         if irq & _IRQ_IDLE and self._in[_AT_STATUS2] & _CRYPTO1_ON:
             self._fifo_dirty = self._in[_AT_LEVEL] != 0
@@ -292,15 +308,36 @@ class Mfrc522(Registers):
             self.write(_COMMAND, _IDLE)  # if a frame was broken off before it was sent
             self.write(_FIFO_LEVEL, _FLUSH_FIFO)
         self._fifo_dirty = True  # until this one has ended as it should
-        ticks = min(timeout_us // _TICK_US, _TICKS_MAX - 1)
-        self._update(_T_RELOAD_HIGH, ticks >> 8)
-        self._update(_T_RELOAD_LOW, ticks & 0xFF)
-        self.write(_COM_IRQ, _IRQ_ALL)
+        if timeout_us != self._timeout_us:
+            self._set_timer(timeout_us)
+        exchange, into = self._exchange, self._in2
+        exchange(_CLEAR_IRQ, into)
         # A pin that is active now would tell of an answer that has not come.
         self._is_polled = not self._pin_trusted or self._irq() == 0
-        out, into = self._filling(length)
-        self._exchange(out, into)
-        self.write(_COMMAND, command)
+        pair = self._views.get(length)
+        if pair is None:
+            pair = self._keep(length, memoryview(self._fill)[: length + 1])
+        exchange(pair[0], pair[1])
+        exchange(command, into)
+
+    def _set_timer(self, timeout_us):
+        self._timeout_us = -1  # should a write be broken off
+        ticks = min(timeout_us // _TICK_US, _TICKS_MAX - 1)
+        for register, value in ((_T_RELOAD_HIGH, ticks >> 8), (_T_RELOAD_LOW, ticks & 0xFF)):
+            if self._values[register] != value:
+                self._set(register, value)
+        self._timeout_us = timeout_us
+
+    def _told_soon(self, expected, proof):
+        """ComIrqReg, as of _wait, if the pin tells within a step; else 0. So most frames end."""
+        if self._is_polled:
+            return 0
+        if self._irq() != 0:
+            self.sleep_us(_WAIT_STEP_US)
+            if self._irq() != 0:
+                return 0
+        self._missed_in_a_row = 0
+        return self._read_status(expected, proof) & (_IRQ_RX | _IRQ_TIMER)
 
     def _wait(self, timeout_us, expected, wanted, proof):
         """Sleep until `wanted` or the timer: ComIrqReg, the status in `_in`; 0 if neither came."""
@@ -310,25 +347,41 @@ class Mfrc522(Registers):
             told = self._await_pin(begin_us, deadline_us)
             irq = self._read_status(expected, proof) if told else self._read_status(0, False)
             if irq & (wanted | _IRQ_TIMER):
-                self._judge_pin(told)
+                if told:
+                    self._missed_in_a_row = 0
+                    return irq
+                self._judge_pin()
                 # Only now: a byte read out of the FIFO while others come in would be lost.
-                return irq if told else self._read_status(expected, proof)
+                return self._read_status(expected, proof)
             if self.ticks_us() >= deadline_us:
                 return self._give_up()
             if irq & _IRQ_RX:  # MFAuthent has got the card's first token: more is to come
                 self.write(_COM_IRQ, _IRQ_RX)
             elif told:
-                self._doze(begin_us, _WAIT_STEP_US)
+                waited_us = self.ticks_us() - begin_us
+                self.sleep_us(max(_WAIT_STEP_US, waited_us >> _WAIT_STEP_SHIFT))
 
     def _read_status(self, expected, proof):
         """ComIrqReg, with the other registers, FIFO bytes and proof in `_in`; BusFault."""
-        out, into = self._buffers(_STATUS, expected, _PROOF if proof else ())
-        self._exchange(out, into)
-        irq = self._in[_AT_IRQ]
+        # Lengths to be filled in are positive there.
+        pair = self._views.get(~expected) if not proof else None
+        if pair is None:
+            pair = self._reading(expected, proof)
+        into = self._in
+        self._exchange(pair[0], pair[1])
+        irq = into[_AT_IRQ]
         # ComIrqReg bit 7 always reads 0: a bus stuck at 1 shows here, one stuck at 0 behind.
-        if irq & _IRQ_SET or self._in[_AT_TX_CONTROL] != _ANTENNA_ON:
+        if irq & _IRQ_SET or into[_AT_TX_CONTROL] != _ANTENNA_ON:
             self._fault("chip reset or bus dead")
         return irq
+
+    def _reading(self, expected, proof):
+        """Buffers (out, into) that read _STATUS, `expected` FIFO bytes, and the proof."""
+        key = ~expected - 2 * FIFO_BYTES if proof else ~expected
+        tail = _PROOF if proof else b""
+        return self._views.get(key) or self._keep(
+            key, _STATUS + _FROM_FIFO * expected + tail + b"\x00"
+        )
 
     def _give_up(self):
         """0 for no interrupt, as of a reception that never ended; BusFault for lost settings."""
@@ -340,19 +393,19 @@ class Mfrc522(Registers):
     def _await_pin(self, begin_us, deadline_us):
         """True when the IRQ pin went active; False after a poll step or at the deadline."""
         if self._is_polled:
-            self._doze(begin_us, _POLL_STEP_US)
+            self.sleep_us(max(_POLL_STEP_US, self.ticks_us() - begin_us >> _WAIT_STEP_SHIFT))
             return False
-        while self._irq() != 0:
-            if self.ticks_us() >= deadline_us:
+        irq = self._irq
+        while irq() != 0:
+            now_us = self.ticks_us()
+            if now_us >= deadline_us:
                 return False
-            self._doze(begin_us, _WAIT_STEP_US)
+            self.sleep_us(max(_WAIT_STEP_US, now_us - begin_us >> _WAIT_STEP_SHIFT))
         return True
 
-    def _doze(self, begin_us, least_us):
-        self.sleep_us(max(least_us, self.ticks_us() - begin_us >> _WAIT_STEP_SHIFT))
-
-    def _judge_pin(self, told):
-        if told or self._is_polled:
+    def _judge_pin(self):
+        """An interrupt has come that the pin did not tell, or was not asked for."""
+        if self._is_polled:
             self._missed_in_a_row = 0
             return
         self.pin_misses += 1
@@ -361,22 +414,27 @@ class Mfrc522(Registers):
 
     def _collect(self, expected):
         """Bits of the answer; brings the rest of the FIFO if more came than `expected`."""
-        level = self._in[_AT_LEVEL]
-        flags = _ERROR_RECEPTION_FAST if self._rate else _ERROR_RECEPTION
-        self.errors = self._in[_AT_ERROR] & flags
-        last_bits = self._in[_AT_CONTROL] & 7
-        if level > FIFO_BYTES:
-            self.errors |= ERROR_CRC
-            return 0
+        status = self._in
+        level, last_bits = status[_AT_LEVEL], status[_AT_CONTROL] & 7
+        self.errors = status[_AT_ERROR] & (
+            _ERROR_RECEPTION_FAST if self._rate else _ERROR_RECEPTION
+        )
         if level > expected:
-            # The first byte of a transaction is no data and would cover the last one we have; the
-            # last one proves that what lies between came from a chip.
-            at = STATUS_BYTES + expected - 1
-            kept, end = self._in[at], STATUS_BYTES + level
-            out = reading([_FIFO_DATA] * (level - expected) + [_TX_CONTROL])
-            self._exchange(out, memoryview(self._in)[at : end + 1])
-            if self._in[end] != _ANTENNA_ON:
-                self._fault("chip reset or bus dead")
-            self._in[at] = kept
+            if level > FIFO_BYTES:
+                self.errors |= ERROR_CRC
+                return 0
+            self._bring(expected, level)
         self._fifo_dirty = False
-        return level * 8 - (8 - last_bits if last_bits and level else 0)
+        return level * 8 - (8 - last_bits) if last_bits and level else level * 8
+
+    def _bring(self, at, level):
+        """The FIFO's bytes from `at` on, behind those that are in `rx` already."""
+        # The first byte of a transaction is no data and would cover the last one we have; the
+        # last one proves that what lies between came from a chip.
+        out = reading([_FIFO_DATA] * (level - at) + [_TX_CONTROL])
+        at += STATUS_BYTES - 1
+        kept, end = self._in[at], STATUS_BYTES + level
+        self._exchange(out, memoryview(self._in)[at : end + 1])
+        if self._in[end] != _ANTENNA_ON:
+            self._fault("chip reset or bus dead")
+        self._in[at] = kept

@@ -54,29 +54,10 @@ class Registers:
         self.write(register, value)
         self._ready = ready
 
-    def _update(self, register, value):
-        if self._values[register] != value:
-            self._set(register, value)
+    def _keep(self, key, out):
+        """(out, into): buffers of one length for a transaction, made once and kept in `_views`.
 
-    def _filling(self, length):
-        """Buffers (out, into) that write tx[:length] to the FIFO; made once per length.
-
-        What comes back meanwhile is nothing, and covers the last answer.
+        What comes back covers the last answer, even if it is nothing.
         """
-        if length not in self._views:
-            self._views[length] = (
-                memoryview(self._fill)[: length + 1],
-                memoryview(self._in)[: length + 1],
-            )
-        return self._views[length]
-
-    def _buffers(self, registers, expected, tail=()):
-        """Buffers (out, into) that read `registers`, `expected` FIFO bytes and `tail`.
-
-        Made once; two different `registers` of one length are taken for the same, as are tails.
-        """
-        key = len(registers) << 8 | expected << 1 | (1 if tail else 0)
-        if key not in self._views:
-            out = list(registers) + [_FIFO_DATA] * expected + list(tail)
-            self._views[key] = (reading(out), memoryview(self._in)[: len(out) + 1])
-        return self._views[key]
+        self._views[key] = pair = (out, memoryview(self._in)[: len(out)])
+        return pair

@@ -10,6 +10,8 @@ Rules of this file:
 Commands and times: MF1S50 data sheet rev. 3.2, sections 9 and 12.
 """
 
+import struct
+
 from firmware.drivers.iso14443 import CardGone
 from firmware.drivers.mfrc522 import SILENCE
 
@@ -26,6 +28,7 @@ BLOCK_BYTES = 16
 _BLOCK_BITS = 128
 _KEY_BYTES = 6
 _UID_BYTES = 4
+_OPERAND_BYTES = 4
 _NIBBLE_BITS = 4
 _ACK = 0xA
 # NAKs that say "I did not understand"; the others say "I will not".
@@ -106,8 +109,7 @@ class Classic:
     def finish_write(self, data):
         """Second half: from the first bit on, only an ACK tells what the block holds now."""
         tx = self._chip.tx
-        for i in range(BLOCK_BYTES):
-            tx[i] = data[i]
+        tx[:BLOCK_BYTES] = data
         self._await_ack(BLOCK_BYTES, _EEPROM_US)
 
     def decrement(self, block, amount):
@@ -133,12 +135,9 @@ class Classic:
         tx = chip.tx
         tx[0] = key_type
         tx[1] = block
-        for i in range(_KEY_BYTES):
-            tx[2 + i] = key[i]
+        tx[2 : 2 + _KEY_BYTES] = key
         uid = self._card.uid
-        tail = len(uid) - _UID_BYTES
-        for i in range(_UID_BYTES):
-            tx[2 + _KEY_BYTES + i] = uid[tail + i]
+        tx[2 + _KEY_BYTES : 2 + _KEY_BYTES + _UID_BYTES] = uid[len(uid) - _UID_BYTES :]
         chip.set_crc(True, True)
         # Before the try: if it fails, Crypto1 may be on from the sector before; if it is broken
         # off, from this one.
@@ -178,10 +177,9 @@ class Classic:
     def _prepare_transfer(self, command, block, operand):
         self._command(command, block, _COMMAND_US)
         tx = self._chip.tx
-        for i in range(4):
-            tx[i] = operand >> 8 * i & 0xFF
+        tx[:_OPERAND_BYTES] = struct.pack("<I", operand)
         # Silence is consent here, and what speaks can only be a refusal.
-        heard = self._send(4, _COMMAND_US)
+        heard = self._send(_OPERAND_BYTES, _COMMAND_US)
         if heard != SILENCE:
             self._check(heard, _NIBBLE_BITS)
             raise CardRefused(self._chip.rx[0] & 0xF)

@@ -123,11 +123,6 @@ class DesfirePurse(Purse):
             layout.place(layout.STATE_FILE, layout.STATE_BYTES),
             plan.state,
         )
-        self._ask(
-            layout.WRITE_RECORD,
-            layout.place(layout.RECORD_FILE, len(plan.record)),
-            plan.record,
-        )
         if plan.amount_fen:
             amount = struct.pack("<I", plan.amount_fen)
             self._ask(layout.DEBIT, bytes((layout.VALUE_FILE,)), amount)

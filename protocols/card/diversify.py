@@ -6,6 +6,7 @@ Blocks are added as 128-bit integers: one operation in bytecode instead of a loo
 """
 
 _BLOCK = 16
+_PADDING = b"\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 _TOP_BIT = 1 << 127
 _MASK = (1 << 128) - 1
 _REDUCE = 0x87
@@ -31,8 +32,7 @@ class Cmac:
         """The 16-byte MAC of `message` (bytes, any length)."""
         over = len(message) % _BLOCK
         if over or not message:
-            padding = b"\x80" + bytes(_BLOCK - 1 - over)
-            return self._chain(bytes(message) + padding, self._padded_key)
+            return self._chain(message + _PADDING[: _BLOCK - over], self._padded_key)
         return self._chain(message, self._whole_key)
 
     def diversify(self, div_input):
@@ -50,14 +50,17 @@ class Cmac:
         return self._chain(message + b"\x80" + bytes(missing - 1), self._padded_key)
 
     def _chain(self, blocks, last_key):
-        state = 0
+        encrypt = self._encrypt
         last = len(blocks) - _BLOCK
-        for at in range(0, len(blocks), _BLOCK):
-            state ^= int.from_bytes(blocks[at : at + _BLOCK], "big")
-            if at == last:
-                state ^= last_key
-            state = int.from_bytes(self._encrypt(state.to_bytes(_BLOCK, "big")), "big")
-        return state.to_bytes(_BLOCK, "big")
+        if last:
+            state = encrypt(blocks[:_BLOCK])
+            for at in range(_BLOCK, last, _BLOCK):
+                block = int.from_bytes(blocks[at : at + _BLOCK], "big")
+                block ^= int.from_bytes(state, "big")
+                state = encrypt(block.to_bytes(_BLOCK, "big"))
+            last_key ^= int.from_bytes(state, "big")
+        block = int.from_bytes(blocks[last:], "big") ^ last_key
+        return encrypt(block.to_bytes(_BLOCK, "big"))
 
 
 def cmac(encrypt, message):

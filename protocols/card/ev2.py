@@ -63,17 +63,16 @@ def pad(data):
 
 def unpad(data):
     """What `pad` was given; NotGenuine for anything it cannot have made."""
-    end = len(data) - 1
-    while end > 0 and not data[end]:
-        end -= 1
+    data = bytes(data)
+    end = len(data.rstrip(b"\x00")) - 1
     if end < 0 or data[end] != 0x80 or len(data) - end > _BLOCK:
         raise NotGenuine("padding")
-    return bytes(data[:end])
+    return data[:end]
 
 
 def short_mac(mac):
     """Every second byte of the 16, beginning with the second one."""
-    return bytes([mac[at] for at in range(1, _BLOCK, 2)])
+    return bytes((mac[1], mac[3], mac[5], mac[7], mac[9], mac[11], mac[13], mac[15]))
 
 
 def body_of(answer):
@@ -178,11 +177,13 @@ class Session:
 
     def answer(self, answer, mode=MAC):
         """The data of an answer, as the card meant it; CardStatus, NotGenuine."""
-        body = body_of(answer)
-        end = len(body) - _MAC_BYTES
-        if answer[0] != OK or end < 0 or self._mac_over(OK, body[:end]) != body[end:]:
+        if not answer or answer[0] != OK:
+            body_of(answer)  # raises, but for MORE
             raise NotGenuine("MAC")
-        body = body[:end]
+        end = len(answer) - _MAC_BYTES
+        body = bytes(answer[1:end])
+        if end < 1 or self._mac_over(OK, body) != answer[end:]:
+            raise NotGenuine("MAC")
         if mode != FULL_ANSWER or not body:
             return body
         if len(body) % _BLOCK:
@@ -191,7 +192,7 @@ class Session:
         return unpad(self._ciphers.aes_cbc(self._enc_key, iv, body, True))
 
     def _mac_over(self, first, body):
-        message = struct.pack("<BH", first, self.counter) + self.ti + body
+        message = struct.pack("<BH4s", first, self.counter, self.ti) + body
         return short_mac(self._mac.digest(message))
 
     def _iv(self, label):

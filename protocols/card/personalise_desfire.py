@@ -27,7 +27,7 @@ RECORDS = 10
 
 PICC = b"\x00\x00\x00"
 CREATE_APPLICATION, DELETE_APPLICATION = 0xCA, 0xDA
-APPLICATION_IDS, FILE_IDS = 0x6A, 0x6F
+APPLICATION_IDS, FILE_IDS, FILE_SETTINGS = 0x6A, 0x6F, 0xF5
 CREATE_STANDARD, CREATE_BACKUP, CREATE_VALUE = 0xCD, 0xCB, 0xCC
 CREATE_CYCLIC, CREATE_TRANSACTION_MAC = 0xC0, 0xCE
 _CHANGE_KEY, _CHANGE_KEY_SETTINGS = 0xC4, 0x54
@@ -262,8 +262,8 @@ def files(identity, balance_fen, keys, verifier=pin.NO_PIN):
     access = rights(layout.CREDIT_KEY, layout.CREDIT_KEY, layout.SPEND_KEY, layout.MASTER_KEY)
     size = struct.pack("<HB", layout.STATE_BYTES, 0)
     yield CREATE_BACKUP, bytes((layout.STATE_FILE, _HIDDEN)) + access + size, b""
-    # Only "read and write" may clear the ring: it says which credits the card has had.
-    access = rights(layout.SPEND_KEY, layout.SPEND_KEY, layout.CREDIT_KEY, layout.MASTER_KEY)
+    # It says which credits the card has had: no reader may push one out, or clear it.
+    access = rights(_NEVER, _NEVER, layout.CREDIT_KEY, layout.MASTER_KEY)
     size = struct.pack("<HBHB", layout.RECORD_BYTES, 0, RECORDS + 1, 0)
     yield CREATE_CYCLIC, bytes((layout.RECORD_FILE, _HIDDEN)) + access + size, b""
     # Whoever may change the purse names the record it is for: every transaction has to.

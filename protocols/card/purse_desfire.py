@@ -5,13 +5,14 @@
     2     standard         identity   spend key      -
     3     value            balance    spend, credit  down: spend key, up: credit key
     4     backup data      state      spend, credit  spend, credit
-    5     cyclic record    record     spend, credit  spend, credit; clear: credit key
+    5     cyclic record    credits    credit key     credit key
     6     standard         PIN        spend key      -
     15    transaction MAC             spend key      the card itself
 
-A debit writes file 4 and file 5, takes from file 3, tells the card which record it is for
-(CommitReaderID), and ends with CommitTransaction: the card does all of it or nothing. The answer
-carries the transaction's MAC, which the reader cannot make and the ledger can check.
+A debit writes file 4, takes from file 3, tells the card which record it is for (CommitReaderID),
+and ends with CommitTransaction: the card does all of it or nothing. A credit puts its record into
+file 5 as well. The answer carries the transaction's MAC, which the reader cannot make and the
+ledger can check.
 
 File 6 (the verifier of protocols.card.pin) is read when a PIN is asked for. Counting a try is a
 debit of nothing: the same transaction without taking from file 3.
@@ -117,11 +118,10 @@ def decode_card(uid, identity, state_bytes, value):
 
 
 class Plan:
-    """One debit: `state` and `record` as written, `amount_fen`, `reader_id`, `balance_fen`."""
+    """One debit: `state` as written, `amount_fen`, `reader_id`, `balance_fen`."""
 
     def __init__(self, state, amount_fen):
         self.state = encode_state(state)
-        self.record = encode_record(state)
         self.amount_fen = amount_fen
         self.balance_fen = state.balance_fen
         self.reader_id = reader_id(state.last_device, state.last_seq)

@@ -12,16 +12,13 @@ import struct
 
 from protocols.card.diversify import Cmac
 from protocols.card.ev2 import short_mac
-from protocols.card.purse import encode_record
 from protocols.card.purse_desfire import (
     COMMIT_READER_ID,
     DEBIT,
-    RECORD_FILE,
     STATE_FILE,
     TMC_BYTES,
     VALUE_FILE,
     WRITE_DATA,
-    WRITE_RECORD,
     encode_state,
     place,
     reader_id,
@@ -60,13 +57,10 @@ def debit_input(state, amount_fen, hidden_reader_id):
     With an amount of 0, of a counted PIN try, which takes nothing from the value file.
     """
     written = encode_state(state)
-    record = encode_record(state)
     taken = struct.pack("<BBI", DEBIT, VALUE_FILE, amount_fen) if amount_fen else b""
     return (
         filled(bytes((WRITE_DATA,)) + place(STATE_FILE, len(written)))
         + filled(written)
-        + filled(bytes((WRITE_RECORD,)) + place(RECORD_FILE, len(record)))
-        + filled(record)
         + filled(taken)
         + filled(
             bytes((COMMIT_READER_ID,))

@@ -3,7 +3,9 @@
 Rules of this file. Conditions are what a device can tell about itself at one moment; the first row
 of its kind that fits them is its posture, and the last row fits all. Nobody else decides from
 conditions. They are words in a text, because a text costs a reader no heap: the table lies in ROM.
-What the words mean, and docs/posture.md, come from posture_texts.py, which no reader imports.
+Of bytes, because MicroPython looks among all names for each str that it makes: for the words of
+some rows that was a fifth of the bytecode of a spend. What the words mean, and docs/posture.md,
+come from posture_texts.py, which no reader imports.
 """
 
 from protocols.rules import reasons
@@ -11,7 +13,7 @@ from protocols.rules import reasons
 _BATTERY_STOP_MV = 3350  # below it the battery may not last for another card dialogue
 
 # The magnet of a door has no battery behind it, whatever its controller runs on.
-TABLE = """
+TABLE = b"""
 device      power    network  journal  clock    fire     posture
 pos         none     *        *        *        *        dark
 pos         empty    *        *        *        *        stopped-empty
@@ -45,13 +47,16 @@ BARS = {
 
 def of(device, power, network, journal, clock, fire="quiet"):
     """The posture of a device under these conditions; the words of TABLE and posture_texts."""
-    asked = (device, power, network, journal, clock, fire)
-    start = TABLE.index("\n" + device + " ") + 1
+    asked = [word.encode() for word in (device, power, network, journal, clock, fire)]
+    start = TABLE.index(b"\n" + asked[0] + b" ") + 1
     while True:
-        end = TABLE.index("\n", start)
+        end = TABLE.index(b"\n", start)
         row = TABLE[start:end].split()
-        if all(row[at] in ("*", word) for at, word in enumerate(asked)):
-            return row[-1]
+        at = 1
+        while row[at] == b"*" or row[at] == asked[at]:
+            at += 1
+            if at == len(asked):
+                return row[at].decode()
         start = end + 1
 
 

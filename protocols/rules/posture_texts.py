@@ -46,7 +46,7 @@ SPEND_LIMITS = {
 
 def rows(device):
     """The rows of a kind of device: five conditions and the posture."""
-    lines = (line.split() for line in table.TABLE.split("\n"))
+    lines = (line.split() for line in table.TABLE.decode().split("\n"))
     return [line[1:] for line in lines if line and line[0] == device]
 
 

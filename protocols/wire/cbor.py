@@ -77,14 +77,31 @@ def _put(out, value, depth):
             _put(out, item, depth + 1)
     elif isinstance(value, dict):
         out.extend(head(_MAP, len(value)))
-        # MicroPython dicts have no order; ascending unsigned keys are bytewise order too.
-        for key in sorted(value):
-            if not isinstance(key, int):
-                raise ValueError("a key that is no number")
-            out.extend(head(_UINT, key))
-            _put(out, value[key], depth + 1)
+        _put_items(out, value, depth + 1)
     else:
         raise ValueError("no CBOR for " + type(value).__name__)
+
+
+def _put_items(out, values, depth):
+    is_a, number = isinstance, int  # MicroPython looks through all built-in names for each
+    # MicroPython dicts have no order; ascending unsigned keys are bytewise order too.
+    for key in sorted(values):
+        if not is_a(key, number):
+            raise ValueError("a key that is no number")
+        if 0 <= key < 24:
+            out.append(key)
+        else:
+            out.extend(head(_UINT, key))
+        value = values[key]
+        # Most of what a record says are numbers: straight away, and only then by what they are.
+        if value is True or value is False or not is_a(value, number) or depth > DEPTH_MAX:
+            _put(out, value, depth)
+        elif 0 <= value < 24:
+            out.append(value)
+        elif value >= 0:
+            out.extend(head(_UINT, value))
+        else:
+            _put(out, value, depth)
 
 
 def _get_head(data, at):

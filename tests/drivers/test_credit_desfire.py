@@ -7,11 +7,13 @@ import pytest
 
 from firmware.drivers.iso14443 import CardGone
 from firmware.drivers.iso_dep import IsoDep
+from firmware.drivers.mifare_classic import CardRefused
 from firmware.services.purse import COMMITTED
 from ledger.card_credit import CreditRefused, credit
 from protocols.card import ev2
 from protocols.card import purse_desfire as layout
-from protocols.card.purse import BALANCE_FEN_MAX, CARD_CENTRE
+from protocols.card.personalise_desfire import RECORDS
+from protocols.card.purse import BALANCE_FEN_MAX, CARD_CENTRE, RECORD_BYTES
 from tests.drivers.desfire_desk import balance, card_keys, new_desfire
 from tests.drivers.desk import BALANCE_FEN, CIPHERS, UID7, Desk
 from tests.drivers.test_purse import spend
@@ -120,26 +122,70 @@ def spend_on(reader, spends):
 
 @pytest.mark.parametrize("is_done", [False, True])
 def test_a_ring_that_has_forgotten_the_attempt_is_no_proof(is_done):
-    """The answer was lost, and the card went on for longer than its ring: nobody guesses."""
+    """The answer was lost, and ten more credits came: nobody guesses."""
     reader = Reader()
     if is_done:
         reader.carry()
     else:
         reader.attempts[NUMBER] = 0  # noted, and the commit was never heard
-    spend_on(reader, 11)
+    for number in range(1, RECORDS + 1):
+        reader.lay_down_anew()
+        assert reader.carry(number).transaction_mac
+    spend_on(reader, 1)
     before = balance(reader.card)
     with pytest.raises(CreditRefused, match="forgotten"):
         reader.carry()
     assert balance(reader.card) == before
 
 
-@pytest.mark.parametrize("spends", range(11))
-def test_an_attempt_that_was_never_heard_is_made_good_while_the_ring_tells(spends):
+@pytest.mark.parametrize("is_done", [False, True])
+@pytest.mark.parametrize("others", [0, 1, RECORDS - 1])
+@pytest.mark.parametrize("spends", [0, 1, RECORDS + 1])
+def test_spends_do_not_make_the_ring_forget(is_done, others, spends):
+    """The answer was lost: the credit is found there, or made good, and there once."""
     reader = Reader()
     reader.attempts[NUMBER] = 0
+    if is_done:
+        reader.carry()
+    for number in range(1, others + 1):
+        reader.lay_down_anew()
+        reader.carry(number)
     spend_on(reader, spends)
-    assert reader.carry().transaction_mac
-    assert balance(reader.card) == BALANCE_FEN + CREDIT_FEN - spends * 350
+    assert (reader.carry().transaction_mac == b"") == is_done
+    assert balance(reader.card) == BALANCE_FEN + (others + 1) * CREDIT_FEN - spends * 350
+
+
+@pytest.mark.parametrize("spends", [RECORDS, RECORDS + 1])
+def test_a_ring_that_is_full_tells_as_far_back_as_the_counter_says(spends):
+    """As on a card whose spends stand in its ring: ten records ago, or nobody knows."""
+    reader = Reader()
+    for number in range(1, RECORDS + 1):
+        reader.carry(number)
+        reader.lay_down_anew()
+    reader.attempts[NUMBER] = RECORDS
+    spend_on(reader, spends)
+    if spends > RECORDS:
+        with pytest.raises(CreditRefused, match="forgotten"):
+            reader.carry()
+    else:
+        assert reader.carry().transaction_mac
+
+
+@pytest.mark.parametrize("code", [layout.WRITE_RECORD, layout.READ_RECORDS])
+def test_a_reader_may_not_touch_the_ring(code):
+    """With its key it could push a credit out, or read what a card has had."""
+    reader = Reader()
+    reader.carry()
+    reader.lay_down_anew()
+    purse = reader.desk.purse(reader.desk.pcd.poll())
+    purse.read()
+    if code == layout.WRITE_RECORD:
+        command = layout.place(layout.RECORD_FILE, RECORD_BYTES), bytes(RECORD_BYTES)
+    else:
+        command = layout.place(layout.RECORD_FILE, 0), b""
+    with pytest.raises(CardRefused) as refusal:
+        purse._ask(code, *command)
+    assert refusal.value.nak == ev2.AUTHENTICATION_ERROR
 
 
 def test_the_attempt_is_noted_before_the_card_can_change():
@@ -199,7 +245,7 @@ def test_torn_before_every_exchange_it_comes_exactly_once(torn):
 
 def test_a_reader_that_changes_the_amount_is_found_out():
     """It turns a bit of what it carries: the card refuses, and nothing is credited."""
-    for step in range(3, 11):  # behind the login, which proves itself
+    for step in range(3, 12):  # behind the login, which proves itself
         reader = Reader()
         dep_exchange = IsoDep.exchange
         seen = []

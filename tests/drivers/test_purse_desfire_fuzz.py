@@ -51,7 +51,7 @@ def play(seed, ways=EVERYTHING, sales=SALES):
 
 @pytest.mark.parametrize("first", range(0, 11 * WINDOWS, WINDOWS))
 def test_spoiled_answers_cost_nobody_a_fen(first):
-    """Eleven times some ten thousand spoiled answers, at the depth of frames."""
+    """Eleven times some nine thousand spoiled answers, at the depth of frames."""
     spoils, ends, slowest_ms = Tally(), Tally(), 0
     for seed in range(first, first + WINDOWS):
         window = play(seed)
@@ -59,7 +59,7 @@ def test_spoiled_answers_cost_nobody_a_fen(first):
         ends.update(record["result"] for record in window.records(messages.OUTCOME))
         slowest_ms = max(slowest_ms, window.slowest_ms)
     print(f"{spoils.total()} answers spoiled, {ends}, slowest step {slowest_ms} ms; {spoils}")
-    assert spoils.total() >= 9_100
+    assert spoils.total() >= 8_300
     assert min(spoils[way] for way in EVERYTHING) >= 50
     # Or nothing of this was ever near a debit.
     assert min(ends[result] for result in RESULTS) >= 10

@@ -29,7 +29,7 @@ from tests.drivers.desfire_window import (
 from tests.drivers.spoiled_desfire import Spoiled
 from tests.firmware.counter import CARD_NO, DAY, DEVICE, MERCHANT
 
-STEPS = range(12)  # commands of a sale: select, login, login; three reads; abort .. commit
+STEPS = range(11)  # commands of a sale: select, login, login; three reads; abort .. commit
 STATUS_HOLD_MS = 600
 STATUSES = 256  # that one card's money is enough for
 
@@ -152,7 +152,6 @@ def debit_elsewhere(view, seq):
     plan = layout.plan_debit(view, FEN, DEVICE + 1, seq, 0, (DAY, FEN, FEN, 1))
     for code, header, data in (
         (layout.WRITE_DATA, layout.place(layout.STATE_FILE, len(plan.state)), plan.state),
-        (layout.WRITE_RECORD, layout.place(layout.RECORD_FILE, len(plan.record)), plan.record),
         (layout.DEBIT, bytes((layout.VALUE_FILE,)), FEN.to_bytes(4, "little")),
         (layout.COMMIT_READER_ID, plan.reader_id, b""),
         (layout.COMMIT_TRANSACTION, layout.WITH_TRANSACTION_MAC, b""),

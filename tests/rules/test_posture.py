@@ -36,7 +36,7 @@ def test_the_table_is_total_and_says_nothing_twice(device):
 
 
 def test_every_word_has_a_meaning_and_is_used():
-    head, *lines = posture.TABLE.strip().split("\n")
+    head, *lines = posture.TABLE.decode().strip().split("\n")
     assert head.split() == ["device", *posture_texts.CONDITIONS, "posture"]
     assert list(dict.fromkeys(line.split()[0] for line in lines)) == list(posture_texts.DEVICES)
     used = set()

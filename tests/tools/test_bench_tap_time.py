@@ -3,6 +3,7 @@ that did not happen."""
 
 import dataclasses
 import importlib.util
+import shutil
 import sys
 
 import pytest
@@ -11,7 +12,7 @@ from protocols.card import purse_desfire as layout
 from simulator.cards.field import ETU, FDT_BIT_0, FDT_BIT_1, US, Frame
 from simulator.chips.nor_flash import PAGE_BYTES
 from simulator.host.hardware import PROGRAM_US_PER_PAGE
-from tools.bench import tap_door, tap_replay, tap_tape, tap_time
+from tools.bench import tap_door, tap_instructions, tap_replay, tap_tape, tap_time
 from tools.bench.tap_desk import (
     BUS,
     CARD,
@@ -109,7 +110,7 @@ def test_without_micropython_there_is_a_line_and_the_rest(monkeypatch, capsys):
     assert "garbage is left out" in capsys.readouterr().err
     assert not [row for row in rows if "collection" in str(row["name"])]
     assert [row for row in rows if "interpreter" in str(row["name"])]
-    assert len([row for row in rows if "all but garbage" in str(row["name"])]) == 4
+    assert len([row for row in rows if "all but garbage" in str(row["name"])]) == 5
 
 
 # ---------------------------------------------------------------- the parts and the whole
@@ -225,6 +226,18 @@ def test_prices_are_linear_in_what_was_counted():
     assert tap_time.HIGH.measured_ms(bytecode) > chip.measured_ms(bytecode) > 0
     assert 0 < 2 * chip.counted_ms(1000) == pytest.approx(chip.counted_ms(2000))
     assert chip.collection_ms(bytecode) > 0
+    assert tap_time.MIDDLE.counted_ms(1000) > chip.counted_ms(1000)
+
+
+def test_instructions_of_a_tap_are_counted_and_what_is_not_there_is_not(needs_vm, tmp_path):
+    """One bytecode is tens of instructions on any machine, with what C does behind it hundreds."""
+    if shutil.which("valgrind") is None:
+        pytest.skip("needs valgrind")
+    vm = Vm(tmp_path)
+    instructions, count = tap_instructions.of_tap(vm, tap_time.TAPS["door, Classic"], rounds=2)
+    assert 50 * count < instructions < 1000 * count
+    with pytest.raises(tap_instructions.NotCounted, match="nowhere"):
+        tap_instructions.of_pystone(tmp_path / "nowhere", tmp_path / "run.py")
 
 
 def test_rows(needs_vm):
@@ -234,7 +247,9 @@ def test_rows(needs_vm):
     for name, bar_ms in (("spend, DESFire", 150), ("door, Classic", 100)):
         mine = [row for row in rows if row["name"].startswith(f"tap, {name}: ")]
         parts = [row for row in mine if row["name"].rsplit(": ")[1] in tap_time.ALL_PARTS]
-        low, high, limit, floor = mine[-4:]
+        low, middle, high, limit, floor = mine[-5:]
+        assert low["ours"] < middle["ours"]
+        assert middle["name"].endswith("middle") and middle["other"] == bar_ms
         told = {row["name"].rsplit(": ")[1] for row in parts}
         assert told == set(tap_time.ALL_PARTS) - ABSENT.get(name, set())
         assert sum(row["ours"] for row in parts) == pytest.approx(low["ours"], abs=0.05)

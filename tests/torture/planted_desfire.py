@@ -110,16 +110,6 @@ def counter_stands_still(monkeypatch):
     monkeypatch.setattr(DesfirePurse, "_plan", stale)
 
 
-def record_not_written(monkeypatch):
-    """The ring of records stays as it was."""
-    ask = DesfirePurse._ask
-
-    def sparing(self, code, *rest, **options):
-        return b"" if code == layout.WRITE_RECORD else ask(self, code, *rest, **options)
-
-    monkeypatch.setattr(DesfirePurse, "_ask", sparing)
-
-
 def another_reader_named(monkeypatch):
     """The transaction is committed to no reader at all."""
     plan_debit = DesfirePurse._plan
@@ -252,7 +242,6 @@ PLANTED = {
     "there is done": there_is_done,
     "not compared on rejoin": not_compared_on_rejoin,
     "counter stands still": counter_stands_still,
-    "record not written": record_not_written,
     "another reader named": another_reader_named,
     "asked again in the same session": asked_again_in_the_same_session,
     "abort left out": abort_left_out,

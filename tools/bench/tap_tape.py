@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -291,21 +291,39 @@ class Vm:
 
     def play(self, device: str, tape: dict[str, Any], rounds: int = _ROUNDS) -> Bytecode:
         """Play a tape; NotPlayed when the firmware says other things than it did."""
-        path = self._folder / "tape"
-        path.write_text(repr(tape))
-        rom = self._roms[device]
-        command = [sys.executable, "-c", _MICROPYTHON, "-X", _VM_HEAP]
-        done = subprocess.run(
-            [*command, str(rom / "firmware" / "main.py"), str(path), str(rounds)],
-            env={"MICROPYPATH": f"{rom}:.frozen"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = self.run(device, tape, str(rounds))
         if done.returncode or not done.stdout.startswith("{"):
             raise NotPlayed((done.stderr or done.stdout).strip()[-800:])
         return Bytecode(**ast.literal_eval(done.stdout))
+
+    def run(
+        self,
+        device: str,
+        tape: dict[str, Any],
+        *arguments: str,
+        under: Sequence[str] = (),
+        heap: str = _VM_HEAP,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run tap_replay.py with a tape and arguments, on its own or under another program."""
+        path = self._folder / "tape"
+        path.write_text(repr(tape))
+        rom = self._roms[device]
+        main = str(rom / "firmware" / "main.py")
+        return run([*under], [main, str(path), *arguments], f"{rom}:.frozen", heap)
+
+
+def run(
+    under: Sequence[str], script: Sequence[str], path: str, heap: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a script with its arguments in MicroPython; `path` is where it looks for modules."""
+    return subprocess.run(
+        [*under, sys.executable, "-c", _MICROPYTHON, "-X", heap, *script],
+        env={"MICROPYPATH": path, "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def in_vm(

@@ -1,7 +1,7 @@
 """From a card in the field that answers to a green light, and what takes that long: a model.
 
-Two columns, low and high: what differs is the price of a bus call and how bytecode is priced. A
-board will be found between them.
+Low, middle and high: what differs is how bytecode is priced, and at high also the chip: a dearer
+bus call, and fewer pystones a second. A board will be found between low and high.
 
 Exact, in virtual time, to the tick (tap_desk.py), and the same in every run:
 
@@ -17,6 +17,11 @@ Counted exactly, at an assumed price each:
     interpreter  low: opcodes of the tap, as CPython has them, at the price of those of a
                  pystone, for an ESP32 has been measured in pystones. That is too little for
                  opcodes behind which C works long: bytes, tuples, large integers, struct
+    interpreter  middle: the same opcodes at what those of a spend have been found to be in
+                 instructions, counted under valgrind in the real MicroPython of a PC. Bytecode
+                 and the C behind it count alike there, as on a chip that executes one by one.
+                 `python -m tools.bench.tap_instructions` counts again, tap by tap, and gives
+                 the two constants below; run it when the firmware has changed much
     collection   garbage: what the tap allocates (in a 64-bit VM, see HEAP_RATIO), a collection
                  for each quarter of what a POS has free in a heap of 128 KiB (firmware/main.py)
 
@@ -25,9 +30,7 @@ Measured, and the one figure that differs between two runs:
     interpreter  high: the same tap played from a tape in the real MicroPython of this machine
                  (tap_replay.py), in units of a yardstick that runs beside it and is YARD_PYSTONES
                  there. That is too much: code that runs once is slow on a PC, which guesses
-                 branches, and what C does is not slowed down by an ESP32 as bytecode is.
-                 Instructions, counted once under valgrind, lie between the two: 171 pystones
-                 for a spend on a Classic, 189 on a DESFire (2026-11-25)
+                 branches, and what C does is not slowed down by an ESP32 as bytecode is
 
 Not in it: the wait until the reader's next look (every 50 ms), and what bytecode could do while a
 card is busy; the parts are added up as if nothing ran at the same time. The floor is the same
@@ -37,7 +40,7 @@ been measured. `python -m tools.bench.tap_time` prints one table instead of rows
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 from simulator.cards.field import US
@@ -45,6 +48,7 @@ from tools.bench.tap_desk import CARD, PARTS, RF, Account
 from tools.bench.tap_tape import Bytecode, Crypto, Tap, in_vm, opcodes
 
 CRYPTO, INTERPRETER, COLLECTION = "crypto", "interpreter", "collection"
+OPCODES, INSTRUCTIONS, TIME = "opcodes", "instructions", "time"
 ALL_PARTS = (*PARTS, CRYPTO, INTERPRETER, COLLECTION)
 TAPS = {
     "spend, Classic": Tap("pos", "classic"),
@@ -60,6 +64,10 @@ HARD_LIMIT_MS = 300
 YARD_PYSTONES = 3.9
 # Opcodes of CPython 3.11 in one round of the same program, counted as tap_tape.opcodes does.
 PYSTONE_OPCODES = 497
+# Instructions of one pystone there, and pystones of a thousand opcodes of a tap: the mean of the
+# three spends, 2026-11-26. tap_instructions prints both.
+PYSTONE_INSTRUCTIONS = 41_900
+PYSTONES_PER_1000 = 4.23
 # Of a 64-bit MicroPython's heap to a 32-bit one's, for the same objects: measured on a prototype.
 HEAP_RATIO = 1.64
 # The budget of a POS, and what is alive in it between two taps, in a 64-bit VM
@@ -76,12 +84,13 @@ class Esp32:
     30 to 46 (espressif/esp-idf#3594). `pystones`: a second. 1661 at 240 MHz (micropython#5673),
     a tenth less in a build for PSRAM (PR 4440); 1166 with some master (#6565). `collection_us`:
     one collection of a heap in internal RAM (#8428; in PSRAM it has been fifty times that). The
-    rest is assumed: the AES and SHA units are fast, to get hold of one is not.
+    rest is assumed: the AES and SHA units are fast, to get hold of one is not. `priced_by`: how
+    bytecode becomes time, OPCODES, INSTRUCTIONS or TIME.
     """
 
     call_us: int
     pystones: int
-    is_measured: bool
+    priced_by: str
     collection_us: int = 1_800
     aes_call_us: int = 20
     aes_block_us: int = 2
@@ -94,7 +103,8 @@ class Esp32:
 
     def counted_ms(self, opcodes: int) -> float:
         """The bytecode of a tap, by its number."""
-        return opcodes / PYSTONE_OPCODES / self.pystones * 1000
+        per_1000 = PYSTONES_PER_1000 if self.priced_by == INSTRUCTIONS else 1000 / PYSTONE_OPCODES
+        return opcodes * per_1000 / self.pystones
 
     def measured_ms(self, bytecode: Bytecode) -> float:
         """The bytecode of a tap, by what it takes here."""
@@ -107,8 +117,9 @@ class Esp32:
         return collections * self.collection_us / 1000
 
 
-LOW = Esp32(call_us=30, pystones=1500, is_measured=False)
-HIGH = Esp32(call_us=46, pystones=1166, is_measured=True)
+LOW = Esp32(call_us=30, pystones=1500, priced_by=OPCODES)
+MIDDLE = replace(LOW, priced_by=INSTRUCTIONS)
+HIGH = Esp32(call_us=46, pystones=1166, priced_by=TIME)
 
 
 @dataclass(frozen=True)
@@ -126,7 +137,7 @@ class Measured:
         found[CRYPTO] = chip.crypto_ms(self.crypto)
         found[INTERPRETER] = chip.counted_ms(self.opcodes)
         if self.bytecode is not None:
-            if chip.is_measured:
+            if chip.priced_by == TIME:
                 found[INTERPRETER] = chip.measured_ms(self.bytecode)
             found[COLLECTION] = chip.collection_ms(self.bytecode)
         return found
@@ -164,7 +175,10 @@ def both(taps: Mapping[str, Tap], rounds: int) -> tuple[dict[str, Measured], dic
 
 
 def rows(taps: Mapping[str, Tap] = TAPS, rounds: int = 30) -> list[dict[str, object]]:
-    """Each tap's parts, low beside high; its totals beside bar, hard limit and floor."""
+    """Each tap's parts, low beside high; its totals beside bar, hard limit and floor.
+
+    Middle is the tap of low, its bytecode at another price.
+    """
     low, high = both(taps, rounds)
     against = f"high: bus call {HIGH.call_us} us, {HIGH.pystones:,} pystones/s"
     table = []
@@ -175,9 +189,11 @@ def rows(taps: Mapping[str, Tap] = TAPS, rounds: int = 30) -> list[dict[str, obj
                 table.append(_row(f"{name}: {part}", part_ms, theirs[part], against))
         whole = "all" if low[name].bytecode else "all but garbage"
         low_ms, high_ms = sum(ours.values()), sum(theirs.values())
+        middle_ms = sum(low[name].parts_ms(MIDDLE).values())
         bar = f"bar of a {'spend' if tap.device == 'pos' else 'door'}"
         table += [
             _row(f"{name}: {whole}, low", low_ms, BARS_MS[tap.device], bar),
+            _row(f"{name}: {whole}, middle", middle_ms, BARS_MS[tap.device], bar),
             _row(f"{name}: {whole}, high", high_ms, BARS_MS[tap.device], bar),
             _row(f"{name}: {whole}, high", high_ms, HARD_LIMIT_MS, "hard limit"),
             _row(f"{name}: {whole}, low", low_ms, low[name].floor_ms, "floor: these frames alone"),
@@ -209,17 +225,21 @@ def commands(found: Account) -> list[tuple[str, int, float]]:
 
 
 def main() -> None:
-    """One table for people: parts by tap, low and high."""
+    """One table for people: parts by tap, low, middle and high."""
     low, high = both(TAPS, 30)
     print(" " * 30 + "".join(f"{part:>15}" for part in (*ALL_PARTS, "total", "floor")))
     for name in TAPS:
-        for measured, chip in ((low[name], LOW), (high[name], HIGH)):
+        ours, theirs = low[name], high[name]
+        for label, measured, chip in (
+            (name, ours, LOW),
+            ("  middle", ours, MIDDLE),
+            ("  high", theirs, HIGH),
+        ):
             parts_ms = measured.parts_ms(chip)
             cells = [parts_ms.get(part, 0.0) for part in ALL_PARTS]
             cells += [sum(parts_ms.values()), measured.floor_ms]
-            label = name if chip is LOW else "  high"
             print(f"{label:30}" + "".join(f"{cell:15.2f}" for cell in cells))
-        told = [f"{code} {times}x {ms:.1f}" for code, times, ms in commands(low[name].account)]
+        told = [f"{code} {times}x {ms:.1f}" for code, times, ms in commands(ours.account)]
         print("  on air and card, ms: " + ", ".join(told[:8]))
 
 

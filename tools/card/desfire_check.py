@@ -16,7 +16,7 @@ from tools.card.desk import Port
 from tools.card.keyfile import CardKeys
 from tools.card.report import Deviation, Report
 
-_KEY_SETTINGS, _KEY_VERSION, _FILE_IDS, _FILE_SETTINGS = 0x45, 0x64, 0x6F, 0xF5
+_KEY_SETTINGS, _KEY_VERSION, _FILE_IDS = 0x45, 0x64, 0x6F
 _KEY_NAMES = ("master", "read", "spend", "credit", "uid")
 
 
@@ -107,7 +107,7 @@ def _check_application(card: Port, own: Any) -> Dialogue:
             said = "is missing" if number in expected else "does not belong there"
             found.append(Deviation(f"file {number}", said))
             continue
-        settings = yield from desk.ask(session, _FILE_SETTINGS, bytes((number,)))
+        settings = yield from desk.ask(session, desk.FILE_SETTINGS, bytes((number,)))
         begin = expected[number]
         is_limited = number == layout.VALUE_FILE and settings[-1:] != bytes(1)
         if settings[: len(begin)] != begin or is_limited:
