@@ -45,10 +45,11 @@ _FIELDS = (
     (14, "previous_purse_key", "bytes", 16),
     (15, "previous_mac_key", "bytes", 16),
     (16, "language", "word", ("zh", "en")),
+    (20, "load_cards", "number", 1),
 )
 # Absent where there has been one key only, where the antenna needs no tuning (see
-# firmware/drivers/mfrc522.py) and where no clerk's display is connected; the settings then have no
-# such name either.
+# firmware/drivers/mfrc522.py), where no clerk's display is connected and where no money is put on
+# cards (firmware/services/load.py); the settings then have no such name either.
 _OPTIONAL = (
     "previous_device_key",
     "previous_purse_key",
@@ -57,6 +58,7 @@ _OPTIONAL = (
     "rfid_pause_ms",
     "rfid_rate",
     "language",
+    "load_cards",
 )
 
 

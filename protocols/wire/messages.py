@@ -23,15 +23,20 @@ BATCH_BYTES_MAX = 2048
 FORWARD_RECORDS_MAX = 64
 FORWARD_BYTES_MAX = 16384
 RECEIPTS_BYTES_MAX = 32768
+RELAY_BYTES_MAX = 448
+RELAYED_BYTES_MAX = 384
 RECEIPT_LABEL = b"receipt"
 LOST_LABEL = b"lost"
 RECEIPTS_LABEL = b"receipts"
+# The key of everything relayed, and what its seals are bound to: a word cannot be said back.
+RELAY_LABEL = b"relay"
+RELAY_UP, RELAY_DOWN = b"relay-up", b"relay-down"
 
-# Kinds of record. 8 and 9 are those of credits, 10 is free.
-BOOT, INTENT, OUTCOME, REFUSAL, POWER, LOST, FRONT_END = 1, 2, 3, 4, 5, 6, 7
+# Kinds of record. 9 and 10 are free.
+BOOT, INTENT, OUTCOME, REFUSAL, POWER, LOST, FRONT_END, CREDIT = 1, 2, 3, 4, 5, 6, 7, 8
 CAPTURE = 11
 INSPECTION, FAULT = 12, 13
-# Results of an OUTCOME.
+# Results of an OUTCOME, and of a LOAD_END.
 COMMITTED, NOT_COMMITTED, UNKNOWN = 1, 2, 3
 # Flags of an INTENT. The holder gave the PIN; the merchant says that the holder is who the card
 # names; nothing is taken, a PIN try is counted (docs/adr/0013-spending-pin.md).
@@ -40,13 +45,17 @@ FLAG_OFFLINE, FLAG_BATTERY, FLAG_PIN, FLAG_IDENTITY, FLAG_TRY = 1, 2, 4, 8, 16
 MAINS, BATTERY = 0, 1
 
 # Types of message.
-HELLO, BATCH, STORED, RECEIPT, FORWARD, RECEIPTS = 1, 2, 3, 4, 5, 6
+HELLO, BATCH, STORED, RECEIPT, FORWARD, RECEIPTS, RELAY = 1, 2, 3, 4, 5, 6, 7
+# Kinds of what a RELAY carries between a reader and the ledger.
+LOAD_ASK, LOAD_ORDER, LOAD_OFFER, CARD_ANSWER, CARD_COMMAND, LOAD_END = 1, 2, 3, 4, 5, 6
+# Chips in a LOAD_ASK.
+CLASSIC, DESFIRE = 1, 2
 
 _U8, _U16, _U32, _U48 = 0xFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFFFFFF
 
 # A field is (key, name, check, bound). Checks: "uint" (0 to bound), "number" (1 to bound), "site",
-# "tag" (exactly bound bytes), "tag?" (that, or left out), "sealed" (longest),
-# "sealed*", "receipt*", "refused*" (most items).
+# "tag" (exactly bound bytes), "tag?" (that, or left out), "bytes" (longest), "sealed" (longest,
+# not empty), "sealed*", "receipt*", "refused*" (most items).
 _RECORD_HEAD = (
     (0, "kind", "uint", _U8),
     (1, "device", "number", _U32),
@@ -95,6 +104,15 @@ _RECORDS = {
         (11, "pin_misses", "uint", _U16),
         (12, "garbled", "uint", _U16),
     ),
+    CREDIT: (
+        (8, "card_no", "uint", _U32),
+        (9, "counter", "uint", _U32),
+        (10, "number", "number", _U32),
+        (11, "amount_fen", "uint", _U32),
+        (12, "before_fen", "uint", _U32),
+        (13, "last_device", "uint", _U32),
+        (14, "last_seq", "uint", _U32),
+    ),
     CAPTURE: (
         (8, "card_no", "uint", _U32),
         (9, "reason", "uint", _U16),
@@ -141,6 +159,36 @@ _MESSAGES = {
         (2, "receipts", "receipt*", FORWARD_RECORDS_MAX),
         (3, "refused", "refused*", FORWARD_RECORDS_MAX),
     ),
+    RELAY: (
+        (1, "device", "number", _U32),
+        (2, "sealed", "sealed", RELAYED_BYTES_MAX),
+    ),
+}
+# What a RELAY carries, under its seal; behind the kind stands the nonce of the LOAD_ASK that began
+# it, as _NONCE says.
+_NONCE = (1, "nonce", "tag", 8)
+_RELAYED = {
+    LOAD_ASK: (
+        (2, "card_no", "uint", _U32),
+        (3, "counter", "uint", _U32),
+        (4, "last_device", "uint", _U32),
+        (5, "last_seq", "uint", _U32),
+        (6, "chip", "number", DESFIRE),
+    ),
+    LOAD_ORDER: ((2, "order", "sealed", 160),),
+    LOAD_OFFER: (
+        (2, "number", "number", _U32),
+        (3, "amount_fen", "number", _U32),
+    ),
+    CARD_ANSWER: (
+        (2, "step", "uint", _U8),
+        (3, "answer", "bytes", 256),
+    ),
+    CARD_COMMAND: (
+        (2, "step", "number", _U8),
+        (3, "command", "sealed", 128),
+    ),
+    LOAD_END: ((2, "result", "number", UNKNOWN),),
 }
 _BYTES_MAX = {
     HELLO: 64,
@@ -149,6 +197,7 @@ _BYTES_MAX = {
     RECEIPT: 512,
     FORWARD: FORWARD_BYTES_MAX,
     RECEIPTS: RECEIPTS_BYTES_MAX,
+    RELAY: RELAY_BYTES_MAX,
 }
 _RECEIPT_BODY = (
     (1, "device", "number", _U32),
@@ -191,6 +240,22 @@ def decode_message(data, expected):
     return _to_names(shape, values, {"type": message_type})
 
 
+def encode_relayed(kind, fields):
+    """What a RELAY shall carry, before it is sealed; `fields` maps names to values."""
+    values = _to_keys((_NONCE,) + _shape(_RELAYED, kind), fields, {0: kind})
+    return _bounded(cbor.encode(values), RELAYED_BYTES_MAX)
+
+
+def decode_relayed(payload, expected):
+    """The fields by name, and "kind", of what a RELAY carried; its kind is in `expected`."""
+    values = _map_of(payload, RELAYED_BYTES_MAX)
+    kind = values.pop(0, None)
+    shape = _shape(_RELAYED, kind)
+    if kind not in expected:
+        raise WireError(UNEXPECTED_TYPE)
+    return _to_names((_NONCE,) + shape, values, {"kind": kind})
+
+
 def encode_receipt(device, upto, tag, time_s):
     """The body of a receipt: everything of `device` up to sequence `upto` is booked.
 
@@ -225,6 +290,10 @@ def _is_sealed(value, bound):
     return isinstance(value, bytes) and 0 < len(value) <= bound
 
 
+def _is_bytes(value, bound):
+    return isinstance(value, bytes) and len(value) <= bound
+
+
 def _is_list(value, most, is_item):
     if not isinstance(value, (list, tuple)) or len(value) > most:
         return False
@@ -257,6 +326,7 @@ _OPTIONAL = "tag?"
 _CHECKS = {
     "uint": _is_uint,
     "number": _is_number,
+    "bytes": _is_bytes,
     "sealed": _is_sealed,
     "tag": _is_tag,
     _OPTIONAL: _is_tag,

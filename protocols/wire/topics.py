@@ -21,12 +21,12 @@ def is_site(site):
 
 
 def up(site, device):
-    """Reader to agent: HELLO and BATCH."""
+    """Reader to agent: HELLO, BATCH and RELAY."""
     return _device_topic(site, device, "up")
 
 
 def down(site, device):
-    """Agent to reader: STORED and RECEIPT."""
+    """Agent to reader: STORED, RECEIPT and RELAY."""
     return _device_topic(site, device, "down")
 
 
@@ -50,9 +50,24 @@ def agent_receipts(site):
     return _site_topic(site) + "agent/receipts"
 
 
+def relay_up(site):
+    """Agent to ledger: RELAY, from a reader."""
+    return _site_topic(site) + "agent/relay-up"
+
+
+def relay_down(site):
+    """Ledger to agent: RELAY, for a reader."""
+    return _site_topic(site) + "agent/relay-down"
+
+
 def records_filter():
-    """What the ledger subscribes to."""
+    """What the ledger books: every agent's records."""
     return PREFIX + "+/agent/records"
+
+
+def relay_filter():
+    """What the ledger answers: every agent's relays."""
+    return PREFIX + "+/agent/relay-up"
 
 
 def parse_up(topic):
@@ -63,12 +78,17 @@ def parse_up(topic):
     return site, int(word)
 
 
-def parse_records(topic):
-    """The site of an agent's records topic; WireError BAD_TOPIC for anything else."""
-    site, word, leaf = _split(topic)
-    if word != "agent" or leaf != "records":
+def parse_agent(topic, leaf):
+    """The site of an agent's topic that ends in `leaf`; WireError BAD_TOPIC for anything else."""
+    site, word, last = _split(topic)
+    if word != "agent" or last != leaf:
         raise WireError(BAD_TOPIC)
     return site
+
+
+def parse_records(topic):
+    """The site of an agent's records topic; WireError BAD_TOPIC for anything else."""
+    return parse_agent(topic, "records")
 
 
 def matches(topic_filter, topic):

@@ -30,6 +30,8 @@ BUILT = {
     "status": topics.status(SITE, DEVICE),
     "agentRecords": topics.agent_records(SITE),
     "agentReceipts": topics.agent_receipts(SITE),
+    "agentRelayUp": topics.relay_up(SITE),
+    "agentRelayDown": topics.relay_down(SITE),
     "ledgerStatus": topics.LEDGER_STATUS,
 }
 
@@ -91,7 +93,8 @@ def test_every_topic_the_code_can_build_is_a_channel():
         if not name.startswith(("_", "is_", "parse_", "matches"))
     }
     filters = {name for name in builders if name.endswith("_filter")}
-    assert builders - filters == {"up", "down", "status", "agent_records", "agent_receipts"}
+    devices, agents = {"up", "down", "status"}, {"agent_records", "agent_receipts"}
+    assert builders - filters == devices | agents | {"relay_up", "relay_down"}
     for name in filters:
         function = getattr(topics, name)
         made = function(SITE) if inspect.signature(function).parameters else function()
@@ -125,7 +128,7 @@ def test_every_message_names_a_rule_of_the_grammar():
         for name in (message["name"] for message in MESSAGES.values())
         if name.isupper()
     }
-    assert sorted(numbered.values()) == [1, 2, 3, 4, 5, 6]
+    assert sorted(numbered.values()) == [1, 2, 3, 4, 5, 6, 7]
     for name, number in numbered.items():
         assert re.search(rf"^{name.lower()} = \{{\n  0: {number},", GRAMMAR, re.MULTILINE), name
 
@@ -237,6 +240,8 @@ def test_sizes_in_words_are_those_of_the_code():
         "BATCH": messages.BATCH_BYTES_MAX,
         "FORWARD": messages.FORWARD_BYTES_MAX,
         "RECEIPTS (payload)": messages.RECEIPTS_BYTES_MAX,
+        "RELAY": messages.RELAY_BYTES_MAX,
+        "relayed (payload, and sealed)": messages.RELAYED_BYTES_MAX,
     }
 
 

@@ -13,6 +13,8 @@ BUILDERS = (topics.up, topics.down, topics.status)
 SITE_BUILDERS = (
     topics.agent_records,
     topics.agent_receipts,
+    topics.relay_up,
+    topics.relay_down,
     topics.up_filter,
 )
 

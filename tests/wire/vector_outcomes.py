@@ -51,6 +51,8 @@ def _decode(group, item, data):
         return messages.decode_record(data)
     if how == "message":
         return messages.decode_message(data, tuple(group["expected"]))
+    if how == "relayed":
+        return messages.decode_relayed(data, tuple(group["expected"]))
     if how == "receipt-body":
         return messages.decode_receipt(data)
     if how == "mac0":
@@ -69,6 +71,8 @@ def _encode(group, item, value, data):
         return messages.encode_record(value)
     if how == "message":
         return messages.encode_message(value["type"], value)
+    if how == "relayed":
+        return messages.encode_relayed(value["kind"], value)
     if how == "receipt-body":
         return messages.encode_receipt(
             value["device"], value["upto"], value["tag"], value["time_s"]

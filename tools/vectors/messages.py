@@ -1,13 +1,13 @@
-"""messages.json: every type of message and the body of a receipt, right and wrong."""
+"""messages.json: every type of message, what a RELAY carries, the body of a receipt."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from protocols.wire.errors import BAD_FIELD, MISSING_FIELD, TOO_LONG, UNEXPECTED_TYPE
 from tools.vectors import Group, Notes, encode, records, seals
-from tools.vectors.records import U32, Bounds, Fields, add_bad_numbers, add_bad_shapes
+from tools.vectors.records import U8, U32, Bounds, Fields, add_bad_numbers, add_bad_shapes
 
-ABOUT = "Messages between reader, agent and ledger, and the body of a receipt."
+ABOUT = "Messages between reader, agent and ledger, what a RELAY carries, the body of a receipt."
 NOTES: Notes = {
     **records.NOTES,
     "TakenName": ("a site may not have the name of a room; no grammar says that", False),
@@ -17,8 +17,8 @@ NOTES: Notes = {
 _SEALED = seals.RECORD_1
 _RECEIPT = seals.RECEIPT
 _LONGEST = b"\xd1" + bytes(255)
-# What is expected where: on the topics up, down, agent/records and agent/receipts.
-_UP, _DOWN, _RECORDS, _RECEIPTS = [1, 2], [3, 4], [5], [6]
+# What is expected where: on the topics up, down, agent/records, agent/receipts, agent/relay-*.
+_UP, _DOWN, _RECORDS, _RECEIPTS, _RELAY = [1, 2], [3, 4], [5], [6], [7]
 _DEVICE = {"device": (1, 1, U32)}
 _UPTO = {**_DEVICE, "upto": (2, 0, U32)}
 # name: (type, expected, keys, numbers with their bounds, ordinary, smallest, largest)
@@ -78,6 +78,80 @@ _MESSAGES: Mapping[str, _Row] = {
         {1: 0, 2: [], 3: []},
         {1: U32, 2: [[U32, U32, b"\x00"]] * 64, 3: [[U32, U32, U32]] * 64},
     ),
+    "relay": (
+        7,
+        _RELAY,
+        {"device": 1, "sealed": 2},
+        _DEVICE,
+        {1: 1001, 2: _SEALED},
+        {1: 1, 2: b"\x00"},
+        {1: U32, 2: bytes(384)},
+    ),
+}
+_NONCE = bytes.fromhex("5a3c1e0f89abcdef")
+_FROM_READER, _FROM_LEDGER = [1, 4], [2, 3, 5, 6]
+# As _MESSAGES, of what a RELAY carries; key 1, the nonce, stands in all of them.
+_RELAYED: Mapping[str, _Row] = {
+    "load-ask": (
+        1,
+        _FROM_READER,
+        {"card_no": 2, "counter": 3, "last_device": 4, "last_seq": 5, "chip": 6},
+        {
+            "card_no": (2, 0, U32),
+            "counter": (3, 0, U32),
+            "last_device": (4, 0, U32),
+            "last_seq": (5, 0, U32),
+            "chip": (6, 1, 2),
+        },
+        {2: 20017, 3: 42, 4: 1001, 5: 311, 6: 1},
+        {2: 0, 3: 0, 4: 0, 5: 0, 6: 1},
+        {2: U32, 3: U32, 4: U32, 5: U32, 6: 2},
+    ),
+    "load-order": (
+        2,
+        _FROM_LEDGER,
+        {"order": 2},
+        {},
+        {2: seals.RECORD_1},
+        {2: b"\x00"},
+        {2: bytes(160)},
+    ),
+    "load-offer": (
+        3,
+        _FROM_LEDGER,
+        {"number": 2, "amount_fen": 3},
+        {"number": (2, 1, U32), "amount_fen": (3, 1, U32)},
+        {2: 99, 3: 5000},
+        {2: 1, 3: 1},
+        {2: U32, 3: U32},
+    ),
+    "card-answer": (
+        4,
+        _FROM_READER,
+        {"step": 2, "answer": 3},
+        {"step": (2, 0, U8)},
+        {2: 3, 3: bytes.fromhex("af00112233445566778899aabbccddeeff")},
+        {2: 0, 3: b""},
+        {2: U8, 3: bytes(256)},
+    ),
+    "card-command": (
+        5,
+        _FROM_LEDGER,
+        {"step": 2, "command": 3},
+        {"step": (2, 1, U8)},
+        {2: 1, 3: bytes.fromhex("5a01caf0")},
+        {2: 1, 3: b"\x00"},
+        {2: U8, 3: bytes(128)},
+    ),
+    "load-end": (
+        6,
+        _FROM_LEDGER,
+        {"result": 2},
+        {"result": (2, 1, 3)},
+        {2: 2},
+        {2: 1},
+        {2: 3},
+    ),
 }
 _SEALED_ONE: Mapping[str, Any] = {
     "empty": b"",
@@ -130,6 +204,19 @@ _BAD: Mapping[tuple[str, int], Mapping[str, Any]] = {
         "65 refusals": [[1001, 312, 112]] * 65,
         "null": None,
     },
+    ("relay", 2): {
+        "nothing sealed": b"",
+        "385 bytes sealed": bytes(385),
+        "sealed in text": "sealed",
+    },
+    ("load-ask", 1): {
+        "a nonce of 7 bytes": bytes(7),
+        "a nonce of 9 bytes": bytes(9),
+        "a nonce that is a number": 1,
+    },
+    ("load-order", 2): {"no order in it": b"", "an order of 161 bytes": bytes(161)},
+    ("card-answer", 3): {"an answer of 257 bytes": bytes(257), "an answer in text": "af"},
+    ("card-command", 3): {"no command in it": b"", "a command of 129 bytes": bytes(129)},
     ("receipt-body", 3): {
         "a tag of 7 bytes": bytes(7),
         "a tag of 9 bytes": bytes(9),
@@ -140,7 +227,18 @@ _BAD: Mapping[tuple[str, int], Mapping[str, Any]] = {
 
 def groups() -> list[Group]:
     """The groups of messages.json."""
-    found = [_message_group(name, *row) for name, row in _MESSAGES.items()]
+    found = [
+        _message_group(name, *row, word="message", others=_MESSAGES)
+        for name, row in _MESSAGES.items()
+    ]
+    for name, (number, expected, keys, bounds, *examples) in _RELAYED.items():
+        nonced = [{1: _NONCE, **fields} for fields in examples]
+        whole = {"nonce": 1, **keys}
+        found.append(
+            _message_group(
+                name, number, expected, whole, bounds, *nonced, word="relayed", others=_RELAYED
+            )
+        )
     return [*found, _receipt_body()]
 
 
@@ -151,17 +249,21 @@ def _message_group(
     keys: Mapping[str, int],
     bounds: Bounds,
     *examples: Fields,
+    word: str,
+    others: Mapping[str, _Row],
 ) -> Group:
-    group = Group(name, decode="message", rule=name, expected=expected)
+    group = Group(name, decode=word, rule=name, expected=expected)
     comments = ("every day", "all at their smallest", "all at their largest")
+    said = "type" if word == "message" else "kind"
     for comment, fields in zip(comments, examples, strict=True):
-        value = {"type": number, **{field: fields[key] for field, key in keys.items()}}
+        value = {said: number, **{field: fields[key] for field, key in keys.items()}}
         flag = "Ordinary" if comment == "every day" else "Boundary"
         group.valid(comment, value, encode({0: number, **fields}), flag)
     small = {0: number, **examples[1]}
-    add_bad_numbers(group, small, bounds)
+    if bounds:
+        add_bad_numbers(group, small, bounds)
     _add_bad_fields(group, small, {key: field for field, key in keys.items()})
-    for other, row in _MESSAGES.items():
+    for other, row in others.items():
         if row[0] not in expected:
             data = encode({0: row[0], **row[5]})
             group.invalid(f"a {other.upper()}", UNEXPECTED_TYPE, data, "UnexpectedType")
@@ -190,6 +292,9 @@ def _add_too_long(group: Group, fields: Fields) -> None:
     elif group.name == "batch":
         data = encode({**fields, 2: [_LONGEST] * 8})
         group.invalid("8 records of 256 bytes", TOO_LONG, data, "TooLong")
+    elif group.name in ("relay", "load-order"):
+        data = encode({**fields, 5: bytes(449)})
+        group.invalid("longer than it may be", TOO_LONG, data, "TooLong", "UnknownField")
     elif group.name == "forward":
         data = encode({**fields, 1: "ledger"})
         group.invalid("the site ledger", BAD_FIELD, data, "TakenName")

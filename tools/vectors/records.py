@@ -95,6 +95,18 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
     ),
     "fault": (13, {"network": (8, 0, 1), "last_reason": (9, 0, U16)}),
     "capture": (11, {"card_no": (8, 0, U32), "reason": (9, 0, U16)}),
+    "credit": (
+        8,
+        {
+            "card_no": (8, 0, U32),
+            "counter": (9, 0, U32),
+            "number": (10, 1, U32),
+            "amount_fen": (11, 0, U32),
+            "before_fen": (12, 0, U32),
+            "last_device": (13, 0, U32),
+            "last_seq": (14, 0, U32),
+        },
+    ),
 }
 # What may be left out: key, and a value.
 OPTIONAL: Mapping[str, Mapping[str, tuple[int, bytes]]] = {
@@ -183,6 +195,20 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
     ],
     "fault": [("the reader finds no card", {"network": 1, "last_reason": 224})],
     "capture": [("not its holder", {"card_no": 20017, "reason": 226})],
+    "credit": [
+        (
+            "50.00 onto a card that holds 3.20",
+            {
+                "card_no": 20017,
+                "counter": 42,
+                "number": 99,
+                "amount_fen": 5000,
+                "before_fen": 320,
+                "last_device": 1001,
+                "last_seq": 311,
+            },
+        )
+    ],
     "lost": [
         ("record 313 can be read", {"next_sha256": bytes(range(32))}),
         ("and that is lost as well", {"next_sha256": bytes(32)}),
@@ -269,7 +295,7 @@ def add_bad_shapes(group: Group, fields: Fields, typed: bool = True) -> None:
         data = encode({**fields, key: 0})
         group.invalid(f"a field with key {key}", UNKNOWN_FIELD, data, "UnknownField")
     if typed:
-        for number in (0, 8, U8, U8 + 1, -1, None, True, "1", b"\x01", [], [1], {}, {1: 1}):
+        for number in (0, 99, U8, U8 + 1, -1, None, True, "1", b"\x01", [], [1], {}, {1: 1}):
             data = encode({**fields, 0: number})
             group.invalid(f"key 0 is {number}", UNKNOWN_TYPE, data, "UnknownType")
         without = {key: value for key, value in fields.items() if key}
