@@ -1,5 +1,8 @@
 """Booking: what a delivery of records changes in the books. No SQL, no clock, no keys but given.
 
+Money that was paid in for a card moves to its purse when the first record says that it is on the
+card: as an outcome, or because the card names it. Its number makes that happen once.
+
 Rules of this file. Each device's records are taken in the order of its chain; what is ahead of a
 gap waits; what was booked before is compared, never booked again. The result is a function of the
 set of records booked, not of how they were delivered. The one exception is a fork, two genuine
@@ -21,7 +24,10 @@ from typing import NamedTuple
 
 from ledger import chain, chart, reasons
 from ledger.claims import Claim
-from ledger.evidence import OF_RESULT, Intent, State, is_contradiction, stated_by
+from ledger.evidence import Intent, State, is_contradiction, stated_by, stated_by_outcome
+from ledger.loads import Load
+from ledger.transfers import SPEND, Transfer
+from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal
 from protocols.wire.errors import BAD_SEAL
 
@@ -30,7 +36,6 @@ from protocols.wire.errors import BAD_SEAL
 PARKED_AHEAD_MAX = 1024
 PARKED_RIVALS_MAX = 4
 
-SPEND, OPENING = 1, 2  # kinds of transfer
 # Within so many steps of a card's counter one intent may state something about another.
 REACH = 2
 
@@ -74,19 +79,6 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
-    """`amount_fen` from one account to another; unique by (device, seq, line) for all time."""
-
-    device: int
-    seq: int
-    line: int
-    kind: int
-    debit_account: int
-    credit_account: int
-    amount_fen: int
-
-
-@dataclass(frozen=True, slots=True)
 class Case:
     """Something a person has to look at: a reason and the record it is about.
 
@@ -116,11 +108,15 @@ class Book:
     intents: dict[RecordId, Intent] = field(default_factory=dict)
     by_card: dict[tuple[int, int], list[Intent]] = field(default_factory=lambda: defaultdict(list))
     early: dict[RecordId, list[Outcome]] = field(default_factory=dict)
+    loads: dict[int, Load] = field(default_factory=dict)  # by number
+    tries: dict[int, list[Intent]] = field(default_factory=lambda: defaultdict(list))
 
     def add_intent(self, intent: Intent) -> None:
         if intent.record_id not in self.intents:
             self.intents[intent.record_id] = intent
             self.by_card[intent.card_no, intent.counter].append(intent)
+            if intent.credit_no:
+                self.tries[intent.credit_no].append(intent)
 
     def others_at(self, intent: Intent, counter: int) -> Iterator[Intent]:
         """The other intents that saw the same card at `counter`."""
@@ -146,6 +142,7 @@ class Changes:
     early: list[Outcome] = field(default_factory=list)
     no_longer_early: list[Outcome] = field(default_factory=list)
     transfers: list[Transfer] = field(default_factory=list)
+    loaded: list[Load] = field(default_factory=list)
     duplicates: int = 0
 
 
@@ -275,6 +272,9 @@ class _Clerk:
         if claim.kind == messages.INTENT:
             self._book_intent(device, claim, early)
             return
+        if claim.kind == messages.CREDIT:
+            self._book_credit(claim, early)
+            return
         if claim.kind == messages.LOST:
             # Whatever it was, intent or not: one case.
             self._book.lost.add(record_id)
@@ -316,10 +316,35 @@ class _Clerk:
         ):
             if is_wrong:
                 self._open(reason, intent.device, intent.seq)
+        self._enter(intent, early)
+
+    def _book_credit(self, claim: Claim, early: list[Outcome]) -> None:
+        fields = claim.fields or {}
+        intent = Intent(
+            claim.device,
+            claim.seq,
+            fields["card_no"],
+            fields["counter"],
+            fields["amount_fen"],
+            0,
+            fields["last_device"],
+            fields["last_seq"],
+            fields["earliest_s"],
+            fields["latest_s"],
+            credit_no=fields["number"],
+        )
+        load = self._book.loads.get(intent.credit_no)
+        if load is None or load.what != (intent.card_no, intent.amount_fen):
+            self._open(reasons.UNKNOWN_CREDIT, intent.device, intent.seq)
+        self._enter(intent, early)
+
+    def _enter(self, intent: Intent, early: list[Outcome]) -> None:
         self._book.add_intent(intent)
         self._changes.intents.append(intent)
+        if intent.last_device == CARD_CENTRE:
+            self._load(intent, intent.last_seq)
         for outcome in early:
-            self._learn(intent, OF_RESULT[outcome.result])
+            self._learn(intent, stated_by_outcome(intent, outcome.result))
         for counter in range(intent.counter - REACH, intent.counter + REACH + 1):
             for other in self._book.others_at(intent, counter):
                 self._learn(other, stated_by(intent, other))
@@ -330,7 +355,7 @@ class _Clerk:
         target = claim.target
         intent = self._book.intents.get(target)
         if intent is not None:
-            self._learn(intent, OF_RESULT[fields["result"]])
+            self._learn(intent, stated_by_outcome(intent, fields["result"]))
             return
         if target in self._book.lost:
             return
@@ -361,6 +386,14 @@ class _Clerk:
             self._learn(rival, stated_by(intent, rival))
 
     def _post(self, intent: Intent) -> None:
+        if intent.credit_no:
+            self._load(intent, intent.credit_no)
+            if any(
+                t.counter != intent.counter and t.state is State.COMMITTED
+                for t in self._book.tries[intent.credit_no]
+            ):
+                self._open(reasons.CREDITED_TWICE, CARD_CENTRE, intent.credit_no)
+            return
         if intent.amount_fen == 0:
             return
         debit = chart.purse(intent.card_no)
@@ -374,6 +407,15 @@ class _Clerk:
         self._changes.transfers.append(
             Transfer(intent.device, intent.seq, 0, SPEND, debit, credit, intent.amount_fen)
         )
+
+    def _load(self, witness: Intent, number: int) -> None:
+        """The card carries credit `number`, says `witness`."""
+        load = self._book.loads.get(number)
+        if load is None or load.card_no != witness.card_no:
+            self._open(reasons.UNKNOWN_CREDIT, witness.device, witness.seq)
+        elif not load.is_loaded:
+            load.is_loaded = True
+            self._changes.loaded.append(load)
 
     def _open(self, reason: int, device: int, seq: int) -> None:
         self._changes.cases.append(Case(reason, device, seq))

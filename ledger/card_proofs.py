@@ -31,7 +31,8 @@ from protocols.wire import messages, seal
 _DEBITS = f"""
 SELECT i.card_no, i.counter, i.device, i.seq, r.sealed
 FROM intent i JOIN record r ON r.device = i.device AND r.seq = i.seq
-WHERE i.state = {int(State.COMMITTED)} ORDER BY i.card_no, i.counter, i.device, i.seq"""
+WHERE i.state = {int(State.COMMITTED)} AND i.credit_no = 0
+ORDER BY i.card_no, i.counter, i.device, i.seq"""
 _OUTCOMES = f"""
 SELECT sealed FROM record WHERE kind = {messages.OUTCOME} ORDER BY device, seq"""
 

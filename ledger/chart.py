@@ -10,6 +10,7 @@ MERCHANT = 2  # owner: merchant number. What it owes a merchant.
 CLEARING = 3  # owner: 0. Money that came in when a card was issued or loaded.
 SUSPENSE = 4  # owner: a reason. Money whose proper account is not known (ledger/reasons.py).
 FEES = 5  # owner: 0. What the card centre itself earns.
+PENDING = 6  # owner: card number. Paid in for the holder, and not on the card yet.
 
 KIND_NAMES = {
     HOLDER: "holder",
@@ -17,6 +18,7 @@ KIND_NAMES = {
     CLEARING: "clearing",
     SUSPENSE: "suspense",
     FEES: "fees",
+    PENDING: "pending",
 }
 _OWNER_BITS = 32
 
@@ -32,6 +34,10 @@ def purse(card_no: int) -> int:
 
 def payable(merchant_no: int) -> int:
     return account(MERCHANT, merchant_no)
+
+
+def pending(card_no: int) -> int:
+    return account(PENDING, card_no)
 
 
 def suspense(reason: int) -> int:

@@ -2,6 +2,8 @@
 
     data_dir = "/var/lib/onecard-ledger"    # where ledger.sqlite lives
     signing_key_file = "signing.key"        # 64 hexadecimal digits: the Ed25519 key
+    credit_key_file = "credit.key"          # optional, 32 hexadecimal digits: the master of the
+                                            # keys that put money on cards; none goes on without
     register_file = "register.toml"         # optional: devices, merchants, cards to make known
 
     [broker]
@@ -23,7 +25,9 @@ File names are relative to the configuration file. The register is TOML or, when
     [[card]]
     card_no = 7
     balance_fen = 5000
-    uid = "04a1b2c3d4e5f6"  # optional, of a DESFire: what its chip signs can then be checked
+    uid = "04a1b2c3d4e5f6"  # optional: money can then be put on it, and of a DESFire what its
+                            # chip signs can be checked
+    chip = "desfire"        # optional: that (the default) or "classic"
 """
 
 import json
@@ -34,10 +38,12 @@ from pathlib import Path
 from typing import Any
 
 from ledger.store import LedgerStore, RegistryError
+from protocols.wire import messages
 
-KEY_BYTES = 32
+KEY_BYTES, CREDIT_KEY_BYTES = 32, 16
 _UID_BYTES = (4, 7, 10)
 _PORT_MAX = 65535
+_CHIPS = {"classic": messages.CLASSIC, "desfire": messages.DESFIRE}
 
 
 class ConfigError(Exception):
@@ -53,6 +59,7 @@ class Config:
     broker_port: int
     signing_key_file: Path
     register_file: Path | None
+    credit_key_file: Path | None = None
 
     @property
     def database(self) -> Path:
@@ -65,12 +72,14 @@ def load_config(path: str | Path) -> Config:
     table = _Table(path, "", _load(path))
     broker = table.table("broker")
     register = table.text("register_file", "")
+    credit_key = table.text("credit_key_file", "")
     config = Config(
         data_dir=path.parent / table.text("data_dir"),
         broker_host=broker.text("host", "127.0.0.1"),
         broker_port=broker.number("port", 1883, most=_PORT_MAX),
         signing_key_file=path.parent / table.text("signing_key_file"),
         register_file=path.parent / register if register else None,
+        credit_key_file=path.parent / credit_key if credit_key else None,
     )
     broker.end()
     table.end()
@@ -79,8 +88,17 @@ def load_config(path: str | Path) -> Config:
 
 def load_signing_key(path: Path) -> bytes:
     """The 32-byte Ed25519 key in `path`. Never made here: the agents must know its other half."""
+    return _key_in(path, KEY_BYTES)
+
+
+def load_credit_key(path: Path) -> bytes:
+    """The 16-byte master key in `path` that the credit keys of all cards are made from."""
+    return _key_in(path, CREDIT_KEY_BYTES)
+
+
+def _key_in(path: Path, size: int) -> bytes:
     try:
-        return _key(path, "key", path.read_text(encoding="ascii").strip())
+        return _key(path, "key", path.read_text(encoding="ascii").strip(), size)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
 
@@ -101,8 +119,11 @@ def import_register(store: LedgerStore, path: Path) -> None:
             if previous:
                 store.rotate_device_key(device, key)
         cards = [_card(path, card) for card in table.tables("card")]
-        store.issue_cards((card_no, balance_fen) for card_no, balance_fen, _uid in cards)
-        store.know_chips((card_no, uid) for card_no, _balance_fen, uid in cards if uid)
+        store.issue_cards((card_no, balance_fen) for card_no, balance_fen, _uid, _kind in cards)
+        for kind in _CHIPS.values():
+            store.know_chips(
+                ((card_no, uid) for card_no, _fen, uid, its in cards if uid and its == kind), kind
+            )
     except RegistryError as error:
         raise ConfigError(f"{path}: {error}") from error
     table.end()
@@ -122,8 +143,8 @@ def _device(path: Path, device: "_Table") -> tuple[int, bytes, bytes, int, str]:
     return facts
 
 
-def _card(path: Path, card: "_Table") -> tuple[int, int, bytes]:
-    """card_no, balance_fen and UID (empty if it is not told)."""
+def _card(path: Path, card: "_Table") -> tuple[int, int, bytes, int]:
+    """card_no, balance_fen, UID (empty if it is not told) and kind of chip."""
     text = card.text("uid", "")
     try:
         uid = bytes.fromhex(text)
@@ -131,18 +152,21 @@ def _card(path: Path, card: "_Table") -> tuple[int, int, bytes]:
         uid = b"?"
     if len(uid) not in (0, *_UID_BYTES):
         raise ConfigError(f"{path}: {card.where('uid')}: not 4, 7 or 10 bytes in hexadecimal")
-    facts = card.number("card_no"), card.number("balance_fen"), uid
+    chip = card.text("chip", "desfire")
+    if chip not in _CHIPS:
+        raise ConfigError(f"{path}: {card.where('chip')}: neither {' nor '.join(_CHIPS)}")
+    facts = card.number("card_no"), card.number("balance_fen"), uid, _CHIPS[chip]
     card.end()
     return facts
 
 
-def _key(path: Path, where: str, text: str) -> bytes:
+def _key(path: Path, where: str, text: str, size: int = KEY_BYTES) -> bytes:
     try:
         key = bytes.fromhex(text)
     except ValueError:
         key = b""
-    if len(key) != KEY_BYTES:
-        raise ConfigError(f"{path}: {where}: not {2 * KEY_BYTES} hexadecimal digits")
+    if len(key) != size:
+        raise ConfigError(f"{path}: {where}: not {2 * size} hexadecimal digits")
     return key
 
 

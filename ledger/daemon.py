@@ -11,9 +11,17 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from adapters.aes import CIPHERS
 from adapters.mqtt import MqttPort
 from adapters.sqlite import NotDurable, SchemaTooNew
-from ledger.config import ConfigError, import_register, load_config, load_signing_key
+from ledger.config import (
+    ConfigError,
+    import_register,
+    load_config,
+    load_credit_key,
+    load_signing_key,
+)
+from ledger.credit_desk import CreditDesk
 from ledger.receipts import public_key
 from ledger.service import SUBSCRIPTIONS, WILL, LedgerService
 from ledger.store import LedgerStore
@@ -43,6 +51,7 @@ def run(config_path: str | Path) -> None:
     """Serve until SIGTERM or SIGINT. Raises ConfigError, AlreadyRunning, SchemaTooNew."""
     config = load_config(config_path)
     signing_key = load_signing_key(config.signing_key_file)
+    credit_key = load_credit_key(config.credit_key_file) if config.credit_key_file else None
     config.data_dir.mkdir(parents=True, exist_ok=True)
     with (
         _exclusive(config.data_dir / "ledger.lock"),
@@ -53,12 +62,19 @@ def run(config_path: str | Path) -> None:
         if config.register_file is not None:
             import_register(store, config.register_file)
         _log.info("ledger serves; its public key is %s", public_key(signing_key).hex())
-        service = LedgerService(store, port, signing_key, lambda: int(time.time()))
+        desk = None
+        if credit_key is not None:
+            desk = CreditDesk(store, CIPHERS, credit_key, os.urandom, _utc_s)
+        service = LedgerService(store, port, signing_key, _utc_s, desk)
         while not stop.is_set():
             now_ms = _now_ms()
             due_ms = service.step(now_ms)
             stop.wait(port, min(due_ms - _now_ms(), WAIT_MS_MAX))
         _log.info("ledger stops: %s", service.counters)
+
+
+def _utc_s() -> int:
+    return int(time.time())
 
 
 def _now_ms() -> int:

@@ -1,4 +1,4 @@
-"""What became of a spend: a pure rule over everything that is known about it.
+"""What became of a spend or a credit: a pure rule over everything that is known about it.
 
 Rules of this file. Records of different readers arrive in any order, so a verdict may depend only
 on which records there are, never on which came first. Everything known about an intent is a
@@ -6,12 +6,17 @@ statement PENDING < UNKNOWN < NOT_COMMITTED < COMMITTED, and the verdict is the 
 can only rise: "not committed" moves no money and may turn into "committed" when a later record
 shows the debit; the reverse would need money to be taken back, so a contradiction stays booked and
 opens a case instead.
+
+A credit from the card centre takes the card from counter c to c + 1 like a debit, and leaves its
+number there instead of a record id. It may be tried more than once, by several readers too, so its
+CREDIT records speak of the credit and not of one try: none of them states that it is not there.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages
 
 
@@ -34,7 +39,10 @@ OF_RESULT = {
 
 @dataclass(slots=True)
 class Intent:
-    """An INTENT that is in the books: what the card showed before the debit, and what is known."""
+    """An INTENT or CREDIT in the books: what the card showed before it, and what is known.
+
+    `credit_no` is the number of the credit, 0 of a debit; a credit has no merchant.
+    """
 
     device: int
     seq: int
@@ -47,10 +55,16 @@ class Intent:
     earliest_s: int
     latest_s: int
     state: State = State.PENDING
+    credit_no: int = 0
 
     @property
     def record_id(self) -> tuple[int, int]:
         return self.device, self.seq
+
+    @property
+    def mark(self) -> tuple[int, int]:
+        """What it leaves on the card as the last record."""
+        return (CARD_CENTRE, self.credit_no) if self.credit_no else self.record_id
 
     @property
     def last(self) -> tuple[int, int]:
@@ -58,24 +72,35 @@ class Intent:
         return self.last_device, self.last_seq
 
 
+def stated_by_outcome(about: Intent, result: int) -> State:
+    """What an OUTCOME with `result` states about `about`."""
+    if about.credit_no and result == messages.NOT_COMMITTED:
+        return State.UNKNOWN  # not by this try
+    return OF_RESULT[result]
+
+
 def stated_by(other: Intent, about: Intent) -> State:
     """What `other`, an intent of the same card, states about the intent `about`.
 
-    A debit takes the card from counter c to c + 1 and leaves its record id on the card; so does a
+    A debit or credit takes the card from counter c to c + 1 and leaves its mark on it; so does a
     counted PIN try, an INTENT of nothing, and all of this holds for it. `about` saw the card at c:
 
     | `other` saw the card at | and                                     | so `about` is |
     |-------------------------|-----------------------------------------|---------------|
-    | c + 1                   | the card's last record is `about`       | COMMITTED     |
+    | c + 1                   | the card's last record is its mark      | COMMITTED     |
     | c + 1                   | its last record is another              | NOT_COMMITTED |
     | c + 1                   | it knows of none (new, or reset card)   | no statement  |
-    | c                       | later at the same reader: by sequence   | NOT_COMMITTED |
+    | c                       | the same credit, tried again            | as `other`    |
+    | c                       | later at the same reader: by sequence;  |               |
+    |                         | and `about` is a debit                  | NOT_COMMITTED |
     | c                       | `other` is itself COMMITTED: only one   |               |
-    |                         | debit leads away from c                 | NOT_COMMITTED |
+    |                         | step leads away from c                  | NOT_COMMITTED |
     | c                       | neither                                 | no statement  |
-    | c + 2                   | the card's last record is `about`: the  |               |
-    |                         | card centre gave PIN tries back between | COMMITTED     |
-    | more than c + 1         | the chain of debits passes c + 1: the   |               |
+    | c + 2                   | the card's last record is `about`, a    |               |
+    |                         | debit: the card centre gave PIN tries   |               |
+    |                         | back between. (A credit may have been   |               |
+    |                         | tried again at c + 1.)                  | COMMITTED     |
+    | more than c + 1         | the chain of steps passes c + 1: the    |               |
     |                         | intent there decides when it arrives    | no statement  |
     | less than c             | seen before, or a clone                 | no statement  |
 
@@ -86,14 +111,16 @@ def stated_by(other: Intent, about: Intent) -> State:
     hours off, and what two readers saw in which order the card's counter tells soon enough.
     """
     if other.counter == about.counter + 1:
-        if other.last == about.record_id:
+        if other.last == about.mark:
             return State.COMMITTED
         return State.PENDING if other.last == (0, 0) else State.NOT_COMMITTED
     if other.counter == about.counter + 2 and other.last == about.record_id:
         return State.COMMITTED
     if other.counter != about.counter:
         return State.PENDING
-    is_later = other.device == about.device and other.seq > about.seq
+    if other.mark == about.mark:
+        return other.state if other.state is State.COMMITTED else State.PENDING
+    is_later = other.device == about.device and other.seq > about.seq and not about.credit_no
     if other.state is State.COMMITTED or is_later:
         return State.NOT_COMMITTED
     return State.PENDING

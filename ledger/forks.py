@@ -5,6 +5,9 @@ try, an INTENT of nothing, is one in all of this), so an INTENT says which debit
 from, and the intents of one card make one chain. A fork is where they do not. Reading only; the
 findings depend on which records are booked and on nothing else.
 
+A credit is a step of that chain like a debit: its CREDIT record says what the reader saw, and the
+card names it by its number. What is said of debits below holds for it too.
+
 What makes a fork. No clock is asked, for a reader's may be wrong:
 
 | ground     | two records of one card, and                                                    |
@@ -17,9 +20,9 @@ What makes a fork. No clock is asked, for a reader's may be wrong:
 |            | behind the same one; no reader has a twin, and the record is in no other fork   |
 
 What makes none, because honest cards do it: an outcome that is UNKNOWN or missing, a tap that is
-repeated, records that are LOST or under way, money from the card centre (it has a counter step and
-a number of its own, and no INTENT). The chain has a gap there, and what stands behind the gap is a
-chain of its own; it only has to begin further on than the one before has got.
+repeated, a credit that is tried again, records that are LOST or under way. The chain has a gap
+there, and what stands behind the gap is a chain of its own; it only has to begin further on than
+the one before has got.
 
 Which kind it is, time tells: at one reader the sequence, between two the intervals, where they lie
 apart. A line is a record of the pair with all that follows from it; what stands behind a gap
@@ -46,7 +49,7 @@ kind into another. Later records may do so too; they never clear a card.
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
 from operator import attrgetter
@@ -54,6 +57,7 @@ from operator import attrgetter
 from ledger.dialect import Row
 from ledger.evidence import State
 from ledger.store import LedgerStore
+from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal
 
 # Nobody takes a card off one reader, writes it back and holds it to another in less.
@@ -62,7 +66,7 @@ CLOSE_S = 3
 _SLOTS = 2
 _TAPS = """
 SELECT i.card_no, i.device, i.seq, i.counter, i.last_device, i.last_seq, i.amount_fen,
-    i.earliest_s, i.latest_s, i.state, r.sha256, r.sealed
+    i.earliest_s, i.latest_s, i.state, i.credit_no, r.sha256, r.sealed
 FROM intent i JOIN record r ON r.device = i.device AND r.seq = i.seq
 ORDER BY i.card_no, i.counter, i.device, i.seq"""
 _TWINS = "SELECT device FROM device WHERE is_forked = 1"
@@ -90,9 +94,10 @@ class Ground(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """An INTENT as evidence: what a reader saw on a card, when, and its sealed record's hash.
+    """An INTENT or CREDIT as evidence: what a reader saw on a card, when, and its record's hash.
 
-    `after_fen` is what its debit left on the card, or would have left.
+    `after_fen` is what it left on the card, or would have left; `amount_fen` of a credit is
+    negative. `credit_no` is 0 of an INTENT.
     """
 
     card_no: int
@@ -106,11 +111,17 @@ class Tap:
     earliest_s: int
     latest_s: int
     state: State
+    credit_no: int
     sha256: bytes
 
     @property
     def record_id(self) -> RecordId:
         return self.device, self.seq
+
+    @property
+    def mark(self) -> RecordId:
+        """What it leaves on the card as the last record."""
+        return (CARD_CENTRE, self.credit_no) if self.credit_no else self.record_id
 
     @property
     def shown(self) -> Shown:
@@ -119,7 +130,7 @@ class Tap:
     @property
     def left(self) -> Shown:
         """What the card shows after this debit."""
-        return self.counter + 1, self.record_id
+        return self.counter + 1, self.mark
 
     @property
     def is_debit(self) -> bool:
@@ -165,7 +176,7 @@ def forks(store: LedgerStore, close_s: int = CLOSE_S) -> Iterator[Fork]:
     twins = {device for (device,) in store.database.rows(_TWINS)}
     taps = map(_tap, store.database.rows(_TAPS))
     for card_no, group in groupby(taps, key=attrgetter("card_no")):
-        history = _History(list(group))
+        history = _History(_tried_once(list(group)))
         splits = [*_two_debits(history), *_other_pasts(history)]
         splits += _went_back(history, {tap.shown for split in splits for tap in split.pair})
         found = [_fork(split, _kind(split, history, close_s, twins)) for split in splits]
@@ -174,6 +185,25 @@ def forks(store: LedgerStore, close_s: int = CLOSE_S) -> Iterator[Fork]:
             if tap.record_id not in accused and not twins & {known.device, tap.device}:
                 found.append(Fork(card_no, Kind.UNDECIDED, Ground.BALANCE, known, tap))
         yield from sorted(found, key=lambda fork: (_claim(fork.first), _claim(fork.second)))
+
+
+def _tried_once(taps: list[Tap]) -> list[Tap]:
+    """Of the tries that one credit at one counter may have been, one is it, the others saw it.
+
+    None is it whose reader has seen the card there again.
+    """
+    tries: dict[Shown, list[Tap]] = defaultdict(list)
+    latest: dict[tuple[int, int], int] = {}
+    for tap in taps:
+        where = tap.device, tap.counter
+        latest[where] = max(tap.seq, latest.get(where, 0))
+        if tap.credit_no and tap.is_debit:
+            tries[tap.left].append(tap)
+    others: set[RecordId] = set()
+    for same in tries.values():
+        may_be = [tap for tap in same if tap.seq == latest[tap.device, tap.counter]] or same[-1:]
+        others |= {tap.record_id for tap in same} - {may_be[0].record_id}
+    return [replace(tap, state=State.UNKNOWN) if tap.record_id in others else tap for tap in taps]
 
 
 class _History:
@@ -191,14 +221,14 @@ class _History:
             self.at[tap.shown].append(tap)
         self.orphans: list[tuple[Shown, Tap]] = []
         self.loose: list[Shown] = []
-        self._by_id = {tap.record_id: tap for tap in taps}
+        self._by_mark = {tap.mark: tap for tap in sorted(taps, key=attrgetter("is_debit"))}
         self._behind: dict[Shown, list[Shown]] = defaultdict(list)  # over a gap
         self._before: dict[Shown, Shown] = {}  # and back
         self._link()
 
     def origin(self, shown: Shown) -> Tap | None:
         """The debit that the card names, if it is on record."""
-        tap = self._by_id.get(shown[1])
+        tap = self._by_mark.get(shown[1])
         return tap if tap is not None and tap.is_debit and tap.left == shown else None
 
     def beyond(self, shown: Shown) -> Iterator[Tap]:
@@ -343,11 +373,11 @@ def _goes_on_after(line: list[Tap], other: list[Tap]) -> bool:
 
 def _is_over(line: list[Tap], tap: Tap) -> bool:
     """Whether all of `line` was surely before `tap`."""
-    before = {one.record_id for one in line if tap.is_after(one)}
+    before = {one.mark for one in line if tap.is_after(one)}
     for one in sorted(line, key=attrgetter("counter"), reverse=True):
-        if one.record_id in before:
+        if one.mark in before:
             before.add(one.last)  # what led to it was even earlier
-    return all(one.record_id in before for one in line)
+    return all(one.mark in before for one in line)
 
 
 def _fork(split: _Split, kind: Kind) -> Fork:
@@ -363,8 +393,11 @@ def _claim(tap: Tap) -> tuple[int, int, int]:
 
 def _tap(row: Row) -> Tap:
     card_no, device, seq, counter, last_device, last_seq, amount_fen, *rest = row
-    earliest_s, latest_s, state, sha256, sealed = rest
+    earliest_s, latest_s, state, credit_no, sha256, sealed = rest
     fields = messages.decode_record(seal.payload_of(sealed))
+    before_fen = fields["before_fen"]
+    if credit_no:
+        amount_fen = -amount_fen
     return Tap(
         card_no,
         device,
@@ -372,10 +405,11 @@ def _tap(row: Row) -> Tap:
         counter,
         (last_device, last_seq),
         amount_fen,
-        fields["before_fen"],
-        fields["after_fen"],
+        before_fen,
+        before_fen - amount_fen if credit_no else fields["after_fen"],
         earliest_s,
         latest_s,
         State(state),
+        credit_no,
         sha256,
     )

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ledger import chain, chart
-from ledger.booking import OPENING, SPEND
-from ledger.evidence import OF_RESULT, Intent, State, stated_by, verdict
+from ledger.evidence import Intent, State, stated_by, stated_by_outcome, verdict
 from ledger.loading import INTENT_COLUMNS, intent_of, keys_of
 from ledger.store import LedgerStore
+from ledger.transfers import LOAD, LOAD_LINE, OPENING, SPEND, TOP_UP, TOP_UP_LINE
+from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal
 
 _KIND = 4294967296  # an account's number is kind * this + owner
@@ -38,14 +39,15 @@ _RULES = {
     "a committed intent is booked once, with its amount": f"""
         SELECT i.device, i.seq, COUNT(t.seq), SUM(t.amount_fen) FROM intent i
         LEFT JOIN transfer t ON t.device = i.device AND t.seq = i.seq AND t.kind = {SPEND}
-        WHERE i.state = {int(State.COMMITTED)} AND i.amount_fen > 0
+        WHERE i.state = {int(State.COMMITTED)} AND i.amount_fen > 0 AND i.credit_no = 0
         GROUP BY i.device, i.seq, i.amount_fen
         HAVING COUNT(t.seq) <> 1 OR SUM(t.amount_fen) <> i.amount_fen""",
     "a spend is booked for a committed intent only": f"""
         SELECT t.device, t.seq, t.line FROM transfer t
         LEFT JOIN intent i ON i.device = t.device AND i.seq = t.seq
         WHERE t.kind = {SPEND}
-        AND (i.state IS NULL OR i.state <> {int(State.COMMITTED)} OR t.device = 0)""",
+        AND (i.state IS NULL OR i.state <> {int(State.COMMITTED)} OR t.device = 0
+            OR i.credit_no > 0)""",
     "a spend goes from the holder to the merchant, or over suspense": f"""
         SELECT t.device, t.seq FROM transfer t
         JOIN intent i ON i.device = t.device AND i.seq = t.seq
@@ -79,10 +81,44 @@ _RULES = {
         SELECT d.device, COUNT(k.key_no) FROM device d
         LEFT JOIN device_key k ON k.device = d.device
         GROUP BY d.device HAVING COUNT(k.key_no) = 0 OR COUNT(k.key_no) <> MAX(k.key_no) + 1""",
-    "intents are the INTENT records": f"""
+    "intents are the INTENT and CREDIT records": f"""
         SELECT r.device, r.seq FROM record r
         LEFT JOIN intent i ON i.device = r.device AND i.seq = r.seq
-        WHERE (r.kind = {messages.INTENT}) <> (i.seq IS NOT NULL)""",
+        WHERE (r.kind IN ({messages.INTENT}, {messages.CREDIT})) <> (i.seq IS NOT NULL)
+        OR (r.kind = {messages.CREDIT}) <> (COALESCE(i.credit_no, 0) > 0)""",
+    "a top-up is booked once, with its amount": f"""
+        SELECT l.number, l.amount_fen, t.amount_fen FROM load l
+        LEFT JOIN transfer t ON t.device = {CARD_CENTRE} AND t.seq = l.number
+            AND t.line = {TOP_UP_LINE} AND t.kind = {TOP_UP}
+            AND t.debit_account = {chart.BANK}
+            AND t.credit_account = {chart.PENDING * _KIND} + l.card_no
+        WHERE t.amount_fen IS NULL OR t.amount_fen <> l.amount_fen""",
+    "what is on its card has left the pending account, once, and nothing else has": f"""
+        SELECT l.number, l.is_loaded, t.amount_fen FROM load l
+        LEFT JOIN transfer t ON t.device = {CARD_CENTRE} AND t.seq = l.number
+            AND t.line = {LOAD_LINE} AND t.kind = {LOAD}
+            AND t.debit_account = {chart.PENDING * _KIND} + l.card_no
+            AND t.credit_account = {chart.HOLDER * _KIND} + l.card_no
+        WHERE l.is_loaded <> (t.amount_fen IS NOT NULL)
+        OR (t.amount_fen IS NOT NULL AND t.amount_fen <> l.amount_fen)""",
+    "every transfer of the card centre belongs to a load": f"""
+        SELECT t.device, t.seq, t.line FROM transfer t
+        LEFT JOIN load l ON l.number = t.seq
+        WHERE (t.kind IN ({TOP_UP}, {LOAD})) <> (t.device = {CARD_CENTRE})
+        OR (t.device = {CARD_CENTRE} AND l.number IS NULL)""",
+    "what is pending for a card is what was paid in and is not on it": f"""
+        SELECT a.id, a.balance_fen, COALESCE(SUM(l.amount_fen), 0) FROM account a
+        LEFT JOIN load l ON l.card_no = a.owner AND l.is_loaded = 0
+        WHERE a.kind = {chart.PENDING}
+        GROUP BY a.id, a.balance_fen HAVING a.balance_fen <> COALESCE(SUM(l.amount_fen), 0)""",
+    "a load is on its card if, and only if, somebody has said so": f"""
+        SELECT l.number, l.is_loaded FROM load l
+        WHERE l.is_loaded <> (
+            EXISTS (SELECT 1 FROM load_proof p WHERE p.number = l.number)
+            OR EXISTS (SELECT 1 FROM intent i WHERE i.card_no = l.card_no
+                AND i.last_device = {CARD_CENTRE} AND i.last_seq = l.number)
+            OR EXISTS (SELECT 1 FROM intent i WHERE i.card_no = l.card_no
+                AND i.credit_no = l.number AND i.state = {int(State.COMMITTED)}))""",
     "what is parked lies ahead of a gap": """
         SELECT p.device, p.seq FROM parked p JOIN device d ON d.device = p.device
         WHERE p.seq <= d.head_seq + 1""",
@@ -148,9 +184,10 @@ def _wrong_verdicts(store: LedgerStore) -> Iterator[tuple]:
     rows = store.database.rows(f"SELECT {INTENT_COLUMNS} FROM intent")
     stored = [intent_of(row) for row in rows]
     afresh = {intent.record_id: replace(intent, state=State.PENDING) for intent in stored}
-    for target, state in _outcomes(store):
+    for target, result in _outcomes(store):
         if target in afresh:
-            afresh[target].state = verdict((afresh[target].state, state))
+            intent = afresh[target]
+            intent.state = verdict((intent.state, stated_by_outcome(intent, result)))
     of_card: dict[int, list[Intent]] = defaultdict(list)
     for intent in afresh.values():
         of_card[intent.card_no].append(intent)
@@ -161,14 +198,15 @@ def _wrong_verdicts(store: LedgerStore) -> Iterator[tuple]:
             yield *intent.record_id, intent.state.name, afresh[intent.record_id].state.name
 
 
-def _outcomes(store: LedgerStore) -> Iterator[tuple[tuple[int, int], State]]:
+def _outcomes(store: LedgerStore) -> Iterator[tuple[tuple[int, int], int]]:
+    """(intent, result) of every OUTCOME that may speak of it."""
     sql = "SELECT device, seq, sealed FROM record WHERE kind = ?"
     for device, seq, sealed in store.database.rows(sql, (messages.OUTCOME,)):
         fields = messages.decode_record(seal.payload_of(sealed))
         target = fields["intent_device"], fields["intent_seq"]
         # Nobody knows the outcome of what it has still to begin.
         if target[0] != device or target[1] < seq:
-            yield target, OF_RESULT[fields["result"]]
+            yield target, fields["result"]
 
 
 def _settle(intents: list[Intent]) -> None:

@@ -12,12 +12,14 @@ from ledger.booking import REACH, Book, Device, Link, Outcome, RecordId, fork_li
 from ledger.claims import Claim, parse_claim
 from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import Intent, State
+from ledger.loads import loads_of
+from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages
 
 # In the order of the fields of Intent.
 INTENT_COLUMNS = (
     "device, seq, card_no, counter, amount_fen, merchant_no,"
-    " last_device, last_seq, earliest_s, latest_s, state"
+    " last_device, last_seq, earliest_s, latest_s, state, credit_no"
 )
 _DEVICES = """
 WITH k (number) AS (VALUES {keys})
@@ -51,6 +53,10 @@ _INTENTS_OF_CARD = f"""
 WITH k (card, low, high) AS (VALUES {{keys}})
 SELECT {INTENT_COLUMNS}
 FROM k CROSS JOIN intent WHERE card_no = card AND counter BETWEEN low AND high"""
+_TRIES = f"""
+WITH k (number) AS (VALUES {{keys}})
+SELECT {INTENT_COLUMNS}
+FROM k CROSS JOIN intent WHERE credit_no = number AND credit_no > 0"""
 _ACCOUNTS = """
 WITH k (number) AS (VALUES {keys})
 SELECT id FROM k CROSS JOIN account WHERE id = number"""
@@ -156,14 +162,29 @@ def _load_intents(
     seen = set(book.by_card)
     accounts: set[int] = set()
     for claim in news:
-        if claim.kind == messages.INTENT and claim.fields is not None:
+        if claim.kind in (messages.INTENT, messages.CREDIT) and claim.fields is not None:
             seen.add((claim.fields["card_no"], claim.fields["counter"]))
-            accounts.add(chart.payable(claim.fields["merchant_no"]))
+            accounts.add(chart.payable(claim.fields.get("merchant_no", 0)))
     around = ((card_no, counter - REACH, counter + REACH) for card_no, counter in seen)
     for row in database.rows_of(_INTENTS_OF_CARD, around):
         book.add_intent(intent_of(row))
+    _load_loads(database, book, news)
     accounts |= {chart.payable(intent.merchant_no) for intent in book.intents.values()}
     accounts |= {chart.purse(card_no) for card_no, _counter in seen}
     book.accounts = {
         row[0] for row in database.rows_of(_ACCOUNTS, ((number,) for number in accounts))
     }
+
+
+def _load_loads(database: SqliteDialect, book: Book, news: list[Claim]) -> None:
+    """The credits that the news or the intents around them speak of, and every try of each."""
+    numbers = {intent.credit_no for intent in book.intents.values() if intent.credit_no}
+    for claim in news:
+        fields = claim.fields or {}
+        if claim.kind == messages.CREDIT:
+            numbers.add(fields["number"])
+        if fields.get("last_device") == CARD_CENTRE:
+            numbers.add(fields["last_seq"])
+    book.loads = loads_of(database, numbers)
+    for row in list(database.rows_of(_TRIES, ((number,) for number in numbers))):
+        book.add_intent(intent_of(row))

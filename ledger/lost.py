@@ -48,5 +48,8 @@ def _balance_before(store: LedgerStore, card_no: int, counter: int) -> int | Non
         for (opening_fen,) in store.database.rows(_OPENING, (card_no,)):
             return opening_fen
     for (sealed,) in store.database.rows(_BEFORE, (card_no, counter - 1)):
-        return messages.decode_record(seal.payload_of(sealed))["after_fen"]
+        fields = messages.decode_record(seal.payload_of(sealed))
+        if fields["kind"] == messages.CREDIT:
+            return fields["before_fen"] + fields["amount_fen"]
+        return fields["after_fen"]
     return None

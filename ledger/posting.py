@@ -8,12 +8,14 @@ the same finding may be made again.
 from collections import defaultdict
 from collections.abc import Sequence
 
-from ledger.booking import Book, Changes, Transfer
+from ledger.booking import Book, Changes
 from ledger.dialect import SqliteDialect
 from ledger.evidence import Intent
+from ledger.loads import Load, carried
+from ledger.transfers import Transfer
 
 _RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)"
-_INTENT = "INSERT INTO intent VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INTENT = "INSERT INTO intent VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SETTLE = "UPDATE intent SET state = ? WHERE device = ? AND seq = ?"
 _EARLY = "INSERT INTO early_outcome VALUES (?, ?, ?, ?, ?)"
 _NO_LONGER_EARLY = "DELETE FROM early_outcome WHERE device = ? AND seq = ?"
@@ -22,16 +24,18 @@ _UNPARK = "DELETE FROM parked WHERE device = ? AND seq = ? AND sha256 = ?"
 _REJECT = "INSERT INTO rejected VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _ADVANCE = "UPDATE device SET head_seq = ?, head_tag = ?, head_key_no = ? WHERE device = ?"
+_LOADED = "UPDATE load SET is_loaded = 1 WHERE number = ?"
 _FORKED = "UPDATE device SET is_forked = 1 WHERE device = ?"
 _COUNT = "UPDATE tally SET total = total + ? WHERE name = 'duplicates'"
 _TRANSFER = "INSERT INTO transfer VALUES (?, ?, ?, ?, ?, ?, ?)"
 # What was decided at this desk must keep an account above its floor: the CHECK refuses it.
 _AUTHORIZE = "UPDATE account SET balance_fen = balance_fen + ? WHERE id = ?"
-# What has happened in the field is recorded even so, and the account is flagged.
+# What has happened in the field is recorded even so, and the account is flagged while it is below
+# its floor: a credit that its card tells of after the spend it paid for leaves no flag behind.
 _RECORD_SPEND = """
 UPDATE account SET
   balance_fen = balance_fen + ?,
-  overdrawn = CASE WHEN balance_fen + ? < floor_fen THEN 1 ELSE overdrawn END
+  overdrawn = CASE WHEN balance_fen + ? < floor_fen THEN 1 ELSE 0 END
 WHERE id = ?"""
 
 
@@ -54,7 +58,9 @@ def write_changes(database: SqliteDialect, changes: Changes, book: Book) -> None
     database.many(_UNPARK, [claim.place for claim in changes.unparked])
     database.many(_REJECT, [(c.sha256, code, c.device, c.seq) for c, code in changes.rejected])
     database.many(_CASE, [(c.reason, c.device, c.seq, c.sha256, c.sealed) for c in changes.cases])
-    post_recorded(database, changes.transfers)
+    # Together, so that what a card got and spent in one delivery does not look overdrawn.
+    post_recorded(database, [*map(carried, changes.loaded), *changes.transfers])
+    database.many(_LOADED, [(load.number,) for load in changes.loaded])
     heads = [book.devices[number] for number in sorted(changes.advanced)]
     database.many(_ADVANCE, [(d.head_seq, *d.head, d.device) for d in heads])
     database.many(_FORKED, [(number,) for number in sorted(changes.forked)])
@@ -72,6 +78,12 @@ def post_recorded(database: SqliteDialect, transfers: Sequence[Transfer]) -> Non
     """Post transfers that have happened already; an account below its floor is flagged."""
     _insert(database, transfers)
     database.many(_RECORD_SPEND, [(delta, delta, number) for number, delta in _deltas(transfers)])
+
+
+def post_loaded(database: SqliteDialect, loads: Sequence[Load]) -> None:
+    """Their cards carry these loads, which were not known to be there."""
+    post_recorded(database, [carried(load) for load in loads])
+    database.many(_LOADED, [(load.number,) for load in loads])
 
 
 def _insert(database: SqliteDialect, transfers: Sequence[Transfer]) -> None:
@@ -106,4 +118,5 @@ def _intent_row(intent: Intent) -> tuple[int, ...]:
         intent.earliest_s,
         intent.latest_s,
         int(intent.state),
+        intent.credit_no,
     )

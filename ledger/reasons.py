@@ -20,6 +20,8 @@ OTHER_MERCHANT = 333
 BAD_ARITHMETIC = 334
 NO_AMOUNT = 335
 TRY_OF_MONEY = 336
+UNKNOWN_CREDIT = 337
+CREDITED_TWICE = 338
 CARD_CAPTURED = 341
 
 TEXTS = {
@@ -36,6 +38,8 @@ TEXTS = {
     BAD_ARITHMETIC: "balance before, amount and balance after do not fit; the amount is booked",
     NO_AMOUNT: "a spend of nothing; nothing to book",
     TRY_OF_MONEY: "a PIN try that takes money; booked as recorded",
+    UNKNOWN_CREDIT: "a credit that was not given to this card like this; nothing is booked for it",
+    CREDITED_TWICE: "one credit went on the card at two of its counters; booked once",
     CARD_CAPTURED: "a merchant has withheld this card, which has to reach the card centre (R19.4)",
 }
 # Which of them have a suspense account, because money needs a place while nobody knows better.

@@ -125,7 +125,7 @@ INSERT INTO tally VALUES ('duplicates', 0);
 """
 
 _JOURNALS = ("transfer", "record", "rejected", "suspense_case", "card", "merchant")
-APPEND_ONLY = (*_JOURNALS, "device_key", "chip")
+APPEND_ONLY = (*_JOURNALS, "device_key", "chip", "load_try", "load_proof")
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -192,8 +192,51 @@ CREATE TABLE chip (
 ) STRICT;
 """
 
+# Money paid in for cards. A try is written before anything leaves that may put it on the card.
+_LOADS = """
+ALTER TABLE intent ADD COLUMN credit_no INTEGER NOT NULL DEFAULT 0
+    CHECK (credit_no BETWEEN 0 AND 4294967295);
+CREATE INDEX intent_of_credit ON intent (credit_no) WHERE credit_no > 0;
+CREATE TRIGGER intent_is_of_its_credit BEFORE UPDATE OF credit_no ON intent
+BEGIN SELECT RAISE(ABORT, 'an intent is as it was sealed'); END;
+
+CREATE TABLE load (
+    number INTEGER PRIMARY KEY CHECK (number BETWEEN 1 AND 4294967295),
+    card_no INTEGER NOT NULL REFERENCES card (card_no),
+    amount_fen INTEGER NOT NULL CHECK (amount_fen BETWEEN 1 AND 16777215),
+    order_id TEXT NOT NULL UNIQUE,
+    is_loaded INTEGER NOT NULL DEFAULT 0 CHECK (is_loaded IN (0, 1))
+) STRICT;
+CREATE INDEX load_waiting ON load (card_no, number) WHERE is_loaded = 0;
+CREATE TRIGGER load_stays BEFORE DELETE ON load
+BEGIN SELECT RAISE(ABORT, 'loads stay'); END;
+CREATE TRIGGER load_happens_once BEFORE UPDATE ON load
+WHEN NEW.is_loaded <= OLD.is_loaded OR NEW.number <> OLD.number OR NEW.card_no <> OLD.card_no
+    OR NEW.amount_fen <> OLD.amount_fen OR NEW.order_id <> OLD.order_id
+BEGIN SELECT RAISE(ABORT, 'a load comes on its card once'); END;
+
+CREATE TABLE load_try (
+    number INTEGER NOT NULL REFERENCES load (number),
+    counter INTEGER NOT NULL CHECK (counter BETWEEN 0 AND 65535),
+    device INTEGER NOT NULL REFERENCES device (device),
+    PRIMARY KEY (number, counter, device)
+) STRICT, WITHOUT ROWID;
+
+-- What a card has said to the card centre itself; the MAC is empty if it had happened before.
+CREATE TABLE load_proof (
+    number INTEGER PRIMARY KEY REFERENCES load (number),
+    counter INTEGER NOT NULL,
+    balance_fen INTEGER NOT NULL,
+    transaction_mac BLOB NOT NULL CHECK (length(transaction_mac) IN (0, 12))
+) STRICT;
+
+-- Which kind of chip it is: protocols.wire.messages, CLASSIC or DESFIRE. All so far were DESFires.
+ALTER TABLE chip ADD COLUMN kind INTEGER NOT NULL DEFAULT 2 CHECK (kind IN (1, 2));
+"""
+
 MIGRATIONS = [
     _TABLES + _append_only(*_JOURNALS) + _ONE_WAY + _chart(),
     _KEYS + _append_only("device_key"),
     _CHIPS + _append_only("chip"),
+    _LOADS + _append_only("load_try", "load_proof"),
 ]

@@ -1,7 +1,8 @@
 """The ledger as a service: FORWARD in, books on the disk, RECEIPTS out, only then the PUBACK.
 
 Rules of this file. `step` never waits. The order is always commit, publish, acknowledge: whatever
-is lost after the commit is asked for again and answered again, and booked no second time.
+is lost after the commit is asked for again and answered again, and booked no second time. A RELAY
+is answered at once or never, and is never asked for again.
 """
 
 import logging
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.mqtt import Message, MqttPort
+from ledger.credit_desk import CreditDesk
 from ledger.dialect import StoreUnavailable
 from ledger.receipts import Signer
 from ledger.store import LedgerStore
@@ -20,8 +22,9 @@ from protocols.wire.errors import BAD_FIELD, WireError
 DELIVERIES_MAX = 64
 RETRY_MS = 1_000
 STATUS_ONLINE, STATUS_OFFLINE = b"online", b"offline"
+_RELAY_UP = "relay-up"
 WILL = (topics.LEDGER_STATUS, STATUS_OFFLINE)
-SUBSCRIPTIONS = (topics.records_filter(),)
+SUBSCRIPTIONS = (topics.records_filter(), topics.relay_filter())
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +41,8 @@ class LedgerService:
     """Books what arrives on `port` in `store` and answers with receipts signed by `signing_key`.
 
     `signing_key` is 32 bytes of Ed25519; `utc_s` gives the time that stands in receipts. `port`
-    subscribes to SUBSCRIPTIONS and has WILL. `counters` (name -> int) only ever grow.
+    subscribes to SUBSCRIPTIONS and has WILL. `desk` puts money on cards; without one nobody does.
+    `counters` (name -> int) only ever grow.
     """
 
     def __init__(
@@ -47,15 +51,18 @@ class LedgerService:
         port: MqttPort,
         signing_key: bytes,
         utc_s: Callable[[], int],
+        desk: CreditDesk | None = None,
     ) -> None:
         self._store = store
         self._port = port
         self._signer = Signer(signing_key)
         self._utc_s = utc_s
+        self._desk = desk
         self._session = 0
         self._waiting: list[_Delivery] = []  # taken, not on the disk
         self._retry_ms = 0
-        self.counters = {"forwards": 0, "malformed": 0, "receipts": 0, "store_unavailable": 0}
+        names = ("forwards", "malformed", "receipts", "store_unavailable", "relays", "unanswered")
+        self.counters = dict.fromkeys(names, 0)
 
     def step(self, now_ms: int) -> int:
         """Do what can be done now; the time (ms) by which to call again."""
@@ -63,25 +70,44 @@ class LedgerService:
         if self._port.connected and self._port.sessions != self._session:
             if self._port.publish(topics.LEDGER_STATUS, STATUS_ONLINE, retain=True):
                 self._session = self._port.sessions
-        self._take()
+        self._take(now_ms)
         if not self._waiting:
             return due_ms
         if now_ms < self._retry_ms or not self._book(now_ms):
             return min(due_ms, self._retry_ms)
         return now_ms  # more may have come while we were busy
 
-    def _take(self) -> None:
+    def _take(self, now_ms: int) -> None:
         while len(self._waiting) < DELIVERIES_MAX:
             message = self._port.take()
             if message is None:
                 return
             try:
-                self._waiting.append(_read(message))
+                if message.topic.endswith(_RELAY_UP):
+                    self._answer_relay(message, now_ms)
+                else:
+                    self._waiting.append(_read(message))
             except WireError as error:
                 # Acknowledged, or the broker would bring the same bytes again for ever.
                 self.counters["malformed"] += 1
                 _log.warning("ignored a message on %s: %s", message.topic, error)
                 self._port.ack(message)
+
+    def _answer_relay(self, message: Message, now_ms: int) -> None:
+        site = topics.parse_agent(message.topic, _RELAY_UP)
+        fields: dict[str, Any] = messages.decode_message(message.payload, (messages.RELAY,))
+        if message.retain:
+            raise WireError(BAD_FIELD, "a relay is never retained")
+        self.counters["relays"] += 1
+        device, answer = fields["device"], None
+        if self._desk is not None:
+            answer = self._desk.hear(site, device, fields["sealed"], now_ms)
+        if answer is None:
+            self.counters["unanswered"] += 1
+        else:
+            data = messages.encode_message(messages.RELAY, {"device": device, "sealed": answer})
+            self._port.publish(topics.relay_down(site), data)
+        self._port.ack(message)
 
     def _book(self, now_ms: int) -> bool:
         try:

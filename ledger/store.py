@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ledger import chart
-from ledger.booking import OPENING, SPEND, Book, Changes, Transfer, decide
+from ledger.booking import Book, Changes, decide
 from ledger.claims import Claim, parse_claim
 from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import State
 from ledger.loading import keys_of, load_book
 from ledger.posting import post_authorized, write_changes
-from protocols.wire import seal, topics
+from ledger.topups import TopUps
+from ledger.transfers import OPENING, SPEND, Transfer
+from protocols.card.purse import CARD_CENTRE
+from protocols.wire import messages, seal, topics
 
 LEDGER_DEVICE = 0  # the ledger's own transfers are numbered as those of this device
 PURSE_FLOOR_FEN = 0
@@ -30,8 +33,10 @@ SELECT card_no, opening_fen FROM k CROSS JOIN card WHERE card_no = number"""
 _COUNTS = {
     "records": "SELECT COUNT(*) FROM record",
     "booked": f"SELECT COUNT(*) FROM transfer WHERE kind = {SPEND}",
-    "pending": f"SELECT COUNT(*) FROM intent WHERE state = {int(State.PENDING)}",
-    "unknown": f"SELECT COUNT(*) FROM intent WHERE state = {int(State.UNKNOWN)}",
+    "pending": f"SELECT COUNT(*) FROM intent WHERE state = {int(State.PENDING)} AND credit_no = 0",
+    "unknown": f"SELECT COUNT(*) FROM intent WHERE state = {int(State.UNKNOWN)} AND credit_no = 0",
+    "loaded": "SELECT COUNT(*) FROM load WHERE is_loaded = 1",
+    "loading": "SELECT COUNT(*) FROM load WHERE is_loaded = 0",
     "parked": "SELECT COUNT(*) FROM parked",
     "suspense": "SELECT COUNT(*) FROM suspense_case",
     "overdrawn": "SELECT COUNT(*) FROM account WHERE overdrawn = 1",
@@ -50,7 +55,10 @@ _DUMP = {
     "rejected": "SELECT sha256, reason, device, seq FROM rejected ORDER BY sha256, reason",
     "case": "SELECT reason, device, seq, sha256 FROM suspense_case"
     " ORDER BY reason, device, seq, sha256",
-    "intent": "SELECT device, seq, card_no, counter, amount_fen, merchant_no, state"
+    "load": "SELECT number, card_no, amount_fen, order_id, is_loaded FROM load ORDER BY number",
+    "load_try": "SELECT number, counter, device FROM load_try ORDER BY number, counter, device",
+    "load_proof": "SELECT number, counter, balance_fen FROM load_proof ORDER BY number",
+    "intent": "SELECT device, seq, card_no, counter, amount_fen, merchant_no, state, credit_no"
     " FROM intent ORDER BY device, seq",
     "early_outcome": "SELECT device, seq, intent_device, intent_seq, result"
     " FROM early_outcome ORDER BY device, seq",
@@ -99,6 +107,7 @@ class LedgerStore:
 
     def __init__(self, database: SqliteDialect) -> None:
         self.database = database
+        self.top_ups = TopUps(database)
 
     @classmethod
     def open(cls, path: str) -> "LedgerStore":
@@ -135,7 +144,11 @@ class LedgerStore:
         wanted: dict[int, Row] = {}
         for device, key, merchant_no, site in devices:
             _check_number("device", device)
-            if device == LEDGER_DEVICE or len(key) != 32 or not topics.is_site(site):
+            if (
+                device in (LEDGER_DEVICE, CARD_CENTRE)
+                or len(key) != 32
+                or not topics.is_site(site)
+            ):
                 text = "needs a number of its own, a key of 32 bytes and the name of a site"
                 raise RegistryError(f"device {device}: {text}")
             facts = bytes(key), merchant_no, site
@@ -165,6 +178,18 @@ class LedgerStore:
             if new_key != keys[-1]:
                 self._add_keys([(device, len(keys), bytes(new_key))])
 
+    def speaking_keys(self, device: int, site: str) -> list[bytes]:
+        """The keys under which a reader of `site` may speak, newest first; [] if it may not.
+
+        One whose chain has forked may not: whoever has its key is not known.
+        """
+        sql = (
+            "SELECT k.device_key FROM device d JOIN device_key k ON k.device = d.device"
+            " WHERE d.device = ? AND d.site = ? AND d.is_forked = 0"
+            " AND k.key_no >= d.head_key_no ORDER BY k.key_no DESC"
+        )
+        return [key for (key,) in self.database.rows(sql, (device, site))]
+
     def _add_keys(self, keys: Iterable[Row]) -> None:
         self.database.many("INSERT INTO device_key VALUES (?, ?, ?)", list(keys))
 
@@ -185,8 +210,11 @@ class LedgerStore:
                 _check_same(f"card {card_no}", opening_fen, wanted.pop(card_no))
             self._issue(wanted)
 
-    def know_chips(self, chips: Iterable[tuple[int, bytes]]) -> None:
-        """Note the UIDs of issued cards (card_no, uid). Again, with the same UID: nothing."""
+    def know_chips(self, chips: Iterable[tuple[int, bytes]], kind: int = messages.DESFIRE) -> None:
+        """Note the UIDs of issued cards (card_no, uid). Again, with the same UID: nothing.
+
+        `kind` of chip: CLASSIC or DESFIRE of protocols.wire.messages.
+        """
         wanted = {}
         for card_no, uid in chips:
             _check_same(f"card {card_no}", wanted.setdefault(card_no, uid), uid)
@@ -194,18 +222,30 @@ class LedgerStore:
             known = {number for number, _ in self.database.rows_of(_CARDS, _keys(wanted))}
             for card_no in wanted.keys() - known:
                 raise RegistryError(f"card {card_no}: has a chip and was never issued")
-            for card_no, uid in self.chips().items():
+            every = list(self.database.rows("SELECT card_no, uid, kind FROM chip"))
+            for card_no, *facts in every:
                 if card_no in wanted:
-                    _check_same(f"card {card_no}", uid, wanted.pop(card_no))
-            taken = {uid: card_no for card_no, uid in self.chips().items()}
+                    _check_same(f"card {card_no}", facts, [wanted.pop(card_no), kind])
+            taken = {uid: card_no for card_no, uid, _kind in every}
             for card_no, uid in wanted.items():
                 if taken.setdefault(uid, card_no) != card_no:
                     raise RegistryError(f"card {card_no}: its chip is that of {taken[uid]}")
-            self.database.many("INSERT INTO chip VALUES (?, ?)", list(wanted.items()))
+            self.database.many(
+                "INSERT INTO chip VALUES (?, ?, ?)",
+                [(card_no, uid, kind) for card_no, uid in wanted.items()],
+            )
 
-    def chips(self) -> dict[int, bytes]:
-        """The UID of each card that has one in the register, by card_no."""
-        return dict(self.database.rows("SELECT card_no, uid FROM chip ORDER BY card_no"))
+    def chips(self, kind: int = messages.DESFIRE) -> dict[int, bytes]:
+        """The UID of each card with a chip of this kind in the register, by card_no."""
+        sql = "SELECT card_no, uid FROM chip WHERE kind = ? ORDER BY card_no"
+        return dict(self.database.rows(sql, (kind,)))
+
+    def chip(self, card_no: int) -> tuple[int, bytes] | None:
+        """(kind, UID) of a card's chip; None if it is not in the register."""
+        sql = "SELECT kind, uid FROM chip WHERE card_no = ?"
+        for kind, uid in self.database.rows(sql, (card_no,)):
+            return kind, uid
+        return None
 
     def _issue(self, cards: dict[int, int]) -> None:
         sql = "SELECT COALESCE(MAX(seq), 0) FROM transfer WHERE device = ?"

@@ -250,6 +250,26 @@ def ledger_proofs(database: InputFile, keys: CardKeyFileNeeded, as_json: Json = 
     raise typer.Exit(DOUBTS if checked.findings else ALL_PROVEN)
 
 
+@ledger.command("topup")
+def ledger_topup(
+    database: InputFile,
+    card_no: Annotated[int, typer.Option("--card", min=0, help="The card's number.")],
+    amount_fen: Annotated[int, typer.Option("--fen", help="How much, in fen.")],
+    order_id: Annotated[str, typer.Option("--order", help="The channel's order number.")],
+) -> None:
+    """Book in DATABASE (SQLite) what was paid in for a card; its next tap online brings it on."""
+    from ledger.dialect import StoreUnavailable
+    from ledger.topups import TopUpRefused
+    from tools.ledger_forks import NotBooks
+    from tools.ledger_topup import book
+
+    try:
+        number = book(database, card_no, amount_fen, order_id)
+    except (NotBooks, TopUpRefused, StoreUnavailable) as error:
+        refuse(error)
+    typer.echo(f"credit {number}: {amount_fen} fen wait for card {card_no}")
+
+
 @journal.command("show")
 def journal_show(file: InputFile, key: KeyFile = None) -> None:
     """Print the records of a reader's journal FILE (an image of its flash)."""

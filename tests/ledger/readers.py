@@ -88,6 +88,28 @@ class Reader:
         self.write(messages.INTENT, **(shape | fields))
         return self.device, self.seq
 
+    def credit(
+        self,
+        card_no: int = CARD,
+        counter: int = 1,
+        number: int = 1,
+        amount_fen: int = 5_000,
+        last: tuple[int, int] = (0, 0),
+        **fields: Any,
+    ) -> tuple[int, int]:
+        """A CREDIT; its record id."""
+        shape = {
+            "card_no": card_no,
+            "counter": counter,
+            "number": number,
+            "amount_fen": amount_fen,
+            "before_fen": OPENING_FEN,
+            "last_device": last[0],
+            "last_seq": last[1],
+        }
+        self.write(messages.CREDIT, **(shape | fields))
+        return self.device, self.seq
+
     def outcome(self, intent: tuple[int, int], result: int = messages.COMMITTED) -> bytes:
         return self.write(
             messages.OUTCOME, intent_device=intent[0], intent_seq=intent[1], result=result

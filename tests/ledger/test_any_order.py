@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ledger import reasons
 from ledger.invariants import check
+from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal
 from tests.ledger.readers import CARD, OTHER_CARD, Reader, open_ledger
 
@@ -20,6 +21,17 @@ _which = st.one_of(
     st.integers(0, 5),
     st.integers(0, 5),
     st.tuples(st.sampled_from((*DEVICES, UNREGISTERED)), st.integers(1, 6)),
+    st.tuples(st.just(CARD_CENTRE), st.integers(1, 4)),
+)
+# Credits 1 and 2 are for CARD, 3 for OTHER_CARD, 4 was never given.
+LOADS = ((CARD, 5_000), (CARD, 300), (OTHER_CARD, 5_000))
+_credit = st.tuples(
+    st.just("credit"),
+    st.sampled_from(CARDS),
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.sampled_from((5_000, 5_000, 300)),
+    _which,
 )
 _intent = st.tuples(
     st.just("intent"),
@@ -35,6 +47,7 @@ _act = st.tuples(
     st.one_of(
         _intent,
         _intent,
+        _credit,
         st.tuples(st.just("outcome"), _which, st.sampled_from((1, 1, 2, 3))),
         st.tuples(st.just("outcome"), _which, st.sampled_from((1, 1, 2, 3))),
         st.tuples(st.just("boot")),
@@ -69,6 +82,11 @@ def _play(acts):
                 merchant_no=merchant_no,
             )
             intents.append(intent)
+        elif verb == "credit":
+            card_no, counter, number, amount_fen, last = details
+            intents.append(
+                reader.credit(card_no, counter, number, amount_fen, _find(last, intents))
+            )
         elif verb == "outcome":
             reader.outcome(_find(details[0], intents), details[1])
         elif verb == "boot":
@@ -89,18 +107,33 @@ def _play(acts):
     ] + forged
 
 
-def _deliver(readers, records, rng):
-    """The dump after `records` came in some order, some twice, in parcels of some size."""
+def _books(readers):
     store = open_ledger(*readers)
+    for order, (card_no, amount_fen) in enumerate(LOADS):
+        store.top_ups.top_up(card_no, amount_fen, str(order))
+    return store
+
+
+def _deliver(readers, records, rng, is_told=False):
+    """The dump after `records` came in some order, some twice, in parcels of some size.
+
+    `is_told`: and the card centre heard of credit 2 itself, at some time.
+    """
+    store = _books(readers)
+    told = rng.randrange(len(records) + 1) if is_told else -1
     queue = records + rng.sample(records, rng.randrange(len(records) + 1))
     rng.shuffle(queue)
     while queue:
+        if len(queue) <= told:
+            store.top_ups.note_carried(2, 3, 4, bytes(12))
         deliveries = []
         for _ in range(rng.randint(1, 3)):
             size = rng.choice((1, 2, 8, 64))
             deliveries.append(queue[:size])
             queue = queue[size:]
         store.book(deliveries)
+    if is_told:
+        store.top_ups.note_carried(2, 3, 4, bytes(12))
     broken = check(store)
     dump = store.dump()
     store.close()
@@ -108,18 +141,22 @@ def _deliver(readers, records, rng):
     return dump
 
 
-@given(st.lists(_act, min_size=4, max_size=24), st.integers(0, 2**32))
-def test_books_do_not_depend_on_delivery(acts, seed):
+@given(st.lists(_act, min_size=4, max_size=24), st.integers(0, 2**32), st.booleans())
+def test_books_do_not_depend_on_delivery(acts, seed, is_told):
     readers, records = _play(acts)
-    store = open_ledger(*readers)
+    store = _books(readers)
     for sealed in records:
         store.book([[sealed]])
+    if is_told:
+        store.top_ups.note_carried(2, 3, 4, bytes(12))
     assert check(store) == []
     expected = store.dump()
     store.close()
     rng = random.Random(seed)
     for _ in range(3):
-        assert _deliver(readers, records, rng).decode() == expected.decode(), f"seed {seed}"
+        assert _deliver(readers, records, rng, is_told).decode() == expected.decode(), (
+            f"seed {seed}"
+        )
 
 
 @given(st.integers(0, 4), st.integers(0, 5), st.integers(0, 5), st.integers(0, 2**32))

@@ -3,7 +3,7 @@
 import pytest
 
 from ledger import chart, invariants
-from ledger.booking import SPEND, Transfer, decide
+from ledger.booking import decide
 from ledger.claims import parse_claim
 from ledger.dialect import ConstraintBroken
 from ledger.invariants import check
@@ -11,6 +11,7 @@ from ledger.loading import load_book
 from ledger.posting import post_authorized, post_recorded, write_changes
 from ledger.schema import APPEND_ONLY
 from ledger.store import RegistryError
+from ledger.transfers import SPEND, Transfer
 from protocols.wire.messages import UNKNOWN
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, OTHER_CARD, Reader, open_ledger
 
@@ -30,6 +31,10 @@ def filled():
     reader.boot()
     store = open_ledger(reader)
     store.know_chips([(CARD, bytes(7))])
+    for order_id in ("a", "b"):
+        store.top_ups.top_up(CARD, 2_000, order_id)
+    store.top_ups.note_try(1, 5, 1001)
+    store.top_ups.note_carried(1, 6, 12_000, bytes(12))
     store.book([[*reader.records[:8], reader.records[-1]], [b"noise"]])
     assert check(store) == []
     return store
@@ -40,7 +45,13 @@ def filled():
 def test_journals_are_append_only(table, verb):
     store = filled()
     key = "sha256" if table == "rejected" else "reason" if table == "suspense_case" else "device"
-    key = {"card": "card_no", "chip": "card_no", "merchant": "merchant_no"}.get(table, key)
+    key = {
+        "card": "card_no",
+        "chip": "card_no",
+        "merchant": "merchant_no",
+        "load_try": "number",
+        "load_proof": "number",
+    }.get(table, key)
     sql = f"DELETE FROM {table}" if verb == "DELETE" else f"UPDATE {table} SET {key} = {key}"
     with pytest.raises(ConstraintBroken, match="append-only"), store.database.transaction():
         store.database.rows(sql)
@@ -56,6 +67,13 @@ def test_journals_are_append_only(table, verb):
         "UPDATE device SET head_seq = head_seq - 1",
         "DELETE FROM device",
         "UPDATE device SET head_key_no = head_key_no - 1",
+        "UPDATE intent SET credit_no = 1 WHERE seq = 1",
+        "UPDATE load SET is_loaded = 0 WHERE number = 1",
+        "UPDATE load SET is_loaded = 1, amount_fen = 9 WHERE number = 2",
+        "DELETE FROM load",
+        "INSERT INTO load VALUES (3, 7, 1, 'b', 0)",
+        "INSERT INTO load VALUES (3, 7, 0, 'c', 0)",
+        "INSERT INTO load_try VALUES (9, 0, 1001)",
         "INSERT INTO device_key SELECT device, 1, device_key FROM device_key",
         "INSERT INTO device_key VALUES (1001, 1, x'00')",
         "DELETE FROM account",
@@ -79,20 +97,21 @@ def test_the_database_refuses(sql):
 
 def test_what_is_decided_here_cannot_overdraw():
     store = filled()
-    pay = Transfer(0, 99, 0, SPEND, chart.purse(CARD), chart.BANK, OPENING_FEN)
+    pay = Transfer(0, 99, 0, SPEND, chart.purse(CARD), chart.BANK, 2 * OPENING_FEN)
     with pytest.raises(ConstraintBroken), store.database.transaction():
         post_authorized(store.database, [pay])
     assert check(store) == []
 
 
-def test_an_overdraft_stays_flagged_when_the_money_is_back():
+def test_an_overdraft_is_flagged_while_it_lasts():
+    """As a credit may be told of after what was bought with it: the flag says what is, not was."""
     store = filled()
     purse = chart.purse(CARD)
     for seq, (debit, credit) in enumerate([(purse, chart.BANK), (chart.BANK, purse)]):
         with store.database.transaction():
             transfer = Transfer(1009, 1 + seq, 0, SPEND, debit, credit, 2 * OPENING_FEN)
             post_recorded(store.database, [transfer])
-        assert store.summary()["overdrawn"] == 1
+        assert store.summary()["overdrawn"] == 1 - seq
     assert store.holder_balance(CARD) > 0
 
 
@@ -137,7 +156,22 @@ TAMPERED = {
     "a card's opening balance is booked once": ["UPDATE card SET opening_fen = 1"],
     "an opening belongs to a card": ["DELETE FROM card WHERE card_no = 7"],
     "a device's records are there from 1 to its head": ["DELETE FROM record WHERE seq = 8"],
-    "intents are the INTENT records": ["UPDATE record SET kind = 2 WHERE kind = 3"],
+    "intents are the INTENT and CREDIT records": ["UPDATE record SET kind = 2 WHERE kind = 3"],
+    "a top-up is booked once, with its amount": [
+        "UPDATE transfer SET amount_fen = 1 WHERE device = 4294967295 AND line = 0"
+    ],
+    "what is on its card has left the pending account, once, and nothing else has": [
+        "DELETE FROM transfer WHERE device = 4294967295 AND line = 1"
+    ],
+    "every transfer of the card centre belongs to a load": [
+        "UPDATE transfer SET kind = 1 WHERE device = 4294967295"
+    ],
+    "what is pending for a card is what was paid in and is not on it": [
+        "UPDATE load SET amount_fen = 1 WHERE number = 2"
+    ],
+    "a load is on its card if, and only if, somebody has said so": [
+        "DELETE FROM load_proof",
+    ],
     "what is parked lies ahead of a gap": ["UPDATE parked SET seq = 9"],
     "an early outcome's intent is not there yet": [
         "UPDATE early_outcome SET intent_device = 1001"
@@ -190,6 +224,7 @@ def test_registering_again_changes_nothing():
         lambda store: store.register_device(1001, KEY, CANTEEN),
         lambda store: store.register_device(1002, bytes(31), CANTEEN),
         lambda store: store.register_device(0, KEY, CANTEEN),
+        lambda store: store.register_device(0xFFFFFFFF, KEY, CANTEEN),
         lambda store: store.register_device(1 << 32, KEY, CANTEEN),
         lambda store: store.register_device(1002, KEY, CANTEEN, "North Gate"),
         lambda store: store.register_devices([(2, KEY, 12, "a"), (3, b"", 12, "a")]),

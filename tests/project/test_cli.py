@@ -22,6 +22,7 @@ COMMANDS = {
     "ledger run": "CONFIG",
     "ledger forks": "DATABASE",
     "ledger proofs": "--keys",
+    "ledger topup": "--order",
     "journal show": "FILE",
     "bench": "--json",
 }
@@ -108,6 +109,7 @@ def test_help_imports_nothing_heavy():
         "agent run missing.toml",
         "ledger run missing.toml",
         "ledger forks missing.sqlite",
+        "ledger topup missing.sqlite --card 1 --fen 1 --order A",
         "journal show missing.bin",
         "demo --home moon",
         "bench no_such_benchmark",

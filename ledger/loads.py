@@ -1,0 +1,51 @@
+"""Loads: money that was paid in for a card, and whether it is on the card yet.
+
+A load is one credit to one card and has its number, which is used once for all time. Its money
+waits in the holder's pending account; when the card is known to carry it, it moves to the purse.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ledger import chart
+from ledger.dialect import SqliteDialect
+from ledger.transfers import LOAD, LOAD_LINE, TOP_UP, TOP_UP_LINE, Transfer
+from protocols.card.purse import CARD_CENTRE
+
+_LOADS = """
+WITH k (wanted) AS (VALUES {keys})
+SELECT number, card_no, amount_fen, is_loaded FROM k CROSS JOIN load WHERE number = wanted"""
+
+
+@dataclass(slots=True)
+class Load:
+    """`amount_fen` for card `card_no` under credit `number`; `is_loaded`: the card carries it."""
+
+    number: int
+    card_no: int
+    amount_fen: int
+    is_loaded: bool = False
+
+    @property
+    def what(self) -> tuple[int, int]:
+        return self.card_no, self.amount_fen
+
+
+def paid_in(load: Load) -> Transfer:
+    """What a top-up moves."""
+    pending = chart.pending(load.card_no)
+    return Transfer(
+        CARD_CENTRE, load.number, TOP_UP_LINE, TOP_UP, chart.BANK, pending, load.amount_fen
+    )
+
+
+def carried(load: Load) -> Transfer:
+    """What moves once the card carries the load."""
+    pending, purse = chart.pending(load.card_no), chart.purse(load.card_no)
+    return Transfer(CARD_CENTRE, load.number, LOAD_LINE, LOAD, pending, purse, load.amount_fen)
+
+
+def loads_of(database: SqliteDialect, numbers: Iterable[int]) -> dict[int, Load]:
+    """The loads of these numbers, by number."""
+    rows = database.rows_of(_LOADS, ((number,) for number in numbers))
+    return {row[0]: Load(*row[:3], is_loaded=bool(row[3])) for row in rows}

@@ -1,0 +1,120 @@
+"""Top-ups: money comes in through a channel, waits for its card, and is given to it once.
+
+Rules of this file. A channel's order number stands for one top-up for all time: the same order
+again changes nothing, with other facts it is refused. Whatever may put money on a card is noted on
+the disk before it leaves this house. Whether a card carries a load is never concluded here from
+silence: the card says so itself, to us or in a reader's record, or the load waits.
+"""
+
+from dataclasses import dataclass
+
+from ledger import chart
+from ledger.dialect import SqliteDialect
+from ledger.evidence import State
+from ledger.loads import Load, loads_of, paid_in
+from ledger.posting import post_authorized, post_loaded
+from protocols.card.purse import AMOUNT_FEN_MAX
+
+ORDER_CHARS_MAX = 64
+_FLOOR_FEN = 0
+_BY_ORDER = "SELECT number, card_no, amount_fen FROM load WHERE order_id = ?"
+_NEXT = """
+SELECT number, card_no, amount_fen, is_loaded FROM load
+WHERE card_no = ? AND is_loaded = 0 ORDER BY number LIMIT 1"""
+_NUMBER = "SELECT COALESCE(MAX(number), 0) + 1 FROM load"
+# A try is over when somebody has seen the card at the next counter (with another name on it, or
+# the load would be loaded), or it is known what else has led away from this one.
+_OPEN_TRIES = f"""
+SELECT DISTINCT t.counter FROM load_try t
+WHERE t.number = ? AND NOT EXISTS (
+    SELECT 1 FROM intent i WHERE i.card_no = ? AND (
+        (i.counter = t.counter + 1 AND (i.last_device, i.last_seq) <> (0, 0))
+        OR (i.counter = t.counter AND i.state = {int(State.COMMITTED)}
+            AND i.credit_no <> t.number)))
+ORDER BY t.counter"""
+
+
+class TopUpRefused(Exception):
+    """A top-up that cannot be booked; nothing was changed, and the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The load that is next for a card, and the card's counters at which it may have come on."""
+
+    load: Load
+    tries: tuple[int, ...]
+
+
+class TopUps:
+    """The loads in the books of `database`. Every method is one transaction, or only reads.
+
+    Raises StoreUnavailable of ledger.dialect: nothing changed, try again.
+    """
+
+    def __init__(self, database: SqliteDialect) -> None:
+        self._database = database
+
+    def top_up(self, card_no: int, amount_fen: int, order_id: str) -> int:
+        """Book what a channel took in under its `order_id`; the number of the credit.
+
+        Again, with the same facts: the same number, and nothing else. Raises TopUpRefused.
+        """
+        if not 0 < amount_fen <= AMOUNT_FEN_MAX:
+            raise TopUpRefused(f"{amount_fen} fen is not in 1..{AMOUNT_FEN_MAX}")
+        if not 0 < len(order_id) <= ORDER_CHARS_MAX or not order_id.isprintable():
+            raise TopUpRefused(f"an order number has 1 to {ORDER_CHARS_MAX} characters")
+        with self._database.transaction():
+            for number, *facts in list(self._database.rows(_BY_ORDER, (order_id,))):
+                if facts != [card_no, amount_fen]:
+                    raise TopUpRefused(f"order {order_id} is booked already, and differently")
+                return number
+            return self._book(card_no, amount_fen, order_id)
+
+    def _book(self, card_no: int, amount_fen: int, order_id: str) -> int:
+        sql = "SELECT 1 FROM card WHERE card_no = ?"
+        if not list(self._database.rows(sql, (card_no,))):
+            raise TopUpRefused(f"card {card_no} was never issued")
+        ((number,),) = self._database.rows(_NUMBER)
+        load = Load(number, card_no, amount_fen)
+        row = (number, card_no, amount_fen, order_id)
+        self._database.many(
+            "INSERT INTO load (number, card_no, amount_fen, order_id) VALUES (?, ?, ?, ?)", [row]
+        )
+        account = (chart.pending(card_no), chart.PENDING, card_no, _FLOOR_FEN)
+        self._database.many(
+            "INSERT INTO account (id, kind, owner, floor_fen) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
+            [account],
+        )
+        post_authorized(self._database, [paid_in(load)])
+        return number
+
+    def next_of(self, card_no: int) -> Pending | None:
+        """What waits longest for a card; None if nothing does."""
+        for number, *facts, _is_loaded in list(self._database.rows(_NEXT, (card_no,))):
+            tries = self._database.rows(_OPEN_TRIES, (number, card_no))
+            return Pending(Load(number, *facts), tuple(counter for (counter,) in tries))
+        return None
+
+    def note_try(self, number: int, counter: int, device: int) -> None:
+        """From now on credit `number` may come on its card, which stands at `counter`."""
+        with self._database.transaction():
+            self._database.many(
+                "INSERT INTO load_try VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                [(number, counter, device)],
+            )
+
+    def note_carried(self, number: int, counter: int, balance_fen: int, mac: bytes) -> None:
+        """The card has told us itself that it carries credit `number`: what it has now, and how.
+
+        `mac` is that of its transaction, empty if it had happened before.
+        """
+        with self._database.transaction():
+            self._database.many(
+                "INSERT INTO load_proof VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                [(number, counter, balance_fen, mac)],
+            )
+            load = loads_of(self._database, [number])[number]
+            if not load.is_loaded:
+                post_loaded(self._database, [load])

@@ -1,0 +1,20 @@
+"""Transfers: what moves money in the books, and of which kinds there are."""
+
+from dataclasses import dataclass
+
+# Kinds of transfer. Those of a load are numbered by its credit, as of the device CARD_CENTRE.
+SPEND, OPENING, TOP_UP, LOAD = 1, 2, 3, 4
+TOP_UP_LINE, LOAD_LINE = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """`amount_fen` from one account to another; unique by (device, seq, line) for all time."""
+
+    device: int
+    seq: int
+    line: int
+    kind: int
+    debit_account: int
+    credit_account: int
+    amount_fen: int
