@@ -1,10 +1,11 @@
-"""The agent's side towards the readers: HELLO and BATCH in, STORED and RECEIPT out.
+"""The agent's side towards the readers: HELLO and BATCH in, STORED and RECEIPT out, RELAY both.
 
 Rules of this file. What a reader says is checked whole before any of it is kept; what fails is
 counted by its error number, acknowledged so that it does not come again, and forgotten. What is
 kept is committed before anyone hears of it: first the commit, then STORED, then (after the service
 has forwarded) the broker's acknowledgement. While the disk refuses, nothing is taken and nothing
-is acknowledged.
+is acknowledged. A RELAY is handed on unopened in the same step or dropped: it is never kept, for
+it is worthless when late, and both its ends know what to do without it.
 """
 
 from typing import Any
@@ -18,7 +19,11 @@ from protocols.wire.errors import BAD_FIELD, BAD_TOPIC, UNSUPPORTED, WireError
 from protocols.wire.routing import route
 
 RECORDS_PER_COMMIT_MAX = 1_024
+RELAYS_PER_STEP_MAX = 64
 RETRY_MS = 1_000
+
+
+_FROM_READERS = (messages.HELLO, messages.BATCH, messages.RELAY)
 
 
 class ReaderSide:
@@ -42,6 +47,7 @@ class ReaderSide:
         self._records: list[Record] = []
         self._batches: dict[int, int] = {}  # device -> lowest sequence it sent
         self._hellos: dict[int, dict[str, Any]] = {}
+        self._relays: list[bytes] = []
         self._owed: list[Message] = []
         self._retry_ms: int | None = None
 
@@ -75,12 +81,18 @@ class ReaderSide:
         if message.retain:
             # Not news: it would be told again at every connection.
             raise WireError(UNSUPPORTED, "retained")
-        fields = messages.decode_message(message.payload, (messages.HELLO, messages.BATCH))
+        fields = messages.decode_message(message.payload, _FROM_READERS)
         if fields["device"] != device:
             raise WireError(BAD_FIELD, "another device")
         self._store.mark(device)
         if fields["type"] == messages.HELLO:
             self._hellos[device] = fields
+            return
+        if fields["type"] == messages.RELAY:
+            if len(self._relays) < RELAYS_PER_STEP_MAX:
+                self._relays.append(message.payload)
+            else:
+                self._count("relays_dropped")
             return
         records = [(device, _seq_of(sealed, device), sealed) for sealed in fields["records"]]
         self._records.extend(records)
@@ -154,6 +166,16 @@ class ReaderSide:
     def _send_stored(self, device: int, upto: int) -> None:
         fields = {"device": device, "upto": upto}
         self._publish(device, messages.encode_message(messages.STORED, fields))
+
+    def take_relays(self) -> list[bytes]:
+        """What readers have said to the ledger in this step: RELAY messages, as they came."""
+        relays, self._relays = self._relays, []
+        return relays
+
+    def send_relay(self, device: int, payload: bytes) -> None:
+        """Hand a reader a RELAY of the ledger's, now or never."""
+        self._count("relays_down")
+        self._publish(device, payload)
 
     def send_receipt(self, device: int, sealed: bytes) -> None:
         """Publish the ledger's latest receipt to a reader."""

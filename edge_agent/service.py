@@ -1,8 +1,9 @@
 """The agent: what arrives is kept, what is kept is forwarded, what is booked is told and freed.
 
 One step, in this order: read both sides; apply the ledger's answers; commit the readers' records;
-say STORED; forward; acknowledge to the readers' broker. A crash between any two of these leaves
-either nothing kept and nothing said, or something kept that is said again when asked.
+say STORED; hand on what is only relayed; forward; acknowledge to the readers' broker. A crash
+between any two of these leaves either nothing kept and nothing said, or something kept that is
+said again when asked.
 """
 
 from adapters.mqtt import MqttPort
@@ -23,7 +24,7 @@ def reader_subscriptions(site: str) -> list[str]:
 
 def upstream_subscriptions(site: str) -> list[str]:
     """What the port towards the ledger must be subscribed to."""
-    return [topics.agent_receipts(site), topics.LEDGER_STATUS]
+    return [topics.agent_receipts(site), topics.relay_down(site), topics.LEDGER_STATUS]
 
 
 class AgentService:
@@ -68,6 +69,9 @@ class AgentService:
         receipts = self._upstream_side.collect(now_ms)
         self._reader_side.collect(now_ms)
         self._reader_side.answer(now_ms)
+        self._upstream_side.relay(self._reader_side.take_relays())
+        for device, payload in self._upstream_side.take_relays():
+            self._reader_side.send_relay(device, payload)
         self._upstream_side.forward(now_ms)
         for device, sealed in receipts.items():
             self._reader_side.send_receipt(device, sealed)

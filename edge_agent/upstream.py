@@ -1,18 +1,18 @@
-"""The agent's side towards the ledger: FORWARD out, RECEIPTS in.
+"""The agent's side towards the ledger: FORWARD out, RECEIPTS in, RELAY both.
 
 Rules of this file. Only what carries the ledger's signature counts, and it counts no matter which
 question it answers: receipts are cumulative. A broker's acknowledgement counts for nothing. When
-and what to send again is decided in outbox.py.
+and what to send again is decided in outbox.py. A RELAY is none of ours: its ends check its seal.
 """
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from adapters.mqtt import MqttPort
+from adapters.mqtt import Message, MqttPort
 from edge_agent.outbox import Lane, Outbox
 from edge_agent.store import Store, StoreUnavailable
 from protocols.wire import messages, topics
-from protocols.wire.errors import BAD_SIGNATURE, BAD_TOPIC, WireError
+from protocols.wire.errors import BAD_SIGNATURE, BAD_TOPIC, UNSUPPORTED, WireError
 from protocols.wire.seal import sign1_split, sign1_tbs
 
 # What a FORWARD holds beside its records' bytes, and what CBOR adds to each of them (at most).
@@ -20,6 +20,7 @@ _FORWARD_HEAD_BYTES = 64
 _RECORD_HEAD_BYTES = 3
 RETRY_MS = 1_000
 ANSWERS_PER_STEP_MAX = 64
+RELAYS_UNACKED_MAX = 256  # beyond it the line is jammed, and what is asked for would come late
 
 
 class UpstreamSide:
@@ -41,6 +42,8 @@ class UpstreamSide:
         self._key = Ed25519PublicKey.from_public_bytes(ledger_public_key)
         self._counters = counters
         self._receipts_topic = topics.agent_receipts(site)
+        self._relay_topic = topics.relay_down(site)
+        self._relays: list[tuple[int, bytes]] = []
         self._session = 0
         self._number: int | None = None
         self._retry_ms: int | None = None
@@ -59,6 +62,8 @@ class UpstreamSide:
                     self._outbox.hurry()
                 elif message.topic == self._receipts_topic:
                     self._apply(self._verified(message.payload), news, now_ms)
+                elif message.topic == self._relay_topic:
+                    self._relays.append(_relayed(message))
                 else:
                     raise WireError(BAD_TOPIC)
             except WireError as error:
@@ -104,6 +109,11 @@ class UpstreamSide:
         for device, first in again.items():
             self._outbox.offer(device, first)
 
+    def take_relays(self) -> list[tuple[int, bytes]]:
+        """What the ledger has said to readers in this step: (device, RELAY message as it came)."""
+        relays, self._relays = self._relays, []
+        return relays
+
     # --- out ---------------------------------------------------------------------------------
 
     def forward(self, now_ms: int) -> None:
@@ -123,6 +133,13 @@ class UpstreamSide:
         self._retry_ms = None
         while self._outbox.may_send(now_ms) and self._send_one(now_ms):
             pass
+
+    def relay(self, payloads: list[bytes]) -> None:
+        """Hand the ledger what readers have said to it, now or never."""
+        for payload in payloads:
+            is_free = self._port.unacked < RELAYS_UNACKED_MAX
+            sent = is_free and self._port.publish(topics.relay_up(self._site), payload)
+            self._count("relays_up" if sent else "relays_dropped")
 
     def _send_one(self, now_ms: int) -> bool:
         records, last, served, unserved = self._gather(now_ms)
@@ -186,3 +203,11 @@ class UpstreamSide:
 
     def _count(self, name: str, number: int = 1) -> None:
         self._counters[name] = self._counters.get(name, 0) + number
+
+
+def _relayed(message: Message) -> tuple[int, bytes]:
+    """For whom a RELAY of the ledger's is, and its bytes; WireError for anything else."""
+    if message.retain:
+        raise WireError(UNSUPPORTED, "retained")
+    fields = messages.decode_message(message.payload, (messages.RELAY,))
+    return fields["device"], message.payload
