@@ -33,6 +33,7 @@ _KINDS = {
     messages.FRONT_END: "front end",
     messages.INSPECTION: "inspected",
     messages.FAULT: "fault",
+    messages.CREDIT: "credit",
     messages.CAPTURE: "capture",
 }
 _WORDS = {

@@ -11,8 +11,9 @@ class PoleDisplay:
         self._shown = [None, None]
 
     def show(self, upper, lower):
-        """Both lines as ASCII text, cut at 20 characters."""
-        self._set(0, "A", upper)
+        """Both lines as ASCII text, cut at 20 characters; None: the upper one stays."""
+        if upper is not None:
+            self._set(0, "A", upper)
         self._set(1, "B", lower)
 
     def _set(self, index, letter, text):

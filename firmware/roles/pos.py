@@ -11,6 +11,7 @@ from firmware.services.clock import Clock
 from firmware.services.front_end_watch import FrontEndWatch
 from firmware.services.inspection import Inspection
 from firmware.services.journal import Journal, JournalFull
+from firmware.services.load import Load
 from firmware.services.panel import Panel
 from firmware.services.purses import Purses
 from firmware.services.records import Recorder
@@ -35,6 +36,8 @@ _PATIENCE_MS = {
     sale.PIN: 30000,
     sale.IDENTITY: 15000,  # then it is asked once more
 }
+# Nobody's card is waited for: money may go on that of the last sale.
+_OVER = (sale.KEYED, sale.SHOWN)
 # Debits in a row that a card which just lies there may fail: each costs two records.
 _FAILED_MAX = 3
 # What may go wrong with a card before its INTENT is written, and the reason it stands for.
@@ -122,6 +125,8 @@ class Pos:
         self._utc_offset_s = board.settings["policy"]["utc_offset_s"]
         self._prices, self._periods, self._is_menu_good = _menu_of(board)
         self._panel = Panel(board, self._notices)
+        self._load = Load(board, front_end, self._purses, recorder, clock, uplink)
+        self._load_text = ""
         self._totals = Totals(board, recorder, self._utc_offset_s)
         self._supply = Supply(board, recorder)
         self._watch = FrontEndWatch(front_end, recorder)
@@ -169,6 +174,8 @@ class Pos:
             self._key(key, now_ms)
         if self._state == sale.ARMED:
             self._poll(now_ms)
+        elif self._state in _OVER:
+            self._step_load(now_ms)
         if self._state != sale.KEYED and now_ms >= self._until_ms:
             self._event("silence", now_ms)
         due_ms = self._panel.step(now_ms, due_ms)
@@ -176,6 +183,8 @@ class Pos:
         due_ms = min(due_ms, self._uplink.step(now_ms))
         if self._state == sale.ARMED:
             return min(due_ms, now_ms + _POLL_MS)
+        if self._state in _OVER:
+            due_ms = max(now_ms, min(due_ms, self._load.due_ms))
         if self._state == sale.KEYED:
             self._recorder.prepare()
             self._totals.step()
@@ -261,6 +270,7 @@ class Pos:
     # -- the card -----------------------------------------------------------------------------
 
     def _poll(self, now_ms):
+        purse = None
         try:
             card = self._front_end.poll()
             if card is None:
@@ -273,8 +283,9 @@ class Pos:
             if reason != reasons.APPROVED and self._till.pending is None:
                 self._till.refuse(reason, 0, amount_fen, now_ms)
             else:
+                purse = self._purses.of(card)
                 reason, amount_fen, balance_fen = self._till.spend(
-                    self._purses.of(card),
+                    purse,
                     self._cost,
                     power,
                     network,
@@ -297,10 +308,29 @@ class Pos:
         self._balance_fen = balance_fen
         # The dialogue has taken its time: what is shown and heard begins now.
         self._event(_EVENTS.get(reason, "refused"), self._board.ticks_ms(), reason)
+        if purse is not None and self._state == sale.SHOWN and self._till.pending is None:
+            self._load.saw(purse, self._board.ticks_ms())
+
+    def _step_load(self, now_ms):
+        """Money onto the card of the last tap, shown beneath what that tap said."""
+        self._show_load()  # first, so that nobody leaves in the middle
+        self._load.step(now_ms)
+        self._show_load()
+
+    def _show_load(self):
+        load = self._load
+        is_new = load.text != self._load_text
+        self._load_text = load.text
+        if is_new and load.text and self._entry == charging.home(self._entry[1]):
+            self._panel.beneath(load.text)
+            self._state = sale.SHOWN
+        if self._state == sale.SHOWN and (is_new or load.wants_card):
+            self._until_ms = self._board.ticks_ms() + _PATIENCE_MS[sale.SHOWN]
 
     # -- actions, by their names in rules/sale.py ---------------------------------------------
 
-    def _ask(self, _reason, _now_ms):
+    def _ask(self, _reason, now_ms):
+        self._load.stop(now_ms)
         self._last_fault = reasons.APPROVED
         self._panel.ask(screens.CARD_PLEASE, self._amount_text)
 

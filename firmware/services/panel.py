@@ -87,6 +87,10 @@ class Panel:
         )
         self._show(screens.paid, amount_fen, balance_fen)
 
+    def beneath(self, text):
+        """Something that goes on after a sale, for the customer; the sale stays to be read."""
+        self._pole.show(None, text)
+
     def last_paid(self, amount_fen, card_no):
         """After a boot: who paid last, which nobody may have seen."""
         amount = money.format_yuan(amount_fen)

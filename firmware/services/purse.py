@@ -27,7 +27,11 @@ class Purse:
 
     `fault` is the last exception that disturbed the last debit, or None. `card_proof` is what the
     card gives the ledger of the last debit (bytes, see messages.OUTCOME), empty if it gives none.
+    `shown` is what the card shows now (card_no, counter, last_device, last_seq), None if that is
+    not known; `chip` its kind, as messages.LOAD_ASK has it.
     """
+
+    chip = 0
 
     def __init__(self, pcd, card):
         self._pcd = pcd
@@ -37,6 +41,7 @@ class Purse:
         self._pin_keys = ()
         self.fault = None
         self.card_proof = b""
+        self.shown = None
 
     def read(self):
         """The PurseView of the card (protocols.card.purse).
@@ -46,6 +51,7 @@ class Purse:
         """
         view = self._look()
         self._fresh = (self._pcd.session, view.proof)
+        self.shown = (view.card_no, view.counter, view.last_device, view.last_seq)
         return view
 
     def read_again(self):
@@ -80,7 +86,11 @@ class Purse:
         if pin_tries is None:
             pin_tries = view.pin_tries
         usage = (day, day_total_fen, since_pin_fen, since_pin_count, pin_tries)
-        return self._carry_out(view, self._plan(view, amount_fen, device, seq, time_s, usage))
+        plan = self._plan(view, amount_fen, device, seq, time_s, usage)
+        result = self._carry_out(view, plan)
+        if result == COMMITTED:
+            self.shown = (view.card_no, view.counter + 1, device, seq)
+        return result
 
     def count_try(self, view, device, seq, time_s):
         """Count one more PIN try on the card: a debit of nothing, with the same results.
@@ -101,6 +111,7 @@ class Purse:
         """COMMITTED, NOT_COMMITTED or UNKNOWN of what `plan` wants to make of `view`."""
         self.fault = None
         self.card_proof = b""
+        self.shown = None
         self._result = NOT_COMMITTED
         is_fresh = self._fresh == (self._pcd.session, view.proof)
         self._fresh = None

@@ -24,6 +24,7 @@ from protocols.card.purse_classic import (
     plan_tries,
     sector_key,
 )
+from protocols.wire.messages import CLASSIC
 
 _KEY_TYPES = {READ_KEY: KEY_A, WRITE_KEY: KEY_B}
 
@@ -74,6 +75,8 @@ class ClassicPurse(Purse):
 
     `generations` is a list of PurseKeys, the newest first; a card has those of one of them.
     """
+
+    chip = CLASSIC
 
     def __init__(self, pcd, card, generations):
         Purse.__init__(self, pcd, card)

@@ -17,6 +17,7 @@ from protocols.card import ev2, pin
 from protocols.card import purse_desfire as layout
 from protocols.card.diversify import Cmac
 from protocols.card.identity import FIELDS_BYTES, ForeignCard
+from protocols.wire.messages import DESFIRE
 
 _TALK_US_MAX = 8_000_000  # from the reading on; a command that is under way may end later
 _RND_BYTES = 16
@@ -54,6 +55,8 @@ class DesfireKeys:
 class DesfirePurse(Purse):
     """The purse on `card` (Card), selected by `pcd` (Pcd); `keys` is a DesfireKeys."""
 
+    chip = DESFIRE
+
     def __init__(self, pcd, card, keys):
         Purse.__init__(self, pcd, card)
         self._keys = keys
@@ -65,6 +68,14 @@ class DesfirePurse(Purse):
     def read(self):
         self._deadline_us = self._pcd.chip.ticks_us() + _TALK_US_MAX
         return Purse.read(self)
+
+    def relay(self, command):
+        """Pass on a command of the ledger's; the card's answer. CardGone also when time is up.
+
+        The reader's own session with the card is over with that.
+        """
+        self._session = self._fresh = None
+        return self._tell(command, _HIDDEN_BYTES)
 
     def proof_of(self, view):
         """The card_proof of the transaction that `view`, just read, shows as the last one.

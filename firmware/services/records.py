@@ -32,12 +32,14 @@ class Recorder:
 
         `intent` has the fields of its INTENT; result is None when no OUTCOME was written. Nothing
         else is ever written between the two; what boots write behind them is passed over, and
-        refusals of cards that were not read. A card that was: the clerk had gone on.
+        refusals of cards that were not read. A card that was, or a credit: the clerk had gone on.
         """
         result = None
         for seq in range(self._journal.head_seq, self._journal.head_seq - _LOOK_BACK, -1):
             fields = self.fields(seq)
             if fields is None or (fields["kind"] == messages.REFUSAL and fields["card_no"]):
+                return None
+            if fields["kind"] == messages.CREDIT:
                 return None
             if fields["kind"] == messages.INTENT:
                 return fields, result
@@ -47,7 +49,8 @@ class Recorder:
                 result = fields["result"]
                 if fields["intent_seq"] != seq - 1:
                     intent = self.fields(fields["intent_seq"])
-                    return (intent, result) if intent else None
+                    is_spend = intent and intent["kind"] == messages.INTENT
+                    return (intent, result) if is_spend else None
         return None
 
     def write(self, kind, now_ms, **fields):

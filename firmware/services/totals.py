@@ -66,7 +66,8 @@ class Totals:
                 continue
             if outcome["result"] == messages.COMMITTED:
                 intent = self._recorder.fields(outcome["intent_seq"])
-                if intent and not intent["flags"] & messages.FLAG_TRY:
+                is_spend = intent and intent["kind"] == messages.INTENT
+                if is_spend and not intent["flags"] & messages.FLAG_TRY:
                     self._count(intent["amount_fen"], outcome["earliest_s"])
         self._seq = self._recorder.head_seq()
 

@@ -179,11 +179,20 @@ def writes_of(card):
 class Counter:
     """One window; booted unless `boot` is False. `policy` overrides single figures of POLICY.
 
-    `language`: of the clerk's display, if there is one; `menu`: the blob of protocols.rules.menu.
+    `language`: of the clerk's display, if there is one; `menu`: the blob of protocols.rules.menu;
+    `own`: more settings.
     """
 
     def __init__(
-        self, seed=0, sectors=8, boot=True, device=DEVICE, language=None, menu=b"", **policy
+        self,
+        seed=0,
+        sectors=8,
+        boot=True,
+        device=DEVICE,
+        language=None,
+        menu=b"",
+        own=(),
+        **policy,
     ):
         self.flash = NorFlash(sectors * SECTOR_BYTES, random.Random(seed))
         self._device = device
@@ -201,6 +210,7 @@ class Counter:
                 "broker_port": 1883,
                 "policy": {**POLICY, **policy},
                 **({"language": language} if language else {}),
+                **dict(own),
             }
         )
         nvs = {"settings": blob, "menu": menu}

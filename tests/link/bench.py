@@ -225,7 +225,10 @@ class Bench:
     def _hear(self, event):
         if event[0] != mqtt.PUBLISH or event[1] != topics.up(SITE, DEVICE):
             return
-        fields = messages.decode_message(event[2], (messages.HELLO, messages.BATCH))
+        expected = (messages.HELLO, messages.BATCH, messages.RELAY)
+        fields = messages.decode_message(event[2], expected)
+        if fields["type"] == messages.RELAY:
+            return
         assert fields["device"] == DEVICE
         if fields["type"] == messages.HELLO:
             self.hellos.append((self.now_ms, fields))

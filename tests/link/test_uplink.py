@@ -6,6 +6,7 @@ import pytest
 
 from firmware.services.uplink import KEEPALIVE_S, FirstSends, backoff_ms
 from protocols.wire import cbor, messages, mqtt, seal, topics
+from protocols.wire.mqtt_client import WINDOW_MAX
 from tests.link.bench import DEVICE, KEY, SITE, Bench, Source, receipt, stored
 
 ANSWERS = ("retained", "foreign", "malformed", "forged", "mismatched", "repeated", "refused")
@@ -443,3 +444,68 @@ def test_backoff_is_between_1_and_30_s_and_spreads_the_readers():
             tenths[min(9, (wait - base_ms) * 10 // base_ms)] += 1
         assert min(tenths) > 50, f"attempt {attempts}: {tenths}"
     assert backoff_ms(3, 1001) == backoff_ms(3, 1001)
+
+
+# --- what the ledger says beside receipts -------------------------------------------------------
+
+
+def relay(device=DEVICE, sealed=b"sealed"):
+    return messages.encode_message(messages.RELAY, {"device": device, "sealed": sealed})
+
+
+def test_a_relay_is_handed_on_and_its_refusal_counted():
+    bench, heard = Bench(3).settle(), []
+    bench.uplink.on_relay = lambda sealed, now_ms: heard.append(sealed) or "repeated"
+    bench.say(relay())
+    bench.settle()
+    assert heard == [b"sealed"]
+    assert bench.counters["repeated"] == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "retain", "counter"),
+    [
+        (relay(1002), False, "foreign"),
+        (relay(), True, "retained"),
+        (relay()[:-1], False, "malformed"),
+    ],
+)
+def test_a_relay_for_somebody_or_some_time_else_is_dropped(message, retain, counter):
+    bench, heard = Bench(3).settle(), []
+    bench.uplink.on_relay = lambda sealed, now_ms: heard.append(sealed) or ""
+    bench.say(message, retain=retain)
+    bench.settle()
+    assert heard == []
+    assert bench.counters[counter] == 1
+
+
+def test_a_relay_that_nobody_listens_for_is_dropped():
+    bench = Bench(3).settle()
+    bench.say(relay())
+    bench.settle()
+    assert bench.counters["foreign"] == 1
+
+
+def test_a_relay_goes_up_now_or_not_at_all():
+    bench = Bench(3)
+    assert not bench.uplink.relay(b"sealed"), "there is no session yet"
+    bench.settle()
+    assert bench.uplink.relay(b"sealed")
+    bench.uplink.step(bench.now_ms)
+    bench.broker.step()
+    published = [event[1:4] for event in bench.broker.events if event[0] == mqtt.PUBLISH]
+    assert published[-1] == (topics.up(SITE, DEVICE), relay(), 1)
+
+
+def test_relays_leave_a_place_for_records():
+    """Nobody acknowledges: the window fills, and its last place is not for what may be lost."""
+    bench = Bench(3).settle()
+    bench.broker.pubacks = False
+    said = 0
+    while bench.uplink.relay(b"sealed"):
+        said += 1
+        bench.uplink.step(bench.now_ms)
+    assert 0 < said < WINDOW_MAX
+    bench.source.grow(1)
+    bench.settle()
+    assert len(bench.held) == 4
