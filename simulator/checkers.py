@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 from firmware.services.journal import Journal
 from ledger.invariants import check
+from ledger.loads import Load
 from ledger.store import LedgerStore
-from protocols.card.purse import PurseView
+from protocols.card.purse import CARD_CENTRE, PurseView
 from protocols.wire import messages, seal
 from simulator.cardbox import CardKeys, HeldCard, as_one
 from simulator.chips.nor_flash import NorFlash
@@ -38,6 +39,7 @@ class OpenIntent:
 class Verdict:
     """Money in fen. `violations` are sentences; empty means that everything holds.
 
+    `paid_in_fen` was paid in for cards; `loaded` and `loaded_fen` of it are on them.
     `rotten`: debits of which nothing is left but that the card names a record that rot has taken.
     """
 
@@ -45,6 +47,9 @@ class Verdict:
     on_cards_fen: int = 0
     booked_fen: int = 0
     in_flight_fen: int = 0
+    paid_in_fen: int = 0
+    loaded: int = 0
+    loaded_fen: int = 0
     rotten: int = 0
     rotten_fen: int = 0
     lost: int = 0
@@ -61,11 +66,13 @@ def judge(
     flashes: dict[int, NorFlash],
     paid: Counter[tuple[int, int]],
     rotten: Collection[RecordId] = (),
+    paid_in: Counter[tuple[int, int]] | None = None,
 ) -> Verdict:
     """Compare every card with the ledger.
 
     `flashes`: each device's journal partition; `paid`: (card_no, amount_fen) people saw paid;
-    `rotten`: (device, seq) of the records in which more bits were flipped than can be put right.
+    `rotten`: (device, seq) of the records in which more bits were flipped than can be put right;
+    `paid_in`: (card_no, amount_fen) that people paid in for cards.
     """
     verdict = Verdict()
     booked = Counter((card_no, fen) for _, _, fen, card_no in ledger.booked_ids())
@@ -82,6 +89,9 @@ def judge(
         open_of[intent.card_no].append(intent)
         named[intent.card_no].add(intent.last)
     opened = Counter((i.card_no, i.amount_fen) for found in open_of.values() for i in found)
+    loads_of = _loads(ledger, paid_in or Counter(), verdict)
+    for card_no, last in _undelivered_names(ledger, flashes):
+        named[card_no].add(last)
     unbooked = paid - booked - opened
     gone = _gone(ledger, flashes, rotten, verdict)
     for card in cards:
@@ -89,8 +99,9 @@ def judge(
             number = card.card_no
             view, names = as_one(card, keys)
             names |= named[number]
+            on_card = _loaded(loads_of[number], names, verdict)
             rotten_fen = _judge_card(
-                card, view, booked_of[number], open_of[number], names, gone, verdict
+                card, view, booked_of[number], open_of[number], on_card, names, gone, verdict
             )
             shown = Counter({key: n for key, n in unbooked.items() if key[0] == number})
             if sum(fen for _, fen in shown.elements()) <= rotten_fen:
@@ -105,17 +116,55 @@ def judge(
 
 
 def _weigh(verdict: Verdict) -> None:
-    """Whether all the money that was issued is somewhere."""
+    """Whether all the money that was issued, or loaded since, is somewhere."""
     total_fen = (
         verdict.on_cards_fen + verdict.booked_fen + verdict.in_flight_fen + verdict.rotten_fen
     )
-    verdict.conserved = total_fen == verdict.issued_fen
+    verdict.conserved = total_fen == verdict.issued_fen + verdict.loaded_fen
     if not verdict.conserved:
         verdict.violations.append(
             f"cards {verdict.on_cards_fen} + booked {verdict.booked_fen} + in flight "
             f"{verdict.in_flight_fen} + rotten {verdict.rotten_fen} = {total_fen}, "
-            f"issued {verdict.issued_fen} fen"
+            f"issued {verdict.issued_fen} + loaded {verdict.loaded_fen} fen"
         )
+
+
+def _loads(
+    ledger: LedgerStore, paid_in: Counter[tuple[int, int]], verdict: Verdict
+) -> dict[int, list[Load]]:
+    """What the ledger says was paid in, by card; it is what people have paid in."""
+    loads_of: dict[int, list[Load]] = defaultdict(list)
+    for row in ledger.database.rows("SELECT number, card_no, amount_fen, is_loaded FROM load"):
+        loads_of[row[1]].append(Load(*row))
+    known = Counter(load.what for loads in loads_of.values() for load in loads)
+    for (card_no, fen), count in ((paid_in - known) + (known - paid_in)).items():
+        verdict.violations.append(f"card {card_no}: {count} x {fen} fen not paid in as booked")
+    verdict.paid_in_fen = sum(fen for _, fen in paid_in.elements())
+    return loads_of
+
+
+def _loaded(loads: list[Load], names: set[RecordId], verdict: Verdict) -> list[int]:
+    """The amounts (fen) of the loads that are on their card: booked, or named by it."""
+    on_card = [
+        load.amount_fen for load in loads if load.is_loaded or (CARD_CENTRE, load.number) in names
+    ]
+    verdict.loaded += len(on_card)
+    verdict.loaded_fen += sum(on_card)
+    return on_card
+
+
+def _undelivered_names(
+    ledger: LedgerStore, flashes: dict[int, NorFlash]
+) -> Iterator[tuple[int, RecordId]]:
+    """What cards named to readers whose CREDITs are not in the ledger yet."""
+    heads = ledger.heads()
+    for device, flash in flashes.items():
+        journal = journal_of(flash)
+        for seq in range(heads[device] + 1, journal.head_seq + 1):
+            record = journal.record(seq)
+            fields = messages.decode_record(seal.payload_of(record)) if record else {}
+            if fields.get("kind") == messages.CREDIT:
+                yield fields["card_no"], (fields["last_device"], fields["last_seq"])
 
 
 def _gone(
@@ -143,11 +192,12 @@ def _judge_card(
     view: PurseView,
     booked: list[int],
     opened: list[OpenIntent],
+    loaded: list[int],
     names: set[RecordId],
     gone: set[RecordId],
     verdict: Verdict,
 ) -> int:
-    """One card: its counter tells how often it was debited, its balance how much.
+    """One card: its counter tells how often it was debited or credited, its balance how much.
 
     A card names the last spend that debited it, now and at every tap before: so an open intent
     has debited it if, and only if, the card names it or has named it. So has a record that is
@@ -158,7 +208,7 @@ def _judge_card(
     verdict.on_cards_fen += view.balance_fen
     on_card = [intent for intent in opened if (intent.device, intent.seq) in names]
     in_flight_fen = sum(intent.amount_fen for intent in on_card)
-    missing = view.counter - len(booked) - len(on_card)
+    missing = view.counter - len(booked) - len(on_card) - len(loaded)
     rotten = len(names & gone)
     if rotten:
         rotten = max(rotten, min(missing, len(gone) + len(opened) - len(on_card)))
@@ -172,7 +222,8 @@ def _judge_card(
     verdict.in_flight_fen += in_flight_fen
     if not rotten:
         return 0
-    rotten_fen = (card.issued_fen or 0) - view.balance_fen - sum(booked) - in_flight_fen
+    had_fen = (card.issued_fen or 0) + sum(loaded)
+    rotten_fen = had_fen - view.balance_fen - sum(booked) - in_flight_fen
     verdict.rotten += rotten
     verdict.rotten_fen += rotten_fen
     return rotten_fen
@@ -180,7 +231,7 @@ def _judge_card(
 
 def _open_in(ledger: LedgerStore) -> Iterator[OpenIntent]:
     sql = "SELECT device, seq, card_no, amount_fen, last_device, last_seq FROM intent"
-    for row in ledger.database.rows(f"{sql} WHERE state < 2"):
+    for row in ledger.database.rows(f"{sql} WHERE state < 2 AND credit_no = 0"):
         device, seq, card_no, amount_fen, *last = row
         yield OpenIntent(device, seq, card_no, amount_fen, (last[0], last[1]))
 

@@ -61,6 +61,25 @@ def _arrive(run: Run, amount_fen: int, hold_ms: list[int], draw: random.Random) 
     clerk.join(Customer(held, amount_fen, hold_ms))
 
 
+def _topup(run: Run, step: Step) -> None:
+    """One named person pays in with a telephone; the card learns of it at a reader."""
+    (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    run.top_up(held, step.fields["amount"], f"{step.line}")
+
+
+def _topups(run: Run, step: Step) -> None:
+    """So many holders pay in at random moments."""
+    draw = run.seeds.stream("topups", step.line)
+    ours = [card for card in run.cards if card.issued_fen is not None]
+    amounts = step.fields.get("amounts", [5000])
+    for number in range(step.fields["holders"]):
+        moment_us = step.at_us + draw.randrange(step.fields["over"])
+        held, amount_fen = draw.choice(ours), draw.choice(amounts)
+        order_id = f"{step.line}-{number}"
+        run.world.at(moment_us, partial(run.top_up, held, amount_fen, order_id))
+    run.tell(f"{step.fields['holders']} holders pay in")
+
+
 def _tap(run: Run, step: Step) -> None:
     """One named person pays, once the cards are free: a card is in one place at a time."""
     by_name = {card.name: card for card in run.cards}
@@ -144,6 +163,8 @@ def _revive(run: Run, step: Step) -> None:
 _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "lunch": _lunch,
     "tap": _tap,
+    "topup": _topup,
+    "topups": _topups,
     "cut": _cut,
     "plug": _plug,
     "dark": _dark,

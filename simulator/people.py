@@ -24,6 +24,7 @@ _ATTEMPTS_MAX = 4
 _ROUNDS_MAX = 5
 _SAME_CARD = reasons.display(reasons.TAP_AGAIN)
 _LAST_PAID = "LAST PAID"
+_LOADED = "LOADED"
 _DEAD = ("", "WELCOME", _LAST_PAID)
 _CHECK = reasons.display(reasons.ASK_LEDGER)
 _AGAIN = (
@@ -145,6 +146,12 @@ class Clerk:
         elif shown in _AGAIN or shown in _DEAD or shown == _CHECK or shown.startswith("PAID"):
             self._tally.given_up += 1
             self._leave(customer, paid=False)
+        elif self.reader.hardware.panel.lines[1].startswith(_LOADED) and (
+            customer.rounds < _ROUNDS_MAX
+        ):
+            # It was not enough; now there is more on the card.
+            customer.attempts = 0
+            self._world.at(self._world.now_us + _NEXT_US, self._serve)
         else:
             self._tally.refused[shown] = self._tally.refused.get(shown, 0) + 1
             self._leave(customer, paid=False)

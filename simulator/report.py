@@ -20,7 +20,8 @@ PASS, FAILED, USAGE, TIME_OUT = 0, 1, 2, 42
 class Report:
     """Counts and money (fen) of one run.
 
-    `unseen`: spends booked that nobody saw to be paid. `violations` are broken invariants,
+    `unseen`: spends booked that nobody saw to be paid. Of what was paid in for cards, `loaded` is
+    on them. `violations` are broken invariants,
     `failures` assertions of the file that did not hold.
     """
 
@@ -43,6 +44,10 @@ class Report:
     on_cards_fen: int = 0
     booked_fen: int = 0
     in_flight_fen: int = 0
+    topped_up: int = 0
+    loaded: int = 0
+    paid_in_fen: int = 0
+    loaded_fen: int = 0
     refusals: dict[str, int] = field(default_factory=dict)
     takings_fen: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
@@ -103,6 +108,9 @@ class Report:
         yield "lost", self.lost
         yield "duplicated", self.duplicated
         yield "charged without being told", self.unseen
+        if self.topped_up:
+            yield "paid in for cards", self.topped_up
+            yield "of that on the cards", self.loaded
 
     def _money(self) -> Table:
         table = Table(title="yuan", title_justify="left", show_header=False)
@@ -116,6 +124,8 @@ class Report:
         table.add_row("booked in the ledger", format_yuan(self.booked_fen))
         total_fen = self.on_cards_fen + self.in_flight_fen + self.booked_fen
         table.add_row("together", format_yuan(total_fen), style="bold")
+        if self.loaded_fen:
+            table.add_row("loaded onto cards", format_yuan(self.loaded_fen))
         table.add_row("issued", format_yuan(self.issued_fen), style="bold")
         return table
 

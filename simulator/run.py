@@ -14,7 +14,10 @@ from typing import Any, TextIO
 
 from protocols.rules import clock as clock_rules
 from protocols.rules import settings
+from protocols.wire import messages
 from simulator.cardbox import CardKeys, HeldCard, make_cards
+from simulator.cards.desfire import Desfire
+from simulator.cards.mifare_classic import MifareClassic
 from simulator.checkers import journal_of, judge
 from simulator.chips.nor_flash import NorFlash
 from simulator.happenings import announce, happen
@@ -105,6 +108,7 @@ class Run:
         self.cards: list[HeldCard] = []
         self.tally = Tally()
         self.paid: Counter[tuple[int, int]] = Counter()
+        self.paid_in: Counter[tuple[int, int]] = Counter()
         self._home, self._depth, self._directory = home, depth, directory
         self._report = Report(scenario.name, seed, home, depth)
         self._image_at: Path | None = None
@@ -126,7 +130,13 @@ class Run:
         secrets = self.seeds.stream("keys")
         self.keys = CardKeys.drawn(secrets)
         self._services = Services(
-            scenario.site, self.world, self._directory, broker, secrets.randbytes(32)
+            scenario.site,
+            self.world,
+            self._directory,
+            broker,
+            secrets.randbytes(32),
+            self.keys.credit,
+            self.seeds.stream("desk").randbytes,
         )
         self._report.broker = self.services.brokers["building"].kind
         self._make_cards()
@@ -162,11 +172,22 @@ class Run:
         store.issue_cards(
             (card.card_no, card.issued_fen) for card in self.cards if card.issued_fen is not None
         )
+        for kind, chip in ((messages.CLASSIC, MifareClassic), (messages.DESFIRE, Desfire)):
+            store.know_chips(
+                (
+                    (card.card_no, card.chip.uid)
+                    for card in self.cards
+                    if card.issued_fen is not None and isinstance(card.chip, chip)
+                ),
+                kind,
+            )
 
     def _add_reader(self, description: dict[str, Any]) -> None:
         name = description["name"]
+        loads = {"load_cards": 1} if description.get("load_cards") else {}
         blob = settings.encode(
             {
+                **loads,
                 "device": description["device"],
                 "site": self.scenario.site,
                 "merchant_no": self.scenario.merchants[description["merchant"]],
@@ -271,7 +292,7 @@ class Run:
     def _judge(self) -> Report:
         report, store = self._report, self.services.store
         flashes = {device: self.readers[name].hardware.flash for name, device in self._devices()}
-        verdict = judge(self.cards, self.keys, store, flashes, self.paid)
+        verdict = judge(self.cards, self.keys, store, flashes, self.paid, (), self.paid_in)
         summary = store.summary()
         report.taps = self.tally.taps
         report.approved = self.tally.paid
@@ -284,6 +305,9 @@ class Run:
         report.conserved, report.in_flight_fen = verdict.conserved, verdict.in_flight_fen
         report.issued_fen, report.on_cards_fen = verdict.issued_fen, verdict.on_cards_fen
         report.booked_fen = verdict.booked_fen
+        report.topped_up = self.paid_in.total()
+        report.loaded, report.paid_in_fen = verdict.loaded, verdict.paid_in_fen
+        report.loaded_fen = verdict.loaded_fen
         report.violations = verdict.violations
         report.takings_fen = {
             name: store.takings(number) for name, number in self.scenario.merchants.items()
@@ -299,6 +323,11 @@ class Run:
         for name, device in self._devices():
             (directory / f"{name}.flash").write_bytes(self.readers[name].hardware.flash.image())
             (directory / f"{name}.key").write_text(self._device_keys[device].hex() + "\n")
+
+    def top_up(self, held: HeldCard, amount_fen: int, order_id: str) -> None:
+        """The holder pays in by the app: money that waits for the card."""
+        self.services.store.top_ups.top_up(held.card_no, amount_fen, order_id)
+        self.paid_in[held.card_no, amount_fen] += 1
 
     def close(self) -> None:
         for reader in self.readers.values():

@@ -27,6 +27,8 @@ MAKES = ("ours", "expired", "not-yet-valid", "foreign", "forged", "cloned", "wri
 VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "lunch": (("customers", "over"), ("amounts", "torn_percent")),
     "tap": (("card", "reader", "amount"), ("hold_ms", "with")),
+    "topup": (("card", "amount"), ()),
+    "topups": (("holders", "over"), ("amounts",)),
     "cut": (("what",), ("reader",)),
     "plug": (("what",), ("reader",)),
     "dark": (("reader",), ()),
@@ -44,6 +46,8 @@ ASSERTED = (
     "lost",
     "duplicated",
     "unseen",
+    "topped_up",
+    "loaded",
     "conserved",
     "in_flight_fen",
 )
@@ -55,6 +59,8 @@ _WHOLE = (
     "first_no",
     "count",
     "customers",
+    "holders",
+    "load_cards",
     "torn_percent",
 )
 _TABLES = ("reader", "merchant", "cards", "policy", "step", "assert")
@@ -132,7 +138,7 @@ class _Reading:
         data = self.data
         self._whole(data, lambda key: self._find(rf"^\s*{key}\s*="))
         merchants = {m["name"]: m["no"] for m in self._tables("merchant", ("name", "no"), ())}
-        readers = self._tables("reader", ("name", "device", "merchant"), ("role",))
+        readers = self._tables("reader", ("name", "device", "merchant"), ("role", "load_cards"))
         for index, reader in enumerate(readers):
             if reader["merchant"] not in merchants:
                 self._fail("reader", index, "merchant", reader["merchant"], merchants)

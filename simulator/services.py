@@ -10,16 +10,19 @@ from __future__ import annotations
 import gc
 import select
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from adapters.aes import CIPHERS
 from adapters.mqtt import MqttPort
 from edge_agent.inventory import Inventory
 from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
 from edge_agent.store import Store
 from ledger import service as ledger_service
+from ledger.credit_desk import CreditDesk
 from ledger.service import LedgerService
 from ledger.store import LedgerStore
 from simulator.broker import Broker, start_broker
@@ -39,12 +42,20 @@ class Services:
     """Building (broker and agent) and card centre (broker and ledger) of one site."""
 
     def __init__(
-        self, site: str, world: World, directory: Path, broker_kind: str, signing_key: bytes
+        self,
+        site: str,
+        world: World,
+        directory: Path,
+        broker_kind: str,
+        signing_key: bytes,
+        credit_key: bytes,
+        random: Callable[[int], bytes],
     ) -> None:
         self._site = site
         self._world = world
         self._directory = directory
         self._signing_key = signing_key
+        self._credit_key, self._random = credit_key, random
         self._public_key = (
             Ed25519PrivateKey.from_private_bytes(signing_key)
             .public_key()
@@ -79,9 +90,9 @@ class Services:
             subscriptions=ledger_service.SUBSCRIPTIONS,
             will=ledger_service.WILL,
         )
-        self.ledger = LedgerService(
-            self.store, self._ledger_port, self._signing_key, self._world.utc_s
-        )
+        utc_s = self._world.utc_s
+        desk = CreditDesk(self.store, CIPHERS, self._credit_key, self._random, utc_s)
+        self.ledger = LedgerService(self.store, self._ledger_port, self._signing_key, utc_s, desk)
 
     def start_agent(self) -> None:
         """Boot the agent on whatever its directory holds."""
