@@ -102,10 +102,11 @@ class IsoDep:
                 return
         raise CardGone("no usable answer to select")
 
-    def exchange(self, command, expected=2):
+    def exchange(self, command, expected=2, begin_us=None):
         """The card's answer (bytes) to `command` (bytes).
 
         `expected`: bytes the answer is likely to have; more cost a transaction for each block.
+        `begin_us` is for who has just looked at the clock.
         CardGone says nothing about whether the card has carried the command out. ValueError for a
         command of more than 32 blocks.
         """
@@ -116,7 +117,9 @@ class IsoDep:
             raise ValueError("command too long")
         self._is_sound = False
         self._frames = 0
-        self._deadline_us = self._chip.ticks_us() + _EXCHANGE_US_MAX
+        if begin_us is None:
+            begin_us = self._chip.ticks_us()
+        self._deadline_us = begin_us + _EXCHANGE_US_MAX
         answer = self._converse(command, expected)
         self._is_sound = True
         return answer
@@ -250,7 +253,9 @@ class IsoDep:
                 raise CardGone("no end of the exchange")
             timeout_us = min(timeout_us, left_us)
         self._frames += 1
-        awaited = min(expected + 1, _FRAME_BYTES_MAX - 2) if expected > 0 else 1
+        awaited = expected + 1 if expected > 0 else 1
+        if awaited > _FRAME_BYTES_MAX - 2:
+            awaited = _FRAME_BYTES_MAX - 2
         heard = chip.transceive(length, awaited, timeout_us)
         self._heard = heard
         kind = self._kind(chip.rx, heard) if heard > 0 and not chip.errors else _DAMAGED

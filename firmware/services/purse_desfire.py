@@ -185,9 +185,10 @@ class DesfirePurse(Purse):
 
     def _tell(self, command, answer_bytes):
         """The card's answer; CardGone also when there is no time left for one."""
-        if self._pcd.chip.ticks_us() > self._deadline_us:
+        now_us = self._pcd.chip.ticks_us()
+        if now_us > self._deadline_us:
             raise CardGone("takes too long")
-        return self._dep.exchange(command, answer_bytes)
+        return self._dep.exchange(command, answer_bytes, now_us)
 
     def _login(self):
         """Open the application with the spend key; returns the card's real UID."""

@@ -40,6 +40,7 @@ class Till:
         self._device = settings["device"]
         self._merchant_no = settings["merchant_no"]
         self._policy = settings["policy"]
+        self._conditions, self._bar = None, reasons.APPROVED
         self._paid_last = None, 0  # the card that paid here last, and when
         self._captured = recorder.kept(_CAPTURED_KEY)  # card numbers, oldest first
         self._recent = split.Recent(self._device, self._merchant_no)
@@ -82,14 +83,17 @@ class Till:
         is_known = clock_rules.is_known(
             self._clock.interval_ms(now_ms), self._policy["clock_width_max_ms"]
         )
-        stance = posture.of(
-            "pos",
+        conditions = (
             power,
             network,
             "room" if self._recorder.has_room() else "full",
             "known" if is_known else "unknown",
         )
-        return posture.BARS.get(stance, reasons.APPROVED)
+        # Twice per tap, and mostly the same as ever: the table is read when they change.
+        if conditions != self._conditions:
+            stance = posture.of("pos", *conditions)
+            self._conditions, self._bar = conditions, posture.BARS.get(stance, reasons.APPROVED)
+        return self._bar
 
     def spend(
         self,

@@ -84,6 +84,8 @@ def span(periods, interval_ms, utc_offset_s):
 
 def possible(periods, first_and_last):
     """The numbers of the periods that it may be, BETWEEN among them; rising, none twice."""
+    if not periods:
+        return (BETWEEN,)
     first, last = first_and_last
     slots = 2 * len(periods) + 1
     if last - first >= 2 * _SLOTS:

@@ -52,7 +52,7 @@ def of(device, power, network, journal, clock, fire="quiet"):
     while True:
         end = TABLE.index(b"\n", start)
         row = TABLE[start:end].split()
-        at = 1
+        at = 0
         while row[at] == b"*" or row[at] == asked[at]:
             at += 1
             if at == len(asked):

@@ -4,9 +4,9 @@
 
 A table by tap: instructions, pystones, opcodes as tap_time counts them, and pystones per thousand
 opcodes, whose mean over the spends is the constant of tap_time. Given misc_pystone.py from
-MicroPython's tests/perf_bench it also counts a pystone. Each count is the difference of two
-runs in the real MicroPython, so its start is in none of them; no collection is in them either. How
-many names the interpreter knows moves them by up to 2 %, for it looks there for each new text.
+MicroPython's tests/perf_bench it also counts a pystone. Each count is the difference of two runs
+in the real MicroPython, so its start and the collections between taps are in none of them. They
+move by up to 2 % with the names that the interpreter knows: it looks there for each new text.
 """
 
 import re

@@ -16,7 +16,7 @@ from tools.card.desk import Port
 from tools.card.keyfile import CardKeys
 from tools.card.report import Deviation, Report
 
-_KEY_SETTINGS, _KEY_VERSION, _FILE_IDS = 0x45, 0x64, 0x6F
+_KEY_SETTINGS, _KEY_VERSION = 0x45, 0x64
 _KEY_NAMES = ("master", "read", "spend", "credit", "uid")
 
 
@@ -100,7 +100,7 @@ def _check_application(card: Port, own: Any) -> Dialogue:
         if version != bytes((own.version,)):
             said = f"its {name} key is of generation {version.hex()}, not {own.version:02x}"
             found.append(Deviation("application", said))
-    numbers = yield from desk.ask(session, _FILE_IDS)
+    numbers = yield from desk.ask(session, desk.FILE_IDS)
     expected = file_settings(own)
     for number in sorted({*numbers, *expected}):
         if number not in numbers or number not in expected:
