@@ -80,11 +80,11 @@ class Panel:
 
     def paid(self, amount_fen, balance_fen, is_online, now_ms):
         """The money is taken, and that stands on flash."""
-        signal = annunciator.TAKEN if is_online else annunciator.TAKEN_OFFLINE
-        self._annunciator.play(signal, now_ms)
         self._pole.show(
             "PAID " + money.format_yuan(amount_fen), "BALANCE " + money.format_yuan(balance_fen)
         )
+        signal = annunciator.TAKEN if is_online else annunciator.TAKEN_OFFLINE
+        self._annunciator.play(signal, now_ms)
         self._show(screens.paid, amount_fen, balance_fen)
 
     def beneath(self, text):
@@ -99,18 +99,18 @@ class Panel:
 
     def refuse(self, number, amount_text, now_ms):
         """A sale is over, and nothing was taken."""
-        self._annunciator.play(annunciator.REFUSED, now_ms)
         self.ask(number, amount_text)
+        self._annunciator.play(annunciator.REFUSED, now_ms)
 
     def look(self, number, amount_text, now_ms):
         """Something is to be done; the sale goes on."""
-        self._annunciator.play(annunciator.LOOK, now_ms)
         self.ask(number, amount_text)
+        self._annunciator.play(annunciator.LOOK, now_ms)
 
     def refuse_key(self, answer, entry, now_ms):
         """Why a key did nothing; what is keyed stays to be seen."""
-        self.sound_wrong_key(now_ms)
         self.ask(answer, _typed(entry[0], entry[2]))
+        self.sound_wrong_key(now_ms)
 
     def sound_wrong_key(self, now_ms):
         """A key that does nothing here; what is shown stays."""

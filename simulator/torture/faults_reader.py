@@ -33,7 +33,7 @@ _RADIO = (
     ("parity", 1),
     ("noise", 12),
 )
-_NOISE = bytes(byte for byte in range(256) if byte not in b"0123456789.\r\x1b+")
+_NOISE = bytes(byte for byte in range(256) if byte not in b"0123456789.\r\x1b+FT")
 _WINDOWS_MAX = 5
 _NEWEST_RECORDS = 20
 _WAITING = (reasons.display(reasons.TAP_AGAIN), reasons.display(reasons.SAME_CARD_PLEASE))

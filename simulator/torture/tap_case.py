@@ -30,7 +30,7 @@ SALE_FEN, OTHER_FEN = 1250, 300
 _CHECK = reasons.display(reasons.ASK_LEDGER)
 # What asks for the card without asking for the amount.
 _WAITING = ("CARD PLEASE", *map(reasons.display, (reasons.CARD_GONE, reasons.TAP_AGAIN)))
-_SHOWING_MS = 2_500
+_SHOWING_MS = 6_000  # and until the same card may pay again without a question
 
 
 @dataclass(frozen=True)

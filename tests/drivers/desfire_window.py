@@ -171,7 +171,7 @@ class Window(Counter):
         assert len(self.debited) - before <= 1
         said = self.shown
         self.key(b"\x1b")
-        self.run_ms(2_500)
+        self.run_ms(6_000)
         self.close()
         return said
 

@@ -38,7 +38,7 @@ def play(seed, ways=EVERYTHING, sales=SALES):
         window.said.append(window.spoiled_sale(draw))
     for card in (window.card, window.other):
         assert window.sell("0.50", card) == PAID
-        window.run_ms(2_500)
+        window.run_ms(6_000)
     # Read anew, with every seal and the whole chain.
     assert Counter.records(window) == window.records()
     assert set(window.said) <= {PAID, *WAITS, *REFUSALS}

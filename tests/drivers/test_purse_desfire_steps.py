@@ -88,6 +88,7 @@ def test_every_status_at_every_step(step):
                 assert window.shown == PAID
             assert window.shown in (PAID, *REFUSALS)
             window.key(b"\x1b")
+            window.run_ms(6_000)
             window.close()
         assert window.sell("0.50", card) == PAID
         assert booked(window).takings(MERCHANT) == spent_fen(window)

@@ -188,7 +188,7 @@ class Window(Counter):
             assert self.shown == PAID
         said = self.shown
         self.key(b"\x1b")
-        self.run_ms(2_500)
+        self.run_ms(6_000)
         return said
 
     def told_fen(self):

@@ -39,7 +39,7 @@ def lunch(sales, card=None):
         windows[device].type(amount + b"\r")
         windows[device].tap(card)
         assert windows[device].shown.startswith("PAID")
-        windows[device].run_ms(3_000)
+        windows[device].run_ms(6_000)
     return {device: records_on(window.flash) for device, window in windows.items()}
 
 
