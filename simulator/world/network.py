@@ -11,13 +11,31 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
-from protocols.wire import mqtt
+from protocols.wire import messages, mqtt
 from simulator.world.tap import Leg, Tap
 
 LATENCY_US = 3000
 _WINDOW_BYTES = 8192
 _READ_BYTES = 65536
 _NEVER_US = 1 << 62
+_RELAY = bytes((0xA3, 0x00, messages.RELAY))  # how the CBOR of one begins
+
+
+def _relays_last(packets: list[bytes]) -> list[bytes]:
+    """PUBLISH packets as the broker would have sent them if it had got the relays last.
+
+    It numbers what it sends, so the numbers stay where they are.
+    """
+    events = [mqtt.parse(*next(mqtt.PacketReader().feed(packet))) for packet in packets]
+    is_relay = [event[2].startswith(_RELAY) for event in events]
+    if not any(is_relay) or not all(event[3] for event in events):
+        return packets
+    numbers = [event[5].to_bytes(2, "big") for event in events]
+    order = sorted(range(len(packets)), key=is_relay.__getitem__)
+    return [
+        bytes(mqtt.packet(packets[at][0], mqtt.field(events[at][1]), number, events[at][2]))
+        for at, number in zip(order, numbers, strict=True)
+    ]
 
 
 class BrokerPort:
@@ -103,12 +121,13 @@ class ReaderStream:
         """Everything the broker had to say has been said: send it on its way.
 
         A broker may answer a PUBLISH before or after it delivers another's. Both orders are legal
-        MQTT and only real time decides, so acknowledgements go first here, always.
+        MQTT and only real time decides, so acknowledgements go first here, always. What the agent
+        only hands on may overtake what it has to write to its disk, or not: it goes last.
         """
         answers = [packet for packet in self._packets if packet[0] >> 4 != mqtt.PUBLISH]
-        messages = [packet for packet in self._packets if packet[0] >> 4 == mqtt.PUBLISH]
+        published = [packet for packet in self._packets if packet[0] >> 4 == mqtt.PUBLISH]
         self._packets = []
-        data = b"".join(answers + messages)
+        data = b"".join(answers + _relays_last(published))
         arrival_us = _NEVER_US if self._cable.dark else now_us + LATENCY_US
         if data:
             self._arriving.append((arrival_us, data))

@@ -1,0 +1,27 @@
+"""What only real time decides on a wire is decided here, so that one seed has one log."""
+
+from protocols.wire import messages, mqtt, topics
+from simulator.world.network import _relays_last
+
+DOWN = topics.down("north", 7)
+STORED = messages.encode_message(messages.STORED, {"device": 7, "upto": 3})
+RELAY = messages.encode_message(messages.RELAY, {"device": 7, "sealed": b"x"})
+
+
+def published(payload, number, qos=1):
+    parts = (number.to_bytes(2, "big"), payload) if qos else (payload,)
+    return bytes(mqtt.packet(mqtt.PUBLISH << 4 | qos << 1, mqtt.field(DOWN), *parts))
+
+
+def test_a_relay_that_was_faster_or_slower_makes_one_log():
+    faster = [published(RELAY, 11), published(STORED, 12), published(STORED, 13)]
+    slower = [published(STORED, 11), published(STORED, 12), published(RELAY, 13)]
+    assert _relays_last(faster) == _relays_last(slower) == slower
+
+
+def test_relays_keep_their_order_and_what_has_none_is_left_alone():
+    more = messages.encode_message(messages.RELAY, {"device": 7, "sealed": b"y"})
+    both = [published(RELAY, 11), published(more, 12)]
+    assert _relays_last(both) == both
+    for left in ([], [published(STORED, 11)], [published(STORED, 0, 0), published(RELAY, 3)]):
+        assert _relays_last(left) == left
