@@ -22,7 +22,7 @@ from protocols.card import ev2, purse_classic, purse_desfire
 from protocols.card.credit_order import seal_order
 from protocols.card.diversify import Cmac
 from protocols.card.personalise import CREDIT_KEY
-from protocols.card.purse import CARD_CENTRE
+from protocols.card.purse import CARD_CENTRE, COUNTER_MAX
 from protocols.wire import messages, seal
 from protocols.wire.errors import BAD_SEAL, WireError
 
@@ -131,6 +131,8 @@ class CreditDesk:
         pending = self._store.top_ups.next_of(card_no)
         if chip is None or chip[0] != ask["chip"] or pending is None:
             return None
+        if ask["counter"] >= COUNTER_MAX:
+            return None  # a card that is worn, or a reader that makes it up
         if (ask["last_device"], ask["last_seq"]) == (CARD_CENTRE, pending.load.number):
             return None  # it is there: the records that say so are under way
         if chip[0] == messages.CLASSIC:

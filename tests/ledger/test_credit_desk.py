@@ -137,6 +137,8 @@ def test_the_key_of_before_is_heard_until_a_record_has_ended_it(reader):
         {"card_no": 99},
         {"chip": messages.DESFIRE},
         {"last": (CARD_CENTRE, 1)},
+        {"counter": 0xFFFF},
+        {"counter": 0xFFFFFFFF},
     ],
 )
 def test_nothing_for_a_card_that_does_not_wait_for_it(reader, fields):
