@@ -204,6 +204,8 @@ class Pos:
 
     def _key(self, key, now_ms):
         word = charging.key_of(key)
+        if word == "other":
+            return  # noise on the keypad's line: it must not wipe away that somebody has paid
         self._event(word if word in _OWN_KEYS else "key", now_ms, key)
 
     def _keyed(self, key, now_ms):

@@ -28,6 +28,7 @@ from simulator.world.clock import World
 
 SALE_FEN, OTHER_FEN = 1250, 300
 _CHECK = reasons.display(reasons.ASK_LEDGER)
+_ONCE_MORE = reasons.display(reasons.PAID_JUST_NOW)
 # What asks for the card without asking for the amount.
 _WAITING = ("CARD PLEASE", *map(reasons.display, (reasons.CARD_GONE, reasons.TAP_AGAIN)))
 _SHOWING_MS = 6_000  # and until the same card may pay again without a question
@@ -230,6 +231,9 @@ class Canteen:
         if not sale.is_told and window.shown not in (*_WAITING, _CHECK):
             window.type(sale.keys)
         window.tap(self.card)
+        if window.shown == _ONCE_MORE:
+            window.type(b"\r")
+            window.tap(self.card)
 
     def _wrong(self, what: str) -> None:
         self.ending.wrong.append(what)

@@ -462,6 +462,15 @@ def test_bytes_that_are_no_keys_do_nothing(keys):
     assert counter.lines == ("CARD PLEASE", "12.50")
 
 
+def test_noise_on_the_keypad_s_line_wipes_nothing_away():
+    """Found by torture: a customer had paid, and nobody saw it any more."""
+    counter = Counter()
+    counter.sell("12.50", new_card())
+    before = counter.lines
+    counter.key(b"&\xfe\xd4\xcd\x8dm")
+    assert counter.lines == before == ("PAID 12.50", "BALANCE 87.50")
+
+
 def test_no_new_amount_while_a_card_is_awaited():
     counter = Counter()
     counter.key(b"12.50\r99\r\r")

@@ -7,10 +7,11 @@ it out.
 
 import copy
 
-from firmware.roles.pos import Pos
 from firmware.services.clock import Clock
 from firmware.services.records import Recorder
+from firmware.services.supply import Supply
 from firmware.services.till import Till
+from firmware.services.uplink import Uplink
 from protocols.rules import clock, posture, reasons, spending
 
 # -- the clock --------------------------------------------------------------------------------
@@ -52,8 +53,9 @@ def day_of_the_later_end(monkeypatch):
     """A new day begins for a card as soon as it may have begun."""
     decide = spending.decide
 
-    def hasty(policy, card, amount_fen, interval_ms, offline):
-        return decide(policy, card, amount_fen, (interval_ms[1], interval_ms[1]), offline)
+    def hasty(policy, card, amount_fen, interval_ms, offline, *known):
+        latest_ms = interval_ms[1], interval_ms[1]
+        return decide(policy, card, amount_fen, latest_ms, offline, *known)
 
     monkeypatch.setattr(spending, "decide", hasty)
 
@@ -62,12 +64,12 @@ def an_earlier_day_resets_the_limit(monkeypatch):
     """A card that has seen a later day than this reader starts at nothing."""
     decide = spending.decide
 
-    def reset(policy, card, amount_fen, interval_ms, offline):
+    def reset(policy, card, amount_fen, interval_ms, offline, *known):
         today = clock.day(clock.seconds(interval_ms)[0], policy["utc_offset_s"])
         if card.day != today:
             card = copy.copy(card)
             card.day = card.day_total_fen = 0
-        return decide(policy, card, amount_fen, interval_ms, offline)
+        return decide(policy, card, amount_fen, interval_ms, offline, *known)
 
     monkeypatch.setattr(spending, "decide", reset)
 
@@ -84,9 +86,9 @@ def sells_blind_without_bound(monkeypatch):
     """A reader that does not know the time sells as if it did."""
     decide = spending.decide
 
-    def unbounded(policy, card, amount_fen, interval_ms, offline):
+    def unbounded(policy, card, amount_fen, interval_ms, offline, *known):
         free = {**policy, "blind_max_fen": policy["amount_max_fen"]}
-        return decide(free, card, amount_fen, interval_ms, offline)
+        return decide(free, card, amount_fen, interval_ms, offline, *known)
 
     monkeypatch.setattr(spending, "decide", unbounded)
 
@@ -95,31 +97,29 @@ def sells_offline_without_bound(monkeypatch):
     """The limit for readers without network is forgotten."""
     decide = spending.decide
 
-    def unbounded(policy, card, amount_fen, interval_ms, offline):
+    def unbounded(policy, card, amount_fen, interval_ms, offline, *known):
         del offline
-        return decide(policy, card, amount_fen, interval_ms, False)
+        return decide(policy, card, amount_fen, interval_ms, False, *known)
 
     monkeypatch.setattr(spending, "decide", unbounded)
 
 
 def never_offline(monkeypatch):
     """The uplink is taken for online once and for all."""
-    conditions = Pos._conditions
-    monkeypatch.setattr(Pos, "_conditions", lambda self: (conditions(self)[0], "online"))
+    monkeypatch.setattr(Uplink, "online", property(lambda self: True))
 
 
 def never_on_battery(monkeypatch):
     """The mains are taken for there."""
-    conditions = Pos._conditions
-    monkeypatch.setattr(Pos, "_conditions", lambda self: ("mains", conditions(self)[1]))
+    monkeypatch.setattr(Supply, "word", lambda self: "mains")
 
 
 def takes_a_new_spend_while_one_is_pending(monkeypatch):
     """The next card is served, and what the last one left open is forgotten."""
     settle = Till._settle
 
-    def hurried(self, view, now_ms):
-        told = settle(self, view, now_ms)
+    def hurried(self, purse, view, now_ms):
+        told = settle(self, purse, view, now_ms)
         if told == reasons.SAME_CARD_PLEASE:
             self.pending = None
             return None
@@ -131,7 +131,7 @@ def takes_a_new_spend_while_one_is_pending(monkeypatch):
 def takes_the_pending_amount_again(monkeypatch):
     """The card of an open spend comes back, and nobody asks it whether it has paid."""
 
-    def forget(self, view, now_ms):
+    def forget(self, purse, view, now_ms):
         del view, now_ms
         self.pending = None
 

@@ -137,11 +137,11 @@ def counter_not_compared(monkeypatch):
     """A card whose last spend is not ours was not debited, however far its counter has moved."""
     settle = Till._settle
 
-    def by_record(self, view, now_ms):
+    def by_record(self, purse, view, now_ms):
         ours = (view.last_device, view.last_seq) == (self._device, self.pending["seq"])
         seen = copy.copy(view)
         seen.counter = self.pending["counter"] + ours
-        return settle(self, seen, now_ms)
+        return settle(self, purse, seen, now_ms)
 
     monkeypatch.setattr(Till, "_settle", by_record)
 
@@ -150,10 +150,10 @@ def record_not_compared(monkeypatch):
     """A counter that has moved by one has been moved by us."""
     settle = Till._settle
 
-    def by_counter(self, view, now_ms):
+    def by_counter(self, purse, view, now_ms):
         seen = copy.copy(view)
         seen.last_device, seen.last_seq = self._device, self.pending["seq"]
-        return settle(self, seen, now_ms)
+        return settle(self, purse, seen, now_ms)
 
     monkeypatch.setattr(Till, "_settle", by_counter)
 
@@ -162,8 +162,8 @@ def settled_and_charged_again(monkeypatch):
     """The card says that it has paid, and the amount is taken all the same."""
     settle = Till._settle
 
-    def greedy(self, view, now_ms):
-        told = settle(self, view, now_ms)
+    def greedy(self, purse, view, now_ms):
+        told = settle(self, purse, view, now_ms)
         return None if told == reasons.APPROVED else told
 
     monkeypatch.setattr(Till, "_settle", greedy)
@@ -232,8 +232,8 @@ def outcome_of_another_intent(monkeypatch):
     """The outcome names the record before its intent."""
     outcome = Till._outcome
 
-    def beside(self, seq, result, now_ms):
-        outcome(self, seq - 1, result, now_ms)
+    def beside(self, seq, result, now_ms, card_proof=b""):
+        outcome(self, seq - 1, result, now_ms, card_proof)
 
     monkeypatch.setattr(Till, "_outcome", beside)
 

@@ -13,6 +13,7 @@ from simulator.torture.runner import guarded
 from simulator.torture.tap_blows import LEAVE_DURING, LOSE_ANSWER, LOSE_COMMAND
 from tests.drivers import test_purse_desfire_fuzz as fuzz
 from tests.drivers import test_purse_desfire_steps as steps
+from tests.torture.faithful import FaithfulPatch
 from tests.torture.planted_desfire import PLANTED
 
 SEEDS_MAX = 40
@@ -104,9 +105,9 @@ KILLED_BY = {
 
 
 @pytest.mark.parametrize("bug", PLANTED)
-def test_a_planted_bug_is_found(bug, monkeypatch):
+def test_a_planted_bug_is_found(bug, planter):
     assert KILLED_BY[bug]
-    PLANTED[bug](monkeypatch)
+    PLANTED[bug](planter)
     for check, name in KILLED_BY[bug]:
         assert CHECKS[check](name), (check, name)
 
@@ -140,7 +141,7 @@ def candidates():
 
 def killers_of(bug, names):
     """The first of each check's names that finds the bug."""
-    with pytest.MonkeyPatch.context() as patch:
+    with FaithfulPatch.context() as patch:
         PLANTED[bug](patch)
         for check, all_names in names.items():
             found = next((name for name in all_names if CHECKS[check](name)), None)

@@ -116,7 +116,7 @@ def test_another_name_is_refused(name):
 
 
 @pytest.mark.parametrize("bug", PLANTED)
-def test_a_planted_bug_is_found(bug, monkeypatch):
+def test_a_planted_bug_is_found(bug, planter):
     units = one_of_everything()  # before there is a bug to count frames with
-    PLANTED[bug](monkeypatch)
+    PLANTED[bug](planter)
     assert any(guarded(tap.run_unit, unit).violations for unit in units)
