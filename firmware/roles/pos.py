@@ -12,6 +12,7 @@ from firmware.services.front_end_watch import FrontEndWatch
 from firmware.services.inspection import Inspection
 from firmware.services.journal import Journal, JournalFull
 from firmware.services.load import Load
+from firmware.services.order import Order
 from firmware.services.panel import Panel
 from firmware.services.purses import Purses
 from firmware.services.records import Recorder
@@ -21,9 +22,8 @@ from firmware.services.totals import Totals
 from firmware.services.uplink import Uplink
 from protocols.card.identity import ForeignCard
 from protocols.card.pin import PIN_DIGITS
-from protocols.rules import charging, meals, menu, money, reasons, sale, screens
+from protocols.rules import charging, reasons, sale, screens
 from protocols.wire import messages
-from protocols.wire.errors import WireError
 
 FIRMWARE_VERSION = 1
 
@@ -122,21 +122,17 @@ class Pos:
         self._till = till
         self._uplink = uplink
         self._clock = clock
-        self._utc_offset_s = board.settings["policy"]["utc_offset_s"]
-        self._prices, self._periods, self._is_menu_good = _menu_of(board)
+        self._order = Order(board, clock)
         self._panel = Panel(board, self._notices)
         self._load = Load(board, front_end, self._purses, recorder, clock, uplink)
         self._load_text = ""
-        self._totals = Totals(board, recorder, self._utc_offset_s)
+        self._totals = Totals(board, recorder, board.settings["policy"]["utc_offset_s"])
         self._supply = Supply(board, recorder)
         self._watch = FrontEndWatch(front_end, recorder)
         self._inspection = Inspection(
             recorder, clock, self._supply, front_end, board.settings["policy"]
         )
         self._state = sale.KEYED
-        self._entry = charging.home(charging.AMOUNT)
-        self._amount_fen = 0  # of the order, 0 while it depends on the card
-        self._amount_text = ""
         self._until_ms = 0
         self._last_fault = reasons.APPROVED
         self._last_refusal = reasons.APPROVED
@@ -155,13 +151,12 @@ class Pos:
         """
         pending = self._till.pending
         if pending is not None:
-            self._entry = ("armed", charging.AMOUNT, 0, (pending["amount_fen"],))
-            self._expect(pending["amount_fen"])
+            self._order.take_up(pending["amount_fen"])
             self._state = sale.ARMED
             self._event("look", now_ms, reasons.TAP_AGAIN)
         elif paid is not None:
             self._panel.last_paid(paid["amount_fen"], paid["card_no"])
-        elif not self._is_menu_good:
+        elif not self._order.is_menu_good:
             self._panel.ask(charging.PRICE_FORM, "")
         else:
             self._panel.welcome(now_ms)
@@ -210,9 +205,9 @@ class Pos:
 
     def _keyed(self, key, now_ms):
         """A key of an order: rules/charging.py says what it does."""
-        self._entry, effect, answer = charging.on(self._entry, key)
+        effect, answer = self._order.key(key)
         if effect in ("arm", "last"):
-            self._order(now_ms)
+            self._take_order(now_ms)
         elif effect in _PAGES:
             self._show_totals(effect)
         elif effect == "inspect":
@@ -224,50 +219,27 @@ class Pos:
         elif answer != charging.FINE or effect in _LATER:
             self._refuse_key(answer or charging.NO_SUCH_FN, now_ms)
         elif self._state == sale.KEYED:
-            if self._entry == charging.home(charging.AMOUNT):
+            if self._order.entry == charging.home(charging.AMOUNT):
                 self._panel.welcome(now_ms)
             else:
-                self._panel.entry(self._entry)
+                self._panel.entry(self._order.entry)
 
     def _refuse_key(self, answer, now_ms):
         """Say why; while a card is asked for, that stays to be read."""
         if self._state == sale.ARMED:
             self._panel.sound_wrong_key(now_ms)
         else:
-            self._panel.refuse_key(answer, self._entry, now_ms)
+            self._panel.refuse_key(answer, self._order.entry, now_ms)
 
-    def _order(self, now_ms):
+    def _take_order(self, now_ms):
         """An order is complete: ask for a card, if any card could pay it."""
-        order = charging.order_of(self._entry)
-        least_fen, most_fen = charging.offered(order, self._prices, self._possible(now_ms))
-        if not most_fen:
-            self._entry = charging.home(order[0])
+        if not self._order.complete(now_ms):
             self._refuse_key(charging.NOT_PRICED, now_ms)
             return
-        self._expect(least_fen, most_fen)
         self._may_repeat = False
         self._recorded = []
         self._failed = 0  # another card may lie there by now
         self._event("order", now_ms)
-
-    def _expect(self, least_fen, most_fen=0):
-        """What the order costs, as far as that is known without a card."""
-        is_known = most_fen in (0, least_fen)
-        self._amount_fen = least_fen if is_known else 0
-        self._amount_text = money.format_yuan(least_fen)
-        if not is_known:
-            self._amount_text += "-" + money.format_yuan(most_fen)
-
-    def _cost(self, kind, now_ms):
-        """(FINE, fen) or (why not, 0) of the order, for a card of this kind."""
-        order = charging.order_of(self._entry)
-        return charging.cost(order, self._prices, kind, self._possible(now_ms))
-
-    def _possible(self, now_ms):
-        """The meal periods that it may be."""
-        interval_ms = self._clock.interval_ms(now_ms)
-        when = meals.span(self._periods, interval_ms, self._utc_offset_s)
-        return meals.possible(self._periods, when)
 
     # -- the card -----------------------------------------------------------------------------
 
@@ -281,14 +253,14 @@ class Pos:
                 return  # a card that fails again and again has to be taken away first
             power, network = self._supply.word(), "online" if self._uplink.online else "offline"
             reason, balance_fen = self._till.bars(power, network, now_ms), 0
-            amount_fen = self._amount_fen
+            amount_fen = self._order.amount_fen
             if reason != reasons.APPROVED and self._till.pending is None:
                 self._till.refuse(reason, 0, amount_fen, now_ms)
             else:
                 purse = self._purses.of(card)
                 reason, amount_fen, balance_fen = self._till.spend(
                     purse,
-                    self._cost,
+                    self._order.cost,
                     power,
                     network,
                     now_ms,
@@ -298,7 +270,7 @@ class Pos:
                 )
                 self._failed += 1 if reason in _DEBIT_FAILED else 0
         except _FAULT_CLASSES as fault:
-            reason, amount_fen, balance_fen = _reason_of(fault), self._amount_fen, 0
+            reason, amount_fen, balance_fen = _reason_of(fault), self._order.amount_fen, 0
             if self._till.pending is not None:
                 reason = _WHILE_OPEN.get(reason, reason)
             # What lies in the field makes the same faults poll after poll: one record of each.
@@ -306,7 +278,7 @@ class Pos:
                 self._recorded.append(reason)
                 self._till.refuse(reason, 0, amount_fen, now_ms)
         if amount_fen:
-            self._expect(amount_fen)
+            self._order.expect(amount_fen)
         self._balance_fen = balance_fen
         # The dialogue has taken its time: what is shown and heard begins now.
         self._event(_EVENTS.get(reason, "refused"), self._board.ticks_ms(), reason)
@@ -323,7 +295,7 @@ class Pos:
         load = self._load
         is_new = load.text != self._load_text
         self._load_text = load.text
-        if is_new and load.text and self._entry == charging.home(self._entry[1]):
+        if is_new and load.text and self._order.is_empty():
             self._panel.beneath(load.text)
             self._state = sale.SHOWN
         if self._state == sale.SHOWN and (is_new or load.wants_card):
@@ -334,10 +306,10 @@ class Pos:
     def _ask(self, _reason, now_ms):
         self._load.stop(now_ms)
         self._last_fault = reasons.APPROVED
-        self._panel.ask(screens.CARD_PLEASE, self._amount_text)
+        self._panel.ask(screens.CARD_PLEASE, self._order.amount_text)
 
     def _ask_again(self, reason, now_ms):
-        self._panel.look(reason, self._amount_text, now_ms)
+        self._panel.look(reason, self._order.amount_text, now_ms)
 
     def _tap_once_more(self, key, now_ms):
         self._may_repeat = True
@@ -345,12 +317,14 @@ class Pos:
 
     def _ask_pin(self, reason, now_ms):
         self._forget_pin()
-        self._panel.ask_pin(reason, self._amount_text, self._till.asked["tries_left"], now_ms)
+        self._panel.ask_pin(
+            reason, self._order.amount_text, self._till.asked["tries_left"], now_ms
+        )
 
     def _pin_digit(self, key, now_ms):
         if len(self._pin) < PIN_DIGITS:
             self._pin.append(key)
-            self._panel.pin(len(self._pin), self._amount_text)
+            self._panel.pin(len(self._pin), self._order.amount_text)
         else:
             self._wrong_key(key, now_ms)
 
@@ -361,7 +335,7 @@ class Pos:
         """The forced question of R19.3; after a while it is heard again."""
         self._until_ms = now_ms + _PATIENCE_MS[sale.IDENTITY]
         asked = self._till.asked
-        self._panel.who(asked["kind"], asked["card_no"], self._amount_text, now_ms)
+        self._panel.who(asked["kind"], asked["card_no"], self._order.amount_text, now_ms)
 
     def _match(self, key, now_ms):
         self._is_holder = True
@@ -380,16 +354,16 @@ class Pos:
         if reason != self._last_fault:
             self._last_fault = reason
             self._until_ms = now_ms + _PATIENCE_MS[sale.ARMED]
-            self._panel.look(reason, self._amount_text, now_ms)
+            self._panel.look(reason, self._order.amount_text, now_ms)
 
     def _paid(self, _reason, now_ms):
         self._end_order()
-        self._panel.paid(self._amount_fen, self._balance_fen, self._uplink.online, now_ms)
+        self._panel.paid(self._order.amount_fen, self._balance_fen, self._uplink.online, now_ms)
 
     def _refuse(self, reason, now_ms):
         self._last_refusal = reason
         self._end_order()
-        self._panel.refuse(reason, self._amount_text, now_ms)
+        self._panel.refuse(reason, self._order.amount_text, now_ms)
 
     def _drop(self, key, now_ms):
         """Nobody came back: what the card did not tell here, it tells the ledger elsewhere."""
@@ -408,7 +382,7 @@ class Pos:
         self._forget_pin()
         self._is_holder = False
         self._till.asked = None
-        self._entry = charging.home(self._entry[1])
+        self._order.end()
 
     # -- what else is shown --------------------------------------------------------------------
 
@@ -453,14 +427,6 @@ _OWN_KEYS = ("digit", "confirm", "esc")
 _PAGES = ("totals", "turn")
 # Functions that charging.py knows and this POS has not yet.
 _LATER = ("cancel", "aggregate")
-
-
-def _menu_of(board):
-    """(prices, periods, whether they are good): a bad list stops no plain amounts."""
-    try:
-        return menu.decode(board.menu) + (True,)
-    except WireError:
-        return b"", (), False
 
 
 def _reason_of(fault):

@@ -208,7 +208,7 @@ def test_an_amount_of_nothing_never_gets_past_the_till():
     """The keys let none through; the rule stands all the same."""
     counter, card = Counter(), new_card()
     counter.key(b"1\r")
-    counter.pos._cost = lambda _kind, _now_ms: (0, 0)
+    counter.pos._order.cost = lambda _kind, _now_ms: (0, 0)
     counter.tap(card)
     assert counter.shown == TEXT[reasons.BAD_AMOUNT]
     assert truth(card).counter == 0 and counter.records(messages.INTENT) == []
