@@ -29,7 +29,7 @@ BEGIN_BYTE_US = 2  # SPI at 4 MHz
 END_US = 104  # the pin is looked at, status and answer are read
 FIELD_US = 32  # the carrier is switched: one register
 FIELD_GUARD_US = 5_000
-SILENCE_US = 246  # a timer tick, the next look at the pin, status, and the command ended
+SILENCE_US = 271  # a timer tick, the next look at the pin, status, and the command ended
 
 ERROR_PARITY, ERROR_OVERFLOW = 0x02, 0x10  # ErrorReg
 _CRC_BITS = 16

@@ -131,7 +131,7 @@ def test_the_demo_ends_with_a_table_a_person_understands(repo_root):
     for words in (
         "cut: the building's mains",
         "takings of noodles",
-        "PIN NEEDED",
+        "CARD HAS NO PIN",
         "balance to the",
     ):
         assert words in done.stdout

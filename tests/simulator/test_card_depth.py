@@ -244,7 +244,7 @@ def test_constants_are_the_medians_at_register_depth(monkeypatch):
     for name, found in (("BEGIN_US", begins), ("END_US", ends), ("SILENCE_US", silences)):
         middle, mean = median(found), sum(found) / len(found)
         print(f"{name}: {getattr(card_port, name)}, median {middle:.0f}, mean {mean:.0f}")
-        assert middle - 5 <= getattr(card_port, name) <= mean + 10
+        assert middle - 5 <= getattr(card_port, name) <= mean + 15
 
 
 # Microseconds differ, and may put two events the other way round: in these seeds they do not.

@@ -29,7 +29,7 @@ KILLED_AT = {
     "receipts tell no round trip": 4,
     "receipts of an earlier boot are timed": 4,
     "time stands still": 0,
-    "day of the later end": 19,
+    "day of the later end": 28,
     "an earlier day resets the limit": 71,
     "sells on an empty battery": 0,
     "sells blind without bound": 1,
