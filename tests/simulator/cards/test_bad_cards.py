@@ -63,7 +63,7 @@ def sell(counter, card, attempts=3):
         said.append(counter.shown)
     if said[-1] != PAID:
         counter.key(ESC)
-    counter.run_ms(3000)
+    counter.run_ms(6000)
     return said
 
 
