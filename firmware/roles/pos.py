@@ -296,10 +296,12 @@ class Pos:
         is_new = load.text != self._load_text
         self._load_text = load.text
         if is_new and load.text and self._order.is_empty():
-            self._panel.beneath(load.text)
-            self._state = sale.SHOWN
+            self._event("load", self._board.ticks_ms())
         if self._state == sale.SHOWN and (is_new or load.wants_card):
             self._until_ms = self._board.ticks_ms() + _PATIENCE_MS[sale.SHOWN]
+
+    def _load_says(self, _value, _now_ms):
+        self._panel.beneath(self._load.text)
 
     # -- actions, by their names in rules/sale.py ---------------------------------------------
 
@@ -417,6 +419,7 @@ _ACTIONS = {
     "mismatch": Pos._mismatch,
     "look": Pos._look,
     "paid": Pos._paid,
+    "load": Pos._load_says,
     "refuse": Pos._refuse,
     "home": Pos._home,
     "drop": Pos._drop,

@@ -9,8 +9,7 @@ come from posture_texts.py, which no reader imports.
 """
 
 from protocols.rules import reasons
-
-_BATTERY_STOP_MV = 3350  # below it the battery may not last for another card dialogue
+from protocols.rules.battery import STOP_MV
 
 # The magnet of a door has no battery behind it, whatever its controller runs on.
 TABLE = b"""
@@ -62,4 +61,4 @@ def of(device, power, network, journal, clock, fire="quiet"):
 
 def battery(battery_mv):
     """The power of a device that has lost its mains."""
-    return "battery" if battery_mv >= _BATTERY_STOP_MV else "empty"
+    return "battery" if battery_mv >= STOP_MV else "empty"

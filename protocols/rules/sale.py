@@ -28,6 +28,7 @@ refused  -          shown/refuse     -           -           -           -
 again    -          again/ask-again  -           -           -           -
 pin      -          pin/ask-pin      -           -           -           -
 identity -          identity/who     -           -           -           -
+load     shown/load -                =/load      -           -           -
 silence  -          keyed/drop       keyed/home  keyed/home  keyed/home  =/who
 """
 

@@ -22,6 +22,7 @@ EVENTS = {
     "again": "the till says: this card paid here within 5 s",
     "pin": "the till says: only with the PIN, or another one",
     "identity": "the till says: look who it is",
+    "load": "money for the last card: load.py has something to say, and nothing is keyed",
     "silence": "nobody came",
 }
 ACTIONS = {
@@ -39,6 +40,7 @@ ACTIONS = {
     "mismatch": "keep the card: record, refused here (R19.4)",
     "look": "say what is to be done",
     "paid": "green, one beep, amount and balance",
+    "load": "show it beneath what its tap said",
     "refuse": "red, one long beep, the reason",
     "home": "welcome the next one",
     "drop": "leave what is open to the card and the ledger, welcome the next one",
