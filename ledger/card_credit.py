@@ -85,8 +85,7 @@ def credit(
 
 
 def _state(session: ev2.Session) -> Generator[bytes, bytes, purse.PurseState]:
-    where = layout.place(layout.STATE_FILE, layout.STATE_BYTES)
-    data = yield from desk.ask(session, layout.READ_DATA, where, hidden=True)
+    data = yield from desk.ask(session, layout.READ_RECORDS, layout.NEWEST_STATE, hidden=True)
     value = yield from desk.ask(
         session, layout.GET_VALUE, bytes((layout.VALUE_FILE,)), hidden=True
     )
@@ -99,15 +98,12 @@ def _state(session: ev2.Session) -> Generator[bytes, bytes, purse.PurseState]:
 
 
 def _ring(session: ev2.Session) -> Generator[bytes, bytes, list[tuple[int, int]]]:
-    """(device, seq) of every record in the ring, at most desk.RECORDS.
-
-    On a card that readers of firmware 1 have debited, spends among the credits.
-    """
-    number = bytes((layout.RECORD_FILE,))
+    """(device, seq) of every credit in the ring, at most desk.RECORDS."""
+    number = bytes((layout.CREDITS_FILE,))
     settings = yield from desk.ask(session, desk.FILE_SETTINGS, number)
     if not int.from_bytes(settings[_RECORDS_AT:], "little"):
         return []  # to read nothing is an error, and ends the session
-    every = struct.pack("<BHBHB", layout.RECORD_FILE, 0, 0, 0, 0)
+    every = layout.place(layout.CREDITS_FILE, 0)
     data = yield from desk.ask(session, layout.READ_RECORDS, every, hidden=True)
     size = purse.RECORD_BYTES
     return [struct.unpack(">II", data[at : at + 8]) for at in range(0, len(data), size)]
@@ -117,12 +113,10 @@ def _commit(
     session: ev2.Session, state: purse.PurseState, amount_fen: int
 ) -> Generator[bytes, bytes, bytes]:
     data = layout.encode_state(state)
-    yield from desk.ask(
-        session, layout.WRITE_DATA, layout.place(layout.STATE_FILE, len(data)), data
-    )
+    yield from desk.ask(session, layout.WRITE_RECORD, layout.NEW_STATE, data)
     record = purse.encode_record(state)
     yield from desk.ask(
-        session, layout.WRITE_RECORD, layout.place(layout.RECORD_FILE, len(record)), record
+        session, layout.WRITE_RECORD, layout.place(layout.CREDITS_FILE, len(record)), record
     )
     yield from desk.ask(
         session,

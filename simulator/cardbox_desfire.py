@@ -69,9 +69,9 @@ def issue(
 
 def truth(card: Desfire) -> PurseView:
     """What really stands on a card: its PurseView, read past all access rights."""
-    identity, state, value = (
+    identity, states, value = (
         card.truth(layout.APPLICATION, file_no)
         for file_no in (layout.IDENTITY_FILE, layout.STATE_FILE, layout.VALUE_FILE)
     )
     value_bytes = int(value).to_bytes(_VALUE_BYTES, "little", signed=True)
-    return layout.decode_card(card.uid, identity[:FIELDS_BYTES], state, value_bytes)
+    return layout.decode_card(card.uid, identity[:FIELDS_BYTES], states[-1], value_bytes)

@@ -26,6 +26,7 @@ _MAC_BYTES = 8
 # What an answer is likely to have: status, data in whole blocks where it is hidden, MAC.
 _PLAIN_BYTES = 1 + _MAC_BYTES
 _HIDDEN_BYTES = 1 + 16 + _MAC_BYTES
+_STATE_BYTES = 1 + 32 + _MAC_BYTES
 
 
 class DesfireKeys:
@@ -95,7 +96,9 @@ class DesfirePurse(Purse):
         self._dep.activate()
         uid = self._login()
         identity = self._read_file(layout.IDENTITY_FILE, FIELDS_BYTES)
-        state = self._read_file(layout.STATE_FILE, layout.STATE_BYTES)
+        state = self._ask(
+            layout.READ_RECORDS, layout.NEWEST_STATE, hidden=True, answer_bytes=_STATE_BYTES
+        )
         value = self._ask(
             layout.GET_VALUE, bytes((layout.VALUE_FILE,)), hidden=True, answer_bytes=_HIDDEN_BYTES
         )
@@ -129,11 +132,7 @@ class DesfirePurse(Purse):
 
     def _prepare(self, plan):
         self._begin_transaction()
-        self._ask(
-            layout.WRITE_DATA,
-            layout.place(layout.STATE_FILE, layout.STATE_BYTES),
-            plan.state,
-        )
+        self._ask(layout.WRITE_RECORD, layout.NEW_STATE, plan.state)
         if plan.amount_fen:
             amount = struct.pack("<I", plan.amount_fen)
             self._ask(layout.DEBIT, bytes((layout.VALUE_FILE,)), amount)

@@ -28,7 +28,7 @@ RECORDS = 10
 PICC = b"\x00\x00\x00"
 CREATE_APPLICATION, DELETE_APPLICATION = 0xCA, 0xDA
 APPLICATION_IDS, FILE_IDS, FILE_SETTINGS = 0x6A, 0x6F, 0xF5
-CREATE_STANDARD, CREATE_BACKUP, CREATE_VALUE = 0xCD, 0xCB, 0xCC
+CREATE_STANDARD, CREATE_VALUE = 0xCD, 0xCC
 CREATE_CYCLIC, CREATE_TRANSACTION_MAC = 0xC0, 0xCE
 _CHANGE_KEY, _CHANGE_KEY_SETTINGS = 0xC4, 0x54
 
@@ -102,8 +102,15 @@ def personalise(ciphers, identity, balance_fen, keys, random, verifier=pin.NO_PI
     yield from ask(session, CREATE_APPLICATION, created)
     yield from select(layout.APPLICATION)
     session = yield from login(ciphers, FACTORY_KEY, layout.MASTER_KEY, random)
-    for code, header, data in files(identity, balance_fen, keys, verifier):
+    for code, header, data in files(identity, balance_fen, verifier):
         yield from ask(session, code, header, data)
+    # There is nothing to read in a ring that was never written.
+    session = yield from login(ciphers, FACTORY_KEY, layout.SPEND_KEY, random)
+    yield from ask(session, layout.WRITE_RECORD, layout.NEW_STATE, bytes(layout.STATE_BYTES))
+    yield from ask(session, layout.COMMIT_TRANSACTION)
+    session = yield from login(ciphers, FACTORY_KEY, layout.MASTER_KEY, random)
+    # Behind that: what it counts and signs begins with the first spend.
+    yield from ask(session, *transaction_mac_file(keys))
     own = keys.application
     yield from change_key(session, layout.MASTER_KEY, own[0], FACTORY_KEY, keys.version)
     yield from lock_picc(ciphers, keys, random)
@@ -208,11 +215,8 @@ def reset_tries(ciphers, keys, random):
     yield from select(layout.APPLICATION)
     key = keys.application[layout.SPEND_KEY]
     session = yield from login(ciphers, key, layout.SPEND_KEY, random)
-    where = layout.place(layout.STATE_FILE, layout.STATE_BYTES)
-    data = yield from ask(session, layout.READ_DATA, where, hidden=True)
-    state = decode_state(data[:USAGE_BYTES], data[USAGE_BYTES:], 0)
-    if state is None:
-        raise ForeignCard("state")
+    data = yield from ask(session, layout.READ_RECORDS, layout.NEWEST_STATE, hidden=True)
+    (state,) = decode_ring(data)
     if not state.pin_tries:
         return False
     try:
@@ -223,10 +227,26 @@ def reset_tries(ciphers, keys, random):
             raise
         session = yield from login(ciphers, key, layout.SPEND_KEY, random)
     plan = layout.Plan(tries_given_back(state), 0)
-    yield from ask(session, layout.WRITE_DATA, where, plan.state)
+    yield from ask(session, layout.WRITE_RECORD, layout.NEW_STATE, plan.state)
     yield from ask(session, layout.COMMIT_READER_ID, plan.reader_id)
     yield from ask(session, layout.COMMIT_TRANSACTION, layout.WITH_TRANSACTION_MAC)
     return True
+
+
+def decode_ring(data):
+    """The PurseStates in `data`, records of the ring of states in a row; balances are left 0.
+
+    ForeignCard for nonsense.
+    """
+    if len(data) % layout.STATE_BYTES:
+        raise ForeignCard("size of a record")
+    states = []
+    for at in range(0, len(data), layout.STATE_BYTES):
+        record = data[at : at + layout.STATE_BYTES]
+        states.append(decode_state(record[:USAGE_BYTES], record[USAGE_BYTES:], 0))
+    if None in states:
+        raise ForeignCard("state")
+    return states
 
 
 def _pin_file(verifier):
@@ -236,8 +256,11 @@ def _pin_file(verifier):
     yield layout.WRITE_DATA, layout.place(layout.PIN_FILE, len(verifier)), verifier
 
 
-def files(identity, balance_fen, keys, verifier=pin.NO_PIN):
-    """(code, header, hidden data) of every command that makes and fills a file."""
+def files(identity, balance_fen, verifier=pin.NO_PIN):
+    """(code, header, hidden data) of every command that makes and fills a file.
+
+    Left out: transaction_mac_file, and the first record of the ring of states.
+    """
     told = struct.pack(
         FORMAT,
         identity.card_no,
@@ -258,18 +281,25 @@ def files(identity, balance_fen, keys, verifier=pin.NO_PIN):
     access = rights(layout.SPEND_KEY, _NEVER, layout.CREDIT_KEY, layout.MASTER_KEY)
     limits = struct.pack("<iiiB", 0, 0x7FFFFFFF, balance_fen, 0)
     yield CREATE_VALUE, bytes((layout.VALUE_FILE, _HIDDEN)) + access + limits, b""
-    # Read and write are the credit key's, so that a credit takes one login.
-    access = rights(layout.CREDIT_KEY, layout.CREDIT_KEY, layout.SPEND_KEY, layout.MASTER_KEY)
-    size = struct.pack("<HB", layout.STATE_BYTES, 0)
-    yield CREATE_BACKUP, bytes((layout.STATE_FILE, _HIDDEN)) + access + size, b""
-    # It says which credits the card has had: no reader may push one out, or clear it.
+    # "Read and write" is the credit key's: so a credit takes one login, and no reader may clear.
+    access = rights(layout.SPEND_KEY, layout.SPEND_KEY, layout.CREDIT_KEY, layout.MASTER_KEY)
+    yield _ring(layout.STATE_FILE, access, layout.STATE_BYTES)
+    # It says which credits the card has had: no reader may push one out either.
     access = rights(_NEVER, _NEVER, layout.CREDIT_KEY, layout.MASTER_KEY)
-    size = struct.pack("<HBHB", layout.RECORD_BYTES, 0, RECORDS + 1, 0)
-    yield CREATE_CYCLIC, bytes((layout.RECORD_FILE, _HIDDEN)) + access + size, b""
+    yield _ring(layout.CREDITS_FILE, access, layout.RECORD_BYTES)
+
+
+def _ring(file_no, access, record_bytes):
+    size = struct.pack("<HBHB", record_bytes, 0, RECORDS + 1, 0)
+    return CREATE_CYCLIC, bytes((file_no, _HIDDEN)) + access + size, b""
+
+
+def transaction_mac_file(keys):
+    """(code, header, hidden data) of the command that makes a card sign its transactions."""
     # Whoever may change the purse names the record it is for: every transaction has to.
     access = rights(layout.SPEND_KEY, _NEVER, _FREE, layout.MASTER_KEY)
     header = bytes((layout.TRANSACTION_MAC_FILE, _MACED)) + access + bytes((_AES,))
-    yield CREATE_TRANSACTION_MAC, header, keys.transaction + bytes((keys.version,))
+    return CREATE_TRANSACTION_MAC, header, keys.transaction + bytes((keys.version,))
 
 
 def masters_of(ciphers, keys):

@@ -4,15 +4,16 @@
     1     standard         identity   read key       -
     2     standard         identity   spend key      -
     3     value            balance    spend, credit  down: spend key, up: credit key
-    4     backup data      state      spend, credit  spend, credit
+    4     cyclic record    states     spend, credit  spend, credit; clear: credit key
     5     cyclic record    credits    credit key     credit key
     6     standard         PIN        spend key      -
     15    transaction MAC             spend key      the card itself
 
-A debit writes file 4, takes from file 3, tells the card which record it is for (CommitReaderID),
-and ends with CommitTransaction: the card does all of it or nothing. A credit puts its record into
-file 5 as well. The answer carries the transaction's MAC, which the reader cannot make and the
-ledger can check.
+The state is the newest record of file 4, so the ring of the last spends and the state are one and
+cannot disagree. A debit adds to file 4, takes from file 3, tells the card which record it is for
+(CommitReaderID), and ends with CommitTransaction: the card does all of it or nothing. A credit
+puts its record into file 5 as well, which no reader can change. The answer carries the
+transaction's MAC, which the reader cannot make and the ledger can check.
 
 File 6 (the verifier of protocols.card.pin) is read when a PIN is asked for. Counting a try is a
 debit of nothing: the same transaction without taking from file 3.
@@ -39,7 +40,7 @@ from protocols.card.purse import (
 APPLICATION = b"\x01\xca\xf0"
 MASTER_KEY, READ_KEY, SPEND_KEY, CREDIT_KEY, UID_KEY = 0, 1, 2, 3, 4  # numbers on the card
 
-DOOR_IDENTITY_FILE, IDENTITY_FILE, VALUE_FILE, STATE_FILE, RECORD_FILE = 1, 2, 3, 4, 5
+DOOR_IDENTITY_FILE, IDENTITY_FILE, VALUE_FILE, STATE_FILE, CREDITS_FILE = 1, 2, 3, 4, 5
 PIN_FILE = 6
 TRANSACTION_MAC_FILE = 15
 
@@ -85,8 +86,15 @@ def application_key(master, uid, key_no):
 
 
 def place(file_no, length):
-    """File, offset 0 and length as data and record commands name them."""
+    """File, offset 0 and length in bytes, as commands on contents name them.
+
+    To read records: file, the newest one, and how many from there back; 0 is all.
+    """
     return struct.pack("<BBHBH", file_no, 0, 0, length & 0xFF, length >> 8)
+
+
+NEWEST_STATE = place(STATE_FILE, 1)
+NEW_STATE = place(STATE_FILE, STATE_BYTES)
 
 
 def reader_id(device, seq):
@@ -95,7 +103,7 @@ def reader_id(device, seq):
 
 
 def encode_state(state):
-    """The bytes of STATE_FILE; ValueError for a field out of range."""
+    """The bytes of a record of STATE_FILE; ValueError for a field out of range."""
     return encode_usage(state) + encode_record(state)
 
 

@@ -15,12 +15,11 @@ from protocols.card.ev2 import short_mac
 from protocols.card.purse_desfire import (
     COMMIT_READER_ID,
     DEBIT,
-    STATE_FILE,
+    NEW_STATE,
     TMC_BYTES,
     VALUE_FILE,
-    WRITE_DATA,
+    WRITE_RECORD,
     encode_state,
-    place,
     reader_id,
 )
 
@@ -59,7 +58,7 @@ def debit_input(state, amount_fen, hidden_reader_id):
     written = encode_state(state)
     taken = struct.pack("<BBI", DEBIT, VALUE_FILE, amount_fen) if amount_fen else b""
     return (
-        filled(bytes((WRITE_DATA,)) + place(STATE_FILE, len(written)))
+        filled(bytes((WRITE_RECORD,)) + NEW_STATE)
         + filled(written)
         + filled(taken)
         + filled(

@@ -177,7 +177,7 @@ class StruckDesfire(Struck, Desfire):
 
 
 StruckCard = StruckClassic | StruckDesfire
-_CHANGES = (layout.WRITE_DATA, layout.DEBIT, layout.COMMIT_TRANSACTION)
+_CHANGES = (layout.WRITE_RECORD, layout.DEBIT, layout.COMMIT_TRANSACTION)
 
 
 class CutFlash(NorFlash):

@@ -18,6 +18,7 @@ from adapters.aes import CIPHERS
 from ledger import card_proofs
 from ledger.store import LedgerStore
 from protocols.card import purse_desfire as layout
+from protocols.card.personalise_desfire import RECORDS, decode_ring
 from protocols.wire import messages, seal
 from simulator import checkers
 from simulator.cardbox import Chip, HeldCard
@@ -88,15 +89,19 @@ def _books_of(
 
 
 def _unproven(ledger: LedgerStore, card: Desfire) -> Iterator[str]:
-    """What the card has not signed as it was booked, and what does not belong into its ring."""
+    """What the card has not signed as it was booked, and whether its rings say the same."""
     checked = card_proofs.check(ledger, CIPHERS, {CARD_NO: card.uid}, KEYS.desfire.transaction)
     for finding in checked.findings:
         # Settled at another reader, a debit has no proof: only the last one can be asked for.
         if finding.doubt is not card_proofs.Doubt.NO_PROOF:
             yield f"the card has not signed it: {finding}"
-    ring = card.truth(layout.APPLICATION, layout.RECORD_FILE)
-    if ring:
-        yield f"{ring[-1].hex()} in the ring of a card that was never credited"
+    credits_had = card.truth(layout.APPLICATION, layout.CREDITS_FILE)
+    if credits_had:
+        yield f"{credits_had[-1].hex()} in the ring of a card that was never credited"
+    states = decode_ring(b"".join(card.truth(layout.APPLICATION, layout.STATE_FILE)))
+    counters, newest = [state.counter for state in states], states[-1].counter
+    if counters != list(range(max(newest - RECORDS + 1, 0), newest + 1)):
+        yield f"the ring of states has the counters {counters}"
 
 
 def _chip(uid: bytes, state: tuple[bytes, ...] | str) -> Chip:

@@ -135,7 +135,7 @@ def test_the_mac_of_a_debit_by_hand():
     hidden = Cipher(algorithms.AES(enc_key), modes.CBC(bytes(16))).encryptor().update(previous)
     data = layout.encode_state(state)
     message = (
-        bytes.fromhex("8d04 000000 1b0000") + bytes(8) + data + bytes(5)
+        bytes.fromhex("8b04 000000 1b0000") + bytes(8) + data + bytes(5)
         + bytes.fromhex("dc03 5e010000") + bytes(10)
         + b"\xc8" + bytes.fromhex("000003e9 00000007") + bytes(8) + hidden + bytes(15)
     )  # fmt: skip

@@ -112,7 +112,7 @@ class Window(Counter):
         assert intent["amount_fen"] == FEN == before.value - after.value
         assert (view.last_device, view.last_seq) == (DEVICE, intent["seq"])
         assert view.counter == intent["counter"] + 1 == after.mac[0] == before.mac[0] + 1
-        assert after.records == before.records == []  # of credits
+        assert after.credits == before.credits == []
         assert intent["seq"] not in self.debited
         self.debited.add(intent["seq"])
         self._debits.append(intent["seq"])

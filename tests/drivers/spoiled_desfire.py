@@ -33,17 +33,17 @@ SILENT = Answer(FDT_BIT_1, Frame(0, 1))  # what an answer is made up from when t
 PURSE_FILES = (
     layout.VALUE_FILE,
     layout.STATE_FILE,
-    layout.RECORD_FILE,
+    layout.CREDITS_FILE,
     layout.TRANSACTION_MAC_FILE,
 )
 
 
 class Holding(NamedTuple):
-    """What is committed on a card, past all rights: a value, bytes, records, (TMC, TMV)."""
+    """What is committed on a card, past all rights: a value, states, credits, (TMC, TMV)."""
 
     value: int
-    state: bytes
-    records: list
+    states: list
+    credits: list
     mac: tuple
 
 

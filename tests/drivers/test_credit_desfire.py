@@ -180,9 +180,9 @@ def test_a_reader_may_not_touch_the_ring(code):
     purse = reader.desk.purse(reader.desk.pcd.poll())
     purse.read()
     if code == layout.WRITE_RECORD:
-        command = layout.place(layout.RECORD_FILE, RECORD_BYTES), bytes(RECORD_BYTES)
+        command = layout.place(layout.CREDITS_FILE, RECORD_BYTES), bytes(RECORD_BYTES)
     else:
-        command = layout.place(layout.RECORD_FILE, 0), b""
+        command = layout.place(layout.CREDITS_FILE, 0), b""
     with pytest.raises(CardRefused) as refusal:
         purse._ask(code, *command)
     assert refusal.value.nak == ev2.AUTHENTICATION_ERROR

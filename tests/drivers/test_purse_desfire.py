@@ -9,11 +9,12 @@ import random
 import pytest
 
 from firmware.drivers.iso14443 import CardGone
-from firmware.drivers.mifare_classic import AuthFailed
+from firmware.drivers.mifare_classic import AuthFailed, CardRefused
 from firmware.services.purse import COMMITTED, NOT_COMMITTED, UNKNOWN
 from protocols.card import ev2, personalise_desfire, transaction_mac
 from protocols.card import purse_desfire as layout
 from protocols.card.identity import ForeignCard
+from protocols.card.personalise_desfire import RECORDS, decode_ring
 from protocols.card.purse import COUNTER_MAX
 from simulator.cards.desfire import Desfire
 from tests.drivers.desfire_desk import IDENTITY, balance, card_keys, drive, new_desfire
@@ -21,6 +22,7 @@ from tests.drivers.desk import BALANCE_FEN, CIPHERS, UID7, Desk
 from tests.drivers.test_purse import AMOUNT_FEN, DEVICE, spend
 
 OLD_KEY = bytes(range(80, 96))
+CLEAR_RECORD_FILE = 0xEB
 
 
 class Tap:
@@ -85,7 +87,35 @@ def test_a_debit_is_on_the_card_and_says_whose():
     assert (view.counter, view.last_device, view.last_seq) == (1, DEVICE, 7)
     assert (view.day, view.day_total_fen, view.since_pin_fen) == (19_700, 900, 700)
     assert (view.card_no, view.kind, view.uid) == (4711, 1, UID7)
-    assert tap.card.truth(layout.APPLICATION, layout.RECORD_FILE) == []
+    assert tap.card.truth(layout.APPLICATION, layout.CREDITS_FILE) == []
+
+
+def test_the_card_remembers_its_last_spends():
+    """The newest of the ring is its state; a PIN try stands there as a record of nothing."""
+    tap = Tap()
+    for seq in range(1, RECORDS + 3):
+        assert spend(tap.purse, tap.purse.read(), seq=seq) == COMMITTED
+    view = tap.purse.read()
+    assert tap.purse.count_try(view, DEVICE, 99, 0) == COMMITTED
+    states = decode_ring(b"".join(tap.card.truth(layout.APPLICATION, layout.STATE_FILE)))
+    told = [(state.last_seq, state.last_amount_fen, state.pin_tries) for state in states]
+    assert told == [*((seq, AMOUNT_FEN, 0) for seq in range(4, RECORDS + 3)), (99, 0, 1)]
+    assert states[-1].counter == tap.purse.read().counter == RECORDS + 3
+
+
+@pytest.mark.parametrize("length", [-1, 1])
+def test_half_a_record_is_no_ring(length):
+    with pytest.raises(ForeignCard, match="size"):
+        decode_ring(bytes(layout.STATE_BYTES * 2 + length))
+
+
+def test_a_reader_may_not_clear_the_ring():
+    """A card without a newest state is a card that nobody can use any more."""
+    tap = Tap(spent=1)
+    with pytest.raises(CardRefused) as refusal:
+        tap.purse._ask(CLEAR_RECORD_FILE, bytes((layout.STATE_FILE,)))
+    assert refusal.value.nak == ev2.AUTHENTICATION_ERROR
+    assert tap.read_again().counter == 1
 
 
 def test_the_card_signs_what_the_ledger_can_check():

@@ -152,7 +152,7 @@ def debit_elsewhere(view, seq):
     session = yield from personalise_desfire.login(CIPHERS, key, layout.SPEND_KEY, bytes)
     plan = layout.plan_debit(view, FEN, DEVICE + 1, seq, 0, (DAY, FEN, FEN, 1))
     for code, header, data in (
-        (layout.WRITE_DATA, layout.place(layout.STATE_FILE, len(plan.state)), plan.state),
+        (layout.WRITE_RECORD, layout.NEW_STATE, plan.state),
         (layout.DEBIT, bytes((layout.VALUE_FILE,)), FEN.to_bytes(4, "little")),
         (layout.COMMIT_READER_ID, plan.reader_id, b""),
         (layout.COMMIT_TRANSACTION, layout.WITH_TRANSACTION_MAC, b""),

@@ -116,12 +116,14 @@ def test_info_of_a_spent_card_as_json(image, keys):
         1_650,
         1,
     )
-    assert said["last_record"] == {
-        "device": 1001,
-        "seq": 7,
-        "amount_fen": 350,
-        "time": "2026-09-21T14:13:20+00:00",
-    }
+    assert said["last_records"] == [
+        {
+            "device": 1001,
+            "seq": 7,
+            "amount_fen": 350,
+            "time": "2026-09-21T14:13:20+00:00",
+        }
+    ]
     assert said["identity"]["key_version"] == 3
 
 

@@ -39,7 +39,7 @@ FILES = {
     layout.IDENTITY_FILE,
     layout.VALUE_FILE,
     layout.STATE_FILE,
-    layout.RECORD_FILE,
+    layout.CREDITS_FILE,
     layout.PIN_FILE,
     layout.TRANSACTION_MAC_FILE,
 }
@@ -241,7 +241,7 @@ def test_missing_and_additional_files_are_named():
     card = written()
     files = application(card).files
     files[9] = files[layout.DOOR_IDENTITY_FILE]
-    del files[layout.RECORD_FILE]
+    del files[layout.CREDITS_FILE]
     assert deviations(card) == ["file 5: is missing", "file 9: does not belong there"]
 
 
@@ -268,7 +268,7 @@ def test_doors_and_readers_must_be_told_the_same():
     card = written()
     application(card).files[layout.DOOR_IDENTITY_FILE].data = bytes(10)
     assert deviations(card) == ["file 1: tells doors another identity than readers are told"]
-    application(card).files[layout.STATE_FILE].data = b"\xff" * layout.STATE_BYTES
+    application(card).files[layout.STATE_FILE].records[-1] = b"\xff" * layout.STATE_BYTES
     assert "purse: makes no sense: state" in deviations(card)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from firmware.drivers.mifare_classic import KEY_A, KEY_B, CardRefused
 from protocols.card.identity import ForeignCard, decode_identity
 from protocols.card.personalise import SECTORS
-from protocols.card.purse_classic import IDENTITY_BLOCK, READ_ORDER, READER_KEYS, decode_card
+from protocols.card.purse_classic import IDENTITY_BLOCK, READ_ORDER, READER_KEYS, decode_card, decode_slot
 from tools.card.classic import FACTORY_KEY, OURS, SectorKeys, data_blocks, opens, trailer_of
 from tools.card.desk import Port
 from tools.card.dump import starred
@@ -93,7 +93,7 @@ class Reading:
 
 
 def describe(reading: Reading) -> dict[str, Any]:
-    """What stands on the card: belongs, trouble, identity, purse, last_record, opened."""
+    """What stands on the card: belongs, trouble, identity, purse, last_records, opened."""
     said = nothing(_belongs(reading), opened=reading.opened)
     if reading.keys is None or not all(number in reading.blocks for number in READ_ORDER):
         return said
@@ -101,11 +101,14 @@ def describe(reading: Reading) -> dict[str, Any]:
     try:
         said["identity"] = identity_words(decode_identity(blocks[IDENTITY_BLOCK], uid, mac))
         view = decode_card(uid, blocks, mac)
+        fields = view.proof.identity_fields
+        slots = [decode_slot(slot, blocks, uid, fields, mac) for slot in (0, 1)]
     except ForeignCard as error:
         said["trouble"] = str(error)
         said["belongs"] = DAMAGED if said["belongs"] == IS_OURS else said["belongs"]
         return said
-    return said | {"purse": purse_words(view), "last_record": record_words(view)}
+    records = record_words(slot for slot in slots if slot is not None)
+    return said | {"purse": purse_words(view), "last_records": records}
 
 
 def _belongs(reading: Reading) -> str:

@@ -220,11 +220,21 @@ def reading(card: Port, own: personalise_desfire.CardKeys) -> Dialogue:
     place = layout.place(layout.IDENTITY_FILE, FIELDS_BYTES)
     identity = yield from desk.ask(session, layout.READ_DATA, place, hidden=True)
     # Zeros, as long as nothing was spent: counter 0 and no record.
-    place = layout.place(layout.STATE_FILE, layout.STATE_BYTES)
-    state = yield from desk.ask(session, layout.READ_DATA, place, hidden=True)
+    state = yield from desk.ask(session, layout.READ_RECORDS, layout.NEWEST_STATE, hidden=True)
     number = bytes((layout.VALUE_FILE,))
     value = yield from desk.ask(session, layout.GET_VALUE, number, hidden=True)
     return layout.decode_card(card.uid, identity, state, value)
+
+
+def states(card: Port, own: personalise_desfire.CardKeys) -> Dialogue:
+    """The PurseStates in the ring of a card, without their balances; ForeignCard for nonsense."""
+    desk = personalise_desfire
+    yield from desk.select(layout.APPLICATION)
+    key = own.application[layout.SPEND_KEY]
+    session = yield from desk.login(CIPHERS, key, layout.SPEND_KEY, card.random)
+    every = layout.place(layout.STATE_FILE, 0)
+    ring = yield from desk.ask(session, layout.READ_RECORDS, every, hidden=True)
+    return desk.decode_ring(ring)
 
 
 def read_card(card: Port, keys: CardKeys | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -243,10 +253,11 @@ def read_card(card: Port, keys: CardKeys | None) -> tuple[dict[str, Any], dict[s
         return nothing(FOREIGN), readable
     try:
         view = drive(card, reading(card, own))
+        ring = drive(card, states(card, own))
     except (ForeignCard, Refused) as error:
         return nothing(DAMAGED) | {"trouble": str(error)}, readable
     said = {"identity": identity_words(view), "purse": purse_words(view)}
-    return nothing(IS_OURS) | said | {"last_record": record_words(view)}, readable
+    return nothing(IS_OURS) | said | {"last_records": record_words(ring)}, readable
 
 
 def version_of(card: Port) -> list[bytes]:

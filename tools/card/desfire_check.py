@@ -20,9 +20,9 @@ _KEY_SETTINGS, _KEY_VERSION = 0x45, 0x64
 _KEY_NAMES = ("master", "read", "spend", "credit", "uid")
 
 
-def _same(kind: int) -> Callable[[bytes, bytes], bytes]:
-    """GetFileSettings of a data file: its kind, then what the command said behind the number."""
-    return lambda header, _data: bytes((kind,)) + header[1:]
+def _standard(header: bytes, _data: bytes) -> bytes:
+    """Its kind, then what the command that made it said behind the number."""
+    return b"\x00" + header[1:]
 
 
 def _value(header: bytes, _data: bytes) -> bytes:
@@ -41,8 +41,7 @@ def _transaction_mac(header: bytes, data: bytes) -> bytes:
 
 # Code that makes a file -> the begin of the answer to GetFileSettings of it.
 _EXPECTED: dict[int, Callable[[bytes, bytes], bytes]] = {
-    desk.CREATE_STANDARD: _same(0),
-    desk.CREATE_BACKUP: _same(1),
+    desk.CREATE_STANDARD: _standard,
     desk.CREATE_VALUE: _value,
     desk.CREATE_CYCLIC: _cyclic,
     desk.CREATE_TRANSACTION_MAC: _transaction_mac,
@@ -51,7 +50,7 @@ _EXPECTED: dict[int, Callable[[bytes, bytes], bytes]] = {
 
 def file_settings(own: Any) -> dict[int, bytes]:
     """File number -> how the answer to GetFileSettings must begin."""
-    made = desk.files(Identity(0, 0, 0, 0, 0), 0, own)
+    made = (*desk.files(Identity(0, 0, 0, 0, 0), 0), desk.transaction_mac_file(own))
     return {
         header[0]: _EXPECTED[code](header, data)
         for code, header, data in made

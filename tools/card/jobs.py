@@ -178,7 +178,7 @@ def _info_lines(said: dict[str, Any]) -> list[str]:
     rows.append(("belongs", said["belongs"]))
     if said["trouble"]:
         rows.append(("trouble", said["trouble"]))
-    identity, purse, last = said["identity"], said["purse"], said["last_record"]
+    identity, purse = said["identity"], said["purse"]
     if identity:
         rows += [("card no", identity["card_no"]), ("holder", identity["kind"])]
         rows.append(("valid", f"{identity['valid_from']} to {identity['valid_to']}"))
@@ -186,7 +186,7 @@ def _info_lines(said: dict[str, Any]) -> list[str]:
     if purse:
         rows.append(("balance", _money(purse["balance_fen"])))
         rows.append(("spends", f"{purse['counter']} so far, PIN tries {purse['pin_tries']}"))
-    if last:
+    for last in said["last_records"]:
         where = f"{_money(last['amount_fen'])}, device {last['device']}, record {last['seq']}"
         rows.append(("last", f"{where}, {last['time']}"))
     if "opened" in said:

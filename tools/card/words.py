@@ -1,9 +1,10 @@
 """What identity and purse say, whatever card they are on, as data for people and for JSON."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from protocols.card.purse import CARD_CENTRE
+from protocols.card.purse import CARD_CENTRE, PurseState
 from protocols.rules.spending import STAFF, STUDENT, TEMPORARY
 
 KINDS = {"staff": STAFF, "student": STUDENT, "temporary": TEMPORARY}
@@ -14,8 +15,8 @@ OPEN_TO_ALL, FOREIGN, UNKNOWN = "open to everybody", "foreign", "not ours to tel
 
 def nothing(belongs: str, **more: Any) -> dict[str, Any]:
     """What is said of a card of which nothing is known but to whom it belongs."""
-    none = dict.fromkeys(("identity", "purse", "last_record"))
-    return {"belongs": belongs, "trouble": "", **none, **more}
+    none = dict.fromkeys(("identity", "purse"))
+    return {"belongs": belongs, "trouble": "", **none, "last_records": [], **more}
 
 
 def identity_words(identity: Any) -> dict[str, Any]:
@@ -42,13 +43,16 @@ def purse_words(view: Any) -> dict[str, Any]:
     }
 
 
-def record_words(view: Any) -> dict[str, Any] | None:
-    """The last record of a PurseView; None when there has been none."""
-    if not view.last_device:
-        return None
-    return {
-        "device": "card centre" if view.last_device == CARD_CENTRE else view.last_device,
-        "seq": view.last_seq,
-        "amount_fen": view.last_amount_fen,
-        "time": datetime.fromtimestamp(view.last_time_s, UTC).isoformat(),
-    }
+def record_words(states: Iterable[PurseState]) -> list[dict[str, Any]]:
+    """The records that stand on a card with its states, the newest first; amount 0: a PIN try."""
+    newest_first = sorted(states, key=lambda state: -state.counter)
+    return [
+        {
+            "device": "card centre" if state.last_device == CARD_CENTRE else state.last_device,
+            "seq": state.last_seq,
+            "amount_fen": state.last_amount_fen,
+            "time": datetime.fromtimestamp(state.last_time_s, UTC).isoformat(),
+        }
+        for state in newest_first
+        if state.last_device
+    ]
