@@ -83,27 +83,12 @@ def _put(out, value, depth):
 
 
 def _put_items(out, values, depth):
-    is_a, number = isinstance, int  # MicroPython looks through all built-in names for each
     # MicroPython dicts have no order; ascending unsigned keys are bytewise order too.
-    keys = sorted(values)
-    # All of a kind, or they could not be sorted; the first is the smallest.
-    if keys and not (is_a(keys[0], number) and keys[0] >= 0):
-        raise ValueError("a key that is no unsigned number")
-    for key in keys:
-        if key < 24:
-            out.append(key)
-        else:
-            out.extend(head(_UINT, key))
-        value = values[key]
-        # Most of what a record says are numbers: straight away, and only then by what they are.
-        if not is_a(value, number) or depth > DEPTH_MAX:
-            _put(out, value, depth)
-        elif value >= 24:
-            out.extend(head(_UINT, value))
-        elif value >= 0 and value is not True and value is not False:
-            out.append(value)
-        else:
-            _put(out, value, depth)
+    for key in sorted(values):
+        if not isinstance(key, int) or key < 0:
+            raise ValueError("a key that is no unsigned number")
+        out.extend(head(_UINT, key))
+        _put(out, values[key], depth)
 
 
 def _get_head(data, at):

@@ -51,145 +51,66 @@ LOAD_ASK, LOAD_ORDER, LOAD_OFFER, CARD_ANSWER, CARD_COMMAND, LOAD_END = 1, 2, 3,
 # Chips in a LOAD_ASK.
 CLASSIC, DESFIRE = 1, 2
 
-_U8, _U16, _U32, _U48 = 0xFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFFFFFF
-
-# A field is (key, name, check, bound). Checks: "uint" (0 to bound), "number" (1 to bound), "site",
-# "tag" (exactly bound bytes), "tag?" (that, or left out), "bytes" (longest), "sealed" (longest,
-# not empty), "sealed*", "receipt*", "refused*" (most items).
+# A shape is the fields of a record or message, whose keys follow each other: one letter each of
+# what it has to be, then the names. One bytes and one tuple: a tuple per field would cost a reader
+# four kilobytes of heap.
+#
+#     b h w q  up to 8, 16, 32, 48 bits        B W      the same, and not 0
+#     0        0 or 1                          2 3      from 1 to that
+#     t T      8 or 32 bytes                   ?        21 bytes, or left out
+#     d        up to 256 bytes                 s        a site
+#     o c r v  a sealed text of up to 160, 128, RECORD_BYTES_MAX, RELAYED_BYTES_MAX bytes
+#     R F      up to BATCH_RECORDS_MAX, FORWARD_RECORDS_MAX sealed records, one at least
+#     P N      lists of (device, upto, sealed receipt), of three numbers
+# The key of the first field.
+_HEAD_KEY, _RECORD_KEY, _MESSAGE_KEY = 0, 8, 1
+# fmt: off
 _RECORD_HEAD = (
-    (0, "kind", "uint", _U8),
-    (1, "device", "number", _U32),
-    (2, "seq", "number", _U32),
-    (3, "earliest_s", "uint", _U32),
-    (4, "latest_s", "uint", _U32),
-    (5, "boot_id", "uint", _U32),
-    (6, "mono_ms", "uint", _U48),
+    b"bWWwwwq", "kind", "device", "seq", "earliest_s", "latest_s", "boot_id", "mono_ms",
 )
 _RECORDS = {
-    BOOT: (
-        (8, "cause", "uint", _U8),
-        (9, "firmware", "uint", _U32),
-    ),
+    BOOT: (b"bw", "cause", "firmware"),
     INTENT: (
-        (8, "card_no", "uint", _U32),
-        (9, "counter", "uint", _U32),
-        (10, "amount_fen", "uint", _U32),
-        (11, "before_fen", "uint", _U32),
-        (12, "after_fen", "uint", _U32),
-        (13, "merchant_no", "uint", _U32),
-        (14, "last_device", "uint", _U32),
-        (15, "last_seq", "uint", _U32),
-        (16, "flags", "uint", _U8),
+        b"wwwwwwwwb",
+        "card_no", "counter", "amount_fen", "before_fen", "after_fen", "merchant_no",
+        "last_device", "last_seq", "flags",
     ),
-    OUTCOME: (
-        (8, "intent_device", "number", _U32),
-        (9, "intent_seq", "number", _U32),
-        (10, "result", "number", UNKNOWN),
-        (11, "card_proof", "tag?", 21),
-    ),
-    REFUSAL: (
-        (8, "card_no", "uint", _U32),
-        (9, "amount_fen", "uint", _U32),
-        (10, "reason", "uint", _U16),
-    ),
-    POWER: (
-        (8, "source", "uint", BATTERY),
-        (9, "battery_mv", "uint", _U16),
-    ),
-    LOST: ((8, "next_sha256", "tag", 32),),
-    FRONT_END: (
-        (8, "version", "uint", _U8),
-        (9, "faults", "uint", _U16),
-        (10, "recoveries", "uint", _U16),
-        (11, "pin_misses", "uint", _U16),
-        (12, "garbled", "uint", _U16),
-    ),
+    OUTCOME: (b"WW3?", "intent_device", "intent_seq", "result", "card_proof"),
+    REFUSAL: (b"wwh", "card_no", "amount_fen", "reason"),
+    POWER: (b"0h", "source", "battery_mv"),
+    LOST: (b"T", "next_sha256"),
+    FRONT_END: (b"bhhhh", "version", "faults", "recoveries", "pin_misses", "garbled"),
     CREDIT: (
-        (8, "card_no", "uint", _U32),
-        (9, "counter", "uint", _U32),
-        (10, "number", "number", _U32),
-        (11, "amount_fen", "uint", _U32),
-        (12, "before_fen", "uint", _U32),
-        (13, "last_device", "uint", _U32),
-        (14, "last_seq", "uint", _U32),
+        b"wwWwwww",
+        "card_no", "counter", "number", "amount_fen", "before_fen", "last_device", "last_seq",
     ),
-    CAPTURE: (
-        (8, "card_no", "uint", _U32),
-        (9, "reason", "uint", _U16),
-    ),
+    CAPTURE: (b"wh", "card_no", "reason"),
     INSPECTION: (
-        (8, "network", "uint", 1),
-        (9, "waiting", "uint", _U32),
-        (10, "battery_mv", "uint", _U16),
-        (11, "clock_width_s", "uint", _U32),
-        (12, "reader_faults", "uint", _U16),
-        (13, "free_sectors", "uint", _U16),
+        b"0whwhh",
+        "network", "waiting", "battery_mv", "clock_width_s", "reader_faults", "free_sectors",
     ),
-    FAULT: (
-        (8, "network", "uint", 1),
-        (9, "last_reason", "uint", _U16),
-    ),
+    FAULT: (b"0h", "network", "last_reason"),
 }
 _MESSAGES = {
-    HELLO: (
-        (1, "device", "number", _U32),
-        (2, "boot_id", "uint", _U32),
-        (3, "receipted", "uint", _U32),
-        (4, "head", "uint", _U32),
-    ),
-    BATCH: (
-        (1, "device", "number", _U32),
-        (2, "records", "sealed*", BATCH_RECORDS_MAX),
-    ),
-    STORED: (
-        (1, "device", "number", _U32),
-        (2, "upto", "uint", _U32),
-    ),
-    RECEIPT: (
-        (1, "device", "number", _U32),
-        (2, "sealed", "sealed", RECORD_BYTES_MAX),
-    ),
-    FORWARD: (
-        (1, "site", "site", topics.SITE_CHARS_MAX),
-        (2, "number", "uint", _U32),
-        (3, "records", "sealed*", FORWARD_RECORDS_MAX),
-    ),
-    RECEIPTS: (
-        (1, "number", "uint", _U32),
-        (2, "receipts", "receipt*", FORWARD_RECORDS_MAX),
-        (3, "refused", "refused*", FORWARD_RECORDS_MAX),
-    ),
-    RELAY: (
-        (1, "device", "number", _U32),
-        (2, "sealed", "sealed", RELAYED_BYTES_MAX),
-    ),
+    HELLO: (b"Wwww", "device", "boot_id", "receipted", "head"),
+    BATCH: (b"WR", "device", "records"),
+    STORED: (b"Ww", "device", "upto"),
+    RECEIPT: (b"Wr", "device", "sealed"),
+    FORWARD: (b"swF", "site", "number", "records"),
+    RECEIPTS: (b"wPN", "number", "receipts", "refused"),
+    RELAY: (b"Wv", "device", "sealed"),
 }
-# What a RELAY carries, under its seal; behind the kind stands the nonce of the LOAD_ASK that began
-# it, as _NONCE says.
-_NONCE = (1, "nonce", "tag", 8)
+# What a RELAY carries, under its seal; the nonce is that of the LOAD_ASK that began it.
 _RELAYED = {
-    LOAD_ASK: (
-        (2, "card_no", "uint", _U32),
-        (3, "counter", "uint", _U32),
-        (4, "last_device", "uint", _U32),
-        (5, "last_seq", "uint", _U32),
-        (6, "chip", "number", DESFIRE),
-    ),
-    LOAD_ORDER: ((2, "order", "sealed", 160),),
-    LOAD_OFFER: (
-        (2, "number", "number", _U32),
-        (3, "amount_fen", "number", _U32),
-    ),
-    CARD_ANSWER: (
-        (2, "step", "uint", _U8),
-        (3, "answer", "bytes", 256),
-    ),
-    CARD_COMMAND: (
-        (2, "step", "number", _U8),
-        (3, "command", "sealed", 128),
-    ),
-    LOAD_END: ((2, "result", "number", UNKNOWN),),
+    LOAD_ASK: (b"twwww2", "nonce", "card_no", "counter", "last_device", "last_seq", "chip"),
+    LOAD_ORDER: (b"to", "nonce", "order"),
+    LOAD_OFFER: (b"tWW", "nonce", "number", "amount_fen"),
+    CARD_ANSWER: (b"tbd", "nonce", "step", "answer"),
+    CARD_COMMAND: (b"tBc", "nonce", "step", "command"),
+    LOAD_END: (b"t3", "nonce", "result"),
 }
+# fmt: on
+_RECEIPT_BODY = (b"Wwtw", "device", "upto", "tag", "time_s")
 _BYTES_MAX = {
     HELLO: 64,
     BATCH: BATCH_BYTES_MAX,
@@ -199,31 +120,29 @@ _BYTES_MAX = {
     RECEIPTS: RECEIPTS_BYTES_MAX,
     RELAY: RELAY_BYTES_MAX,
 }
-_RECEIPT_BODY = (
-    (1, "device", "number", _U32),
-    (2, "upto", "uint", _U32),
-    (3, "tag", "tag", 8),
-    (4, "time_s", "uint", _U32),
-)
 
 
 def encode_record(fields):
     """The payload of a record as bytes; `fields` maps names to values, `kind` among them."""
     shape = _shape(_RECORDS, fields.get("kind"))
-    return _bounded(cbor.encode(_to_keys(_RECORD_HEAD + shape, fields, {})), RECORD_BYTES_MAX)
+    out = bytearray(1)
+    count = _put_fields(out, _HEAD_KEY, _RECORD_HEAD, fields)
+    return _map_bytes(out, count + _put_fields(out, _RECORD_KEY, shape, fields), RECORD_BYTES_MAX)
 
 
 def decode_record(payload):
     """The fields by name of a record's payload; WireError for anything not exactly a record."""
     values = _map_of(payload, RECORD_BYTES_MAX)
-    return _to_names(_RECORD_HEAD + _shape(_RECORDS, values.get(0)), values, {})
+    shape = _shape(_RECORDS, values.get(0))
+    fields = {}
+    _take_fields(_HEAD_KEY, _RECORD_HEAD, values, fields)
+    return _all_taken(_RECORD_KEY, shape, values, fields)
 
 
 def encode_message(message_type, fields):
     """A message as bytes; `fields` maps names to values (see the table of the type)."""
-    values = _to_keys(_shape(_MESSAGES, message_type), fields, {0: message_type})
-    data = cbor.encode(values)
-    return _bounded(data, _BYTES_MAX[message_type])
+    shape = _shape(_MESSAGES, message_type)
+    return _typed_bytes(message_type, shape, fields, _BYTES_MAX[message_type])
 
 
 def decode_message(data, expected):
@@ -237,13 +156,12 @@ def decode_message(data, expected):
     if message_type not in expected:
         raise WireError(UNEXPECTED_TYPE)
     _bounded(data, _BYTES_MAX[message_type])
-    return _to_names(shape, values, {"type": message_type})
+    return _all_taken(_MESSAGE_KEY, shape, values, {"type": message_type})
 
 
 def encode_relayed(kind, fields):
     """What a RELAY shall carry, before it is sealed; `fields` maps names to values."""
-    values = _to_keys((_NONCE,) + _shape(_RELAYED, kind), fields, {0: kind})
-    return _bounded(cbor.encode(values), RELAYED_BYTES_MAX)
+    return _typed_bytes(kind, _shape(_RELAYED, kind), fields, RELAYED_BYTES_MAX)
 
 
 def decode_relayed(payload, expected):
@@ -253,7 +171,7 @@ def decode_relayed(payload, expected):
     shape = _shape(_RELAYED, kind)
     if kind not in expected:
         raise WireError(UNEXPECTED_TYPE)
-    return _to_names((_NONCE,) + shape, values, {"kind": kind})
+    return _all_taken(_MESSAGE_KEY, shape, values, {"kind": kind})
 
 
 def encode_receipt(device, upto, tag, time_s):
@@ -262,12 +180,13 @@ def encode_receipt(device, upto, tag, time_s):
     `tag` is the first 8 bytes of the seal's tag of record `upto`; `time_s` is the ledger's clock.
     """
     fields = {"device": device, "upto": upto, "tag": tag, "time_s": time_s}
-    return cbor.encode(_to_keys(_RECEIPT_BODY, fields, {}))
+    out = bytearray(1)
+    return _map_bytes(out, _put_fields(out, _MESSAGE_KEY, _RECEIPT_BODY, fields), 64)
 
 
 def decode_receipt(payload):
     """The fields by name of a receipt's body: device, upto, tag, time_s."""
-    return _to_names(_RECEIPT_BODY, _map_of(payload, 64), {})
+    return _all_taken(_MESSAGE_KEY, _RECEIPT_BODY, _map_of(payload, 64), {})
 
 
 def _shape(shapes, number):
@@ -280,10 +199,6 @@ def _shape(shapes, number):
 def _is_uint(value, bound):
     # True is an int in Python, not on our wire.
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= bound
-
-
-def _is_number(value, bound):
-    return _is_uint(value, bound) and value > 0
 
 
 def _is_sealed(value, bound):
@@ -300,14 +215,27 @@ def _is_list(value, most, is_item):
     return all(is_item(item) for item in value)
 
 
+def _are_sealed(value, most):
+    return _is_list(value, most, lambda item: _is_sealed(item, RECORD_BYTES_MAX)) and value
+
+
+def _are_receipts(value, most):
+    return _is_list(value, most, _is_receipt)
+
+
 def _is_receipt(item):
     return (
         isinstance(item, (list, tuple))
         and len(item) == 3
-        and _is_number(item[0], _U32)
+        and _is_uint(item[0], _U32)
+        and item[0] > 0
         and _is_uint(item[1], _U32)
         and _is_sealed(item[2], RECORD_BYTES_MAX)
     )
+
+
+def _are_refused(value, most):
+    return _is_list(value, most, _is_refused)
 
 
 def _is_refused(item):
@@ -322,27 +250,92 @@ def _is_tag(value, bound):
     return isinstance(value, bytes) and len(value) == bound
 
 
-_OPTIONAL = "tag?"
-_CHECKS = {
-    "uint": _is_uint,
-    "number": _is_number,
-    "bytes": _is_bytes,
-    "sealed": _is_sealed,
-    "tag": _is_tag,
-    _OPTIONAL: _is_tag,
-    "site": lambda value, _: topics.is_site(value),
-    "sealed*": lambda value, most: (
-        _is_list(value, most, lambda item: _is_sealed(item, RECORD_BYTES_MAX)) and len(value) > 0
-    ),
-    "receipt*": lambda value, most: _is_list(value, most, _is_receipt),
-    "refused*": lambda value, most: _is_list(value, most, _is_refused),
+_U8, _U32 = 0xFF, 0xFFFFFFFF
+_OPTIONAL = ord("?")
+# What is said most: numbers, by their bounds. Then everything else.
+_NUMBERS = {
+    ord("0"): 1,
+    ord("2"): DESFIRE,
+    ord("3"): UNKNOWN,
+    ord("b"): _U8,
+    ord("B"): _U8,
+    ord("h"): 0xFFFF,
+    ord("w"): _U32,
+    ord("W"): _U32,
+    ord("q"): 0xFFFFFFFFFFFF,
 }
+_NOT_ZERO = b"23BW"
+_CHECKS = {
+    ord("t"): (_is_tag, 8),
+    ord("T"): (_is_tag, 32),
+    _OPTIONAL: (_is_tag, 21),
+    ord("d"): (_is_bytes, 256),
+    ord("o"): (_is_sealed, 160),
+    ord("c"): (_is_sealed, 128),
+    ord("r"): (_is_sealed, RECORD_BYTES_MAX),
+    ord("v"): (_is_sealed, RELAYED_BYTES_MAX),
+    ord("R"): (_are_sealed, BATCH_RECORDS_MAX),
+    ord("F"): (_are_sealed, FORWARD_RECORDS_MAX),
+    ord("P"): (_are_receipts, FORWARD_RECORDS_MAX),
+    ord("N"): (_are_refused, FORWARD_RECORDS_MAX),
+    ord("s"): (lambda value, _: topics.is_site(value), 0),
+}
+
+
+def _fits(letter, value):
+    bound = _NUMBERS.get(letter)
+    if bound is not None:
+        return _is_uint(value, bound) and (value > 0 or letter not in _NOT_ZERO)
+    check, bound = _CHECKS[letter]
+    return check(value, bound)
 
 
 def _bounded(data, longest):
     if len(data) > longest:
         raise WireError(TOO_LONG)
     return data
+
+
+def _typed_bytes(number, shape, fields, longest):
+    """A map that says under key 0 what it is."""
+    out = bytearray(2)
+    out.extend(cbor.head(0, number))
+    return _map_bytes(out, 1 + _put_fields(out, _MESSAGE_KEY, shape, fields), longest)
+
+
+def _map_bytes(out, count, longest):
+    """`out` as bytes, with the head of a map of `count` (below 24) in its first byte."""
+    out[0] = 0xA0 | count
+    return _bounded(bytes(out), longest)
+
+
+def _put_fields(out, key, shape, fields):
+    """Append every field of a shape as CBOR, the first under `key`; how many there were.
+
+    Straight away, without a dict in between: keys rise in a shape, so this is the canonical order.
+    """
+    letters, count = shape[0], 0
+    for at in range(1, len(shape)):
+        value, letter = fields.get(shape[at]), letters[at - 1]
+        if value or letter != _OPTIONAL:
+            bound = _NUMBERS.get(letter)
+            # bool is not `int` here, and must not pass for one.
+            if bound is None or type(value) is not int:
+                if not _fits(letter, value):
+                    raise WireError(BAD_FIELD, shape[at])
+                out.append(key)
+                out.extend(cbor.encode(value))
+            elif not 0 <= value <= bound or (not value and letter in _NOT_ZERO):
+                raise WireError(BAD_FIELD, shape[at])
+            else:
+                out.append(key)
+                if value < 24:
+                    out.append(value)
+                else:
+                    out.extend(cbor.head(0, value))
+            count += 1
+        key += 1
+    return count
 
 
 def _map_of(data, longest):
@@ -352,27 +345,23 @@ def _map_of(data, longest):
     return values
 
 
-def _to_keys(shape, fields, values):
-    for key, name, check, bound in shape:
-        value = fields.get(name)
-        if check == _OPTIONAL and not value:
-            continue
-        if not _CHECKS[check](value, bound):
-            raise WireError(BAD_FIELD, name)
-        values[key] = value
-    return values
-
-
-def _to_names(shape, values, fields):
-    for key, name, check, bound in shape:
-        if key not in values:
-            if check == _OPTIONAL:
-                continue
+def _take_fields(key, shape, values, fields):
+    """Move every field of a shape from `values`, by key, to `fields`, by name."""
+    letters = shape[0]
+    for at in range(1, len(shape)):
+        name, letter = shape[at], letters[at - 1]
+        if key in values:
+            value = values.pop(key)
+            if not _fits(letter, value):
+                raise WireError(BAD_FIELD, name)
+            fields[name] = value
+        elif letter != _OPTIONAL:
             raise WireError(MISSING_FIELD, name)
-        value = values.pop(key)
-        if not _CHECKS[check](value, bound):
-            raise WireError(BAD_FIELD, name)
-        fields[name] = value
+        key += 1
+
+
+def _all_taken(key, shape, values, fields):
+    _take_fields(key, shape, values, fields)
     if values:
         raise WireError(UNKNOWN_FIELD)
     return fields
