@@ -33,6 +33,7 @@ from tools.card.order import ALREADY, WRITTEN, Order
 OTHER_KEYS = dataclasses.replace(
     DESFIRE_KEYS, purse_key=b"p" * 16, master_key=b"n" * 16, key_version=4
 )
+NAMED = dict.fromkeys(("desk", "kind", "uid", "sak"), "")
 NOT_OURS_TO_A_READER = (AuthFailed, ForeignCard, CardRefused)
 FILES = {
     layout.DOOR_IDENTITY_FILE,
@@ -235,6 +236,17 @@ def test_every_file_is_checked(number):
     assert deviations(card) == []
     file.mode = 0
     assert any(line.startswith(f"file {number}: settings") for line in deviations(card))
+
+
+def test_the_last_ten_spends_are_told_newest_first():
+    card = written()
+    assert desfire.read_card(desk_with(card).card(), DESFIRE_KEYS)[0]["last_records"] == []
+    for amount_fen in range(1, 13):
+        spend(card, amount_fen)
+    said, _ = desfire.read_card(desk_with(card).card(), DESFIRE_KEYS)
+    told = [(record["amount_fen"], record["device"]) for record in said["last_records"]]
+    assert told == [(amount_fen, 1001) for amount_fen in range(12, 2, -1)]
+    assert [line[:4] for line in jobs._info_lines({**said, **NAMED})].count("last") == 10
 
 
 def test_missing_and_additional_files_are_named():

@@ -10,7 +10,13 @@ from typing import Any
 from firmware.drivers.mifare_classic import KEY_A, KEY_B, CardRefused
 from protocols.card.identity import ForeignCard, decode_identity
 from protocols.card.personalise import SECTORS
-from protocols.card.purse_classic import IDENTITY_BLOCK, READ_ORDER, READER_KEYS, decode_card, decode_slot
+from protocols.card.purse_classic import (
+    IDENTITY_BLOCK,
+    READ_ORDER,
+    READER_KEYS,
+    decode_card,
+    decode_slot,
+)
 from tools.card.classic import FACTORY_KEY, OURS, SectorKeys, data_blocks, opens, trailer_of
 from tools.card.desk import Port
 from tools.card.dump import starred
