@@ -25,7 +25,7 @@ WINDOW_S = 180
 # A queue that moves at one card in three seconds for as long as the window, and no more than 2 kB.
 ROOM = 64
 # Of an INTENT's flags: the holder was there, by the PIN or because the merchant looked (R19.3).
-_HOLDER = messages.FLAG_PIN | messages.FLAG_IDENTITY
+HOLDER = messages.FLAG_PIN | messages.FLAG_IDENTITY
 # The sequence of a charge that has no record yet: later than all that have one.
 NOT_YET = 0xFFFFFFFF
 _U32 = 0xFFFFFFFF
@@ -98,11 +98,13 @@ def evidence(charges, window_s, limit_fen):
 
     A list of (card_no, merchant_no, is_sure, total_fen, charges in order of time): each charge is
     within the limit, their sum is above it. What is part of another finding is left out. The work
-    grows with the square of what one card paid one merchant: ask for days, not for years.
+    grows with the square of what one card paid one merchant: ledger/splits.py asks for each run of
+    charges that lie near each other.
     """
     groups = {}
     for charge in charges:
-        if 0 < charge[AMOUNT_FEN] <= limit_fen:
+        # Above the limit only what ends a purchase: the holder was there.
+        if 0 < charge[AMOUNT_FEN] <= limit_fen or charge[FLAGS] & HOLDER:
             groups.setdefault((charge[CARD_NO], charge[MERCHANT_NO]), {})[charge[:2]] = charge
     found = []
     for group in sorted(groups):
@@ -115,7 +117,7 @@ def evidence(charges, window_s, limit_fen):
 def _splits(taken, window_s, limit_fen):
     """(is_sure, charges) of each purchase above the limit, by its last charge."""
     for last in taken:
-        if last[FLAGS] & _HOLDER:
+        if last[FLAGS] & HOLDER:
             continue
         for is_sure in (True, False):
             parts = _purchase(last, taken, window_s, is_sure) + [last]
@@ -137,11 +139,11 @@ def _largest(splits):
 
 def _purchase(charge, charges, window_s, must_be_sure):
     own = [other for other in charges if _is_of(charge, other)]
-    pins = [other for other in own if other[FLAGS] & _HOLDER]
+    pins = [other for other in own if other[FLAGS] & HOLDER]
     return [
         other
         for other in own
-        if not other[FLAGS] & _HOLDER
+        if not other[FLAGS] & HOLDER
         and _is_within(charge, other, window_s, must_be_sure)
         and not any(_is_ended(other, pin, charge, must_be_sure) for pin in pins)
     ]

@@ -84,6 +84,14 @@ def test_a_pin_ends_the_purchase():
     assert sets([*before, pin, *after]) == [(True, 6000, [(OURS, 4), (OURS, 5), (OURS, 6)])]
 
 
+def test_a_pin_above_the_limit_ends_it_too():
+    """What it is mostly given for. The ledger passed over such a charge, and accused the clerk."""
+    before, after = [charge(1, 0), charge(2, 10)], charge(4, 30)
+    pin = charge(3, 20, LIMIT_FEN + 1, pin=True)
+    assert split.purchase_fen(after, [*before, pin], W) == 2000
+    assert sets([*before, pin, after]) == []
+
+
 def test_a_pin_that_came_later_excuses_nothing():
     charges = [charge(1, 0), charge(2, 10), charge(3, 20), charge(4, 30, pin=True)]
     assert sets(charges) == [(True, 6000, [(OURS, 1), (OURS, 2), (OURS, 3)])]
