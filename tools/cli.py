@@ -235,6 +235,36 @@ def ledger_forks(database: InputFile, as_json: Json = False) -> None:
     raise typer.Exit(FOUND if found else NONE_FOUND)
 
 
+@ledger.command("splits")
+def ledger_splits(
+    database: InputFile,
+    limit_fen: Annotated[
+        int, typer.Option("--limit-fen", min=1, help="The limit without PIN that was in force.")
+    ],
+    window_s: Annotated[
+        int, typer.Option("--window-s", min=1, help="Within so many seconds it is one purchase.")
+    ] = 180,
+    since: Annotated[
+        str | None, typer.Option(help="Spends from then on: ISO 8601 with its zone.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Spends before then.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Report purchases that were charged in parts below the limit, across all POS of a merchant.
+
+    The evidence is in DATABASE (SQLite).
+    """
+    from tools.ledger_forks import NotBooks
+    from tools.ledger_splits import FOUND, NONE_FOUND, BadTime, find, to_json, to_text
+
+    try:
+        found = find(database, limit_fen, window_s, since, until)
+    except (NotBooks, BadTime) as error:
+        refuse(error)
+    typer.echo(to_json(found) if as_json else to_text(found))
+    raise typer.Exit(FOUND if found.splits else NONE_FOUND)
+
+
 @ledger.command("proofs")
 def ledger_proofs(database: InputFile, keys: CardKeyFileNeeded, as_json: Json = False) -> None:
     """Check every debit of a DESFire card in DATABASE against what the card has signed."""

@@ -43,7 +43,7 @@ class Plastic:
     last: tuple[int, int] = (0, 0)
 
 
-def tap(reader, card, end="paid", amount_fen=100, span=ANY_TIME):
+def tap(reader, card, end="paid", amount_fen=100, span=ANY_TIME, **fields):
     """One tap; the record id of its INTENT."""
     intent = reader.intent(
         card.card_no,
@@ -53,6 +53,7 @@ def tap(reader, card, end="paid", amount_fen=100, span=ANY_TIME):
         before_fen=card.balance_fen,
         earliest_s=span[0],
         latest_s=span[1],
+        **fields,
     )
     is_paid, result = ENDS[end]
     if is_paid:
