@@ -113,7 +113,7 @@ def _who_knew(one: Split) -> str:
     if not one.seen_by:
         return "no reader could know: each saw its own part only"
     readers = ", ".join(map(str, one.seen_by))
-    return f"reader {readers} had it all in its own memory and should have asked"
+    return f"reader {readers} alone took more than the limit and should have asked"
 
 
 def _split_fields(one: Split) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tools.bench import (
     codec,
     firmware_heap,
     journal,
+    ledger_splits,
     load_reader,
     prepared,
     raw_mqtt,
@@ -79,7 +80,7 @@ def check_shape(name, rows):
 
 def test_every_benchmark_is_found():
     found = {"agent_ledger", "codec", "firmware_heap", "journal", "rc522", "simulator", "split"}
-    assert found | {"tap_time"} == set(names())
+    assert found | {"ledger_splits", "tap_time"} == set(names())
 
 
 # ---------------------------------------------------------------- split charges
@@ -90,6 +91,16 @@ def test_split_rows():
     assert len(rows) == 4 * len(split.WINDOWS_S)
     caught = [row["ours"] for row in rows if row["name"].endswith("POS: cheats caught")]
     assert caught == sorted(caught) and caught[0] < caught[-1] < 100
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_the_budget_holds_in_booked_records(seed):
+    """Over all POS of eight merchants: honest ones are within it, those who split stand out."""
+    rows = check_shape("ledger_splits", ledger_splits.rows(seed, honest=1600, cheats=60))
+    false, caught, least, _cpu = rows
+    assert false["ours"] <= split.BUDGET_PER_10000
+    assert caught["ours"] >= 75
+    assert least["ours"] > 3 * least["other"] > 0
 
 
 # ---------------------------------------------------------------- agent and ledger

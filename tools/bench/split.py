@@ -21,8 +21,9 @@ CAUGHT_PER_100_MIN = 95  # of the cheats who do not wait, by the POS alone
 WINDOWS_S = (30, 60, 120, 180, 300, 600, 1800)
 HONEST, CHEATS = 40_000, 2_000
 MERCHANT_NO, DEVICES = 71, (1001, 1002, 1003)
-_DAY_S, _LUNCH_S, _PURCHASES_A_DAY, _CHEATS_A_DAY = 1_790_000_000, 5400, 1_500, 75
-_DOUBT_S = 2  # a reader that hears from its ledger knows the time this well
+DAY_S, _LUNCH_S, PURCHASES_A_DAY, CHEATS_A_DAY = 1_790_000_000, 5400, 1_500, 75
+FIRST_CARD, FIRST_CHEAT = 20_000, 1_000_000
+DOUBT_S = 2  # a reader that hears from its ledger knows the time this well
 
 # What an honest customer does besides the first charge: per 10,000 customers, how many charges
 # follow, the range of seconds until each (short ones as likely as long ones, by order of
@@ -88,11 +89,11 @@ def workload(seed: int, honest: int, cheats: int) -> list[Customer]:
     draw = random.Random(seed)
     customers = []
     for number in range(honest):
-        day_s = _DAY_S + number // _PURCHASES_A_DAY * 86400
-        customers.append(_honest(draw, 20_000 + number, day_s))
+        day_s = DAY_S + number // PURCHASES_A_DAY * 86400
+        customers.append(_honest(draw, FIRST_CARD + number, day_s))
     for number in range(cheats):
-        day_s = _DAY_S + number // _CHEATS_A_DAY * 86400
-        customers.append(_cheat(draw, 1_000_000 + number, day_s))
+        day_s = DAY_S + number // CHEATS_A_DAY * 86400
+        customers.append(_cheat(draw, FIRST_CHEAT + number, day_s))
     return customers
 
 
@@ -135,7 +136,7 @@ def _cheat(draw: random.Random, card_no: int, day_s: int) -> Customer:
     return Customer(card_no, way, True, tuple(charges))
 
 
-def measure(customers: Sequence[Customer], window_s: int, doubt_s: int = _DOUBT_S) -> Measured:
+def measure(customers: Sequence[Customer], window_s: int, doubt_s: int = DOUBT_S) -> Measured:
     """How many of each kind are stopped at the POS, and found by the ledger."""
     measured = Measured(window_s)
     stopped = _stopped(customers, window_s, doubt_s)
@@ -156,7 +157,7 @@ def _booked(customers: Sequence[Customer], doubt_s: int) -> Iterator[tuple[int, 
         for time_s, device, amount_fen in customer.charges
     )
     for seq, (time_s, device, card_no, amount_fen) in enumerate(taps, 1):
-        moment = (time_s - doubt_s, time_s + doubt_s, 1, time_s - _DAY_S)
+        moment = (time_s - doubt_s, time_s + doubt_s, 1, time_s - DAY_S)
         yield (device, seq, card_no, MERCHANT_NO, amount_fen, *moment, 0)
 
 
