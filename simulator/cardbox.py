@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from adapters.aes import aes
 from protocols.card import personalise, purse_classic
+from protocols.card import pin as pin_rules
 from protocols.card.diversify import Cmac
 from protocols.card.identity import Identity
 from protocols.card.purse import PurseView
@@ -58,6 +59,7 @@ class HeldCard:
     issued_fen: int | None
     is_busy: bool = False
     copies: list[Chip] = field(default_factory=list)
+    pin: bytes = b""  # what its holder knows; empty if there is none
 
 
 def make_cards(
@@ -72,14 +74,15 @@ def make_cards(
         uid = b"\x04" + draw.randbytes(6) if batch.chip == "desfire" else draw.randbytes(4)
         low_fen, high_fen = batch.balance_fen
         balance_fen = draw.randrange(low_fen, high_fen + 1)
-        first_day, last_day = _VALIDITY.get(batch.make, (-300, 700))
+        first_day, last_day = batch.valid_days or _VALIDITY.get(batch.make, (-300, 700))
         identity = Identity(
             batch.first_no + index, batch.kind, today + first_day, today + last_day, 1
         )
         theirs = CardKeys.drawn(draw) if batch.make == "foreign" else keys
         chip = make(batch, uid, identity, balance_fen, theirs, draw)
         issued_fen = None if batch.make in ("foreign", "forged") else balance_fen
-        made.append(HeldCard(_name(batch, index), identity.card_no, chip, issued_fen))
+        held = HeldCard(_name(batch, index), identity.card_no, chip, issued_fen, pin=batch.pin)
+        made.append(held)
     return made
 
 
@@ -92,7 +95,7 @@ def _classic(
     draw: random.Random,
 ) -> MifareClassic:
     blocks = personalise.personalise(
-        uid, identity, balance_fen, keys.purse, keys.credit, keys.mac, aes
+        uid, identity, balance_fen, keys.purse, keys.credit, keys.mac, aes, batch.pin
     )
     if batch.make == "forged":
         # Someone with the credit key but not the MAC key wrote a higher balance.
@@ -112,9 +115,12 @@ def _desfire(
     keys: CardKeys,
     draw: random.Random,
 ) -> Desfire:
-    del batch  # what a DESFire may be made as is the same for all
     rng = random.Random(draw.randbytes(8))
-    return cardbox_desfire.issue(uid, identity, balance_fen, keys.desfire, rng)
+    verifier = pin_rules.NO_PIN
+    if batch.pin:
+        mac = Cmac(aes(keys.mac))
+        verifier = pin_rules.verifier(mac, uid, identity.card_no, batch.pin, aes)
+    return cardbox_desfire.issue(uid, identity, balance_fen, keys.desfire, rng, verifier)
 
 
 def _copied(batch: CardBatch, keys: CardKeys, draw: random.Random, today: int) -> list[HeldCard]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.aes import CIPHERS
-from protocols.card import personalise_desfire
+from protocols.card import personalise_desfire, pin
 from protocols.card import purse_desfire as layout
 from protocols.card.identity import FIELDS_BYTES, Identity
 from protocols.card.purse import PurseView
@@ -57,12 +57,22 @@ def drive(dialogue: Generator[bytes, bytes, Any], card: Desfire) -> Any:
 
 
 def issue(
-    uid: bytes, identity: Identity, balance_fen: int, masters: DesfireMasters, rng: random.Random
+    uid: bytes,
+    identity: Identity,
+    balance_fen: int,
+    masters: DesfireMasters,
+    rng: random.Random,
+    verifier: bytes = pin.NO_PIN,
 ) -> Desfire:
-    """A new card of this campus; `rng` also draws what it does by chance later."""
+    """A new card of this campus; `rng` also draws what it does by chance later.
+
+    `verifier` is that of its PIN, if it has one (protocols.card.pin).
+    """
     card = Desfire(uid, rng)
     keys = masters.card_keys(uid)
-    steps = personalise_desfire.personalise(CIPHERS, identity, balance_fen, keys, rng.randbytes)
+    steps = personalise_desfire.personalise(
+        CIPHERS, identity, balance_fen, keys, rng.randbytes, verifier
+    )
     drive(steps, card)
     return card
 

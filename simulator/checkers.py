@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from firmware.services.journal import Journal
+from ledger.evidence import State
 from ledger.invariants import check
 from ledger.loads import Load
 from ledger.store import LedgerStore
@@ -79,6 +80,8 @@ def judge(
     booked_of: dict[int, list[int]] = defaultdict(list)
     for card_no, fen in booked.elements():
         booked_of[card_no].append(fen)
+    for card_no in _counted_tries(ledger):
+        booked_of[card_no].append(0)
     open_of: dict[int, list[OpenIntent]] = defaultdict(list)
     named: dict[int, set[RecordId]] = defaultdict(set)
     for card_no, *last in ledger.database.rows(
@@ -199,6 +202,8 @@ def _judge_card(
 ) -> int:
     """One card: its counter tells how often it was debited or credited, its balance how much.
 
+    A counted PIN try is a debit of nothing.
+
     A card names the last spend that debited it, now and at every tap before: so an open intent
     has debited it if, and only if, the card names it or has named it. So has a record that is
     gone; what the card lacks beyond all that is known is what it paid then, and is returned (fen).
@@ -227,6 +232,13 @@ def _judge_card(
     verdict.rotten += rotten
     verdict.rotten_fen += rotten_fen
     return rotten_fen
+
+
+def _counted_tries(ledger: LedgerStore) -> Iterator[int]:
+    """The card of each PIN try that is known to be counted: a step of its counter for nothing."""
+    sql = "SELECT card_no FROM intent WHERE amount_fen = 0 AND credit_no = 0 AND state = ?"
+    for (card_no,) in ledger.database.rows(sql, (int(State.COMMITTED),)):
+        yield card_no
 
 
 def _open_in(ledger: LedgerStore) -> Iterator[OpenIntent]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from simulator.people import Customer
 from simulator.reader import Reader
-from simulator.scenario import Step
+from simulator.scenario import ANSWERS, Step
 
 if TYPE_CHECKING:
     from simulator.run import Run
@@ -58,7 +58,7 @@ def _arrive(run: Run, amount_fen: int, hold_ms: list[int], draw: random.Random) 
     shortest = min(len(clerk.queue) for clerk in run.clerks.values())
     clerk = draw.choice([one for one in run.clerks.values() if len(one.queue) == shortest])
     held.is_busy = True
-    clerk.join(Customer(held, amount_fen, hold_ms))
+    clerk.join(Customer(held, amount_fen, hold_ms, pin=held.pin))
 
 
 def _topup(run: Run, step: Step) -> None:
@@ -92,7 +92,36 @@ def _tap(run: Run, step: Step) -> None:
         card.is_busy = True
     hold_ms = step.fields.get("hold_ms", _AGAIN_MS)
     hold = hold_ms if isinstance(hold_ms, list) else [hold_ms]
-    run.clerks[step.fields["reader"]].join(Customer(held, step.fields["amount"], hold, others))
+    fields = step.fields
+    customer = Customer(
+        held,
+        fields["amount"],
+        hold,
+        others,
+        pins=list(fields.get("pins", [])),
+        pin=b"" if "pins" in fields else held.pin,
+        is_holder=fields.get("identity", ANSWERS[0]) == ANSWERS[0],
+        items=fields.get("items", []),
+    )
+    run.clerks[fields["reader"]].join(customer)
+
+
+def _press(run: Run, step: Step) -> None:
+    """The merchant presses keys, once nobody is served, and looks at the display."""
+    clerk = run.clerks[step.fields["reader"]]
+    if not clerk.is_idle:
+        run.world.at(run.world.now_us + _WAIT_US, partial(_press, run, step))
+        return
+    clerk.press(step.fields["keys"])
+    run.world.at(run.world.now_us + _WAIT_US, partial(_look, run, step))
+
+
+def _look(run: Run, step: Step) -> None:
+    reader, wanted = run.readers[step.fields["reader"]], step.fields.get("shows")
+    shown = reader.hardware.panel.lines[0]
+    run.tell(f"{reader.name} says {shown}")
+    if wanted not in (None, shown):
+        run.not_shown.append(f"line {step.line}: {reader.name} says '{shown}', not '{wanted}'")
 
 
 # -- cables and power -----------------------------------------------------------------------
@@ -163,6 +192,7 @@ def _revive(run: Run, step: Step) -> None:
 _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "lunch": _lunch,
     "tap": _tap,
+    "press": _press,
     "topup": _topup,
     "topups": _topups,
     "cut": _cut,

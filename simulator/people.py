@@ -25,6 +25,9 @@ _ROUNDS_MAX = 5
 _SAME_CARD = reasons.display(reasons.TAP_AGAIN)
 _LAST_PAID = "LAST PAID"
 _LOADED = "LOADED"
+_PIN = (reasons.display(reasons.PIN_NEEDED), reasons.display(reasons.PIN_WRONG))
+_WHO = reasons.display(reasons.IDENTITY_CHECK)
+_CONFIRM, _ESC = b"\r", b"\x1b"
 _DEAD = ("", "WELCOME", _LAST_PAID)
 _CHECK = reasons.display(reasons.ASK_LEDGER)
 _AGAIN = (
@@ -45,6 +48,12 @@ class Customer:
     amount_fen: int
     hold_ms: list[int]  # of each attempt; the last one repeats
     others: list[HeldCard] = field(default_factory=list)  # held to it too, at the first attempt
+    pins: list[bytes] = field(default_factory=list)  # what is tried, one at each asking
+    pin: bytes = b""  # what is known, and typed from then on
+    is_holder: bool = True  # what the merchant sees who looks at the person
+    items: list[int] = field(
+        default_factory=list
+    )  # of the price list; the amount is keyed if none
     attempts: int = 0
     rounds: int = 0
     has_tapped: bool = False
@@ -90,6 +99,10 @@ class Clerk:
     def is_idle(self) -> bool:
         return not self._busy and not self.queue
 
+    def press(self, keys: bytes) -> None:
+        """The merchant presses keys while nobody is served."""
+        self._press(keys)
+
     def _serve(self) -> None:
         if not self.queue:
             self._busy = False
@@ -107,9 +120,9 @@ class Clerk:
             return
         if self._shown() in _AGAIN:
             # It still waits for the last customer, who has left: the clerk clears it.
-            self._press(b"\x1b")
+            self._press(_ESC)
         customer.rounds += 1
-        self._press(money.format_yuan(customer.amount_fen).encode() + b"\r")
+        self._press(_order(customer) + _CONFIRM)
         self._world.at(self._world.now_us + _KEYING_US, partial(self._tap, customer))
 
     def _tap(self, customer: Customer) -> None:
@@ -137,6 +150,18 @@ class Clerk:
             # The card has told the end of its last sale here, and this one has not begun.
             customer.attempts = 0
             self._world.at(self._world.now_us + _NEXT_US, self._serve)
+        elif shown in _PIN and (customer.pins or customer.pin):
+            digits = customer.pins.pop(0) if customer.pins else customer.pin
+            self._answer(customer, digits + _CONFIRM)
+        elif shown in _PIN:
+            self._press(_ESC)  # nobody here knows it
+            self._refused(customer, shown)
+        elif shown == _WHO and customer.is_holder:
+            self._answer(customer, _CONFIRM)
+        elif shown == _WHO:
+            # The merchant keeps the card; what the display says then is for the person.
+            self._press(_ESC)
+            self._world.at(self._world.now_us + _LOOK_US, partial(self._look, customer))
         elif shown in _AGAIN and customer.attempts < _ATTEMPTS_MAX:
             self._world.at(self._world.now_us + _SECOND_US, partial(self._tap, customer))
         elif shown in _DEAD and customer.rounds < _ROUNDS_MAX:
@@ -153,8 +178,16 @@ class Clerk:
             customer.attempts = 0
             self._world.at(self._world.now_us + _NEXT_US, self._serve)
         else:
-            self._tally.refused[shown] = self._tally.refused.get(shown, 0) + 1
-            self._leave(customer, paid=False)
+            self._refused(customer, shown)
+
+    def _answer(self, customer: Customer, keys: bytes) -> None:
+        """Keys that the reader waits for, and then the card once more."""
+        self._press(keys)
+        self._world.at(self._world.now_us + _KEYING_US, partial(self._tap, customer))
+
+    def _refused(self, customer: Customer, shown: str) -> None:
+        self._tally.refused[shown] = self._tally.refused.get(shown, 0) + 1
+        self._leave(customer, paid=False)
 
     def _leave(self, customer: Customer, *, paid: bool) -> None:
         if paid:
@@ -184,3 +217,10 @@ class Clerk:
     def _press(self, keys: bytes) -> None:
         self.reader.hardware.keys += keys
         self.reader.wake(self._world.now_us)
+
+
+def _order(customer: Customer) -> bytes:
+    """What the clerk keys for a customer: items of the price list, or the amount."""
+    if customer.items:
+        return b"+".join(b"%d" % item for item in customer.items)
+    return money.format_yuan(customer.amount_fen).encode()

@@ -21,8 +21,8 @@ class Report:
     """Counts and money (fen) of one run.
 
     `unseen`: spends booked that nobody saw to be paid. Of what was paid in for cards, `loaded` is
-    on them. `violations` are broken invariants,
-    `failures` assertions of the file that did not hold.
+    on them. `in_ledger` counts what simulator/in_ledger.py names. `violations` are broken
+    invariants, `failures` assertions of the file that did not hold.
     """
 
     scenario: str
@@ -50,6 +50,7 @@ class Report:
     loaded_fen: int = 0
     refusals: dict[str, int] = field(default_factory=dict)
     takings_fen: dict[str, int] = field(default_factory=dict)
+    in_ledger: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     transcript_sha256: str = ""
@@ -68,7 +69,18 @@ class Report:
 
     def check(self, asserts: dict[str, Any]) -> None:
         """Note in `failures` which of a scenario's assertions do not hold."""
+        by_name = {
+            "refusals": self.refusals,
+            "takings": self.takings_fen,
+            "ledger": self.in_ledger,
+        }
+        for table, got in by_name.items():
+            for name, wanted in asserts.get(table, {}).items():
+                if got.get(name, 0) != wanted:
+                    self.failures.append(f"{table}: {name} is {got.get(name, 0)}, not {wanted}")
         for name, wanted in asserts.items():
+            if name in by_name:
+                continue
             is_least = name.endswith("_min")
             got = getattr(self, name.removesuffix("_min"))
             if got < wanted if is_least else got != wanted:

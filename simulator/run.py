@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from protocols.rules import charging, menu, settings
 from protocols.rules import clock as clock_rules
-from protocols.rules import settings
 from protocols.wire import messages
 from simulator.cardbox import CardKeys, HeldCard, make_cards
 from simulator.cards.desfire import Desfire
@@ -24,6 +24,7 @@ from simulator.happenings import announce, happen
 from simulator.host.card_port import front_end
 from simulator.host.hardware import Hardware
 from simulator.host.home import HostHome
+from simulator.in_ledger import counts
 from simulator.people import Clerk, Customer, Tally
 from simulator.reader import Home, Reader
 from simulator.report import Report
@@ -109,6 +110,7 @@ class Run:
         self.tally = Tally()
         self.paid: Counter[tuple[int, int]] = Counter()
         self.paid_in: Counter[tuple[int, int]] = Counter()
+        self.not_shown: list[str] = []  # what a display should have said after a key, and did not
         self._home, self._depth, self._directory = home, depth, directory
         self._report = Report(scenario.name, seed, home, depth)
         self._image_at: Path | None = None
@@ -201,7 +203,10 @@ class Run:
         )
         draw = self.seeds.stream("reader", name)
         flash = NorFlash(FLASH_BYTES, self.seeds.stream("flash", name))
-        hardware = Hardware(name, self.world, self.transcript, flash, {"settings": blob}, draw)
+        nvs = {"settings": blob}
+        if self.scenario.prices:
+            nvs["menu"] = menu.encode(charging.packed(self.scenario.prices), ())
+        hardware = Hardware(name, self.world, self.transcript, flash, nvs, draw)
         reader = Reader(
             name,
             self.world,
@@ -312,6 +317,8 @@ class Run:
         report.takings_fen = {
             name: store.takings(number) for name, number in self.scenario.merchants.items()
         }
+        report.in_ledger = counts(store, self.scenario.policy)
+        report.failures += self.not_shown
         report.transcript_sha256 = self.transcript.sha256()
         report.virtual_s = self.world.now_us // _SECOND_US
         report.real_s = int(time.monotonic() - self._started_s)

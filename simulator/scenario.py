@@ -12,11 +12,14 @@ import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from protocols.rules import money, spending
+from protocols.card import pin
+from protocols.rules import charging, charging_texts, money, reasons, spending
 from protocols.wire import topics
+from simulator.in_ledger import COUNTED
 
 KINDS = {"staff": spending.STAFF, "student": spending.STUDENT, "temporary": spending.TEMPORARY}
 CHIPS = ("classic", "desfire")
@@ -26,7 +29,8 @@ MAKES = ("ours", "expired", "not-yet-valid", "foreign", "forged", "cloned", "wri
 # Verb: (fields it needs, fields it may have).
 VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "lunch": (("customers", "over"), ("amounts", "torn_percent")),
-    "tap": (("card", "reader", "amount"), ("hold_ms", "with")),
+    "tap": (("card", "reader", "amount"), ("hold_ms", "with", "pins", "identity", "items")),
+    "press": (("reader", "keys"), ("shows",)),
     "topup": (("card", "amount"), ()),
     "topups": (("holders", "over"), ("amounts",)),
     "cut": (("what",), ("reader",)),
@@ -35,6 +39,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "kill": (("reader",), ()),
     "revive": (("reader",), ()),
 }
+ANSWERS = ("match", "mismatch")
 CABLES = ("reader-network", "upstream", "mains")
 # What may be asserted: "lost = 0" exactly, "approved_min = 80" at least.
 ASSERTED = (
@@ -51,6 +56,8 @@ ASSERTED = (
     "conserved",
     "in_flight_fen",
 )
+# What may be asserted name by name: "[assert.refusals]", and under it "CARD EXPIRED" = 2.
+ASSERTED_BY_NAME = ("refusals", "takings", "ledger")
 _WHOLE = (
     "seed",
     "timeout_s",
@@ -60,10 +67,11 @@ _WHOLE = (
     "count",
     "customers",
     "holders",
+    "item",
     "load_cards",
     "torn_percent",
 )
-_TABLES = ("reader", "merchant", "cards", "policy", "step", "assert")
+_TABLES = ("reader", "merchant", "cards", "price", "policy", "step", "assert")
 _SCALARS = ("name", "title", "seed", "clock", "timeout_s", "site", "drain")
 
 
@@ -83,6 +91,8 @@ class CardBatch:
     first_no: int
     balance_fen: tuple[int, int]
     chip: str = "classic"
+    pin: bytes = b""  # ASCII digits; none if empty
+    valid_days: tuple[int, int] | None = None  # first and last, from the day it starts
 
 
 @dataclass
@@ -106,6 +116,7 @@ class Scenario:
     merchants: dict[str, int]
     readers: list[dict[str, Any]]
     cards: list[CardBatch]
+    prices: list[tuple[int, int, int, int]]  # (item, kind, period, fen) of rules/charging.py
     policy: dict[str, int]
     steps: list[Step]
     asserts: dict[str, Any] = field(default_factory=dict)
@@ -160,6 +171,7 @@ class _Reading:
             merchants=merchants,
             readers=readers,
             cards=[self._cards(i, cards) for i, cards in enumerate(data.get("cards", []))],
+            prices=[self._price(i, price) for i, price in enumerate(data.get("price", []))],
             policy=self._policy(data.get("policy", {})),
             steps=sorted(steps, key=lambda step: step.at_us),
             asserts=self._asserts(data.get("assert", {})),
@@ -192,13 +204,20 @@ class _Reading:
         for name in [step[key] for key in ("card",) if key in step] + step.get("with", []):
             if name not in names:
                 self._fail("step", index, "card", name, names)
+        if step.get("identity", ANSWERS[0]) not in ANSWERS:
+            self._fail("step", index, "identity", step["identity"], ANSWERS)
         fields = {key: value for key, value in step.items() if key not in ("at", "do")}
-        if "over" in fields:
-            fields["over"] = self._duration(fields["over"], "over")
-        if "amount" in fields:
-            fields["amount"] = self._fen(fields["amount"], line)
-        if "amounts" in fields:
-            fields["amounts"] = [self._fen(amount, line) for amount in fields["amounts"]]
+        at = partial(self._line_of, "step", index)
+        for key, read in (
+            ("over", lambda text: self._duration(text, "over")),
+            ("amount", lambda text: self._fen(text, line)),
+            ("amounts", lambda texts: [self._fen(text, line) for text in texts]),
+            ("pins", lambda texts: [self._pin(text, at("pins")) for text in texts]),
+            ("keys", lambda text: self._keys(text, at("keys"))),
+            ("items", lambda items: [self._item(item, at("items")) for item in items]),
+        ):
+            if key in fields:
+                fields[key] = read(fields[key])
         return Step(self._duration(step["at"], "at"), verb, fields, line)
 
     def _cards(self, index: int, cards: dict[str, Any]) -> CardBatch:
@@ -207,7 +226,7 @@ class _Reading:
             index,
             cards,
             ("name", "first_no", "balance"),
-            ("kind", "make", "count", "chip"),
+            ("kind", "make", "count", "chip", "pin", "valid_days"),
         )
         kind, make = cards.get("kind", "student"), cards.get("make", "ours")
         if kind not in KINDS:
@@ -217,6 +236,11 @@ class _Reading:
         chip = cards.get("chip", "classic")
         if chip not in CHIPS or (chip == "desfire" and make in _CLASSIC_ONLY):
             self._fail("cards", index, "chip", chip, CHIPS)
+        days = cards.get("valid_days")
+        if days is not None and not _is_span(days):
+            message = f"valid_days = {days!r}, where [first, last] is needed"
+            raise ScenarioError(self.path, self._line_of("cards", index, "valid_days"), message)
+        pin_line = self._line_of("cards", index, "pin")
         line = self._line_of("cards", index, "balance")
         low, _, high = str(cards["balance"]).partition("..")
         low_fen = self._fen(low, line)
@@ -228,7 +252,17 @@ class _Reading:
             first_no=cards["first_no"],
             balance_fen=(low_fen, self._fen(high, line) if high else low_fen),
             chip=chip,
+            pin=self._pin(cards["pin"], pin_line) if "pin" in cards else b"",
+            valid_days=tuple(days) if days else None,
         )
+
+    def _price(self, index: int, price: dict[str, Any]) -> tuple[int, int, int, int]:
+        self._fields("price", index, price, ("item", "amount"), ("kind",))
+        kind, line = price.get("kind"), self._line_of("price", index, "item")
+        if kind is not None and kind not in KINDS:
+            self._fail("price", index, "kind", kind, KINDS)
+        item = self._item(price["item"], line)
+        return item, KINDS[kind] if kind else 0, 0, self._fen(price["amount"], line)
 
     def _card_names(self) -> Iterator[str]:
         for cards in self.data.get("cards", []):
@@ -241,9 +275,19 @@ class _Reading:
         return {**DEFAULT_POLICY, **policy}
 
     def _asserts(self, asserts: dict[str, Any]) -> dict[str, Any]:
-        allowed = ASSERTED + tuple(f"{name}_min" for name in ASSERTED)
+        allowed = ASSERTED + tuple(f"{name}_min" for name in ASSERTED) + ASSERTED_BY_NAME
         self._known(asserts, allowed, "assertion", r"^\s*{}\s*=")
-        return asserts
+        merchants = [merchant["name"] for merchant in self.data.get("merchant", [])]
+        shown = {*reasons.DISPLAY.values(), *(text for text, *_ in charging_texts.TEXTS.values())}
+        names = (sorted(shown), merchants, COUNTED)
+        for table, known in zip(ASSERTED_BY_NAME, names, strict=True):
+            if not isinstance(asserts.get(table, {}), dict):
+                raise self._error(table, f"[assert.{table}] has names with a number each")
+            self._known(asserts.get(table, {}), known, table, r"^\s*\"?{}\"?\s*=")
+        takings = asserts.get("takings", {})
+        lines = {name: self._find(rf"^\s*\"?{re.escape(name)}\"?\s*=") for name in takings}
+        fen = {name: self._fen(text, lines[name]) for name, text in takings.items()}
+        return {**asserts, "takings": fen} if fen else asserts
 
     # -- values -----------------------------------------------------------------------------
 
@@ -252,6 +296,24 @@ class _Reading:
         if amount_fen is None:
             raise ScenarioError(self.path, line, f"'{text}' is not an amount such as \"12.50\"")
         return amount_fen
+
+    def _item(self, item: Any, line: int) -> int:
+        if not isinstance(item, int) or not 1 <= item <= charging.ITEM_MAX:
+            raise ScenarioError(self.path, line, f"items are 1 to {charging.ITEM_MAX}")
+        return item
+
+    def _pin(self, text: Any, line: int) -> bytes:
+        digits = str(text).encode("ascii", "replace")
+        if not pin.is_pin(digits):
+            message = f"'{text}' is not a PIN of {pin.PIN_DIGITS} digits in quotes"
+            raise ScenarioError(self.path, line, message)
+        return digits
+
+    def _keys(self, text: Any, line: int) -> bytes:
+        keys = str(text).encode("ascii", "replace")
+        if not keys or any(charging.key_of(key) == "other" for key in keys):
+            raise ScenarioError(self.path, line, f"'{text}' is no keys: 0-9 . + F T")
+        return keys
 
     def _duration(self, text: Any, key: str) -> int:
         match = re.fullmatch(r"(\d+):(\d\d):(\d\d)(?:\.(\d{1,6}))?", str(text))
@@ -333,6 +395,16 @@ class _Reading:
             if re.search(pattern, text):
                 return number
         return 1
+
+
+def _is_span(days: Any) -> bool:
+    """Whether it is [first, last] in whole days."""
+    return (
+        isinstance(days, list)
+        and len(days) == 2
+        and all(isinstance(day, int) and not isinstance(day, bool) for day in days)
+        and days[0] <= days[1]
+    )
 
 
 DEFAULT_POLICY = {

@@ -72,6 +72,28 @@ def test_a_good_file_loads(write):
         ("[[merchant]]", "[[merchant]", 4, "not TOML"),
         ("[[step]]", "[assert]\nlsot = 0\n[[step]]", 16, "did you mean 'lost'?"),
         ("[[step]]", "[policy]\nday_max = 0\n[[step]]", 16, "did you mean 'day_max_fen'?"),
+        ('balance = "50.00"', 'balance = "50.00"\npin = "80261"', 15, "not a PIN of 6 digits"),
+        ('balance = "50.00"', 'balance = "50.00"\nvalid_days = [1, 0]', 15, "[first, last]"),
+        ('amount = "7.00"', 'amount = "7.00"\npins = ["80261a"]', 21, "not a PIN of 6 digits"),
+        ('amount = "7.00"', 'amount = "7.00"\nidentity = "no"', 21, "one of: match, mismatch"),
+        ('amount = "7.00"', 'amount = "7.00"\nitems = [0]', 21, "items are 1 to 99"),
+        ("[[step]]", '[[price]]\nitem = 100\namount = "1.00"\n[[step]]', 16, "items are 1 to 99"),
+        ("[[step]]", "[assert.ledger]\ncaptur = 1\n[[step]]", 16, "did you mean 'capture'?"),
+        ("[[step]]", '[assert.takings]\ntee = "1.00"\n[[step]]', 16, "did you mean 'tea'?"),
+        ("[[step]]", '[assert.takings]\ntea = "x"\n[[step]]', 16, "not an amount"),
+        ("[[step]]", "[assert]\nledger = 3\n[[step]]", 16, "names with a number each"),
+        (
+            "[[step]]",
+            '[assert.refusals]\n"CARD EXPIRD" = 1\n[[step]]',
+            16,
+            "did you mean 'CARD EXPIRED'?",
+        ),
+        (
+            "[[step]]",
+            '[[step]]\nat = "00:00:01"\ndo = "press"\nreader = "pos-1"\nkeys = "F5x"\n[[step]]',
+            19,
+            "is no keys",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_line(write, old, new, line, said):
@@ -108,6 +130,25 @@ def test_exit_1_when_an_assertion_does_not_hold(repo_root, write):
     done = command(repo_root, write(GOOD + "[assert]\nbooked = 3\n"))
     assert done.returncode == 1
     assert "booked is 1, not 3" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("asserts", "said"),
+    [
+        ("[assert.ledger]\ninspection = 1\n", "ledger: inspection is 0, not 1"),
+        ('[assert.takings]\ntea = "7.01"\n', "takings: tea is 700, not 701"),
+        ('[assert.refusals]\n"CARD EXPIRED" = 1\n', "refusals: CARD EXPIRED is 0, not 1"),
+    ],
+)
+def test_what_is_asserted_by_name_can_fail(write, asserts, said):
+    report = run_scenario(write(GOOD + asserts), broker="amqtt")
+    assert (report.failures, report.exit_code) == ([said], 1)
+
+
+def test_a_display_that_says_something_else_fails_the_run(write):
+    press = 'at = "00:00:09"\ndo = "press"\nreader = "pos-1"\nkeys = "F5"\nshows = "WELCOME"\n'
+    report = run_scenario(write(GOOD + "[[step]]\n" + press), broker="amqtt")
+    assert report.failures == ["line 21: pos-1 says 'ALL IN ORDER', not 'WELCOME'"]
 
 
 def test_exit_42_when_time_runs_out(write):

@@ -1,0 +1,45 @@
+"""How many of what a ledger has in its books: for the assertions of a scenario.
+
+Counted from the sealed records themselves, not from what the ledger made of them; split charges
+as `onecard ledger splits` reports them under the scenario's own policy.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ledger.splits import report
+from ledger.store import LedgerStore
+from protocols.wire import messages, seal
+
+_KINDS = {
+    messages.REFUSAL: "refusal",
+    messages.CAPTURE: "capture",
+    messages.INSPECTION: "inspection",
+    messages.FAULT: "fault",
+}
+# Of INTENT records, by their flags; a try takes nothing, the others are charges.
+_FLAGS = {
+    messages.FLAG_TRY: "pin_try",
+    messages.FLAG_PIN: "with_pin",
+    messages.FLAG_IDENTITY: "with_identity",
+    messages.FLAG_OFFLINE: "offline",
+    messages.FLAG_BATTERY: "on_battery",
+}
+COUNTED = (*_KINDS.values(), *_FLAGS.values(), "split", "surely_split")
+
+
+def counts(store: LedgerStore, policy: dict[str, int]) -> dict[str, int]:
+    """How many of each that COUNTED names; `policy` as in rules/spending.py."""
+    found = Counter(dict.fromkeys(COUNTED, 0))
+    for kind, sealed in store.database.rows("SELECT kind, sealed FROM record"):
+        if kind in _KINDS:
+            found[_KINDS[kind]] += 1
+        elif kind == messages.INTENT:
+            flags = messages.decode_record(seal.payload_of(sealed))["flags"]
+            found.update(word for flag, word in _FLAGS.items() if flags & flag)
+    if policy["split_window_s"]:
+        window_s = policy["split_window_s"]
+        splits = report(store, policy["no_pin_max_fen"], window_s).splits
+        found.update(split=len(splits), surely_split=sum(one.is_sure for one in splits))
+    return dict(found)
