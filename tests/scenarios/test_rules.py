@@ -14,7 +14,7 @@ from protocols.wire import messages, seal
 from simulator.run import run_scenario
 from tools.cli import app
 
-FILES = ("split_charges",)
+FILES = ("split_charges", "pin")
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +108,30 @@ def test_only_the_purchase_at_two_windows_is_reported(played):
     assert (found["total_fen"], found["seen_by"], found["proven"]) == (5600, [], [])
     parts = [(part["device"], part["amount_fen"], part["is_offline"]) for part in found["charges"]]
     assert parts == [(1001, 2800, True), (1002, 2800, True)]
+
+
+def test_every_spend_above_the_limit_has_the_pin_behind_a_counted_try(played):
+    """R19.2; ADR 13: no reader takes more without a try that stands before it on the card."""
+    _, kept = played("pin")
+    intents, _ = records(kept, messages.INTENT)
+    above = [one for one in intents if one["amount_fen"] > 5000]
+    assert len(above) == 7
+    for spend in above:
+        assert spend["flags"] & messages.FLAG_PIN
+        tries = [one for one in intents if one["flags"] & messages.FLAG_TRY]
+        before = [one for one in tries if one["counter"] == spend["counter"] - 1]
+        assert [one["card_no"] for one in before].count(spend["card_no"]) == 1
+
+
+def test_a_power_cut_between_try_and_spend_gives_no_try_back(played):
+    """The cut of pin.toml falls where it should: a try is counted, and the spend is not there."""
+    _, kept = played("pin")
+    log = (kept / "events.log").read_text(encoding="utf-8")
+    assert log.count(" pos-1 power-cut") == 2  # the second is the end of the run
+    intents, _ = records(kept, messages.INTENT)
+    mine = [one for one in intents if one["card_no"] == 20002 and one["device"] == 1001]
+    last = [one for one in mine if one["boot_id"] == max(one["boot_id"] for one in mine)]
+    flags = [one["flags"] & (messages.FLAG_TRY | messages.FLAG_PIN) for one in mine[-3:]]
+    assert flags == [messages.FLAG_TRY, messages.FLAG_TRY, messages.FLAG_PIN]
+    assert len(last) == 2  # the first of the three was before the cut
+    assert mine[-2]["counter"] == mine[-3]["counter"] + 1
