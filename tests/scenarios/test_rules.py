@@ -9,12 +9,13 @@ import re
 import pytest
 from typer.testing import CliRunner
 
+from ledger.reasons import CARD_CAPTURED
 from ledger.store import LedgerStore
 from protocols.wire import messages, seal
 from simulator.run import run_scenario
 from tools.cli import app
 
-FILES = ("split_charges", "pin")
+FILES = ("split_charges", "pin", "captured")
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +136,17 @@ def test_a_power_cut_between_try_and_spend_gives_no_try_back(played):
     assert flags == [messages.FLAG_TRY, messages.FLAG_TRY, messages.FLAG_PIN]
     assert len(last) == 2  # the first of the three was before the cut
     assert mine[-2]["counter"] == mine[-3]["counter"] + 1
+
+
+def test_who_is_not_the_holder_is_recorded_with_time_and_reader(played):
+    """R19.4: a record, and a case for the card centre, each of which names card and reader."""
+    _, kept = played("captured")
+    captures, cases = records(kept, messages.CAPTURE)
+    where = {(one["device"], one["card_no"]) for one in captures}
+    assert where == {(1001, 20001), (1002, 20002)}
+    for one in captures:
+        assert one["latest_s"] - one["earliest_s"] < 60
+    assert [case[0] for case in cases] == [CARD_CAPTURED] * 2
+    # Nobody in whose hands a card was captured has paid anything with it.
+    intents, _ = records(kept, messages.INTENT)
+    assert {one["card_no"] for one in intents if one["amount_fen"]} == {20003}
