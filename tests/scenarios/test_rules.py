@@ -15,7 +15,7 @@ from protocols.wire import messages, seal
 from simulator.run import run_scenario
 from tools.cli import app
 
-FILES = ("split_charges", "pin", "captured")
+FILES = ("split_charges", "pin", "captured", "validity")
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +150,18 @@ def test_who_is_not_the_holder_is_recorded_with_time_and_reader(played):
     # Nobody in whose hands a card was captured has paid anything with it.
     intents, _ = records(kept, messages.INTENT)
     assert {one["card_no"] for one in intents if one["amount_fen"]} == {20003}
+
+
+def test_no_card_pays_outside_its_days(played):
+    """R13, from the records: each spend of a card lies within the days that stand on it."""
+    _, kept = played("validity")
+    intents, _ = records(kept, messages.INTENT)
+    midnight_s = 1_788_192_000  # 2026-09-01T00:00+08:00
+    by_card = {}
+    for one in intents:
+        by_card.setdefault(one["card_no"], []).append(one)
+    assert set(by_card) == {30001, 30002, 30003, 30004, 30007}
+    for card_no in (30001, 30002, 30007):
+        assert all(one["latest_s"] < midnight_s for one in by_card[card_no])
+    for card_no in (30003, 30004):
+        assert all(one["earliest_s"] >= midnight_s for one in by_card[card_no])
