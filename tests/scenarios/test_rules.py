@@ -15,7 +15,7 @@ from protocols.wire import messages, seal
 from simulator.run import run_scenario
 from tools.cli import app
 
-FILES = ("split_charges", "pin", "captured", "validity")
+FILES = ("split_charges", "pin", "captured", "validity", "card_kinds")
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +165,19 @@ def test_no_card_pays_outside_its_days(played):
         assert all(one["latest_s"] < midnight_s for one in by_card[card_no])
     for card_no in (30003, 30004):
         assert all(one["earliest_s"] >= midnight_s for one in by_card[card_no])
+
+
+def test_each_kind_pays_its_own_price(played):
+    """R11: nine yuan, eight, twelve for the same dish, on both chips."""
+    _, kept = played("card_kinds")
+    intents, _ = records(kept, messages.INTENT)
+    paid = {}
+    for one in intents:
+        paid.setdefault(one["card_no"], []).append(one["amount_fen"])
+    assert paid == {
+        40001: [900, 1400],
+        40002: [800, 1300],
+        40003: [1200, 1700],
+        40004: [1550],
+        40005: [1350],
+    }
