@@ -15,7 +15,7 @@ from protocols.wire import messages, seal
 from simulator.run import run_scenario
 from tools.cli import app
 
-FILES = ("split_charges", "pin", "captured", "validity", "card_kinds")
+FILES = ("split_charges", "pin", "captured", "validity", "card_kinds", "inspection")
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +181,18 @@ def test_each_kind_pays_its_own_price(played):
         40004: [1550],
         40005: [1350],
     }
+
+
+def test_an_inspection_says_what_was_found(played):
+    """R17: with and without network, the records that wait, what the last sale was refused for."""
+    _, kept = played("inspection")
+    found, _ = records(kept, messages.INSPECTION, messages.FAULT)
+    inspected = [
+        (one["device"], one["network"]) for one in found if one["kind"] == messages.INSPECTION
+    ]
+    assert inspected == [(1001, 1), (1001, 1), (1002, 1), (1002, 0), (1002, 1)]
+    faults = [one for one in found if one["kind"] == messages.FAULT]
+    assert [(one["device"], one["network"], one["last_reason"]) for one in faults] == [
+        (1001, 1, 201),
+        (1002, 0, 0),
+    ]
