@@ -13,7 +13,7 @@ from protocols.wire import messages
 from protocols.wire.messages import FLAG_IDENTITY, FLAG_PIN
 from tests.ledger.readers import CANTEEN, CARD, KIOSK, OTHER_CARD, Reader, open_ledger
 from tests.ledger.test_forks import Plastic, tap
-from tests.rules.test_split import ANY, CHARGES, LIMIT_FEN, LISTS, W
+from tests.rules.test_split import ANY, LIMIT_FEN, LISTS, W, charge
 
 A, B, C = 1001, 1002, 1003
 NOON_S = 1_790_000_000
@@ -110,8 +110,10 @@ def test_what_was_not_taken_is_no_part():
     pay(reader, card, 0)
     pay(reader, card, 10, end="pulled away")
     pay(reader, card, 20)
-    reader.intent(CARD, card.counter, 0, card.last, flags=messages.FLAG_TRY)
-    assert found(booked(reader)) == []
+    tap(reader, card, "paid", 0, flags=messages.FLAG_TRY)
+    store = booked(reader)
+    assert found(store) == []
+    assert report(store, LIMIT_FEN, W).spends == {CANTEEN: 2}
 
 
 def test_a_clock_that_is_set_between_moves_nothing_out_of_the_window():
@@ -119,6 +121,15 @@ def test_a_clock_that_is_set_between_moves_nothing_out_of_the_window():
     ids = [pay(reader, card, 0, 3000)]
     ids += [pay(reader, card, 10, 3000, span=(NOON_S + 3610, NOON_S + 3611))]
     assert found(booked(reader)) == [(CANTEEN, True, ids, (A,))]
+
+
+@pytest.mark.parametrize(("apart_s", "is_sure"), [(W - 1, [True]), (W + 1, [False]), (W + 2, [])])
+def test_the_last_second_by_the_reader_s_own_clock(apart_s, is_sure):
+    """Intervals an hour apart: the clock was set. Seconds were cut off the monotonic one."""
+    reader, card = Reader(A), rich(CARD)
+    pay(reader, card, 0, 3000)
+    pay(reader, card, apart_s, 3000, span=(NOON_S + 3610, NOON_S + 3611))
+    assert [line[1] for line in found(booked(reader))] == is_sure
 
 
 # --- clocks in doubt ----------------------------------------------------------------------------
@@ -274,16 +285,31 @@ def test_the_walk_goes_along_the_index(tmp_path):
     ]
 
 
-def spend(charge):
-    return Spend(charge, charge, charge[split.SEQ], bytes(32))
+def spend(fields):
+    return Spend(fields, fields, fields[split.SEQ], bytes(32))
 
 
-@given(LISTS, st.integers(0, 300), st.integers(1, 6000))
+# Boots whose monotonic clock and intervals say different things, as when a clock was set between.
+WILD = st.builds(
+    charge,
+    seq=st.integers(1, 12),
+    at_s=st.integers(0, 900),
+    fen=st.integers(500, 4000),
+    device=st.sampled_from([A, B]),
+    boot=st.integers(1, 2),
+    doubt_s=st.sampled_from([0, 2, 60]),
+    mono_s=st.integers(0, 900),
+    pin=st.sampled_from([False, False, False, True]),
+)
+WILD_LISTS = st.lists(WILD, max_size=12, unique_by=lambda drawn: drawn[:2])
+
+
+@given(LISTS | WILD_LISTS, st.integers(0, 300), st.integers(1, 6000))
 def test_cut_into_runs_the_rule_finds_the_same(charges, window_s, limit_fen):
     """The rule over all charges at once is the reference; runs are only quicker."""
     groups = {}
-    for charge in charges:
-        groups.setdefault(charge[2:4], []).append(spend(charge))
+    for one in charges:
+        groups.setdefault(one[2:4], []).append(spend(one))
     ours = [
         (one.card_no, one.merchant_no, one.is_sure, one.total_fen, parts)
         for group in groups.values()
@@ -295,14 +321,17 @@ def test_cut_into_runs_the_rule_finds_the_same(charges, window_s, limit_fen):
 
 @given(st.lists(ANY, max_size=12, unique_by=lambda drawn: drawn[:2]), st.integers(0, 1 << 32))
 def test_no_number_makes_it_fail(charges, window_s):
-    spends = splits.placed([spend(charge) for charge in charges], window_s)
+    spends = splits.placed([spend(one) for one in charges], window_s)
     together = sorted(one.charge for run in splits.runs(spends, window_s) for one in run)
     assert together == sorted(charges)
 
 
-@given(st.lists(CHARGES, max_size=12, unique_by=lambda drawn: drawn[:2]), st.integers(0, 300))
+@given(
+    WILD_LISTS | st.lists(ANY, max_size=12, unique_by=lambda drawn: drawn[:2]),
+    st.integers(0, 300),
+)
 def test_nothing_in_one_run_is_near_what_is_in_another(charges, window_s):
-    found = splits.runs([spend(charge) for charge in charges], window_s)
+    found = splits.runs([spend(one) for one in charges], window_s)
     for at, run in enumerate(found):
         for other in (one for later in found[at + 1 :] for one in later):
             assert all(split.apart_s(one.charge, other.charge)[0] > window_s for one in run)
