@@ -209,10 +209,11 @@ class Net:
         link, was_off, self._level = self._link, self._level == RADIO_OFF, level
         link.active(level != RADIO_OFF)
         if level != RADIO_OFF:
-            link.config(pm=_POWER_MODES[level])
+            link.config(pm=_POWER_MODES[level])  # pyright: ignore[reportAttributeAccessIssue]
             if was_off:
+                ssid, key = self._network
                 # The port dials again whenever it is lost.
-                link.connect(self._network[0], self._network[1])
+                link.connect(ssid, key)  # pyright: ignore[reportAttributeAccessIssue]
 
     def open(self, host, port):
         """A Stream on its way to `host`; OSError when it cannot even start."""

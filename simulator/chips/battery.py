@@ -59,11 +59,12 @@ class Battery:
         self,
         clock: Clock,
         on_cut: Callable[[], None],
+        rest: Line = REST,
+        /,
         *,
         capacity_mah: int = CAPACITY_MAH,
         health_percent: int = 100,
         celsius: int = _WARM_CELSIUS,
-        rest: Line = REST,
     ) -> None:
         self.is_charging = True
         self.is_cut = False

@@ -23,9 +23,7 @@ _LOOK_S = 10
 def run_down(load_ma, health_percent, celsius, rest=chip.REST):
     """(s, mV) of every look at a battery under this load, until the reader stops."""
     clock = ReaderClock(World(0))
-    cell = chip.Battery(
-        clock, lambda: None, health_percent=health_percent, celsius=celsius, rest=rest
-    )
+    cell = chip.Battery(clock, lambda: None, rest, health_percent=health_percent, celsius=celsius)
     cell.plug(False)
     cell.draw("reader", load_ma * 1000)
     looks = []
