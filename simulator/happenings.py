@@ -160,7 +160,10 @@ def _mains(run: Run, on: bool, _only: str | None) -> None:
     if on:
         run.services.restart_building()
     for reader in run.readers.values():
+        is_run_down = reader.hardware.battery.is_cut
         reader.hardware.set_mains(on)
+        if on and is_run_down:
+            reader.switch_on()
         _set_cable(run, reader, plugged=on, dark=False)
     if not on:
         run.services.kill_building()

@@ -44,6 +44,9 @@ _SECOND_US = 1_000_000
 _LOOK_US = 5 * _SECOND_US
 _QUIET_US = 5 * _SECOND_US
 _STATUS_US = 60 * _SECOND_US
+_OWN_SETTINGS = ("load_cards", "language")
+# What a scenario calls the age of a reader's battery.
+_AGE = {"battery_percent": "health_percent", "celsius": "celsius"}
 
 
 class TimeOut(Exception):
@@ -186,10 +189,10 @@ class Run:
 
     def _add_reader(self, description: dict[str, Any]) -> None:
         name = description["name"]
-        loads = {"load_cards": 1} if description.get("load_cards") else {}
+        own = {name: description[name] for name in _OWN_SETTINGS if description.get(name)}
         blob = settings.encode(
             {
-                **loads,
+                **own,
                 "device": description["device"],
                 "site": self.scenario.site,
                 "merchant_no": self.scenario.merchants[description["merchant"]],
@@ -204,9 +207,12 @@ class Run:
         draw = self.seeds.stream("reader", name)
         flash = NorFlash(FLASH_BYTES, self.seeds.stream("flash", name))
         nvs = {"settings": blob}
+        if description.get("wifi"):
+            nvs["wifi_ssid"] = b"campus"
         if self.scenario.prices:
             nvs["menu"] = menu.encode(charging.packed(self.scenario.prices), ())
-        hardware = Hardware(name, self.world, self.transcript, flash, nvs, draw)
+        age = {_AGE[name]: description[name] for name in _AGE if name in description}
+        hardware = Hardware(name, self.world, self.transcript, flash, nvs, draw, age)
         reader = Reader(
             name,
             self.world,

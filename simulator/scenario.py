@@ -69,8 +69,13 @@ _WHOLE = (
     "holders",
     "item",
     "load_cards",
+    "wifi",
+    "battery_percent",
+    "celsius",
     "torn_percent",
 )
+_READER_MAY = ("role", "load_cards", "wifi", "battery_percent", "celsius", "language")
+_READER_VALUES = {"language": ("en", "zh"), "battery_percent": range(1, 101)}
 _TABLES = ("reader", "merchant", "cards", "price", "policy", "step", "assert")
 _SCALARS = ("name", "title", "seed", "clock", "timeout_s", "site", "drain")
 
@@ -149,10 +154,13 @@ class _Reading:
         data = self.data
         self._whole(data, lambda key: self._find(rf"^\s*{key}\s*="))
         merchants = {m["name"]: m["no"] for m in self._tables("merchant", ("name", "no"), ())}
-        readers = self._tables("reader", ("name", "device", "merchant"), ("role", "load_cards"))
+        readers = self._tables("reader", ("name", "device", "merchant"), _READER_MAY)
         for index, reader in enumerate(readers):
             if reader["merchant"] not in merchants:
                 self._fail("reader", index, "merchant", reader["merchant"], merchants)
+            for key, known in _READER_VALUES.items():
+                if reader.get(key, known[-1]) not in known:
+                    self._fail("reader", index, key, reader[key], known)
         steps = [self._step(i, step) for i, step in enumerate(data.get("step", []))]
         if not readers or not steps:
             raise ScenarioError(self.path, 1, "a scenario needs a [[reader]] and a [[step]]")
@@ -366,6 +374,8 @@ class _Reading:
                 raise self._error_at(line, what, key, known)
 
     def _fail(self, name: str, index: int, key: str, value: Any, known: Any) -> None:
+        if isinstance(known, range):
+            known = (f"{known[0]} to {known[-1]}",)
         raise self._error_at(self._line_of(name, index, key), key, value, known)
 
     def _error(self, key: str, message: str) -> ScenarioError:

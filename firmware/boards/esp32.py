@@ -9,7 +9,9 @@ flash 6-11, the console 1 and 3. 34-39 are inputs only. 36 and 39 see 80 ns glit
 starts (ESP32 errata 3.11), so they carry levels that are looked at again, never clocks or bytes.
 2, 5, 12 and 15 are strapping pins: what hangs on them leaves 2 and 12 low, 5 and 15 high or open.
 The clerk's display has no pins of its own: it hangs on the bus of the card front end, and its chip
-select, which is active high, on the same wire as that one's, which is active low.
+select, which is active high, on the same wire as that one's, which is active low. A board without
+LAN8720 has pins to spare: one of them switches that display's backlight, which is lit while
+nobody drives it. No pin is left that could take the reader off its mains (ADR 17).
 """
 
 import errno
@@ -37,6 +39,10 @@ LED_GREEN, LED_RED, BEEPER = 15, 12, 4
 # Mains sense: high while the adapter gives 5 V. Battery: a divider by two.
 MAINS, BATTERY = 36, 32
 LAN_MDC, LAN_MDIO, LAN_PHY_ADDRESS = 23, 18, 0
+BACKLIGHT = 27  # on a board with Wi-Fi; with a LAN8720 this is its CRS_DV
+# What the reader draws from its battery while it saves and sells, in the sum of the data sheets
+# (no board has been measured): with a cable, and with a radio.
+WIRED_MA, WIFI_MA = 256, 219
 
 SECTOR_BYTES = 4096
 _SPI_BAUD = 8000000  # the RC522 takes 10 MHz
@@ -44,6 +50,8 @@ _LCD_BAUD = 1000000  # the ST7920 takes 1.6 MHz
 _UART_BAUD = 9600  # what CD5220 displays and serial keypads are shipped with
 _BATTERY_DIVIDER = 2
 _AES_ECB, _AES_CBC = 1, 2
+RADIO_OFF, RADIO_ON = 0, 2
+_POWER_MODES = (0, network.WLAN.PM_POWERSAVE, network.WLAN.PM_PERFORMANCE)
 _WIFI_BYTES_MAX = 64
 _STORED_BYTES_MAX = 64
 _WDT_MS = 30000
@@ -175,6 +183,8 @@ class Net:
     def __init__(self, nvs, waiting):
         self._waiting = waiting
         ssid = _blob(nvs, "wifi_ssid", _WIFI_BYTES_MAX)
+        self.has_radio = ssid is not None
+        self._level = RADIO_OFF
         if ssid is None:
             # The stubs describe the LAN of another port.
             link = network.LAN(
@@ -187,10 +197,23 @@ class Net:
         else:
             key = _blob(nvs, "wifi_key", _WIFI_BYTES_MAX) or b""
             link = network.WLAN(network.WLAN.IF_STA)
-            link.active(True)
-            link.connect(ssid.decode(), key.decode())  # the port dials again whenever it is lost
+            self._network = ssid.decode(), key.decode()
         self._link = link
         self.is_up = link.isconnected  # pyright: ignore[reportAttributeAccessIssue]
+        self.radio(RADIO_ON)
+
+    def radio(self, level):
+        """Switch the radio off, on, or on and asleep between beacons; a cable has none."""
+        if not self.has_radio:
+            return
+        link, was_off, self._level = self._link, self._level == RADIO_OFF, level
+        link.active(level != RADIO_OFF)
+        if level != RADIO_OFF:
+            link.config(pm=_POWER_MODES[level])  # pyright: ignore[reportAttributeAccessIssue]
+            if was_off:
+                ssid, key = self._network
+                # The port dials again whenever it is lost.
+                link.connect(ssid, key)  # pyright: ignore[reportAttributeAccessIssue]
 
     def open(self, host, port):
         """A Stream on its way to `host`; OSError when it cannot even start."""
@@ -208,9 +231,12 @@ class Keypad:
 
 
 class Power:
-    """What the reader runs on."""
+    """What the reader runs on; `load_ma` is what it draws from a battery."""
 
-    def __init__(self):
+    def __init__(self, has_radio):
+        self.load_ma = WIFI_MA if has_radio else WIRED_MA
+        # backlight(level) of the clerk's display, or None without a pin for it.
+        self.backlight = Pin(BACKLIGHT, Pin.OUT, value=1).value if has_radio else None
         self._mains = Pin(MAINS, Pin.IN)
         self._battery = machine.ADC(Pin(BATTERY), atten=machine.ADC.ATTN_11DB)
 
@@ -244,7 +270,7 @@ class Board:
         self.rfid = Rfid()
         self.lcd = self.rfid  # one bus, one wire of chip select
         self.net = Net(nvs, self._waiting)
-        self.power = Power()
+        self.power = Power(self.net.has_radio)
         self._green = Pin(LED_GREEN, Pin.OUT, value=0)
         self._red = Pin(LED_RED, Pin.OUT, value=0)
         self._beeper = esp32.RMT(

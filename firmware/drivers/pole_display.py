@@ -1,6 +1,7 @@
 """The customer's display: two lines of 20 characters on a UART, CD5220 commands."""
 
 COLUMNS = 20
+DIM, BRIGHT = b"\x1b*\x02", b"\x1b*\x04"  # two of its four steps of brightness, or all
 
 
 class PoleDisplay:

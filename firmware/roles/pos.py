@@ -127,11 +127,10 @@ class Pos:
         self._load = Load(board, front_end, self._purses, recorder, clock, uplink)
         self._load_text = ""
         self._totals = Totals(board, recorder, board.settings["policy"]["utc_offset_s"])
-        self._supply = Supply(board, recorder)
+        self._supply = Supply(board, recorder, clock, front_end)
         self._watch = FrontEndWatch(front_end, recorder)
-        self._inspection = Inspection(
-            recorder, clock, self._supply, front_end, board.settings["policy"]
-        )
+        policy, load_ma = board.settings["policy"], board.power.load_ma
+        self._inspection = Inspection(recorder, clock, self._supply, front_end, policy, load_ma)
         self._state = sale.KEYED
         self._until_ms = 0
         self._last_fault = reasons.APPROVED
@@ -163,7 +162,10 @@ class Pos:
 
     def step(self, now_ms):
         """Drain inputs, act, and say when to be called again; a card dialogue is inside."""
-        due_ms = self._supply.step(now_ms)
+        due_ms = self._supply.step(now_ms, self._panel.is_lit)
+        if self._supply.has_news:
+            self._supply.has_news = False
+            self._inspection.inspect(self._uplink.online, now_ms)
         self._watch.step(now_ms)
         for key in self._board.keypad.read():
             self._key(key, now_ms)
@@ -173,7 +175,7 @@ class Pos:
             self._step_load(now_ms)
         if self._state != sale.KEYED and now_ms >= self._until_ms:
             self._event("silence", now_ms)
-        due_ms = self._panel.step(now_ms, due_ms)
+        due_ms = self._panel.step(now_ms, due_ms, self._supply.on_mains)
         # Last, so that a record of this step is under way before it ends.
         due_ms = min(due_ms, self._uplink.step(now_ms))
         if self._state == sale.ARMED:
@@ -400,7 +402,7 @@ class Pos:
         """What the clerk is warned of; see screens.notices."""
         return (
             None if self._uplink.online else self._recorder.waiting(),
-            self._supply.minutes_left(),
+            self._supply.left(),
             self._recorder.is_nearly_full(),
         )
 

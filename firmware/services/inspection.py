@@ -3,8 +3,8 @@
 What an inspection finds wrong is shown at once, the worst first; the record says all of it.
 """
 
+from protocols.rules import battery, reasons
 from protocols.rules import clock as clock_rules
-from protocols.rules import reasons
 from protocols.wire import messages
 
 _U16 = 0xFFFF
@@ -13,11 +13,12 @@ _U16 = 0xFFFF
 class Inspection:
     """Looks at what a merchant has to keep in order."""
 
-    def __init__(self, recorder, clock, supply, front_end, policy):
+    def __init__(self, recorder, clock, supply, front_end, policy, load_ma):
         self._recorder = recorder
         self._clock = clock
         self._supply = supply
         self._chip = front_end.chip
+        self._load_ma = load_ma  # what the reader draws from its battery
         self._clock_width_max_ms = policy["clock_width_max_ms"]
 
     def inspect(self, is_online, now_ms):
@@ -26,26 +27,28 @@ class Inspection:
         earliest_s, latest_s = clock_rules.seconds(interval_ms)
         is_known = clock_rules.is_known(interval_ms, self._clock_width_max_ms)
         has_room = self._recorder.has_room()
+        supply = self._supply
         self._recorder.note(
             messages.INSPECTION,
             now_ms,
             network=int(is_online),
             waiting=self._recorder.waiting(),
-            battery_mv=self._supply.battery_mv(),
+            battery_mv=supply.battery_mv(),
             clock_width_s=latest_s - earliest_s,
             reader_faults=min(self._chip.faults, _U16),
             free_sectors=min(self._recorder.free_sectors(), _U16),
+            battery_test=supply.test,
         )
         for is_wrong, reason in (
             (not has_room, reasons.JOURNAL_FULL),
             (self._chip.faults, reasons.READER_FAULT),
-            (self._supply.word() == "empty", reasons.BATTERY_EMPTY),
+            (supply.word() == "empty", reasons.BATTERY_EMPTY),
             (not is_known, reasons.CLOCK_UNKNOWN),
             (not is_online, reasons.OFFLINE),
         ):
             if is_wrong:
                 return reason
-        return reasons.APPROVED
+        return battery.fault(supply.test, self._load_ma, earliest_s)
 
     def report(self, last_reason, is_online, now_ms):
         """Write a FAULT record: somebody has to come and look."""

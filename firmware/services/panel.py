@@ -11,6 +11,8 @@ from firmware.drivers.lcd import Lcd
 from firmware.drivers.pole_display import PoleDisplay
 from protocols.rules import charging, money, reasons, screens
 
+LIT_MS = 5000  # on battery, so long after what was shown last
+LOW_MIN = 20  # from here on the pole display warns too
 # What the mode of an entry is called.
 _NAMES = {
     charging.AMOUNT: screens.AMOUNT,
@@ -21,7 +23,10 @@ _NAMES = {
 
 
 class Panel:
-    """`notices()` gives what screens.notices takes: (waiting, battery_min, is_nearly_full)."""
+    """`notices()` gives what screens.notices takes: (waiting, battery, is_nearly_full).
+
+    `is_lit`: whether the backlight of the clerk's display is on; without one it always is.
+    """
 
     def __init__(self, board, notices):
         self._pole = PoleDisplay(board.display)
@@ -31,9 +36,21 @@ class Panel:
         self._lcd = Lcd(board) if language else None
         self._table = screens.texts(language)
         self._english = screens.texts("")
+        self._backlight = board.power.backlight if language else None
+        self.is_lit = True
+        self._lit_until_ms = 0  # None: something has just been shown
 
-    def step(self, now_ms, due_ms):
-        """Sound and refresh what is due; returns when to call again, `due_ms` at the latest."""
+    def step(self, now_ms, due_ms, on_mains):
+        """Sound and refresh what is due; returns when to call again, `due_ms` at the latest.
+
+        On battery the light goes out when nothing new is shown.
+        """
+        if self._lit_until_ms is None:
+            self._lit_until_ms = now_ms + LIT_MS
+        is_lit = on_mains or now_ms < self._lit_until_ms
+        if self._backlight and is_lit != self.is_lit:
+            self.is_lit = is_lit
+            self._backlight(is_lit)
         beep_ms = self._annunciator.step(now_ms)
         if beep_ms is not None:
             due_ms = min(due_ms, beep_ms)
@@ -44,7 +61,11 @@ class Panel:
     def welcome(self, now_ms):
         """Nobody is there."""
         self._annunciator.play(annunciator.DARK, now_ms)
-        self._pole.show("WELCOME", "NEARLY FULL" if self._notices()[2] else "")
+        _, battery, is_nearly_full = self._notices()
+        note = "NEARLY FULL" if is_nearly_full else ""
+        if battery and battery[1] < LOW_MIN:
+            note = "BATTERY %d MIN" % battery[1]
+        self._pole.show("WELCOME", note)
         self._show(screens.welcome)
 
     def entry(self, entry):
@@ -128,6 +149,7 @@ class Panel:
 
     def _show(self, screen, *arguments):
         if self._lcd:
+            self._lit_until_ms = None
             notes = screens.notices(self._table, *self._notices())
             self._lcd.show(screen(self._table, *arguments, notes=notes))
 

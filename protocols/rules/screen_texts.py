@@ -41,7 +41,7 @@ _LABELS = {
     screens.PAID: ("PAID", "已付", 9),
     screens.BALANCE: ("LEFT", "余额", 10),
     screens.OFFLINE: ("OFFLINE Q", "脱机待传", 5),
-    screens.BATTERY_MINUTES: ("BATTERY MIN", "电池剩余分钟", 3),
+    screens.BATTERY_LEFT: ("BATT", "电池", 11),
     screens.NEARLY_FULL: ("NEARLY FULL", "记录将满", 0),
     screens.LAST_PAID: ("LAST PAID", "上笔已付", 0),
     screens.CARD_NO: ("CARD", "卡号", 10),

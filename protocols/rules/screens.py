@@ -14,7 +14,7 @@ CARD_PLEASE = 403
 PAID = 404
 BALANCE = 405
 OFFLINE = 406
-BATTERY_MINUTES = 407
+BATTERY_LEFT = 407
 NEARLY_FULL = 408
 LAST_PAID = 409
 CARD_NO = 410
@@ -108,14 +108,16 @@ def _is_wide(upper, lower):
     return 0xB0 <= upper <= 0xF7 and 0xA1 <= lower <= last
 
 
-def notices(table, waiting=None, battery_min=None, is_nearly_full=False):
+def notices(table, waiting=None, battery=None, is_nearly_full=False):
     """What the last lines warn of, the worst first; pass on as `notes`.
 
-    `waiting`: records not yet stored elsewhere, None while online; `battery_min`: None on mains.
+    `waiting`: records not yet stored elsewhere, None while online; `battery`: percent and minutes
+    that are left of it, None on mains.
     """
     found = []
-    if battery_min is not None:
-        found.append(line(table, BATTERY_MINUTES, str(min(battery_min, _MINUTES_MAX))))
+    if battery is not None:
+        left = "%d%% %dmin" % (battery[0], min(battery[1], _MINUTES_MAX))
+        found.append(line(table, BATTERY_LEFT, left))
     if is_nearly_full:
         found.append(text(table, NEARLY_FULL))
     if waiting is not None:

@@ -57,7 +57,7 @@ CLASSIC, DESFIRE = 1, 2
 #
 #     b h w q  up to 8, 16, 32, 48 bits        B W      the same, and not 0
 #     0        0 or 1                          2 3      from 1 to that
-#     t T      8 or 32 bytes                   ?        21 bytes, or left out
+#     t T      8 or 32 bytes                   ? !      21 or 6 bytes, or left out
 #     d        up to 256 bytes                 s        a site
 #     o c r v  a sealed text of up to 160, 128, RECORD_BYTES_MAX, RELAYED_BYTES_MAX bytes
 #     R F      up to BATCH_RECORDS_MAX, FORWARD_RECORDS_MAX sealed records, one at least
@@ -86,8 +86,9 @@ _RECORDS = {
     ),
     CAPTURE: (b"wh", "card_no", "reason"),
     INSPECTION: (
-        b"0whwhh",
+        b"0whwhh!",
         "network", "waiting", "battery_mv", "clock_width_s", "reader_faults", "free_sectors",
+        "battery_test",
     ),
     FAULT: (b"0h", "network", "last_reason"),
 }
@@ -251,7 +252,7 @@ def _is_tag(value, bound):
 
 
 _U8, _U32 = 0xFF, 0xFFFFFFFF
-_OPTIONAL = ord("?")
+_OPTIONAL = b"?!"
 # What is said most: numbers, by their bounds. Then everything else.
 _NUMBERS = {
     ord("0"): 1,
@@ -268,7 +269,8 @@ _NOT_ZERO = b"23BW"
 _CHECKS = {
     ord("t"): (_is_tag, 8),
     ord("T"): (_is_tag, 32),
-    _OPTIONAL: (_is_tag, 21),
+    ord("?"): (_is_tag, 21),
+    ord("!"): (_is_tag, 6),
     ord("d"): (_is_bytes, 256),
     ord("o"): (_is_sealed, 160),
     ord("c"): (_is_sealed, 128),
@@ -317,7 +319,7 @@ def _put_fields(out, key, shape, fields):
     letters, count = shape[0], 0
     for at in range(1, len(shape)):
         value, letter = fields.get(shape[at]), letters[at - 1]
-        if value or letter != _OPTIONAL:
+        if value or letter not in _OPTIONAL:
             bound = _NUMBERS.get(letter)
             # bool is not `int` here, and must not pass for one.
             if bound is None or type(value) is not int:
@@ -355,7 +357,7 @@ def _take_fields(key, shape, values, fields):
             if not _fits(letter, value):
                 raise WireError(BAD_FIELD, name)
             fields[name] = value
-        elif letter != _OPTIONAL:
+        elif letter not in _OPTIONAL:
             raise WireError(MISSING_FIELD, name)
         key += 1
 

@@ -155,6 +155,7 @@ class Field:
         self.clock = clock
         self.cards: list[Card] = []
         self.before_change: list[Callable[[], None]] = []
+        self.on_carrier: Callable[[bool], None] = lambda _on: None
         self.frames = 0
         self.disturbed = 0  # frames that were spoiled with a card there
         self._carrier = False
@@ -197,6 +198,7 @@ class Field:
         if on == self._carrier:
             return
         self._carrier = on
+        self.on_carrier(on)
         for card in self.cards:
             self._power(card, on, now)
 

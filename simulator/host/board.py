@@ -69,6 +69,11 @@ class HostStream:
 class HostNet:
     def __init__(self, hardware: Hardware) -> None:
         self._hardware = hardware
+        self.radio(2)
+
+    def radio(self, level: int) -> None:
+        if self._hardware.has_radio:
+            self._hardware.radio(level)
 
     def is_up(self) -> bool:
         return self._hardware.net_is_up()
@@ -102,6 +107,8 @@ class HostLcd:
 
 class HostPower:
     def __init__(self, hardware: Hardware) -> None:
+        self.backlight = hardware.backlight if hardware.has_radio else None
+        self.load_ma = 219 if hardware.has_radio else 256
         self.mains = hardware.mains
         self.battery_mv = hardware.battery_mv
 

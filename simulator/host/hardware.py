@@ -8,26 +8,26 @@ do.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from simulator.cardbox import Chip
 from simulator.cards.field import Field
+from simulator.chips.battery import Battery
 from simulator.chips.mfrc522 import Mfrc522
-from simulator.chips.nor_flash import NorFlash
+from simulator.chips.nor_flash import NorFlash, PowerCut
 from simulator.chips.st7920 import St7920
+from simulator.host import loads
 from simulator.world.clock import ReaderClock, World
 from simulator.world.network import ReaderCable, ReaderStream
 from simulator.world.transcript import Transcript
 
-BATTERY_FULL_MV = 4150
-BATTERY_EMPTY_MV = 3300
-BATTERY_RUN_S = 7200  # R23.1: about two hours
 PROGRAM_US_PER_PAGE = 600
 ERASE_US = 45_000
 NVS_US = 3_000  # a few entries programmed; now and then a page is erased, which is not modelled
 EPOCH_1970_S, EPOCH_2000_S = 0, 946_684_800  # where battery clocks begin that have lost the time
-_DISPLAY_US_PER_BYTE = 87  # 115,200 baud; the UART sends while the reader works
+JOIN_US = 2_000_000  # assumed: from the radio's start until the access point has taken it in
+_RADIO_OFF, _RADIO_SAVING = 0, 1  # other levels: on
 
 
 @dataclass
@@ -38,10 +38,15 @@ class Panel:
     green: bool = False
     red: bool = False
     beeps: list[tuple[int, int]] = field(default_factory=list)
+    brightness: int = 4  # of the pole display, 1 to 4
+    is_lit: bool = True  # the backlight of the clerk's display
 
 
 class Hardware:
-    """The chips, pins and supplies of one reader."""
+    """The chips, pins and supplies of one reader.
+
+    It has a radio if its `nvs` knows a Wi-Fi, else a cable. `age`: what Battery takes.
+    """
 
     def __init__(
         self,
@@ -51,6 +56,7 @@ class Hardware:
         flash: NorFlash,
         nvs: dict[str, bytes],
         random_stream: random.Random,
+        age: Mapping[str, int] | None = None,
     ) -> None:
         self.name = name
         self.world = world
@@ -70,7 +76,11 @@ class Hardware:
         self.keys = b""
         self.mains_on = True
         self.mains_off_at_us = 0
-        self.battery_mv_now = BATTERY_FULL_MV
+        self.battery = Battery(self.clock, _cut_power, **(age or {}))
+        self.field.on_carrier = lambda on: self.battery.draw("field", on * loads.FIELD_UA)
+        self.has_radio = "wifi_ssid" in nvs
+        self.radio_level = _RADIO_OFF
+        self._joined_us = 0
         self.boot_cause = 1
         self.rtc_set = True
         self.rtc_error_ms = random_stream.randint(-8000, 8000)
@@ -166,7 +176,22 @@ class Hardware:
     # -- network ----------------------------------------------------------------------------
 
     def net_is_up(self) -> bool:
-        return self.cable is not None and self.cable.plugged
+        is_up = self.cable is not None and self.cable.plugged
+        if self.has_radio:
+            is_up = is_up and bool(self.radio_level) and self.clock.now_us >= self._joined_us
+            self.battery.draw("radio", loads.radio_ua(self.radio_level, is_up))
+        return is_up
+
+    def radio(self, level: int) -> None:
+        """Off (0), asleep between beacons (1), or on (2)."""
+        self.log("radio", level)
+        if not self.radio_level:
+            self._joined_us = self.clock.now_us + JOIN_US
+        self.radio_level = level
+        if not level:
+            for stream in self.streams.values():
+                stream.close()
+        self.net_is_up()
 
     def net_open(self, host: str, port: int) -> int:
         """A handle of a new connection; OSError without a route. Host and port name the broker."""
@@ -221,6 +246,7 @@ class Hardware:
     def display_write(self, data: bytes) -> None:
         self.log("display", data)
         _show(self.panel, data)
+        self.battery.draw("pole", loads.POLE_UA[self.panel.brightness])
 
     def lcd_write(self, data: bytes) -> None:
         """One transfer to the clerk's display."""
@@ -230,30 +256,42 @@ class Hardware:
     def led(self, green: int, red: int) -> None:
         self.log("led", f"{int(green)}{int(red)}")
         self.panel.green, self.panel.red = bool(green), bool(red)
+        self.battery.draw("led", (bool(green) + bool(red)) * loads.LED_UA)
 
     def beep(self, duration_ms: int) -> None:
         self.log("beep", duration_ms)
         self.panel.beeps.append((self.clock.now_us, duration_ms))
+        self.battery.spend(loads.BEEPER_UA, duration_ms * 1000)
+
+    def backlight(self, level: int) -> None:
+        """Of the clerk's display; a board with a cable has no pin left for it."""
+        self.log("backlight", int(level))
+        self.panel.is_lit = bool(level)
+        self.battery.draw("backlight", bool(level) * loads.BACKLIGHT_UA)
 
     def mains(self) -> bool:
         return self.mains_on
 
     def battery_mv(self) -> int:
-        """A battery that falls evenly from full to empty in two hours without mains."""
-        if self.mains_on:
-            return self.battery_mv_now
-        drained_s = (self.clock.now_us - self.mains_off_at_us) // 1_000_000
-        span_mv = BATTERY_FULL_MV - BATTERY_EMPTY_MV
-        return max(self.battery_mv_now - span_mv * drained_s // BATTERY_RUN_S, 0)
+        """What the divider shows of it."""
+        return self.battery.terminal_mv()
+
+    @property
+    def battery_mv_now(self) -> int:
+        """The same; set: somebody puts in a battery that reads so much."""
+        return self.battery.terminal_mv()
+
+    @battery_mv_now.setter
+    def battery_mv_now(self, battery_mv: int) -> None:
+        self.battery.replace(battery_mv)
 
     def set_mains(self, on: bool) -> None:
-        """The plug is pulled or put back; the battery remembers what it has given."""
+        """The plug is pulled or put back."""
         if on != self.mains_on:
-            if on:
-                self.battery_mv_now = self.battery_mv()
-            else:
+            if not on:
                 self.mains_off_at_us = self.clock.now_us
             self.mains_on = on
+            self.battery.plug(on)
 
     def nvs_get(self, key: str) -> bytes:
         return self.nvs[key]
@@ -281,16 +319,30 @@ class Hardware:
         self.chip.reset_pin(0)
         self.lcd.reset_pin(0)
         self.flash.power_on()
+        self.radio_level = _RADIO_OFF
+        self.battery.release()
 
     def power_on(self) -> None:
         self.clock.advance_to(self.world.now_us)
         self._since_us, self._since_ticks_us = self.clock.now_us, self.ticks_from_us
         self.chip.reset_pin(1)
         self.lcd.reset_pin(1)
+        steady_ua = loads.STEADY_UA if self.has_radio else loads.STEADY_UA + loads.PHY_UA
+        self.battery.draw("steady", steady_ua)
+        self.battery.draw("pole", loads.POLE_UA[self.panel.brightness])
+        # Until a pin says otherwise, and without one for ever.
+        self.battery.draw("backlight", loads.BACKLIGHT_UA)
+
+
+def _cut_power() -> None:
+    raise PowerCut
 
 
 def _show(panel: Panel, data: bytes) -> None:
-    """The pole display: ESC Q A text CR and ESC Q B text CR set a line, FF clears (CD5220)."""
+    """The pole display (CD5220): ESC Q A text CR and ESC Q B text CR set a line, FF clears,
+    ESC * n is how bright it is."""
+    while data[:2] == b"\x1b*":
+        panel.brightness, data = data[2], data[3:]
     for part in data.replace(b"\x0c", b"\x1bQA\r\x1bQB\r").split(b"\r"):
         if part[:3] in (b"\x1bQA", b"\x1bQB"):
             panel.lines[part[2] - 0x41] = part[3:].decode("ascii")

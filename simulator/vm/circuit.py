@@ -9,8 +9,8 @@ from __future__ import annotations
 from simulator.vm.parts import Hardware
 
 RFID_SELECT, RFID_RESET, LED_GREEN, LED_RED = "rfid select", "rfid reset", "green", "red"
-RFID_IRQ, MAINS = "rfid irq", "mains"
-OUTPUTS = {5: RFID_SELECT, 2: RFID_RESET, 15: LED_GREEN, 12: LED_RED}
+RFID_IRQ, MAINS, BACKLIGHT = "rfid irq", "mains", "backlight"
+OUTPUTS = {5: RFID_SELECT, 2: RFID_RESET, 15: LED_GREEN, 12: LED_RED, 27: BACKLIGHT}
 INPUTS = {39: RFID_IRQ, 36: MAINS}
 RFID_BUS = (14, 13, 35)  # sck, mosi, miso
 KEYPAD_PIN, DISPLAY_PIN, BEEPER_PIN, BATTERY_PIN = 34, 33, 4, 32
@@ -18,7 +18,7 @@ BATTERY_DIVIDER = 2
 SPI_BAUD_MAX = 10_000_000
 LCD_BAUD_MAX = 1_600_000
 # Levels while nobody drives a pin: the module's pull-ups, and dark lamps.
-_IDLE_LEVELS = {RFID_SELECT: 1, RFID_RESET: 1, LED_GREEN: 0, LED_RED: 0}
+_IDLE_LEVELS = {RFID_SELECT: 1, RFID_RESET: 1, LED_GREEN: 0, LED_RED: 0, BACKLIGHT: 1}
 
 
 class WiringError(Exception):
@@ -57,6 +57,8 @@ class Circuit:
         self.settle()
         if part == RFID_RESET:
             self._hardware.rfid_reset(level)
+        elif part == BACKLIGHT:
+            self._hardware.backlight(level)
 
     def pin_read(self, pin: int, _b: int, _data: bytes) -> int:
         if pin in OUTPUTS:

@@ -207,6 +207,7 @@ class VmHome:
             ops.UART_WRITE: circuit.uart_write,
             ops.PULSE: circuit.pulse,
             ops.NET_CLOSE: lambda a, *_: hardware.net_close(a),
+            ops.RADIO: lambda a, *_: hardware.radio(a),
             ops.WDT_START: self._watchdog_start,
             ops.WDT_FEED: self._watchdog_feed,
             ops.MEMORY: self._heap_report,

@@ -39,6 +39,7 @@ WDT_START = 38  # a: timeout in ms
 WDT_FEED = 39
 MEMORY = 40  # a: bytes of heap in use, b: bytes in use after a collection
 BOOTED = 41  # a: bytes of heap in all, b: bytes in use by the shims themselves
+RADIO = 42  # a: 0 off, 1 on and saving, 2 on
 
 # How much the VM tells about its heap: nothing, at every wait, at every call.
 PROBE_OFF, PROBE_WAITS, PROBE_CALLS = 0, 1, 2

@@ -1,8 +1,9 @@
 """What the VM home needs of hardware: simulator.host.hardware.Hardware, or a test's own.
 
 Reading a clock or a level costs no time, nor does what the firmware does not wait for: rfid_reset,
-display_write, led, beep and net_close. Whatever else takes time moves ticks_us() forward before it
-returns. Any call may raise a BaseException of the world's own (a power cut): the VM dies with it.
+display_write, led, beep, backlight, radio and net_close. Whatever else takes time moves ticks_us()
+forward before it returns. Any call may raise a BaseException of the world's own (a power cut): the
+VM dies with it.
 """
 
 from __future__ import annotations
@@ -67,6 +68,10 @@ class Hardware(Protocol):
 
     def net_close(self, handle: int, /) -> None: ...
 
+    def radio(self, level: int, /) -> None:
+        """Wi-Fi off (0), on and asleep between beacons (1), or on (2)."""
+        ...
+
     def keypad_read(self) -> bytes: ...
 
     def display_write(self, data: bytes, /) -> None: ...
@@ -78,6 +83,8 @@ class Hardware(Protocol):
     def led(self, green: int, red: int, /) -> None: ...
 
     def beep(self, duration_ms: int, /) -> None: ...
+
+    def backlight(self, level: int, /) -> None: ...
 
     def mains(self) -> bool: ...
 

@@ -180,7 +180,7 @@ class Counter:
     """One window; booted unless `boot` is False. `policy` overrides single figures of POLICY.
 
     `language`: of the clerk's display, if there is one; `menu`: the blob of protocols.rules.menu;
-    `own`: more settings.
+    `own`: more settings; `age`: of the battery; `has_radio`: no cable, but Wi-Fi.
     """
 
     def __init__(
@@ -192,6 +192,8 @@ class Counter:
         language=None,
         menu=b"",
         own=(),
+        age=None,
+        has_radio=False,
         **policy,
     ):
         self.flash = NorFlash(sectors * SECTOR_BYTES, random.Random(seed))
@@ -213,9 +215,9 @@ class Counter:
                 **dict(own),
             }
         )
-        nvs = {"settings": blob, "menu": menu}
+        nvs = {"settings": blob, "menu": menu, **({"wifi_ssid": b"net"} if has_radio else {})}
         self.hardware = Hardware(
-            "pos", World(NOON_S), self.witness, self.flash, nvs, random.Random(seed)
+            "pos", World(NOON_S), self.witness, self.flash, nvs, random.Random(seed), age
         )
         self.clock = self.hardware.clock
         self.pos = None

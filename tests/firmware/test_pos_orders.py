@@ -8,7 +8,7 @@ from firmware.services import totals
 from protocols.rules import charging, menu, reasons, sale, screens
 from protocols.rules.spending import STAFF, STUDENT
 from protocols.wire import messages
-from tests.firmware.counter import Counter, new_card, truth
+from tests.firmware.counter import NOON_S, Counter, new_card, truth
 
 FN, TOTALS = b"F", b"T"
 ANY = 0
@@ -256,6 +256,7 @@ def test_the_daily_inspection_is_a_record_and_says_what_is_wrong():
 def test_all_in_order():
     counter = Counter()
     counter.pos._uplink = Online()
+    counter.pos._supply.test = b"\x05\x00" + NOON_S.to_bytes(4, "big")
     counter.key(FN + b"5")
     assert counter.lines == ("ALL IN ORDER", "")
     assert counter.records(messages.INSPECTION)[0]["network"] == 1
@@ -336,8 +337,9 @@ def test_minutes_of_the_battery_are_on_display():
     counter.hardware.set_mains(False)
     counter.run_ms(60_000)
     counter.key(b"1\x1b")
-    *words, minutes = lcd(counter)[2].split()
-    assert words == ["BATTERY", "MIN"] and 0 < int(minutes) <= 120
+    battery, percent, minutes = lcd(counter)[2].split()
+    assert (battery, percent[-1], minutes[-3:]) == ("BATT", "%", "min")
+    assert 95 <= int(percent[:-1]) <= 100 and 120 < int(minutes[:-3]) < 300
 
 
 def test_the_customer_s_words_of_a_label_are_the_english_ones():

@@ -110,11 +110,11 @@ def test_a_value_is_never_cut(table, number, value):
 
 
 def test_a_label_gives_way_at_a_whole_character():
-    assert screens.line(screen_bytes.CHINESE, screens.BATTERY_MINUTES, "1234567") == (
-        "电池剩余 1234567".encode("gb2312")
+    assert screens.line(screen_bytes.CHINESE, screens.OFFLINE, "123456789") == (
+        "脱机待 123456789".encode("gb2312")
     )
-    assert screens.line(screen_bytes.CHINESE, screens.BATTERY_MINUTES, "123456") == (
-        "电池剩余  123456".encode("gb2312")
+    assert screens.line(screen_bytes.CHINESE, screens.OFFLINE, "1234567890") == (
+        "脱机  1234567890".encode("gb2312")
     )
 
 
@@ -123,8 +123,8 @@ def test_a_label_gives_way_at_a_whole_character():
 
 def test_what_screens_look_like():
     zh, en = screen_bytes.CHINESE, screen_bytes.ENGLISH
-    notes = screens.notices(zh, waiting=12, battery_min=87, is_nearly_full=True)
-    assert shown(notes) == ["电池剩余分钟  87", "记录将满", "脱机待传      12"]
+    notes = screens.notices(zh, waiting=12, battery=(64, 87), is_nearly_full=True)
+    assert shown(notes) == ["电池   64% 87min", "记录将满", "脱机待传      12"]
     assert shown(screens.welcome(zh, notes)) == ["欢迎光临", *shown(notes)]
     assert shown(screens.keyed(zh, screens.AMOUNT, "12.", 0, notes)) == [
         "金额         12.",
@@ -134,7 +134,7 @@ def test_what_screens_look_like():
         *("请刷卡", "金额       12.50", "", "")
     ]
     assert shown(screens.message(zh, reasons.BALANCE_SHORT, "12.50", notes)) == [
-        *("余额不足", "金额       12.50", "E201", "电池剩余分钟  87")
+        *("余额不足", "金额       12.50", "E201", "电池   64% 87min")
     ]
     assert shown(screens.paid(en, 1250, -50, b"LI SI")) == [
         *("PAID       12.50", "LEFT       -0.50", "LI SI", "")
@@ -162,13 +162,13 @@ def test_offline_with_nothing_waiting_is_still_offline(table):
 
 @both
 def test_counts_beyond_their_cells_stand_at_their_ends(table):
-    battery, offline = screens.notices(table, waiting=123_456, battery_min=5_000)
-    assert battery.endswith(b" 999") and offline.endswith(b" 99999")
+    battery, offline = screens.notices(table, waiting=123_456, battery=(100, 5_000))
+    assert battery.endswith(b" 100% 999min") and offline.endswith(b" 99999")
 
 
 @both
 def test_every_screen_has_four_lines_that_fit(table):
-    notes = screens.notices(table, 16_000, 120, True)
+    notes = screens.notices(table, 16_000, (87, 120), True)
     for screen in (
         screens.paid(table, 99999999, -99999999, b"A" * 16, notes),
         screens.totals(table, screens.SEVEN_DAYS, 123456, 99999999, notes),

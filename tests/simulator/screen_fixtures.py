@@ -39,12 +39,12 @@ class Bench:
 def lines_of(table):
     """Name -> four lines, of every screen in one language."""
     answers = sorted(charging_texts.TEXTS)
-    worst = screens.notices(table, waiting=12_345, battery_min=7, is_nearly_full=True)
+    worst = screens.notices(table, waiting=12_345, battery=(3, 7), is_nearly_full=True)
     return {
         "welcome": screens.welcome(table),
         "offline": screens.welcome(table, screens.notices(table, waiting=0)),
         "offline, some waiting": screens.welcome(table, screens.notices(table, waiting=12)),
-        "on battery": screens.welcome(table, screens.notices(table, battery_min=118)),
+        "on battery": screens.welcome(table, screens.notices(table, battery=(100, 218))),
         "nearly full": screens.welcome(table, screens.notices(table, is_nearly_full=True)),
         "all at once": screens.welcome(table, worst),
         "amount": screens.keyed(table, screens.AMOUNT, "12.5", 0),

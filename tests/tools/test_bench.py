@@ -9,6 +9,7 @@ from protocols.wire import messages
 from tools import bench
 from tools.bench import (
     agent_ledger,
+    battery,
     codec,
     firmware_heap,
     journal,
@@ -80,7 +81,27 @@ def check_shape(name, rows):
 
 def test_every_benchmark_is_found():
     found = {"agent_ledger", "codec", "firmware_heap", "journal", "rc522", "simulator", "split"}
-    assert found | {"ledger_splits", "tap_time"} == set(names())
+    assert found | {"battery", "ledger_splits", "tap_time"} == set(names())
+
+
+# ---------------------------------------------------------------- battery
+
+
+def test_battery_rows():
+    rows = check_shape("battery", battery.rows())
+    for row in rows:
+        is_better = (
+            row["ours"] < row["other"] if row["unit"] == "mA" else row["ours"] > row["other"]
+        )
+        assert is_better, row
+    assert [row["other"] for row in rows if "R23.1a" in row["against"]] == [120, 120]
+
+
+def test_a_battery_row_of_a_reader_that_does_not_sell_is_none(monkeypatch):
+    battery.draws_ua.cache_clear()
+    monkeypatch.setitem(battery.DEFAULT_POLICY, "amount_max_fen", 50)
+    with pytest.raises(battery.NotSold, match="AMOUNT TOO HIGH"):
+        battery.draws_ua(False, True)
 
 
 # ---------------------------------------------------------------- split charges

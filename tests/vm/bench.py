@@ -164,6 +164,12 @@ class Hardware:
     def beep(self, duration_ms):
         self.log.append(("beep", duration_ms))
 
+    def radio(self, level):
+        self.log.append(("radio", level))
+
+    def backlight(self, level):
+        self.log.append(("backlight", level))
+
     def mains(self):
         return self.on_mains
 

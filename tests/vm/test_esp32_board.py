@@ -1,10 +1,18 @@
 """firmware/boards/esp32.py in the VM: every part of the board seam."""
 
+import random
+
 import pytest
 
+from protocols.rules import settings
+from simulator.chips.nor_flash import NorFlash
+from simulator.host.board import HostBoard
+from simulator.host.hardware import Hardware as ModelledHardware
 from simulator.vm.bridge import VmCrashed
 from simulator.vm.circuit import WiringError
-from tests.vm.bench import SETTINGS, Hardware, printed
+from simulator.world.clock import World
+from simulator.world.transcript import Transcript
+from tests.vm.bench import SECTOR_BYTES, SETTINGS, Hardware, printed
 
 
 def test_settings_clock_and_cause(tmp_path):
@@ -319,3 +327,42 @@ def test_wifi_if_it_has_a_name_for_it(tmp_path):
     hardware.nvs["wifi_key"] = b"password"
     hardware.link_up = False
     assert printed(tmp_path, program, hardware) == ["True False"]
+
+
+POWERS = """
+power, net = board.power, board.net
+print(power.load_ma, power.backlight is None)
+for level in (1, 0, 0, 1, 2):
+    net.radio(level)
+if power.backlight:
+    power.backlight(False)
+    power.backlight(True)
+"""
+
+
+def test_what_a_board_with_wifi_can_save(tmp_path):
+    """The radio asleep, off and on; the backlight, which is lit until it is told otherwise."""
+    hardware = Hardware()
+    hardware.nvs["wifi_ssid"] = b"campus"
+    assert printed(tmp_path, POWERS, hardware) == ["219 False"]
+    levels = [2, 1, 0, 1, 2]
+    assert [entry for entry in hardware.log if entry[0] == "radio"] == [
+        ("radio", level) for level in levels
+    ]
+    assert hardware.log[-2:] == [("backlight", 0), ("backlight", 1)]
+
+
+def test_a_board_with_a_cable_has_no_pin_left(tmp_path):
+    hardware = Hardware()
+    assert printed(tmp_path, POWERS, hardware) == ["256 True"]
+    assert hardware.log == []
+
+
+def test_the_twin_of_the_board_says_the_same():
+    """HostBoard reckons with the currents of the board whose place it takes."""
+    for wifi, load_ma in (({}, 256), ({"wifi_ssid": b"campus"}, 219)):
+        nvs = {"settings": settings.encode(SETTINGS), **wifi}
+        draw = random.Random(0)
+        flash = NorFlash(16 * SECTOR_BYTES, draw)
+        own = ModelledHardware("pos", World(0), Transcript(), flash, nvs, draw)
+        assert HostBoard(own).power.load_ma == load_ma

@@ -36,6 +36,7 @@ OVERLOOKED = {
     "device is bytes",
     "intent_device is bytes",
     "card_no is bytes",
+    "battery_test is 1",
     "number is bytes",
     "source is an array",
     "network is an array",

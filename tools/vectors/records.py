@@ -111,6 +111,7 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
 # What may be left out: key, and a value.
 OPTIONAL: Mapping[str, Mapping[str, tuple[int, bytes]]] = {
     "outcome": {"card_proof": (11, bytes(21))},
+    "inspection": {"battery_test": (14, bytes(6))},
 }
 ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
     "boot": [("power on", {"cause": 1, "firmware": 10203})],
@@ -191,7 +192,19 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
                 "reader_faults": 0,
                 "free_sectors": 1010,
             },
-        )
+        ),
+        (
+            "the battery was measured, and holds 1204 mAh",
+            {
+                "network": 0,
+                "waiting": 0,
+                "battery_mv": 4150,
+                "clock_width_s": 3,
+                "reader_faults": 0,
+                "free_sectors": 1010,
+                "battery_test": bytes.fromhex("04b46a9646b8"),
+            },
+        ),
     ],
     "fault": [("the reader finds no card", {"network": 1, "last_reason": 224})],
     "capture": [("not its holder", {"card_no": 20017, "reason": 226})],
