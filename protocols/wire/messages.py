@@ -32,8 +32,9 @@ RECEIPTS_LABEL = b"receipts"
 RELAY_LABEL = b"relay"
 RELAY_UP, RELAY_DOWN = b"relay-up", b"relay-down"
 
-# Kinds of record. 9 and 10 are free.
+# Kinds of record. 10 is free.
 BOOT, INTENT, OUTCOME, REFUSAL, POWER, LOST, FRONT_END, CREDIT = 1, 2, 3, 4, 5, 6, 7, 8
+CANCEL = 9
 CAPTURE = 11
 INSPECTION, FAULT = 12, 13
 # Results of an OUTCOME, and of a LOAD_END.
@@ -112,6 +113,12 @@ _RECORDS = {
         (12, "before_fen", "uint", _U32),
         (13, "last_device", "uint", _U32),
         (14, "last_seq", "uint", _U32),
+    ),
+    CANCEL: (
+        (8, "intent_device", "number", _U32),
+        (9, "intent_seq", "number", _U32),
+        (10, "card_no", "uint", _U32),
+        (11, "amount_fen", "number", _U32),
     ),
     CAPTURE: (
         (8, "card_no", "uint", _U32),
