@@ -66,6 +66,11 @@ _RECORD_HEAD = (
     (5, "boot_id", "uint", _U32),
     (6, "mono_ms", "uint", _U48),
 )
+# The intent that a record speaks of.
+_OF_INTENT = (
+    (8, "intent_device", "number", _U32),
+    (9, "intent_seq", "number", _U32),
+)
 _RECORDS = {
     BOOT: (
         (8, "cause", "uint", _U8),
@@ -82,9 +87,8 @@ _RECORDS = {
         (15, "last_seq", "uint", _U32),
         (16, "flags", "uint", _U8),
     ),
-    OUTCOME: (
-        (8, "intent_device", "number", _U32),
-        (9, "intent_seq", "number", _U32),
+    OUTCOME: _OF_INTENT
+    + (
         (10, "result", "number", UNKNOWN),
         (11, "card_proof", "tag?", 21),
     ),
@@ -114,9 +118,8 @@ _RECORDS = {
         (13, "last_device", "uint", _U32),
         (14, "last_seq", "uint", _U32),
     ),
-    CANCEL: (
-        (8, "intent_device", "number", _U32),
-        (9, "intent_seq", "number", _U32),
+    CANCEL: _OF_INTENT
+    + (
         (10, "card_no", "uint", _U32),
         (11, "amount_fen", "number", _U32),
     ),
