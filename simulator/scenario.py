@@ -25,8 +25,8 @@ _CLASSIC_ONLY = ("forged", "cloned", "written-back")
 MAKES = ("ours", "expired", "not-yet-valid", "foreign", "forged", "cloned", "written-back")
 # Verb: (fields it needs, fields it may have).
 VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "lunch": (("customers", "over"), ("amounts", "torn_percent")),
-    "tap": (("card", "reader", "amount"), ("hold_ms", "with")),
+    "lunch": (("customers", "over"), ("amounts", "torn_percent", "cancel_percent")),
+    "tap": (("card", "reader", "amount"), ("hold_ms", "with", "cancel")),
     "topup": (("card", "amount"), ()),
     "topups": (("holders", "over"), ("amounts",)),
     "cut": (("what",), ("reader",)),
@@ -48,6 +48,7 @@ ASSERTED = (
     "unseen",
     "topped_up",
     "loaded",
+    "cancelled",
     "conserved",
     "in_flight_fen",
 )
@@ -62,6 +63,8 @@ _WHOLE = (
     "holders",
     "load_cards",
     "torn_percent",
+    "cancel_percent",
+    "cancel",
 )
 _TABLES = ("reader", "merchant", "cards", "policy", "step", "assert")
 _SCALARS = ("name", "title", "seed", "clock", "timeout_s", "site", "drain")
@@ -347,4 +350,5 @@ DEFAULT_POLICY = {
     "blind_max_fen": 2000,
     "pin_tries_max": 3,
     "split_window_s": 180,
+    "cancel_window_s": 600,
 }
