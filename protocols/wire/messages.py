@@ -66,7 +66,8 @@ _RECORD_HEAD = (
     (5, "boot_id", "uint", _U32),
     (6, "mono_ms", "uint", _U48),
 )
-# The intent that a record speaks of.
+# What several kinds have, once in the heap: the card, and the intent that a record speaks of.
+_CARD_NO = (8, "card_no", "uint", _U32)
 _OF_INTENT = (
     (8, "intent_device", "number", _U32),
     (9, "intent_seq", "number", _U32),
@@ -77,7 +78,7 @@ _RECORDS = {
         (9, "firmware", "uint", _U32),
     ),
     INTENT: (
-        (8, "card_no", "uint", _U32),
+        _CARD_NO,
         (9, "counter", "uint", _U32),
         (10, "amount_fen", "uint", _U32),
         (11, "before_fen", "uint", _U32),
@@ -93,7 +94,7 @@ _RECORDS = {
         (11, "card_proof", "tag?", 21),
     ),
     REFUSAL: (
-        (8, "card_no", "uint", _U32),
+        _CARD_NO,
         (9, "amount_fen", "uint", _U32),
         (10, "reason", "uint", _U16),
     ),
@@ -110,7 +111,7 @@ _RECORDS = {
         (12, "garbled", "uint", _U16),
     ),
     CREDIT: (
-        (8, "card_no", "uint", _U32),
+        _CARD_NO,
         (9, "counter", "uint", _U32),
         (10, "number", "number", _U32),
         (11, "amount_fen", "uint", _U32),
@@ -124,7 +125,7 @@ _RECORDS = {
         (11, "amount_fen", "number", _U32),
     ),
     CAPTURE: (
-        (8, "card_no", "uint", _U32),
+        _CARD_NO,
         (9, "reason", "uint", _U16),
     ),
     INSPECTION: (
