@@ -22,11 +22,12 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ledger import chain, chart, reasons
+from ledger import cancels, chain, chart, reasons
+from ledger.cancels import Cancel
 from ledger.claims import Claim
 from ledger.evidence import Intent, State, is_contradiction, stated_by, stated_by_outcome
 from ledger.loads import Load
-from ledger.transfers import SPEND, Transfer
+from ledger.transfers import SPEND, SPEND_LINE, Transfer
 from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal
 from protocols.wire.errors import BAD_SEAL
@@ -110,6 +111,9 @@ class Book:
     early: dict[RecordId, list[Outcome]] = field(default_factory=dict)
     loads: dict[int, Load] = field(default_factory=dict)  # by number
     tries: dict[int, list[Intent]] = field(default_factory=lambda: defaultdict(list))
+    cancels: dict[RecordId, Cancel] = field(default_factory=dict)  # by their sale
+    cancel_numbers: set[int] = field(default_factory=set)  # that are taken
+    named: set[tuple[int, int]] = field(default_factory=set)  # (card, number of a credit on it)
 
     def add_intent(self, intent: Intent) -> None:
         if intent.record_id not in self.intents:
@@ -142,6 +146,8 @@ class Changes:
     early: list[Outcome] = field(default_factory=list)
     no_longer_early: list[Outcome] = field(default_factory=list)
     transfers: list[Transfer] = field(default_factory=list)
+    cancels: list[Cancel] = field(default_factory=list)
+    returned: list[Load] = field(default_factory=list)  # of cancelled sales: new, maybe loaded too
     loaded: list[Load] = field(default_factory=list)
     duplicates: int = 0
 
@@ -284,6 +290,8 @@ class _Clerk:
             self._open(reasons.OUTCOME_OF_NO_INTENT, outcome.device, outcome.seq)
         if claim.kind == messages.OUTCOME:
             self._book_outcome(claim)
+        elif claim.kind == messages.CANCEL:
+            self._book_cancel(device, claim)
         elif claim.kind == messages.CAPTURE:
             self._open(reasons.CARD_CAPTURED, claim.device, claim.seq)
         elif claim.fields is None:
@@ -342,6 +350,7 @@ class _Clerk:
         self._book.add_intent(intent)
         self._changes.intents.append(intent)
         if intent.last_device == CARD_CENTRE:
+            self._book.named.add((intent.card_no, intent.last_seq))
             self._load(intent, intent.last_seq)
         for outcome in early:
             self._learn(intent, stated_by_outcome(intent, outcome.result))
@@ -369,6 +378,22 @@ class _Clerk:
         outcome = Outcome(claim.device, claim.seq, *target, fields["result"])
         self._book.early.setdefault(target, []).append(outcome)
         self._changes.early.append(outcome)
+
+    def _book_cancel(self, device: Device, claim: Claim) -> None:
+        intent = self._book.intents.get(claim.target)
+        fault = cancels.fault_of(claim.fields or {}, intent, device.merchant_no)
+        if not fault and claim.target in self._book.cancels:
+            fault = reasons.CANCELLED_TWICE
+        if fault or intent is None:
+            self._open(fault, claim.device, claim.seq)
+            return
+        number = cancels.free_number(*claim.target, self._book.cancel_numbers)
+        cancel = Cancel(claim.device, claim.seq, intent.seq, number)
+        self._book.cancels[claim.target] = cancel
+        self._book.cancel_numbers.add(number)
+        self._changes.cancels.append(cancel)
+        if intent.state is State.COMMITTED:
+            self._give_back(intent)
 
     # --- one intent ----------------------------------------------------------------------------
 
@@ -404,9 +429,26 @@ class _Clerk:
         if credit not in self._book.accounts:
             credit = chart.suspense(reasons.UNKNOWN_MERCHANT)
             self._open(reasons.UNKNOWN_MERCHANT, intent.device, intent.seq)
-        self._changes.transfers.append(
-            Transfer(intent.device, intent.seq, 0, SPEND, debit, credit, intent.amount_fen)
-        )
+        what = SPEND_LINE, SPEND, debit, credit, intent.amount_fen
+        self._changes.transfers.append(Transfer(intent.device, intent.seq, *what))
+        if intent.record_id in self._book.cancels:
+            self._give_back(intent)
+
+    def _give_back(self, intent: Intent) -> None:
+        """The sale is booked and cancelled: its money waits for its card from now on."""
+        self._changes.transfers.append(cancels.given_back(intent, self._book.accounts))
+        if chart.purse(intent.card_no) not in self._book.accounts:
+            return  # nobody's card; its purse was not debited
+        load = self._book.cancels[intent.record_id].load_of(intent)
+        self._book.loads[load.number] = load
+        self._changes.returned.append(load)
+        # Records that are booked anew in another order may have told of it already.
+        if (load.card_no, load.number) in self._book.named or any(
+            t.card_no == load.card_no and t.state is State.COMMITTED
+            for t in self._book.tries[load.number]
+        ):
+            load.is_loaded = True
+            self._changes.loaded.append(load)
 
     def _load(self, witness: Intent, number: int) -> None:
         """The card carries credit `number`, says `witness`."""

@@ -50,14 +50,16 @@ def credit(
     random: Callable[[int], bytes],
     note_attempt: Callable[[int], None],
     attempted_at: int | None = None,
+    sold_at: int = -1,
 ) -> Dialogue:
     """Put `amount_fen` on the card under `number` (1..2^32-1), once; returns Credited.
 
     `credit_key` is the key of this one card. note_attempt(counter) is called before the commit is
     sent and has to keep the card's counter durably; whoever runs `number` again gives it as
-    `attempted_at`. CreditRefused (amount, balance, counter, or a ring that does not go back to
-    the attempt) before the card is changed; ev2.CardStatus and ev2.NotGenuine, or no answer at
-    all, leave it unknown if an attempt was noted: run it again.
+    `attempted_at`. Of a cancelled sale `sold_at` is the counter before it: the card itself has to
+    show that it has gone on. CreditRefused (amount, balance, counter, or a ring that does not go
+    back to the attempt) before the card is changed; ev2.CardStatus and ev2.NotGenuine, or no
+    answer at all, leave it unknown if an attempt was noted: run it again.
     """
     yield from desk.select(layout.APPLICATION)
     session = yield from desk.login(ciphers, credit_key, layout.CREDIT_KEY, random)
@@ -68,6 +70,8 @@ def credit(
     is_full = len(ring) >= desk.RECORDS
     if attempted_at is not None and is_full and state.counter - attempted_at > desk.RECORDS:
         raise CreditRefused(f"attempted at counter {attempted_at}, which the ring has forgotten")
+    if state.counter <= sold_at:
+        raise CreditRefused(f"stands at {state.counter}, and was never sold to at {sold_at}")
     try:
         after = purse.state_credited(state, amount_fen, number, time_s)
     except ValueError as error:

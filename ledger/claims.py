@@ -38,7 +38,7 @@ class Claim:
 
     @property
     def target(self) -> tuple[int, int]:
-        """The intent an OUTCOME speaks of."""
+        """The intent an OUTCOME or a CANCEL speaks of."""
         fields = self.fields or {}
         return fields["intent_device"], fields["intent_seq"]
 

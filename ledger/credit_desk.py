@@ -45,7 +45,9 @@ class Session:
     device: int
     nonce: bytes
     card_no: int
+    counter: int  # as the reader says
     load: Load
+    sold_at: int
     attempted_at: int | None
     credit_key: bytes
     until_ms: int
@@ -128,7 +130,7 @@ class CreditDesk:
             return None
         self._sessions.pop(device, None)
         chip = self._store.chip(card_no)
-        pending = self._store.top_ups.next_of(card_no)
+        pending = self._store.top_ups.next_of(card_no, ask["counter"])
         if chip is None or chip[0] != ask["chip"] or pending is None:
             return None
         if ask["counter"] >= COUNTER_MAX:
@@ -185,7 +187,9 @@ class CreditDesk:
             device,
             ask["nonce"],
             load.card_no,
+            ask["counter"],
             load,
+            pending.sold_at,
             max(pending.tries, default=None),
             credit_key,
             now_ms + SESSION_MS,
@@ -250,7 +254,7 @@ class CreditDesk:
 
     def _still_waits(self, session: Session) -> bool:
         """Whether the load is still the next one; takes up what was tried meanwhile."""
-        pending = self._store.top_ups.next_of(session.card_no)
+        pending = self._store.top_ups.next_of(session.card_no, session.counter)
         if pending is None or pending.load.number != session.load.number:
             return False
         session.attempted_at = max(pending.tries, default=None)
@@ -267,4 +271,5 @@ class CreditDesk:
             self._random,
             lambda counter: self._store.top_ups.note_try(number, counter, device),
             session.attempted_at,
+            session.sold_at,
         )

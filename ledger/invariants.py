@@ -13,7 +13,16 @@ from ledger import chain, chart
 from ledger.evidence import Intent, State, stated_by, stated_by_outcome, verdict
 from ledger.loading import INTENT_COLUMNS, intent_of, keys_of
 from ledger.store import LedgerStore
-from ledger.transfers import LOAD, LOAD_LINE, OPENING, SPEND, TOP_UP, TOP_UP_LINE
+from ledger.transfers import (
+    CANCEL,
+    CANCEL_LINE,
+    LOAD,
+    LOAD_LINE,
+    OPENING,
+    SPEND,
+    TOP_UP,
+    TOP_UP_LINE,
+)
 from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal
 
@@ -51,10 +60,44 @@ _RULES = {
     "a spend goes from the holder to the merchant, or over suspense": f"""
         SELECT t.device, t.seq FROM transfer t
         JOIN intent i ON i.device = t.device AND i.seq = t.seq
-        WHERE t.debit_account NOT BETWEEN {chart.SUSPENSE * _KIND} AND {chart.FEES * _KIND - 1}
-        AND t.debit_account <> {chart.HOLDER * _KIND} + i.card_no
-        OR t.credit_account NOT BETWEEN {chart.SUSPENSE * _KIND} AND {chart.FEES * _KIND - 1}
-        AND t.credit_account <> {chart.MERCHANT * _KIND} + i.merchant_no""",
+        WHERE t.kind = {SPEND} AND (
+            t.debit_account NOT BETWEEN {chart.SUSPENSE * _KIND} AND {chart.FEES * _KIND - 1}
+            AND t.debit_account <> {chart.HOLDER * _KIND} + i.card_no
+            OR t.credit_account NOT BETWEEN {chart.SUSPENSE * _KIND} AND {chart.FEES * _KIND - 1}
+            AND t.credit_account <> {chart.MERCHANT * _KIND} + i.merchant_no)""",
+    "a cancelled sale is given back once, all of it, if it was committed": f"""
+        SELECT c.device, c.intent_seq, i.state, COUNT(t.seq), SUM(t.amount_fen) FROM cancel c
+        LEFT JOIN intent i ON i.device = c.device AND i.seq = c.intent_seq
+        LEFT JOIN transfer t ON t.device = c.device AND t.seq = c.intent_seq
+            AND t.line = {CANCEL_LINE} AND t.kind = {CANCEL}
+        GROUP BY c.device, c.intent_seq
+        HAVING i.state IS NULL OR i.credit_no > 0
+        OR COUNT(t.seq) <> (i.state = {int(State.COMMITTED)})
+        OR COALESCE(SUM(t.amount_fen), i.amount_fen) <> i.amount_fen""",
+    "nothing is given back but what a reader has cancelled": f"""
+        SELECT t.device, t.seq, t.line FROM transfer t
+        LEFT JOIN cancel c ON c.device = t.device AND c.intent_seq = t.seq
+        WHERE t.kind = {CANCEL} AND (c.seq IS NULL OR t.line <> {CANCEL_LINE})""",
+    "a cancellation goes from the merchant to what waits for the card, or over suspense": f"""
+        SELECT t.device, t.seq FROM transfer t
+        JOIN intent i ON i.device = t.device AND i.seq = t.seq
+        WHERE t.kind = {CANCEL} AND (
+            t.debit_account NOT BETWEEN {chart.SUSPENSE * _KIND} AND {chart.FEES * _KIND - 1}
+            AND t.debit_account <> {chart.MERCHANT * _KIND} + i.merchant_no
+            OR t.credit_account NOT BETWEEN {chart.SUSPENSE * _KIND} AND {chart.FEES * _KIND - 1}
+            AND t.credit_account <> {chart.PENDING * _KIND} + i.card_no)""",
+    "a cancellation stands in a CANCEL record of its reader": f"""
+        SELECT c.device, c.seq FROM cancel c
+        LEFT JOIN record r ON r.device = c.device AND r.seq = c.seq
+        WHERE r.kind IS NULL OR r.kind <> {messages.CANCEL} OR c.seq <= c.intent_seq""",
+    "what was given back to a card's holder is a load of that card": f"""
+        SELECT c.device, c.intent_seq, t.amount_fen, l.amount_fen FROM cancel c
+        LEFT JOIN transfer t ON t.device = c.device AND t.seq = c.intent_seq
+            AND t.kind = {CANCEL} AND t.credit_account >= {chart.PENDING * _KIND}
+        LEFT JOIN load l ON l.number = c.number
+            AND {chart.PENDING * _KIND} + l.card_no = t.credit_account
+        WHERE COALESCE(t.amount_fen, 0) <> COALESCE(l.amount_fen, 0)
+        OR (t.seq IS NULL AND EXISTS (SELECT 1 FROM load o WHERE o.number = c.number))""",
     "a card's opening balance is booked once": f"""
         SELECT c.card_no, c.opening_fen, t.amount_fen FROM card c
         LEFT JOIN transfer t ON t.device = 0 AND t.seq = c.opening_seq AND t.kind = {OPENING}
@@ -92,7 +135,9 @@ _RULES = {
             AND t.line = {TOP_UP_LINE} AND t.kind = {TOP_UP}
             AND t.debit_account = {chart.BANK}
             AND t.credit_account = {chart.PENDING * _KIND} + l.card_no
-        WHERE t.amount_fen IS NULL OR t.amount_fen <> l.amount_fen""",
+        LEFT JOIN cancel c ON c.number = l.number
+        WHERE (t.amount_fen IS NULL) <> (c.number IS NOT NULL)
+        OR t.amount_fen <> l.amount_fen""",
     "what is on its card has left the pending account, once, and nothing else has": f"""
         SELECT l.number, l.is_loaded, t.amount_fen FROM load l
         LEFT JOIN transfer t ON t.device = {CARD_CENTRE} AND t.seq = l.number

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from ledger import chain, chart, reasons
 from ledger.booking import REACH, Book, Device, Link, Outcome, RecordId, fork_link, reach
+from ledger.cancels import Cancel, numbers_of
 from ledger.claims import Claim, parse_claim
 from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import Intent, State
@@ -57,9 +58,22 @@ _TRIES = f"""
 WITH k (number) AS (VALUES {{keys}})
 SELECT {INTENT_COLUMNS}
 FROM k CROSS JOIN intent WHERE credit_no = number AND credit_no > 0"""
+_CANCELS = """
+WITH k (number, place) AS (VALUES {keys})
+SELECT c.device, c.seq, c.intent_seq, c.number
+FROM k CROSS JOIN cancel c WHERE c.device = k.number AND c.intent_seq = place"""
+_TAKEN = """
+WITH k (wanted) AS (VALUES {keys})
+SELECT number FROM k CROSS JOIN cancel WHERE number = wanted"""
+_NAMED = f"""
+WITH k (wanted) AS (VALUES {{keys}})
+SELECT card_no, last_seq
+FROM k CROSS JOIN intent WHERE last_seq = wanted AND last_device = {CARD_CENTRE}"""
 _ACCOUNTS = """
 WITH k (number) AS (VALUES {keys})
 SELECT id FROM k CROSS JOIN account WHERE id = number"""
+# What speaks of an intent by its record id.
+_OF_INTENTS = (messages.OUTCOME, messages.CANCEL)
 
 
 def load_book(database: SqliteDialect, claims: list[Claim]) -> Book:
@@ -70,7 +84,7 @@ def load_book(database: SqliteDialect, claims: list[Claim]) -> Book:
     # What was parked lies ahead of the head: it repeats nothing, and no fork stands before it.
     _load_repeated(database, book, claims)
     news = [claim for claim in claims + book.due if _is_new(claim, book)]
-    targets = {claim.target for claim in news if claim.kind == messages.OUTCOME}
+    targets = {claim.target for claim in news if claim.kind in _OF_INTENTS}
     _load_devices(database, book, {device for device, _seq in targets} - set(book.devices))
     _load_early(database, book, {(claim.device, claim.seq) for claim in news})
     _load_intents(database, book, news, targets)
@@ -168,7 +182,7 @@ def _load_intents(
     around = ((card_no, counter - REACH, counter + REACH) for card_no, counter in seen)
     for row in database.rows_of(_INTENTS_OF_CARD, around):
         book.add_intent(intent_of(row))
-    _load_loads(database, book, news)
+    _load_loads(database, book, news, _load_cancels(database, book, news))
     accounts |= {chart.payable(intent.merchant_no) for intent in book.intents.values()}
     accounts |= {chart.purse(card_no) for card_no, _counter in seen}
     book.accounts = {
@@ -176,9 +190,27 @@ def _load_intents(
     }
 
 
-def _load_loads(database: SqliteDialect, book: Book, news: list[Claim]) -> None:
-    """The credits that the news or the intents around them speak of, and every try of each."""
-    numbers = {intent.credit_no for intent in book.intents.values() if intent.credit_no}
+def _load_cancels(database: SqliteDialect, book: Book, news: list[Claim]) -> set[int]:
+    """The cancellations of known sales; the numbers of those that may move money now."""
+    wanted = {claim.target for claim in news if claim.kind == messages.CANCEL}
+    numbers = {number for sale in wanted for number in numbers_of(*sale)}
+    wanted |= {id_ for id_, intent in book.intents.items() if intent.state < State.COMMITTED}
+    for row in database.rows_of(_CANCELS, wanted):
+        cancel = Cancel(*row)
+        book.cancels[cancel.intent_id] = cancel
+        numbers.add(cancel.number)
+    keys = [(number,) for number in numbers]
+    book.cancel_numbers = {number for (number,) in database.rows_of(_TAKEN, keys)}
+    book.named = {(card_no, number) for card_no, number in database.rows_of(_NAMED, keys)}
+    return numbers
+
+
+def _load_loads(database: SqliteDialect, book: Book, news: list[Claim], numbers: set[int]) -> None:
+    """The credits that the news or the intents around them speak of, and every try of each.
+
+    `numbers`: of others that are wanted.
+    """
+    numbers = numbers | {intent.credit_no for intent in book.intents.values() if intent.credit_no}
     for claim in news:
         fields = claim.fields or {}
         if claim.kind == messages.CREDIT:

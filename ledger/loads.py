@@ -1,7 +1,8 @@
 """Loads: money that was paid in for a card, and whether it is on the card yet.
 
-A load is one credit to one card and has its number, which is used once for all time. Its money
-waits in the holder's pending account; when the card is known to carry it, it moves to the purse.
+A load is one credit to one card and has its number, which is used once for all time. It comes from
+a top-up or from a cancelled sale (ledger/cancels.py). Its money waits in the holder's pending
+account; when the card is known to carry it, it moves to the purse.
 """
 
 from collections.abc import Iterable
@@ -15,6 +16,12 @@ from protocols.card.purse import CARD_CENTRE
 _LOADS = """
 WITH k (wanted) AS (VALUES {keys})
 SELECT number, card_no, amount_fen, is_loaded FROM k CROSS JOIN load WHERE number = wanted"""
+
+_FLOOR_FEN = 0
+_ENTER = "INSERT INTO load (number, card_no, amount_fen, order_id) VALUES (?, ?, ?, ?)"
+_OPEN = (
+    "INSERT INTO account (id, kind, owner, floor_fen) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
 
 
 @dataclass(slots=True)
@@ -43,6 +50,16 @@ def carried(load: Load) -> Transfer:
     """What moves once the card carries the load."""
     pending, purse = chart.pending(load.card_no), chart.purse(load.card_no)
     return Transfer(CARD_CENTRE, load.number, LOAD_LINE, LOAD, pending, purse, load.amount_fen)
+
+
+def enter(database: SqliteDialect, loads: Iterable[tuple[Load, str]]) -> None:
+    """Loads that are new in the books, each with its order_id; their money is not moved here."""
+    rows, accounts = [], []
+    for load, order_id in loads:
+        rows.append((load.number, load.card_no, load.amount_fen, order_id))
+        accounts.append((chart.pending(load.card_no), chart.PENDING, load.card_no, _FLOOR_FEN))
+    database.many(_ENTER, rows)
+    database.many(_OPEN, accounts)
 
 
 def loads_of(database: SqliteDialect, numbers: Iterable[int]) -> dict[int, Load]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ledger.booking import Book, Changes
 from ledger.dialect import SqliteDialect
 from ledger.evidence import Intent
-from ledger.loads import Load, carried
+from ledger.loads import Load, carried, enter
 from ledger.transfers import Transfer
 
 _RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)"
@@ -25,6 +25,9 @@ _REJECT = "INSERT INTO rejected VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _ADVANCE = "UPDATE device SET head_seq = ?, head_tag = ?, head_key_no = ? WHERE device = ?"
 _LOADED = "UPDATE load SET is_loaded = 1 WHERE number = ?"
+_CANCEL = "INSERT INTO cancel VALUES (?, ?, ?, ?)"
+# No channel's order number has a tab.
+_OF_CANCEL = "cancelled\t{}"
 _FORKED = "UPDATE device SET is_forked = 1 WHERE device = ?"
 _COUNT = "UPDATE tally SET total = total + ? WHERE name = 'duplicates'"
 _TRANSFER = "INSERT INTO transfer VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -58,6 +61,8 @@ def write_changes(database: SqliteDialect, changes: Changes, book: Book) -> None
     database.many(_UNPARK, [claim.place for claim in changes.unparked])
     database.many(_REJECT, [(c.sha256, code, c.device, c.seq) for c, code in changes.rejected])
     database.many(_CASE, [(c.reason, c.device, c.seq, c.sha256, c.sealed) for c in changes.cases])
+    database.many(_CANCEL, [(c.device, c.intent_seq, c.seq, c.number) for c in changes.cancels])
+    enter(database, [(load, _OF_CANCEL.format(load.number)) for load in changes.returned])
     # Together, so that what a card got and spent in one delivery does not look overdrawn.
     post_recorded(database, [*map(carried, changes.loaded), *changes.transfers])
     database.many(_LOADED, [(load.number,) for load in changes.loaded])

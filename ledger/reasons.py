@@ -23,6 +23,9 @@ TRY_OF_MONEY = 336
 UNKNOWN_CREDIT = 337
 CREDITED_TWICE = 338
 CARD_CAPTURED = 341
+CANCEL_OF_NO_SALE = 351
+CANCEL_DIFFERS = 352
+CANCELLED_TWICE = 353
 
 TEXTS = {
     UNKNOWN_DEVICE: "no device of this number is registered",
@@ -41,6 +44,9 @@ TEXTS = {
     UNKNOWN_CREDIT: "a credit that was not given to this card like this; nothing is booked for it",
     CREDITED_TWICE: "one credit went on the card at two of its counters; booked once",
     CARD_CAPTURED: "a merchant has withheld this card, which has to reach the card centre (R19.4)",
+    CANCEL_OF_NO_SALE: "cancels something that is no sale of this reader; nothing is given back",
+    CANCEL_DIFFERS: "not the card, amount or merchant of the sale; nothing is given back",
+    CANCELLED_TWICE: "the sale was cancelled before; given back once",
 }
 # Which of them have a suspense account, because money needs a place while nobody knows better.
 SUSPENSE_ACCOUNTS = (UNKNOWN_CARD, UNKNOWN_MERCHANT)

@@ -125,7 +125,7 @@ INSERT INTO tally VALUES ('duplicates', 0);
 """
 
 _JOURNALS = ("transfer", "record", "rejected", "suspense_case", "card", "merchant")
-APPEND_ONLY = (*_JOURNALS, "device_key", "chip", "load_try", "load_proof")
+APPEND_ONLY = (*_JOURNALS, "device_key", "chip", "load_try", "load_proof", "cancel")
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -234,9 +234,25 @@ CREATE TABLE load_proof (
 ALTER TABLE chip ADD COLUMN kind INTEGER NOT NULL DEFAULT 2 CHECK (kind IN (1, 2));
 """
 
+# Cancelled sales, by the sale. A load of one has no order of a channel; its order_id has a tab,
+# which no channel's may have.
+_CANCELS = """
+CREATE TABLE cancel (
+    device INTEGER NOT NULL,
+    intent_seq INTEGER NOT NULL,
+    seq INTEGER NOT NULL CHECK (seq > intent_seq),
+    number INTEGER NOT NULL UNIQUE CHECK (number BETWEEN 2147483648 AND 4294967295),
+    PRIMARY KEY (device, intent_seq),
+    FOREIGN KEY (device, intent_seq) REFERENCES intent (device, seq),
+    FOREIGN KEY (device, seq) REFERENCES record (device, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX intent_names_credit ON intent (last_seq) WHERE last_device = 4294967295;
+"""
+
 MIGRATIONS = [
     _TABLES + _append_only(*_JOURNALS) + _ONE_WAY + _chart(),
     _KEYS + _append_only("device_key"),
     _CHIPS + _append_only("chip"),
     _LOADS + _append_only("load_try", "load_proof"),
+    _CANCELS + _append_only("cancel"),
 ]

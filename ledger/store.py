@@ -17,7 +17,7 @@ from ledger.evidence import State
 from ledger.loading import keys_of, load_book
 from ledger.posting import post_authorized, write_changes
 from ledger.topups import TopUps
-from ledger.transfers import OPENING, SPEND, Transfer
+from ledger.transfers import CANCEL, OPENING, SPEND, Transfer
 from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal, topics
 
@@ -37,6 +37,10 @@ _COUNTS = {
     "unknown": f"SELECT COUNT(*) FROM intent WHERE state = {int(State.UNKNOWN)} AND credit_no = 0",
     "loaded": "SELECT COUNT(*) FROM load WHERE is_loaded = 1",
     "loading": "SELECT COUNT(*) FROM load WHERE is_loaded = 0",
+    "cancelled": f"SELECT COUNT(*) FROM transfer WHERE kind = {CANCEL}",
+    "cancelling": "SELECT COUNT(*) FROM cancel c JOIN intent i"
+    " ON i.device = c.device AND i.seq = c.intent_seq"
+    f" WHERE i.state < {int(State.COMMITTED)}",
     "parked": "SELECT COUNT(*) FROM parked",
     "suspense": "SELECT COUNT(*) FROM suspense_case",
     "overdrawn": "SELECT COUNT(*) FROM account WHERE overdrawn = 1",
@@ -56,6 +60,7 @@ _DUMP = {
     "case": "SELECT reason, device, seq, sha256 FROM suspense_case"
     " ORDER BY reason, device, seq, sha256",
     "load": "SELECT number, card_no, amount_fen, order_id, is_loaded FROM load ORDER BY number",
+    "cancel": "SELECT device, seq, intent_seq, number FROM cancel ORDER BY device, intent_seq",
     "load_try": "SELECT number, counter, device FROM load_try ORDER BY number, counter, device",
     "load_proof": "SELECT number, counter, balance_fen FROM load_proof ORDER BY number",
     "intent": "SELECT device, seq, card_no, counter, amount_fen, merchant_no, state, credit_no"
@@ -285,8 +290,10 @@ class LedgerStore:
     # --- questions -----------------------------------------------------------------------------
 
     def summary(self) -> dict[str, int]:
-        """How many records, booked (spends), pending and unknown (intents), parked, suspense
-        (cases), overdrawn (accounts), rejected (different bytes), duplicates (deliveries)."""
+        """How many records, booked (spends), pending and unknown (intents), loaded and loading
+        (loads), cancelled (sales), cancelling (those that are not known to be committed), parked,
+        suspense (cases), overdrawn (accounts), rejected (different bytes), duplicates
+        (deliveries)."""
         return {name: next(iter(self.database.rows(sql)))[0] for name, sql in _COUNTS.items()}
 
     def balances(self) -> dict[tuple[str, int], int]:
@@ -302,9 +309,16 @@ class LedgerStore:
         raise RegistryError(f"card {card_no} was never issued")
 
     def takings(self, merchant_no: int) -> int:
-        """What a merchant took in spends, in fen, ever."""
+        """What a merchant took in spends, in fen, ever; cancelled ones are in it."""
         sql = "SELECT COALESCE(SUM(amount_fen), 0) FROM transfer WHERE credit_account = ?"
         ((fen,),) = self.database.rows(sql + f" AND kind = {SPEND}", (chart.payable(merchant_no),))
+        return fen
+
+    def given_back(self, merchant_no: int) -> int:
+        """What of a merchant's spends was cancelled, in fen, ever."""
+        sql = "SELECT COALESCE(SUM(amount_fen), 0) FROM transfer WHERE debit_account = ?"
+        account = chart.payable(merchant_no)
+        ((fen,),) = self.database.rows(f"{sql} AND kind = {CANCEL}", (account,))
         return fen
 
     def heads(self) -> dict[int, int]:

@@ -8,20 +8,28 @@ silence: the card says so itself, to us or in a reader's record, or the load wai
 
 from dataclasses import dataclass
 
-from ledger import chart
+from ledger.cancels import NUMBER_MIN
 from ledger.dialect import SqliteDialect
 from ledger.evidence import State
-from ledger.loads import Load, loads_of, paid_in
+from ledger.loads import Load, enter, loads_of, paid_in
 from ledger.posting import post_authorized, post_loaded
 from protocols.card.purse import AMOUNT_FEN_MAX
 
 ORDER_CHARS_MAX = 64
-_FLOOR_FEN = 0
 _BY_ORDER = "SELECT number, card_no, amount_fen FROM load WHERE order_id = ?"
-_NEXT = """
-SELECT number, card_no, amount_fen, is_loaded FROM load
-WHERE card_no = ? AND is_loaded = 0 ORDER BY number LIMIT 1"""
-_NUMBER = "SELECT COALESCE(MAX(number), 0) + 1 FROM load"
+# What was tried goes on being tried before anything else. The money of a cancelled sale waits for
+# the card to show that it has gone beyond that sale, and while another step is known to have led
+# away from there: a reader may have made the sale up. A DESFire tells us, of a Classic the reader.
+_NEXT = f"""
+SELECT l.number, l.card_no, l.amount_fen, COALESCE(s.counter, -1) FROM load l
+LEFT JOIN cancel c ON c.number = l.number
+LEFT JOIN intent s ON s.device = c.device AND s.seq = c.intent_seq
+WHERE l.card_no = ? AND l.is_loaded = 0 AND COALESCE(s.counter, -1) < ?
+AND NOT EXISTS (
+    SELECT 1 FROM intent r WHERE r.card_no = s.card_no AND r.counter = s.counter
+    AND r.state = {int(State.COMMITTED)} AND (r.device, r.seq) <> (s.device, s.seq))
+ORDER BY NOT EXISTS (SELECT 1 FROM load_try t WHERE t.number = l.number), l.number LIMIT 1"""
+_NUMBER = f"SELECT COALESCE(MAX(number), 0) + 1 FROM load WHERE number < {NUMBER_MIN}"
 # A try is over when somebody has seen the card at the next counter (with another name on it, or
 # the load would be loaded), or it is known what else has led away from this one.
 _OPEN_TRIES = f"""
@@ -40,10 +48,14 @@ class TopUpRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The load that is next for a card, and the card's counters at which it may have come on."""
+    """The load that is next for a card, and the card's counters at which it may have come on.
+
+    `sold_at` is the counter of the card before the sale whose money it is, -1 of a top-up.
+    """
 
     load: Load
     tries: tuple[int, ...]
+    sold_at: int = -1
 
 
 class TopUps:
@@ -77,24 +89,15 @@ class TopUps:
             raise TopUpRefused(f"card {card_no} was never issued")
         ((number,),) = self._database.rows(_NUMBER)
         load = Load(number, card_no, amount_fen)
-        row = (number, card_no, amount_fen, order_id)
-        self._database.many(
-            "INSERT INTO load (number, card_no, amount_fen, order_id) VALUES (?, ?, ?, ?)", [row]
-        )
-        account = (chart.pending(card_no), chart.PENDING, card_no, _FLOOR_FEN)
-        self._database.many(
-            "INSERT INTO account (id, kind, owner, floor_fen) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT DO NOTHING",
-            [account],
-        )
+        enter(self._database, [(load, order_id)])
         post_authorized(self._database, [paid_in(load)])
         return number
 
-    def next_of(self, card_no: int) -> Pending | None:
-        """What waits longest for a card; None if nothing does."""
-        for number, *facts, _is_loaded in list(self._database.rows(_NEXT, (card_no,))):
+    def next_of(self, card_no: int, counter: int) -> Pending | None:
+        """What is next for a card that shows `counter`; None if nothing is."""
+        for number, *facts, sold_at in list(self._database.rows(_NEXT, (card_no, counter))):
             tries = self._database.rows(_OPEN_TRIES, (number, card_no))
-            return Pending(Load(number, *facts), tuple(counter for (counter,) in tries))
+            return Pending(Load(number, *facts), tuple(at for (at,) in tries), sold_at)
         return None
 
     def note_try(self, number: int, counter: int, device: int) -> None:

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 # Kinds of transfer. Those of a load are numbered by its credit, as of the device CARD_CENTRE.
-SPEND, OPENING, TOP_UP, LOAD = 1, 2, 3, 4
+# A CANCEL is numbered as the sale it cancels.
+SPEND, OPENING, TOP_UP, LOAD, CANCEL = 1, 2, 3, 4, 5
 TOP_UP_LINE, LOAD_LINE = 0, 1
+SPEND_LINE, CANCEL_LINE = 0, 1
 
 
 @dataclass(frozen=True, slots=True)

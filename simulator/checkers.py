@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from firmware.services.journal import Journal
+from ledger import transfers
 from ledger.evidence import State
 from ledger.invariants import check
 from ledger.loads import Load
@@ -22,6 +23,7 @@ from simulator.cardbox import CardKeys, HeldCard, as_one
 from simulator.chips.nor_flash import NorFlash
 
 _BATCH_BYTES = 4096
+_GIVEN_BACK = "SELECT amount_fen FROM transfer WHERE kind = ?"
 RecordId = tuple[int, int]  # device and sequence
 
 
@@ -41,6 +43,7 @@ class Verdict:
     """Money in fen. `violations` are sentences; empty means that everything holds.
 
     `paid_in_fen` was paid in for cards; `loaded` and `loaded_fen` of it are on them.
+    `cancelled`: sales whose money was given back, or will be when their CANCEL is delivered.
     `rotten`: debits of which nothing is left but that the card names a record that rot has taken.
     """
 
@@ -51,6 +54,8 @@ class Verdict:
     paid_in_fen: int = 0
     loaded: int = 0
     loaded_fen: int = 0
+    cancelled: int = 0
+    cancelled_fen: int = 0
     rotten: int = 0
     rotten_fen: int = 0
     lost: int = 0
@@ -68,12 +73,14 @@ def judge(
     paid: Counter[tuple[int, int]],
     rotten: Collection[RecordId] = (),
     paid_in: Counter[tuple[int, int]] | None = None,
+    cancelled: Counter[tuple[int, int]] | None = None,
 ) -> Verdict:
     """Compare every card with the ledger.
 
     `flashes`: each device's journal partition; `paid`: (card_no, amount_fen) people saw paid;
     `rotten`: (device, seq) of the records in which more bits were flipped than can be put right;
-    `paid_in`: (card_no, amount_fen) that people paid in for cards.
+    `paid_in`: (card_no, amount_fen) that people paid in for cards; `cancelled`: that they saw
+    cancelled.
     """
     verdict = Verdict()
     booked = Counter((card_no, fen) for _, _, fen, card_no in ledger.booked_ids())
@@ -93,6 +100,7 @@ def judge(
         named[intent.card_no].add(intent.last)
     opened = Counter((i.card_no, i.amount_fen) for found in open_of.values() for i in found)
     loads_of = _loads(ledger, paid_in or Counter(), verdict)
+    _judge_cancelled(ledger, flashes, cancelled or Counter(), booked + opened, verdict)
     for card_no, last in _undelivered_names(ledger, flashes):
         named[card_no].add(last)
     unbooked = paid - booked - opened
@@ -135,15 +143,49 @@ def _weigh(verdict: Verdict) -> None:
 def _loads(
     ledger: LedgerStore, paid_in: Counter[tuple[int, int]], verdict: Verdict
 ) -> dict[int, list[Load]]:
-    """What the ledger says was paid in, by card; it is what people have paid in."""
+    """The ledger's loads, by card; but for cancelled sales they are what people have paid in."""
     loads_of: dict[int, list[Load]] = defaultdict(list)
-    for row in ledger.database.rows("SELECT number, card_no, amount_fen, is_loaded FROM load"):
+    known: Counter[tuple[int, int]] = Counter()
+    sql = "SELECT number, card_no, amount_fen, is_loaded, order_id FROM load"
+    for *row, order_id in ledger.database.rows(sql):
         loads_of[row[1]].append(Load(*row))
-    known = Counter(load.what for loads in loads_of.values() for load in loads)
+        known[row[1], row[2]] += order_id.isprintable()
     for (card_no, fen), count in ((paid_in - known) + (known - paid_in)).items():
         verdict.violations.append(f"card {card_no}: {count} x {fen} fen not paid in as booked")
     verdict.paid_in_fen = sum(fen for _, fen in paid_in.elements())
     return loads_of
+
+
+def _judge_cancelled(
+    ledger: LedgerStore,
+    flashes: dict[int, NorFlash],
+    seen: Counter[tuple[int, int]],
+    sold: Counter[tuple[int, int]],
+    verdict: Verdict,
+) -> None:
+    """What people saw cancelled is given back or on its way; nothing is that was not sold."""
+    sql = "SELECT sealed FROM record WHERE kind = ?"
+    records = [sealed for (sealed,) in ledger.database.rows(sql, (messages.CANCEL,))]
+    heads = ledger.heads()
+    for device, flash in flashes.items():
+        journal = journal_of(flash)
+        after = range(heads[device] + 1, journal.head_seq + 1)
+        records += [record for record in map(journal.record, after) if record]
+    said = [messages.decode_record(seal.payload_of(record)) for record in records]
+    cancels = [fields for fields in said if fields["kind"] == messages.CANCEL]
+    of_sale = {(fields["intent_device"], fields["intent_seq"]): fields for fields in cancels}
+    known = Counter((fields["card_no"], fields["amount_fen"]) for fields in of_sale.values())
+    for (card_no, fen), count in (seen - known).items():
+        verdict.violations.append(f"card {card_no}: {count} x {fen} fen shown as cancelled, lost")
+    for (card_no, fen), count in (known - sold).items():
+        verdict.violations.append(f"card {card_no}: {count} x {fen} fen cancelled, never sold")
+    verdict.cancelled = known.total()
+    verdict.cancelled_fen = sum(fen for _, fen in known.elements())
+    booked_fen = sum(fen for (fen,) in ledger.database.rows(_GIVEN_BACK, (transfers.CANCEL,)))
+    booked = [sale for sale, fields in of_sale.items() if fields["seq"] <= heads[fields["device"]]]
+    owed_fen = sum(of_sale[sale]["amount_fen"] for sale in booked)
+    if booked_fen != owed_fen:
+        verdict.violations.append(f"given back {booked_fen} fen, cancelled {owed_fen} fen")
 
 
 def _loaded(loads: list[Load], names: set[RecordId], verdict: Verdict) -> list[int]:

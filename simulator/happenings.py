@@ -46,11 +46,17 @@ def _lunch(run: Run, step: Step) -> None:
         )
         amount_fen = draw.choice(amounts)
         own = random.Random(draw.randbytes(8))  # who comes must not depend on who is still eating
-        run.world.at(step.at_us + moment_us, partial(_arrive, run, amount_fen, hold_ms, own))
+        cancels = "cancel_percent" in step.fields and (
+            draw.randrange(100) < step.fields["cancel_percent"]
+        )
+        arrival = partial(_arrive, run, amount_fen, hold_ms, own, cancels)
+        run.world.at(step.at_us + moment_us, arrival)
     run.tell(f"{len(moments)} customers are on their way")
 
 
-def _arrive(run: Run, amount_fen: int, hold_ms: list[int], draw: random.Random) -> None:
+def _arrive(
+    run: Run, amount_fen: int, hold_ms: list[int], draw: random.Random, cancels: bool
+) -> None:
     free = [card for card in run.cards if not card.is_busy]
     if not free:
         return
@@ -58,7 +64,7 @@ def _arrive(run: Run, amount_fen: int, hold_ms: list[int], draw: random.Random) 
     shortest = min(len(clerk.queue) for clerk in run.clerks.values())
     clerk = draw.choice([one for one in run.clerks.values() if len(one.queue) == shortest])
     held.is_busy = True
-    clerk.join(Customer(held, amount_fen, hold_ms, pin=held.pin))
+    clerk.join(Customer(held, amount_fen, hold_ms, pin=held.pin, changes_mind=cancels))
 
 
 def _topup(run: Run, step: Step) -> None:
@@ -102,6 +108,7 @@ def _tap(run: Run, step: Step) -> None:
         pin=b"" if "pins" in fields else held.pin,
         is_holder=fields.get("identity", ANSWERS[0]) == ANSWERS[0],
         items=fields.get("items", []),
+        changes_mind=bool(fields.get("cancel")),
     )
     run.clerks[fields["reader"]].join(customer)
 

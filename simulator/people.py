@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from protocols.rules import money, reasons
+from protocols.rules import money, reasons, screen_texts, screens
 from simulator.cardbox import HeldCard
 from simulator.reader import Reader
 from simulator.world.clock import World
@@ -28,6 +28,10 @@ _LOADED = "LOADED"
 _PIN = (reasons.display(reasons.PIN_NEEDED), reasons.display(reasons.PIN_WRONG))
 _WHO = reasons.display(reasons.IDENTITY_CHECK)
 _CONFIRM, _ESC = b"\r", b"\x1b"
+_CANCEL = b"F7"
+_CANCEL_CARD = screen_texts.TEXTS[screens.CANCEL_CARD][0]
+_CANCELLED = screen_texts.TEXTS[screens.CANCELLED][0]
+_BACK_MS = 3_000  # somebody who waits for money holds the card still
 _DEAD = ("", "WELCOME", _LAST_PAID)
 _CHECK = reasons.display(reasons.ASK_LEDGER)
 _AGAIN = (
@@ -57,6 +61,8 @@ class Customer:
     attempts: int = 0
     rounds: int = 0
     has_tapped: bool = False
+    changes_mind: bool = False  # and wants the money back, once it is paid
+    has_cancelled: bool = False  # and has seen that said
 
 
 @dataclass
@@ -189,7 +195,34 @@ class Clerk:
         self._tally.refused[shown] = self._tally.refused.get(shown, 0) + 1
         self._leave(customer, paid=False)
 
+    def _cancel(self, customer: Customer) -> None:
+        """The clerk presses FN 7, and looks whose sale it is."""
+        if self.reader.is_on:
+            self._press(_CANCEL)
+        self._world.at(self._world.now_us + _KEYING_US, partial(self._hold_again, customer))
+
+    def _hold_again(self, customer: Customer) -> None:
+        amount = money.format_yuan(customer.amount_fen)
+        lines = [_CANCEL_CARD, f"{amount} #{customer.held.card_no}"]
+        if not self.reader.is_on or self.reader.hardware.panel.lines != lines:
+            self._leave(customer, paid=True)
+            return
+        reader, card = self.reader, customer.held.chip
+        reader.hardware.put_card(card)
+        reader.at(self._world.now_us + _BACK_MS * 1000, partial(reader.hardware.take_card, card))
+        self._world.at(self._world.now_us + _LOOK_US, partial(self._look_back, customer))
+
+    def _look_back(self, customer: Customer) -> None:
+        amount = money.format_yuan(customer.amount_fen)
+        customer.has_cancelled = self._shown() == f"{_CANCELLED} {amount}"
+        gone_us = self._world.now_us + _BACK_MS * 1000
+        self._world.at(gone_us, partial(self._leave, customer, paid=True))
+
     def _leave(self, customer: Customer, *, paid: bool) -> None:
+        if paid and customer.changes_mind:
+            customer.changes_mind = False
+            self._world.at(self._world.now_us + _NEXT_US, partial(self._cancel, customer))
+            return
         if paid:
             self._tally.paid += 1
             self._tally.paid_fen += customer.amount_fen

@@ -20,8 +20,9 @@ PASS, FAILED, USAGE, TIME_OUT = 0, 1, 2, 42
 class Report:
     """Counts and money (fen) of one run.
 
-    `unseen`: spends booked that nobody saw to be paid. Of what was paid in for cards, `loaded` is
-    on them. `in_ledger` counts what simulator/in_ledger.py names. `violations` are broken
+    `unseen`: spends booked that nobody saw to be paid. `cancelled`: spends whose money was given
+    back. Of what was paid in or given back, `loaded` is on the cards. `takings_fen` are what
+    merchants keep. `in_ledger` counts what simulator/in_ledger.py names. `violations` are broken
     invariants, `failures` assertions of the file that did not hold.
     """
 
@@ -46,8 +47,10 @@ class Report:
     in_flight_fen: int = 0
     topped_up: int = 0
     loaded: int = 0
+    cancelled: int = 0
     paid_in_fen: int = 0
     loaded_fen: int = 0
+    cancelled_fen: int = 0
     refusals: dict[str, int] = field(default_factory=dict)
     takings_fen: dict[str, int] = field(default_factory=dict)
     in_ledger: dict[str, int] = field(default_factory=dict)
@@ -122,6 +125,9 @@ class Report:
         yield "charged without being told", self.unseen
         if self.topped_up:
             yield "paid in for cards", self.topped_up
+        if self.cancelled:
+            yield "cancelled, given back", self.cancelled
+        if self.topped_up or self.cancelled:
             yield "of that on the cards", self.loaded
 
     def _money(self) -> Table:

@@ -114,6 +114,7 @@ class Run:
         self.paid: Counter[tuple[int, int]] = Counter()
         self.paid_in: Counter[tuple[int, int]] = Counter()
         self.not_shown: list[str] = []  # what a display should have said after a key, and did not
+        self.cancelled: Counter[tuple[int, int]] = Counter()
         self._home, self._depth, self._directory = home, depth, directory
         self._report = Report(scenario.name, seed, home, depth)
         self._image_at: Path | None = None
@@ -303,7 +304,9 @@ class Run:
     def _judge(self) -> Report:
         report, store = self._report, self.services.store
         flashes = {device: self.readers[name].hardware.flash for name, device in self._devices()}
-        verdict = judge(self.cards, self.keys, store, flashes, self.paid, (), self.paid_in)
+        verdict = judge(
+            self.cards, self.keys, store, flashes, self.paid, (), self.paid_in, self.cancelled
+        )
         summary = store.summary()
         report.taps = self.tally.taps
         report.approved = self.tally.paid
@@ -319,9 +322,11 @@ class Run:
         report.topped_up = self.paid_in.total()
         report.loaded, report.paid_in_fen = verdict.loaded, verdict.paid_in_fen
         report.loaded_fen = verdict.loaded_fen
+        report.cancelled, report.cancelled_fen = verdict.cancelled, verdict.cancelled_fen
         report.violations = verdict.violations
         report.takings_fen = {
-            name: store.takings(number) for name, number in self.scenario.merchants.items()
+            name: store.takings(number) - store.given_back(number)
+            for name, number in self.scenario.merchants.items()
         }
         report.in_ledger = counts(store, self.scenario.policy)
         report.failures += self.not_shown
@@ -353,3 +358,5 @@ class Run:
             held.is_busy = False
         if was_paid:
             self.paid[customer.held.card_no, customer.amount_fen] += 1
+        if customer.has_cancelled:
+            self.cancelled[customer.held.card_no, customer.amount_fen] += 1

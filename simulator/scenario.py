@@ -28,8 +28,11 @@ _CLASSIC_ONLY = ("forged", "cloned", "written-back")
 MAKES = ("ours", "expired", "not-yet-valid", "foreign", "forged", "cloned", "written-back")
 # Verb: (fields it needs, fields it may have).
 VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "lunch": (("customers", "over"), ("amounts", "torn_percent")),
-    "tap": (("card", "reader", "amount"), ("hold_ms", "with", "pins", "identity", "items")),
+    "lunch": (("customers", "over"), ("amounts", "torn_percent", "cancel_percent")),
+    "tap": (
+        ("card", "reader", "amount"),
+        ("hold_ms", "with", "pins", "identity", "items", "cancel"),
+    ),
     "press": (("reader", "keys"), ("shows",)),
     "topup": (("card", "amount"), ()),
     "topups": (("holders", "over"), ("amounts",)),
@@ -53,6 +56,7 @@ ASSERTED = (
     "unseen",
     "topped_up",
     "loaded",
+    "cancelled",
     "conserved",
     "in_flight_fen",
 )
@@ -73,6 +77,8 @@ _WHOLE = (
     "battery_percent",
     "celsius",
     "torn_percent",
+    "cancel_percent",
+    "cancel",
 )
 _READER_MAY = ("role", "load_cards", "wifi", "battery_percent", "celsius", "language")
 _READER_VALUES = {"language": ("en", "zh"), "battery_percent": range(1, 101)}
@@ -429,4 +435,5 @@ DEFAULT_POLICY = {
     "blind_max_fen": 2000,
     "pin_tries_max": 3,
     "split_window_s": 180,
+    "cancel_window_s": 600,
 }

@@ -34,6 +34,7 @@ _KINDS = {
     messages.INSPECTION: "inspected",
     messages.FAULT: "fault",
     messages.CREDIT: "credit",
+    messages.CANCEL: "cancel",
     messages.CAPTURE: "capture",
 }
 _WORDS = {

@@ -4,13 +4,13 @@ What the keys mean is rules/charging.py, what a sale goes through rules/sale.py,
 services/till.py, and what people see and hear services/panel.py; this file ties them together.
 """
 
-from firmware.drivers.iso14443 import CardCollision, CardGone, Pcd
-from firmware.drivers.mfrc522 import BusFault, Mfrc522
-from firmware.drivers.mifare_classic import AuthFailed, CardRefused
+from firmware.drivers.iso14443 import Pcd
+from firmware.drivers.mfrc522 import Mfrc522
+from firmware.services import cancel, card_faults
 from firmware.services.clock import Clock
 from firmware.services.front_end_watch import FrontEndWatch
 from firmware.services.inspection import Inspection
-from firmware.services.journal import Journal, JournalFull
+from firmware.services.journal import Journal
 from firmware.services.load import Load
 from firmware.services.order import Order
 from firmware.services.panel import Panel
@@ -20,7 +20,6 @@ from firmware.services.supply import Supply
 from firmware.services.till import Till
 from firmware.services.totals import Totals
 from firmware.services.uplink import Uplink
-from protocols.card.identity import ForeignCard
 from protocols.card.pin import PIN_DIGITS
 from protocols.rules import charging, reasons, sale, screens
 from protocols.wire import messages
@@ -35,29 +34,14 @@ _PATIENCE_MS = {
     sale.AGAIN: 10000,
     sale.PIN: 30000,
     sale.IDENTITY: 15000,  # then it is asked once more
+    sale.CANCEL: 30000,
 }
+# A card is looked for.
+_LOOKING = (sale.ARMED, sale.CANCEL)
 # Nobody's card is waited for: money may go on that of the last sale.
 _OVER = (sale.KEYED, sale.SHOWN)
 # Debits in a row that a card which just lies there may fail: each costs two records.
 _FAILED_MAX = 3
-# What may go wrong with a card before its INTENT is written, and the reason it stands for.
-_FAULTS = (
-    (CardCollision, reasons.TWO_CARDS),
-    (CardGone, reasons.CARD_GONE),
-    (CardRefused, reasons.CARD_GONE),
-    (AuthFailed, reasons.WRONG_KEY),
-    (ForeignCard, reasons.FOREIGN_CARD),
-    (BusFault, reasons.READER_FAULT),
-    (JournalFull, reasons.JOURNAL_FULL),
-)
-# What the same means while a spend is open: only the card that was under way says more of it.
-_WHILE_OPEN = {
-    reasons.WRONG_KEY: reasons.SAME_CARD_PLEASE,
-    reasons.FOREIGN_CARD: reasons.SAME_CARD_PLEASE,
-    # Its end could not be written: "full" alone would sound like unpaid.
-    reasons.JOURNAL_FULL: reasons.ASK_LEDGER,
-}
-_FAULT_CLASSES = tuple(fault for fault, _ in _FAULTS)
 # A card that left is not worth a record, and a full journal has no room for one.
 _UNRECORDED = (reasons.CARD_GONE, reasons.JOURNAL_FULL, reasons.ASK_LEDGER)
 # What a spend says that has written an INTENT for nothing.
@@ -70,13 +54,14 @@ _TRY_AGAIN = (
     reasons.TAP_AGAIN,
     reasons.SAME_CARD_PLEASE,
 )
-# What the till says -> the event of rules/sale.py; of any other reason it is "refused".
+# What till or cancel say -> the event of rules/sale.py; of any other reason it is "refused".
 _EVENTS = {
     reasons.APPROVED: "paid",
     reasons.PAID_JUST_NOW: "again",
     reasons.PIN_NEEDED: "pin",
     reasons.PIN_WRONG: "pin",
     reasons.IDENTITY_CHECK: "identity",
+    screens.CANCELLED: "undone",
 }
 for _reason in _TRY_AGAIN:
     _EVENTS[_reason] = "look"
@@ -126,6 +111,7 @@ class Pos:
         self._panel = Panel(board, self._notices)
         self._load = Load(board, front_end, self._purses, recorder, clock, uplink)
         self._load_text = ""
+        self._sale = None  # the INTENT of the sale that is going to be cancelled
         self._totals = Totals(board, recorder, board.settings["policy"]["utc_offset_s"])
         self._supply = Supply(board, recorder, clock, front_end)
         self._watch = FrontEndWatch(front_end, recorder)
@@ -154,7 +140,7 @@ class Pos:
             self._state = sale.ARMED
             self._event("look", now_ms, reasons.TAP_AGAIN)
         elif paid is not None:
-            self._panel.last_paid(paid["amount_fen"], paid["card_no"])
+            self._panel.one_sale(screens.LAST_PAID, paid["amount_fen"], paid["card_no"])
         elif not self._order.is_menu_good:
             self._panel.ask(charging.PRICE_FORM, "")
         else:
@@ -169,7 +155,7 @@ class Pos:
         self._watch.step(now_ms)
         for key in self._board.keypad.read():
             self._key(key, now_ms)
-        if self._state == sale.ARMED:
+        if self._state in _LOOKING:
             self._poll(now_ms)
         elif self._state in _OVER:
             self._step_load(now_ms)
@@ -178,7 +164,7 @@ class Pos:
         due_ms = self._panel.step(now_ms, due_ms, self._supply.on_mains)
         # Last, so that a record of this step is under way before it ends.
         due_ms = min(due_ms, self._uplink.step(now_ms))
-        if self._state == sale.ARMED:
+        if self._state in _LOOKING:
             return min(due_ms, now_ms + _POLL_MS)
         if self._state in _OVER:
             due_ms = max(now_ms, min(due_ms, self._load.due_ms))
@@ -208,6 +194,8 @@ class Pos:
     def _keyed(self, key, now_ms):
         """A key of an order: rules/charging.py says what it does."""
         effect, answer = self._order.key(key)
+        if effect == "cancel":
+            answer, self._sale = cancel.find(self._recorder, self._till, *self._sources(), now_ms)
         if effect in ("arm", "last"):
             self._take_order(now_ms)
         elif effect in _PAGES:
@@ -220,6 +208,8 @@ class Pos:
             self._panel.ask(screens.FAULT_REPORTED, "")
         elif answer != charging.FINE or effect in _LATER:
             self._refuse_key(answer or charging.NO_SUCH_FN, now_ms)
+        elif effect == "cancel":
+            self._event(effect, now_ms)
         elif self._state == sale.KEYED:
             if self._order.entry == charging.home(charging.AMOUNT):
                 self._panel.welcome(now_ms)
@@ -239,8 +229,6 @@ class Pos:
             self._refuse_key(charging.NOT_PRICED, now_ms)
             return
         self._may_repeat = False
-        self._recorded = []
-        self._failed = 0  # another card may lie there by now
         self._event("order", now_ms)
 
     # -- the card -----------------------------------------------------------------------------
@@ -253,28 +241,27 @@ class Pos:
                 self._failed = 0
             if card is None or self._failed >= _FAILED_MAX:
                 return  # a card that fails again and again has to be taken away first
-            power, network = self._supply.word(), "online" if self._uplink.online else "offline"
+            power, network = self._sources()
             reason, balance_fen = self._till.bars(power, network, now_ms), 0
             amount_fen = self._order.amount_fen
             if reason != reasons.APPROVED and self._till.pending is None:
                 self._till.refuse(reason, 0, amount_fen, now_ms)
             else:
                 purse = self._purses.of(card)
-                reason, amount_fen, balance_fen = self._till.spend(
-                    purse,
-                    self._order.cost,
-                    power,
-                    network,
-                    now_ms,
-                    self._may_repeat,
-                    self._pin,
-                    self._is_holder,
-                )
+                if self._state == sale.CANCEL:
+                    told = cancel.take(
+                        self._recorder, self._till, self._sale, purse, power, network, now_ms
+                    )
+                else:
+                    proof = self._may_repeat, self._pin, self._is_holder
+                    told = self._till.spend(
+                        purse, self._order.cost, power, network, now_ms, *proof
+                    )
+                reason, amount_fen, balance_fen = told
                 self._failed += 1 if reason in _DEBIT_FAILED else 0
-        except _FAULT_CLASSES as fault:
-            reason, amount_fen, balance_fen = _reason_of(fault), self._order.amount_fen, 0
-            if self._till.pending is not None:
-                reason = _WHILE_OPEN.get(reason, reason)
+        except card_faults.FAULTS as fault:
+            reason = card_faults.reason_of(fault, self._till.pending is not None)
+            amount_fen, balance_fen = self._order.amount_fen, 0
             # What lies in the field makes the same faults poll after poll: one record of each.
             if reason not in _UNRECORDED and reason not in self._recorded:
                 self._recorded.append(reason)
@@ -285,7 +272,12 @@ class Pos:
         # The dialogue has taken its time: what is shown and heard begins now.
         self._event(_EVENTS.get(reason, "refused"), self._board.ticks_ms(), reason)
         if purse is not None and self._state == sale.SHOWN and self._till.pending is None:
-            self._load.saw(purse, self._board.ticks_ms())
+            # What was given back waits there once that is booked.
+            booked_seq = self._recorder.head_seq() if reason == screens.CANCELLED else 0
+            self._load.saw(purse, self._board.ticks_ms(), booked_seq)
+
+    def _sources(self):
+        return self._supply.word(), "online" if self._uplink.online else "offline"
 
     def _step_load(self, now_ms):
         """Money onto the card of the last tap, shown beneath what that tap said."""
@@ -311,6 +303,17 @@ class Pos:
         self._load.stop(now_ms)
         self._last_fault = reasons.APPROVED
         self._panel.ask(screens.CARD_PLEASE, self._order.amount_text)
+
+    def _which(self, _value, now_ms):
+        self._load.stop(now_ms)
+        self._last_fault = reasons.APPROVED
+        amount_fen = self._sale["amount_fen"]
+        self._order.expect(amount_fen)
+        self._panel.one_sale(screens.CANCEL_CARD, amount_fen, self._sale["card_no"])
+
+    def _undone(self, _reason, now_ms):
+        self._panel.cancelled(self._order.amount_fen, self._sale["card_no"], now_ms)
+        self._end_order()
 
     def _ask_again(self, reason, now_ms):
         self._panel.look(reason, self._order.amount_text, now_ms)
@@ -385,7 +388,9 @@ class Pos:
     def _end_order(self):
         self._forget_pin()
         self._is_holder = False
-        self._till.asked = None
+        self._till.asked = self._sale = None
+        self._recorded = []
+        self._failed = 0  # another card may lie there by the next one
         self._order.end()
 
     # -- what else is shown --------------------------------------------------------------------
@@ -395,8 +400,8 @@ class Pos:
         self._totals.read_on()
         is_shift = effect == "totals" or self._page == screens.SEVEN_DAYS
         self._page = screens.SHIFT_TOTALS if is_shift else screens.SEVEN_DAYS
-        sales, sum_fen = self._totals.shift if is_shift else self._totals.seven_days()
-        self._panel.totals(self._page, sales, sum_fen)
+        sums = self._totals.shift if is_shift else self._totals.seven_days()
+        self._panel.totals(self._page, sums)
 
     def _notices(self):
         """What the clerk is warned of; see screens.notices."""
@@ -410,6 +415,8 @@ class Pos:
 _ACTIONS = {
     "key": Pos._keyed,
     "ask": Pos._ask,
+    "which": Pos._which,
+    "undone": Pos._undone,
     "ask-again": Pos._ask_again,
     "tap": Pos._tap_once_more,
     "ask-pin": Pos._ask_pin,
@@ -431,11 +438,4 @@ _ACTIONS = {
 _OWN_KEYS = ("digit", "confirm", "esc")
 _PAGES = ("totals", "turn")
 # Functions that charging.py knows and this POS has not yet.
-_LATER = ("cancel", "aggregate")
-
-
-def _reason_of(fault):
-    for kind, reason in _FAULTS:
-        if isinstance(fault, kind):
-            return reason
-    return reasons.READER_FAULT
+_LATER = ("aggregate",)

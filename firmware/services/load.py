@@ -29,7 +29,7 @@ _CARD_MS = 5000  # for the card to be held to the reader again
 _POLL_MS = 50
 _RESTING_MS = 60000
 _NONCE_BYTES = 8
-_IDLE, _ASKED, _READY, _TALKING = 0, 1, 2, 3
+_IDLE, _BOOKING, _ASKED, _READY, _TALKING = 0, 1, 2, 3, 4
 _FROM_LEDGER = (
     messages.LOAD_ORDER,
     messages.LOAD_OFFER,
@@ -63,8 +63,8 @@ class Load:
         self._shown = None  # what the card showed that was asked for
         self._offer = {}  # number and amount_fen; of a Classic the whole order
         self._credit_key = b""
-        self._purse = None
-        self._seq = 0  # of the CREDIT
+        self._purse = None  # that was read, until the ledger is asked; that is talked to
+        self._seq = 0  # of our record that has to be booked before that; of the CREDIT
         self._step = 0
         self._command = b""
         self._may_be_done = False
@@ -74,23 +74,20 @@ class Load:
         self.due_ms = 0
         uplink.on_relay = self.hear
 
-    def saw(self, purse, now_ms):
-        """A card was read at a tap, and `purse` knows what it shows now: ask what waits for it."""
+    def saw(self, purse, now_ms, booked_seq=0):
+        """A card was read at a tap, and `purse` knows what it shows now: ask what waits for it.
+
+        As soon as the ledger has booked our record `booked_seq`, if it does so in time.
+        """
         self.stop(now_ms)
         if purse.shown is None or not self._key or not self._uplink.online:
             return
-        self._nonce = self._board.urandom(_NONCE_BYTES)
-        card_no, counter, last_device, last_seq = purse.shown
-        fields = {
-            "card_no": card_no,
-            "counter": counter,
-            "last_device": last_device,
-            "last_seq": last_seq,
-            "chip": purse.chip,
-        }
-        self._state = _ASKED
-        self._shown = purse.shown
-        self._say(messages.LOAD_ASK, fields, now_ms)
+        self._state = _BOOKING
+        self._purse = purse
+        self._seq = booked_seq
+        self._until_ms = now_ms + _CARD_MS
+        self.due_ms = now_ms + _POLL_MS
+        self._ask(now_ms)
 
     def stop(self, now_ms):
         """Somebody else wants the card field: whatever is under way ends here, unsaid."""
@@ -99,19 +96,38 @@ class Load:
 
     def step(self, now_ms):
         """One exchange with the card, if it is its turn."""
-        if self._state == _TALKING and self._command:
+        if self._state == _BOOKING:
+            self._ask(now_ms)
+        elif self._state == _TALKING and self._command:
             self._pass_on(now_ms)
         elif self._state == _READY:
             self._look(now_ms)
         if self._state != _IDLE and now_ms >= self._until_ms:
             self._break_off(now_ms)
-        self.wants_card = self._state >= _READY
-        if self._state == _READY:
+        self.wants_card = self._state not in (_IDLE, _ASKED)
+        if self._state in (_BOOKING, _READY):
             self.due_ms = now_ms + _POLL_MS
         elif self._state != _IDLE:
             self.due_ms = self._until_ms
         else:
             self.due_ms = now_ms + _RESTING_MS
+
+    def _ask(self, now_ms):
+        if self._recorder.receipted_seq() < self._seq:
+            return
+        self._nonce = self._board.urandom(_NONCE_BYTES)
+        self._shown = self._purse.shown
+        card_no, counter, last_device, last_seq = self._shown
+        fields = {
+            "card_no": card_no,
+            "counter": counter,
+            "last_device": last_device,
+            "last_seq": last_seq,
+            "chip": self._purse.chip,
+        }
+        self._purse = None
+        self._state = _ASKED
+        self._say(messages.LOAD_ASK, fields, now_ms)
 
     # -- the ledger's words -----------------------------------------------------------------
 

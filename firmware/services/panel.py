@@ -112,11 +112,19 @@ class Panel:
         """Something that goes on after a sale, for the customer; the sale stays to be read."""
         self._pole.show(None, text)
 
-    def last_paid(self, amount_fen, card_no):
-        """After a boot: who paid last, which nobody may have seen."""
+    def one_sale(self, number, amount_fen, card_no):
+        """LAST_PAID, after a boot: nobody may have seen it; CANCEL_CARD: its card is asked for."""
         amount = money.format_yuan(amount_fen)
-        self._pole.show("LAST PAID", "%s #%d" % (amount, card_no))
-        self._show(screens.last_paid, amount_fen, card_no)
+        self._pole.show(self._words(number), "%s #%d" % (amount, card_no))
+        self._show(screens.one_sale, number, amount_fen, card_no)
+
+    def cancelled(self, amount_fen, card_no, now_ms):
+        """A sale is cancelled, and that stands on flash; the money is not on the card yet."""
+        amount = money.format_yuan(amount_fen)
+        number = screens.CANCELLED
+        self._pole.show(self._words(number) + " " + amount, self._words(screens.COMES_BACK))
+        self._annunciator.play(annunciator.LOOK, now_ms)
+        self._show(screens.one_sale, number, amount_fen, card_no)
 
     def refuse(self, number, amount_text, now_ms):
         """A sale is over, and nothing was taken."""
@@ -137,10 +145,14 @@ class Panel:
         """A key that does nothing here; what is shown stays."""
         self._annunciator.play(annunciator.WRONG_KEY, now_ms)
 
-    def totals(self, number, sales, sum_fen):
-        """SHIFT_TOTALS or SEVEN_DAYS; the customer's side goes blank."""
-        self._pole.show("%s %d" % (self._words(screens.SALES), sales), money.format_yuan(sum_fen))
-        self._show(screens.totals, number, sales, sum_fen)
+    def totals(self, number, sums):
+        """SHIFT_TOTALS or SEVEN_DAYS; `sums` as in Totals."""
+        sales, sum_fen, cancelled, cancelled_fen = sums
+        lower = money.format_yuan(sum_fen)
+        if cancelled:
+            lower += " -" + money.format_yuan(cancelled_fen)
+        self._pole.show("%s %d" % (self._words(screens.SALES), sales), lower)
+        self._show(screens.totals, number, sums)
 
     def _words(self, number):
         if number in reasons.DISPLAY:

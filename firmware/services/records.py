@@ -32,14 +32,15 @@ class Recorder:
 
         `intent` has the fields of its INTENT; result is None when no OUTCOME was written. Nothing
         else is ever written between the two; what boots write behind them is passed over, and
-        refusals of cards that were not read. A card that was, or a credit: the clerk had gone on.
+        refusals of cards that were not read. A card that was, a credit, or that this very spend
+        was cancelled: the clerk had gone on.
         """
         result = None
         for seq in range(self._journal.head_seq, self._journal.head_seq - _LOOK_BACK, -1):
             fields = self.fields(seq)
             if fields is None or (fields["kind"] == messages.REFUSAL and fields["card_no"]):
                 return None
-            if fields["kind"] == messages.CREDIT:
+            if fields["kind"] in (messages.CREDIT, messages.CANCEL):
                 return None
             if fields["kind"] == messages.INTENT:
                 return fields, result

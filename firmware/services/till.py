@@ -172,6 +172,21 @@ class Till:
             pass  # worn flash behind the reserve: refused all the same, and that will be told
         self._mark(card_no, True)
 
+    def is_recent(self, intent, now_ms):
+        """APPROVED if a sale (its INTENT) may be cancelled yet, by every clock; or why not."""
+        window_s = self._policy["cancel_window_s"]
+        when = clock_rules.seconds(self._clock.interval_ms(now_ms))
+        since = self._recorder.boot_id, now_ms // 1000, 0
+        now = (self._device, split.NOT_YET, 0, 0, 0) + when + since
+        least_s, most_s = split.apart_s(split.charge_of(intent), now)
+        if most_s < window_s:
+            return reasons.APPROVED
+        return reasons.CANCEL_TOO_LATE if least_s >= window_s else reasons.CLOCK_UNKNOWN
+
+    def cancelled(self, seq):
+        """The sale of INTENT `seq` is cancelled: it is no part of a purchase any more (R19.1)."""
+        self._recent.undo(seq)
+
     def refuse(self, reason, card_no, amount_fen, now_ms):
         """Record a refusal; a full journal loses no more than this line."""
         self._recorder.note(

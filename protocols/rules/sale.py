@@ -9,27 +9,31 @@ Digits and modes are a machine of their own (charging.py), which is asked where 
 "key". ESC and silence lead home; an order whose card may have been debited is dropped then, and
 the card itself tells the ledger. Only whether somebody is the holder has to be answered: confirm
 is yes, ESC is no (R19.3). Whoever begins to key the next order has left the last one behind: a
-question that nobody has read is never answered by its confirm key.
+question that nobody has read is never answered by its confirm key. A cancellation whose card does
+not come has not been.
 """
 
 KEYED, ARMED, SHOWN, AGAIN = "keyed", "armed", "shown", "again"
 PIN, IDENTITY = "pin", "identity"
-STATES = (KEYED, ARMED, SHOWN, AGAIN, PIN, IDENTITY)
+CANCEL = "cancel"
+STATES = (KEYED, ARMED, SHOWN, AGAIN, PIN, IDENTITY, CANCEL)
 TABLE = """
-event    keyed      armed            shown       again       pin         identity
-digit    =/key      =/key            keyed/anew  keyed/anew  =/digit     =/who
-confirm  =/key      =/key            keyed/anew  armed/tap   armed/prove armed/match
-esc      =/key      keyed/drop       keyed/home  keyed/home  keyed/home  shown/mismatch
-key      =/key      =/key            keyed/anew  keyed/anew  =/wrong-key =/who
-order    armed/ask  -                -           -           -           -
-paid     -          shown/paid       -           -           -           -
-look     -          =/look           -           -           -           -
-refused  -          shown/refuse     -           -           -           -
-again    -          again/ask-again  -           -           -           -
-pin      -          pin/ask-pin      -           -           -           -
-identity -          identity/who     -           -           -           -
-load     shown/load -                =/load      -           -           -
-silence  -          keyed/drop       keyed/home  keyed/home  keyed/home  =/who
+event    keyed        armed           shown      again      pin         identity       cancel
+digit    =/key        =/key           keyed/anew keyed/anew =/digit     =/who          =/wrong-key
+confirm  =/key        =/key           keyed/anew armed/tap  armed/prove armed/match    =/wrong-key
+esc      =/key        keyed/drop      keyed/home keyed/home keyed/home  shown/mismatch keyed/home
+key      =/key        =/key           keyed/anew keyed/anew =/wrong-key =/who          =/wrong-key
+order    armed/ask    -               -          -          -           -              -
+cancel   cancel/which -               -          -          -           -              -
+paid     -            shown/paid      -          -          -           -              -
+undone   -            -               -          -          -           -              shown/undone
+look     -            =/look          -          -          -           -              =/look
+refused  -            shown/refuse    -          -          -           -              shown/refuse
+again    -            again/ask-again -          -          -           -              -
+pin      -            pin/ask-pin     -          -          -           -              -
+identity -            identity/who    -          -          -           -              -
+load     shown/load   -               =/load     -          -           -              -
+silence  -            keyed/drop      keyed/home keyed/home keyed/home  =/who          keyed/home
 """
 
 

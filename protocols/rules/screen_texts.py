@@ -23,6 +23,9 @@ _SHORTER = {
     reasons.CODE_NEEDS_NETWORK: "CODE NEEDS A NET",
     reasons.CODE_NOT_YET: "PHONE CLOCK FAST",
     reasons.CODE_USED: "CODE WAS USED",
+    reasons.NOTHING_TO_CANCEL: "NOTHING TO VOID",
+    reasons.CANCEL_TOO_LATE: "TOO LATE TO VOID",
+    reasons.CANCELLED_ALREADY: "VOIDED ALREADY",
 }
 # The amount waits for another tap after these: look at the display, do not go away.
 _LOOK = (
@@ -61,6 +64,10 @@ _LABELS = {
     screens.STAFF_CARD: ("STAFF CARD", "教工卡", 0),
     screens.STUDENT_CARD: ("STUDENT CARD", "学生卡", 0),
     screens.TEMPORARY_CARD: ("TEMPORARY CARD", "临时卡", 0),
+    screens.CANCEL_CARD: ("CANCEL: TAP CARD", "撤销请刷原卡", 0),
+    screens.CANCELLED: ("CANCELLED", "已撤销", 0),
+    screens.COMES_BACK: ("COMES ONTO CARD", "将退回卡上", 0),
+    screens.VOID: ("VOID", "撤销", 11),
 }
 
 

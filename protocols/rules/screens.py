@@ -34,11 +34,16 @@ IS_HOLDER = 424
 STAFF_CARD = 425  # and one further for each kind of card
 STUDENT_CARD = 426
 TEMPORARY_CARD = 427
+CANCEL_CARD = 428
+CANCELLED = 429
+COMES_BACK = 430
+VOID = 431
 LABELS_END = 500  # above are the answers of charging.py and meals.py
 
 _WIDE_FIRST = 0xA1
 _WAITING_MAX = 99999
 _MINUTES_MAX = 999
+_CANCELLED_MAX = 999
 
 
 class UnknownText(Exception):
@@ -177,17 +182,24 @@ def paid(table, amount_fen, balance_fen, name=b"", notes=()):
     return _screen(notes, taken, left, *((name,) if name else ()))
 
 
-def last_paid(table, amount_fen, card_no, notes=()):
-    """After a boot: who has paid last, and how much."""
+def one_sale(table, number, amount_fen, card_no, notes=()):
+    """A sale: LAST_PAID after a boot, CANCEL_CARD while its card is asked for, or CANCELLED."""
     how_much = line(table, AMOUNT, money.format_yuan(amount_fen))
     who = line(table, CARD_NO, str(card_no))
-    return _screen(notes, text(table, LAST_PAID), how_much, who)
+    lines = [text(table, number), how_much, who]
+    if number == CANCELLED:
+        lines.append(text(table, COMES_BACK))
+    return _screen(notes, *lines)
 
 
-def totals(table, number, sales, sum_fen, notes=()):
-    """SHIFT_TOTALS or SEVEN_DAYS."""
-    count = line(table, SALES, str(sales))
-    return _screen(notes, text(table, number), count, line(table, SUM, money.format_yuan(sum_fen)))
+def totals(table, number, sums, notes=()):
+    """SHIFT_TOTALS or SEVEN_DAYS; `sums`: sales, their fen, and of those that were cancelled."""
+    sales, sum_fen, cancelled, cancelled_fen = sums
+    lines = [line(table, SALES, str(sales)), line(table, SUM, money.format_yuan(sum_fen))]
+    if cancelled:
+        value = "%d %s" % (min(cancelled, _CANCELLED_MAX), money.format_yuan(cancelled_fen))
+        lines.append(line(table, VOID, value))
+    return _screen(notes, text(table, number), *lines)
 
 
 def _screen(notes, *lines):

@@ -30,9 +30,10 @@ POLICY_FIELDS = (
     "blind_max_fen",  # one spend while the clock is not known
     "pin_tries_max",  # wrong PINs in a row, until somebody has to look who the holder is (R19.3)
     "split_window_s",  # charges so close to each other are one purchase (split.py); 0: none are
+    "cancel_window_s",  # how old the last sale may be to be cancelled (FN 7); 0: none is
 )
 # Fields that settings made before them lack (see settings.py), and what holds then.
-POLICY_DEFAULTS = {"pin_tries_max": 3, "split_window_s": 180}
+POLICY_DEFAULTS = {"pin_tries_max": 3, "split_window_s": 180, "cancel_window_s": 600}
 PIN_TRIES_MAX = 15  # as far as a card counts
 
 

@@ -10,8 +10,8 @@ report accuses somebody.
 
 A charge that was paid with the PIN is no part of a purchase without it, and ends it: the holder
 was there; so does one for which the merchant confirmed who the holder is. A counted PIN try (an
-INTENT of nothing) is no charge. A charge counts from its INTENT on; what is not yet known to be
-unpaid counts as paid.
+INTENT of nothing) is no charge, and a cancelled one is none any more. A charge counts from its
+INTENT on; what is not yet known to be unpaid counts as paid.
 Two POS of one merchant do not hear of each other: only the ledger sees across them.
 """
 
@@ -201,7 +201,7 @@ class Recent:
         self._noted += 1
 
     def undo(self, seq):
-        """Forget the charge of the INTENT `seq`: it was not committed."""
+        """Forget the charge of the INTENT `seq`: it was not committed, or is cancelled."""
         width = len(self._KEPT)
         for at in range(0, len(self._numbers), width):
             if self._numbers[at] == seq:
@@ -236,3 +236,5 @@ class Recent:
             elif kind == messages.OUTCOME and record["result"] == messages.NOT_COMMITTED:
                 if record["intent_device"] == self._device:
                     self.undo(record["intent_seq"])
+            elif kind == messages.CANCEL:
+                self.undo(record["intent_seq"])

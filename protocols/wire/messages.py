@@ -32,8 +32,9 @@ RECEIPTS_LABEL = b"receipts"
 RELAY_LABEL = b"relay"
 RELAY_UP, RELAY_DOWN = b"relay-up", b"relay-down"
 
-# Kinds of record. 9 and 10 are free.
+# Kinds of record. 10 is free.
 BOOT, INTENT, OUTCOME, REFUSAL, POWER, LOST, FRONT_END, CREDIT = 1, 2, 3, 4, 5, 6, 7, 8
+CANCEL = 9
 CAPTURE = 11
 INSPECTION, FAULT = 12, 13
 # Results of an OUTCOME, and of a LOAD_END.
@@ -84,6 +85,7 @@ _RECORDS = {
         b"wwWwwww",
         "card_no", "counter", "number", "amount_fen", "before_fen", "last_device", "last_seq",
     ),
+    CANCEL: (b"WWwW", "intent_device", "intent_seq", "card_no", "amount_fen"),
     CAPTURE: (b"wh", "card_no", "reason"),
     INSPECTION: (
         b"0whwhh!",

@@ -32,7 +32,7 @@ class Reader:
         self.heard = []
         self.attempts = {}  # what the ledger keeps: number -> the card's counter
 
-    def carry(self, number=NUMBER, amount_fen=CREDIT_FEN, key=KEY):
+    def carry(self, number=NUMBER, amount_fen=CREDIT_FEN, key=KEY, sold_at=-1):
         """Lead one dialogue to its end, as far as the card is there."""
         found = self.desk.pcd.poll()
         if found is None:
@@ -48,6 +48,7 @@ class Reader:
             random.Random(number).randbytes,
             lambda counter: self.attempts.update({number: counter}),
             self.attempts.get(number),
+            sold_at,
         )
         try:
             command = next(dialogue)
@@ -88,6 +89,17 @@ def test_the_reader_never_sees_a_key():
     keys = card_keys()
     for key in (*keys.application, keys.transaction, keys.picc):
         assert all(key[at : at + 6] not in said for at in range(10))
+
+
+def test_the_money_of_a_sale_that_never_was_does_not_come():
+    """A reader has made up a sale and cancelled it: the card itself has not moved."""
+    reader = Reader()
+    with pytest.raises(CreditRefused, match="never sold"):
+        reader.carry(sold_at=0)
+    assert balance(reader.card) == BALANCE_FEN and reader.attempts == {}
+    spend_on(reader, 1)
+    assert reader.carry(sold_at=0).transaction_mac
+    assert balance(reader.card) == BALANCE_FEN - 350 + CREDIT_FEN
 
 
 def test_the_same_credit_comes_once():

@@ -110,6 +110,19 @@ class Reader:
         self.write(messages.CREDIT, **(shape | fields))
         return self.device, self.seq
 
+    def cancel(
+        self, intent: tuple[int, int], card_no: int = CARD, amount_fen: int = 100
+    ) -> tuple[int, int]:
+        """A CANCEL; its record id."""
+        self.write(
+            messages.CANCEL,
+            intent_device=intent[0],
+            intent_seq=intent[1],
+            card_no=card_no,
+            amount_fen=amount_fen,
+        )
+        return self.device, self.seq
+
     def outcome(self, intent: tuple[int, int], result: int = messages.COMMITTED) -> bytes:
         return self.write(
             messages.OUTCOME, intent_device=intent[0], intent_seq=intent[1], result=result

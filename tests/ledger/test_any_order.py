@@ -50,6 +50,8 @@ _act = st.tuples(
         _credit,
         st.tuples(st.just("outcome"), _which, st.sampled_from((1, 1, 2, 3))),
         st.tuples(st.just("outcome"), _which, st.sampled_from((1, 1, 2, 3))),
+        st.tuples(st.just("cancel"), _which, st.sampled_from((0, 0, 0, 1))),
+        st.tuples(st.just("cancel"), _which, st.sampled_from((0, 0, 0, 1))),
         st.tuples(st.just("boot")),
         st.tuples(st.just("forge"), st.integers(0, 255)),
         st.tuples(st.just("rotate")),
@@ -67,7 +69,7 @@ def _find(which, intents):
 def _play(acts):
     """What the readers wrote, and forgeries of some of it."""
     readers = {device: Reader(device) for device in (*DEVICES, UNREGISTERED)}
-    forged, intents = [], []
+    forged, intents, sold = [], [], {}
     for device, (verb, *details) in acts:
         reader = readers[device]
         if verb == "intent":
@@ -82,6 +84,7 @@ def _play(acts):
                 merchant_no=merchant_no,
             )
             intents.append(intent)
+            sold[intent] = card_no, amount_fen
         elif verb == "credit":
             card_no, counter, number, amount_fen, last = details
             intents.append(
@@ -89,6 +92,12 @@ def _play(acts):
             )
         elif verb == "outcome":
             reader.outcome(_find(details[0], intents), details[1])
+        elif verb == "cancel":
+            # Mostly of this reader's own sale, and mostly as it was.
+            own = [intent for intent in intents if intent[0] == device] or intents
+            sale = _find(details[0], own)
+            card_no, amount_fen = sold.get(sale, (CARD, 100))
+            reader.cancel(sale, card_no, max(1, amount_fen + details[1]))
         elif verb == "boot":
             reader.boot()
         elif verb == "rotate":

@@ -27,6 +27,7 @@ def filled():
     reader.spend(card_no=99)
     reader.outcome((1001, 3), UNKNOWN)
     reader.outcome((1002, 1))
+    reader.cancel((1001, 1))
     reader.boot()
     reader.boot()
     store = open_ledger(reader)
@@ -35,7 +36,7 @@ def filled():
         store.top_ups.top_up(CARD, 2_000, order_id)
     store.top_ups.note_try(1, 5, 1001)
     store.top_ups.note_carried(1, 6, 12_000, bytes(12))
-    store.book([[*reader.records[:8], reader.records[-1]], [b"noise"]])
+    store.book([[*reader.records[:9], reader.records[-1]], [b"noise"]])
     assert check(store) == []
     return store
 
@@ -73,6 +74,10 @@ def test_journals_are_append_only(table, verb):
         "DELETE FROM load",
         "INSERT INTO load VALUES (3, 7, 1, 'b', 0)",
         "INSERT INTO load VALUES (3, 7, 0, 'c', 0)",
+        "INSERT INTO cancel VALUES (1001, 1, 9, 2147483649)",
+        "INSERT INTO cancel VALUES (1001, 5, 9, 2)",
+        "INSERT INTO cancel VALUES (1001, 5, 4, 2147483649)",
+        "INSERT INTO cancel VALUES (1001, 4, 9, 2147483649)",
         "INSERT INTO load_try VALUES (9, 0, 1001)",
         "INSERT INTO device_key SELECT device, 1, device_key FROM device_key",
         "INSERT INTO device_key VALUES (1001, 1, x'00')",
@@ -171,6 +176,17 @@ TAMPERED = {
     ],
     "a load is on its card if, and only if, somebody has said so": [
         "DELETE FROM load_proof",
+    ],
+    "a cancelled sale is given back once, all of it, if it was committed": [
+        "DELETE FROM transfer WHERE kind = 5"
+    ],
+    "nothing is given back but what a reader has cancelled": ["DELETE FROM cancel"],
+    "a cancellation goes from the merchant to what waits for the card, or over suspense": [
+        f"UPDATE transfer SET credit_account = {chart.purse(CARD)} WHERE kind = 5"
+    ],
+    "a cancellation stands in a CANCEL record of its reader": ["UPDATE cancel SET seq = 8"],
+    "what was given back to a card's holder is a load of that card": [
+        "UPDATE load SET amount_fen = 1 WHERE number > 2147483647"
     ],
     "what is parked lies ahead of a gap": ["UPDATE parked SET seq = 9"],
     "an early outcome's intent is not there yet": [

@@ -76,7 +76,7 @@ def test_a_reader_of_the_site_gets_an_order_for_this_card_and_moment(reader):
         "expires_s": NOW_S + ORDER_S,
     }
     assert len(credit_key) == 6
-    assert hall.store.top_ups.next_of(CARD).tries == (4,), "noted before it left"
+    assert hall.store.top_ups.next_of(CARD, 9).tries == (4,), "noted before it left"
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_an_order_is_repeated_where_it_fits_the_same_state_only(reader):
     assert hall.ask(other, counter=6, last=(1003, 8)) is None
     assert hall.ask(other, counter=3, last=(1003, 8)) is None
     assert hall.ask(other, counter=5, last=(1003, 8)), "it names another, so that was not it"
-    assert hall.store.top_ups.next_of(CARD).tries == (4, 5)
+    assert hall.store.top_ups.next_of(CARD, 9).tries == (4, 5)
     reader.spend(counter=5, last=(1003, 8))
     hall.store.book([reader.records])
     assert hall.ask(other, counter=6, last=(1001, 1))
@@ -241,7 +241,9 @@ def test_an_answer_that_no_card_gives_ends_it(reader, answer):
         heard = hall.say(reader, messages.CARD_ANSWER, step=step, answer=answer)
     assert heard["kind"] == messages.LOAD_END
     assert heard["result"] != messages.COMMITTED
-    assert hall.store.top_ups.next_of(OTHER_CARD).tries == (), "nothing was sent that could do it"
+    assert hall.store.top_ups.next_of(OTHER_CARD, 9).tries == (), (
+        "nothing was sent that could do it"
+    )
 
 
 # --- as a service -----------------------------------------------------------------------------
@@ -285,4 +287,4 @@ def test_the_service_takes_what_is_wrong_and_says_nothing(reader, wrong):
     service.step(0)
     assert [topic for topic, _, _ in port.sent] == [topics.LEDGER_STATUS]
     assert [what for what, _ in port.log].count("ack") == 1
-    assert hall.store.top_ups.next_of(CARD).tries == ()
+    assert hall.store.top_ups.next_of(CARD, 9).tries == ()

@@ -234,7 +234,7 @@ def test_a_credit_witnesses_the_spend_before_it(result):
 
 
 def tries(store):
-    pending = store.top_ups.next_of(CARD)
+    pending = store.top_ups.next_of(CARD, 9)
     return None if pending is None else pending.tries
 
 
@@ -272,12 +272,12 @@ def test_a_debit_from_the_same_counter_ends_a_try():
 def test_what_is_loaded_is_not_offered_and_the_oldest_comes_first():
     store = books(Reader(1001))
     store.top_ups.top_up(CARD, 300, "order-2")
-    assert store.top_ups.next_of(CARD).load.number == 1
+    assert store.top_ups.next_of(CARD, 9).load.number == 1
     for _ in range(2):
         store.top_ups.note_carried(1, 5, 15_000, bytes(12))
     assert money(store) == (OPENING_FEN + LOAD_FEN, 300)
-    assert store.top_ups.next_of(CARD).load.number == 2
-    assert store.top_ups.next_of(OTHER_CARD) is None
+    assert store.top_ups.next_of(CARD, 9).load.number == 2
+    assert store.top_ups.next_of(OTHER_CARD, 9) is None
     assert check(store) == []
 
 

@@ -21,6 +21,7 @@ POLICY = {
     "blind_max_fen": 2000,
     "pin_tries_max": 3,
     "split_window_s": 180,
+    "cancel_window_s": 600,
 }
 DAY = 20000  # 4 October 2024, local time
 CARD = {

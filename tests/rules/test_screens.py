@@ -140,11 +140,20 @@ def test_what_screens_look_like():
         *("PAID       12.50", "LEFT       -0.50", "LI SI", "")
     ]
     assert shown(screens.pin(en, 4, "12.50")) == ["PIN         ****", "AMOUNT     12.50", "", ""]
-    assert shown(screens.last_paid(zh, 1250, 4711)) == [
+    assert shown(screens.one_sale(zh, screens.LAST_PAID, 1250, 4711)) == [
         *("上笔已付", "金额       12.50", "卡号        4711", "")
     ]
-    assert shown(screens.totals(zh, screens.SHIFT_TOTALS, 312, 402_180)) == [
-        *("本班汇总", "笔数         312", "合计     4021.80", "")
+    assert shown(screens.one_sale(zh, screens.CANCEL_CARD, 1250, 4711, notes)) == [
+        *("撤销请刷原卡", "金额       12.50", "卡号        4711", "电池剩余分钟  87")
+    ]
+    assert shown(screens.one_sale(zh, screens.CANCELLED, 1250, 4711, notes)) == [
+        *("已撤销", "金额       12.50", "卡号        4711", "将退回卡上")
+    ]
+    assert shown(screens.totals(zh, screens.SHIFT_TOTALS, (312, 402_180, 0, 0), notes)) == [
+        *("本班汇总", "笔数         312", "合计     4021.80", "电池剩余分钟  87")
+    ]
+    assert shown(screens.totals(en, screens.SHIFT_TOTALS, (312, 402_180, 3, 3_650))) == [
+        *("SHIFT TOTALS", "SALES        312", "TOTAL    4021.80", "VOID     3 36.50")
     ]
 
 
@@ -171,8 +180,9 @@ def test_every_screen_has_four_lines_that_fit(table):
     notes = screens.notices(table, 16_000, (87, 120), True)
     for screen in (
         screens.paid(table, 99999999, -99999999, b"A" * 16, notes),
-        screens.totals(table, screens.SEVEN_DAYS, 123456, 99999999, notes),
-        screens.last_paid(table, 99999999, 4294967295, notes),
+        screens.totals(table, screens.SEVEN_DAYS, (123456, 4294967295) * 2, notes),
+        screens.one_sale(table, screens.LAST_PAID, 99999999, 4294967295, notes),
+        screens.one_sale(table, screens.CANCELLED, 99999999, 4294967295, notes),
         *(screens.message(table, number, "999999.99", notes) for number in reasons.DISPLAY),
     ):
         assert len(screen) == 4

@@ -63,9 +63,14 @@ def lines_of(table):
         "paid": screens.paid(table, 1250, 8750),
         "paid, by name": screens.paid(table, 1250, 8750, NAME, worst),
         "paid, most": screens.paid(table, 99999999, 99999999),
-        "last paid": screens.last_paid(table, 1250, 4711),
-        "shift totals": screens.totals(table, screens.SHIFT_TOTALS, 312, 402_180),
-        "seven days": screens.totals(table, screens.SEVEN_DAYS, 2_184, 2_815_260, worst),
+        "last paid": screens.one_sale(table, screens.LAST_PAID, 1250, 4711),
+        "cancel, card please": screens.one_sale(table, screens.CANCEL_CARD, 1250, 4711),
+        "cancelled": screens.one_sale(table, screens.CANCELLED, 1250, 4711),
+        "shift totals": screens.totals(table, screens.SHIFT_TOTALS, (312, 402_180, 0, 0)),
+        "shift totals, cancelled": screens.totals(
+            table, screens.SHIFT_TOTALS, (312, 402_180, 3, 3_650), worst
+        ),
+        "seven days": screens.totals(table, screens.SEVEN_DAYS, (2_184, 2_815_260, 0, 0), worst),
         **{f"reason {n}": screens.message(table, n, "12.50") for n in sorted(reasons.DISPLAY)},
         **{f"answer {number}": screens.message(table, number, "12.5") for number in answers},
     }

@@ -65,7 +65,16 @@ def test_the_same_transcript_in_both_homes(reader_image, language):
 def test_a_menu_a_sum_and_the_totals_in_both_homes(reader_image):
     prices = charging.packed(((1, 1, 0, 900), (1, 0, 0, 1000), (2, 0, 1, 300)))
     blob = menu.encode(prices, ((0, 1440, 0, 0, 0, 0, 0, 0),))
-    keys = {3: b"F3", 5: b"1+2\r", 20: b"\x1b", 25: b"FT", 26: b"T\x1b", 30: b"F5", 40: b"F6"}
+    keys = {
+        3: b"F3",
+        5: b"1+2\r",
+        20: b"\x1b",
+        25: b"FT",
+        26: b"T\x1b",
+        30: b"F5",
+        35: b"F7",
+        45: b"F6",
+    }
     readers = Reader(language="en"), Reader(reader_image, language="en")
     for reader in readers:
         reader.hardware.nvs["menu"] = blob

@@ -95,6 +95,15 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
     ),
     "fault": (13, {"network": (8, 0, 1), "last_reason": (9, 0, U16)}),
     "capture": (11, {"card_no": (8, 0, U32), "reason": (9, 0, U16)}),
+    "cancel": (
+        9,
+        {
+            "intent_device": (8, 1, U32),
+            "intent_seq": (9, 1, U32),
+            "card_no": (10, 0, U32),
+            "amount_fen": (11, 1, U32),
+        },
+    ),
     "credit": (
         8,
         {
@@ -208,6 +217,12 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
     ],
     "fault": [("the reader finds no card", {"network": 1, "last_reason": 224})],
     "capture": [("not its holder", {"card_no": 20017, "reason": 226})],
+    "cancel": [
+        (
+            "12.50 that were keyed wrong",
+            {"intent_device": 1001, "intent_seq": 310, "card_no": 20017, "amount_fen": 1250},
+        )
+    ],
     "credit": [
         (
             "50.00 onto a card that holds 3.20",
