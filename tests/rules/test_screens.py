@@ -144,13 +144,13 @@ def test_what_screens_look_like():
         *("上笔已付", "金额       12.50", "卡号        4711", "")
     ]
     assert shown(screens.one_sale(zh, screens.CANCEL_CARD, 1250, 4711, notes)) == [
-        *("撤销请刷原卡", "金额       12.50", "卡号        4711", "电池剩余分钟  87")
+        *("撤销请刷原卡", "金额       12.50", "卡号        4711", "电池   64% 87min")
     ]
     assert shown(screens.one_sale(zh, screens.CANCELLED, 1250, 4711, notes)) == [
         *("已撤销", "金额       12.50", "卡号        4711", "将退回卡上")
     ]
     assert shown(screens.totals(zh, screens.SHIFT_TOTALS, (312, 402_180, 0, 0), notes)) == [
-        *("本班汇总", "笔数         312", "合计     4021.80", "电池剩余分钟  87")
+        *("本班汇总", "笔数         312", "合计     4021.80", "电池   64% 87min")
     ]
     assert shown(screens.totals(en, screens.SHIFT_TOTALS, (312, 402_180, 3, 3_650))) == [
         *("SHIFT TOTALS", "SALES        312", "TOTAL    4021.80", "VOID     3 36.50")
