@@ -5,6 +5,8 @@ it to its own ring of recent charges; here it is applied to every booked spend, 
 merchant, which do not hear of each other. Reading only; what is found depends on which records are
 booked and on nothing else, so a record that comes late adds a finding, or takes one away.
 
+A cancelled sale (ledger/cancels.py) is no charge any more, as at the POS.
+
 How it stays quick. Spends come along the index of cards and counters. What one card paid one
 merchant is cut into runs: between two runs lies surely more than the window, by every clock, so
 nothing in one can be part of a purchase in the other. Only a run whose sum is above the limit is
@@ -35,8 +37,10 @@ FOREVER_S = 1 << 32
 _SPENDS = f"""
 SELECT i.counter, r.sha256, r.sealed
 FROM intent i JOIN record r ON r.device = i.device AND r.seq = i.seq
+LEFT JOIN cancel c ON c.device = i.device AND c.intent_seq = i.seq
 WHERE i.state = {int(State.COMMITTED)} AND i.amount_fen > 0 AND i.credit_no = 0
 AND i.latest_s >= ? AND i.earliest_s < ?
+AND c.seq IS NULL
 ORDER BY i.card_no, i.counter, i.device, i.seq"""
 _HEADS = "SELECT device, head_seq, head_tag, is_forked FROM device ORDER BY device"
 _MERCHANTS = "SELECT merchant_no, name FROM merchant ORDER BY merchant_no"

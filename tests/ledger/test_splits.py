@@ -74,6 +74,19 @@ def test_two_merchants_two_cards_or_two_meals_are_no_purchase():
     assert found(booked(one, kiosk)) == []
 
 
+@pytest.mark.parametrize("cancelled", [0, 1, 2])
+def test_a_cancelled_charge_is_no_part_and_nobody_is_accused_for_it(cancelled):
+    """Keyed wrong, cancelled, keyed anew: as soon as the CANCEL is booked."""
+    reader, card = Reader(A), rich(CARD)
+    ids = [pay(reader, card, at_s) for at_s in (0, 10, 20)]
+    store = booked(reader)
+    assert len(found(store)) == 1
+    reader.cancel(ids[cancelled], CARD, 2000)
+    store.book([reader.records])
+    assert found(store) == []
+    assert found(store, 3999) == [(CANTEEN, True, ids[:cancelled] + ids[cancelled + 1 :], (A,))]
+
+
 def test_the_limit_itself_is_within():
     reader, card = Reader(A), rich(CARD)
     pay(reader, card, 0, LIMIT_FEN - 1)
@@ -282,6 +295,7 @@ def test_the_walk_goes_along_the_index(tmp_path):
     assert plan == [
         "SCAN i USING INDEX intent_of_card",
         "SEARCH r USING PRIMARY KEY (device=? AND seq=?)",
+        "SEARCH c USING PRIMARY KEY (device=? AND intent_seq=?) LEFT-JOIN",
     ]
 
 
