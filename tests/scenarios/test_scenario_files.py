@@ -148,7 +148,7 @@ def test_what_is_asserted_by_name_can_fail(write, asserts, said):
 def test_a_display_that_says_something_else_fails_the_run(write):
     press = 'at = "00:00:09"\ndo = "press"\nreader = "pos-1"\nkeys = "F5"\nshows = "WELCOME"\n'
     report = run_scenario(write(GOOD + "[[step]]\n" + press), broker="amqtt")
-    assert report.failures == ["line 21: pos-1 says 'ALL IN ORDER', not 'WELCOME'"]
+    assert report.failures == ["line 21: pos-1 says 'TEST BATTERY', not 'WELCOME'"]
 
 
 def test_exit_42_when_time_runs_out(write):
