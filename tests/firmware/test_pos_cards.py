@@ -141,6 +141,7 @@ def test_an_inspection_says_that_the_map_is_old():
     for policy, said in ((RULES, reasons.display(reasons.OVER_STALE_LIMIT)), ({}, "ALL IN ORDER")):
         counter, _ = informed(**policy)
         counter.pos._uplink = Online()
+        counter.pos._supply.test = b"\x05\x00" + NOON_S.to_bytes(4, "big")
         counter.key(FN + b"5")
         assert counter.shown == "ALL IN ORDER"
         counter.run_ms((HOUR_S + 60) * 1000)
