@@ -22,6 +22,7 @@ from typing import Any
 
 from adapters.mqtt import MqttPort
 from adapters.sqlite import NotDurable, SchemaTooNew
+from edge_agent.card_history import CardHistory
 from edge_agent.config import Config, ConfigError, load
 from edge_agent.inventory import Inventory, InventoryLocked
 from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
@@ -73,6 +74,8 @@ def _serve(config: Config, stack: ExitStack) -> None:
     wake = stack.enter_context(_stop_signals())
     store = Store(str(config.data / "agent.sqlite"))
     stack.callback(store.close)
+    card_history = CardHistory(str(config.data / "cards.sqlite"))
+    stack.callback(card_history.close)
     inventory = Inventory(str(config.data / "inventory.json"), lambda: int(time.time()))
     stack.callback(inventory.close)
     if inventory.was_damaged:
@@ -88,11 +91,17 @@ def _serve(config: Config, stack: ExitStack) -> None:
         config.upstream.host,
         config.upstream.port,
         f"onecard-agent-{config.site}-up",
-        subscriptions=upstream_subscriptions(config.site),
+        subscriptions=upstream_subscriptions(config.site, with_cards=True),
     )
     stack.callback(upstream.close)
     service = AgentService(
-        config.site, store, inventory, readers, upstream, config.ledger_public_key
+        config.site,
+        store,
+        inventory,
+        readers,
+        upstream,
+        config.ledger_public_key,
+        card_history=card_history,
     )
     _log.info("started", extra={"fields": {"site": config.site}})
     _loop(service, {"readers": readers, "upstream": upstream}, wake)

@@ -1,4 +1,6 @@
-"""The agent's side towards the readers: HELLO and BATCH in, STORED and RECEIPT out, RELAY both.
+"""The agent's side towards the readers: HELLO and BATCH in, STORED and RECEIPT out.
+
+RELAY and CARDS go both ways; what is said of cards is answered by cards.py.
 
 Rules of this file. What a reader says is checked whole before any of it is kept; what fails is
 counted by its error number, acknowledged so that it does not come again, and forgotten. What is
@@ -20,10 +22,11 @@ from protocols.wire.routing import route
 
 RECORDS_PER_COMMIT_MAX = 1_024
 RELAYS_PER_STEP_MAX = 64
+CARD_ASKS_PER_STEP_MAX = 64
 RETRY_MS = 1_000
 
 
-_FROM_READERS = (messages.HELLO, messages.BATCH, messages.RELAY)
+_FROM_READERS = (messages.HELLO, messages.BATCH, messages.RELAY, messages.CARDS)
 
 
 class ReaderSide:
@@ -48,6 +51,7 @@ class ReaderSide:
         self._batches: dict[int, int] = {}  # device -> lowest sequence it sent
         self._hellos: dict[int, dict[str, Any]] = {}
         self._relays: list[bytes] = []
+        self._card_asks: list[tuple[int, int, int]] = []
         self._owed: list[Message] = []
         self._retry_ms: int | None = None
 
@@ -93,6 +97,12 @@ class ReaderSide:
                 self._relays.append(message.payload)
             else:
                 self._count("relays_dropped")
+            return
+        if fields["type"] == messages.CARDS:
+            if len(self._card_asks) < CARD_ASKS_PER_STEP_MAX:
+                self._card_asks.append((device, fields["epoch"], fields["page"]))
+            else:
+                self._count("card_asks_dropped")  # it asks again in five seconds
             return
         records = [(device, _seq_of(sealed, device), sealed) for sealed in fields["records"]]
         self._records.extend(records)
@@ -176,6 +186,16 @@ class ReaderSide:
         """Hand a reader a RELAY of the ledger's, now or never."""
         self._count("relays_down")
         self._publish(device, payload)
+
+    def take_card_asks(self) -> list[tuple[int, int, int]]:
+        """What readers have asked of cards in this step: (device, epoch, page)."""
+        asks, self._card_asks = self._card_asks, []
+        return asks
+
+    def send_cards(self, device: int, epoch: int, page: int, data: bytes) -> None:
+        """Tell a reader of cards."""
+        fields = {"device": device, "epoch": epoch, "page": page, "data": data}
+        self._publish(device, messages.encode_message(messages.CARDS, fields))
 
     def send_receipt(self, device: int, sealed: bytes) -> None:
         """Publish the ledger's latest receipt to a reader."""

@@ -1,12 +1,14 @@
 """The agent: what arrives is kept, what is kept is forwarded, what is booked is told and freed.
 
 One step, in this order: read both sides; apply the ledger's answers; commit the readers' records;
-say STORED; hand on what is only relayed; forward; acknowledge to the readers' broker. A crash
-between any two of these leaves either nothing kept and nothing said, or something kept that is
-said again when asked.
+say STORED; hand on what is only relayed; answer what is asked of cards; forward; acknowledge to
+the readers' broker. A crash between any two of these leaves either nothing kept and nothing said,
+or something kept that is said again when asked.
 """
 
 from adapters.mqtt import MqttPort
+from edge_agent.card_history import CardHistory
+from edge_agent.cards import CardSide
 from edge_agent.inventory import Inventory
 from edge_agent.outbox import WINDOW, Outbox
 from edge_agent.readers import ReaderSide
@@ -22,9 +24,10 @@ def reader_subscriptions(site: str) -> list[str]:
     return [topics.up_filter(site)]
 
 
-def upstream_subscriptions(site: str) -> list[str]:
+def upstream_subscriptions(site: str, *, with_cards: bool = False) -> list[str]:
     """What the port towards the ledger must be subscribed to."""
-    return [topics.agent_receipts(site), topics.relay_down(site), topics.LEDGER_STATUS]
+    found = [topics.agent_receipts(site), topics.relay_down(site), topics.LEDGER_STATUS]
+    return [*found, topics.cards_down(site), topics.LEDGER_CARDS] if with_cards else found
 
 
 class AgentService:
@@ -32,6 +35,7 @@ class AgentService:
 
     `ledger_public_key` is a raw Ed25519 key (32 bytes). `counters` (name -> int) only grow; names
     that end in a number carry a protocols.wire.errors code. No clock and no randomness inside.
+    `card_history`: readers are told which cards are lost; without it nobody is.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class AgentService:
         ledger_public_key: bytes,
         *,
         window: int = WINDOW,
+        card_history: CardHistory | None = None,
     ) -> None:
         self.counters: dict[str, int] = {}
         self._store = store
@@ -54,8 +59,16 @@ class AgentService:
         self._reader_side = ReaderSide(
             site, readers, store, inventory, self._outbox, self.counters
         )
+        self._cards = card_history and CardSide(
+            site,
+            upstream,
+            card_history,
+            ledger_public_key,
+            self._reader_side.send_cards,
+            self.counters,
+        )
         self._upstream_side = UpstreamSide(
-            site, upstream, store, self._outbox, ledger_public_key, self.counters
+            site, upstream, store, self._outbox, ledger_public_key, self.counters, self._cards
         )
         self._retry_ms = 0
         for device in store.devices():
@@ -72,6 +85,7 @@ class AgentService:
         self._upstream_side.relay(self._reader_side.take_relays())
         for device, payload in self._upstream_side.take_relays():
             self._reader_side.send_relay(device, payload)
+        cards_due_ms = self._step_cards(now_ms)
         self._upstream_side.forward(now_ms)
         for device, sealed in receipts.items():
             self._reader_side.send_receipt(device, sealed)
@@ -83,6 +97,7 @@ class AgentService:
             self._upstream_side.due_ms(now_ms),
             self._inventory.step(now_ms),
             self._write_marks(now_ms),
+            cards_due_ms,
         ]
         return max(now_ms, min(time_ms for time_ms in due if time_ms is not None))
 
@@ -95,6 +110,14 @@ class AgentService:
         for name, port in ports.items():
             gauges |= {f"{name}_{key}": value for key, value in port.counters.items()}
         return self.counters | gauges
+
+    def _step_cards(self, now_ms: int) -> int | None:
+        asks = self._reader_side.take_card_asks()
+        if self._cards is None:
+            return None
+        for device, epoch, page in asks:
+            self._cards.asked(device, epoch, page)
+        return self._cards.step(now_ms)
 
     def _write_marks(self, now_ms: int) -> int | None:
         if now_ms < self._retry_ms:

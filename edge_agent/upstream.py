@@ -1,4 +1,4 @@
-"""The agent's side towards the ledger: FORWARD out, RECEIPTS in, RELAY both.
+"""The agent's side towards the ledger: FORWARD out, RECEIPTS in, RELAY both; cards.py the rest.
 
 Rules of this file. Only what carries the ledger's signature counts, and it counts no matter which
 question it answers: receipts are cumulative. A broker's acknowledgement counts for nothing. When
@@ -9,6 +9,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from adapters.mqtt import Message, MqttPort
+from edge_agent.cards import CardSide
 from edge_agent.outbox import Lane, Outbox
 from edge_agent.store import Store, StoreUnavailable
 from protocols.wire import messages, topics
@@ -34,6 +35,7 @@ class UpstreamSide:
         outbox: Outbox,
         ledger_public_key: bytes,
         counters: dict[str, int],
+        cards: CardSide | None = None,
     ) -> None:
         self._site = site
         self._port = port
@@ -41,6 +43,7 @@ class UpstreamSide:
         self._outbox = outbox
         self._key = Ed25519PublicKey.from_public_bytes(ledger_public_key)
         self._counters = counters
+        self._cards = cards
         self._receipts_topic = topics.agent_receipts(site)
         self._relay_topic = topics.relay_down(site)
         self._relays: list[tuple[int, bytes]] = []
@@ -64,6 +67,8 @@ class UpstreamSide:
                     self._apply(self._verified(message.payload), news, now_ms)
                 elif message.topic == self._relay_topic:
                     self._relays.append(_relayed(message))
+                elif self._cards is not None and self._cards.is_about_cards(message.topic):
+                    self._cards.hear(message, now_ms)
                 else:
                     raise WireError(BAD_TOPIC)
             except WireError as error:

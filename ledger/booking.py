@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from ledger import cancels, chain, chart, reasons
 from ledger.cancels import Cancel
+from ledger.card_status import Capture, Loss
 from ledger.claims import Claim
 from ledger.evidence import Intent, State, is_contradiction, stated_by, stated_by_outcome
 from ledger.loads import Load
@@ -110,6 +111,7 @@ class Book:
     by_card: dict[tuple[int, int], list[Intent]] = field(default_factory=lambda: defaultdict(list))
     early: dict[RecordId, list[Outcome]] = field(default_factory=dict)
     loads: dict[int, Load] = field(default_factory=dict)  # by number
+    losses: dict[int, list[Loss]] = field(default_factory=dict)  # by card
     tries: dict[int, list[Intent]] = field(default_factory=lambda: defaultdict(list))
     cancels: dict[RecordId, Cancel] = field(default_factory=dict)  # by their sale
     cancel_numbers: set[int] = field(default_factory=set)  # that are taken
@@ -149,6 +151,7 @@ class Changes:
     cancels: list[Cancel] = field(default_factory=list)
     returned: list[Load] = field(default_factory=list)  # of cancelled sales: new, maybe loaded too
     loaded: list[Load] = field(default_factory=list)
+    captures: list[Capture] = field(default_factory=list)
     duplicates: int = 0
 
 
@@ -293,7 +296,7 @@ class _Clerk:
         elif claim.kind == messages.CANCEL:
             self._book_cancel(device, claim)
         elif claim.kind == messages.CAPTURE:
-            self._open(reasons.CARD_CAPTURED, claim.device, claim.seq)
+            self._book_capture(claim)
         elif claim.fields is None:
             self._open(reasons.UNREADABLE, claim.device, claim.seq)
 
@@ -325,6 +328,13 @@ class _Clerk:
             if is_wrong:
                 self._open(reason, intent.device, intent.seq)
         self._enter(intent, early)
+
+    def _book_capture(self, claim: Claim) -> None:
+        fields = claim.fields or {}
+        self._open(reasons.CARD_CAPTURED, claim.device, claim.seq)
+        when = fields["earliest_s"], fields["latest_s"]
+        capture = Capture(claim.device, claim.seq, fields["card_no"], *when)
+        self._changes.captures.append(capture)
 
     def _book_credit(self, claim: Claim, early: list[Outcome]) -> None:
         fields = claim.fields or {}
@@ -421,6 +431,10 @@ class _Clerk:
             return
         if intent.amount_fen == 0:
             return
+        for loss in self._book.losses.get(intent.card_no, ()):
+            if loss.may_cover(intent.earliest_s, intent.latest_s):
+                self._open(reasons.SPENT_WHILE_LOST, intent.device, intent.seq)
+                break
         debit = chart.purse(intent.card_no)
         credit = chart.payable(intent.merchant_no)
         if debit not in self._book.accounts:

@@ -23,6 +23,7 @@ from protocols.card.credit_order import seal_order
 from protocols.card.diversify import Cmac
 from protocols.card.personalise import CREDIT_KEY
 from protocols.card.purse import CARD_CENTRE, COUNTER_MAX
+from protocols.rules.card_status import ACTIVE
 from protocols.wire import messages, seal
 from protocols.wire.errors import BAD_SEAL, WireError
 
@@ -77,7 +78,17 @@ class CreditDesk:
         self._utc_s = utc_s
         self._sessions: dict[int, Session] = {}  # by device
         self._asked_ms: dict[int, int] = {}
-        names = ("asks", "too_often", "busy", "orders", "offers", "commands", "loaded", "spoilt")
+        names = (
+            "asks",
+            "too_often",
+            "busy",
+            "barred",
+            "orders",
+            "offers",
+            "commands",
+            "loaded",
+            "spoilt",
+        )
         self.counters = dict.fromkeys((*names, "late", "store_unavailable"), 0)
 
     def hear(self, site: str, device: int, sealed: bytes, now_ms: int) -> bytes | None:
@@ -129,6 +140,9 @@ class CreditDesk:
             self.counters["busy"] += 1
             return None
         self._sessions.pop(device, None)
+        if self._store.cards.status(card_no) != ACTIVE:
+            self.counters["barred"] += 1  # it waits for the next card of its holder
+            return None
         chip = self._store.chip(card_no)
         pending = self._store.top_ups.next_of(card_no, ask["counter"])
         if chip is None or chip[0] != ask["chip"] or pending is None:
@@ -253,7 +267,9 @@ class CreditDesk:
         return self._is_busy(session.device, session.card_no, b"", now_ms)
 
     def _still_waits(self, session: Session) -> bool:
-        """Whether the load is still the next one; takes up what was tried meanwhile."""
+        """Whether the load is still the next one, and the card in use; takes up what was tried."""
+        if self._store.cards.status(session.card_no) != ACTIVE:
+            return False
         pending = self._store.top_ups.next_of(session.card_no, session.counter)
         if pending is None or pending.load.number != session.load.number:
             return False

@@ -23,7 +23,7 @@ from ledger.config import (
 )
 from ledger.credit_desk import CreditDesk
 from ledger.receipts import public_key
-from ledger.service import SUBSCRIPTIONS, WILL, LedgerService
+from ledger.service import WILL, WITH_CARDS, LedgerService
 from ledger.store import LedgerStore
 
 __all__ = ["REFUSALS", "AlreadyRunning", "ConfigError", "open_port", "run"]
@@ -44,7 +44,7 @@ REFUSALS = (AlreadyRunning, ConfigError, SchemaTooNew, NotDurable)
 
 def open_port(host: str, port: int, client_id: str = CLIENT_ID) -> MqttPort:
     """The ledger's connection to its broker: what it subscribes to, and its last will."""
-    return MqttPort(host, port, client_id, subscriptions=SUBSCRIPTIONS, will=WILL)
+    return MqttPort(host, port, client_id, subscriptions=WITH_CARDS, will=WILL)
 
 
 def run(config_path: str | Path) -> None:
@@ -65,7 +65,7 @@ def run(config_path: str | Path) -> None:
         desk = None
         if credit_key is not None:
             desk = CreditDesk(store, CIPHERS, credit_key, os.urandom, _utc_s)
-        service = LedgerService(store, port, signing_key, _utc_s, desk)
+        service = LedgerService(store, port, signing_key, _utc_s, desk, with_cards=True)
         while not stop.is_set():
             now_ms = _now_ms()
             due_ms = service.step(now_ms)

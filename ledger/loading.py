@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from ledger import chain, chart, reasons
 from ledger.booking import REACH, Book, Device, Link, Outcome, RecordId, fork_link, reach
 from ledger.cancels import Cancel, numbers_of
+from ledger.card_status import losses_of
 from ledger.claims import Claim, parse_claim
 from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import Intent, State
@@ -183,6 +184,8 @@ def _load_intents(
     for row in database.rows_of(_INTENTS_OF_CARD, around):
         book.add_intent(intent_of(row))
     _load_loads(database, book, news, _load_cancels(database, book, news))
+    cards = {card_no for card_no, _counter in seen}
+    book.losses = losses_of(database, cards | {i.card_no for i in book.intents.values()})
     accounts |= {chart.payable(intent.merchant_no) for intent in book.intents.values()}
     accounts |= {chart.purse(card_no) for card_no, _counter in seen}
     book.accounts = {

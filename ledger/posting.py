@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from ledger.booking import Book, Changes
+from ledger.card_status import suspend_captured
 from ledger.dialect import SqliteDialect
 from ledger.evidence import Intent
 from ledger.loads import Load, carried, enter
@@ -63,6 +64,7 @@ def write_changes(database: SqliteDialect, changes: Changes, book: Book) -> None
     database.many(_CASE, [(c.reason, c.device, c.seq, c.sha256, c.sealed) for c in changes.cases])
     database.many(_CANCEL, [(c.device, c.intent_seq, c.seq, c.number) for c in changes.cancels])
     enter(database, [(load, _OF_CANCEL.format(load.number)) for load in changes.returned])
+    suspend_captured(database, changes.captures)
     # Together, so that what a card got and spent in one delivery does not look overdrawn.
     post_recorded(database, [*map(carried, changes.loaded), *changes.transfers])
     database.many(_LOADED, [(load.number,) for load in changes.loaded])

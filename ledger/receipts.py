@@ -45,8 +45,11 @@ class Signer:
             "refused": refused,
         }
         payload = messages.encode_message(messages.RECEIPTS, fields)
-        tbs = seal.sign1_tbs(payload, messages.RECEIPTS_LABEL)
-        return seal.sign1_pack(payload, self._key.sign(tbs))
+        return self.sign(payload, messages.RECEIPTS_LABEL)
+
+    def sign(self, payload: bytes, label: bytes) -> bytes:
+        """COSE_Sign1 of `payload`, bound to `label`."""
+        return seal.sign1_pack(payload, self._key.sign(seal.sign1_tbs(payload, label)))
 
 
 def public_key(signing_key: bytes) -> bytes:

@@ -125,7 +125,7 @@ INSERT INTO tally VALUES ('duplicates', 0);
 """
 
 _JOURNALS = ("transfer", "record", "rejected", "suspense_case", "card", "merchant")
-APPEND_ONLY = (*_JOURNALS, "device_key", "chip", "load_try", "load_proof", "cancel")
+APPEND_ONLY = (*_JOURNALS, "device_key", "chip", "load_try", "load_proof", "cancel", "card_change")
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -249,10 +249,27 @@ CREATE TABLE cancel (
 CREATE INDEX intent_names_credit ON intent (last_seq) WHERE last_device = 4294967295;
 """
 
+# Which cards may be used, change by change; the epoch is its number. `evidence` is a word.
+_CARDS = """
+CREATE TABLE card_change (
+    epoch INTEGER PRIMARY KEY CHECK (epoch BETWEEN 1 AND 4294967295),
+    card_no INTEGER NOT NULL REFERENCES card (card_no) CHECK (card_no BETWEEN 0 AND 16777215),
+    status INTEGER NOT NULL CHECK (status BETWEEN 0 AND 3),
+    time_s INTEGER NOT NULL CHECK (time_s BETWEEN 0 AND 4294967295),
+    cause TEXT NOT NULL,
+    evidence TEXT NOT NULL
+) STRICT;
+CREATE INDEX card_change_of ON card_change (card_no, epoch);
+CREATE TRIGGER card_change_follows BEFORE INSERT ON card_change
+WHEN NEW.epoch <> (SELECT COALESCE(MAX(epoch), 0) + 1 FROM card_change)
+BEGIN SELECT RAISE(ABORT, 'one epoch follows the other'); END;
+"""
+
 MIGRATIONS = [
     _TABLES + _append_only(*_JOURNALS) + _ONE_WAY + _chart(),
     _KEYS + _append_only("device_key"),
     _CHIPS + _append_only("chip"),
     _LOADS + _append_only("load_try", "load_proof"),
     _CANCELS + _append_only("cancel"),
+    _CARDS + _append_only("card_change"),
 ]

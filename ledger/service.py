@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.mqtt import Message, MqttPort
+from ledger.card_news import CardNews
 from ledger.credit_desk import CreditDesk
 from ledger.dialect import StoreUnavailable
 from ledger.receipts import Signer
@@ -21,10 +22,12 @@ from protocols.wire.errors import BAD_FIELD, WireError
 # One commit for as many deliveries as wait: 64 x 64 records are about a quarter of a second.
 DELIVERIES_MAX = 64
 RETRY_MS = 1_000
+_LONG_MS = 86_400_000
 STATUS_ONLINE, STATUS_OFFLINE = b"online", b"offline"
-_RELAY_UP = "relay-up"
+_RELAY_UP, _CARDS_UP = "relay-up", "cards-up"
 WILL = (topics.LEDGER_STATUS, STATUS_OFFLINE)
 SUBSCRIPTIONS = (topics.records_filter(), topics.relay_filter())
+WITH_CARDS = (*SUBSCRIPTIONS, topics.cards_filter())
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +45,7 @@ class LedgerService:
 
     `signing_key` is 32 bytes of Ed25519; `utc_s` gives the time that stands in receipts. `port`
     subscribes to SUBSCRIPTIONS and has WILL. `desk` puts money on cards; without one nobody does.
+    `with_cards`: agents are told which cards are lost; `port` then subscribes to WITH_CARDS.
     `counters` (name -> int) only ever grow.
     """
 
@@ -52,12 +56,14 @@ class LedgerService:
         signing_key: bytes,
         utc_s: Callable[[], int],
         desk: CreditDesk | None = None,
+        with_cards: bool = False,
     ) -> None:
         self._store = store
         self._port = port
         self._signer = Signer(signing_key)
         self._utc_s = utc_s
         self._desk = desk
+        self._cards = CardNews(store, self._signer, utc_s) if with_cards else None
         self._session = 0
         self._waiting: list[_Delivery] = []  # taken, not on the disk
         self._retry_ms = 0
@@ -71,6 +77,7 @@ class LedgerService:
             if self._port.publish(topics.LEDGER_STATUS, STATUS_ONLINE, retain=True):
                 self._session = self._port.sessions
         self._take(now_ms)
+        due_ms = min(due_ms, self._hint(now_ms))
         if not self._waiting:
             return due_ms
         if now_ms < self._retry_ms or not self._book(now_ms):
@@ -85,6 +92,8 @@ class LedgerService:
             try:
                 if message.topic.endswith(_RELAY_UP):
                     self._answer_relay(message, now_ms)
+                elif message.topic.endswith(_CARDS_UP):
+                    self._answer_cards(message, now_ms)
                 else:
                     self._waiting.append(_read(message))
             except WireError as error:
@@ -108,6 +117,24 @@ class LedgerService:
             data = messages.encode_message(messages.RELAY, {"device": device, "sealed": answer})
             self._port.publish(topics.relay_down(site), data)
         self._port.ack(message)
+
+    def _answer_cards(self, message: Message, now_ms: int) -> None:
+        site = topics.parse_agent(message.topic, _CARDS_UP)
+        if message.retain:
+            raise WireError(BAD_FIELD, "a question is never retained")
+        if self._cards is not None:
+            for data in self._cards.hear(site, message.payload, now_ms):
+                self._port.publish(topics.cards_down(site), data)
+        self._port.ack(message)
+
+    def _hint(self, now_ms: int) -> int:
+        """Tell all agents that a card has changed, if one has; when to look again (ms)."""
+        if self._cards is None or not self._port.connected:
+            return now_ms + _LONG_MS
+        hint = self._cards.hint(now_ms)
+        if hint is not None:
+            self._port.publish(topics.LEDGER_CARDS, hint)
+        return self._cards.due_ms()
 
     def _book(self, now_ms: int) -> bool:
         try:

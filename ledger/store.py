@@ -11,6 +11,7 @@ from typing import Any
 
 from ledger import chart
 from ledger.booking import Book, Changes, decide
+from ledger.card_status import Cards
 from ledger.claims import Claim, parse_claim
 from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import State
@@ -67,6 +68,9 @@ _DUMP = {
     " FROM intent ORDER BY device, seq",
     "early_outcome": "SELECT device, seq, intent_device, intent_seq, result"
     " FROM early_outcome ORDER BY device, seq",
+    # What it came to: in which order captures of different cards came is no matter of the books.
+    "card_status": "SELECT card_no, status FROM card_change c WHERE epoch ="
+    " (SELECT MAX(epoch) FROM card_change WHERE card_no = c.card_no) ORDER BY card_no",
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }
@@ -113,6 +117,7 @@ class LedgerStore:
     def __init__(self, database: SqliteDialect) -> None:
         self.database = database
         self.top_ups = TopUps(database)
+        self.cards = Cards(database)
 
     @classmethod
     def open(cls, path: str) -> "LedgerStore":
@@ -194,6 +199,15 @@ class LedgerStore:
             " AND k.key_no >= d.head_key_no ORDER BY k.key_no DESC"
         )
         return [key for (key,) in self.database.rows(sql, (device, site))]
+
+    def keys_at(self, site: str) -> list[tuple[int, bytes]]:
+        """(device, key) of each reader of a site: the key that seals its newest record."""
+        sql = (
+            "SELECT d.device, k.device_key FROM device d JOIN device_key k"
+            " ON k.device = d.device AND k.key_no = d.head_key_no WHERE d.site = ?"
+            " ORDER BY d.device"
+        )
+        return list(self.database.rows(sql, (site,)))
 
     def _add_keys(self, keys: Iterable[Row]) -> None:
         self.database.many("INSERT INTO device_key VALUES (?, ?, ?)", list(keys))

@@ -9,11 +9,13 @@ silence: the card says so itself, to us or in a reader's record, or the load wai
 from dataclasses import dataclass
 
 from ledger.cancels import NUMBER_MIN
+from ledger.card_status import Cards
 from ledger.dialect import SqliteDialect
 from ledger.evidence import State
 from ledger.loads import Load, enter, loads_of, paid_in
 from ledger.posting import post_authorized, post_loaded
 from protocols.card.purse import AMOUNT_FEN_MAX
+from protocols.rules.card_status import CLOSED
 
 ORDER_CHARS_MAX = 64
 _BY_ORDER = "SELECT number, card_no, amount_fen FROM load WHERE order_id = ?"
@@ -87,6 +89,8 @@ class TopUps:
         sql = "SELECT 1 FROM card WHERE card_no = ?"
         if not list(self._database.rows(sql, (card_no,))):
             raise TopUpRefused(f"card {card_no} was never issued")
+        if Cards(self._database).status(card_no) == CLOSED:
+            raise TopUpRefused(f"card {card_no} is closed")
         ((number,),) = self._database.rows(_NUMBER)
         load = Load(number, card_no, amount_fen)
         enter(self._database, [(load, order_id)])

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ledger import card_status
 from simulator.people import Customer
 from simulator.reader import Reader
-from simulator.scenario import ANSWERS, Step
+from simulator.scenario import ANSWERS, ScenarioError, Step
 
 if TYPE_CHECKING:
     from simulator.run import Run
@@ -18,6 +19,7 @@ _HOLD_MS = (500, 900)
 _TORN_MS = (15, 160)
 _AGAIN_MS = 700
 _WAIT_US = 1_000_000
+_EVIDENCE = "id-card"
 
 
 def happen(run: Run, step: Step) -> None:
@@ -84,6 +86,17 @@ def _topups(run: Run, step: Step) -> None:
         order_id = f"{step.line}-{number}"
         run.world.at(moment_us, partial(run.top_up, held, amount_fen, order_id))
     run.tell(f"{step.fields['holders']} holders pay in")
+
+
+def _set_status(run: Run, step: Step) -> None:
+    """The card centre does it, or a holder with a telephone."""
+    (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    cards = run.services.store.cards
+    try:
+        cards.set(step.do, held.card_no, run.world.utc_s(), _EVIDENCE)
+    except card_status.CardRefused as refusal:
+        raise ScenarioError(run.scenario.path, step.line, str(refusal)) from refusal
+    run.tell(f"{step.do}: {held.name}")
 
 
 def _tap(run: Run, step: Step) -> None:
@@ -210,6 +223,7 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "dark": _dark,
     "kill": _kill,
     "revive": _revive,
+    **dict.fromkeys(card_status.VERBS, _set_status),
 }
 _CABLES: dict[str, tuple[str, Callable[[Run, bool, str | None], None]]] = {
     "reader-network": ("the readers' network", _reader_network),

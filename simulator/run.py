@@ -40,6 +40,7 @@ from simulator.world.transcript import Transcript
 __all__ = ["Report", "Run", "ScenarioError", "run_scenario"]
 
 FLASH_BYTES = 256 * 1024
+CARD_FLASH_BYTES = 10 * 4096  # twice 65,536 cards, and what changes
 _SECOND_US = 1_000_000
 _LOOK_US = 5 * _SECOND_US
 _QUIET_US = 5 * _SECOND_US
@@ -143,6 +144,7 @@ class Run:
             secrets.randbytes(32),
             self.keys.credit,
             self.seeds.stream("desk").randbytes,
+            with_cards=any("card_map" in reader for reader in scenario.readers),
         )
         self._report.broker = self.services.brokers["building"].kind
         self._make_cards()
@@ -151,6 +153,7 @@ class Run:
         }
         self._register()
         self.services.start_ledger()
+        self.services.settle(0)  # it has subscribed before anybody asks it something
         self.services.start_agent()
         self.services.settle(0)
         for description in scenario.readers:
@@ -213,7 +216,10 @@ class Run:
         if self.scenario.prices:
             nvs["menu"] = menu.encode(charging.packed(self.scenario.prices), ())
         age = {_AGE[name]: description[name] for name in _AGE if name in description}
-        hardware = Hardware(name, self.world, self.transcript, flash, nvs, draw, age)
+        card_flash = None
+        if description.get("card_map"):
+            card_flash = NorFlash(CARD_FLASH_BYTES, self.seeds.stream("card-flash", name))
+        hardware = Hardware(name, self.world, self.transcript, flash, nvs, draw, age, card_flash)
         reader = Reader(
             name,
             self.world,

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ledger import card_status
 from protocols.card import pin
 from protocols.rules import charging, charging_texts, money, reasons, spending
 from protocols.wire import topics
@@ -41,6 +42,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "dark": (("reader",), ()),
     "kill": (("reader",), ()),
     "revive": (("reader",), ()),
+    **dict.fromkeys(card_status.VERBS, (("card",), ())),
 }
 ANSWERS = ("match", "mismatch")
 CABLES = ("reader-network", "upstream", "mains")
@@ -76,11 +78,20 @@ _WHOLE = (
     "wifi",
     "battery_percent",
     "celsius",
+    "card_map",
     "torn_percent",
     "cancel_percent",
     "cancel",
 )
-_READER_MAY = ("role", "load_cards", "wifi", "battery_percent", "celsius", "language")
+_READER_MAY = (
+    "role",
+    "load_cards",
+    "card_map",
+    "wifi",
+    "battery_percent",
+    "celsius",
+    "language",
+)
 _READER_VALUES = {"language": ("en", "zh"), "battery_percent": range(1, 101)}
 _TABLES = ("reader", "merchant", "cards", "price", "policy", "step", "assert")
 _SCALARS = ("name", "title", "seed", "clock", "timeout_s", "site", "drain")
@@ -436,4 +447,7 @@ DEFAULT_POLICY = {
     "pin_tries_max": 3,
     "split_window_s": 180,
     "cancel_window_s": 600,
+    "map_stale_s": 0,
+    "stale_max_fen": 0,
+    "map_expired_s": 0,
 }

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from adapters.aes import CIPHERS
 from adapters.mqtt import MqttPort
+from edge_agent.card_history import CardHistory
 from edge_agent.inventory import Inventory
 from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
 from edge_agent.store import Store
@@ -50,12 +51,14 @@ class Services:
         signing_key: bytes,
         credit_key: bytes,
         random: Callable[[int], bytes],
+        with_cards: bool = False,
     ) -> None:
         self._site = site
         self._world = world
         self._directory = directory
         self._signing_key = signing_key
         self._credit_key, self._random = credit_key, random
+        self._with_cards = with_cards
         self._public_key = (
             Ed25519PrivateKey.from_private_bytes(signing_key)
             .public_key()
@@ -74,7 +77,7 @@ class Services:
         self.store = LedgerStore.open(str(directory / "ledger.sqlite"))
         self.ledger: LedgerService | None = None
         self.agent: AgentService | None = None
-        self._agent_parts: list[Store | Inventory] = []
+        self._agent_parts: list[Store | Inventory | CardHistory] = []
         self._agent_ports: list[MqttPort] = []
         self._ledger_port: MqttPort | None = None
         self._due_ms = -1
@@ -87,12 +90,16 @@ class Services:
             "127.0.0.1",
             self.ledger_local.port,
             "onecard-ledger",
-            subscriptions=ledger_service.SUBSCRIPTIONS,
+            subscriptions=(
+                ledger_service.WITH_CARDS if self._with_cards else ledger_service.SUBSCRIPTIONS
+            ),
             will=ledger_service.WILL,
         )
         utc_s = self._world.utc_s
         desk = CreditDesk(self.store, CIPHERS, self._credit_key, self._random, utc_s)
-        self.ledger = LedgerService(self.store, self._ledger_port, self._signing_key, utc_s, desk)
+        self.ledger = LedgerService(
+            self.store, self._ledger_port, self._signing_key, utc_s, desk, self._with_cards
+        )
 
     def start_agent(self) -> None:
         """Boot the agent on whatever its directory holds."""
@@ -110,11 +117,20 @@ class Services:
             "127.0.0.1",
             self.agent_upstream.port,
             f"onecard-agent-{self._site}",
-            subscriptions=upstream_subscriptions(self._site),
+            subscriptions=upstream_subscriptions(self._site, with_cards=self._with_cards),
         )
         self._agent_parts, self._agent_ports = [store, inventory], [readers, upstream]
+        history = CardHistory(str(directory / "cards.sqlite")) if self._with_cards else None
+        if history is not None:
+            self._agent_parts.append(history)
         self.agent = AgentService(
-            self._site, store, inventory, readers, upstream, self._public_key
+            self._site,
+            store,
+            inventory,
+            readers,
+            upstream,
+            self._public_key,
+            card_history=history,
         )
 
     def kill_building(self) -> None:

@@ -73,6 +73,17 @@ class Exhaustive(StrEnum):
     TAP = "tap"
 
 
+class CardVerb(StrEnum):
+    """What the card centre does to a card, and `show`, which does nothing."""
+
+    SHOW = "show"
+    LOSE = "lose"
+    UNLOSE = "unlose"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    CLOSE = "close"
+
+
 KeyFile = Annotated[
     Path | None,
     typer.Option(
@@ -298,6 +309,34 @@ def ledger_topup(
     except (NotBooks, TopUpRefused, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"credit {number}: {amount_fen} fen wait for card {card_no}")
+
+
+@ledger.command("card")
+def ledger_card(
+    verb: Annotated[CardVerb, typer.Argument(help="What to do.")],
+    database: InputFile,
+    card_no: Annotated[int, typer.Option("--card", min=0, help="The card's number.")],
+    evidence: Annotated[
+        str,
+        typer.Option(help='What was shown in person, in a word: "id-card". Never its number.'),
+    ] = "",
+) -> None:
+    """Report a card of DATABASE (SQLite) lost, suspend or close it, or undo that with evidence."""
+    import time
+
+    from ledger.card_status import CardRefused
+    from ledger.dialect import StoreUnavailable
+    from tools.ledger_card import set_status, show
+    from tools.ledger_forks import NotBooks
+
+    try:
+        if verb is CardVerb.SHOW:
+            typer.echo(show(database, card_no))
+            return
+        status = set_status(database, verb.value, card_no, evidence, int(time.time()))
+    except (NotBooks, CardRefused, StoreUnavailable) as error:
+        refuse(error)
+    typer.echo(f"card {card_no} is {status}")
 
 
 @journal.command("show")

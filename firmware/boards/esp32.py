@@ -67,16 +67,13 @@ class NotProvisioned(Exception):
     """This board has no settings in its NVS, or no journal partition."""
 
 
-class JournalFlash:
-    """The raw partition "journal"; programming clears bits and never erases by itself."""
+class RawFlash:
+    """A raw partition; programming clears bits and never erases by itself."""
 
     sector_bytes = SECTOR_BYTES
 
-    def __init__(self):
-        found = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="journal")
-        if not found:
-            raise NotProvisioned("no partition named journal")
-        self._partition = found[0]
+    def __init__(self, partition):
+        self._partition = partition
         self.size_bytes = self._partition.ioctl(4, 0) * SECTOR_BYTES
 
     def read(self, address, buffer):
@@ -266,7 +263,13 @@ class Board:
         self._waiting.register(uart, select.POLLIN)
         self.keypad = Keypad(uart)
         self.display = uart  # its transmit buffer holds 256 bytes: write() does not wait
-        self.flash = JournalFlash()
+        find, data = esp32.Partition.find, esp32.Partition.TYPE_DATA
+        found = find(data, label="journal")
+        if not found:
+            raise NotProvisioned("no partition named journal")
+        self.flash = RawFlash(found[0])
+        found = find(data, label="cards")
+        self.card_flash = RawFlash(found[0]) if found else None  # it knows of no lost cards
         self.rfid = Rfid()
         self.lcd = self.rfid  # one bus, one wire of chip select
         self.net = Net(nvs, self._waiting)

@@ -7,6 +7,7 @@ services/till.py, and what people see and hear services/panel.py; this file ties
 from firmware.drivers.iso14443 import Pcd
 from firmware.drivers.mfrc522 import Mfrc522
 from firmware.services import cancel, card_faults
+from firmware.services.card_map import CardMap
 from firmware.services.clock import Clock
 from firmware.services.front_end_watch import FrontEndWatch
 from firmware.services.inspection import Inspection
@@ -87,11 +88,12 @@ def build(board, front_end=None):
 
     # Before this boot's first record: so the uplink can tell which ones it never sent.
     uplink = Uplink(board, recorder, settings["site"], device, key, on_receipt)
-    till = Till(recorder, clock, settings)
+    card_map = CardMap(board, recorder, uplink)
+    till = Till(recorder, clock, settings, card_map)
     paid = till.take_up(now_ms)
     # Only while there is room: whoever boots again and again must not fill the journal.
     recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
-    pos = Pos(board, front_end or Pcd(Mfrc522(board)), recorder, till, uplink, clock)
+    pos = Pos(board, front_end or Pcd(Mfrc522(board)), recorder, till, uplink, clock, card_map)
     pos.take_up(paid, now_ms)
     return pos
 
@@ -99,7 +101,7 @@ def build(board, front_end=None):
 class Pos:
     """One window of a canteen."""
 
-    def __init__(self, board, front_end, recorder, till, uplink, clock):
+    def __init__(self, board, front_end, recorder, till, uplink, clock, card_map):
         self._board = board
         self._front_end = front_end
         self._purses = Purses(board, front_end)
@@ -107,6 +109,7 @@ class Pos:
         self._till = till
         self._uplink = uplink
         self._clock = clock
+        self._card_map = card_map
         self._order = Order(board, clock)
         self._panel = Panel(board, self._notices)
         self._load = Load(board, front_end, self._purses, recorder, clock, uplink)
@@ -116,7 +119,9 @@ class Pos:
         self._supply = Supply(board, recorder, clock, front_end)
         self._watch = FrontEndWatch(front_end, recorder)
         policy, load_ma = board.settings["policy"], board.power.load_ma
-        self._inspection = Inspection(recorder, clock, self._supply, front_end, policy, load_ma)
+        self._inspection = Inspection(
+            recorder, clock, self._supply, front_end, policy, load_ma, card_map
+        )
         self._state = sale.KEYED
         self._until_ms = 0
         self._last_fault = reasons.APPROVED
@@ -171,7 +176,7 @@ class Pos:
         if self._state == sale.KEYED:
             self._recorder.prepare()
             self._totals.step()
-            return due_ms
+            return min(due_ms, self._card_map.step(now_ms))
         return min(due_ms, self._until_ms)
 
     # -- events -------------------------------------------------------------------------------

@@ -13,19 +13,21 @@ _U16 = 0xFFFF
 class Inspection:
     """Looks at what a merchant has to keep in order."""
 
-    def __init__(self, recorder, clock, supply, front_end, policy, load_ma):
+    def __init__(self, recorder, clock, supply, front_end, policy, load_ma, card_map):
         self._recorder = recorder
         self._clock = clock
         self._supply = supply
         self._chip = front_end.chip
         self._load_ma = load_ma  # what the reader draws from its battery
-        self._clock_width_max_ms = policy["clock_width_max_ms"]
+        self._policy = policy
+        self._card_map = card_map
 
     def inspect(self, is_online, now_ms):
         """Write an INSPECTION record; returns the reason of what is wrong, or APPROVED."""
         interval_ms = self._clock.interval_ms(now_ms)
         earliest_s, latest_s = clock_rules.seconds(interval_ms)
-        is_known = clock_rules.is_known(interval_ms, self._clock_width_max_ms)
+        is_known = clock_rules.is_known(interval_ms, self._policy["clock_width_max_ms"])
+        stale_s, map_s = self._policy["map_stale_s"], self._card_map.known(0)[1]
         has_room = self._recorder.has_room()
         supply = self._supply
         self._recorder.note(
@@ -45,6 +47,7 @@ class Inspection:
             (supply.word() == "empty", reasons.BATTERY_EMPTY),
             (not is_known, reasons.CLOCK_UNKNOWN),
             (not is_online, reasons.OFFLINE),
+            (stale_s and latest_s - map_s > stale_s, reasons.OVER_STALE_LIMIT),
         ):
             if is_wrong:
                 return reason

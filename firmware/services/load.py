@@ -44,8 +44,8 @@ class Load:
     """Loads one card at a time.
 
     `text` is what to show, "" for nothing; `wants_card` whether the card has to lie there, or to
-    come back; `due_ms` when to call `step` again. `uplink` has online and relay(sealed) -> bool,
-    and calls `hear`; `front_end` polls, `purses` opens what lies there.
+    come back; `due_ms` when to call `step` again. `uplink` has online and say(type, fields), which
+    says whether, and calls `hear`; `front_end` polls, `purses` opens what lies there.
     """
 
     def __init__(self, board, front_end, purses, recorder, clock, uplink):
@@ -241,7 +241,8 @@ class Load:
         """Say it to the ledger and wait for the next word; not at all if it cannot be said."""
         fields["nonce"] = self._nonce
         payload = messages.encode_relayed(kind, fields)
-        is_said = self._uplink.relay(seal.seal(self._key, payload, messages.RELAY_UP))
+        sealed = seal.seal(self._key, payload, messages.RELAY_UP)
+        is_said = self._uplink.say(messages.RELAY, {"sealed": sealed})
         self._until_ms = self.due_ms = now_ms + (_ANSWER_MS if is_said else 0)
 
     # -- the end ----------------------------------------------------------------------------

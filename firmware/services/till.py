@@ -25,7 +25,7 @@ _LOOK_BACK = 96  # records that a boot reads for charges which may be one purcha
 
 
 class Till:
-    """Takes money from cards for one merchant.
+    """Takes money from cards for one merchant. `card_map` says which are lost; None: nobody.
 
     pending is the intent whose outcome the card has yet to tell: a dict with seq, card_no,
     counter, amount_fen and after_fen; None if nothing is open.
@@ -34,7 +34,8 @@ class Till:
     dict with card_no, kind, amount_fen and tries_left (0: look); None if nobody was.
     """
 
-    def __init__(self, recorder, clock, settings):
+    def __init__(self, recorder, clock, settings, card_map=None):
+        self._card_map = card_map
         self._recorder = recorder
         self._clock = clock
         self._device = settings["device"]
@@ -209,8 +210,9 @@ class Till:
             if window_s:
                 charge = self._charge(split.NOT_YET, view, amount_fen, now_ms, 0)
                 purchase_fen = self._recent.purchase_fen(charge, window_s)
+            known = self._card_map.known(view.card_no) if self._card_map else ()
             reason, state = spending.decide(
-                self._policy, view, amount_fen, interval_ms, offline, proof, purchase_fen
+                self._policy, view, amount_fen, interval_ms, offline, proof, purchase_fen, *known
             )
         return reason, state, proof
 

@@ -37,7 +37,7 @@ _BATCH_HEAD_BYTES = 16 + 3 * messages.BATCH_RECORDS_MAX
 _SENDS_MAX = 8
 _DOWN, _DIALLING, _GREETING, _READY = 0, 1, 2, 3
 _STATE, _BOOT_ID = 1, 2  # keys of a status message
-_ANSWERS = (messages.STORED, messages.RECEIPT, messages.RELAY)
+_ANSWERS = (messages.STORED, messages.RECEIPT, messages.RELAY, messages.CARDS)
 _TAG_BYTES = 8  # of a record's tag, as a receipt carries it
 
 
@@ -51,7 +51,8 @@ class Uplink:
     may have been sent before this boot). Make the uplink before the first record of a boot is
     written, so that it can tell.
     `on_relay(sealed, now_ms)` takes what the ledger says beside that, and returns the name of the
-    counter that says why not, or ""; None while nobody listens.
+    counter that says why not, or ""; None while nobody listens. `on_cards(fields, now_ms)`: the
+    same for a CARDS of the agent.
     `counters` (name -> int) only grow. `last_error` (text) says why the last connection ended.
     """
 
@@ -63,7 +64,7 @@ class Uplink:
         self._receipt_key = seal.derive(device_key, messages.RECEIPT_LABEL)
         self._previous_key = board.settings.get("previous_device_key")
         self._on_receipt = on_receipt
-        self.on_relay = None
+        self.on_relay = self.on_cards = None
         self._up = topics.up(site, device)
         self._down = topics.down(site, device)
         self._status = topics.status(site, device)
@@ -128,16 +129,16 @@ class Uplink:
             self._drop(error, now_ms)
             return self._retry_ms
 
-    def relay(self, sealed):
-        """Say something to the ledger now or not at all; whether it is on its way.
+    def say(self, message_type, fields):
+        """Send a message beside the records now or not at all; whether it is on its way.
 
         It is kept nowhere and sent once a connection: what is not answered has not been said.
         """
         # The last place in the window is for records.
         if self._stage != _READY or self._unsent or self._client.unacked >= WINDOW_MAX - 1:
             return False
-        fields = {"device": self._device, "sealed": sealed}
-        self._client.publish(self._up, messages.encode_message(messages.RELAY, fields))
+        fields["device"] = self._device
+        self._client.publish(self._up, messages.encode_message(message_type, fields))
         return True
 
     # -- connecting -------------------------------------------------------------------------
@@ -290,12 +291,14 @@ class Uplink:
             self._client.puback(packet_id)
 
     def _take_answer(self, payload, now_ms):
-        """Follow a STORED, RECEIPT or RELAY; returns the counter that says why not, or ""."""
+        """Follow what the agent says; returns the counter that says why not, or ""."""
         fields = messages.decode_message(payload, _ANSWERS)
         if fields["device"] != self._device:
             return "foreign"
         if fields["type"] == messages.RELAY:
             return self.on_relay(fields["sealed"], now_ms) if self.on_relay else "foreign"
+        if fields["type"] == messages.CARDS:
+            return self.on_cards(fields, now_ms) if self.on_cards else "foreign"
         if fields["type"] == messages.RECEIPT:
             return self._take_receipt(fields["sealed"], now_ms)
         self._delivery.on_stored(fields["upto"], now_ms)

@@ -7,9 +7,14 @@ them open.
 A reader that boots without network may not know the time and still has to sell (R23.1b). Then it
 refuses only the cards that are surely out of their validity, takes no more than `blind_max_fen`
 at once (0: nothing), and begins no new day for a card before that day is sure.
+
+What a reader knows of lost cards (R14.2) is as old as its map (card_status.py). Beyond
+`map_stale_s` it takes no more than `stale_max_fen` at once, beyond `map_expired_s` nothing;
+without a map it is beyond both, whatever the time. 0: no such rule.
 """
 
 from protocols.rules import clock, reasons
+from protocols.rules.card_status import LOST
 from protocols.wire import messages
 
 # Of the card's spend state (protocols/card/purse_classic.py).
@@ -31,9 +36,19 @@ POLICY_FIELDS = (
     "pin_tries_max",  # wrong PINs in a row, until somebody has to look who the holder is (R19.3)
     "split_window_s",  # charges so close to each other are one purchase (split.py); 0: none are
     "cancel_window_s",  # how old the last sale may be to be cancelled (FN 7); 0: none is
+    "map_stale_s",  # so old, what is known of lost cards is old
+    "stale_max_fen",  # one spend while it is
+    "map_expired_s",  # so old, it is not enough to take anything
 )
 # Fields that settings made before them lack (see settings.py), and what holds then.
-POLICY_DEFAULTS = {"pin_tries_max": 3, "split_window_s": 180, "cancel_window_s": 600}
+POLICY_DEFAULTS = {
+    "pin_tries_max": 3,
+    "split_window_s": 180,
+    "cancel_window_s": 600,
+    "map_stale_s": 0,
+    "stale_max_fen": 0,
+    "map_expired_s": 0,
+}
 PIN_TRIES_MAX = 15  # as far as a card counts
 
 
@@ -45,7 +60,9 @@ def tries_left(policy, card):
     return max(policy["pin_tries_max"] - card.pin_tries, 0)
 
 
-def decide(policy, card, amount_fen, interval_ms, offline, proof=0, purchase_fen=0):
+def decide(
+    policy, card, amount_fen, interval_ms, offline, proof=0, purchase_fen=0, status=0, map_s=0
+):
     """(reason, state): reasons.APPROVED or why not, and the card's next spend state.
 
     `policy` is a dict with POLICY_FIELDS. `card` has the attributes of a purse view: kind,
@@ -54,6 +71,7 @@ def decide(policy, card, amount_fen, interval_ms, offline, proof=0, purchase_fen
     why it is the holder: messages.FLAG_PIN, messages.FLAG_IDENTITY or 0. `state` is the tuple
     (day, day_total_fen, since_pin_fen, since_pin_count, pin_tries), or None when refused.
     `purchase_fen`: with what this card has just paid here, if that is one purchase (R19.1).
+    `status`: of the card in the map, which the ledger called the newest at `map_s` (0: no map).
     PIN_NEEDED is said only where nothing else is wrong: nobody gives a PIN for nothing.
     """
     earliest_s, latest_s = clock.seconds(interval_ms)
@@ -66,18 +84,26 @@ def decide(policy, card, amount_fen, interval_ms, offline, proof=0, purchase_fen
     # A known clock is a matter of seconds, and a doubt counts against the card. Of an unknown one
     # the doubt is all there is: the amount bounds what it may cost.
     from_day, to_day = (last_day, day) if blind else (first_day, last_day)
+    # As with validity: of an unknown clock only what is sure counts, and the amount bounds it.
+    age_s = latest_s - map_s
+    stale_s, expired_s = policy["map_stale_s"], policy["map_expired_s"]
+    is_stale = stale_s and age_s > stale_s
+    is_expired = expired_s and (earliest_s - map_s if blind else age_s) > expired_s
     day_total_fen = amount_fen + (card.day_total_fen if day == card.day else 0)
     since_pin_fen = card.since_pin_fen + amount_fen
     since_pin_count = min(card.since_pin_count + 1, SINCE_PIN_COUNT_MAX)
     checks = (
         (amount_fen <= 0, reasons.BAD_AMOUNT),
+        (status, reasons.CARD_LOST - LOST + status),
         (card.kind not in (STAFF, STUDENT, TEMPORARY), reasons.KIND_NOT_SERVED),
         (from_day < card.valid_from, reasons.NOT_YET_VALID),
         (to_day > card.valid_to, reasons.EXPIRED),
         (card.counter >= COUNTER_MAX, reasons.COUNTER_WORN),
+        (is_expired, reasons.MAP_EXPIRED),
         (amount_fen > policy["amount_max_fen"], reasons.OVER_SPEND_LIMIT),
         (offline and amount_fen > policy["offline_max_fen"], reasons.OVER_OFFLINE_LIMIT),
         (blind and amount_fen > policy["blind_max_fen"], reasons.CLOCK_UNKNOWN),
+        (is_stale and amount_fen > policy["stale_max_fen"], reasons.OVER_STALE_LIMIT),
         (day_total_fen > policy["day_max_fen"], reasons.OVER_DAY_LIMIT),
         (amount_fen > card.balance_fen, reasons.BALANCE_SHORT),
         (not proof and amount_fen > policy["no_pin_max_fen"], reasons.PIN_NEEDED),

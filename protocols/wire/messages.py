@@ -25,6 +25,8 @@ FORWARD_BYTES_MAX = 16384
 RECEIPTS_BYTES_MAX = 32768
 RELAY_BYTES_MAX = 448
 RELAYED_BYTES_MAX = 384
+CARDS_BYTES_MAX = 480
+CARDS_DATA_BYTES_MAX = 448
 RECEIPT_LABEL = b"receipt"
 LOST_LABEL = b"lost"
 RECEIPTS_LABEL = b"receipts"
@@ -46,7 +48,7 @@ FLAG_OFFLINE, FLAG_BATTERY, FLAG_PIN, FLAG_IDENTITY, FLAG_TRY = 1, 2, 4, 8, 16
 MAINS, BATTERY = 0, 1
 
 # Types of message.
-HELLO, BATCH, STORED, RECEIPT, FORWARD, RECEIPTS, RELAY = 1, 2, 3, 4, 5, 6, 7
+HELLO, BATCH, STORED, RECEIPT, FORWARD, RECEIPTS, RELAY, CARDS = 1, 2, 3, 4, 5, 6, 7, 8
 # Kinds of what a RELAY carries between a reader and the ledger.
 LOAD_ASK, LOAD_ORDER, LOAD_OFFER, CARD_ANSWER, CARD_COMMAND, LOAD_END = 1, 2, 3, 4, 5, 6
 # Chips in a LOAD_ASK.
@@ -59,7 +61,7 @@ CLASSIC, DESFIRE = 1, 2
 #     b h w q  up to 8, 16, 32, 48 bits        B W      the same, and not 0
 #     0        0 or 1                          2 3      from 1 to that
 #     t T      8 or 32 bytes                   ? !      21 or 6 bytes, or left out
-#     d        up to 256 bytes                 s        a site
+#     d m      up to 256, CARDS_DATA_BYTES_MAX bytes    s        a site
 #     o c r v  a sealed text of up to 160, 128, RECORD_BYTES_MAX, RELAYED_BYTES_MAX bytes
 #     R F      up to BATCH_RECORDS_MAX, FORWARD_RECORDS_MAX sealed records, one at least
 #     P N      lists of (device, upto, sealed receipt), of three numbers
@@ -102,6 +104,7 @@ _MESSAGES = {
     FORWARD: (b"swF", "site", "number", "records"),
     RECEIPTS: (b"wPN", "number", "receipts", "refused"),
     RELAY: (b"Wv", "device", "sealed"),
+    CARDS: (b"Wwhm", "device", "epoch", "page", "data"),
 }
 # What a RELAY carries, under its seal; the nonce is that of the LOAD_ASK that began it.
 _RELAYED = {
@@ -122,6 +125,7 @@ _BYTES_MAX = {
     FORWARD: FORWARD_BYTES_MAX,
     RECEIPTS: RECEIPTS_BYTES_MAX,
     RELAY: RELAY_BYTES_MAX,
+    CARDS: CARDS_BYTES_MAX,
 }
 
 
@@ -274,6 +278,7 @@ _CHECKS = {
     ord("?"): (_is_tag, 21),
     ord("!"): (_is_tag, 6),
     ord("d"): (_is_bytes, 256),
+    ord("m"): (_is_bytes, CARDS_DATA_BYTES_MAX),
     ord("o"): (_is_sealed, 160),
     ord("c"): (_is_sealed, 128),
     ord("r"): (_is_sealed, RECORD_BYTES_MAX),

@@ -8,6 +8,7 @@ from protocols.wire.errors import BAD_TOPIC, WireError
 
 PREFIX = "onecard/v1/"
 LEDGER_STATUS = PREFIX + "ledger/status"
+LEDGER_CARDS = PREFIX + "ledger/cards"
 SITE_CHARS_MAX = 16
 DEVICE_MAX = 0xFFFFFFFF
 _SITE_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789-"
@@ -21,12 +22,12 @@ def is_site(site):
 
 
 def up(site, device):
-    """Reader to agent: HELLO, BATCH and RELAY."""
+    """Reader to agent: HELLO, BATCH, RELAY and CARDS."""
     return _device_topic(site, device, "up")
 
 
 def down(site, device):
-    """Agent to reader: STORED, RECEIPT and RELAY."""
+    """Agent to reader: STORED, RECEIPT, RELAY and CARDS."""
     return _device_topic(site, device, "down")
 
 
@@ -60,6 +61,16 @@ def relay_down(site):
     return _site_topic(site) + "agent/relay-down"
 
 
+def cards_up(site):
+    """Agent to ledger: CARD_ASK."""
+    return _site_topic(site) + "agent/cards-up"
+
+
+def cards_down(site):
+    """Ledger to agent: CARD_NEWS."""
+    return _site_topic(site) + "agent/cards-down"
+
+
 def records_filter():
     """What the ledger books: every agent's records."""
     return PREFIX + "+/agent/records"
@@ -68,6 +79,11 @@ def records_filter():
 def relay_filter():
     """What the ledger answers: every agent's relays."""
     return PREFIX + "+/agent/relay-up"
+
+
+def cards_filter():
+    """What the ledger answers: every agent's questions about cards."""
+    return PREFIX + "+/agent/cards-up"
 
 
 def parse_up(topic):

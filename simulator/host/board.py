@@ -10,26 +10,27 @@ from collections.abc import Callable
 from adapters.aes import CIPHERS
 from firmware.drivers.ticks import WRAP_US, Ticks
 from protocols.rules import settings
-from simulator.host.hardware import Hardware
+from simulator.host.hardware import CARDS_AT, Hardware
 
 
 class HostFlash:
-    """The journal partition."""
+    """The partition that begins at `start`."""
 
     sector_bytes = 4096
 
-    def __init__(self, hardware: Hardware) -> None:
+    def __init__(self, hardware: Hardware, start: int = 0) -> None:
         self._hardware = hardware
-        self.size_bytes = hardware.flash_size()
+        self._start = start
+        self.size_bytes = hardware.flash_size(start)
 
     def read(self, address: int, buffer: memoryview | bytearray) -> None:
-        buffer[:] = self._hardware.flash_read(address, len(buffer))
+        buffer[:] = self._hardware.flash_read(self._start + address, len(buffer))
 
     def program(self, address: int, data: bytes) -> None:
-        self._hardware.flash_program(address, bytes(data))
+        self._hardware.flash_program(self._start + address, bytes(data))
 
     def erase(self, sector: int) -> None:
-        self._hardware.flash_erase(sector)
+        self._hardware.flash_erase(self._start // self.sector_bytes + sector)
 
 
 class HostRfid:
@@ -124,6 +125,7 @@ class HostBoard:
         self.settings = settings.decode(hardware.nvs_get("settings"))
         self.menu = hardware.nvs_find("menu")
         self.flash = HostFlash(hardware)
+        self.card_flash = HostFlash(hardware, CARDS_AT) if hardware.card_flash else None
         self.rfid = HostRfid(hardware)
         self.net = HostNet(hardware)
         self.keypad = HostKeypad(hardware)

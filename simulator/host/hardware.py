@@ -28,6 +28,8 @@ NVS_US = 3_000  # a few entries programmed; now and then a page is erased, which
 EPOCH_1970_S, EPOCH_2000_S = 0, 946_684_800  # where battery clocks begin that have lost the time
 JOIN_US = 2_000_000  # assumed: from the radio's start until the access point has taken it in
 _RADIO_OFF, _RADIO_SAVING = 0, 1  # other levels: on
+CARDS_AT = 1 << 30  # where the partition for the card map begins, if there is one
+_SECTOR_BYTES = 4096
 
 
 @dataclass
@@ -57,12 +59,14 @@ class Hardware:
         nvs: dict[str, bytes],
         random_stream: random.Random,
         age: Mapping[str, int] | None = None,
+        card_flash: NorFlash | None = None,
     ) -> None:
         self.name = name
         self.world = world
         self.clock = ReaderClock(world)
         self.transcript = transcript
         self.flash = flash
+        self.card_flash = card_flash
         self.nvs = nvs
         self.random = random_stream
         self.field = Field(self.clock)
@@ -148,24 +152,36 @@ class Hardware:
 
     # -- flash ------------------------------------------------------------------------------
 
-    def flash_size(self) -> int:
-        return self.flash.size_bytes
+    def flash_size(self, start: int = 0) -> int:
+        """Bytes of the partition at `start`, the journal's or CARDS_AT; 0: there is none."""
+        if start < CARDS_AT:
+            return self.flash.size_bytes
+        return self.card_flash.size_bytes if self.card_flash else 0
+
+    def _partition(self, address: int) -> tuple[NorFlash, int]:
+        """Which flash an address is of, and where in it."""
+        if address < CARDS_AT or self.card_flash is None:
+            return self.flash, address
+        return self.card_flash, address - CARDS_AT
 
     def flash_read(self, address: int, size: int) -> bytes:
         buffer = bytearray(size)
-        self.flash.read(address, buffer)
+        flash, at = self._partition(address)
+        flash.read(at, buffer)
         return bytes(buffer)
 
     def flash_program(self, address: int, data: bytes) -> None:
         self._count_flash()
         self.log("program", address.to_bytes(4, "big") + data)
-        self.flash.program(address, data)
+        flash, at = self._partition(address)
+        flash.program(at, data)
         self.clock.advance_us(PROGRAM_US_PER_PAGE * ((len(data) + 255) // 256))
 
     def flash_erase(self, sector: int) -> None:
         self._count_flash()
         self.log("erase", sector)
-        self.flash.erase(sector)
+        flash, at = self._partition(sector * _SECTOR_BYTES)
+        flash.erase(at // _SECTOR_BYTES)
         self.clock.advance_us(ERASE_US)
 
     def _count_flash(self) -> None:
@@ -321,6 +337,8 @@ class Hardware:
         self.flash.power_on()
         self.radio_level = _RADIO_OFF
         self.battery.release()
+        if self.card_flash:
+            self.card_flash.power_on()
 
     def power_on(self) -> None:
         self.clock.advance_to(self.world.now_us)

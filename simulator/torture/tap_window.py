@@ -77,7 +77,7 @@ def device_settings(device: int) -> bytes:
             "mac_key": KEYS.mac,
             "broker_host": "192.0.2.1",
             "broker_port": 1883,
-            "policy": {name: _POLICY[name] for name in spending.POLICY_FIELDS},
+            "policy": spending.POLICY_DEFAULTS | _POLICY,
         }
     )
 

@@ -189,7 +189,7 @@ class VmHome:
             ops.ADC_READ_UV: circuit.adc_read_uv,
             ops.SPI_TRANSFER: circuit.spi_transfer,
             ops.UART_READ: circuit.uart_read,
-            ops.FLASH_SECTORS: lambda *_: hardware.flash_size() // _SECTOR_BYTES,
+            ops.FLASH_SECTORS: lambda a, *_: hardware.flash_size(a) // _SECTOR_BYTES,
             ops.FLASH_READ: lambda a, b, _: hardware.flash_read(a, b),
             ops.FLASH_PROGRAM: _errno_of(lambda a, _, data: hardware.flash_program(a, data) or 0),
             ops.FLASH_ERASE: _errno_of(lambda a, *_: hardware.flash_erase(a) or 0),

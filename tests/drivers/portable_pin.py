@@ -32,6 +32,9 @@ POLICY = {
     "blind_max_fen": 2000,
     "pin_tries_max": 3,
     "split_window_s": 180,
+    "map_stale_s": 0,
+    "stale_max_fen": 0,
+    "map_expired_s": 0,
 }
 DIGITS, WRONG = b"802613", b"802614"
 # amount_fen, what is typed, whether the merchant says that it is the holder

@@ -1,5 +1,6 @@
 """A building on a bench: the real agent on a real SQLite file between fake ports."""
 
+from edge_agent.card_history import CardHistory
 from edge_agent.inventory import Inventory
 from edge_agent.service import AgentService
 from edge_agent.store import Store
@@ -11,8 +12,9 @@ from tests.edge_agent.ports import FakePort
 class Building:
     """`step` runs the agent; `deliver` and `answer_all` play the two networks by hand."""
 
-    def __init__(self, folder, ledger, readers=()):
+    def __init__(self, folder, ledger, readers=(), with_cards=False):
         self.folder = folder
+        self.with_cards = with_cards
         self.ledger = ledger
         self.readers = {device: Reader(device) for device in readers}
         self.now_ms = 1_000
@@ -25,13 +27,24 @@ class Building:
         self.upstream.up()
         self.store = Store(str(self.folder / "agent.sqlite"))
         self.inventory = Inventory(str(self.folder / "inventory.json"), lambda: 1_700_000_000)
+        self.history = None
+        if self.with_cards:
+            self.history = CardHistory(str(self.folder / "cards.sqlite"))
         self.agent = AgentService(
-            SITE, self.store, self.inventory, self.port, self.upstream, self.ledger.public_key
+            SITE,
+            self.store,
+            self.inventory,
+            self.port,
+            self.upstream,
+            self.ledger.public_key,
+            card_history=self.history,
         )
 
     def crash(self):
         """The process is gone: nothing is written any more, nothing is said."""
         self.store._db.close()
+        if self.history:
+            self.history._db.close()
         self.inventory._lock.close()
 
     def step(self, later_ms=0):

@@ -54,6 +54,9 @@ POLICY = {
     "blind_max_fen": 2_000,
     "pin_tries_max": 3,
     "split_window_s": 0,  # most tests sell to one card again and again
+    "map_stale_s": 0,
+    "stale_max_fen": 0,
+    "map_expired_s": 0,
 }
 RESTING_MS = 700
 _UID_BASE = 0xDE000000
@@ -180,7 +183,8 @@ class Counter:
     """One window; booted unless `boot` is False. `policy` overrides single figures of POLICY.
 
     `language`: of the clerk's display, if there is one; `menu`: the blob of protocols.rules.menu;
-    `own`: more settings; `age`: of the battery; `has_radio`: no cable, but Wi-Fi.
+    `own`: more settings; `age`: of the battery; `has_radio`: no cable, but Wi-Fi; `card_sectors`:
+    of the flash for the card map, if there is one.
     """
 
     def __init__(
@@ -194,9 +198,13 @@ class Counter:
         own=(),
         age=None,
         has_radio=False,
+        card_sectors=0,
         **policy,
     ):
         self.flash = NorFlash(sectors * SECTOR_BYTES, random.Random(seed))
+        card_flash = None
+        if card_sectors:
+            card_flash = NorFlash(card_sectors * SECTOR_BYTES, random.Random(seed))
         self._device = device
         self.cards = []
         self.witness = Witness(self)
@@ -217,7 +225,14 @@ class Counter:
         )
         nvs = {"settings": blob, "menu": menu, **({"wifi_ssid": b"net"} if has_radio else {})}
         self.hardware = Hardware(
-            "pos", World(NOON_S), self.witness, self.flash, nvs, random.Random(seed), age
+            "pos",
+            World(NOON_S),
+            self.witness,
+            self.flash,
+            nvs,
+            random.Random(seed),
+            age,
+            card_flash,
         )
         self.clock = self.hardware.clock
         self.pos = None

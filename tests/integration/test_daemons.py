@@ -17,6 +17,7 @@ from adapters.mqtt import MqttPort
 from ledger.invariants import check
 from ledger.receipts import public_key
 from ledger.store import LedgerStore
+from protocols.rules import card_status
 from protocols.wire import messages, seal, topics
 from simulator.broker import start_broker
 
@@ -34,6 +35,7 @@ class Journal:
     def __init__(self, device):
         self.device, self.key = device, device.to_bytes(32, "big")
         self.records, self.receipted, self.cursor, self.said_s = [], 0, 0, 0.0
+        self.warrants = []  # what it was told of cards
         tag = seal.CHAIN_START
         for number in range(SPENDS):
             for fields in self._spend(number):
@@ -70,7 +72,13 @@ class Journal:
         return messages.encode_message(messages.BATCH, {"device": self.device, "records": records})
 
     def hear(self, payload):
-        said = messages.decode_message(payload, (messages.STORED, messages.RECEIPT))
+        expected = (messages.STORED, messages.RECEIPT, messages.CARDS)
+        said = messages.decode_message(payload, expected)
+        if said["type"] == messages.CARDS:
+            key = seal.derive(self.key, card_status.LABEL)
+            warrant = said["data"][: card_status.WARRANT_BYTES]
+            self.warrants.append(seal.unseal(key, warrant, card_status.LABEL))
+            return
         if said["type"] == messages.STORED:
             self.cursor, self.said_s = max(said["upto"], self.receipted), 0.0
             return
@@ -199,6 +207,7 @@ def test_every_spend_is_booked_once_through_kills(daemons):
         daemons.kill(name)
         daemons.start(name)
     daemons.play(lambda: daemons.receipted() == total)
+    daemons.play(lambda: all(journal.warrants for journal in daemons.journals.values()))
     for name in ("agent", "ledger"):
         daemons.play(lambda name=name: daemons.serves(name))
         daemons.processes[name].terminate()

@@ -36,6 +36,7 @@ def filled():
         store.top_ups.top_up(CARD, 2_000, order_id)
     store.top_ups.note_try(1, 5, 1001)
     store.top_ups.note_carried(1, 6, 12_000, bytes(12))
+    store.cards.set("lose", CARD, 1)
     store.book([[*reader.records[:9], reader.records[-1]], [b"noise"]])
     assert check(store) == []
     return store
@@ -52,6 +53,7 @@ def test_journals_are_append_only(table, verb):
         "merchant": "merchant_no",
         "load_try": "number",
         "load_proof": "number",
+        "card_change": "epoch",
     }.get(table, key)
     sql = f"DELETE FROM {table}" if verb == "DELETE" else f"UPDATE {table} SET {key} = {key}"
     with pytest.raises(ConstraintBroken, match="append-only"), store.database.transaction():

@@ -488,9 +488,9 @@ def test_a_relay_that_nobody_listens_for_is_dropped():
 
 def test_a_relay_goes_up_now_or_not_at_all():
     bench = Bench(3)
-    assert not bench.uplink.relay(b"sealed"), "there is no session yet"
+    assert not bench.uplink.say(messages.RELAY, {"sealed": b"sealed"}), "there is no session yet"
     bench.settle()
-    assert bench.uplink.relay(b"sealed")
+    assert bench.uplink.say(messages.RELAY, {"sealed": b"sealed"})
     bench.uplink.step(bench.now_ms)
     bench.broker.step()
     published = [event[1:4] for event in bench.broker.events if event[0] == mqtt.PUBLISH]
@@ -502,7 +502,7 @@ def test_relays_leave_a_place_for_records():
     bench = Bench(3).settle()
     bench.broker.pubacks = False
     said = 0
-    while bench.uplink.relay(b"sealed"):
+    while bench.uplink.say(messages.RELAY, {"sealed": b"sealed"}):
         said += 1
         bench.uplink.step(bench.now_ms)
     assert 0 < said < WINDOW_MAX

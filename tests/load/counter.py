@@ -122,10 +122,11 @@ class Line:
         self.refused = []  # what a reader said to what it heard
         self.unheard = 0  # what the centre refused
 
-    def relay(self, sealed):
+    def say(self, message_type, fields):
+        assert message_type == messages.RELAY
         if not self.online:
             return False
-        self._up += self._fate("up", sealed)
+        self._up += self._fate("up", fields["sealed"])
         return True
 
     def pump(self, now_ms):

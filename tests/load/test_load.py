@@ -150,6 +150,37 @@ def test_a_reader_that_is_not_told_to_asks_nothing(centre_of):
     assert window.line.said["up"] == []
 
 
+@pytest.mark.parametrize("chip", CHIPS)
+def test_nothing_comes_on_a_lost_card(centre_of, chip):
+    """It waits: for the card when it is found again, or the next one of its holder."""
+    centre = centre_of(chip)
+    window, card = Window(centre), a_card(chip)
+    centre.store.cards.set("lose", CARD_NO, centre.now_s)
+    window.visit(card)
+    assert (centre.desk.counters["barred"], view_of(card).balance_fen) == (1, BEFORE_FEN)
+    assert centre.money()[1] == LOAD_FEN
+    centre.store.cards.set("unlose", CARD_NO, centre.now_s, "id-card")
+    window.visit(card)
+    assert view_of(card).balance_fen == AFTER_FEN - PAID_FEN
+
+
+def test_a_card_that_is_lost_while_it_is_offered_gets_nothing(centre_of):
+    """The last moment before anything is computed for it."""
+    centre = centre_of("desfire")
+    window, card = Window(centre), a_card("desfire")
+    offer = centre.desk._offer
+
+    def report(*arguments):
+        answer = offer(*arguments)
+        centre.store.cards.set("lose", CARD_NO, centre.now_s)
+        return answer
+
+    centre.desk._offer = report
+    window.visit(card)
+    assert view_of(card).balance_fen == BEFORE_FEN
+    assert (centre.desk.counters["offers"], centre.desk.counters["commands"]) == (1, 0)
+
+
 def test_what_was_not_paid_in_is_not_offered(centre_of):
     centre, card = centre_of("classic", loads=0), a_card("classic")
     window = Window(centre)

@@ -23,6 +23,7 @@ COMMANDS = {
     "ledger forks": "DATABASE",
     "ledger proofs": "--keys",
     "ledger topup": "--order",
+    "ledger card": "--evidence",
     "journal show": "FILE",
     "bench": "--json",
 }
@@ -110,6 +111,7 @@ def test_help_imports_nothing_heavy():
         "ledger run missing.toml",
         "ledger forks missing.sqlite",
         "ledger topup missing.sqlite --card 1 --fen 1 --order A",
+        "ledger card lose missing.sqlite --card 1",
         "journal show missing.bin",
         "demo --home moon",
         "bench no_such_benchmark",

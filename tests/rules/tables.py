@@ -22,6 +22,9 @@ POLICY = {
     "pin_tries_max": 3,
     "split_window_s": 180,
     "cancel_window_s": 600,
+    "map_stale_s": 0,
+    "stale_max_fen": 0,
+    "map_expired_s": 0,
 }
 DAY = 20000  # 4 October 2024, local time
 CARD = {
@@ -168,6 +171,71 @@ SPENDING = (
     ("offline and a PIN", {}, 5001, NOON, 1, r.OVER_OFFLINE_LIMIT),
     ("a PIN and empty", {"balance_fen": 0}, 5001, NOON, 0, r.BALANCE_SHORT),
     ("a PIN and the day", {"day_total_fen": 9999}, 5002, NOON, 0, r.OVER_DAY_LIMIT),
+)
+HOUR_S, NOW_S = 3600, NOON[1] // 1000
+RULES = {"map_stale_s": HOUR_S, "stale_max_fen": 500, "map_expired_s": 24 * HOUR_S}
+STALE_S, EXPIRED_S = NOW_S - HOUR_S, NOW_S - 24 * HOUR_S
+# name, changes to policy and card, amount_fen, interval_ms, status, map_s, next state or why not
+# (R10.2, R14.2, R15): what the map says of the card, and how old it is
+KNOWN = (
+    ("active", RULES, 1250, NOON, 0, NOW_S, (DAY, 2250, 1750, 3)),
+    ("lost", {}, 1250, NOON, 1, NOW_S, r.CARD_LOST),
+    ("suspended", {}, 1250, NOON, 2, NOW_S, r.CARD_SUSPENDED),
+    ("closed", {}, 1250, NOON, 3, NOW_S, r.CARD_CLOSED),
+    ("lost, for one fen", {}, 1, NOON, 1, NOW_S, r.CARD_LOST),
+    ("lost, by an old map", RULES, 1, NOON, 1, 1, r.CARD_LOST),
+    ("lost, and all else is wrong", {"valid_to": 1, "kind": 9}, 9999, NOON, 1, 0, r.CARD_LOST),
+    ("lost, and nothing keyed", {}, 0, NOON, 1, NOW_S, r.BAD_AMOUNT),
+    ("no map, no rule", {}, 1250, NOON, 0, 0, (DAY, 2250, 1750, 3)),
+    (
+        "no map, and it would be stale",
+        dict(RULES, map_expired_s=0),
+        501,
+        NOON,
+        0,
+        0,
+        r.OVER_STALE_LIMIT,
+    ),
+    ("no map, little", dict(RULES, map_expired_s=0), 500, NOON, 0, 0, (DAY, 1500, 1000, 3)),
+    ("no map, and it would be expired", RULES, 1, NOON, 0, 0, r.MAP_EXPIRED),
+    ("as old as may be", RULES, 1250, NOON, 0, STALE_S, (DAY, 2250, 1750, 3)),
+    ("a second older", RULES, 501, NOON, 0, STALE_S - 1, r.OVER_STALE_LIMIT),
+    ("a second older, little", RULES, 500, NOON, 0, STALE_S - 1, (DAY, 1500, 1000, 3)),
+    ("perhaps a second older", RULES, 501, (NOON[0], NOON[1] + 1), 0, STALE_S, r.OVER_STALE_LIMIT),
+    (
+        "stale, nothing is taken",
+        dict(RULES, stale_max_fen=0),
+        1,
+        NOON,
+        0,
+        STALE_S - 1,
+        r.OVER_STALE_LIMIT,
+    ),
+    ("not yet expired", RULES, 500, NOON, 0, EXPIRED_S, (DAY, 1500, 1000, 3)),
+    ("expired", RULES, 1, NOON, 0, EXPIRED_S - 1, r.MAP_EXPIRED),
+    ("perhaps expired", RULES, 1, (NOON[0], NOON[1] + 1), 0, EXPIRED_S, r.MAP_EXPIRED),
+    ("made after our clock", RULES, 1250, NOON, 0, NOW_S + 99, (DAY, 2250, 1750, 3)),
+    ("blind: it may be stale", RULES, 501, SINCE, 0, NOW_S, r.OVER_STALE_LIMIT),
+    ("blind: perhaps expired", RULES, 500, SINCE, 0, NOW_S, (DAY, 1500, 1000, 3)),
+    (
+        "blind: surely expired",
+        RULES,
+        1,
+        SINCE,
+        0,
+        MIDNIGHT // 1000 - 24 * HOUR_S - 1,
+        r.MAP_EXPIRED,
+    ),
+    ("blind, without a map", RULES, 1, SINCE, 0, 0, r.MAP_EXPIRED),
+    (
+        "stale and a PIN",
+        dict(RULES, stale_max_fen=6000),
+        5001,
+        NOON,
+        0,
+        1 + EXPIRED_S,
+        r.PIN_NEEDED,
+    ),
 )
 PIN, IDENTITY = messages.FLAG_PIN, messages.FLAG_IDENTITY
 FULL = {"since_pin_fen": U24, "since_pin_count": 15, "pin_tries": 3}
@@ -317,11 +385,19 @@ def decided_with(line):
     return spending.decide(changed(POLICY, changes), card, amount_fen, NOON, False, proof)
 
 
+def decided_by_map(line):
+    """(reason, state) that a line of KNOWN gives."""
+    _, changes, amount_fen, interval_ms, status, map_s, _ = line
+    policy, card = changed(POLICY, changes), Card(changed(CARD, changes))
+    return spending.decide(policy, card, amount_fen, interval_ms, False, 0, 0, status, map_s)
+
+
 def outcomes():
     """What every line of every table gives, as JSON can carry it."""
     return [
         [list(decided(line)) for line in SPENDING],
         [list(decided_with(line)) for line in PROVEN],
+        [list(decided_by_map(line)) for line in KNOWN],
         [money.parse_yuan(text) for text, _ in PARSED],
         [money.format_yuan(fen) for fen, _ in FORMATTED],
         [getattr(clock, what)(*arguments) for what, arguments, _ in CLOCK],

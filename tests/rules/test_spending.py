@@ -69,6 +69,14 @@ def test_what_a_pin_and_a_face_prove(line):
     assert tables.decided_with(line) == wanted
 
 
+@pytest.mark.parametrize("line", tables.KNOWN, ids=lambda line: line[0])
+def test_what_the_map_says(line):
+    expected, tries = line[-1], CARD["pin_tries"]
+    is_approved = isinstance(expected, tuple)
+    wanted = (reasons.APPROVED, (*expected, tries)) if is_approved else (expected, None)
+    assert tables.decided_by_map(line) == wanted
+
+
 def test_table_has_every_reason_that_is_given():
     given_reasons = {tables.decided(line)[0] for line in SPENDING}
     assert given_reasons == {
@@ -199,6 +207,21 @@ def test_a_proof_only_answers_the_question_for_one(
     assert max(state[1:3]) <= SPENT_FEN_MAX and state[3] <= 15
     assert state[4] == (0 if proof == PIN else fields["pin_tries"])
     assert (state[2:4] == (0, 0)) == (proof == PIN)
+
+
+@given(POLICIES, CARDS, AMOUNTS, INTERVALS, st.integers(0, 3), st.integers(0, 1 << 32))
+def test_a_map_only_refuses(policy, fields, amount_fen, interval_ms, status, map_s):
+    """Whatever it says of the card, and however old it is: nobody spends because of it."""
+    policy = {**policy, "map_stale_s": 3600, "map_expired_s": 86_400}
+    free = {**policy, "map_stale_s": 0, "map_expired_s": 0}
+    card = Card(fields)
+    reason, state = decide(policy, card, amount_fen, interval_ms, False, 0, 0, status, map_s)
+    if reason == reasons.APPROVED:
+        assert not status
+        assert (reason, state) == decide(free, card, amount_fen, interval_ms, False)
+        age_s = interval_ms[0] // 1000 - map_s
+        assert age_s <= 86_400
+        assert age_s <= 3_600 or amount_fen <= policy["stale_max_fen"]
 
 
 def test_deciding_changes_nothing():

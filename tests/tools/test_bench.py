@@ -10,6 +10,7 @@ from tools import bench
 from tools.bench import (
     agent_ledger,
     battery,
+    card_map,
     codec,
     firmware_heap,
     journal,
@@ -81,7 +82,7 @@ def check_shape(name, rows):
 
 def test_every_benchmark_is_found():
     found = {"agent_ledger", "codec", "firmware_heap", "journal", "rc522", "simulator", "split"}
-    assert found | {"battery", "ledger_splits", "tap_time"} == set(names())
+    assert found | {"battery", "card_map", "ledger_splits", "tap_time"} == set(names())
 
 
 # ---------------------------------------------------------------- battery
@@ -122,6 +123,17 @@ def test_the_budget_holds_in_booked_records(seed):
     assert false["ours"] <= split.BUDGET_PER_10000
     assert caught["ours"] >= 75
     assert least["ours"] > 3 * least["other"] > 0
+
+
+# ---------------------------------------------------------------- card map
+
+
+def test_card_map_rows():
+    rows = check_shape("card_map", card_map.rows())
+    assert [row["ours"] for row in rows[:-1]] == [15_000] * len(card_map.PERCENT)
+    listed = [row["other"] for row in rows[:-1]]
+    assert listed == sorted(listed) and listed[0] < 15_000 < listed[-1]
+    assert rows[-1]["ours"] < rows[-1]["other"] == 200
 
 
 # ---------------------------------------------------------------- agent and ledger

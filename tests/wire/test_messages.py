@@ -16,7 +16,7 @@ from tests.wire.test_cbor import VALUES
 from tests.wire.test_vectors import DOCUMENTS
 from tests.wire.vector_outcomes import meant
 
-TYPES = (1, 2, 3, 4, 5, 6, 7)
+TYPES = (1, 2, 3, 4, 5, 6, 7, 8)
 KINDS = (1, 2, 3, 4, 5, 6)
 RECORDS = {
     group["id"]: [item for item in group["items"] if item["result"] == "valid"]
@@ -110,6 +110,7 @@ LIMITS = (
     (messages.FORWARD, messages.FORWARD_BYTES_MAX),
     (messages.RECEIPTS, messages.RECEIPTS_BYTES_MAX),
     (messages.RELAY, messages.RELAY_BYTES_MAX),
+    (messages.CARDS, messages.CARDS_BYTES_MAX),
 )
 
 
@@ -198,8 +199,8 @@ def test_a_bad_field_of_a_message_is_named(name):
     encode = messages.encode_message if word == "type" else messages.encode_relayed
     for field in fields.keys() - {word}:
         for bad in (None, -1, 1 << 48, True, b"", "", {}, [None], [[1, 2]]):
-            if (field, bad) == ("answer", b""):
-                continue  # that is a word: the card lies there, or has left
+            if field in ("answer", "data") and bad == b"":
+                continue  # that is a word: the card lies there, or has left; or a question
             error = refused(BAD_FIELD, encode, fields[word], {**fields, field: bad})
             assert error.detail == field
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ledger.service import STATUS_OFFLINE, STATUS_ONLINE, WILL
-from protocols.wire import messages, mqtt, seal, topics
+from protocols.wire import card_news, messages, mqtt, seal, topics
 from tests.link.bench import DEVICE, SITE, Bench
 from tests.wire.test_vectors import GRAMMAR, accepts, schema
 from tools.rooms import ROOT
@@ -32,6 +32,9 @@ BUILT = {
     "agentReceipts": topics.agent_receipts(SITE),
     "agentRelayUp": topics.relay_up(SITE),
     "agentRelayDown": topics.relay_down(SITE),
+    "agentCardsUp": topics.cards_up(SITE),
+    "agentCardsDown": topics.cards_down(SITE),
+    "ledgerCards": topics.LEDGER_CARDS,
     "ledgerStatus": topics.LEDGER_STATUS,
 }
 
@@ -94,7 +97,8 @@ def test_every_topic_the_code_can_build_is_a_channel():
     }
     filters = {name for name in builders if name.endswith("_filter")}
     devices, agents = {"up", "down", "status"}, {"agent_records", "agent_receipts"}
-    assert builders - filters == devices | agents | {"relay_up", "relay_down"}
+    relays, cards = {"relay_up", "relay_down"}, {"cards_up", "cards_down"}
+    assert builders - filters == devices | agents | relays | cards
     for name in filters:
         function = getattr(topics, name)
         made = function(SITE) if inspect.signature(function).parameters else function()
@@ -128,7 +132,7 @@ def test_every_message_names_a_rule_of_the_grammar():
         for name in (message["name"] for message in MESSAGES.values())
         if name.isupper()
     }
-    assert sorted(numbered.values()) == [1, 2, 3, 4, 5, 6, 7]
+    assert sorted(numbered.values()) == list(range(1, 9))
     for name, number in numbered.items():
         assert re.search(rf"^{name.lower()} = \{{\n  0: {number},", GRAMMAR, re.MULTILINE), name
 
@@ -242,6 +246,8 @@ def test_sizes_in_words_are_those_of_the_code():
         "RECEIPTS (payload)": messages.RECEIPTS_BYTES_MAX,
         "RELAY": messages.RELAY_BYTES_MAX,
         "relayed (payload, and sealed)": messages.RELAYED_BYTES_MAX,
+        "CARDS": messages.CARDS_BYTES_MAX,
+        "CARD_NEWS (payload)": card_news.BYTES_MAX,
     }
 
 

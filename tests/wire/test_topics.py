@@ -15,6 +15,8 @@ SITE_BUILDERS = (
     topics.agent_receipts,
     topics.relay_up,
     topics.relay_down,
+    topics.cards_up,
+    topics.cards_down,
     topics.up_filter,
 )
 

@@ -34,6 +34,7 @@ ELSEWHERE = {errors.BAD_TOPIC, errors.BAD_SIGNATURE}
 # array, the pairs of a map that must be empty.
 OVERLOOKED = {
     "device is bytes",
+    "data in text",
     "intent_device is bytes",
     "card_no is bytes",
     "battery_test is 1",

@@ -96,7 +96,10 @@ class LoadReader:
                 self._client.puback(packet_id)
 
     def _take_answer(self, payload: bytes, time_ms: int) -> None:
-        fields = messages.decode_message(payload, (messages.STORED, messages.RECEIPT))
+        expected = (messages.STORED, messages.RECEIPT, messages.CARDS)
+        fields = messages.decode_message(payload, expected)
+        if fields["type"] == messages.CARDS:
+            return  # it keeps no map
         if fields["type"] == messages.STORED:
             self.delivery.on_stored(fields["upto"], time_ms)
             return

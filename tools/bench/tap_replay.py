@@ -48,6 +48,7 @@ class TapeBoard:
         self.ticks_us = Ticks(lambda: self._now_us % _WRAP_US).us
         self.settings, self.boot_cause = tape["settings"], tape["boot_cause"]
         self.menu = b""
+        self.card_flash = None
         self._add_parts(is_checking)
 
     def _add_parts(self, is_checking):

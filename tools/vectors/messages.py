@@ -5,7 +5,7 @@ from typing import Any
 
 from protocols.wire.errors import BAD_FIELD, MISSING_FIELD, TOO_LONG, UNEXPECTED_TYPE
 from tools.vectors import Group, Notes, encode, records, seals
-from tools.vectors.records import U8, U32, Bounds, Fields, add_bad_numbers, add_bad_shapes
+from tools.vectors.records import U8, U16, U32, Bounds, Fields, add_bad_numbers, add_bad_shapes
 
 ABOUT = "Messages between reader, agent and ledger, what a RELAY carries, the body of a receipt."
 NOTES: Notes = {
@@ -19,6 +19,7 @@ _RECEIPT = seals.RECEIPT
 _LONGEST = b"\xd1" + bytes(255)
 # What is expected where: on the topics up, down, agent/records, agent/receipts, agent/relay-*.
 _UP, _DOWN, _RECORDS, _RECEIPTS, _RELAY = [1, 2], [3, 4], [5], [6], [7]
+_CARDS = [8]
 _DEVICE = {"device": (1, 1, U32)}
 _UPTO = {**_DEVICE, "upto": (2, 0, U32)}
 # name: (type, expected, keys, numbers with their bounds, ordinary, smallest, largest)
@@ -86,6 +87,15 @@ _MESSAGES: Mapping[str, _Row] = {
         {1: 1001, 2: _SEALED},
         {1: 1, 2: b"\x00"},
         {1: U32, 2: bytes(384)},
+    ),
+    "cards": (
+        8,
+        _CARDS,
+        {"device": 1, "epoch": 2, "page": 3, "data": 4},
+        {**_DEVICE, "epoch": (2, 0, U32), "page": (3, 0, U16)},
+        {1: 1001, 2: 41, 3: 0, 4: seals.WARRANT + bytes.fromhex("00126701")},
+        {1: 1, 2: 0, 3: 0, 4: b""},
+        {1: U32, 2: U32, 3: U16, 4: bytes(448)},
     ),
 }
 _NONCE = bytes.fromhex("5a3c1e0f89abcdef")
@@ -209,6 +219,7 @@ _BAD: Mapping[tuple[str, int], Mapping[str, Any]] = {
         "385 bytes sealed": bytes(385),
         "sealed in text": "sealed",
     },
+    ("cards", 4): {"data of 449 bytes": bytes(449), "data in text": "af"},
     ("load-ask", 1): {
         "a nonce of 7 bytes": bytes(7),
         "a nonce of 9 bytes": bytes(9),

@@ -92,6 +92,15 @@ RECORD_2 = sealed(_PAYLOADS[1], RECORD_1[-32:])
 _RECEIPT_KEY = hmac.new(KEY, b"onecard/v1/receipt", hashlib.sha256).digest()
 _RECEIPT_BODY = encode({1: 1001, 2: 2, 3: RECORD_2[-32:-24], 4: 1788233440})
 RECEIPT = sealed(_RECEIPT_BODY, b"receipt", _RECEIPT_KEY)
+# A warrant: epoch, made_s, size of the map in bytes; hashes of all changes and of the map.
+_WARRANT_KEY = hmac.new(KEY, b"onecard/v1/cards", hashlib.sha256).digest()
+_CHANGE, _MAP = bytes.fromhex("00000501"), bytes.fromhex("0004")
+_WARRANT = (
+    b"".join(number.to_bytes(4, "big") for number in (1, 1788233440, len(_MAP)))
+    + hashlib.sha256(bytes(16) + _CHANGE).digest()[:16]
+    + hashlib.sha256(_MAP).digest()[:16]
+)
+WARRANT = sealed(_WARRANT, b"cards", _WARRANT_KEY)
 
 
 def groups() -> list[Group]:
@@ -124,6 +133,8 @@ def _chain() -> Group:
         aad = data[-32:]
     given = {"key": _RECEIPT_KEY.hex(), "aad": b"receipt".hex()}
     group.valid("a receipt", _RECEIPT_BODY, RECEIPT, "Ordinary", **given)
+    given = {"key": _WARRANT_KEY.hex(), "aad": b"cards".hex()}
+    group.valid("a warrant: card 5 is lost", _WARRANT, WARRANT, "Ordinary", **given)
     return group
 
 

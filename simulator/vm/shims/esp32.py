@@ -12,6 +12,7 @@ _NVS_SET = const(20)
 _PULSE = const(36)
 
 _BLOCK_BYTES = const(4096)
+_CARDS_AT = const(1 << 30)
 _SOURCE_KHZ = const(80000)
 _NVS_NOT_FOUND = const(0x1102)
 _NVS_INVALID_LENGTH = const(0x110C)
@@ -23,31 +24,37 @@ class Partition:
 
     @staticmethod
     def find(type=0, subtype=0xFF, label=None, block_size=4096):
-        if type != Partition.TYPE_DATA or label != "journal":
+        start = _CARDS_AT if label == "cards" else 0
+        if type != Partition.TYPE_DATA or label not in ("journal", "cards"):
             return []
         if block_size != _BLOCK_BYTES:
             raise RuntimeError("smaller blocks are not power safe")
-        return [Partition()]
+        return [Partition(start)] if call(_FLASH_SECTORS, start) else []
+
+    def __init__(self, start):
+        self._start = start
 
     def readblocks(self, block, buffer, offset=0):
-        call(_FLASH_READ, block * _BLOCK_BYTES + offset, len(buffer), b"", buffer)
+        address = self._start + block * _BLOCK_BYTES + offset
+        call(_FLASH_READ, address, len(buffer), b"", buffer)
 
     def writeblocks(self, block, buffer, offset=None):
         if offset is None:  # the port erases first only when no offset is given
             for sector in range(block, block + len(buffer) // _BLOCK_BYTES):
-                _checked(call(_FLASH_ERASE, sector))
+                self.ioctl(6, sector)
             offset = 0
-        _checked(call(_FLASH_PROGRAM, block * _BLOCK_BYTES + offset, 0, buffer))
+        address = self._start + block * _BLOCK_BYTES + offset
+        _checked(call(_FLASH_PROGRAM, address, 0, buffer))
 
     def ioctl(self, request, argument):
         if request in (1, 2, 3):
             return 0
         if request == 4:
-            return call(_FLASH_SECTORS)
+            return call(_FLASH_SECTORS, self._start)
         if request == 5:
             return _BLOCK_BYTES
         if request == 6:
-            return _checked(call(_FLASH_ERASE, argument))
+            return _checked(call(_FLASH_ERASE, self._start // _BLOCK_BYTES + argument))
         return None
 
 

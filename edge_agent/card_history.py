@@ -1,0 +1,98 @@
+"""What the ledger has told of cards, on the agent's disk: every change in order, and warrants.
+
+Rules of this file. The caller has verified the ledger's signature. A change follows the one before
+it, or is not kept; a warrant replaces one of a lower epoch or an earlier word for the same reader.
+Nothing is decided from a status here. See protocols/rules/card_status.py.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from adapters.sqlite import open_database, transaction
+from edge_agent.store import StoreUnavailable
+from protocols.rules.card_status import CHANGE_BYTES, PAGE_BYTES, fold
+
+MIGRATIONS = (
+    """
+    CREATE TABLE card_change (epoch INTEGER PRIMARY KEY, change BLOB NOT NULL) STRICT;
+    CREATE TABLE warrant (
+        device INTEGER PRIMARY KEY,
+        epoch INTEGER NOT NULL,
+        sealed BLOB NOT NULL  -- for the reader: only it can read it
+    ) STRICT;
+    """,
+)
+
+
+class CardHistory:
+    """The changes and warrants in one SQLite file (`path`, or ":memory:").
+
+    Raises StoreUnavailable (nothing was changed), and what open_database raises.
+    """
+
+    def __init__(self, path: str) -> None:
+        with _available(path):
+            self._db = open_database(path, MIGRATIONS)
+        self.epoch: int = self._read("SELECT COALESCE(MAX(epoch), 0) FROM card_change")[0][0]
+        self._map_epoch, self._map = 0, bytearray()
+
+    def close(self) -> None:
+        self._db.close()
+
+    def add(self, epoch: int, changes: bytes, warrants: Sequence[tuple[int, int, bytes]]) -> bool:
+        """Keep `changes` behind `epoch`, and warrants (device, epoch, sealed); False: a gap.
+
+        Whatever of it is known already is passed over.
+        """
+        if epoch > self.epoch:
+            return False
+        rows = [
+            (epoch + n + 1, changes[n * CHANGE_BYTES : (n + 1) * CHANGE_BYTES])
+            for n in range(len(changes) // CHANGE_BYTES)
+        ]
+        rows = [row for row in rows if row[0] > self.epoch]
+        upto = rows[-1][0] if rows else self.epoch
+        with _available("cards"), transaction(self._db):
+            self._db.executemany("INSERT INTO card_change VALUES (?, ?)", rows)
+            self._db.executemany(
+                "INSERT INTO warrant VALUES (?, ?, ?) ON CONFLICT (device) DO UPDATE SET"
+                " epoch = excluded.epoch, sealed = excluded.sealed"
+                " WHERE excluded.epoch >= warrant.epoch",
+                [warrant for warrant in warrants if warrant[1] <= upto],
+            )
+        self.epoch = upto
+        return True
+
+    def warrant(self, device: int) -> tuple[int, bytes] | None:
+        """(epoch, sealed) of the newest warrant for a reader; None if there is none."""
+        rows = self._read("SELECT epoch, sealed FROM warrant WHERE device = ?", device)
+        return rows[0] if rows else None
+
+    def changes(self, after: int, upto: int) -> bytes:
+        """The changes behind epoch `after`, up to and with `upto`."""
+        sql = "SELECT change FROM card_change WHERE epoch > ? AND epoch <= ? ORDER BY epoch"
+        return b"".join(change for (change,) in self._read(sql, after, upto))
+
+    def page(self, epoch: int, page: int) -> bytes:
+        """The `page`-th (from 1 on) part of the map of an epoch; empty beyond its end."""
+        if epoch > self.epoch:
+            return b""
+        if epoch < self._map_epoch:
+            self._map_epoch, self._map = 0, bytearray()
+        fold(self._map, self.changes(self._map_epoch, epoch))
+        self._map_epoch = epoch
+        return bytes(self._map[(page - 1) * PAGE_BYTES : page * PAGE_BYTES])
+
+    def _read(self, sql: str, *values: int) -> list[Any]:
+        with _available("cards"):
+            return self._db.execute(sql, values).fetchall()
+
+
+@contextmanager
+def _available(what: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"{what}: {type(error).__name__}: {error}") from error

@@ -1,0 +1,140 @@
+"""The agent's part in the card map: it keeps what the ledger says and hands it to its readers.
+
+Rules of this file. Only what carries the ledger's signature is kept, and only in order; nothing is
+decided from it. The ledger is asked at every connection, at every hint, and every few minutes, so
+that readers know how young their map is. What is new goes to every reader there is a warrant for;
+one that lacks more than that asks. All of it may be lost: whoever lacks something asks again.
+"""
+
+from collections.abc import Callable
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from adapters.mqtt import Message, MqttPort
+from edge_agent.card_history import CardHistory
+from edge_agent.store import StoreUnavailable
+from protocols.rules.card_status import CHANGE_BYTES, WARRANT_BYTES
+from protocols.wire import card_news, cbor, messages, topics
+from protocols.wire.errors import BAD_SIGNATURE, BAD_TOPIC, UNSUPPORTED, WireError
+from protocols.wire.seal import sign1_split, sign1_tbs
+
+ASK_MS = 300_000
+HURRY_MS = 1_000  # between two asks, however much there is to ask for
+CHANGES_MAX = (messages.CARDS_DATA_BYTES_MAX - WARRANT_BYTES) // CHANGE_BYTES
+
+# device, epoch, page, data of a CARDS
+Tell = Callable[[int, int, int, bytes], None]
+
+
+class CardSide:
+    """Asks through `port`, keeps in `history`, hands on through `tell`. `counters` only grow."""
+
+    def __init__(
+        self,
+        site: str,
+        port: MqttPort,
+        history: CardHistory,
+        ledger_public_key: bytes,
+        tell: Tell,
+        counters: dict[str, int],
+    ) -> None:
+        self._port = port
+        self._history = history
+        self._key = Ed25519PublicKey.from_public_bytes(ledger_public_key)
+        self._tell = tell
+        self._counters = counters
+        self._down, self._up = topics.cards_down(site), topics.cards_up(site)
+        self._session = 0
+        self._told = history.epoch  # what readers have been told of without asking
+        self._asked_ms: int | None = None
+        self._due_ms = 0
+
+    def is_about_cards(self, topic: str) -> bool:
+        """Whether a message on this topic of the ledger's broker is for `hear`."""
+        return topic in (self._down, topics.LEDGER_CARDS)
+
+    def hear(self, message: Message, now_ms: int) -> None:
+        """What the ledger has said; raises WireError for what it cannot have."""
+        if message.retain:
+            raise WireError(UNSUPPORTED, "retained")
+        if message.topic == topics.LEDGER_CARDS:
+            # A hint without a seal: it may only make us ask.
+            if card_news.decode_epoch(message.payload) != self._history.epoch:
+                self._hurry(now_ms)
+            return
+        if message.topic != self._down:
+            raise WireError(BAD_TOPIC)
+        payload, signature = sign1_split(message.payload)
+        try:
+            self._key.verify(signature, sign1_tbs(payload, card_news.LABEL))
+        except InvalidSignature:
+            raise WireError(BAD_SIGNATURE) from None
+        self._keep(*card_news.decode(payload), now_ms)
+
+    def _keep(
+        self, epoch: int, changes: bytes, warrants: list[tuple[int, int, bytes]], now_ms: int
+    ) -> None:
+        try:
+            if not self._history.add(epoch, changes, warrants):
+                self._count("card_gaps")
+                self._hurry(now_ms)
+                return
+            self._count("card_news")
+            if not warrants:
+                if changes:
+                    self._hurry(now_ms)  # there is more
+                return
+            for device, _epoch, _sealed in warrants:
+                self._tell_news(device, self._told)
+        except StoreUnavailable:
+            self._count("store_unavailable")
+            self._hurry(now_ms)
+            return
+        # Told once more with the next news, for those who missed it; then it is the past.
+        if not changes:
+            self._told = epoch
+
+    def asked(self, device: int, epoch: int, page: int) -> None:
+        """A reader has asked: for news behind `epoch`, or for a page of the map of it."""
+        try:
+            if page:
+                data = self._history.page(epoch, page)
+                if data:
+                    self._count("card_pages")
+                    self._tell(device, epoch, page, data)
+            else:
+                self._tell_news(device, epoch)
+        except StoreUnavailable:
+            self._count("store_unavailable")  # it asks again in five seconds
+
+    def _tell_news(self, device: int, since: int) -> None:
+        warrant = self._history.warrant(device)
+        if warrant is None:
+            self._count("cards_without_warrant")
+            return
+        upto, sealed = warrant
+        changes = self._history.changes(since, upto)
+        if len(changes) > CHANGES_MAX * CHANGE_BYTES:
+            since, changes = 0, b""  # too far behind: it fetches the map
+        self._tell(device, since, 0, sealed + changes)
+
+    def step(self, now_ms: int) -> int | None:
+        """Ask if it is time; when to call again (ms), or None if only a connection matters."""
+        if not self._port.connected:
+            return None
+        if self._port.sessions != self._session:
+            self._session = self._port.sessions
+            self._due_ms = now_ms
+        if now_ms >= self._due_ms:
+            is_asked = self._port.publish(self._up, cbor.encode(self._history.epoch))
+            self._asked_ms = now_ms
+            self._due_ms = now_ms + (ASK_MS if is_asked else HURRY_MS)
+        return self._due_ms
+
+    def _hurry(self, now_ms: int) -> None:
+        last_ms = now_ms - HURRY_MS if self._asked_ms is None else self._asked_ms
+        self._due_ms = min(self._due_ms, max(now_ms, last_ms + HURRY_MS))
+
+    def _count(self, name: str) -> None:
+        self._counters[name] = self._counters.get(name, 0) + 1
