@@ -14,12 +14,14 @@ by more than ten. Behind that nobody is credited again by guessing: the books ha
 import struct
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from protocols.card import ev2, purse
 from protocols.card import personalise_desfire as desk
 from protocols.card import purse_desfire as layout
 
+# So many of the newest states fit one answer that a reader relays.
+_STATES_READ = 6
 _RECORDS_AT = 10  # in the settings of a ring: how many it holds, behind kind, mode, rights, sizes
 
 Dialogue = Generator[bytes, bytes, Any]
@@ -41,6 +43,13 @@ class Credited:
     transaction_mac: bytes
 
 
+class Sold(NamedTuple):
+    """A sale that was cancelled: the card's counter before it, and the id of its INTENT."""
+
+    counter: int
+    record_id: tuple[int, int]
+
+
 def credit(
     ciphers: Any,
     credit_key: bytes,
@@ -50,16 +59,16 @@ def credit(
     random: Callable[[int], bytes],
     note_attempt: Callable[[int], None],
     attempted_at: int | None = None,
-    sold_at: int = -1,
+    sold: Sold | None = None,
 ) -> Dialogue:
     """Put `amount_fen` on the card under `number` (1..2^32-1), once; returns Credited.
 
     `credit_key` is the key of this one card. note_attempt(counter) is called before the commit is
     sent and has to keep the card's counter durably; whoever runs `number` again gives it as
-    `attempted_at`. Of a cancelled sale `sold_at` is the counter before it: the card itself has to
-    show that it has gone on. CreditRefused (amount, balance, counter, or a ring that does not go
-    back to the attempt) before the card is changed; ev2.CardStatus and ev2.NotGenuine, or no
-    answer at all, leave it unknown if an attempt was noted: run it again.
+    `attempted_at`. `sold` is the sale whose money it is, if it is of a cancelled one: the card
+    itself has to show it. CreditRefused (amount, balance, counter, a ring that does not go back to
+    the attempt, a sale that never was) before the card is changed; ev2.CardStatus and
+    ev2.NotGenuine, or no answer at all, leave it unknown if an attempt was noted: run it again.
     """
     yield from desk.select(layout.APPLICATION)
     session = yield from desk.login(ciphers, credit_key, layout.CREDIT_KEY, random)
@@ -70,8 +79,8 @@ def credit(
     is_full = len(ring) >= desk.RECORDS
     if attempted_at is not None and is_full and state.counter - attempted_at > desk.RECORDS:
         raise CreditRefused(f"attempted at counter {attempted_at}, which the ring has forgotten")
-    if state.counter <= sold_at:
-        raise CreditRefused(f"stands at {state.counter}, and was never sold to at {sold_at}")
+    if sold is not None:
+        yield from _check_sold(session, state.counter, sold)
     try:
         after = purse.state_credited(state, amount_fen, number, time_s)
     except ValueError as error:
@@ -99,6 +108,25 @@ def _state(session: ev2.Session) -> Generator[bytes, bytes, purse.PurseState]:
     if state is None:
         raise CreditRefused("the state on the card is none of ours")
     return state
+
+
+def _check_sold(session: ev2.Session, counter: int, sold: Sold) -> Generator[bytes, bytes, None]:
+    """CreditRefused if the card has not gone on from there, or by another step if it tells that.
+
+    Each step leaves a state, which names its record or the one before.
+    """
+    steps = counter - sold.counter
+    if steps <= 0:
+        raise CreditRefused(f"stands at {counter}, and was never sold to at {sold.counter}")
+    if steps > _STATES_READ:
+        return
+    newest = layout.place(layout.STATE_FILE, steps)
+    data = yield from desk.ask(session, layout.READ_RECORDS, newest, hidden=True)
+    at_record = range(purse.USAGE_BYTES, len(data), layout.STATE_BYTES)
+    if sold.record_id not in [struct.unpack(">II", data[at : at + 8]) for at in at_record]:
+        raise CreditRefused(
+            f"has gone on from {sold.counter} by another step than {sold.record_id}"
+        )
 
 
 def _ring(session: ev2.Session) -> Generator[bytes, bytes, list[tuple[int, int]]]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.card_credit import Credited, CreditRefused, Dialogue, credit
+from ledger.card_credit import Credited, CreditRefused, Dialogue, Sold, credit
 from ledger.dialect import StoreUnavailable
 from ledger.loads import Load
 from ledger.store import LedgerStore
@@ -48,7 +48,7 @@ class Session:
     card_no: int
     counter: int  # as the reader says
     load: Load
-    sold_at: int
+    sold: Sold | None
     attempted_at: int | None
     credit_key: bytes
     until_ms: int
@@ -203,7 +203,7 @@ class CreditDesk:
             load.card_no,
             ask["counter"],
             load,
-            pending.sold_at,
+            pending.sold,
             max(pending.tries, default=None),
             credit_key,
             now_ms + SESSION_MS,
@@ -287,5 +287,5 @@ class CreditDesk:
             self._random,
             lambda counter: self._store.top_ups.note_try(number, counter, device),
             session.attempted_at,
-            session.sold_at,
+            session.sold,
         )

@@ -9,6 +9,7 @@ silence: the card says so itself, to us or in a reader's record, or the load wai
 from dataclasses import dataclass
 
 from ledger.cancels import NUMBER_MIN
+from ledger.card_credit import Sold
 from ledger.card_status import Cards
 from ledger.dialect import SqliteDialect
 from ledger.evidence import State
@@ -23,7 +24,7 @@ _BY_ORDER = "SELECT number, card_no, amount_fen FROM load WHERE order_id = ?"
 # the card to show that it has gone beyond that sale, and while another step is known to have led
 # away from there: a reader may have made the sale up. A DESFire tells us, of a Classic the reader.
 _NEXT = f"""
-SELECT l.number, l.card_no, l.amount_fen, COALESCE(s.counter, -1) FROM load l
+SELECT l.number, l.card_no, l.amount_fen, s.counter, s.device, s.seq FROM load l
 LEFT JOIN cancel c ON c.number = l.number
 LEFT JOIN intent s ON s.device = c.device AND s.seq = c.intent_seq
 WHERE l.card_no = ? AND l.is_loaded = 0 AND COALESCE(s.counter, -1) < ?
@@ -52,12 +53,12 @@ class TopUpRefused(Exception):
 class Pending:
     """The load that is next for a card, and the card's counters at which it may have come on.
 
-    `sold_at` is the counter of the card before the sale whose money it is, -1 of a top-up.
+    `sold`: the cancelled sale whose money it is; None of a top-up.
     """
 
     load: Load
     tries: tuple[int, ...]
-    sold_at: int = -1
+    sold: Sold | None = None
 
 
 class TopUps:
@@ -99,9 +100,12 @@ class TopUps:
 
     def next_of(self, card_no: int, counter: int) -> Pending | None:
         """What is next for a card that shows `counter`; None if nothing is."""
-        for number, *facts, sold_at in list(self._database.rows(_NEXT, (card_no, counter))):
+        for number, *facts, at, device, seq in list(
+            self._database.rows(_NEXT, (card_no, counter))
+        ):
             tries = self._database.rows(_OPEN_TRIES, (number, card_no))
-            return Pending(Load(number, *facts), tuple(at for (at,) in tries), sold_at)
+            sold = None if at is None else Sold(at, (device, seq))
+            return Pending(Load(number, *facts), tuple(tried for (tried,) in tries), sold)
         return None
 
     def note_try(self, number: int, counter: int, device: int) -> None:

@@ -9,14 +9,14 @@ from firmware.drivers.iso14443 import CardGone
 from firmware.drivers.iso_dep import IsoDep
 from firmware.drivers.mifare_classic import CardRefused
 from firmware.services.purse import COMMITTED
-from ledger.card_credit import CreditRefused, credit
+from ledger.card_credit import CreditRefused, Sold, credit
 from protocols.card import ev2
 from protocols.card import purse_desfire as layout
 from protocols.card.personalise_desfire import RECORDS
 from protocols.card.purse import BALANCE_FEN_MAX, CARD_CENTRE, RECORD_BYTES
 from tests.drivers.desfire_desk import balance, card_keys, new_desfire
 from tests.drivers.desk import BALANCE_FEN, CIPHERS, UID7, Desk
-from tests.drivers.test_purse import spend
+from tests.drivers.test_purse import DEVICE, spend
 
 CREDIT_FEN, NUMBER, TIME_S = 5_000, 99, 1_700_000_000
 KEY = card_keys().application[layout.CREDIT_KEY]
@@ -32,7 +32,7 @@ class Reader:
         self.heard = []
         self.attempts = {}  # what the ledger keeps: number -> the card's counter
 
-    def carry(self, number=NUMBER, amount_fen=CREDIT_FEN, key=KEY, sold_at=-1):
+    def carry(self, number=NUMBER, amount_fen=CREDIT_FEN, key=KEY, sold=None):
         """Lead one dialogue to its end, as far as the card is there."""
         found = self.desk.pcd.poll()
         if found is None:
@@ -48,7 +48,7 @@ class Reader:
             random.Random(number).randbytes,
             lambda counter: self.attempts.update({number: counter}),
             self.attempts.get(number),
-            sold_at,
+            sold,
         )
         try:
             command = next(dialogue)
@@ -91,15 +91,21 @@ def test_the_reader_never_sees_a_key():
         assert all(key[at : at + 6] not in said for at in range(10))
 
 
-def test_the_money_of_a_sale_that_never_was_does_not_come():
-    """A reader has made up a sale and cancelled it: the card itself has not moved."""
+@pytest.mark.parametrize("steps", [0, 1, 3, 6, 7])
+@pytest.mark.parametrize("is_true", [True, False])
+def test_the_money_of_a_sale_that_never_was_does_not_come(steps, is_true):
+    """A reader may make up a sale and cancel it: the card tells, as far back as is asked."""
     reader = Reader()
-    with pytest.raises(CreditRefused, match="never sold"):
-        reader.carry(sold_at=0)
-    assert balance(reader.card) == BALANCE_FEN and reader.attempts == {}
-    spend_on(reader, 1)
-    assert reader.carry(sold_at=0).transaction_mac
-    assert balance(reader.card) == BALANCE_FEN - 350 + CREDIT_FEN
+    spend_on(reader, steps)
+    sold = Sold(0, (DEVICE, 1 if is_true else 99))
+    is_told = steps <= 6 and not is_true
+    if steps and not is_told:
+        assert reader.carry(sold=sold).transaction_mac
+        assert balance(reader.card) == BALANCE_FEN - steps * 350 + CREDIT_FEN
+        return
+    with pytest.raises(CreditRefused, match="another step" if steps else "never sold"):
+        reader.carry(sold=sold)
+    assert balance(reader.card) == BALANCE_FEN - steps * 350 and reader.attempts == {}
 
 
 def test_the_same_credit_comes_once():

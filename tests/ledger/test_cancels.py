@@ -260,7 +260,7 @@ def test_it_is_for_a_card_that_has_gone_beyond_the_sale():
     store = booked(reader)
     assert store.top_ups.next_of(CARD, 4) is None
     pending = store.top_ups.next_of(CARD, 5)
-    assert (pending.load.amount_fen, pending.sold_at) == (PAID_FEN, 4)
+    assert (pending.load.amount_fen, pending.sold) == (PAID_FEN, (4, (1001, 1)))
 
 
 def test_it_waits_while_the_card_is_known_to_have_gone_another_way():

@@ -138,6 +138,22 @@ def test_or_at_the_next_tap_at_any_window(centre_of, chip):
     settled(centre, card, there, here)
 
 
+@pytest.mark.parametrize("between", [4, 7])
+@pytest.mark.parametrize("chip", CHIPS)
+def test_the_card_may_have_paid_elsewhere_in_between(centre_of, chip, between):
+    """As far back as a DESFire is asked for the sale, and further."""
+    centre, window, card = sold(centre_of, chip)
+    window.cancel(card, hold_ms=150)
+    window.line.online = False
+    for _ in range(between):
+        window.visit(card)
+    assert view_of(card).balance_fen == SOLD_FEN - between * 100
+    window.line.online = True
+    window.visit(card)
+    assert view_of(card).balance_fen == BALANCE_FEN - (between + 1) * 100
+    settled(centre, card, window)
+
+
 @pytest.mark.parametrize("chip", CHIPS)
 def test_what_was_paid_in_comes_too(centre_of, chip):
     centre = centre_of(chip, loads=1)
