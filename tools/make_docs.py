@@ -6,6 +6,7 @@ from ledger import reasons as ledger_reasons
 from protocols.link import delivery
 from protocols.rules import (
     charging_texts,
+    door_texts,
     posture_texts,
     reason_texts,
     reasons,
@@ -34,6 +35,16 @@ From the tables in `protocols/rules/sale.py` and `protocols/rules/charging.py`. 
 table and not built: the POS answers 514.
 """
 
+_DOOR = """\
+# The states of a door
+
+Made by `python -m tools.make_docs`; a test fails when this page is not what the code says.
+
+From the table in `protocols/rules/door.py`. The coil has current in "secured" and "forced" and
+nowhere else, and only while fire loop, exit button and supply, which interrupt it themselves,
+let it. Every change of state and every answer with an action is a record.
+"""
+
 _POSTURE = """\
 # Postures
 
@@ -52,6 +63,7 @@ def pages() -> dict[str, str]:
         "reason-codes.md": reason_codes(),
         "posture.md": postures(),
         "pos-states.md": pos_states(),
+        "door-states.md": door_states(),
     }
 
 
@@ -77,6 +89,21 @@ def pos_states() -> str:
                 ("", "display", "meaning", "中文"),
                 [(number, *texts) for number, texts in sorted(charging_texts.TEXTS.items())],
             ),
+        ]
+    )
+
+
+def door_states() -> str:
+    """What a door answers to everything that may happen to it."""
+    heads = ("event", *(f"{state}: {text}" for state, text in door_texts.STATES.items()))
+    return "\n".join(
+        [
+            _DOOR,
+            "An empty cell: nothing is done, on purpose.\n",
+            _table(heads, door_texts.rows()),
+            "```mermaid\n" + "\n".join(door_texts.diagram()) + "\n```\n",
+            'Why a door is in "fault":\n',
+            _numbered(door_texts.CAUSES),
         ]
     )
 
