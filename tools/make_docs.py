@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from ledger import reasons as ledger_reasons
 from protocols.link import delivery
 from protocols.rules import (
+    access_texts,
     charging_texts,
     door_texts,
     posture_texts,
@@ -131,6 +132,12 @@ def reason_codes() -> str:
         "## Why a tap was refused\n",
         "On the display, and in the REFUSAL record. `protocols/rules/reasons.py`\n",
         _table(("", "display", "meaning", "中文"), sorted(refusals)),
+        "## Why a door stayed shut\n",
+        "Beside those above, in the ENTRY record. `protocols/rules/access.py`\n",
+        _table(
+            ("", "meaning", "中文"),
+            [(number, *texts) for number, texts in access_texts.TEXTS.items()],
+        ),
         "## Why bytes were refused\n",
         "By any tier; the ledger sends it back in RECEIPTS. `protocols/wire/errors.py`\n",
         _numbered(error_texts.TEXTS),
