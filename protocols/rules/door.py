@@ -11,6 +11,8 @@ is not what opens (docs/adr/0018-pulses-hold-the-door.md). Locked is a door agai
 "settling", after everything has been in order for a while: that one guard is the same behind a
 boot, a power cut, a fire and a visitor.
 
+Records name states and events by where they stand: new ones come last.
+
 Times come as arguments, monotonic, in ms. Levels are bits, and 0 is what a cut wire gives: on its
 side stands what opens or alarms.
 """
@@ -92,6 +94,11 @@ def cell(state, event):
         return state, ""
     after, action = entry.split("/")
     return (state if after == "=" else after), action
+
+
+def number(event):
+    """Where an event stands in TABLE, from 0."""
+    return TABLE.count("\n", 0, TABLE.index("\n" + event + " ")) - 1
 
 
 class Door:

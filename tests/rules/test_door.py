@@ -79,6 +79,18 @@ def test_every_pair_of_state_and_event_is_answered():
     assert used - {None, ""} == set(door_texts.ACTIONS)
 
 
+def test_the_numbers_that_records_have():
+    """Never another meaning: a line that moves is a number that lies about old records."""
+    assert [door.number(event) for event in door_texts.EVENTS] == list(range(16))
+    numbered = {"fire": 0, "dark": 2, "opened": 5, "grant": 8, "ready": 12, "arm": 15}
+    assert {event: door.number(event) for event in numbered} == numbered
+    assert [door.STATES.index(state) for state in (door.SECURED, door.DARK, door.FAULT)] == [
+        1,
+        8,
+        9,
+    ]
+
+
 def test_only_settling_leads_to_a_locked_door_but_for_one_that_falls_shut():
     ways = {
         (state, event)
