@@ -173,7 +173,7 @@ class Door:
     def _fault(self, now_ms):
         """Why this door must not be trusted, 0 if it may be."""
         losses = self._losses_ms
-        if len(losses) == CHATTER_LOSSES and losses[-1] - losses[0] <= CHATTER_MS:
+        if len(losses) == CHATTER_LOSSES and now_ms - losses[0] <= CHATTER_MS:
             return CHATTER
         is_pulled = self.levels & RELAY != 0
         since_ms = max(self._turned_ms, self._since_ms[_RELAY_AT])

@@ -266,6 +266,14 @@ def test_more_than_three_losses_in_ten_seconds_are_a_fault(losses, state):
     assert rig.door.cause == (door.CHATTER if state == door.FAULT else 0)
 
 
+def test_a_supply_that_came_and_went_during_a_fire_long_ago_is_no_fault():
+    rig = Rig().secured().run(200, GOOD & ~door.FIRE_QUIET)
+    for _ in range(6):
+        rig.run(500, GOOD & ~door.MAINS).run(500, GOOD)
+    rig.run(door.CHATTER_MS, GOOD).run(200, GOOD | door.KEY).run(door.SETTLE_MS + 200, GOOD)
+    assert rig.door.state == door.SECURED
+
+
 def test_a_welded_relay_is_found_at_the_first_opening():
     rig = Rig().secured()
     rig.is_welded = True
