@@ -80,6 +80,7 @@ class DoorController:
             # Nobody may enter then, which somebody has to be told.
             self._access = access.Access(b"")
             recorder.note(messages.FAULT, now_ms, network=0, last_reason=error.code)
+        board.access = b""  # a copy would be another four kilobytes
         latch, cause = _latched(board)
         self._door = door.Door(latch, cause, self._access.grant_ms or door.GRANT_MS, now_ms)
         self._noted_ms = {}

@@ -297,6 +297,9 @@ class Hardware:
             self.log("lock-train")
             self.lock.train()
 
+    def lock_is_sending(self) -> bool:
+        return self.lock.is_sending()
+
     def mains(self) -> bool:
         return self.mains_on
 
@@ -320,6 +323,7 @@ class Hardware:
                 self.mains_off_at_us = self.clock.now_us
             self.mains_on = on
             self.battery.plug(on)
+            self.lock.mains(on)  # a magnet has no battery behind it
 
     def nvs_get(self, key: str) -> bytes:
         return self.nvs[key]

@@ -246,8 +246,6 @@ FAULTS = {
     ),
     "controller without supply": (lambda s: s.die(), lambda s: None),
     "controller hung": (lambda s: s.hang(), lambda s: None),
-    "network gone": (lambda s: setattr(s.hardware, "cable", None), lambda s: None),
-    "gateway gone": (lambda s: None, lambda s: None),  # nobody answers here: it is never there
     "flash dead": (broken_flash, lambda s: setattr(s.hardware, "before_flash", None)),
     "fire input stuck quiet": (
         lambda s: s.lock.stuck.update({door.FIRE_QUIET: 1}),
@@ -271,6 +269,7 @@ CASES = [(name,) for name in FAULTS] + list(combinations(FAULTS, 2))
 
 @pytest.mark.parametrize("faults", CASES, ids=" + ".join)
 def test_whoever_is_inside_gets_out_and_every_unlocking_is_explained(faults):
+    """Network and gateway are gone in all of it: here is no cable."""
     each = Entrance().secured()
     for fault in faults:
         FAULTS[fault][0](each)
