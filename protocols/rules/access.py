@@ -1,14 +1,14 @@
 """May this card open this door now? (R8, R9, R13, R24.2) Decided by what the door itself knows.
 
-    {1: first card_no, 2: groups, 3: schedules, 4: free, 5: grant_ms, 6: passback_s}
+    {1: cards, 2: schedules, 3: free, 4: grant_ms, 5: passback_s}
 
-One CBOR blob in the board's key-value store (NVS namespace "onecard", key "access"). `groups` has
-four bits for each card from the first one on, the lower half of a byte first: group 0 opens
-nothing, as does a card beyond them. Group n has the n-th schedule: bytes, PERIOD for each of its
-periods (days, from_min, to_min): days a mask with Monday in bit 0, minutes of the local day, the
-end not inside. What runs over midnight is two periods. `free` is a schedule too: while it holds,
-the door is open to everybody. `passback_s`: for so long a card opens this door once (0: as often
-as it likes).
+One CBOR blob in the board's key-value store (NVS namespace "onecard", key "access"). `cards` is a
+list of spans [card_no, groups]: of each card from that number on four bits, the lower half of a
+byte first. Group 0 opens nothing, as does a card in no span. Group n has the n-th schedule: bytes,
+PERIOD for each of its periods (days, from_min, to_min): days a mask with Monday in bit 0, minutes
+of the local day, the end not inside. What runs over midnight is two periods. `free` is a schedule
+too: while it holds, the door is open to everybody. `passback_s`: for so long a card opens this
+door once (0: as often as it likes).
 
 The clock is an interval. A period holds only where it holds at both ends of it, and an interval of
 a day or more holds only what always does. Where a clock is not known (spending.py has the same
@@ -25,6 +25,7 @@ from protocols.wire.errors import BAD_FIELD, NOT_A_MAP, TOO_LONG, UNKNOWN_FIELD,
 ACCESS_BYTES_MAX = 6144
 CARDS_MAX = 8192
 GROUPS = 15
+SPANS_MAX = 16
 PERIODS_MAX = 8
 PERIOD = ">BHH"
 _PERIOD_BYTES = 5
@@ -33,7 +34,7 @@ _ALL_DAYS = 127
 _DAY_MIN, _DAY_S = 1440, 86400
 _THURSDAY = 3  # 1970-01-01
 _U32 = 0xFFFFFFFF
-_FIRST, _GROUPS, _SCHEDULES, _FREE, _GRANT_MS, _PASSBACK_S = 1, 2, 3, 4, 5, 6
+_CARDS, _SCHEDULES, _FREE, _GRANT_MS, _PASSBACK_S = 1, 2, 3, 4, 5
 _PASSBACK_S_MAX = 86400
 
 # Answers, numbered behind those of reasons.py; a number never gets a second meaning.
@@ -47,20 +48,15 @@ TRIES_MAX, TRIES_MS, LOCKED_OUT_MS = 5, 300000, 90000
 _PASSED_MAX = 64  # cards that a door remembers to have let in
 
 
-def encode(first, groups, schedules, free, grant_ms, passback_s):
+def encode(cards, schedules, free, grant_ms, passback_s):
     """The blob; WireError for what `Access` would refuse, ValueError for a group above 15.
 
-    `groups`: the group of each card; `schedules`: lists of periods, `free` one such list.
+    `cards`: spans (card_no, the group of each card from it on); `schedules`: lists of periods,
+    `free` one such list.
     """
-    nibbles = bytearray((len(groups) + 1) // 2)
-    for at, group in enumerate(groups):
-        if not 0 <= group <= GROUPS:
-            raise ValueError("group {}".format(group))
-        nibbles[at // 2] |= group << 4 * (at % 2)
     data = cbor.encode(
         {
-            _FIRST: first,
-            _GROUPS: bytes(nibbles),
+            _CARDS: [[card_no, _nibbles(groups)] for card_no, groups in cards],
             _SCHEDULES: [_packed(periods) for periods in schedules],
             _FREE: _packed(free),
             _GRANT_MS: grant_ms,
@@ -78,7 +74,7 @@ class Access:
     """
 
     def __init__(self, data):
-        self._first, self._groups, self._schedules, self._free = 0, b"", (), b""
+        self._cards, self._schedules, self._free = (), (), b""
         self.grant_ms = self._passback_s = 0
         self._passed = []  # (card_no, until_ms)
         if data:
@@ -114,10 +110,11 @@ class Access:
 
     def group(self, card_no):
         """The group of a card, 0 if it has none."""
-        at = card_no - self._first
-        if not 0 <= at < 2 * len(self._groups):
-            return 0
-        return self._groups[at // 2] >> 4 * (at % 2) & 15
+        for first, groups in self._cards:
+            at = card_no - first
+            if 0 <= at < 2 * len(groups):
+                return groups[at // 2] >> 4 * (at % 2) & 15
+        return 0
 
     def is_free(self, interval_ms, policy):
         """Whether the door now is surely meant to be open to everybody."""
@@ -131,13 +128,12 @@ class Access:
         values = cbor.decode(data)
         if not isinstance(values, dict):
             raise WireError(NOT_A_MAP)
-        self._first, self._groups = values.pop(_FIRST, None), values.pop(_GROUPS, None)
+        self._cards = values.pop(_CARDS, None)
         self._schedules, self._free = values.pop(_SCHEDULES, None), values.pop(_FREE, None)
         self.grant_ms = values.pop(_GRANT_MS, None)
         self._passback_s = values.pop(_PASSBACK_S, None)
         checks = (
-            (_is_uint(self._first, _U32), "first"),
-            (isinstance(self._groups, bytes), "groups"),
+            (_are_spans(self._cards), "cards"),
             (isinstance(self._schedules, list) and len(self._schedules) <= GROUPS, "schedules"),
             (_is_uint(self.grant_ms, _U32), "grant_ms"),
             (_is_uint(self._passback_s, _PASSBACK_S_MAX), "passback_s"),
@@ -146,8 +142,6 @@ class Access:
         for is_right, name in checks:
             if not is_right:
                 raise WireError(BAD_FIELD, name)
-        if len(self._groups) > CARDS_MAX // 2:
-            raise WireError(BAD_FIELD, "groups")
         for schedule in self._schedules:
             if not _is_schedule(schedule):
                 raise WireError(BAD_FIELD, "schedules")
@@ -209,6 +203,15 @@ def _covers(schedule, first_s, last_s):
     return False
 
 
+def _nibbles(groups):
+    nibbles = bytearray((len(groups) + 1) // 2)
+    for at, group in enumerate(groups):
+        if not 0 <= group <= GROUPS:
+            raise ValueError("group {}".format(group))
+        nibbles[at // 2] |= group << 4 * (at % 2)
+    return bytes(nibbles)
+
+
 def _packed(periods):
     return b"".join([struct.pack(PERIOD, *period) for period in periods])
 
@@ -216,6 +219,21 @@ def _packed(periods):
 def _is_uint(value, bound):
     # True is an int in Python, not on our wire.
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= bound
+
+
+def _are_spans(spans):
+    """Whether these are spans of cards that rise, and are no more cards than there is room for."""
+    if not isinstance(spans, list) or len(spans) > SPANS_MAX:
+        return False
+    room_bytes, free_from = CARDS_MAX // 2, 0
+    for span in spans:
+        if not isinstance(span, list) or len(span) != 2 or not _is_uint(span[0], _U32):
+            return False
+        if not isinstance(span[1], bytes) or span[0] < free_from:
+            return False
+        room_bytes -= len(span[1])
+        free_from = span[0] + 2 * len(span[1])
+    return room_bytes >= 0
 
 
 def _is_schedule(schedule):

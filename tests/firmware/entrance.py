@@ -74,7 +74,7 @@ class Entrance:
                 "policy": POLICY,
             }
         )
-        rights = access.encode(CARD_NO, (1, 2), [ALWAYS, OFFICE], free, grant_ms, passback_s)
+        rights = access.encode([(CARD_NO, (1, 2))], [ALWAYS, OFFICE], free, grant_ms, passback_s)
         self.witness = Witness()
         nvs = {"settings": blob, "access": rights}
         self.hardware = Hardware(

@@ -31,7 +31,7 @@ def holder(card_no, days=(DAY - 100, DAY + 100)):
 
 
 def made(groups=(1, 2, 3, 0, 15), schedules=SCHEDULES, free=(), passback_s=0):
-    return access.Access(access.encode(FIRST, groups, schedules, free, 5000, passback_s))
+    return access.Access(access.encode([(FIRST, groups)], schedules, free, 5000, passback_s))
 
 
 NOON = at(12)
@@ -98,9 +98,15 @@ def test_a_door_without_a_blob_opens_for_nobody():
 def test_every_card_has_the_group_it_was_given():
     stream = random.Random(5)
     groups = [stream.randrange(16) for _ in range(access.CARDS_MAX)]
-    full = access.Access(access.encode(7, groups, [ALWAYS] * 15, (), 3000, 0))
+    full = access.Access(access.encode([(7, groups)], [ALWAYS] * 15, (), 3000, 0))
     assert [full.group(7 + at) for at in range(len(groups))] == groups
     assert full.group(6) == full.group(7 + len(groups)) == 0
+
+
+def test_staff_and_students_have_numbers_far_apart():
+    both = access.Access(access.encode([(5, [1, 2, 3]), (20_000, [4])], [ALWAYS], (), 3000, 0))
+    asked = (4, 5, 6, 7, 8, 9, 19_999, 20_000, 20_001, 20_002)
+    assert [both.group(card_no) for card_no in asked] == [0, 1, 2, 3, 0, 0, 0, 4, 0, 0]
 
 
 def test_a_door_that_is_free_for_some_hours():
@@ -151,7 +157,7 @@ def period(*numbers):
 
 
 def blob(**changes):
-    fields = {1: FIRST, 2: b"\x21", 3: [access.ALWAYS], 4: b"", 5: 5000, 6: 0}
+    fields = {1: [[FIRST, b"\x21"]], 2: [access.ALWAYS], 3: b"", 4: 5000, 5: 0}
     fields.update({int(key[1:]): value for key, value in changes.items()})
     return cbor.encode({key: value for key, value in fields.items() if value is not None})
 
@@ -161,25 +167,30 @@ def blob(**changes):
     [
         (cbor.encode([1]), NOT_A_MAP),
         (bytes(access.ACCESS_BYTES_MAX + 1), TOO_LONG),
-        (blob(f7=0), UNKNOWN_FIELD),
-        *((blob(**{f"f{key}": None}), BAD_FIELD) for key in range(1, 7)),
-        (blob(f1=-1), BAD_FIELD),
-        (blob(f1=1 << 32), BAD_FIELD),
+        (blob(f6=0), UNKNOWN_FIELD),
+        *((blob(**{f"f{key}": None}), BAD_FIELD) for key in range(1, 6)),
+        (blob(f1=b"\x21"), BAD_FIELD),
+        (blob(f1=[FIRST]), BAD_FIELD),
+        (blob(f1=[[FIRST]]), BAD_FIELD),
+        (blob(f1=[[-1, b""]]), BAD_FIELD),
+        (blob(f1=[[1 << 32, b""]]), BAD_FIELD),
+        (blob(f1=[[1, 1]]), BAD_FIELD),
+        (blob(f1=[[1, bytes(access.CARDS_MAX // 2 + 1)]]), BAD_FIELD),
+        (blob(f1=[[1, bytes(5)], [10, b""]]), BAD_FIELD),
+        (blob(f1=[[n, b""] for n in range(17)]), BAD_FIELD),
+        (blob(f2=[b""] * 16), BAD_FIELD),
         (blob(f2=[1]), BAD_FIELD),
-        (blob(f2=bytes(access.CARDS_MAX // 2 + 1)), BAD_FIELD),
-        (blob(f3=[b""] * 16), BAD_FIELD),
-        (blob(f3=[1]), BAD_FIELD),
-        (blob(f3=access.ALWAYS), BAD_FIELD),
-        (blob(f3=[access.ALWAYS[1:]]), BAD_FIELD),
-        (blob(f3=[period(127, 600, 600)]), BAD_FIELD),
-        (blob(f3=[period(128, 0, 1440)]), BAD_FIELD),
-        (blob(f3=[period(0, 0, 1440)]), BAD_FIELD),
-        (blob(f3=[period(127, 0, 1441)]), BAD_FIELD),
-        (blob(f3=[access.ALWAYS * 9]), BAD_FIELD),
-        (blob(f4=access.ALWAYS[1:]), BAD_FIELD),
-        (blob(f4=[]), BAD_FIELD),
-        (blob(f5=b""), BAD_FIELD),
-        (blob(f6=86_401), BAD_FIELD),
+        (blob(f2=access.ALWAYS), BAD_FIELD),
+        (blob(f2=[access.ALWAYS[1:]]), BAD_FIELD),
+        (blob(f2=[period(127, 600, 600)]), BAD_FIELD),
+        (blob(f2=[period(128, 0, 1440)]), BAD_FIELD),
+        (blob(f2=[period(0, 0, 1440)]), BAD_FIELD),
+        (blob(f2=[period(127, 0, 1441)]), BAD_FIELD),
+        (blob(f2=[access.ALWAYS * 9]), BAD_FIELD),
+        (blob(f3=access.ALWAYS[1:]), BAD_FIELD),
+        (blob(f3=[]), BAD_FIELD),
+        (blob(f4=b""), BAD_FIELD),
+        (blob(f5=86_401), BAD_FIELD),
     ],
 )
 def test_a_blob_that_is_wrong_is_refused_with_a_number(data, code):
@@ -191,7 +202,7 @@ def test_a_blob_that_is_wrong_is_refused_with_a_number(data, code):
 
 def test_a_group_that_does_not_exist_cannot_be_written():
     with pytest.raises(ValueError, match="16"):
-        access.encode(1, [16], SCHEDULES, (), 5000, 0)
+        access.encode([(1, [16])], SCHEDULES, (), 5000, 0)
 
 
 def test_the_answers_have_numbers_and_words_of_their_own():

@@ -20,7 +20,7 @@ from tests.vm.bench import SETTINGS
 
 SEED = 31
 # As many cards as a door can know.
-RIGHTS = access.encode(CARD_NO, [1] * access.CARDS_MAX, [[(127, 0, 1440)]], (), 5000, 60)
+RIGHTS = access.encode([(CARD_NO, [1] * access.CARDS_MAX)], [[(127, 0, 1440)]], (), 5000, 60)
 
 
 @pytest.fixture(scope="module")
