@@ -8,13 +8,11 @@ pulses that hold it, or tell what has happened. So it may fail at any line: the 
 from firmware.drivers.annunciator import DARK, LOOK, REFUSED, TAKEN, Annunciator
 from firmware.drivers.iso14443 import Pcd
 from firmware.drivers.mfrc522 import Mfrc522
+from firmware.services.books import open_books
 from firmware.services.card_faults import FAULTS, reason_of
-from firmware.services.clock import Clock
 from firmware.services.credential import Credentials
 from firmware.services.front_end_watch import FrontEndWatch
-from firmware.services.journal import Journal, JournalFull
-from firmware.services.records import Recorder
-from firmware.services.uplink import Uplink
+from firmware.services.journal import JournalFull
 from protocols.rules import access, door, reasons
 from protocols.wire import messages
 from protocols.wire.errors import WireError
@@ -41,20 +39,7 @@ def build(board, front_end=None):
     `front_end` stands in for the card front end of the board: anything with a Pcd's methods.
     """
     now_ms = board.ticks_ms()
-    settings = board.settings
-    journal = Journal(board.flash)
-    journal.recover()
-    clock = Clock(board, journal, now_ms)
-    device, key = settings["device"], settings["device_key"]
-    recorder = Recorder(journal, device, key, clock)
-
-    def on_receipt(upto, time_s, sent_ms, at_ms):
-        recorder.receipt(upto)
-        if sent_ms is not None:
-            clock.observe(time_s, sent_ms, at_ms)
-
-    # Before this boot's first record: so the uplink can tell which ones it never sent.
-    uplink = Uplink(board, recorder, settings["site"], device, key, on_receipt)
+    recorder, clock, uplink = open_books(board, now_ms)
     recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
     return DoorController(board, front_end or Pcd(Mfrc522(board)), recorder, uplink, clock)
 
