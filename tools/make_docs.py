@@ -53,8 +53,9 @@ Made by `python -m tools.make_docs`; a test fails when this page is not what the
 
 What each kind of device does when something is missing (R23, R24), from
 `protocols/rules/posture.py`. The first row that fits counts, the last one always does, and an
-empty cell fits everything. Not decided yet: what a full journal and an unknown clock mean to doors
-and locks. No device tells "building" (the agent answers, the card centre does not) from "online".
+empty cell fits everything. A full journal keeps nobody out of a door, and is told later; what an
+unknown clock means to it says `protocols/rules/access.py`. Not decided yet: what both mean to
+locks. No device tells "building" (the agent answers, the card centre does not) from "online".
 """
 
 
