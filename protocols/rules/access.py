@@ -38,10 +38,10 @@ _CARDS, _SCHEDULES, _FREE, _GRANT_MS, _PASSBACK_S = 1, 2, 3, 4, 5
 _PASSBACK_S_MAX = 86400
 
 # Answers, numbered behind those of reasons.py; a number never gets a second meaning.
-NO_ACCESS = 261
-NOT_NOW = 262
-PASSED_JUST_NOW = 263
-LOCKED_OUT = 264
+NO_ACCESS = 281
+NOT_NOW = 282
+PASSED_JUST_NOW = 283
+LOCKED_OUT = 284
 
 # Wrong tries in a row (GB 50396: at most 5; GA 374: within 5 minutes, then 90 s of nothing).
 TRIES_MAX, TRIES_MS, LOCKED_OUT_MS = 5, 300000, 90000

@@ -235,7 +235,7 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
     ],
     "entry": [
         ("may enter", {"card_no": 20017, "reason": 0}),
-        ("not at this time", {"card_no": 20017, "reason": 262}),
+        ("not at this time", {"card_no": 20017, "reason": 282}),
         ("not our card", {"card_no": 0, "reason": 211}),
     ],
     "door": [
