@@ -3,7 +3,7 @@
 Without PSRAM its pins 16 and 17 are free. What a door has instead of keypad, displays and battery
 are inputs, by way of a shift register (74HC165): every wire ends on an input of its own that a
 resistor pulls down, so a wire that is cut reads 0. The lock hangs on one pin, and on none of its
-levels: see docs/adr/0018-pulses-hold-the-door.md.
+levels: see docs/adr/0019-pulses-hold-the-door.md.
 """
 
 import esp32

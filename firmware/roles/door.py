@@ -1,7 +1,7 @@
 """The door controller: a magnet holds a door, and cards, buttons, fire and power let it go.
 
 What a door goes through is rules/door.py, who may enter rules/access.py; the lock itself is
-released by hardware (docs/adr/0018-pulses-hold-the-door.md), and this file can only withhold the
+released by hardware (docs/adr/0019-pulses-hold-the-door.md), and this file can only withhold the
 pulses that hold it, or tell what has happened. So it may fail at any line: the door is open then.
 """
 

@@ -1,7 +1,7 @@
 """Who holds a card, for readers that only ask for that: its identity, believed, and nothing else.
 
 Of a DESFire with the read key alone, which opens no purse; of a Classic with the key of its
-identity sector. A conversation has 150 ms in all: see docs/adr/0018-pulses-hold-the-door.md.
+identity sector. A conversation has 150 ms in all: see docs/adr/0019-pulses-hold-the-door.md.
 """
 
 import struct

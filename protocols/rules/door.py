@@ -7,7 +7,7 @@ current in LOCKING, and nowhere else. Whoever waits for somebody waits with the 
 
 The coil's current runs through the lock's supply, the fire loop, the exit button and a relay, one
 behind the other, so software can only take its own consent away: it reports fire and button, and
-is not what opens (docs/adr/0018-pulses-hold-the-door.md). Locked is a door again only from
+is not what opens (docs/adr/0019-pulses-hold-the-door.md). Locked is a door again only from
 "settling", after everything has been in order for a while: that one guard is the same behind a
 boot, a power cut, a fire and a visitor.
 

@@ -8,7 +8,7 @@ edges a second, which hold nothing.
 
 The figures are the worst of a design, not measured on a board: what the magnet keeps after its
 current (a varistor across the coil, not a diode), how long a supply feeds it behind the mains, how
-far apart two pumps are. docs/adr/0018-pulses-hold-the-door.md has them in words.
+far apart two pumps are. docs/adr/0019-pulses-hold-the-door.md has them in words.
 """
 
 from __future__ import annotations
