@@ -46,6 +46,7 @@ def test_people_get_in_and_out_and_it_is_told(door_power, tmp_path):
     assert [each["cause"] for each in records if each["kind"] == messages.BOOT] == [1, 1]
 
 
+@pytest.mark.timeout(600)
 def test_same_log_in_a_real_micropython(door_power, micropython):
     reports = [run_scenario(door_power, home=home, broker="amqtt") for home in ("cpython", "vm")]
     assert reports[0].transcript_sha256 == reports[1].transcript_sha256
