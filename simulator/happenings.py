@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ledger import card_status
+from simulator import doors
 from simulator.people import Customer
 from simulator.reader import Reader
 from simulator.scenario import ANSWERS, ScenarioError, Step
@@ -224,6 +225,7 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "kill": _kill,
     "revive": _revive,
     **dict.fromkeys(card_status.VERBS, _set_status),
+    **doors.VERBS,
 }
 _CABLES: dict[str, tuple[str, Callable[[Run, bool, str | None], None]]] = {
     "reader-network": ("the readers' network", _reader_network),

@@ -20,6 +20,7 @@ from simulator.cards.desfire import Desfire
 from simulator.cards.mifare_classic import MifareClassic
 from simulator.checkers import journal_of, judge
 from simulator.chips.nor_flash import NorFlash
+from simulator.doors import rights
 from simulator.happenings import announce, happen
 from simulator.host.card_port import front_end
 from simulator.host.hardware import Hardware
@@ -30,7 +31,8 @@ from simulator.reader import Home, Reader
 from simulator.report import Report
 from simulator.scenario import Scenario, ScenarioError, load
 from simulator.services import Services
-from simulator.vm.home import ROOT, VmHome
+from simulator.vm.circuit_door import DoorCircuit
+from simulator.vm.home import DOOR_VM_HEAP_BYTES, ROOT, VmHome
 from simulator.vm.image import build
 from simulator.world.clock import World
 from simulator.world.network import ReaderCable
@@ -118,7 +120,8 @@ class Run:
         self.cancelled: Counter[tuple[int, int]] = Counter()
         self._home, self._depth, self._directory = home, depth, directory
         self._report = Report(scenario.name, seed, home, depth)
-        self._image_at: Path | None = None
+        self.kept_in: list[str] = []  # who wanted to leave by a door and could not
+        self._images: dict[str, Path] = {}
         self._started_s = time.monotonic()
         self._progress: Progress | None = None
         self._services: Services | None = None
@@ -193,7 +196,10 @@ class Run:
 
     def _add_reader(self, description: dict[str, Any]) -> None:
         name = description["name"]
+        role = description.get("role", "pos")
         own = {name: description[name] for name in _OWN_SETTINGS if description.get(name)}
+        if role == "door":
+            own["read_key"] = self.keys.desfire.read
         blob = settings.encode(
             {
                 **own,
@@ -211,6 +217,8 @@ class Run:
         draw = self.seeds.stream("reader", name)
         flash = NorFlash(FLASH_BYTES, self.seeds.stream("flash", name))
         nvs = {"settings": blob}
+        if role == "door":
+            nvs["access"] = rights(self.scenario.cards)
         if description.get("wifi"):
             nvs["wifi_ssid"] = b"campus"
         if self.scenario.prices:
@@ -224,7 +232,7 @@ class Run:
             name,
             self.world,
             hardware,
-            self._make_home(description.get("role", "pos"), hardware),
+            self._make_home(role, hardware),
             self.services.settle,
         )
         hardware.cable = ReaderCable(name, self.services.building, reader.wake)
@@ -235,17 +243,26 @@ class Run:
         )
 
     def _make_home(self, role: str, hardware: Hardware) -> Home:
+        if self._home == "vm" and role == "door":
+            return VmHome(
+                hardware.name,
+                hardware,
+                image=self._image("main_door"),
+                heap_bytes=DOOR_VM_HEAP_BYTES,
+                wiring=DoorCircuit,
+            )
         if self._home == "vm":
-            return VmHome(hardware.name, hardware, image=self._image())
+            return VmHome(hardware.name, hardware, image=self._image("main"))
         if self._depth == "card":
             return HostHome(role, hardware, front_end)
         return HostHome(role, hardware)
 
-    def _image(self) -> Path:
+    def _image(self, main: str) -> Path:
         """The firmware as it would be flashed: bytecode in a ROM image, made once a run."""
-        if self._image_at is None:
-            self._image_at = build(ROOT, self._directory / "image")
-        return self._image_at
+        if main not in self._images:
+            program = ROOT / "firmware" / f"{main}.py"
+            self._images[main] = build(ROOT, self._directory / f"image-{main}", program)
+        return self._images[main]
 
     # -- playing ----------------------------------------------------------------------------
 
@@ -329,7 +346,7 @@ class Run:
         report.loaded, report.paid_in_fen = verdict.loaded, verdict.paid_in_fen
         report.loaded_fen = verdict.loaded_fen
         report.cancelled, report.cancelled_fen = verdict.cancelled, verdict.cancelled_fen
-        report.violations = verdict.violations
+        report.violations = verdict.violations + self.kept_in
         report.takings_fen = {
             name: store.takings(number) - store.given_back(number)
             for name, number in self.scenario.merchants.items()

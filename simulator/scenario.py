@@ -43,6 +43,10 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "kill": (("reader",), ()),
     "revive": (("reader",), ()),
     **dict.fromkeys(card_status.VERBS, (("card",), ())),
+    "enter": (("card", "reader"), ()),
+    "leave": (("reader",), ()),
+    "fire": (("reader",), ()),
+    "rearm": (("reader",), ()),
 }
 ANSWERS = ("match", "mismatch")
 CABLES = ("reader-network", "upstream", "mains")
@@ -82,6 +86,7 @@ _WHOLE = (
     "torn_percent",
     "cancel_percent",
     "cancel",
+    "enters",
 )
 _READER_MAY = (
     "role",
@@ -115,6 +120,7 @@ class CardBatch:
     chip: str = "classic"
     pin: bytes = b""  # ASCII digits; none if empty
     valid_days: tuple[int, int] | None = None  # first and last, from the day it starts
+    enters: bool = False
 
 
 @dataclass
@@ -251,7 +257,7 @@ class _Reading:
             index,
             cards,
             ("name", "first_no", "balance"),
-            ("kind", "make", "count", "chip", "pin", "valid_days"),
+            ("kind", "make", "count", "chip", "pin", "valid_days", "enters"),
         )
         kind, make = cards.get("kind", "student"), cards.get("make", "ours")
         if kind not in KINDS:
@@ -279,6 +285,7 @@ class _Reading:
             chip=chip,
             pin=self._pin(cards["pin"], pin_line) if "pin" in cards else b"",
             valid_days=tuple(days) if days else None,
+            enters=bool(cards.get("enters", 0)),
         )
 
     def _price(self, index: int, price: dict[str, Any]) -> tuple[int, int, int, int]:

@@ -58,6 +58,7 @@ RULES = (
 # What puts the parts together. Inside its own room nothing below it may import it.
 COMPOSITIONS = (
     "firmware.main",
+    "firmware.main_door",
     "firmware.boot",
     "firmware.boards",
     "edge_agent.daemon",

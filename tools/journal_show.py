@@ -36,6 +36,8 @@ _KINDS = {
     messages.CREDIT: "credit",
     messages.CANCEL: "cancel",
     messages.CAPTURE: "capture",
+    messages.ENTRY: "entry",
+    messages.DOOR: "door",
 }
 _WORDS = {
     "result": {

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from ledger import reasons as ledger_reasons
 from protocols.link import delivery
 from protocols.rules import (
+    access_texts,
     charging_texts,
+    door_texts,
     posture_texts,
     reason_texts,
     reasons,
@@ -34,6 +36,16 @@ From the tables in `protocols/rules/sale.py` and `protocols/rules/charging.py`. 
 table and not built: the POS answers 514.
 """
 
+_DOOR = """\
+# The states of a door
+
+Made by `python -m tools.make_docs`; a test fails when this page is not what the code says.
+
+From the table in `protocols/rules/door.py`. The coil has current in "secured" and "forced" and
+nowhere else, and only while fire loop, exit button and supply, which interrupt it themselves,
+let it. Every change of state and every answer with an action is a record.
+"""
+
 _POSTURE = """\
 # Postures
 
@@ -41,8 +53,9 @@ Made by `python -m tools.make_docs`; a test fails when this page is not what the
 
 What each kind of device does when something is missing (R23, R24), from
 `protocols/rules/posture.py`. The first row that fits counts, the last one always does, and an
-empty cell fits everything. Not decided yet: what a full journal and an unknown clock mean to doors
-and locks. No device tells "building" (the agent answers, the card centre does not) from "online".
+empty cell fits everything. A full journal keeps nobody out of a door, and is told later; what an
+unknown clock means to it says `protocols/rules/access.py`. Not decided yet: what both mean to
+locks. No device tells "building" (the agent answers, the card centre does not) from "online".
 """
 
 
@@ -52,6 +65,7 @@ def pages() -> dict[str, str]:
         "reason-codes.md": reason_codes(),
         "posture.md": postures(),
         "pos-states.md": pos_states(),
+        "door-states.md": door_states(),
     }
 
 
@@ -81,6 +95,21 @@ def pos_states() -> str:
     )
 
 
+def door_states() -> str:
+    """What a door answers to everything that may happen to it."""
+    heads = ("event", *(f"{state}: {text}" for state, text in door_texts.STATES.items()))
+    return "\n".join(
+        [
+            _DOOR,
+            "An empty cell: nothing is done, on purpose.\n",
+            _table(heads, door_texts.rows()),
+            "```mermaid\n" + "\n".join(door_texts.diagram()) + "\n```\n",
+            'Why a door is in "fault":\n',
+            _numbered(door_texts.CAUSES),
+        ]
+    )
+
+
 def postures() -> str:
     """The table of each kind of device."""
     parts = [_POSTURE]
@@ -104,6 +133,12 @@ def reason_codes() -> str:
         "## Why a tap was refused\n",
         "On the display, and in the REFUSAL record. `protocols/rules/reasons.py`\n",
         _table(("", "display", "meaning", "中文"), sorted(refusals)),
+        "## Why a door stayed shut\n",
+        "Beside those above, in the ENTRY record. `protocols/rules/access.py`\n",
+        _table(
+            ("", "meaning", "中文"),
+            [(number, *texts) for number, texts in access_texts.TEXTS.items()],
+        ),
         "## Why bytes were refused\n",
         "By any tier; the ledger sends it back in RECEIPTS. `protocols/wire/errors.py`\n",
         _numbered(error_texts.TEXTS),

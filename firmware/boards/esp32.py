@@ -179,7 +179,7 @@ class Net:
 
     def __init__(self, nvs, waiting):
         self._waiting = waiting
-        ssid = _blob(nvs, "wifi_ssid", _WIFI_BYTES_MAX)
+        ssid = blob_of(nvs, "wifi_ssid", _WIFI_BYTES_MAX)
         self.has_radio = ssid is not None
         self._level = RADIO_OFF
         if ssid is None:
@@ -192,7 +192,7 @@ class Net:
             )
             link.active(True)
         else:
-            key = _blob(nvs, "wifi_key", _WIFI_BYTES_MAX) or b""
+            key = blob_of(nvs, "wifi_key", _WIFI_BYTES_MAX) or b""
             link = network.WLAN(network.WLAN.IF_STA)
             self._network = ssid.decode(), key.decode()
         self._link = link
@@ -245,24 +245,22 @@ class Power:
 
 
 class Board:
-    """Everything the firmware may touch; NotProvisioned when it has no settings."""
+    """Everything the firmware may touch; NotProvisioned when it has no settings.
+
+    What every reader has, and by `_wire` what a POS has beside it.
+    """
 
     def __init__(self):
         nvs = self._nvs = esp32.NVS("onecard")
-        blob = _blob(nvs, "settings", settings.SETTINGS_BYTES_MAX)
+        blob = blob_of(nvs, "settings", settings.SETTINGS_BYTES_MAX)
         if blob is None:
             raise NotProvisioned("no settings in NVS")
         self.settings = settings.decode(blob)
-        self.menu = _blob(nvs, "menu", menu.MENU_BYTES_MAX) or b""
         self.boot_cause = machine.reset_cause()
         self.ticks_us = Ticks(time.ticks_us).us
         self.sleep_us = time.sleep_us
         self.urandom = urandom
         self._waiting = select.poll()
-        uart = machine.UART(1, baudrate=_UART_BAUD, tx=Pin(DISPLAY_TX), rx=Pin(KEYPAD_RX))
-        self._waiting.register(uart, select.POLLIN)
-        self.keypad = Keypad(uart)
-        self.display = uart  # its transmit buffer holds 256 bytes: write() does not wait
         find, data = esp32.Partition.find, esp32.Partition.TYPE_DATA
         found = find(data, label="journal")
         if not found:
@@ -273,13 +271,22 @@ class Board:
         self.rfid = Rfid()
         self.lcd = self.rfid  # one bus, one wire of chip select
         self.net = Net(nvs, self._waiting)
-        self.power = Power(self.net.has_radio)
+        self._wire(nvs)
         self._green = Pin(LED_GREEN, Pin.OUT, value=0)
         self._red = Pin(LED_RED, Pin.OUT, value=0)
         self._beeper = esp32.RMT(
             0, pin=Pin(BEEPER), clock_div=_BEEP_CLOCK_DIV, tx_carrier=_BEEP_TONE
         )
         self._watchdog = machine.WDT(timeout=_WDT_MS)
+
+    def _wire(self, nvs):
+        """Keypad, pole display, supply, menu."""
+        self.menu = blob_of(nvs, "menu", menu.MENU_BYTES_MAX) or b""
+        uart = machine.UART(1, baudrate=_UART_BAUD, tx=Pin(DISPLAY_TX), rx=Pin(KEYPAD_RX))
+        self._waiting.register(uart, select.POLLIN)
+        self.keypad = Keypad(uart)
+        self.display = uart  # its transmit buffer holds 256 bytes: write() does not wait
+        self.power = Power(self.net.has_radio)
 
     def ticks_ms(self):
         """Milliseconds since reset; never wraps."""
@@ -306,7 +313,7 @@ class Board:
 
     def stored(self, name):
         """What is stored under a name; empty if nothing is."""
-        return _blob(self._nvs, name, _STORED_BYTES_MAX) or b""
+        return blob_of(self._nvs, name, _STORED_BYTES_MAX) or b""
 
     def led(self, green, red):
         self._green(green)
@@ -333,7 +340,7 @@ class Board:
                 return
 
 
-def _blob(nvs, key, bytes_max):
+def blob_of(nvs, key, bytes_max):
     """A blob of the key-value store as bytes, or None if there is none."""
     buffer = bytearray(bytes_max)
     try:

@@ -65,9 +65,11 @@ class IsoDep:
 
     After that: `historical` (bytes of the ATS), `rate` (0 = 106 kbit/s, 1 = 212). Every method
     raises CardGone when nothing understandable comes any more, and BusFault when the chip fails.
+    `until_us`, by the chip's ticks, ends the whole conversation (0: each exchange has a limit of
+    its own): whatever time the card asks for, what waits for it then goes on.
     """
 
-    def __init__(self, pcd, card):
+    def __init__(self, pcd, card, until_us=0):
         self._pcd = pcd
         self._chip = pcd.chip
         self._card = card
@@ -79,6 +81,7 @@ class IsoDep:
         self._rates = 0
         self._frames = 0
         self._deadline_us = 0
+        self._until_us = until_us
         self._heard = SILENCE
         self.historical = b""
         self.rate = 0
@@ -119,7 +122,7 @@ class IsoDep:
         self._frames = 0
         if begin_us is None:
             begin_us = self._chip.ticks_us()
-        self._deadline_us = begin_us + _EXCHANGE_US_MAX
+        self._deadline_us = self._until_us or begin_us + _EXCHANGE_US_MAX
         answer = self._converse(command, expected)
         self._is_sound = True
         return answer
@@ -174,6 +177,8 @@ class IsoDep:
         if _SFGI_MAX < guard < _RFU:
             return False  # it would hold the reader for up to 5 s
         if 0 < guard < _RFU:
+            if self._until_us and self._chip.ticks_us() + (_UNIT_US << guard) > self._until_us:
+                return False
             self._chip.sleep_us(_UNIT_US << guard)
         return True
 
@@ -247,7 +252,7 @@ class IsoDep:
         """Send tx[:length] and tell what the block that comes back means; CardGone at a limit."""
         chip = self._chip
         timeout_us += _DELTA_FWT_US
-        if self._frames:  # the first one has all the time
+        if self._frames or self._until_us:  # the first one has all the time, if nobody waits
             left_us = self._deadline_us - chip.ticks_us()
             if left_us <= 0 or self._frames >= _FRAMES_MAX:
                 raise CardGone("no end of the exchange")

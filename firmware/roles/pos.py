@@ -7,20 +7,17 @@ services/till.py, and what people see and hear services/panel.py; this file ties
 from firmware.drivers.iso14443 import Pcd
 from firmware.drivers.mfrc522 import Mfrc522
 from firmware.services import cancel, card_faults
+from firmware.services.books import open_books
 from firmware.services.card_map import CardMap
-from firmware.services.clock import Clock
 from firmware.services.front_end_watch import FrontEndWatch
 from firmware.services.inspection import Inspection
-from firmware.services.journal import Journal
 from firmware.services.load import Load
 from firmware.services.order import Order
 from firmware.services.panel import Panel
 from firmware.services.purses import Purses
-from firmware.services.records import Recorder
 from firmware.services.supply import Supply
 from firmware.services.till import Till
 from firmware.services.totals import Totals
-from firmware.services.uplink import Uplink
 from protocols.card.pin import PIN_DIGITS
 from protocols.rules import charging, reasons, sale, screens
 from protocols.wire import messages
@@ -74,22 +71,9 @@ def build(board, front_end=None):
     `front_end` stands in for the card front end of the board: anything with a Pcd's methods.
     """
     now_ms = board.ticks_ms()
-    settings = board.settings
-    device, key = settings["device"], settings["device_key"]
-    journal = Journal(board.flash)
-    journal.recover()
-    clock = Clock(board, journal, now_ms)
-    recorder = Recorder(journal, device, key, clock)
-
-    def on_receipt(upto, time_s, sent_ms, at_ms):
-        recorder.receipt(upto)
-        if sent_ms is not None:
-            clock.observe(time_s, sent_ms, at_ms)
-
-    # Before this boot's first record: so the uplink can tell which ones it never sent.
-    uplink = Uplink(board, recorder, settings["site"], device, key, on_receipt)
+    recorder, clock, uplink = open_books(board, now_ms)
     card_map = CardMap(board, recorder, uplink)
-    till = Till(recorder, clock, settings, card_map)
+    till = Till(recorder, clock, board.settings, card_map)
     paid = till.take_up(now_ms)
     # Only while there is room: whoever boots again and again must not fill the journal.
     recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)

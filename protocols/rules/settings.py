@@ -46,10 +46,12 @@ _FIELDS = (
     (15, "previous_mac_key", "bytes", 16),
     (16, "language", "word", ("zh", "en")),
     (20, "load_cards", "number", 1),
+    (30, "read_key", "bytes", 16),
 )
 # Absent where there has been one key only, where the antenna needs no tuning (see
 # firmware/drivers/mfrc522.py), where no clerk's display is connected and where no money is put on
-# cards (firmware/services/load.py); the settings then have no such name either.
+# cards (firmware/services/load.py), and of what doors alone have: read_key, which tells who holds
+# a card and opens no purse. The settings then have no such name either.
 _OPTIONAL = (
     "previous_device_key",
     "previous_purse_key",
@@ -59,6 +61,7 @@ _OPTIONAL = (
     "rfid_rate",
     "language",
     "load_cards",
+    "read_key",
 )
 
 

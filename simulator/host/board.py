@@ -106,6 +106,14 @@ class HostLcd:
         self._hardware.lcd_write(bytes(data))
 
 
+class HostLock:
+    """The door's inputs, and the pulses that hold it."""
+
+    def __init__(self, hardware: Hardware) -> None:
+        self.levels = hardware.lock_levels
+        self.train = hardware.lock_train
+
+
 class HostPower:
     def __init__(self, hardware: Hardware) -> None:
         self.backlight = hardware.backlight if hardware.has_radio else None
@@ -124,6 +132,7 @@ class HostBoard:
         self.boot_cause = hardware.reset_cause()
         self.settings = settings.decode(hardware.nvs_get("settings"))
         self.menu = hardware.nvs_find("menu")
+        self.access = hardware.nvs_find("access")
         self.flash = HostFlash(hardware)
         self.card_flash = HostFlash(hardware, CARDS_AT) if hardware.card_flash else None
         self.rfid = HostRfid(hardware)
@@ -132,6 +141,7 @@ class HostBoard:
         self.display = HostDisplay(hardware)
         self.lcd = HostLcd(hardware)
         self.power = HostPower(hardware)
+        self.lock = HostLock(hardware)
         self.led = hardware.led
         self.beep = hardware.beep
         self.urandom = hardware.urandom

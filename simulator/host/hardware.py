@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from simulator.cardbox import Chip
 from simulator.cards.field import Field
 from simulator.chips.battery import Battery
+from simulator.chips.door_lock import DoorLock
 from simulator.chips.mfrc522 import Mfrc522
 from simulator.chips.nor_flash import NorFlash, PowerCut
 from simulator.chips.st7920 import St7920
@@ -74,6 +75,7 @@ class Hardware:
         self.chip.on_exchange = self._log_exchange
         # What its memory holds at power-on is its own affair: no other draw moves because of it.
         self.lcd = St7920(self.clock, random.Random(name))
+        self.lock = DoorLock(self.clock)  # of a door controller; nothing else ever moves its pin
         self.cable: ReaderCable | None = None
         self.streams: dict[int, ReaderStream] = {}
         self.panel = Panel()
@@ -285,6 +287,19 @@ class Hardware:
         self.panel.is_lit = bool(level)
         self.battery.draw("backlight", bool(level) * loads.BACKLIGHT_UA)
 
+    def lock_levels(self) -> int:
+        """The inputs of a door, as bits of rules/door.py."""
+        return self.lock.levels()
+
+    def lock_train(self) -> None:
+        """Begin a train of pulses, unless one is under way."""
+        if not self.lock.is_sending():
+            self.log("lock-train")
+            self.lock.train()
+
+    def lock_is_sending(self) -> bool:
+        return self.lock.is_sending()
+
     def mains(self) -> bool:
         return self.mains_on
 
@@ -308,6 +323,7 @@ class Hardware:
                 self.mains_off_at_us = self.clock.now_us
             self.mains_on = on
             self.battery.plug(on)
+            self.lock.mains(on)  # a magnet has no battery behind it
 
     def nvs_get(self, key: str) -> bytes:
         return self.nvs[key]
@@ -334,6 +350,7 @@ class Hardware:
         self.panel = Panel()
         self.chip.reset_pin(0)
         self.lcd.reset_pin(0)
+        self.lock.reset()
         self.flash.power_on()
         self.radio_level = _RADIO_OFF
         self.battery.release()

@@ -6,6 +6,8 @@ wrong pin finds nothing there, as it would on the bench.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from simulator.vm.parts import Hardware
 
 RFID_SELECT, RFID_RESET, LED_GREEN, LED_RED = "rfid select", "rfid reset", "green", "red"
@@ -31,6 +33,10 @@ class Circuit:
     `lamps_touched`: a lamp was switched and settle() has to be called before anything else.
     """
 
+    outputs: ClassVar[dict[int, str]] = OUTPUTS
+    inputs: ClassVar[dict[int, str]] = INPUTS
+    keypad_pin, display_pin, battery_pin = KEYPAD_PIN, DISPLAY_PIN, BATTERY_PIN
+
     def __init__(self, hardware: Hardware) -> None:
         self._hardware = hardware
         self._levels = dict(_IDLE_LEVELS)
@@ -44,12 +50,12 @@ class Circuit:
             self._hardware.led(self._levels[LED_GREEN], self._levels[LED_RED])
 
     def pin_setup(self, pin: int, level: int, data: bytes) -> None:
-        part = _look_up(OUTPUTS, pin, "output")
+        part = _look_up(self.outputs, pin, "output")
         if self._levels[part] != level:
             self.pin_write(pin, level, data)
 
     def pin_write(self, pin: int, level: int, _data: bytes) -> None:
-        part = _look_up(OUTPUTS, pin, "output")
+        part = _look_up(self.outputs, pin, "output")
         self._levels[part] = level
         if part in (LED_GREEN, LED_RED):
             self.lamps_touched = True
@@ -61,9 +67,9 @@ class Circuit:
             self._hardware.backlight(level)
 
     def pin_read(self, pin: int, _b: int, _data: bytes) -> int:
-        if pin in OUTPUTS:
-            return self._levels[OUTPUTS[pin]]
-        if _look_up(INPUTS, pin, "input") == MAINS:
+        if pin in self.outputs:
+            return self._levels[self.outputs[pin]]
+        if _look_up(self.inputs, pin, "input") == MAINS:
             return int(self._hardware.mains())
         return self._hardware.rfid_irq()
 
@@ -84,12 +90,12 @@ class Circuit:
         return b"\xff" * len(out)  # nobody drives MISO
 
     def uart_read(self, pin: int, _b: int, _data: bytes) -> bytes:
-        if pin != KEYPAD_PIN:
+        if pin != self.keypad_pin:
             raise WiringError(f"nothing sends to pin {pin}")
         return self._hardware.keypad_read()
 
     def uart_write(self, pin: int, _b: int, data: bytes) -> None:
-        if pin != DISPLAY_PIN:
+        if pin != self.display_pin:
             raise WiringError(f"nothing listens on pin {pin}")
         self._hardware.display_write(data)
 
@@ -98,8 +104,12 @@ class Circuit:
             raise WiringError(f"no sounder on pin {pin}")
         self._hardware.beep((duration_us + 500) // 1000)
 
+    def pulse_done(self, pin: int, _b: int, _data: bytes) -> int:
+        """Whether pulses that a pin sends by itself are over."""
+        raise WiringError(f"nobody asks whether pin {pin} is done")
+
     def adc_read_uv(self, pin: int, _b: int, _data: bytes) -> int:
-        if pin != BATTERY_PIN:
+        if pin != self.battery_pin:
             raise WiringError(f"no battery on pin {pin}")
         return self._hardware.battery_mv() * 1000 // BATTERY_DIVIDER
 

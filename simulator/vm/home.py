@@ -19,10 +19,13 @@ from simulator.vm.image import FIRMWARE_ROM, LINE_MAP, SHIMS_ROM
 from simulator.vm.parts import Hardware
 
 ROOT = Path(__file__).parents[2]
-POS_HEAP_BYTES = 131072  # the budget of DESIGN section 11, for the firmware alone
+# The budgets of DESIGN section 11, for the firmware alone.
+POS_HEAP_BYTES = 131072
+DOOR_HEAP_BYTES = 98304
 # A board has no shims. What they take of the heap, by VmHome.memory(), comes on top.
 _SHIMS_BYTES = 16096
 HEAP_BYTES = (POS_HEAP_BYTES + _SHIMS_BYTES) // 1024 * 1024
+DOOR_VM_HEAP_BYTES = (DOOR_HEAP_BYTES + _SHIMS_BYTES) // 1024 * 1024
 NEVER_US = 1 << 62
 _TICKS_MASK = (1 << 30) - 1
 _EPOCH_2000_S = 946684800
@@ -44,6 +47,7 @@ class VmHome:
     `image`: what simulator.vm.image.build has made; its bytecode is run where it lies. Without it
     `firmware` and `protocols` are compiled in the VM from source below `root`, which takes heap.
     `firmware_dir` holds boot.py and main.py (default: those of image or root).
+    `wiring`: the circuit board that the firmware is on.
     `probe` (ops.PROBE_*) collects garbage and reports the heap at every wait, or at every call.
     """
 
@@ -58,6 +62,7 @@ class VmHome:
         firmware_dir: Path | None = None,
         probe: int = ops.PROBE_OFF,
         answer_timeout_s: float = _ANSWER_TIMEOUT_S,
+        wiring: type[Circuit] = Circuit,
     ) -> None:
         self.calls = 0  # requests served since the last start
         self._name = name
@@ -75,7 +80,8 @@ class VmHome:
         self._bridge: Bridge | None = None
         self._tail = ""
         self._memory: dict[str, int] = {}
-        self._circuit = Circuit(hardware)
+        self._wiring = wiring
+        self._circuit = wiring(hardware)
         self._handlers: dict[int, Handler] = {}
         self._due_us = NEVER_US
         self._fed_us = 0
@@ -93,7 +99,7 @@ class VmHome:
         self._memory = {}
         self._watchdog_us = 0
         self._told_ticks = -1
-        self._circuit = Circuit(self._hardware)
+        self._circuit = self._wiring(self._hardware)
         self._handlers = self._table()
         offset_us = self._offset_us(now_us)
         self._bridge = Bridge(
@@ -201,6 +207,7 @@ class VmHome:
             ops.NET_CONNECTED: _errno_of(lambda a, *_: int(hardware.net_connected(a))),
             ops.NET_SEND: _errno_of(lambda a, _, data: hardware.net_send(a, data)),
             ops.NET_RECV: _errno_of(lambda a, b, _: hardware.net_recv(a, b)),
+            ops.PULSE_DONE: circuit.pulse_done,
             ops.PIN_SETUP: circuit.pin_setup,
             ops.PIN_WRITE: circuit.pin_write,
             ops.SPI_SETUP: circuit.spi_setup,

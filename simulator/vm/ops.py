@@ -27,6 +27,7 @@ NET_CONNECTED = 17  # a: handle; result: 1 or 0
 NET_SEND = 18  # a: handle; data; result: bytes taken
 NET_RECV = 19  # a: handle, b: bytes at most; result: bytes that follow, 0 at the end
 NVS_SET = 20  # a: bytes of the key; data: key and blob
+PULSE_DONE = 21  # a: pin; result: 1 if it sends no pulses by itself
 
 POSTED = 32
 PIN_SETUP = 32  # a: pin, b: level

@@ -89,3 +89,19 @@ class Hardware(Protocol):
     def mains(self) -> bool: ...
 
     def battery_mv(self) -> int: ...
+
+
+class DoorHardware(Hardware, Protocol):
+    """What a door controller has beside that."""
+
+    def lock_levels(self) -> int:
+        """The inputs, as bits of protocols/rules/door.py."""
+        ...
+
+    def lock_train(self) -> None:
+        """Begin a train of pulses, unless one is under way."""
+        ...
+
+    def lock_is_sending(self) -> bool:
+        """Whether a train of pulses is under way."""
+        ...

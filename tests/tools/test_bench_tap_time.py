@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from protocols.card import purse_desfire as layout
+from firmware.drivers.mifare_classic import AuthFailed
 from simulator.cards.field import ETU, FDT_BIT_0, FDT_BIT_1, US, Frame
 from simulator.chips.nor_flash import PAGE_BYTES
 from simulator.host.hardware import PROGRAM_US_PER_PAGE
@@ -174,8 +174,14 @@ def test_twice_the_rate_is_less_air_and_the_same_card():
 
 
 def test_the_doors_believe_only_what_they_can_prove(monkeypatch):
-    monkeypatch.setattr(tap_door.layout, "READ_KEY", layout.CREDIT_KEY)
-    with pytest.raises(tap_door.ev2.CardStatus):
+    original = tap_door.build
+
+    def build(board):
+        board.settings["read_key"] = bytes(16)
+        return original(board)
+
+    monkeypatch.setattr(tap_door, "build", build)
+    with pytest.raises(AuthFailed):
         Tap("door", "desfire").play(30)
 
 

@@ -42,6 +42,7 @@ OVERLOOKED = {
     "source is an array",
     "network is an array",
     "version is bytes",
+    "state is bytes",
     "step is bytes",
     "result is an array",
     "a nonce that is a number",

@@ -94,6 +94,16 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
         },
     ),
     "fault": (13, {"network": (8, 0, 1), "last_reason": (9, 0, U16)}),
+    "entry": (14, {"card_no": (8, 0, U32), "reason": (9, 0, U16)}),
+    "door": (
+        15,
+        {
+            "state": (8, 0, U8),
+            "event": (9, 0, U8),
+            "levels": (10, 0, U8),
+            "cause": (11, 0, U8),
+        },
+    ),
     "capture": (11, {"card_no": (8, 0, U32), "reason": (9, 0, U16)}),
     "cancel": (
         9,
@@ -222,6 +232,16 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
             "12.50 that were keyed wrong",
             {"intent_device": 1001, "intent_seq": 310, "card_no": 20017, "amount_fen": 1250},
         )
+    ],
+    "entry": [
+        ("may enter", {"card_no": 20017, "reason": 0}),
+        ("not at this time", {"card_no": 20017, "reason": 282}),
+        ("not our card", {"card_no": 0, "reason": 211}),
+    ],
+    "door": [
+        ("locked", {"state": 1, "event": 12, "levels": 31, "cause": 0}),
+        ("no mains", {"state": 8, "event": 2, "levels": 29, "cause": 0}),
+        ("the relay is welded", {"state": 9, "event": 1, "levels": 63, "cause": 2}),
     ],
     "credit": [
         (

@@ -9,6 +9,7 @@ _FLASH_PROGRAM = const(11)
 _FLASH_ERASE = const(12)
 _NVS_GET = const(13)
 _NVS_SET = const(20)
+_PULSE_DONE = const(21)
 _PULSE = const(36)
 
 _BLOCK_BYTES = const(4096)
@@ -102,7 +103,12 @@ class RMT:
         """Mode 2 of the port: one duration for all, and a level for each."""
         if not isinstance(duration, int) or not isinstance(data, (tuple, list)):
             raise RuntimeError("only write_pulses(int, tuple)")
-        if not 0 < duration <= 32767 or not all(data):
+        if not 0 < duration <= 32767:
             raise ValueError("a pulse has 15 bits")
         ticks = duration * len(data)
         post(_PULSE, self._pins.id, ticks * self._divisor * 1000 // _SOURCE_KHZ)
+
+    def wait_done(self, *, timeout=0):
+        if timeout:
+            raise RuntimeError("only wait_done(timeout=0)")
+        return bool(call(_PULSE_DONE, self._pins.id))

@@ -31,7 +31,8 @@ class poll:
         """[(stream, events)]. Asked for input, it waits even if the timeout is 0: other readers
         may have something to do at this very instant. Asked for output only, it never waits."""
         woken = 0
-        if any(mask & POLLIN for _, mask in self._streams):
+        # A poll of nothing is a sleep.
+        if not self._streams or any(mask & POLLIN for _, mask in self._streams):
             woken = call(_WAIT, timeout)
         elif timeout:
             raise RuntimeError("waiting for output")

@@ -1,0 +1,225 @@
+"""The door controller: a magnet holds a door, and cards, buttons, fire and power let it go.
+
+What a door goes through is rules/door.py, who may enter rules/access.py; the lock itself is
+released by hardware (docs/adr/0019-pulses-hold-the-door.md), and this file can only withhold the
+pulses that hold it, or tell what has happened. So it may fail at any line: the door is open then.
+"""
+
+from firmware.drivers.annunciator import DARK, LOOK, REFUSED, TAKEN, Annunciator
+from firmware.drivers.iso14443 import Pcd
+from firmware.drivers.mfrc522 import Mfrc522
+from firmware.services.books import open_books
+from firmware.services.card_faults import FAULTS, reason_of
+from firmware.services.credential import Credentials
+from firmware.services.front_end_watch import FrontEndWatch
+from firmware.services.journal import JournalFull
+from protocols.rules import access, door, reasons
+from protocols.wire import messages
+from protocols.wire.errors import WireError
+
+FIRMWARE_VERSION = 1
+
+_STEP_MS = 50
+_FREE_LOOK_MS = 1000  # between two looks at the schedule
+_REFUSED_MS = 2000
+_SIREN_MS = 1000  # between two calls for somebody
+# An input that chatters is told once in so long, where it changes nothing.
+_NOTE_MS = 1000
+_WATCHDOG_RESET = 3  # of board.boot_cause
+LATCH = "latch"  # in the board's key-value store: state and cause of what only a key ends
+# Wrong tries: whose card this is, nobody here knows or wants to know.
+_WRONG = (reasons.WRONG_KEY, reasons.FOREIGN_CARD, access.NO_ACCESS)
+# Nobody was refused.
+_UNRECORDED = (reasons.CARD_GONE, reasons.JOURNAL_FULL)
+
+
+def build(board, front_end=None):
+    """The door on a board (see docs/ARCHITECTURE.md): an object with step(now_ms) -> due_ms.
+
+    `front_end` stands in for the card front end of the board: anything with a Pcd's methods.
+    """
+    now_ms = board.ticks_ms()
+    recorder, clock, uplink = open_books(board, now_ms)
+    recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
+    return DoorController(board, front_end or Pcd(Mfrc522(board)), recorder, uplink, clock)
+
+
+class DoorController:
+    """One door."""
+
+    def __init__(self, board, front_end, recorder, uplink, clock):
+        now_ms = board.ticks_ms()
+        self._board = board
+        self._front_end = front_end
+        self._recorder = recorder
+        self._uplink = uplink
+        self._clock = clock
+        self._policy = board.settings["policy"]
+        self._credentials = Credentials(board, front_end)
+        self._watch = FrontEndWatch(front_end, recorder)
+        self._signals = Annunciator(board)
+        self._tries = access.Tries()
+        try:
+            self._access = access.Access(board.access)
+        except WireError as error:
+            # Nobody may enter then, which somebody has to be told.
+            self._access = access.Access(b"")
+            recorder.note(messages.FAULT, now_ms, network=0, last_reason=error.code)
+        board.access = b""  # a copy would be another four kilobytes
+        latch, cause = _latched(board)
+        self._door = door.Door(latch, cause, self._access.grant_ms or door.GRANT_MS, now_ms)
+        self._noted_ms = {}
+        self._is_free, self._free_look_ms = False, now_ms
+        self._is_resting = False  # the card in the field has been answered
+        self._is_alarm, self._until_ms = False, None
+        self._has_gap = False  # something has happened that could not be written
+        self._show(now_ms)
+
+    @property
+    def state(self):
+        """The state of the door, as rules/door.py has it."""
+        return self._door.state
+
+    def step(self, now_ms):
+        """Look, act, and only then hold the door for another moment; when to be called again."""
+        self._look(now_ms)
+        if self._door.holds():
+            self._board.lock.train()
+        self._watch.step(now_ms)
+        if not self._tries.is_locked_out(now_ms):
+            self._poll(now_ms)
+        self._sound(self._board.ticks_ms())
+        self._uplink.step(now_ms)
+        if self._is_resting is False:
+            self._recorder.prepare()
+        return now_ms + _STEP_MS
+
+    # -- the door -----------------------------------------------------------------------------
+
+    def _look(self, now_ms):
+        levels = self._board.lock.levels()
+        if now_ms >= self._free_look_ms:
+            self._free_look_ms = now_ms + _FREE_LOOK_MS
+            interval_ms = self._clock.interval_ms(now_ms)
+            self._is_free = self._access.is_free(interval_ms, self._policy)
+        while True:
+            event = self._door.event(levels, self._is_free, now_ms)
+            if not event:
+                return
+            self._happen(event, now_ms)
+
+    def _happen(self, event, now_ms):
+        """Let an event happen; what it did to the door is on flash afterwards."""
+        before = self._door.state
+        action = self._door.happen(event, now_ms)
+        after = self._door.state
+        # Before anything else can fail: what a key has not ended stands when the power comes back.
+        if after != before and (before in door.LATCHED or after in door.LATCHED):
+            cause = self._door.cause
+            data = bytes((door.STATES.index(after), cause)) if after in door.LATCHED else b""
+            self._board.store(LATCH, data)
+        if action == "alarm":
+            self._is_alarm = True
+        elif action in ("open", "close", "lock", "quiet"):
+            self._is_alarm = False
+        if action:
+            self._show(now_ms)
+        if after != before or (action and self._is_news(event, now_ms)):
+            self._record(
+                messages.DOOR,
+                now_ms,
+                state=door.STATES.index(after),
+                event=door.number(event),
+                levels=self._door.levels,
+                cause=self._door.cause,
+            )
+
+    def _record(self, kind, now_ms, **fields):
+        """Write a record; where that cannot be, the next one that can has one before it saying so.
+
+        A door without a journal goes on: nobody is kept out, or in, for want of paper.
+        """
+        try:
+            if self._has_gap:
+                self._recorder.write(
+                    messages.FAULT,
+                    now_ms,
+                    network=1 if self._uplink.online else 0,
+                    last_reason=reasons.JOURNAL_FULL,
+                )
+                self._has_gap = False
+            self._recorder.write(kind, now_ms, **fields)
+        except JournalFull:
+            self._has_gap = True
+
+    def _is_news(self, event, now_ms):
+        """Whether an event that changes nothing is worth a record now."""
+        noted_ms = self._noted_ms.get(event)
+        if noted_ms is not None and now_ms - noted_ms < _NOTE_MS:
+            return False
+        self._noted_ms[event] = now_ms
+        return True
+
+    # -- the card -----------------------------------------------------------------------------
+
+    def _poll(self, now_ms):
+        card_no = 0
+        try:
+            card = self._front_end.poll()
+            if card is None:
+                self._is_resting = False
+                return
+            if self._is_resting:
+                return  # one answer for each time that it is held there
+            identity = self._credentials.read(card)
+            card_no = identity.card_no
+            interval_ms = self._clock.interval_ms(now_ms)
+            reason = self._access.decide(identity, interval_ms, self._policy, now_ms)
+        except FAULTS as fault:
+            reason = reason_of(fault, False)
+        if reason in _UNRECORDED or (reason == reasons.READER_FAULT and self._is_resting):
+            return
+        self._is_resting = True
+        now_ms = self._board.ticks_ms()  # the dialogue has taken its time
+        if reason == reasons.APPROVED:
+            self._tries.right()
+            self._access.passed(card_no, now_ms)
+            self._happen("grant", now_ms)
+            self._signals.play(TAKEN, now_ms)
+        else:
+            self._signals.play(REFUSED, now_ms)
+            self._until_ms = now_ms + _REFUSED_MS
+        self._record(messages.ENTRY, now_ms, card_no=card_no, reason=reason)
+        if reason in _WRONG and self._tries.wrong(now_ms):
+            self._is_alarm = True
+            self._record(messages.ENTRY, now_ms, card_no=0, reason=access.LOCKED_OUT)
+
+    # -- people -------------------------------------------------------------------------------
+
+    def _show(self, now_ms):
+        """The light of the state, and what it sounds like."""
+        self._until_ms = None
+        if self._is_alarm:
+            self._signals.play(LOOK, now_ms)
+            self._until_ms = now_ms + _SIREN_MS
+        else:
+            self._signals.play(DARK if self._door.holds() else _OPEN, now_ms)
+
+    def _sound(self, now_ms):
+        self._signals.step(now_ms)
+        if self._until_ms is not None and now_ms >= self._until_ms:
+            self._show(now_ms)
+
+
+_OPEN = (1, 0, ())
+
+
+def _latched(board):
+    """(state, cause) in which the door begins: what is latched, and a hang is a fault."""
+    data = board.stored(LATCH)
+    if len(data) == 2 and data[0] < len(door.STATES):
+        return door.STATES[data[0]], data[1]
+    if board.boot_cause != _WATCHDOG_RESET:
+        return "", 0
+    board.store(LATCH, bytes((door.STATES.index(door.FAULT), door.HUNG)))
+    return door.FAULT, door.HUNG

@@ -1,0 +1,248 @@
+"""May this card open this door now? (R8, R9, R13, R24.2) Decided by what the door itself knows.
+
+    {1: cards, 2: schedules, 3: free, 4: grant_ms, 5: passback_s}
+
+One CBOR blob in the board's key-value store (NVS namespace "onecard", key "access"). `cards` is a
+list of spans [card_no, groups]: of each card from that number on four bits, the lower half of a
+byte first. Group 0 opens nothing, as does a card in no span. Group n has the n-th schedule: bytes,
+PERIOD for each of its periods (days, from_min, to_min): days a mask with Monday in bit 0, minutes
+of the local day, the end not inside. What runs over midnight is two periods. `free` is a schedule
+too: while it holds, the door is open to everybody. `passback_s`: for so long a card opens this
+door once (0: as often as it likes).
+
+The clock is an interval. A period holds only where it holds at both ends of it, and an interval of
+a day or more holds only what always does. Where a clock is not known (spending.py has the same
+line) nobody is locked out by a doubt: a card that is not surely out of its validity enters, in a
+group that may always. An old map opens for whoever it names: it is the ledger's to make it new.
+"""
+
+import struct
+
+from protocols.rules import clock, reasons
+from protocols.wire import cbor
+from protocols.wire.errors import BAD_FIELD, NOT_A_MAP, TOO_LONG, UNKNOWN_FIELD, WireError
+
+ACCESS_BYTES_MAX = 6144
+CARDS_MAX = 8192
+GROUPS = 15
+SPANS_MAX = 16
+PERIODS_MAX = 8
+PERIOD = ">BHH"
+_PERIOD_BYTES = 5
+ALWAYS = b"\x7f\x00\x00\x05\xa0"  # every day, all day
+_ALL_DAYS = 127
+_DAY_MIN, _DAY_S = 1440, 86400
+_THURSDAY = 3  # 1970-01-01
+_U32 = 0xFFFFFFFF
+_CARDS, _SCHEDULES, _FREE, _GRANT_MS, _PASSBACK_S = 1, 2, 3, 4, 5
+_PASSBACK_S_MAX = 86400
+
+# Answers, numbered behind those of reasons.py; a number never gets a second meaning.
+NO_ACCESS = 281
+NOT_NOW = 282
+PASSED_JUST_NOW = 283
+LOCKED_OUT = 284
+
+# Wrong tries in a row (GB 50396: at most 5; GA 374: within 5 minutes, then 90 s of nothing).
+TRIES_MAX, TRIES_MS, LOCKED_OUT_MS = 5, 300000, 90000
+_PASSED_MAX = 64  # cards that a door remembers to have let in
+
+
+def encode(cards, schedules, free, grant_ms, passback_s):
+    """The blob; WireError for what `Access` would refuse, ValueError for a group above 15.
+
+    `cards`: spans (card_no, the group of each card from it on); `schedules`: lists of periods,
+    `free` one such list.
+    """
+    data = cbor.encode(
+        {
+            _CARDS: [[card_no, _nibbles(groups)] for card_no, groups in cards],
+            _SCHEDULES: [_packed(periods) for periods in schedules],
+            _FREE: _packed(free),
+            _GRANT_MS: grant_ms,
+            _PASSBACK_S: passback_s,
+        }
+    )
+    Access(data)
+    return data
+
+
+class Access:
+    """Who may open one door, from its blob; of none (empty bytes) nobody may.
+
+    WireError if anything about the blob is wrong. `grant_ms` is how long the door then is open.
+    """
+
+    def __init__(self, data):
+        self._cards, self._schedules, self._free = (), (), b""
+        self.grant_ms = self._passback_s = 0
+        self._passed = []  # (card_no, until_ms)
+        if data:
+            self._read(data)
+
+    def decide(self, identity, interval_ms, policy, now_ms):
+        """reasons.APPROVED, or why `identity` (see card/identity.py) may not open the door now."""
+        earliest_s, latest_s = clock.seconds(interval_ms)
+        first_day = clock.day(earliest_s, policy["utc_offset_s"])
+        last_day = clock.day(latest_s, policy["utc_offset_s"])
+        is_blind = not clock.is_known(interval_ms, policy["clock_width_max_ms"])
+        from_day, to_day = (last_day, first_day) if is_blind else (first_day, last_day)
+        if from_day < identity.valid_from:
+            return reasons.NOT_YET_VALID
+        if to_day > identity.valid_to:
+            return reasons.EXPIRED
+        group = self.group(identity.card_no)
+        if not 0 < group <= len(self._schedules):
+            return NO_ACCESS
+        schedule = self._schedules[group - 1]
+        if not holds(schedule, (earliest_s, latest_s), policy["utc_offset_s"]):
+            return NOT_NOW
+        for card_no, until_ms in self._passed:
+            if card_no == identity.card_no and now_ms < until_ms:
+                return PASSED_JUST_NOW
+        return reasons.APPROVED
+
+    def passed(self, card_no, now_ms):
+        """The card has opened the door: anti-passback begins. Forgotten at a reboot."""
+        if self._passback_s:
+            self._passed = self._passed[1 - _PASSED_MAX :]
+            self._passed.append((card_no, now_ms + self._passback_s * 1000))
+
+    def group(self, card_no):
+        """The group of a card, 0 if it has none."""
+        for first, groups in self._cards:
+            at = card_no - first
+            if 0 <= at < 2 * len(groups):
+                return groups[at // 2] >> 4 * (at % 2) & 15
+        return 0
+
+    def is_free(self, interval_ms, policy):
+        """Whether the door now is surely meant to be open to everybody."""
+        return bool(self._free) and holds(
+            self._free, clock.seconds(interval_ms), policy["utc_offset_s"]
+        )
+
+    def _read(self, data):
+        if len(data) > ACCESS_BYTES_MAX:
+            raise WireError(TOO_LONG)
+        values = cbor.decode(data)
+        if not isinstance(values, dict):
+            raise WireError(NOT_A_MAP)
+        self._cards = values.pop(_CARDS, None)
+        self._schedules, self._free = values.pop(_SCHEDULES, None), values.pop(_FREE, None)
+        self.grant_ms = values.pop(_GRANT_MS, None)
+        self._passback_s = values.pop(_PASSBACK_S, None)
+        checks = (
+            (_are_spans(self._cards), "cards"),
+            (isinstance(self._schedules, list) and len(self._schedules) <= GROUPS, "schedules"),
+            (_is_uint(self.grant_ms, _U32), "grant_ms"),
+            (_is_uint(self._passback_s, _PASSBACK_S_MAX), "passback_s"),
+            (_is_schedule(self._free), "free"),
+        )
+        for is_right, name in checks:
+            if not is_right:
+                raise WireError(BAD_FIELD, name)
+        for schedule in self._schedules:
+            if not _is_schedule(schedule):
+                raise WireError(BAD_FIELD, "schedules")
+        if values:
+            raise WireError(UNKNOWN_FIELD)
+
+
+class Tries:
+    """Wrong tries at one door: after `TRIES_MAX` in a row it takes no card for a while.
+
+    Counted in memory: who can make a reader forget can cut its power, and that opens the door.
+    """
+
+    def __init__(self):
+        self._wrong_ms = []
+        self._until_ms = None
+
+    def wrong(self, now_ms):
+        """One more; whether that was one too many."""
+        self._wrong_ms = [ms for ms in self._wrong_ms if now_ms - ms < TRIES_MS]
+        self._wrong_ms.append(now_ms)
+        if len(self._wrong_ms) < TRIES_MAX:
+            return False
+        self._wrong_ms = []
+        self._until_ms = now_ms + LOCKED_OUT_MS
+        return True
+
+    def right(self):
+        """Somebody may enter: the row is broken."""
+        self._wrong_ms = []
+
+    def is_locked_out(self, now_ms):
+        """Whether nobody's card is looked at now. The exit button has nothing to do with it."""
+        return self._until_ms is not None and now_ms < self._until_ms
+
+
+def holds(schedule, earliest_and_latest_s, utc_offset_s):
+    """Whether a schedule holds from the earliest to the latest second."""
+    if schedule == ALWAYS:
+        return True
+    first_s, last_s = [time_s + utc_offset_s for time_s in earliest_and_latest_s]
+    if first_s // _DAY_S == last_s // _DAY_S:
+        return _covers(schedule, first_s, last_s)
+    # Over midnight: each side by itself, and none of a day or more.
+    midnight_s = last_s // _DAY_S * _DAY_S
+    if midnight_s - first_s > _DAY_S:
+        return False
+    return _covers(schedule, first_s, midnight_s - 1) and _covers(schedule, midnight_s, last_s)
+
+
+def _covers(schedule, first_s, last_s):
+    """Whether a period holds at two seconds, local time, of the same day."""
+    day_bit = 1 << (first_s // _DAY_S + _THURSDAY) % 7
+    first_min, last_min = first_s % _DAY_S // 60, last_s % _DAY_S // 60
+    for at in range(0, len(schedule), _PERIOD_BYTES):
+        days, from_min, to_min = struct.unpack_from(PERIOD, schedule, at)
+        if days & day_bit and from_min <= first_min and last_min < to_min:
+            return True
+    return False
+
+
+def _nibbles(groups):
+    nibbles = bytearray((len(groups) + 1) // 2)
+    for at, group in enumerate(groups):
+        if not 0 <= group <= GROUPS:
+            raise ValueError("group {}".format(group))
+        nibbles[at // 2] |= group << 4 * (at % 2)
+    return bytes(nibbles)
+
+
+def _packed(periods):
+    return b"".join([struct.pack(PERIOD, *period) for period in periods])
+
+
+def _is_uint(value, bound):
+    # True is an int in Python, not on our wire.
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= bound
+
+
+def _are_spans(spans):
+    """Whether these are spans of cards that rise, and are no more cards than there is room for."""
+    if not isinstance(spans, list) or len(spans) > SPANS_MAX:
+        return False
+    room_bytes, free_from = CARDS_MAX // 2, 0
+    for span in spans:
+        if not isinstance(span, list) or len(span) != 2 or not _is_uint(span[0], _U32):
+            return False
+        if not isinstance(span[1], bytes) or span[0] < free_from:
+            return False
+        room_bytes -= len(span[1])
+        free_from = span[0] + 2 * len(span[1])
+    return room_bytes >= 0
+
+
+def _is_schedule(schedule):
+    if not isinstance(schedule, bytes) or len(schedule) > PERIODS_MAX * _PERIOD_BYTES:
+        return False
+    if len(schedule) % _PERIOD_BYTES:
+        return False
+    for at in range(0, len(schedule), _PERIOD_BYTES):
+        days, from_min, to_min = struct.unpack_from(PERIOD, schedule, at)
+        if not (0 < days <= _ALL_DAYS and from_min < to_min <= _DAY_MIN):
+            return False
+    return True

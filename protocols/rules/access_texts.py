@@ -1,0 +1,10 @@
+"""Why a door stayed shut, in words: English, Chinese. For docs, tools and tests, no reader."""
+
+from protocols.rules import access
+
+TEXTS = {
+    access.NO_ACCESS: ("this card has no access to this door", "此卡无此门权限"),
+    access.NOT_NOW: ("its group may not open this door at this time", "当前时段不可通行"),
+    access.PASSED_JUST_NOW: ("it has just opened this door (anti-passback)", "防反传：刚刚已通行"),
+    access.LOCKED_OUT: ("five wrong tries: 90 s without any", "连续错误，锁定90秒"),
+}

@@ -1,0 +1,99 @@
+"""People at a door: they hold a card to it and push, press the button, open the fire loop.
+
+Everything happens at the reader's own time, whatever its firmware is at, or without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from protocols.rules import access, door
+from simulator.cardbox import HeldCard
+from simulator.reader import Reader
+
+if TYPE_CHECKING:
+    from simulator.run import Run
+    from simulator.scenario import CardBatch, Step
+
+SHUT = "door shut"
+_ALL_DAYS = (127, 0, 1440)
+_HOLD_US = 700_000
+_PUSH_US = 900_000  # from a card that is taken away to somebody who pushes
+_PRESS_US = 300_000
+_OUT_US = 1_000_000  # from a button that is pressed to somebody who must be out
+_SHUT_US = 2_000_000  # a closer's time
+_TURN_US = 300_000
+
+
+def rights(batches: Sequence[CardBatch]) -> bytes:
+    """The blob of protocols/rules/access.py: batches with `enters` may, at any time."""
+    spans = sorted((batch.first_no, [1] * batch.count) for batch in batches if batch.enters)
+    return access.encode(spans, [[_ALL_DAYS]], (), door.GRANT_MS, 0)
+
+
+def enter(run: Run, step: Step) -> None:
+    """One named person holds a card to the door, and pushes."""
+    reader = run.readers[step.fields["reader"]]
+    (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    now_us = run.world.now_us
+    run.tally.taps += 1
+    reader.at(now_us, partial(reader.hardware.put_card, held.chip))
+    reader.at(now_us + _HOLD_US, partial(reader.hardware.take_card, held.chip))
+    reader.at(now_us + _HOLD_US + _PUSH_US, partial(_push_in, run, reader, held))
+
+
+def leave(run: Run, step: Step) -> None:
+    """Somebody inside presses the button and pushes; who then stays inside is a violation."""
+    reader = run.readers[step.fields["reader"]]
+    lock, now_us = reader.hardware.lock, run.world.now_us
+    reader.at(now_us, partial(lock.press, True))
+    reader.at(now_us + _PRESS_US, partial(lock.press, False))
+    reader.at(now_us + _OUT_US, partial(_push_out, run, reader))
+
+
+def fire(run: Run, step: Step) -> None:
+    """The fire panel opens the loop of a door."""
+    reader = run.readers[step.fields["reader"]]
+    run.tell(f"fire alarm at {reader.name}")
+    reader.at(run.world.now_us, partial(reader.hardware.lock.fire, True))
+
+
+def rearm(run: Run, step: Step) -> None:
+    """The fire panel is reset, and somebody turns the key at the door."""
+    reader = run.readers[step.fields["reader"]]
+    lock, now_us = reader.hardware.lock, run.world.now_us
+    reader.at(now_us, partial(lock.fire, False))
+    for after_us, is_turned in ((_TURN_US, True), (2 * _TURN_US, False)):
+        reader.at(now_us + after_us, partial(setattr, lock, "key_is_turned", is_turned))
+
+
+def _push_in(run: Run, reader: Reader, held: HeldCard) -> None:
+    if _push(reader):
+        run.tally.paid += 1
+        run.tell(f"{held.name} enters {reader.name}")
+    else:
+        run.tally.refused[SHUT] = run.tally.refused.get(SHUT, 0) + 1
+        run.tell(f"{reader.name} stays shut for {held.name}")
+
+
+def _push_out(run: Run, reader: Reader) -> None:
+    if not _push(reader):
+        run.kept_in.append(f"{reader.name}: somebody could not leave")
+
+
+def _push(reader: Reader) -> bool:
+    lock = reader.hardware.lock
+    is_open = lock.push()
+    if is_open:
+        reader.at(reader.hardware.clock.now_us + _SHUT_US, lock.shut)
+    return is_open
+
+
+VERBS: dict[str, Callable[[Run, Step], None]] = {
+    "enter": enter,
+    "leave": leave,
+    "fire": fire,
+    "rearm": rearm,
+}

@@ -1,0 +1,210 @@
+"""Who may open a door, and when: groups, schedules, validity, and a clock that doubts."""
+
+import random
+import struct
+
+import pytest
+
+from protocols.card.identity import Identity
+from protocols.rules import access, access_texts, clock, reason_texts, reasons
+from protocols.wire import cbor
+from protocols.wire.errors import BAD_FIELD, NOT_A_MAP, TOO_LONG, UNKNOWN_FIELD, WireError
+
+POLICY = {"utc_offset_s": 28_800, "clock_width_max_ms": 120_000}
+DAY = 20_700  # 2026-09-04, a Friday
+FIRST = 1000
+WORKDAYS, ALL_DAYS = 0b0011111, 127
+ALWAYS = [(ALL_DAYS, 0, 1440)]
+OFFICE = [(WORKDAYS, 8 * 60, 18 * 60)]
+NIGHT = [(ALL_DAYS, 0, 23 * 60), (ALL_DAYS, 23 * 60, 1440)]
+SCHEDULES = [ALWAYS, OFFICE, NIGHT]
+
+
+def at(hour, minute=0, second=0, day=DAY, width_ms=1000):
+    """An interval that begins at a local time."""
+    begin_ms = (day * 86400 + hour * 3600 + minute * 60 + second - 28_800) * 1000
+    return (begin_ms, begin_ms + width_ms)
+
+
+def holder(card_no, days=(DAY - 100, DAY + 100)):
+    return Identity(card_no, 2, *days, 1)
+
+
+def made(groups=(1, 2, 3, 0, 15), schedules=SCHEDULES, free=(), passback_s=0):
+    return access.Access(access.encode([(FIRST, groups)], schedules, free, 5000, passback_s))
+
+
+NOON = at(12)
+
+
+@pytest.mark.parametrize(
+    ("card_no", "interval_ms", "answer"),
+    [
+        (1000, NOON, reasons.APPROVED),
+        (1001, NOON, reasons.APPROVED),
+        (1003, NOON, access.NO_ACCESS),  # group 0
+        (1004, NOON, access.NO_ACCESS),  # a group without schedule
+        (999, NOON, access.NO_ACCESS),
+        (1006, NOON, access.NO_ACCESS),
+        (0, NOON, access.NO_ACCESS),
+        (0xFFFFFFFF, NOON, access.NO_ACCESS),
+        (1001, at(7, 59, 59, width_ms=0), access.NOT_NOW),
+        (1001, at(7, 59, 59), access.NOT_NOW),  # perhaps not yet
+        (1001, at(8), reasons.APPROVED),
+        (1001, at(17, 59, 58), reasons.APPROVED),
+        (1001, at(17, 59, 59), access.NOT_NOW),  # perhaps over
+        (1001, at(12, day=DAY + 1), access.NOT_NOW),  # Saturday
+        (1001, at(12, day=DAY + 3), reasons.APPROVED),  # Monday
+        (1001, at(23, 59, 59), access.NOT_NOW),
+        (1002, at(23, 59, 59), reasons.APPROVED),  # over midnight, each side by itself
+        (1000, at(23, 59, 59), reasons.APPROVED),
+        # A clock that is not known: only who may always.
+        (1000, clock.NEVER_SET, reasons.APPROVED),
+        (1001, at(9, width_ms=7_200_000), reasons.APPROVED),  # within the hours all the same
+        (1001, clock.NEVER_SET, access.NOT_NOW),
+        (1001, at(12, width_ms=86_400_000), access.NOT_NOW),
+        (1002, clock.NEVER_SET, access.NOT_NOW),
+    ],
+)
+def test_groups_and_schedules(card_no, interval_ms, answer):
+    assert made().decide(holder(card_no), interval_ms, POLICY, 0) == answer
+
+
+@pytest.mark.parametrize(
+    ("days", "interval_ms", "answer"),
+    [
+        ((DAY, DAY), NOON, reasons.APPROVED),
+        ((DAY + 1, DAY + 9), NOON, reasons.NOT_YET_VALID),
+        ((DAY - 9, DAY - 1), NOON, reasons.EXPIRED),
+        ((DAY, DAY), at(23, 59, 59), reasons.EXPIRED),  # perhaps the day after
+        ((DAY + 1, DAY + 9), at(23, 59, 59), reasons.NOT_YET_VALID),
+        # Not known: what is sure decides (R24.2).
+        ((0, DAY), (at(0)[0], clock.NEVER_MS), reasons.APPROVED),
+        ((0, DAY - 1), (at(0)[0], clock.NEVER_MS), reasons.EXPIRED),
+        ((DAY + 5, DAY + 9), (at(0)[0], clock.NEVER_MS), reasons.APPROVED),
+        ((DAY + 5, DAY + 9), at(0, width_ms=3_600_000), reasons.NOT_YET_VALID),
+    ],
+)
+def test_validity(days, interval_ms, answer):
+    assert made().decide(holder(1000, days), interval_ms, POLICY, 0) == answer
+
+
+def test_a_door_without_a_blob_opens_for_nobody():
+    nobody = access.Access(b"")
+    assert nobody.decide(holder(0), NOON, POLICY, 0) == access.NO_ACCESS
+    assert not nobody.is_free(NOON, POLICY)
+
+
+def test_every_card_has_the_group_it_was_given():
+    stream = random.Random(5)
+    groups = [stream.randrange(16) for _ in range(access.CARDS_MAX)]
+    full = access.Access(access.encode([(7, groups)], [ALWAYS] * 15, (), 3000, 0))
+    assert [full.group(7 + at) for at in range(len(groups))] == groups
+    assert full.group(6) == full.group(7 + len(groups)) == 0
+
+
+def test_staff_and_students_have_numbers_far_apart():
+    both = access.Access(access.encode([(5, [1, 2, 3]), (20_000, [4])], [ALWAYS], (), 3000, 0))
+    asked = (4, 5, 6, 7, 8, 9, 19_999, 20_000, 20_001, 20_002)
+    assert [both.group(card_no) for card_no in asked] == [0, 1, 2, 3, 0, 0, 0, 4, 0, 0]
+
+
+def test_a_door_that_is_free_for_some_hours():
+    free = made(free=OFFICE)
+    assert free.is_free(NOON, POLICY)
+    assert not free.is_free(at(17, 59, 59), POLICY)
+    assert not free.is_free(clock.NEVER_SET, POLICY)
+    assert not made().is_free(NOON, POLICY)
+
+
+def test_anti_passback():
+    each = made(passback_s=60)
+    each.passed(1000, 5000)
+    assert each.decide(holder(1000), NOON, POLICY, 64_999) == access.PASSED_JUST_NOW
+    assert each.decide(holder(1001), NOON, POLICY, 64_999) == reasons.APPROVED
+    assert each.decide(holder(1000), NOON, POLICY, 65_000) == reasons.APPROVED
+    without = made()
+    without.passed(1000, 5000)
+    assert without.decide(holder(1000), NOON, POLICY, 5001) == reasons.APPROVED
+
+
+def test_what_is_remembered_of_who_passed_is_bounded():
+    each = made(groups=[1] * 200, passback_s=3600)
+    for number in range(200):
+        each.passed(FIRST + number, number)
+    assert len(each._passed) == 64
+    assert each.decide(holder(FIRST + 199), NOON, POLICY, 300) == access.PASSED_JUST_NOW
+
+
+def test_five_wrong_tries_and_ninety_seconds():
+    tries = access.Tries()
+    assert [tries.wrong(ms) for ms in range(0, 5000, 1000)] == [False] * 4 + [True]
+    assert tries.is_locked_out(4000) and tries.is_locked_out(4000 + 89_999)
+    assert not tries.is_locked_out(4000 + 90_000)
+    assert [tries.wrong(100_000 + n) for n in range(5)] == [False] * 4 + [True]
+
+
+def test_a_right_one_breaks_the_row_and_so_do_five_minutes():
+    tries = access.Tries()
+    for _ in range(3):
+        assert not any(tries.wrong(ms) for ms in range(4))
+        tries.right()
+    assert not any(tries.wrong(ms) for ms in range(0, 3_000_000, 75_000))
+
+
+def period(*numbers):
+    return struct.pack(access.PERIOD, *numbers)
+
+
+def blob(**changes):
+    fields = {1: [[FIRST, b"\x21"]], 2: [access.ALWAYS], 3: b"", 4: 5000, 5: 0}
+    fields.update({int(key[1:]): value for key, value in changes.items()})
+    return cbor.encode({key: value for key, value in fields.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (cbor.encode([1]), NOT_A_MAP),
+        (bytes(access.ACCESS_BYTES_MAX + 1), TOO_LONG),
+        (blob(f6=0), UNKNOWN_FIELD),
+        *((blob(**{f"f{key}": None}), BAD_FIELD) for key in range(1, 6)),
+        (blob(f1=b"\x21"), BAD_FIELD),
+        (blob(f1=[FIRST]), BAD_FIELD),
+        (blob(f1=[[FIRST]]), BAD_FIELD),
+        (blob(f1=[[-1, b""]]), BAD_FIELD),
+        (blob(f1=[[1 << 32, b""]]), BAD_FIELD),
+        (blob(f1=[[1, 1]]), BAD_FIELD),
+        (blob(f1=[[1, bytes(access.CARDS_MAX // 2 + 1)]]), BAD_FIELD),
+        (blob(f1=[[1, bytes(5)], [10, b""]]), BAD_FIELD),
+        (blob(f1=[[n, b""] for n in range(17)]), BAD_FIELD),
+        (blob(f2=[b""] * 16), BAD_FIELD),
+        (blob(f2=[1]), BAD_FIELD),
+        (blob(f2=access.ALWAYS), BAD_FIELD),
+        (blob(f2=[access.ALWAYS[1:]]), BAD_FIELD),
+        (blob(f2=[period(127, 600, 600)]), BAD_FIELD),
+        (blob(f2=[period(128, 0, 1440)]), BAD_FIELD),
+        (blob(f2=[period(0, 0, 1440)]), BAD_FIELD),
+        (blob(f2=[period(127, 0, 1441)]), BAD_FIELD),
+        (blob(f2=[access.ALWAYS * 9]), BAD_FIELD),
+        (blob(f3=access.ALWAYS[1:]), BAD_FIELD),
+        (blob(f3=[]), BAD_FIELD),
+        (blob(f4=b""), BAD_FIELD),
+        (blob(f5=86_401), BAD_FIELD),
+    ],
+)
+def test_a_blob_that_is_wrong_is_refused_with_a_number(data, code):
+    with pytest.raises(WireError) as refusal:
+        access.Access(data)
+    assert refusal.value.code == code
+    assert access.Access(blob()).group(FIRST) == 1
+
+
+def test_a_group_that_does_not_exist_cannot_be_written():
+    with pytest.raises(ValueError, match="16"):
+        access.encode([(1, [16])], SCHEDULES, (), 5000, 0)
+
+
+def test_the_answers_have_numbers_and_words_of_their_own():
+    assert set(access_texts.TEXTS) == {281, 282, 283, 284}
+    assert not set(access_texts.TEXTS) & set(reason_texts.TEXTS)
