@@ -28,6 +28,7 @@ from ledger.card_status import Capture, Loss
 from ledger.claims import Claim
 from ledger.evidence import Intent, State, is_contradiction, stated_by, stated_by_outcome
 from ledger.loads import Load
+from ledger.reservations import Reservation, settle
 from ledger.transfers import SPEND, SPEND_LINE, Transfer
 from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal
@@ -112,6 +113,7 @@ class Book:
     early: dict[RecordId, list[Outcome]] = field(default_factory=dict)
     loads: dict[int, Load] = field(default_factory=dict)  # by number
     losses: dict[int, list[Loss]] = field(default_factory=dict)  # by card
+    reservations: dict[RecordId, Reservation] = field(default_factory=dict)  # ahead of the heads
     tries: dict[int, list[Intent]] = field(default_factory=lambda: defaultdict(list))
     cancels: dict[RecordId, Cancel] = field(default_factory=dict)  # by their sale
     cancel_numbers: set[int] = field(default_factory=set)  # that are taken
@@ -152,6 +154,7 @@ class Changes:
     returned: list[Load] = field(default_factory=list)  # of cancelled sales: new, maybe loaded too
     loaded: list[Load] = field(default_factory=list)
     captures: list[Capture] = field(default_factory=list)
+    settled_sales: list[Reservation] = field(default_factory=list)
     duplicates: int = 0
 
 
@@ -278,6 +281,7 @@ class _Clerk:
         self._changes.records.append((claim, link.key_no))
         early = self._book.early.pop(record_id, [])
         self._changes.no_longer_early.extend(early)
+        self._settle_sale(device, claim)
         if claim.kind == messages.INTENT:
             self._book_intent(device, claim, early)
             return
@@ -299,6 +303,19 @@ class _Clerk:
             self._book_capture(claim)
         elif claim.fields is None:
             self._open(reasons.UNREADABLE, claim.device, claim.seq)
+
+    def _settle_sale(self, device: Device, claim: Claim) -> None:
+        """Whatever a payment by code has reserved under this number is decided now."""
+        reservation = self._book.reservations.get((claim.device, claim.seq))
+        payable = chart.payable(device.merchant_no)
+        if payable not in self._book.accounts:
+            payable = chart.suspense(reasons.UNKNOWN_MERCHANT)
+        transfer, found = settle(claim, reservation, payable)
+        if transfer is not None and reservation is not None:
+            self._changes.transfers.append(transfer)
+            self._changes.settled_sales.append(reservation)
+        for reason in found:
+            self._open(reason, claim.device, claim.seq)
 
     def _book_intent(self, device: Device, claim: Claim, early: list[Outcome]) -> None:
         fields = claim.fields or {}
