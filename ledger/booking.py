@@ -20,18 +20,18 @@ a new key ends the old one for good.
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from ledger import cancels, chain, chart, reasons
 from ledger.cancels import Cancel
 from ledger.card_status import Capture, Loss
+from ledger.chain import CHAIN_START, Link, fork_link
 from ledger.claims import Claim
 from ledger.evidence import Intent, State, is_contradiction, stated_by, stated_by_outcome
 from ledger.loads import Load
 from ledger.reservations import Reservation, settle
 from ledger.transfers import SPEND, SPEND_LINE, Transfer
 from protocols.card.purse import CARD_CENTRE
-from protocols.wire import messages, seal
+from protocols.wire import messages
 from protocols.wire.errors import BAD_SEAL
 
 # How far ahead of a gap records are kept, and how many that claim the same number: what is beyond
@@ -43,19 +43,6 @@ PARKED_RIVALS_MAX = 4
 REACH = 2
 
 RecordId = tuple[int, int]
-
-
-class Link(NamedTuple):
-    """What the next record of a chain must follow, and the number of the chain's key.
-
-    `tag` is that of the record before, or behind a LOST one the hash of the very next record.
-    """
-
-    tag: bytes
-    key_no: int
-
-
-CHAIN_START = Link(seal.CHAIN_START, 0)
 
 
 @dataclass(slots=True)
@@ -154,18 +141,12 @@ class Changes:
     returned: list[Load] = field(default_factory=list)  # of cancelled sales: new, maybe loaded too
     loaded: list[Load] = field(default_factory=list)
     captures: list[Capture] = field(default_factory=list)
-    settled_sales: list[Reservation] = field(default_factory=list)
     duplicates: int = 0
 
 
 def decide(claims: Sequence[Claim], book: Book) -> Changes:
     """Everything that booking `claims` (in order of arrival) changes. `book` is used up."""
     return _Clerk(book).book(claims)
-
-
-def fork_link(sealed: bytes) -> Link:
-    """What a twin's next record must follow: it is evidence, whichever key the twin still has."""
-    return Link(chain.link_of(sealed), 0)
 
 
 def reach(head_seq: int, seqs: Container[int]) -> int:
@@ -307,13 +288,8 @@ class _Clerk:
     def _settle_sale(self, device: Device, claim: Claim) -> None:
         """Whatever a payment by code has reserved under this number is decided now."""
         reservation = self._book.reservations.get((claim.device, claim.seq))
-        payable = chart.payable(device.merchant_no)
-        if payable not in self._book.accounts:
-            payable = chart.suspense(reasons.UNKNOWN_MERCHANT)
-        transfer, found = settle(claim, reservation, payable)
-        if transfer is not None and reservation is not None:
-            self._changes.transfers.append(transfer)
-            self._changes.settled_sales.append(reservation)
+        transfers, found = settle(claim, reservation, device.merchant_no, self._book.accounts)
+        self._changes.transfers += transfers
         for reason in found:
             self._open(reason, claim.device, claim.seq)
 

@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from ledger import chain, chart, reasons
-from ledger.booking import REACH, Book, Device, Link, Outcome, RecordId, fork_link, reach
+from ledger.booking import REACH, Book, Device, Outcome, RecordId, reach
 from ledger.cancels import Cancel, numbers_of
 from ledger.card_status import losses_of
+from ledger.chain import Link, fork_link
 from ledger.claims import Claim, parse_claim
 from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import Intent, State

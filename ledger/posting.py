@@ -14,6 +14,7 @@ from ledger.dialect import SqliteDialect
 from ledger.evidence import Intent
 from ledger.loads import Load, carried, enter
 from ledger.promises import promise, release
+from ledger.reservations import OF_TRANSFER
 from ledger.transfers import Transfer
 
 _RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)"
@@ -30,7 +31,7 @@ _LOADED = "UPDATE load SET is_loaded = 1 WHERE number = ?"
 _CANCEL = "INSERT INTO cancel VALUES (?, ?, ?, ?)"
 # No channel's order number has a tab.
 _OF_CANCEL = "cancelled\t{}"
-_SETTLED = "UPDATE reservation SET state = ? WHERE number = ?"
+_SETTLED = "UPDATE reservation SET state = ? WHERE device = ? AND seq = ?"
 _FORKED = "UPDATE device SET is_forked = 1 WHERE device = ?"
 _COUNT = "UPDATE tally SET total = total + ? WHERE name = 'duplicates'"
 _TRANSFER = "INSERT INTO transfer VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -67,7 +68,14 @@ def write_changes(database: SqliteDialect, changes: Changes, book: Book) -> None
     database.many(_CANCEL, [(c.device, c.intent_seq, c.seq, c.number) for c in changes.cancels])
     enter(database, [(load, _OF_CANCEL.format(load.number)) for load in changes.returned])
     suspend_captured(database, changes.captures)
-    database.many(_SETTLED, [(int(sale.state), sale.number) for sale in changes.settled_sales])
+    database.many(
+        _SETTLED,
+        [
+            (OF_TRANSFER[t.kind], t.device, t.seq)
+            for t in changes.transfers
+            if t.kind in OF_TRANSFER
+        ],
+    )
     new_loads = {load.number for load in changes.returned}
     release(database, [load for load in changes.loaded if load.number not in new_loads])
     # Together, so that what a card got and spent in one delivery does not look overdrawn.

@@ -15,9 +15,12 @@ _FROM_READERS = (messages.LOAD_ASK, messages.CARD_ANSWER, messages.PAY_ASK)
 
 
 class Desk(Protocol):
-    """Answers some kinds of what readers say, those in `hears`."""
+    """Answers some kinds of what readers say."""
 
-    hears: tuple[int, ...]
+    @property
+    def hears(self) -> tuple[int, ...]:
+        """The kinds that it answers."""
+        ...
 
     def answer(
         self, device: int, key: bytes, said: dict[str, Any], now_ms: int

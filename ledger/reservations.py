@@ -11,7 +11,7 @@ customer may have been shown that it is paid. A person settles it then (ledger/c
 a record says behind that moves nothing and becomes a case.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -34,6 +34,10 @@ class Settled(IntEnum):
     OPEN = 0
     SOLD = 1
     VOID = 2
+
+
+# What a transfer of this kind makes of its reservation.
+OF_TRANSFER = {CODE_SALE: Settled.SOLD, VOID: Settled.VOID}
 
 
 @dataclass(slots=True)
@@ -76,29 +80,32 @@ def told_by(claim: Claim, reservation: Reservation | None) -> Settled:
 
 
 def settle(
-    claim: Claim, reservation: Reservation | None, payable: int
-) -> tuple[Transfer | None, list[int]]:
+    claim: Claim, reservation: Reservation | None, merchant_no: int, accounts: Container[int]
+) -> tuple[list[Transfer], list[int]]:
     """What moves when record `claim` is booked, and the reasons of the cases to open.
 
     `reservation` is the one of the record's place, if there is one: its state is set here.
-    `payable` is the account that the reader's merchant is paid on.
+    `merchant_no` is that of the reader; a merchant whose account is not in `accounts` is paid to
+    suspense.
     """
     told, found = told_by(claim, reservation), []
     is_paid = (claim.fields or {}).get("result") == messages.COMMITTED
     if claim.kind == messages.CODE_SALE and is_paid and told is not Settled.SOLD:
         found.append(reasons.UNRESERVED_SALE)
     if reservation is None or told is Settled.OPEN:
-        return None, found
+        return [], found
     if reservation.state is not Settled.OPEN:
         if reservation.state is not told:
             found.append(reasons.SETTLED_OTHERWISE)
-        return None, found
+        return [], found
     reservation.state = told
     if told is Settled.VOID:
-        return reservation.give_back(), found
-    if payable == chart.suspense(reasons.UNKNOWN_MERCHANT):
+        return [reservation.give_back()], found
+    payable = chart.payable(merchant_no)
+    if payable not in accounts:
+        payable = chart.suspense(reasons.UNKNOWN_MERCHANT)
         found.append(reasons.UNKNOWN_MERCHANT)
-    return reservation.sell(payable), found
+    return [reservation.sell(payable)], found
 
 
 def reservations_ahead(
