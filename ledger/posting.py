@@ -68,14 +68,8 @@ def write_changes(database: SqliteDialect, changes: Changes, book: Book) -> None
     database.many(_CANCEL, [(c.device, c.intent_seq, c.seq, c.number) for c in changes.cancels])
     enter(database, [(load, _OF_CANCEL.format(load.number)) for load in changes.returned])
     suspend_captured(database, changes.captures)
-    database.many(
-        _SETTLED,
-        [
-            (OF_TRANSFER[t.kind], t.device, t.seq)
-            for t in changes.transfers
-            if t.kind in OF_TRANSFER
-        ],
-    )
+    told = [t for t in changes.transfers if t.kind in OF_TRANSFER]
+    database.many(_SETTLED, [(OF_TRANSFER[t.kind], t.device, t.seq) for t in told])
     new_loads = {load.number for load in changes.returned}
     release(database, [load for load in changes.loaded if load.number not in new_loads])
     # Together, so that what a card got and spent in one delivery does not look overdrawn.
