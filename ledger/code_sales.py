@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ledger import chart
+from ledger.card_status import Cards
 from ledger.dialect import SqliteDialect
 from ledger.posting import post_authorized
-from ledger.reasons import CARD_CAPTURED
 from ledger.reservations import Reservation, Settled
 from protocols.card import virtual_code
 from protocols.rules import clock, reasons
+from protocols.rules.card_status import ACTIVE, LOST
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
-from protocols.wire import messages, seal
 
 _FLOOR_FEN = 0
 _DAY_S = 86400
@@ -38,9 +38,6 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _OPEN_ACCOUNT = (
     "INSERT INTO account (id, kind, owner, floor_fen) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
-_CAPTURES = """
-SELECT r.sealed FROM suspense_case c JOIN record r ON r.device = c.device AND r.seq = c.seq
-WHERE c.reason = ?"""
 _BY_NUMBER = """
 SELECT number, device, seq, card_no, amount_fen, state FROM reservation WHERE number = ?"""
 _MERCHANT = """
@@ -169,10 +166,11 @@ class CodeSales:
     ) -> int:
         day = clock.day(now_s, policy.utc_offset_s)
         since_s = day * _DAY_S - policy.utc_offset_s
+        status = Cards(self._database).status(card_no)
         ((day_fen,),) = self._database.rows(_DAY_TOTAL, (card_no, since_s))
         checks = (
             (ask.amount_fen <= 0, reasons.BAD_AMOUNT),
-            (self._is_captured(card_no), reasons.CARD_CAPTURED),
+            (status != ACTIVE, reasons.CARD_LOST - LOST + status),
             (ask.amount_fen > policy.sale_max_fen, reasons.OVER_SPEND_LIMIT),
             (day_fen + ask.amount_fen > policy.day_max_fen, reasons.OVER_DAY_LIMIT),
             (ask.amount_fen > free_fen, reasons.BALANCE_SHORT),
@@ -184,13 +182,6 @@ class CodeSales:
         for (free_fen,) in self._database.rows(_FREE, (chart.pending(card_no),)):
             return free_fen
         return 0
-
-    def _is_captured(self, card_no: int) -> bool:
-        """Whether a merchant has withheld the card (R19.4): no more does its phone pay."""
-        for (sealed,) in self._database.rows(_CAPTURES, (CARD_CAPTURED,)):
-            if messages.decode_record(seal.payload_of(sealed))["card_no"] == card_no:
-                return True
-        return False
 
     def _reserve(
         self, ask: Ask, code: virtual_code.VirtualCode, balance_fen: int, asked_s: int

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from ledger.card_status import Cards
 from ledger.dialect import SqliteDialect
 from protocols.card.virtual_code import SEED_BYTES
+from protocols.rules.card_status import CLOSED
 
 CODE_KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -51,6 +53,8 @@ class Phones:
         """
         seed, nonce = self._random(SEED_BYTES), self._random(_NONCE_BYTES)
         with self._database.transaction():
+            if Cards(self._database).status(card_no) == CLOSED:
+                raise PhoneRefused(f"card {card_no} is closed")
             binding = self._next(card_no)
             sealed = nonce + self._sealer.encrypt(nonce, seed, _bound_to(card_no, binding))
             self._database.many(_BIND, [(card_no, binding, sealed)])

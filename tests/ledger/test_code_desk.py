@@ -8,7 +8,7 @@ import pytest
 from ledger.code_desk import ASK_MS_MIN
 from ledger.code_sales import CodePolicy
 from ledger.invariants import check
-from ledger.phones import Phones
+from ledger.phones import PhoneRefused, Phones
 from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
 from protocols.card.virtual_code import EARLY_S, LIFE_S
@@ -197,10 +197,36 @@ def test_a_card_that_a_merchant_has_withheld_does_not_pay(reader):
     first = checkout.ask(reader)
     other.write(messages.CAPTURE, card_no=CARD, reason=reasons.IDENTITY_CHECK)
     checkout.book(other)
-    assert checkout.ask(other)["reason"] == reasons.CARD_CAPTURED
+    assert checkout.ask(other)["reason"] == reasons.CARD_SUSPENDED
     reader.code_sale(first["number"])
     checkout.book(reader)
     assert checkout.money() == (PAID_IN_FEN - 100, 0)
+
+
+@pytest.mark.parametrize(
+    ("verb", "undo", "reason"),
+    [
+        ("lose", "unlose", reasons.CARD_LOST),
+        ("suspend", "resume", reasons.CARD_SUSPENDED),
+        ("close", None, reasons.CARD_CLOSED),
+    ],
+)
+def test_a_virtual_card_lives_and_dies_with_its_card(reader, verb, undo, reason):
+    """R14b.1. What was reserved before goes to whom the record says."""
+    checkout = Checkout(reader)
+    assert checkout.ask(reader)["number"] == 1
+    checkout.store.cards.set(verb, CARD, NOW_S)
+    assert checkout.ask(reader, seq=2)["reason"] == reason
+    reader.code_sale(1)
+    checkout.book(reader)
+    assert checkout.money() == (PAID_IN_FEN - 100, 0)
+    if undo is None:
+        with pytest.raises(PhoneRefused, match="is closed"):
+            checkout.phones.bind(CARD)
+        checkout.phones.unbind(CARD)
+    else:
+        checkout.store.cards.set(undo, CARD, NOW_S, "id-card")
+        assert checkout.ask(reader)["reason"] == reasons.APPROVED
 
 
 # --- said twice, late, by another -------------------------------------------------------------
