@@ -40,9 +40,9 @@ def filled():
         store.top_ups.top_up(CARD, 2_000, order_id)
     store.top_ups.note_try(1, 5, 1001)
     store.top_ups.note_carried(1, 6, 12_000, bytes(12))
+    _pay_by_code(store)
     store.cards.set("lose", CARD, 1)
     store.book([[*reader.records[:9], reader.records[-1]], [b"noise"]])
-    _pay_by_code(store)
     assert check(store) == []
     return store
 

@@ -86,8 +86,10 @@ class Centre:
         self.boots += 1
         self.store = LedgerStore.open(self.path)
         draw = random.Random(self.boots)
-        credit = CreditDesk(self.store, CIPHERS, CREDIT_KEY, draw.randbytes, lambda: self.now_s)
-        self.desk = RelayDesk(self.store, credit)
+        self.credit = CreditDesk(
+            self.store, CIPHERS, CREDIT_KEY, draw.randbytes, lambda: self.now_s
+        )
+        self.desk = RelayDesk(self.store, self.credit)
 
     @property
     def now_s(self):
