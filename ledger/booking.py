@@ -20,17 +20,18 @@ a new key ends the old one for good.
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from ledger import cancels, chain, chart, reasons
 from ledger.cancels import Cancel
 from ledger.card_status import Capture, Loss
+from ledger.chain import CHAIN_START, Link, fork_link
 from ledger.claims import Claim
 from ledger.evidence import Intent, State, is_contradiction, stated_by, stated_by_outcome
 from ledger.loads import Load
+from ledger.reservations import Reservation, settle
 from ledger.transfers import SPEND, SPEND_LINE, Transfer
 from protocols.card.purse import CARD_CENTRE
-from protocols.wire import messages, seal
+from protocols.wire import messages
 from protocols.wire.errors import BAD_SEAL
 
 # How far ahead of a gap records are kept, and how many that claim the same number: what is beyond
@@ -42,19 +43,6 @@ PARKED_RIVALS_MAX = 4
 REACH = 2
 
 RecordId = tuple[int, int]
-
-
-class Link(NamedTuple):
-    """What the next record of a chain must follow, and the number of the chain's key.
-
-    `tag` is that of the record before, or behind a LOST one the hash of the very next record.
-    """
-
-    tag: bytes
-    key_no: int
-
-
-CHAIN_START = Link(seal.CHAIN_START, 0)
 
 
 @dataclass(slots=True)
@@ -112,6 +100,7 @@ class Book:
     early: dict[RecordId, list[Outcome]] = field(default_factory=dict)
     loads: dict[int, Load] = field(default_factory=dict)  # by number
     losses: dict[int, list[Loss]] = field(default_factory=dict)  # by card
+    reservations: dict[RecordId, Reservation] = field(default_factory=dict)  # ahead of the heads
     tries: dict[int, list[Intent]] = field(default_factory=lambda: defaultdict(list))
     cancels: dict[RecordId, Cancel] = field(default_factory=dict)  # by their sale
     cancel_numbers: set[int] = field(default_factory=set)  # that are taken
@@ -158,11 +147,6 @@ class Changes:
 def decide(claims: Sequence[Claim], book: Book) -> Changes:
     """Everything that booking `claims` (in order of arrival) changes. `book` is used up."""
     return _Clerk(book).book(claims)
-
-
-def fork_link(sealed: bytes) -> Link:
-    """What a twin's next record must follow: it is evidence, whichever key the twin still has."""
-    return Link(chain.link_of(sealed), 0)
 
 
 def reach(head_seq: int, seqs: Container[int]) -> int:
@@ -278,6 +262,7 @@ class _Clerk:
         self._changes.records.append((claim, link.key_no))
         early = self._book.early.pop(record_id, [])
         self._changes.no_longer_early.extend(early)
+        self._settle_sale(device, claim)
         if claim.kind == messages.INTENT:
             self._book_intent(device, claim, early)
             return
@@ -299,6 +284,14 @@ class _Clerk:
             self._book_capture(claim)
         elif claim.fields is None:
             self._open(reasons.UNREADABLE, claim.device, claim.seq)
+
+    def _settle_sale(self, device: Device, claim: Claim) -> None:
+        """Whatever a payment by code has reserved under this number is decided now."""
+        reservation = self._book.reservations.get((claim.device, claim.seq))
+        transfers, found = settle(claim, reservation, device.merchant_no, self._book.accounts)
+        self._changes.transfers += transfers
+        for reason in found:
+            self._open(reason, claim.device, claim.seq)
 
     def _book_intent(self, device: Device, claim: Claim, early: list[Outcome]) -> None:
         fields = claim.fields or {}

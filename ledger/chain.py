@@ -6,10 +6,30 @@ names the record behind it by its hash, for that one's seal hangs on a tag nobod
 docs/adr/0011-lost-records.md says why.
 """
 
+from typing import NamedTuple
+
 from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 
 _HEAD = b"\xa8\x00\x06"  # a map of eight, kind 6: what begins otherwise need not be decoded
+
+
+class Link(NamedTuple):
+    """What the next record of a chain must follow, and the number of the chain's key.
+
+    `tag` is that of the record before, or behind a LOST one the hash of the very next record.
+    """
+
+    tag: bytes
+    key_no: int
+
+
+CHAIN_START = Link(seal.CHAIN_START, 0)
+
+
+def fork_link(sealed: bytes) -> Link:
+    """What a twin's next record must follow: it is evidence, whichever key the twin still has."""
+    return Link(link_of(sealed), 0)
 
 
 def link_of(sealed: bytes) -> bytes:

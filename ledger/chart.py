@@ -11,6 +11,7 @@ CLEARING = 3  # owner: 0. Money that came in when a card was issued or loaded.
 SUSPENSE = 4  # owner: a reason. Money whose proper account is not known (ledger/reasons.py).
 FEES = 5  # owner: 0. What the card centre itself earns.
 PENDING = 6  # owner: card number. Paid in for the holder, and not on the card yet.
+RESERVED = 7  # owner: card number. Taken from there by a payment code, and not the merchant's yet.
 
 KIND_NAMES = {
     HOLDER: "holder",
@@ -19,6 +20,7 @@ KIND_NAMES = {
     SUSPENSE: "suspense",
     FEES: "fees",
     PENDING: "pending",
+    RESERVED: "reserved",
 }
 _OWNER_BITS = 32
 
@@ -38,6 +40,10 @@ def payable(merchant_no: int) -> int:
 
 def pending(card_no: int) -> int:
     return account(PENDING, card_no)
+
+
+def reserved(card_no: int) -> int:
+    return account(RESERVED, card_no)
 
 
 def suspense(reason: int) -> int:

@@ -6,6 +6,13 @@
                                             # keys that put money on cards; none goes on without
     register_file = "register.toml"         # optional: devices, merchants, cards to make known
 
+    [codes]                                 # optional: payments by code; nobody pays so without
+    key_file = "codes.key"                  # 64 hexadecimal digits: phones' seeds rest under it
+    sale_max_fen = 5000                     # one sale; there is no PIN with a code
+    day_max_fen = 15000                     # a card's calendar day
+    utc_offset_s = 28800                    # when that begins
+    clock_error_ms = 1000                   # how wrong this ledger's clock may be
+
     [broker]
     host = "127.0.0.1"
     port = 1883
@@ -37,10 +44,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ledger.code_sales import CodePolicy
 from ledger.store import LedgerStore, RegistryError
 from protocols.wire import messages
 
 KEY_BYTES, CREDIT_KEY_BYTES = 32, 16
+_FEN_MAX, _ERROR_MS_MAX, _DAY_S = 0xFFFFFF, 60_000, 86_400
 _UID_BYTES = (4, 7, 10)
 _PORT_MAX = 65535
 _CHIPS = {"classic": messages.CLASSIC, "desfire": messages.DESFIRE}
@@ -48,6 +57,15 @@ _CHIPS = {"classic": messages.CLASSIC, "desfire": messages.DESFIRE}
 
 class ConfigError(Exception):
     """A file of the configuration cannot be used; the text names the file and the place in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Payments by code: the key of the seeds, what may be paid, and how sure the clock is."""
+
+    key_file: Path
+    policy: CodePolicy
+    clock_error_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +78,7 @@ class Config:
     signing_key_file: Path
     register_file: Path | None
     credit_key_file: Path | None = None
+    codes: Codes | None = None
 
     @property
     def database(self) -> Path:
@@ -80,10 +99,30 @@ def load_config(path: str | Path) -> Config:
         signing_key_file=path.parent / table.text("signing_key_file"),
         register_file=path.parent / register if register else None,
         credit_key_file=path.parent / credit_key if credit_key else None,
+        codes=_codes(path, table.table("codes")),
     )
     broker.end()
     table.end()
     return config
+
+
+def _codes(path: Path, table: "_Table") -> Codes | None:
+    key_file = table.text("key_file", "")
+    if not key_file:
+        table.end()
+        return None
+    policy = CodePolicy(
+        sale_max_fen=table.number("sale_max_fen", 5_000, most=_FEN_MAX),
+        day_max_fen=table.number("day_max_fen", 15_000),
+        utc_offset_s=table.number("utc_offset_s", 28_800, most=_DAY_S),
+    )
+    codes = Codes(
+        path.parent / key_file,
+        policy,
+        table.number("clock_error_ms", 1_000, most=_ERROR_MS_MAX),
+    )
+    table.end()
+    return codes
 
 
 def load_signing_key(path: Path) -> bytes:
@@ -94,6 +133,11 @@ def load_signing_key(path: Path) -> bytes:
 def load_credit_key(path: Path) -> bytes:
     """The 16-byte master key in `path` that the credit keys of all cards are made from."""
     return _key_in(path, CREDIT_KEY_BYTES)
+
+
+def load_code_key(path: Path) -> bytes:
+    """The 32-byte key in `path` that the seeds of phones rest under."""
+    return _key_in(path, KEY_BYTES)
 
 
 def _key_in(path: Path, size: int) -> bytes:

@@ -2,9 +2,8 @@
 
 Rules of this file. Nothing is kept here that a restart may not forget: what decides whether a card
 is credited once stands in the books (ledger/topups.py, a try is noted there before anything leaves
-that could do it) and on the card. A message that is late, twice, or for nobody does nothing. Only
-a registered reader at its own site is heard, under the key its records are sealed with; one that
-has a twin is not: somebody else has its key. The card decides what a reader is told.
+that could do it) and on the card. A message that is late, twice, or for nobody does nothing. The
+card decides what a reader is told.
 """
 
 import logging
@@ -17,22 +16,20 @@ from ledger.card_credit import Credited, CreditRefused, Dialogue, Sold, credit
 from ledger.dialect import StoreUnavailable
 from ledger.loads import Load
 from ledger.store import LedgerStore
-from ledger.topups import Pending
+from ledger.topups import NotCovered, Pending
 from protocols.card import ev2, purse_classic, purse_desfire
 from protocols.card.credit_order import seal_order
 from protocols.card.diversify import Cmac
 from protocols.card.personalise import CREDIT_KEY
 from protocols.card.purse import CARD_CENTRE, COUNTER_MAX
 from protocols.rules.card_status import ACTIVE
-from protocols.wire import messages, seal
-from protocols.wire.errors import BAD_SEAL, WireError
+from protocols.wire import messages
 
 ASK_MS_MIN = 300  # between two asks of one reader
 SESSION_MS = 8_000
 STEPS_MAX = 40
 ORDER_S = 60  # how long a reader may carry out an order, by its own clock
 
-_HEARD = (messages.LOAD_ASK, messages.CARD_ANSWER)
 _SPOILT = (ev2.CardStatus, ev2.NotGenuine, ValueError, IndexError, struct.error)
 _log = logging.getLogger(__name__)
 
@@ -57,11 +54,13 @@ class Session:
 
 
 class CreditDesk:
-    """Answers RELAYs. `credit_key` is the master (16 bytes) of the keys that credit cards.
+    """Answers LOAD_ASKs. `credit_key` is the master (16 bytes) of the keys that credit cards.
 
     `ciphers` has aes and aes_cbc; random(n) gives n bytes; `utc_s` the time that stands on cards
     and in orders. `counters` (name -> int) only grow.
     """
+
+    hears = (messages.LOAD_ASK, messages.CARD_ANSWER)
 
     def __init__(
         self,
@@ -91,39 +90,22 @@ class CreditDesk:
         )
         self.counters = dict.fromkeys((*names, "late", "store_unavailable"), 0)
 
-    def hear(self, site: str, device: int, sealed: bytes, now_ms: int) -> bytes | None:
-        """What `device` of `site` said in a RELAY; what to answer it, sealed, or None.
+    def answer(
+        self, device: int, key: bytes, said: Fields, now_ms: int
+    ) -> tuple[int, Fields] | None:
+        """The kind and fields, but for the nonce, of the answer to `device`, or None.
 
-        Raises WireError for what no registered reader of the site has sealed.
+        `key` is the one under which it has said `said`.
         """
-        key, said = self._opened(site, device, sealed)
         try:
             if said["kind"] == messages.LOAD_ASK:
-                answer = self._asked(device, key, said, now_ms)
-            else:
-                answer = self._answered(device, said, now_ms)
+                return self._asked(device, key, said, now_ms)
+            return self._answered(device, said, now_ms)
         except StoreUnavailable as error:
             self.counters["store_unavailable"] += 1
             self._sessions.pop(device, None)
             _log.error("no credit now: %s", error)
             return None
-        if answer is None:
-            return None
-        kind, fields = answer
-        payload = messages.encode_relayed(kind, {"nonce": said["nonce"], **fields})
-        relay_key = seal.derive(key, messages.RELAY_LABEL)
-        return seal.seal(relay_key, payload, messages.RELAY_DOWN)
-
-    def _opened(self, site: str, device: int, sealed: bytes) -> tuple[bytes, Fields]:
-        """The key of the device that has sealed this, and what it says."""
-        for key in self._store.speaking_keys(device, site):
-            relay_key = seal.derive(key, messages.RELAY_LABEL)
-            try:
-                payload = seal.unseal(relay_key, sealed, messages.RELAY_UP)
-            except WireError:
-                continue
-            return key, messages.decode_relayed(payload, _HEARD)
-        raise WireError(BAD_SEAL)
 
     # --- a reader asks -------------------------------------------------------------------------
 
@@ -177,7 +159,11 @@ class CreditDesk:
         # it names something else; of any other step the books have to tell first.
         if any(tried not in (counter, counter - 1) for tried in pending.tries):
             return None
-        self._store.top_ups.note_try(load.number, counter, device)
+        try:
+            self._store.top_ups.note_try(load.number, counter, device)
+        except NotCovered as error:
+            _log.info("no order now: %s", error)
+            return None
         order = {
             "device": device,
             "card_no": load.card_no,
@@ -278,6 +264,13 @@ class CreditDesk:
 
     def _dialogue(self, session: Session) -> Dialogue:
         number, device = session.load.number, session.device
+
+        def note_try(counter: int) -> None:
+            try:
+                self._store.top_ups.note_try(number, counter, device)
+            except NotCovered as error:
+                raise CreditRefused(str(error)) from error
+
         return credit(
             self._ciphers,
             session.credit_key,
@@ -285,7 +278,7 @@ class CreditDesk:
             number,
             self._utc_s(),
             self._random,
-            lambda counter: self._store.top_ups.note_try(number, counter, device),
+            note_try,
             session.attempted_at,
             session.sold,
         )

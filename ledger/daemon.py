@@ -14,15 +14,20 @@ from pathlib import Path
 from adapters.aes import CIPHERS
 from adapters.mqtt import MqttPort
 from adapters.sqlite import NotDurable, SchemaTooNew
+from ledger.code_desk import CodeDesk
 from ledger.config import (
+    Config,
     ConfigError,
     import_register,
+    load_code_key,
     load_config,
     load_credit_key,
     load_signing_key,
 )
 from ledger.credit_desk import CreditDesk
+from ledger.phones import Phones
 from ledger.receipts import public_key
+from ledger.relay_desk import Desk, RelayDesk
 from ledger.service import WILL, WITH_CARDS, LedgerService
 from ledger.store import LedgerStore
 
@@ -51,7 +56,8 @@ def run(config_path: str | Path) -> None:
     """Serve until SIGTERM or SIGINT. Raises ConfigError, AlreadyRunning, SchemaTooNew."""
     config = load_config(config_path)
     signing_key = load_signing_key(config.signing_key_file)
-    credit_key = load_credit_key(config.credit_key_file) if config.credit_key_file else None
+    credit_key = load_credit_key(config.credit_key_file) if config.credit_key_file else b""
+    code_key = load_code_key(config.codes.key_file) if config.codes else b""
     config.data_dir.mkdir(parents=True, exist_ok=True)
     with (
         _exclusive(config.data_dir / "ledger.lock"),
@@ -62,15 +68,29 @@ def run(config_path: str | Path) -> None:
         if config.register_file is not None:
             import_register(store, config.register_file)
         _log.info("ledger serves; its public key is %s", public_key(signing_key).hex())
-        desk = None
-        if credit_key is not None:
-            desk = CreditDesk(store, CIPHERS, credit_key, os.urandom, _utc_s)
+        desk = RelayDesk(store, *_desks(config, store, credit_key, code_key))
         service = LedgerService(store, port, signing_key, _utc_s, desk, with_cards=True)
         while not stop.is_set():
             now_ms = _now_ms()
             due_ms = service.step(now_ms)
             stop.wait(port, min(due_ms - _now_ms(), WAIT_MS_MAX))
         _log.info("ledger stops: %s", service.counters)
+
+
+def _desks(
+    config: Config, store: LedgerStore, credit_key: bytes, code_key: bytes
+) -> Iterator[Desk]:
+    if credit_key:
+        yield CreditDesk(store, CIPHERS, credit_key, os.urandom, _utc_s)
+    if config.codes is not None:
+        error_ms = config.codes.clock_error_ms
+        phones = Phones(store.database, code_key, os.urandom)
+        yield CodeDesk(store, phones, config.codes.policy, lambda: _interval_ms(error_ms))
+
+
+def _interval_ms(error_ms: int) -> tuple[int, int]:
+    utc_ms = time.time_ns() // 1_000_000
+    return utc_ms - error_ms, utc_ms + error_ms
 
 
 def _utc_s() -> int:

@@ -9,9 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ledger import chain, chart
+from ledger import chain, chart, code_rules
 from ledger.evidence import Intent, State, stated_by, stated_by_outcome, verdict
 from ledger.loading import INTENT_COLUMNS, intent_of, keys_of
+from ledger.reservations import Settled
 from ledger.store import LedgerStore
 from ledger.transfers import (
     CANCEL,
@@ -151,11 +152,13 @@ _RULES = {
         LEFT JOIN load l ON l.number = t.seq
         WHERE (t.kind IN ({TOP_UP}, {LOAD})) <> (t.device = {CARD_CENTRE})
         OR (t.device = {CARD_CENTRE} AND l.number IS NULL)""",
-    "what is pending for a card is what was paid in and is not on it": f"""
-        SELECT a.id, a.balance_fen, COALESCE(SUM(l.amount_fen), 0) FROM account a
-        LEFT JOIN load l ON l.card_no = a.owner AND l.is_loaded = 0
-        WHERE a.kind = {chart.PENDING}
-        GROUP BY a.id, a.balance_fen HAVING a.balance_fen <> COALESCE(SUM(l.amount_fen), 0)""",
+    "what is pending for a card was paid in, is not on it and is not spent by code": f"""
+        SELECT a.id, a.balance_fen FROM account a WHERE a.kind = {chart.PENDING}
+        AND a.balance_fen <> (
+            SELECT COALESCE(SUM(l.amount_fen), 0) FROM load l
+            WHERE l.card_no = a.owner AND l.is_loaded = 0) - (
+            SELECT COALESCE(SUM(r.amount_fen), 0) FROM reservation r
+            WHERE r.card_no = a.owner AND r.state <> {int(Settled.VOID)})""",
     "a load is on its card if, and only if, somebody has said so": f"""
         SELECT l.number, l.is_loaded FROM load l
         WHERE l.is_loaded <> (
@@ -167,6 +170,7 @@ _RULES = {
     "what is parked lies ahead of a gap": """
         SELECT p.device, p.seq FROM parked p JOIN device d ON d.device = p.device
         WHERE p.seq <= d.head_seq + 1""",
+    **code_rules.RULES,
     "an early outcome's intent is not there yet": """
         SELECT e.device, e.seq FROM early_outcome e
         JOIN record r ON r.device = e.intent_device AND r.seq = e.intent_seq""",
@@ -191,6 +195,7 @@ def check(store: LedgerStore) -> list[Violation]:
         _note(found, rule, store.database.rows(sql))
     _note(found, "a chain's seals hold from its start to its head", _broken_chains(store))
     _note(found, "an intent is what all evidence says", _wrong_verdicts(store))
+    _note(found, code_rules.IS_AS_TOLD, code_rules.wrongly_settled(store.database))
     return found
 
 

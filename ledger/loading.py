@@ -8,13 +8,15 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from ledger import chain, chart, reasons
-from ledger.booking import REACH, Book, Device, Link, Outcome, RecordId, fork_link, reach
+from ledger.booking import REACH, Book, Device, Outcome, RecordId, reach
 from ledger.cancels import Cancel, numbers_of
 from ledger.card_status import losses_of
+from ledger.chain import Link, fork_link
 from ledger.claims import Claim, parse_claim
 from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import Intent, State
 from ledger.loads import loads_of
+from ledger.reservations import reservations_ahead
 from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages
 
@@ -88,6 +90,8 @@ def load_book(database: SqliteDialect, claims: list[Claim]) -> Book:
     targets = {claim.target for claim in news if claim.kind in _OF_INTENTS}
     _load_devices(database, book, {device for device, _seq in targets} - set(book.devices))
     _load_early(database, book, {(claim.device, claim.seq) for claim in news})
+    heads = ((device.device, device.head_seq) for device in book.devices.values())
+    book.reservations = reservations_ahead(database, heads)
     _load_intents(database, book, news, targets)
     return book
 
@@ -188,6 +192,8 @@ def _load_intents(
     book.losses = losses_of(database, cards | {i.card_no for i in book.intents.values()})
     accounts |= {chart.payable(intent.merchant_no) for intent in book.intents.values()}
     accounts |= {chart.purse(card_no) for card_no, _counter in seen}
+    merchants = (book.devices[device].merchant_no for device, _seq in book.reservations)
+    accounts |= {chart.payable(merchant_no) for merchant_no in merchants}
     book.accounts = {
         row[0] for row in database.rows_of(_ACCOUNTS, ((number,) for number in accounts))
     }

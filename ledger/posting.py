@@ -13,6 +13,8 @@ from ledger.card_status import suspend_captured
 from ledger.dialect import SqliteDialect
 from ledger.evidence import Intent
 from ledger.loads import Load, carried, enter
+from ledger.promises import promise, release
+from ledger.reservations import OF_TRANSFER
 from ledger.transfers import Transfer
 
 _RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)"
@@ -29,6 +31,7 @@ _LOADED = "UPDATE load SET is_loaded = 1 WHERE number = ?"
 _CANCEL = "INSERT INTO cancel VALUES (?, ?, ?, ?)"
 # No channel's order number has a tab.
 _OF_CANCEL = "cancelled\t{}"
+_SETTLED = "UPDATE reservation SET state = ? WHERE device = ? AND seq = ?"
 _FORKED = "UPDATE device SET is_forked = 1 WHERE device = ?"
 _COUNT = "UPDATE tally SET total = total + ? WHERE name = 'duplicates'"
 _TRANSFER = "INSERT INTO transfer VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -65,8 +68,13 @@ def write_changes(database: SqliteDialect, changes: Changes, book: Book) -> None
     database.many(_CANCEL, [(c.device, c.intent_seq, c.seq, c.number) for c in changes.cancels])
     enter(database, [(load, _OF_CANCEL.format(load.number)) for load in changes.returned])
     suspend_captured(database, changes.captures)
+    told = [t for t in changes.transfers if t.kind in OF_TRANSFER]
+    database.many(_SETTLED, [(OF_TRANSFER[t.kind], t.device, t.seq) for t in told])
+    new_loads = {load.number for load in changes.returned}
+    release(database, [load for load in changes.loaded if load.number not in new_loads])
     # Together, so that what a card got and spent in one delivery does not look overdrawn.
     post_recorded(database, [*map(carried, changes.loaded), *changes.transfers])
+    promise(database, [load for load in changes.returned if not load.is_loaded])
     database.many(_LOADED, [(load.number,) for load in changes.loaded])
     heads = [book.devices[number] for number in sorted(changes.advanced)]
     database.many(_ADVANCE, [(d.head_seq, *d.head, d.device) for d in heads])
@@ -89,6 +97,7 @@ def post_recorded(database: SqliteDialect, transfers: Sequence[Transfer]) -> Non
 
 def post_loaded(database: SqliteDialect, loads: Sequence[Load]) -> None:
     """Their cards carry these loads, which were not known to be there."""
+    release(database, loads)
     post_recorded(database, [carried(load) for load in loads])
     database.many(_LOADED, [(load.number,) for load in loads])
 

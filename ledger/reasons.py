@@ -27,6 +27,8 @@ SPENT_WHILE_LOST = 342
 CANCEL_OF_NO_SALE = 351
 CANCEL_DIFFERS = 352
 CANCELLED_TWICE = 353
+UNRESERVED_SALE = 361
+SETTLED_OTHERWISE = 362
 
 TEXTS = {
     UNKNOWN_DEVICE: "no device of this number is registered",
@@ -49,6 +51,8 @@ TEXTS = {
     CANCEL_OF_NO_SALE: "cancels something that is no sale of this reader; nothing is given back",
     CANCEL_DIFFERS: "not the card, amount or merchant of the sale; nothing is given back",
     CANCELLED_TWICE: "the sale was cancelled before; given back once",
+    UNRESERVED_SALE: "paid by code, says a reader, and nothing is reserved: its merchant bears it",
+    SETTLED_OTHERWISE: "a person had settled this payment by code otherwise than its record says",
 }
 # Which of them have a suspense account, because money needs a place while nobody knows better.
 SUSPENSE_ACCOUNTS = (UNKNOWN_CARD, UNKNOWN_MERCHANT)

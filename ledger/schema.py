@@ -265,6 +265,56 @@ WHEN NEW.epoch <> (SELECT COALESCE(MAX(epoch), 0) + 1 FROM card_change)
 BEGIN SELECT RAISE(ABORT, 'one epoch follows the other'); END;
 """
 
+# Payments by code. A seed rests sealed (ledger/phones.py). `code` is used once for all time; of a
+# record of a reader there is one reservation. The floor of a pending account is what has been
+# promised to its card (ledger/promises.py).
+_CODES = """
+CREATE TABLE phone (
+    card_no INTEGER PRIMARY KEY REFERENCES card (card_no),
+    binding INTEGER NOT NULL CHECK (binding BETWEEN 1 AND 4294967295),
+    sealed_seed BLOB NOT NULL CHECK (length(sealed_seed) IN (0, 60))
+) STRICT;
+CREATE TRIGGER phone_stays BEFORE DELETE ON phone
+BEGIN SELECT RAISE(ABORT, 'the number of a binding is used once'); END;
+CREATE TRIGGER phone_is_bound_anew BEFORE UPDATE ON phone
+WHEN NEW.card_no <> OLD.card_no OR NEW.binding <> OLD.binding + 1
+BEGIN SELECT RAISE(ABORT, 'one binding follows the other'); END;
+
+CREATE TABLE reservation (
+    number INTEGER PRIMARY KEY CHECK (number BETWEEN 1 AND 4294967295),
+    device INTEGER NOT NULL REFERENCES device (device),
+    seq INTEGER NOT NULL CHECK (seq BETWEEN 1 AND 4294967295),
+    nonce BLOB NOT NULL CHECK (length(nonce) = 8),
+    code BLOB NOT NULL UNIQUE,
+    card_no INTEGER NOT NULL REFERENCES card (card_no),
+    amount_fen INTEGER NOT NULL CHECK (amount_fen BETWEEN 1 AND 16777215),
+    balance_fen INTEGER NOT NULL CHECK (balance_fen >= 0),
+    asked_s INTEGER NOT NULL CHECK (asked_s BETWEEN 0 AND 4294967295),
+    state INTEGER NOT NULL DEFAULT 0 CHECK (state BETWEEN 0 AND 2),
+    by_person INTEGER NOT NULL DEFAULT 0 CHECK (by_person IN (0, 1) AND state >= by_person),
+    UNIQUE (device, seq)
+) STRICT;
+CREATE INDEX reservation_of_card ON reservation (card_no, asked_s);
+CREATE INDEX reservation_open ON reservation (asked_s) WHERE state = 0;
+CREATE TRIGGER reservation_stays BEFORE DELETE ON reservation
+BEGIN SELECT RAISE(ABORT, 'reservations stay'); END;
+CREATE TRIGGER reservation_settles_once BEFORE UPDATE ON reservation
+WHEN OLD.state <> 0 OR NEW.state = 0
+BEGIN SELECT RAISE(ABORT, 'a reservation is settled once'); END;
+CREATE TRIGGER reservation_is_as_asked BEFORE UPDATE OF
+    number, device, seq, nonce, code, card_no, amount_fen, balance_fen, asked_s ON reservation
+BEGIN SELECT RAISE(ABORT, 'a reservation is as it was asked for'); END;
+CREATE TRIGGER reserved_is_there BEFORE UPDATE ON account
+WHEN NEW.kind = 7 AND NEW.balance_fen < 0
+BEGIN SELECT RAISE(ABORT, 'what is reserved is never below nothing'); END;
+
+UPDATE account SET floor_fen = (
+    SELECT COALESCE(SUM(l.amount_fen), 0) FROM load l
+    WHERE l.card_no = account.owner AND l.is_loaded = 0 AND (l.number >= 2147483648
+        OR EXISTS (SELECT 1 FROM load_try t WHERE t.number = l.number)))
+WHERE kind = 6;
+"""
+
 MIGRATIONS = [
     _TABLES + _append_only(*_JOURNALS) + _ONE_WAY + _chart(),
     _KEYS + _append_only("device_key"),
@@ -272,4 +322,5 @@ MIGRATIONS = [
     _LOADS + _append_only("load_try", "load_proof"),
     _CANCELS + _append_only("cancel"),
     _CARDS + _append_only("card_change"),
+    _CODES,
 ]

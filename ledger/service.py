@@ -12,9 +12,9 @@ from typing import Any
 
 from adapters.mqtt import Message, MqttPort
 from ledger.card_news import CardNews
-from ledger.credit_desk import CreditDesk
 from ledger.dialect import StoreUnavailable
 from ledger.receipts import Signer
+from ledger.relay_desk import RelayDesk
 from ledger.store import LedgerStore
 from protocols.wire import messages, topics
 from protocols.wire.errors import BAD_FIELD, WireError
@@ -44,7 +44,7 @@ class LedgerService:
     """Books what arrives on `port` in `store` and answers with receipts signed by `signing_key`.
 
     `signing_key` is 32 bytes of Ed25519; `utc_s` gives the time that stands in receipts. `port`
-    subscribes to SUBSCRIPTIONS and has WILL. `desk` puts money on cards; without one nobody does.
+    subscribes to SUBSCRIPTIONS and has WILL. `desk` answers RELAYs: without one nobody does.
     `with_cards`: agents are told which cards are lost; `port` then subscribes to WITH_CARDS.
     `counters` (name -> int) only ever grow.
     """
@@ -55,7 +55,7 @@ class LedgerService:
         port: MqttPort,
         signing_key: bytes,
         utc_s: Callable[[], int],
-        desk: CreditDesk | None = None,
+        desk: RelayDesk | None = None,
         with_cards: bool = False,
     ) -> None:
         self._store = store

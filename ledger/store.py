@@ -13,12 +13,14 @@ from ledger import chart
 from ledger.booking import Book, Changes, decide
 from ledger.card_status import Cards
 from ledger.claims import Claim, parse_claim
+from ledger.code_sales import CodeSales
 from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import State
 from ledger.loading import keys_of, load_book
 from ledger.posting import post_authorized, write_changes
+from ledger.reservations import Settled
 from ledger.topups import TopUps
-from ledger.transfers import CANCEL, OPENING, SPEND, Transfer
+from ledger.transfers import CANCEL, CODE_SALE, OPENING, SPEND, Transfer
 from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal, topics
 
@@ -42,6 +44,8 @@ _COUNTS = {
     "cancelling": "SELECT COUNT(*) FROM cancel c JOIN intent i"
     " ON i.device = c.device AND i.seq = c.intent_seq"
     f" WHERE i.state < {int(State.COMMITTED)}",
+    "reserved": f"SELECT COUNT(*) FROM reservation WHERE state = {int(Settled.OPEN)}",
+    "sold": f"SELECT COUNT(*) FROM reservation WHERE state = {int(Settled.SOLD)}",
     "parked": "SELECT COUNT(*) FROM parked",
     "suspense": "SELECT COUNT(*) FROM suspense_case",
     "overdrawn": "SELECT COUNT(*) FROM account WHERE overdrawn = 1",
@@ -66,6 +70,9 @@ _DUMP = {
     "load_proof": "SELECT number, counter, balance_fen FROM load_proof ORDER BY number",
     "intent": "SELECT device, seq, card_no, counter, amount_fen, merchant_no, state, credit_no"
     " FROM intent ORDER BY device, seq",
+    "phone": "SELECT card_no, binding FROM phone ORDER BY card_no",
+    "reservation": "SELECT number, device, seq, nonce, code, card_no, amount_fen, balance_fen,"
+    " asked_s, state, by_person FROM reservation ORDER BY number",
     "early_outcome": "SELECT device, seq, intent_device, intent_seq, result"
     " FROM early_outcome ORDER BY device, seq",
     # What it came to: in which order captures of different cards came is no matter of the books.
@@ -118,6 +125,7 @@ class LedgerStore:
         self.database = database
         self.top_ups = TopUps(database)
         self.cards = Cards(database)
+        self.code_sales = CodeSales(database)
 
     @classmethod
     def open(cls, path: str) -> "LedgerStore":
@@ -305,9 +313,9 @@ class LedgerStore:
 
     def summary(self) -> dict[str, int]:
         """How many records, booked (spends), pending and unknown (intents), loaded and loading
-        (loads), cancelled (sales), cancelling (those that are not known to be committed), parked,
-        suspense (cases), overdrawn (accounts), rejected (different bytes), duplicates
-        (deliveries)."""
+        (loads), cancelled (sales), cancelling (those that are not known to be committed), reserved
+        and sold (payments by code), parked, suspense (cases), overdrawn (accounts), rejected
+        (different bytes), duplicates (deliveries)."""
         return {name: next(iter(self.database.rows(sql)))[0] for name, sql in _COUNTS.items()}
 
     def balances(self) -> dict[tuple[str, int], int]:
@@ -323,9 +331,10 @@ class LedgerStore:
         raise RegistryError(f"card {card_no} was never issued")
 
     def takings(self, merchant_no: int) -> int:
-        """What a merchant took in spends, in fen, ever; cancelled ones are in it."""
+        """What a merchant took in spends and by codes, in fen, ever; cancelled ones are in it."""
         sql = "SELECT COALESCE(SUM(amount_fen), 0) FROM transfer WHERE credit_account = ?"
-        ((fen,),) = self.database.rows(sql + f" AND kind = {SPEND}", (chart.payable(merchant_no),))
+        sql += f" AND kind IN ({SPEND}, {CODE_SALE})"
+        ((fen,),) = self.database.rows(sql, (chart.payable(merchant_no),))
         return fen
 
     def given_back(self, merchant_no: int) -> int:

@@ -8,6 +8,7 @@ silence: the card says so itself, to us or in a reader's record, or the load wai
 
 from dataclasses import dataclass
 
+from ledger import chart
 from ledger.cancels import NUMBER_MIN
 from ledger.card_credit import Sold
 from ledger.card_status import Cards
@@ -15,14 +16,17 @@ from ledger.dialect import SqliteDialect
 from ledger.evidence import State
 from ledger.loads import Load, enter, loads_of, paid_in
 from ledger.posting import post_authorized, post_loaded
+from ledger.promises import IS_PROMISED, WAS_TRIED, promise
 from protocols.card.purse import AMOUNT_FEN_MAX
 from protocols.rules.card_status import CLOSED
 
 ORDER_CHARS_MAX = 64
+_PENDING = chart.account(chart.PENDING, 0)
 _BY_ORDER = "SELECT number, card_no, amount_fen FROM load WHERE order_id = ?"
 # What was tried goes on being tried before anything else. The money of a cancelled sale waits for
 # the card to show that it has gone beyond that sale, and while another step is known to have led
 # away from there: a reader may have made the sale up. A DESFire tells us, of a Classic the reader.
+# What is promised to the card is there; of the rest only what codes have left.
 _NEXT = f"""
 SELECT l.number, l.card_no, l.amount_fen, s.counter, s.device, s.seq FROM load l
 LEFT JOIN cancel c ON c.number = l.number
@@ -31,7 +35,14 @@ WHERE l.card_no = ? AND l.is_loaded = 0 AND COALESCE(s.counter, -1) < ?
 AND NOT EXISTS (
     SELECT 1 FROM intent r WHERE r.card_no = s.card_no AND r.counter = s.counter
     AND r.state = {int(State.COMMITTED)} AND (r.device, r.seq) <> (s.device, s.seq))
-ORDER BY NOT EXISTS (SELECT 1 FROM load_try t WHERE t.number = l.number), l.number LIMIT 1"""
+AND ({IS_PROMISED} OR l.amount_fen <= (
+    SELECT a.balance_fen - a.floor_fen FROM account a WHERE a.id = {_PENDING} + l.card_no))
+ORDER BY NOT {WAS_TRIED}, l.number LIMIT 1"""
+# The first try of a load that is not on its card.
+_UNPROMISED = f"""
+SELECT l.number, l.card_no, l.amount_fen, a.balance_fen - a.floor_fen FROM load l
+JOIN account a ON a.id = {_PENDING} + l.card_no
+WHERE l.number = ? AND l.is_loaded = 0 AND NOT {IS_PROMISED}"""
 _NUMBER = f"SELECT COALESCE(MAX(number), 0) + 1 FROM load WHERE number < {NUMBER_MIN}"
 # A try is over when somebody has seen the card at the next counter (with another name on it, or
 # the load would be loaded), or it is known what else has led away from this one.
@@ -47,6 +58,10 @@ ORDER BY t.counter"""
 
 class TopUpRefused(Exception):
     """A top-up that cannot be booked; nothing was changed, and the text says why."""
+
+
+class NotCovered(Exception):
+    """A load may not be tried: payments by code have taken its money. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +114,7 @@ class TopUps:
         return number
 
     def next_of(self, card_no: int, counter: int) -> Pending | None:
-        """What is next for a card that shows `counter`; None if nothing is."""
+        """What is next for a card that shows `counter`, of what is there; None if nothing is."""
         for number, *facts, at, device, seq in list(
             self._database.rows(_NEXT, (card_no, counter))
         ):
@@ -109,8 +124,17 @@ class TopUps:
         return None
 
     def note_try(self, number: int, counter: int, device: int) -> None:
-        """From now on credit `number` may come on its card, which stands at `counter`."""
+        """From now on credit `number` may come on its card, which stands at `counter`.
+
+        Its money is kept for that, and no code can pay with it. Raises NotCovered.
+        """
         with self._database.transaction():
+            for *facts, free_fen in list(self._database.rows(_UNPROMISED, (number,))):
+                load = Load(*facts)
+                if load.amount_fen > free_fen:
+                    text = f"credit {number} of {load.amount_fen} fen: {free_fen} are left"
+                    raise NotCovered(text)
+                promise(self._database, [load])
             self._database.many(
                 "INSERT INTO load_try VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 [(number, counter, device)],

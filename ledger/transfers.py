@@ -7,6 +7,10 @@ from dataclasses import dataclass
 SPEND, OPENING, TOP_UP, LOAD, CANCEL = 1, 2, 3, 4, 5
 TOP_UP_LINE, LOAD_LINE = 0, 1
 SPEND_LINE, CANCEL_LINE = 0, 1
+# Those of a payment by code are numbered as the record that decides it. One line settles it either
+# way, so nothing can be both sold and given back.
+RESERVE, CODE_SALE, VOID = 6, 7, 8
+RESERVE_LINE, SETTLE_LINE = 2, 3
 
 
 @dataclass(frozen=True, slots=True)

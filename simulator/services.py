@@ -24,6 +24,7 @@ from edge_agent.service import AgentService, reader_subscriptions, upstream_subs
 from edge_agent.store import Store
 from ledger import service as ledger_service
 from ledger.credit_desk import CreditDesk
+from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
 from ledger.store import LedgerStore
 from simulator.broker import Broker, start_broker
@@ -96,7 +97,8 @@ class Services:
             will=ledger_service.WILL,
         )
         utc_s = self._world.utc_s
-        desk = CreditDesk(self.store, CIPHERS, self._credit_key, self._random, utc_s)
+        credit = CreditDesk(self.store, CIPHERS, self._credit_key, self._random, utc_s)
+        desk = RelayDesk(self.store, credit)
         self.ledger = LedgerService(
             self.store, self._ledger_port, self._signing_key, utc_s, desk, self._with_cards
         )

@@ -35,6 +35,7 @@ _KINDS = {
     messages.FAULT: "fault",
     messages.CREDIT: "credit",
     messages.CANCEL: "cancel",
+    messages.CODE_SALE: "code sale",
     messages.CAPTURE: "capture",
     messages.ENTRY: "entry",
     messages.DOOR: "door",

@@ -34,13 +34,12 @@ RECEIPTS_LABEL = b"receipts"
 RELAY_LABEL = b"relay"
 RELAY_UP, RELAY_DOWN = b"relay-up", b"relay-down"
 
-# Kinds of record. 10 is free.
+# Kinds of record.
 BOOT, INTENT, OUTCOME, REFUSAL, POWER, LOST, FRONT_END, CREDIT = 1, 2, 3, 4, 5, 6, 7, 8
-CANCEL = 9
-CAPTURE = 11
+CANCEL, CODE_SALE, CAPTURE = 9, 10, 11
 INSPECTION, FAULT = 12, 13
 ENTRY, DOOR = 14, 15
-# Results of an OUTCOME, and of a LOAD_END.
+# Results of an OUTCOME and of a LOAD_END; a CODE_SALE has one of the first two.
 COMMITTED, NOT_COMMITTED, UNKNOWN = 1, 2, 3
 # Flags of an INTENT. The holder gave the PIN; the merchant says that the holder is who the card
 # names; nothing is taken, a PIN try is counted (docs/adr/0013-spending-pin.md).
@@ -52,6 +51,7 @@ MAINS, BATTERY = 0, 1
 HELLO, BATCH, STORED, RECEIPT, FORWARD, RECEIPTS, RELAY, CARDS = 1, 2, 3, 4, 5, 6, 7, 8
 # Kinds of what a RELAY carries between a reader and the ledger.
 LOAD_ASK, LOAD_ORDER, LOAD_OFFER, CARD_ANSWER, CARD_COMMAND, LOAD_END = 1, 2, 3, 4, 5, 6
+PAY_ASK, PAY_ANSWER = 7, 8
 # Chips in a LOAD_ASK.
 CLASSIC, DESFIRE = 1, 2
 
@@ -61,7 +61,7 @@ CLASSIC, DESFIRE = 1, 2
 #
 #     b h w q  up to 8, 16, 32, 48 bits        B W      the same, and not 0
 #     0        0 or 1                          2 3      from 1 to that
-#     t T      8 or 32 bytes                   ? !      21 or 6 bytes, or left out
+#     t k T    8, 38 or 32 bytes               ? !      21 or 6 bytes, or left out
 #     d m      up to 256, CARDS_DATA_BYTES_MAX bytes    s        a site
 #     o c r v  a sealed text of up to 160, 128, RECORD_BYTES_MAX, RELAYED_BYTES_MAX bytes
 #     R F      up to BATCH_RECORDS_MAX, FORWARD_RECORDS_MAX sealed records, one at least
@@ -89,6 +89,7 @@ _RECORDS = {
         "card_no", "counter", "number", "amount_fen", "before_fen", "last_device", "last_seq",
     ),
     CANCEL: (b"WWwW", "intent_device", "intent_seq", "card_no", "amount_fen"),
+    CODE_SALE: (b"wW2", "number", "amount_fen", "result"),
     CAPTURE: (b"wh", "card_no", "reason"),
     INSPECTION: (
         b"0whwhh!",
@@ -109,7 +110,7 @@ _MESSAGES = {
     RELAY: (b"Wv", "device", "sealed"),
     CARDS: (b"Wwhm", "device", "epoch", "page", "data"),
 }
-# What a RELAY carries, under its seal; the nonce is that of the LOAD_ASK that began it.
+# What a RELAY carries, under its seal; the nonce is that of the ask that began it.
 _RELAYED = {
     LOAD_ASK: (b"twwww2", "nonce", "card_no", "counter", "last_device", "last_seq", "chip"),
     LOAD_ORDER: (b"to", "nonce", "order"),
@@ -117,6 +118,8 @@ _RELAYED = {
     CARD_ANSWER: (b"tbd", "nonce", "step", "answer"),
     CARD_COMMAND: (b"tBc", "nonce", "step", "command"),
     LOAD_END: (b"t3", "nonce", "result"),
+    PAY_ASK: (b"tkwW", "nonce", "code", "amount_fen", "seq"),
+    PAY_ANSWER: (b"thww", "nonce", "reason", "number", "balance_fen"),
 }
 # fmt: on
 _RECEIPT_BODY = (b"Wwtw", "device", "upto", "tag", "time_s")
@@ -277,6 +280,7 @@ _NUMBERS = {
 _NOT_ZERO = b"23BW"
 _CHECKS = {
     ord("t"): (_is_tag, 8),
+    ord("k"): (_is_tag, 38),
     ord("T"): (_is_tag, 32),
     ord("?"): (_is_tag, 21),
     ord("!"): (_is_tag, 6),

@@ -123,6 +123,11 @@ class Reader:
         )
         return self.device, self.seq
 
+    def code_sale(
+        self, number: int, amount_fen: int = 100, result: int = messages.COMMITTED
+    ) -> bytes:
+        return self.write(messages.CODE_SALE, number=number, amount_fen=amount_fen, result=result)
+
     def outcome(self, intent: tuple[int, int], result: int = messages.COMMITTED) -> bytes:
         return self.write(
             messages.OUTCOME, intent_device=intent[0], intent_seq=intent[1], result=result

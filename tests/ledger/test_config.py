@@ -5,7 +5,14 @@ import tomllib
 
 import pytest
 
-from ledger.config import ConfigError, import_register, load_config, load_signing_key
+from ledger.code_sales import CodePolicy
+from ledger.config import (
+    ConfigError,
+    import_register,
+    load_code_key,
+    load_config,
+    load_signing_key,
+)
 from ledger.store import LedgerStore
 
 CONFIG = """
@@ -49,6 +56,9 @@ def write(tmp_path, name, text):
         (CONFIG + "colour = 1\n", "broker.colour: nothing of this name belongs here"),
         ("broker = 1\n" + CONFIG.split("[")[0], "broker: not a table"),
         ("data_dir", "config.toml: "),
+        (CONFIG + "[codes]\nsale_max_fen = 1\n", "codes.sale_max_fen: nothing of this name"),
+        (CONFIG + '[codes]\nkey_file = "k"\nday_max_fen = 0.5\n', "codes.day_max_fen: not a"),
+        (CONFIG + '[codes]\nkey_file = "k"\nclock_error_ms = 60001\n', "codes.clock_error_ms"),
     ],
 )
 def test_wrong_configuration_is_named(tmp_path, text, complaint):
@@ -69,6 +79,20 @@ def test_configuration_is_relative_to_its_file(tmp_path):
     assert config.database == tmp_path / "books" / "ledger.sqlite"
     assert config.register_file == tmp_path / "register.toml"
     assert (config.broker_host, config.broker_port) == ("10.0.0.1", 1884)
+
+
+def test_codes_are_paid_when_there_is_a_key_for_their_seeds(tmp_path):
+    assert load_config(write(tmp_path, "config.toml", CONFIG)).codes is None
+    text = CONFIG + '[codes]\nkey_file = "codes.key"\nsale_max_fen = 100\n'
+    codes = load_config(write(tmp_path, "config.toml", text)).codes
+    assert codes.key_file == tmp_path / "codes.key"
+    assert codes.policy == CodePolicy(100, 15_000, 28_800)
+    assert codes.clock_error_ms == 1_000
+    write(tmp_path, "codes.key", "07" * 31)
+    with pytest.raises(ConfigError, match="64 hexadecimal digits"):
+        load_code_key(codes.key_file)
+    write(tmp_path, "codes.key", "07" * 32 + "\n")
+    assert load_code_key(codes.key_file) == bytes([7]) * 32
 
 
 @pytest.mark.parametrize("text", ["", "07" * 31, "zz" * 32, "07" * 33])

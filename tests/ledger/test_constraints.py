@@ -5,13 +5,17 @@ import pytest
 from ledger import chart, invariants
 from ledger.booking import decide
 from ledger.claims import parse_claim
+from ledger.code_sales import Ask, CodePolicy
 from ledger.dialect import ConstraintBroken
 from ledger.invariants import check
 from ledger.loading import load_book
+from ledger.phones import Phones
 from ledger.posting import post_authorized, post_recorded, write_changes
 from ledger.schema import APPEND_ONLY
 from ledger.store import RegistryError
 from ledger.transfers import SPEND, Transfer
+from protocols.card import virtual_code
+from protocols.rules.scan_codes import CAMPUS_PAYMENT
 from protocols.wire.messages import UNKNOWN
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, OTHER_CARD, Reader, open_ledger
 
@@ -36,10 +40,26 @@ def filled():
         store.top_ups.top_up(CARD, 2_000, order_id)
     store.top_ups.note_try(1, 5, 1001)
     store.top_ups.note_carried(1, 6, 12_000, bytes(12))
+    _pay_by_code(store)
     store.cards.set("lose", CARD, 1)
     store.book([[*reader.records[:9], reader.records[-1]], [b"noise"]])
     assert check(store) == []
     return store
+
+
+def _pay_by_code(store):
+    """One reservation that is settled and one that is not, both of CARD at reader 1003."""
+    other = Reader(1003)
+    store.register_device(1003, other.key, CANTEEN)
+    phones = Phones(store.database, bytes(32), bytes)
+    seed = phones.bind(CARD)[1]
+    for seq in (1, 2):
+        code = virtual_code.make(seed, CAMPUS_PAYMENT, CARD, 1_000_000, bytes((0, seq)))
+        ask = Ask(1003, bytes(8), code, 100, seq)
+        now_ms = (1_000_000_000, 1_000_000_000)
+        assert store.code_sales.ask(ask, phones.seed_of, now_ms, CodePolicy(100, 200)).reason == 0
+    other.code_sale(1)
+    store.book([other.records])
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)
@@ -92,6 +112,22 @@ def test_journals_are_append_only(table, verb):
         "INSERT INTO transfer VALUES (1001, 1, 1, 1, 4294967303, 1, 5)",
         "INSERT INTO transfer VALUES (1001, 1, 1, 1, 4294967303, 8589934604, 1.5)",
         "INSERT INTO account (id, kind, owner) VALUES (5, 1, 5)",
+        "DELETE FROM phone",
+        "UPDATE phone SET sealed_seed = x'' WHERE card_no = 7",
+        "UPDATE phone SET card_no = 8, binding = 2",
+        "INSERT INTO phone VALUES (8, 1, x'00')",
+        "INSERT INTO phone VALUES (99, 1, x'')",
+        "DELETE FROM reservation",
+        "UPDATE reservation SET state = 2 WHERE number = 1",
+        "UPDATE reservation SET state = 0 WHERE number = 2",
+        "UPDATE reservation SET amount_fen = 1, state = 1 WHERE number = 2",
+        "UPDATE reservation SET code = x'00', state = 1 WHERE number = 2",
+        "INSERT INTO reservation SELECT 3, 1003, 3, nonce, code, 7, 1, 1, 1, 0, 0 FROM reservation"
+        " WHERE number = 2",
+        "INSERT INTO reservation VALUES (3, 1003, 2, zeroblob(8), x'00', 7, 1, 1, 1, 0, 0)",
+        "INSERT INTO reservation VALUES (3, 1003, 3, zeroblob(8), x'00', 7, 0, 1, 1, 0, 0)",
+        "UPDATE account SET balance_fen = -1, overdrawn = 1 WHERE kind = 7",
+        "INSERT INTO transfer VALUES (1003, 1, 3, 8, 30064771079, 25769803783, 100)",
     ],
 )
 def test_the_database_refuses(sql):
@@ -173,8 +209,26 @@ TAMPERED = {
     "every transfer of the card centre belongs to a load": [
         "UPDATE transfer SET kind = 1 WHERE device = 4294967295"
     ],
-    "what is pending for a card is what was paid in and is not on it": [
+    "what is pending for a card was paid in, is not on it and is not spent by code": [
         "UPDATE load SET amount_fen = 1 WHERE number = 2"
+    ],
+    "what is reserved for a card is what nothing has settled yet": [
+        "UPDATE reservation SET state = 1 WHERE number = 2"
+    ],
+    "a reservation has left the pending account once, with its amount": [
+        "UPDATE reservation SET amount_fen = 99 WHERE number = 1"
+    ],
+    "a reservation that is settled has gone to its merchant or back, once, all of it": [
+        f"UPDATE transfer SET credit_account = {chart.pending(CARD)} WHERE kind = 7"
+    ],
+    "every transfer of a payment by code belongs to a reservation": [
+        "UPDATE reservation SET seq = 9 WHERE number = 1"
+    ],
+    "what was promised to a card is kept from codes": [
+        "INSERT INTO load_try VALUES (2, 9, 1001)",
+    ],
+    "a payment by code is what its record tells, unless a person had to say": [
+        "UPDATE reservation SET state = 2 WHERE number = 1"
     ],
     "a load is on its card if, and only if, somebody has said so": [
         "DELETE FROM load_proof",
@@ -220,7 +274,7 @@ def test_tampering_is_seen(rule):
 
 def test_every_rule_has_its_tampering():
     assert set(invariants._RULES) < set(TAMPERED)
-    assert len(TAMPERED) == len(invariants._RULES) + 2
+    assert len(TAMPERED) == len(invariants._RULES) + 3
 
 
 # --- the registry ----------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import pytest
 
 from adapters.aes import CIPHERS
 from ledger.credit_desk import ASK_MS_MIN, ORDER_S, SESSION_MS, STEPS_MAX, CreditDesk
+from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
 from protocols.card.credit_order import open_order
 from protocols.card.purse import CARD_CENTRE
@@ -31,6 +32,7 @@ class Hall:
             self.store.top_ups.top_up(card_no, LOAD_FEN, f"{card_no}-{number}")
         draw = random.Random(1).randbytes
         self.desk = CreditDesk(self.store, CIPHERS, MASTER, draw, lambda: NOW_S)
+        self.relays = RelayDesk(self.store, self.desk)
         self.now_ms = 0
 
     def say(self, reader, kind, key=None, site=SITE, **fields):
@@ -39,7 +41,7 @@ class Hall:
         payload = messages.encode_relayed(kind, fields)
         relay_key = seal.derive(key or reader.key, messages.RELAY_LABEL)
         said = seal.seal(relay_key, payload, messages.RELAY_UP)
-        answer = self.desk.hear(site, reader.device, said, self.now_ms)
+        answer = self.relays.hear(site, reader.device, said, self.now_ms)
         if answer is None:
             return None
         opened = seal.unseal(relay_key, answer, messages.RELAY_DOWN)
@@ -99,7 +101,7 @@ def test_what_was_said_to_a_reader_cannot_be_said_back(reader):
     said = messages.encode_relayed(messages.LOAD_OFFER, fields)
     for label in (messages.RELAY_DOWN, messages.RELAY_UP):
         with pytest.raises(WireError):
-            hall.desk.hear(SITE, 1001, seal.seal(relay_key, said, label), 0)
+            hall.relays.hear(SITE, 1001, seal.seal(relay_key, said, label), 0)
 
 
 def test_a_reader_with_a_twin_is_not_heard(reader):
@@ -264,7 +266,7 @@ def asked(reader):
 
 def test_the_service_answers_beside_its_bookings(reader):
     hall, port = Hall(reader), Port()
-    service = LedgerService(hall.store, port, bytes(32), lambda: NOW_S, hall.desk)
+    service = LedgerService(hall.store, port, bytes(32), lambda: NOW_S, hall.relays)
     reader.spend()
     port.deliver(SITE, forward(SITE, 1, reader.records))
     port.deliver(SITE, asked(reader), topic=topics.relay_up(SITE))
@@ -278,7 +280,7 @@ def test_the_service_answers_beside_its_bookings(reader):
 @pytest.mark.parametrize("wrong", ["no desk", "retained", "another site", "noise", "other topic"])
 def test_the_service_takes_what_is_wrong_and_says_nothing(reader, wrong):
     hall, port = Hall(reader), Port()
-    desk = None if wrong == "no desk" else hall.desk
+    desk = None if wrong == "no desk" else hall.relays
     service = LedgerService(hall.store, port, bytes(32), lambda: NOW_S, desk)
     data = b"\x00" * 40 if wrong == "noise" else asked(reader)
     site = "north" if wrong == "another site" else SITE

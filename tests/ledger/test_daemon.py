@@ -15,8 +15,12 @@ from ledger.invariants import check
 from ledger.receipts import public_key
 from ledger.service import STATUS_OFFLINE, STATUS_ONLINE
 from ledger.store import LedgerStore
+from protocols.card import virtual_code
+from protocols.rules.scan_codes import CAMPUS_PAYMENT
 from protocols.wire import messages, seal, topics
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, Reader, forward
+from tools.ledger_phone import run
+from tools.ledger_topup import book
 
 KEY = bytes(range(32))
 PATIENCE_S = 30
@@ -100,6 +104,41 @@ def test_daemon_serves_and_stops(config, broker, repo_root, tmp_path):
         agent.close()
     store = LedgerStore.open(str(tmp_path / "books" / "ledger.sqlite"))
     assert store.takings(CANTEEN) == 100
+    assert check(store) == []
+    store.close()
+
+
+def test_daemon_answers_a_phone_that_was_bound_beside_it(config, broker, repo_root, tmp_path):
+    (tmp_path / "codes.key").write_text(bytes(range(32)).hex())
+    config.write_text(config.read_text() + '[codes]\nkey_file = "codes.key"\n')
+    answers, reader = topics.relay_down("campus"), Reader(1001)
+    agent = MqttPort("127.0.0.1", broker, "agent", subscriptions=[answers, topics.LEDGER_STATUS])
+    daemon = start(config, repo_root)
+    try:
+        wait_for(agent, topics.LEDGER_STATUS, STATUS_ONLINE.__eq__)
+        database = tmp_path / "books" / "ledger.sqlite"
+        book(database, CARD, 5_000, "order-1")
+        seed = bytes.fromhex(run(config, "bind", CARD).split()[-1])
+        code = virtual_code.make(seed, CAMPUS_PAYMENT, CARD, int(time.time()), b"\x00\x01")
+        asked = {"nonce": bytes(8), "code": code, "amount_fen": 1_250, "seq": 1}
+        relay_key = seal.derive(reader.key, messages.RELAY_LABEL)
+        payload = messages.encode_relayed(messages.PAY_ASK, asked)
+        said = seal.seal(relay_key, payload, messages.RELAY_UP)
+        relay = messages.encode_message(messages.RELAY, {"device": 1001, "sealed": said})
+        agent.publish(topics.relay_up("campus"), relay)
+        heard = messages.decode_message(wait_for(agent, answers), (messages.RELAY,))["sealed"]
+        opened = seal.unseal(relay_key, heard, messages.RELAY_DOWN)
+        answer = messages.decode_relayed(opened, (messages.PAY_ANSWER,))
+        assert (answer["reason"], answer["number"], answer["balance_fen"]) == (0, 1, 3_750)
+    finally:
+        daemon.terminate()
+        log = daemon.stderr.read()
+        daemon.wait()
+        daemon.stderr.close()
+        agent.close()
+    assert seed.hex().encode() not in log
+    store = LedgerStore.open(str(database))
+    assert store.balances()["reserved", CARD] == 1_250
     assert check(store) == []
     store.close()
 

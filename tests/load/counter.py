@@ -10,6 +10,7 @@ from adapters.aes import CIPHERS
 from firmware.services.journal import Journal
 from ledger.credit_desk import CreditDesk
 from ledger.invariants import check
+from ledger.relay_desk import RelayDesk
 from ledger.store import LedgerStore
 from protocols.card import purse_desfire
 from protocols.card.identity import Identity
@@ -85,7 +86,10 @@ class Centre:
         self.boots += 1
         self.store = LedgerStore.open(self.path)
         draw = random.Random(self.boots)
-        self.desk = CreditDesk(self.store, CIPHERS, CREDIT_KEY, draw.randbytes, lambda: self.now_s)
+        self.credit = CreditDesk(
+            self.store, CIPHERS, CREDIT_KEY, draw.randbytes, lambda: self.now_s
+        )
+        self.desk = RelayDesk(self.store, self.credit)
 
     @property
     def now_s(self):

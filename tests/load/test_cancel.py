@@ -353,6 +353,6 @@ def test_a_made_up_sale_is_not_paid_out_to_a_desfire(centre_of, lies):
 
     window.line.relay = relay
     window.visit(card, "999.00")  # refused, and asked for
-    assert bool(centre.desk.counters["offers"]) == lies
+    assert bool(centre.credit.counters["offers"]) == lies
     assert view_of(card).balance_fen == BALANCE_FEN
     assert centre.store.summary()["loading"] == 1

@@ -157,7 +157,7 @@ def test_nothing_comes_on_a_lost_card(centre_of, chip):
     window, card = Window(centre), a_card(chip)
     centre.store.cards.set("lose", CARD_NO, centre.now_s)
     window.visit(card)
-    assert (centre.desk.counters["barred"], view_of(card).balance_fen) == (1, BEFORE_FEN)
+    assert (centre.credit.counters["barred"], view_of(card).balance_fen) == (1, BEFORE_FEN)
     assert centre.money()[1] == LOAD_FEN
     centre.store.cards.set("unlose", CARD_NO, centre.now_s, "id-card")
     window.visit(card)
@@ -178,7 +178,7 @@ def test_a_card_that_is_lost_while_it_is_offered_gets_nothing(centre_of):
     centre.desk._offer = report
     window.visit(card)
     assert view_of(card).balance_fen == BEFORE_FEN
-    assert (centre.desk.counters["offers"], centre.desk.counters["commands"]) == (1, 0)
+    assert (centre.credit.counters["offers"], centre.credit.counters["commands"]) == (1, 0)
 
 
 def test_what_was_not_paid_in_is_not_offered(centre_of):

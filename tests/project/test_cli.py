@@ -24,6 +24,9 @@ COMMANDS = {
     "ledger proofs": "--keys",
     "ledger topup": "--order",
     "ledger card": "--evidence",
+    "ledger phone": "CONFIG",
+    "ledger codes": "--older-s",
+    "ledger settle": "--as",
     "journal show": "FILE",
     "bench": "--json",
 }

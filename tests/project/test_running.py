@@ -10,8 +10,9 @@ from ledger.store import LedgerStore
 
 def test_the_files_of_the_document_load(repo_root, tmp_path):
     text = (repo_root / "docs" / "running.md").read_text(encoding="utf-8")
-    ledger, register, agent = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    for name, body in (("ledger", ledger), ("register", register), ("agent", agent)):
+    blocks = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    ledger, codes, register, agent = blocks
+    for name, body in (("ledger", ledger + codes), ("register", register), ("agent", agent)):
         (tmp_path / f"{name}.toml").write_text(body, encoding="utf-8")
     key = bytes(range(32))
     (tmp_path / "signing.key").write_text(key.hex())
@@ -19,6 +20,7 @@ def test_the_files_of_the_document_load(repo_root, tmp_path):
     (tmp_path / "ledger.pub").write_text(public_key(key).hex())
 
     config = load_config(tmp_path / "ledger.toml")
+    assert config.codes is not None and config.codes.policy.sale_max_fen == 5000
     assert load_signing_key(config.signing_key_file) == key
     books = LedgerStore.open(":memory:")
     import_register(books, config.register_file)

@@ -13,7 +13,7 @@ from firmware.services.records import Recorder
 from firmware.services.uplink import Uplink
 from ledger import booking, chart
 from ledger import store as ledger_store
-from ledger.booking import Link
+from ledger.chain import Link
 from ledger.service import LedgerService
 from ledger.transfers import SPEND, Transfer
 from protocols.wire import messages, seal, topics

@@ -17,7 +17,7 @@ from tests.wire.test_vectors import DOCUMENTS
 from tests.wire.vector_outcomes import meant
 
 TYPES = (1, 2, 3, 4, 5, 6, 7, 8)
-KINDS = (1, 2, 3, 4, 5, 6)
+KINDS = (1, 2, 3, 4, 5, 6, 7, 8)
 RECORDS = {
     group["id"]: [item for item in group["items"] if item["result"] == "valid"]
     for group in DOCUMENTS["records"]["groups"]

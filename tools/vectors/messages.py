@@ -99,7 +99,7 @@ _MESSAGES: Mapping[str, _Row] = {
     ),
 }
 _NONCE = bytes.fromhex("5a3c1e0f89abcdef")
-_FROM_READER, _FROM_LEDGER = [1, 4], [2, 3, 5, 6]
+_FROM_READER, _FROM_LEDGER = [1, 4, 7], [2, 3, 5, 6, 8]
 # As _MESSAGES, of what a RELAY carries; key 1, the nonce, stands in all of them.
 _RELAYED: Mapping[str, _Row] = {
     "load-ask": (
@@ -161,6 +161,24 @@ _RELAYED: Mapping[str, _Row] = {
         {2: 2},
         {2: 1},
         {2: 3},
+    ),
+    "pay-ask": (
+        7,
+        _FROM_READER,
+        {"code": 2, "amount_fen": 3, "seq": 4},
+        {"amount_fen": (3, 0, U32), "seq": (4, 1, U32)},
+        {2: b"OCPAYA" + b"AAAE4MKPKX3ZYAB2" * 2, 3: 1250, 4: 312},
+        {2: bytes(38), 3: 0, 4: 1},
+        {2: b"\xff" * 38, 3: U32, 4: U32},
+    ),
+    "pay-answer": (
+        8,
+        _FROM_LEDGER,
+        {"reason": 2, "number": 3, "balance_fen": 4},
+        {"reason": (2, 0, U16), "number": (3, 0, U32), "balance_fen": (4, 0, U32)},
+        {2: 0, 3: 4711, 4: 3750},
+        {2: 0, 3: 0, 4: 0},
+        {2: U16, 3: U32, 4: U32},
     ),
 }
 _SEALED_ONE: Mapping[str, Any] = {
@@ -228,6 +246,11 @@ _BAD: Mapping[tuple[str, int], Mapping[str, Any]] = {
     ("load-order", 2): {"no order in it": b"", "an order of 161 bytes": bytes(161)},
     ("card-answer", 3): {"an answer of 257 bytes": bytes(257), "an answer in text": "af"},
     ("card-command", 3): {"no command in it": b"", "a command of 129 bytes": bytes(129)},
+    ("pay-ask", 2): {
+        "a code of 37 bytes": bytes(37),
+        "a code of 39 bytes": bytes(39),
+        "a code in text": "OCPAYA" + "A" * 32,
+    },
     ("receipt-body", 3): {
         "a tag of 7 bytes": bytes(7),
         "a tag of 9 bytes": bytes(9),

@@ -104,6 +104,10 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
             "cause": (11, 0, U8),
         },
     ),
+    "code-sale": (
+        10,
+        {"number": (8, 0, U32), "amount_fen": (9, 1, U32), "result": (10, 1, 2)},
+    ),
     "capture": (11, {"card_no": (8, 0, U32), "reason": (9, 0, U16)}),
     "cancel": (
         9,
@@ -226,6 +230,10 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
         ),
     ],
     "fault": [("the reader finds no card", {"network": 1, "last_reason": 224})],
+    "code-sale": [
+        ("paid by code", {"number": 4711, "amount_fen": 1250, "result": 1}),
+        ("no answer came", {"number": 0, "amount_fen": 1250, "result": 2}),
+    ],
     "capture": [("not its holder", {"card_no": 20017, "reason": 226})],
     "cancel": [
         (

@@ -1,0 +1,240 @@
+"""Payments by code in the books: reserved once, and settled by a person if need be.
+
+Rules of this file. An ask is judged, its code burned and its money reserved in one transaction.
+The same ask again has the same answer. Only money that waits for the card can be reserved, and of
+that nothing that was promised to the card (ledger/topups.py, note_try): the floor of the pending
+account says how much that is, and the database keeps it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ledger import chart
+from ledger.card_status import Cards
+from ledger.dialect import SqliteDialect
+from ledger.posting import post_authorized
+from ledger.reservations import Reservation, Settled
+from protocols.card import virtual_code
+from protocols.rules import clock, reasons
+from protocols.rules.card_status import ACTIVE, LOST
+from protocols.rules.scan_codes import CAMPUS_PAYMENT
+
+_FLOOR_FEN = 0
+_DAY_S = 86400
+_AT = """
+SELECT nonce, code, amount_fen, number, balance_fen FROM reservation
+WHERE device = ? AND seq = ?"""
+_HEAD = "SELECT head_seq FROM device WHERE device = ?"
+_USED = "SELECT 1 FROM reservation WHERE code = ?"
+_NUMBER = "SELECT COALESCE(MAX(number), 0) + 1 FROM reservation"
+_DAY_TOTAL = f"""
+SELECT COALESCE(SUM(amount_fen), 0) FROM reservation
+WHERE card_no = ? AND asked_s >= ? AND state <> {int(Settled.VOID)}"""
+_FREE = "SELECT balance_fen - floor_fen FROM account WHERE id = ?"
+_INSERT = """
+INSERT INTO reservation
+    (number, device, seq, nonce, code, card_no, amount_fen, balance_fen, asked_s)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_OPEN_ACCOUNT = (
+    "INSERT INTO account (id, kind, owner, floor_fen) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+_BY_NUMBER = """
+SELECT number, device, seq, card_no, amount_fen, state FROM reservation WHERE number = ?"""
+_MERCHANT = """
+SELECT d.merchant_no, EXISTS (SELECT 1 FROM merchant m WHERE m.merchant_no = d.merchant_no)
+FROM device d WHERE d.device = ?"""
+_DECIDE = "UPDATE reservation SET state = ?, by_person = 1 WHERE number = ?"
+_OPEN_SINCE = f"""
+SELECT r.device, d.site, d.merchant_no, r.number, r.seq, r.amount_fen, r.asked_s,
+    r.seq <= d.head_seq
+FROM reservation r JOIN device d ON d.device = r.device
+WHERE r.state = {int(Settled.OPEN)} AND r.asked_s < ?
+ORDER BY r.device, r.seq"""
+
+
+class SettleRefused(Exception):
+    """A reservation that a person cannot settle; nothing was changed, and the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodePolicy:
+    """What codes may pay, without a PIN: one sale, and a card's calendar day (local time)."""
+
+    sale_max_fen: int
+    day_max_fen: int
+    utc_offset_s: int = 28800
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a reader asks: may the holder of `code` (38 bytes) pay `amount_fen`?
+
+    `seq` is the number of the record that will tell what became of it.
+    """
+
+    device: int
+    nonce: bytes
+    code: bytes
+    amount_fen: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`reason` 0: yes, as reservation `number`. `balance_fen`: what codes can still pay."""
+
+    reason: int
+    number: int = 0
+    balance_fen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSale:
+    """A reservation that nothing has settled. `is_mute`: its record tells nothing."""
+
+    device: int
+    site: str
+    merchant_no: int
+    number: int
+    seq: int
+    amount_fen: int
+    asked_s: int
+    is_mute: bool
+
+
+class CodeSales:
+    """The reservations in the books of `database`. Every method is one transaction, or only reads.
+
+    Raises StoreUnavailable of ledger.dialect: nothing changed, try again.
+    """
+
+    def __init__(self, database: SqliteDialect) -> None:
+        self._database = database
+
+    def ask(
+        self,
+        ask: Ask,
+        seed_of: Callable[[int], bytes | None],
+        interval_ms: tuple[int, int],
+        policy: CodePolicy,
+    ) -> Answer:
+        """Judge an ask of a registered reader; if it is approved, its money is reserved.
+
+        seed_of(card_no) is the seed of the card's phone, or None; `interval_ms` the ledger's clock
+        as (earliest, latest) in ms since 1970.
+        """
+        code = virtual_code.parse(ask.code)
+        if code is None:
+            return Answer(reasons.CODE_UNKNOWN)
+        with self._database.transaction():
+            known = self._known(ask, code)
+            if known is not None:
+                return known
+            reason = virtual_code.verify(
+                code, CAMPUS_PAYMENT, seed_of(code.card), interval_ms, _Burned(self._database)
+            )
+            if reason == reasons.APPROVED:
+                reason = self._place_reason(ask)
+            if reason != reasons.APPROVED:
+                return Answer(reason)
+            earliest_s, _latest_s = clock.seconds(interval_ms)
+            free_fen = self._free_fen(code.card)
+            reason = self._money_reason(ask, code.card, free_fen, earliest_s, policy)
+            if reason == reasons.BALANCE_SHORT:
+                return Answer(reason, balance_fen=max(free_fen, 0))
+            if reason != reasons.APPROVED:
+                return Answer(reason)
+            return self._reserve(ask, code, free_fen - ask.amount_fen, earliest_s)
+
+    def _known(self, ask: Ask, code: virtual_code.VirtualCode) -> Answer | None:
+        """What this very ask was answered before."""
+        for nonce, burned, amount_fen, *answer in self._database.rows(_AT, (ask.device, ask.seq)):
+            if (nonce, burned, amount_fen) == (ask.nonce, code.number, ask.amount_fen):
+                return Answer(reasons.APPROVED, *answer)
+        return None
+
+    def _place_reason(self, ask: Ask) -> int:
+        """Whether the record that will decide is still to come, and decides nothing else."""
+        place = ask.device, ask.seq
+        ((head_seq,),) = self._database.rows(_HEAD, (ask.device,))
+        if ask.seq <= head_seq or list(self._database.rows(_AT, place)):
+            return reasons.ASK_LEDGER
+        return reasons.APPROVED
+
+    def _money_reason(
+        self, ask: Ask, card_no: int, free_fen: int, now_s: int, policy: CodePolicy
+    ) -> int:
+        day = clock.day(now_s, policy.utc_offset_s)
+        since_s = day * _DAY_S - policy.utc_offset_s
+        status = Cards(self._database).status(card_no)
+        ((day_fen,),) = self._database.rows(_DAY_TOTAL, (card_no, since_s))
+        checks = (
+            (ask.amount_fen <= 0, reasons.BAD_AMOUNT),
+            (status != ACTIVE, reasons.CARD_LOST - LOST + status),
+            (ask.amount_fen > policy.sale_max_fen, reasons.OVER_SPEND_LIMIT),
+            (day_fen + ask.amount_fen > policy.day_max_fen, reasons.OVER_DAY_LIMIT),
+            (ask.amount_fen > free_fen, reasons.BALANCE_SHORT),
+        )
+        return next((reason for refused, reason in checks if refused), reasons.APPROVED)
+
+    def _free_fen(self, card_no: int) -> int:
+        """What waits for a card and is not promised to it."""
+        for (free_fen,) in self._database.rows(_FREE, (chart.pending(card_no),)):
+            return free_fen
+        return 0
+
+    def _reserve(
+        self, ask: Ask, code: virtual_code.VirtualCode, balance_fen: int, asked_s: int
+    ) -> Answer:
+        ((number,),) = self._database.rows(_NUMBER)
+        reservation = Reservation(number, ask.device, ask.seq, code.card, ask.amount_fen)
+        asked = number, ask.device, ask.seq, ask.nonce, code.number, code.card, ask.amount_fen
+        self._database.many(_INSERT, [(*asked, balance_fen, asked_s)])
+        account = chart.reserved(code.card), chart.RESERVED, code.card, _FLOOR_FEN
+        self._database.many(_OPEN_ACCOUNT, [account])
+        post_authorized(self._database, [reservation.reserve()])
+        return Answer(reasons.APPROVED, number, balance_fen)
+
+    # --- what nothing settles ------------------------------------------------------------------
+
+    def open_since(self, before_s: int) -> list[OpenSale]:
+        """What was reserved before that second (UTC) and is not settled, by reader."""
+        rows = self._database.rows(_OPEN_SINCE, (before_s,))
+        return [OpenSale(*facts, is_mute=bool(mute)) for *facts, mute in rows]
+
+    def settle(self, number: int, state: Settled) -> Reservation:
+        """A person says what became of reservation `number`: SOLD or VOID. Raises SettleRefused.
+
+        Again, with the same state: nothing.
+        """
+        with self._database.transaction():
+            for *facts, known in list(self._database.rows(_BY_NUMBER, (number,))):
+                reservation = Reservation(*facts, state=Settled(known))
+                if reservation.state is state:
+                    return reservation
+                if reservation.state is not Settled.OPEN or state is Settled.OPEN:
+                    text = f"reservation {number} is settled: {reservation.state.name.lower()}"
+                    raise SettleRefused(text)
+                transfer = reservation.give_back()
+                if state is Settled.SOLD:
+                    transfer = reservation.sell(self._payable(reservation.device))
+                self._database.many(_DECIDE, [(int(state), number)])
+                post_authorized(self._database, [transfer])
+                return replace(reservation, state=state)
+        raise SettleRefused(f"there is no reservation {number}")
+
+    def _payable(self, device: int) -> int:
+        for merchant_no, is_known in self._database.rows(_MERCHANT, (device,)):
+            if is_known:
+                return chart.payable(merchant_no)
+        raise SettleRefused(f"the merchant of reader {device} is not registered")
+
+
+class _Burned:
+    """The codes that were approved, as virtual_code.verify asks for them: kept for all time."""
+
+    def __init__(self, database: SqliteDialect) -> None:
+        self._database = database
+
+    def __contains__(self, number: bytes) -> bool:
+        return bool(list(self._database.rows(_USED, (number,))))

@@ -1,0 +1,34 @@
+"""What of the money that waits for a card is promised to it, so that no code can pay with it.
+
+A load is promised from its first try on: it may be coming on the card. What a cancelled sale gave
+back is promised at once: a reader may have made the sale up, and only the card shows whether it
+has paid (ledger/cancels.py). The sum of what is promised and not on the card is the floor of the
+pending account, and the database keeps the account above it.
+"""
+
+from collections.abc import Iterable
+
+from ledger import chart
+from ledger.cancels import NUMBER_MIN
+from ledger.dialect import SqliteDialect
+from ledger.loads import Load
+
+# Of a load l that is not on its card.
+WAS_TRIED = "EXISTS (SELECT 1 FROM load_try t WHERE t.number = l.number)"
+IS_PROMISED = f"(l.number >= {NUMBER_MIN} OR {WAS_TRIED})"
+_PROMISE = "UPDATE account SET floor_fen = floor_fen + ? WHERE id = ?"
+_RELEASE = f"""
+UPDATE account SET floor_fen = floor_fen - ?
+WHERE id = ? AND EXISTS (SELECT 1 FROM load l WHERE l.number = ? AND {IS_PROMISED})"""
+
+
+def promise(database: SqliteDialect, loads: Iterable[Load]) -> None:
+    """Keep the money of loads that were not promised before; it has to be there already."""
+    rows = [(load.amount_fen, chart.pending(load.card_no)) for load in loads]
+    database.many(_PROMISE, rows)
+
+
+def release(database: SqliteDialect, loads: Iterable[Load]) -> None:
+    """Their cards carry these loads: before their money moves, it need not be kept any more."""
+    rows = [(load.amount_fen, chart.pending(load.card_no), load.number) for load in loads]
+    database.many(_RELEASE, rows)

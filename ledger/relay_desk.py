@@ -1,0 +1,66 @@
+"""Who is heard through a RELAY, and which desk answers.
+
+Only a registered reader at its own site is heard, under the key its records are sealed with; one
+that has a twin is not: somebody else has its key. Nothing is kept here.
+"""
+
+from typing import Any, Protocol
+
+from ledger.store import LedgerStore
+from protocols.wire import messages, seal
+from protocols.wire.errors import BAD_SEAL, WireError
+
+# What readers say, whether or not there is a desk for it.
+_FROM_READERS = (messages.LOAD_ASK, messages.CARD_ANSWER, messages.PAY_ASK)
+
+
+class Desk(Protocol):
+    """Answers some kinds of what readers say."""
+
+    @property
+    def hears(self) -> tuple[int, ...]:
+        """The kinds that it answers."""
+        ...
+
+    def answer(
+        self, device: int, key: bytes, said: dict[str, Any], now_ms: int
+    ) -> tuple[int, dict[str, Any]] | None:
+        """The kind and the fields, but for the nonce, of the answer; None: there is none.
+
+        `device` has said `said` under its `key`.
+        """
+        ...
+
+
+class RelayDesk:
+    """Opens RELAYs, has them answered by `desks` and seals the answers."""
+
+    def __init__(self, store: LedgerStore, *desks: Desk) -> None:
+        self._store = store
+        self._desks = {kind: desk for desk in desks for kind in desk.hears}
+
+    def hear(self, site: str, device: int, sealed: bytes, now_ms: int) -> bytes | None:
+        """What `device` of `site` said in a RELAY; what to answer it, sealed, or None.
+
+        Raises WireError for what no registered reader of the site has sealed.
+        """
+        key, said = self._opened(site, device, sealed)
+        desk = self._desks.get(said["kind"])
+        answer = None if desk is None else desk.answer(device, key, said, now_ms)
+        if answer is None:
+            return None
+        kind, fields = answer
+        payload = messages.encode_relayed(kind, {"nonce": said["nonce"], **fields})
+        relay_key = seal.derive(key, messages.RELAY_LABEL)
+        return seal.seal(relay_key, payload, messages.RELAY_DOWN)
+
+    def _opened(self, site: str, device: int, sealed: bytes) -> tuple[bytes, dict[str, Any]]:
+        """The key of the device that has sealed this, and what it says."""
+        for key in self._store.speaking_keys(device, site):
+            relay_key = seal.derive(key, messages.RELAY_LABEL)
+            try:
+                payload = seal.unseal(relay_key, sealed, messages.RELAY_UP)
+            except WireError:
+                continue
+            return key, messages.decode_relayed(payload, _FROM_READERS)
+        raise WireError(BAD_SEAL)

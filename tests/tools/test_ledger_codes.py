@@ -1,0 +1,98 @@
+"""`onecard ledger phone`, `codes` and `settle`, on books that a ledger has open."""
+
+import json
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from ledger.invariants import check
+from ledger.phones import Phones
+from tests.ledger.checkout import CODE_KEY, NOW_S, Checkout
+from tests.ledger.readers import CARD, Reader, lost
+from tools.cli import app
+
+
+def onecard(*words):
+    return CliRunner().invoke(app, ["ledger", *map(str, words)], env={"COLUMNS": "200"})
+
+
+@pytest.fixture
+def reader():
+    return Reader(1001)
+
+
+@pytest.fixture
+def checkout(reader, tmp_path):
+    checkout = Checkout(reader, path=str(tmp_path / "ledger.sqlite"))
+    (tmp_path / "codes.key").write_text(CODE_KEY.hex())
+    (tmp_path / "ledger.toml").write_text(
+        'data_dir = "."\nsigning_key_file = "none"\n[codes]\nkey_file = "codes.key"\n'
+    )
+    yield checkout
+    checkout.store.close()
+
+
+def test_a_seed_is_printed_once_and_pays(checkout, reader, tmp_path):
+    config = tmp_path / "ledger.toml"
+    assert onecard("phone", "show", config, "--card", CARD).output == f"card {CARD}: binding 1\n"
+    done = onecard("phone", "bind", config, "--card", CARD)
+    said = dict(line.split() for line in done.output.splitlines())
+    assert (done.exit_code, said["card_no"], said["binding"]) == (0, str(CARD), "2")
+    assert checkout.ask(reader)["reason"] != 0, "the phone of before"
+    checkout.seed = bytes.fromhex(said["seed"])
+    assert checkout.ask(reader)["reason"] == 0
+    shown = onecard("phone", "show", config, "--card", CARD).output
+    assert shown == f"card {CARD}: binding 2\n"
+    assert onecard("phone", "unbind", config, "--card", CARD).exit_code == 0
+    assert onecard("phone", "show", config, "--card", CARD).output == f"card {CARD}: no phone\n"
+    assert Phones(checkout.store.database, CODE_KEY, bytes).seed_of(CARD) is None
+
+
+@pytest.mark.parametrize("verb", ["bind", "unbind"])
+def test_a_card_that_was_never_issued_gets_no_phone(checkout, tmp_path, verb):
+    done = onecard("phone", verb, tmp_path / "ledger.toml", "--card", 99)
+    assert (done.exit_code, done.output) == (2, "onecard: card 99 was never issued\n")
+
+
+def test_a_ledger_without_a_key_for_seeds_binds_none(checkout, tmp_path):
+    config = tmp_path / "other.toml"
+    config.write_text('data_dir = "."\nsigning_key_file = "none"\n')
+    done = onecard("phone", "bind", config, "--card", CARD)
+    assert done.exit_code == 2 and "codes.key_file: missing" in done.output
+
+
+def test_what_is_open_is_listed_and_settled_once(checkout, reader, tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: NOW_S + 7_200)
+    path = tmp_path / "ledger.sqlite"
+    assert onecard("codes", path).exit_code == 0
+    checkout.ask(reader, amount_fen=1_250)
+    reader.code_sale(1, 1_250)
+    reader.boot()
+    rest = reader.records[1:]
+    checkout.store.book([[lost(reader.key, 1001, 1, rest[0]), *rest]])
+    assert onecard("codes", path, "--older-s", 7_200).exit_code == 0, "not that old"
+    found = onecard("codes", path, "--json")
+    assert found.exit_code == 1
+    assert json.loads(found.output) == [
+        {
+            "device": 1001,
+            "site": "campus",
+            "merchant_no": 12,
+            "number": 1,
+            "seq": 1,
+            "amount_fen": 1_250,
+            "asked_s": NOW_S,
+            "is_mute": True,
+        }
+    ]
+    text = onecard("codes", path).output
+    assert "1001/1" in text and "12.50" in text and "a person" in text
+    assert "open: 1, readers: 1, in all: 12.50" in text
+    for _ in range(2):
+        done = onecard("settle", path, "--number", 1, "--as", "void")
+        assert (done.exit_code, done.output) == (0, "payment 1 of 1250 fen is void\n")
+    refused = onecard("settle", path, "--number", 1, "--as", "sold")
+    assert refused.exit_code == 2 and "payment" not in refused.output
+    assert onecard("settle", path, "--number", 2, "--as", "sold").exit_code == 2
+    assert check(checkout.store) == []

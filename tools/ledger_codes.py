@@ -1,0 +1,57 @@
+"""Payments by code that nothing has settled, and how a person does: `onecard ledger codes`.
+
+A payment waits for the record of its reader that decides it. A reader that never comes back, and a
+record that was lost or that this ledger cannot read, leave it open: the money is nobody's.
+"""
+
+import json
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ledger.code_sales import OpenSale
+from ledger.reservations import Reservation, Settled
+from ledger.store import LedgerStore
+from protocols.rules.money import format_yuan
+from tools.ledger_forks import opened
+
+NONE_OPEN, OPEN = 0, 1
+_COLUMNS = ("number", "reader/record", "site", "merchant", "amount", "asked (UTC)", "waits for")
+_ROW = "{:>8}  {:>16}  {:<16}  {:>8}  {:>9}  {:<19}  {}"
+_WAITS = {False: "its record", True: "a person: its record tells nothing"}
+
+
+def find(path: Path, before_s: int) -> list[OpenSale]:
+    """What was reserved before that second (UTC) and is open, by reader; NotBooks."""
+    with opened(path) as store:
+        return store.code_sales.open_since(before_s)
+
+
+def settle(path: Path, number: int, state: Settled) -> Reservation:
+    """Settle one. NotBooks, SettleRefused, StoreUnavailable."""
+    with opened(path):
+        pass  # as in tools/ledger_phone.py
+    with closing(LedgerStore.open(str(path))) as store:
+        return store.code_sales.settle(number, state)
+
+
+def to_json(found: list[OpenSale]) -> str:
+    """As one JSON array of objects; money in fen, times in seconds since 1970."""
+    return json.dumps([asdict(sale) for sale in found], indent=2)
+
+
+def to_text(found: list[OpenSale]) -> str:
+    """For people."""
+    if not found:
+        return "Every payment by code that is that old is settled."
+    lines = [_ROW.format(*_COLUMNS)]
+    for sale in found:
+        asked = datetime.fromtimestamp(sale.asked_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        record, amount = f"{sale.device}/{sale.seq}", format_yuan(sale.amount_fen)
+        facts = sale.number, record, sale.site, sale.merchant_no, amount, asked
+        lines.append(_ROW.format(*facts, _WAITS[sale.is_mute]))
+    readers = len({sale.device for sale in found})
+    total = format_yuan(sum(sale.amount_fen for sale in found))
+    lines.append(f"open: {len(found)}, readers: {readers}, in all: {total}")
+    return "\n".join(lines)
