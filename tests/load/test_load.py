@@ -168,14 +168,14 @@ def test_a_card_that_is_lost_while_it_is_offered_gets_nothing(centre_of):
     """The last moment before anything is computed for it."""
     centre = centre_of("desfire")
     window, card = Window(centre), a_card("desfire")
-    offer = centre.desk._offer
+    offer = centre.credit._offer
 
     def report(*arguments):
         answer = offer(*arguments)
         centre.store.cards.set("lose", CARD_NO, centre.now_s)
         return answer
 
-    centre.desk._offer = report
+    centre.credit._offer = report
     window.visit(card)
     assert view_of(card).balance_fen == BEFORE_FEN
     assert (centre.credit.counters["offers"], centre.credit.counters["commands"]) == (1, 0)
