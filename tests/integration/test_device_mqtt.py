@@ -31,7 +31,8 @@ def device(request, repo_root):
     """A function that starts device_program.py on each interpreter."""
     arguments = [sys.executable]
     if request.param == "micropython":
-        arguments = [request.getfixturevalue("micropython"), "-X", "heapsize=128k"]
+        # To compile what it runs takes more than to run it.
+        arguments = [request.getfixturevalue("micropython"), "-X", "heapsize=192k"]
     started = []
 
     def start(*words):

@@ -344,14 +344,15 @@ def test_a_made_up_sale_is_not_paid_out_to_a_desfire(centre_of, lies):
     made_up(window)
     relay_key = seal.derive(DEVICE_KEY, messages.RELAY_LABEL)
 
-    def relay(sealed, relay=window.line.relay):
-        payload = seal.unseal(relay_key, sealed, messages.RELAY_UP)
+    def say(message_type, fields, say=window.line.say):
+        payload = seal.unseal(relay_key, fields["sealed"], messages.RELAY_UP)
         said = messages.decode_relayed(payload, (messages.LOAD_ASK, messages.CARD_ANSWER))
         if said["kind"] == messages.LOAD_ASK and lies:
             payload = messages.encode_relayed(said["kind"], {**said, "counter": 5})
-        return relay(seal.seal(relay_key, payload, messages.RELAY_UP))
+        sealed = seal.seal(relay_key, payload, messages.RELAY_UP)
+        return say(message_type, {**fields, "sealed": sealed})
 
-    window.line.relay = relay
+    window.line.say = say
     window.visit(card, "999.00")  # refused, and asked for
     assert bool(centre.credit.counters["offers"]) == lies
     assert view_of(card).balance_fen == BALANCE_FEN
