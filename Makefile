@@ -9,6 +9,8 @@ PYTHON ?= python3
 SCENARIO ?= simulator/scenarios/lunch_outage.toml
 SEED ?=
 PYTEST_ARGS ?=
+# One worker per core; "-n 0" runs them one after the other.
+WORKERS ?= -n auto --maxprocesses 8 --dist worksteal
 BENCH ?=
 
 BIN := .venv/bin
@@ -71,7 +73,7 @@ demo: .venv/.ready ## play a lunch with a network cut and a mains cut, and show 
 	@$(BIN)/onecard demo
 
 test: .venv/.ready ## run all tests
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
 
 soak: .venv/.ready ## draw new seeds against journal and POS for ONECARD_SOAK_S seconds each
 	@$(BIN)/python -m pytest -m soak -s $(PYTEST_ARGS)
