@@ -126,6 +126,7 @@ INSERT INTO tally VALUES ('duplicates', 0);
 
 _JOURNALS = ("transfer", "record", "rejected", "suspense_case", "card", "merchant")
 APPEND_ONLY = (*_JOURNALS, "device_key", "chip", "load_try", "load_proof", "cancel", "card_change")
+APPEND_ONLY += ("punch", "manual_punch")
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -315,6 +316,30 @@ UPDATE account SET floor_fen = (
 WHERE kind = 6;
 """
 
+# Punches of attendance machines, and those a person has entered (ledger/attendance.py).
+_PUNCHES = """
+CREATE TABLE punch (
+    device INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    card_no INTEGER NOT NULL,
+    earliest_s INTEGER NOT NULL,
+    latest_s INTEGER NOT NULL,
+    PRIMARY KEY (device, seq),
+    FOREIGN KEY (device, seq) REFERENCES record (device, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE manual_punch (
+    number INTEGER PRIMARY KEY CHECK (number >= 1),
+    card_no INTEGER NOT NULL REFERENCES card (card_no),
+    time_s INTEGER NOT NULL CHECK (time_s BETWEEN 0 AND entered_s),
+    entered_s INTEGER NOT NULL CHECK (entered_s BETWEEN 0 AND 4294967295),
+    person TEXT NOT NULL CHECK (person <> ''),
+    because TEXT NOT NULL CHECK (because <> ''),
+    withdraws INTEGER UNIQUE REFERENCES manual_punch (number) CHECK (withdraws < number)
+) STRICT;
+CREATE INDEX manual_punch_at ON manual_punch (time_s);
+"""
+
 MIGRATIONS = [
     _TABLES + _append_only(*_JOURNALS) + _ONE_WAY + _chart(),
     _KEYS + _append_only("device_key"),
@@ -323,4 +348,5 @@ MIGRATIONS = [
     _CANCELS + _append_only("cancel"),
     _CARDS + _append_only("card_change"),
     _CODES,
+    _PUNCHES + _append_only("punch", "manual_punch"),
 ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ledger import chart
+from ledger.attendance import Attendance
 from ledger.booking import Book, Changes, decide
 from ledger.card_status import Cards
 from ledger.claims import Claim, parse_claim
@@ -78,6 +79,7 @@ _DUMP = {
     # What it came to: in which order captures of different cards came is no matter of the books.
     "card_status": "SELECT card_no, status FROM card_change c WHERE epoch ="
     " (SELECT MAX(epoch) FROM card_change WHERE card_no = c.card_no) ORDER BY card_no",
+    "punch": "SELECT device, seq, card_no, earliest_s, latest_s FROM punch ORDER BY device, seq",
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }
@@ -126,6 +128,7 @@ class LedgerStore:
         self.top_ups = TopUps(database)
         self.cards = Cards(database)
         self.code_sales = CodeSales(database)
+        self.attendance = Attendance(database)
 
     @classmethod
     def open(cls, path: str) -> "LedgerStore":

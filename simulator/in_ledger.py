@@ -17,6 +17,7 @@ _KINDS = {
     messages.CAPTURE: "capture",
     messages.INSPECTION: "inspection",
     messages.FAULT: "fault",
+    messages.PUNCH: "punch",
 }
 # Of INTENT records, by their flags; a try takes nothing, the others are charges.
 _FLAGS = {

@@ -198,7 +198,7 @@ class Run:
         name = description["name"]
         role = description.get("role", "pos")
         own = {name: description[name] for name in _OWN_SETTINGS if description.get(name)}
-        if role == "door":
+        if role in ("door", "attendance"):
             own["read_key"] = self.keys.desfire.read
         blob = settings.encode(
             {
@@ -252,7 +252,8 @@ class Run:
                 wiring=DoorCircuit,
             )
         if self._home == "vm":
-            return VmHome(hardware.name, hardware, image=self._image("main"))
+            main = "main" if role == "pos" else f"main_{role}"
+            return VmHome(hardware.name, hardware, image=self._image(main))
         if self._depth == "card":
             return HostHome(role, hardware, front_end)
         return HostHome(role, hardware)

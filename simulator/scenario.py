@@ -44,6 +44,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "revive": (("reader",), ()),
     **dict.fromkeys(card_status.VERBS, (("card",), ())),
     "enter": (("card", "reader"), ()),
+    "punch": (("card", "reader"), ()),
     "leave": (("reader",), ()),
     "fire": (("reader",), ()),
     "rearm": (("reader",), ()),

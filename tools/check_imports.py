@@ -59,6 +59,7 @@ RULES = (
 COMPOSITIONS = (
     "firmware.main",
     "firmware.main_door",
+    "firmware.main_attendance",
     "firmware.boot",
     "firmware.boards",
     "edge_agent.daemon",

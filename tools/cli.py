@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from tools.cli_attendance import attendance
 from tools.cli_card import card
 from tools.cli_options import (
     EXIT_FAILED,
@@ -42,6 +43,7 @@ agent = _group("agent", "The edge agent of a building.")
 ledger = _group("ledger", "The central ledger.")
 journal = _group("journal", "Journals of readers.")
 app.add_typer(card, name="card")
+ledger.add_typer(attendance, name="attendance")
 
 
 class Home(StrEnum):

@@ -39,6 +39,7 @@ _KINDS = {
     messages.CAPTURE: "capture",
     messages.ENTRY: "entry",
     messages.DOOR: "door",
+    messages.PUNCH: "punch",
 }
 _WORDS = {
     "result": {

@@ -126,6 +126,16 @@ class Panel:
         self._annunciator.play(annunciator.LOOK, now_ms)
         self._show(screens.one_sale, number, amount_fen, card_no)
 
+    def at_time(self, number, time_text, card_no):
+        """What an attendance machine says, at what time, and to whose card (None: to nobody's)."""
+        card = "" if card_no is None else "#%d" % card_no
+        self._pole.show("%s %s" % (self._words(number), time_text), card)
+        self._show(screens.at_time, number, time_text, card_no)
+
+    def sound(self, signal, now_ms):
+        """A signal of drivers/annunciator.py; what is shown stays."""
+        self._annunciator.play(signal, now_ms)
+
     def refuse(self, number, amount_text, now_ms):
         """A sale is over, and nothing was taken."""
         self.ask(number, amount_text)

@@ -18,7 +18,7 @@ group that may always. An old map opens for whoever it names: it is the ledger's
 
 import struct
 
-from protocols.rules import clock, reasons
+from protocols.rules import clock, reasons, validity
 from protocols.wire import cbor
 from protocols.wire.errors import BAD_FIELD, NOT_A_MAP, TOO_LONG, UNKNOWN_FIELD, WireError
 
@@ -82,20 +82,14 @@ class Access:
 
     def decide(self, identity, interval_ms, policy, now_ms):
         """reasons.APPROVED, or why `identity` (see card/identity.py) may not open the door now."""
-        earliest_s, latest_s = clock.seconds(interval_ms)
-        first_day = clock.day(earliest_s, policy["utc_offset_s"])
-        last_day = clock.day(latest_s, policy["utc_offset_s"])
-        is_blind = not clock.is_known(interval_ms, policy["clock_width_max_ms"])
-        from_day, to_day = (last_day, first_day) if is_blind else (first_day, last_day)
-        if from_day < identity.valid_from:
-            return reasons.NOT_YET_VALID
-        if to_day > identity.valid_to:
-            return reasons.EXPIRED
+        reason = validity.reason(identity, interval_ms, policy)
+        if reason != reasons.APPROVED:
+            return reason
         group = self.group(identity.card_no)
         if not 0 < group <= len(self._schedules):
             return NO_ACCESS
         schedule = self._schedules[group - 1]
-        if not holds(schedule, (earliest_s, latest_s), policy["utc_offset_s"]):
+        if not holds(schedule, clock.seconds(interval_ms), policy["utc_offset_s"]):
             return NOT_NOW
         for card_no, until_ms in self._passed:
             if card_no == identity.card_no and now_ms < until_ms:

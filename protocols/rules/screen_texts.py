@@ -68,6 +68,10 @@ _LABELS = {
     screens.CANCELLED: ("CANCELLED", "已撤销", 0),
     screens.COMES_BACK: ("COMES ONTO CARD", "将退回卡上", 0),
     screens.VOID: ("VOID", "撤销", 11),
+    screens.PUNCH_HERE: ("TAP TO PUNCH", "请打卡", 0),
+    screens.PUNCHED: ("PUNCHED", "打卡成功", 0),
+    screens.PUNCHED_ALREADY: ("PUNCHED TWICE", "已打过卡", 0),
+    screens.TIME: ("TIME", "时间", 5),
 }
 
 

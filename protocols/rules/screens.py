@@ -38,6 +38,10 @@ CANCEL_CARD = 428
 CANCELLED = 429
 COMES_BACK = 430
 VOID = 431
+PUNCH_HERE = 451
+PUNCHED = 452
+PUNCHED_ALREADY = 453
+TIME = 454
 LABELS_END = 500  # above are the answers of charging.py and meals.py
 
 _WIDE_FIRST = 0xA1
@@ -189,6 +193,14 @@ def one_sale(table, number, amount_fen, card_no, notes=()):
     lines = [text(table, number), how_much, who]
     if number == CANCELLED:
         lines.append(text(table, COMES_BACK))
+    return _screen(notes, *lines)
+
+
+def at_time(table, number, time_text, card_no, notes=()):
+    """Something of an attendance machine: PUNCH_HERE (card_no None), PUNCHED, PUNCHED_ALREADY."""
+    lines = [text(table, number), line(table, TIME, time_text)]
+    if card_no is not None:
+        lines.append(line(table, CARD_NO, str(card_no)))
     return _screen(notes, *lines)
 
 

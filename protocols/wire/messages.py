@@ -39,6 +39,7 @@ BOOT, INTENT, OUTCOME, REFUSAL, POWER, LOST, FRONT_END, CREDIT = 1, 2, 3, 4, 5, 
 CANCEL, CODE_SALE, CAPTURE = 9, 10, 11
 INSPECTION, FAULT = 12, 13
 ENTRY, DOOR = 14, 15
+PUNCH = 18
 # Results of an OUTCOME and of a LOAD_END; a CODE_SALE has one of the first two.
 COMMITTED, NOT_COMMITTED, UNKNOWN = 1, 2, 3
 # Flags of an INTENT. The holder gave the PIN; the merchant says that the holder is who the card
@@ -99,6 +100,7 @@ _RECORDS = {
     FAULT: (b"0h", "network", "last_reason"),
     ENTRY: (b"wh", "card_no", "reason"),
     DOOR: (b"bbbb", "state", "event", "levels", "cause"),
+    PUNCH: (b"w", "card_no"),
 }
 _MESSAGES = {
     HELLO: (b"Wwww", "device", "boot_id", "receipted", "head"),

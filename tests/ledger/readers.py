@@ -123,6 +123,12 @@ class Reader:
         )
         return self.device, self.seq
 
+    def punch(self, card_no: int, earliest_s: int, latest_s: int | None = None) -> tuple[int, int]:
+        """A PUNCH between two seconds (one, if it was known); its record id."""
+        last_s = earliest_s + 1 if latest_s is None else latest_s
+        self.write(messages.PUNCH, card_no=card_no, earliest_s=earliest_s, latest_s=last_s)
+        return self.device, self.seq
+
     def code_sale(
         self, number: int, amount_fen: int = 100, result: int = messages.COMMITTED
     ) -> bytes:

@@ -32,6 +32,7 @@ def filled():
     reader.outcome((1001, 3), UNKNOWN)
     reader.outcome((1002, 1))
     reader.cancel((1001, 1))
+    reader.punch(CARD, 1_000)
     reader.boot()
     reader.boot()
     store = open_ledger(reader)
@@ -42,7 +43,8 @@ def filled():
     store.top_ups.note_carried(1, 6, 12_000, bytes(12))
     _pay_by_code(store)
     store.cards.set("lose", CARD, 1)
-    store.book([[*reader.records[:9], reader.records[-1]], [b"noise"]])
+    store.attendance.enter(CARD, 1, 2, "Wang", "card forgotten")
+    store.book([[*reader.records[:10], reader.records[-1]], [b"noise"]])
     assert check(store) == []
     return store
 
@@ -74,6 +76,7 @@ def test_journals_are_append_only(table, verb):
         "load_try": "number",
         "load_proof": "number",
         "card_change": "epoch",
+        "manual_punch": "number",
     }.get(table, key)
     sql = f"DELETE FROM {table}" if verb == "DELETE" else f"UPDATE {table} SET {key} = {key}"
     with pytest.raises(ConstraintBroken, match="append-only"), store.database.transaction():

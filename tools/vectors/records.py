@@ -104,6 +104,7 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
             "cause": (11, 0, U8),
         },
     ),
+    "punch": (18, {"card_no": (8, 0, U32)}),
     "code-sale": (
         10,
         {"number": (8, 0, U32), "amount_fen": (9, 1, U32), "result": (10, 1, 2)},
@@ -246,6 +247,7 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
         ("not at this time", {"card_no": 20017, "reason": 282}),
         ("not our card", {"card_no": 0, "reason": 211}),
     ],
+    "punch": [("came to work", {"card_no": 20017})],
     "door": [
         ("locked", {"state": 1, "event": 12, "levels": 31, "cause": 0}),
         ("no mains", {"state": 8, "event": 2, "levels": 29, "cause": 0}),

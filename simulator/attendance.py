@@ -1,0 +1,43 @@
+"""People at an attendance machine: they hold a card to it and believe what its display says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from simulator.cardbox import HeldCard
+from simulator.reader import Reader
+
+if TYPE_CHECKING:
+    from simulator.run import Run
+    from simulator.scenario import Step
+
+_HOLD_US = 700_000
+_READ_US = 200_000  # until somebody has read what stands there
+_PUNCHED = "PUNCHED"
+NOTHING_SHOWN = "nothing shown"
+
+
+def punch(run: Run, step: Step) -> None:
+    """One named person holds a card to the machine."""
+    reader = run.readers[step.fields["reader"]]
+    (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    now_us = run.world.now_us
+    run.tally.taps += 1
+    reader.at(now_us, partial(reader.hardware.put_card, held.chip))
+    reader.at(now_us + _HOLD_US, partial(reader.hardware.take_card, held.chip))
+    reader.at(now_us + _HOLD_US + _READ_US, partial(_read, run, reader, held))
+
+
+def _read(run: Run, reader: Reader, held: HeldCard) -> None:
+    shown = reader.hardware.panel.lines[0].strip() if reader.is_on else ""
+    run.tell(f"{held.name} at {reader.name}: {shown or NOTHING_SHOWN}")
+    if shown.startswith(_PUNCHED):
+        run.tally.paid += 1
+    else:
+        shown = shown or NOTHING_SHOWN
+        run.tally.refused[shown] = run.tally.refused.get(shown, 0) + 1
+
+
+VERBS: dict[str, Callable[[Run, Step], None]] = {"punch": punch}
