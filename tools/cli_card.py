@@ -45,6 +45,7 @@ def card_personalise(
     uid: Annotated[str, typer.Option(help="With --blank: its uid, 8 or 14 digits.")] = "",
     desfire: Annotated[bool, typer.Option(help="With --blank: a DESFire EV2.")] = False,
     pin: Annotated[bool, typer.Option("--pin", help="Ask for a PIN, as `pin` does.")] = False,
+    name: Annotated[str, typer.Option(help="Its holder's, for a merchant who has to look.")] = "",
     record: Record = None,
 ) -> None:
     """Write a whole card, keys last, and read it back. Torn half way, run it again."""
@@ -55,7 +56,7 @@ def card_personalise(
     try:
         masters = keyfile.load_keys(keys)
         digits = pin_entry.read_pin() if pin else b""
-        order = at_desk.order(card_no, kind, valid_from, valid_to, balance_fen, digits)
+        order = at_desk.order(card_no, kind, valid_from, valid_to, balance_fen, digits, name)
         if blank:
             at_desk.blank(place, uid, desfire)
     except BadInput as error:

@@ -330,8 +330,7 @@ class Pos:
     def _who(self, _reason, now_ms):
         """The forced question of R19.3; after a while it is heard again."""
         self._until_ms = now_ms + _PATIENCE_MS[sale.IDENTITY]
-        asked = self._till.asked
-        self._panel.who(asked["kind"], asked["card_no"], self._order.amount_text, now_ms)
+        self._panel.who(self._till.asked, self._order.amount_text, now_ms)
 
     def _match(self, key, now_ms):
         self._is_holder = True

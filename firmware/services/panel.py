@@ -93,11 +93,12 @@ class Panel:
         self._pole.show("PIN " + "*" * digits, amount_text)
         self._show(screens.pin, digits, amount_text)
 
-    def who(self, kind, card_no, amount_text, now_ms):
-        """Whether who stands there is the holder (R19.3): kind and number of the card."""
+    def who(self, asked, amount_text, now_ms):
+        """Whether who stands there is the holder (R19.3); `asked` as in Till. The customer's
+        display has no name: who stands behind would read it too."""
         self._annunciator.play(annunciator.LOOK, now_ms)
         self._pole.show(self._words(reasons.IDENTITY_CHECK), amount_text)
-        self._show(screens.who, kind, card_no)
+        self._show(screens.who, asked["kind"], asked["card_no"], asked["name"])
 
     def paid(self, amount_fen, balance_fen, is_online, now_ms):
         """The money is taken, and that stands on flash."""

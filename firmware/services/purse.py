@@ -154,6 +154,13 @@ class Purse:
         """
         raise TypeError("of no kind")
 
+    def holder_name(self):
+        """The name of the holder on the card, just read (protocols.card.holder).
+
+        Empty where there is none, and where the card does not say it: nobody waits for that.
+        """
+        raise TypeError("of no kind")
+
     def _rejoin(self, _view):
         """Select the card again; Mismatch when it is not as `view` says."""
 

@@ -4,12 +4,15 @@ While the card is still there, an unacknowledged commit is finished instead: the
 written again, after the ruling slot has been seen unchanged.
 """
 
+from firmware.drivers.iso14443 import CardGone
 from firmware.drivers.mifare_classic import KEY_A, KEY_B, AuthFailed, CardRefused, Classic
 from firmware.services.purse import COMMITTED, UNKNOWN, Mismatch, Purse
 from protocols.card import pin
 from protocols.card.diversify import Cmac
+from protocols.card.holder import open_name
 from protocols.card.purse_classic import (
     BLOCKS_PER_SECTOR,
+    NAME_BLOCK,
     PIN_BLOCK,
     READ_KEY,
     READ_ORDER,
@@ -131,6 +134,15 @@ class ClassicPurse(Purse):
     def pin_verifier(self):
         self._enter(PIN_BLOCK)
         return self._classic.read(PIN_BLOCK)[: pin.VERIFIER_BYTES]
+
+    def holder_name(self):
+        try:
+            self._enter(NAME_BLOCK)
+            block = self._classic.read(NAME_BLOCK)
+        except (AuthFailed, CardGone, CardRefused):
+            return b""
+        uid = self._card.uid
+        return open_name(block, uid, self._keys.mac(uid))
 
     def _enter(self, block):
         """Open the sector of `block`, unless it is open."""

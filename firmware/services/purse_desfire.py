@@ -16,6 +16,7 @@ from firmware.services.purse import COMMITTED, NOT_COMMITTED, UNKNOWN, Mismatch,
 from protocols.card import ev2, pin
 from protocols.card import purse_desfire as layout
 from protocols.card.diversify import Cmac
+from protocols.card.holder import NAME_BYTES
 from protocols.card.identity import FIELDS_BYTES, ForeignCard
 from protocols.wire.messages import DESFIRE
 
@@ -117,6 +118,12 @@ class DesfirePurse(Purse):
             if refusal.nak != ev2.FILE_NOT_FOUND:
                 raise
             return pin.NO_PIN  # made before there were PINs
+
+    def holder_name(self):
+        try:
+            return self._read_file(layout.NAME_FILE, NAME_BYTES).rstrip(b"\0")
+        except (CardGone, CardRefused):
+            return b""
 
     def _rejoin(self, view):
         """Begin a new conversation and make sure that the card still is as `view` says."""

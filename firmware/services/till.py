@@ -31,7 +31,8 @@ class Till:
     counter, amount_fen and after_fen; None if nothing is open.
 
     asked is the card whose holder was asked for the PIN, or whom the merchant has to look at: a
-    dict with card_no, kind, amount_fen and tries_left (0: look); None if nobody was.
+    dict with card_no, kind, name (GB2312, empty if not known), amount_fen and tries_left (0:
+    look); None if nobody was.
     """
 
     def __init__(self, recorder, clock, settings, card_map=None):
@@ -239,7 +240,7 @@ class Till:
             if is_asked and is_holder and not asked["tries_left"]:
                 self._prove_until(view, view.counter, amount_fen, messages.FLAG_IDENTITY, now_ms)
                 return reasons.APPROVED
-            return self._ask(view, amount_fen, reasons.IDENTITY_CHECK)
+            return self._ask(view, amount_fen, reasons.IDENTITY_CHECK, purse)
         pin_verifier = purse.pin_verifier()
         if pin_verifier == NO_PIN:
             return reasons.NO_PIN_SET
@@ -261,16 +262,18 @@ class Till:
                 pin[place] = 0
         view.pin_tries += 1
         is_last = not tries_left(self._policy, view)
-        return self._ask(
-            view, amount_fen, reasons.IDENTITY_CHECK if is_last else reasons.PIN_WRONG
-        )
+        if is_last:
+            return self._ask(view, amount_fen, reasons.IDENTITY_CHECK, purse)
+        return self._ask(view, amount_fen, reasons.PIN_WRONG)
 
     def _prove_until(self, view, counter, amount_fen, flag, now_ms):
         self.asked = None
         self._proven = (view.card_no, counter, amount_fen, flag, now_ms + _PROVEN_MS)
 
-    def _ask(self, view, amount_fen, reason):
+    def _ask(self, view, amount_fen, reason, purse=None):
+        """What is asked for; with `purse`, whom to look for is read from the card."""
         self.asked = {
+            "name": purse.holder_name() if purse else b"",
             "card_no": view.card_no,
             "kind": view.kind,
             "amount_fen": amount_fen,

@@ -7,7 +7,7 @@ the same layout stands in protocols.card.purse_classic.
     2        V0 V1 -          110 110 100       011       credit key
     3        S0 S1 R0         100 100 100       110       write key, held by readers
     4        R1 - -           100 100 100       110       write key, held by readers
-    others   (1: identity PIN) 100 100 100       011       credit key
+    others   (1: identity PIN name) 100 100 100       011       credit key
 
 Key A of every sector comes from the purse key; key B from the credit key or, where readers hold
 it, from the purse key with a purpose of its own.
@@ -15,7 +15,7 @@ it, from the purse key with a purpose of its own.
 
 import struct
 
-from protocols.card import pin
+from protocols.card import holder, pin
 from protocols.card.diversify import Cmac
 from protocols.card.identity import FIELDS_BYTES, FORMAT, MAC_BYTES, check_bounds
 from protocols.card.purse import PurseState, state_with_tries
@@ -23,6 +23,7 @@ from protocols.card.purse_classic import (
     BLOCK_BYTES,
     BLOCKS_PER_SECTOR,
     IDENTITY_BLOCK,
+    NAME_BLOCK,
     PIN_BLOCK,
     READ_KEY,
     READER_KEYS,
@@ -134,11 +135,37 @@ def pin_block(uid, card_no, digits, mac_key, aes):
     return told + bytes(BLOCK_BYTES - len(told))
 
 
-def personalise(uid, identity, balance_fen, purse_key, credit_key, mac_key, aes, digits=b""):
+# The dot between the parts of a name: the one that GB2312 knows, and those that people type.
+_DOTS = "\u30fb\u00b7\u2022\u2027"
+
+
+def encode_name(name):
+    """The NAME_BYTES of a holder's name (text), as much of it as fits.
+
+    ValueError for a character that GB2312 has not.
+    """
+    encoded = b""
+    for character in name:
+        if character in _DOTS:
+            character = _DOTS[0]
+        try:
+            byte = character.encode("gb2312")
+        except UnicodeEncodeError:
+            raise ValueError("a display of GB2312 has no {}".format(character))
+        if len(encoded) + len(byte) > holder.NAME_BYTES:
+            break
+        encoded += byte
+    return encoded + bytes(holder.NAME_BYTES - len(encoded))
+
+
+def personalise(
+    uid, identity, balance_fen, purse_key, credit_key, mac_key, aes, digits=b"", name=""
+):
     """All 64 blocks (16 bytes each, a list) of a new card with `balance_fen` in its purse.
 
     `uid` 4, 7 or 10 bytes; `identity` an Identity; three master keys of 16 bytes;
-    `aes` key16 -> encrypt; `digits` the PIN, if it has one. ValueError for a field out of range.
+    `aes` key16 -> encrypt; `digits` the PIN, if it has one, `name` its holder's. ValueError for
+    a field out of range.
     """
     if len(uid) not in (4, 7, 10):
         raise ValueError("uid of 4, 7 or 10 bytes")
@@ -148,6 +175,8 @@ def personalise(uid, identity, balance_fen, purse_key, credit_key, mac_key, aes,
     blocks[0] = _manufacturer_block(uid)
     blocks[IDENTITY_BLOCK] = encode_identity(identity, uid, mac)
     blocks[PIN_BLOCK] = pin_block(uid, identity.card_no, digits, mac_key, aes)
+    if name:
+        blocks[NAME_BLOCK] = holder.seal_name(encode_name(name), uid, mac)
     for block in VALUE_BLOCKS:
         blocks[block] = encode_value(balance_fen, block)
     fields = blocks[IDENTITY_BLOCK][:FIELDS_BYTES]

@@ -16,6 +16,7 @@ import struct
 from protocols.card import ev2, pin
 from protocols.card import purse_desfire as layout
 from protocols.card.diversify import Cmac
+from protocols.card.holder import NAME_BYTES
 from protocols.card.identity import FORMAT, ForeignCard
 from protocols.card.personalise import tries_given_back
 from protocols.card.purse import USAGE_BYTES, decode_state
@@ -24,6 +25,7 @@ from protocols.card.transaction_mac import card_key
 KEYS = 5
 FACTORY_KEY = bytes(16)
 RECORDS = 10
+NO_NAME = bytes(NAME_BYTES)
 
 PICC = b"\x00\x00\x00"
 CREATE_APPLICATION, DELETE_APPLICATION = 0xCA, 0xDA
@@ -86,11 +88,12 @@ def select(application):
     ev2.body_of((yield bytes((layout.SELECT_APPLICATION,)) + application))
 
 
-def personalise(ciphers, identity, balance_fen, keys, random, verifier=pin.NO_PIN):
+def personalise(ciphers, identity, balance_fen, keys, random, verifier=pin.NO_PIN, name=NO_NAME):
     """Make a factory-new card (AES zero keys) ours; AlreadyPersonal when it is somebody's.
 
     `identity` is an Identity, `keys` the CardKeys of this card, random(n) gives n bytes,
-    `verifier` is that of its PIN (protocols.card.pin). What is raised in between leaves a card
+    `verifier` is that of its PIN (protocols.card.pin), `name` its holder's as
+    protocols.card.personalise.encode_name has it. What is raised in between leaves a card
     that the next run begins anew with.
     """
     session = yield from enter_picc(ciphers, keys, random)
@@ -102,7 +105,7 @@ def personalise(ciphers, identity, balance_fen, keys, random, verifier=pin.NO_PI
     yield from ask(session, CREATE_APPLICATION, created)
     yield from select(layout.APPLICATION)
     session = yield from login(ciphers, FACTORY_KEY, layout.MASTER_KEY, random)
-    for code, header, data in files(identity, balance_fen, verifier):
+    for code, header, data in files(identity, balance_fen, verifier, name):
         yield from ask(session, code, header, data)
     # There is nothing to read in a ring that was never written.
     session = yield from login(ciphers, FACTORY_KEY, layout.SPEND_KEY, random)
@@ -202,7 +205,7 @@ def set_pin(ciphers, keys, random, verifier):
     yield from select(layout.APPLICATION)
     session = yield from login(ciphers, keys.application[0], layout.MASTER_KEY, random)
     listed = yield from ask(session, FILE_IDS)
-    for code, header, data in _pin_file(verifier):
+    for code, header, data in _read_by_spenders(layout.PIN_FILE, verifier):
         if code != CREATE_STANDARD or layout.PIN_FILE not in listed:
             yield from ask(session, code, header, data)
 
@@ -249,14 +252,14 @@ def decode_ring(data):
     return states
 
 
-def _pin_file(verifier):
+def _read_by_spenders(file_no, data):
     access = rights(layout.SPEND_KEY, _NEVER, layout.MASTER_KEY, layout.MASTER_KEY)
-    size = struct.pack("<HB", len(verifier), 0)
-    yield CREATE_STANDARD, bytes((layout.PIN_FILE, _HIDDEN)) + access + size, b""
-    yield layout.WRITE_DATA, layout.place(layout.PIN_FILE, len(verifier)), verifier
+    size = struct.pack("<HB", len(data), 0)
+    yield CREATE_STANDARD, bytes((file_no, _HIDDEN)) + access + size, b""
+    yield layout.WRITE_DATA, layout.place(file_no, len(data)), data
 
 
-def files(identity, balance_fen, verifier=pin.NO_PIN):
+def files(identity, balance_fen, verifier=pin.NO_PIN, name=NO_NAME):
     """(code, header, hidden data) of every command that makes and fills a file.
 
     Left out: transaction_mac_file, and the first record of the ring of states.
@@ -277,7 +280,8 @@ def files(identity, balance_fen, verifier=pin.NO_PIN):
         size = struct.pack("<HB", len(told), 0)
         yield CREATE_STANDARD, bytes((number, _HIDDEN)) + access + size, b""
         yield layout.WRITE_DATA, layout.place(number, len(told)), told
-    yield from _pin_file(verifier)
+    yield from _read_by_spenders(layout.PIN_FILE, verifier)
+    yield from _read_by_spenders(layout.NAME_FILE, name)
     access = rights(layout.SPEND_KEY, _NEVER, layout.CREDIT_KEY, layout.MASTER_KEY)
     limits = struct.pack("<iiiB", 0, 0x7FFFFFFF, balance_fen, 0)
     yield CREATE_VALUE, bytes((layout.VALUE_FILE, _HIDDEN)) + access + limits, b""

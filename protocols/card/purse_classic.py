@@ -14,7 +14,7 @@ Torn before S is complete, the MAC of the idle slot is wrong and the old slot st
 The MAC is the first 5 bytes of the AES-CMAC under the card's MAC key over
 uid | identity (10 bytes) | S (11 bytes) | balance u32 | R. Slot index = counter & 1.
 
-    sector 1  identity PIN -   sector 2  V0 V1 -   sector 3  S0 S1 R0   sector 4  R1 - -
+    sector 1  identity PIN name   sector 2  V0 V1 -   sector 3  S0 S1 R0   sector 4  R1 - -
 
 The card lets a reader write S and R, and V only downwards. The access conditions that see to it
 stand in protocols.card.personalise, the reasons in docs/adr/0003-classic-purse-layout.md.
@@ -40,6 +40,7 @@ BLOCKS_PER_SECTOR = 4
 
 IDENTITY_BLOCK = 4
 PIN_BLOCK = 5  # the verifier of protocols.card.pin, then zeros; read when a PIN is asked for
+NAME_BLOCK = 6  # protocols.card.holder
 VALUE_BLOCKS = (8, 9)
 STATE_BLOCKS = (12, 13)
 RECORD_BLOCKS = (14, 16)

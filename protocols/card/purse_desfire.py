@@ -7,6 +7,7 @@
     4     cyclic record    states     spend, credit  spend, credit; clear: credit key
     5     cyclic record    credits    credit key     credit key
     6     standard         PIN        spend key      -
+    7     standard         name       spend key      -
     15    transaction MAC             spend key      the card itself
 
 The state is the newest record of file 4, so the ring of the last spends and the state are one and
@@ -41,7 +42,7 @@ APPLICATION = b"\x01\xca\xf0"
 MASTER_KEY, READ_KEY, SPEND_KEY, CREDIT_KEY, UID_KEY = 0, 1, 2, 3, 4  # numbers on the card
 
 DOOR_IDENTITY_FILE, IDENTITY_FILE, VALUE_FILE, STATE_FILE, CREDITS_FILE = 1, 2, 3, 4, 5
-PIN_FILE = 6
+PIN_FILE, NAME_FILE = 6, 7
 TRANSACTION_MAC_FILE = 15
 
 CREDIT = 0x0C

@@ -171,12 +171,16 @@ def pin(table, digits, amount_text, notes=()):
     return _screen(notes, line(table, PIN, "*" * digits), line(table, AMOUNT, amount_text))
 
 
-def who(table, kind, card_no, notes=()):
-    """Is this the holder? Kind (R11) and number of the card; confirm is yes, ESC is no."""
-    card = line(table, CARD_NO, str(card_no))
-    return _screen(
-        notes, text(table, IS_HOLDER), text(table, STAFF_CARD - 1 + kind), card, b"OK / ESC"
-    )
+def who(table, kind, card_no, name=b"", notes=()):
+    """Is this the holder? Kind (R11), number and name on the card; confirm is yes, ESC is no.
+
+    Without a name, or of one that the display has not all glyphs for, kind and number alone.
+    """
+    if name and has_glyphs(name):
+        card = name, line(table, STAFF_CARD - 1 + kind, str(card_no))
+    else:
+        card = text(table, STAFF_CARD - 1 + kind), line(table, CARD_NO, str(card_no))
+    return _screen(notes, text(table, IS_HOLDER), *card, b"OK / ESC")
 
 
 def paid(table, amount_fen, balance_fen, name=b"", notes=()):

@@ -22,7 +22,7 @@ from ledger.store import LedgerStore
 from protocols.card import pin, purse_classic
 from protocols.card.diversify import Cmac
 from protocols.card.identity import Identity
-from protocols.card.personalise import personalise
+from protocols.card.personalise import encode_name, personalise
 from protocols.rules import reasons, settings
 from protocols.wire import messages
 from simulator import cardbox_desfire
@@ -71,24 +71,24 @@ def verifier_of(uid, card_no=CARD_NO, digits=DIGITS, mac_key=MAC_KEY):
 
 
 @functools.cache
-def _image(kind, card_no, digits):
+def _image(kind, card_no, digits, name):
     uid, identity = UIDS[kind], Identity(card_no, 2, DAY - 300, DAY + 700, 1)
     if kind == CLASSIC:
         keys = PURSE_KEY, CREDIT_KEY, MAC_KEY
-        return personalise(uid, identity, BALANCE_FEN, *keys, aes, digits)
+        return personalise(uid, identity, BALANCE_FEN, *keys, aes, digits, name)
     card, draw = Desfire(uid, random.Random(0)), random.Random(1).randbytes
     told = verifier_of(uid, card_no, digits) if digits else pin.NO_PIN
     keys = DesfireMasters(**MASTERS).card_keys(uid)
     steps = cardbox_desfire.personalise_desfire.personalise(
-        CIPHERS, identity, BALANCE_FEN, keys, draw, told
+        CIPHERS, identity, BALANCE_FEN, keys, draw, told, encode_name(name)
     )
     cardbox_desfire.drive(steps, card)
     return json.dumps(card.snapshot())
 
 
-def new_card(kind, seed=0, card_no=CARD_NO, digits=DIGITS, torn="mixed"):
+def new_card(kind, seed=0, card_no=CARD_NO, digits=DIGITS, torn="mixed", name=""):
     """A card that has a PIN; `torn` as of simulator.cards.mifare_classic."""
-    image = _image(kind, card_no, digits)
+    image = _image(kind, card_no, digits, name)
     if kind == CLASSIC:
         card = MifareClassic(UIDS[kind], list(image), random.Random(seed))
         card.torn = torn

@@ -230,6 +230,7 @@ def test_right_the_first_time(kind):
         "card_no": CARD_NO,
         "kind": 2,
         "amount_fen": AMOUNT_FEN,
+        "name": b"",
         "tries_left": 3,
     }
     assert window.tap(card, DIGITS) == APPROVED

@@ -2,6 +2,7 @@
 
 import pytest
 
+from protocols.card.purse_classic import NAME_BLOCK
 from protocols.rules import reasons
 from protocols.wire import messages
 from tests.firmware.counter import Counter
@@ -70,6 +71,55 @@ def test_three_wrong_ones_and_not_the_holder(kind):
     counter.run_ms(6000)
     assert counter.sell("1", card) == KEEP
     assert all(not record["amount_fen"] for record in counter.records(messages.INTENT))
+
+
+@both
+def test_the_holder_s_name_is_shown_to_the_clerk_alone(kind):
+    card = new_card(kind, name="欧阳建国")
+    counter = at_the_pin(card, language="zh")
+    for _ in range(3):
+        say(counter, card, WRONG)
+    assert lcd(counter) == ["是否本人？", "欧阳建国", "学生卡      4711", "OK / ESC"]
+    assert counter.lines == (WHO, "62.50"), "who stands behind reads that one"
+    assert "欧阳".encode("gb2312") not in counter.flash.image(), "nobody keeps it"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "shown"),
+    [
+        (lambda block: bytes((block[0] ^ 1,)) + block[1:], "卡号        4711"),  # forged
+        (lambda _block: bytes(16), "卡号        4711"),  # made before there were names
+    ],
+)
+def test_a_name_that_is_not_to_be_believed_is_not_shown(spoil, shown):
+    card = new_card(CLASSIC, name="王伟")
+    card.blocks[NAME_BLOCK] = spoil(card.blocks[NAME_BLOCK])
+    counter = at_the_pin(card, language="zh")
+    for _ in range(3):
+        say(counter, card, WRONG)
+    assert lcd(counter)[1:3] == ["学生卡", shown]
+
+
+@both
+def test_a_card_that_leaves_before_it_says_a_name_is_asked_about_all_the_same(kind):
+    """From the last wrong try on, the card is pulled ever earlier."""
+    asked = 0
+    for at_ms in range(40, 400, 12):
+        card = new_card(kind, name="王伟")
+        counter = at_the_pin(card, language="zh")
+        for _ in range(2):
+            say(counter, card, WRONG)
+        counter.key(WRONG + b"\r")
+        counter.put(card)
+        counter.after_ms(at_ms, lambda counter=counter, card=card: counter.take(card))
+        counter.run_ms(1500)
+        if truth(card).pin_tries == 3:
+            asked += counter.shown == WHO
+            if counter.shown != WHO:
+                counter.tap(card)
+                assert lcd(counter)[1] == "王伟", at_ms
+            assert counter.shown == WHO, at_ms
+    assert asked
 
 
 @both

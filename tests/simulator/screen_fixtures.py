@@ -60,6 +60,7 @@ def lines_of(table):
         "pin, none yet": screens.pin(table, 0, "62.50"),
         "pin, four": screens.pin(table, 4, "62.50"),
         **{f"who, kind {kind}": screens.who(table, kind, 20017) for kind in (1, 2, 3)},
+        "who, by name": screens.who(table, 2, 20017, NAME),
         "paid": screens.paid(table, 1250, 8750),
         "paid, by name": screens.paid(table, 1250, 8750, NAME, worst),
         "paid, most": screens.paid(table, 99999999, 99999999),

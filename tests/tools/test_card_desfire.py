@@ -42,6 +42,7 @@ FILES = {
     layout.STATE_FILE,
     layout.CREDITS_FILE,
     layout.PIN_FILE,
+    layout.NAME_FILE,
     layout.TRANSACTION_MAC_FILE,
 }
 

@@ -99,13 +99,19 @@ def _is_same(path: Path, other: Path) -> bool:
 
 
 def order(
-    card_no: int, kind: str, valid_from: str, valid_to: str, balance_fen: int, digits: bytes = b""
+    card_no: int,
+    kind: str,
+    valid_from: str,
+    valid_to: str,
+    balance_fen: int,
+    digits: bytes = b"",
+    name: str = "",
 ) -> Order:
     """What the card shall say, from a command line. BadInput."""
     if kind not in KINDS:
         raise BadInput(f"--kind: one of {', '.join(KINDS)}")
     days = _days("--valid-from", valid_from), _days("--valid-to", valid_to)
-    return Order(card_no, KINDS[kind], *days, balance_fen, digits)
+    return Order(card_no, KINDS[kind], *days, balance_fen, digits, name)
 
 
 def _days(option: str, text: str) -> int:

@@ -110,7 +110,9 @@ def _blocks(uid: bytes, order: Order, keys: CardKeys) -> list[bytes]:
     identity = order.identity(keys.key_version)
     masters = (keys.purse_key, keys.credit_key, keys.mac_key)
     try:
-        return personalise(uid, identity, order.balance_fen, *masters, aes, order.digits)
+        return personalise(
+            uid, identity, order.balance_fen, *masters, aes, order.digits, order.name
+        )
     except ValueError as error:
         raise BadInput(error) from None
 

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 
 from firmware.drivers.mifare_classic import KEY_A, KEY_B, CardRefused
+from protocols.card.holder import open_name
 from protocols.card.identity import FIELDS_BYTES, ForeignCard, decode_identity
 from protocols.card.personalise import SECTORS
 from protocols.card.pin import VERIFIER_BYTES
 from protocols.card.purse import PurseState
 from protocols.card.purse_classic import (
     IDENTITY_BLOCK,
+    NAME_BLOCK,
     PIN_BLOCK,
     READ_ORDER,
     STATE_BLOCKS,
@@ -70,8 +72,12 @@ def _check_sector(
     for number in data_blocks(sector):
         block = blocks.get(number, _ZEROS)
         rest = block[VERIFIER_BYTES:] if number == PIN_BLOCK else block
-        if number not in READ_ORDER and any(rest):
+        if number in READ_ORDER or not any(rest):
+            continue
+        if number != NAME_BLOCK:
             yield Deviation(f"block {number}", "holds something, and nothing belongs there")
+        elif not open_name(block, card.uid, keys.mac):
+            yield Deviation(f"block {number}", "the MAC of the name is wrong")
 
 
 def _check_access(keys: SectorKeys, sector: int, blocks: dict[int, bytes]) -> Iterator[Deviation]:

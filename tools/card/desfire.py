@@ -13,6 +13,7 @@ from protocols.card import ev2, personalise_desfire, pin
 from protocols.card import purse_desfire as layout
 from protocols.card.diversify import Cmac
 from protocols.card.identity import FIELDS_BYTES, ForeignCard, Identity
+from protocols.card.personalise import encode_name
 from tools.card.desk import Port
 from tools.card.errors import BadInput, CardUnfit
 from tools.card.keyfile import CardKeys
@@ -102,20 +103,21 @@ def write_card(card: Port, order: Order, keys: CardKeys, again: bool) -> str:
     own = card_keys(card, keys)
     identity = _checked(order, keys.key_version)
     told = verifier(card, order.card_no, order.digits, keys)
+    name = _name(order.name)
     try:
         if again:
             drive(card, _remove(card, own))
         dialogue = personalise_desfire.personalise(
-            CIPHERS, identity, order.balance_fen, own, card.random, told
+            CIPHERS, identity, order.balance_fen, own, card.random, told, name
         )
         drive(card, dialogue)
     except personalise_desfire.AlreadyPersonal as error:
         if not opens(card, layout.APPLICATION, own.application[0], layout.MASTER_KEY):
             raise CardUnfit(f"somebody else's card, or another key generation: {error}") from None
-        if not _is_as_ordered(card, own, identity, order, told):
+        if not _is_as_ordered(card, own, identity, order, (told, name)):
             raise CardUnfit("the card is ours already and may be in use") from None
         return ALREADY
-    if not _is_as_ordered(card, own, identity, order, told):
+    if not _is_as_ordered(card, own, identity, order, (told, name)):
         raise CardUnfit("the card does not keep what was written")
     return WRITTEN
 
@@ -134,6 +136,13 @@ def _checked(order: Order, key_version: int) -> Identity:
     if order.valid_to < order.valid_from:
         raise BadInput("valid_to before valid_from")
     return order.identity(key_version)
+
+
+def _name(name: str) -> bytes:
+    try:
+        return encode_name(name)
+    except ValueError as error:
+        raise BadInput(error) from None
 
 
 def _remove(card: Port, own: personalise_desfire.CardKeys) -> Dialogue:
@@ -155,11 +164,15 @@ def _is_as_ordered(
     own: personalise_desfire.CardKeys,
     identity: Identity,
     order: Order,
-    told: bytes,
+    told: tuple[bytes, bytes],
 ) -> bool:
+    """`told`: the verifier of its PIN and the name of its holder."""
     try:
         view = drive(card, reading(card, own))
-        found = drive(card, _reading_pin(card, own))
+        found = tuple(
+            drive(card, _reading_file(card, own, file_no, len(data)))
+            for file_no, data in zip((layout.PIN_FILE, layout.NAME_FILE), told, strict=True)
+        )
     except (ForeignCard, Refused):
         return False
     names = ("card_no", "kind", "valid_from", "valid_to", "key_version")
@@ -186,7 +199,7 @@ def set_pin(card: Port, keys: CardKeys, digits: bytes) -> None:
         raise CardUnfit(f"not a card of ours: {error}") from None
     told = verifier(card, view.card_no, digits, keys)
     drive(card, personalise_desfire.set_pin(CIPHERS, own, card.random, told))
-    if drive(card, _reading_pin(card, own)) != told:
+    if drive(card, _reading_file(card, own, layout.PIN_FILE, pin.VERIFIER_BYTES)) != told:
         raise CardUnfit("the card does not keep what was written")
 
 
@@ -199,12 +212,14 @@ def reset_tries(card: Port, keys: CardKeys) -> bool:
         raise CardUnfit(f"not a card of ours: {error}") from None
 
 
-def _reading_pin(card: Port, own: personalise_desfire.CardKeys) -> Dialogue:
+def _reading_file(
+    card: Port, own: personalise_desfire.CardKeys, file_no: int, length: int
+) -> Dialogue:
     desk = personalise_desfire
     yield from desk.select(layout.APPLICATION)
     key = own.application[layout.SPEND_KEY]
     session = yield from desk.login(CIPHERS, key, layout.SPEND_KEY, card.random)
-    place = layout.place(layout.PIN_FILE, pin.VERIFIER_BYTES)
+    place = layout.place(file_no, length)
     return (yield from desk.ask(session, layout.READ_DATA, place, hidden=True))
 
 

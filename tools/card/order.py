@@ -12,7 +12,8 @@ WRITTEN, ALREADY = "written", "already so"
 class Order:
     """What a card shall say: days count from 1970-01-01, the balance is in fen.
 
-    `digits` are its PIN, which no `repr` shows; empty for a card without one.
+    `digits` are its PIN and `name` is its holder's, which no `repr` shows; empty for a card
+    without one.
     """
 
     card_no: int
@@ -21,6 +22,7 @@ class Order:
     valid_to: int
     balance_fen: int
     digits: bytes = field(default=b"", repr=False)
+    name: str = field(default="", repr=False)
 
     def identity(self, key_version: int) -> Identity:
         """The Identity of this order for keys of that generation."""
