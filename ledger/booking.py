@@ -282,6 +282,8 @@ class _Clerk:
             self._book_cancel(device, claim)
         elif claim.kind == messages.CAPTURE:
             self._book_capture(claim)
+        elif claim.kind == messages.CARD_FOUND:
+            self._open(reasons.CARD_FOUND, claim.device, claim.seq)
         elif claim.fields is None:
             self._open(reasons.UNREADABLE, claim.device, claim.seq)
 

@@ -24,6 +24,7 @@ UNKNOWN_CREDIT = 337
 CREDITED_TWICE = 338
 CARD_CAPTURED = 341
 SPENT_WHILE_LOST = 342
+CARD_FOUND = 347
 CANCEL_OF_NO_SALE = 351
 CANCEL_DIFFERS = 352
 CANCELLED_TWICE = 353
@@ -47,6 +48,7 @@ TEXTS = {
     UNKNOWN_CREDIT: "a credit that was not given to this card like this; nothing is booked for it",
     CREDITED_TWICE: "one credit went on the card at two of its counters; booked once",
     CARD_CAPTURED: "a merchant has withheld this card, which has to reach the card centre (R19.4)",
+    CARD_FOUND: "somebody has found this card: its holder has to be told (R10.2)",
     SPENT_WHILE_LOST: "it may have been spent after the card was reported lost (R14.2); booked",
     CANCEL_OF_NO_SALE: "cancels something that is no sale of this reader; nothing is given back",
     CANCEL_DIFFERS: "not the card, amount or merchant of the sale; nothing is given back",

@@ -45,6 +45,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     **dict.fromkeys(card_status.VERBS, (("card",), ())),
     "enter": (("card", "reader"), ()),
     "punch": (("card", "reader"), ()),
+    "ask": (("card", "reader"), ("shows",)),
     "leave": (("reader",), ()),
     "fire": (("reader",), ()),
     "rearm": (("reader",), ()),

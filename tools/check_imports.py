@@ -60,6 +60,7 @@ COMPOSITIONS = (
     "firmware.main",
     "firmware.main_door",
     "firmware.main_attendance",
+    "firmware.main_kiosk",
     "firmware.boot",
     "firmware.boards",
     "edge_agent.daemon",

@@ -40,6 +40,7 @@ _KINDS = {
     messages.ENTRY: "entry",
     messages.DOOR: "door",
     messages.PUNCH: "punch",
+    messages.CARD_FOUND: "card found",
 }
 _WORDS = {
     "result": {

@@ -133,6 +133,12 @@ class Panel:
         self._pole.show("%s %s" % (self._words(number), time_text), card)
         self._show(screens.at_time, number, time_text, card_no)
 
+    def card(self, view, reason):
+        """What a card says at a self-service machine; `reason` as of rules/kiosk.py."""
+        number = reason or screens.IN_ORDER
+        self._pole.show("BALANCE " + money.format_yuan(view.balance_fen), self._words(number))
+        self._show(screens.card, view.kind, view.balance_fen, view.last_amount_fen, reason)
+
     def sound(self, signal, now_ms):
         """A signal of drivers/annunciator.py; what is shown stays."""
         self._annunciator.play(signal, now_ms)

@@ -72,6 +72,11 @@ _LABELS = {
     screens.PUNCHED: ("PUNCHED", "打卡成功", 0),
     screens.PUNCHED_ALREADY: ("PUNCHED TWICE", "已打过卡", 0),
     screens.TIME: ("TIME", "时间", 5),
+    screens.TAP_CARD: ("TAP YOUR CARD", "请刷卡查询", 0),
+    screens.FOUND_CARD: ("TAP FOUND CARD", "请刷拾到的卡", 0),
+    screens.THANK_YOU: ("THANKS: HAND IN", "谢谢请交卡中心", 0),
+    screens.LAST_SPEND: ("LAST", "上笔", 9),
+    screens.IN_ORDER: ("CARD IN ORDER", "卡状态正常", 0),
 }
 
 

@@ -42,6 +42,11 @@ PUNCH_HERE = 451
 PUNCHED = 452
 PUNCHED_ALREADY = 453
 TIME = 454
+TAP_CARD = 455
+FOUND_CARD = 456
+THANK_YOU = 457
+LAST_SPEND = 458
+IN_ORDER = 459
 LABELS_END = 500  # above are the answers of charging.py and meals.py
 
 _WIDE_FIRST = 0xA1
@@ -206,6 +211,18 @@ def at_time(table, number, time_text, card_no, notes=()):
     if card_no is not None:
         lines.append(line(table, CARD_NO, str(card_no)))
     return _screen(notes, *lines)
+
+
+def card(table, kind, balance_fen, last_fen, reason, notes=()):
+    """What a card says at a self-service machine: its kind, what it holds, what it paid last
+    (0: nothing), and why a window would refuse it, or IN_ORDER for 0."""
+    lines = [
+        text(table, STAFF_CARD - 1 + kind),
+        line(table, BALANCE, money.format_yuan(balance_fen)),
+    ]
+    if last_fen:
+        lines.append(line(table, LAST_SPEND, money.format_yuan(last_fen)))
+    return _screen(notes, *lines, text(table, reason or IN_ORDER))
 
 
 def totals(table, number, sums, notes=()):

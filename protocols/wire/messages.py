@@ -39,7 +39,7 @@ BOOT, INTENT, OUTCOME, REFUSAL, POWER, LOST, FRONT_END, CREDIT = 1, 2, 3, 4, 5, 
 CANCEL, CODE_SALE, CAPTURE = 9, 10, 11
 INSPECTION, FAULT = 12, 13
 ENTRY, DOOR = 14, 15
-PUNCH = 18
+PUNCH, CARD_FOUND = 18, 19
 # Results of an OUTCOME and of a LOAD_END; a CODE_SALE has one of the first two.
 COMMITTED, NOT_COMMITTED, UNKNOWN = 1, 2, 3
 # Flags of an INTENT. The holder gave the PIN; the merchant says that the holder is who the card
@@ -101,6 +101,7 @@ _RECORDS = {
     ENTRY: (b"wh", "card_no", "reason"),
     DOOR: (b"bbbb", "state", "event", "levels", "cause"),
     PUNCH: (b"w", "card_no"),
+    CARD_FOUND: (b"w", "card_no"),
 }
 _MESSAGES = {
     HELLO: (b"Wwww", "device", "boot_id", "receipted", "head"),

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from firmware.roles import attendance, door, pos
+from firmware.roles import attendance, door, kiosk, pos
 from simulator.host.board import HostBoard
 from simulator.host.hardware import Hardware
 
-BUILDERS = {"pos": pos.build, "door": door.build, "attendance": attendance.build}
+BUILDERS = {
+    "pos": pos.build,
+    "door": door.build,
+    "attendance": attendance.build,
+    "kiosk": kiosk.build,
+}
 
 
 class HostHome:

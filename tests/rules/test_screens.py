@@ -83,7 +83,7 @@ def test_a_reader_finds_each_text(language):
         assert screens.text(table, number).decode("gb2312") == texts[language]
 
 
-@pytest.mark.parametrize("number", [0, 199, 200, 400, 455, 456, 201 + 256, 51456, 65535])
+@pytest.mark.parametrize("number", [0, 199, 200, 400, 495, 496, 201 + 512, 51456, 65535])
 def test_a_number_without_a_text_is_an_error(number):
     with pytest.raises(screens.UnknownText):
         screens.text(screen_bytes.ENGLISH, number)

@@ -104,6 +104,7 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
             "cause": (11, 0, U8),
         },
     ),
+    "card-found": (19, {"card_no": (8, 0, U32)}),
     "punch": (18, {"card_no": (8, 0, U32)}),
     "code-sale": (
         10,
@@ -247,6 +248,7 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
         ("not at this time", {"card_no": 20017, "reason": 282}),
         ("not our card", {"card_no": 0, "reason": 211}),
     ],
+    "card-found": [("on a bench", {"card_no": 20017})],
     "punch": [("came to work", {"card_no": 20017})],
     "door": [
         ("locked", {"state": 1, "event": 12, "levels": 31, "cause": 0}),

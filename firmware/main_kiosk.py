@@ -1,0 +1,22 @@
+"""What a self-service machine runs after boot.py, as main.py. See there."""
+
+import gc
+
+from firmware.boards import esp32
+from firmware.roles import kiosk
+
+
+def run():
+    """Step, wait, step: see DESIGN section 3."""
+    board = esp32.Board()
+    device = kiosk.build(board)
+    gc.threshold(max(gc.mem_free() // 4, 4096))
+    while True:
+        due_ms = device.step(board.ticks_ms())
+        # Here nobody waits for us; in the middle of a card dialogue somebody would.
+        gc.collect()
+        board.wait(due_ms)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,71 @@
+"""People at machines that take no money: they hold a card there and believe the display."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from simulator.cardbox import HeldCard
+from simulator.reader import Reader
+
+if TYPE_CHECKING:
+    from simulator.run import Run
+    from simulator.scenario import Step
+
+_HOLD_US = 700_000
+_ASK_US = 4_000_000
+_READ_US = 200_000  # until somebody has read what stands there
+_PUNCHED = "PUNCHED"
+NOTHING_SHOWN = "nothing shown"
+
+
+def punch(run: Run, step: Step) -> None:
+    """One named person holds a card to the machine."""
+    reader = run.readers[step.fields["reader"]]
+    (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    now_us = run.world.now_us
+    run.tally.taps += 1
+    reader.at(now_us, partial(reader.hardware.put_card, held.chip))
+    reader.at(now_us + _HOLD_US, partial(reader.hardware.take_card, held.chip))
+    reader.at(now_us + _HOLD_US + _READ_US, partial(_read, run, reader, held))
+
+
+def _read(run: Run, reader: Reader, held: HeldCard) -> None:
+    shown = reader.hardware.panel.lines[0].strip() if reader.is_on else ""
+    run.tell(f"{held.name} at {reader.name}: {shown or NOTHING_SHOWN}")
+    if shown.startswith(_PUNCHED):
+        run.tally.paid += 1
+    else:
+        shown = shown or NOTHING_SHOWN
+        run.tally.refused[shown] = run.tally.refused.get(shown, 0) + 1
+
+
+def ask(run: Run, step: Step) -> None:
+    """One named person holds a card to a self-service machine and reads what it says."""
+    reader = run.readers[step.fields["reader"]]
+    (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    now_us, seen = run.world.now_us, []
+    run.tally.taps += 1
+    reader.at(now_us, partial(reader.hardware.put_card, held.chip))
+    reader.at(now_us + _ASK_US, partial(reader.hardware.take_card, held.chip))
+    for at_us in range(0, _ASK_US, _READ_US):
+        reader.at(now_us + at_us, partial(_note, reader, seen))
+    reader.at(now_us + _ASK_US, partial(_heard, run, step, held, seen))
+
+
+def _note(reader: Reader, seen: list[str]) -> None:
+    lines = [line.strip() for line in reader.hardware.panel.lines] if reader.is_on else []
+    seen += [line for line in lines if line and line not in seen]
+
+
+def _heard(run: Run, step: Step, held: HeldCard, seen: list[str]) -> None:
+    name = step.fields["reader"]
+    run.tell(f"{held.name} at {name}: {', '.join(seen) or NOTHING_SHOWN}")
+    missing = [text for text in step.fields.get("shows", ()) if text not in seen]
+    if missing:
+        run.not_shown.append(f"line {step.line}: {name} said {seen}, not {missing}")
+    run.tally.paid += not missing
+
+
+VERBS: dict[str, Callable[[Run, Step], None]] = {"punch": punch, "ask": ask}
