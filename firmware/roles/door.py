@@ -8,7 +8,9 @@ pulses that hold it, or tell what has happened. So it may fail at any line: the 
 from firmware.drivers.annunciator import DARK, LOOK, REFUSED, TAKEN, Annunciator
 from firmware.drivers.iso14443 import Pcd
 from firmware.drivers.mfrc522 import Mfrc522
+from firmware.services.access_map import AccessMap, CardsPart
 from firmware.services.books import open_books
+from firmware.services.card_map import CardMap
 from firmware.services.card_faults import FAULTS, reason_of
 from firmware.services.credential import Credentials
 from firmware.services.front_end_watch import FrontEndWatch
@@ -28,7 +30,7 @@ _NOTE_MS = 1000
 _WATCHDOG_RESET = 3  # of board.boot_cause
 LATCH = "latch"  # in the board's key-value store: state and cause of what only a key ends
 # Wrong tries: whose card this is, nobody here knows or wants to know.
-_WRONG = (reasons.WRONG_KEY, reasons.FOREIGN_CARD, access.NO_ACCESS)
+_WRONG = (reasons.WRONG_KEY, reasons.FOREIGN_CARD, access.NO_ACCESS, reasons.CARD_LOST)
 # Nobody was refused.
 _UNRECORDED = (reasons.CARD_GONE, reasons.JOURNAL_FULL)
 
@@ -40,14 +42,15 @@ def build(board, front_end=None):
     """
     now_ms = board.ticks_ms()
     recorder, clock, uplink = open_books(board, now_ms)
+    maps = CardMap(CardsPart(board), recorder, uplink), AccessMap(board, recorder, uplink)
     recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
-    return DoorController(board, front_end or Pcd(Mfrc522(board)), recorder, uplink, clock)
+    return DoorController(board, front_end or Pcd(Mfrc522(board)), recorder, uplink, clock, maps)
 
 
 class DoorController:
     """One door."""
 
-    def __init__(self, board, front_end, recorder, uplink, clock):
+    def __init__(self, board, front_end, recorder, uplink, clock, maps):
         now_ms = board.ticks_ms()
         self._board = board
         self._front_end = front_end
@@ -59,15 +62,11 @@ class DoorController:
         self._watch = FrontEndWatch(front_end, recorder)
         self._signals = Annunciator(board)
         self._tries = access.Tries()
-        try:
-            self._access = access.Access(board.access)
-        except WireError as error:
-            # Nobody may enter then, which somebody has to be told.
-            self._access = access.Access(b"")
-            recorder.note(messages.FAULT, now_ms, network=0, last_reason=error.code)
-        board.access = b""  # a copy would be another four kilobytes
+        self._card_map, self._access_map = maps
+        self._idle = 0  # whose turn it is
+        self._read_rights(now_ms)
         latch, cause = _latched(board)
-        self._door = door.Door(latch, cause, self._access.grant_ms or door.GRANT_MS, now_ms)
+        self._door = door.Door(latch, cause, self._access.grant_ms, now_ms)
         self._noted_ms = {}
         self._is_free, self._free_look_ms = False, now_ms
         self._is_resting = False  # the card in the field has been answered
@@ -86,13 +85,33 @@ class DoorController:
         if self._door.holds():
             self._board.lock.train()
         self._watch.step(now_ms)
-        if not self._tries.is_locked_out(now_ms):
-            self._poll(now_ms)
+        is_busy = not self._tries.is_locked_out(now_ms) and self._poll(now_ms)
         self._sound(self._board.ticks_ms())
         self._uplink.step(now_ms)
-        if self._is_resting is False:
-            self._recorder.prepare()
+        if not is_busy:
+            self._use_quiet(now_ms)
         return now_ms + _STEP_MS
+
+    def _use_quiet(self, now_ms):
+        """Nobody waits, a card left lying there included. One of three: each may erase twice."""
+        self._idle = (self._idle + 1) % 3
+        if self._idle == 0:
+            self._recorder.prepare()
+        elif self._idle == 1:
+            self._card_map.step(now_ms)
+        else:
+            self._access_map.step(now_ms)
+            if self._access_map.is_new():
+                self._read_rights(now_ms)
+                self._door.let_last(self._access.grant_ms)
+
+    def _read_rights(self, now_ms):
+        """Who may enter from now on; where that cannot be read nobody may, and it is told."""
+        self._access = access.whole(b"")
+        try:
+            self._access = self._access_map.rights()
+        except WireError as error:
+            self._recorder.note(messages.FAULT, now_ms, network=0, last_reason=error.code)
 
     # -- the door -----------------------------------------------------------------------------
 
@@ -163,22 +182,24 @@ class DoorController:
     # -- the card -----------------------------------------------------------------------------
 
     def _poll(self, now_ms):
+        """Answer a card; whether there was one to answer."""
         card_no = 0
         try:
             card = self._front_end.poll()
             if card is None:
                 self._is_resting = False
-                return
+                return False
             if self._is_resting:
-                return  # one answer for each time that it is held there
+                return False  # one answer for each time that it is held there
             identity = self._credentials.read(card)
             card_no = identity.card_no
             interval_ms = self._clock.interval_ms(now_ms)
-            reason = self._access.decide(identity, interval_ms, self._policy, now_ms)
+            known = self._card_map.known(card_no)
+            reason = self._access.decide(identity, interval_ms, self._policy, now_ms, *known)
         except FAULTS as fault:
             reason = reason_of(fault, False)
         if reason in _UNRECORDED or (reason == reasons.READER_FAULT and self._is_resting):
-            return
+            return False
         self._is_resting = True
         now_ms = self._board.ticks_ms()  # the dialogue has taken its time
         if reason == reasons.APPROVED:
@@ -193,6 +214,7 @@ class DoorController:
         if reason in _WRONG and self._tries.wrong(now_ms):
             self._is_alarm = True
             self._record(messages.ENTRY, now_ms, card_no=0, reason=access.LOCKED_OUT)
+        return True
 
     # -- people -------------------------------------------------------------------------------
 

@@ -58,8 +58,21 @@ class Witness:
 class Entrance:
     """One door, shut, with everything in order; booted unless `boot` is False."""
 
-    def __init__(self, seed=0, sectors=16, boot=True, free=(), grant_ms=5000, passback_s=0):
+    def __init__(
+        self,
+        seed=0,
+        sectors=16,
+        boot=True,
+        free=(),
+        grant_ms=5000,
+        passback_s=0,
+        card_sectors=0,
+        **policy,
+    ):
         self.flash = NorFlash(sectors * SECTOR_BYTES, random.Random(seed))
+        self.card_flash = None
+        if card_sectors:
+            self.card_flash = NorFlash(card_sectors * SECTOR_BYTES, random.Random(seed + 1))
         blob = settings.encode(
             {
                 "device": DEVICE,
@@ -71,14 +84,20 @@ class Entrance:
                 "read_key": MASTERS.read,
                 "broker_host": "192.0.2.1",
                 "broker_port": 1883,
-                "policy": POLICY,
+                "policy": {**POLICY, **policy},
             }
         )
         rights = access.encode([(CARD_NO, (1, 2))], [ALWAYS, OFFICE], free, grant_ms, passback_s)
         self.witness = Witness()
         nvs = {"settings": blob, "access": rights}
         self.hardware = Hardware(
-            "door", World(NOON_S), self.witness, self.flash, nvs, random.Random(seed)
+            "door",
+            World(NOON_S),
+            self.witness,
+            self.flash,
+            nvs,
+            random.Random(seed),
+            card_flash=self.card_flash,
         )
         self.lock, self.clock = self.hardware.lock, self.hardware.clock
         self.device = None
