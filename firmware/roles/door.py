@@ -10,8 +10,8 @@ from firmware.drivers.iso14443 import Pcd
 from firmware.drivers.mfrc522 import Mfrc522
 from firmware.services.access_map import AccessMap, CardsPart
 from firmware.services.books import open_books
-from firmware.services.card_map import CardMap
 from firmware.services.card_faults import FAULTS, reason_of
+from firmware.services.card_map import CardMap
 from firmware.services.credential import Credentials
 from firmware.services.front_end_watch import FrontEndWatch
 from firmware.services.journal import JournalFull

@@ -1,7 +1,7 @@
 """Who may open this door, as the ledger says it: an access map on flash, beside the card map.
 
-It is kept as a card map is (card_map.py): a warrant under a key of its own, pages, two banks, one
-kept value that a cut leaves old or new, nothing older than what is held. It has no changes: what is
+It is kept as a card map is (card_map.py): a warrant under a key of its own, pages, two banks, and
+one kept value that a cut leaves old or new; nothing older counts. It has no changes: what is
 new is a whole map, of which a tap reads one byte. docs/adr/0026-access-maps.md.
 """
 
@@ -83,7 +83,12 @@ class AccessMap:
         if page < 0:
             return self._cards(said, now_ms)
         said["page"] = page
-        return self._map.hear(said, now_ms)
+        word = self._map.hear(said, now_ms)
+        if not page and not word:
+            # A newer one: of what is under way the agent may have no more pages.
+            self._map.forget()
+            self._map.hear(said, now_ms)
+        return word
 
     def is_new(self):
         """Whether there is another map than `rights` has told of."""

@@ -79,6 +79,10 @@ class CardMap:
         held = self._held
         return (held[0] * self._bank_bytes, held[_SIZE], held[_EPOCH]) if held else None
 
+    def forget(self):
+        """Give up the map that is under way."""
+        self._wanted = None
+
     def step(self, now_ms):
         """Ask for what is missing; returns when to call again. When idle only: it may erase."""
         if not self._flash or not self._uplink.online:

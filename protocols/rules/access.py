@@ -76,8 +76,8 @@ def encode(cards, schedules, free, grant_ms, passback_s):
     head = cbor.encode(
         {
             _CARDS: [[card_no, len(groups)] for card_no, groups in cards],
-            _SCHEDULES: [_packed(periods) for periods in schedules],
-            _FREE: _packed(free),
+            _SCHEDULES: [packed(periods) for periods in schedules],
+            _FREE: packed(free),
             _GRANT_MS: grant_ms,
             _PASSBACK_S: passback_s,
         }
@@ -96,8 +96,8 @@ def whole(data):
 class Access:
     """Who may open one door, from its blob; of none (no bytes) nobody may.
 
-    `read(at, count)` gives bytes of the blob, which has `size` of them, now and later. WireError if
-    anything about it is wrong. `grant_ms` is how long the door then is open.
+    `read(at, count)` gives bytes of the blob, which has `size` of them, now and later. WireError
+    if anything about it is wrong. `grant_ms` is how long the door then is open.
     """
 
     def __init__(self, read, size):
@@ -251,8 +251,18 @@ def _nibbles(groups):
     return bytes(nibbles)
 
 
-def _packed(periods):
-    return b"".join([struct.pack(PERIOD, *period) for period in periods])
+def packed(periods):
+    """Periods as bytes; ValueError for what is none."""
+    data = b"".join([struct.pack(PERIOD, *period) for period in periods])
+    if not _is_schedule(data):
+        raise ValueError("at most 8 periods (days, from_min, to_min), each within one day")
+    return data
+
+
+def unpacked(data):
+    """The periods in such bytes."""
+    places = range(0, len(data), _PERIOD_BYTES)
+    return [struct.unpack_from(PERIOD, data, at) for at in places]
 
 
 def _is_uint(value, bound):

@@ -290,6 +290,31 @@ def test_a_forged_page_costs_the_new_map_not_the_old_one():
     assert site.allowed(2) == [1, 1]
 
 
+def test_a_map_that_is_replaced_while_it_comes():
+    """Nobody has its pages any more: what has replaced it is fetched instead."""
+    site = Site().secured()
+    site.rights.say([1] * 2_000)
+    answer, fetched = site.answer, []
+
+    def changing(asked):
+        if asked["page"] > access.PAGES_AT:
+            fetched.append(asked["epoch"])
+            if len(fetched) == 3:
+                site.rights.say([0] * 2_000)
+                return site.rights.news()
+            if asked["epoch"] != site.rights.epoch:
+                return None
+        return answer(asked)
+
+    site.answer = changing
+    site.inform()
+    assert set(fetched) == {1, 2}
+    assert site.allowed() == [0] * 40
+    site.die()
+    site.boot()
+    assert site.allowed() == [0] * 40
+
+
 def test_a_map_that_nobody_can_read_lets_nobody_in_and_is_told():
     site = Site().secured()
     site.rights.say([1])
