@@ -1,7 +1,8 @@
 """The agent's part in access maps: it keeps what the ledger says of each door and hands it on.
 
-Rules of this file. cards.py has verified the signature; nothing is decided here. A map that is new
-is pushed to its door once; whoever lacks it asks, with the epoch it has, and then page by page.
+Rules of this file. cards.py has verified the signature; nothing is decided here. Whenever the
+ledger speaks of a door, which it does every few minutes, the door is told of its newest map: a
+word may get lost where no connection does. It fetches what it lacks page by page.
 """
 
 from collections.abc import Callable
@@ -33,13 +34,11 @@ class DoorSide:
         Raises WireError, StoreUnavailable.
         """
         device, epoch, sealed, data = access_news.decode(payload)
-        known = self._history.access(device)
         if not self._history.add_access(device, epoch, sealed, data):
             self._count("door_gaps")
             return False
         self._count("door_news")
-        if known is None or epoch > known[0]:
-            self._tell(device, 0, PAGES_AT, sealed)
+        self.asked(device, 0, PAGES_AT)
         return True
 
     def asked(self, device: int, epoch: int, page: int) -> None:

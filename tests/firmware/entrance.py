@@ -7,7 +7,7 @@ import random
 
 from firmware.roles import door as role
 from protocols.card.identity import Identity
-from protocols.rules import access, door, settings
+from protocols.rules import access, door, reasons, settings
 from protocols.wire import messages
 from simulator.cardbox_desfire import DesfireMasters, issue
 from simulator.chips.nor_flash import NorFlash, PowerCut
@@ -101,6 +101,8 @@ class Entrance:
         )
         self.lock, self.clock = self.hardware.lock, self.hardware.clock
         self.device = None
+        self.net = None  # what stands in for the board's, if anything does
+        self.front_end = lambda _hardware: None  # for its card front end, at each boot
         self.booted_us = {}
         self.is_told = False
         self._reset_at_us = None
@@ -117,9 +119,10 @@ class Entrance:
         self._reset_at_us = None
         begin_us = self.clock.now_us
         board = HostBoard(self.hardware)
+        board.net = self.net or board.net
         self.ticks_us = board.ticks_us
         try:
-            self.device = role.build(board)
+            self.device = role.build(board, self.front_end(self.hardware))
         except (OSError, PowerCut):
             self.hang()
             return
@@ -236,15 +239,18 @@ class Entrance:
     def unexplained(self):
         """The times, in ms, at which the coil lost its current and no record says why.
 
-        A record of what happened says it, at that time; or the first one behind it is a BOOT:
-        until then there was no controller.
+        A record of what happened says it, at that time (where the button's input is dead: that the
+        door was opened although it was locked); or the first one behind it is a BOOT:
+        until then there was no controller; or it says that records could not be written.
         """
-        told = []  # (time, whether it says why, whether it is a BOOT)
-        for each in self.records(messages.BOOT, messages.DOOR):
+        told = []  # (time, whether it says why, whether it speaks for all that was before)
+        for each in self.records(messages.BOOT, messages.DOOR, messages.FAULT):
             at_us = self.booted_us[each["boot_id"]] + each["mono_ms"] * 1000
-            is_boot = each["kind"] == messages.BOOT
+            is_boot = each["kind"] != messages.DOOR
+            if each["kind"] == messages.FAULT and each["last_reason"] != reasons.JOURNAL_FULL:
+                continue
             is_why = not is_boot and (
-                each["event"] == door.number("slip")
+                each["event"] in (door.number("slip"), door.number("opened"))
                 or door.STATES[each["state"]] not in door.LOCKING
             )
             told.append((at_us, is_why, is_boot))

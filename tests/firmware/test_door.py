@@ -1,7 +1,5 @@
 """The door controller on its modelled hardware: who gets in and out, and what is on flash."""
 
-from itertools import combinations
-
 import pytest
 
 from firmware.services.journal import JournalFull
@@ -226,67 +224,3 @@ def test_a_full_journal_keeps_nobody_out_and_says_later_that_something_is_missin
     each.run_ms(door.GRANT_MS + door.SETTLE_MS + 1000)
     assert each.state == door.SECURED and not each.device._has_gap
     assert [r["last_reason"] for r in each.records(messages.FAULT)] == [reasons.JOURNAL_FULL]
-
-
-# --- every single and double fault -------------------------------------------------------------
-
-
-def broken_flash(site):
-    def fail(_number):
-        raise OSError(5)
-
-    site.hardware.before_flash = fail
-
-
-FAULTS = {
-    "mains gone": (lambda s: s.lock.mains(False), lambda s: s.lock.mains(True)),
-    "mains chatter": (
-        lambda s: setattr(s, "each_ms", lambda x: x.lock.mains(x.clock.now_us // 400_000 % 2 > 0)),
-        lambda s: (setattr(s, "each_ms", None), s.lock.mains(True)),
-    ),
-    "controller without supply": (lambda s: s.die(), lambda s: None),
-    "controller hung": (lambda s: s.hang(), lambda s: None),
-    "flash dead": (broken_flash, lambda s: setattr(s.hardware, "before_flash", None)),
-    "fire input stuck quiet": (
-        lambda s: s.lock.stuck.update({door.FIRE_QUIET: 1}),
-        lambda s: s.lock.stuck.pop(door.FIRE_QUIET, None),
-    ),
-    "fire input stuck alarm": (
-        lambda s: s.lock.stuck.update({door.FIRE_QUIET: 0}),
-        lambda s: s.lock.stuck.pop(door.FIRE_QUIET, None),
-    ),
-    "relay welded": (
-        lambda s: setattr(s.lock, "relay_is", "welded"),
-        lambda s: setattr(s.lock, "relay_is", ""),
-    ),
-    "relay open": (
-        lambda s: setattr(s.lock, "relay_is", "open"),
-        lambda s: setattr(s.lock, "relay_is", ""),
-    ),
-}
-CASES = [(name,) for name in FAULTS] + list(combinations(FAULTS, 2))
-
-
-@pytest.mark.parametrize("faults", CASES, ids=" + ".join)
-def test_whoever_is_inside_gets_out_and_every_unlocking_is_explained(faults):
-    """Network and gateway are gone in all of it: here is no cable."""
-    each = Entrance().secured()
-    for fault in faults:
-        FAULTS[fault][0](each)
-    each.run_ms(1500)
-    assert each.can_leave()
-    each.lock.shut()
-    each.run_ms(2000)
-    assert each.can_leave()
-    each.lock.shut()
-    for fault in faults:
-        FAULTS[fault][1](each)
-    each.run_ms(1000)
-    if each.device is None or "flash dead" in faults:
-        each.die()  # whoever mends it starts it anew
-        each.boot()
-    each.run_ms(door.CHATTER_MS)
-    each.turn_key()
-    each.run_ms(door.EXIT_MS + door.SETTLE_MS + 2000)
-    each.secured()
-    assert each.unexplained() == []

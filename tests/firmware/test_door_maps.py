@@ -4,58 +4,19 @@ What an agent says comes from a bench, without a network (card_desk.py); it goes
 uplink would bring it.
 """
 
-import struct
-from hashlib import sha256
-
 import pytest
 
 from protocols.rules import access, card_status, reasons
-from protocols.rules.card_status import ACTIVE, CLOSED, LOST, PAGE_BYTES, SUSPENDED
+from protocols.rules.card_status import ACTIVE, CLOSED, LOST, SUSPENDED
 from protocols.wire import messages, seal
 from simulator.chips.nor_flash import PowerCut
 from tests.firmware.card_desk import Centre
-from tests.firmware.counter import DEVICE_KEY, NOON_S
+from tests.firmware.counter import NOON_S
 from tests.firmware.entrance import ALWAYS, CARD_NO, OFFICE, STRANGER, Entrance, new_card
+from tests.firmware.entrance_net import CARDS_KEY, Rights, answer
 
 SECTORS = 16
 EXPIRED_S = 120
-CARDS_KEY = seal.derive(DEVICE_KEY, card_status.LABEL)
-ACCESS_KEY = seal.derive(seal.derive(DEVICE_KEY, access.LABEL), card_status.LABEL)
-
-
-class Rights:
-    """What the ledger says of one door: its newest access map, and the word for it."""
-
-    def __init__(self):
-        self.epoch, self.now_s = 0, NOON_S
-        self.blob = b""
-
-    def say(self, groups, grant_ms=5000, free=()):
-        """From now on: the groups of cards from CARD_NO on."""
-        self.epoch += 1
-        self.blob = access.encode([(CARD_NO, groups)], [ALWAYS, OFFICE], free, grant_ms, 0)
-
-    def warrant(self, epoch=None, made_s=None, key=ACCESS_KEY):
-        digest = sha256(self.blob).digest()[:16]
-        body = struct.pack(
-            card_status.WARRANT,
-            self.epoch if epoch is None else epoch,
-            self.now_s if made_s is None else made_s,
-            len(self.blob),
-            digest,
-            digest,
-        )
-        return seal.seal(key, body, card_status.LABEL)
-
-    def news(self, **said):
-        return {"epoch": 0, "page": access.PAGES_AT, "data": self.warrant(**said)}
-
-    def answer(self, asked):
-        page = asked["page"] - access.PAGES_AT
-        if not page:
-            return self.news()
-        data = self.blob[(page - 1) * PAGE_BYTES : page * PAGE_BYTES]
-        return {"epoch": asked["epoch"], "page": asked["page"], "data": data}
 
 
 class Line:
@@ -83,13 +44,11 @@ class Site(Entrance):
         super().__init__(card_sectors=SECTORS, **own)
 
     def answer(self, asked):
-        if asked["page"] >= access.PAGES_AT:
-            return self.rights.answer(asked) if self.rights.epoch else None
-        answer = self.centre.answer(asked)
-        if not asked["page"]:
-            rest = answer["data"][card_status.WARRANT_BYTES :]
-            answer["data"] = self.centre.warrant(key=CARDS_KEY) + rest
-        return answer
+        return answer(self.centre, self.rights, asked)
+
+    def grant(self, groups, grant_ms=5000):
+        """From now on: the groups of cards from CARD_NO on."""
+        self.rights.say(access.encode([(CARD_NO, groups)], [ALWAYS, OFFICE], (), grant_ms, 0))
 
     def hear(self, said):
         """The word the door has for a CARDS of the agent."""
@@ -193,7 +152,7 @@ def test_a_grant_and_its_end_come_over_the_air_and_stay():
     site = Site().secured()
     stranger, known = new_card(STRANGER), new_card()
     assert not site.enters(stranger)
-    site.rights.say([0] * 7 + [1], grant_ms=9_000)
+    site.grant([0] * 7 + [1], grant_ms=9_000)
     site.inform()
     for _ in range(2):
         assert site.enters(stranger)
@@ -202,7 +161,7 @@ def test_a_grant_and_its_end_come_over_the_air_and_stay():
         site.die()
         site.boot()
         site.secured()
-    site.rights.say([1])
+    site.grant([1])
     site.inform()
     assert site.enters(known)
     assert not site.enters(stranger)
@@ -222,9 +181,9 @@ def test_a_cut_leaves_the_old_rights_or_the_new_ones(which, how):
     old, new = [1, 0] * 300, [0, 1] * 300
     for operations in range(1_000):
         site = Site(seed=operations)
-        site.rights.say(old)
+        site.grant(old)
         site.inform()
-        site.rights.say(new)
+        site.grant(new)
         getattr(site, which).cut_after(operations, how=how)
         is_over = site.inform()
         for flash in (site.flash, site.card_flash):
@@ -245,14 +204,14 @@ def test_a_cut_leaves_the_old_rights_or_the_new_ones(which, how):
 
 def test_nothing_older_and_nothing_forged_counts():
     site = Site().secured()
-    site.rights.say([1, 1])
+    site.grant([1, 1])
     first = site.rights.news(made_s=NOON_S + 99)
-    site.rights.say([0, 1])
+    site.grant([0, 1])
     site.inform()
     held = site.allowed()
     assert site.hear(first) == "repeated"
     assert site.hear(site.rights.news(made_s=NOON_S - 1)) == "repeated"
-    site.rights.say([1, 1])
+    site.grant([1, 1])
     good = site.rights.news()
     for at in range(len(good["data"])):
         data = bytearray(good["data"])
@@ -271,9 +230,9 @@ def test_nothing_older_and_nothing_forged_counts():
 
 def test_a_forged_page_costs_the_new_map_not_the_old_one():
     site = Site().secured()
-    site.rights.say([0, 1])
+    site.grant([0, 1])
     site.inform()
-    site.rights.say([1, 1])
+    site.grant([1, 1])
     answer = site.answer
 
     def spoilt(asked):
@@ -293,14 +252,14 @@ def test_a_forged_page_costs_the_new_map_not_the_old_one():
 def test_a_map_that_is_replaced_while_it_comes():
     """Nobody has its pages any more: what has replaced it is fetched instead."""
     site = Site().secured()
-    site.rights.say([1] * 2_000)
+    site.grant([1] * 2_000)
     answer, fetched = site.answer, []
 
     def changing(asked):
         if asked["page"] > access.PAGES_AT:
             fetched.append(asked["epoch"])
             if len(fetched) == 3:
-                site.rights.say([0] * 2_000)
+                site.grant([0] * 2_000)
                 return site.rights.news()
             if asked["epoch"] != site.rights.epoch:
                 return None
@@ -317,7 +276,7 @@ def test_a_map_that_is_replaced_while_it_comes():
 
 def test_a_map_that_nobody_can_read_lets_nobody_in_and_is_told():
     site = Site().secured()
-    site.rights.say([1])
+    site.grant([1])
     site.rights.blob = b"\x00\x01\xa0"
     site.inform()
     assert not site.enters(new_card())
@@ -326,7 +285,7 @@ def test_a_map_that_nobody_can_read_lets_nobody_in_and_is_told():
 
 def test_the_door_is_held_while_maps_come_and_no_step_is_too_long():
     site = Site().secured()
-    site.rights.say([1] * access.CARDS_MAX)
+    site.grant([1] * access.CARDS_MAX)
     for card_no in range(100, 60_000, 331):
         site.centre.set(card_no, LOST)
     longest_us, step = 0, site.device.step
@@ -351,7 +310,7 @@ def test_a_card_that_is_left_lying_there_keeps_no_map_out():
     site = Site().secured()
     site.hardware.put_card(new_card(STRANGER))
     site.centre.set(CARD_NO, LOST)
-    site.rights.say([1])
+    site.grant([1])
     site.inform()
     assert site.device._card_map.known(CARD_NO)[0] == LOST
     assert site.allowed(2) == [1, 0]
