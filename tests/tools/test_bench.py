@@ -6,12 +6,14 @@ import pytest
 
 from ledger.store import LedgerStore
 from protocols.wire import messages
+from simulator.door_walk import Violation
 from tools import bench
 from tools.bench import (
     agent_ledger,
     battery,
     card_map,
     codec,
+    door_walks,
     firmware_heap,
     journal,
     ledger_splits,
@@ -82,7 +84,27 @@ def check_shape(name, rows):
 
 def test_every_benchmark_is_found():
     found = {"agent_ledger", "codec", "firmware_heap", "journal", "rc522", "simulator", "split"}
-    assert found | {"battery", "card_map", "ledger_splits", "tap_time"} == set(names())
+    assert found | {"battery", "card_map", "ledger_splits", "tap_time", "door_walks"} == set(
+        names()
+    )
+
+
+# ---------------------------------------------------------------- door walks
+
+
+def test_door_walks_rows():
+    (row,) = check_shape("door_walks", door_walks.rows(walks=5))
+    assert (row["ours"], row["other"]) == (5, 1_000_000)
+
+
+def test_a_walk_that_ends_badly_gives_no_figure(monkeypatch):
+    monkeypatch.setattr(door_walks.Walk, "_must_be_told", _refuse)
+    with pytest.raises(Violation):
+        door_walks.rows(walks=5)
+
+
+def _refuse(walk, _time_us):
+    raise Violation(walk.seed)
 
 
 # ---------------------------------------------------------------- battery
