@@ -86,20 +86,20 @@ class AccessMap:
         word = self._map.hear(said, now_ms)
         if not page and not word:
             # A newer one: of what is under way the agent may have no more pages.
-            self._map.forget()
+            self._map.drop_wanted()
             self._map.hear(said, now_ms)
         return word
 
     def is_new(self):
         """Whether there is another map than `rights` has told of."""
-        return self._map.place() != self._told
+        return self._map.map_in_use() != self._told
 
     def rights(self):
         """The access.Access of the newest map, or of what was stored when the door was set up.
 
         WireError where that is nothing one can read.
         """
-        place = self._told = self._map.place()
+        place = self._told = self._map.map_in_use()
         if place is None:
             return access.whole(self._board.access)
         self._board.access = b""  # a copy would be another four kilobytes

@@ -74,12 +74,12 @@ class CardMap:
             return card_status.ACTIVE, held[_MADE_S]
         return card_status.status_in(self._read(start + at, 1)[0], card_no), held[_MADE_S]
 
-    def place(self):
+    def map_in_use(self):
         """(where the map in use begins on flash, its bytes, its epoch); None without a map."""
         held = self._held
         return (held[0] * self._bank_bytes, held[_SIZE], held[_EPOCH]) if held else None
 
-    def forget(self):
+    def drop_wanted(self):
         """Give up the map that is under way."""
         self._wanted = None
 

@@ -167,7 +167,7 @@ def test_whoever_is_inside_gets_out_and_every_unlocking_is_explained(faults):
     # Mended, it is online, has sent all of it, holds the newest map, and opens for whom it should.
     head = site.device._recorder.head_seq()
     assert len(site.gateway.records) == head
-    assert site.device._access_map._map.place()[2] == site.gateway.rights.epoch
+    assert site.device._access_map._map.map_in_use()[2] == site.gateway.rights.epoch
     assert site.device._access.group(CARD_NO) == 1
     assert site.released_after_ms(new_card()) is not None
 
@@ -176,7 +176,7 @@ def test_the_bench_is_online_and_can_be_cut():
     """Or the table above would say nothing of networks."""
     site = Site().secured()
     assert site.device._uplink.online and site.gateway.sessions == 1
-    assert site.device._access_map._map.place()[2] == 1
+    assert site.device._access_map._map.map_in_use()[2] == 1
     for name in ("network gone", "network jammed", "gateway silent"):
         FAULTS[name][0](site)
         site.run_ms(180_000)

@@ -170,7 +170,7 @@ def test_a_grant_and_its_end_come_over_the_air_and_stay():
 def test_a_door_that_the_ledger_does_not_know_goes_on_with_what_it_was_set_up_with():
     site = Site().secured()
     site.inform()
-    assert site.device._card_map.place() is not None
+    assert site.device._card_map.map_in_use() is not None
     assert site.enters(new_card())
 
 

@@ -33,7 +33,7 @@ def test_each_door_knows_its_own_and_both_homes_say_the_same(repo_root, tmp_path
         dorm, library = entries(store, DORM), entries(store, LIBRARY)
         epochs = {door.device: door.epoch for door in store.access.doors_at(scenario.site)}
         for name, device in (("dorm-door", DORM), ("library-door", LIBRARY)):
-            kept = run.readers[name].home._device._access_map._map.place()
+            kept = run.readers[name].home._device._access_map._map.map_in_use()
             assert kept is not None and kept[2] == epochs[device]
         who = {change.person for change in store.access.changes(DORM)}
     finally:

@@ -100,11 +100,12 @@ def test_the_same_transcript_in_both_homes(door_image):
 
 
 def test_a_door_has_room_in_its_heap(door_image):
+    """With two kilobytes to spare; online and with both maps: `onecard bench firmware_heap`."""
     site = Site(door_image, probe=ops.PROBE_CALLS)
     site.play(120)
     memory = site.home.memory()
     print("idle", memory["live"] - memory["shims"], "peak", memory["live_peak"] - memory["shims"])
-    assert memory["live_peak"] - memory["shims"] < DOOR_HEAP_BYTES
+    assert memory["live_peak"] - memory["shims"] < DOOR_HEAP_BYTES - 2048
 
 
 def test_a_hung_vm_lets_go(door_image):
