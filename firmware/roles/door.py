@@ -28,6 +28,7 @@ _SIREN_MS = 1000  # between two calls for somebody
 # An input that chatters is told once in so long, where it changes nothing.
 _NOTE_MS = 1000
 _WATCHDOG_RESET = 3  # of board.boot_cause
+OLD_READ_KEY = "old_read_key"  # in the board's key-value store, while cards get new keys
 LATCH = "latch"  # in the board's key-value store: state and cause of what only a key ends
 # Wrong tries: whose card this is, nobody here knows or wants to know.
 _WRONG = (reasons.WRONG_KEY, reasons.FOREIGN_CARD, access.NO_ACCESS, reasons.CARD_LOST)
@@ -58,7 +59,7 @@ class DoorController:
         self._uplink = uplink
         self._clock = clock
         self._policy = board.settings["policy"]
-        self._credentials = Credentials(board, front_end)
+        self._credentials = Credentials(board, front_end, board.stored(OLD_READ_KEY))
         self._watch = FrontEndWatch(front_end, recorder)
         self._signals = Annunciator(board)
         self._tries = access.Tries()

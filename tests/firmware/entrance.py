@@ -36,10 +36,10 @@ ALWAYS, OFFICE = [(127, 0, 1440)], [(0b0011111, 8 * 60, 18 * 60)]
 STRANGER = CARD_NO + 7  # a card of ours that this door does not know
 
 
-def new_desfire(card_no=CARD_NO, days=(DAY - 300, DAY + 700), seed=0):
+def new_desfire(card_no=CARD_NO, days=(DAY - 300, DAY + 700), seed=0, masters=MASTERS):
     """A DESFire card as the card centre makes it."""
     uid = b"\x04" + card_no.to_bytes(6, "big")
-    return issue(uid, Identity(card_no, 2, *days, 1), 10_000, MASTERS, random.Random(seed))
+    return issue(uid, Identity(card_no, 2, *days, 1), 10_000, masters, random.Random(seed))
 
 
 class Witness:
@@ -67,6 +67,7 @@ class Entrance:
         grant_ms=5000,
         passback_s=0,
         card_sectors=0,
+        keys=(),
         **policy,
     ):
         self.flash = NorFlash(sectors * SECTOR_BYTES, random.Random(seed))
@@ -85,11 +86,14 @@ class Entrance:
                 "broker_host": "192.0.2.1",
                 "broker_port": 1883,
                 "policy": {**POLICY, **policy},
+                **{name: key for name, key in dict(keys).items() if name != role.OLD_READ_KEY},
             }
         )
         rights = access.encode([(CARD_NO, (1, 2))], [ALWAYS, OFFICE], free, grant_ms, passback_s)
         self.witness = Witness()
         nvs = {"settings": blob, "access": rights}
+        if role.OLD_READ_KEY in dict(keys):
+            nvs[role.OLD_READ_KEY] = dict(keys)[role.OLD_READ_KEY]
         self.hardware = Hardware(
             "door",
             World(NOON_S),

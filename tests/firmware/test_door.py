@@ -1,13 +1,16 @@
 """The door controller on its modelled hardware: who gets in and out, and what is on flash."""
 
+from dataclasses import replace
+
 import pytest
 
 from firmware.services.journal import JournalFull
 from protocols.rules import access, door, reasons
 from protocols.wire import messages
-from tests.firmware.counter import DAY
+from tests.firmware.counter import DAY, MAC_KEY, PURSE_KEY
 from tests.firmware.entrance import (
     CARD_NO,
+    MASTERS,
     STRANGER,
     WATCHDOG_RESET,
     Entrance,
@@ -48,6 +51,49 @@ def test_a_card_of_other_keys_is_not_ours():
     each = Entrance().secured()
     each.tap(new_card(purse_key=bytes(16)))
     assert each.entries() == [(0, reasons.WRONG_KEY)]
+
+
+NEW = bytes(16)
+ROTATED = {"purse_key": NEW, "previous_purse_key": PURSE_KEY}
+ROTATED |= {"mac_key": NEW, "previous_mac_key": MAC_KEY}
+ROTATED |= {"read_key": NEW, "old_read_key": MASTERS.read}
+
+
+@pytest.mark.parametrize("make", [new_card, new_desfire])
+def test_cards_of_the_generation_of_keys_before_open_too_and_in_time(make):
+    each = Entrance(keys=ROTATED).secured()
+    assert each.released_after_ms(make()) <= 1000
+    assert each.entries() == [(CARD_NO, reasons.APPROVED)]
+    each.run_ms(8000)
+    only_new = {"purse_key": NEW, "mac_key": NEW, "read_key": NEW}
+    assert Entrance(keys=only_new).secured().released_after_ms(make()) is None
+
+
+def test_cards_with_the_new_keys_open():
+    new = new_card(purse_key=NEW, mac_key=NEW)
+    assert Entrance(keys=ROTATED).secured().released_after_ms(new) is not None
+    masters = replace(MASTERS, read=NEW)
+    assert Entrance(keys=ROTATED).secured().released_after_ms(new_desfire(masters=masters))
+
+
+def test_no_card_of_either_generation_makes_a_step_too_long():
+    """Two log-ins fit into what a conversation may take; one that asks for time is cut short."""
+    each = Entrance(keys=ROTATED).secured()
+    longest_us, step = 0, each.device.step
+
+    def timed(now_ms):
+        nonlocal longest_us
+        begin_us = each.clock.now_us
+        due_ms = step(now_ms)
+        longest_us = max(longest_us, each.clock.now_us - begin_us)
+        return due_ms
+
+    each.device.step = timed
+    for card in (new_desfire(), new_card(), new_card(purse_key=bytes(range(16)))):
+        each.tap(card)
+        each.run_ms(9000)
+    print("longest step", longest_us, "us")
+    assert longest_us < 300_000
 
 
 def test_one_answer_for_each_time_a_card_is_held_there():

@@ -4,8 +4,8 @@ A scenario is played, for the POS one with every fault, for the door one with ca
 and both maps, with the firmware in a VM whose whole heap is the budget and what our own shims take
 of it, which no board has. Before every hardware call the VM collects garbage and says what is
 left: so the peak is that of live objects in the middle of card dialogues, deliveries and receipts.
-The shims are taken off; what remains is still that of a 64-bit VM, where every object is about twice
-the size it has on the board.
+The shims are taken off; what remains is still that of a 64-bit VM, where every object is about
+twice the size it has on the board.
 """
 
 import sys
