@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ledger.dialect import SqliteDialect
+from protocols.card.pin import is_pin
 from protocols.rules import access
 from protocols.wire import topics
 from protocols.wire.errors import WireError
@@ -18,13 +19,17 @@ from protocols.wire.errors import WireError
 SCOPES = {"dorm": "R8", "public": "R9"}
 PERSON_CHARS_MAX = 32
 APPOINT, DISMISS = "appoint", "dismiss"
-GRANT, HOURS, FREE = "grant", "hours", "free"
+GRANT, HOURS, FREE, PIN = "grant", "hours", "free", "pin"
 ALWAYS = ((127, 0, 1440),)  # the hours of group 1 until somebody says otherwise
 _CARDS_MAX = access.CARDS_MAX
 _CHANGE = "INSERT INTO access_change VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _CHANGES = (
     "SELECT number, verb, first_no, count, group_no, periods, person, time_s FROM access_change"
     " WHERE device = ? ORDER BY number"
+)
+_KEY = (
+    "SELECT k.device_key FROM device v JOIN device_key k"
+    " ON k.device = v.device AND k.key_no = v.head_key_no WHERE v.device = ?"
 )
 _DOORS = (
     "SELECT d.device, k.device_key, COALESCE((SELECT MAX(number) FROM access_change c"
@@ -42,7 +47,7 @@ class AccessRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of a door; `periods` as in protocols/rules/access.py."""
+    """One change of a door; `periods` as in protocols/rules/access.py, of a PIN its verifier."""
 
     number: int
     verb: str
@@ -128,6 +133,19 @@ class AccessBook:
         with self._database.transaction():
             return self._add(device, verb, person, time_s, group=group, periods=periods)
 
+    def set_pin(self, device: int, group: int, digits: bytes, person: str, time_s: int) -> int:
+        """The PIN that a group, 1 to 15, has to give too, or none (b""). The door's new epoch.
+
+        Only its verifier is kept, under the key that the door's newest record is sealed with.
+        """
+        if digits and not is_pin(digits):
+            raise AccessRefused(f"a PIN has {access.PIN_DIGITS} digits")
+        with self._database.transaction():
+            expected = b""
+            for (key,) in list(self._database.rows(_KEY, (device,))) if digits else ():
+                expected = access.verifier(key, group, digits)
+            return self._add(device, PIN, person, time_s, group=group, data=expected)
+
     def changes(self, device: int) -> list[Change]:
         """Every change of a door, in order."""
         return [Change(*row) for row in self._database.rows(_CHANGES, (device,))]
@@ -169,6 +187,7 @@ class AccessBook:
         count: int = 0,
         group: int = 0,
         periods: Periods = (),
+        data: bytes = b"",
     ) -> int:
         """Write a change, if that person may, and it makes a map; inside a transaction."""
         _check_person(person)
@@ -180,10 +199,10 @@ class AccessBook:
         if not self._is_in_office(site, scope, person):
             text = f"{person} has not been appointed for {scope} doors at {site}"
             raise AccessRefused(f"{text} ({SCOPES[scope]})")
-        if not 0 <= group <= access.GROUPS:
+        if not int(verb == PIN) <= group <= access.GROUPS:
             raise AccessRefused(f"groups are 1 to {access.GROUPS}")
         try:
-            packed = access.packed(periods)
+            packed = data or access.packed(periods)
         except ValueError as error:
             raise AccessRefused(f"hours: {error}") from None
         change = Change(self.newest() + 1, verb, first_no, count, group, packed, person, time_s)
@@ -213,19 +232,23 @@ def _made(device: int, settings: tuple[str, int, int], changes: Iterable[Change]
     groups: dict[int, int] = {}
     hours: dict[int, Periods] = {1: ALWAYS}
     free: Periods = ()
+    pins: dict[int, bytes] = {}
     for change in changes:
         if change.verb == GRANT:
             for card_no in range(change.first_no, change.first_no + change.count):
                 groups[card_no] = change.group
         elif change.verb == HOURS:
             hours[change.group] = access.unpacked(change.periods)
+        elif change.verb == PIN:
+            pins[change.group] = change.periods
         else:
             free = access.unpacked(change.periods)
     for group in {group for group in groups.values() if group}:
         if group not in hours:
             raise AccessRefused(f"group {group} of door {device} has no hours yet")
     schedules = [hours.get(group, ()) for group in range(1, max(hours) + 1)]
-    return _encoded(device, groups, schedules, free, *settings[1:])
+    listed = [pins.get(group, b"") for group in range(1, max(pins, default=0) + 1)]
+    return _encoded(device, groups, schedules, free, *settings[1:], listed)
 
 
 def _encoded(
@@ -235,9 +258,10 @@ def _encoded(
     free: Periods,
     grant_ms: int,
     passback_s: int,
+    pins: Sequence[bytes] = (),
 ) -> bytes:
     try:
-        return access.encode(spans_of(groups), schedules, free, grant_ms, passback_s)
+        return access.encode(spans_of(groups), schedules, free, grant_ms, passback_s, pins)
     except WireError as error:
         raise AccessRefused(f"door {device} could not hold that: {error}") from None
 

@@ -342,7 +342,7 @@ CREATE INDEX manual_punch_at ON manual_punch (time_s);
 """
 
 # Who may open which door. A door is set up once; a change of its grants has a number, and the name
-# of the person who has made it.
+# of the person who has made it. `periods` of a PIN is its verifier.
 _ACCESS = """
 CREATE TABLE door (
     device INTEGER PRIMARY KEY REFERENCES device (device),
@@ -361,7 +361,7 @@ CREATE TABLE access_person (
 CREATE TABLE access_change (
     number INTEGER PRIMARY KEY CHECK (number BETWEEN 1 AND 4294967295),
     device INTEGER NOT NULL REFERENCES door (device),
-    verb TEXT NOT NULL CHECK (verb IN ('grant', 'hours', 'free')),
+    verb TEXT NOT NULL CHECK (verb IN ('grant', 'hours', 'free', 'pin')),
     first_no INTEGER NOT NULL CHECK (first_no BETWEEN 0 AND 4294967295),
     count INTEGER NOT NULL CHECK (count BETWEEN 0 AND 8192),
     group_no INTEGER NOT NULL CHECK (group_no BETWEEN 0 AND 15),

@@ -95,6 +95,26 @@ def access_free(database: InputFile, device: Device, hours: Hours, person: Who) 
     _set_hours(database, device, 0, hours, person)
 
 
+@access.command("pin")
+def access_pin(
+    database: InputFile,
+    device: Device,
+    group: Group,
+    person: Who,
+    none: Annotated[bool, typer.Option("--none", help="It needs a PIN no more.")] = False,
+) -> None:
+    """Ask for the PIN that a group has to type too; one higher in its last digit is for duress."""
+    from tools.card.errors import BadInput
+    from tools.card.pin_entry import read_pin
+
+    try:
+        digits = b"" if none else read_pin()
+    except BadInput as error:
+        refuse(error)
+    epoch = _act(database, lambda book: book.set_pin(device, group, digits, person, _now_s()))
+    typer.echo(f"door {device}: epoch {epoch}")
+
+
 @access.command("show")
 def access_show(database: InputFile, device: Device) -> None:
     """Print every change of a door, and who has made it."""

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ledger.access import FREE, GRANT, AccessBook, AccessRefused, Change, Periods
+from ledger.access import FREE, GRANT, PIN, AccessBook, AccessRefused, Change, Periods
 from ledger.store import LedgerStore
 from protocols.rules import access
 from tools.ledger_forks import opened
@@ -83,10 +83,11 @@ def _line(change: Change) -> str:
     cards = (
         f"card {change.first_no}" if change.count == 1 else f"cards {change.first_no}-{last_no}"
     )
-    hours = hours_text(access.unpacked(change.periods))
+    hours = "" if change.verb == PIN else hours_text(access.unpacked(change.periods))
     told = {
         GRANT: f"{cards} into group {change.group}" if change.group else f"{cards} may not enter",
         FREE: f"open to everybody: {hours}",
+        PIN: f"group {change.group}: {'a PIN' if change.periods else 'no PIN'}",
     }.get(change.verb, f"group {change.group}: {hours}")
     time = datetime.fromtimestamp(change.time_s, UTC).isoformat().replace("+00:00", "Z")
     return f"  epoch {change.number}, {time}, {change.person}: {told}"

@@ -24,6 +24,7 @@ FIRMWARE_VERSION = 1
 _STEP_MS = 50
 _FREE_LOOK_MS = 1000  # between two looks at the schedule
 _REFUSED_MS = 2000
+_PIN_MS = 15000
 _SIREN_MS = 1000  # between two calls for somebody
 # An input that chatters is told once in so long, where it changes nothing.
 _NOTE_MS = 1000
@@ -31,7 +32,13 @@ _WATCHDOG_RESET = 3  # of board.boot_cause
 OLD_READ_KEY = "old_read_key"  # in the board's key-value store, while cards get new keys
 LATCH = "latch"  # in the board's key-value store: state and cause of what only a key ends
 # Wrong tries: whose card this is, nobody here knows or wants to know.
-_WRONG = (reasons.WRONG_KEY, reasons.FOREIGN_CARD, access.NO_ACCESS, reasons.CARD_LOST)
+_WRONG = (
+    reasons.WRONG_KEY,
+    reasons.FOREIGN_CARD,
+    access.NO_ACCESS,
+    reasons.CARD_LOST,
+    reasons.PIN_WRONG,
+)
 # Nobody was refused.
 _UNRECORDED = (reasons.CARD_GONE, reasons.JOURNAL_FULL)
 
@@ -65,6 +72,10 @@ class DoorController:
         self._tries = access.Tries()
         self._card_map, self._access_map = maps
         self._idle = 0  # whose turn it is
+        self._pin, self._digits, self._pin_until_ms = None, b"", 0  # (card_no, group, verifier)
+        self._device_keys = [board.settings["device_key"]]
+        if "previous_device_key" in board.settings:
+            self._device_keys.append(board.settings["previous_device_key"])
         self._read_rights(now_ms)
         latch, cause = _latched(board)
         self._door = door.Door(latch, cause, self._access.grant_ms, now_ms)
@@ -87,6 +98,7 @@ class DoorController:
             self._board.lock.train()
         self._watch.step(now_ms)
         is_busy = not self._tries.is_locked_out(now_ms) and self._poll(now_ms)
+        self._take_keys(now_ms)
         self._sound(self._board.ticks_ms())
         self._uplink.step(now_ms)
         if not is_busy:
@@ -203,7 +215,43 @@ class DoorController:
             return False
         self._is_resting = True
         now_ms = self._board.ticks_ms()  # the dialogue has taken its time
-        if reason == reasons.APPROVED:
+        self._drop_pin(now_ms)
+        pin = self._access.pin(card_no) if reason == reasons.APPROVED else (0, b"")
+        if pin[1]:
+            self._pin, self._digits = (card_no, pin[0], pin[1]), b""
+            self._signals.play(_ASK, now_ms)
+            self._until_ms = self._pin_until_ms = now_ms + _PIN_MS
+        else:
+            self._answer(card_no, reason, now_ms)
+        return True
+
+    def _take_keys(self, now_ms):
+        """Digits of a PIN that was asked for; whatever else is pressed begins it anew."""
+        keys, pin = self._board.keypad.read(), self._pin
+        if pin is None:
+            return
+        if now_ms >= self._pin_until_ms:
+            self._drop_pin(now_ms)
+            return
+        for key in keys:
+            self._digits = self._digits + bytes((key,)) if 48 <= key <= 57 else b""
+            self._signals.play(_KEY, now_ms)
+            if len(self._digits) == access.PIN_DIGITS:
+                card_no, group, expected = pin
+                digits, self._pin, self._digits = self._digits, None, b""
+                reason = access.judge(self._device_keys, group, expected, digits)
+                self._answer(card_no, reason, now_ms)
+                return
+
+    def _drop_pin(self, now_ms):
+        """Nobody waits for a PIN any more; whose card it was is told."""
+        if self._pin is not None:
+            card_no, self._pin, self._digits = self._pin[0], None, b""
+            self._record(messages.ENTRY, now_ms, card_no=card_no, reason=access.NO_PIN_GIVEN)
+
+    def _answer(self, card_no, reason, now_ms):
+        """What came of a card: the same to see and to hear whoever is forced to open."""
+        if reason in (reasons.APPROVED, access.DURESS):
             self._tries.right()
             self._access.passed(card_no, now_ms)
             self._happen("grant", now_ms)
@@ -215,7 +263,6 @@ class DoorController:
         if reason in _WRONG and self._tries.wrong(now_ms):
             self._is_alarm = True
             self._record(messages.ENTRY, now_ms, card_no=0, reason=access.LOCKED_OUT)
-        return True
 
     # -- people -------------------------------------------------------------------------------
 
@@ -235,6 +282,8 @@ class DoorController:
 
 
 _OPEN = (1, 0, ())
+# A PIN, please; and: a key was heard.
+_ASK, _KEY = (1, 1, (80, 80)), (1, 1, (40,))
 
 
 def _latched(board):

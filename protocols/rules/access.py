@@ -1,7 +1,7 @@
 """May this card open this door now? (R8, R9, R13, R24.2) Decided by what the door itself knows.
 
     2 bytes: how long the head is
-    head: CBOR {1: cards, 2: schedules, 3: free, 4: grant_ms, 5: passback_s}
+    head: CBOR {1: cards, 2: schedules, 3: free, 4: grant_ms, 5: passback_s, 6: pins}
     groups: half a byte for each card, the lower half of a byte first
 
 One blob, in a partition of its own as the ledger sent it (services/access_map.py), or in the
@@ -11,7 +11,9 @@ reads one byte of them, wherever the blob stands. Group 0 opens nothing, as does
 Group n has the n-th schedule: bytes, PERIOD for each of its periods (days, from_min, to_min): days
 a mask with Monday in bit 0, minutes of the local day, the end not inside. What runs over midnight
 is two periods. `free` is a schedule too: while it holds, the door is open to everybody.
-`passback_s`: for so long a card opens this door once (0: as often as it likes).
+`passback_s`: for so long a card opens this door once (0: as often as it likes). `pins`, which may
+be left out: for each group the verifier of its PIN, empty for none. Who is forced to open types
+the last digit one higher (0 for 9): the door does the same as ever, and its record says DURESS.
 
 Before all that stands the card map (card_status.py): a card that is lost, suspended or closed
 opens nothing. `map_expired_s` of the policy is the only rule about its age here, and 0, which is
@@ -27,7 +29,7 @@ import struct
 
 from protocols.rules import clock, reasons, validity
 from protocols.rules.card_status import LOST
-from protocols.wire import cbor
+from protocols.wire import cbor, seal
 from protocols.wire.errors import (
     BAD_FIELD,
     NOT_A_MAP,
@@ -39,8 +41,12 @@ from protocols.wire.errors import (
 
 ACCESS_BYTES_MAX = 6144
 CARDS_MAX = 8192
+STORED_BYTES_MAX = 2048  # of the key-value store: that blob stands in the heap
 # The key of its warrants is derived with this; in a CARDS its pages begin behind this number.
 LABEL = b"access"
+PIN_LABEL = b"door-pin"
+PIN_DIGITS = 6
+VERIFIER_BYTES = 8
 PAGES_AT = 0x8000
 GROUPS = 15
 SPANS_MAX = 16
@@ -53,7 +59,7 @@ _ALL_DAYS = 127
 _DAY_MIN, _DAY_S = 1440, 86400
 _THURSDAY = 3  # 1970-01-01
 _U32 = 0xFFFFFFFF
-_CARDS, _SCHEDULES, _FREE, _GRANT_MS, _PASSBACK_S = 1, 2, 3, 4, 5
+_CARDS, _SCHEDULES, _FREE, _GRANT_MS, _PASSBACK_S, _PINS = 1, 2, 3, 4, 5, 6
 _PASSBACK_S_MAX = 86400
 
 # Answers, numbered behind those of reasons.py; a number never gets a second meaning.
@@ -61,27 +67,30 @@ NO_ACCESS = 281
 NOT_NOW = 282
 PASSED_JUST_NOW = 283
 LOCKED_OUT = 284
+DURESS = 285
+NO_PIN_GIVEN = 286
 
 # Wrong tries in a row (GB 50396: at most 5; GA 374: within 5 minutes, then 90 s of nothing).
 TRIES_MAX, TRIES_MS, LOCKED_OUT_MS = 5, 300000, 90000
 _PASSED_MAX = 64  # cards that a door remembers to have let in
 
 
-def encode(cards, schedules, free, grant_ms, passback_s):
+def encode(cards, schedules, free, grant_ms, passback_s, pins=()):
     """The blob; WireError for what `Access` would refuse, ValueError for a group above 15.
 
     `cards`: spans (card_no, the group of each card from it on); `schedules`: lists of periods,
-    `free` one such list.
+    `free` one such list; `pins`: the verifier of each group, from 1 on.
     """
-    head = cbor.encode(
-        {
-            _CARDS: [[card_no, len(groups)] for card_no, groups in cards],
-            _SCHEDULES: [packed(periods) for periods in schedules],
-            _FREE: packed(free),
-            _GRANT_MS: grant_ms,
-            _PASSBACK_S: passback_s,
-        }
-    )
+    values = {
+        _CARDS: [[card_no, len(groups)] for card_no, groups in cards],
+        _SCHEDULES: [packed(periods) for periods in schedules],
+        _FREE: packed(free),
+        _GRANT_MS: grant_ms,
+        _PASSBACK_S: passback_s,
+    }
+    if pins:
+        values[_PINS] = list(pins)
+    head = cbor.encode(values)
     groups = [_nibbles(groups) for _, groups in cards]
     data = struct.pack(_HEAD, len(head)) + head + b"".join(groups)
     whole(data)
@@ -102,7 +111,7 @@ class Access:
 
     def __init__(self, read, size):
         self._read = read
-        self._cards, self._schedules, self._free = (), (), b""
+        self._cards, self._schedules, self._free, self._pins = (), (), b"", ()
         self.grant_ms = self._passback_s = self._groups_at = 0
         self._passed = []  # (card_no, until_ms)
         if size:
@@ -151,6 +160,11 @@ class Access:
             byte_at += (count + 1) // 2
         return 0
 
+    def pin(self, card_no):
+        """(group of a card, verifier of the PIN that it has to give); (group, b"") for none."""
+        group = self.group(card_no)
+        return group, self._pins[group - 1] if 0 < group <= len(self._pins) else b""
+
     def is_free(self, interval_ms, policy):
         """Whether the door now is surely meant to be open to everybody."""
         return bool(self._free) and holds(
@@ -171,12 +185,14 @@ class Access:
         self._schedules, self._free = values.pop(_SCHEDULES, None), values.pop(_FREE, None)
         self.grant_ms = values.pop(_GRANT_MS, None)
         self._passback_s = values.pop(_PASSBACK_S, None)
+        self._pins = values.pop(_PINS, ())
         checks = (
             (_are_spans(self._cards, size - self._groups_at), "cards"),
             (isinstance(self._schedules, list) and len(self._schedules) <= GROUPS, "schedules"),
             (_is_uint(self.grant_ms, _U32), "grant_ms"),
             (_is_uint(self._passback_s, _PASSBACK_S_MAX), "passback_s"),
             (_is_schedule(self._free), "free"),
+            (_are_pins(self._pins), "pins"),
         )
         for is_right, name in checks:
             if not is_right:
@@ -215,6 +231,28 @@ class Tries:
     def is_locked_out(self, now_ms):
         """Whether nobody's card is looked at now. The exit button has nothing to do with it."""
         return self._until_ms is not None and now_ms < self._until_ms
+
+
+def verifier(device_key, group, digits):
+    """What an access map has of the PIN `digits` (ASCII) of a group at the door with this key."""
+    key = seal.derive(device_key, PIN_LABEL)
+    return seal.derive(key, bytes((group,)) + digits)[:VERIFIER_BYTES]
+
+
+def judge(device_keys, group, expected, digits):
+    """reasons.APPROVED, DURESS or PIN_WRONG, for the `digits` that were typed.
+
+    `device_keys`: the door's, and the one before it if there is one. All is always compared: how
+    long it takes says nothing.
+    """
+    last = digits[-1:]
+    calm = digits[:-1] + (b"9" if last == b"0" else bytes((last[0] - 1,)))
+    found = reasons.PIN_WRONG
+    for said, means in ((calm, DURESS), (digits, reasons.APPROVED)):
+        for key in device_keys:
+            if verifier(key, group, said) == expected:
+                found = means
+    return found
 
 
 def holds(schedule, earliest_and_latest_s, utc_offset_s):
@@ -283,6 +321,12 @@ def _are_spans(spans, groups_bytes):
         groups_bytes -= (span[1] + 1) // 2
         free_from = span[0] + span[1]
     return groups_bytes == 0
+
+
+def _are_pins(pins):
+    if not isinstance(pins, (list, tuple)) or len(pins) > GROUPS:
+        return False
+    return all(isinstance(pin, bytes) and len(pin) in (0, VERIFIER_BYTES) for pin in pins)
 
 
 def _is_schedule(schedule):

@@ -68,6 +68,7 @@ class Entrance:
         passback_s=0,
         card_sectors=0,
         keys=(),
+        pins=(),
         **policy,
     ):
         self.flash = NorFlash(sectors * SECTOR_BYTES, random.Random(seed))
@@ -89,7 +90,8 @@ class Entrance:
                 **{name: key for name, key in dict(keys).items() if name != role.OLD_READ_KEY},
             }
         )
-        rights = access.encode([(CARD_NO, (1, 2))], [ALWAYS, OFFICE], free, grant_ms, passback_s)
+        cards = [(CARD_NO, (1, 2))]
+        rights = access.encode(cards, [ALWAYS, OFFICE], free, grant_ms, passback_s, pins)
         self.witness = Witness()
         nvs = {"settings": blob, "access": rights}
         if role.OLD_READ_KEY in dict(keys):
@@ -204,6 +206,13 @@ class Entrance:
         took_ms = None if self.lock.is_powered() else self.lock.unlocked[-1][0] - begin_us
         self.run_ms(100)  # the field is seen to be empty
         return took_ms if took_ms is None else took_ms // 1000
+
+    def type(self, digits):
+        """Somebody types, a key each 150 ms."""
+        for key in digits:
+            self.hardware.keys += bytes((key,))
+            self.run_ms(150)
+        return self
 
     def can_leave(self):
         """Somebody presses the exit button and pushes, for a second at most."""

@@ -6,18 +6,21 @@ from hashlib import sha256
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from ledger import reasons as ledger_reasons
 from ledger.access import ALWAYS, AccessRefused, spans_of
 from ledger.access_news import ASK_MS_MIN, AccessNews
 from ledger.receipts import Signer, public_key
 from ledger.service import LedgerService
 from ledger.store import LedgerStore
-from protocols.rules import access, card_status
-from protocols.wire import access_news, cbor, seal, topics
+from protocols.rules import access, card_status, reasons
+from protocols.wire import access_news, cbor, messages, seal, topics
 from protocols.wire.errors import WireError
 from tests.ledger.desk import Desk
+from tests.ledger.readers import CARD, Reader, open_ledger
 
 SIGNING_KEY, KEY, NEW_KEY = bytes(range(32)), bytes(32), bytes(range(32, 64))
 SITE, NOW_S, DOOR, OTHER = "dormitory-3", 1_790_000_000, 2001, 2002
+PIN = b"918276"
 WANG, LI = "Wang Fang", "Li Lei"
 OFFICE = ((31, 480, 1080),)
 
@@ -108,6 +111,41 @@ def test_a_group_keeps_its_hours(books):
     assert made.group(20_001) == 3
     assert made._schedules == [access.packed(ALWAYS), b"", access.packed(OFFICE)]
     assert made._free == access.packed(OFFICE)
+
+
+def test_a_group_has_a_pin_of_which_the_books_have_a_verifier(books):
+    books.access.grant(DOOR, 20_001, 1, 1, WANG, NOW_S)
+    for digits in (PIN, b"", PIN):
+        books.access.set_pin(DOOR, 1, digits, WANG, NOW_S)
+        made = access.whole(books.access.access_map(DOOR))
+        expected = access.verifier(KEY, 1, digits) if digits else b""
+        assert made.pin(20_001) == (1, expected)
+    assert PIN not in b"".join(books.database._connection.serialize().split())
+    assert access.judge((KEY,), 1, expected, PIN[:-1] + b"7") == access.DURESS
+
+
+@pytest.mark.parametrize(("group", "digits"), [(1, b"12345"), (1, b"12345x"), (0, PIN), (16, PIN)])
+def test_a_pin_that_cannot_be(books, group, digits):
+    before = books.dump()
+    with pytest.raises(AccessRefused):
+        books.access.set_pin(DOOR, group, digits, WANG, NOW_S)
+    with pytest.raises(AccessRefused):
+        books.access.set_pin(DOOR, 1, PIN, LI, NOW_S)
+    assert books.dump() == before
+
+
+def test_what_a_door_calls_for_is_a_case():
+    """R8.1: duress, and somebody who tries and tries; not every card that was refused."""
+    reader = Reader(DOOR)
+    for reason in (0, access.NO_ACCESS, access.DURESS, access.LOCKED_OUT, reasons.CARD_LOST):
+        reader.write(messages.ENTRY, card_no=CARD, reason=reason)
+    store = open_ledger(reader)
+    for _ in range(2):  # told twice, one case each
+        store.book([reader.records])
+    assert store.cases() == [
+        (ledger_reasons.OPENED_UNDER_DURESS, DOOR, 3),
+        (ledger_reasons.WRONG_AT_A_DOOR, DOOR, 4),
+    ]
 
 
 def test_a_door_is_set_up_once(books):

@@ -226,7 +226,11 @@ def framed(value, groups=b""):
         (blob() + b"\x00", BAD_FIELD),
         (framed([1]), NOT_A_MAP),
         (bytes(access.ACCESS_BYTES_MAX + 1), TOO_LONG),
-        (blob(f6=0), UNKNOWN_FIELD),
+        (blob(f7=0), UNKNOWN_FIELD),
+        (blob(f6=b""), BAD_FIELD),
+        (blob(f6=[b""] * 16), BAD_FIELD),
+        (blob(f6=[bytes(7)]), BAD_FIELD),
+        (blob(f6=[0]), BAD_FIELD),
         *((blob(**{f"f{key}": None}), BAD_FIELD) for key in range(1, 6)),
         (blob(f1=b"\x21"), BAD_FIELD),
         (blob(f1=[FIRST]), BAD_FIELD),
@@ -267,5 +271,51 @@ def test_a_group_that_does_not_exist_cannot_be_written():
 
 
 def test_the_answers_have_numbers_and_words_of_their_own():
-    assert set(access_texts.TEXTS) == {281, 282, 283, 284}
+    assert set(access_texts.TEXTS) == {281, 282, 283, 284, 285, 286}
     assert not set(access_texts.TEXTS) & set(reason_texts.TEXTS)
+
+
+# --- PINs ---------------------------------------------------------------------------------------
+
+KEY, OLD_KEY, PIN = bytes(range(32)), bytes(32), b"314159"
+VERIFIER = access.verifier(KEY, 2, PIN)
+
+
+@pytest.mark.parametrize(
+    ("digits", "answer"),
+    [
+        (PIN, reasons.APPROVED),
+        (b"314150", access.DURESS),  # 9 is followed by 0
+        (b"314158", reasons.PIN_WRONG),
+        (b"314151", reasons.PIN_WRONG),
+        (b"413159", reasons.PIN_WRONG),
+        (b"000000", reasons.PIN_WRONG),
+    ],
+)
+def test_a_pin_and_the_one_of_who_is_forced(digits, answer):
+    assert access.judge((KEY,), 2, VERIFIER, digits) == answer
+    assert access.judge((bytes(31) + b"x", KEY), 2, VERIFIER, digits) == answer
+
+
+@pytest.mark.parametrize("last", range(10))
+def test_under_duress_the_last_digit_is_one_higher(last):
+    pin = b"12345" + b"%d" % last
+    expected = access.verifier(KEY, 1, pin)
+    said = {digit: access.judge((KEY,), 1, expected, b"12345%d" % digit) for digit in range(10)}
+    assert said.pop(last) == reasons.APPROVED
+    assert said.pop((last + 1) % 10) == access.DURESS
+    assert set(said.values()) == {reasons.PIN_WRONG}
+
+
+def test_a_pin_is_one_of_its_group_and_of_its_door():
+    assert access.judge((KEY,), 1, VERIFIER, PIN) == reasons.PIN_WRONG
+    assert access.judge((OLD_KEY,), 2, VERIFIER, PIN) == reasons.PIN_WRONG
+
+
+def test_a_group_has_its_pin():
+    pins = (b"", VERIFIER)
+    data = access.encode([(FIRST, (1, 2, 0, 3))], SCHEDULES, (), 5000, 0, pins)
+    each = access.whole(data)
+    asked = [each.pin(FIRST + at) for at in range(5)]
+    assert asked == [(1, b""), (2, VERIFIER), (0, b""), (3, b""), (0, b"")]
+    assert made().pin(FIRST) == (1, b"")

@@ -21,11 +21,11 @@ def books(tmp_path):
     store = open_ledger(Reader(DOOR), path=str(path))
     ((site,),) = store.database.rows("SELECT site FROM device")
 
-    def onecard(verb, *words):
+    def onecard(verb, *words, typed=None):
         words = [*map(str, words)]
         if verb in ("appoint", "dismiss"):
             words += ["--site", site]
-        return CliRunner().invoke(app, ["ledger", "access", verb, str(path), *words])
+        return CliRunner().invoke(app, ["ledger", "access", verb, str(path), *words], input=typed)
 
     store.run = onecard
     yield store
@@ -59,6 +59,18 @@ def test_a_building_is_set_up_and_somebody_grants(books):
         f"epoch 4, {WANG}: open to everybody: sun 10:00-12:00",
         f"epoch 5, {WANG}: card {CARD} may not enter",
     ]
+
+
+def test_a_pin_comes_from_a_pipe_and_is_printed_nowhere(books):
+    words = ("--device", DOOR, "--group", 1, "--person", WANG)
+    books.run("door", "--device", DOOR, "--scope", "dorm")
+    books.run("appoint", "--scope", "dorm", "--person", WANG)
+    weak = books.run("pin", *words, typed="123456\n\n")
+    assert (weak.exit_code, books.access.changes(DOOR)) == (2, [])
+    assert books.run("pin", *words, typed="918276\n\n").exit_code == 0
+    assert books.run("pin", *words, "--none").exit_code == 0
+    shown = books.run("show", "--device", DOOR).output
+    assert "group 1: a PIN" in shown and "group 1: no PIN" in shown and "918276" not in shown
 
 
 def test_what_cannot_be_is_refused(books):
