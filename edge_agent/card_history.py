@@ -23,6 +23,14 @@ MIGRATIONS = (
         sealed BLOB NOT NULL  -- for the reader: only it can read it
     ) STRICT;
     """,
+    """
+    CREATE TABLE access_map (
+        device INTEGER PRIMARY KEY,
+        epoch INTEGER NOT NULL,
+        sealed BLOB NOT NULL,  -- the warrant, for the door
+        data BLOB NOT NULL
+    ) STRICT;
+    """,
 )
 
 
@@ -74,6 +82,32 @@ class CardHistory:
         """The changes behind epoch `after`, up to and with `upto`."""
         sql = "SELECT change FROM card_change WHERE epoch > ? AND epoch <= ? ORDER BY epoch"
         return b"".join(change for (change,) in self._read(sql, after, upto))
+
+    def add_access(self, device: int, epoch: int, sealed: bytes, data: bytes) -> bool:
+        """Keep the access map of a door and its warrant; no data: the warrant alone. False: a gap.
+
+        Nothing older than what is kept replaces it.
+        """
+        known = self.access(device)
+        if known is not None and epoch < known[0]:
+            return True
+        if not data:
+            if known is None or epoch != known[0]:
+                return False
+            data = known[2]
+        with _available("doors"), transaction(self._db):
+            row = (device, epoch, sealed, data)
+            self._db.execute("INSERT OR REPLACE INTO access_map VALUES (?, ?, ?, ?)", row)
+        return True
+
+    def access(self, device: int) -> tuple[int, bytes, bytes] | None:
+        """(epoch, warrant, data) of the newest access map of a door; None if there is none."""
+        rows = self._read("SELECT epoch, sealed, data FROM access_map WHERE device = ?", device)
+        return rows[0] if rows else None
+
+    def access_epochs(self) -> list[tuple[int, int]]:
+        """(device, epoch) of each access map that is kept."""
+        return self._read("SELECT device, epoch FROM access_map ORDER BY device")
 
     def page(self, epoch: int, page: int) -> bytes:
         """The `page`-th (from 1 on) part of the map of an epoch; empty beyond its end."""

@@ -3,7 +3,8 @@
 Rules of this file. Only what carries the ledger's signature is kept, and only in order; nothing is
 decided from it. The ledger is asked at every connection, at every hint, and every few minutes, so
 that readers know how young their map is. What is new goes to every reader there is a warrant for;
-one that lacks more than that asks. All of it may be lost: whoever lacks something asks again.
+one that lacks more than that asks. All of it may be lost: whoever lacks something asks again. What
+is said of doors comes the same way (doors.py).
 """
 
 from collections.abc import Callable
@@ -13,9 +14,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from adapters.mqtt import Message, MqttPort
 from edge_agent.card_history import CardHistory
+from edge_agent.doors import DoorSide
 from edge_agent.store import StoreUnavailable
+from protocols.rules.access import PAGES_AT
 from protocols.rules.card_status import CHANGE_BYTES, WARRANT_BYTES
-from protocols.wire import card_news, cbor, messages, topics
+from protocols.wire import access_news, card_news, cbor, messages, topics
 from protocols.wire.errors import BAD_SIGNATURE, BAD_TOPIC, UNSUPPORTED, WireError
 from protocols.wire.seal import sign1_split, sign1_tbs
 
@@ -44,6 +47,8 @@ class CardSide:
         self._key = Ed25519PublicKey.from_public_bytes(ledger_public_key)
         self._tell = tell
         self._counters = counters
+        self._doors = DoorSide(history, tell, self._count)
+        self._doors_number: int | None = None  # as the last hint had it
         self._down, self._up = topics.cards_down(site), topics.cards_up(site)
         self._session = 0
         self._told = history.epoch  # what readers have been told of without asking
@@ -60,17 +65,40 @@ class CardSide:
             raise WireError(UNSUPPORTED, "retained")
         if message.topic == topics.LEDGER_CARDS:
             # A hint without a seal: it may only make us ask.
-            if card_news.decode_epoch(message.payload) != self._history.epoch:
+            if access_news.is_about_doors(message.payload):
+                self._hear_of_doors(access_news.decode_hint(message.payload), now_ms)
+            elif card_news.decode_epoch(message.payload) != self._history.epoch:
                 self._hurry(now_ms)
             return
         if message.topic != self._down:
             raise WireError(BAD_TOPIC)
         payload, signature = sign1_split(message.payload)
+        if self._is_signed(signature, sign1_tbs(payload, card_news.LABEL)):
+            self._keep(*card_news.decode(payload), now_ms)
+        elif self._is_signed(signature, sign1_tbs(payload, access_news.LABEL)):
+            self._keep_doors(payload, now_ms)
+        else:
+            raise WireError(BAD_SIGNATURE)
+
+    def _is_signed(self, signature: bytes, signed: bytes) -> bool:
         try:
-            self._key.verify(signature, sign1_tbs(payload, card_news.LABEL))
+            self._key.verify(signature, signed)
         except InvalidSignature:
-            raise WireError(BAD_SIGNATURE) from None
-        self._keep(*card_news.decode(payload), now_ms)
+            return False
+        return True
+
+    def _keep_doors(self, payload: bytes, now_ms: int) -> None:
+        try:
+            if not self._doors.keep(payload):
+                self._hurry(now_ms)
+        except StoreUnavailable:
+            self._count("store_unavailable")
+            self._hurry(now_ms)
+
+    def _hear_of_doors(self, number: int, now_ms: int) -> None:
+        if number != self._doors_number:
+            self._doors_number = number
+            self._hurry(now_ms)
 
     def _keep(
         self, epoch: int, changes: bytes, warrants: list[tuple[int, int, bytes]], now_ms: int
@@ -98,7 +126,9 @@ class CardSide:
     def asked(self, device: int, epoch: int, page: int) -> None:
         """A reader has asked: for news behind `epoch`, or for a page of the map of it."""
         try:
-            if page:
+            if page >= PAGES_AT:
+                self._doors.asked(device, epoch, page)
+            elif page:
                 data = self._history.page(epoch, page)
                 if data:
                     self._count("card_pages")
@@ -128,9 +158,17 @@ class CardSide:
             self._due_ms = now_ms
         if now_ms >= self._due_ms:
             is_asked = self._port.publish(self._up, cbor.encode(self._history.epoch))
+            is_asked = is_asked and self._ask_of_doors()
             self._asked_ms = now_ms
             self._due_ms = now_ms + (ASK_MS if is_asked else HURRY_MS)
         return self._due_ms
+
+    def _ask_of_doors(self) -> int:
+        try:
+            return self._port.publish(self._up, self._doors.ask())
+        except StoreUnavailable:
+            self._count("store_unavailable")
+            return 0
 
     def _hurry(self, now_ms: int) -> None:
         last_ms = now_ms - HURRY_MS if self._asked_ms is None else self._asked_ms

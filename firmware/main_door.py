@@ -1,21 +1,14 @@
 """What a door controller runs after boot.py, as main.py. See there."""
 
-import gc
-
+from firmware import loop
 from firmware.boards import esp32_door
 from firmware.roles import door
 
 
 def run():
-    """Step, wait, step: see DESIGN section 3."""
+    """Build the door on its board, and let it step."""
     board = esp32_door.DoorBoard()
-    device = door.build(board)
-    gc.threshold(max(gc.mem_free() // 4, 4096))
-    while True:
-        due_ms = device.step(board.ticks_ms())
-        # Here nobody waits for us; in the middle of a card dialogue somebody would.
-        gc.collect()
-        board.wait(due_ms)
+    loop.run(board, door.build(board))
 
 
 if __name__ == "__main__":

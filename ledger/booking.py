@@ -31,6 +31,7 @@ from ledger.loads import Load
 from ledger.reservations import Reservation, settle
 from ledger.transfers import SPEND, SPEND_LINE, Transfer
 from protocols.card.purse import CARD_CENTRE
+from protocols.rules import access
 from protocols.wire import messages
 from protocols.wire.errors import BAD_SEAL
 
@@ -38,6 +39,12 @@ from protocols.wire.errors import BAD_SEAL
 # is dropped without a receipt, so its reader sends it again.
 PARKED_AHEAD_MAX = 1024
 PARKED_RIVALS_MAX = 4
+
+# What a door says that somebody has to look at (R8.1).
+_ALARMS = {
+    access.DURESS: reasons.OPENED_UNDER_DURESS,
+    access.LOCKED_OUT: reasons.WRONG_AT_A_DOOR,
+}
 
 # Within so many steps of a card's counter one intent may state something about another.
 REACH = 2
@@ -284,6 +291,9 @@ class _Clerk:
             self._book_capture(claim)
         elif claim.kind == messages.CARD_FOUND:
             self._open(reasons.CARD_FOUND, claim.device, claim.seq)
+        elif claim.kind == messages.ENTRY and claim.fields:
+            if claim.fields["reason"] in _ALARMS:
+                self._open(_ALARMS[claim.fields["reason"]], claim.device, claim.seq)
         elif claim.fields is None:
             self._open(reasons.UNREADABLE, claim.device, claim.seq)
 

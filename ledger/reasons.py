@@ -30,6 +30,8 @@ CANCEL_DIFFERS = 352
 CANCELLED_TWICE = 353
 UNRESERVED_SALE = 361
 SETTLED_OTHERWISE = 362
+OPENED_UNDER_DURESS = 391
+WRONG_AT_A_DOOR = 392
 
 TEXTS = {
     UNKNOWN_DEVICE: "no device of this number is registered",
@@ -55,6 +57,8 @@ TEXTS = {
     CANCELLED_TWICE: "the sale was cancelled before; given back once",
     UNRESERVED_SALE: "paid by code, says a reader, and nothing is reserved: its merchant bears it",
     SETTLED_OTHERWISE: "a person had settled this payment by code otherwise than its record says",
+    OPENED_UNDER_DURESS: "who opened this door says that he is being forced: send somebody",
+    WRONG_AT_A_DOOR: "five wrong tries in a row at this door, which took none for 90 s",
 }
 # Which of them have a suspense account, because money needs a place while nobody knows better.
 SUSPENSE_ACCOUNTS = (UNKNOWN_CARD, UNKNOWN_MERCHANT)

@@ -127,6 +127,7 @@ INSERT INTO tally VALUES ('duplicates', 0);
 _JOURNALS = ("transfer", "record", "rejected", "suspense_case", "card", "merchant")
 APPEND_ONLY = (*_JOURNALS, "device_key", "chip", "load_try", "load_proof", "cancel", "card_change")
 APPEND_ONLY += ("punch", "manual_punch")
+APPEND_ONLY += ("door", "access_person", "access_change")
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -340,6 +341,41 @@ CREATE TABLE manual_punch (
 CREATE INDEX manual_punch_at ON manual_punch (time_s);
 """
 
+# Who may open which door. A door is set up once; a change of its grants has a number, and the name
+# of the person who has made it. `periods` of a PIN is its verifier.
+_ACCESS = """
+CREATE TABLE door (
+    device INTEGER PRIMARY KEY REFERENCES device (device),
+    scope TEXT NOT NULL CHECK (scope IN ('dorm', 'public')),
+    grant_ms INTEGER NOT NULL CHECK (grant_ms BETWEEN 0 AND 15000),
+    passback_s INTEGER NOT NULL CHECK (passback_s BETWEEN 0 AND 86400)
+) STRICT;
+CREATE TABLE access_person (
+    number INTEGER PRIMARY KEY,
+    site TEXT NOT NULL,
+    scope TEXT NOT NULL CHECK (scope IN ('dorm', 'public')),
+    person TEXT NOT NULL CHECK (length(person) BETWEEN 1 AND 32),
+    is_in INTEGER NOT NULL CHECK (is_in IN (0, 1)),
+    time_s INTEGER NOT NULL CHECK (time_s BETWEEN 0 AND 4294967295)
+) STRICT;
+CREATE TABLE access_change (
+    number INTEGER PRIMARY KEY CHECK (number BETWEEN 1 AND 4294967295),
+    device INTEGER NOT NULL REFERENCES door (device),
+    verb TEXT NOT NULL CHECK (verb IN ('grant', 'hours', 'free', 'pin')),
+    first_no INTEGER NOT NULL CHECK (first_no BETWEEN 0 AND 4294967295),
+    count INTEGER NOT NULL CHECK (count BETWEEN 0 AND 8192),
+    group_no INTEGER NOT NULL CHECK (group_no BETWEEN 0 AND 15),
+    periods BLOB NOT NULL CHECK (length(periods) BETWEEN 0 AND 40),
+    person TEXT NOT NULL CHECK (length(person) BETWEEN 1 AND 32),
+    time_s INTEGER NOT NULL CHECK (time_s BETWEEN 0 AND 4294967295),
+    CHECK ((verb = 'grant') = (count > 0))
+) STRICT;
+CREATE INDEX access_change_of ON access_change (device, number);
+CREATE TRIGGER access_change_follows BEFORE INSERT ON access_change
+WHEN NEW.number <> (SELECT COALESCE(MAX(number), 0) + 1 FROM access_change)
+BEGIN SELECT RAISE(ABORT, 'one number follows the other'); END;
+"""
+
 MIGRATIONS = [
     _TABLES + _append_only(*_JOURNALS) + _ONE_WAY + _chart(),
     _KEYS + _append_only("device_key"),
@@ -349,4 +385,5 @@ MIGRATIONS = [
     _CARDS + _append_only("card_change"),
     _CODES,
     _PUNCHES + _append_only("punch", "manual_punch"),
+    _ACCESS + _append_only("door", "access_person", "access_change"),
 ]

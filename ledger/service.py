@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.mqtt import Message, MqttPort
+from ledger.access_news import AccessNews
 from ledger.card_news import CardNews
 from ledger.dialect import StoreUnavailable
 from ledger.receipts import Signer
 from ledger.relay_desk import RelayDesk
 from ledger.store import LedgerStore
-from protocols.wire import messages, topics
+from protocols.wire import access_news, messages, topics
 from protocols.wire.errors import BAD_FIELD, WireError
 
 # One commit for as many deliveries as wait: 64 x 64 records are about a quarter of a second.
@@ -64,6 +65,7 @@ class LedgerService:
         self._utc_s = utc_s
         self._desk = desk
         self._cards = CardNews(store, self._signer, utc_s) if with_cards else None
+        self._doors = AccessNews(store.access, self._signer, utc_s) if with_cards else None
         self._session = 0
         self._waiting: list[_Delivery] = []  # taken, not on the disk
         self._retry_ms = 0
@@ -122,18 +124,20 @@ class LedgerService:
         site = topics.parse_agent(message.topic, _CARDS_UP)
         if message.retain:
             raise WireError(BAD_FIELD, "a question is never retained")
-        if self._cards is not None:
-            for data in self._cards.hear(site, message.payload, now_ms):
+        news = self._doors if access_news.is_about_doors(message.payload) else self._cards
+        if news is not None:
+            for data in news.hear(site, message.payload, now_ms):
                 self._port.publish(topics.cards_down(site), data)
         self._port.ack(message)
 
     def _hint(self, now_ms: int) -> int:
-        """Tell all agents that a card has changed, if one has; when to look again (ms)."""
-        if self._cards is None or not self._port.connected:
+        """Tell all agents that a card or a door has changed; when to look again (ms)."""
+        if self._cards is None or self._doors is None or not self._port.connected:
             return now_ms + _LONG_MS
-        hint = self._cards.hint(now_ms)
-        if hint is not None:
-            self._port.publish(topics.LEDGER_CARDS, hint)
+        is_time = now_ms >= self._cards.due_ms()
+        for hint in (self._cards.hint(now_ms), self._doors.hint() if is_time else None):
+            if hint is not None:
+                self._port.publish(topics.LEDGER_CARDS, hint)
         return self._cards.due_ms()
 
     def _book(self, now_ms: int) -> bool:

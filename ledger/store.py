@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ledger import chart
+from ledger.access import AccessBook
 from ledger.attendance import Attendance
 from ledger.booking import Book, Changes, decide
 from ledger.card_status import Cards
@@ -80,6 +81,8 @@ _DUMP = {
     "card_status": "SELECT card_no, status FROM card_change c WHERE epoch ="
     " (SELECT MAX(epoch) FROM card_change WHERE card_no = c.card_no) ORDER BY card_no",
     "punch": "SELECT device, seq, card_no, earliest_s, latest_s FROM punch ORDER BY device, seq",
+    "access": "SELECT number, device, verb, first_no, count, group_no, periods, person"
+    " FROM access_change ORDER BY number",
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }
@@ -127,6 +130,7 @@ class LedgerStore:
         self.database = database
         self.top_ups = TopUps(database)
         self.cards = Cards(database)
+        self.access = AccessBook(database)
         self.code_sales = CodeSales(database)
         self.attendance = Attendance(database)
 

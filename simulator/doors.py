@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ledger.access import AccessBook, AccessRefused
 from protocols.rules import access, door
 from simulator.cardbox import HeldCard
 from simulator.reader import Reader
+from simulator.scenario import ScenarioError
 
 if TYPE_CHECKING:
     from simulator.run import Run
@@ -69,6 +71,30 @@ def rearm(run: Run, step: Step) -> None:
         reader.at(now_us + after_us, partial(setattr, lock, "key_is_turned", is_turned))
 
 
+def appoint(run: Run, step: Step) -> None:
+    """A named person authorises for the doors of a scope from now on, or no more."""
+    site, scope, person = run.scenario.site, step.fields["scope"], step.fields["person"]
+    _try(run, step, lambda book: book.appoint(step.do, site, scope, person, run.world.utc_s()))
+    run.tell(f"{step.do}: {person} for {scope} doors")
+
+
+def grant(run: Run, step: Step) -> None:
+    """That person lets a card open a door at any time, or no more."""
+    (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    name, person = step.fields["reader"], step.fields["person"]
+    (device,) = (one["device"] for one in run.scenario.readers if one["name"] == name)
+    group, time_s = int(step.do == "grant"), run.world.utc_s()
+    _try(run, step, lambda book: book.grant(device, held.card_no, 1, group, person, time_s))
+    run.tell(f"{step.do}: {held.name} at {name}, by {person}")
+
+
+def _try(run: Run, step: Step, act: Callable[[AccessBook], object]) -> None:
+    try:
+        act(run.services.store.access)
+    except AccessRefused as refusal:
+        raise ScenarioError(run.scenario.path, step.line, str(refusal)) from refusal
+
+
 def _push_in(run: Run, reader: Reader, held: HeldCard) -> None:
     if _push(reader):
         run.tally.paid += 1
@@ -96,4 +122,8 @@ VERBS: dict[str, Callable[[Run, Step], None]] = {
     "leave": leave,
     "fire": fire,
     "rearm": rearm,
+    "appoint": appoint,
+    "dismiss": appoint,
+    "grant": grant,
+    "revoke": grant,
 }

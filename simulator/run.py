@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from protocols.rules import charging, menu, settings
+from protocols.rules import charging, door, menu, settings
 from protocols.rules import clock as clock_rules
 from protocols.wire import messages
 from simulator.cardbox import CardKeys, HeldCard, make_cards
@@ -43,6 +43,7 @@ __all__ = ["Report", "Run", "ScenarioError", "run_scenario"]
 
 FLASH_BYTES = 256 * 1024
 CARD_FLASH_BYTES = 10 * 4096  # twice 65,536 cards, and what changes
+DOOR_FLASH_BYTES = 16 * 4096  # and twice who may open a door
 _SECOND_US = 1_000_000
 _LOOK_US = 5 * _SECOND_US
 _QUIET_US = 5 * _SECOND_US
@@ -181,6 +182,8 @@ class Run:
                 self.scenario.merchants[reader["merchant"]],
                 self.scenario.site,
             )
+            if "scope" in reader:
+                store.access.add_door(reader["device"], reader["scope"], door.GRANT_MS, 0)
         store.issue_cards(
             (card.card_no, card.issued_fen) for card in self.cards if card.issued_fen is not None
         )
@@ -226,7 +229,8 @@ class Run:
         age = {_AGE[name]: description[name] for name in _AGE if name in description}
         card_flash = None
         if description.get("card_map"):
-            card_flash = NorFlash(CARD_FLASH_BYTES, self.seeds.stream("card-flash", name))
+            size = DOOR_FLASH_BYTES if role == "door" else CARD_FLASH_BYTES
+            card_flash = NorFlash(size, self.seeds.stream("card-flash", name))
         hardware = Hardware(name, self.world, self.transcript, flash, nvs, draw, age, card_flash)
         reader = Reader(
             name,

@@ -49,6 +49,10 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "leave": (("reader",), ()),
     "fire": (("reader",), ()),
     "rearm": (("reader",), ()),
+    "appoint": (("person", "scope"), ()),
+    "dismiss": (("person", "scope"), ()),
+    "grant": (("card", "reader", "person"), ()),
+    "revoke": (("card", "reader", "person"), ()),
 }
 ANSWERS = ("match", "mismatch")
 CABLES = ("reader-network", "upstream", "mains")
@@ -98,8 +102,13 @@ _READER_MAY = (
     "battery_percent",
     "celsius",
     "language",
+    "scope",
 )
-_READER_VALUES = {"language": ("en", "zh"), "battery_percent": range(1, 101)}
+_READER_VALUES = {
+    "language": ("en", "zh"),
+    "scope": ("dorm", "public"),
+    "battery_percent": range(1, 101),
+}
 _TABLES = ("reader", "merchant", "cards", "price", "policy", "step", "assert")
 _SCALARS = ("name", "title", "seed", "clock", "timeout_s", "site", "drain")
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from tools.cli_access import access
 from tools.cli_attendance import attendance
 from tools.cli_card import card
 from tools.cli_options import (
@@ -44,6 +45,7 @@ ledger = _group("ledger", "The central ledger.")
 journal = _group("journal", "Journals of readers.")
 app.add_typer(card, name="card")
 ledger.add_typer(attendance, name="attendance")
+ledger.add_typer(access, name="access")
 
 
 class Home(StrEnum):

@@ -47,7 +47,7 @@ WIRED_MA, WIFI_MA = 256, 219
 SECTOR_BYTES = 4096
 _SPI_BAUD = 8000000  # the RC522 takes 10 MHz
 _LCD_BAUD = 1000000  # the ST7920 takes 1.6 MHz
-_UART_BAUD = 9600  # what CD5220 displays and serial keypads are shipped with
+UART_BAUD = 9600  # what CD5220 displays and serial keypads are shipped with
 _BATTERY_DIVIDER = 2
 _AES_ECB, _AES_CBC = 1, 2
 RADIO_OFF, RADIO_ON = 0, 2
@@ -282,7 +282,7 @@ class Board:
     def _wire(self, nvs):
         """Keypad, pole display, supply, menu."""
         self.menu = blob_of(nvs, "menu", menu.MENU_BYTES_MAX) or b""
-        uart = machine.UART(1, baudrate=_UART_BAUD, tx=Pin(DISPLAY_TX), rx=Pin(KEYPAD_RX))
+        uart = machine.UART(1, baudrate=UART_BAUD, tx=Pin(DISPLAY_TX), rx=Pin(KEYPAD_RX))
         self._waiting.register(uart, select.POLLIN)
         self.keypad = Keypad(uart)
         self.display = uart  # its transmit buffer holds 256 bytes: write() does not wait

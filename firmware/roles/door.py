@@ -8,8 +8,10 @@ pulses that hold it, or tell what has happened. So it may fail at any line: the 
 from firmware.drivers.annunciator import DARK, LOOK, REFUSED, TAKEN, Annunciator
 from firmware.drivers.iso14443 import Pcd
 from firmware.drivers.mfrc522 import Mfrc522
+from firmware.services.access_map import AccessMap, CardsPart
 from firmware.services.books import open_books
 from firmware.services.card_faults import FAULTS, reason_of
+from firmware.services.card_map import CardMap
 from firmware.services.credential import Credentials
 from firmware.services.front_end_watch import FrontEndWatch
 from firmware.services.journal import JournalFull
@@ -22,13 +24,21 @@ FIRMWARE_VERSION = 1
 _STEP_MS = 50
 _FREE_LOOK_MS = 1000  # between two looks at the schedule
 _REFUSED_MS = 2000
+_PIN_MS = 15000
 _SIREN_MS = 1000  # between two calls for somebody
 # An input that chatters is told once in so long, where it changes nothing.
 _NOTE_MS = 1000
 _WATCHDOG_RESET = 3  # of board.boot_cause
+OLD_READ_KEY = "old_read_key"  # in the board's key-value store, while cards get new keys
 LATCH = "latch"  # in the board's key-value store: state and cause of what only a key ends
 # Wrong tries: whose card this is, nobody here knows or wants to know.
-_WRONG = (reasons.WRONG_KEY, reasons.FOREIGN_CARD, access.NO_ACCESS)
+_WRONG = (
+    reasons.WRONG_KEY,
+    reasons.FOREIGN_CARD,
+    access.NO_ACCESS,
+    reasons.CARD_LOST,
+    reasons.PIN_WRONG,
+)
 # Nobody was refused.
 _UNRECORDED = (reasons.CARD_GONE, reasons.JOURNAL_FULL)
 
@@ -40,14 +50,15 @@ def build(board, front_end=None):
     """
     now_ms = board.ticks_ms()
     recorder, clock, uplink = open_books(board, now_ms)
+    maps = CardMap(CardsPart(board), recorder, uplink), AccessMap(board, recorder, uplink)
     recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
-    return DoorController(board, front_end or Pcd(Mfrc522(board)), recorder, uplink, clock)
+    return DoorController(board, front_end or Pcd(Mfrc522(board)), recorder, uplink, clock, maps)
 
 
 class DoorController:
     """One door."""
 
-    def __init__(self, board, front_end, recorder, uplink, clock):
+    def __init__(self, board, front_end, recorder, uplink, clock, maps):
         now_ms = board.ticks_ms()
         self._board = board
         self._front_end = front_end
@@ -55,19 +66,19 @@ class DoorController:
         self._uplink = uplink
         self._clock = clock
         self._policy = board.settings["policy"]
-        self._credentials = Credentials(board, front_end)
+        self._credentials = Credentials(board, front_end, board.stored(OLD_READ_KEY))
         self._watch = FrontEndWatch(front_end, recorder)
         self._signals = Annunciator(board)
         self._tries = access.Tries()
-        try:
-            self._access = access.Access(board.access)
-        except WireError as error:
-            # Nobody may enter then, which somebody has to be told.
-            self._access = access.Access(b"")
-            recorder.note(messages.FAULT, now_ms, network=0, last_reason=error.code)
-        board.access = b""  # a copy would be another four kilobytes
+        self._card_map, self._access_map = maps
+        self._idle = 0  # whose turn it is
+        self._pin, self._digits, self._pin_until_ms = None, b"", 0  # (card_no, group, verifier)
+        self._device_keys = [board.settings["device_key"]]
+        if "previous_device_key" in board.settings:
+            self._device_keys.append(board.settings["previous_device_key"])
+        self._read_rights(now_ms)
         latch, cause = _latched(board)
-        self._door = door.Door(latch, cause, self._access.grant_ms or door.GRANT_MS, now_ms)
+        self._door = door.Door(latch, cause, self._access.grant_ms, now_ms)
         self._noted_ms = {}
         self._is_free, self._free_look_ms = False, now_ms
         self._is_resting = False  # the card in the field has been answered
@@ -86,13 +97,34 @@ class DoorController:
         if self._door.holds():
             self._board.lock.train()
         self._watch.step(now_ms)
-        if not self._tries.is_locked_out(now_ms):
-            self._poll(now_ms)
+        is_busy = not self._tries.is_locked_out(now_ms) and self._poll(now_ms)
+        self._take_keys(now_ms)
         self._sound(self._board.ticks_ms())
         self._uplink.step(now_ms)
-        if self._is_resting is False:
-            self._recorder.prepare()
+        if not is_busy:
+            self._use_quiet(now_ms)
         return now_ms + _STEP_MS
+
+    def _use_quiet(self, now_ms):
+        """Nobody waits, a card left lying there included. One of three: each may erase twice."""
+        self._idle = (self._idle + 1) % 3
+        if self._idle == 0:
+            self._recorder.prepare()
+        elif self._idle == 1:
+            self._card_map.step(now_ms)
+        else:
+            self._access_map.step(now_ms)
+            if self._access_map.is_new():
+                self._read_rights(now_ms)
+                self._door.let_last(self._access.grant_ms)
+
+    def _read_rights(self, now_ms):
+        """Who may enter from now on; where that cannot be read nobody may, and it is told."""
+        self._access = access.whole(b"")
+        try:
+            self._access = self._access_map.rights()
+        except WireError as error:
+            self._recorder.note(messages.FAULT, now_ms, network=0, last_reason=error.code)
 
     # -- the door -----------------------------------------------------------------------------
 
@@ -163,25 +195,63 @@ class DoorController:
     # -- the card -----------------------------------------------------------------------------
 
     def _poll(self, now_ms):
+        """Answer a card; whether there was one to answer."""
         card_no = 0
         try:
             card = self._front_end.poll()
             if card is None:
                 self._is_resting = False
-                return
+                return False
             if self._is_resting:
-                return  # one answer for each time that it is held there
+                return False  # one answer for each time that it is held there
             identity = self._credentials.read(card)
             card_no = identity.card_no
             interval_ms = self._clock.interval_ms(now_ms)
-            reason = self._access.decide(identity, interval_ms, self._policy, now_ms)
+            known = self._card_map.known(card_no)
+            reason = self._access.decide(identity, interval_ms, self._policy, now_ms, *known)
         except FAULTS as fault:
             reason = reason_of(fault, False)
         if reason in _UNRECORDED or (reason == reasons.READER_FAULT and self._is_resting):
-            return
+            return False
         self._is_resting = True
         now_ms = self._board.ticks_ms()  # the dialogue has taken its time
-        if reason == reasons.APPROVED:
+        self._drop_pin(now_ms)
+        pin = self._access.pin(card_no) if reason == reasons.APPROVED else (0, b"")
+        if pin[1]:
+            self._pin, self._digits = (card_no, pin[0], pin[1]), b""
+            self._signals.play(_ASK, now_ms)
+            self._until_ms = self._pin_until_ms = now_ms + _PIN_MS
+        else:
+            self._answer(card_no, reason, now_ms)
+        return True
+
+    def _take_keys(self, now_ms):
+        """Digits of a PIN that was asked for; whatever else is pressed begins it anew."""
+        keys, pin = self._board.keypad.read(), self._pin
+        if pin is None:
+            return
+        if now_ms >= self._pin_until_ms:
+            self._drop_pin(now_ms)
+            return
+        for key in keys:
+            self._digits = self._digits + bytes((key,)) if 48 <= key <= 57 else b""
+            self._signals.play(_KEY, now_ms)
+            if len(self._digits) == access.PIN_DIGITS:
+                card_no, group, expected = pin
+                digits, self._pin, self._digits = self._digits, None, b""
+                reason = access.judge(self._device_keys, group, expected, digits)
+                self._answer(card_no, reason, now_ms)
+                return
+
+    def _drop_pin(self, now_ms):
+        """Nobody waits for a PIN any more; whose card it was is told."""
+        if self._pin is not None:
+            card_no, self._pin, self._digits = self._pin[0], None, b""
+            self._record(messages.ENTRY, now_ms, card_no=card_no, reason=access.NO_PIN_GIVEN)
+
+    def _answer(self, card_no, reason, now_ms):
+        """What came of a card: the same to see and to hear whoever is forced to open."""
+        if reason in (reasons.APPROVED, access.DURESS):
             self._tries.right()
             self._access.passed(card_no, now_ms)
             self._happen("grant", now_ms)
@@ -212,6 +282,8 @@ class DoorController:
 
 
 _OPEN = (1, 0, ())
+# A PIN, please; and: a key was heard.
+_ASK, _KEY = (1, 1, (80, 80)), (1, 1, (40,))
 
 
 def _latched(board):

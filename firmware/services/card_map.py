@@ -74,6 +74,15 @@ class CardMap:
             return card_status.ACTIVE, held[_MADE_S]
         return card_status.status_in(self._read(start + at, 1)[0], card_no), held[_MADE_S]
 
+    def map_in_use(self):
+        """(where the map in use begins on flash, its bytes, its epoch); None without a map."""
+        held = self._held
+        return (held[0] * self._bank_bytes, held[_SIZE], held[_EPOCH]) if held else None
+
+    def drop_wanted(self):
+        """Give up the map that is under way."""
+        self._wanted = None
+
     def step(self, now_ms):
         """Ask for what is missing; returns when to call again. When idle only: it may erase."""
         if not self._flash or not self._uplink.online:

@@ -25,6 +25,7 @@ from protocols.card.purse_classic import BLOCKS_PER_SECTOR, IDENTITY_BLOCK
 TALK_US_MAX = 150000
 # SAK: bit 6 is ISO/IEC 14443-4, bit 4 MIFARE Classic.
 _SAK_ISO_DEP, _SAK_CLASSIC = 0x20, 0x08
+_NOT_THAT_KEY = (ev2.AUTHENTICATION_ERROR, ev2.NO_SUCH_KEY)
 _RND_BYTES = 16
 _STATUS_BYTES = 1
 _SEALED_BYTES = 25  # status, one block, MAC
@@ -33,37 +34,52 @@ _SEALED_BYTES = 25  # status, one block, MAC
 class Credentials:
     """Reads cards in the field of `pcd` with the keys in the settings of `board`.
 
-    DESFire cards need "read_key" among them; without it they are foreign.
+    DESFire cards need "read_key" among them; without it they are foreign. `old_read_key`: the one
+    before it, empty if there is none.
     """
 
-    def __init__(self, board, pcd):
+    def __init__(self, board, pcd, old_read_key=b""):
         settings = board.settings
         self._board = board
         self._pcd = pcd
-        self._classic_keys = PurseKeys(board.aes, settings["purse_key"], settings["mac_key"])
-        self._read_master = None
-        if "read_key" in settings:
-            self._read_master = Cmac(board.aes(settings["read_key"]))
+        # The newest generation of keys first: while cards are given new ones, both are out.
+        self._classic_keys = [PurseKeys(board.aes, settings["purse_key"], settings["mac_key"])]
+        if "previous_purse_key" in settings:
+            mac_key = settings.get("previous_mac_key") or settings["mac_key"]
+            old = PurseKeys(board.aes, settings["previous_purse_key"], mac_key)
+            self._classic_keys.append(old)
+        read_keys = [settings["read_key"]] if "read_key" in settings else []
+        if old_read_key:
+            read_keys.append(old_read_key)
+        self._read_masters = [Cmac(board.aes(key)) for key in read_keys]
 
     def read(self, card):
         """The Identity of `card` (Card). CardGone, CardRefused, AuthFailed, ForeignCard."""
         if card.sak & _SAK_CLASSIC:
             return self._read_classic(card)
-        if not card.sak & _SAK_ISO_DEP or self._read_master is None:
+        if not card.sak & _SAK_ISO_DEP or not self._read_masters:
             raise ForeignCard("SAK {:#x}".format(card.sak))
         try:
             return self._read_desfire(card)
         except ev2.CardStatus as refusal:
-            if refusal.status in (ev2.AUTHENTICATION_ERROR, ev2.NO_SUCH_KEY):
+            if refusal.status in _NOT_THAT_KEY:
                 raise AuthFailed("read key")
             raise CardRefused(refusal.status)
         except ev2.NotGenuine:
             raise CardGone("not to be believed")
 
     def _read_classic(self, card):
-        classic, keys = Classic(self._pcd, card), self._classic_keys
-        sector = IDENTITY_BLOCK // BLOCKS_PER_SECTOR
-        classic.authenticate(IDENTITY_BLOCK, *keys.sector(card.uid, sector))
+        classic, sector = Classic(self._pcd, card), IDENTITY_BLOCK // BLOCKS_PER_SECTOR
+        *newer, oldest = self._classic_keys
+        for keys in newer:
+            try:
+                classic.authenticate(IDENTITY_BLOCK, *keys.sector(card.uid, sector))
+                break
+            except AuthFailed:
+                pass  # a card of the generation before
+        else:
+            keys = oldest
+            classic.authenticate(IDENTITY_BLOCK, *keys.sector(card.uid, sector))
         return decode_identity(classic.read(IDENTITY_BLOCK), card.uid, keys.mac(card.uid))
 
     def _read_desfire(self, card):
@@ -74,13 +90,27 @@ class Credentials:
             ev2.body_of(dep.exchange(select, _STATUS_BYTES))
         except ev2.CardStatus as refusal:
             raise ForeignCard("application {:#04x}".format(refusal.status))
-        key = layout.application_key(self._read_master, card.uid, layout.READ_KEY)
-        login = ev2.Login(self._board, key, layout.READ_KEY, self._board.urandom(_RND_BYTES))
-        proof = login.prove(dep.exchange(login.begin(), _STATUS_BYTES + _RND_BYTES))
-        session = login.session(dep.exchange(proof, _STATUS_BYTES + 2 * _RND_BYTES))
+        *newer, oldest = self._read_masters
+        for master in newer:
+            try:
+                session = self._log_in(dep, master, card.uid)
+                break
+            except ev2.CardStatus as refusal:
+                if refusal.status not in _NOT_THAT_KEY:
+                    raise
+            except ev2.NotGenuine:
+                pass  # it does not know this key, and did not say so
+        else:
+            session = self._log_in(dep, oldest, card.uid)
         place = layout.place(layout.DOOR_IDENTITY_FILE, FIELDS_BYTES)
         answer = dep.exchange(session.command(layout.READ_DATA, place), _SEALED_BYTES)
         fields = session.answer(answer, ev2.FULL_ANSWER)
         if len(fields) != FIELDS_BYTES:
             raise ForeignCard("identity")
         return Identity(*struct.unpack(FORMAT, fields))
+
+    def _log_in(self, dep, master, uid):
+        key = layout.application_key(master, uid, layout.READ_KEY)
+        login = ev2.Login(self._board, key, layout.READ_KEY, self._board.urandom(_RND_BYTES))
+        proof = login.prove(dep.exchange(login.begin(), _STATUS_BYTES + _RND_BYTES))
+        return login.session(dep.exchange(proof, _STATUS_BYTES + 2 * _RND_BYTES))

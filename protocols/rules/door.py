@@ -113,12 +113,16 @@ class Door:
         self.state = latch if latch in LATCHED else SETTLING
         self.cause = cause if self.state == FAULT else 0
         self.levels = EXIT_IDLE  # until it is pressed there is nothing to wait for
-        self._grant_ms = min(max(grant_ms, GRANT_MS_MIN), GRANT_MS_MAX)
+        self.let_last(grant_ms)
         self._since_ms = [now_ms] * _INPUTS
         self._since_ms[_EXIT_AT] = now_ms - EXIT_MS
         self._until_ms = self._turned_ms = now_ms
         self._losses_ms = []
         self._told = EXIT_IDLE | INTACT
+
+    def let_last(self, grant_ms):
+        """How long a grant lasts from now on, within its bounds; 0: as long as it does."""
+        self._grant_ms = min(max(grant_ms or GRANT_MS, GRANT_MS_MIN), GRANT_MS_MAX)
 
     def holds(self):
         """Whether the coil may have current."""

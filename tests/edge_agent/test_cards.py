@@ -12,7 +12,7 @@ from edge_agent.readers import CARD_ASKS_PER_STEP_MAX
 from edge_agent.store import StoreUnavailable
 from protocols.rules import card_status
 from protocols.rules.card_status import ACTIVE, CLOSED, LOST, change
-from protocols.wire import card_news, cbor, messages, seal, topics
+from protocols.wire import access_news, card_news, cbor, messages, seal, topics
 from tests.edge_agent.building import Building
 from tests.edge_agent.peers import SITE, Ledger, key_of
 
@@ -64,7 +64,9 @@ class Site(Building):
     def asks(self):
         said = self.upstream.sent()
         self.upstream.published = [item for item in said if item[0] != UP]
-        return [card_news.decode_epoch(payload) for topic, payload in said if topic == UP]
+        asks = [payload for topic, payload in said if topic == UP]
+        self.door_asks = [each for each in asks if access_news.is_about_doors(each)]
+        return [card_news.decode_epoch(each) for each in asks if each not in self.door_asks]
 
     def told(self, device):
         """(epoch, page, data) of each CARDS said to a reader."""

@@ -7,7 +7,7 @@ import random
 
 from firmware.roles import door as role
 from protocols.card.identity import Identity
-from protocols.rules import access, door, settings
+from protocols.rules import access, door, reasons, settings
 from protocols.wire import messages
 from simulator.cardbox_desfire import DesfireMasters, issue
 from simulator.chips.nor_flash import NorFlash, PowerCut
@@ -36,10 +36,10 @@ ALWAYS, OFFICE = [(127, 0, 1440)], [(0b0011111, 8 * 60, 18 * 60)]
 STRANGER = CARD_NO + 7  # a card of ours that this door does not know
 
 
-def new_desfire(card_no=CARD_NO, days=(DAY - 300, DAY + 700), seed=0):
+def new_desfire(card_no=CARD_NO, days=(DAY - 300, DAY + 700), seed=0, masters=MASTERS):
     """A DESFire card as the card centre makes it."""
     uid = b"\x04" + card_no.to_bytes(6, "big")
-    return issue(uid, Identity(card_no, 2, *days, 1), 10_000, MASTERS, random.Random(seed))
+    return issue(uid, Identity(card_no, 2, *days, 1), 10_000, masters, random.Random(seed))
 
 
 class Witness:
@@ -58,8 +58,23 @@ class Witness:
 class Entrance:
     """One door, shut, with everything in order; booted unless `boot` is False."""
 
-    def __init__(self, seed=0, sectors=16, boot=True, free=(), grant_ms=5000, passback_s=0):
+    def __init__(
+        self,
+        seed=0,
+        sectors=16,
+        boot=True,
+        free=(),
+        grant_ms=5000,
+        passback_s=0,
+        card_sectors=0,
+        keys=(),
+        pins=(),
+        **policy,
+    ):
         self.flash = NorFlash(sectors * SECTOR_BYTES, random.Random(seed))
+        self.card_flash = None
+        if card_sectors:
+            self.card_flash = NorFlash(card_sectors * SECTOR_BYTES, random.Random(seed + 1))
         blob = settings.encode(
             {
                 "device": DEVICE,
@@ -71,17 +86,29 @@ class Entrance:
                 "read_key": MASTERS.read,
                 "broker_host": "192.0.2.1",
                 "broker_port": 1883,
-                "policy": POLICY,
+                "policy": {**POLICY, **policy},
+                **{name: key for name, key in dict(keys).items() if name != role.OLD_READ_KEY},
             }
         )
-        rights = access.encode([(CARD_NO, (1, 2))], [ALWAYS, OFFICE], free, grant_ms, passback_s)
+        cards = [(CARD_NO, (1, 2))]
+        rights = access.encode(cards, [ALWAYS, OFFICE], free, grant_ms, passback_s, pins)
         self.witness = Witness()
         nvs = {"settings": blob, "access": rights}
+        if role.OLD_READ_KEY in dict(keys):
+            nvs[role.OLD_READ_KEY] = dict(keys)[role.OLD_READ_KEY]
         self.hardware = Hardware(
-            "door", World(NOON_S), self.witness, self.flash, nvs, random.Random(seed)
+            "door",
+            World(NOON_S),
+            self.witness,
+            self.flash,
+            nvs,
+            random.Random(seed),
+            card_flash=self.card_flash,
         )
         self.lock, self.clock = self.hardware.lock, self.hardware.clock
         self.device = None
+        self.net = None  # what stands in for the board's, if anything does
+        self.front_end = lambda _hardware: None  # for its card front end, at each boot
         self.booted_us = {}
         self.is_told = False
         self._reset_at_us = None
@@ -98,9 +125,10 @@ class Entrance:
         self._reset_at_us = None
         begin_us = self.clock.now_us
         board = HostBoard(self.hardware)
+        board.net = self.net or board.net
         self.ticks_us = board.ticks_us
         try:
-            self.device = role.build(board)
+            self.device = role.build(board, self.front_end(self.hardware))
         except (OSError, PowerCut):
             self.hang()
             return
@@ -179,6 +207,13 @@ class Entrance:
         self.run_ms(100)  # the field is seen to be empty
         return took_ms if took_ms is None else took_ms // 1000
 
+    def type(self, digits):
+        """Somebody types, a key each 150 ms."""
+        for key in digits:
+            self.hardware.keys += bytes((key,))
+            self.run_ms(150)
+        return self
+
     def can_leave(self):
         """Somebody presses the exit button and pushes, for a second at most."""
         self.lock.press(True)
@@ -217,15 +252,18 @@ class Entrance:
     def unexplained(self):
         """The times, in ms, at which the coil lost its current and no record says why.
 
-        A record of what happened says it, at that time; or the first one behind it is a BOOT:
-        until then there was no controller.
+        A record of what happened says it, at that time (where the button's input is dead: that the
+        door was opened although it was locked); or the first one behind it is a BOOT:
+        until then there was no controller; or it says that records could not be written.
         """
-        told = []  # (time, whether it says why, whether it is a BOOT)
-        for each in self.records(messages.BOOT, messages.DOOR):
+        told = []  # (time, whether it says why, whether it speaks for all that was before)
+        for each in self.records(messages.BOOT, messages.DOOR, messages.FAULT):
             at_us = self.booted_us[each["boot_id"]] + each["mono_ms"] * 1000
-            is_boot = each["kind"] == messages.BOOT
+            is_boot = each["kind"] != messages.DOOR
+            if each["kind"] == messages.FAULT and each["last_reason"] != reasons.JOURNAL_FULL:
+                continue
             is_why = not is_boot and (
-                each["event"] == door.number("slip")
+                each["event"] in (door.number("slip"), door.number("opened"))
                 or door.STATES[each["state"]] not in door.LOCKING
             )
             told.append((at_us, is_why, is_boot))

@@ -44,6 +44,9 @@ def filled():
     _pay_by_code(store)
     store.cards.set("lose", CARD, 1)
     store.attendance.enter(CARD, 1, 2, "Wang", "card forgotten")
+    store.access.add_door(1001, "dorm", 5000, 0)
+    store.access.appoint("appoint", "campus", "dorm", "Wang Fang", 1)
+    store.access.grant(1001, CARD, 1, 1, "Wang Fang", 1)
     store.book([[*reader.records[:10], reader.records[-1]], [b"noise"]])
     assert check(store) == []
     return store
@@ -77,6 +80,7 @@ def test_journals_are_append_only(table, verb):
         "load_proof": "number",
         "card_change": "epoch",
         "manual_punch": "number",
+        "access_person": "number",
     }.get(table, key)
     sql = f"DELETE FROM {table}" if verb == "DELETE" else f"UPDATE {table} SET {key} = {key}"
     with pytest.raises(ConstraintBroken, match="append-only"), store.database.transaction():

@@ -6,11 +6,18 @@ import struct
 import pytest
 
 from protocols.card.identity import Identity
-from protocols.rules import access, access_texts, clock, reason_texts, reasons
+from protocols.rules import access, access_texts, card_status, clock, reason_texts, reasons
 from protocols.wire import cbor
-from protocols.wire.errors import BAD_FIELD, NOT_A_MAP, TOO_LONG, UNKNOWN_FIELD, WireError
+from protocols.wire.errors import (
+    BAD_FIELD,
+    NOT_A_MAP,
+    TOO_LONG,
+    TRUNCATED,
+    UNKNOWN_FIELD,
+    WireError,
+)
 
-POLICY = {"utc_offset_s": 28_800, "clock_width_max_ms": 120_000}
+POLICY = {"utc_offset_s": 28_800, "clock_width_max_ms": 120_000, "map_expired_s": 0}
 DAY = 20_700  # 2026-09-04, a Friday
 FIRST = 1000
 WORKDAYS, ALL_DAYS = 0b0011111, 127
@@ -31,7 +38,7 @@ def holder(card_no, days=(DAY - 100, DAY + 100)):
 
 
 def made(groups=(1, 2, 3, 0, 15), schedules=SCHEDULES, free=(), passback_s=0):
-    return access.Access(access.encode([(FIRST, groups)], schedules, free, 5000, passback_s))
+    return access.whole(access.encode([(FIRST, groups)], schedules, free, 5000, passback_s))
 
 
 NOON = at(12)
@@ -89,8 +96,50 @@ def test_validity(days, interval_ms, answer):
     assert made().decide(holder(1000, days), interval_ms, POLICY, 0) == answer
 
 
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (card_status.ACTIVE, reasons.APPROVED),
+        (card_status.LOST, reasons.CARD_LOST),
+        (card_status.SUSPENDED, reasons.CARD_SUSPENDED),
+        (card_status.CLOSED, reasons.CARD_CLOSED),
+    ],
+)
+def test_a_card_that_is_not_active_opens_nothing(status, answer):
+    """R10, R14.2: whatever else is wrong with it, that is what is said."""
+    now_s = NOON[0] // 1000
+    assert made().decide(holder(1000), NOON, POLICY, 0, status, now_s) == answer
+    if status:
+        expired = holder(1000, (DAY - 9, DAY - 1))
+        assert made().decide(expired, NOON, POLICY, 0, status, 0) == answer
+        assert made().decide(holder(5), clock.NEVER_SET, POLICY, 0, status) == answer
+
+
+@pytest.mark.parametrize(
+    ("age_s", "interval_ms", "expired_s", "answer"),
+    [
+        (10**6, NOON, 0, reasons.APPROVED),  # no rule: without network a card opens (R24.2)
+        (3_599, NOON, 3600, reasons.APPROVED),
+        (3_600, NOON, 3600, reasons.MAP_EXPIRED),  # at the far end of the clock's interval
+        # Not known: only what is surely too old.
+        (3_600, at(12, width_ms=7_200_000), 3600, reasons.APPROVED),
+        (3_601, at(12, width_ms=7_200_000), 3600, reasons.MAP_EXPIRED),
+    ],
+)
+def test_a_card_map_that_is_too_old_by_policy(age_s, interval_ms, expired_s, answer):
+    map_s = NOON[0] // 1000 - age_s
+    policy = {**POLICY, "map_expired_s": expired_s}
+    assert made().decide(holder(1000), interval_ms, policy, 0, 0, map_s) == answer
+
+
+def test_no_map_at_all_is_too_old_where_there_is_a_rule():
+    assert made().decide(holder(1000), NOON, POLICY, 0) == reasons.APPROVED
+    policy = {**POLICY, "map_expired_s": 1}
+    assert made().decide(holder(1000), NOON, policy, 0) == reasons.MAP_EXPIRED
+
+
 def test_a_door_without_a_blob_opens_for_nobody():
-    nobody = access.Access(b"")
+    nobody = access.whole(b"")
     assert nobody.decide(holder(0), NOON, POLICY, 0) == access.NO_ACCESS
     assert not nobody.is_free(NOON, POLICY)
 
@@ -98,13 +147,13 @@ def test_a_door_without_a_blob_opens_for_nobody():
 def test_every_card_has_the_group_it_was_given():
     stream = random.Random(5)
     groups = [stream.randrange(16) for _ in range(access.CARDS_MAX)]
-    full = access.Access(access.encode([(7, groups)], [ALWAYS] * 15, (), 3000, 0))
+    full = access.whole(access.encode([(7, groups)], [ALWAYS] * 15, (), 3000, 0))
     assert [full.group(7 + at) for at in range(len(groups))] == groups
     assert full.group(6) == full.group(7 + len(groups)) == 0
 
 
 def test_staff_and_students_have_numbers_far_apart():
-    both = access.Access(access.encode([(5, [1, 2, 3]), (20_000, [4])], [ALWAYS], (), 3000, 0))
+    both = access.whole(access.encode([(5, [1, 2, 3]), (20_000, [4])], [ALWAYS], (), 3000, 0))
     asked = (4, 5, 6, 7, 8, 9, 19_999, 20_000, 20_001, 20_002)
     assert [both.group(card_no) for card_no in asked] == [0, 1, 2, 3, 0, 0, 0, 4, 0, 0]
 
@@ -156,28 +205,44 @@ def period(*numbers):
     return struct.pack(access.PERIOD, *numbers)
 
 
-def blob(**changes):
-    fields = {1: [[FIRST, b"\x21"]], 2: [access.ALWAYS], 3: b"", 4: 5000, 5: 0}
+def blob(groups=b"\x21", **changes):
+    fields = {1: [[FIRST, 2]], 2: [access.ALWAYS], 3: b"", 4: 5000, 5: 0}
     fields.update({int(key[1:]): value for key, value in changes.items()})
-    return cbor.encode({key: value for key, value in fields.items() if value is not None})
+    return framed({key: value for key, value in fields.items() if value is not None}, groups)
+
+
+def framed(value, groups=b""):
+    head = cbor.encode(value)
+    return struct.pack(">H", len(head)) + head + groups
 
 
 @pytest.mark.parametrize(
     ("data", "code"),
     [
-        (cbor.encode([1]), NOT_A_MAP),
+        (b"\x00", TRUNCATED),
+        (b"\x00\x01", TRUNCATED),
+        (blob()[:-2], TRUNCATED),
+        (blob()[:-1], BAD_FIELD),
+        (blob() + b"\x00", BAD_FIELD),
+        (framed([1]), NOT_A_MAP),
         (bytes(access.ACCESS_BYTES_MAX + 1), TOO_LONG),
-        (blob(f6=0), UNKNOWN_FIELD),
+        (blob(f7=0), UNKNOWN_FIELD),
+        (blob(f6=b""), BAD_FIELD),
+        (blob(f6=[b""] * 16), BAD_FIELD),
+        (blob(f6=[bytes(7)]), BAD_FIELD),
+        (blob(f6=[0]), BAD_FIELD),
         *((blob(**{f"f{key}": None}), BAD_FIELD) for key in range(1, 6)),
         (blob(f1=b"\x21"), BAD_FIELD),
         (blob(f1=[FIRST]), BAD_FIELD),
         (blob(f1=[[FIRST]]), BAD_FIELD),
-        (blob(f1=[[-1, b""]]), BAD_FIELD),
-        (blob(f1=[[1 << 32, b""]]), BAD_FIELD),
-        (blob(f1=[[1, 1]]), BAD_FIELD),
-        (blob(f1=[[1, bytes(access.CARDS_MAX // 2 + 1)]]), BAD_FIELD),
-        (blob(f1=[[1, bytes(5)], [10, b""]]), BAD_FIELD),
-        (blob(f1=[[n, b""] for n in range(17)]), BAD_FIELD),
+        (blob(f1=[[-1, 2]]), BAD_FIELD),
+        (blob(f1=[[1 << 32, 2]]), BAD_FIELD),
+        (blob(f1=[[1, b"\x21"]]), BAD_FIELD),
+        (blob(f1=[[1, 3]]), BAD_FIELD),
+        (blob(f1=[[1, 4], [4, 0]], groups=bytes(2)), BAD_FIELD),
+        (blob(f1=[[1, access.CARDS_MAX + 1]], groups=bytes(4097)), BAD_FIELD),
+        (blob(f1=[[1, 8192], [9000, 2]], groups=bytes(4097)), BAD_FIELD),
+        (blob(f1=[[n, 0] for n in range(17)], groups=b""), BAD_FIELD),
         (blob(f2=[b""] * 16), BAD_FIELD),
         (blob(f2=[1]), BAD_FIELD),
         (blob(f2=access.ALWAYS), BAD_FIELD),
@@ -195,9 +260,9 @@ def blob(**changes):
 )
 def test_a_blob_that_is_wrong_is_refused_with_a_number(data, code):
     with pytest.raises(WireError) as refusal:
-        access.Access(data)
+        access.whole(data)
     assert refusal.value.code == code
-    assert access.Access(blob()).group(FIRST) == 1
+    assert access.whole(blob()).group(FIRST) == 1
 
 
 def test_a_group_that_does_not_exist_cannot_be_written():
@@ -206,5 +271,51 @@ def test_a_group_that_does_not_exist_cannot_be_written():
 
 
 def test_the_answers_have_numbers_and_words_of_their_own():
-    assert set(access_texts.TEXTS) == {281, 282, 283, 284}
+    assert set(access_texts.TEXTS) == {281, 282, 283, 284, 285, 286}
     assert not set(access_texts.TEXTS) & set(reason_texts.TEXTS)
+
+
+# --- PINs ---------------------------------------------------------------------------------------
+
+KEY, OLD_KEY, PIN = bytes(range(32)), bytes(32), b"314159"
+VERIFIER = access.verifier(KEY, 2, PIN)
+
+
+@pytest.mark.parametrize(
+    ("digits", "answer"),
+    [
+        (PIN, reasons.APPROVED),
+        (b"314150", access.DURESS),  # 9 is followed by 0
+        (b"314158", reasons.PIN_WRONG),
+        (b"314151", reasons.PIN_WRONG),
+        (b"413159", reasons.PIN_WRONG),
+        (b"000000", reasons.PIN_WRONG),
+    ],
+)
+def test_a_pin_and_the_one_of_who_is_forced(digits, answer):
+    assert access.judge((KEY,), 2, VERIFIER, digits) == answer
+    assert access.judge((bytes(31) + b"x", KEY), 2, VERIFIER, digits) == answer
+
+
+@pytest.mark.parametrize("last", range(10))
+def test_under_duress_the_last_digit_is_one_higher(last):
+    pin = b"12345" + b"%d" % last
+    expected = access.verifier(KEY, 1, pin)
+    said = {digit: access.judge((KEY,), 1, expected, b"12345%d" % digit) for digit in range(10)}
+    assert said.pop(last) == reasons.APPROVED
+    assert said.pop((last + 1) % 10) == access.DURESS
+    assert set(said.values()) == {reasons.PIN_WRONG}
+
+
+def test_a_pin_is_one_of_its_group_and_of_its_door():
+    assert access.judge((KEY,), 1, VERIFIER, PIN) == reasons.PIN_WRONG
+    assert access.judge((OLD_KEY,), 2, VERIFIER, PIN) == reasons.PIN_WRONG
+
+
+def test_a_group_has_its_pin():
+    pins = (b"", VERIFIER)
+    data = access.encode([(FIRST, (1, 2, 0, 3))], SCHEDULES, (), 5000, 0, pins)
+    each = access.whole(data)
+    asked = [each.pin(FIRST + at) for at in range(5)]
+    assert asked == [(1, b""), (2, VERIFIER), (0, b""), (3, b""), (0, b"")]
+    assert made().pin(FIRST) == (1, b"")

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from ledger.service import STATUS_OFFLINE, STATUS_ONLINE, WILL
-from protocols.wire import card_news, messages, mqtt, seal, topics
+from protocols.rules import access
+from protocols.wire import access_news, card_news, messages, mqtt, seal, topics
 from tests.link.bench import DEVICE, SITE, Bench
 from tests.wire.test_vectors import GRAMMAR, accepts, schema
 from tools.rooms import ROOT
@@ -227,6 +228,16 @@ def test_headers_of_the_seals():
         assert not accepts(schema(rule), header[:2] + b"\x06")
 
 
+def test_what_is_said_of_doors_is_what_is_written():
+    for pins in ((), (b"", bytes(8))):
+        head = access.encode([(5, [1, 2, 3])], [[(127, 0, 1440)]], (), 5000, 60, pins)
+        assert accepts(schema("access-head"), head[2 : 2 + int.from_bytes(head[:2], "big")])
+    assert accepts(schema("access-news"), access_news.encode(1, 2, b"word", head))
+    assert accepts(schema("access-ask"), access_news.encode_ask([(1, 2), (3, 4)]))
+    assert accepts(schema("access-hint"), access_news.encode_hint(7))
+    assert not accepts(schema("access-hint"), access_news.encode_ask([]))
+
+
 def test_a_broken_grammar_would_be_noticed():
     with pytest.raises(ValueError, match="parser errors"):
         pycddl.Schema("start = boot\n" + GRAMMAR.replace("\n}\n", "\n", 1))
@@ -248,6 +259,7 @@ def test_sizes_in_words_are_those_of_the_code():
         "relayed (payload, and sealed)": messages.RELAYED_BYTES_MAX,
         "CARDS": messages.CARDS_BYTES_MAX,
         "CARD_NEWS (payload)": card_news.BYTES_MAX,
+        "ACCESS_NEWS (payload)": access_news.BYTES_MAX,
     }
 
 

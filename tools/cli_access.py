@@ -1,0 +1,161 @@
+"""Doors on the command line: onecard ledger access grant, revoke, hours, ..."""
+
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tools.cli_options import InputFile, refuse
+
+if TYPE_CHECKING:
+    from ledger.access import AccessBook
+
+access = typer.Typer(help="Who may open which door (R8.2, R9.2).", no_args_is_help=True)
+
+
+class ScopeName(StrEnum):
+    """Whose doors these are: R8 dormitories, R9 family and public places."""
+
+    DORM = "dorm"
+    PUBLIC = "public"
+
+
+Device = Annotated[int, typer.Option(min=1, help="The door's device number.")]
+Scope = Annotated[ScopeName, typer.Option(help="Whose doors: dorm (R8) or public (R9).")]
+Site = Annotated[str, typer.Option(help="The building, as its agent names it.")]
+Who = Annotated[str, typer.Option("--person", help="Who authorises it, by name.")]
+FirstCard = Annotated[int, typer.Option("--card", min=0, help="The card's number.")]
+LastCard = Annotated[int, typer.Option("--to", min=0, help="And all cards up to this one.")]
+Group = Annotated[int, typer.Option(min=1, max=15, help="The group, 1 to 15.")]
+Hours = Annotated[str, typer.Option(help='"mon-fri 08:00-18:00, sat", "always" or "never".')]
+
+
+@access.command("appoint")
+def access_appoint(database: InputFile, site: Site, scope: Scope, person: Who) -> None:
+    """Appoint a named person, who alone grants at such doors of a building."""
+    _act(database, lambda book: book.appoint("appoint", site, scope, person, _now_s()))
+    typer.echo(f"{person} authorises for {scope.value} doors at {site}")
+
+
+@access.command("dismiss")
+def access_dismiss(database: InputFile, site: Site, scope: Scope, person: Who) -> None:
+    """End an appointment; what that person has granted stays."""
+    _act(database, lambda book: book.appoint("dismiss", site, scope, person, _now_s()))
+    typer.echo(f"{person} does not authorise for {scope.value} doors at {site}")
+
+
+@access.command("door")
+def access_door(
+    database: InputFile,
+    device: Device,
+    scope: Scope,
+    grant_ms: Annotated[int, typer.Option(help="How long it opens, 3000 to 15000.")] = 5000,
+    passback_s: Annotated[int, typer.Option(help="A card opens it once in so long.")] = 0,
+) -> None:
+    """Say that a registered device is a door, and of which scope."""
+    _act(database, lambda book: book.add_door(device, scope, grant_ms, passback_s))
+    typer.echo(f"door {device} is a {scope.value} door")
+
+
+@access.command("grant")
+def access_grant(
+    database: InputFile,
+    device: Device,
+    card_no: FirstCard,
+    person: Who,
+    to: LastCard = 0,
+    group: Group = 1,
+) -> None:
+    """Let cards open a door in the hours of a group; group 1 may always, unless it is told."""
+    _grant(database, device, card_no, to, group, person)
+
+
+@access.command("revoke")
+def access_revoke(
+    database: InputFile, device: Device, card_no: FirstCard, person: Who, to: LastCard = 0
+) -> None:
+    """Let cards open a door no more."""
+    _grant(database, device, card_no, to, 0, person)
+
+
+@access.command("hours")
+def access_hours(
+    database: InputFile, device: Device, group: Group, hours: Hours, person: Who
+) -> None:
+    """Say when a group may enter."""
+    _set_hours(database, device, group, hours, person)
+
+
+@access.command("free")
+def access_free(database: InputFile, device: Device, hours: Hours, person: Who) -> None:
+    """Say when a door is open to everybody."""
+    _set_hours(database, device, 0, hours, person)
+
+
+@access.command("pin")
+def access_pin(
+    database: InputFile,
+    device: Device,
+    group: Group,
+    person: Who,
+    none: Annotated[bool, typer.Option("--none", help="It needs a PIN no more.")] = False,
+) -> None:
+    """Ask for the PIN that a group has to type too; one higher in its last digit is for duress."""
+    from tools.card.errors import BadInput
+    from tools.card.pin_entry import read_pin
+
+    try:
+        digits = b"" if none else read_pin()
+    except BadInput as error:
+        refuse(error)
+    epoch = _act(database, lambda book: book.set_pin(device, group, digits, person, _now_s()))
+    typer.echo(f"door {device}: epoch {epoch}")
+
+
+@access.command("show")
+def access_show(database: InputFile, device: Device) -> None:
+    """Print every change of a door, and who has made it."""
+    from tools.ledger_access import show
+    from tools.ledger_forks import NotBooks
+
+    try:
+        typer.echo(show(database, device))
+    except NotBooks as error:
+        refuse(error)
+
+
+def _grant(database: Path, device: int, card_no: int, to: int, group: int, person: str) -> None:
+    count = max(to, card_no) - card_no + 1
+    epoch = _act(
+        database, lambda book: book.grant(device, card_no, count, group, person, _now_s())
+    )
+    typer.echo(f"door {device}: epoch {epoch}")
+
+
+def _set_hours(database: Path, device: int, group: int, hours: str, person: str) -> None:
+    from tools.ledger_access import read_hours
+
+    epoch = _act(
+        database,
+        lambda book: book.set_hours(device, group, read_hours(hours), person, _now_s()),
+    )
+    typer.echo(f"door {device}: epoch {epoch}")
+
+
+def _act(database: Path, act: "Callable[[AccessBook], object]") -> object:
+    from ledger.access import AccessRefused
+    from ledger.dialect import StoreUnavailable
+    from tools.ledger_access import change
+    from tools.ledger_forks import NotBooks
+
+    try:
+        return change(database, act)
+    except (NotBooks, AccessRefused, StoreUnavailable) as error:
+        refuse(error)
+
+
+def _now_s() -> int:
+    return int(time.time())
