@@ -5,6 +5,7 @@ but the word for it if it has that one: under the key that the door's newest rec
 which may be another one than last time. Nothing is kept here that cannot be read again.
 """
 
+import logging
 import struct
 from collections.abc import Callable
 from hashlib import sha256
@@ -15,6 +16,8 @@ from protocols.rules import access, card_status
 from protocols.wire import access_news, seal
 
 ASK_MS_MIN = 200  # between two asks of one site
+
+_log = logging.getLogger(__name__)
 
 
 class AccessNews:
@@ -27,7 +30,7 @@ class AccessNews:
         self._asked_ms: dict[str, int] = {}
         self._maps: dict[int, tuple[int, bytes]] = {}  # device -> epoch and map
         self._hinted: int | None = None
-        self.counters = dict.fromkeys(("asks", "too_often", "hints"), 0)
+        self.counters = dict.fromkeys(("asks", "too_often", "ahead", "hints"), 0)
 
     def hear(self, site: str, payload: bytes, now_ms: int) -> list[bytes]:
         """What to tell the agent of a site that has asked; WireError for what is no question."""
@@ -50,6 +53,14 @@ class AccessNews:
         return access_news.encode_hint(number)
 
     def _told(self, door: Door, held: int | None) -> bytes:
+        if held is not None and held > door.epoch:
+            self.counters["ahead"] += 1
+            _log.error(
+                "door %d: its agent knows epoch %d, the books %d: were they put back?",
+                door.device,
+                held,
+                door.epoch,
+            )
         epoch, data = self._maps.get(door.device, (0, b""))
         if epoch != door.epoch:
             data = self._book.access_map(door.device)

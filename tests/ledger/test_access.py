@@ -225,6 +225,7 @@ def test_an_agent_gets_what_it_lacks_and_the_word_for_what_it_has(books):
     assert (epoch, access.whole(data).group(20_002)) == (2, 1)
     # Whoever has more than the books, or another door's, gets what the books say.
     assert office.ask((DOOR, 9), (2009, 1))[0][1] == 2
+    assert office.news.counters["ahead"] == 1
     assert office.ask(site="canteen-1") == []
 
 
