@@ -122,9 +122,8 @@ class SerialBus:
     # -- the agent's side -------------------------------------------------------------------
 
     def start(self) -> None:
-        """The agent has opened its port."""
-        self.polling.reset()
-        self.polling.inbox.clear()
+        """An agent has opened its port; it knows nothing of one before."""
+        self.polling = Polling(self.devices, self._baud)
         self.connected = True
         self._step()
 
