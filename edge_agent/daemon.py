@@ -33,6 +33,7 @@ from edge_agent.store import Store, StoreUnavailable
 REPORT_MS = 60_000
 WAIT_MS_MAX = 5_000
 OK, IN_THE_WAY, BAD_CONFIG = 0, 1, 2
+GOOD_NEWS = ("reader_up", "line_quiet")  # of a line; what else it tells is a warning
 _log = logging.getLogger("onecard.agent")
 
 
@@ -180,7 +181,8 @@ class _Journal:
             _log.warning("no_port", extra={"fields": fields})
         self._was_lost[name] = "" if line.connected else line.last_error
         for what, device in line.take_events():
-            _log.warning(what, extra={"fields": {"link": name, "device": device}})
+            level = logging.INFO if what in GOOD_NEWS else logging.WARNING
+            _log.log(level, what, extra={"fields": {"link": name, "device": device}})
 
 
 @contextmanager

@@ -131,7 +131,8 @@ class SerialLine:
             do_not_open=True,
             baudrate=self._baud,
             timeout=READ_S,
-            write_timeout=WRITE_S,
+            # pyserial refuses any for RFC 2217, where it writes to a socket without waiting.
+            write_timeout=None if self.url.startswith("rfc2217:") else WRITE_S,
         )
         # On many USB adapters these two lines are the reset of the reader behind them.
         port.dtr = port.rts = False
