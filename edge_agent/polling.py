@@ -6,9 +6,9 @@ protocols/wire/serial_client.py.
 
 Rules of this file. Nobody but us speaks unasked, so a poll waits for its answer or for the time an
 answer may take, never longer. What was not answered is said again, word for word, and counts once.
-Readers that answer come first: among their polls stands one look for a missing reader a round, so
-a dead line end costs the living one time-out, not one each. A number that two readers answer to
-gets no session: both keep their records, and somebody is told.
+Readers that answer come first: among their polls stands one look a round, for a missing reader or
+for a second one of a number, and costs the others its time-out. A number that two readers answer
+to gets no session: both keep their records, and somebody is told.
 """
 
 from collections import Counter, deque
@@ -46,8 +46,8 @@ class Station:
     device: int
     session: int = 0  # 0: it has to be looked for
     sequence: int = START
-    due_ms: int = 0
-    call_ms: int = 0
+    due_ms: int = 0  # of the next poll in a session
+    look_ms: int = 0  # when to look who else, or who at all, has this number
     seek_ms: int = SEEK_MS
     misses: int = 0
     state: str = ""  # what was last told of it
@@ -77,14 +77,14 @@ class Polling:
         self._frames = FrameReader()
         self._out = b""
         self._asked: Station | None = None
-        self._is_call = False  # what was asked is who is there
+        self._is_look = False  # what was asked is who is there
         self._answers: dict[int, None] = {}  # numbers of sessions that were answered with
         self._garbled_before = 0
         self._deadline_ms = 0
         self._free_ms = 0
         self._noisy_from_ms: int | None = None
         self._is_babbling = False
-        self._polls_since_seek = 0
+        self._polls_since_look = 0
 
     # -- what a loop needs ----------------------------------------------------------------------
 
@@ -96,10 +96,19 @@ class Polling:
             self._time_out(self._asked, now_ms)
         if now_ms < self._free_ms:
             return self._free_ms
-        station = self._next(now_ms)
-        if station is None:
-            return max(self._free_ms, min(other.due_ms for other in self._stations.values()))
-        self._ask(station, now_ms)
+        if len(self.inbox) >= INBOX_MAX:
+            # The agent's disk refuses; readers find out by themselves that nobody polls.
+            return now_ms + PACE_MS
+        stations = self._stations.values()
+        live = next((each for each in stations if each.session and each.due_ms <= now_ms), None)
+        look = next((each for each in stations if each.look_ms <= now_ms), None)
+        if look and (live is None or self._polls_since_look >= self.readers_up()):
+            self._look(look, now_ms)
+        elif live:
+            self._poll(live, now_ms)
+        else:
+            due_ms = [each.due_ms for each in stations if each.session]
+            return min(due_ms + [each.look_ms for each in stations])
         return self._deadline_ms
 
     @property
@@ -145,37 +154,28 @@ class Polling:
 
     # -- asking ---------------------------------------------------------------------------------
 
-    def _next(self, now_ms: int) -> Station | None:
-        """Whom to ask now: those that were asked longest ago stand first in the table."""
-        if len(self.inbox) >= INBOX_MAX:
-            # The agent's disk refuses; readers find out by themselves that nobody polls.
-            self._free_ms = now_ms + PACE_MS
-            return None
-        stations = self._stations.values()
-        due = [station for station in stations if station.due_ms <= now_ms]
-        live = next((station for station in due if station.session), None)
-        lost = next((station for station in due if not station.session), None)
-        if lost and (live is None or self._polls_since_seek >= self.readers_up()):
-            self._polls_since_seek = 0
-            return lost
-        self._polls_since_seek += 1
-        return live
-
-    def _ask(self, station: Station, now_ms: int) -> None:
-        self._stations[station.device] = self._stations.pop(station.device)
-        self._asked, self._answers = station, {}
+    def _look(self, station: Station, now_ms: int) -> None:
+        self._polls_since_look = 0
+        self._answers = {}
         self._garbled_before = self._frames.garbled
-        self._is_call = not station.session or now_ms >= station.call_ms
-        if self._is_call:
-            # Of a session that stands, only somebody else of that number answers.
-            self._out = bytes(encode_frame(station.device, station.session, START))
-        else:
-            if not station.frame:
-                station.frame = self._poll_of(station)
-            self._out = station.frame
+        # Of a session that stands, only somebody else of that number answers.
+        self._ask(station, bytes(encode_frame(station.device, station.session, START)), now_ms)
+        self._is_look = True
+
+    def _poll(self, station: Station, now_ms: int) -> None:
+        self._polls_since_look += 1
+        # Those that were asked longest ago stand first in the table.
+        self._stations[station.device] = self._stations.pop(station.device)
+        if not station.frame:
+            station.frame = self._poll_of(station)
+        self._ask(station, station.frame, now_ms)
+        self._is_look = False
+
+    def _ask(self, station: Station, frame: bytes, now_ms: int) -> None:
+        self._asked, self._out = station, frame
         self.counters["polls"] += 1
         answer_ms = ANSWER_MS + self._wire_ms(FRAME_BYTES_MAX)
-        self._deadline_ms = now_ms + self._wire_ms(len(self._out)) + answer_ms
+        self._deadline_ms = now_ms + self._wire_ms(len(frame)) + answer_ms
 
     def _poll_of(self, station: Station) -> bytes:
         station.sequence = station.sequence % SEQUENCE + 1
@@ -191,15 +191,13 @@ class Polling:
     def _time_out(self, station: Station, now_ms: int) -> None:
         self._asked = None
         self._feed(b"\x00")  # half a frame that is here by now is none
-        if not self._is_call:
+        if not self._is_look:
             self.counters["unanswered"] += 1
             station.misses += 1
-            station.due_ms = now_ms
             if station.misses >= MISSES_MAX:
                 self._end(station, "reader_silent", now_ms)
         elif station.session:
-            station.call_ms = now_ms + CALL_MS
-            station.due_ms = now_ms
+            station.look_ms = now_ms + CALL_MS
             if self._answers:
                 # A second one, or the same after a reset: from the beginning we can tell.
                 self._end(station, "", now_ms)
@@ -217,17 +215,17 @@ class Polling:
     def _begin(self, station: Station, now_ms: int) -> None:
         station.session = next(iter(self._answers))
         station.due_ms, station.seek_ms = now_ms, SEEK_MS
-        station.call_ms = now_ms + CALL_MS
+        station.look_ms = now_ms + CALL_MS
         self.counters["sessions"] += 1
         self._tell(station, "reader_up")
 
-    def _end(self, station: Station, why: str, due_ms: int) -> None:
+    def _end(self, station: Station, why: str, look_ms: int) -> None:
         """No session; what was to be said is forgotten: who missed it asks again."""
         station.session, station.sequence, station.misses = 0, START, 0
         station.frame, station.heard = b"", b""
         station.offset = station.said = 0
         station.queue.clear()
-        station.due_ms = due_ms
+        station.look_ms = look_ms
         if why:
             self._tell(station, why)
 
@@ -252,7 +250,7 @@ class Polling:
             elif station is None or station.device != device:
                 self.counters["unasked"] += 1
                 unasked = device
-            elif self._is_call:
+            elif self._is_look:
                 if control == UP and session:
                     self._answers[session] = None
             elif session == station.session and control & SEQUENCE == station.sequence:

@@ -9,7 +9,7 @@ from edge_agent.polling import ANSWER_MS, PACE_MS
 from protocols.wire import messages
 from protocols.wire.frame import MORE, START, UP, decode_frame, encode_frame
 from protocols.wire.serial_client import SILENCE_MS, SerialClient
-from tests.link.bench import Source
+from tests.link.bench import Source, receipt, stored
 from tests.link.serial_bench import Desk
 
 SEED = 27
@@ -262,6 +262,27 @@ def test_without_polls_a_reader_is_offline():
     desk.run_until(lambda: reader.uplink.online, 10_000)
 
 
+def test_whoever_taps_the_wires_frees_nothing():
+    """Right frames with wrong words: each is counted and the journal stays."""
+    desk = desk_of(5)
+    reader = desk.readers[0]
+    desk.run_until(lambda: all_held(desk), 2_000)
+    other = Source(5)
+    words = {
+        "forged": receipt(reader.source, 5, key=bytes(32)),
+        "mismatched": receipt(reader.source, 5, tag=bytes(8)),
+        "foreign": receipt(reader.source, 5, device=1002),
+        "refused": stored(9),
+        "malformed": b"\xa1\x01\x02",
+    }
+    for word in words.values():
+        assert desk.bus.publish(1001, word)
+    desk.run(2_000)
+    assert {name: reader.uplink.counters[name] for name in words} == dict.fromkeys(words, 1)
+    assert reader.source.receipted == 0
+    assert reader.source.sealed == other.sealed
+
+
 # -- the agent -------------------------------------------------------------------------------
 
 
@@ -300,6 +321,30 @@ def test_a_message_to_nobody_goes_nowhere():
     assert not desk.bus.publish(1002, b"anybody?")
     assert desk.bus.counters["not_sent"] == 1
     assert desk.bus.events == [("reader_silent", 1001), ("reader_silent", 1002)]
+
+
+def test_the_minutes_call_for_second_readers_holds_nobody_up():
+    """All sessions began together, and so fall due together: still one call a round."""
+    desk = desk_of(*[0] * 8)
+    desk.run_until(lambda: all(reader.uplink.online for reader in desk.readers), 6_000)
+    polled, gaps_us, calls = {}, [], set()
+
+    def watch(data):
+        device, session, control, _piece = frames_of(data)[0]
+        if session and not control & UP:
+            if control == START:
+                calls.add(device)
+            else:
+                gaps_us.append(desk.world.now_us - polled.get(device, desk.world.now_us))
+                polled[device] = desk.world.now_us
+        return [data]
+
+    desk.bus.mischief = watch
+    desk.run(70_000)
+    assert len(calls) == 8
+    print("longest between two polls", max(gaps_us) // 1000, "ms")
+    assert max(gaps_us) // 1000 <= PACE_MS + 3 * (ANSWER_MS + 30)
+    assert all(reader.uplink.online for reader in desk.readers)
 
 
 @pytest.mark.parametrize("count", [1, 8, 16])
