@@ -21,6 +21,20 @@ _BAUD_BYTES_MAX = 8
 _RX_BYTES, _TX_BYTES = 1024, 512
 
 
+class Line(Rs485):
+    """A line wakes the reader only while somebody reads it: else what it brings would for ever."""
+
+    def __init__(self, uart, board):
+        super().__init__(uart, Pin(LINE_DRIVE, Pin.OUT, value=0), board.ticks_ms)
+        self._waiting = board.waiting
+
+    def listen(self):
+        self._waiting.register(self._uart, select.POLLIN)
+
+    def close(self):
+        self._waiting.unregister(self._uart)
+
+
 class Net:
     """The link: a line that the agent polls; see Net of esp32.py."""
 
@@ -38,8 +52,7 @@ class Net:
             txbuf=_TX_BYTES,
             rxbuf=_RX_BYTES,
         )
-        board.waiting.register(uart, select.POLLIN)
-        self._stream = Rs485(uart, Pin(LINE_DRIVE, Pin.OUT, value=0), board.ticks_ms)
+        self._line = Line(uart, board)
         self._board = board
 
     def client(self, *_):
@@ -54,4 +67,5 @@ class Net:
         """There is none."""
 
     def open(self, _host, _port):
-        return self._stream
+        self._line.listen()
+        return self._line

@@ -13,7 +13,7 @@ FRESH_MS = 80
 
 
 class Rs485:
-    """The stream of board.net: never closed, always connected, and nobody is there until polled.
+    """The stream of board.net: always connected, and nobody is there until polled.
 
     `uart` has read(size) -> bytes or None, write(data), flush(); `drive(level)` switches the
     transceiver between listening (0) and speaking (1).
@@ -51,4 +51,4 @@ class Rs485:
         return data
 
     def close(self):
-        pass
+        """Nothing on two wires hears of it."""

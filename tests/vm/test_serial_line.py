@@ -114,6 +114,18 @@ print(stream.recv(64))
     assert on_line(program, hardware) == ["None None"]
 
 
+def test_a_line_that_nobody_reads_wakes_nobody(on_line):
+    """Others are polled while an uplink rests: a poll that is always ready would let it spin."""
+    program = """
+waiting = board.waiting._streams
+print(len(waiting))
+stream.close()
+print(len(waiting))
+print(board.net.open("", 0) is stream, len(waiting))
+"""
+    assert on_line(program, WiredHardware()) == ["2", "1", "True 2"]
+
+
 @pytest.mark.parametrize("baud", [None, b"9600", b"fast", b"115200000"])
 def test_a_line_without_a_speed_is_not_provisioned(on_line, baud):
     with pytest.raises(VmCrashed, match="NotProvisioned: serial_baud in NVS: none of 19200"):
