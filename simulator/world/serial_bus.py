@@ -105,6 +105,7 @@ class SerialBus:
         self.taps: list[LineTap] = []
         self.is_cut = False  # between the agent and all readers
         self.events: list[tuple[str, int]] = []
+        self.collisions = 0
         self._world = world
         self._baud = baud
         self._on_message = on_message
@@ -170,6 +171,7 @@ class SerialBus:
         for other in self._on_air:
             if other.start_us < sent.end_us and sent.start_us < other.end_us:
                 other.is_spoiled = sent.is_spoiled = True
+                self.collisions += 1
         self._on_air.append(sent)
         self._world.at(sent.end_us, lambda: self._arrive(sent))
         return sent
@@ -192,9 +194,10 @@ class SerialBus:
                 if tap is not sent.tap:
                     tap.hear(arrived, sent.end_us)
             if sent.tap is not None and self.connected:
-                self._hear(arrived)
+                self.hear(arrived)
 
-    def _hear(self, data: bytes) -> None:
+    def hear(self, data: bytes) -> None:
+        """What arrives at the agent's port."""
         before = len(self.polling.inbox)
         self.polling.receive(data, self._world.now_us // 1000)
         if len(self.polling.inbox) > before:
