@@ -30,7 +30,23 @@ def until(is_done):
 
 
 @pytest.fixture
-def line_to():
+def serve():
+    """Serve the first that connects, by `talk(connection)`; the port. Over when the test is."""
+    servers = []
+
+    def make(talk):
+        servers.append(Server(talk))
+        return servers[-1].port
+
+    yield make
+    for server in servers:
+        server.join(LIMIT_S)
+        assert not server.is_alive()
+
+
+@pytest.fixture
+def line_to(serve):
+    del serve  # its threads end when the lines have been closed
     lines = []
 
     def make(url, devices=(1001,)):
@@ -75,21 +91,28 @@ def reader_that_says(*payloads):
             try:
                 data = connection.recv(512)
             except TimeoutError:
+                data = None
+            except OSError:
                 data = b""
-            for event in client.receive(data):
+            if data == b"":
+                return
+            for event in client.receive(data or b""):
                 if event[0] == 9:  # SUBACK: a session has begun
                     for payload in payloads:
                         client.publish("up", payload)
                 elif len(event) > 3:
                     heard.append(event[2])
-            connection.sendall(client.data_to_send())
+            try:
+                connection.sendall(client.data_to_send())
+            except OSError:
+                return
 
     return talk, heard
 
 
-def test_messages_by_a_socket(line_to):
+def test_messages_by_a_socket(serve, line_to):
     talk, heard = reader_that_says(b"one", b"two " * 100)
-    line = line_to(f"socket://127.0.0.1:{Server(talk).port}")
+    line = line_to(f"socket://127.0.0.1:{serve(talk)}")
     until(lambda: len(line._polling.inbox) == 2)
     assert line.connected and line.counters["readers_up"] == 1
     assert line.take() == (1001, b"one")
@@ -104,7 +127,7 @@ def test_messages_by_a_socket(line_to):
 
 
 @pytest.mark.filterwarnings("ignore:set:DeprecationWarning")  # pyserial names its thread so
-def test_a_line_behind_rfc2217_with_an_adapter_that_hears_itself(line_to):
+def test_a_line_behind_rfc2217_with_an_adapter_that_hears_itself(serve, line_to):
     """The server's port is a loop: what is sent comes back, and is nobody's answer."""
 
     def talk(connection):
@@ -123,10 +146,12 @@ def test_a_line_behind_rfc2217_with_an_adapter_that_hears_itself(line_to):
                 return
             port.write(b"".join(manager.filter(data or b"")))
             back = port.read(port.in_waiting)
-            if back:
+            try:
                 connection.sendall(b"".join(manager.escape(back)))
+            except OSError:
+                return
 
-    line = line_to(f"rfc2217://127.0.0.1:{Server(talk).port}")
+    line = line_to(f"rfc2217://127.0.0.1:{serve(talk)}")
     until(lambda: line.counters.get("echoed", 0) >= 2)
     assert line.connected
     assert line.take() is None
@@ -142,10 +167,10 @@ def test_a_port_that_is_not_there_is_tried_again(line_to, tmp_path):
     assert not line.publish(1001, b"nobody")
 
 
-def test_the_loop_is_woken(line_to):
+def test_the_loop_is_woken(serve, line_to):
     """By a message, by a port that opens and by one that is lost; and it can be hushed."""
     talk, _ = reader_that_says(b"one")
-    line = line_to(f"socket://127.0.0.1:{Server(talk).port}")
+    line = line_to(f"socket://127.0.0.1:{serve(talk)}")
     until(lambda: line._polling.inbox)
     wake = socket.socket(fileno=line.fileno())
     try:
