@@ -11,6 +11,11 @@ port = 1883
 [upstream]                               # the broker of the card centre
 host = "127.0.0.1"
 port = 1884
+
+[[lines]]                                # none, or one for each serial line
+url = "/dev/ttyUSB0"                     # or socket://host:port, rfc2217://host:port
+baud = 115200
+readers = [1001, 1002]                   # the device numbers that hang on it
 """
 
 import tomllib
@@ -23,6 +28,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from protocols.wire import topics
+
+BAUDS = (19_200, 38_400, 57_600, 115_200)
+READERS_PER_LINE_MAX = 32  # what an RS-485 transceiver drives
+SCHEMES = ("socket", "rfc2217")
 
 
 class ConfigError(Exception):
@@ -38,6 +47,15 @@ class Broker:
 
 
 @dataclass(frozen=True)
+class LineConfig:
+    """A serial line and the device numbers of its readers."""
+
+    url: str
+    baud: int
+    readers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Config:
     """A checked configuration. `ledger_public_key` is the raw key, 32 bytes."""
 
@@ -46,6 +64,7 @@ class Config:
     ledger_public_key: bytes
     readers: Broker
     upstream: Broker
+    lines: tuple[LineConfig, ...] = ()
 
 
 def load(path: str) -> Config:
@@ -56,7 +75,7 @@ def load(path: str) -> Config:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from None
     try:
-        _only(table, "", ("site", "data", "ledger_public_key", "readers", "upstream"))
+        _only(table, "", ("site", "data", "ledger_public_key", "readers", "upstream", "lines"))
         site = _text(table, "", "site")
         if not topics.is_site(site):
             raise ConfigError("site: only a-z, 0-9 and '-', 1 to 16 characters, not 'ledger'")
@@ -67,6 +86,7 @@ def load(path: str) -> Config:
             _public_key(folder / _text(table, "", "ledger_public_key")),
             _broker(table, "readers"),
             _broker(table, "upstream"),
+            _lines(table.get("lines", [])),
         )
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
@@ -81,6 +101,43 @@ def _broker(table: dict[str, Any], name: str) -> Broker:
     if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65_535:
         raise ConfigError(f"{name}.port: a number from 1 to 65535 is needed")
     return Broker(_text(section, name + ".", "host"), port)
+
+
+def _lines(sections: Any) -> tuple[LineConfig, ...]:
+    if not isinstance(sections, list):
+        raise ConfigError("lines: each line is a section [[lines]]")
+    found: list[LineConfig] = []
+    known: dict[int | str, str] = {}
+    for number, section in enumerate(sections, 1):
+        name = f"lines[{number}]"
+        if not isinstance(section, dict):
+            raise ConfigError(f"{name}: each line is a section [[lines]]")
+        line = _line(section, name)
+        for once in (line.url, *line.readers):
+            if once in known:
+                raise ConfigError(f"{name}: {once} stands in {known[once]} already")
+            known[once] = name
+        found.append(line)
+    return tuple(found)
+
+
+def _line(section: dict[str, Any], name: str) -> LineConfig:
+    _only(section, name + ".", ("url", "baud", "readers"))
+    baud = section.get("baud", 115_200)
+    if baud not in BAUDS or isinstance(baud, bool):
+        raise ConfigError(f"{name}.baud: one of {', '.join(map(str, BAUDS))}")
+    readers = section.get("readers")
+    if not isinstance(readers, list) or not 1 <= len(readers) <= READERS_PER_LINE_MAX:
+        raise ConfigError(f"{name}.readers: a list of 1 to {READERS_PER_LINE_MAX} device numbers")
+    for device in readers:
+        if type(device) is not int or not 1 <= device <= topics.DEVICE_MAX:
+            raise ConfigError(f"{name}.readers: {device!r} is no device number")
+    url = _text(section, name + ".", "url")
+    scheme, separator, rest = url.partition("://")
+    if not url.startswith("/") and (scheme not in SCHEMES or not separator or not rest):
+        known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+        raise ConfigError(f"{name}.url: a device as /dev/ttyUSB0, or {known} and where it is")
+    return LineConfig(url, baud, tuple(readers))
 
 
 def _only(table: dict[str, Any], prefix: str, known: tuple[str, ...]) -> None:

@@ -25,12 +25,15 @@ from adapters.sqlite import NotDurable, SchemaTooNew
 from edge_agent.card_history import CardHistory
 from edge_agent.config import Config, ConfigError, load
 from edge_agent.inventory import Inventory, InventoryLocked
+from edge_agent.reader_ports import ReaderPorts
+from edge_agent.serial_line import SerialLine
 from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
 from edge_agent.store import Store, StoreUnavailable
 
 REPORT_MS = 60_000
 WAIT_MS_MAX = 5_000
 OK, IN_THE_WAY, BAD_CONFIG = 0, 1, 2
+GOOD_NEWS = ("reader_up", "line_quiet")  # of a line; what else it tells is a warning
 _log = logging.getLogger("onecard.agent")
 
 
@@ -94,23 +97,34 @@ def _serve(config: Config, stack: ExitStack) -> None:
         subscriptions=upstream_subscriptions(config.site, with_cards=True),
     )
     stack.callback(upstream.close)
+    lines = [SerialLine(line.url, line.baud, list(line.readers)) for line in config.lines]
+    for line in lines:
+        stack.callback(line.close)
+        line.start()
     service = AgentService(
         config.site,
         store,
         inventory,
-        readers,
+        ReaderPorts(config.site, readers, lines) if lines else readers,
         upstream,
         config.ledger_public_key,
         card_history=card_history,
     )
     _log.info("started", extra={"fields": {"site": config.site}})
-    _loop(service, {"readers": readers, "upstream": upstream}, wake)
+    _loop(service, {"readers": readers, "upstream": upstream}, lines, wake)
 
 
-def _loop(service: AgentService, ports: dict[str, MqttPort], wake: socket.socket) -> None:
-    journal = _Journal(service, ports)
+def _loop(
+    service: AgentService,
+    ports: dict[str, MqttPort],
+    lines: list[SerialLine],
+    wake: socket.socket,
+) -> None:
+    journal = _Journal(service, ports, lines)
     while True:
         now_ms = time.monotonic_ns() // 1_000_000
+        for line in lines:
+            line.hush()
         due_ms = service.step(now_ms)
         journal.step(now_ms)
         poller = select.poll()
@@ -120,6 +134,8 @@ def _loop(service: AgentService, ports: dict[str, MqttPort], wake: socket.socket
             events = port.wants_read() * select.POLLIN | port.wants_write() * select.POLLOUT
             if descriptor is not None and events:
                 poller.register(descriptor, events)
+        for line in lines:
+            poller.register(line.fileno(), select.POLLIN)
         ready = poller.poll(min(max(0, due_ms - now_ms), WAIT_MS_MAX))
         if any(descriptor == wake.fileno() for descriptor, _events in ready):
             return
@@ -128,15 +144,19 @@ def _loop(service: AgentService, ports: dict[str, MqttPort], wake: socket.socket
 class _Journal:
     """Says what changed on the connections at once, and the counters once a minute."""
 
-    def __init__(self, service: AgentService, ports: dict[str, MqttPort]) -> None:
+    def __init__(
+        self, service: AgentService, ports: dict[str, MqttPort], lines: list[SerialLine]
+    ) -> None:
         self._service = service
-        self._ports = ports
-        self._was_connected = dict.fromkeys(ports, False)
+        self._lines = {f"line{number}": line for number, line in enumerate(lines, 1)}
+        self._links: dict[str, MqttPort | SerialLine] = {**ports, **self._lines}
+        self._was_connected = dict.fromkeys(self._links, False)
+        self._was_lost: dict[str, str] = {}
         self._report_ms = 0
         self._reported: dict[str, int] = {}
 
     def step(self, now_ms: int) -> None:
-        for name, port in self._ports.items():
+        for name, port in self._links.items():
             if port.connected != self._was_connected[name]:
                 self._was_connected[name] = port.connected
                 fields: dict[str, Any] = {"link": name}
@@ -144,6 +164,8 @@ class _Journal:
                     fields["problem"] = port.last_error
                 event = "connected" if port.connected else "disconnected"
                 _log.info(event, extra={"fields": fields})
+        for name, line in self._lines.items():
+            self._say_line(name, line)
         if now_ms >= self._report_ms:
             self._report_ms = now_ms + REPORT_MS
             status = self._service.status()
@@ -151,6 +173,16 @@ class _Journal:
             if changed:
                 self._reported = status
                 _log.info("counters", extra={"fields": changed})
+
+    def _say_line(self, name: str, line: SerialLine) -> None:
+        """A port that never opened says why once; readers come and go by their device numbers."""
+        if not line.connected and line.last_error != self._was_lost.get(name, ""):
+            fields = {"link": name, "url": line.url, "problem": line.last_error}
+            _log.warning("no_port", extra={"fields": fields})
+        self._was_lost[name] = "" if line.connected else line.last_error
+        for what, device in line.take_events():
+            level = logging.INFO if what in GOOD_NEWS else logging.WARNING
+            _log.log(level, what, extra={"fields": {"link": name, "device": device}})
 
 
 @contextmanager

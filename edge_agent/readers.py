@@ -15,6 +15,7 @@ from typing import Any
 from adapters.mqtt import Message, MqttPort
 from edge_agent.inventory import Inventory
 from edge_agent.outbox import Outbox
+from edge_agent.reader_ports import ReaderPorts
 from edge_agent.store import Record, Store, StoreUnavailable, TooManyDevices
 from protocols.wire import messages, topics
 from protocols.wire.errors import BAD_FIELD, BAD_TOPIC, UNSUPPORTED, WireError
@@ -35,7 +36,7 @@ class ReaderSide:
     def __init__(
         self,
         site: str,
-        port: MqttPort,
+        port: MqttPort | ReaderPorts,
         store: Store,
         inventory: Inventory,
         outbox: Outbox,

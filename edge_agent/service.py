@@ -11,6 +11,7 @@ from edge_agent.card_history import CardHistory
 from edge_agent.cards import CardSide
 from edge_agent.inventory import Inventory
 from edge_agent.outbox import WINDOW, Outbox
+from edge_agent.reader_ports import ReaderPorts
 from edge_agent.readers import ReaderSide
 from edge_agent.store import Store, StoreUnavailable
 from edge_agent.upstream import UpstreamSide
@@ -43,7 +44,7 @@ class AgentService:
         site: str,
         store: Store,
         inventory: Inventory,
-        readers: MqttPort,
+        readers: MqttPort | ReaderPorts,
         upstream: MqttPort,
         ledger_public_key: bytes,
         *,

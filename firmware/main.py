@@ -10,7 +10,7 @@ from firmware.roles import pos
 
 def run():
     """Build the POS on its board, and let it step."""
-    board = esp32.Board()
+    board = esp32.Board(esp32.Net)
     loop.run(board, pos.build(board))
 
 

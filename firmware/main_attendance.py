@@ -7,7 +7,7 @@ from firmware.roles import attendance
 
 def run():
     """Build the machine on its board, and let it step."""
-    board = esp32.Board()
+    board = esp32.Board(esp32.Net)
     loop.run(board, attendance.build(board))
 
 

@@ -1,13 +1,13 @@
 """What a door controller runs after boot.py, as main.py. See there."""
 
 from firmware import loop
-from firmware.boards import esp32_door
+from firmware.boards import esp32, esp32_door
 from firmware.roles import door
 
 
 def run():
     """Build the door on its board, and let it step."""
-    board = esp32_door.DoorBoard()
+    board = esp32_door.DoorBoard(esp32.Net)
     loop.run(board, door.build(board))
 
 

@@ -197,7 +197,10 @@ def _dark(run: Run, step: Step) -> None:
 
 
 def _set_cable(run: Run, reader: Reader, *, plugged: bool, dark: bool) -> None:
-    cable = reader.hardware.cable
+    cable, line = reader.hardware.cable, reader.hardware.line
+    if line is not None:
+        line.is_cut = dark or not plugged
+        return
     assert cable is not None
     cable.set(plugged=plugged, dark=dark, now_us=run.world.now_us)
     reader.wake(run.world.now_us)

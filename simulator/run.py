@@ -31,9 +31,12 @@ from simulator.reader import Home, Reader
 from simulator.report import Report
 from simulator.scenario import Scenario, ScenarioError, load
 from simulator.services import Services
+from simulator.vm.circuit import Circuit
 from simulator.vm.circuit_door import DoorCircuit
-from simulator.vm.home import DOOR_VM_HEAP_BYTES, ROOT, VmHome
+from simulator.vm.circuit_serial import SerialCircuit, SerialDoorCircuit
+from simulator.vm.home import DOOR_VM_HEAP_BYTES, HEAP_BYTES, ROOT, VmHome
 from simulator.vm.image import build
+from simulator.vm.ops import PROBE_OFF
 from simulator.world.clock import World
 from simulator.world.network import ReaderCable
 from simulator.world.randomness import Seeds
@@ -51,6 +54,17 @@ _STATUS_US = 60 * _SECOND_US
 _OWN_SETTINGS = ("load_cards", "language")
 # What a scenario calls the age of a reader's battery.
 _AGE = {"battery_percent": "health_percent", "celsius": "celsius"}
+# By role, and whether it hangs on a serial line: program, heap and circuit board.
+_BOARDS: dict[tuple[str, bool], tuple[str, int, type[Circuit]]] = {
+    ("pos", False): ("main", HEAP_BYTES, Circuit),
+    ("pos", True): ("main_serial", HEAP_BYTES, SerialCircuit),
+    ("attendance", False): ("main_attendance", HEAP_BYTES, Circuit),
+    ("attendance", True): ("main_attendance_serial", HEAP_BYTES, SerialCircuit),
+    ("kiosk", False): ("main_kiosk", HEAP_BYTES, Circuit),
+    ("kiosk", True): ("main_kiosk_serial", HEAP_BYTES, SerialCircuit),
+    ("door", False): ("main_door", DOOR_VM_HEAP_BYTES, DoorCircuit),
+    ("door", True): ("main_door_serial", DOOR_VM_HEAP_BYTES, SerialDoorCircuit),
+}
 
 
 class TimeOut(Exception):
@@ -149,6 +163,7 @@ class Run:
             self.keys.credit,
             self.seeds.stream("desk").randbytes,
             with_cards=any("card_map" in reader for reader in scenario.readers),
+            on_line=[reader["device"] for reader in scenario.readers if reader.get("serial")],
         )
         self._report.broker = self.services.brokers["building"].kind
         self._make_cards()
@@ -224,6 +239,8 @@ class Run:
             nvs["access"] = rights(self.scenario.cards)
         if description.get("wifi"):
             nvs["wifi_ssid"] = b"campus"
+        if description.get("serial"):
+            nvs["serial_baud"] = b"115200"
         if self.scenario.prices:
             nvs["menu"] = menu.encode(charging.packed(self.scenario.prices), ())
         age = {_AGE[name]: description[name] for name in _AGE if name in description}
@@ -239,28 +256,33 @@ class Run:
             self._make_home(role, hardware),
             self.services.settle,
         )
-        hardware.cable = ReaderCable(name, self.services.building, reader.wake)
-        self.services.cables.append(hardware.cable)
+        if hardware.has_line and self.services.line:
+            hardware.line = self.services.line.tap(reader.wake)
+        else:
+            hardware.cable = ReaderCable(name, self.services.building, reader.wake)
+            self.services.cables.append(hardware.cable)
         self.readers[name] = reader
         self.clerks[name] = Clerk(
             reader, self.world, self.seeds.stream("clerk", name), self.tally, self._served
         )
 
     def _make_home(self, role: str, hardware: Hardware) -> Home:
-        if self._home == "vm" and role == "door":
-            return VmHome(
-                hardware.name,
-                hardware,
-                image=self._image("main_door"),
-                heap_bytes=DOOR_VM_HEAP_BYTES,
-                wiring=DoorCircuit,
-            )
         if self._home == "vm":
-            main = "main" if role == "pos" else f"main_{role}"
-            return VmHome(hardware.name, hardware, image=self._image(main))
+            return self._make_vm(role, hardware)
         if self._depth == "card":
             return HostHome(role, hardware, front_end)
         return HostHome(role, hardware)
+
+    def _make_vm(self, role: str, hardware: Hardware, probe: int = PROBE_OFF) -> VmHome:
+        main, heap_bytes, wiring = _BOARDS[role, hardware.has_line]
+        return VmHome(
+            hardware.name,
+            hardware,
+            image=self._image(main),
+            heap_bytes=heap_bytes,
+            wiring=wiring,
+            probe=probe,
+        )
 
     def _image(self, main: str) -> Path:
         """The firmware as it would be flashed: bytecode in a ROM image, made once a run."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,6 +20,7 @@ from adapters.aes import CIPHERS
 from adapters.mqtt import MqttPort
 from edge_agent.card_history import CardHistory
 from edge_agent.inventory import Inventory
+from edge_agent.reader_ports import ReaderPorts
 from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
 from edge_agent.store import Store
 from ledger import service as ledger_service
@@ -30,10 +31,12 @@ from ledger.store import LedgerStore
 from simulator.broker import Broker, start_broker
 from simulator.world.clock import World
 from simulator.world.network import BrokerPort, ReaderCable, ServicePort
+from simulator.world.serial_bus import SerialBus
 
 _STUCK_S = 20
 _PATIENCE_S = 0.05
 _NEVER_US = 1 << 62
+_LINE_BAUD = 115_200
 
 
 class SimulationStuck(Exception):
@@ -41,7 +44,10 @@ class SimulationStuck(Exception):
 
 
 class Services:
-    """Building (broker and agent) and card centre (broker and ledger) of one site."""
+    """Building (broker and agent) and card centre (broker and ledger) of one site.
+
+    `on_line`: the devices that hang on the agent by a serial line.
+    """
 
     def __init__(
         self,
@@ -53,6 +59,7 @@ class Services:
         credit_key: bytes,
         random: Callable[[int], bytes],
         with_cards: bool = False,
+        on_line: Sequence[int] = (),
     ) -> None:
         self._site = site
         self._world = world
@@ -75,6 +82,7 @@ class Services:
         self.agent_upstream = ServicePort("agent-upstream", self.centre)
         self.ledger_local = ServicePort("ledger", self.centre)
         self.cables: list[ReaderCable] = []
+        self.line = SerialBus(world, _LINE_BAUD, list(on_line), self.settle) if on_line else None
         self.store = LedgerStore.open(str(directory / "ledger.sqlite"))
         self.ledger: LedgerService | None = None
         self.agent: AgentService | None = None
@@ -129,15 +137,19 @@ class Services:
             self._site,
             store,
             inventory,
-            readers,
+            ReaderPorts(self._site, readers, [self.line]) if self.line else readers,
             upstream,
             self._public_key,
             card_history=history,
         )
+        if self.line:
+            self.line.start()
 
     def kill_building(self) -> None:
         """The mains of the building are gone: broker and agent die where they stand."""
         self.agent = None
+        if self.line:
+            self.line.stop()
         self.agent_local.drop_all()
         self.agent_upstream.drop_all()
         # Not closed but dropped: nothing is flushed, no goodbye is said, only the handles go.

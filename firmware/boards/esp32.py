@@ -28,6 +28,7 @@ from machine import Pin
 
 from firmware.drivers.ticks import Ticks
 from protocols.rules import menu, settings
+from protocols.wire.mqtt_client import MqttClient
 
 # Card front end (RC522 module) on HSPI through the GPIO matrix.
 SCK, MOSI, MISO, CS = 14, 13, 35, 5
@@ -177,8 +178,10 @@ class Stream:
 class Net:
     """The link: Wi-Fi if NVS has the blobs "wifi_ssid" and "wifi_key", else the wired one."""
 
-    def __init__(self, nvs, waiting):
-        self._waiting = waiting
+    client = MqttClient
+
+    def __init__(self, board, nvs):
+        self._waiting = board.waiting
         ssid = blob_of(nvs, "wifi_ssid", _WIFI_BYTES_MAX)
         self.has_radio = ssid is not None
         self._level = RADIO_OFF
@@ -247,10 +250,11 @@ class Power:
 class Board:
     """Everything the firmware may touch; NotProvisioned when it has no settings.
 
-    What every reader has, and by `_wire` what a POS has beside it.
+    What every reader has, and by `_wire` what a POS has beside it. `link` is what it hangs on:
+    Net, or Net of esp32_serial.py.
     """
 
-    def __init__(self):
+    def __init__(self, link):
         nvs = self._nvs = esp32.NVS("onecard")
         blob = blob_of(nvs, "settings", settings.SETTINGS_BYTES_MAX)
         if blob is None:
@@ -260,7 +264,7 @@ class Board:
         self.ticks_us = Ticks(time.ticks_us).us
         self.sleep_us = time.sleep_us
         self.urandom = urandom
-        self._waiting = select.poll()
+        self.waiting = select.poll()
         find, data = esp32.Partition.find, esp32.Partition.TYPE_DATA
         found = find(data, label="journal")
         if not found:
@@ -270,7 +274,7 @@ class Board:
         self.card_flash = RawFlash(found[0]) if found else None  # it knows of no lost cards
         self.rfid = Rfid()
         self.lcd = self.rfid  # one bus, one wire of chip select
-        self.net = Net(nvs, self._waiting)
+        self.net = link(self, nvs)
         self._wire(nvs)
         self._green = Pin(LED_GREEN, Pin.OUT, value=0)
         self._red = Pin(LED_RED, Pin.OUT, value=0)
@@ -283,7 +287,7 @@ class Board:
         """Keypad, pole display, supply, menu."""
         self.menu = blob_of(nvs, "menu", menu.MENU_BYTES_MAX) or b""
         uart = machine.UART(1, baudrate=UART_BAUD, tx=Pin(DISPLAY_TX), rx=Pin(KEYPAD_RX))
-        self._waiting.register(uart, select.POLLIN)
+        self.waiting.register(uart, select.POLLIN)
         self.keypad = Keypad(uart)
         self.display = uart  # its transmit buffer holds 256 bytes: write() does not wait
         self.power = Power(self.net.has_radio)
@@ -333,7 +337,7 @@ class Board:
         while True:
             left_ms = max(due_ms - self.ticks_ms(), 0)
             woken = False
-            for _ in self._waiting.ipoll(min(left_ms, _WAIT_MS)):
+            for _ in self.waiting.ipoll(min(left_ms, _WAIT_MS)):
                 woken = True
             self.feed()
             if woken or left_ms <= _WAIT_MS:

@@ -24,7 +24,7 @@ from protocols.wire.mqtt import (
     SUBSCRIPTION_REFUSED,
     MqttError,
 )
-from protocols.wire.mqtt_client import WINDOW_MAX, MqttClient
+from protocols.wire.mqtt_client import WINDOW_MAX
 
 KEEPALIVE_S = 60
 DIAL_MS = 10000
@@ -42,7 +42,7 @@ _TAG_BYTES = 8  # of a record's tag, as a receipt carries it
 
 
 class Uplink:
-    """One device's link to its agent, over whatever `board.net` is.
+    """One device's link to its agent, over whatever `board.net` is and speaks.
 
     `source` is the journal's side: boot_id, head_seq(), receipted_seq(), records_from(seq,
     count_max, bytes_max), tag_at(seq) -> bytes or None, is_sealed_with(key, seq).
@@ -68,7 +68,7 @@ class Uplink:
         self._up = topics.up(site, device)
         self._down = topics.down(site, device)
         self._status = topics.status(site, device)
-        self._client = MqttClient(
+        self._client = board.net.client(
             "onecard-%d" % device,
             KEEPALIVE_S,
             self._status,

@@ -6,6 +6,8 @@ from protocols.wire.errors import (
     BAD_SIGNATURE,
     BAD_TEXT,
     BAD_TOPIC,
+    FRAME_CHECKSUM,
+    MALFORMED_FRAME,
     MALFORMED_SEAL,
     MISSING_FIELD,
     NON_CANONICAL,
@@ -38,4 +40,6 @@ TEXTS = {
     UNKNOWN_FIELD: "a field this message does not have",
     BAD_FIELD: "a field is out of its bounds",
     BAD_TOPIC: "not a topic of this system",
+    MALFORMED_FRAME: "not a frame of a serial line",
+    FRAME_CHECKSUM: "the checksum of a frame does not match",
 }

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from adapters.aes import CIPHERS
+from firmware.drivers.rs485 import Rs485
 from firmware.drivers.ticks import WRAP_US, Ticks
 from protocols.rules import settings
+from protocols.wire.mqtt_client import MqttClient
+from protocols.wire.serial_client import SerialClient
 from simulator.host.hardware import CARDS_AT, Hardware
 
 
@@ -68,6 +71,8 @@ class HostStream:
 
 
 class HostNet:
+    client = MqttClient
+
     def __init__(self, hardware: Hardware) -> None:
         self._hardware = hardware
         self.radio(2)
@@ -81,6 +86,40 @@ class HostNet:
 
     def open(self, host: str, port: int) -> HostStream:
         return HostStream(self._hardware, self._hardware.net_open(host, port))
+
+
+class HostUart:
+    """The UART of a serial line, as far as firmware/drivers/rs485.py uses it."""
+
+    def __init__(self, hardware: Hardware) -> None:
+        self._hardware = hardware
+        self.flush = hardware.line_flush
+
+    def read(self, size: int) -> bytes | None:
+        return self._hardware.line_read(size) or None
+
+    def write(self, data: bytes | bytearray) -> None:
+        self._hardware.line_write(bytes(data))
+
+
+class HostLine:
+    """The twin of Net in firmware/boards/esp32_serial.py."""
+
+    def __init__(self, hardware: Hardware, board: HostBoard) -> None:
+        self._board = board
+        self._stream = Rs485(HostUart(hardware), hardware.line_drive, board.ticks_ms)
+
+    def client(self, *_: object) -> SerialClient:
+        return SerialClient(self._board.settings["device"], self._board.urandom)
+
+    def radio(self, level: int) -> None:
+        """There is none."""
+
+    def is_up(self) -> bool:
+        return True
+
+    def open(self, _host: str, _port: int) -> Rs485:
+        return self._stream
 
 
 class HostKeypad:
@@ -136,7 +175,8 @@ class HostBoard:
         self.flash = HostFlash(hardware)
         self.card_flash = HostFlash(hardware, CARDS_AT) if hardware.card_flash else None
         self.rfid = HostRfid(hardware)
-        self.net = HostNet(hardware)
+        self.urandom = hardware.urandom
+        self.net = HostLine(hardware, self) if hardware.has_line else HostNet(hardware)
         self.keypad = HostKeypad(hardware)
         self.display = HostDisplay(hardware)
         self.lcd = HostLcd(hardware)
@@ -144,7 +184,6 @@ class HostBoard:
         self.lock = HostLock(hardware)
         self.led = hardware.led
         self.beep = hardware.beep
-        self.urandom = hardware.urandom
         self.store = hardware.nvs_set
         self.stored = hardware.nvs_find
 

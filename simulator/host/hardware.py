@@ -21,6 +21,7 @@ from simulator.chips.st7920 import St7920
 from simulator.host import loads
 from simulator.world.clock import ReaderClock, World
 from simulator.world.network import ReaderCable, ReaderStream
+from simulator.world.serial_bus import LineTap
 from simulator.world.transcript import Transcript
 
 PROGRAM_US_PER_PAGE = 600
@@ -48,7 +49,8 @@ class Panel:
 class Hardware:
     """The chips, pins and supplies of one reader.
 
-    It has a radio if its `nvs` knows a Wi-Fi, else a cable. `age`: what Battery takes.
+    It hangs on a serial line if its `nvs` knows a baud rate, it has a radio if that knows a Wi-Fi,
+    else a cable. `age`: what Battery takes.
     """
 
     def __init__(
@@ -85,6 +87,8 @@ class Hardware:
         self.battery = Battery(self.clock, _cut_power, **(age or {}))
         self.field.on_carrier = lambda on: self.battery.draw("field", on * loads.FIELD_UA)
         self.has_radio = "wifi_ssid" in nvs
+        self.has_line = "serial_baud" in nvs
+        self.line: LineTap | None = None
         self.radio_level = _RADIO_OFF
         self._joined_us = 0
         self.boot_cause = 1
@@ -239,6 +243,29 @@ class Hardware:
         self.log("net-close")
         self.streams[handle].close()
 
+    def line_drive(self, level: int) -> None:
+        """The transceiver of the serial line speaks (1) or listens (0)."""
+        if self.line is not None:
+            self.line.drive(level, self.clock.now_us)
+
+    def line_read(self, size: int) -> bytes:
+        """What the UART has received; `size` bytes at most."""
+        data = self.line.read(size, self.clock.now_us) if self.line is not None else b""
+        if data:
+            self.log("line-read", data)
+        return data
+
+    def line_write(self, data: bytes) -> None:
+        """Begin to send."""
+        self.log("line-write", data)
+        if self.line is not None:
+            self.line.write(data, self.clock.now_us)
+
+    def line_flush(self) -> None:
+        """Wait until the last stop bit has left."""
+        if self.line is not None:
+            self.clock.advance_to(self.line.sent_us)
+
     # -- cards ------------------------------------------------------------------------------
 
     def put_card(self, card: Chip) -> None:
@@ -350,6 +377,8 @@ class Hardware:
         self.panel = Panel()
         self.chip.reset_pin(0)
         self.lcd.reset_pin(0)
+        if self.line is not None:
+            self.line.power_off(self.clock.now_us)
         self.lock.reset()
         self.flash.power_on()
         self.radio_level = _RADIO_OFF

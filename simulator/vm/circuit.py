@@ -99,6 +99,10 @@ class Circuit:
             raise WiringError(f"nothing listens on pin {pin}")
         self._hardware.display_write(data)
 
+    def uart_flush(self, pin: int, _b: int, _data: bytes) -> None:
+        """Until the last stop bit has left a pin."""
+        raise WiringError(f"nobody waits for pin {pin}")
+
     def pulse(self, pin: int, duration_us: int, _data: bytes) -> None:
         if pin != BEEPER_PIN:
             raise WiringError(f"no sounder on pin {pin}")

@@ -208,6 +208,7 @@ class VmHome:
             ops.NET_SEND: _errno_of(lambda a, _, data: hardware.net_send(a, data)),
             ops.NET_RECV: _errno_of(lambda a, b, _: hardware.net_recv(a, b)),
             ops.PULSE_DONE: circuit.pulse_done,
+            ops.UART_FLUSH: circuit.uart_flush,
             ops.PIN_SETUP: circuit.pin_setup,
             ops.PIN_WRITE: circuit.pin_write,
             ops.SPI_SETUP: circuit.spi_setup,

@@ -14,7 +14,7 @@ RESET_CAUSE = 4
 PIN_READ = 5  # a: pin
 ADC_READ_UV = 6  # a: pin
 SPI_TRANSFER = 7  # a: pins sck << 16 | mosi << 8 | miso; data out, as many bytes in
-UART_READ = 8  # a: pin rx; result: bytes that follow
+UART_READ = 8  # a: pin rx, b: bytes at most or -1; result: bytes that follow
 FLASH_SECTORS = 9  # a: where the partition begins, 0 or 1 << 30; result: 0 if there is none
 FLASH_READ = 10  # a: address, b: bytes
 FLASH_PROGRAM = 11  # a: address; data
@@ -28,6 +28,7 @@ NET_SEND = 18  # a: handle; data; result: bytes taken
 NET_RECV = 19  # a: handle, b: bytes at most; result: bytes that follow, 0 at the end
 NVS_SET = 20  # a: bytes of the key; data: key and blob
 PULSE_DONE = 21  # a: pin; result: 1 if it sends no pulses by itself
+UART_FLUSH = 22  # a: pin tx; until the last stop bit has left
 
 POSTED = 32
 PIN_SETUP = 32  # a: pin, b: level

@@ -91,6 +91,24 @@ class Hardware(Protocol):
     def battery_mv(self) -> int: ...
 
 
+class LineHardware(Hardware, Protocol):
+    """What a reader on a serial line has beside that."""
+
+    def line_drive(self, level: int, /) -> None:
+        """The transceiver speaks (1) or listens (0); it takes no time."""
+        ...
+
+    def line_read(self, size: int, /) -> bytes: ...
+
+    def line_write(self, data: bytes, /) -> None:
+        """Begin to send; it takes no time."""
+        ...
+
+    def line_flush(self) -> None:
+        """Wait until the last stop bit has left."""
+        ...
+
+
 class DoorHardware(Hardware, Protocol):
     """What a door controller has beside that."""
 

@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from edge_agent.config import Broker, ConfigError, load
+from edge_agent.config import Broker, ConfigError, LineConfig, load
 
 GOOD = {
     "site": '"north"',
@@ -41,6 +41,33 @@ WRONG = [
     ({"upstream": "{port = 1}"}, "upstream.host: a text is needed"),
     ({"ledger_public_key": '"missing.pub"'}, "ledger_public_key: .*missing.pub"),
     ({"site": '"north'}, "line 1"),
+    ({"lines": '"/dev/ttyUSB0"'}, r"lines: each line is a section"),
+    ({"lines": '["/dev/ttyUSB0"]'}, r"lines\[1\]: each line is a section"),
+    ({"lines": "[{readers = [1]}]"}, r"lines\[1\].url: a text is needed"),
+    ({"lines": '[{url = "ttyUSB0", readers = [1]}]'}, r"lines\[1\].url: a device as /dev/ttyUSB0"),
+    ({"lines": '[{url = "socket://", readers = [1]}]'}, r"lines\[1\].url: a device"),
+    ({"lines": '[{url = "spy:///dev/tty", readers = [1]}]'}, r"lines\[1\].url: a device"),
+    ({"lines": '[{url = "/dev/a"}]'}, r"lines\[1\].readers: a list of 1 to 32"),
+    ({"lines": '[{url = "/dev/a", readers = []}]'}, r"lines\[1\].readers: a list of 1 to 32"),
+    ({"lines": '[{url = "/dev/a", readers = [0]}]'}, r"lines\[1\].readers: 0 is no device"),
+    ({"lines": '[{url = "/dev/a", readers = [true]}]'}, r"lines\[1\].readers: True is no"),
+    ({"lines": '[{url = "/dev/a", readers = [5, 5]}]'}, r"lines\[1\]: 5 stands in lines\[1\]"),
+    (
+        {"lines": '[{url = "/dev/a", readers = [5]}, {url = "/dev/b", readers = [5]}]'},
+        r"lines\[2\]: 5 stands in lines\[1\] already",
+    ),
+    (
+        {"lines": '[{url = "/dev/a", readers = [5]}, {url = "/dev/a", readers = [6]}]'},
+        r"lines\[2\]: /dev/a stands in lines\[1\] already",
+    ),
+    (
+        {"lines": '[{url = "/dev/a", baud = 9600, readers = [5]}]'},
+        r"lines\[1\].baud: one of 19200",
+    ),
+    (
+        {"lines": '[{url = "/dev/a", parity = "even", readers = [5]}]'},
+        r"lines\[1\].parity: unknown",
+    ),
 ]
 
 
@@ -84,3 +111,14 @@ def test_a_good_file(tmp_path, form):
     assert config.ledger_public_key == KEY.public_bytes_raw()
     assert config.readers == Broker("127.0.0.1", 1883)
     assert config.upstream == Broker("10.0.0.1", 1884)
+    assert config.lines == ()
+
+
+def test_serial_lines(tmp_path):
+    lines = (
+        '[{url = "/dev/a", readers = [5, 6]}, {url = "socket://h:1", baud = 19200, readers = [7]}]'
+    )
+    assert load(_write(tmp_path, lines=lines)).lines == (
+        LineConfig("/dev/a", 115_200, (5, 6)),
+        LineConfig("socket://h:1", 19_200, (7,)),
+    )

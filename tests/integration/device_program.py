@@ -81,6 +81,7 @@ class SocketStream:
 class SocketNet:
     """board.net over the host's sockets."""
 
+    client = MqttClient
     stream = None
 
     def is_up(self):

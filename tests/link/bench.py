@@ -6,6 +6,7 @@ Everything runs in one thread on a clock that jumps from due time to due time.
 from firmware.services.uplink import Uplink
 from protocols.wire import messages, mqtt, seal, topics
 from protocols.wire.errors import WireError
+from protocols.wire.mqtt_client import MqttClient
 
 SITE, DEVICE = "north", 1001
 KEY = bytes(range(32))
@@ -15,7 +16,8 @@ DOWN = topics.down(SITE, DEVICE)
 class Source:
     """The journal's side of the seam, with real seals in a real chain."""
 
-    def __init__(self, count=0):
+    def __init__(self, count=0, device=DEVICE):
+        self.device = device
         self.boot_id = 3
         self.key = KEY
         self.sealed = []
@@ -25,7 +27,7 @@ class Source:
 
     def grow(self, count):
         for _ in range(count):
-            fields = {"kind": messages.POWER, "device": DEVICE, "seq": len(self.sealed) + 1}
+            fields = {"kind": messages.POWER, "device": self.device, "seq": len(self.sealed) + 1}
             fields.update(earliest_s=1, latest_s=2, boot_id=self.boot_id, mono_ms=3)
             fields.update(source=messages.MAINS, battery_mv=4000)
             payload = messages.encode_record(fields)
@@ -97,6 +99,8 @@ class Wire:
 
 class Net:
     """board.net: the link, and every connection ever opened."""
+
+    client = MqttClient
 
     def __init__(self):
         self.up = self.answers = True

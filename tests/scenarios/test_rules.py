@@ -17,7 +17,7 @@ from tools.cli import app
 
 FILES = ("split_charges", "pin", "captured", "validity", "card_kinds", "inspection")
 # Played by tests of their own.
-OTHERS = ("load", "lunch_outage")
+OTHERS = ("load", "lunch_outage", "serial")
 
 
 @pytest.fixture(scope="module")

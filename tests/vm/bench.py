@@ -24,8 +24,8 @@ SETTINGS = {
     "policy": {**dict.fromkeys(POLICY_FIELDS, 1000), "pin_tries_max": 3},
 }
 PROLOGUE = """
-from firmware.boards.esp32 import Board, Ticks
-board = Board()
+from firmware.boards.esp32 import Board, Net, Ticks
+board = Board(Net)
 """
 
 

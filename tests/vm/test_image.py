@@ -102,7 +102,7 @@ def walk(reader_image):
 
 
 def test_a_traceback_tells_lines_of_the_source(repo_root, tmp_path):
-    text = "from firmware.boards import esp32\nesp32.Board().beep(-1)\n"
+    text = "from firmware.boards import esp32\nesp32.Board(esp32.Net).beep(-1)\n"
     (tmp_path / "main.py").write_text(text)
     built = image.build(repo_root, tmp_path / "image", tmp_path / "main.py")
     source = (repo_root / "firmware" / "boards" / "esp32.py").read_text().split("\n")

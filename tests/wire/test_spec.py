@@ -13,6 +13,7 @@ import yaml
 from ledger.service import STATUS_OFFLINE, STATUS_ONLINE, WILL
 from protocols.rules import access
 from protocols.wire import access_news, card_news, messages, mqtt, seal, topics
+from protocols.wire.frame import PIECE_BYTES_MAX, UP, encode_frame
 from tests.link.bench import DEVICE, SITE, Bench
 from tests.wire.test_vectors import GRAMMAR, accepts, schema
 from tools.rooms import ROOT
@@ -244,6 +245,12 @@ def test_a_broken_grammar_would_be_noticed():
 
 
 # --- SPEC.md ----------------------------------------------------------------------------------
+
+
+def test_the_frame_in_words_is_that_of_the_code():
+    (example,) = re.findall(r"^    (00 01 01 [0-9a-f ]+ 00)$", SPEC, re.MULTILINE)
+    assert bytes.fromhex(example) == encode_frame(1001, 4660, UP | 1, b"onecard")
+    assert f"at most\n{PIECE_BYTES_MAX} bytes" in SPEC
 
 
 def test_sizes_in_words_are_those_of_the_code():

@@ -28,7 +28,12 @@ DOCUMENTS = {
     name: json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8")) for name in NAMES
 }
 # Raised above this layer: a topic has no bytes of CBOR, and Ed25519 is checked where a key is.
-ELSEWHERE = {errors.BAD_TOPIC, errors.BAD_SIGNATURE}
+ELSEWHERE = {
+    errors.BAD_TOPIC,
+    errors.BAD_SIGNATURE,
+    errors.MALFORMED_FRAME,
+    errors.FRAME_CHECKSUM,
+}
 # What the grammar says and the validator (cddl 0.9.5, in pycddl 0.6) does not see: the type where
 # a range or a size is left to compare, a map where a literal stands, the number of arrays in an
 # array, the pairs of a map that must be empty.

@@ -18,8 +18,6 @@ from simulator.run import Run
 from simulator.scenario import load
 from simulator.vm import ops
 from simulator.vm.bridge import VmMissing
-from simulator.vm.circuit import Circuit
-from simulator.vm.circuit_door import DoorCircuit
 from simulator.vm.home import (
     DOOR_HEAP_BYTES,
     DOOR_VM_HEAP_BYTES,
@@ -40,29 +38,26 @@ class NotServed(Exception):
 class ProbedRun(Run):
     """A run whose readers live in VMs that tell about their heap; `homes` has them all."""
 
-    def __init__(self, scenario: Path, folder: Path) -> None:
+    def __init__(self, scenario: Path, folder: Path, on_line: bool) -> None:
         loaded = load(scenario)
+        for reader in loaded.readers:
+            reader["serial"] = int(on_line)
         super().__init__(loaded, loaded.seed, "vm", "register", folder, None)
         self.homes: list[VmHome] = []
 
     def _make_home(self, role: str, hardware: Hardware) -> Home:
-        is_door = role == "door"
-        home = VmHome(
-            hardware.name,
-            hardware,
-            image=self._image("main_door" if is_door else "main"),
-            heap_bytes=DOOR_VM_HEAP_BYTES if is_door else HEAP_BYTES,
-            probe=ops.PROBE_CALLS,
-            wiring=DoorCircuit if is_door else Circuit,
-        )
+        home = self._make_vm(role, hardware, ops.PROBE_CALLS)
         self.homes.append(home)
         return home
 
 
-def measure(scenario: Path = SCENARIO) -> dict[str, int]:
-    """Bytes the firmware has alive: `idle` (all delivered, nobody there), `peak`; and `shims`."""
+def measure(scenario: Path = SCENARIO, *, on_line: bool = False) -> dict[str, int]:
+    """Bytes the firmware has alive: `idle` (all delivered, nobody there), `peak`; and `shims`.
+
+    `on_line`: the readers hang on a serial line in the place of the network.
+    """
     with tempfile.TemporaryDirectory(prefix="onecard-bench-") as folder:
-        run = ProbedRun(scenario, Path(folder))
+        run = ProbedRun(scenario, Path(folder), on_line)
         try:
             run.build("amqtt")
             report = run.play()
@@ -84,14 +79,15 @@ def measure(scenario: Path = SCENARIO) -> dict[str, int]:
 
 
 def rows(scenario: Path = SCENARIO, doors: Path = DOOR_SCENARIO) -> list[dict[str, object]]:
-    """Idle and peak beside the budget of a POS, and of a door."""
+    """Idle and peak beside the budget of a POS, of one on a serial line, and of a door."""
     table: list[dict[str, object]] = []
-    for who, played, budget, whole in (
-        ("POS", scenario, POS_HEAP_BYTES, HEAP_BYTES),
-        ("door", doors, DOOR_HEAP_BYTES, DOOR_VM_HEAP_BYTES),
+    for who, played, on_line, budget, whole in (
+        ("POS", scenario, False, POS_HEAP_BYTES, HEAP_BYTES),
+        ("POS on a serial line", scenario, True, POS_HEAP_BYTES, HEAP_BYTES),
+        ("door", doors, False, DOOR_HEAP_BYTES, DOOR_VM_HEAP_BYTES),
     ):
         try:
-            found = measure(played)
+            found = measure(played, on_line=on_line)
         except VmMissing as missing:
             print(f"firmware_heap: {missing}", file=sys.stderr)
             return []

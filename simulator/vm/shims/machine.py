@@ -7,6 +7,7 @@ _RESET_CAUSE = const(4)
 _ADC_READ_UV = const(6)
 _SPI_TRANSFER = const(7)
 _UART_READ = const(8)
+_UART_FLUSH = const(22)
 _PIN_SETUP = const(32)
 _PIN_WRITE = const(33)
 _SPI_SETUP = const(34)
@@ -70,11 +71,14 @@ class UART:
         self._pins = tx, rx
 
     def read(self, size=-1):
-        return take(call(_UART_READ, self._pins[1].id)) or None
+        return take(call(_UART_READ, self._pins[1].id, size)) or None
 
     def write(self, data):
         post(_UART_WRITE, self._pins[0].id, 0, data)
         return len(data)
+
+    def flush(self):
+        call(_UART_FLUSH, self._pins[0].id)
 
     def ioctl(self, mask, woken):
         """What select.poll reports: that something woke the reader, not which of its inputs."""
