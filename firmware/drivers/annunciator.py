@@ -1,16 +1,19 @@
-"""Light and sound. One short beep: taken. Two: taken without network. One long: refused.
-Three: look at the display; without light, the clerk alone is meant.
+"""Light and sound. One short beep: taken. Two: taken without network. Three: look at the display;
+without light, the clerk alone is meant. One long: refused. What follows it says whose matter that
+is: another long one the card centre's, one short the phone's, two short this reader's.
 """
 
-_SHORT_MS = 80
+_UNIT_MS = 10
 _GAP_MS = 120
-# signal: (green, red, durations of its beeps)
-TAKEN = (1, 0, (_SHORT_MS,))
-TAKEN_OFFLINE = (1, 0, (_SHORT_MS, _SHORT_MS))
-REFUSED = (0, 1, (400,))
-LOOK = (0, 1, (_SHORT_MS, _SHORT_MS, _SHORT_MS))
-WRONG_KEY = (0, 0, (_SHORT_MS, _SHORT_MS, _SHORT_MS))
-DARK = (0, 0, ())
+# signal: its lights (2 green, 1 red), then its beeps, in units. Bytes: a tuple takes more heap.
+TAKEN = b"\x02\x08"
+TAKEN_OFFLINE = b"\x02\x08\x08"
+REFUSED = b"\x01\x28"
+LOOK = b"\x01\x08\x08\x08"
+WRONG_KEY = b"\x00\x08\x08\x08"
+DARK = b"\x00"
+# By the group of its reason (protocols/rules/reasons.py).
+REFUSALS = (REFUSED, b"\x01\x28\x28", b"\x01\x28\x08\x08", b"\x01\x28\x08")
 
 
 class Annunciator:
@@ -18,23 +21,23 @@ class Annunciator:
 
     def __init__(self, board):
         self._board = board
-        self._left = ()
+        self._left = b""
         self._next_ms = 0
-        self._lights = None
+        self._lights = -1
 
     def play(self, signal, now_ms):
         """Start a signal; what was still to sound of the one before is dropped."""
-        green, red, self._left = signal
-        if self._lights != (green, red):
-            self._lights = (green, red)
-            self._board.led(green, red)
+        self._left = signal[1:]
+        if self._lights != signal[0]:
+            self._lights = signal[0]
+            self._board.led(signal[0] >> 1, signal[0] & 1)
         self._next_ms = now_ms
         self.step(now_ms)
 
     def step(self, now_ms):
         """Sound what is due; returns when the next beep is due, or None."""
         if self._left and now_ms >= self._next_ms:
-            duration_ms = self._left[0]
+            duration_ms = self._left[0] * _UNIT_MS
             self._left = self._left[1:]
             self._board.beep(duration_ms)
             self._next_ms = now_ms + duration_ms + _GAP_MS

@@ -281,9 +281,9 @@ class DoorController:
             self._show(now_ms)
 
 
-_OPEN = (1, 0, ())
+_OPEN = b"\x02"
 # A PIN, please; and: a key was heard.
-_ASK, _KEY = (1, 1, (80, 80)), (1, 1, (40,))
+_ASK, _KEY = b"\x03\x08\x08", b"\x03\x04"
 
 
 def _latched(board):
