@@ -29,6 +29,7 @@ from ledger.claims import Claim
 from ledger.evidence import Intent, State, is_contradiction, stated_by, stated_by_outcome
 from ledger.loads import Load
 from ledger.reservations import Reservation, settle
+from ledger.tampers import CASES, Tamper
 from ledger.transfers import SPEND, SPEND_LINE, Transfer
 from protocols.card.purse import CARD_CENTRE
 from protocols.rules import access
@@ -112,6 +113,7 @@ class Book:
     cancels: dict[RecordId, Cancel] = field(default_factory=dict)  # by their sale
     cancel_numbers: set[int] = field(default_factory=set)  # that are taken
     named: set[tuple[int, int]] = field(default_factory=set)  # (card, number of a credit on it)
+    approved: set[RecordId] = field(default_factory=set)  # of the TAMPERs that claims name
 
     def add_intent(self, intent: Intent) -> None:
         if intent.record_id not in self.intents:
@@ -148,6 +150,7 @@ class Changes:
     returned: list[Load] = field(default_factory=list)  # of cancelled sales: new, maybe loaded too
     loaded: list[Load] = field(default_factory=list)
     captures: list[Capture] = field(default_factory=list)
+    tampers: list[Tamper] = field(default_factory=list)
     duplicates: int = 0
 
 
@@ -294,6 +297,8 @@ class _Clerk:
         elif claim.kind == messages.ENTRY and claim.fields:
             if claim.fields["reason"] in _ALARMS:
                 self._open(_ALARMS[claim.fields["reason"]], claim.device, claim.seq)
+        elif claim.kind == messages.TAMPER:
+            self._book_tamper(claim)
         elif claim.fields is None:
             self._open(reasons.UNREADABLE, claim.device, claim.seq)
 
@@ -340,6 +345,16 @@ class _Clerk:
         when = fields["earliest_s"], fields["latest_s"]
         capture = Capture(claim.device, claim.seq, fields["card_no"], *when)
         self._changes.captures.append(capture)
+
+    def _book_tamper(self, claim: Claim) -> None:
+        fields = claim.fields or {}
+        what = fields["state"], fields["number"]
+        tamper = Tamper(claim.device, claim.seq, *what, fields["earliest_s"], fields["latest_s"])
+        self._changes.tampers.append(tamper)
+        if tamper.state in CASES:
+            self._open(CASES[tamper.state], claim.device, claim.seq)
+        elif (claim.device, tamper.number) not in self._book.approved:
+            self._open(reasons.APPROVED_BY_NOBODY, claim.device, claim.seq)
 
     def _book_credit(self, claim: Claim, early: list[Outcome]) -> None:
         fields = claim.fields or {}

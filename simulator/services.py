@@ -26,6 +26,7 @@ from ledger import service as ledger_service
 from ledger.credit_desk import CreditDesk
 from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
+from ledger.site_desk import SiteDesk
 from ledger.store import LedgerStore
 from simulator.broker import Broker, start_broker
 from simulator.world.clock import World
@@ -98,7 +99,7 @@ class Services:
         )
         utc_s = self._world.utc_s
         credit = CreditDesk(self.store, CIPHERS, self._credit_key, self._random, utc_s)
-        desk = RelayDesk(self.store, credit)
+        desk = RelayDesk(self.store, credit, SiteDesk(self.store, utc_s))
         self.ledger = LedgerService(
             self.store, self._ledger_port, self._signing_key, utc_s, desk, self._with_cards
         )
