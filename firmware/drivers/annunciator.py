@@ -5,15 +5,17 @@ is: another long one the card centre's, one short the phone's, two short this re
 
 _UNIT_MS = 10
 _GAP_MS = 120
-# signal: its lights (2 green, 1 red), then its beeps, in units. Bytes: a tuple takes more heap.
-TAKEN = b"\x02\x08"
-TAKEN_OFFLINE = b"\x02\x08\x08"
-REFUSED = b"\x01\x28"
-LOOK = b"\x01\x08\x08\x08"
-WRONG_KEY = b"\x00\x08\x08\x08"
-DARK = b"\x00"
-# By the group of its reason (protocols/rules/reasons.py).
-REFUSALS = (REFUSED, b"\x01\x28\x28", b"\x01\x28\x08\x08", b"\x01\x28\x08")
+DARK, OPEN, TAKEN, TAKEN_OFFLINE, LOOK, WRONG_KEY = 0, 1, 2, 3, 4, 5
+REFUSED = 6  # and three more, by the group of the reason (protocols/rules/reasons.py)
+ASK_PIN, KEY_HEARD = 10, 11  # at a door
+# Four bytes a signal: its lights (2 green, 1 red), then its beeps, in units; 0: none. One text of
+# bytes: tuples take more heap.
+SIGNAL_BYTES = 4
+SIGNALS = (
+    b"\x00\x00\x00\x00\x02\x00\x00\x00\x02\x08\x00\x00\x02\x08\x08\x00\x01\x08\x08\x08"
+    b"\x00\x08\x08\x08\x01\x28\x00\x00\x01\x28\x28\x00\x01\x28\x08\x08\x01\x28\x08\x00"
+    b"\x03\x08\x08\x00\x03\x04\x00\x00"
+)
 
 
 class Annunciator:
@@ -27,10 +29,12 @@ class Annunciator:
 
     def play(self, signal, now_ms):
         """Start a signal; what was still to sound of the one before is dropped."""
-        self._left = signal[1:]
-        if self._lights != signal[0]:
-            self._lights = signal[0]
-            self._board.led(signal[0] >> 1, signal[0] & 1)
+        signal *= SIGNAL_BYTES
+        lights = SIGNALS[signal]
+        self._left = SIGNALS[signal + 1 : signal + SIGNAL_BYTES].rstrip(b"\x00")
+        if self._lights != lights:
+            self._lights = lights
+            self._board.led(lights >> 1, lights & 1)
         self._next_ms = now_ms
         self.step(now_ms)
 

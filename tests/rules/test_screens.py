@@ -72,11 +72,15 @@ def test_the_sound_is_the_one_that_the_pos_plays():
 
 def test_every_group_of_refusals_is_heard_as_itself():
     """Whose matter it is: the holder's, the card centre's, this reader's, the phone's."""
-    heard = (annunciator.TAKEN, annunciator.TAKEN_OFFLINE, annunciator.LOOK)
-    beeps = [signal[1:] for signal in (*heard, *annunciator.REFUSALS)]
-    assert len(set(beeps)) == len(beeps) == 3 + len(screen_texts.REFUSALS)
+    size = annunciator.SIGNAL_BYTES
+    every = [annunciator.SIGNALS[at : at + size] for at in range(0, 10 * size, size)]
+    heard = every[annunciator.TAKEN : annunciator.LOOK + 1]
+    refusals = every[annunciator.REFUSED :]
+    assert len(refusals) == len(screen_texts.REFUSALS)
+    assert len(annunciator.SIGNALS) == (annunciator.KEY_HEARD + 1) * size
+    assert len({signal[1:] for signal in (*heard, *refusals)}) == 3 + len(refusals)
     # What refuses by itself begins with one long beep and red light.
-    assert {signal[:2] for signal in annunciator.REFUSALS} == {annunciator.REFUSED}
+    assert {signal[:2] for signal in refusals} == {b"\x01\x28"}
 
 
 @pytest.mark.parametrize("number", reasons.DISPLAY)
