@@ -29,7 +29,7 @@ from ledger.claims import Claim
 from ledger.evidence import Intent, State, is_contradiction, stated_by, stated_by_outcome
 from ledger.loads import Load
 from ledger.reservations import Reservation, settle
-from ledger.tampers import CASES, Tamper
+from ledger.tampers import Tamper, told_by
 from ledger.transfers import SPEND, SPEND_LINE, Transfer
 from protocols.card.purse import CARD_CENTRE
 from protocols.rules import access
@@ -298,7 +298,10 @@ class _Clerk:
             if claim.fields["reason"] in _ALARMS:
                 self._open(_ALARMS[claim.fields["reason"]], claim.device, claim.seq)
         elif claim.kind == messages.TAMPER:
-            self._book_tamper(claim)
+            tamper, reason = told_by(claim, self._book.approved)
+            self._changes.tampers.append(tamper)
+            if reason:
+                self._open(reason, claim.device, claim.seq)
         elif claim.fields is None:
             self._open(reasons.UNREADABLE, claim.device, claim.seq)
 
@@ -345,16 +348,6 @@ class _Clerk:
         when = fields["earliest_s"], fields["latest_s"]
         capture = Capture(claim.device, claim.seq, fields["card_no"], *when)
         self._changes.captures.append(capture)
-
-    def _book_tamper(self, claim: Claim) -> None:
-        fields = claim.fields or {}
-        what = fields["state"], fields["number"]
-        tamper = Tamper(claim.device, claim.seq, *what, fields["earliest_s"], fields["latest_s"])
-        self._changes.tampers.append(tamper)
-        if tamper.state in CASES:
-            self._open(CASES[tamper.state], claim.device, claim.seq)
-        elif (claim.device, tamper.number) not in self._book.approved:
-            self._open(reasons.APPROVED_BY_NOBODY, claim.device, claim.seq)
 
     def _book_credit(self, claim: Claim, early: list[Outcome]) -> None:
         fields = claim.fields or {}

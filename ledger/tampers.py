@@ -6,10 +6,11 @@ Whatever is newer makes older approvals worthless, here and in the reader. None 
 That a reader was heard elsewhere is kept with its own question, which nobody else can have sealed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from ledger import reasons
+from ledger.claims import Claim
 from ledger.dialect import SqliteDialect
 from protocols.wire import messages, topics
 
@@ -140,6 +141,20 @@ class Tampers:
         sql = "SELECT COALESCE(MAX(seq), 0) FROM tamper WHERE device = ? AND state <> ?"
         ((seq,),) = self._database.rows(sql, (device, messages.APPROVED))
         return seq
+
+
+def told_by(claim: Claim, approved: Container[tuple[int, int]]) -> tuple[Tamper, int]:
+    """What a TAMPER record tells, and the reason of the case that it is; 0: it is none.
+
+    `approved`: the records that have both approvals.
+    """
+    fields = claim.fields or {}
+    what = fields["state"], fields["number"]
+    tamper = Tamper(claim.device, claim.seq, *what, fields["earliest_s"], fields["latest_s"])
+    if tamper.state in CASES:
+        return tamper, CASES[tamper.state]
+    is_approved = (claim.device, tamper.number) in approved
+    return tamper, 0 if is_approved else reasons.APPROVED_BY_NOBODY
 
 
 def approved_among(
