@@ -7,6 +7,8 @@ ledger_public_key = "ledger.pub.pem"     # PEM, or 64 hex digits; relative to th
 [readers]                                # the broker of the building
 host = "127.0.0.1"
 port = 1883
+strangers = false                        # true: it is this building's alone, so who speaks there
+                                         # of another site was moved, and may ask the ledger
 
 [upstream]                               # the broker of the card centre
 host = "127.0.0.1"
@@ -65,6 +67,7 @@ class Config:
     readers: Broker
     upstream: Broker
     lines: tuple[LineConfig, ...] = ()
+    strangers: bool = False
 
 
 def load(path: str) -> Config:
@@ -80,16 +83,26 @@ def load(path: str) -> Config:
         if not topics.is_site(site):
             raise ConfigError("site: only a-z, 0-9 and '-', 1 to 16 characters, not 'ledger'")
         folder = Path(path).parent
+        readers, strangers = _readers(table)
         return Config(
             site,
             folder / _text(table, "", "data"),
             _public_key(folder / _text(table, "", "ledger_public_key")),
-            _broker(table, "readers"),
+            readers,
             _broker(table, "upstream"),
             _lines(table.get("lines", [])),
+            strangers,
         )
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def _readers(table: dict[str, Any]) -> tuple[Broker, bool]:
+    section = table.get("readers")
+    strangers = section.pop("strangers", False) if isinstance(section, dict) else False
+    if not isinstance(strangers, bool):
+        raise ConfigError("readers.strangers: true or false is needed")
+    return _broker(table, "readers"), strangers
 
 
 def _broker(table: dict[str, Any], name: str) -> Broker:

@@ -87,7 +87,7 @@ def _serve(config: Config, stack: ExitStack) -> None:
         config.readers.host,
         config.readers.port,
         f"onecard-agent-{config.site}",
-        subscriptions=reader_subscriptions(config.site),
+        subscriptions=reader_subscriptions(config.site, strangers=config.strangers),
     )
     stack.callback(readers.close)
     upstream = MqttPort(
@@ -109,6 +109,7 @@ def _serve(config: Config, stack: ExitStack) -> None:
         upstream,
         config.ledger_public_key,
         card_history=card_history,
+        strangers=config.strangers,
     )
     _log.info("started", extra={"fields": {"site": config.site}})
     _loop(service, {"readers": readers, "upstream": upstream}, lines, wake)

@@ -7,7 +7,8 @@ counted by its error number, acknowledged so that it does not come again, and fo
 kept is committed before anyone hears of it: first the commit, then STORED, then (after the service
 has forwarded) the broker's acknowledgement. While the disk refuses, nothing is taken and nothing
 is acknowledged. A RELAY is handed on unopened in the same step or dropped: it is never kept, for
-it is worthless when late, and both its ends know what to do without it.
+it is worthless when late, and both its ends know what to do without it. A reader of another site
+that was moved here is heard with a RELAY only, and nothing of it is kept (ADR 25).
 """
 
 from typing import Any
@@ -24,6 +25,7 @@ from protocols.wire.routing import route
 RECORDS_PER_COMMIT_MAX = 1_024
 RELAYS_PER_STEP_MAX = 64
 CARD_ASKS_PER_STEP_MAX = 64
+STRANGERS_MAX = 64
 RETRY_MS = 1_000
 
 
@@ -41,8 +43,11 @@ class ReaderSide:
         inventory: Inventory,
         outbox: Outbox,
         counters: dict[str, int],
+        strangers: bool = False,
     ) -> None:
         self._site = site
+        self._hears_strangers = strangers
+        self._strangers: dict[int, str] = {}  # who has asked, and the site it speaks of
         self._port = port
         self._store = store
         self._inventory = inventory
@@ -81,14 +86,19 @@ class ReaderSide:
 
     def _read(self, message: Message) -> None:
         site, device = topics.parse_up(message.topic)
-        if site != self._site:
+        is_stranger = site != self._site
+        if is_stranger and not self._hears_strangers:
             raise WireError(BAD_TOPIC, "another site")
         if message.retain:
             # Not news: it would be told again at every connection.
             raise WireError(UNSUPPORTED, "retained")
-        fields = messages.decode_message(message.payload, _FROM_READERS)
+        kinds = (messages.RELAY,) if is_stranger else _FROM_READERS
+        fields = messages.decode_message(message.payload, kinds)
         if fields["device"] != device:
             raise WireError(BAD_FIELD, "another device")
+        if is_stranger:
+            self._take_stranger(device, site, message.payload)
+            return
         self._store.mark(device)
         if fields["type"] == messages.HELLO:
             self._hellos[device] = fields
@@ -109,6 +119,17 @@ class ReaderSide:
         self._records.extend(records)
         lowest = min(seq for _device, seq, _sealed in records)
         self._batches[device] = min(lowest, self._batches.get(device, lowest))
+
+    def _take_stranger(self, device: int, site: str, payload: bytes) -> None:
+        if len(self._relays) >= RELAYS_PER_STEP_MAX:
+            self._count("relays_dropped")
+            return
+        self._count("strangers")
+        self._strangers.pop(device, None)
+        if len(self._strangers) == STRANGERS_MAX:
+            del self._strangers[next(iter(self._strangers))]  # it asks again in a minute
+        self._strangers[device] = site
+        self._relays.append(payload)
 
     def _commit(self, now_ms: int) -> None:
         self._retry_ms = None
@@ -187,6 +208,10 @@ class ReaderSide:
         """Hand a reader a RELAY of the ledger's, now or never."""
         self._count("relays_down")
         self._publish(device, payload)
+        site = self._strangers.pop(device, None)
+        if site is not None:
+            # To ours of that number too: somebody may only have used its name.
+            self._port.publish(topics.down(site, device), payload)
 
     def take_card_asks(self) -> list[tuple[int, int, int]]:
         """What readers have asked of cards in this step: (device, epoch, page)."""

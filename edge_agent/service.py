@@ -20,9 +20,9 @@ from protocols.wire import topics
 WRITE_RETRY_MS = 1_000
 
 
-def reader_subscriptions(site: str) -> list[str]:
+def reader_subscriptions(site: str, *, strangers: bool = False) -> list[str]:
     """What the port towards the readers must be subscribed to."""
-    return [topics.up_filter(site)]
+    return [topics.any_up_filter() if strangers else topics.up_filter(site)]
 
 
 def upstream_subscriptions(site: str, *, with_cards: bool = False) -> list[str]:
@@ -36,7 +36,8 @@ class AgentService:
 
     `ledger_public_key` is a raw Ed25519 key (32 bytes). `counters` (name -> int) only grow; names
     that end in a number carry a protocols.wire.errors code. No clock and no randomness inside.
-    `card_history`: readers are told which cards are lost; without it nobody is.
+    `card_history`: readers are told which cards are lost; without it nobody is. `strangers`: the
+    readers' broker is this building's alone, and who speaks there of another site was moved.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class AgentService:
         *,
         window: int = WINDOW,
         card_history: CardHistory | None = None,
+        strangers: bool = False,
     ) -> None:
         self.counters: dict[str, int] = {}
         self._store = store
@@ -58,7 +60,7 @@ class AgentService:
         self._upstream = upstream
         self._outbox = Outbox(lambda device: store.mark(device).receipted, window)
         self._reader_side = ReaderSide(
-            site, readers, store, inventory, self._outbox, self.counters
+            site, readers, store, inventory, self._outbox, self.counters, strangers
         )
         self._cards = card_history and CardSide(
             site,

@@ -29,6 +29,7 @@ from ledger.claims import Claim
 from ledger.evidence import Intent, State, is_contradiction, stated_by, stated_by_outcome
 from ledger.loads import Load
 from ledger.reservations import Reservation, settle
+from ledger.tampers import Tamper, told_by
 from ledger.transfers import SPEND, SPEND_LINE, Transfer
 from protocols.card.purse import CARD_CENTRE
 from protocols.rules import access
@@ -112,6 +113,7 @@ class Book:
     cancels: dict[RecordId, Cancel] = field(default_factory=dict)  # by their sale
     cancel_numbers: set[int] = field(default_factory=set)  # that are taken
     named: set[tuple[int, int]] = field(default_factory=set)  # (card, number of a credit on it)
+    approved: set[RecordId] = field(default_factory=set)  # of the TAMPERs that claims name
 
     def add_intent(self, intent: Intent) -> None:
         if intent.record_id not in self.intents:
@@ -148,6 +150,7 @@ class Changes:
     returned: list[Load] = field(default_factory=list)  # of cancelled sales: new, maybe loaded too
     loaded: list[Load] = field(default_factory=list)
     captures: list[Capture] = field(default_factory=list)
+    tampers: list[Tamper] = field(default_factory=list)
     duplicates: int = 0
 
 
@@ -294,6 +297,11 @@ class _Clerk:
         elif claim.kind == messages.ENTRY and claim.fields:
             if claim.fields["reason"] in _ALARMS:
                 self._open(_ALARMS[claim.fields["reason"]], claim.device, claim.seq)
+        elif claim.kind == messages.TAMPER:
+            tamper, reason = told_by(claim, self._book.approved)
+            self._changes.tampers.append(tamper)
+            if reason:
+                self._open(reason, claim.device, claim.seq)
         elif claim.fields is None:
             self._open(reasons.UNREADABLE, claim.device, claim.seq)
 

@@ -29,6 +29,7 @@ File names are relative to the configuration file. The register is TOML or, when
     previous_key = "..."  # optional: the one that `key` replaces
     merchant_no = 12
     site = "canteen-1"
+    department = "logistics"  # optional: who answers for it (R20)
     [[card]]
     card_no = 7
     balance_fen = 5000
@@ -157,11 +158,12 @@ def import_register(store: LedgerStore, path: Path) -> None:
         devices = [_device(path, device) for device in table.tables("device")]
         store.register_devices(
             (device, previous or key, merchant_no, site)
-            for device, previous, key, merchant_no, site in devices
+            for device, previous, key, merchant_no, site, _department in devices
         )
-        for device, previous, key, _merchant_no, _site in devices:
+        for device, previous, key, *_ in devices:
             if previous:
                 store.rotate_device_key(device, key)
+        store.tampers.answer_for((device[0], device[-1]) for device in devices if device[-1])
         cards = [_card(path, card) for card in table.tables("card")]
         store.issue_cards((card_no, balance_fen) for card_no, balance_fen, _uid, _kind in cards)
         for kind in _CHIPS.values():
@@ -173,8 +175,8 @@ def import_register(store: LedgerStore, path: Path) -> None:
     table.end()
 
 
-def _device(path: Path, device: "_Table") -> tuple[int, bytes, bytes, int, str]:
-    """Device, previous key (empty if there is none), key, merchant_no and site."""
+def _device(path: Path, device: "_Table") -> tuple[int, bytes, bytes, int, str, str]:
+    """Device, previous key (empty if there is none), key, merchant_no, site, department."""
     previous = device.text("previous_key", "")
     facts = (
         device.number("device"),
@@ -182,6 +184,7 @@ def _device(path: Path, device: "_Table") -> tuple[int, bytes, bytes, int, str]:
         _key(path, device.where("key"), device.text("key")),
         device.number("merchant_no"),
         device.text("site", "campus"),
+        device.text("department", ""),
     )
     device.end()
     return facts

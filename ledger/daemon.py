@@ -29,6 +29,7 @@ from ledger.phones import Phones
 from ledger.receipts import public_key
 from ledger.relay_desk import Desk, RelayDesk
 from ledger.service import WILL, WITH_CARDS, LedgerService
+from ledger.site_desk import SiteDesk
 from ledger.store import LedgerStore
 
 __all__ = ["REFUSALS", "AlreadyRunning", "ConfigError", "open_port", "run"]
@@ -80,6 +81,7 @@ def run(config_path: str | Path) -> None:
 def _desks(
     config: Config, store: LedgerStore, credit_key: bytes, code_key: bytes
 ) -> Iterator[Desk]:
+    yield SiteDesk(store, _utc_s)
     if credit_key:
         yield CreditDesk(store, CIPHERS, credit_key, os.urandom, _utc_s)
     if config.codes is not None:

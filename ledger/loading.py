@@ -17,6 +17,7 @@ from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import Intent, State
 from ledger.loads import loads_of
 from ledger.reservations import reservations_ahead
+from ledger.tampers import approved_among
 from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages
 
@@ -92,6 +93,9 @@ def load_book(database: SqliteDialect, claims: list[Claim]) -> Book:
     _load_early(database, book, {(claim.device, claim.seq) for claim in news})
     heads = ((device.device, device.head_seq) for device in book.devices.values())
     book.reservations = reservations_ahead(database, heads)
+    tampers = [claim for claim in news if claim.kind == messages.TAMPER and claim.fields]
+    named = {(claim.device, (claim.fields or {})["number"]) for claim in tampers}
+    book.approved = approved_among(database, named)
     _load_intents(database, book, news, targets)
     return book
 

@@ -30,6 +30,7 @@ _CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 _ADVANCE = "UPDATE device SET head_seq = ?, head_tag = ?, head_key_no = ? WHERE device = ?"
 _LOADED = "UPDATE load SET is_loaded = 1 WHERE number = ?"
 _CANCEL = "INSERT INTO cancel VALUES (?, ?, ?, ?)"
+_TAMPER = "INSERT INTO tamper VALUES (?, ?, ?, ?, ?, ?)"
 # No channel's order number has a tab.
 _OF_CANCEL = "cancelled\t{}"
 _SETTLED = "UPDATE reservation SET state = ? WHERE device = ? AND seq = ?"
@@ -70,6 +71,10 @@ def write_changes(database: SqliteDialect, changes: Changes, book: Book) -> None
     database.many(_CANCEL, [(c.device, c.intent_seq, c.seq, c.number) for c in changes.cancels])
     enter(database, [(load, _OF_CANCEL.format(load.number)) for load in changes.returned])
     suspend_captured(database, changes.captures)
+    database.many(
+        _TAMPER,
+        [(t.device, t.seq, t.state, t.number, t.earliest_s, t.latest_s) for t in changes.tampers],
+    )
     told = [t for t in changes.transfers if t.kind in OF_TRANSFER]
     database.many(_SETTLED, [(OF_TRANSFER[t.kind], t.device, t.seq) for t in told])
     new_loads = {load.number for load in changes.returned}

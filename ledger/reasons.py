@@ -30,6 +30,10 @@ CANCEL_DIFFERS = 352
 CANCELLED_TWICE = 353
 UNRESERVED_SALE = 361
 SETTLED_OTHERWISE = 362
+CASE_OPENED = 381
+MOVED = 382
+APPROVED_BY_NOBODY = 383
+SEEN_ELSEWHERE = 384
 OPENED_UNDER_DURESS = 391
 WRONG_AT_A_DOOR = 392
 
@@ -59,6 +63,10 @@ TEXTS = {
     SETTLED_OTHERWISE: "a person had settled this payment by code otherwise than its record says",
     OPENED_UNDER_DURESS: "who opened this door says that he is being forced: send somebody",
     WRONG_AT_A_DOOR: "five wrong tries in a row at this door, which took none for 90 s",
+    CASE_OPENED: "its case was opened; the reader takes nothing until that is approved (R18.1)",
+    MOVED: "this reader stands at another site; it takes nothing until that is approved (R18.1)",
+    APPROVED_BY_NOBODY: "a reader goes on as if two persons had approved that here (R18.2)",
+    SEEN_ELSEWHERE: "a reader was heard at another site than its own, and has sealed that (R18.1)",
 }
 # Which of them have a suspense account, because money needs a place while nobody knows better.
 SUSPENSE_ACCOUNTS = (UNKNOWN_CARD, UNKNOWN_MERCHANT)

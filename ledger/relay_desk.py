@@ -1,7 +1,8 @@
 """Who is heard through a RELAY, and which desk answers.
 
 Only a registered reader at its own site is heard, under the key its records are sealed with; one
-that has a twin is not: somebody else has its key. Nothing is kept here.
+that has a twin is not: somebody else has its key. Elsewhere it may ask where it is, and no more.
+Nothing is kept here.
 """
 
 from typing import Any, Protocol
@@ -11,7 +12,8 @@ from protocols.wire import messages, seal
 from protocols.wire.errors import BAD_SEAL, WireError
 
 # What readers say, whether or not there is a desk for it.
-_FROM_READERS = (messages.LOAD_ASK, messages.CARD_ANSWER, messages.PAY_ASK)
+_FROM_READERS = (messages.LOAD_ASK, messages.CARD_ANSWER, messages.PAY_ASK, messages.SITE)
+_FROM_STRANGERS = (messages.SITE,)
 
 
 class Desk(Protocol):
@@ -45,6 +47,8 @@ class RelayDesk:
         Raises WireError for what no registered reader of the site has sealed.
         """
         key, said = self._opened(site, device, sealed)
+        if said["kind"] == messages.SITE:
+            said = {**said, "heard_at": site, "sealed": sealed}
         desk = self._desks.get(said["kind"])
         answer = None if desk is None else desk.answer(device, key, said, now_ms)
         if answer is None:
@@ -56,11 +60,12 @@ class RelayDesk:
 
     def _opened(self, site: str, device: int, sealed: bytes) -> tuple[bytes, dict[str, Any]]:
         """The key of the device that has sealed this, and what it says."""
-        for key in self._store.speaking_keys(device, site):
-            relay_key = seal.derive(key, messages.RELAY_LABEL)
-            try:
-                payload = seal.unseal(relay_key, sealed, messages.RELAY_UP)
-            except WireError:
-                continue
-            return key, messages.decode_relayed(payload, _FROM_READERS)
+        for at, kinds in ((site, _FROM_READERS), (None, _FROM_STRANGERS)):
+            for key in self._store.speaking_keys(device, at):
+                relay_key = seal.derive(key, messages.RELAY_LABEL)
+                try:
+                    payload = seal.unseal(relay_key, sealed, messages.RELAY_UP)
+                except WireError:
+                    continue
+                return key, messages.decode_relayed(payload, kinds)
         raise WireError(BAD_SEAL)

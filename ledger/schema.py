@@ -128,6 +128,7 @@ _JOURNALS = ("transfer", "record", "rejected", "suspense_case", "card", "merchan
 APPEND_ONLY = (*_JOURNALS, "device_key", "chip", "load_try", "load_proof", "cancel", "card_change")
 APPEND_ONLY += ("punch", "manual_punch")
 APPEND_ONLY += ("door", "access_person", "access_change")
+APPEND_ONLY += ("tamper", "approval", "sighting")
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -376,6 +377,49 @@ WHEN NEW.number <> (SELECT COALESCE(MAX(number), 0) + 1 FROM access_change)
 BEGIN SELECT RAISE(ABORT, 'one number follows the other'); END;
 """
 
+# Readers that were opened or moved, who approved it, where they were heard, who answers for them.
+_SITES = """
+CREATE TABLE tamper (
+    device INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 3),
+    number INTEGER NOT NULL,
+    earliest_s INTEGER NOT NULL,
+    latest_s INTEGER NOT NULL,
+    PRIMARY KEY (device, seq),
+    FOREIGN KEY (device, seq) REFERENCES record (device, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE approval (
+    device INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    step INTEGER NOT NULL CHECK (step IN (1, 2)),
+    person TEXT NOT NULL CHECK (length(person) BETWEEN 1 AND 32),
+    time_s INTEGER NOT NULL CHECK (time_s BETWEEN 0 AND 4294967295),
+    PRIMARY KEY (device, seq, step),
+    UNIQUE (device, seq, person),
+    FOREIGN KEY (device, seq) REFERENCES tamper (device, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER approval_follows BEFORE INSERT ON approval
+WHEN NEW.step = 2 AND NOT EXISTS (SELECT 1 FROM approval
+    WHERE device = NEW.device AND seq = NEW.seq AND step = 1)
+BEGIN SELECT RAISE(ABORT, 'the department comes first'); END;
+
+CREATE TABLE sighting (
+    device INTEGER NOT NULL REFERENCES device (device),
+    head_seq INTEGER NOT NULL,
+    site TEXT NOT NULL,
+    time_s INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (device, head_seq, site)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE responsible (
+    device INTEGER PRIMARY KEY REFERENCES device (device),
+    department TEXT NOT NULL
+) STRICT;
+"""
+
 MIGRATIONS = [
     _TABLES + _append_only(*_JOURNALS) + _ONE_WAY + _chart(),
     _KEYS + _append_only("device_key"),
@@ -386,4 +430,5 @@ MIGRATIONS = [
     _CODES,
     _PUNCHES + _append_only("punch", "manual_punch"),
     _ACCESS + _append_only("door", "access_person", "access_change"),
+    _SITES + _append_only("tamper", "approval", "sighting"),
 ]

@@ -21,6 +21,7 @@ from ledger.evidence import State
 from ledger.loading import keys_of, load_book
 from ledger.posting import post_authorized, write_changes
 from ledger.reservations import Settled
+from ledger.tampers import Tampers
 from ledger.topups import TopUps
 from ledger.transfers import CANCEL, CODE_SALE, OPENING, SPEND, Transfer
 from protocols.card.purse import CARD_CENTRE
@@ -75,6 +76,8 @@ _DUMP = {
     "phone": "SELECT card_no, binding FROM phone ORDER BY card_no",
     "reservation": "SELECT number, device, seq, nonce, code, card_no, amount_fen, balance_fen,"
     " asked_s, state, by_person FROM reservation ORDER BY number",
+    "tamper": "SELECT device, seq, state, number FROM tamper ORDER BY device, seq",
+    "approval": "SELECT device, seq, step, person FROM approval ORDER BY device, seq, step",
     "early_outcome": "SELECT device, seq, intent_device, intent_seq, result"
     " FROM early_outcome ORDER BY device, seq",
     # What it came to: in which order captures of different cards came is no matter of the books.
@@ -133,6 +136,7 @@ class LedgerStore:
         self.access = AccessBook(database)
         self.code_sales = CodeSales(database)
         self.attendance = Attendance(database)
+        self.tampers = Tampers(database)
 
     @classmethod
     def open(cls, path: str) -> "LedgerStore":
@@ -203,14 +207,14 @@ class LedgerStore:
             if new_key != keys[-1]:
                 self._add_keys([(device, len(keys), bytes(new_key))])
 
-    def speaking_keys(self, device: int, site: str) -> list[bytes]:
-        """The keys under which a reader of `site` may speak, newest first; [] if it may not.
+    def speaking_keys(self, device: int, site: str | None) -> list[bytes]:
+        """The keys under which a reader of `site` (None: any) may speak, newest first; or [].
 
         One whose chain has forked may not: whoever has its key is not known.
         """
         sql = (
             "SELECT k.device_key FROM device d JOIN device_key k ON k.device = d.device"
-            " WHERE d.device = ? AND d.site = ? AND d.is_forked = 0"
+            " WHERE d.device = ? AND d.site = COALESCE(?, d.site) AND d.is_forked = 0"
             " AND k.key_no >= d.head_key_no ORDER BY k.key_no DESC"
         )
         return [key for (key,) in self.database.rows(sql, (device, site))]

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ledger import card_status
-from simulator import doors, machines
+from simulator import doors, machines, sites
 from simulator.people import Customer
 from simulator.reader import Reader
 from simulator.scenario import ANSWERS, ScenarioError, Step
@@ -230,6 +230,7 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     **dict.fromkeys(card_status.VERBS, _set_status),
     **doors.VERBS,
     **machines.VERBS,
+    **sites.VERBS,
 }
 _CABLES: dict[str, tuple[str, Callable[[Run, bool, str | None], None]]] = {
     "reader-network": ("the readers' network", _reader_network),

@@ -18,6 +18,7 @@ _KINDS = {
     messages.INSPECTION: "inspection",
     messages.FAULT: "fault",
     messages.PUNCH: "punch",
+    messages.TAMPER: "tamper",
 }
 # Of INTENT records, by their flags; a try takes nothing, the others are charges.
 _FLAGS = {

@@ -175,6 +175,9 @@ class Run:
         self.services.settle(0)  # it has subscribed before anybody asks it something
         self.services.start_agent()
         self.services.settle(0)
+        if scenario.elsewhere:
+            self.services.start_elsewhere(scenario.elsewhere)
+            self.services.settle(0)
         for description in scenario.readers:
             self._add_reader(description)
         for reader in self.readers.values():
@@ -319,7 +322,7 @@ class Run:
 
     def _tell_status(self) -> None:
         heads = self.services.store.heads()
-        waiting = sum(self._journal_head(name) - heads[device] for name, device in self._devices())
+        waiting = sum(self._journal_head(name) - heads[device] for name, device in self.devices())
         queues = sum(len(clerk.queue) for clerk in self.clerks.values())
         tally = self.tally
         self.tell(
@@ -343,9 +346,9 @@ class Run:
     def _is_drained(self) -> bool:
         """Whether the ledger has every record that stands in a journal."""
         heads = self.services.store.heads()
-        return all(self._journal_head(name) <= heads[device] for name, device in self._devices())
+        return all(self._journal_head(name) <= heads[device] for name, device in self.devices())
 
-    def _devices(self) -> list[tuple[str, int]]:
+    def devices(self) -> list[tuple[str, int]]:
         return [(reader["name"], reader["device"]) for reader in self.scenario.readers]
 
     def _journal_head(self, name: str) -> int:
@@ -353,7 +356,7 @@ class Run:
 
     def _judge(self) -> Report:
         report, store = self._report, self.services.store
-        flashes = {device: self.readers[name].hardware.flash for name, device in self._devices()}
+        flashes = {device: self.readers[name].hardware.flash for name, device in self.devices()}
         verdict = judge(
             self.cards, self.keys, store, flashes, self.paid, (), self.paid_in, self.cancelled
         )
@@ -388,7 +391,7 @@ class Run:
 
     def leave_behind(self, directory: Path) -> None:
         """Write every reader's flash and key into a folder, for `onecard journal show`."""
-        for name, device in self._devices():
+        for name, device in self.devices():
             (directory / f"{name}.flash").write_bytes(self.readers[name].hardware.flash.image())
             (directory / f"{name}.key").write_text(self._device_keys[device].hex() + "\n")
 

@@ -53,6 +53,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "dismiss": (("person", "scope"), ()),
     "grant": (("card", "reader", "person"), ()),
     "revoke": (("card", "reader", "person"), ()),
+    **dict.fromkeys(("open", "shut", "approve", "move", "bring-back"), (("reader",), ())),
 }
 ANSWERS = ("match", "mismatch")
 CABLES = ("reader-network", "upstream", "mains")
@@ -112,7 +113,7 @@ _READER_VALUES = {
     "battery_percent": range(1, 101),
 }
 _TABLES = ("reader", "merchant", "cards", "price", "policy", "step", "assert")
-_SCALARS = ("name", "title", "seed", "clock", "timeout_s", "site", "drain")
+_SCALARS = ("name", "title", "seed", "clock", "timeout_s", "site", "elsewhere", "drain")
 
 
 class ScenarioError(Exception):
@@ -153,6 +154,7 @@ class Scenario:
     start_utc_s: int
     timeout_s: int
     site: str
+    elsewhere: str  # the site of another building; "": there is none
     drain_us: int
     merchants: dict[str, int]
     readers: list[dict[str, Any]]
@@ -211,6 +213,7 @@ class _Reading:
             start_utc_s=self._clock(data.get("clock", "2026-09-01T11:30:00+08:00")),
             timeout_s=data.get("timeout_s", 300),
             site=site,
+            elsewhere=self._elsewhere(site, steps),
             drain_us=self._duration(data.get("drain", "00:10:00"), "drain"),
             merchants=merchants,
             readers=readers,
@@ -220,6 +223,15 @@ class _Reading:
             steps=sorted(steps, key=lambda step: step.at_us),
             asserts=self._asserts(data.get("assert", {})),
         )
+
+    def _elsewhere(self, site: str, steps: list[Step]) -> str:
+        elsewhere = self.data.get("elsewhere", "")
+        if "elsewhere" in self.data and (not topics.is_site(elsewhere) or elsewhere == site):
+            raise self._error("elsewhere", f"'{elsewhere}' is not the name of another site")
+        for step in steps:
+            if step.do == "move" and not elsewhere:
+                raise ScenarioError(self.path, step.line, "where to? elsewhere = names the site")
+        return elsewhere
 
     # -- tables -----------------------------------------------------------------------------
 

@@ -27,8 +27,10 @@ from ledger import service as ledger_service
 from ledger.credit_desk import CreditDesk
 from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
+from ledger.site_desk import SiteDesk
 from ledger.store import LedgerStore
 from simulator.broker import Broker, start_broker
+from simulator.sites import Elsewhere
 from simulator.world.clock import World
 from simulator.world.network import BrokerPort, ReaderCable, ServicePort
 from simulator.world.serial_bus import SerialBus
@@ -83,6 +85,7 @@ class Services:
         self.ledger_local = ServicePort("ledger", self.centre)
         self.cables: list[ReaderCable] = []
         self.line = SerialBus(world, _LINE_BAUD, list(on_line), self.settle) if on_line else None
+        self.elsewhere: Elsewhere | None = None
         self.store = LedgerStore.open(str(directory / "ledger.sqlite"))
         self.ledger: LedgerService | None = None
         self.agent: AgentService | None = None
@@ -106,7 +109,7 @@ class Services:
         )
         utc_s = self._world.utc_s
         credit = CreditDesk(self.store, CIPHERS, self._credit_key, self._random, utc_s)
-        desk = RelayDesk(self.store, credit)
+        desk = RelayDesk(self.store, credit, SiteDesk(self.store, utc_s))
         self.ledger = LedgerService(
             self.store, self._ledger_port, self._signing_key, utc_s, desk, self._with_cards
         )
@@ -145,6 +148,13 @@ class Services:
         if self.line:
             self.line.start()
 
+    def start_elsewhere(self, site: str) -> None:
+        """Another building comes to be, with the agent of another site."""
+        kind, directory = self.brokers["building"].kind, self._directory / "elsewhere"
+        self.elsewhere = Elsewhere(
+            site, self._world, directory, kind, self.centre, self._public_key
+        )
+
     def kill_building(self) -> None:
         """The mains of the building are gone: broker and agent die where they stand."""
         self.agent = None
@@ -163,6 +173,8 @@ class Services:
         self.start_agent()
 
     def close(self) -> None:
+        if self.elsewhere:
+            self.elsewhere.close()
         for broker in self.brokers.values():
             broker.stop()
         for part in self._agent_parts:
@@ -195,36 +207,48 @@ class Services:
         for cable in self.cables:
             for stream in list(cable.streams):
                 moved |= stream.pump()
-        for port in (self.agent_local, self.agent_upstream, self.ledger_local):
+        for port in self._service_ports():
             moved |= port.pump()
         return moved
 
+    def _service_ports(self) -> list[ServicePort]:
+        more = self.elsewhere.services if self.elsewhere else ()
+        return [self.agent_local, self.agent_upstream, self.ledger_local, *more]
+
+    def _mqtt_ports(self) -> list[MqttPort]:
+        more = self.elsewhere.ports if self.elsewhere else ()
+        ledger = [self._ledger_port] if self._ledger_port else []
+        return [*ledger, *self._agent_ports, *more]
+
     def _step(self, now_ms: int) -> bool:
         """Step agent and ledger; True if either wants to be stepped again at once."""
-        due_ms = [service.step(now_ms) for service in (self.ledger, self.agent) if service]
+        services = [self.ledger, self.agent, self.elsewhere and self.elsewhere.agent]
+        due_ms = [service.step(now_ms) for service in services if service]
         self._due_ms = min(due_ms, default=-1)
         return self._due_ms == now_ms
 
     def _is_quiet(self) -> bool:
-        ports = [port for port in (self._ledger_port, *self._agent_ports) if port]
-        return (
-            self.building.tap.is_quiet()
-            and self.centre.tap.is_quiet()
-            and not any(port.is_opening for port in ports)
+        return all(broker.tap.is_quiet() for broker in self._broker_ports().values()) and not any(
+            port.is_opening for port in self._mqtt_ports()
         )
 
+    def _broker_ports(self) -> dict[str, BrokerPort]:
+        found = {"building": self.building, "centre": self.centre}
+        return {**found, "elsewhere": self.elsewhere.building} if self.elsewhere else found
+
     def _owed(self) -> str:
-        return f"building: {self.building.tap.owed()}; centre: {self.centre.tap.owed()}"
+        ports = self._broker_ports().items()
+        return "; ".join(f"{name}: {port.tap.owed()}" for name, port in ports)
 
     def _sockets(self) -> list[int]:
         """Every descriptor on which something may arrive."""
         found: list[int] = []
         for cable in self.cables:
             found += [stream.fileno() for stream in cable.streams if stream.is_open]
-        for port in (self.agent_local, self.agent_upstream, self.ledger_local):
+        for port in self._service_ports():
             found += [sock.fileno() for sock in port.sockets()]
-        for service_port in (self._ledger_port, *self._agent_ports):
-            descriptor = service_port.fileno() if service_port else None
+        for mqtt_port in self._mqtt_ports():
+            descriptor = mqtt_port.fileno()
             if descriptor is not None:
                 found.append(descriptor)
         return found

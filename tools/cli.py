@@ -14,6 +14,7 @@ import typer
 from tools.cli_access import access
 from tools.cli_attendance import attendance
 from tools.cli_card import card
+from tools.cli_device import device
 from tools.cli_options import (
     EXIT_FAILED,
     CardKeyFileNeeded,
@@ -46,6 +47,7 @@ journal = _group("journal", "Journals of readers.")
 app.add_typer(card, name="card")
 ledger.add_typer(attendance, name="attendance")
 ledger.add_typer(access, name="access")
+ledger.add_typer(device, name="device")
 
 
 class Home(StrEnum):

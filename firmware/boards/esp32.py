@@ -11,7 +11,8 @@ starts (ESP32 errata 3.11), so they carry levels that are looked at again, never
 The clerk's display has no pins of its own: it hangs on the bus of the card front end, and its chip
 select, which is active high, on the same wire as that one's, which is active low. A board without
 LAN8720 has pins to spare: one of them switches that display's backlight, which is lit while
-nobody drives it. No pin is left that could take the reader off its mains (ADR 17).
+nobody drives it. No pin is left that could take the reader off its mains (ADR 17), and none for
+the switch of its case: that shares the pin of the mains sense, by way of resistors (ADR 25).
 """
 
 import errno
@@ -37,8 +38,11 @@ RFID_RESET, RFID_IRQ = 2, 39
 # defaults for what is left out are pins of the flash (UART1) and of the PSRAM (UART2).
 KEYPAD_RX, DISPLAY_TX = 34, 33
 LED_GREEN, LED_RED, BEEPER = 15, 12, 4
-# Mains sense: high while the adapter gives 5 V. Battery: a divider by two.
-MAINS, BATTERY = 36, 32
+# Sense: adapter, 3.3 V and ground by 100 kohm each, and ground by 49.9 kohm more while the case is
+# shut: 2.77 V and 1.66 V with mains, 1.1 V and 0.66 V without, the higher one open; so a cut wire
+# is an open case. Between them stand the bounds. Battery: a divider by two.
+SENSE, BATTERY = 36, 32
+_SENSE_UV = (880000, 1380000, 2210000)
 LAN_MDC, LAN_MDIO, LAN_PHY_ADDRESS = 23, 18, 0
 BACKLIGHT = 27  # on a board with Wi-Fi; with a LAN8720 this is its CRS_DV
 # What the reader draws from its battery while it saves and sells, in the sum of the data sheets
@@ -237,11 +241,16 @@ class Power:
         self.load_ma = WIFI_MA if has_radio else WIRED_MA
         # backlight(level) of the clerk's display, or None without a pin for it.
         self.backlight = Pin(BACKLIGHT, Pin.OUT, value=1).value if has_radio else None
-        self._mains = Pin(MAINS, Pin.IN)
+        self._sense = machine.ADC(Pin(SENSE), atten=machine.ADC.ATTN_11DB)
         self._battery = machine.ADC(Pin(BATTERY), atten=machine.ADC.ATTN_11DB)
 
     def mains(self):
-        return self._mains.value() == 1
+        return self._sense.read_uv() >= _SENSE_UV[1]
+
+    def is_open(self):
+        """Whether the case is open, or the wire to its switch cut."""
+        level_uv = self._sense.read_uv()
+        return level_uv >= _SENSE_UV[2 if level_uv >= _SENSE_UV[1] else 0]
 
     def battery_mv(self):
         return self._battery.read_uv() * _BATTERY_DIVIDER // 1000

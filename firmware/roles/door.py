@@ -5,7 +5,16 @@ released by hardware (docs/adr/0019-pulses-hold-the-door.md), and this file can 
 pulses that hold it, or tell what has happened. So it may fail at any line: the door is open then.
 """
 
-from firmware.drivers.annunciator import DARK, LOOK, REFUSED, TAKEN, Annunciator
+from firmware.drivers.annunciator import (
+    ASK_PIN,
+    DARK,
+    KEY_HEARD,
+    LOOK,
+    OPEN,
+    REFUSED,
+    TAKEN,
+    Annunciator,
+)
 from firmware.drivers.iso14443 import Pcd
 from firmware.drivers.mfrc522 import Mfrc522
 from firmware.services.access_map import AccessMap, CardsPart
@@ -219,7 +228,7 @@ class DoorController:
         pin = self._access.pin(card_no) if reason == reasons.APPROVED else (0, b"")
         if pin[1]:
             self._pin, self._digits = (card_no, pin[0], pin[1]), b""
-            self._signals.play(_ASK, now_ms)
+            self._signals.play(ASK_PIN, now_ms)
             self._until_ms = self._pin_until_ms = now_ms + _PIN_MS
         else:
             self._answer(card_no, reason, now_ms)
@@ -235,7 +244,7 @@ class DoorController:
             return
         for key in keys:
             self._digits = self._digits + bytes((key,)) if 48 <= key <= 57 else b""
-            self._signals.play(_KEY, now_ms)
+            self._signals.play(KEY_HEARD, now_ms)
             if len(self._digits) == access.PIN_DIGITS:
                 card_no, group, expected = pin
                 digits, self._pin, self._digits = self._digits, None, b""
@@ -273,17 +282,12 @@ class DoorController:
             self._signals.play(LOOK, now_ms)
             self._until_ms = now_ms + _SIREN_MS
         else:
-            self._signals.play(DARK if self._door.holds() else _OPEN, now_ms)
+            self._signals.play(DARK if self._door.holds() else OPEN, now_ms)
 
     def _sound(self, now_ms):
         self._signals.step(now_ms)
         if self._until_ms is not None and now_ms >= self._until_ms:
             self._show(now_ms)
-
-
-_OPEN = (1, 0, ())
-# A PIN, please; and: a key was heard.
-_ASK, _KEY = (1, 1, (80, 80)), (1, 1, (40,))
 
 
 def _latched(board):

@@ -6,7 +6,7 @@ services/till.py, and what people see and hear services/panel.py; this file ties
 
 from firmware.drivers.iso14443 import Pcd
 from firmware.drivers.mfrc522 import Mfrc522
-from firmware.services import cancel, card_faults
+from firmware.services import cancel, card_faults, site
 from firmware.services.books import open_books
 from firmware.services.card_map import CardMap
 from firmware.services.front_end_watch import FrontEndWatch
@@ -98,6 +98,7 @@ class Pos:
         self._panel = Panel(board, self._notices)
         self._load = Load(board, front_end, self._purses, recorder, clock, uplink)
         self._load_text = ""
+        self._place = site.take_up(recorder, till, board.ticks_ms())
         self._sale = None  # the INTENT of the sale that is going to be cancelled
         self._totals = Totals(board, recorder, board.settings["policy"]["utc_offset_s"])
         self._supply = Supply(board, recorder, clock, front_end)
@@ -133,7 +134,7 @@ class Pos:
         elif not self._order.is_menu_good:
             self._panel.ask(charging.PRICE_FORM, "")
         else:
-            self._panel.welcome(now_ms)
+            self._welcome(now_ms)
 
     def step(self, now_ms):
         """Drain inputs, act, and say when to be called again; a card dialogue is inside."""
@@ -142,6 +143,22 @@ class Pos:
             self._supply.has_news = False
             self._inspection.inspect(self._uplink.online, now_ms)
         self._watch.step(now_ms)
+        barred = self._till.barred
+        site.step(
+            self._board,
+            self._recorder,
+            self._uplink,
+            self._till,
+            self._load,
+            self._place,
+            now_ms,
+        )
+        if self._till.barred != barred:
+            self._load.stop(now_ms)
+            if self._till.barred:
+                self._panel.refuse(self._till.barred, "", now_ms)
+            elif self._state == sale.KEYED:
+                self._welcome(now_ms)
         for key in self._board.keypad.read():
             self._key(key, now_ms)
         if self._state in _LOOKING:
@@ -191,7 +208,8 @@ class Pos:
             self._show_totals(effect)
         elif effect == "inspect":
             reason = self._inspection.inspect(self._uplink.online, now_ms)
-            self._panel.ask(reason or screens.ALL_IN_ORDER, "")
+            reason = self._till.barred or reason or screens.ALL_IN_ORDER
+            self._panel.ask(reason, "", self._inspection.ages)
         elif effect == "fault":
             self._inspection.report(self._last_refusal, self._uplink.online, now_ms)
             self._panel.ask(screens.FAULT_REPORTED, "")
@@ -201,7 +219,7 @@ class Pos:
             self._event(effect, now_ms)
         elif self._state == sale.KEYED:
             if self._order.entry == charging.home(charging.AMOUNT):
-                self._panel.welcome(now_ms)
+                self._welcome(now_ms)
             else:
                 self._panel.entry(self._order.entry)
 
@@ -215,6 +233,7 @@ class Pos:
     def _take_order(self, now_ms):
         """An order is complete: ask for a card, if any card could pay it."""
         if not self._order.complete(now_ms):
+            self._till.refuse(charging.NOT_PRICED, 0, 0, now_ms)
             self._refuse_key(charging.NOT_PRICED, now_ms)
             return
         self._may_repeat = False
@@ -260,7 +279,8 @@ class Pos:
         self._balance_fen = balance_fen
         # The dialogue has taken its time: what is shown and heard begins now.
         self._event(_EVENTS.get(reason, "refused"), self._board.ticks_ms(), reason)
-        if purse is not None and self._state == sale.SHOWN and self._till.pending is None:
+        is_over = self._state == sale.SHOWN and self._till.pending is None
+        if purse is not None and is_over and not self._till.barred:
             # What was given back waits there once that is booked.
             booked_seq = self._recorder.head_seq() if reason == screens.CANCELLED else 0
             self._load.saw(purse, self._board.ticks_ms(), booked_seq)
@@ -367,7 +387,14 @@ class Pos:
 
     def _home(self, _key, now_ms):
         self._end_order()
-        self._panel.welcome(now_ms)
+        self._welcome(now_ms)
+
+    def _welcome(self, now_ms):
+        """Nobody is there; or this reader serves nobody."""
+        if self._till.barred:
+            self._panel.ask(self._till.barred, "")
+        else:
+            self._panel.welcome(now_ms)
 
     def _key_anew(self, key, now_ms):
         self._home(key, now_ms)

@@ -17,6 +17,7 @@ def open_books(board, now_ms):
 
     def on_receipt(upto, time_s, sent_ms, at_ms):
         recorder.receipt(upto)
+        recorder.receipt_s = time_s
         if sent_ms is not None:
             clock.observe(time_s, sent_ms, at_ms)
 

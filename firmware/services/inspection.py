@@ -8,10 +8,14 @@ from protocols.rules import clock as clock_rules
 from protocols.wire import messages
 
 _U16 = 0xFFFF
+_MINUTES_MAX = 9999
 
 
 class Inspection:
-    """Looks at what a merchant has to keep in order."""
+    """Looks at what a merchant has to keep in order.
+
+    `ages`: how old card map and last receipt were then, in minutes, as text; "-": nobody knows.
+    """
 
     def __init__(self, recorder, clock, supply, front_end, policy, load_ma, card_map):
         self._recorder = recorder
@@ -21,6 +25,7 @@ class Inspection:
         self._load_ma = load_ma  # what the reader draws from its battery
         self._policy = policy
         self._card_map = card_map
+        self.ages = ()
 
     def inspect(self, is_online, now_ms):
         """Write an INSPECTION record; returns the reason of what is wrong, or APPROVED."""
@@ -28,6 +33,8 @@ class Inspection:
         earliest_s, latest_s = clock_rules.seconds(interval_ms)
         is_known = clock_rules.is_known(interval_ms, self._policy["clock_width_max_ms"])
         stale_s, map_s = self._policy["map_stale_s"], self._card_map.known(0)[1]
+        known_s = map_s, self._recorder.receipt_s
+        self.ages = [_age(latest_s - at_s) if is_known and at_s else "-" for at_s in known_s]
         has_room = self._recorder.has_room()
         supply = self._supply
         self._recorder.note(
@@ -40,6 +47,8 @@ class Inspection:
             reader_faults=min(self._chip.faults, _U16),
             free_sectors=min(self._recorder.free_sectors(), _U16),
             battery_test=supply.test,
+            map_made_s=map_s,
+            receipt_s=known_s[1],
         )
         for is_wrong, reason in (
             (not has_room, reasons.JOURNAL_FULL),
@@ -58,3 +67,7 @@ class Inspection:
         self._recorder.note(
             messages.FAULT, now_ms, network=int(is_online), last_reason=last_reason
         )
+
+
+def _age(age_s):
+    return "%d" % min(max(age_s, 0) // 60, _MINUTES_MAX)

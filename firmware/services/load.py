@@ -31,6 +31,7 @@ _RESTING_MS = 60000
 _NONCE_BYTES = 8
 _IDLE, _BOOKING, _ASKED, _READY, _TALKING = 0, 1, 2, 3, 4
 _FROM_LEDGER = (
+    messages.SITE,
     messages.LOAD_ORDER,
     messages.LOAD_OFFER,
     messages.CARD_COMMAND,
@@ -55,9 +56,7 @@ class Load:
         self._recorder = recorder
         self._clock = clock
         self._uplink = uplink
-        self._key = b""  # none: nobody is asked
-        if "load_cards" in board.settings:
-            self._key = seal.derive(board.settings["device_key"], messages.RELAY_LABEL)
+        self._key = seal.derive(board.settings["device_key"], messages.RELAY_LABEL)
         self._state = _IDLE
         self._nonce = b""
         self._shown = None  # what the card showed that was asked for
@@ -72,6 +71,7 @@ class Load:
         self.text = ""
         self.wants_card = False
         self.due_ms = 0
+        self.told = None  # the last SITE that the ledger has said, for services/site.py
         uplink.on_relay = self.hear
 
     def saw(self, purse, now_ms, booked_seq=0):
@@ -80,7 +80,8 @@ class Load:
         As soon as the ledger has booked our record `booked_seq`, if it does so in time.
         """
         self.stop(now_ms)
-        if purse.shown is None or not self._key or not self._uplink.online:
+        is_asking = "load_cards" in self._board.settings and self._uplink.online
+        if purse.shown is None or not is_asking:
             return
         self._state = _BOOKING
         self._purse = purse
@@ -138,6 +139,9 @@ class Load:
         except WireError:
             return "forged"
         said = messages.decode_relayed(payload, _FROM_LEDGER)
+        if said["kind"] == messages.SITE:
+            self.told = said
+            return ""
         if said["nonce"] != self._nonce:
             return "repeated"
         kind = said["kind"]
@@ -237,12 +241,16 @@ class Load:
         if not answer:
             self._break_off(now_ms)
 
-    def _say(self, kind, fields, now_ms):
-        """Say it to the ledger and wait for the next word; not at all if it cannot be said."""
-        fields["nonce"] = self._nonce
+    def relay(self, kind, fields, nonce):
+        """Whether it is on its way to the ledger; for services/site.py too."""
+        fields["nonce"] = nonce
         payload = messages.encode_relayed(kind, fields)
         sealed = seal.seal(self._key, payload, messages.RELAY_UP)
-        is_said = self._uplink.say(messages.RELAY, {"sealed": sealed})
+        return self._uplink.say(messages.RELAY, {"sealed": sealed})
+
+    def _say(self, kind, fields, now_ms):
+        """Say it to the ledger and wait for the next word; not at all if it cannot be said."""
+        is_said = self.relay(kind, fields, self._nonce)
         self._until_ms = self.due_ms = now_ms + (_ANSWER_MS if is_said else 0)
 
     # -- the end ----------------------------------------------------------------------------

@@ -77,10 +77,14 @@ class Panel:
         self._pole.show(self._words(number), typed)
         self._show(screens.keyed, number, typed, before_fen)
 
-    def ask(self, number, amount_text):
-        """What is to be done, or why nothing was: CARD_PLEASE or a reason, and for how much."""
-        self._pole.show(self._words(number), amount_text)
-        self._show(screens.message, number, amount_text)
+    def ask(self, number, amount_text, ages=()):
+        """What is to be done, or why nothing was: CARD_PLEASE or a reason, and for how much.
+
+        `ages`: of an inspection, how old card map and last receipt are.
+        """
+        lower = "MAP %s UP %s MIN" % tuple(ages) if ages else amount_text
+        self._pole.show(self._words(number), lower)
+        self._show(screens.message, number, amount_text, ages)
 
     def ask_pin(self, reason, amount_text, tries_left, now_ms):
         """The holder shall give the PIN: PIN_NEEDED, or PIN_WRONG and how many tries are left."""
@@ -146,7 +150,7 @@ class Panel:
     def refuse(self, number, amount_text, now_ms):
         """A sale is over, and nothing was taken."""
         self.ask(number, amount_text)
-        self._annunciator.play(annunciator.REFUSED, now_ms)
+        self._annunciator.play(annunciator.REFUSED + reasons.group(number), now_ms)
 
     def look(self, number, amount_text, now_ms):
         """Something is to be done; the sale goes on."""

@@ -17,6 +17,7 @@ class Recorder:
     """Writes sealed records to the journal and hands them to the uplink.
 
     `journal` has been recovered. Every write raises JournalFull when nothing was written.
+    `receipt_s` is when the ledger wrote the last receipt of this boot, by its clock; 0: none came.
     """
 
     def __init__(self, journal, device, device_key, clock):
@@ -24,6 +25,7 @@ class Recorder:
         self._device = device
         self._key = device_key
         self._clock = clock
+        self.receipt_s = 0
         newest = self.newest()
         self.boot_id = newest["boot_id"] + 1 if newest else journal.generation + 1
 

@@ -30,6 +30,8 @@ class Till:
     pending is the intent whose outcome the card has yet to tell: a dict with seq, card_no,
     counter, amount_fen and after_fen; None if nothing is open.
 
+    barred is why nothing is taken whatever else holds, or APPROVED: services/site.py says it.
+
     asked is the card whose holder was asked for the PIN, or whom the merchant has to look at: a
     dict with card_no, kind, name (GB2312, empty if not known), amount_fen and tries_left (0:
     look); None if nobody was.
@@ -49,6 +51,7 @@ class Till:
         self._proven = None  # (card_no, counter, amount_fen, FLAG_PIN or FLAG_IDENTITY, until_ms)
         self.pending = None
         self.asked = None
+        self.barred = reasons.APPROVED
 
     def take_up(self, now_ms):
         """After a boot: take up the spend that power went away from, before anything is written.
@@ -95,7 +98,7 @@ class Till:
         if conditions != self._conditions:
             stance = posture.of("pos", *conditions)
             self._conditions, self._bar = conditions, posture.BARS.get(stance, reasons.APPROVED)
-        return self._bar
+        return self.barred or self._bar
 
     def spend(
         self,
@@ -134,6 +137,7 @@ class Till:
                 return told, pending_fen, view.balance_fen
         why_not, amount_fen = cost(view.kind, now_ms)
         if why_not:
+            self.refuse(why_not, view.card_no, 0, now_ms)
             return why_not, 0, view.balance_fen
         card_no, paid_ms = self._paid_last
         if card_no == view.card_no and now_ms - paid_ms < REPEAT_MS and not may_repeat:

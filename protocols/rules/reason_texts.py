@@ -14,6 +14,7 @@ from protocols.rules.reasons import (
     CARD_GONE,
     CARD_LOST,
     CARD_SUSPENDED,
+    CASE_OPENED,
     CLOCK_UNKNOWN,
     CODE_EXPIRED,
     CODE_FORGED,
@@ -35,6 +36,7 @@ from protocols.rules.reasons import (
     JOURNAL_FULL,
     KIND_NOT_SERVED,
     MAP_EXPIRED,
+    MOVED,
     NO_PIN_SET,
     NOT_YET_VALID,
     NOTHING_TO_CANCEL,
@@ -105,4 +107,6 @@ TEXTS = {
     CARD_CLOSED: ("its account is closed (R15)", "此卡已注销"),
     OVER_STALE_LIMIT: ("above the limit while lost cards may be unknown", "名单过旧超限额"),
     MAP_EXPIRED: ("the reader does not know which cards are lost", "卡名单已过期"),
+    CASE_OPENED: ("somebody was inside: two have to approve it (R18.1, R18.2)", "机壳被打开"),
+    MOVED: ("stands at another site than its own (R18.1, R18.2)", "机具被移动"),
 }

@@ -57,6 +57,8 @@ CARD_SUSPENDED = 272
 CARD_CLOSED = 273
 OVER_STALE_LIMIT = 274
 MAP_EXPIRED = 275
+CASE_OPENED = 291
+MOVED = 292
 
 DISPLAY = {
     BALANCE_SHORT: "BALANCE TOO LOW",
@@ -109,7 +111,23 @@ DISPLAY = {
     CARD_CLOSED: "CARD CLOSED",
     OVER_STALE_LIMIT: "OLD CARD LIST",
     MAP_EXPIRED: "LIST TOO OLD",
+    CASE_OPENED: "CASE OPENED",
+    MOVED: "MOVED",
 }
+
+
+# Whose matter a refusal is, heard in its sound: of the holder's card and money (0), of the card
+# centre (1), of the reader or the building (2), of the phone (3). Rows of the first and the last
+# number, both counted from 200, and the group; what stands in no row is of group 0.
+_GROUPS = b"\x13\x18\x02\x1c\x1c\x01\x1d\x1d\x02\x29\x36\x03\x47\x49\x01\x4a\x4b\x02\x5b\x5c\x02"
+
+
+def group(reason):
+    """Whose matter a reason is: 0 to 3."""
+    for at in range(0, len(_GROUPS), 3):
+        if _GROUPS[at] <= reason - 200 <= _GROUPS[at + 1]:
+            return _GROUPS[at + 2]
+    return 0
 
 
 def display(reason):

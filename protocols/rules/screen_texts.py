@@ -9,7 +9,9 @@ from protocols.rules import charging_texts, reason_texts, reasons, screens
 
 CELLS = 16
 LANGUAGES = ("ENGLISH", "CHINESE")
-LOOK, REFUSED, SILENT = "look", "refused", ""
+LOOK, SILENT = "look", ""
+# By the group of its reason (reasons.py), as drivers/annunciator.py has the sounds.
+REFUSALS = ("refused", "card centre", "reader", "phone")
 
 # DISPLAY has 20 columns, and one text for two kinds of strange cards.
 _SHORTER = {
@@ -77,6 +79,8 @@ _LABELS = {
     screens.THANK_YOU: ("THANKS: HAND IN", "谢谢请交卡中心", 0),
     screens.LAST_SPEND: ("LAST", "上笔", 9),
     screens.IN_ORDER: ("CARD IN ORDER", "卡状态正常", 0),
+    screens.MAP_AGE: ("MAP AGE", "名单", 8),
+    screens.RECEIPT_AGE: ("UPLOAD", "上传", 8),
 }
 
 
@@ -84,7 +88,7 @@ def _texts():
     found = {}
     for number in sorted(reasons.DISPLAY):
         english = _SHORTER.get(number, reasons.DISPLAY[number])
-        sound = LOOK if number in _LOOK else REFUSED
+        sound = LOOK if number in _LOOK else REFUSALS[reasons.group(number)]
         found[number] = (english, reason_texts.TEXTS[number][1], sound, 0)
     for number, (english, chinese, value_cells) in sorted(_LABELS.items()):
         found[number] = (english, chinese, SILENT, value_cells)

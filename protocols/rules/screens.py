@@ -47,6 +47,8 @@ FOUND_CARD = 456
 THANK_YOU = 457
 LAST_SPEND = 458
 IN_ORDER = 459
+MAP_AGE = 481  # and one further for the last receipt
+RECEIPT_AGE = 482
 LABELS_END = 500  # above are the answers of charging.py and meals.py
 
 _WIDE_FIRST = 0xA1
@@ -152,14 +154,17 @@ def keyed(table, number, value, sum_fen, notes=()):
     return _screen(notes, *lines)
 
 
-def message(table, number, amount_text, notes=()):
+def message(table, number, amount_text, ages=(), notes=()):
     """CARD_PLEASE, or a reason with its number, as in record, log and docs.
 
     `amount_text`: "12.50", or "8.00-12.00" while it depends on the card; "" if there is none.
+    `ages`: of an inspection, how old card map and last receipt are.
     """
     lines = [text(table, number)]
     if amount_text:
         lines.append(line(table, AMOUNT, amount_text))
+    for at in range(len(ages)):
+        lines.append(line(table, MAP_AGE + at, ages[at] + " min"))
     if not WELCOME <= number < LABELS_END:
         lines.append(b"E%d" % number)
     return _screen(notes, *lines)

@@ -39,6 +39,7 @@ BOOT, INTENT, OUTCOME, REFUSAL, POWER, LOST, FRONT_END, CREDIT = 1, 2, 3, 4, 5, 
 CANCEL, CODE_SALE, CAPTURE = 9, 10, 11
 INSPECTION, FAULT = 12, 13
 ENTRY, DOOR = 14, 15
+TAMPER = 17
 PUNCH, CARD_FOUND = 18, 19
 # Results of an OUTCOME and of a LOAD_END; a CODE_SALE has one of the first two.
 COMMITTED, NOT_COMMITTED, UNKNOWN = 1, 2, 3
@@ -47,12 +48,15 @@ COMMITTED, NOT_COMMITTED, UNKNOWN = 1, 2, 3
 FLAG_OFFLINE, FLAG_BATTERY, FLAG_PIN, FLAG_IDENTITY, FLAG_TRY = 1, 2, 4, 8, 16
 # Sources of a POWER record.
 MAINS, BATTERY = 0, 1
+# States of a TAMPER; of a SITE too, and there 0: nothing bars the reader, or it is at its place.
+CASE_OPENED, MOVED, APPROVED = 1, 2, 3
 
 # Types of message.
 HELLO, BATCH, STORED, RECEIPT, FORWARD, RECEIPTS, RELAY, CARDS = 1, 2, 3, 4, 5, 6, 7, 8
 # Kinds of what a RELAY carries between a reader and the ledger.
 LOAD_ASK, LOAD_ORDER, LOAD_OFFER, CARD_ANSWER, CARD_COMMAND, LOAD_END = 1, 2, 3, 4, 5, 6
 PAY_ASK, PAY_ANSWER = 7, 8
+SITE = 17  # the question and its answer: the seals tell them apart
 # Chips in a LOAD_ASK.
 CLASSIC, DESFIRE = 1, 2
 
@@ -60,7 +64,7 @@ CLASSIC, DESFIRE = 1, 2
 # what it has to be, then the names. One bytes and one tuple: a tuple per field would cost a reader
 # four kilobytes of heap.
 #
-#     b h w q  up to 8, 16, 32, 48 bits        B W      the same, and not 0
+#     b h w q  up to 8, 16, 32, 48 bits        B W      the same, and not 0; x: that, or left out
 #     0        0 or 1                          2 3      from 1 to that
 #     t k T    8, 38 or 32 bytes               ? !      21 or 6 bytes, or left out
 #     d m      up to 256, CARDS_DATA_BYTES_MAX bytes    s        a site
@@ -93,15 +97,16 @@ _RECORDS = {
     CODE_SALE: (b"wW2", "number", "amount_fen", "result"),
     CAPTURE: (b"wh", "card_no", "reason"),
     INSPECTION: (
-        b"0whwhh!",
+        b"0whwhh!xx",
         "network", "waiting", "battery_mv", "clock_width_s", "reader_faults", "free_sectors",
-        "battery_test",
+        "battery_test", "map_made_s", "receipt_s",
     ),
     FAULT: (b"0h", "network", "last_reason"),
     ENTRY: (b"wh", "card_no", "reason"),
     DOOR: (b"bbbb", "state", "event", "levels", "cause"),
     PUNCH: (b"w", "card_no"),
     CARD_FOUND: (b"w", "card_no"),
+    TAMPER: (b"3w", "state", "number"),
 }
 _MESSAGES = {
     HELLO: (b"Wwww", "device", "boot_id", "receipted", "head"),
@@ -123,6 +128,7 @@ _RELAYED = {
     LOAD_END: (b"t3", "nonce", "result"),
     PAY_ASK: (b"tkwW", "nonce", "code", "amount_fen", "seq"),
     PAY_ANSWER: (b"thww", "nonce", "reason", "number", "balance_fen"),
+    SITE: (b"tbww", "nonce", "state", "number", "head"),
 }
 # fmt: on
 _RECEIPT_BODY = (b"Wwtw", "device", "upto", "tag", "time_s")
@@ -267,7 +273,7 @@ def _is_tag(value, bound):
 
 
 _U8, _U32 = 0xFF, 0xFFFFFFFF
-_OPTIONAL = b"?!"
+_OPTIONAL = b"?!x"
 # What is said most: numbers, by their bounds. Then everything else.
 _NUMBERS = {
     ord("0"): 1,
@@ -278,9 +284,10 @@ _NUMBERS = {
     ord("h"): 0xFFFF,
     ord("w"): _U32,
     ord("W"): _U32,
+    ord("x"): _U32,
     ord("q"): 0xFFFFFFFFFFFF,
 }
-_NOT_ZERO = b"23BW"
+_NOT_ZERO = b"23BWx"
 _CHECKS = {
     ord("t"): (_is_tag, 8),
     ord("k"): (_is_tag, 38),

@@ -41,6 +41,11 @@ def up_filter(site):
     return _site_topic(site) + "+/up"
 
 
+def any_up_filter():
+    """What the agent subscribes to whose broker is its building's alone: readers of any site."""
+    return PREFIX + "+/+/up"
+
+
 def agent_records(site):
     """Agent to ledger: FORWARD."""
     return _site_topic(site) + "agent/records"

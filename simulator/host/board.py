@@ -158,6 +158,7 @@ class HostPower:
         self.backlight = hardware.backlight if hardware.has_radio else None
         self.load_ma = 219 if hardware.has_radio else 256
         self.mains = hardware.mains
+        self.is_open = hardware.is_open
         self.battery_mv = hardware.battery_mv
 
 

@@ -83,6 +83,7 @@ class Hardware:
         self.panel = Panel()
         self.keys = b""
         self.mains_on = True
+        self.case_is_open = False
         self.mains_off_at_us = 0
         self.battery = Battery(self.clock, _cut_power, **(age or {}))
         self.field.on_carrier = lambda on: self.battery.draw("field", on * loads.FIELD_UA)
@@ -329,6 +330,10 @@ class Hardware:
 
     def mains(self) -> bool:
         return self.mains_on
+
+    def is_open(self) -> bool:
+        """Whether somebody has the case open, whatever runs in it."""
+        return self.case_is_open
 
     def battery_mv(self) -> int:
         """What the divider shows of it."""

@@ -11,12 +11,16 @@ from typing import ClassVar
 from simulator.vm.parts import Hardware
 
 RFID_SELECT, RFID_RESET, LED_GREEN, LED_RED = "rfid select", "rfid reset", "green", "red"
-RFID_IRQ, MAINS, BACKLIGHT = "rfid irq", "mains", "backlight"
+RFID_IRQ, BACKLIGHT = "rfid irq", "backlight"
 OUTPUTS = {5: RFID_SELECT, 2: RFID_RESET, 15: LED_GREEN, 12: LED_RED, 27: BACKLIGHT}
-INPUTS = {39: RFID_IRQ, 36: MAINS}
+INPUTS = {39: RFID_IRQ}
 RFID_BUS = (14, 13, 35)  # sck, mosi, miso
-KEYPAD_PIN, DISPLAY_PIN, BEEPER_PIN, BATTERY_PIN = 34, 33, 4, 32
+KEYPAD_PIN, DISPLAY_PIN, BEEPER_PIN, BATTERY_PIN, SENSE_PIN = 34, 33, 4, 32, 36
 BATTERY_DIVIDER = 2
+# What meets at the sense pin: the adapter's 5 V, or the ground behind it, the board's own 3.3 V,
+# and ground, by so many ohm each; ground once more while the switch of the case is shut.
+_ADAPTER_UV, _SUPPLY_UV, _SENSE_OHM, _CASE_OHM = 5_000_000, 3_300_000, 100_000, 49_900
+_ADC_UV_MAX = 2_900_000  # about where it saturates at 11 dB
 SPI_BAUD_MAX = 10_000_000
 LCD_BAUD_MAX = 1_600_000
 # Levels while nobody drives a pin: the module's pull-ups, and dark lamps.
@@ -36,6 +40,7 @@ class Circuit:
     outputs: ClassVar[dict[int, str]] = OUTPUTS
     inputs: ClassVar[dict[int, str]] = INPUTS
     keypad_pin, display_pin, battery_pin = KEYPAD_PIN, DISPLAY_PIN, BATTERY_PIN
+    sense_pin = SENSE_PIN
 
     def __init__(self, hardware: Hardware) -> None:
         self._hardware = hardware
@@ -69,8 +74,7 @@ class Circuit:
     def pin_read(self, pin: int, _b: int, _data: bytes) -> int:
         if pin in self.outputs:
             return self._levels[self.outputs[pin]]
-        if _look_up(self.inputs, pin, "input") == MAINS:
-            return int(self._hardware.mains())
+        _look_up(self.inputs, pin, "input")
         return self._hardware.rfid_irq()
 
     def spi_setup(self, baud: int, mode: int, _data: bytes) -> None:
@@ -113,9 +117,19 @@ class Circuit:
         raise WiringError(f"nobody asks whether pin {pin} is done")
 
     def adc_read_uv(self, pin: int, _b: int, _data: bytes) -> int:
+        if pin == self.sense_pin:
+            return sense_uv(self._hardware.mains(), self._hardware.is_open())
         if pin != self.battery_pin:
-            raise WiringError(f"no battery on pin {pin}")
+            raise WiringError(f"no voltage on pin {pin}")
         return self._hardware.battery_mv() * 1000 // BATTERY_DIVIDER
+
+
+def sense_uv(on_mains: bool, is_open: bool) -> int:
+    """The voltage at the sense pin, as the converter gives it."""
+    driven_uv = on_mains * _ADAPTER_UV + _SUPPLY_UV
+    # Conductances, in those of one of the three resistors, in thousandths.
+    case = 0 if is_open else 1000 * _SENSE_OHM // _CASE_OHM
+    return min(1000 * driven_uv // (3000 + case), _ADC_UV_MAX)
 
 
 def _look_up(parts: dict[int, str], pin: int, what: str) -> str:

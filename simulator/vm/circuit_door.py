@@ -36,7 +36,7 @@ class DoorCircuit(Circuit):
         33: CLOCK,
     }
     inputs: ClassVar[dict[int, str]] = {39: RFID_IRQ, 36: DATA}
-    keypad_pin, display_pin, battery_pin = 34, 0, 0
+    keypad_pin, display_pin, battery_pin, sense_pin = 34, 0, 0, 0
 
     def __init__(self, hardware: DoorHardware) -> None:
         super().__init__(hardware)

@@ -88,6 +88,10 @@ class Hardware(Protocol):
 
     def mains(self) -> bool: ...
 
+    def is_open(self) -> bool:
+        """Whether the case is open."""
+        ...
+
     def battery_mv(self) -> int: ...
 
 

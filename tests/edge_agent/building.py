@@ -12,9 +12,9 @@ from tests.edge_agent.ports import FakePort
 class Building:
     """`step` runs the agent; `deliver` and `answer_all` play the two networks by hand."""
 
-    def __init__(self, folder, ledger, readers=(), with_cards=False):
+    def __init__(self, folder, ledger, readers=(), with_cards=False, strangers=False):
         self.folder = folder
-        self.with_cards = with_cards
+        self.with_cards, self.strangers = with_cards, strangers
         self.ledger = ledger
         self.readers = {device: Reader(device) for device in readers}
         self.now_ms = 1_000
@@ -38,6 +38,7 @@ class Building:
             self.upstream,
             self.ledger.public_key,
             card_history=self.history,
+            strangers=self.strangers,
         )
 
     def crash(self):

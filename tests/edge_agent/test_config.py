@@ -36,6 +36,8 @@ WRONG = [
     ({"readers": '"127.0.0.1:1883"'}, r"\[readers\]: missing"),
     ({"readers": '{host = "x", port = 0}'}, r"readers.port: a number from 1"),
     ({"readers": '{host = "x", port = true}'}, r"readers.port: a number from 1"),
+    ({"readers": '{host = "x", port = 1, strangers = 1}'}, "readers.strangers: true or false"),
+    ({"upstream": '{host = "x", port = 1, strangers = true}'}, "upstream.strangers: unknown"),
     ({"upstream": '{host = "x", port = "1883"}'}, r"upstream.port: a number from 1"),
     ({"upstream": '{host = "x", port = 1, tls = true}'}, "upstream.tls: unknown"),
     ({"upstream": "{port = 1}"}, "upstream.host: a text is needed"),
@@ -110,6 +112,7 @@ def test_a_good_file(tmp_path, form):
     assert config.data == tmp_path / "data"
     assert config.ledger_public_key == KEY.public_bytes_raw()
     assert config.readers == Broker("127.0.0.1", 1883)
+    assert not config.strangers
     assert config.upstream == Broker("10.0.0.1", 1884)
     assert config.lines == ()
 
@@ -122,3 +125,9 @@ def test_serial_lines(tmp_path):
         LineConfig("/dev/a", 115_200, (5, 6)),
         LineConfig("socket://h:1", 19_200, (7,)),
     )
+
+
+def test_a_broker_of_its_own_hears_strangers(tmp_path):
+    readers = '{host = "127.0.0.1", port = 1883, strangers = true}'
+    config = load(_write(tmp_path, readers=readers))
+    assert config.strangers and config.readers == Broker("127.0.0.1", 1883)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from edge_agent.readers import RELAYS_PER_STEP_MAX
+from edge_agent.readers import RELAYS_PER_STEP_MAX, STRANGERS_MAX
+from edge_agent.service import reader_subscriptions
 from edge_agent.upstream import ANSWERS_PER_STEP_MAX, RELAYS_UNACKED_MAX
 from protocols.wire import errors, messages, topics
 from tests.edge_agent.building import Building
@@ -131,3 +132,77 @@ def test_what_was_retained_is_old(building):
     building.upstream.deliver(DOWN, relay(A), retain=True)
     building.step()
     assert said_up(building) == [] and building.port.sent() == []
+
+
+# --- readers of another site -----------------------------------------------------------------
+
+
+def stranger_says(building, payload, device=7, site="canteen-9", **kwargs):
+    return building.port.deliver(topics.up(site, device), payload, **kwargs)
+
+
+@pytest.fixture
+def alone(tmp_path):
+    """A building whose broker is its own."""
+    return Building(tmp_path, Ledger([A, B]), [A, B], strangers=True)
+
+
+def test_a_stranger_may_ask_and_hears_the_answer_where_it_listens(alone):
+    stranger_says(alone, relay(7))
+    alone.step()
+    assert said_up(alone) == [relay(7)] and alone.agent.counters["strangers"] == 1
+    for answer in (b"first", b"second"):
+        alone.upstream.deliver(DOWN, relay(7, answer))
+        alone.step()
+    # One answer for a question; ours of that number, if there is one, hears all of them.
+    assert said_down(alone) == [
+        (topics.down(SITE, 7), relay(7, b"first")),
+        (topics.down("canteen-9", 7), relay(7, b"first")),
+        (topics.down(SITE, 7), relay(7, b"second")),
+    ]
+
+
+def test_nobody_takes_an_answer_away_from_ours(alone):
+    """Somebody uses the number of a reader of ours under the name of another site."""
+    stranger_says(alone, relay(A), device=A)
+    alone.step()
+    alone.upstream.deliver(DOWN, relay(A, b"for ours"))
+    alone.step()
+    assert (topics.down(SITE, A), relay(A, b"for ours")) in said_down(alone)
+
+
+def test_nothing_else_of_a_stranger_is_taken(alone):
+    reader = alone.readers[A]
+    reader.write(3)
+    hello = messages.encode_message(
+        messages.HELLO, {"device": A, "boot_id": 1, "receipted": 0, "head": 3}
+    )
+    for payload in (hello, reader.batch()):
+        stranger_says(alone, payload, device=A)
+    stranger_says(alone, relay(A), device=7)  # not whose topic it is
+    stranger_says(alone, relay(7), retain=True)
+    alone.step()
+    assert alone.store.devices() == [] and said_up(alone) == []
+    assert alone.port.sent() == [] and len(alone.port.acked) == 4
+
+
+def test_a_broker_that_is_shared_has_no_strangers(building):
+    """Where agents of two sites hear one broker, an outage of one must not move its readers."""
+    stranger_says(building, relay(7))
+    building.step()
+    assert said_up(building) == []
+    assert building.agent.counters[f"bad_up_{errors.BAD_TOPIC}"] == 1
+    assert reader_subscriptions(SITE) == [topics.up_filter(SITE)]
+    assert reader_subscriptions(SITE, strangers=True) == [topics.any_up_filter()]
+
+
+def test_a_crowd_of_strangers_takes_no_room(alone):
+    for device in range(1, STRANGERS_MAX + 9):
+        stranger_says(alone, relay(device), device=device)
+        alone.step()
+    alone.upstream.deliver(DOWN, relay(1, b"late"))
+    alone.upstream.deliver(DOWN, relay(STRANGERS_MAX + 8, b"there"))
+    alone.step()
+    assert [topic for topic, _ in said_down(alone) if "canteen-9" in topic] == [
+        topics.down("canteen-9", STRANGERS_MAX + 8)
+    ]

@@ -570,7 +570,7 @@ def test_every_text_fits_the_display():
 def test_every_reason_of_the_till_is_reached_by_these_tests(repo_root):
     """A reason nobody can show is a reason nobody has seen."""
     folder = repo_root / "tests" / "firmware"
-    names = ("pos", "pos_cuts", "pos_orders", "pin", "supply", "pos_cancel", "pos_cards")
+    names = ("pos", "pos_cuts", "pos_orders", "pin", "supply", "pos_cancel", "pos_cards", "site")
     files = [f"test_{name}.py" for name in names]
     told = "".join((folder / name).read_text() for name in files)
     unseen = {name for name in REASONS if f"reasons.{name}" not in told}

@@ -258,7 +258,7 @@ def test_all_in_order():
     counter.pos._uplink = Online()
     counter.pos._supply.test = b"\x05\x00" + NOON_S.to_bytes(4, "big")
     counter.key(FN + b"5")
-    assert counter.lines == ("ALL IN ORDER", "")
+    assert counter.lines == ("ALL IN ORDER", "MAP - UP - MIN")
     assert counter.records(messages.INSPECTION)[0]["network"] == 1
     counter.key(b"\x1b")
     assert counter.shown == "WELCOME"

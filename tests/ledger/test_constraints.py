@@ -13,9 +13,11 @@ from ledger.phones import Phones
 from ledger.posting import post_authorized, post_recorded, write_changes
 from ledger.schema import APPEND_ONLY
 from ledger.store import RegistryError
+from ledger.tampers import CENTRE, DEPARTMENT
 from ledger.transfers import SPEND, Transfer
 from protocols.card import virtual_code
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
+from protocols.wire import messages
 from protocols.wire.messages import UNKNOWN
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, OTHER_CARD, Reader, open_ledger
 
@@ -48,8 +50,20 @@ def filled():
     store.access.appoint("appoint", "campus", "dorm", "Wang Fang", 1)
     store.access.grant(1001, CARD, 1, 1, "Wang Fang", 1)
     store.book([[*reader.records[:10], reader.records[-1]], [b"noise"]])
+    _open_case(store)
     assert check(store) == []
     return store
+
+
+def _open_case(store):
+    """Reader 1004 was opened, which two persons have approved, and heard elsewhere."""
+    other = Reader(1004)
+    other.write(messages.TAMPER, state=messages.CASE_OPENED, number=0)
+    store.register_device(1004, other.key, CANTEEN)
+    store.book([other.records])
+    for step, person in ((DEPARTMENT, "wang"), (CENTRE, "li")):
+        store.tampers.approve(1004, 1, step, person, 1)
+    assert store.tampers.sight(1004, 1, "elsewhere", 1, b"sealed")
 
 
 def _pay_by_code(store):
@@ -108,6 +122,10 @@ def test_journals_are_append_only(table, verb):
         "INSERT INTO cancel VALUES (1001, 5, 4, 2147483649)",
         "INSERT INTO cancel VALUES (1001, 4, 9, 2147483649)",
         "INSERT INTO load_try VALUES (9, 0, 1001)",
+        "INSERT INTO approval VALUES (1004, 1, 2, 'zhao', 1)",
+        "INSERT INTO approval VALUES (1004, 2, 1, 'zhao', 1)",
+        "INSERT INTO approval VALUES (1004, 1, 3, 'zhao', 1)",
+        "INSERT INTO tamper VALUES (1004, 9, 1, 0, 0, 0)",
         "INSERT INTO device_key SELECT device, 1, device_key FROM device_key",
         "INSERT INTO device_key VALUES (1001, 1, x'00')",
         "DELETE FROM account",

@@ -115,6 +115,8 @@ class Centre:
 class Line:
     """One reader's, to the centre and back. `plan`: (direction, number) -> what happens to it."""
 
+    stream = None  # nobody asks here where a reader stands
+
     def __init__(self, centre, device):
         self._centre = centre
         self._device = device

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from firmware.drivers import annunciator
 from firmware.roles import pos
 from protocols.rules import charging_texts, reasons, screen_bytes, screen_texts, screens
 from tools import make_screen_bytes
@@ -15,12 +16,23 @@ OWN = {
     for name, value in vars(screens).items()
     if name.isupper() and isinstance(value, int) and 400 < value < 500
 }
+SOUNDS = ("look", *screen_texts.REFUSALS)
 both = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 
 
 def shown(lines):
     """A screen as people read it; each line is whole GB2312."""
     return [line.decode("gb2312") for line in lines]
+
+
+# Reasons by whose matter they are; codes are the phone's, all others the holder's.
+_GROUPS = {
+    **dict.fromkeys((reasons.CARD_CAPTURED, reasons.CARD_LOST, reasons.CARD_SUSPENDED), 1),
+    reasons.CARD_CLOSED: 1,
+    **dict.fromkeys(range(reasons.BATTERY_UNTESTED, reasons.READER_FAULT + 1), 2),
+    **dict.fromkeys((reasons.OFFLINE, reasons.OVER_STALE_LIMIT, reasons.MAP_EXPIRED), 2),
+    **dict.fromkeys((reasons.CASE_OPENED, reasons.MOVED), 2),
+}
 
 
 # ---------------------------------------------------------------- the texts
@@ -44,7 +56,7 @@ def test_a_text_fits_and_its_glyphs_are_there(number):
         assert codecs.decode(encoded, "gb2312") == text
         assert len(encoded) == screen_texts.width(text)
         assert 0 < len(encoded) + value_cells + (value_cells > 0) <= 16
-    assert sound == "" if number in OWN.values() else sound in ("look", "refused")
+    assert sound == "" if number in OWN.values() else sound in SOUNDS
 
 
 @pytest.mark.parametrize("language", [0, 1])
@@ -56,6 +68,26 @@ def test_no_text_says_two_things(language):
 def test_the_sound_is_the_one_that_the_pos_plays():
     looks = {number for number in reasons.DISPLAY if screen_texts.TEXTS[number][2] == "look"}
     assert looks == {*pos._TRY_AGAIN, reasons.PAID_JUST_NOW}
+
+
+def test_every_group_of_refusals_is_heard_as_itself():
+    """Whose matter it is: the holder's, the card centre's, this reader's, the phone's."""
+    size = annunciator.SIGNAL_BYTES
+    every = [annunciator.SIGNALS[at : at + size] for at in range(0, 10 * size, size)]
+    heard = every[annunciator.TAKEN : annunciator.LOOK + 1]
+    refusals = every[annunciator.REFUSED :]
+    assert len(refusals) == len(screen_texts.REFUSALS)
+    assert len(annunciator.SIGNALS) == (annunciator.KEY_HEARD + 1) * size
+    assert len({signal[1:] for signal in (*heard, *refusals)}) == 3 + len(refusals)
+    # What refuses by itself begins with one long beep and red light.
+    assert {signal[:2] for signal in refusals} == {b"\x01\x28"}
+
+
+@pytest.mark.parametrize("number", reasons.DISPLAY)
+def test_every_reason_has_a_sound(number):
+    codes = reasons.CODE_UNKNOWN <= number <= reasons.CODE_FORGED
+    assert reasons.group(number) == (3 if codes else _GROUPS.get(number, 0))
+    assert reasons.group(number + 1000) == reasons.group(100) == 0
 
 
 def test_a_text_that_gb2312_has_not_is_refused_when_the_file_is_made(monkeypatch):
@@ -133,7 +165,7 @@ def test_what_screens_look_like():
     assert shown(screens.message(zh, screens.CARD_PLEASE, "12.50")) == [
         *("请刷卡", "金额       12.50", "", "")
     ]
-    assert shown(screens.message(zh, reasons.BALANCE_SHORT, "12.50", notes)) == [
+    assert shown(screens.message(zh, reasons.BALANCE_SHORT, "12.50", notes=notes)) == [
         *("余额不足", "金额       12.50", "E201", "电池   64% 87min")
     ]
     assert shown(screens.paid(en, 1250, -50, b"LI SI")) == [
@@ -183,7 +215,7 @@ def test_every_screen_has_four_lines_that_fit(table):
         screens.totals(table, screens.SEVEN_DAYS, (123456, 4294967295) * 2, notes),
         screens.one_sale(table, screens.LAST_PAID, 99999999, 4294967295, notes),
         screens.one_sale(table, screens.CANCELLED, 99999999, 4294967295, notes),
-        *(screens.message(table, number, "999999.99", notes) for number in reasons.DISPLAY),
+        *(screens.message(table, number, "999999.99", notes=notes) for number in reasons.DISPLAY),
     ):
         assert len(screen) == 4
         assert all(len(line) <= 16 for line in screen)

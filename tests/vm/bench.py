@@ -44,6 +44,7 @@ class Hardware:
         self.log = []
         self.keys = b""
         self.on_mains = True
+        self.case_is_open = False
         self.link_up = True
         self.refuse = None
         self.streams = {}
@@ -172,6 +173,9 @@ class Hardware:
 
     def mains(self):
         return self.on_mains
+
+    def is_open(self):
+        return self.case_is_open
 
     def battery_mv(self):
         return 3721

@@ -9,7 +9,7 @@ from simulator.chips.nor_flash import NorFlash
 from simulator.host.board import HostBoard
 from simulator.host.hardware import Hardware as ModelledHardware
 from simulator.vm.bridge import VmCrashed
-from simulator.vm.circuit import WiringError
+from simulator.vm.circuit import WiringError, sense_uv
 from simulator.world.clock import World
 from simulator.world.transcript import Transcript
 from tests.vm.bench import SECTOR_BYTES, SETTINGS, Hardware, printed
@@ -185,6 +185,32 @@ def test_the_clerks_display_is_never_spoken_to_too_fast(run_program):
     program = "board.rfid._spi.write_readinto(bytes(2), bytearray(2))"
     with pytest.raises(WiringError, match="the ST7920 takes 1600000 Hz, not 8000000"):
         run_program(program, Hardware()).start()
+
+
+def test_one_pin_tells_mains_and_case_apart(tmp_path):
+    """R18.1: the switch of the case shares the pin of the mains sense; a cut wire is open."""
+    program = """
+for _ in range(4):
+    print(board.power.mains(), board.power.is_open())
+    board.sleep_us(100)
+"""
+
+    class Handled(Hardware):
+        """Every 100 us somebody does something else to it."""
+
+        def mains(self):
+            return self.now_us // 100 in (0, 1)
+
+        def is_open(self):
+            return self.now_us // 100 in (1, 2)
+
+    expected = ["True False", "True True", "False True", "False False"]
+    assert printed(tmp_path, program, Handled()) == expected
+    # A level that is a tenth off, by resistors, adapter and converter, is still taken for itself.
+    levels = [sense_uv(mains, case) for mains in (False, True) for case in (False, True)]
+    bounds = (880_000, 1_380_000, 2_210_000)
+    for low, bound, high in zip(levels, bounds, levels[1:], strict=False):
+        assert low * 11 < bound * 10 < high * 9, (low, bound, high)
 
 
 def test_lamps_sound_display_and_power(tmp_path):

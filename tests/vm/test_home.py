@@ -65,7 +65,7 @@ def test_a_wrong_pin_is_found(run_program):
         ("Pin(39, Pin.OUT).value(1)", "pin 39 is not wired as an output"),
         ("Pin(4, Pin.IN).value()", "pin 4 is not wired as an input"),
         ("machine.UART(2, tx=Pin(34)).write(b'x')", "nothing listens on pin 34"),
-        ("machine.ADC(Pin(36)).read_uv()", "no battery on pin 36"),
+        ("machine.ADC(Pin(34)).read_uv()", "no voltage on pin 34"),
         ("machine.SPI(1, polarity=1, sck=Pin(1), mosi=Pin(2), miso=Pin(3))", "SPI mode 0"),
     ):
         program = f"import machine\nfrom machine import Pin\n{use}\nboard.power.mains()\n"

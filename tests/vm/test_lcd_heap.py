@@ -38,7 +38,7 @@ from protocols.rules import screens
 lcd = Lcd(board)
 table = screens.texts("zh")
 at[1] = live()
-shown = screens.message(table, 201, "12.50", screens.notices(table, 12, (64, 87), True))
+shown = screens.message(table, 201, "12.50", notes=screens.notices(table, 12, (64, 87), True))
 at[2] = live()
 lcd.show(shown)
 at[3] = live()

@@ -50,6 +50,7 @@ OVERLOOKED = {
     "state is bytes",
     "step is bytes",
     "result is an array",
+    "state is an array",
     "a nonce that is a number",
     "an answer in text",
     "sealed in text",

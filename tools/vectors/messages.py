@@ -99,7 +99,7 @@ _MESSAGES: Mapping[str, _Row] = {
     ),
 }
 _NONCE = bytes.fromhex("5a3c1e0f89abcdef")
-_FROM_READER, _FROM_LEDGER = [1, 4, 7], [2, 3, 5, 6, 8]
+_FROM_READER, _FROM_LEDGER, _EITHER = [1, 4, 7], [2, 3, 5, 6, 8], [17]
 # As _MESSAGES, of what a RELAY carries; key 1, the nonce, stands in all of them.
 _RELAYED: Mapping[str, _Row] = {
     "load-ask": (
@@ -179,6 +179,15 @@ _RELAYED: Mapping[str, _Row] = {
         {2: 0, 3: 4711, 4: 3750},
         {2: 0, 3: 0, 4: 0},
         {2: U16, 3: U32, 4: U32},
+    ),
+    "site-question": (
+        17,
+        _EITHER,
+        {"state": 2, "number": 3, "head": 4},
+        {"state": (2, 0, U8), "number": (3, 0, U32), "head": (4, 0, U32)},
+        {2: 1, 3: 311, 4: 314},
+        {2: 0, 3: 0, 4: 0},
+        {2: U8, 3: U32, 4: U32},
     ),
 }
 _SEALED_ONE: Mapping[str, Any] = {

@@ -94,6 +94,7 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
         },
     ),
     "fault": (13, {"network": (8, 0, 1), "last_reason": (9, 0, U16)}),
+    "tamper": (17, {"state": (8, 1, 3), "number": (9, 0, U32)}),
     "entry": (14, {"card_no": (8, 0, U32), "reason": (9, 0, U16)}),
     "door": (
         15,
@@ -134,9 +135,13 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
     ),
 }
 # What may be left out: key, and a value.
-OPTIONAL: Mapping[str, Mapping[str, tuple[int, bytes]]] = {
+OPTIONAL: Mapping[str, Mapping[str, tuple[int, Any]]] = {
     "outcome": {"card_proof": (11, bytes(21))},
-    "inspection": {"battery_test": (14, bytes(6))},
+    "inspection": {
+        "battery_test": (14, bytes(6)),
+        "map_made_s": (15, 1),
+        "receipt_s": (16, 1),
+    },
 }
 ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
     "boot": [("power on", {"cause": 1, "firmware": 10203})],
@@ -230,6 +235,24 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
                 "battery_test": bytes.fromhex("04b46a9646b8"),
             },
         ),
+        (
+            "and how old what it knows of cards is",
+            {
+                "network": 1,
+                "waiting": 0,
+                "battery_mv": 4150,
+                "clock_width_s": 3,
+                "reader_faults": 0,
+                "free_sectors": 1010,
+                "map_made_s": 1788233170,
+                "receipt_s": 1788233395,
+            },
+        ),
+    ],
+    "tamper": [
+        ("somebody was inside", {"state": 1, "number": 0}),
+        ("it stands elsewhere", {"state": 2, "number": 0}),
+        ("two persons have approved record 311", {"state": 3, "number": 311}),
     ],
     "fault": [("the reader finds no card", {"network": 1, "last_reason": 224})],
     "code-sale": [
@@ -322,11 +345,12 @@ def _add_bad_hashes(group: Group, fields: Fields) -> None:
         group.invalid(f"next_sha256 is {value!r}", BAD_FIELD, data, "BadField")
 
 
-def _add_bad_options(
-    group: Group, fields: Fields, options: Mapping[str, tuple[int, bytes]]
-) -> None:
+def _add_bad_options(group: Group, fields: Fields, options: Mapping[str, tuple[int, Any]]) -> None:
     for name, (key, good) in options.items():
-        for value in (good[:-1], good + b"\x00", b"", "1", 1, None):
+        bad: tuple[Any, ...] = (0, U32 + 1, -1, b"", "1", None)
+        if isinstance(good, bytes):
+            bad = (good[:-1], good + b"\x00", b"", "1", 1, None)
+        for value in bad:
             data = encode({**fields, key: value})
             group.invalid(f"{name} is {value!r}", BAD_FIELD, data, "BadField")
 
