@@ -142,10 +142,11 @@ def test_state_and_record_are_as_documented():
     state.last_seq = 0x14151617
     state.last_time_s = 0x18191A1B
     state.last_amount_fen = 0x1C1D1E
+    state.period_use = 0x1F
     block = purse.encode_state(state, UID4, bytes(10), card_mac())
     record = encode_record(state)
     assert block[:11].hex() == "01020708090a0b0c0d0ef1"
-    assert record.hex() == "101112131415161718191a1b1c1d1e00"
+    assert record.hex() == "101112131415161718191a1b1c1d1e1f"
     sealed = UID4 + bytes(10) + block[:11] + bytes.fromhex("03040506") + record
     assert block[11:] == card_mac().digest(sealed)[:5]
 
@@ -229,6 +230,7 @@ def test_state_of_the_wrong_parity_does_not_rule():
         ("last_seq", 0xFFFFFFFF),
         ("last_time_s", 0xFFFFFFFF),
         ("last_amount_fen", 0xFFFFFF),
+        ("period_use", 0xFF),
     ],
 )
 def test_state_bounds(field, maximum):
