@@ -10,7 +10,14 @@ from protocols.card import purse_classic as purse
 from protocols.card.diversify import Cmac
 from protocols.card.identity import ForeignCard, Identity, decode_identity
 from protocols.card.personalise import encode_identity, encode_value, personalise
-from protocols.card.purse import COUNTER_MAX, PurseState, encode_record
+from protocols.card.purse import (
+    COUNTER_MAX,
+    PurseState,
+    encode_record,
+    state_after,
+    state_credited,
+    state_with_tries,
+)
 from tests.drivers.desk import CREDIT_KEY, MAC_KEY, PURSE_KEY, UID4, UID7, aes
 
 IDENTITY = Identity(0x01020304, 5, 0x0607, 0x0809, 10)
@@ -241,6 +248,21 @@ def test_state_bounds(field, maximum):
         setattr(state, field, value)
         with pytest.raises(ValueError, match=field):
             purse.encode_state(state, UID4, bytes(10), card_mac())
+
+
+def test_what_is_used_of_a_meal_period_stays_where_nothing_is_bought():
+    blocks, mac = blank(), card_mac()
+    view = purse.decode_card(UID4, blocks, mac)
+    plan = purse.plan_debit(view, mac, 350, 1, 1, 1, (*USAGE, 0, 55))
+    view = purse.decode_card(UID4, perform(blocks, plan), mac)
+    assert view.period_use == 55
+    for after in (
+        state_with_tries(view, 1, 1, 2, 1),
+        state_credited(view, 500, 7, 1),
+        state_after(view, 1, 1, 2, 1, USAGE),
+    ):
+        assert (after.period_use, after.day) == (55, USAGE[0])
+    assert state_after(view, 1, 1, 2, 1, (*USAGE, 0, 60)).period_use == 60
 
 
 def test_last_debit_of_a_counter():
