@@ -104,10 +104,7 @@ def _state(session: ev2.Session) -> Generator[bytes, bytes, purse.PurseState]:
     )
     (balance_fen,) = struct.unpack("<i", value)
     usage, record = data[: purse.USAGE_BYTES], data[purse.USAGE_BYTES :]
-    state = purse.decode_state(usage, record, balance_fen)
-    if state is None:
-        raise CreditRefused("the state on the card is none of ours")
-    return state
+    return purse.decode_state(usage, record, balance_fen)
 
 
 def _check_sold(session: ev2.Session, counter: int, sold: Sold) -> Generator[bytes, bytes, None]:

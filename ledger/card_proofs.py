@@ -82,7 +82,7 @@ def check(store: LedgerStore, ciphers: Any, uids: Mapping[int, bytes], master: b
         if card_no not in uids:
             continue
         proof = proofs.get((device, seq))
-        tmc = None if proof is None else transaction_mac.tmc_of(proof)
+        tmc = None if proof is None else transaction_mac.parts_of(proof)[0]
         key = keys.get(card_no)
         if key is None:
             key = keys[card_no] = transaction_mac.card_key(cmac, uids[card_no])
@@ -112,12 +112,10 @@ def _doubt(
 ) -> Doubt | None:
     if proof is None:
         return Doubt.NO_PROOF
-    mac_bytes = layout.TMC_BYTES + layout.TMV_BYTES
-    signed, usage = proof[layout.TMC_BYTES : mac_bytes], proof[mac_bytes:]
-    state = _state_after(intent, usage)
+    tmc, period_use, signed, usage = transaction_mac.parts_of(proof)
+    state = _state_after(intent, usage, period_use)
     if state is None:
         return Doubt.NOT_SIGNED
-    tmc = transaction_mac.tmc_of(proof)
     previous = intent["last_device"], intent["last_seq"]
     made = transaction_mac.debit_mac(ciphers, key, uid, tmc, state, intent["amount_fen"], previous)
     if made != signed:
@@ -125,8 +123,8 @@ def _doubt(
     return None if tmc == state.counter else Doubt.NOT_ALONE
 
 
-def _state_after(intent: Mapping[str, Any], usage: bytes) -> PurseState | None:
-    """What a debit left on the card: `usage` from the card's proof, the rest from its INTENT.
+def _state_after(intent: Mapping[str, Any], usage: bytes, period_use: int) -> PurseState | None:
+    """What a debit left: `usage` and `period_use` from the card's proof, the rest from its INTENT.
 
     None for a counter that no card has.
     """
@@ -136,5 +134,6 @@ def _state_after(intent: Mapping[str, Any], usage: bytes) -> PurseState | None:
     record = PurseState(0, 0)
     record.last_device, record.last_seq = intent["device"], intent["seq"]
     record.last_time_s, record.last_amount_fen = intent["earliest_s"], intent["amount_fen"]
+    record.period_use = period_use
     whole = counter.to_bytes(layout.COUNTER_BYTES, "big") + usage
     return decode_state(whole, encode_record(record), intent["after_fen"])

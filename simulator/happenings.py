@@ -122,6 +122,7 @@ def _tap(run: Run, step: Step) -> None:
         pin=b"" if "pins" in fields else held.pin,
         is_holder=fields.get("identity", ANSWERS[0]) == ANSWERS[0],
         items=fields.get("items", []),
+        is_meal=bool(fields.get("meal")),
         changes_mind=bool(fields.get("cancel")),
     )
     run.clerks[fields["reader"]].join(customer)

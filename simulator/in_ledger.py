@@ -27,6 +27,7 @@ _FLAGS = {
     messages.FLAG_IDENTITY: "with_identity",
     messages.FLAG_OFFLINE: "offline",
     messages.FLAG_BATTERY: "on_battery",
+    messages.FLAG_MEAL: "meal",
 }
 COUNTED = (*_KINDS.values(), *_FLAGS.values(), "split", "surely_split")
 

@@ -29,6 +29,7 @@ _PIN = (reasons.display(reasons.PIN_NEEDED), reasons.display(reasons.PIN_WRONG))
 _WHO = reasons.display(reasons.IDENTITY_CHECK)
 _CONFIRM, _ESC = b"\r", b"\x1b"
 _CANCEL = b"F7"
+_MEAL = b"F4"
 _CANCEL_CARD = screen_texts.TEXTS[screens.CANCEL_CARD][0]
 _CANCELLED = screen_texts.TEXTS[screens.CANCELLED][0]
 _BACK_MS = 3_000  # somebody who waits for money holds the card still
@@ -58,6 +59,7 @@ class Customer:
     items: list[int] = field(
         default_factory=list
     )  # of the price list; the amount is keyed if none
+    is_meal: bool = False  # a counted meal is asked for
     attempts: int = 0
     rounds: int = 0
     has_tapped: bool = False
@@ -253,7 +255,9 @@ class Clerk:
 
 
 def _order(customer: Customer) -> bytes:
-    """What the clerk keys for a customer: items of the price list, or the amount."""
+    """What the clerk keys for a customer: a meal, items of the price list, or the amount."""
+    if customer.is_meal:
+        return _MEAL
     if customer.items:
         return b"+".join(b"%d" % item for item in customer.items)
     return money.format_yuan(customer.amount_fen).encode()

@@ -26,6 +26,7 @@ from simulator.host.card_port import front_end
 from simulator.host.hardware import Hardware
 from simulator.host.home import HostHome
 from simulator.in_ledger import counts
+from simulator.meal_checker import too_many
 from simulator.people import Clerk, Customer, Tally
 from simulator.reader import Home, Reader
 from simulator.report import Report
@@ -244,8 +245,9 @@ class Run:
             nvs["wifi_ssid"] = b"campus"
         if description.get("serial"):
             nvs["serial_baud"] = b"115200"
-        if self.scenario.prices:
-            nvs["menu"] = menu.encode(charging.packed(self.scenario.prices), ())
+        if self.scenario.prices or self.scenario.periods:
+            prices = charging.packed(self.scenario.prices)
+            nvs["menu"] = menu.encode(prices, self.scenario.periods)
         age = {_AGE[name]: description[name] for name in _AGE if name in description}
         card_flash = None
         if description.get("card_map"):
@@ -376,7 +378,9 @@ class Run:
         report.loaded, report.paid_in_fen = verdict.loaded, verdict.paid_in_fen
         report.loaded_fen = verdict.loaded_fen
         report.cancelled, report.cancelled_fen = verdict.cancelled, verdict.cancelled_fen
+        served = self.scenario.periods, self.scenario.policy["utc_offset_s"]
         report.violations = verdict.violations + self.kept_in
+        report.violations += too_many(self.cards, self.keys, store, *served)
         report.takings_fen = {
             name: store.takings(number) - store.given_back(number)
             for name, number in self.scenario.merchants.items()

@@ -18,11 +18,12 @@ from typing import Any
 
 from ledger import card_status
 from protocols.card import pin
-from protocols.rules import charging, charging_texts, money, reasons, spending
+from protocols.rules import charging, charging_texts, meals, money, reasons, spending
 from protocols.wire import topics
+from simulator import scenario_menu
 from simulator.in_ledger import COUNTED
+from simulator.scenario_menu import KINDS
 
-KINDS = {"staff": spending.STAFF, "student": spending.STUDENT, "temporary": spending.TEMPORARY}
 CHIPS = ("classic", "desfire")
 # What a DESFire cannot be made to be: its keys do not come out of it.
 _CLASSIC_ONLY = ("forged", "cloned", "written-back")
@@ -32,7 +33,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "lunch": (("customers", "over"), ("amounts", "torn_percent", "cancel_percent")),
     "tap": (
         ("card", "reader", "amount"),
-        ("hold_ms", "with", "pins", "identity", "items", "cancel"),
+        ("hold_ms", "with", "pins", "identity", "items", "meal", "cancel"),
     ),
     "press": (("reader", "keys"), ("shows",)),
     "topup": (("card", "amount"), ()),
@@ -84,7 +85,6 @@ _WHOLE = (
     "count",
     "customers",
     "holders",
-    "item",
     "load_cards",
     "wifi",
     "battery_percent",
@@ -95,6 +95,8 @@ _WHOLE = (
     "cancel_percent",
     "cancel",
     "enters",
+    "meal",
+    "spends_max",
 )
 _READER_MAY = (
     "role",
@@ -112,7 +114,7 @@ _READER_VALUES = {
     "scope": ("dorm", "public"),
     "battery_percent": range(1, 101),
 }
-_TABLES = ("reader", "merchant", "cards", "price", "policy", "step", "assert")
+_TABLES = ("reader", "merchant", "cards", "price", "period", "policy", "step", "assert")
 _SCALARS = ("name", "title", "seed", "clock", "timeout_s", "site", "elsewhere", "drain")
 
 
@@ -160,6 +162,7 @@ class Scenario:
     readers: list[dict[str, Any]]
     cards: list[CardBatch]
     prices: list[tuple[int, int, int, int]]  # (item, kind, period, fen) of rules/charging.py
+    periods: list[tuple[int, ...]]  # of rules/meals.py
     policy: dict[str, int]
     steps: list[Step]
     asserts: dict[str, Any] = field(default_factory=dict)
@@ -219,6 +222,7 @@ class _Reading:
             readers=readers,
             cards=[self._cards(i, cards) for i, cards in enumerate(data.get("cards", []))],
             prices=[self._price(i, price) for i, price in enumerate(data.get("price", []))],
+            periods=self._periods(),
             policy=self._policy(data.get("policy", {})),
             steps=sorted(steps, key=lambda step: step.at_us),
             asserts=self._asserts(data.get("assert", {})),
@@ -314,12 +318,28 @@ class _Reading:
         )
 
     def _price(self, index: int, price: dict[str, Any]) -> tuple[int, int, int, int]:
-        self._fields("price", index, price, ("item", "amount"), ("kind",))
+        self._fields("price", index, price, ("item", "amount"), ("kind", "period"))
         kind, line = price.get("kind"), self._line_of("price", index, "item")
         if kind is not None and kind not in KINDS:
             self._fail("price", index, "kind", kind, KINDS)
-        item = self._item(price["item"], line)
-        return item, KINDS[kind] if kind else 0, 0, self._fen(price["amount"], line)
+        item, period = scenario_menu.MEALS.get(price["item"]), price.get("period", 0)
+        item = item or self._item(price["item"], line)
+        if "period" in price and period not in range(1, meals.PERIODS_MAX + 1):
+            self._fail("price", index, "period", period, range(1, meals.PERIODS_MAX + 1))
+        return item, KINDS[kind] if kind else 0, period, self._fen(price["amount"], line)
+
+    def _periods(self) -> list[tuple[int, ...]]:
+        found: list[tuple[int, ...]] = []
+        needed, optional = scenario_menu.PERIOD_NEEDS, scenario_menu.PERIOD_MAY
+        for index, table in enumerate(self._tables("period", needed, optional)):
+            try:
+                found.append(scenario_menu.period_of(table))
+                scenario_menu.check(found)
+            except ValueError as error:
+                raise ScenarioError(
+                    self.path, self._line_of("period", index), str(error)
+                ) from error
+        return found
 
     def _card_names(self) -> Iterator[str]:
         for cards in self.data.get("cards", []):

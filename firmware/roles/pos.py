@@ -126,7 +126,7 @@ class Pos:
         """
         pending = self._till.pending
         if pending is not None:
-            self._order.take_up(pending["amount_fen"])
+            self._order.take_up(pending["amount_fen"], pending["flags"] & messages.FLAG_MEAL)
             self._state = sale.ARMED
             self._event("look", now_ms, reasons.TAP_AGAIN)
         elif paid is not None:

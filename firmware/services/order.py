@@ -15,9 +15,9 @@ class Order:
     def __init__(self, board, clock):
         self._clock = clock
         self._utc_offset_s = board.settings["policy"]["utc_offset_s"]
-        self._prices, self._periods, self.is_menu_good = b"", (), True
+        self._menu, self.is_menu_good = (b"", ()), True
         try:
-            self._prices, self._periods = menu.decode(board.menu)
+            self._menu = menu.decode(board.menu)
         except WireError:
             self.is_menu_good = False
         self.entry = charging.home(charging.AMOUNT)
@@ -33,25 +33,30 @@ class Order:
         """Whether nothing is keyed."""
         return self.entry == charging.home(self.entry[1])
 
-    def take_up(self, amount_fen):
-        """Wait for a card with this amount, as before the boot."""
-        self.entry = ("armed", charging.AMOUNT, 0, (amount_fen,))
+    def take_up(self, amount_fen, is_meal):
+        """Wait for a card with this amount, or with a counted meal, as before the boot."""
+        if is_meal:
+            self.entry = ("armed", charging.MEAL, 0, ())
+        else:
+            self.entry = ("armed", charging.AMOUNT, 0, (amount_fen,))
         self.expect(amount_fen)
 
     def complete(self, now_ms):
         """Whether any card could pay what is keyed; else the order is dropped."""
-        order = charging.order_of(self.entry)
-        least_fen, most_fen = charging.offered(order, self._prices, self._possible(now_ms))
+        prices, periods = self._menu
+        when = meals.span(periods, self._clock.interval_ms(now_ms), self._utc_offset_s)
+        numbers = meals.possible(periods, when)
+        least_fen, most_fen = charging.offered(charging.order_of(self.entry), prices, numbers)
         if not most_fen:
             self.end()
             return False
         self.expect(least_fen, most_fen)
         return True
 
-    def cost(self, kind, now_ms):
-        """(FINE, fen) of the order for a card of this kind, or (why it is not sold, 0)."""
-        order = charging.order_of(self.entry)
-        return charging.cost(order, self._prices, kind, self._possible(now_ms))
+    def cost(self, card, now_ms):
+        """What the order means to a card (a purse view) now; see meals.sell."""
+        order, interval_ms = charging.order_of(self.entry), self._clock.interval_ms(now_ms)
+        return meals.sell(self._menu, order, card, interval_ms, self._utc_offset_s)
 
     def expect(self, least_fen, most_fen=0):
         """What the order costs, as far as that is known without a card."""
@@ -64,9 +69,3 @@ class Order:
     def end(self):
         """The order is over, however it ended; what it cost may still be shown."""
         self.entry = charging.home(self.entry[1])
-
-    def _possible(self, now_ms):
-        """The meal periods that it may be."""
-        interval_ms = self._clock.interval_ms(now_ms)
-        when = meals.span(self._periods, interval_ms, self._utc_offset_s)
-        return meals.possible(self._periods, when)

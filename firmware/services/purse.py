@@ -75,17 +75,20 @@ class Purse:
         since_pin_fen,
         since_pin_count,
         pin_tries=None,
+        period_use=None,
     ):
         """Take `amount_fen` off the card that `view` (PurseView) was read from.
 
-        The last five are the card's spend state as it shall stand afterwards (None: as it is).
+        The last six are the card's spend state as it shall stand afterwards (None: as it is).
         Returns COMMITTED, NOT_COMMITTED (also for a view that is out of date) or
         UNKNOWN. ValueError (amount, range) comes before the card is touched; afterwards nothing is
         raised.
         """
         if pin_tries is None:
             pin_tries = view.pin_tries
-        usage = (day, day_total_fen, since_pin_fen, since_pin_count, pin_tries)
+        if period_use is None:
+            period_use = view.period_use
+        usage = (day, day_total_fen, since_pin_fen, since_pin_count, pin_tries, period_use)
         plan = self._plan(view, amount_fen, device, seq, time_s, usage)
         result = self._carry_out(view, plan)
         if result == COMMITTED:

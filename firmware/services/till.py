@@ -28,7 +28,7 @@ class Till:
     """Takes money from cards for one merchant. `card_map` says which are lost; None: nobody.
 
     pending is the intent whose outcome the card has yet to tell: a dict with seq, card_no,
-    counter, amount_fen and after_fen; None if nothing is open.
+    counter, amount_fen, after_fen and flags; None if nothing is open.
 
     barred is why nothing is taken whatever else holds, or APPROVED: services/site.py says it.
 
@@ -113,10 +113,10 @@ class Till:
     ):
         """(reason, amount_fen, balance_fen): APPROVED and what is left, or why not.
 
-        cost(kind, now_ms) is (0, fen) of what is to be paid by a card of this kind, or (why not,
-        0). The amount is that of the pending intent when the card tells that it was paid. Where
-        the posture bars a spend, what is pending is settled all the same. PAID_JUST_NOW: the card
-        has paid here within REPEAT_MS, and not `may_repeat`.
+        cost(view, now_ms) is what meals.sell says of the order for this card. The amount is that
+        of the pending intent when the card tells that it was paid. Where the posture bars a spend,
+        what is pending is settled all the same. PAID_JUST_NOW: the card has paid here within
+        REPEAT_MS, and not `may_repeat`.
 
         PIN_NEEDED, PIN_WRONG: to be called again with `pin`, a bytearray of ASCII digits, which
         is zeroed as soon as it may have been counted as a try. IDENTITY_CHECK: to be called again
@@ -135,10 +135,10 @@ class Till:
                 if told == reasons.APPROVED:
                     self._paid_last = view.card_no, now_ms
                 return told, pending_fen, view.balance_fen
-        why_not, amount_fen = cost(view.kind, now_ms)
-        if why_not:
-            self.refuse(why_not, view.card_no, 0, now_ms)
-            return why_not, 0, view.balance_fen
+        period, amount_fen, period_use, meal_flag = cost(view, now_ms)
+        if period and not amount_fen:
+            self.refuse(period, view.card_no, 0, now_ms)
+            return period, 0, view.balance_fen
         card_no, paid_ms = self._paid_last
         if card_no == view.card_no and now_ms - paid_ms < REPEAT_MS and not may_repeat:
             return reasons.PAID_JUST_NOW, amount_fen, view.balance_fen
@@ -148,17 +148,20 @@ class Till:
         flags = (messages.FLAG_OFFLINE if network != "online" else 0) | (
             0 if power == "mains" else messages.FLAG_BATTERY
         )
-        reason, state, proof = self._decide(view, amount_fen, power, network, now_ms)
+        reason, state, proof = self._decide(view, amount_fen, power, network, now_ms, period)
         if reason == reasons.PIN_NEEDED:
             reason = self._prove(purse, view, amount_fen, flags, now_ms, pin, is_holder)
             if reason == reasons.APPROVED:
                 view = purse.read_again()
-                reason, state, proof = self._decide(view, amount_fen, power, network, now_ms)
+                reason, state, proof = self._decide(
+                    view, amount_fen, power, network, now_ms, period
+                )
         if state is None:
             if reason != reasons.CARD_GONE:
                 self.refuse(reason, view.card_no, amount_fen, now_ms)
             return reason, amount_fen, view.balance_fen
-        return self._take(purse, view, amount_fen, flags | proof, now_ms, state)
+        flags |= proof | meal_flag
+        return self._take(purse, view, amount_fen, flags, now_ms, state + (period_use,))
 
     def capture(self, now_ms):
         """The merchant says that who is asked is not the holder: the card stays here (R19.4).
@@ -199,7 +202,7 @@ class Till:
             messages.REFUSAL, now_ms, card_no=card_no, amount_fen=amount_fen, reason=reason
         )
 
-    def _decide(self, view, amount_fen, power, network, now_ms):
+    def _decide(self, view, amount_fen, power, network, now_ms, period):
         """(reason, state, proof): as spending.decide, and by what the holder is known."""
         # Asked here, not before: settling or a try may have taken the last room.
         reason, state, proof = self.bars(power, network, now_ms), None, 0
@@ -215,10 +218,9 @@ class Till:
             if window_s:
                 charge = self._charge(split.NOT_YET, view, amount_fen, now_ms, 0)
                 purchase_fen = self._recent.purchase_fen(charge, window_s)
-            known = self._card_map.known(view.card_no) if self._card_map else ()
-            reason, state = spending.decide(
-                self._policy, view, amount_fen, interval_ms, offline, proof, purchase_fen, *known
-            )
+            status, map_s = self._card_map.known(view.card_no) if self._card_map else (0, 0)
+            card = view, amount_fen, interval_ms, offline, proof, purchase_fen, status, map_s
+            reason, state = spending.decide(self._policy, *card, period)
         return reason, state, proof
 
     def _take(self, purse, view, amount_fen, flags, now_ms, state):
@@ -363,6 +365,7 @@ class Till:
             "counter": intent["counter"],
             "amount_fen": intent["amount_fen"],
             "after_fen": intent["after_fen"],
+            "flags": intent["flags"],
         }
 
     def _outcome(self, seq, result, now_ms, card_proof=b""):

@@ -3,10 +3,11 @@
     usage   0        2    4           7               10
             counter  day  day_total   since_pin_fen   count<<4 | tries
     record  0        4    8           12              15
-            device   seq  time_s      amount_fen      0
+            device   seq  time_s      amount_fen      period_use
 
 Big endian. `counter` counts what has changed the purse, one by one; the record is the last of
-that, so a card always tells in which record of which reader it took part last.
+that, so a card always tells in which record of which reader it took part last. `period_use` says
+what is used of a meal period (protocols/rules/meals.py); cards made before it have 0 there.
 """
 
 import struct
@@ -36,14 +37,17 @@ _BOUNDS = (
     ("last_seq", 0xFFFFFFFF),
     ("last_time_s", 0xFFFFFFFF),
     ("last_amount_fen", AMOUNT_FEN_MAX),
+    ("period_use", 0xFF),
 )
+# What is used of limits, and stays as it is when no money is taken; the PIN tries beside it.
+_USED = ("day", "day_total_fen", "since_pin_fen", "since_pin_count", "period_use")
 
 
 class PurseState:
     """What a debit leaves behind. Integers; the day counts from 1970-01-01.
 
     counter, balance_fen, day, day_total_fen, since_pin_fen, since_pin_count, pin_tries,
-    last_device, last_seq, last_time_s, last_amount_fen.
+    last_device, last_seq, last_time_s, last_amount_fen, period_use.
     """
 
     def __init__(self, counter, balance_fen):
@@ -58,6 +62,7 @@ class PurseState:
         self.last_seq = 0
         self.last_time_s = 0
         self.last_amount_fen = 0
+        self.period_use = 0
 
 
 class PurseView(PurseState):
@@ -96,13 +101,12 @@ def encode_usage(state):
 
 def encode_record(state):
     """The record (16 bytes) of `state` (PurseState, already checked)."""
-    return struct.pack(
-        _RECORD, state.last_device, state.last_seq, state.last_time_s, state.last_amount_fen << 8
-    )
+    last = state.last_amount_fen << 8 | state.period_use
+    return struct.pack(_RECORD, state.last_device, state.last_seq, state.last_time_s, last)
 
 
 def decode_state(usage, record, balance_fen):
-    """The PurseState in `usage` and `record`, or None when no encoding gives these bytes."""
+    """The PurseState in `usage` (11 bytes) and `record` (16 bytes)."""
     counter, day, day_high, day_low, pin_high, pin_low, pin = struct.unpack(_USAGE, usage)
     state = PurseState(counter, balance_fen)
     state.day = day
@@ -112,16 +116,17 @@ def decode_state(usage, record, balance_fen):
     state.pin_tries = pin & 0xF
     state.last_device, state.last_seq, state.last_time_s, amount = struct.unpack(_RECORD, record)
     state.last_amount_fen = amount >> 8
-    return None if amount & 0xFF else state
+    state.period_use = amount & 0xFF
+    return state
 
 
 def state_after(view, amount_fen, device, seq, time_s, usage):
     """The PurseState once `amount_fen` is taken off `view` (PurseView) by record (device, seq).
 
-    `usage` = (day, day_total_fen, since_pin_fen, since_pin_count, pin_tries) as they shall stand
-    afterwards; without the last one, pin_tries is carried over from `view`. ValueError for an
-    amount of 0 or above the balance, or a counter at its end (the card has to be replaced); other
-    bounds are checked by `encode_usage`.
+    `usage` = (day, day_total_fen, since_pin_fen, since_pin_count, pin_tries, period_use) as they
+    shall stand afterwards; the last two are carried over from `view` where they are left out.
+    ValueError for an amount of 0 or above the balance, or a counter at its end (the card has to be
+    replaced); other bounds are checked by `encode_usage`.
     """
     if not 0 < amount_fen <= AMOUNT_FEN_MAX:
         raise ValueError("amount_fen {} is not in 1..{}".format(amount_fen, AMOUNT_FEN_MAX))
@@ -132,6 +137,7 @@ def state_after(view, amount_fen, device, seq, time_s, usage):
     state = PurseState(view.counter + 1, view.balance_fen - amount_fen)
     state.day, state.day_total_fen, state.since_pin_fen, state.since_pin_count = usage[:4]
     state.pin_tries = usage[4] if len(usage) > 4 else view.pin_tries
+    state.period_use = usage[5] if len(usage) > 5 else view.period_use
     state.last_device = device
     state.last_seq = seq
     state.last_time_s = time_s
@@ -148,7 +154,7 @@ def state_with_tries(view, pin_tries, device, seq, time_s):
     if view.counter >= COUNTER_MAX:
         raise ValueError("the card's counter is used up")
     state = PurseState(view.counter + 1, view.balance_fen)
-    for name in ("day", "day_total_fen", "since_pin_fen", "since_pin_count"):
+    for name in _USED:
         setattr(state, name, getattr(view, name))
     state.pin_tries = pin_tries
     state.last_device = device
@@ -170,8 +176,9 @@ def state_credited(state, amount_fen, number, time_s):
     if state.counter >= COUNTER_MAX:
         raise ValueError("the card's counter is used up")
     after = PurseState(state.counter + 1, state.balance_fen + amount_fen)
-    for name in ("day", "day_total_fen", "since_pin_fen", "since_pin_count", "pin_tries"):
+    for name in _USED:
         setattr(after, name, getattr(state, name))
+    after.pin_tries = state.pin_tries
     after.last_device = CARD_CENTRE
     after.last_seq = number
     after.last_time_s = time_s

@@ -132,9 +132,7 @@ def decode_slot(slot, blocks, uid, identity_fields, mac):
         return None
     record = bytes(blocks[RECORD_BLOCKS[slot]])
     state = decode_state(block[:USAGE_BYTES], record, balance_fen)
-    if state is None or encode_state(state, uid, identity_fields, mac) != block:
-        return None
-    return state
+    return state if encode_state(state, uid, identity_fields, mac) == block else None
 
 
 def decode_card(uid, blocks, mac):

@@ -65,9 +65,11 @@ TMV_BYTES = 8
 # CommitTransaction with the counter and the value of the transaction MAC in its answer.
 WITH_TRANSACTION_MAC = b"\x01"
 
-# What an OUTCOME carries for the ledger: TMC and TMV as the card gives them, and the usage but for
-# its counter, which is one more than that in the INTENT.
+# What an OUTCOME carries for the ledger: TMC (little endian) and TMV as the card gives them, and
+# of the state what the INTENT does not tell: period_use, and the usage but for its counter. A card
+# is worn long before its TMC needs a fourth byte, which is therefore that of period_use.
 COUNTER_BYTES = 2
+PROOF_TMC_BYTES = TMC_BYTES - 1
 CARD_PROOF_BYTES = TMC_BYTES + TMV_BYTES + USAGE_BYTES - COUNTER_BYTES
 
 RANDOM_UID_BYTES = 4
@@ -121,8 +123,8 @@ def decode_card(uid, identity, state_bytes, value):
         raise ForeignCard("file size")
     (balance_fen,) = struct.unpack("<i", value)
     state = decode_state(state_bytes[:USAGE_BYTES], state_bytes[USAGE_BYTES:], balance_fen)
-    if state is None or balance_fen < 0:
-        raise ForeignCard("state")
+    if balance_fen < 0:
+        raise ForeignCard("balance")
     return PurseView(uid, Identity(*struct.unpack(FORMAT, identity)), state, state_bytes)
 
 
@@ -148,4 +150,5 @@ def plan_tries(view, pin_tries, device, seq, time_s):
 
 def card_proof(transaction_mac, state_bytes):
     """The CARD_PROOF_BYTES for the ledger; `transaction_mac` is TMC and TMV (12 bytes)."""
-    return transaction_mac + state_bytes[COUNTER_BYTES:USAGE_BYTES]
+    tmc, tmv = transaction_mac[:PROOF_TMC_BYTES], transaction_mac[TMC_BYTES:]
+    return tmc + state_bytes[-1:] + tmv + state_bytes[COUNTER_BYTES:USAGE_BYTES]

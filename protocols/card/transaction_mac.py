@@ -16,7 +16,9 @@ from protocols.card.purse_desfire import (
     COMMIT_READER_ID,
     DEBIT,
     NEW_STATE,
+    PROOF_TMC_BYTES,
     TMC_BYTES,
+    TMV_BYTES,
     VALUE_FILE,
     WRITE_RECORD,
     encode_state,
@@ -30,7 +32,6 @@ _DERIVE = b"\x00\x01\x00\x80"
 # Diversification inputs: uid | purpose | system identifier.
 _PURPOSE = b"T"
 _SYSTEM = b"onecard"
-TMC_MAX = 0xFFFFFFFF
 
 
 def card_key(master, uid):
@@ -81,6 +82,8 @@ def debit_mac(ciphers, key, uid, tmc, state, amount_fen, previous):
     return short_mac(Cmac(ciphers.aes(mac_key)).digest(message))
 
 
-def tmc_of(transaction_mac):
-    """The counter in an answer of TMC and TMV."""
-    return struct.unpack("<I", transaction_mac[:TMC_BYTES])[0]
+def parts_of(card_proof):
+    """(TMC, period_use, TMV, usage but for its counter) in the card_proof of an OUTCOME."""
+    tmc = int.from_bytes(card_proof[:PROOF_TMC_BYTES], "little")
+    period_use, usage_at = card_proof[PROOF_TMC_BYTES], TMC_BYTES + TMV_BYTES
+    return tmc, period_use, card_proof[TMC_BYTES:usage_at], card_proof[usage_at:]

@@ -19,10 +19,12 @@ from protocols.rules import money
 
 AMOUNT, FIXED, ITEM, MEAL = 1, 2, 3, 4
 ITEM_MAX = 99
-FIXED_ITEM, MEAL_ITEM = 0, 100  # what the price list calls the fixed amount and the counted meal
+# What the price list calls the fixed amount, the counted meal, and one beyond those (meals.py).
+FIXED_ITEM, MEAL_ITEM, PLAIN_MEAL_ITEM = 0, 100, 101
+PLAIN_MEAL = ITEM, (PLAIN_MEAL_ITEM,)
 PARTS_MAX = 12
 PRICE_BYTES = 6
-PRICES_MAX = 303  # 99 items, the fixed amount and the meal, each for three kinds of card
+PRICES_MAX = 306  # 99 items, the fixed amount and two meals, each for three kinds of card
 _KINDS, _PERIODS = 3, 8
 _AMOUNT_FEN_MAX = 0xFFFFFF  # what a card can count
 
@@ -214,7 +216,7 @@ def fault_of(prices):
         return PRICE_FORM
     for at in range(0, len(prices), PRICE_BYTES):
         item, kind, period = prices[at], prices[at + 1], prices[at + 2]
-        if item > MEAL_ITEM or kind > _KINDS or period > _PERIODS or not _fen(prices, at):
+        if item > PLAIN_MEAL_ITEM or kind > _KINDS or period > _PERIODS or not _fen(prices, at):
             return PRICE_FORM
         for before in range(0, at, PRICE_BYTES):
             if prices[before] == item and _covers(prices, before, kind, period):
@@ -254,7 +256,9 @@ def cost(order, prices, kind, periods):
 
 def offered(order, prices, periods):
     """(least, most) fen that an order costs any card now; (0, 0): not sold, do not ask for one."""
-    costs = [cost(order, prices, kind, periods)[1] for kind in range(1, _KINDS + 1)]
+    orders = (order, PLAIN_MEAL) if order[0] == MEAL else (order,)
+    kinds = range(1, _KINDS + 1)
+    costs = [cost(each, prices, kind, periods)[1] for each in orders for kind in kinds]
     costs = [fen for fen in costs if fen]
     return (min(costs), max(costs)) if costs else (0, 0)
 

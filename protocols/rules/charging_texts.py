@@ -88,19 +88,6 @@ TEXTS = {
         "meal periods overlap or are mixed up",
         "餐次重叠",
     ),
-    meals.NO_MEAL_NOW: (
-        "NO MEAL NOW",
-        "no counted meal for this card now",
-        "此时无餐可计",
-    ),
-    meals.NO_MEAL_LEFT: ("NO MEAL LEFT", "the meals of this period are used up", "本餐次数已用完"),
-    meals.OVER_MEAL_SPEND: (
-        "ABOVE MEAL LIMIT",
-        "above one spend of this period",
-        "超本餐单笔额",
-    ),
-    meals.OVER_MEAL_TOTAL: ("OVER MEAL LIMIT", "the card's limit for this period", "超本餐累计额"),
-    meals.OVER_MEAL_COUNT: ("TOO MANY SPENDS", "too many spends in this period", "超本餐次数"),
 }
 
 

@@ -3,8 +3,8 @@
     {1: prices (charging.py), 2: [[from_min, to_min, ...], ...] (meals.py)}
 
 Kept in the board's key-value store (NVS namespace "onecard", key "menu"), empty where only plain
-amounts are taken. What is limited by meal period beside the price is not enforced yet: a card has
-no room for its counters.
+amounts are taken. The periods are the one source of what is limited by meal period; a POS without
+them leaves what a card has counted as it is.
 """
 
 from protocols.rules import charging, meals

@@ -61,8 +61,9 @@ def tries_left(policy, card):
 
 
 def decide(
-    policy, card, amount_fen, interval_ms, offline, proof=0, purchase_fen=0, status=0, map_s=0
-):
+    policy, card, amount_fen, interval_ms, offline, proof=0, purchase_fen=0, status=0, map_s=0,
+    period=0,
+):  # fmt: skip
     """(reason, state): reasons.APPROVED or why not, and the card's next spend state.
 
     `policy` is a dict with POLICY_FIELDS. `card` has the attributes of a purse view: kind,
@@ -72,6 +73,7 @@ def decide(
     (day, day_total_fen, since_pin_fen, since_pin_count, pin_tries), or None when refused.
     `purchase_fen`: with what this card has just paid here, if that is one purchase (R19.1).
     `status`: of the card in the map, which the ledger called the newest at `map_s` (0: no map).
+    `period`: the answer of the meal period (meals.sell): APPROVED, PIN_NEEDED or why not.
     PIN_NEEDED is said only where nothing else is wrong: nobody gives a PIN for nothing.
     """
     earliest_s, latest_s = clock.seconds(interval_ms)
@@ -105,10 +107,12 @@ def decide(
         (blind and amount_fen > policy["blind_max_fen"], reasons.CLOCK_UNKNOWN),
         (is_stale and amount_fen > policy["stale_max_fen"], reasons.OVER_STALE_LIMIT),
         (day_total_fen > policy["day_max_fen"], reasons.OVER_DAY_LIMIT),
+        (period not in (reasons.APPROVED, reasons.PIN_NEEDED), period),
         (amount_fen > card.balance_fen, reasons.BALANCE_SHORT),
         (not proof and amount_fen > policy["no_pin_max_fen"], reasons.PIN_NEEDED),
         (not proof and purchase_fen > policy["no_pin_max_fen"], reasons.PIN_NEEDED),
         (not proof and since_pin_fen > policy["since_pin_max_fen"], reasons.PIN_NEEDED),
+        (not proof and period, reasons.PIN_NEEDED),
     )
     for refused, reason in checks:
         if refused:

@@ -44,8 +44,8 @@ PUNCH, CARD_FOUND = 18, 19
 # Results of an OUTCOME and of a LOAD_END; a CODE_SALE has one of the first two.
 COMMITTED, NOT_COMMITTED, UNKNOWN = 1, 2, 3
 # Flags of an INTENT. The holder gave the PIN; the merchant says that the holder is who the card
-# names; nothing is taken, a PIN try is counted (docs/adr/0013-spending-pin.md).
-FLAG_OFFLINE, FLAG_BATTERY, FLAG_PIN, FLAG_IDENTITY, FLAG_TRY = 1, 2, 4, 8, 16
+# names; nothing is taken, a PIN try is counted (docs/adr/0013-spending-pin.md); a counted meal.
+FLAG_OFFLINE, FLAG_BATTERY, FLAG_PIN, FLAG_IDENTITY, FLAG_TRY, FLAG_MEAL = 1, 2, 4, 8, 16, 32
 # Sources of a POWER record.
 MAINS, BATTERY = 0, 1
 # States of a TAMPER; of a SITE too, and there 0: nothing bars the reader, or it is at its place.

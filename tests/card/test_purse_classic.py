@@ -10,7 +10,14 @@ from protocols.card import purse_classic as purse
 from protocols.card.diversify import Cmac
 from protocols.card.identity import ForeignCard, Identity, decode_identity
 from protocols.card.personalise import encode_identity, encode_value, personalise
-from protocols.card.purse import COUNTER_MAX, PurseState, encode_record
+from protocols.card.purse import (
+    COUNTER_MAX,
+    PurseState,
+    encode_record,
+    state_after,
+    state_credited,
+    state_with_tries,
+)
 from tests.drivers.desk import CREDIT_KEY, MAC_KEY, PURSE_KEY, UID4, UID7, aes
 
 IDENTITY = Identity(0x01020304, 5, 0x0607, 0x0809, 10)
@@ -142,10 +149,11 @@ def test_state_and_record_are_as_documented():
     state.last_seq = 0x14151617
     state.last_time_s = 0x18191A1B
     state.last_amount_fen = 0x1C1D1E
+    state.period_use = 0x1F
     block = purse.encode_state(state, UID4, bytes(10), card_mac())
     record = encode_record(state)
     assert block[:11].hex() == "01020708090a0b0c0d0ef1"
-    assert record.hex() == "101112131415161718191a1b1c1d1e00"
+    assert record.hex() == "101112131415161718191a1b1c1d1e1f"
     sealed = UID4 + bytes(10) + block[:11] + bytes.fromhex("03040506") + record
     assert block[11:] == card_mac().digest(sealed)[:5]
 
@@ -229,6 +237,7 @@ def test_state_of_the_wrong_parity_does_not_rule():
         ("last_seq", 0xFFFFFFFF),
         ("last_time_s", 0xFFFFFFFF),
         ("last_amount_fen", 0xFFFFFF),
+        ("period_use", 0xFF),
     ],
 )
 def test_state_bounds(field, maximum):
@@ -239,6 +248,21 @@ def test_state_bounds(field, maximum):
         setattr(state, field, value)
         with pytest.raises(ValueError, match=field):
             purse.encode_state(state, UID4, bytes(10), card_mac())
+
+
+def test_what_is_used_of_a_meal_period_stays_where_nothing_is_bought():
+    blocks, mac = blank(), card_mac()
+    view = purse.decode_card(UID4, blocks, mac)
+    plan = purse.plan_debit(view, mac, 350, 1, 1, 1, (*USAGE, 0, 55))
+    view = purse.decode_card(UID4, perform(blocks, plan), mac)
+    assert view.period_use == 55
+    for after in (
+        state_with_tries(view, 1, 1, 2, 1),
+        state_credited(view, 500, 7, 1),
+        state_after(view, 1, 1, 2, 1, USAGE),
+    ):
+        assert (after.period_use, after.day) == (55, USAGE[0])
+    assert state_after(view, 1, 1, 2, 1, (*USAGE, 0, 60)).period_use == 60
 
 
 def test_last_debit_of_a_counter():

@@ -23,6 +23,7 @@ def a_state():
     state.since_pin_count, state.pin_tries = 9, 3
     state.last_device, state.last_seq = 0x0A0B0C0D, 0x0E0F1011
     state.last_time_s, state.last_amount_fen = 0x12131415, 0x161718
+    state.period_use = 0x19
     return state
 
 
@@ -32,7 +33,7 @@ def view_of(state, value=None):
 
 
 def test_bytes_of_a_state():
-    expected = "0102 4e21 030405 060708 93 0a0b0c0d 0e0f1011 12131415 16171800"
+    expected = "0102 4e21 030405 060708 93 0a0b0c0d 0e0f1011 12131415 16171819"
     assert layout.encode_state(a_state()) == bytes.fromhex(expected.replace(" ", ""))
     assert len(layout.encode_state(a_state())) == layout.STATE_BYTES
 
@@ -54,7 +55,6 @@ def test_a_new_card_needs_no_state_written():
         (IDENTITY[1:], bytes(27), bytes(4)),
         (IDENTITY, bytes(26), bytes(4)),
         (IDENTITY, bytes(28), bytes(4)),
-        (IDENTITY, bytes(26) + b"\1", bytes(4)),
         (IDENTITY, bytes(27), bytes(3)),
         (IDENTITY, bytes(27), b"\xff" * 4),
         (b"", b"", b""),
@@ -78,7 +78,7 @@ def test_a_plan_takes_the_amount_and_names_its_record():
     after = layout.decode_card(UID7, IDENTITY, plan.state, bytes(4))
     assert (after.counter, after.day, after.day_total_fen) == (view.counter + 1, 20_001, 1350)
     assert (after.last_device, after.last_seq, after.last_amount_fen) == (1001, 7, 350)
-    assert after.pin_tries == view.pin_tries
+    assert (after.pin_tries, after.period_use) == (view.pin_tries, view.period_use)
     assert plan.reader_id == bytes.fromhex("000003e9 00000007") + bytes(8)
 
 
@@ -142,7 +142,15 @@ def test_the_mac_of_a_debit_by_hand():
     expected = their_cmac(mac_key, message)[1::2]
     found = transaction_mac.debit_mac(CIPHERS, key, UID7, tmc, state, 350, (1003, 77))
     assert found == expected
-    assert transaction_mac.tmc_of(bytes.fromhex("04030201") + found) == tmc
+
+
+def test_a_proof_says_what_the_record_does_not():
+    """Its counter has three bytes: a card is worn long before the fourth."""
+    state = layout.encode_state(a_state())
+    proof = layout.card_proof(bytes.fromhex("04030200 a1a2a3a4a5a6a7a8"), state)
+    assert len(proof) == layout.CARD_PROOF_BYTES
+    parts = transaction_mac.parts_of(proof)
+    assert parts == (0x020304, 0x19, bytes.fromhex("a1a2a3a4a5a6a7a8"), state[2:11])
 
 
 def test_the_mac_changes_with_everything_that_it_covers():

@@ -61,9 +61,9 @@ LITTLE_FEN = 1_250
 GONE, DEAD = "gone", "dead"
 
 
-def _cost(amount_fen, _kind, _now_ms):
+def _cost(amount_fen, _view, _now_ms):
     """What is to be paid, whoever pays."""
-    return 0, amount_fen
+    return 0, amount_fen, 0, 0
 
 
 def verifier_of(uid, card_no=CARD_NO, digits=DIGITS, mac_key=MAC_KEY):

@@ -12,8 +12,8 @@ from tests.firmware.counter import NOON_S, Counter, new_card, truth
 
 FN, TOTALS = b"F", b"T"
 ANY = 0
-LUNCH = (630, 810, 0, 0, 0, 0, 0, 0)
-DINNER = (990, 1140, 0, 0, 0, 0, 0, 0)
+LUNCH = (630, 810, *[0] * 8)
+DINNER = (990, 1140, *[0] * 8)
 # Item 1 is cheaper for staff, item 2 is sold at dinner only, the fixed amount at any time.
 MENU = menu.encode(
     charging.packed(

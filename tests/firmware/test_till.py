@@ -23,6 +23,7 @@ class Card:
 
     kind, valid_from, valid_to = 2, DAY - 300, DAY + 700
     day, day_total_fen, since_pin_fen, since_pin_count, pin_tries = DAY - 1, 500, 900, 2, 0
+    period_use = 0
 
     def __init__(self, card_no=CARD_NO, balance_fen=10_000, counter=6):
         self.card_no, self.balance_fen, self.counter = card_no, balance_fen, counter
@@ -84,7 +85,7 @@ class Desk:
     ):
         self.purse = Purse(self, card, result, is_done)
         return self.till.spend(
-            self.purse, lambda _kind, _now_ms: (0, amount_fen), power, network, 1000
+            self.purse, lambda _view, _now_ms: (0, amount_fen, 0, 0), power, network, 1000
         )
 
     def records(self):
@@ -133,7 +134,7 @@ def test_a_card_that_leaves_before_it_is_read_leaves_no_trace():
             raise CardGone
 
     with pytest.raises(CardGone):
-        desk.till.spend(Gone(), lambda *_: (0, 1250), "mains", "online", 0)
+        desk.till.spend(Gone(), lambda *_: (0, 1250, 0, 0), "mains", "online", 0)
     assert desk.records() == [] and desk.till.pending is None
 
 
@@ -226,7 +227,7 @@ def test_committed():
     assert outcome["result"] == COMMITTED and desk.till.pending is None
     amount_fen, time_s, state = desk.purse.asked
     assert amount_fen == 1250 and time_s == intent["earliest_s"]
-    assert state == (DAY, 1250, 900 + 1250, 3, 0)
+    assert state == (DAY, 1250, 900 + 1250, 3, 0, 0)
 
 
 def test_not_committed_may_be_tried_at_once():

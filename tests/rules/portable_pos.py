@@ -34,15 +34,22 @@ def charges(draw, count):
     return drawn
 
 
+class Card:
+    """What a meal period wants to know of a card; its kind is drawn."""
+
+    kind = day = period_use = 0
+
+
 PERIODS = (
-    (390, 540, 1500, 2000, 3, 1, 1, 0),
-    (630, 810, 3000, 4000, 4, 2, 1, 0),
-    (810, 1140, 2500, 5000, 9, 1, 1, 1),
-    (1260, 60, 2000, 2000, 2, 1, 0, 0),
+    (390, 540, 1500, 3, 1, 1, 0, 0, 0, 0),
+    (630, 810, 3000, 4, 2, 1, 0, 1, 2, 0),
+    (810, 1140, 0, 0, 1, 1, 1, 2, 0, 1),
+    (1260, 60, 2000, 2, 1, 0, 0, 0, 0, 0),
 )
 PRICES = charging.packed(
     ((1, 1, 0, 900), (1, 0, 2, 1200), (1, 0, 0, 1000), (2, 0, 1, 300), (0, 0, 0, 800))
 )
+MEAL_PRICES = charging.packed(((100, 2, 0, 700), (100, 0, 0, 900), (101, 0, 0, 1600)))
 KEYS = b"0123456789.+\r\r++FT\x1bx"
 
 
@@ -59,16 +66,20 @@ def purchases(draw):
 
 def spends(draw):
     """One card through some days of drawn spends, the clock now and then in doubt."""
-    state, time_ms = meals.NEW, 1790000000000
+    card, time_ms = Card(), 1790000000000
     for _ in range(400):
         time_ms += draw.below(2400) * 1000
-        doubt_ms = draw.below(3) * draw.below(9000) * 1000
-        when = meals.span(PERIODS, (time_ms, time_ms + doubt_ms), 28800)
-        kind, fen, is_meal = draw.below(4), 1 + draw.below(2500), draw.below(3) == 0
-        answer, after = meals.decide(PERIODS, kind, state, fen, is_meal, when)
-        left = meals.meals_left(PERIODS, kind, state, when)
-        yield "meal", (when, meals.possible(PERIODS, when), answer, after, left)
-        state = after or state
+        interval_ms = time_ms, time_ms + draw.below(3) * draw.below(9000) * 1000
+        when = meals.span(PERIODS, interval_ms, 28800)
+        card.kind, order = draw.below(4), (charging.AMOUNT, (1 + draw.below(2500),))
+        if draw.below(3) == 0:
+            order = charging.MEAL, ()
+        sold = meals.sell((MEAL_PRICES, PERIODS), order, card, interval_ms, 28800)
+        possible = meals.possible(PERIODS, when)
+        yield "meal", (when, possible, card.day, card.period_use, sold)
+        if not sold[0]:
+            card.day = max(card.day, (interval_ms[0] // 1000 + 28800) // 86400)
+            card.period_use = sold[2]
 
 
 def keyed(draw):

@@ -175,7 +175,7 @@ def test_answers_have_texts_that_fit_and_nobody_elses_number():
         value for name, value in vars(meals).items() if name.isupper() and _is_answer(value)
     }
     assert set(charging.ANSWERS.values()) <= own and not own & of_meals
-    assert set(texts) == own | of_meals and len(own) == 19 and len(of_meals) == 7
+    assert set(texts) == own | of_meals and len(own) == 19 and len(of_meals) == 2
     assert not set(texts) & set(reasons.DISPLAY)
     for display, english, chinese in texts.values():
         assert 0 < len(display) <= 16 and display.isascii() and display == display.strip().upper()
@@ -280,6 +280,9 @@ def test_what_is_shown_before_the_card_is_known():
     assert charging.offered((ITEM, (3,)), PRICES, (2,)) == (0xFFFFFF, 0xFFFFFF)
     assert charging.offered((ITEM, (4,)), PRICES, (2,)) == (0, 0)
     assert charging.offered((FIXED, ()), b"", (2,)) == (0, 0)
+    plain = charging.packed([(charging.PLAIN_MEAL_ITEM, 0, 0, 1800)])
+    assert charging.offered((MEAL, ()), PRICES, (2,)) == (1, 1500)
+    assert charging.offered((MEAL, ()), PRICES + plain, (2,)) == (1, 1800)
 
 
 @pytest.mark.parametrize(
@@ -289,15 +292,16 @@ def test_what_is_shown_before_the_card_is_known():
         (None, charging.PRICE_FORM),
         ([1, 0, 0, 0, 0, 1], charging.PRICE_FORM),
         (PRICES[:-1], charging.PRICE_FORM),
-        (charging.packed([(101, 0, 0, 1)]), charging.PRICE_FORM),
+        (charging.packed([(101, 0, 0, 1)]), charging.FINE),
+        (charging.packed([(102, 0, 0, 1)]), charging.PRICE_FORM),
         (charging.packed([(1, 4, 0, 1)]), charging.PRICE_FORM),
         (charging.packed([(1, 0, 9, 1)]), charging.PRICE_FORM),
         (charging.packed([(1, 0, 0, 0)]), charging.PRICE_FORM),
         (charging.packed([(1, 0, 0, 5), (1, 0, 0, 6)]), charging.PRICE_HIDDEN),
         (charging.packed([(1, 0, 2, 5), (1, 2, 2, 6)]), charging.PRICE_HIDDEN),
         (charging.packed([(1, 2, 0, 5), (1, 0, 2, 6)]), charging.FINE),
-        (charging.packed([(at // 3, 1 + at % 3, 0, 9) for at in range(303)]), charging.FINE),
-        (charging.packed([(at // 4, at % 4, 1, 9) for at in range(304)]), charging.PRICE_FORM),
+        (charging.packed([(at // 3, 1 + at % 3, 0, 9) for at in range(306)]), charging.FINE),
+        (charging.packed([(at // 4, at % 4, 1, 9) for at in range(307)]), charging.PRICE_FORM),
     ],
 )
 def test_a_wrong_price_list_is_answered(prices, answer):

@@ -9,7 +9,7 @@ from protocols.wire import cbor
 from protocols.wire.errors import BAD_FIELD, NOT_A_MAP, TOO_LONG, UNKNOWN_FIELD, WireError
 
 PRICES = charging.packed(((1, 1, 0, 900), (1, 0, 0, 1000)))
-LUNCH = (630, 810, 3000, 4000, 4, 2, 1, 0)
+LUNCH = (630, 810, 3000, 4, 2, 1, 0, 0, 2, 1)
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ def test_what_is_no_menu_is_refused(values, code, field):
 
 
 def test_a_menu_too_long_for_its_place_is_not_written():
-    rows = [(item, kind, 0, 1) for item in range(101) for kind in (1, 2, 3)]
-    periods = [(at, at + 100, *[0xFFFFFF] * 2, *[255] * 4) for at in range(0, 800, 100)]
+    rows = [(item, kind, 0, 1) for item in range(102) for kind in (1, 2, 3)]
+    periods = [(at, at + 100, 0xFFFFFF, *[4] * 4, *[2] * 3) for at in range(0, 800, 100)]
     assert len(menu.encode(charging.packed(rows), periods)) <= menu.MENU_BYTES_MAX
     with pytest.raises(WireError) as caught:
         menu.decode(bytes(menu.MENU_BYTES_MAX + 1))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.rules import charging, charging_texts, meals, split
+from protocols.rules import charging, meals, reasons, split
 from protocols.wire import messages
 from tests.rules import portable_pos
 from tools.bench import split as bench
@@ -361,8 +361,8 @@ def test_micropython_answers_the_same(micropython, repo_root):
         given.setdefault(rule, []).append(result)
     assert any(given["evidence"]) and len(given["purchase_fen"]) > 100
     # Every answer of a meal period, and most of those of a key.
-    told = {number for number in charging_texts.TEXTS if number > meals.PERIOD_ORDER}
-    answers = {meals.FINE, *told}
-    assert {result[2] for result in given["meal"]} == answers
+    of_period = range(reasons.NO_MEAL_LEFT, reasons.OVER_MEAL_COUNT + 1)
+    answers = {meals.FINE, reasons.PIN_NEEDED, *of_period}
+    assert {result[4][0] for result in given["meal"]} == answers
     assert len({result[2] for result in given["key"]}) > 10
     assert {result[0] for result in given["cost"]} >= {charging.FINE, charging.NOT_PRICED}

@@ -11,11 +11,21 @@ from typer.testing import CliRunner
 
 from ledger.reasons import CARD_CAPTURED
 from ledger.store import LedgerStore
+from protocols.rules import meals
 from protocols.wire import messages, seal
 from simulator.run import run_scenario
 from tools.cli import app
 
-FILES = ("split_charges", "pin", "captured", "validity", "card_kinds", "inspection", "tamper")
+FILES = (
+    "split_charges",
+    "pin",
+    "captured",
+    "validity",
+    "card_kinds",
+    "inspection",
+    "tamper",
+    "meals",
+)
 # Played by tests of their own.
 OTHERS = ("load", "lunch_outage", "serial")
 
@@ -183,6 +193,34 @@ def test_each_kind_pays_its_own_price(played):
         40004: [1550],
         40005: [1350],
     }
+
+
+def test_a_power_cut_gives_no_second_meal(played):
+    """The cut of meals.toml falls between INTENT and debit: what is asked for then is a meal."""
+    _, kept = played("meals")
+    intents, _ = records(kept, messages.INTENT)
+    mine = [one for one in intents if one["card_no"] == 41005]
+    assert [(one["device"], one["amount_fen"]) for one in mine] == [
+        (1001, 800),
+        (1001, 800),
+        (1002, 1500),
+    ]
+    assert [one["flags"] & messages.FLAG_MEAL > 0 for one in mine] == [True, True, False]
+    assert [one["counter"] for one in mine] == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "planted", "said"),
+    [
+        ("_period_use", lambda *_: 0, "2 counted meals in a period that has 1"),
+        ("_granted", lambda *_: (4, 0), "a counted meal when there may be none"),
+    ],
+)
+def test_who_gives_more_meals_than_there_are_is_named(scenarios, monkeypatch, name, planted, said):
+    """Readers that forget what a card has had, or count where nothing is served."""
+    monkeypatch.setattr(meals, name, planted)
+    report = run_scenario(scenarios / "meals.toml", depth="card", broker="amqtt")
+    assert any(said in violation for violation in report.violations), report.violations
 
 
 def test_an_inspection_says_what_was_found(played):

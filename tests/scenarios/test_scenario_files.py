@@ -29,6 +29,7 @@ card = "card"
 reader = "pos-1"
 amount = "7.00"
 """
+_PERIOD = '[[period]]\nfrom = "10:30"\nto = "13:30"\n{}\n[[step]]'
 
 
 @pytest.fixture
@@ -78,6 +79,21 @@ def test_a_good_file_loads(write):
         ('amount = "7.00"', 'amount = "7.00"\nidentity = "no"', 21, "one of: match, mismatch"),
         ('amount = "7.00"', 'amount = "7.00"\nitems = [0]', 21, "items are 1 to 99"),
         ("[[step]]", '[[price]]\nitem = 100\namount = "1.00"\n[[step]]', 16, "items are 1 to 99"),
+        ("[[step]]", '[[price]]\nitem = "x"\namount = "1.00"\n[[step]]', 16, "items are 1 to 99"),
+        (
+            "[[step]]",
+            '[[price]]\nitem = "meal"\nperiod = 9\namount = "1.00"\n[[step]]',
+            17,
+            "one of: 1 to 8",
+        ),
+        ("[[step]]", '[[period]]\nfrom = "10:30"\n[[step]]', 15, "needs 'to'"),
+        ("[[step]]", _PERIOD.format('spend_max = "x"'), 15, "not an amount"),
+        ("[[step]]", _PERIOD.format("spends_max = 5"), 15, "of a wrong form"),
+        ("[[step]]", _PERIOD.format("meals = { guest = 1 }"), 15, "staff, student, temporary"),
+        ("[[step]]", _PERIOD.format("meals = { staff = 5 }"), 15, "one of 0, 1, 2, 3, 4"),
+        ("[[step]]", _PERIOD.format('beyond = { staff = "no" }'), 15, "refuse, pin, plain"),
+        ("[[step]]", _PERIOD.replace("10:30", "10:60").format(""), 15, "not a time of the day"),
+        ("[[step]]", _PERIOD.format("").replace("[[step]]", _PERIOD).format(""), 19, "overlap"),
         ("[[step]]", "[assert.ledger]\ncaptur = 1\n[[step]]", 16, "did you mean 'capture'?"),
         ("[[step]]", '[assert.takings]\ntee = "1.00"\n[[step]]', 16, "did you mean 'tea'?"),
         ("[[step]]", '[assert.takings]\ntea = "x"\n[[step]]', 16, "not an amount"),

@@ -89,12 +89,12 @@ def reader_view(card, keys=KEYS):
     return desk.purse(desk.pcd.poll()).read()
 
 
-def spend(card, amount_fen=350):
+def spend(card, amount_fen=350, period_use=0):
     """One debit by a reader with KEYS."""
     desk = Desk()
     desk.place(card)
     purse = desk.purse(desk.pcd.poll())
-    usage = (20_800, amount_fen, amount_fen, 1)
+    usage = (20_800, amount_fen, amount_fen, 1, 0, period_use)
     assert purse.debit(purse.read(), amount_fen, 1001, 7, 1_790_000_000, *usage) == COMMITTED
 
 

@@ -325,6 +325,14 @@ def test_a_torn_spend_is_a_remark_and_no_deviation():
     assert report.remarks == ["slot 1 was torn in a spend or credit; the other one rules"]
 
 
+@pytest.mark.parametrize("period_use", [0, 249, 250])
+def test_what_no_reader_counts_is_found(period_use):
+    card = written()
+    spend(card, period_use=period_use)
+    found = ["purse: period_use 250, which no reader writes"] if period_use == 250 else []
+    assert deviations(card) == found
+
+
 def test_another_generation_than_it_says_is_found():
     card = written()
     assert deviations(card, replace(KEYS, key_version=4)) == [

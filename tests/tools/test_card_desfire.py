@@ -282,7 +282,7 @@ def test_doors_and_readers_must_be_told_the_same():
     application(card).files[layout.DOOR_IDENTITY_FILE].data = bytes(10)
     assert deviations(card) == ["file 1: tells doors another identity than readers are told"]
     application(card).files[layout.STATE_FILE].records[-1] = b"\xff" * layout.STATE_BYTES
-    assert "purse: makes no sense: state" in deviations(card)
+    assert "purse: period_use 255, which no reader writes" in deviations(card)
 
 
 # ---------------------------------------------------------------- the command line

@@ -64,7 +64,7 @@ def test_the_same_transcript_in_both_homes(reader_image, language):
 
 def test_a_menu_a_sum_and_the_totals_in_both_homes(reader_image):
     prices = charging.packed(((1, 1, 0, 900), (1, 0, 0, 1000), (2, 0, 1, 300)))
-    blob = menu.encode(prices, ((0, 1440, 0, 0, 0, 0, 0, 0),))
+    blob = menu.encode(prices, ((0, 1440, *[0] * 8),))
     keys = {
         3: b"F3",
         5: b"1+2\r",

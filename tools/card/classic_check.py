@@ -18,6 +18,7 @@ from protocols.card.purse_classic import (
     decode_slot,
     decode_value,
 )
+from protocols.rules.meals import PERIOD_USE_MAX
 from tools.card.classic import (
     ACCESS,
     FACTORY_KEY,
@@ -125,6 +126,8 @@ def _check_purse(slots: list[PurseState | None]) -> Iterator[Deviation]:
     if rest is not None and rest.counter + 1 != ruling.counter:
         said = f"counters {rest.counter} and {ruling.counter} do not follow each other"
         yield Deviation("purse", said)
+    if ruling.period_use > PERIOD_USE_MAX:
+        yield Deviation("purse", f"period_use {ruling.period_use}, which no reader writes")
 
 
 def _torn(slots: list[PurseState | None], blocks: dict[int, bytes]) -> Iterator[str]:

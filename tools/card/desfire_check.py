@@ -11,6 +11,7 @@ from adapters.aes import CIPHERS
 from protocols.card import personalise_desfire as desk
 from protocols.card import purse_desfire as layout
 from protocols.card.identity import FIELDS_BYTES, ForeignCard, Identity
+from protocols.rules.meals import PERIOD_USE_MAX
 from tools.card.desfire import Dialogue, Refused, card_keys, drive, opens, reading
 from tools.card.desk import Port
 from tools.card.keyfile import CardKeys
@@ -129,6 +130,8 @@ def _check_contents(card: Port, own: Any, key_version: int) -> Iterator[Deviatio
     if view.key_version != key_version:
         said = f"says key generation {view.key_version}, and opens with {key_version}"
         yield Deviation("identity", said)
+    if view.period_use > PERIOD_USE_MAX:
+        yield Deviation("purse", f"period_use {view.period_use}, which no reader writes")
     try:
         doors = drive(card, _door_identity(card, own))
     except Refused as error:

@@ -38,7 +38,7 @@ def _day(days: int) -> str:
 def purse_words(view: Any) -> dict[str, Any]:
     """The purse of a PurseView."""
     names = ("balance_fen", "counter", "day_total_fen", "since_pin_fen", "since_pin_count")
-    return {name: getattr(view, name) for name in (*names, "pin_tries")} | {
+    return {name: getattr(view, name) for name in (*names, "pin_tries", "period_use")} | {
         "day": _day(view.day) if view.day else None
     }
 
