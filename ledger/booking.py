@@ -294,6 +294,9 @@ class _Clerk:
         elif claim.kind == messages.ENTRY and claim.fields:
             if claim.fields["reason"] in _ALARMS:
                 self._open(_ALARMS[claim.fields["reason"]], claim.device, claim.seq)
+        elif claim.kind == messages.AGGREGATE and claim.fields:
+            if claim.fields["merchant_no"] != device.merchant_no:
+                self._open(reasons.OTHER_MERCHANT, claim.device, claim.seq)
         elif claim.fields is None:
             self._open(reasons.UNREADABLE, claim.device, claim.seq)
 

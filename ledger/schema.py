@@ -128,6 +128,7 @@ _JOURNALS = ("transfer", "record", "rejected", "suspense_case", "card", "merchan
 APPEND_ONLY = (*_JOURNALS, "device_key", "chip", "load_try", "load_proof", "cancel", "card_change")
 APPEND_ONLY += ("punch", "manual_punch")
 APPEND_ONLY += ("door", "access_person", "access_change")
+APPEND_ONLY += ("aggregate_sale", "statement_line")
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -376,6 +377,29 @@ WHEN NEW.number <> (SELECT COALESCE(MAX(number), 0) + 1 FROM access_change)
 BEGIN SELECT RAISE(ABORT, 'one number follows the other'); END;
 """
 
+# Payments by aggregate code, as readers and as channels tell of them (ledger/aggregate.py).
+_AGGREGATE = """
+CREATE TABLE aggregate_sale (
+    device INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    merchant_no INTEGER NOT NULL CHECK (merchant_no BETWEEN 1 AND 4294967295),
+    amount_fen INTEGER NOT NULL CHECK (amount_fen BETWEEN 1 AND 4294967295),
+    earliest_s INTEGER NOT NULL,
+    latest_s INTEGER NOT NULL,
+    PRIMARY KEY (device, seq),
+    FOREIGN KEY (device, seq) REFERENCES record (device, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE statement_line (
+    channel TEXT NOT NULL CHECK (length(channel) BETWEEN 1 AND 16),
+    order_no TEXT NOT NULL CHECK (length(order_no) BETWEEN 1 AND 64),
+    merchant_no INTEGER NOT NULL REFERENCES merchant (merchant_no),
+    amount_fen INTEGER NOT NULL CHECK (amount_fen BETWEEN 1 AND 99999999),
+    time_s INTEGER NOT NULL CHECK (time_s BETWEEN 0 AND 4294967295),
+    PRIMARY KEY (channel, order_no)
+) STRICT, WITHOUT ROWID;
+"""
+
 MIGRATIONS = [
     _TABLES + _append_only(*_JOURNALS) + _ONE_WAY + _chart(),
     _KEYS + _append_only("device_key"),
@@ -386,4 +410,5 @@ MIGRATIONS = [
     _CODES,
     _PUNCHES + _append_only("punch", "manual_punch"),
     _ACCESS + _append_only("door", "access_person", "access_change"),
+    _AGGREGATE + _append_only("aggregate_sale", "statement_line"),
 ]

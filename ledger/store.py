@@ -11,6 +11,7 @@ from typing import Any
 
 from ledger import chart
 from ledger.access import AccessBook
+from ledger.aggregate import AggregateSales
 from ledger.attendance import Attendance
 from ledger.booking import Book, Changes, decide
 from ledger.card_status import Cards
@@ -75,6 +76,10 @@ _DUMP = {
     "phone": "SELECT card_no, binding FROM phone ORDER BY card_no",
     "reservation": "SELECT number, device, seq, nonce, code, card_no, amount_fen, balance_fen,"
     " asked_s, state, by_person FROM reservation ORDER BY number",
+    "aggregate_sale": "SELECT device, seq, merchant_no, amount_fen, earliest_s, latest_s"
+    " FROM aggregate_sale ORDER BY device, seq",
+    "statement_line": "SELECT channel, order_no, merchant_no, amount_fen, time_s"
+    " FROM statement_line ORDER BY channel, order_no",
     "early_outcome": "SELECT device, seq, intent_device, intent_seq, result"
     " FROM early_outcome ORDER BY device, seq",
     # What it came to: in which order captures of different cards came is no matter of the books.
@@ -133,6 +138,7 @@ class LedgerStore:
         self.access = AccessBook(database)
         self.code_sales = CodeSales(database)
         self.attendance = Attendance(database)
+        self.aggregate = AggregateSales(database)
 
     @classmethod
     def open(cls, path: str) -> "LedgerStore":

@@ -41,6 +41,7 @@ _KINDS = {
     messages.DOOR: "door",
     messages.PUNCH: "punch",
     messages.CARD_FOUND: "card found",
+    messages.AGGREGATE: "by aggregate code",
 }
 _WORDS = {
     "result": {

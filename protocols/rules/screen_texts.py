@@ -77,6 +77,11 @@ _LABELS = {
     screens.THANK_YOU: ("THANKS: HAND IN", "谢谢请交卡中心", 0),
     screens.LAST_SPEND: ("LAST", "上笔", 9),
     screens.IN_ORDER: ("CARD IN ORDER", "卡状态正常", 0),
+    screens.SCAN_CODE: ("SCAN ME", "请扫码", 0),
+    screens.IS_PAID: ("PAID?", "已付？", 0),
+    screens.BY_SCAN: ("BY SCAN, UNCHKD", "扫码付款待核对", 0),
+    screens.REFERENCE: ("REF", "编号", 10),
+    screens.SCANS: ("SCAN", "扫码", 11),
 }
 
 

@@ -40,6 +40,7 @@ CANCEL, CODE_SALE, CAPTURE = 9, 10, 11
 INSPECTION, FAULT = 12, 13
 ENTRY, DOOR = 14, 15
 PUNCH, CARD_FOUND = 18, 19
+AGGREGATE = 16
 # Results of an OUTCOME and of a LOAD_END; a CODE_SALE has one of the first two.
 COMMITTED, NOT_COMMITTED, UNKNOWN = 1, 2, 3
 # Flags of an INTENT. The holder gave the PIN; the merchant says that the holder is who the card
@@ -102,6 +103,7 @@ _RECORDS = {
     DOOR: (b"bbbb", "state", "event", "levels", "cause"),
     PUNCH: (b"w", "card_no"),
     CARD_FOUND: (b"w", "card_no"),
+    AGGREGATE: (b"WW", "amount_fen", "merchant_no"),
 }
 _MESSAGES = {
     HELLO: (b"Wwww", "device", "boot_id", "receipted", "head"),

@@ -15,7 +15,15 @@ from protocols.wire import messages, seal
 from simulator.run import run_scenario
 from tools.cli import app
 
-FILES = ("split_charges", "pin", "captured", "validity", "card_kinds", "inspection")
+FILES = (
+    "split_charges",
+    "pin",
+    "captured",
+    "validity",
+    "card_kinds",
+    "inspection",
+    "aggregate",
+)
 # Played by tests of their own.
 OTHERS = ("load", "lunch_outage")
 
