@@ -422,8 +422,7 @@ class Pos:
         self._totals.read_on()
         is_shift = effect == "totals" or self._page == screens.SEVEN_DAYS
         self._page = screens.SHIFT_TOTALS if is_shift else screens.SEVEN_DAYS
-        sums = self._totals.shift if is_shift else self._totals.seven_days()
-        self._panel.totals(self._page, sums)
+        self._panel.totals(self._page, self._totals.sums(is_shift))
 
     def _notices(self):
         """What the clerk is warned of; see screens.notices."""

@@ -121,8 +121,8 @@ def test_power_goes_between_any_two_sales_and_the_totals_stand():
             counter.die()
             counter.boot()
         counter.pos._totals.read_on()
-        assert list(counter.pos._totals.shift) == [number, 150 * number, 0, 0, 0, 0]
-        assert list(counter.pos._totals.seven_days()) == [number, 150 * number, 0, 0, 0, 0]
+        assert counter.pos._totals.sums(True) == [number, 150 * number, 0, 0, 0, 0]
+        assert counter.pos._totals.sums(False) == [number, 150 * number, 0, 0, 0, 0]
     assert len(counter.hardware.nvs[totals.STORED_AS]) <= 154
 
 
@@ -137,7 +137,7 @@ def test_a_snapshot_of_another_journal_is_not_taken_up():
     fresh.boot()
     assert fresh.sell("5", new_card()) == "PAID 5.00"
     fresh.pos._totals.read_on()
-    assert list(fresh.pos._totals.shift) == [1, 500, 0, 0, 0, 0]
+    assert fresh.pos._totals.sums(True) == [1, 500, 0, 0, 0, 0]
 
 
 # -- what it is for ---------------------------------------------------------------------------
@@ -232,7 +232,7 @@ def test_days_fall_out_of_the_week():
         counter.run_ms(86_400_000)
         counter.tell_time()
     counter.pos._totals.read_on()
-    assert list(counter.pos._totals.seven_days()) == [
+    assert counter.pos._totals.sums(False) == [
         7,
         100 * (3 + 4 + 5 + 6 + 7 + 8 + 9),
         0,

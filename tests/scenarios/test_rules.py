@@ -15,17 +15,9 @@ from protocols.wire import messages, seal
 from simulator.run import run_scenario
 from tools.cli import app
 
-FILES = (
-    "split_charges",
-    "pin",
-    "captured",
-    "validity",
-    "card_kinds",
-    "inspection",
-    "aggregate",
-)
+FILES = ("split_charges", "pin", "captured", "validity", "card_kinds", "inspection")
 # Played by tests of their own.
-OTHERS = ("load", "lunch_outage")
+OTHERS = ("load", "lunch_outage", "aggregate")
 
 
 @pytest.fixture(scope="module")
