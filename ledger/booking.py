@@ -302,6 +302,9 @@ class _Clerk:
             self._changes.tampers.append(tamper)
             if reason:
                 self._open(reason, claim.device, claim.seq)
+        elif claim.kind == messages.AGGREGATE and claim.fields:
+            if claim.fields["merchant_no"] != device.merchant_no:
+                self._open(reasons.OTHER_MERCHANT, claim.device, claim.seq)
         elif claim.fields is None:
             self._open(reasons.UNREADABLE, claim.device, claim.seq)
 

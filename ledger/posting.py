@@ -8,6 +8,7 @@ the same finding may be made again.
 from collections import defaultdict
 from collections.abc import Sequence
 
+from ledger.aggregate import book_sales
 from ledger.attendance import keep_punches
 from ledger.booking import Book, Changes
 from ledger.card_status import suspend_captured
@@ -55,6 +56,7 @@ def write_changes(database: SqliteDialect, changes: Changes, book: Book) -> None
         [(c.device, c.seq, c.kind, c.sha256, c.sealed, key_no) for c, key_no in changes.records],
     )
     keep_punches(database, (claim for claim, _key_no in changes.records))
+    book_sales(database, (claim for claim, _key_no in changes.records))
     new = {intent.record_id for intent in changes.intents}
     database.many(_INTENT, [_intent_row(intent) for intent in changes.intents])
     settled = [intent for key, intent in sorted(changes.settled.items()) if key not in new]

@@ -129,6 +129,7 @@ APPEND_ONLY = (*_JOURNALS, "device_key", "chip", "load_try", "load_proof", "canc
 APPEND_ONLY += ("punch", "manual_punch")
 APPEND_ONLY += ("door", "access_person", "access_change")
 APPEND_ONLY += ("tamper", "approval", "sighting")
+APPEND_ONLY += ("aggregate_sale", "statement_line")
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -420,6 +421,29 @@ CREATE TABLE responsible (
 ) STRICT;
 """
 
+# Payments by aggregate code, as readers and as channels tell of them (ledger/aggregate.py).
+_AGGREGATE = """
+CREATE TABLE aggregate_sale (
+    device INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    merchant_no INTEGER NOT NULL CHECK (merchant_no BETWEEN 1 AND 4294967295),
+    amount_fen INTEGER NOT NULL CHECK (amount_fen BETWEEN 1 AND 4294967295),
+    earliest_s INTEGER NOT NULL,
+    latest_s INTEGER NOT NULL,
+    PRIMARY KEY (device, seq),
+    FOREIGN KEY (device, seq) REFERENCES record (device, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE statement_line (
+    channel TEXT NOT NULL CHECK (length(channel) BETWEEN 1 AND 16),
+    order_no TEXT NOT NULL CHECK (length(order_no) BETWEEN 1 AND 64),
+    merchant_no INTEGER NOT NULL REFERENCES merchant (merchant_no),
+    amount_fen INTEGER NOT NULL CHECK (amount_fen BETWEEN 1 AND 99999999),
+    time_s INTEGER NOT NULL CHECK (time_s BETWEEN 0 AND 4294967295),
+    PRIMARY KEY (channel, order_no)
+) STRICT, WITHOUT ROWID;
+"""
+
 MIGRATIONS = [
     _TABLES + _append_only(*_JOURNALS) + _ONE_WAY + _chart(),
     _KEYS + _append_only("device_key"),
@@ -431,4 +455,5 @@ MIGRATIONS = [
     _PUNCHES + _append_only("punch", "manual_punch"),
     _ACCESS + _append_only("door", "access_person", "access_change"),
     _SITES + _append_only("tamper", "approval", "sighting"),
+    _AGGREGATE + _append_only("aggregate_sale", "statement_line"),
 ]

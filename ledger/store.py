@@ -11,6 +11,7 @@ from typing import Any
 
 from ledger import chart
 from ledger.access import AccessBook
+from ledger.aggregate import AggregateSales
 from ledger.attendance import Attendance
 from ledger.booking import Book, Changes, decide
 from ledger.card_status import Cards
@@ -78,6 +79,10 @@ _DUMP = {
     " asked_s, state, by_person FROM reservation ORDER BY number",
     "tamper": "SELECT device, seq, state, number FROM tamper ORDER BY device, seq",
     "approval": "SELECT device, seq, step, person FROM approval ORDER BY device, seq, step",
+    "aggregate_sale": "SELECT device, seq, merchant_no, amount_fen, earliest_s, latest_s"
+    " FROM aggregate_sale ORDER BY device, seq",
+    "statement_line": "SELECT channel, order_no, merchant_no, amount_fen, time_s"
+    " FROM statement_line ORDER BY channel, order_no",
     "early_outcome": "SELECT device, seq, intent_device, intent_seq, result"
     " FROM early_outcome ORDER BY device, seq",
     # What it came to: in which order captures of different cards came is no matter of the books.
@@ -137,6 +142,7 @@ class LedgerStore:
         self.code_sales = CodeSales(database)
         self.attendance = Attendance(database)
         self.tampers = Tampers(database)
+        self.aggregate = AggregateSales(database)
 
     @classmethod
     def open(cls, path: str) -> "LedgerStore":

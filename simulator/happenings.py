@@ -8,7 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ledger import card_status
+from ledger.statements import read
 from simulator import doors, machines, sites
+from simulator.payers import Payer
 from simulator.people import Customer
 from simulator.reader import Reader
 from simulator.scenario import ANSWERS, ScenarioError, Step
@@ -53,6 +55,10 @@ def _lunch(run: Run, step: Step) -> None:
             draw.randrange(100) < step.fields["cancel_percent"]
         )
         arrival = partial(_arrive, run, amount_fen, hold_ms, own, cancels)
+        percent = step.fields.get("without_card_percent")
+        if percent and draw.randrange(100) < percent:
+            cheats = draw.randrange(100) < step.fields.get("screenshot_percent", 0)
+            arrival = partial(_come, run, Payer(amount_fen, run.pay, cheats), own)
         run.world.at(step.at_us + moment_us, arrival)
     run.tell(f"{len(moments)} customers are on their way")
 
@@ -64,10 +70,21 @@ def _arrive(
     if not free:
         return
     held = draw.choice(free)
+    held.is_busy = True
+    _come(run, Customer(held, amount_fen, hold_ms, pin=held.pin, changes_mind=cancels), draw)
+
+
+def _come(run: Run, customer: Customer | Payer, draw: random.Random) -> None:
+    """Somebody chooses the shortest queue."""
     shortest = min(len(clerk.queue) for clerk in run.clerks.values())
     clerk = draw.choice([one for one in run.clerks.values() if len(one.queue) == shortest])
-    held.is_busy = True
-    clerk.join(Customer(held, amount_fen, hold_ms, pin=held.pin, changes_mind=cancels))
+    clerk.join(customer)
+
+
+def _statement(run: Run, _step: Step) -> None:
+    """The accountant imports what the channel has so far."""
+    imported = run.services.store.aggregate.enter(read(run.channel.statement()))
+    run.tell(f"statement: {imported.new} lines are new")
 
 
 def _topup(run: Run, step: Step) -> None:
@@ -221,6 +238,7 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "lunch": _lunch,
     "tap": _tap,
     "press": _press,
+    "statement": _statement,
     "topup": _topup,
     "topups": _topups,
     "cut": _cut,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from ledger.aggregate_match import Status
 from ledger.splits import report
 from ledger.store import LedgerStore
 from protocols.wire import messages, seal
@@ -19,6 +20,7 @@ _KINDS = {
     messages.FAULT: "fault",
     messages.PUNCH: "punch",
     messages.TAMPER: "tamper",
+    messages.AGGREGATE: "aggregate",
 }
 # Of INTENT records, by their flags; a try takes nothing, the others are charges.
 _FLAGS = {
@@ -29,7 +31,17 @@ _FLAGS = {
     messages.FLAG_BATTERY: "on_battery",
     messages.FLAG_MEAL: "meal",
 }
-COUNTED = (*_KINDS.values(), *_FLAGS.values(), "split", "surely_split")
+# Of AGGREGATE records, what the statements say; and of the statements' lines.
+_STATUSES = tuple(status.value for status in Status)
+NO_RECORD = "without_record"
+COUNTED = (
+    *_KINDS.values(),
+    *_FLAGS.values(),
+    "split",
+    "surely_split",
+    *_STATUSES,
+    NO_RECORD,
+)
 
 
 def counts(store: LedgerStore, policy: dict[str, int]) -> dict[str, int]:
@@ -41,6 +53,9 @@ def counts(store: LedgerStore, policy: dict[str, int]) -> dict[str, int]:
         elif kind == messages.INTENT:
             flags = messages.decode_record(seal.payload_of(sealed))["flags"]
             found.update(word for flag, word in _FLAGS.items() if flags & flag)
+    matched = store.aggregate.matched()
+    found.update(status.value for status in matched.sales.values())
+    found[NO_RECORD] = list(matched.lines.values()).count(Status.UNVERIFIED)
     if policy["split_window_s"]:
         window_s = policy["split_window_s"]
         splits = report(store, policy["no_pin_max_fen"], window_s).splits

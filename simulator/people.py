@@ -13,6 +13,7 @@ from functools import partial
 
 from protocols.rules import money, reasons, screen_texts, screens
 from simulator.cardbox import HeldCard
+from simulator.payers import Payer, ScanClerk, Scans
 from simulator.reader import Reader
 from simulator.world.clock import World
 
@@ -88,16 +89,18 @@ class Clerk:
         draw: random.Random,
         tally: Tally,
         on_served: Callable[[Customer, bool], None],
+        scans: Scans,
     ) -> None:
         self.reader = reader
-        self.queue: deque[Customer] = deque()
+        self.queue: deque[Customer | Payer] = deque()
+        self._scan_clerk = ScanClerk(self, scans)
         self._world = world
         self._draw = draw
         self._tally = tally
         self._on_served = on_served
         self._busy = False
 
-    def join(self, customer: Customer) -> None:
+    def join(self, customer: Customer | Payer) -> None:
         self.queue.append(customer)
         if not self._busy:
             self._busy = True
@@ -108,8 +111,21 @@ class Clerk:
         return not self._busy and not self.queue
 
     def press(self, keys: bytes) -> None:
-        """The merchant presses keys while nobody is served."""
+        """The merchant presses keys while nobody is served, or for somebody without a card."""
         self._press(keys)
+
+    def later(self, delay_us: int, act: Callable[[], None]) -> None:
+        """Do something in a while."""
+        self._world.at(self._world.now_us + delay_us, act)
+
+    def again(self) -> None:
+        """Look at who is the first in the queue once more."""
+        self.later(_SECOND_US, self._serve)
+
+    def next_one(self) -> None:
+        """The first in the queue has left."""
+        self.queue.popleft()
+        self.later(_NEXT_US, self._serve)
 
     def _serve(self) -> None:
         if not self.queue:
@@ -119,6 +135,9 @@ class Clerk:
             self._world.at(self._world.now_us + _SECOND_US, self._serve)
             return
         customer = self.queue[0]
+        if isinstance(customer, Payer):
+            self._scan_clerk.serve(customer)
+            return
         if customer.has_tapped and self._says_paid(customer):
             self._leave(customer, paid=True)
             return

@@ -21,9 +21,10 @@ class Report:
     """Counts and money (fen) of one run.
 
     `unseen`: spends booked that nobody saw to be paid. `cancelled`: spends whose money was given
-    back. Of what was paid in or given back, `loaded` is on the cards. `takings_fen` are what
-    merchants keep. `in_ledger` counts what simulator/in_ledger.py names. `violations` are broken
-    invariants, `failures` assertions of the file that did not hold.
+    back. `scanned`: recorded as paid by aggregate code. Of what was paid in or given back,
+    `loaded` is on the cards. `takings_fen` are what merchants keep. `in_ledger` counts what
+    simulator/in_ledger.py names. `violations` are broken invariants, `failures` assertions of the
+    file that did not hold.
     """
 
     scenario: str
@@ -48,6 +49,7 @@ class Report:
     topped_up: int = 0
     loaded: int = 0
     cancelled: int = 0
+    scanned: int = 0
     paid_in_fen: int = 0
     loaded_fen: int = 0
     cancelled_fen: int = 0
@@ -125,6 +127,8 @@ class Report:
         yield "charged without being told", self.unseen
         if self.topped_up:
             yield "paid in for cards", self.topped_up
+        if self.scanned:
+            yield "by aggregate code", self.scanned
         if self.cancelled:
             yield "cancelled, given back", self.cancelled
         if self.topped_up or self.cancelled:

@@ -8,10 +8,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from ledger import aggregate_picture
 from protocols.rules import charging, door, menu, settings
 from protocols.rules import clock as clock_rules
 from protocols.wire import messages
@@ -19,6 +21,7 @@ from simulator.cardbox import CardKeys, HeldCard, make_cards
 from simulator.cards.desfire import Desfire
 from simulator.cards.mifare_classic import MifareClassic
 from simulator.checkers import journal_of, judge
+from simulator.checkers_scan import judge_scans
 from simulator.chips.nor_flash import NorFlash
 from simulator.doors import rights
 from simulator.happenings import announce, happen
@@ -27,6 +30,7 @@ from simulator.host.hardware import Hardware
 from simulator.host.home import HostHome
 from simulator.in_ledger import counts
 from simulator.meal_checker import too_many
+from simulator.payers import Channel, Scans
 from simulator.people import Clerk, Customer, Tally
 from simulator.reader import Home, Reader
 from simulator.report import Report
@@ -130,6 +134,8 @@ class Run:
         self.clerks: dict[str, Clerk] = {}
         self.cards: list[HeldCard] = []
         self.tally = Tally()
+        self.channel = Channel()
+        self.scans = Scans()
         self.paid: Counter[tuple[int, int]] = Counter()
         self.paid_in: Counter[tuple[int, int]] = Counter()
         self.not_shown: list[str] = []  # what a display should have said after a key, and did not
@@ -248,6 +254,11 @@ class Run:
         if self.scenario.prices or self.scenario.periods:
             prices = charging.packed(self.scenario.prices)
             nvs["menu"] = menu.encode(prices, self.scenario.periods)
+        if "aggregate_code" in description:
+            try:
+                nvs["aggregate"] = aggregate_picture.draw(description["aggregate_code"]).data
+            except aggregate_picture.NoPicture as error:
+                raise ScenarioError(self.scenario.path, 1, f"{name}: {error}") from error
         age = {_AGE[name]: description[name] for name in _AGE if name in description}
         card_flash = None
         if description.get("card_map"):
@@ -268,7 +279,12 @@ class Run:
             self.services.cables.append(hardware.cable)
         self.readers[name] = reader
         self.clerks[name] = Clerk(
-            reader, self.world, self.seeds.stream("clerk", name), self.tally, self._served
+            reader,
+            self.world,
+            self.seeds.stream("clerk", name),
+            self.tally,
+            self._served,
+            self.scans,
         )
 
     def _make_home(self, role: str, hardware: Hardware) -> Home:
@@ -381,6 +397,13 @@ class Run:
         served = self.scenario.periods, self.scenario.policy["utc_offset_s"]
         report.violations = verdict.violations + self.kept_in
         report.violations += too_many(self.cards, self.keys, store, *served)
+        report.scanned = self.scans.recorded.total()
+        of = {reader["name"]: reader for reader in self.scenario.readers}
+        names = {
+            name: (of[name]["device"], self.scenario.merchants[of[name]["merchant"]])
+            for name in of
+        }
+        report.violations += judge_scans(store, flashes, self.scans, names)
         report.takings_fen = {
             name: store.takings(number) - store.given_back(number)
             for name, number in self.scenario.merchants.items()
@@ -403,6 +426,13 @@ class Run:
         """The holder pays in by the app: money that waits for the card."""
         self.services.store.top_ups.top_up(held.card_no, amount_fen, order_id)
         self.paid_in[held.card_no, amount_fen] += 1
+
+    def pay(self, reader: str, amount_fen: int) -> None:
+        """A telephone pays the merchant of a reader by the code that is shown there."""
+        (merchant,) = (one["merchant"] for one in self.scenario.readers if one["name"] == reader)
+        time_s = self.world.utc_s()
+        moment = datetime.fromtimestamp(time_s, UTC).isoformat()
+        self.channel.pay(self.scenario.merchants[merchant], amount_fen, moment)
 
     def close(self) -> None:
         for reader in self.readers.values():

@@ -28,14 +28,16 @@ CHIPS = ("classic", "desfire")
 # What a DESFire cannot be made to be: its keys do not come out of it.
 _CLASSIC_ONLY = ("forged", "cloned", "written-back")
 MAKES = ("ours", "expired", "not-yet-valid", "foreign", "forged", "cloned", "written-back")
+_PERCENT = ("torn_percent", "cancel_percent", "without_card_percent", "screenshot_percent")
 # Verb: (fields it needs, fields it may have).
 VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "lunch": (("customers", "over"), ("amounts", "torn_percent", "cancel_percent")),
+    "lunch": (("customers", "over"), ("amounts", *_PERCENT)),
     "tap": (
         ("card", "reader", "amount"),
         ("hold_ms", "with", "pins", "identity", "items", "meal", "cancel"),
     ),
     "press": (("reader", "keys"), ("shows",)),
+    "statement": ((), ()),
     "topup": (("card", "amount"), ()),
     "topups": (("holders", "over"), ("amounts",)),
     "cut": (("what",), ("reader",)),
@@ -71,6 +73,7 @@ ASSERTED = (
     "topped_up",
     "loaded",
     "cancelled",
+    "scanned",
     "conserved",
     "in_flight_fen",
 )
@@ -91,8 +94,7 @@ _WHOLE = (
     "celsius",
     "card_map",
     "serial",
-    "torn_percent",
-    "cancel_percent",
+    *_PERCENT,
     "cancel",
     "enters",
     "meal",
@@ -108,6 +110,7 @@ _READER_MAY = (
     "celsius",
     "language",
     "scope",
+    "aggregate_code",
 )
 _READER_VALUES = {
     "language": ("en", "zh"),

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from tools.cli_access import access
+from tools.cli_aggregate import aggregate, aggregate_code
 from tools.cli_attendance import attendance
 from tools.cli_card import card
 from tools.cli_device import device
@@ -48,6 +49,8 @@ app.add_typer(card, name="card")
 ledger.add_typer(attendance, name="attendance")
 ledger.add_typer(access, name="access")
 ledger.add_typer(device, name="device")
+ledger.add_typer(aggregate, name="aggregate")
+app.command("aggregate-code")(aggregate_code)
 
 
 class Home(StrEnum):

@@ -42,6 +42,7 @@ _KINDS = {
     messages.PUNCH: "punch",
     messages.CARD_FOUND: "card found",
     messages.TAMPER: "tamper",
+    messages.AGGREGATE: "by aggregate code",
 }
 _WORDS = {
     "result": {

@@ -32,8 +32,7 @@ _POS = """\
 
 Made by `python -m tools.make_docs`; a test fails when this page is not what the code says.
 
-From the tables in `protocols/rules/sale.py` and `protocols/rules/charging.py`. FN 8 is in the
-table and not built: the POS answers 514.
+From the tables in `protocols/rules/sale.py` and `protocols/rules/charging.py`.
 """
 
 _DOOR = """\

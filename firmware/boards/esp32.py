@@ -58,7 +58,7 @@ _AES_ECB, _AES_CBC = 1, 2
 RADIO_OFF, RADIO_ON = 0, 2
 _POWER_MODES = (0, network.WLAN.PM_POWERSAVE, network.WLAN.PM_PERFORMANCE)
 _WIFI_BYTES_MAX = 64
-_STORED_BYTES_MAX = 128  # the totals take 106
+_STORED_BYTES_MAX = 160  # the totals take 154, the picture of an aggregate code 128
 _WDT_MS = 30000
 _WAIT_MS = 10000  # between two looks at a clock that wraps after 17.9 minutes
 _EPOCH_2000_S = 946684800  # the port counts from 2000, we from 1970
@@ -320,7 +320,7 @@ class Board:
         return cipher.decrypt(data) if decrypting else cipher.encrypt(data)
 
     def store(self, name, data):
-        """Store a value (at most 64 bytes) for ever: after a cut it is the old or the new one."""
+        """Store a small value for ever: after a cut it is the old or the new one."""
         self._nvs.set_blob(name, data)
         self._nvs.commit()
 

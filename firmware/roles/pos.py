@@ -33,6 +33,7 @@ _PATIENCE_MS = {
     sale.PIN: 30000,
     sale.IDENTITY: 15000,  # then it is asked once more
     sale.CANCEL: 30000,
+    sale.SCAN: 120000,
 }
 # A card is looked for.
 _LOOKING = (sale.ARMED, sale.CANCEL)
@@ -129,6 +130,8 @@ class Pos:
             self._order.take_up(pending["amount_fen"], pending["flags"] & messages.FLAG_MEAL)
             self._state = sale.ARMED
             self._event("look", now_ms, reasons.TAP_AGAIN)
+        elif paid is not None and paid["kind"] == messages.AGGREGATE:
+            self._panel.one_sale(screens.BY_SCAN, paid["amount_fen"], paid["seq"])
         elif paid is not None:
             self._panel.one_sale(screens.LAST_PAID, paid["amount_fen"], paid["card_no"])
         elif not self._order.is_menu_good:
@@ -202,6 +205,10 @@ class Pos:
         effect, answer = self._order.key(key)
         if effect == "cancel":
             answer, self._sale = cancel.find(self._recorder, self._till, *self._sources(), now_ms)
+        elif effect == "aggregate" and self._till.pending is not None:
+            answer = charging.KEY_BUSY  # a card may have paid this order: it comes first
+        elif effect == "aggregate" and self._state == sale.KEYED:
+            answer = charging.NOTHING_KEYED
         if effect in ("arm", "last"):
             self._take_order(now_ms)
         elif effect in _PAGES:
@@ -213,8 +220,11 @@ class Pos:
         elif effect == "fault":
             self._inspection.report(self._last_refusal, self._uplink.online, now_ms)
             self._panel.ask(screens.FAULT_REPORTED, "")
-        elif answer != charging.FINE or effect in _LATER:
-            self._refuse_key(answer or charging.NO_SUCH_FN, now_ms)
+        elif answer != charging.FINE:
+            self._refuse_key(answer, now_ms)
+        elif effect == "aggregate":
+            reason = self._till.bars(*self._sources(), now_ms)
+            self._event("refused" if reason else "scan", now_ms, reason)
         elif effect == "cancel":
             self._event(effect, now_ms)
         elif self._state == sale.KEYED:
@@ -324,6 +334,30 @@ class Pos:
         self._panel.cancelled(self._order.amount_fen, self._sale["card_no"], now_ms)
         self._end_order()
 
+    def _code(self, _value, now_ms):
+        """Who shows no card pays the highest price; the picture is read when it is needed."""
+        self._forget_pin()
+        self._order.expect(self._order.most_fen)
+        picture = self._board.stored("aggregate")
+        self._panel.scan(self._order.amount_text, picture, self._until_ms)
+
+    def _scanned(self, _key, now_ms):
+        """The merchant has seen a phone pay: all that anybody here knows (docs/adr/0022).
+
+        On any battery, for the money may have moved; only a full journal refuses.
+        """
+        recorder, amount_fen = self._recorder, self._order.amount_fen
+        seq, merchant_no = recorder.head_seq() + 1, self._board.settings["merchant_no"]
+        recorder.note(messages.AGGREGATE, now_ms, amount_fen=amount_fen, merchant_no=merchant_no)
+        if recorder.head_seq() < seq:
+            self._refuse(reasons.JOURNAL_FULL, now_ms)
+            return
+        self._until_ms = now_ms + _PATIENCE_MS[sale.AGAIN]  # somebody may write the number down
+        self._end_order()
+        # Heard by the clerk, and no light: nobody has verified anything.
+        self._panel.sound_wrong_key(now_ms)
+        self._panel.one_sale(screens.BY_SCAN, amount_fen, seq)
+
     def _ask_again(self, reason, now_ms):
         self._panel.look(reason, self._order.amount_text, now_ms)
 
@@ -415,8 +449,7 @@ class Pos:
         self._totals.read_on()
         is_shift = effect == "totals" or self._page == screens.SEVEN_DAYS
         self._page = screens.SHIFT_TOTALS if is_shift else screens.SEVEN_DAYS
-        sums = self._totals.shift if is_shift else self._totals.seven_days()
-        self._panel.totals(self._page, sums)
+        self._panel.totals(self._page, self._totals.sums(is_shift))
 
     def _notices(self):
         """What the clerk is warned of; see screens.notices."""
@@ -432,6 +465,8 @@ _ACTIONS = {
     "ask": Pos._ask,
     "which": Pos._which,
     "undone": Pos._undone,
+    "code": Pos._code,
+    "scanned": Pos._scanned,
     "ask-again": Pos._ask_again,
     "tap": Pos._tap_once_more,
     "ask-pin": Pos._ask_pin,
@@ -452,5 +487,3 @@ _ACTIONS = {
 # Keys that rules/sale.py tells from any other.
 _OWN_KEYS = ("digit", "confirm", "esc")
 _PAGES = ("totals", "turn")
-# Functions that charging.py knows and this POS has not yet.
-_LATER = ("aggregate",)

@@ -8,8 +8,8 @@ class Order:
     """One order after the other; the mode stays until the clerk chooses another.
 
     `entry` is that of charging.py; `amount_fen` what the order costs, 0 while that depends on the
-    card, and `amount_text` the same to be shown. `is_menu_good`: whether the menu is one; if not,
-    plain amounts are taken all the same.
+    card, and `amount_text` the same to be shown; `most_fen`: of any card. `is_menu_good`: whether
+    the menu is one; if not, plain amounts are taken all the same.
     """
 
     def __init__(self, board, clock):
@@ -21,7 +21,7 @@ class Order:
         except WireError:
             self.is_menu_good = False
         self.entry = charging.home(charging.AMOUNT)
-        self.amount_fen = 0
+        self.amount_fen = self.most_fen = 0
         self.amount_text = ""
 
     def key(self, key):
@@ -39,6 +39,7 @@ class Order:
             self.entry = ("armed", charging.MEAL, 0, ())
         else:
             self.entry = ("armed", charging.AMOUNT, 0, (amount_fen,))
+        self.most_fen = amount_fen
         self.expect(amount_fen)
 
     def complete(self, now_ms):
@@ -51,6 +52,7 @@ class Order:
             self.end()
             return False
         self.expect(least_fen, most_fen)
+        self.most_fen = most_fen
         return True
 
     def cost(self, card, now_ms):

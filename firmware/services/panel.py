@@ -7,7 +7,7 @@ Both say the same number in their own words (protocols/rules/screens.py).
 
 from firmware.drivers import annunciator
 from firmware.drivers.annunciator import Annunciator
-from firmware.drivers.lcd import Lcd
+from firmware.drivers.lcd import PICTURE_BYTES, Lcd
 from firmware.drivers.pole_display import PoleDisplay
 from protocols.rules import charging, money, reasons, screens
 
@@ -117,11 +117,23 @@ class Panel:
         """Something that goes on after a sale, for the customer; the sale stays to be read."""
         self._pole.show(None, text)
 
-    def one_sale(self, number, amount_fen, card_no):
-        """LAST_PAID, after a boot: nobody may have seen it; CANCEL_CARD: its card is asked for."""
+    def scan(self, amount_text, picture, until_ms):
+        """The merchant's aggregate code, for a phone to pay by; lit until then, on battery too.
+
+        `picture` as the display takes it; without one, a code on paper has to do.
+        """
+        self._pole.show(self._words(screens.SCAN_CODE), amount_text)
+        if self._lcd:
+            if len(picture) != PICTURE_BYTES or len(amount_text) > screens.HALF:
+                picture = b""
+            self._lcd.show(screens.scan(self._table, amount_text, picture), picture)
+            self._lit_until_ms = until_ms
+
+    def one_sale(self, number, amount_fen, which):
+        """A sale, as in screens.one_sale: what it was, and what its card or its record is."""
         amount = money.format_yuan(amount_fen)
-        self._pole.show(self._words(number), "%s #%d" % (amount, card_no))
-        self._show(screens.one_sale, number, amount_fen, card_no)
+        self._pole.show(self._words(number), "%s #%d" % (amount, which))
+        self._show(screens.one_sale, number, amount_fen, which)
 
     def cancelled(self, amount_fen, card_no, now_ms):
         """A sale is cancelled, and that stands on flash; the money is not on the card yet."""
@@ -168,11 +180,11 @@ class Panel:
 
     def totals(self, number, sums):
         """SHIFT_TOTALS or SEVEN_DAYS; `sums` as in Totals."""
-        sales, sum_fen, cancelled, cancelled_fen = sums
-        lower = money.format_yuan(sum_fen)
-        if cancelled:
-            lower += " -" + money.format_yuan(cancelled_fen)
-        self._pole.show("%s %d" % (self._words(screens.SALES), sales), lower)
+        lower = money.format_yuan(sums[1])
+        for at, sign in ((2, " -"), (4, " +")):
+            if sums[at]:
+                lower += sign + money.format_yuan(sums[at + 1])
+        self._pole.show("%s %d" % (self._words(screens.SALES), sums[0] + sums[4]), lower)
         self._show(screens.totals, number, sums)
 
     def _words(self, number):

@@ -32,7 +32,8 @@ class Recorder:
     def last_spend(self):
         """(intent, result) of the spend that was under way or just over when power went, or None.
 
-        `intent` has the fields of its INTENT; result is None when no OUTCOME was written. Nothing
+        `intent` has the fields of its INTENT; result is None when no OUTCOME was written. An
+        AGGREGATE stands in for both: it was paid, by no card. Nothing
         else is ever written between the two; what boots write behind them is passed over, and
         refusals of cards that were not read. A card that was, a credit, or that this very spend
         was cancelled: the clerk had gone on.
@@ -44,6 +45,8 @@ class Recorder:
                 return None
             if fields["kind"] in (messages.CREDIT, messages.CANCEL):
                 return None
+            if fields["kind"] == messages.AGGREGATE:
+                return fields, messages.COMMITTED
             if fields["kind"] == messages.INTENT:
                 return fields, result
             if fields["kind"] == messages.OUTCOME:

@@ -5,10 +5,12 @@ count. A snapshot is stored now and then, beside the journal, which has no byte 
 after it is read from the records again, so a power cut forgets nothing. A shift is what lies
 between two pauses of two hours: lunch and dinner are two of them, and nobody has to press a key
 for it. A sale whose time is not known counts for the day that it is at least. One that is
-cancelled stays a sale, and counts once more among those that are, when it is.
+cancelled stays a sale, and counts once more among those that are, when it is. What was paid by
+the aggregate code is no sale here: it is the merchant's word, and counts for itself.
 """
 
 import struct
+from array import array
 
 from protocols.rules import clock as clock_rules
 from protocols.wire import messages
@@ -18,16 +20,17 @@ STORED_AS = "totals"  # in the board's key-value store
 PAUSE_S = 7200
 SNAPSHOT_EVERY = 16  # records; fewer than the journal holds back (STAY_RECORDS)
 _LOOK_BACK = 256  # records read at a boot that finds no snapshot
-# Sums: sales and their fen, cancelled sales and their fen. A snapshot: seq, last_s, day; then the
-# sums of the shift, of that day and of the six before it.
-_HEAD, _SUMS = ">IIH", ">HIHI"
-_HEAD_BYTES, _SUMS_BYTES = 10, 12
+# Sums: sales and their fen, the same of cancelled ones, the same by the aggregate code. A
+# snapshot: seq, last_s, day; then the sums of the shift, of that day and of the six before it.
+_HEAD, _COUNTS = ">IIH", ">" + "HI" * (3 * (1 + DAYS))
+_HEAD_BYTES, _COUNTS_BYTES = 10, 18 * (1 + DAYS)
+_SUMS, _ALL = 6, 6 * (1 + DAYS)
 
 
 class Totals:
-    """Sums are lists: sales, their fen, and of those that were cancelled.
+    """Sums are six numbers: sales, their fen, of those that were cancelled, and of those by scan.
 
-    `shift`: of the shift; `days`: of each of seven days, the newest first.
+    All of them stand in one array, which takes a quarter of what a list for each day would.
     """
 
     def __init__(self, board, recorder, utc_offset_s):
@@ -37,42 +40,45 @@ class Totals:
         self._seq = 0  # up to here all is in the snapshot
         self._last_s = 0
         self._day = 0
-        self.shift = [0] * 4
-        self.days = [[0] * 4 for _ in range(DAYS)]
+        self._all = array("I", bytes(4 * _ALL))
         self._take_up()
 
-    def seven_days(self):
-        """The sums of the last seven days that had any."""
-        return [sum([day[at] for day in self.days]) for at in range(4)]
+    def sums(self, is_shift):
+        """The sums of the shift, or of the last seven days that had any."""
+        if is_shift:
+            return list(self._all[:_SUMS])
+        return [
+            sum([self._all[at] for at in range(first, _ALL, _SUMS)])
+            for first in range(_SUMS, 2 * _SUMS)
+        ]
 
     def step(self):
         """Store a snapshot if many records came since the last one; call when idle."""
         if self._recorder.head_seq() - self._seq >= SNAPSHOT_EVERY:
             self.read_on()
-            self._board.store(STORED_AS, self._snapshot())
+            head = struct.pack(_HEAD, self._seq, self._last_s, self._day)
+            self._board.store(STORED_AS, head + struct.pack(_COUNTS, *self._all))
 
     def _take_up(self):
         stored = self._board.stored(STORED_AS)
         head_seq = self._recorder.head_seq()
-        if len(stored) == _HEAD_BYTES + (1 + DAYS) * _SUMS_BYTES:
+        if len(stored) == _HEAD_BYTES + _COUNTS_BYTES:
             head = struct.unpack_from(_HEAD, stored)
             if head[0] <= head_seq:  # else of a journal that is gone
                 self._seq, self._last_s, self._day = head
-                sums = [
-                    list(struct.unpack_from(_SUMS, stored, _HEAD_BYTES + at * _SUMS_BYTES))
-                    for at in range(1 + DAYS)
-                ]
-                self.shift, self.days = sums[0], sums[1:]
+                self._all = array("I", struct.unpack_from(_COUNTS, stored, _HEAD_BYTES))
         self._seq = max(self._seq, head_seq - _LOOK_BACK)
 
     def read_on(self):
-        """Count what was sold and cancelled in the records behind the last one looked at."""
+        """Count what was taken and cancelled in the records behind the last one looked at."""
         for seq in range(self._seq + 1, self._recorder.head_seq() + 1):
             record = self._recorder.fields(seq)
             if not record:
                 continue
             if record["kind"] == messages.CANCEL:
                 self._count(record["amount_fen"], record["earliest_s"], 2)
+            elif record["kind"] == messages.AGGREGATE:
+                self._count(record["amount_fen"], record["earliest_s"], 4)
             elif record["kind"] == messages.OUTCOME and record["result"] == messages.COMMITTED:
                 intent = self._recorder.fields(record["intent_seq"])
                 is_spend = intent and intent["kind"] == messages.INTENT
@@ -81,21 +87,18 @@ class Totals:
         self._seq = self._recorder.head_seq()
 
     def _count(self, amount_fen, time_s, at):
-        """One sale more, or one more that is cancelled (`at` 2 of the sums)."""
+        """One sale more, or one more that is cancelled (`at` 2 of the sums) or by scan (4)."""
+        sums = self._all
         if time_s - self._last_s >= PAUSE_S:
-            self.shift = [0] * 4
+            for each in range(_SUMS):
+                sums[each] = 0
         self._last_s = max(self._last_s, time_s)
         day = max(clock_rules.day(time_s, self._utc_offset_s), self._day)
-        for _ in range(min(day - self._day, DAYS)):
-            self.days.insert(0, [0] * 4)
-            self.days.pop()
+        gone = min(day - self._day, DAYS) * _SUMS
+        if gone:
+            for each in range(_ALL - 1, _SUMS - 1, -1):
+                sums[each] = sums[each - gone] if each - gone >= _SUMS else 0
         self._day = day
-        for sums in (self.shift, self.days[0]):
-            sums[at] = min(sums[at] + 1, 0xFFFF)
-            sums[at + 1] = min(sums[at + 1] + amount_fen, 0xFFFFFFFF)
-
-    def _snapshot(self):
-        data = struct.pack(_HEAD, self._seq, self._last_s, self._day)
-        for sums in [self.shift] + self.days:
-            data += struct.pack(_SUMS, *sums)
-        return data
+        for each in (at, _SUMS + at):
+            sums[each] = min(sums[each] + 1, 0xFFFF)
+            sums[each + 1] = min(sums[each + 1] + amount_fen, 0xFFFFFFFF)

@@ -8,7 +8,8 @@ and a counted MEAL need no digits. Nothing in an entry can overflow: a digit tha
 refused, so that no amount is ever taken that the clerk has not seen.
 
 ESC leads home from anywhere and drops the whole order: a sum that was keyed wrong is keyed anew,
-and nobody has to know what is left of it. While a card is waited for, no key changes the amount.
+and nobody has to know what is left of it. While a card is waited for, no key changes the amount;
+FN 8 alone says that it is paid in another way.
 
 What an order costs is known when the card is: prices depend on its kind and on the meal period.
 Prices are packed, six bytes a row: item, kind, period, fen in three bytes; 0 is any kind or any
@@ -56,7 +57,8 @@ item2  =/too-long  =/no-point   items/add   armed/last  home/clear =/busy     =/
 items  item1/item  =/no-point   =/nothing   armed/arm   home/clear =/busy     =/subtotal   =/no-key
 fixed  =/no-digits =/no-digits  =/no-digits armed/arm   home/clear fn/choose  =/fn-first   =/no-key
 meal   =/no-digits =/no-digits  =/no-digits armed/arm   home/clear fn/choose  =/fn-first   =/no-key
-armed  =/busy      =/busy       =/busy      =/busy      home/clear =/busy     =/subtotal   =/no-key
+armed  =/busy      =/busy       =/busy      =/busy      home/clear other/choose =/subtotal =/no-key
+other  armed/fn    =/no-fn      =/no-fn     =/no-fn     home/clear armed/back =/no-fn      =/no-key
 fn     home/fn     =/no-fn      =/no-fn     =/no-fn     home/clear home/clear pages/totals =/no-key
 pages  =/esc-first =/esc-first  =/esc-first =/esc-first home/clear home/clear =/turn       =/no-key
 """
@@ -134,7 +136,8 @@ def on(entry, byte):
 
     Effects that the POS performs: "arm" and "last" (ask for a card for order_of(entry)), "clear",
     "subtotal", "totals" and "turn" (the first and the next page), "choose", "mode" (entry has the
-    new one), "inspect", "fault", "cancel", "aggregate". Others only change what is shown.
+    new one), "inspect", "fault", "cancel", "aggregate" (an armed order is paid by the merchant's
+    aggregate code; of any other entry nothing is keyed). Others only change what is shown.
     """
     state, mode, value, parts = entry
     after, effect = cell(state, key_of(byte))
@@ -163,8 +166,11 @@ def subtotal(entry):
 
 def _function(entry, digit):
     effect = FUNCTIONS.get(digit)
-    if effect is None:
+    is_armed = entry[0] == "other"
+    if effect is None or (is_armed and effect != "aggregate"):
         return entry, "refuse", NO_SUCH_FN
+    if is_armed:
+        return ("armed",) + entry[1:], effect, FINE
     return home(digit if effect == "mode" else entry[1]), effect, FINE
 
 

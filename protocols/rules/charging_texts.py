@@ -16,6 +16,7 @@ STATES = {
     "fixed": "the fixed amount",
     "meal": "a counted meal",
     "armed": "a card is asked for",
+    "other": "a card is asked for, and FN: another way to pay is chosen",
     "fn": "FN: a function is chosen",
     "pages": "the totals are shown",
 }
@@ -30,6 +31,7 @@ EFFECTS = {
     "arm": "ask for a card",
     "clear": "drop everything",
     "choose": "wait for a function",
+    "back": "ask for a card as before",
     "fn": "do the function",
     "subtotal": "show what is keyed",
     "totals": "show the shift's totals",
@@ -43,7 +45,7 @@ FUNCTIONS = {
     5: "daily inspection (R17.1)",
     6: "report a fault (R17.2)",
     7: "cancel the last sale, card present",
-    8: "aggregate code (R23.1b)",
+    8: "once an order is keyed: paid by the merchant's aggregate code (R23.1b)",
 }
 # Number -> (display, English, Chinese), of charging.py and meals.py.
 TEXTS = {

@@ -11,29 +11,34 @@ the card itself tells the ledger. Only whether somebody is the holder has to be 
 is yes, ESC is no (R19.3). Whoever begins to key the next order has left the last one behind: a
 question that nobody has read is never answered by its confirm key. A cancellation whose card does
 not come has not been.
+
+Of an order that is paid by the merchant's aggregate code (FN 8) no card is looked at any more.
+Confirm says that the merchant has seen it paid on a phone; nothing else writes that down.
 """
 
 KEYED, ARMED, SHOWN, AGAIN = "keyed", "armed", "shown", "again"
 PIN, IDENTITY = "pin", "identity"
 CANCEL = "cancel"
-STATES = (KEYED, ARMED, SHOWN, AGAIN, PIN, IDENTITY, CANCEL)
+SCAN = "scan"
+STATES = (KEYED, ARMED, SHOWN, AGAIN, PIN, IDENTITY, CANCEL, SCAN)
 TABLE = """
-event    keyed        armed           shown      again      pin         identity       cancel
-digit    =/key        =/key           keyed/anew keyed/anew =/digit     =/who          =/wrong-key
-confirm  =/key        =/key           keyed/anew armed/tap  armed/prove armed/match    =/wrong-key
-esc      =/key        keyed/drop      keyed/home keyed/home keyed/home  shown/mismatch keyed/home
-key      =/key        =/key           keyed/anew keyed/anew =/wrong-key =/who          =/wrong-key
-order    armed/ask    -               -          -          -           -              -
-cancel   cancel/which -               -          -          -           -              -
-paid     -            shown/paid      -          -          -           -              -
-undone   -            -               -          -          -           -              shown/undone
-look     -            =/look          -          -          -           -              =/look
-refused  -            shown/refuse    -          -          -           -              shown/refuse
-again    -            again/ask-again -          -          -           -              -
-pin      -            pin/ask-pin     -          -          -           -              -
-identity -            identity/who    -          -          -           -              -
-load     shown/load   -               =/load     -          -           -              -
-silence  -            keyed/drop      keyed/home keyed/home keyed/home  =/who          keyed/home
+event    keyed armed      shown      again      pin         identity      cancel      scan
+digit    =/key =/key      keyed/anew keyed/anew =/digit     =/who         =/wrong-key =/wrong-key
+confirm  =/key =/key      keyed/anew armed/tap  armed/prove armed/match   =/wrong-key shown/scanned
+esc      =/key keyed/drop keyed/home keyed/home keyed/home  shown/mismatch keyed/home keyed/home
+key      =/key =/key      keyed/anew keyed/anew =/wrong-key =/who         =/wrong-key =/wrong-key
+order    armed/ask -      -          -          -           -             -           -
+cancel   cancel/which -   -          -          -           -             -           -
+scan     -     scan/code  -          -          -           -             -           -
+paid     -     shown/paid -          -          -           -             -           -
+undone   -     -          -          -          -           -             shown/undone -
+look     -     =/look     -          -          -           -             =/look      -
+refused  -     shown/refuse -        -          -           -             shown/refuse -
+again    -     again/ask-again -     -          -           -             -           -
+pin      -     pin/ask-pin -         -          -           -             -           -
+identity -     identity/who -        -          -           -             -           -
+load     shown/load -     =/load     -          -           -             -           -
+silence  -     keyed/drop keyed/home keyed/home keyed/home  =/who         keyed/home  keyed/home
 """
 
 

@@ -10,6 +10,7 @@ STATES = {
     sale.PIN: "the PIN is keyed in, 30 s",
     sale.IDENTITY: "wrong PINs are used up: is this the holder? (R19.3)",
     sale.CANCEL: "the last sale shall be cancelled, its card is waited for, 30 s",
+    sale.SCAN: "the aggregate code is shown, to be paid by a phone, 120 s",
 }
 EVENTS = {
     "digit": "a digit",
@@ -18,6 +19,7 @@ EVENTS = {
     "key": "any other key",
     "order": "charging.py says that the order is complete",
     "cancel": "FN 7, and the last sale may be cancelled",
+    "scan": "FN 8, and no card may have paid the order already",
     "paid": "the till says: paid, and it stands on flash",
     "undone": "cancel.py says: cancelled, and it stands on flash",
     "look": "the till or cancel.py says: the same amount, one more tap",
@@ -33,6 +35,8 @@ ACTIONS = {
     "anew": "forget the order before, then ask charging.py",
     "ask": "ask for a card",
     "which": "say which sale, ask for its card",
+    "code": "show the merchant's aggregate code and the amount",
+    "scanned": "record that it was paid so, unverified; show its number",
     "ask-again": "ask the clerk",
     "tap": "ask for the card once more",
     "ask-pin": "ask for the PIN",

@@ -81,6 +81,11 @@ _LABELS = {
     screens.IN_ORDER: ("CARD IN ORDER", "卡状态正常", 0),
     screens.MAP_AGE: ("MAP AGE", "名单", 8),
     screens.RECEIPT_AGE: ("UPLOAD", "上传", 8),
+    screens.SCAN_CODE: ("SCAN ME", "请扫码", 0),
+    screens.IS_PAID: ("PAID?", "已付？", 0),
+    screens.BY_SCAN: ("BY SCAN, UNCHKD", "扫码付款待核对", 0),
+    screens.REFERENCE: ("REF", "编号", 10),
+    screens.SCANS: ("SCAN", "扫码", 11),
 }
 
 

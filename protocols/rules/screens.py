@@ -7,6 +7,7 @@ takes them. What a person must be able to rely on is never cut: a value pushes i
 from protocols.rules import money, screen_bytes
 
 CELLS = 16
+HALF = 8  # beside a picture
 # Texts have one numbering, that of reasons.py; what is no reason has numbers of its own.
 WELCOME = 401
 AMOUNT = 402
@@ -47,6 +48,11 @@ FOUND_CARD = 456
 THANK_YOU = 457
 LAST_SPEND = 458
 IN_ORDER = 459
+SCAN_CODE = 461
+IS_PAID = 462
+BY_SCAN = 463
+REFERENCE = 464
+SCANS = 465
 MAP_AGE = 481  # and one further for the last receipt
 RECEIPT_AGE = 482
 LABELS_END = 500  # above are the answers of charging.py and meals.py
@@ -54,7 +60,7 @@ LABELS_END = 500  # above are the answers of charging.py and meals.py
 _WIDE_FIRST = 0xA1
 _WAITING_MAX = 99999
 _MINUTES_MAX = 999
-_CANCELLED_MAX = 999
+_COUNT_MAX = 999
 
 
 class UnknownText(Exception):
@@ -200,10 +206,24 @@ def paid(table, amount_fen, balance_fen, name=b"", notes=()):
     return _screen(notes, taken, left, *((name,) if name else ()))
 
 
-def one_sale(table, number, amount_fen, card_no, notes=()):
-    """A sale: LAST_PAID after a boot, CANCEL_CARD while its card is asked for, or CANCELLED."""
+def scan(table, amount_text, picture):
+    """The merchant's aggregate code, and what to do: beside its picture, or alone if that is b"".
+
+    An amount of more than HALF characters stands alone too.
+    """
+    lines = [text(table, SCAN_CODE), amount_text.encode(), text(table, IS_PAID), b"OK / ESC"]
+    if picture:
+        lines = [b" " * HALF + each for each in lines]
+    return tuple(lines)
+
+
+def one_sale(table, number, amount_fen, which, notes=()):
+    """A sale: LAST_PAID after a boot, CANCEL_CARD while its card is asked for, CANCELLED, BY_SCAN.
+
+    `which`: the number of its card, or of its record if it was paid by the aggregate code.
+    """
     how_much = line(table, AMOUNT, money.format_yuan(amount_fen))
-    who = line(table, CARD_NO, str(card_no))
+    who = line(table, REFERENCE if number == BY_SCAN else CARD_NO, str(which))
     lines = [text(table, number), how_much, who]
     if number == CANCELLED:
         lines.append(text(table, COMES_BACK))
@@ -231,13 +251,17 @@ def card(table, kind, balance_fen, last_fen, reason, notes=()):
 
 
 def totals(table, number, sums, notes=()):
-    """SHIFT_TOTALS or SEVEN_DAYS; `sums`: sales, their fen, and of those that were cancelled."""
-    sales, sum_fen, cancelled, cancelled_fen = sums
-    lines = [line(table, SALES, str(sales)), line(table, SUM, money.format_yuan(sum_fen))]
-    if cancelled:
-        value = "%d %s" % (min(cancelled, _CANCELLED_MAX), money.format_yuan(cancelled_fen))
-        lines.append(line(table, VOID, value))
-    return _screen(notes, text(table, number), *lines)
+    """SHIFT_TOTALS or SEVEN_DAYS; `sums`: sales and their fen, cancelled ones, those by scan."""
+    lines = [line(table, SALES, str(sums[0])), line(table, SUM, money.format_yuan(sums[1]))]
+    for at, label in ((2, VOID), (4, SCANS)):
+        if sums[at]:
+            value = "%d %s" % (min(sums[at], _COUNT_MAX), money.format_yuan(sums[at + 1]))
+            lines.append(line(table, label, value))
+    if len(lines) < 4:
+        return _screen(notes, text(table, number), *lines)
+    # Five lines' worth: the sales stand beside the title.
+    lines[0] = line(table, number, str(sums[0]))
+    return _screen(notes, *lines)
 
 
 def _screen(notes, *lines):

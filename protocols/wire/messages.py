@@ -41,6 +41,7 @@ INSPECTION, FAULT = 12, 13
 ENTRY, DOOR = 14, 15
 TAMPER = 17
 PUNCH, CARD_FOUND = 18, 19
+AGGREGATE = 16
 # Results of an OUTCOME and of a LOAD_END; a CODE_SALE has one of the first two.
 COMMITTED, NOT_COMMITTED, UNKNOWN = 1, 2, 3
 # Flags of an INTENT. The holder gave the PIN; the merchant says that the holder is who the card
@@ -107,6 +108,7 @@ _RECORDS = {
     PUNCH: (b"w", "card_no"),
     CARD_FOUND: (b"w", "card_no"),
     TAMPER: (b"3w", "state", "number"),
+    AGGREGATE: (b"WW", "amount_fen", "merchant_no"),
 }
 _MESSAGES = {
     HELLO: (b"Wwww", "device", "boot_id", "receipted", "head"),

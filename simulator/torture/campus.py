@@ -25,6 +25,7 @@ from simulator.cardbox import CardKeys, HeldCard, make_cards, truth, twin
 from simulator.chips.nor_flash import NorFlash
 from simulator.host.card_port import front_end
 from simulator.host.home import HostHome
+from simulator.payers import Scans
 from simulator.people import Clerk, Customer, Tally
 from simulator.reader import Home
 from simulator.scenario import CardBatch
@@ -191,7 +192,12 @@ class Campus:
         cable = Cable(name, self.world, self.building, lambda: hardware.clock.now_us, reader.wake)
         hardware.cable = cable  # type: ignore[assignment]
         clerk = Clerk(
-            reader, self.world, self.seeds.stream("clerk", name), self.tally, self._served
+            reader,
+            self.world,
+            self.seeds.stream("clerk", name),
+            self.tally,
+            self._served,
+            Scans(),
         )
         window = Window(device, key, hardware, reader, cable, clerk, self.policy)
         hardware.on_record = partial(self.watch.record, window)

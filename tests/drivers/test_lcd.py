@@ -7,10 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware.drivers.lcd import Lcd, fit
+from ledger.aggregate_picture import draw
 from simulator.chips.st7920 import St7920
 from tests.drivers.test_on_micropython import run_here, run_in_vm
 
 REFRESH_MS = 5_000
+ALL = 4 + 4 * 17 + 4  # transfers of everything
 SLOW_KHZ = 405  # a quarter below what the data sheet counts with
 PAID = (
     b"PAID       12.50",
@@ -86,7 +88,7 @@ def test_the_first_screen_comes_up_from_the_dark():
 
 def test_only_what_differs_is_written():
     bench = Bench()
-    assert bench.writes_of(PAID) == 4 + 4 * 17 + 1
+    assert bench.writes_of(PAID) == ALL
     assert bench.writes_of(PAID) == 0
     other = (b"PAID       12.70", *PAID[1:])
     assert bench.writes_of(other) == 1 + 2
@@ -160,6 +162,85 @@ def test_no_half_of_a_character_whatever_is_shown(screens):
     assert [line for line in bench.chip.violations if "no character" not in line] == []
 
 
+# ---------------------------------------------------------------- half a picture
+
+PICTURE = draw("https://pay.example/q/71").data
+BESIDE = (b" " * 8 + b"SCAN ME", b" " * 8 + b"12.50", b"", b" " * 8 + b"OK / ESC")
+PICTURED = ALL - 3 + 1 + 64 * 18 + 2
+
+
+def squares_of(chip):
+    """The picture as it stands in the module's graphics RAM, each square of four equal dots."""
+    data = b""
+    for row in range(0, 64, 2):
+        dots = chip.graphics_row(row)
+        assert dots == chip.graphics_row(row + 1) and dots[8:] == bytes(8)
+        bits = f"{int.from_bytes(dots[:8], 'big'):064b}"
+        assert bits[::2] == bits[1::2]
+        data += int(bits[::2], 2).to_bytes(4, "big")
+    return data
+
+
+def test_a_picture_covers_the_left_half_and_goes_with_the_next_screen():
+    bench = Bench()
+    bench.driver.show(PAID)
+    before_us = bench.clock.now_us
+    bench.driver.show(BESIDE, PICTURE)
+    assert bench.clock.now_us - before_us < 200_000
+    assert bench.chip.has_graphics and squares_of(bench.chip) == PICTURE
+    assert bench.chip.lines() == padded(BESIDE)
+    bench.refresh()
+    assert bench.chip.has_graphics and squares_of(bench.chip) == PICTURE
+    bench.driver.show(SHORT)
+    assert not bench.chip.has_graphics and bench.chip.lines() == padded(SHORT)
+    assert bench.chip.violations == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("dip_at", [0, 70, 80, 500, PICTURED - 3, PICTURED - 1])
+def test_noise_of_the_graphics_is_never_lit(seed, dip_at):
+    """A module that is reset in the middle of a picture is dark, and right after a refresh."""
+    bench = Bench(seed)
+    bench.driver.show(PAID)
+    begin = bench.lcd.writes
+
+    def dip(number):
+        chip = bench.chip
+        assert not (chip.is_lit and chip.has_graphics) or squares_of(chip) == PICTURE
+        if number == begin + dip_at:
+            chip.brown_out()
+
+    bench.lcd.before = dip
+    bench.driver.show(BESIDE, PICTURE)
+    bench.refresh()
+    assert bench.chip.is_lit and squares_of(bench.chip) == PICTURE
+
+
+@pytest.mark.parametrize("failing", [0, 75, 77, 78, 900, PICTURED - 3, PICTURED - 2, PICTURED - 1])
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_transfer_of_a_picture_fails(failing, goes_on):
+    """The next refresh puts the picture right, or the next screen takes it away."""
+    bench = Bench()
+    bench.driver.show(PAID)
+    fail_at = bench.lcd.writes + failing
+
+    def fail(number):
+        if number == fail_at:
+            raise OSError
+
+    bench.lcd.before = fail
+    with pytest.raises(OSError):
+        bench.driver.show(BESIDE, PICTURE)
+    bench.lcd.before = lambda number: None
+    if goes_on:
+        bench.refresh()
+        assert bench.chip.has_graphics and squares_of(bench.chip) == PICTURE
+    else:
+        bench.driver.show(SHORT)
+        assert not bench.chip.has_graphics and bench.chip.lines() == padded(SHORT)
+    assert bench.chip.is_lit
+
+
 # ---------------------------------------------------------------- what goes wrong
 
 
@@ -178,7 +259,7 @@ def is_noise(chip):
     return chip.is_lit and not all(map(tuple.__contains__, OLD_AND_NEW, cells))
 
 
-@pytest.mark.parametrize("dip_at", list(range(0, 73, 6)))
+@pytest.mark.parametrize("dip_at", list(range(0, ALL, 6)))
 @pytest.mark.parametrize("is_refresh", [False, True])
 def test_the_module_resets_at_any_time(dip_at, is_refresh):
     """It is dark until the next refresh; noise is never lit, and then everything is right."""
@@ -246,7 +327,7 @@ def test_a_transfer_fails(fault, by_refresh):
 @pytest.mark.parametrize("is_first", [True, False])
 def test_a_transfer_fails_while_everything_is_written(is_first):
     """In the first screen, or in the refresh after a reset: the next one does all of it."""
-    for failing in range(73):
+    for failing in range(ALL):
         bench = Bench()
         if not is_first:
             bench.driver.show(PAID)
@@ -272,7 +353,7 @@ def test_a_refresh_comes_when_it_is_due_and_not_before():
     assert bench.driver.step(REFRESH_MS - 1) == REFRESH_MS
     assert bench.lcd.writes == writes
     assert bench.driver.step(REFRESH_MS) == 2 * REFRESH_MS
-    assert bench.lcd.writes == writes + 73
+    assert bench.lcd.writes == writes + ALL
 
 
 def test_the_same_bytes_in_micropython_and_no_allocation(micropython):

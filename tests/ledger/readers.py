@@ -134,6 +134,12 @@ class Reader:
     ) -> bytes:
         return self.write(messages.CODE_SALE, number=number, amount_fen=amount_fen, result=result)
 
+    def aggregate(self, amount_fen: int = 100, **fields: Any) -> tuple[int, int]:
+        """An AGGREGATE; its record id."""
+        shape = {"amount_fen": amount_fen, "merchant_no": self.merchant_no}
+        self.write(messages.AGGREGATE, **(shape | fields))
+        return self.device, self.seq
+
     def outcome(self, intent: tuple[int, int], result: int = messages.COMMITTED) -> bytes:
         return self.write(
             messages.OUTCOME, intent_device=intent[0], intent_seq=intent[1], result=result

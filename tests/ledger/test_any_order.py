@@ -52,6 +52,7 @@ _act = st.tuples(
         st.tuples(st.just("outcome"), _which, st.sampled_from((1, 1, 2, 3))),
         st.tuples(st.just("cancel"), _which, st.sampled_from((0, 0, 0, 1))),
         st.tuples(st.just("cancel"), _which, st.sampled_from((0, 0, 0, 1))),
+        st.tuples(st.just("aggregate"), st.sampled_from((12, 12, 99))),
         st.tuples(st.just("boot")),
         st.tuples(st.just("forge"), st.integers(0, 255)),
         st.tuples(st.just("rotate")),
@@ -98,6 +99,9 @@ def _play(acts):
             sale = _find(details[0], own)
             card_no, amount_fen = sold.get(sale, (CARD, 100))
             reader.cancel(sale, card_no, max(1, amount_fen + details[1]))
+        elif verb == "aggregate":
+            # No intent, whatever may speak of it as of one.
+            intents.append(reader.aggregate(merchant_no=details[0]))
         elif verb == "boot":
             reader.boot()
         elif verb == "rotate":

@@ -3,6 +3,7 @@
 import pytest
 
 from ledger import chart, invariants
+from ledger.aggregate_match import Line
 from ledger.booking import decide
 from ledger.claims import parse_claim
 from ledger.code_sales import Ask, CodePolicy
@@ -44,6 +45,7 @@ def filled():
     store.top_ups.note_try(1, 5, 1001)
     store.top_ups.note_carried(1, 6, 12_000, bytes(12))
     _pay_by_code(store)
+    _pay_by_aggregate_code(store)
     store.cards.set("lose", CARD, 1)
     store.attendance.enter(CARD, 1, 2, "Wang", "card forgotten")
     store.access.add_door(1001, "dorm", 5000, 0)
@@ -64,6 +66,15 @@ def _open_case(store):
     for step, person in ((DEPARTMENT, "wang"), (CENTRE, "li")):
         store.tampers.approve(1004, 1, step, person, 1)
     assert store.tampers.sight(1004, 1, "elsewhere", 1, b"sealed")
+
+
+def _pay_by_aggregate_code(store):
+    """A record of reader 1005, and a line of a statement."""
+    other = Reader(1005)
+    store.register_device(1005, other.key, CANTEEN)
+    other.aggregate()
+    store.book([other.records])
+    store.aggregate.enter([(2, Line("wechat", "A1", CANTEEN, 100, 1))])
 
 
 def _pay_by_code(store):
@@ -95,6 +106,7 @@ def test_journals_are_append_only(table, verb):
         "card_change": "epoch",
         "manual_punch": "number",
         "access_person": "number",
+        "statement_line": "order_no",
     }.get(table, key)
     sql = f"DELETE FROM {table}" if verb == "DELETE" else f"UPDATE {table} SET {key} = {key}"
     with pytest.raises(ConstraintBroken, match="append-only"), store.database.transaction():

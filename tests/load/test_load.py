@@ -89,7 +89,7 @@ def test_money_that_comes_on_is_no_sale(centre_of, chip):
     window.visit(a_card(chip))
     for _ in range(2):
         window.pos._totals.read_on()
-        assert window.pos._totals.shift == [1, PAID_FEN, 0, 0]
+        assert window.pos._totals.sums(True) == [1, PAID_FEN, 0, 0, 0, 0]
         window.die()
         window.boot()
         assert window.shown == "WELCOME"

@@ -60,6 +60,10 @@ def keyed(keys, mode=AMOUNT):
         ("5", FIXED, charging.NO_DIGITS_HERE),
         ("+", MEAL, charging.NO_DIGITS_HERE),
         ("5F", AMOUNT, charging.KEY_BUSY),
+        ("5" + CR + "F7", AMOUNT, charging.NO_SUCH_FN),
+        ("5" + CR + "F1", AMOUNT, charging.NO_SUCH_FN),
+        ("5" + CR + "F" + CR, AMOUNT, charging.NO_SUCH_FN),
+        ("5" + CR + "FT", ITEM, charging.NO_SUCH_FN),
         ("5" + CR + "6", AMOUNT, charging.KEY_BUSY),
         ("5" + CR + CR, AMOUNT, charging.KEY_BUSY),
         ("T", AMOUNT, charging.FN_FIRST),
@@ -106,6 +110,16 @@ def test_what_confirm_asks_a_card_for(keys, mode, parts):
     entry, effects, _ = keyed(keys + CR, mode)
     assert entry[0] == "armed" and effects[-1] in ("arm", "last")
     assert charging.order_of(entry) == (mode, parts)
+
+
+@pytest.mark.parametrize(("keys", "mode"), [("5", AMOUNT), ("7+8", ITEM), ("", FIXED), ("", MEAL)])
+def test_an_armed_order_may_be_paid_by_the_aggregate_code(keys, mode):
+    armed, _, _ = keyed(keys + CR, mode)
+    entry, effects, answers = keyed(keys + CR + "F8", mode)
+    assert (entry, effects[-2:], answers) == (armed, ["choose", "aggregate"], [])
+    assert keyed(keys + CR + "FF", mode)[0] == armed, "the card, after all"
+    assert charging.order_of(keyed(keys + CR + "F", mode)[0]) == charging.order_of(armed)
+    assert keyed(keys + CR + "F" + ESC, mode)[0] == charging.home(mode)
 
 
 @pytest.mark.parametrize("mode", charging.HOMES)

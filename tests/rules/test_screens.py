@@ -181,11 +181,26 @@ def test_what_screens_look_like():
     assert shown(screens.one_sale(zh, screens.CANCELLED, 1250, 4711, notes)) == [
         *("已撤销", "金额       12.50", "卡号        4711", "将退回卡上")
     ]
-    assert shown(screens.totals(zh, screens.SHIFT_TOTALS, (312, 402_180, 0, 0), notes)) == [
+    assert shown(screens.totals(zh, screens.SHIFT_TOTALS, (312, 402_180, 0, 0, 0, 0), notes)) == [
         *("本班汇总", "笔数         312", "合计     4021.80", "电池   64% 87min")
     ]
-    assert shown(screens.totals(en, screens.SHIFT_TOTALS, (312, 402_180, 3, 3_650))) == [
+    assert shown(screens.totals(en, screens.SHIFT_TOTALS, (312, 402_180, 3, 3_650, 0, 0))) == [
         *("SHIFT TOTALS", "SALES        312", "TOTAL    4021.80", "VOID     3 36.50")
+    ]
+    by_scan = (312, 402_180, 0, 0, 12, 15_000)
+    assert shown(screens.totals(zh, screens.SHIFT_TOTALS, by_scan, notes)) == [
+        *("本班汇总", "笔数         312", "合计     4021.80", "扫码   12 150.00")
+    ]
+    both = (312, 402_180, 3, 3_650, 12, 15_000)
+    assert shown(screens.totals(zh, screens.SHIFT_TOTALS, both, notes)) == [
+        *("本班汇总     312", "合计     4021.80", "撤销     3 36.50", "扫码   12 150.00")
+    ]
+    assert shown(screens.scan(zh, "12.50", b"")) == ["请扫码", "12.50", "已付？", "OK / ESC"]
+    assert shown(screens.scan(en, "12.50", b"x")) == [
+        *("        SCAN ME", "        12.50", "        PAID?", "        OK / ESC")
+    ]
+    assert shown(screens.one_sale(zh, screens.BY_SCAN, 1250, 310, notes)) == [
+        *("扫码付款待核对", "金额       12.50", "编号         310", "电池   64% 87min")
     ]
 
 
@@ -212,7 +227,7 @@ def test_every_screen_has_four_lines_that_fit(table):
     notes = screens.notices(table, 16_000, (87, 120), True)
     for screen in (
         screens.paid(table, 99999999, -99999999, b"A" * 16, notes),
-        screens.totals(table, screens.SEVEN_DAYS, (123456, 4294967295) * 2, notes),
+        screens.totals(table, screens.SEVEN_DAYS, (123456, 4294967295) * 3, notes),
         screens.one_sale(table, screens.LAST_PAID, 99999999, 4294967295, notes),
         screens.one_sale(table, screens.CANCELLED, 99999999, 4294967295, notes),
         *(screens.message(table, number, "999999.99", notes=notes) for number in reasons.DISPLAY),

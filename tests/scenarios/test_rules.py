@@ -27,7 +27,7 @@ FILES = (
     "meals",
 )
 # Played by tests of their own.
-OTHERS = ("load", "lunch_outage", "serial")
+OTHERS = ("load", "lunch_outage", "serial", "aggregate")
 
 
 @pytest.fixture(scope="module")

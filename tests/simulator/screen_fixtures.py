@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from firmware.drivers.lcd import Lcd
+from ledger.aggregate_picture import draw
 from protocols.rules import charging_texts, reasons, screen_bytes, screens
 from simulator import screen
 from simulator.chips.st7920 import St7920
@@ -18,6 +19,8 @@ from simulator.chips.st7920 import St7920
 RECORDED = Path(__file__).with_name("screens.json")
 TABLES = {"en": screen_bytes.ENGLISH, "zh": screen_bytes.CHINESE}
 NAME = "欧阳建国".encode("gb2312")
+PICTURE = draw("https://pay.example/q/71").data
+DRAWN = "scan, drawn"
 
 
 class Bench:
@@ -77,11 +80,24 @@ def lines_of(table):
         "last paid": screens.one_sale(table, screens.LAST_PAID, 1250, 4711),
         "cancel, card please": screens.one_sale(table, screens.CANCEL_CARD, 1250, 4711),
         "cancelled": screens.one_sale(table, screens.CANCELLED, 1250, 4711),
-        "shift totals": screens.totals(table, screens.SHIFT_TOTALS, (312, 402_180, 0, 0)),
+        "shift totals": screens.totals(table, screens.SHIFT_TOTALS, (312, 402_180, 0, 0, 0, 0)),
         "shift totals, cancelled": screens.totals(
-            table, screens.SHIFT_TOTALS, (312, 402_180, 3, 3_650), worst
+            table, screens.SHIFT_TOTALS, (312, 402_180, 3, 3_650, 0, 0), worst
         ),
-        "seven days": screens.totals(table, screens.SEVEN_DAYS, (2_184, 2_815_260, 0, 0), worst),
+        "shift totals, by scan": screens.totals(
+            table, screens.SHIFT_TOTALS, (312, 402_180, 0, 0, 12, 15_000), worst
+        ),
+        "shift totals, both": screens.totals(
+            table, screens.SHIFT_TOTALS, (312, 402_180, 3, 3_650, 12, 15_000), worst
+        ),
+        "seven days": screens.totals(
+            table, screens.SEVEN_DAYS, (2_184, 2_815_260, 0, 0, 0, 0), worst
+        ),
+        "seven days, most": screens.totals(table, screens.SEVEN_DAYS, (65535, 0xFFFFFFFF) * 3),
+        "scan": screens.scan(table, "12.50", b""),
+        "scan, most": screens.scan(table, "167772.15", b""),
+        DRAWN: screens.scan(table, "12.50", PICTURE),
+        "by scan": screens.one_sale(table, screens.BY_SCAN, 1250, 4711, worst),
         **{f"reason {n}": screens.message(table, n, "12.50") for n in sorted(reasons.DISPLAY)},
         **{f"answer {number}": screens.message(table, number, "12.5") for number in answers},
     }
@@ -93,7 +109,7 @@ def shots(font=None):
     found = {}
     for language, table in TABLES.items():
         for name, lines in lines_of(table).items():
-            bench.driver.show(lines)
+            bench.driver.show(lines, PICTURE if name == DRAWN else b"")
             found[f"{language}: {name}"] = screen.shoot(bench.chip, font)
     return found, bench.chip.violations
 

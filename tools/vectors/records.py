@@ -107,6 +107,10 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
     ),
     "card-found": (19, {"card_no": (8, 0, U32)}),
     "punch": (18, {"card_no": (8, 0, U32)}),
+    "aggregate": (
+        16,
+        {"amount_fen": (8, 1, U32), "merchant_no": (9, 1, U32)},
+    ),
     "code-sale": (
         10,
         {"number": (8, 0, U32), "amount_fen": (9, 1, U32), "result": (10, 1, 2)},
@@ -278,6 +282,7 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
         ("no mains", {"state": 8, "event": 2, "levels": 29, "cause": 0}),
         ("the relay is welded", {"state": 9, "event": 1, "levels": 63, "cause": 2}),
     ],
+    "aggregate": [("12.50 by the payer's phone", {"amount_fen": 1250, "merchant_no": 71})],
     "credit": [
         (
             "50.00 onto a card that holds 3.20",

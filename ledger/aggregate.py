@@ -1,0 +1,123 @@
+"""Payments by a merchant's aggregate code: what readers say, and what channels say.
+
+Rules of this file. Neither moves money in these books (docs/adr/0022-aggregate-code.md): the payer
+pays the channel, and the channel the merchant. A record is a merchant's word and stands here
+unverified; a line of a channel's statement is the channel's. Both only ever come, in any order and
+any number of times, and what they are to each other is worked out anew by aggregate_match.py.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ledger.aggregate_match import Line, Matched, Sale, Slack, match
+from ledger.claims import Claim
+from ledger.dialect import Row, SqliteDialect
+from protocols.wire import messages, seal
+from protocols.wire.errors import WireError
+
+_BOOK = "INSERT INTO aggregate_sale VALUES (?, ?, ?, ?, ?, ?)"
+_SALES = (
+    "SELECT device, seq, merchant_no, amount_fen, earliest_s, latest_s FROM aggregate_sale"
+    " ORDER BY device, seq"
+)
+_LINES = (
+    "SELECT channel, order_no, merchant_no, amount_fen, time_s FROM statement_line"
+    " ORDER BY channel, order_no"
+)
+_KNOWN = """
+WITH k (channel, order_no) AS (VALUES {keys})
+SELECT l.channel, l.order_no, l.merchant_no, l.amount_fen, l.time_s FROM k
+JOIN statement_line l ON l.channel = k.channel AND l.order_no = k.order_no"""
+_ENTER = "INSERT INTO statement_line VALUES (?, ?, ?, ?, ?)"
+
+
+class StatementRefused(Exception):
+    """A statement that cannot be imported; nothing was. `faults`: one text for each bad line."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = list(faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """How many lines of a statement are new in the books, and how many stood there before."""
+
+    new: int
+    known: int
+
+
+class AggregateSales:
+    """The payments by aggregate code in the books of `database`.
+
+    Every method is one transaction, or only reads. Raises StoreUnavailable of ledger.dialect:
+    nothing changed, try again.
+    """
+
+    def __init__(self, database: SqliteDialect) -> None:
+        self._database = database
+
+    def enter(self, lines: Sequence[tuple[int, Line]]) -> Imported:
+        """Enter the lines of a statement, each with its number in the file: all or none.
+
+        One that is in the books already, or twice in the file, with the same facts is no news.
+        Raises StatementRefused: with other facts, or of a merchant that is not registered.
+        """
+        with self._database.transaction():
+            merchants = {no for (no,) in self._database.rows("SELECT merchant_no FROM merchant")}
+            keys = ((line.channel, line.order_no) for _, line in lines)
+            rows = self._database.rows_of(_KNOWN, dict.fromkeys(keys))
+            known = {(line.channel, line.order_no): line for line in (Line(*row) for row in rows)}
+            new: dict[tuple[str, str], Line] = {}
+            faults: list[str] = []
+            for number, line in lines:
+                key = line.channel, line.order_no
+                before = known.get(key) or new.setdefault(key, line)
+                if line.merchant_no not in merchants:
+                    faults.append(f"line {number}: merchant {line.merchant_no} is not registered")
+                elif before != line:
+                    where = "in the books" if key in known else "further up"
+                    faults.append(f"line {number}: order {line.order_no} is {where}, and differs")
+            if faults:
+                raise StatementRefused(faults)
+            self._database.many(_ENTER, [tuple(line) for _, line in sorted(new.items())])
+        return Imported(len(new), len(lines) - len(new))
+
+    def sales(self) -> list[Sale]:
+        """All that readers have recorded."""
+        return [Sale(*row) for row in self._database.rows(_SALES)]
+
+    def matched(self, slack: Slack = Slack()) -> Matched:  # noqa: B008 - a tuple, and as such safe
+        """What is verified as of now."""
+        lines = [Line(*row) for row in self._database.rows(_LINES)]
+        return match(self.sales(), lines, slack)
+
+
+def book_sales(database: SqliteDialect, claims: Iterable[Claim]) -> None:
+    """Book what merchants say among booked records, in the transaction that books them."""
+    rows = [
+        _sale(claim.fields)
+        for claim in claims
+        if claim.kind == messages.AGGREGATE and claim.fields is not None
+    ]
+    database.many(_BOOK, rows)
+
+
+def _sale(fields: dict[str, Any]) -> Sale:
+    return Sale(*(fields[name] for name in Sale._fields))
+
+
+IS_AS_SEALED = "a payment by aggregate code is what its record says, and each has one"
+
+
+def not_as_sealed(database: SqliteDialect) -> Iterator[Row]:
+    """The records and rows that do not fit each other, for ledger/invariants.py."""
+    said = set()
+    sql = "SELECT sealed FROM record WHERE kind = ?"
+    for (sealed,) in database.rows(sql, (messages.AGGREGATE,)):
+        try:
+            said.add(tuple(_sale(messages.decode_record(seal.payload_of(sealed)))))
+        except WireError:
+            continue  # of a later firmware
+    yield from sorted(said ^ set(database.rows(_SALES)))
