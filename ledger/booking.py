@@ -32,7 +32,6 @@ from ledger.reservations import Reservation, settle
 from ledger.tampers import Tamper, told_by
 from ledger.transfers import SPEND, SPEND_LINE, Transfer
 from protocols.card.purse import CARD_CENTRE
-from protocols.rules import access
 from protocols.wire import messages
 from protocols.wire.errors import BAD_SEAL
 
@@ -40,12 +39,6 @@ from protocols.wire.errors import BAD_SEAL
 # is dropped without a receipt, so its reader sends it again.
 PARKED_AHEAD_MAX = 1024
 PARKED_RIVALS_MAX = 4
-
-# What a door says that somebody has to look at (R8.1).
-_ALARMS = {
-    access.DURESS: reasons.OPENED_UNDER_DURESS,
-    access.LOCKED_OUT: reasons.WRONG_AT_A_DOOR,
-}
 
 # Within so many steps of a card's counter one intent may state something about another.
 REACH = 2
@@ -295,8 +288,8 @@ class _Clerk:
         elif claim.kind == messages.CARD_FOUND:
             self._open(reasons.CARD_FOUND, claim.device, claim.seq)
         elif claim.kind == messages.ENTRY and claim.fields:
-            if claim.fields["reason"] in _ALARMS:
-                self._open(_ALARMS[claim.fields["reason"]], claim.device, claim.seq)
+            if claim.fields["reason"] in reasons.ALARMS:
+                self._open(reasons.ALARMS[claim.fields["reason"]], claim.device, claim.seq)
         elif claim.kind == messages.TAMPER:
             tamper, reason = told_by(claim, self._book.approved)
             self._changes.tampers.append(tamper)

@@ -4,6 +4,8 @@
 reasons.py), 3xx are these. A number is never given a second meaning.
 """
 
+from protocols.rules import access
+
 # Rejected: nothing is kept but a hash, nothing advances.
 UNKNOWN_DEVICE = 301
 
@@ -70,3 +72,5 @@ TEXTS = {
 }
 # Which of them have a suspense account, because money needs a place while nobody knows better.
 SUSPENSE_ACCOUNTS = (UNKNOWN_CARD, UNKNOWN_MERCHANT)
+# What a door says that somebody has to look at (R8.1).
+ALARMS = {access.DURESS: OPENED_UNDER_DURESS, access.LOCKED_OUT: WRONG_AT_A_DOOR}

@@ -217,6 +217,7 @@ class Pos:
             reason = self._inspection.inspect(self._uplink.online, now_ms)
             reason = self._till.barred or reason or screens.ALL_IN_ORDER
             self._panel.ask(reason, "", self._inspection.ages)
+            self._inspection.ages = ()
         elif effect == "fault":
             self._inspection.report(self._last_refusal, self._uplink.online, now_ms)
             self._panel.ask(screens.FAULT_REPORTED, "")

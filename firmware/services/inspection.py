@@ -34,7 +34,10 @@ class Inspection:
         is_known = clock_rules.is_known(interval_ms, self._policy["clock_width_max_ms"])
         stale_s, map_s = self._policy["map_stale_s"], self._card_map.known(0)[1]
         known_s = map_s, self._recorder.receipt_s
-        self.ages = [_age(latest_s - at_s) if is_known and at_s else "-" for at_s in known_s]
+        self.ages = [
+            str(min(max(latest_s - at_s, 0) // 60, _MINUTES_MAX)) if is_known and at_s else "-"
+            for at_s in known_s
+        ]
         has_room = self._recorder.has_room()
         supply = self._supply
         self._recorder.note(
@@ -67,7 +70,3 @@ class Inspection:
         self._recorder.note(
             messages.FAULT, now_ms, network=int(is_online), last_reason=last_reason
         )
-
-
-def _age(age_s):
-    return "%d" % min(max(age_s, 0) // 60, _MINUTES_MAX)

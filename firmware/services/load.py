@@ -56,7 +56,10 @@ class Load:
         self._recorder = recorder
         self._clock = clock
         self._uplink = uplink
-        self._key = seal.derive(board.settings["device_key"], messages.RELAY_LABEL)
+        self._device_key = board.settings["device_key"]
+        self._key = b""  # none: nobody is asked for money; for a SITE now and then it is derived
+        if "load_cards" in board.settings:
+            self._key = seal.derive(self._device_key, messages.RELAY_LABEL)
         self._state = _IDLE
         self._nonce = b""
         self._shown = None  # what the card showed that was asked for
@@ -80,8 +83,7 @@ class Load:
         As soon as the ledger has booked our record `booked_seq`, if it does so in time.
         """
         self.stop(now_ms)
-        is_asking = "load_cards" in self._board.settings and self._uplink.online
-        if purse.shown is None or not is_asking:
+        if purse.shown is None or not self._key or not self._uplink.online:
             return
         self._state = _BOOKING
         self._purse = purse
@@ -135,7 +137,8 @@ class Load:
     def hear(self, sealed, now_ms):
         """Take what a RELAY brought; the uplink's counter that says why not, or ""."""
         try:
-            payload = seal.unseal(self._key, sealed, messages.RELAY_DOWN)
+            key = self._key or seal.derive(self._device_key, messages.RELAY_LABEL)
+            payload = seal.unseal(key, sealed, messages.RELAY_DOWN)
         except WireError:
             return "forged"
         said = messages.decode_relayed(payload, _FROM_LEDGER)
@@ -245,7 +248,8 @@ class Load:
         """Whether it is on its way to the ledger; for services/site.py too."""
         fields["nonce"] = nonce
         payload = messages.encode_relayed(kind, fields)
-        sealed = seal.seal(self._key, payload, messages.RELAY_UP)
+        key = self._key or seal.derive(self._device_key, messages.RELAY_LABEL)
+        sealed = seal.seal(key, payload, messages.RELAY_UP)
         return self._uplink.say(messages.RELAY, {"sealed": sealed})
 
     def _say(self, kind, fields, now_ms):
