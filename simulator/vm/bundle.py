@@ -24,7 +24,7 @@ from simulator.vm.reach import Reach, reach
 from simulator.vm.scopes import Scope, Use
 
 # Functions and classes in a part; a file that has more is a part of its own.
-FUNCTIONS_MAX = 360
+FUNCTIONS_MAX = 362
 _FUNCTIONS = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.GeneratorExp)
 
 
