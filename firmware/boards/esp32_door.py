@@ -61,5 +61,5 @@ class DoorBoard(Board):
         self.access = blob_of(nvs, "access", access.STORED_BYTES_MAX) or b""
         self.lock = Lock()
         uart = machine.UART(1, baudrate=UART_BAUD, tx=Pin(KEYPAD_TX), rx=Pin(KEYPAD_RX))
-        self._waiting.register(uart, select.POLLIN)
+        self.waiting.register(uart, select.POLLIN)
         self.keypad = Keypad(uart)
