@@ -135,9 +135,22 @@ def _edits(
             continue
         if isinstance(node, ast.Attribute):
             yield from _attribute_edits(module, node, names)
+        elif isinstance(node, ast.ClassDef) and module.name != MAIN:
+            yield from _class_edits(node)
         elif isinstance(node, ast.Global):
             shorts = [names.of.get((module.name, name), name) for name in node.names]
             yield instead_of(node, "global " + ", ".join(shorts))
+
+
+def _class_edits(node: ast.ClassDef) -> Iterator[Edit]:
+    """Instead of its docstring: a class forgets its module and its full name.
+
+    MicroPython puts both into the dictionary of each class, and reads neither (a traceback has its
+    name from elsewhere). As first words of the class they make room for its methods.
+    """
+    first = node.body[0]
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        yield instead_of(first, "del __module__, __qualname__")
 
 
 def _removed(node: ast.stmt) -> Edit:

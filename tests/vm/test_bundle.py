@@ -148,6 +148,13 @@ PROGRAMS = {
         "a": "def g(): return 9\nN = [4]\nclass A:\n    size = N\n    two = size[0] * 2\n"
         "    def m(self, n=N, f=g): return n, f()\n    def n(self): return self.m(n=1)",
     },
+    "classes that forget where they are from": {
+        "main": "import a\nx = a.A(1)\nprint(x.m(), isinstance(x, a.B), a.A.n)\ntry:\n"
+        "    raise a.E(2)\nexcept a.E as error:\n    print(error.args)",
+        "a": "class E(Exception):\n    'Documented.'\nclass B:\n    'A base.'\n"
+        "    def m(self): return self.v\nclass A(B):\n    'One.'\n    n = 7\n"
+        "    def __init__(self, v): self.v = v",
+    },
     "names without values": {
         "main": "import a\ntry:\n    a.f()\nexcept NameError:\n    print('no name')\n"
         "try:\n    a.A().g()\nexcept AttributeError:\n    print('no attribute')",
@@ -231,6 +238,10 @@ REFUSED = {
     "missing": ({"main": "import a\na.y()", "a": "x = [1]"}, "a has no y"),
     "asks for its names": ({"main": "import a", "a": "print(globals())"}, "a:1: globals"),
     "asks who it is": ({"main": "import a", "a": "print(__name__)"}, "a:1: __name__"),
+    "asks where a class is from": (
+        {"main": "import a", "a": "class A:\n    pass\nprint(A().__qualname__)"},
+        "a:3: __qualname__",
+    ),
     "of the class or of the file": (
         {"main": "import a\na.A", "a": "x = [1]\nclass A:\n    x = 2\n    y = x"},
         "a:4: x of the class or of the file",
@@ -338,6 +349,24 @@ def test_words_that_are_there_anyhow_are_names_too():
     assert {part.name for part in tree.body if isinstance(part, ast.FunctionDef)} <= {
         *("_0", "_1", "stdin"),
     }
+
+
+def test_a_class_keeps_nothing_about_itself(micropython, tmp_path):
+    """Its own words and no others; a test of the port's too: it puts those there first."""
+    source = "class A:\n    'One.'\n    x = 1\n"
+    made = linked({"main": "import a\nprint(a.A)", "a": source})
+    (name,) = (part.name for part in ast.walk(ast.parse(reader(made))) if is_class(part))
+    told = f"print(sorted({name}.__dict__))\n"
+    plain = run(micropython, tmp_path / "as_written", {"main": source + told.replace(name, "A")})
+    assert plain == "['__module__', '__qualname__', 'x']\n"
+    # The docstring of a class is no object of it in MicroPython.
+    parts = {part: text + told for part, text in made.parts.items()}
+    after = run(micropython, tmp_path / "linked", {"main": made.main, **parts})
+    assert len(after.splitlines()[0].split(",")) == 1
+
+
+def is_class(node):
+    return isinstance(node, ast.ClassDef)
 
 
 def test_names_are_few():
