@@ -22,6 +22,7 @@ from simulator.vm.names import Names, choose
 from simulator.vm.program import MAIN, Module, Program
 from simulator.vm.reach import Reach, reach
 from simulator.vm.scopes import Scope, Use
+from simulator.vm.texts import gathered
 
 # Functions and classes in a part; a file that has more is a part of its own.
 FUNCTIONS_MAX = 350
@@ -69,7 +70,7 @@ def bundle(
         program.modules[MAIN].source,
         _edits(program, program.modules[MAIN], reached, names, head),
     )
-    parts = {part: "".join(lines) for part, lines in texts.items()}
+    parts = gathered({part: "".join(lines) for part, lines in texts.items()})
     return Bundle(parts, text, "".join(line_map))
 
 

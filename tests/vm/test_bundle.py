@@ -155,6 +155,20 @@ PROGRAMS = {
         "    def m(self): return self.v\nclass A(B):\n    'One.'\n    n = 7\n"
         "    def __init__(self, v): self.v = v",
     },
+    "what is told to people": {
+        "main": "import a\nfor n in range(4):\n    try:\n        print(a.f(n))\n"
+        "    except ValueError as error:\n        print(error)\nprint(a.T, a.g(), a.A().m()())",
+        "a": "T = {1: 'not in a function'}\n"
+        "def f(n, d='a default of it'):\n    'It has a docstring, which is no text of it.'\n"
+        "    if n == 0:\n        raise ValueError('the first of them')\n"
+        "    if n == 1:\n        raise ValueError('first', 'of {:04} them'.format(n) + d)\n"
+        "    if n == 2:\n        raise ValueError(\n            'said in one line '\n"
+        "            'and in another'\n        )\n"
+        "    return '%d of these were read' % n, {'the key of it': 'a value'}['the key of it']\n"
+        "def g(n=3): return 'über alle Maßen', f'the first {n} of them'\n"
+        "class A:\n    def m(self, d='one more default'):\n"
+        "        return lambda: d + ' and an end of it'",
+    },
     "names without values": {
         "main": "import a\ntry:\n    a.f()\nexcept NameError:\n    print('no name')\n"
         "try:\n    a.A().g()\nexcept AttributeError:\n    print('no attribute')",
@@ -363,6 +377,19 @@ def test_a_class_keeps_nothing_about_itself(micropython, tmp_path):
     parts = {part: text + told for part, text in made.parts.items()}
     after = run(micropython, tmp_path / "linked", {"main": made.main, **parts})
     assert len(after.splitlines()[0].split(",")) == 1
+
+
+def test_what_is_told_is_one_text(repo_root):
+    """Of the reader: nothing of several words stands in a function any more."""
+    main, sources = firmware(repo_root)
+    for text in bundle(main, sources).parts.values():
+        functions = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef)]
+        texts = [n for part in functions for n in ast.walk(part) if is_text(n)]
+        docstrings = {ast.get_docstring(part, clean=False) for part in functions}
+        left = {n.value for n in texts if " " in n.value and len(n.value) > 10} - docstrings
+        assert not left
+    said = "no answer in the answer"
+    assert sum(text.count(said) for text in bundle(main, sources).parts.values()) == 1
 
 
 def is_class(node):
