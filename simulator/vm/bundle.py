@@ -7,7 +7,8 @@ nobody reaches (reach.py), under short names (names.py). The main program stays 
 that imports from them.
 
 One part would be cheapest once it runs. But while a module is loaded, MicroPython holds about 40
-bytes for each function in it besides the function; what is to be loaded last must have that room.
+bytes for each function in it besides the function. What is loaded last has only the room for that
+which the running program needs later; what is loaded first has the heap for itself.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from simulator.vm.reach import Reach, reach
 from simulator.vm.scopes import Scope, Use
 from simulator.vm.texts import gathered
 
-# Functions and classes in a part; a file that has more is a part of its own.
-FUNCTIONS_MAX = 350
+# Functions and classes in the last part, and in each before it; a file that has more is a part of
+# its own.
+FUNCTIONS_MAX = (250, 1000)
 _FUNCTIONS = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.GeneratorExp)
 
 
@@ -45,7 +47,7 @@ def bundle(
     main: str,
     sources: Mapping[str, str],
     port: Collection[str] = (),
-    functions_max: int = FUNCTIONS_MAX,
+    functions_max: tuple[int, int] = FUNCTIONS_MAX,
 ) -> Bundle:
     """`main` and what it needs of `sources` (by import name); CannotLink if that cannot be.
 
@@ -74,17 +76,17 @@ def bundle(
     return Bundle(parts, text, "".join(line_map))
 
 
-def _parts(program: Program, reached: Reach, functions_max: int) -> dict[str, str]:
+def _parts(program: Program, reached: Reach, functions_max: tuple[int, int]) -> dict[str, str]:
     """Module -> the part it is in, in the order of both."""
-    part_of: dict[str, str] = {}
+    number_of: dict[str, int] = {}  # counted from the last part
     number, count = 0, 0
-    for module in (program.modules[name] for name in program.order if name != MAIN):
+    for module in (program.modules[name] for name in reversed(program.order) if name != MAIN):
         alive = [node for node in _alive(module, reached) if isinstance(node, _FUNCTIONS)]
-        if count and count + len(alive) > functions_max:
+        if count and count + len(alive) > functions_max[min(number, 1)]:
             number, count = number + 1, 0
         count += len(alive)
-        part_of[module.name] = f"reader_{number}"
-    return part_of
+        number_of[module.name] = number
+    return {name: f"reader_{number - number_of[name]}" for name in reversed(number_of)}
 
 
 def _alive(module: Module, reached: Reach) -> list[ast.AST]:
