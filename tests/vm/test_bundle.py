@@ -368,6 +368,21 @@ def test_words_that_are_there_anyhow_are_names_too():
     }
 
 
+def test_a_longer_string_that_is_said_twice_is_a_name():
+    body = "def f():\n    return x['amount_max_fen'], y['%s']\nx, y = {}, {}\n"
+    made = linked(
+        {
+            "main": "import a, b\na.f()\nb.f()",
+            "a": body % "day_limit_fen",
+            "b": body % "clock_width_s",
+        }
+    )
+    tree = ast.parse(reader(made))
+    defined = {part.name for part in tree.body if isinstance(part, ast.FunctionDef)}
+    assert "amount_max_fen" in defined
+    assert not defined & {"day_limit_fen", "clock_width_s"}
+
+
 def test_a_class_keeps_nothing_about_itself(micropython, tmp_path):
     """Its own words and no others; a test of the port's too: it puts those there first."""
     source = "class A:\n    'One.'\n    x = 1\n"
