@@ -333,6 +333,20 @@ def test_a_part_has_no_more_functions_than_it_may(repo_root):
     assert counts[0] > counts[1] > counts[2] > 1
 
 
+@pytest.mark.parametrize(("asked", "last"), [("c", ["c", "d"]), ("b", ["d"])])
+def test_parts_begin_where_few_names_cross(asked, last):
+    """Four files of five functions; those of the one that is `asked` are read in the next one."""
+    sources = {"main": "".join(f"import {name}\n" for name in "abcd")}
+    for before, name in zip(" abc", "abcd", strict=True):
+        said = f"{before}.{before}%d()" if before == asked else "%d"
+        lines = [f"def {name}{n}(): return {said % n}\n" for n in range(5)]
+        sources[name] = (f"import {before}\n" if before == asked else "") + "".join(lines)
+        sources["main"] += "".join(f"print({name}.{name}{n}())\n" for n in range(5))
+    made = linked(sources, (10, 100))
+    rows = [row.split() for row in made.line_map.splitlines()]
+    assert sorted({row[3] for row in rows if row[0] == "reader_1"}) == [f"{n}.py" for n in last]
+
+
 @pytest.mark.parametrize(("main", "other", "gone"), DROPPED.values(), ids=DROPPED)
 def test_what_nobody_uses_is_gone(main, other, gone):
     made = linked({"main": main, "a": other})
