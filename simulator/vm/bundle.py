@@ -31,8 +31,8 @@ from simulator.vm.texts import gathered
 # its own.
 FUNCTIONS_MAX = (300, 1000)
 # Entries that a dictionary of MicroPython has room for: when one is full it takes the next.
-_ROOMS = (0, 1, 2, 4, 6, 8, 10, 12, 17, 23, 29, 37, 47, 59, 73, 97, 127, 167, 223, 293, 389, 521)
-_ROOMS += (691, 919, 1223, 1627, 2161, 3229)
+ROOMS = (0, 1, 2, 4, 6, 8, 10, 12, 17, 23, 29, 37, 47, 59, 73, 97, 127, 167, 223, 293, 389, 521)
+ROOMS += (691, 919, 1223, 1627, 2161, 3229)
 _PART_SLOTS = 40  # what a module costs besides, in the size of such an entry
 _FUNCTIONS = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.GeneratorExp)
 
@@ -87,8 +87,8 @@ def _parts(
 ) -> dict[str, str]:
     """Module -> the part it is in, in the order of both.
 
-    The last part is at least half as large as it may be: while the one before it is loaded, it
-    needs the room that this one takes. Where it begins is chosen for the smallest tables of names.
+    The last part is at least a third as large as it may be: while the one before it is loaded, it
+    needs the room that this one takes. Where it begins is chosen for small tables of names.
     """
     files = [program.modules[name] for name in reversed(program.order) if name != MAIN]
     alive = {module.name: _alive(module, reached) for module in files}
@@ -97,7 +97,7 @@ def _parts(
     }
     ends = list(accumulate(counts.values()))
     last_max = functions_max[0]
-    limits = [end for end in ends if last_max <= 2 * end <= 2 * last_max] or [last_max]
+    limits = [end for end in ends if last_max <= 3 * end <= 3 * last_max] or [last_max]
     read = {
         module.name: {
             module.reads[id(node)] for node in alive[module.name] if id(node) in module.reads
@@ -122,16 +122,23 @@ def _filled(counts: Mapping[str, int], last_max: int, before_max: int) -> dict[s
     return {name: f"reader_{number - number_of[name]}" for name in reversed(number_of)}
 
 
-def _slots(part_of: Mapping[str, str], names: Names, read: Mapping[str, set[Key]]) -> int:
-    """How many entries the tables of all parts have room for, and what a part costs besides."""
+def _slots(
+    part_of: Mapping[str, str], names: Names, read: Mapping[str, set[Key]]
+) -> tuple[bool, int]:
+    """Whether a table is as good as full, and for how many entries all of them have room.
+
+    In a full table MicroPython goes through all of it for each name that is not there, and the
+    language's own names are looked for there first: a tap takes a seventh longer.
+    """
     known: dict[str, set[str]] = {part: {"__name__", "__file__"} for part in part_of.values()}
     for (module, _), name in names.of.items():
         known[part_of[module]].add(name)
     for module, keys in read.items():
         known[part_of[module]].update(names.of[key] for key in keys if key in names.of)
-    # One more is for the texts, see texts.py.
-    rooms = [_ROOMS[bisect_left(_ROOMS, len(found) + 1)] for found in known.values()]
-    return sum(rooms) + _PART_SLOTS * len(rooms)
+    counts = [len(found) + 1 for found in known.values()]  # one more for the texts, see texts.py
+    rooms = [ROOMS[bisect_left(ROOMS, count)] for count in counts]
+    crowded = any(20 * count > 19 * room for count, room in zip(counts, rooms, strict=True))
+    return crowded, sum(rooms) + _PART_SLOTS * len(rooms)
 
 
 def _alive(module: Module, reached: Reach) -> list[ast.AST]:

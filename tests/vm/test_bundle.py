@@ -8,7 +8,7 @@ import traceback
 import pytest
 
 from simulator.vm import image
-from simulator.vm.bundle import FUNCTIONS_MAX, bundle
+from simulator.vm.bundle import FUNCTIONS_MAX, ROOMS, bundle
 from simulator.vm.line_map import untangled
 from simulator.vm.link import inline
 from simulator.vm.program import CannotLink
@@ -335,16 +335,35 @@ def test_a_part_has_no_more_functions_than_it_may(repo_root):
 
 @pytest.mark.parametrize(("asked", "last"), [("c", ["c", "d"]), ("b", ["d"])])
 def test_parts_begin_where_few_names_cross(asked, last):
-    """Four files of five functions; those of the one that is `asked` are read in the next one."""
+    """Four files of six functions; those of the one that is `asked` are read in the next one."""
     sources = {"main": "".join(f"import {name}\n" for name in "abcd")}
     for before, name in zip(" abc", "abcd", strict=True):
         said = f"{before}.{before}%d()" if before == asked else "%d"
-        lines = [f"def {name}{n}(): return {said % n}\n" for n in range(5)]
+        lines = [f"def {name}{n}(): return {said % n}\n" for n in range(6)]
         sources[name] = (f"import {before}\n" if before == asked else "") + "".join(lines)
-        sources["main"] += "".join(f"print({name}.{name}{n}())\n" for n in range(5))
-    made = linked(sources, (10, 100))
+        sources["main"] += "".join(f"print({name}.{name}{n}())\n" for n in range(6))
+    made = linked(sources, (12, 100))
     rows = [row.split() for row in made.line_map.splitlines()]
     assert sorted({row[3] for row in rows if row[0] == "reader_1"}) == [f"{n}.py" for n in last]
+
+
+def test_a_table_of_names_is_not_full(repo_root):
+    """In a full one each look-up of a name of the language goes through all of it."""
+    for text in bundle(*firmware(repo_root)).parts.values():
+        top = ast.parse(text).body
+        count = len({name for part in top for name in told(part)} | {"__name__", "__file__"})
+        room = next(room for room in ROOMS if room >= count)
+        assert count <= 0.95 * room, (count, room)
+
+
+def told(statement):
+    """What a statement at the top of a file puts into its table of names."""
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return {statement.name}
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name for alias in statement.names}
+    names = (node for node in ast.walk(statement) if isinstance(node, ast.Name))
+    return {node.id for node in names if isinstance(node.ctx, ast.Store)}
 
 
 @pytest.mark.parametrize(("main", "other", "gone"), DROPPED.values(), ids=DROPPED)
