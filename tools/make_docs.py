@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ledger import reasons as ledger_reasons
-from protocols.link import delivery
+from protocols.link import delivery_texts
 from protocols.rules import (
     access_texts,
     charging_texts,
@@ -13,7 +13,7 @@ from protocols.rules import (
     reasons,
     sale_texts,
 )
-from protocols.wire import error_texts, mqtt
+from protocols.wire import error_texts, mqtt_texts
 from tools.rooms import ROOT
 
 FOLDER = ROOT / "docs"
@@ -143,10 +143,10 @@ def reason_codes() -> str:
         _numbered(error_texts.TEXTS),
         "## Why an MQTT connection ended\n",
         "On the reader, which then connects again. `protocols/wire/mqtt.py`\n",
-        _numbered(mqtt.TEXTS),
+        _numbered(mqtt_texts.TEXTS),
         "## Answers a reader does not follow\n",
         "They cannot be about its journal. `protocols/link/delivery.py`\n",
-        _numbered(delivery.TEXTS),
+        _numbered(delivery_texts.TEXTS),
         "## What the ledger says of a record\n",
         "301: nothing was kept. The others open a case for somebody to look at.\n"
         "`ledger/reasons.py`\n",

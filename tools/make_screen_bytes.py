@@ -3,13 +3,15 @@
 A test fails when that file is not what this program writes.
 """
 
-from protocols.rules import screen_texts
+from protocols.rules import screen_texts, screens
 from tools.rooms import ROOT
 
 TARGET = ROOT / "protocols" / "rules" / "screen_bytes.py"
 _ROW = 20
 _HEAD = '''\
 """The texts of screen_texts.py as a display takes them: 16 cells of GB2312 for each.
+
+POLE is for the customer's display: 20 columns for each, and for reasons what reasons.py says.
 
 Made by `python -m tools.make_screen_bytes`. A language is one object, which stays in flash where
 firmware is read from a ROM image; a table of texts would cost a reader an object for each.
@@ -24,11 +26,10 @@ def source() -> str:
     numbers, cells = screen_texts.tables()
     rows = [numbers[at : at + _ROW] for at in range(0, len(numbers), _ROW)]
     parts = [_HEAD, _constant("NUMBERS", rows)]
-    for language, data in cells.items():
-        width = screen_texts.CELLS
-        parts.append(
-            _constant(language, [data[at : at + width] for at in range(0, len(data), width)])
-        )
+    tables = {name: (data, screen_texts.CELLS) for name, data in cells.items()}
+    tables["POLE"] = (screen_texts.pole(), screens.COLUMNS)
+    for name, (data, width) in tables.items():
+        parts.append(_constant(name, [data[at : at + width] for at in range(0, len(data), width)]))
     return "".join(parts)
 
 

@@ -35,7 +35,6 @@ class Panel:
         language = board.settings.get("language")
         self._lcd = Lcd(board) if language else None
         self._table = screens.texts(language)
-        self._english = screens.texts("")
         self._backlight = board.power.backlight if language else None
         self.is_lit = True
         self._lit_until_ms = 0  # None: something has just been shown
@@ -188,9 +187,7 @@ class Panel:
         self._show(screens.totals, number, sums)
 
     def _words(self, number):
-        if number in reasons.DISPLAY:
-            return reasons.display(number)
-        return screens.text(self._english, number).decode()
+        return screens.pole_text(number)
 
     def _show(self, screen, *arguments):
         if self._lcd:

@@ -35,12 +35,13 @@ _KEY_TYPES = {READ_KEY: KEY_A, WRITE_KEY: KEY_B}
 class PurseKeys:
     """What a reader needs to derive a card's keys: `aes` key16 -> encrypt, and two master keys.
 
-    The keys of the card seen last are kept, so that a resting card is not derived again.
+    The keys of the card seen last are kept, so that a resting card is not derived again. `purse`
+    is the Cmac of the purse key, which DESFire cards have theirs from too.
     """
 
     def __init__(self, aes, purse_key, mac_key):
         self._aes = aes
-        self._purse = Cmac(aes(purse_key))
+        self.purse = Cmac(aes(purse_key))
         self._mac = Cmac(aes(mac_key))
         self._uid = None
         self._sectors = {}
@@ -51,7 +52,7 @@ class PurseKeys:
         self._turn_to(uid)
         if sector not in self._sectors:
             purpose = READER_KEYS[sector]
-            key = sector_key(self._purse, uid, purpose, sector)
+            key = sector_key(self.purse, uid, purpose, sector)
             self._sectors[sector] = (key, _KEY_TYPES[purpose])
         return self._sectors[sector]
 

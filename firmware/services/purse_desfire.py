@@ -15,7 +15,6 @@ from firmware.drivers.mifare_classic import AuthFailed, CardRefused
 from firmware.services.purse import COMMITTED, NOT_COMMITTED, UNKNOWN, Mismatch, Purse
 from protocols.card import ev2, pin
 from protocols.card import purse_desfire as layout
-from protocols.card.diversify import Cmac
 from protocols.card.holder import NAME_BYTES
 from protocols.card.identity import FIELDS_BYTES, ForeignCard
 from protocols.wire.messages import DESFIRE
@@ -33,24 +32,21 @@ _STATE_BYTES = 1 + 32 + _MAC_BYTES
 class DesfireKeys:
     """What a reader needs to derive a card's keys.
 
-    `ciphers` is the board (aes, aes_cbc); `masters` the purse keys of 16 bytes, the current one
-    first: while cards are given new keys, both generations are out. `pin_keys` (PurseKeys) make
-    the verifiers of PINs.
+    `ciphers` is the board (aes, aes_cbc); `purse_keys` a list of PurseKeys, the current ones
+    first: while cards are given new keys, both generations are out.
     """
 
-    def __init__(self, ciphers, masters, random, pin_keys=()):
+    def __init__(self, ciphers, random, purse_keys):
         self.ciphers = ciphers
-        self.pin_keys = pin_keys
+        self.purse_keys = purse_keys
         self.random = random
-        self._masters = [Cmac(ciphers.aes(master)) for master in masters]
         self._of = {}
 
     def keys(self, uid, key_no):
         """The keys that may open `key_no` of the card `uid`, the likeliest first."""
         if (uid, key_no) not in self._of:
-            self._of = {
-                (uid, key_no): [layout.application_key(m, uid, key_no) for m in self._masters]
-            }
+            masters = [keys.purse for keys in self.purse_keys]
+            self._of = {(uid, key_no): [layout.application_key(m, uid, key_no) for m in masters]}
         return self._of[uid, key_no]
 
 
@@ -62,7 +58,7 @@ class DesfirePurse(Purse):
     def __init__(self, pcd, card, keys):
         Purse.__init__(self, pcd, card)
         self._keys = keys
-        self._pin_keys = keys.pin_keys
+        self._pin_keys = keys.purse_keys
         self._dep = IsoDep(pcd, card)
         self._session = None
         self._deadline_us = pcd.chip.ticks_us() + _TALK_US_MAX

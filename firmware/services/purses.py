@@ -19,10 +19,7 @@ class Purses:
         if "previous_purse_key" in settings:
             old = settings["previous_purse_key"], settings.get("previous_mac_key")
             self.classic_keys.append(PurseKeys(board.aes, old[0], old[1] or settings["mac_key"]))
-        masters = [settings["purse_key"]]
-        if "previous_purse_key" in settings:
-            masters.append(settings["previous_purse_key"])
-        self._desfire = DesfireKeys(board, masters, board.urandom, self.classic_keys)
+        self._desfire = DesfireKeys(board, board.urandom, self.classic_keys)
 
     def of(self, card):
         """The Purse on `card` (Card), not yet read; ForeignCard when it cannot have one."""

@@ -20,21 +20,16 @@ QUIET_MS = 60000  # an idle link is asked this often whether the agent is still 
 STORED_BEYOND_HEAD = 161
 RECEIPT_BEYOND_HEAD = 162
 
-TEXTS = {
-    STORED_BEYOND_HEAD: "the agent holds records this journal never wrote",
-    RECEIPT_BEYOND_HEAD: "a receipt for records this journal never wrote",
-}
-
 
 class DeliveryError(Exception):
-    """An answer that cannot be about our journal: `code` is a number of this module."""
+    """An answer that cannot be about our journal: `code` is a number of this module.
+
+    In words: delivery_texts.py, which no reader imports.
+    """
 
     def __init__(self, code):
         super().__init__(code)
         self.code = code
-
-    def __str__(self):
-        return "%d %s" % (self.code, TEXTS.get(self.code, "unknown reason"))
 
 
 class Delivery:

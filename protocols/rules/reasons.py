@@ -1,8 +1,8 @@
 """Numbered reasons why a tap was refused: the same on screen, in the journal and in the ledger.
 
-A number is never given a second meaning. DISPLAY fits a customer display of 20 columns; the longer
-texts stand in reason_texts.py, which no reader imports: they would cost heap and nobody reads them
-there.
+A number is never given a second meaning. DISPLAY fits a customer display of 20 columns, and
+readers have it as screen_bytes.POLE: a dictionary of texts would cost them an object for each. The
+longer texts stand in reason_texts.py, which no reader imports: nobody reads them there.
 """
 
 APPROVED = 0

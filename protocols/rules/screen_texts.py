@@ -121,6 +121,12 @@ def tables():
     return numbers, cells
 
 
+def pole():
+    """What the customer's display has in place of each, as bytes: 20 columns, in order."""
+    said = [reasons.DISPLAY.get(number, texts[0]) for number, texts in TEXTS.items()]
+    return "".join(text.ljust(screens.COLUMNS) for text in said).encode("ascii")
+
+
 def _cells(text):
     if width(text) > CELLS:
         raise ValueError("%s takes %d cells" % (text, width(text)))

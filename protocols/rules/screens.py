@@ -8,6 +8,7 @@ from protocols.rules import money, screen_bytes
 
 CELLS = 16
 HALF = 8  # beside a picture
+COLUMNS = 20  # of the customer's pole display
 # Texts have one numbering, that of reasons.py; what is no reason has numbers of its own.
 WELCOME = 401
 AMOUNT = 402
@@ -74,11 +75,20 @@ def texts(language):
 
 def text(table, number):
     """The GB2312 of a text, without the spaces behind it."""
+    return _entry(table, number, CELLS)
+
+
+def pole_text(number):
+    """What the customer's display says in its place: at most 20 ASCII characters."""
+    return _entry(screen_bytes.POLE, number, COLUMNS).decode()
+
+
+def _entry(table, number, cells):
     # Rising numbers of two bytes: no pair of bytes is found where none begins (a test tries all).
     at = screen_bytes.NUMBERS.find(number.to_bytes(2, "big"))
     if at < 0 or at & 1:
         raise UnknownText(number)
-    return table[at * CELLS // 2 : (at // 2 + 1) * CELLS].rstrip()
+    return table[at // 2 * cells : (at // 2 + 1) * cells].rstrip()
 
 
 def line(table, number, value):

@@ -28,30 +28,16 @@ OUTGOING_FULL = 149
 CONNECTION_DEAD = 150
 CONNECTION_REFUSED = 151
 
-TEXTS = {
-    MALFORMED_LENGTH: "the remaining length has more than four bytes",
-    PACKET_TOO_LONG: "longer than this side takes",
-    UNKNOWN_PACKET: "no packet type with these flags",
-    MALFORMED_PACKET: "the fields do not fit the packet",
-    MALFORMED_TOPIC: "not a topic of this system",
-    QOS_2: "QoS 2 is never spoken here",
-    UNEXPECTED_PACKET: "this packet has no place here",
-    WINDOW_FULL: "too many publishes without an answer",
-    OUTGOING_FULL: "too many bytes wait to be sent",
-    CONNECTION_DEAD: "no answer in time",
-    CONNECTION_REFUSED: "the broker does not accept us",
-}
-
 
 class MqttError(Exception):
-    """This connection is over: `code` is a number of this module."""
+    """This connection is over: `code` is a number of this module.
+
+    In words: mqtt_texts.py, which no reader imports.
+    """
 
     def __init__(self, code):
         super().__init__(code)
         self.code = code
-
-    def __str__(self):
-        return "%d %s" % (self.code, TEXTS.get(self.code, "unknown reason"))
 
 
 class PacketReader:

@@ -7,24 +7,33 @@ nobody reaches (reach.py), under short names (names.py). The main program stays 
 that imports from them.
 
 One part would be cheapest once it runs. But while a module is loaded, MicroPython holds about 40
-bytes for each function in it besides the function; what is to be loaded last must have that room.
+bytes for each function in it besides the function. What is loaded last has only the room for that
+which the running program needs later; what is loaded first has the heap for itself.
 """
 
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from simulator.vm.edits import Edit, edited, inside, instead_of
 from simulator.vm.line_map import rows
 from simulator.vm.names import Names, choose
-from simulator.vm.program import MAIN, Module, Program
+from simulator.vm.program import MAIN, Key, Module, Program
 from simulator.vm.reach import Reach, reach
 from simulator.vm.scopes import Scope, Use
+from simulator.vm.texts import gathered
 
-# Functions and classes in a part; a file that has more is a part of its own.
-FUNCTIONS_MAX = 362
+# Functions and classes in the last part, and in each before it; a file that has more is a part of
+# its own.
+FUNCTIONS_MAX = (300, 1000)
+# Entries that a dictionary of MicroPython has room for: when one is full it takes the next.
+ROOMS = (0, 1, 2, 4, 6, 8, 10, 12, 17, 23, 29, 37, 47, 59, 73, 97, 127, 167, 223, 293, 389, 521)
+ROOMS += (691, 919, 1223, 1627, 2161, 3229)
+_PART_SLOTS = 40  # what a module costs besides, in the size of such an entry
 _FUNCTIONS = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.GeneratorExp)
 
 
@@ -44,7 +53,7 @@ def bundle(
     main: str,
     sources: Mapping[str, str],
     port: Collection[str] = (),
-    functions_max: int = FUNCTIONS_MAX,
+    functions_max: tuple[int, int] = FUNCTIONS_MAX,
 ) -> Bundle:
     """`main` and what it needs of `sources` (by import name); CannotLink if that cannot be.
 
@@ -53,7 +62,7 @@ def bundle(
     program = Program(main, sources)
     reached = reach(program)
     names = choose(program, reached, port)
-    part_of = _parts(program, reached, functions_max)
+    part_of = _parts(program, reached, names, functions_max)
     texts: dict[str, list[str]] = {}
     line_map: list[str] = []
     for module in (program.modules[name] for name in part_of):
@@ -69,21 +78,67 @@ def bundle(
         program.modules[MAIN].source,
         _edits(program, program.modules[MAIN], reached, names, head),
     )
-    parts = {part: "".join(lines) for part, lines in texts.items()}
+    parts = gathered({part: "".join(lines) for part, lines in texts.items()})
     return Bundle(parts, text, "".join(line_map))
 
 
-def _parts(program: Program, reached: Reach, functions_max: int) -> dict[str, str]:
-    """Module -> the part it is in, in the order of both."""
-    part_of: dict[str, str] = {}
+def _parts(
+    program: Program, reached: Reach, names: Names, functions_max: tuple[int, int]
+) -> dict[str, str]:
+    """Module -> the part it is in, in the order of both.
+
+    The last part is at least a third as large as it may be: while the one before it is loaded, it
+    needs the room that this one takes. Where it begins is chosen for small tables of names.
+    """
+    files = [program.modules[name] for name in reversed(program.order) if name != MAIN]
+    alive = {module.name: _alive(module, reached) for module in files}
+    counts = {
+        name: sum(isinstance(node, _FUNCTIONS) for node in nodes) for name, nodes in alive.items()
+    }
+    ends = list(accumulate(counts.values()))
+    last_max = functions_max[0]
+    limits = [end for end in ends if last_max <= 3 * end <= 3 * last_max] or [last_max]
+    read = {
+        module.name: {
+            module.reads[id(node)] for node in alive[module.name] if id(node) in module.reads
+        }
+        for module in files
+    }
+    return min(
+        (_filled(counts, limit, functions_max[1]) for limit in limits),
+        key=lambda part_of: _slots(part_of, names, read),
+    )
+
+
+def _filled(counts: Mapping[str, int], last_max: int, before_max: int) -> dict[str, str]:
+    """Parts with so many functions in the last one, and in each before it; `counts` backwards."""
+    number_of: dict[str, int] = {}  # counted from the last part
     number, count = 0, 0
-    for module in (program.modules[name] for name in program.order if name != MAIN):
-        alive = [node for node in _alive(module, reached) if isinstance(node, _FUNCTIONS)]
-        if count and count + len(alive) > functions_max:
+    for name, functions in counts.items():
+        if count and count + functions > (before_max if number else last_max):
             number, count = number + 1, 0
-        count += len(alive)
-        part_of[module.name] = f"reader_{number}"
-    return part_of
+        count += functions
+        number_of[name] = number
+    return {name: f"reader_{number - number_of[name]}" for name in reversed(number_of)}
+
+
+def _slots(
+    part_of: Mapping[str, str], names: Names, read: Mapping[str, set[Key]]
+) -> tuple[bool, int]:
+    """Whether a table is as good as full, and for how many entries all of them have room.
+
+    In a full table MicroPython goes through all of it for each name that is not there, and the
+    language's own names are looked for there first: a tap takes a seventh longer.
+    """
+    known: dict[str, set[str]] = {part: {"__name__", "__file__"} for part in part_of.values()}
+    for (module, _), name in names.of.items():
+        known[part_of[module]].add(name)
+    for module, keys in read.items():
+        known[part_of[module]].update(names.of[key] for key in keys if key in names.of)
+    counts = [len(found) + 1 for found in known.values()]  # one more for the texts, see texts.py
+    rooms = [ROOMS[bisect_left(ROOMS, count)] for count in counts]
+    crowded = any(20 * count > 19 * room for count, room in zip(counts, rooms, strict=True))
+    return crowded, sum(rooms) + _PART_SLOTS * len(rooms)
 
 
 def _alive(module: Module, reached: Reach) -> list[ast.AST]:
@@ -135,9 +190,22 @@ def _edits(
             continue
         if isinstance(node, ast.Attribute):
             yield from _attribute_edits(module, node, names)
+        elif isinstance(node, ast.ClassDef) and module.name != MAIN:
+            yield from _class_edits(node)
         elif isinstance(node, ast.Global):
             shorts = [names.of.get((module.name, name), name) for name in node.names]
             yield instead_of(node, "global " + ", ".join(shorts))
+
+
+def _class_edits(node: ast.ClassDef) -> Iterator[Edit]:
+    """Instead of its docstring: a class forgets its module and its full name.
+
+    MicroPython puts both into the dictionary of each class, and reads neither (a traceback has its
+    name from elsewhere). As first words of the class they make room for its methods.
+    """
+    first = node.body[0]
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        yield instead_of(first, "del __module__, __qualname__")
 
 
 def _removed(node: ast.stmt) -> Edit:

@@ -5,7 +5,8 @@ files only can be called as something else is called elsewhere. What anybody may
 letters keeps them: a word of the main program, of the port or of the language; an argument that a
 call names; whatever is said in a string. Such words are there anyhow, so functions and classes are
 called by them once the short names are used up: it sounds odd, and only a traceback says it, which
-bundle.untangled() puts right.
+bundle.untangled() puts right. So are they by a longer string that is said twice: 32 bytes (64 bit)
+each time it is said, and none once it is a name.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import hashlib
 import keyword
 import re
 import types
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -119,7 +121,10 @@ def _free(taken: set[str]) -> Iterator[str]:
 def _definitions(program: Program, reach: Reach, attributes: Mapping[str, str]) -> dict[Key, str]:
     """One name for all files for each thing that is needed; what the port has keeps its own."""
     named = _of_port(program, reach)
-    said = sorted(set(_words_said(program, reach, attributes)))
+    # A longer string is an object wherever it stands, unless it is a name by then: those first.
+    counts = Counter(_words_said(program, reach, attributes))
+    said = sorted(word for word, count in counts.items() if _is_long(word) and count > 1)
+    said += sorted(word for word in counts if not _is_long(word))
     words = [*_in_order(set(attributes.values())), *said]
     free = [word for word in words if word not in named.values()]
     beside = _beside(program, attributes)
@@ -151,7 +156,7 @@ def _of_port(program: Program, reach: Reach) -> dict[Key, str]:
 
 
 def _words_said(program: Program, reach: Reach, attributes: Mapping[str, str]) -> Iterator[str]:
-    """Words that are names in the image whatever its definitions are called."""
+    """Words that are names in the image whatever its definitions are called, or longer strings."""
     for module in program.modules.values():
         dead = [node for node in ast.walk(module.tree) if id(node) in reach.dead]
         gone = {id(part) for node in dead for part in ast.walk(node)}
@@ -162,11 +167,15 @@ def _words_said(program: Program, reach: Reach, attributes: Mapping[str, str]) -
             elif isinstance(node, ast.Attribute) and id(node) not in module.reads:
                 word = node.attr
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                word = node.value if len(node.value) <= _INTERNED_CHARS else ""
+                word = node.value
             is_name = word.isidentifier() and not keyword.iskeyword(word) and word[:2] != "__"
             if is_name and id(node) not in gone and word not in attributes:
                 if module.name != MAIN and not hasattr(builtins, word):
                     yield word
+
+
+def _is_long(word: str) -> bool:
+    return len(word) > _INTERNED_CHARS
 
 
 def _beside(program: Program, attributes: Mapping[str, str]) -> dict[Key, set[str]]:

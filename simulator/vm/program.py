@@ -12,10 +12,12 @@ from simulator.vm.scopes import Scope, Use, resolve
 Key = tuple[str, str]
 MAIN = "(main)"  # no import says that
 Imports = ast.Import | ast.ImportFrom
+# A class does not say where it is from, see bundle.py.
+_ORIGIN = frozenset({"__module__", "__qualname__"})
 # With these a file looks for names by their letters, or for what it is itself.
 _INTROSPECTION = frozenset(
     {"__all__", "__file__", "__name__", "dir", "eval", "exec", "globals", "locals", "vars"}
-)
+).union(_ORIGIN)
 
 
 class CannotLink(Exception):
@@ -135,6 +137,8 @@ class Program:
             if module.name != MAIN and use.name in _INTROSPECTION:
                 raise module.cannot(use.node, use.name)
         for node in ast.walk(module.tree):  # it shows an attribute before the name it is taken of
+            if isinstance(node, ast.Attribute) and node.attr in _ORIGIN and module.name != MAIN:
+                raise module.cannot(node, node.attr)
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 use = homes[id(node.value)]
                 name, attribute = self.origin((module.name, use.name))

@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 
 from ledger import reasons as ledger_reasons
-from protocols.link import delivery
+from protocols.link import delivery, delivery_texts
 from protocols.rules import reason_texts, reasons
-from protocols.wire import error_texts, errors, mqtt
+from protocols.wire import error_texts, errors, mqtt, mqtt_texts
 from tools.rooms import sources
 
 NUMBERS = {name: value for name, value in vars(reasons).items() if name.isupper()}
@@ -44,8 +44,8 @@ def test_texts_fit_their_places(name):
 def test_numbers_are_unique_everywhere():
     tables = [
         error_texts.TEXTS,
-        mqtt.TEXTS,
-        delivery.TEXTS,
+        mqtt_texts.TEXTS,
+        delivery_texts.TEXTS,
         reason_texts.TEXTS,
         ledger_reasons.TEXTS,
     ]

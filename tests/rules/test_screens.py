@@ -115,10 +115,19 @@ def test_a_reader_finds_each_text(language):
         assert screens.text(table, number).decode("gb2312") == texts[language]
 
 
+def test_the_customer_reads_each_text():
+    for number, texts in screen_texts.TEXTS.items():
+        assert screens.pole_text(number) == reasons.DISPLAY.get(number, texts[0])
+    assert screens.pole_text(reasons.OVER_DAY_LIMIT) == "DAY LIMIT REACHED"
+    assert screens.pole_text(screens.BALANCE) == "LEFT"
+
+
 @pytest.mark.parametrize("number", [0, 199, 200, 400, 495, 496, 201 + 512, 51456, 65535])
 def test_a_number_without_a_text_is_an_error(number):
     with pytest.raises(screens.UnknownText):
         screens.text(screen_bytes.ENGLISH, number)
+    with pytest.raises(screens.UnknownText):
+        screens.pole_text(number)
 
 
 # ---------------------------------------------------------------- lines

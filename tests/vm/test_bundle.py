@@ -8,7 +8,7 @@ import traceback
 import pytest
 
 from simulator.vm import image
-from simulator.vm.bundle import FUNCTIONS_MAX, bundle
+from simulator.vm.bundle import FUNCTIONS_MAX, ROOMS, bundle
 from simulator.vm.line_map import untangled
 from simulator.vm.link import inline
 from simulator.vm.program import CannotLink
@@ -148,6 +148,27 @@ PROGRAMS = {
         "a": "def g(): return 9\nN = [4]\nclass A:\n    size = N\n    two = size[0] * 2\n"
         "    def m(self, n=N, f=g): return n, f()\n    def n(self): return self.m(n=1)",
     },
+    "classes that forget where they are from": {
+        "main": "import a\nx = a.A(1)\nprint(x.m(), isinstance(x, a.B), a.A.n)\ntry:\n"
+        "    raise a.E(2)\nexcept a.E as error:\n    print(error.args)",
+        "a": "class E(Exception):\n    'Documented.'\nclass B:\n    'A base.'\n"
+        "    def m(self): return self.v\nclass A(B):\n    'One.'\n    n = 7\n"
+        "    def __init__(self, v): self.v = v",
+    },
+    "what is told to people": {
+        "main": "import a\nfor n in range(4):\n    try:\n        print(a.f(n))\n"
+        "    except ValueError as error:\n        print(error)\nprint(a.T, a.g(), a.A().m()())",
+        "a": "T = {1: 'not in a function'}\n"
+        "def f(n, d='a default of it'):\n    'It has a docstring, which is no text of it.'\n"
+        "    if n == 0:\n        raise ValueError('the first of them')\n"
+        "    if n == 1:\n        raise ValueError('first', 'of {:04} them'.format(n) + d)\n"
+        "    if n == 2:\n        raise ValueError(\n            'said in one line '\n"
+        "            'and in another'\n        )\n"
+        "    return '%d of these were read' % n, {'the key of it': 'a value'}['the key of it']\n"
+        "def g(n=3): return 'über alle Maßen', f'the first {n} of them'\n"
+        "class A:\n    def m(self, d='one more default'):\n"
+        "        return lambda: d + ' and an end of it'",
+    },
     "names without values": {
         "main": "import a\ntry:\n    a.f()\nexcept NameError:\n    print('no name')\n"
         "try:\n    a.A().g()\nexcept AttributeError:\n    print('no attribute')",
@@ -231,6 +252,10 @@ REFUSED = {
     "missing": ({"main": "import a\na.y()", "a": "x = [1]"}, "a has no y"),
     "asks for its names": ({"main": "import a", "a": "print(globals())"}, "a:1: globals"),
     "asks who it is": ({"main": "import a", "a": "print(__name__)"}, "a:1: __name__"),
+    "asks where a class is from": (
+        {"main": "import a", "a": "class A:\n    pass\nprint(A().__qualname__)"},
+        "a:3: __qualname__",
+    ),
     "of the class or of the file": (
         {"main": "import a\na.A", "a": "x = [1]\nclass A:\n    x = 2\n    y = x"},
         "a:4: x of the class or of the file",
@@ -285,24 +310,60 @@ def test_few_files_do_what_many_did(sources, micropython, tmp_path):
     sources = packages(sources)
     expected = run(micropython, tmp_path / "as_written", sources)
     assert expected
-    for functions_max in (FUNCTIONS_MAX, 1):
+    for functions_max in (FUNCTIONS_MAX, (1, 1)):
         made = linked(sources, functions_max)
-        folder = tmp_path / f"linked_{functions_max}"
+        folder = tmp_path / f"linked_{functions_max[0]}"
         assert run(micropython, folder, {"main": made.main, **made.parts}) == expected
     assert len(linked(sources).parts) == 1
 
 
 def test_a_part_has_no_more_functions_than_it_may(repo_root):
     main, sources = firmware(repo_root)
-    counts = {}
-    for functions_max in (100, 200, FUNCTIONS_MAX):
-        made = bundle(main, sources, functions_max=functions_max)
-        counts[functions_max] = len(made.parts)
-        for text in made.parts.values():
-            tree = ast.parse(text)
-            kinds = (ast.FunctionDef, ast.ClassDef, ast.Lambda)
-            assert sum(isinstance(node, kinds) for node in ast.walk(tree)) <= functions_max
-    assert counts[100] > counts[200] > counts[FUNCTIONS_MAX] > 1
+    kinds = (ast.FunctionDef, ast.ClassDef, ast.Lambda)
+    counts = []
+    for last_max, before_max in ((100, 100), (100, 200), FUNCTIONS_MAX):
+        made = bundle(main, sources, functions_max=(last_max, before_max))
+        *before, last = [
+            sum(isinstance(node, kinds) for node in ast.walk(ast.parse(text)))
+            for text in made.parts.values()
+        ]
+        assert last <= last_max
+        assert max(before) <= before_max
+        counts.append(len(made.parts))
+    assert counts[0] > counts[1] > counts[2] > 1
+
+
+@pytest.mark.parametrize(("asked", "last"), [("c", ["c", "d"]), ("b", ["d"])])
+def test_parts_begin_where_few_names_cross(asked, last):
+    """Four files of six functions; those of the one that is `asked` are read in the next one."""
+    sources = {"main": "".join(f"import {name}\n" for name in "abcd")}
+    for before, name in zip(" abc", "abcd", strict=True):
+        said = f"{before}.{before}%d()" if before == asked else "%d"
+        lines = [f"def {name}{n}(): return {said % n}\n" for n in range(6)]
+        sources[name] = (f"import {before}\n" if before == asked else "") + "".join(lines)
+        sources["main"] += "".join(f"print({name}.{name}{n}())\n" for n in range(6))
+    made = linked(sources, (12, 100))
+    rows = [row.split() for row in made.line_map.splitlines()]
+    assert sorted({row[3] for row in rows if row[0] == "reader_1"}) == [f"{n}.py" for n in last]
+
+
+def test_a_table_of_names_is_not_full(repo_root):
+    """In a full one each look-up of a name of the language goes through all of it."""
+    for text in bundle(*firmware(repo_root)).parts.values():
+        top = ast.parse(text).body
+        count = len({name for part in top for name in told(part)} | {"__name__", "__file__"})
+        room = next(room for room in ROOMS if room >= count)
+        assert count <= 0.95 * room, (count, room)
+
+
+def told(statement):
+    """What a statement at the top of a file puts into its table of names."""
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return {statement.name}
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name for alias in statement.names}
+    names = (node for node in ast.walk(statement) if isinstance(node, ast.Name))
+    return {node.id for node in names if isinstance(node.ctx, ast.Store)}
 
 
 @pytest.mark.parametrize(("main", "other", "gone"), DROPPED.values(), ids=DROPPED)
@@ -338,6 +399,52 @@ def test_words_that_are_there_anyhow_are_names_too():
     assert {part.name for part in tree.body if isinstance(part, ast.FunctionDef)} <= {
         *("_0", "_1", "stdin"),
     }
+
+
+def test_a_longer_string_that_is_said_twice_is_a_name():
+    body = "def f():\n    return x['amount_max_fen'], y['%s']\nx, y = {}, {}\n"
+    made = linked(
+        {
+            "main": "import a, b\na.f()\nb.f()",
+            "a": body % "day_limit_fen",
+            "b": body % "clock_width_s",
+        }
+    )
+    tree = ast.parse(reader(made))
+    defined = {part.name for part in tree.body if isinstance(part, ast.FunctionDef)}
+    assert "amount_max_fen" in defined
+    assert not defined & {"day_limit_fen", "clock_width_s"}
+
+
+def test_a_class_keeps_nothing_about_itself(micropython, tmp_path):
+    """Its own words and no others; a test of the port's too: it puts those there first."""
+    source = "class A:\n    'One.'\n    x = 1\n"
+    made = linked({"main": "import a\nprint(a.A)", "a": source})
+    (name,) = (part.name for part in ast.walk(ast.parse(reader(made))) if is_class(part))
+    told = f"print(sorted({name}.__dict__))\n"
+    plain = run(micropython, tmp_path / "as_written", {"main": source + told.replace(name, "A")})
+    assert plain == "['__module__', '__qualname__', 'x']\n"
+    # The docstring of a class is no object of it in MicroPython.
+    parts = {part: text + told for part, text in made.parts.items()}
+    after = run(micropython, tmp_path / "linked", {"main": made.main, **parts})
+    assert len(after.splitlines()[0].split(",")) == 1
+
+
+def test_what_is_told_is_one_text(repo_root):
+    """Of the reader: nothing of several words stands in a function any more."""
+    main, sources = firmware(repo_root)
+    for text in bundle(main, sources).parts.values():
+        functions = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef)]
+        texts = [n for part in functions for n in ast.walk(part) if is_text(n)]
+        docstrings = {ast.get_docstring(part, clean=False) for part in functions}
+        left = {n.value for n in texts if " " in n.value and len(n.value) > 10} - docstrings
+        assert not left
+    said = "no answer in the answer"
+    assert sum(text.count(said) for text in bundle(main, sources).parts.values()) == 1
+
+
+def is_class(node):
+    return isinstance(node, ast.ClassDef)
 
 
 def test_names_are_few():
@@ -399,7 +506,7 @@ def test_tracebacks_tell_the_source():
     }
     expected = [("b", 9, "g"), ("a", 12, "m"), ("a", 8, "inner"), ("a", 2, "f")]
     told = [f'File "{name}.py", line {line}, in {function}' for name, line, function in expected]
-    for functions_max in (FUNCTIONS_MAX, 1):
+    for functions_max in (FUNCTIONS_MAX, (1, 1)):
         made = linked({"main": "import b\nb.g()", **sources}, functions_max)
         said = traceback_of(made)
         assert said != untangled(said, made.line_map)

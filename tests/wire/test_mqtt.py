@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from protocols.wire import mqtt
+from protocols.wire import mqtt, mqtt_texts
 from protocols.wire.mqtt import (
     CONNACK,
     CONNECT,
@@ -201,11 +201,11 @@ def test_no_bytes_raise_anything_but_mqtt_error(data):
             client.receive(prefix + data)
             client.tick(0)
         except MqttError as error:
-            assert error.code in mqtt.TEXTS
+            assert error.code in mqtt_texts.TEXTS
     try:
         events_of(data)
     except MqttError as error:
-        assert error.code in mqtt.TEXTS
+        assert error.code in mqtt_texts.TEXTS
 
 
 @given(st.integers(0, 15), st.integers(0, 15), st.binary(max_size=60))
@@ -213,7 +213,7 @@ def test_no_packet_raises_anything_but_mqtt_error(packet_type, flags, body):
     try:
         event = mqtt.parse(packet_type, flags, body)
     except MqttError as error:
-        assert error.code in mqtt.TEXTS
+        assert error.code in mqtt_texts.TEXTS
     else:
         assert event[0] == packet_type
 
