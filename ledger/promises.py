@@ -3,7 +3,8 @@
 A load is promised from its first try on: it may be coming on the card. What a cancelled sale gave
 back is promised at once: a reader may have made the sale up, and only the card shows whether it
 has paid (ledger/cancels.py). The sum of what is promised and not on the card is the floor of the
-pending account, and the database keeps the account above it.
+pending account, and the database keeps the account above it. What has ended (ledger/carry_over.py)
+never comes on its card and is promised to it no more.
 """
 
 from collections.abc import Iterable
@@ -15,7 +16,8 @@ from ledger.loads import Load
 
 # Of a load l that is not on its card.
 WAS_TRIED = "EXISTS (SELECT 1 FROM load_try t WHERE t.number = l.number)"
-IS_PROMISED = f"(l.number >= {NUMBER_MIN} OR {WAS_TRIED})"
+HAS_ENDED = "EXISTS (SELECT 1 FROM load_end e WHERE e.number = l.number)"
+IS_PROMISED = f"((l.number >= {NUMBER_MIN} OR {WAS_TRIED}) AND NOT {HAS_ENDED})"
 _PROMISE = "UPDATE account SET floor_fen = floor_fen + ? WHERE id = ?"
 _RELEASE = f"""
 UPDATE account SET floor_fen = floor_fen - ?

@@ -24,6 +24,8 @@ UNKNOWN_CREDIT = 337
 CREDITED_TWICE = 338
 CARD_CAPTURED = 341
 SPENT_WHILE_LOST = 342
+LATE_SPEND = 343
+LOADED_TOO_LATE = 344
 CANCEL_OF_NO_SALE = 351
 CANCEL_DIFFERS = 352
 CANCELLED_TWICE = 353
@@ -48,6 +50,8 @@ TEXTS = {
     CREDITED_TWICE: "one credit went on the card at two of its counters; booked once",
     CARD_CAPTURED: "a merchant has withheld this card, which has to reach the card centre (R19.4)",
     SPENT_WHILE_LOST: "it may have been spent after the card was reported lost (R14.2); booked",
+    LATE_SPEND: "of before the loss, told when the balance was carried over: its holder's (R14.2)",
+    LOADED_TOO_LATE: "on a card that was replaced, and its money has gone to the next one",
     CANCEL_OF_NO_SALE: "cancels something that is no sale of this reader; nothing is given back",
     CANCEL_DIFFERS: "not the card, amount or merchant of the sale; nothing is given back",
     CANCELLED_TWICE: "the sale was cancelled before; given back once",
@@ -56,3 +60,5 @@ TEXTS = {
 }
 # Which of them have a suspense account, because money needs a place while nobody knows better.
 SUSPENSE_ACCOUNTS = (UNKNOWN_CARD, UNKNOWN_MERCHANT)
+# What a lost card's holder does not bear, and what the card centre has laid out for one who does.
+LOSS_ACCOUNTS = (SPENT_WHILE_LOST, LATE_SPEND)
