@@ -74,13 +74,18 @@ class Load:
         self.due_ms = 0
         uplink.on_relay = self.hear
 
-    def saw(self, purse, now_ms, booked_seq=0):
+    def saw(self, purse, now_ms, booked_seq=0, is_short=False):
         """A card was read at a tap, and `purse` knows what it shows now: ask what waits for it.
 
-        As soon as the ledger has booked our record `booked_seq`, if it does so in time.
+        As soon as the ledger has booked our record `booked_seq`, if it does so in time. Whoever
+        has too little (`is_short`) is told when nobody can be asked.
         """
         self.stop(now_ms)
-        if purse.shown is None or not self._key or not self._uplink.online:
+        if purse.shown is None or not self._key:
+            return
+        if not self._uplink.online:
+            if is_short:
+                self.text = _ENDS[NOT_COMMITTED]
             return
         self._state = _BOOKING
         self._purse = purse
@@ -144,6 +149,10 @@ class Load:
         self.due_ms = now_ms
         if self._state == _ASKED and kind <= messages.LOAD_OFFER:
             return self._take_offer(said, now_ms)
+        if self._state == _ASKED and kind == messages.LOAD_END:
+            self._forget()
+            self.text = _ENDS[NOT_COMMITTED]  # frozen, and its time has not come
+            return ""
         if self._state != _TALKING:
             return "repeated"
         if kind == messages.LOAD_END:

@@ -1,5 +1,7 @@
 """A lost card and the one in its place, as the ledger sees them."""
 
+from typing import Any
+
 from ledger.invariants import check
 from tests.ledger.readers import CARD, OPENING_FEN, open_ledger
 
@@ -7,11 +9,10 @@ NEW_CARD, NEWER_CARD = 107, 207
 HOUR_S = 3600
 LOST_S = 1_000_000
 DUE_S = LOST_S + 72 * HOUR_S
-BEFORE, ACROSS, AFTER = (  # the loss, by a reader's clock
-    {"earliest_s": LOST_S - 60, "latest_s": LOST_S - 1},
-    {"earliest_s": LOST_S - 60, "latest_s": LOST_S},
-    {"earliest_s": LOST_S + 60, "latest_s": LOST_S + 62},
-)
+# The loss, by a reader's clock.
+BEFORE: dict[str, Any] = {"earliest_s": LOST_S - 60, "latest_s": LOST_S - 1}
+ACROSS: dict[str, Any] = {"earliest_s": LOST_S - 60, "latest_s": LOST_S}
+AFTER: dict[str, Any] = {"earliest_s": LOST_S + 60, "latest_s": LOST_S + 62}
 
 
 def books(*readers, path=":memory:"):
