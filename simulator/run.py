@@ -148,6 +148,7 @@ class Run:
             self.keys.credit,
             self.seeds.stream("desk").randbytes,
             with_cards=any("card_map" in reader for reader in scenario.readers),
+            carry_over_after_s=scenario.carry_over_us // _SECOND_US,
         )
         self._report.broker = self.services.brokers["building"].kind
         self._make_cards()

@@ -263,6 +263,7 @@ class Pos:
         if purse is not None and self._state == sale.SHOWN and self._till.pending is None:
             # What was given back waits there once that is booked.
             booked_seq = self._recorder.head_seq() if reason == screens.CANCELLED else 0
+            self._load_text = ""  # the display has something else beneath
             is_short = reason == reasons.BALANCE_SHORT
             self._load.saw(purse, self._board.ticks_ms(), booked_seq, is_short)
 

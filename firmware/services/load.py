@@ -68,6 +68,7 @@ class Load:
         self._step = 0
         self._command = b""
         self._may_be_done = False
+        self._later = ""  # what to show if it is not for now
         self._until_ms = 0
         self.text = ""
         self.wants_card = False
@@ -78,14 +79,15 @@ class Load:
         """A card was read at a tap, and `purse` knows what it shows now: ask what waits for it.
 
         As soon as the ledger has booked our record `booked_seq`, if it does so in time. Whoever
-        has too little (`is_short`) is told when nobody can be asked.
+        has too little (`is_short`) is told that it comes later, if it may; who has paid is shown
+        the balance.
         """
         self.stop(now_ms)
+        self._later = _ENDS[NOT_COMMITTED] if is_short else ""
         if purse.shown is None or not self._key:
             return
         if not self._uplink.online:
-            if is_short:
-                self.text = _ENDS[NOT_COMMITTED]
+            self.text = self._later
             return
         self._state = _BOOKING
         self._purse = purse
@@ -151,7 +153,7 @@ class Load:
             return self._take_offer(said, now_ms)
         if self._state == _ASKED and kind == messages.LOAD_END:
             self._forget()
-            self.text = _ENDS[NOT_COMMITTED]  # frozen, and its time has not come
+            self.text = self._later  # frozen, and its time has not come
             return ""
         if self._state != _TALKING:
             return "repeated"
