@@ -18,6 +18,7 @@ from ledger.transfers import (
     CANCEL,
     CANCEL_LINE,
     CARRY_OVER,
+    COVER,
     LOAD,
     LOAD_LINE,
     OPENING,
@@ -152,7 +153,8 @@ _RULES = {
     "every transfer of the card centre belongs to a load": f"""
         SELECT t.device, t.seq, t.line FROM transfer t
         LEFT JOIN load l ON l.number = t.seq
-        WHERE (t.kind IN ({TOP_UP}, {LOAD}, {CARRY_OVER}, {UNDO})) <> (t.device = {CARD_CENTRE})
+        WHERE (t.kind IN ({TOP_UP}, {LOAD}, {CARRY_OVER}, {UNDO}, {COVER}))
+            <> (t.device = {CARD_CENTRE})
         OR (t.device = {CARD_CENTRE} AND l.number IS NULL)""",
     "what is pending for a card was paid in, is not on it, not spent by code and not gone on": f"""
         SELECT a.id, a.balance_fen FROM account a WHERE a.kind = {chart.PENDING}

@@ -4,8 +4,7 @@ Rules of this file. The report of the loss is the line (R14.2b). A spend that ma
 not its holder's: the card centre bears it, whenever it is told. One of before it is its holder's:
 it takes from what is frozen, and once that has been carried over the card centre lays out what is
 missing, and a case says that somebody has to collect it. Nothing that was carried over is taken
-back. A load that is told to have come on the old card when its money had gone to the next one has
-not moved anything: it is undone in the same transaction.
+back.
 
 All of it hangs on what is in the books, so whoever asks twice finds nothing left to do.
 """
@@ -13,18 +12,17 @@ All of it hangs on what is in the books, so whoever asks twice finds nothing lef
 from collections.abc import Iterable
 
 from ledger import chart, reasons
+from ledger.cancels import NUMBER_MIN
 from ledger.dialect import SqliteDialect
 from ledger.evidence import State
-from ledger.loads import Load
 from ledger.posting import post_recorded
+from ledger.promises import WAS_TRIED
 from ledger.transfers import (
     BEAR,
     BEAR_LINE,
     CARRY_LINE,
     CARRY_OVER,
     SPEND,
-    UNDO,
-    UNDO_LINE,
     Transfer,
 )
 from protocols.card.purse import CARD_CENTRE
@@ -32,9 +30,6 @@ from protocols.card.purse import CARD_CENTRE
 _OLD = """
 WITH k (number) AS (VALUES {keys})
 SELECT old_card, lost_s FROM k CROSS JOIN reissue WHERE old_card = number"""
-_ENDED = """
-WITH k (wanted) AS (VALUES {keys})
-SELECT number FROM k CROSS JOIN load_end WHERE number = wanted"""
 # Booked as a case when it came, and of this loss. One that is cancelled is the merchant's.
 _OF_AFTER = f"""
 SELECT i.device, i.seq, i.amount_fen FROM intent i
@@ -46,27 +41,21 @@ AND NOT EXISTS (SELECT 1 FROM cancel s WHERE s.device = i.device AND s.intent_se
 AND NOT EXISTS (SELECT 1 FROM transfer t
     WHERE t.device = i.device AND t.seq = i.seq AND t.line = {BEAR_LINE})
 ORDER BY i.device, i.seq"""
+# Something has gone on that had been frozen: of the purse, or a load that was promised to it.
 _IS_CARRIED = f"""
-SELECT 1 FROM transfer WHERE device = {CARD_CENTRE} AND line = {CARRY_LINE}
-AND kind = {CARRY_OVER} AND debit_account = ? LIMIT 1"""
+SELECT EXISTS (SELECT 1 FROM transfer WHERE device = {CARD_CENTRE} AND line = {CARRY_LINE}
+    AND kind = {CARRY_OVER} AND debit_account = ?)
+OR EXISTS (SELECT 1 FROM load l JOIN load_end e ON e.number = l.number
+    WHERE l.card_no = ? AND (l.number >= {NUMBER_MIN} OR {WAS_TRIED}))"""
 _BALANCE = "SELECT balance_fen FROM account WHERE id = ?"
 _CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, x'', x'') ON CONFLICT DO NOTHING"
 
 
-def settle(database: SqliteDialect, moved: Iterable[Transfer], loaded: Iterable[Load]) -> None:
-    """Put in order what this delivery tells of replaced cards, in the transaction that books it.
-
-    `moved`: the transfers that were posted; `loaded`: the loads that are known to be on their
-    cards since.
-    """
+def settle(database: SqliteDialect, moved: Iterable[Transfer]) -> None:
+    """Find who bears the spends of replaced cards in `moved`, in the transaction that posts them."""
     spends = [transfer for transfer in moved if transfer.kind == SPEND]
-    loads = list(loaded)
     cards = {chart.owner(spend.debit_account) for spend in spends}
-    cards |= {load.card_no for load in loads}
     old = dict(database.rows_of(_OLD, ((card_no,) for card_no in sorted(cards))))
-    if not old:
-        return
-    _undo(database, [load for load in loads if load.card_no in old])
     for card_no, lost_s in sorted(old.items()):
         borne = bear(database, card_no, lost_s)
         purse = chart.purse(card_no)
@@ -89,28 +78,10 @@ def bear(database: SqliteDialect, card_no: int, lost_s: int) -> set[tuple[int, i
     return {(transfer.device, transfer.seq) for transfer in borne}
 
 
-def _undo(database: SqliteDialect, loads: list[Load]) -> None:
-    ended = {number for (number,) in database.rows_of(_ENDED, ((x.number,) for x in loads))}
-    undone = [
-        Transfer(
-            CARD_CENTRE,
-            load.number,
-            UNDO_LINE,
-            UNDO,
-            chart.purse(load.card_no),
-            chart.pending(load.card_no),
-            load.amount_fen,
-        )
-        for load in loads
-        if load.number in ended
-    ]
-    post_recorded(database, undone)
-    database.many(_CASE, [(reasons.LOADED_TOO_LATE, t.device, t.seq) for t in undone])
-
-
 def _lay_out(database: SqliteDialect, purse: int, spends: list[Transfer]) -> None:
     """What a purse lacks because it was carried over, spend by spend."""
-    if not list(database.rows(_IS_CARRIED, (purse,))):
+    ((is_carried,),) = database.rows(_IS_CARRIED, (purse, chart.owner(purse)))
+    if not is_carried:
         return
     ((balance_fen,),) = database.rows(_BALANCE, (purse,))
     lacking_fen, laid_out = -balance_fen, []

@@ -7,6 +7,8 @@ from ledger.transfers import (
     BEAR_LINE,
     CARRY_LINE,
     CARRY_OVER,
+    COVER,
+    COVER_LINE,
     RECOVER,
     RECOVER_LINE,
     UNDO,
@@ -23,7 +25,7 @@ _LATE = chart.loss(reasons.LATE_SPEND)
 GONE_ON_FEN = f"""SELECT COALESCE(SUM(
                 CASE WHEN t.kind = {UNDO} THEN -t.amount_fen ELSE t.amount_fen END), 0)
             FROM transfer t
-            WHERE t.kind IN ({CARRY_OVER}, {RECOVER}) AND t.debit_account = a.id
+            WHERE t.kind IN ({CARRY_OVER}, {RECOVER}, {COVER}) AND t.debit_account = a.id
             OR t.kind = {UNDO} AND t.credit_account = a.id"""
 RULES = {
     "a replaced card is closed, and was lost before": f"""
@@ -90,6 +92,17 @@ RULES = {
             AND t.line = {RECOVER_LINE} AND t.kind = {RECOVER}
             AND t.credit_account = b.debit_account
         WHERE COALESCE(b.amount_fen, 0) <> COALESCE(t.amount_fen, 0)""",
+    "what covers an overdrawn purse is what a cancelled sale gave back, and not more": f"""
+        SELECT t.device, t.seq, t.line, t.amount_fen FROM transfer t
+        LEFT JOIN load_end e ON e.number = t.seq
+        LEFT JOIN load l ON l.number = e.number
+        LEFT JOIN cancel c ON c.number = e.number
+        LEFT JOIN transfer b ON b.device = c.device AND b.seq = c.intent_seq
+            AND b.kind = {RECOVER}
+        WHERE t.kind = {COVER} AND (c.number IS NULL OR t.line <> {COVER_LINE}
+            OR t.debit_account <> {_PENDING} + l.card_no
+            OR t.credit_account <> {_HOLDER} + l.card_no
+            OR t.amount_fen + COALESCE(b.amount_fen, 0) > l.amount_fen)""",
     "nothing is recovered but what was borne of a cancelled sale": f"""
         SELECT t.device, t.seq, t.line FROM transfer t
         LEFT JOIN cancel c ON c.device = t.device AND c.intent_seq = t.seq

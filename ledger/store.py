@@ -317,7 +317,7 @@ class LedgerStore:
             book = load_book(self.database, claims)
             changes = decide(claims, book)
             write_changes(self.database, changes, book)
-            late.settle(self.database, changes.transfers, changes.loaded)
+            late.settle(self.database, changes.transfers)
         return [_answer(batch, book, changes) for batch in batches]
 
     # --- questions -----------------------------------------------------------------------------

@@ -8,7 +8,7 @@ silence: the card says so itself, to us or in a reader's record, or the load wai
 
 from dataclasses import dataclass
 
-from ledger import chart, late
+from ledger import chart
 from ledger.cancels import NUMBER_MIN
 from ledger.card_credit import Sold
 from ledger.card_status import Cards
@@ -161,7 +161,6 @@ class TopUps:
             load = loads_of(self._database, [number])[number]
             if not load.is_loaded:
                 post_loaded(self._database, [load])
-                late.settle(self._database, [], [load])
 
 
 def next_number(database: SqliteDialect) -> int:

@@ -13,8 +13,8 @@ RESERVE, CODE_SALE, VOID = 6, 7, 8
 RESERVE_LINE, SETTLE_LINE = 2, 3
 # Of lost cards that were replaced. A balance that is carried over is a load's, in the place of a
 # top-up; what is borne, and what comes back of that, is numbered as the spend.
-CARRY_OVER, UNDO, BEAR, RECOVER = 9, 10, 11, 12
-CARRY_LINE, UNDO_LINE = TOP_UP_LINE, 6
+CARRY_OVER, UNDO, BEAR, RECOVER, COVER = 9, 10, 11, 12, 13
+CARRY_LINE, UNDO_LINE, COVER_LINE = TOP_UP_LINE, 6, 7
 BEAR_LINE, RECOVER_LINE = 4, 5
 
 

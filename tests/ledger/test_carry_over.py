@@ -409,6 +409,68 @@ def test_a_cancelled_sale_costs_nobody_anything(claims, when, together):
     assert claim(store) == []
 
 
+def test_what_a_cancelled_sale_gave_back_waits_with_the_balance():
+    """It had been on the card, by a reader's word: frozen like the rest."""
+    reader = Reader(1001)
+    reader.cancel(reader.spend(amount_fen=900, **BEFORE), amount_fen=900)
+    store = replaced(reader)
+    store.book([reader.records])
+    assert claim(store, now_s=DUE_S - 1) == []
+    assert held(store) == (OPENING_FEN - 900, 900, 0, 0, 0)
+    (frozen,) = store.carry_overs.frozen(NEW_CARD)
+    assert (frozen.amount_fen, frozen.waiting_fen, frozen.due_s) == (OPENING_FEN, 0, DUE_S)
+    assert sum(claim(store)) == OPENING_FEN
+    assert held(store) == CARRIED
+
+
+@pytest.mark.parametrize("told", ["before", "behind"])
+@pytest.mark.parametrize("made_up_fen", [OPENING_FEN, 5 * OPENING_FEN])
+def test_a_reader_that_makes_up_a_cancelled_sale_makes_no_money(made_up_fen, told):
+    """Nobody sees the old card any more that could show that it was never sold to."""
+    reader = Reader(1001)
+    sale = reader.spend(amount_fen=made_up_fen, **BEFORE)
+    reader.cancel(sale, amount_fen=made_up_fen)
+    store = replaced(reader)
+    got_fen = 0
+    for step in ("before", "behind"):
+        if step == told:
+            store.book([reader.records])
+        got_fen += sum(claim(store, now_s=DUE_S - 1 if step == "before" else DUE_S))
+    got_fen += sum(claim(store))
+    assert got_fen == OPENING_FEN
+    assert held(store) == CARRIED
+    assert store.balances()["merchant", 12] == 0 and store.summary()["overdrawn"] == 0
+
+
+def test_a_spend_behind_a_made_up_cancelled_sale_has_somebody_who_bears_it():
+    """The purse itself had nothing to carry over, what it was promised had."""
+    reader, other = Reader(1001), Reader(1002)
+    sale = reader.spend(amount_fen=OPENING_FEN, **BEFORE)
+    reader.cancel(sale, amount_fen=OPENING_FEN)
+    other.spend(amount_fen=700, counter=2, last=(1001, 1), **BEFORE)
+    store = replaced(reader, other)
+    store.book([reader.records])
+    assert claim(store) == [OPENING_FEN]
+    store.book([other.records])
+    assert held(store) == (0, 0, OPENING_FEN, 0, -700)
+
+
+def test_what_was_bought_with_a_load_that_was_told_too_late():
+    """From a card that had nothing but the load, which its books did not know of."""
+    reader = Reader(1001)
+    store = books(reader)
+    store.issue_cards([(30, 0)])
+    store.top_ups.top_up(30, LOAD_FEN, "order-1")
+    store.top_ups.note_try(1, 0, 1001)
+    lose(store, 30)
+    replace(store, 30)
+    assert claim(store) == [LOAD_FEN]
+    reader.spend(card_no=30, counter=1, amount_fen=400, last=(CARD_CENTRE, 1), **BEFORE)
+    store.book([reader.records])
+    assert held(store)[2:] == (LOAD_FEN, 0, -400)
+    assert store.holder_balance(30) == store.balances()["pending", 30] == 0
+
+
 # --- payments by code --------------------------------------------------------------------------
 
 

@@ -54,6 +54,9 @@ TAMPERED = {
     "who has borne a cancelled sale has it back once its money goes on": [
         "DELETE FROM transfer WHERE kind = 12"
     ],
+    "what covers an overdrawn purse is what a cancelled sale gave back, and not more": [
+        "UPDATE transfer SET kind = 13, line = 7 WHERE kind = 10"
+    ],
     "nothing is recovered but what was borne of a cancelled sale": ["DELETE FROM cancel"],
 }
 
