@@ -52,7 +52,7 @@ _CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, x'', x'') ON CONFLICT DO NOT
 
 
 def settle(database: SqliteDialect, moved: Iterable[Transfer]) -> None:
-    """Find who bears the spends of replaced cards in `moved`, in the transaction that posts them."""
+    """Find who bears the spends of replaced cards in `moved`; they are posted already."""
     spends = [transfer for transfer in moved if transfer.kind == SPEND]
     cards = {chart.owner(spend.debit_account) for spend in spends}
     old = dict(database.rows_of(_OLD, ((card_no,) for card_no in sorted(cards))))
