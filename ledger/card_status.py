@@ -22,6 +22,7 @@ from protocols.rules.card_status import (
 EVIDENCE_CHARS_MAX = 32
 NAMES = {ACTIVE: "active", LOST: "lost", SUSPENDED: "suspended", CLOSED: "closed"}
 CAPTURED = "capture"  # the cause of what a merchant has withheld (R19.4)
+REISSUED = "reissue"  # and of what another card has taken the place of (R14.4a)
 _BEFORE = -1  # what it was before it was lost
 
 
@@ -113,11 +114,7 @@ class Cards:
         `evidence`: one word for what was shown ("id-card"), never a number that stands on it.
         """
         what = VERBS[verb]
-        if what.in_person and not evidence:
-            raise CardRefused(f"to {verb} a card takes evidence, shown in person")
-        if len(evidence) > EVIDENCE_CHARS_MAX or not _is_word(evidence):
-            text = f"evidence is one word of a-z and -, at most {EVIDENCE_CHARS_MAX} characters"
-            raise CardRefused(text)
+        check_evidence(verb, evidence, in_person=what.in_person)
         with self._database.transaction():
             if not list(self._database.rows(_IS_ISSUED, (card_no,))):
                 raise CardRefused(f"card {card_no} was never issued")
@@ -131,6 +128,20 @@ class Cards:
             after = statuses[-2] if what.after == _BEFORE else what.after
             _add(self._database, card_no, after, verb, time_s, evidence)
             return after
+
+
+def check_evidence(verb: str, evidence: str, *, in_person: bool) -> None:
+    """CardRefused if something has to be shown and was not, or if `evidence` is not a word."""
+    if in_person and not evidence:
+        raise CardRefused(f"to {verb} a card takes evidence, shown in person")
+    if len(evidence) > EVIDENCE_CHARS_MAX or not _is_word(evidence):
+        text = f"evidence is one word of a-z and -, at most {EVIDENCE_CHARS_MAX} characters"
+        raise CardRefused(text)
+
+
+def close_replaced(database: SqliteDialect, card_no: int, time_s: int, evidence: str) -> None:
+    """Close a lost card for good, in the transaction that gives its place to another."""
+    _add(database, card_no, CLOSED, REISSUED, time_s, evidence)
 
 
 def suspend_captured(database: SqliteDialect, captures: Iterable[Capture]) -> None:

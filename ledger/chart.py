@@ -12,6 +12,7 @@ SUSPENSE = 4  # owner: a reason. Money whose proper account is not known (ledger
 FEES = 5  # owner: 0. What the card centre itself earns.
 PENDING = 6  # owner: card number. Paid in for the holder, and not on the card yet.
 RESERVED = 7  # owner: card number. Taken from there by a payment code, and not the merchant's yet.
+LOSS = 8  # owner: a reason. What the card centre has borne for it (ledger/late.py).
 
 KIND_NAMES = {
     HOLDER: "holder",
@@ -21,6 +22,7 @@ KIND_NAMES = {
     FEES: "fees",
     PENDING: "pending",
     RESERVED: "reserved",
+    LOSS: "loss",
 }
 _OWNER_BITS = 32
 
@@ -28,6 +30,11 @@ _OWNER_BITS = 32
 def account(kind: int, owner: int) -> int:
     """The number of the account of a kind and its owner (uint32), below 2**36."""
     return kind << _OWNER_BITS | owner
+
+
+def owner(number: int) -> int:
+    """Whose the account with this number is."""
+    return number & (1 << _OWNER_BITS) - 1
 
 
 def purse(card_no: int) -> int:
@@ -48,6 +55,10 @@ def reserved(card_no: int) -> int:
 
 def suspense(reason: int) -> int:
     return account(SUSPENSE, reason)
+
+
+def loss(reason: int) -> int:
+    return account(LOSS, reason)
 
 
 BANK = account(CLEARING, 0)

@@ -47,6 +47,7 @@ RULES = {
         AND a.floor_fen <> (
             SELECT COALESCE(SUM(l.amount_fen), 0) FROM load l
             WHERE l.card_no = a.owner AND l.is_loaded = 0
+            AND NOT EXISTS (SELECT 1 FROM load_end e WHERE e.number = l.number)
             AND (EXISTS (SELECT 1 FROM load_try t WHERE t.number = l.number)
                 OR EXISTS (SELECT 1 FROM cancel c WHERE c.number = l.number)))""",
 }

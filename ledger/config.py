@@ -4,6 +4,8 @@
     signing_key_file = "signing.key"        # 64 hexadecimal digits: the Ed25519 key
     credit_key_file = "credit.key"          # optional, 32 hexadecimal digits: the master of the
                                             # keys that put money on cards; none goes on without
+    carry_over_after_h = 72                 # optional: from the report of a card's loss on, until
+                                            # what was on it goes to the card in its place
     register_file = "register.toml"         # optional: devices, merchants, cards to make known
 
     [codes]                                 # optional: payments by code; nobody pays so without
@@ -45,12 +47,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ledger.carry_over import AFTER_S
 from ledger.code_sales import CodePolicy
 from ledger.store import LedgerStore, RegistryError
 from protocols.wire import messages
 
 KEY_BYTES, CREDIT_KEY_BYTES = 32, 16
 _FEN_MAX, _ERROR_MS_MAX, _DAY_S = 0xFFFFFF, 60_000, 86_400
+_HOUR_S, _AFTER_H_MAX = 3_600, 8_784
 _UID_BYTES = (4, 7, 10)
 _PORT_MAX = 65535
 _CHIPS = {"classic": messages.CLASSIC, "desfire": messages.DESFIRE}
@@ -80,6 +84,7 @@ class Config:
     register_file: Path | None
     credit_key_file: Path | None = None
     codes: Codes | None = None
+    carry_over_after_s: int = AFTER_S
 
     @property
     def database(self) -> Path:
@@ -93,6 +98,7 @@ def load_config(path: str | Path) -> Config:
     broker = table.table("broker")
     register = table.text("register_file", "")
     credit_key = table.text("credit_key_file", "")
+    after_h = table.number("carry_over_after_h", AFTER_S // _HOUR_S, most=_AFTER_H_MAX)
     config = Config(
         data_dir=path.parent / table.text("data_dir"),
         broker_host=broker.text("host", "127.0.0.1"),
@@ -101,6 +107,7 @@ def load_config(path: str | Path) -> Config:
         register_file=path.parent / register if register else None,
         credit_key_file=path.parent / credit_key if credit_key else None,
         codes=_codes(path, table.table("codes")),
+        carry_over_after_s=after_h * _HOUR_S,
     )
     broker.end()
     table.end()

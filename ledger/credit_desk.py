@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.card_credit import Credited, CreditRefused, Dialogue, Sold, credit
+from ledger.carry_over import AFTER_S
 from ledger.dialect import StoreUnavailable
 from ledger.loads import Load
 from ledger.store import LedgerStore
@@ -57,7 +58,8 @@ class CreditDesk:
     """Answers LOAD_ASKs. `credit_key` is the master (16 bytes) of the keys that credit cards.
 
     `ciphers` has aes and aes_cbc; random(n) gives n bytes; `utc_s` the time that stands on cards
-    and in orders. `counters` (name -> int) only grow.
+    and in orders. What is left of a lost card goes to the next one `carry_over_after_s` behind the
+    report of its loss. `counters` (name -> int) only grow.
     """
 
     hears = (messages.LOAD_ASK, messages.CARD_ANSWER)
@@ -69,12 +71,14 @@ class CreditDesk:
         credit_key: bytes,
         random: Callable[[int], bytes],
         utc_s: Callable[[], int],
+        carry_over_after_s: int = AFTER_S,
     ) -> None:
         self._store = store
         self._ciphers = ciphers
         self._master = Cmac(ciphers.aes(credit_key))
         self._random = random
         self._utc_s = utc_s
+        self._carry_over_after_s = carry_over_after_s
         self._sessions: dict[int, Session] = {}  # by device
         self._asked_ms: dict[int, int] = {}
         names = (
@@ -82,6 +86,8 @@ class CreditDesk:
             "too_often",
             "busy",
             "barred",
+            "carried_over",
+            "not_due",
             "orders",
             "offers",
             "commands",
@@ -126,9 +132,13 @@ class CreditDesk:
             self.counters["barred"] += 1  # it waits for the next card of its holder
             return None
         chip = self._store.chip(card_no)
-        pending = self._store.top_ups.next_of(card_no, ask["counter"])
-        if chip is None or chip[0] != ask["chip"] or pending is None:
+        if chip is None or chip[0] != ask["chip"]:
             return None
+        claimed = self._store.carry_overs.claim(card_no, self._utc_s(), self._carry_over_after_s)
+        self.counters["carried_over"] += len(claimed)
+        pending = self._store.top_ups.next_of(card_no, ask["counter"])
+        if pending is None:
+            return self._later(card_no)
         if ask["counter"] >= COUNTER_MAX:
             return None  # a card that is worn, or a reader that makes it up
         if (ask["last_device"], ask["last_seq"]) == (CARD_CENTRE, pending.load.number):
@@ -136,6 +146,14 @@ class CreditDesk:
         if chip[0] == messages.CLASSIC:
             return self._order(device, key, ask, pending, chip[1])
         return self._offer(device, ask, pending, chip[1], now_ms)
+
+    def _later(self, card_no: int) -> tuple[int, Fields] | None:
+        """What a holder hears for whom something is frozen whose time has not come."""
+        frozen = self._store.carry_overs.frozen(card_no, self._carry_over_after_s)
+        if not any(one.amount_fen for one in frozen):
+            return None
+        self.counters["not_due"] += 1
+        return messages.LOAD_END, {"result": messages.NOT_COMMITTED}
 
     def _is_busy(self, device: int, card_no: int, nonce: bytes, now_ms: int) -> bool:
         """Whether this ask is an old one, or another reader is at work on the same card."""

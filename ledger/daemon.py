@@ -83,7 +83,8 @@ def _desks(
 ) -> Iterator[Desk]:
     yield SiteDesk(store, _utc_s)
     if credit_key:
-        yield CreditDesk(store, CIPHERS, credit_key, os.urandom, _utc_s)
+        after_s = config.carry_over_after_s
+        yield CreditDesk(store, CIPHERS, credit_key, os.urandom, _utc_s, after_s)
     if config.codes is not None:
         error_ms = config.codes.clock_error_ms
         phones = Phones(store.database, code_key, os.urandom)

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ledger import aggregate, chain, chart, code_rules
+from ledger import aggregate, chain, chart, code_rules, reissue_rules
 from ledger.evidence import Intent, State, stated_by, stated_by_outcome, verdict
 from ledger.loading import INTENT_COLUMNS, intent_of, keys_of
 from ledger.reservations import Settled
@@ -17,12 +17,15 @@ from ledger.store import LedgerStore
 from ledger.transfers import (
     CANCEL,
     CANCEL_LINE,
+    CARRY_OVER,
+    COVER,
     LOAD,
     LOAD_LINE,
     OPENING,
     SPEND,
     TOP_UP,
     TOP_UP_LINE,
+    UNDO,
 )
 from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal
@@ -130,11 +133,11 @@ _RULES = {
         LEFT JOIN intent i ON i.device = r.device AND i.seq = r.seq
         WHERE (r.kind IN ({messages.INTENT}, {messages.CREDIT})) <> (i.seq IS NOT NULL)
         OR (r.kind = {messages.CREDIT}) <> (COALESCE(i.credit_no, 0) > 0)""",
-    "a top-up is booked once, with its amount": f"""
+    "a top-up is booked once, with its amount, and so is a balance that was carried over": f"""
         SELECT l.number, l.amount_fen, t.amount_fen FROM load l
         LEFT JOIN transfer t ON t.device = {CARD_CENTRE} AND t.seq = l.number
-            AND t.line = {TOP_UP_LINE} AND t.kind = {TOP_UP}
-            AND t.debit_account = {chart.BANK}
+            AND t.line = {TOP_UP_LINE}
+            AND (t.kind = {CARRY_OVER} OR t.kind = {TOP_UP} AND t.debit_account = {chart.BANK})
             AND t.credit_account = {chart.PENDING * _KIND} + l.card_no
         LEFT JOIN cancel c ON c.number = l.number
         WHERE (t.amount_fen IS NULL) <> (c.number IS NOT NULL)
@@ -150,15 +153,17 @@ _RULES = {
     "every transfer of the card centre belongs to a load": f"""
         SELECT t.device, t.seq, t.line FROM transfer t
         LEFT JOIN load l ON l.number = t.seq
-        WHERE (t.kind IN ({TOP_UP}, {LOAD})) <> (t.device = {CARD_CENTRE})
+        WHERE (t.kind IN ({TOP_UP}, {LOAD}, {CARRY_OVER}, {UNDO}, {COVER}))
+            <> (t.device = {CARD_CENTRE})
         OR (t.device = {CARD_CENTRE} AND l.number IS NULL)""",
-    "what is pending for a card was paid in, is not on it and is not spent by code": f"""
+    "what is pending for a card was paid in, is not on it, not spent by code and not gone on": f"""
         SELECT a.id, a.balance_fen FROM account a WHERE a.kind = {chart.PENDING}
         AND a.balance_fen <> (
             SELECT COALESCE(SUM(l.amount_fen), 0) FROM load l
             WHERE l.card_no = a.owner AND l.is_loaded = 0) - (
             SELECT COALESCE(SUM(r.amount_fen), 0) FROM reservation r
-            WHERE r.card_no = a.owner AND r.state <> {int(Settled.VOID)})""",
+            WHERE r.card_no = a.owner AND r.state <> {int(Settled.VOID)}) - (
+            {reissue_rules.GONE_ON_FEN})""",
     "a load is on its card if, and only if, somebody has said so": f"""
         SELECT l.number, l.is_loaded FROM load l
         WHERE l.is_loaded <> (
@@ -171,6 +176,7 @@ _RULES = {
         SELECT p.device, p.seq FROM parked p JOIN device d ON d.device = p.device
         WHERE p.seq <= d.head_seq + 1""",
     **code_rules.RULES,
+    **reissue_rules.RULES,
     "an early outcome's intent is not there yet": """
         SELECT e.device, e.seq FROM early_outcome e
         JOIN record r ON r.device = e.intent_device AND r.seq = e.intent_seq""",

@@ -15,7 +15,8 @@ from ledger.card_status import suspend_captured
 from ledger.dialect import SqliteDialect
 from ledger.evidence import Intent
 from ledger.loads import Load, carried, enter
-from ledger.promises import promise, release
+from ledger.promises import promise, release, undone
+from ledger.reasons import LOADED_TOO_LATE
 from ledger.reservations import OF_TRANSFER
 from ledger.transfers import Transfer
 
@@ -81,10 +82,8 @@ def write_changes(database: SqliteDialect, changes: Changes, book: Book) -> None
     database.many(_SETTLED, [(OF_TRANSFER[t.kind], t.device, t.seq) for t in told])
     new_loads = {load.number for load in changes.returned}
     release(database, [load for load in changes.loaded if load.number not in new_loads])
-    # Together, so that what a card got and spent in one delivery does not look overdrawn.
-    post_recorded(database, [*map(carried, changes.loaded), *changes.transfers])
+    _post_with(database, changes.loaded, changes.transfers)
     promise(database, [load for load in changes.returned if not load.is_loaded])
-    database.many(_LOADED, [(load.number,) for load in changes.loaded])
     heads = [book.devices[number] for number in sorted(changes.advanced)]
     database.many(_ADVANCE, [(d.head_seq, *d.head, d.device) for d in heads])
     database.many(_FORKED, [(number,) for number in sorted(changes.forked)])
@@ -107,8 +106,20 @@ def post_recorded(database: SqliteDialect, transfers: Sequence[Transfer]) -> Non
 def post_loaded(database: SqliteDialect, loads: Sequence[Load]) -> None:
     """Their cards carry these loads, which were not known to be there."""
     release(database, loads)
-    post_recorded(database, [carried(load) for load in loads])
-    database.many(_LOADED, [(load.number,) for load in loads])
+    _post_with(database, loads, [])
+
+
+def _post_with(
+    database: SqliteDialect, loaded: Sequence[Load], transfers: Sequence[Transfer]
+) -> None:
+    """Loads that are on their cards, and what else has happened.
+
+    Together, so that what a card got and spent in one delivery does not look overdrawn.
+    """
+    back = undone(database, loaded)
+    post_recorded(database, [*map(carried, loaded), *back, *transfers])
+    database.many(_LOADED, [(load.number,) for load in loaded])
+    database.many(_CASE, [(LOADED_TOO_LATE, t.device, t.seq, b"", b"") for t in back])
 
 
 def _insert(database: SqliteDialect, transfers: Sequence[Transfer]) -> None:

@@ -26,6 +26,8 @@ UNKNOWN_CREDIT = 337
 CREDITED_TWICE = 338
 CARD_CAPTURED = 341
 SPENT_WHILE_LOST = 342
+LATE_SPEND = 343
+LOADED_TOO_LATE = 344
 CARD_FOUND = 347
 CANCEL_OF_NO_SALE = 351
 CANCEL_DIFFERS = 352
@@ -58,6 +60,8 @@ TEXTS = {
     CARD_CAPTURED: "a merchant has withheld this card, which has to reach the card centre (R19.4)",
     CARD_FOUND: "somebody has found this card: its holder has to be told (R10.2)",
     SPENT_WHILE_LOST: "it may have been spent after the card was reported lost (R14.2); booked",
+    LATE_SPEND: "spent before the loss, told after the carry-over: its holder owes it (R14.2)",
+    LOADED_TOO_LATE: "this credit had come on a replaced card, and its money has gone on; undone",
     CANCEL_OF_NO_SALE: "cancels something that is no sale of this reader; nothing is given back",
     CANCEL_DIFFERS: "not the card, amount or merchant of the sale; nothing is given back",
     CANCELLED_TWICE: "the sale was cancelled before; given back once",
@@ -74,3 +78,5 @@ TEXTS = {
 SUSPENSE_ACCOUNTS = (UNKNOWN_CARD, UNKNOWN_MERCHANT)
 # What a door says that somebody has to look at (R8.1).
 ALARMS = {access.DURESS: OPENED_UNDER_DURESS, access.LOCKED_OUT: WRONG_AT_A_DOOR}
+# What a lost card's holder does not bear, and what the card centre has laid out for one who does.
+LOSS_ACCOUNTS = (SPENT_WHILE_LOST, LATE_SPEND)

@@ -6,8 +6,8 @@ with BIGINT, BYTEA and the same primary keys), and the triggers that keep journa
 same triggers in plpgsql against the owner).
 """
 
-from ledger.chart import BANK, CLEARING, EARNED, FEES, SUSPENSE, suspense
-from ledger.reasons import SUSPENSE_ACCOUNTS
+from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
+from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
 
 _TABLES = """
 CREATE TABLE account (
@@ -125,7 +125,8 @@ INSERT INTO tally VALUES ('duplicates', 0);
 """
 
 _JOURNALS = ("transfer", "record", "rejected", "suspense_case", "card", "merchant")
-APPEND_ONLY = (*_JOURNALS, "device_key", "chip", "load_try", "load_proof", "cancel", "card_change")
+_OF_LOADS = ("load_try", "load_proof", "load_end")
+APPEND_ONLY = (*_JOURNALS, "device_key", "chip", *_OF_LOADS, "cancel", "card_change", "reissue")
 APPEND_ONLY += ("punch", "manual_punch")
 APPEND_ONLY += ("door", "access_person", "access_change")
 APPEND_ONLY += ("tamper", "approval", "sighting")
@@ -159,6 +160,11 @@ def _chart() -> str:
     accounts = [(BANK, CLEARING, 0), (EARNED, FEES, 0)]
     accounts += [(suspense(reason), SUSPENSE, reason) for reason in SUSPENSE_ACCOUNTS]
     rows = ", ".join(f"({number}, {kind}, {owner})" for number, kind, owner in accounts)
+    return f"INSERT INTO account (id, kind, owner) VALUES {rows};"
+
+
+def _losses() -> str:
+    rows = ", ".join(f"({loss(reason)}, {LOSS}, {reason})" for reason in LOSS_ACCOUNTS)
     return f"INSERT INTO account (id, kind, owner) VALUES {rows};"
 
 
@@ -444,6 +450,21 @@ CREATE TABLE statement_line (
 ) STRICT, WITHOUT ROWID;
 """
 
+# Cards in the place of lost ones; `lost_s` is when the loss was reported. A load that has ended
+# never comes on its card: its card was replaced, and its money goes to the next one.
+_REISSUES = """
+CREATE TABLE reissue (
+    old_card INTEGER PRIMARY KEY REFERENCES card (card_no),
+    new_card INTEGER NOT NULL UNIQUE REFERENCES card (card_no),
+    lost_s INTEGER NOT NULL CHECK (lost_s BETWEEN 0 AND 4294967295),
+    CHECK (old_card <> new_card)
+) STRICT;
+
+CREATE TABLE load_end (
+    number INTEGER PRIMARY KEY REFERENCES load (number)
+) STRICT;
+"""
+
 MIGRATIONS = [
     _TABLES + _append_only(*_JOURNALS) + _ONE_WAY + _chart(),
     _KEYS + _append_only("device_key"),
@@ -456,4 +477,5 @@ MIGRATIONS = [
     _ACCESS + _append_only("door", "access_person", "access_change"),
     _SITES + _append_only("tamper", "approval", "sighting"),
     _AGGREGATE + _append_only("aggregate_sale", "statement_line"),
+    _REISSUES + _append_only("reissue", "load_end") + _losses(),
 ]

@@ -9,18 +9,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ledger import chart
+from ledger import chart, late
 from ledger.access import AccessBook
 from ledger.aggregate import AggregateSales
 from ledger.attendance import Attendance
 from ledger.booking import Book, Changes, decide
 from ledger.card_status import Cards
+from ledger.carry_over import CarryOvers
 from ledger.claims import Claim, parse_claim
 from ledger.code_sales import CodeSales
 from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import State
 from ledger.loading import keys_of, load_book
 from ledger.posting import post_authorized, write_changes
+from ledger.promises import HAS_ENDED
+from ledger.reissues import Reissues
 from ledger.reservations import Settled
 from ledger.tampers import Tampers
 from ledger.topups import TopUps
@@ -43,7 +46,7 @@ _COUNTS = {
     "pending": f"SELECT COUNT(*) FROM intent WHERE state = {int(State.PENDING)} AND credit_no = 0",
     "unknown": f"SELECT COUNT(*) FROM intent WHERE state = {int(State.UNKNOWN)} AND credit_no = 0",
     "loaded": "SELECT COUNT(*) FROM load WHERE is_loaded = 1",
-    "loading": "SELECT COUNT(*) FROM load WHERE is_loaded = 0",
+    "loading": f"SELECT COUNT(*) FROM load l WHERE is_loaded = 0 AND NOT {HAS_ENDED}",
     "cancelled": f"SELECT COUNT(*) FROM transfer WHERE kind = {CANCEL}",
     "cancelling": "SELECT COUNT(*) FROM cancel c JOIN intent i"
     " ON i.device = c.device AND i.seq = c.intent_seq"
@@ -72,6 +75,8 @@ _DUMP = {
     "cancel": "SELECT device, seq, intent_seq, number FROM cancel ORDER BY device, intent_seq",
     "load_try": "SELECT number, counter, device FROM load_try ORDER BY number, counter, device",
     "load_proof": "SELECT number, counter, balance_fen FROM load_proof ORDER BY number",
+    "load_end": "SELECT number FROM load_end ORDER BY number",
+    "reissue": "SELECT old_card, new_card, lost_s FROM reissue ORDER BY old_card",
     "intent": "SELECT device, seq, card_no, counter, amount_fen, merchant_no, state, credit_no"
     " FROM intent ORDER BY device, seq",
     "phone": "SELECT card_no, binding FROM phone ORDER BY card_no",
@@ -143,6 +148,8 @@ class LedgerStore:
         self.attendance = Attendance(database)
         self.tampers = Tampers(database)
         self.aggregate = AggregateSales(database)
+        self.reissues = Reissues(database)
+        self.carry_overs = CarryOvers(database)
 
     @classmethod
     def open(cls, path: str) -> "LedgerStore":
@@ -324,6 +331,7 @@ class LedgerStore:
             book = load_book(self.database, claims)
             changes = decide(claims, book)
             write_changes(self.database, changes, book)
+            late.settle(self.database, changes.transfers)
         return [_answer(batch, book, changes) for batch in batches]
 
     # --- questions -----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from ledger.dialect import SqliteDialect
 from ledger.evidence import State
 from ledger.loads import Load, enter, loads_of, paid_in
 from ledger.posting import post_authorized, post_loaded
-from ledger.promises import IS_PROMISED, WAS_TRIED, promise
+from ledger.promises import HAS_ENDED, IS_PROMISED, WAS_TRIED, promise
 from protocols.card.purse import AMOUNT_FEN_MAX
 from protocols.rules.card_status import CLOSED
 
@@ -31,7 +31,7 @@ _NEXT = f"""
 SELECT l.number, l.card_no, l.amount_fen, s.counter, s.device, s.seq FROM load l
 LEFT JOIN cancel c ON c.number = l.number
 LEFT JOIN intent s ON s.device = c.device AND s.seq = c.intent_seq
-WHERE l.card_no = ? AND l.is_loaded = 0 AND COALESCE(s.counter, -1) < ?
+WHERE l.card_no = ? AND l.is_loaded = 0 AND COALESCE(s.counter, -1) < ? AND NOT {HAS_ENDED}
 AND NOT EXISTS (
     SELECT 1 FROM intent r WHERE r.card_no = s.card_no AND r.counter = s.counter
     AND r.state = {int(State.COMMITTED)} AND (r.device, r.seq) <> (s.device, s.seq))
@@ -43,6 +43,9 @@ _UNPROMISED = f"""
 SELECT l.number, l.card_no, l.amount_fen, a.balance_fen - a.floor_fen FROM load l
 JOIN account a ON a.id = {_PENDING} + l.card_no
 WHERE l.number = ? AND l.is_loaded = 0 AND NOT {IS_PROMISED}"""
+_IS_OF_REPLACED = """
+SELECT r.new_card FROM load l JOIN reissue r ON r.old_card = l.card_no WHERE l.number = ?"""
+_SUCCESSOR = "SELECT new_card FROM reissue WHERE old_card = ?"
 _NUMBER = f"SELECT COALESCE(MAX(number), 0) + 1 FROM load WHERE number < {NUMBER_MIN}"
 # A try is over when somebody has seen the card at the next counter (with another name on it, or
 # the load would be loaded), or it is known what else has led away from this one.
@@ -61,7 +64,8 @@ class TopUpRefused(Exception):
 
 
 class NotCovered(Exception):
-    """A load may not be tried: payments by code have taken its money. Nothing was changed."""
+    """A load may not be tried: payments by code have taken its money, or another card has taken
+    the place of its card. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +109,11 @@ class TopUps:
         sql = "SELECT 1 FROM card WHERE card_no = ?"
         if not list(self._database.rows(sql, (card_no,))):
             raise TopUpRefused(f"card {card_no} was never issued")
+        for (successor,) in self._database.rows(_SUCCESSOR, (card_no,)):
+            raise TopUpRefused(f"card {card_no} was replaced by card {successor}")
         if Cards(self._database).status(card_no) == CLOSED:
             raise TopUpRefused(f"card {card_no} is closed")
-        ((number,),) = self._database.rows(_NUMBER)
+        number = next_number(self._database)
         load = Load(number, card_no, amount_fen)
         enter(self._database, [(load, order_id)])
         post_authorized(self._database, [paid_in(load)])
@@ -129,6 +135,8 @@ class TopUps:
         Its money is kept for that, and no code can pay with it. Raises NotCovered.
         """
         with self._database.transaction():
+            for (successor,) in list(self._database.rows(_IS_OF_REPLACED, (number,))):
+                raise NotCovered(f"credit {number}: card {successor} is in its card's place")
             for *facts, free_fen in list(self._database.rows(_UNPROMISED, (number,))):
                 load = Load(*facts)
                 if load.amount_fen > free_fen:
@@ -153,3 +161,9 @@ class TopUps:
             load = loads_of(self._database, [number])[number]
             if not load.is_loaded:
                 post_loaded(self._database, [load])
+
+
+def next_number(database: SqliteDialect) -> int:
+    """A number for a credit that no cancellation has made."""
+    ((number,),) = database.rows(_NUMBER)
+    return number

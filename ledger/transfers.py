@@ -11,6 +11,11 @@ SPEND_LINE, CANCEL_LINE = 0, 1
 # way, so nothing can be both sold and given back.
 RESERVE, CODE_SALE, VOID = 6, 7, 8
 RESERVE_LINE, SETTLE_LINE = 2, 3
+# Of lost cards that were replaced. A balance that is carried over is a load's, in the place of a
+# top-up; what is borne, and what comes back of that, is numbered as the spend.
+CARRY_OVER, UNDO, BEAR, RECOVER, COVER = 9, 10, 11, 12, 13
+CARRY_LINE, UNDO_LINE, COVER_LINE = TOP_UP_LINE, 6, 7
+BEAR_LINE, RECOVER_LINE = 4, 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,18 @@ def _set_status(run: Run, step: Step) -> None:
     run.tell(f"{step.do}: {held.name}")
 
 
+def _reissue(run: Run, step: Step) -> None:
+    """At the card centre, with ID: another card in the place of a lost one."""
+    by_name = {card.name: card for card in run.cards}
+    old, new = by_name[step.fields["card"]], by_name[step.fields["new"]]
+    reissues = run.services.store.reissues
+    try:
+        reissues.reissue(old.card_no, new.card_no, run.world.utc_s(), _EVIDENCE)
+    except card_status.CardRefused as refusal:
+        raise ScenarioError(run.scenario.path, step.line, str(refusal)) from refusal
+    run.tell(f"{new.name} is in the place of {old.name}")
+
+
 def _tap(run: Run, step: Step) -> None:
     """One named person pays, once the cards are free: a card is in one place at a time."""
     by_name = {card.name: card for card in run.cards}
@@ -247,6 +259,7 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "kill": _kill,
     "revive": _revive,
     **dict.fromkeys(card_status.VERBS, _set_status),
+    "reissue": _reissue,
     **doors.VERBS,
     **machines.VERBS,
     **sites.VERBS,

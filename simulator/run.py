@@ -171,6 +171,7 @@ class Run:
             self.seeds.stream("desk").randbytes,
             with_cards=any("card_map" in reader for reader in scenario.readers),
             on_line=[reader["device"] for reader in scenario.readers if reader.get("serial")],
+            carry_over_after_s=scenario.carry_over_us // _SECOND_US,
         )
         self._report.broker = self.services.brokers["building"].kind
         self._make_cards()

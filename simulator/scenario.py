@@ -46,6 +46,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "kill": (("reader",), ()),
     "revive": (("reader",), ()),
     **dict.fromkeys(card_status.VERBS, (("card",), ())),
+    "reissue": (("card", "new"), ()),
     "enter": (("card", "reader"), ()),
     "punch": (("card", "reader"), ()),
     "ask": (("card", "reader"), ("shows",)),
@@ -118,7 +119,17 @@ _READER_VALUES = {
     "battery_percent": range(1, 101),
 }
 _TABLES = ("reader", "merchant", "cards", "price", "period", "policy", "step", "assert")
-_SCALARS = ("name", "title", "seed", "clock", "timeout_s", "site", "elsewhere", "drain")
+_SCALARS = (
+    "name",
+    "title",
+    "seed",
+    "clock",
+    "timeout_s",
+    "site",
+    "elsewhere",
+    "drain",
+    "carry_over",
+)
 
 
 class ScenarioError(Exception):
@@ -161,6 +172,7 @@ class Scenario:
     site: str
     elsewhere: str  # the site of another building; "": there is none
     drain_us: int
+    carry_over_us: int  # from the report of a loss on
     merchants: dict[str, int]
     readers: list[dict[str, Any]]
     cards: list[CardBatch]
@@ -221,6 +233,7 @@ class _Reading:
             site=site,
             elsewhere=self._elsewhere(site, steps),
             drain_us=self._duration(data.get("drain", "00:10:00"), "drain"),
+            carry_over_us=self._duration(data.get("carry_over", "72:00:00"), "carry_over"),
             merchants=merchants,
             readers=readers,
             cards=[self._cards(i, cards) for i, cards in enumerate(data.get("cards", []))],
@@ -264,7 +277,7 @@ class _Reading:
             if step["reader"] not in names:
                 self._fail("step", index, "reader", step["reader"], names)
         names = list(self._card_names())
-        for name in [step[key] for key in ("card",) if key in step] + step.get("with", []):
+        for name in [step[key] for key in ("card", "new") if key in step] + step.get("with", []):
             if name not in names:
                 self._fail("step", index, "card", name, names)
         if step.get("identity", ANSWERS[0]) not in ANSWERS:

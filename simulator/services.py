@@ -24,6 +24,7 @@ from edge_agent.reader_ports import ReaderPorts
 from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
 from edge_agent.store import Store
 from ledger import service as ledger_service
+from ledger.carry_over import AFTER_S
 from ledger.credit_desk import CreditDesk
 from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
@@ -62,6 +63,7 @@ class Services:
         random: Callable[[int], bytes],
         with_cards: bool = False,
         on_line: Sequence[int] = (),
+        carry_over_after_s: int = AFTER_S,
     ) -> None:
         self._site = site
         self._world = world
@@ -69,6 +71,7 @@ class Services:
         self._signing_key = signing_key
         self._credit_key, self._random = credit_key, random
         self._with_cards = with_cards
+        self._carry_over_after_s = carry_over_after_s
         self._public_key = (
             Ed25519PrivateKey.from_private_bytes(signing_key)
             .public_key()
@@ -108,7 +111,8 @@ class Services:
             will=ledger_service.WILL,
         )
         utc_s = self._world.utc_s
-        credit = CreditDesk(self.store, CIPHERS, self._credit_key, self._random, utc_s)
+        keys = CIPHERS, self._credit_key, self._random
+        credit = CreditDesk(self.store, *keys, utc_s, self._carry_over_after_s)
         desk = RelayDesk(self.store, credit, SiteDesk(self.store, utc_s))
         self.ledger = LedgerService(
             self.store, self._ledger_port, self._signing_key, utc_s, desk, self._with_cards

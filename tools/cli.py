@@ -15,9 +15,11 @@ from tools.cli_access import access
 from tools.cli_aggregate import aggregate, aggregate_code
 from tools.cli_attendance import attendance
 from tools.cli_card import card
+from tools.cli_carry import carry_over, subsidy
 from tools.cli_device import device
 from tools.cli_options import (
     EXIT_FAILED,
+    AfterHours,
     CardKeyFileNeeded,
     InputFile,
     Json,
@@ -51,6 +53,8 @@ ledger.add_typer(access, name="access")
 ledger.add_typer(device, name="device")
 ledger.add_typer(aggregate, name="aggregate")
 app.command("aggregate-code")(aggregate_code)
+ledger.command("carry-over")(carry_over)
+ledger.command("subsidy")(subsidy)
 
 
 class Home(StrEnum):
@@ -91,6 +95,7 @@ class CardVerb(StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     CLOSE = "close"
+    REISSUE = "reissue"
 
 
 class PhoneVerb(StrEnum):
@@ -344,18 +349,28 @@ def ledger_card(
         str,
         typer.Option(help='What was shown in person, in a word: "id-card". Never its number.'),
     ] = "",
+    new_card: Annotated[
+        int | None, typer.Option("--new", min=0, help="With reissue: the card in its place.")
+    ] = None,
+    after_h: AfterHours = None,
 ) -> None:
-    """Report a card of DATABASE (SQLite) lost, suspend or close it, or undo that with evidence."""
+    """Report a card of DATABASE (SQLite) lost, suspend or close it, or undo that with evidence.
+
+    A lost card is replaced with reissue, for good.
+    """
     import time
 
     from ledger.card_status import CardRefused
     from ledger.dialect import StoreUnavailable
-    from tools.ledger_card import set_status, show
+    from tools.ledger_card import reissue, set_status, show
     from tools.ledger_forks import NotBooks
 
     try:
         if verb is CardVerb.SHOW:
-            typer.echo(show(database, card_no))
+            typer.echo(show(database, card_no, after_h))
+            return
+        if verb is CardVerb.REISSUE:
+            typer.echo(reissue(database, card_no, new_card, evidence, int(time.time())))
             return
         status = set_status(database, verb.value, card_no, evidence, int(time.time()))
     except (NotBooks, CardRefused, StoreUnavailable) as error:

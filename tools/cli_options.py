@@ -14,6 +14,11 @@ CardKeyFileNeeded = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
+AfterHours = Annotated[
+    int | None,
+    typer.Option(min=0, help="From the report of a loss to its carry-over: the policy, or 72."),
+]
+
 
 def refuse(error: object) -> NoReturn:
     """Say what is wrong with the input and leave."""

@@ -3,29 +3,80 @@
 May run beside the ledger, which looks once a second whether a card has changed, and says so.
 """
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ledger.card_status import NAMES
+from ledger.card_status import NAMES, CardRefused
+from ledger.carry_over import AFTER_S
 from ledger.store import LedgerStore
+from protocols.rules.money import format_yuan
 from tools.ledger_forks import opened
+
+_HOUR_S = 3600
 
 
 def set_status(path: Path, verb: str, card_no: int, evidence: str, now_s: int) -> str:
     """What the card is now. NotBooks for another file, CardRefused, StoreUnavailable."""
-    with opened(path):
-        pass  # these are books, and of this program's schema: nothing is migrated by the way
-    with closing(LedgerStore.open(str(path))) as store:
+    with _written(path) as store:
         return NAMES[store.cards.set(verb, card_no, now_s, evidence)]
 
 
-def show(path: Path, card_no: int) -> str:
-    """What the card is, and a line for each change. NotBooks for another file."""
+def reissue(path: Path, old_card: int, new_card: int | None, evidence: str, now_s: int) -> str:
+    """Put another card in the place of a lost one. NotBooks, CardRefused, StoreUnavailable."""
+    if new_card is None:
+        raise CardRefused(f"which card is in the place of card {old_card}? Say it with --new")
+    with _written(path) as store:
+        store.reissues.reissue(old_card, new_card, now_s, evidence)
+    return f"card {new_card} is in the place of card {old_card}, which is closed"
+
+
+def sweep(path: Path, after_h: int | None, now_s: int) -> str:
+    """Send on what is due for every card in the place of another. NotBooks, StoreUnavailable."""
+    with _written(path) as store:
+        loads = store.carry_overs.sweep(now_s, _after_s(after_h))
+    lines = [
+        f"credit {load.number}: {load.amount_fen} fen wait for card {load.card_no}"
+        for load in loads
+    ]
+    return "\n".join(lines or ["nothing is due"])
+
+
+def show(path: Path, card_no: int, after_h: int | None = None) -> str:
+    """What the card is, a line for each change, and what is frozen. NotBooks for another file."""
     with opened(path) as store:
         lines = [f"card {card_no}: {NAMES[store.cards.status(card_no)]}"]
         for epoch, status, time_s, cause, evidence in store.cards.history(card_no):
-            time = datetime.fromtimestamp(time_s, UTC).isoformat().replace("+00:00", "Z")
             shown = f" ({evidence})" if evidence else ""
-            lines.append(f"  epoch {epoch}, {time}: {cause}{shown}, {NAMES[status]}")
+            lines.append(f"  epoch {epoch}, {_time(time_s)}: {cause}{shown}, {NAMES[status]}")
+        successor = store.reissues.successor(card_no)
+        if successor is not None:
+            lines.append(f"  card {successor} is in its place")
+        lines += _frozen(store, card_no, _after_s(after_h))
     return "\n".join(lines)
+
+
+def _frozen(store: LedgerStore, card_no: int, after_s: int) -> Iterator[str]:
+    """What has not gone on yet from cards that the last in the place of `card_no` is behind."""
+    for one in store.carry_overs.frozen(store.reissues.heir(card_no), after_s):
+        yield (
+            f"  of card {one.old_card} for card {one.heir}: {format_yuan(one.amount_fen)} frozen,"
+            f" carried over from {_time(one.due_s)} on; {format_yuan(one.waiting_fen)} at once"
+        )
+
+
+def _after_s(after_h: int | None) -> int:
+    return AFTER_S if after_h is None else after_h * _HOUR_S
+
+
+def _time(time_s: int) -> str:
+    return datetime.fromtimestamp(time_s, UTC).isoformat().replace("+00:00", "Z")
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[LedgerStore]:
+    with opened(path):
+        pass  # these are books, and of this program's schema: nothing is migrated by the way
+    with closing(LedgerStore.open(str(path))) as store:
+        yield store

@@ -294,7 +294,9 @@ class Pos:
         if purse is not None and is_over and not self._till.barred:
             # What was given back waits there once that is booked.
             booked_seq = self._recorder.head_seq() if reason == screens.CANCELLED else 0
-            self._load.saw(purse, self._board.ticks_ms(), booked_seq)
+            self._load_text = ""  # the display has something else beneath
+            is_short = reason == reasons.BALANCE_SHORT
+            self._load.saw(purse, self._board.ticks_ms(), booked_seq, is_short)
 
     def _sources(self):
         return self._supply.word(), "online" if self._uplink.online else "offline"

@@ -70,6 +70,7 @@ class Load:
         self._step = 0
         self._command = b""
         self._may_be_done = False
+        self._later = ""  # what to show if it is not for now
         self._until_ms = 0
         self.text = ""
         self.wants_card = False
@@ -77,13 +78,19 @@ class Load:
         self.told = None  # the last SITE that the ledger has said, for services/site.py
         uplink.on_relay = self.hear
 
-    def saw(self, purse, now_ms, booked_seq=0):
+    def saw(self, purse, now_ms, booked_seq=0, is_short=False):
         """A card was read at a tap, and `purse` knows what it shows now: ask what waits for it.
 
-        As soon as the ledger has booked our record `booked_seq`, if it does so in time.
+        As soon as the ledger has booked our record `booked_seq`, if it does so in time. Whoever
+        has too little (`is_short`) is told that it comes later, if it may; who has paid is shown
+        the balance.
         """
         self.stop(now_ms)
-        if purse.shown is None or not self._key or not self._uplink.online:
+        self._later = _ENDS[NOT_COMMITTED] if is_short else ""
+        if purse.shown is None or not self._key:
+            return
+        if not self._uplink.online:
+            self.text = self._later
             return
         self._state = _BOOKING
         self._purse = purse
@@ -151,6 +158,10 @@ class Load:
         self.due_ms = now_ms
         if self._state == _ASKED and kind <= messages.LOAD_OFFER:
             return self._take_offer(said, now_ms)
+        if self._state == _ASKED and kind == messages.LOAD_END:
+            self._forget()
+            self.text = self._later  # frozen, and its time has not come
+            return ""
         if self._state != _TALKING:
             return "repeated"
         if kind == messages.LOAD_END:

@@ -81,6 +81,18 @@ def test_configuration_is_relative_to_its_file(tmp_path):
     assert (config.broker_host, config.broker_port) == ("10.0.0.1", 1884)
 
 
+def test_a_balance_is_carried_over_after_72_hours_if_nobody_says_otherwise(tmp_path):
+    assert load_config(write(tmp_path, "config.toml", CONFIG)).carry_over_after_s == 259_200
+    for text, after_s in (("0", 0), ("96", 345_600)):
+        text = f"carry_over_after_h = {text}\n{CONFIG}"
+        config = load_config(write(tmp_path, "config.toml", text))
+        assert config.carry_over_after_s == after_s
+    for text in ("-1", "72.5", "8785", '"72"'):
+        path = write(tmp_path, "config.toml", f"carry_over_after_h = {text}\n{CONFIG}")
+        with pytest.raises(ConfigError, match="carry_over_after_h"):
+            load_config(path)
+
+
 def test_codes_are_paid_when_there_is_a_key_for_their_seeds(tmp_path):
     assert load_config(write(tmp_path, "config.toml", CONFIG)).codes is None
     text = CONFIG + '[codes]\nkey_file = "codes.key"\nsale_max_fen = 100\n'

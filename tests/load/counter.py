@@ -43,14 +43,15 @@ CHIPS = ("classic", "desfire")
 _UID7 = bytes.fromhex("04a1b2c3d4e5f6")
 
 
-def a_card(chip, seed=0, torn="mixed"):
-    """The card CARD_NO, as the card centre makes it."""
+def a_card(chip, seed=0, torn="mixed", card_no=CARD_NO, balance_fen=BALANCE_FEN):
+    """The card CARD_NO, or another, as the card centre makes it."""
     if chip == "classic":
-        card = new_card(seed=seed)
+        card = new_card(card_no, balance_fen, seed=seed)
     else:
-        identity = Identity(CARD_NO, 2, DAY - 300, DAY + 700, 1)
+        identity = Identity(card_no, 2, DAY - 300, DAY + 700, 1)
         masters = DesfireMasters.beside(PURSE_KEY, CREDIT_KEY)
-        card = issue(_UID7, identity, BALANCE_FEN, masters, random.Random(seed))
+        uid = _UID7[:-1] + bytes((_UID7[-1] + card_no - CARD_NO,))
+        card = issue(uid, identity, balance_fen, masters, random.Random(seed))
     card.torn = torn
     return card
 

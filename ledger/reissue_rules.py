@@ -1,0 +1,111 @@
+"""What must always hold for replaced cards: a part of ledger/invariants.py, as independent."""
+
+from ledger import chart, reasons
+from ledger.evidence import State
+from ledger.transfers import (
+    BEAR,
+    BEAR_LINE,
+    CARRY_LINE,
+    CARRY_OVER,
+    COVER,
+    COVER_LINE,
+    RECOVER,
+    RECOVER_LINE,
+    UNDO,
+    UNDO_LINE,
+)
+from protocols.card.purse import CARD_CENTRE
+from protocols.rules.card_status import CLOSED
+
+_KIND = 4294967296  # an account's number is kind * this + owner
+_HOLDER, _PENDING = chart.HOLDER * _KIND, chart.PENDING * _KIND
+_WHILE_LOST = chart.loss(reasons.SPENT_WHILE_LOST)
+_LATE = chart.loss(reasons.LATE_SPEND)
+# Of an account a: what has left it for the next card or for who has borne it, less what came back.
+GONE_ON_FEN = f"""SELECT COALESCE(SUM(
+                CASE WHEN t.kind = {UNDO} THEN -t.amount_fen ELSE t.amount_fen END), 0)
+            FROM transfer t
+            WHERE t.kind IN ({CARRY_OVER}, {RECOVER}, {COVER}) AND t.debit_account = a.id
+            OR t.kind = {UNDO} AND t.credit_account = a.id"""
+RULES = {
+    "a replaced card is closed, and was lost before": f"""
+        SELECT r.old_card, r.new_card, r.lost_s FROM reissue r
+        WHERE COALESCE((SELECT c.status FROM card_change c WHERE c.card_no = r.old_card
+            ORDER BY c.epoch DESC LIMIT 1), 0) <> {CLOSED}
+        OR NOT EXISTS (SELECT 1 FROM card_change c
+            WHERE c.card_no = r.old_card AND c.time_s = r.lost_s)""",
+    "what is carried over goes from a replaced card to one behind it": f"""
+        WITH RECURSIVE follows (old_card, new_card) AS (
+            SELECT old_card, new_card FROM reissue
+            UNION SELECT f.old_card, r.new_card FROM follows f
+            JOIN reissue r ON r.old_card = f.new_card)
+        SELECT t.device, t.seq, t.debit_account, t.credit_account FROM transfer t
+        WHERE t.kind = {CARRY_OVER} AND (t.line <> {CARRY_LINE} OR NOT EXISTS (
+            SELECT 1 FROM follows f
+            WHERE t.debit_account IN ({_HOLDER} + f.old_card, {_PENDING} + f.old_card)
+            AND t.credit_account = {_PENDING} + f.new_card))""",
+    "a load that has ended is of a replaced card, and comes on it no more": f"""
+        SELECT e.number, l.card_no, l.is_loaded, t.amount_fen FROM load_end e
+        JOIN load l ON l.number = e.number
+        LEFT JOIN reissue r ON r.old_card = l.card_no
+        LEFT JOIN transfer t ON t.device = {CARD_CENTRE} AND t.seq = e.number
+            AND t.line = {UNDO_LINE} AND t.kind = {UNDO}
+            AND t.debit_account = {_HOLDER} + l.card_no
+            AND t.credit_account = {_PENDING} + l.card_no
+        WHERE r.old_card IS NULL OR l.is_loaded <> (t.seq IS NOT NULL)
+        OR t.amount_fen <> l.amount_fen""",
+    "nothing is undone but a load that has ended": f"""
+        SELECT t.device, t.seq, t.line FROM transfer t
+        LEFT JOIN load_end e ON e.number = t.seq AND t.device = {CARD_CENTRE}
+        WHERE t.kind = {UNDO} AND (e.number IS NULL OR t.line <> {UNDO_LINE})""",
+    "what the card centre bears is a spend of a replaced card, not more, and has a case": f"""
+        SELECT t.device, t.seq, t.debit_account, t.amount_fen FROM transfer t
+        LEFT JOIN intent i ON i.device = t.device AND i.seq = t.seq
+        LEFT JOIN reissue r ON r.old_card = i.card_no
+        LEFT JOIN suspense_case c ON c.device = t.device AND c.seq = t.seq
+            AND t.debit_account = {chart.LOSS * _KIND} + c.reason
+        WHERE t.kind = {BEAR} AND (
+            t.line <> {BEAR_LINE} OR r.old_card IS NULL OR c.reason IS NULL
+            OR i.state <> {int(State.COMMITTED)} OR t.credit_account <> {_HOLDER} + i.card_no
+            OR t.debit_account NOT IN ({_WHILE_LOST}, {_LATE}) OR t.amount_fen > i.amount_fen
+            OR (t.debit_account = {_WHILE_LOST}
+                AND (t.amount_fen <> i.amount_fen OR i.latest_s < r.lost_s)))""",
+    "a spend of after the loss of a replaced card is not its holder's": f"""
+        SELECT i.device, i.seq FROM intent i
+        JOIN reissue r ON r.old_card = i.card_no AND i.latest_s >= r.lost_s
+        JOIN suspense_case c ON c.reason = {reasons.SPENT_WHILE_LOST}
+            AND c.device = i.device AND c.seq = i.seq
+        WHERE i.state = {int(State.COMMITTED)} AND i.amount_fen > 0 AND i.credit_no = 0
+        AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.kind = {BEAR}
+            AND t.device = i.device AND t.seq = i.seq)
+        AND NOT EXISTS (SELECT 1 FROM cancel s
+            WHERE s.device = i.device AND s.intent_seq = i.seq)""",
+    "a purse that was carried over lacks nothing": f"""
+        SELECT a.id, a.balance_fen FROM account a
+        WHERE a.kind = {chart.HOLDER} AND a.balance_fen < 0 AND EXISTS (
+            SELECT 1 FROM transfer t WHERE t.kind = {CARRY_OVER} AND t.debit_account = a.id)""",
+    "who has borne a cancelled sale has it back once its money goes on": f"""
+        SELECT c.device, c.intent_seq, b.amount_fen, t.amount_fen FROM cancel c
+        JOIN load_end e ON e.number = c.number
+        LEFT JOIN transfer b ON b.device = c.device AND b.seq = c.intent_seq AND b.kind = {BEAR}
+        LEFT JOIN transfer t ON t.device = c.device AND t.seq = c.intent_seq
+            AND t.line = {RECOVER_LINE} AND t.kind = {RECOVER}
+            AND t.credit_account = b.debit_account
+        WHERE COALESCE(b.amount_fen, 0) <> COALESCE(t.amount_fen, 0)""",
+    "what covers an overdrawn purse is what a cancelled sale gave back, and not more": f"""
+        SELECT t.device, t.seq, t.line, t.amount_fen FROM transfer t
+        LEFT JOIN load_end e ON e.number = t.seq
+        LEFT JOIN load l ON l.number = e.number
+        LEFT JOIN cancel c ON c.number = e.number
+        LEFT JOIN transfer b ON b.device = c.device AND b.seq = c.intent_seq
+            AND b.kind = {RECOVER}
+        WHERE t.kind = {COVER} AND (c.number IS NULL OR t.line <> {COVER_LINE}
+            OR t.debit_account <> {_PENDING} + l.card_no
+            OR t.credit_account <> {_HOLDER} + l.card_no
+            OR t.amount_fen + COALESCE(b.amount_fen, 0) > l.amount_fen)""",
+    "nothing is recovered but what was borne of a cancelled sale": f"""
+        SELECT t.device, t.seq, t.line FROM transfer t
+        LEFT JOIN cancel c ON c.device = t.device AND c.intent_seq = t.seq
+        LEFT JOIN load_end e ON e.number = c.number
+        WHERE t.kind = {RECOVER} AND (e.number IS NULL OR t.line <> {RECOVER_LINE})""",
+}

@@ -1,0 +1,100 @@
+"""Reissue (补卡): another card takes the place of one that was reported lost (R14.4a).
+
+Rules of this file. The old card is closed for good in the same transaction, in the status map too:
+found again it opens nothing and pays nothing. A card has one successor, and is the successor of
+one. The new card is one that was issued and never used, and starts empty: whoever mistypes its
+number does not hand money to a stranger. A successor that is lost itself gets one in its turn.
+"""
+
+from ledger import late
+from ledger.card_status import (
+    NAMES,
+    CardRefused,
+    Cards,
+    check_evidence,
+    close_replaced,
+    losses_of,
+)
+from ledger.dialect import SqliteDialect
+from protocols.rules.card_status import ACTIVE, CARD_NO_MAX, LOST
+
+_SUCCESSOR = "SELECT new_card FROM reissue WHERE old_card = ?"
+_BEFORE = """
+WITH RECURSIVE before (card_no, lost_s) AS (
+    SELECT old_card, lost_s FROM reissue WHERE new_card = ?
+    UNION ALL SELECT r.old_card, r.lost_s FROM reissue r JOIN before b ON r.new_card = b.card_no)
+SELECT card_no, lost_s FROM before ORDER BY lost_s, card_no"""
+_HEIR = """
+WITH RECURSIVE behind (card_no) AS (
+    SELECT ? UNION ALL SELECT r.new_card FROM reissue r JOIN behind b ON r.old_card = b.card_no)
+SELECT card_no FROM behind b
+WHERE NOT EXISTS (SELECT 1 FROM reissue r WHERE r.old_card = b.card_no)"""
+_OPENING = "SELECT opening_fen FROM card WHERE card_no = ?"
+_IS_USED = """
+SELECT EXISTS (SELECT 1 FROM reissue WHERE new_card = ?)
+    OR EXISTS (SELECT 1 FROM intent WHERE card_no = ?)
+    OR EXISTS (SELECT 1 FROM load WHERE card_no = ?)
+    OR EXISTS (SELECT 1 FROM card_change WHERE card_no = ?)"""
+_INSERT = "INSERT INTO reissue VALUES (?, ?, ?)"
+
+
+class Reissues:
+    """Which card follows which. Every method is one transaction, or only reads."""
+
+    def __init__(self, database: SqliteDialect) -> None:
+        self._database = database
+
+    def reissue(self, old_card: int, new_card: int, time_s: int, evidence: str) -> None:
+        """`new_card` takes the place of `old_card` at `time_s`. Raises CardRefused.
+
+        `evidence`: one word for what was shown in person. Again, with the same cards: nothing.
+        """
+        check_evidence("reissue", evidence, in_person=True)
+        with self._database.transaction():
+            successor = self.successor(old_card)
+            if successor == new_card:
+                return
+            if successor is not None:
+                raise CardRefused(f"card {old_card} was replaced by card {successor}")
+            lost_s = self._lost_s(old_card)
+            self._check_new(new_card)
+            close_replaced(self._database, old_card, time_s, evidence)
+            self._database.many(_INSERT, [(old_card, new_card, lost_s)])
+            late.bear(self._database, old_card, lost_s)
+
+    def successor(self, card_no: int) -> int | None:
+        """The card in the place of this one; None if there is none."""
+        for (new_card,) in self._database.rows(_SUCCESSOR, (card_no,)):
+            return new_card
+        return None
+
+    def heir(self, card_no: int) -> int:
+        """The last of the cards that followed a card; itself if none did."""
+        ((last,),) = self._database.rows(_HEIR, (card_no,))
+        return last
+
+    def before(self, card_no: int) -> list[tuple[int, int]]:
+        """(card, when its loss was reported) of every card this one is in the place of."""
+        return list(self._database.rows(_BEFORE, (card_no,)))
+
+    def _lost_s(self, card_no: int) -> int:
+        """When the loss of a card that is lost was reported."""
+        if not list(self._database.rows(_OPENING, (card_no,))):
+            raise CardRefused(f"card {card_no} was never issued")
+        status = Cards(self._database).status(card_no)
+        if status != LOST:
+            text = f"card {card_no} is {NAMES[status]}: only one that is reported lost is replaced"
+            raise CardRefused(text)
+        return losses_of(self._database, [card_no])[card_no][-1].from_s
+
+    def _check_new(self, card_no: int) -> None:
+        opening = list(self._database.rows(_OPENING, (card_no,)))
+        if not opening:
+            raise CardRefused(f"card {card_no} was never issued")
+        if card_no > CARD_NO_MAX:
+            raise CardRefused(f"card {card_no}: the map ends at {CARD_NO_MAX}")
+        ((is_used,),) = self._database.rows(_IS_USED, (card_no,) * 4)
+        if is_used or Cards(self._database).status(card_no) != ACTIVE:
+            raise CardRefused(f"card {card_no} is in use already: it takes one that is new")
+        if opening != [(0,)]:
+            raise CardRefused(f"card {card_no} was issued with money on it: it takes an empty one")

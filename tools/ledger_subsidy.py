@@ -1,0 +1,66 @@
+"""Books a batch of subsidies: `onecard ledger subsidy DATABASE FILE --batch`.
+
+Each line is a top-up whose order number is the batch and the line, so a run that was broken off is
+run again. The whole file is read before anything is booked; a line that the books refuse (a card
+that was never issued, or replaced) is told and changes nothing.
+"""
+
+import csv
+from contextlib import closing
+from pathlib import Path
+
+from ledger.store import LedgerStore
+from ledger.topups import TopUpRefused
+from protocols.rules.money import format_yuan, parse_yuan
+from tools.ledger_forks import opened
+
+COLUMNS = ["card_no", "amount"]
+_BATCH_CHARS_MAX = 40
+
+
+class BadBatch(Exception):
+    """A batch that cannot be read; nothing was booked, and the text says which line is wrong."""
+
+
+def book(path: Path, file: Path, batch: str) -> tuple[str, int]:
+    """What to say of it, and how many lines were refused. BadBatch, NotBooks, StoreUnavailable."""
+    if not 0 < len(batch) <= _BATCH_CHARS_MAX or not batch.isprintable() or "/" in batch:
+        raise BadBatch(f"a batch has a name of 1 to {_BATCH_CHARS_MAX} characters without a /")
+    lines = _lines(file)
+    with opened(path):
+        pass  # these are books, and of this program's schema: nothing is migrated by the way
+    said, booked_fen, refused = [], 0, 0
+    with closing(LedgerStore.open(str(path))) as store:
+        for number, card_no, amount_fen in lines:
+            try:
+                store.top_ups.top_up(card_no, amount_fen, f"subsidy/{batch}/{number}")
+                booked_fen += amount_fen
+            except TopUpRefused as refusal:
+                refused += 1
+                said.append(f"line {number}: {refusal}")
+    said.append(
+        f"batch {batch}: {len(lines) - refused} lines, {format_yuan(booked_fen)} yuan, are booked;"
+        f" {refused} refused"
+    )
+    return "\n".join(said), refused
+
+
+def _lines(file: Path) -> list[tuple[int, int, int]]:
+    """(line, card_no, amount_fen) of each line behind the header."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as source:
+            rows = list(csv.reader(source))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadBatch(f"{file}: {error}") from error
+    if not rows or [name.strip() for name in rows[0]] != COLUMNS:
+        raise BadBatch(f"{file}: the first line is not {','.join(COLUMNS)}")
+    lines = []
+    for number, row in enumerate(rows[1:], 2):
+        if not row:
+            continue
+        card, amount = (row[0].strip(), row[1].strip()) if len(row) == len(COLUMNS) else ("", "")
+        amount_fen = parse_yuan(amount)
+        if not (card.isascii() and card.isdigit()) or not amount_fen:
+            raise BadBatch(f"{file}: line {number} is not a card number and an amount in yuan")
+        lines.append((number, int(card), amount_fen))
+    return lines
