@@ -18,24 +18,32 @@ LATENCY_US = 3000
 _WINDOW_BYTES = 8192
 _READ_BYTES = 65536
 _NEVER_US = 1 << 62
-_RELAY = bytes((0xA3, 0x00, messages.RELAY))  # how the CBOR of one begins
+# How the CBOR of each begins.
+_RELAY, _CARDS = bytes((0xA3, 0x00, messages.RELAY)), bytes((0xA5, 0x00, messages.CARDS))
 
 
 def _relays_last(packets: list[bytes]) -> list[bytes]:
     """PUBLISH packets as the broker would have sent them if it had got the relays last.
 
+    And behind them what is said of cards and doors, whose order among themselves decides nothing.
     It numbers what it sends, so the numbers stay where they are.
     """
     events = [mqtt.parse(*next(mqtt.PacketReader().feed(packet))) for packet in packets]
-    is_relay = [event[2].startswith(_RELAY) for event in events]
-    if not any(is_relay) or not all(event[3] for event in events):
+    ranks = [_rank(event[2]) for event in events]
+    if not any(rank for rank, _ in ranks) or not all(event[3] for event in events):
         return packets
     numbers = [event[5].to_bytes(2, "big") for event in events]
-    order = sorted(range(len(packets)), key=is_relay.__getitem__)
+    order = sorted(range(len(packets)), key=ranks.__getitem__)
     return [
         bytes(mqtt.packet(packets[at][0], mqtt.field(events[at][1]), number, events[at][2]))
         for at, number in zip(order, numbers, strict=True)
     ]
+
+
+def _rank(payload: bytes) -> tuple[int, bytes]:
+    if payload.startswith(_CARDS):
+        return 2, payload
+    return int(payload.startswith(_RELAY)), b""
 
 
 class BrokerPort:

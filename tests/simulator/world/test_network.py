@@ -6,6 +6,10 @@ from simulator.world.network import _relays_last
 DOWN = topics.down("north", 7)
 STORED = messages.encode_message(messages.STORED, {"device": 7, "upto": 3})
 RELAY = messages.encode_message(messages.RELAY, {"device": 7, "sealed": b"x"})
+CARDS, DOORS = (
+    messages.encode_message(messages.CARDS, {"device": 7, "epoch": 1, "page": page, "data": b"x"})
+    for page in (0, 0x8000)
+)
 
 
 def published(payload, number, qos=1):
@@ -25,3 +29,10 @@ def test_relays_keep_their_order_and_what_has_none_is_left_alone():
     assert _relays_last(both) == both
     for left in ([], [published(STORED, 11)], [published(STORED, 0, 0), published(RELAY, 3)]):
         assert _relays_last(left) == left
+
+
+def test_what_is_said_of_cards_and_doors_goes_behind_in_one_order():
+    last = [published(STORED, 1), published(RELAY, 2), published(CARDS, 3), published(DOORS, 4)]
+    for order in ((DOORS, CARDS, STORED, RELAY), (CARDS, STORED, DOORS, RELAY)):
+        sent = [published(payload, number + 1) for number, payload in enumerate(order)]
+        assert _relays_last(sent) == last
