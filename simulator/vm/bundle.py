@@ -8,6 +8,7 @@ that imports from them.
 
 One part would be cheapest once it runs. But while a module is loaded, MicroPython holds about 40
 bytes for each function in it besides the function; what is to be loaded last must have that room.
+What is loaded first has all the room there is, so the first part is the largest.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from simulator.vm.program import MAIN, Module, Program
 from simulator.vm.reach import Reach, reach
 from simulator.vm.scopes import Scope, Use
 
-# Functions and classes in a part; a file that has more is a part of its own.
-FUNCTIONS_MAX = 350
+# Functions and classes in the first part and in each further one; a file that has more is a part
+# of its own.
+FUNCTIONS_MAX = (550, 350)
 _FUNCTIONS = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.GeneratorExp)
 
 
@@ -44,7 +46,7 @@ def bundle(
     main: str,
     sources: Mapping[str, str],
     port: Collection[str] = (),
-    functions_max: int = FUNCTIONS_MAX,
+    functions_max: tuple[int, int] = FUNCTIONS_MAX,
 ) -> Bundle:
     """`main` and what it needs of `sources` (by import name); CannotLink if that cannot be.
 
@@ -73,13 +75,13 @@ def bundle(
     return Bundle(parts, text, "".join(line_map))
 
 
-def _parts(program: Program, reached: Reach, functions_max: int) -> dict[str, str]:
+def _parts(program: Program, reached: Reach, functions_max: tuple[int, int]) -> dict[str, str]:
     """Module -> the part it is in, in the order of both."""
     part_of: dict[str, str] = {}
     number, count = 0, 0
     for module in (program.modules[name] for name in program.order if name != MAIN):
         alive = [node for node in _alive(module, reached) if isinstance(node, _FUNCTIONS)]
-        if count and count + len(alive) > functions_max:
+        if count and count + len(alive) > functions_max[number > 0]:
             number, count = number + 1, 0
         count += len(alive)
         part_of[module.name] = f"reader_{number}"
