@@ -114,8 +114,14 @@ class Panel:
         self._pole.show(None, text)
 
     def one_sale(self, number, amount_fen, card_no):
-        """LAST_PAID, after a boot: nobody may have seen it; CANCEL_CARD: its card is asked for."""
+        """LAST_PAID, after a boot: nobody may have seen it; CANCEL_CARD: its card is asked for.
+
+        `card_no` 0: it was paid by code, and no card is named.
+        """
         amount = money.format_yuan(amount_fen)
+        if not card_no:
+            self.ask(number, amount)
+            return
         self._pole.show(self._words(number), "%s #%d" % (amount, card_no))
         self._show(screens.one_sale, number, amount_fen, card_no)
 

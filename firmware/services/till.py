@@ -54,7 +54,7 @@ class Till:
         """After a boot: take up the spend that power went away from, before anything is written.
 
         An open INTENT is closed as UNKNOWN, and the card is asked for. Returns the INTENT of a
-        spend that was paid and that nobody may have seen to be, or None.
+        spend that was paid and that nobody may have seen to be, or its CODE_SALE, or None.
         """
         newest = self._recorder.newest()
         if newest is not None and newest["kind"] == messages.CAPTURE:
@@ -68,7 +68,7 @@ class Till:
         if last is None:
             return None
         intent, result = last
-        is_try = intent["flags"] & messages.FLAG_TRY
+        is_try = intent.get("flags", 0) & messages.FLAG_TRY  # a payment by code has none
         if result == messages.COMMITTED:
             return None if is_try else intent
         if result != messages.NOT_COMMITTED and not is_try:

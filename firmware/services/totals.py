@@ -73,7 +73,11 @@ class Totals:
                 continue
             if record["kind"] == messages.CANCEL:
                 self._count(record["amount_fen"], record["earliest_s"], 2)
-            elif record["kind"] == messages.OUTCOME and record["result"] == messages.COMMITTED:
+            elif record.get("result") != messages.COMMITTED:
+                continue
+            elif record["kind"] == messages.CODE_SALE:
+                self._count(record["amount_fen"], record["earliest_s"], 0)
+            elif record["kind"] == messages.OUTCOME:
                 intent = self._recorder.fields(record["intent_seq"])
                 is_spend = intent and intent["kind"] == messages.INTENT
                 if is_spend and not intent["flags"] & messages.FLAG_TRY:
