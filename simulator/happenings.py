@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ledger import card_status
 from simulator import doors, machines
 from simulator.people import Customer
+from simulator.phones import PAYMENT
 from simulator.reader import Reader
 from simulator.scenario import ANSWERS, ScenarioError, Step
 
@@ -52,14 +53,23 @@ def _lunch(run: Run, step: Step) -> None:
         cancels = "cancel_percent" in step.fields and (
             draw.randrange(100) < step.fields["cancel_percent"]
         )
-        arrival = partial(_arrive, run, amount_fen, hold_ms, own, cancels)
+        phones = "phone_percent" in step.fields and (
+            draw.randrange(100) < step.fields["phone_percent"]
+        )
+        arrival = partial(_arrive, run, amount_fen, hold_ms, own, cancels, phones)
         run.world.at(step.at_us + moment_us, arrival)
     run.tell(f"{len(moments)} customers are on their way")
 
 
 def _arrive(
-    run: Run, amount_fen: int, hold_ms: list[int], draw: random.Random, cancels: bool
+    run: Run,
+    amount_fen: int,
+    hold_ms: list[int],
+    draw: random.Random,
+    cancels: bool,
+    phones: bool,
 ) -> None:
+    """Who wants to pay by phone, and has none or finds no scanner, pays by card."""
     free = [card for card in run.cards if not card.is_busy]
     if not free:
         return
@@ -67,7 +77,22 @@ def _arrive(
     shortest = min(len(clerk.queue) for clerk in run.clerks.values())
     clerk = draw.choice([one for one in run.clerks.values() if len(one.queue) == shortest])
     held.is_busy = True
-    clerk.join(Customer(held, amount_fen, hold_ms, pin=held.pin, changes_mind=cancels))
+    customer = Customer(held, amount_fen, hold_ms, pin=held.pin, changes_mind=cancels)
+    if phones and run.phones.has(held.card_no) and clerk.reader.hardware.scanner:
+        customer.code = partial(run.phones.show, held.card_no, PAYMENT)
+        customer.changes_mind = False
+    clerk.join(customer)
+
+
+def _phone(run: Run, step: Step) -> None:
+    """One named person holds a phone before the scanner."""
+    (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    if held.is_busy:
+        run.world.at(run.world.now_us + _WAIT_US, partial(_phone, run, step))
+        return
+    held.is_busy = True
+    shown = partial(run.phones.show, held.card_no, step.fields.get("shows", PAYMENT))
+    run.clerks[step.fields["reader"]].join(Customer(held, step.fields["amount"], [], code=shown))
 
 
 def _topup(run: Run, step: Step) -> None:
@@ -216,6 +241,7 @@ def _revive(run: Run, step: Step) -> None:
 _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "lunch": _lunch,
     "tap": _tap,
+    "phone": _phone,
     "press": _press,
     "topup": _topup,
     "topups": _topups,

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from ledger.phones import CODE_KEY_BYTES
 from protocols.rules import charging, menu, settings
 from protocols.rules import clock as clock_rules
 from protocols.wire import messages
@@ -20,6 +21,8 @@ from simulator.cards.desfire import Desfire
 from simulator.cards.mifare_classic import MifareClassic
 from simulator.checkers import journal_of, judge
 from simulator.chips.nor_flash import NorFlash
+from simulator.chips.qr_scanner import QrScanner
+from simulator.code_checker import judge_codes
 from simulator.doors import rights
 from simulator.happenings import announce, happen
 from simulator.host.card_port import front_end
@@ -27,10 +30,12 @@ from simulator.host.hardware import Hardware
 from simulator.host.home import HostHome
 from simulator.in_ledger import counts
 from simulator.people import Clerk, Customer, Tally
+from simulator.phones import Phones
 from simulator.reader import Home, Reader
 from simulator.report import Report
 from simulator.scenario import Scenario, ScenarioError, load
 from simulator.services import Services
+from simulator.vm.circuit_codes import CodeCircuit
 from simulator.vm.circuit_door import DoorCircuit
 from simulator.vm.home import DOOR_VM_HEAP_BYTES, ROOT, VmHome
 from simulator.vm.image import build
@@ -118,6 +123,8 @@ class Run:
         self.paid_in: Counter[tuple[int, int]] = Counter()
         self.not_shown: list[str] = []  # what a display should have said after a key, and did not
         self.cancelled: Counter[tuple[int, int]] = Counter()
+        self.by_code: Counter[tuple[int, int]] = Counter()
+        self.phones = Phones(self.world, self.seeds.stream("phones"))
         self._home, self._depth, self._directory = home, depth, directory
         self._report = Report(scenario.name, seed, home, depth)
         self.kept_in: list[str] = []  # who wanted to leave by a door and could not
@@ -148,6 +155,7 @@ class Run:
             self.keys.credit,
             self.seeds.stream("desk").randbytes,
             with_cards=any("card_map" in reader for reader in scenario.readers),
+            code_key=self.seeds.stream("code-key").randbytes(CODE_KEY_BYTES),
         )
         self._report.broker = self.services.brokers["building"].kind
         self._make_cards()
@@ -194,6 +202,11 @@ class Run:
                 kind,
             )
 
+        for batch in self.scenario.cards:
+            for card_no in range(batch.first_no, batch.first_no + batch.count):
+                if batch.has_phone and batch.make == "ours":
+                    self.phones.bind(card_no, self.services.phones.bind(card_no)[1])
+
     def _add_reader(self, description: dict[str, Any]) -> None:
         name = description["name"]
         role = description.get("role", "pos")
@@ -228,13 +241,12 @@ class Run:
         if description.get("card_map"):
             card_flash = NorFlash(CARD_FLASH_BYTES, self.seeds.stream("card-flash", name))
         hardware = Hardware(name, self.world, self.transcript, flash, nvs, draw, age, card_flash)
-        reader = Reader(
-            name,
-            self.world,
-            hardware,
-            self._make_home(role, hardware),
-            self.services.settle,
-        )
+        has_scanner = bool(description.get("scanner"))
+        home = self._make_home("code_pos" if has_scanner else role, hardware)
+        reader = Reader(name, self.world, hardware, home, self.services.settle)
+        if has_scanner:
+            hardware.scanner = QrScanner(reader, self.seeds.stream("scanner", name))
+            hardware.scanner.on_bytes = reader.wake
         hardware.cable = ReaderCable(name, self.services.building, reader.wake)
         self.services.cables.append(hardware.cable)
         self.readers[name] = reader
@@ -251,6 +263,9 @@ class Run:
                 heap_bytes=DOOR_VM_HEAP_BYTES,
                 wiring=DoorCircuit,
             )
+        if self._home == "vm" and role == "code_pos":
+            image = self._image("main_codes")
+            return VmHome(hardware.name, hardware, image=image, wiring=CodeCircuit)
         if self._home == "vm":
             main = "main" if role == "pos" else f"main_{role}"
             return VmHome(hardware.name, hardware, image=self._image(main))
@@ -331,6 +346,7 @@ class Run:
         verdict = judge(
             self.cards, self.keys, store, flashes, self.paid, (), self.paid_in, self.cancelled
         )
+        judge_codes(store, flashes, self.by_code, verdict)
         summary = store.summary()
         report.taps = self.tally.taps
         report.approved = self.tally.paid
@@ -347,6 +363,8 @@ class Run:
         report.loaded, report.paid_in_fen = verdict.loaded, verdict.paid_in_fen
         report.loaded_fen = verdict.loaded_fen
         report.cancelled, report.cancelled_fen = verdict.cancelled, verdict.cancelled_fen
+        report.sold_by_code = verdict.sold_by_code
+        report.sold_by_code_fen = verdict.sold_by_code_fen
         report.violations = verdict.violations + self.kept_in
         report.takings_fen = {
             name: store.takings(number) - store.given_back(number)
@@ -381,6 +399,7 @@ class Run:
         for held in (customer.held, *customer.others):
             held.is_busy = False
         if was_paid:
-            self.paid[customer.held.card_no, customer.amount_fen] += 1
+            paid = self.paid if customer.code is None else self.by_code
+            paid[customer.held.card_no, customer.amount_fen] += 1
         if customer.has_cancelled:
             self.cancelled[customer.held.card_no, customer.amount_fen] += 1

@@ -20,6 +20,7 @@ from ledger import card_status
 from protocols.card import pin
 from protocols.rules import charging, charging_texts, money, reasons, spending
 from protocols.wire import topics
+from simulator import phones
 from simulator.in_ledger import COUNTED
 
 KINDS = {"staff": spending.STAFF, "student": spending.STUDENT, "temporary": spending.TEMPORARY}
@@ -29,11 +30,15 @@ _CLASSIC_ONLY = ("forged", "cloned", "written-back")
 MAKES = ("ours", "expired", "not-yet-valid", "foreign", "forged", "cloned", "written-back")
 # Verb: (fields it needs, fields it may have).
 VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "lunch": (("customers", "over"), ("amounts", "torn_percent", "cancel_percent")),
+    "lunch": (
+        ("customers", "over"),
+        ("amounts", "torn_percent", "cancel_percent", "phone_percent"),
+    ),
     "tap": (
         ("card", "reader", "amount"),
         ("hold_ms", "with", "pins", "identity", "items", "cancel"),
     ),
+    "phone": (("card", "reader", "amount"), ("shows",)),
     "press": (("reader", "keys"), ("shows",)),
     "topup": (("card", "amount"), ()),
     "topups": (("holders", "over"), ("amounts",)),
@@ -65,6 +70,7 @@ ASSERTED = (
     "topped_up",
     "loaded",
     "cancelled",
+    "sold_by_code",
     "conserved",
     "in_flight_fen",
 )
@@ -87,6 +93,9 @@ _WHOLE = (
     "card_map",
     "torn_percent",
     "cancel_percent",
+    "phone_percent",
+    "phone",
+    "scanner",
     "cancel",
     "enters",
 )
@@ -98,8 +107,9 @@ _READER_MAY = (
     "battery_percent",
     "celsius",
     "language",
+    "scanner",
 )
-_READER_VALUES = {"language": ("en", "zh"), "battery_percent": range(1, 101)}
+_READER_VALUES = {"language": ("en", "zh"), "battery_percent": range(1, 101), "scanner": (0, 1)}
 _TABLES = ("reader", "merchant", "cards", "price", "policy", "step", "assert")
 _SCALARS = ("name", "title", "seed", "clock", "timeout_s", "site", "drain")
 
@@ -123,6 +133,7 @@ class CardBatch:
     pin: bytes = b""  # ASCII digits; none if empty
     valid_days: tuple[int, int] | None = None  # first and last, from the day it starts
     enters: bool = False
+    has_phone: bool = False
 
 
 @dataclass
@@ -186,6 +197,8 @@ class _Reading:
             for key, known in _READER_VALUES.items():
                 if reader.get(key, known[-1]) not in known:
                     self._fail("reader", index, key, reader[key], known)
+            if fault := phones.scanner_fault(reader):
+                raise ScenarioError(self.path, self._line_of("reader", index, "scanner"), fault)
         steps = [self._step(i, step) for i, step in enumerate(data.get("step", []))]
         if not readers or not steps:
             raise ScenarioError(self.path, 1, "a scenario needs a [[reader]] and a [[step]]")
@@ -239,6 +252,10 @@ class _Reading:
                 self._fail("step", index, "card", name, names)
         if step.get("identity", ANSWERS[0]) not in ANSWERS:
             self._fail("step", index, "identity", step["identity"], ANSWERS)
+        if step.get("shows", phones.PAYMENT) not in phones.SHOWS and verb == "phone":
+            self._fail("step", index, "shows", step["shows"], phones.SHOWS)
+        if verb == "phone" and (fault := phones.step_fault(step, self.data)):
+            raise ScenarioError(self.path, self._line_of("step", index, fault[0]), fault[1])
         fields = {key: value for key, value in step.items() if key not in ("at", "do")}
         at = partial(self._line_of, "step", index)
         for key, read in (
@@ -259,7 +276,7 @@ class _Reading:
             index,
             cards,
             ("name", "first_no", "balance"),
-            ("kind", "make", "count", "chip", "pin", "valid_days", "enters"),
+            ("kind", "make", "count", "chip", "pin", "valid_days", "enters", "phone"),
         )
         kind, make = cards.get("kind", "student"), cards.get("make", "ours")
         if kind not in KINDS:
@@ -288,6 +305,7 @@ class _Reading:
             pin=self._pin(cards["pin"], pin_line) if "pin" in cards else b"",
             valid_days=tuple(days) if days else None,
             enters=bool(cards.get("enters", 0)),
+            has_phone=bool(cards.get("phone", 0)),
         )
 
     def _price(self, index: int, price: dict[str, Any]) -> tuple[int, int, int, int]:

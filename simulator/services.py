@@ -23,7 +23,10 @@ from edge_agent.inventory import Inventory
 from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
 from edge_agent.store import Store
 from ledger import service as ledger_service
+from ledger.code_desk import CodeDesk
+from ledger.code_sales import CodePolicy
 from ledger.credit_desk import CreditDesk
+from ledger.phones import CODE_KEY_BYTES, Phones
 from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
 from ledger.store import LedgerStore
@@ -31,6 +34,7 @@ from simulator.broker import Broker, start_broker
 from simulator.world.clock import World
 from simulator.world.network import BrokerPort, ReaderCable, ServicePort
 
+CODE_POLICY = CodePolicy(sale_max_fen=20_000, day_max_fen=50_000)
 _STUCK_S = 20
 _PATIENCE_S = 0.05
 _NEVER_US = 1 << 62
@@ -53,6 +57,7 @@ class Services:
         credit_key: bytes,
         random: Callable[[int], bytes],
         with_cards: bool = False,
+        code_key: bytes = bytes(CODE_KEY_BYTES),
     ) -> None:
         self._site = site
         self._world = world
@@ -76,6 +81,7 @@ class Services:
         self.ledger_local = ServicePort("ledger", self.centre)
         self.cables: list[ReaderCable] = []
         self.store = LedgerStore.open(str(directory / "ledger.sqlite"))
+        self.phones = Phones(self.store.database, code_key, random)
         self.ledger: LedgerService | None = None
         self.agent: AgentService | None = None
         self._agent_parts: list[Store | Inventory | CardHistory] = []
@@ -98,10 +104,16 @@ class Services:
         )
         utc_s = self._world.utc_s
         credit = CreditDesk(self.store, CIPHERS, self._credit_key, self._random, utc_s)
-        desk = RelayDesk(self.store, credit)
+        codes = CodeDesk(self.store, self.phones, CODE_POLICY, self._interval_ms)
+        desk = RelayDesk(self.store, credit, codes)
         self.ledger = LedgerService(
             self.store, self._ledger_port, self._signing_key, utc_s, desk, self._with_cards
         )
+
+    def _interval_ms(self) -> tuple[int, int]:
+        """The centre's clock goes right, and knows that to a second."""
+        utc_ms = self._world.utc_s() * 1000
+        return utc_ms, utc_ms + 1000
 
     def start_agent(self) -> None:
         """Boot the agent on whatever its directory holds."""

@@ -91,6 +91,16 @@ class Hardware(Protocol):
     def battery_mv(self) -> int: ...
 
 
+class CodeHardware(Hardware, Protocol):
+    """What a POS with a scanner has beside that."""
+
+    def scanner_read(self) -> bytes:
+        """What the scanner has sent since the last call."""
+        ...
+
+    def scanner_write(self, data: bytes, /) -> None: ...
+
+
 class DoorHardware(Hardware, Protocol):
     """What a door controller has beside that."""
 
