@@ -110,13 +110,16 @@ class Codes:
         self._said = seal.seal(self._key, payload, messages.RELAY_UP)
         self._nonce, self._amount_fen = nonce, amount_fen
         self._answer = None
-        self._wait_until(now_ms)
+        self.due_ms = now_ms  # it is said in the next step
 
     def _wait(self, now_ms):
         """Say the ask until it is answered; then what `step` returns."""
         answer = self._answer
         if answer is None:
-            self._wait_until(now_ms)
+            if now_ms >= self._say_ms:
+                is_said = self._uplink.say(messages.RELAY, {"sealed": self._said})
+                self._say_ms = now_ms + (_AGAIN_MS if is_said else _BUSY_MS)
+            self.due_ms = min(self.due_ms, self._say_ms)
             return None
         reason, number = answer["reason"], answer["number"]
         # No yes without a number, and no word that this firmware does not know.
@@ -124,12 +127,6 @@ class Codes:
             reason = reasons.ASK_LEDGER
         reason = self._end(reason, number, now_ms)
         return "refused" if reason else "paid", reason, answer["balance_fen"]
-
-    def _wait_until(self, now_ms):
-        if now_ms >= self._say_ms:
-            is_said = self._uplink.say(messages.RELAY, {"sealed": self._said})
-            self._say_ms = now_ms + (_AGAIN_MS if is_said else _BUSY_MS)
-        self.due_ms = min(self.due_ms, self._say_ms)
 
     def _end(self, reason, number, now_ms):
         """Write the record that decides: sold as `number`, or not for `reason`. What to show."""

@@ -62,7 +62,7 @@ def test_no_text_says_two_things(language):
 
 def test_the_sound_is_the_one_that_the_pos_plays():
     looks = {number for number in reasons.DISPLAY if screen_texts.TEXTS[number][2] == "look"}
-    codes = {*scan_codes._REFUSALS.values(), reasons.CODE_NEEDS_NETWORK}
+    codes = {*scan_codes._REFUSALS, reasons.CODE_NEEDS_NETWORK}
     assert looks == {*pos._TRY_AGAIN, reasons.PAID_JUST_NOW, *codes}
 
 
