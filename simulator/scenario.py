@@ -427,7 +427,8 @@ class _Reading:
 
     def _error_at(self, line: int, what: str, value: Any, known: Any) -> ScenarioError:
         close = difflib.get_close_matches(str(value), [str(name) for name in known], n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"one of: {', '.join(known)}"
+        names = ", ".join(str(name) for name in known)
+        hint = f"did you mean '{close[0]}'?" if close else f"one of: {names}"
         return ScenarioError(self.path, line, f"unknown {what} '{value}'; {hint}")
 
     def _line_of(self, name: str, index: int, key: str | None = None) -> int:

@@ -1,6 +1,9 @@
 """A window with a scanner: the POS, its scanner, phones, and the ledger's books and desks."""
 
+import functools
 import random
+import tempfile
+from pathlib import Path
 
 from firmware.roles import code_pos
 from ledger.code_desk import CodeDesk
@@ -23,21 +26,34 @@ CODE_KEY = bytes(range(32))
 POLICY = CodePolicy(sale_max_fen=3_000, day_max_fen=6_000)
 
 
+@functools.cache
+def _opened(devices):
+    """(the database of a centre with these readers, the seed of the one phone that is bound)."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.sqlite"
+        centre = Centre(path, "classic", devices=devices)
+        draw = random.Random(0)
+        seed = Phones(centre.store.database, CODE_KEY, draw.randbytes).bind(CARD_NO)[1]
+        centre.store.close()
+        return path.read_bytes(), seed
+
+
 class CodeCentre(Centre):
     """The card centre, with one phone bound."""
 
     def __init__(self, path, devices=(DEVICE,)):
-        self.seed = None
-        super().__init__(path, "classic", devices=devices)
+        database, self.seed = _opened(devices)
+        Path(path).write_bytes(database)
+        self.path = str(path)
+        self.skew_s = self.boots = 0
+        self.clocks = []
+        self.boot()
 
     def boot(self):
         super().boot()
-        draw = random.Random(self.boots)
-        self.phones = Phones(self.store.database, CODE_KEY, draw.randbytes)
-        if self.seed is None:
-            self.seed = self.phones.bind(CARD_NO)[1]
+        phones = Phones(self.store.database, CODE_KEY, random.Random(self.boots).randbytes)
         self.codes = CodeDesk(
-            self.store, self.phones, POLICY, lambda: (self.now_s * 1000, self.now_s * 1000)
+            self.store, phones, POLICY, lambda: (self.now_s * 1000, self.now_s * 1000)
         )
         relays = RelayDesk(self.store, self.credit, self.codes)
         # By its own clock, not by that of a window, which begins anew with every boot.
