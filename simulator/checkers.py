@@ -56,6 +56,8 @@ class Verdict:
     loaded_fen: int = 0
     cancelled: int = 0
     cancelled_fen: int = 0
+    sold_by_code: int = 0
+    sold_by_code_fen: int = 0
     rotten: int = 0
     rotten_fen: int = 0
     lost: int = 0

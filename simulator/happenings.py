@@ -11,7 +11,8 @@ from ledger import card_status
 from ledger.statements import read
 from simulator import doors, machines, sites
 from simulator.payers import Payer
-from simulator.people import Customer
+from simulator.people import Clerk, Customer
+from simulator.phones import PAYMENT
 from simulator.reader import Reader
 from simulator.scenario import ANSWERS, ScenarioError, Step
 
@@ -54,7 +55,10 @@ def _lunch(run: Run, step: Step) -> None:
         cancels = "cancel_percent" in step.fields and (
             draw.randrange(100) < step.fields["cancel_percent"]
         )
-        arrival = partial(_arrive, run, amount_fen, hold_ms, own, cancels)
+        phones = "phone_percent" in step.fields and (
+            draw.randrange(100) < step.fields["phone_percent"]
+        )
+        arrival = partial(_arrive, run, amount_fen, hold_ms, own, cancels, phones)
         percent = step.fields.get("without_card_percent")
         if percent and draw.randrange(100) < percent:
             cheats = draw.randrange(100) < step.fields.get("screenshot_percent", 0)
@@ -64,27 +68,52 @@ def _lunch(run: Run, step: Step) -> None:
 
 
 def _arrive(
-    run: Run, amount_fen: int, hold_ms: list[int], draw: random.Random, cancels: bool
+    run: Run,
+    amount_fen: int,
+    hold_ms: list[int],
+    draw: random.Random,
+    cancels: bool,
+    phones: bool,
 ) -> None:
+    """Who wants to pay by phone, and has none or finds no scanner, pays by card."""
     free = [card for card in run.cards if not card.is_busy]
     if not free:
         return
     held = draw.choice(free)
     held.is_busy = True
-    _come(run, Customer(held, amount_fen, hold_ms, pin=held.pin, changes_mind=cancels), draw)
+    customer = Customer(held, amount_fen, hold_ms, pin=held.pin, changes_mind=cancels)
+    clerk = _shortest(run, draw)
+    if phones and run.phones.has(held.card_no) and clerk.reader.hardware.scanner:
+        customer.code = partial(run.phones.show, held.card_no, PAYMENT)
+        customer.changes_mind = False
+    clerk.join(customer)
 
 
-def _come(run: Run, customer: Customer | Payer, draw: random.Random) -> None:
+def _come(run: Run, payer: Payer, draw: random.Random) -> None:
+    _shortest(run, draw).join(payer)
+
+
+def _shortest(run: Run, draw: random.Random) -> Clerk:
     """Somebody chooses the shortest queue."""
     shortest = min(len(clerk.queue) for clerk in run.clerks.values())
-    clerk = draw.choice([one for one in run.clerks.values() if len(one.queue) == shortest])
-    clerk.join(customer)
+    return draw.choice([one for one in run.clerks.values() if len(one.queue) == shortest])
 
 
 def _statement(run: Run, _step: Step) -> None:
     """The accountant imports what the channel has so far."""
     imported = run.services.store.aggregate.enter(read(run.channel.statement()))
     run.tell(f"statement: {imported.new} lines are new")
+
+
+def _phone(run: Run, step: Step) -> None:
+    """One named person holds a phone before the scanner."""
+    (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    if held.is_busy:
+        run.world.at(run.world.now_us + _WAIT_US, partial(_phone, run, step))
+        return
+    held.is_busy = True
+    shown = partial(run.phones.show, held.card_no, step.fields.get("shows", PAYMENT))
+    run.clerks[step.fields["reader"]].join(Customer(held, step.fields["amount"], [], code=shown))
 
 
 def _topup(run: Run, step: Step) -> None:
@@ -249,6 +278,7 @@ def _revive(run: Run, step: Step) -> None:
 _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "lunch": _lunch,
     "tap": _tap,
+    "phone": _phone,
     "press": _press,
     "statement": _statement,
     "topup": _topup,

@@ -26,6 +26,10 @@ _ROUNDS_MAX = 5
 _SAME_CARD = reasons.display(reasons.TAP_AGAIN)
 _LAST_PAID = "LAST PAID"
 _LOADED = "LOADED"
+_CARD_OR_CODE = screen_texts.TEXTS[screens.CARD_OR_CODE][0]
+_ONE_MOMENT = screen_texts.TEXTS[screens.ONE_MOMENT][0]
+_GLANCE_US = 300_000  # between two looks of somebody who holds a phone there
+_PHONE_US = 8 * _SECOND_US  # after which nobody holds it there any more
 _PIN = (reasons.display(reasons.PIN_NEEDED), reasons.display(reasons.PIN_WRONG))
 _WHO = reasons.display(reasons.IDENTITY_CHECK)
 _CONFIRM, _ESC = b"\r", b"\x1b"
@@ -38,6 +42,7 @@ _DEAD = ("", "WELCOME", _LAST_PAID)
 _CHECK = reasons.display(reasons.ASK_LEDGER)
 _AGAIN = (
     "CARD PLEASE",
+    _CARD_OR_CODE,
     _SAME_CARD,
     reasons.display(reasons.SAME_CARD_PLEASE),
     reasons.display(reasons.CARD_GONE),
@@ -61,6 +66,7 @@ class Customer:
         default_factory=list
     )  # of the price list; the amount is keyed if none
     is_meal: bool = False  # a counted meal is asked for
+    code: Callable[[], bytes] | None = None  # who pays by phone: what it shows, each time
     attempts: int = 0
     rounds: int = 0
     has_tapped: bool = False
@@ -143,14 +149,39 @@ class Clerk:
             return
         if self._shown() in _AGAIN and customer.has_tapped and self._waits_for(customer):
             # The reader died under this customer's card and wants to see it again.
-            self._tap(customer)
+            self._pay(customer)
             return
         if self._shown() in _AGAIN:
             # It still waits for the last customer, who has left: the clerk clears it.
             self._press(_ESC)
         customer.rounds += 1
         self._press(_order(customer) + _CONFIRM)
-        self._world.at(self._world.now_us + _KEYING_US, partial(self._tap, customer))
+        self._world.at(self._world.now_us + _KEYING_US, partial(self._pay, customer))
+
+    def _pay(self, customer: Customer) -> None:
+        if customer.code is None:
+            self._tap(customer)
+        else:
+            self._show_phone(customer, customer.code())
+
+    def _show_phone(self, customer: Customer, code: bytes) -> None:
+        """The customer holds the phone there until the display says something."""
+        reader, scanner = self.reader, self.reader.hardware.scanner
+        assert scanner is not None, "a scenario lets nobody pay by phone at a reader without one"
+        customer.attempts += 1
+        customer.has_tapped = True
+        self._tally.taps += 1
+        reader.at(self._world.now_us, partial(scanner.show, code))
+        self._glance(customer, self._world.now_us + _PHONE_US)
+
+    def _glance(self, customer: Customer, until_us: int) -> None:
+        scanner, now_us = self.reader.hardware.scanner, self._world.now_us
+        if self._shown() in (_CARD_OR_CODE, _ONE_MOMENT) and now_us < until_us:
+            self._world.at(now_us + _GLANCE_US, partial(self._glance, customer, until_us))
+            return
+        assert scanner is not None
+        self.reader.at(now_us, partial(scanner.show, None))
+        self._look(customer)
 
     def _tap(self, customer: Customer) -> None:
         """The customer holds the card to the reader for a while."""
@@ -190,7 +221,7 @@ class Clerk:
             self._press(_ESC)
             self._world.at(self._world.now_us + _LOOK_US, partial(self._look, customer))
         elif shown in _AGAIN and customer.attempts < _ATTEMPTS_MAX:
-            self._world.at(self._world.now_us + _SECOND_US, partial(self._tap, customer))
+            self._world.at(self._world.now_us + _SECOND_US, partial(self._pay, customer))
         elif shown in _DEAD and customer.rounds < _ROUNDS_MAX:
             # It died under our hands, or it did and is back: serve the same customer again.
             customer.attempts = 0
@@ -205,6 +236,8 @@ class Clerk:
             customer.attempts = 0
             self._world.at(self._world.now_us + _NEXT_US, self._serve)
         else:
+            if customer.code is not None:
+                self._press(_ESC)  # the order may still wait for another code
             self._refused(customer, shown)
 
     def _answer(self, customer: Customer, keys: bytes) -> None:
@@ -254,10 +287,12 @@ class Clerk:
     def _says_paid(self, customer: Customer) -> bool:
         """Whether a reader that came back says that this very customer has paid."""
         amount = money.format_yuan(customer.amount_fen)
+        upper, lower = self.reader.hardware.panel.lines
+        if customer.code is not None:
+            return (upper, lower) == (_LAST_PAID, amount)
         # With two in one hand, the reader may have met either.
         cards = (customer.held, *customer.others)
         receipts = [f"{amount} #{card.card_no}" for card in cards]
-        upper, lower = self.reader.hardware.panel.lines
         return upper == _LAST_PAID and lower in receipts
 
     def _waits_for(self, customer: Customer) -> bool:

@@ -44,6 +44,11 @@ class Reader:
         self._after_step = after_step
         self._due_us = _NEVER_US
 
+    @property
+    def now_us(self) -> int:
+        """This reader's own time."""
+        return self.hardware.clock.now_us
+
     def switch_on(self) -> None:
         """Power comes: the firmware boots at the world's time."""
         self.hardware.power_on()

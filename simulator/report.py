@@ -21,7 +21,8 @@ class Report:
     """Counts and money (fen) of one run.
 
     `unseen`: spends booked that nobody saw to be paid. `cancelled`: spends whose money was given
-    back. `scanned`: recorded as paid by aggregate code. Of what was paid in or given back,
+    back. `scanned`: recorded as paid by aggregate code. `sold_by_code`: sales to phones.
+    Of what was paid in or given back,
     `loaded` is on the cards. `takings_fen` are what merchants keep. `in_ledger` counts what
     simulator/in_ledger.py names. `violations` are broken invariants, `failures` assertions of the
     file that did not hold.
@@ -53,6 +54,8 @@ class Report:
     paid_in_fen: int = 0
     loaded_fen: int = 0
     cancelled_fen: int = 0
+    sold_by_code: int = 0
+    sold_by_code_fen: int = 0
     refusals: dict[str, int] = field(default_factory=dict)
     takings_fen: dict[str, int] = field(default_factory=dict)
     in_ledger: dict[str, int] = field(default_factory=dict)
@@ -125,6 +128,8 @@ class Report:
         yield "lost", self.lost
         yield "duplicated", self.duplicated
         yield "charged without being told", self.unseen
+        if self.sold_by_code:
+            yield "sold to phones", self.sold_by_code
         if self.topped_up:
             yield "paid in for cards", self.topped_up
         if self.scanned:
@@ -146,6 +151,8 @@ class Report:
         table.add_row("booked in the ledger", format_yuan(self.booked_fen))
         total_fen = self.on_cards_fen + self.in_flight_fen + self.booked_fen
         table.add_row("together", format_yuan(total_fen), style="bold")
+        if self.sold_by_code:
+            table.add_row("sold to phones", format_yuan(self.sold_by_code_fen))
         if self.loaded_fen:
             table.add_row("loaded onto cards", format_yuan(self.loaded_fen))
         table.add_row("issued", format_yuan(self.issued_fen), style="bold")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ledger import aggregate_picture
+from ledger.phones import CODE_KEY_BYTES
 from protocols.rules import charging, door, menu, settings
 from protocols.rules import clock as clock_rules
 from protocols.wire import messages
@@ -23,6 +24,8 @@ from simulator.cards.mifare_classic import MifareClassic
 from simulator.checkers import journal_of, judge
 from simulator.checkers_scan import judge_scans
 from simulator.chips.nor_flash import NorFlash
+from simulator.chips.qr_scanner import QrScanner
+from simulator.code_checker import judge_codes
 from simulator.doors import rights
 from simulator.happenings import announce, happen
 from simulator.host.card_port import front_end
@@ -32,11 +35,13 @@ from simulator.in_ledger import counts
 from simulator.meal_checker import too_many
 from simulator.payers import Channel, Scans
 from simulator.people import Clerk, Customer, Tally
+from simulator.phones import Phones
 from simulator.reader import Home, Reader
 from simulator.report import Report
 from simulator.scenario import Scenario, ScenarioError, load
 from simulator.services import Services
 from simulator.vm.circuit import Circuit
+from simulator.vm.circuit_codes import CodeCircuit
 from simulator.vm.circuit_door import DoorCircuit
 from simulator.vm.circuit_serial import SerialCircuit, SerialDoorCircuit
 from simulator.vm.home import DOOR_VM_HEAP_BYTES, HEAP_BYTES, ROOT, VmHome
@@ -63,6 +68,7 @@ _AGE = {"battery_percent": "health_percent", "celsius": "celsius"}
 _BOARDS: dict[tuple[str, bool], tuple[str, int, type[Circuit]]] = {
     ("pos", False): ("main", HEAP_BYTES, Circuit),
     ("pos", True): ("main_serial", HEAP_BYTES, SerialCircuit),
+    ("code_pos", False): ("main_codes", HEAP_BYTES, CodeCircuit),
     ("attendance", False): ("main_attendance", HEAP_BYTES, Circuit),
     ("attendance", True): ("main_attendance_serial", HEAP_BYTES, SerialCircuit),
     ("kiosk", False): ("main_kiosk", HEAP_BYTES, Circuit),
@@ -140,6 +146,8 @@ class Run:
         self.paid_in: Counter[tuple[int, int]] = Counter()
         self.not_shown: list[str] = []  # what a display should have said after a key, and did not
         self.cancelled: Counter[tuple[int, int]] = Counter()
+        self.by_code: Counter[tuple[int, int]] = Counter()
+        self.phones = Phones(self.world, self.seeds.stream("phones"))
         self._home, self._depth, self._directory = home, depth, directory
         self._report = Report(scenario.name, seed, home, depth)
         self.kept_in: list[str] = []  # who wanted to leave by a door and could not
@@ -172,6 +180,7 @@ class Run:
             with_cards=any("card_map" in reader for reader in scenario.readers),
             on_line=[reader["device"] for reader in scenario.readers if reader.get("serial")],
             carry_over_after_s=scenario.carry_over_us // _SECOND_US,
+            code_key=self.seeds.stream("code-key").randbytes(CODE_KEY_BYTES),
         )
         self._report.broker = self.services.brokers["building"].kind
         self._make_cards()
@@ -223,6 +232,11 @@ class Run:
                 kind,
             )
 
+        for batch in self.scenario.cards:
+            for card_no in range(batch.first_no, batch.first_no + batch.count):
+                if batch.has_phone and batch.make == "ours":
+                    self.phones.bind(card_no, self.services.phones.bind(card_no)[1])
+
     def _add_reader(self, description: dict[str, Any]) -> None:
         name = description["name"]
         role = description.get("role", "pos")
@@ -266,13 +280,12 @@ class Run:
             size = DOOR_FLASH_BYTES if role == "door" else CARD_FLASH_BYTES
             card_flash = NorFlash(size, self.seeds.stream("card-flash", name))
         hardware = Hardware(name, self.world, self.transcript, flash, nvs, draw, age, card_flash)
-        reader = Reader(
-            name,
-            self.world,
-            hardware,
-            self._make_home(role, hardware),
-            self.services.settle,
-        )
+        has_scanner = bool(description.get("scanner"))
+        home = self._make_home("code_pos" if has_scanner else role, hardware)
+        reader = Reader(name, self.world, hardware, home, self.services.settle)
+        if has_scanner:
+            hardware.scanner = QrScanner(reader, self.seeds.stream("scanner", name))
+            hardware.scanner.on_bytes = reader.wake
         if hardware.has_line and self.services.line:
             hardware.line = self.services.line.tap(reader.wake)
         else:
@@ -379,6 +392,7 @@ class Run:
         verdict = judge(
             self.cards, self.keys, store, flashes, self.paid, (), self.paid_in, self.cancelled
         )
+        judge_codes(store, flashes, self.by_code, verdict)
         summary = store.summary()
         report.taps = self.tally.taps
         report.approved = self.tally.paid
@@ -396,6 +410,8 @@ class Run:
         report.loaded_fen = verdict.loaded_fen
         report.cancelled, report.cancelled_fen = verdict.cancelled, verdict.cancelled_fen
         served = self.scenario.periods, self.scenario.policy["utc_offset_s"]
+        report.sold_by_code = verdict.sold_by_code
+        report.sold_by_code_fen = verdict.sold_by_code_fen
         report.violations = verdict.violations + self.kept_in
         report.violations += too_many(self.cards, self.keys, store, *served)
         report.scanned = self.scans.recorded.total()
@@ -445,6 +461,7 @@ class Run:
         for held in (customer.held, *customer.others):
             held.is_busy = False
         if was_paid:
-            self.paid[customer.held.card_no, customer.amount_fen] += 1
+            paid = self.paid if customer.code is None else self.by_code
+            paid[customer.held.card_no, customer.amount_fen] += 1
         if customer.has_cancelled:
             self.cancelled[customer.held.card_no, customer.amount_fen] += 1

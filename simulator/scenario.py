@@ -20,7 +20,7 @@ from ledger import card_status
 from protocols.card import pin
 from protocols.rules import charging, charging_texts, meals, money, reasons, spending
 from protocols.wire import topics
-from simulator import scenario_menu
+from simulator import phones, scenario_menu
 from simulator.in_ledger import COUNTED
 from simulator.scenario_menu import KINDS
 
@@ -28,7 +28,8 @@ CHIPS = ("classic", "desfire")
 # What a DESFire cannot be made to be: its keys do not come out of it.
 _CLASSIC_ONLY = ("forged", "cloned", "written-back")
 MAKES = ("ours", "expired", "not-yet-valid", "foreign", "forged", "cloned", "written-back")
-_PERCENT = ("torn_percent", "cancel_percent", "without_card_percent", "screenshot_percent")
+_PERCENT = ("torn_percent", "cancel_percent", "phone_percent")
+_PERCENT += ("without_card_percent", "screenshot_percent")
 # Verb: (fields it needs, fields it may have).
 VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "lunch": (("customers", "over"), ("amounts", *_PERCENT)),
@@ -36,6 +37,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("card", "reader", "amount"),
         ("hold_ms", "with", "pins", "identity", "items", "meal", "cancel"),
     ),
+    "phone": (("card", "reader", "amount"), ("shows",)),
     "press": (("reader", "keys"), ("shows",)),
     "statement": ((), ()),
     "topup": (("card", "amount"), ()),
@@ -75,6 +77,7 @@ ASSERTED = (
     "loaded",
     "cancelled",
     "scanned",
+    "sold_by_code",
     "conserved",
     "in_flight_fen",
 )
@@ -96,6 +99,8 @@ _WHOLE = (
     "card_map",
     "serial",
     *_PERCENT,
+    "phone",
+    "scanner",
     "cancel",
     "enters",
     "meal",
@@ -112,11 +117,13 @@ _READER_MAY = (
     "language",
     "scope",
     "aggregate_code",
+    "scanner",
 )
 _READER_VALUES = {
     "language": ("en", "zh"),
     "scope": ("dorm", "public"),
     "battery_percent": range(1, 101),
+    "scanner": (0, 1),
 }
 _TABLES = ("reader", "merchant", "cards", "price", "period", "policy", "step", "assert")
 _SCALARS = (
@@ -151,6 +158,7 @@ class CardBatch:
     pin: bytes = b""  # ASCII digits; none if empty
     valid_days: tuple[int, int] | None = None  # first and last, from the day it starts
     enters: bool = False
+    has_phone: bool = False
 
 
 @dataclass
@@ -217,6 +225,8 @@ class _Reading:
             for key, known in _READER_VALUES.items():
                 if reader.get(key, known[-1]) not in known:
                     self._fail("reader", index, key, reader[key], known)
+            if fault := phones.scanner_fault(reader):
+                raise ScenarioError(self.path, self._line_of("reader", index, "scanner"), fault)
         steps = [self._step(i, step) for i, step in enumerate(data.get("step", []))]
         if not readers or not steps:
             raise ScenarioError(self.path, 1, "a scenario needs a [[reader]] and a [[step]]")
@@ -282,6 +292,10 @@ class _Reading:
                 self._fail("step", index, "card", name, names)
         if step.get("identity", ANSWERS[0]) not in ANSWERS:
             self._fail("step", index, "identity", step["identity"], ANSWERS)
+        if step.get("shows", phones.PAYMENT) not in phones.SHOWS and verb == "phone":
+            self._fail("step", index, "shows", step["shows"], phones.SHOWS)
+        if verb == "phone" and (fault := phones.step_fault(step, self.data)):
+            raise ScenarioError(self.path, self._line_of("step", index, fault[0]), fault[1])
         fields = {key: value for key, value in step.items() if key not in ("at", "do")}
         at = partial(self._line_of, "step", index)
         for key, read in (
@@ -302,7 +316,7 @@ class _Reading:
             index,
             cards,
             ("name", "first_no", "balance"),
-            ("kind", "make", "count", "chip", "pin", "valid_days", "enters"),
+            ("kind", "make", "count", "chip", "pin", "valid_days", "enters", "phone"),
         )
         kind, make = cards.get("kind", "student"), cards.get("make", "ours")
         if kind not in KINDS:
@@ -331,6 +345,7 @@ class _Reading:
             pin=self._pin(cards["pin"], pin_line) if "pin" in cards else b"",
             valid_days=tuple(days) if days else None,
             enters=bool(cards.get("enters", 0)),
+            has_phone=bool(cards.get("phone", 0)),
         )
 
     def _price(self, index: int, price: dict[str, Any]) -> tuple[int, int, int, int]:
@@ -468,7 +483,8 @@ class _Reading:
 
     def _error_at(self, line: int, what: str, value: Any, known: Any) -> ScenarioError:
         close = difflib.get_close_matches(str(value), [str(name) for name in known], n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"one of: {', '.join(known)}"
+        names = ", ".join(str(name) for name in known)
+        hint = f"did you mean '{close[0]}'?" if close else f"one of: {names}"
         return ScenarioError(self.path, line, f"unknown {what} '{value}'; {hint}")
 
     def _line_of(self, name: str, index: int, key: str | None = None) -> int:

@@ -25,7 +25,10 @@ from edge_agent.service import AgentService, reader_subscriptions, upstream_subs
 from edge_agent.store import Store
 from ledger import service as ledger_service
 from ledger.carry_over import AFTER_S
+from ledger.code_desk import CodeDesk
+from ledger.code_sales import CodePolicy
 from ledger.credit_desk import CreditDesk
+from ledger.phones import CODE_KEY_BYTES, Phones
 from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
 from ledger.site_desk import SiteDesk
@@ -36,6 +39,7 @@ from simulator.world.clock import World
 from simulator.world.network import BrokerPort, ReaderCable, ServicePort
 from simulator.world.serial_bus import SerialBus
 
+CODE_POLICY = CodePolicy(sale_max_fen=20_000, day_max_fen=50_000)
 _STUCK_S = 20
 _PATIENCE_S = 0.05
 _NEVER_US = 1 << 62
@@ -64,6 +68,7 @@ class Services:
         with_cards: bool = False,
         on_line: Sequence[int] = (),
         carry_over_after_s: int = AFTER_S,
+        code_key: bytes = bytes(CODE_KEY_BYTES),
     ) -> None:
         self._site = site
         self._world = world
@@ -90,6 +95,7 @@ class Services:
         self.line = SerialBus(world, _LINE_BAUD, list(on_line), self.settle) if on_line else None
         self.elsewhere: Elsewhere | None = None
         self.store = LedgerStore.open(str(directory / "ledger.sqlite"))
+        self.phones = Phones(self.store.database, code_key, random)
         self.ledger: LedgerService | None = None
         self.agent: AgentService | None = None
         self._agent_parts: list[Store | Inventory | CardHistory] = []
@@ -113,10 +119,16 @@ class Services:
         utc_s = self._world.utc_s
         keys = CIPHERS, self._credit_key, self._random
         credit = CreditDesk(self.store, *keys, utc_s, self._carry_over_after_s)
-        desk = RelayDesk(self.store, credit, SiteDesk(self.store, utc_s))
+        codes = CodeDesk(self.store, self.phones, CODE_POLICY, self._interval_ms)
+        desk = RelayDesk(self.store, credit, codes, SiteDesk(self.store, utc_s))
         self.ledger = LedgerService(
             self.store, self._ledger_port, self._signing_key, utc_s, desk, self._with_cards
         )
+
+    def _interval_ms(self) -> tuple[int, int]:
+        """The centre's clock goes right, and knows that to a second."""
+        utc_ms = self._world.utc_s() * 1000
+        return utc_ms, utc_ms + 1000
 
     def start_agent(self) -> None:
         """Boot the agent on whatever its directory holds."""

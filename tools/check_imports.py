@@ -58,6 +58,7 @@ RULES = (
 # What puts the parts together. Inside its own room nothing below it may import it.
 COMPOSITIONS = (
     "firmware.main",
+    "firmware.main_codes",
     "firmware.main_door",
     "firmware.main_attendance",
     "firmware.main_kiosk",

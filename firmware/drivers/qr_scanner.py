@@ -31,13 +31,11 @@ _READ, _WRITE = 7, 8
 _MODE_ZONE = 0x00
 # Lamp on success, no sound of its own, aim and light while it looks.
 _DARK, _LOOKING = 0x95, 0x96
-# Zone and value. An interval below REPEAT_MS: a screen held still has to be seen again in time.
-_SETTINGS = (
-    (0x03, 0x02),  # codes that set it up: closed
-    (0x05, 5),  # 500 ms between two readings
-    (0x13, 0),  # the same code again: told, for the decision is ours
-    (0x60, 0x01),  # CR after a code, nothing before it
-)
+# Zones and their values. Codes that set it up: closed. 500 ms between two readings, less than
+# REPEAT_MS: a screen held still has to be seen again in time. The same code again: told, for the
+# decision is ours. CR after a code, nothing before it.
+_ZONES = b"\x03\x05\x13\x60"
+_VALUES = b"\x02\x05\x00\x01"
 _ANSWER_HEAD = b"\x02\x00\x00\x01"
 _ANSWER_BYTES = 7
 _FIXED_CRC = 0x3331  # with which some modules end every answer
@@ -68,9 +66,9 @@ class QrScanner:
         self._kind = self._zone = self._value = _NONE  # what was asked of the module
         self._until_ms = 0  # of its answer, or of a pause
         self._misses = 0
-        self._written = 0  # of _SETTINGS
+        self._written = 0  # of _ZONES
         self._mode = _NONE  # that was written
-        self._checked = 0  # of _SETTINGS, and then the mode
+        self._checked = 0  # of _ZONES, and then the mode
         self._check_ms = 0
 
     def read(self, now_ms):
@@ -78,10 +76,22 @@ class QrScanner:
         data = self._uart.read()
         if data:
             self.feed(data)
-        self._age(now_ms)
+        if self._is_fresh:
+            self._is_fresh = False
+            self._heard_ms = now_ms
+        elif self._is_unfinished() and now_ms - self._heard_ms >= _GAP_MS:
+            # What began and never ended is dropped: what comes next is another code.
+            self.torn += 0 if self._is_skipping else 1
+            self._size = self._whole
+            self._is_skipping = self._is_answer = False
         self._converse(now_ms)
         code = self._next(now_ms)
-        self._plan(now_ms)
+        is_idle = self._kind == _NONE and now_ms >= self._until_ms
+        self.due_ms = self._check_ms if is_idle else self._until_ms
+        if self._whole:
+            self.due_ms = now_ms
+        elif self._is_unfinished():
+            self.due_ms = min(self.due_ms, self._heard_ms + _GAP_MS)
         return code
 
     def feed(self, data):
@@ -107,38 +117,33 @@ class QrScanner:
             self._is_answer = (at == 0 or self._is_answer) and byte == _ANSWER_HEAD[at]
         if self._is_answer:
             # A CR may stand in the value or the checksum of an answer.
-            if at == _ANSWER_BYTES - 1:
-                self._take_answer()
+            if at < _ANSWER_BYTES - 1:
+                return
+            start = self._whole
+            body = self._buffer[start + 1 : start + _ANSWER_BYTES - 2]
+            told = self._buffer[start + 5] << 8 | self._buffer[start + 6]
+            if told in (_FIXED_CRC, crc(body)):
+                self._answer = self._buffer[start + 4]
+            else:
+                self.torn += 1
+            self._size = start
+            self._is_answer = False
         elif byte == END:
             self._whole = self._size
-
-    def _take_answer(self):
-        start = self._whole
-        body = self._buffer[start + 1 : start + _ANSWER_BYTES - 2]
-        told = self._buffer[start + 5] << 8 | self._buffer[start + 6]
-        if told in (_FIXED_CRC, crc(body)):
-            self._answer = self._buffer[start + 4]
-        else:
-            self.torn += 1
-        self._size = start
-        self._is_answer = False
-
-    def _age(self, now_ms):
-        """Drop what began and never ended: what comes next is another code."""
-        if self._is_fresh:
-            self._is_fresh = False
-            self._heard_ms = now_ms
-        elif self._is_unfinished() and now_ms - self._heard_ms >= _GAP_MS:
-            self.torn += 0 if self._is_skipping else 1
-            self._size = self._whole
-            self._is_skipping = self._is_answer = False
 
     def _is_unfinished(self):
         return self._is_skipping or self._size > self._whole
 
     def _next(self, now_ms):
         while self._whole:
-            code = self._shift()
+            end = 0
+            while self._buffer[end] != END:
+                end += 1
+            code = bytes(self._buffer[:end])
+            end += 1
+            self._buffer[: self._size - end] = self._buffer[end : self._size]
+            self._size -= end
+            self._whole -= end
             if code == self._last and now_ms - self._last_ms < REPEAT_MS:
                 self.repeats += 1
                 self._last_ms = now_ms
@@ -150,18 +155,6 @@ class QrScanner:
                 return code
         return None
 
-    def _shift(self):
-        """Take the first whole code out of the buffer."""
-        end = 0
-        while self._buffer[end] != END:
-            end += 1
-        code = bytes(self._buffer[:end])
-        end += 1
-        self._buffer[: self._size - end] = self._buffer[end : self._size]
-        self._size -= end
-        self._whole -= end
-        return code
-
     # -- the module -------------------------------------------------------------------------
 
     def _converse(self, now_ms):
@@ -169,20 +162,27 @@ class QrScanner:
         if self._kind != _NONE:
             if self._answer != _NONE:
                 self._on_answer(now_ms)
-            elif now_ms >= self._until_ms:
-                self._on_silence(now_ms)
-            else:
+            elif now_ms < self._until_ms:
                 return
+            else:
+                self._kind = _NONE
+                self._misses += 1
+                if self._misses >= _MISSES_MAX:
+                    self._misses = 0
+                    self.is_present = False
+                    self._forget()
+                    self._until_ms = now_ms + _MISSING_MS
         if now_ms < self._until_ms:
             return
         mode = _LOOKING if self.is_wanted else _DARK
-        if self._written < len(_SETTINGS):
-            self._ask(now_ms, _WRITE, *_SETTINGS[self._written])
+        if self._written < len(_ZONES):
+            self._ask(now_ms, _WRITE, _ZONES[self._written], _VALUES[self._written])
         elif self._mode != mode:
             self._ask(now_ms, _WRITE, _MODE_ZONE, mode)
         elif now_ms >= self._check_ms:
-            is_last = self._checked == len(_SETTINGS)
-            zone, value = (_MODE_ZONE, mode) if is_last else _SETTINGS[self._checked]
+            at = self._checked
+            is_last = at == len(_ZONES)
+            zone, value = (_MODE_ZONE, mode) if is_last else (_ZONES[at], _VALUES[at])
             self._ask(now_ms, _READ, zone, value)
 
     def _ask(self, now_ms, kind, zone, value):
@@ -193,7 +193,15 @@ class QrScanner:
 
     def _on_answer(self, now_ms):
         if self._kind == _READ:
-            self._on_check(now_ms)
+            is_kept = self._answer == self._value
+            self._checked += 1
+            if not is_kept:
+                self.resets += 1
+                self._forget()
+            if not is_kept or self._checked > len(_ZONES):
+                # A module that never keeps a setting is not asked without end.
+                self._checked = 0
+                self._check_ms = now_ms + _CHECK_MS
         elif self._zone == _MODE_ZONE:
             self._mode = self._value
         else:
@@ -203,39 +211,10 @@ class QrScanner:
         self._until_ms = now_ms
         self._kind = _NONE
 
-    def _on_check(self, now_ms):
-        is_kept = self._answer == self._value
-        self._checked += 1
-        if not is_kept:
-            self.resets += 1
-            self._forget()
-        if not is_kept or self._checked > len(_SETTINGS):
-            # A module that never keeps a setting is not asked without end.
-            self._checked = 0
-            self._check_ms = now_ms + _CHECK_MS
-
-    def _on_silence(self, now_ms):
-        self._kind = _NONE
-        self._misses += 1
-        if self._misses >= _MISSES_MAX:
-            self._misses = 0
-            self.is_present = False
-            self._forget()
-            self._until_ms = now_ms + _MISSING_MS
-
     def _forget(self):
         """Set it up from the beginning."""
         self._written = self._checked = 0
         self._mode = _NONE
-
-    def _plan(self, now_ms):
-        if self._whole:
-            self.due_ms = now_ms
-            return
-        is_idle = self._kind == _NONE and now_ms >= self._until_ms
-        self.due_ms = self._check_ms if is_idle else self._until_ms
-        if self._is_unfinished():
-            self.due_ms = min(self.due_ms, self._heard_ms + _GAP_MS)
 
 
 def frame(kind, zone, value):

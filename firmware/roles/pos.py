@@ -34,6 +34,7 @@ _PATIENCE_MS = {
     sale.IDENTITY: 15000,  # then it is asked once more
     sale.CANCEL: 30000,
     sale.SCAN: 120000,
+    sale.ASKED: 5000,
 }
 # A card is looked for.
 _LOOKING = (sale.ARMED, sale.CANCEL)
@@ -66,10 +67,11 @@ for _reason in _TRY_AGAIN:
     _EVENTS[_reason] = "look"
 
 
-def build(board, front_end=None):
+def build(board, front_end=None, codes=None):
     """The POS on a board (see docs/ARCHITECTURE.md): an object with step(now_ms) -> due_ms.
 
     `front_end` stands in for the card front end of the board: anything with a Pcd's methods.
+    `codes` makes what takes payment codes, as services/codes.py, on a board with a scanner.
     """
     now_ms = board.ticks_ms()
     recorder, clock, uplink = open_books(board, now_ms)
@@ -78,7 +80,8 @@ def build(board, front_end=None):
     paid = till.take_up(now_ms)
     # Only while there is room: whoever boots again and again must not fill the journal.
     recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
-    pos = Pos(board, front_end or Pcd(Mfrc522(board)), recorder, till, uplink, clock, card_map)
+    front_end = front_end or Pcd(Mfrc522(board))
+    pos = Pos(board, front_end, recorder, till, uplink, clock, card_map, codes)
     pos.take_up(paid, now_ms)
     return pos
 
@@ -86,7 +89,7 @@ def build(board, front_end=None):
 class Pos:
     """One window of a canteen."""
 
-    def __init__(self, board, front_end, recorder, till, uplink, clock, card_map):
+    def __init__(self, board, front_end, recorder, till, uplink, clock, card_map, codes=None):
         self._board = board
         self._front_end = front_end
         self._purses = Purses(board, front_end)
@@ -100,6 +103,8 @@ class Pos:
         self._load = Load(board, front_end, self._purses, recorder, clock, uplink)
         self._load_text = ""
         self._place = site.take_up(recorder, till, board.ticks_ms())
+        # Behind the load: it passes on to that what it is not told itself.
+        self._codes = codes and codes(board, recorder, till, uplink, self._sources)
         self._sale = None  # the INTENT of the sale that is going to be cancelled
         self._totals = Totals(board, recorder, board.settings["policy"]["utc_offset_s"])
         self._supply = Supply(board, recorder, clock, front_end)
@@ -133,7 +138,8 @@ class Pos:
         elif paid is not None and paid["kind"] == messages.AGGREGATE:
             self._panel.one_sale(screens.BY_SCAN, paid["amount_fen"], paid["seq"])
         elif paid is not None:
-            self._panel.one_sale(screens.LAST_PAID, paid["amount_fen"], paid["card_no"])
+            # A payment by code names no card.
+            self._panel.one_sale(screens.LAST_PAID, paid["amount_fen"], paid.get("card_no", 0))
         elif not self._order.is_menu_good:
             self._panel.ask(charging.PRICE_FORM, "")
         else:
@@ -146,24 +152,12 @@ class Pos:
             self._supply.has_news = False
             self._inspection.inspect(self._uplink.online, now_ms)
         self._watch.step(now_ms)
-        barred = self._till.barred
-        site.step(
-            self._board,
-            self._recorder,
-            self._uplink,
-            self._till,
-            self._load,
-            self._place,
-            now_ms,
-        )
-        if self._till.barred != barred:
-            self._load.stop(now_ms)
-            if self._till.barred:
-                self._panel.refuse(self._till.barred, "", now_ms)
-            elif self._state == sale.KEYED:
-                self._welcome(now_ms)
+        if self._state != sale.ASKED:  # the next record is that of the code
+            self._step_site(now_ms)
         for key in self._board.keypad.read():
             self._key(key, now_ms)
+        if self._codes:
+            self._step_codes(now_ms)
         if self._state in _LOOKING:
             self._poll(now_ms)
         elif self._state in _OVER:
@@ -173,6 +167,8 @@ class Pos:
         due_ms = self._panel.step(now_ms, due_ms, self._supply.on_mains)
         # Last, so that a record of this step is under way before it ends.
         due_ms = min(due_ms, self._uplink.step(now_ms))
+        if self._codes:
+            due_ms = min(due_ms, self._codes.due_ms)
         if self._state in _LOOKING:
             return min(due_ms, now_ms + _POLL_MS)
         if self._state in _OVER:
@@ -298,6 +294,34 @@ class Pos:
             is_short = reason == reasons.BALANCE_SHORT
             self._load.saw(purse, self._board.ticks_ms(), booked_seq, is_short)
 
+    def _step_site(self, now_ms):
+        """An opened case or another site bars everything, until that is approved."""
+        barred = self._till.barred
+        site.step(
+            self._board,
+            self._recorder,
+            self._uplink,
+            self._till,
+            self._load,
+            self._place,
+            now_ms,
+        )
+        if self._till.barred == barred:
+            return
+        self._load.stop(now_ms)
+        if self._till.barred:
+            self._panel.refuse(self._till.barred, "", now_ms)
+        elif self._state == sale.KEYED:
+            self._welcome(now_ms)
+
+    def _step_codes(self, now_ms):
+        """A code may pay what waits for a card, if that is one amount and nothing is unsettled."""
+        may_pay = self._state == sale.ARMED and self._till.pending is None
+        told = self._codes.step(self._order.amount_fen if may_pay else 0, now_ms)
+        if told:
+            event, reason, self._balance_fen = told
+            self._event(event, now_ms, reason)
+
     def _sources(self):
         return self._supply.word(), "online" if self._uplink.online else "offline"
 
@@ -324,7 +348,9 @@ class Pos:
     def _ask(self, _reason, now_ms):
         self._load.stop(now_ms)
         self._last_fault = reasons.APPROVED
-        self._panel.ask(screens.CARD_PLEASE, self._order.amount_text)
+        takes_code = self._codes and self._order.amount_fen
+        number = screens.CARD_OR_CODE if takes_code else screens.CARD_PLEASE
+        self._panel.ask(number, self._order.amount_text)
 
     def _which(self, _value, now_ms):
         self._load.stop(now_ms)
@@ -417,6 +443,12 @@ class Pos:
         self._end_order()
         self._panel.refuse(reason, self._order.amount_text, now_ms)
 
+    def _wait(self, _reason, _now_ms):
+        self._panel.ask(screens.ONE_MOMENT, self._order.amount_text)
+
+    def _unheard(self, _value, now_ms):
+        self._refuse(self._codes.give_up(now_ms), now_ms)
+
     def _drop(self, key, now_ms):
         """Nobody came back: what the card did not tell here, it tells the ledger elsewhere."""
         self._till.pending = None
@@ -484,6 +516,8 @@ _ACTIONS = {
     "load": Pos._load_says,
     "refuse": Pos._refuse,
     "home": Pos._home,
+    "wait": Pos._wait,
+    "unheard": Pos._unheard,
     "drop": Pos._drop,
     "anew": Pos._key_anew,
 }

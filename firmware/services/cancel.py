@@ -5,6 +5,7 @@ Rules of this file:
   `cancel_window_s` by every clock, online, and once. The journal is the memory of all that, so a
   boot forgets nothing of it, and allows nothing;
 - a record that cannot be read may have been a CANCEL: what stands before it is not cancelled here;
+- a payment by code is not cancelled: no card lies here, and its money was never on one;
 - no card is written. The ledger gives the money back to what waits for the card, and load.py
   brings it, now or at a later tap (docs/adr/0016-cancel.md);
 - what the card counts, the sum of its day and that since its last PIN, stays as it is.
@@ -37,6 +38,8 @@ def find(recorder, till, power, network, now_ms):
         kind = record["kind"]
         if kind == messages.CANCEL:
             return reasons.CANCELLED_ALREADY, None
+        if kind == messages.CODE_SALE and record["result"] == messages.COMMITTED:
+            return reasons.CODE_NO_CANCEL, None
         if kind == messages.OUTCOME:
             results.setdefault(record["intent_seq"], record["result"])
         elif kind == messages.INTENT and not record["flags"] & messages.FLAG_TRY:

@@ -129,8 +129,14 @@ class Panel:
             self._lit_until_ms = until_ms
 
     def one_sale(self, number, amount_fen, which):
-        """A sale, as in screens.one_sale: what it was, and what its card or its record is."""
+        """A sale, as in screens.one_sale: what it was, and what its card or its record is.
+
+        `which` 0: it was paid by code, and no card is named.
+        """
         amount = money.format_yuan(amount_fen)
+        if not which:
+            self.ask(number, amount)
+            return
         self._pole.show(self._words(number), "%s #%d" % (amount, which))
         self._show(screens.one_sale, number, amount_fen, which)
 

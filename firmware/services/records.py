@@ -10,13 +10,15 @@ from protocols.rules import clock as clock_rules
 from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 
+_ASKED_KEY = 4  # of Journal.keep: the record that the last payment code was to end in
 _LOOK_BACK = 40  # records that boots in a row may have written behind the last spend, two each
 
 
 class Recorder:
     """Writes sealed records to the journal and hands them to the uplink.
 
-    `journal` has been recovered. Every write raises JournalFull when nothing was written.
+    `journal` has been recovered. Every write raises JournalFull when nothing was written, and
+    RuntimeError where the next record is reserved for a CODE_SALE.
     `receipt_s` is when the ledger wrote the last receipt of this boot, by its clock; 0: none came.
     """
 
@@ -26,6 +28,7 @@ class Recorder:
         self._key = device_key
         self._clock = clock
         self.receipt_s = 0
+        self._held = None  # notes that wait behind a reserved record; None: none is reserved
         newest = self.newest()
         self.boot_id = newest["boot_id"] + 1 if newest else journal.generation + 1
 
@@ -36,10 +39,12 @@ class Recorder:
         AGGREGATE stands in for both: it was paid, by no card. Nothing
         else is ever written between the two; what boots write behind them is passed over, and
         refusals of cards that were not read. A card that was, a credit, or that this very spend
-        was cancelled: the clerk had gone on.
+        was cancelled: the clerk had gone on, and so when the ledger was asked about a code since.
+        A payment by code is a spend too: the fields of its CODE_SALE, if that is committed.
         """
-        result = None
-        for seq in range(self._journal.head_seq, self._journal.head_seq - _LOOK_BACK, -1):
+        result, head_seq = None, self._journal.head_seq
+        asked_seq = int.from_bytes(self.kept(_ASKED_KEY), "big")
+        for seq in range(head_seq, max(head_seq - _LOOK_BACK, asked_seq - 1), -1):
             fields = self.fields(seq)
             if fields is None or (fields["kind"] == messages.REFUSAL and fields["card_no"]):
                 return None
@@ -47,6 +52,9 @@ class Recorder:
                 return None
             if fields["kind"] == messages.AGGREGATE:
                 return fields, messages.COMMITTED
+            if fields["kind"] == messages.CODE_SALE:
+                is_sold = result is None and fields["result"] == messages.COMMITTED
+                return (fields, messages.COMMITTED) if is_sold else None
             if fields["kind"] == messages.INTENT:
                 return fields, result
             if fields["kind"] == messages.OUTCOME:
@@ -61,6 +69,8 @@ class Recorder:
 
     def write(self, kind, now_ms, **fields):
         """Seal and append one record of `kind`; returns its sequence. `fields` as in messages."""
+        if self._held is not None:
+            raise RuntimeError("reserved")
         earliest_s, latest_s = clock_rules.seconds(self._clock.interval_ms(now_ms))
         fields["kind"] = kind
         fields["device"] = self._device
@@ -74,11 +84,36 @@ class Recorder:
 
     def note(self, kind, now_ms, **fields):
         """Write a record that nothing waits for; a journal without room loses no more than it."""
-        if self.has_room():
+        if self._held is not None:
+            self._held.append((kind, now_ms, fields))
+        elif self.has_room():
             try:
                 self.write(kind, now_ms, **fields)
             except JournalFull:
                 pass  # sectors that were counted on have turned out to be worn
+
+    def reserve(self):
+        """The sequence of the next record, which only `settle` can write: notes wait until then.
+
+        After a cut whatever the next boot writes stands there. That there was an ask is kept: what
+        was paid before it is nobody's who stands there then. JournalFull: nothing is reserved.
+        """
+        seq = self._journal.head_seq + 1
+        self.keep(_ASKED_KEY, seq.to_bytes(4, "big"))
+        self._held = []
+        return seq
+
+    def settle(self, now_ms, **fields):
+        """Write the CODE_SALE that was reserved for, and what has waited; whether it stands."""
+        held, self._held = self._held, None
+        is_written = True
+        try:
+            self.write(messages.CODE_SALE, now_ms, **fields)
+        except JournalFull:
+            is_written = False
+        for kind, noted_ms, noted in held:
+            self.note(kind, noted_ms, **noted)
+        return is_written
 
     def has_room(self):
         """Whether a spend may start: there is room for its records and for what may follow."""

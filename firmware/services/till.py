@@ -57,7 +57,8 @@ class Till:
         """After a boot: take up the spend that power went away from, before anything is written.
 
         An open INTENT is closed as UNKNOWN, and the card is asked for. Returns the INTENT of a
-        spend that was paid and that nobody may have seen to be, or such an AGGREGATE, or None.
+        spend that was paid and that nobody may have seen to be, or such a CODE_SALE or AGGREGATE,
+        or None.
         """
         newest = self._recorder.newest()
         if newest is not None and newest["kind"] == messages.CAPTURE:

@@ -79,7 +79,11 @@ class Totals:
                 self._count(record["amount_fen"], record["earliest_s"], 2)
             elif record["kind"] == messages.AGGREGATE:
                 self._count(record["amount_fen"], record["earliest_s"], 4)
-            elif record["kind"] == messages.OUTCOME and record["result"] == messages.COMMITTED:
+            elif record.get("result") != messages.COMMITTED:
+                continue
+            elif record["kind"] == messages.CODE_SALE:
+                self._count(record["amount_fen"], record["earliest_s"], 0)
+            elif record["kind"] == messages.OUTCOME:
                 intent = self._recorder.fields(record["intent_seq"])
                 is_spend = intent and intent["kind"] == messages.INTENT
                 if is_spend and not intent["flags"] & messages.FLAG_TRY:

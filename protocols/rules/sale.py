@@ -1,8 +1,9 @@
 """The life of a sale at the window, as a table: what each state answers to each event.
 
 Rules of this file. TABLE answers every pair of event and state, on purpose. It is words in a text,
-because a text costs a reader no heap. An entry is next state and action; "=" stays. "-" is what
-cannot happen, because in that state no card is looked at: nothing is done. The money is not here:
+because a text costs a reader no heap, in two blocks, because a line has an end. An entry is next
+state and action; "=" stays. "-" is what cannot happen, because in that state no card is looked
+at: nothing is done. The money is not here:
 an outcome is what services/till.py has said after everything stands on flash.
 
 Digits and modes are a machine of their own (charging.py), which is asked where the action is
@@ -14,13 +15,15 @@ not come has not been.
 
 Of an order that is paid by the merchant's aggregate code (FN 8) no card is looked at any more.
 Confirm says that the merchant has seen it paid on a phone; nothing else writes that down.
+
+While the ledger is asked about a payment code, no key, card or further code is heard: its answer
+ends that, or silence, and a record that says which (ADR 20).
 """
 
 KEYED, ARMED, SHOWN, AGAIN = "keyed", "armed", "shown", "again"
 PIN, IDENTITY = "pin", "identity"
-CANCEL = "cancel"
-SCAN = "scan"
-STATES = (KEYED, ARMED, SHOWN, AGAIN, PIN, IDENTITY, CANCEL, SCAN)
+CANCEL, SCAN, ASKED = "cancel", "scan", "asked"
+STATES = (KEYED, ARMED, SHOWN, AGAIN, PIN, IDENTITY, CANCEL, SCAN, ASKED)
 TABLE = """
 event    keyed armed      shown      again      pin         identity      cancel      scan
 digit    =/key =/key      keyed/anew keyed/anew =/digit     =/who         =/wrong-key =/wrong-key
@@ -38,14 +41,39 @@ again    -     again/ask-again -     -          -           -             -     
 pin      -     pin/ask-pin -         -          -           -             -           -
 identity -     identity/who -        -          -           -             -           -
 load     shown/load -     =/load     -          -           -             -           -
+code     -     asked/wait -          -          -           -             -           -
 silence  -     keyed/drop keyed/home keyed/home keyed/home  =/who         keyed/home  keyed/home
+
+event    asked
+digit    =/wrong-key
+confirm  =/wrong-key
+esc      =/wrong-key
+key      =/wrong-key
+order    -
+cancel   -
+scan     -
+paid     shown/paid
+undone   -
+look     -
+refused  shown/refuse
+again    -
+pin      -
+identity -
+load     -
+code     -
+silence  shown/unheard
 """
 
 
 def cell(state, event):
     """(next state, action) that TABLE has for a state and an event, by name; action "" for "-"."""
-    start = TABLE.index("\n" + event + " ") + 1
-    entry = TABLE[start : TABLE.index("\n", start)].split()[1 + STATES.index(state)]
+    states, end = (), 0
+    while state not in states:
+        start = TABLE.index("\nevent ", end) + 1
+        end = TABLE.index("\n", start)
+        states = TABLE[start:end].split()
+    start = TABLE.index("\n" + event + " ", end) + 1
+    entry = TABLE[start : TABLE.index("\n", start)].split()[states.index(state)]
     if entry == "-":
         return state, ""
     after, action = entry.split("/")

@@ -4,13 +4,14 @@ from protocols.rules import sale
 
 STATES = {
     sale.KEYED: "an order is keyed in, or nothing is",
-    sale.ARMED: "a card is waited for, 30 s",
+    sale.ARMED: "a card or a payment code is waited for, 30 s",
     sale.SHOWN: "the end of the sale is shown, 2 s",
     sale.AGAIN: "the clerk is asked whether the same card pays once more, 10 s",
     sale.PIN: "the PIN is keyed in, 30 s",
     sale.IDENTITY: "wrong PINs are used up: is this the holder? (R19.3)",
     sale.CANCEL: "the last sale shall be cancelled, its card is waited for, 30 s",
     sale.SCAN: "the aggregate code is shown, to be paid by a phone, 120 s",
+    sale.ASKED: "the ledger is asked about a payment code, 5 s",
 }
 EVENTS = {
     "digit": "a digit",
@@ -20,14 +21,15 @@ EVENTS = {
     "order": "charging.py says that the order is complete",
     "cancel": "FN 7, and the last sale may be cancelled",
     "scan": "FN 8, and no card may have paid the order already",
-    "paid": "the till says: paid, and it stands on flash",
+    "paid": "the till or codes.py says: paid, and it stands on flash",
     "undone": "cancel.py says: cancelled, and it stands on flash",
-    "look": "the till or cancel.py says: the same amount, one more tap",
-    "refused": "the till or cancel.py says: no, for good",
+    "look": "the till, cancel.py or codes.py says: the same amount, one more tap",
+    "refused": "the till, cancel.py or codes.py says: no, for good",
     "again": "the till says: this card paid here within 5 s",
     "pin": "the till says: only with the PIN, or another one",
     "identity": "the till says: look who it is",
     "load": "money for the last card: load.py has something to say, and nothing is keyed",
+    "code": "a payment code was read, and the ledger is going to be asked",
     "silence": "nobody came",
 }
 ACTIONS = {
@@ -52,6 +54,8 @@ ACTIONS = {
     "load": "show it beneath what its tap said",
     "refuse": "red, one long beep, the reason",
     "home": "welcome the next one",
+    "wait": "ask the customer to wait",
+    "unheard": "record that nothing was sold by code; red, one long beep, the reason",
     "drop": "leave what is open to the card and the ledger, welcome the next one",
 }
 

@@ -43,46 +43,47 @@ PREFIX_PAYMENT = b"OCPAYA"
 PREFIX_IDENTITY = b"OCIDYA"
 CAMPUS_BYTES = 38
 
-_DIGITS = b"0123456789"
-_BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
-_ANY = None
 _LENGTH_AT = 1  # of a transit code, two bytes
 _LENGTH_END = 3
-_TRANSIT_BYTES_MIN = 100  # two signatures and a public key do not fit into less
 
-# Kind; what its bytes are made of; how many there are; the first and the last prefix (of equal
-# length; the ones between them count).
-_TABLE = (
-    (CAMPUS_PAYMENT, _BASE32, CAMPUS_BYTES, CAMPUS_BYTES, PREFIX_PAYMENT, PREFIX_PAYMENT),
-    (CAMPUS_IDENTITY, _BASE32, CAMPUS_BYTES, CAMPUS_BYTES, PREFIX_IDENTITY, PREFIX_IDENTITY),
-    (WECHAT, _DIGITS, 18, 18, b"10", b"15"),
-    (ALIPAY, _DIGITS, 16, 24, b"25", b"30"),
-    (UNIONPAY, _DIGITS, 19, 19, b"62", b"62"),
-    (E_CNY, _DIGITS, 19, 19, b"01", b"01"),
-    (EMV, _BASE64, 16, CODE_BYTES_MAX, b"hQVDUFY", b"hQVDUFY"),
-    (TRANSIT, _ANY, _TRANSIT_BYTES_MIN, CODE_BYTES_MAX, b"\x80", b"\x81"),
+# A line for each kind, in the order of their numbers: the first and the last prefix (of equal
+# length; the ones between them count), how many bytes at least and at most, and what they are made
+# of; * is any byte, and that the length stands in the code. Two signatures and a public key do not
+# fit into less than 100. One text, because rows of tuples would cost a reader a kilobyte of heap.
+_TABLE = b"""
+OCPAYA OCPAYA 38 38 ABCDEFGHIJKLMNOPQRSTUVWXYZ234567
+OCIDYA OCIDYA 38 38 ABCDEFGHIJKLMNOPQRSTUVWXYZ234567
+10 15 18 18 0123456789
+25 30 16 24 0123456789
+62 62 19 19 0123456789
+01 01 19 19 0123456789
+hQVDUFY hQVDUFY 16 256 ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=
+\x80 \x81 100 256 *
+"""
+
+# By kind: why not, where it is not taken. Reasons of codes are below 256.
+_REFUSALS = bytes(
+    (
+        reasons.CODE_UNKNOWN,
+        reasons.CODE_IS_PAYMENT,
+        reasons.CODE_IS_IDENTITY,
+        reasons.CODE_OF_WECHAT,
+        reasons.CODE_OF_ALIPAY,
+        reasons.CODE_OF_UNIONPAY,
+        reasons.CODE_OF_WALLET,
+        reasons.CODE_OF_WALLET,
+        reasons.CODE_OF_TRANSIT,
+    )
 )
-
-# Kind -> why not, where it is not taken.
-_REFUSALS = {
-    UNKNOWN: reasons.CODE_UNKNOWN,
-    CAMPUS_PAYMENT: reasons.CODE_IS_PAYMENT,
-    CAMPUS_IDENTITY: reasons.CODE_IS_IDENTITY,
-    WECHAT: reasons.CODE_OF_WECHAT,
-    ALIPAY: reasons.CODE_OF_ALIPAY,
-    UNIONPAY: reasons.CODE_OF_UNIONPAY,
-    E_CNY: reasons.CODE_OF_WALLET,
-    EMV: reasons.CODE_OF_WALLET,
-    TRANSIT: reasons.CODE_OF_TRANSIT,
-}
 
 
 def kind_of(code):
     """The kind of `code` (bytes, of any content and length)."""
-    for row in _TABLE:
-        if _fits(row, code):
-            return row[0]
+    kind = UNKNOWN
+    for line in _TABLE.strip().split(b"\n"):
+        kind += 1
+        if _fits(line.split(), code):
+            return kind
     return UNKNOWN
 
 
@@ -100,13 +101,10 @@ def decide(code, taken, is_online):
 
 
 def _fits(row, code):
-    _, alphabet, bytes_min, bytes_max, first, last = row
-    if not bytes_min <= len(code) <= bytes_max:
+    first, last, least, most, alphabet = row
+    if not int(least) <= len(code) <= int(most) or not first <= bytes(code[: len(first)]) <= last:
         return False
-    start = len(first)
-    if not first <= bytes(code[:start]) <= last:
-        return False
-    if alphabet is _ANY:
+    if alphabet == b"*":
         announced = code[_LENGTH_AT] << 8 | code[_LENGTH_AT + 1]
         return announced == len(code) - _LENGTH_END
     for byte in code:

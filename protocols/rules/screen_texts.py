@@ -25,11 +25,12 @@ _SHORTER = {
     reasons.CODE_NEEDS_NETWORK: "CODE NEEDS A NET",
     reasons.CODE_NOT_YET: "PHONE CLOCK FAST",
     reasons.CODE_USED: "CODE WAS USED",
+    reasons.CODE_NO_CANCEL: "CODE SALE STAYS",
     reasons.NOTHING_TO_CANCEL: "NOTHING TO VOID",
     reasons.CANCEL_TOO_LATE: "TOO LATE TO VOID",
     reasons.CANCELLED_ALREADY: "VOIDED ALREADY",
 }
-# The amount waits for another tap after these: look at the display, do not go away.
+# The amount waits for another tap or code after these: look at the display, do not go away.
 _LOOK = (
     reasons.TWO_CARDS,
     reasons.CARD_GONE,
@@ -37,6 +38,15 @@ _LOOK = (
     reasons.TAP_AGAIN,
     reasons.SAME_CARD_PLEASE,
     reasons.PAID_JUST_NOW,
+    reasons.CODE_UNKNOWN,
+    reasons.CODE_IS_IDENTITY,
+    reasons.CODE_IS_PAYMENT,
+    reasons.CODE_OF_WECHAT,
+    reasons.CODE_OF_ALIPAY,
+    reasons.CODE_OF_UNIONPAY,
+    reasons.CODE_OF_WALLET,
+    reasons.CODE_OF_TRANSIT,
+    reasons.CODE_NEEDS_NETWORK,
 )
 # number: (English, Chinese, cells that its value may take on the same line)
 _LABELS = {
@@ -70,6 +80,8 @@ _LABELS = {
     screens.CANCELLED: ("CANCELLED", "已撤销", 0),
     screens.COMES_BACK: ("COMES ONTO CARD", "将退回卡上", 0),
     screens.VOID: ("VOID", "撤销", 11),
+    screens.CARD_OR_CODE: ("CARD OR CODE", "请刷卡或扫码", 0),
+    screens.ONE_MOMENT: ("ONE MOMENT", "请稍候", 0),
     screens.PUNCH_HERE: ("TAP TO PUNCH", "请打卡", 0),
     screens.PUNCHED: ("PUNCHED", "打卡成功", 0),
     screens.PUNCHED_ALREADY: ("PUNCHED TWICE", "已打过卡", 0),

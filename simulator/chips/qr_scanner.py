@@ -22,8 +22,7 @@ import random
 from binascii import crc_hqx
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from simulator.world.clock import ReaderClock
+from typing import Protocol
 
 MODE, TRIGGER, SETUP_CODES, INTERVAL, READ_TIME, SAME_CODE = 0x00, 0x02, 0x03, 0x05, 0x06, 0x13
 BAUD_LOW, BAUD_HIGH, TAIL, RESTORE = 0x2A, 0x2B, 0x60, 0xD9
@@ -90,6 +89,15 @@ def _level(levels: list[int], index: int) -> int:
     return levels[index] if index < len(levels) else 1
 
 
+class Clock(Protocol):
+    """Its time: a ReaderClock, or a Reader, which runs when something is to happen."""
+
+    @property
+    def now_us(self) -> int: ...
+
+    def at(self, time_us: int, event: Callable[[], None], /) -> None: ...
+
+
 class QrScanner:
     """The module; `read` and `write` are the host's end of the line.
 
@@ -97,7 +105,7 @@ class QrScanner:
     `on_bytes(now_us)`, when given, is called whenever bytes have arrived at the host.
     """
 
-    def __init__(self, clock: ReaderClock, draw: random.Random, host_baud: int = 9600) -> None:
+    def __init__(self, clock: Clock, draw: random.Random, host_baud: int = 9600) -> None:
         self._clock = clock
         self._draw = draw
         self.host_baud = host_baud

@@ -145,6 +145,19 @@ class HostLcd:
         self._hardware.lcd_write(bytes(data))
 
 
+class HostScanner:
+    """The UART of the scanner; neither call waits."""
+
+    def __init__(self, hardware: Hardware) -> None:
+        self._hardware = hardware
+
+    def read(self) -> bytes | None:
+        return self._hardware.scanner_read() or None
+
+    def write(self, data: bytes | bytearray) -> None:
+        self._hardware.scanner_write(bytes(data))
+
+
 class HostLock:
     """The door's inputs, and the pulses that hold it."""
 
@@ -182,6 +195,7 @@ class HostBoard:
         self.display = HostDisplay(hardware)
         self.lcd = HostLcd(hardware)
         self.power = HostPower(hardware)
+        self.scanner = HostScanner(hardware)
         self.lock = HostLock(hardware)
         self.led = hardware.led
         self.beep = hardware.beep

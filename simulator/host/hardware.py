@@ -17,6 +17,7 @@ from simulator.chips.battery import Battery
 from simulator.chips.door_lock import DoorLock
 from simulator.chips.mfrc522 import Mfrc522
 from simulator.chips.nor_flash import NorFlash, PowerCut
+from simulator.chips.qr_scanner import QrScanner
 from simulator.chips.st7920 import St7920
 from simulator.host import loads
 from simulator.world.clock import ReaderClock, World
@@ -77,6 +78,7 @@ class Hardware:
         self.chip.on_exchange = self._log_exchange
         # What its memory holds at power-on is its own affair: no other draw moves because of it.
         self.lcd = St7920(self.clock, random.Random(name))
+        self.scanner: QrScanner | None = None  # of a POS with Wi-Fi
         self.lock = DoorLock(self.clock)  # of a door controller; nothing else ever moves its pin
         self.cable: ReaderCable | None = None
         self.streams: dict[int, ReaderStream] = {}
@@ -294,6 +296,19 @@ class Hardware:
         _show(self.panel, data)
         self.battery.draw("pole", loads.POLE_UA[self.panel.brightness])
 
+    def scanner_read(self) -> bytes:
+        """What the scanner has sent since the last call; nothing without one."""
+        data = self.scanner.read() if self.scanner else b""
+        if data:
+            self.log("scanner", data)
+        return data
+
+    def scanner_write(self, data: bytes) -> None:
+        """A command for the scanner."""
+        self.log("scanner-command", data)
+        if self.scanner:
+            self.scanner.write(data)
+
     def lcd_write(self, data: bytes) -> None:
         """One transfer to the clerk's display."""
         self.log("lcd", data)
@@ -385,6 +400,9 @@ class Hardware:
         if self.line is not None:
             self.line.power_off(self.clock.now_us)
         self.lock.reset()
+        if self.scanner:
+            self.scanner.power(False)
+            self.scanner.read()  # the UART forgets what has arrived
         self.flash.power_on()
         self.radio_level = _RADIO_OFF
         self.battery.release()
@@ -396,6 +414,8 @@ class Hardware:
         self._since_us, self._since_ticks_us = self.clock.now_us, self.ticks_from_us
         self.chip.reset_pin(1)
         self.lcd.reset_pin(1)
+        if self.scanner:
+            self.scanner.power(True)
         steady_ua = loads.STEADY_UA if self.has_radio else loads.STEADY_UA + loads.PHY_UA
         self.battery.draw("steady", steady_ua)
         self.battery.draw("pole", loads.POLE_UA[self.panel.brightness])

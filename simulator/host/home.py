@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from firmware.roles import attendance, door, kiosk, pos
+from firmware.roles import attendance, code_pos, door, kiosk, pos
 from simulator.host.board import HostBoard
 from simulator.host.hardware import Hardware
 
 BUILDERS = {
     "pos": pos.build,
+    "code_pos": code_pos.build,
     "door": door.build,
     "attendance": attendance.build,
     "kiosk": kiosk.build,

@@ -113,6 +113,16 @@ class LineHardware(Hardware, Protocol):
         ...
 
 
+class CodeHardware(Hardware, Protocol):
+    """What a POS with a scanner has beside that."""
+
+    def scanner_read(self) -> bytes:
+        """What the scanner has sent since the last call."""
+        ...
+
+    def scanner_write(self, data: bytes, /) -> None: ...
+
+
 class DoorHardware(Hardware, Protocol):
     """What a door controller has beside that."""
 

@@ -241,6 +241,7 @@ class Counter:
             self.boot()
 
     card_no_of = staticmethod(card_no_of)
+    build = staticmethod(pos.build)
 
     # -- power --------------------------------------------------------------------------------
 
@@ -249,7 +250,7 @@ class Counter:
         self.hardware.power_on()
         board = HostBoard(self.hardware)
         self.ticks_us = board.ticks_us
-        self.pos = pos.build(board)
+        self.pos = self.build(board)
         if tell_time and not self._is_told:
             self.tell_time()
         self.run_ms(0)

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from firmware.services import totals
-from protocols.rules import charging, menu, reasons, sale, screens
+from protocols.rules import charging, menu, reasons, sale, sale_texts, screens
 from protocols.rules.spending import STAFF, STUDENT
 from protocols.wire import messages
 from tests.firmware.counter import NOON_S, Counter, new_card, truth
@@ -143,7 +143,23 @@ def test_a_snapshot_of_another_journal_is_not_taken_up():
 # -- what it is for ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("event", [line.split()[0] for line in sale.TABLE.split("\n")[2:-1]])
+def words_of(block):
+    """(states, events) of a block of the table of a sale."""
+    head, *rows = block.strip().split("\n")
+    return head.split()[1:], [row.split()[0] for row in rows]
+
+
+BLOCKS = [words_of(block) for block in sale.TABLE.split("\n\n")]
+EVENTS = BLOCKS[0][1]
+
+
+def test_every_block_of_the_table_has_every_event_and_every_state_is_in_one():
+    assert sorted(state for states, _ in BLOCKS for state in states) == sorted(sale.STATES)
+    assert all(events == EVENTS for _, events in BLOCKS)
+    assert set(EVENTS) == set(sale_texts.EVENTS)
+
+
+@pytest.mark.parametrize("event", EVENTS)
 @pytest.mark.parametrize("state", sale.STATES)
 def test_every_event_in_every_state_has_an_answer(event, state):
     after, action = sale.cell(state, event)
@@ -153,17 +169,19 @@ def test_every_event_in_every_state_has_an_answer(event, state):
 
 def test_every_state_is_reached_and_left():
     seen, ways = set(), [sale.KEYED]
-    events = [line.split()[0] for line in sale.TABLE.split("\n")[2:-1]]
     while ways:
         state = ways.pop()
         if state not in seen:
             seen.add(state)
-            ways += [sale.cell(state, event)[0] for event in events]
+            ways += [sale.cell(state, event)[0] for event in EVENTS]
     assert seen == set(sale.STATES)
-    for state in seen - {sale.KEYED, sale.IDENTITY}:
+    for state in seen - {sale.KEYED, sale.IDENTITY, sale.ASKED}:
         assert sale.cell(state, "esc")[0] == sale.cell(state, "silence")[0] == sale.KEYED
     # Who is the holder has to be answered (R19.3).
     assert sale.cell(sale.IDENTITY, "silence")[0] == sale.IDENTITY
+    # Nobody calls off what the ledger is asked: its answer, or 5 s of silence, is told.
+    assert sale.cell(sale.ASKED, "esc")[0] == sale.ASKED
+    assert sale.cell(sale.ASKED, "silence")[0] == sale.SHOWN
 
 
 def test_a_sum_of_amounts():

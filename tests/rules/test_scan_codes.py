@@ -36,6 +36,7 @@ KINDS = (
 )
 BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 DIGITS = b"0123456789"
+ROWS = [(at, line.split()) for at, line in enumerate(scan_codes._TABLE.split(b"\n"))][1:-1]
 
 
 def transit(version, size):
@@ -133,7 +134,7 @@ def test_any_buffer_will_do(holder, code, kind):
 
 
 def rows_that_fit(code):
-    return [row[0] for row in scan_codes._TABLE if scan_codes._fits(row, code)]
+    return [kind for kind, row in ROWS if scan_codes._fits(row, code)]
 
 
 def test_digits_belong_to_one_kind_at_most():

@@ -1,0 +1,94 @@
+"""Phones before a scanner: with their holder's codes, a picture of one, or anything else."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from protocols.card import virtual_code
+from protocols.rules.scan_codes import CAMPUS_IDENTITY, CAMPUS_PAYMENT
+from simulator.world.clock import World
+
+_DIGITS = "0123456789"
+_TRANSIT_BYTES = 112
+# What a screen may show: payment and identity codes of ours; the picture that somebody took of the
+# last payment code of this card; and what other people's services issue.
+_FOREIGN: dict[str, Callable[[random.Random], bytes]] = {
+    "wechat": lambda draw: _digits(draw, "13", 18),
+    "alipay": lambda draw: _digits(draw, "28", 18),
+    "unionpay": lambda draw: _digits(draw, "62", 19),
+    "wallet": lambda draw: _digits(draw, "01", 19),
+    "transit": lambda draw: b"\x80\x00\x70" + _unended(draw.randbytes(_TRANSIT_BYTES)),
+    "anything": lambda draw: b"https://example.org/" + draw.randbytes(4).hex().encode(),
+}
+PAYMENT, IDENTITY, PICTURE = "payment", "identity", "picture"
+SHOWS = (PAYMENT, IDENTITY, PICTURE, *_FOREIGN)
+
+
+class Phones:
+    """Everybody's phones; they know the time."""
+
+    def __init__(self, world: World, draw: random.Random) -> None:
+        self._world = world
+        self._draw = draw
+        self._seeds: dict[int, bytes] = {}
+        self._last: dict[int, bytes] = {}
+
+    def bind(self, card_no: int, seed: bytes) -> None:
+        """This card's phone has a seed from now on."""
+        self._seeds[card_no] = seed
+
+    def has(self, card_no: int) -> bool:
+        """Whether the card's holder can pay by phone."""
+        return card_no in self._seeds
+
+    def show(self, card_no: int, what: str) -> bytes:
+        """What the screen shows now: one of SHOWS, of the holder of a card."""
+        if what in _FOREIGN:
+            return _FOREIGN[what](self._draw)
+        if what == PICTURE:
+            return self._last.get(card_no, b"nothing")
+        kind = CAMPUS_IDENTITY if what == IDENTITY else CAMPUS_PAYMENT
+        nonce = self._draw.randbytes(virtual_code.NONCE_BYTES)
+        seed = self._seeds[card_no]
+        code = virtual_code.make(seed, kind, card_no, self._world.utc_s(), nonce)
+        if kind == CAMPUS_PAYMENT:
+            self._last[card_no] = code
+        return code
+
+
+def scanner_fault(reader: Mapping[str, Any]) -> str:
+    """Why a [[reader]] of a scenario cannot have the scanner that it asks for; "" if it can."""
+    name = reader["name"]
+    if not reader.get("scanner"):
+        return ""
+    if reader.get("role", "pos") != "pos":
+        return f"'{name}' cannot have a scanner: only a POS has one"
+    if not reader.get("wifi"):
+        return (
+            f"'{name}' cannot have a scanner: with a cable no pin is left for one;"
+            " give the reader wifi = 1"
+        )
+    return ""
+
+
+def step_fault(step: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What is wrong with a step "phone" of a scenario (`data`), after the key it is at."""
+    scanners = {reader["name"] for reader in data.get("reader", []) if reader.get("scanner")}
+    if step["reader"] not in scanners:
+        return "reader", f"'{step['reader']}' has no scanner = 1"
+    with_phone = {cards["name"] for cards in data.get("cards", []) if cards.get("phone")}
+    if not with_phone & {step["card"], re.sub(r"-\d+$", "", step["card"])}:
+        return "card", f"the holder of '{step['card']}' has no phone: give the cards phone = 1"
+    return None
+
+
+def _digits(draw: random.Random, start: str, count: int) -> bytes:
+    return (start + "".join(draw.choices(_DIGITS, k=count - len(start)))).encode()
+
+
+def _unended(data: bytes) -> bytes:
+    """Without the byte that ends a code for a scanner: with one it would come as two."""
+    return data.replace(b"\r", b"\x0e")

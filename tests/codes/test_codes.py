@@ -1,0 +1,329 @@
+"""Payments by code at a counter: real reader, real scanner model, the ledger's own code and books.
+
+One record decides: whatever becomes of words, power and time, the money is the merchant's or the
+holder's, and nobody is told "paid" before it stands on flash.
+"""
+
+import pytest
+
+from protocols.rules import reasons, scan_codes
+from protocols.wire import messages
+from tests.codes.counter import SALE_FEN, WAITING_FEN, CodeCentre, CodeWindow
+from tests.firmware.counter import BALANCE_FEN, CARD_NO, DEVICE, new_card, truth
+
+PAID = "PAID 12.50"
+NO, YES = messages.NOT_COMMITTED, messages.COMMITTED
+
+
+@pytest.fixture
+def centre_of(tmp_path):
+    made = []
+
+    def make(**options):
+        made.append(CodeCentre(tmp_path / f"{len(made)}.sqlite", **options))
+        return made[-1]
+
+    yield make
+    for centre in made:
+        centre.store.close()
+
+
+@pytest.fixture
+def at(centre_of):
+    """(centre, window) of a window that sells."""
+    centre = centre_of()
+    return centre, CodeWindow(centre, loads=False)
+
+
+def display(reason):
+    return reasons.display(reason)
+
+
+# --- as it should be --------------------------------------------------------------------------
+
+
+def test_a_phone_pays(at):
+    centre, window = at
+    window.arm()
+    assert window.lines == ("CARD OR CODE", "12.50")
+    window.show(centre.code(), hold_ms=500)
+    assert window.lines == (PAID, "BALANCE 37.50")
+    assert window.hardware.panel.green
+    assert window.sales() == [(1, YES)]
+    assert window.records()[-1]["amount_fen"] == SALE_FEN
+    window.pos._totals.read_on()
+    assert window.pos._totals.sums(True) == [1, SALE_FEN, 0, 0, 0, 0]
+    assert window.pos._totals.seven_days() == [1, SALE_FEN, 0, 0]
+    window.run_ms(5_000)
+    assert window.shown == "WELCOME"
+    centre.settled(1, window)
+
+
+def test_a_phone_held_there_pays_once_and_the_next_one_too(at):
+    centre, window = at
+    assert window.pay(centre.code(), hold_ms=1_500) == PAID
+    window.run_ms(3_000)
+    assert window.pay(centre.code(number=1)) == PAID
+    assert window.sales() == [(1, YES), (2, YES)]
+    centre.settled(2, window)
+
+
+def test_cards_pay_there_as_ever(at):
+    centre, window = at
+    card = new_card()
+    assert window.sell("12.50", card) == PAID
+    assert window.pos._codes._scanner.is_wanted is False
+    assert window.sales() == []
+    window.deliver()
+    assert truth(card).balance_fen == BALANCE_FEN - SALE_FEN
+    assert centre.money() == (BALANCE_FEN - SALE_FEN, WAITING_FEN)
+
+
+def test_the_scanner_looks_only_while_a_code_could_pay(at):
+    _, window = at
+    scanner = window.pos._codes._scanner
+    seen = {}
+    for keys in (b"", b"12.50\r", b"\x1b"):
+        window.key(keys)
+        window.run_ms(500)
+        seen[keys] = scanner.is_wanted
+    assert seen == {b"": False, b"12.50\r": True, b"\x1b": False}
+
+
+# --- codes that this window cannot take ---------------------------------------------------------
+
+STRANGE = {
+    reasons.CODE_UNKNOWN: b"https://example.org/menu",
+    reasons.CODE_OF_WECHAT: b"134567890123456789",
+    reasons.CODE_OF_ALIPAY: b"281234567890123456",
+    reasons.CODE_OF_UNIONPAY: b"6212345678901234567",
+    reasons.CODE_OF_WALLET: b"0112345678901234567",
+    reasons.CODE_OF_TRANSIT: b"\x80\x00\x70" + bytes(range(32, 144)),
+}
+
+
+@pytest.mark.parametrize("reason", [*STRANGE, reasons.CODE_IS_IDENTITY])
+def test_what_it_cannot_take_is_said_and_recorded(at, reason):
+    centre, window = at
+    code = STRANGE.get(reason) or centre.code(kind=scan_codes.CAMPUS_IDENTITY)
+    window.arm()
+    beeps = len(window.witness.beeps)
+    window.show(code)
+    assert window.lines == (display(reason), "12.50")
+    assert len(window.witness.beeps) > beeps
+    window.run_ms(2_000)
+    window.show(code)  # once more: said already, and recorded once
+    (refusal,) = window.records(messages.REFUSAL)
+    assert (refusal["reason"], refusal["card_no"]) == (reason, 0)
+    assert refusal["amount_fen"] == SALE_FEN
+    assert window.sales() == [] and centre.codes.counters["asks"] == 0
+    # The order waits on: the same customer has a card, or the right code.
+    window.show(centre.code())
+    assert window.shown == PAID
+    centre.settled(1, window)
+
+
+def test_without_network_a_code_is_refused_and_a_card_pays(at):
+    centre, window = at
+    window.line.online = False
+    assert window.pay(centre.code()) == display(reasons.CODE_NEEDS_NETWORK)
+    (refusal,) = window.records(messages.REFUSAL)
+    assert refusal["reason"] == reasons.CODE_NEEDS_NETWORK
+    window.tap(new_card())
+    assert window.shown == PAID
+    assert window.line.said["up"] == []
+    assert window.sales() == []
+
+
+def test_a_full_journal_and_an_empty_battery_bar_codes_too(at):
+    centre, window = at
+    window.pos._recorder._journal.has_room = lambda: False
+    assert window.pay(centre.code()) == display(reasons.JOURNAL_FULL)
+    del window.pos._recorder._journal.has_room
+    window.run_ms(3_000)
+    window.hardware.set_mains(False)
+    window.hardware.battery_mv_now = 3_000
+    window.run_ms(1_000)
+    assert window.pay(centre.code()) == display(reasons.BATTERY_EMPTY)
+    assert window.sales() == [] and window.line.said["up"] == []
+
+
+def test_a_card_that_is_unsettled_here_comes_first(at):
+    """Its amount may be on the card already: a code would pay it twice."""
+    centre, window = at
+    card = new_card()
+    window.arm()
+    window.put(card)
+    window.after_ms(98, lambda: window.take(card))
+    while window.pos._till.pending is None:
+        window.take(card)
+        window.key(b"\x1b12.50\r")
+        window.put(card)
+        window.after_ms(60 + window.clock.now_us // 1000 % 50, lambda: window.take(card))
+        window.run_ms(300)
+    window.show(centre.code())
+    assert window.sales() == [] and window.pos._codes._scanner.is_wanted is False
+    assert window.shown == display(reasons.TAP_AGAIN)
+
+
+# --- what the ledger refuses --------------------------------------------------------------------
+
+REFUSED = {
+    reasons.CODE_FORGED: lambda centre: centre.code(seed=bytes(32)),
+    reasons.CODE_EXPIRED: lambda centre: centre.code(made_s=centre.now_s - 90),
+    reasons.CODE_NOT_YET: lambda centre: centre.code(made_s=centre.now_s + 60),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_the_ledger_says_no(at, reason):
+    centre, window = at
+    assert window.pay(REFUSED[reason](centre)) == display(reason)
+    assert window.hardware.panel.red
+    assert window.sales() == [(0, NO)]
+    assert window.records(messages.REFUSAL) == []
+    window.run_ms(3_000)
+    assert window.shown == "WELCOME"
+    centre.settled(0, window)
+
+
+def test_a_code_pays_once_at_one_window_of_two(centre_of):
+    centre = centre_of(devices=(DEVICE, DEVICE + 1))
+    here = CodeWindow(centre, loads=False)
+    there = CodeWindow(centre, device=DEVICE + 1, loads=False)
+    there.run_ms(100)
+    code = centre.code()
+    assert here.pay(code) == PAID
+    assert there.pay(code) == display(reasons.CODE_USED)
+    assert there.sales() == [(0, NO)]
+    centre.settled(1, here, there)
+
+
+def test_no_more_than_waits_and_no_more_than_the_limits(at):
+    centre, window = at
+    window.arm("30.01")
+    window.show(centre.code())
+    assert window.shown == display(reasons.OVER_SPEND_LIMIT)
+    window.run_ms(3_000)
+    for number in range(4):
+        assert window.pay(centre.code(number=number)) == PAID
+        window.run_ms(3_000)
+    assert window.pay(centre.code(number=9)) == display(reasons.OVER_DAY_LIMIT)
+    centre.settled(4, window)
+
+
+def test_a_lost_card_pays_no_more_by_code_than_by_tap(at):
+    centre, window = at
+    centre.store.cards.set("lose", CARD_NO, centre.now_s, "id-card")
+    assert window.pay(centre.code()) == display(reasons.CARD_LOST)
+    centre.settled(0, window)
+
+
+@pytest.mark.parametrize(("reason", "number"), [(0, 0), (9_999, 0), (9_999, 5)])
+def test_a_word_that_this_firmware_does_not_know_is_no_yes(at, reason, number):
+    centre, window = at
+    answer = {"reason": reason, "number": number, "balance_fen": 0}
+    centre.codes.answer = lambda *_: (messages.PAY_ANSWER, answer)
+    assert window.pay(centre.code()) == display(reasons.ASK_LEDGER)
+    assert window.sales() == [(0, NO)]
+    centre.settled(0, window)
+
+
+# --- cancel, and the boot behind it --------------------------------------------------------------
+
+
+def test_fn_7_says_that_a_payment_by_code_stays(at):
+    centre, window = at
+    assert window.pay(centre.code()) == PAID
+    window.run_ms(3_000)
+    window.key(b"F7")
+    assert window.shown == display(reasons.CODE_NO_CANCEL)
+    # One that came to nothing is passed over: the sale before it is the last one.
+    card = new_card()
+    window.run_ms(6_000)
+    assert window.sell("12.50", card) == PAID
+    window.run_ms(3_000)
+    assert window.pay(REFUSED[reasons.CODE_EXPIRED](centre)) == display(reasons.CODE_EXPIRED)
+    window.run_ms(3_000)
+    window.key(b"F7")
+    assert window.lines == ("CANCEL: TAP CARD", f"12.50 #{CARD_NO}")
+
+
+def test_a_boot_says_that_the_last_one_has_paid(at):
+    centre, window = at
+    window.sell("3.00", new_card())
+    window.run_ms(6_000)
+    assert window.pay(centre.code()) == PAID
+    for _ in range(3):
+        window.die()
+        window.boot()
+        assert window.lines == ("LAST PAID", "12.50")
+    window.deliver()
+    assert window.pay(REFUSED[reasons.CODE_EXPIRED](centre)) == display(reasons.CODE_EXPIRED)
+    window.die()
+    window.boot()
+    assert window.shown == "WELCOME"
+
+
+# --- who else would write ------------------------------------------------------------------------
+
+
+def test_nothing_is_written_where_a_code_sale_is_awaited(at):
+    """Mains, faults of the card reader, keys, an inspection and a card, all at once."""
+    centre, window = at
+    card = new_card()
+    window.line.plan = {("up", number): "lost" for number in range(40)}
+    window.arm()
+    head_seq = window.records()[-1]["seq"]
+    window.show(centre.code(), hold_ms=300)
+    assert window.lines == ("ONE MOMENT", "12.50")
+    window.hardware.set_mains(False)
+    window.pos._front_end.chip.faults += 1
+    window.pos._supply.has_news = True
+    window.key(b"1\r\x1bF6F5F7")
+    window.put(card)
+    window.run_ms(1_500)
+    window.hardware.set_mains(True)
+    window.run_ms(1_000)
+    assert window.records()[-1]["seq"] == head_seq
+    assert window.lines == ("ONE MOMENT", "12.50")
+    window.run_ms(3_000)
+    window.take(card)
+    kinds = [record["kind"] for record in window.records() if record["seq"] > head_seq]
+    assert kinds[0] == messages.CODE_SALE
+    told = (messages.FRONT_END, messages.INSPECTION, messages.POWER, messages.POWER)
+    assert sorted(kinds[1:]) == sorted(told)
+    assert truth(card).balance_fen == BALANCE_FEN
+    centre.settled(0, window)
+
+
+def test_who_writes_there_all_the_same_is_stopped(at):
+    _, window = at
+    recorder = window.pos._recorder
+    head_seq = recorder.head_seq()
+    assert recorder.reserve() == head_seq + 1
+    with pytest.raises(RuntimeError):
+        recorder.write(messages.CAPTURE, 1, card_no=1, reason=0)
+    with pytest.raises(RuntimeError):
+        recorder.write(messages.CODE_SALE, 1, number=1, amount_fen=1, result=YES)
+    recorder.note(messages.FAULT, 5, network=0, last_reason=0)
+    assert recorder.head_seq() == head_seq
+    assert recorder.settle(9, number=0, amount_fen=1, result=NO)
+    kinds = [record["kind"] for record in window.records()[-2:]]
+    assert kinds == [messages.CODE_SALE, messages.FAULT]
+
+
+def test_a_card_that_comes_while_the_ledger_is_asked_waits(at):
+    centre, window = at
+    card = new_card()
+    window.line.plan = {("down", 0): "lost"}
+    window.arm()
+    window.show(centre.code(), hold_ms=300)
+    window.put(card)
+    window.run_ms(500)
+    assert window.shown == "ONE MOMENT"
+    window.run_ms(700)
+    assert window.shown == PAID
+    window.take(card)
+    assert truth(card).balance_fen == BALANCE_FEN
+    centre.settled(1, window)
