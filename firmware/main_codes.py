@@ -1,13 +1,13 @@
 """What a POS with a scanner runs after boot.py, as main.py. See there."""
 
 from firmware import loop
-from firmware.boards import esp32_codes
+from firmware.boards import esp32, esp32_codes
 from firmware.roles import code_pos
 
 
 def run():
     """Build the POS on its board, and let it step."""
-    board = esp32_codes.CodeBoard()
+    board = esp32_codes.CodeBoard(esp32.Net)
     loop.run(board, code_pos.build(board))
 
 

@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from ledger import chain, chart, reasons
-from ledger.booking import REACH, Book, Device, Outcome, RecordId, reach
+from ledger.book import Book, Device, Outcome, RecordId
+from ledger.booking import REACH, reach
 from ledger.cancels import Cancel, numbers_of
 from ledger.card_status import losses_of
 from ledger.chain import Link, fork_link

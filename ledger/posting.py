@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ledger.aggregate import book_sales
 from ledger.attendance import keep_punches
-from ledger.booking import Book, Changes
+from ledger.book import Book, Changes
 from ledger.card_status import suspend_captured
 from ledger.dialect import SqliteDialect
 from ledger.evidence import Intent

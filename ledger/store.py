@@ -13,7 +13,8 @@ from ledger import chart, late
 from ledger.access import AccessBook
 from ledger.aggregate import AggregateSales
 from ledger.attendance import Attendance
-from ledger.booking import Book, Changes, decide
+from ledger.book import Book, Changes
+from ledger.booking import decide
 from ledger.card_status import Cards
 from ledger.carry_over import CarryOvers
 from ledger.claims import Claim, parse_claim

@@ -14,7 +14,8 @@ from simulator.payers import Payer
 from simulator.people import Clerk, Customer
 from simulator.phones import PAYMENT
 from simulator.reader import Reader
-from simulator.scenario import ANSWERS, ScenarioError, Step
+from simulator.scenario import ScenarioError, Step
+from simulator.scenario_words import ANSWERS
 
 if TYPE_CHECKING:
     from simulator.run import Run

@@ -16,126 +16,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ledger import card_status
 from protocols.card import pin
 from protocols.rules import charging, charging_texts, meals, money, reasons, spending
 from protocols.wire import topics
 from simulator import phones, scenario_menu
 from simulator.in_ledger import COUNTED
 from simulator.scenario_menu import KINDS
-
-CHIPS = ("classic", "desfire")
-# What a DESFire cannot be made to be: its keys do not come out of it.
-_CLASSIC_ONLY = ("forged", "cloned", "written-back")
-MAKES = ("ours", "expired", "not-yet-valid", "foreign", "forged", "cloned", "written-back")
-_PERCENT = ("torn_percent", "cancel_percent", "phone_percent")
-_PERCENT += ("without_card_percent", "screenshot_percent")
-# Verb: (fields it needs, fields it may have).
-VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "lunch": (("customers", "over"), ("amounts", *_PERCENT)),
-    "tap": (
-        ("card", "reader", "amount"),
-        ("hold_ms", "with", "pins", "identity", "items", "meal", "cancel"),
-    ),
-    "phone": (("card", "reader", "amount"), ("shows",)),
-    "press": (("reader", "keys"), ("shows",)),
-    "statement": ((), ()),
-    "topup": (("card", "amount"), ()),
-    "topups": (("holders", "over"), ("amounts",)),
-    "cut": (("what",), ("reader",)),
-    "plug": (("what",), ("reader",)),
-    "dark": (("reader",), ()),
-    "kill": (("reader",), ()),
-    "revive": (("reader",), ()),
-    **dict.fromkeys(card_status.VERBS, (("card",), ())),
-    "reissue": (("card", "new"), ()),
-    "enter": (("card", "reader"), ()),
-    "punch": (("card", "reader"), ()),
-    "ask": (("card", "reader"), ("shows",)),
-    "leave": (("reader",), ()),
-    "fire": (("reader",), ()),
-    "rearm": (("reader",), ()),
-    "appoint": (("person", "scope"), ()),
-    "dismiss": (("person", "scope"), ()),
-    "grant": (("card", "reader", "person"), ()),
-    "revoke": (("card", "reader", "person"), ()),
-    **dict.fromkeys(("open", "shut", "approve", "move", "bring-back"), (("reader",), ())),
-}
-ANSWERS = ("match", "mismatch")
-CABLES = ("reader-network", "upstream", "mains")
-# What may be asserted: "lost = 0" exactly, "approved_min = 80" at least.
-ASSERTED = (
-    "taps",
-    "approved",
-    "refused",
-    "records",
-    "booked",
-    "lost",
-    "duplicated",
-    "unseen",
-    "topped_up",
-    "loaded",
-    "cancelled",
-    "scanned",
-    "sold_by_code",
-    "conserved",
-    "in_flight_fen",
-)
-# What may be asserted name by name: "[assert.refusals]", and under it "CARD EXPIRED" = 2.
-ASSERTED_BY_NAME = ("refusals", "takings", "ledger")
-_WHOLE = (
-    "seed",
-    "timeout_s",
-    "no",
-    "device",
-    "first_no",
-    "count",
-    "customers",
-    "holders",
-    "load_cards",
-    "wifi",
-    "battery_percent",
-    "celsius",
-    "card_map",
-    "serial",
-    *_PERCENT,
-    "phone",
-    "scanner",
-    "cancel",
-    "enters",
-    "meal",
-    "spends_max",
-)
-_READER_MAY = (
-    "role",
-    "load_cards",
-    "card_map",
-    "wifi",
-    "serial",
-    "battery_percent",
-    "celsius",
-    "language",
-    "scope",
-    "aggregate_code",
-    "scanner",
-)
-_READER_VALUES = {
-    "language": ("en", "zh"),
-    "scope": ("dorm", "public"),
-    "battery_percent": range(1, 101),
-    "scanner": (0, 1),
-}
-_TABLES = ("reader", "merchant", "cards", "price", "period", "policy", "step", "assert")
-_SCALARS = (
-    "name",
-    "title",
-    "seed",
-    "clock",
-    "timeout_s",
-    "site",
-    "elsewhere",
-    "drain",
-    "carry_over",
+from simulator.scenario_words import (
+    ANSWERS,
+    ASSERTED,
+    ASSERTED_BY_NAME,
+    CABLES,
+    CHIPS,
+    CLASSIC_ONLY,
+    DEFAULT_POLICY,
+    MAKES,
+    READER_MAY,
+    READER_VALUES,
+    SCALARS,
+    TABLES,
+    VERBS,
+    WHOLE,
 )
 
 
@@ -214,15 +115,15 @@ class _Reading:
         self.data = data
 
     def scenario(self) -> Scenario:
-        self._known(self.data, _SCALARS + _TABLES, "setting", r"^\s*\[*\s*{}\b")
+        self._known(self.data, SCALARS + TABLES, "setting", r"^\s*\[*\s*{}\b")
         data = self.data
         self._whole(data, lambda key: self._find(rf"^\s*{key}\s*="))
         merchants = {m["name"]: m["no"] for m in self._tables("merchant", ("name", "no"), ())}
-        readers = self._tables("reader", ("name", "device", "merchant"), _READER_MAY)
+        readers = self._tables("reader", ("name", "device", "merchant"), READER_MAY)
         for index, reader in enumerate(readers):
             if reader["merchant"] not in merchants:
                 self._fail("reader", index, "merchant", reader["merchant"], merchants)
-            for key, known in _READER_VALUES.items():
+            for key, known in READER_VALUES.items():
                 if reader.get(key, known[-1]) not in known:
                     self._fail("reader", index, key, reader[key], known)
             if fault := phones.scanner_fault(reader):
@@ -324,7 +225,7 @@ class _Reading:
         if make not in MAKES:
             self._fail("cards", index, "make", make, MAKES)
         chip = cards.get("chip", "classic")
-        if chip not in CHIPS or (chip == "desfire" and make in _CLASSIC_ONLY):
+        if chip not in CHIPS or (chip == "desfire" and make in CLASSIC_ONLY):
             self._fail("cards", index, "chip", chip, CHIPS)
         days = cards.get("valid_days")
         if days is not None and not _is_span(days):
@@ -461,7 +362,7 @@ class _Reading:
                 raise ScenarioError(self.path, line, f"[[{name}]] needs '{key}'")
 
     def _whole(self, table: dict[str, Any], line_of: Callable[[str], int]) -> None:
-        for key in _WHOLE:
+        for key in WHOLE:
             value = table.get(key, 0)
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 message = f"{key} = {value!r}, where a whole number is needed"
@@ -516,22 +417,3 @@ def _is_span(days: Any) -> bool:
         and all(isinstance(day, int) and not isinstance(day, bool) for day in days)
         and days[0] <= days[1]
     )
-
-
-DEFAULT_POLICY = {
-    "epoch": 1,
-    "utc_offset_s": 8 * 3600,
-    "amount_max_fen": 20000,
-    "no_pin_max_fen": 5000,
-    "since_pin_max_fen": 30000,
-    "day_max_fen": 15000,
-    "offline_max_fen": 3000,
-    "clock_width_max_ms": 300000,
-    "blind_max_fen": 2000,
-    "pin_tries_max": 3,
-    "split_window_s": 180,
-    "cancel_window_s": 600,
-    "map_stale_s": 0,
-    "stale_max_fen": 0,
-    "map_expired_s": 0,
-}

@@ -23,5 +23,5 @@ class CodeBoard(Board):
             raise NotProvisioned("no wifi_ssid in NVS: with a cable no pin is left for a scanner")
         super()._wire(nvs)
         uart = machine.UART(2, baudrate=_UART_BAUD, tx=Pin(SCANNER_TX), rx=Pin(SCANNER_RX))
-        self._waiting.register(uart, select.POLLIN)
+        self.waiting.register(uart, select.POLLIN)
         self.scanner = uart  # a command has nine bytes: write() does not wait

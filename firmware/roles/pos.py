@@ -25,17 +25,6 @@ from protocols.wire import messages
 FIRMWARE_VERSION = 1
 
 _POLL_MS = 50
-# How long a state waits for somebody.
-_PATIENCE_MS = {
-    sale.ARMED: 30000,
-    sale.SHOWN: 2000,
-    sale.AGAIN: 10000,
-    sale.PIN: 30000,
-    sale.IDENTITY: 15000,  # then it is asked once more
-    sale.CANCEL: 30000,
-    sale.SCAN: 120000,
-    sale.ASKED: 5000,
-}
 # A card is looked for.
 _LOOKING = (sale.ARMED, sale.CANCEL)
 # Nobody's card is waited for: money may go on that of the last sale.
@@ -46,25 +35,6 @@ _FAILED_MAX = 3
 _UNRECORDED = (reasons.CARD_GONE, reasons.JOURNAL_FULL, reasons.ASK_LEDGER)
 # What a spend says that has written an INTENT for nothing.
 _DEBIT_FAILED = (reasons.CARD_GONE, reasons.TAP_AGAIN)
-# After these the same amount waits for the next tap.
-_TRY_AGAIN = (
-    reasons.TWO_CARDS,
-    reasons.CARD_GONE,
-    reasons.READER_FAULT,
-    reasons.TAP_AGAIN,
-    reasons.SAME_CARD_PLEASE,
-)
-# What till or cancel say -> the event of rules/sale.py; of any other reason it is "refused".
-_EVENTS = {
-    reasons.APPROVED: "paid",
-    reasons.PAID_JUST_NOW: "again",
-    reasons.PIN_NEEDED: "pin",
-    reasons.PIN_WRONG: "pin",
-    reasons.IDENTITY_CHECK: "identity",
-    screens.CANCELLED: "undone",
-}
-for _reason in _TRY_AGAIN:
-    _EVENTS[_reason] = "look"
 
 
 def build(board, front_end=None, codes=None):
@@ -186,7 +156,7 @@ class Pos:
         before = self._state
         self._state, action = sale.cell(before, event)
         if self._state != before and self._state != sale.KEYED:
-            self._until_ms = now_ms + _PATIENCE_MS[self._state]
+            self._until_ms = now_ms + sale.PATIENCE_MS[self._state]
         if action:
             _ACTIONS[action](self, value, now_ms)
 
@@ -285,7 +255,7 @@ class Pos:
             self._order.expect(amount_fen)
         self._balance_fen = balance_fen
         # The dialogue has taken its time: what is shown and heard begins now.
-        self._event(_EVENTS.get(reason, "refused"), self._board.ticks_ms(), reason)
+        self._event(sale.EVENT_OF.get(reason, "refused"), self._board.ticks_ms(), reason)
         is_over = self._state == sale.SHOWN and self._till.pending is None
         if purse is not None and is_over and not self._till.barred:
             # What was given back waits there once that is booked.
@@ -338,7 +308,7 @@ class Pos:
         if is_new and load.text and self._order.is_empty():
             self._event("load", self._board.ticks_ms())
         if self._state == sale.SHOWN and (is_new or load.wants_card):
-            self._until_ms = self._board.ticks_ms() + _PATIENCE_MS[sale.SHOWN]
+            self._until_ms = self._board.ticks_ms() + sale.PATIENCE_MS[sale.SHOWN]
 
     def _load_says(self, _value, _now_ms):
         self._panel.beneath(self._load.text)
@@ -381,7 +351,8 @@ class Pos:
         if recorder.head_seq() < seq:
             self._refuse(reasons.JOURNAL_FULL, now_ms)
             return
-        self._until_ms = now_ms + _PATIENCE_MS[sale.AGAIN]  # somebody may write the number down
+        # Somebody may write the number down.
+        self._until_ms = now_ms + sale.PATIENCE_MS[sale.AGAIN]
         self._end_order()
         # Heard by the clerk, and no light: nobody has verified anything.
         self._panel.sound_wrong_key(now_ms)
@@ -412,7 +383,7 @@ class Pos:
 
     def _who(self, _reason, now_ms):
         """The forced question of R19.3; after a while it is heard again."""
-        self._until_ms = now_ms + _PATIENCE_MS[sale.IDENTITY]
+        self._until_ms = now_ms + sale.PATIENCE_MS[sale.IDENTITY]
         self._panel.who(self._till.asked, self._order.amount_text, now_ms)
 
     def _match(self, key, now_ms):
@@ -431,7 +402,7 @@ class Pos:
     def _look(self, reason, now_ms):
         if reason != self._last_fault:
             self._last_fault = reason
-            self._until_ms = now_ms + _PATIENCE_MS[sale.ARMED]
+            self._until_ms = now_ms + sale.PATIENCE_MS[sale.ARMED]
             self._panel.look(reason, self._order.amount_text, now_ms)
 
     def _paid(self, _reason, now_ms):

@@ -20,6 +20,8 @@ While the ledger is asked about a payment code, no key, card or further code is 
 ends that, or silence, and a record that says which (ADR 20).
 """
 
+from protocols.rules import reasons, screens
+
 KEYED, ARMED, SHOWN, AGAIN = "keyed", "armed", "shown", "again"
 PIN, IDENTITY = "pin", "identity"
 CANCEL, SCAN, ASKED = "cancel", "scan", "asked"
@@ -63,6 +65,36 @@ load     -
 code     -
 silence  shown/unheard
 """
+# How long a state waits for somebody.
+PATIENCE_MS = {
+    ARMED: 30000,
+    SHOWN: 2000,
+    AGAIN: 10000,
+    PIN: 30000,
+    IDENTITY: 15000,  # then it is asked once more
+    CANCEL: 30000,
+    SCAN: 120000,
+    ASKED: 5000,
+}
+# After these the same amount waits for the next tap.
+TRY_AGAIN = (
+    reasons.TWO_CARDS,
+    reasons.CARD_GONE,
+    reasons.READER_FAULT,
+    reasons.TAP_AGAIN,
+    reasons.SAME_CARD_PLEASE,
+)
+# What till or cancel say -> the event that it is; of any other reason it is "refused".
+EVENT_OF = {
+    reasons.APPROVED: "paid",
+    reasons.PAID_JUST_NOW: "again",
+    reasons.PIN_NEEDED: "pin",
+    reasons.PIN_WRONG: "pin",
+    reasons.IDENTITY_CHECK: "identity",
+    screens.CANCELLED: "undone",
+}
+for _reason in TRY_AGAIN:
+    EVENT_OF[_reason] = "look"
 
 
 def cell(state, event):

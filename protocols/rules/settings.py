@@ -24,32 +24,30 @@ _U32 = 0xFFFFFFFF
 _POLICY_BOUNDS = {"utc_offset_s": 14 * 3600, "pin_tries_max": PIN_TRIES_MAX}
 # A card held for a moment must still meet a look of the reader.
 _RFID_PAUSE_MS_MAX = 500
-# Four entries for a field: key, name, check, bound. Checks: "number" (1 to bound), "bytes"
-# (exactly bound), "text" (1 to bound characters), "site", "policy" (a list in the order of
-# POLICY_FIELDS, whose last ones older settings lack), "step" (0 to bound), "rate" (kbit/s, 106 or
-# bound), "word" (one of bound). One tuple: one for each field would cost a reader a kilobyte.
-# fmt: off
+# A field is (key, name, check, bound). Checks: "number" (1 to bound), "bytes" (exactly bound),
+# "text" (1 to bound characters), "site", "policy" (a list in the order of POLICY_FIELDS, whose
+# last ones older settings lack), "step" (0 to bound), "rate" (kbit/s, 106 or bound), "word" (one
+# of bound).
 _FIELDS = (
-    1, "device", "number", _U32,
-    2, "site", "site", topics.SITE_CHARS_MAX,
-    3, "merchant_no", "number", _U32,
-    4, "device_key", "bytes", 32,
-    5, "purse_key", "bytes", 16,
-    6, "mac_key", "bytes", 16,
-    7, "broker_host", "text", 253,
-    8, "broker_port", "number", 0xFFFF,
-    9, "policy", "policy", len(POLICY_FIELDS),
-    10, "previous_device_key", "bytes", 32,
-    11, "rfid_gain", "step", 7,
-    12, "rfid_pause_ms", "number", _RFID_PAUSE_MS_MAX,
-    13, "rfid_rate", "rate", 212,
-    14, "previous_purse_key", "bytes", 16,
-    15, "previous_mac_key", "bytes", 16,
-    16, "language", "word", ("zh", "en"),
-    20, "load_cards", "number", 1,
-    30, "read_key", "bytes", 16,
+    (1, "device", "number", _U32),
+    (2, "site", "site", topics.SITE_CHARS_MAX),
+    (3, "merchant_no", "number", _U32),
+    (4, "device_key", "bytes", 32),
+    (5, "purse_key", "bytes", 16),
+    (6, "mac_key", "bytes", 16),
+    (7, "broker_host", "text", 253),
+    (8, "broker_port", "number", 0xFFFF),
+    (9, "policy", "policy", len(POLICY_FIELDS)),
+    (10, "previous_device_key", "bytes", 32),
+    (11, "rfid_gain", "step", 7),
+    (12, "rfid_pause_ms", "number", _RFID_PAUSE_MS_MAX),
+    (13, "rfid_rate", "rate", 212),
+    (14, "previous_purse_key", "bytes", 16),
+    (15, "previous_mac_key", "bytes", 16),
+    (16, "language", "word", ("zh", "en")),
+    (20, "load_cards", "number", 1),
+    (30, "read_key", "bytes", 16),
 )
-# fmt: on
 # Absent where there has been one key only, where the antenna needs no tuning (see
 # firmware/drivers/mfrc522.py), where no clerk's display is connected and where no money is put on
 # cards (firmware/services/load.py), and of what doors alone have: read_key, which tells who holds
@@ -73,7 +71,7 @@ def encode(settings):
     WireError for what `decode` would refuse: a reader is never given settings it cannot read.
     """
     values = {}
-    for key, name, check, bound in _fields():
+    for key, name, check, bound in _FIELDS:
         value = settings.get(name)
         if value is None and name in _OPTIONAL:
             continue
@@ -91,7 +89,7 @@ def decode(data):
     if not isinstance(values, dict):
         raise WireError(NOT_A_MAP)
     settings = {}
-    for key, name, check, bound in _fields():
+    for key, name, check, bound in _FIELDS:
         if key not in values:
             if name in _OPTIONAL:
                 continue
@@ -108,11 +106,6 @@ def decode(data):
         policy[name] = numbers[place] if place < len(numbers) else POLICY_DEFAULTS[name]
     settings["policy"] = policy
     return settings
-
-
-def _fields():
-    for at in range(0, len(_FIELDS), 4):
-        yield _FIELDS[at : at + 4]
 
 
 def _bounded(data):

@@ -6,10 +6,10 @@ from collections import Counter
 import pytest
 
 from firmware.drivers import annunciator
-from firmware.roles import pos
 from protocols.rules import (
     charging_texts,
     reasons,
+    sale,
     scan_codes,
     screen_bytes,
     screen_texts,
@@ -75,7 +75,7 @@ def test_no_text_says_two_things(language):
 def test_the_sound_is_the_one_that_the_pos_plays():
     looks = {number for number in reasons.DISPLAY if screen_texts.TEXTS[number][2] == "look"}
     codes = {*scan_codes._REFUSALS, reasons.CODE_NEEDS_NETWORK}
-    assert looks == {*pos._TRY_AGAIN, reasons.PAID_JUST_NOW, *codes}
+    assert looks == {*sale.TRY_AGAIN, reasons.PAID_JUST_NOW, *codes}
 
 
 def test_every_group_of_refusals_is_heard_as_itself():

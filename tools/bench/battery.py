@@ -16,7 +16,8 @@ from simulator.chips.battery import Battery
 from simulator.chips.nor_flash import NorFlash
 from simulator.host.hardware import Hardware
 from simulator.host.home import HostHome
-from simulator.scenario import DEFAULT_POLICY, CardBatch
+from simulator.scenario import CardBatch
+from simulator.scenario_words import DEFAULT_POLICY
 from simulator.world.clock import ReaderClock, World
 from simulator.world.transcript import Transcript
 

@@ -24,7 +24,8 @@ from protocols.rules import settings
 from protocols.wire import seal
 from simulator.cardbox import CardKeys, make_cards
 from simulator.host.board import HostBoard
-from simulator.scenario import DEFAULT_POLICY, CardBatch
+from simulator.scenario import CardBatch
+from simulator.scenario_words import DEFAULT_POLICY
 from simulator.vm.image import ROOMS, build
 from tools.bench import tap_door, tap_replay
 from tools.bench.tap_desk import (

@@ -1,0 +1,121 @@
+"""What a delivery of records can touch in the books, and what it changes there: plain data.
+
+ledger/loading.py fills a Book, ledger/booking.py decides, ledger/posting.py writes the Changes.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ledger.cancels import Cancel
+from ledger.card_status import Capture, Loss
+from ledger.chain import Link
+from ledger.claims import Claim
+from ledger.evidence import Intent
+from ledger.loads import Load
+from ledger.reservations import Reservation
+from ledger.tampers import Tamper
+from ledger.transfers import Transfer
+
+RecordId = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Device:
+    """A registered reader, the head of its chain, and its keys, oldest first."""
+
+    device: int
+    merchant_no: int
+    is_forked: bool
+    head_seq: int
+    head: Link
+    keys: list[bytes] = field(default_factory=list, repr=False)  # never in a log
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An OUTCOME whose intent is not in the books yet."""
+
+    device: int
+    seq: int
+    intent_device: int
+    intent_seq: int
+    result: int
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Something a person has to look at: a reason and the record it is about.
+
+    `sha256` and `sealed` are the bytes in question where they stand nowhere else, else empty.
+    """
+
+    reason: int
+    device: int
+    seq: int
+    sha256: bytes = b""
+    sealed: bytes = b""
+
+
+@dataclass
+class Book:
+    """The part of the books that a delivery can touch, as it was before and while it is booked."""
+
+    devices: dict[int, Device] = field(default_factory=dict)
+    accounts: set[int] = field(default_factory=set)
+    # Of booked records that a claim repeats, and of those just before them.
+    hashes: dict[RecordId, bytes] = field(default_factory=dict)
+    links: dict[RecordId, Link] = field(default_factory=dict)
+    lost: set[RecordId] = field(default_factory=set)  # booked as LOST
+    forks: dict[RecordId, list[Link]] = field(default_factory=lambda: defaultdict(list))
+    due: list[Claim] = field(default_factory=list)  # parked, and their gap may close now
+    parked: set[tuple[int, int, bytes]] = field(default_factory=set)
+    intents: dict[RecordId, Intent] = field(default_factory=dict)
+    by_card: dict[tuple[int, int], list[Intent]] = field(default_factory=lambda: defaultdict(list))
+    early: dict[RecordId, list[Outcome]] = field(default_factory=dict)
+    loads: dict[int, Load] = field(default_factory=dict)  # by number
+    losses: dict[int, list[Loss]] = field(default_factory=dict)  # by card
+    reservations: dict[RecordId, Reservation] = field(default_factory=dict)  # ahead of the heads
+    tries: dict[int, list[Intent]] = field(default_factory=lambda: defaultdict(list))
+    cancels: dict[RecordId, Cancel] = field(default_factory=dict)  # by their sale
+    cancel_numbers: set[int] = field(default_factory=set)  # that are taken
+    named: set[tuple[int, int]] = field(default_factory=set)  # (card, number of a credit on it)
+    approved: set[RecordId] = field(default_factory=set)  # of the TAMPERs that claims name
+
+    def add_intent(self, intent: Intent) -> None:
+        if intent.record_id not in self.intents:
+            self.intents[intent.record_id] = intent
+            self.by_card[intent.card_no, intent.counter].append(intent)
+            if intent.credit_no:
+                self.tries[intent.credit_no].append(intent)
+
+    def others_at(self, intent: Intent, counter: int) -> Iterator[Intent]:
+        """The other intents that saw the same card at `counter`."""
+        for other in self.by_card.get((intent.card_no, counter), ()):
+            if other is not intent:
+                yield other
+
+
+@dataclass
+class Changes:
+    """Rows to write, all in one transaction. `refused` is sha256 -> code, for the receipts."""
+
+    records: list[tuple[Claim, int]] = field(default_factory=list)  # and the number of its key
+    advanced: set[int] = field(default_factory=set)  # devices with a new head
+    forked: set[int] = field(default_factory=set)
+    parked: list[Claim] = field(default_factory=list)
+    unparked: list[Claim] = field(default_factory=list)
+    rejected: list[tuple[Claim, int]] = field(default_factory=list)
+    refused: dict[bytes, int] = field(default_factory=dict)
+    cases: list[Case] = field(default_factory=list)
+    intents: list[Intent] = field(default_factory=list)
+    settled: dict[RecordId, Intent] = field(default_factory=dict)  # known before, changed now
+    early: list[Outcome] = field(default_factory=list)
+    no_longer_early: list[Outcome] = field(default_factory=list)
+    transfers: list[Transfer] = field(default_factory=list)
+    cancels: list[Cancel] = field(default_factory=list)
+    returned: list[Load] = field(default_factory=list)  # of cancelled sales: new, maybe loaded too
+    loaded: list[Load] = field(default_factory=list)
+    captures: list[Capture] = field(default_factory=list)
+    tampers: list[Tamper] = field(default_factory=list)
+    duplicates: int = 0
