@@ -6,7 +6,7 @@ holder's, and nobody is told "paid" before it stands on flash.
 
 import pytest
 
-from protocols.rules import reasons, scan_codes
+from protocols.rules import reasons, sale, scan_codes
 from protocols.wire import messages
 from tests.codes.counter import SALE_FEN, WAITING_FEN, CodeCentre, CodeWindow
 from tests.firmware.counter import BALANCE_FEN, CARD_NO, DEVICE, new_card, truth
@@ -53,7 +53,7 @@ def test_a_phone_pays(at):
     assert window.records()[-1]["amount_fen"] == SALE_FEN
     window.pos._totals.read_on()
     assert window.pos._totals.sums(True) == [1, SALE_FEN, 0, 0, 0, 0]
-    assert window.pos._totals.seven_days() == [1, SALE_FEN, 0, 0]
+    assert window.pos._totals.sums(False) == [1, SALE_FEN, 0, 0, 0, 0]
     window.run_ms(5_000)
     assert window.shown == "WELCOME"
     centre.settled(1, window)
@@ -327,3 +327,24 @@ def test_a_card_that_comes_while_the_ledger_is_asked_waits(at):
     window.take(card)
     assert truth(card).balance_fen == BALANCE_FEN
     centre.settled(1, window)
+
+
+def test_a_case_that_is_opened_during_an_ask_waits_for_the_record(at):
+    """Its record comes behind that of the code; then nothing more is taken (R18.1)."""
+    centre, window = at
+    window.line.plan = {("up", number): "lost" for number in range(40)}
+    window.arm()
+    window.hardware.scanner.show(centre.code())
+    window.run_ms(600)
+    window.hardware.scanner.show(None)
+    assert window.pos._state == sale.ASKED
+    window.hardware.case_is_open = True
+    window.run_ms(9_000)
+    kinds = [record["kind"] for record in window.records(messages.CODE_SALE, messages.TAMPER)]
+    assert kinds == [messages.CODE_SALE, messages.TAMPER]
+    assert window.sales() == [(0, NO)]
+    window.arm()
+    assert window.pay(centre.code(number=1)) != PAID
+    assert window.sales() == [(0, NO)]
+    centre.store.book([list(window.sealed())])
+    assert centre.store.balances()["pending", CARD_NO] == WAITING_FEN
