@@ -18,7 +18,8 @@ from simulator.chips.nor_flash import NorFlash
 
 _RECORDS = "SELECT sealed FROM record WHERE kind = ?"
 _RESERVED = "SELECT number, device, seq, card_no, amount_fen, state FROM reservation"
-_WAITS = "SELECT COALESCE(SUM(amount_fen), 0) FROM load WHERE is_loaded = 0"
+_WAITS = "SELECT COALESCE(SUM(amount_fen), 0) FROM load l WHERE is_loaded = 0"
+_WAITS += " AND NOT EXISTS (SELECT 1 FROM load_end e WHERE e.number = l.number)"
 
 
 def judge_codes(

@@ -101,7 +101,7 @@ def pay(till, purse, amount_fen, now_ms, digits=None, is_holder=False):
     """What the till says."""
     return till.spend(
         purse,
-        lambda kind, at_ms: (0, amount_fen),
+        lambda _view, _at_ms: (0, amount_fen, 0, 0),
         "mains",
         "online",
         now_ms,
