@@ -24,7 +24,7 @@ KILLED_AT = {
     "freed when forwarded": 0,
     "reader frees at STORED": 0,
     "STORED before commit": 1,
-    "receipts before commit": 9,
+    "receipts before commit": 14,
     "battery clock is believed": 1,
     "receipts tell no round trip": 4,
     "receipts of an earlier boot are timed": 4,

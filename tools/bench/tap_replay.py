@@ -24,6 +24,7 @@ import time
 
 from firmware.drivers.ticks import Ticks
 from firmware.roles.pos import build
+from protocols.wire.mqtt_client import MqttClient
 
 _WRAP_US = 1 << 30
 
@@ -65,9 +66,11 @@ class TapeBoard:
         self.net, self.keypad, self.display, self.power = Part(), Part(), Part(), Part()
         self.lcd = self.display
         self.net.is_up = lambda: False
+        self.net.client = MqttClient
         self.keypad.read = lambda: self._next("keys")
         self.display.write = self._ignore
         self.power.mains = lambda: True
+        self.power.is_open = lambda: False
         self.power.load_ma = 0  # what a battery would have to give: nobody asks on mains
         self.sleep_us = self.led = self.beep = self.store = self._ignore
         self.stored = lambda _name: b""
