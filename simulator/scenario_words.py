@@ -132,4 +132,8 @@ DEFAULT_POLICY = {
     "map_stale_s": 0,
     "stale_max_fen": 0,
     "map_expired_s": 0,
+    "offline_day_max_fen": 0,
+    "offline_count_max": 0,
+    "offline_sum_max_fen": 0,
+    "offline_age_max_s": 0,
 }

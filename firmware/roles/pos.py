@@ -19,7 +19,7 @@ from firmware.services.supply import Supply
 from firmware.services.till import Till
 from firmware.services.totals import Totals
 from protocols.card.pin import PIN_DIGITS
-from protocols.rules import charging, reasons, sale, screens
+from protocols.rules import charging, reasons, sale, screens, spending
 from protocols.wire import messages
 
 FIRMWARE_VERSION = 1
@@ -463,6 +463,11 @@ class Pos:
             None if self._uplink.online else self._recorder.waiting(),
             self._supply.left(),
             self._recorder.is_nearly_full(),
+            spending.list_left(
+                self._board.settings["policy"],
+                self._card_map.known(0)[1],
+                self._clock.interval_ms(self._board.ticks_ms()),
+            ),
         )
 
 

@@ -23,7 +23,8 @@ _NAMES = {
 
 
 class Panel:
-    """`notices()` gives what screens.notices takes: (waiting, battery, is_nearly_full).
+    """`notices()` gives what screens.notices takes: (waiting, battery, is_nearly_full), of a
+    POS list_min too.
 
     `is_lit`: whether the backlight of the clerk's display is on; without one it always is.
     """
@@ -60,8 +61,11 @@ class Panel:
     def welcome(self, now_ms):
         """Nobody is there."""
         self._annunciator.play(annunciator.DARK, now_ms)
-        _, battery, is_nearly_full = self._notices()
+        notices = self._notices()
+        battery, is_nearly_full = notices[1:3]
         note = "NEARLY FULL" if is_nearly_full else ""
+        if len(notices) > 3 and notices[3] is not None:  # of a POS only
+            note = "OLD CARD LIST" if notices[3] < 0 else "OLD LIST %d MIN" % notices[3]
         if battery and battery[1] < LOW_MIN:
             note = "BATTERY %d MIN" % battery[1]
         self._pole.show("WELCOME", note)

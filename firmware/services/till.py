@@ -8,6 +8,7 @@ Rules of this file:
   its OUTCOME: it moves no money, so nothing waits for an unknown one (docs/adr/0013).
 """
 
+from firmware.services.exposure import Exposure
 from firmware.services.journal import JournalFull
 from protocols.card.pin import NO_PIN, is_pin
 from protocols.rules import clock as clock_rules
@@ -47,6 +48,7 @@ class Till:
         self._conditions, self._bar = None, reasons.APPROVED
         self._paid_last = None, 0  # the card that paid here last, and when
         self._captured = recorder.kept(_CAPTURED_KEY)  # card numbers, oldest first
+        self._exposure = Exposure(recorder, self._policy)
         self._recent = split.Recent(self._device, self._merchant_no)
         self._proven = None  # (card_no, counter, amount_fen, FLAG_PIN or FLAG_IDENTITY, until_ms)
         self.pending = None
@@ -215,6 +217,9 @@ class Till:
                     proof = self._proven[3]
             interval_ms = self._clock.interval_ms(now_ms)
             offline = network != "online"
+            if offline:
+                reason = self._exposure.bar(amount_fen, interval_ms)
+        if reason == reasons.APPROVED:
             window_s, purchase_fen = self._policy["split_window_s"], 0
             if window_s:
                 charge = self._charge(split.NOT_YET, view, amount_fen, now_ms, 0)
@@ -229,7 +234,10 @@ class Till:
         intent = self._intent(view, amount_fen, flags)
         seq = self._recorder.write(messages.INTENT, now_ms, **intent)
         self._recent.note(self._charge(seq, view, amount_fen, now_ms, flags))
+        seconds = clock_rules.seconds(self._clock.interval_ms(now_ms))
         result = purse.debit(view, amount_fen, self._device, seq, self._time_s(now_ms), *state)
+        if result != messages.NOT_COMMITTED:
+            self._exposure.note(amount_fen, seconds)
         self._open(seq, intent)
         self._outcome(seq, result, now_ms, purse.card_proof)
         if result == messages.COMMITTED:
@@ -350,6 +358,7 @@ class Till:
             return reasons.SAME_CARD_PLEASE
         if view.counter == pending["counter"]:
             self._outcome(pending["seq"], messages.NOT_COMMITTED, now_ms)
+            self._exposure.undo(pending["amount_fen"])
             return None
         ours = (view.last_device, view.last_seq) == (self._device, pending["seq"])
         if view.counter == pending["counter"] + 1 and ours:

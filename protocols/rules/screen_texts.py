@@ -93,6 +93,7 @@ _LABELS = {
     screens.IN_ORDER: ("CARD IN ORDER", "卡状态正常", 0),
     screens.MAP_AGE: ("MAP AGE", "名单", 8),
     screens.RECEIPT_AGE: ("UPLOAD", "上传", 8),
+    screens.OLD_LIST: ("OLD LIST", "名单过旧", 7),
     screens.SCAN_CODE: ("SCAN ME", "请扫码", 0),
     screens.IS_PAID: ("PAID?", "已付？", 0),
     screens.BY_SCAN: ("BY SCAN, UNCHKD", "扫码付款待核对", 0),

@@ -58,11 +58,13 @@ REFERENCE = 464
 SCANS = 465
 MAP_AGE = 481  # and one further for the last receipt
 RECEIPT_AGE = 482
+OLD_LIST = 483
 LABELS_END = 500  # above are the answers of charging.py and meals.py
 
 _WIDE_FIRST = 0xA1
 _WAITING_MAX = 99999
 _MINUTES_MAX = 999
+_LIST_MAX = 9999
 _COUNT_MAX = 999
 
 
@@ -142,11 +144,11 @@ def _is_wide(upper, lower):
     return 0xB0 <= upper <= 0xF7 and 0xA1 <= lower <= last
 
 
-def notices(table, waiting=None, battery=None, is_nearly_full=False):
+def notices(table, waiting=None, battery=None, is_nearly_full=False, list_min=None):
     """What the last lines warn of, the worst first; pass on as `notes`.
 
     `waiting`: records not yet stored elsewhere, None while online; `battery`: percent and minutes
-    that are left of it, None on mains.
+    that are left of it, None on mains; `list_min`: as of spending.list_left.
     """
     found = []
     if battery is not None:
@@ -154,6 +156,9 @@ def notices(table, waiting=None, battery=None, is_nearly_full=False):
         found.append(line(table, BATTERY_LEFT, left))
     if is_nearly_full:
         found.append(text(table, NEARLY_FULL))
+    if list_min is not None:
+        left = "%dmin" % min(list_min, _LIST_MAX)
+        found.append(line(table, OLD_LIST, left) if list_min >= 0 else text(table, OLD_LIST))
     if waiting is not None:
         found.append(line(table, OFFLINE, str(min(waiting, _WAITING_MAX))))
     return found

@@ -10,7 +10,8 @@ at once (0: nothing), and begins no new day for a card before that day is sure.
 
 What a reader knows of lost cards (R14.2) is as old as its map (card_status.py). Beyond
 `map_stale_s` it takes no more than `stale_max_fen` at once, beyond `map_expired_s` nothing;
-without a map it is beyond both, whatever the time. 0: no such rule.
+without a map it is beyond both, whatever the time. 0: no such rule, as with what is added here
+for a reader without network.
 """
 
 from protocols.rules import clock, reasons
@@ -39,6 +40,10 @@ POLICY_FIELDS = (
     "map_stale_s",  # so old, what is known of lost cards is old
     "stale_max_fen",  # one spend while it is
     "map_expired_s",  # so old, it is not enough to take anything
+    "offline_day_max_fen",  # sum of a card's calendar day while the reader has no network
+    "offline_count_max",  # so many spends wait at one reader (exposure.py), then none without
+    "offline_sum_max_fen",  # so much waits
+    "offline_age_max_s",  # so old is the oldest that waits
 )
 # Fields that settings made before them lack (see settings.py), and what holds then.
 POLICY_DEFAULTS = {
@@ -48,6 +53,10 @@ POLICY_DEFAULTS = {
     "map_stale_s": 0,
     "stale_max_fen": 0,
     "map_expired_s": 0,
+    "offline_day_max_fen": 0,
+    "offline_count_max": 0,
+    "offline_sum_max_fen": 0,
+    "offline_age_max_s": 0,
 }
 PIN_TRIES_MAX = 15  # as far as a card counts
 
@@ -92,6 +101,7 @@ def decide(
     is_stale = stale_s and age_s > stale_s
     is_expired = expired_s and (earliest_s - map_s if blind else age_s) > expired_s
     day_total_fen = amount_fen + (card.day_total_fen if day == card.day else 0)
+    offline_day_fen = policy["offline_day_max_fen"]
     since_pin_fen = card.since_pin_fen + amount_fen
     since_pin_count = min(card.since_pin_count + 1, SINCE_PIN_COUNT_MAX)
     checks = (
@@ -104,6 +114,7 @@ def decide(
         (is_expired, reasons.MAP_EXPIRED),
         (amount_fen > policy["amount_max_fen"], reasons.OVER_SPEND_LIMIT),
         (offline and amount_fen > policy["offline_max_fen"], reasons.OVER_OFFLINE_LIMIT),
+        (offline and 0 < offline_day_fen < day_total_fen, reasons.OVER_OFFLINE_LIMIT),
         (blind and amount_fen > policy["blind_max_fen"], reasons.CLOCK_UNKNOWN),
         (is_stale and amount_fen > policy["stale_max_fen"], reasons.OVER_STALE_LIMIT),
         (day_total_fen > policy["day_max_fen"], reasons.OVER_DAY_LIMIT),
@@ -123,3 +134,15 @@ def decide(
     since_pin_fen = min(since_pin_fen, SPENT_FEN_MAX)
     state = (day, day_total_fen, since_pin_fen, since_pin_count, card.pin_tries)
     return reasons.APPROVED, state
+
+
+def list_left(policy, map_s, interval_ms):
+    """What to warn of an old map with: None while it is fresh, or where that does not matter.
+
+    Else the minutes until nothing is taken any more, by the latest clock; -1 if that never comes.
+    """
+    stale_s, expired_s = policy["map_stale_s"], policy["map_expired_s"]
+    age_s = clock.seconds(interval_ms)[1] - map_s
+    if not stale_s or age_s <= stale_s:
+        return None
+    return max(expired_s - age_s, 0) // 60 if expired_s else -1

@@ -35,6 +35,10 @@ POLICY = {
     "map_stale_s": 0,
     "stale_max_fen": 0,
     "map_expired_s": 0,
+    "offline_day_max_fen": 0,
+    "offline_count_max": 0,
+    "offline_sum_max_fen": 0,
+    "offline_age_max_s": 0,
 }
 DIGITS, WRONG = b"802613", b"802614"
 # amount_fen, what is typed, whether the merchant says that it is the holder

@@ -57,6 +57,10 @@ POLICY = {
     "map_stale_s": 0,
     "stale_max_fen": 0,
     "map_expired_s": 0,
+    "offline_day_max_fen": 0,
+    "offline_count_max": 0,
+    "offline_sum_max_fen": 0,
+    "offline_age_max_s": 0,
 }
 RESTING_MS = 700
 _UID_BASE = 0xDE000000

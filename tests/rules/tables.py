@@ -25,6 +25,10 @@ POLICY = {
     "map_stale_s": 0,
     "stale_max_fen": 0,
     "map_expired_s": 0,
+    "offline_day_max_fen": 0,
+    "offline_count_max": 0,
+    "offline_sum_max_fen": 0,
+    "offline_age_max_s": 0,
 }
 DAY = 20000  # 4 October 2024, local time
 CARD = {

@@ -25,6 +25,7 @@ FILES = (
     "inspection",
     "tamper",
     "meals",
+    "offline_caps",
 )
 # Played by tests of their own.
 OTHERS = ("load", "lunch_outage", "serial", "aggregate")

@@ -49,6 +49,8 @@ def lines_of(table):
         "offline, some waiting": screens.welcome(table, screens.notices(table, waiting=12)),
         "on battery": screens.welcome(table, screens.notices(table, battery=(100, 218))),
         "nearly full": screens.welcome(table, screens.notices(table, is_nearly_full=True)),
+        "old list": screens.welcome(table, screens.notices(table, list_min=95)),
+        "old list for good": screens.welcome(table, screens.notices(table, list_min=-1)),
         "all at once": screens.welcome(table, worst),
         "amount": screens.keyed(table, screens.AMOUNT, "12.5", 0),
         "amount, all at once": screens.keyed(table, screens.AMOUNT, "12.5", 350, worst),
