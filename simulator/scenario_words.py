@@ -136,4 +136,8 @@ DEFAULT_POLICY = {
     "offline_count_max": 0,
     "offline_sum_max_fen": 0,
     "offline_age_max_s": 0,
+    "since_pin_count_max": 0,
+    "staff_day_max_fen": 0,
+    "student_day_max_fen": 0,
+    "temporary_day_max_fen": 0,
 }

@@ -7,6 +7,7 @@ from protocols.rules.spending import (
     PIN_TRIES_MAX,
     POLICY_DEFAULTS,
     POLICY_FIELDS,
+    SINCE_PIN_COUNT_MAX,
     SPENT_FEN_MAX,
 )
 from protocols.wire import cbor, topics
@@ -21,7 +22,12 @@ from protocols.wire.errors import (
 
 SETTINGS_BYTES_MAX = 1024
 _U32 = 0xFFFFFFFF
-_POLICY_BOUNDS = {"utc_offset_s": 14 * 3600, "pin_tries_max": PIN_TRIES_MAX}
+# A card counts to 15 and stays there: a limit of 15 would be none.
+_POLICY_BOUNDS = {
+    "utc_offset_s": 14 * 3600,
+    "pin_tries_max": PIN_TRIES_MAX,
+    "since_pin_count_max": SINCE_PIN_COUNT_MAX - 1,
+}
 # A card held for a moment must still meet a look of the reader.
 _RFID_PAUSE_MS_MAX = 500
 # A field is (key, name, check, bound). Checks: "number" (1 to bound), "bytes" (exactly bound),

@@ -44,6 +44,10 @@ POLICY_FIELDS = (
     "offline_count_max",  # so many spends wait at one reader (exposure.py), then none without
     "offline_sum_max_fen",  # so much waits
     "offline_age_max_s",  # so old is the oldest that waits
+    "since_pin_count_max",  # spends since the last PIN
+    "staff_day_max_fen",  # sum of a calendar day, of a card of this kind
+    "student_day_max_fen",
+    "temporary_day_max_fen",
 )
 # Fields that settings made before them lack (see settings.py), and what holds then.
 POLICY_DEFAULTS = {
@@ -57,6 +61,15 @@ POLICY_DEFAULTS = {
     "offline_count_max": 0,
     "offline_sum_max_fen": 0,
     "offline_age_max_s": 0,
+    "since_pin_count_max": 0,
+    "staff_day_max_fen": 0,
+    "student_day_max_fen": 0,
+    "temporary_day_max_fen": 0,
+}
+_DAY_OF_KIND = {
+    STAFF: "staff_day_max_fen",
+    STUDENT: "student_day_max_fen",
+    TEMPORARY: "temporary_day_max_fen",
 }
 PIN_TRIES_MAX = 15  # as far as a card counts
 
@@ -102,6 +115,8 @@ def decide(
     is_expired = expired_s and (earliest_s - map_s if blind else age_s) > expired_s
     day_total_fen = amount_fen + (card.day_total_fen if day == card.day else 0)
     offline_day_fen = policy["offline_day_max_fen"]
+    kind_day_fen = policy[_DAY_OF_KIND[card.kind]] if card.kind in _DAY_OF_KIND else 0
+    count_max = policy["since_pin_count_max"]
     since_pin_fen = card.since_pin_fen + amount_fen
     since_pin_count = min(card.since_pin_count + 1, SINCE_PIN_COUNT_MAX)
     checks = (
@@ -118,11 +133,13 @@ def decide(
         (blind and amount_fen > policy["blind_max_fen"], reasons.CLOCK_UNKNOWN),
         (is_stale and amount_fen > policy["stale_max_fen"], reasons.OVER_STALE_LIMIT),
         (day_total_fen > policy["day_max_fen"], reasons.OVER_DAY_LIMIT),
+        (0 < kind_day_fen < day_total_fen, reasons.OVER_DAY_LIMIT),
         (period not in (reasons.APPROVED, reasons.PIN_NEEDED), period),
         (amount_fen > card.balance_fen, reasons.BALANCE_SHORT),
         (not proof and amount_fen > policy["no_pin_max_fen"], reasons.PIN_NEEDED),
         (not proof and purchase_fen > policy["no_pin_max_fen"], reasons.PIN_NEEDED),
         (not proof and since_pin_fen > policy["since_pin_max_fen"], reasons.PIN_NEEDED),
+        (not proof and 0 < count_max < since_pin_count, reasons.PIN_NEEDED),
         (not proof and period, reasons.PIN_NEEDED),
     )
     for refused, reason in checks:

@@ -39,6 +39,10 @@ POLICY = {
     "offline_count_max": 0,
     "offline_sum_max_fen": 0,
     "offline_age_max_s": 0,
+    "since_pin_count_max": 0,
+    "staff_day_max_fen": 0,
+    "student_day_max_fen": 0,
+    "temporary_day_max_fen": 0,
 }
 DIGITS, WRONG = b"802613", b"802614"
 # amount_fen, what is typed, whether the merchant says that it is the holder

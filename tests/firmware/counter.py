@@ -61,6 +61,10 @@ POLICY = {
     "offline_count_max": 0,
     "offline_sum_max_fen": 0,
     "offline_age_max_s": 0,
+    "since_pin_count_max": 0,
+    "staff_day_max_fen": 0,
+    "student_day_max_fen": 0,
+    "temporary_day_max_fen": 0,
 }
 RESTING_MS = 700
 _UID_BASE = 0xDE000000

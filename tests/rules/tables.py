@@ -29,6 +29,10 @@ POLICY = {
     "offline_count_max": 0,
     "offline_sum_max_fen": 0,
     "offline_age_max_s": 0,
+    "since_pin_count_max": 0,
+    "staff_day_max_fen": 0,
+    "student_day_max_fen": 0,
+    "temporary_day_max_fen": 0,
 }
 DAY = 20000  # 4 October 2024, local time
 CARD = {
@@ -104,6 +108,15 @@ SPENDING = (
     ("since PIN: all", {"since_pin_fen": 28750}, 1250, NOON, 0, (DAY, 2250, 30000, 3)),
     ("since PIN: more", {"since_pin_fen": 28751}, 1250, NOON, 0, r.PIN_NEEDED),
     ("day: all", {"day_total_fen": 13750}, 1250, NOON, 0, (DAY, 15000, 1750, 3)),
+    ("count: all", {"since_pin_count_max": 3}, 1250, NOON, 0, (DAY, 2250, 1750, 3)),
+    ("count: more", {"since_pin_count_max": 2}, 1250, NOON, 0, r.PIN_NEEDED),
+    ("count: full", {"since_pin_count_max": 14, "since_pin_count": 15}, 1, NOON, 0, r.PIN_NEEDED),
+    ("its kind: all", {"student_day_max_fen": 2250}, 1250, NOON, 0, (DAY, 2250, 1750, 3)),
+    ("its kind: more", {"student_day_max_fen": 2249}, 1250, NOON, 0, r.OVER_DAY_LIMIT),
+    ("other kinds", {"staff_day_max_fen": 1}, 1250, NOON, 0, (DAY, 2250, 1750, 3)),
+    ("offline day: all", {"offline_day_max_fen": 2250}, 1250, NOON, 1, (DAY, 2250, 1750, 3)),
+    ("offline day: more", {"offline_day_max_fen": 2249}, 1250, NOON, 1, r.OVER_OFFLINE_LIMIT),
+    ("online day", {"offline_day_max_fen": 1}, 1250, NOON, 0, (DAY, 2250, 1750, 3)),
     ("day: more", {"day_total_fen": 13751}, 1250, NOON, 0, r.OVER_DAY_LIMIT),
     ("widest policy, all", AMPLE, U24, NOON, 0, (DAY, U24, U24, 3)),
     ("widest policy, day", dict(AMPLE, day_total_fen=1), U24, NOON, 0, r.OVER_DAY_LIMIT),

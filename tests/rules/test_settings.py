@@ -223,6 +223,7 @@ def test_largest_settings_fit():
             "epoch": U32,
             "clock_width_max_ms": U32,
             "utc_offset_s": 14 * 3600,
+            "since_pin_count_max": 14,
             "pin_tries_max": 15,
         },
     }
