@@ -98,6 +98,9 @@ class MemoryPurse:
         self.state = state_with_tries(view, view.pin_tries + 1, device, seq, time_s)
         return messages.COMMITTED
 
+    def holder_name(self):
+        return b""
+
     def pin_verifier(self):
         return self._verifier
 
