@@ -42,6 +42,7 @@ from simulator.scenario import Scenario, ScenarioError, load
 from simulator.services import Services
 from simulator.vm.circuit import Circuit
 from simulator.vm.circuit_codes import CodeCircuit
+from simulator.vm.circuit_desk import DeskCircuit
 from simulator.vm.circuit_door import DoorCircuit
 from simulator.vm.circuit_serial import SerialCircuit, SerialDoorCircuit
 from simulator.vm.home import DOOR_VM_HEAP_BYTES, HEAP_BYTES, ROOT, VmHome
@@ -72,6 +73,7 @@ _BOARDS: dict[tuple[str, bool], tuple[str, int, type[Circuit]]] = {
     ("attendance", False): ("main_attendance", HEAP_BYTES, Circuit),
     ("attendance", True): ("main_attendance_serial", HEAP_BYTES, SerialCircuit),
     ("kiosk", False): ("main_kiosk", HEAP_BYTES, Circuit),
+    ("identity", False): ("main_desk", HEAP_BYTES, DeskCircuit),
     ("kiosk", True): ("main_kiosk_serial", HEAP_BYTES, SerialCircuit),
     ("door", False): ("main_door", DOOR_VM_HEAP_BYTES, DoorCircuit),
     ("door", True): ("main_door_serial", DOOR_VM_HEAP_BYTES, SerialDoorCircuit),
@@ -241,7 +243,7 @@ class Run:
         name = description["name"]
         role = description.get("role", "pos")
         own = {name: description[name] for name in _OWN_SETTINGS if description.get(name)}
-        if role in ("door", "attendance"):
+        if role in ("door", "attendance", "identity"):
             own["read_key"] = self.keys.desfire.read
         blob = settings.encode(
             {
@@ -264,6 +266,8 @@ class Run:
             nvs["access"] = rights(self.scenario.cards)
         if description.get("wifi"):
             nvs["wifi_ssid"] = b"campus"
+        if "desk_format" in description:
+            nvs["desk_format"] = description["desk_format"].encode()
         if description.get("serial"):
             nvs["serial_baud"] = b"115200"
         if self.scenario.prices or self.scenario.periods:

@@ -1,6 +1,7 @@
 """The words that a scenario file may have, and what policy holds where it names none."""
 
 from ledger import card_status
+from protocols.rules import card_number
 
 CHIPS = ("classic", "desfire")
 # What a DESFire cannot be made to be: its keys do not come out of it.
@@ -29,7 +30,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "reissue": (("card", "new"), ()),
     "enter": (("card", "reader"), ()),
     "punch": (("card", "reader"), ()),
-    "ask": (("card", "reader"), ("shows",)),
+    "ask": (("card", "reader"), ("shows", "types")),
     "leave": (("reader",), ()),
     "fire": (("reader",), ()),
     "rearm": (("reader",), ()),
@@ -96,12 +97,14 @@ READER_MAY = (
     "scope",
     "aggregate_code",
     "scanner",
+    "desk_format",
 )
 READER_VALUES = {
     "language": ("en", "zh"),
     "scope": ("dorm", "public"),
     "battery_percent": range(1, 101),
     "scanner": (0, 1),
+    "desk_format": card_number.FORMATS,
 }
 TABLES = ("reader", "merchant", "cards", "price", "period", "policy", "step", "assert")
 SCALARS = (

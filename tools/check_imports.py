@@ -62,6 +62,7 @@ COMPOSITIONS = (
     "firmware.main_door",
     "firmware.main_attendance",
     "firmware.main_kiosk",
+    "firmware.main_desk",
     "firmware.main_door_serial",
     "firmware.main_serial",
     "firmware.main_attendance_serial",

@@ -449,6 +449,21 @@ def journal_show(file: InputFile, key: KeyFile = None) -> None:
     raise typer.Exit(show(file, key))
 
 
+@app.command("desk")
+def desk_numbers(
+    url: Annotated[str, typer.Argument(help="The line: /dev/ttyUSB0, socket://host:port.")],
+    count: Annotated[int | None, typer.Option(min=1, help="End after so many.")] = None,
+) -> None:
+    """Print the number of each card that is held to the library desk's reader at URL."""
+    from tools.desk_line import NoLine, numbers
+
+    try:
+        for number in numbers(url, count=count):
+            typer.echo(number)
+    except NoLine as error:
+        refuse(error)
+
+
 @app.command()
 def bench(
     name: Annotated[str, typer.Argument(help="Only this benchmark.")] = "",

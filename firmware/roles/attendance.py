@@ -15,7 +15,7 @@ from firmware.services.front_end_watch import FrontEndWatch
 from firmware.services.journal import JournalFull
 from firmware.services.panel import Panel
 from firmware.services.supply import Supply
-from protocols.rules import attendance, reasons, screens
+from protocols.rules import attendance, reasons, screens, validity
 from protocols.wire import messages
 
 FIRMWARE_VERSION = 1
@@ -85,7 +85,7 @@ class Attendance:
                 return  # one punch for each time that it is held there
             identity = self._credentials.read(card)
             card_no = identity.card_no
-            reason = attendance.decide(
+            reason = validity.decide(
                 identity,
                 self._card_map.known(card_no)[0],
                 self._clock.interval_ms(now_ms),

@@ -5,27 +5,13 @@ somebody came and the last one when they left (ledger/attendance.py). So a punch
 harm, and every one is kept. Whoever punches twice within REPEAT_MS is told so and may go.
 """
 
-from protocols.rules import clock, reasons, validity
-from protocols.rules.card_status import LOST
-from protocols.rules.spending import STAFF, STUDENT, TEMPORARY
+from protocols.rules import clock
 
 REPEAT_MS = 60000
 UNKNOWN_TIME = "--:--"
 # Beyond this a display would promise a minute that the record does not.
 _SHOWN_WIDTH_MS = 60000
 _REMEMBERED_MAX = 64
-
-
-def decide(identity, status, interval_ms, policy):
-    """reasons.APPROVED, or why this card may not punch; `status` as in card_status.py.
-
-    An unknown clock refuses nobody: the punch then has the interval in which it was.
-    """
-    if status:
-        return reasons.CARD_LOST - LOST + status
-    if identity.kind not in (STAFF, STUDENT, TEMPORARY):
-        return reasons.KIND_NOT_SERVED
-    return validity.reason(identity, interval_ms, policy)
 
 
 class Recent:

@@ -5,6 +5,8 @@ card; where a clock is not known nobody is kept out by a doubt: only what is sur
 """
 
 from protocols.rules import clock, reasons
+from protocols.rules.card_status import LOST
+from protocols.rules.spending import STAFF, STUDENT, TEMPORARY
 
 
 def reason(identity, interval_ms, policy):
@@ -17,3 +19,15 @@ def reason(identity, interval_ms, policy):
     if from_day < identity.valid_from:
         return reasons.NOT_YET_VALID
     return reasons.EXPIRED if to_day > identity.valid_to else reasons.APPROVED
+
+
+def decide(identity, status, interval_ms, policy):
+    """reasons.APPROVED, or why this card is not served; `status` as in card_status.py.
+
+    For readers that take no money and open nothing; an unknown clock refuses nobody.
+    """
+    if status:
+        return reasons.CARD_LOST - LOST + status
+    if identity.kind not in (STAFF, STUDENT, TEMPORARY):
+        return reasons.KIND_NOT_SERVED
+    return reason(identity, interval_ms, policy)

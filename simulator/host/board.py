@@ -145,6 +145,13 @@ class HostLcd:
         self._hardware.lcd_write(bytes(data))
 
 
+class HostDesk:
+    """The line to a library desk; it does not wait."""
+
+    def __init__(self, hardware: Hardware) -> None:
+        self.write = hardware.desk_write
+
+
 class HostScanner:
     """The UART of the scanner; neither call waits."""
 
@@ -196,6 +203,10 @@ class HostBoard:
         self.lcd = HostLcd(hardware)
         self.power = HostPower(hardware)
         self.scanner = HostScanner(hardware)
+        self.desk, self.desk_format = (
+            HostDesk(hardware),
+            hardware.nvs.get("desk_format", b"").decode(),
+        )
         self.lock = HostLock(hardware)
         self.led = hardware.led
         self.beep = hardware.beep

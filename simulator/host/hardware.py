@@ -79,6 +79,7 @@ class Hardware:
         # What its memory holds at power-on is its own affair: no other draw moves because of it.
         self.lcd = St7920(self.clock, random.Random(name))
         self.scanner: QrScanner | None = None  # of a POS with Wi-Fi
+        self.desk_out = b""  # what a library desk was told
         self.lock = DoorLock(self.clock)  # of a door controller; nothing else ever moves its pin
         self.cable: ReaderCable | None = None
         self.streams: dict[int, ReaderStream] = {}
@@ -295,6 +296,11 @@ class Hardware:
         self.log("display", data)
         _show(self.panel, data)
         self.battery.draw("pole", loads.POLE_UA[self.panel.brightness])
+
+    def desk_write(self, data: bytes) -> None:
+        """What the machine at a library desk is told."""
+        self.log("desk", data)
+        self.desk_out += data
 
     def scanner_read(self) -> bytes:
         """What the scanner has sent since the last call; nothing without one."""

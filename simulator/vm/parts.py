@@ -113,6 +113,14 @@ class LineHardware(Hardware, Protocol):
         ...
 
 
+class DeskHardware(Hardware, Protocol):
+    """What the reader of a library desk has beside that."""
+
+    def desk_write(self, data: bytes, /) -> None:
+        """Digits for the desk's machine; it takes no time."""
+        ...
+
+
 class CodeHardware(Hardware, Protocol):
     """What a POS with a scanner has beside that."""
 

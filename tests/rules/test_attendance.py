@@ -43,7 +43,7 @@ NEVER_TOLD = clock.NEVER_SET
 )
 def test_validity_by_an_interval(days, interval_ms, answer):
     assert validity.reason(holder(days), interval_ms, POLICY) == answer
-    assert attendance.decide(holder(days), card_status.ACTIVE, interval_ms, POLICY) == answer
+    assert validity.decide(holder(days), card_status.ACTIVE, interval_ms, POLICY) == answer
 
 
 @pytest.mark.parametrize(
@@ -55,11 +55,11 @@ def test_validity_by_an_interval(days, interval_ms, answer):
     ],
 )
 def test_a_card_that_may_not_be_used_does_not_punch(status, answer):
-    assert attendance.decide(holder(), status, NOON, POLICY) == answer
+    assert validity.decide(holder(), status, NOON, POLICY) == answer
 
 
 def test_every_kind_of_card_punches_and_no_other():
-    answers = [attendance.decide(holder(kind=kind), 0, NOON, POLICY) for kind in range(5)]
+    answers = [validity.decide(holder(kind=kind), 0, NOON, POLICY) for kind in range(5)]
     refused = reasons.KIND_NOT_SERVED
     assert answers == [refused, 0, 0, 0, refused]
 

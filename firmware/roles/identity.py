@@ -1,0 +1,118 @@
+"""The reader of a library desk: a card is held to it, and its number goes to the desk's program.
+
+As digits and an end of line on a serial line (boards/esp32_desk.py), in the format that the
+program expects (rules/card_number.py): no driver, nothing to install. A card that is lost,
+suspended, closed or out of its validity gives no number, and the display says why. Loans stay in
+the library's system: of a card that is in order nothing is recorded here.
+"""
+
+from firmware.drivers import annunciator
+from firmware.drivers.iso14443 import Pcd
+from firmware.drivers.mfrc522 import Mfrc522
+from firmware.services.books import open_books
+from firmware.services.card_faults import FAULTS, reason_of
+from firmware.services.card_map import CardMap
+from firmware.services.credential import Credentials
+from firmware.services.front_end_watch import FrontEndWatch
+from firmware.services.panel import Panel
+from firmware.services.supply import Supply
+from protocols.rules import card_number, reasons, screens, validity
+from protocols.wire import messages
+
+FIRMWARE_VERSION = 1
+
+_POLL_MS = 50
+_SHOWN_MS = 2000
+_END = b"\r\n"
+
+
+def build(board, front_end=None):
+    """The reader on a board (see docs/ARCHITECTURE.md): an object with step(now_ms) -> due_ms.
+
+    `front_end` stands in for the card front end of the board: anything with a Pcd's methods.
+    """
+    now_ms = board.ticks_ms()
+    recorder, clock, uplink = open_books(board, now_ms)
+    recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
+    return IdentityDesk(board, front_end or Pcd(Mfrc522(board)), recorder, uplink, clock)
+
+
+class IdentityDesk:
+    """One reader."""
+
+    def __init__(self, board, front_end, recorder, uplink, clock):
+        self._board = board
+        self._front_end = front_end
+        self._recorder = recorder
+        self._uplink = uplink
+        self._clock = clock
+        self._card_map = CardMap(board, recorder, uplink)
+        self._credentials = Credentials(board, front_end)
+        self._watch = FrontEndWatch(front_end, recorder)
+        self._supply = Supply(board, recorder, clock, front_end)
+        self._panel = Panel(board, self._notices)
+        self._is_resting = False  # the card in the field has been answered
+        self._until_ms = None  # None: nobody is there
+        self._home(board.ticks_ms())
+
+    def step(self, now_ms):
+        """Look for a card, act, and say when to be called again; a card dialogue is inside."""
+        due_ms = self._supply.step(now_ms, self._panel.is_lit)
+        self._watch.step(now_ms)
+        self._poll(now_ms)
+        now_ms = self._board.ticks_ms()  # the dialogue has taken its time
+        if self._until_ms is not None and now_ms >= self._until_ms:
+            self._home(now_ms)
+        due_ms = self._panel.step(now_ms, min(due_ms, now_ms + _POLL_MS), self._supply.on_mains)
+        due_ms = min(due_ms, self._uplink.step(now_ms))
+        if self._until_ms is None:
+            self._recorder.prepare()
+            due_ms = min(due_ms, self._card_map.step(now_ms))
+        return due_ms
+
+    def _poll(self, now_ms):
+        card_no, digits = 0, ""
+        try:
+            card = self._front_end.poll()
+            if card is None:
+                self._is_resting = False
+                return
+            if self._is_resting:
+                return  # one number for each time that it is held there
+            identity = self._credentials.read(card)
+            card_no = identity.card_no
+            status = self._card_map.known(card_no)[0]
+            policy, interval_ms = self._board.settings["policy"], self._clock.interval_ms(now_ms)
+            reason = validity.decide(identity, status, interval_ms, policy)
+            if reason == reasons.APPROVED:
+                digits = card_number.number(self._board.desk_format, card.uid, card_no)
+                reason = reasons.APPROVED if digits else reasons.NO_NUMBER
+        except FAULTS as fault:
+            reason = reason_of(fault, False)
+        if reason == reasons.CARD_GONE or (reason == reasons.READER_FAULT and self._is_resting):
+            return  # it is looked at again
+        self._is_resting = True
+        now_ms = self._board.ticks_ms()
+        self._until_ms = now_ms + _SHOWN_MS
+        if reason == reasons.APPROVED:
+            self._board.desk.write(digits.encode() + _END)
+            self._panel.ask(screens.IN_ORDER, "")
+            self._panel.sound(annunciator.TAKEN, now_ms)
+        else:
+            self._recorder.note(
+                messages.REFUSAL, now_ms, card_no=card_no, amount_fen=0, reason=reason
+            )
+            self._panel.refuse(reason, "", now_ms)
+
+    def _home(self, now_ms):
+        self._until_ms = None
+        self._panel.sound(annunciator.DARK, now_ms)
+        self._panel.ask(screens.TAP_CARD, "")
+
+    def _notices(self):
+        """What is warned of; see screens.notices."""
+        return (
+            None if self._uplink.online else self._recorder.waiting(),
+            self._supply.left(),
+            self._recorder.is_nearly_full(),
+        )
