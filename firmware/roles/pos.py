@@ -267,15 +267,8 @@ class Pos:
     def _step_site(self, now_ms):
         """An opened case or another site bars everything, until that is approved."""
         barred = self._till.barred
-        site.step(
-            self._board,
-            self._recorder,
-            self._uplink,
-            self._till,
-            self._load,
-            self._place,
-            now_ms,
-        )
+        parts = self._board, self._recorder, self._uplink, self._till, self._load, self._place
+        site.step(*parts, now_ms)
         if self._till.barred == barred:
             return
         self._load.stop(now_ms)
