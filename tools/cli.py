@@ -26,6 +26,7 @@ from tools.cli_options import (
     refuse,
     say,
 )
+from tools.cli_reader import reader
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -48,6 +49,7 @@ agent = _group("agent", "The edge agent of a building.")
 ledger = _group("ledger", "The central ledger.")
 journal = _group("journal", "Journals of readers.")
 app.add_typer(card, name="card")
+app.add_typer(reader, name="reader")
 ledger.add_typer(attendance, name="attendance")
 ledger.add_typer(access, name="access")
 ledger.add_typer(device, name="device")

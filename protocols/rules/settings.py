@@ -34,7 +34,7 @@ _RFID_PAUSE_MS_MAX = 500
 # "text" (1 to bound characters), "site", "policy" (a list in the order of POLICY_FIELDS, whose
 # last ones older settings lack), "step" (0 to bound), "rate" (kbit/s, 106 or bound), "word" (one
 # of bound).
-_FIELDS = (
+FIELDS = (
     (1, "device", "number", _U32),
     (2, "site", "site", topics.SITE_CHARS_MAX),
     (3, "merchant_no", "number", _U32),
@@ -58,7 +58,7 @@ _FIELDS = (
 # firmware/drivers/mfrc522.py), where no clerk's display is connected and where no money is put on
 # cards (firmware/services/load.py), and of what doors alone have: read_key, which tells who holds
 # a card and opens no purse. The settings then have no such name either.
-_OPTIONAL = (
+OPTIONAL = (
     "previous_device_key",
     "previous_purse_key",
     "previous_mac_key",
@@ -77,9 +77,9 @@ def encode(settings):
     WireError for what `decode` would refuse: a reader is never given settings it cannot read.
     """
     values = {}
-    for key, name, check, bound in _FIELDS:
+    for key, name, check, bound in FIELDS:
         value = settings.get(name)
-        if value is None and name in _OPTIONAL:
+        if value is None and name in OPTIONAL:
             continue
         if isinstance(value, dict):
             value = [value.get(field, POLICY_DEFAULTS.get(field)) for field in POLICY_FIELDS]
@@ -95,9 +95,9 @@ def decode(data):
     if not isinstance(values, dict):
         raise WireError(NOT_A_MAP)
     settings = {}
-    for key, name, check, bound in _FIELDS:
+    for key, name, check, bound in FIELDS:
         if key not in values:
-            if name in _OPTIONAL:
+            if name in OPTIONAL:
                 continue
             raise WireError(MISSING_FIELD, name)
         value = values.pop(key)
@@ -125,7 +125,7 @@ def _is_uint(value, bound):
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= bound
 
 
-def _is_policy(numbers, count):
+def is_policy(numbers, count):
     least = count - len(POLICY_DEFAULTS)
     if not isinstance(numbers, list) or not least <= len(numbers) <= count:
         return False
@@ -143,7 +143,7 @@ _CHECKS = {
     "bytes": lambda value, bound: isinstance(value, bytes) and len(value) == bound,
     "text": lambda value, bound: isinstance(value, str) and 0 < len(value) <= bound,
     "site": lambda value, _: topics.is_site(value),
-    "policy": _is_policy,
+    "policy": is_policy,
     "step": _is_uint,
     "rate": lambda value, bound: _is_uint(value, bound) and value in (106, bound),
     "word": lambda value, words: isinstance(value, str) and value in words,

@@ -1,0 +1,32 @@
+"""What belongs to one reader on the command line: onecard reader settings."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tools.cli_options import InputFile, refuse
+
+reader = typer.Typer(help="Settings of a reader.", no_args_is_help=True)
+
+
+@reader.command("settings")
+def reader_settings(
+    file: InputFile,
+    out: Annotated[
+        Path | None, typer.Option(help="Write what the reader takes, mode 0600.")
+    ] = None,
+) -> None:
+    """Check a reader's settings FILE (TOML): file, line and reason of what is wrong."""
+    from tools.reader_settings import BadSettings, read
+
+    try:
+        blob = read(file)
+        if out is not None:
+            handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as target:
+                target.write(blob)
+    except (BadSettings, OSError) as error:
+        refuse(error)
+    typer.echo(f"{file}: in order, {len(blob)} bytes")
