@@ -571,7 +571,7 @@ def test_every_reason_of_the_till_is_reached_by_these_tests(repo_root):
     """A reason nobody can show is a reason nobody has seen."""
     folder = repo_root / "tests" / "firmware"
     names = ("pos", "pos_cuts", "pos_orders", "pos_meals", "pin", "supply")
-    names += ("pos_cancel", "pos_cards", "site", "pos_caps")
+    names += ("pos_cancel", "pos_cards", "site", "pos_caps", "identity")
     files = [f"test_{name}.py" for name in names]
     files.append("../codes/test_codes.py")
     told = "".join((folder / name).read_text() for name in files)

@@ -21,7 +21,7 @@ SETTINGS = {
     "mac_key": bytes(range(16, 32)),
     "broker_host": "10.0.0.2",
     "broker_port": 1883,
-    "policy": {**dict.fromkeys(POLICY_FIELDS, 1000), "pin_tries_max": 3},
+    "policy": {**dict.fromkeys(POLICY_FIELDS, 1000), "pin_tries_max": 3, "since_pin_count_max": 0},
 }
 PROLOGUE = """
 from firmware.boards.esp32 import Board, Net, Ticks
