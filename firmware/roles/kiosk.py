@@ -27,6 +27,7 @@ _SHOWN_MS = 8000
 _FOUND_MS = 20000  # for the card that was found to be held there
 # It is looked at again: nobody was refused.
 _AGAIN = (reasons.CARD_GONE,)
+_MAY_LOAD = (reasons.APPROVED, reasons.BALANCE_SHORT)
 
 
 def build(board, front_end=None):
@@ -140,7 +141,8 @@ class Kiosk:
         self._panel.sound(annunciator.LOOK if reason else annunciator.TAKEN, now_ms)
         self._until_ms = now_ms + _SHOWN_MS
         self._load_text = ""
-        self._load.saw(purse, now_ms)
+        # Who could be served is told that money comes later; who is refused reads why.
+        self._load.saw(purse, now_ms, is_short=reason in _MAY_LOAD)
 
     def _step_load(self, now_ms):
         """Money onto the card that was shown last, told beneath what that tap said."""

@@ -156,3 +156,17 @@ def test_it_goes_home_and_keeps_nobody_s_balance_on_display():
     machine.run_ms(8_500)
     assert machine.shown.strip() == HOME, "also while the card lies there"
     machine.take(card)
+
+
+@pytest.mark.parametrize(
+    ("card", "shown"),
+    [
+        (lambda: new_card(), ("BALANCE 100.00", "LOAD LATER")),
+        (lambda: new_card(balance_fen=0), ("BALANCE 0.00", "LOAD LATER")),
+        (lambda: new_card(days=(DAY - 9, DAY - 1)), ("BALANCE 100.00", "CARD EXPIRED")),
+    ],
+)
+def test_without_network_it_says_later_and_to_the_refused_why(card, shown):
+    machine = Machine(own={"load_cards": 1})
+    assert machine.ask(card()) == shown
+    assert machine.records(messages.CREDIT) == []
