@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from adapters.sqlite import open_database, transaction
-from edge_agent.store import StoreUnavailable
+from edge_agent.disk import unavailable
 from protocols.rules.card_status import CHANGE_BYTES, PAGE_BYTES, fold
 
 MIGRATIONS = (
@@ -37,10 +37,11 @@ MIGRATIONS = (
 class CardHistory:
     """The changes and warrants in one SQLite file (`path`, or ":memory:").
 
-    Raises StoreUnavailable (nothing was changed), and what open_database raises.
+    Raises StoreUnavailable (nothing was changed), StoreDamaged, and what open_database raises.
     """
 
     def __init__(self, path: str) -> None:
+        self._path = path
         with _available(path):
             self._db = open_database(path, MIGRATIONS)
         self.epoch: int = self._read("SELECT COALESCE(MAX(epoch), 0) FROM card_change")[0][0]
@@ -62,7 +63,7 @@ class CardHistory:
         ]
         rows = [row for row in rows if row[0] > self.epoch]
         upto = rows[-1][0] if rows else self.epoch
-        with _available("cards"), transaction(self._db):
+        with _available(self._path), transaction(self._db):
             self._db.executemany("INSERT INTO card_change VALUES (?, ?)", rows)
             self._db.executemany(
                 "INSERT INTO warrant VALUES (?, ?, ?) ON CONFLICT (device) DO UPDATE SET"
@@ -95,7 +96,7 @@ class CardHistory:
             if known is None or epoch != known[0]:
                 return False
             data = known[2]
-        with _available("doors"), transaction(self._db):
+        with _available(self._path), transaction(self._db):
             row = (device, epoch, sealed, data)
             self._db.execute("INSERT OR REPLACE INTO access_map VALUES (?, ?, ?, ?)", row)
         return True
@@ -120,13 +121,13 @@ class CardHistory:
         return bytes(self._map[(page - 1) * PAGE_BYTES : page * PAGE_BYTES])
 
     def _read(self, sql: str, *values: int) -> list[Any]:
-        with _available("cards"):
+        with _available(self._path):
             return self._db.execute(sql, values).fetchall()
 
 
 @contextmanager
-def _available(what: str) -> Iterator[None]:
+def _available(path: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreUnavailable(f"{what}: {type(error).__name__}: {error}") from error
+        raise unavailable(error, path) from error

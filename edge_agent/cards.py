@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from adapters.mqtt import Message, MqttPort
 from edge_agent.card_history import CardHistory
+from edge_agent.disk import StoreUnavailable
 from edge_agent.doors import DoorSide
-from edge_agent.store import StoreUnavailable
 from protocols.rules.access import PAGES_AT
 from protocols.rules.card_status import CHANGE_BYTES, WARRANT_BYTES
 from protocols.wire import access_news, card_news, cbor, messages, topics

@@ -14,6 +14,10 @@ strangers = false                        # true: it is this building's alone, so
 host = "127.0.0.1"
 port = 1884
 
+[store]                                  # may be left out, and each of its keys too
+budget_mb = 2048                         # what records may use of the disk before none are taken
+retention_days = 7                       # how long they stay when the ledger has booked them
+
 [[lines]]                                # none, or one for each serial line
 url = "/dev/ttyUSB0"                     # or socket://host:port, rfc2217://host:port
 baud = 115200
@@ -34,6 +38,12 @@ from protocols.wire import topics
 BAUDS = (19_200, 38_400, 57_600, 115_200)
 READERS_PER_LINE_MAX = 32  # what an RS-485 transceiver drives
 SCHEMES = ("socket", "rfc2217")
+BUDGET_MB, BUDGET_MB_MAX = 2048, 1 << 20
+RETENTION_DAYS, RETENTION_DAYS_MAX = 7, 366
+DAY_MS = 86_400_000
+
+
+SECTIONS = ("site", "data", "ledger_public_key", "readers", "upstream", "store", "lines")
 
 
 class ConfigError(Exception):
@@ -68,6 +78,8 @@ class Config:
     upstream: Broker
     lines: tuple[LineConfig, ...] = ()
     strangers: bool = False
+    budget_bytes: int = BUDGET_MB << 20
+    retention_ms: int = RETENTION_DAYS * DAY_MS
 
 
 def load(path: str) -> Config:
@@ -78,7 +90,7 @@ def load(path: str) -> Config:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from None
     try:
-        _only(table, "", ("site", "data", "ledger_public_key", "readers", "upstream", "lines"))
+        _only(table, "", SECTIONS)
         site = _text(table, "", "site")
         if not topics.is_site(site):
             raise ConfigError("site: only a-z, 0-9 and '-', 1 to 16 characters, not 'ledger'")
@@ -92,6 +104,7 @@ def load(path: str) -> Config:
             _broker(table, "upstream"),
             _lines(table.get("lines", [])),
             strangers,
+            *_store(table.get("store", {})),
         )
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
@@ -114,6 +127,23 @@ def _broker(table: dict[str, Any], name: str) -> Broker:
     if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65_535:
         raise ConfigError(f"{name}.port: a number from 1 to 65535 is needed")
     return Broker(_text(section, name + ".", "host"), port)
+
+
+def _store(section: Any) -> tuple[int, int]:
+    if not isinstance(section, dict):
+        raise ConfigError("[store]: a section is needed")
+    _only(section, "store.", ("budget_mb", "retention_days"))
+    budget_mb = _number(section, "store.budget_mb", BUDGET_MB, (1, BUDGET_MB_MAX))
+    days = _number(section, "store.retention_days", RETENTION_DAYS, (0, RETENTION_DAYS_MAX))
+    return budget_mb << 20, days * DAY_MS
+
+
+def _number(section: dict[str, Any], name: str, default: int, bounds: tuple[int, int]) -> int:
+    value = section.get(name.rpartition(".")[2], default)
+    lowest, highest = bounds
+    if type(value) is not int or not lowest <= value <= highest:
+        raise ConfigError(f"{name}: a number from {lowest} to {highest} is needed")
+    return value
 
 
 def _lines(sections: Any) -> tuple[LineConfig, ...]:

@@ -3,7 +3,8 @@
     python -m edge_agent.daemon /etc/onecard/agent.toml
 
 Exit codes: 0 stopped as asked, 1 the disk or another agent is in the way, 2 the configuration is
-wrong. Logs are JSON lines on stderr; no card, no person and no key is ever in them.
+wrong. A file that is damaged is put aside, and the same process begins anew without it. Logs are
+JSON lines on stderr; no card, no person and no key is ever in them.
 """
 
 import fcntl
@@ -24,16 +25,20 @@ from adapters.mqtt import MqttPort
 from adapters.sqlite import NotDurable, SchemaTooNew
 from edge_agent.card_history import CardHistory
 from edge_agent.config import Config, ConfigError, load
+from edge_agent.disk import StoreDamaged, StoreUnavailable, put_aside
 from edge_agent.inventory import Inventory, InventoryLocked
 from edge_agent.reader_ports import ReaderPorts
 from edge_agent.serial_line import SerialLine
 from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
-from edge_agent.store import Store, StoreUnavailable
+from edge_agent.space import OK as ROOMY
+from edge_agent.space import URGENT, Space
+from edge_agent.store import Store
 
 REPORT_MS = 60_000
 WAIT_MS_MAX = 5_000
 OK, IN_THE_WAY, BAD_CONFIG = 0, 1, 2
 GOOD_NEWS = ("reader_up", "line_quiet")  # of a line; what else it tells is a warning
+SPACE_EVENTS = ("disk_roomy", "disk_tight", "disk_urgent", "disk_full")  # by Space.level
 _log = logging.getLogger("onecard.agent")
 
 
@@ -56,9 +61,21 @@ def run(config_path: str | Path) -> None:
     """Run the agent until SIGTERM or SIGINT. Raises one of REFUSALS, whose text is for people."""
     _log_to_stderr()
     config = load(str(config_path))
-    with ExitStack() as stack:
-        _serve(config, stack)
+    while not _serve_once(config):
+        pass
     _log.info("stopped")
+
+
+def _serve_once(config: Config) -> bool:
+    """Whether the agent stopped as asked; else a damaged file was put aside, to begin anew."""
+    try:
+        with ExitStack() as stack:
+            _serve(config, stack)
+        return True
+    except StoreDamaged as damage:
+        kept = put_aside(damage.path, int(time.time()))
+        _log.error("damaged", extra={"fields": {"problem": str(damage), "kept_as": kept}})
+        return False
 
 
 def main(config_path: str) -> int:
@@ -75,7 +92,11 @@ def _serve(config: Config, stack: ExitStack) -> None:
     config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     stack.enter_context(_exclusive(config.data))
     wake = stack.enter_context(_stop_signals())
-    store = Store(str(config.data / "agent.sqlite"))
+    store = Store(
+        str(config.data / "agent.sqlite"),
+        keep_ms=config.retention_ms,
+        space=Space(config.budget_bytes, lambda: _free_bytes(config.data)),
+    )
     stack.callback(store.close)
     card_history = CardHistory(str(config.data / "cards.sqlite"))
     stack.callback(card_history.close)
@@ -113,6 +134,11 @@ def _serve(config: Config, stack: ExitStack) -> None:
     )
     _log.info("started", extra={"fields": {"site": config.site}})
     _loop(service, {"readers": readers, "upstream": upstream}, lines, wake)
+
+
+def _free_bytes(folder: Path) -> int:
+    system = os.statvfs(folder)
+    return system.f_bavail * system.f_frsize
 
 
 def _loop(
@@ -154,6 +180,7 @@ class _Journal:
         self._was_connected = dict.fromkeys(self._links, False)
         self._was_lost: dict[str, str] = {}
         self._report_ms = 0
+        self._level = ROOMY
         self._reported: dict[str, int] = {}
 
     def step(self, now_ms: int) -> None:
@@ -167,6 +194,7 @@ class _Journal:
                 _log.info(event, extra={"fields": fields})
         for name, line in self._lines.items():
             self._say_line(name, line)
+        self._say_level()
         if now_ms >= self._report_ms:
             self._report_ms = now_ms + REPORT_MS
             status = self._service.status()
@@ -174,6 +202,15 @@ class _Journal:
             if changed:
                 self._reported = status
                 _log.info("counters", extra={"fields": changed})
+
+    def _say_level(self) -> None:
+        space = self._service.space
+        if space.level != self._level:
+            self._level = space.level
+            fields = {"used_bytes": space.used_bytes, "limit_bytes": space.limit_bytes}
+            level = logging.WARNING if space.level < URGENT else logging.ERROR
+            level = logging.INFO if space.level == ROOMY else level
+            _log.log(level, SPACE_EVENTS[space.level], extra={"fields": fields})
 
     def _say_line(self, name: str, line: SerialLine) -> None:
         """A port that never opened says why once; readers come and go by their device numbers."""

@@ -55,6 +55,10 @@ class Outbox:
         """Messages sent and not answered."""
         return len(self._sent)
 
+    def is_under_way(self, number: int) -> bool:
+        """Whether message `number` waits for its answer."""
+        return number in self._sent
+
     def offer(self, device: int, first: int) -> None:
         """Records of `device` from sequence `first` on are (again) in the store."""
         lane = self._lane(device)

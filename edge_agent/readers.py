@@ -6,18 +6,21 @@ Rules of this file. What a reader says is checked whole before any of it is kept
 counted by its error number, acknowledged so that it does not come again, and forgotten. What is
 kept is committed before anyone hears of it: first the commit, then STORED, then (after the service
 has forwarded) the broker's acknowledgement. While the disk refuses, nothing is taken and nothing
-is acknowledged. A RELAY is handed on unopened in the same step or dropped: it is never kept, for
-it is worthless when late, and both its ends know what to do without it. A reader of another site
-that was moved here is heard with a RELAY only, and nothing of it is kept (ADR 25).
+is acknowledged; records beyond the budget are acknowledged and forgotten, but not STORED. A RELAY
+is handed on unopened in the same step or dropped: it is never kept, for it is worthless when late,
+and both its ends know what to do without it. A reader of another site that was moved here is heard
+with a RELAY only, and nothing of it is kept (ADR 25).
 """
 
 from typing import Any
 
 from adapters.mqtt import Message, MqttPort
+from edge_agent.disk import StoreFull, StoreUnavailable
 from edge_agent.inventory import Inventory
 from edge_agent.outbox import Outbox
+from edge_agent.rate import Rate
 from edge_agent.reader_ports import ReaderPorts
-from edge_agent.store import Record, Store, StoreUnavailable, TooManyDevices
+from edge_agent.store import Record, Store, TooManyDevices
 from protocols.wire import messages, topics
 from protocols.wire.errors import BAD_FIELD, BAD_TOPIC, UNSUPPORTED, WireError
 from protocols.wire.routing import route
@@ -60,6 +63,7 @@ class ReaderSide:
         self._card_asks: list[tuple[int, int, int]] = []
         self._owed: list[Message] = []
         self._retry_ms: int | None = None
+        self._rate = Rate()
 
     # --- in ----------------------------------------------------------------------------------
 
@@ -68,24 +72,27 @@ class ReaderSide:
         if self._retry_ms is not None and now_ms < self._retry_ms:
             return
         if self._retry_ms is None:
-            self._take_all()
+            self._take_all(now_ms)
         self._commit(now_ms)
 
-    def _take_all(self) -> None:
+    def _take_all(self, now_ms: int) -> None:
         while len(self._records) < RECORDS_PER_COMMIT_MAX:
             message = self._port.take()
             if message is None:
                 return
             self._owed.append(message)
             try:
-                self._read(message)
+                self._read(message, now_ms)
             except WireError as error:
                 self._count(f"bad_up_{error.code}")
             except TooManyDevices:
                 self._count("too_many_devices")
 
-    def _read(self, message: Message) -> None:
+    def _read(self, message: Message, now_ms: int) -> None:
         site, device = topics.parse_up(message.topic)
+        if not self._rate.may(device, now_ms):
+            self._count("messages_too_many")
+            return
         is_stranger = site != self._site
         if is_stranger and not self._hears_strangers:
             raise WireError(BAD_TOPIC, "another site")
@@ -137,6 +144,11 @@ class ReaderSide:
             return
         try:
             put = self._store.put_many(self._records)
+        except StoreFull:
+            # They stay where they are. Whatever else readers ask goes on, for days if it must.
+            self._count("records_not_taken", len(self._records))
+            self._records, self._batches = [], {}
+            return
         except StoreUnavailable:
             self._count("store_unavailable")
             self._retry_ms = now_ms + RETRY_MS

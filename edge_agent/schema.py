@@ -22,4 +22,7 @@ MIGRATIONS = (
         PRIMARY KEY (device, seq, offered)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE device ADD COLUMN sum INTEGER;  -- CRC-32 of the row; NULL: written by schema 1
+    """,
 )

@@ -9,11 +9,13 @@ or something kept that is said again when asked.
 from adapters.mqtt import MqttPort
 from edge_agent.card_history import CardHistory
 from edge_agent.cards import CardSide
+from edge_agent.disk import StoreUnavailable
 from edge_agent.inventory import Inventory
 from edge_agent.outbox import WINDOW, Outbox
 from edge_agent.reader_ports import ReaderPorts
 from edge_agent.readers import ReaderSide
-from edge_agent.store import Store, StoreUnavailable
+from edge_agent.space import Space
+from edge_agent.store import Store
 from edge_agent.upstream import UpstreamSide
 from protocols.wire import topics
 
@@ -77,6 +79,11 @@ class AgentService:
         for device in store.devices():
             self._outbox.wake(device)
 
+    @property
+    def space(self) -> Space:
+        """How much of the disk its records use, and may."""
+        return self._store.space
+
     def step(self, now_ms: int) -> int:
         """Do what can be done without waiting; the time (ms) by which to call again."""
         due = [self._readers.step(now_ms), self._upstream.step(now_ms)]
@@ -110,6 +117,9 @@ class AgentService:
         gauges = {f"{name}_connected": int(port.connected) for name, port in ports.items()}
         gauges["forwards_under_way"] = self._outbox.under_way
         gauges["inventory_write_errors"] = self._inventory.write_errors
+        space = self._store.space
+        gauges |= {"store_bytes": space.used_bytes, "store_limit_bytes": space.limit_bytes}
+        gauges["store_level"] = space.level
         for name, port in ports.items():
             gauges |= {f"{name}_{key}": value for key, value in port.counters.items()}
         return self.counters | gauges

@@ -7,6 +7,10 @@ yet where the journal begins, and then the reader's HELLO tells us and it sends 
 What the ledger refused leaves the queue but not the disk. Marks change in memory only after the
 commit that makes them true. What a receipt frees may be written later than it is known: if the
 power fails in between, the ledger is asked again and answers the same.
+
+Booked records stay for a while (retention.py): a ledger that comes back from a backup is sent them
+again (`unbook`). A mark on the disk has a checksum, because a wrong one would free what nobody has
+booked; a record needs none: its seal is checked by the ledger, and the reader still has it.
 """
 
 import sqlite3
@@ -15,33 +19,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from adapters.sqlite import open_database, transaction
+from edge_agent.disk import StoreDamaged, StoreFull, StoreUnavailable, unavailable
+from edge_agent.marks import Mark
+from edge_agent.retention import Retention
 from edge_agent.schema import MIGRATIONS
+from edge_agent.space import TIGHT, Space, unlimited
 
 DEVICES_MAX = 10_000
 CONFLICTS_MAX = 10_000
+# Of one device, not yet booked: more than any journal holds, so who has more invents them.
+HELD_MAX = 131_072
 FREE_ROWS_MAX = 1_024
 RUN_ROWS_MAX = 4_096
 WRITE_DELAY_MS = 500
+MEASURE_MS = 1_000
 
 Record = tuple[int, int, bytes]  # device, seq, sealed
 
 
-class StoreUnavailable(Exception):
-    """The disk did not take or give the data (full, I/O error, locked). Nothing was changed."""
-
-
 class TooManyDevices(Exception):
     """More devices than one building can have: somebody invents them."""
-
-
-@dataclass(slots=True)
-class Mark:
-    """How far one device has come; see the table `device`."""
-
-    receipted: int = 0
-    base: int = 0
-    stored: int = 0
-    receipt: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -63,37 +60,50 @@ class Put:
 class Store:
     """The records of one agent in one SQLite file (`path`, or ":memory:").
 
-    Raises StoreUnavailable when it cannot be opened or read, and what open_database raises.
+    Booked records are kept for `keep_ms`, all of them within `space`. Raises StoreUnavailable when
+    it cannot be opened or read, StoreDamaged at any time, and what open_database raises.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, keep_ms: int = 0, space: Space | None = None) -> None:
+        self.space = space or unlimited()
+        self._retention = Retention(keep_ms)
+        self._kept: set[int] = set()  # devices of which booked records were here at the start
+        self._measure_ms: int | None = None
         self._marks: dict[int, Mark] = {}
         self._unwritten: set[int] = set()
         self._write_ms: int | None = None
-        self._to_free: set[int] = set()
+        self._to_free: dict[int, int] = {}  # device -> up to where its records may go
+        self._path = path
         try:
             self._db = open_database(path, MIGRATIONS)
-            self._load()
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"{path}: {error}") from error
+            raise unavailable(error, path) from error
+        try:
+            self._load()
+            self._measure()
+        except BaseException:
+            self._db.close()
+            raise
 
     def _load(self) -> None:
-        rows = self._db.execute("SELECT device, receipted, base, stored, receipt FROM device")
-        for device, receipted, base, stored, receipt in rows.fetchall():
-            self._marks[device] = Mark(receipted, base, stored, receipt)
+        query = "SELECT device, receipted, base, stored, receipt, sum FROM device"
+        for device, receipted, base, stored, receipt, checksum in self._read(query):
+            mark = self._marks[device] = Mark(receipted, base, stored, receipt)
+            # None: written by a program that had no sums yet.
+            if checksum is not None and checksum != mark.checksum(device):
+                raise StoreDamaged(self._path, f"the marks of device {device} are wrong")
             # One look into the index per device, never a scan of the backlog.
-            if self._lowest(device) <= receipted:
-                self._to_free.add(device)
-        refused = self._db.execute("SELECT DISTINCT device FROM refused").fetchall()
+            if self._lowest_after(device, -1) <= receipted:
+                self._kept.add(device)
+        refused = self._read("SELECT DISTINCT device FROM refused")
         self._with_refused = {device for (device,) in refused}
-        (self._conflicts,) = self._db.execute("SELECT count(*) FROM conflict").fetchone()
-        self._write_ms = 0 if self._to_free else None
+        (self._conflicts,) = self._read("SELECT count(*) FROM conflict")[0]
 
     def close(self) -> None:
         """Write what is pending, as far as the disk lets us, and close the file."""
         try:
             self.flush()
-        except StoreUnavailable:
+        except (StoreUnavailable, StoreDamaged):
             pass  # only receipts can be pending, and those the ledger gives again
         self._db.close()
 
@@ -102,8 +112,11 @@ class Store:
     def put_many(self, records: Sequence[Record]) -> Put:
         """Make `records` durable, all of them in one commit.
 
-        Raises StoreUnavailable (nothing was kept, try the same again) or TooManyDevices.
+        Raises StoreUnavailable (nothing was kept, try the same again; StoreFull: some time later)
+        or TooManyDevices.
         """
+        if not self.space.take(sum(len(sealed) for *_, sealed in records), len(records)):
+            raise StoreFull(f"{self.space.used_bytes} of {self.space.limit_bytes} bytes are used")
         put = Put()
         devices = {device for device, _seq, _sealed in records}
         marks = {device: replace(self.mark(device)) for device in devices}
@@ -114,7 +127,8 @@ class Store:
         with self._commit():
             for record in fresh:
                 mark = marks[record[0]]
-                if record[1] > mark.stored + 1:
+                held_from = max(mark.base, mark.receipted)
+                if record[1] > min(mark.stored + 1, held_from + HELD_MAX):
                     put.beyond_gap += 1
                     continue
                 self._put(record, put)
@@ -217,9 +231,13 @@ class Store:
         mark = self.mark(device)
         return self._read(query, (device, max(after, mark.receipted), mark.stored, count))
 
+    def damaged(self, device: int, seq: int) -> StoreDamaged:
+        """What to raise when a record that was read is not the one that was kept."""
+        return StoreDamaged(self._path, f"device {device}, record {seq}: not what was kept")
+
     def count(self) -> int:
         """Records held, booked ones not yet freed among them (reads the index: not for loops)."""
-        return self._read("SELECT count(*) FROM record", ())[0][0]
+        return self._read("SELECT count(*) FROM record")[0][0]
 
     # --- the ledger's answers ----------------------------------------------------------------
 
@@ -237,10 +255,30 @@ class Store:
         if mark.stored < upto:
             mark.base = mark.stored = upto
         self._unwritten.add(device)
-        self._to_free.add(device)
-        if self._write_ms is None:
-            self._write_ms = now_ms + WRITE_DELAY_MS
+        self._kept.discard(device)
+        self._retention.note(device, upto, now_ms)
+        self._ripen(now_ms)
+        self._write_by(now_ms + WRITE_DELAY_MS)
         return True
+
+    def unbook(self, device: int, upto: int, now_ms: int) -> int | None:
+        """The ledger's books end at `upto` for this device: it has come back from a backup.
+
+        The caller knows that from a fresh, signed answer. The sequence of the first record behind
+        it that is still here, to be sent again (2**32: none is); None if it had booked no more.
+        """
+        mark = self._marks.get(device)
+        if mark is None or upto >= mark.receipted:
+            return None
+        self._retention.forget(device)
+        self._kept.discard(device)
+        self._to_free.pop(device, None)
+        mark.receipted = upto
+        if self._lowest_after(device, upto) == upto + 1:
+            mark.base, mark.stored = upto, max(mark.stored, self._run_end(device, upto))
+        self._unwritten.add(device)
+        self._write_by(now_ms + WRITE_DELAY_MS)
+        return self._lowest_after(device, upto)
 
     def apply_refused(self, refused: Sequence[tuple[int, int, int]]) -> dict[int, int]:
         """Take refused (device, seq, code) out of the queue; device -> first seq to send anew.
@@ -305,11 +343,36 @@ class Store:
     # --- writing -----------------------------------------------------------------------------
 
     def step(self, now_ms: int) -> int | None:
-        """Write pending marks once they are due; when to call again (ms), or None if never."""
+        """Write pending marks and free what is due; when to call again (ms), or None if never."""
+        if self._measure_ms is None or now_ms >= self._measure_ms:
+            self._measure_ms = now_ms + MEASURE_MS
+            self._measure()
+        for device in self._kept:
+            self._retention.note(device, self._marks[device].receipted, now_ms)
+        self._kept.clear()
+        self._ripen(now_ms)
         if self._write_ms is not None and now_ms >= self._write_ms:
             self._write_ms = now_ms + WRITE_DELAY_MS
             self.flush()
-        return self._write_ms
+        due = [at for at in (self._write_ms, self._retention.due_ms()) if at is not None]
+        return min(due, default=None)
+
+    def _measure(self) -> None:
+        pages, free, page_bytes = (
+            self._read(f"PRAGMA {name}")[0][0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        self.space.measure((pages - free) * page_bytes)
+
+    def _ripen(self, now_ms: int) -> None:
+        ripe = self._retention.ripe(now_ms, hurry=self.space.level >= TIGHT)
+        if ripe:
+            self._to_free |= ripe
+            self._write_by(now_ms + WRITE_DELAY_MS)
+
+    def _write_by(self, at_ms: int) -> None:
+        if self._write_ms is None:
+            self._write_ms = at_ms
 
     def flush(self) -> None:
         """Write pending marks and free some booked records. Raises StoreUnavailable."""
@@ -323,31 +386,32 @@ class Store:
     def _write_marks(self, marks: dict[int, Mark]) -> None:
         pending = {device: self._marks[device] for device in self._unwritten} | marks
         self._db.executemany(
-            "INSERT INTO device VALUES (?, ?, ?, ?, ?) ON CONFLICT (device) DO UPDATE SET "
+            "INSERT INTO device VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (device) DO UPDATE SET "
             "receipted = excluded.receipted, base = excluded.base, stored = excluded.stored, "
-            "receipt = excluded.receipt",
-            [(d, m.receipted, m.base, m.stored, m.receipt) for d, m in pending.items()],
+            "receipt = excluded.receipt, sum = excluded.sum",
+            [mark.row(device) for device, mark in pending.items()],
         )
 
     def _free_some(self) -> set[int]:
         """Delete at most FREE_ROWS_MAX booked records; the devices that have none left."""
         freed = set()
         budget = FREE_ROWS_MAX
-        for device in sorted(self._to_free):
+        for device, may_go in sorted(self._to_free.items()):
             if budget <= 0:
                 break
-            upto = min(self._marks[device].receipted, self._lowest(device) + budget - 1)
+            upto = min(may_go, self._lowest_after(device, -1) + budget - 1)
             where = "WHERE device = ? AND seq <= ?"
             budget -= self._db.execute(f"DELETE FROM record {where}", (device, upto)).rowcount
             if device in self._with_refused:
                 self._db.execute(f"DELETE FROM refused {where}", (device, upto))
-            if upto == self._marks[device].receipted:
+            if upto == may_go:
                 freed.add(device)
         return freed
 
     def _written(self, freed: set[int]) -> None:
         self._unwritten.clear()
-        self._to_free -= freed
+        for device in freed:
+            del self._to_free[device]
         if not self._to_free:
             self._write_ms = None
 
@@ -357,19 +421,19 @@ class Store:
             with transaction(self._db):
                 yield
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+            raise unavailable(error, self._path) from error
 
     # --- reading -----------------------------------------------------------------------------
 
-    def _read(self, query: str, values: tuple[int, ...]) -> list[tuple]:
+    def _read(self, query: str, values: tuple[int, ...] = ()) -> list[tuple]:
         try:
             return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+            raise unavailable(error, self._path) from error
 
-    def _lowest(self, device: int) -> int:
-        query = "SELECT min(seq) FROM record WHERE device = ?"
-        (lowest,) = self._db.execute(query, (device,)).fetchone()
+    def _lowest_after(self, device: int, seq: int) -> int:
+        query = "SELECT min(seq) FROM record WHERE device = ? AND seq > ?"
+        (lowest,) = self._read(query, (device, seq))[0]
         return 1 << 32 if lowest is None else lowest
 
     def _bytes(self, device: int, seq: int) -> bytes | None:

@@ -10,10 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from adapters.mqtt import Message, MqttPort
 from edge_agent.cards import CardSide
+from edge_agent.disk import StoreUnavailable
 from edge_agent.outbox import Lane, Outbox
-from edge_agent.store import Store, StoreUnavailable
+from edge_agent.store import Store
 from protocols.wire import messages, topics
 from protocols.wire.errors import BAD_SIGNATURE, BAD_TOPIC, UNSUPPORTED, WireError
+from protocols.wire.routing import route
 from protocols.wire.seal import sign1_split, sign1_tbs
 
 # What a FORWARD holds beside its records' bytes, and what CBOR adds to each of them (at most).
@@ -90,7 +92,10 @@ class UpstreamSide:
     def _apply(self, fields: dict, news: dict[int, bytes], now_ms: int) -> None:
         self._count("answers")
         advanced = []
+        is_fresh = self._outbox.is_under_way(fields["number"])
         for device, upto, sealed in fields["receipts"]:
+            if is_fresh:
+                self._unbook(device, upto, now_ms)
             if self._store.apply_receipt(device, upto, sealed, now_ms):
                 news[device] = sealed
                 advanced.append(device)
@@ -100,6 +105,14 @@ class UpstreamSide:
             self._apply_refused(refused, advanced)
         finally:
             self._outbox.answered(fields["number"], refused, now_ms)
+
+    def _unbook(self, device: int, upto: int, now_ms: int) -> None:
+        """Books that end before what they had booked came from a backup: send it all again."""
+        first = self._store.unbook(device, upto, now_ms)
+        if first is not None:
+            self._count("unbooked")
+            self._count("unbooked_gone", first != upto + 1)
+            self._outbox.offer(device, first)
 
     def _apply_refused(self, refused: list[tuple[int, int, int]], advanced: list[int]) -> None:
         again = {}
@@ -182,6 +195,8 @@ class UpstreamSide:
                 break
             taken = 0
             for seq, sealed in rows:
+                if not _is_record(sealed, lane.device, seq):
+                    raise self._store.damaged(lane.device, seq)
                 room -= len(sealed) + _RECORD_HEAD_BYTES
                 if room < 0:
                     break
@@ -208,6 +223,14 @@ class UpstreamSide:
 
     def _count(self, name: str, number: int = 1) -> None:
         self._counters[name] = self._counters.get(name, 0) + number
+
+
+def _is_record(sealed: bytes, device: int, seq: int) -> bool:
+    """Whether it still says whose it is: else the ledger could not say which one it refuses."""
+    try:
+        return route(sealed) == (device, seq)
+    except WireError:
+        return False
 
 
 def _relayed(message: Message) -> tuple[int, bytes]:

@@ -107,7 +107,9 @@ class Process:
 
 
 class AgentProcess(Process):
-    """The agent of the building."""
+    """The agent of the building. It keeps booked records for `keep_ms` from its next start on."""
+
+    keep_ms = 0
 
     def __init__(
         self,
@@ -148,7 +150,7 @@ class AgentProcess(Process):
 
     def _open(self) -> None:
         site = self._site
-        self.store = Store(str(self.path))
+        self.store = Store(str(self.path), keep_ms=self.keep_ms)
         self.database = FaultyConnection(self.store._db, "agent", self._fired)
         self.store._db = self.database  # type: ignore[assignment]
         inventory = Inventory(str(self.directory / "inventory.json"), self.world.utc_s)

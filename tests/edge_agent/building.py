@@ -14,6 +14,7 @@ class Building:
 
     def __init__(self, folder, ledger, readers=(), with_cards=False, strangers=False):
         self.folder = folder
+        self.keep_ms, self.space = 0, None
         self.with_cards, self.strangers = with_cards, strangers
         self.ledger = ledger
         self.readers = {device: Reader(device) for device in readers}
@@ -25,7 +26,8 @@ class Building:
         self.port, self.upstream = FakePort(), FakePort()
         self.port.up()
         self.upstream.up()
-        self.store = Store(str(self.folder / "agent.sqlite"))
+        path = str(self.folder / "agent.sqlite")
+        self.store = Store(path, keep_ms=self.keep_ms, space=self.space)
         self.inventory = Inventory(str(self.folder / "inventory.json"), lambda: 1_700_000_000)
         self.history = None
         if self.with_cards:

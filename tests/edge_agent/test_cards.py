@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge_agent.card_history import CardHistory
 from edge_agent.cards import ASK_MS, CHANGES_MAX, HURRY_MS
+from edge_agent.disk import StoreDamaged, StoreUnavailable
 from edge_agent.readers import CARD_ASKS_PER_STEP_MAX
-from edge_agent.store import StoreUnavailable
 from protocols.rules import card_status
 from protocols.rules.card_status import ACTIVE, CLOSED, LOST, change
 from protocols.wire import access_news, card_news, cbor, messages, seal, topics
@@ -325,6 +325,6 @@ def test_a_crash_in_the_middle_keeps_all_of_it_or_nothing(tmp_path):
 def test_a_file_that_is_none(tmp_path):
     path = tmp_path / "cards.sqlite"
     path.write_bytes(b"no database" * 200)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreDamaged):
         CardHistory(str(path))
     assert sqlite3.sqlite_version

@@ -43,6 +43,11 @@ WRONG = [
     ({"upstream": "{port = 1}"}, "upstream.host: a text is needed"),
     ({"ledger_public_key": '"missing.pub"'}, "ledger_public_key: .*missing.pub"),
     ({"site": '"north'}, "line 1"),
+    ({"store": "5"}, r"\[store\]: a section"),
+    ({"store": "{budget = 5}"}, "store.budget: unknown"),
+    ({"store": "{budget_mb = 0}"}, "store.budget_mb: a number from 1 to"),
+    ({"store": "{retention_days = 1.5}"}, "store.retention_days: a number from 0 to 366"),
+    ({"store": "{retention_days = true}"}, "store.retention_days: a number from 0 to 366"),
     ({"lines": '"/dev/ttyUSB0"'}, r"lines: each line is a section"),
     ({"lines": '["/dev/ttyUSB0"]'}, r"lines\[1\]: each line is a section"),
     ({"lines": "[{readers = [1]}]"}, r"lines\[1\].url: a text is needed"),
@@ -131,3 +136,10 @@ def test_a_broker_of_its_own_hears_strangers(tmp_path):
     readers = '{host = "127.0.0.1", port = 1883, strangers = true}'
     config = load(_write(tmp_path, readers=readers))
     assert config.strangers and config.readers == Broker("127.0.0.1", 1883)
+
+
+def test_what_records_may_use_of_the_disk_and_for_how_long_they_stay(tmp_path):
+    config = load(_write(tmp_path))
+    assert (config.budget_bytes, config.retention_ms) == (2048 << 20, 7 * 86_400_000)
+    config = load(_write(tmp_path, store="{budget_mb = 5, retention_days = 30}"))
+    assert (config.budget_bytes, config.retention_ms) == (5 << 20, 30 * 86_400_000)

@@ -78,13 +78,16 @@ def test_a_second_agent_refuses_and_names_the_first(start):
     assert first.poll() is None
 
 
-def test_a_damaged_database_ends_with_1_and_is_left_alone(config, start, tmp_path):
+@pytest.mark.parametrize("name", ["agent.sqlite", "cards.sqlite"])
+def test_a_damaged_file_is_put_aside_and_the_agent_begins_anew(start, tmp_path, name):
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "agent.sqlite").write_bytes(b"no database" * 500)
+    (tmp_path / "data" / name).write_bytes(b"no database" * 500)
     process = start()
-    assert "agent.sqlite" in _wait_for(process, "refused")["problem"]
-    assert process.wait() == 1
-    assert (tmp_path / "data" / "agent.sqlite").read_bytes() == b"no database" * 500
+    damaged = _wait_for(process, "damaged")
+    assert name in damaged["problem"]
+    _wait_for(process, "started")
+    with open(damaged["kept_as"], "rb") as kept:
+        assert kept.read() == b"no database" * 500
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -9,7 +9,9 @@ import pytest
 
 from adapters.sqlite import open_database
 from edge_agent import store as store_module
-from edge_agent.store import FREE_ROWS_MAX, WRITE_DELAY_MS, Mark, Store, StoreUnavailable
+from edge_agent.disk import StoreDamaged, StoreUnavailable
+from edge_agent.marks import Mark
+from edge_agent.store import FREE_ROWS_MAX, WRITE_DELAY_MS, Store
 
 A, B = 1001, 1002
 
@@ -26,7 +28,7 @@ def path(tmp_path):
 def test_a_file_that_is_no_database_is_said_to_be_so(path):
     with open(path, "wb") as file:
         file.write(b"this is not a database at all" * 300)
-    with pytest.raises(StoreUnavailable, match=r"agent\.sqlite"):
+    with pytest.raises(StoreDamaged, match=r"agent\.sqlite"):
         Store(path)
 
 
@@ -117,6 +119,20 @@ def test_what_comes_beyond_a_gap_is_not_kept(path):
     assert store.mark(A).stored == store.count() == 4
     assert store.put_many(_records(A, 5, 12)).new == 8
     assert store.mark(A).stored == store.count() == 12
+
+
+def test_one_device_cannot_fill_the_disk(path, monkeypatch):
+    """What the ledger refuses stays on the disk, so somebody with a device's name could."""
+    monkeypatch.setattr(store_module, "HELD_MAX", 50)
+    store = Store(path)
+    put = store.put_many(_records(A, 1, 60))
+    assert (put.new, put.beyond_gap, store.mark(A).stored) == (50, 10, 50)
+    store.apply_refused([(A, seq, 112) for seq in range(1, 51)])
+    assert store.put_many(_records(A, 51, 60)).new == 0
+    store.apply_receipt(A, 40, b"", 0)
+    assert store.put_many(_records(A, 51, 60)).new == 10
+    assert store.stored_upto(B, 5_000) == 5_000
+    assert store.put_many(_records(B, 5_001, 5_060)).new == 50
 
 
 def test_what_arrives_out_of_order_in_one_commit_is_in_order_on_the_disk(path):

@@ -44,7 +44,7 @@ class Building:
         there = f'host = "{broker.host}"\nport = {broker.port}\n'
         (folder / "agent.toml").write_text(
             f'site = "{SITE}"\ndata = "data"\nledger_public_key = "ledger.pub"\n'
-            f"[readers]\n{there}[upstream]\n{there}"
+            f"[readers]\n{there}[upstream]\n{there}[store]\nretention_days = 0\n"
         )
 
     def start_agent(self):
