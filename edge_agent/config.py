@@ -18,6 +18,9 @@ port = 1884
 budget_mb = 2048                         # what records may use of the disk before none are taken
 retention_days = 7                       # how long they stay when the ledger has booked them
 
+[view]                                   # may be left out: then there is no page
+port = 9466                              # of the loopback: page, metrics, what `top` shows
+
 [[lines]]                                # none, or one for each serial line
 url = "/dev/ttyUSB0"                     # or socket://host:port, rfc2217://host:port
 baud = 115200
@@ -43,7 +46,7 @@ RETENTION_DAYS, RETENTION_DAYS_MAX = 7, 366
 DAY_MS = 86_400_000
 
 
-SECTIONS = ("site", "data", "ledger_public_key", "readers", "upstream", "store", "lines")
+SECTIONS = ("site", "data", "ledger_public_key", "readers", "upstream", "store", "view", "lines")
 
 
 class ConfigError(Exception):
@@ -80,6 +83,7 @@ class Config:
     strangers: bool = False
     budget_bytes: int = BUDGET_MB << 20
     retention_ms: int = RETENTION_DAYS * DAY_MS
+    view_port: int | None = None
 
 
 def load(path: str) -> Config:
@@ -105,6 +109,7 @@ def load(path: str) -> Config:
             _lines(table.get("lines", [])),
             strangers,
             *_store(table.get("store", {})),
+            _view_port(table.get("view")),
         )
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
@@ -136,6 +141,15 @@ def _store(section: Any) -> tuple[int, int]:
     budget_mb = _number(section, "store.budget_mb", BUDGET_MB, (1, BUDGET_MB_MAX))
     days = _number(section, "store.retention_days", RETENTION_DAYS, (0, RETENTION_DAYS_MAX))
     return budget_mb << 20, days * DAY_MS
+
+
+def _view_port(section: Any) -> int | None:
+    if section is None:
+        return None
+    if not isinstance(section, dict):
+        raise ConfigError("[view]: a section is needed")
+    _only(section, "view.", ("port",))
+    return _number(section, "view.port", 0, (1, 65_535))
 
 
 def _number(section: dict[str, Any], name: str, default: int, bounds: tuple[int, int]) -> int:

@@ -27,12 +27,14 @@ from edge_agent.card_history import CardHistory
 from edge_agent.config import Config, ConfigError, load
 from edge_agent.disk import StoreDamaged, StoreUnavailable, put_aside
 from edge_agent.inventory import Inventory, InventoryLocked
+from edge_agent.page import Page, monotonic_ms
 from edge_agent.reader_ports import ReaderPorts
 from edge_agent.serial_line import SerialLine
 from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
 from edge_agent.space import OK as ROOMY
 from edge_agent.space import URGENT, Space
 from edge_agent.store import Store
+from edge_agent.viewer import Viewer
 
 REPORT_MS = 60_000
 WAIT_MS_MAX = 5_000
@@ -132,8 +134,29 @@ def _serve(config: Config, stack: ExitStack) -> None:
         card_history=card_history,
         strangers=config.strangers,
     )
+    ports = {"readers": readers, "upstream": upstream}
+    viewer = _viewer(config, service, ports, lines, stack)
     _log.info("started", extra={"fields": {"site": config.site}})
-    _loop(service, {"readers": readers, "upstream": upstream}, lines, wake)
+    _loop(service, ports, lines, viewer, wake)
+
+
+def _viewer(
+    config: Config,
+    service: AgentService,
+    ports: dict[str, MqttPort],
+    lines: list[SerialLine],
+    stack: ExitStack,
+) -> Viewer | None:
+    if config.view_port is None:
+        return None
+    page = Page(config.view_port, monotonic_ms)
+    stack.callback(page.close)
+    links = {**ports, **_by_name(lines)}
+    return Viewer(config.site, service, links, page, lambda: int(time.time()))
+
+
+def _by_name(lines: list[SerialLine]) -> dict[str, SerialLine]:
+    return {f"line{number}": line for number, line in enumerate(lines, 1)}
 
 
 def _free_bytes(folder: Path) -> int:
@@ -145,6 +168,7 @@ def _loop(
     service: AgentService,
     ports: dict[str, MqttPort],
     lines: list[SerialLine],
+    viewer: Viewer | None,
     wake: socket.socket,
 ) -> None:
     journal = _Journal(service, ports, lines)
@@ -154,6 +178,8 @@ def _loop(
             line.hush()
         due_ms = service.step(now_ms)
         journal.step(now_ms)
+        if viewer is not None:
+            due_ms = min(due_ms, viewer.step(now_ms))
         poller = select.poll()
         poller.register(wake, select.POLLIN)
         for port in ports.values():
@@ -175,7 +201,7 @@ class _Journal:
         self, service: AgentService, ports: dict[str, MqttPort], lines: list[SerialLine]
     ) -> None:
         self._service = service
-        self._lines = {f"line{number}": line for number, line in enumerate(lines, 1)}
+        self._lines = _by_name(lines)
         self._links: dict[str, MqttPort | SerialLine] = {**ports, **self._lines}
         self._was_connected = dict.fromkeys(self._links, False)
         self._was_lost: dict[str, str] = {}

@@ -66,12 +66,13 @@ class AtomicJsonStorage(Storage):
 class Inventory:
     """The readers' inventory in the file `path`; `utc_s` says what time it is for people.
 
-    A document: device, first_seen_s, last_seen_s, boot_id, head, receipted. Raises InventoryLocked
+    A document: device, first_seen_s, last_seen_s, boot_id, head, receipted, and what its records
+    have said of it (diagnosis.py). Raises InventoryLocked
     when another process has it open. A full disk is counted in `write_errors` and tried again.
     """
 
     def __init__(self, path: str, utc_s: Callable[[], int]) -> None:
-        self._utc_s = utc_s
+        self.utc_s = utc_s
         self._lock = open(path + ".lock", "w", encoding="ascii")  # noqa: SIM115 (held while open)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -99,13 +100,14 @@ class Inventory:
 
     def note(self, device: int, boot_id: int, head: int, receipted: int, now_ms: int) -> None:
         """A reader said who it is and how far it is. Memory only; see `step`."""
-        self._news[device] = {
-            "device": device,
-            "last_seen_s": self._utc_s(),
-            "boot_id": boot_id,
-            "head": head,
-            "receipted": receipted,
-        }
+        self.note_health(
+            device, {"boot_id": boot_id, "head": head, "receipted": receipted}, now_ms
+        )
+
+    def note_health(self, device: int, health: dict[str, int], now_ms: int) -> None:
+        """A reader has said something of itself (diagnosis.py). Memory only; see `step`."""
+        news = self._news.setdefault(device, {"device": device})
+        news |= {"last_seen_s": self.utc_s(), **health}
         if self._write_ms is None:
             self._write_ms = now_ms + WRITE_EVERY_MS
 

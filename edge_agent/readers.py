@@ -15,6 +15,7 @@ with a RELAY only, and nothing of it is kept (ADR 25).
 from typing import Any
 
 from adapters.mqtt import Message, MqttPort
+from edge_agent.diagnosis import diagnose
 from edge_agent.disk import StoreFull, StoreUnavailable
 from edge_agent.inventory import Inventory
 from edge_agent.outbox import Outbox
@@ -153,6 +154,7 @@ class ReaderSide:
             self._count("store_unavailable")
             self._retry_ms = now_ms + RETRY_MS
             return
+        self._note_health(now_ms)
         self._records = []
         self._count("commits")
         self._count("records_stored", put.new)
@@ -161,6 +163,12 @@ class ReaderSide:
         self._count("records_beyond_gap", put.beyond_gap)
         for device, first in put.first_new.items():
             self._outbox.offer(device, first)
+
+    def _note_health(self, now_ms: int) -> None:
+        for device, _seq, sealed in self._records:
+            health = diagnose(sealed, self._inventory.utc_s())
+            if health:
+                self._inventory.note_health(device, health, now_ms)
 
     # --- out ---------------------------------------------------------------------------------
 

@@ -124,6 +124,15 @@ class AgentService:
             gauges |= {f"{name}_{key}": value for key, value in port.counters.items()}
         return self.counters | gauges
 
+    def readers(self) -> list[dict[str, int]]:
+        """What is known of each reader: its document in the inventory, and `waiting` records."""
+        marks = {device: self._store.mark(device) for device in self._store.devices()}
+        found = {reader["device"]: reader for reader in self._inventory.readers()}
+        return [
+            {"device": device, **found.get(device, {}), "waiting": mark.stored - mark.receipted}
+            for device, mark in marks.items()
+        ]
+
     def _step_cards(self, now_ms: int) -> int | None:
         asks = self._reader_side.take_card_asks()
         if self._cards is None:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from tools.cli_access import access
+from tools.cli_agent import agent
 from tools.cli_aggregate import aggregate, aggregate_code
 from tools.cli_attendance import attendance
 from tools.cli_card import card
@@ -19,6 +20,7 @@ from tools.cli_carry import carry_over, subsidy
 from tools.cli_device import device
 from tools.cli_options import (
     EXIT_FAILED,
+    LOG_FORMAT,
     AfterHours,
     CardKeyFileNeeded,
     InputFile,
@@ -27,8 +29,6 @@ from tools.cli_options import (
     say,
 )
 from tools.cli_reader import reader
-
-_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 app = typer.Typer(
     name="onecard",
@@ -45,9 +45,9 @@ def _group(name: str, about: str) -> typer.Typer:
 
 
 sim = _group("sim", "Run a scenario in the simulator.")
-agent = _group("agent", "The edge agent of a building.")
 ledger = _group("ledger", "The central ledger.")
 journal = _group("journal", "Journals of readers.")
+app.add_typer(agent, name="agent")
 app.add_typer(card, name="card")
 app.add_typer(reader, name="reader")
 ledger.add_typer(attendance, name="attendance")
@@ -240,24 +240,12 @@ def sim_torture(
     raise typer.Exit(EXIT_FAILED if total.failed else 0)
 
 
-@agent.command("run")
-def agent_run(config: InputFile) -> None:
-    """Run the edge agent that CONFIG (TOML) describes until it is told to stop."""
-    from edge_agent.daemon import REFUSALS, run
-
-    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT)
-    try:
-        run(str(config))
-    except REFUSALS as error:
-        refuse(error)
-
-
 @ledger.command("run")
 def ledger_run(config: InputFile) -> None:
     """Run the ledger that CONFIG (TOML) describes until it is told to stop."""
     from ledger.daemon import REFUSALS, run
 
-    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT)
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     try:
         run(config)
     except REFUSALS as error:

@@ -7,6 +7,7 @@ import typer
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
 CardKeyFileNeeded = Annotated[

@@ -11,8 +11,8 @@ from ledger.store import LedgerStore
 def test_the_files_of_the_document_load(repo_root, tmp_path):
     text = (repo_root / "docs" / "running.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    ledger, codes, register, agent, lines = blocks
-    files = {"ledger": ledger + codes, "register": register, "agent": agent + lines}
+    ledger, codes, register, *agent = blocks
+    files = {"ledger": ledger + codes, "register": register, "agent": "".join(agent)}
     for name, body in files.items():
         (tmp_path / f"{name}.toml").write_text(body, encoding="utf-8")
     key = bytes(range(32))
@@ -33,3 +33,4 @@ def test_the_files_of_the_document_load(repo_root, tmp_path):
     assert (loaded.site, loaded.readers.port, loaded.upstream.port) == ("canteen-1", 1883, 1884)
     assert loaded.ledger_public_key == public_key(key)
     assert [line.readers for line in loaded.lines] == [(1003, 1004)]
+    assert (loaded.budget_bytes, loaded.view_port) == (2048 << 20, 9466)

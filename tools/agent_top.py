@@ -1,0 +1,77 @@
+"""`onecard agent top`: the agent's view in a terminal."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from edge_agent.config import Config
+
+TIMEOUT_S = 3
+EVERY_S = 1.0
+_POWER = {0: "mains", 1: "battery"}
+
+
+class NothingToSee(Exception):
+    """There is no agent to look at; the text says what to do."""
+
+
+def top(config: Config, *, once: bool) -> None:
+    """Draw the view until Ctrl-C, or once."""
+    console = Console()
+    if once:
+        console.print(drawn(_view(config)))
+        return
+    with Live(console=console, refresh_per_second=4, screen=True) as live:
+        try:
+            while True:
+                live.update(drawn(_view(config)))
+                time.sleep(EVERY_S)
+        except KeyboardInterrupt:
+            return
+
+
+def _view(config: Config) -> dict[str, Any]:
+    if config.view_port is None:
+        raise NothingToSee("the configuration has no [view]: add it, with a port, and restart")
+    url = f"http://127.0.0.1:{config.view_port}/status.json"
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
+            return json.load(answer)
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        raise NothingToSee(f"no agent answers at {url}: {error}") from None
+
+
+def drawn(view: dict[str, Any]) -> Group:
+    """A view as tables; one that is empty yet as a line."""
+    if not view:
+        return Group(Text("The agent has just begun."))
+    links = "   ".join(
+        f"{name} {'up' if link['connected'] else 'DOWN ' + link['last_error']}"
+        for name, link in view["links"].items()
+    )
+    store = view["store"]
+    left = "" if store["hours_left"] is None else f", full in {store['hours_left']} h"
+    disk = (
+        f"waiting {store['waiting']}   disk {store['used_bytes'] >> 20} of "
+        f"{store['limit_bytes'] >> 20} MB, {store['level']}{left}"
+    )
+    readers = Table("device", "heard of", "waiting", "power", "battery", "clock", "last fault")
+    for reader in view["readers"]:
+        seen_s = reader.get("last_seen_s")
+        readers.add_row(
+            str(reader["device"]),
+            "" if seen_s is None else f"{max(view['utc_s'] - seen_s, 0)} s ago",
+            str(reader["waiting"]),
+            _POWER.get(reader.get("power_source", -1), ""),
+            f"{reader['battery_mv']} mV" if reader.get("battery_mv") else "",
+            f"{reader['clock_ahead_s']} s ahead" if reader.get("clock_ahead_s") else "",
+            str(reader.get("fault_reason", "")),
+        )
+    return Group(Text(f"onecard agent {view['site']}   {links}"), Text(disk), readers)
