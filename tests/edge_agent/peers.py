@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from protocols.wire import messages, seal, topics
 from protocols.wire.errors import BAD_SEAL, WireError
+from protocols.wire.routing import route
 
 SITE = "north"
 
@@ -106,8 +107,7 @@ class Ledger:
         assert forward["site"] == SITE
         devices, refused = set(), []
         for sealed in forward["records"]:
-            fields = messages.decode_record(seal.payload_of(sealed))
-            device, seq = fields["device"], fields["seq"]
+            device, seq = route(sealed)
             self.received[device, seq] = self.received.get((device, seq), 0) + 1
             if device not in self.devices:
                 refused.append([device, seq, 301])
