@@ -27,6 +27,7 @@ from edge_agent.card_history import CardHistory
 from edge_agent.config import Config, ConfigError, load
 from edge_agent.disk import StoreDamaged, StoreUnavailable, put_aside
 from edge_agent.inventory import Inventory, InventoryLocked
+from edge_agent.notify import READY, STOPPING, Notify
 from edge_agent.page import Page, monotonic_ms
 from edge_agent.reader_ports import ReaderPorts
 from edge_agent.serial_line import SerialLine
@@ -91,6 +92,7 @@ def main(config_path: str) -> int:
 
 
 def _serve(config: Config, stack: ExitStack) -> None:
+    notify = Notify()
     config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     stack.enter_context(_exclusive(config.data))
     wake = stack.enter_context(_stop_signals())
@@ -137,7 +139,9 @@ def _serve(config: Config, stack: ExitStack) -> None:
     ports = {"readers": readers, "upstream": upstream}
     viewer = _viewer(config, service, ports, lines, stack)
     _log.info("started", extra={"fields": {"site": config.site}})
-    _loop(service, ports, lines, viewer, wake)
+    notify.say(READY)
+    _loop(service, ports, lines, viewer, notify, wake)
+    notify.say(STOPPING)
 
 
 def _viewer(
@@ -169,6 +173,7 @@ def _loop(
     ports: dict[str, MqttPort],
     lines: list[SerialLine],
     viewer: Viewer | None,
+    notify: Notify,
     wake: socket.socket,
 ) -> None:
     journal = _Journal(service, ports, lines)
@@ -180,6 +185,9 @@ def _loop(
         journal.step(now_ms)
         if viewer is not None:
             due_ms = min(due_ms, viewer.step(now_ms))
+        notify.status(_words(service, ports))
+        if not service.is_stuck(now_ms):
+            due_ms = min(due_ms, notify.alive(now_ms) or due_ms)
         poller = select.poll()
         poller.register(wake, select.POLLIN)
         for port in ports.values():
@@ -192,6 +200,13 @@ def _loop(
         ready = poller.poll(min(max(0, due_ms - now_ms), WAIT_MS_MAX))
         if any(descriptor == wake.fileno() for descriptor, _events in ready):
             return
+
+
+def _words(service: AgentService, ports: dict[str, MqttPort]) -> str:
+    """For `systemctl status`: which links are down, and whether the disk is at its end."""
+    down = [f"no link to {name}" for name, port in ports.items() if not port.connected]
+    space = [] if service.space.level < URGENT else [SPACE_EVENTS[service.space.level]]
+    return ", ".join(down + space) or "all links are up"
 
 
 class _Journal:

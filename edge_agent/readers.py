@@ -19,6 +19,7 @@ from edge_agent.diagnosis import diagnose
 from edge_agent.disk import StoreFull, StoreUnavailable
 from edge_agent.inventory import Inventory
 from edge_agent.outbox import Outbox
+from edge_agent.progress import Progress
 from edge_agent.rate import Rate
 from edge_agent.reader_ports import ReaderPorts
 from edge_agent.store import Record, Store, TooManyDevices
@@ -65,6 +66,7 @@ class ReaderSide:
         self._owed: list[Message] = []
         self._retry_ms: int | None = None
         self._rate = Rate()
+        self._progress = Progress()
 
     # --- in ----------------------------------------------------------------------------------
 
@@ -169,6 +171,11 @@ class ReaderSide:
             health = diagnose(sealed, self._inventory.utc_s())
             if health:
                 self._inventory.note_health(device, health, now_ms)
+
+    def is_stuck(self, now_ms: int) -> bool:
+        """Whether messages wait that nothing prevents us from taking, and none is taken."""
+        is_work = self._retry_ms is None and bool(self._owed or self._records)
+        return self._progress.is_stuck(is_work, self._counters.get("commits", 0), now_ms)
 
     # --- out ---------------------------------------------------------------------------------
 

@@ -111,6 +111,11 @@ class AgentService:
         ]
         return max(now_ms, min(time_ms for time_ms in due if time_ms is not None))
 
+    def is_stuck(self, now_ms: int) -> bool:
+        """Whether work lies here that nothing prevents (progress.py). Asked behind every step."""
+        stuck = [side.is_stuck(now_ms) for side in (self._reader_side, self._upstream_side)]
+        return any(stuck)
+
     def status(self) -> dict[str, int]:
         """Counters and gauges of this moment, by name, for people and metrics."""
         ports = {"readers": self._readers, "upstream": self._upstream}

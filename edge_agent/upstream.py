@@ -12,6 +12,7 @@ from adapters.mqtt import Message, MqttPort
 from edge_agent.cards import CardSide
 from edge_agent.disk import StoreUnavailable
 from edge_agent.outbox import Lane, Outbox
+from edge_agent.progress import Progress
 from edge_agent.store import Store
 from protocols.wire import messages, topics
 from protocols.wire.errors import BAD_SIGNATURE, BAD_TOPIC, UNSUPPORTED, WireError
@@ -52,6 +53,7 @@ class UpstreamSide:
         self._session = 0
         self._number: int | None = None
         self._retry_ms: int | None = None
+        self._progress = Progress()
 
     # --- in ----------------------------------------------------------------------------------
 
@@ -214,6 +216,12 @@ class UpstreamSide:
         fields = {"site": self._site, "number": self._number, "records": records}
         data = messages.encode_message(messages.FORWARD, fields)
         return self._port.publish(topics.agent_records(self._site), data) != 0
+
+    def is_stuck(self, now_ms: int) -> bool:
+        """Whether there is something to send that nothing prevents, and it is not sent."""
+        could_send = self._port.connected and self._retry_ms is None
+        is_work = could_send and self._outbox.may_send(now_ms)
+        return self._progress.is_stuck(is_work, self._counters.get("forwards", 0), now_ms)
 
     def due_ms(self, now_ms: int) -> int | None:
         """When time alone calls for a step; None if only a message or a connection does."""
