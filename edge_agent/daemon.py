@@ -21,10 +21,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from adapters.dialing import Contexts
+from adapters.identity import CertificateWatch
 from adapters.mqtt import MqttPort
 from adapters.sqlite import NotDurable, SchemaTooNew
 from edge_agent.card_history import CardHistory
-from edge_agent.config import Config, ConfigError, load
+from edge_agent.config import Broker, Config, ConfigError, load
 from edge_agent.disk import StoreDamaged, StoreUnavailable, put_aside
 from edge_agent.inventory import Inventory, InventoryLocked
 from edge_agent.notify import READY, STOPPING, Notify
@@ -113,6 +115,7 @@ def _serve(config: Config, stack: ExitStack) -> None:
         config.readers.port,
         f"onecard-agent-{config.site}",
         subscriptions=reader_subscriptions(config.site, strangers=config.strangers),
+        secure=_secure(config.readers),
     )
     stack.callback(readers.close)
     upstream = MqttPort(
@@ -120,6 +123,7 @@ def _serve(config: Config, stack: ExitStack) -> None:
         config.upstream.port,
         f"onecard-agent-{config.site}-up",
         subscriptions=upstream_subscriptions(config.site, with_cards=True),
+        secure=_secure(config.upstream),
     )
     stack.callback(upstream.close)
     lines = [SerialLine(line.url, line.baud, list(line.readers)) for line in config.lines]
@@ -139,9 +143,19 @@ def _serve(config: Config, stack: ExitStack) -> None:
     ports = {"readers": readers, "upstream": upstream}
     viewer = _viewer(config, service, ports, lines, stack)
     _log.info("started", extra={"fields": {"site": config.site}})
+    watches = [
+        CertificateWatch(name, broker.identity)
+        for name, broker in (("readers", config.readers), ("upstream", config.upstream))
+        if broker.identity is not None
+    ]
+    journal = _Journal(service, ports, lines, watches)
     notify.say(READY)
-    _loop(service, ports, lines, viewer, notify, wake)
+    _loop(service, ports, lines, viewer, notify, wake, journal)
     notify.say(STOPPING)
+
+
+def _secure(broker: Broker) -> Contexts | None:
+    return None if broker.identity is None else broker.identity.context
 
 
 def _viewer(
@@ -175,8 +189,8 @@ def _loop(
     viewer: Viewer | None,
     notify: Notify,
     wake: socket.socket,
+    journal: "_Journal",
 ) -> None:
-    journal = _Journal(service, ports, lines)
     while True:
         now_ms = time.monotonic_ns() // 1_000_000
         for line in lines:
@@ -213,9 +227,14 @@ class _Journal:
     """Says what changed on the connections at once, and the counters once a minute."""
 
     def __init__(
-        self, service: AgentService, ports: dict[str, MqttPort], lines: list[SerialLine]
+        self,
+        service: AgentService,
+        ports: dict[str, MqttPort],
+        lines: list[SerialLine],
+        watches: list[CertificateWatch],
     ) -> None:
         self._service = service
+        self._watches = watches
         self._lines = _by_name(lines)
         self._links: dict[str, MqttPort | SerialLine] = {**ports, **self._lines}
         self._was_connected = dict.fromkeys(self._links, False)
@@ -238,6 +257,8 @@ class _Journal:
         self._say_level()
         if now_ms >= self._report_ms:
             self._report_ms = now_ms + REPORT_MS
+            for watch in self._watches:
+                self._say_certificate(watch)
             status = self._service.status()
             changed = {k: v for k, v in status.items() if v != self._reported.get(k, 0)}
             if changed:
@@ -252,6 +273,12 @@ class _Journal:
             level = logging.WARNING if space.level < URGENT else logging.ERROR
             level = logging.INFO if space.level == ROOMY else level
             _log.log(level, SPACE_EVENTS[space.level], extra={"fields": fields})
+
+    def _say_certificate(self, watch: CertificateWatch) -> None:
+        days = watch.news(int(time.time()))
+        if days is not None:
+            fields = {"link": watch.link, "days_left": days}
+            _log.warning("certificate_ends", extra={"fields": fields})
 
     def _say_line(self, name: str, line: SerialLine) -> None:
         """A port that never opened says why once; readers come and go by their device numbers."""

@@ -32,4 +32,7 @@ def broker_config(
         write(out, Listener(port, address, tls), rights)
     except (BrokerError, OSError) as error:
         refuse(error)
-    typer.echo(f"{out}: mosquitto.conf and acl; {tls}: ca.pem, crl.pem, certificate.pem, key.pem")
+    typer.echo(
+        f"{out}: mosquitto.conf, acl, onecard.conf for systemd; "
+        f"{tls}: ca.pem, crl.pem, certificate.pem, key.pem"
+    )

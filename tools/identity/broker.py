@@ -3,6 +3,11 @@
 Who connects is who its certificate says; nothing else is asked. A reader's name is what stands in
 its topics, so one pattern serves all of them, and a new reader needs no change here. The agent's
 links go to two brokers: on one, its connections would bear one client id and end each other.
+
+Mosquitto is started anew for every change, never told to reload: at a SIGHUP that cannot read its
+file of rights (gone, or no descriptor left) 2.0.11 goes on without one, and everybody who is let
+in may do everything. SERVICE, for systemd, keeps that signal from it, whoever sends it: the
+package's log rotation does. A start that cannot read the file ends.
 """
 
 from dataclasses import dataclass
@@ -13,7 +18,7 @@ from ledger.service import WILL, WITH_CARDS
 from protocols.wire import topics
 from tools.identity import files, names
 
-CONFIGURATION, RIGHTS = "mosquitto.conf", "acl"
+CONFIGURATION, RIGHTS, SERVICE = "mosquitto.conf", "acl", "onecard.conf"
 # A payload of the largest size with topic and header.
 _PACKET_BYTES_MAX = PAYLOAD_BYTES_MAX + 1024
 # All of one agent's readers, twice over: a connection that died is noticed late.
@@ -39,7 +44,6 @@ acl_file {rights}
 max_connections {connections}
 max_qos 1
 max_packet_size {packet_bytes}
-message_size_limit {payload_bytes}
 max_inflight_messages {inflight}
 max_queued_messages 1000
 max_queued_bytes {queued_bytes}
@@ -55,6 +59,16 @@ log_dest {log}
 log_type error
 log_type warning
 log_type notice
+log_type information
+"""
+_SERVICE = """\
+# For /etc/systemd/system/mosquitto.service.d/. Written by onecard broker config.
+[Service]
+ExecStart=
+ExecStart=/usr/bin/env --block-signal=HUP /usr/sbin/mosquitto -c {configuration}
+ExecReload=
+Restart=on-failure
+LimitNOFILE={descriptors}
 """
 
 
@@ -64,20 +78,24 @@ class BrokerError(Exception):
 
 @dataclass(frozen=True)
 class Listener:
-    """Where the broker listens, where its key lies, and where its log goes."""
+    """Where the broker listens, where its key lies, where its log goes, how many it serves."""
 
     port: int
     address: str
     tls: Path
     log: str = "syslog"
+    connections: int = CONNECTIONS_MAX
 
 
 def write(out: Path, listener: Listener, rights: str) -> None:
-    """Write mosquitto.conf and acl into the folder `out`. BrokerError if they are there."""
+    """Write CONFIGURATION, RIGHTS and SERVICE into the folder `out`. BrokerError if one is there.
+
+    Paths in them are absolute: the folder stays where it is written.
+    """
     if not names.address(listener.address) or not 1 <= listener.port <= 65_535:
         raise BrokerError("an IP address to listen on, and a port from 1 to 65535")
     for path in (out.absolute(), listener.tls.absolute()):
-        if not str(path).isprintable():
+        if not str(path).isprintable() or set(str(path)) & set(" %'\"\\"):
             raise BrokerError(f"{path!r}: Mosquitto cannot read such a path")
     out.mkdir(parents=True, exist_ok=True)
     text = _CONF.format(
@@ -85,14 +103,17 @@ def write(out: Path, listener: Listener, rights: str) -> None:
         address=listener.address,
         tls=listener.tls.absolute(),
         rights=(out / RIGHTS).absolute(),
-        connections=CONNECTIONS_MAX,
+        connections=listener.connections,
         packet_bytes=_PACKET_BYTES_MAX,
-        payload_bytes=PAYLOAD_BYTES_MAX,
         inflight=INBOX_MAX,
         queued_bytes=_QUEUED_BYTES_MAX,
         log=listener.log,
     )
+    service = _SERVICE.format(
+        configuration=(out / CONFIGURATION).absolute(), descriptors=listener.connections + 100
+    )
     try:
+        files.place(out / SERVICE, service.encode(), files.PUBLIC)
         files.place(out / RIGHTS, rights.encode(), files.PUBLIC)
         files.place(out / CONFIGURATION, text.encode(), files.PUBLIC)
     except FileExistsError as error:
