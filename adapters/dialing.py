@@ -23,6 +23,19 @@ _ALERTS = {
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it wants a certificate",
     "WRONG_VERSION_NUMBER": "it does not speak TLS",
 }
+# What is wrong with a broker's certificate, by OpenSSL's numbers.
+_NOT_OURS = "no authority of ours has signed it"
+_FLAWS = {
+    9: "by our clock it is not good yet",
+    10: "it has expired",
+    18: _NOT_OURS,
+    19: _NOT_OURS,
+    20: _NOT_OURS,
+    21: _NOT_OURS,
+    26: "it is no broker's",
+    62: "it is another host's",
+    64: "it is another host's",
+}
 
 Contexts = Callable[[], ssl.SSLContext]
 
@@ -231,7 +244,7 @@ def stream_over(sock: socket.socket) -> Stream:
 def told(error: Exception) -> str:
     """What TLS complains of, for people: no bytes of keys or certificates are ever in it."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not good: {error.verify_message}"
+        return f"its certificate: {_FLAWS.get(error.verify_code, error.verify_message)}"
     reason = getattr(error, "reason", None)
     if isinstance(error, ssl.SSLEOFError | ConnectionError):
         return "it hung up"
