@@ -236,6 +236,7 @@ class _Journal:
         self._service = service
         self._watches = watches
         self._lines = _by_name(lines)
+        self._ports = ports
         self._links: dict[str, MqttPort | SerialLine] = {**ports, **self._lines}
         self._was_connected = dict.fromkeys(self._links, False)
         self._was_lost: dict[str, str] = {}
@@ -252,6 +253,8 @@ class _Journal:
                     fields["problem"] = port.last_error
                 event = "connected" if port.connected else "disconnected"
                 _log.info(event, extra={"fields": fields})
+        for name, port in self._ports.items():
+            self._say_lost(name, port, "no_link", {})
         for name, line in self._lines.items():
             self._say_line(name, line)
         self._say_level()
@@ -280,12 +283,18 @@ class _Journal:
             fields = {"link": watch.link, "days_left": days}
             _log.warning("certificate_ends", extra={"fields": fields})
 
+    def _say_lost(
+        self, name: str, link: MqttPort | SerialLine, event: str, fields: dict[str, Any]
+    ) -> None:
+        """A link that is not there says why, once for each reason."""
+        problem = "" if link.connected else link.last_error
+        if problem and problem != self._was_lost.get(name, ""):
+            _log.warning(event, extra={"fields": {"link": name, **fields, "problem": problem}})
+        self._was_lost[name] = problem
+
     def _say_line(self, name: str, line: SerialLine) -> None:
-        """A port that never opened says why once; readers come and go by their device numbers."""
-        if not line.connected and line.last_error != self._was_lost.get(name, ""):
-            fields = {"link": name, "url": line.url, "problem": line.last_error}
-            _log.warning("no_port", extra={"fields": fields})
-        self._was_lost[name] = "" if line.connected else line.last_error
+        """Readers come and go by their device numbers."""
+        self._say_lost(name, line, "no_port", {"url": line.url})
         for what, device in line.take_events():
             level = logging.INFO if what in GOOD_NEWS else logging.WARNING
             _log.log(level, what, extra={"fields": {"link": name, "device": device}})
