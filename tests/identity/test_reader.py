@@ -14,6 +14,7 @@ from protocols.rules import settings
 from protocols.wire import messages, seal, topics
 from simulator.chips.nor_flash import NorFlash
 from simulator.host.hardware import Hardware as ModelledHardware
+from simulator.vm import ops
 from simulator.vm.bridge import VmCrashed
 from simulator.vm.home import POS_HEAP_BYTES, VmHome
 from simulator.vm.image import build
@@ -299,7 +300,7 @@ def test_a_pos_delivers_its_records_over_tls(mosquitto, micropython, realm, tls_
         hardware = on_sockets(
             ModelledHardware("pos1", world, Transcript(), flash, nvs, random.Random(SEED))
         )
-        home = VmHome("pos1", hardware, image=tls_image)
+        home = VmHome("pos1", hardware, image=tls_image, probe=ops.PROBE_WAITS)
         agent = MqttPort(
             HOST,
             broker.port,
@@ -338,7 +339,10 @@ def test_a_pos_delivers_its_records_over_tls(mosquitto, micropython, realm, tls_
     for record in heard["records"]:
         seal.unseal(SETTINGS["device_key"], record, tag)
         tag = seal.tag_of(record)
-    assert POS_HEAP_BYTES == 131_072
+    # The shim of ssl counts here, which no board has; mbedTLS takes its buffers elsewhere on both.
+    live_bytes = home.memory()["live_peak"] - home.memory()["shims"]
+    print(f"live heap at its peak {live_bytes} of {POS_HEAP_BYTES} bytes")
+    assert live_bytes < POS_HEAP_BYTES
 
 
 ANSWERED = (messages.HELLO, messages.BATCH, messages.CARDS, messages.RELAY)

@@ -2,7 +2,7 @@
 
 Here alone something of the host comes in: its random numbers, and its clock against certificates.
 So what is sent differs from run to run; what the firmware hears does not. Loaded by no image but
-one that speaks TLS.
+one that speaks TLS; names that the firmware has too would stay long in all of them.
 """
 
 import errno
@@ -23,16 +23,16 @@ class _Bytes(io.IOBase):
     def readinto(self, buffer):
         try:
             data = self._sock.recv(len(buffer))
-        except OSError as error:
-            return None if error.errno == errno.EAGAIN else -error.errno
+        except OSError as _caught:
+            return None if _caught.errno == errno.EAGAIN else -_caught.errno
         buffer[: len(data)] = data
         return len(data)
 
     def write(self, data):
         try:
             return self._sock.send(data)
-        except OSError as error:
-            return None if error.errno == errno.EAGAIN else -error.errno
+        except OSError as _caught:
+            return None if _caught.errno == errno.EAGAIN else -_caught.errno
 
     def ioctl(self, _request, _argument):
         return 0
