@@ -78,7 +78,10 @@ class Authority:
     def opened(cls, folder: Path) -> Iterator["Authority"]:
         """The authority in `folder`, while nobody else changes it."""
         with _locked(folder):
-            yield cls(folder)
+            authority = cls(folder)
+            if not all((folder / name).exists() for name in (_TRUSTED, _REVOKED)):
+                authority._publish()  # `create` was broken off
+            yield authority
 
     @classmethod
     def create(cls, folder: Path, name: str, now_s: int) -> None:
@@ -92,7 +95,7 @@ class Authority:
             _found(folder, 1, name, now_s)
             content = {"name": name, "generations": {"1": True}, "certificates": []}
             files.place(folder / _REGISTER, json.dumps(content).encode(), files.SECRET)
-            cls(folder)._publish(now_s)
+            cls(folder)._publish()
 
     def issue(
         self, name: Name, out: Path, now_s: int, *, days: int = 0, hosts: Sequence[str] = ()
@@ -102,7 +105,7 @@ class Authority:
         Refused while a good one is out: two readers of one name would be in each other's way.
         """
         for entry in self.entries:
-            if entry.name == name.text and entry.kind == name.kind and entry.is_good(now_s):
+            if (entry.name, entry.kind) == _of(name) and entry.is_good(now_s):
                 raise AuthorityError(
                     f"{name.text}: certificate {entry.serial} is still good: renew or revoke it"
                 )
@@ -131,7 +134,7 @@ class Authority:
         for entry in gone:
             self.entries[self.entries.index(entry)] = replace(entry, revoked_s=now_s)
         self._write()
-        self._publish(now_s)
+        self._publish()
         return gone
 
     def next_generation(self, now_s: int) -> int:
@@ -140,7 +143,7 @@ class Authority:
         _found(self._folder, number, self._name, now_s)
         self._generations[number] = True
         self._write()
-        self._publish(now_s)
+        self._publish()
         return number
 
     def retire(self, number: int, now_s: int) -> None:
@@ -152,7 +155,7 @@ class Authority:
             raise AuthorityError(f"authority {number}: {len(good)} are still good, as {good[0]}")
         self._generations[number] = False
         self._write()
-        self._publish(now_s)
+        self._publish()
 
     # --- the folder --------------------------------------------------------------------------
 
@@ -221,23 +224,23 @@ class Authority:
         }
         files.replace(self._folder / _REGISTER, json.dumps(content).encode(), files.SECRET)
 
-    def _publish(self, now_s: int) -> None:
+    def _publish(self) -> None:
         """Write ca.pem and crl.pem anew from the register."""
         signers = {number: self._signer(number) for number in self._trusted()}
         trusted = [signer.certificate.public_bytes(Encoding.PEM) for signer in signers.values()]
         files.replace(self._folder / _TRUSTED, b"".join(trusted), files.PUBLIC)
         lists = [
-            certificates.revocations(signer, self._revoked(number), now_s).public_bytes(
-                Encoding.PEM
-            )
+            certificates.revocations(signer, self._revoked(number)).public_bytes(Encoding.PEM)
             for number, signer in signers.items()
         ]
         files.replace(self._folder / _REVOKED, b"".join(lists), files.PUBLIC)
 
-    def _revoked(self, generation: int) -> Iterator[tuple[int, int]]:
-        for entry in self.entries:
-            if entry.generation == generation and entry.revoked_s is not None:
-                yield int(entry.serial, 16), entry.revoked_s
+    def _revoked(self, generation: int) -> list[tuple[int, int]]:
+        return [
+            (int(entry.serial, 16), entry.revoked_s)
+            for entry in self.entries
+            if entry.generation == generation and entry.revoked_s is not None
+        ]
 
 
 def _of(name: Name) -> tuple[str, str]:

@@ -85,9 +85,12 @@ def issue(
 
 
 def revocations(
-    signer: Signer, revoked: Iterable[tuple[int, int]], number: int
+    signer: Signer, revoked: Sequence[tuple[int, int]]
 ) -> x509.CertificateRevocationList:
-    """The list of (serial, when in UTC seconds) that this authority has revoked; good for ever."""
+    """The list of (serial, when in UTC seconds) that this authority has revoked; good for ever.
+
+    What is revoked stays in it, so its number grows with its length.
+    """
     builder = x509.CertificateRevocationListBuilder(
         issuer_name=signer.certificate.subject,
         last_update=NOT_BEFORE,
@@ -96,7 +99,7 @@ def revocations(
     for serial, at_s in revoked:
         entry = x509.RevokedCertificateBuilder(serial, _time(at_s)).build()
         builder = builder.add_revoked_certificate(entry)
-    builder = builder.add_extension(x509.CRLNumber(number), critical=False)
+    builder = builder.add_extension(x509.CRLNumber(len(revoked) + 1), critical=False)
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key())
     return builder.add_extension(issuer, critical=False).sign(signer.key, hashes.SHA256())
 
