@@ -22,7 +22,10 @@ def locate(folder: Path, name: str) -> Path:
         return folder / name
     credentials = os.environ.get(CREDENTIALS)
     if not credentials:
-        raise SecretFileError(f"{name}: systemd has handed over no credentials")
+        raise SecretFileError(
+            f"{name}: systemd has handed over no credentials "
+            "(by hand: those of a running service lie in /run/credentials/NAME.service)"
+        )
     return Path(credentials) / rest
 
 

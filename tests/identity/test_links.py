@@ -9,6 +9,8 @@ import pytest
 from adapters.dialing import DIAL_MS
 from adapters.identity import CertificateWatch, Identity, IdentityError
 from adapters.mqtt import PAYLOAD_BYTES_MAX, MqttPort
+from edge_agent import doctor
+from edge_agent.config import Broker, Config
 from protocols.wire import topics
 from tests.adapters.test_mqtt import _now_ms, pump
 from tests.identity.realm import (
@@ -316,3 +318,33 @@ def test_an_end_is_told_once_a_day(realm):
         *(None, None, 29, None, 1, -1),
     ]
     realm.by_hand(AGENT, end_s=now_s() - 60).check()
+
+
+# --- the doctor --------------------------------------------------------------------------------
+
+
+def test_the_doctor_looks_without_ending_the_agents_session(broker, realm, port, tmp_path):
+    """It has the agent's own certificate: by one word of MQTT the broker would take it for it."""
+    ours = realm.identities[AGENT]
+    ending = realm.by_hand(AGENT, end_s=now_s() + 5 * DAY_S)
+    (tmp_path / "data").mkdir(mode=0o700)
+    with running(broker.program, realm, tls=ours.certificate.parent) as false_broker:
+        config = Config(
+            SITE,
+            tmp_path / "data",
+            bytes(32),
+            Broker(HOST, broker.port, ours),
+            Broker(HOST, false_broker.port, ending),
+        )
+        agent = port(broker, ours)
+        pump([agent], lambda: agent.connected)
+        found = {finding.about: finding for finding in doctor.examine(config)}
+    pump([agent], lambda: agent.publish(DOWN, b"still here") > 0 and agent.unacked == 1)
+    pump([agent], lambda: agent.unacked == 0)
+    assert agent.sessions == 1 and agent.last_error == ""
+    levels = {about: finding.level for about, finding in found.items()}
+    assert (levels["readers' broker"], levels["upstream"]) == (doctor.GOOD, doctor.WRONG)
+    assert "it is no broker's" in found["upstream"].text
+    assert levels["certificate for readers"] == doctor.GOOD
+    assert levels["certificate for upstream"] == doctor.WORTH_A_LOOK
+    assert "onecard ca renew" in found["certificate for upstream"].action
