@@ -29,13 +29,13 @@ class Stream(esp32.Stream):
         """Whether TCP has been made and TLS has begun; OSError if it was refused."""
         if self._connected or not super().connected():
             return self._connected
-        plain = self._socket
-        self._waiting.unregister(plain)
-        # By poll the wrapped one also tells what lies decrypted in its buffer.
-        self._socket = self._context.wrap_socket(
-            plain, server_hostname=self._host, do_handshake_on_connect=False
+        secured = self._context.wrap_socket(
+            self._socket, server_hostname=self._host, do_handshake_on_connect=False
         )
-        self._waiting.register(self._socket, select.POLLIN | select.POLLHUP)
+        # To poll the wrapped one also tells what lies decrypted in its buffer.
+        self._waiting.unregister(self._socket)
+        self._socket = secured
+        self._waiting.register(secured, select.POLLIN | select.POLLHUP)
         return True
 
     def send(self, data):

@@ -2,6 +2,7 @@
 real Mosquitto. Time and sockets are the host's here, so nothing is compared byte by byte.
 """
 
+import datetime
 import random
 import select
 import socket
@@ -23,7 +24,7 @@ from simulator.world.transcript import Transcript
 from tests.identity.realm import AGENT, HOST, READER, SITE, Realm, now_s, running, stranger
 from tests.link.bench import stored
 from tests.vm.bench import SETTINGS, Hardware, make_home
-from tools.identity import names
+from tools.identity import certificates, names
 from tools.identity.authority import Authority
 
 SEED = 36
@@ -213,10 +214,16 @@ def test_a_reader_speaks_and_hears_by_its_certificate(mosquitto, realm, said):
         agent.close()
 
 
-def test_a_reader_trusts_no_broker_but_ours_and_says_why(mosquitto, realm, said, tmp_path):
+def test_a_reader_trusts_no_broker_but_ours_and_says_why(mosquitto, realm, said, monkeypatch):
     ours = provision(realm.identities[READER])
+    with monkeypatch.context() as patch:
+        start = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+        patch.setattr(certificates, "NOT_BEFORE", start)
+        early = realm.by_hand(HOST, kind=names.BROKER)
     wrong = {
         "not correctly signed": realm.by_hand(HOST, kind=names.BROKER, signer=stranger()),
+        # Why ours begin in 1970: one of today would be so to a clock that stands in 2000.
+        "starts in the future": early,
         "has expired": realm.by_hand(HOST, kind=names.BROKER, end_s=now_s() - 60),
         "does not match": realm.by_hand("127.0.0.2", kind=names.BROKER),
         # Another reader's certificate makes no broker.
@@ -275,10 +282,12 @@ def test_no_clock_is_needed(realm):
     """
     from cryptography import x509
 
-    for path in realm.folder.rglob("*.pem"):
-        if b"BEGIN CERTIFICATE" in path.read_bytes():
-            for made in x509.load_pem_x509_certificates(path.read_bytes()):
-                assert made.not_valid_before_utc.year < 2000
+    issued = [*realm.folder.glob("issued-*/*.pem"), *realm.folder.glob("ca/*.pem")]
+    made = [path.read_bytes() for path in issued]
+    pems = b"".join(pem for pem in made if b"BEGIN CERTIFICATE" in pem)
+    found = x509.load_pem_x509_certificates(pems)
+    assert len(found) >= 6
+    assert all(certificate.not_valid_before_utc.year < 2000 for certificate in found)
 
 
 # --- the whole POS -----------------------------------------------------------------------------
