@@ -114,7 +114,8 @@ def write(out: Path, listener: Listener, rights: str) -> None:
     )
     try:
         files.place(out / SERVICE, service.encode(), files.PUBLIC)
-        files.place(out / RIGHTS, rights.encode(), files.PUBLIC)
+        # Later Mosquittos complain of rights that others may read.
+        files.place(out / RIGHTS, rights.encode(), files.SECRET)
         files.place(out / CONFIGURATION, text.encode(), files.PUBLIC)
     except FileExistsError as error:
         raise BrokerError(f"{error.filename}: is there already") from None
