@@ -1,32 +1,78 @@
-"""TCP without waiting: a connection attempt that is stepped, and a stream that reads ahead."""
+"""TCP and TLS without waiting: an attempt that is stepped, and a stream that reads ahead."""
 
 import errno
 import select
 import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from adapters.identity import IdentityError
 
 DIAL_MS = 5_000
 HELD_BYTES_MAX = 1 << 20
 _READ_BYTES = 65_536
+# What a broker's alert says of us, by OpenSSL's names; TLS 1.3 tells only after the handshake.
+_ALERTS = {
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "it says that our certificate has expired",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "it says that our certificate is revoked",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "it does not take our certificate",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "it does not take our certificate",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "our certificate is not one for this",
+    "TLSV1_ALERT_UNKNOWN_CA": "it does not know the authority of our certificate",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it wants a certificate",
+    "WRONG_VERSION_NUMBER": "it does not speak TLS",
+}
+# What is wrong with a broker's certificate, by OpenSSL's numbers.
+_NOT_OURS = "no authority of ours has signed it"
+_FLAWS = {
+    9: "by our clock it is not good yet",
+    10: "it has expired",
+    18: _NOT_OURS,
+    19: _NOT_OURS,
+    20: _NOT_OURS,
+    21: _NOT_OURS,
+    26: "it is no broker's",
+    62: "it is another host's",
+    64: "it is another host's",
+}
+
+Contexts = Callable[[], ssl.SSLContext]
 
 
 class Dial:
     """One attempt to reach `address` (host, port); every address of the name is tried in turn.
 
+    With `secure`, which gives the context of a connection (or IdentityError), it ends with TLS.
     Looking up a name may block: configure numbers, or a name the hosts file knows.
     """
 
-    def __init__(self, address: tuple[str, int], now_ms: int) -> None:
+    def __init__(
+        self, address: tuple[str, int], now_ms: int, secure: Contexts | None = None
+    ) -> None:
         self.error = ""
         self.deadline_ms = now_ms + DIAL_MS
+        self._host = address[0]
         self._socket: socket.socket | None = None
+        self._context: ssl.SSLContext | None = None
+        self._wants_write = True
+        self._targets: list = []
         try:
+            if secure is not None:
+                self._context = secure()
             self._targets = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+        except IdentityError as error:
+            self.error = str(error)
         except OSError as error:
-            self._targets = []
             self.error = f"cannot find {address[0]}: {error}"
 
     def fileno(self) -> int | None:
         return self._socket.fileno() if self._socket is not None else None
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether to wait for the descriptor to be writable; in a handshake it often is not."""
+        return self._wants_write
 
     def step(self, now_ms: int) -> socket.socket | None:
         """The connected, non-blocking socket once there is one; else None, and see `error`."""
@@ -36,13 +82,21 @@ class Dial:
             elif now_ms >= self.deadline_ms:
                 self._next("no answer in time")
                 self.deadline_ms = now_ms + DIAL_MS
+            elif isinstance(self._socket, ssl.SSLSocket):
+                if not self._shake_hands(self._socket):
+                    return None
+                if not self.error and self._socket is not None:
+                    return self._take()
             elif not _is_writable(self._socket):
                 return None
             else:
                 number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                if number == 0:
+                if number:
+                    self._next(errno.errorcode.get(number, str(number)))
+                elif self._context is None:
                     return self._take()
-                self._next(errno.errorcode.get(number, str(number)))
+                else:
+                    self._begin_tls(self._context)
         return None
 
     def close(self) -> None:
@@ -60,8 +114,31 @@ class Dial:
         if number not in (0, errno.EINPROGRESS):
             self._next(errno.errorcode.get(number, str(number)))
 
+    def _begin_tls(self, context: ssl.SSLContext) -> None:
+        plain = self._socket
+        assert plain is not None
+        try:
+            self._socket = context.wrap_socket(
+                plain, server_hostname=self._host, do_handshake_on_connect=False
+            )
+        except (OSError, ValueError) as error:  # it can be gone again by now
+            plain.close()
+            self._next(str(error))
+
+    def _shake_hands(self, secured: ssl.SSLSocket) -> bool:
+        """Go on with the handshake; False while there is nothing to do but wait."""
+        try:
+            secured.do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+            self._wants_write = isinstance(error, ssl.SSLWantWriteError)
+            return False
+        except (OSError, ValueError) as error:
+            self._next(f"no TLS with {self._host}: {told(error)}")
+        return True
+
     def _next(self, why: str) -> None:
         self.close()
+        self._wants_write = True
         if not self._targets:
             self.error = why
 
@@ -88,7 +165,7 @@ class Stream:
     def recv(self, count: int) -> bytes:
         if self._at == len(self._ahead):
             self.dry = True  # unless the next line brings something
-            self._ahead = self._socket.recv(_READ_BYTES)
+            self._ahead = self._receive()
             self._at = 0
             self.dry = False
         chunk = self._ahead[self._at : self._at + count]
@@ -97,7 +174,7 @@ class Stream:
 
     def send(self, data: bytes) -> int:
         if self._held is None:
-            return self._socket.send(data)
+            return self._transmit(data)
         if len(self._held) >= HELD_BYTES_MAX:
             raise BlockingIOError
         self._held += data
@@ -112,7 +189,7 @@ class Stream:
         """Send what was collected in as few writes as it takes; False if some is left."""
         while self._held:
             try:
-                del self._held[: self._socket.send(self._held)]
+                del self._held[: self._transmit(self._held)]
             except BlockingIOError:
                 return False
         self._held = None
@@ -130,6 +207,48 @@ class Stream:
 
     def close(self) -> None:
         self._socket.close()
+
+    def _receive(self) -> bytes:
+        return self._socket.recv(_READ_BYTES)
+
+    def _transmit(self, data: bytes | bytearray) -> int:
+        return self._socket.send(data)
+
+
+class TlsStream(Stream):
+    """The same over TLS. `problem` (text): what ended it, if TLS knows."""
+
+    problem = ""
+
+    def _receive(self) -> bytes:
+        return self._told(super()._receive)
+
+    def _transmit(self, data: bytes | bytearray) -> int:
+        return self._told(lambda: super(TlsStream, self)._transmit(data))
+
+    def _told(self, act: Callable[[], Any]) -> Any:
+        try:
+            return act()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise BlockingIOError from None
+        except ssl.SSLError as error:
+            self.problem = told(error)
+            raise
+
+
+def stream_over(sock: socket.socket) -> Stream:
+    """The stream over what a Dial has taken."""
+    return TlsStream(sock) if isinstance(sock, ssl.SSLSocket) else Stream(sock)
+
+
+def told(error: Exception) -> str:
+    """What TLS complains of, for people: no bytes of keys or certificates are ever in it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate: {_FLAWS.get(error.verify_code, error.verify_message)}"
+    reason = getattr(error, "reason", None)
+    if isinstance(error, ssl.SSLEOFError | ConnectionError):
+        return "it hung up"
+    return _ALERTS.get(str(reason), str(reason or error))
 
 
 def _is_writable(sock: socket.socket) -> bool:

@@ -16,7 +16,7 @@ from paho.mqtt import MQTTException
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from adapters.dialing import Dial, Stream
+from adapters.dialing import Contexts, Dial, Stream, TlsStream, stream_over
 
 PAYLOAD_BYTES_MAX = 64 * 1024
 INBOX_MAX = 512
@@ -52,7 +52,8 @@ class MqttPort:
     `subscriptions` are filters (QoS 1). `will` and `birth` are (topic, payload), retained: the
     broker publishes the will when we vanish, we publish the birth once subscribed. `counters`
     (name -> int) only ever grow. Time: `now_ms` is the caller's clock for back-off and time-outs;
-    keep-alive runs on the host's clock inside paho, because the broker lives there too.
+    keep-alive runs on the host's clock inside paho, because the broker lives there too. `secure`:
+    TLS, with the context that it gives for each connection (adapters/identity.py).
     """
 
     def __init__(
@@ -66,8 +67,10 @@ class MqttPort:
         will: tuple[str, bytes] | None = None,
         birth: tuple[str, bytes] | None = None,
         ack_timeout_ms: int = ACK_TIMEOUT_MS,
+        secure: Contexts | None = None,
     ) -> None:
         self._address = (host, port)
+        self._secure = secure
         self._client_id = client_id
         self._subscriptions = list(subscriptions)
         self._keepalive_s = keepalive_s
@@ -132,7 +135,7 @@ class MqttPort:
     def wants_write(self) -> bool:
         """Whether the descriptor should also be waited on for writing."""
         if self._client is None or self._stream is None:
-            return self._dial is not None
+            return self._dial is not None and self._dial.wants_write
         return self._client.want_write() or self._stream.is_holding
 
     # --- messages ----------------------------------------------------------------------------
@@ -197,7 +200,7 @@ class MqttPort:
         if self._dial is None:
             if self._retry_ms is not None and now_ms < self._retry_ms:
                 return
-            self._dial = Dial(self._address, now_ms)
+            self._dial = Dial(self._address, now_ms, self._secure)
         sock = self._dial.step(now_ms)
         if sock is not None:
             self._dial = None
@@ -207,7 +210,7 @@ class MqttPort:
             self._fail(self._dial.error, now_ms)
 
     def _open(self, sock: socket.socket, now_ms: int) -> None:
-        self._stream = Stream(sock)
+        self._stream = stream_over(sock)
         self._opened_ms = self._progress_ms = now_ms
         self._lost = ""
         self._inbox.clear()
@@ -280,6 +283,10 @@ class MqttPort:
     def _fail(self, why: str, now_ms: int) -> None:
         if self.connected:
             self.counters["lost_sessions"] += 1
+        if isinstance(self._stream, TlsStream):
+            why = self._stream.problem or why
+            # TLS 1.3 refuses a client once it thinks itself connected, and the reason may be lost.
+            why += "" if self.connected else " (before CONNACK: see the broker's log)"
         self.last_error = why
         self._drop()
         self._retry_ms = now_ms + self._backoff_ms

@@ -7,10 +7,13 @@ ledger_public_key = "ledger.pub.pem"     # PEM, or 64 hex digits; relative to th
 [readers]                                # the broker of the building
 host = "127.0.0.1"
 port = 1883
+ca = "tls/ca.pem"                        # these three together, or none: TLS with a certificate
+certificate = "tls/certificate.pem"      # for <site>/agent
+key = "tls/key.pem"                      # mode 0600, or $CREDENTIALS_DIRECTORY/name of systemd
 strangers = false                        # true: it is this building's alone, so who speaks there
                                          # of another site was moved, and may ask the ledger
 
-[upstream]                               # the broker of the card centre
+[upstream]                               # the broker of the card centre; as above
 host = "127.0.0.1"
 port = 1884
 
@@ -36,11 +39,15 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from adapters import secret_files
+from adapters.identity import Identity, IdentityError, agent_name
+from adapters.secret_files import SecretFileError
 from protocols.wire import topics
 
 BAUDS = (19_200, 38_400, 57_600, 115_200)
 READERS_PER_LINE_MAX = 32  # what an RS-485 transceiver drives
 SCHEMES = ("socket", "rfc2217")
+_IDENTITY = ("ca", "certificate", "key")  # in Identity's order
 BUDGET_MB, BUDGET_MB_MAX = 2048, 1 << 20
 RETENTION_DAYS, RETENTION_DAYS_MAX = 7, 366
 DAY_MS = 86_400_000
@@ -55,10 +62,11 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class Broker:
-    """Where a broker listens."""
+    """Where a broker listens, and who we are to it; without that, no TLS."""
 
     host: str
     port: int
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True)
@@ -99,13 +107,13 @@ def load(path: str) -> Config:
         if not topics.is_site(site):
             raise ConfigError("site: only a-z, 0-9 and '-', 1 to 16 characters, not 'ledger'")
         folder = Path(path).parent
-        readers, strangers = _readers(table)
+        readers, strangers = _readers(table, folder, site)
         return Config(
             site,
             folder / _text(table, "", "data"),
             _public_key(folder / _text(table, "", "ledger_public_key")),
             readers,
-            _broker(table, "upstream"),
+            _broker(table, "upstream", folder, site),
             _lines(table.get("lines", [])),
             strangers,
             *_store(table.get("store", {})),
@@ -115,23 +123,37 @@ def load(path: str) -> Config:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def _readers(table: dict[str, Any]) -> tuple[Broker, bool]:
+def _readers(table: dict[str, Any], folder: Path, site: str) -> tuple[Broker, bool]:
     section = table.get("readers")
     strangers = section.pop("strangers", False) if isinstance(section, dict) else False
     if not isinstance(strangers, bool):
         raise ConfigError("readers.strangers: true or false is needed")
-    return _broker(table, "readers"), strangers
+    return _broker(table, "readers", folder, site), strangers
 
 
-def _broker(table: dict[str, Any], name: str) -> Broker:
+def _broker(table: dict[str, Any], name: str, folder: Path, site: str) -> Broker:
     section = table.get(name)
     if not isinstance(section, dict):
         raise ConfigError(f"[{name}]: missing")
-    _only(section, name + ".", ("host", "port"))
+    _only(section, name + ".", ("host", "port", *_IDENTITY))
     port = section.get("port")
     if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65_535:
         raise ConfigError(f"{name}.port: a number from 1 to 65535 is needed")
-    return Broker(_text(section, name + ".", "host"), port)
+    host = _text(section, name + ".", "host")
+    return Broker(host, port, _identity(section, name + ".", folder, site))
+
+
+def _identity(section: dict[str, Any], prefix: str, folder: Path, site: str) -> Identity | None:
+    if not any(key in section for key in _IDENTITY):
+        return None
+    texts = [_text(section, prefix, key) for key in _IDENTITY]
+    try:
+        ca, certificate, key = (secret_files.locate(folder, text) for text in texts)
+        identity = Identity(ca, certificate, key, agent_name(site))
+        identity.check()
+    except (SecretFileError, IdentityError) as error:
+        raise ConfigError(f"{prefix}key, certificate, ca: {error}") from None
+    return identity
 
 
 def _store(section: Any) -> tuple[int, int]:

@@ -21,10 +21,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from adapters.dialing import Contexts
+from adapters.identity import CertificateWatch
 from adapters.mqtt import MqttPort
 from adapters.sqlite import NotDurable, SchemaTooNew
 from edge_agent.card_history import CardHistory
-from edge_agent.config import Config, ConfigError, load
+from edge_agent.config import Broker, Config, ConfigError, load
 from edge_agent.disk import StoreDamaged, StoreUnavailable, put_aside
 from edge_agent.inventory import Inventory, InventoryLocked
 from edge_agent.notify import READY, STOPPING, Notify
@@ -113,6 +115,7 @@ def _serve(config: Config, stack: ExitStack) -> None:
         config.readers.port,
         f"onecard-agent-{config.site}",
         subscriptions=reader_subscriptions(config.site, strangers=config.strangers),
+        secure=_secure(config.readers),
     )
     stack.callback(readers.close)
     upstream = MqttPort(
@@ -120,6 +123,7 @@ def _serve(config: Config, stack: ExitStack) -> None:
         config.upstream.port,
         f"onecard-agent-{config.site}-up",
         subscriptions=upstream_subscriptions(config.site, with_cards=True),
+        secure=_secure(config.upstream),
     )
     stack.callback(upstream.close)
     lines = [SerialLine(line.url, line.baud, list(line.readers)) for line in config.lines]
@@ -139,9 +143,19 @@ def _serve(config: Config, stack: ExitStack) -> None:
     ports = {"readers": readers, "upstream": upstream}
     viewer = _viewer(config, service, ports, lines, stack)
     _log.info("started", extra={"fields": {"site": config.site}})
+    watches = [
+        CertificateWatch(name, broker.identity)
+        for name, broker in (("readers", config.readers), ("upstream", config.upstream))
+        if broker.identity is not None
+    ]
+    journal = _Journal(service, ports, lines, watches)
     notify.say(READY)
-    _loop(service, ports, lines, viewer, notify, wake)
+    _loop(service, ports, lines, viewer, notify, wake, journal)
     notify.say(STOPPING)
+
+
+def _secure(broker: Broker) -> Contexts | None:
+    return None if broker.identity is None else broker.identity.context
 
 
 def _viewer(
@@ -175,8 +189,8 @@ def _loop(
     viewer: Viewer | None,
     notify: Notify,
     wake: socket.socket,
+    journal: "_Journal",
 ) -> None:
-    journal = _Journal(service, ports, lines)
     while True:
         now_ms = time.monotonic_ns() // 1_000_000
         for line in lines:
@@ -213,10 +227,16 @@ class _Journal:
     """Says what changed on the connections at once, and the counters once a minute."""
 
     def __init__(
-        self, service: AgentService, ports: dict[str, MqttPort], lines: list[SerialLine]
+        self,
+        service: AgentService,
+        ports: dict[str, MqttPort],
+        lines: list[SerialLine],
+        watches: list[CertificateWatch],
     ) -> None:
         self._service = service
+        self._watches = watches
         self._lines = _by_name(lines)
+        self._ports = ports
         self._links: dict[str, MqttPort | SerialLine] = {**ports, **self._lines}
         self._was_connected = dict.fromkeys(self._links, False)
         self._was_lost: dict[str, str] = {}
@@ -233,11 +253,15 @@ class _Journal:
                     fields["problem"] = port.last_error
                 event = "connected" if port.connected else "disconnected"
                 _log.info(event, extra={"fields": fields})
+        for name, port in self._ports.items():
+            self._say_lost(name, port, "no_link", {})
         for name, line in self._lines.items():
             self._say_line(name, line)
         self._say_level()
         if now_ms >= self._report_ms:
             self._report_ms = now_ms + REPORT_MS
+            for watch in self._watches:
+                self._say_certificate(watch)
             status = self._service.status()
             changed = {k: v for k, v in status.items() if v != self._reported.get(k, 0)}
             if changed:
@@ -253,12 +277,24 @@ class _Journal:
             level = logging.INFO if space.level == ROOMY else level
             _log.log(level, SPACE_EVENTS[space.level], extra={"fields": fields})
 
+    def _say_certificate(self, watch: CertificateWatch) -> None:
+        days = watch.news(int(time.time()))
+        if days is not None:
+            fields = {"link": watch.link, "days_left": days}
+            _log.warning("certificate_ends", extra={"fields": fields})
+
+    def _say_lost(
+        self, name: str, link: MqttPort | SerialLine, event: str, fields: dict[str, Any]
+    ) -> None:
+        """A link that is not there says why, once for each reason."""
+        problem = "" if link.connected else link.last_error
+        if problem and problem != self._was_lost.get(name, ""):
+            _log.warning(event, extra={"fields": {"link": name, **fields, "problem": problem}})
+        self._was_lost[name] = problem
+
     def _say_line(self, name: str, line: SerialLine) -> None:
-        """A port that never opened says why once; readers come and go by their device numbers."""
-        if not line.connected and line.last_error != self._was_lost.get(name, ""):
-            fields = {"link": name, "url": line.url, "problem": line.last_error}
-            _log.warning("no_port", extra={"fields": fields})
-        self._was_lost[name] = "" if line.connected else line.last_error
+        """Readers come and go by their device numbers."""
+        self._say_lost(name, line, "no_port", {"url": line.url})
         for what, device in line.take_events():
             level = logging.INFO if what in GOOD_NEWS else logging.WARNING
             _log.log(level, what, extra={"fields": {"link": name, "device": device}})

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.dialing import Dial
+from adapters.identity import WARN_DAYS, Identity
 from adapters.mqtt import MqttPort
 from edge_agent import card_history, schema
 from edge_agent.config import Broker, Config
@@ -219,11 +221,13 @@ def _brokers(config: Config) -> Iterator[Finding]:
 
 def _unreachable(broker: Broker, client_id: str, subscriptions: list[str]) -> str:
     """Why a broker does not take us and let us hear what the agent has to hear, or nothing."""
+    if broker.identity is not None:
+        return _distrusted(broker, broker.identity)
     port = MqttPort(broker.host, broker.port, client_id, subscriptions=subscriptions)
     try:
         until_s = time.monotonic() + CONNECT_S
         while time.monotonic() < until_s:
-            port.step(time.monotonic_ns() // 1_000_000)
+            port.step(_now_ms())
             if port.connected:
                 return ""
             if port.last_error:
@@ -232,6 +236,42 @@ def _unreachable(broker: Broker, client_id: str, subscriptions: list[str]) -> st
         return "no answer in time"
     finally:
         port.close()
+
+
+def _distrusted(broker: Broker, identity: Identity) -> str:
+    """Why there is no TLS with a broker, or nothing. No word of MQTT: it would end the session of
+    the agent that runs, for the broker knows both by one certificate.
+    """
+    dial = Dial((broker.host, broker.port), _now_ms(), identity.context)
+    try:
+        while not dial.error:
+            secured = dial.step(_now_ms())
+            if secured is not None:
+                secured.close()
+                return ""
+            time.sleep(0.02)
+        return dial.error
+    finally:
+        dial.close()
+
+
+def _certificates(config: Config) -> Iterator[Finding]:
+    for name, broker in (("readers", config.readers), ("upstream", config.upstream)):
+        if broker.identity is None:
+            continue
+        days = broker.identity.days_left(int(time.time()))
+        about, text = f"certificate for {name}", f"{broker.identity.certificate}: {days} days left"
+        action = f"onecard ca renew, for {broker.identity.name}"
+        if days < 0:
+            yield Finding(WRONG, about, f"{broker.identity.certificate} has ended", action)
+        elif days < WARN_DAYS:
+            yield Finding(WORTH_A_LOOK, about, text, action)
+        else:
+            yield Finding(GOOD, about, text)
+
+
+def _now_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
 
 
 CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
@@ -245,5 +285,6 @@ CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     _clock,
     _lines,
     _page,
+    _certificates,
     _brokers,
 )

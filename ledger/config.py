@@ -18,9 +18,13 @@
     [broker]
     host = "127.0.0.1"
     port = 1883
+    ca = "tls/ca.pem"                       # these three together, or none: TLS, with a
+    certificate = "tls/certificate.pem"     # certificate for "ledger"
+    key = "tls/key.pem"
 
-File names are relative to the configuration file. The register is TOML or, when its name ends in
-.json, JSON of the same shape; importing it again changes nothing:
+File names are relative to the configuration file; those of keys may begin with
+$CREDENTIALS_DIRECTORY/ (systemd), and else nobody but the owner may read them. The register is
+TOML or, when its name ends in .json, JSON of the same shape; importing it again changes nothing:
 
     [[merchant]]
     merchant_no = 12
@@ -47,6 +51,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapters import secret_files
+from adapters.identity import LEDGER, Identity, IdentityError
+from adapters.secret_files import SecretFileError
 from ledger.carry_over import AFTER_S
 from ledger.code_sales import CodePolicy
 from ledger.store import LedgerStore, RegistryError
@@ -57,6 +64,7 @@ _FEN_MAX, _ERROR_MS_MAX, _DAY_S = 0xFFFFFF, 60_000, 86_400
 _HOUR_S, _AFTER_H_MAX = 3_600, 8_784
 _UID_BYTES = (4, 7, 10)
 _PORT_MAX = 65535
+_IDENTITY = ("ca", "certificate", "key")  # in Identity's order
 _CHIPS = {"classic": messages.CLASSIC, "desfire": messages.DESFIRE}
 
 
@@ -85,6 +93,7 @@ class Config:
     credit_key_file: Path | None = None
     codes: Codes | None = None
     carry_over_after_s: int = AFTER_S
+    identity: Identity | None = None
 
     @property
     def database(self) -> Path:
@@ -103,15 +112,39 @@ def load_config(path: str | Path) -> Config:
         data_dir=path.parent / table.text("data_dir"),
         broker_host=broker.text("host", "127.0.0.1"),
         broker_port=broker.number("port", 1883, most=_PORT_MAX),
-        signing_key_file=path.parent / table.text("signing_key_file"),
+        signing_key_file=_secret(path, table.text("signing_key_file")),
         register_file=path.parent / register if register else None,
-        credit_key_file=path.parent / credit_key if credit_key else None,
+        credit_key_file=_secret(path, credit_key) if credit_key else None,
         codes=_codes(path, table.table("codes")),
         carry_over_after_s=after_h * _HOUR_S,
+        identity=_identity(path, broker),
     )
     broker.end()
     table.end()
     return config
+
+
+def _identity(path: Path, table: "_Table") -> Identity | None:
+    texts = [table.text(name, "") for name in _IDENTITY]
+    if not any(texts):
+        return None
+    if not all(texts):
+        raise ConfigError(f"{path}: {table.where('ca')}: {', '.join(_IDENTITY)} belong together")
+    ca, certificate, key = (_secret(path, text) for text in texts)
+    identity = Identity(ca, certificate, key, LEDGER)
+    try:
+        identity.check()
+    except IdentityError as error:
+        raise ConfigError(f"{path}: {table.where('certificate')}: {error}") from None
+    return identity
+
+
+def _secret(path: Path, text: str) -> Path:
+    """Where the secret lies that the configuration in `path` calls `text`."""
+    try:
+        return secret_files.locate(path.parent, text)
+    except SecretFileError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def _codes(path: Path, table: "_Table") -> Codes | None:
@@ -125,7 +158,7 @@ def _codes(path: Path, table: "_Table") -> Codes | None:
         utc_offset_s=table.number("utc_offset_s", 28_800, most=_DAY_S),
     )
     codes = Codes(
-        path.parent / key_file,
+        _secret(path, key_file),
         policy,
         table.number("clock_error_ms", 1_000, most=_ERROR_MS_MAX),
     )
@@ -150,9 +183,11 @@ def load_code_key(path: Path) -> bytes:
 
 def _key_in(path: Path, size: int) -> bytes:
     try:
-        return _key(path, "key", path.read_text(encoding="ascii").strip(), size)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+        return _key(path, "key", secret_files.read(path).decode("ascii").strip(), size)
+    except SecretFileError as error:
+        raise ConfigError(str(error)) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not {2 * size} hexadecimal digits") from None
 
 
 def import_register(store: LedgerStore, path: Path) -> None:

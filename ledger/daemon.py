@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from adapters.aes import CIPHERS
+from adapters.identity import CertificateWatch, Identity
 from adapters.mqtt import MqttPort
 from adapters.sqlite import NotDurable, SchemaTooNew
 from ledger.code_desk import CodeDesk
@@ -48,9 +49,12 @@ class AlreadyRunning(Exception):
 REFUSALS = (AlreadyRunning, ConfigError, SchemaTooNew, NotDurable)
 
 
-def open_port(host: str, port: int, client_id: str = CLIENT_ID) -> MqttPort:
+def open_port(
+    host: str, port: int, client_id: str = CLIENT_ID, identity: Identity | None = None
+) -> MqttPort:
     """The ledger's connection to its broker: what it subscribes to, and its last will."""
-    return MqttPort(host, port, client_id, subscriptions=WITH_CARDS, will=WILL)
+    secure = None if identity is None else identity.context
+    return MqttPort(host, port, client_id, subscriptions=WITH_CARDS, will=WILL, secure=secure)
 
 
 def run(config_path: str | Path) -> None:
@@ -63,7 +67,7 @@ def run(config_path: str | Path) -> None:
     with (
         _exclusive(config.data_dir / "ledger.lock"),
         closing(LedgerStore.open(str(config.database))) as store,
-        closing(open_port(config.broker_host, config.broker_port)) as port,
+        closing(_port(config)) as port,
         _stop_signal() as stop,
     ):
         if config.register_file is not None:
@@ -71,11 +75,37 @@ def run(config_path: str | Path) -> None:
         _log.info("ledger serves; its public key is %s", public_key(signing_key).hex())
         desk = RelayDesk(store, *_desks(config, store, credit_key, code_key))
         service = LedgerService(store, port, signing_key, _utc_s, desk, with_cards=True)
+        link = _Link(port, config.identity)
         while not stop.is_set():
             now_ms = _now_ms()
             due_ms = service.step(now_ms)
+            link.say()
             stop.wait(port, min(due_ms - _now_ms(), WAIT_MS_MAX))
         _log.info("ledger stops: %s", service.counters)
+
+
+def _port(config: Config) -> MqttPort:
+    host, port = config.broker_host, config.broker_port
+    return open_port(host, port, identity=config.identity)
+
+
+class _Link:
+    """Says what becomes of the connection, and when its certificate ends."""
+
+    def __init__(self, port: MqttPort, identity: Identity | None) -> None:
+        self._port = port
+        self._watch = identity and CertificateWatch("broker", identity)
+        self._said = ""
+
+    def say(self) -> None:
+        port = self._port
+        state = "connected" if port.connected else port.last_error
+        if state and state != self._said:
+            self._said = state
+            _log.log(logging.INFO if port.connected else logging.WARNING, "broker: %s", state)
+        days = self._watch.news(_utc_s()) if self._watch else None
+        if days is not None:
+            _log.warning("the certificate for the broker ends in %d days: onecard ca renew", days)
 
 
 def _desks(

@@ -15,6 +15,8 @@ from tools.cli_access import access
 from tools.cli_agent import agent
 from tools.cli_aggregate import aggregate, aggregate_code
 from tools.cli_attendance import attendance
+from tools.cli_broker import broker
+from tools.cli_ca import ca
 from tools.cli_card import card
 from tools.cli_carry import carry_over, subsidy
 from tools.cli_device import device
@@ -49,6 +51,8 @@ ledger = _group("ledger", "The central ledger.")
 journal = _group("journal", "Journals of readers.")
 app.add_typer(agent, name="agent")
 app.add_typer(card, name="card")
+app.add_typer(ca, name="ca")
+app.add_typer(broker, name="broker")
 app.add_typer(reader, name="reader")
 ledger.add_typer(attendance, name="attendance")
 ledger.add_typer(access, name="access")

@@ -42,6 +42,7 @@ balance_fen = 5000
 def write(tmp_path, name, text):
     path = tmp_path / name
     path.write_text(text)
+    path.chmod(0o600)
     return path
 
 

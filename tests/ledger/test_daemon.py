@@ -44,6 +44,7 @@ def broker(mosquitto, tmp_path):
 @pytest.fixture
 def config(broker, tmp_path):
     (tmp_path / "signing.key").write_text(KEY.hex())
+    (tmp_path / "signing.key").chmod(0o600)
     (tmp_path / "register.toml").write_text(
         f"[[merchant]]\nmerchant_no = {CANTEEN}\n[[card]]\ncard_no = {CARD}\n"
         f"balance_fen = {OPENING_FEN}\n[[device]]\ndevice = 1001\nmerchant_no = {CANTEEN}\n"
@@ -110,6 +111,7 @@ def test_daemon_serves_and_stops(config, broker, repo_root, tmp_path):
 
 def test_daemon_answers_a_phone_that_was_bound_beside_it(config, broker, repo_root, tmp_path):
     (tmp_path / "codes.key").write_text(bytes(range(32)).hex())
+    (tmp_path / "codes.key").chmod(0o600)
     config.write_text(config.read_text() + '[codes]\nkey_file = "codes.key"\n')
     answers, reader = topics.relay_down("campus"), Reader(1001)
     agent = MqttPort("127.0.0.1", broker, "agent", subscriptions=[answers, topics.LEDGER_STATUS])

@@ -28,6 +28,8 @@ COMMANDS = {
     "ledger codes": "--older-s",
     "ledger settle": "--as",
     "journal show": "FILE",
+    "ca issue": "--broker",
+    "broker config": "--centre",
     "bench": "--json",
 }
 

@@ -26,6 +26,7 @@ def reader():
 def checkout(reader, tmp_path):
     checkout = Checkout(reader, path=str(tmp_path / "ledger.sqlite"))
     (tmp_path / "codes.key").write_text(CODE_KEY.hex())
+    (tmp_path / "codes.key").chmod(0o600)
     (tmp_path / "ledger.toml").write_text(
         'data_dir = "."\nsigning_key_file = "none"\n[codes]\nkey_file = "codes.key"\n'
     )

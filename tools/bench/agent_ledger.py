@@ -88,6 +88,7 @@ class Site:
         self._broker = broker.host, broker.port
         there = f'host = "{broker.host}"\nport = {broker.port}\n'
         (folder / "signing.key").write_text(_SIGNING_KEY.hex())
+        (folder / "signing.key").chmod(0o600)
         (folder / "ledger.pub").write_text(public_key(_SIGNING_KEY).hex())
         (folder / "agent.toml").write_text(
             f'site = "{SITE}"\ndata = "data"\nledger_public_key = "ledger.pub"\n'
