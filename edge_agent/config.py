@@ -30,7 +30,10 @@ baud = 115200
 readers = [1001, 1002]                   # the device numbers that hang on it
 """
 
-import tomllib
+import copy
+import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +45,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from adapters import secret_files
 from adapters.identity import Identity, IdentityError, agent_name
 from adapters.secret_files import SecretFileError
+from edge_agent.config_source import BadVariable, Source
 from protocols.wire import topics
 
 BAUDS = (19_200, 38_400, 57_600, 115_200)
@@ -53,7 +57,20 @@ RETENTION_DAYS, RETENTION_DAYS_MAX = 7, 366
 DAY_MS = 86_400_000
 
 
-SECTIONS = ("site", "data", "ledger_public_key", "readers", "upstream", "store", "view", "lines")
+# Section -> its keys; "" are those above all sections.
+_BROKER = ("host", "port", *_IDENTITY)
+KEYS = {
+    "": ("site", "data", "ledger_public_key"),
+    "readers": (*_BROKER, "strangers"),
+    "upstream": _BROKER,
+    "store": ("budget_mb", "retention_days"),
+    "view": ("port",),
+}
+DEFAULTS = {
+    "readers.strangers": False,
+    "store.budget_mb": BUDGET_MB,
+    "store.retention_days": RETENTION_DAYS,
+}
 
 
 class ConfigError(Exception):
@@ -94,15 +111,27 @@ class Config:
     view_port: int | None = None
 
 
-def load(path: str) -> Config:
-    """The configuration in the TOML file `path`. Raises ConfigError."""
+def load(path: str, environment: Mapping[str, str] | None = None) -> Config:
+    """The configuration in the TOML file `path`, and in the environment. Raises ConfigError."""
+    return load_from(read(path, environment), path)
+
+
+def read(path: str, environment: Mapping[str, str] | None = None) -> Source:
+    """What `path` and the environment (the process's) say, unchecked. Raises ConfigError."""
     try:
-        with open(path, "rb") as file:
-            table = tomllib.load(file)
+        with open(path, encoding="utf-8") as file:
+            return Source(path, file.read(), environment or os.environ, KEYS)
+    except BadVariable as error:
+        raise ConfigError(str(error)) from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def load_from(source: Source, path: str) -> Config:
+    """The configuration that a source says; names in it are relative to `path`. ConfigError."""
+    table = copy.deepcopy(source.table)
     try:
-        _only(table, "", SECTIONS)
+        _only(table, "", (*KEYS[""], *filter(None, KEYS), "lines"))
         site = _text(table, "", "site")
         if not topics.is_site(site):
             raise ConfigError("site: only a-z, 0-9 and '-', 1 to 16 characters, not 'ledger'")
@@ -120,7 +149,27 @@ def load(path: str) -> Config:
             _view_port(table.get("view")),
         )
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        name = str(error).partition(":")[0].partition(",")[0]
+        raise ConfigError(f"{source.where(name)}: {error}") from None
+
+
+def spelled_out(source: Source, config: Config) -> str:
+    """The whole configuration as TOML, each value with who has said it; no secret is in it."""
+    out = []
+    for section, keys in KEYS.items():
+        said = source.table.get(section, {}) if section else source.table
+        values = {key: said.get(key, DEFAULTS.get(f"{section}.{key}")) for key in keys}
+        given = {key: value for key, value in values.items() if value is not None}
+        if section and given:
+            out.append(f"\n[{section}]")
+        for key, value in given.items():
+            name = f"{section}.{key}" if section else key
+            out.append(f"{key} = {json.dumps(value)}  # {source.origin(name)}")
+    for line in config.lines:
+        out.append(f"\n[[lines]]  # {source.origin('lines')}")
+        shown = {"url": line.url, "baud": line.baud, "readers": list(line.readers)}
+        out += [f"{key} = {json.dumps(value)}" for key, value in shown.items()]
+    return "\n".join(out) + "\n"
 
 
 def _readers(table: dict[str, Any], folder: Path, site: str) -> tuple[Broker, bool]:

@@ -1,6 +1,7 @@
 """`onecard agent`: the edge agent of a building."""
 
 import logging
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -54,3 +55,41 @@ def agent_doctor(config: InputFile) -> None:
         if finding.action:
             typer.echo(f"       -> {finding.action}")
     raise typer.Exit(EXIT_FAILED if is_wrong else 0)
+
+
+@agent.command("check")
+def agent_check(config: InputFile) -> None:
+    """Check CONFIG as `run` would, and print all that holds, with who has said it."""
+    from edge_agent.config import ConfigError, load_from, read, spelled_out
+
+    try:
+        source = read(str(config))
+        typer.echo(spelled_out(source, load_from(source, str(config))), nl=False)
+    except ConfigError as error:
+        refuse(error)
+
+
+@agent.command("backup")
+def agent_backup(config: InputFile, out: Path) -> None:
+    """Write CONFIG, what it names and the agent's data to OUT, beside a running agent too."""
+    from edge_agent.backup import BackupError, back_up
+    from edge_agent.config import ConfigError, load_from, read
+
+    try:
+        source = read(str(config))
+        names = back_up(config, load_from(source, str(config)), source.table, out)
+    except (ConfigError, BackupError, OSError) as error:
+        refuse(error)
+    typer.echo(f"{out}: {', '.join(names)}. It holds secrets: keep it as you keep keys.")
+
+
+@agent.command("restore")
+def agent_restore(backup: InputFile, into: Path) -> None:
+    """Unpack BACKUP into the empty folder INTO: a box that readers take for the one before."""
+    from edge_agent.backup import BackupError, restore
+
+    try:
+        names = restore(backup, into)
+    except (BackupError, OSError) as error:
+        refuse(error)
+    typer.echo(f"{into}: {', '.join(names)}")

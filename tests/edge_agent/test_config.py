@@ -83,7 +83,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("changes", "text"), WRONG)
 def test_a_mistake_is_named(tmp_path, changes, text):
-    with pytest.raises(ConfigError, match=rf"agent\.toml: .*{text}"):
+    with pytest.raises(ConfigError, match=rf"agent\.toml(:\d+)?: .*{text}"):
         load(_write(tmp_path, **changes))
 
 

@@ -1,0 +1,124 @@
+"""A copy of an agent's box in one file, taken beside the running agent, and a box made from it.
+
+    agent.toml, what it names (public key, certificates, keys), data/*.sqlite, data/inventory.json
+
+Rules of this file. A box is whole without its data: readers send again what is not booked, so what
+a backup saves is the configuration, the keys, and the wait for readers to fill a new disk. An old
+copy does no harm either: what was booked since is said again and known. The file holds secrets and
+has mode 0600. Restoring never writes over anything.
+"""
+
+import gzip
+import io
+import os
+import sqlite3
+import tarfile
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from edge_agent.config import Config
+
+_DATABASES = ("agent.sqlite", "cards.sqlite")
+_FILE_BYTES_MAX = 1 << 32
+
+
+class BackupError(Exception):
+    """It cannot be taken or restored; the text says why, and nothing was changed."""
+
+
+def back_up(config_path: Path, config: Config, table: dict[str, Any], out: Path) -> list[str]:
+    """Write everything of a box to `out`; the names of what is in it.
+
+    `table`: the configuration as it stands in its file. The files it names have to lie beside it;
+    what systemd hands over lies elsewhere, and is not taken. Raises BackupError and OSError.
+    """
+    folder = config_path.parent.resolve()
+    named = {"agent.toml": config_path.read_bytes()}
+    for file in _files(table):
+        path = (folder / file).resolve()
+        if not path.is_relative_to(folder):
+            raise BackupError(f"{path} lies elsewhere than {folder}: keep it by other means")
+        named[str(path.relative_to(folder))] = path.read_bytes()
+    for name in _DATABASES:
+        if (config.data / name).exists():
+            named[f"data/{name}"] = _copied(config.data / name)
+    if (config.data / "inventory.json").exists():
+        named["data/inventory.json"] = (config.data / "inventory.json").read_bytes()
+    try:
+        handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise BackupError(f"{out} is there already") from None
+    with os.fdopen(handle, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for name, data in named.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.mtime = len(data), 0o600, int(time.time())
+            archive.addfile(entry, io.BytesIO(data))
+        file.flush()
+    return list(named)
+
+
+def restore(backup: Path, into: Path) -> list[str]:
+    """Unpack `backup` into the folder `into`, which must not exist or be empty.
+
+    Where the configuration names another data folder than "data", move it there. BackupError.
+    """
+    into.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if any(into.iterdir()):
+        raise BackupError(f"{into} is not empty")
+    found: dict[str, bytes] = {}
+    try:
+        with gzip.open(backup) as whole:
+            while whole.read(1 << 20):
+                pass  # to its end, where the checksum is: tarfile stops before
+        with tarfile.open(backup, mode="r:gz") as archive:
+            for entry in archive:
+                found[_safe(entry)] = (archive.extractfile(entry) or io.BytesIO()).read()
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise BackupError(f"{backup}: {error}") from None
+    if "agent.toml" not in found:
+        raise BackupError(f"{backup} is no backup of an agent")
+    for name, data in found.items():
+        path = into / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+    return list(found)
+
+
+def _files(table: dict[str, Any]) -> Iterator[str]:
+    yield table["ledger_public_key"]
+    for section in ("readers", "upstream"):
+        for key in ("ca", "certificate", "key"):
+            file = table[section].get(key)
+            if file is not None and not file.startswith("$"):
+                yield file
+
+
+def _safe(entry: tarfile.TarInfo) -> str:
+    path = PurePosixPath(entry.name)
+    if not entry.isfile() or path.is_absolute() or ".." in path.parts:
+        raise BackupError(f"{entry.name}: no backup of ours has this")
+    if entry.size > _FILE_BYTES_MAX:
+        raise BackupError(f"{entry.name}: {entry.size} bytes")
+    return str(path)
+
+
+def _copied(path: Path) -> bytes:
+    """A database as it was at one moment, whoever writes to it meanwhile."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        source = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        target = sqlite3.connect(copy)
+        try:
+            source.backup(target)
+        except sqlite3.Error as error:
+            raise BackupError(f"{path}: {error}") from None
+        finally:
+            source.close()
+            target.close()
+        return copy.read_bytes()

@@ -1,0 +1,113 @@
+"""A box from a backup, also an old one: readers go on, and nothing is booked twice or lost."""
+
+import io
+import shutil
+import stat
+import tarfile
+
+import pytest
+
+from edge_agent.backup import BackupError, back_up, restore
+from edge_agent.config import load_from, read
+from tests.edge_agent.building import Building
+from tests.edge_agent.peers import SITE, Ledger
+
+A = 1001
+
+
+@pytest.fixture
+def box(tmp_path):
+    folder = tmp_path / "box"
+    folder.mkdir()
+    (folder / "data").mkdir()
+    (folder / "ledger.pub").write_text(Ledger().public_key.hex())
+    broker = 'host = "127.0.0.1"\nport = 1\n'
+    (folder / "agent.toml").write_text(
+        f'site = "{SITE}"\ndata = "data"\nledger_public_key = "ledger.pub"\n'
+        f"[readers]\n{broker}[upstream]\n{broker}"
+    )
+    return folder
+
+
+def _back_up(box, out):
+    source = read(str(box / "agent.toml"), {"PATH": ""})
+    config = load_from(source, str(box / "agent.toml"))
+    return back_up(box / "agent.toml", config, source.table, out)
+
+
+def test_a_new_box_from_an_old_backup_of_a_running_one(box, tmp_path):
+    building = Building(box / "data", Ledger([A]), [A])
+    reader = building.readers[A]
+    reader.write(40)
+    building.play()
+    building.upstream.down()
+    reader.write(16)
+    building.say(A, reader.batch())
+    building.step()
+    names = _back_up(box, tmp_path / "backup.tar.gz")  # while the agent has all of it open
+    assert names == ["agent.toml", "ledger.pub", "data/agent.sqlite", "data/inventory.json"] or (
+        names == ["agent.toml", "ledger.pub", "data/agent.sqlite"]
+    )
+    assert stat.S_IMODE((tmp_path / "backup.tar.gz").stat().st_mode) == 0o600
+    building.upstream.up()
+    reader.write(24)
+    building.play()
+    building.crash()
+    shutil.rmtree(box)  # stolen, days later
+    restored = restore(tmp_path / "backup.tar.gz", box)
+    assert sorted(restored) == sorted(names)
+    assert stat.S_IMODE((box / "data" / "agent.sqlite").stat().st_mode) == 0o600
+    building.start()
+    reader.write(8)
+    building.play()
+    building.settle()
+    assert building.ledger.booked[A] == reader.journal
+    assert reader.receipted == 88
+
+
+def test_nothing_is_ever_written_over(box, tmp_path):
+    _back_up(box, tmp_path / "backup.tar.gz")
+    with pytest.raises(BackupError, match="is there already"):
+        _back_up(box, tmp_path / "backup.tar.gz")
+    with pytest.raises(BackupError, match="is not empty"):
+        restore(tmp_path / "backup.tar.gz", box)
+
+
+def test_a_file_that_lies_elsewhere_is_not_left_out_in_silence(box, tmp_path):
+    (box / "ledger.pub").rename(tmp_path / "ledger.pub")
+    text = (box / "agent.toml").read_text().replace('"ledger.pub"', '"../ledger.pub"')
+    (box / "agent.toml").write_text(text)
+    with pytest.raises(BackupError, match="lies elsewhere"):
+        _back_up(box, tmp_path / "backup.tar.gz")
+    assert not (tmp_path / "backup.tar.gz").exists()
+
+
+@pytest.mark.parametrize("name", ["../evil", "/etc/evil", "data/../../evil"])
+def test_an_archive_that_would_write_elsewhere_is_refused(tmp_path, name):
+    with tarfile.open(tmp_path / "evil.tar.gz", "w:gz") as archive:
+        for each in ("agent.toml", name):
+            entry = tarfile.TarInfo(each)
+            entry.size = 4
+            archive.addfile(entry, io.BytesIO(b"evil"))
+    with pytest.raises(BackupError, match="no backup of ours"):
+        restore(tmp_path / "evil.tar.gz", tmp_path / "new")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_what_is_no_backup_is_said_to_be_none(tmp_path):
+    (tmp_path / "text").write_bytes(b"no archive")
+    with pytest.raises(BackupError, match="text: "):
+        restore(tmp_path / "text", tmp_path / "new")
+    with tarfile.open(tmp_path / "other.tar.gz", "w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("something"), io.BytesIO())
+    with pytest.raises(BackupError, match="is no backup of an agent"):
+        restore(tmp_path / "other.tar.gz", tmp_path / "new")
+
+
+def test_every_byte_of_a_backup_cut_off_is_refused(box, tmp_path):
+    _back_up(box, tmp_path / "backup.tar.gz")
+    whole = (tmp_path / "backup.tar.gz").read_bytes()
+    for length in range(0, len(whole) - 8, 7):  # gzip ends with eight bytes of checksum and size
+        (tmp_path / "cut").write_bytes(whole[:length])
+        with pytest.raises(BackupError):
+            restore(tmp_path / "cut", tmp_path / "new")
