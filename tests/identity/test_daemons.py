@@ -120,9 +120,20 @@ class Campus:
             descriptor = self.port.fileno()
             select.select([descriptor] if descriptor is not None else [], [], [], 0.01)
 
+    def shout(self, count):
+        """Let the reader send its whole journal `count` times, without a look at the answers."""
+        sent, deadline_s = 0, time.monotonic() + WAIT_S
+        while sent < count or self.port.unacked:
+            assert time.monotonic() < deadline_s, self.port.last_error
+            self.port.step(time.monotonic_ns() // 1_000_000)
+            if self.port.connected and sent < count:
+                sent += self.port.publish(topics.up(SITE, DEVICE), self.journal.batch()) > 0
+            time.sleep(0.001)
+
     def stop(self):
         self.port.close()
         for process in self.processes.values():
+            process.send_signal(signal.SIGCONT)
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0
         self.building.stop()
@@ -155,3 +166,31 @@ def test_an_expired_certificate_costs_no_record(mosquitto, tmp_path, repo_root):
         if path.name in ("key.pem", "signing", "tls", "ca-1.key"):
             secret = path.read_text().replace("-----", "\n").split("\n")
             assert not any(line in written for line in secret if len(line) > 30), path
+
+
+@pytest.mark.timeout(180)
+def test_what_the_broker_drops_comes_again(mosquitto, tmp_path, repo_root):
+    """More is queued for an agent that stands still than the broker keeps, and it has said PUBACK
+    to all of it. The agent has not said STORED: so the reader says it again.
+    """
+    campus = Campus(tmp_path, repo_root, mosquitto)
+    try:
+        configuration = campus.building.out / "mosquitto.conf"
+        text = configuration.read_text()
+        for limit, kept in (("max_inflight_messages 512", 1), ("max_queued_messages 1000", 2)):
+            assert limit in text
+            text = text.replace(limit, f"{limit.split()[0]} {kept}")
+        configuration.write_text(text)
+        campus.building.restart()
+        campus.start("agent")
+        deadline_s = time.monotonic() + WAIT_S
+        while '"connected", "link": "readers"' not in campus.log("agent"):
+            assert time.monotonic() < deadline_s, campus.log("agent")
+            time.sleep(0.02)
+        campus.processes["agent"].send_signal(signal.SIGSTOP)
+        campus.shout(20)
+        assert "dropped for client canteen-1/agent" in campus.building.log.read_text()
+        campus.processes["agent"].send_signal(signal.SIGCONT)
+        campus.play(lambda: campus.journal.cursor == len(campus.journal.records))
+    finally:
+        campus.stop()
