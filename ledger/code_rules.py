@@ -1,4 +1,4 @@
-"""What must always hold for payments by code: a part of ledger/invariants.py, as independent."""
+"""What must always hold for codes: a part of ledger/invariants.py, as independent."""
 
 from collections.abc import Iterator
 
@@ -42,6 +42,11 @@ RULES = {
         WHERE t.kind IN ({RESERVE}, {CODE_SALE}, {VOID}) AND r.number IS NULL
         OR (t.kind = {RESERVE}) <> (t.line = {RESERVE_LINE})
         OR (t.kind IN ({CODE_SALE}, {VOID})) <> (t.line = {SETTLE_LINE})""",
+    "an entry by identity code is a record of the door that was answered": f"""
+        SELECT e.number, e.device, e.seq FROM code_entry e
+        LEFT JOIN code_answer a ON a.number = e.number AND a.device = e.device
+        LEFT JOIN record r ON r.device = e.device AND r.seq = e.seq AND r.kind = {messages.ENTRY}
+        WHERE a.number IS NULL OR r.seq IS NULL""",
     "what was promised to a card is kept from codes": f"""
         SELECT a.id, a.floor_fen FROM account a WHERE a.kind = {chart.PENDING}
         AND a.floor_fen <> (

@@ -8,11 +8,11 @@
                                             # what was on it goes to the card in its place
     register_file = "register.toml"         # optional: devices, merchants, cards to make known
 
-    [codes]                                 # optional: payments by code; nobody pays so without
+    [codes]                                 # optional: codes of phones; none is taken without
     key_file = "codes.key"                  # 64 hexadecimal digits: phones' seeds rest under it
     sale_max_fen = 5000                     # one sale; there is no PIN with a code
     day_max_fen = 15000                     # a card's calendar day
-    utc_offset_s = 28800                    # when that begins
+    utc_offset_s = 28800                    # when that begins, and the days of a card
     clock_error_ms = 1000                   # how wrong this ledger's clock may be
 
     [broker]
@@ -42,21 +42,27 @@ TOML or, when its name ends in .json, JSON of the same shape; importing it again
     uid = "04a1b2c3d4e5f6"  # optional: money can then be put on it, and of a DESFire what its
                             # chip signs can be checked
     chip = "desfire"        # optional: that (the default) or "classic"
+    kind = "student"        # optional, but then all three, as they stand on the card: "staff",
+    valid_from = "2026-09-01"  # "student" or "temporary", its first and its last day. Doors
+    valid_to = "2030-08-31"    # take the codes of no other cards. Days told anew replace these
 """
 
 import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from adapters import secret_files
 from adapters.identity import LEDGER, Identity, IdentityError
 from adapters.secret_files import SecretFileError
+from ledger.card_validity import Validity, know
 from ledger.carry_over import AFTER_S
 from ledger.code_sales import CodePolicy
 from ledger.store import LedgerStore, RegistryError
+from protocols.rules.spending import STAFF, STUDENT, TEMPORARY
 from protocols.wire import messages
 
 KEY_BYTES, CREDIT_KEY_BYTES = 32, 16
@@ -65,6 +71,8 @@ _HOUR_S, _AFTER_H_MAX = 3_600, 8_784
 _UID_BYTES = (4, 7, 10)
 _PORT_MAX = 65535
 _IDENTITY = ("ca", "certificate", "key")  # in Identity's order
+_KINDS = {"staff": STAFF, "student": STUDENT, "temporary": TEMPORARY}
+_EPOCH, _DAY_MAX = date(1970, 1, 1), 0xFFFF
 _CHIPS = {"classic": messages.CLASSIC, "desfire": messages.DESFIRE}
 
 
@@ -207,11 +215,13 @@ def import_register(store: LedgerStore, path: Path) -> None:
                 store.rotate_device_key(device, key)
         store.tampers.answer_for((device[0], device[-1]) for device in devices if device[-1])
         cards = [_card(path, card) for card in table.tables("card")]
-        store.issue_cards((card_no, balance_fen) for card_no, balance_fen, _uid, _kind in cards)
+        store.issue_cards((card_no, balance_fen) for card_no, balance_fen, *_ in cards)
         for kind in _CHIPS.values():
             store.know_chips(
-                ((card_no, uid) for card_no, _fen, uid, its in cards if uid and its == kind), kind
+                ((card_no, uid) for card_no, _fen, uid, its, _ in cards if uid and its == kind),
+                kind,
             )
+        know(store.database, [validity for *_, validity in cards if validity])
     except RegistryError as error:
         raise ConfigError(f"{path}: {error}") from error
     table.end()
@@ -232,8 +242,8 @@ def _device(path: Path, device: "_Table") -> tuple[int, bytes, bytes, int, str, 
     return facts
 
 
-def _card(path: Path, card: "_Table") -> tuple[int, int, bytes, int]:
-    """card_no, balance_fen, UID (empty if it is not told) and kind of chip."""
+def _card(path: Path, card: "_Table") -> tuple[int, int, bytes, int, Validity | None]:
+    """card_no, balance_fen, UID (empty if it is not told), kind of chip, and validity if told."""
     text = card.text("uid", "")
     try:
         uid = bytes.fromhex(text)
@@ -244,9 +254,29 @@ def _card(path: Path, card: "_Table") -> tuple[int, int, bytes, int]:
     chip = card.text("chip", "desfire")
     if chip not in _CHIPS:
         raise ConfigError(f"{path}: {card.where('chip')}: neither {' nor '.join(_CHIPS)}")
-    facts = card.number("card_no"), card.number("balance_fen"), uid, _CHIPS[chip]
+    card_no = card.number("card_no")
+    validity = _validity(path, card, card_no)
+    facts = card_no, card.number("balance_fen"), uid, _CHIPS[chip], validity
     card.end()
     return facts
+
+
+def _validity(path: Path, card: "_Table", card_no: int) -> Validity | None:
+    """`kind`, `valid_from` and `valid_to` of a card: all of them or none."""
+    texts = [card.text(name, "") for name in ("kind", "valid_from", "valid_to")]
+    if not any(texts):
+        return None
+    kind, *days = texts
+    if kind not in _KINDS:
+        raise ConfigError(f"{path}: {card.where('kind')}: none of {', '.join(_KINDS)}")
+    try:
+        first, last = ((date.fromisoformat(day) - _EPOCH).days for day in days)
+    except ValueError:
+        first, last = 1, 0
+    if not 0 <= first <= last <= _DAY_MAX:
+        text = "valid_from and valid_to are days such as 2026-09-01, in their order"
+        raise ConfigError(f"{path}: {card.where('valid_from')}: {text}")
+    return Validity(card_no, _KINDS[kind], first, last)
 
 
 def _key(path: Path, where: str, text: str, size: int = KEY_BYTES) -> bytes:

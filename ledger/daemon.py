@@ -26,6 +26,7 @@ from ledger.config import (
     load_signing_key,
 )
 from ledger.credit_desk import CreditDesk
+from ledger.entry_desk import EntryDesk
 from ledger.phones import Phones
 from ledger.receipts import public_key
 from ledger.relay_desk import Desk, RelayDesk
@@ -119,6 +120,8 @@ def _desks(
         error_ms = config.codes.clock_error_ms
         phones = Phones(store.database, code_key, os.urandom)
         yield CodeDesk(store, phones, config.codes.policy, lambda: _interval_ms(error_ms))
+        utc_offset_s = config.codes.policy.utc_offset_s
+        yield EntryDesk(store, phones, lambda: _interval_ms(error_ms), utc_offset_s)
 
 
 def _interval_ms(error_ms: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from ledger.aggregate import book_sales
 from ledger.attendance import keep_punches
 from ledger.book import Book, Changes
 from ledger.card_status import suspend_captured
+from ledger.code_entries import keep_entries
 from ledger.dialect import SqliteDialect
 from ledger.evidence import Intent
 from ledger.loads import Load, carried, enter
@@ -58,6 +59,7 @@ def write_changes(database: SqliteDialect, changes: Changes, book: Book) -> None
     )
     keep_punches(database, (claim for claim, _key_no in changes.records))
     book_sales(database, (claim for claim, _key_no in changes.records))
+    keep_entries(database, (claim for claim, _key_no in changes.records))
     new = {intent.record_id for intent in changes.intents}
     database.many(_INTENT, [_intent_row(intent) for intent in changes.intents])
     settled = [intent for key, intent in sorted(changes.settled.items()) if key not in new]

@@ -1,7 +1,8 @@
 """Numbered reasons of the ledger: why a record was rejected, and why a case was opened.
 
 1xx are the wire's (protocols/wire/errors.py), 2xx why a tap was refused (protocols/rules/
-reasons.py), 3xx are these. A number is never given a second meaning.
+reasons.py), 3xx and 4xx are these but for 305 to 307, which are a door's (protocols/rules/
+access.py). A number is never given a second meaning.
 """
 
 from protocols.rules import access
@@ -40,6 +41,8 @@ APPROVED_BY_NOBODY = 383
 SEEN_ELSEWHERE = 384
 OPENED_UNDER_DURESS = 391
 WRONG_AT_A_DOOR = 392
+ENTRY_UNANSWERED = 400
+ENTERED_TWICE = 401
 
 TEXTS = {
     UNKNOWN_DEVICE: "no device of this number is registered",
@@ -69,6 +72,8 @@ TEXTS = {
     SETTLED_OTHERWISE: "a person had settled this payment by code otherwise than its record says",
     OPENED_UNDER_DURESS: "who opened this door says that he is being forced: send somebody",
     WRONG_AT_A_DOOR: "five wrong tries in a row at this door, which took none for 90 s",
+    ENTRY_UNANSWERED: "entered by code, says a door, and nobody told it so of this card (R14b.5)",
+    ENTERED_TWICE: "a door has entered two records for one answer about a code",
     CASE_OPENED: "its case was opened; the reader takes nothing until that is approved (R18.1)",
     MOVED: "this reader stands at another site; it takes nothing until that is approved (R18.1)",
     APPROVED_BY_NOBODY: "a reader goes on as if two persons had approved that here (R18.2)",

@@ -8,11 +8,12 @@ Nothing is kept here.
 from typing import Any, Protocol
 
 from ledger.store import LedgerStore
-from protocols.wire import messages, seal
-from protocols.wire.errors import BAD_SEAL, WireError
+from protocols.wire import entry_code, messages, seal
+from protocols.wire.errors import BAD_SEAL, UNEXPECTED_TYPE, WireError
 
 # What readers say, whether or not there is a desk for it.
 _FROM_READERS = (messages.LOAD_ASK, messages.CARD_ANSWER, messages.PAY_ASK, messages.SITE)
+_FROM_READERS += (entry_code.WHO_ASK,)
 _FROM_STRANGERS = (messages.SITE,)
 
 
@@ -54,7 +55,7 @@ class RelayDesk:
         if answer is None:
             return None
         kind, fields = answer
-        payload = messages.encode_relayed(kind, {"nonce": said["nonce"], **fields})
+        payload = _encoded(kind, {"nonce": said["nonce"], **fields})
         relay_key = seal.derive(key, messages.RELAY_LABEL)
         return seal.seal(relay_key, payload, messages.RELAY_DOWN)
 
@@ -67,5 +68,21 @@ class RelayDesk:
                     payload = seal.unseal(relay_key, sealed, messages.RELAY_UP)
                 except WireError:
                     continue
-                return key, messages.decode_relayed(payload, kinds)
+                return key, _decoded(payload, kinds)
         raise WireError(BAD_SEAL)
+
+
+def _encoded(kind: int, fields: dict[str, Any]) -> bytes:
+    if kind == entry_code.WHO_ANSWER:
+        return entry_code.encode_answer(fields["nonce"], *fields["numbers"])
+    return messages.encode_relayed(kind, fields)
+
+
+def _decoded(payload: bytes, kinds: tuple[int, ...]) -> dict[str, Any]:
+    """The kind and the fields by name of what was said; WireError for what is none of `kinds`."""
+    if not entry_code.is_ask(payload):
+        return messages.decode_relayed(payload, kinds)
+    if entry_code.WHO_ASK not in kinds:
+        raise WireError(UNEXPECTED_TYPE)
+    nonce, code = entry_code.decode_ask(payload)
+    return {"kind": entry_code.WHO_ASK, "nonce": nonce, "code": code}

@@ -7,6 +7,7 @@ same triggers in plpgsql against the owner).
 """
 
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
+from ledger.code_schema import CODE_ENTRIES
 from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
 
 _TABLES = """
@@ -131,6 +132,7 @@ APPEND_ONLY += ("punch", "manual_punch")
 APPEND_ONLY += ("door", "access_person", "access_change")
 APPEND_ONLY += ("tamper", "approval", "sighting")
 APPEND_ONLY += ("aggregate_sale", "statement_line")
+APPEND_ONLY += ("code_answer", "code_entry")
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -478,4 +480,5 @@ MIGRATIONS = [
     _SITES + _append_only("tamper", "approval", "sighting"),
     _AGGREGATE + _append_only("aggregate_sale", "statement_line"),
     _REISSUES + _append_only("reissue", "load_end") + _losses(),
+    CODE_ENTRIES + _append_only("code_answer", "code_entry"),
 ]

@@ -18,6 +18,7 @@ from ledger.booking import decide
 from ledger.card_status import Cards
 from ledger.carry_over import CarryOvers
 from ledger.claims import Claim, parse_claim
+from ledger.code_entries import CodeEntries
 from ledger.code_sales import CodeSales
 from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import State
@@ -83,6 +84,10 @@ _DUMP = {
     "phone": "SELECT card_no, binding FROM phone ORDER BY card_no",
     "reservation": "SELECT number, device, seq, nonce, code, card_no, amount_fen, balance_fen,"
     " asked_s, state, by_person FROM reservation ORDER BY number",
+    "code_answer": "SELECT number, device, nonce, code, card_no, asked_s"
+    " FROM code_answer ORDER BY number",
+    "code_entry": "SELECT number, device, seq FROM code_entry ORDER BY number",
+    "validity": "SELECT card_no, kind, valid_from, valid_to FROM card_validity ORDER BY card_no",
     "tamper": "SELECT device, seq, state, number FROM tamper ORDER BY device, seq",
     "approval": "SELECT device, seq, step, person FROM approval ORDER BY device, seq, step",
     "aggregate_sale": "SELECT device, seq, merchant_no, amount_fen, earliest_s, latest_s"
@@ -146,6 +151,7 @@ class LedgerStore:
         self.cards = Cards(database)
         self.access = AccessBook(database)
         self.code_sales = CodeSales(database)
+        self.code_entries = CodeEntries(database)
         self.attendance = Attendance(database)
         self.tampers = Tampers(database)
         self.aggregate = AggregateSales(database)

@@ -60,6 +60,7 @@ class HeldCard:
     is_busy: bool = False
     copies: list[Chip] = field(default_factory=list)
     pin: bytes = b""  # what its holder knows; empty if there is none
+    identity: Identity | None = None  # as the card centre wrote it
 
 
 def make_cards(
@@ -82,6 +83,7 @@ def make_cards(
         chip = make(batch, uid, identity, balance_fen, theirs, draw)
         issued_fen = None if batch.make in ("foreign", "forged") else balance_fen
         held = HeldCard(_name(batch, index), identity.card_no, chip, issued_fen, pin=batch.pin)
+        held.identity = identity
         made.append(held)
     return made
 

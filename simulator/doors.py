@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ledger.access import AccessBook, AccessRefused
 from protocols.rules import access, door
 from simulator.cardbox import HeldCard
+from simulator.phones import IDENTITY
 from simulator.reader import Reader
 from simulator.scenario import ScenarioError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 SHUT = "door shut"
 _ALL_DAYS = (127, 0, 1440)
 _HOLD_US = 700_000
+_SCAN_US = 1_500_000
 _PUSH_US = 900_000  # from a card that is taken away to somebody who pushes
 _PRESS_US = 300_000
 _OUT_US = 1_000_000  # from a button that is pressed to somebody who must be out
@@ -44,6 +46,19 @@ def enter(run: Run, step: Step) -> None:
     reader.at(now_us, partial(reader.hardware.put_card, held.chip))
     reader.at(now_us + _HOLD_US, partial(reader.hardware.take_card, held.chip))
     reader.at(now_us + _HOLD_US + _PUSH_US, partial(_push_in, run, reader, held))
+
+
+def scan(run: Run, step: Step) -> None:
+    """One named person holds a phone before the scanner of a door, and pushes."""
+    reader = run.readers[step.fields["reader"]]
+    (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    scanner, now_us = reader.hardware.scanner, run.world.now_us
+    assert scanner is not None, "a scenario lets nobody scan at a door without a scanner"
+    run.tally.taps += 1
+    code = run.phones.show(held.card_no, step.fields.get("shows", IDENTITY))
+    reader.at(now_us, partial(scanner.show, code))
+    reader.at(now_us + _SCAN_US, partial(scanner.show, None))
+    reader.at(now_us + _SCAN_US + _PUSH_US, partial(_push_in, run, reader, held))
 
 
 def leave(run: Run, step: Step) -> None:
@@ -119,6 +134,7 @@ def _push(reader: Reader) -> bool:
 
 VERBS: dict[str, Callable[[Run, Step], None]] = {
     "enter": enter,
+    "scan": scan,
     "leave": leave,
     "fire": fire,
     "rearm": rearm,

@@ -14,7 +14,7 @@ from simulator.world.clock import World
 _DIGITS = "0123456789"
 _TRANSIT_BYTES = 112
 # What a screen may show: payment and identity codes of ours; the picture that somebody took of the
-# last payment code of this card; and what other people's services issue.
+# last code of this card; and what other people's services issue.
 _FOREIGN: dict[str, Callable[[random.Random], bytes]] = {
     "wechat": lambda draw: _digits(draw, "13", 18),
     "alipay": lambda draw: _digits(draw, "28", 18),
@@ -25,6 +25,7 @@ _FOREIGN: dict[str, Callable[[random.Random], bytes]] = {
 }
 PAYMENT, IDENTITY, PICTURE = "payment", "identity", "picture"
 SHOWS = (PAYMENT, IDENTITY, PICTURE, *_FOREIGN)
+VERBS = ("phone", "scan")
 
 
 class Phones:
@@ -54,8 +55,7 @@ class Phones:
         nonce = self._draw.randbytes(virtual_code.NONCE_BYTES)
         seed = self._seeds[card_no]
         code = virtual_code.make(seed, kind, card_no, self._world.utc_s(), nonce)
-        if kind == CAMPUS_PAYMENT:
-            self._last[card_no] = code
+        self._last[card_no] = code
         return code
 
 
@@ -64,8 +64,8 @@ def scanner_fault(reader: Mapping[str, Any]) -> str:
     name = reader["name"]
     if not reader.get("scanner"):
         return ""
-    if reader.get("role", "pos") != "pos":
-        return f"'{name}' cannot have a scanner: only a POS has one"
+    if reader.get("role", "pos") not in ("pos", "door"):
+        return f"'{name}' cannot have a scanner: only a POS or a door has one"
     if not reader.get("wifi"):
         return (
             f"'{name}' cannot have a scanner: with a cable no pin is left for one;"
@@ -75,10 +75,12 @@ def scanner_fault(reader: Mapping[str, Any]) -> str:
 
 
 def step_fault(step: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, str] | None:
-    """What is wrong with a step "phone" of a scenario (`data`), after the key it is at."""
-    scanners = {reader["name"] for reader in data.get("reader", []) if reader.get("scanner")}
-    if step["reader"] not in scanners:
+    """What is wrong with a step "phone" or "scan" of a scenario (`data`), after its key."""
+    (reader,) = (one for one in data["reader"] if one["name"] == step["reader"])
+    if not reader.get("scanner"):
         return "reader", f"'{step['reader']}' has no scanner = 1"
+    if (reader.get("role", "pos") == "door") != (step["do"] == "scan"):
+        return "reader", "a phone pays at a POS, and opens a door with the verb scan"
     with_phone = {cards["name"] for cards in data.get("cards", []) if cards.get("phone")}
     if not with_phone & {step["card"], re.sub(r"-\d+$", "", step["card"])}:
         return "card", f"the holder of '{step['card']}' has no phone: give the cards phone = 1"

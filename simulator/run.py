@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ledger import aggregate_picture
+from ledger.card_validity import Validity, know
 from ledger.phones import CODE_KEY_BYTES
 from protocols.rules import charging, door, menu, settings
 from protocols.rules import clock as clock_rules
@@ -41,7 +42,7 @@ from simulator.report import Report
 from simulator.scenario import Scenario, ScenarioError, load
 from simulator.services import Services
 from simulator.vm.circuit import Circuit
-from simulator.vm.circuit_codes import CodeCircuit
+from simulator.vm.circuit_codes import CodeCircuit, CodeDoorCircuit
 from simulator.vm.circuit_desk import DeskCircuit
 from simulator.vm.circuit_door import DoorCircuit
 from simulator.vm.circuit_serial import SerialCircuit, SerialDoorCircuit
@@ -76,6 +77,7 @@ _BOARDS: dict[tuple[str, bool], tuple[str, int, type[Circuit]]] = {
     ("identity", False): ("main_desk", HEAP_BYTES, DeskCircuit),
     ("kiosk", True): ("main_kiosk_serial", HEAP_BYTES, SerialCircuit),
     ("door", False): ("main_door", DOOR_VM_HEAP_BYTES, DoorCircuit),
+    ("code_door", False): ("main_door_codes", DOOR_VM_HEAP_BYTES, CodeDoorCircuit),
     ("door", True): ("main_door_serial", DOOR_VM_HEAP_BYTES, SerialDoorCircuit),
 }
 
@@ -238,6 +240,15 @@ class Run:
             for card_no in range(batch.first_no, batch.first_no + batch.count):
                 if batch.has_phone and batch.make == "ours":
                     self.phones.bind(card_no, self.services.phones.bind(card_no)[1])
+        with_phone = [one.identity for one in self.cards if self.phones.has(one.card_no)]
+        know(
+            store.database,
+            [
+                Validity(one.card_no, one.kind, one.valid_from, one.valid_to)
+                for one in with_phone
+                if one is not None
+            ],
+        )
 
     def _add_reader(self, description: dict[str, Any]) -> None:
         name = description["name"]
@@ -285,7 +296,7 @@ class Run:
             card_flash = NorFlash(size, self.seeds.stream("card-flash", name))
         hardware = Hardware(name, self.world, self.transcript, flash, nvs, draw, age, card_flash)
         has_scanner = bool(description.get("scanner"))
-        home = self._make_home("code_pos" if has_scanner else role, hardware)
+        home = self._make_home(f"code_{role}" if has_scanner else role, hardware)
         reader = Reader(name, self.world, hardware, home, self.services.settle)
         if has_scanner:
             hardware.scanner = QrScanner(reader, self.seeds.stream("scanner", name))

@@ -29,6 +29,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     **dict.fromkeys(card_status.VERBS, (("card",), ())),
     "reissue": (("card", "new"), ()),
     "enter": (("card", "reader"), ()),
+    "scan": (("card", "reader"), ("shows",)),
     "punch": (("card", "reader"), ()),
     "ask": (("card", "reader"), ("shows", "types")),
     "leave": (("reader",), ()),

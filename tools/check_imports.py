@@ -60,6 +60,7 @@ COMPOSITIONS = (
     "firmware.main",
     "firmware.main_codes",
     "firmware.main_door",
+    "firmware.main_door_codes",
     "firmware.main_attendance",
     "firmware.main_kiosk",
     "firmware.main_desk",

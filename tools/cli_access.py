@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tools.cli_options import InputFile, refuse
+from tools.cli_options import EXIT_FAILED, InputFile, refuse
 
 if TYPE_CHECKING:
     from ledger.access import AccessBook
@@ -125,6 +125,26 @@ def access_show(database: InputFile, device: Device) -> None:
         typer.echo(show(database, device))
     except NotBooks as error:
         refuse(error)
+
+
+@access.command("codes")
+def access_codes(
+    database: InputFile,
+    older_s: Annotated[int, typer.Option(min=0, help="Only what is older, in seconds.")] = 3_600,
+) -> None:
+    """List who was told to a door by an identity code of which it has not recorded an entry.
+
+    The answer was lost or late, or the door has not been heard since. Exit code 1: there are some.
+    """
+    from tools.ledger_access import unused_codes
+    from tools.ledger_forks import NotBooks
+
+    try:
+        lines = unused_codes(database, _now_s() - older_s)
+    except NotBooks as error:
+        refuse(error)
+    typer.echo(lines or "Every answer that is that old has its entry.")
+    raise typer.Exit(EXIT_FAILED if lines else 0)
 
 
 def _grant(database: Path, device: int, card_no: int, to: int, group: int, person: str) -> None:

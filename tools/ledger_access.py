@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ledger.access import FREE, GRANT, PIN, AccessBook, AccessRefused, Change, Periods
+from ledger.code_entries import Unused
 from ledger.store import LedgerStore
 from protocols.rules import access
 from tools.ledger_forks import opened
@@ -91,6 +92,22 @@ def _line(change: Change) -> str:
     }.get(change.verb, f"group {change.group}: {hours}")
     time = datetime.fromtimestamp(change.time_s, UTC).isoformat().replace("+00:00", "Z")
     return f"  epoch {change.number}, {time}, {change.person}: {told}"
+
+
+def unused_codes(path: Path, before_s: int) -> str:
+    """A line for each answer about an identity code, older than that, that no ENTRY has; or "".
+
+    NotBooks for another file.
+    """
+    with opened(path) as store:
+        lines = [_answer_line(answer) for answer in store.code_entries.unused(before_s)]
+    return "\n".join(lines)
+
+
+def _answer_line(answer: Unused) -> str:
+    time = datetime.fromtimestamp(answer.asked_s, UTC).isoformat().replace("+00:00", "Z")
+    place = f"door {answer.device} ({answer.site})"
+    return f"answer {answer.number}, {time}, {place}: card {answer.card_no}"
 
 
 def change(path: Path, act: Callable[[AccessBook], object]) -> object:

@@ -48,8 +48,6 @@ _WRONG = (
     reasons.CARD_LOST,
     reasons.PIN_WRONG,
 )
-# Nobody was refused.
-_UNRECORDED = (reasons.CARD_GONE, reasons.JOURNAL_FULL)
 
 
 def build(board, front_end=None):
@@ -205,7 +203,6 @@ class DoorController:
 
     def _poll(self, now_ms):
         """Answer a card; whether there was one to answer."""
-        card_no = 0
         try:
             card = self._front_end.poll()
             if card is None:
@@ -214,15 +211,26 @@ class DoorController:
             if self._is_resting:
                 return False  # one answer for each time that it is held there
             identity = self._credentials.read(card)
-            card_no = identity.card_no
-            interval_ms = self._clock.interval_ms(now_ms)
-            known = self._card_map.known(card_no)
-            reason = self._access.decide(identity, interval_ms, self._policy, now_ms, *known)
         except FAULTS as fault:
             reason = reason_of(fault, False)
-        if reason in _UNRECORDED or (reason == reasons.READER_FAULT and self._is_resting):
-            return False
+            if reason == reasons.CARD_GONE:
+                return False  # nobody was refused
+            if reason == reasons.READER_FAULT and self._is_resting:
+                return False
+            now_ms = self._board.ticks_ms()
+            self._drop_pin(now_ms)
+            self._answer(0, reason, now_ms)
+        else:
+            self._judge(identity, now_ms)
         self._is_resting = True
+        return True
+
+    def _judge(self, identity, now_ms):
+        """Whoever this is may enter, or not, or has to give a PIN."""
+        card_no = identity.card_no
+        interval_ms = self._clock.interval_ms(now_ms)
+        known = self._card_map.known(card_no)
+        reason = self._access.decide(identity, interval_ms, self._policy, now_ms, *known)
         now_ms = self._board.ticks_ms()  # the dialogue has taken its time
         self._drop_pin(now_ms)
         pin = self._access.pin(card_no) if reason == reasons.APPROVED else (0, b"")
@@ -232,7 +240,6 @@ class DoorController:
             self._until_ms = self._pin_until_ms = now_ms + _PIN_MS
         else:
             self._answer(card_no, reason, now_ms)
-        return True
 
     def _take_keys(self, now_ms):
         """Digits of a PIN that was asked for; whatever else is pressed begins it anew."""

@@ -69,6 +69,8 @@ PASSED_JUST_NOW = 283
 LOCKED_OUT = 284
 DURESS = 285
 NO_PIN_GIVEN = 286
+# Of identity codes (code_entry.py); the last two are the ledger's.
+CODE_UNANSWERED, CODE_NOT_HERE, CODE_NO_VALIDITY = 305, 306, 307
 
 # Wrong tries in a row (GB 50396: at most 5; GA 374: within 5 minutes, then 90 s of nothing).
 TRIES_MAX, TRIES_MS, LOCKED_OUT_MS = 5, 300000, 90000

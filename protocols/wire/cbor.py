@@ -29,7 +29,7 @@ _WIDTHS = {24: (1, 24), 25: (2, 1 << 8), 26: (4, 1 << 16), 27: (8, 1 << 32)}
 def encode(value):
     """The one encoding of `value` as bytes; ValueError for what this wire cannot carry."""
     out = bytearray()
-    _put(out, value, 1)
+    put(out, value, 1)
     return bytes(out)
 
 
@@ -57,7 +57,8 @@ def head(major, number):
     raise ValueError("integer beyond 64 bits")
 
 
-def _put(out, value, depth):
+def put(out, value, depth):
+    """Append the encoding of `value` to a bytearray; it stands `depth` deep, 1 for in nothing."""
     if depth > DEPTH_MAX:
         raise ValueError("nested too deeply")
     if value is None or value is True or value is False:
@@ -74,7 +75,7 @@ def _put(out, value, depth):
     elif isinstance(value, (list, tuple)):
         out.extend(head(_ARRAY, len(value)))
         for item in value:
-            _put(out, item, depth + 1)
+            put(out, item, depth + 1)
     elif isinstance(value, dict):
         out.extend(head(_MAP, len(value)))
         _put_items(out, value, depth + 1)
@@ -88,7 +89,7 @@ def _put_items(out, values, depth):
         if not isinstance(key, int) or key < 0:
             raise ValueError("a key that is no unsigned number")
         out.extend(head(_UINT, key))
-        _put(out, values[key], depth)
+        put(out, values[key], depth)
 
 
 def _get_head(data, at):

@@ -103,7 +103,7 @@ _RECORDS = {
         "battery_test", "map_made_s", "receipt_s",
     ),
     FAULT: (b"0h", "network", "last_reason"),
-    ENTRY: (b"wh", "card_no", "reason"),
+    ENTRY: (b"whx", "card_no", "reason", "number"),
     DOOR: (b"bbbb", "state", "event", "levels", "cause"),
     PUNCH: (b"w", "card_no"),
     CARD_FOUND: (b"w", "card_no"),
@@ -134,16 +134,18 @@ _RELAYED = {
 }
 # fmt: on
 _RECEIPT_BODY = (b"Wwtw", "device", "upto", "tag", "time_s")
-_BYTES_MAX = {
-    HELLO: 64,
-    BATCH: BATCH_BYTES_MAX,
-    STORED: 64,
-    RECEIPT: 512,
-    FORWARD: FORWARD_BYTES_MAX,
-    RECEIPTS: RECEIPTS_BYTES_MAX,
-    RELAY: RELAY_BYTES_MAX,
-    CARDS: CARDS_BYTES_MAX,
-}
+# By type, from 0 on: a dict would take more heap.
+_BYTES_MAX = (
+    0,
+    64,
+    BATCH_BYTES_MAX,
+    64,
+    512,
+    FORWARD_BYTES_MAX,
+    RECEIPTS_BYTES_MAX,
+    RELAY_BYTES_MAX,
+    CARDS_BYTES_MAX,
+)
 
 
 def encode_record(fields):
@@ -236,15 +238,15 @@ def _is_bytes(value, bound):
 def _is_list(value, most, is_item):
     if not isinstance(value, (list, tuple)) or len(value) > most:
         return False
-    return all(is_item(item) for item in value)
+    # No generator: each costs a reader an object for its code.
+    for item in value:
+        if not is_item(item):
+            return False
+    return True
 
 
 def _are_sealed(value, most):
     return _is_list(value, most, lambda item: _is_sealed(item, RECORD_BYTES_MAX)) and value
-
-
-def _are_receipts(value, most):
-    return _is_list(value, most, _is_receipt)
 
 
 def _is_receipt(item):
@@ -256,10 +258,6 @@ def _is_receipt(item):
         and _is_uint(item[1], _U32)
         and _is_sealed(item[2], RECORD_BYTES_MAX)
     )
-
-
-def _are_refused(value, most):
-    return _is_list(value, most, _is_refused)
 
 
 def _is_refused(item):
@@ -304,9 +302,9 @@ _CHECKS = {
     ord("v"): (_is_sealed, RELAYED_BYTES_MAX),
     ord("R"): (_are_sealed, BATCH_RECORDS_MAX),
     ord("F"): (_are_sealed, FORWARD_RECORDS_MAX),
-    ord("P"): (_are_receipts, FORWARD_RECORDS_MAX),
-    ord("N"): (_are_refused, FORWARD_RECORDS_MAX),
-    ord("s"): (lambda value, _: topics.is_site(value), 0),
+    ord("P"): (_is_list, FORWARD_RECORDS_MAX, _is_receipt),
+    ord("N"): (_is_list, FORWARD_RECORDS_MAX, _is_refused),
+    ord("s"): (topics.is_site,),
 }
 
 
@@ -314,8 +312,8 @@ def _fits(letter, value):
     bound = _NUMBERS.get(letter)
     if bound is not None:
         return _is_uint(value, bound) and (value > 0 or letter not in _NOT_ZERO)
-    check, bound = _CHECKS[letter]
-    return check(value, bound)
+    check = _CHECKS[letter]
+    return check[0](value, *check[1:])
 
 
 def _bounded(data, longest):
@@ -352,7 +350,7 @@ def _put_fields(out, key, shape, fields):
                 if not _fits(letter, value):
                     raise WireError(BAD_FIELD, shape[at])
                 out.append(key)
-                out.extend(cbor.encode(value))
+                cbor.put(out, value, 1)
             elif not 0 <= value <= bound or (not value and letter in _NOT_ZERO):
                 raise WireError(BAD_FIELD, shape[at])
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from firmware.roles import attendance, code_pos, door, identity, kiosk, pos
+from firmware.roles import attendance, code_door, code_pos, door, identity, kiosk, pos
 from simulator.host.board import HostBoard
 from simulator.host.hardware import Hardware
 
@@ -13,6 +13,7 @@ BUILDERS = {
     "pos": pos.build,
     "code_pos": code_pos.build,
     "door": door.build,
+    "code_door": code_door.build,
     "attendance": attendance.build,
     "kiosk": kiosk.build,
     "identity": identity.build,

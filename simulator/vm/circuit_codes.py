@@ -1,4 +1,4 @@
-"""The circuit board of a POS with a scanner: circuit.py, and a UART on pins that Wi-Fi spares.
+"""The circuit boards with a scanner: circuit.py, and a UART on pins that Wi-Fi spares.
 
 Drawn a second time, as circuit.py is, and not taken from firmware/boards/esp32_codes.py.
 """
@@ -6,6 +6,7 @@ Drawn a second time, as circuit.py is, and not taken from firmware/boards/esp32_
 from __future__ import annotations
 
 from simulator.vm.circuit import Circuit
+from simulator.vm.circuit_door import DoorCircuit
 from simulator.vm.parts import CodeHardware
 
 SCANNER_TX_PIN, SCANNER_RX_PIN = 25, 26
@@ -28,3 +29,7 @@ class CodeCircuit(Circuit):
             self._codes.scanner_write(data)
             return
         super().uart_write(pin, b, data)
+
+
+class CodeDoorCircuit(CodeCircuit, DoorCircuit):
+    """The same on the board of a door controller."""

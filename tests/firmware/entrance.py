@@ -58,6 +58,8 @@ class Witness:
 class Entrance:
     """One door, shut, with everything in order; booted unless `boot` is False."""
 
+    build = staticmethod(role.build)
+
     def __init__(
         self,
         seed=0,
@@ -128,7 +130,7 @@ class Entrance:
         board.net = self.net or board.net
         self.ticks_us = board.ticks_us
         try:
-            self.device = role.build(board, self.front_end(self.hardware))
+            self.device = self.build(board, self.front_end(self.hardware))
         except (OSError, PowerCut):
             self.hang()
             return

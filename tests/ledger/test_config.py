@@ -5,6 +5,7 @@ import tomllib
 
 import pytest
 
+from ledger.card_validity import Validity, of
 from ledger.code_sales import CodePolicy
 from ledger.config import (
     ConfigError,
@@ -106,6 +107,45 @@ def test_codes_are_paid_when_there_is_a_key_for_their_seeds(tmp_path):
         load_code_key(codes.key_file)
     write(tmp_path, "codes.key", "07" * 32 + "\n")
     assert load_code_key(codes.key_file) == bytes([7]) * 32
+
+
+VALID = """
+kind = "student"
+valid_from = "2026-09-01"
+valid_to = "2030-08-31"
+"""
+
+
+def test_the_days_of_a_card_may_be_told_and_told_anew(tmp_path):
+    store = LedgerStore.open(":memory:")
+    import_register(store, write(tmp_path, "register.toml", REGISTER))
+    assert of(store.database, 7) is None
+    for last, text in ((22_157, VALID), (22_522, VALID.replace("2030", "2031"))):
+        import_register(store, write(tmp_path, "register.toml", REGISTER + text))
+        assert of(store.database, 7) == Validity(7, 2, 20_697, last)
+    import_register(store, write(tmp_path, "register.toml", REGISTER))
+    assert of(store.database, 7).valid_to == 22_522
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("student", "visitor", "card[0].kind: none of staff, student, temporary"),
+        ('kind = "student"', "", "card[0].kind"),
+        ("2026-09-01", "2026-09-31", "card[0].valid_from: valid_from and valid_to are days"),
+        ("2030-08-31", "2026-08-31", "in their order"),
+        ('valid_to = "2030-08-31"', "", "card[0].valid_from"),
+        ('"2026-09-01"', "20697", "card[0].valid_from: not text"),
+    ],
+)
+def test_wrong_days_of_a_card_are_named(tmp_path, old, new, complaint):
+    text = REGISTER + VALID.replace(old, new)
+    store = LedgerStore.open(":memory:")
+    with pytest.raises(ConfigError) as error:
+        import_register(store, write(tmp_path, "register.toml", text))
+    assert complaint in str(error.value)
+    store.close()
 
 
 @pytest.mark.parametrize("text", ["", "07" * 31, "zz" * 32, "07" * 33])

@@ -5,7 +5,9 @@ import pytest
 from ledger import chart, invariants, reissue_rules
 from ledger.aggregate_match import Line
 from ledger.booking import decide
+from ledger.card_validity import Validity, know
 from ledger.claims import parse_claim
+from ledger.code_entries import Shown
 from ledger.code_sales import Ask, CodePolicy
 from ledger.dialect import ConstraintBroken
 from ledger.invariants import check
@@ -17,7 +19,7 @@ from ledger.store import RegistryError
 from ledger.tampers import CENTRE, DEPARTMENT
 from ledger.transfers import SPEND, Transfer
 from protocols.card import virtual_code
-from protocols.rules.scan_codes import CAMPUS_PAYMENT
+from protocols.rules.scan_codes import CAMPUS_IDENTITY, CAMPUS_PAYMENT
 from protocols.wire import messages
 from protocols.wire.messages import UNKNOWN
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, OTHER_CARD, Reader, open_ledger
@@ -46,6 +48,7 @@ def filled():
     store.top_ups.note_carried(1, 6, 12_000, bytes(12))
     _pay_by_code(store)
     _pay_by_aggregate_code(store)
+    _enter_by_code(store)
     store.cards.set("lose", CARD, 1)
     store.attendance.enter(CARD, 1, 2, "Wang", "card forgotten")
     store.access.add_door(1001, "dorm", 5000, 0)
@@ -76,6 +79,23 @@ def _pay_by_aggregate_code(store):
     other.aggregate()
     store.book([other.records])
     store.aggregate.enter([(2, Line("wechat", "A1", CANTEEN, 100, 1))])
+
+
+def _enter_by_code(store):
+    """Door 1006 was told whose code it was shown, and has let them in."""
+    other = Reader(1006)
+    store.register_device(1006, other.key, CANTEEN)
+    store.access.add_door(1006, "dorm", 5000, 0)
+    phones = Phones(store.database, bytes(32), bytes)
+    know(store.database, [Validity(OTHER_CARD, 1, 0, 65_535)])
+    code = virtual_code.make(
+        phones.bind(OTHER_CARD)[1], CAMPUS_IDENTITY, OTHER_CARD, 1_000_000, bytes(2)
+    )
+    now_ms = (1_000_000_000, 1_000_000_000)
+    shown = Shown(1006, bytes(8), code)
+    assert store.code_entries.ask(shown, phones.seed_of, now_ms, 0).number == 1
+    other.write(messages.ENTRY, card_no=OTHER_CARD, reason=0, number=1)
+    store.book([other.records])
 
 
 def _replace(store):

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from ledger.access import AccessRefused
 from protocols.rules import access
 from tests.ledger.readers import CARD, Reader, open_ledger
+from tests.ledger.test_code_entries import Entry
 from tools.cli import app
 from tools.ledger_access import hours_text, read_hours
 
@@ -106,3 +107,20 @@ def test_hours(text, periods):
 def test_hours_that_are_none(text):
     with pytest.raises(AccessRefused):
         read_hours(text)
+
+
+def test_answers_about_codes_that_no_door_has_used_are_listed(tmp_path):
+    entry = Entry(str(tmp_path / "ledger.sqlite"))
+    path, line = str(tmp_path / "ledger.sqlite"), ["ledger", "access", "codes"]
+    said = "Every answer that is that old has its entry."
+    assert CliRunner().invoke(app, [*line, path]).output.strip() == said
+    entry.ask(2001)
+    done = CliRunner().invoke(app, [*line, path, "--older-s", "0"])
+    assert done.exit_code == 1
+    text = r"answer 1, 2026-09-01T\d\d:\d\d:\d\dZ, door 2001 \(campus\): card 7"
+    assert re.fullmatch(text, done.output.strip())
+    assert entry.enter(2001, 1) == []
+    assert CliRunner().invoke(app, [*line, path, "--older-s", "0"]).exit_code == 0
+    done = CliRunner().invoke(app, [*line, str(tmp_path / "none.sqlite")])
+    assert done.exit_code == 2
+    entry.store.close()

@@ -8,7 +8,7 @@ import binascii
 import json
 import sys
 
-from protocols.wire import cbor, messages, seal
+from protocols.wire import cbor, entry_code, messages, seal
 from protocols.wire.errors import WireError
 
 
@@ -55,6 +55,10 @@ def _decode(group, item, data):
         return messages.decode_relayed(data, tuple(group["expected"]))
     if how == "receipt-body":
         return messages.decode_receipt(data)
+    if how == "who-ask":
+        return entry_code.decode_ask(data)
+    if how == "who-answer":
+        return entry_code.decode_answer(data)
     if how == "mac0":
         return seal.unseal(_input(item, "key"), data, _input(item, "aad"))
     if how == "sign1":
@@ -77,6 +81,10 @@ def _encode(group, item, value, data):
         return messages.encode_receipt(
             value["device"], value["upto"], value["tag"], value["time_s"]
         )
+    if how == "who-ask":
+        return entry_code.encode_ask(*value)
+    if how == "who-answer":
+        return entry_code.encode_answer(*value)
     if how == "mac0":
         return seal.seal(_input(item, "key"), value, _input(item, "aad"))
     if how == "sign1":

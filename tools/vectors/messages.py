@@ -1,6 +1,6 @@
 """messages.json: every type of message, what a RELAY carries, the body of a receipt."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from protocols.wire.errors import BAD_FIELD, MISSING_FIELD, TOO_LONG, UNEXPECTED_TYPE
@@ -12,6 +12,7 @@ NOTES: Notes = {
     **records.NOTES,
     "TakenName": ("a site may not have the name of a room; no grammar says that", False),
     "UnexpectedType": ("good bytes where they have no place", True),
+    "OtherList": ("a list that is not this one", True),
 }
 
 _SEALED = seals.RECORD_1
@@ -282,7 +283,39 @@ def groups() -> list[Group]:
                 name, number, expected, whole, bounds, *nonced, word="relayed", others=_RELAYED
             )
         )
-    return [*found, _receipt_body()]
+    return [*found, *_about_codes(), _receipt_body()]
+
+
+def _about_codes() -> Iterator[Group]:
+    """What a door asks about an identity code and hears: lists, where all else is a map."""
+    code = b"OCIDYA" + b"AAAE4MKPKX3ZYAB2" * 2
+    told = [_NONCE, 0, 4711, 20017, 2, 20697, 22157]
+    nothing, most = [_NONCE, U16, 0, 0, 0, 0, 0], [b"\xff" * 8, 0, U32, U32, U8, U16, U16]
+    for name, number, examples in (
+        ("who-ask", 18, ([_NONCE, code], [bytes(8), bytes(38)])),
+        ("who-answer", 19, (told, nothing, most)),
+    ):
+        group = Group(name, decode=name, rule=name)
+        for value in examples:
+            flag = "Ordinary" if value is examples[0] else "Boundary"
+            group.valid(flag.lower(), value, encode([number, *value]), flag)
+        good = [number, *examples[0]]
+        for comment, at, value in (
+            ("a nonce of 7 bytes", 1, bytes(7)),
+            ("a nonce of 9 bytes", 1, bytes(9)),
+            ("a code or a reason below its bounds", 2, b"" if number == 18 else -1),
+            ("a code or a reason above its bounds", 2, bytes(39) if number == 18 else U16 + 1),
+        ):
+            data = encode([*good[:at], value, *good[at + 1 :]])
+            group.invalid(comment, BAD_FIELD, data, "BadField")
+        for comment, values in (
+            ("nothing in it", []),
+            ("without its last field", good[:-1]),
+            ("with another field", [*good, 0]),
+            ("of another kind", [number + 2, *good[1:]]),
+        ):
+            group.invalid(comment, UNEXPECTED_TYPE, encode(values), "OtherList")
+        yield group
 
 
 def _message_group(

@@ -146,6 +146,7 @@ OPTIONAL: Mapping[str, Mapping[str, tuple[int, Any]]] = {
         "map_made_s": (15, 1),
         "receipt_s": (16, 1),
     },
+    "entry": {"number": (10, 1)},
 }
 ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
     "boot": [("power on", {"cause": 1, "firmware": 10203})],
@@ -274,6 +275,7 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
         ("may enter", {"card_no": 20017, "reason": 0}),
         ("not at this time", {"card_no": 20017, "reason": 282}),
         ("not our card", {"card_no": 0, "reason": 211}),
+        ("by an identity code", {"card_no": 20017, "reason": 0, "number": 4711}),
     ],
     "card-found": [("on a bench", {"card_no": 20017})],
     "punch": [("came to work", {"card_no": 20017})],
