@@ -62,7 +62,7 @@ def _note(reader: Reader, seen: list[str]) -> None:
 def _heard(run: Run, step: Step, held: HeldCard, seen: list[str]) -> None:
     name = step.fields["reader"]
     run.tell(f"{held.name} at {name}: {', '.join(seen) or NOTHING_SHOWN}")
-    typed = run.readers[name].hardware.desk_out.decode().split()
+    typed = run.readers[name].hardware.desk_lines()
     if step.fields.get("types", "") not in ("", *typed[-1:]):
         run.not_shown.append(f"line {step.line}: {name} typed {typed[-1:]}")
     missing = [text for text in step.fields.get("shows", ()) if text not in seen]

@@ -128,6 +128,9 @@ class _Reading:
                     self._fail("reader", index, key, reader[key], known)
             if fault := phones.scanner_fault(reader):
                 raise ScenarioError(self.path, self._line_of("reader", index, "scanner"), fault)
+            if reader.get("usb") and (reader.get("role") != "identity" or not reader.get("wifi")):
+                fault = f"'{reader['name']}' cannot have usb: only an identity with wifi = 1 has"
+                raise ScenarioError(self.path, self._line_of("reader", index, "usb"), fault)
         steps = [self._step(i, step) for i, step in enumerate(data.get("step", []))]
         if not readers or not steps:
             raise ScenarioError(self.path, 1, "a scenario needs a [[reader]] and a [[step]]")

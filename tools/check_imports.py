@@ -63,6 +63,7 @@ COMPOSITIONS = (
     "firmware.main_attendance",
     "firmware.main_kiosk",
     "firmware.main_desk",
+    "firmware.main_desk_usb",
     "firmware.main_door_serial",
     "firmware.main_serial",
     "firmware.main_attendance_serial",

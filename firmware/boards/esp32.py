@@ -260,8 +260,10 @@ class Board:
     """Everything the firmware may touch; NotProvisioned when it has no settings.
 
     What every reader has, and by `_wire` what a POS has beside it. `link` is what it hangs on:
-    Net, or Net of esp32_serial.py.
+    Net, or Net of esp32_serial.py. `parts`: the bus, and the pins of lamps and sounder.
     """
+
+    parts = Rfid, LED_GREEN, LED_RED, BEEPER
 
     def __init__(self, link):
         nvs = self._nvs = esp32.NVS("onecard")
@@ -281,14 +283,15 @@ class Board:
         self.flash = RawFlash(found[0])
         found = find(data, label="cards")
         self.card_flash = RawFlash(found[0]) if found else None  # it knows of no lost cards
-        self.rfid = Rfid()
+        bus, green, red, beeper = self.parts
+        self.rfid = bus()
         self.lcd = self.rfid  # one bus, one wire of chip select
         self.net = link(self, nvs)
         self._wire(nvs)
-        self._green = Pin(LED_GREEN, Pin.OUT, value=0)
-        self._red = Pin(LED_RED, Pin.OUT, value=0)
+        self._green = Pin(green, Pin.OUT, value=0)
+        self._red = Pin(red, Pin.OUT, value=0)
         self._beeper = esp32.RMT(
-            0, pin=Pin(BEEPER), clock_div=_BEEP_CLOCK_DIV, tx_carrier=_BEEP_TONE
+            0, pin=Pin(beeper), clock_div=_BEEP_CLOCK_DIV, tx_carrier=_BEEP_TONE
         )
         self._watchdog = machine.WDT(timeout=_WDT_MS)
 

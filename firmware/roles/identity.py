@@ -1,9 +1,10 @@
 """The reader of a library desk: a card is held to it, and its number goes to the desk's program.
 
-As digits and an end of line on a serial line (boards/esp32_desk.py), in the format that the
-program expects (rules/card_number.py): no driver, nothing to install. A card that is lost,
-suspended, closed or out of its validity gives no number, and the display says why. Loans stay in
-the library's system: of a card that is in order nothing is recorded here.
+As digits and an end of line on a serial line (boards/esp32_desk.py), or as if typed on a keyboard
+(drivers/usb_keyboard.py), in the format that the program expects (rules/card_number.py): no
+driver, nothing to install. It says that a card is in order when the desk has all of its number. A
+card that is lost, suspended, closed or out of its validity gives none, and the display says why.
+Loans stay in the library's system: of a card that is in order nothing is recorded here.
 """
 
 from firmware.drivers import annunciator
@@ -23,7 +24,6 @@ FIRMWARE_VERSION = 1
 
 _POLL_MS = 50
 _SHOWN_MS = 2000
-_END = b"\r\n"
 
 
 def build(board, front_end=None):
@@ -52,6 +52,7 @@ class IdentityDesk:
         self._supply = Supply(board, recorder, clock, front_end)
         self._panel = Panel(board, self._notices)
         self._is_resting = False  # the card in the field has been answered
+        self._card_no = None  # whose number is being told; None: nobody's
         self._until_ms = None  # None: nobody is there
         self._home(board.ticks_ms())
 
@@ -59,7 +60,9 @@ class IdentityDesk:
         """Look for a card, act, and say when to be called again; a card dialogue is inside."""
         due_ms = self._supply.step(now_ms, self._panel.is_lit)
         self._watch.step(now_ms)
-        self._poll(now_ms)
+        if self._card_no is None:
+            self._poll(now_ms)
+        due_ms = min(due_ms, self._tell(now_ms))
         now_ms = self._board.ticks_ms()  # the dialogue has taken its time
         if self._until_ms is not None and now_ms >= self._until_ms:
             self._home(now_ms)
@@ -93,16 +96,30 @@ class IdentityDesk:
             return  # it is looked at again
         self._is_resting = True
         now_ms = self._board.ticks_ms()
-        self._until_ms = now_ms + _SHOWN_MS
         if reason == reasons.APPROVED:
-            self._board.desk.write(digits.encode() + _END)
-            self._panel.ask(screens.IN_ORDER, "")
-            self._panel.sound(annunciator.TAKEN, now_ms)
+            self._card_no = card_no
+            self._board.desk.tell(digits, now_ms)
         else:
-            self._recorder.note(
-                messages.REFUSAL, now_ms, card_no=card_no, amount_fen=0, reason=reason
-            )
-            self._panel.refuse(reason, "", now_ms)
+            self._refuse(reason, card_no, now_ms)
+
+    def _tell(self, now_ms):
+        """Go on with a number; when to be called again (ms)."""
+        desk = self._board.desk
+        due_ms = desk.step(now_ms)
+        if self._card_no is not None and desk.told is not None:
+            card_no, self._card_no = self._card_no, None
+            if desk.told:
+                self._panel.ask(screens.IN_ORDER, "")
+                self._panel.sound(annunciator.TAKEN, now_ms)
+                self._until_ms = now_ms + _SHOWN_MS
+            else:
+                self._refuse(reasons.NOT_TYPED, card_no, now_ms)
+        return due_ms
+
+    def _refuse(self, reason, card_no, now_ms):
+        self._recorder.note(messages.REFUSAL, now_ms, card_no=card_no, amount_fen=0, reason=reason)
+        self._panel.refuse(reason, "", now_ms)
+        self._until_ms = now_ms + _SHOWN_MS
 
     def _home(self, now_ms):
         self._until_ms = None

@@ -16,6 +16,7 @@ BUILDERS = {
     "attendance": attendance.build,
     "kiosk": kiosk.build,
     "identity": identity.build,
+    "usb_desk": identity.build,
 }
 
 
@@ -33,6 +34,7 @@ class HostHome:
         self._front_end = front_end
         self._device: Any = None
         self._ticks_ms: Callable[[], int] = lambda: 0
+        self._woken: Callable[[], None] = lambda: None
 
     def start(self, now_us: int) -> int:
         """Boot, and run the first step; returns when to be run again (us), on `now_us`'s clock."""
@@ -40,10 +42,12 @@ class HostHome:
         front_end = self._front_end(self._hardware) if self._front_end else None
         board = HostBoard(self._hardware)
         self._device, self._ticks_ms = self._build(board, front_end), board.ticks_ms
+        self._woken = board.woken
         return self._step(on_us)
 
     def run(self, now_us: int) -> int:
         """One step; returns when to be run again (us), on `now_us`'s clock."""
+        self._woken()
         return self._step(now_us - self._hardware.ticks_us())
 
     def _step(self, on_us: int) -> int:
