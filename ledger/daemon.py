@@ -26,6 +26,7 @@ from ledger.config import (
     load_signing_key,
 )
 from ledger.credit_desk import CreditDesk
+from ledger.holder_desk import LossDesk, PersonDesk
 from ledger.phones import Phones
 from ledger.receipts import public_key
 from ledger.relay_desk import Desk, RelayDesk
@@ -112,6 +113,7 @@ def _desks(
     config: Config, store: LedgerStore, credit_key: bytes, code_key: bytes
 ) -> Iterator[Desk]:
     yield SiteDesk(store, _utc_s)
+    yield PersonDesk(store)
     if credit_key:
         after_s = config.carry_over_after_s
         yield CreditDesk(store, CIPHERS, credit_key, os.urandom, _utc_s, after_s)
@@ -119,6 +121,7 @@ def _desks(
         error_ms = config.codes.clock_error_ms
         phones = Phones(store.database, code_key, os.urandom)
         yield CodeDesk(store, phones, config.codes.policy, lambda: _interval_ms(error_ms))
+        yield LossDesk(store, phones, lambda: _interval_ms(error_ms), _utc_s)
 
 
 def _interval_ms(error_ms: int) -> tuple[int, int]:

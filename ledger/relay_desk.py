@@ -8,12 +8,14 @@ Nothing is kept here.
 from typing import Any, Protocol
 
 from ledger.store import LedgerStore
-from protocols.wire import messages, seal
+from protocols.wire import desk_messages, messages, seal
 from protocols.wire.errors import BAD_SEAL, WireError
 
 # What readers say, whether or not there is a desk for it.
 _FROM_READERS = (messages.LOAD_ASK, messages.CARD_ANSWER, messages.PAY_ASK, messages.SITE)
+_FROM_READERS += (desk_messages.PERSON_ASK, desk_messages.LOSS_ASK)
 _FROM_STRANGERS = (messages.SITE,)
+_SHAPES = {**messages.RELAYED, **desk_messages.SHAPES}
 
 
 class Desk(Protocol):
@@ -54,7 +56,7 @@ class RelayDesk:
         if answer is None:
             return None
         kind, fields = answer
-        payload = messages.encode_relayed(kind, {"nonce": said["nonce"], **fields})
+        payload = messages.encode_relayed(kind, {"nonce": said["nonce"], **fields}, _SHAPES)
         relay_key = seal.derive(key, messages.RELAY_LABEL)
         return seal.seal(relay_key, payload, messages.RELAY_DOWN)
 
@@ -67,5 +69,5 @@ class RelayDesk:
                     payload = seal.unseal(relay_key, sealed, messages.RELAY_UP)
                 except WireError:
                     continue
-                return key, messages.decode_relayed(payload, kinds)
+                return key, messages.decode_relayed(payload, kinds, _SHAPES)
         raise WireError(BAD_SEAL)

@@ -7,6 +7,7 @@ same triggers in plpgsql against the owner).
 """
 
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
+from ledger.desk_schema import DESKS
 from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
 
 _TABLES = """
@@ -130,7 +131,7 @@ APPEND_ONLY = (*_JOURNALS, "device_key", "chip", *_OF_LOADS, "cancel", "card_cha
 APPEND_ONLY += ("punch", "manual_punch")
 APPEND_ONLY += ("door", "access_person", "access_change")
 APPEND_ONLY += ("tamper", "approval", "sighting")
-APPEND_ONLY += ("aggregate_sale", "statement_line")
+APPEND_ONLY += ("aggregate_sale", "statement_line", "loss_report")
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -478,4 +479,5 @@ MIGRATIONS = [
     _SITES + _append_only("tamper", "approval", "sighting"),
     _AGGREGATE + _append_only("aggregate_sale", "statement_line"),
     _REISSUES + _append_only("reissue", "load_end") + _losses(),
+    DESKS + _append_only("loss_report"),
 ]
