@@ -81,7 +81,7 @@ class LossReports:
                 change_status(self._database, "lose", code.card, now_s, EVIDENCE)
             except CardRefused:
                 is_closed = standing(self._database, code.card)[0] == CLOSED
-                return LossAnswer(reasons.CARD_CLOSED if is_closed else reasons.ASK_LEDGER)
+                return LossAnswer(reasons.CARD_CLOSED if is_closed else reasons.LOSS_UNSURE)
             lost_s = standing(self._database, code.card)[1]
             row = code.number, ask.device, ask.nonce, code.card, lost_s
             self._database.many(_INSERT, [row])

@@ -75,6 +75,7 @@ _BOARDS: dict[tuple[str, bool], tuple[str, int, type[Circuit]]] = {
     ("attendance", False): ("main_attendance", HEAP_BYTES, Circuit),
     ("attendance", True): ("main_attendance_serial", HEAP_BYTES, SerialCircuit),
     ("kiosk", False): ("main_kiosk", HEAP_BYTES, Circuit),
+    ("code_kiosk", False): ("main_kiosk_codes", HEAP_BYTES, CodeCircuit),
     ("identity", False): ("main_desk", HEAP_BYTES, DeskCircuit),
     ("usb_desk", False): ("main_desk_usb", HEAP_BYTES, UsbDeskCircuit),
     ("kiosk", True): ("main_kiosk_serial", HEAP_BYTES, SerialCircuit),
@@ -290,7 +291,7 @@ class Run:
         has_scanner = bool(description.get("scanner"))
         if description.get("usb"):
             role, hardware.usb = "usb_desk", UsbHost(hardware.clock)
-        home = self._make_home("code_pos" if has_scanner else role, hardware)
+        home = self._make_home(f"code_{role}" if has_scanner else role, hardware)
         reader = Reader(name, self.world, hardware, home, self.services.settle)
         if has_scanner:
             hardware.scanner = QrScanner(reader, self.seeds.stream("scanner", name))

@@ -62,6 +62,7 @@ COMPOSITIONS = (
     "firmware.main_door",
     "firmware.main_attendance",
     "firmware.main_kiosk",
+    "firmware.main_kiosk_codes",
     "firmware.main_desk",
     "firmware.main_desk_usb",
     "firmware.main_door_serial",

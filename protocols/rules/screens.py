@@ -90,6 +90,15 @@ def pole_text(number):
     return _entry(screen_bytes.POLE, number, COLUMNS).decode()
 
 
+def known(number, instead):
+    """`number`, or `instead` where this firmware has no text for it."""
+    try:
+        pole_text(number)
+    except UnknownText:
+        return instead
+    return number
+
+
 def _entry(table, number, cells):
     # Rising numbers of two bytes: no pair of bytes is found where none begins (a test tries all).
     at = screen_bytes.NUMBERS.find(number.to_bytes(2, "big"))

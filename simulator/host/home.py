@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from firmware.roles import attendance, code_pos, door, identity, kiosk, pos
+from firmware.roles import attendance, code_kiosk, code_pos, door, identity, kiosk, pos
 from simulator.host.board import HostBoard
 from simulator.host.hardware import Hardware
 
@@ -15,6 +15,7 @@ BUILDERS = {
     "door": door.build,
     "attendance": attendance.build,
     "kiosk": kiosk.build,
+    "code_kiosk": code_kiosk.build,
     "identity": identity.build,
     "usb_desk": identity.build,
 }

@@ -32,6 +32,16 @@ def test_numbers_come_as_they_are_sent_and_garbled_ones_do_not(line):
     assert found == ["0000020001", "00026F6C3A", "07302202"]
 
 
+def test_personal_numbers_come_when_they_are_waited_for(line):
+    ours, name = line
+    said = b"0000020001\r\nT0012\r\nt0012\r\n\r\n" + b"9" * 17 + b"\r\n2026010203\r\n"
+    sender = threading.Timer(0.2, os.write, (ours, said))
+    sender.start()
+    found = list(numbers(name, count=3, is_personal=True))
+    sender.join()
+    assert found == ["0000020001", "T0012", "2026010203"]
+
+
 def test_the_command_prints_them(line):
     ours, name = line
     sender = threading.Timer(0.2, os.write, (ours, b"0000020001\r\n0000020002\r\n"))
