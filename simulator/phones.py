@@ -64,8 +64,8 @@ def scanner_fault(reader: Mapping[str, Any]) -> str:
     name = reader["name"]
     if not reader.get("scanner"):
         return ""
-    if reader.get("role", "pos") != "pos":
-        return f"'{name}' cannot have a scanner: only a POS has one"
+    if reader.get("role", "pos") not in ("pos", "kiosk"):
+        return f"'{name}' cannot have a scanner: only a POS or a kiosk has one"
     if not reader.get("wifi"):
         return (
             f"'{name}' cannot have a scanner: with a cable no pin is left for one;"
@@ -75,10 +75,12 @@ def scanner_fault(reader: Mapping[str, Any]) -> str:
 
 
 def step_fault(step: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, str] | None:
-    """What is wrong with a step "phone" of a scenario (`data`), after the key it is at."""
+    """What is wrong with a step "phone" or "report" of a scenario (`data`), after its key."""
     scanners = {reader["name"] for reader in data.get("reader", []) if reader.get("scanner")}
     if step["reader"] not in scanners:
         return "reader", f"'{step['reader']}' has no scanner = 1"
+    if step.get("code", IDENTITY) not in SHOWS:
+        return "code", f"'{step['code']}' is none of {', '.join(SHOWS)}"
     with_phone = {cards["name"] for cards in data.get("cards", []) if cards.get("phone")}
     if not with_phone & {step["card"], re.sub(r"-\d+$", "", step["card"])}:
         return "card", f"the holder of '{step['card']}' has no phone: give the cards phone = 1"

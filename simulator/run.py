@@ -18,6 +18,7 @@ from ledger.phones import CODE_KEY_BYTES
 from protocols.rules import charging, door, menu, settings
 from protocols.rules import clock as clock_rules
 from protocols.wire import messages
+from simulator import machines
 from simulator.cardbox import CardKeys, HeldCard, make_cards
 from simulator.cards.desfire import Desfire
 from simulator.cards.mifare_classic import MifareClassic
@@ -242,6 +243,7 @@ class Run:
             for card_no in range(batch.first_no, batch.first_no + batch.count):
                 if batch.has_phone and batch.make == "ours":
                     self.phones.bind(card_no, self.services.phones.bind(card_no)[1])
+        machines.register(self)
 
     def _add_reader(self, description: dict[str, Any]) -> None:
         name = description["name"]

@@ -198,7 +198,7 @@ class _Reading:
             self._fail("step", index, "identity", step["identity"], ANSWERS)
         if step.get("shows", phones.PAYMENT) not in phones.SHOWS and verb == "phone":
             self._fail("step", index, "shows", step["shows"], phones.SHOWS)
-        if verb == "phone" and (fault := phones.step_fault(step, self.data)):
+        if verb in ("phone", "report") and (fault := phones.step_fault(step, self.data)):
             raise ScenarioError(self.path, self._line_of("step", index, fault[0]), fault[1])
         fields = {key: value for key, value in step.items() if key not in ("at", "do")}
         at = partial(self._line_of, "step", index)

@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "enter": (("card", "reader"), ()),
     "punch": (("card", "reader"), ()),
     "ask": (("card", "reader"), ("shows", "types")),
+    "report": (("card", "reader"), ("shows", "code")),
     "leave": (("reader",), ()),
     "fire": (("reader",), ()),
     "rearm": (("reader",), ()),

@@ -73,7 +73,7 @@ class Machine(Window):
 
     @property
     def said(self):
-        return tuple(line.strip() for line in self.hardware.panel.lines)[0]
+        return self.hardware.panel.lines[0].strip()
 
 
 class Kiosk(Machine):
@@ -219,7 +219,7 @@ def test_who_goes_away_or_changes_his_mind_has_reported_nothing(at):
 
 
 def test_a_card_that_lies_there_is_nobody_s_business_while_a_loss_is_reported(at):
-    centre, kiosk = at
+    _centre, kiosk = at
     kiosk.key(b"FF")
     card = new_card()
     kiosk.put(card)
