@@ -241,7 +241,7 @@ def test_readers_that_nobody_answers_end_the_run():
 
 
 def test_heap_rows(needs_vm, one_tap, one_entry):
-    rows = check_shape("firmware_heap", firmware_heap.rows(one_tap(), one_entry))
+    rows = check_shape("firmware_heap", firmware_heap.rows(one_tap(), one_entry, {}))
     budgets = (rows[:2], 128 * 1024), (rows[2:4], 128 * 1024), (rows[4:], 96 * 1024)
     for (idle, peak), budget in budgets:
         assert idle["ours"] <= peak["ours"] < peak["other"] == budget

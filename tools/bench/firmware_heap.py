@@ -1,16 +1,19 @@
 """Live heap of the firmware of readers in a real MicroPython, beside their budgets.
 
 A scenario is played, for the POS one with every fault, for the door one with cards of both kinds
-and both maps, for library desks and the self-service machine with a scanner their own, with the firmware in a VM whose whole heap is the budget and what our own shims take
-of it, which no board has. Before every hardware call the VM collects garbage and says what is
-left: so the peak is that of live objects in the middle of card dialogues, deliveries and receipts.
-The shims are taken off; what remains is still that of a 64-bit VM, where every object is about
-twice the size it has on the board.
+and both maps, for library desks and a self-service machine with a scanner their own, with the
+firmware in a VM whose whole heap is the budget and what our own shims take of it, which no board
+has. Before every hardware call the VM collects garbage and says what is left: so the peak is that
+of live objects in the middle of card dialogues, deliveries and receipts. The shims are taken off;
+what remains is still that of a 64-bit VM, where every object is about twice the size it has on the
+board.
 """
 
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from simulator.host.hardware import Hardware
 from simulator.reader import Home
@@ -29,7 +32,11 @@ from tools.rooms import ROOT
 
 _SCENARIOS = ROOT / "simulator" / "scenarios"
 SCENARIO, DOOR_SCENARIO = _SCENARIOS / "every_fault.toml", _SCENARIOS / "door_access.toml"
-DESK_SCENARIO, KIOSK_SCENARIO = _SCENARIOS / "library.toml", _SCENARIOS / "kiosk_loss.toml"
+# Who has no budget of its own, and runs in that of a POS.
+OTHERS = {
+    "library desk": _SCENARIOS / "library.toml",
+    "kiosk with a scanner": _SCENARIOS / "kiosk_loss.toml",
+}
 # Roles that take money: of others nothing is booked.
 _TILLS = ("pos",)
 
@@ -81,16 +88,18 @@ def measure(scenario: Path = SCENARIO, *, on_line: bool = False) -> dict[str, in
     }
 
 
-def rows(scenario: Path = SCENARIO, doors: Path = DOOR_SCENARIO) -> list[dict[str, object]]:
-    """Idle and peak beside the budget of a POS, of one on a serial line, and of a door; of desks
-    and a self-service machine beside that of a POS."""
+def rows(
+    scenario: Path = SCENARIO,
+    doors: Path = DOOR_SCENARIO,
+    others: Mapping[str, Path] = MappingProxyType(OTHERS),
+) -> list[dict[str, object]]:
+    """Idle and peak beside the budget of a POS, of one on a serial line, of a door, of others."""
     table: list[dict[str, object]] = []
     for who, played, on_line, budget, whole in (
         ("POS", scenario, False, POS_HEAP_BYTES, HEAP_BYTES),
         ("POS on a serial line", scenario, True, POS_HEAP_BYTES, HEAP_BYTES),
         ("door", doors, False, DOOR_HEAP_BYTES, DOOR_VM_HEAP_BYTES),
-        ("library desk", DESK_SCENARIO, False, POS_HEAP_BYTES, HEAP_BYTES),
-        ("kiosk with a scanner", KIOSK_SCENARIO, False, POS_HEAP_BYTES, HEAP_BYTES),
+        *((who, path, False, POS_HEAP_BYTES, HEAP_BYTES) for who, path in others.items()),
     ):
         try:
             found = measure(played, on_line=on_line)
