@@ -70,4 +70,6 @@ class UsbDeskBoard(esp32.Board):
         self.display = uart
         self.power = Power()
         self.desk_format = format_of(nvs)
-        self.desk = UsbKeyboard(machine.USBDevice())
+        # The stubs describe a chip without it.
+        device = machine.USBDevice()  # pyright: ignore[reportAttributeAccessIssue]
+        self.desk = UsbKeyboard(device)

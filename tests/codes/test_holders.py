@@ -65,12 +65,6 @@ class Machine(Window):
         self.line.on_relay = self.pos._question.hear
         self.run_ms(2_000)
 
-    def tell_time(self):
-        self._is_told = True
-        now_ms = self.ticks_us() // 1000
-        time_s = self.hardware.world.utc_s(self.clock.now_us)
-        self.pos._clock.observe(time_s, now_ms, now_ms)
-
     @property
     def said(self):
         return self.hardware.panel.lines[0].strip()
