@@ -30,7 +30,7 @@ def numbers(
     try:
         with serial.serial_for_url(url, baudrate=baud, timeout=_WAIT_S) as port:
             rest = b""
-            while count is None or count > 0:
+            while count != 0:
                 rest += port.read(max(1, port.in_waiting))
                 *lines, rest = rest.split(b"\n")
                 rest = rest[-_LINE_BYTES_MAX:]
@@ -38,7 +38,8 @@ def numbers(
                     digits = line.strip()
                     if len(digits) in lengths and all(char in known for char in digits):
                         yield digits.decode()
-                        if count is not None:
-                            count -= 1
+                        count = None if count is None else count - 1
+                        if count == 0:
+                            return
     except (serial.SerialException, ValueError, OSError) as error:
         raise NoLine(f"{url}: {error}") from error

@@ -333,12 +333,33 @@ def test_without_network_or_answer_no_number_is_told(desk):
 
 
 @pytest.mark.parametrize(
-    ("change", "shown"),
+    ("change", "reason"),
     [
-        (lambda store: store.cards.set("lose", CARD_NO, 1), "REPORTED LOST"),
-        (lambda store: store.person_numbers.let_ask([(DEVICE, False)]), "NOT FOR THIS READER"),
+        (lambda store: store.cards.set("lose", CARD_NO, 1), reasons.CARD_LOST),
+        (lambda store: store.person_numbers.let_ask([(DEVICE, False)]), reasons.NOT_A_DESK),
+        (lambda store: forget(store), reasons.NO_PERSON_NO),
     ],
 )
-def test_the_ledger_s_word_counts_and_is_shown(desk, change, shown):
+def test_the_ledger_s_word_counts_and_is_shown(desk, change, reason):
     change(desk.centre.store)
-    assert desk.ask() == ([shown], [])
+    assert desk.ask() == ([reasons.display(reason)], [])
+    assert [each["reason"] for each in desk.records(messages.REFUSAL)] == [reason]
+
+
+def forget(store):
+    with store.database.transaction():
+        store.database.rows("DELETE FROM person_no")
+
+
+def test_a_pc_that_does_not_take_it_is_told_of_and_nothing_else(tmp_path):
+    centre = HolderCentre(tmp_path / "ledger.sqlite")
+    centre.store.person_numbers.know([(CARD_NO, PERSON_NO)])
+    centre.store.person_numbers.let_ask([(DEVICE, True)])
+    desk = UsbDesk(centre, loads=False)
+    desk.hardware.usb.sleep(True)
+    assert desk.ask() == ([reasons.display(reasons.NOT_TYPED)], [])
+    desk.hardware.usb.sleep(False)
+    desk.run_ms(1_000)
+    assert (desk.hardware.usb.field, desk.hardware.desk_lines()) == ("", [])
+    assert desk.ask() == ([IN_ORDER], [PERSON_NO])
+    centre.store.close()

@@ -42,7 +42,7 @@ class Desk(Counter):
         return shown, self.hardware.desk_out[before:]
 
 
-@pytest.mark.parametrize("form", card_number.FORMATS)
+@pytest.mark.parametrize("form", sorted({*card_number.FORMATS} - {card_number.PERSON}))
 @pytest.mark.parametrize("make", [new_card, new_desfire])
 def test_a_card_in_order_gives_its_number_once(form, make):
     desk, card = Desk(form), make()
