@@ -7,7 +7,7 @@ from firmware.roles import identity
 
 def run():
     """Build the reader on its board, and let it step."""
-    board = esp32s3_desk.UsbDeskBoard(esp32s3_desk.net)
+    board = esp32s3_desk.UsbDeskBoard()
     loop.run(board, identity.build(board))
 
 

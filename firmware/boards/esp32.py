@@ -260,12 +260,10 @@ class Board:
     """Everything the firmware may touch; NotProvisioned when it has no settings.
 
     What every reader has, and by `_wire` what a POS has beside it. `link` is what it hangs on:
-    Net, or Net of esp32_serial.py. `parts`: the bus, and the pins of lamps and sounder.
+    Net, or Net of esp32_serial.py; `bus` and the pins behind it are those of another circuit.
     """
 
-    parts = Rfid, LED_GREEN, LED_RED, BEEPER
-
-    def __init__(self, link):
+    def __init__(self, link, bus=Rfid, green=LED_GREEN, red=LED_RED, beeper=BEEPER):
         nvs = self._nvs = esp32.NVS("onecard")
         blob = blob_of(nvs, "settings", settings.SETTINGS_BYTES_MAX)
         if blob is None:
@@ -283,7 +281,6 @@ class Board:
         self.flash = RawFlash(found[0])
         found = find(data, label="cards")
         self.card_flash = RawFlash(found[0]) if found else None  # it knows of no lost cards
-        bus, green, red, beeper = self.parts
         self.rfid = bus()
         self.lcd = self.rfid  # one bus, one wire of chip select
         self.net = link(self, nvs)

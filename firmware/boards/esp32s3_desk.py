@@ -60,7 +60,8 @@ def net(board, nvs):
 class UsbDeskBoard(esp32.Board):
     """Everything the firmware may touch; NotProvisioned without settings, Wi-Fi or a format."""
 
-    parts = Rfid, LED_GREEN, LED_RED, BEEPER
+    def __init__(self):
+        super().__init__(net, Rfid, LED_GREEN, LED_RED, BEEPER)
 
     def _wire(self, nvs):
         """Keypad, pole display, supply, and the keyboard that the PC sees."""

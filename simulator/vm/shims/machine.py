@@ -17,12 +17,8 @@ _WDT_FEED = const(39)
 
 
 def __getattr__(name):
-    if name != "USBDevice":
-        raise AttributeError(name)
-    # Only the image of a chip that has it pays for it.
-    from usb_device import USBDevice
-
-    return USBDevice
+    """USBDevice, of a chip that has it: only its image pays for that."""
+    return getattr(__import__("usb"), name)
 
 
 def reset_cause():
