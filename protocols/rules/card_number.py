@@ -21,10 +21,10 @@ _RANDOM_BYTES, _RANDOM = 4, 0x08
 
 
 def number(form, uid, card_no):
-    """The digits in one of FORMATS but PERSON; "" where the chip has no number of its own."""
+    """The digits in one of FORMATS; "" where the chip has no number of its own, and for PERSON."""
     if form == CARD:
         return "%010d" % card_no
-    if len(uid) == _RANDOM_BYTES and uid[0] == _RANDOM:
+    if form == PERSON or (len(uid) == _RANDOM_BYTES and uid[0] == _RANDOM):
         return ""
     is_reversed = form.endswith("-R")
     count, digits, is_hex = _OF_CHIP[form[:-2] if is_reversed else form]
