@@ -3,7 +3,8 @@
 Over `machine.USBDevice`, so on a chip with native USB only; no ESP32 has it, an ESP32-S2 or -S3
 does. Rules of this file:
 - Enter is the last key: what breaks off before it has entered nothing. What may stand in the field
-  then is taken back, with as many Backspaces, before the next number;
+  then is taken back, with as many Backspaces, before the next number; after a boot that is as long
+  as any, for nobody knows what the power has cut;
 - digits are those of the keypad, which are the same in every layout, while the host says by its
   LED report that NumLock is on. If it does not, NumLock is pressed and the answer waited for; if
   that goes off while a number is typed, it ends without Enter;
@@ -14,6 +15,7 @@ Letters are those of a US keyboard: on a French one A types Q.
 """
 
 REPORT_BYTES = 8
+TEXT_MAX = 16  # characters of a number, without Enter
 ENDPOINT = 0x81
 _TAKE_MS = 200  # for a report: a host that is awake polls every 8 ms
 _LED_MS = 500  # for the host to say that NumLock is on
@@ -68,7 +70,7 @@ class UsbKeyboard:
         self._told_leds = bytearray(1)
         self._text, self._at = "", 0  # what is typed, and the next key of it
         self._erase = 0  # Backspaces to come
-        self._half = 0  # characters that may stand in the field, at most
+        self._half = TEXT_MAX  # characters that may stand in the field, at most
         self._tries = 0  # of NumLock
         self._until_ms = 0  # for the host's next sign of life
         self._back_ms = 0  # when to come back to the bus; 0: we are on it
@@ -89,7 +91,7 @@ class UsbKeyboard:
         usb.active(True)
 
     def tell(self, text, now_ms):
-        """Begin to type `text` (0-9, A-Z) and Enter; step() goes on with it."""
+        """Begin to type `text` (TEXT_MAX of 0-9, A-Z) and Enter; step() goes on with it."""
         self.told = None
         self._text, self._at = text, 0
         self._erase = self._half
