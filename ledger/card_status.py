@@ -113,21 +113,33 @@ class Cards:
 
         `evidence`: one word for what was shown ("id-card"), never a number that stands on it.
         """
-        what = VERBS[verb]
-        check_evidence(verb, evidence, in_person=what.in_person)
+        check_evidence(verb, evidence, in_person=VERBS[verb].in_person)
         with self._database.transaction():
-            if not list(self._database.rows(_IS_ISSUED, (card_no,))):
-                raise CardRefused(f"card {card_no} was never issued")
-            if card_no > CARD_NO_MAX:
-                raise CardRefused(f"card {card_no}: the map ends at {CARD_NO_MAX}")
-            statuses = [status for status, _time_s in _statuses(self._database, card_no)]
-            if statuses[-1] == what.after:
-                return what.after
-            if statuses[-1] not in what.before:
-                raise CardRefused(f"card {card_no} is {NAMES[statuses[-1]]}: cannot {verb} it")
-            after = statuses[-2] if what.after == _BEFORE else what.after
-            _add(self._database, card_no, after, verb, time_s, evidence)
-            return after
+            return change_status(self._database, verb, card_no, time_s, evidence)
+
+
+def change_status(
+    database: SqliteDialect, verb: str, card_no: int, time_s: int, evidence: str
+) -> int:
+    """As Cards.set, in a transaction of the caller, who has checked the evidence."""
+    what = VERBS[verb]
+    if not list(database.rows(_IS_ISSUED, (card_no,))):
+        raise CardRefused(f"card {card_no} was never issued")
+    if card_no > CARD_NO_MAX:
+        raise CardRefused(f"card {card_no}: the map ends at {CARD_NO_MAX}")
+    statuses = [status for status, _time_s in _statuses(database, card_no)]
+    if statuses[-1] == what.after:
+        return what.after
+    if statuses[-1] not in what.before:
+        raise CardRefused(f"card {card_no} is {NAMES[statuses[-1]]}: cannot {verb} it")
+    after = statuses[-2] if what.after == _BEFORE else what.after
+    _add(database, card_no, after, verb, time_s, evidence)
+    return after
+
+
+def standing(database: SqliteDialect, card_no: int) -> tuple[int, int]:
+    """(status, since when) of a card; ACTIVE since 0 if nothing was ever said of it."""
+    return _statuses(database, card_no)[-1]
 
 
 def check_evidence(verb: str, evidence: str, *, in_person: bool) -> None:

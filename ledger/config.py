@@ -36,6 +36,7 @@ TOML or, when its name ends in .json, JSON of the same shape; importing it again
     merchant_no = 12
     site = "canteen-1"
     department = "logistics"  # optional: who answers for it (R20)
+    person_numbers = true     # optional: a library desk, which may ask for personal numbers
     [[card]]
     card_no = 7
     balance_fen = 5000
@@ -45,6 +46,8 @@ TOML or, when its name ends in .json, JSON of the same shape; importing it again
     kind = "student"        # optional, but then all three, as they stand on the card: "staff",
     valid_from = "2026-09-01"  # "student" or "temporary", its first and its last day. Doors
     valid_to = "2030-08-31"    # take the codes of no other cards. Days told anew replace these
+    person_no = "2026010203"  # optional: the holder's, 1 to 16 of 0-9 and A-Z, for library desks;
+                              # another one, told anew, replaces it
 """
 
 import json
@@ -63,7 +66,7 @@ from ledger.carry_over import AFTER_S
 from ledger.code_sales import CodePolicy
 from ledger.store import LedgerStore, RegistryError
 from protocols.rules.spending import STAFF, STUDENT, TEMPORARY
-from protocols.wire import messages
+from protocols.wire import desk_messages, messages
 
 KEY_BYTES, CREDIT_KEY_BYTES = 32, 16
 _FEN_MAX, _ERROR_MS_MAX, _DAY_S = 0xFFFFFF, 60_000, 86_400
@@ -208,27 +211,30 @@ def import_register(store: LedgerStore, path: Path) -> None:
         devices = [_device(path, device) for device in table.tables("device")]
         store.register_devices(
             (device, previous or key, merchant_no, site)
-            for device, previous, key, merchant_no, site, _department in devices
+            for device, previous, key, merchant_no, site, *_ in devices
         )
         for device, previous, key, *_ in devices:
             if previous:
                 store.rotate_device_key(device, key)
-        store.tampers.answer_for((device[0], device[-1]) for device in devices if device[-1])
+        store.tampers.answer_for((each[0], each[5]) for each in devices if each[5])
+        store.person_numbers.let_ask((device[0], device[-1]) for device in devices)
         cards = [_card(path, card) for card in table.tables("card")]
         store.issue_cards((card_no, balance_fen) for card_no, balance_fen, *_ in cards)
         for kind in _CHIPS.values():
             store.know_chips(
-                ((card_no, uid) for card_no, _fen, uid, its, _ in cards if uid and its == kind),
+                ((card_no, uid) for card_no, _fen, uid, its, *_ in cards if uid and its == kind),
                 kind,
             )
-        know(store.database, [validity for *_, validity in cards if validity])
+        know(store.database, [validity for *_, validity, _ in cards if validity])
+        store.person_numbers.know((card[0], card[-1]) for card in cards if card[-1])
     except RegistryError as error:
         raise ConfigError(f"{path}: {error}") from error
     table.end()
 
 
-def _device(path: Path, device: "_Table") -> tuple[int, bytes, bytes, int, str, str]:
-    """Device, previous key (empty if there is none), key, merchant_no, site, department."""
+def _device(path: Path, device: "_Table") -> tuple[int, bytes, bytes, int, str, str, bool]:
+    """Device, previous key (empty if there is none), key, merchant_no, site, department, whether
+    it may ask for personal numbers."""
     previous = device.text("previous_key", "")
     facts = (
         device.number("device"),
@@ -237,13 +243,15 @@ def _device(path: Path, device: "_Table") -> tuple[int, bytes, bytes, int, str, 
         device.number("merchant_no"),
         device.text("site", "campus"),
         device.text("department", ""),
+        device.flag("person_numbers"),
     )
     device.end()
     return facts
 
 
-def _card(path: Path, card: "_Table") -> tuple[int, int, bytes, int, Validity | None]:
-    """card_no, balance_fen, UID (empty if it is not told), kind of chip, and validity if told."""
+def _card(path: Path, card: "_Table") -> tuple[int, int, bytes, int, Validity | None, str]:
+    """card_no, balance_fen, UID (empty if it is not told), kind of chip, and if told validity and
+    the holder's number (empty if not)."""
     text = card.text("uid", "")
     try:
         uid = bytes.fromhex(text)
@@ -256,7 +264,12 @@ def _card(path: Path, card: "_Table") -> tuple[int, int, bytes, int, Validity | 
         raise ConfigError(f"{path}: {card.where('chip')}: neither {' nor '.join(_CHIPS)}")
     card_no = card.number("card_no")
     validity = _validity(path, card, card_no)
-    facts = card_no, card.number("balance_fen"), uid, _CHIPS[chip], validity
+    person_no = card.text("person_no", "")
+    if person_no and not desk_messages.is_person_no(person_no.encode()):
+        # Not the number itself: it is somebody's.
+        text = f"{card.where('person_no')}: not 1 to 16 of 0-9 and A-Z"
+        raise ConfigError(f"{path}: {text}")
+    facts = card_no, card.number("balance_fen"), uid, _CHIPS[chip], validity, person_no
     card.end()
     return facts
 
@@ -321,6 +334,12 @@ class _Table:
         value = self._take(name, default)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
             raise self._wrong(name, f"not a whole number from 0 to {most}")
+        return value
+
+    def flag(self, name: str) -> bool:
+        value = self._take(name, False)
+        if not isinstance(value, bool):
+            raise self._wrong(name, "neither true nor false")
         return value
 
     def table(self, name: str) -> "_Table":

@@ -27,6 +27,7 @@ from ledger.config import (
 )
 from ledger.credit_desk import CreditDesk
 from ledger.entry_desk import EntryDesk
+from ledger.holder_desk import LossDesk, PersonDesk
 from ledger.phones import Phones
 from ledger.receipts import public_key
 from ledger.relay_desk import Desk, RelayDesk
@@ -113,6 +114,7 @@ def _desks(
     config: Config, store: LedgerStore, credit_key: bytes, code_key: bytes
 ) -> Iterator[Desk]:
     yield SiteDesk(store, _utc_s)
+    yield PersonDesk(store)
     if credit_key:
         after_s = config.carry_over_after_s
         yield CreditDesk(store, CIPHERS, credit_key, os.urandom, _utc_s, after_s)
@@ -122,6 +124,7 @@ def _desks(
         yield CodeDesk(store, phones, config.codes.policy, lambda: _interval_ms(error_ms))
         utc_offset_s = config.codes.policy.utc_offset_s
         yield EntryDesk(store, phones, lambda: _interval_ms(error_ms), utc_offset_s)
+        yield LossDesk(store, phones, lambda: _interval_ms(error_ms), _utc_s)
 
 
 def _interval_ms(error_ms: int) -> tuple[int, int]:

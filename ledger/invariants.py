@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ledger import aggregate, chain, chart, code_rules, reissue_rules
+from ledger import aggregate, chain, chart, code_rules, loss_reports, reissue_rules
 from ledger.evidence import Intent, State, stated_by, stated_by_outcome, verdict
 from ledger.loading import INTENT_COLUMNS, intent_of, keys_of
 from ledger.reservations import Settled
@@ -177,6 +177,7 @@ _RULES = {
         WHERE p.seq <= d.head_seq + 1""",
     **code_rules.RULES,
     **reissue_rules.RULES,
+    **loss_reports.RULES,
     "an early outcome's intent is not there yet": """
         SELECT e.device, e.seq FROM early_outcome e
         JOIN record r ON r.device = e.intent_device AND r.seq = e.intent_seq""",

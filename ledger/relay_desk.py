@@ -8,13 +8,14 @@ Nothing is kept here.
 from typing import Any, Protocol
 
 from ledger.store import LedgerStore
-from protocols.wire import entry_code, messages, seal
+from protocols.wire import desk_messages, entry_code, messages, seal
 from protocols.wire.errors import BAD_SEAL, UNEXPECTED_TYPE, WireError
 
 # What readers say, whether or not there is a desk for it.
 _FROM_READERS = (messages.LOAD_ASK, messages.CARD_ANSWER, messages.PAY_ASK, messages.SITE)
-_FROM_READERS += (entry_code.WHO_ASK,)
+_FROM_READERS += (entry_code.WHO_ASK, desk_messages.PERSON_ASK, desk_messages.LOSS_ASK)
 _FROM_STRANGERS = (messages.SITE,)
+_SHAPES = {**messages.RELAYED, **desk_messages.SHAPES}
 
 
 class Desk(Protocol):
@@ -75,13 +76,13 @@ class RelayDesk:
 def _encoded(kind: int, fields: dict[str, Any]) -> bytes:
     if kind == entry_code.WHO_ANSWER:
         return entry_code.encode_answer(fields["nonce"], *fields["numbers"])
-    return messages.encode_relayed(kind, fields)
+    return messages.encode_relayed(kind, fields, _SHAPES)
 
 
 def _decoded(payload: bytes, kinds: tuple[int, ...]) -> dict[str, Any]:
     """The kind and the fields by name of what was said; WireError for what is none of `kinds`."""
     if not entry_code.is_ask(payload):
-        return messages.decode_relayed(payload, kinds)
+        return messages.decode_relayed(payload, kinds, _SHAPES)
     if entry_code.WHO_ASK not in kinds:
         raise WireError(UNEXPECTED_TYPE)
     nonce, code = entry_code.decode_ask(payload)

@@ -8,6 +8,7 @@ same triggers in plpgsql against the owner).
 
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
 from ledger.code_schema import CODE_ENTRIES
+from ledger.desk_schema import DESKS
 from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
 
 _TABLES = """
@@ -132,7 +133,7 @@ APPEND_ONLY += ("punch", "manual_punch")
 APPEND_ONLY += ("door", "access_person", "access_change")
 APPEND_ONLY += ("tamper", "approval", "sighting")
 APPEND_ONLY += ("aggregate_sale", "statement_line")
-APPEND_ONLY += ("code_answer", "code_entry")
+APPEND_ONLY += ("code_answer", "code_entry", "loss_report")
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -481,4 +482,5 @@ MIGRATIONS = [
     _AGGREGATE + _append_only("aggregate_sale", "statement_line"),
     _REISSUES + _append_only("reissue", "load_end") + _losses(),
     CODE_ENTRIES + _append_only("code_answer", "code_entry"),
+    DESKS + _append_only("loss_report"),
 ]

@@ -23,6 +23,8 @@ from ledger.code_sales import CodeSales
 from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import State
 from ledger.loading import keys_of, load_book
+from ledger.loss_reports import LossReports
+from ledger.person_numbers import PersonNumbers
 from ledger.posting import post_authorized, write_changes
 from ledger.promises import HAS_ENDED
 from ledger.reissues import Reissues
@@ -88,6 +90,7 @@ _DUMP = {
     " FROM code_answer ORDER BY number",
     "code_entry": "SELECT number, device, seq FROM code_entry ORDER BY number",
     "validity": "SELECT card_no, kind, valid_from, valid_to FROM card_validity ORDER BY card_no",
+    "loss_report": "SELECT code, device, nonce, card_no, lost_s FROM loss_report ORDER BY code",
     "tamper": "SELECT device, seq, state, number FROM tamper ORDER BY device, seq",
     "approval": "SELECT device, seq, step, person FROM approval ORDER BY device, seq, step",
     "aggregate_sale": "SELECT device, seq, merchant_no, amount_fen, earliest_s, latest_s"
@@ -157,6 +160,8 @@ class LedgerStore:
         self.aggregate = AggregateSales(database)
         self.reissues = Reissues(database)
         self.carry_overs = CarryOvers(database)
+        self.person_numbers = PersonNumbers(database)
+        self.loss_reports = LossReports(database)
 
     @classmethod
     def open(cls, path: str) -> "LedgerStore":

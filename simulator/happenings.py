@@ -266,6 +266,13 @@ def _set_cable(run: Run, reader: Reader, *, plugged: bool, dark: bool) -> None:
     reader.wake(run.world.now_us)
 
 
+def _desk(run: Run, on: bool, only: str | None) -> None:
+    """The cable between a reader that types and its PC."""
+    for name, reader in run.readers.items():
+        if reader.hardware.usb and only in (None, name):
+            reader.at(run.world.now_us, partial(reader.hardware.usb.plug, on))
+
+
 def _kill(run: Run, step: Step) -> None:
     run.tell(f"{step.fields['reader']} loses its battery")
 
@@ -299,4 +306,5 @@ _CABLES: dict[str, tuple[str, Callable[[Run, bool, str | None], None]]] = {
     "reader-network": ("the readers' network", _reader_network),
     "upstream": ("the line to the card centre", _upstream),
     "mains": ("the building's mains", _mains),
+    "desk": ("the USB cable of the desk", _desk),
 }

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from protocols.rules import card_number
 from simulator.cardbox import HeldCard
+from simulator.phones import IDENTITY
 from simulator.reader import Reader
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 _HOLD_US = 700_000
 _ASK_US = 4_000_000
 _READ_US = 200_000  # until somebody has read what stands there
+_PHONE_US = 1_000_000  # until the phone is held there
+_LOSS_KEYS = b"FF\r"
 _PUNCHED = "PUNCHED"
 NOTHING_SHOWN = "nothing shown"
 
@@ -54,6 +58,29 @@ def ask(run: Run, step: Step) -> None:
     reader.at(now_us + _ASK_US, partial(_heard, run, step, held, seen))
 
 
+def report(run: Run, step: Step) -> None:
+    """Somebody whose card is gone shows a phone to a machine and reads what it says."""
+    reader = run.readers[step.fields["reader"]]
+    (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    now_us, seen = run.world.now_us, []
+    scanner = reader.hardware.scanner
+    assert scanner is not None, "a scenario lets nobody report a loss where no scanner is"
+    run.tally.taps += 1
+    what = step.fields.get("code", IDENTITY)
+    reader.at(now_us, partial(_press, reader, _LOSS_KEYS))
+    reader.at(now_us + _PHONE_US, lambda: scanner.show(run.phones.show(held.card_no, what)))
+    reader.at(now_us + _ASK_US, partial(scanner.show, None))
+    for at_us in range(0, _ASK_US, _READ_US):
+        reader.at(now_us + at_us, partial(_note, reader, seen))
+    reader.at(now_us + _ASK_US, partial(_heard, run, step, held, seen))
+
+
+def _press(reader: Reader, keys: bytes) -> None:
+    if reader.is_on:
+        reader.hardware.keys += keys
+        reader.wake(reader.now_us)
+
+
 def _note(reader: Reader, seen: list[str]) -> None:
     lines = [line.strip() for line in reader.hardware.panel.lines] if reader.is_on else []
     seen += [line for line in lines if line and line not in seen]
@@ -62,7 +89,7 @@ def _note(reader: Reader, seen: list[str]) -> None:
 def _heard(run: Run, step: Step, held: HeldCard, seen: list[str]) -> None:
     name = step.fields["reader"]
     run.tell(f"{held.name} at {name}: {', '.join(seen) or NOTHING_SHOWN}")
-    typed = run.readers[name].hardware.desk_out.decode().split()
+    typed = run.readers[name].hardware.desk_lines()
     if step.fields.get("types", "") not in ("", *typed[-1:]):
         run.not_shown.append(f"line {step.line}: {name} typed {typed[-1:]}")
     missing = [text for text in step.fields.get("shows", ()) if text not in seen]
@@ -71,4 +98,15 @@ def _heard(run: Run, step: Step, held: HeldCard, seen: list[str]) -> None:
     run.tally.paid += not missing
 
 
-VERBS: dict[str, Callable[[Run, Step], None]] = {"punch": punch, "ask": ask}
+def register(run: Run) -> None:
+    """What the register says for library desks: who may ask, and everybody's number."""
+    numbers = run.services.store.person_numbers
+    readers = run.scenario.readers
+    numbers.let_ask(
+        (reader["device"], reader.get("desk_format") == card_number.PERSON) for reader in readers
+    )
+    issued = [card.card_no for card in run.cards if card.issued_fen is not None]
+    numbers.know((card_no, f"2026{card_no:06d}") for card_no in issued)
+
+
+VERBS: dict[str, Callable[[Run, Step], None]] = {"punch": punch, "ask": ask, "report": report}

@@ -26,6 +26,7 @@ _FOREIGN: dict[str, Callable[[random.Random], bytes]] = {
 PAYMENT, IDENTITY, PICTURE = "payment", "identity", "picture"
 SHOWS = (PAYMENT, IDENTITY, PICTURE, *_FOREIGN)
 VERBS = ("phone", "scan")
+_VERB_AT = {"pos": "phone", "door": "scan", "kiosk": "report"}
 
 
 class Phones:
@@ -64,8 +65,8 @@ def scanner_fault(reader: Mapping[str, Any]) -> str:
     name = reader["name"]
     if not reader.get("scanner"):
         return ""
-    if reader.get("role", "pos") not in ("pos", "door"):
-        return f"'{name}' cannot have a scanner: only a POS or a door has one"
+    if reader.get("role", "pos") not in ("pos", "door", "kiosk"):
+        return f"'{name}' cannot have a scanner: only a POS, a door or a kiosk has one"
     if not reader.get("wifi"):
         return (
             f"'{name}' cannot have a scanner: with a cable no pin is left for one;"
@@ -75,12 +76,15 @@ def scanner_fault(reader: Mapping[str, Any]) -> str:
 
 
 def step_fault(step: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, str] | None:
-    """What is wrong with a step "phone" or "scan" of a scenario (`data`), after its key."""
+    """What is wrong with a step "phone", "scan" or "report" of a scenario, after its key."""
     (reader,) = (one for one in data["reader"] if one["name"] == step["reader"])
     if not reader.get("scanner"):
         return "reader", f"'{step['reader']}' has no scanner = 1"
-    if (reader.get("role", "pos") == "door") != (step["do"] == "scan"):
-        return "reader", "a phone pays at a POS, and opens a door with the verb scan"
+    role = reader.get("role", "pos")
+    if step["do"] != _VERB_AT[role]:
+        return "reader", f"before the scanner of a {role} the verb is {_VERB_AT[role]}"
+    if step.get("code", IDENTITY) not in SHOWS:
+        return "code", f"'{step['code']}' is none of {', '.join(SHOWS)}"
     with_phone = {cards["name"] for cards in data.get("cards", []) if cards.get("phone")}
     if not with_phone & {step["card"], re.sub(r"-\d+$", "", step["card"])}:
         return "card", f"the holder of '{step['card']}' has no phone: give the cards phone = 1"

@@ -19,6 +19,7 @@ from ledger.phones import CODE_KEY_BYTES
 from protocols.rules import charging, door, menu, settings
 from protocols.rules import clock as clock_rules
 from protocols.wire import messages
+from simulator import machines
 from simulator.cardbox import CardKeys, HeldCard, make_cards
 from simulator.cards.desfire import Desfire
 from simulator.cards.mifare_classic import MifareClassic
@@ -26,6 +27,7 @@ from simulator.checkers import journal_of, judge
 from simulator.checkers_scan import judge_scans
 from simulator.chips.nor_flash import NorFlash
 from simulator.chips.qr_scanner import QrScanner
+from simulator.chips.usb_host import UsbHost
 from simulator.code_checker import judge_codes
 from simulator.doors import rights
 from simulator.happenings import announce, happen
@@ -44,6 +46,7 @@ from simulator.services import Services
 from simulator.vm.circuit import Circuit
 from simulator.vm.circuit_codes import CodeCircuit, CodeDoorCircuit
 from simulator.vm.circuit_desk import DeskCircuit
+from simulator.vm.circuit_desk_usb import UsbDeskCircuit
 from simulator.vm.circuit_door import DoorCircuit
 from simulator.vm.circuit_serial import SerialCircuit, SerialDoorCircuit
 from simulator.vm.home import DOOR_VM_HEAP_BYTES, HEAP_BYTES, ROOT, VmHome
@@ -74,7 +77,9 @@ _BOARDS: dict[tuple[str, bool], tuple[str, int, type[Circuit]]] = {
     ("attendance", False): ("main_attendance", HEAP_BYTES, Circuit),
     ("attendance", True): ("main_attendance_serial", HEAP_BYTES, SerialCircuit),
     ("kiosk", False): ("main_kiosk", HEAP_BYTES, Circuit),
+    ("code_kiosk", False): ("main_kiosk_codes", HEAP_BYTES, CodeCircuit),
     ("identity", False): ("main_desk", HEAP_BYTES, DeskCircuit),
+    ("usb_desk", False): ("main_desk_usb", HEAP_BYTES, UsbDeskCircuit),
     ("kiosk", True): ("main_kiosk_serial", HEAP_BYTES, SerialCircuit),
     ("door", False): ("main_door", DOOR_VM_HEAP_BYTES, DoorCircuit),
     ("code_door", False): ("main_door_codes", DOOR_VM_HEAP_BYTES, CodeDoorCircuit),
@@ -249,6 +254,7 @@ class Run:
                 if one is not None
             ],
         )
+        machines.register(self)
 
     def _add_reader(self, description: dict[str, Any]) -> None:
         name = description["name"]
@@ -296,6 +302,8 @@ class Run:
             card_flash = NorFlash(size, self.seeds.stream("card-flash", name))
         hardware = Hardware(name, self.world, self.transcript, flash, nvs, draw, age, card_flash)
         has_scanner = bool(description.get("scanner"))
+        if description.get("usb"):
+            role, hardware.usb = "usb_desk", UsbHost(hardware.clock)
         home = self._make_home(f"code_{role}" if has_scanner else role, hardware)
         reader = Reader(name, self.world, hardware, home, self.services.settle)
         if has_scanner:

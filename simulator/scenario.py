@@ -128,6 +128,9 @@ class _Reading:
                     self._fail("reader", index, key, reader[key], known)
             if fault := phones.scanner_fault(reader):
                 raise ScenarioError(self.path, self._line_of("reader", index, "scanner"), fault)
+            if reader.get("usb") and (reader.get("role") != "identity" or not reader.get("wifi")):
+                fault = f"'{reader['name']}' cannot have usb: only an identity with wifi = 1 has"
+                raise ScenarioError(self.path, self._line_of("reader", index, "usb"), fault)
         steps = [self._step(i, step) for i, step in enumerate(data.get("step", []))]
         if not readers or not steps:
             raise ScenarioError(self.path, 1, "a scenario needs a [[reader]] and a [[step]]")
@@ -195,7 +198,8 @@ class _Reading:
             self._fail("step", index, "identity", step["identity"], ANSWERS)
         if step.get("shows", phones.PAYMENT) not in phones.SHOWS and verb in phones.VERBS:
             self._fail("step", index, "shows", step["shows"], phones.SHOWS)
-        if verb in phones.VERBS and (fault := phones.step_fault(step, self.data)):
+        is_of_phones = verb in (*phones.VERBS, "report")
+        if is_of_phones and (fault := phones.step_fault(step, self.data)):
             raise ScenarioError(self.path, self._line_of("step", index, fault[0]), fault[1])
         fields = {key: value for key, value in step.items() if key not in ("at", "do")}
         at = partial(self._line_of, "step", index)

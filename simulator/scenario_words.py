@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "scan": (("card", "reader"), ("shows",)),
     "punch": (("card", "reader"), ()),
     "ask": (("card", "reader"), ("shows", "types")),
+    "report": (("card", "reader"), ("shows", "code")),
     "leave": (("reader",), ()),
     "fire": (("reader",), ()),
     "rearm": (("reader",), ()),
@@ -42,7 +43,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     **dict.fromkeys(("open", "shut", "approve", "move", "bring-back"), (("reader",), ())),
 }
 ANSWERS = ("match", "mismatch")
-CABLES = ("reader-network", "upstream", "mains")
+CABLES = ("reader-network", "upstream", "mains", "desk")
 # What may be asserted: "lost = 0" exactly, "approved_min = 80" at least.
 ASSERTED = (
     "taps",
@@ -81,6 +82,7 @@ WHOLE = (
     *PERCENT,
     "phone",
     "scanner",
+    "usb",
     "cancel",
     "enters",
     "meal",
@@ -99,12 +101,14 @@ READER_MAY = (
     "aggregate_code",
     "scanner",
     "desk_format",
+    "usb",
 )
 READER_VALUES = {
     "language": ("en", "zh"),
     "scope": ("dorm", "public"),
     "battery_percent": range(1, 101),
     "scanner": (0, 1),
+    "usb": (0, 1),
     "desk_format": card_number.FORMATS,
 }
 TABLES = ("reader", "merchant", "cards", "price", "period", "policy", "step", "assert")

@@ -29,6 +29,7 @@ from ledger.code_desk import CodeDesk
 from ledger.code_sales import CodePolicy
 from ledger.credit_desk import CreditDesk
 from ledger.entry_desk import EntryDesk
+from ledger.holder_desk import LossDesk, PersonDesk
 from ledger.phones import CODE_KEY_BYTES, Phones
 from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
@@ -122,8 +123,14 @@ class Services:
         credit = CreditDesk(self.store, *keys, utc_s, self._carry_over_after_s)
         codes = CodeDesk(self.store, self.phones, CODE_POLICY, self._interval_ms)
         offset_s = CODE_POLICY.utc_offset_s
-        entries = EntryDesk(self.store, self.phones, self._interval_ms, offset_s)
-        desk = RelayDesk(self.store, credit, codes, entries, SiteDesk(self.store, utc_s))
+        desks = (
+            codes,
+            EntryDesk(self.store, self.phones, self._interval_ms, offset_s),
+            SiteDesk(self.store, utc_s),
+            PersonDesk(self.store),
+            LossDesk(self.store, self.phones, self._interval_ms, utc_s),
+        )
+        desk = RelayDesk(self.store, credit, *desks)
         self.ledger = LedgerService(
             self.store, self._ledger_port, self._signing_key, utc_s, desk, self._with_cards
         )

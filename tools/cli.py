@@ -447,12 +447,13 @@ def journal_show(file: InputFile, key: KeyFile = None) -> None:
 def desk_numbers(
     url: Annotated[str, typer.Argument(help="The line: /dev/ttyUSB0, socket://host:port.")],
     count: Annotated[int | None, typer.Option(min=1, help="End after so many.")] = None,
+    personal: Annotated[bool, typer.Option(help="Its format is person.")] = False,
 ) -> None:
     """Print the number of each card that is held to the library desk's reader at URL."""
     from tools.desk_line import NoLine, numbers
 
     try:
-        for number in numbers(url, count=count):
+        for number in numbers(url, count=count, is_personal=personal):
             typer.echo(number)
     except NoLine as error:
         refuse(error)

@@ -260,10 +260,10 @@ class Board:
     """Everything the firmware may touch; NotProvisioned when it has no settings.
 
     What every reader has, and by `_wire` what a POS has beside it. `link` is what it hangs on:
-    Net, or Net of esp32_serial.py.
+    Net, or Net of esp32_serial.py; `bus` and the pins behind it are those of another circuit.
     """
 
-    def __init__(self, link):
+    def __init__(self, link, bus=Rfid, green=LED_GREEN, red=LED_RED, beeper=BEEPER):
         nvs = self._nvs = esp32.NVS("onecard")
         blob = blob_of(nvs, "settings", settings.SETTINGS_BYTES_MAX)
         if blob is None:
@@ -281,14 +281,14 @@ class Board:
         self.flash = RawFlash(found[0])
         found = find(data, label="cards")
         self.card_flash = RawFlash(found[0]) if found else None  # it knows of no lost cards
-        self.rfid = Rfid()
+        self.rfid = bus()
         self.lcd = self.rfid  # one bus, one wire of chip select
         self.net = link(self, nvs)
         self._wire(nvs)
-        self._green = Pin(LED_GREEN, Pin.OUT, value=0)
-        self._red = Pin(LED_RED, Pin.OUT, value=0)
+        self._green = Pin(green, Pin.OUT, value=0)
+        self._red = Pin(red, Pin.OUT, value=0)
         self._beeper = esp32.RMT(
-            0, pin=Pin(BEEPER), clock_div=_BEEP_CLOCK_DIV, tx_carrier=_BEEP_TONE
+            0, pin=Pin(beeper), clock_div=_BEEP_CLOCK_DIV, tx_carrier=_BEEP_TONE
         )
         self._watchdog = machine.WDT(timeout=_WDT_MS)
 

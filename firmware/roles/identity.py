@@ -1,9 +1,13 @@
 """The reader of a library desk: a card is held to it, and its number goes to the desk's program.
 
-As digits and an end of line on a serial line (boards/esp32_desk.py), in the format that the
-program expects (rules/card_number.py): no driver, nothing to install. A card that is lost,
-suspended, closed or out of its validity gives no number, and the display says why. Loans stay in
-the library's system: of a card that is in order nothing is recorded here.
+As digits and an end of line on a serial line (boards/esp32_desk.py), or as if typed on a keyboard
+(drivers/usb_keyboard.py), in the format that the program expects (rules/card_number.py): no
+driver, nothing to install. It says that a card is in order when the desk has all of its number. A
+card that is lost, suspended, closed or out of its validity gives none, and the display says why.
+Loans stay in the library's system: of a card that is in order nothing is recorded here.
+
+A personal number is asked of the ledger, which tells it to this desk alone: not without network,
+and it is kept nowhere.
 """
 
 from firmware.drivers import annunciator
@@ -15,15 +19,16 @@ from firmware.services.card_map import CardMap
 from firmware.services.credential import Credentials
 from firmware.services.front_end_watch import FrontEndWatch
 from firmware.services.panel import Panel
+from firmware.services.question import Question
 from firmware.services.supply import Supply
 from protocols.rules import card_number, reasons, screens, validity
-from protocols.wire import messages
+from protocols.wire import desk_messages, messages
 
 FIRMWARE_VERSION = 1
 
 _POLL_MS = 50
 _SHOWN_MS = 2000
-_END = b"\r\n"
+_ANSWER_MS = 3000  # for the ledger to tell a personal number
 
 
 def build(board, front_end=None):
@@ -51,7 +56,12 @@ class IdentityDesk:
         self._watch = FrontEndWatch(front_end, recorder)
         self._supply = Supply(board, recorder, clock, front_end)
         self._panel = Panel(board, self._notices)
+        self._question = None
+        if board.desk_format == card_number.PERSON:
+            self._question = Question(board, uplink, desk_messages.PERSON_ANSWER)
         self._is_resting = False  # the card in the field has been answered
+        self._card_no = None  # whose number is being told, or asked; None: nobody's
+        self._is_asked = False  # the ledger is
         self._until_ms = None  # None: nobody is there
         self._home(board.ticks_ms())
 
@@ -59,7 +69,13 @@ class IdentityDesk:
         """Look for a card, act, and say when to be called again; a card dialogue is inside."""
         due_ms = self._supply.step(now_ms, self._panel.is_lit)
         self._watch.step(now_ms)
-        self._poll(now_ms)
+        if self._card_no is None:
+            self._poll(now_ms)
+        if self._question:
+            due_ms = min(due_ms, self._question.step(now_ms))
+            if self._is_asked and self._question.answer is not None:
+                self._answered(self._question.answer, now_ms)
+        due_ms = min(due_ms, self._tell(now_ms))
         now_ms = self._board.ticks_ms()  # the dialogue has taken its time
         if self._until_ms is not None and now_ms >= self._until_ms:
             self._home(now_ms)
@@ -84,7 +100,9 @@ class IdentityDesk:
             status = self._card_map.known(card_no)[0]
             policy, interval_ms = self._board.settings["policy"], self._clock.interval_ms(now_ms)
             reason = validity.decide(identity, status, interval_ms, policy)
-            if reason == reasons.APPROVED:
+            if reason == reasons.APPROVED and self._question:
+                reason = reasons.APPROVED if self._uplink.online else reasons.OFFLINE
+            elif reason == reasons.APPROVED:
                 digits = card_number.number(self._board.desk_format, card.uid, card_no)
                 reason = reasons.APPROVED if digits else reasons.NO_NUMBER
         except FAULTS as fault:
@@ -93,16 +111,47 @@ class IdentityDesk:
             return  # it is looked at again
         self._is_resting = True
         now_ms = self._board.ticks_ms()
-        self._until_ms = now_ms + _SHOWN_MS
-        if reason == reasons.APPROVED:
-            self._board.desk.write(digits.encode() + _END)
-            self._panel.ask(screens.IN_ORDER, "")
-            self._panel.sound(annunciator.TAKEN, now_ms)
+        if reason != reasons.APPROVED:
+            self._refuse(reason, card_no, now_ms)
+            return
+        self._card_no, self._until_ms = card_no, None
+        if self._question:
+            self._is_asked = True
+            self._panel.ask(screens.ONE_MOMENT, "")
+            fields, until_ms = {"card_no": card_no}, now_ms + _ANSWER_MS
+            self._question.ask(desk_messages.PERSON_ASK, fields, now_ms, until_ms)
         else:
-            self._recorder.note(
-                messages.REFUSAL, now_ms, card_no=card_no, amount_fen=0, reason=reason
-            )
-            self._panel.refuse(reason, "", now_ms)
+            self._board.desk.tell(digits, now_ms)
+
+    def _answered(self, answer, now_ms):
+        """What the ledger says of a card's holder; {}: nothing, in time."""
+        self._is_asked = False
+        reason, number = answer.get("reason", reasons.OFFLINE), answer.get("person_no", b"")
+        if reason == reasons.APPROVED and desk_messages.is_person_no(number):
+            self._board.desk.tell(number.decode(), now_ms)
+            return
+        card_no, self._card_no = self._card_no, None
+        reason = screens.known(reason or reasons.NO_PERSON_NO, reasons.NO_PERSON_NO)
+        self._refuse(reason, card_no, now_ms)
+
+    def _tell(self, now_ms):
+        """Go on with a number; when to be called again (ms)."""
+        desk = self._board.desk
+        due_ms = desk.step(now_ms)
+        if self._card_no is not None and not self._is_asked and desk.told is not None:
+            card_no, self._card_no = self._card_no, None
+            if desk.told:
+                self._panel.ask(screens.IN_ORDER, "")
+                self._panel.sound(annunciator.TAKEN, now_ms)
+                self._until_ms = now_ms + _SHOWN_MS
+            else:
+                self._refuse(reasons.NOT_TYPED, card_no, now_ms)
+        return due_ms
+
+    def _refuse(self, reason, card_no, now_ms):
+        self._recorder.note(messages.REFUSAL, now_ms, card_no=card_no, amount_fen=0, reason=reason)
+        self._panel.refuse(reason, "", now_ms)
+        self._until_ms = now_ms + _SHOWN_MS
 
     def _home(self, now_ms):
         self._until_ms = None

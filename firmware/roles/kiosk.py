@@ -30,15 +30,16 @@ _AGAIN = (reasons.CARD_GONE,)
 _MAY_LOAD = (reasons.APPROVED, reasons.BALANCE_SHORT)
 
 
-def build(board, front_end=None):
+def build(board, front_end=None, machine=None):
     """The machine on a board (see docs/ARCHITECTURE.md): an object with step(now_ms) -> due_ms.
 
     `front_end` stands in for the card front end of the board: anything with a Pcd's methods.
+    `machine`: a Kiosk that does more.
     """
     now_ms = board.ticks_ms()
     recorder, clock, uplink = open_books(board, now_ms)
     recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
-    return Kiosk(board, front_end or Pcd(Mfrc522(board)), recorder, uplink, clock)
+    return (machine or Kiosk)(board, front_end or Pcd(Mfrc522(board)), recorder, uplink, clock)
 
 
 class Kiosk:

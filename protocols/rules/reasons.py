@@ -38,6 +38,10 @@ BAD_AMOUNT = 231
 OVER_READER_LIMIT = 232
 OFFLINE_TOO_LONG = 233
 NO_NUMBER = 234
+NOT_TYPED = 235
+NOT_A_DESK = 236
+NO_PERSON_NO = 237
+LOSS_UNSURE = 238
 CODE_UNKNOWN = 241
 CODE_IS_IDENTITY = 242
 CODE_IS_PAYMENT = 243
@@ -102,6 +106,10 @@ DISPLAY = {
     OVER_READER_LIMIT: "READER LIMIT",
     OFFLINE_TOO_LONG: "OFFLINE TOO LONG",
     NO_NUMBER: "NO CARD NUMBER",
+    NOT_TYPED: "DESK DID NOT TAKE IT",
+    NOT_A_DESK: "NOT FOR THIS READER",
+    NO_PERSON_NO: "NO PERSONAL NUMBER",
+    LOSS_UNSURE: "NOT SURE: TRY AGAIN",
     CODE_UNKNOWN: "CODE NOT KNOWN",
     CODE_IS_IDENTITY: "SHOW PAYMENT CODE",
     CODE_IS_PAYMENT: "SHOW IDENTITY CODE",
@@ -136,7 +144,10 @@ DISPLAY = {
 # Whose matter a refusal is, heard in its sound: of the holder's card and money (0), of the card
 # centre (1), of the reader or the building (2), of the phone (3). Rows of the first and the last
 # number, both counted from 200, and the group; what stands in no row is of group 0.
-_GROUPS = b"\x13\x18\x02\x1c\x1c\x01\x1d\x1d\x02\x29\x36\x03\x47\x49\x01\x4a\x4b\x02\x5b\x5c\x02"
+_GROUPS = (
+    b"\x13\x18\x02\x1c\x1c\x01\x1d\x1d\x02\x23\x24\x02\x25\x26\x01\x29\x36\x03\x47\x49\x01"
+    b"\x4a\x4b\x02\x5b\x5c\x02"
+)
 
 
 def group(reason):

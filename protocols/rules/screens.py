@@ -56,6 +56,9 @@ IS_PAID = 462
 BY_SCAN = 463
 REFERENCE = 464
 SCANS = 465
+REPORT_LOSS = 471
+SHOW_IDENTITY = 472
+LOSS_REPORTED = 473
 MAP_AGE = 481  # and one further for the last receipt
 RECEIPT_AGE = 482
 OLD_LIST = 483
@@ -85,6 +88,15 @@ def text(table, number):
 def pole_text(number):
     """What the customer's display says in its place: at most 20 ASCII characters."""
     return _entry(screen_bytes.POLE, number, COLUMNS).decode()
+
+
+def known(number, instead):
+    """`number`, or `instead` where this firmware has no text for it."""
+    try:
+        pole_text(number)
+    except UnknownText:
+        return instead
+    return number
 
 
 def _entry(table, number, cells):

@@ -121,7 +121,7 @@ _MESSAGES = {
     CARDS: (b"Wwhm", "device", "epoch", "page", "data"),
 }
 # What a RELAY carries, under its seal; the nonce is that of the ask that began it.
-_RELAYED = {
+RELAYED = {
     LOAD_ASK: (b"twwww2", "nonce", "card_no", "counter", "last_device", "last_seq", "chip"),
     LOAD_ORDER: (b"to", "nonce", "order"),
     LOAD_OFFER: (b"tWW", "nonce", "number", "amount_fen"),
@@ -185,16 +185,19 @@ def decode_message(data, expected):
     return _all_taken(_MESSAGE_KEY, shape, values, {"type": message_type})
 
 
-def encode_relayed(kind, fields):
-    """What a RELAY shall carry, before it is sealed; `fields` maps names to values."""
-    return _typed_bytes(kind, _shape(_RELAYED, kind), fields, RELAYED_BYTES_MAX)
+def encode_relayed(kind, fields, shapes=RELAYED):
+    """What a RELAY shall carry, before it is sealed; `fields` maps names to values.
+
+    `shapes` has its kind: this table, or that of desk_messages.py.
+    """
+    return _typed_bytes(kind, _shape(shapes, kind), fields, RELAYED_BYTES_MAX)
 
 
-def decode_relayed(payload, expected):
+def decode_relayed(payload, expected, shapes=RELAYED):
     """The fields by name, and "kind", of what a RELAY carried; its kind is in `expected`."""
     values = _map_of(payload, RELAYED_BYTES_MAX)
     kind = values.pop(0, None)
-    shape = _shape(_RELAYED, kind)
+    shape = _shape(shapes, kind)
     if kind not in expected:
         raise WireError(UNEXPECTED_TYPE)
     return _all_taken(_MESSAGE_KEY, shape, values, {"kind": kind})

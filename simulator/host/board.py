@@ -10,10 +10,12 @@ from collections.abc import Callable
 from adapters.aes import CIPHERS
 from firmware.drivers.rs485 import Rs485
 from firmware.drivers.ticks import WRAP_US, Ticks
+from firmware.drivers.usb_keyboard import UsbKeyboard
 from protocols.rules import settings
 from protocols.wire.mqtt_client import MqttClient
 from protocols.wire.serial_client import SerialClient
 from simulator.host.hardware import CARDS_AT, Hardware
+from simulator.host.usb import HostUsb
 
 
 class HostFlash:
@@ -146,10 +148,18 @@ class HostLcd:
 
 
 class HostDesk:
-    """The line to a library desk; it does not wait."""
+    """The twin of SerialDesk in firmware/boards/esp32_desk.py."""
+
+    told = True
 
     def __init__(self, hardware: Hardware) -> None:
-        self.write = hardware.desk_write
+        self._hardware = hardware
+
+    def tell(self, text: str, _now_ms: int) -> None:
+        self._hardware.desk_write(text.encode() + b"\r\n")
+
+    def step(self, now_ms: int) -> int:
+        return now_ms + 60_000
 
 
 class HostScanner:
@@ -203,10 +213,10 @@ class HostBoard:
         self.lcd = HostLcd(hardware)
         self.power = HostPower(hardware)
         self.scanner = HostScanner(hardware)
-        self.desk, self.desk_format = (
-            HostDesk(hardware),
-            hardware.nvs.get("desk_format", b"").decode(),
-        )
+        self.desk_format = hardware.nvs.get("desk_format", b"").decode()
+        usb = HostUsb(hardware) if hardware.usb else None
+        self.woken = usb.woken if usb else lambda: None  # what the port runs after a wait
+        self.desk = UsbKeyboard(usb) if usb else HostDesk(hardware)
         self.lock = HostLock(hardware)
         self.led = hardware.led
         self.beep = hardware.beep

@@ -19,6 +19,7 @@ from simulator.chips.mfrc522 import Mfrc522
 from simulator.chips.nor_flash import NorFlash, PowerCut
 from simulator.chips.qr_scanner import QrScanner
 from simulator.chips.st7920 import St7920
+from simulator.chips.usb_host import UsbHost
 from simulator.host import loads
 from simulator.world.clock import ReaderClock, World
 from simulator.world.network import ReaderCable, ReaderStream
@@ -79,7 +80,8 @@ class Hardware:
         # What its memory holds at power-on is its own affair: no other draw moves because of it.
         self.lcd = St7920(self.clock, random.Random(name))
         self.scanner: QrScanner | None = None  # of a POS with Wi-Fi
-        self.desk_out = b""  # what a library desk was told
+        self.desk_out = b""  # what a library desk was told on a line
+        self.usb: UsbHost | None = None  # that desk's PC, of a reader with USB
         self.lock = DoorLock(self.clock)  # of a door controller; nothing else ever moves its pin
         self.cable: ReaderCable | None = None
         self.streams: dict[int, ReaderStream] = {}
@@ -302,6 +304,34 @@ class Hardware:
         self.log("desk", data)
         self.desk_out += data
 
+    def desk_lines(self) -> list[str]:
+        """What the program at a library desk was given, number by number."""
+        return self.usb.lines if self.usb else self.desk_out.decode().split()
+
+    def usb_config(self, device: bytes, configuration: bytes) -> None:
+        """The USB descriptors of this reader."""
+        self.log("usb-config", device + configuration)
+        if self.usb:
+            self.usb.config(device, configuration)
+
+    def usb_active(self, is_active: bool) -> None:
+        """It comes to the bus, or leaves it."""
+        self.log("usb-active", int(is_active))
+        if self.usb:
+            self.usb.active(is_active)
+
+    def usb_submit(self, endpoint: int, data: bytes) -> bool:
+        """A report for the host to take."""
+        self.log("usb-report", data)
+        return self.usb is not None and self.usb.submit(endpoint, data)
+
+    def usb_event(self, reply: bool | bytes) -> tuple[int, bytes] | None:
+        """What the host does next to the device."""
+        event = self.usb.next_event(reply) if self.usb else None
+        if event:
+            self.log("usb-event", bytes((event[0],)) + event[1])
+        return event
+
     def scanner_read(self) -> bytes:
         """What the scanner has sent since the last call; nothing without one."""
         data = self.scanner.read() if self.scanner else b""
@@ -409,6 +439,8 @@ class Hardware:
         if self.scanner:
             self.scanner.power(False)
             self.scanner.read()  # the UART forgets what has arrived
+        if self.usb:
+            self.usb.active(False)
         self.flash.power_on()
         self.radio_level = _RADIO_OFF
         self.battery.release()

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from firmware.roles import attendance, code_door, code_pos, door, identity, kiosk, pos
+from firmware.roles import (
+    attendance,
+    code_door,
+    code_kiosk,
+    code_pos,
+    door,
+    identity,
+    kiosk,
+    pos,
+)
 from simulator.host.board import HostBoard
 from simulator.host.hardware import Hardware
 
@@ -16,7 +25,9 @@ BUILDERS = {
     "code_door": code_door.build,
     "attendance": attendance.build,
     "kiosk": kiosk.build,
+    "code_kiosk": code_kiosk.build,
     "identity": identity.build,
+    "usb_desk": identity.build,
 }
 
 
@@ -34,6 +45,7 @@ class HostHome:
         self._front_end = front_end
         self._device: Any = None
         self._ticks_ms: Callable[[], int] = lambda: 0
+        self._woken: Callable[[], None] = lambda: None
 
     def start(self, now_us: int) -> int:
         """Boot, and run the first step; returns when to be run again (us), on `now_us`'s clock."""
@@ -41,10 +53,12 @@ class HostHome:
         front_end = self._front_end(self._hardware) if self._front_end else None
         board = HostBoard(self._hardware)
         self._device, self._ticks_ms = self._build(board, front_end), board.ticks_ms
+        self._woken = board.woken
         return self._step(on_us)
 
     def run(self, now_us: int) -> int:
         """One step; returns when to be run again (us), on `now_us`'s clock."""
+        self._woken()
         return self._step(now_us - self._hardware.ticks_us())
 
     def _step(self, on_us: int) -> int:

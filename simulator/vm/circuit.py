@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from simulator.vm.parts import Hardware
+from simulator.vm.parts import Hardware, Usb
 
 RFID_SELECT, RFID_RESET, LED_GREEN, LED_RED = "rfid select", "rfid reset", "green", "red"
 RFID_IRQ, BACKLIGHT = "rfid irq", "backlight"
@@ -40,7 +40,7 @@ class Circuit:
     outputs: ClassVar[dict[int, str]] = OUTPUTS
     inputs: ClassVar[dict[int, str]] = INPUTS
     keypad_pin, display_pin, battery_pin = KEYPAD_PIN, DISPLAY_PIN, BATTERY_PIN
-    sense_pin = SENSE_PIN
+    sense_pin, beeper_pin, rfid_bus = SENSE_PIN, BEEPER_PIN, RFID_BUS
 
     def __init__(self, hardware: Hardware) -> None:
         self._hardware = hardware
@@ -83,7 +83,7 @@ class Circuit:
         self._spi_baud = baud
 
     def spi_transfer(self, pins: int, _b: int, out: bytes) -> bytes:
-        if (pins >> 16, pins >> 8 & 0xFF, pins & 0xFF) != RFID_BUS:
+        if (pins >> 16, pins >> 8 & 0xFF, pins & 0xFF) != self.rfid_bus:
             raise WiringError("SPI on pins where no bus is")
         if not self._levels[RFID_SELECT]:
             return self._hardware.rfid_exchange(out)
@@ -108,13 +108,17 @@ class Circuit:
         raise WiringError(f"nobody waits for pin {pin}")
 
     def pulse(self, pin: int, duration_us: int, _data: bytes) -> None:
-        if pin != BEEPER_PIN:
+        if pin != self.beeper_pin:
             raise WiringError(f"no sounder on pin {pin}")
         self._hardware.beep((duration_us + 500) // 1000)
 
     def pulse_done(self, pin: int, _b: int, _data: bytes) -> int:
         """Whether pulses that a pin sends by itself are over."""
         raise WiringError(f"nobody asks whether pin {pin} is done")
+
+    def usb(self) -> Usb:
+        """The USB host that the chip's own pins lead to."""
+        raise WiringError("this chip has no USB of its own")
 
     def adc_read_uv(self, pin: int, _b: int, _data: bytes) -> int:
         if pin == self.sense_pin:

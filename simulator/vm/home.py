@@ -209,6 +209,10 @@ class VmHome:
             ops.NET_RECV: _errno_of(lambda a, b, _: hardware.net_recv(a, b)),
             ops.PULSE_DONE: circuit.pulse_done,
             ops.UART_FLUSH: circuit.uart_flush,
+            ops.USB_CONFIG: lambda a, _, data: circuit.usb().usb_config(data[:a], data[a:]),
+            ops.USB_ACTIVE: lambda a, *_: circuit.usb().usb_active(bool(a)),
+            ops.USB_SUBMIT: _errno_of(lambda a, _, data: int(circuit.usb().usb_submit(a, data))),
+            ops.USB_EVENT: self._usb_event,
             ops.PIN_SETUP: circuit.pin_setup,
             ops.PIN_WRITE: circuit.pin_write,
             ops.SPI_SETUP: circuit.spi_setup,
@@ -228,6 +232,10 @@ class VmHome:
     def _sleep(self, duration_us: int, pin: int, data: bytes) -> Answer:
         self._hardware.sleep_us(duration_us)
         return self._circuit.pin_read(pin, 0, data) if pin else 0
+
+    def _usb_event(self, is_bytes: int, flag: int, data: bytes) -> Answer:
+        event = self._circuit.usb().usb_event(data if is_bytes else bool(flag))
+        return 0 if event is None else bytes((event[0],)) + event[1]
 
     def _nvs_get(self, _a: int, _b: int, data: bytes) -> Answer:
         try:

@@ -29,6 +29,10 @@ NET_RECV = 19  # a: handle, b: bytes at most; result: bytes that follow, 0 at th
 NVS_SET = 20  # a: bytes of the key; data: key and blob
 PULSE_DONE = 21  # a: pin; result: 1 if it sends no pulses by itself
 UART_FLUSH = 22  # a: pin tx; until the last stop bit has left
+USB_CONFIG = 23  # a: bytes of the device descriptor; data: that, and the configuration
+USB_ACTIVE = 24  # a: on the bus or not
+USB_SUBMIT = 25  # a: endpoint; data; result: 1 if it is queued
+USB_EVENT = 26  # the reply to the event before: a: bytes or b, and data; result: bytes that follow
 
 POSTED = 32
 PIN_SETUP = 32  # a: pin, b: level

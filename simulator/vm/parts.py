@@ -113,6 +113,26 @@ class LineHardware(Hardware, Protocol):
         ...
 
 
+class Usb(Protocol):
+    """What is at the other end of a chip's own USB; no call takes time."""
+
+    def usb_config(self, device: bytes, configuration: bytes, /) -> None: ...
+
+    def usb_active(self, is_active: bool, /) -> None: ...
+
+    def usb_submit(self, endpoint: int, data: bytes, /) -> bool:
+        """Whether a report is queued; OSError as machine.USBDevice raises it."""
+        ...
+
+    def usb_event(self, reply: bool | bytes, /) -> tuple[int, bytes] | None:
+        """The next call back (chips/usb_host.py); `reply` is that to the one before."""
+        ...
+
+
+class UsbHardware(Hardware, Usb, Protocol):
+    """A reader whose chip has USB."""
+
+
 class DeskHardware(Hardware, Protocol):
     """What the reader of a library desk has beside that."""
 

@@ -268,7 +268,7 @@ class Counter:
         self._is_told = True
         now_ms = self.ticks_us() // 1000
         time_s = self.hardware.world.utc_s(self.clock.now_us)
-        self.pos._till._clock.observe(time_s, now_ms, now_ms)
+        self.pos._clock.observe(time_s, now_ms, now_ms)
 
     def die(self):
         """Power is gone, and with it everything but flash and cards."""

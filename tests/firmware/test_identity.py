@@ -8,7 +8,6 @@ from firmware.roles import identity
 from protocols.rules import card_number, reasons
 from protocols.wire import messages
 from simulator.cards.mifare_classic import MifareClassic
-from simulator.host.board import HostBoard
 from tests.firmware.counter import (
     BALANCE_FEN,
     CARD_NO,
@@ -25,25 +24,12 @@ from tests.firmware.entrance import MASTERS, new_desfire
 class Desk(Counter):
     """A Counter whose reader stands on a library desk; `pos` is that reader."""
 
+    build = staticmethod(identity.build)
+
     def __init__(self, form=card_number.CARD, **own):
         super().__init__(boot=False, own={"read_key": MASTERS.read}, **own)
         self.hardware.nvs["desk_format"] = form.encode()
         self.boot()
-
-    def boot(self, tell_time=True):
-        self.hardware.power_on()
-        board = HostBoard(self.hardware)
-        self.ticks_us = board.ticks_us
-        self.pos = identity.build(board)
-        if tell_time and not self._is_told:
-            self.tell_time()
-        self.run_ms(0)
-
-    def tell_time(self):
-        self._is_told = True
-        now_ms = self.ticks_us() // 1000
-        time_s = self.hardware.world.utc_s(self.clock.now_us)
-        self.pos._clock.observe(time_s, now_ms, now_ms)
 
     def ask(self, card, hold_ms=700):
         """(what the display says, what was typed)."""
@@ -56,7 +42,7 @@ class Desk(Counter):
         return shown, self.hardware.desk_out[before:]
 
 
-@pytest.mark.parametrize("form", card_number.FORMATS)
+@pytest.mark.parametrize("form", sorted({*card_number.FORMATS} - {card_number.PERSON}))
 @pytest.mark.parametrize("make", [new_card, new_desfire])
 def test_a_card_in_order_gives_its_number_once(form, make):
     desk, card = Desk(form), make()

@@ -6,7 +6,6 @@ from firmware.roles import kiosk
 from protocols.rules import reasons
 from protocols.wire import messages
 from simulator.chips.nor_flash import PROGRAM_CUTS
-from simulator.host.board import HostBoard
 from tests.firmware.counter import CARD_NO, DAY, Counter, new_card
 from tests.firmware.pin_window import DESFIRE
 from tests.firmware.pin_window import new_card as desfire_card
@@ -18,20 +17,7 @@ _NEVER = 1 << 40  # flash operations
 class Machine(Counter):
     """A Counter whose reader is a self-service machine; `pos` is that machine."""
 
-    def boot(self, tell_time=True):
-        self.hardware.power_on()
-        board = HostBoard(self.hardware)
-        self.ticks_us = board.ticks_us
-        self.pos = kiosk.build(board)
-        if tell_time and not self._is_told:
-            self.tell_time()
-        self.run_ms(0)
-
-    def tell_time(self):
-        self._is_told = True
-        now_ms = self.ticks_us() // 1000
-        time_s = self.hardware.world.utc_s(self.clock.now_us)
-        self.pos._clock.observe(time_s, now_ms, now_ms)
+    build = staticmethod(kiosk.build)
 
     def ask(self, card, hold_ms=700):
         """Hold a card there; both lines of the display, as whoever holds it reads them."""

@@ -12,6 +12,7 @@ from ledger.code_sales import Ask, CodePolicy
 from ledger.dialect import ConstraintBroken
 from ledger.invariants import check
 from ledger.loading import load_book
+from ledger.loss_reports import LossAsk
 from ledger.phones import Phones
 from ledger.posting import post_authorized, post_recorded, write_changes
 from ledger.schema import APPEND_ONLY
@@ -57,8 +58,19 @@ def filled():
     _replace(store)
     store.book([[*reader.records[:10], reader.records[-1]], [b"noise"]])
     _open_case(store)
+    _report_loss(store)
     assert check(store) == []
     return store
+
+
+def _report_loss(store):
+    """The holder of another card has shown an identity code to reader 1001."""
+    store.issue_cards([(40, 0)])
+    phones, now_s = Phones(store.database, bytes(32), bytes), 1_000_000
+    code = virtual_code.make(phones.bind(40)[1], CAMPUS_IDENTITY, 40, now_s, bytes(2))
+    interval_ms = now_s * 1000, now_s * 1000
+    ask = LossAsk(1001, bytes(8), code)
+    assert store.loss_reports.report(ask, phones.seed_of, interval_ms, now_s).reason == 0
 
 
 def _open_case(store):
@@ -319,6 +331,9 @@ TAMPERED = {
     "a cancellation stands in a CANCEL record of its reader": ["UPDATE cancel SET seq = 8"],
     "what was given back to a card's holder is a load of that card": [
         "UPDATE load SET amount_fen = 1 WHERE number > 2147483647"
+    ],
+    "a loss that was proven at a machine is on record since then": [
+        "UPDATE card_change SET time_s = 1 WHERE card_no = 40"
     ],
     "what is parked lies ahead of a gap": ["UPDATE parked SET seq = 9"],
     "an early outcome's intent is not there yet": [

@@ -4,6 +4,7 @@ import pytest
 
 from protocols.rules import card_number
 
+OF_CHIPS = [form for form in card_number.FORMATS if form not in ("card", "person")]
 UID = bytes.fromhex("026f6c3a")
 UID7 = bytes.fromhex("04a1b2c3d4e5f6")
 
@@ -27,13 +28,17 @@ def test_a_number_in_each_format(form, uid, digits):
     assert card_number.number(form, uid, 4711) == digits
 
 
-@pytest.mark.parametrize("form", [form for form in card_number.FORMATS if form != "card"])
+def test_a_personal_number_stands_on_no_chip():
+    assert card_number.number("person", UID, 4711) == ""
+
+
+@pytest.mark.parametrize("form", OF_CHIPS)
 def test_a_chip_that_draws_its_number_has_none(form):
     assert card_number.number(form, b"\x08\x01\x02\x03", 4711) == ""
     assert card_number.number(form, b"\x09\x01\x02\x03", 4711) != ""
 
 
-@pytest.mark.parametrize("form", card_number.FORMATS)
+@pytest.mark.parametrize("form", ["card", *OF_CHIPS])
 @pytest.mark.parametrize("uid", [bytes(4), b"\xff" * 4, bytes(7), b"\xff" * 7, b"\xff" * 10])
 def test_a_format_has_always_as_many_digits(form, uid):
     digits = card_number.number(form, uid, 0xFFFFFFFF)

@@ -39,6 +39,8 @@ _GROUPS = {
     **dict.fromkeys(range(reasons.BATTERY_UNTESTED, reasons.READER_FAULT + 1), 2),
     **dict.fromkeys((reasons.OFFLINE, reasons.OVER_STALE_LIMIT, reasons.MAP_EXPIRED), 2),
     **dict.fromkeys((reasons.CASE_OPENED, reasons.MOVED), 2),
+    **dict.fromkeys((reasons.NOT_TYPED, reasons.NOT_A_DESK), 2),
+    **dict.fromkeys((reasons.NO_PERSON_NO, reasons.LOSS_UNSURE), 1),
 }
 
 

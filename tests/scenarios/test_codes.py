@@ -93,8 +93,9 @@ def test_same_log_in_a_real_micropython(short, micropython):
     ("old", "new", "line", "said"),
     [
         ("wifi = 1\n", "", 11, "with a cable no pin is left for one"),
-        ("scanner = 1", 'role = "kiosk"\nscanner = 1', 13, "only a POS or a door has one"),
-        ("scanner = 1", 'role = "door"\nscanner = 1', 34, "opens a door with the verb scan"),
+        ("scanner = 1", 'role = "attendance"\nscanner = 1', 13, "a door or a kiosk has one"),
+        ("scanner = 1", 'role = "kiosk"\nscanner = 1', 34, "the verb is report"),
+        ("scanner = 1", 'role = "door"\nscanner = 1', 34, "the verb is scan"),
         ('do = "phone"\n', 'do = "scan"\n', 32, "unknown field of [[step]] 'amount'"),
         ("scanner = 1\n", "", 32, "'pos-1' has no scanner = 1"),
         ("phone = 1\n", "", 30, "the holder of 'ada' has no phone"),

@@ -25,6 +25,15 @@ def test_what_should_not_have_been_typed_is_a_failure(path, tmp_path):
     assert "typed ['0000020001']" in run_scenario(bad, broker="amqtt").failures[0]
 
 
+def test_a_reader_without_wifi_has_no_usb(path, tmp_path):
+    bad = tmp_path / "bad.toml"
+    text = path.read_text()
+    at = text.index("usb = 1")
+    bad.write_text(text[:at].replace("wifi = 1", "wifi = 0") + text[at:])
+    with pytest.raises(ScenarioError, match="'counter' cannot have usb"):
+        run_scenario(bad, broker="amqtt")
+
+
 def test_a_format_that_nobody_knows_is_refused(path, tmp_path):
     bad = tmp_path / "bad.toml"
     bad.write_text(path.read_text().replace('desk_format = "card"', 'desk_format = "9H"'))

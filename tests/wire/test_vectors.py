@@ -53,6 +53,7 @@ OVERLOOKED = {
     "state is an array",
     "a nonce that is a number",
     "an answer in text",
+    "a number in text",
     "sealed in text",
     "key 0 is {1: 1}",
     "a record that is text",

@@ -8,8 +8,11 @@ import binascii
 import json
 import sys
 
-from protocols.wire import cbor, entry_code, messages, seal
+from protocols.wire import cbor, desk_messages, entry_code, messages, seal
 from protocols.wire.errors import WireError
+
+SHAPES = dict(messages.RELAYED)
+SHAPES.update(desk_messages.SHAPES)
 
 
 def plain(value):
@@ -52,7 +55,7 @@ def _decode(group, item, data):
     if how == "message":
         return messages.decode_message(data, tuple(group["expected"]))
     if how == "relayed":
-        return messages.decode_relayed(data, tuple(group["expected"]))
+        return messages.decode_relayed(data, tuple(group["expected"]), SHAPES)
     if how == "receipt-body":
         return messages.decode_receipt(data)
     if how == "who-ask":
@@ -76,7 +79,7 @@ def _encode(group, item, value, data):
     if how == "message":
         return messages.encode_message(value["type"], value)
     if how == "relayed":
-        return messages.encode_relayed(value["kind"], value)
+        return messages.encode_relayed(value["kind"], value, SHAPES)
     if how == "receipt-body":
         return messages.encode_receipt(
             value["device"], value["upto"], value["tag"], value["time_s"]

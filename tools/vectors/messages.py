@@ -101,6 +101,7 @@ _MESSAGES: Mapping[str, _Row] = {
 }
 _NONCE = bytes.fromhex("5a3c1e0f89abcdef")
 _FROM_READER, _FROM_LEDGER, _EITHER = [1, 4, 7], [2, 3, 5, 6, 8], [17]
+_DESK_UP, _DESK_DOWN = [23, 25], [24, 26]
 # As _MESSAGES, of what a RELAY carries; key 1, the nonce, stands in all of them.
 _RELAYED: Mapping[str, _Row] = {
     "load-ask": (
@@ -190,6 +191,42 @@ _RELAYED: Mapping[str, _Row] = {
         {2: 0, 3: 0, 4: 0},
         {2: U8, 3: U32, 4: U32},
     ),
+    "person-ask": (
+        23,
+        _DESK_UP,
+        {"card_no": 2},
+        {"card_no": (2, 0, U32)},
+        {2: 20001},
+        {2: 0},
+        {2: U32},
+    ),
+    "person-answer": (
+        24,
+        _DESK_DOWN,
+        {"reason": 2, "person_no": 3},
+        {"reason": (2, 0, U16)},
+        {2: 0, 3: b"2026010203"},
+        {2: 0, 3: b""},
+        {2: U16, 3: bytes(256)},
+    ),
+    "loss-ask": (
+        25,
+        _DESK_UP,
+        {"code": 2},
+        {},
+        {2: b"OCIDYA" + b"A2" * 16},
+        {2: bytes(38)},
+        {2: b"\xff" * 38},
+    ),
+    "loss-answer": (
+        26,
+        _DESK_DOWN,
+        {"reason": 2, "lost_s": 3},
+        {"reason": (2, 0, U16), "lost_s": (3, 0, U32)},
+        {2: 0, 3: 1788233432},
+        {2: 0, 3: 0},
+        {2: U16, 3: U32},
+    ),
 }
 _SEALED_ONE: Mapping[str, Any] = {
     "empty": b"",
@@ -260,6 +297,12 @@ _BAD: Mapping[tuple[str, int], Mapping[str, Any]] = {
         "a code of 37 bytes": bytes(37),
         "a code of 39 bytes": bytes(39),
         "a code in text": "OCPAYA" + "A" * 32,
+    },
+    ("person-answer", 3): {"a number of 257 bytes": bytes(257), "a number in text": "20260102"},
+    ("loss-ask", 2): {
+        "a code of 37 bytes": bytes(37),
+        "a code of 39 bytes": bytes(39),
+        "a code in text": "OCIDYA" + "A" * 32,
     },
     ("receipt-body", 3): {
         "a tag of 7 bytes": bytes(7),

@@ -31,6 +31,7 @@ _waiting = 0
 _answer = array("i", (0, 0, -1))
 _pin = 0  # the pin looked at last, if nothing but a sleep came after it
 _level = -1  # its level, if it is known at this instant
+woken = None  # what the port's scheduler runs when the firmware has waited; None: nothing
 _reader = None
 _writer = None
 _probe = 0

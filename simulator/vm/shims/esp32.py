@@ -47,7 +47,7 @@ class Partition:
         address = self._start + block * _BLOCK_BYTES + offset
         _checked(call(_FLASH_PROGRAM, address, 0, buffer))
 
-    def ioctl(self, request, argument):
+    def ioctl(self, request, value):
         if request in (1, 2, 3):
             return 0
         if request == 4:
@@ -55,15 +55,15 @@ class Partition:
         if request == 5:
             return _BLOCK_BYTES
         if request == 6:
-            return _checked(call(_FLASH_ERASE, self._start // _BLOCK_BYTES + argument))
+            return _checked(call(_FLASH_ERASE, self._start // _BLOCK_BYTES + value))
         return None
 
 
-def _checked(result):
+def _checked(value):
     """As the port's check_esp_err: an operation that failed raises."""
-    if result < 0:
-        raise OSError(result, "ESP_FAIL")
-    return result
+    if value < 0:
+        raise OSError(value, "ESP_FAIL")
+    return value
 
 
 class NVS:

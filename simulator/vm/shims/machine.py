@@ -16,6 +16,11 @@ _WDT_START = const(38)
 _WDT_FEED = const(39)
 
 
+def __getattr__(name):
+    """USBDevice, of a chip that has it: only its image pays for that."""
+    return getattr(__import__("usb"), name)
+
+
 def reset_cause():
     return call(_RESET_CAUSE)
 
@@ -89,8 +94,9 @@ class ADC:
     ATTN_11DB = 3
 
     def __init__(self, pin, *, atten=0):
-        if not 32 <= pin.id <= 39:
-            raise ValueError("invalid pin")  # ADC2 cannot be used beside Wi-Fi
+        # ADC2 cannot be used beside Wi-Fi; ADC1 of an ESP32, and of an ESP32-S3.
+        if not 32 <= pin.id <= 39 and not 1 <= pin.id <= 10:
+            raise ValueError("invalid pin")
         self._pins = pin
 
     def read_uv(self):

@@ -1,5 +1,6 @@
 """`select.poll` of the ESP32 port. A poll for input gives the thread of time back to the world."""
 
+import bridge
 from bridge import call
 from micropython import const
 
@@ -34,6 +35,8 @@ class poll:
         # A poll of nothing is a sleep.
         if not self._streams or any(mask & POLLIN for _, mask in self._streams):
             woken = call(_WAIT, timeout)
+            if bridge.woken:
+                bridge.woken()
         elif timeout:
             raise RuntimeError("waiting for output")
         ready = []
