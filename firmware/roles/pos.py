@@ -191,6 +191,8 @@ class Pos:
             self._refuse_key(answer, now_ms)
         elif effect == "aggregate":
             reason = self._till.bars(*self._sources(), now_ms)
+            if reason:
+                self._till.refuse(reason, 0, self._order.amount_fen, now_ms)
             self._event("refused" if reason else "scan", now_ms, reason)
         elif effect == "cancel":
             self._event(effect, now_ms)

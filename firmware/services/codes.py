@@ -139,5 +139,7 @@ class Codes:
             amount_fen=self._amount_fen,
             result=messages.COMMITTED if is_sold else messages.NOT_COMMITTED,
         )
+        if not is_sold:
+            self._till.refuse(reason, 0, self._amount_fen, now_ms)  # why, the record above has not
         # What is not on flash is not sold: whatever is written there gives the money back.
         return reason if is_written or not is_sold else reasons.JOURNAL_FULL

@@ -171,7 +171,7 @@ class Panel:
     def refuse(self, number, amount_text, now_ms):
         """A sale is over, and nothing was taken."""
         self.ask(number, amount_text)
-        self._annunciator.play(annunciator.REFUSED + reasons.group(number), now_ms)
+        self._annunciator.play(annunciator.REFUSED + reasons.sound(number), now_ms)
 
     def look(self, number, amount_text, now_ms):
         """Something is to be done; the sale goes on."""
