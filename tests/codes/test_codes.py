@@ -6,7 +6,7 @@ holder's, and nobody is told "paid" before it stands on flash.
 
 import pytest
 
-from protocols.rules import reasons, sale, scan_codes
+from protocols.rules import charging, menu, reasons, sale, scan_codes
 from protocols.wire import messages
 from tests.codes.counter import SALE_FEN, WAITING_FEN, CodeCentre, CodeWindow
 from tests.firmware.counter import BALANCE_FEN, CARD_NO, DEVICE, new_card, truth
@@ -88,6 +88,29 @@ def test_the_scanner_looks_only_while_a_code_could_pay(at):
         window.run_ms(500)
         seen[keys] = scanner.is_wanted
     assert seen == {b"": False, b"12.50\r": True, b"\x1b": False}
+
+
+def test_what_costs_each_kind_of_card_something_else_is_paid_by_card_alone(centre_of):
+    """No code tells of which kind it is: the scanner stays dark, and nobody pays too much."""
+    prices = charging.packed([(1, 2, 0, 800), (1, 0, 0, 1250)])
+    centre = centre_of()
+    window = CodeWindow(centre, loads=False, menu=menu.encode(prices, ()))
+    window.key(b"F31\r")
+    window.run_ms(300)
+    assert window.lines == ("CARD PLEASE", "8.00-12.50")
+    window.show(centre.code())
+    assert window.lines == ("CARD PLEASE", "8.00-12.50")
+    assert window.pos._codes._scanner.is_wanted is False
+    assert window.records(messages.REFUSAL, messages.CODE_SALE) == []
+    assert centre.codes.counters["asks"] == 0
+    window.tap(new_card())
+    assert window.shown == "PAID 8.00"
+    # One price for everybody: any code may pay it.
+    window.run_ms(6_000)
+    window.key(b"F112.50\r")
+    assert window.shown == "CARD OR CODE"
+    window.show(centre.code())
+    assert window.shown == PAID
 
 
 # --- codes that this window cannot take ---------------------------------------------------------
