@@ -55,7 +55,7 @@ def test_a_pos_charges_by_what_is_written(file, tmp_path):
     assert done.exit_code == 0 and "5 prices, 2 meal periods" in done.stdout
     prices, periods = menu.decode(out.read_bytes())
     assert charging.cost((charging.ITEM, (1,)), prices, 2, (0,)) == (charging.FINE, 800)
-    assert periods[0] == [630, 810, 3000, 0, 0, 1, 0, 0, 2, 0]
+    assert list(periods)[:1] == [[630, 810, 3000, 0, 0, 1, 0, 0, 2, 0]]
     counter = Counter(menu=out.read_bytes())
     shown = []
     for number, keys in enumerate((b"F31\r", b"F2\r", b"F4\r", b"\x1bF112.50\r")):
