@@ -40,6 +40,7 @@ from simulator.reader import Home, Reader
 from simulator.report import Report
 from simulator.scenario import Scenario, ScenarioError, load
 from simulator.services import Services
+from simulator.speech_checker import misspoken
 from simulator.vm.circuit import Circuit
 from simulator.vm.circuit_codes import CodeCircuit
 from simulator.vm.circuit_desk import DeskCircuit
@@ -62,7 +63,7 @@ _SECOND_US = 1_000_000
 _LOOK_US = 5 * _SECOND_US
 _QUIET_US = 5 * _SECOND_US
 _STATUS_US = 60 * _SECOND_US
-_OWN_SETTINGS = ("load_cards", "language")
+_OWN_SETTINGS = ("load_cards", "language", "speech")
 # What a scenario calls the age of a reader's battery.
 _AGE = {"battery_percent": "health_percent", "celsius": "celsius"}
 # By role, and whether it hangs on a serial line: program, heap and circuit board.
@@ -418,6 +419,8 @@ class Run:
         report.sold_by_code_fen = verdict.sold_by_code_fen
         report.violations = verdict.violations + self.kept_in
         report.violations += too_many(self.cards, self.keys, store, *served)
+        for reader in self.readers.values():
+            report.violations += misspoken(reader.hardware)
         report.scanned = self.scans.recorded.total()
         of = {reader["name"]: reader for reader in self.scenario.readers}
         names = {

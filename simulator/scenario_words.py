@@ -80,6 +80,7 @@ WHOLE = (
     *PERCENT,
     "phone",
     "scanner",
+    "speech",
     "cancel",
     "enters",
     "meal",
@@ -97,6 +98,7 @@ READER_MAY = (
     "scope",
     "aggregate_code",
     "scanner",
+    "speech",
     "desk_format",
 )
 READER_VALUES = {
@@ -104,6 +106,7 @@ READER_VALUES = {
     "scope": ("dorm", "public"),
     "battery_percent": range(1, 101),
     "scanner": (0, 1),
+    "speech": range(17),
     "desk_format": card_number.FORMATS,
 }
 TABLES = ("reader", "merchant", "cards", "price", "period", "policy", "step", "assert")

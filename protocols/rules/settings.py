@@ -53,11 +53,13 @@ FIELDS = (
     (16, "language", "word", ("zh", "en")),
     (20, "load_cards", "number", 1),
     (30, "read_key", "bytes", 16),
+    (34, "speech", "number", 16),
 )
 # Absent where there has been one key only, where the antenna needs no tuning (see
 # firmware/drivers/mfrc522.py), where no clerk's display is connected and where no money is put on
-# cards (firmware/services/load.py), and of what doors alone have: read_key, which tells who holds
-# a card and opens no purse. The settings then have no such name either.
+# cards (firmware/services/load.py), of what doors alone have: read_key, which tells who holds
+# a card and opens no purse; and where nothing speaks: speech is how loud (firmware/drivers/
+# syn6288.py). The settings then have no such name either.
 OPTIONAL = (
     "previous_device_key",
     "previous_purse_key",
@@ -68,6 +70,7 @@ OPTIONAL = (
     "language",
     "load_cards",
     "read_key",
+    "speech",
 )
 
 
