@@ -313,7 +313,7 @@ class Pos:
     def _ask(self, _reason, now_ms):
         self._load.stop(now_ms)
         self._last_fault = reasons.APPROVED
-        takes_code = self._codes and self._order.amount_fen
+        takes_code = self._codes and self._order.amount_fen and self._codes.may_look()
         number = screens.CARD_OR_CODE if takes_code else screens.CARD_PLEASE
         self._panel.ask(number, self._order.amount_text)
 

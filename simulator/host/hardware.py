@@ -81,7 +81,7 @@ class Hardware:
         # What its memory holds at power-on is its own affair: no other draw moves because of it.
         self.lcd = St7920(self.clock, random.Random(name))
         self.voice = Syn6288(self.clock)  # it hangs on the pole display's line, and is never asked
-        self.scanner: QrScanner | None = None  # of a POS with Wi-Fi
+        self._scanner: QrScanner | None = None
         self.desk_out = b""  # what a library desk was told
         self.lock = DoorLock(self.clock)  # of a door controller; nothing else ever moves its pin
         self.cable: ReaderCable | None = None
@@ -110,6 +110,19 @@ class Hardware:
 
     def log(self, what: str, data: bytes | str | int = b"") -> None:
         self.transcript.add(self.clock.now_us, self.name, what, data)
+
+    @property
+    def scanner(self) -> QrScanner | None:
+        """Of a POS with Wi-Fi; what it draws follows from whether it looks."""
+        return self._scanner
+
+    @scanner.setter
+    def scanner(self, scanner: QrScanner) -> None:
+        self._scanner = scanner
+        scanner.on_active = self._scanner_draws
+
+    def _scanner_draws(self, is_active: bool) -> None:
+        self.battery.draw("scanner", loads.SCANNER_UA[is_active])
 
     # -- time -------------------------------------------------------------------------------
 
@@ -426,6 +439,7 @@ class Hardware:
         self.lcd.reset_pin(1)
         if self.scanner:
             self.scanner.power(True)
+            self._scanner_draws(False)
         steady_ua = loads.STEADY_UA if self.has_radio else loads.STEADY_UA + loads.PHY_UA
         self.battery.draw("steady", steady_ua)
         self.battery.draw("pole", loads.POLE_UA[self.panel.brightness])

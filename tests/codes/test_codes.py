@@ -158,6 +158,32 @@ def test_without_network_a_code_is_refused_and_a_card_pays(at):
     assert window.sales() == []
 
 
+def test_on_battery_without_network_the_scanner_stays_dark(at):
+    """No code could pay, and its light takes more than all that is saved elsewhere (R23.1a)."""
+    centre, window = at
+    cell, scanner = window.hardware.battery, window.pos._codes._scanner
+    drawn = {}
+    for has_mains, online in ((True, False), (False, True), (False, False)):
+        window.hardware.set_mains(has_mains)
+        window.line.online = online
+        window.run_ms(1_000)
+        window.arm()
+        drawn[has_mains, online] = cell._loads_ua["scanner"], scanner.is_wanted, window.shown
+        window.key(b"\x1b")
+        window.run_ms(500)
+    assert drawn == {
+        (True, False): (160_000, True, "CARD OR CODE"),
+        (False, True): (160_000, True, "CARD OR CODE"),
+        (False, False): (30_000, False, "CARD PLEASE"),
+    }
+    assert window.pay(centre.code()) == "CARD PLEASE"
+    assert window.records(messages.REFUSAL, messages.CODE_SALE) == []
+    window.line.online = True  # it is back before the card is there
+    window.run_ms(500)
+    window.show(centre.code())
+    assert window.shown == PAID
+
+
 def test_a_full_journal_and_an_empty_battery_bar_codes_too(at):
     centre, window = at
     window.pos._recorder._journal.has_room = lambda: False
