@@ -6,7 +6,7 @@ from protocols.rules import card_number
 CHIPS = ("classic", "desfire")
 # What a DESFire cannot be made to be: its keys do not come out of it.
 CLASSIC_ONLY = ("forged", "cloned", "written-back")
-MAKES = ("ours", "expired", "not-yet-valid", "foreign", "forged", "cloned", "written-back")
+MAKES = ("ours", "expired", "not-yet-valid", "wrong-kind", "foreign", *CLASSIC_ONLY)
 PERCENT = ("torn_percent", "cancel_percent", "phone_percent")
 PERCENT += ("without_card_percent", "screenshot_percent")
 # Verb: (fields it needs, fields it may have).
