@@ -26,6 +26,7 @@ from ledger.config import (
     load_signing_key,
 )
 from ledger.credit_desk import CreditDesk
+from ledger.menus import MenuDesk
 from ledger.phones import Phones
 from ledger.receipts import public_key
 from ledger.relay_desk import Desk, RelayDesk
@@ -112,6 +113,7 @@ def _desks(
     config: Config, store: LedgerStore, credit_key: bytes, code_key: bytes
 ) -> Iterator[Desk]:
     yield SiteDesk(store, _utc_s)
+    yield MenuDesk(store.menus)
     if credit_key:
         after_s = config.carry_over_after_s
         yield CreditDesk(store, CIPHERS, credit_key, os.urandom, _utc_s, after_s)

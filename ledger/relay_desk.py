@@ -12,8 +12,11 @@ from protocols.wire import messages, seal
 from protocols.wire.errors import BAD_SEAL, WireError
 
 # What readers say, whether or not there is a desk for it.
-_FROM_READERS = (messages.LOAD_ASK, messages.CARD_ANSWER, messages.PAY_ASK, messages.SITE)
 _FROM_STRANGERS = (messages.SITE,)
+_FROM_READERS = (
+    *_FROM_STRANGERS,
+    *(messages.LOAD_ASK, messages.CARD_ANSWER, messages.PAY_ASK, messages.MENU),
+)
 
 
 class Desk(Protocol):

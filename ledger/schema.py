@@ -8,6 +8,7 @@ same triggers in plpgsql against the owner).
 
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
 from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
+from ledger.schema_menus import MENUS
 
 _TABLES = """
 CREATE TABLE account (
@@ -478,4 +479,5 @@ MIGRATIONS = [
     _SITES + _append_only("tamper", "approval", "sighting"),
     _AGGREGATE + _append_only("aggregate_sale", "statement_line"),
     _REISSUES + _append_only("reissue", "load_end") + _losses(),
+    MENUS + _append_only("menu_change"),
 ]

@@ -63,7 +63,7 @@ _SECOND_US = 1_000_000
 _LOOK_US = 5 * _SECOND_US
 _QUIET_US = 5 * _SECOND_US
 _STATUS_US = 60 * _SECOND_US
-_OWN_SETTINGS = ("load_cards", "language", "speech")
+_OWN_SETTINGS = ("load_cards", "language", "speech", "ledger_menu")
 # What a scenario calls the age of a reader's battery.
 _AGE = {"battery_percent": "health_percent", "celsius": "celsius"}
 # By role, and whether it hangs on a serial line: program, heap and circuit board.

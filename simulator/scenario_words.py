@@ -20,6 +20,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "press": (("reader", "keys"), ("shows",)),
     "statement": ((), ()),
     "topup": (("card", "amount"), ()),
+    "reprice": (("reader", "items", "amount"), ()),
     "topups": (("holders", "over"), ("amounts",)),
     "cut": (("what",), ("reader",)),
     "plug": (("what",), ("reader",)),
@@ -72,6 +73,7 @@ WHOLE = (
     "customers",
     "holders",
     "load_cards",
+    "ledger_menu",
     "wifi",
     "battery_percent",
     "celsius",
@@ -89,6 +91,7 @@ WHOLE = (
 READER_MAY = (
     "role",
     "load_cards",
+    "ledger_menu",
     "card_map",
     "wifi",
     "serial",

@@ -28,6 +28,7 @@ from ledger.carry_over import AFTER_S
 from ledger.code_desk import CodeDesk
 from ledger.code_sales import CodePolicy
 from ledger.credit_desk import CreditDesk
+from ledger.menus import MenuDesk
 from ledger.phones import CODE_KEY_BYTES, Phones
 from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
@@ -120,7 +121,8 @@ class Services:
         keys = CIPHERS, self._credit_key, self._random
         credit = CreditDesk(self.store, *keys, utc_s, self._carry_over_after_s)
         codes = CodeDesk(self.store, self.phones, CODE_POLICY, self._interval_ms)
-        desk = RelayDesk(self.store, credit, codes, SiteDesk(self.store, utc_s))
+        own = SiteDesk(self.store, utc_s), MenuDesk(self.store.menus)
+        desk = RelayDesk(self.store, credit, codes, *own)
         self.ledger = LedgerService(
             self.store, self._ledger_port, self._signing_key, utc_s, desk, self._with_cards
         )

@@ -68,7 +68,7 @@ class Pos:
         self._uplink = uplink
         self._clock = clock
         self._card_map = card_map
-        self._order = Order(board, clock)
+        self._order = Order(board, clock, recorder)
         self._panel = Panel(board, self._notices)
         self._load = Load(board, front_end, self._purses, recorder, clock, uplink)
         self._load_text = ""
@@ -146,6 +146,7 @@ class Pos:
         if self._state == sale.KEYED:
             self._recorder.prepare()
             self._totals.step()
+            due_ms = min(due_ms, self._order.step(self._load, now_ms))
             return min(due_ms, self._card_map.step(now_ms))
         return min(due_ms, self._until_ms)
 

@@ -28,6 +28,7 @@ FILES = (
     "meals",
     "offline_caps",
     "status",
+    "menu",
 )
 # Played by tests of their own.
 OTHERS = ("load", "lunch_outage", "serial", "aggregate")
