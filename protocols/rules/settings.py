@@ -54,7 +54,7 @@ FIELDS = (
     (20, "load_cards", "number", 1),
     (30, "read_key", "bytes", 16),
     (34, "speech", "number", 16),
-    (35, "ledger_menu", "number", 1),
+    (134, "ledger_menu", "number", 1),
 )
 # Absent where there has been one key only, where the antenna needs no tuning (see
 # firmware/drivers/mfrc522.py), where no clerk's display is connected and where no money is put on

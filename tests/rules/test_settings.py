@@ -38,7 +38,7 @@ CARD_KEYS = {"previous_purse_key": bytes(16), "previous_mac_key": bytes(range(1,
 OPTIONAL = {PREVIOUS: bytes(32), **ANTENNA, **CARD_KEYS, "language": "zh", "speech": 16}
 OPTIONAL["ledger_menu"] = 1
 KEYS = {name: key for key, name in enumerate((*GOOD, *OPTIONAL), 1)}
-KEYS.update(speech=34, ledger_menu=35)
+KEYS.update(speech=34, ledger_menu=134)
 U32 = 0xFFFFFFFF
 COUNT, OLD_COUNT = len(POLICY_FIELDS), len(POLICY_FIELDS) - len(POLICY_DEFAULTS)
 BAD_NUMBERS = (0, -1, None, True, "1", b"\x01", [1])
