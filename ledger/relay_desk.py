@@ -12,9 +12,12 @@ from protocols.wire import desk_messages, entry_code, messages, seal
 from protocols.wire.errors import BAD_SEAL, UNEXPECTED_TYPE, WireError
 
 # What readers say, whether or not there is a desk for it.
-_FROM_READERS = (messages.LOAD_ASK, messages.CARD_ANSWER, messages.PAY_ASK, messages.SITE)
-_FROM_READERS += (entry_code.WHO_ASK, desk_messages.PERSON_ASK, desk_messages.LOSS_ASK)
 _FROM_STRANGERS = (messages.SITE,)
+_FROM_READERS = (
+    *_FROM_STRANGERS,
+    *(messages.LOAD_ASK, messages.CARD_ANSWER, messages.PAY_ASK, messages.MENU),
+    *(entry_code.WHO_ASK, desk_messages.PERSON_ASK, desk_messages.LOSS_ASK),
+)
 _SHAPES = {**messages.RELAYED, **desk_messages.SHAPES}
 
 

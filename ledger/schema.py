@@ -10,6 +10,7 @@ from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, sus
 from ledger.code_schema import CODE_ENTRIES
 from ledger.desk_schema import DESKS
 from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
+from ledger.schema_menus import MENUS
 
 _TABLES = """
 CREATE TABLE account (
@@ -483,4 +484,5 @@ MIGRATIONS = [
     _REISSUES + _append_only("reissue", "load_end") + _losses(),
     CODE_ENTRIES + _append_only("code_answer", "code_entry"),
     DESKS + _append_only("loss_report"),
+    MENUS + _append_only("menu_change"),
 ]

@@ -24,6 +24,7 @@ from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import State
 from ledger.loading import keys_of, load_book
 from ledger.loss_reports import LossReports
+from ledger.menus import MenuBook
 from ledger.person_numbers import PersonNumbers
 from ledger.posting import post_authorized, write_changes
 from ledger.promises import HAS_ENDED
@@ -105,6 +106,7 @@ _DUMP = {
     "punch": "SELECT device, seq, card_no, earliest_s, latest_s FROM punch ORDER BY device, seq",
     "access": "SELECT number, device, verb, first_no, count, group_no, periods, person"
     " FROM access_change ORDER BY number",
+    "menu": "SELECT number, merchant_no, site, menu, person FROM menu_change ORDER BY number",
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }
@@ -162,6 +164,7 @@ class LedgerStore:
         self.carry_overs = CarryOvers(database)
         self.person_numbers = PersonNumbers(database)
         self.loss_reports = LossReports(database)
+        self.menus = MenuBook(database)
 
     @classmethod
     def open(cls, path: str) -> "LedgerStore":

@@ -24,6 +24,7 @@ from simulator.scenario import CardBatch
 
 Chip = MifareClassic | Desfire
 
+_NO_KIND = 4  # none of the three (R11)
 _VALIDITY = {"expired": (-900, -30), "not-yet-valid": (3, 900)}
 _VISITS = 3  # after so many purchases the holder of a written-back card writes it back
 
@@ -76,9 +77,9 @@ def make_cards(
         low_fen, high_fen = batch.balance_fen
         balance_fen = draw.randrange(low_fen, high_fen + 1)
         first_day, last_day = batch.valid_days or _VALIDITY.get(batch.make, (-300, 700))
-        identity = Identity(
-            batch.first_no + index, batch.kind, today + first_day, today + last_day, 1
-        )
+        kind = _NO_KIND if batch.make == "wrong-kind" else batch.kind
+        number = batch.first_no + index
+        identity = Identity(number, kind, today + first_day, today + last_day, 1)
         theirs = CardKeys.drawn(draw) if batch.make == "foreign" else keys
         chip = make(batch, uid, identity, balance_fen, theirs, draw)
         issued_fen = None if batch.make in ("foreign", "forged") else balance_fen

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ledger import card_status
 from ledger.statements import read
+from protocols.rules import charging, menu
 from simulator import doors, machines, sites
 from simulator.payers import Payer
 from simulator.people import Clerk, Customer
@@ -121,6 +122,19 @@ def _topup(run: Run, step: Step) -> None:
     """One named person pays in with a telephone; the card learns of it at a reader."""
     (held,) = (card for card in run.cards if card.name == step.fields["card"])
     run.top_up(held, step.fields["amount"], f"{step.line}")
+
+
+def _reprice(run: Run, step: Step) -> None:
+    """The merchant of a reader has another price for some items, at all of its POS."""
+    (reader,) = (one for one in run.scenario.readers if one["name"] == step.fields["reader"])
+    items, amount_fen = step.fields["items"], step.fields["amount"]
+    prices = [
+        (item, kind, period, amount_fen if item in items else fen)
+        for item, kind, period, fen in run.scenario.prices
+    ]
+    data = menu.encode(charging.packed(prices), run.scenario.periods)
+    merchant_no = run.scenario.merchants[reader["merchant"]]
+    run.services.store.menus.set_menu(merchant_no, "", data, "price office", run.world.utc_s())
 
 
 def _topups(run: Run, step: Step) -> None:
@@ -290,6 +304,7 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "press": _press,
     "statement": _statement,
     "topup": _topup,
+    "reprice": _reprice,
     "topups": _topups,
     "cut": _cut,
     "plug": _plug,

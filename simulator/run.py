@@ -43,6 +43,7 @@ from simulator.reader import Home, Reader
 from simulator.report import Report
 from simulator.scenario import Scenario, ScenarioError, load
 from simulator.services import Services
+from simulator.speech_checker import misspoken
 from simulator.vm.circuit import Circuit
 from simulator.vm.circuit_codes import CodeCircuit, CodeDoorCircuit
 from simulator.vm.circuit_desk import DeskCircuit
@@ -66,7 +67,7 @@ _SECOND_US = 1_000_000
 _LOOK_US = 5 * _SECOND_US
 _QUIET_US = 5 * _SECOND_US
 _STATUS_US = 60 * _SECOND_US
-_OWN_SETTINGS = ("load_cards", "language")
+_OWN_SETTINGS = ("load_cards", "language", "speech", "ledger_menu")
 # What a scenario calls the age of a reader's battery.
 _AGE = {"battery_percent": "health_percent", "celsius": "celsius"}
 # By role, and whether it hangs on a serial line: program, heap and circuit board.
@@ -307,8 +308,9 @@ class Run:
         home = self._make_home(f"code_{role}" if has_scanner else role, hardware)
         reader = Reader(name, self.world, hardware, home, self.services.settle)
         if has_scanner:
-            hardware.scanner = QrScanner(reader, self.seeds.stream("scanner", name))
-            hardware.scanner.on_bytes = reader.wake
+            scanner = QrScanner(reader, self.seeds.stream("scanner", name))
+            scanner.on_bytes = reader.wake
+            hardware.scanner = scanner
         if hardware.has_line and self.services.line:
             hardware.line = self.services.line.tap(reader.wake)
         else:
@@ -437,6 +439,8 @@ class Run:
         report.sold_by_code_fen = verdict.sold_by_code_fen
         report.violations = verdict.violations + self.kept_in
         report.violations += too_many(self.cards, self.keys, store, *served)
+        for reader in self.readers.values():
+            report.violations += misspoken(reader.hardware)
         report.scanned = self.scans.recorded.total()
         of = {reader["name"]: reader for reader in self.scenario.readers}
         names = {

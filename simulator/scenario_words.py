@@ -6,7 +6,7 @@ from protocols.rules import card_number
 CHIPS = ("classic", "desfire")
 # What a DESFire cannot be made to be: its keys do not come out of it.
 CLASSIC_ONLY = ("forged", "cloned", "written-back")
-MAKES = ("ours", "expired", "not-yet-valid", "foreign", "forged", "cloned", "written-back")
+MAKES = ("ours", "expired", "not-yet-valid", "wrong-kind", "foreign", *CLASSIC_ONLY)
 PERCENT = ("torn_percent", "cancel_percent", "phone_percent")
 PERCENT += ("without_card_percent", "screenshot_percent")
 # Verb: (fields it needs, fields it may have).
@@ -20,6 +20,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "press": (("reader", "keys"), ("shows",)),
     "statement": ((), ()),
     "topup": (("card", "amount"), ()),
+    "reprice": (("reader", "items", "amount"), ()),
     "topups": (("holders", "over"), ("amounts",)),
     "cut": (("what",), ("reader",)),
     "plug": (("what",), ("reader",)),
@@ -74,6 +75,7 @@ WHOLE = (
     "customers",
     "holders",
     "load_cards",
+    "ledger_menu",
     "wifi",
     "battery_percent",
     "celsius",
@@ -83,6 +85,7 @@ WHOLE = (
     "phone",
     "scanner",
     "usb",
+    "speech",
     "cancel",
     "enters",
     "meal",
@@ -91,6 +94,7 @@ WHOLE = (
 READER_MAY = (
     "role",
     "load_cards",
+    "ledger_menu",
     "card_map",
     "wifi",
     "serial",
@@ -100,6 +104,7 @@ READER_MAY = (
     "scope",
     "aggregate_code",
     "scanner",
+    "speech",
     "desk_format",
     "usb",
 )
@@ -109,6 +114,7 @@ READER_VALUES = {
     "battery_percent": range(1, 101),
     "scanner": (0, 1),
     "usb": (0, 1),
+    "speech": range(17),
     "desk_format": card_number.FORMATS,
 }
 TABLES = ("reader", "merchant", "cards", "price", "period", "policy", "step", "assert")

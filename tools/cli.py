@@ -20,6 +20,7 @@ from tools.cli_ca import ca
 from tools.cli_card import card
 from tools.cli_carry import carry_over, subsidy
 from tools.cli_device import device
+from tools.cli_menu import menu
 from tools.cli_options import (
     EXIT_FAILED,
     LOG_FORMAT,
@@ -56,6 +57,7 @@ app.add_typer(broker, name="broker")
 app.add_typer(reader, name="reader")
 ledger.add_typer(attendance, name="attendance")
 ledger.add_typer(access, name="access")
+ledger.add_typer(menu, name="menu")
 ledger.add_typer(device, name="device")
 ledger.add_typer(aggregate, name="aggregate")
 app.command("aggregate-code")(aggregate_code)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from firmware.drivers import annunciator
 from ledger import reasons as ledger_reasons
 from protocols.link import delivery_texts
 from protocols.rules import (
@@ -9,14 +10,15 @@ from protocols.rules import (
     charging_texts,
     door_texts,
     posture_texts,
-    reason_texts,
-    reasons,
+    record_texts,
     sale_texts,
+    screen_texts,
 )
 from protocols.wire import error_texts, mqtt_texts
 from tools.rooms import ROOT
 
 FOLDER = ROOT / "docs"
+SHORT = 8  # of annunciator's units
 
 _INTRODUCTION = """\
 # Reason codes
@@ -25,6 +27,14 @@ Made by `python -m tools.make_docs`; a test fails when this page is not what the
 
 A number has one meaning, on a display, in a journal, in a log and in the ledger, and never gets
 another. 0 means approved, or no error.
+"""
+
+_REFUSED = """\
+On the display, in a sound, and in a record of the journal: what it leaves from the first key of
+the sale on. Whatever the ledger says of a payment code, or its silence, leaves a CODE_SALE that is
+not committed and a REFUSAL with the reason. An answer to a key (501 and on,
+[pos-states.md](pos-states.md)) leaves none, for nothing has begun; 517 leaves a REFUSAL.
+`protocols/rules/reasons.py`
 """
 
 _POS = """\
@@ -124,14 +134,13 @@ def postures() -> str:
 
 def reason_codes() -> str:
     """Every number, by who says it."""
-    refusals = [
-        (number, reasons.DISPLAY[number], *texts) for number, texts in reason_texts.TEXTS.items()
-    ]
     parts = [
         _INTRODUCTION,
         "## Why a tap was refused\n",
-        "On the display, and in the REFUSAL record. `protocols/rules/reasons.py`\n",
-        _table(("", "display", "meaning", "中文"), sorted(refusals)),
+        _REFUSED,
+        _table(("", "display", "meaning", "中文", "sound", "record"), record_texts.rows()),
+        "The sounds, 0.08 s short and 0.4 s long. `firmware/drivers/annunciator.py`\n",
+        _table(("sound", "beeps"), sounds()),
         "## Why a door stayed shut\n",
         "Beside those above, in the ENTRY record. `protocols/rules/access.py`\n",
         _table(
@@ -153,6 +162,17 @@ def reason_codes() -> str:
         _numbered(ledger_reasons.TEXTS),
     ]
     return "\n".join(parts)
+
+
+def sounds() -> list[tuple[str, str]]:
+    """(name, its beeps) of "look" and of every sound of a refusal."""
+    named = [(screen_texts.LOOK, annunciator.LOOK)]
+    named += [(name, annunciator.REFUSED + at) for at, name in enumerate(screen_texts.REFUSALS)]
+    size, found = annunciator.SIGNAL_BYTES, []
+    for name, signal in named:
+        beeps = annunciator.SIGNALS[signal * size + 1 : (signal + 1) * size].rstrip(b"\x00")
+        found.append((name, " ".join("long" if beep > SHORT else "short" for beep in beeps)))
+    return found
 
 
 def _numbered(texts: Mapping[int, str]) -> str:

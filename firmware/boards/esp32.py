@@ -34,7 +34,8 @@ from protocols.wire.mqtt_client import MqttClient
 # Card front end (RC522 module) on HSPI through the GPIO matrix.
 SCK, MOSI, MISO, CS = 14, 13, 35, 5
 RFID_RESET, RFID_IRQ = 2, 39
-# UART1 listens to the keypad and speaks to the pole display. Both pins are given: the port's
+# UART1 listens to the keypad and speaks to the pole display, on whose line a voice module may hang
+# too (ADR 34). Both pins are given: the port's
 # defaults for what is left out are pins of the flash (UART1) and of the PSRAM (UART2).
 KEYPAD_RX, DISPLAY_TX = 34, 33
 LED_GREEN, LED_RED, BEEPER = 15, 12, 4

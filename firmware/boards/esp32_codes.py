@@ -12,6 +12,7 @@ from firmware.boards.esp32 import Board, NotProvisioned
 
 SCANNER_TX, SCANNER_RX = 25, 26
 _UART_BAUD = 9600  # what GM65 and GM861 modules are shipped with
+SCANNER_MA = 30  # what a GM65-S draws that is dark, as it is on battery without network
 
 
 class CodeBoard(Board):
@@ -24,4 +25,5 @@ class CodeBoard(Board):
         super()._wire(nvs)
         uart = machine.UART(2, baudrate=_UART_BAUD, tx=Pin(SCANNER_TX), rx=Pin(SCANNER_RX))
         self.waiting.register(uart, select.POLLIN)
+        self.power.load_ma += SCANNER_MA
         self.scanner = uart  # a command has nine bytes: write() does not wait

@@ -1,20 +1,23 @@
 """Light and sound. One short beep: taken. Two: taken without network. Three: look at the display;
 without light, the clerk alone is meant. One long: refused. What follows it says whose matter that
-is: another long one the card centre's, one short the phone's, two short this reader's.
+is: another long one the card centre's, one short the phone's, two short this reader's. What a card
+is refused for has one more or a rhythm of its own (see docs/reason-codes.md).
 """
 
 _UNIT_MS = 10
 _GAP_MS = 120
 DARK, OPEN, TAKEN, TAKEN_OFFLINE, LOOK, WRONG_KEY = 0, 1, 2, 3, 4, 5
-REFUSED = 6  # and three more, by the group of the reason (protocols/rules/reasons.py)
-ASK_PIN, KEY_HEARD = 10, 11  # at a door
-# Four bytes a signal: its lights (2 green, 1 red), then its beeps, in units; 0: none. One text of
+ASK_PIN, KEY_HEARD = 6, 7  # at a door
+REFUSED = 8  # and so many more, by the sound of the reason (protocols/rules/reasons.py)
+# Five bytes a signal: its lights (2 green, 1 red), then its beeps, in units; 0: none. One text of
 # bytes: tuples take more heap.
-SIGNAL_BYTES = 4
+SIGNAL_BYTES = 5
 SIGNALS = (
-    b"\x00\x00\x00\x00\x02\x00\x00\x00\x02\x08\x00\x00\x02\x08\x08\x00\x01\x08\x08\x08"
-    b"\x00\x08\x08\x08\x01\x28\x00\x00\x01\x28\x28\x00\x01\x28\x08\x08\x01\x28\x08\x00"
-    b"\x03\x08\x08\x00\x03\x04\x00\x00"
+    b"\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x02\x08\x00\x00\x00\x02\x08\x08\x00\x00"
+    b"\x01\x08\x08\x08\x00\x00\x08\x08\x08\x00\x03\x08\x08\x00\x00\x03\x04\x00\x00\x00"
+    b"\x01\x28\x00\x00\x00\x01\x28\x28\x00\x00\x01\x28\x08\x08\x00\x01\x28\x08\x00\x00"
+    b"\x01\x28\x28\x08\x00\x01\x28\x28\x08\x08\x01\x28\x28\x28\x00"  # lost, suspended, closed
+    b"\x01\x28\x08\x28\x00\x01\x28\x08\x08\x28\x01\x28\x08\x08\x08"  # not yet, expired, kind
 )
 
 

@@ -68,7 +68,7 @@ class Pos:
         self._uplink = uplink
         self._clock = clock
         self._card_map = card_map
-        self._order = Order(board, clock)
+        self._order = Order(board, clock, recorder)
         self._panel = Panel(board, self._notices)
         self._load = Load(board, front_end, self._purses, recorder, clock, uplink)
         self._load_text = ""
@@ -146,6 +146,7 @@ class Pos:
         if self._state == sale.KEYED:
             self._recorder.prepare()
             self._totals.step()
+            due_ms = min(due_ms, self._order.step(self._load, now_ms))
             return min(due_ms, self._card_map.step(now_ms))
         return min(due_ms, self._until_ms)
 
@@ -191,6 +192,8 @@ class Pos:
             self._refuse_key(answer, now_ms)
         elif effect == "aggregate":
             reason = self._till.bars(*self._sources(), now_ms)
+            if reason:
+                self._till.refuse(reason, 0, self._order.amount_fen, now_ms)
             self._event("refused" if reason else "scan", now_ms, reason)
         elif effect == "cancel":
             self._event(effect, now_ms)
@@ -311,7 +314,7 @@ class Pos:
     def _ask(self, _reason, now_ms):
         self._load.stop(now_ms)
         self._last_fault = reasons.APPROVED
-        takes_code = self._codes and self._order.amount_fen
+        takes_code = self._codes and self._order.amount_fen and self._codes.may_look()
         number = screens.CARD_OR_CODE if takes_code else screens.CARD_PLEASE
         self._panel.ask(number, self._order.amount_text)
 

@@ -10,7 +10,7 @@ Rules of this file:
   brings it, now or at a later tap (docs/adr/0016-cancel.md);
 - what the card counts, the sum of its day and that since its last PIN, stays as it is.
 
-Two functions and no class: one takes 400 bytes more of a heap that is nearly full.
+Functions and no class: one takes 400 bytes more of a heap that is nearly full.
 """
 
 from protocols.rules import reasons, screens
@@ -19,11 +19,19 @@ from protocols.wire import messages
 _LOOK_BACK = 40  # records; a boot and a refusal are one each
 
 
-def find(recorder, till, power, network, now_ms):
+def find(recorder, till, power, network, now_ms, card_no=0, amount_fen=0):
     """(APPROVED, the INTENT) of the sale that may be cancelled now, or (why none may, None).
 
-    `power` and `network` in the words of rules/posture.py.
+    `power` and `network` in the words of rules/posture.py. Why none may is a record, with the card
+    that was there for it, if one was.
     """
+    reason, sale = _newest(recorder, till, power, network, now_ms)
+    if reason != reasons.APPROVED:
+        till.refuse(reason, card_no, amount_fen, now_ms)
+    return reason, sale
+
+
+def _newest(recorder, till, power, network, now_ms):
     reason = till.bars(power, network, now_ms)
     if reason == reasons.APPROVED and network != "online":
         reason = reasons.OFFLINE
@@ -64,9 +72,8 @@ def take(recorder, till, sale, purse, power, network, now_ms):
     # One that shows to be where it was before the sale is not the card that paid it.
     if view.card_no != sale["card_no"] or view.counter <= sale["counter"]:
         return reasons.SAME_CARD_PLEASE, amount_fen, view.balance_fen
-    reason, _ = find(recorder, till, power, network, now_ms)
+    reason, _ = find(recorder, till, power, network, now_ms, view.card_no, amount_fen)
     if reason != reasons.APPROVED:
-        till.refuse(reason, view.card_no, amount_fen, now_ms)
         return reason, amount_fen, view.balance_fen
     recorder.write(
         messages.CANCEL,

@@ -51,6 +51,8 @@ class Codes:
         `amount_fen` is what a code may pay now; 0: no code is wanted.
         """
         scanner = self._scanner
+        if not self.may_look():
+            amount_fen = 0
         scanner.is_wanted = amount_fen > 0
         code = scanner.read(now_ms)
         self.due_ms = scanner.due_ms
@@ -61,6 +63,11 @@ class Codes:
         elif code is not None:
             return self._take(code, amount_fen, now_ms)
         return None
+
+    def may_look(self):
+        """Whether the scanner is worth its light: on battery without network no code could pay."""
+        power, network = self._sources()
+        return power == "mains" or network == "online"
 
     def give_up(self, now_ms):
         """The ledger has not answered in time: nothing is sold. The reason to show."""
@@ -139,5 +146,7 @@ class Codes:
             amount_fen=self._amount_fen,
             result=messages.COMMITTED if is_sold else messages.NOT_COMMITTED,
         )
+        if not is_sold:
+            self._till.refuse(reason, 0, self._amount_fen, now_ms)  # why, the record above has not
         # What is not on flash is not sold: whatever is written there gives the money back.
         return reason if is_written or not is_sold else reasons.JOURNAL_FULL

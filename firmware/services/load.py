@@ -32,6 +32,7 @@ _NONCE_BYTES = 8
 _IDLE, _BOOKING, _ASKED, _READY, _TALKING = 0, 1, 2, 3, 4
 _FROM_LEDGER = (
     messages.SITE,
+    messages.MENU,
     messages.LOAD_ORDER,
     messages.LOAD_OFFER,
     messages.CARD_COMMAND,
@@ -75,7 +76,7 @@ class Load:
         self.text = ""
         self.wants_card = False
         self.due_ms = 0
-        self.told = None  # the last SITE that the ledger has said, for services/site.py
+        self.told = {}  # the last SITE and MENU that the ledger has said, for site.py and order.py
         uplink.on_relay = self.hear
 
     def saw(self, purse, now_ms, booked_seq=0, is_short=False):
@@ -149,8 +150,8 @@ class Load:
         except WireError:
             return "forged"
         said = messages.decode_relayed(payload, _FROM_LEDGER)
-        if said["kind"] == messages.SITE:
-            self.told = said
+        if said["kind"] >= messages.SITE:
+            self.told[said["kind"]] = said
             return ""
         if said["nonce"] != self._nonce:
             return "repeated"
@@ -256,7 +257,7 @@ class Load:
             self._break_off(now_ms)
 
     def relay(self, kind, fields, nonce):
-        """Whether it is on its way to the ledger; for services/site.py too."""
+        """Whether it is on its way to the ledger; for site.py and order.py too."""
         fields["nonce"] = nonce
         payload = messages.encode_relayed(kind, fields)
         key = self._key or seal.derive(self._device_key, messages.RELAY_LABEL)

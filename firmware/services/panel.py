@@ -5,7 +5,7 @@ the customer, in ASCII; a board whose settings name a `language` has the clerk's
 Both say the same number in their own words (protocols/rules/screens.py).
 """
 
-from firmware.drivers import annunciator
+from firmware.drivers import annunciator, syn6288
 from firmware.drivers.annunciator import Annunciator
 from firmware.drivers.lcd import PICTURE_BYTES, Lcd
 from firmware.drivers.pole_display import PoleDisplay
@@ -37,14 +37,16 @@ class Panel:
         self._lcd = Lcd(board) if language else None
         self._table = screens.texts(language)
         self._backlight = board.power.backlight if language else None
-        self.is_lit = True
+        self._volume = board.settings.get("speech")  # None: nothing speaks here
+        self.is_lit = self._on_mains = True
         self._lit_until_ms = 0  # None: something has just been shown
 
     def step(self, now_ms, due_ms, on_mains):
         """Sound and refresh what is due; returns when to call again, `due_ms` at the latest.
 
-        On battery the light goes out when nothing new is shown.
+        On battery the light goes out when nothing new is shown, and nothing is spoken.
         """
+        self._on_mains = on_mains
         if self._lit_until_ms is None:
             self._lit_until_ms = now_ms + LIT_MS
         is_lit = on_mains or now_ms < self._lit_until_ms
@@ -115,6 +117,7 @@ class Panel:
         signal = annunciator.TAKEN if is_online else annunciator.TAKEN_OFFLINE
         self._annunciator.play(signal, now_ms)
         self._show(screens.paid, amount_fen, balance_fen)
+        self._speak(syn6288.TAKEN, money.format_yuan(amount_fen))
 
     def beneath(self, text):
         """Something that goes on after a sale, for the customer; the sale stays to be read."""
@@ -151,6 +154,7 @@ class Panel:
         self._pole.show(self._words(number) + " " + amount, self._words(screens.COMES_BACK))
         self._annunciator.play(annunciator.LOOK, now_ms)
         self._show(screens.one_sale, number, amount_fen, card_no)
+        self._speak(syn6288.UNDONE, amount)
 
     def at_time(self, number, time_text, card_no):
         """What an attendance machine says, at what time, and to whose card (None: to nobody's)."""
@@ -171,7 +175,9 @@ class Panel:
     def refuse(self, number, amount_text, now_ms):
         """A sale is over, and nothing was taken."""
         self.ask(number, amount_text)
-        self._annunciator.play(annunciator.REFUSED + reasons.group(number), now_ms)
+        self._annunciator.play(annunciator.REFUSED + reasons.sound(number), now_ms)
+        if amount_text:
+            self._speak(syn6288.FAILED)
 
     def look(self, number, amount_text, now_ms):
         """Something is to be done; the sale goes on."""
@@ -195,6 +201,11 @@ class Panel:
                 lower += sign + money.format_yuan(sums[at + 1])
         self._pole.show("%s %d" % (self._words(screens.SALES), sums[0] + sums[4]), lower)
         self._show(screens.totals, number, sums)
+
+    def _speak(self, result, amount=""):
+        """Amount and result, and nothing else (docs/adr/0034-speech.md)."""
+        if self._volume and self._on_mains:
+            self._pole.pass_on(syn6288.frame(self._volume, result, amount))
 
     def _words(self, number):
         return screens.pole_text(number)

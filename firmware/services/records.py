@@ -10,7 +10,7 @@ from protocols.rules import clock as clock_rules
 from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 
-_ASKED_KEY = 4  # of Journal.keep: the record that the last payment code was to end in
+_ASKED_KEY = 5  # of Journal.keep: the record that the last payment code was to end in
 _LOOK_BACK = 40  # records that boots in a row may have written behind the last spend, two each
 
 

@@ -50,7 +50,7 @@ def step(board, recorder, uplink, till, load, place, now_ms):
         _note(recorder, till, place, messages.CASE_OPENED, now_ms)
     if place[_STATE] and not place[_SEQ] and recorder.has_room():
         _note(recorder, till, place, place[_STATE], now_ms)
-    said, load.told = load.told, None
+    said = load.told.pop(messages.SITE, None)
     may_end = place[_SEQ] and not place[_OPEN_MS]
     if said and said["nonce"] == place[_NONCE]:
         place[_NONCE] = b""

@@ -12,6 +12,7 @@ from protocols.wire import cbor
 from protocols.wire.errors import BAD_FIELD, NOT_A_MAP, TOO_LONG, UNKNOWN_FIELD, WireError
 
 MENU_BYTES_MAX = 2304
+PAGE_BYTES = 256  # of what the ledger sends; the first shorter one is the last
 _PRICES, _PERIODS = 1, 2
 
 

@@ -141,20 +141,21 @@ DISPLAY = {
 }
 
 
-# Whose matter a refusal is, heard in its sound: of the holder's card and money (0), of the card
-# centre (1), of the reader or the building (2), of the phone (3). Rows of the first and the last
-# number, both counted from 200, and the group; what stands in no row is of group 0.
-_GROUPS = (
-    b"\x13\x18\x02\x1c\x1c\x01\x1d\x1d\x02\x23\x24\x02\x25\x26\x01\x29\x36\x03\x47\x49\x01"
-    b"\x4a\x4b\x02\x5b\x5c\x02"
+# How a refusal sounds (drivers/annunciator.py): whose matter it is, the holder's (0), that of the
+# card centre (1), of the reader or the building (2), of the phone (3); and what six states of a
+# card have of their own (R10, R14, R15). Rows of the first and the last number, both counted from
+# 200, and the sound; what stands in no row has sound 0.
+_SOUNDS = (
+    b"\x05\x05\x07\x06\x06\x08\x09\x09\x09\x13\x18\x02\x1c\x1c\x01\x1d\x1d\x02\x23\x24\x02"
+    b"\x25\x26\x01\x29\x36\x03\x47\x47\x04\x48\x48\x05\x49\x49\x06\x4a\x4b\x02\x5b\x5c\x02"
 )
 
 
-def group(reason):
-    """Whose matter a reason is: 0 to 3."""
-    for at in range(0, len(_GROUPS), 3):
-        if _GROUPS[at] <= reason - 200 <= _GROUPS[at + 1]:
-            return _GROUPS[at + 2]
+def sound(reason):
+    """How a refusal for a reason sounds: 0 to 9."""
+    for at in range(0, len(_SOUNDS), 3):
+        if _SOUNDS[at] <= reason - 200 <= _SOUNDS[at + 1]:
+            return _SOUNDS[at + 2]
     return 0
 
 

@@ -10,8 +10,10 @@ from protocols.rules import charging_texts, reason_texts, reasons, screens
 CELLS = 16
 LANGUAGES = ("ENGLISH", "CHINESE")
 LOOK, SILENT = "look", ""
-# By the group of its reason (reasons.py), as drivers/annunciator.py has the sounds.
-REFUSALS = ("refused", "card centre", "reader", "phone")
+# By the sound of its reason (reasons.py), as drivers/annunciator.py has them.
+REFUSALS = ("refused", "card centre", "reader", "phone", "lost", "suspended", "closed") + (
+    ("not yet valid", "expired", "wrong kind")
+)
 
 # DISPLAY has 20 columns, and one text for two kinds of strange cards.
 _SHORTER = {
@@ -34,7 +36,8 @@ _SHORTER = {
     reasons.CANCEL_TOO_LATE: "TOO LATE TO VOID",
     reasons.CANCELLED_ALREADY: "VOIDED ALREADY",
 }
-# The amount waits for another tap or code after these: look at the display, do not go away.
+# Look at the display: the amount waits for another tap, a code, the PIN or an answer after these,
+# or a key was refused.
 _LOOK = (
     reasons.TWO_CARDS,
     reasons.CARD_GONE,
@@ -51,7 +54,16 @@ _LOOK = (
     reasons.CODE_OF_WALLET,
     reasons.CODE_OF_TRANSIT,
     reasons.CODE_NEEDS_NETWORK,
+    reasons.PIN_NEEDED,
+    reasons.PIN_WRONG,
+    reasons.IDENTITY_CHECK,
+    reasons.CODE_NO_CANCEL,
+    reasons.NOTHING_TO_CANCEL,
+    reasons.CANCEL_TOO_LATE,
+    reasons.CANCELLED_ALREADY,
 )
+# Read at an inspection, which makes no sound.
+_READ = (reasons.BATTERY_UNTESTED, reasons.BATTERY_WORN)
 # number: (English, Chinese, cells that its value may take on the same line)
 _LABELS = {
     screens.WELCOME: ("WELCOME", "欢迎光临", 0),
@@ -113,7 +125,8 @@ def _texts():
     found = {}
     for number in sorted(reasons.DISPLAY):
         english = _SHORTER.get(number, reasons.DISPLAY[number])
-        sound = LOOK if number in _LOOK else REFUSALS[reasons.group(number)]
+        sound = LOOK if number in _LOOK else REFUSALS[reasons.sound(number)]
+        sound = SILENT if number in _READ else sound
         found[number] = (english, reason_texts.TEXTS[number][1], sound, 0)
     for number, (english, chinese, value_cells) in sorted(_LABELS.items()):
         found[number] = (english, chinese, SILENT, value_cells)

@@ -102,7 +102,8 @@ class QrScanner:
     """The module; `read` and `write` are the host's end of the line.
 
     `loss_ppm` of the bytes it sends do not arrive, `double_ppm` of its readings are sent twice.
-    `on_bytes(now_us)`, when given, is called whenever bytes have arrived at the host.
+    `on_bytes(now_us)`, when given, is called whenever bytes have arrived at the host, and
+    `on_active(is_active)` whenever it may have lit up to look, or gone dark.
     """
 
     def __init__(self, clock: Clock, draw: random.Random, host_baud: int = 9600) -> None:
@@ -113,6 +114,7 @@ class QrScanner:
         self.double_ppm = 0
         self.is_crc_fixed = False
         self.on_bytes: Callable[[int], None] | None = None
+        self.on_active: Callable[[bool], None] | None = None
         self.saved = self._factory()
         self.zones = bytearray(self.saved)
         self.is_on = True
@@ -284,6 +286,8 @@ class QrScanner:
         return self.is_on and (mode == CONTINUOUS or bool(triggered))
 
     def _look(self) -> None:
+        if self.on_active is not None:
+            self.on_active(self._is_active())
         if self._view is not None and self._is_active() and not self._is_looking:
             self._is_looking = True
             self._later(self._draw.randrange(*DECODE_US), self._decode)

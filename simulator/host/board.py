@@ -187,6 +187,8 @@ class HostPower:
     def __init__(self, hardware: Hardware) -> None:
         self.backlight = hardware.backlight if hardware.has_radio else None
         self.load_ma = 219 if hardware.has_radio else 256
+        if hardware.scanner:
+            self.load_ma += 30
         self.mains = hardware.mains
         self.is_open = hardware.is_open
         self.battery_mv = hardware.battery_mv

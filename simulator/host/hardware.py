@@ -19,6 +19,7 @@ from simulator.chips.mfrc522 import Mfrc522
 from simulator.chips.nor_flash import NorFlash, PowerCut
 from simulator.chips.qr_scanner import QrScanner
 from simulator.chips.st7920 import St7920
+from simulator.chips.syn6288 import Syn6288
 from simulator.chips.usb_host import UsbHost
 from simulator.host import loads
 from simulator.world.clock import ReaderClock, World
@@ -46,6 +47,7 @@ class Panel:
     beeps: list[tuple[int, int]] = field(default_factory=list)
     brightness: int = 4  # of the pole display, 1 to 4
     is_lit: bool = True  # the backlight of the clerk's display
+    looks_away: bool = False  # the pole display: what comes is for the other device on its line
 
 
 class Hardware:
@@ -79,7 +81,8 @@ class Hardware:
         self.chip.on_exchange = self._log_exchange
         # What its memory holds at power-on is its own affair: no other draw moves because of it.
         self.lcd = St7920(self.clock, random.Random(name))
-        self.scanner: QrScanner | None = None  # of a POS with Wi-Fi
+        self.voice = Syn6288(self.clock)  # it hangs on the pole display's line, and is never asked
+        self._scanner: QrScanner | None = None
         self.desk_out = b""  # what a library desk was told on a line
         self.usb: UsbHost | None = None  # that desk's PC, of a reader with USB
         self.lock = DoorLock(self.clock)  # of a door controller; nothing else ever moves its pin
@@ -109,6 +112,19 @@ class Hardware:
 
     def log(self, what: str, data: bytes | str | int = b"") -> None:
         self.transcript.add(self.clock.now_us, self.name, what, data)
+
+    @property
+    def scanner(self) -> QrScanner | None:
+        """Of a POS with Wi-Fi; what it draws follows from whether it looks."""
+        return self._scanner
+
+    @scanner.setter
+    def scanner(self, scanner: QrScanner) -> None:
+        self._scanner = scanner
+        scanner.on_active = self._scanner_draws
+
+    def _scanner_draws(self, is_active: bool) -> None:
+        self.battery.draw("scanner", loads.SCANNER_UA[is_active])
 
     # -- time -------------------------------------------------------------------------------
 
@@ -296,6 +312,7 @@ class Hardware:
 
     def display_write(self, data: bytes) -> None:
         self.log("display", data)
+        self.voice.write(data)
         _show(self.panel, data)
         self.battery.draw("pole", loads.POLE_UA[self.panel.brightness])
 
@@ -454,6 +471,7 @@ class Hardware:
         self.lcd.reset_pin(1)
         if self.scanner:
             self.scanner.power(True)
+            self._scanner_draws(False)
         steady_ua = loads.STEADY_UA if self.has_radio else loads.STEADY_UA + loads.PHY_UA
         self.battery.draw("steady", steady_ua)
         self.battery.draw("pole", loads.POLE_UA[self.panel.brightness])
@@ -467,9 +485,19 @@ def _cut_power() -> None:
 
 def _show(panel: Panel, data: bytes) -> None:
     """The pole display (CD5220): ESC Q A text CR and ESC Q B text CR set a line, FF clears,
-    ESC * n is how bright it is."""
-    while data[:2] == b"\x1b*":
-        panel.brightness, data = data[2], data[3:]
-    for part in data.replace(b"\x0c", b"\x1bQA\r\x1bQB\r").split(b"\r"):
-        if part[:3] in (b"\x1bQA", b"\x1bQB"):
-            panel.lines[part[2] - 0x41] = part[3:].decode("ascii")
+    ESC * n is how bright it is; ESC = 1 is for the other device on its line, until ESC = 2."""
+    while data:
+        if panel.looks_away:
+            _, found, data = data.partition(b"\x1b=\x02")
+            panel.looks_away = not found
+        elif data[:2] == b"\x1b=":
+            panel.looks_away, data = data[2] == 1, data[3:]
+        elif data[:2] == b"\x1b*":
+            panel.brightness, data = data[2], data[3:]
+        elif data[:2] == b"\x1bQ":
+            line, _, data = data.partition(b"\r")
+            panel.lines[line[2] - 0x41] = line[3:].decode("ascii")
+        elif data[:1] == b"\x0c":
+            panel.lines, data = ["", ""], data[1:]
+        else:
+            raise ValueError(f"no command of a CD5220: {data!r}")

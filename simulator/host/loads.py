@@ -23,6 +23,9 @@ BACKLIGHT_UA = 60_000
 # The customer display, of the LCD kind, and how bright CD5220's ESC * makes it; and the keypad.
 POLE_UA = {1: 12_000, 2: 20_000, 3: 28_000, 4: 40_000}
 KEYPAD_UA = 5_000
+# A scanner that is dark, and one that looks: user manual of the GM65-S, V1.2. Its 3 mA asleep are
+# not used: what wakes it is not told.
+SCANNER_UA = {False: 30_000, True: 160_000}
 # What every reader draws all the time.
 STEADY_UA = CORE_UA + FRONT_END_UA + LCD_UA + KEYPAD_UA
 LED_UA = 10_000  # each, behind its resistor

@@ -6,7 +6,7 @@ holder's, and nobody is told "paid" before it stands on flash.
 
 import pytest
 
-from protocols.rules import reasons, sale, scan_codes
+from protocols.rules import charging, menu, reasons, sale, scan_codes
 from protocols.wire import messages
 from tests.codes.counter import SALE_FEN, WAITING_FEN, CodeCentre, CodeWindow
 from tests.firmware.counter import BALANCE_FEN, CARD_NO, DEVICE, new_card, truth
@@ -90,6 +90,29 @@ def test_the_scanner_looks_only_while_a_code_could_pay(at):
     assert seen == {b"": False, b"12.50\r": True, b"\x1b": False}
 
 
+def test_what_costs_each_kind_of_card_something_else_is_paid_by_card_alone(centre_of):
+    """No code tells of which kind it is: the scanner stays dark, and nobody pays too much."""
+    prices = charging.packed([(1, 2, 0, 800), (1, 0, 0, 1250)])
+    centre = centre_of()
+    window = CodeWindow(centre, loads=False, menu=menu.encode(prices, ()))
+    window.key(b"F31\r")
+    window.run_ms(300)
+    assert window.lines == ("CARD PLEASE", "8.00-12.50")
+    window.show(centre.code())
+    assert window.lines == ("CARD PLEASE", "8.00-12.50")
+    assert window.pos._codes._scanner.is_wanted is False
+    assert window.records(messages.REFUSAL, messages.CODE_SALE) == []
+    assert centre.codes.counters["asks"] == 0
+    window.tap(new_card())
+    assert window.shown == "PAID 8.00"
+    # One price for everybody: any code may pay it.
+    window.run_ms(6_000)
+    window.key(b"F112.50\r")
+    assert window.shown == "CARD OR CODE"
+    window.show(centre.code())
+    assert window.shown == PAID
+
+
 # --- codes that this window cannot take ---------------------------------------------------------
 
 STRANGE = {
@@ -133,6 +156,32 @@ def test_without_network_a_code_is_refused_and_a_card_pays(at):
     assert window.shown == PAID
     assert window.line.said["up"] == []
     assert window.sales() == []
+
+
+def test_on_battery_without_network_the_scanner_stays_dark(at):
+    """No code could pay, and its light takes more than all that is saved elsewhere (R23.1a)."""
+    centre, window = at
+    cell, scanner = window.hardware.battery, window.pos._codes._scanner
+    drawn = {}
+    for has_mains, online in ((True, False), (False, True), (False, False)):
+        window.hardware.set_mains(has_mains)
+        window.line.online = online
+        window.run_ms(1_000)
+        window.arm()
+        drawn[has_mains, online] = cell._loads_ua["scanner"], scanner.is_wanted, window.shown
+        window.key(b"\x1b")
+        window.run_ms(500)
+    assert drawn == {
+        (True, False): (160_000, True, "CARD OR CODE"),
+        (False, True): (160_000, True, "CARD OR CODE"),
+        (False, False): (30_000, False, "CARD PLEASE"),
+    }
+    assert window.pay(centre.code()) == "CARD PLEASE"
+    assert window.records(messages.REFUSAL, messages.CODE_SALE) == []
+    window.line.online = True  # it is back before the card is there
+    window.run_ms(500)
+    window.show(centre.code())
+    assert window.shown == PAID
 
 
 def test_a_full_journal_and_an_empty_battery_bar_codes_too(at):
@@ -181,7 +230,8 @@ def test_the_ledger_says_no(at, reason):
     assert window.pay(REFUSED[reason](centre)) == display(reason)
     assert window.hardware.panel.red
     assert window.sales() == [(0, NO)]
-    assert window.records(messages.REFUSAL) == []
+    (refusal,) = window.records(messages.REFUSAL)
+    assert (refusal["reason"], refusal["amount_fen"]) == (reason, SALE_FEN)
     window.run_ms(3_000)
     assert window.shown == "WELCOME"
     centre.settled(0, window)
@@ -292,7 +342,8 @@ def test_nothing_is_written_where_a_code_sale_is_awaited(at):
     kinds = [record["kind"] for record in window.records() if record["seq"] > head_seq]
     assert kinds[0] == messages.CODE_SALE
     told = (messages.FRONT_END, messages.INSPECTION, messages.POWER, messages.POWER)
-    assert sorted(kinds[1:]) == sorted(told)
+    # Last, why there was no sale.
+    assert sorted(kinds[1:-1]) == sorted(told) and kinds[-1] == messages.REFUSAL
     assert truth(card).balance_fen == BALANCE_FEN
     centre.settled(0, window)
 

@@ -161,7 +161,7 @@ class Witness:
         if what == "spi":
             self.look_at_cards()
         elif what == "display":
-            self.texts.append(data.decode())
+            self.texts.append(data.decode("latin-1"))
             if b"PAID" in data and b"LAST" not in data:
                 last = self._counter.records()[-1]
                 assert (last["kind"], last["result"]) == (messages.OUTCOME, messages.COMMITTED)

@@ -1,5 +1,7 @@
 """Records: a chain of seals that starts anew with no boot, and what a boot finds at its end."""
 
+import re
+
 import pytest
 
 from firmware.services.clock import Clock
@@ -291,3 +293,15 @@ def test_calling_a_record_lost_writes_nothing():
     before = bytes(flash.cells)
     recorder.records_from(3, 8, 2048)
     assert flash.cells == before
+
+
+def test_no_two_services_of_a_reader_keep_under_one_key(repo_root):
+    """Two once did (site and payment codes), and each took the other's value for its own."""
+    found = {}
+    for path in sorted((repo_root / "firmware" / "services").glob("*.py")):
+        for key in re.findall(r"^_?[A-Z]*_?KEY = (\d)\b", path.read_text("utf-8"), re.MULTILINE):
+            found.setdefault(int(key), []).append(path.stem)
+    assert len(found) >= 5
+    # A door has no site of its own and sells nothing; a POS has no access map.
+    found[4].remove("access_map")
+    assert [names for names in found.values() if len(names) > 1] == []

@@ -10,7 +10,8 @@ from firmware.services.site import ASK_MS
 from protocols.rules import reasons
 from protocols.wire import messages, seal
 from simulator.chips.nor_flash import PowerCut
-from tests.firmware.counter import BALANCE_FEN, DEVICE_KEY, Counter, new_card, truth
+from tests.firmware.counter import BALANCE_FEN, CARD_NO, DEVICE_KEY, Counter, new_card, truth
+from tests.firmware.test_pos_cancel import unknown
 
 OPENED, MOVED = reasons.display(reasons.CASE_OPENED), reasons.display(reasons.MOVED)
 WELCOME = "WELCOME"
@@ -309,6 +310,19 @@ def test_a_cut_at_every_flash_operation_of_an_approval():
         assert tampers(counter)[-1] == (messages.APPROVED, question["number"])
     else:
         pytest.fail("the approval had more operations than were cut")
+
+
+def test_a_sale_that_is_open_is_taken_up_though_the_case_was_opened_since():
+    """Found when a key for a kept value was looked for: site and codes shared one, so behind a
+    boot an opened reader forgot what it had begun."""
+    counter, card = unknown()
+    opened(counter)
+    counter.die()
+    counter.boot()
+    assert bar(counter) == reasons.CASE_OPENED
+    assert counter.pos._till.pending["card_no"] == CARD_NO
+    counter.tap(card)
+    assert counter.shown == "PAID 12.50" and counter.pos._till.pending is None
 
 
 # -- another site -----------------------------------------------------------------------------

@@ -34,13 +34,21 @@ def shown(lines):
 
 # Reasons by whose matter they are; codes are the phone's, all others the holder's.
 _GROUPS = {
-    **dict.fromkeys((reasons.CARD_CAPTURED, reasons.CARD_LOST, reasons.CARD_SUSPENDED), 1),
-    reasons.CARD_CLOSED: 1,
+    reasons.CARD_CAPTURED: 1,
     **dict.fromkeys(range(reasons.BATTERY_UNTESTED, reasons.READER_FAULT + 1), 2),
     **dict.fromkeys((reasons.OFFLINE, reasons.OVER_STALE_LIMIT, reasons.MAP_EXPIRED), 2),
     **dict.fromkeys((reasons.CASE_OPENED, reasons.MOVED), 2),
     **dict.fromkeys((reasons.NOT_TYPED, reasons.NOT_A_DESK), 2),
     **dict.fromkeys((reasons.NO_PERSON_NO, reasons.LOSS_UNSURE), 1),
+}
+# What a card is refused for, each with a sound of its own (R10, R14, R15).
+_STATUS = {
+    reasons.CARD_LOST: 4,
+    reasons.CARD_SUSPENDED: 5,
+    reasons.CARD_CLOSED: 6,
+    reasons.NOT_YET_VALID: 7,
+    reasons.EXPIRED: 8,
+    reasons.KIND_NOT_SERVED: 9,
 }
 
 
@@ -65,7 +73,8 @@ def test_a_text_fits_and_its_glyphs_are_there(number):
         assert codecs.decode(encoded, "gb2312") == text
         assert len(encoded) == screen_texts.width(text)
         assert 0 < len(encoded) + value_cells + (value_cells > 0) <= 16
-    assert sound == "" if number in OWN.values() else sound in SOUNDS
+    silent = {*OWN.values(), reasons.BATTERY_UNTESTED, reasons.BATTERY_WORN}
+    assert sound == "" if number in silent else sound in SOUNDS
 
 
 @pytest.mark.parametrize("language", [0, 1])
@@ -77,27 +86,51 @@ def test_no_text_says_two_things(language):
 def test_the_sound_is_the_one_that_the_pos_plays():
     looks = {number for number in reasons.DISPLAY if screen_texts.TEXTS[number][2] == "look"}
     codes = {*scan_codes._REFUSALS, reasons.CODE_NEEDS_NETWORK}
-    assert looks == {*sale.TRY_AGAIN, reasons.PAID_JUST_NOW, *codes}
+    asked = {reason for reason, event in sale.EVENT_OF.items() if event not in ("paid", "undone")}
+    keys = {reasons.NOTHING_TO_CANCEL, reasons.CANCEL_TOO_LATE, reasons.CANCELLED_ALREADY}
+    # What each really sounds like is heard in tests/codes/test_reason_records.py.
+    assert looks == {*asked, *codes, *keys, reasons.CODE_NO_CANCEL}
 
 
-def test_every_group_of_refusals_is_heard_as_itself():
-    """Whose matter it is: the holder's, the card centre's, this reader's, the phone's."""
+def signals():
+    """Every signal: (lights, its beeps in ms)."""
     size = annunciator.SIGNAL_BYTES
-    every = [annunciator.SIGNALS[at : at + size] for at in range(0, 10 * size, size)]
-    heard = every[annunciator.TAKEN : annunciator.LOOK + 1]
+    assert len(annunciator.SIGNALS) % size == 0
+    found = []
+    for at in range(0, len(annunciator.SIGNALS), size):
+        lights, *beeps = annunciator.SIGNALS[at : at + size]
+        found.append((lights, [beep * annunciator._UNIT_MS for beep in beeps if beep]))
+    return found
+
+
+def test_every_kind_of_refusal_is_heard_as_itself():
+    """Whose matter it is: the holder's, the card centre's, this reader's, the phone's; and six
+    states of a card, which nobody has to look at the display for."""
+    every = signals()
+    assert len(every) == annunciator.REFUSED + len(screen_texts.REFUSALS)
     refusals = every[annunciator.REFUSED :]
-    assert len(refusals) == len(screen_texts.REFUSALS)
-    assert len(annunciator.SIGNALS) == (annunciator.KEY_HEARD + 1) * size
-    assert len({signal[1:] for signal in (*heard, *refusals)}) == 3 + len(refusals)
+    heard = [*every[annunciator.TAKEN : annunciator.LOOK + 1], *refusals]
+    assert len({tuple(beeps) for _, beeps in heard}) == len(heard)
     # What refuses by itself begins with one long beep and red light.
-    assert {signal[:2] for signal in refusals} == {b"\x01\x28"}
+    assert {(lights, beeps[0]) for lights, beeps in refusals} == {(1, 400)}
+
+
+def test_a_sound_is_over_before_what_is_shown_is():
+    for _, beeps in signals():
+        # A beep is one of two that nobody takes for each other, but for the click of a door's key.
+        assert set(beeps) <= {80, 400} or beeps == [40]
+        lasts_ms = sum(beeps) + annunciator._GAP_MS * max(len(beeps) - 1, 0)
+        assert lasts_ms <= 1500 < sale.PATIENCE_MS[sale.SHOWN]
 
 
 @pytest.mark.parametrize("number", reasons.DISPLAY)
 def test_every_reason_has_a_sound(number):
     codes = reasons.CODE_UNKNOWN <= number <= reasons.CODE_FORGED
-    assert reasons.group(number) == (3 if codes else _GROUPS.get(number, 0))
-    assert reasons.group(number + 1000) == reasons.group(100) == 0
+    expected = 3 if codes else _STATUS.get(number, _GROUPS.get(number, 0))
+    assert reasons.sound(number) == expected
+    assert reasons.sound(number + 1000) == reasons.sound(100) == 0
+    # Of the six nobody else's reason has the sound.
+    assert expected < 4 or number in _STATUS
 
 
 def test_a_text_that_gb2312_has_not_is_refused_when_the_file_is_made(monkeypatch):

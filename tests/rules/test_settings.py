@@ -35,8 +35,10 @@ PREVIOUS = "previous_device_key"
 ANTENNA = {"rfid_gain": 0, "rfid_pause_ms": 100, "rfid_rate": 212}
 # Fields that may be absent, with values they may have.
 CARD_KEYS = {"previous_purse_key": bytes(16), "previous_mac_key": bytes(range(1, 17))}
-OPTIONAL = {PREVIOUS: bytes(32), **ANTENNA, **CARD_KEYS, "language": "zh"}
+OPTIONAL = {PREVIOUS: bytes(32), **ANTENNA, **CARD_KEYS, "language": "zh", "speech": 16}
+OPTIONAL["ledger_menu"] = 1
 KEYS = {name: key for key, name in enumerate((*GOOD, *OPTIONAL), 1)}
+KEYS.update(speech=34, ledger_menu=134)
 U32 = 0xFFFFFFFF
 COUNT, OLD_COUNT = len(POLICY_FIELDS), len(POLICY_FIELDS) - len(POLICY_DEFAULTS)
 BAD_NUMBERS = (0, -1, None, True, "1", b"\x01", [1])
@@ -54,6 +56,8 @@ BAD = {
     "previous_purse_key": (b"", bytes(15), bytes(17), "0" * 16, 0),
     "previous_mac_key": (b"", bytes(15), bytes(17), "0" * 16, 0),
     "language": ("", "de", "ZH", b"zh", 1, ["zh"]),
+    "speech": (0, -1, 17, True, "8", b""),
+    "ledger_menu": (0, -1, 2, True, "1", b""),
     "purse_key": (b"", bytes(15), bytes(17), bytes(32), "0" * 16, None),
     "mac_key": (b"", bytes(15), bytes(17), "0" * 16, None),
     "policy": (

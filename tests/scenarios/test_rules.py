@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from ledger.reasons import CARD_CAPTURED
 from ledger.store import LedgerStore
-from protocols.rules import meals
+from protocols.rules import meals, reasons, screen_texts
 from protocols.wire import messages, seal
 from simulator.run import run_scenario
+from tools import make_docs
 from tools.cli import app
 
 FILES = (
@@ -26,9 +27,17 @@ FILES = (
     "tamper",
     "meals",
     "offline_caps",
+    "status",
+    "menu",
 )
 # Played by tests of their own.
 OTHERS = ("load", "lunch_outage", "serial", "aggregate")
+# The rules of the regulation that a POS follows; what else it asks is asked of others.
+POS_RULES = (
+    *("R10.2", "R11", "R13", "R14.1", "R14.2", "R14.3", "R14.4b", "R14b.1", "R14b.2", "R15"),
+    *("R17.1", "R17.2", "R18.1", "R18.2", "R19.1", "R19.2", "R19.3", "R19.4"),
+    *("R23.1a", "R23.1b", "R24.1"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +117,23 @@ def test_every_rule_that_a_scenario_names_is_in_the_table_of_rules(repo_root, sc
     assert {pair for pair in shown if pair[1] in FILES + OTHERS} == named
 
 
+def test_every_rule_of_a_pos_has_a_scenario_that_names_it(repo_root, scenarios):
+    """And whose tests play it, or a short one of the same verbs, in both homes."""
+    tests = [
+        path.read_text(encoding="utf-8")
+        for folder in ("scenarios", "vm")
+        for path in sorted((repo_root / "tests" / folder).glob("test_*.py"))
+    ]
+    in_vm = "".join(text for text in tests if '"vm"' in text)
+    named = {}
+    for path in sorted(scenarios.glob("*.toml")):
+        if re.search(rf'\b{path.stem}(\.toml|")', in_vm):
+            head = path.read_text(encoding="utf-8").split("\nname", 1)[0]
+            for rule in re.findall(r"\bR\d+b?(?:\.\d+[ab]?)?", head):
+                named.setdefault(rule, []).append(path.stem)
+    assert [rule for rule in POS_RULES if rule not in named] == []
+
+
 # --- each from outside --------------------------------------------------------------------------
 
 
@@ -178,6 +204,34 @@ def test_no_card_pays_outside_its_days(played):
         assert all(one["latest_s"] < midnight_s for one in by_card[card_no])
     for card_no in (30003, 30004):
         assert all(one["earliest_s"] >= midnight_s for one in by_card[card_no])
+
+
+def test_what_a_card_is_refused_for_is_read_heard_and_recorded(played):
+    """R11, R13, R14.2, R15: six words, six sounds, six records, in their order."""
+    _, kept = played("status")
+    refusals, _ = records(kept, messages.REFUSAL)
+    expected = [
+        (60002, reasons.CARD_LOST),
+        (60003, reasons.CARD_SUSPENDED),
+        (60004, reasons.CARD_CLOSED),
+        (60005, reasons.EXPIRED),
+        (60006, reasons.NOT_YET_VALID),
+        (60007, reasons.KIND_NOT_SERVED),
+    ]
+    assert [(one["card_no"], one["reason"]) for one in refusals] == expected
+    heard = {}
+    for line in (kept / "events.log").read_text(encoding="utf-8").splitlines():
+        time_us, _, what, *data = line.split(" ")
+        if what == "beep":
+            word = "long" if int(data[0]) > 100 else "short"
+            heard.setdefault(int(time_us) // 15_000_000, []).append(word)
+    sounds = dict(make_docs.sounds())
+    told = [sounds[screen_texts.TEXTS[reason][2]] for _, reason in expected]
+    # Taps are 15 s apart; who has paid is told by one short beep.
+    assert [" ".join(beeps) for beeps in heard.values()] == [
+        *("short", *told[:3], "short", *told[3:], "short")
+    ]
+    assert len(set(told)) == 6
 
 
 def test_each_kind_pays_its_own_price(played):

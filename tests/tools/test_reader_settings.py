@@ -59,6 +59,9 @@ def test_what_is_in_order_is_what_a_reader_takes(file):
     ("old", "new", "line", "said"),
     [
         ("device = 1001", "devise = 1001", 1, "unknown setting 'devise'; did you mean 'device'?"),
+        ("device = 1001", "journal = 0\ndevice = 1001", 1, "unknown setting 'journal'"),
+        ("device = 1001", "seal = false\ndevice = 1001", 1, "unknown setting 'seal'"),
+        ("epoch = 1", "epoch = 1\njournal_max = 0", 14, "unknown policy field 'journal_max'"),
         ("device = 1001", "device = 0", 1, "device: a whole number from 1 to 4294967295"),
         ("device = 1001", "device = true", 1, "device: a whole number"),
         ('"canteen-1"', '"Canteen 1"', 2, "site: a-z, 0-9 and '-'"),
@@ -100,7 +103,10 @@ def test_a_file_that_others_may_read_is_refused(file):
 
 
 def test_nothing_switches_off_journal_or_seal():
-    """What a setting can name: no field of either list touches journal, seal, flash or receipt."""
+    """What a setting can name: no field of either list touches journal, seal, flash or receipt.
+
+    What a POS does at both ends of each is in tests/firmware/test_any_settings.py.
+    """
     names = [field[1] for field in settings.FIELDS] + list(POLICY_FIELDS)
     assert not [n for n in names for word in ("journal", "seal", "flash", "receipt") if word in n]
     assert "device_key" not in settings.OPTIONAL, "without it nothing would be sealed"

@@ -39,6 +39,7 @@ ELSEWHERE = {
 # array, the pairs of a map that must be empty.
 OVERLOOKED = {
     "device is bytes",
+    "epoch is bytes",
     "data in text",
     "intent_device is bytes",
     "card_no is bytes",

@@ -3,7 +3,8 @@
 The whole POS runs on the modelled parts, sells to one card after the other at the declared rate,
 without mains and network; what its parts draw (simulator/host/loads.py) is summed up. Then the
 modelled cell gives that until the reader stops. Without savings is the same reader on mains, where
-it saves nothing, with its network gone. All of it stands on data sheets; no board was measured.
+it saves nothing (a scanner looks for codes with every order), with its network gone. All of it
+stands on data sheets; no board was measured.
 """
 
 import random
@@ -14,6 +15,7 @@ from protocols.rules import battery, clock, settings
 from simulator.cardbox import CardKeys, Chip, make_cards
 from simulator.chips.battery import Battery
 from simulator.chips.nor_flash import NorFlash
+from simulator.chips.qr_scanner import QrScanner
 from simulator.host.hardware import Hardware
 from simulator.host.home import HostHome
 from simulator.scenario import CardBatch
@@ -38,7 +40,7 @@ class NotSold(Exception):
 class _Window:
     """One POS, without network, and the cards of its customers."""
 
-    def __init__(self, has_radio: bool) -> None:
+    def __init__(self, has_radio: bool, has_scanner: bool) -> None:
         draw = random.Random(7)
         keys = CardKeys.drawn(draw)
         policy = DEFAULT_POLICY
@@ -63,7 +65,9 @@ class _Window:
         self.hardware = Hardware(
             "pos", World(START_UTC_S), Transcript(), NorFlash(_FLASH_BYTES, draw), nvs, draw
         )
-        self.home = HostHome("pos", self.hardware)
+        if has_scanner:
+            self.hardware.scanner = QrScanner(self.hardware.clock, draw)
+        self.home = HostHome("code_pos" if has_scanner else "pos", self.hardware)
         self.hardware.power_on()
         self.due_us = self.home.start(self.hardware.clock.now_us)
 
@@ -89,9 +93,9 @@ class _Window:
 
 
 @cache
-def draws_ua(has_radio: bool, saves: bool) -> int:
+def draws_ua(has_radio: bool, saves: bool, has_scanner: bool = False) -> int:
     """Microamperes on average, at the declared rate."""
-    window = _Window(has_radio)
+    window = _Window(has_radio, has_scanner)
     window.hardware.set_mains(not saves)
     window.until(60 * _SECOND_US)
     cell, reader = window.hardware.battery, window.hardware.clock
@@ -115,9 +119,14 @@ def lasts_min(load_ua: int, **age: int) -> int:
 
 
 def rows() -> Iterator[dict[str, object]]:
-    """For a board with a cable and one with a radio: the current, and how long two cells last."""
-    for has_radio, board in ((False, "cable"), (True, "Wi-Fi")):
-        saving_ua, other_ua = draws_ua(has_radio, True), draws_ua(has_radio, False)
+    """For a board with a cable, one with a radio, and one with a scanner beside it: the current,
+    and how long two cells last."""
+    for board, *has in (
+        ("cable", False, False),
+        ("Wi-Fi", True, False),
+        ("Wi-Fi and scanner", True, True),
+    ):
+        saving_ua, other_ua = (draws_ua(has[0], saves, has[1]) for saves in (True, False))
         without = "the same without savings"
         name = f"POS on battery, {board}, a tap in {TAP_EVERY_S} s"
         yield _row(f"{name}: draws", saving_ua // 1000, other_ua // 1000, without, "mA")

@@ -1,0 +1,115 @@
+"""What each merchant sells where: menus for POS, every change in its order, and who made it.
+
+Rules of this file. A menu is for all POS of a merchant, or for those at one site; of the changes
+that are for a POS the newest counts, and its number is the epoch. Only what a POS would take is
+kept (protocols/rules/menu.py), and nothing is taken back: what comes later counts. A POS asks with
+the epoch it has and fetches the rest page by page; what it has in between is none of our business.
+A POS that moved to a site or merchant whose menu is older than what it has keeps its own until
+somebody sets that menu anew.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ledger.dialect import SqliteDialect, StoreUnavailable
+from protocols.rules import menu
+from protocols.wire import messages, topics
+from protocols.wire.errors import WireError
+
+PERSON_CHARS_MAX = 32
+_NEWEST = (
+    "SELECT c.number, c.menu FROM menu_change c JOIN device d ON d.merchant_no = c.merchant_no"
+    " WHERE d.device = ? AND c.site IN (d.site, '') ORDER BY c.number DESC LIMIT 1"
+)
+_CHANGES = (
+    "SELECT number, merchant_no, site, menu, person, time_s FROM menu_change ORDER BY number"
+)
+
+
+class MenuRefused(Exception):
+    """Nothing was changed, and the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class MenuChange:
+    """One change; `site` is "" where it is for all POS of the merchant."""
+
+    number: int
+    merchant_no: int
+    site: str
+    menu: bytes
+    person: str
+    time_s: int
+
+
+class MenuBook:
+    """The menus. Every method is one transaction, or only reads."""
+
+    def __init__(self, database: SqliteDialect) -> None:
+        self._database = database
+
+    def set_menu(self, merchant_no: int, site: str, data: bytes, person: str, time_s: int) -> int:
+        """From now on that is the menu there; the epoch. The same as the last one: no change."""
+        if not 0 < len(person) <= PERSON_CHARS_MAX or not person.isprintable():
+            raise MenuRefused(f"a person has a name of 1 to {PERSON_CHARS_MAX} characters")
+        if site and not topics.is_site(site):
+            raise MenuRefused(f"{site!r} is no site")
+        try:
+            menu.decode(data or b"\x00")  # no bytes are no menu: none at all says nothing
+        except WireError as error:
+            raise MenuRefused(f"no POS would take that: {error}") from None
+        with self._database.transaction():
+            sql = "SELECT 1 FROM merchant WHERE merchant_no = ?"
+            if not list(self._database.rows(sql, (merchant_no,))):
+                raise MenuRefused(f"merchant {merchant_no} was never registered")
+            changes = self.changes()
+            last = next((one for one in changes[::-1] if one.merchant_no == merchant_no), None)
+            if last is not None and (last.site, last.menu) == (site, data):
+                return last.number
+            number = len(changes) + 1
+            row = (number, merchant_no, site, data, person, time_s)
+            self._database.many("INSERT INTO menu_change VALUES (?, ?, ?, ?, ?, ?)", [row])
+            return number
+
+    def changes(self) -> list[MenuChange]:
+        """Every change, in order."""
+        return [MenuChange(*row) for row in self._database.rows(_CHANGES)]
+
+    def newest(self, device: int) -> tuple[int, bytes]:
+        """(epoch, menu) of a POS; (0, b"") if nobody has set one for it."""
+        for number, data in self._database.rows(_NEWEST, (device,)):
+            return number, data
+        return 0, b""
+
+
+class MenuDesk:
+    """Answers MENUs: the page that was asked for, or the first one of what is newer.
+
+    `counters` only grow; "ahead": a POS has a newer one than the books: were they put back?
+    """
+
+    hears = (messages.MENU,)
+
+    def __init__(self, book: MenuBook) -> None:
+        self._book = book
+        self.counters = dict.fromkeys(("asks", "pages", "ahead", "store_unavailable"), 0)
+
+    def answer(
+        self, device: int, key: bytes, said: dict[str, Any], now_ms: int
+    ) -> tuple[int, dict[str, Any]] | None:
+        """As Desk.answer."""
+        del key, now_ms
+        self.counters["asks"] += 1
+        try:
+            epoch, data = self._book.newest(device)
+        except StoreUnavailable:
+            self.counters["store_unavailable"] += 1
+            return None
+        page = said["page"] if said["epoch"] == epoch else 1
+        self.counters["ahead"] += said["epoch"] > epoch
+        if said["epoch"] >= epoch and page <= 1:
+            return messages.MENU, {"epoch": epoch, "page": 0, "data": b""}
+        self.counters["pages"] += 1
+        at = (page - 1) * menu.PAGE_BYTES
+        told = data[at : at + menu.PAGE_BYTES]
+        return messages.MENU, {"epoch": epoch, "page": page, "data": told}
