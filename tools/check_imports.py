@@ -73,6 +73,7 @@ COMPOSITIONS = (
     "firmware.main_tls",
     "firmware.main_codes_tls",
     "firmware.main_door_tls",
+    "firmware.main_door_codes_tls",
     "firmware.main_attendance_tls",
     "firmware.main_kiosk_tls",
     "firmware.main_desk_tls",
