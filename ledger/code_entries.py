@@ -24,7 +24,10 @@ from protocols.wire import messages
 
 _AT = "SELECT number, code FROM code_answer WHERE device = ? AND nonce = ?"
 _IS_DOOR = "SELECT 1 FROM door WHERE device = ?"
-_USED = "SELECT 1 FROM code_answer WHERE code = ?"
+# A code that has reported a loss at a machine has been used as well.
+_USED = """
+SELECT 1 FROM code_answer WHERE code = ?
+UNION ALL SELECT 1 FROM loss_report WHERE code = ?"""
 _NUMBER = "SELECT COALESCE(MAX(number), 0) + 1 FROM code_answer"
 _ANSWER = "INSERT INTO code_answer VALUES (?, ?, ?, ?, ?, ?)"
 _OF = "SELECT device, card_no FROM code_answer WHERE number = ?"
@@ -155,7 +158,7 @@ class _Burned:
         self._database = database
 
     def __contains__(self, number: bytes) -> bool:
-        return bool(list(self._database.rows(_USED, (number,))))
+        return bool(list(self._database.rows(_USED, (number, number))))
 
 
 def keep_entries(database: SqliteDialect, claims: Iterable[Claim]) -> None:

@@ -19,7 +19,10 @@ from protocols.rules.scan_codes import CAMPUS_IDENTITY
 
 EVIDENCE = "identity-code"
 _AT = "SELECT code, lost_s FROM loss_report WHERE device = ? AND nonce = ?"
-_USED = "SELECT 1 FROM loss_report WHERE code = ?"
+# A code that has told a door whose it is has been used as well.
+_USED = """
+SELECT 1 FROM loss_report WHERE code = ?
+UNION ALL SELECT 1 FROM code_answer WHERE code = ?"""
 _INSERT = "INSERT INTO loss_report VALUES (?, ?, ?, ?, ?)"
 # For ledger/invariants.py.
 RULES = {
@@ -95,4 +98,4 @@ class _Burned:
         self._database = database
 
     def __contains__(self, number: bytes) -> bool:
-        return bool(list(self._database.rows(_USED, (number,))))
+        return bool(list(self._database.rows(_USED, (number, number))))

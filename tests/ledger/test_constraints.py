@@ -346,7 +346,7 @@ TAMPERED = {
     "a head's key is that of its record": ["UPDATE device SET head_key_no = 1"],
     "a device has a key for each number up to its newest": ["DELETE FROM device_key"],
     "an entry by identity code is a record of the door that was answered": [
-        "INSERT INTO code_entry VALUES (1, 1001, 1)"
+        "UPDATE code_answer SET device = 1001"
     ],
     "an intent is what all evidence says": ["UPDATE intent SET state = 2 WHERE state = 1"],
 }

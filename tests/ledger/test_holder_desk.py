@@ -5,7 +5,9 @@ import sqlite3
 
 import pytest
 
+from ledger import card_validity
 from ledger.card_status import CardRefused
+from ledger.code_entries import Shown
 from ledger.config import ConfigError, import_register
 from ledger.holder_desk import ASK_MS_MIN, LossDesk, PersonDesk
 from ledger.invariants import check
@@ -124,6 +126,25 @@ def test_a_code_reports_once(reader):
     assert centre.lose(reader, nonce=b"question", code=code)[0] == 0
     assert centre.lose(Reader(1002), code=code) == (reasons.CODE_USED, 0)
     assert centre.lose(reader, nonce=b"question", code=centre.code()) == (reasons.CODE_USED, 0)
+
+
+def test_a_code_that_a_door_was_told_of_reports_nothing_and_the_other_way_round(reader):
+    centre = Centre(reader)
+    store = centre.store
+    store.access.add_door(1001, "public", 5_000, 0)
+    card_validity.know(store.database, [card_validity.Validity(CARD, 2, 0, 65_535)])
+
+    def whose(code, nonce):
+        shown = Shown(1001, nonce, code)
+        now_ms = centre.now_ms, centre.now_ms
+        return store.code_entries.ask(shown, centre.phones.seed_of, now_ms, 28_800).reason
+
+    told, reported = centre.code(), centre.code()
+    assert whose(told, b"question") == 0
+    assert centre.lose(reader, code=told) == (reasons.CODE_USED, 0)
+    assert centre.status() == ACTIVE
+    assert centre.lose(reader, code=reported)[0] == 0
+    assert whose(reported, b"another.") == reasons.CODE_USED
 
 
 def test_of_two_reports_the_first_has_the_time(reader):
