@@ -53,13 +53,8 @@ def told(number):
 
 def rows():
     """(number, display, meaning, Chinese, sound, record) of every reason."""
-    return [
-        (
-            number,
-            reasons.DISPLAY[number],
-            *reason_texts.TEXTS[number],
-            screen_texts.TEXTS[number][2],
-            told(number),
-        )
-        for number in RECORDS
-    ]
+    found = []
+    for number in RECORDS:
+        words = (number, reasons.DISPLAY[number]) + reason_texts.TEXTS[number]
+        found.append(words + (screen_texts.TEXTS[number][2], told(number)))
+    return found
