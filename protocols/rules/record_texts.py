@@ -31,16 +31,19 @@ _OTHERS = {
 }
 # Not of a POS: who says it instead.
 ELSEWHERE = {
-    reasons.NO_NUMBER: "at a library desk",
-    reasons.CODE_IS_PAYMENT: "an ENTRY at a door, a REFUSAL at a self-service machine",
-    reasons.NOT_TYPED: "at a library desk",
-    reasons.NOT_A_DESK: "at a library desk",
-    reasons.NO_PERSON_NO: "at a library desk",
-    reasons.LOSS_UNSURE: "at a self-service machine",
+    reasons.NO_NUMBER: (_TAP, "at a library desk"),
+    reasons.CODE_IS_PAYMENT: (
+        "ENTRY",
+        "at a door; none at a self-service machine, which asks again",
+    ),
+    reasons.NOT_TYPED: (_TAP, "at a library desk"),
+    reasons.NOT_A_DESK: (_TAP, "at a library desk"),
+    reasons.NO_PERSON_NO: (_TAP, "at a library desk"),
+    reasons.LOSS_UNSURE: ("", "at a self-service machine, where nothing was done"),
 }
 # number: (kinds of record in order, "" for none; a note)
 RECORDS = {
-    number: _OTHERS.get(number, (_TAP, ELSEWHERE.get(number, "")))
+    number: _OTHERS.get(number, ELSEWHERE.get(number, (_TAP, "")))
     for number in sorted(reasons.DISPLAY)
 }
 
@@ -53,13 +56,8 @@ def told(number):
 
 def rows():
     """(number, display, meaning, Chinese, sound, record) of every reason."""
-    return [
-        (
-            number,
-            reasons.DISPLAY[number],
-            *reason_texts.TEXTS[number],
-            screen_texts.TEXTS[number][2],
-            told(number),
-        )
-        for number in RECORDS
-    ]
+    found = []
+    for number in RECORDS:
+        words = (number, reasons.DISPLAY[number]) + reason_texts.TEXTS[number]
+        found.append(words + (screen_texts.TEXTS[number][2], told(number)))
+    return found

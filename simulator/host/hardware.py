@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from simulator.cardbox import Chip
 from simulator.cards.field import Field
+from simulator.chips import cd5220
 from simulator.chips.battery import Battery
 from simulator.chips.door_lock import DoorLock
 from simulator.chips.mfrc522 import Mfrc522
@@ -313,7 +314,7 @@ class Hardware:
     def display_write(self, data: bytes) -> None:
         self.log("display", data)
         self.voice.write(data)
-        _show(self.panel, data)
+        cd5220.show(self.panel, data)
         self.battery.draw("pole", loads.POLE_UA[self.panel.brightness])
 
     def desk_write(self, data: bytes) -> None:
@@ -481,23 +482,3 @@ class Hardware:
 
 def _cut_power() -> None:
     raise PowerCut
-
-
-def _show(panel: Panel, data: bytes) -> None:
-    """The pole display (CD5220): ESC Q A text CR and ESC Q B text CR set a line, FF clears,
-    ESC * n is how bright it is; ESC = 1 is for the other device on its line, until ESC = 2."""
-    while data:
-        if panel.looks_away:
-            _, found, data = data.partition(b"\x1b=\x02")
-            panel.looks_away = not found
-        elif data[:2] == b"\x1b=":
-            panel.looks_away, data = data[2] == 1, data[3:]
-        elif data[:2] == b"\x1b*":
-            panel.brightness, data = data[2], data[3:]
-        elif data[:2] == b"\x1bQ":
-            line, _, data = data.partition(b"\r")
-            panel.lines[line[2] - 0x41] = line[3:].decode("ascii")
-        elif data[:1] == b"\x0c":
-            panel.lines, data = ["", ""], data[1:]
-        else:
-            raise ValueError(f"no command of a CD5220: {data!r}")

@@ -25,7 +25,7 @@ NAMES = {
     getattr(messages, name): name
     for name in (
         *("BOOT", "INTENT", "OUTCOME", "REFUSAL", "POWER", "LOST", "FRONT_END", "CREDIT"),
-        *("CANCEL", "CODE_SALE", "CAPTURE", "INSPECTION", "FAULT", "TAMPER", "AGGREGATE"),
+        *("CANCEL", "CODE_SALE", "CAPTURE", "INSPECTION", "FAULT", "TAMPER", "ENTRY"),
     )
 }
 # Of the supply and of the boot, whatever else happens.

@@ -7,8 +7,9 @@ import pytest
 from firmware.drivers import syn6288
 from firmware.drivers.pole_display import PoleDisplay
 from protocols.rules import money, reasons
+from simulator.chips import cd5220
 from simulator.chips.syn6288 import CHARACTER_US, HEARD, LENGTH_MAX, REFUSED, Syn6288
-from simulator.host.hardware import Panel, _show
+from simulator.host.hardware import Panel
 from tests.firmware.counter import Counter, new_card
 from tests.firmware.test_pos import Online
 from tests.firmware.test_pos_cancel import Window
@@ -83,7 +84,7 @@ def test_the_display_looks_away_and_shows_the_same_again():
     class Uart:
         def write(self, data):
             written.append(bytes(data))
-            _show(panel, data)
+            cd5220.show(panel, data)
 
     display = PoleDisplay(Uart())
     display.show("PAID 12.50", "BALANCE 87.50")
