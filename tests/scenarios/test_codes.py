@@ -71,7 +71,8 @@ def test_phones_pay_through_cuts(repo_root):
     assert report.conserved and report.sold_by_code > 10
     refusals = report.refusals
     assert refusals["CODE ALREADY USED"] == refusals["CODE TOO OLD"] == 1
-    assert refusals["CODE NEEDS NETWORK"] > 2
+    # Without network it is asked on mains only: on its battery a POS leaves the scanner dark.
+    assert refusals["CODE NEEDS NETWORK"] > 0
     assert sum(report.takings_fen.values()) == report.booked_fen + report.sold_by_code_fen
 
 
