@@ -44,6 +44,7 @@ from simulator.vm.circuit import Circuit
 from simulator.vm.circuit_codes import CodeCircuit
 from simulator.vm.circuit_desk import DeskCircuit
 from simulator.vm.circuit_door import DoorCircuit
+from simulator.vm.circuit_lock import LockCircuit
 from simulator.vm.circuit_serial import SerialCircuit, SerialDoorCircuit
 from simulator.vm.home import DOOR_VM_HEAP_BYTES, HEAP_BYTES, ROOT, VmHome
 from simulator.vm.image import build
@@ -76,6 +77,7 @@ _BOARDS: dict[tuple[str, bool], tuple[str, int, type[Circuit]]] = {
     ("identity", False): ("main_desk", HEAP_BYTES, DeskCircuit),
     ("kiosk", True): ("main_kiosk_serial", HEAP_BYTES, SerialCircuit),
     ("door", False): ("main_door", DOOR_VM_HEAP_BYTES, DoorCircuit),
+    ("lock", True): ("main_lock", DOOR_VM_HEAP_BYTES, LockCircuit),
     ("door", True): ("main_door_serial", DOOR_VM_HEAP_BYTES, SerialDoorCircuit),
 }
 

@@ -64,6 +64,7 @@ COMPOSITIONS = (
     "firmware.main_kiosk",
     "firmware.main_desk",
     "firmware.main_door_serial",
+    "firmware.main_lock",
     "firmware.main_serial",
     "firmware.main_attendance_serial",
     "firmware.main_kiosk_serial",

@@ -15,18 +15,10 @@ from firmware.drivers.annunciator import (
     TAKEN,
     Annunciator,
 )
-from firmware.drivers.iso14443 import Pcd
-from firmware.drivers.mfrc522 import Mfrc522
-from firmware.services.access_map import AccessMap, CardsPart
-from firmware.services.books import open_books
+from firmware.roles.entrance import UNRECORDED, WRONG, Entrance
 from firmware.services.card_faults import FAULTS, reason_of
-from firmware.services.card_map import CardMap
-from firmware.services.credential import Credentials
-from firmware.services.front_end_watch import FrontEndWatch
-from firmware.services.journal import JournalFull
 from protocols.rules import access, door, reasons
 from protocols.wire import messages
-from protocols.wire.errors import WireError
 
 FIRMWARE_VERSION = 1
 
@@ -35,21 +27,8 @@ _FREE_LOOK_MS = 1000  # between two looks at the schedule
 _REFUSED_MS = 2000
 _PIN_MS = 15000
 _SIREN_MS = 1000  # between two calls for somebody
-# An input that chatters is told once in so long, where it changes nothing.
-_NOTE_MS = 1000
 _WATCHDOG_RESET = 3  # of board.boot_cause
-OLD_READ_KEY = "old_read_key"  # in the board's key-value store, while cards get new keys
 LATCH = "latch"  # in the board's key-value store: state and cause of what only a key ends
-# Wrong tries: whose card this is, nobody here knows or wants to know.
-_WRONG = (
-    reasons.WRONG_KEY,
-    reasons.FOREIGN_CARD,
-    access.NO_ACCESS,
-    reasons.CARD_LOST,
-    reasons.PIN_WRONG,
-)
-# Nobody was refused.
-_UNRECORDED = (reasons.CARD_GONE, reasons.JOURNAL_FULL)
 
 
 def build(board, front_end=None):
@@ -57,29 +36,18 @@ def build(board, front_end=None):
 
     `front_end` stands in for the card front end of the board: anything with a Pcd's methods.
     """
-    now_ms = board.ticks_ms()
-    recorder, clock, uplink = open_books(board, now_ms)
-    maps = CardMap(CardsPart(board), recorder, uplink), AccessMap(board, recorder, uplink)
-    recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
-    return DoorController(board, front_end or Pcd(Mfrc522(board)), recorder, uplink, clock, maps)
+    return DoorController(board, front_end)
 
 
-class DoorController:
+class DoorController(Entrance):
     """One door."""
 
-    def __init__(self, board, front_end, recorder, uplink, clock, maps):
+    def __init__(self, board, front_end):
         now_ms = board.ticks_ms()
-        self._board = board
-        self._front_end = front_end
-        self._recorder = recorder
-        self._uplink = uplink
-        self._clock = clock
-        self._policy = board.settings["policy"]
-        self._credentials = Credentials(board, front_end, board.stored(OLD_READ_KEY))
-        self._watch = FrontEndWatch(front_end, recorder)
+        super().__init__(board, front_end, now_ms)
+        cause = board.boot_cause
+        self._recorder.note(messages.BOOT, now_ms, cause=cause, firmware=FIRMWARE_VERSION)
         self._signals = Annunciator(board)
-        self._tries = access.Tries()
-        self._card_map, self._access_map = maps
         self._idle = 0  # whose turn it is
         self._pin, self._digits, self._pin_until_ms = None, b"", 0  # (card_no, group, verifier)
         self._device_keys = [board.settings["device_key"]]
@@ -88,11 +56,8 @@ class DoorController:
         self._read_rights(now_ms)
         latch, cause = _latched(board)
         self._door = door.Door(latch, cause, self._access.grant_ms, now_ms)
-        self._noted_ms = {}
         self._is_free, self._free_look_ms = False, now_ms
-        self._is_resting = False  # the card in the field has been answered
         self._is_alarm, self._until_ms = False, None
-        self._has_gap = False  # something has happened that could not be written
         self._show(now_ms)
 
     @property
@@ -126,14 +91,6 @@ class DoorController:
             if self._access_map.is_new():
                 self._read_rights(now_ms)
                 self._door.let_last(self._access.grant_ms)
-
-    def _read_rights(self, now_ms):
-        """Who may enter from now on; where that cannot be read nobody may, and it is told."""
-        self._access = access.whole(b"")
-        try:
-            self._access = self._access_map.rights()
-        except WireError as error:
-            self._recorder.note(messages.FAULT, now_ms, network=0, last_reason=error.code)
 
     # -- the door -----------------------------------------------------------------------------
 
@@ -175,32 +132,6 @@ class DoorController:
                 cause=self._door.cause,
             )
 
-    def _record(self, kind, now_ms, **fields):
-        """Write a record; where that cannot be, the next one that can has one before it saying so.
-
-        A door without a journal goes on: nobody is kept out, or in, for want of paper.
-        """
-        try:
-            if self._has_gap:
-                self._recorder.write(
-                    messages.FAULT,
-                    now_ms,
-                    network=1 if self._uplink.online else 0,
-                    last_reason=reasons.JOURNAL_FULL,
-                )
-                self._has_gap = False
-            self._recorder.write(kind, now_ms, **fields)
-        except JournalFull:
-            self._has_gap = True
-
-    def _is_news(self, event, now_ms):
-        """Whether an event that changes nothing is worth a record now."""
-        noted_ms = self._noted_ms.get(event)
-        if noted_ms is not None and now_ms - noted_ms < _NOTE_MS:
-            return False
-        self._noted_ms[event] = now_ms
-        return True
-
     # -- the card -----------------------------------------------------------------------------
 
     def _poll(self, now_ms):
@@ -215,12 +146,10 @@ class DoorController:
                 return False  # one answer for each time that it is held there
             identity = self._credentials.read(card)
             card_no = identity.card_no
-            interval_ms = self._clock.interval_ms(now_ms)
-            known = self._card_map.known(card_no)
-            reason = self._access.decide(identity, interval_ms, self._policy, now_ms, *known)
+            reason = self._decide(identity, now_ms)
         except FAULTS as fault:
             reason = reason_of(fault, False)
-        if reason in _UNRECORDED or (reason == reasons.READER_FAULT and self._is_resting):
+        if reason in UNRECORDED or (reason == reasons.READER_FAULT and self._is_resting):
             return False
         self._is_resting = True
         now_ms = self._board.ticks_ms()  # the dialogue has taken its time
@@ -269,7 +198,7 @@ class DoorController:
             self._signals.play(REFUSED, now_ms)
             self._until_ms = now_ms + _REFUSED_MS
         self._record(messages.ENTRY, now_ms, card_no=card_no, reason=reason)
-        if reason in _WRONG and self._tries.wrong(now_ms):
+        if reason in WRONG and self._tries.wrong(now_ms):
             self._is_alarm = True
             self._record(messages.ENTRY, now_ms, card_no=0, reason=access.LOCKED_OUT)
 

@@ -29,6 +29,11 @@ NET_RECV = 19  # a: handle, b: bytes at most; result: bytes that follow, 0 at th
 NVS_SET = 20  # a: bytes of the key; data: key and blob
 PULSE_DONE = 21  # a: pin; result: 1 if it sends no pulses by itself
 UART_FLUSH = 22  # a: pin tx; until the last stop bit has left
+DEEP_SLEEP = 23  # a: timeout in ms, b: the pin of EXT0 that wakes at 1, or -1; data: EXT1's
+RTC_MEMORY = 24  # result: bytes that follow, of what sleep leaves
+I2C_READ = 25  # a: sda << 16 | scl << 8 | address, b: register << 8 | bytes; result: as many
+I2C_WRITE = 26  # a: as above, b: register; data
+WAKE_REASON = 27  # as the port numbers it: 2 by EXT0, 3 by EXT1, 4 by its timer
 
 POSTED = 32
 PIN_SETUP = 32  # a: pin, b: level
@@ -42,6 +47,7 @@ WDT_FEED = 39
 MEMORY = 40  # a: bytes of heap in use, b: bytes in use after a collection
 BOOTED = 41  # a: bytes of heap in all, b: bytes in use by the shims themselves
 RADIO = 42  # a: 0 off, 1 on and saving, 2 on
+RETAIN = 43  # data: what sleep shall leave
 
 # How much the VM tells about its heap: nothing, at every wait, at every call.
 PROBE_OFF, PROBE_WAITS, PROBE_CALLS = 0, 1, 2

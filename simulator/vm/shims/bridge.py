@@ -34,6 +34,8 @@ _level = -1  # its level, if it is known at this instant
 _reader = None
 _writer = None
 _probe = 0
+# The pins that end deep sleep at 1: the one of EXT0, or -1, and those of EXT1.
+wakers = [-1, b""]
 
 
 def connect(reader, writer, probe):
