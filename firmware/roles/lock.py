@@ -186,7 +186,7 @@ class SmartLock(Entrance):
             self._is_alarm = True
         elif action in ("lock", "open", "quiet"):
             self._is_alarm = False
-        if action not in ("", "note"):
+        if action not in ("", "note", "draw"):  # of a card that draws it more is to be said
             self._show(now_ms)
         if after != before:
             self._awake_ms = now_ms + AWAKE_MS

@@ -39,6 +39,7 @@ class SmartLock:
     Set what the world does (`touch`, `turn_key`, ...) and what is broken: `blocked_at`, where the
     bolt meets something (None: nowhere), `stuck`, the level that an input always has. `levels` is
     what the reader's inputs say, as bits of rules/lock.py. `on_input` is called behind a change.
+    `bolt` is where that is, `direction` what the motor is told.
     """
 
     def __init__(self, clock: Clock, pack: Pack) -> None:
@@ -48,7 +49,7 @@ class SmartLock:
         self.blocked_at: int | None = None
         self.stuck: dict[int, int] = {}
         self._inputs = lock.INTACT
-        self._direction = lock.REST
+        self.direction = lock.REST
         self._since_us = clock.now_us
         self._from = THROWN
         self._stroke_us = STROKE_US
@@ -61,10 +62,10 @@ class SmartLock:
     def drive(self, direction: int) -> None:
         """Set the motor's pins: REST, DRAW or THROW of rules/lock.py."""
         self._settle()
-        if direction == self._direction:
+        if direction == self.direction:
             return
         self._turns += 1
-        self._direction, self._from, self._since_us = direction, self.bolt, self._clock.now_us
+        self.direction, self._from, self._since_us = direction, self.bolt, self._clock.now_us
         self.strokes += direction != lock.REST
         self.pack.draw("motor", self._load_ua())
         if direction and self.bolt != self._end():
@@ -109,7 +110,7 @@ class SmartLock:
     # -- the motor -------------------------------------------------------------------------------
 
     def _end(self) -> int:
-        return DRAWN if self._direction == lock.DRAW else THROWN
+        return DRAWN if self.direction == lock.DRAW else THROWN
 
     def _goal(self) -> int:
         """Where the motor takes the bolt: to its end, or to what blocks it."""
@@ -119,12 +120,12 @@ class SmartLock:
         return self._end()
 
     def _load_ua(self) -> int:
-        if not self._direction or self.bolt == self._end():
+        if not self.direction or self.bolt == self._end():
             return 0
         return STALL_UA if self.bolt == self._goal() else RUN_UA
 
     def _settle(self) -> None:
-        if not self._direction:
+        if not self.direction:
             return
         moved = (self._clock.now_us - self._since_us) * DRAWN // self._stroke_us
         goal = self._goal()

@@ -32,8 +32,13 @@ class HostBolt:
     """The inputs of the lock, and its motor."""
 
     def __init__(self, hardware: LockHardware) -> None:
+        self._hardware = hardware
         self.levels = hardware.bolt_levels
-        self.drive = hardware.bolt_drive
+
+    def drive(self, direction: int) -> None:
+        """One side of the bridge is let go before the other one is driven."""
+        self._hardware.bolt_drive(lock.REST)
+        self._hardware.bolt_drive(direction)
 
 
 class HostLockBoard(HostBoard):
@@ -45,9 +50,10 @@ class HostLockBoard(HostBoard):
         self.lock = HostBolt(hardware)  # pyright: ignore[reportAttributeAccessIssue]
         self._chip = Ds3231(HostI2c(hardware))
         self.woken = lock.KEY * (hardware.wake_reason() == EXT0_WAKE)
+        self.utc_s = self._utc_s
         self._timer_s = hardware.utc_s  # the chip's own, which sleep does not stop
 
-    def utc_s(self) -> int | None:
+    def _utc_s(self) -> int | None:
         try:
             return self._chip.utc_s()
         except OSError:

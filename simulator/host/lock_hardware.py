@@ -113,14 +113,19 @@ class LockHardware(Hardware):
 
     # -- its own parts ----------------------------------------------------------------------
 
+    def battery_mv(self) -> int:
+        """What the divider by three shows of the cells."""
+        return self.pack.terminal_mv() // 3 * 3
+
     def bolt_levels(self) -> int:
         """The inputs, as bits of rules/lock.py."""
         return self.bolt.levels()
 
     def bolt_drive(self, direction: int) -> None:
-        """Set the motor's pins."""
-        self.log("motor", direction)
-        self.bolt.drive(direction)
+        """Set the motor's pins: REST, DRAW or THROW of rules/lock.py."""
+        if direction != self.bolt.direction:
+            self.log("motor", direction)
+            self.bolt.drive(direction)
 
     def i2c_read(self, address: int, register: int, count: int) -> bytes:
         """Registers of a chip on I2C; OSError where none answers."""

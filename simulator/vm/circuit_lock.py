@@ -57,22 +57,14 @@ class LockCircuit(SerialCircuit):
         super().__init__(hardware)
         self._lock = hardware
         self._levels.update({DRAW: 0, THROW: 0})
-        self._driven = lock.REST
-
-    def settle(self) -> None:
-        super().settle()
-        levels = self._levels[DRAW], self._levels[THROW]
-        if levels == (1, 1):
-            raise WiringError("both sides of the motor's bridge are driven")
-        driven = lock.DRAW if levels[0] else lock.THROW if levels[1] else lock.REST
-        if driven != self._driven:
-            self._driven = driven
-            self._lock.bolt_drive(driven)
 
     def pin_write(self, pin: int, level: int, data: bytes) -> None:
         super().pin_write(pin, level, data)
         if self.outputs[pin] in (DRAW, THROW):
-            self.lamps_touched = True
+            levels = self._levels[DRAW], self._levels[THROW]
+            if levels == (1, 1):
+                raise WiringError("both sides of the motor's bridge are driven")
+            self._lock.bolt_drive(lock.DRAW if levels[0] else lock.THROW if levels[1] else 0)
 
     def pin_read(self, pin: int, b: int, data: bytes) -> int:
         if pin in INPUTS:
@@ -99,7 +91,6 @@ class LockCircuit(SerialCircuit):
         """Deep sleep, which these pins end at 1."""
         if key_pin not in (-1, KEY_PIN) or not set(pins) <= set(WAKING):
             raise WiringError(f"pins {key_pin} and {list(pins)} are not wired to wake it")
-        self.settle()
         wakers = [KEY_PIN] if key_pin == KEY_PIN else []
         self._lock.fall_asleep(sum(INPUTS[pin] for pin in [*wakers, *pins]))
 

@@ -115,7 +115,7 @@ class Lodge:
 
     def until_asleep(self, patience_ms=60000):
         for _ in range(patience_ms // 100):
-            if self.is_asleep:
+            if self.is_asleep and self.due_us > self.clock.now_us:
                 return self
             self.run_ms(100)
         raise AssertionError("it never sleeps")
