@@ -8,13 +8,14 @@ _GAP_MS = 120
 DARK, OPEN, TAKEN, TAKEN_OFFLINE, LOOK, WRONG_KEY = 0, 1, 2, 3, 4, 5
 REFUSED = 6  # and three more, by the group of the reason (protocols/rules/reasons.py)
 ASK_PIN, KEY_HEARD = 10, 11  # at a door
+CELLS_LOW = 12  # at a lock, behind a card that was taken: three short beeps
 # Four bytes a signal: its lights (2 green, 1 red), then its beeps, in units; 0: none. One text of
 # bytes: tuples take more heap.
 SIGNAL_BYTES = 4
 SIGNALS = (
     b"\x00\x00\x00\x00\x02\x00\x00\x00\x02\x08\x00\x00\x02\x08\x08\x00\x01\x08\x08\x08"
     b"\x00\x08\x08\x08\x01\x28\x00\x00\x01\x28\x28\x00\x01\x28\x08\x08\x01\x28\x08\x00"
-    b"\x03\x08\x08\x00\x03\x04\x00\x00"
+    b"\x03\x08\x08\x00\x03\x04\x00\x00\x02\x08\x08\x08"
 )
 
 

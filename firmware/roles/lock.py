@@ -8,7 +8,15 @@ flash. docs/adr/0030-a-lock-sleeps.md.
 
 import struct
 
-from firmware.drivers.annunciator import DARK, LOOK, OPEN, REFUSED, TAKEN, Annunciator
+from firmware.drivers.annunciator import (
+    CELLS_LOW,
+    DARK,
+    LOOK,
+    OPEN,
+    REFUSED,
+    TAKEN,
+    Annunciator,
+)
 from firmware.roles.entrance import UNRECORDED, WRONG, Entrance
 from firmware.services.card_faults import FAULTS, reason_of
 from firmware.services.cells import Cells
@@ -21,6 +29,7 @@ FIRMWARE_VERSION = 1
 _STEP_MS, _MOTOR_STEP_MS = 50, 10
 AWAKE_MS = 4000  # behind the last that somebody did
 DAY_MS = 86400000  # between two looks at itself, slept through
+_DARK_US = 150000  # without field, between two looks for a card: most of what waiting draws
 _REFUSED_MS = 2000
 _WARNING_MS = 600  # behind a card that was taken, while the cells are low
 _LINE_MS = 60000  # a line on which nobody asks for so long keeps nobody awake
@@ -52,6 +61,8 @@ class SmartLock(Entrance):
     def __init__(self, board, front_end):
         now_ms = board.ticks_ms()
         super().__init__(board, front_end, now_ms)
+        self._clock.believe_crystal()
+        self._is_clock_set = board.utc_s() is not None
         self.mailbox = None
         retained, slept_ms = board.retained()
         told, self._look_ms = lock.INTACT, now_ms
@@ -62,10 +73,14 @@ class SmartLock(Entrance):
         if board.boot_cause != _DEEPSLEEP:
             cause = board.boot_cause
             self._recorder.note(messages.BOOT, now_ms, cause=cause, firmware=FIRMWARE_VERSION)
+        chip = self._front_end.chip
+        chip.pause_us = chip.pause_us or _DARK_US
         self._signals = Annunciator(board)
         self._cells = Cells(board, self._recorder)
         self._read_rights(now_ms)
-        self._lock = lock.Lock(told, self._access.grant_ms, now_ms)
+        is_thrown = board.lock.levels() & (lock.THROWN | lock.DRAWN) == lock.THROWN
+        may_move = self._cells.may_move(is_thrown)
+        self._lock = lock.Lock(told, may_move, self._access.grant_ms, now_ms)
         self._idle = 0  # whose turn it is
         self._is_alarm, self._until_ms = False, None
         self._awake_ms = now_ms + AWAKE_MS  # until then
@@ -86,13 +101,18 @@ class SmartLock(Entrance):
             self._sound(now_ms)
             return now_ms + _MOTOR_STEP_MS
         self._watch.step(now_ms)
-        if self._lock.state != lock.OPEN and not self._tries.is_locked_out(now_ms):
+        chip = self._front_end.chip
+        if self._lock.state == lock.OPEN:
+            chip.set_field(False)
+        elif not self._tries.is_locked_out(now_ms):
             self._poll(now_ms)
         now_ms = self._board.ticks_ms()  # the dialogue has taken its time
         self._sound(now_ms)
         if self._is_on_line(now_ms):
             self._uplink.step(now_ms)
-        if self._lock.motor() or self._is_resting:
+            if not self._is_clock_set:
+                self._set_clock(now_ms)
+        if self._lock.motor():
             return now_ms + _MOTOR_STEP_MS
         self._use_quiet(now_ms)
         if not self._may_sleep(now_ms):
@@ -160,6 +180,14 @@ class SmartLock(Entrance):
             receipt_s=self._recorder.receipt_s,
         )
 
+    def _set_clock(self, now_ms):
+        """The clock chip has lost the time: as soon as that is known again, it is told."""
+        interval_ms = self._clock.interval_ms(now_ms)
+        if clock_rules.is_known(interval_ms, self._policy["clock_width_max_ms"]):
+            self._is_clock_set = True
+            self._board.set_utc(sum(clock_rules.seconds(interval_ms)) // 2)
+            self._clock.confirm()
+
     # -- the bolt -----------------------------------------------------------------------------
 
     def _look(self, now_ms):
@@ -171,8 +199,9 @@ class SmartLock(Entrance):
             if not event:
                 break
             self._happen(event, now_ms)
-        for event in self._cells.events(self._lock.motor(), now_ms):
-            self._happen(event, now_ms)
+        if not self._lock.motor():
+            for event in self._cells.events(now_ms):
+                self._happen(event, now_ms)
 
     def _happen(self, event, now_ms):
         """Let an event happen, move the bolt as the state wants it, and write it down."""
@@ -182,6 +211,8 @@ class SmartLock(Entrance):
         if motor != self._motor:
             self._motor = motor
             self._board.lock.drive(motor)
+        if after == lock.LOCKED:
+            self._cells.stood()
         if action == "alarm":
             self._is_alarm = True
         elif action in ("lock", "open", "quiet"):
@@ -191,7 +222,8 @@ class SmartLock(Entrance):
         if after != before:
             self._awake_ms = now_ms + AWAKE_MS
         # A card's own way, in and back, is what its ENTRY says.
-        is_usual = event in ("home", "grant", "drawn", "over", "thrown")
+        is_usual = event in ("home", "grant", "drawn", "over")
+        is_usual = is_usual or (event == "thrown" and before == lock.THROWING)
         if not is_usual and (after != before or (action and self._is_news(event, now_ms))):
             self._record(
                 messages.DOOR,
@@ -249,8 +281,6 @@ class SmartLock(Entrance):
             self._tries.right()
             self._access.passed(card_no, now_ms)
             self._signals.play(TAKEN, now_ms)
-            if self._cells.grade != cells.GOOD:
-                self._until_ms = now_ms + _WARNING_MS
         else:
             self._signals.play(REFUSED + reasons.group(reason), now_ms)
             self._until_ms = now_ms + _REFUSED_MS
@@ -268,15 +298,19 @@ class SmartLock(Entrance):
             self._is_alarm = False  # called once: a siren would empty the cells
             self._signals.play(LOOK, now_ms)
             self._until_ms = now_ms + _REFUSED_MS
+        elif self._lock.state != lock.OPEN:
+            self._signals.play(DARK, now_ms)
         else:
-            self._signals.play(OPEN if self._lock.state == lock.OPEN else DARK, now_ms)
+            self._signals.play(OPEN, now_ms)
+            if self._cells.grade != cells.GOOD:
+                self._until_ms = now_ms + _WARNING_MS
 
     def _sound(self, now_ms):
         self._signals.step(now_ms)
         if self._until_ms is None or now_ms < self._until_ms:
             return
-        if self._lock.state == lock.OPEN and self._cells.grade != cells.GOOD:
+        if self._lock.state == lock.OPEN:
             self._until_ms = None
-            self._signals.play(LOOK, now_ms)  # taken, and more is to be told: the cells are low
+            self._signals.play(CELLS_LOW, now_ms)
         else:
             self._show(now_ms)

@@ -1,8 +1,9 @@
 """The cells of a lock: what they read, at rest and under the motor, and what that comes to.
 
 Rules of this file. The grade only gets worse: cells recover while nobody comes, and would go to
-and fro between "empty" and "good". Other cells end it, and other cells are told by their voltage
-behind a boot without power. Grade and voltage are on flash, and written there when they change.
+and fro between "empty" and "good". Other cells end it, which are told by their voltage behind a
+boot without power, and warmth, if it was found in the cold. What is known is on flash and is
+written there when it changes: it outlasts the cells.
 """
 
 import struct
@@ -11,8 +12,8 @@ from protocols.rules import cells
 from protocols.wire import messages
 
 STORED_AS = "cells"
-_STORED = ">BH"
-_STEP_MV = 100  # a fall that is worth writing down
+_STORED = ">BHBB"  # grade, voltage, breakdowns, whether it was cold
+_FALL_MV = 100  # that is worth writing down
 _POWER_ON = 1  # of board.boot_cause; a brown-out says the same
 
 
@@ -23,34 +24,54 @@ class Cells:
         self._board = board
         self._recorder = recorder
         self.battery_mv = board.power.battery_mv()
-        self._loaded_mv = 0  # the least under the motor, since it was looked at; 0: it has not run
+        self._loaded_mv = self._felt_mv = 0  # under the motor: the least, and the last; 0: none
+        self._worse_looks = 0
         kept = board.stored(STORED_AS)
-        self.grade, self._kept_mv = struct.unpack(_STORED, kept) if kept else (cells.GOOD, 0)
-        self._is_swapped = False
-        if board.boot_cause == _POWER_ON and cells.are_new(self.battery_mv, self._kept_mv):
-            self._is_swapped = self._kept_mv > 0
-            self.grade = cells.grade(self.battery_mv, 0)
+        self.grade, self._kept_mv, self._breakdowns, self._is_cold = (
+            struct.unpack(_STORED, kept) if kept else (cells.GOOD, 0, 0, 0)
+        )
+        self._news = ()
+        if board.boot_cause != _POWER_ON or not cells.are_new(self.battery_mv, self._kept_mv):
+            return
+        if kept:
+            self._news = ("swapped",)
+        self.grade = cells.grade(self.battery_mv, 0)
+        self._breakdowns = self._is_cold = 0
+        self._keep()
+
+    def may_move(self, is_thrown):
+        """Behind a boot: whether a bolt that is not thrown may be; each time that it is not, and
+        power was lost, counts against the cells."""
+        if is_thrown:
+            self.stood()
+        elif self._board.boot_cause == _POWER_ON:
+            self._breakdowns = min(self._breakdowns + 1, 0xFF)
+            if self._breakdowns >= cells.BREAKDOWNS_MAX:
+                self.grade = cells.EMPTY
+            self._keep()
+        return self._breakdowns < cells.BREAKDOWNS_MAX
+
+    def stood(self):
+        """The bolt is thrown: the motor has not broken them down."""
+        if self._breakdowns:
+            self._breakdowns = 0
             self._keep()
 
     def feel(self):
-        """The motor runs: how far down does it take them?"""
-        battery_mv = self._board.power.battery_mv()
-        if not self._loaded_mv or battery_mv < self._loaded_mv:
-            self._loaded_mv = battery_mv
+        """The motor runs: how far down does it take them? Two readings in a row count."""
+        felt_mv = self._board.power.battery_mv()
+        sure_mv = max(felt_mv, self._felt_mv)
+        if self._felt_mv and (not self._loaded_mv or sure_mv < self._loaded_mv):
+            self._loaded_mv = sure_mv
+        self._felt_mv = felt_mv
 
-    def events(self, motor, now_ms):
-        """What is to be told of them now, as events of rules/lock.py."""
-        if motor:
-            return ()
-        found = ("swapped",) if self._is_swapped else ()
-        self._is_swapped = False
+    def events(self, now_ms):
+        """What is to be told of them while the motor rests, as events of rules/lock.py."""
         self.battery_mv = self._board.power.battery_mv()
-        grade = cells.grade(self.battery_mv, self._loaded_mv)
-        self._loaded_mv = 0
-        if grade > self.grade:
-            self.grade = grade
+        found, self._news = self._news, ()
+        if self._judge():
             found += ("weaker",)
-        if found or self.battery_mv + _STEP_MV < self._kept_mv:
+        if found or self.battery_mv + _FALL_MV < self._kept_mv:
             self._keep()
         if found:
             self._recorder.note(
@@ -58,6 +79,28 @@ class Cells:
             )
         return found
 
+    def _judge(self):
+        """Take a look at what they read; whether the grade has got worse."""
+        grade = cells.grade(self.battery_mv, self._loaded_mv)
+        is_sure = self._loaded_mv != 0
+        self._loaded_mv = self._felt_mv = 0
+        if grade == self.grade:
+            self._worse_looks = 0
+            return False
+        celsius = self._board.celsius()
+        if grade < self.grade:
+            if self._is_cold and celsius is not None and celsius >= cells.WARM_CELSIUS:
+                self.grade, self._is_cold = grade, 0
+                self._keep()
+            return False
+        self._worse_looks += 1
+        if not is_sure and self._worse_looks < cells.SURE_LOOKS:
+            return False
+        self.grade, self._worse_looks = grade, 0
+        self._is_cold = int(celsius is not None and celsius < cells.COLD_CELSIUS)
+        return True
+
     def _keep(self):
         self._kept_mv = self.battery_mv
-        self._board.store(STORED_AS, struct.pack(_STORED, self.grade, self.battery_mv))
+        kept = struct.pack(_STORED, self.grade, self.battery_mv, self._breakdowns, self._is_cold)
+        self._board.store(STORED_AS, kept)

@@ -23,6 +23,7 @@ TABLE = """
 event     unsure         locked         drawing        open           throwing     jammed
 home      locked         -              -              -              -            -
 adrift    throwing/throw -              -              -              -            -
+spent     jammed/alarm   -              -              -              -            -
 grant     -              drawing/draw   =              =/open         drawing/draw drawing/draw
 drawn     -              -              open/open      -              -            -
 thrown    -              -              -              -              locked/lock  locked/lock
@@ -86,18 +87,21 @@ def number(event):
 class Lock:
     """One lock: `state` by its name, `levels` as seen last.
 
-    `told` are the inputs as they were told before, in a life that ended in sleep, or INTACT. Ask
-    for `event` until there is none, and let each of them `happen` before asking for the next one.
+    `told` are the inputs as they were told before, in a life that ended in sleep, or INTACT.
+    `may_move`: whether a bolt that is found adrift may be thrown, or its motor is what has ended
+    the lives before. Ask for `event` until there is none, and let each of them `happen` before
+    asking for the next one.
     """
 
-    def __init__(self, told, open_ms, now_ms):
+    def __init__(self, told, may_move, open_ms, now_ms):
         self.state = UNSURE
+        self._may_move = may_move
         self.levels = self._told = told
         self.let_last(open_ms)
         self._since_ms = now_ms  # in this state
         self._end_ms = now_ms  # since when the end contacts are as they are
         self._key_ms = now_ms - KEY_MS
-        self._retries = 0
+        self._retries = 0 if may_move else RETRIES
 
     def let_last(self, open_ms):
         """How long the bolt stays drawn from now on, within its bounds; 0: as long as it does."""
@@ -134,7 +138,7 @@ class Lock:
         is_drawn = levels & (THROWN | DRAWN) == DRAWN
         state, for_ms = self.state, now_ms - self._since_ms
         if state == UNSURE:
-            return "home" if is_thrown else "adrift"
+            return "home" if is_thrown else "adrift" if self._may_move else "spent"
         if state == DRAWING and is_drawn:
             return "drawn"
         if state in (THROWING, JAMMED) and is_thrown:

@@ -53,6 +53,7 @@ class SmartLock:
         self._since_us = clock.now_us
         self._from = THROWN
         self._stroke_us = STROKE_US
+        self._hit = lock.REST  # the direction in which it has met what blocks it
         self._turns = 0  # how often the motor was switched; only the last one counts
         self.strokes = 0
         self.is_open = False  # the leaf
@@ -114,9 +115,11 @@ class SmartLock:
 
     def _goal(self) -> int:
         """Where the motor takes the bolt: to its end, or to what blocks it."""
-        low, high = sorted((self._from, self._end()))
-        if self.blocked_at is not None and low <= self.blocked_at <= high:
-            return self.blocked_at
+        at = self.blocked_at
+        if at is not None:
+            low, high = sorted((self._from, self._end()))
+            if low < at < high or (at == self._from and self.direction == self._hit):
+                return at
         return self._end()
 
     def _load_ua(self) -> int:
@@ -133,6 +136,8 @@ class SmartLock:
             self.bolt = min(self._from + moved, goal)
         else:
             self.bolt = max(self._from - moved, goal)
+        if self.bolt == self.blocked_at:
+            self._hit = self.direction
 
     def _arrive(self, number: int) -> None:
         if number == self._turns:
