@@ -18,6 +18,7 @@ from ledger.phones import CODE_KEY_BYTES
 from protocols.rules import charging, door, menu, settings
 from protocols.rules import clock as clock_rules
 from protocols.wire import messages
+from simulator import locks
 from simulator.cardbox import CardKeys, HeldCard, make_cards
 from simulator.cards.desfire import Desfire
 from simulator.cards.mifare_classic import MifareClassic
@@ -31,6 +32,7 @@ from simulator.happenings import announce, happen
 from simulator.host.card_port import front_end
 from simulator.host.hardware import Hardware
 from simulator.host.home import HostHome
+from simulator.host.lock_hardware import LockHardware
 from simulator.in_ledger import counts
 from simulator.meal_checker import too_many
 from simulator.payers import Channel, Scans
@@ -245,7 +247,7 @@ class Run:
         name = description["name"]
         role = description.get("role", "pos")
         own = {name: description[name] for name in _OWN_SETTINGS if description.get(name)}
-        if role in ("door", "attendance", "identity"):
+        if role in ("door", "lock", "attendance", "identity"):
             own["read_key"] = self.keys.desfire.read
         blob = settings.encode(
             {
@@ -264,7 +266,7 @@ class Run:
         draw = self.seeds.stream("reader", name)
         flash = NorFlash(FLASH_BYTES, self.seeds.stream("flash", name))
         nvs = {"settings": blob}
-        if role == "door":
+        if role in ("door", "lock"):
             nvs["access"] = rights(self.scenario.cards)
         if description.get("wifi"):
             nvs["wifi_ssid"] = b"campus"
@@ -283,9 +285,10 @@ class Run:
         age = {_AGE[name]: description[name] for name in _AGE if name in description}
         card_flash = None
         if description.get("card_map"):
-            size = DOOR_FLASH_BYTES if role == "door" else CARD_FLASH_BYTES
+            size = DOOR_FLASH_BYTES if role in ("door", "lock") else CARD_FLASH_BYTES
             card_flash = NorFlash(size, self.seeds.stream("card-flash", name))
-        hardware = Hardware(name, self.world, self.transcript, flash, nvs, draw, age, card_flash)
+        make = LockHardware if role == "lock" else Hardware
+        hardware = make(name, self.world, self.transcript, flash, nvs, draw, age, card_flash)
         has_scanner = bool(description.get("scanner"))
         home = self._make_home("code_pos" if has_scanner else role, hardware)
         reader = Reader(name, self.world, hardware, home, self.services.settle)
@@ -293,7 +296,7 @@ class Run:
             hardware.scanner = QrScanner(reader, self.seeds.stream("scanner", name))
             hardware.scanner.on_bytes = reader.wake
         if hardware.has_line and self.services.line:
-            hardware.line = self.services.line.tap(reader.wake)
+            hardware.line = self.services.line.tap(locks.hang_up(reader))
         else:
             hardware.cable = ReaderCable(name, self.services.building, reader.wake)
             self.services.cables.append(hardware.cable)

@@ -31,7 +31,7 @@ _I2C_BYTES = 3  # address, register, address again
 
 
 class LockHardware(Hardware):
-    """Hardware on `pack`, which has `charge_percent` left at `celsius`."""
+    """Hardware on `pack`. `age`: `celsius`, and as `health_percent` what the cells have left."""
 
     def __init__(
         self,
@@ -41,12 +41,13 @@ class LockHardware(Hardware):
         flash: NorFlash,
         nvs: dict[str, bytes],
         random_stream: random.Random,
+        age: Mapping[str, int] | None = None,
         card_flash: NorFlash | None = None,
-        charge_percent: int = 100,
-        celsius: int = 20,
     ) -> None:
         super().__init__(name, world, transcript, flash, nvs, random_stream, card_flash=card_flash)
-        self.pack = Pack(self.clock, self._brown_out, charge_percent, celsius)
+        age = age or {}
+        percent, celsius = age.get("health_percent", 100), age.get("celsius", 20)
+        self.pack = Pack(self.clock, self._brown_out, percent, celsius)
         self.battery = self.pack  # pyright: ignore[reportAttributeAccessIssue]
         self.field.on_carrier = lambda on: self.pack.draw("field", on * loads.FIELD_UA)
         self.bolt = SmartLock(self.clock, self.pack)
@@ -105,6 +106,8 @@ class LockHardware(Hardware):
     def _start(self) -> None:
         self._since_us, self._since_ticks_us = self.clock.now_us, self.ticks_from_us
         self.chip.reset_pin(1)
+        if self.line is not None:
+            self.line.power_off(self.clock.now_us)  # its UART has slept too
         self.pack.release()
         self.pack.draw("awake", loads.AWAKE_UA)
 

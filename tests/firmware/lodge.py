@@ -33,7 +33,9 @@ _EVENTS = [line.split()[0] for line in lock.TABLE.strip().split("\n")[1:]]
 class Lodge:
     """One lock with fresh cells, its bolt thrown; booted, and asleep unless `boot` is False."""
 
-    def __init__(self, seed=0, sectors=16, boot=True, home=None, card_sectors=0, **hardware):
+    def __init__(
+        self, seed=0, sectors=16, boot=True, home=None, card_sectors=0, percent=100, celsius=20
+    ):
         draw = random.Random(seed)
         blob = settings.encode(
             {
@@ -57,8 +59,9 @@ class Lodge:
         if card_sectors:
             card_flash = NorFlash(card_sectors * SECTOR_BYTES, random.Random(seed + 1))
         self.hardware = LockHardware(
-            *("lock", World(NOON_S), self.transcript, self.flash, nvs, draw, card_flash),
-            **hardware,
+            *("lock", World(NOON_S), self.transcript, self.flash, nvs, draw),
+            {"health_percent": percent, "celsius": celsius},
+            card_flash,
         )
         self.hardware.on_wake = self._wake
         self.bolt, self.clock, self.pack = (

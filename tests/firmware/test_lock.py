@@ -1,4 +1,4 @@
-"""A lock on batteries, on its modelled hardware: people, cells, cold, cuts at any moment (R23.3)."""
+"""A lock on batteries on modelled hardware: people, cells, cold, cuts at any moment (R23.3)."""
 
 import pytest
 
@@ -147,7 +147,7 @@ def test_an_end_contact_that_sticks_never_stalls_the_motor_for_long(bit, level):
 
 
 def cut_at(lodge, cut_us, card):
-    """Somebody comes, and the cells are out `cut_us` later; what the lock then does with others."""
+    """Somebody comes, the cells are out `cut_us` later, and then in again."""
 
     def fail():
         raise PowerCut
@@ -180,7 +180,7 @@ def test_or_while_the_bolt_goes_back(cut_us):
 
 
 def test_every_millisecond_of_a_stroke():
-    """Wherever the bolt is when power goes, the next life throws it, and tells it if it was not."""
+    """Wherever the bolt is when power goes, the next life throws it, and tells that it was not."""
     probe = Lodge()
     probe.touch()
     probe.hardware.put_card(new_card(CARD_NO))
@@ -236,7 +236,7 @@ def openings_until(lodge, grade, card, step_percent):
 
 @pytest.mark.parametrize("celsius", [20, 0, -20])
 def test_it_warns_long_before_it_refuses_and_refuses_with_enough_left(celsius):
-    """Hundreds of openings from low to empty; from empty on it still throws its bolt many times."""
+    """Weeks from low to empty; and when it is empty it still throws its bolt many times."""
     lodge, card = Lodge(celsius=celsius), new_card(CARD_NO)
     _, low = openings_until(lodge, cells.LOW, card, 2)
     lodge.until_asleep()
@@ -262,7 +262,7 @@ def test_it_warns_long_before_it_refuses_and_refuses_with_enough_left(celsius):
 
 def test_cells_that_recover_do_not_make_it_waver():
     """Empty stays empty, however long they rest, until other cells are in."""
-    lodge = Lodge(charge_percent=40)
+    lodge = Lodge(percent=40)
     lodge.pack.replace(9)
     lodge.touch().until_asleep()
     assert not lodge.tap(new_card(CARD_NO))
@@ -282,7 +282,7 @@ def test_cells_that_recover_do_not_make_it_waver():
 
 
 def test_what_was_empty_for_cold_is_not_empty_when_it_is_warm():
-    lodge = Lodge(charge_percent=80, celsius=-20)
+    lodge = Lodge(percent=80, celsius=-20)
     lodge.hardware.clock_chip.celsius = -20
     lodge.pack.replace(52)
     lodge.tap(new_card(CARD_NO))  # the motor tells
@@ -347,7 +347,7 @@ def test_without_a_clock_chip_it_still_opens():
 
 def test_cells_that_break_down_under_the_motor_do_not_boot_for_ever():
     """So weak that each stroke resets the chip: it tries three times, then waits for a hand."""
-    lodge = Lodge(celsius=-25, charge_percent=60)
+    lodge = Lodge(celsius=-25, percent=60)
     lodge.bolt.bolt = 500
     lodge.pack.replace(20)
     boots = 0
