@@ -40,6 +40,10 @@ APPROVED_BY_NOBODY = 383
 SEEN_ELSEWHERE = 384
 OPENED_UNDER_DURESS = 391
 WRONG_AT_A_DOOR = 392
+LOCK_CELLS_LOW = 393
+LOCK_CELLS_EMPTY = 394
+LOCK_JAMMED = 395
+LOCK_CASE_OPENED = 396
 
 TEXTS = {
     UNKNOWN_DEVICE: "no device of this number is registered",
@@ -69,6 +73,10 @@ TEXTS = {
     SETTLED_OTHERWISE: "a person had settled this payment by code otherwise than its record says",
     OPENED_UNDER_DURESS: "who opened this door says that he is being forced: send somebody",
     WRONG_AT_A_DOOR: "five wrong tries in a row at this door, which took none for 90 s",
+    LOCK_CELLS_LOW: "the cells of a lock are low: other ones within weeks (R23.3b)",
+    LOCK_CELLS_EMPTY: "no card opens this lock any more: a key does, then other cells (R23.3b)",
+    LOCK_JAMMED: "this lock could not throw its bolt: somebody has to look",
+    LOCK_CASE_OPENED: "the case of this lock was opened: somebody has to look",
     CASE_OPENED: "its case was opened; the reader takes nothing until that is approved (R18.1)",
     MOVED: "this reader stands at another site; it takes nothing until that is approved (R18.1)",
     APPROVED_BY_NOBODY: "a reader goes on as if two persons had approved that here (R18.2)",

@@ -159,3 +159,19 @@ def _act(database: Path, act: "Callable[[AccessBook], object]") -> object:
 
 def _now_s() -> int:
     return int(time.time())
+
+
+def ledger_locks(database: InputFile) -> None:
+    """List locks on batteries in DATABASE (SQLite): cells, last heard, age of card map (R23.3b).
+
+    The worst comes first; what nobody brought to the books is not known here.
+    """
+    from tools.ledger_forks import NotBooks
+    from tools.ledger_locks import show
+
+    try:
+        code, text = show(database, _now_s())
+    except NotBooks as error:
+        refuse(error)
+    typer.echo(text)
+    raise typer.Exit(code)

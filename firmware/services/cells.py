@@ -12,8 +12,9 @@ from protocols.rules import cells
 from protocols.wire import messages
 
 STORED_AS = "cells"
-_STORED = ">BHBB"  # grade, voltage, breakdowns, whether it was cold
+_STORED = ">BHBb"  # grade, voltage, breakdowns, degrees at which the grade was found
 _FALL_MV = 100  # that is worth writing down
+_NEVER_WARMER = 100
 _POWER_ON = 1  # of board.boot_cause; a brown-out says the same
 
 
@@ -23,11 +24,10 @@ class Cells:
     def __init__(self, board, recorder):
         self._board = board
         self._recorder = recorder
-        self.battery_mv = board.power.battery_mv()
+        self.battery_mv = self._read()
         self._loaded_mv = self._felt_mv = 0  # under the motor: the least, and the last; 0: none
-        self._worse_looks = 0
         kept = board.stored(STORED_AS)
-        self.grade, self._kept_mv, self._breakdowns, self._is_cold = (
+        self.grade, self._kept_mv, self._breakdowns, self._celsius = (
             struct.unpack(_STORED, kept) if kept else (cells.GOOD, 0, 0, 0)
         )
         self._news = ()
@@ -35,8 +35,8 @@ class Cells:
             return
         if kept:
             self._news = ("swapped",)
-        self.grade = cells.grade(self.battery_mv, 0)
-        self._breakdowns = self._is_cold = 0
+        self._breakdowns = 0
+        self._take_grade(0)
         self._keep()
 
     def may_move(self, is_thrown):
@@ -46,8 +46,9 @@ class Cells:
             self.stood()
         elif self._board.boot_cause == _POWER_ON:
             self._breakdowns = min(self._breakdowns + 1, 0xFF)
-            if self._breakdowns >= cells.BREAKDOWNS_MAX:
-                self.grade = cells.EMPTY
+            was_low = cells.grade(self.battery_mv, 0, self._board.celsius()) != cells.GOOD
+            if was_low or self._breakdowns >= cells.BREAKDOWNS_MAX:
+                self.grade, self._celsius = cells.EMPTY, _NEVER_WARMER
             self._keep()
         return self._breakdowns < cells.BREAKDOWNS_MAX
 
@@ -67,7 +68,7 @@ class Cells:
 
     def events(self, now_ms):
         """What is to be told of them while the motor rests, as events of rules/lock.py."""
-        self.battery_mv = self._board.power.battery_mv()
+        self.battery_mv = self._read()
         found, self._news = self._news, ()
         if self._judge():
             found += ("weaker",)
@@ -79,28 +80,31 @@ class Cells:
             )
         return found
 
+    def _read(self):
+        """One reading of a converter says little: the highest of some."""
+        return max([self._board.power.battery_mv() for _ in range(cells.READINGS)])
+
     def _judge(self):
         """Take a look at what they read; whether the grade has got worse."""
-        grade = cells.grade(self.battery_mv, self._loaded_mv)
-        is_sure = self._loaded_mv != 0
+        celsius, loaded_mv = self._board.celsius(), self._loaded_mv
         self._loaded_mv = self._felt_mv = 0
+        grade = cells.grade(self.battery_mv, loaded_mv, celsius)
         if grade == self.grade:
-            self._worse_looks = 0
             return False
-        celsius = self._board.celsius()
         if grade < self.grade:
-            if self._is_cold and celsius is not None and celsius >= cells.WARM_CELSIUS:
-                self.grade, self._is_cold = grade, 0
+            if celsius is not None and celsius >= self._celsius + cells.WARMER_K:
+                self._take_grade(loaded_mv)
                 self._keep()
             return False
-        self._worse_looks += 1
-        if not is_sure and self._worse_looks < cells.SURE_LOOKS:
-            return False
-        self.grade, self._worse_looks = grade, 0
-        self._is_cold = int(celsius is not None and celsius < cells.COLD_CELSIUS)
+        self._take_grade(loaded_mv)
         return True
+
+    def _take_grade(self, loaded_mv):
+        celsius = self._board.celsius()
+        self.grade = cells.grade(self.battery_mv, loaded_mv, celsius)
+        self._celsius = _NEVER_WARMER if celsius is None else celsius
 
     def _keep(self):
         self._kept_mv = self.battery_mv
-        kept = struct.pack(_STORED, self.grade, self.battery_mv, self._breakdowns, self._is_cold)
+        kept = struct.pack(_STORED, self.grade, self.battery_mv, self._breakdowns, self._celsius)
         self._board.store(STORED_AS, kept)

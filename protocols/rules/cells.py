@@ -2,36 +2,53 @@
 
 Rules of this file. LOW is said long before EMPTY, and EMPTY while there is enough for many more
 strokes: below it nobody is let in, but a bolt that is out of place is still thrown. What counts is
-the voltage while the lock is awake and the least under its motor; the second has in it what cold,
-age and contacts do to the cells. A grade that was found in the cold ends when it is warm again,
-any other one with the cells.
+the voltage that the motor would leave: measured, or foretold by what the lock reads awake and how
+cold it is. A grade that was found in the cold ends when it is warmer, another with the cells.
 """
 
 GOOD, LOW, EMPTY = 0, 1, 2
 CELLS = 4
-# Of one cell, in mV: a published table of alkaline cells under a light load has half of its charge
-# at 1200, a fifth at 1100 and a tenth at 1000. The regulator needs 3300 of all four.
-LOW_MV, EMPTY_MV = 1110, 1010
-LOADED_LOW_MV, LOADED_EMPTY_MV = 1010, 910
-# Cells that read so much more than those before them are other ones: a rest gives back less.
-SWAP_MV = 150
-SURE_LOOKS = 3  # in a row: one reading of a converter says little
-COLD_CELSIUS, WARM_CELSIUS = 5, 12
+# What the motor must leave of the pack: the regulator needs 3300.
+LOADED_MV_MIN = 3640
+# Above what is empty, in mV of the pack: while the lock is awake, and under the motor.
+LOW_MARGIN_MV, LOADED_LOW_MARGIN_MV = 400, 300
+# Other cells read so much more than those before them: a rest gives back less.
+SWAP_MV = 600
+READINGS = 3  # of a converter, for one that counts
+WARMER_K = 8
 # So often power was lost and the bolt found adrift: the motor is what breaks the cells down.
 BREAKDOWNS_MAX = 3
+# As assumed for cells that are half empty; the simulator's alkaline.py has the sources.
+_MOTOR_MA = 150
+_CELL_MOHM, _CONTACTS_MOHM = 430, 200
+_WARM_CELSIUS, _COLD_PERCENT_PER_K = 20, 5
+_UNKNOWN_CELSIUS = 0  # what a lock without thermometer reckons with
 
 
-def grade(battery_mv, loaded_mv):
-    """GOOD, LOW or EMPTY for what the pack reads awake, and at least under the motor, if not 0."""
-    for found, awake_mv, under_mv in (
-        (EMPTY, EMPTY_MV, LOADED_EMPTY_MV),
-        (LOW, LOW_MV, LOADED_LOW_MV),
+def grade(battery_mv, loaded_mv, celsius):
+    """GOOD, LOW or EMPTY for what the pack reads awake, and at least under the motor, if not 0.
+
+    `celsius`: whole degrees, None where nobody knows.
+    """
+    empty_mv = LOADED_MV_MIN + sag_mv(celsius)
+    for found, margin_mv, loaded_margin_mv in (
+        (EMPTY, 0, 0),
+        (LOW, LOW_MARGIN_MV, LOADED_LOW_MARGIN_MV),
     ):
-        if battery_mv < CELLS * awake_mv or 0 < loaded_mv < CELLS * under_mv:
+        if battery_mv < empty_mv + margin_mv:
+            return found
+        if 0 < loaded_mv < LOADED_MV_MIN + loaded_margin_mv:
             return found
     return GOOD
 
 
+def sag_mv(celsius):
+    """By how much the motor takes half empty cells down at a temperature."""
+    cold_k = max(_WARM_CELSIUS - (_UNKNOWN_CELSIUS if celsius is None else celsius), 0)
+    cell_mohm = _CELL_MOHM * (100 + _COLD_PERCENT_PER_K * cold_k) // 100
+    return _MOTOR_MA * (CELLS * cell_mohm + _CONTACTS_MOHM) // 1000
+
+
 def are_new(battery_mv, before_mv):
     """Whether cells that read so much behind a power cut are other ones than before it."""
-    return battery_mv >= before_mv + CELLS * SWAP_MV
+    return battery_mv >= before_mv + SWAP_MV

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from protocols.rules import lock
 from simulator.chips.alkaline import Pack
