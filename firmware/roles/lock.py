@@ -28,6 +28,7 @@ FIRMWARE_VERSION = 1
 
 _STEP_MS, _MOTOR_STEP_MS = 50, 10
 AWAKE_MS = 4000  # behind the last that somebody did
+_DONE_MS = 1000  # behind a bolt that was thrown again
 DAY_MS = 86400000  # between two looks at itself, slept through
 _DARK_US = 150000  # without field, between two looks for a card: most of what waiting draws
 _REFUSED_MS = 2000
@@ -220,7 +221,7 @@ class SmartLock(Entrance):
         if action not in ("", "note", "draw"):  # of a card that draws it more is to be said
             self._show(now_ms)
         if after != before:
-            self._awake_ms = now_ms + AWAKE_MS
+            self._awake_ms = now_ms + (_DONE_MS if after == lock.LOCKED else AWAKE_MS)
         # A card's own way, in and back, is what its ENTRY says.
         is_usual = event in ("home", "grant", "drawn", "over")
         is_usual = is_usual or (event == "thrown" and before == lock.THROWING)

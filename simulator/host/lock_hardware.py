@@ -86,7 +86,6 @@ class LockHardware(Hardware):
         self.wakes_by = None
         self.boot_cause = DEEPSLEEP_RESET
         self._start()
-        self.clock.advance_us(WAKE_US)
         return WAKE_US
 
     def power_off(self) -> None:
@@ -97,7 +96,6 @@ class LockHardware(Hardware):
         self.boot_cause = 1
         self.clock.advance_to(self.world.now_us)
         self._start()
-        self.clock.advance_us(WAKE_US)
 
     def _go_dark(self) -> None:
         self.bolt.reset()
@@ -109,6 +107,9 @@ class LockHardware(Hardware):
         if self.line is not None:
             self.line.power_off(self.clock.now_us)  # its UART has slept too
         self.pack.release()
+        self.pack.draw("boot", loads.BOOT_UA)
+        self.clock.advance_us(WAKE_US)
+        self.pack.draw("boot", 0)
         self.pack.draw("awake", loads.AWAKE_UA)
 
     def _brown_out(self) -> None:

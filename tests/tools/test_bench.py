@@ -17,6 +17,7 @@ from tools.bench import (
     firmware_heap,
     journal,
     ledger_splits,
+    lock_battery,
     load_reader,
     prepared,
     raw_mqtt,
@@ -96,6 +97,7 @@ def check_shape(name, rows):
 
 def test_every_benchmark_is_found():
     found = {"agent_ledger", "codec", "firmware_heap", "journal", "rc522", "simulator", "split"}
+    found |= {"lock_battery"}
     assert found | {"battery", "card_map", "ledger_splits", "tap_time", "door_walks"} == set(
         names()
     )
@@ -130,6 +132,22 @@ def test_battery_rows():
         )
         assert is_better, row
     assert [row["other"] for row in rows if "R23.1a" in row["against"]] == [120, 120]
+
+
+def test_lock_battery_rows():
+    rows = check_shape("lock_battery", lock_battery.rows())
+    months = [row for row in rows if row["unit"] == "months"]
+    assert all(row["ours"] > row["other"] for row in months), "sleep that loses all is worth it"
+    assert all(row["ours"] >= 300 for row in rows if row["unit"] == "openings")
+    parts = [row for row in rows if row["unit"] == "uAh"]
+    assert sum(row["ours"] for row in parts) == parts[0]["other"]
+
+
+def test_a_lock_battery_row_of_a_lock_that_stays_shut_is_none(monkeypatch):
+    lock_battery.opening_uah.cache_clear()
+    monkeypatch.setattr(lock_battery.access, "encode", lambda *_: b"")
+    with pytest.raises(lock_battery.NotOpened, match="new cells"):
+        lock_battery.opening_uah(20)
 
 
 def test_a_battery_row_of_a_reader_that_does_not_sell_is_none(monkeypatch):
