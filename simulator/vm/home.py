@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 POS_HEAP_BYTES = 131072
 DOOR_HEAP_BYTES = 98304
 # A board has no shims. What they take of the heap, by VmHome.memory(), comes on top.
-_SHIMS_BYTES = 16992
+_SHIMS_BYTES = 20608
 HEAP_BYTES = (POS_HEAP_BYTES + _SHIMS_BYTES) // 1024 * 1024
 DOOR_VM_HEAP_BYTES = (DOOR_HEAP_BYTES + _SHIMS_BYTES) // 1024 * 1024
 NEVER_US = 1 << 62

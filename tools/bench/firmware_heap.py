@@ -1,11 +1,11 @@
-"""Live heap of the firmware of a POS and of a door in a real MicroPython, beside their budgets.
+"""Live heap of the firmware of POS, door and lock in a real MicroPython, beside their budgets.
 
 A scenario is played, for the POS one with every fault, for the door one with cards of both kinds
-and both maps, with the firmware in a VM whose whole heap is the budget and what our own shims take
-of it, which no board has. Before every hardware call the VM collects garbage and says what is
-left: so the peak is that of live objects in the middle of card dialogues, deliveries and receipts.
-The shims are taken off; what remains is still that of a 64-bit VM, where every object is about
-twice the size it has on the board.
+and both maps, for the lock all of its lives, with the firmware in a VM whose whole heap is the
+budget and what our own shims take of it, which no board has. Before every hardware call the VM
+collects garbage and says what is left: so the peak is that of live objects in the middle of card
+dialogues, deliveries and receipts. The shims are taken off; what remains is still that of a 64-bit
+VM, where every object is about twice the size it has on the board.
 """
 
 import sys
@@ -29,6 +29,7 @@ from tools.rooms import ROOT
 
 _SCENARIOS = ROOT / "simulator" / "scenarios"
 SCENARIO, DOOR_SCENARIO = _SCENARIOS / "every_fault.toml", _SCENARIOS / "door_access.toml"
+LOCK_SCENARIO = _SCENARIOS / "lock.toml"
 
 
 class NotServed(Exception):
@@ -64,7 +65,7 @@ def measure(scenario: Path = SCENARIO, *, on_line: bool = False) -> dict[str, in
             memories = [home.memory() for home in run.homes]
         finally:
             run.close()
-    has_doors = any(reader.get("role") == "door" for reader in run.scenario.readers)
+    has_doors = any(reader.get("role") in ("door", "lock") for reader in run.scenario.readers)
     is_unbooked = report.booked < report.approved and not has_doors
     if report.violations or report.failures or not report.approved or is_unbooked:
         raise NotServed(
@@ -78,13 +79,16 @@ def measure(scenario: Path = SCENARIO, *, on_line: bool = False) -> dict[str, in
     }
 
 
-def rows(scenario: Path = SCENARIO, doors: Path = DOOR_SCENARIO) -> list[dict[str, object]]:
-    """Idle and peak beside the budget of a POS, of one on a serial line, and of a door."""
+def rows(
+    scenario: Path = SCENARIO, doors: Path = DOOR_SCENARIO, locks: Path = LOCK_SCENARIO
+) -> list[dict[str, object]]:
+    """Idle and peak beside the budget of a POS, one on a serial line, a door, and a lock."""
     table: list[dict[str, object]] = []
     for who, played, on_line, budget, whole in (
         ("POS", scenario, False, POS_HEAP_BYTES, HEAP_BYTES),
         ("POS on a serial line", scenario, True, POS_HEAP_BYTES, HEAP_BYTES),
         ("door", doors, False, DOOR_HEAP_BYTES, DOOR_VM_HEAP_BYTES),
+        ("lock on batteries", locks, True, DOOR_HEAP_BYTES, DOOR_VM_HEAP_BYTES),
     ):
         try:
             found = measure(played, on_line=on_line)
