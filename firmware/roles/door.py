@@ -31,18 +31,13 @@ _WATCHDOG_RESET = 3  # of board.boot_cause
 LATCH = "latch"  # in the board's key-value store: state and cause of what only a key ends
 
 
-def build(board, front_end=None):
-    """The door on a board (see docs/ARCHITECTURE.md): an object with step(now_ms) -> due_ms.
+class DoorController(Entrance):
+    """One door on a board (see docs/ARCHITECTURE.md): an object with step(now_ms) -> due_ms.
 
     `front_end` stands in for the card front end of the board: anything with a Pcd's methods.
     """
-    return DoorController(board, front_end)
 
-
-class DoorController(Entrance):
-    """One door."""
-
-    def __init__(self, board, front_end):
+    def __init__(self, board, front_end=None):
         now_ms = board.ticks_ms()
         super().__init__(board, front_end, now_ms)
         cause = board.boot_cause
@@ -59,11 +54,6 @@ class DoorController(Entrance):
         self._is_free, self._free_look_ms = False, now_ms
         self._is_alarm, self._until_ms = False, None
         self._show(now_ms)
-
-    @property
-    def state(self):
-        """The state of the door, as rules/door.py has it."""
-        return self._door.state
 
     def step(self, now_ms):
         """Look, act, and only then hold the door for another moment; when to be called again."""
@@ -228,3 +218,6 @@ def _latched(board):
         return "", 0
     board.store(LATCH, bytes((door.STATES.index(door.FAULT), door.HUNG)))
     return door.FAULT, door.HUNG
+
+
+build = DoorController

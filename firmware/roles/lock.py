@@ -39,35 +39,24 @@ _DEEPSLEEP = 4  # of board.boot_cause
 _RETAINED = "<IB"
 
 
-def build(board, front_end=None, mailbox=None):
-    """The lock on a board (see docs/ARCHITECTURE.md): an object with step(now_ms) -> due_ms.
+class SmartLock(Entrance):
+    """One lock on a board (see docs/ARCHITECTURE.md): an object with step(now_ms) -> due_ms.
 
     `front_end` stands in for the card front end of the board: anything with a Pcd's methods.
-    `mailbox(lock)` makes what a card that was read is handed to: an object with visit(card,
-    identity, now_ms), None without one.
-    """
-    device = SmartLock(board, front_end)
-    if mailbox:
-        device.mailbox = mailbox(device)
-    return device
-
-
-class SmartLock(Entrance):
-    """One lock.
-
-    `mailbox`: has visit(card, identity, now_ms), called with an activated card that was read as
-    `identity`, whatever came of it, while it still lies there; None without one.
+    `mailbox` may be set, and has visit(card, identity, now_ms), called with an activated card that
+    was read as `identity`, whatever came of it, while it still lies there; None without one.
     """
 
-    def __init__(self, board, front_end):
+    def __init__(self, board, front_end=None):
         now_ms = board.ticks_ms()
         super().__init__(board, front_end, now_ms)
         self._clock.believe_crystal()
         self._is_clock_set = board.utc_s() is not None
         self.mailbox = None
-        retained, slept_ms = board.retained()
         told, self._look_ms = lock.INTACT, now_ms
-        if len(retained) >= struct.calcsize(_RETAINED):
+        # Behind any other reset it is of a sleep that was over long ago.
+        retained, slept_ms = board.retained() if board.boot_cause == _DEEPSLEEP else (b"", 0)
+        if retained:
             left_ms, told = struct.unpack_from(_RETAINED, retained)
             self._look_ms += max(left_ms - slept_ms, 0)
             self._tries.resume(retained[struct.calcsize(_RETAINED) :], slept_ms, now_ms)
@@ -88,11 +77,6 @@ class SmartLock(Entrance):
         self._heard_ms = now_ms  # when somebody has spoken on the line, or it was plugged in
         self._motor = lock.REST
         self._woken = board.woken  # an input that may be back at rest by now
-
-    @property
-    def state(self):
-        """The state of the lock, as rules/lock.py has it."""
-        return self._lock.state
 
     def step(self, now_ms):
         """Look, act, and say when to be called again; a card dialogue is inside."""
@@ -315,3 +299,6 @@ class SmartLock(Entrance):
             self._signals.play(CELLS_LOW, now_ms)
         else:
             self._show(now_ms)
+
+
+build = SmartLock

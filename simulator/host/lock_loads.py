@@ -9,6 +9,8 @@ from simulator.host import loads
 SLEEPING = {
     # Data sheet of the ESP32, table of power modes: deep sleep with RTC timer and memory.
     "ESP32": 10,
+    # Assumed: the key's own wake-up source (EXT0) keeps the peripherals of its RTC powered.
+    "ESP32, EXT0": 10,
     # Data sheet 112139 of the RC522: hard power-down, at most.
     "RC522": 5,
     # Data sheet of the HT7333-A: quiescent current, typical.

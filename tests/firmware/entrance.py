@@ -185,7 +185,7 @@ class Entrance:
 
     @property
     def state(self):
-        return self.device.state if self.device else None
+        return self.device._door.state if self.device else None
 
     # -- people -------------------------------------------------------------------------------
 
