@@ -17,6 +17,7 @@ from firmware.drivers.annunciator import (
 )
 from firmware.roles.entrance import UNRECORDED, WRONG, Entrance
 from firmware.services.card_faults import FAULTS, reason_of
+from firmware.services.journal import Journal
 from protocols.rules import access, door, reasons
 from protocols.wire import messages
 
@@ -39,7 +40,7 @@ class DoorController(Entrance):
 
     def __init__(self, board, front_end=None):
         now_ms = board.ticks_ms()
-        super().__init__(board, front_end, now_ms)
+        super().__init__(board, front_end, Journal(board.flash), now_ms)
         cause = board.boot_cause
         self._recorder.note(messages.BOOT, now_ms, cause=cause, firmware=FIRMWARE_VERSION)
         self._signals = Annunciator(board)
@@ -49,7 +50,12 @@ class DoorController(Entrance):
         if "previous_device_key" in board.settings:
             self._device_keys.append(board.settings["previous_device_key"])
         self._read_rights(now_ms)
-        latch, cause = _latched(board)
+        latch, cause, data = "", 0, board.stored(LATCH)
+        if len(data) == 2 and data[0] < len(door.STATES):
+            latch, cause = door.STATES[data[0]], data[1]
+        elif board.boot_cause == _WATCHDOG_RESET:
+            latch, cause = door.FAULT, door.HUNG
+            board.store(LATCH, bytes((door.STATES.index(door.FAULT), door.HUNG)))
         self._door = door.Door(latch, cause, self._access.grant_ms, now_ms)
         self._is_free, self._free_look_ms = False, now_ms
         self._is_alarm, self._until_ms = False, None
@@ -63,24 +69,24 @@ class DoorController(Entrance):
         self._watch.step(now_ms)
         is_busy = not self._tries.is_locked_out(now_ms) and self._poll(now_ms)
         self._take_keys(now_ms)
-        self._sound(self._board.ticks_ms())
+        sound_ms = self._board.ticks_ms()
+        self._signals.step(sound_ms)
+        if self._until_ms is not None and sound_ms >= self._until_ms:
+            self._show(sound_ms)
         self._uplink.step(now_ms)
         if not is_busy:
-            self._use_quiet(now_ms)
+            # Nobody waits, a card left lying there included. One of three: each may erase twice.
+            self._idle = (self._idle + 1) % 3
+            if self._idle == 0:
+                self._recorder.prepare()
+            elif self._idle == 1:
+                self._card_map.step(now_ms)
+            else:
+                self._access_map.step(now_ms)
+                if self._access_map.is_new():
+                    self._read_rights(now_ms)
+                    self._door.let_last(self._access.grant_ms)
         return now_ms + _STEP_MS
-
-    def _use_quiet(self, now_ms):
-        """Nobody waits, a card left lying there included. One of three: each may erase twice."""
-        self._idle = (self._idle + 1) % 3
-        if self._idle == 0:
-            self._recorder.prepare()
-        elif self._idle == 1:
-            self._card_map.step(now_ms)
-        else:
-            self._access_map.step(now_ms)
-            if self._access_map.is_new():
-                self._read_rights(now_ms)
-                self._door.let_last(self._access.grant_ms)
 
     # -- the door -----------------------------------------------------------------------------
 
@@ -202,22 +208,6 @@ class DoorController(Entrance):
             self._until_ms = now_ms + _SIREN_MS
         else:
             self._signals.play(DARK if self._door.holds() else OPEN, now_ms)
-
-    def _sound(self, now_ms):
-        self._signals.step(now_ms)
-        if self._until_ms is not None and now_ms >= self._until_ms:
-            self._show(now_ms)
-
-
-def _latched(board):
-    """(state, cause) in which the door begins: what is latched, and a hang is a fault."""
-    data = board.stored(LATCH)
-    if len(data) == 2 and data[0] < len(door.STATES):
-        return door.STATES[data[0]], data[1]
-    if board.boot_cause != _WATCHDOG_RESET:
-        return "", 0
-    board.store(LATCH, bytes((door.STATES.index(door.FAULT), door.HUNG)))
-    return door.FAULT, door.HUNG
 
 
 build = DoorController

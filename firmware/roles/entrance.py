@@ -33,10 +33,10 @@ _NOTE_MS = 1000
 class Entrance:
     """The books, maps and card front end of a board, and what is made of a card."""
 
-    def __init__(self, board, front_end, now_ms):
+    def __init__(self, board, front_end, journal, now_ms):
         self._board = board
         self._front_end = front_end or Pcd(Mfrc522(board))
-        self._recorder, self._clock, self._uplink = open_books(board, now_ms)
+        self._recorder, self._clock, self._uplink = open_books(board, now_ms, journal)
         self._card_map = CardMap(CardsPart(board), self._recorder, self._uplink)
         self._access_map = AccessMap(board, self._recorder, self._uplink)
         self._policy = board.settings["policy"]

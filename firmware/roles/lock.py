@@ -20,6 +20,8 @@ from firmware.drivers.annunciator import (
 from firmware.roles.entrance import UNRECORDED, WRONG, Entrance
 from firmware.services.card_faults import FAULTS, reason_of
 from firmware.services.cells import Cells
+from firmware.services.journal import Journal
+from firmware.services.rested_journal import RestedJournal
 from protocols.rules import access, cells, lock, reasons
 from protocols.rules import clock as clock_rules
 from protocols.wire import messages
@@ -35,8 +37,9 @@ _REFUSED_MS = 2000
 _WARNING_MS = 600  # behind a card that was taken, while the cells are low
 _LINE_MS = 60000  # a line on which nobody asks for so long keeps nobody awake
 _DEEPSLEEP = 4  # of board.boot_cause
-# What is retained: ms to the next look at itself, inputs as told, and wrong tries.
-_RETAINED = "<IB"
+# What is retained: ms to the next look at itself, inputs as told, whether something has happened
+# that could not be written, and wrong tries.
+_RETAINED = "<IBB"
 
 
 class SmartLock(Entrance):
@@ -49,18 +52,20 @@ class SmartLock(Entrance):
 
     def __init__(self, board, front_end=None):
         now_ms = board.ticks_ms()
-        super().__init__(board, front_end, now_ms)
+        is_rested = board.boot_cause == _DEEPSLEEP
+        journal = RestedJournal(board.flash) if is_rested else Journal(board.flash)
+        super().__init__(board, front_end, journal, now_ms)
         self._clock.believe_crystal()
         self._is_clock_set = board.utc_s() is not None
         self.mailbox = None
         told, self._look_ms = lock.INTACT, now_ms
         # Behind any other reset it is of a sleep that was over long ago.
-        retained, slept_ms = board.retained() if board.boot_cause == _DEEPSLEEP else (b"", 0)
+        retained, slept_ms = board.retained() if is_rested else (b"", 0)
         if retained:
-            left_ms, told = struct.unpack_from(_RETAINED, retained)
+            left_ms, told, self._has_gap = struct.unpack_from(_RETAINED, retained)
             self._look_ms += max(left_ms - slept_ms, 0)
             self._tries.resume(retained[struct.calcsize(_RETAINED) :], slept_ms, now_ms)
-        if board.boot_cause != _DEEPSLEEP:
+        if not is_rested:
             cause = board.boot_cause
             self._recorder.note(messages.BOOT, now_ms, cause=cause, firmware=FIRMWARE_VERSION)
         chip = self._front_end.chip
@@ -123,7 +128,7 @@ class SmartLock(Entrance):
     def _rest(self, now_ms):
         """Retain what the next life needs; until when it may sleep."""
         left_ms = max(self._look_ms - now_ms, 0)
-        head = struct.pack(_RETAINED, left_ms, self._lock.told())
+        head = struct.pack(_RETAINED, left_ms, self._lock.told(), self._has_gap)
         self._board.retain(head + self._tries.ages(now_ms))
         return now_ms + max(left_ms, _STEP_MS)
 
@@ -171,7 +176,7 @@ class SmartLock(Entrance):
         if clock_rules.is_known(interval_ms, self._policy["clock_width_max_ms"]):
             self._is_clock_set = True
             self._board.set_utc(sum(clock_rules.seconds(interval_ms)) // 2)
-            self._clock.confirm()
+            self._clock.note_set()
 
     # -- the bolt -----------------------------------------------------------------------------
 

@@ -65,7 +65,7 @@ class Clock:
             found = rules.claimed(self._rtc_s(), confirmed, floor_s, *claim)
             self._interval_ms = rules.narrowed(self._interval_ms, found)
 
-    def confirm(self):
+    def note_set(self):
         """Keep what is known now beside a battery clock that was just set."""
         self._keep()
 

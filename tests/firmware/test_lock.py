@@ -369,3 +369,52 @@ def test_it_inspects_itself_once_a_day():
     looks = lodge.records(messages.INSPECTION)
     assert len(looks) == 3
     assert all(look["battery_mv"] > 5000 for look in looks)
+
+
+# -- what is written, and handed on ---------------------------------------------------------------
+
+
+def test_a_full_journal_keeps_nobody_out_and_is_told_later():
+    """Nobody has fetched its records for long: it opens, and says that it could not write."""
+    lodge = Lodge(sectors=4)
+    for _ in range(190):
+        assert lodge.tap(new_card(CARD_NO))
+        lodge.until_asleep()
+    written = len(lodge.entries())
+    assert 150 < written < 190, "a boot that ends its sleep takes nothing of the journal"
+    recorder = lodge.touch(hold_ms=700).device._recorder
+    recorder.receipt(recorder.head_seq())
+    lodge.until_asleep()
+    assert lodge.tap(new_card(CARD_NO))
+    newest = lodge.device._recorder
+    told = [newest.fields(newest.head_seq() - back) for back in (1, 0)]
+    assert (told[0]["kind"], told[0]["last_reason"]) == (messages.FAULT, reasons.JOURNAL_FULL)
+    assert told[1]["kind"] == messages.ENTRY
+
+
+class Mailbox:
+    """Stands where what a card carries is read: it sees what it is given, and when."""
+
+    def __init__(self, lodge):
+        self._lodge = lodge
+        self.visits = []
+
+    def visit(self, card, identity, now_ms):
+        lodge = self._lodge
+        self.visits.append((bytes(card.uid), identity.card_no, lodge.bolt.direction, now_ms))
+
+
+def test_a_card_that_was_read_is_handed_on_behind_the_decision():
+    """Whoever may enter does not wait for it; whoever may not has it read all the same."""
+    lodge = Lodge()
+    card, other = new_card(CARD_NO), new_card(card_no=STRANGER, seed=2)
+    for held, direction in ((card, lock.DRAW), (other, lock.REST)):
+        lodge.touch(hold_ms=700)
+        mailbox = lodge.device.mailbox = Mailbox(lodge)
+        lodge.hardware.put_card(held)
+        lodge.run_ms(500)
+        lodge.hardware.take_card(held)
+        lodge.until_asleep()
+        ((uid, card_no, moved, _),) = mailbox.visits
+        assert (uid, moved) == (held.uid, direction)
+        assert card_no == (CARD_NO if held is card else STRANGER)
