@@ -85,7 +85,7 @@ def test_every_group_of_refusals_is_heard_as_itself():
     heard = every[annunciator.TAKEN : annunciator.LOOK + 1]
     refusals = every[annunciator.REFUSED :]
     assert len(refusals) == len(screen_texts.REFUSALS)
-    assert len(annunciator.SIGNALS) == (annunciator.KEY_HEARD + 1) * size
+    assert len(annunciator.SIGNALS) == (annunciator.CELLS_LOW + 1) * size
     assert len({signal[1:] for signal in (*heard, *refusals)}) == 3 + len(refusals)
     # What refuses by itself begins with one long beep and red light.
     assert {signal[:2] for signal in refusals} == {b"\x01\x28"}
