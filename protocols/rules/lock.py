@@ -99,6 +99,7 @@ class Lock:
         self.levels = self._told = told
         self.let_last(open_ms)
         self._since_ms = now_ms  # in this state
+        self._left = 0  # the ends whose contacts were open in it
         self._end_ms = now_ms  # since when the end contacts are as they are
         self._key_ms = now_ms - KEY_MS
         self._retries = 0 if may_move else RETRIES
@@ -121,6 +122,7 @@ class Lock:
         self.state, action = cell(before, event)
         if self.state != before or event == "grant":
             self._since_ms = now_ms
+            self._left = 0
         if self.state in (LOCKED, OPEN):
             self._retries = 0
         elif event == "retry":
@@ -137,13 +139,15 @@ class Lock:
         is_thrown = levels & (THROWN | DRAWN) == THROWN
         is_drawn = levels & (THROWN | DRAWN) == DRAWN
         state, for_ms = self.state, now_ms - self._since_ms
+        self._left |= ~levels & (THROWN | DRAWN)
+        is_over = for_ms >= MOTOR_MS
         if state == UNSURE:
             return "home" if is_thrown else "adrift" if self._may_move else "spent"
-        if state == DRAWING and is_drawn:
+        if state == DRAWING and is_drawn and (is_over or self._left & DRAWN):
             return "drawn"
-        if state in (THROWING, JAMMED) and is_thrown:
+        if state in (THROWING, JAMMED) and is_thrown and (is_over or self._left & THROWN):
             return "thrown"
-        if state in (DRAWING, THROWING) and for_ms >= MOTOR_MS:
+        if state in (DRAWING, THROWING) and is_over:
             return "stall"
         return self._edge() or self._end(is_thrown, for_ms, now_ms)
 

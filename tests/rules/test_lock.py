@@ -53,7 +53,8 @@ def test_a_boot_throws_a_bolt_that_is_anywhere_else(levels):
     one = lock.Lock(lock.INTACT, True, 0, 0)
     assert play(one, levels | lock.INTACT, 0)[0] == "adrift"
     assert one.motor() == lock.THROW
-    play(one, AT_ENDS[lock.THROWN], 300)
+    # A contact that was closed all the time says nothing before the motor has run its whole time.
+    play(one, AT_ENDS[lock.THROWN], lock.MOTOR_MS if levels & lock.THROWN else 300)
     assert one.state == lock.LOCKED and one.motor() == lock.REST
 
 
@@ -127,3 +128,19 @@ def test_walks_end_locked_and_never_stall_for_long(seed):
 
 def draw_bolt(seed):
     return random.Random(seed + 1).choice((0, STROKE // 2, STROKE))
+
+
+def test_a_contact_that_was_closed_all_the_time_stops_nothing_early():
+    """The contact of the thrown end is welded: the bolt still goes all the way back."""
+    one = new_lock()
+    one.happen("grant", 0)
+    bolt, locked_at = 0, None
+    for now_ms in range(0, 20_000, 20):
+        motor = one.motor()
+        if motor:
+            bolt = min(max(bolt + (1 if motor == lock.DRAW else -1), 0), STROKE)
+        play(one, lock.INTACT | lock.THROWN | lock.DRAWN * (bolt == STROKE), now_ms)
+        if one.state == lock.LOCKED and now_ms:
+            locked_at = locked_at or now_ms
+            assert bolt == 0
+    assert locked_at
