@@ -1,0 +1,123 @@
+"""The mailbox of a card as blocks, on both kinds of card; what stands in them: card/mailbox.py.
+
+For readers that hold the read key: doors, locks. It belongs to no purse, so whatever becomes of a
+write, nothing is lost but a letter, which its head then does not fit. A card without a mailbox
+says so as a card with other keys does.
+"""
+
+import struct
+
+from firmware.drivers.iso14443 import CardGone
+from firmware.drivers.mifare_classic import KEY_B, AuthFailed, CardRefused, Classic
+from firmware.services.credential import is_classic
+from protocols.card import ev2, mailbox
+from protocols.card import purse_desfire as layout
+from protocols.card.identity import ForeignCard
+from protocols.card.mailbox import BLOCK_BYTES
+from protocols.card.purse_classic import BLOCKS_PER_SECTOR, MAIL_KEY, MAIL_SECTOR, sector_key
+
+_DATA_BLOCKS = BLOCKS_PER_SECTOR - 1
+_MAC_BYTES = 9  # and the status
+_PLACE = "<BHBHB"
+
+
+class CardMail:
+    """The mailbox of the card in the field of `pcd`, by the keys of `credentials`.
+
+    Every method raises CardGone, CardRefused, AuthFailed, ForeignCard and BusFault, as reading an
+    identity does. What lasts is a generator: each piece is at most a sector, and between two of
+    them the card may have been selected anew.
+    """
+
+    def __init__(self, pcd, credentials):
+        self._pcd = pcd
+        self._credentials = credentials
+        self._session = self._sector = self._open = None  # of pcd; what is open in it
+
+    def heads(self, card):
+        """A mailbox.Head for each slot, None for an empty one."""
+        return mailbox.decode_heads(self._act(card, 0, mailbox.SLOTS, None))
+
+    def letter(self, card, slot, head):
+        """Read the letter of a slot, piece by piece; the last piece that comes is the whole."""
+        data, at = b"", mailbox.body_at(slot)
+        end = at + (head.length + BLOCK_BYTES - 1) // BLOCK_BYTES
+        while at < end:
+            count = min(_DATA_BLOCKS - at % _DATA_BLOCKS, end - at)
+            data += self._act(card, at, count, None)
+            at += count
+            yield data[: head.length]
+
+    def put(self, card, slot, head, letter):
+        """Write a letter, piece by piece, and then its head."""
+        letter += bytes(-len(letter) % BLOCK_BYTES)
+        at, end = mailbox.body_at(slot), mailbox.body_at(slot) + len(letter) // BLOCK_BYTES
+        first = at
+        while at < end:
+            count = min(_DATA_BLOCKS - at % _DATA_BLOCKS, end - at)
+            begin = (at - first) * BLOCK_BYTES
+            self._act(card, at, count, letter[begin : begin + count * BLOCK_BYTES])
+            at += count
+            yield
+        self.mark(card, slot, head)
+
+    def mark(self, card, slot, head):
+        """Write the head of a slot."""
+        self._act(card, slot, 1, mailbox.encode_head(head))
+
+    def _act(self, card, at, count, data):
+        """Read `count` blocks from `at` on, or write `data` there."""
+        if is_classic(card):
+            return self._act_classic(card, at, count, data)
+        try:
+            return self._act_desfire(card, at, count, data)
+        except ev2.CardStatus as refusal:
+            self._open = None
+            raise CardRefused(refusal.status)
+        except ev2.NotGenuine:
+            self._open = None
+            raise CardGone("not to be believed")
+
+    def _act_classic(self, card, at, count, data):
+        sector = MAIL_SECTOR + at // _DATA_BLOCKS
+        if (self._session, self._sector) != (self._pcd.session, sector):
+            self._enter_classic(card, sector)
+        first, read = sector * BLOCKS_PER_SECTOR + at % _DATA_BLOCKS, b""
+        for number in range(count):
+            if data is None:
+                read += self._open.read(first + number)
+            else:
+                self._open.write(
+                    first + number, data[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES]
+                )
+        return read
+
+    def _enter_classic(self, card, sector):
+        if self._session != self._pcd.session:
+            self._open = Classic(self._pcd, card)
+        self._session, masters = None, self._credentials.read_masters
+        for master in masters:
+            key = sector_key(master, card.uid, MAIL_KEY, sector)
+            try:
+                self._open.authenticate(sector * BLOCKS_PER_SECTOR, key, KEY_B)
+                self._session, self._sector = self._pcd.session, sector
+                return
+            except AuthFailed:
+                pass  # a card of the generation before, or one without a mailbox
+        raise AuthFailed("mail key") if masters else ForeignCard("no read key")
+
+    def _act_desfire(self, card, at, count, data):
+        if self._session != self._pcd.session or self._open is None:
+            self._session = None
+            self._open = self._credentials.enter_desfire(card)
+            self._session = self._pcd.session
+        dep, session = self._open
+        place = struct.pack(_PLACE, layout.MAIL_FILE, at * BLOCK_BYTES, 0, count * BLOCK_BYTES, 0)
+        if data is not None:
+            command = session.command(layout.WRITE_DATA, place, data, ev2.FULL_COMMAND)
+            return session.answer(dep.exchange(command, _MAC_BYTES))
+        # What is hidden is padded: one block more.
+        expected = (count + 1) * BLOCK_BYTES + _MAC_BYTES
+        return session.answer(
+            dep.exchange(session.command(layout.READ_DATA, place), expected), ev2.FULL_ANSWER
+        )
