@@ -17,6 +17,7 @@ from firmware.drivers.annunciator import (
 )
 from firmware.roles.entrance import UNRECORDED, WRONG, Entrance
 from firmware.services.card_faults import FAULTS, reason_of
+from firmware.services.carrier import Carrier
 from firmware.services.journal import Journal
 from protocols.rules import access, door, reasons
 from protocols.wire import messages
@@ -41,6 +42,9 @@ class DoorController(Entrance):
     def __init__(self, board, front_end=None):
         now_ms = board.ticks_ms()
         super().__init__(board, front_end, Journal(board.flash), now_ms)
+        self._carrier = Carrier(
+            board, self._front_end, self._credentials, self._recorder, self._uplink
+        )
         cause = board.boot_cause
         self._recorder.note(messages.BOOT, now_ms, cause=cause, firmware=FIRMWARE_VERSION)
         self._signals = Annunciator(board)
@@ -138,8 +142,9 @@ class DoorController(Entrance):
             if card is None:
                 self._is_resting = False
                 return False
-            if self._is_resting:
-                return False  # one answer for each time that it is held there
+            if self._is_resting:  # one answer for each time that it is held there
+                return self._carrier.step(card)
+            self._carrier.end()
             identity = self._credentials.read(card)
             card_no = identity.card_no
             reason = self._decide(identity, now_ms)
@@ -188,6 +193,7 @@ class DoorController(Entrance):
         if reason in (reasons.APPROVED, access.DURESS):
             self._tries.right()
             self._access.passed(card_no, now_ms)
+            self._carrier.begin(card_no)
             self._happen("grant", now_ms)
             self._signals.play(TAKEN, now_ms)
         else:

@@ -38,15 +38,15 @@ class CardMail:
         """A mailbox.Head for each slot, None for an empty one."""
         return mailbox.decode_heads(self._act(card, 0, mailbox.SLOTS, None))
 
-    def letter(self, card, slot, head):
-        """Read the letter of a slot, piece by piece; the last piece that comes is the whole."""
-        data, at = b"", mailbox.body_at(slot)
+    def get(self, card, slot, head, letter):
+        """Read the letter of a slot, piece by piece, into `letter` (bytearray)."""
+        at = mailbox.body_at(slot)
         end = at + (head.length + BLOCK_BYTES - 1) // BLOCK_BYTES
         while at < end:
             count = min(_DATA_BLOCKS - at % _DATA_BLOCKS, end - at)
-            data += self._act(card, at, count, None)
+            letter.extend(self._act(card, at, count, None))
             at += count
-            yield data[: head.length]
+            yield
 
     def put(self, card, slot, head, letter):
         """Write a letter, piece by piece, and then its head."""

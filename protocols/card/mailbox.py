@@ -2,7 +2,7 @@
 
     blocks  0, 1, 2  heads of the slots   3..12, 13..22  letters to two locks   23..32  from one
 
-    head      device u32, stamp u32, state u8, length u8, crc u32, two zeros; big endian
+    head      device u32, stamp u32, state u8, length u8, crc u32, check u16; big endian
     letter    tag (16 bytes), then AES-CBC under the tag as IV: a length byte, content, zeros
     to a lock    content [epoch, made_s, upto, tag, access map]; stamp: made_s
     from a lock  content [epoch, made_s, battery_mv, first, record ...]; stamp: the last sequence
@@ -11,7 +11,8 @@
 from the lock's: the tag is an HMAC-SHA-256 over what is hidden, cut to 16 bytes, so it needs no
 randomness, and equal letters are equal bytes (the construction of RFC 5297, with other parts).
 Who carries it learns which lock it is for, and can spoil it; the crc only tells him that it is
-whole. A head is written behind its letter: torn before that, the old head does not fit.
+whole, and the check that the head is. A head is written behind its letter: torn before that, the
+old head does not fit.
 
 In a letter to a lock: `epoch` and the map are those of rules/access.py, `made_s` is when the
 ledger wrote it, and everything up to record `upto`, whose seal's tag begins with `tag`, is booked.
@@ -44,6 +45,7 @@ PAGE = 0xFFFF
 AHEAD_S_MAX = 7 * 86400
 
 _HEAD, _SEALED_HEAD = ">IIBBI", ">IIB"
+_HEAD_BYTES = 14
 _CARRIED, _CARRIED_BYTES = ">IIB", 9
 _TAG_BYTES = 16
 _RECORDS_MAX = 16
@@ -76,24 +78,29 @@ def head_of(device, stamp, letter):
 
 def encode_head(head):
     """A head as a block."""
-    return struct.pack(_HEAD, head.device, head.stamp, head.state, head.length, head.crc) + bytes(
-        2
-    )
+    block = struct.pack(_HEAD, head.device, head.stamp, head.state, head.length, head.crc)
+    return block + _check_of(block)
 
 
 def decode_heads(blocks):
     """A Head for each slot, None where there is none, from the first blocks of a mailbox."""
     heads = []
     for at in range(0, SLOTS * BLOCK_BYTES, BLOCK_BYTES):
-        head = Head(*struct.unpack_from(_HEAD, blocks, at))
+        block = bytes(blocks[at : at + _HEAD_BYTES])
+        head = Head(*struct.unpack(_HEAD, block))
         is_one = head.device and 0 < head.length <= LETTER_BYTES_MAX
-        heads.append(head if is_one else None)
+        is_whole = _check_of(block) == blocks[at + _HEAD_BYTES : at + BLOCK_BYTES]
+        heads.append(head if is_one and is_whole else None)
     return heads
 
 
 def body_at(slot):
     """The first block of the letter in a slot."""
     return SLOTS + slot * BODY_BLOCKS
+
+
+def _check_of(block):
+    return (crc32(block) & 0xFFFF).to_bytes(2, "big")
 
 
 def _sealed_head(head):
