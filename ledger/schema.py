@@ -130,6 +130,7 @@ APPEND_ONLY = (*_JOURNALS, "device_key", "chip", *_OF_LOADS, "cancel", "card_cha
 APPEND_ONLY += ("punch", "manual_punch")
 APPEND_ONLY += ("door", "access_person", "access_change")
 APPEND_ONLY += ("tamper", "approval", "sighting")
+APPEND_ONLY += ("lock",)
 APPEND_ONLY += ("aggregate_sale", "statement_line")
 
 _APPEND_ONLY = """
@@ -465,6 +466,22 @@ CREATE TABLE load_end (
 ) STRICT;
 """
 
+# Doors without a network, and the newest word of each that has come on a card (ledger/lock_mail.py).
+_LOCKS = """
+CREATE TABLE lock (
+    device INTEGER PRIMARY KEY REFERENCES door (device)
+) STRICT;
+
+CREATE TABLE lock_word (
+    device INTEGER PRIMARY KEY REFERENCES device (device),
+    seq INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    made_s INTEGER NOT NULL,
+    battery_mv INTEGER NOT NULL,
+    heard_s INTEGER NOT NULL
+) STRICT;
+"""
+
 MIGRATIONS = [
     _TABLES + _append_only(*_JOURNALS) + _ONE_WAY + _chart(),
     _KEYS + _append_only("device_key"),
@@ -478,4 +495,5 @@ MIGRATIONS = [
     _SITES + _append_only("tamper", "approval", "sighting"),
     _AGGREGATE + _append_only("aggregate_sale", "statement_line"),
     _REISSUES + _append_only("reissue", "load_end") + _losses(),
+    _LOCKS + _append_only("lock"),
 ]

@@ -22,6 +22,7 @@ from ledger.code_sales import CodeSales
 from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import State
 from ledger.loading import keys_of, load_book
+from ledger.lock_mail import LockMail
 from ledger.posting import post_authorized, write_changes
 from ledger.promises import HAS_ENDED
 from ledger.reissues import Reissues
@@ -97,6 +98,8 @@ _DUMP = {
     "punch": "SELECT device, seq, card_no, earliest_s, latest_s FROM punch ORDER BY device, seq",
     "access": "SELECT number, device, verb, first_no, count, group_no, periods, person"
     " FROM access_change ORDER BY number",
+    "lock_word": "SELECT device, seq, epoch, made_s, battery_mv, heard_s FROM lock_word"
+    " ORDER BY device",
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }
@@ -145,6 +148,7 @@ class LedgerStore:
         self.top_ups = TopUps(database)
         self.cards = Cards(database)
         self.access = AccessBook(database)
+        self.lock_mail = LockMail(database)
         self.code_sales = CodeSales(database)
         self.attendance = Attendance(database)
         self.tampers = Tampers(database)
@@ -329,8 +333,11 @@ class LedgerStore:
         batches = [[parse_claim(sealed) for sealed in delivery] for delivery in deliveries]
         claims = [claim for batch in batches for claim in batch]
         with self.database.transaction():
+            letters = self.lock_mail.letters_in(claims)
+            claims += letters.claims
             book = load_book(self.database, claims)
             changes = decide(claims, book)
+            self.lock_mail.note(letters, changes)
             write_changes(self.database, changes, book)
             late.settle(self.database, changes.transfers)
         return [_answer(batch, book, changes) for batch in batches]
