@@ -21,6 +21,7 @@ from firmware.roles.entrance import UNRECORDED, WRONG, Entrance
 from firmware.services.card_faults import FAULTS, reason_of
 from firmware.services.cells import Cells
 from firmware.services.journal import Journal
+from firmware.services.mailbox import Mailbox
 from firmware.services.rested_journal import RestedJournal
 from protocols.rules import access, cells, lock, reasons
 from protocols.rules import clock as clock_rules
@@ -57,7 +58,6 @@ class SmartLock(Entrance):
         super().__init__(board, front_end, journal, now_ms)
         self._clock.believe_crystal()
         self._is_clock_set = board.utc_s() is not None
-        self.mailbox = None
         told, self._look_ms = lock.INTACT, now_ms
         # Behind any other reset it is of a sleep that was over long ago.
         retained, slept_ms = board.retained() if is_rested else (b"", 0)
@@ -72,6 +72,14 @@ class SmartLock(Entrance):
         chip.pause_us = chip.pause_us or _DARK_US
         self._signals = Annunciator(board)
         self._cells = Cells(board, self._recorder)
+        self.mailbox = Mailbox(
+            board,
+            self._front_end,
+            self._credentials,
+            (self._recorder, self._clock, self._uplink),
+            self._access_map,
+            lambda: self._cells.battery_mv,
+        )
         self._read_rights(now_ms)
         is_thrown = board.lock.levels() & (lock.THROWN | lock.DRAWN) == lock.THROWN
         may_move = self._cells.may_move(is_thrown)

@@ -69,6 +69,13 @@ class Clock:
         """Keep what is known now beside a battery clock that was just set."""
         self._keep()
 
+    def not_before(self, time_s, now_ms):
+        """The ledger's clock has read `time_s`, some time ago: it is later now, and no more."""
+        if time_s >= rules.BUILT_S:
+            proof_ms = (time_s * 1000, rules.NEVER_MS)
+            self._interval_ms = rules.narrowed(self.interval_ms(now_ms), proof_ms)
+            self._base_ms = now_ms
+
     def _rtc_s(self):
         """What the battery clock reads, or None if it was never set.
 
