@@ -9,7 +9,7 @@ import struct
 
 from firmware.drivers.iso14443 import CardGone
 from firmware.drivers.mifare_classic import KEY_B, AuthFailed, CardRefused, Classic
-from firmware.services.credential import is_classic
+from firmware.services.credential import TALK_US_MAX, is_classic
 from protocols.card import ev2, mailbox
 from protocols.card import purse_desfire as layout
 from protocols.card.identity import ForeignCard
@@ -24,14 +24,17 @@ _PLACE = "<BHBHB"
 class CardMail:
     """The mailbox of the card in the field of `pcd`, by the keys of `credentials`.
 
+    `talk_us`: how long a conversation with a DESFire may take, from each selection on.
+
     Every method raises CardGone, CardRefused, AuthFailed, ForeignCard and BusFault, as reading an
     identity does. What lasts is a generator: each piece is at most a sector, and between two of
     them the card may have been selected anew.
     """
 
-    def __init__(self, pcd, credentials):
+    def __init__(self, pcd, credentials, talk_us=TALK_US_MAX):
         self._pcd = pcd
         self._credentials = credentials
+        self._talk_us = talk_us
         self._session = self._sector = self._open = None  # of pcd; what is open in it
 
     def heads(self, card):
@@ -109,7 +112,7 @@ class CardMail:
     def _act_desfire(self, card, at, count, data):
         if self._session != self._pcd.session or self._open is None:
             self._session = None
-            self._open = self._credentials.enter_desfire(card)
+            self._open = self._credentials.enter_desfire(card, self._talk_us)
             self._session = self._pcd.session
         dep, session = self._open
         place = struct.pack(_PLACE, layout.MAIL_FILE, at * BLOCK_BYTES, 0, count * BLOCK_BYTES, 0)

@@ -85,11 +85,14 @@ class Credentials:
             classic.authenticate(IDENTITY_BLOCK, *keys.sector(card.uid, sector))
         return decode_identity(classic.read(IDENTITY_BLOCK), card.uid, keys.mac(card.uid))
 
-    def enter_desfire(self, card):
-        """(IsoDep, ev2.Session) of a DESFire under the read key; CardStatus and NotGenuine too."""
+    def enter_desfire(self, card, talk_us=TALK_US_MAX):
+        """(IsoDep, ev2.Session) of a DESFire under the read key; CardStatus and NotGenuine too.
+
+        `talk_us`: how long the whole conversation may take.
+        """
         if not card.sak & _SAK_ISO_DEP or not self.read_masters:
             raise ForeignCard("SAK {:#x}".format(card.sak))
-        dep = IsoDep(self._pcd, card, self._pcd.chip.ticks_us() + TALK_US_MAX)
+        dep = IsoDep(self._pcd, card, self._pcd.chip.ticks_us() + talk_us)
         dep.activate()
         select = bytes((layout.SELECT_APPLICATION,)) + layout.APPLICATION
         try:

@@ -21,6 +21,8 @@ from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 
 _RECORDS_BYTES = 1200  # of records that are looked at for a letter
+# It holds no door, and its motor stops by itself: it may talk for longer than a door.
+_TALK_US_MAX = 800000
 _STEP_MV = 100  # a smaller difference of the cells is worth no other letter
 
 
@@ -33,7 +35,7 @@ class Mailbox:
     def __init__(self, board, pcd, credentials, books, access_map, battery_mv):
         settings = board.settings
         self._board = board
-        self._mail = CardMail(pcd, credentials)
+        self._mail = CardMail(pcd, credentials, _TALK_US_MAX)
         self._recorder, self._clock, self._uplink = books
         self._access_map = access_map
         self._battery_mv = battery_mv
@@ -82,11 +84,16 @@ class Mailbox:
             sealed = seal.seal(
                 seal.derive(key, messages.RECEIPT_LABEL), body, messages.RECEIPT_LABEL
             )
-            said = {"device": self._device, "sealed": sealed}
+            said, booked = (
+                {"device": self._device, "sealed": sealed},
+                self._recorder.receipted_seq(),
+            )
             try:
                 self._uplink.hear(messages.encode_message(messages.RECEIPT, said), now_ms)
             except DeliveryError:
                 pass  # of a journal that is not ours any more
+            if booked < self._recorder.receipted_seq():
+                self._recorder.keep_receipt()
         if data:
             access.whole(data)  # what cannot be read takes no map's place
             digest = sha256(data).digest()[:16]
