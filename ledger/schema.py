@@ -466,7 +466,7 @@ CREATE TABLE load_end (
 ) STRICT;
 """
 
-# Doors without a network, and the newest word of each that has come on a card (ledger/lock_mail.py).
+# Doors without a network, and the newest word of each that came on a card (ledger/lock_mail.py).
 _LOCKS = """
 CREATE TABLE lock (
     device INTEGER PRIMARY KEY REFERENCES door (device)

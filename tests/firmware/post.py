@@ -59,7 +59,7 @@ class Post:
         store.access.appoint("appoint", SITE, "dorm", WARDEN, NOON_S)
         signer, clock = Signer(bytes(32)), lambda: self.now_s
         self._news = AccessNews(store.access, signer, clock)
-        self._letters = Letters(store.locks, store.access, store.cards, signer, clock)
+        self._letters = Letters(store.lock_mail, store.access, store.cards, signer, clock)
         self._history = CardHistory(":memory:")
         self._doors = DoorSide(self._history, self._tell, lambda _name: None)
         self._mail = LetterSide(self._history, self._tell, lambda _name: None)

@@ -35,7 +35,8 @@ def test_it_decides_within_a_tenth_of_a_second_once_it_is_awake(make):
     lodge.bolt.set_input(lock.TOUCHED, True)
     while lodge.bolt.direction != lock.DRAW:
         lodge.run_ms(1)
-    took_ms = (lodge.clock.now_us - begin_us - WAKE_US) // 1000
+    # The step goes on with what lies in the card's mailbox.
+    took_ms = (lodge.bolt._since_us - begin_us - WAKE_US) // 1000
     print(f"from the boot's end to the motor: {took_ms} ms, the boot {WAKE_US // 1000} ms")
     assert took_ms <= DECISION_MS
     lodge.bolt.set_input(lock.TOUCHED, False)

@@ -5,8 +5,9 @@ import random
 import pytest
 
 from adapters.aes import CIPHERS
+from firmware.services.mailbox import Mailbox
 from protocols.card import mailbox
-from protocols.rules import access, reasons
+from protocols.rules import access, lock, reasons
 from protocols.wire import messages
 from tests.drivers.mail_cards import MAKES, contents, lay, letters, mail_card, rest
 from tests.firmware.counter import CARD_NO, DEVICE_KEY
@@ -51,7 +52,7 @@ def test_a_grant_in_the_books_opens_a_lock_that_has_no_network(make):
     post.book()
     booked = post.booked()
     assert booked and booked == list(range(1, booked[-1] + 1)) and post.store.cases() == []
-    (state,) = post.store.locks.states()
+    (state,) = post.store.lock_mail.states()
     assert (state.held_epoch, state.is_confirmed) == (epoch, True)
     assert state.battery_mv > 5_000 and state.battery_mv % 100 == 0
     # The receipt goes the same way, and frees the lock's journal that far.
@@ -89,7 +90,7 @@ def test_a_revocation_comes_on_the_card_of_whoever_still_lives_there(make):
     assert post.open(zhao)
     epoch = post.grant(LI, group=0)
     post.inform()
-    (state,) = post.store.locks.states()
+    (state,) = post.store.lock_mail.states()
     assert not state.is_confirmed, "the warden sees that the lock does not know yet"
     assert post.open(li), "and it does not"
     post.enter(zhao)
@@ -102,7 +103,7 @@ def test_a_revocation_comes_on_the_card_of_whoever_still_lives_there(make):
     post.open(zhao)
     post.enter(zhao)
     post.settle()
-    (state,) = post.store.locks.states()
+    (state,) = post.store.lock_mail.states()
     assert (state.held_epoch, state.is_confirmed) == (epoch, True)
     # Who has moved out carries no more for it.
     before = letters(li)
@@ -279,7 +280,7 @@ def test_pulled_away_at_any_moment_at_the_lock(make):
         assert rest(li) == before
         assert post.held() >= was
     post.open(li)
-    assert post.held()[0] == post.store.locks.states()[0].epoch
+    assert post.held()[0] == post.store.lock_mail.states()[0].epoch
     post.enter(li)
     post.settle()
     assert post.store.cases() == [] and post.booked()
@@ -331,6 +332,29 @@ def test_a_door_that_loses_power_between_its_record_and_the_card_takes_it_twice(
     post.book()
     booked = post.booked()
     assert booked == list(range(1, booked[-1] + 1)) and post.store.cases() == []
+
+
+def test_how_long_a_visit_takes(make):
+    """With a new letter to take and one to leave, while the motor draws the bolt by itself."""
+    post, (li, _) = housed(make, LI, ZHAO, front_end=None)
+    post.grant(ZHAO, 0)
+    post.inform()
+    post.enter(li)
+    visit, spans = Mailbox.visit, []
+
+    def timed(mailbox_, *args):
+        begin_us = post.lodge.clock.now_us
+        visit(mailbox_, *args)
+        spans.append((post.lodge.clock.now_us - begin_us) // 1000)
+
+    try:
+        Mailbox.visit = timed
+        assert post.open(li)
+    finally:
+        Mailbox.visit = visit
+    assert post.held()[0] == post.store.lock_mail.states()[0].epoch
+    print(f"{make}: {spans[0]} ms of cards, bus and flash")
+    assert spans[0] < lock.MOTOR_MS // 2
 
 
 def test_no_step_of_the_door_takes_long_while_it_carries(make):
