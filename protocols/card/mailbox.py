@@ -5,7 +5,7 @@
     head      device u32, stamp u32, state u8, length u8, crc u32, check u16; big endian
     letter    tag (16 bytes), then AES-CBC under the tag as IV: a length byte, content, zeros
     to a lock    content [epoch, made_s, upto, tag, access map]; stamp: made_s
-    from a lock  content [epoch, made_s, battery_mv, first, record ...]; stamp: the last sequence
+    from a lock  content [epoch, made_s, battery_mv, first, records]; stamp: the last sequence
 
 `device` is the lock's. Only the lock and the ledger have the key of a letter, which is derived
 from the lock's: the tag is an HMAC-SHA-256 over what is hidden, cut to 16 bytes, so it needs no
@@ -205,7 +205,7 @@ def encode_events(device_key, held, battery_mv, device, first, tag, records):
     `tag`: of the seal before them, None where the lock does not have it any more.
     """
     head = cbor.encode([held[0], held[1], battery_mv, first])[1:]
-    entries, size, base = [], 1 + len(head), _base(device, first, held[1])
+    entries, size, base = [], 2 + len(head), _base(device, first, held[1])
     for sealed in records[:_RECORDS_MAX]:
         payload = seal.payload_of(sealed)
         entry = b""
@@ -220,18 +220,21 @@ def encode_events(device_key, held, battery_mv, device, first, tag, records):
             break
         entries.append(entry)
         base, tag = cbor.decode(payload), seal.tag_of(sealed)
-    return bytes((0x80 | 4 + len(entries),)) + head + b"".join(entries), len(entries)
+    count = len(entries)
+    return b"\x85" + head + bytes((0x80 | count,)) + b"".join(entries), count
 
 
 def decode_events(content):
     """(epoch, made_s, battery_mv, first, entries) of a letter from a lock; WireError."""
     values = cbor.decode(content)
-    if not isinstance(values, list) or len(values) < 4 or not _are_numbers(values[:4]):
+    if not isinstance(values, list) or len(values) != 5 or not _are_numbers(values[:4]):
         raise WireError(BAD_FIELD)
-    for entry in values[4:]:
+    if not isinstance(values[4], list):
+        raise WireError(BAD_FIELD)
+    for entry in values[4]:
         if not isinstance(entry, (bytes, dict)):
             raise WireError(BAD_FIELD)
-    return tuple(values[:4]) + (values[4:],)
+    return tuple(values)
 
 
 def records_of(device_key, device, first, made_s, tag, entries):

@@ -39,6 +39,9 @@ ELSEWHERE = {
 # array, the pairs of a map that must be empty.
 OVERLOOKED = {
     "device is bytes",
+    "lock is bytes",
+    "sealed is '1'",
+    "sealed is 1",
     "data in text",
     "intent_device is bytes",
     "card_no is bytes",
