@@ -224,7 +224,10 @@ class Run:
                 self.scenario.site,
             )
             if "scope" in reader:
-                store.access.add_door(reader["device"], reader["scope"], door.GRANT_MS, 0)
+                is_lock = reader["role"] == "lock"
+                store.access.add_door(
+                    reader["device"], reader["scope"], door.GRANT_MS, 0, is_lock=is_lock
+                )
         store.issue_cards(
             (card.card_no, card.issued_fen) for card in self.cards if card.issued_fen is not None
         )
