@@ -12,7 +12,6 @@ from firmware.drivers.mifare_classic import KEY_B, AuthFailed, CardRefused, Clas
 from firmware.services.credential import TALK_US_MAX, is_classic
 from protocols.card import ev2, mailbox
 from protocols.card import purse_desfire as layout
-from protocols.card.identity import ForeignCard
 from protocols.card.mailbox import BLOCK_BYTES
 from protocols.card.purse_classic import BLOCKS_PER_SECTOR, MAIL_KEY, MAIL_SECTOR, sector_key
 
@@ -43,7 +42,7 @@ class CardMail:
 
     def get(self, card, slot, head, letter):
         """Read the letter of a slot, piece by piece, into `letter` (bytearray)."""
-        at = mailbox.body_at(slot)
+        at = mailbox.SLOTS + slot * mailbox.BODY_BLOCKS
         end = at + (head.length + BLOCK_BYTES - 1) // BLOCK_BYTES
         while at < end:
             count = min(_DATA_BLOCKS - at % _DATA_BLOCKS, end - at)
@@ -54,8 +53,8 @@ class CardMail:
     def put(self, card, slot, head, letter):
         """Write a letter, piece by piece, and then its head."""
         letter += bytes(-len(letter) % BLOCK_BYTES)
-        at, end = mailbox.body_at(slot), mailbox.body_at(slot) + len(letter) // BLOCK_BYTES
-        first = at
+        first = at = mailbox.SLOTS + slot * mailbox.BODY_BLOCKS
+        end = at + len(letter) // BLOCK_BYTES
         while at < end:
             count = min(_DATA_BLOCKS - at % _DATA_BLOCKS, end - at)
             begin = (at - first) * BLOCK_BYTES
@@ -69,11 +68,24 @@ class CardMail:
         self._act(card, slot, 1, mailbox.encode_head(head))
 
     def _act(self, card, at, count, data):
-        """Read `count` blocks from `at` on, or write `data` there."""
+        """Read `count` blocks from `at` on, or write `data` there; within a sector."""
         if is_classic(card):
             return self._act_classic(card, at, count, data)
         try:
-            return self._act_desfire(card, at, count, data)
+            if self._session != self._pcd.session or self._open is None:
+                self._session = None
+                self._open = self._credentials.enter_desfire(card, self._talk_us)
+                self._session = self._pcd.session
+            dep, session = self._open
+            length = count * BLOCK_BYTES
+            place = struct.pack(_PLACE, layout.MAIL_FILE, at * BLOCK_BYTES, 0, length, 0)
+            if data is not None:
+                command = session.command(layout.WRITE_DATA, place, data, ev2.FULL_COMMAND)
+                return session.answer(dep.exchange(command, _MAC_BYTES))
+            command = session.command(layout.READ_DATA, place)
+            # What is hidden is padded: one block more.
+            answer = dep.exchange(command, length + BLOCK_BYTES + _MAC_BYTES)
+            return session.answer(answer, ev2.FULL_ANSWER)
         except ev2.CardStatus as refusal:
             self._open = None
             raise CardRefused(refusal.status)
@@ -83,44 +95,25 @@ class CardMail:
 
     def _act_classic(self, card, at, count, data):
         sector = MAIL_SECTOR + at // _DATA_BLOCKS
-        if (self._session, self._sector) != (self._pcd.session, sector):
-            self._enter_classic(card, sector)
         first, read = sector * BLOCKS_PER_SECTOR + at % _DATA_BLOCKS, b""
+        if (self._session, self._sector) != (self._pcd.session, sector):
+            if self._session != self._pcd.session:
+                self._open = Classic(self._pcd, card)
+            self._session = None
+            for master in self._credentials.read_masters:
+                key = sector_key(master, card.uid, MAIL_KEY, sector)
+                try:
+                    self._open.authenticate(first, key, KEY_B)
+                    self._session, self._sector = self._pcd.session, sector
+                    break
+                except AuthFailed:
+                    pass  # a card of the generation before, or one without a mailbox
+            else:
+                raise AuthFailed("mail key")
         for number in range(count):
             if data is None:
                 read += self._open.read(first + number)
             else:
-                self._open.write(
-                    first + number, data[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES]
-                )
+                begin = number * BLOCK_BYTES
+                self._open.write(first + number, data[begin : begin + BLOCK_BYTES])
         return read
-
-    def _enter_classic(self, card, sector):
-        if self._session != self._pcd.session:
-            self._open = Classic(self._pcd, card)
-        self._session, masters = None, self._credentials.read_masters
-        for master in masters:
-            key = sector_key(master, card.uid, MAIL_KEY, sector)
-            try:
-                self._open.authenticate(sector * BLOCKS_PER_SECTOR, key, KEY_B)
-                self._session, self._sector = self._pcd.session, sector
-                return
-            except AuthFailed:
-                pass  # a card of the generation before, or one without a mailbox
-        raise AuthFailed("mail key") if masters else ForeignCard("no read key")
-
-    def _act_desfire(self, card, at, count, data):
-        if self._session != self._pcd.session or self._open is None:
-            self._session = None
-            self._open = self._credentials.enter_desfire(card, self._talk_us)
-            self._session = self._pcd.session
-        dep, session = self._open
-        place = struct.pack(_PLACE, layout.MAIL_FILE, at * BLOCK_BYTES, 0, count * BLOCK_BYTES, 0)
-        if data is not None:
-            command = session.command(layout.WRITE_DATA, place, data, ev2.FULL_COMMAND)
-            return session.answer(dep.exchange(command, _MAC_BYTES))
-        # What is hidden is padded: one block more.
-        expected = (count + 1) * BLOCK_BYTES + _MAC_BYTES
-        return session.answer(
-            dep.exchange(session.command(layout.READ_DATA, place), expected), ev2.FULL_ANSWER
-        )

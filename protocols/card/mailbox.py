@@ -94,11 +94,6 @@ def decode_heads(blocks):
     return heads
 
 
-def body_at(slot):
-    """The first block of the letter in a slot."""
-    return SLOTS + slot * BODY_BLOCKS
-
-
 def _check_of(block):
     return (crc32(block) & 0xFFFF).to_bytes(2, "big")
 

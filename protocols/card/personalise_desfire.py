@@ -301,11 +301,13 @@ def mail_file():
 
 
 def add_mailbox(ciphers, keys, random):
-    """Give a card that is ours, and was made before there were any, a mailbox; if it has none."""
+    """Give a card that is ours a mailbox, if it was made before there were any; whether it was."""
     yield from select(layout.APPLICATION)
     session = yield from login(ciphers, keys.application[0], layout.MASTER_KEY, random)
-    if layout.MAIL_FILE not in (yield from ask(session, FILE_IDS)):
-        yield from ask(session, *mail_file())
+    if layout.MAIL_FILE in (yield from ask(session, FILE_IDS)):
+        return False
+    yield from ask(session, *mail_file())
+    return True
 
 
 def _ring(file_no, access, record_bytes):

@@ -35,6 +35,11 @@ def _image(uid, card_no, read_key):
     return personalise(uid, identity, 10_000, *keys, aes, read_key=read_key)
 
 
+def body_at(slot):
+    """The first block of the letter in a slot."""
+    return mailbox.SLOTS + slot * mailbox.BODY_BLOCKS
+
+
 def contents(card):
     """The bytes of a mailbox, past all rights."""
     if isinstance(card, Desfire):
@@ -55,7 +60,7 @@ def rest(card):
 def lay(card, head, letter, slot):
     """Put a letter on a card, as one who may do everything."""
     data = bytearray(contents(card))
-    at = mailbox.body_at(slot) * 16
+    at = body_at(slot) * 16
     data[at : at + len(letter)] = letter
     data[slot * 16 : slot * 16 + 16] = mailbox.encode_head(head)
     if isinstance(card, Desfire):
@@ -72,7 +77,7 @@ def letters(card):
     """What whole letters are on a card: slot -> (device, stamp, state, letter)."""
     data, found = contents(card), {}
     for slot, head in enumerate(mailbox.decode_heads(data)):
-        at = mailbox.body_at(slot) * 16
+        at = body_at(slot) * 16
         if head is not None and head.is_of(data[at : at + head.length]):
             letter = data[at : at + head.length]
             found[slot] = (head.device, head.stamp, head.state, letter)
