@@ -67,9 +67,11 @@ class LedgerService:
         self._desk = desk
         self._cards = CardNews(store, self._signer, utc_s) if with_cards else None
         self._doors = AccessNews(store.access, self._signer, utc_s) if with_cards else None
-        self._letters = with_cards and Letters(
-            store.lock_mail, store.access, store.cards, self._signer, utc_s
-        )
+        self._letters = None
+        if with_cards:
+            self._letters = Letters(
+                store.lock_mail, store.access, store.cards, self._signer, utc_s
+            )
         self._session = 0
         self._waiting: list[_Delivery] = []  # taken, not on the disk
         self._retry_ms = 0

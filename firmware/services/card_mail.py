@@ -34,7 +34,8 @@ class CardMail:
         self._pcd = pcd
         self._credentials = credentials
         self._talk_us = talk_us
-        self._session = self._sector = self._open = None  # of pcd; what is open in it
+        self._session = self._sector = None  # of pcd; what is open in it
+        self._classic = self._desfire = None
 
     def heads(self, card):
         """A mailbox.Head for each slot, None for an empty one."""
@@ -72,11 +73,11 @@ class CardMail:
         if is_classic(card):
             return self._act_classic(card, at, count, data)
         try:
-            if self._session != self._pcd.session or self._open is None:
+            if self._session != self._pcd.session or self._desfire is None:
                 self._session = None
-                self._open = self._credentials.enter_desfire(card, self._talk_us)
+                self._desfire = self._credentials.enter_desfire(card, self._talk_us)
                 self._session = self._pcd.session
-            dep, session = self._open
+            dep, session = self._desfire
             length = count * BLOCK_BYTES
             place = struct.pack(_PLACE, layout.MAIL_FILE, at * BLOCK_BYTES, 0, length, 0)
             if data is not None:
@@ -87,10 +88,10 @@ class CardMail:
             answer = dep.exchange(command, length + BLOCK_BYTES + _MAC_BYTES)
             return session.answer(answer, ev2.FULL_ANSWER)
         except ev2.CardStatus as refusal:
-            self._open = None
+            self._desfire = None
             raise CardRefused(refusal.status)
         except ev2.NotGenuine:
-            self._open = None
+            self._desfire = None
             raise CardGone("not to be believed")
 
     def _act_classic(self, card, at, count, data):
@@ -98,12 +99,12 @@ class CardMail:
         first, read = sector * BLOCKS_PER_SECTOR + at % _DATA_BLOCKS, b""
         if (self._session, self._sector) != (self._pcd.session, sector):
             if self._session != self._pcd.session:
-                self._open = Classic(self._pcd, card)
+                self._classic = Classic(self._pcd, card)
             self._session = None
             for master in self._credentials.read_masters:
                 key = sector_key(master, card.uid, MAIL_KEY, sector)
                 try:
-                    self._open.authenticate(first, key, KEY_B)
+                    self._classic.authenticate(first, key, KEY_B)
                     self._session, self._sector = self._pcd.session, sector
                     break
                 except AuthFailed:
@@ -112,8 +113,8 @@ class CardMail:
                 raise AuthFailed("mail key")
         for number in range(count):
             if data is None:
-                read += self._open.read(first + number)
+                read += self._classic.read(first + number)
             else:
                 begin = number * BLOCK_BYTES
-                self._open.write(first + number, data[begin : begin + BLOCK_BYTES])
+                self._classic.write(first + number, data[begin : begin + BLOCK_BYTES])
         return read

@@ -268,17 +268,17 @@ def _expected(base, kind):
 
 def _difference(base, payload):
     values = cbor.decode(payload)
+    if not isinstance(values, dict):
+        raise WireError(BAD_FIELD)
     expected = _expected(base, values.get(_KIND))
     found = {}
     for key in values:
         before, value = expected.get(key), values[key]
         if key == _KIND and base.get(_KIND) != value:
             found[key] = value
-        elif _is_number(before) and _is_number(value):
-            if value != before:
-                found[key] = value - before
         elif value != before:
-            found[key] = value
+            is_difference = _is_number(before) and _is_number(value)
+            found[key] = value - before if is_difference else value
     return found
 
 
