@@ -3,7 +3,10 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ledger.letters import fits
+from ledger.lock_mail import LockState
 from ledger.locks import GRADES, LockNews, news
+from ledger.store import LedgerStore
 from protocols.rules import cells
 from tools.ledger_forks import opened
 
@@ -16,9 +19,26 @@ def show(path: Path, now_s: int) -> tuple[int, str]:
     """Whether somebody has to go to a lock, and a line for each. NotBooks for another file."""
     with opened(path) as store:
         found = news(store.database)
-    lines = [_line(each, now_s) for each in found] or ["no lock has been heard of"]
+        by_card = {state.device: state for state in store.lock_mail.states()}
+        mail = {device: _mail(store, state) for device, state in by_card.items()}
+    lines = [_line(each, now_s) + mail.pop(each.device, "") for each in found]
+    lines += [
+        f"lock {device}, {by_card[device].site}: never heard of{mail[device]}" for device in mail
+    ]
+    lines = lines or ["no lock has been heard of"]
     is_due = any(each.grade != cells.GOOD or each.is_jammed for each in found)
     return (SOMETHING_TO_DO if is_due else NOTHING_TO_DO), "\n".join(lines)
+
+
+def _mail(store: LedgerStore, state: LockState) -> str:
+    """What of the books a lock has not confirmed on a card, and what no card can bring it."""
+    parts = []
+    if state.epoch and not state.is_confirmed:
+        held = f"holds {state.held_epoch}" if state.held_epoch else "says nothing of any"
+        parts.append(f"GRANTS OF EPOCH {state.epoch} NOT CONFIRMED ({held})")
+    if not fits(store.access, state.device):
+        parts.append("its access map is too large for a card")
+    return "".join(f", {part}" for part in parts)
 
 
 def _line(lock: LockNews, now_s: int) -> str:

@@ -102,6 +102,24 @@ def test_other_cells_and_an_inspection_end_it(campus, tmp_path):
     assert re.search(r"at a time it did not know, card map \d+ days old", listed.output)
 
 
+def test_what_a_lock_has_not_confirmed_by_card_is_said(tmp_path):
+    """Granted or revoked, and no card has brought its word that it knows."""
+    store = open_ledger(Reader(8), Reader(9), path=str(tmp_path / "ledger.sqlite"))
+    store.issue_cards((card_no, 0) for card_no in range(20_000, 20_100))
+    for device in (8, 9):
+        store.access.add_door(device, "dorm", 3000, 0, is_lock=True)
+    store.access.appoint("appoint", "campus", "dorm", "Wang Fang", NOON_S)
+    for card_no in range(20_000, 20_100, 2):
+        store.access.grant(8, card_no, 1, 1, "Wang Fang", NOON_S)
+    store.close()
+    listed = onecard(tmp_path / "ledger.sqlite").output.splitlines()
+    assert listed == [
+        "lock 8, campus: never heard of, GRANTS OF EPOCH 50 NOT CONFIRMED (says nothing of any),"
+        " its access map is too large for a card",
+        "lock 9, campus: never heard of",
+    ]
+
+
 def test_other_files_are_refused_and_nothing_heard_is_said(tmp_path):
     (tmp_path / "no.sqlite").write_bytes(b"no books")
     assert onecard(tmp_path / "no.sqlite").exit_code == 2
