@@ -47,8 +47,8 @@ class SmartLock(Entrance):
     """One lock on a board (see docs/ARCHITECTURE.md): an object with step(now_ms) -> due_ms.
 
     `front_end` stands in for the card front end of the board: anything with a Pcd's methods.
-    `mailbox` may be set, and has visit(card, identity, now_ms), called with an activated card that
-    was read as `identity`, whatever came of it, while it still lies there; None without one.
+    `mailbox` has visit(card, identity, now_ms), called with an activated card that was read as
+    `identity`, whatever came of it, while it still lies there.
     """
 
     def __init__(self, board, front_end=None):
@@ -255,7 +255,7 @@ class SmartLock(Entrance):
         self._awake_ms = now_ms + AWAKE_MS
         if reason == reasons.APPROVED:
             self._happen("grant", now_ms)  # nobody waits for what is on the card beside that
-        if identity and self.mailbox:
+        if identity:
             self.mailbox.visit(card, identity, now_ms)
             now_ms = self._board.ticks_ms()
             if reason != reasons.APPROVED and self._take_rights(now_ms):
