@@ -38,7 +38,7 @@ _NOTE = (
 )
 _KEYS = (
     "SELECT k.device_key FROM device d JOIN device_key k ON k.device = d.device"
-    " WHERE d.device = ? AND d.is_forked = 0 AND k.key_no >= d.head_key_no ORDER BY k.key_no DESC"
+    " WHERE d.device = ? AND k.key_no >= d.head_key_no ORDER BY k.key_no DESC"
 )
 
 

@@ -78,7 +78,7 @@ TEXTS = {
     LOCK_CELLS_EMPTY: "no card opens this lock any more: a key does, then other cells (R23.3b)",
     LOCK_JAMMED: "this lock could not throw its bolt: somebody has to look",
     LOCK_CASE_OPENED: "the case of this lock was opened: somebody has to look",
-    UNREAD_LETTER: "a letter from a lock that none of its keys has sealed: forged, or spoilt",
+    UNREAD_LETTER: "a letter from a lock, under none of its keys in use: forged, or spoilt",
     CASE_OPENED: "its case was opened; the reader takes nothing until that is approved (R18.1)",
     MOVED: "this reader stands at another site; it takes nothing until that is approved (R18.1)",
     APPROVED_BY_NOBODY: "a reader goes on as if two persons had approved that here (R18.2)",

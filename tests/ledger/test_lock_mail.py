@@ -159,6 +159,33 @@ def test_what_nobody_has_sealed_is_a_case_and_moves_nothing(room, seed):
     assert len(room.cases()) == 3
 
 
+def test_a_letter_under_the_next_key_counts_and_one_under_the_last_does_not(room):
+    """Behind a change of its key (ADR 9) what lies on a card since before opens nothing."""
+    room.opens(2)
+    old, old_key = room.letter(), room.lock.key
+    room.store.book([room.carried(old)])
+    room.store.rotate_device_key(LOCK, room.lock.rotate())
+    room.opens(2)
+    assert room.booked() == [1, 2]
+    room.store.book([room.carried(room.letter(2))])
+    assert room.booked() == [1, 2, 3, 4] and room.store.cases() == []
+    room.opens(1)
+    room.store.book([room.carried(room.letter(4, key=old_key))])
+    assert room.booked() == [1, 2, 3, 4]
+    assert room.cases() == [(reasons.UNREAD_LETTER, DOOR)]
+
+
+def test_what_was_sealed_under_the_key_before_goes_as_it_is(room):
+    """Nobody has carried anything until the key was replaced: nothing of it is lost."""
+    room.opens(2)
+    room.store.rotate_device_key(LOCK, room.lock.rotate())
+    room.opens(2)
+    while (booked := len(room.booked())) < 4:
+        room.store.book([room.carried(room.letter(booked))])
+        assert len(room.booked()) > booked
+    assert room.store.cases() == []
+
+
 def test_the_letter_of_one_lock_is_not_anothers(room):
     room.opens(2)
     room.store.book([room.carried(room.letter(), lock=DOOR)])
