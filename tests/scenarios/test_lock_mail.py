@@ -9,7 +9,7 @@ from simulator.scenario import load
 
 DOOR, LOCK = 2001, 3001
 FIRST, SECOND = 20_001, 20_002
-BEFORE_HANDHELD_US = 325_000_000
+BEFORE_HANDHELD_US = 195_000_000
 
 
 def entries(store):
