@@ -31,6 +31,13 @@ MIGRATIONS = (
         data BLOB NOT NULL
     ) STRICT;
     """,
+    """
+    CREATE TABLE letter (
+        device INTEGER PRIMARY KEY,
+        stamp INTEGER NOT NULL,
+        letter BLOB NOT NULL  -- to the lock: only it can read it
+    ) STRICT;
+    """,
 )
 
 
@@ -109,6 +116,25 @@ class CardHistory:
     def access_epochs(self) -> list[tuple[int, int]]:
         """(device, epoch) of each access map that is kept."""
         return self._read("SELECT device, epoch FROM access_map ORDER BY device")
+
+    def add_letters(self, letters: Sequence[tuple[int, int, bytes]]) -> None:
+        """Keep (device, stamp, letter) of locks; nothing older replaces what is kept."""
+        with _available("letters"), transaction(self._db):
+            self._db.executemany(
+                "INSERT INTO letter VALUES (?, ?, ?) ON CONFLICT (device) DO UPDATE SET"
+                " stamp = excluded.stamp, letter = excluded.letter"
+                " WHERE excluded.stamp > letter.stamp",
+                list(letters),
+            )
+
+    def letter(self, device: int) -> tuple[int, bytes]:
+        """(stamp, letter) of the newest letter to a lock that there is one to."""
+        return self._read("SELECT stamp, letter FROM letter WHERE device = ?", device)[0]
+
+    def locks(self) -> list[tuple[int, int]]:
+        """(device, epoch of its access map) of each lock there is a letter to, and a map of."""
+        sql = "SELECT device, epoch FROM letter JOIN access_map USING (device) ORDER BY device"
+        return self._read(sql)
 
     def page(self, epoch: int, page: int) -> bytes:
         """The `page`-th (from 1 on) part of the map of an epoch; empty beyond its end."""

@@ -4,7 +4,7 @@ Rules of this file. Only what carries the ledger's signature is kept, and only i
 decided from it. The ledger is asked at every connection, at every hint, and every few minutes, so
 that readers know how young their map is. What is new goes to every reader there is a warrant for;
 one that lacks more than that asks. All of it may be lost: whoever lacks something asks again. What
-is said of doors comes the same way (doors.py).
+is said of doors comes the same way (doors.py), and so do letters to locks (letters.py).
 """
 
 from collections.abc import Callable
@@ -16,9 +16,11 @@ from adapters.mqtt import Message, MqttPort
 from edge_agent.card_history import CardHistory
 from edge_agent.disk import StoreUnavailable
 from edge_agent.doors import DoorSide
+from edge_agent.letters import LetterSide
+from protocols.card import mailbox
 from protocols.rules.access import PAGES_AT
 from protocols.rules.card_status import CHANGE_BYTES, WARRANT_BYTES
-from protocols.wire import access_news, card_news, cbor, messages, topics
+from protocols.wire import access_news, card_news, cbor, letter_news, messages, topics
 from protocols.wire.errors import BAD_SIGNATURE, BAD_TOPIC, UNSUPPORTED, WireError
 from protocols.wire.seal import sign1_split, sign1_tbs
 
@@ -48,6 +50,7 @@ class CardSide:
         self._tell = tell
         self._counters = counters
         self._doors = DoorSide(history, tell, self._count)
+        self._letters = LetterSide(history, tell, self._count)
         self._doors_number: int | None = None  # as the last hint had it
         self._down, self._up = topics.cards_down(site), topics.cards_up(site)
         self._session = 0
@@ -77,6 +80,8 @@ class CardSide:
             self._keep(*card_news.decode(payload), now_ms)
         elif self._is_signed(signature, sign1_tbs(payload, access_news.LABEL)):
             self._keep_doors(payload, now_ms)
+        elif self._is_signed(signature, sign1_tbs(payload, letter_news.LABEL)):
+            self._keep_letters(payload, now_ms)
         else:
             raise WireError(BAD_SIGNATURE)
 
@@ -91,6 +96,13 @@ class CardSide:
         try:
             if not self._doors.keep(payload):
                 self._hurry(now_ms)
+        except StoreUnavailable:
+            self._count("store_unavailable")
+            self._hurry(now_ms)
+
+    def _keep_letters(self, payload: bytes, now_ms: int) -> None:
+        try:
+            self._letters.keep(payload)
         except StoreUnavailable:
             self._count("store_unavailable")
             self._hurry(now_ms)
@@ -124,9 +136,14 @@ class CardSide:
             self._told = epoch
 
     def asked(self, device: int, epoch: int, page: int) -> None:
-        """A reader has asked: for news behind `epoch`, or for a page of the map of it."""
+        """A reader has asked: for news behind `epoch`, or for a page of the map of it.
+
+        Or, by mailbox.PAGE, for what the card `epoch` carries.
+        """
         try:
-            if page >= PAGES_AT:
+            if page == mailbox.PAGE:
+                self._letters.asked(device, epoch)
+            elif page >= PAGES_AT:
                 self._doors.asked(device, epoch, page)
             elif page:
                 data = self._history.page(epoch, page)

@@ -101,7 +101,9 @@ class Polling:
             return now_ms + PACE_MS
         stations = self._stations.values()
         live = next((each for each in stations if each.session and each.due_ms <= now_ms), None)
-        look = next((each for each in stations if each.look_ms <= now_ms), None)
+        # Who has waited longest: with many that are missing, the first ones would take every look.
+        due = [each for each in stations if each.look_ms <= now_ms]
+        look = min(due, key=lambda each: each.look_ms, default=None)
         if look and (live is None or self._polls_since_look >= self.readers_up()):
             self._look(look, now_ms)
         elif live:

@@ -7,7 +7,7 @@ number of the newest change of a door is the epoch of its access map (protocols/
 Whatever would make a map that no door can hold changes nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from ledger.dialect import SqliteDialect
@@ -96,8 +96,13 @@ class AccessBook:
         )
         return list(self._database.rows(sql, (site,)))
 
-    def add_door(self, device: int, scope: str, grant_ms: int, passback_s: int) -> None:
-        """Make a registered device a door. Again, with the same values: nothing."""
+    def add_door(
+        self, device: int, scope: str, grant_ms: int, passback_s: int, is_lock: bool = False
+    ) -> None:
+        """Make a registered device a door. Again, with the same values: nothing.
+
+        `is_lock`: it has no network, and cards carry its letters (R24.3). Said later, too.
+        """
         _check_scope(scope)
         with self._database.transaction():
             if not list(self._database.rows("SELECT 1 FROM device WHERE device = ?", (device,))):
@@ -109,6 +114,8 @@ class AccessBook:
             if not known:
                 _encoded(device, {}, [ALWAYS], (), grant_ms, passback_s)
                 self._database.many("INSERT INTO door VALUES (?, ?, ?, ?)", [(device, *wanted)])
+            if is_lock:
+                self._database.many("INSERT OR IGNORE INTO lock VALUES (?)", [(device,)])
 
     # --- grants ----------------------------------------------------------------------------------
 
@@ -157,14 +164,20 @@ class AccessBook:
         ((number,),) = self._database.rows("SELECT COALESCE(MAX(number), 0) FROM access_change")
         return number
 
+    def heads_of_locks(self) -> int:
+        """A number that grows with every record of a lock that is booked."""
+        sql = "SELECT COALESCE(SUM(head_seq), 0) FROM lock JOIN device USING (device)"
+        ((total,),) = self._database.rows(sql)
+        return total
+
     def doors_at(self, site: str) -> list[Door]:
         """The doors of a site; epoch 0: nobody has said anything of that one yet."""
         return [Door(*row) for row in self._database.rows(_DOORS, (site,))]
 
-    def access_map(self, device: int) -> bytes:
-        """The access map of a door, as all its changes make it."""
+    def access_map(self, device: int, closed: Container[int] = ()) -> bytes:
+        """The access map of a door, as all its changes make it, without the cards `closed`."""
         (settings,) = self._settings(device)
-        return _made(device, settings, self.changes(device))
+        return _made(device, settings, self.changes(device), closed)
 
     def _settings(self, device: int) -> list[tuple[str, int, int]]:
         sql = "SELECT scope, grant_ms, passback_s FROM door WHERE device = ?"
@@ -228,7 +241,12 @@ def spans_of(groups: dict[int, int]) -> list[tuple[int, list[int]]]:
     return [(span[0], [groups.get(card_no, 0) for card_no in span]) for span in spans]
 
 
-def _made(device: int, settings: tuple[str, int, int], changes: Iterable[Change]) -> bytes:
+def _made(
+    device: int,
+    settings: tuple[str, int, int],
+    changes: Iterable[Change],
+    closed: Container[int] = (),
+) -> bytes:
     groups: dict[int, int] = {}
     hours: dict[int, Periods] = {1: ALWAYS}
     free: Periods = ()
@@ -246,6 +264,7 @@ def _made(device: int, settings: tuple[str, int, int], changes: Iterable[Change]
     for group in {group for group in groups.values() if group}:
         if group not in hours:
             raise AccessRefused(f"group {group} of door {device} has no hours yet")
+    groups = {card_no: group for card_no, group in groups.items() if card_no not in closed}
     schedules = [hours.get(group, ()) for group in range(1, max(hours) + 1)]
     listed = [pins.get(group, b"") for group in range(1, max(pins, default=0) + 1)]
     return _encoded(device, groups, schedules, free, *settings[1:], listed)

@@ -29,7 +29,7 @@ class AccessNews:
         self._utc_s = utc_s
         self._asked_ms: dict[str, int] = {}
         self._maps: dict[int, tuple[int, bytes]] = {}  # device -> epoch and map
-        self._hinted: int | None = None
+        self._hinted: tuple[int, int] | None = None
         self.counters = dict.fromkeys(("asks", "too_often", "ahead", "hints"), 0)
 
     def hear(self, site: str, payload: bytes, now_ms: int) -> list[bytes]:
@@ -44,13 +44,14 @@ class AccessNews:
         return [self._told(door, held.get(door.device)) for door in doors]
 
     def hint(self) -> bytes | None:
-        """What to tell everybody now, if a door has changed since the last look."""
+        """What to tell everybody now, if a door, or how far a lock is booked, has changed."""
         number = self._book.newest()
-        if number in (0, self._hinted):
+        seen = number, self._book.heads_of_locks()
+        if number == 0 or seen == self._hinted:
             return None
-        self._hinted = number
+        self._hinted = seen
         self.counters["hints"] += 1
-        return access_news.encode_hint(number)
+        return access_news.encode_hint(sum(seen) & 0xFFFFFFFF or 1)
 
     def _told(self, door: Door, held: int | None) -> bytes:
         if held is not None and held > door.epoch:

@@ -95,6 +95,14 @@ class Cards:
         """ACTIVE, LOST, SUSPENDED or CLOSED; ACTIVE too of a card that was never issued."""
         return _statuses(self._database, card_no)[-1][0]
 
+    def closed(self) -> set[int]:
+        """Every card that is not active."""
+        sql = (
+            "SELECT card_no FROM card_change c WHERE status <> ? AND epoch ="
+            " (SELECT MAX(epoch) FROM card_change WHERE card_no = c.card_no)"
+        )
+        return {card_no for (card_no,) in self._database.rows(sql, (ACTIVE,))}
+
     def history(self, card_no: int) -> list[tuple[int, int, int, str, str]]:
         """(epoch, status, time_s, cause, evidence) of each change of a card, in order."""
         sql = (

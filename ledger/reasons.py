@@ -43,6 +43,11 @@ OPENED_UNDER_DURESS = 391
 WRONG_AT_A_DOOR = 392
 ENTRY_UNANSWERED = 400
 ENTERED_TWICE = 401
+LOCK_CELLS_LOW = 393
+LOCK_CELLS_EMPTY = 394
+LOCK_JAMMED = 395
+LOCK_CASE_OPENED = 396
+UNREAD_LETTER = 397
 
 TEXTS = {
     UNKNOWN_DEVICE: "no device of this number is registered",
@@ -74,6 +79,11 @@ TEXTS = {
     WRONG_AT_A_DOOR: "five wrong tries in a row at this door, which took none for 90 s",
     ENTRY_UNANSWERED: "entered by code, says a door, and nobody told it so of this card (R14b.5)",
     ENTERED_TWICE: "a door has entered two records for one answer about a code",
+    LOCK_CELLS_LOW: "the cells of a lock are low: other ones within weeks (R23.3b)",
+    LOCK_CELLS_EMPTY: "no card opens this lock any more: a key does, then other cells (R23.3b)",
+    LOCK_JAMMED: "this lock could not throw its bolt: somebody has to look",
+    LOCK_CASE_OPENED: "the case of this lock was opened: somebody has to look",
+    UNREAD_LETTER: "a letter from a lock, under none of its keys in use: forged, or spoilt",
     CASE_OPENED: "its case was opened; the reader takes nothing until that is approved (R18.1)",
     MOVED: "this reader stands at another site; it takes nothing until that is approved (R18.1)",
     APPROVED_BY_NOBODY: "a reader goes on as if two persons had approved that here (R18.2)",

@@ -9,6 +9,7 @@ same triggers in plpgsql against the owner).
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
 from ledger.code_schema import CODE_ENTRIES
 from ledger.desk_schema import DESKS
+from ledger.lock_schema import LOCKS
 from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
 from ledger.schema_menus import MENUS
 
@@ -133,6 +134,7 @@ APPEND_ONLY = (*_JOURNALS, "device_key", "chip", *_OF_LOADS, "cancel", "card_cha
 APPEND_ONLY += ("punch", "manual_punch")
 APPEND_ONLY += ("door", "access_person", "access_change")
 APPEND_ONLY += ("tamper", "approval", "sighting")
+APPEND_ONLY += ("lock",)
 APPEND_ONLY += ("aggregate_sale", "statement_line")
 APPEND_ONLY += ("code_answer", "code_entry", "loss_report")
 
@@ -469,6 +471,7 @@ CREATE TABLE load_end (
 ) STRICT;
 """
 
+# Doors without a network, and the newest word of each that came on a card (ledger/lock_mail.py).
 MIGRATIONS = [
     _TABLES + _append_only(*_JOURNALS) + _ONE_WAY + _chart(),
     _KEYS + _append_only("device_key"),
@@ -485,4 +488,5 @@ MIGRATIONS = [
     CODE_ENTRIES + _append_only("code_answer", "code_entry"),
     DESKS + _append_only("loss_report"),
     MENUS + _append_only("menu_change"),
+    LOCKS + _append_only("lock"),
 ]

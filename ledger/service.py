@@ -14,6 +14,7 @@ from adapters.mqtt import Message, MqttPort
 from ledger.access_news import AccessNews
 from ledger.card_news import CardNews
 from ledger.dialect import StoreUnavailable
+from ledger.letters import Letters
 from ledger.receipts import Signer
 from ledger.relay_desk import RelayDesk
 from ledger.store import LedgerStore
@@ -66,6 +67,11 @@ class LedgerService:
         self._desk = desk
         self._cards = CardNews(store, self._signer, utc_s) if with_cards else None
         self._doors = AccessNews(store.access, self._signer, utc_s) if with_cards else None
+        self._letters = None
+        if with_cards:
+            self._letters = Letters(
+                store.lock_mail, store.access, store.cards, self._signer, utc_s
+            )
         self._session = 0
         self._waiting: list[_Delivery] = []  # taken, not on the disk
         self._retry_ms = 0
@@ -126,7 +132,10 @@ class LedgerService:
             raise WireError(BAD_FIELD, "a question is never retained")
         news = self._doors if access_news.is_about_doors(message.payload) else self._cards
         if news is not None:
-            for data in news.hear(site, message.payload, now_ms):
+            said = news.hear(site, message.payload, now_ms)
+            if news is self._doors and said and self._letters:
+                said += self._letters.news(site)
+            for data in said:
                 self._port.publish(topics.cards_down(site), data)
         self._port.ack(message)
 

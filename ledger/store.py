@@ -23,6 +23,7 @@ from ledger.code_sales import CodeSales
 from ledger.dialect import Row, SqliteDialect
 from ledger.evidence import State
 from ledger.loading import keys_of, load_book
+from ledger.lock_mail import LockMail
 from ledger.loss_reports import LossReports
 from ledger.menus import MenuBook
 from ledger.person_numbers import PersonNumbers
@@ -107,6 +108,8 @@ _DUMP = {
     "access": "SELECT number, device, verb, first_no, count, group_no, periods, person"
     " FROM access_change ORDER BY number",
     "menu": "SELECT number, merchant_no, site, menu, person FROM menu_change ORDER BY number",
+    "lock_word": "SELECT device, seq, epoch, made_s, battery_mv, heard_s FROM lock_word"
+    " ORDER BY device",
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }
@@ -155,6 +158,7 @@ class LedgerStore:
         self.top_ups = TopUps(database)
         self.cards = Cards(database)
         self.access = AccessBook(database)
+        self.lock_mail = LockMail(database)
         self.code_sales = CodeSales(database)
         self.code_entries = CodeEntries(database)
         self.attendance = Attendance(database)
@@ -343,8 +347,11 @@ class LedgerStore:
         batches = [[parse_claim(sealed) for sealed in delivery] for delivery in deliveries]
         claims = [claim for batch in batches for claim in batch]
         with self.database.transaction():
+            letters = self.lock_mail.letters_in(claims)
+            claims += letters.claims
             book = load_book(self.database, claims)
             changes = decide(claims, book)
+            self.lock_mail.note(letters, changes)
             write_changes(self.database, changes, book)
             late.settle(self.database, changes.transfers)
         return [_answer(batch, book, changes) for batch in batches]

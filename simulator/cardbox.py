@@ -98,7 +98,8 @@ def _classic(
     draw: random.Random,
 ) -> MifareClassic:
     blocks = personalise.personalise(
-        uid, identity, balance_fen, keys.purse, keys.credit, keys.mac, aes, batch.pin
+        *(uid, identity, balance_fen, keys.purse, keys.credit, keys.mac, aes, batch.pin),
+        read_key=keys.desfire.read,
     )
     if batch.make == "forged":
         # Someone with the credit key but not the MAC key wrote a higher balance.

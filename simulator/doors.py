@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ledger.access import AccessBook, AccessRefused
 from protocols.rules import access, door
+from simulator import locks
 from simulator.cardbox import HeldCard
 from simulator.phones import IDENTITY
 from simulator.reader import Reader
@@ -41,6 +42,9 @@ def enter(run: Run, step: Step) -> None:
     """One named person holds a card to the door, and pushes."""
     reader = run.readers[step.fields["reader"]]
     (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    if locks.hardware_of(reader):
+        locks.enter(run, reader, held)
+        return
     now_us = run.world.now_us
     run.tally.taps += 1
     reader.at(now_us, partial(reader.hardware.put_card, held.chip))

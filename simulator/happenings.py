@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ledger import card_status
 from ledger.statements import read
 from protocols.rules import charging, menu
-from simulator import doors, machines, sites
+from simulator import doors, locks, machines, sites
 from simulator.payers import Payer
 from simulator.people import Clerk, Customer
 from simulator.phones import PAYMENT
@@ -255,6 +255,8 @@ def _mains(run: Run, on: bool, _only: str | None) -> None:
     if on:
         run.services.restart_building()
     for reader in run.readers.values():
+        if locks.hardware_of(reader):
+            continue  # it has its cells, and no cable
         is_run_down = reader.hardware.battery.is_cut
         reader.hardware.set_mains(on)
         if on and is_run_down:
@@ -271,6 +273,9 @@ def _dark(run: Run, step: Step) -> None:
 
 
 def _set_cable(run: Run, reader: Reader, *, plugged: bool, dark: bool) -> None:
+    if locks.hardware_of(reader):
+        locks.plug(reader, plugged, run.world.now_us)
+        return
     cable, line = reader.hardware.cable, reader.hardware.line
     if line is not None:
         line.is_cut = dark or not plugged
@@ -314,6 +319,7 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     **dict.fromkeys(card_status.VERBS, _set_status),
     "reissue": _reissue,
     **doors.VERBS,
+    **locks.VERBS,
     **machines.VERBS,
     **sites.VERBS,
 }

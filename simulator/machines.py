@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ledger.card_validity import Validity, know
 from protocols.rules import card_number
 from simulator.cardbox import HeldCard
 from simulator.phones import IDENTITY
@@ -99,7 +100,7 @@ def _heard(run: Run, step: Step, held: HeldCard, seen: list[str]) -> None:
 
 
 def register(run: Run) -> None:
-    """What the register says for library desks: who may ask, and everybody's number."""
+    """What the register says for library desks, and until when cards with a phone are valid."""
     numbers = run.services.store.person_numbers
     readers = run.scenario.readers
     numbers.let_ask(
@@ -107,6 +108,15 @@ def register(run: Run) -> None:
     )
     issued = [card.card_no for card in run.cards if card.issued_fen is not None]
     numbers.know((card_no, f"2026{card_no:06d}") for card_no in issued)
+    with_phone = [card.identity for card in run.cards if run.phones.has(card.card_no)]
+    know(
+        run.services.store.database,
+        [
+            Validity(one.card_no, one.kind, one.valid_from, one.valid_to)
+            for one in with_phone
+            if one is not None
+        ],
+    )
 
 
 VERBS: dict[str, Callable[[Run, Step], None]] = {"punch": punch, "ask": ask, "report": report}

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ledger import aggregate_picture
-from ledger.card_validity import Validity, know
 from ledger.phones import CODE_KEY_BYTES
 from protocols.rules import charging, door, menu, settings
 from protocols.rules import clock as clock_rules
 from protocols.wire import messages
-from simulator import machines
+from simulator import locks, machines
 from simulator.cardbox import CardKeys, HeldCard, make_cards
 from simulator.cards.desfire import Desfire
 from simulator.cards.mifare_classic import MifareClassic
@@ -34,6 +33,7 @@ from simulator.happenings import announce, happen
 from simulator.host.card_port import front_end
 from simulator.host.hardware import Hardware
 from simulator.host.home import HostHome
+from simulator.host.lock_hardware import LockHardware
 from simulator.in_ledger import counts
 from simulator.meal_checker import too_many
 from simulator.payers import Channel, Scans
@@ -49,6 +49,7 @@ from simulator.vm.circuit_codes import CodeCircuit, CodeDoorCircuit
 from simulator.vm.circuit_desk import DeskCircuit
 from simulator.vm.circuit_desk_usb import UsbDeskCircuit
 from simulator.vm.circuit_door import DoorCircuit
+from simulator.vm.circuit_lock import LockCircuit
 from simulator.vm.circuit_serial import SerialCircuit, SerialDoorCircuit
 from simulator.vm.home import DOOR_VM_HEAP_BYTES, HEAP_BYTES, ROOT, VmHome
 from simulator.vm.image import build
@@ -84,6 +85,7 @@ _BOARDS: dict[tuple[str, bool], tuple[str, int, type[Circuit]]] = {
     ("kiosk", True): ("main_kiosk_serial", HEAP_BYTES, SerialCircuit),
     ("door", False): ("main_door", DOOR_VM_HEAP_BYTES, DoorCircuit),
     ("code_door", False): ("main_door_codes", DOOR_VM_HEAP_BYTES, CodeDoorCircuit),
+    ("lock", True): ("main_lock", DOOR_VM_HEAP_BYTES, LockCircuit),
     ("door", True): ("main_door_serial", DOOR_VM_HEAP_BYTES, SerialDoorCircuit),
 }
 
@@ -228,7 +230,10 @@ class Run:
                 self.scenario.site,
             )
             if "scope" in reader:
-                store.access.add_door(reader["device"], reader["scope"], door.GRANT_MS, 0)
+                is_lock = reader["role"] == "lock"
+                store.access.add_door(
+                    reader["device"], reader["scope"], door.GRANT_MS, 0, is_lock=is_lock
+                )
         store.issue_cards(
             (card.card_no, card.issued_fen) for card in self.cards if card.issued_fen is not None
         )
@@ -246,22 +251,13 @@ class Run:
             for card_no in range(batch.first_no, batch.first_no + batch.count):
                 if batch.has_phone and batch.make == "ours":
                     self.phones.bind(card_no, self.services.phones.bind(card_no)[1])
-        with_phone = [one.identity for one in self.cards if self.phones.has(one.card_no)]
-        know(
-            store.database,
-            [
-                Validity(one.card_no, one.kind, one.valid_from, one.valid_to)
-                for one in with_phone
-                if one is not None
-            ],
-        )
         machines.register(self)
 
     def _add_reader(self, description: dict[str, Any]) -> None:
         name = description["name"]
         role = description.get("role", "pos")
         own = {name: description[name] for name in _OWN_SETTINGS if description.get(name)}
-        if role in ("door", "attendance", "identity"):
+        if role in ("door", "lock", "attendance", "identity"):
             own["read_key"] = self.keys.desfire.read
         blob = settings.encode(
             {
@@ -280,7 +276,7 @@ class Run:
         draw = self.seeds.stream("reader", name)
         flash = NorFlash(FLASH_BYTES, self.seeds.stream("flash", name))
         nvs = {"settings": blob}
-        if role == "door":
+        if role in ("door", "lock"):
             nvs["access"] = rights(self.scenario.cards)
         if description.get("wifi"):
             nvs["wifi_ssid"] = b"campus"
@@ -299,9 +295,10 @@ class Run:
         age = {_AGE[name]: description[name] for name in _AGE if name in description}
         card_flash = None
         if description.get("card_map"):
-            size = DOOR_FLASH_BYTES if role == "door" else CARD_FLASH_BYTES
+            size = DOOR_FLASH_BYTES if role in ("door", "lock") else CARD_FLASH_BYTES
             card_flash = NorFlash(size, self.seeds.stream("card-flash", name))
-        hardware = Hardware(name, self.world, self.transcript, flash, nvs, draw, age, card_flash)
+        make = LockHardware if role == "lock" else Hardware
+        hardware = make(name, self.world, self.transcript, flash, nvs, draw, age, card_flash)
         has_scanner = bool(description.get("scanner"))
         if description.get("usb"):
             role, hardware.usb = "usb_desk", UsbHost(hardware.clock)
@@ -312,7 +309,7 @@ class Run:
             scanner.on_bytes = reader.wake
             hardware.scanner = scanner
         if hardware.has_line and self.services.line:
-            hardware.line = self.services.line.tap(reader.wake)
+            hardware.line = self.services.line.tap(locks.hang_up(reader))
         else:
             hardware.cable = ReaderCable(name, self.services.building, reader.wake)
             self.services.cables.append(hardware.cable)

@@ -67,6 +67,7 @@ COMPOSITIONS = (
     "firmware.main_desk",
     "firmware.main_desk_usb",
     "firmware.main_door_serial",
+    "firmware.main_lock",
     "firmware.main_serial",
     "firmware.main_attendance_serial",
     "firmware.main_kiosk_serial",

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from tools.cli_access import access
+from tools.cli_access import access, ledger_locks
 from tools.cli_agent import agent
 from tools.cli_aggregate import aggregate, aggregate_code
 from tools.cli_attendance import attendance
@@ -63,6 +63,7 @@ ledger.add_typer(aggregate, name="aggregate")
 app.command("aggregate-code")(aggregate_code)
 ledger.command("carry-over")(carry_over)
 ledger.command("subsidy")(subsidy)
+ledger.command("locks")(ledger_locks)
 
 
 class Home(StrEnum):

@@ -54,10 +54,13 @@ def access_door(
     scope: Scope,
     grant_ms: Annotated[int, typer.Option(help="How long it opens, 3000 to 15000.")] = 5000,
     passback_s: Annotated[int, typer.Option(help="A card opens it once in so long.")] = 0,
+    lock: Annotated[
+        bool, typer.Option("--lock", help="It has no network: cards carry its letters.")
+    ] = False,
 ) -> None:
     """Say that a registered device is a door, and of which scope."""
-    _act(database, lambda book: book.add_door(device, scope, grant_ms, passback_s))
-    typer.echo(f"door {device} is a {scope.value} door")
+    _act(database, lambda book: book.add_door(device, scope, grant_ms, passback_s, lock))
+    typer.echo(f"door {device} is a {scope.value} {'lock' if lock else 'door'}")
 
 
 @access.command("grant")
@@ -179,3 +182,19 @@ def _act(database: Path, act: "Callable[[AccessBook], object]") -> object:
 
 def _now_s() -> int:
     return int(time.time())
+
+
+def ledger_locks(database: InputFile) -> None:
+    """List locks on batteries in DATABASE (SQLite): cells, last heard, age of card map (R23.3b).
+
+    The worst comes first; what nobody brought to the books is not known here.
+    """
+    from tools.ledger_forks import NotBooks
+    from tools.ledger_locks import show
+
+    try:
+        code, text = show(database, _now_s())
+    except NotBooks as error:
+        refuse(error)
+    typer.echo(text)
+    raise typer.Exit(code)

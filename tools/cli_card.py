@@ -90,6 +90,26 @@ def card_pin(
     raise typer.Exit(at_desk.run(place, lambda found: jobs.pin(found, masters, digits), as_json))
 
 
+@card.command("mailbox")
+def card_mailbox(
+    keys: CardKeyFileNeeded,
+    tray: Tray = None,
+    desk: CardDesk = None,
+    reader: ReaderName = "",
+    as_json: Json = False,
+) -> None:
+    """Give a card that was made without one a mailbox, for letters to and from locks."""
+    from tools.card import at_desk, jobs, keyfile
+    from tools.card.errors import BadInput
+
+    try:
+        masters = keyfile.load_keys(keys)
+    except BadInput as error:
+        refuse(error)
+    place = at_desk.Place(tray, desk or "", reader)
+    raise typer.Exit(at_desk.run(place, lambda found: jobs.mailbox(found, masters), as_json))
+
+
 @card.command("info")
 def card_info(
     keys: CardKeyFile = None,

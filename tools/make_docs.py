@@ -9,6 +9,7 @@ from protocols.rules import (
     access_texts,
     charging_texts,
     door_texts,
+    lock_texts,
     posture_texts,
     record_texts,
     sale_texts,
@@ -55,6 +56,17 @@ nowhere else, and only while fire loop, exit button and supply, which interrupt 
 let it. Every change of state and every answer with an action is a record.
 """
 
+_LOCK = """\
+# The states of a lock on batteries
+
+Made by `python -m tools.make_docs`; a test fails when this page is not what the code says.
+
+From the table in `protocols/rules/lock.py`. The motor draws in "drawing" and throws in "throwing"
+and nowhere else; a contact at each end stops it by itself. What a card does is in its ENTRY
+record; every other change of state and every answer with an action is a DOOR record, whose states
+count from 32 and whose cause is the grade of the cells.
+"""
+
 _POSTURE = """\
 # Postures
 
@@ -63,8 +75,8 @@ Made by `python -m tools.make_docs`; a test fails when this page is not what the
 What each kind of device does when something is missing (R23, R24), from
 `protocols/rules/posture.py`. The first row that fits counts, the last one always does, and an
 empty cell fits everything. A full journal keeps nobody out of a door, and is told later; what an
-unknown clock means to it says `protocols/rules/access.py`. Not decided yet: what both mean to
-locks. No device tells "building" (the agent answers, the card centre does not) from "online".
+unknown clock means to it says `protocols/rules/access.py`; to locks both mean the same.
+No device tells "building" (the agent answers, the card centre does not) from "online".
 """
 
 
@@ -75,6 +87,7 @@ def pages() -> dict[str, str]:
         "posture.md": postures(),
         "pos-states.md": pos_states(),
         "door-states.md": door_states(),
+        "lock-states.md": lock_states(),
     }
 
 
@@ -115,6 +128,21 @@ def door_states() -> str:
             "```mermaid\n" + "\n".join(door_texts.diagram()) + "\n```\n",
             'Why a door is in "fault":\n',
             _numbered(door_texts.CAUSES),
+        ]
+    )
+
+
+def lock_states() -> str:
+    """What a lock on batteries answers to everything that may happen to it."""
+    heads = ("event", *(f"{state}: {text}" for state, text in lock_texts.STATES.items()))
+    return "\n".join(
+        [
+            _LOCK,
+            "An empty cell: nothing is done, on purpose.\n",
+            _table(heads, lock_texts.rows()),
+            "```mermaid\n" + "\n".join(lock_texts.diagram()) + "\n```\n",
+            "The grade of its cells:\n",
+            _numbered(lock_texts.GRADES),
         ]
     )
 

@@ -9,6 +9,7 @@ _GAP_MS = 120
 DARK, OPEN, TAKEN, TAKEN_OFFLINE, LOOK, WRONG_KEY = 0, 1, 2, 3, 4, 5
 ASK_PIN, KEY_HEARD = 6, 7  # at a door
 REFUSED = 8  # and so many more, by the sound of the reason (protocols/rules/reasons.py)
+CELLS_LOW = 18  # at a lock, behind a card that was taken: three short beeps
 # Five bytes a signal: its lights (2 green, 1 red), then its beeps, in units; 0: none. One text of
 # bytes: tuples take more heap.
 SIGNAL_BYTES = 5
@@ -18,6 +19,7 @@ SIGNALS = (
     b"\x01\x28\x00\x00\x00\x01\x28\x28\x00\x00\x01\x28\x08\x08\x00\x01\x28\x08\x00\x00"
     b"\x01\x28\x28\x08\x00\x01\x28\x28\x08\x08\x01\x28\x28\x28\x00"  # lost, suspended, closed
     b"\x01\x28\x08\x28\x00\x01\x28\x08\x08\x28\x01\x28\x08\x08\x08"  # not yet, expired, kind
+    b"\x02\x08\x08\x08\x00"
 )
 
 

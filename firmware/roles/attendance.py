@@ -12,7 +12,7 @@ from firmware.services.card_faults import FAULTS, reason_of
 from firmware.services.card_map import CardMap
 from firmware.services.credential import Credentials
 from firmware.services.front_end_watch import FrontEndWatch
-from firmware.services.journal import JournalFull
+from firmware.services.journal import Journal, JournalFull
 from firmware.services.panel import Panel
 from firmware.services.supply import Supply
 from protocols.rules import attendance, reasons, screens, validity
@@ -33,7 +33,7 @@ def build(board, front_end=None):
     `front_end` stands in for the card front end of the board: anything with a Pcd's methods.
     """
     now_ms = board.ticks_ms()
-    recorder, clock, uplink = open_books(board, now_ms)
+    recorder, clock, uplink = open_books(board, now_ms, Journal(board.flash))
     recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
     return Attendance(board, front_end or Pcd(Mfrc522(board)), recorder, uplink, clock)
 

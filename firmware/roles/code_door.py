@@ -11,13 +11,8 @@ Rules of this file:
 """
 
 from firmware.drivers.annunciator import KEY_HEARD, REFUSED
-from firmware.drivers.iso14443 import Pcd
-from firmware.drivers.mfrc522 import Mfrc522
 from firmware.drivers.qr_scanner import QrScanner
-from firmware.roles.door import FIRMWARE_VERSION, DoorController
-from firmware.services.access_map import AccessMap, CardsPart
-from firmware.services.books import open_books
-from firmware.services.card_map import CardMap
+from firmware.roles.door import DoorController
 from protocols.card.identity import Identity
 from protocols.rules import access, code_entry, reasons, scan_codes
 from protocols.wire import entry_code, messages, seal
@@ -28,20 +23,11 @@ _REFUSED_MS = 2000
 _BUILDING, _PHONE = 2, 3
 
 
-def build(board, front_end=None):
-    """As door.build; the board has a `scanner`, see docs/ARCHITECTURE.md."""
-    now_ms = board.ticks_ms()
-    recorder, clock, uplink = open_books(board, now_ms)
-    maps = CardMap(CardsPart(board), recorder, uplink), AccessMap(board, recorder, uplink)
-    recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
-    return CodeDoor(board, front_end or Pcd(Mfrc522(board)), recorder, uplink, clock, maps)
-
-
 class CodeDoor(DoorController):
-    """One door that takes cards and codes."""
+    """As DoorController; the board has a `scanner`, see docs/ARCHITECTURE.md."""
 
-    def __init__(self, board, front_end, recorder, uplink, clock, maps):
-        super().__init__(board, front_end, recorder, uplink, clock, maps)
+    def __init__(self, board, front_end=None):
+        super().__init__(board, front_end)
         self._scanner = QrScanner(board.scanner)
         self._relay_key = seal.derive(board.settings["device_key"], messages.RELAY_LABEL)
         self._code = self._nonce = self._said = b""  # of the last question
@@ -49,7 +35,7 @@ class CodeDoor(DoorController):
         self._say_ms = 0
         self._heard = None
         self._came = 0, 0  # card_no of who came by code, and the ledger's number, until its ENTRY
-        uplink.on_relay = self.hear
+        self._uplink.on_relay = self.hear  # pyright: ignore[reportAttributeAccessIssue]
 
     def step(self, now_ms):
         """As a door's; a code is looked for behind it."""
@@ -110,6 +96,13 @@ class CodeDoor(DoorController):
             if self._uplink.say(messages.RELAY, {"sealed": self._said}):
                 self._say_ms = now_ms + code_entry.AGAIN_MS
 
+    def _answer(self, card_no, reason, now_ms):
+        """As ever; whatever card lies there, it is not the one of who came by code."""
+        is_by_code = self._came[1] and self._came[0] == card_no
+        super()._answer(card_no, reason, now_ms)
+        if is_by_code:
+            self._carrier.end()
+
     def _refuse(self, reason, now_ms):
         """What came of a code that is nobody's here."""
         nobody_answers = reason in (reasons.CODE_NEEDS_NETWORK, access.CODE_UNANSWERED)
@@ -129,3 +122,6 @@ class CodeDoor(DoorController):
             self._came = 0, 0
             fields["number"] = number
         super()._record(kind, now_ms, **fields)
+
+
+build = CodeDoor

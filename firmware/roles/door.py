@@ -15,18 +15,12 @@ from firmware.drivers.annunciator import (
     TAKEN,
     Annunciator,
 )
-from firmware.drivers.iso14443 import Pcd
-from firmware.drivers.mfrc522 import Mfrc522
-from firmware.services.access_map import AccessMap, CardsPart
-from firmware.services.books import open_books
+from firmware.roles.entrance import UNRECORDED, WRONG, Entrance
 from firmware.services.card_faults import FAULTS, reason_of
-from firmware.services.card_map import CardMap
-from firmware.services.credential import Credentials
-from firmware.services.front_end_watch import FrontEndWatch
-from firmware.services.journal import JournalFull
+from firmware.services.carrier import Carrier
+from firmware.services.journal import Journal
 from protocols.rules import access, door, reasons
 from protocols.wire import messages
-from protocols.wire.errors import WireError
 
 FIRMWARE_VERSION = 1
 
@@ -35,68 +29,41 @@ _FREE_LOOK_MS = 1000  # between two looks at the schedule
 _REFUSED_MS = 2000
 _PIN_MS = 15000
 _SIREN_MS = 1000  # between two calls for somebody
-# An input that chatters is told once in so long, where it changes nothing.
-_NOTE_MS = 1000
 _WATCHDOG_RESET = 3  # of board.boot_cause
-OLD_READ_KEY = "old_read_key"  # in the board's key-value store, while cards get new keys
 LATCH = "latch"  # in the board's key-value store: state and cause of what only a key ends
-# Wrong tries: whose card this is, nobody here knows or wants to know.
-_WRONG = (
-    reasons.WRONG_KEY,
-    reasons.FOREIGN_CARD,
-    access.NO_ACCESS,
-    reasons.CARD_LOST,
-    reasons.PIN_WRONG,
-)
 
 
-def build(board, front_end=None):
-    """The door on a board (see docs/ARCHITECTURE.md): an object with step(now_ms) -> due_ms.
+class DoorController(Entrance):
+    """One door on a board (see docs/ARCHITECTURE.md): an object with step(now_ms) -> due_ms.
 
     `front_end` stands in for the card front end of the board: anything with a Pcd's methods.
     """
-    now_ms = board.ticks_ms()
-    recorder, clock, uplink = open_books(board, now_ms)
-    maps = CardMap(CardsPart(board), recorder, uplink), AccessMap(board, recorder, uplink)
-    recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
-    return DoorController(board, front_end or Pcd(Mfrc522(board)), recorder, uplink, clock, maps)
 
-
-class DoorController:
-    """One door."""
-
-    def __init__(self, board, front_end, recorder, uplink, clock, maps):
+    def __init__(self, board, front_end=None):
         now_ms = board.ticks_ms()
-        self._board = board
-        self._front_end = front_end
-        self._recorder = recorder
-        self._uplink = uplink
-        self._clock = clock
-        self._policy = board.settings["policy"]
-        self._credentials = Credentials(board, front_end, board.stored(OLD_READ_KEY))
-        self._watch = FrontEndWatch(front_end, recorder)
+        super().__init__(board, front_end, Journal(board.flash), now_ms)
+        self._carrier = Carrier(
+            board, self._front_end, self._credentials, self._recorder, self._uplink
+        )
+        cause = board.boot_cause
+        self._recorder.note(messages.BOOT, now_ms, cause=cause, firmware=FIRMWARE_VERSION)
         self._signals = Annunciator(board)
-        self._tries = access.Tries()
-        self._card_map, self._access_map = maps
         self._idle = 0  # whose turn it is
         self._pin, self._digits, self._pin_until_ms = None, b"", 0  # (card_no, group, verifier)
         self._device_keys = [board.settings["device_key"]]
         if "previous_device_key" in board.settings:
             self._device_keys.append(board.settings["previous_device_key"])
         self._read_rights(now_ms)
-        latch, cause = _latched(board)
+        latch, cause, data = "", 0, board.stored(LATCH)
+        if len(data) == 2 and data[0] < len(door.STATES):
+            latch, cause = door.STATES[data[0]], data[1]
+        elif board.boot_cause == _WATCHDOG_RESET:
+            latch, cause = door.FAULT, door.HUNG
+            board.store(LATCH, bytes((door.STATES.index(door.FAULT), door.HUNG)))
         self._door = door.Door(latch, cause, self._access.grant_ms, now_ms)
-        self._noted_ms = {}
         self._is_free, self._free_look_ms = False, now_ms
-        self._is_resting = False  # the card in the field has been answered
         self._is_alarm, self._until_ms = False, None
-        self._has_gap = False  # something has happened that could not be written
         self._show(now_ms)
-
-    @property
-    def state(self):
-        """The state of the door, as rules/door.py has it."""
-        return self._door.state
 
     def step(self, now_ms):
         """Look, act, and only then hold the door for another moment; when to be called again."""
@@ -106,32 +73,24 @@ class DoorController:
         self._watch.step(now_ms)
         is_busy = not self._tries.is_locked_out(now_ms) and self._poll(now_ms)
         self._take_keys(now_ms)
-        self._sound(self._board.ticks_ms())
+        sound_ms = self._board.ticks_ms()
+        self._signals.step(sound_ms)
+        if self._until_ms is not None and sound_ms >= self._until_ms:
+            self._show(sound_ms)
         self._uplink.step(now_ms)
         if not is_busy:
-            self._use_quiet(now_ms)
+            # Nobody waits, a card left lying there included. One of three: each may erase twice.
+            self._idle = (self._idle + 1) % 3
+            if self._idle == 0:
+                self._recorder.prepare()
+            elif self._idle == 1:
+                self._card_map.step(now_ms)
+            else:
+                self._access_map.step(now_ms)
+                if self._access_map.is_new():
+                    self._read_rights(now_ms)
+                    self._door.let_last(self._access.grant_ms)
         return now_ms + _STEP_MS
-
-    def _use_quiet(self, now_ms):
-        """Nobody waits, a card left lying there included. One of three: each may erase twice."""
-        self._idle = (self._idle + 1) % 3
-        if self._idle == 0:
-            self._recorder.prepare()
-        elif self._idle == 1:
-            self._card_map.step(now_ms)
-        else:
-            self._access_map.step(now_ms)
-            if self._access_map.is_new():
-                self._read_rights(now_ms)
-                self._door.let_last(self._access.grant_ms)
-
-    def _read_rights(self, now_ms):
-        """Who may enter from now on; where that cannot be read nobody may, and it is told."""
-        self._access = access.whole(b"")
-        try:
-            self._access = self._access_map.rights()
-        except WireError as error:
-            self._recorder.note(messages.FAULT, now_ms, network=0, last_reason=error.code)
 
     # -- the door -----------------------------------------------------------------------------
 
@@ -173,32 +132,6 @@ class DoorController:
                 cause=self._door.cause,
             )
 
-    def _record(self, kind, now_ms, **fields):
-        """Write a record; where that cannot be, the next one that can has one before it saying so.
-
-        A door without a journal goes on: nobody is kept out, or in, for want of paper.
-        """
-        try:
-            if self._has_gap:
-                self._recorder.write(
-                    messages.FAULT,
-                    now_ms,
-                    network=1 if self._uplink.online else 0,
-                    last_reason=reasons.JOURNAL_FULL,
-                )
-                self._has_gap = False
-            self._recorder.write(kind, now_ms, **fields)
-        except JournalFull:
-            self._has_gap = True
-
-    def _is_news(self, event, now_ms):
-        """Whether an event that changes nothing is worth a record now."""
-        noted_ms = self._noted_ms.get(event)
-        if noted_ms is not None and now_ms - noted_ms < _NOTE_MS:
-            return False
-        self._noted_ms[event] = now_ms
-        return True
-
     # -- the card -----------------------------------------------------------------------------
 
     def _poll(self, now_ms):
@@ -208,14 +141,13 @@ class DoorController:
             if card is None:
                 self._is_resting = False
                 return False
-            if self._is_resting:
-                return False  # one answer for each time that it is held there
+            if self._is_resting:  # one answer for each time that it is held there
+                return self._carrier.step(card)
+            self._carrier.end()
             identity = self._credentials.read(card)
         except FAULTS as fault:
             reason = reason_of(fault, False)
-            if reason == reasons.CARD_GONE:
-                return False  # nobody was refused
-            if reason == reasons.READER_FAULT and self._is_resting:
+            if reason in UNRECORDED or (reason == reasons.READER_FAULT and self._is_resting):
                 return False
             now_ms = self._board.ticks_ms()
             self._drop_pin(now_ms)
@@ -228,9 +160,7 @@ class DoorController:
     def _judge(self, identity, now_ms):
         """Whoever this is may enter, or not, or has to give a PIN."""
         card_no = identity.card_no
-        interval_ms = self._clock.interval_ms(now_ms)
-        known = self._card_map.known(card_no)
-        reason = self._access.decide(identity, interval_ms, self._policy, now_ms, *known)
+        reason = self._decide(identity, now_ms)
         now_ms = self._board.ticks_ms()  # the dialogue has taken its time
         self._drop_pin(now_ms)
         pin = self._access.pin(card_no) if reason == reasons.APPROVED else (0, b"")
@@ -270,13 +200,14 @@ class DoorController:
         if reason in (reasons.APPROVED, access.DURESS):
             self._tries.right()
             self._access.passed(card_no, now_ms)
+            self._carrier.begin(card_no)
             self._happen("grant", now_ms)
             self._signals.play(TAKEN, now_ms)
         else:
             self._signals.play(REFUSED, now_ms)
             self._until_ms = now_ms + _REFUSED_MS
         self._record(messages.ENTRY, now_ms, card_no=card_no, reason=reason)
-        if reason in _WRONG and self._tries.wrong(now_ms):
+        if reason in WRONG and self._tries.wrong(now_ms):
             self._is_alarm = True
             self._record(messages.ENTRY, now_ms, card_no=0, reason=access.LOCKED_OUT)
 
@@ -291,18 +222,5 @@ class DoorController:
         else:
             self._signals.play(DARK if self._door.holds() else OPEN, now_ms)
 
-    def _sound(self, now_ms):
-        self._signals.step(now_ms)
-        if self._until_ms is not None and now_ms >= self._until_ms:
-            self._show(now_ms)
 
-
-def _latched(board):
-    """(state, cause) in which the door begins: what is latched, and a hang is a fault."""
-    data = board.stored(LATCH)
-    if len(data) == 2 and data[0] < len(door.STATES):
-        return door.STATES[data[0]], data[1]
-    if board.boot_cause != _WATCHDOG_RESET:
-        return "", 0
-    board.store(LATCH, bytes((door.STATES.index(door.FAULT), door.HUNG)))
-    return door.FAULT, door.HUNG
+build = DoorController

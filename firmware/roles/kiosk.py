@@ -13,6 +13,7 @@ from firmware.services.books import open_books
 from firmware.services.card_faults import FAULTS, reason_of
 from firmware.services.card_map import CardMap
 from firmware.services.front_end_watch import FrontEndWatch
+from firmware.services.journal import Journal
 from firmware.services.load import Load
 from firmware.services.panel import Panel
 from firmware.services.purses import Purses
@@ -37,7 +38,7 @@ def build(board, front_end=None, machine=None):
     `machine`: a Kiosk that does more.
     """
     now_ms = board.ticks_ms()
-    recorder, clock, uplink = open_books(board, now_ms)
+    recorder, clock, uplink = open_books(board, now_ms, Journal(board.flash))
     recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
     return (machine or Kiosk)(board, front_end or Pcd(Mfrc522(board)), recorder, uplink, clock)
 

@@ -11,6 +11,7 @@ from firmware.services.books import open_books
 from firmware.services.card_map import CardMap
 from firmware.services.front_end_watch import FrontEndWatch
 from firmware.services.inspection import Inspection
+from firmware.services.journal import Journal
 from firmware.services.load import Load
 from firmware.services.order import Order
 from firmware.services.panel import Panel
@@ -44,7 +45,7 @@ def build(board, front_end=None, codes=None):
     `codes` makes what takes payment codes, as services/codes.py, on a board with a scanner.
     """
     now_ms = board.ticks_ms()
-    recorder, clock, uplink = open_books(board, now_ms)
+    recorder, clock, uplink = open_books(board, now_ms, Journal(board.flash))
     card_map = CardMap(board, recorder, uplink)
     till = Till(recorder, clock, board.settings, card_map)
     paid = till.take_up(now_ms)

@@ -12,6 +12,7 @@ from protocols.wire import seal
 _KEPT_KEY = 4  # of Recorder.keep
 # Of the partition "cards": two banks, each of a map and of a sector for changes that never come.
 ACCESS_SECTORS = 6
+_OFFER_STEPS = 2  # one asks for the page, the next puts it to use
 
 
 class Part:
@@ -64,14 +65,14 @@ class AccessMap:
         self.counters = uplink.counters
         self.on_cards = None
         self._map = CardMap(self, self, self)
-        self._told = None
+        self._told = self._offered = None
         if flash:
             uplink.on_cards = self.hear
 
     @property
     def online(self):
-        """As the uplink's."""
-        return self._uplink.online
+        """As the uplink's; and while a map is at hand."""
+        return self._offered is not None or self._uplink.online
 
     def step(self, now_ms):
         """Ask for what is missing; when to call again. When idle only: it may erase."""
@@ -89,6 +90,24 @@ class AccessMap:
             self._map.drop_wanted()
             self._map.hear(said, now_ms)
         return word
+
+    def offer(self, warrant, data, now_ms):
+        """Take a map of one page that is at hand, with its warrant, as one that an agent tells of.
+
+        It is in use then, if it is newer. Erases.
+        """
+        if self.card_flash and not self.hear(
+            {"epoch": 0, "page": access.PAGES_AT, "data": warrant}, now_ms
+        ):
+            self._offered = data
+            for _ in range(_OFFER_STEPS):
+                self._map.step(now_ms)
+            self._offered = None
+
+    def held(self):
+        """(epoch, when the ledger called it the newest) of the map in use; (0, 0) without one."""
+        place = self._map.map_in_use()
+        return (place[2], self._map.known(0)[1]) if place else (0, 0)
 
     def is_new(self):
         """Whether there is another map than `rights` has told of."""
@@ -123,6 +142,8 @@ class AccessMap:
         self._recorder.keep(_KEPT_KEY, data)
 
     def say(self, message_type, fields):
-        """Ask the agent."""
+        """Ask the agent, or look into what is at hand."""
+        if self._offered is not None:
+            return self._map.hear({"epoch": fields["epoch"], "page": 1, "data": self._offered}, 0)
         fields["page"] += access.PAGES_AT
         return self._uplink.say(message_type, fields)

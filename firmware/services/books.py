@@ -1,16 +1,17 @@
 """What a reader has of its life before this boot: its journal, its clock, its way to the agent."""
 
 from firmware.services.clock import Clock
-from firmware.services.journal import Journal
 from firmware.services.records import Recorder
 from firmware.services.uplink import Uplink
 
 
-def open_books(board, now_ms):
-    """(Recorder, Clock, Uplink) of a board, before this boot's first record is written."""
+def open_books(board, now_ms, journal):
+    """(Recorder, Clock, Uplink) of a board, before this boot's first record is written.
+
+    `journal`: on the board's flash, and not recovered yet.
+    """
     settings = board.settings
     device, key = settings["device"], settings["device_key"]
-    journal = Journal(board.flash)
     journal.recover()
     clock = Clock(board, journal, now_ms)
     recorder = Recorder(journal, device, key, clock)

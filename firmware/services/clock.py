@@ -37,7 +37,9 @@ class Clock:
         # A record of before the receipt may have been written by a clock that it has put right.
         if journal.head_seq > seq:
             floor_s = max(floor_s, _earliest_s(journal))
-        self._interval_ms = rules.claimed(self._rtc_s(), confirmed, floor_s)
+        self._interval_ms = rules.claimed(
+            self._rtc_s(), confirmed, floor_s, rules.CLAIM_S_MAX, rules.RTC_DRIFT_PPM
+        )
 
     def interval_ms(self, now_ms):
         """(earliest, latest) in ms since 1970 at monotonic `now_ms`."""
@@ -53,6 +55,26 @@ class Clock:
         if now_ms >= self._keep_ms:
             self._keep_ms = now_ms + KEEP_MS
             self._keep()
+
+    def believe_crystal(self):
+        """Behind a boot: the battery clock is a chip by itself, which is believed for longer."""
+        kept = self._journal.kept(KEPT_KEY)
+        if kept:
+            confirmed, floor_s = struct.unpack(_KEPT, kept)[:3], self._interval_ms[0] // 1000
+            claim = rules.CRYSTAL_CLAIM_S_MAX, rules.CRYSTAL_DRIFT_PPM
+            found = rules.claimed(self._rtc_s(), confirmed, floor_s, *claim)
+            self._interval_ms = rules.narrowed(self._interval_ms, found)
+
+    def note_set(self):
+        """Keep what is known now beside a battery clock that was just set."""
+        self._keep()
+
+    def not_before(self, time_s, now_ms):
+        """The ledger's clock has read `time_s`, some time ago: it is later now, and no more."""
+        if time_s >= rules.BUILT_S:
+            proof_ms = (time_s * 1000, rules.NEVER_MS)
+            self._interval_ms = rules.narrowed(self.interval_ms(now_ms), proof_ms)
+            self._base_ms = now_ms
 
     def _rtc_s(self):
         """What the battery clock reads, or None if it was never set.

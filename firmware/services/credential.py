@@ -31,6 +31,11 @@ _STATUS_BYTES = 1
 _SEALED_BYTES = 25  # status, one block, MAC
 
 
+def is_classic(card):
+    """Whether a Card is a MIFARE Classic."""
+    return bool(card.sak & _SAK_CLASSIC)
+
+
 class Credentials:
     """Reads cards in the field of `pcd` with the keys in the settings of `board`.
 
@@ -51,14 +56,12 @@ class Credentials:
         read_keys = [settings["read_key"]] if "read_key" in settings else []
         if old_read_key:
             read_keys.append(old_read_key)
-        self._read_masters = [Cmac(board.aes(key)) for key in read_keys]
+        self.read_masters = [Cmac(board.aes(key)) for key in read_keys]
 
     def read(self, card):
         """The Identity of `card` (Card). CardGone, CardRefused, AuthFailed, ForeignCard."""
-        if card.sak & _SAK_CLASSIC:
+        if is_classic(card):
             return self._read_classic(card)
-        if not card.sak & _SAK_ISO_DEP or not self._read_masters:
-            raise ForeignCard("SAK {:#x}".format(card.sak))
         try:
             return self._read_desfire(card)
         except ev2.CardStatus as refusal:
@@ -82,26 +85,33 @@ class Credentials:
             classic.authenticate(IDENTITY_BLOCK, *keys.sector(card.uid, sector))
         return decode_identity(classic.read(IDENTITY_BLOCK), card.uid, keys.mac(card.uid))
 
-    def _read_desfire(self, card):
-        dep = IsoDep(self._pcd, card, self._pcd.chip.ticks_us() + TALK_US_MAX)
+    def enter_desfire(self, card, talk_us=TALK_US_MAX):
+        """(IsoDep, ev2.Session) of a DESFire under the read key; CardStatus and NotGenuine too.
+
+        `talk_us`: how long the whole conversation may take.
+        """
+        if not card.sak & _SAK_ISO_DEP or not self.read_masters:
+            raise ForeignCard("SAK {:#x}".format(card.sak))
+        dep = IsoDep(self._pcd, card, self._pcd.chip.ticks_us() + talk_us)
         dep.activate()
         select = bytes((layout.SELECT_APPLICATION,)) + layout.APPLICATION
         try:
             ev2.body_of(dep.exchange(select, _STATUS_BYTES))
         except ev2.CardStatus as refusal:
             raise ForeignCard("application {:#04x}".format(refusal.status))
-        *newer, oldest = self._read_masters
+        *newer, oldest = self.read_masters
         for master in newer:
             try:
-                session = self._log_in(dep, master, card.uid)
-                break
+                return dep, self._log_in(dep, master, card.uid)
             except ev2.CardStatus as refusal:
                 if refusal.status not in _NOT_THAT_KEY:
                     raise
             except ev2.NotGenuine:
                 pass  # it does not know this key, and did not say so
-        else:
-            session = self._log_in(dep, oldest, card.uid)
+        return dep, self._log_in(dep, oldest, card.uid)
+
+    def _read_desfire(self, card):
+        dep, session = self.enter_desfire(card)
         place = layout.place(layout.DOOR_IDENTITY_FILE, FIELDS_BYTES)
         answer = dep.exchange(session.command(layout.READ_DATA, place), _SEALED_BYTES)
         fields = session.answer(answer, ev2.FULL_ANSWER)

@@ -191,7 +191,7 @@ class Journal:
         lacked = self._lacks_records()
         self.receipted = upto
         if upto - self._noted >= _NOTE_STEP:
-            self._note()
+            self.note()
         self._give_up_booked()
         if lacked and not self._lacks_records():
             self._kill_headers()
@@ -277,7 +277,7 @@ class Journal:
             if sector in self._bad:
                 continue
             if self._noted < self.receipted:
-                self._note()
+                self.note()
             if self._bytes.erase(sector):
                 return sector
             self._retire(sector)
@@ -385,7 +385,7 @@ class Journal:
         self._kill(offset)
         return False
 
-    def _note(self):
+    def note(self):
         """Write down how far the receipts go. Not worth failing for: it can be asked again."""
         if self._offset + HEAD_BYTES <= self._sector_bytes:
             if self._write(RECEIPTED, self.receipted, b""):

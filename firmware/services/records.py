@@ -184,6 +184,10 @@ class Recorder:
         """The ledger has booked everything up to `upto`."""
         self._journal.receipt(upto)
 
+    def keep_receipt(self):
+        """Nobody tells it again behind the next boot: write down how far the receipts go."""
+        self._journal.note()
+
     def _in_place_of(self, seq):
         """[LOST] in place of a record that cannot be read and is not booked, else [].
 

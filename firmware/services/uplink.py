@@ -280,7 +280,7 @@ class Uplink:
         reason = "retained" if retain else "foreign" if topic != self._down else ""
         if not reason:
             try:
-                reason = self._take_answer(payload, now_ms)
+                reason = self.hear(payload, now_ms)
             except WireError:
                 reason = "malformed"
             except DeliveryError:
@@ -290,8 +290,11 @@ class Uplink:
         if qos:
             self._client.puback(packet_id)
 
-    def _take_answer(self, payload, now_ms):
-        """Follow what the agent says; returns the counter that says why not, or ""."""
+    def hear(self, payload, now_ms):
+        """Follow what the agent says, however it came; the counter that says why not, or "".
+
+        WireError, DeliveryError for what it cannot have said.
+        """
         fields = messages.decode_message(payload, _ANSWERS)
         if fields["device"] != self._device:
             return "foreign"

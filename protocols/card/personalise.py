@@ -7,10 +7,12 @@ the same layout stands in protocols.card.purse_classic.
     2        V0 V1 -          110 110 100       011       credit key
     3        S0 S1 R0         100 100 100       110       write key, held by readers
     4        R1 - -           100 100 100       110       write key, held by readers
+    5 to 15  the mailbox      100 100 100       110       mail key, held by doors and locks
     others   (1: identity PIN name) 100 100 100       011       credit key
 
 Key A of every sector comes from the purse key; key B from the credit key or, where readers hold
-it, from the purse key with a purpose of its own.
+it, from the purse key with a purpose of its own. Both keys of the mailbox come from the read key,
+which no POS has; a card without a mailbox has those sectors like the others.
 """
 
 import struct
@@ -23,6 +25,8 @@ from protocols.card.purse_classic import (
     BLOCK_BYTES,
     BLOCKS_PER_SECTOR,
     IDENTITY_BLOCK,
+    MAIL_KEY,
+    MAIL_SECTOR,
     NAME_BLOCK,
     PIN_BLOCK,
     READ_KEY,
@@ -99,20 +103,26 @@ def access_bits(conditions):
     return bytes(((c2 ^ 0xF) << 4 | c1 ^ 0xF, c1 << 4 | c3 ^ 0xF, c3 << 4 | c2))
 
 
-def trailer(sector, purse, credit, uid):
-    """The trailer block (16 bytes) of a sector; `purse` and `credit` are Cmacs of those keys."""
+def trailer(sector, purse, credit, uid, read=None):
+    """The trailer block (16 bytes) of a sector; `purse` and `credit` are Cmacs of those keys.
+
+    `read`: that of the read key, of a card with a mailbox.
+    """
     conditions = [
         _A_SPENDS if sector * BLOCKS_PER_SECTOR + position in VALUE_BLOCKS else _B_WRITES
         for position in range(BLOCKS_PER_SECTOR - 1)
     ]
+    key_a = sector_key(purse, uid, READ_KEY, sector)
     # A key B that readers hold must not be able to change keys: it could lock every card out.
-    if READER_KEYS.get(sector) == WRITE_KEY:
+    if read is not None and sector >= MAIL_SECTOR:
+        conditions.append(_FROZEN)
+        key_a, key_b = [sector_key(read, uid, key, sector) for key in (READ_KEY, MAIL_KEY)]
+    elif READER_KEYS.get(sector) == WRITE_KEY:
         conditions.append(_FROZEN)
         key_b = sector_key(purse, uid, WRITE_KEY, sector)
     else:
         conditions.append(_B_ADMINISTERS)
         key_b = sector_key(credit, uid, CREDIT_KEY, sector)
-    key_a = sector_key(purse, uid, READ_KEY, sector)
     return key_a + access_bits(conditions) + bytes(1) + key_b
 
 
@@ -159,17 +169,27 @@ def encode_name(name):
 
 
 def personalise(
-    uid, identity, balance_fen, purse_key, credit_key, mac_key, aes, digits=b"", name=""
+    uid,
+    identity,
+    balance_fen,
+    purse_key,
+    credit_key,
+    mac_key,
+    aes,
+    digits=b"",
+    name="",
+    read_key=b"",
 ):
     """All 64 blocks (16 bytes each, a list) of a new card with `balance_fen` in its purse.
 
     `uid` 4, 7 or 10 bytes; `identity` an Identity; three master keys of 16 bytes;
-    `aes` key16 -> encrypt; `digits` the PIN, if it has one, `name` its holder's. ValueError for
-    a field out of range.
+    `aes` key16 -> encrypt; `digits` the PIN, if it has one, `name` its holder's. With `read_key`,
+    a fourth, it has an empty mailbox. ValueError for a field out of range.
     """
     if len(uid) not in (4, 7, 10):
         raise ValueError("uid of 4, 7 or 10 bytes")
     purse, credit = Cmac(aes(purse_key)), Cmac(aes(credit_key))
+    read = Cmac(aes(read_key)) if read_key else None
     mac = card_mac(Cmac(aes(mac_key)), uid, aes)
     blocks = [bytes(BLOCK_BYTES)] * BLOCKS
     blocks[0] = _manufacturer_block(uid)
@@ -183,7 +203,7 @@ def personalise(
     blocks[STATE_BLOCKS[0]] = encode_state(PurseState(0, balance_fen), uid, fields, mac)
     for sector in range(SECTORS):
         last = sector * BLOCKS_PER_SECTOR + BLOCKS_PER_SECTOR - 1
-        blocks[last] = trailer(sector, purse, credit, uid)
+        blocks[last] = trailer(sector, purse, credit, uid, read)
     return blocks
 
 

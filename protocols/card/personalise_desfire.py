@@ -18,6 +18,7 @@ from protocols.card import purse_desfire as layout
 from protocols.card.diversify import Cmac
 from protocols.card.holder import NAME_BYTES
 from protocols.card.identity import FORMAT, ForeignCard
+from protocols.card.mailbox import BLOCK_BYTES, BLOCKS
 from protocols.card.personalise import tries_given_back
 from protocols.card.purse import USAGE_BYTES, decode_state
 from protocols.card.transaction_mac import card_key
@@ -280,6 +281,7 @@ def files(identity, balance_fen, verifier=pin.NO_PIN, name=NO_NAME):
         yield layout.WRITE_DATA, layout.place(number, len(told)), told
     yield from _read_by_spenders(layout.PIN_FILE, verifier)
     yield from _read_by_spenders(layout.NAME_FILE, name)
+    yield mail_file()
     access = rights(layout.SPEND_KEY, _NEVER, layout.CREDIT_KEY, layout.MASTER_KEY)
     limits = struct.pack("<iiiB", 0, 0x7FFFFFFF, balance_fen, 0)
     yield CREATE_VALUE, bytes((layout.VALUE_FILE, _HIDDEN)) + access + limits, b""
@@ -289,6 +291,23 @@ def files(identity, balance_fen, verifier=pin.NO_PIN, name=NO_NAME):
     # It says which credits the card has had: no reader may push one out either.
     access = rights(_NEVER, _NEVER, layout.CREDIT_KEY, layout.MASTER_KEY)
     yield _ring(layout.CREDITS_FILE, access, layout.RECORD_BYTES)
+
+
+def mail_file():
+    """(code, header, hidden data) of the command that makes an empty mailbox."""
+    access = rights(layout.READ_KEY, layout.READ_KEY, layout.MASTER_KEY, layout.MASTER_KEY)
+    size = struct.pack("<HB", BLOCKS * BLOCK_BYTES, 0)
+    return CREATE_STANDARD, bytes((layout.MAIL_FILE, _HIDDEN)) + access + size, b""
+
+
+def add_mailbox(ciphers, keys, random):
+    """Give a card that is ours a mailbox, if it was made before there were any; whether it was."""
+    yield from select(layout.APPLICATION)
+    session = yield from login(ciphers, keys.application[0], layout.MASTER_KEY, random)
+    if layout.MAIL_FILE in (yield from ask(session, FILE_IDS)):
+        return False
+    yield from ask(session, *mail_file())
+    return True
 
 
 def _ring(file_no, access, record_bytes):

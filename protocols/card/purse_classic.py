@@ -15,6 +15,7 @@ The MAC is the first 5 bytes of the AES-CMAC under the card's MAC key over
 uid | identity (10 bytes) | S (11 bytes) | balance u32 | R. Slot index = counter & 1.
 
     sector 1  identity PIN name   sector 2  V0 V1 -   sector 3  S0 S1 R0   sector 4  R1 - -
+    sectors 5 to 15  mailbox
 
 The card lets a reader write S and R, and V only downwards. The access conditions that see to it
 stand in protocols.card.personalise, the reasons in docs/adr/0003-classic-purse-layout.md.
@@ -52,6 +53,8 @@ READ_KEY = b"A"  # key A of any sector: reads, and takes from a value block
 WRITE_KEY = b"W"  # key B of the sectors that readers write
 READER_KEYS = {1: READ_KEY, 2: READ_KEY, 3: WRITE_KEY, 4: WRITE_KEY}
 SECTOR_KEY_BYTES = 6
+# The mailbox (protocols.card.mailbox) from this sector on: key B, from the read key and not ours.
+MAIL_SECTOR, MAIL_KEY = 5, b"L"
 
 _STATE_MAC_BYTES = BLOCK_BYTES - USAGE_BYTES
 

@@ -8,6 +8,7 @@
     5     cyclic record    credits    credit key     credit key
     6     standard         PIN        spend key      -
     7     standard         name       spend key      -
+    8     standard         mailbox    read key       read key
     15    transaction MAC             spend key      the card itself
 
 The state is the newest record of file 4, so the ring of the last spends and the state are one and
@@ -20,7 +21,8 @@ File 6 (the verifier of protocols.card.pin) is read when a PIN is asked for. Cou
 debit of nothing: the same transaction without taking from file 3.
 
 The identity stands there twice because an access right names one key: doors hold the read key
-only. State and record are those of protocols.card.purse; the state is usage, record (27 bytes).
+only, and no POS has it, so the mailbox (protocols.card.mailbox) is theirs. State and record are
+those of protocols.card.purse; the state is usage, record (27 bytes).
 Reasons: docs/adr/0012-desfire-purse-layout.md.
 """
 
@@ -42,7 +44,7 @@ APPLICATION = b"\x01\xca\xf0"
 MASTER_KEY, READ_KEY, SPEND_KEY, CREDIT_KEY, UID_KEY = 0, 1, 2, 3, 4  # numbers on the card
 
 DOOR_IDENTITY_FILE, IDENTITY_FILE, VALUE_FILE, STATE_FILE, CREDITS_FILE = 1, 2, 3, 4, 5
-PIN_FILE, NAME_FILE = 6, 7
+PIN_FILE, NAME_FILE, MAIL_FILE = 6, 7, 8
 TRANSACTION_MAC_FILE = 15
 
 CREDIT = 0x0C

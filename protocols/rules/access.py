@@ -74,6 +74,7 @@ CODE_UNANSWERED, CODE_NOT_HERE, CODE_NO_VALIDITY = 305, 306, 307
 
 # Wrong tries in a row (GB 50396: at most 5; GA 374: within 5 minutes, then 90 s of nothing).
 TRIES_MAX, TRIES_MS, LOCKED_OUT_MS = 5, 300000, 90000
+_AGES = "<{}I"
 _PASSED_MAX = 64  # cards that a door remembers to have let in
 
 
@@ -233,6 +234,18 @@ class Tries:
     def is_locked_out(self, now_ms):
         """Whether nobody's card is looked at now. The exit button has nothing to do with it."""
         return self._until_ms is not None and now_ms < self._until_ms
+
+    def ages(self, now_ms):
+        """What a lock retains of it in its sleep: ms still locked out, and since each try."""
+        times_ms = [now_ms - ms for ms in self._wrong_ms]
+        left_ms = max(self._until_ms - now_ms, 0) if self._until_ms is not None else 0
+        return struct.pack(_AGES.format(len(times_ms) + 1), left_ms, *times_ms)
+
+    def resume(self, ages, slept_ms, now_ms):
+        """Go on from what `ages` gave, `slept_ms` ago."""
+        left_ms, *times_ms = struct.unpack(_AGES.format(len(ages) // 4), ages)
+        self._wrong_ms = [now_ms - slept_ms - ms for ms in times_ms]
+        self._until_ms = now_ms + left_ms - slept_ms
 
 
 def verifier(device_key, group, digits):

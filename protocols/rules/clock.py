@@ -10,8 +10,10 @@ is on the safe side (R13, R14.4b). Milliseconds since 1970 inside, seconds outsi
 
 DRIFT_PPM = 200  # worst crystal over temperature, twice its data sheet
 # The ESP32 keeps time through a reset with an RC clock of 5 %; its true time is 1/0.95 of that.
-_RTC_DRIFT_PPM = 60000
+RTC_DRIFT_PPM = 60000
 CLAIM_S_MAX = 86400  # how long a battery clock is believed after a receipt has confirmed it
+# A clock chip with a crystal and a cell of its own (DS3231: 3.5 ppm, and 5 in ten years).
+CRYSTAL_DRIFT_PPM, CRYSTAL_CLAIM_S_MAX = 10, 400 * 86400
 BUILT_S = 1767225600  # 2026-01-01: nothing runs this firmware before it was written
 NEVER_MS = 0xFFFFFFFF * 1000
 NEVER_SET = (0, NEVER_MS)
@@ -31,21 +33,22 @@ def observed(time_s, round_trip_ms):
     return (read_ms[0], after(read_ms, round_trip_ms)[1])
 
 
-def claimed(rtc_s, confirmed, floor_s):
+def claimed(rtc_s, confirmed, floor_s, claim_s_max, drift_ppm):
     """What a boot knows whose battery clock reads `rtc_s` (None: never set), after `floor_s`.
 
     `confirmed` is None, or (rtc_s, earliest_s, latest_s): what it read, and what was proven, when
     the last receipt came. Disbelieved are a clock that has gone back since, or on by more than
-    CLAIM_S_MAX, or that is behind the floor. A smaller step since then cannot be told from time.
+    `claim_s_max`, or that is behind the floor. A smaller step since then cannot be told from time.
+    `drift_ppm` is what such a clock may be wrong by.
     """
     unknown = (floor_s * 1000, NEVER_MS)
     if rtc_s is None or confirmed is None:
         return unknown
     elapsed_s = rtc_s - confirmed[0]
-    if not 0 <= elapsed_s <= CLAIM_S_MAX:
+    if not 0 <= elapsed_s <= claim_s_max:
         return unknown
     proven_ms = (confirmed[1] * 1000 - _RTC_TICK_MS, confirmed[2] * 1000 + _RTC_TICK_MS)
-    earliest_ms, latest_ms = after(proven_ms, elapsed_s * 1000, _RTC_DRIFT_PPM)
+    earliest_ms, latest_ms = after(proven_ms, elapsed_s * 1000, drift_ppm)
     if latest_ms < floor_s * 1000:
         return unknown
     return (max(earliest_ms, floor_s * 1000), latest_ms)

@@ -42,6 +42,7 @@ ENTRY, DOOR = 14, 15
 TAMPER = 17
 PUNCH, CARD_FOUND = 18, 19
 AGGREGATE = 16
+MAIL = 21
 # Results of an OUTCOME and of a LOAD_END; a CODE_SALE has one of the first two.
 COMMITTED, NOT_COMMITTED, UNKNOWN = 1, 2, 3
 # Flags of an INTENT. The holder gave the PIN; the merchant says that the holder is who the card
@@ -110,6 +111,7 @@ _RECORDS = {
     CARD_FOUND: (b"w", "card_no"),
     TAMPER: (b"3w", "state", "number"),
     AGGREGATE: (b"WW", "amount_fen", "merchant_no"),
+    MAIL: (b"Wo", "lock", "sealed"),
 }
 _MESSAGES = {
     HELLO: (b"Wwww", "device", "boot_id", "receipted", "head"),

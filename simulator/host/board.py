@@ -217,7 +217,7 @@ class HostBoard:
         self.scanner = HostScanner(hardware)
         self.desk_format = hardware.nvs.get("desk_format", b"").decode()
         usb = HostUsb(hardware) if hardware.usb else None
-        self.woken = usb.woken if usb else lambda: None  # what the port runs after a wait
+        self.after_wait = usb.woken if usb else lambda: None  # what the port runs after a wait
         self.desk = UsbKeyboard(usb) if usb else HostDesk(hardware)
         self.lock = HostLock(hardware)
         self.led = hardware.led

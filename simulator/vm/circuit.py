@@ -120,6 +120,34 @@ class Circuit:
         """The USB host that the chip's own pins lead to."""
         raise WiringError("this chip has no USB of its own")
 
+    def i2c_read(self, _pins: int, _what: int, _data: bytes) -> bytes:
+        """Registers of a chip on I2C."""
+        raise WiringError("no I2C on this board")
+
+    def i2c_write(self, _pins: int, _register: int, _data: bytes) -> int:
+        """Set them."""
+        raise WiringError("no I2C on this board")
+
+    def fall_asleep(self, _key_pin: int, _pins: bytes) -> None:
+        """Deep sleep."""
+        raise WiringError("this board is not wired to wake up")
+
+    def wake_up(self) -> int:
+        """The sleep is over."""
+        raise WiringError("this board is not wired to wake up")
+
+    def wake_reason(self, *_: object) -> int:
+        """Why it woke: it never slept."""
+        return 0
+
+    def retained(self, *_: object) -> bytes:
+        """What sleep has left: nothing."""
+        return b""
+
+    def retain(self, _a: int, _b: int, _data: bytes) -> None:
+        """What sleep shall leave."""
+        raise WiringError("this board is not wired to wake up")
+
     def adc_read_uv(self, pin: int, _b: int, _data: bytes) -> int:
         if pin == self.sense_pin:
             return sense_uv(self._hardware.mains(), self._hardware.is_open())

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 POS_HEAP_BYTES = 131072
 DOOR_HEAP_BYTES = 98304
 # A board has no shims. What they take of the heap, by VmHome.memory(), comes on top.
-_SHIMS_BYTES = 16992
+_SHIMS_BYTES = 20608
 HEAP_BYTES = (POS_HEAP_BYTES + _SHIMS_BYTES) // 1024 * 1024
 DOOR_VM_HEAP_BYTES = (DOOR_HEAP_BYTES + _SHIMS_BYTES) // 1024 * 1024
 NEVER_US = 1 << 62
@@ -87,6 +87,8 @@ class VmHome:
         self._fed_us = 0
         self._watchdog_us = 0
         self._told_ticks = -1
+        self._is_asleep = False
+        self._before: dict[str, int] = {}  # the heap of the life before a sleep
 
     def start(self, now_us: int | None = None) -> int:
         """Power on: boot, run up to the first wait; returns when to be run again (us).
@@ -95,6 +97,7 @@ class VmHome:
         that clock does.
         """
         self.kill()
+        self._is_asleep = False
         self.calls = 0
         self._memory = {}
         self._watchdog_us = 0
@@ -114,10 +117,13 @@ class VmHome:
         return self._serve() + offset_us
 
     def run(self, now_us: int | None = None, woken: bool | None = None) -> int:
-        """Go on from the wait; returns when to be run again (us), counted as in start().
+        """Go on from the wait, or boot behind a sleep; returns when to be run again, as start().
 
         `woken`: whether input ended the wait; by default, whether it ends before its time.
         """
+        if self._is_asleep:
+            took_us, self._before = self._circuit.wake_up(), self._memory
+            return self.start(None if now_us is None else now_us + took_us)
         if self._bridge is None:
             raise VmCrashed(f"{self._name}: the VM is not running")
         offset_us = self._offset_us(now_us)
@@ -162,6 +168,8 @@ class VmHome:
                     circuit.settle()
                 if op == ops.WAIT:
                     return self._wait(a)
+                if op == ops.DEEP_SLEEP:
+                    return self._fall_asleep(a, b, data)
                 answer = handlers[op](a, b, data)
                 ticks = hardware.ticks_us() & _TICKS_MASK
                 if op >= ops.POSTED:
@@ -183,6 +191,14 @@ class VmHome:
         # The port's poll compares milliseconds: it ends on a whole one.
         self._due_us = NEVER_US if timeout_ms < 0 else (ticks_us // 1000 + timeout_ms) * 1000
         return self._due_us
+
+    def _fall_asleep(self, timeout_ms: int, key_pin: int, pins: bytes) -> int:
+        """This life ends; whoever runs it next boots it. Until when it sleeps, by its ticks."""
+        due_us = (self._hardware.ticks_us() // 1000 + timeout_ms) * 1000
+        self._circuit.fall_asleep(key_pin, pins)
+        self.kill()
+        self._is_asleep = True
+        return due_us
 
     def _table(self) -> dict[int, Handler]:
         hardware, circuit = self._hardware, self._circuit
@@ -213,6 +229,11 @@ class VmHome:
             ops.USB_ACTIVE: lambda a, *_: circuit.usb().usb_active(bool(a)),
             ops.USB_SUBMIT: _errno_of(lambda a, _, data: int(circuit.usb().usb_submit(a, data))),
             ops.USB_EVENT: self._usb_event,
+            ops.RTC_MEMORY: circuit.retained,
+            ops.RETAIN: circuit.retain,
+            ops.WAKE_REASON: circuit.wake_reason,
+            ops.I2C_READ: _errno_of(circuit.i2c_read),
+            ops.I2C_WRITE: _errno_of(circuit.i2c_write),
             ops.PIN_SETUP: circuit.pin_setup,
             ops.PIN_WRITE: circuit.pin_write,
             ops.SPI_SETUP: circuit.spi_setup,
@@ -261,7 +282,10 @@ class VmHome:
             raise VmCrashed(f"{self._name}: the watchdog was not fed for {hungry_us} us")
 
     def _booted(self, heap_bytes: int, shims_bytes: int, _data: bytes) -> None:
-        self._memory = {"heap": heap_bytes, "shims": shims_bytes, "live_peak": 0, "used_peak": 0}
+        self._memory = {"heap": heap_bytes, "shims": shims_bytes}
+        for peak in ("live_peak", "used_peak"):
+            self._memory[peak] = self._before.get(peak, 0)
+        self._before = {}
 
     def _heap_report(self, used_bytes: int, live_bytes: int, _data: bytes) -> None:
         memory = self._memory

@@ -33,6 +33,11 @@ USB_CONFIG = 23  # a: bytes of the device descriptor; data: that, and the config
 USB_ACTIVE = 24  # a: on the bus or not
 USB_SUBMIT = 25  # a: endpoint; data; result: 1 if it is queued
 USB_EVENT = 26  # the reply to the event before: a: bytes or b, and data; result: bytes that follow
+DEEP_SLEEP = 27  # a: timeout in ms, b: the pin of EXT0 that wakes at 1, or -1; data: EXT1's
+RTC_MEMORY = 28  # result: bytes that follow, of what sleep leaves
+I2C_READ = 29  # a: sda << 16 | scl << 8 | address, b: register << 8 | bytes; result: as many
+I2C_WRITE = 30  # a: as above, b: register; data
+WAKE_REASON = 31  # as the port numbers it: 2 by EXT0, 3 by EXT1, 4 by its timer
 
 POSTED = 32
 PIN_SETUP = 32  # a: pin, b: level
@@ -46,6 +51,7 @@ WDT_FEED = 39
 MEMORY = 40  # a: bytes of heap in use, b: bytes in use after a collection
 BOOTED = 41  # a: bytes of heap in all, b: bytes in use by the shims themselves
 RADIO = 42  # a: 0 off, 1 on and saving, 2 on
+RETAIN = 43  # data: what sleep shall leave
 
 # How much the VM tells about its heap: nothing, at every wait, at every call.
 PROBE_OFF, PROBE_WAITS, PROBE_CALLS = 0, 1, 2

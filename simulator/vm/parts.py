@@ -165,3 +165,35 @@ class DoorHardware(Hardware, Protocol):
     def lock_is_sending(self) -> bool:
         """Whether a train of pulses is under way."""
         ...
+
+
+class LockHardware(LineHardware, Protocol):
+    """What a lock on batteries has beside that of a reader on a serial line."""
+
+    rtc_memory: bytes
+
+    def bolt_levels(self) -> int:
+        """The inputs, as bits of protocols/rules/lock.py."""
+        ...
+
+    def bolt_drive(self, direction: int, /) -> None:
+        """The motor's pins: REST, DRAW or THROW of protocols/rules/lock.py; it takes no time."""
+        ...
+
+    def i2c_read(self, address: int, register: int, count: int, /) -> bytes:
+        """Registers of a chip; OSError where none answers."""
+        ...
+
+    def i2c_write(self, address: int, register: int, data: bytes, /) -> None: ...
+
+    def fall_asleep(self, inputs: int, /) -> None:
+        """Deep sleep, which one of `inputs` that leaves its rest ends; it takes no time."""
+        ...
+
+    def wake_up(self) -> int:
+        """The sleep is over; the microseconds that booting took."""
+        ...
+
+    def wake_reason(self) -> int:
+        """What ended the last sleep, as the port numbers it; 0: there was none."""
+        ...

@@ -6,6 +6,7 @@ A firmware that ends in an exception stands still, and its watchdog resets it, a
 import random
 
 from firmware.roles import door as role
+from firmware.roles.entrance import OLD_READ_KEY
 from protocols.card.identity import Identity
 from protocols.rules import access, door, reasons, settings
 from protocols.wire import messages
@@ -89,15 +90,15 @@ class Entrance:
                 "broker_host": "192.0.2.1",
                 "broker_port": 1883,
                 "policy": {**POLICY, **policy},
-                **{name: key for name, key in dict(keys).items() if name != role.OLD_READ_KEY},
+                **{name: key for name, key in dict(keys).items() if name != OLD_READ_KEY},
             }
         )
         cards = [(CARD_NO, (1, 2))]
         rights = access.encode(cards, [ALWAYS, OFFICE], free, grant_ms, passback_s, pins)
         self.witness = Witness()
         nvs = {"settings": blob, "access": rights}
-        if role.OLD_READ_KEY in dict(keys):
-            nvs[role.OLD_READ_KEY] = dict(keys)[role.OLD_READ_KEY]
+        if OLD_READ_KEY in dict(keys):
+            nvs[OLD_READ_KEY] = dict(keys)[OLD_READ_KEY]
         self.hardware = Hardware(
             "door",
             World(NOON_S),
@@ -186,7 +187,7 @@ class Entrance:
 
     @property
     def state(self):
-        return self.device.state if self.device else None
+        return self.device._door.state if self.device else None
 
     # -- people -------------------------------------------------------------------------------
 

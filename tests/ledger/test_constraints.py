@@ -52,7 +52,7 @@ def filled():
     _enter_by_code(store)
     store.cards.set("lose", CARD, 1)
     store.attendance.enter(CARD, 1, 2, "Wang", "card forgotten")
-    store.access.add_door(1001, "dorm", 5000, 0)
+    store.access.add_door(1001, "dorm", 5000, 0, is_lock=True)
     store.access.appoint("appoint", "campus", "dorm", "Wang Fang", 1)
     store.access.grant(1001, CARD, 1, 1, "Wang Fang", 1)
     _replace(store)

@@ -4,6 +4,8 @@ import random
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from protocols.card.identity import Identity
 from protocols.rules import access, access_texts, card_status, clock, reason_texts, reasons
@@ -319,3 +321,25 @@ def test_a_group_has_its_pin():
     asked = [each.pin(FIRST + at) for at in range(5)]
     assert asked == [(1, b""), (2, VERIFIER), (0, b""), (3, b""), (0, b"")]
     assert made().pin(FIRST) == (1, b"")
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 90_000), st.booleans()), max_size=12),
+    st.integers(0, 12),
+    st.integers(0, 200_000),
+)
+def test_tries_that_sleep_are_those_that_stay_awake(steps, at, slept_ms):
+    """A lock that sleeps anywhere in a row of tries, and has lost its memory, counts on."""
+    awake, asleep, now_ms = access.Tries(), access.Tries(), 0
+    for place, (pause_ms, is_right) in enumerate(steps):
+        now_ms += pause_ms
+        if place == at:
+            ages, asleep = asleep.ages(now_ms), access.Tries()
+            assert len(ages) <= 4 * access.TRIES_MAX
+            now_ms += slept_ms
+            asleep.resume(ages, slept_ms, now_ms)
+        assert asleep.is_locked_out(now_ms) == awake.is_locked_out(now_ms)
+        if is_right:
+            assert asleep.right() == awake.right()
+        else:
+            assert asleep.wrong(now_ms) == awake.wrong(now_ms)

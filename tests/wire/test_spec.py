@@ -11,13 +11,25 @@ import pytest
 import yaml
 
 from ledger.service import STATUS_OFFLINE, STATUS_ONLINE, WILL
+from protocols.card import mailbox
 from protocols.rules import access
-from protocols.wire import access_news, card_news, messages, mqtt, seal, topics
+from protocols.wire import access_news, card_news, letter_news, messages, mqtt, seal, topics
 from protocols.wire.frame import PIECE_BYTES_MAX, UP, encode_frame
 from tests.link.bench import DEVICE, SITE, Bench
 from tests.wire.test_vectors import GRAMMAR, accepts, schema
 from tools.rooms import ROOT
 
+ENTRY = {
+    "kind": messages.ENTRY,
+    "device": 3001,
+    "seq": 1,
+    "earliest_s": 1_790_000_000,
+    "latest_s": 1_790_000_002,
+    "boot_id": 1,
+    "mono_ms": 1_000,
+    "card_no": 4711,
+    "reason": 0,
+}
 FOLDER = ROOT / "protocols" / "spec"
 DOCUMENT = yaml.safe_load((FOLDER / "asyncapi.yaml").read_text(encoding="utf-8"))
 CHANNELS, OPERATIONS = DOCUMENT["channels"], DOCUMENT["operations"]
@@ -239,6 +251,18 @@ def test_what_is_said_of_doors_is_what_is_written():
     assert not accepts(schema("access-hint"), access_news.encode_ask([]))
 
 
+def test_what_is_said_in_letters_is_what_is_written():
+    letters = [(3001, 1_790_000_000, bytes(160)), (1, 1, b"x")]
+    assert accepts(schema("letter-news"), letter_news.encode(letters))
+    update = mailbox.encode_update(7, 1_790_000_000, 41, bytes(8), bytes(116))
+    assert accepts(schema("letter-to-lock"), update)
+    sealed = seal.seal(bytes(32), messages.encode_record(ENTRY), seal.CHAIN_START)
+    # As it is; as a difference it would be a map, which the validator takes in no choice.
+    told = mailbox.encode_events(bytes(32), (7, 1), 5900, 3001, 1, None, [sealed])
+    assert told[1] == 1 and accepts(schema("letter-from-lock"), told[0])
+    assert not accepts(schema("letter-from-lock"), update)
+
+
 def test_a_broken_grammar_would_be_noticed():
     with pytest.raises(ValueError, match="parser errors"):
         pycddl.Schema("start = boot\n" + GRAMMAR.replace("\n}\n", "\n", 1))
@@ -267,6 +291,7 @@ def test_sizes_in_words_are_those_of_the_code():
         "CARDS": messages.CARDS_BYTES_MAX,
         "CARD_NEWS (payload)": card_news.BYTES_MAX,
         "ACCESS_NEWS (payload)": access_news.BYTES_MAX,
+        "LETTER_NEWS (payload)": letter_news.BYTES_MAX,
     }
 
 

@@ -40,6 +40,9 @@ ELSEWHERE = {
 OVERLOOKED = {
     "device is bytes",
     "epoch is bytes",
+    "lock is bytes",
+    "sealed is '1'",
+    "sealed is 1",
     "data in text",
     "intent_device is bytes",
     "card_no is bytes",

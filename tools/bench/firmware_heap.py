@@ -1,7 +1,7 @@
 """Live heap of the firmware of readers in a real MicroPython, beside their budgets.
 
 A scenario is played, for the POS one with every fault, for the door one with cards of both kinds
-and both maps, with a scanner one with phones, for a library desk its own. The firmware is in a VM
+and both maps, with a scanner one with phones, for others their own. The firmware is in a VM
 whose whole heap is the budget and what our own shims take of it, which no board has. Before every
 hardware call the VM collects garbage and says what is left: so the peak is that of live objects in
 the middle of card dialogues, deliveries and receipts. The shims are taken off; what remains is
@@ -31,12 +31,14 @@ from tools.rooms import ROOT
 _SCENARIOS = ROOT / "simulator" / "scenarios"
 SCENARIO, DOOR_SCENARIO = _SCENARIOS / "every_fault.toml", _SCENARIOS / "door_access.toml"
 CODE_SCENARIO, CODE_DOOR_SCENARIO = _SCENARIOS / "codes.toml", _SCENARIOS / "door_codes.toml"
+LOCK_SCENARIO = _SCENARIOS / "lock.toml"
 # Who, what is played, whether on a serial line, its budget, and the heap of its VM.
 Play = tuple[str, Path, bool, int, int]
 PLAYS: tuple[Play, ...] = (
     ("POS", SCENARIO, False, POS_HEAP_BYTES, HEAP_BYTES),
     ("POS on a serial line", SCENARIO, True, POS_HEAP_BYTES, HEAP_BYTES),
     ("door", DOOR_SCENARIO, False, DOOR_HEAP_BYTES, DOOR_VM_HEAP_BYTES),
+    ("lock on batteries", LOCK_SCENARIO, True, DOOR_HEAP_BYTES, DOOR_VM_HEAP_BYTES),
     ("POS with a scanner", CODE_SCENARIO, False, POS_HEAP_BYTES, HEAP_BYTES),
     ("door with a scanner", CODE_DOOR_SCENARIO, False, DOOR_HEAP_BYTES, DOOR_VM_HEAP_BYTES),
     # These have no budget of their own.

@@ -17,7 +17,13 @@ from firmware.drivers.iso14443 import CardGone
 from firmware.drivers.mifare_classic import KEY_A, KEY_B, AuthFailed, CardRefused
 from protocols.card.diversify import Cmac
 from protocols.card.personalise import SECTORS, personalise, trailer
-from protocols.card.purse_classic import BLOCK_BYTES, BLOCKS_PER_SECTOR, READER_KEYS, card_mac
+from protocols.card.purse_classic import (
+    BLOCK_BYTES,
+    BLOCKS_PER_SECTOR,
+    MAIL_SECTOR,
+    READER_KEYS,
+    card_mac,
+)
 from tools.card.desk import Port
 from tools.card.errors import BadInput, CardUnfit
 from tools.card.keyfile import CardKeys
@@ -36,9 +42,11 @@ FACTORY, OURS, OTHER = "factory", "ours", "other"
 class SectorKeys:
     """The trailers of the card `uid` as they shall be, and what opens its sectors."""
 
-    def __init__(self, keys: CardKeys, uid: bytes) -> None:
+    def __init__(self, keys: CardKeys, uid: bytes, has_mailbox: bool = False) -> None:
         purse, credit = Cmac(aes(keys.purse_key)), Cmac(aes(keys.credit_key))
-        self.trailers = [trailer(sector, purse, credit, uid) for sector in range(SECTORS)]
+        read = Cmac(aes(keys.read_key)) if has_mailbox else None
+        self.has_mailbox = has_mailbox
+        self.trailers = [trailer(sector, purse, credit, uid, read) for sector in range(SECTORS)]
         self.mac = card_mac(Cmac(aes(keys.mac_key)), uid, aes)
 
     def key_a(self, sector: int) -> bytes:
@@ -71,6 +79,39 @@ def opens(card: Port, sector: int, key: bytes, key_type: int) -> bool:
     return True
 
 
+def keys_of(card: Port, keys: CardKeys) -> SectorKeys:
+    """The keys of `card` as it is: with a mailbox, unless the file has no read key for one, or
+    the card was made without.
+    """
+    before = SectorKeys(keys, card.uid)
+    if not keys.read_key or opens(card, MAIL_SECTOR, before.key_b(MAIL_SECTOR), KEY_B):
+        return before
+    return SectorKeys(keys, card.uid, has_mailbox=True)
+
+
+def add_mailbox(card: Port, keys: CardKeys) -> bool:
+    """Give a card of ours a mailbox; whether it had none. Torn: run it again.
+
+    AuthFailed for a card that is not ours. The first sector goes last: by it a reader sees that
+    there is one.
+    """
+    before, after = SectorKeys(keys, card.uid), SectorKeys(keys, card.uid, has_mailbox=True)
+    if not opens(card, MAIL_SECTOR, before.key_b(MAIL_SECTOR), KEY_B):
+        card.authenticate(trailer_of(MAIL_SECTOR), after.key_b(MAIL_SECTOR), KEY_B)
+        return False
+    for sector in range(SECTORS - 1, MAIL_SECTOR - 1, -1):
+        if opens(card, sector, after.key_b(sector), KEY_B):
+            continue
+        card.authenticate(trailer_of(sector), before.key_b(sector), KEY_B)
+        for block in data_blocks(sector):
+            card.write(block, bytes(BLOCK_BYTES))
+        card.write(trailer_of(sector), after.trailers[sector])
+        card.reselect()
+        if not opens(card, sector, after.key_b(sector), KEY_B):
+            raise CardUnfit(f"sector {sector}: does not open with its new key")
+    return True
+
+
 def survey(card: Port, keys: SectorKeys) -> list[str]:
     """FACTORY, OURS or OTHER for each sector: by which key it can be written."""
     found: list[str] = []
@@ -92,8 +133,8 @@ def write_card(card: Port, order: Order, keys: CardKeys, again: bool) -> str:
     """
     if not card.sak & SAK_CLASSIC_1K:
         raise CardUnfit(f"not a MIFARE Classic: SAK {card.sak:#04x}")
-    blocks = _blocks(card.uid, order, keys)
-    own = SectorKeys(keys, card.uid)
+    own = keys_of(card, keys)
+    blocks = _blocks(card.uid, order, keys, own.has_mailbox)
     for _ in range(_TRIES - 1):
         try:
             return _Writing(card, own, blocks).run(again)
@@ -106,12 +147,13 @@ def write_card(card: Port, order: Order, keys: CardKeys, again: bool) -> str:
         raise CardUnfit(f"sector {writing.sector}: the card refuses ({refusal})") from None
 
 
-def _blocks(uid: bytes, order: Order, keys: CardKeys) -> list[bytes]:
+def _blocks(uid: bytes, order: Order, keys: CardKeys, has_mailbox: bool) -> list[bytes]:
     identity = order.identity(keys.key_version)
     masters = (keys.purse_key, keys.credit_key, keys.mac_key)
     try:
         return personalise(
-            uid, identity, order.balance_fen, *masters, aes, order.digits, order.name
+            *(uid, identity, order.balance_fen, *masters, aes, order.digits, order.name),
+            read_key=keys.read_key if has_mailbox else b"",
         )
     except ValueError as error:
         raise BadInput(error) from None

@@ -10,6 +10,7 @@ from protocols.card.pin import VERIFIER_BYTES
 from protocols.card.purse import PurseState
 from protocols.card.purse_classic import (
     IDENTITY_BLOCK,
+    MAIL_SECTOR,
     NAME_BLOCK,
     PIN_BLOCK,
     READ_ORDER,
@@ -24,6 +25,7 @@ from tools.card.classic import (
     FACTORY_KEY,
     SectorKeys,
     data_blocks,
+    keys_of,
     opens,
     trailer_of,
 )
@@ -36,7 +38,7 @@ _ZEROS = bytes(16)
 
 def check(card: Port, keys: CardKeys) -> Report:
     """Everything that is wrong with `card`. CardGone, BusFault."""
-    own = SectorKeys(keys, card.uid)
+    own = keys_of(card, keys)
     blocks: dict[int, bytes] = {}
     found: list[Deviation] = []
     for sector in range(SECTORS):
@@ -73,7 +75,8 @@ def _check_sector(
     for number in data_blocks(sector):
         block = blocks.get(number, _ZEROS)
         rest = block[VERIFIER_BYTES:] if number == PIN_BLOCK else block
-        if number in READ_ORDER or not any(rest):
+        is_mail = keys.has_mailbox and sector >= MAIL_SECTOR
+        if number in READ_ORDER or is_mail or not any(rest):
             continue
         if number != NAME_BLOCK:
             yield Deviation(f"block {number}", "holds something, and nothing belongs there")

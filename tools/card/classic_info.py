@@ -17,7 +17,7 @@ from protocols.card.purse_classic import (
     decode_card,
     decode_slot,
 )
-from tools.card.classic import FACTORY_KEY, OURS, SectorKeys, data_blocks, opens, trailer_of
+from tools.card.classic import FACTORY_KEY, OURS, data_blocks, keys_of, opens, trailer_of
 from tools.card.desk import Port
 from tools.card.dump import starred
 from tools.card.keyfile import CardKeys
@@ -52,7 +52,7 @@ class Reading:
 
     def __init__(self, card: Port, keys: CardKeys | None) -> None:
         self.uid = card.uid
-        self.keys = None if keys is None else SectorKeys(keys, card.uid)
+        self.keys = None if keys is None else keys_of(card, keys)
         self.opened: list[str] = []
         self.blocks: dict[int, bytes] = {}
         for sector in range(SECTORS):

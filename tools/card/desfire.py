@@ -223,6 +223,15 @@ def _reading_file(
     return (yield from desk.ask(session, layout.READ_DATA, place, hidden=True))
 
 
+def add_mailbox(card: Port, keys: CardKeys) -> bool:
+    """Give a card of ours a mailbox; whether it had none. CardUnfit for any other; CardGone."""
+    own = card_keys(card, keys)
+    try:
+        return drive(card, personalise_desfire.add_mailbox(CIPHERS, own, card.random))
+    except Refused as refusal:
+        raise CardUnfit(f"not a card of ours: {refusal}") from None
+
+
 # ---------------------------------------------------------------- reading
 
 

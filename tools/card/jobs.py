@@ -61,6 +61,7 @@ class Kind:
     tap: Callable[[Port, CardKeys | None], None]
     set_pin: Callable[[Port, CardKeys, bytes], None]
     reset_tries: Callable[[Port, CardKeys], bool]
+    add_mailbox: Callable[[Port, CardKeys], bool]
 
 
 def _read_classic(card: Port, keys: CardKeys | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -94,6 +95,7 @@ KINDS = (
         _tap_classic,
         classic_pin.set_pin,
         classic_pin.reset_tries,
+        classic.add_mailbox,
     ),
     Kind(
         lambda sak: bool(sak & desfire.SAK_ISO_DEP),
@@ -103,6 +105,7 @@ KINDS = (
         desfire.tap,
         desfire.set_pin,
         desfire.reset_tries,
+        desfire.add_mailbox,
     ),
 )
 
@@ -147,6 +150,19 @@ def pin(desk: Desk, keys: CardKeys, digits: bytes) -> Answer:
     done = ["PIN set, read back, right"] if digits else []
     done.append("tries given back" if is_reset else "no try was used")
     return Answer([f"{card.uid.hex()}: {', '.join(done)}"], said)
+
+
+def mailbox(desk: Desk, keys: CardKeys) -> Answer:
+    """Give a card that was made before there were any a mailbox. CardUnfit for a card not ours."""
+    if not keys.read_key:
+        raise BadInput("a mailbox needs read_key in the key file")
+    card = desk.card()
+    try:
+        is_new = _known_kind(card).add_mailbox(card, keys)
+    except AuthFailed as error:
+        raise CardUnfit(f"the card does not know our key: {error}") from None
+    said = {"uid": card.uid.hex(), "kind": _name(card), "added": is_new}
+    return Answer([f"{card.uid.hex()}: {'has a mailbox now' if is_new else 'has one'}"], said)
 
 
 def info(desk: Desk, keys: CardKeys | None, dump: Path | None) -> Answer:

@@ -107,6 +107,7 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
     ),
     "card-found": (19, {"card_no": (8, 0, U32)}),
     "punch": (18, {"card_no": (8, 0, U32)}),
+    "mail": (21, {"lock": (8, 1, U32), "sealed": (9, b"\x00", bytes(160))}),
     "aggregate": (
         16,
         {"amount_fen": (8, 1, U32), "merchant_no": (9, 1, U32)},
@@ -284,6 +285,7 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
         ("no mains", {"state": 8, "event": 2, "levels": 29, "cause": 0}),
         ("the relay is welded", {"state": 9, "event": 1, "levels": 63, "cause": 2}),
     ],
+    "mail": [("a letter from a lock", {"lock": 3001, "sealed": bytes(range(48))})],
     "aggregate": [("12.50 by the payer's phone", {"amount_fen": 1250, "merchant_no": 71})],
     "credit": [
         (
@@ -332,7 +334,10 @@ def groups() -> list[Group]:
         fields = _keyed(bounds, {**_SOME_HEAD, **ORDINARY[name][0][1]}, kind)
         # What all kinds have in common is said once.
         if name == "lost":
-            _add_bad_hashes(group, fields)
+            _add_bad_bytes(group, fields, 8, "next_sha256", (bytes(31), bytes(33)))
+        elif name == "mail":
+            _add_bad_bytes(group, fields, 9, "sealed", (bytes(161),))
+            add_bad_numbers(group, fields, {"lock": own["lock"]})
         else:
             if name in OPTIONAL:
                 _add_bad_options(group, fields, OPTIONAL[name])
@@ -344,12 +349,14 @@ def groups() -> list[Group]:
     return found
 
 
-def _add_bad_hashes(group: Group, fields: Fields) -> None:
-    without = {key: value for key, value in fields.items() if key != 8}
-    group.invalid("no next_sha256", MISSING_FIELD, encode(without), "MissingField")
-    for value in (bytes(31), bytes(33), b"", "1", 1, None):
-        data = encode({**fields, 8: value})
-        group.invalid(f"next_sha256 is {value!r}", BAD_FIELD, data, "BadField")
+def _add_bad_bytes(
+    group: Group, fields: Fields, bad_key: int, name: str, lengths: tuple[bytes, ...]
+) -> None:
+    without = {key: value for key, value in fields.items() if key != bad_key}
+    group.invalid(f"no {name}", MISSING_FIELD, encode(without), "MissingField")
+    for value in (*lengths, b"", "1", 1, None):
+        data = encode({**fields, bad_key: value})
+        group.invalid(f"{name} is {value!r}", BAD_FIELD, data, "BadField")
 
 
 def _add_bad_options(group: Group, fields: Fields, options: Mapping[str, tuple[int, Any]]) -> None:

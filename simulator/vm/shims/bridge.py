@@ -35,6 +35,8 @@ woken = None  # what the port's scheduler runs when the firmware has waited; Non
 _reader = None
 _writer = None
 _probe = 0
+# The pins that end deep sleep at 1: the one of EXT0, or -1, and those of EXT1.
+wakers = [-1, b""]
 
 
 def connect(reader, writer, probe):

@@ -1,6 +1,6 @@
 """`esp32` of the ESP32 port: partitions, non-volatile settings, and pulses by hardware."""
 
-from bridge import call, post, take
+from bridge import call, post, take, wakers
 from micropython import const
 
 _FLASH_SECTORS = const(9)
@@ -12,8 +12,11 @@ _NVS_SET = const(20)
 _PULSE_DONE = const(21)
 _PULSE = const(36)
 
+WAKEUP_ANY_HIGH = True
+
 _BLOCK_BYTES = const(4096)
 _CARDS_AT = const(1 << 30)
+_RTC_PINS = (0, 2, 4, 12, 13, 14, 15, 25, 26, 27, 32, 33, 34, 35, 36, 37, 38, 39)
 _SOURCE_KHZ = const(80000)
 _NVS_NOT_FOUND = const(0x1102)
 _NVS_INVALID_LENGTH = const(0x110C)
@@ -112,3 +115,19 @@ class RMT:
         if timeout:
             raise RuntimeError("only wait_done(timeout=0)")
         return bool(call(_PULSE_DONE, self._pins.id))
+
+
+def wake_on_ext0(pin, level):
+    if level is not WAKEUP_ANY_HIGH:
+        raise RuntimeError("nothing is wired to wake at 0")
+    wakers[0] = pin.id if pin else -1
+
+
+def wake_on_ext1(pins, level):
+    """The port takes Pin objects, all of them of the RTC."""
+    if level is not WAKEUP_ANY_HIGH:
+        raise RuntimeError("nothing is wired to wake at 0")
+    for pin in pins:
+        if pin.id not in _RTC_PINS:
+            raise ValueError("invalid pin")
+    wakers[1] = bytes([pin.id for pin in pins])

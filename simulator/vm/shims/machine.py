@@ -1,6 +1,6 @@
 """`machine` of the ESP32 port."""
 
-from bridge import call, post, read_pin, take
+from bridge import call, post, read_pin, take, wakers
 from micropython import const
 
 _RESET_CAUSE = const(4)
@@ -8,12 +8,20 @@ _ADC_READ_UV = const(6)
 _SPI_TRANSFER = const(7)
 _UART_READ = const(8)
 _UART_FLUSH = const(22)
+_DEEP_SLEEP = const(23)
+_RTC_MEMORY = const(24)
+_I2C_READ = const(25)
+_I2C_WRITE = const(26)
+_WAKE_REASON = const(27)
 _PIN_SETUP = const(32)
 _PIN_WRITE = const(33)
 _SPI_SETUP = const(34)
 _UART_WRITE = const(35)
 _WDT_START = const(38)
 _WDT_FEED = const(39)
+_RETAIN = const(43)
+
+EXT0_WAKE = 2
 
 
 def __getattr__(name):
@@ -23,6 +31,46 @@ def __getattr__(name):
 
 def reset_cause():
     return call(_RESET_CAUSE)
+
+
+def wake_reason():
+    return call(_WAKE_REASON)
+
+
+def deepsleep(time_ms):
+    """It never returns: whoever answers has ended this life."""
+    call(_DEEP_SLEEP, time_ms, wakers[0], wakers[1])
+    raise SystemExit
+
+
+class RTC:
+    def memory(self, data=None):
+        if data is None:
+            return take(call(_RTC_MEMORY))
+        if len(data) > 2048:
+            raise ValueError("buffer too long")
+        return post(_RETAIN, 0, 0, data)
+
+
+class I2C:
+    def __init__(self, id, *, scl, sda, freq=400000, timeout=50000):
+        if id not in (0, 1):
+            raise ValueError("I2C(%d) doesn't exist" % id)
+        if freq > 400000:
+            raise ValueError("no chip here takes more than 400 kHz")
+        self._pins = sda.id << 16 | scl.id << 8
+
+    def readfrom_mem(self, addr, memaddr, nbytes):
+        return take(_answered(call(_I2C_READ, self._pins | addr, memaddr << 8 | nbytes)))
+
+    def writeto_mem(self, addr, memaddr, buf):
+        _answered(call(_I2C_WRITE, self._pins | addr, memaddr, buf))
+
+
+def _answered(result):
+    if result < 0:
+        raise OSError(-result)
+    return result
 
 
 class Pin:
