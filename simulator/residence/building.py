@@ -123,6 +123,7 @@ class Building:
         hardware.cable = cable  # type: ignore[assignment]
         doorway = Doorway(name, device, key, self.world, hardware, reader, cable)
         reader.on_death = partial(self._died, doorway)
+        doorway.on_doubt = self.report
         return doorway
 
     def _settings(self, device: int, key: bytes) -> bytes:

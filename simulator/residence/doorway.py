@@ -83,7 +83,7 @@ class DoorHardware(Hardware):
         data = super().net_recv(handle, size)
         for packet in self._reader.feed(data or b""):
             event = mqtt.parse(*packet)
-            if event[0] == mqtt.PUBLISH:
+            if event[0] == mqtt.PUBLISH and not event[4]:  # retained: said to somebody else
                 self.on_message(bytes(event[2]))
         return data
 
@@ -129,7 +129,7 @@ class HeardMaps:
             self._wanted, self._pages = (epoch, size, digest), b""
 
 
-@dataclass
+@dataclass(eq=False)
 class Doorway:
     """One door and what is true about it.
 
@@ -153,9 +153,10 @@ class Doorway:
     linked_us: int = 0  # since when the wire is in order, if nothing is cut
     known_us: int = 0  # whatever the ledger said until then has arrived
     heard_epoch: int = 0
-    is_clock_fooled: bool = False
+    fooled_us: int = -1  # until when its battery clock was plausible and wrong
+    refused_us: list[int] = field(default_factory=list)  # who was not let in, and when
     boots: list[int] = field(default_factory=list)
-    on_pressed: int = 0
+    on_doubt: Callable[[str], None] = print
 
     def __post_init__(self) -> None:
         self._maps = HeardMaps(self.key)
@@ -205,7 +206,27 @@ class Doorway:
     def is_sure_of_time(self) -> bool:
         """Whether it has heard from the ledger long enough since it was switched on."""
         self.look_at_link()
-        return not self.is_clock_fooled and self.known_us > self.boots[-1]
+        return self.known_us > max(self.boots[-1], self.fooled_us)
+
+    def entries(self, from_us: int, to_us: int) -> list[Written]:
+        """The ENTRYs that came on flash between two times."""
+        found = []
+        for each in reversed(self.written):
+            if each.time_us < from_us:
+                break
+            if each.time_us <= to_us and each.fields["kind"] == messages.ENTRY:
+                found.append(each)
+        return found[::-1]
+
+    def was_released(self, from_us: int, to_us: int) -> bool:
+        """Whether the coil was without current at some time between two."""
+        self.hardware.lock.is_powered()
+        for span in reversed(self.hardware.lock.unlocked):
+            if len(span) > 1 and span[1] < from_us:
+                return False
+            if span[0] <= to_us:
+                return True
+        return False
 
     # -- what is seen of it ---------------------------------------------------------------------
 

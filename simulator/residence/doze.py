@@ -35,6 +35,7 @@ _LOOK_MS = 1000  # between two looks at the schedule
 _TURNS = 3  # of idle work
 _MINUTE_MS = 60_000
 _NEVER_MS = 1 << 60
+_NEVER_US = 1 << 62
 
 
 class _Step(Protocol):
@@ -204,6 +205,12 @@ class DozingReader(Reader):
         """See Reader."""
         self.rouse()
         super().switch_off()
+
+    def hang(self) -> None:
+        """Its firmware stands still from now on, and what its pulse unit has begun goes on."""
+        self.rouse()
+        self.is_on = False
+        self._due_us = _NEVER_US
 
     def _stir(self) -> None:
         self.rouse()
