@@ -11,6 +11,7 @@ step looks at is listed here, and until the first of it can have changed no step
   whatever has happened. A schedule can turn at a minute of either end of the clock's interval.
 - people: what lights, sounds or waits for a PIN has its own due time. A card in the field is
   stepped through.
+- the tick counter, which wraps, is read often enough.
 - idle work (`Recorder.prepare`) has nothing to do until a record is written or booked.
 
 A step that is skipped would have begun a train of pulses, looked at an empty field, and said whose
@@ -34,7 +35,8 @@ _STEP_US = STEP_MS * 1000
 _LOOK_MS = 1000  # between two looks at the schedule
 _TURNS = 3  # of idle work
 _MINUTE_MS = 60_000
-_NEVER_MS = 1 << 60
+# The chip's tick counter wraps (firmware/drivers/ticks.py): it has to be read before it does.
+_LONGEST_MS = 300_000
 _NEVER_US = 1 << 62
 
 
@@ -92,7 +94,7 @@ class DoorHome(HostHome):
         is_steady = is_steady and device._door.holds() == bool(levels & door.RELAY)
         if not is_steady or self._hardware.field.cards:
             return 0
-        due_ms = _NEVER_MS
+        due_ms = now_ms + _LONGEST_MS
         for part in self._parts:
             if part.due_ms is None:
                 return 0
