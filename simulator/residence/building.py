@@ -36,6 +36,7 @@ UTC_OFFSET_S = POLICY["utc_offset_s"]
 DAY_US = 86_400_000_000
 SECOND_US = 1_000_000
 FIRST_DEVICE = 2001
+_GRANT_MS = 5000
 _JOURNAL_SECTORS, _CARD_SECTORS = 32, 16
 _REVIVED_US = (2 * SECOND_US, 60 * SECOND_US)
 VIOLATIONS_MAX = 20
@@ -64,10 +65,16 @@ class Building:
     """One seed's building. `fired` counts the faults that struck, `violations` what broke."""
 
     def __init__(
-        self, seed: int, directory: Path, doors: int, grant_ms: int = 5000, *, dozes: bool = True
+        self,
+        seed: int,
+        directory: Path,
+        doors: int,
+        *,
+        begins_s: int = 0,  # of its first day
+        dozes: bool = True,
     ) -> None:
         self.seeds = Seeds(seed)
-        self.world = World(START_UTC_S)
+        self.world = World(START_UTC_S + begins_s)
         self.fired: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
         self.violations: list[str] = []
@@ -77,7 +84,7 @@ class Building:
         self._dozes = dozes
         self._secrets = self.seeds.stream("secrets")
         self._make_tiers(directory)
-        self.doors = [self._make_door(number, grant_ms) for number in range(doors)]
+        self.doors = [self._make_door(number) for number in range(doors)]
 
     # -- building -------------------------------------------------------------------------------
 
@@ -107,11 +114,11 @@ class Building:
         self.books.register_merchant(MERCHANT_NO, "residence")
         self.agent.start()
 
-    def _make_door(self, number: int, grant_ms: int) -> Doorway:
+    def _make_door(self, number: int) -> Doorway:
         device, key = FIRST_DEVICE + number, self._secrets.randbytes(32)
         name = f"door-{number + 1}"
         self.books.register_device(device, key, MERCHANT_NO, SITE)
-        self.books.access.add_door(device, "dorm", grant_ms, 0)
+        self.books.access.add_door(device, "dorm", _GRANT_MS, 0)
         nvs = {"settings": self._settings(device, key)}
         draw = self.seeds.stream("door", name)
         hardware = DoorHardware(name, self.world, nvs, draw, (_JOURNAL_SECTORS, _CARD_SECTORS))

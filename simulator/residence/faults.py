@@ -115,7 +115,7 @@ def hang(building: Building, draw: random.Random) -> None:
 def mains(building: Building, draw: random.Random) -> None:
     """One lock has no supply."""
     building.fired["mains of a door gone"] += 1
-    _dark(building, draw.choice(building.doors), draw.randrange(*_SHORT_US))
+    darken(building, draw.choice(building.doors), draw.randrange(*_SHORT_US))
 
 
 def blackout(building: Building, draw: random.Random) -> None:
@@ -123,7 +123,7 @@ def blackout(building: Building, draw: random.Random) -> None:
     duration_us = draw.randrange(10 * SECOND_US, _HOUR_US)
     building.fired["mains of the building gone"] += 1
     for each in building.doors:
-        _dark(building, each, duration_us)
+        darken(building, each, duration_us)
         if draw.randrange(3) == 0 and each.reader.is_on:
             each.reader.switch_off()
     if draw.randrange(2):
@@ -132,7 +132,8 @@ def blackout(building: Building, draw: random.Random) -> None:
         building.agent.kill()
 
 
-def _dark(building: Building, each: Doorway, duration_us: int) -> None:
+def darken(building: Building, each: Doorway, duration_us: int) -> None:
+    """A lock has no supply for a while."""
     _set_mains(each, False)
     _must_let_go(building, each, door.MAINS, "without mains")
     _until(building, each, duration_us, partial(_set_mains, each, True))
@@ -165,16 +166,17 @@ def fire_alarm(building: Building, draw: random.Random) -> None:
     building.fired["fire alarm"] += 1
     duration_us = draw.randrange(_MINUTE_US, 20 * _MINUTE_US)
     for each in building.doors:
-        _burn(building, each, duration_us, draw)
+        burn(building, each, duration_us, draw)
 
 
 def fire_wire(building: Building, draw: random.Random) -> None:
     """The wire of one fire loop is cut, and mended."""
     building.fired["fire wire cut"] += 1
-    _burn(building, draw.choice(building.doors), draw.randrange(*_SHORT_US), draw)
+    burn(building, draw.choice(building.doors), draw.randrange(*_SHORT_US), draw)
 
 
-def _burn(building: Building, each: Doorway, duration_us: int, draw: random.Random) -> None:
+def burn(building: Building, each: Doorway, duration_us: int, draw: random.Random) -> None:
+    """A fire loop is open for a while; later somebody comes with a key."""
     _set_fire(each, True)
     _must_let_go(building, each, door.FIRE_QUIET, "on fire")
 
@@ -290,8 +292,13 @@ def crystal(building: Building, draw: random.Random) -> None:
 def cable(building: Building, draw: random.Random) -> None:
     """One door's cable is out, for seconds or for half a night."""
     each = draw.choice(building.doors)
-    if not each.cable.plugged:
-        return
+    if each.cable.plugged:
+        duration_us = draw.choice((draw.randrange(*_SHORT_US), 6 * _HOUR_US))
+        unplug(building, each, duration_us)
+
+
+def unplug(building: Building, each: Doorway, duration_us: int) -> None:
+    """A cable is out for a while."""
     each.reader.rouse()
     each.lose_link()
     each.cable.cut()
@@ -302,7 +309,7 @@ def cable(building: Building, draw: random.Random) -> None:
         each.cable.plug()
         each.regain_link()
 
-    building.until(draw.choice((draw.randrange(*_SHORT_US), 6 * _HOUR_US)), plug)
+    building.until(duration_us, plug)
 
 
 def half_open(building: Building, draw: random.Random) -> None:

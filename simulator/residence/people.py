@@ -161,9 +161,9 @@ class People:
                     self._at(day, draw.uniform(0, 24), partial(act, each, draw))
             for act, share in (
                 (self._hold_open, 0.5),
-                (self._force, 0.4),
-                (self._try_five, 0.25),
-                (self._duress, 0.3),
+                (self.force, 0.4),
+                (self.try_five, 0.25),
+                (self.duress, 0.3),
             ):
                 if draw.random() < share:
                     self._at(day, draw.uniform(0, 23), partial(act, each))
@@ -278,14 +278,17 @@ class People:
         staff = [person for person in self.residents if person.digits]
         self.tap(each, draw.choice(staff), b"314159")
 
-    def _duress(self, each: Doorway) -> None:
+    def duress(self, each: Doorway) -> None:
+        """Somebody is forced to open, and says so with his last digit."""
         staff = [person for person in self.residents if person.digits]
         self.tap(each, self._draw.choice(staff), _DURESS)
 
     def _hold_open(self, each: Doorway) -> None:
+        self.hold_open(each, self._draw.choice(self.residents))
+
+    def hold_open(self, each: Doorway, person: Person) -> None:
         """Somebody puts a chair into the door."""
         start_us = self._reserve(each, _HELD_US + 20 * SECOND_US, _QUIET_US)
-        person = self._draw.choice(self.residents)
         if person.busy_us > self.building.world.now_us:
             return
         self.tap(each, person, held_us=_HELD_US, start_us=start_us)
@@ -296,7 +299,7 @@ class People:
         end = partial(watch.end, messages.DOOR, left_open, opened_us, is_open=True)
         each.reader.at(start_us + _HELD_US, end)
 
-    def _force(self, each: Doorway) -> None:
+    def force(self, each: Doorway) -> None:
         """Somebody breaks it open."""
         start_us = self._reserve(each, 20 * SECOND_US, _QUIET_US)
         watch = _Calm(self, each)
@@ -312,7 +315,7 @@ class People:
         end = partial(watch.end, messages.DOOR, forced, start_us)
         each.reader.at(start_us + 4 * SECOND_US, end)
 
-    def _try_five(self, each: Doorway) -> None:
+    def try_five(self, each: Doorway) -> None:
         """Five wrong cards in a row: somebody has to come, and nobody is taken for 90 s."""
         start_us = self._reserve(each, 20 * SECOND_US + _LOCKED_OUT_US, _QUIET_US)
         person = next(one for one in self.strangers if not one.holder.card_no)

@@ -11,6 +11,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -72,26 +73,40 @@ def run_unit(unit: BuildingUnit) -> Result:
 
 def play(unit: BuildingUnit) -> tuple[Result, str]:
     """The figures of one building, and the hash of what its doors have written."""
+    with built(unit.seed * 1000 + unit.number, unit.own_doors) as building:
+        people = People(building, Rights(building))
+        _live(building, people, unit)
+        heal(building, people)
+        judge(building, people)
+        result = result_of(building)
+        result.violations = [f"{unit.replay}: {text}" for text in building.violations]
+        return result, log_of(building)
+
+
+@contextmanager
+def built(seed: int, doors: int, begins_s: int = 0, *, dozes: bool = True) -> Iterator[Building]:
+    """A building on scratch disks, torn down afterwards."""
     logging.disable(logging.CRITICAL)  # what services log about faults is of no interest
     scratch = "/dev/shm" if Path("/dev/shm").is_dir() else None
     directory = Path(tempfile.mkdtemp(prefix="onecard-residence-", dir=scratch))
-    building = Building(unit.seed * 1000 + unit.number, directory, unit.own_doors)
+    building = Building(seed, directory, doors, begins_s=begins_s, dozes=dozes)
     try:
-        people = People(building, Rights(building))
-        _live(building, people, unit)
-        _heal(building, people)
-        judge(building, people)
-        result = _result(building, unit)
-        return result, log_of(building)
+        yield building
     finally:
         building.close()
+        logging.disable(logging.NOTSET)
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _live(building: Building, people: People, unit: BuildingUnit) -> None:
+def open_up(building: Building) -> None:
+    """The doors are switched on, and what dies is started again from now on."""
     faults.revive(building)
     for each in building.doors:
         building.switch_on(each)
+
+
+def _live(building: Building, people: People, unit: BuildingUnit) -> None:
+    open_up(building)
     for day in range(unit.days):
         people.plan_day(day)
         _plan_faults(building, day, unit.rate)
@@ -116,7 +131,7 @@ def _strike(building: Building, kind: str, seed: int) -> None:
     faults.FAULTS[kind][1](building, random.Random(seed))
 
 
-def _heal(building: Building, people: People) -> None:
+def heal(building: Building, people: People) -> None:
     """Everything is mended; a key is turned at every door; then all of it has to come to rest."""
     building.heal()
     for process in (building.ledger, building.agent):
@@ -133,12 +148,17 @@ def _heal(building: Building, people: People) -> None:
     for each in building.doors:
         building.switch_on(each)
         faults.turn_key(building, each)
+    _drain(building, people)
+    _last_visits(building, people)
+
+
+def _drain(building: Building, people: People) -> None:
+    """Wait until everything has arrived where it belongs."""
     end_us = building.world.now_us + _DRAIN_US
     while _owed(building, people) and building.world.now_us < end_us:
         building.run_until(building.world.now_us + _STEP_US)
     for text in _owed(building, people):
         building.report(f"not drained: {text}")
-    _last_visits(building, people)
 
 
 def _owed(building: Building, people: People) -> list[str]:
@@ -173,17 +193,17 @@ def _last_visits(building: Building, people: People) -> None:
         for place in sorted({0, person.floor}):
             act = partial(people.tap, building.doors[place], person)
             building.later((2 * number + (place > 0)) * 30 * SECOND_US, act)
-    building.run_until(building.world.now_us + 3600 * SECOND_US)
-    end_us = building.world.now_us + _DRAIN_US
-    while _owed(building, people) and building.world.now_us < end_us:
-        building.run_until(building.world.now_us + _STEP_US)
-    for text in _owed(building, people):
-        building.report(f"not drained in the end: {text}")
+    everybody = len(people.residents) + len(people.strangers)
+    building.run_until(building.world.now_us + (everybody + 2) * 60 * SECOND_US)
+    _drain(building, people)
 
 
-def _result(building: Building, unit: BuildingUnit) -> Result:
-    result = Result(events=building.done.total() + building.fired.total())
-    result.virtual_s = unit.days * DAY_US // SECOND_US
-    result.faults_fired = dict(building.fired)
-    result.violations = [f"{unit.replay}: {text}" for text in building.violations]
-    return result
+def result_of(building: Building) -> Result:
+    """The figures of a building; `violations` as it has reported them."""
+    return Result(
+        events=building.done.total() + building.fired.total(),
+        virtual_s=building.world.now_us // SECOND_US,
+        faults_fired=dict(building.fired),
+        violations=list(building.violations),
+        done=dict(building.done),
+    )
