@@ -87,6 +87,8 @@ class DoorHome(HostHome):
 
     def due_ms(self) -> int:
         """When a step can be of use again, on the board's own clock; 0: at once."""
+        if any(part.due_ms is None for part in self._parts):
+            return 0
         device: Any = self._device
         now_ms = self._ticks_ms()
         levels = self._hardware.lock.levels()
@@ -95,9 +97,6 @@ class DoorHome(HostHome):
         if not is_steady or self._hardware.field.cards:
             return 0
         due_ms = now_ms + _LONGEST_MS
-        for part in self._parts:
-            if part.due_ms is None:
-                return 0
         for moment_ms in (*_moments(device._door), *self._waits(device, now_ms)):
             if moment_ms > now_ms:
                 due_ms = min(due_ms, moment_ms)

@@ -30,7 +30,7 @@ def drill(seed: int) -> Result:
         _plan(building, people)
         building.run_until(_END_US)
         heal(building, people)
-        judge(building, people)
+        judge(building, people.seen)
         return result_of(building)
 
 

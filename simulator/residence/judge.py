@@ -16,7 +16,7 @@ from protocols.rules import access, door, reasons
 from protocols.wire import messages, seal
 from simulator.residence.building import SECOND_US, Building
 from simulator.residence.doorway import Doorway, Written
-from simulator.residence.people import Expected, People
+from simulator.residence.visit import Expected, Seen
 
 _NEAR_US = 2 * SECOND_US
 _RECORDS = "SELECT seq, sealed FROM record WHERE device = ? ORDER BY seq"
@@ -26,15 +26,15 @@ _WHYS = (door.number("slip"), door.number("opened"))
 _SETTLE_US = 1_900_000
 
 
-def judge(building: Building, people: People) -> None:
+def judge(building: Building, seen: Seen) -> None:
     """Report whatever does not agree."""
     booked: dict[int, list[Written]] = {}
     for each in building.doors:
         booked[each.device] = _compare(building, each)
         _must_be_explained(building, each, booked[each.device])
         _must_not_lock_early(building, each)
-        _must_have_been_there(building, each, people)
-    _must_be_booked(building, people, booked)
+        _must_have_been_there(building, each, seen)
+    _must_be_booked(building, seen, booked)
 
 
 def _compare(building: Building, each: Doorway) -> list[Written]:
@@ -111,22 +111,22 @@ def _must_not_lock_early(building: Building, each: Doorway) -> None:
             changed_us = time_us
 
 
-def _must_have_been_there(building: Building, each: Doorway, people: People) -> None:
+def _must_have_been_there(building: Building, each: Doorway, seen: Seen) -> None:
     """Nobody enters but with a card."""
     for written in each.written:
         fields = written.fields
         is_entry = fields["kind"] == messages.ENTRY and fields["reason"] != access.LOCKED_OUT
-        if is_entry and written.sealed not in people.answered:
+        if is_entry and written.sealed not in seen.answered:
             if fields["reason"] != access.NO_PIN_GIVEN:
                 building.report(
                     f"{each.name}: record {written.seq} is of a card that was not there"
                 )
 
 
-def _must_be_booked(building: Building, people: People, booked: dict[int, list[Written]]) -> None:
+def _must_be_booked(building: Building, seen: Seen, booked: dict[int, list[Written]]) -> None:
     """What people have seen is in the books, and a case where somebody has to come."""
     filed = Counter(building.books.database.rows(_CASES))
-    for expected in people.expected:
+    for expected in seen.expected:
         found = [one for one in booked[expected.door.device] if _is(one, expected)]
         if not found:
             at_s = expected.from_us / SECOND_US

@@ -1,31 +1,29 @@
 """The people of a building: out in the morning, in at noon, in at night, and what some of them do.
 
-Whoever holds a card to a door in order that may let him in is in within two seconds; whoever
-presses the button inside gets out, always; a card opens only where and when it was ordered so.
-Each of them looks at once, and writes down what has to be found in the books in the end.
+Whoever presses the button inside gets out, always. What is seen at a door by who stands before it
+is judged in visit.py.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
-from protocols.rules import access, door, reasons
+from protocols.rules import access, door
 from protocols.wire import messages
 from simulator.cardbox import Chip, HeldCard, make_cards
 from simulator.cards.bad_cards import clone
 from simulator.cards.mifare_classic import MifareClassic
 from simulator.residence import rights as orders
 from simulator.residence.building import DAY_US, SECOND_US, Building
-from simulator.residence.doorway import DoorHardware, Doorway, Written
+from simulator.residence.doorway import DoorHardware, Doorway
 from simulator.residence.rights import Holder, Rights, day_of
+from simulator.residence.visit import ANSWER_US, DURESS, PIN, Calm, Person, Seen, Visit
 from simulator.scenario import CardBatch
 
 _HOUR_US = 3600 * SECOND_US
 _HOLD_US = 700_000
-_ANSWER_US = 2 * SECOND_US  # GB 50396: from a card to a door that is open
 _PUSH_US = 1_600_000
 _SHUT_US = 2 * SECOND_US
 _TAP_US = 12 * SECOND_US  # until the next one may come
@@ -37,45 +35,16 @@ _PIN_WAIT_US = 17 * SECOND_US
 _HELD_US = 60 * SECOND_US
 _WRONG_EVERY_US = 3 * SECOND_US
 _LOCKED_OUT_US = 100 * SECOND_US
-_DOUBT_S = 180
-_DAY_S = 86_400
-_REFUSALS_US = 420 * SECOND_US
-_PIN = b"271828"
-_DURESS = b"271829"
 _FIRST_NO = 40_001
-_OPENS = (reasons.APPROVED, access.DURESS)
-
-
-@dataclass
-class Person:
-    """Somebody with a card, who lives behind `floor`; `digits` are typed where asked."""
-
-    card: HeldCard
-    holder: Holder
-    floor: int
-    digits: bytes = b""
-    busy_us: int = 0
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What must be in the books: a record like this at that time, and the case it makes."""
-
-    door: Doorway
-    from_us: int
-    to_us: int
-    kind: int
-    fields: dict[str, int]
 
 
 class People:
-    """Plans days and plays them. `expected` is for the judge, `answered` are ENTRYs with a tap."""
+    """Plans days and plays them; `seen` is what they have seen."""
 
     def __init__(self, building: Building, rights: Rights) -> None:
         self.building = building
         self.rights = rights
-        self.expected: list[Expected] = []
-        self.answered: set[bytes] = set()
+        self.seen = Seen(building, rights)
         self._draw = building.draw("people")
         self.residents: list[Person] = []
         self.strangers: list[Person] = []
@@ -83,7 +52,7 @@ class People:
         for number, each in enumerate(building.doors):
             groups = self._groups(number)
             rights.set_up(each, groups, orders.MORNING if number == 0 else ())
-            rights.set_pin(each, orders.WITH_PIN, _PIN if number else b"")
+            rights.set_pin(each, orders.WITH_PIN, PIN if number else b"")
 
     # -- who there is ---------------------------------------------------------------------------
 
@@ -122,7 +91,7 @@ class People:
         number = 0 if name == "foreign" else card.card_no
         person = Person(card, Holder(number, *days), index % len(self.building.doors))
         if name == "staff":
-            person.digits = _PIN
+            person.digits = PIN
         is_known = name not in ("stranger", "foreign")
         (self.residents if is_known else self.strangers).append(person)
 
@@ -247,7 +216,7 @@ class People:
         typed = person.digits if digits is None else digits
         chip, hardware, at = person.card.chip, each.hardware, each.reader.at
         person.busy_us = max(person.busy_us, start_us + _TAP_US)
-        visit = _Visit(self, each, person, typed, start_us)
+        visit = Visit(self.seen, each, person, typed, start_us)
         at(start_us, visit.begin)
         at(start_us, partial(_put, hardware, chip))
         at(start_us + _HOLD_US, partial(_take, hardware, chip))
@@ -261,7 +230,7 @@ class People:
                 self._shut(each, held_us)
 
         at(asked_us + _PUSH_US, push)
-        at(asked_us + _ANSWER_US, partial(visit.end, asked_us))
+        at(asked_us + ANSWER_US, partial(visit.end, asked_us))
         return start_us
 
     # -- what some people do --------------------------------------------------------------------
@@ -281,7 +250,7 @@ class People:
     def duress(self, each: Doorway) -> None:
         """Somebody is forced to open, and says so with his last digit."""
         staff = [person for person in self.residents if person.digits]
-        self.tap(each, self._draw.choice(staff), _DURESS)
+        self.tap(each, self._draw.choice(staff), DURESS)
 
     def _hold_open(self, each: Doorway) -> None:
         self.hold_open(each, self._draw.choice(self.residents))
@@ -292,7 +261,7 @@ class People:
         if person.busy_us > self.building.world.now_us:
             return
         self.tap(each, person, held_us=_HELD_US, start_us=start_us)
-        watch = _Calm(self, each)
+        watch = Calm(self.seen, each)
         each.reader.at(start_us - 1, watch.begin)
         left_open = {"event": door.number("left-open")}
         opened_us = start_us + _PUSH_US + SECOND_US
@@ -302,7 +271,7 @@ class People:
     def force(self, each: Doorway) -> None:
         """Somebody breaks it open."""
         start_us = self._reserve(each, 20 * SECOND_US, _QUIET_US)
-        watch = _Calm(self, each)
+        watch = Calm(self.seen, each)
         forced = {"event": door.number("opened"), "state": door.STATES.index(door.FORCED)}
 
         def force() -> None:
@@ -319,9 +288,9 @@ class People:
         """Five wrong cards in a row: somebody has to come, and nobody is taken for 90 s."""
         start_us = self._reserve(each, 20 * SECOND_US + _LOCKED_OUT_US, _QUIET_US)
         person = next(one for one in self.strangers if not one.holder.card_no)
-        if person.busy_us > self.building.world.now_us or self.has_refused(each, 1):
+        if person.busy_us > self.building.world.now_us or self.seen.has_refused(each, 1):
             return
-        watch = _Calm(self, each)
+        watch = Calm(self.seen, each)
         each.reader.at(start_us - 1, watch.begin)
         for number in range(access.TRIES_MAX):
             self.tap(each, person, start_us=start_us + number * _WRONG_EVERY_US)
@@ -329,150 +298,6 @@ class People:
         last_us = start_us + (access.TRIES_MAX - 1) * _WRONG_EVERY_US
         end = partial(watch.end, messages.ENTRY, locked_out, last_us)
         each.reader.at(last_us + 4 * SECOND_US, end)
-
-    def has_refused(self, each: Doorway, count: int) -> bool:
-        """Whether so many have been refused lately: five in a row, and it takes nobody."""
-        since_us = self.building.world.now_us - _REFUSALS_US
-        return sum(time_us > since_us for time_us in each.refused_us[-10:]) >= count
-
-    def expect(
-        self, each: Doorway, kind: int, fields: dict[str, int], from_us: int, to_us: int
-    ) -> None:
-        """That must be in the books in the end."""
-        self.expected.append(Expected(each, from_us, to_us, kind, fields))
-
-
-class _Calm:
-    """Whether a door that was locked and in order stayed in order."""
-
-    def __init__(self, people: People, each: Doorway) -> None:
-        self._people, self._door = people, each
-        self.is_calm = False
-        self._boots = 0
-
-    def begin(self) -> None:
-        each = self._door
-        spans = each.lock.unlocked
-        is_locked = each.lock.is_powered() and len(spans[-1]) > 1
-        now_us = each.hardware.clock.now_us
-        has_been = is_locked and now_us - spans[-1][1] > 3 * SECOND_US
-        is_shut = not each.lock.is_open and not each.lock.case_is_open
-        self.is_calm = each.is_well() and has_been and is_shut and each.is_sure_of_time()
-        self._boots = len(each.boots)
-
-    def end(
-        self, kind: int, fields: dict[str, int], from_us: int, *, is_open: bool = False
-    ) -> None:
-        each = self._door
-        if is_open and not each.lock.is_open:
-            return  # nobody had come in
-        if self.is_calm and each.is_well() and self._boots == len(each.boots):
-            until_us = each.hardware.clock.now_us
-            if not self._is_near_morning(from_us):
-                self._people.expect(each, kind, fields, from_us, until_us)
-                self._people.building.done["alarm"] += 1
-
-    def _is_near_morning(self, time_us: int) -> bool:
-        local_s = self._people.building.local_s(time_us)
-        moments = (local_s - 2 * _DOUBT_S, local_s + 2 * _DOUBT_S)
-        return any(orders.holds(orders.MORNING, moment_s) for moment_s in moments)
-
-
-class _Visit:
-    """One person with a card at a door, judged as soon as it is over."""
-
-    def __init__(
-        self, people: People, each: Doorway, person: Person, typed: bytes, start_us: int
-    ) -> None:
-        self._people, self._door, self._person = people, each, person
-        self._typed, self._start_us = typed, start_us
-        self._is_fair = False
-        self._boots = 0
-
-    def begin(self) -> None:
-        each = self._door
-        self._is_fair = each.is_well() and not self._people.has_refused(each, 5)
-        self._is_fair = self._is_fair and not each.hardware.field.cards
-        self._boots = len(each.boots)
-
-    def end(self, asked_us: int) -> None:
-        """What has come of it, and whether that is right."""
-        each = self._door
-        self._people.building.done["tap"] += 1
-        until_us = asked_us + _ANSWER_US
-        mine = [
-            entry
-            for entry in each.entries(self._start_us, until_us)
-            if entry.fields["reason"] != access.LOCKED_OUT
-            and entry.sealed not in self._people.answered
-        ]
-        self._people.answered |= {entry.sealed for entry in mine}
-        opened = [entry for entry in mine if entry.fields["reason"] in _OPENS]
-        for entry in opened:
-            self._must_be_right(entry, until_us)
-        if not opened:
-            each.refused_us.append(self._start_us)
-        self._is_fair = self._is_fair and each.is_well() and self._boots == len(each.boots)
-        if self._is_fair:
-            self._must_be_served(mine, opened, asked_us, until_us)
-
-    def _outcomes(self, until_us: int, doubt_s: int) -> set[tuple[bool, bytes]]:
-        rights, holder = self._people.rights, self._person.holder
-        return rights.outcomes(self._door, holder, self._start_us, until_us, doubt_s)
-
-    def _must_be_right(self, entry: Written, until_us: int) -> None:
-        """Who was let in had a right to it by something that the door may have known."""
-        each, fields, holder = self._door, entry.fields, self._person.holder
-        where = f"{each.name} record {entry.seq}: card {fields['card_no']}"
-        if fields["card_no"] != holder.card_no or not holder.card_no:
-            self._people.building.report(f"{where} let in, {holder.card_no} was there")
-            return
-        doubt_s = 0 if each.fooled_us < each.boots[-1] else _DAY_S
-        found = self._outcomes(until_us, doubt_s)
-        width_s = fields["latest_s"] - fields["earliest_s"]
-        if doubt_s or width_s > 300:  # nobody is locked out by a clock that is not known
-            wide = Holder(holder.card_no, 0, 1 << 20)
-            rights = self._people.rights
-            found |= rights.outcomes(each, wide, self._start_us, until_us, doubt_s)
-        pins = {pin for may, pin in found if may}
-        if not pins:
-            self._people.building.report(f"{where} was let in without a right")
-        elif not any(_fits(pin, self._typed, fields["reason"]) for pin in pins):
-            self._people.building.report(f"{where} was let in without its PIN")
-
-    def _must_be_served(
-        self, mine: list[Written], opened: list[Written], asked_us: int, until_us: int
-    ) -> None:
-        """A door in order takes whom it must, in two seconds, and writes down everybody."""
-        each, building = self._door, self._people.building
-        who = f"{each.name}: {self._person.card.name} at {self._start_us / 1e6:.3f}"
-        pins = {pin for _, pin in self._outcomes(until_us, _DOUBT_S)}
-        waits = bool(pins - {b""}) and not self._typed
-        if len(mine) != 1 and not waits:
-            building.report(f"{who}: {len(mine)} records of one card")
-        if not each.is_sure_of_time():
-            return
-        found = self._outcomes(until_us, _DOUBT_S)
-        if len(found) != 1:
-            return
-        ((may, pin),) = found
-        if not may or not any(_fits(pin, self._typed, reason) for reason in _OPENS):
-            return
-        building.done["right"] += 1
-        if not opened or not each.was_released(asked_us, until_us):
-            building.report(f"{who}: has a right and was not let in")
-        is_forced = bool(pin) and self._typed == _DURESS
-        if is_forced and opened:
-            said = {"reason": access.DURESS, "card_no": self._person.holder.card_no}
-            self._people.expect(each, messages.ENTRY, said, self._start_us, until_us)
-            building.done["alarm"] += 1
-
-
-def _fits(pin: bytes, typed: bytes, reason: int) -> bool:
-    """Whether who typed that gives the PIN, or says that he is being forced."""
-    if not pin:
-        return reason == reasons.APPROVED
-    return typed == (_DURESS if reason == access.DURESS else pin)
 
 
 def _put(hardware: DoorHardware, chip: Chip) -> None:

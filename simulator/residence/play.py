@@ -77,7 +77,7 @@ def play(unit: BuildingUnit) -> tuple[Result, str]:
         people = People(building, Rights(building))
         _live(building, people, unit)
         heal(building, people)
-        judge(building, people)
+        judge(building, people.seen)
         result = result_of(building)
         result.violations = [f"{unit.replay}: {text}" for text in building.violations]
         return result, log_of(building)
