@@ -1,0 +1,70 @@
+"""A residence in small: a slice of what `onecard sim residence` plays for a fortnight."""
+
+import pytest
+from typer.testing import CliRunner
+
+from simulator.residence.building import FIRST_DEVICE
+from simulator.residence.doorway import HeardMaps
+from simulator.residence.drill import drill
+from simulator.residence.faults import FAULTS
+from simulator.residence.play import BuildingUnit, play, units
+from simulator.residence.rights import CURFEW, MORNING, holds
+from tests.residence.planted import PLANTED
+from tests.torture.faithful import FaithfulPatch
+from tools.cli import app
+
+SEED, DRILL_SEED = 2, 1
+MONDAY_S = 4 * 86_400  # 1970-01-05
+
+
+def test_two_doors_and_a_day_with_many_faults():
+    unit = BuildingUnit(SEED, 0, doors=2, days=1, rate=8000)
+    print(unit.replay)
+    result, _ = play(unit)
+    assert result.violations == []
+    print(result.done, result.faults_fired)
+    assert result.done["right"] > 20 and result.done["unlocking"] > 50
+    assert result.done["alarm"] and result.done["case"]
+    assert sum(result.faults_fired.values()) >= 8
+
+
+def test_a_drill_is_clean_and_the_same_each_time():
+    result, log = drill(DRILL_SEED)
+    assert result.violations == []
+    assert result.done["alarm"] == 4 and result.done["case"] >= 2
+    assert drill(DRILL_SEED)[1] == log
+
+
+@pytest.mark.parametrize("bug", PLANTED)
+def test_a_planted_bug_is_found(bug):
+    with FaithfulPatch.context() as patch:
+        PLANTED[bug](patch)
+        result, _ = drill(DRILL_SEED)
+    print(result.violations)
+    assert result.violations
+
+
+def test_a_residence_is_split_into_buildings_and_each_is_played_alone():
+    found = list(units(1, 203, 14))
+    assert sum(unit.own_doors for unit in found) == 203
+    assert max(unit.own_doors for unit in found) <= 10
+    assert len({unit.replay for unit in found}) == len(found) == 21
+    assert "--building 20" in found[-1].replay and "--seed 1 " in found[-1].replay
+
+
+def test_the_second_opinion_on_schedules():
+    assert holds(MORNING, MONDAY_S + 7 * 3600) and not holds(MORNING, MONDAY_S + 8 * 3600)
+    assert not holds(MORNING, MONDAY_S - 86_400 + 7 * 3600), "a Sunday"
+    assert not holds(CURFEW, MONDAY_S + 23 * 3600) and holds(CURFEW, MONDAY_S + 23 * 3600 - 1)
+
+
+def test_nonsense_on_the_wire_is_no_map():
+    heard = HeardMaps(bytes(32))
+    assert [heard.hear(data) for data in (b"", b"\x00", bytes(200))] == [0, 0, 0]
+    assert FIRST_DEVICE > 0 and all(weight > 0 for weight, _ in FAULTS.values())
+
+
+def test_the_command_says_what_it_played():
+    words = ["sim", "residence", "--doors", "1", "--days", "1", "--jobs", "1", "--building"]
+    refused = CliRunner().invoke(app, [*words, "7"])
+    assert refused.exit_code == 2 and "there are 1" in refused.output
