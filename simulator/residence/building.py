@@ -175,7 +175,7 @@ class Building:
         while self.world.step(until_us):
             pass
 
-    def later(self, delay_us: int, act: Callable[[], None]) -> None:
+    def later(self, delay_us: int, act: Callable[[], object]) -> None:
         """Do something in a while."""
         self.world.at(self.world.now_us + delay_us, act)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from simulator.residence import faults
+from simulator.residence import faults, faults_line
 from simulator.residence.building import SECOND_US, Building
 from simulator.residence.judge import judge, log_of
 from simulator.residence.people import People
@@ -61,7 +61,7 @@ def _plan(building: Building, people: People) -> None:
         (52, lambda: people.tap(house, nightly)),  # it is past eleven
         (53, lambda: faults.darken(building, house, _MINUTE_US)),
         (54, lambda: people.leave(house)),
-        (62, lambda: faults.unplug(building, house, 5 * _MINUTE_US)),
+        (62, lambda: faults_line.unplug(building, house, 5 * _MINUTE_US)),
         (63, lambda: people.tap(house, people.residents[-1])),
         (64, house.reader.switch_off),
         (66, lambda: people.leave(house)),

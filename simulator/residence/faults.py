@@ -11,14 +11,21 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from protocols.rules import door
 from simulator.host.hardware import EPOCH_1970_S, EPOCH_2000_S
 from simulator.residence.building import SECOND_US, Building
 from simulator.residence.doorway import Doorway
+from simulator.residence.faults_line import (
+    Act,
+    cable,
+    disk_of,
+    half_open,
+    kill_of,
+    lose_links,
+    service,
+)
 from simulator.torture import faults_service
-from simulator.torture.process import Process
 
 _MINUTE_US = 60 * SECOND_US
 _HOUR_US = 60 * _MINUTE_US
@@ -30,8 +37,6 @@ _DAY_S = 86_400
 _DRIFT_PPM = 150  # within what rules/clock.py allows a crystal
 _LOOKS_US = (SECOND_US, 30 * SECOND_US)  # when it is looked whether a door lets go
 _FOR_EVER_US = 1 << 62
-
-Act = Callable[[Building, random.Random], None]
 
 
 def turn_key(building: Building, each: Doorway) -> None:
@@ -128,7 +133,7 @@ def blackout(building: Building, draw: random.Random) -> None:
             each.reader.switch_off()
     if draw.randrange(2):
         building.building.stop(forget=True)
-        _lose_links(building, duration_us, partial(setattr, building.building, "is_up", True))
+        lose_links(building, duration_us, partial(setattr, building.building, "is_up", True))
         building.agent.kill()
 
 
@@ -286,109 +291,6 @@ def crystal(building: Building, draw: random.Random) -> None:
     building.fired["crystal drift"] += 1
 
 
-# -- network ----------------------------------------------------------------------------------
-
-
-def cable(building: Building, draw: random.Random) -> None:
-    """One door's cable is out, for seconds or for half a night."""
-    each = draw.choice(building.doors)
-    if each.cable.plugged:
-        duration_us = draw.choice((draw.randrange(*_SHORT_US), 6 * _HOUR_US))
-        unplug(building, each, duration_us)
-
-
-def unplug(building: Building, each: Doorway, duration_us: int) -> None:
-    """A cable is out for a while."""
-    each.reader.rouse()
-    each.lose_link()
-    each.cable.cut()
-    each.cable.wake(building.world.now_us)
-    building.fired["cable cut"] += 1
-
-    def plug() -> None:
-        each.cable.plug()
-        each.regain_link()
-
-    building.until(duration_us, plug)
-
-
-def half_open(building: Building, draw: random.Random) -> None:
-    """A connection that nobody hears on, and nobody ends."""
-    each = draw.choice(building.doors)
-    each.reader.rouse()
-    if each.cable.half_open(draw):
-        building.fired["half-open"] += 1
-        each.lose_link()
-
-        def end() -> None:
-            each.cable.plug()
-            each.regain_link()
-
-        building.until(draw.randrange(10, 300) * SECOND_US, end)
-
-
-def _lose_links(building: Building, duration_us: int, end: Callable[[], object]) -> None:
-    """No door is sure to hear the ledger for a while."""
-    for each in building.doors:
-        each.lose_link()
-
-    def over() -> None:
-        end()
-        for each in building.doors:
-            each.regain_link()
-
-    building.until(duration_us, over)
-
-
-class _Struck:
-    """A building as faults_service.py knows a campus: what is broken there cuts all doors off."""
-
-    def __init__(self, building: Building) -> None:
-        self._building = building
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._building, name)
-
-    def until(self, duration_us: int, end: Callable[[], None]) -> None:
-        _lose_links(self._building, duration_us, end)
-
-
-def _service(act: Callable[[Any, random.Random], None]) -> Act:
-    return lambda building, draw: act(_Struck(building), draw)
-
-
-def _kill(which: str) -> Act:
-    def act(building: Building, draw: random.Random) -> None:
-        process: Process = getattr(building, which)
-        faults_service.kill(process, building, draw)  # type: ignore[arg-type]
-
-    return act
-
-
-def _disk(which: str) -> Act:
-    def act(building: Building, draw: random.Random) -> None:
-        process: Process = getattr(building, which)
-        faults_service.disk(process, _Struck(building), draw)  # type: ignore[arg-type]
-
-    return act
-
-
-def revive(building: Building) -> None:
-    """Agent and ledger are started again when they have died; until then doors are cut off."""
-    for process in (building.agent, building.ledger):
-        process.on_death = partial(_dead, building, process)
-
-
-def _dead(building: Building, process: Process) -> None:
-    pause_us = building.draw("restart", building.world.now_us).randrange(200_000, 10 * SECOND_US)
-    _lose_links(building, pause_us, partial(_start, process))
-
-
-def _start(process: Process) -> None:
-    if not process.is_up:
-        process.start()
-
-
 # Kind -> (weight, what it does).
 FAULTS: dict[str, tuple[int, Act]] = {
     "brown-out": (8, brown_out),
@@ -407,15 +309,15 @@ FAULTS: dict[str, tuple[int, Act]] = {
     "crystal": (3, crystal),
     "cable": (6, cable),
     "half-open": (4, half_open),
-    "mischief": (6, _service(faults_service.mischief)),
-    "broker": (3, _service(faults_service.broker)),
-    "upstream": (4, _service(faults_service.upstream)),
-    "agent kill": (4, _kill("agent")),
-    "agent disk": (3, _disk("agent")),
+    "mischief": (6, service(faults_service.mischief)),
+    "broker": (3, service(faults_service.broker)),
+    "upstream": (4, service(faults_service.upstream)),
+    "agent kill": (4, kill_of("agent")),
+    "agent disk": (3, disk_of("agent")),
     "agent replaced": (
         1,
-        _service(lambda campus, draw: faults_service.replace_agent(campus, draw)),
+        service(lambda campus, draw: faults_service.replace_agent(campus, draw)),
     ),
-    "ledger kill": (4, _kill("ledger")),
-    "ledger disk": (3, _disk("ledger")),
+    "ledger kill": (4, kill_of("ledger")),
+    "ledger disk": (3, disk_of("ledger")),
 }

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from protocols.rules import door
 from simulator.checkers import journal_of
-from simulator.residence import faults
+from simulator.residence import faults, faults_line
 from simulator.residence.building import DAY_US, SECOND_US, Building
 from simulator.residence.judge import judge, log_of
 from simulator.residence.people import People
@@ -100,7 +100,7 @@ def built(seed: int, doors: int, begins_s: int = 0, *, dozes: bool = True) -> It
 
 def open_up(building: Building) -> None:
     """The doors are switched on, and what dies is started again from now on."""
-    faults.revive(building)
+    faults_line.revive(building)
     for each in building.doors:
         building.switch_on(each)
 

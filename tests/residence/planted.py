@@ -89,7 +89,7 @@ def five_wrong_cards_call_nobody(monkeypatch):
 
 def locks_as_soon_as_the_mains_are_back(monkeypatch):
     """Nothing is waited for behind a power cut."""
-    is_ready, event = door.Door._is_ready, door.Door.event
+    event = door.Door.event
 
     def at_once(self, levels, is_free, now_ms):
         if self.state == door.DARK and levels & door.MAINS:
@@ -98,7 +98,6 @@ def locks_as_soon_as_the_mains_are_back(monkeypatch):
             return ""
         return event(self, levels, is_free, now_ms)
 
-    del is_ready
     monkeypatch.setattr(door.Door, "event", at_once)
 
 

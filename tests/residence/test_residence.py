@@ -24,15 +24,15 @@ def test_two_doors_and_a_day_with_many_faults():
     assert result.violations == []
     print(result.done, result.faults_fired)
     assert result.done["right"] > 20 and result.done["unlocking"] > 50
-    assert result.done["alarm"] and result.done["case"]
-    assert sum(result.faults_fired.values()) >= 8
+    assert result.done["alarm"] and sum(result.faults_fired.values()) >= 8
 
 
 def test_a_drill_is_clean_and_the_same_each_time():
-    result, log = drill(DRILL_SEED)
+    first, again = drill(DRILL_SEED), drill(DRILL_SEED)
+    assert first == again
+    result = first[0]
     assert result.violations == []
     assert result.done["alarm"] == 4 and result.done["case"] >= 2
-    assert drill(DRILL_SEED)[1] == log
 
 
 @pytest.mark.parametrize("bug", PLANTED)
