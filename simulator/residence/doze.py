@@ -12,7 +12,7 @@ step looks at is listed here, and until the first of it can have changed no step
 - people: what lights, sounds or waits for a PIN has its own due time. A card in the field is
   stepped through.
 - the tick counter, which wraps, is read often enough.
-- idle work (`Recorder.prepare`) has nothing to do until a record is written or booked.
+- idle work (`Recorder.prepare`) has nothing to do until something is written to flash.
 
 A step that is skipped would have begun a train of pulses, looked at an empty field, and said whose
 turn the idle work is: `DoorLock.went_on`, nothing at all, and `DoorHome.skip` make up for that.
@@ -170,18 +170,23 @@ class DozingReader(Reader):
     _first_us: int | None = None  # the first step that may be skipped
     _first_ms = 0
     _train_us: int | None = None
+    _flash_operations = 0
 
     def rouse(self) -> None:
         """Come to the last step that was due by now; from there on step by step."""
+        if self._first_us is not None:
+            self.home.wake()
+            self._land()
+
+    def _land(self) -> None:
+        """Make up for what was skipped, and run the step that was due last."""
         first_us, self._first_us = self._first_us, None
-        if first_us is None:
-            return
+        assert first_us is not None
         skipped = (self._world.now_us - first_us) // _STEP_US
         if skipped > 0:
             self.home.skip(skipped, self._first_ms)
             self.skipped += skipped
         at_us = first_us + max(skipped, 0) * _STEP_US
-        self.home.wake()
         if self._world.now_us < at_us:
             self._schedule(at_us)
             return
@@ -220,17 +225,20 @@ class DozingReader(Reader):
 
     def _run(self, due_us: int) -> None:
         if self._first_us is not None and due_us == self._due_us:
-            self.rouse()
+            self._land()
         else:
             super()._run(due_us)
 
     def _step(self, step: Callable[[int], int], now_us: int) -> None:
         self.steps += 1
+        self._flash_operations = self.hardware.flash_operations
         super()._step(step, now_us)
 
     def _rest(self, due_us: int) -> int:
         if self.is_stepped:
             return due_us
+        if self.hardware.flash_operations != self._flash_operations:
+            self.home.wake()  # there may be something to erase ahead
         due_ms = self.home.due_ms()
         if not due_ms:
             return due_us

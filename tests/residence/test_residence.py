@@ -1,5 +1,8 @@
 """A residence in small: a slice of what `onecard sim residence` plays for a fortnight."""
 
+import json
+import shlex
+
 import pytest
 from typer.testing import CliRunner
 
@@ -9,9 +12,12 @@ from simulator.residence.drill import drill
 from simulator.residence.faults import FAULTS
 from simulator.residence.play import BuildingUnit, play, units
 from simulator.residence.rights import CURFEW, MORNING, holds
+from simulator.torture.result import Result
+from simulator.torture.runner import Total
 from tests.residence.planted import PLANTED
 from tests.torture.faithful import FaithfulPatch
 from tools.cli import app
+from tools.residence import Options, to_json, to_text
 
 SEED, DRILL_SEED = 2, 1
 MONDAY_S = 4 * 86_400  # 1970-01-05
@@ -64,7 +70,24 @@ def test_nonsense_on_the_wire_is_no_map():
     assert FIRST_DEVICE > 0 and all(weight > 0 for weight, _ in FAULTS.values())
 
 
-def test_the_command_says_what_it_played():
+def test_what_is_printed_is_what_was_found():
+    """A violation is printed with what replays it, to people and to machines."""
+    unit = BuildingUnit(7, 1, doors=12, days=3)
+    text = f"{unit.replay}: door-1 is locked, and it is on fire"
+    found = Result(events=9, violations=[text], done={"tap": 8}, faults_fired={"hang": 1})
+    total = Total(units=1, result=found, failed=[unit])
+    options = Options(doors=12, days=3, seed=7, building=1)
+    shown = to_text(options, total)
+    assert f"replay with: {unit.replay}" in shown and "1 violations" in shown
+    figures = json.loads(to_json(options, total))
+    assert (figures["doors"], figures["door_days"]) == (6, 18)
+    assert figures["violations"] == [text] and figures["done"] == {"tap": 8}
+    assert shlex.split(unit.replay)[1:] == [
+        *("sim", "residence", "--seed", "7", "--doors", "12", "--days", "3", "--building", "1")
+    ]
+
+
+def test_the_command_refuses_a_building_that_is_not_there():
     words = ["sim", "residence", "--doors", "1", "--days", "1", "--jobs", "1", "--building"]
     refused = CliRunner().invoke(app, [*words, "7"])
     assert refused.exit_code == 2 and "there are 1" in refused.output
