@@ -170,6 +170,8 @@ def _owed(building: Building, people: People) -> list[str]:
         head = journal_of(each.hardware.flash).head_seq
         if heads.get(each.device, 0) != head:
             owed.append(f"{each.name} has written {head}, booked is {heads.get(each.device, 0)}")
+        if each.ill or each.cut:
+            owed.append(f"{each.name} is not mended: {each.ill} faults, {each.cut} of its line")
         device = each.reader.home.device
         if device is None:
             owed.append(f"{each.name} is off")
