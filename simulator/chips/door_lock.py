@@ -120,10 +120,16 @@ class DoorLock:
         """When the train under way has begun; None if there is none."""
         return self._edges[-1] + TRAIN_GAP_US - TRAIN_US if self._edges else None
 
-    def went_on(self, first_us: int) -> None:
-        """Since it was looked at last one train has followed another, as from `first_us` on."""
+    def went_on(self, train_us: int, next_us: int) -> None:
+        """Since it was looked at last trains have followed one another.
+
+        One was under way that had begun at `train_us`, another began at `next_us`, and from there
+        on one each TRAIN_US.
+        """
         now_us = self._clock.now_us
-        begun_us = first_us + (now_us - first_us - 1) // TRAIN_US * TRAIN_US
+        begun_us = train_us
+        if now_us > next_us:
+            begun_us = next_us + (now_us - next_us - 1) // TRAIN_US * TRAIN_US
         edges = [begun_us + number * TRAIN_GAP_US for number in range(TRAIN_EDGES)]
         self._pump.fill(max(edge for edge in edges if edge <= now_us))
         self._edges = deque(edge for edge in edges if edge > now_us)

@@ -27,6 +27,7 @@ from typing import Any, Protocol
 
 from firmware.roles.door import DoorController
 from protocols.rules import door
+from simulator.chips.door_lock import TRAIN_GAP_US, TRAIN_US
 from simulator.host.home import HostHome
 from simulator.reader import Reader
 
@@ -192,7 +193,10 @@ class DozingReader(Reader):
             return
         self.hardware.clock.advance_to(at_us)
         if self._train_us is not None:
-            self.hardware.lock.went_on(self._train_us)
+            ends_us = self._train_us + TRAIN_US - TRAIN_GAP_US
+            wait_us = max(ends_us - first_us, 0)
+            next_us = first_us - -wait_us // _STEP_US * _STEP_US
+            self.hardware.lock.went_on(self._train_us, next_us)
         self._step(self.home.run, at_us)
 
     def wake(self, at_us: int) -> None:

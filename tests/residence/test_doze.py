@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from simulator.cardbox import make_cards
+from simulator.chips.door_lock import DoorLock
 from simulator.residence.building import SECOND_US, SITE
 from simulator.residence.drill import drill
 from simulator.residence.play import built
@@ -119,3 +120,39 @@ def test_hours_of_three_doors_and_a_whole_drill_are_the_same_both_ways():
         compare(seed, 3, 180)
         dozing, stepped = drill(seed), drill(seed, dozes=False)
         assert dozing == stepped
+
+
+class Clock:
+    now_us = 0
+
+
+def held(steps_us):
+    """A lock whose reader steps at these times, and begins a train where none is under way."""
+    clock = Clock()
+    lock = DoorLock(clock)
+    for step_us in steps_us:
+        clock.now_us = step_us
+        if not lock.is_sending():
+            lock.train()
+    return clock, lock
+
+
+@pytest.mark.parametrize("shift_us", [0, 7_000, 12_500, 43_000, 49_999])
+@pytest.mark.parametrize("steps", [2, 3, 4, 31])
+def test_trains_that_went_on_are_those_of_every_step(shift_us, steps):
+    """A step that something had woken moves those behind it, but not the train under way."""
+    pulled_us = range(0, 250_000, 50_000)
+    awake_us = [*pulled_us, 200_000 + shift_us]
+    grid_us = [awake_us[-1] + 50_000 * number for number in range(1, steps)]
+    clock, stepped = held([*awake_us, *grid_us])
+    dozing_clock, dozing = held(awake_us)
+    train_us = dozing.train_us()
+    next_us = next(us for us in [*grid_us, grid_us[-1] + 50_000] if us >= train_us + 87_500)
+    dozing_clock.now_us = grid_us[-1]
+    dozing.went_on(train_us, next_us)
+    if not dozing.is_sending():
+        dozing.train()
+    for each in (clock, dozing_clock):
+        each.now_us += 1_000_000
+    assert not stepped.is_powered() and not dozing.is_powered()
+    assert stepped.unlocked == dozing.unlocked and len(dozing.unlocked) == 2
