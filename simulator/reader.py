@@ -54,7 +54,7 @@ class Reader:
         self.hardware.power_on()
         self.is_on = True
         self.boots += 1
-        self._step(self.home.start)
+        self._step(self.home.start, self._world.now_us)
 
     def switch_off(self) -> None:
         """Power goes between two steps."""
@@ -96,19 +96,24 @@ class Reader:
     def _run(self, due_us: int) -> None:
         if not self.is_on or due_us != self._due_us:
             return  # it was woken earlier, or died, since this was scheduled
-        self._step(self.home.run)
+        self._step(self.home.run, self._world.now_us)
 
-    def _step(self, step: Callable[[int], int]) -> None:
+    def _step(self, step: Callable[[int], int], now_us: int) -> None:
         self._due_us = _NEVER_US
         try:
-            self.hardware.clock.advance_to(self._world.now_us)
+            self.hardware.clock.advance_to(now_us)
             due_us = step(self.hardware.clock.now_us)
         except PowerCut:
             self._die()
             return
         self._after_step(self.hardware.clock.now_us)
         if self.is_on:
-            self._schedule(min(due_us, self._due_us))
+            is_woken = self._due_us != _NEVER_US
+            self._schedule(min(due_us, self._due_us) if is_woken else self._rest(due_us))
+
+    def _rest(self, due_us: int) -> int:
+        """When it is to be run again that wants to be at `due_us`; nothing has woken it."""
+        return due_us
 
     def _die(self) -> None:
         self.is_on = False

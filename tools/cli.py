@@ -32,6 +32,7 @@ from tools.cli_options import (
     say,
 )
 from tools.cli_reader import reader
+from tools.cli_residence import residence
 
 app = typer.Typer(
     name="onecard",
@@ -55,6 +56,7 @@ app.add_typer(card, name="card")
 app.add_typer(ca, name="ca")
 app.add_typer(broker, name="broker")
 app.add_typer(reader, name="reader")
+sim.command("residence")(residence)
 ledger.add_typer(attendance, name="attendance")
 ledger.add_typer(access, name="access")
 ledger.add_typer(menu, name="menu")

@@ -27,6 +27,7 @@ REMANENCE_US = 200_000  # what the magnet keeps, at most
 SUPPLY_US = 150_000  # what the supply's capacitors feed without mains
 # What a reader may send at once (firmware/boards): edges so far apart, and then none.
 TRAIN_EDGES, TRAIN_GAP_US = 8, 12_500
+TRAIN_US = TRAIN_EDGES * TRAIN_GAP_US
 _EXIT_POLES = 2
 
 
@@ -58,6 +59,10 @@ class PulseWatchdog:
         self._seen_us = time_us
         if not self._charge_us:
             self.is_pulled = False
+
+    def fill(self, time_us: int) -> None:
+        """One edge has followed another until then, close enough to keep it full."""
+        self._charge_us, self._seen_us = self.hold_us, time_us
 
     def falls_at_us(self) -> int:
         """When the relay falls unless an edge comes."""
@@ -109,6 +114,25 @@ class DoorLock:
         first_us = max(self._edges[-1] + TRAIN_GAP_US if self._edges else now_us, now_us)
         for number in range(TRAIN_EDGES):
             self._edges.append(first_us + number * TRAIN_GAP_US)
+        self._look()
+
+    def train_us(self) -> int | None:
+        """When the train under way has begun; None if there is none."""
+        return self._edges[-1] + TRAIN_GAP_US - TRAIN_US if self._edges else None
+
+    def went_on(self, train_us: int, next_us: int) -> None:
+        """Since it was looked at last trains have followed one another.
+
+        One was under way that had begun at `train_us`, another began at `next_us`, and from there
+        on one each TRAIN_US.
+        """
+        now_us = self._clock.now_us
+        begun_us = train_us
+        if now_us > next_us:
+            begun_us = next_us + (now_us - next_us - 1) // TRAIN_US * TRAIN_US
+        edges = [begun_us + number * TRAIN_GAP_US for number in range(TRAIN_EDGES)]
+        self._pump.fill(max(edge for edge in edges if edge <= now_us))
+        self._edges = deque(edge for edge in edges if edge > now_us)
         self._look()
 
     def reset(self) -> None:

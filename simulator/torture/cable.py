@@ -71,8 +71,8 @@ class Stream:
 
     def closed(self) -> None:
         """The broker hangs up."""
-        self._is_reset = True
         self._cable.wake(self._world.now_us + LATENCY_US)
+        self._is_reset = True
 
     def deliver(self, topic: str, payload: bytes, retain: bool, at_us: int) -> None:
         """A message for the reader, QoS 1."""
@@ -119,8 +119,9 @@ class Stream:
     def _arrive(self, data: bytes) -> None:
         if self.dead & _IN or not self.is_open or self._is_reset:
             return
-        self._arriving.append((self._world.now_us, data))
         self._cable.wake(self._world.now_us)
+        if self.is_open:  # whoever was asleep may have hung up
+            self._arriving.append((self._world.now_us, data))
 
 
 class Cable:
@@ -161,10 +162,10 @@ class Cable:
 
     def plug(self) -> None:
         """The plug is in again; what was half open is so no longer."""
+        self.wake(self.world.now_us)
         self.plugged = True
         for stream in self.streams:
             stream.dead = 0
-        self.wake(self.world.now_us)
 
     def half_open(self, draw: random.Random) -> bool:
         """Bytes vanish in one direction or both from now on; False if nothing is connected."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from edge_agent.card_history import CardHistory
 from edge_agent.inventory import Inventory
 from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
 from edge_agent.store import Store
@@ -107,7 +108,10 @@ class Process:
 
 
 class AgentProcess(Process):
-    """The agent of the building. It keeps booked records for `keep_ms` from its next start on."""
+    """The agent of the building; `with_cards`: it carries what is said of cards and doors.
+
+    It keeps booked records for `keep_ms` from its next start on.
+    """
 
     keep_ms = 0
 
@@ -121,8 +125,11 @@ class AgentProcess(Process):
         centre: Broker,
         ledger_key: bytes,
         fired: Counter[str],
+        with_cards: bool = False,
     ) -> None:
         super().__init__(world, on_bug)
+        self._with_cards = with_cards
+        self._history: CardHistory | None = None
         self._site = site
         self._root = directory
         self._brokers = building, centre
@@ -158,8 +165,14 @@ class AgentProcess(Process):
         building, centre = self._brokers
         readers = ServicePort("agent", self.world, building, reader_subscriptions(site), self.wake)
         upstream = ServicePort(
-            f"agent-{site}", self.world, centre, upstream_subscriptions(site), self.wake
+            f"agent-{site}",
+            self.world,
+            centre,
+            upstream_subscriptions(site, with_cards=self._with_cards),
+            self.wake,
         )
+        if self._with_cards:
+            self._history = CardHistory(str(self.directory / "cards.sqlite"))
         upstream.is_plugged = not self.is_line_cut
         self.ports = [readers, upstream]
         self._service = AgentService(
@@ -169,15 +182,18 @@ class AgentProcess(Process):
             readers,  # type: ignore[arg-type]
             upstream,  # type: ignore[arg-type]
             self._ledger_key,
+            card_history=self._history,
         )
 
     def _shut(self) -> None:
         if self._inventory is not None:
             self._inventory._lock.close()
+        if self._history is not None:
+            self._history.close()
 
 
 class LedgerProcess(Process):
-    """The ledger of the card centre."""
+    """The ledger of the card centre; `with_cards`: it tells agents of cards and doors."""
 
     def __init__(
         self,
@@ -187,8 +203,10 @@ class LedgerProcess(Process):
         centre: Broker,
         signing_key: bytes,
         fired: Counter[str],
+        with_cards: bool = False,
     ) -> None:
         super().__init__(world, on_bug)
+        self._with_cards = with_cards
         self.path = path
         self._centre = centre
         self._signing_key = signing_key
@@ -205,7 +223,7 @@ class LedgerProcess(Process):
             "ledger",
             self.world,
             self._centre,
-            ledger_service.SUBSCRIPTIONS,
+            ledger_service.WITH_CARDS if self._with_cards else ledger_service.SUBSCRIPTIONS,
             self.wake,
             will=ledger_service.WILL,
         )
@@ -216,4 +234,5 @@ class LedgerProcess(Process):
             port,  # type: ignore[arg-type]
             self._signing_key,
             self.world.utc_s,
+            with_cards=self._with_cards,
         )

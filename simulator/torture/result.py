@@ -17,6 +17,7 @@ class Result:
     violations: sentences, each with what replays it; empty means that everything held.
     unresolved: what nobody can tell the outcome of at the end and somebody should.
     virtual_s: how long all that took by the simulated clocks.
+    done: by kind, how often something happened that is no fault (taps, alarms).
     """
 
     cut_points: int = 0
@@ -25,6 +26,7 @@ class Result:
     violations: list[str] = field(default_factory=list)
     unresolved: int = 0
     virtual_s: int = 0
+    done: dict[str, int] = field(default_factory=dict)
 
     def fired(self, kind: str, times: int = 1) -> None:
         """Note that a fault of this kind has struck."""
@@ -38,3 +40,4 @@ class Result:
         self.violations += other.violations
         self.unresolved += other.unresolved
         self.virtual_s += other.virtual_s
+        self.done = dict(Counter(self.done) + Counter(other.done))

@@ -17,10 +17,10 @@ class World:
     def __init__(self, start_utc_s: int) -> None:
         self.now_us = 0
         self.start_utc_s = start_utc_s
-        self._queue: list[tuple[int, int, Callable[[], None]]] = []
+        self._queue: list[tuple[int, int, Callable[[], object]]] = []
         self._count = 0
 
-    def at(self, time_us: int, event: Callable[[], None]) -> None:
+    def at(self, time_us: int, event: Callable[[], object]) -> None:
         """Run `event` when the world's clock reaches `time_us` (now, if that has passed)."""
         self._count += 1
         heapq.heappush(self._queue, (max(time_us, self.now_us), self._count, event))

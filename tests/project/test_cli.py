@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "--seed",
     "sim run": "--depth",
     "sim torture": "--exhaustive",
+    "sim residence": "--building",
     "agent run": "CONFIG",
     "ledger run": "CONFIG",
     "ledger forks": "DATABASE",
