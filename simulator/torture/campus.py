@@ -12,7 +12,7 @@ import functools
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -20,8 +20,10 @@ from typing import Any
 
 from ledger.store import LedgerStore
 from protocols.rules import settings
-from protocols.wire import topics
+from protocols.wire import messages, topics
 from simulator.cardbox import CardKeys, HeldCard, make_cards, truth, twin
+from simulator.cards.desfire import Desfire
+from simulator.cards.mifare_classic import MifareClassic
 from simulator.chips.nor_flash import NorFlash
 from simulator.host.card_port import front_end
 from simulator.host.home import HostHome
@@ -29,6 +31,7 @@ from simulator.payers import Scans
 from simulator.people import Clerk, Customer, Tally
 from simulator.reader import Home
 from simulator.scenario import CardBatch
+from simulator.torture import business
 from simulator.torture.broker import Broker
 from simulator.torture.cable import Cable
 from simulator.torture.process import AgentProcess, LedgerProcess
@@ -68,19 +71,31 @@ _BATCHES = (
     CardBatch("expired", 2, "expired", 1, 40102, (5_000, 5_000)),
     CardBatch("foreign", 2, "foreign", 1, 40103, (5_000, 5_000)),
 )
+# The same people with DESFire cards.
+_DESFIRE = tuple(replace(batch, chip="desfire") for batch in _BATCHES[:2])
 
 
 @functools.cache
-def _issued() -> tuple[CardKeys, tuple[HeldCard, ...]]:
-    """The campus's card keys and its cards as they are issued, once for each process."""
+def _issued() -> tuple[CardKeys, tuple[HeldCard, ...], dict[int, HeldCard]]:
+    """The campus's card keys and its cards as they are issued, once for each process.
+
+    And the DESFire cards that some seeds issue in the place of others, by their numbers.
+    """
     keys = CardKeys.drawn(random.Random(1))
-    draw = random.Random(2)
-    made = (make_cards(batch, keys, draw, _DAY) for batch in _BATCHES)
-    return keys, tuple(chain.from_iterable(made))
+    cards, instead = (
+        tuple(chain.from_iterable(make_cards(batch, keys, draw, _DAY) for batch in batches))
+        for batches, draw in ((_BATCHES, random.Random(2)), (_DESFIRE, random.Random(3)))
+    )
+    return keys, cards, {card.card_no: card for card in instead}
 
 
-def new_cards(draw: random.Random) -> list[HeldCard]:
-    """The same cards anew, each with its own luck."""
+def new_cards(draw: random.Random, chips: random.Random | None = None) -> list[HeldCard]:
+    """The same cards anew, each with its own luck; some are DESFire cards if `chips` draws."""
+    _, cards, instead = _issued()
+    if chips is not None:
+        cards = tuple(
+            instead.get(card.card_no, card) if chips.randrange(2) else card for card in cards
+        )
     return [
         HeldCard(
             card.name,
@@ -88,7 +103,7 @@ def new_cards(draw: random.Random) -> list[HeldCard]:
             twin(card.chip, random.Random(draw.randbytes(8))),
             card.issued_fen,
         )
-        for card in _issued()[1]
+        for card in cards
     ]
 
 
@@ -141,7 +156,9 @@ class Campus:
         self._counters: dict[int, int] = {}  # of cards that are held to a reader beside another
         self.sectors = shape.randrange(5, 11)
         self.keys = _issued()[0]
-        self.cards = new_cards(self.seeds.stream("cards"))
+        self.business = business.drawn(self.seeds.stream("business"))
+        chips = self.seeds.stream("chips") if self.business.desfire else None
+        self.cards = new_cards(self.seeds.stream("cards"), chips)
         self._make_tiers(directory)
         self.windows: list[Window] = []
         for _ in range(shape.randrange(2, 4)):
@@ -173,6 +190,12 @@ class Campus:
         self.books.issue_cards(
             (card.card_no, card.issued_fen) for card in self.cards if card.issued_fen is not None
         )
+        for kind, chip in ((messages.CLASSIC, MifareClassic), (messages.DESFIRE, Desfire)):
+            ours = (card for card in self.cards if card.issued_fen is not None)
+            self.books.know_chips(
+                ((card.card_no, card.chip.uid) for card in ours if isinstance(card.chip, chip)),
+                kind,
+            )
         self.agent.start()
 
     def add_window(self) -> Window:
@@ -312,6 +335,9 @@ class Campus:
     def count_quiet_faults(self) -> None:
         """What models have counted by themselves."""
         self.fired["card write torn"] += sum(card.chip.torn_writes for card in self.cards)
+        self.fired["DESFire commit torn"] += sum(
+            card.chip.torn_writes for card in self.cards if isinstance(card.chip, Desfire)
+        )
         self.fired["radio disturbed"] += sum(w.hardware.field.disturbed for w in self.windows)
 
     # -- the end --------------------------------------------------------------------------------

@@ -76,6 +76,7 @@ MARKS = (
     "card write torn",
     "centre broker restart",
     "centre broker restart, state lost",
+    "DESFire commit torn",
     "connection reset",
     "crystal drift",
     "flash loose",

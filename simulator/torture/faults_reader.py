@@ -10,6 +10,7 @@ from functools import partial
 
 from firmware.drivers.ticks import WRAP_US
 from protocols.rules import reasons
+from simulator.cards.desfire import Desfire
 from simulator.checkers import journal_of
 from simulator.chips.nor_flash import SECTOR_FAULTS
 from simulator.host.hardware import EPOCH_1970_S, EPOCH_2000_S
@@ -24,6 +25,7 @@ _ROT_APART_BYTES = 600  # two rotten bits never share a record, nor the newest o
 PRICES_FEN = (100, 600, 1100, 1600, 2500, 3500, 6200)
 _PRICE_STEP_FEN = 400
 _TORN_MS = (15, 160)
+_TORN_DESFIRE_MS = (70, 140)  # its commit is under way at about 110
 _HOLD_MS = (400, 900)
 _RADIO = (
     ("flip_answer", 64),
@@ -52,7 +54,8 @@ def customer(
         return
     held = draw.choice(free)
     others = [card for card in draw.sample(free, 2) if card is not held][:1] if two else []
-    hold_ms = [draw.randrange(*_TORN_MS), 700] if torn else [draw.randrange(*_HOLD_MS)]
+    torn_ms = _TORN_DESFIRE_MS if isinstance(held.chip, Desfire) else _TORN_MS
+    hold_ms = [draw.randrange(*torn_ms), 700] if torn else [draw.randrange(*_HOLD_MS)]
     campus.customers += 1
     amount_fen = draw.choice(PRICES_FEN) + campus.customers % _PRICE_STEP_FEN
     campus.arrive(draw.choice(windows), Customer(held, amount_fen, hold_ms, others))

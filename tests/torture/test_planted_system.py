@@ -9,10 +9,10 @@ import sys
 import pytest
 
 from simulator.torture.system import SystemUnit, play
-from tests.torture import planted_link, planted_reader
+from tests.torture import planted_business, planted_link, planted_reader
 from tests.torture.faithful import FaithfulPatch
 
-PLANTED = {**planted_link.PLANTED, **planted_reader.PLANTED}
+PLANTED = {**planted_link.PLANTED, **planted_reader.PLANTED, **planted_business.PLANTED}
 KILLED_AT = {
     "repeat is a new row": 4,
     "retransmission is booked again": 0,
@@ -39,6 +39,9 @@ KILLED_AT = {
     "takes a new spend while one is pending": 40,
     "takes the pending amount again": 0,
     "spends into a full journal": 4,
+    "DESFire: unknown taken for paid": 0,
+    "DESFire: unknown taken for unpaid": 14,
+    "DESFire: counter stands still": 0,
 }
 LOOK_ON = 4  # seeds beyond it, looked at only if the first is not it any more
 SEEDS_MAX = 1_000
