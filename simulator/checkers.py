@@ -113,8 +113,18 @@ def judge(
             view, names = as_one(card, keys)
             names |= named[number]
             on_card = _loaded(loads_of[number], names, verdict)
+            # Whether a credit has come that only a record which is gone tells, nobody knows.
+            hidden = len(loads_of[number]) - len(on_card)
             rotten_fen = _judge_card(
-                card, view, booked_of[number], open_of[number], on_card, names, gone, verdict
+                card,
+                view,
+                booked_of[number],
+                open_of[number],
+                on_card,
+                names,
+                gone,
+                hidden,
+                verdict,
             )
             shown = Counter({key: n for key, n in unbooked.items() if key[0] == number})
             if sum(fen for _, fen in shown.elements()) <= rotten_fen:
@@ -242,6 +252,7 @@ def _judge_card(
     loaded: list[int],
     names: set[RecordId],
     gone: set[RecordId],
+    hidden: int,
     verdict: Verdict,
 ) -> int:
     """One card: its counter tells how often it was debited or credited, its balance how much.
@@ -251,7 +262,8 @@ def _judge_card(
     A card names the last spend that debited it, now and at every tap before: so an open intent
     has debited it if, and only if, the card names it or has named it. So has a record that is
     gone; what the card lacks beyond all that is known is what it paid then, and is returned (fen).
-    Behind a name that is gone may be debits, lost or open, whose names have gone with it.
+    Behind a name that is gone may be debits, lost or open, whose names have gone with it, and so
+    many credits as are `hidden`.
     """
     verdict.issued_fen += card.issued_fen or 0
     verdict.on_cards_fen += view.balance_fen
@@ -260,7 +272,7 @@ def _judge_card(
     missing = view.counter - len(booked) - len(on_card) - len(loaded)
     rotten = len(names & gone)
     if rotten:
-        rotten = max(rotten, min(missing, len(gone) + len(opened) - len(on_card)))
+        rotten = max(rotten, min(missing, len(gone) + len(opened) - len(on_card) + hidden))
         missing -= rotten
     if missing < 0:
         verdict.duplicated -= missing

@@ -17,6 +17,7 @@ class Business:
     """Which kinds there are; the names are those of the fields."""
 
     desfire: bool = False  # some people have DESFire cards
+    loads: bool = False  # money is paid in for cards, and readers load it
 
 
 def drawn(draw: random.Random) -> Business:

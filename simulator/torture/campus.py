@@ -8,20 +8,21 @@ faults.py tells it; system.py plays a seed and judges the end.
 
 from __future__ import annotations
 
-import functools
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from adapters.aes import CIPHERS
+from ledger.credit_desk import CreditDesk
+from ledger.relay_desk import RelayDesk
 from ledger.store import LedgerStore
 from protocols.rules import settings
 from protocols.wire import messages, topics
-from simulator.cardbox import CardKeys, HeldCard, make_cards, truth, twin
+from simulator.cardbox import HeldCard, truth
 from simulator.cards.desfire import Desfire
 from simulator.cards.mifare_classic import MifareClassic
 from simulator.chips.nor_flash import NorFlash
@@ -30,10 +31,10 @@ from simulator.host.home import HostHome
 from simulator.payers import Scans
 from simulator.people import Clerk, Customer, Tally
 from simulator.reader import Home
-from simulator.scenario import CardBatch
 from simulator.torture import business
 from simulator.torture.broker import Broker
 from simulator.torture.cable import Cable
+from simulator.torture.cards import issued, new_cards
 from simulator.torture.process import AgentProcess, LedgerProcess
 from simulator.torture.watch import Watch
 from simulator.torture.window import CrashingHome, MortalReader, Trace, WatchedHardware
@@ -45,7 +46,6 @@ SITE = "canteen-9"
 SECTOR_BYTES = 4096
 MERCHANT_NO = 91
 _NOON_UTC_S = 1_788_235_200  # 2026-09-01 12:00 in China
-_DAY = (_NOON_UTC_S + 28_800) // 86_400
 # Some runs begin shortly before midnight, when limits of the day begin anew.
 _STARTS_UTC_S = (_NOON_UTC_S, _NOON_UTC_S, _NOON_UTC_S + 43_200 - 200)
 _DAY_MAX_FEN = (1_000_000, 1_000_000, 15_000)
@@ -64,47 +64,6 @@ POLICY = {
     "pin_tries_max": 3,
     "split_window_s": 0,  # people here pay again and again
 }
-# Whose cards come: rich enough to eat through a whole run, one that is soon empty, and bad ones.
-_BATCHES = (
-    CardBatch("rich", 2, "ours", 6, 40001, (150_000, 200_000)),
-    CardBatch("poor", 2, "ours", 1, 40101, (937, 937)),
-    CardBatch("expired", 2, "expired", 1, 40102, (5_000, 5_000)),
-    CardBatch("foreign", 2, "foreign", 1, 40103, (5_000, 5_000)),
-)
-# The same people with DESFire cards.
-_DESFIRE = tuple(replace(batch, chip="desfire") for batch in _BATCHES[:2])
-
-
-@functools.cache
-def _issued() -> tuple[CardKeys, tuple[HeldCard, ...], dict[int, HeldCard]]:
-    """The campus's card keys and its cards as they are issued, once for each process.
-
-    And the DESFire cards that some seeds issue in the place of others, by their numbers.
-    """
-    keys = CardKeys.drawn(random.Random(1))
-    cards, instead = (
-        tuple(chain.from_iterable(make_cards(batch, keys, draw, _DAY) for batch in batches))
-        for batches, draw in ((_BATCHES, random.Random(2)), (_DESFIRE, random.Random(3)))
-    )
-    return keys, cards, {card.card_no: card for card in instead}
-
-
-def new_cards(draw: random.Random, chips: random.Random | None = None) -> list[HeldCard]:
-    """The same cards anew, each with its own luck; some are DESFire cards if `chips` draws."""
-    _, cards, instead = _issued()
-    if chips is not None:
-        cards = tuple(
-            instead.get(card.card_no, card) if chips.randrange(2) else card for card in cards
-        )
-    return [
-        HeldCard(
-            card.name,
-            card.card_no,
-            twin(card.chip, random.Random(draw.randbytes(8))),
-            card.issued_fen,
-        )
-        for card in cards
-    ]
 
 
 @dataclass
@@ -147,6 +106,8 @@ class Campus:
         self.tally = Tally()
         self.paid: Counter[tuple[int, int]] = Counter()
         self.unsure: Counter[tuple[int, int]] = Counter()  # left, and did not know
+        self.paid_in: Counter[tuple[int, int]] = Counter()
+        self.cancelled: Counter[tuple[int, int]] = Counter()  # and seen to be
         self.is_healing = False
         self.rotten: set[tuple[int, int]] = set()  # (device, seq) of records beyond repair
         self.endings: list[Callable[[], None]] = []  # of faults that last a while
@@ -155,8 +116,9 @@ class Campus:
         self.customers = 0
         self._counters: dict[int, int] = {}  # of cards that are held to a reader beside another
         self.sectors = shape.randrange(5, 11)
-        self.keys = _issued()[0]
+        self.keys = issued()[0]
         self.business = business.drawn(self.seeds.stream("business"))
+        self.manners = self.seeds.stream("manners")  # of people who know of that
         chips = self.seeds.stream("chips") if self.business.desfire else None
         self.cards = new_cards(self.seeds.stream("cards"), chips)
         self._make_tiers(directory)
@@ -178,7 +140,13 @@ class Campus:
         self.centre.watch = self._centre_says
         bug = self.watch.report
         self.ledger = LedgerProcess(
-            self.world, bug, self.watch.ledger, self.centre, signing_key, self.fired
+            self.world,
+            bug,
+            self.watch.ledger,
+            self.centre,
+            signing_key,
+            self.fired,
+            self._make_desk,
         )
         self.agent = AgentProcess(
             self.world, bug, SITE, directory, self.building, self.centre, signing_key, self.fired
@@ -197,6 +165,15 @@ class Campus:
                 kind,
             )
         self.agent.start()
+
+    def _make_desk(self, store: LedgerStore) -> RelayDesk | None:
+        """What a ledger that has just started answers readers with."""
+        if not self.business.loads:
+            return None
+        random = self.seeds.stream("desk", self.world.now_us).randbytes
+        return RelayDesk(
+            store, CreditDesk(store, CIPHERS, self.keys.credit, random, self.world.utc_s)
+        )
 
     def add_window(self) -> Window:
         """A new reader on the wall, registered and switched on."""
@@ -242,6 +219,7 @@ class Campus:
                 "broker_host": "building",
                 "broker_port": 1883,
                 "policy": self.policy,
+                **({"load_cards": 1} if self.business.loads else {}),
                 **more,
             }
         )
@@ -315,8 +293,11 @@ class Campus:
             held.is_busy = False
         payer = customer.held
         if customer.others:
-            # Two cards in one hand, and the reader met only one: its balance says which.
-            payer = next((one for one in customer.others if self._has_moved(one)), payer)
+            # Two cards in one hand, and the reader met only one: what stands on them says which.
+            amount_fen = customer.amount_fen
+            payer = next(
+                (one for one in customer.others if self._has_paid(one, amount_fen)), payer
+            )
         what = payer.card_no, customer.amount_fen
         if was_paid:
             self.paid[what] += 1
@@ -324,9 +305,21 @@ class Campus:
             self.unsure[what] += 1
         self._given_up = self.tally.given_up
 
-    def _has_moved(self, card: HeldCard) -> bool:
+    def _has_paid(self, card: HeldCard, amount_fen: int) -> bool:
         # Not its memory: a debit that came to nothing leaves its traces there too.
-        return self._counters[card.card_no] != self._counter_of(card)
+        if card.issued_fen is None:
+            return False
+        since, now = self._counters[card.card_no], truth(card.chip, self.keys)
+        return self.watch.steps.has_paid(card.card_no, amount_fen, since, now)
+
+    def top_up(
+        self, card: HeldCard, amount_fen: int, order_id: str, *, is_told_twice: bool
+    ) -> None:
+        """The holder pays in; the channel may tell of it twice, and it counts once."""
+        for _ in range(1 + is_told_twice):
+            self.books.top_ups.top_up(card.card_no, amount_fen, order_id)
+        self.paid_in[card.card_no, amount_fen] += 1
+        self.fired["money paid in"] += 1
 
     def _counter_of(self, card: HeldCard) -> int:
         """How often it has been debited; no reader debits a card that was not issued here."""

@@ -26,6 +26,7 @@ PRICES_FEN = (100, 600, 1100, 1600, 2500, 3500, 6200)
 _PRICE_STEP_FEN = 400
 _TORN_MS = (15, 160)
 _TORN_DESFIRE_MS = (70, 140)  # its commit is under way at about 110
+_TORN_LOAD_MS = (140, 450)  # and money comes on it behind the spend
 _HOLD_MS = (400, 900)
 _RADIO = (
     ("flip_answer", 64),
@@ -55,6 +56,8 @@ def customer(
     held = draw.choice(free)
     others = [card for card in draw.sample(free, 2) if card is not held][:1] if two else []
     torn_ms = _TORN_DESFIRE_MS if isinstance(held.chip, Desfire) else _TORN_MS
+    if campus.business.loads and campus.manners.randrange(2):
+        torn_ms = _TORN_LOAD_MS
     hold_ms = [draw.randrange(*torn_ms), 700] if torn else [draw.randrange(*_HOLD_MS)]
     campus.customers += 1
     amount_fen = draw.choice(PRICES_FEN) + campus.customers % _PRICE_STEP_FEN

@@ -15,6 +15,7 @@ from edge_agent.service import AgentService, reader_subscriptions, upstream_subs
 from edge_agent.store import Store
 from ledger import service as ledger_service
 from ledger.receipts import public_key
+from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
 from ledger.store import LedgerStore
 from simulator.torture.broker import Broker
@@ -187,9 +188,11 @@ class LedgerProcess(Process):
         centre: Broker,
         signing_key: bytes,
         fired: Counter[str],
+        make_desk: Callable[[LedgerStore], RelayDesk | None] = lambda _store: None,
     ) -> None:
         super().__init__(world, on_bug)
         self.path = path
+        self._make_desk = make_desk
         self._centre = centre
         self._signing_key = signing_key
         self._fired = fired
@@ -216,4 +219,5 @@ class LedgerProcess(Process):
             port,  # type: ignore[arg-type]
             self._signing_key,
             self.world.utc_s,
+            self._make_desk(self.store),
         )

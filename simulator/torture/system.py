@@ -20,6 +20,7 @@ from pathlib import Path
 from ledger import reasons as ledger_reasons
 from simulator.checkers import journal_of, judge
 from simulator.people import Customer
+from simulator.torture import office
 from simulator.torture.campus import Campus, Window
 from simulator.torture.faults import FAULTS
 from simulator.torture.faults_reader import customer
@@ -39,6 +40,8 @@ _LOOK_EVERY = 100  # events between two looks at all the money
 _SERVE_US = 600 * _SECOND_US
 _DRAIN_US = 600 * _SECOND_US
 _LAST_FEN = 1
+_LAST_HOLD_MS = 900
+_TAPS_MAX = 40
 # What the ledger may call a record beyond repair; any other case is a bug.
 _CASES_OF_ROT = (ledger_reasons.LOST, ledger_reasons.FOUND)
 
@@ -110,6 +113,7 @@ def _torment(campus: Campus, unit: SystemUnit) -> None:
     campus.agent.on_death = lambda: _restart(campus, campus.agent, draw)
     campus.ledger.on_death = lambda: _restart(campus, campus.ledger, draw)
     strength = campus.seeds.stream("strength").randrange(HIGH // 5, HIGH + 1)
+    happenings = office.of(campus)
     share = _FAULT_SHARE * strength * unit.intensity // HIGH**2
     for number in range(unit.events):
         campus.run_until(campus.world.now_us + draw.randrange(_GAP_US))
@@ -117,6 +121,8 @@ def _torment(campus: Campus, unit: SystemUnit) -> None:
             FAULTS[draw.choices(kinds, weights)[0]][1](campus, draw)
         elif draw.randrange(3):
             customer(campus, draw)
+        for own_draw, act in happenings:
+            act(campus, own_draw)
         if number % _LOOK_EVERY == _LOOK_EVERY - 1:
             _audit(campus)
 
@@ -146,8 +152,9 @@ def _audit(campus: Campus) -> int:
     """All the money, read from outside: reports what does not agree; the fen in flight."""
     flashes = {window.device: window.hardware.flash for window in campus.windows}
     what = campus.cards, campus.keys, campus.books, flashes, campus.paid, campus.rotten
+    seen = campus.paid_in, campus.cancelled
     try:
-        verdict = judge(*what)
+        verdict = judge(*what, *seen)
     except AssertionError as error:  # a record that is nowhere
         campus.watch.report(str(error))
         return 0
@@ -174,13 +181,32 @@ def _heal(campus: Campus) -> None:
     _wait(campus, _SERVE_US, lambda: _is_served(campus))
     for card in campus.cards:
         if card.issued_fen is not None:
-            campus.arrive(campus.open_windows()[0], Customer(card, _LAST_FEN, [900]))
+            campus.arrive(campus.open_windows()[0], Customer(card, _LAST_FEN, [_LAST_HOLD_MS]))
     _wait(campus, _SERVE_US, lambda: _is_served(campus))
     if not _is_served(campus):
         campus.watch.report("people still stand in line")
+    if campus.business.loads:
+        _load_all(campus)
     _wait(campus, _DRAIN_US, lambda: _owed(campus) == [])
     for text in _owed(campus):
         campus.watch.report(f"not drained: {text}")
+
+
+def _load_all(campus: Campus) -> None:
+    """Whoever has money waiting goes to a reader again and again: each tap brings one load."""
+    for _ in range(_TAPS_MAX):
+        waiting = office.waiting(campus)
+        for card in campus.cards:
+            if card.card_no in waiting:
+                customer = Customer(card, _LAST_FEN, [_LAST_HOLD_MS])
+                campus.arrive(campus.open_windows()[0], customer)
+        _wait(campus, _SERVE_US, lambda: _is_served(campus))
+        if not waiting:
+            return
+    # A record that has rotted away may have been the only one that told.
+    if not campus.rotten:
+        for card_no, number in sorted(office.waiting(campus).items()):
+            campus.watch.report(f"card {card_no}: credit {number} is still not on it")
 
 
 def _mend(campus: Campus, window: Window) -> None:
@@ -244,6 +270,9 @@ def _judge(campus: Campus) -> Result:
         if not is_rotten:
             text = ledger_reasons.TEXTS.get(reason, "")
             watch.report(f"case {reason} {text} about {device}/{seq}")
+    for card_no, number in watch.steps.twice():
+        watch.report(f"card {card_no}: credit {number} came on it twice")
+    office.count(campus)
     result.violations = list(dict.fromkeys(watch.violations))
     return result
 

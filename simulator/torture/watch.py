@@ -18,11 +18,13 @@ from protocols.rules import clock, posture, posture_texts
 from protocols.wire import messages, topics
 from protocols.wire.errors import WireError
 from protocols.wire.seal import sign1_split
+from simulator.torture.steps import CardSteps
 
 VIOLATIONS_MAX = 20  # a run that is broken is broken: more would only be longer
 BATTERY_STOP_MV = 3350
 _NOTICE_US = 130_000_000  # by then a reader knows that nobody answers (two idle questions)
 _ENDS = ("earliest_s", "latest_s")
+_SAID_BY_AGENTS = (messages.STORED, messages.RECEIPT, messages.RELAY)
 _SECONDS_MS = 2_000  # a record says seconds, rounded outwards
 _POWER_LOOK_US = 1_600_000  # a reader looks at its mains twice a second, between two dialogues
 
@@ -40,6 +42,7 @@ class Watch:
         self.notes = 0  # things looked at
         # (device, seq) of an INTENT: its card, amount, and day, if its reader was sure of that.
         self.days: dict[tuple[int, int], tuple[int, int, int]] = {}
+        self.steps = CardSteps()
         self.ledger = ledger
         self._site = site
         self._now_text = now_text
@@ -76,7 +79,7 @@ class Watch:
     def down(self, agent: Path, topic: str, payload: bytes) -> None:
         """The agent answers a reader: what it calls stored is on its disk, or booked."""
         try:
-            fields = messages.decode_message(payload, (messages.STORED, messages.RECEIPT))
+            fields = messages.decode_message(payload, _SAID_BY_AGENTS)
         except WireError:
             self.report(f"the agent says nonsense on {topic}")
             return
@@ -116,8 +119,14 @@ class Watch:
                     f"{hardware.name} record {fields['seq']}: true time {true_s} is not in "
                     f"[{fields['earliest_s']}, {fields['latest_s']}]"
                 )
+        if fields["kind"] in (messages.INTENT, messages.CREDIT):
+            what = self.steps.note(fields)
+            if what:
+                self.report(what)
         if fields["kind"] == messages.INTENT:
             self._intent(window, fields, now_us)
+        elif fields["kind"] == messages.CREDIT:
+            self._credit(window, fields)
 
     def day_limits(self, booked: Iterable[tuple[int, int]], policy: dict[str, int]) -> None:
         """No card has paid more in one day than it may (R19.2)."""
@@ -129,6 +138,15 @@ class Watch:
         for (card_no, _), fen in paid_fen.items():
             if fen > policy["day_max_fen"]:
                 self.report(f"card {card_no}: {fen} fen in one day")
+
+    def _credit(self, window: Any, fields: dict[str, Any]) -> None:
+        """A reader is about to have a card credited: the ledger has such a credit, once."""
+        self.notes += 1
+        sql = "SELECT card_no, amount_fen FROM load WHERE number = ?"
+        wanted = fields["card_no"], fields["amount_fen"]
+        if self.rows(self.ledger, sql, fields["number"]) != [wanted]:
+            where = f"{window.hardware.name} credit {fields['seq']}"
+            self.report(f"{where}: number {fields['number']} is no credit of {wanted}")
 
     def _intent(self, window: Any, fields: dict[str, Any], now_us: int) -> None:
         hardware, cable, policy = window.hardware, window.cable, window.policy

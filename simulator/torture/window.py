@@ -67,7 +67,7 @@ class WatchedHardware(Hardware):
         self.on_record: Callable[[dict[str, Any]], None] = lambda _fields: None
         self.written_at = 0
         self._opened: dict[int, int] = {}  # sector of the journal and its first sequence
-        self._newest = 0
+        self._newest: dict[str, Any] = {}
 
     def flash_program(self, address: int, data: bytes) -> None:
         self.written_at = address
@@ -116,8 +116,10 @@ class WatchedHardware(Hardware):
             fields = messages.decode_record(seal.payload_of(sealed))
         except WireError:
             return  # not at the end of what is programmed: no record of its own
-        if fields["seq"] > self._newest:
-            self._newest = fields["seq"]
+        newest_seq = self._newest.get("seq", 0)
+        # What a cut has spoiled has its number again; the same record anew is only made firm.
+        if fields["seq"] > newest_seq or (fields["seq"] == newest_seq and fields != self._newest):
+            self._newest = fields
             self.on_record(fields)
 
 

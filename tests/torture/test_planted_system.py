@@ -42,6 +42,10 @@ KILLED_AT = {
     "DESFire: unknown taken for paid": 0,
     "DESFire: unknown taken for unpaid": 14,
     "DESFire: counter stands still": 0,
+    "load written twice": 9,
+    "load OUTCOME lost": 3,
+    "unknown load taken for done": 3,
+    "old order carried out": 9,
 }
 LOOK_ON = 4  # seeds beyond it, looked at only if the first is not it any more
 SEEDS_MAX = 1_000

@@ -1,0 +1,53 @@
+"""What holders and the card centre do while lunch is sold: see business.py for what a seed has.
+
+Each function is one act of one kind of business, drawn from that kind's own stream.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from simulator.torture.campus import Campus
+
+_AMOUNTS_FEN = (1, 500, 2_000, 5_000, 10_000)
+
+Act = Callable[[Campus, random.Random], None]
+
+
+def of(campus: Campus) -> list[tuple[random.Random, Act]]:
+    """What may happen beside in a seed: called once for each of its events."""
+    return [
+        (campus.seeds.stream("office", kind), act)
+        for kind, act in _ACTS.items()
+        if getattr(campus.business, kind)
+    ]
+
+
+def top_up(campus: Campus, draw: random.Random) -> None:
+    """Somebody pays in with a telephone, whether or not the card is on a reader just now."""
+    if draw.randrange(12):
+        return
+    held = draw.choice([card for card in campus.cards if card.name.startswith(("rich", "poor"))])
+    order_id = f"order-{campus.fired['money paid in']}"
+    campus.top_up(held, draw.choice(_AMOUNTS_FEN), order_id, is_told_twice=draw.randrange(4) == 0)
+
+
+def waiting(campus: Campus) -> dict[int, int]:
+    """The first credit of each card that is not on it, as far as the ledger knows."""
+    sql = "SELECT card_no, MIN(number) FROM load WHERE is_loaded = 0 GROUP BY card_no"
+    return dict(campus.watch.rows(campus.watch.ledger, sql))
+
+
+def count(campus: Campus) -> None:
+    """What of it has come about."""
+    for name, sql in _COUNTED.items():
+        ((number,),) = campus.watch.rows(campus.watch.ledger, sql)
+        campus.fired[name] += number
+
+
+_ACTS: dict[str, Act] = {"loads": top_up}
+_COUNTED = {
+    "credit on a card": "SELECT COUNT(*) FROM load WHERE is_loaded = 1",
+    "credit tried again": "SELECT COUNT(*) - COUNT(DISTINCT number) FROM load_try",
+}
