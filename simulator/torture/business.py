@@ -18,6 +18,7 @@ class Business:
 
     desfire: bool = False  # some people have DESFire cards
     loads: bool = False  # money is paid in for cards, and readers load it
+    cancels: bool = False  # some people want their money back
 
 
 def drawn(draw: random.Random) -> Business:

@@ -63,6 +63,7 @@ POLICY = {
     "blind_max_fen": 2_000,
     "pin_tries_max": 3,
     "split_window_s": 0,  # people here pay again and again
+    "cancel_window_s": 60,
 }
 
 
@@ -303,6 +304,8 @@ class Campus:
             self.paid[what] += 1
         elif self.tally.given_up > self._given_up:
             self.unsure[what] += 1
+        if customer.has_cancelled:
+            self.cancelled[what] += 1
         self._given_up = self.tally.given_up
 
     def _has_paid(self, card: HeldCard, amount_fen: int) -> bool:

@@ -100,6 +100,7 @@ MARKS = (
     "radio disturbed",
     "reader swapped, journal not empty",
     "record rotten beyond repair",
+    "sale cancelled",
     "slow flash",
     "ticks near their wrap",
     "two cards",

@@ -38,6 +38,7 @@ _RADIO = (
 )
 _NOISE = bytes(byte for byte in range(256) if byte not in b"0123456789.\r\x1b+FT")
 _WINDOWS_MAX = 5
+_CANCEL_IN = 5  # one customer in so many changes his mind
 _NEWEST_RECORDS = 20
 _WAITING = (reasons.display(reasons.TAP_AGAIN), reasons.display(reasons.SAME_CARD_PLEASE))
 _STRANGER_US = 250_000
@@ -61,7 +62,11 @@ def customer(
     hold_ms = [draw.randrange(*torn_ms), 700] if torn else [draw.randrange(*_HOLD_MS)]
     campus.customers += 1
     amount_fen = draw.choice(PRICES_FEN) + campus.customers % _PRICE_STEP_FEN
-    campus.arrive(draw.choice(windows), Customer(held, amount_fen, hold_ms, others))
+    customer = Customer(held, amount_fen, hold_ms, others)
+    if campus.business.cancels and not two:
+        customer.changes_mind = campus.manners.randrange(_CANCEL_IN) == 0
+        customer.cancels_again = campus.manners.randrange(3) == 0
+    campus.arrive(draw.choice(windows), customer)
 
 
 # -- cards ------------------------------------------------------------------------------------

@@ -49,5 +49,6 @@ def count(campus: Campus) -> None:
 _ACTS: dict[str, Act] = {"loads": top_up}
 _COUNTED = {
     "credit on a card": "SELECT COUNT(*) FROM load WHERE is_loaded = 1",
+    "sale cancelled": "SELECT COUNT(*) FROM cancel",
     "credit tried again": "SELECT COUNT(*) - COUNT(DISTINCT number) FROM load_try",
 }

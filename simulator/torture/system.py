@@ -267,6 +267,7 @@ def _judge(campus: Campus) -> Result:
     result.unresolved = max(0, unresolved - len(campus.rotten))
     for reason, device, seq in books.cases():
         is_rotten = (device, seq) in campus.rotten and reason in _CASES_OF_ROT
+        is_rotten |= watch.cancelled.get((device, seq)) in campus.rotten
         if not is_rotten:
             text = ledger_reasons.TEXTS.get(reason, "")
             watch.report(f"case {reason} {text} about {device}/{seq}")

@@ -43,6 +43,9 @@ class Watch:
         # (device, seq) of an INTENT: its card, amount, and day, if its reader was sure of that.
         self.days: dict[tuple[int, int], tuple[int, int, int]] = {}
         self.steps = CardSteps()
+        # By (device, seq): when a spend was begun, by whom, its amount; what a CANCEL names.
+        self._sales: dict[tuple[int, int], tuple[int, int, int]] = {}
+        self.cancelled: dict[tuple[int, int], tuple[int, int]] = {}
         self.ledger = ledger
         self._site = site
         self._now_text = now_text
@@ -112,6 +115,9 @@ class Watch:
         self.notes += 1
         hardware = window.hardware
         now_us = hardware.clock.now_us
+        # A number comes again when a cut has spoiled what had it.
+        self._sales.pop((fields["device"], fields["seq"]), None)
+        self.cancelled.pop((fields["device"], fields["seq"]), None)
         true_s = hardware.world.utc_s(now_us)
         if not window.is_clock_fooled:
             if not fields["earliest_s"] <= true_s <= fields["latest_s"]:
@@ -127,6 +133,8 @@ class Watch:
             self._intent(window, fields, now_us)
         elif fields["kind"] == messages.CREDIT:
             self._credit(window, fields)
+        elif fields["kind"] == messages.CANCEL:
+            self._cancel(window, fields, now_us)
 
     def day_limits(self, booked: Iterable[tuple[int, int]], policy: dict[str, int]) -> None:
         """No card has paid more in one day than it may (R19.2)."""
@@ -148,10 +156,32 @@ class Watch:
             where = f"{window.hardware.name} credit {fields['seq']}"
             self.report(f"{where}: number {fields['number']} is no credit of {wanted}")
 
+    def _cancel(self, window: Any, fields: dict[str, Any], now_us: int) -> None:
+        """A reader cancels a sale of its own: once, in time, with the ledger in reach (ADR 16)."""
+        self.notes += 1
+        sale = fields["intent_device"], fields["intent_seq"]
+        where = f"{window.hardware.name} cancel {fields['seq']} of {sale}"
+        began_us, card_no, amount_fen = self._sales.get(sale, (0, 0, 0))
+        if (sale[0], card_no, amount_fen) != (
+            window.device,
+            fields["card_no"],
+            fields["amount_fen"],
+        ):
+            self.report(f"{where}: {amount_fen} fen of card {card_no} were sold there")
+        if sale in self.cancelled.values():
+            self.report(f"{where}: it was cancelled before")
+        if not window.cable.plugged:
+            self.report(f"{where}: its cable is out")
+        late_us = now_us - began_us - window.policy["cancel_window_s"] * 1_000_000
+        if late_us > 0 and not window.is_clock_fooled:
+            self.report(f"{where}: {late_us} us too late")
+        self.cancelled[fields["device"], fields["seq"]] = sale
+
     def _intent(self, window: Any, fields: dict[str, Any], now_us: int) -> None:
         hardware, cable, policy = window.hardware, window.cable, window.policy
         where = f"{hardware.name} intent {fields['seq']}"
         amount_fen, offline = fields["amount_fen"], fields["flags"] & messages.FLAG_OFFLINE
+        self._sales[fields["device"], fields["seq"]] = now_us, fields["card_no"], amount_fen
         first, last = (clock.day(fields[end], policy["utc_offset_s"]) for end in _ENDS)
         if first == last:
             self.days[fields["device"], fields["seq"]] = fields["card_no"], amount_fen, first

@@ -5,12 +5,14 @@ it in, and the test takes it out.
 """
 
 from dataclasses import replace
+from itertools import count
 
-from firmware.services import load
+from firmware.services import cancel, load
 from firmware.services.load import Load
-from ledger import booking
+from ledger import booking, chart
 from ledger.evidence import Intent, State
 from ledger.topups import TopUps
+from ledger.transfers import CANCEL, Transfer
 from protocols.wire import messages, seal
 from tests.torture import planted_desfire
 
@@ -81,10 +83,68 @@ def old_order_carried_out(monkeypatch):
     monkeypatch.setattr(Load, "hear", hear_any)
 
 
+# -- cancels --------------------------------------------------------------------------------------
+
+
+class _NoCancels:
+    """A recorder that has forgotten what was cancelled."""
+
+    def __init__(self, recorder):
+        self._recorder = recorder
+
+    def fields(self, seq):
+        record = self._recorder.fields(seq)
+        is_cancel = record is not None and record["kind"] == messages.CANCEL
+        return {**record, "kind": messages.BOOT} if is_cancel else record
+
+    def __getattr__(self, name):
+        return getattr(self._recorder, name)
+
+
+def cancelled_twice(monkeypatch):
+    """A reader cancels its last sale as often as the clerk asks for it."""
+    find = cancel.find
+
+    def find_again(recorder, till, power, network, now_ms):
+        return find(_NoCancels(recorder), till, power, network, now_ms)
+
+    monkeypatch.setattr(cancel, "find", find_again)
+
+
+def cancelled_offline(monkeypatch):
+    """A reader cancels a sale though nobody is there to give the money back."""
+    find = cancel.find
+
+    def find_anyway(recorder, till, power, _network, now_ms):
+        return find(recorder, till, power, "online", now_ms)
+
+    monkeypatch.setattr(cancel, "find", find_anyway)
+
+
+def cancel_paid_twice(monkeypatch):
+    """The ledger gives the money back once more when a CANCEL it has booked comes again."""
+    compare, lines = booking._Clerk._compare, count(100)
+
+    def compare_and_give(self, device, claim):
+        before = self._changes.duplicates
+        compare(self, device, claim)
+        if self._changes.duplicates > before and claim.kind == messages.CANCEL:
+            payable, pending = chart.payable(device.merchant_no), claim.fields["card_no"]
+            back = chart.pending(pending), claim.fields["amount_fen"]
+            self._changes.transfers.append(
+                Transfer(claim.device, claim.seq, next(lines), CANCEL, payable, *back)
+            )
+
+    monkeypatch.setattr(booking._Clerk, "_compare", compare_and_give)
+
+
 PLANTED = {
     **{f"DESFire: {name}": planted_desfire.PLANTED[name] for name in _OF_DESFIRE},
     "load written twice": load_written_twice,
     "load OUTCOME lost": load_outcome_lost,
     "unknown load taken for done": unknown_load_taken_for_done,
     "old order carried out": old_order_carried_out,
+    "cancelled twice": cancelled_twice,
+    "cancelled offline": cancelled_offline,
+    "cancel paid twice": cancel_paid_twice,
 }

@@ -46,6 +46,9 @@ KILLED_AT = {
     "load OUTCOME lost": 3,
     "unknown load taken for done": 3,
     "old order carried out": 9,
+    "cancelled twice": 3,
+    "cancelled offline": 3,
+    "cancel paid twice": 5,
 }
 LOOK_ON = 4  # seeds beyond it, looked at only if the first is not it any more
 SEEDS_MAX = 1_000
