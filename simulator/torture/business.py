@@ -19,6 +19,7 @@ class Business:
     desfire: bool = False  # some people have DESFire cards
     loads: bool = False  # money is paid in for cards, and readers load it
     cancels: bool = False  # some people want their money back
+    losses: bool = False  # cards are reported lost, and found again
 
 
 def drawn(draw: random.Random) -> Business:

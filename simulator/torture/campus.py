@@ -35,6 +35,7 @@ from simulator.torture import business
 from simulator.torture.broker import Broker
 from simulator.torture.cable import Cable
 from simulator.torture.cards import issued, new_cards
+from simulator.torture.lost_cards import LostCards
 from simulator.torture.process import AgentProcess, LedgerProcess
 from simulator.torture.watch import Watch
 from simulator.torture.window import CrashingHome, MortalReader, Trace, WatchedHardware
@@ -44,6 +45,7 @@ from simulator.world.randomness import Seeds
 
 SITE = "canteen-9"
 SECTOR_BYTES = 4096
+_CARD_FLASH_BYTES = 10 * SECTOR_BYTES  # two maps of 65,536 cards, and what changes
 MERCHANT_NO = 91
 _NOON_UTC_S = 1_788_235_200  # 2026-09-01 12:00 in China
 # Some runs begin shortly before midnight, when limits of the day begin anew.
@@ -99,6 +101,7 @@ class Campus:
         self.world = World(shape.choice(_STARTS_UTC_S))
         self.policy = {**POLICY, "day_max_fen": shape.choice(_DAY_MAX_FEN)}
         self.fired: Counter[str] = Counter()
+        self.lost_cards = LostCards()
         self.trace = Trace()
         self.trace.on_out_of_memory = partial(self._count, "heap exhausted")
         self.watch = Watch(
@@ -148,9 +151,18 @@ class Campus:
             signing_key,
             self.fired,
             self._make_desk,
+            with_cards=self.business.losses,
         )
         self.agent = AgentProcess(
-            self.world, bug, SITE, directory, self.building, self.centre, signing_key, self.fired
+            self.world,
+            bug,
+            SITE,
+            directory,
+            self.building,
+            self.centre,
+            signing_key,
+            self.fired,
+            with_cards=self.business.losses,
         )
         self.ledger.start()
         # The card centre's own hand in the books: registers, issues, and looks.
@@ -185,8 +197,11 @@ class Campus:
         draw = self.seeds.stream("reader", name)
         flash = NorFlash(self.sectors * SECTOR_BYTES, self.seeds.stream("flash", name))
         nvs = {"settings": self.settings(device, key)}
+        card_flash = None
+        if self.business.losses:
+            card_flash = NorFlash(_CARD_FLASH_BYTES, self.seeds.stream("card-flash", name))
         hardware = WatchedHardware(
-            name, self.world, self.trace, flash, nvs, draw, fired=self.fired
+            name, self.world, self.trace, flash, nvs, draw, self.fired, card_flash
         )
         home = CrashingHome(self._make_home(hardware), self.trace, partial(self._crashed, name))
         reader = MortalReader(name, self.world, hardware, home, lambda _now_us: None)
@@ -201,11 +216,19 @@ class Campus:
             Scans(),
         )
         window = Window(device, key, hardware, reader, cable, clerk, self.policy)
-        hardware.on_record = partial(self.watch.record, window)
+        hardware.on_record = partial(self._recorded, window)
         reader.on_death = partial(self._died, window)
         self.windows.append(window)
         self.switch_on(window)
         return window
+
+    def _recorded(self, window: Window, fields: dict[str, Any]) -> None:
+        """A reader writes a record."""
+        self.watch.record(window, fields)
+        is_spend = fields["kind"] == messages.INTENT
+        if is_spend and self.lost_cards.must_refuse(window.device, fields["card_no"]):
+            name = window.hardware.name
+            self.watch.report(f"{name} intent {fields['seq']}: card {fields['card_no']} is lost")
 
     def settings(self, device: int, key: bytes, **more: Any) -> bytes:
         """What a reader is provisioned with."""

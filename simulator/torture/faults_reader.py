@@ -136,7 +136,11 @@ def power_cut(campus: Campus, draw: random.Random) -> None:
 
 def cut_in_flash(campus: Campus, draw: random.Random) -> None:
     """The power goes inside one of the next programs or erases."""
-    campus.any_window(draw).hardware.flash.cut_after(draw.randrange(8))
+    hardware, operations = campus.any_window(draw).hardware, draw.randrange(8)
+    flash = hardware.flash
+    if hardware.card_flash is not None and campus.manners.randrange(2):
+        flash = hardware.card_flash
+    flash.cut_after(operations)
 
 
 def sawtooth(campus: Campus, draw: random.Random) -> None:

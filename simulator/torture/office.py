@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from simulator.cardbox import HeldCard
 from simulator.torture.campus import Campus
 
 _AMOUNTS_FEN = (1, 500, 2_000, 5_000, 10_000)
@@ -28,7 +29,7 @@ def top_up(campus: Campus, draw: random.Random) -> None:
     """Somebody pays in with a telephone, whether or not the card is on a reader just now."""
     if draw.randrange(12):
         return
-    held = draw.choice([card for card in campus.cards if card.name.startswith(("rich", "poor"))])
+    held = draw.choice(people(campus))
     order_id = f"order-{campus.fired['money paid in']}"
     campus.top_up(held, draw.choice(_AMOUNTS_FEN), order_id, is_told_twice=draw.randrange(4) == 0)
 
@@ -46,7 +47,21 @@ def count(campus: Campus) -> None:
         campus.fired[name] += number
 
 
-_ACTS: dict[str, Act] = {"loads": top_up}
+def report_loss(campus: Campus, draw: random.Random) -> None:
+    """A card is reported lost, or found again; whoever has it goes on trying to pay with it."""
+    if draw.randrange(25):
+        return
+    for window in campus.windows:
+        campus.lost_cards.look(campus, window)
+    campus.lost_cards.report(campus, draw.choice(people(campus)).card_no)
+
+
+def people(campus: Campus) -> list[HeldCard]:
+    """The cards that are ours and valid."""
+    return [card for card in campus.cards if card.name.startswith(("rich", "poor"))]
+
+
+_ACTS: dict[str, Act] = {"loads": top_up, "losses": report_loss}
 _COUNTED = {
     "credit on a card": "SELECT COUNT(*) FROM load WHERE is_loaded = 1",
     "sale cancelled": "SELECT COUNT(*) FROM cancel",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from edge_agent.card_history import CardHistory
 from edge_agent.inventory import Inventory
 from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
 from edge_agent.store import Store
@@ -122,6 +123,8 @@ class AgentProcess(Process):
         centre: Broker,
         ledger_key: bytes,
         fired: Counter[str],
+        *,
+        with_cards: bool = False,
     ) -> None:
         super().__init__(world, on_bug)
         self._site = site
@@ -131,6 +134,8 @@ class AgentProcess(Process):
         self._fired = fired
         self._boxes = 0
         self._inventory: Inventory | None = None
+        self._with_cards = with_cards
+        self._history: CardHistory | None = None
         self.store: Store | None = None
         self.replace()
 
@@ -158,9 +163,10 @@ class AgentProcess(Process):
         self._inventory = inventory
         building, centre = self._brokers
         readers = ServicePort("agent", self.world, building, reader_subscriptions(site), self.wake)
-        upstream = ServicePort(
-            f"agent-{site}", self.world, centre, upstream_subscriptions(site), self.wake
-        )
+        heard = upstream_subscriptions(site, with_cards=self._with_cards)
+        upstream = ServicePort(f"agent-{site}", self.world, centre, heard, self.wake)
+        if self._with_cards:
+            self._history = CardHistory(str(self.directory / "cards.sqlite"))
         upstream.is_plugged = not self.is_line_cut
         self.ports = [readers, upstream]
         self._service = AgentService(
@@ -170,11 +176,15 @@ class AgentProcess(Process):
             readers,  # type: ignore[arg-type]
             upstream,  # type: ignore[arg-type]
             self._ledger_key,
+            card_history=self._history,
         )
 
     def _shut(self) -> None:
         if self._inventory is not None:
             self._inventory._lock.close()
+        if self._history is not None:
+            self._history.close()
+            self._history = None
 
 
 class LedgerProcess(Process):
@@ -189,10 +199,13 @@ class LedgerProcess(Process):
         signing_key: bytes,
         fired: Counter[str],
         make_desk: Callable[[LedgerStore], RelayDesk | None] = lambda _store: None,
+        *,
+        with_cards: bool = False,
     ) -> None:
         super().__init__(world, on_bug)
         self.path = path
         self._make_desk = make_desk
+        self._with_cards = with_cards
         self._centre = centre
         self._signing_key = signing_key
         self._fired = fired
@@ -208,7 +221,7 @@ class LedgerProcess(Process):
             "ledger",
             self.world,
             self._centre,
-            ledger_service.SUBSCRIPTIONS,
+            ledger_service.WITH_CARDS if self._with_cards else ledger_service.SUBSCRIPTIONS,
             self.wake,
             will=ledger_service.WILL,
         )
@@ -220,4 +233,5 @@ class LedgerProcess(Process):
             self._signing_key,
             self.world.utc_s,
             self._make_desk(self.store),
+            self._with_cards,
         )

@@ -12,18 +12,17 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from ledger import reasons as ledger_reasons
-from simulator.checkers import journal_of, judge
-from simulator.people import Customer
+from simulator.checkers import judge
 from simulator.torture import office
-from simulator.torture.campus import Campus, Window
+from simulator.torture.campus import Campus
 from simulator.torture.faults import FAULTS
 from simulator.torture.faults_reader import customer
+from simulator.torture.healing import heal, start
 from simulator.torture.process import Process
 from simulator.torture.result import Result
 from simulator.vm.home import ROOT
@@ -37,11 +36,6 @@ _GAP_US = 2 * _SECOND_US
 _FAULT_SHARE = 600  # of 1000 events at most: each seed draws its own strength, from a fifth on
 _INBOX_MAX = 200  # messages that wait for a service; a broker drops behind a thousand
 _LOOK_EVERY = 100  # events between two looks at all the money
-_SERVE_US = 600 * _SECOND_US
-_DRAIN_US = 600 * _SECOND_US
-_LAST_FEN = 1
-_LAST_HOLD_MS = 900
-_TAPS_MAX = 40
 # What the ledger may call a record beyond repair; any other case is a bug.
 _CASES_OF_ROT = (ledger_reasons.LOST, ledger_reasons.FOUND)
 
@@ -85,7 +79,7 @@ def play(unit: SystemUnit, image: Path | None = None) -> tuple[Result, str]:
     campus = Campus(unit.seed, directory, unit.home, image)
     try:
         _torment(campus, unit)
-        _heal(campus)
+        heal(campus)
         result = _judge(campus)
         campus.count_quiet_faults()
     finally:
@@ -140,12 +134,7 @@ def _swarm(draw: random.Random) -> list[str]:
 def _restart(campus: Campus, process: Process, draw: random.Random) -> None:
     """Systemd starts a dead service again."""
     pause_us = draw.randrange(200_000, 10 * _SECOND_US)
-    campus.world.at(campus.world.now_us + pause_us, lambda: _start(process))
-
-
-def _start(process: Process) -> None:
-    if not process.is_up:
-        process.start()
+    campus.world.at(campus.world.now_us + pause_us, lambda: start(process))
 
 
 def _audit(campus: Campus) -> int:
@@ -163,83 +152,7 @@ def _audit(campus: Campus) -> int:
     return verdict.in_flight_fen
 
 
-# -- liveness -------------------------------------------------------------------------------------
-
-
-def _heal(campus: Campus) -> None:
-    """Everything is repaired, everybody is served, every card is held to a reader once more."""
-    campus.is_healing = True
-    campus.trace.out_of_memory_in = 1 << 60
-    for end in campus.endings:
-        end()
-    for process in (campus.ledger, campus.agent):
-        if process.database is not None:
-            process.database.kill_at(1 << 60, after=False)
-        _start(process)
-    for window in campus.windows:
-        _mend(campus, window)
-    _wait(campus, _SERVE_US, lambda: _is_served(campus))
-    for card in campus.cards:
-        if card.issued_fen is not None:
-            campus.arrive(campus.open_windows()[0], Customer(card, _LAST_FEN, [_LAST_HOLD_MS]))
-    _wait(campus, _SERVE_US, lambda: _is_served(campus))
-    if not _is_served(campus):
-        campus.watch.report("people still stand in line")
-    if campus.business.loads:
-        _load_all(campus)
-    _wait(campus, _DRAIN_US, lambda: _owed(campus) == [])
-    for text in _owed(campus):
-        campus.watch.report(f"not drained: {text}")
-
-
-def _load_all(campus: Campus) -> None:
-    """Whoever has money waiting goes to a reader again and again: each tap brings one load."""
-    for _ in range(_TAPS_MAX):
-        waiting = office.waiting(campus)
-        for card in campus.cards:
-            if card.card_no in waiting:
-                customer = Customer(card, _LAST_FEN, [_LAST_HOLD_MS])
-                campus.arrive(campus.open_windows()[0], customer)
-        _wait(campus, _SERVE_US, lambda: _is_served(campus))
-        if not waiting:
-            return
-    # A record that has rotted away may have been the only one that told.
-    if not campus.rotten:
-        for card_no, number in sorted(office.waiting(campus).items()):
-            campus.watch.report(f"card {card_no}: credit {number} is still not on it")
-
-
-def _mend(campus: Campus, window: Window) -> None:
-    flash = window.hardware.flash
-    flash.cut_after(1 << 60)
-    flash.loose_per_million = 0
-    window.cable.plug()
-    campus.switch_on(window)
-
-
-def _wait(campus: Campus, at_most_us: int, is_done: Callable[[], bool]) -> None:
-    end_us = campus.world.now_us + at_most_us
-    while not is_done() and campus.world.now_us < end_us:
-        campus.run_until(campus.world.now_us + 2 * _SECOND_US)
-
-
-def _is_served(campus: Campus) -> bool:
-    return all(window.clerk.is_idle for window in campus.open_windows())
-
-
-def _owed(campus: Campus) -> list[str]:
-    """What has not arrived where it belongs."""
-    owed = []
-    for window in campus.windows:
-        name, head = window.hardware.name, journal_of(window.hardware.flash).head_seq
-        booked = campus.watch.head(window.device)
-        if booked != head:
-            owed.append(f"{name} has written {head}, booked is {booked}")
-    for table in ("record", "refused"):
-        ((count,),) = campus.watch.rows(campus.agent.path, f"SELECT COUNT(*) FROM {table}")
-        if count:
-            owed.append(f"the agent holds {count} rows of {table}")
-    return owed
+# -- the end --------------------------------------------------------------------------------------
 
 
 def _judge(campus: Campus) -> Result:
@@ -265,10 +178,13 @@ def _judge(campus: Campus) -> Result:
     summary = books.summary()
     unresolved = summary["pending"] + summary["unknown"]
     result.unresolved = max(0, unresolved - len(campus.rotten))
+    late = campus.lost_cards.judge(campus, watch.began_s)
+    campus.fired["spend while lost"] += len(late)
     for reason, device, seq in books.cases():
         is_rotten = (device, seq) in campus.rotten and reason in _CASES_OF_ROT
         is_rotten |= watch.cancelled.get((device, seq)) in campus.rotten
-        if not is_rotten:
+        is_late = reason == ledger_reasons.SPENT_WHILE_LOST and (device, seq) in late
+        if not is_rotten and not is_late:
             text = ledger_reasons.TEXTS.get(reason, "")
             watch.report(f"case {reason} {text} about {device}/{seq}")
     for card_no, number in watch.steps.twice():

@@ -24,7 +24,7 @@ VIOLATIONS_MAX = 20  # a run that is broken is broken: more would only be longer
 BATTERY_STOP_MV = 3350
 _NOTICE_US = 130_000_000  # by then a reader knows that nobody answers (two idle questions)
 _ENDS = ("earliest_s", "latest_s")
-_SAID_BY_AGENTS = (messages.STORED, messages.RECEIPT, messages.RELAY)
+_SAID_BY_AGENTS = (messages.STORED, messages.RECEIPT, messages.RELAY, messages.CARDS)
 _SECONDS_MS = 2_000  # a record says seconds, rounded outwards
 _POWER_LOOK_US = 1_600_000  # a reader looks at its mains twice a second, between two dialogues
 
@@ -45,6 +45,7 @@ class Watch:
         self.steps = CardSteps()
         # By (device, seq): when a spend was begun, by whom, its amount; what a CANCEL names.
         self._sales: dict[tuple[int, int], tuple[int, int, int]] = {}
+        self.began_s: dict[tuple[int, int], int] = {}  # the true time of each
         self.cancelled: dict[tuple[int, int], tuple[int, int]] = {}
         self.ledger = ledger
         self._site = site
@@ -182,6 +183,7 @@ class Watch:
         where = f"{hardware.name} intent {fields['seq']}"
         amount_fen, offline = fields["amount_fen"], fields["flags"] & messages.FLAG_OFFLINE
         self._sales[fields["device"], fields["seq"]] = now_us, fields["card_no"], amount_fen
+        self.began_s[fields["device"], fields["seq"]] = hardware.world.utc_s(now_us)
         first, last = (clock.day(fields[end], policy["utc_offset_s"]) for end in _ENDS)
         if first == last:
             self.days[fields["device"], fields["seq"]] = fields["card_no"], amount_fen, first

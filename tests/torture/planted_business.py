@@ -4,15 +4,18 @@ What a bug changes is one decision; everything around it stays. `PLANTED[name](m
 it in, and the test takes it out.
 """
 
+import struct
 from dataclasses import replace
 from itertools import count
 
-from firmware.services import cancel, load
+from firmware.services import cancel, card_map, load
+from firmware.services.card_map import CardMap
 from firmware.services.load import Load
-from ledger import booking, chart
+from ledger import booking, chart, loading
 from ledger.evidence import Intent, State
 from ledger.topups import TopUps
 from ledger.transfers import CANCEL, Transfer
+from protocols.rules import card_status
 from protocols.wire import messages, seal
 from tests.torture import planted_desfire
 
@@ -138,6 +141,56 @@ def cancel_paid_twice(monkeypatch):
     monkeypatch.setattr(booking._Clerk, "_compare", compare_and_give)
 
 
+# -- lost cards -----------------------------------------------------------------------------------
+
+
+def map_rollback_accepted(monkeypatch):
+    """A reader goes back to the map of any warrant that the ledger has ever given it."""
+    hear = CardMap.hear
+
+    def hear_any(self, said, now_ms):
+        answer = hear(self, said, now_ms)
+        if answer == "repeated" and not said["page"] and self._wanted is None:
+            sealed = said["data"][: card_status.WARRANT_BYTES]
+            warrant = seal.unseal(self._key, sealed, card_status.LABEL)
+            self._wanted = (1 - self._held[0], 0, 0, *struct.unpack(card_status.WARRANT, warrant))
+            self._page, self._due_ms = 0, now_ms
+        return answer
+
+    monkeypatch.setattr(CardMap, "hear", hear_any)
+
+
+def map_forgotten_at_boot(monkeypatch):
+    """A reader that boots knows nothing of lost cards until it is told anew."""
+    monkeypatch.setattr(card_map, "_KEPT_KEY", 6)
+    keep = CardMap._use
+
+    def use_for_now(self, held, now_ms):
+        told = keep(self, held, now_ms)
+        if now_ms:
+            self._recorder.keep(3, self._recorder.kept(6))
+        else:
+            self._held = None
+        return told
+
+    monkeypatch.setattr(CardMap, "_use", use_for_now)
+
+
+def lost_card_takes_part(monkeypatch):
+    """A reader that has one change behind its map does not look at it."""
+    newest = card_status.newest
+
+    def all_but_the_newest(changes, card_no):
+        return newest(changes[: -card_status.CHANGE_BYTES], card_no)
+
+    monkeypatch.setattr(card_status, "newest", all_but_the_newest)
+
+
+def late_spend_is_no_case(monkeypatch):
+    """The ledger does not look whether a card was lost when it was spent from."""
+    monkeypatch.setattr(loading, "losses_of", lambda _database, _card_nos: {})
+
+
 PLANTED = {
     **{f"DESFire: {name}": planted_desfire.PLANTED[name] for name in _OF_DESFIRE},
     "load written twice": load_written_twice,
@@ -147,4 +200,8 @@ PLANTED = {
     "cancelled twice": cancelled_twice,
     "cancelled offline": cancelled_offline,
     "cancel paid twice": cancel_paid_twice,
+    "map rollback accepted": map_rollback_accepted,
+    "map forgotten at boot": map_forgotten_at_boot,
+    "newest change not looked at": lost_card_takes_part,
+    "late spend is no case": late_spend_is_no_case,
 }

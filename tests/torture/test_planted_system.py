@@ -49,6 +49,10 @@ KILLED_AT = {
     "cancelled twice": 3,
     "cancelled offline": 3,
     "cancel paid twice": 5,
+    "map rollback accepted": 25,
+    "map forgotten at boot": 1,
+    "newest change not looked at": 1,
+    "late spend is no case": 4,
 }
 LOOK_ON = 4  # seeds beyond it, looked at only if the first is not it any more
 SEEDS_MAX = 1_000
