@@ -20,6 +20,7 @@ class Business:
     loads: bool = False  # money is paid in for cards, and readers load it
     cancels: bool = False  # some people want their money back
     losses: bool = False  # cards are reported lost, and found again
+    codes: bool = False  # some windows have a scanner, and some people pay by phone
 
 
 def drawn(draw: random.Random) -> Business:

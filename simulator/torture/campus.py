@@ -11,14 +11,11 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from adapters.aes import CIPHERS
-from ledger.credit_desk import CreditDesk
-from ledger.relay_desk import RelayDesk
 from ledger.store import LedgerStore
 from protocols.rules import settings
 from protocols.wire import messages, topics
@@ -26,12 +23,14 @@ from simulator.cardbox import HeldCard, truth
 from simulator.cards.desfire import Desfire
 from simulator.cards.mifare_classic import MifareClassic
 from simulator.chips.nor_flash import NorFlash
+from simulator.chips.qr_scanner import QrScanner
 from simulator.host.card_port import front_end
 from simulator.host.home import HostHome
 from simulator.payers import Scans
 from simulator.people import Clerk, Customer, Tally
+from simulator.phones import Phones
 from simulator.reader import Home
-from simulator.torture import business
+from simulator.torture import business, desks
 from simulator.torture.broker import Broker
 from simulator.torture.cable import Cable
 from simulator.torture.cards import issued, new_cards
@@ -51,6 +50,7 @@ _NOON_UTC_S = 1_788_235_200  # 2026-09-01 12:00 in China
 # Some runs begin shortly before midnight, when limits of the day begin anew.
 _STARTS_UTC_S = (_NOON_UTC_S, _NOON_UTC_S, _NOON_UTC_S + 43_200 - 200)
 _DAY_MAX_FEN = (1_000_000, 1_000_000, 15_000)
+_SCANNER_IN = 2  # one window in so many, where there are codes
 _SECOND_US = 1_000_000
 _FIRST_DEVICE = 3001
 POLICY = {
@@ -110,6 +110,8 @@ class Campus:
         self.tally = Tally()
         self.paid: Counter[tuple[int, int]] = Counter()
         self.unsure: Counter[tuple[int, int]] = Counter()  # left, and did not know
+        self.by_code: Counter[tuple[int, int]] = Counter()
+        self.unsure_by_code: Counter[tuple[int, int]] = Counter()
         self.paid_in: Counter[tuple[int, int]] = Counter()
         self.cancelled: Counter[tuple[int, int]] = Counter()  # and seen to be
         self.is_healing = False
@@ -122,6 +124,8 @@ class Campus:
         self.sectors = shape.randrange(5, 11)
         self.keys = issued()[0]
         self.business = business.drawn(self.seeds.stream("business"))
+        if home == "vm":  # its image has no codes
+            self.business = replace(self.business, codes=False)
         self.manners = self.seeds.stream("manners")  # of people who know of that
         chips = self.seeds.stream("chips") if self.business.desfire else None
         self.cards = new_cards(self.seeds.stream("cards"), chips)
@@ -150,7 +154,7 @@ class Campus:
             self.centre,
             signing_key,
             self.fired,
-            self._make_desk,
+            partial(desks.desk, self.business, self.seeds, self.world, self.keys.credit),
             with_cards=self.business.losses,
         )
         self.agent = AgentProcess(
@@ -177,16 +181,12 @@ class Campus:
                 ((card.card_no, card.chip.uid) for card in ours if isinstance(card.chip, chip)),
                 kind,
             )
+        self.phones = Phones(self.world, self.seeds.stream("phones"))
+        if self.business.codes:
+            phones = desks.phones(self.seeds, self.world, self.books)
+            for card_no in (card.card_no for card in self.cards if card.issued_fen is not None):
+                self.phones.bind(card_no, phones.bind(card_no)[1])
         self.agent.start()
-
-    def _make_desk(self, store: LedgerStore) -> RelayDesk | None:
-        """What a ledger that has just started answers readers with."""
-        if not self.business.loads:
-            return None
-        random = self.seeds.stream("desk", self.world.now_us).randbytes
-        return RelayDesk(
-            store, CreditDesk(store, CIPHERS, self.keys.credit, random, self.world.utc_s)
-        )
 
     def add_window(self) -> Window:
         """A new reader on the wall, registered and switched on."""
@@ -200,11 +200,19 @@ class Campus:
         card_flash = None
         if self.business.losses:
             card_flash = NorFlash(_CARD_FLASH_BYTES, self.seeds.stream("card-flash", name))
+        has_scanner = self.business.codes and number % _SCANNER_IN == 0
+        if has_scanner:
+            nvs["wifi_ssid"] = b"campus"  # with a cable there is no pin for a scanner
         hardware = WatchedHardware(
             name, self.world, self.trace, flash, nvs, draw, self.fired, card_flash
         )
-        home = CrashingHome(self._make_home(hardware), self.trace, partial(self._crashed, name))
+        role = "code_pos" if has_scanner else "pos"
+        inner = self._make_home(role, hardware)
+        home = CrashingHome(inner, self.trace, partial(self._crashed, name))
         reader = MortalReader(name, self.world, hardware, home, lambda _now_us: None)
+        if has_scanner:
+            hardware.scanner = QrScanner(reader, self.seeds.stream("scanner", name))
+            hardware.scanner.on_bytes = reader.wake
         cable = Cable(name, self.world, self.building, lambda: hardware.clock.now_us, reader.wake)
         hardware.cable = cable  # type: ignore[assignment]
         clerk = Clerk(
@@ -255,10 +263,10 @@ class Campus:
             window.device, key, previous_device_key=old_key
         )
 
-    def _make_home(self, hardware: WatchedHardware) -> Home:
+    def _make_home(self, role: str, hardware: WatchedHardware) -> Home:
         if self._home == "vm":
             return VmHome(hardware.name, hardware, image=self._image)
-        return HostHome("pos", hardware, front_end)
+        return HostHome(role, hardware, front_end)
 
     # -- power and processes --------------------------------------------------------------------
 
@@ -323,10 +331,11 @@ class Campus:
                 (one for one in customer.others if self._has_paid(one, amount_fen)), payer
             )
         what = payer.card_no, customer.amount_fen
+        is_card = customer.code is None
         if was_paid:
-            self.paid[what] += 1
+            (self.paid if is_card else self.by_code)[what] += 1
         elif self.tally.given_up > self._given_up:
-            self.unsure[what] += 1
+            (self.unsure if is_card else self.unsure_by_code)[what] += 1
         if customer.has_cancelled:
             self.cancelled[what] += 1
         self._given_up = self.tally.given_up

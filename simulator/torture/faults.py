@@ -103,6 +103,8 @@ MARKS = (
     "radio disturbed",
     "reader swapped, journal not empty",
     "record rotten beyond repair",
+    "sale by code",
+    "sale by code called off",
     "sale cancelled",
     "slow flash",
     "spend while lost",

@@ -15,6 +15,7 @@ from simulator.checkers import journal_of
 from simulator.chips.nor_flash import SECTOR_FAULTS
 from simulator.host.hardware import EPOCH_1970_S, EPOCH_2000_S
 from simulator.people import Customer
+from simulator.phones import PAYMENT, PICTURE
 from simulator.torture.campus import SECTOR_BYTES, Campus
 from simulator.torture.watch import BATTERY_STOP_MV
 
@@ -62,11 +63,23 @@ def customer(
     hold_ms = [draw.randrange(*torn_ms), 700] if torn else [draw.randrange(*_HOLD_MS)]
     campus.customers += 1
     amount_fen = draw.choice(PRICES_FEN) + campus.customers % _PRICE_STEP_FEN
+    window = draw.choice(windows)
     customer = Customer(held, amount_fen, hold_ms, others)
     if campus.business.cancels and not two:
         customer.changes_mind = campus.manners.randrange(_CANCEL_IN) == 0
         customer.cancels_again = campus.manners.randrange(3) == 0
-    campus.arrive(draw.choice(windows), customer)
+    if window.hardware.scanner is not None and not (torn or two):
+        _take_phone(campus, customer)
+    campus.arrive(window, customer)
+
+
+def _take_phone(campus: Campus, customer: Customer) -> None:
+    """Some pay by phone where there is a scanner, and a few show a picture of their last code."""
+    draw = campus.manners
+    if draw.randrange(2) and customer.held.issued_fen is not None:
+        shows = PICTURE if draw.randrange(8) == 0 else PAYMENT
+        customer.code = partial(campus.phones.show, customer.held.card_no, shows)
+        customer.changes_mind = False
 
 
 # -- cards ------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from simulator.torture.process import Process
 _SECOND_US = 1_000_000
 _SERVE_US = 600 * _SECOND_US
 _DRAIN_US = 600 * _SECOND_US
-_MAP_US = 120 * _SECOND_US
+_MAP_US = 400 * _SECOND_US  # an agent asks every five minutes, whatever it has heard
 _LAST_FEN = 1
 _LAST_HOLD_MS = 900
 _TAPS_MAX = 40

@@ -8,10 +8,19 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from ledger import chart
 from simulator.cardbox import HeldCard
 from simulator.torture.campus import Campus
 
 _AMOUNTS_FEN = (1, 500, 2_000, 5_000, 10_000)
+# A credit comes on its card when codes have left enough of what waits for it (ADR 19).
+_WAITING = """
+SELECT l.card_no, MIN(l.number) FROM load l
+JOIN account a ON a.kind = ? AND a.owner = l.card_no
+WHERE l.is_loaded = 0 AND NOT EXISTS (SELECT 1 FROM load_end e WHERE e.number = l.number)
+AND (l.amount_fen <= a.balance_fen - a.floor_fen
+    OR EXISTS (SELECT 1 FROM load_try t WHERE t.number = l.number))
+GROUP BY l.card_no"""
 
 Act = Callable[[Campus, random.Random], None]
 
@@ -35,9 +44,8 @@ def top_up(campus: Campus, draw: random.Random) -> None:
 
 
 def waiting(campus: Campus) -> dict[int, int]:
-    """The first credit of each card that is not on it, as far as the ledger knows."""
-    sql = "SELECT card_no, MIN(number) FROM load WHERE is_loaded = 0 GROUP BY card_no"
-    return dict(campus.watch.rows(campus.watch.ledger, sql))
+    """The first credit of each card that may come and is not on it, as far as the ledger knows."""
+    return dict(campus.watch.rows(campus.watch.ledger, _WAITING, chart.PENDING))
 
 
 def count(campus: Campus) -> None:
@@ -61,9 +69,11 @@ def people(campus: Campus) -> list[HeldCard]:
     return [card for card in campus.cards if card.name.startswith(("rich", "poor"))]
 
 
-_ACTS: dict[str, Act] = {"loads": top_up, "losses": report_loss}
+_ACTS: dict[str, Act] = {"loads": top_up, "losses": report_loss, "codes": top_up}
 _COUNTED = {
     "credit on a card": "SELECT COUNT(*) FROM load WHERE is_loaded = 1",
+    "sale by code": "SELECT COUNT(*) FROM reservation WHERE state = 1",
+    "sale by code called off": "SELECT COUNT(*) FROM reservation WHERE state = 2",
     "sale cancelled": "SELECT COUNT(*) FROM cancel",
     "credit tried again": "SELECT COUNT(*) - COUNT(DISTINCT number) FROM load_try",
 }

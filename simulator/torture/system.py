@@ -17,7 +17,9 @@ from functools import cache
 from pathlib import Path
 
 from ledger import reasons as ledger_reasons
+from ledger.reservations import Settled
 from simulator.checkers import judge
+from simulator.code_checker import judge_codes
 from simulator.torture import office
 from simulator.torture.campus import Campus
 from simulator.torture.faults import FAULTS
@@ -147,6 +149,8 @@ def _audit(campus: Campus) -> int:
     except AssertionError as error:  # a record that is nowhere
         campus.watch.report(str(error))
         return 0
+    if campus.business.codes:
+        judge_codes(campus.books, flashes, campus.by_code, verdict, campus.rotten)
     for text in verdict.violations:
         campus.watch.report(text)
     return verdict.in_flight_fen
@@ -187,11 +191,24 @@ def _judge(campus: Campus) -> Result:
         if not is_rotten and not is_late:
             text = ledger_reasons.TEXTS.get(reason, "")
             watch.report(f"case {reason} {text} about {device}/{seq}")
+    _judge_codes(campus)
     for card_no, number in watch.steps.twice():
         watch.report(f"card {card_no}: credit {number} came on it twice")
     office.count(campus)
     result.violations = list(dict.fromkeys(watch.violations))
     return result
+
+
+def _judge_codes(campus: Campus) -> None:
+    """Nothing stays reserved, and who was charged by code has seen it, or left not knowing."""
+    sql = "SELECT card_no, amount_fen, state, device, seq FROM reservation"
+    rows = campus.watch.rows(campus.watch.ledger, sql)
+    sold = Counter((card_no, fen) for card_no, fen, state, *_ in rows if state == Settled.SOLD)
+    for (card_no, fen), count in (sold - campus.by_code - campus.unsure_by_code).items():
+        campus.watch.report(f"card {card_no}: {count} x {fen} fen by code and nobody was told")
+    for card_no, fen, state, *place in rows:
+        if state == Settled.OPEN and tuple(place) not in campus.rotten:
+            campus.watch.report(f"card {card_no}: {fen} fen are still reserved by {place}")
 
 
 def _booked(campus: Campus) -> Counter[tuple[int, int]]:

@@ -26,6 +26,15 @@ _NOTICE_US = 130_000_000  # by then a reader knows that nobody answers (two idle
 _ENDS = ("earliest_s", "latest_s")
 _SAID_BY_AGENTS = (messages.STORED, messages.RECEIPT, messages.RELAY, messages.CARDS)
 _SECONDS_MS = 2_000  # a record says seconds, rounded outwards
+# Records that are never notes: they are written when they are made.
+_AT_ONCE = (
+    messages.INTENT,
+    messages.OUTCOME,
+    messages.CREDIT,
+    messages.CANCEL,
+    messages.CODE_SALE,
+)
+_CODE_ASKED_S = 6
 _POWER_LOOK_US = 1_600_000  # a reader looks at its mains twice a second, between two dialogues
 
 
@@ -121,7 +130,10 @@ class Watch:
         self.cancelled.pop((fields["device"], fields["seq"]), None)
         true_s = hardware.world.utc_s(now_us)
         if not window.is_clock_fooled:
-            if not fields["earliest_s"] <= true_s <= fields["latest_s"]:
+            # What is noted while a code is asked about is written behind the record of that.
+            may_wait = hardware.scanner is not None and fields["kind"] not in _AT_ONCE
+            waited_s = _CODE_ASKED_S if may_wait else 0
+            if not fields["earliest_s"] <= true_s <= fields["latest_s"] + waited_s:
                 self.report(
                     f"{hardware.name} record {fields['seq']}: true time {true_s} is not in "
                     f"[{fields['earliest_s']}, {fields['latest_s']}]"
@@ -136,6 +148,8 @@ class Watch:
             self._credit(window, fields)
         elif fields["kind"] == messages.CANCEL:
             self._cancel(window, fields, now_us)
+        elif fields["kind"] == messages.CODE_SALE and fields["result"] == messages.COMMITTED:
+            self._code_sale(window, fields)
 
     def day_limits(self, booked: Iterable[tuple[int, int]], policy: dict[str, int]) -> None:
         """No card has paid more in one day than it may (R19.2)."""
@@ -156,6 +170,15 @@ class Watch:
         if self.rows(self.ledger, sql, fields["number"]) != [wanted]:
             where = f"{window.hardware.name} credit {fields['seq']}"
             self.report(f"{where}: number {fields['number']} is no credit of {wanted}")
+
+    def _code_sale(self, window: Any, fields: dict[str, Any]) -> None:
+        """A reader has sold by code: the ledger has reserved that for this very record."""
+        self.notes += 1
+        sql = "SELECT device, seq, amount_fen FROM reservation WHERE number = ?"
+        wanted = fields["device"], fields["seq"], fields["amount_fen"]
+        if self.rows(self.ledger, sql, fields["number"]) != [wanted]:
+            where = f"{window.hardware.name} code sale {fields['seq']}"
+            self.report(f"{where}: {fields['number']} is no reservation of {wanted}")
 
     def _cancel(self, window: Any, fields: dict[str, Any], now_us: int) -> None:
         """A reader cancels a sale of its own: once, in time, with the ledger in reach (ADR 16)."""

@@ -10,12 +10,15 @@ from itertools import count
 
 from firmware.services import cancel, card_map, load
 from firmware.services.card_map import CardMap
+from firmware.services.codes import Codes
 from firmware.services.load import Load
-from ledger import booking, chart, loading
+from ledger import booking, chart, loading, reservations
+from ledger.code_sales import CodeSales
 from ledger.evidence import Intent, State
+from ledger.reservations import Settled
 from ledger.topups import TopUps
 from ledger.transfers import CANCEL, Transfer
-from protocols.rules import card_status
+from protocols.rules import card_status, reasons
 from protocols.wire import messages, seal
 from tests.torture import planted_desfire
 
@@ -152,7 +155,8 @@ def map_rollback_accepted(monkeypatch):
         answer = hear(self, said, now_ms)
         if answer == "repeated" and not said["page"] and self._wanted is None:
             sealed = said["data"][: card_status.WARRANT_BYTES]
-            warrant = seal.unseal(self._key, sealed, card_status.LABEL)
+            key = seal.derive(self._settings["device_key"], card_status.LABEL)
+            warrant = seal.unseal(key, sealed, card_status.LABEL)
             self._wanted = (1 - self._held[0], 0, 0, *struct.unpack(card_status.WARRANT, warrant))
             self._page, self._due_ms = 0, now_ms
         return answer
@@ -191,6 +195,42 @@ def late_spend_is_no_case(monkeypatch):
     monkeypatch.setattr(loading, "losses_of", lambda _database, _card_nos: {})
 
 
+# -- payment codes --------------------------------------------------------------------------------
+
+
+def code_settled_twice(monkeypatch):
+    """The ledger gives back what was reserved some time ago, and a sale may come all the same."""
+    ask = CodeSales.ask
+
+    def ask_and_tidy(self, what, seed_of, interval_ms, policy):
+        for sale in self.open_since(interval_ms[0] // 1000 - 20):
+            self.settle(sale.number, Settled.VOID)
+        return ask(self, what, seed_of, interval_ms, policy)
+
+    monkeypatch.setattr(CodeSales, "ask", ask_and_tidy)
+
+
+def boot_sells(monkeypatch):
+    """The ledger takes whatever stands where a sale was to stand for that sale."""
+    told_by = reservations.told_by
+
+    def told_by_anything(claim, reservation):
+        told = told_by(claim, reservation)
+        return Settled.SOLD if told is Settled.VOID else told
+
+    monkeypatch.setattr(reservations, "told_by", told_by_anything)
+
+
+def refused_code_sells(monkeypatch):
+    """A reader that has waited long enough for the ledger counts the sale as made."""
+    end = Codes._end
+
+    def end_well(self, reason, number, now_ms):
+        return end(self, reasons.APPROVED, number or 1, now_ms)
+
+    monkeypatch.setattr(Codes, "_end", end_well)
+
+
 PLANTED = {
     **{f"DESFire: {name}": planted_desfire.PLANTED[name] for name in _OF_DESFIRE},
     "load written twice": load_written_twice,
@@ -204,4 +244,7 @@ PLANTED = {
     "map forgotten at boot": map_forgotten_at_boot,
     "newest change not looked at": lost_card_takes_part,
     "late spend is no case": late_spend_is_no_case,
+    "code settled twice": code_settled_twice,
+    "boot sells": boot_sells,
+    "refused code sells": refused_code_sells,
 }

@@ -53,6 +53,9 @@ KILLED_AT = {
     "map forgotten at boot": 1,
     "newest change not looked at": 1,
     "late spend is no case": 4,
+    "code settled twice": 48,
+    "boot sells": 10,
+    "refused code sells": 0,
 }
 LOOK_ON = 4  # seeds beyond it, looked at only if the first is not it any more
 SEEDS_MAX = 1_000
