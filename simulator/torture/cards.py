@@ -13,10 +13,10 @@ from simulator.scenario import CardBatch
 _DAY = 20_697  # 2026-09-01
 # Whose cards come: rich enough to eat through a whole run, one that is soon empty, and bad ones.
 _BATCHES = (
-    CardBatch("rich", 2, "ours", 6, 40001, (150_000, 200_000)),
-    CardBatch("poor", 2, "ours", 1, 40101, (937, 937)),
-    CardBatch("expired", 2, "expired", 1, 40102, (5_000, 5_000)),
-    CardBatch("foreign", 2, "foreign", 1, 40103, (5_000, 5_000)),
+    CardBatch("rich", 2, "ours", 6, 2001, (150_000, 200_000)),
+    CardBatch("poor", 2, "ours", 1, 2101, (937, 937)),
+    CardBatch("expired", 2, "expired", 1, 2102, (5_000, 5_000)),
+    CardBatch("foreign", 2, "foreign", 1, 2103, (5_000, 5_000)),
 )
 # The same people with DESFire cards.
 _DESFIRE = tuple(replace(batch, chip="desfire") for batch in _BATCHES[:2])

@@ -7,6 +7,7 @@ minutes, what was paid in is on its card, and every reader knows of the cards th
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import cycle
 
 from simulator.checkers import journal_of
 from simulator.people import Customer
@@ -57,11 +58,11 @@ def heal(campus: Campus) -> None:
 def _load_all(campus: Campus) -> None:
     """Whoever has money waiting goes to a reader again and again: each tap brings one load."""
     for _ in range(_TAPS_MAX):
-        waiting = office.waiting(campus)
+        waiting, windows = office.waiting(campus), cycle(campus.open_windows())
         for card in campus.cards:
             if card.card_no in waiting:
                 customer = Customer(card, _LAST_FEN, [_LAST_HOLD_MS])
-                campus.arrive(campus.open_windows()[0], customer)
+                campus.arrive(next(windows), customer)
         _wait(campus, _SERVE_US, lambda: _is_served(campus))
         if not waiting:
             return

@@ -12,6 +12,7 @@ from ledger import chart
 from simulator.cardbox import HeldCard
 from simulator.torture.campus import Campus
 
+_PAID_IN_IN, _LOST_IN = 18, 30  # at one event in so many
 _AMOUNTS_FEN = (1, 500, 2_000, 5_000, 10_000)
 # A credit comes on its card when codes have left enough of what waits for it (ADR 19).
 _WAITING = """
@@ -36,7 +37,7 @@ def of(campus: Campus) -> list[tuple[random.Random, Act]]:
 
 def top_up(campus: Campus, draw: random.Random) -> None:
     """Somebody pays in with a telephone, whether or not the card is on a reader just now."""
-    if draw.randrange(12):
+    if draw.randrange(_PAID_IN_IN):
         return
     held = draw.choice(people(campus))
     order_id = f"order-{campus.fired['money paid in']}"
@@ -57,7 +58,7 @@ def count(campus: Campus) -> None:
 
 def report_loss(campus: Campus, draw: random.Random) -> None:
     """A card is reported lost, or found again; whoever has it goes on trying to pay with it."""
-    if draw.randrange(25):
+    if draw.randrange(_LOST_IN):
         return
     for window in campus.windows:
         campus.lost_cards.look(campus, window)

@@ -10,25 +10,20 @@ from itertools import count
 
 from firmware.services import cancel, card_map, load
 from firmware.services.card_map import CardMap
-from firmware.services.codes import Codes
 from firmware.services.load import Load
 from ledger import booking, chart, loading, reservations
 from ledger.code_sales import CodeSales
-from ledger.evidence import Intent, State
+from ledger.evidence import Intent
 from ledger.reservations import Settled
 from ledger.topups import TopUps
 from ledger.transfers import CANCEL, Transfer
-from protocols.rules import card_status, reasons
+from protocols.rules import card_status
 from protocols.wire import messages, seal
 from tests.torture import planted_desfire
 
 # -- DESFire cards --------------------------------------------------------------------------------
 
-_OF_DESFIRE = (
-    "unknown taken for paid",
-    "unknown taken for unpaid",
-    "counter stands still",
-)
+_OF_DESFIRE = ("unknown taken for unpaid",)
 
 # -- loads ----------------------------------------------------------------------------------------
 
@@ -54,17 +49,6 @@ def load_outcome_lost(monkeypatch):
 
     monkeypatch.setattr(booking._Clerk, "_load", load_own)
     monkeypatch.setattr(Intent, "mark", property(lambda self: self.record_id))
-
-
-def unknown_load_taken_for_done(monkeypatch):
-    """The ledger counts a credit as loaded when its reader cannot say what became of it."""
-    stated = booking.stated_by_outcome
-
-    def stated_surely(about, result):
-        is_open = about.credit_no and result != messages.COMMITTED
-        return State.COMMITTED if is_open else stated(about, result)
-
-    monkeypatch.setattr(booking, "stated_by_outcome", stated_surely)
 
 
 def old_order_carried_out(monkeypatch):
@@ -115,16 +99,6 @@ def cancelled_twice(monkeypatch):
         return find(_NoCancels(recorder), till, power, network, now_ms)
 
     monkeypatch.setattr(cancel, "find", find_again)
-
-
-def cancelled_offline(monkeypatch):
-    """A reader cancels a sale though nobody is there to give the money back."""
-    find = cancel.find
-
-    def find_anyway(recorder, till, power, _network, now_ms):
-        return find(recorder, till, power, "online", now_ms)
-
-    monkeypatch.setattr(cancel, "find", find_anyway)
 
 
 def cancel_paid_twice(monkeypatch):
@@ -180,16 +154,6 @@ def map_forgotten_at_boot(monkeypatch):
     monkeypatch.setattr(CardMap, "_use", use_for_now)
 
 
-def lost_card_takes_part(monkeypatch):
-    """A reader that has one change behind its map does not look at it."""
-    newest = card_status.newest
-
-    def all_but_the_newest(changes, card_no):
-        return newest(changes[: -card_status.CHANGE_BYTES], card_no)
-
-    monkeypatch.setattr(card_status, "newest", all_but_the_newest)
-
-
 def late_spend_is_no_case(monkeypatch):
     """The ledger does not look whether a card was lost when it was spent from."""
     monkeypatch.setattr(loading, "losses_of", lambda _database, _card_nos: {})
@@ -221,30 +185,16 @@ def boot_sells(monkeypatch):
     monkeypatch.setattr(reservations, "told_by", told_by_anything)
 
 
-def refused_code_sells(monkeypatch):
-    """A reader that has waited long enough for the ledger counts the sale as made."""
-    end = Codes._end
-
-    def end_well(self, reason, number, now_ms):
-        return end(self, reasons.APPROVED, number or 1, now_ms)
-
-    monkeypatch.setattr(Codes, "_end", end_well)
-
-
 PLANTED = {
     **{f"DESFire: {name}": planted_desfire.PLANTED[name] for name in _OF_DESFIRE},
     "load written twice": load_written_twice,
     "load OUTCOME lost": load_outcome_lost,
-    "unknown load taken for done": unknown_load_taken_for_done,
     "old order carried out": old_order_carried_out,
     "cancelled twice": cancelled_twice,
-    "cancelled offline": cancelled_offline,
     "cancel paid twice": cancel_paid_twice,
     "map rollback accepted": map_rollback_accepted,
     "map forgotten at boot": map_forgotten_at_boot,
-    "newest change not looked at": lost_card_takes_part,
     "late spend is no case": late_spend_is_no_case,
     "code settled twice": code_settled_twice,
     "boot sells": boot_sells,
-    "refused code sells": refused_code_sells,
 }

@@ -39,23 +39,17 @@ KILLED_AT = {
     "takes a new spend while one is pending": 40,
     "takes the pending amount again": 0,
     "spends into a full journal": 4,
-    "DESFire: unknown taken for paid": 0,
     "DESFire: unknown taken for unpaid": 14,
-    "DESFire: counter stands still": 0,
     "load written twice": 9,
     "load OUTCOME lost": 3,
-    "unknown load taken for done": 3,
     "old order carried out": 9,
     "cancelled twice": 3,
-    "cancelled offline": 3,
     "cancel paid twice": 5,
     "map rollback accepted": 25,
     "map forgotten at boot": 1,
-    "newest change not looked at": 1,
     "late spend is no case": 4,
     "code settled twice": 48,
     "boot sells": 10,
-    "refused code sells": 0,
 }
 LOOK_ON = 4  # seeds beyond it, looked at only if the first is not it any more
 SEEDS_MAX = 1_000
