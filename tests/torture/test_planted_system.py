@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from simulator.torture.system import SystemUnit, play
+from simulator.torture.runner import guarded
+from simulator.torture.system import SystemUnit, run_unit
 from tests.torture import planted_business, planted_link, planted_reader
 from tests.torture.faithful import FaithfulPatch
 
@@ -56,7 +57,7 @@ SEEDS_MAX = 1_000
 
 
 def violations(seed):
-    return play(SystemUnit(seed))[0].violations
+    return guarded(run_unit, SystemUnit(seed)).violations
 
 
 def killer_of(bug, seeds):
