@@ -14,7 +14,7 @@ from simulator.torture.campus import Campus
 
 _PAID_IN_IN, _LOST_IN = 18, 30  # at one event in so many
 _AMOUNTS_FEN = (1, 500, 2_000, 5_000, 10_000)
-# A credit comes on its card when codes have left enough of what waits for it (ADR 19).
+# A credit comes on its card when codes have left enough of what waits for it (ADR 20).
 _WAITING = """
 SELECT l.card_no, MIN(l.number) FROM load l
 JOIN account a ON a.kind = ? AND a.owner = l.card_no
