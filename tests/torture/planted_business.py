@@ -8,9 +8,8 @@ import struct
 from dataclasses import replace
 from itertools import count
 
-from firmware.services import cancel, card_map, load
+from firmware.services import cancel, card_map
 from firmware.services.card_map import CardMap
-from firmware.services.load import Load
 from ledger import booking, chart, loading, reservations
 from ledger.code_sales import CodeSales
 from ledger.evidence import Intent
@@ -49,28 +48,6 @@ def load_outcome_lost(monkeypatch):
 
     monkeypatch.setattr(booking._Clerk, "_load", load_own)
     monkeypatch.setattr(Intent, "mark", property(lambda self: self.record_id))
-
-
-def old_order_carried_out(monkeypatch):
-    """A reader carries out any order for the card it has asked about, however old that is."""
-
-    def take_any(self, said, now_ms):
-        order, self._credit_key = load.open_order(self._board, self._device_key, said["order"])
-        self._offer = {**order, "counter": self._shown[1]}
-        self._state, self._until_ms = load._READY, now_ms + load._CARD_MS
-        return ""
-
-    def hear_any(self, sealed, now_ms):
-        key = self._key or seal.derive(self._device_key, messages.RELAY_LABEL)
-        said = messages.decode_relayed(
-            seal.unseal(key, sealed, messages.RELAY_DOWN), load._FROM_LEDGER
-        )
-        if said["kind"] == messages.LOAD_ORDER and self._state == load._ASKED:
-            return take_any(self, said, now_ms)
-        return hear(self, sealed, now_ms)
-
-    hear = Load.hear
-    monkeypatch.setattr(Load, "hear", hear_any)
 
 
 # -- cancels --------------------------------------------------------------------------------------
@@ -189,7 +166,6 @@ PLANTED = {
     **{f"DESFire: {name}": planted_desfire.PLANTED[name] for name in _OF_DESFIRE},
     "load written twice": load_written_twice,
     "load OUTCOME lost": load_outcome_lost,
-    "old order carried out": old_order_carried_out,
     "cancelled twice": cancelled_twice,
     "cancel paid twice": cancel_paid_twice,
     "map rollback accepted": map_rollback_accepted,
