@@ -26,7 +26,7 @@ KILLED_AT = {
     "reader frees at STORED": 0,
     "STORED before commit": 1,
     "receipts before commit": 14,
-    "battery clock is believed": 1,
+    "battery clock is believed": 6,
     "receipts tell no round trip": 6,
     "receipts of an earlier boot are timed": 6,
     "time stands still": 0,
