@@ -51,7 +51,12 @@ class SqliteDialect:
             raise StoreUnavailable(str(error)) from error
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
-        return self._connection.execute(sql, parameters)
+        """What `sql` gives; it is carried out whether or not anybody takes that."""
+        try:
+            cursor = self._connection.execute(sql, parameters)
+        except sqlite3.OperationalError as error:
+            raise StoreUnavailable(str(error)) from error
+        return _fetched(cursor)
 
     def rows_of(self, sql: str, keys: Iterable[Row]) -> Iterator[Row]:
         """The rows of `sql` for `keys`, which are tuples of one length."""
@@ -68,3 +73,10 @@ class SqliteDialect:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _fetched(cursor: Iterator[Row]) -> Iterator[Row]:
+    try:
+        yield from cursor
+    except sqlite3.OperationalError as error:
+        raise StoreUnavailable(str(error)) from error

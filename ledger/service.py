@@ -104,6 +104,11 @@ class LedgerService:
                     self._answer_cards(message, now_ms)
                 else:
                     self._waiting.append(_read(message))
+            except StoreUnavailable as error:
+                # Whoever asked asks again, if it is of any use by then.
+                self.counters["store_unavailable"] += 1
+                _log.error("no answer now: %s", error)
+                self._port.ack(message)
             except WireError as error:
                 # Acknowledged, or the broker would bring the same bytes again for ever.
                 self.counters["malformed"] += 1
@@ -143,11 +148,18 @@ class LedgerService:
         """Tell all agents that a card or a door has changed; when to look again (ms)."""
         if self._cards is None or self._doors is None or not self._port.connected:
             return now_ms + _LONG_MS
-        is_time = now_ms >= self._cards.due_ms()
-        for hint in (self._cards.hint(now_ms), self._doors.hint() if is_time else None):
+        try:
+            self._publish_hints(self._cards, self._doors, now_ms)
+        except StoreUnavailable as error:
+            self.counters["store_unavailable"] += 1
+            _log.error("no look at cards and doors now: %s", error)
+        return self._cards.due_ms()
+
+    def _publish_hints(self, cards: CardNews, doors: AccessNews, now_ms: int) -> None:
+        is_time = now_ms >= cards.due_ms()
+        for hint in (cards.hint(now_ms), doors.hint() if is_time else None):
             if hint is not None:
                 self._port.publish(topics.LEDGER_CARDS, hint)
-        return self._cards.due_ms()
 
     def _book(self, now_ms: int) -> bool:
         try:

@@ -7,13 +7,13 @@ compares them with what people saw and with the ledger's accounts.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from ledger.reservations import Settled
 from ledger.store import LedgerStore
 from protocols.wire import messages, seal
-from simulator.checkers import Verdict, journal_of
+from simulator.checkers import RecordId, Verdict, journal_of
 from simulator.chips.nor_flash import NorFlash
 
 _RECORDS = "SELECT sealed FROM record WHERE kind = ?"
@@ -27,11 +27,16 @@ def judge_codes(
     flashes: dict[int, NorFlash],
     seen: Counter[tuple[int, int]],
     verdict: Verdict,
+    rotten: Collection[RecordId] = (),
 ) -> None:
-    """Add to `verdict`; `seen`: (card_no, amount_fen) that people saw paid by code."""
+    """Add to `verdict`; `seen`: (card_no, amount_fen) that people saw paid by code.
+
+    `rotten`: as for judge; a sale whose record has rotted away is nobody's to tell.
+    """
     heads = ledger.heads()
     reserved = {row[0]: tuple(row[1:]) for row in ledger.database.rows(_RESERVED)}
     known: Counter[tuple[int, int]] = Counter()
+    places: set[RecordId] = set()
     for sale in _sales(ledger, flashes, heads):
         place = sale["device"], sale["seq"]
         device, seq, card_no, amount_fen, state = reserved.get(sale["number"], (0, 0, 0, 0, 0))
@@ -39,11 +44,16 @@ def judge_codes(
             verdict.violations.append(f"device {place}: sold by code what nobody has reserved")
             continue
         known[card_no, amount_fen] += 1
+        places.add(place)
         booked = Settled.SOLD if sale["seq"] <= heads[device] else Settled.OPEN
         if state != booked:
             text = f"reservation {sale['number']} is {Settled(state).name}, not {booked.name}"
             verdict.violations.append(text)
-    for (card_no, fen), count in (seen - known).items():
+    told = {(row[0], row[1]) for row in reserved.values() if row[4] == Settled.SOLD}
+    for device, seq in told - places:
+        verdict.violations.append(f"device {device}: {seq} is sold by code, no record says so")
+    lost = seen - known
+    for (card_no, fen), count in lost.items() if lost.total() > len(rotten) else ():
         text = f"card {card_no}: {count} x {fen} fen shown as paid by code, not recorded"
         verdict.violations.append(text)
     verdict.unseen += sum((known - seen).values())

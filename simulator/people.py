@@ -71,6 +71,7 @@ class Customer:
     rounds: int = 0
     has_tapped: bool = False
     changes_mind: bool = False  # and wants the money back, once it is paid
+    cancels_again: bool = False  # and asks for it a second time, which gives nothing
     has_cancelled: bool = False  # and has seen that said
 
 
@@ -268,8 +269,12 @@ class Clerk:
 
     def _look_back(self, customer: Customer) -> None:
         amount = money.format_yuan(customer.amount_fen)
-        customer.has_cancelled = self._shown() == f"{_CANCELLED} {amount}"
+        customer.has_cancelled |= self._shown() == f"{_CANCELLED} {amount}"
         gone_us = self._world.now_us + _BACK_MS * 1000
+        if customer.cancels_again:
+            customer.cancels_again = False
+            self._world.at(gone_us, partial(self._cancel, customer))
+            return
         self._world.at(gone_us, partial(self._leave, customer, paid=True))
 
     def _leave(self, customer: Customer, *, paid: bool) -> None:

@@ -11,6 +11,7 @@ from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 
 _ASKED_KEY = 5  # of Journal.keep: the record that the last payment code was to end in
+_OTHERS = (messages.CREDIT, messages.AGGREGATE, messages.CODE_SALE)  # no spends by card
 _LOOK_BACK = 40  # records that boots in a row may have written behind the last spend, two each
 
 
@@ -38,33 +39,42 @@ class Recorder:
         `intent` has the fields of its INTENT; result is None when no OUTCOME was written. An
         AGGREGATE stands in for both: it was paid, by no card. Nothing
         else is ever written between the two; what boots write behind them is passed over, and
-        refusals of cards that were not read. A card that was, a credit, or that this very spend
-        was cancelled: the clerk had gone on, and so when the ledger was asked about a code since.
+        refusals of cards that were not read, and a credit that names it: money comes at the tap of
+        the spend. A card that was read, another credit, or that this very spend was cancelled: the
+        clerk had gone on, and so when the ledger was asked about a code since.
         A payment by code is a spend too: the fields of its CODE_SALE, if that is committed.
         """
-        result, head_seq = None, self._journal.head_seq
+        result, named, head_seq = None, 0, self._journal.head_seq  # what the credit names
         asked_seq = int.from_bytes(self.kept(_ASKED_KEY), "big")
         for seq in range(head_seq, max(head_seq - _LOOK_BACK, asked_seq - 1), -1):
             fields = self.fields(seq)
             if fields is None or (fields["kind"] == messages.REFUSAL and fields["card_no"]):
                 return None
-            if fields["kind"] in (messages.CREDIT, messages.CANCEL):
+            if fields["kind"] == messages.CANCEL or (named and fields["kind"] in _OTHERS):
                 return None
+            if fields["kind"] == messages.CREDIT:
+                if fields["last_device"] != self._device:
+                    return None
+                named, result = fields["last_seq"], None
+                continue
             if fields["kind"] == messages.AGGREGATE:
                 return fields, messages.COMMITTED
             if fields["kind"] == messages.CODE_SALE:
                 is_sold = result is None and fields["result"] == messages.COMMITTED
                 return (fields, messages.COMMITTED) if is_sold else None
             if fields["kind"] == messages.INTENT:
-                return fields, result
+                return (fields, result) if named in (0, seq) else None
             if fields["kind"] == messages.OUTCOME:
                 if result is not None or fields["intent_device"] != self._device:
                     return None
                 result = fields["result"]
                 if fields["intent_seq"] != seq - 1:
                     intent = self.fields(fields["intent_seq"])
+                    if intent and intent["kind"] == messages.CREDIT and not named:
+                        continue  # something was noted while the ledger talked to the card
                     is_spend = intent and intent["kind"] == messages.INTENT
-                    return (intent, result) if is_spend else None
+                    is_named = named in (0, fields["intent_seq"])
+                    return (intent, result) if is_spend and is_named else None
         return None
 
     def write(self, kind, now_ms, **fields):

@@ -8,29 +8,33 @@ faults.py tells it; system.py plays a seed and judges the end.
 
 from __future__ import annotations
 
-import functools
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from ledger.store import LedgerStore
 from protocols.rules import settings
-from protocols.wire import topics
-from simulator.cardbox import CardKeys, HeldCard, make_cards, truth, twin
+from protocols.wire import messages, topics
+from simulator.cardbox import HeldCard, truth
+from simulator.cards.desfire import Desfire
+from simulator.cards.mifare_classic import MifareClassic
 from simulator.chips.nor_flash import NorFlash
+from simulator.chips.qr_scanner import QrScanner
 from simulator.host.card_port import front_end
 from simulator.host.home import HostHome
 from simulator.payers import Scans
 from simulator.people import Clerk, Customer, Tally
+from simulator.phones import Phones
 from simulator.reader import Home
-from simulator.scenario import CardBatch
+from simulator.torture import business, desks
 from simulator.torture.broker import Broker
 from simulator.torture.cable import Cable
+from simulator.torture.cards import issued, new_cards
+from simulator.torture.lost_cards import LostCards
 from simulator.torture.process import AgentProcess, LedgerProcess
 from simulator.torture.watch import Watch
 from simulator.torture.window import CrashingHome, MortalReader, Trace, WatchedHardware
@@ -40,12 +44,13 @@ from simulator.world.randomness import Seeds
 
 SITE = "canteen-9"
 SECTOR_BYTES = 4096
+_CARD_FLASH_BYTES = 10 * SECTOR_BYTES  # two maps of 65,536 cards, and what changes
 MERCHANT_NO = 91
 _NOON_UTC_S = 1_788_235_200  # 2026-09-01 12:00 in China
-_DAY = (_NOON_UTC_S + 28_800) // 86_400
 # Some runs begin shortly before midnight, when limits of the day begin anew.
 _STARTS_UTC_S = (_NOON_UTC_S, _NOON_UTC_S, _NOON_UTC_S + 43_200 - 200)
 _DAY_MAX_FEN = (1_000_000, 1_000_000, 15_000)
+_SCANNER_IN = 2  # one window in so many, where there are codes
 _SECOND_US = 1_000_000
 _FIRST_DEVICE = 3001
 POLICY = {
@@ -60,36 +65,8 @@ POLICY = {
     "blind_max_fen": 2_000,
     "pin_tries_max": 3,
     "split_window_s": 0,  # people here pay again and again
+    "cancel_window_s": 60,
 }
-# Whose cards come: rich enough to eat through a whole run, one that is soon empty, and bad ones.
-_BATCHES = (
-    CardBatch("rich", 2, "ours", 6, 40001, (150_000, 200_000)),
-    CardBatch("poor", 2, "ours", 1, 40101, (937, 937)),
-    CardBatch("expired", 2, "expired", 1, 40102, (5_000, 5_000)),
-    CardBatch("foreign", 2, "foreign", 1, 40103, (5_000, 5_000)),
-)
-
-
-@functools.cache
-def _issued() -> tuple[CardKeys, tuple[HeldCard, ...]]:
-    """The campus's card keys and its cards as they are issued, once for each process."""
-    keys = CardKeys.drawn(random.Random(1))
-    draw = random.Random(2)
-    made = (make_cards(batch, keys, draw, _DAY) for batch in _BATCHES)
-    return keys, tuple(chain.from_iterable(made))
-
-
-def new_cards(draw: random.Random) -> list[HeldCard]:
-    """The same cards anew, each with its own luck."""
-    return [
-        HeldCard(
-            card.name,
-            card.card_no,
-            twin(card.chip, random.Random(draw.randbytes(8))),
-            card.issued_fen,
-        )
-        for card in _issued()[1]
-    ]
 
 
 @dataclass
@@ -124,6 +101,7 @@ class Campus:
         self.world = World(shape.choice(_STARTS_UTC_S))
         self.policy = {**POLICY, "day_max_fen": shape.choice(_DAY_MAX_FEN)}
         self.fired: Counter[str] = Counter()
+        self.lost_cards = LostCards()
         self.trace = Trace()
         self.trace.on_out_of_memory = partial(self._count, "heap exhausted")
         self.watch = Watch(
@@ -132,6 +110,10 @@ class Campus:
         self.tally = Tally()
         self.paid: Counter[tuple[int, int]] = Counter()
         self.unsure: Counter[tuple[int, int]] = Counter()  # left, and did not know
+        self.by_code: Counter[tuple[int, int]] = Counter()
+        self.unsure_by_code: Counter[tuple[int, int]] = Counter()
+        self.paid_in: Counter[tuple[int, int]] = Counter()
+        self.cancelled: Counter[tuple[int, int]] = Counter()  # and seen to be
         self.is_healing = False
         self.rotten: set[tuple[int, int]] = set()  # (device, seq) of records beyond repair
         self.endings: list[Callable[[], None]] = []  # of faults that last a while
@@ -140,8 +122,13 @@ class Campus:
         self.customers = 0
         self._counters: dict[int, int] = {}  # of cards that are held to a reader beside another
         self.sectors = shape.randrange(5, 11)
-        self.keys = _issued()[0]
-        self.cards = new_cards(self.seeds.stream("cards"))
+        self.keys = issued()[0]
+        self.business = business.drawn(self.seeds.stream("business"))
+        if home == "vm":  # its image has no codes
+            self.business = replace(self.business, codes=False)
+        self.manners = self.seeds.stream("manners")  # of people who know of that
+        chips = self.seeds.stream("chips") if self.business.desfire else None
+        self.cards = new_cards(self.seeds.stream("cards"), chips)
         self._make_tiers(directory)
         self.windows: list[Window] = []
         for _ in range(shape.randrange(2, 4)):
@@ -161,10 +148,25 @@ class Campus:
         self.centre.watch = self._centre_says
         bug = self.watch.report
         self.ledger = LedgerProcess(
-            self.world, bug, self.watch.ledger, self.centre, signing_key, self.fired
+            self.world,
+            bug,
+            self.watch.ledger,
+            self.centre,
+            signing_key,
+            self.fired,
+            partial(desks.desk, self.business, self.seeds, self.world, self.keys.credit),
+            with_cards=self.business.losses,
         )
         self.agent = AgentProcess(
-            self.world, bug, SITE, directory, self.building, self.centre, signing_key, self.fired
+            self.world,
+            bug,
+            SITE,
+            directory,
+            self.building,
+            self.centre,
+            signing_key,
+            self.fired,
+            with_cards=self.business.losses,
         )
         self.ledger.start()
         # The card centre's own hand in the books: registers, issues, and looks.
@@ -173,6 +175,17 @@ class Campus:
         self.books.issue_cards(
             (card.card_no, card.issued_fen) for card in self.cards if card.issued_fen is not None
         )
+        for kind, chip in ((messages.CLASSIC, MifareClassic), (messages.DESFIRE, Desfire)):
+            ours = (card for card in self.cards if card.issued_fen is not None)
+            self.books.know_chips(
+                ((card.card_no, card.chip.uid) for card in ours if isinstance(card.chip, chip)),
+                kind,
+            )
+        self.phones = Phones(self.world, self.seeds.stream("phones"))
+        if self.business.codes:
+            phones = desks.phones(self.seeds, self.world, self.books)
+            for card_no in (card.card_no for card in self.cards if card.issued_fen is not None):
+                self.phones.bind(card_no, phones.bind(card_no)[1])
         self.agent.start()
 
     def add_window(self) -> Window:
@@ -184,11 +197,22 @@ class Campus:
         draw = self.seeds.stream("reader", name)
         flash = NorFlash(self.sectors * SECTOR_BYTES, self.seeds.stream("flash", name))
         nvs = {"settings": self.settings(device, key)}
+        card_flash = None
+        if self.business.losses:
+            card_flash = NorFlash(_CARD_FLASH_BYTES, self.seeds.stream("card-flash", name))
+        has_scanner = self.business.codes and number % _SCANNER_IN == 0
+        if has_scanner:
+            nvs["wifi_ssid"] = b"campus"  # with a cable there is no pin for a scanner
         hardware = WatchedHardware(
-            name, self.world, self.trace, flash, nvs, draw, fired=self.fired
+            name, self.world, self.trace, flash, nvs, draw, self.fired, card_flash
         )
-        home = CrashingHome(self._make_home(hardware), self.trace, partial(self._crashed, name))
+        role = "code_pos" if has_scanner else "pos"
+        inner = self._make_home(role, hardware)
+        home = CrashingHome(inner, self.trace, partial(self._crashed, name))
         reader = MortalReader(name, self.world, hardware, home, lambda _now_us: None)
+        if has_scanner:
+            hardware.scanner = QrScanner(reader, self.seeds.stream("scanner", name))
+            hardware.scanner.on_bytes = reader.wake
         cable = Cable(name, self.world, self.building, lambda: hardware.clock.now_us, reader.wake)
         hardware.cable = cable  # type: ignore[assignment]
         clerk = Clerk(
@@ -200,11 +224,19 @@ class Campus:
             Scans(),
         )
         window = Window(device, key, hardware, reader, cable, clerk, self.policy)
-        hardware.on_record = partial(self.watch.record, window)
+        hardware.on_record = partial(self._recorded, window)
         reader.on_death = partial(self._died, window)
         self.windows.append(window)
         self.switch_on(window)
         return window
+
+    def _recorded(self, window: Window, fields: dict[str, Any]) -> None:
+        """A reader writes a record."""
+        self.watch.record(window, fields)
+        is_spend = fields["kind"] == messages.INTENT
+        if is_spend and self.lost_cards.must_refuse(window.device, fields["card_no"]):
+            name = window.hardware.name
+            self.watch.report(f"{name} intent {fields['seq']}: card {fields['card_no']} is lost")
 
     def settings(self, device: int, key: bytes, **more: Any) -> bytes:
         """What a reader is provisioned with."""
@@ -219,6 +251,7 @@ class Campus:
                 "broker_host": "building",
                 "broker_port": 1883,
                 "policy": self.policy,
+                **({"load_cards": 1} if self.business.loads else {}),
                 **more,
             }
         )
@@ -230,10 +263,10 @@ class Campus:
             window.device, key, previous_device_key=old_key
         )
 
-    def _make_home(self, hardware: WatchedHardware) -> Home:
+    def _make_home(self, role: str, hardware: WatchedHardware) -> Home:
         if self._home == "vm":
             return VmHome(hardware.name, hardware, image=self._image)
-        return HostHome("pos", hardware, front_end)
+        return HostHome(role, hardware, front_end)
 
     # -- power and processes --------------------------------------------------------------------
 
@@ -292,18 +325,36 @@ class Campus:
             held.is_busy = False
         payer = customer.held
         if customer.others:
-            # Two cards in one hand, and the reader met only one: its balance says which.
-            payer = next((one for one in customer.others if self._has_moved(one)), payer)
+            # Two cards in one hand, and the reader met only one: what stands on them says which.
+            amount_fen = customer.amount_fen
+            payer = next(
+                (one for one in customer.others if self._has_paid(one, amount_fen)), payer
+            )
         what = payer.card_no, customer.amount_fen
+        is_card = customer.code is None
         if was_paid:
-            self.paid[what] += 1
+            (self.paid if is_card else self.by_code)[what] += 1
         elif self.tally.given_up > self._given_up:
-            self.unsure[what] += 1
+            (self.unsure if is_card else self.unsure_by_code)[what] += 1
+        if customer.has_cancelled:
+            self.cancelled[what] += 1
         self._given_up = self.tally.given_up
 
-    def _has_moved(self, card: HeldCard) -> bool:
+    def _has_paid(self, card: HeldCard, amount_fen: int) -> bool:
         # Not its memory: a debit that came to nothing leaves its traces there too.
-        return self._counters[card.card_no] != self._counter_of(card)
+        if card.issued_fen is None:
+            return False
+        since, now = self._counters[card.card_no], truth(card.chip, self.keys)
+        return self.watch.steps.has_paid(card.card_no, amount_fen, since, now)
+
+    def top_up(
+        self, card: HeldCard, amount_fen: int, order_id: str, *, is_told_twice: bool
+    ) -> None:
+        """The holder pays in; the channel may tell of it twice, and it counts once."""
+        for _ in range(1 + is_told_twice):
+            self.books.top_ups.top_up(card.card_no, amount_fen, order_id)
+        self.paid_in[card.card_no, amount_fen] += 1
+        self.fired["money paid in"] += 1
 
     def _counter_of(self, card: HeldCard) -> int:
         """How often it has been debited; no reader debits a card that was not issued here."""
@@ -312,6 +363,9 @@ class Campus:
     def count_quiet_faults(self) -> None:
         """What models have counted by themselves."""
         self.fired["card write torn"] += sum(card.chip.torn_writes for card in self.cards)
+        self.fired["DESFire commit torn"] += sum(
+            card.chip.torn_writes for card in self.cards if isinstance(card.chip, Desfire)
+        )
         self.fired["radio disturbed"] += sum(w.hardware.field.disturbed for w in self.windows)
 
     # -- the end --------------------------------------------------------------------------------

@@ -10,10 +10,12 @@ from functools import partial
 
 from firmware.drivers.ticks import WRAP_US
 from protocols.rules import reasons
+from simulator.cards.desfire import Desfire
 from simulator.checkers import journal_of
 from simulator.chips.nor_flash import SECTOR_FAULTS
 from simulator.host.hardware import EPOCH_1970_S, EPOCH_2000_S
 from simulator.people import Customer
+from simulator.phones import PAYMENT, PICTURE
 from simulator.torture.campus import SECTOR_BYTES, Campus
 from simulator.torture.watch import BATTERY_STOP_MV
 
@@ -24,6 +26,8 @@ _ROT_APART_BYTES = 600  # two rotten bits never share a record, nor the newest o
 PRICES_FEN = (100, 600, 1100, 1600, 2500, 3500, 6200)
 _PRICE_STEP_FEN = 400
 _TORN_MS = (15, 160)
+_TORN_DESFIRE_MS = (70, 140)  # its commit is under way at about 110
+_TORN_LOAD_MS = (140, 450)  # and money comes on it behind the spend
 _HOLD_MS = (400, 900)
 _RADIO = (
     ("flip_answer", 64),
@@ -35,6 +39,7 @@ _RADIO = (
 )
 _NOISE = bytes(byte for byte in range(256) if byte not in b"0123456789.\r\x1b+FT")
 _WINDOWS_MAX = 5
+_CANCEL_IN = 5  # one customer in so many changes his mind
 _NEWEST_RECORDS = 20
 _WAITING = (reasons.display(reasons.TAP_AGAIN), reasons.display(reasons.SAME_CARD_PLEASE))
 _STRANGER_US = 250_000
@@ -52,10 +57,29 @@ def customer(
         return
     held = draw.choice(free)
     others = [card for card in draw.sample(free, 2) if card is not held][:1] if two else []
-    hold_ms = [draw.randrange(*_TORN_MS), 700] if torn else [draw.randrange(*_HOLD_MS)]
+    torn_ms = _TORN_DESFIRE_MS if isinstance(held.chip, Desfire) else _TORN_MS
+    if campus.business.loads and campus.manners.randrange(2):
+        torn_ms = _TORN_LOAD_MS
+    hold_ms = [draw.randrange(*torn_ms), 700] if torn else [draw.randrange(*_HOLD_MS)]
     campus.customers += 1
     amount_fen = draw.choice(PRICES_FEN) + campus.customers % _PRICE_STEP_FEN
-    campus.arrive(draw.choice(windows), Customer(held, amount_fen, hold_ms, others))
+    window = draw.choice(windows)
+    customer = Customer(held, amount_fen, hold_ms, others)
+    if campus.business.cancels and not two:
+        customer.changes_mind = campus.manners.randrange(_CANCEL_IN) == 0
+        customer.cancels_again = campus.manners.randrange(3) == 0
+    if window.hardware.scanner is not None and not (torn or two):
+        _take_phone(campus, customer)
+    campus.arrive(window, customer)
+
+
+def _take_phone(campus: Campus, customer: Customer) -> None:
+    """Some pay by phone where there is a scanner, and a few show a picture of their last code."""
+    draw = campus.manners
+    if draw.randrange(2) and customer.held.issued_fen is not None:
+        shows = PICTURE if draw.randrange(8) == 0 else PAYMENT
+        customer.code = partial(campus.phones.show, customer.held.card_no, shows)
+        customer.changes_mind = False
 
 
 # -- cards ------------------------------------------------------------------------------------
@@ -125,7 +149,11 @@ def power_cut(campus: Campus, draw: random.Random) -> None:
 
 def cut_in_flash(campus: Campus, draw: random.Random) -> None:
     """The power goes inside one of the next programs or erases."""
-    campus.any_window(draw).hardware.flash.cut_after(draw.randrange(8))
+    hardware, operations = campus.any_window(draw).hardware, draw.randrange(8)
+    flash = hardware.flash
+    if hardware.card_flash is not None and campus.manners.randrange(2):
+        flash = hardware.card_flash
+    flash.cut_after(operations)
 
 
 def sawtooth(campus: Campus, draw: random.Random) -> None:

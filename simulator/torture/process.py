@@ -16,6 +16,7 @@ from edge_agent.service import AgentService, reader_subscriptions, upstream_subs
 from edge_agent.store import Store
 from ledger import service as ledger_service
 from ledger.receipts import public_key
+from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
 from ledger.store import LedgerStore
 from simulator.torture.broker import Broker
@@ -125,11 +126,10 @@ class AgentProcess(Process):
         centre: Broker,
         ledger_key: bytes,
         fired: Counter[str],
+        *,
         with_cards: bool = False,
     ) -> None:
         super().__init__(world, on_bug)
-        self._with_cards = with_cards
-        self._history: CardHistory | None = None
         self._site = site
         self._root = directory
         self._brokers = building, centre
@@ -137,6 +137,8 @@ class AgentProcess(Process):
         self._fired = fired
         self._boxes = 0
         self._inventory: Inventory | None = None
+        self._with_cards = with_cards
+        self._history: CardHistory | None = None
         self.store: Store | None = None
         self.replace()
 
@@ -164,13 +166,8 @@ class AgentProcess(Process):
         self._inventory = inventory
         building, centre = self._brokers
         readers = ServicePort("agent", self.world, building, reader_subscriptions(site), self.wake)
-        upstream = ServicePort(
-            f"agent-{site}",
-            self.world,
-            centre,
-            upstream_subscriptions(site, with_cards=self._with_cards),
-            self.wake,
-        )
+        heard = upstream_subscriptions(site, with_cards=self._with_cards)
+        upstream = ServicePort(f"agent-{site}", self.world, centre, heard, self.wake)
         if self._with_cards:
             self._history = CardHistory(str(self.directory / "cards.sqlite"))
         upstream.is_plugged = not self.is_line_cut
@@ -190,6 +187,7 @@ class AgentProcess(Process):
             self._inventory._lock.close()
         if self._history is not None:
             self._history.close()
+            self._history = None
 
 
 class LedgerProcess(Process):
@@ -203,11 +201,14 @@ class LedgerProcess(Process):
         centre: Broker,
         signing_key: bytes,
         fired: Counter[str],
+        make_desk: Callable[[LedgerStore], RelayDesk | None] = lambda _store: None,
+        *,
         with_cards: bool = False,
     ) -> None:
         super().__init__(world, on_bug)
-        self._with_cards = with_cards
         self.path = path
+        self._make_desk = make_desk
+        self._with_cards = with_cards
         self._centre = centre
         self._signing_key = signing_key
         self._fired = fired
@@ -234,5 +235,6 @@ class LedgerProcess(Process):
             port,  # type: ignore[arg-type]
             self._signing_key,
             self.world.utc_s,
-            with_cards=self._with_cards,
+            self._make_desk(self.store),
+            self._with_cards,
         )

@@ -12,17 +12,19 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from ledger import reasons as ledger_reasons
-from simulator.checkers import journal_of, judge
-from simulator.people import Customer
-from simulator.torture.campus import Campus, Window
+from ledger.reservations import Settled
+from simulator.checkers import judge
+from simulator.code_checker import judge_codes
+from simulator.torture import office
+from simulator.torture.campus import Campus
 from simulator.torture.faults import FAULTS
 from simulator.torture.faults_reader import customer
+from simulator.torture.healing import heal, start
 from simulator.torture.process import Process
 from simulator.torture.result import Result
 from simulator.vm.home import ROOT
@@ -36,9 +38,6 @@ _GAP_US = 2 * _SECOND_US
 _FAULT_SHARE = 600  # of 1000 events at most: each seed draws its own strength, from a fifth on
 _INBOX_MAX = 200  # messages that wait for a service; a broker drops behind a thousand
 _LOOK_EVERY = 100  # events between two looks at all the money
-_SERVE_US = 600 * _SECOND_US
-_DRAIN_US = 600 * _SECOND_US
-_LAST_FEN = 1
 # What the ledger may call a record beyond repair; any other case is a bug.
 _CASES_OF_ROT = (ledger_reasons.LOST, ledger_reasons.FOUND)
 
@@ -82,7 +81,7 @@ def play(unit: SystemUnit, image: Path | None = None) -> tuple[Result, str]:
     campus = Campus(unit.seed, directory, unit.home, image)
     try:
         _torment(campus, unit)
-        _heal(campus)
+        heal(campus)
         result = _judge(campus)
         campus.count_quiet_faults()
     finally:
@@ -110,6 +109,7 @@ def _torment(campus: Campus, unit: SystemUnit) -> None:
     campus.agent.on_death = lambda: _restart(campus, campus.agent, draw)
     campus.ledger.on_death = lambda: _restart(campus, campus.ledger, draw)
     strength = campus.seeds.stream("strength").randrange(HIGH // 5, HIGH + 1)
+    happenings = office.of(campus)
     share = _FAULT_SHARE * strength * unit.intensity // HIGH**2
     for number in range(unit.events):
         campus.run_until(campus.world.now_us + draw.randrange(_GAP_US))
@@ -117,6 +117,8 @@ def _torment(campus: Campus, unit: SystemUnit) -> None:
             FAULTS[draw.choices(kinds, weights)[0]][1](campus, draw)
         elif draw.randrange(3):
             customer(campus, draw)
+        for own_draw, act in happenings:
+            act(campus, own_draw)
         if number % _LOOK_EVERY == _LOOK_EVERY - 1:
             _audit(campus)
 
@@ -134,86 +136,27 @@ def _swarm(draw: random.Random) -> list[str]:
 def _restart(campus: Campus, process: Process, draw: random.Random) -> None:
     """Systemd starts a dead service again."""
     pause_us = draw.randrange(200_000, 10 * _SECOND_US)
-    campus.world.at(campus.world.now_us + pause_us, lambda: _start(process))
-
-
-def _start(process: Process) -> None:
-    if not process.is_up:
-        process.start()
+    campus.world.at(campus.world.now_us + pause_us, lambda: start(process))
 
 
 def _audit(campus: Campus) -> int:
     """All the money, read from outside: reports what does not agree; the fen in flight."""
     flashes = {window.device: window.hardware.flash for window in campus.windows}
     what = campus.cards, campus.keys, campus.books, flashes, campus.paid, campus.rotten
+    seen = campus.paid_in, campus.cancelled
     try:
-        verdict = judge(*what)
+        verdict = judge(*what, *seen)
     except AssertionError as error:  # a record that is nowhere
         campus.watch.report(str(error))
         return 0
+    if campus.business.codes:
+        judge_codes(campus.books, flashes, campus.by_code, verdict, campus.rotten)
     for text in verdict.violations:
         campus.watch.report(text)
     return verdict.in_flight_fen
 
 
-# -- liveness -------------------------------------------------------------------------------------
-
-
-def _heal(campus: Campus) -> None:
-    """Everything is repaired, everybody is served, every card is held to a reader once more."""
-    campus.is_healing = True
-    campus.trace.out_of_memory_in = 1 << 60
-    for end in campus.endings:
-        end()
-    for process in (campus.ledger, campus.agent):
-        if process.database is not None:
-            process.database.kill_at(1 << 60, after=False)
-        _start(process)
-    for window in campus.windows:
-        _mend(campus, window)
-    _wait(campus, _SERVE_US, lambda: _is_served(campus))
-    for card in campus.cards:
-        if card.issued_fen is not None:
-            campus.arrive(campus.open_windows()[0], Customer(card, _LAST_FEN, [900]))
-    _wait(campus, _SERVE_US, lambda: _is_served(campus))
-    if not _is_served(campus):
-        campus.watch.report("people still stand in line")
-    _wait(campus, _DRAIN_US, lambda: _owed(campus) == [])
-    for text in _owed(campus):
-        campus.watch.report(f"not drained: {text}")
-
-
-def _mend(campus: Campus, window: Window) -> None:
-    flash = window.hardware.flash
-    flash.cut_after(1 << 60)
-    flash.loose_per_million = 0
-    window.cable.plug()
-    campus.switch_on(window)
-
-
-def _wait(campus: Campus, at_most_us: int, is_done: Callable[[], bool]) -> None:
-    end_us = campus.world.now_us + at_most_us
-    while not is_done() and campus.world.now_us < end_us:
-        campus.run_until(campus.world.now_us + 2 * _SECOND_US)
-
-
-def _is_served(campus: Campus) -> bool:
-    return all(window.clerk.is_idle for window in campus.open_windows())
-
-
-def _owed(campus: Campus) -> list[str]:
-    """What has not arrived where it belongs."""
-    owed = []
-    for window in campus.windows:
-        name, head = window.hardware.name, journal_of(window.hardware.flash).head_seq
-        booked = campus.watch.head(window.device)
-        if booked != head:
-            owed.append(f"{name} has written {head}, booked is {booked}")
-    for table in ("record", "refused"):
-        ((count,),) = campus.watch.rows(campus.agent.path, f"SELECT COUNT(*) FROM {table}")
-        if count:
-            owed.append(f"the agent holds {count} rows of {table}")
-    return owed
+# -- the end --------------------------------------------------------------------------------------
 
 
 def _judge(campus: Campus) -> Result:
@@ -239,13 +182,33 @@ def _judge(campus: Campus) -> Result:
     summary = books.summary()
     unresolved = summary["pending"] + summary["unknown"]
     result.unresolved = max(0, unresolved - len(campus.rotten))
+    late = campus.lost_cards.judge(campus, watch.began_s)
+    campus.fired["spend while lost"] += len(late)
     for reason, device, seq in books.cases():
         is_rotten = (device, seq) in campus.rotten and reason in _CASES_OF_ROT
-        if not is_rotten:
+        is_rotten |= watch.cancelled.get((device, seq)) in campus.rotten
+        is_late = reason == ledger_reasons.SPENT_WHILE_LOST and (device, seq) in late
+        if not is_rotten and not is_late:
             text = ledger_reasons.TEXTS.get(reason, "")
             watch.report(f"case {reason} {text} about {device}/{seq}")
+    _judge_codes(campus)
+    for card_no, number in watch.steps.twice():
+        watch.report(f"card {card_no}: credit {number} came on it twice")
+    office.count(campus)
     result.violations = list(dict.fromkeys(watch.violations))
     return result
+
+
+def _judge_codes(campus: Campus) -> None:
+    """Nothing stays reserved, and who was charged by code has seen it, or left not knowing."""
+    sql = "SELECT card_no, amount_fen, state, device, seq FROM reservation"
+    rows = campus.watch.rows(campus.watch.ledger, sql)
+    sold = Counter((card_no, fen) for card_no, fen, state, *_ in rows if state == Settled.SOLD)
+    for (card_no, fen), count in (sold - campus.by_code - campus.unsure_by_code).items():
+        campus.watch.report(f"card {card_no}: {count} x {fen} fen by code and nobody was told")
+    for card_no, fen, state, *place in rows:
+        if state == Settled.OPEN and tuple(place) not in campus.rotten:
+            campus.watch.report(f"card {card_no}: {fen} fen are still reserved by {place}")
 
 
 def _booked(campus: Campus) -> Counter[tuple[int, int]]:

@@ -18,12 +18,23 @@ from protocols.rules import clock, posture, posture_texts
 from protocols.wire import messages, topics
 from protocols.wire.errors import WireError
 from protocols.wire.seal import sign1_split
+from simulator.torture.steps import CardSteps
 
 VIOLATIONS_MAX = 20  # a run that is broken is broken: more would only be longer
 BATTERY_STOP_MV = 3350
 _NOTICE_US = 130_000_000  # by then a reader knows that nobody answers (two idle questions)
 _ENDS = ("earliest_s", "latest_s")
+_SAID_BY_AGENTS = (messages.STORED, messages.RECEIPT, messages.RELAY, messages.CARDS)
 _SECONDS_MS = 2_000  # a record says seconds, rounded outwards
+# Records that are never notes: they are written when they are made.
+_AT_ONCE = (
+    messages.INTENT,
+    messages.OUTCOME,
+    messages.CREDIT,
+    messages.CANCEL,
+    messages.CODE_SALE,
+)
+_CODE_ASKED_S = 6
 _POWER_LOOK_US = 1_600_000  # a reader looks at its mains twice a second, between two dialogues
 
 
@@ -40,6 +51,11 @@ class Watch:
         self.notes = 0  # things looked at
         # (device, seq) of an INTENT: its card, amount, and day, if its reader was sure of that.
         self.days: dict[tuple[int, int], tuple[int, int, int]] = {}
+        self.steps = CardSteps()
+        # By (device, seq): when a spend was begun, by whom, its amount; what a CANCEL names.
+        self._sales: dict[tuple[int, int], tuple[int, int, int]] = {}
+        self.began_s: dict[tuple[int, int], int] = {}  # the true time of each
+        self.cancelled: dict[tuple[int, int], tuple[int, int]] = {}
         self.ledger = ledger
         self._site = site
         self._now_text = now_text
@@ -76,7 +92,7 @@ class Watch:
     def down(self, agent: Path, topic: str, payload: bytes) -> None:
         """The agent answers a reader: what it calls stored is on its disk, or booked."""
         try:
-            fields = messages.decode_message(payload, (messages.STORED, messages.RECEIPT))
+            fields = messages.decode_message(payload, _SAID_BY_AGENTS)
         except WireError:
             self.report(f"the agent says nonsense on {topic}")
             return
@@ -109,15 +125,31 @@ class Watch:
         self.notes += 1
         hardware = window.hardware
         now_us = hardware.clock.now_us
+        # A number comes again when a cut has spoiled what had it.
+        self._sales.pop((fields["device"], fields["seq"]), None)
+        self.cancelled.pop((fields["device"], fields["seq"]), None)
         true_s = hardware.world.utc_s(now_us)
         if not window.is_clock_fooled:
-            if not fields["earliest_s"] <= true_s <= fields["latest_s"]:
+            # What is noted while a code is asked about is written behind the record of that.
+            may_wait = hardware.scanner is not None and fields["kind"] not in _AT_ONCE
+            waited_s = _CODE_ASKED_S if may_wait else 0
+            if not fields["earliest_s"] <= true_s <= fields["latest_s"] + waited_s:
                 self.report(
                     f"{hardware.name} record {fields['seq']}: true time {true_s} is not in "
                     f"[{fields['earliest_s']}, {fields['latest_s']}]"
                 )
+        if fields["kind"] in (messages.INTENT, messages.CREDIT):
+            what = self.steps.note(fields)
+            if what:
+                self.report(what)
         if fields["kind"] == messages.INTENT:
             self._intent(window, fields, now_us)
+        elif fields["kind"] == messages.CREDIT:
+            self._credit(window, fields)
+        elif fields["kind"] == messages.CANCEL:
+            self._cancel(window, fields, now_us)
+        elif fields["kind"] == messages.CODE_SALE and fields["result"] == messages.COMMITTED:
+            self._code_sale(window, fields)
 
     def day_limits(self, booked: Iterable[tuple[int, int]], policy: dict[str, int]) -> None:
         """No card has paid more in one day than it may (R19.2)."""
@@ -130,10 +162,51 @@ class Watch:
             if fen > policy["day_max_fen"]:
                 self.report(f"card {card_no}: {fen} fen in one day")
 
+    def _credit(self, window: Any, fields: dict[str, Any]) -> None:
+        """A reader is about to have a card credited: the ledger has such a credit, once."""
+        self.notes += 1
+        sql = "SELECT card_no, amount_fen FROM load WHERE number = ?"
+        wanted = fields["card_no"], fields["amount_fen"]
+        if self.rows(self.ledger, sql, fields["number"]) != [wanted]:
+            where = f"{window.hardware.name} credit {fields['seq']}"
+            self.report(f"{where}: number {fields['number']} is no credit of {wanted}")
+
+    def _code_sale(self, window: Any, fields: dict[str, Any]) -> None:
+        """A reader has sold by code: the ledger has reserved that for this very record."""
+        self.notes += 1
+        sql = "SELECT device, seq, amount_fen FROM reservation WHERE number = ?"
+        wanted = fields["device"], fields["seq"], fields["amount_fen"]
+        if self.rows(self.ledger, sql, fields["number"]) != [wanted]:
+            where = f"{window.hardware.name} code sale {fields['seq']}"
+            self.report(f"{where}: {fields['number']} is no reservation of {wanted}")
+
+    def _cancel(self, window: Any, fields: dict[str, Any], now_us: int) -> None:
+        """A reader cancels a sale of its own: once, in time, with the ledger in reach (ADR 16)."""
+        self.notes += 1
+        sale = fields["intent_device"], fields["intent_seq"]
+        where = f"{window.hardware.name} cancel {fields['seq']} of {sale}"
+        began_us, card_no, amount_fen = self._sales.get(sale, (0, 0, 0))
+        if (sale[0], card_no, amount_fen) != (
+            window.device,
+            fields["card_no"],
+            fields["amount_fen"],
+        ):
+            self.report(f"{where}: {amount_fen} fen of card {card_no} were sold there")
+        if sale in self.cancelled.values():
+            self.report(f"{where}: it was cancelled before")
+        if not window.cable.plugged:
+            self.report(f"{where}: its cable is out")
+        late_us = now_us - began_us - window.policy["cancel_window_s"] * 1_000_000
+        if late_us > 0 and not window.is_clock_fooled:
+            self.report(f"{where}: {late_us} us too late")
+        self.cancelled[fields["device"], fields["seq"]] = sale
+
     def _intent(self, window: Any, fields: dict[str, Any], now_us: int) -> None:
         hardware, cable, policy = window.hardware, window.cable, window.policy
         where = f"{hardware.name} intent {fields['seq']}"
         amount_fen, offline = fields["amount_fen"], fields["flags"] & messages.FLAG_OFFLINE
+        self._sales[fields["device"], fields["seq"]] = now_us, fields["card_no"], amount_fen
+        self.began_s[fields["device"], fields["seq"]] = hardware.world.utc_s(now_us)
         first, last = (clock.day(fields[end], policy["utc_offset_s"]) for end in _ENDS)
         if first == last:
             self.days[fields["device"], fields["seq"]] = fields["card_no"], amount_fen, first

@@ -18,7 +18,7 @@ from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 from simulator.cardbox import Chip
 from simulator.chips.nor_flash import NorFlash, PowerCut
-from simulator.host.hardware import Hardware
+from simulator.host.hardware import CARDS_AT, Hardware
 from simulator.reader import Home, Reader
 from simulator.world.clock import World
 from simulator.world.transcript import Transcript
@@ -60,16 +60,20 @@ class WatchedHardware(Hardware):
         nvs: dict[str, bytes],
         draw: random.Random,
         fired: Counter[str],
+        card_flash: NorFlash | None = None,
     ) -> None:
-        super().__init__(name, world, trace, flash, nvs, draw)
+        super().__init__(name, world, trace, flash, nvs, draw, card_flash=card_flash)
         self.fired = fired
         self._trace = trace
         self.on_record: Callable[[dict[str, Any]], None] = lambda _fields: None
         self.written_at = 0
         self._opened: dict[int, int] = {}  # sector of the journal and its first sequence
-        self._newest = 0
+        self._newest: dict[str, Any] = {}
 
     def flash_program(self, address: int, data: bytes) -> None:
+        if address >= CARDS_AT:
+            self._on_card_map(lambda: super(WatchedHardware, self).flash_program(address, data))
+            return
         self.written_at = address
         at = data.find(_SEALED)
         if at >= 0:
@@ -86,7 +90,17 @@ class WatchedHardware(Hardware):
             if header is not None:
                 self._opened[sector] = header[1]
 
+    def _on_card_map(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except PowerCut:
+            self.fired["power cut in a card map"] += 1
+            raise
+
     def flash_erase(self, sector: int) -> None:
+        if sector * self.flash.sector_bytes >= CARDS_AT:
+            self._on_card_map(lambda: super(WatchedHardware, self).flash_erase(sector))
+            return
         try:
             super().flash_erase(sector)
         except PowerCut:
@@ -116,8 +130,10 @@ class WatchedHardware(Hardware):
             fields = messages.decode_record(seal.payload_of(sealed))
         except WireError:
             return  # not at the end of what is programmed: no record of its own
-        if fields["seq"] > self._newest:
-            self._newest = fields["seq"]
+        newest_seq = self._newest.get("seq", 0)
+        # What a cut has spoiled has its number again; the same record anew is only made firm.
+        if fields["seq"] > newest_seq or (fields["seq"] == newest_seq and fields != self._newest):
+            self._newest = fields
             self.on_record(fields)
 
 

@@ -95,13 +95,14 @@ class Reader:
         self.spoil = lambda answer: answer
         self.boot()
 
-    def boot(self):
+    def boot(self, key=KEY):
+        """`key` seals the records that come."""
         for flash in (self.flash, self.card_flash):
             if not flash.is_powered:
                 flash.power_on()
         journal = Journal(self.flash)
         journal.recover()
-        self.recorder = Recorder(journal, DEVICE, KEY, Clock(Board(None), journal, 0))
+        self.recorder = Recorder(journal, DEVICE, key, Clock(Board(None), journal, 0))
         self.on_cards = None
         self.card_map = CardMap(self, self.recorder, self)
 

@@ -6,9 +6,10 @@ import pytest
 
 from firmware.services.card_map import CardMap
 from firmware.services.journal import JournalFull
+from protocols.rules import card_status
 from protocols.rules.card_status import ACTIVE, CLOSED, LOST, PAGE_BYTES, SUSPENDED
-from protocols.wire import messages
-from tests.firmware.card_desk import CHANGES_MAX, SECTOR_BYTES, Centre, Reader
+from protocols.wire import messages, seal
+from tests.firmware.card_desk import CHANGES_MAX, KEY, SECTOR_BYTES, Centre, Reader
 
 HOUR_MS = 3_600_000
 
@@ -183,6 +184,27 @@ def test_nothing_forged_counts():
         reader.card_map._wanted, reader.card_map._asks = None, False
     assert reader.hear({**good, "data": centre.warrant(key=bytes(32))}) == "forged"
     assert reader.hear({**good, "data": b""}) == "forged"
+
+
+def test_news_are_taken_under_the_key_of_the_newest_record():
+    # The torture's seed 4: a key was replaced, and its reader had nothing to write for long.
+    centre, new_key = a_centre(), bytes(32)
+    reader = a_reader(centre)
+    reader.recorder.write(messages.BOOT, 0, cause=1, firmware=1)
+    old = centre.epoch
+    reader.settings = {**reader.settings, "device_key": new_key, "previous_device_key": KEY}
+    reader.boot(new_key)
+    new = seal.derive(new_key, card_status.LABEL)
+    centre.set(1, LOST)
+    assert reader.hear(centre.news(old, key=new)) == "forged"
+    assert reader.hear(centre.news(old)) == ""
+    reader.run()
+    assert reader.holds(centre.epoch)
+    reader.recorder.write(messages.BOOT, 0, cause=1, firmware=1)
+    centre.set(2, LOST)
+    assert reader.hear(centre.news(old + 1)) == "forged"
+    assert reader.hear(centre.news(old + 1, key=new)) == ""
+    assert reader.status(2) == LOST
 
 
 @pytest.mark.parametrize("spoilt", range(1, 3))

@@ -220,6 +220,59 @@ def test_the_last_spend_is_found_after_a_boot(story, result):
     assert its_result == result
 
 
+def credit(last_seq, *results):
+    """A story: money on the card, which names the record `last_seq`, and what became of it."""
+
+    def tell(recorder):
+        seq = recorder.write(
+            messages.CREDIT,
+            5000,
+            card_no=CARD_NO,
+            counter=4,
+            number=8,
+            amount_fen=2000,
+            before_fen=1000,
+            last_device=DEVICE,
+            last_seq=last_seq,
+        )
+        for result in results:
+            outcome(recorder, result, seq)
+
+    return tell
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        [credit(2, COMMITTED)],
+        [credit(2, NOT_COMMITTED), boot],
+        [credit(2, UNKNOWN)],
+        [credit(2), boot, power],
+        [credit(2, COMMITTED), boot, unread, boot],
+        [credit(2), power, lambda recorder: outcome(recorder, COMMITTED, 4)],
+    ],
+)
+def test_money_that_comes_on_a_card_behind_its_spend_does_not_hide_that(after):
+    # The torture's seed 8: the power went before anybody had seen that the spend was paid.
+    flash = PlainFlash(4)
+    recorder = booted(flash)
+    boot(recorder)
+    spend(COMMITTED)(recorder)
+    for tell in after:
+        tell(recorder)
+    found, result = booted(flash).last_spend()
+    assert (found["seq"], result) == (2, COMMITTED)
+
+
+def test_money_that_comes_on_another_card_is_no_news_of_a_spend():
+    flash = PlainFlash(4)
+    recorder = booted(flash)
+    boot(recorder)
+    spend(COMMITTED)(recorder)
+    credit(1, COMMITTED)(recorder)
+    assert booted(flash).last_spend() is None
+
+
 @pytest.mark.parametrize("after", [[refusal], [boot] * 40])
 def test_a_spend_long_past_is_none_of_a_boot_s_business(after):
     flash = PlainFlash(4)

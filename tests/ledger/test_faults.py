@@ -8,13 +8,21 @@ import sys
 
 import pytest
 
+from adapters.aes import CIPHERS
 from adapters.sqlite import open_database
+from ledger.credit_desk import CreditDesk
 from ledger.dialect import SqliteDialect, StoreUnavailable
 from ledger.invariants import check
+from ledger.relay_desk import RelayDesk
 from ledger.schema import MIGRATIONS
+from ledger.service import LedgerService
 from ledger.store import LedgerStore
+from protocols.wire import cbor, messages, seal, topics
 from protocols.wire.messages import NOT_COMMITTED, UNKNOWN
-from tests.ledger.readers import CANTEEN, KIOSK, Reader, open_ledger
+from tests.ledger.desk import Desk
+from tests.ledger.readers import CANTEEN, CARD, KIOSK, Reader, open_ledger
+
+SITE, NOW_S = "north", 1_750_000_000
 
 
 class Stopped(Exception):
@@ -177,3 +185,41 @@ def test_killed_between_commit_and_receipt_books_once(tmp_path, repo_root):
     reader.spend(counter=2, last=(1001, 1))
     (answer,) = store.book([reader.records])
     assert answer.heads[0].seq == 4
+
+
+def asks(reader, nonce):
+    """What a reader asks for a card, as its agent hands it on."""
+    fields = {"card_no": CARD, "counter": 0, "last_device": 0, "last_seq": 0}
+    ask = {"nonce": bytes([nonce] * 8), "chip": messages.CLASSIC, **fields}
+    payload = messages.encode_relayed(messages.LOAD_ASK, ask)
+    key = seal.derive(reader.key, messages.RELAY_LABEL)
+    sealed = seal.seal(key, payload, messages.RELAY_UP)
+    return messages.encode_message(messages.RELAY, {"device": reader.device, "sealed": sealed})
+
+
+def test_who_asks_while_the_database_does_not_answer_asks_again():
+    reader, locked = Reader(1001), sqlite3.OperationalError("database is locked")
+    ready = open_ledger()
+    ready.register_device(reader.device, reader.key, CANTEEN, SITE)
+    ready.know_chips([(CARD, b"\x01\x02\x03\x04")], messages.CLASSIC)
+    ready.top_ups.top_up(CARD, 500, "order")
+    has_fired, k = True, 0
+    while has_fired:
+        k += 1
+        connection = FaultyConnection(ready.database._connection, k, locked)
+        store, port = LedgerStore(SqliteDialect(connection)), Desk()
+        credit = CreditDesk(store, CIPHERS, bytes(16), lambda n: bytes(n), lambda: NOW_S)
+        relay = RelayDesk(store, credit)
+        service = LedgerService(store, port, bytes(32), lambda: NOW_S, relay, with_cards=True)
+        for turn in (1, 2):  # what is asked again is answered
+            port.deliver(SITE, asks(reader, turn), topic=topics.relay_up(SITE))
+            port.deliver(SITE, cbor.encode(0), topic=topics.cards_up(SITE))
+            service.step(turn * 10_000)
+        has_fired = connection.has_fired
+        told = [topic for topic, _payload, _retain in port.sent]
+        assert topics.relay_down(SITE) in told and topics.cards_down(SITE) in told, k
+        assert service.counters["store_unavailable"] + credit.counters["store_unavailable"] == (
+            has_fired
+        )
+    assert k > 15, "the wrapper does not see what is read"
+    assert check(ready) == []
