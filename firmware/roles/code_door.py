@@ -7,7 +7,8 @@ Rules of this file:
 - one question at a time, said again in the same words. Nothing waits: steps go on as ever. What
   comes later than ANSWER_MS, by this reader's own count, or under another nonce or seal, or once
   more, does nothing; a boot forgets the question. The same code behind silence is the same one;
-- no network, no codes: refused at once (R24), and cards go on.
+- no network, no codes: refused at once (R24), and cards go on;
+- it carries no letters for locks (mail_door.py): there is no room for both.
 """
 
 from firmware.drivers.annunciator import KEY_HEARD, REFUSED
@@ -95,13 +96,6 @@ class CodeDoor(DoorController):
         elif now_ms >= self._say_ms:
             if self._uplink.say(messages.RELAY, {"sealed": self._said}):
                 self._say_ms = now_ms + code_entry.AGAIN_MS
-
-    def _answer(self, card_no, reason, now_ms):
-        """As ever; whatever card lies there, it is not the one of who came by code."""
-        is_by_code = self._came[1] and self._came[0] == card_no
-        super()._answer(card_no, reason, now_ms)
-        if is_by_code:
-            self._carrier.end()
 
     def _refuse(self, reason, now_ms):
         """What came of a code that is nobody's here."""

@@ -10,10 +10,10 @@ from firmware.roles import (
     code_door,
     code_kiosk,
     code_pos,
-    door,
     identity,
     kiosk,
     lock,
+    mail_door,
     pos,
 )
 from simulator.host.board import HostBoard
@@ -24,7 +24,7 @@ from simulator.host.lock_hardware import LockHardware
 BUILDERS = {
     "pos": pos.build,
     "code_pos": code_pos.build,
-    "door": door.build,
+    "door": mail_door.build,
     "code_door": code_door.build,
     "attendance": attendance.build,
     "kiosk": kiosk.build,

@@ -5,7 +5,7 @@ A firmware that ends in an exception stands still, and its watchdog resets it, a
 
 import random
 
-from firmware.roles import door as role
+from firmware.roles import mail_door
 from firmware.roles.entrance import OLD_READ_KEY
 from protocols.card.identity import Identity
 from protocols.rules import access, door, reasons, settings
@@ -59,7 +59,7 @@ class Witness:
 class Entrance:
     """One door, shut, with everything in order; booted unless `boot` is False."""
 
-    build = staticmethod(role.build)
+    build = staticmethod(mail_door.build)
 
     def __init__(
         self,
