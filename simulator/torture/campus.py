@@ -211,8 +211,9 @@ class Campus:
         home = CrashingHome(inner, self.trace, partial(self._crashed, name))
         reader = MortalReader(name, self.world, hardware, home, lambda _now_us: None)
         if has_scanner:
-            hardware.scanner = QrScanner(reader, self.seeds.stream("scanner", name))
-            hardware.scanner.on_bytes = reader.wake
+            scanner = QrScanner(reader, self.seeds.stream("scanner", name))
+            scanner.on_bytes = reader.wake
+            hardware.scanner = scanner
         cable = Cable(name, self.world, self.building, lambda: hardware.clock.now_us, reader.wake)
         hardware.cable = cable  # type: ignore[assignment]
         clerk = Clerk(

@@ -260,7 +260,7 @@ class Desk(Machine):
         self.ticks_us = board.ticks_us
         self.pos = self.build(board)
         self.pos._load = self.pos._question  # what Window puts on its line
-        self.woken, self.step = board.woken, self.pos.step
+        self.woken, self.step = board.after_wait, self.pos.step
         self.pos.step = lambda now_ms: (self.woken(), self.step(now_ms))[1]
         self.tell_time()
         self.line = self.make_line()
