@@ -1,0 +1,119 @@
+"""A PostgreSQL server of the tests' own: a private folder, a socket in it, no port, no password.
+
+It lies in memory where there is such a folder, so that a commit that is on the disk (the ledger
+refuses a server with fsync off) does not take the time of one. Root starts it as user postgres,
+for the server refuses root.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+from ledger.postgres import migrate
+
+_SETTINGS = (
+    "listen_addresses=",
+    "shared_buffers=32MB",
+    "max_connections=20",
+    "autovacuum=off",
+    "jit=off",
+    "max_wal_size=64MB",
+)
+_START_S = 60.0
+_TEMPLATE = "books"
+
+
+def programs() -> Path | None:
+    """The folder of initdb and postgres, the newest if there are more; None: not installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=_major)
+    path = found[-1] if found else shutil.which("initdb")
+    return Path(path).parent if path else None
+
+
+def _major(path: Path) -> int:
+    return int(path.parent.parent.name) if path.parent.parent.name.isdigit() else 0
+
+
+class Cluster:
+    """One server; `url(database)` names its databases. Close it."""
+
+    def __init__(self, bin_folder: Path) -> None:
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        self.folder = Path(tempfile.mkdtemp(prefix="onecard-pg-", dir=memory))
+        self.programs = bin_folder
+        self._as = {"user": "postgres", "group": "postgres"} if os.getuid() == 0 else {}
+        self._server: subprocess.Popen | None = None
+        self._has_template = False
+        self._count = 0
+        if self._as:
+            shutil.chown(self.folder, "postgres", "postgres")
+        command = [str(self.programs / "initdb"), "-D", str(self._data), "-U", "postgres"]
+        command += ["-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
+        subprocess.run(command, check=True, capture_output=True, timeout=120, **self._as)
+        self.start()
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def url(self, database: str = "postgres", role: str = "postgres") -> str:
+        return f"postgresql://{role}@/{database}?host={self.folder}"
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        command = [str(self.programs / "postgres"), "-D", str(self._data), "-k", str(self.folder)]
+        for setting in _SETTINGS:
+            command += ["-c", setting]
+        deadline = time.monotonic() + _START_S
+        while True:
+            with (self.folder / "log").open("ab") as log:
+                self._server = subprocess.Popen(command, stdout=log, stderr=log, **self._as)
+            while self._server.poll() is None:
+                try:
+                    psycopg.connect(self.url()).close()
+                    return
+                except psycopg.OperationalError:
+                    assert time.monotonic() < deadline, (self.folder / "log").read_text()
+                    time.sleep(0.02)
+            # Of a server that was killed, processes may still be there for a moment.
+            assert time.monotonic() < deadline, (self.folder / "log").read_text()
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """SIGKILL to the server: what it had not written is gone; its sessions see it and end."""
+        self._server.kill()
+        self._server.wait()
+
+    def run(self, sql: str, database: str = "postgres") -> None:
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            connection.execute(sql)
+
+    def new_books(self) -> str:
+        """The URL of a database with the ledger's tables and nothing in them."""
+        if not self._has_template:
+            self.run(f"CREATE DATABASE {_TEMPLATE}")
+            migrate(self.url(_TEMPLATE))
+            self._has_template = True
+        return self.new_database(_TEMPLATE)
+
+    def new_database(self, template: str = "template0") -> str:
+        self._count += 1
+        name = f"books_{self._count}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        name = url.partition("?")[0].rpartition("/")[2]
+        self.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def close(self) -> None:
+        if self._server.poll() is None:
+            self._server.send_signal(signal.SIGINT)
+            self._server.wait(timeout=60)
+        shutil.rmtree(self.folder, ignore_errors=True)
