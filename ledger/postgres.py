@@ -21,7 +21,7 @@ import psycopg
 from adapters import postgres
 from adapters.sqlite import SchemaTooNew
 from ledger.dialect import ConstraintBroken, Row, SchemaTooOld, StoreUnavailable
-from ledger.postgres_schema import LOCK_WRITER
+from ledger.postgres_schema import LOCK_WRITER, grants
 from ledger.schema import MIGRATIONS
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -40,11 +40,13 @@ class PostgresDialect:
     """
 
     def __init__(self, url: str, password: str | None = None) -> None:
+        """Its tables as they are. Raises NotDurable, StoreUnavailable."""
         self._url = url
         self._password = password
         self._is_open = True
-        self._is_writing = False
-        self._connection = postgres.connect(url, password)
+        self._is_in_transaction = False
+        with _errors():
+            self._connection = postgres.connect(url, password)
 
     @classmethod
     def open(cls, url: str, password: str | None = None) -> "PostgresDialect":
@@ -77,12 +79,27 @@ class PostgresDialect:
         with _errors():
             connection = self._live()
             with connection.transaction():
-                self._is_writing = True
+                self._is_in_transaction = True
                 try:
                     connection.execute(LOCK_WRITER)
                     yield
                 finally:
-                    self._is_writing = False
+                    self._is_in_transaction = False
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One state of the books for all questions of the block, which writes nothing."""
+        with _errors():
+            connection = self._live()
+            with connection.transaction():
+                connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                self._is_in_transaction = (
+                    True  # none of its answers may come from another connection
+                )
+                try:
+                    yield
+                finally:
+                    self._is_in_transaction = False
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
         with _errors():
@@ -113,7 +130,7 @@ class PostgresDialect:
         self._connection.close()
 
     def _live(self) -> psycopg.Connection[Row]:
-        if self._connection.closed and self._is_open and not self._is_writing:
+        if self._connection.closed and self._is_open and not self._is_in_transaction:
             self._connection = postgres.connect(self._url, self._password)
         return self._connection
 
@@ -162,6 +179,13 @@ def _errors() -> Iterator[None]:
         raise ConstraintBroken(str(error)) from error
     except _UNAVAILABLE as error:
         raise StoreUnavailable(str(error)) from error
+
+
+def let_serve(url: str, role: str) -> None:
+    """Give `role` what the ledger needs, and no more. Raises psycopg.Error, ValueError."""
+    sql = grants(role)
+    with psycopg.connect(url) as connection:
+        connection.execute(sql.encode())
 
 
 def _marked(sql: str) -> bytes:

@@ -11,6 +11,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -111,6 +113,35 @@ class Cluster:
     def drop(self, url: str) -> None:
         name = url.partition("?")[0].rpartition("/")[2]
         self.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
+    def asking_for_password(self, role: str) -> Iterator[None]:
+        """The server lets `role` in with its password only."""
+        file = self._data / "pg_hba.conf"
+        before = file.read_text()
+        try:
+            file.write_text(f"local all {role} scram-sha-256\n{before}")
+            self._reload()
+            yield
+        finally:
+            file.write_text(before)
+            self._reload()
+
+    def set_and_reload(self, sql: str, name: str, wanted: str) -> None:
+        """Change a setting by `sql`; returns when a new session has it."""
+        self.run(sql)
+        self._reload()
+        deadline = time.monotonic() + _START_S
+        while True:
+            with psycopg.connect(self.url()) as connection:
+                if connection.execute(f"SHOW {name}").fetchone() == (wanted,):
+                    return
+            assert time.monotonic() < deadline, f"{name} is not {wanted}"
+            time.sleep(0.02)
+
+    def _reload(self) -> None:
+        self.run("SELECT pg_reload_conf()")
+        time.sleep(0.2)  # by a signal, which says nothing back
 
     def close(self) -> None:
         if self._server.poll() is None:

@@ -5,10 +5,10 @@ import re
 import subprocess
 import sys
 import threading
-import time
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
 from adapters import postgres
 from adapters.sqlite import NotDurable, SchemaTooNew
@@ -20,6 +20,7 @@ from ledger.schema import APPEND_ONLY, MIGRATIONS
 from ledger.store import LedgerStore
 from tests.ledger.cluster import Cluster
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, Reader
+from tools.cli import app
 
 ROLE = "ledger_service"
 
@@ -206,25 +207,12 @@ def test_sums_are_whole_numbers_and_a_fraction_is_none(url):
 
 
 def test_a_server_that_does_not_write_is_refused(postgresql, url):
-    postgresql.run("ALTER SYSTEM SET fsync = off")
     try:
-        _reload(postgresql, "off")
+        postgresql.set_and_reload("ALTER SYSTEM SET fsync = off", "fsync", "off")
         with pytest.raises(NotDurable, match="fsync off"):
             PostgresDialect.open(url)
     finally:
-        postgresql.run("ALTER SYSTEM RESET fsync")
-        _reload(postgresql, "on")
-
-
-def _reload(cluster, wanted):
-    cluster.run("SELECT pg_reload_conf()")
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with psycopg.connect(cluster.url()) as connection:
-            if connection.execute("SHOW fsync").fetchone() == (wanted,):
-                return
-        time.sleep(0.02)
-    raise AssertionError("the server did not read its settings")
+        postgresql.set_and_reload("ALTER SYSTEM RESET fsync", "fsync", "on")
 
 
 def test_another_writer_is_waited_for_and_then_told_of(url, monkeypatch):
@@ -269,6 +257,77 @@ def test_two_writers_of_one_card_do_not_book_past_each_other(url):
     assert stores[0].summary()["booked"] >= 20
     for store in stores:
         store.close()
+
+
+# --- the commands ----------------------------------------------------------------------------
+
+_CONFIG = """
+data_dir = "books"
+database = "{url}"
+{more}signing_key_file = "signing.key"
+[broker]
+"""
+
+
+def onecard(*words):
+    return CliRunner().invoke(app, ["ledger", *map(str, words)])
+
+
+def test_commands_take_the_configuration_in_the_place_of_a_file(url, tmp_path):
+    path = tmp_path / "ledger.toml"
+    path.write_text(_CONFIG.format(url=url, more=""))
+    words = "topup", path, "--card", CARD, "--fen", 500, "--order", "A-1"
+    early = onecard(*words)
+    assert early.exit_code == 2
+    assert f"has schema 0, this program reads {len(MIGRATIONS)}" in early.output
+    assert onecard("migrate", url).exit_code == 0
+    ledger(url).close()
+    for _ in range(2):
+        done = onecard(*words)
+        assert (done.exit_code, done.output) == (0, f"credit 1: 500 fen wait for card {CARD}\n")
+    assert onecard("forks", path).output == "No card contradicts itself.\n"
+
+
+def test_the_owner_lets_the_service_in(postgresql, url):
+    assert onecard("migrate", url, "--service-role", "no;body").exit_code == 2
+    assert "does not exist" in onecard("migrate", url, "--service-role", "nobody_here").output
+    run(url, "CREATE ROLE served LOGIN")
+    assert onecard("migrate", url, "--service-role", "served").exit_code == 0
+    name = url.partition("?")[0].rpartition("/")[2]
+    ledger(postgresql.url(name, "served")).close()
+    run(url, "DROP OWNED BY served; DROP ROLE served")
+
+
+def test_a_server_that_is_not_there_is_told_of(tmp_path):
+    path = tmp_path / "ledger.toml"
+    path.write_text(_CONFIG.format(url=f"postgresql://me@/books?host={tmp_path}", more=""))
+    done = onecard("forks", path)
+    assert done.exit_code == 2
+    assert "No such file" in done.output
+
+
+def test_the_password_is_in_a_file_that_only_its_owner_reads(postgresql, url, tmp_path):
+    """And in no URL; that the server asks for it here is what a wrong one shows."""
+    PostgresDialect.open(url).close()
+    run(url, "CREATE ROLE knocks LOGIN PASSWORD 'open sesame'")
+    run(url, postgres_schema.grants("knocks"))
+    name = url.partition("?")[0].rpartition("/")[2]
+    place = postgresql.url(name, "knocks")
+    config = tmp_path / "ledger.toml"
+    secret = tmp_path / "db.password"
+    config.write_text(_CONFIG.format(url=place, more='database_password_file = "db.password"\n'))
+    with postgresql.asking_for_password("knocks"):
+        for text, mode, said in (
+            ("open sesame\n", 0o600, "No card contradicts itself"),
+            ("wrong", 0o600, "password authentication failed"),
+            ("open sesame", 0o640, "others may read it"),
+        ):
+            secret.write_text(text)
+            secret.chmod(mode)
+            done = onecard("forks", config)
+            assert said in done.output
+            assert "sesame" not in done.output
+    run(url, "DROP OWNED BY knocks; DROP ROLE knocks")
 
 
 # --- killed ----------------------------------------------------------------------------------
