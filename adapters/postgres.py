@@ -8,7 +8,7 @@ statement's parameter does not hang on its value, and a sum of BIGINTs (NUMERIC 
 from typing import Any
 
 import psycopg
-from psycopg.adapt import Loader
+from psycopg.adapt import Dumper, Loader
 from psycopg.types.numeric import Int8Dumper
 
 from adapters.sqlite import NotDurable
@@ -23,6 +23,13 @@ class _WholeNumber(Loader):
 
     def load(self, data: Any) -> int:
         return int(bytes(data))
+
+
+class _NoFraction(Dumper):
+    """A float is never sent: the server would round it to a BIGINT and say nothing."""
+
+    def dump(self, obj: float) -> bytes:
+        raise psycopg.DataError(f"{obj!r} is no whole number")
 
 
 def connect(url: str, password: str | None = None) -> psycopg.Connection[tuple[Any, ...]]:
@@ -40,6 +47,7 @@ def connect(url: str, password: str | None = None) -> psycopg.Connection[tuple[A
     )
     try:
         connection.adapters.register_dumper(int, Int8Dumper)
+        connection.adapters.register_dumper(float, _NoFraction)
         connection.adapters.register_loader("numeric", _WholeNumber)
         for name in _DURABLE:
             if _setting(connection, name) != "on":

@@ -24,7 +24,7 @@ from protocols.rules.scan_codes import CAMPUS_IDENTITY, CAMPUS_PAYMENT
 from protocols.wire import messages
 from protocols.wire.messages import UNKNOWN
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, OTHER_CARD, Reader, open_ledger
-from tests.ledger.tampering import tamper
+from tests.ledger.tampering import in_its_words, tamper
 
 KEY = bytes(32)
 
@@ -221,7 +221,7 @@ def test_the_database_refuses(sql):
     store = filled()
     before = store.dump()
     with pytest.raises(ConstraintBroken), store.database.transaction():
-        store.database.rows(sql)
+        store.database.rows(in_its_words(store, sql))
     assert store.dump() == before
 
 
@@ -340,7 +340,8 @@ TAMPERED = {
         "UPDATE early_outcome SET intent_device = 1001"
     ],
     "a chain's seals hold from its start to its head": [
-        "UPDATE record SET sealed = (SELECT sealed FROM record WHERE seq = 1) WHERE seq = 3"
+        "UPDATE record SET sealed ="
+        " (SELECT sealed FROM record WHERE device = 1001 AND seq = 1) WHERE seq = 3"
     ],
     "a chain's keys only get newer": ["UPDATE record SET key_no = 1 WHERE seq = 2"],
     "a head's key is that of its record": ["UPDATE device SET head_key_no = 1"],

@@ -17,9 +17,12 @@ from ledger.dialect import ConstraintBroken, SchemaTooOld, StoreUnavailable
 from ledger.invariants import check
 from ledger.postgres import PostgresDialect, migrate
 from ledger.schema import APPEND_ONLY, MIGRATIONS
+from ledger.service import LedgerService
 from ledger.store import LedgerStore
+from protocols.wire import cbor, topics
 from tests.ledger.cluster import Cluster
-from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, Reader
+from tests.ledger.desk import Desk
+from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, Reader, forward
 from tools.cli import app
 
 ROLE = "ledger_service"
@@ -206,6 +209,16 @@ def test_sums_are_whole_numbers_and_a_fraction_is_none(url):
     database.close()
 
 
+def test_a_float_is_refused_and_not_rounded(url):
+    store = ledger(url)
+    for row in ((99, 1.5), (99, None)):
+        with pytest.raises(ConstraintBroken), store.database.transaction():
+            store.database.many("INSERT INTO load_end VALUES (?)", [row[1:]])
+    with pytest.raises(ConstraintBroken, match=r"1\.5 is no whole number"):
+        store.database.rows("SELECT 1 FROM account WHERE id = ?", (1.5,))
+    store.close()
+
+
 def test_a_server_that_does_not_write_is_refused(postgresql, url):
     try:
         postgresql.set_and_reload("ALTER SYSTEM SET fsync = off", "fsync", "off")
@@ -335,7 +348,9 @@ def test_the_password_is_in_a_file_that_only_its_owner_reads(postgresql, url, tm
 _BOOKS_UNTIL_KILLED = """
 import sys
 from ledger.dialect import StoreUnavailable
+from ledger.service import LedgerService
 from ledger.store import LedgerStore
+from protocols.wire import cbor, topics
 from tests.ledger.readers import Reader
 
 store = LedgerStore.open(sys.argv[1])
@@ -404,6 +419,32 @@ def test_a_ledger_goes_on_when_its_server_is_back(own_server):
             store.heads()
     own_server.start()
     store.book([reader.records])
+    assert store.takings(CANTEEN) == 100
+    assert check(store) == []
+    store.close()
+
+
+def test_a_service_outlives_its_server_and_acknowledges_what_is_booked(own_server):
+    """A receipt only behind the commit; a question meanwhile is dropped, and nothing falls."""
+    url = own_server.new_database()
+    reader = Reader(1001)
+    reader.spend()
+    desk = Desk()
+    service = LedgerService(ledger(url, reader), desk, bytes(32), lambda: 0, with_cards=True)
+    service.step(0)
+    own_server.kill()
+    delivery = desk.deliver("campus", forward("campus", 1, reader.records))
+    question = desk.deliver("campus", cbor.encode(0), topic=topics.cards_up("campus"))
+    service.step(60_000)
+    assert desk.receipts("campus") == []
+    assert ("ack", question.mid) in desk.log
+    assert ("ack", delivery.mid) not in desk.log
+    assert service.counters["store_unavailable"] >= 2
+    own_server.start()
+    service.step(120_000)
+    assert len(desk.receipts("campus")) == 1
+    assert ("ack", delivery.mid) in desk.log
+    store = LedgerStore.open(url)
     assert store.takings(CANTEEN) == 100
     assert check(store) == []
     store.close()
