@@ -5,6 +5,7 @@ the name of a file one database as long as the module runs.
 """
 
 import os
+import weakref
 
 import pytest
 
@@ -22,7 +23,6 @@ _SQLITE_S_OWN = {
     "test_history_is_append_only_and_without_gaps",
 }
 _MODULES = {f"tests.ledger.test_{name}" for name in ON_BOTH.split()}
-_KEPT = 8  # databases of ":memory:" that nobody closes go again, oldest first
 
 
 @pytest.fixture(scope="session")
@@ -39,30 +39,48 @@ def postgresql():
 
 
 class _Places:
-    """Where the books of one module lie on the server, by the place that its tests name."""
+    """Where the books of one module lie on the server, by the place that its tests name.
+
+    Books in ":memory:" are nobody's any more when their store is gone, and used again.
+    """
 
     def __init__(self, cluster, opening):
         self._cluster = cluster
         self._opening = opening
         self._files = {}
         self._passing = []
+        self._free = []
 
     def open(self, place, password=None):
         if place.startswith("postgresql://"):
             return self._opening(place, password)
-        if place == ":memory:":
-            url = self._cluster.new_books()
-            self._passing.append(url)
-            while len(self._passing) > _KEPT:
-                self._cluster.drop(self._passing.pop(0))
+        if place != ":memory:":
+            known = self._files.get(place)
+            return self._opening(known or self._files.setdefault(place, self._new()))
+        while self._free:
+            database = self._free.pop()
+            if self._cluster.empty(database._connection):
+                break
+            database.close()
         else:
-            url = self._files.get(place) or self._files.setdefault(
-                place, self._cluster.new_books()
-            )
-        return self._opening(url, password)
+            database = self._opening(self._new()).database
+        store = LedgerStore(database)
+        weakref.finalize(store, self._gone, database)
+        return store
+
+    def _new(self):
+        self._passing.append(self._cluster.new_books())
+        return self._passing[-1]
+
+    def _gone(self, database):
+        if not database._connection.closed:
+            self._free.append(database)
 
     def close(self):
-        for url in [*self._passing, *self._files.values()]:
+        for database in self._free:
+            database.close()
+        self._free.clear()
+        for url in self._passing:
             self._cluster.drop(url)
 
 
