@@ -15,6 +15,13 @@ from adapters.sqlite import NotDurable
 
 CONNECT_TIMEOUT_S = 5
 LOCK_TIMEOUT_MS = 5_000  # as long as SQLite waits for another writer
+# A server that has gone without a word (a cable, not a process) is given up within half a minute.
+_SILENCE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
 _DURABLE = ("fsync", "full_page_writes")
 
 
@@ -44,6 +51,7 @@ def connect(url: str, password: str | None = None) -> psycopg.Connection[tuple[A
         client_encoding="utf8",
         connect_timeout=CONNECT_TIMEOUT_S,
         application_name="onecard-ledger",
+        **_SILENCE,
     )
     try:
         connection.adapters.register_dumper(int, Int8Dumper)

@@ -22,7 +22,7 @@ from ledger.postgres import migrate
 _SETTINGS = (
     "listen_addresses=",
     "shared_buffers=32MB",
-    "max_connections=20",
+    "max_connections=100",
     "autovacuum=off",
     "jit=off",
     "max_wal_size=64MB",
