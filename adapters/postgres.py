@@ -16,7 +16,7 @@ from adapters.sqlite import NotDurable
 CONNECT_TIMEOUT_S = 5
 LOCK_TIMEOUT_MS = 5_000  # as long as SQLite waits for another writer
 # A server that has gone without a word (a cable, not a process) is given up within half a minute.
-_SILENCE = {
+_SILENCE: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,

@@ -116,7 +116,9 @@ class AccessBook:
                 _encoded(device, {}, [ALWAYS], (), grant_ms, passback_s)
                 self._database.many("INSERT INTO door VALUES (?, ?, ?, ?)", [(device, *wanted)])
             if is_lock:
-                self._database.many("INSERT OR IGNORE INTO lock VALUES (?)", [(device,)])
+                self._database.many(
+                    "INSERT INTO lock VALUES (?) ON CONFLICT DO NOTHING", [(device,)]
+                )
 
     # --- grants ----------------------------------------------------------------------------------
 

@@ -49,7 +49,7 @@ CREATE TRIGGER {name}_of_all BEFORE TRUNCATE ON {table}
 FOR EACH STATEMENT EXECUTE FUNCTION {name}();
 """
 _CHANGED = "account device intent load phone reservation parked early_outcome tally writer"
-_CHANGED += " card_validity person_no person_desk responsible"
+_CHANGED += " card_validity person_no person_desk responsible lock_word"
 
 
 def migration(number: int) -> str:

@@ -134,7 +134,7 @@ APPEND_ONLY = (*_JOURNALS, "device_key", "chip", *_OF_LOADS, "cancel", "card_cha
 APPEND_ONLY += ("punch", "manual_punch")
 APPEND_ONLY += ("door", "access_person", "access_change")
 APPEND_ONLY += ("tamper", "approval", "sighting")
-APPEND_ONLY += ("lock",)
+APPEND_ONLY += ("lock", "menu_change")
 APPEND_ONLY += ("aggregate_sale", "statement_line")
 APPEND_ONLY += ("code_answer", "code_entry", "loss_report")
 

@@ -20,6 +20,7 @@ from ledger.store import RegistryError
 from ledger.tampers import CENTRE, DEPARTMENT
 from ledger.transfers import SPEND, Transfer
 from protocols.card import virtual_code
+from protocols.rules import charging, menu
 from protocols.rules.scan_codes import CAMPUS_IDENTITY, CAMPUS_PAYMENT
 from protocols.wire import messages
 from protocols.wire.messages import UNKNOWN
@@ -55,6 +56,7 @@ def filled():
     store.attendance.enter(CARD, 1, 2, "Wang", "card forgotten")
     store.access.add_door(1001, "dorm", 5000, 0, is_lock=True)
     store.access.appoint("appoint", "campus", "dorm", "Wang Fang", 1)
+    store.menus.set_menu(CANTEEN, "", menu.encode(charging.packed([(1, 0, 0, 5)]), ()), "Wang", 1)
     store.access.grant(1001, CARD, 1, 1, "Wang Fang", 1)
     _replace(store)
     store.book([[*reader.records[:10], reader.records[-1]], [b"noise"]])
