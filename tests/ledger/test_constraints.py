@@ -153,6 +153,7 @@ def test_journals_are_append_only(table, verb):
         "card_change": "epoch",
         "manual_punch": "number",
         "access_person": "number",
+        "menu_change": "number",
         "statement_line": "order_no",
     }.get(table, key)
     sql = f"DELETE FROM {table}" if verb == "DELETE" else f"UPDATE {table} SET {key} = {key}"
