@@ -8,7 +8,6 @@ import os
 import weakref
 
 import pytest
-from hypothesis import settings
 
 from ledger.store import LedgerStore
 from tests.ledger.cluster import Cluster, programs
@@ -18,11 +17,11 @@ ON_BOTH = """
     any_order cancels carry_over code_sales constraints loads lost_records refused_records
     reissue_rules reissues service tampers verdicts
 """
-# What is about SQLite itself in these modules: its errors, a file of an older version.
+# Not twice: a file of an older version, and a property that has a shorter test beside it.
 _SQLITE_S_OWN = {
     "test_books_of_before_keep_what_was_tried",
+    "test_books_do_not_depend_on_delivery",
 }
-_EXAMPLES = 15  # of a property: what differs between databases needs no more
 _MODULES = {f"tests.ledger.test_{name}" for name in ON_BOTH.split()}
 
 
@@ -59,26 +58,28 @@ class _Places:
             known = self._files.get(place)
             return self._opening(known or self._files.setdefault(place, self._new()))
         while self._free:
-            database = self._free.pop()
+            url, database = self._free.pop()
+            if database._connection.closed:
+                database = self._opening(url).database
             if self._cluster.empty(database._connection):
                 break
             database.close()
         else:
-            database = self._opening(self._new()).database
+            url = self._new()
+            database = self._opening(url).database
         store = LedgerStore(database)
-        weakref.finalize(store, self._gone, database)
+        weakref.finalize(store, self._gone, url, database)
         return store
 
     def _new(self):
         self._passing.append(self._cluster.new_books())
         return self._passing[-1]
 
-    def _gone(self, database):
-        if not database._connection.closed:
-            self._free.append(database)
+    def _gone(self, url, database):
+        self._free.append((url, database))
 
     def close(self):
-        for database in self._free:
+        for _url, database in self._free:
             database.close()
         self._free.clear()
         for url in self._passing:
@@ -96,12 +97,7 @@ def books_on(request):
     places = _Places(request.getfixturevalue("postgresql"), opening)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LedgerStore, "open", staticmethod(places.open))
-        name = settings.get_current_profile_name()
-        fewer = {"parent": settings.get_profile(name), "max_examples": _EXAMPLES}
-        settings.register_profile("postgresql", **fewer)
-        settings.load_profile("postgresql")
         yield database
-        settings.load_profile(name)
     places.close()
 
 

@@ -23,6 +23,7 @@ from protocols.wire import cbor, topics
 from tests.ledger.cluster import Cluster
 from tests.ledger.desk import Desk
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, Reader, forward
+from tests.ledger.test_faults import deliveries
 from tools.cli import app
 
 ROLE = "ledger_service"
@@ -194,6 +195,29 @@ def test_old_tables_of_another_owner_are_told_of(postgresql, url):
     with pytest.raises(SchemaTooOld, match="onecard ledger migrate"):
         PostgresDialect.open(postgresql.url(name, "visitor"))
     run(url, "DROP OWNED BY visitor; DROP ROLE visitor")
+
+
+# --- the same books -------------------------------------------------------------------------
+
+
+def test_the_same_deliveries_make_the_same_bytes_as_in_sqlite(url):
+    readers, batches = deliveries()
+    dumps = []
+    for place in (":memory:", url):
+        store = LedgerStore.open(place)
+        store.register_merchant(CANTEEN, "Mensa \u9910\u5385")
+        for reader in readers:
+            store.register_device(reader.device, reader.key, CANTEEN)
+        store.issue_cards([(CARD, OPENING_FEN), (CARD + 1, 0)])
+        store.top_ups.top_up(CARD, 700, "Zz-1")
+        store.top_ups.top_up(CARD + 1, 700, "aa-1")
+        for batch in batches:
+            store.book(batch)
+        assert check(store) == []
+        dumps.append(store.dump())
+        store.close()
+    assert dumps[0] == dumps[1]
+    assert len(dumps[0].splitlines()) > 40
 
 
 # --- values and refusals ---------------------------------------------------------------------
