@@ -3,7 +3,7 @@
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak check lint types imports tidy mpy bench sim vm docs hooks lock clean
+.PHONY: help setup demo test test-pg soak check lint types imports tidy mpy bench sim vm docs hooks lock clean
 
 PYTHON ?= python3
 SCENARIO ?= simulator/scenarios/lunch_outage.toml
@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 HASHED := --quiet --require-hashes
 
 help: ## print this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort \
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort \
 		| while IFS=: read -r name text; do printf '  make %-8s %s\n' "$$name" "$${text#*## }"; done
 	@echo
 	@echo '  PYTEST_ARGS="-k purse" for test; SCENARIO=file SEED=n for sim and vm; BENCH=name for bench;'
@@ -74,6 +74,9 @@ demo: .venv/.ready ## play a lunch with a network cut and a mains cut, and show 
 
 test: .venv/.ready ## run all tests
 	@$(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
+
+test-pg: .venv/.ready ## run the ledger's tests on PostgreSQL (Debian: apt-get install postgresql)
+	@ONECARD_PG=1 $(BIN)/python -m pytest -n 0 -k postgresql $(PYTEST_ARGS) tests/ledger
 
 soak: .venv/.ready ## draw new seeds against journal and POS for ONECARD_SOAK_S seconds each
 	@$(BIN)/python -m pytest -m soak -s $(PYTEST_ARGS)

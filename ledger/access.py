@@ -10,7 +10,7 @@ Whatever would make a map that no door can hold changes nothing.
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from protocols.card.pin import is_pin
 from protocols.rules import access
 from protocols.wire import topics
@@ -71,7 +71,7 @@ class Door:
 class AccessBook:
     """The doors and their grants. Every method is one transaction, or only reads."""
 
-    def __init__(self, database: SqliteDialect) -> None:
+    def __init__(self, database: Dialect) -> None:
         self._database = database
 
     # --- people and doors ------------------------------------------------------------------------
@@ -85,9 +85,10 @@ class AccessBook:
         is_in = int(verb == APPOINT)
         with self._database.transaction():
             if self._is_in_office(site, scope, person) != bool(is_in):
-                sql = "INSERT INTO access_person (site, scope, person, is_in, time_s)"
-                row = (site, scope, person, is_in, time_s)
-                self._database.many(f"{sql} VALUES (?, ?, ?, ?, ?)", [row])
+                sql = "SELECT COALESCE(MAX(number), 0) + 1 FROM access_person"
+                ((number,),) = self._database.rows(sql)
+                row = (number, site, scope, person, is_in, time_s)
+                self._database.many("INSERT INTO access_person VALUES (?, ?, ?, ?, ?, ?)", [row])
 
     def appointments(self, site: str) -> list[tuple[str, str, int, int]]:
         """(scope, person, whether appointed, time_s) of a site, in their order."""
@@ -115,7 +116,9 @@ class AccessBook:
                 _encoded(device, {}, [ALWAYS], (), grant_ms, passback_s)
                 self._database.many("INSERT INTO door VALUES (?, ?, ?, ?)", [(device, *wanted)])
             if is_lock:
-                self._database.many("INSERT OR IGNORE INTO lock VALUES (?)", [(device,)])
+                self._database.many(
+                    "INSERT INTO lock VALUES (?) ON CONFLICT DO NOTHING", [(device,)]
+                )
 
     # --- grants ----------------------------------------------------------------------------------
 

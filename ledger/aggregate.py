@@ -12,7 +12,7 @@ from typing import Any
 
 from ledger.aggregate_match import Line, Matched, Sale, Slack, match
 from ledger.claims import Claim
-from ledger.dialect import Row, SqliteDialect
+from ledger.dialect import Dialect, Row
 from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 
@@ -55,7 +55,7 @@ class AggregateSales:
     nothing changed, try again.
     """
 
-    def __init__(self, database: SqliteDialect) -> None:
+    def __init__(self, database: Dialect) -> None:
         self._database = database
 
     def enter(self, lines: Sequence[tuple[int, Line]]) -> Imported:
@@ -94,7 +94,7 @@ class AggregateSales:
         return match(self.sales(), lines, slack)
 
 
-def book_sales(database: SqliteDialect, claims: Iterable[Claim]) -> None:
+def book_sales(database: Dialect, claims: Iterable[Claim]) -> None:
     """Book what merchants say among booked records, in the transaction that books them."""
     rows = [
         _sale(claim.fields)
@@ -111,7 +111,7 @@ def _sale(fields: dict[str, Any]) -> Sale:
 IS_AS_SEALED = "a payment by aggregate code is what its record says, and each has one"
 
 
-def not_as_sealed(database: SqliteDialect) -> Iterator[Row]:
+def not_as_sealed(database: Dialect) -> Iterator[Row]:
     """The records and rows that do not fit each other, for ledger/invariants.py."""
     said = set()
     sql = "SELECT sealed FROM record WHERE kind = ?"

@@ -15,7 +15,7 @@ from itertools import groupby, pairwise
 from operator import attrgetter
 
 from ledger.claims import Claim
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from protocols.wire import messages
 
 FOLD_S = 60
@@ -29,11 +29,13 @@ WITH p AS (
     SELECT device, seq, card_no, earliest_s, latest_s,
         MAX(earliest_s) OVER (PARTITION BY device ORDER BY seq) AS from_s,
         MIN(latest_s) OVER (PARTITION BY device ORDER BY seq DESC) AS to_s
-    FROM punch)
-SELECT device, seq, card_no,
-    CASE WHEN from_s <= to_s THEN from_s ELSE earliest_s END AS first_s,
-    CASE WHEN from_s <= to_s THEN to_s ELSE latest_s END AS last_s
-FROM p WHERE last_s >= ? AND first_s < ?"""
+    FROM punch),
+known AS (
+    SELECT device, seq, card_no,
+        CASE WHEN from_s <= to_s THEN from_s ELSE earliest_s END AS first_s,
+        CASE WHEN from_s <= to_s THEN to_s ELSE latest_s END AS last_s
+    FROM p)
+SELECT device, seq, card_no, first_s, last_s FROM known WHERE last_s >= ? AND first_s < ?"""
 _BY_HAND = """
 SELECT 0, number, card_no, time_s, time_s FROM manual_punch m
 WHERE withdraws IS NULL AND time_s >= ? AND time_s < ?
@@ -97,7 +99,7 @@ class Month:
 class Attendance:
     """The punches in the books. Every method is one transaction, or only reads."""
 
-    def __init__(self, database: SqliteDialect) -> None:
+    def __init__(self, database: Dialect) -> None:
         self._database = database
 
     def month(self, first: date, utc_offset_s: int, begins_s: int = 0) -> Month:
@@ -163,7 +165,7 @@ class Attendance:
         return number
 
 
-def keep_punches(database: SqliteDialect, claims: Iterable[Claim]) -> None:
+def keep_punches(database: Dialect, claims: Iterable[Claim]) -> None:
     """Keep the punches among booked records, in the transaction that books them."""
     rows = []
     for claim in claims:

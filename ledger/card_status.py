@@ -9,7 +9,7 @@ of two reports of one loss the first has the time that counts (R14.2b).
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from protocols.rules.card_status import (
     ACTIVE,
     CARD_NO_MAX,
@@ -83,7 +83,7 @@ class Capture:
 class Cards:
     """The status of each card in the books. Every method is one transaction, or only reads."""
 
-    def __init__(self, database: SqliteDialect) -> None:
+    def __init__(self, database: Dialect) -> None:
         self._database = database
 
     def epoch(self) -> int:
@@ -126,9 +126,7 @@ class Cards:
             return change_status(self._database, verb, card_no, time_s, evidence)
 
 
-def change_status(
-    database: SqliteDialect, verb: str, card_no: int, time_s: int, evidence: str
-) -> int:
+def change_status(database: Dialect, verb: str, card_no: int, time_s: int, evidence: str) -> int:
     """As Cards.set, in a transaction of the caller, who has checked the evidence."""
     what = VERBS[verb]
     if not list(database.rows(_IS_ISSUED, (card_no,))):
@@ -145,7 +143,7 @@ def change_status(
     return after
 
 
-def standing(database: SqliteDialect, card_no: int) -> tuple[int, int]:
+def standing(database: Dialect, card_no: int) -> tuple[int, int]:
     """(status, since when) of a card; ACTIVE since 0 if nothing was ever said of it."""
     return _statuses(database, card_no)[-1]
 
@@ -159,12 +157,12 @@ def check_evidence(verb: str, evidence: str, *, in_person: bool) -> None:
         raise CardRefused(text)
 
 
-def close_replaced(database: SqliteDialect, card_no: int, time_s: int, evidence: str) -> None:
+def close_replaced(database: Dialect, card_no: int, time_s: int, evidence: str) -> None:
     """Close a lost card for good, in the transaction that gives its place to another."""
     _add(database, card_no, CLOSED, REISSUED, time_s, evidence)
 
 
-def suspend_captured(database: SqliteDialect, captures: Iterable[Capture]) -> None:
+def suspend_captured(database: Dialect, captures: Iterable[Capture]) -> None:
     """Suspend cards that merchants have withheld, in the transaction that books their records.
 
     Not one that is lost, suspended or closed already, and not one that the card centre has dealt
@@ -179,7 +177,7 @@ def suspend_captured(database: SqliteDialect, captures: Iterable[Capture]) -> No
             _add(database, card_no, SUSPENDED, CAPTURED, capture.earliest_s, evidence)
 
 
-def losses_of(database: SqliteDialect, card_nos: Iterable[int]) -> dict[int, list[Loss]]:
+def losses_of(database: Dialect, card_nos: Iterable[int]) -> dict[int, list[Loss]]:
     """When each of these cards was lost; cards that never were are left out."""
     losses: dict[int, list[Loss]] = {}
     since: dict[int, int] = {}
@@ -194,13 +192,13 @@ def losses_of(database: SqliteDialect, card_nos: Iterable[int]) -> dict[int, lis
     return losses
 
 
-def _statuses(database: SqliteDialect, card_no: int) -> list[tuple[int, int]]:
+def _statuses(database: Dialect, card_no: int) -> list[tuple[int, int]]:
     """(status, time_s) of a card so far, in order; it begins as an active one."""
     return [(ACTIVE, 0), *((row[0], row[1]) for row in database.rows(_CHANGES, (card_no,)))]
 
 
 def _add(
-    database: SqliteDialect, card_no: int, status: int, cause: str, time_s: int, evidence: str
+    database: Dialect, card_no: int, status: int, cause: str, time_s: int, evidence: str
 ) -> None:
     ((epoch,),) = database.rows(_EPOCH)
     database.many(_INSERT, [(epoch + 1, card_no, status, time_s, cause, evidence)])

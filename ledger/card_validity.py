@@ -7,7 +7,7 @@ card whose days are written anew gets them here too, in the register: what it sa
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 
 _KNOW = """
 INSERT INTO card_validity VALUES (?, ?, ?, ?) ON CONFLICT (card_no) DO UPDATE
@@ -30,7 +30,7 @@ class UnknownCard(Exception):
     """A card that was never issued; nothing was changed."""
 
 
-def know(database: SqliteDialect, cards: Iterable[Validity]) -> None:
+def know(database: Dialect, cards: Iterable[Validity]) -> None:
     """Note the validity of issued cards, all of them or none. Raises UnknownCard."""
     with database.transaction():
         for card in cards:
@@ -40,7 +40,7 @@ def know(database: SqliteDialect, cards: Iterable[Validity]) -> None:
             database.many(_KNOW, [row])
 
 
-def of(database: SqliteDialect, card_no: int) -> Validity | None:
+def of(database: Dialect, card_no: int) -> Validity | None:
     """That of a card; None if nobody has told it."""
     for row in database.rows(_FIND, (card_no,)):
         return Validity(*row)

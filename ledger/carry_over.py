@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from ledger import chart
 from ledger.cancels import NUMBER_MIN
 from ledger.card_status import Cards
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from ledger.loads import Load, enter
 from ledger.posting import post_authorized, post_recorded
 from ledger.promises import HAS_ENDED, IS_PROMISED, release
@@ -76,7 +76,7 @@ class CarryOvers:
     `after_s`: how long after the report of a loss. Raises StoreUnavailable of ledger.dialect.
     """
 
-    def __init__(self, database: SqliteDialect) -> None:
+    def __init__(self, database: Dialect) -> None:
         self._database = database
         self._reissues = Reissues(database)
 

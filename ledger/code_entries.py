@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ledger import card_validity, reasons
 from ledger.card_status import Cards
 from ledger.claims import Claim
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from protocols.card import virtual_code
 from protocols.rules import access, clock, validity
 from protocols.rules import reasons as refusals
@@ -79,7 +79,7 @@ class CodeEntries:
     Raises StoreUnavailable of ledger.dialect: nothing changed, try again.
     """
 
-    def __init__(self, database: SqliteDialect) -> None:
+    def __init__(self, database: Dialect) -> None:
         self._database = database
 
     def ask(
@@ -154,14 +154,14 @@ class CodeEntries:
 class _Burned:
     """The codes whose holder was told, as virtual_code.verify asks for them: for all time."""
 
-    def __init__(self, database: SqliteDialect) -> None:
+    def __init__(self, database: Dialect) -> None:
         self._database = database
 
     def __contains__(self, number: bytes) -> bool:
         return bool(list(self._database.rows(_USED, (number, number))))
 
 
-def keep_entries(database: SqliteDialect, claims: Iterable[Claim]) -> None:
+def keep_entries(database: Dialect, claims: Iterable[Claim]) -> None:
     """Keep what doors made of answers, among booked records, in the transaction that books them.
 
     One door's records come in the order of its chain, so the first of two is always the same.
@@ -177,7 +177,7 @@ def keep_entries(database: SqliteDialect, claims: Iterable[Claim]) -> None:
             database.many(_ENTRY, [(number, claim.device, claim.seq)])
 
 
-def _fault(database: SqliteDialect, claim: Claim, number: int, card_no: int) -> int:
+def _fault(database: Dialect, claim: Claim, number: int, card_no: int) -> int:
     if list(database.rows(_OF, (number,))) != [(claim.device, card_no)]:
         return reasons.ENTRY_UNANSWERED
     return reasons.ENTERED_TWICE if list(database.rows(_HAS_ENTRY, (number,))) else 0

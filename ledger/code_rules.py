@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ledger import chart
-from ledger.dialect import Row, SqliteDialect
+from ledger.dialect import Dialect, Row
 from ledger.reservations import Settled
 from ledger.transfers import CODE_SALE, RESERVE, RESERVE_LINE, SETTLE_LINE, VOID
 from protocols.wire import messages, seal
@@ -63,7 +63,7 @@ LEFT JOIN record c ON c.device = r.device AND c.seq = r.seq
 WHERE r.by_person = 0"""
 
 
-def wrongly_settled(database: SqliteDialect) -> Iterator[Row]:
+def wrongly_settled(database: Dialect) -> Iterator[Row]:
     """(number, state) of each reservation whose record says otherwise, worked out afresh."""
     for number, amount_fen, state, kind, sealed in database.rows(_DECIDED):
         if Settled(state) is not _told(number, amount_fen, kind, sealed):

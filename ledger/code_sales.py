@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ledger import chart
 from ledger.card_status import Cards
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from ledger.posting import post_authorized
 from ledger.reservations import Reservation, Settled
 from protocols.card import virtual_code
@@ -108,7 +108,7 @@ class CodeSales:
     Raises StoreUnavailable of ledger.dialect: nothing changed, try again.
     """
 
-    def __init__(self, database: SqliteDialect) -> None:
+    def __init__(self, database: Dialect) -> None:
         self._database = database
 
     def ask(
@@ -233,7 +233,7 @@ class CodeSales:
 class _Burned:
     """The codes that were approved, as virtual_code.verify asks for them: kept for all time."""
 
-    def __init__(self, database: SqliteDialect) -> None:
+    def __init__(self, database: Dialect) -> None:
         self._database = database
 
     def __contains__(self, number: bytes) -> bool:

@@ -1,6 +1,8 @@
 """The ledger's configuration file (TOML) and the register it starts with.
 
     data_dir = "/var/lib/onecard-ledger"    # where ledger.sqlite lives
+    database = "postgresql://ledger@db/books"  # optional: the books are there, and not in a file
+    database_password_file = "db.password"  # optional: its password, which never stands in the URL
     signing_key_file = "signing.key"        # 64 hexadecimal digits: the Ed25519 key
     credit_key_file = "credit.key"          # optional, 32 hexadecimal digits: the master of the
                                             # keys that put money on cards; none goes on without
@@ -64,6 +66,7 @@ from adapters.secret_files import SecretFileError
 from ledger.card_validity import Validity, know
 from ledger.carry_over import AFTER_S
 from ledger.code_sales import CodePolicy
+from ledger.dialect import POSTGRESQL, says_password
 from ledger.store import LedgerStore, RegistryError
 from protocols.rules.spending import STAFF, STUDENT, TEMPORARY
 from protocols.wire import desk_messages, messages
@@ -105,9 +108,12 @@ class Config:
     codes: Codes | None = None
     carry_over_after_s: int = AFTER_S
     identity: Identity | None = None
+    database_url: str = ""
+    database_password_file: Path | None = None
 
     @property
     def database(self) -> Path:
+        """The file of the books, where they are in a file."""
         return self.data_dir / "ledger.sqlite"
 
 
@@ -129,10 +135,41 @@ def load_config(path: str | Path) -> Config:
         codes=_codes(path, table.table("codes")),
         carry_over_after_s=after_h * _HOUR_S,
         identity=_identity(path, broker),
+        **_database(path, table),
     )
     broker.end()
     table.end()
     return config
+
+
+def _database(path: Path, table: "_Table") -> dict[str, Any]:
+    url = table.text("database", "")
+    password = table.text("database_password_file", "")
+    if url and not url.startswith(POSTGRESQL):
+        raise ConfigError(f"{path}: database: does not begin with {POSTGRESQL}")
+    if url and says_password(url):
+        text = "a password is never in it: name its file as database_password_file"
+        raise ConfigError(f"{path}: database: {text}")
+    if password and not url:
+        raise ConfigError(f"{path}: database_password_file: there is no database")
+    file = _secret(path, password) if password else None
+    return {"database_url": url, "database_password_file": file}
+
+
+def open_books(config: Config) -> LedgerStore:
+    """The books that `config` names. ConfigError, and what LedgerStore.open raises."""
+    return LedgerStore.open(config.database_url or str(config.database), load_password(config))
+
+
+def load_password(config: Config) -> str | None:
+    """That of the database; None: it needs none (or libpq knows it). Raises ConfigError."""
+    path = config.database_password_file
+    try:
+        return None if path is None else secret_files.read(path).decode().rstrip("\n")
+    except SecretFileError as error:
+        raise ConfigError(str(error)) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not text in UTF-8") from None
 
 
 def _identity(path: Path, table: "_Table") -> Identity | None:

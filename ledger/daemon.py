@@ -24,8 +24,10 @@ from ledger.config import (
     load_config,
     load_credit_key,
     load_signing_key,
+    open_books,
 )
 from ledger.credit_desk import CreditDesk
+from ledger.dialect import SchemaTooOld, StoreUnavailable
 from ledger.entry_desk import EntryDesk
 from ledger.holder_desk import LossDesk, PersonDesk
 from ledger.menus import MenuDesk
@@ -49,7 +51,7 @@ class AlreadyRunning(Exception):
 
 
 # What `run` raises before it serves: somebody has to do something about it.
-REFUSALS = (AlreadyRunning, ConfigError, SchemaTooNew, NotDurable)
+REFUSALS = (AlreadyRunning, ConfigError, SchemaTooNew, SchemaTooOld, NotDurable, StoreUnavailable)
 
 
 def open_port(
@@ -61,7 +63,7 @@ def open_port(
 
 
 def run(config_path: str | Path) -> None:
-    """Serve until SIGTERM or SIGINT. Raises ConfigError, AlreadyRunning, SchemaTooNew."""
+    """Serve until SIGTERM or SIGINT. Raises one of REFUSALS."""
     config = load_config(config_path)
     signing_key = load_signing_key(config.signing_key_file)
     credit_key = load_credit_key(config.credit_key_file) if config.credit_key_file else b""
@@ -69,7 +71,7 @@ def run(config_path: str | Path) -> None:
     config.data_dir.mkdir(parents=True, exist_ok=True)
     with (
         _exclusive(config.data_dir / "ledger.lock"),
-        closing(LedgerStore.open(str(config.database))) as store,
+        closing(open_books(config)) as store,
         closing(_port(config)) as port,
         _stop_signal() as stop,
     ):

@@ -1,31 +1,70 @@
-"""The one seam between the ledger's SQL and a database: SQLite here, PostgreSQL later.
+"""The one seam between the ledger's SQL and its database; PostgreSQL is in ledger/postgres.py.
 
 Everything above writes plain SQL with `?` parameters and, for many keys at once, `{keys}` inside
-`WITH k (...) AS (VALUES {keys})`, which both understand. A PostgreSQL dialect has the same five
-methods: it turns `?` into `%s`, sends `many` as one unnest statement and retries a transaction
-on 40001 and 40P01. Intents of one card on two readers must not be booked past each other there:
-SERIALIZABLE, or a lock on the card. Here the write lock, taken at the start, serves.
+`WITH k (...) AS (VALUES {keys})`. A dialect has the five methods of `Dialect`. Writers take turns
+in both: intents of one card on two readers are never booked past each other. Here the write lock,
+taken at the start, serves; there a lock on a row.
 """
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import parse_qs, urlsplit
 
 from adapters.sqlite import open_database, transaction
 from ledger.schema import MIGRATIONS
 
 Row = tuple[Any, ...]
+POSTGRESQL = "postgresql://"  # what names a database there begins with it
 _KEYS_MAX = 500  # per statement: far below SQLite's 32766 parameters
 
 
+def says_password(url: str) -> bool:
+    """Whether a password stands in `url`, where `ps` and logs would show it."""
+    parts = urlsplit(url)
+    return parts.password is not None or "password" in parse_qs(parts.query)
+
+
 class StoreUnavailable(Exception):
-    """The database cannot do it now (disk full, locked, I/O); nothing was changed. Try again."""
+    """The database cannot do it now (disk full, locked, I/O); nothing was changed. Try again.
+
+    Where the connection to a server broke during a commit, the books may have changed all the
+    same: whoever tries again is answered as the second time.
+    """
 
 
 class ConstraintBroken(Exception):
     """The database refused what must not be; nothing was changed."""
+
+
+class SchemaTooOld(Exception):
+    """The database's tables are older than this program, and its role may not change them."""
+
+
+class Dialect(Protocol):
+    """The ledger's statements on a database. Raises this module's errors."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All of the block, durably, or nothing of it. One at a time, of all programs."""
+        ...
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
+        """The rows of one statement."""
+        ...
+
+    def rows_of(self, sql: str, keys: Iterable[Row]) -> Iterator[Row]:
+        """The rows of `sql` for `keys`, which are tuples of one length."""
+        ...
+
+    def many(self, sql: str, rows: Sequence[Row]) -> None:
+        """Run `sql` for each of `rows`."""
+        ...
+
+    def close(self) -> None:
+        """Nothing can be asked any more."""
+        ...
 
 
 class SqliteDialect:

@@ -74,9 +74,9 @@ _RULES = {
         LEFT JOIN intent i ON i.device = c.device AND i.seq = c.intent_seq
         LEFT JOIN transfer t ON t.device = c.device AND t.seq = c.intent_seq
             AND t.line = {CANCEL_LINE} AND t.kind = {CANCEL}
-        GROUP BY c.device, c.intent_seq
+        GROUP BY c.device, c.intent_seq, i.state, i.credit_no, i.amount_fen
         HAVING i.state IS NULL OR i.credit_no > 0
-        OR COUNT(t.seq) <> (i.state = {int(State.COMMITTED)})
+        OR (COUNT(t.seq) = 1) <> (i.state = {int(State.COMMITTED)}) OR COUNT(t.seq) > 1
         OR COALESCE(SUM(t.amount_fen), i.amount_fen) <> i.amount_fen""",
     "nothing is given back but what a reader has cancelled": f"""
         SELECT t.device, t.seq, t.line FROM transfer t
@@ -148,7 +148,7 @@ _RULES = {
             AND t.line = {LOAD_LINE} AND t.kind = {LOAD}
             AND t.debit_account = {chart.PENDING * _KIND} + l.card_no
             AND t.credit_account = {chart.HOLDER * _KIND} + l.card_no
-        WHERE l.is_loaded <> (t.amount_fen IS NOT NULL)
+        WHERE (l.is_loaded = 1) <> (t.amount_fen IS NOT NULL)
         OR (t.amount_fen IS NOT NULL AND t.amount_fen <> l.amount_fen)""",
     "every transfer of the card centre belongs to a load": f"""
         SELECT t.device, t.seq, t.line FROM transfer t
@@ -166,7 +166,7 @@ _RULES = {
             {reissue_rules.GONE_ON_FEN})""",
     "a load is on its card if, and only if, somebody has said so": f"""
         SELECT l.number, l.is_loaded FROM load l
-        WHERE l.is_loaded <> (
+        WHERE (l.is_loaded = 1) <> (
             EXISTS (SELECT 1 FROM load_proof p WHERE p.number = l.number)
             OR EXISTS (SELECT 1 FROM intent i WHERE i.card_no = l.card_no
                 AND i.last_device = {CARD_CENTRE} AND i.last_seq = l.number)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from ledger import chart, reasons
 from ledger.cancels import NUMBER_MIN
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from ledger.evidence import State
 from ledger.posting import post_recorded
 from ledger.promises import WAS_TRIED
@@ -48,10 +48,10 @@ SELECT EXISTS (SELECT 1 FROM transfer WHERE device = {CARD_CENTRE} AND line = {C
 OR EXISTS (SELECT 1 FROM load l JOIN load_end e ON e.number = l.number
     WHERE l.card_no = ? AND (l.number >= {NUMBER_MIN} OR {WAS_TRIED}))"""
 _BALANCE = "SELECT balance_fen FROM account WHERE id = ?"
-_CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, x'', x'') ON CONFLICT DO NOTHING"
+_CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 
 
-def settle(database: SqliteDialect, moved: Iterable[Transfer]) -> None:
+def settle(database: Dialect, moved: Iterable[Transfer]) -> None:
     """Find who bears the spends of replaced cards in `moved`; they are posted already."""
     spends = [transfer for transfer in moved if transfer.kind == SPEND]
     cards = {chart.owner(spend.debit_account) for spend in spends}
@@ -63,7 +63,7 @@ def settle(database: SqliteDialect, moved: Iterable[Transfer]) -> None:
         _lay_out(database, purse, [s for s in own if (s.device, s.seq) not in borne])
 
 
-def bear(database: SqliteDialect, card_no: int, lost_s: int) -> set[tuple[int, int]]:
+def bear(database: Dialect, card_no: int, lost_s: int) -> set[tuple[int, int]]:
     """The card centre bears what may be of after the report at `lost_s`, each spend once.
 
     The records (device, seq) of the spends that it bears from now on.
@@ -78,7 +78,7 @@ def bear(database: SqliteDialect, card_no: int, lost_s: int) -> set[tuple[int, i
     return {(transfer.device, transfer.seq) for transfer in borne}
 
 
-def _lay_out(database: SqliteDialect, purse: int, spends: list[Transfer]) -> None:
+def _lay_out(database: Dialect, purse: int, spends: list[Transfer]) -> None:
     """What a purse lacks because it was carried over, spend by spend."""
     ((is_carried,),) = database.rows(_IS_CARRIED, (purse, chart.owner(purse)))
     if not is_carried:
@@ -95,4 +95,4 @@ def _lay_out(database: SqliteDialect, purse: int, spends: list[Transfer]) -> Non
             Transfer(spend.device, spend.seq, BEAR_LINE, BEAR, loss, purse, amount_fen)
         )
     post_recorded(database, laid_out)
-    database.many(_CASE, [(reasons.LATE_SPEND, t.device, t.seq) for t in laid_out])
+    database.many(_CASE, [(reasons.LATE_SPEND, t.device, t.seq, b"", b"") for t in laid_out])

@@ -14,7 +14,7 @@ from ledger.cancels import Cancel, numbers_of
 from ledger.card_status import losses_of
 from ledger.chain import Link, fork_link
 from ledger.claims import Claim, parse_claim
-from ledger.dialect import Row, SqliteDialect
+from ledger.dialect import Dialect, Row
 from ledger.evidence import Intent, State
 from ledger.loads import loads_of
 from ledger.reservations import reservations_ahead
@@ -81,7 +81,7 @@ SELECT id FROM k CROSS JOIN account WHERE id = number"""
 _OF_INTENTS = (messages.OUTCOME, messages.CANCEL)
 
 
-def load_book(database: SqliteDialect, claims: list[Claim]) -> Book:
+def load_book(database: Dialect, claims: list[Claim]) -> Book:
     """The part of the books that booking `claims` can touch."""
     book = Book()
     _load_devices(database, book, {claim.device for claim in claims})
@@ -101,7 +101,7 @@ def load_book(database: SqliteDialect, claims: list[Claim]) -> Book:
     return book
 
 
-def keys_of(database: SqliteDialect, devices: Iterable[int]) -> dict[int, list[bytes]]:
+def keys_of(database: Dialect, devices: Iterable[int]) -> dict[int, list[bytes]]:
     """The keys of each registered device of `devices`, oldest first."""
     keys: dict[int, list[bytes]] = {}
     for device, device_key in database.rows_of(_KEYS, ((device,) for device in devices)):
@@ -121,7 +121,7 @@ def _is_new(claim: Claim, book: Book) -> bool:
     return device is not None and claim.seq > device.head_seq
 
 
-def _load_devices(database: SqliteDialect, book: Book, devices: set[int]) -> None:
+def _load_devices(database: Dialect, book: Book, devices: set[int]) -> None:
     numbers = ((device,) for device in devices)
     for device, merchant_no, is_forked, seq, *head in database.rows_of(_DEVICES, numbers):
         book.devices[device] = Device(device, merchant_no, is_forked, seq, Link(*head))
@@ -129,7 +129,7 @@ def _load_devices(database: SqliteDialect, book: Book, devices: set[int]) -> Non
         book.devices[device].keys = device_keys
 
 
-def _load_parked(database: SqliteDialect, book: Book, claims: list[Claim]) -> None:
+def _load_parked(database: Dialect, book: Book, claims: list[Claim]) -> None:
     rows = list(database.rows_of(_PARKED, ((device,) for device in book.devices)))
     if not rows:
         return
@@ -145,7 +145,7 @@ def _load_parked(database: SqliteDialect, book: Book, claims: list[Claim]) -> No
     book.due = [parse_claim(sealed) for device, seq, _sha, sealed in rows if seq <= heads[device]]
 
 
-def _load_repeated(database: SqliteDialect, book: Book, claims: list[Claim]) -> None:
+def _load_repeated(database: Dialect, book: Book, claims: list[Claim]) -> None:
     booked: set[RecordId] = set()
     forked: set[RecordId] = set()
     for claim in claims:
@@ -163,7 +163,7 @@ def _load_repeated(database: SqliteDialect, book: Book, claims: list[Claim]) -> 
         book.forks[device, seq].append(fork_link(sealed))
 
 
-def _load_records(database: SqliteDialect, book: Book, keys: set[RecordId]) -> None:
+def _load_records(database: Dialect, book: Book, keys: set[RecordId]) -> None:
     for device, seq, kind, sha256, sealed, key_no in database.rows_of(_RECORDS, keys):
         book.hashes[device, seq] = sha256
         book.links[device, seq] = Link(chain.link_of(sealed), key_no)
@@ -171,14 +171,14 @@ def _load_records(database: SqliteDialect, book: Book, keys: set[RecordId]) -> N
             book.lost.add((device, seq))
 
 
-def _load_early(database: SqliteDialect, book: Book, keys: set[RecordId]) -> None:
+def _load_early(database: Dialect, book: Book, keys: set[RecordId]) -> None:
     for row in database.rows_of(_EARLY, keys):
         outcome = Outcome(*row)
         book.early.setdefault((outcome.intent_device, outcome.intent_seq), []).append(outcome)
 
 
 def _load_intents(
-    database: SqliteDialect, book: Book, news: list[Claim], targets: set[RecordId]
+    database: Dialect, book: Book, news: list[Claim], targets: set[RecordId]
 ) -> None:
     for row in database.rows_of(_INTENTS, targets):
         book.add_intent(intent_of(row))
@@ -204,7 +204,7 @@ def _load_intents(
     }
 
 
-def _load_cancels(database: SqliteDialect, book: Book, news: list[Claim]) -> set[int]:
+def _load_cancels(database: Dialect, book: Book, news: list[Claim]) -> set[int]:
     """The cancellations of known sales; the numbers of those that may move money now."""
     wanted = {claim.target for claim in news if claim.kind == messages.CANCEL}
     numbers = {number for sale in wanted for number in numbers_of(*sale)}
@@ -219,7 +219,7 @@ def _load_cancels(database: SqliteDialect, book: Book, news: list[Claim]) -> set
     return numbers
 
 
-def _load_loads(database: SqliteDialect, book: Book, news: list[Claim], numbers: set[int]) -> None:
+def _load_loads(database: Dialect, book: Book, news: list[Claim], numbers: set[int]) -> None:
     """The credits that the news or the intents around them speak of, and every try of each.
 
     `numbers`: of others that are wanted.

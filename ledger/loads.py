@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ledger import chart
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from ledger.transfers import LOAD, LOAD_LINE, TOP_UP, TOP_UP_LINE, Transfer
 from protocols.card.purse import CARD_CENTRE
 
@@ -52,7 +52,7 @@ def carried(load: Load) -> Transfer:
     return Transfer(CARD_CENTRE, load.number, LOAD_LINE, LOAD, pending, purse, load.amount_fen)
 
 
-def enter(database: SqliteDialect, loads: Iterable[tuple[Load, str]]) -> None:
+def enter(database: Dialect, loads: Iterable[tuple[Load, str]]) -> None:
     """Loads that are new in the books, each with its order_id; their money is not moved here."""
     rows, accounts = [], []
     for load, order_id in loads:
@@ -62,7 +62,7 @@ def enter(database: SqliteDialect, loads: Iterable[tuple[Load, str]]) -> None:
     database.many(_OPEN, accounts)
 
 
-def loads_of(database: SqliteDialect, numbers: Iterable[int]) -> dict[int, Load]:
+def loads_of(database: Dialect, numbers: Iterable[int]) -> dict[int, Load]:
     """The loads of these numbers, by number."""
     rows = database.rows_of(_LOADS, ((number,) for number in numbers))
     return {row[0]: Load(*row[:3], is_loaded=bool(row[3])) for row in rows}

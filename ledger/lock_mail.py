@@ -14,7 +14,7 @@ from adapters.aes import CIPHERS
 from ledger import reasons
 from ledger.book import Case, Changes
 from ledger.claims import Claim, parse_claim
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from protocols.card import mailbox
 from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
@@ -89,7 +89,7 @@ class Letters:
 class LockMail:
     """The locks in the books. Every method only reads, or is part of a transaction."""
 
-    def __init__(self, database: SqliteDialect) -> None:
+    def __init__(self, database: Dialect) -> None:
         self._database = database
 
     def at(self, site: str) -> list[Lock]:

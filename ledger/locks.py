@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger import reasons
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from protocols.rules import cells, lock
 from protocols.wire import messages, seal
 
@@ -40,7 +40,7 @@ class LockNews:
     map_made_s: int
 
 
-def news(database: SqliteDialect) -> list[LockNews]:
+def news(database: Dialect) -> list[LockNews]:
     """All locks that have been heard of, the worst cells first, then who was silent longest."""
     found = []
     for device, site in database.rows(_DEVICES):
@@ -81,7 +81,7 @@ def _seq(fields: Mapping[str, Any]) -> int:
     return fields["seq"]
 
 
-def _newest(database: SqliteDialect, device: int, kind: int) -> dict[str, Any] | None:
+def _newest(database: Dialect, device: int, kind: int) -> dict[str, Any] | None:
     return _fields(database.rows(_NEWEST, (device, kind)))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ledger.card_status import CardRefused, change_status, standing
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from protocols.card import virtual_code
 from protocols.rules import reasons
 from protocols.rules.card_status import CLOSED, LOST
@@ -53,7 +53,7 @@ class LossAnswer:
 class LossReports:
     """The reports in the books of `database`. Raises StoreUnavailable: nothing changed."""
 
-    def __init__(self, database: SqliteDialect) -> None:
+    def __init__(self, database: Dialect) -> None:
         self._database = database
 
     def report(
@@ -94,7 +94,7 @@ class LossReports:
 class _Burned:
     """The codes that have reported a loss, as virtual_code.verify asks for them: for all time."""
 
-    def __init__(self, database: SqliteDialect) -> None:
+    def __init__(self, database: Dialect) -> None:
         self._database = database
 
     def __contains__(self, number: bytes) -> bool:

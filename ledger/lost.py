@@ -6,18 +6,19 @@ much stands between two balances that the card showed: after its last debit befo
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from ledger.evidence import State
 from ledger.store import LedgerStore
 from protocols.wire import messages, seal
 
 _NAMED = f"""
-SELECT i.last_device, i.last_seq, i.card_no, i.counter, MIN(n.sealed)
+SELECT i.last_device, i.last_seq, i.card_no, i.counter, n.sealed
 FROM intent i
 JOIN record l ON l.device = i.last_device AND l.seq = i.last_seq AND l.kind = {messages.LOST}
 JOIN record n ON n.device = i.device AND n.seq = i.seq
-GROUP BY i.last_device, i.last_seq, i.card_no, i.counter
-ORDER BY i.last_device, i.last_seq, i.card_no, i.counter"""
+ORDER BY i.last_device, i.last_seq, i.card_no, i.counter, n.sealed"""
 _BEFORE = f"""
 SELECT r.sealed FROM intent i JOIN record r ON r.device = i.device AND r.seq = i.seq
 WHERE i.card_no = ? AND i.counter = ? AND i.state = {int(State.COMMITTED)}"""
@@ -36,7 +37,9 @@ class LostSpend:
 
 def lost_spends(store: LedgerStore) -> Iterator[LostSpend]:
     """The spends that a card names and no INTENT tells of."""
-    for device, seq, card_no, counter, sealed in list(store.database.rows(_NAMED)):
+    named = groupby(list(store.database.rows(_NAMED)), itemgetter(slice(4)))
+    for (device, seq, card_no, counter), rows in named:
+        sealed = next(rows)[-1]
         had_fen = _balance_before(store, card_no, counter - 1)
         has_fen = messages.decode_record(seal.payload_of(sealed))["before_fen"]
         yield LostSpend(device, seq, card_no, None if had_fen is None else had_fen - has_fen)

@@ -11,7 +11,7 @@ somebody sets that menu anew.
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.dialect import SqliteDialect, StoreUnavailable
+from ledger.dialect import Dialect, StoreUnavailable
 from protocols.rules import menu
 from protocols.wire import messages, topics
 from protocols.wire.errors import WireError
@@ -45,7 +45,7 @@ class MenuChange:
 class MenuBook:
     """The menus. Every method is one transaction, or only reads."""
 
-    def __init__(self, database: SqliteDialect) -> None:
+    def __init__(self, database: Dialect) -> None:
         self._database = database
 
     def set_menu(self, merchant_no: int, site: str, data: bytes, person: str, time_s: int) -> int:

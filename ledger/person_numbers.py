@@ -8,7 +8,7 @@ whatever the register said last. Of a card that is not active nobody is told one
 from collections.abc import Iterable
 
 from ledger.card_status import Cards
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from protocols.rules import reasons
 from protocols.rules.card_status import ACTIVE, LOST
 
@@ -24,7 +24,7 @@ _FORBID = "DELETE FROM person_desk WHERE device = ?"
 class PersonNumbers:
     """The numbers in the books of `database`. Every method is one transaction, or only reads."""
 
-    def __init__(self, database: SqliteDialect) -> None:
+    def __init__(self, database: Dialect) -> None:
         self._database = database
 
     def know(self, numbers: Iterable[tuple[int, str]]) -> None:

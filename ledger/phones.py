@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ledger.card_status import Cards
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from protocols.card.virtual_code import SEED_BYTES
 from protocols.rules.card_status import CLOSED
 
@@ -39,9 +39,7 @@ class Phones:
     `code_key` (32 bytes) seals the seeds; random(n) gives n bytes. Raises StoreUnavailable.
     """
 
-    def __init__(
-        self, database: SqliteDialect, code_key: bytes, random: Callable[[int], bytes]
-    ) -> None:
+    def __init__(self, database: Dialect, code_key: bytes, random: Callable[[int], bytes]) -> None:
         self._database = database
         self._sealer = AESGCM(code_key)
         self._random = random

@@ -13,7 +13,7 @@ from ledger.attendance import keep_punches
 from ledger.book import Book, Changes
 from ledger.card_status import suspend_captured
 from ledger.code_entries import keep_entries
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from ledger.evidence import Intent
 from ledger.loads import Load, carried, enter
 from ledger.promises import promise, release, undone
@@ -51,7 +51,7 @@ UPDATE account SET
 WHERE id = ?"""
 
 
-def write_changes(database: SqliteDialect, changes: Changes, book: Book) -> None:
+def write_changes(database: Dialect, changes: Changes, book: Book) -> None:
     """Write `changes`, which were decided in this same transaction."""
     database.many(
         _RECORD,
@@ -93,27 +93,25 @@ def write_changes(database: SqliteDialect, changes: Changes, book: Book) -> None
         database.many(_COUNT, [(changes.duplicates,)])
 
 
-def post_authorized(database: SqliteDialect, transfers: Sequence[Transfer]) -> None:
+def post_authorized(database: Dialect, transfers: Sequence[Transfer]) -> None:
     """Post transfers decided here; ConstraintBroken if one would break a floor."""
     _insert(database, transfers)
     database.many(_AUTHORIZE, [(delta, number) for number, delta in _deltas(transfers)])
 
 
-def post_recorded(database: SqliteDialect, transfers: Sequence[Transfer]) -> None:
+def post_recorded(database: Dialect, transfers: Sequence[Transfer]) -> None:
     """Post transfers that have happened already; an account below its floor is flagged."""
     _insert(database, transfers)
     database.many(_RECORD_SPEND, [(delta, delta, number) for number, delta in _deltas(transfers)])
 
 
-def post_loaded(database: SqliteDialect, loads: Sequence[Load]) -> None:
+def post_loaded(database: Dialect, loads: Sequence[Load]) -> None:
     """Their cards carry these loads, which were not known to be there."""
     release(database, loads)
     _post_with(database, loads, [])
 
 
-def _post_with(
-    database: SqliteDialect, loaded: Sequence[Load], transfers: Sequence[Transfer]
-) -> None:
+def _post_with(database: Dialect, loaded: Sequence[Load], transfers: Sequence[Transfer]) -> None:
     """Loads that are on their cards, and what else has happened.
 
     Together, so that what a card got and spent in one delivery does not look overdrawn.
@@ -124,7 +122,7 @@ def _post_with(
     database.many(_CASE, [(LOADED_TOO_LATE, t.device, t.seq, b"", b"") for t in back])
 
 
-def _insert(database: SqliteDialect, transfers: Sequence[Transfer]) -> None:
+def _insert(database: Dialect, transfers: Sequence[Transfer]) -> None:
     database.many(
         _TRANSFER,
         [

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from ledger import chart
 from ledger.cancels import NUMBER_MIN
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from ledger.loads import Load
 from ledger.transfers import UNDO, UNDO_LINE, Transfer
 from protocols.card.purse import CARD_CENTRE
@@ -29,19 +29,19 @@ UPDATE account SET floor_fen = floor_fen - ?
 WHERE id = ? AND EXISTS (SELECT 1 FROM load l WHERE l.number = ? AND {IS_PROMISED})"""
 
 
-def promise(database: SqliteDialect, loads: Iterable[Load]) -> None:
+def promise(database: Dialect, loads: Iterable[Load]) -> None:
     """Keep the money of loads that were not promised before; it has to be there already."""
     rows = [(load.amount_fen, chart.pending(load.card_no)) for load in loads]
     database.many(_PROMISE, rows)
 
 
-def release(database: SqliteDialect, loads: Iterable[Load]) -> None:
+def release(database: Dialect, loads: Iterable[Load]) -> None:
     """Their cards carry these loads: before their money moves, it need not be kept any more."""
     rows = [(load.amount_fen, chart.pending(load.card_no), load.number) for load in loads]
     database.many(_RELEASE, rows)
 
 
-def undone(database: SqliteDialect, loads: Iterable[Load]) -> list[Transfer]:
+def undone(database: Dialect, loads: Iterable[Load]) -> list[Transfer]:
     """What moves back of loads that are told to have come on their cards: of those that ended.
 
     Their money has gone to the next card. It has to be posted with them, or the account would look

@@ -52,7 +52,7 @@ RULES = {
             AND t.line = {UNDO_LINE} AND t.kind = {UNDO}
             AND t.debit_account = {_HOLDER} + l.card_no
             AND t.credit_account = {_PENDING} + l.card_no
-        WHERE r.old_card IS NULL OR l.is_loaded <> (t.seq IS NOT NULL)
+        WHERE r.old_card IS NULL OR (l.is_loaded = 1) <> (t.seq IS NOT NULL)
         OR t.amount_fen <> l.amount_fen""",
     "nothing is undone but a load that has ended": f"""
         SELECT t.device, t.seq, t.line FROM transfer t

@@ -15,7 +15,7 @@ from ledger.card_status import (
     close_replaced,
     losses_of,
 )
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from protocols.rules.card_status import ACTIVE, CARD_NO_MAX, LOST
 
 _SUCCESSOR = "SELECT new_card FROM reissue WHERE old_card = ?"
@@ -41,7 +41,7 @@ _INSERT = "INSERT INTO reissue VALUES (?, ?, ?)"
 class Reissues:
     """Which card follows which. Every method is one transaction, or only reads."""
 
-    def __init__(self, database: SqliteDialect) -> None:
+    def __init__(self, database: Dialect) -> None:
         self._database = database
 
     def reissue(self, old_card: int, new_card: int, time_s: int, evidence: str) -> None:

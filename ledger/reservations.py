@@ -17,7 +17,7 @@ from enum import IntEnum
 
 from ledger import chart, reasons
 from ledger.claims import UNREADABLE_KIND, Claim
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from ledger.transfers import CODE_SALE, RESERVE, RESERVE_LINE, SETTLE_LINE, VOID, Transfer
 from protocols.wire import messages
 
@@ -109,7 +109,7 @@ def settle(
 
 
 def reservations_ahead(
-    database: SqliteDialect, heads: Iterable[tuple[int, int]]
+    database: Dialect, heads: Iterable[tuple[int, int]]
 ) -> dict[tuple[int, int], Reservation]:
     """By (device, seq): those whose record comes behind (device, head) of `heads`."""
     found = {}

@@ -1,9 +1,9 @@
-"""The tables on SQLite, as migrations. PostgreSQL gets the same tables from its own list.
+"""The tables, as migrations: one list, which is released history. A new one goes to its end.
 
-What only SQLite says is said here and nowhere else: STRICT and WITHOUT ROWID (there: plain tables
-with BIGINT, BYTEA and the same primary keys), and the triggers that keep journals append-only
-(there: REVOKE UPDATE, DELETE from the service's role, so that not even our own bug can, and the
-same triggers in plpgsql against the owner).
+It is written for SQLite; ledger/postgres_schema.py says it in PostgreSQL's words, and each entry
+has a file of six lines in ledger/migrations/versions, by which Alembic finds it (ADR 38). So a
+trigger has the one form that is translated, and a new table is a journal (APPEND_ONLY here) or
+may be changed (_CHANGED there).
 """
 
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
@@ -134,7 +134,7 @@ APPEND_ONLY = (*_JOURNALS, "device_key", "chip", *_OF_LOADS, "cancel", "card_cha
 APPEND_ONLY += ("punch", "manual_punch")
 APPEND_ONLY += ("door", "access_person", "access_change")
 APPEND_ONLY += ("tamper", "approval", "sighting")
-APPEND_ONLY += ("lock",)
+APPEND_ONLY += ("lock", "menu_change")
 APPEND_ONLY += ("aggregate_sale", "statement_line")
 APPEND_ONLY += ("code_answer", "code_entry", "loss_report")
 

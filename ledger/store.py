@@ -20,7 +20,7 @@ from ledger.carry_over import CarryOvers
 from ledger.claims import Claim, parse_claim
 from ledger.code_entries import CodeEntries
 from ledger.code_sales import CodeSales
-from ledger.dialect import Row, SqliteDialect
+from ledger.dialect import POSTGRESQL, Dialect, Row, SqliteDialect
 from ledger.evidence import State
 from ledger.loading import keys_of, load_book
 from ledger.lock_mail import LockMail
@@ -153,7 +153,7 @@ class LedgerStore:
     of ledger.dialect.
     """
 
-    def __init__(self, database: SqliteDialect) -> None:
+    def __init__(self, database: Dialect) -> None:
         self.database = database
         self.top_ups = TopUps(database)
         self.cards = Cards(database)
@@ -171,9 +171,18 @@ class LedgerStore:
         self.menus = MenuBook(database)
 
     @classmethod
-    def open(cls, path: str) -> "LedgerStore":
-        """The ledger in the SQLite file `path` (":memory:" in tests), created if need be."""
-        return cls(SqliteDialect.open(path))
+    def open(cls, place: str, password: str | None = None) -> "LedgerStore":
+        """The ledger in `place`, its tables made or migrated if need be.
+
+        That is a SQLite file (":memory:" in tests), or a PostgreSQL database ("postgresql://...",
+        never with a password in it).
+        """
+        if not place.startswith(POSTGRESQL):
+            return cls(SqliteDialect.open(place))
+        # Whoever keeps the books in a file does not wait for the driver of a server.
+        from ledger.postgres import PostgresDialect
+
+        return cls(PostgresDialect.open(place, password))
 
     def close(self) -> None:
         self.database.close()

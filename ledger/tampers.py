@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ledger import reasons
 from ledger.claims import Claim
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from protocols.wire import messages, topics
 
 PERSON_CHARS_MAX = 32
@@ -51,7 +51,7 @@ class Tamper:
 class Tampers:
     """What the books know of it. Every method is one transaction, or only reads."""
 
-    def __init__(self, database: SqliteDialect) -> None:
+    def __init__(self, database: Dialect) -> None:
         self._database = database
 
     def waiting(self) -> list[Tamper]:
@@ -157,9 +157,7 @@ def told_by(claim: Claim, approved: Container[tuple[int, int]]) -> tuple[Tamper,
     return tamper, 0 if is_approved else reasons.APPROVED_BY_NOBODY
 
 
-def approved_among(
-    database: SqliteDialect, keys: Iterable[tuple[int, int]]
-) -> set[tuple[int, int]]:
+def approved_among(database: Dialect, keys: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
     """Those of the records (device, seq) that have both approvals."""
     return {(device, seq) for device, seq in database.rows_of(_APPROVED, keys)}
 

@@ -12,7 +12,7 @@ from ledger import chart
 from ledger.cancels import NUMBER_MIN
 from ledger.card_credit import Sold
 from ledger.card_status import Cards
-from ledger.dialect import SqliteDialect
+from ledger.dialect import Dialect
 from ledger.evidence import State
 from ledger.loads import Load, enter, loads_of, paid_in
 from ledger.posting import post_authorized, post_loaded
@@ -86,7 +86,7 @@ class TopUps:
     Raises StoreUnavailable of ledger.dialect: nothing changed, try again.
     """
 
-    def __init__(self, database: SqliteDialect) -> None:
+    def __init__(self, database: Dialect) -> None:
         self._database = database
 
     def top_up(self, card_no: int, amount_fen: int, order_id: str) -> int:
@@ -163,7 +163,7 @@ class TopUps:
                 post_loaded(self._database, [load])
 
 
-def next_number(database: SqliteDialect) -> int:
+def next_number(database: Dialect) -> int:
     """A number for a credit that no cancellation has made."""
     ((number,),) = database.rows(_NUMBER)
     return number

@@ -19,6 +19,7 @@ from tools.cli_broker import broker
 from tools.cli_ca import ca
 from tools.cli_card import card
 from tools.cli_carry import carry_over, subsidy
+from tools.cli_database import migrate
 from tools.cli_device import device
 from tools.cli_menu import menu
 from tools.cli_options import (
@@ -66,6 +67,7 @@ app.command("aggregate-code")(aggregate_code)
 ledger.command("carry-over")(carry_over)
 ledger.command("subsidy")(subsidy)
 ledger.command("locks")(ledger_locks)
+ledger.command("migrate")(migrate)
 
 
 class Home(StrEnum):

@@ -13,9 +13,8 @@ from pathlib import Path
 
 from ledger.access import FREE, GRANT, PIN, AccessBook, AccessRefused, Change, Periods
 from ledger.code_entries import Unused
-from ledger.store import LedgerStore
 from protocols.rules import access
-from tools.ledger_forks import opened
+from tools.ledger_forks import books_in, opened
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_MIN = 1440
@@ -27,7 +26,7 @@ def written(path: Path) -> Iterator[AccessBook]:
     """The doors in the books `path`, to be changed. NotBooks for another file."""
     with opened(path):
         pass  # these are books, and of this program's schema: nothing is migrated by the way
-    with closing(LedgerStore.open(str(path))) as store:
+    with closing(books_in(path)) as store:
         yield store.access
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from ledger.aggregate import Imported
 from ledger.aggregate_match import Line, Matched, Sale, Slack, Status
 from ledger.statements import read
-from ledger.store import LedgerStore
 from protocols.rules.money import format_yuan
-from tools.ledger_forks import opened
+from tools.ledger_forks import books_in, opened
 
 ALL_VERIFIED, OPEN = 0, 1
 _COLUMNS = ("status", "merchant", "amount", "at earliest (UTC)", "at latest (UTC)", "what")
@@ -23,7 +22,7 @@ def enter(path: Path, statement: Path) -> Imported:
     lines = read(statement.read_bytes())
     with opened(path):
         pass  # as in tools/ledger_phone.py
-    with closing(LedgerStore.open(str(path))) as store:
+    with closing(books_in(path)) as store:
         return store.aggregate.enter(lines)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ledger.attendance import Day, Month, Punch
 from ledger.store import LedgerStore
-from tools.ledger_forks import opened
+from tools.ledger_forks import books_in, opened
 
 _TIME_UNKNOWN_S = 0xFFFFFFFF
 _COLUMNS = ("card", "day", "came", "left", "punches", "folded", "by hand")
@@ -152,7 +152,7 @@ def to_json(found: Month) -> str:
 def _books(path: Path) -> LedgerStore:
     with opened(path):
         pass  # these are books, and of this program's schema: nothing is migrated by the way
-    return LedgerStore.open(str(path))
+    return books_in(path)
 
 
 def _cells(day: Day, where: Zone) -> tuple[object, ...]:

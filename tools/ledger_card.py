@@ -12,7 +12,7 @@ from ledger.card_status import NAMES, CardRefused
 from ledger.carry_over import AFTER_S
 from ledger.store import LedgerStore
 from protocols.rules.money import format_yuan
-from tools.ledger_forks import opened
+from tools.ledger_forks import books_in, opened
 
 _HOUR_S = 3600
 
@@ -78,5 +78,5 @@ def _time(time_s: int) -> str:
 def _written(path: Path) -> Iterator[LedgerStore]:
     with opened(path):
         pass  # these are books, and of this program's schema: nothing is migrated by the way
-    with closing(LedgerStore.open(str(path))) as store:
+    with closing(books_in(path)) as store:
         yield store

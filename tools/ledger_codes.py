@@ -12,9 +12,8 @@ from pathlib import Path
 
 from ledger.code_sales import OpenSale
 from ledger.reservations import Reservation, Settled
-from ledger.store import LedgerStore
 from protocols.rules.money import format_yuan
-from tools.ledger_forks import opened
+from tools.ledger_forks import books_in, opened
 
 NONE_OPEN, OPEN = 0, 1
 _COLUMNS = ("number", "reader/record", "site", "merchant", "amount", "asked (UTC)", "waits for")
@@ -32,7 +31,7 @@ def settle(path: Path, number: int, state: Settled) -> Reservation:
     """Settle one. NotBooks, SettleRefused, StoreUnavailable."""
     with opened(path):
         pass  # as in tools/ledger_phone.py
-    with closing(LedgerStore.open(str(path))) as store:
+    with closing(books_in(path)) as store:
         return store.code_sales.settle(number, state)
 
 

@@ -8,9 +8,8 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ledger.store import LedgerStore
 from ledger.tampers import STATES, STEPS, Tamper, Tampers
-from tools.ledger_forks import opened
+from tools.ledger_forks import books_in, opened
 
 NOTHING_WAITS, SOMETHING_WAITS = 0, 1
 
@@ -21,7 +20,7 @@ def approve(
     """How many of the two steps are done. NotBooks, ApprovalRefused, StoreUnavailable."""
     with opened(path):
         pass  # these are books, and of this program's schema: nothing is migrated by the way
-    with closing(LedgerStore.open(str(path))) as store:
+    with closing(books_in(path)) as store:
         return store.tampers.approve(device, record, STEPS[step], person, now_s, site)
 
 

@@ -7,12 +7,14 @@ records are the evidence of each fork; `sha256` is that of the sealed bytes in t
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ledger.dialect import SqliteDialect
+from adapters.sqlite import NotDurable
+from ledger.config import Config, ConfigError, load_config, load_password, open_books
+from ledger.dialect import SqliteDialect, StoreUnavailable
 from ledger.forks import Fork, Kind, Tap, forks
 from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
@@ -41,20 +43,59 @@ def find(path: Path) -> list[Fork]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[LedgerStore]:
-    """The ledger in the database `path`, for reading only; NotBooks if it is none."""
+    """The ledger in the database `path`, or the one of a ledger.toml, for reading only.
+
+    NotBooks if it is none. One state of the books, whatever is booked meanwhile.
+    """
+    config = _config(path)
+    if config is not None and config.database_url:
+        with _on_server(config) as store:
+            yield store
+        return
+    path = path if config is None else config.database
     database = None
     try:
         database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        database.execute("BEGIN")  # one state of the books, whatever is booked meanwhile
+        database.execute("BEGIN")
         (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version != len(MIGRATIONS):
-            raise NotBooks(f"{path}: has schema {version}, this program reads {len(MIGRATIONS)}")
+        _check_version(path, version)
         yield LedgerStore(SqliteDialect(database))
     except sqlite3.Error as error:
         raise NotBooks(f"{path}: {error}") from error
     finally:
         if database is not None:
             database.close()
+
+
+def books_in(path: Path) -> LedgerStore:
+    """The same books, to write in them; `opened` has to have found them good."""
+    config = _config(path)
+    return LedgerStore.open(str(path)) if config is None else open_books(config)
+
+
+@contextmanager
+def _on_server(config: Config) -> Iterator[LedgerStore]:
+    from ledger.postgres import PostgresDialect
+
+    try:
+        with closing(PostgresDialect(config.database_url, load_password(config))) as database:
+            _check_version(config.database_url, database.version())
+            with database.reading():
+                yield LedgerStore(database)
+    except (ConfigError, NotDurable, StoreUnavailable) as error:
+        raise NotBooks(str(error)) from error
+
+
+def _config(path: Path) -> Config | None:
+    try:
+        return load_config(path) if path.suffix == ".toml" else None
+    except ConfigError as error:
+        raise NotBooks(str(error)) from error
+
+
+def _check_version(place: object, version: int) -> None:
+    if version != len(MIGRATIONS):
+        raise NotBooks(f"{place}: has schema {version}, this program reads {len(MIGRATIONS)}")
 
 
 def to_json(found: list[Fork]) -> str:

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ledger.menus import MenuChange
-from ledger.store import LedgerStore
-from tools.ledger_forks import opened
+from tools.ledger_forks import books_in, opened
 from tools.reader_menu import told
 
 
@@ -19,7 +18,7 @@ def set_menu(
     """The epoch of a menu that is set in the books `path`. NotBooks, MenuRefused."""
     with opened(path):
         pass  # these are books, and of this program's schema: nothing is migrated by the way
-    with closing(LedgerStore.open(str(path))) as store:
+    with closing(books_in(path)) as store:
         return store.menus.set_menu(merchant_no, site, data, person, time_s)
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from ledger.config import ConfigError, load_code_key, load_config
 from ledger.phones import Phones
-from ledger.store import LedgerStore
-from tools.ledger_forks import opened
+from tools.ledger_forks import books_in, opened
 
 
 def run(config_path: Path, verb: str, card_no: int) -> str:
@@ -23,9 +22,9 @@ def run(config_path: Path, verb: str, card_no: int) -> str:
     if config.codes is None:
         raise ConfigError(f"{config_path}: codes.key_file: missing, so no phone can pay")
     code_key = load_code_key(config.codes.key_file)
-    with opened(config.database):
+    with opened(config_path):
         pass  # these are books, and of this program's schema: nothing is migrated by the way
-    with closing(LedgerStore.open(str(config.database))) as store:
+    with closing(books_in(config_path)) as store:
         phones = Phones(store.database, code_key, os.urandom)
         if verb == "bind":
             binding, seed = phones.bind(card_no)

@@ -9,10 +9,9 @@ import csv
 from contextlib import closing
 from pathlib import Path
 
-from ledger.store import LedgerStore
 from ledger.topups import TopUpRefused
 from protocols.rules.money import format_yuan, parse_yuan
-from tools.ledger_forks import opened
+from tools.ledger_forks import books_in, opened
 
 COLUMNS = ["card_no", "amount"]
 _BATCH_CHARS_MAX = 40
@@ -30,7 +29,7 @@ def book(path: Path, file: Path, batch: str) -> tuple[str, int]:
     with opened(path):
         pass  # these are books, and of this program's schema: nothing is migrated by the way
     said, booked_fen, refused = [], 0, 0
-    with closing(LedgerStore.open(str(path))) as store:
+    with closing(books_in(path)) as store:
         for number, card_no, amount_fen in lines:
             try:
                 store.top_ups.top_up(card_no, amount_fen, f"subsidy/{batch}/{number}")

@@ -15,6 +15,7 @@ from edge_agent.inventory import Inventory
 from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
 from edge_agent.store import Store
 from ledger import service as ledger_service
+from ledger.dialect import SqliteDialect
 from ledger.receipts import public_key
 from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
@@ -216,8 +217,8 @@ class LedgerProcess(Process):
         self.store: LedgerStore | None = None
 
     def _open(self) -> None:
-        self.store = LedgerStore.open(str(self.path))
-        dialect = self.store.database
+        dialect = SqliteDialect.open(str(self.path))
+        self.store = LedgerStore(dialect)
         self.database = FaultyConnection(dialect._connection, "ledger", self._fired)
         dialect._connection = self.database  # type: ignore[assignment]
         port = ServicePort(

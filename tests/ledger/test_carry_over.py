@@ -1,6 +1,5 @@
 """What is left of a lost card goes to the one in its place, once (R14.4b)."""
 
-import sqlite3
 import threading
 
 import pytest
@@ -119,7 +118,7 @@ def test_a_database_that_fails_under_it_has_done_all_or_nothing(statement):
     def failing(sql, rows):
         left[0] -= 1
         if not left[0]:
-            raise sqlite3.OperationalError("disk full")
+            raise StoreUnavailable("disk full")
         many(sql, rows)
 
     database.many = failing

@@ -11,6 +11,7 @@ from ledger.invariants import check
 from ledger.lost import LostSpend, lost_spends
 from protocols.wire.errors import BAD_SEAL
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, Reader, lost, open_ledger
+from tests.ledger.tampering import tamper
 
 A, B = 1001, 1002
 
@@ -208,7 +209,7 @@ def test_a_lost_record_that_was_tampered_with_is_seen():
     store = booked(reader, without(reader, 3))
     forged = lost(bytes(32), A, 3, reader.records[3])
     digest = hashlib.sha256(forged).digest()
-    store.database.rows("DROP TRIGGER record_UPDATE")
+    tamper(store, [])
     store.database.many(
         "UPDATE record SET sealed = ?, sha256 = ? WHERE seq = 3", [(forged, digest)]
     )

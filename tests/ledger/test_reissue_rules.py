@@ -6,6 +6,7 @@ from ledger import chart, reissue_rules
 from ledger.invariants import check
 from tests.ledger.readers import CARD, OTHER_CARD, Reader
 from tests.ledger.replaced import AFTER, BEFORE, DUE_S, LOST_S, NEW_CARD, books, lose, replace
+from tests.ledger.tampering import tamper
 
 
 def filled():
@@ -64,12 +65,7 @@ TAMPERED = {
 @pytest.mark.parametrize("rule", TAMPERED)
 def test_tampering_is_seen(rule):
     store = filled()
-    triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-    names = [name for (name,) in store.database.rows(triggers)]
-    for statement in [f"DROP TRIGGER {name}" for name in names] + ["PRAGMA foreign_keys = OFF"]:
-        store.database.rows(statement)
-    for statement in TAMPERED[rule]:
-        store.database.rows(statement)
+    tamper(store, TAMPERED[rule])
     assert rule in [violation.rule for violation in check(store)]
 
 

@@ -3,16 +3,23 @@
 import re
 
 from edge_agent import config as agent_config
-from ledger.config import import_register, load_config, load_signing_key
+from ledger.config import import_register, load_config, load_password, load_signing_key
 from ledger.receipts import public_key
 from ledger.store import LedgerStore
 
 
-def test_the_files_of_the_document_load(repo_root, tmp_path):
+def test_the_files_of_the_document_load(repo_root, tmp_path, monkeypatch):
     text = (repo_root / "docs" / "running.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (database,) = [block for block in blocks if block.startswith("database")]
+    blocks.remove(database)
     ledger, codes, register, *agent = blocks
-    files = {"ledger": ledger + codes, "register": register, "agent": "".join(agent)}
+    files = {
+        "ledger": ledger + codes,
+        "server": database + ledger,
+        "register": register,
+        "agent": "".join(agent),
+    }
     for name, body in files.items():
         (tmp_path / f"{name}.toml").write_text(body, encoding="utf-8")
     key = bytes(range(32))
@@ -23,6 +30,10 @@ def test_the_files_of_the_document_load(repo_root, tmp_path):
     config = load_config(tmp_path / "ledger.toml")
     assert config.codes is not None and config.codes.policy.sale_max_fen == 5000
     assert load_signing_key(config.signing_key_file) == key
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "db.password").write_text("not told\n")
+    assert load_config(tmp_path / "server.toml").database_url.startswith("postgresql://ledger@")
+    assert load_password(load_config(tmp_path / "server.toml")) == "not told"
     books = LedgerStore.open(":memory:")
     import_register(books, config.register_file)
     import_register(books, config.register_file)

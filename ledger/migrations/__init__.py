@@ -1,0 +1,1 @@
+"""The ledger's migrations on PostgreSQL, run by Alembic: `ledger.postgres.migrate`."""
