@@ -107,7 +107,7 @@ def test_every_kind_of_refusal_is_heard_as_itself():
     """Whose matter it is: the holder's, the card centre's, this reader's, the phone's; and six
     states of a card, which nobody has to look at the display for."""
     every = signals()
-    assert annunciator.CELLS_LOW == annunciator.REFUSED + len(screen_texts.REFUSALS)
+    assert annunciator.REFUSED + len(screen_texts.REFUSALS) == annunciator.CELLS_LOW
     refusals = every[annunciator.REFUSED : annunciator.CELLS_LOW]
     heard = [*every[annunciator.TAKEN : annunciator.LOOK + 1], *refusals]
     assert len({tuple(beeps) for _, beeps in heard}) == len(heard)
