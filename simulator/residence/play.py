@@ -183,8 +183,9 @@ def _owed(building: Building, people: People) -> list[str]:
         held = device._card_map.map_in_use()
         if cards_epoch and (held is None or held[2] != cards_epoch):
             owed.append(f"{each.name} has card map {held and held[2]}, newest is {cards_epoch}")
-        if device.state not in (door.SECURED, door.FREE):
-            owed.append(f"{each.name} is {device.state}")
+        state = device._door.state
+        if state not in (door.SECURED, door.FREE):
+            owed.append(f"{each.name} is {state}")
     return owed
 
 

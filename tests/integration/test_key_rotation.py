@@ -7,7 +7,7 @@ from protocols.wire import messages, seal, topics
 from simulator.checkers import journal_of
 from simulator.people import Customer
 from simulator.torture.campus import SITE, Campus
-from simulator.torture.system import _owed
+from simulator.torture.healing import owed
 
 SECOND_US = 1_000_000
 NEW_KEY, NEWER_KEY = bytes(range(32)), bytes(range(1, 33))
@@ -74,7 +74,7 @@ class Canteen:
 
     def assert_all_is_well(self, spends):
         self.wait(DRAIN_S)
-        assert _owed(self.campus) == []
+        assert owed(self.campus) == []
         assert self.receipted() == self.head()
         assert len(list(self.campus.books.booked_ids())) == spends
         assert list(self.campus.books.cases()) == []

@@ -8,7 +8,7 @@ from ledger.invariants import check
 from ledger.lost import lost_spends
 from protocols.wire import messages, seal
 from simulator.checkers import journal_of, judge
-from simulator.torture.system import _owed
+from simulator.torture.healing import owed
 from tests.integration.test_key_rotation import DRAIN_S, NEW_KEY, Canteen
 
 FEN = 300  # what everybody eats for
@@ -65,7 +65,7 @@ class Window:
 
     def assert_all_else_is_booked(self, spends):
         campus, books = self.campus, self.campus.books
-        assert _owed(campus) == []
+        assert owed(campus) == []
         assert self.canteen.receipted() == self.canteen.head()
         assert books.cases() == [(reasons.LOST, *found) for found in sorted(self.lost)]
         assert check(books) == []

@@ -92,7 +92,7 @@ def test_money_that_comes_on_is_no_sale(centre_of, chip):
         assert window.pos._totals.sums(True) == [1, PAID_FEN, 0, 0, 0, 0]
         window.die()
         window.boot()
-        assert window.shown == "WELCOME"
+        assert window.shown == "LAST PAID"
 
 
 @pytest.mark.parametrize("chip", CHIPS)

@@ -138,7 +138,7 @@ def _sequence_from_count(patch):
 
 @planted("a sector is erased before its receipt is on flash")
 def _never_notes(patch):
-    patch.setattr(Journal, "_note", lambda self: None)
+    patch.setattr(Journal, "note", lambda self: None)
 
 
 @planted("a bad sector is fatal")

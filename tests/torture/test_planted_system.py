@@ -39,7 +39,7 @@ KILLED_AT = {
     "never on battery": 0,
     "takes a new spend while one is pending": 34,
     "takes the pending amount again": 1,
-    "spends into a full journal": 4,
+    "spends into a full journal": 102,
     "DESFire: unknown taken for unpaid": 48,
     "load written twice": 53,
     "load OUTCOME lost": 3,
