@@ -72,8 +72,8 @@ def cancelled_twice(monkeypatch):
     """A reader cancels its last sale as often as the clerk asks for it."""
     find = cancel.find
 
-    def find_again(recorder, till, power, network, now_ms):
-        return find(_NoCancels(recorder), till, power, network, now_ms)
+    def find_again(recorder, till, power, network, now_ms, card_no=0, amount_fen=0):
+        return find(_NoCancels(recorder), till, power, network, now_ms, card_no, amount_fen)
 
     monkeypatch.setattr(cancel, "find", find_again)
 

@@ -162,17 +162,18 @@ def freed_when_forwarded(monkeypatch):
 
 def reader_frees_at_stored(monkeypatch):
     """The reader gives its flash back when the agent has the records, and waits for no receipt."""
-    take = Uplink._take_answer
+    hear = Uplink.hear
+    any_answer = (messages.STORED, messages.RECEIPT, messages.RELAY, messages.CARDS)
 
-    def take_and_free(self, payload, now_ms):
-        reason = take(self, payload, now_ms)
-        fields = messages.decode_message(payload, (messages.STORED, messages.RECEIPT))
+    def hear_and_free(self, payload, now_ms):
+        reason = hear(self, payload, now_ms)
+        fields = messages.decode_message(payload, any_answer)
         if not reason and fields["type"] == messages.STORED:
             self._delivery.on_receipt(fields["upto"], now_ms)
             self._source.receipt(fields["upto"])
         return reason
 
-    monkeypatch.setattr(Uplink, "_take_answer", take_and_free)
+    monkeypatch.setattr(Uplink, "hear", hear_and_free)
 
 
 # -- commit order ---------------------------------------------------------------------------------

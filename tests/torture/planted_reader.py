@@ -20,8 +20,8 @@ from protocols.rules import clock, posture, reasons, spending
 def battery_clock_is_believed(monkeypatch):
     """Whatever it reads at boot is the time: 1970, 2000, or what somebody has set."""
 
-    def claimed(rtc_s, confirmed, floor_s):
-        del confirmed, floor_s
+    def claimed(rtc_s, confirmed, floor_s, claim_s_max, drift_ppm):
+        del confirmed, floor_s, claim_s_max, drift_ppm
         return clock.NEVER_SET if rtc_s is None else (rtc_s * 1000 - 30_000, rtc_s * 1000 + 30_000)
 
     monkeypatch.setattr(clock, "claimed", claimed)

@@ -49,7 +49,7 @@ KILLED_AT = {
     "map forgotten at boot": 1,
     "late spend is no case": 4,
     "code settled twice": 57,
-    "boot sells": 20,
+    "boot sells": 0,
 }
 LOOK_ON = 4  # seeds beyond it, looked at only if the first is not it any more
 SEEDS_MAX = 1_000
