@@ -4,7 +4,6 @@ What a bug changes is one decision; everything around it stays. `PLANTED[name](m
 it in, and the test takes it out.
 """
 
-import struct
 from dataclasses import replace
 from itertools import count
 
@@ -16,8 +15,7 @@ from ledger.evidence import Intent
 from ledger.reservations import Settled
 from ledger.topups import TopUps
 from ledger.transfers import CANCEL, Transfer
-from protocols.rules import card_status
-from protocols.wire import messages, seal
+from protocols.wire import messages
 from tests.torture import planted_desfire
 
 # -- DESFire cards --------------------------------------------------------------------------------
@@ -98,23 +96,6 @@ def cancel_paid_twice(monkeypatch):
 # -- lost cards -----------------------------------------------------------------------------------
 
 
-def map_rollback_accepted(monkeypatch):
-    """A reader goes back to the map of any warrant that the ledger has ever given it."""
-    hear = CardMap.hear
-
-    def hear_any(self, said, now_ms):
-        answer = hear(self, said, now_ms)
-        if answer == "repeated" and not said["page"] and self._wanted is None:
-            sealed = said["data"][: card_status.WARRANT_BYTES]
-            key = seal.derive(self._settings["device_key"], card_status.LABEL)
-            warrant = seal.unseal(key, sealed, card_status.LABEL)
-            self._wanted = (1 - self._held[0], 0, 0, *struct.unpack(card_status.WARRANT, warrant))
-            self._page, self._due_ms = 0, now_ms
-        return answer
-
-    monkeypatch.setattr(CardMap, "hear", hear_any)
-
-
 def map_forgotten_at_boot(monkeypatch):
     """A reader that boots knows nothing of lost cards until it is told anew."""
     monkeypatch.setattr(card_map, "_KEPT_KEY", 6)
@@ -168,7 +149,6 @@ PLANTED = {
     "load OUTCOME lost": load_outcome_lost,
     "cancelled twice": cancelled_twice,
     "cancel paid twice": cancel_paid_twice,
-    "map rollback accepted": map_rollback_accepted,
     "map forgotten at boot": map_forgotten_at_boot,
     "late spend is no case": late_spend_is_no_case,
     "code settled twice": code_settled_twice,

@@ -45,7 +45,6 @@ KILLED_AT = {
     "load OUTCOME lost": 3,
     "cancelled twice": 3,
     "cancel paid twice": 9,
-    "map rollback accepted": 17,
     "map forgotten at boot": 1,
     "late spend is no case": 4,
     "code settled twice": 57,
