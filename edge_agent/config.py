@@ -120,7 +120,8 @@ def read(path: str, environment: Mapping[str, str] | None = None) -> Source:
     """What `path` and the environment (the process's) say, unchecked. Raises ConfigError."""
     try:
         with open(path, encoding="utf-8") as file:
-            return Source(path, file.read(), environment or os.environ, KEYS)
+            known = os.environ if environment is None else environment
+            return Source(path, file.read(), known, KEYS)
     except BadVariable as error:
         raise ConfigError(str(error)) from None
     except (OSError, ValueError) as error:

@@ -131,7 +131,7 @@ def test_the_daemon_says_ready_what_is_down_and_stopping(systemd, tmp_path, repo
     assert said[-1] == "STOPPING=1"
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing")
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 def test_the_unit_is_tight_and_every_key_in_it_is_known():
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--json=short", UNIT],
