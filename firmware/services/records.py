@@ -93,10 +93,14 @@ class Recorder:
         return self._journal.append(seal.seal(self._key, payload, self._journal.head_link))
 
     def note(self, kind, now_ms, **fields):
-        """Write a record that nothing waits for; a journal without room loses no more than it."""
+        """Write a record that nothing waits for; a journal without room loses no more than it.
+
+        The first BOOT under a new key has the reserve too: by it the ledger learns which key the
+        reader understands, and nothing else could free a full journal (ADR 9).
+        """
         if self._held is not None:
             self._held.append((kind, now_ms, fields))
-        elif self.has_room():
+        elif self.has_room() or (kind == messages.BOOT and self._is_key_new()):
             try:
                 self.write(kind, now_ms, **fields)
             except JournalFull:
@@ -189,6 +193,9 @@ class Recorder:
         except WireError:
             return False
         return True
+
+    def _is_key_new(self):
+        return not self.is_sealed_with(self._key, self._journal.head_seq)
 
     def receipt(self, upto):
         """The ledger has booked everything up to `upto`."""

@@ -86,6 +86,21 @@ def test_full_journal_leaves_the_chain_as_it_was():
     seal.unseal(KEY, sealed[1], seal.tag_of(sealed[0]))
 
 
+def test_a_full_journal_takes_the_first_boot_under_a_new_key_and_no_other():
+    flash = PlainFlash(4)
+    recorder = booted(flash)
+    while recorder.has_room():
+        power(recorder)
+    heads = [recorder.head_seq()]
+    for key in (KEY, bytes(32), bytes(32), bytes(range(1, 33))):
+        recorder = booted(flash, key=key)
+        recorder.note(messages.POWER, 0, source=messages.MAINS, battery_mv=4000)
+        recorder.note(messages.BOOT, 0, cause=1, firmware=1)
+        heads.append(recorder.head_seq())
+    assert [head - heads[0] for head in heads] == [0, 0, 1, 1, 2]
+    assert recorder.is_sealed_with(bytes(range(1, 33)), heads[-1])
+
+
 @pytest.mark.parametrize(
     "fields", [{"source": 2, "battery_mv": 1}, {"source": 0}, {"source": 0, "battery_mv": -1}]
 )

@@ -175,6 +175,27 @@ def test_two_keys_in_a_row_while_nobody_hears_the_reader(canteen):
     assert canteen.keys_booked() == [0, 1, 2]
 
 
+def test_two_keys_in_a_row_behind_a_full_journal(canteen):
+    """Receipts for what is in it are under a key that the reader does not know any more."""
+    canteen.window.cable.cut()
+    head = -1
+    while head < canteen.head():
+        head = canteen.head()
+        canteen.eat(1)
+    for key in (NEW_KEY, NEWER_KEY):
+        canteen.tell_ledger(key)
+        canteen.tell_reader(key)
+        canteen.wait(5)
+    assert canteen.head() == head + 2
+    canteen.window.cable.plug()
+    canteen.wait(DRAIN_S)
+    assert canteen.keys_booked() == [0, 1, 2]
+    assert owed(canteen.campus) == [] and check(canteen.campus.books) == []
+    canteen.eat(1)
+    assert canteen.head() > head + 2
+    assert canteen.receipted() == canteen.head()
+
+
 def test_a_new_agent_in_the_middle_of_it(canteen):
     canteen.eat(2)
     canteen.campus.ledger.kill()
