@@ -18,6 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from adapters.dialing import Contexts, Dial, Stream, TlsStream, stream_over
 
+NETWORK = "network"
 PAYLOAD_BYTES_MAX = 64 * 1024
 INBOX_MAX = 512
 UNACKED_MAX = 4096
@@ -31,12 +32,22 @@ _PROTOCOL_ERRORS = (OSError, ValueError, IndexError, KeyError, struct.error, MQT
 
 
 class Message:
-    """A message from the broker. Owed: one `MqttPort.ack`, once its content is safe."""
+    """A message from the broker. Owed: one `MqttPort.ack`, once its content is safe.
 
-    __slots__ = ("epoch", "mid", "payload", "qos", "retain", "topic")
+    `link` names the way it came, where there are several.
+    """
+
+    __slots__ = ("epoch", "link", "mid", "payload", "qos", "retain", "topic")
 
     def __init__(
-        self, topic: str, payload: bytes, retain: bool, mid: int = 0, qos: int = 0, epoch: int = 0
+        self,
+        topic: str,
+        payload: bytes,
+        retain: bool,
+        mid: int = 0,
+        qos: int = 0,
+        epoch: int = 0,
+        link: str = NETWORK,
     ) -> None:
         self.topic = topic
         self.payload = payload
@@ -44,6 +55,7 @@ class Message:
         self.mid = mid
         self.qos = qos
         self.epoch = epoch
+        self.link = link
 
 
 class MqttPort:

@@ -21,6 +21,9 @@ port = 1884
 budget_mb = 2048                         # what records may use of the disk before none are taken
 retention_days = 7                       # how long they stay when the ledger has booked them
 
+[enrolment]                              # may be left out
+required = false                         # true: readers are taken that were enrolled or approved
+
 [view]                                   # may be left out: then there is no page
 port = 9466                              # of the loopback: page, metrics, what `top` shows
 
@@ -64,10 +67,12 @@ KEYS = {
     "readers": (*_BROKER, "strangers"),
     "upstream": _BROKER,
     "store": ("budget_mb", "retention_days"),
+    "enrolment": ("required",),
     "view": ("port",),
 }
 DEFAULTS = {
     "readers.strangers": False,
+    "enrolment.required": False,
     "store.budget_mb": BUDGET_MB,
     "store.retention_days": RETENTION_DAYS,
 }
@@ -109,6 +114,7 @@ class Config:
     budget_bytes: int = BUDGET_MB << 20
     retention_ms: int = RETENTION_DAYS * DAY_MS
     view_port: int | None = None
+    enrolment: bool = False
 
 
 def load(path: str, environment: Mapping[str, str] | None = None) -> Config:
@@ -148,6 +154,7 @@ def load_from(source: Source, path: str) -> Config:
             strangers,
             *_store(table.get("store", {})),
             _view_port(table.get("view")),
+            _enrolment(table.get("enrolment", {})),
         )
     except ConfigError as error:
         name = str(error).partition(":")[0].partition(",")[0]
@@ -222,6 +229,16 @@ def _view_port(section: Any) -> int | None:
         raise ConfigError("[view]: a section is needed")
     _only(section, "view.", ("port",))
     return _number(section, "view.port", 0, (1, 65_535))
+
+
+def _enrolment(section: Any) -> bool:
+    if not isinstance(section, dict):
+        raise ConfigError("[enrolment]: a section is needed")
+    _only(section, "enrolment.", ("required",))
+    required = section.get("required", False)
+    if not isinstance(required, bool):
+        raise ConfigError("enrolment.required: true or false is needed")
+    return required
 
 
 def _number(section: dict[str, Any], name: str, default: int, bounds: tuple[int, int]) -> int:

@@ -21,10 +21,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from adapters.dialing import Contexts
 from adapters.identity import CertificateWatch
 from adapters.mqtt import MqttPort
 from adapters.sqlite import NotDurable, SchemaTooNew
+from edge_agent import decisions
+from edge_agent.admission import Admissions
 from edge_agent.card_history import CardHistory
 from edge_agent.config import Broker, Config, ConfigError, load
 from edge_agent.disk import StoreDamaged, StoreUnavailable, put_aside
@@ -43,6 +44,7 @@ REPORT_MS = 60_000
 WAIT_MS_MAX = 5_000
 OK, IN_THE_WAY, BAD_CONFIG = 0, 1, 2
 GOOD_NEWS = ("reader_up", "line_quiet")  # of a line; what else it tells is a warning
+BAD_NEWS = ("quarantined", "reader_denied")  # of admissions
 SPACE_EVENTS = ("disk_roomy", "disk_tight", "disk_urgent", "disk_full")  # by Space.level
 _log = logging.getLogger("onecard.agent")
 
@@ -110,22 +112,11 @@ def _serve(config: Config, stack: ExitStack) -> None:
     stack.callback(inventory.close)
     if inventory.was_damaged:
         _log.warning("inventory_damaged", extra={"fields": {"kept_as": "inventory.damaged"}})
-    readers = MqttPort(
-        config.readers.host,
-        config.readers.port,
-        f"onecard-agent-{config.site}",
-        subscriptions=reader_subscriptions(config.site, strangers=config.strangers),
-        secure=_secure(config.readers),
-    )
-    stack.callback(readers.close)
-    upstream = MqttPort(
-        config.upstream.host,
-        config.upstream.port,
-        f"onecard-agent-{config.site}-up",
-        subscriptions=upstream_subscriptions(config.site, with_cards=True),
-        secure=_secure(config.upstream),
-    )
-    stack.callback(upstream.close)
+    admissions = _admissions(config, store, inventory)
+    heard = reader_subscriptions(config.site, strangers=config.strangers)
+    readers = _port(config.readers, f"onecard-agent-{config.site}", heard, stack)
+    heard = upstream_subscriptions(config.site, with_cards=True)
+    upstream = _port(config.upstream, f"onecard-agent-{config.site}-up", heard, stack)
     lines = [SerialLine(line.url, line.baud, list(line.readers)) for line in config.lines]
     for line in lines:
         stack.callback(line.close)
@@ -139,6 +130,7 @@ def _serve(config: Config, stack: ExitStack) -> None:
         config.ledger_public_key,
         card_history=card_history,
         strangers=config.strangers,
+        admissions=admissions,
     )
     ports = {"readers": readers, "upstream": upstream}
     viewer = _viewer(config, service, ports, lines, stack)
@@ -148,14 +140,24 @@ def _serve(config: Config, stack: ExitStack) -> None:
         for name, broker in (("readers", config.readers), ("upstream", config.upstream))
         if broker.identity is not None
     ]
-    journal = _Journal(service, ports, lines, watches)
+    journal = _Journal(service, ports, lines, watches, admissions)
     notify.say(READY)
     _loop(service, ports, lines, viewer, notify, wake, journal)
     notify.say(STOPPING)
 
 
-def _secure(broker: Broker) -> Contexts | None:
-    return None if broker.identity is None else broker.identity.context
+def _admissions(config: Config, store: Store, inventory: Inventory) -> Admissions | None:
+    if not config.enrolment:
+        return None
+    before = [*store.devices(), *(reader["device"] for reader in inventory.readers())]
+    return Admissions(config.data / decisions.NAME, lambda: int(time.time()), before)
+
+
+def _port(broker: Broker, client_id: str, heard: list[str], stack: ExitStack) -> MqttPort:
+    secure = None if broker.identity is None else broker.identity.context
+    port = MqttPort(broker.host, broker.port, client_id, subscriptions=heard, secure=secure)
+    stack.callback(port.close)
+    return port
 
 
 def _viewer(
@@ -232,7 +234,9 @@ class _Journal:
         ports: dict[str, MqttPort],
         lines: list[SerialLine],
         watches: list[CertificateWatch],
+        admissions: Admissions | None,
     ) -> None:
+        self._admissions = admissions
         self._service = service
         self._watches = watches
         self._lines = _by_name(lines)
@@ -257,6 +261,10 @@ class _Journal:
             self._say_lost(name, port, "no_link", {})
         for name, line in self._lines.items():
             self._say_line(name, line)
+        while self._admissions is not None and self._admissions.events:
+            event, fields = self._admissions.events.popleft()
+            level = logging.WARNING if event in BAD_NEWS else logging.INFO
+            _log.log(level, event, extra={"fields": fields})
         self._say_level()
         if now_ms >= self._report_ms:
             self._report_ms = now_ms + REPORT_MS

@@ -45,6 +45,7 @@ class Viewer:
                     hours_left=self._filling.hours_left(space, now_ms),
                     counters=self._service.status(),
                     readers=self._service.readers(),
+                    enrolment=self._service.enrolment(now_ms),
                 )
             )
         return self._look_ms

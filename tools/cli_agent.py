@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from tools.cli_enrol import enrol
 from tools.cli_options import EXIT_FAILED, LOG_FORMAT, InputFile, refuse
 
 agent = typer.Typer(help="The edge agent of a building.", no_args_is_help=True)
+agent.add_typer(enrol, name="enrol")
 
 
 @agent.command("run")

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from edge_agent import decisions
 from edge_agent.diagnosis import diagnose
 from edge_agent.page import STALE_MS, Page
 from edge_agent.space import Space
@@ -23,7 +24,7 @@ from protocols.wire import messages, seal
 from tests.edge_agent.building import Building
 from tests.edge_agent.peers import SITE, Ledger, batch, key_of
 
-A = 1001
+A, B = 1001, 1002
 UTC_S = 1_700_000_000
 MONITORING = Path(__file__).parents[2] / "edge_agent" / "monitoring"
 HOUR_MS = 3_600_000
@@ -115,8 +116,10 @@ def _get(page, path, **headers):
 
 @pytest.fixture
 def shown(page, tmp_path):
-    """A building of which one reader has said a lot, on its page."""
-    building = Building(tmp_path, Ledger([A]), [A])
+    """A building of which one reader has said a lot, and one is not admitted, on its page."""
+    building = Building(tmp_path, Ledger([A]), [A, B], enrolment=True)
+    approved = {"act": decisions.APPROVED, "device": A, "link": "network"}
+    decisions.Decisions(tmp_path / decisions.NAME).append(approved)
     sealed = [
         _record(messages.INSPECTION, 1, **INSPECTED),
         _record(messages.FAULT, 2, network=0, last_reason=241),
@@ -126,6 +129,7 @@ def shown(page, tmp_path):
     building.upstream.down()
     building.say(A, building.readers[A].hello())
     building.say(A, batch(A, sealed))
+    building.say(B, building.readers[B].hello())
     building.step()
     links = {"readers": building.port, "upstream": _Link()}
     viewer = Viewer(SITE, building.agent, links, page, lambda: UTC_S + 200)
@@ -139,6 +143,8 @@ def test_the_page_shows_readers_and_escapes_what_others_have_said(shown):
     assert "&lt;b&gt;no route" in text and "<b>no route" not in text
     row = re.search(rf"<td>{A}</td>.*?</tr>", text, re.DOTALL)[0]
     assert "battery" in row and "3700 mV" in row and "241, 3 min" in row
+    assert "No new reader is taken" in text
+    assert re.search(rf'class="bad">{B}</td><td>network</td><td>3 min</td>', text)
 
 
 def test_metrics_are_what_prometheus_reads(shown):
@@ -150,6 +156,7 @@ def test_metrics_are_what_prometheus_reads(shown):
         for sample in family.samples
     }
     assert found["onecard_agent_link_up", "upstream"] == 0
+    assert found["onecard_agent_quarantined_readers",] == 1
     assert found["onecard_agent_reader_waiting_records", str(A)] == 3
     assert found["onecard_agent_reader_battery_millivolts", str(A)] == 3_700
     assert found["onecard_agent_events_total", "records_stored"] == 3
@@ -172,6 +179,8 @@ def test_json_is_the_whole_view(shown):
     assert view["site"] == SITE
     assert view["store"]["waiting"] == 3
     assert view["readers"][0]["head"] == 3
+    assert view["readers"][0]["link"] == "network"
+    assert [each["device"] for each in view["enrolment"]["waiting"]] == [B]
 
 
 def test_health_follows_the_loop(page):
