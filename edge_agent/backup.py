@@ -96,9 +96,9 @@ def restore(backup: Path, into: Path) -> list[str]:
 
 def _files(table: dict[str, Any]) -> Iterator[str]:
     yield table["ledger_public_key"]
-    for section in ("readers", "upstream"):
-        for key in ("ca", "certificate", "key"):
-            file = table[section].get(key)
+    for section in ("readers", "upstream", "home_assistant"):
+        for key in ("ca", "certificate", "key", "password_file"):
+            file = table.get(section, {}).get(key)
             if file is not None and not file.startswith("$"):
                 yield file
 

@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from edge_agent.admission import Admissions
 from edge_agent.card_history import CardHistory
 from edge_agent.config import Broker, Config, ConfigError, load
 from edge_agent.disk import StoreDamaged, StoreUnavailable, put_aside
+from edge_agent.home_assistant import LINK, HomeAssistant
 from edge_agent.inventory import Inventory, InventoryLocked
 from edge_agent.notify import READY, STOPPING, Notify
 from edge_agent.page import Page, monotonic_ms
@@ -133,16 +134,21 @@ def _serve(config: Config, stack: ExitStack) -> None:
         admissions=admissions,
     )
     ports = {"readers": readers, "upstream": upstream}
-    viewer = _viewer(config, service, ports, lines, stack)
+    home = _home_assistant(config, ports, stack)
+    viewer = _viewer(config, service, ports, lines, home, stack)
     _log.info("started", extra={"fields": {"site": config.site}})
+    brokers = {"readers": config.readers, "upstream": config.upstream}
+    if config.home_assistant is not None:
+        brokers[LINK] = config.home_assistant.broker
     watches = [
         CertificateWatch(name, broker.identity)
-        for name, broker in (("readers", config.readers), ("upstream", config.upstream))
+        for name, broker in brokers.items()
         if broker.identity is not None
     ]
     journal = _Journal(service, ports, lines, watches, admissions)
     notify.say(READY)
-    _loop(service, ports, lines, viewer, notify, wake, journal)
+    beside = [each for each in (viewer, home) if each is not None]
+    _loop(service, ports, lines, beside, notify, wake, journal)
     notify.say(STOPPING)
 
 
@@ -153,9 +159,17 @@ def _admissions(config: Config, store: Store, inventory: Inventory) -> Admission
     return Admissions(config.data / decisions.NAME, lambda: int(time.time()), before)
 
 
-def _port(broker: Broker, client_id: str, heard: list[str], stack: ExitStack) -> MqttPort:
+def _port(
+    broker: Broker,
+    client_id: str,
+    heard: list[str],
+    stack: ExitStack,
+    login: tuple[str, str] | None = None,
+) -> MqttPort:
     secure = None if broker.identity is None else broker.identity.context
-    port = MqttPort(broker.host, broker.port, client_id, subscriptions=heard, secure=secure)
+    port = MqttPort(
+        broker.host, broker.port, client_id, subscriptions=heard, secure=secure, login=login
+    )
     stack.callback(port.close)
     return port
 
@@ -165,14 +179,35 @@ def _viewer(
     service: AgentService,
     ports: dict[str, MqttPort],
     lines: list[SerialLine],
+    home: HomeAssistant | None,
     stack: ExitStack,
 ) -> Viewer | None:
-    if config.view_port is None:
+    shows = [] if home is None else [home.show]
+    if config.view_port is not None:
+        page = Page(config.view_port, monotonic_ms)
+        stack.callback(page.close)
+        shows.append(page.show)
+    if not shows:
         return None
-    page = Page(config.view_port, monotonic_ms)
-    stack.callback(page.close)
+
+    def show(view: dict[str, Any]) -> None:
+        for each in shows:
+            each(view)
+
     links = {**ports, **_by_name(lines)}
-    return Viewer(config.site, service, links, page, lambda: int(time.time()))
+    return Viewer(config.site, service, links, show, lambda: int(time.time()))
+
+
+def _home_assistant(
+    config: Config, ports: dict[str, MqttPort], stack: ExitStack
+) -> HomeAssistant | None:
+    """The bridge, whose port is then one of `ports`; None if nobody has asked for it."""
+    home = config.home_assistant
+    if home is None:
+        return None
+    client_id = f"onecard-agent-{config.site}-home"
+    port = ports[LINK] = _port(home.broker, client_id, [], stack, home.login)
+    return HomeAssistant(config.site, home.prefix, port, is_on=home.enabled)
 
 
 def _by_name(lines: list[SerialLine]) -> dict[str, SerialLine]:
@@ -188,7 +223,7 @@ def _loop(
     service: AgentService,
     ports: dict[str, MqttPort],
     lines: list[SerialLine],
-    viewer: Viewer | None,
+    beside: Sequence[Viewer | HomeAssistant],
     notify: Notify,
     wake: socket.socket,
     journal: "_Journal",
@@ -199,8 +234,8 @@ def _loop(
             line.hush()
         due_ms = service.step(now_ms)
         journal.step(now_ms)
-        if viewer is not None:
-            due_ms = min(due_ms, viewer.step(now_ms))
+        for each in beside:
+            due_ms = min(due_ms, each.step(now_ms))
         notify.status(_words(service, ports))
         if not service.is_stuck(now_ms):
             due_ms = min(due_ms, notify.alive(now_ms) or due_ms)
