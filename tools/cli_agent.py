@@ -40,6 +40,21 @@ def agent_top(
         refuse(error)
 
 
+@agent.command("status")
+def agent_status(
+    config: InputFile,
+    device: Annotated[int | None, typer.Option(min=1, help="Of this reader only.")] = None,
+) -> None:
+    """Print what the agent of CONFIG sees as JSON: links, disk, readers."""
+    from edge_agent.config import ConfigError, load
+    from tools.agent_top import NothingToSee, status
+
+    try:
+        typer.echo(status(load(str(config)), device))
+    except (ConfigError, NothingToSee) as error:
+        refuse(error)
+
+
 @agent.command("doctor")
 def agent_doctor(config: InputFile) -> None:
     """Look what is wrong with the box of CONFIG's agent; exit code 1 if anything is."""

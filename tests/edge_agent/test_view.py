@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge_agent import decisions
+from edge_agent.config import Broker, Config
 from edge_agent.diagnosis import diagnose
 from edge_agent.page import STALE_MS, Page
 from edge_agent.space import Space
@@ -23,9 +25,11 @@ from edge_agent.viewer import LOOK_MS, Viewer
 from protocols.wire import messages, seal
 from tests.edge_agent.building import Building
 from tests.edge_agent.peers import SITE, Ledger, batch, key_of
+from tools.agent_top import NothingToSee, status
 
 A, B = 1001, 1002
 UTC_S = 1_700_000_000
+NOWHERE = Broker("127.0.0.1", 1)
 MONITORING = Path(__file__).parents[2] / "edge_agent" / "monitoring"
 HOUR_MS = 3_600_000
 
@@ -181,6 +185,19 @@ def test_json_is_the_whole_view(shown):
     assert view["readers"][0]["head"] == 3
     assert view["readers"][0]["link"] == "network"
     assert [each["device"] for each in view["enrolment"]["waiting"]] == [B]
+
+
+def test_status_prints_it_whole_or_of_one_reader(shown, tmp_path):
+    config = Config(SITE, tmp_path, b"", NOWHERE, NOWHERE, view_port=shown.port)
+    assert json.loads(status(config, None))["site"] == SITE
+    reader = json.loads(status(config, A))
+    assert (reader["battery_mv"], reader["not_admitted_on"]) == (3_700, [])
+    (waits,) = json.loads(status(config, B))["not_admitted_on"]
+    assert (waits["device"], waits["link"]) == (B, "network")
+    with pytest.raises(NothingToSee, match="no reader 1003"):
+        status(config, 1003)
+    with pytest.raises(NothingToSee, match="no \\[view\\]"):
+        status(replace(config, view_port=None), A)
 
 
 def test_health_follows_the_loop(page):
