@@ -189,13 +189,8 @@ def _viewer(
         shows.append(page.show)
     if not shows:
         return None
-
-    def show(view: dict[str, Any]) -> None:
-        for each in shows:
-            each(view)
-
     links = {**ports, **_by_name(lines)}
-    return Viewer(config.site, service, links, show, lambda: int(time.time()))
+    return Viewer(config.site, service, links, shows, lambda: int(time.time()))
 
 
 def _home_assistant(

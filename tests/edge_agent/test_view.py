@@ -136,7 +136,7 @@ def shown(page, tmp_path):
     building.say(B, building.readers[B].hello())
     building.step()
     links = {"readers": building.port, "upstream": _Link()}
-    viewer = Viewer(SITE, building.agent, links, page.show, lambda: UTC_S + 200)
+    viewer = Viewer(SITE, building.agent, links, [page.show], lambda: UTC_S + 200)
     assert viewer.step(building.now_ms) == building.now_ms + LOOK_MS
     return page
 
