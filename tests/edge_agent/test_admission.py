@@ -137,6 +137,9 @@ def test_who_uses_a_number_elsewhere_is_denied_and_its_owner_goes_on(gate, path)
     assert gate.waiting() == []
     assert gate.counters["denied"] == 1
     assert _taken(gate, A, LINE)
+    _say(path, decisions.APPROVED, device=A, link=NETWORK)  # it was the owner after all
+    gate.step(3 * LOOK_MS)
+    assert _taken(gate, A, NETWORK) and not _taken(gate, A, LINE)
 
 
 def test_one_that_was_admitted_is_denied_for_ever_even_in_a_window(gate, path):

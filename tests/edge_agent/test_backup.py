@@ -77,6 +77,20 @@ def test_who_is_admitted_is_in_a_backup(box, tmp_path):
     decisions.Decisions(path).create()  # its mode is what an agent asks for
 
 
+def test_a_password_is_in_a_backup_and_a_handed_over_one_is_not(box, tmp_path, monkeypatch):
+    (box / "ha.password").write_text("x")
+    (box / "ha.password").chmod(0o600)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(box))
+    text = (box / "agent.toml").read_text()
+    for number, name in enumerate(("ha.password", "$CREDENTIALS_DIRECTORY/ha.password")):
+        (box / "agent.toml").write_text(
+            f'{text}[home_assistant]\nhost = "10.0.0.7"\nport = 1883\nuser = "onecard"\n'
+            f'password_file = "{name}"\n'
+        )
+        names = _back_up(box, tmp_path / f"{number}.tar.gz")
+        assert ("ha.password" in names) is (number == 0)
+
+
 def test_nothing_is_ever_written_over(box, tmp_path):
     _back_up(box, tmp_path / "backup.tar.gz")
     with pytest.raises(BackupError, match="is there already"):

@@ -9,9 +9,13 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from adapters.mqtt import MqttPort
 from edge_agent import decisions
 from edge_agent.inventory import AtomicJsonStorage
-from tests.edge_agent.peers import SITE, Ledger
+from protocols.wire import messages, topics
+from simulator.broker import start_broker
+from tests.adapters.test_mqtt import pump
+from tests.edge_agent.peers import SITE, Ledger, Reader
 from tools import agent_enrol
 from tools.cli import app
 
@@ -55,27 +59,28 @@ def _wait_for(process, event):
     raise AssertionError(f"ended with {process.wait()} before {event}")
 
 
-def test_a_running_agent_does_what_is_decided_and_a_killed_one_has_closed(config, repo_root):
-    def start():
-        return subprocess.Popen(
-            [sys.executable, "-m", "edge_agent.daemon", str(config)],
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=repo_root,
-            env={**os.environ, "PYTHONPATH": str(repo_root)},
-        )
+def _started(config, repo_root):
+    agent = subprocess.Popen(
+        [sys.executable, "-m", "edge_agent.daemon", str(config)],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=repo_root,
+        env={**os.environ, "PYTHONPATH": str(repo_root)},
+    )
+    _wait_for(agent, "started")
+    return agent
 
-    agent = start()
+
+def test_a_running_agent_does_what_is_decided_and_a_killed_one_has_closed(config, repo_root):
+    agent = _started(config, repo_root)
     try:
-        _wait_for(agent, "started")
         done = enrol("open", config, "--minutes", 5)
         assert (done.exit_code, done.output) == (0, "new readers are taken for 5 minutes\n")
         assert _wait_for(agent, "window_opened")["minutes"] == 5
         assert "the window is open until 20" in enrol("list", config).output
         agent.send_signal(signal.SIGKILL)
         agent.communicate()
-        agent = start()
-        _wait_for(agent, "started")
+        agent = _started(config, repo_root)
         assert enrol("list", config).output == "the window is closed\n"
         done = enrol("approve", config, "--device", A, "--link", "network")
         assert (done.exit_code, done.output) == (0, f"reader {A} on network: approved\n")
@@ -84,6 +89,43 @@ def test_a_running_agent_does_what_is_decided_and_a_killed_one_has_closed(config
     finally:
         agent.kill()
         agent.communicate()
+
+
+def test_a_reader_on_a_real_broker_is_heard_once_it_is_approved(config, tmp_path, repo_root):
+    with start_broker("amqtt", tmp_path) as broker:
+        there = f'host = "127.0.0.1"\nport = {broker.port}\n'
+        config.write_text(config.read_text().replace(BROKER, there, 1))
+        agent = _started(config, repo_root)
+        down = topics.down(SITE, A)
+        reader = MqttPort(broker.host, broker.port, "reader", subscriptions=[down])
+        heard = []
+
+        def say_hello():
+            reader.publish(topics.up(SITE, A), Reader(A).hello())
+
+        def has_answer():
+            message = reader.take()
+            if message is not None:
+                reader.ack(message)
+                heard.append(messages.decode_message(message.payload, (messages.STORED,)))
+            return bool(heard)
+
+        try:
+            _wait_for(agent, "connected")
+            pump([reader], lambda: reader.connected)
+            say_hello()
+            pump([reader], lambda: not reader.unacked)
+            assert _wait_for(agent, "quarantined")["device"] == A
+            assert not has_answer()
+            enrol("approve", config, "--device", A, "--link", "network")
+            assert _wait_for(agent, "reader_approved")["link"] == "network"
+            say_hello()
+            pump([reader], has_answer)
+            assert heard == [{"type": messages.STORED, "device": A, "upto": 0}]
+        finally:
+            reader.close()
+            agent.kill()
+            agent.communicate()
 
 
 def test_a_window_that_nobody_answers_for_is_an_error(begun, monkeypatch):
