@@ -80,6 +80,7 @@ class Decisions:
         elif status.st_size == self._offset:
             return False, []
         with open(self.path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)  # whoever writes has what we read on the disk
             file.seek(self._offset)
             data = file.read()
         whole_lines = data[: data.rfind(b"\n") + 1]

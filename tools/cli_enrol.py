@@ -51,13 +51,17 @@ def enrol_close(config: InputFile, person: Person) -> None:
 @enrol.command("approve")
 def enrol_approve(config: InputFile, device: Device, person: Person, link: Link = "") -> None:
     """Admit a reader on the link that it waits on, and on no other one any more."""
-    _decide(config, "approved", device, link, person)
+    from edge_agent.decisions import APPROVED
+
+    _decide(config, APPROVED, device, link, person)
 
 
 @enrol.command("deny")
 def enrol_deny(config: InputFile, device: Device, person: Person, link: Link = "") -> None:
     """Turn a reader away on a link, also one that was admitted there; its records stay on it."""
-    _decide(config, "denied", device, link, person)
+    from edge_agent.decisions import DENIED
+
+    _decide(config, DENIED, device, link, person)
 
 
 def _loaded(config: Path) -> "Config":

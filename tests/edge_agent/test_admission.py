@@ -1,7 +1,9 @@
 """Enrolment: who is not admitted on a link leaves nothing here, and loses nothing over there."""
 
+import fcntl
 import json
 import os
+import threading
 
 import pytest
 
@@ -202,6 +204,20 @@ def test_a_cut_at_every_byte_of_the_last_line_leaves_all_before_it_and_takes_all
         gate.step(LOOK_MS)
         assert _taken(gate, B, LINE), cut
         assert _taken(_gate(path), A), cut
+
+
+def test_nobody_acts_on_a_line_before_it_is_on_the_disk(gate, path):
+    with open(path, "ab") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        writer.write(b'{"act":"approved","device":1001,"link":"network"}\n')
+        writer.flush()
+        reader = threading.Thread(target=gate.step, args=(LOOK_MS,))
+        reader.start()
+        reader.join(0.2)
+        assert reader.is_alive() and not _taken(gate, A)
+        os.fsync(writer.fileno())
+    reader.join()
+    assert _taken(gate, A)
 
 
 @pytest.mark.parametrize(
