@@ -18,6 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from adapters.dialing import Contexts, Dial, Stream, TlsStream, stream_over
 
+NETWORK = "network"
 PAYLOAD_BYTES_MAX = 64 * 1024
 INBOX_MAX = 512
 UNACKED_MAX = 4096
@@ -31,12 +32,22 @@ _PROTOCOL_ERRORS = (OSError, ValueError, IndexError, KeyError, struct.error, MQT
 
 
 class Message:
-    """A message from the broker. Owed: one `MqttPort.ack`, once its content is safe."""
+    """A message from the broker. Owed: one `MqttPort.ack`, once its content is safe.
 
-    __slots__ = ("epoch", "mid", "payload", "qos", "retain", "topic")
+    `link` names the way it came, where there are several.
+    """
+
+    __slots__ = ("epoch", "link", "mid", "payload", "qos", "retain", "topic")
 
     def __init__(
-        self, topic: str, payload: bytes, retain: bool, mid: int = 0, qos: int = 0, epoch: int = 0
+        self,
+        topic: str,
+        payload: bytes,
+        retain: bool,
+        mid: int = 0,
+        qos: int = 0,
+        epoch: int = 0,
+        link: str = NETWORK,
     ) -> None:
         self.topic = topic
         self.payload = payload
@@ -44,6 +55,7 @@ class Message:
         self.mid = mid
         self.qos = qos
         self.epoch = epoch
+        self.link = link
 
 
 class MqttPort:
@@ -53,7 +65,8 @@ class MqttPort:
     broker publishes the will when we vanish, we publish the birth once subscribed. `counters`
     (name -> int) only ever grow. Time: `now_ms` is the caller's clock for back-off and time-outs;
     keep-alive runs on the host's clock inside paho, because the broker lives there too. `secure`:
-    TLS, with the context that it gives for each connection (adapters/identity.py).
+    TLS, with the context that it gives for each connection (adapters/identity.py). `login`: user
+    and password, for brokers that are not ours.
     """
 
     def __init__(
@@ -68,9 +81,11 @@ class MqttPort:
         birth: tuple[str, bytes] | None = None,
         ack_timeout_ms: int = ACK_TIMEOUT_MS,
         secure: Contexts | None = None,
+        login: tuple[str, str] | None = None,
     ) -> None:
         self._address = (host, port)
         self._secure = secure
+        self._login = login
         self._client_id = client_id
         self._subscriptions = list(subscriptions)
         self._keepalive_s = keepalive_s
@@ -230,6 +245,8 @@ class MqttPort:
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         client.on_disconnect = self._on_disconnect
+        if self._login is not None:
+            client.username_pw_set(*self._login)
         if self._will is not None:
             client.will_set(self._will[0], self._will[1], qos=1, retain=True)
         self._client = client

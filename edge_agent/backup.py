@@ -1,6 +1,7 @@
 """A copy of an agent's box in one file, taken beside the running agent, and a box made from it.
 
-    agent.toml, what it names (public key, certificates, keys), data/*.sqlite, data/inventory.json
+    agent.toml, what it names (public key, certificates, keys), data/*.sqlite, data/inventory.json,
+    data/enrolment.jsonl
 
 Rules of this file. A box is whole without its data: readers send again what is not booked, so what
 a backup saves is the configuration, the keys, and the wait for readers to fill a new disk. An old
@@ -20,9 +21,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from edge_agent import decisions
 from edge_agent.config import Config
 
 _DATABASES = ("agent.sqlite", "cards.sqlite")
+_FILES = ("inventory.json", decisions.NAME)
 _FILE_BYTES_MAX = 1 << 32
 
 
@@ -46,8 +49,9 @@ def back_up(config_path: Path, config: Config, table: dict[str, Any], out: Path)
     for name in _DATABASES:
         if (config.data / name).exists():
             named[f"data/{name}"] = _copied(config.data / name)
-    if (config.data / "inventory.json").exists():
-        named["data/inventory.json"] = (config.data / "inventory.json").read_bytes()
+    for name in _FILES:
+        if (config.data / name).exists():
+            named[f"data/{name}"] = (config.data / name).read_bytes()
     try:
         handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -92,9 +96,9 @@ def restore(backup: Path, into: Path) -> list[str]:
 
 def _files(table: dict[str, Any]) -> Iterator[str]:
     yield table["ledger_public_key"]
-    for section in ("readers", "upstream"):
-        for key in ("ca", "certificate", "key"):
-            file = table[section].get(key)
+    for section in ("readers", "upstream", "home_assistant"):
+        for key in ("ca", "certificate", "key", "password_file"):
+            file = table.get(section, {}).get(key)
             if file is not None and not file.startswith("$"):
                 yield file
 

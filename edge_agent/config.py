@@ -21,8 +21,19 @@ port = 1884
 budget_mb = 2048                         # what records may use of the disk before none are taken
 retention_days = 7                       # how long they stay when the ledger has booked them
 
+[enrolment]                              # may be left out
+required = false                         # true: readers are taken that were enrolled or approved
+
 [view]                                   # may be left out: then there is no page
 port = 9466                              # of the loopback: page, metrics, what `top` shows
+
+[home_assistant]                         # may be left out: diagnostics by MQTT discovery
+enabled = true                           # false: what it was told is taken back
+host = "10.0.0.7"                        # its broker, in numbers; ca, certificate, key as above
+port = 1883
+prefix = "homeassistant"                 # of its discovery topics
+user = "onecard"                         # these two together, or none
+password_file = "ha.password"            # mode 0600, or $CREDENTIALS_DIRECTORY/name
 
 [[lines]]                                # none, or one for each serial line
 url = "/dev/ttyUSB0"                     # or socket://host:port, rfc2217://host:port
@@ -33,8 +44,10 @@ readers = [1001, 1002]                   # the device numbers that hang on it
 import copy
 import json
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +65,12 @@ BAUDS = (19_200, 38_400, 57_600, 115_200)
 READERS_PER_LINE_MAX = 32  # what an RS-485 transceiver drives
 SCHEMES = ("socket", "rfc2217")
 _IDENTITY = ("ca", "certificate", "key")  # in Identity's order
+_HOME_S_OWN = ("enabled", "prefix", "user", "password_file")
+_PREFIX = re.compile(r"[a-zA-Z0-9_-]+(?:/[a-zA-Z0-9_-]+)*")
 BUDGET_MB, BUDGET_MB_MAX = 2048, 1 << 20
 RETENTION_DAYS, RETENTION_DAYS_MAX = 7, 366
 DAY_MS = 86_400_000
+HOME_PREFIX = "homeassistant"
 
 
 # Section -> its keys; "" are those above all sections.
@@ -64,10 +80,15 @@ KEYS = {
     "readers": (*_BROKER, "strangers"),
     "upstream": _BROKER,
     "store": ("budget_mb", "retention_days"),
+    "enrolment": ("required",),
     "view": ("port",),
+    "home_assistant": (*_BROKER, *_HOME_S_OWN),
 }
 DEFAULTS = {
     "readers.strangers": False,
+    "enrolment.required": False,
+    "home_assistant.enabled": True,
+    "home_assistant.prefix": HOME_PREFIX,
     "store.budget_mb": BUDGET_MB,
     "store.retention_days": RETENTION_DAYS,
 }
@@ -96,6 +117,16 @@ class LineConfig:
 
 
 @dataclass(frozen=True)
+class HomeConfig:
+    """Home Assistant's broker, its prefix, whether it is told anything, and who says so to it."""
+
+    broker: Broker
+    prefix: str = HOME_PREFIX
+    enabled: bool = True
+    login: tuple[str, str] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class Config:
     """A checked configuration. `ledger_public_key` is the raw key, 32 bytes."""
 
@@ -109,6 +140,8 @@ class Config:
     budget_bytes: int = BUDGET_MB << 20
     retention_ms: int = RETENTION_DAYS * DAY_MS
     view_port: int | None = None
+    enrolment: bool = False
+    home_assistant: HomeConfig | None = None
 
 
 def load(path: str, environment: Mapping[str, str] | None = None) -> Config:
@@ -148,6 +181,8 @@ def load_from(source: Source, path: str) -> Config:
             strangers,
             *_store(table.get("store", {})),
             _view_port(table.get("view")),
+            _enrolment(table.get("enrolment", {})),
+            _home_assistant(table, folder, site),
         )
     except ConfigError as error:
         name = str(error).partition(":")[0].partition(",")[0]
@@ -158,6 +193,8 @@ def spelled_out(source: Source, config: Config) -> str:
     """The whole configuration as TOML, each value with who has said it; no secret is in it."""
     out = []
     for section, keys in KEYS.items():
+        if section == "home_assistant" and section not in source.table:
+            continue
         said = source.table.get(section, {}) if section else source.table
         values = {key: said.get(key, DEFAULTS.get(f"{section}.{key}")) for key in keys}
         given = {key: value for key, value in values.items() if value is not None}
@@ -222,6 +259,50 @@ def _view_port(section: Any) -> int | None:
         raise ConfigError("[view]: a section is needed")
     _only(section, "view.", ("port",))
     return _number(section, "view.port", 0, (1, 65_535))
+
+
+def _home_assistant(table: dict[str, Any], folder: Path, site: str) -> HomeConfig | None:
+    if "home_assistant" not in table:
+        return None
+    section, name = table["home_assistant"], "home_assistant."
+    own = {}
+    if isinstance(section, dict):
+        own = {key: section.pop(key) for key in _HOME_S_OWN if key in section}
+    broker = _broker(table, "home_assistant", folder, site)
+    try:
+        ip_address(broker.host)
+    except ValueError:
+        why = "an address in numbers is needed: looking up a name would hold readers up"
+        raise ConfigError(f"{name}host: {why}") from None
+    enabled = own.pop("enabled", True)
+    if not isinstance(enabled, bool):
+        raise ConfigError(f"{name}enabled: true or false is needed")
+    texts = {key: _text(own, name, key) for key in own}
+    prefix = texts.get("prefix", HOME_PREFIX)
+    if not _PREFIX.fullmatch(prefix) or prefix.split("/")[0] == topics.PREFIX.split("/")[0]:
+        raise ConfigError(f"{name}prefix: a-z, A-Z, 0-9, '_', '-' and '/', and not ours")
+    if ("user" in texts) != ("password_file" in texts):
+        raise ConfigError(f"{name}user, password_file: both, or none of them")
+    if "user" not in texts:
+        return HomeConfig(broker, prefix, enabled)
+    try:
+        path = secret_files.locate(folder, texts["password_file"])
+        password = secret_files.read(path).decode("utf-8").rstrip("\r\n")
+    except SecretFileError as error:
+        raise ConfigError(f"{name}password_file: {error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{name}password_file: not a text in UTF-8") from None
+    return HomeConfig(broker, prefix, enabled, (texts["user"], password))
+
+
+def _enrolment(section: Any) -> bool:
+    if not isinstance(section, dict):
+        raise ConfigError("[enrolment]: a section is needed")
+    _only(section, "enrolment.", ("required",))
+    required = section.get("required", False)
+    if not isinstance(required, bool):
+        raise ConfigError("enrolment.required: true or false is needed")
+    return required
 
 
 def _number(section: dict[str, Any], name: str, default: int, bounds: tuple[int, int]) -> int:

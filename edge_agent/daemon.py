@@ -16,18 +16,20 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from adapters.dialing import Contexts
 from adapters.identity import CertificateWatch
 from adapters.mqtt import MqttPort
 from adapters.sqlite import NotDurable, SchemaTooNew
+from edge_agent import decisions
+from edge_agent.admission import Admissions
 from edge_agent.card_history import CardHistory
 from edge_agent.config import Broker, Config, ConfigError, load
 from edge_agent.disk import StoreDamaged, StoreUnavailable, put_aside
+from edge_agent.home_assistant import LINK, HomeAssistant
 from edge_agent.inventory import Inventory, InventoryLocked
 from edge_agent.notify import READY, STOPPING, Notify
 from edge_agent.page import Page, monotonic_ms
@@ -43,6 +45,7 @@ REPORT_MS = 60_000
 WAIT_MS_MAX = 5_000
 OK, IN_THE_WAY, BAD_CONFIG = 0, 1, 2
 GOOD_NEWS = ("reader_up", "line_quiet")  # of a line; what else it tells is a warning
+BAD_NEWS = ("quarantined", "reader_denied")  # of admissions
 SPACE_EVENTS = ("disk_roomy", "disk_tight", "disk_urgent", "disk_full")  # by Space.level
 _log = logging.getLogger("onecard.agent")
 
@@ -110,22 +113,11 @@ def _serve(config: Config, stack: ExitStack) -> None:
     stack.callback(inventory.close)
     if inventory.was_damaged:
         _log.warning("inventory_damaged", extra={"fields": {"kept_as": "inventory.damaged"}})
-    readers = MqttPort(
-        config.readers.host,
-        config.readers.port,
-        f"onecard-agent-{config.site}",
-        subscriptions=reader_subscriptions(config.site, strangers=config.strangers),
-        secure=_secure(config.readers),
-    )
-    stack.callback(readers.close)
-    upstream = MqttPort(
-        config.upstream.host,
-        config.upstream.port,
-        f"onecard-agent-{config.site}-up",
-        subscriptions=upstream_subscriptions(config.site, with_cards=True),
-        secure=_secure(config.upstream),
-    )
-    stack.callback(upstream.close)
+    admissions = _admissions(config, store, inventory)
+    heard = reader_subscriptions(config.site, strangers=config.strangers)
+    readers = _port(config.readers, f"onecard-agent-{config.site}", heard, stack)
+    heard = upstream_subscriptions(config.site, with_cards=True)
+    upstream = _port(config.upstream, f"onecard-agent-{config.site}-up", heard, stack)
     lines = [SerialLine(line.url, line.baud, list(line.readers)) for line in config.lines]
     for line in lines:
         stack.callback(line.close)
@@ -139,23 +131,47 @@ def _serve(config: Config, stack: ExitStack) -> None:
         config.ledger_public_key,
         card_history=card_history,
         strangers=config.strangers,
+        admissions=admissions,
     )
     ports = {"readers": readers, "upstream": upstream}
-    viewer = _viewer(config, service, ports, lines, stack)
+    home = _home_assistant(config, ports, stack)
+    viewer = _viewer(config, service, ports, lines, home, stack)
     _log.info("started", extra={"fields": {"site": config.site}})
+    brokers = {"readers": config.readers, "upstream": config.upstream}
+    if config.home_assistant is not None:
+        brokers[LINK] = config.home_assistant.broker
     watches = [
         CertificateWatch(name, broker.identity)
-        for name, broker in (("readers", config.readers), ("upstream", config.upstream))
+        for name, broker in brokers.items()
         if broker.identity is not None
     ]
-    journal = _Journal(service, ports, lines, watches)
+    journal = _Journal(service, ports, lines, watches, admissions)
     notify.say(READY)
-    _loop(service, ports, lines, viewer, notify, wake, journal)
+    beside = [each for each in (viewer, home) if each is not None]
+    _loop(service, ports, lines, beside, notify, wake, journal)
     notify.say(STOPPING)
 
 
-def _secure(broker: Broker) -> Contexts | None:
-    return None if broker.identity is None else broker.identity.context
+def _admissions(config: Config, store: Store, inventory: Inventory) -> Admissions | None:
+    if not config.enrolment:
+        return None
+    before = [*store.devices(), *(reader["device"] for reader in inventory.readers())]
+    return Admissions(config.data / decisions.NAME, lambda: int(time.time()), before)
+
+
+def _port(
+    broker: Broker,
+    client_id: str,
+    heard: list[str],
+    stack: ExitStack,
+    login: tuple[str, str] | None = None,
+) -> MqttPort:
+    secure = None if broker.identity is None else broker.identity.context
+    port = MqttPort(
+        broker.host, broker.port, client_id, subscriptions=heard, secure=secure, login=login
+    )
+    stack.callback(port.close)
+    return port
 
 
 def _viewer(
@@ -163,14 +179,30 @@ def _viewer(
     service: AgentService,
     ports: dict[str, MqttPort],
     lines: list[SerialLine],
+    home: HomeAssistant | None,
     stack: ExitStack,
 ) -> Viewer | None:
-    if config.view_port is None:
+    shows = [] if home is None else [home.show]
+    if config.view_port is not None:
+        page = Page(config.view_port, monotonic_ms)
+        stack.callback(page.close)
+        shows.append(page.show)
+    if not shows:
         return None
-    page = Page(config.view_port, monotonic_ms)
-    stack.callback(page.close)
     links = {**ports, **_by_name(lines)}
-    return Viewer(config.site, service, links, page, lambda: int(time.time()))
+    return Viewer(config.site, service, links, shows, lambda: int(time.time()))
+
+
+def _home_assistant(
+    config: Config, ports: dict[str, MqttPort], stack: ExitStack
+) -> HomeAssistant | None:
+    """The bridge, whose port is then one of `ports`; None if nobody has asked for it."""
+    home = config.home_assistant
+    if home is None:
+        return None
+    client_id = f"onecard-agent-{config.site}-home"
+    port = ports[LINK] = _port(home.broker, client_id, [], stack, home.login)
+    return HomeAssistant(config.site, home.prefix, port, is_on=home.enabled)
 
 
 def _by_name(lines: list[SerialLine]) -> dict[str, SerialLine]:
@@ -186,7 +218,7 @@ def _loop(
     service: AgentService,
     ports: dict[str, MqttPort],
     lines: list[SerialLine],
-    viewer: Viewer | None,
+    beside: Sequence[Viewer | HomeAssistant],
     notify: Notify,
     wake: socket.socket,
     journal: "_Journal",
@@ -197,8 +229,8 @@ def _loop(
             line.hush()
         due_ms = service.step(now_ms)
         journal.step(now_ms)
-        if viewer is not None:
-            due_ms = min(due_ms, viewer.step(now_ms))
+        for each in beside:
+            due_ms = min(due_ms, each.step(now_ms))
         notify.status(_words(service, ports))
         if not service.is_stuck(now_ms):
             due_ms = min(due_ms, notify.alive(now_ms) or due_ms)
@@ -232,7 +264,9 @@ class _Journal:
         ports: dict[str, MqttPort],
         lines: list[SerialLine],
         watches: list[CertificateWatch],
+        admissions: Admissions | None,
     ) -> None:
+        self._admissions = admissions
         self._service = service
         self._watches = watches
         self._lines = _by_name(lines)
@@ -257,6 +291,10 @@ class _Journal:
             self._say_lost(name, port, "no_link", {})
         for name, line in self._lines.items():
             self._say_line(name, line)
+        while self._admissions is not None and self._admissions.events:
+            event, fields = self._admissions.events.popleft()
+            level = logging.WARNING if event in BAD_NEWS else logging.INFO
+            _log.log(level, event, extra={"fields": fields})
         self._say_level()
         if now_ms >= self._report_ms:
             self._report_ms = now_ms + REPORT_MS

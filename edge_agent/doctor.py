@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sqlite3
+import stat
 import subprocess
 import time
 import urllib.error
@@ -19,8 +20,9 @@ from pathlib import Path
 from adapters.dialing import Dial
 from adapters.identity import WARN_DAYS, Identity
 from adapters.mqtt import MqttPort
-from edge_agent import card_history, schema
+from edge_agent import card_history, decisions, schema
 from edge_agent.config import Broker, Config
+from edge_agent.inventory import waiting_in
 from edge_agent.service import reader_subscriptions, upstream_subscriptions
 from edge_agent.space import RESERVE_BYTES
 
@@ -138,6 +140,33 @@ def _inventory(config: Config) -> Iterator[Finding]:
         yield Finding(WORTH_A_LOOK, "inventory", f"cannot be read: {error}", action)
         return
     yield Finding(GOOD, "inventory", f"{len(readers)} readers")
+
+
+def _enrolment(config: Config) -> Iterator[Finding]:
+    path = config.data / decisions.NAME
+    if not config.enrolment or not path.exists():
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        text = f"others may use {path.name} (mode {mode:04o}): the agent does not start"
+        yield Finding(WRONG, "enrolment", text, f"chmod 600 {path}")
+        return
+    try:
+        known, waiting = decisions.standing(path), waiting_in(config.data / "inventory.json")
+    except (OSError, ValueError) as error:
+        if not isinstance(error, FileNotFoundError):
+            yield Finding(WORTH_A_LOOK, "enrolment", str(error), f"look into {config.data}")
+        return
+    text = f"{len(known.links)} readers are admitted, {len(waiting)} wait"
+    if waiting:
+        action = "onecard agent enrol list; approve or deny each"
+        yield Finding(WORTH_A_LOOK, "enrolment", text, action)
+    else:
+        yield Finding(GOOD, "enrolment", text)
+    if known.bad_lines:
+        text = f"{known.bad_lines} lines of {path.name} say nothing"
+        action = "a power cut tears one; if there are more, look who writes to that file"
+        yield Finding(WORTH_A_LOOK, "enrolment's file", text, action)
 
 
 def _damaged(config: Config) -> Iterator[Finding]:
@@ -280,6 +309,7 @@ CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     _databases,
     _backlog,
     _inventory,
+    _enrolment,
     _damaged,
     _process,
     _clock,

@@ -9,7 +9,7 @@ writes; a lock file says so.
 import fcntl
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tinydb.table import Document
 
 SCHEMA = 1
 WRITE_EVERY_MS = 5_000
+_WAITING = "waiting"
 
 
 class InventoryLocked(Exception):
@@ -66,9 +67,10 @@ class AtomicJsonStorage(Storage):
 class Inventory:
     """The readers' inventory in the file `path`; `utc_s` says what time it is for people.
 
-    A document: device, first_seen_s, last_seen_s, boot_id, head, receipted, and what its records
-    have said of it (diagnosis.py). Raises InventoryLocked
-    when another process has it open. A full disk is counted in `write_errors` and tried again.
+    A document: device, first_seen_s, last_seen_s, boot_id, head, receipted, how and on which link
+    it came in (admission.py), and what its records have said of it (diagnosis.py). Beside them
+    stands who waits to be admitted. Raises InventoryLocked when another process has it open. A
+    full disk is counted in `write_errors` and tried again.
     """
 
     def __init__(self, path: str, utc_s: Callable[[], int]) -> None:
@@ -86,7 +88,8 @@ class Inventory:
         self._db = TinyDB(path, storage=self._cache)
         self._readers = self._db.table("reader", cache_size=0)
         self._known = {document.doc_id for document in self._readers.all()}
-        self._news: dict[int, dict[str, int]] = {}
+        self._news: dict[int, dict[str, Any]] = {}
+        self._waiting: list[dict[str, Any]] | None = None
         self._write_ms: int | None = None
         self.write_errors = 0
         meta = self._db.table("meta")
@@ -104,7 +107,13 @@ class Inventory:
             device, {"boot_id": boot_id, "head": head, "receipted": receipted}, now_ms
         )
 
-    def note_health(self, device: int, health: dict[str, int], now_ms: int) -> None:
+    def note_waiting(self, waiting: list[dict[str, Any]], now_ms: int) -> None:
+        """All who wait to be admitted, from now on. Memory only; see `step`."""
+        self._waiting = waiting
+        if self._write_ms is None:
+            self._write_ms = now_ms + WRITE_EVERY_MS
+
+    def note_health(self, device: int, health: Mapping[str, Any], now_ms: int) -> None:
         """A reader has said something of itself (diagnosis.py). Memory only; see `step`."""
         news = self._news.setdefault(device, {"device": device})
         news |= {"last_seen_s": self.utc_s(), **health}
@@ -130,6 +139,11 @@ class Inventory:
         self._readers.update(self._merge, doc_ids=seen)
         self._known.update(self._news)
         self._news.clear()
+        if self._waiting is not None:
+            table = self._db.table(_WAITING, cache_size=0)
+            table.truncate()
+            table.insert_multiple(self._waiting)
+            self._waiting = None
         try:
             self._cache.flush()
         except OSError:
@@ -137,7 +151,7 @@ class Inventory:
             return False
         return True
 
-    def readers(self) -> list[dict[str, int]]:
+    def readers(self) -> list[dict[str, Any]]:
         """Every reader ever seen, by device number; what `note` said last included."""
         documents = {document.doc_id: dict(document) for document in self._readers.all()}
         for device, news in self._news.items():
@@ -152,6 +166,14 @@ class Inventory:
 
     def _merge(self, document: Any) -> None:
         document.update(self._news[document["device"]])
+
+
+def waiting_in(path: Path) -> list[dict[str, Any]]:
+    """Who waits, as the agent of the file `path` wrote it last. Raises OSError and ValueError."""
+    data = json.loads(path.read_text(encoding="utf-8"))
+    if not _is_sound(data):
+        raise ValueError(f"{path} is no inventory")
+    return list(data.get(_WAITING, {}).values())
 
 
 def _is_sound(data: Any) -> bool:

@@ -46,6 +46,10 @@ class AgentCollector(Collector):
             events.add_metric([name], number)
         yield events
         yield from self._readers(view["readers"])
+        if view["enrolment"] is not None:
+            about = "Readers heard on a link that they are not admitted on"
+            count = len(view["enrolment"]["waiting"])
+            yield GaugeMetricFamily(f"{_PREFIX}quarantined_readers", about, value=count)
 
     def _links(self, links: dict[str, Any]) -> Iterable[Metric]:
         up = GaugeMetricFamily(f"{_PREFIX}link_up", "Whether a link is up", labels=["link"])

@@ -14,6 +14,7 @@ from protocols.wire import topics
 class Line(Protocol):
     """A serial line as the agent sees it; `counters` only grow."""
 
+    url: str
     connected: bool
     last_error: str
     devices: list[int]
@@ -56,7 +57,8 @@ class ReaderPorts:
         for line in self._lines:
             taken = line.take()
             if taken is not None:
-                return Message(topics.up(self._site, taken[0]), taken[1], retain=False)
+                topic = topics.up(self._site, taken[0])
+                return Message(topic, taken[1], retain=False, link=line.url)
         return self._network.take()
 
     def ack(self, message: Message) -> None:

@@ -9,12 +9,14 @@ has forwarded) the broker's acknowledgement. While the disk refuses, nothing is 
 is acknowledged; records beyond the budget are acknowledged and forgotten, but not STORED. A RELAY
 is handed on unopened in the same step or dropped: it is never kept, for it is worthless when late,
 and both its ends know what to do without it. A reader of another site that was moved here is heard
-with a RELAY only, and nothing of it is kept (ADR 25).
+with a RELAY only, and nothing of it is kept (ADR 25). A reader of this site that is not admitted
+on its link (admission.py) is not answered at all.
 """
 
 from typing import Any
 
 from adapters.mqtt import Message, MqttPort
+from edge_agent.admission import Admissions
 from edge_agent.diagnosis import diagnose
 from edge_agent.disk import StoreFull, StoreUnavailable
 from edge_agent.inventory import Inventory
@@ -49,8 +51,10 @@ class ReaderSide:
         outbox: Outbox,
         counters: dict[str, int],
         strangers: bool = False,
+        admissions: Admissions | None = None,
     ) -> None:
         self._site = site
+        self._admissions = admissions
         self._hears_strangers = strangers
         self._strangers: dict[int, str] = {}  # who has asked, and the site it speaks of
         self._port = port
@@ -108,6 +112,8 @@ class ReaderSide:
             raise WireError(BAD_FIELD, "another device")
         if is_stranger:
             self._take_stranger(device, site, message.payload)
+            return
+        if self._admissions and not self._admissions.may(device, message.link, now_ms):
             return
         self._store.mark(device)
         if fields["type"] == messages.HELLO:
@@ -207,6 +213,8 @@ class ReaderSide:
         self._inventory.note(
             device, hello["boot_id"], hello["head"], max(receipted, mark.receipted), now_ms
         )
+        if self._admissions:
+            self._inventory.note_health(device, self._admissions.said_of(device), now_ms)
         self._send_stored(device, upto)
         if mark.receipt is not None and receipted < mark.receipted:
             self.send_receipt(device, mark.receipt)

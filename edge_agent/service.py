@@ -6,7 +6,11 @@ the readers' broker. A crash between any two of these leaves either nothing kept
 or something kept that is said again when asked.
 """
 
+from dataclasses import asdict
+from typing import Any
+
 from adapters.mqtt import MqttPort
+from edge_agent.admission import Admissions
 from edge_agent.card_history import CardHistory
 from edge_agent.cards import CardSide
 from edge_agent.disk import StoreUnavailable
@@ -40,6 +44,7 @@ class AgentService:
     that end in a number carry a protocols.wire.errors code. No clock and no randomness inside.
     `card_history`: readers are told which cards are lost; without it nobody is. `strangers`: the
     readers' broker is this building's alone, and who speaks there of another site was moved.
+    `admissions`: of which readers of the site anything is taken; without it of all.
     """
 
     def __init__(
@@ -54,7 +59,10 @@ class AgentService:
         window: int = WINDOW,
         card_history: CardHistory | None = None,
         strangers: bool = False,
+        admissions: Admissions | None = None,
     ) -> None:
+        self._admissions = admissions
+        self._waiting: list[dict[str, Any]] | None = None
         self.counters: dict[str, int] = {}
         self._store = store
         self._inventory = inventory
@@ -62,7 +70,7 @@ class AgentService:
         self._upstream = upstream
         self._outbox = Outbox(lambda device: store.mark(device).receipted, window)
         self._reader_side = ReaderSide(
-            site, readers, store, inventory, self._outbox, self.counters, strangers
+            site, readers, store, inventory, self._outbox, self.counters, strangers, admissions
         )
         self._cards = card_history and CardSide(
             site,
@@ -86,7 +94,8 @@ class AgentService:
 
     def step(self, now_ms: int) -> int:
         """Do what can be done without waiting; the time (ms) by which to call again."""
-        due = [self._readers.step(now_ms), self._upstream.step(now_ms)]
+        due: list[int | None] = [self._readers.step(now_ms), self._upstream.step(now_ms)]
+        due.append(self._step_admissions(now_ms))
         self._upstream.hold()
         self._readers.hold()
         receipts = self._upstream_side.collect(now_ms)
@@ -127,9 +136,17 @@ class AgentService:
         gauges["store_level"] = space.level
         for name, port in ports.items():
             gauges |= {f"{name}_{key}": value for key, value in port.counters.items()}
-        return self.counters | gauges
+        admissions = self._admissions.counters if self._admissions else {}
+        return self.counters | admissions | gauges
 
-    def readers(self) -> list[dict[str, int]]:
+    def enrolment(self, now_ms: int) -> dict[str, Any] | None:
+        """For how long the window is open, and who waits to be admitted; None: all are."""
+        if self._admissions is None:
+            return None
+        waiting = [asdict(each) for each in self._admissions.waiting()]
+        return {"open_s": self._admissions.open_s(now_ms), "waiting": waiting}
+
+    def readers(self) -> list[dict[str, Any]]:
         """What is known of each reader: its document in the inventory, and `waiting` records."""
         marks = {device: self._store.mark(device) for device in self._store.devices()}
         found = {reader["device"]: reader for reader in self._inventory.readers()}
@@ -137,6 +154,20 @@ class AgentService:
             {"device": device, **found.get(device, {}), "waiting": mark.stored - mark.receipted}
             for device, mark in marks.items()
         ]
+
+    def _step_admissions(self, now_ms: int) -> int | None:
+        """Do what people have decided, and have the inventory say who waits."""
+        if self._admissions is None:
+            return None
+        due_ms = self._admissions.step(now_ms)
+        waiting = [
+            {"device": each.device, "link": each.link, "first_s": each.first_s}
+            for each in self._admissions.waiting()
+        ]
+        if waiting != self._waiting:
+            self._waiting = waiting
+            self._inventory.note_waiting(waiting, now_ms)
+        return due_ms
 
     def _step_cards(self, now_ms: int) -> int | None:
         asks = self._reader_side.take_card_asks()

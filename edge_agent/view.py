@@ -44,8 +44,9 @@ def view(
     hours_left: int | None,
     counters: Mapping[str, int],
     readers: list[dict[str, Any]],
+    enrolment: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """`links`: name -> (is up, what it last failed with). `readers`: see AgentService.readers."""
+    """`links`: name -> (is up, what it last failed with). The rest is AgentService's."""
     return {
         "site": site,
         "utc_s": utc_s,
@@ -62,4 +63,5 @@ def view(
         },
         "counters": dict(sorted(counters.items())),
         "readers": readers,
+        "enrolment": enrolment,
     }

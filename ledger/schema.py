@@ -9,6 +9,7 @@ may be changed (_CHANGED there).
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
 from ledger.code_schema import CODE_ENTRIES
 from ledger.desk_schema import DESKS
+from ledger.inspection_schema import INSPECTIONS
 from ledger.lock_schema import LOCKS
 from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
 from ledger.schema_menus import MENUS
@@ -489,4 +490,5 @@ MIGRATIONS = [
     DESKS + _append_only("loss_report"),
     MENUS + _append_only("menu_change"),
     LOCKS + _append_only("lock"),
+    INSPECTIONS,
 ]

@@ -1,4 +1,4 @@
-"""`onecard agent top`: the agent's view in a terminal."""
+"""`onecard agent top` and `status`: the agent's view in a terminal, and as JSON."""
 
 import json
 import time
@@ -26,18 +26,34 @@ def top(config: Config, *, once: bool) -> None:
     """Draw the view until Ctrl-C, or once."""
     console = Console()
     if once:
-        console.print(drawn(_view(config)))
+        console.print(drawn(seen(config)))
         return
     with Live(console=console, refresh_per_second=4, screen=True) as live:
         try:
             while True:
-                live.update(drawn(_view(config)))
+                live.update(drawn(seen(config)))
                 time.sleep(EVERY_S)
         except KeyboardInterrupt:
             return
 
 
-def _view(config: Config) -> dict[str, Any]:
+def status(config: Config, device: int | None) -> str:
+    """What the agent sees now as one JSON object; or of one reader only. Raises NothingToSee."""
+    view = seen(config)
+    if device is None:
+        return json.dumps(view, indent=2)
+    enrolment = view.get("enrolment") or {"waiting": []}
+    waiting = [each for each in enrolment["waiting"] if each["device"] == device]
+    for reader in view.get("readers", []):
+        if reader["device"] == device:
+            return json.dumps({**reader, "not_admitted_on": waiting}, indent=2)
+    if waiting:
+        return json.dumps({"device": device, "not_admitted_on": waiting}, indent=2)
+    raise NothingToSee(f"no reader {device} has been heard of")
+
+
+def seen(config: Config) -> dict[str, Any]:
+    """The running agent's view (edge_agent/view.py), {} if it has just begun. NothingToSee."""
     if config.view_port is None:
         raise NothingToSee("the configuration has no [view]: add it, with a port, and restart")
     url = f"http://127.0.0.1:{config.view_port}/status.json"

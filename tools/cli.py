@@ -21,6 +21,7 @@ from tools.cli_card import card
 from tools.cli_carry import carry_over, subsidy
 from tools.cli_database import migrate
 from tools.cli_device import device
+from tools.cli_inspections import inspections
 from tools.cli_menu import menu
 from tools.cli_options import (
     EXIT_FAILED,
@@ -68,6 +69,7 @@ ledger.command("carry-over")(carry_over)
 ledger.command("subsidy")(subsidy)
 ledger.command("locks")(ledger_locks)
 ledger.command("migrate")(migrate)
+ledger.command("inspections")(inspections)
 
 
 class Home(StrEnum):

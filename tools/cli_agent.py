@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from tools.cli_enrol import enrol
 from tools.cli_options import EXIT_FAILED, LOG_FORMAT, InputFile, refuse
 
 agent = typer.Typer(help="The edge agent of a building.", no_args_is_help=True)
+agent.add_typer(enrol, name="enrol")
 
 
 @agent.command("run")
@@ -34,6 +36,21 @@ def agent_top(
 
     try:
         top(load(str(config)), once=once)
+    except (ConfigError, NothingToSee) as error:
+        refuse(error)
+
+
+@agent.command("status")
+def agent_status(
+    config: InputFile,
+    device: Annotated[int | None, typer.Option(min=1, help="Of this reader only.")] = None,
+) -> None:
+    """Print what the agent of CONFIG sees as JSON: links, disk, readers."""
+    from edge_agent.config import ConfigError, load
+    from tools.agent_top import NothingToSee, status
+
+    try:
+        typer.echo(status(load(str(config)), device))
     except (ConfigError, NothingToSee) as error:
         refuse(error)
 

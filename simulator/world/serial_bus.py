@@ -99,6 +99,7 @@ class SerialBus:
     ) -> None:
         self.polling = Polling(devices, baud)
         self.devices = devices
+        self.url = "/dev/ttyUSB0"
         self.connected = False
         self.last_error = ""
         self.mischief: Mischief | None = None

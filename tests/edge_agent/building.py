@@ -1,7 +1,10 @@
 """A building on a bench: the real agent on a real SQLite file between fake ports."""
 
+from edge_agent.admission import Admissions
 from edge_agent.card_history import CardHistory
+from edge_agent.decisions import NAME
 from edge_agent.inventory import Inventory
+from edge_agent.reader_ports import ReaderPorts
 from edge_agent.service import AgentService
 from edge_agent.store import Store
 from protocols.wire import messages, topics
@@ -12,13 +15,23 @@ from tests.edge_agent.ports import FakePort
 class Building:
     """`step` runs the agent; `deliver` and `answer_all` play the two networks by hand."""
 
-    def __init__(self, folder, ledger, readers=(), with_cards=False, strangers=False):
+    def __init__(
+        self,
+        folder,
+        ledger,
+        readers=(),
+        with_cards=False,
+        strangers=False,
+        enrolment=False,
+        lines=(),
+    ):
         self.folder = folder
         self.keep_ms, self.space = 0, None
-        self.with_cards, self.strangers = with_cards, strangers
+        self.with_cards, self.strangers, self.enrolment = with_cards, strangers, enrolment
         self.ledger = ledger
         self.readers = {device: Reader(device) for device in readers}
         self.now_ms = 1_000
+        self.lines = lines
         self.start()
 
     def start(self):
@@ -29,6 +42,13 @@ class Building:
         path = str(self.folder / "agent.sqlite")
         self.store = Store(path, keep_ms=self.keep_ms, space=self.space)
         self.inventory = Inventory(str(self.folder / "inventory.json"), lambda: 1_700_000_000)
+        self.admissions = None
+        if self.enrolment:
+            before = [
+                *self.store.devices(),
+                *(each["device"] for each in self.inventory.readers()),
+            ]
+            self.admissions = Admissions(self.folder / NAME, lambda: 1_700_000_000, before)
         self.history = None
         if self.with_cards:
             self.history = CardHistory(str(self.folder / "cards.sqlite"))
@@ -36,11 +56,12 @@ class Building:
             SITE,
             self.store,
             self.inventory,
-            self.port,
+            ReaderPorts(SITE, self.port, self.lines) if self.lines else self.port,
             self.upstream,
             self.ledger.public_key,
             card_history=self.history,
             strangers=self.strangers,
+            admissions=self.admissions,
         )
 
     def crash(self):

@@ -7,6 +7,7 @@ import tarfile
 
 import pytest
 
+from edge_agent import decisions
 from edge_agent.backup import BackupError, back_up, restore
 from edge_agent.config import load_from, read
 from tests.edge_agent.building import Building
@@ -63,6 +64,31 @@ def test_a_new_box_from_an_old_backup_of_a_running_one(box, tmp_path):
     building.settle()
     assert building.ledger.booked[A] == reader.journal
     assert reader.receipted == 88
+
+
+def test_who_is_admitted_is_in_a_backup(box, tmp_path):
+    path = box / "data" / decisions.NAME
+    decisions.Decisions(path).create()
+    decisions.Decisions(path).append({"act": decisions.DENIED, "device": A, "link": "network"})
+    _back_up(box, tmp_path / "backup.tar.gz")
+    shutil.rmtree(box)
+    restore(tmp_path / "backup.tar.gz", box)
+    assert decisions.standing(path).denied == {(A, "network")}
+    decisions.Decisions(path).create()  # its mode is what an agent asks for
+
+
+def test_a_password_is_in_a_backup_and_a_handed_over_one_is_not(box, tmp_path, monkeypatch):
+    (box / "ha.password").write_text("x")
+    (box / "ha.password").chmod(0o600)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(box))
+    text = (box / "agent.toml").read_text()
+    for number, name in enumerate(("ha.password", "$CREDENTIALS_DIRECTORY/ha.password")):
+        (box / "agent.toml").write_text(
+            f'{text}[home_assistant]\nhost = "10.0.0.7"\nport = 1883\nuser = "onecard"\n'
+            f'password_file = "{name}"\n'
+        )
+        names = _back_up(box, tmp_path / f"{number}.tar.gz")
+        assert ("ha.password" in names) is (number == 0)
 
 
 def test_nothing_is_ever_written_over(box, tmp_path):

@@ -25,6 +25,7 @@ def _write(folder, **changes):
     return str(path)
 
 
+HOME = '{host = "10.0.0.7", port = 1, %s}'
 WRONG = [
     ({"site": '"North"'}, "site: only a-z"),
     ({"site": '"ledger"'}, "site: only a-z"),
@@ -46,6 +47,29 @@ WRONG = [
     ({"view": "9466"}, r"\[view\]: a section"),
     ({"view": "{}"}, "view.port: a number from 1 to 65535"),
     ({"view": "{port = 9466, host = '0.0.0.0'}"}, "view.host: unknown"),
+    ({"enrolment": "true"}, r"\[enrolment\]: a section"),
+    ({"enrolment": "{required = 1}"}, "enrolment.required: true or false"),
+    ({"enrolment": "{open = true}"}, "enrolment.open: unknown"),
+    ({"home_assistant": "5"}, r"\[home_assistant\]: missing"),
+    ({"home_assistant": "{port = 1}"}, "home_assistant.host: a text is needed"),
+    (
+        {"home_assistant": '{host = "ha.local", port = 1}'},
+        "home_assistant.host: an address in numbers",
+    ),
+    ({"home_assistant": HOME % "enabled = 1"}, "home_assistant.enabled: true or false"),
+    ({"home_assistant": HOME % "lock = true"}, "home_assistant.lock: unknown"),
+    ({"home_assistant": HOME % "prefix = 'a/#'"}, "home_assistant.prefix: a-z"),
+    ({"home_assistant": HOME % "prefix = 'onecard/v1'"}, "home_assistant.prefix: .*not ours"),
+    ({"home_assistant": HOME % "prefix = 5"}, "home_assistant.prefix: a text is needed"),
+    ({"home_assistant": HOME % "user = 'x'"}, "home_assistant.user, password_file: both"),
+    (
+        {"home_assistant": HOME % "user = 'x', password_file = 'gone'"},
+        "home_assistant.password_file: .*gone: No such file",
+    ),
+    (
+        {"home_assistant": HOME % "user = 'x', password_file = 'ledger.pub'"},
+        "home_assistant.password_file: .*others may read it",
+    ),
     ({"store": "5"}, r"\[store\]: a section"),
     ({"store": "{budget = 5}"}, "store.budget: unknown"),
     ({"store": "{budget_mb = 0}"}, "store.budget_mb: a number from 1 to"),

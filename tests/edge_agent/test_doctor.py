@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from edge_agent import decisions
 from edge_agent.config import load
 from edge_agent.disk import put_aside
 from edge_agent.doctor import GOOD, WORTH_A_LOOK, WRONG, examine
@@ -89,6 +90,26 @@ def test_refused_records_are_named(box):
     store.apply_refused([(A, 1, 301)])
     store.close()
     assert found(box)["refused records"].level == WORTH_A_LOOK
+
+
+def test_who_waits_to_be_admitted_is_worth_a_look(box):
+    with open(box / "agent.toml", "a", encoding="utf-8") as file:
+        file.write("[enrolment]\nrequired = true\n")
+    path = box / "data" / decisions.NAME
+    assert "enrolment" not in found(box)
+    decisions.Decisions(path).create()
+    decisions.Decisions(path).append({"act": decisions.KNOWN, "device": A})
+    assert found(box)["enrolment"].level == GOOD
+    path.write_bytes(path.read_bytes() + b"{\n")
+    inventory = Inventory(str(box / "data" / "inventory.json"), lambda: 1)
+    inventory.note_waiting([{"device": 1009, "link": "network", "first_s": 0}], 0)
+    inventory.close()
+    findings = found(box)
+    assert findings["enrolment"].level == WORTH_A_LOOK
+    assert findings["enrolment"].text == "1 readers are admitted, 1 wait"
+    assert findings["enrolment's file"].level == WORTH_A_LOOK
+    path.chmod(0o640)
+    assert found(box)["enrolment"].level == WRONG
 
 
 def test_before_the_first_start_there_is_little_to_see(box):

@@ -190,6 +190,7 @@ class FakeLine:
 
     def __init__(self, *devices):
         self.devices = list(devices)
+        self.url = f"/dev/line-of-{devices[0]}"
         self.connected, self.last_error = True, ""
         self.counters = {"polls": 5}
         self.inbox = []

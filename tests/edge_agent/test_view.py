@@ -8,12 +8,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from edge_agent import decisions
+from edge_agent.config import Broker, Config
 from edge_agent.diagnosis import diagnose
 from edge_agent.page import STALE_MS, Page
 from edge_agent.space import Space
@@ -22,9 +25,11 @@ from edge_agent.viewer import LOOK_MS, Viewer
 from protocols.wire import messages, seal
 from tests.edge_agent.building import Building
 from tests.edge_agent.peers import SITE, Ledger, batch, key_of
+from tools.agent_top import NothingToSee, status
 
-A = 1001
+A, B = 1001, 1002
 UTC_S = 1_700_000_000
+NOWHERE = Broker("127.0.0.1", 1)
 MONITORING = Path(__file__).parents[2] / "edge_agent" / "monitoring"
 HOUR_MS = 3_600_000
 
@@ -115,8 +120,10 @@ def _get(page, path, **headers):
 
 @pytest.fixture
 def shown(page, tmp_path):
-    """A building of which one reader has said a lot, on its page."""
-    building = Building(tmp_path, Ledger([A]), [A])
+    """A building of which one reader has said a lot, and one is not admitted, on its page."""
+    building = Building(tmp_path, Ledger([A]), [A, B], enrolment=True)
+    approved = {"act": decisions.APPROVED, "device": A, "link": "network"}
+    decisions.Decisions(tmp_path / decisions.NAME).append(approved)
     sealed = [
         _record(messages.INSPECTION, 1, **INSPECTED),
         _record(messages.FAULT, 2, network=0, last_reason=241),
@@ -126,9 +133,10 @@ def shown(page, tmp_path):
     building.upstream.down()
     building.say(A, building.readers[A].hello())
     building.say(A, batch(A, sealed))
+    building.say(B, building.readers[B].hello())
     building.step()
     links = {"readers": building.port, "upstream": _Link()}
-    viewer = Viewer(SITE, building.agent, links, page, lambda: UTC_S + 200)
+    viewer = Viewer(SITE, building.agent, links, [page.show], lambda: UTC_S + 200)
     assert viewer.step(building.now_ms) == building.now_ms + LOOK_MS
     return page
 
@@ -139,6 +147,8 @@ def test_the_page_shows_readers_and_escapes_what_others_have_said(shown):
     assert "&lt;b&gt;no route" in text and "<b>no route" not in text
     row = re.search(rf"<td>{A}</td>.*?</tr>", text, re.DOTALL)[0]
     assert "battery" in row and "3700 mV" in row and "241, 3 min" in row
+    assert "No new reader is taken" in text
+    assert re.search(rf'class="bad">{B}</td><td>network</td><td>3 min</td>', text)
 
 
 def test_metrics_are_what_prometheus_reads(shown):
@@ -150,6 +160,7 @@ def test_metrics_are_what_prometheus_reads(shown):
         for sample in family.samples
     }
     assert found["onecard_agent_link_up", "upstream"] == 0
+    assert found["onecard_agent_quarantined_readers",] == 1
     assert found["onecard_agent_reader_waiting_records", str(A)] == 3
     assert found["onecard_agent_reader_battery_millivolts", str(A)] == 3_700
     assert found["onecard_agent_events_total", "records_stored"] == 3
@@ -172,6 +183,21 @@ def test_json_is_the_whole_view(shown):
     assert view["site"] == SITE
     assert view["store"]["waiting"] == 3
     assert view["readers"][0]["head"] == 3
+    assert view["readers"][0]["link"] == "network"
+    assert [each["device"] for each in view["enrolment"]["waiting"]] == [B]
+
+
+def test_status_prints_it_whole_or_of_one_reader(shown, tmp_path):
+    config = Config(SITE, tmp_path, b"", NOWHERE, NOWHERE, view_port=shown.port)
+    assert json.loads(status(config, None))["site"] == SITE
+    reader = json.loads(status(config, A))
+    assert (reader["battery_mv"], reader["not_admitted_on"]) == (3_700, [])
+    (waits,) = json.loads(status(config, B))["not_admitted_on"]
+    assert (waits["device"], waits["link"]) == (B, "network")
+    with pytest.raises(NothingToSee, match="no reader 1003"):
+        status(config, 1003)
+    with pytest.raises(NothingToSee, match="no \\[view\\]"):
+        status(replace(config, view_port=None), A)
 
 
 def test_health_follows_the_loop(page):

@@ -45,3 +45,6 @@ def test_the_files_of_the_document_load(repo_root, tmp_path, monkeypatch):
     assert loaded.ledger_public_key == public_key(key)
     assert [line.readers for line in loaded.lines] == [(1003, 1004)]
     assert (loaded.budget_bytes, loaded.view_port) == (2048 << 20, 9466)
+    assert loaded.enrolment
+    assert loaded.home_assistant is not None
+    assert loaded.home_assistant.broker.host == "10.0.0.7"
