@@ -67,13 +67,13 @@ def _readers(health: Health) -> Iterator[Finding]:
     yield Finding(GOOD, "readers", f"{health.counts['readers']} in the register")
     if health.without_map:
         text = f"{len(health.without_map)} have not said that they have epoch {health.map_epoch}"
-        action = f"onecard ledger maps: {_some(health.without_map)}"
+        action = f"onecard ledger maps: {some(health.without_map)}"
         yield Finding(WORTH_A_LOOK, "card map", text, action)
     elif health.map_epoch:
         text = f"every reader has said that it has epoch {health.map_epoch}"
         yield Finding(GOOD, "card map", text)
     if health.barred:
-        action = f"onecard ledger device list: {_some(health.barred)}"
+        action = f"onecard ledger device list: {some(health.barred)}"
         yield Finding(WORTH_A_LOOK, "opened or moved", f"{len(health.barred)} readers", action)
     if forked := health.counts["forked_readers"]:
         action = "find the twin of each, then give it a new key"
@@ -170,6 +170,7 @@ def _rules(store: LedgerStore) -> Iterator[Finding]:
         yield Finding(GOOD, "books", "every rule holds, from the first seal to the last balance")
 
 
-def _some(devices: tuple[int, ...]) -> str:
+def some(devices: tuple[int, ...]) -> str:
+    """The first few of many readers."""
     shown = ", ".join(map(str, devices[:_SHOWN_MAX]))
     return shown if len(devices) <= _SHOWN_MAX else f"{shown} and {len(devices) - _SHOWN_MAX} more"

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ledger.certificates import certificate, release, verify
+from ledger.doctor import some
 from ledger.map_news import Behind, behind, newest
 from ledger.quiescence import TEXTS, Quiescence, QuiescenceRefused, examine
 from ledger.receipts import public_key
@@ -73,7 +74,7 @@ def _lines(found: Quiescence) -> Iterator[str]:
         return
     yield f"proven: none is missing; {len(found.marks)} readers"
     if found.loss_epoch and found.unaware:
-        unaware = ", ".join(map(str, found.unaware))
+        unaware = some(found.unaware)
         yield f"  of later ones one may be, by readers that have not said they know: {unaware}"
     elif found.loss_epoch:
         yield "  nor any of later that a reader took before it knew of the loss"
