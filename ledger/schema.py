@@ -11,6 +11,7 @@ from ledger.code_schema import CODE_ENTRIES
 from ledger.desk_schema import DESKS
 from ledger.inspection_schema import INSPECTIONS
 from ledger.lock_schema import LOCKS
+from ledger.proofs_schema import PROOFS
 from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
 from ledger.schema_menus import MENUS
 
@@ -138,6 +139,7 @@ APPEND_ONLY += ("tamper", "approval", "sighting")
 APPEND_ONLY += ("lock", "menu_change")
 APPEND_ONLY += ("aggregate_sale", "statement_line")
 APPEND_ONLY += ("code_answer", "code_entry", "loss_report")
+APPEND_ONLY += ("reader_release", "carry_basis")
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -491,4 +493,5 @@ MIGRATIONS = [
     MENUS + _append_only("menu_change"),
     LOCKS + _append_only("lock"),
     INSPECTIONS,
+    PROOFS + _append_only("reader_release", "carry_basis"),
 ]

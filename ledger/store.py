@@ -108,6 +108,8 @@ _DUMP = {
     "access": "SELECT number, device, verb, first_no, count, group_no, periods, person"
     " FROM access_change ORDER BY number",
     "menu": "SELECT number, merchant_no, site, menu, person FROM menu_change ORDER BY number",
+    "reader_release": "SELECT device, seq, head_seq, person, because FROM reader_release"
+    " ORDER BY number",
     "lock_word": "SELECT device, seq, epoch, made_s, battery_mv, heard_s FROM lock_word"
     " ORDER BY device",
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"

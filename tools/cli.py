@@ -15,6 +15,7 @@ from tools.cli_access import access, ledger_locks
 from tools.cli_agent import agent
 from tools.cli_aggregate import aggregate, aggregate_code
 from tools.cli_attendance import attendance
+from tools.cli_books import add_to
 from tools.cli_broker import broker
 from tools.cli_ca import ca
 from tools.cli_card import card
@@ -70,6 +71,7 @@ ledger.command("subsidy")(subsidy)
 ledger.command("locks")(ledger_locks)
 ledger.command("migrate")(migrate)
 ledger.command("inspections")(inspections)
+add_to(ledger)
 
 
 class Home(StrEnum):

@@ -14,13 +14,14 @@ from tests.ledger.cluster import Cluster, programs
 
 WITH_POSTGRESQL = os.environ.get("ONECARD_PG") == "1"
 ON_BOTH = """
-    any_order cancels carry_over code_sales constraints inspections loads lost_records
-    reissue_rules reissues service verdicts
+    any_order audit cancels carry_over code_sales constraints inspections loads lost_records
+    quiescence reissue_rules reissues service verdicts
 """
 # Not twice: a file of an older version, and a property that has a shorter test beside it.
 _SQLITE_S_OWN = {
     "test_books_of_before_keep_what_was_tried",
     "test_books_do_not_depend_on_delivery",
+    "test_no_proof_while_a_spend_is_missing",
 }
 _MODULES = {f"tests.ledger.test_{name}" for name in ON_BOTH.split()}
 

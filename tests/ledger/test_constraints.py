@@ -2,10 +2,11 @@
 
 import pytest
 
-from ledger import chart, invariants, reissue_rules
+from ledger import chart, invariants, quiescence, reissue_rules
 from ledger.aggregate_match import Line
 from ledger.booking import decide
 from ledger.card_validity import Validity, know
+from ledger.certificates import release
 from ledger.claims import parse_claim
 from ledger.code_entries import Shown
 from ledger.code_sales import Ask, CodePolicy
@@ -61,6 +62,7 @@ def filled():
     _replace(store)
     store.book([[*reader.records[:10], reader.records[-1]], [b"noise"]])
     _open_case(store)
+    _prove(store)
     _report_loss(store)
     assert check(store) == []
     return store
@@ -74,6 +76,14 @@ def _report_loss(store):
     interval_ms = now_s * 1000, now_s * 1000
     ask = LossAsk(1001, bytes(8), code)
     assert store.loss_reports.report(ask, phones.seed_of, interval_ms, now_s).reason == 0
+
+
+def _prove(store):
+    """Reader 1005 is gone, and a carry-over has said what it rests on."""
+    release(store.database, 1005, 0, 5, "wang", "scrapped")
+    (number,) = next(iter(store.database.rows("SELECT number FROM load WHERE card_no = 31")))
+    with store.database.transaction():
+        quiescence.note_basis(store.database, 30, 2, [number])
 
 
 def _open_case(store):
@@ -149,6 +159,7 @@ def test_journals_are_append_only(table, verb):
         "load_try": "number",
         "load_proof": "number",
         "load_end": "number",
+        "carry_basis": "number",
         "reissue": "old_card",
         "card_change": "epoch",
         "manual_punch": "number",
