@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from firmware.drivers import annunciator
+from ledger import api_reasons
 from ledger import reasons as ledger_reasons
 from protocols.link import delivery_texts
 from protocols.rules import (
@@ -188,6 +189,12 @@ def reason_codes() -> str:
         "301: nothing was kept. The others open a case for somebody to look at.\n"
         "`ledger/reasons.py`\n",
         _numbered(ledger_reasons.TEXTS),
+        "## Why the ledger's HTTP API refused\n",
+        "In the `reason` of its problem details (RFC 9457). `ledger/api_reasons.py`\n",
+        _table(
+            ("", "status", "meaning"),
+            [(number, *texts) for number, texts in sorted(api_reasons.TEXTS.items())],
+        ),
     ]
     return "\n".join(parts)
 
