@@ -23,6 +23,7 @@ from ledger.code_entries import CodeEntries
 from ledger.code_sales import CodeSales
 from ledger.dialect import POSTGRESQL, Dialect, Row, SqliteDialect
 from ledger.evidence import State
+from ledger.holder_accounts import HolderAccounts
 from ledger.loading import keys_of, load_book
 from ledger.lock_mail import LockMail
 from ledger.loss_reports import LossReports
@@ -161,6 +162,7 @@ class LedgerStore:
         self.database = database
         self.top_ups = TopUps(database)
         self.channel_top_ups = ChannelTopUps(database)
+        self.accounts = HolderAccounts(database)
         self.cards = Cards(database)
         self.access = AccessBook(database)
         self.lock_mail = LockMail(database)
