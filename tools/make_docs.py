@@ -1,10 +1,12 @@
 """Write the pages of docs/ that say what the code says: `python -m tools.make_docs`."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 from firmware.drivers import annunciator
 from ledger import api_reasons
 from ledger import reasons as ledger_reasons
+from ledger.api import openapi
 from protocols.link import delivery_texts
 from protocols.rules import (
     access_texts,
@@ -89,6 +91,7 @@ def pages() -> dict[str, str]:
         "pos-states.md": pos_states(),
         "door-states.md": door_states(),
         "lock-states.md": lock_states(),
+        "openapi.json": json.dumps(openapi.document(), indent=2) + "\n",
     }
 
 

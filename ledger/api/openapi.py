@@ -69,12 +69,14 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "summary": operation.name.replace("_", " "),
         "description": f"{operation.about} Scope: `{operation.scope}`.",
         "security": [{"token": []}],
-        "parameters": [*_path(operation), *_query(operation)],
         "responses": {
             "200": _content(operation.answer, "Done, or as it is.", "application/json"),
             **_refusals(reasons_of(operation)),
         },
     }
+    parameters = [*_path(operation), *_query(operation)]
+    if parameters:
+        described["parameters"] = parameters
     if operation.body is not None:
         schema = {"$ref": _SCHEMAS + operation.body.__name__}
         content = {"application/json": {"schema": schema}}
