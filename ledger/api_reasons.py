@@ -27,6 +27,7 @@ ON_CARD = 734
 MAY_BE_ON_CARD = 735
 SPENT = 736
 WENT_ON = 737
+VOID = 738
 LOSS_IMPOSSIBLE = 741
 
 # number -> (HTTP status, meaning)
@@ -52,5 +53,6 @@ TEXTS = {
     MAY_BE_ON_CARD: (409, "the money may be on the card: it was offered to it"),
     SPENT: (409, "the money was spent by payment code"),
     WENT_ON: (409, "the money went on to the card in the place of a lost one"),
+    VOID: (409, "this order was cancelled before it came: it is not taken any more"),
     LOSS_IMPOSSIBLE: (409, "no list of lost cards has room for this card"),
 }

@@ -27,6 +27,9 @@ RULES = {
             AND t.credit_account = {chart.BANK}
         WHERE e.number IS NULL OR t.amount_fen IS NULL OR t.amount_fen <> l.amount_fen
         OR EXISTS (SELECT 1 FROM load_try y WHERE y.number = c.number)""",
+    "an order that is void was never booked": """
+        SELECT v.channel, v.order_no FROM topup_void v
+        JOIN channel_topup c ON c.channel = v.channel AND c.order_no = v.order_no""",
     "nothing is repaid but a cancelled top-up": f"""
         SELECT t.device, t.seq, t.line FROM transfer t
         LEFT JOIN topup_cancel c ON c.number = t.seq AND t.device = {CARD_CENTRE}

@@ -3,8 +3,9 @@
 Rules of this file. A channel's order number stands for one top-up for all time: the same again is
 answered the same, with other facts it is refused. A top-up has a bank's reference, which pays for
 one. Its money waits for the card (ledger/topups.py); until anything was sent that may put it
-there, the channel can have it back, all of it and once. Whose account it is does not change when
-a card is replaced: what is paid in goes to the last card in its place.
+there, the channel can have it back, all of it and once. What is cancelled before it has come, as
+a request that was long under way, is never taken. Whose account it is does not change when a card
+is replaced: what is paid in goes to the last card in its place.
 """
 
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ _IS_ISSUED = "SELECT 1 FROM card WHERE card_no = ?"
 _FREE = "SELECT balance_fen - floor_fen FROM account WHERE id = ?"
 _INSERT = "INSERT INTO channel_topup VALUES (?, ?, ?, ?, ?, ?)"
 _CANCEL = "INSERT INTO topup_cancel VALUES (?, ?)"
+_VOIDED = "SELECT voided_s FROM topup_void WHERE channel = ? AND order_no = ?"
+_VOID = "INSERT INTO topup_void VALUES (?, ?, ?)"
 _END = "INSERT INTO load_end VALUES (?)"
 
 
@@ -68,6 +71,14 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Cancelled:
+    """An order that its channel has cancelled; `amount_fen` 0: it had not come, and never will."""
+
+    cancelled_s: int
+    amount_fen: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelTopUp:
     """An order in the books: credit `number`, told at `heard_s` (seconds since 1970)."""
 
@@ -97,6 +108,8 @@ class ChannelTopUps:
                 if self._facts(known.order) != self._facts(order):
                     raise ChannelRefused(api_reasons.ORDER_DIFFERS)
                 return known
+            if self.voided_s(order.channel, order.order_no) is not None:
+                raise ChannelRefused(api_reasons.VOID)
             paid_by = order.channel, order.bank_reference
             if list(self._database.rows(_PAID_BY, paid_by)):
                 raise ChannelRefused(api_reasons.REFERENCE_USED)
@@ -119,12 +132,20 @@ class ChannelTopUps:
             return ChannelTopUp(number, order, heard_s, cancelled_s, state)
         return None
 
-    def cancel(self, channel: str, order_no: str, now_s: int) -> ChannelTopUp:
+    def voided_s(self, channel: str, order_no: str) -> int | None:
+        """When an order was cancelled that had not come; None: none of this number was."""
+        for (voided_s,) in self._database.rows(_VOIDED, (channel, order_no)):
+            return voided_s
+        return None
+
+    def cancel(self, channel: str, order_no: str, now_s: int) -> Cancelled:
         """The channel has its money back. Again: what was done. Raises ChannelRefused."""
         with self._database.transaction():
-            found = self._found(channel, order_no)
-            if found.state is State.CANCELLED:
-                return found
+            found = self.find(channel, order_no)
+            if found is None:
+                return self._void(channel, order_no, now_s)
+            if found.cancelled_s is not None:
+                return Cancelled(found.cancelled_s, found.order.amount_fen)
             if found.state in _TOO_LATE:
                 raise ChannelRefused(_TOO_LATE[found.state])
             pending = chart.pending(found.order.card_no)
@@ -137,7 +158,14 @@ class ChannelTopUps:
             post_authorized(
                 self._database, [Transfer(CARD_CENTRE, found.number, REPAY_LINE, *what)]
             )
-            return self._found(channel, order_no)
+            return Cancelled(now_s, found.order.amount_fen)
+
+    def _void(self, channel: str, order_no: str, now_s: int) -> Cancelled:
+        voided_s = self.voided_s(channel, order_no)
+        if voided_s is None:
+            self._database.many(_VOID, [(channel, order_no, now_s)])
+            voided_s = now_s
+        return Cancelled(voided_s, 0)
 
     def _found(self, channel: str, order_no: str) -> ChannelTopUp:
         found = self.find(channel, order_no)

@@ -139,7 +139,7 @@ APPEND_ONLY += ("tamper", "approval", "sighting")
 APPEND_ONLY += ("lock", "menu_change")
 APPEND_ONLY += ("aggregate_sale", "statement_line")
 APPEND_ONLY += ("code_answer", "code_entry", "loss_report")
-APPEND_ONLY += ("channel_topup", "topup_cancel")
+APPEND_ONLY += ("channel_topup", "topup_cancel", "topup_void")
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -493,5 +493,5 @@ MIGRATIONS = [
     MENUS + _append_only("menu_change"),
     LOCKS + _append_only("lock"),
     INSPECTIONS,
-    CHANNELS + _append_only("channel_topup", "topup_cancel"),
+    CHANNELS + _append_only("channel_topup", "topup_cancel", "topup_void"),
 ]

@@ -83,6 +83,7 @@ _DUMP = {
     "channel_topup": "SELECT channel, order_no, number, bank_reference, paid_s, heard_s"
     " FROM channel_topup ORDER BY channel, order_no",
     "topup_cancel": "SELECT number, cancelled_s FROM topup_cancel ORDER BY number",
+    "topup_void": "SELECT channel, order_no, voided_s FROM topup_void ORDER BY channel, order_no",
     "cancel": "SELECT device, seq, intent_seq, number FROM cancel ORDER BY device, intent_seq",
     "load_try": "SELECT number, counter, device FROM load_try ORDER BY number, counter, device",
     "load_proof": "SELECT number, counter, balance_fen FROM load_proof ORDER BY number",

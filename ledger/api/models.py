@@ -155,6 +155,14 @@ class TopUpStatus(TopUp):
     cancelled_s: MaybeTimeS
 
 
+class TopUpCancelled(_Strict):
+    """The channel returns `amount_fen`; null: the order had not come, and is never taken."""
+
+    order_no: OrderNo
+    cancelled_s: TimeS
+    amount_fen: Annotated[int | None, Field(ge=1, le=AMOUNT_FEN_MAX)]
+
+
 class Inspection(_Strict):
     """What a reader has said of itself when its merchant looked last (R17.1)."""
 

@@ -139,22 +139,22 @@ def _top_up(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
 
 
 def _top_up_status(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
-    found = store.channel_top_ups.find(call.client.name, call.path["order_no"])
+    named = call.client.name, call.path["order_no"]
+    found = store.channel_top_ups.find(*named)
     if found is None:
-        raise ChannelRefused(why.NO_ORDER)
-    return _status(policy, call, found)
+        is_void = store.channel_top_ups.voided_s(*named) is not None
+        raise ChannelRefused(why.VOID if is_void else why.NO_ORDER)
+    became = {"state": found.state, "cancelled_s": found.cancelled_s}
+    return models.TopUpStatus(**_top_up_facts(policy, call, found) | became)
 
 
 def _cancel(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
+    del policy
     order_no = call.path["order_no"]
-    return _status(
-        policy, call, store.channel_top_ups.cancel(call.client.name, order_no, call.now_s)
+    done = store.channel_top_ups.cancel(call.client.name, order_no, call.now_s)
+    return models.TopUpCancelled(
+        order_no=order_no, cancelled_s=done.cancelled_s, amount_fen=done.amount_fen or None
     )
-
-
-def _status(policy: Policy, call: Call, found: ChannelTopUp) -> models.TopUpStatus:
-    became = {"state": found.state, "cancelled_s": found.cancelled_s}
-    return models.TopUpStatus(**_top_up_facts(policy, call, found) | became)
 
 
 def _top_up_facts(policy: Policy, call: Call, found: ChannelTopUp) -> dict[str, Any]:
@@ -318,6 +318,7 @@ OPERATIONS = (
             why.ABOVE_LIMIT,
             why.ORDER_DIFFERS,
             why.REFERENCE_USED,
+            why.VOID,
         ),
     ),
     Operation(
@@ -328,7 +329,7 @@ OPERATIONS = (
         "What became of an order of this channel.",
         models.TopUpStatus,
         _top_up_status,
-        reasons=(why.NO_ORDER,),
+        reasons=(why.NO_ORDER, why.VOID),
     ),
     Operation(
         "cancel_topup",
@@ -336,8 +337,9 @@ OPERATIONS = (
         f"{_ORDER}/cancel",
         Scope.TOPUPS,
         "Take an order back, all of it, as long as it was not offered to the card; the channel"
-        " then returns the money to whoever paid. Again: what was done.",
-        models.TopUpStatus,
+        " then returns the money to whoever paid. One that has not come is never taken, however"
+        " long it was under way. Again: what was done.",
+        models.TopUpCancelled,
         _cancel,
         reasons=(why.NO_ORDER, why.ON_CARD, why.MAY_BE_ON_CARD, why.SPENT, why.WENT_ON),
     ),

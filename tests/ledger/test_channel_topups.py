@@ -6,7 +6,7 @@ import pytest
 
 from adapters.sqlite import open_database
 from ledger import api_reasons, channel_rules, chart
-from ledger.channel_topups import ChannelRefused, Order, State
+from ledger.channel_topups import Cancelled, ChannelRefused, Order, State
 from ledger.dialect import ConstraintBroken, SqliteDialect
 from ledger.invariants import check
 from ledger.reasons import LOADED_TOO_LATE
@@ -99,9 +99,11 @@ def test_a_closed_account_takes_no_order_and_a_lost_one_does():
 def test_channels_know_nothing_of_each_others_orders():
     store = booked()
     theirs = dataclasses.replace(ORDER, channel="today")
-    refused(api_reasons.NO_ORDER, store.channel_top_ups.cancel, "today", "A-1", NOW_S)
     assert store.channel_top_ups.book(theirs, NOW_S).number == 2
     assert money(store) == (OPENING_FEN, 10_000)
+    assert store.channel_top_ups.cancel("today", "A-1", NOW_S) == Cancelled(NOW_S, 5_000)
+    assert store.channel_top_ups.find("ecode", "A-1").state is State.WAITING
+    assert money(store) == WAITS
 
 
 # --- cancelling -------------------------------------------------------------------------------
@@ -111,12 +113,23 @@ def test_a_cancelled_order_goes_back_once():
     store = booked()
     bank_fen = store.balances()["clearing", 0]
     for now_s in (NOW_S, LATER_S):
-        cancelled = store.channel_top_ups.cancel("ecode", "A-1", now_s)
-        assert (cancelled.state, cancelled.cancelled_s) == (State.CANCELLED, NOW_S)
+        assert store.channel_top_ups.cancel("ecode", "A-1", now_s) == Cancelled(NOW_S, 5_000)
     assert money(store) == (OPENING_FEN, 0)
     assert store.balances()["clearing", 0] == bank_fen + 5_000
     assert store.channel_top_ups.book(ORDER, LATER_S).state is State.CANCELLED
     assert store.top_ups.next_of(CARD, 0) is None
+
+
+def test_an_order_that_is_overtaken_by_its_cancellation_is_never_taken():
+    """The channel has heard no answer and given the money back; its request comes later."""
+    store = open_ledger()
+    for now_s in (NOW_S, LATER_S):
+        assert store.channel_top_ups.cancel("ecode", "A-1", now_s) == Cancelled(NOW_S, 0)
+        refused(api_reasons.VOID, store.channel_top_ups.book, ORDER, now_s)
+    assert money(store) == (OPENING_FEN, 0)
+    another = dataclasses.replace(ORDER, order_no="A-2")
+    assert store.channel_top_ups.book(another, LATER_S).state is State.WAITING
+    assert money(store) == WAITS
 
 
 def test_what_was_offered_to_a_card_does_not_go_back():
@@ -198,20 +211,27 @@ def live(store):
     second = dataclasses.replace(ORDER, order_no="A-2", bank_reference="bank-2", amount_fen=700)
     for order in (ORDER, second):
         store.channel_top_ups.book(order, NOW_S)
-    store.channel_top_ups.cancel("ecode", "A-1", NOW_S)
+    for order_no in ("A-1", "A-3"):
+        store.channel_top_ups.cancel("ecode", order_no, NOW_S)
+
+
+def _with_cards():
+    database = open_database(":memory:", MIGRATIONS)
+    LedgerStore(SqliteDialect(database)).issue_cards(
+        [(CARD, OPENING_FEN), (OTHER_CARD, OPENING_FEN)]
+    )
+    return database
 
 
 def test_stopped_at_any_statement_then_told_again():
-    reference = open_ledger()
+    reference = LedgerStore(SqliteDialect(_with_cards()))
     live(reference)
     assert money(reference) == (OPENING_FEN, 700)
     k, has_fired = 0, True
     while has_fired:
         k += 1
-        database = open_database(":memory:", MIGRATIONS)
+        database = _with_cards()
         store = LedgerStore(SqliteDialect(database))
-        for card_no in (CARD, OTHER_CARD):
-            store.issue_card(card_no, OPENING_FEN)
         connection = FaultyConnection(database, k, Stopped())
         try:
             live(LedgerStore(SqliteDialect(connection)))
@@ -221,9 +241,7 @@ def test_stopped_at_any_statement_then_told_again():
         assert check(store) == [], f"stopped at statement {k}"
         live(store)
         assert money(store) == (OPENING_FEN, 700), f"stopped at statement {k}"
-        rows = "SELECT * FROM channel_topup", "SELECT * FROM topup_cancel"
-        for sql in rows:
-            assert list(store.database.rows(sql)) == list(reference.database.rows(sql)), k
+        assert store.dump() == reference.dump(), k
         store.close()
     assert k > 30, "the wrapper no longer sees the statements"
 
@@ -257,6 +275,9 @@ TAMPERED = {
     "a load that names a channel's order is that of this order": ["DELETE FROM channel_topup"],
     "a cancelled top-up went back to the bank, all of it, and was never offered": [
         f"UPDATE transfer SET debit_account = {chart.pending(OTHER_CARD)} WHERE kind = 20"
+    ],
+    "an order that is void was never booked": [
+        "INSERT INTO topup_void VALUES ('ecode', 'A-1', 1)"
     ],
     "nothing is repaid but a cancelled top-up": ["DELETE FROM topup_cancel"],
 }

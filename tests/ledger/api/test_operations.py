@@ -79,9 +79,23 @@ def test_a_channel_has_its_own_orders_and_its_own_names_of_accounts(served, book
     assert reason(served.ask("POST", "/v1/topups", asked, "today")) == why.NO_ACCOUNT
     theirs = asked | {"account": other}
     assert served.ask("POST", "/v1/topups", theirs, "today")[0] == 200
-    assert served.ask("POST", "/v1/topups/C-1/cancel")[1]["state"] == "cancelled"
+    done = served.ask("POST", "/v1/topups/C-1/cancel")
+    assert (done[0], done[1]["amount_fen"]) == (200, 5_000)
+    assert served.ask("POST", "/v1/topups/C-1/cancel") == done
+    assert served.ask("GET", "/v1/topups/C-1")[1]["state"] == "cancelled"
     assert served.ask("GET", "/v1/topups/C-1", client="today")[1]["state"] == "waiting"
     assert books.balances()["pending", OTHER_CARD] == 5_000
+
+
+def test_an_order_that_its_cancellation_has_overtaken_is_never_taken(served, books):
+    done = served.ask("POST", "/v1/topups/E-1/cancel")
+    assert (done[0], done[1]["amount_fen"]) == (200, None)
+    before = books.dump()
+    asked = order(served.account(), order_no="E-1", bank_reference="e-1")
+    assert reason(served.ask("POST", "/v1/topups", asked)) == why.VOID
+    assert reason(served.ask("GET", "/v1/topups/E-1")) == why.VOID
+    assert served.ask("POST", "/v1/topups/E-1/cancel") == done
+    assert books.dump() == before
 
 
 def test_a_statement_is_its_balance_page_by_page(served, books, reader):
