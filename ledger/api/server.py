@@ -7,6 +7,7 @@ ends, or is flooded, is nothing to the process that books what readers send.
 import logging
 import signal
 import socket
+import sqlite3
 import ssl
 import time
 from contextlib import closing
@@ -21,8 +22,17 @@ from ledger.api.books import Books
 from ledger.api.clients import load_clients
 from ledger.api.limits import Pace
 from ledger.api.operations import Policy
-from ledger.config import Config, ConfigError, Http, load_account_key, load_config, open_books
+from ledger.config import (
+    Config,
+    ConfigError,
+    Http,
+    load_account_key,
+    load_config,
+    load_password,
+    open_books,
+)
 from ledger.dialect import SchemaTooOld, StoreUnavailable
+from ledger.schema import MIGRATIONS
 
 CONNECTIONS_MAX = 256
 KEEP_ALIVE_S = 5
@@ -52,8 +62,8 @@ def run(config_path: str | Path) -> None:
         config.carry_over_after_s,
     )
     clients = load_clients(config.http.clients_file)
-    config.data_dir.mkdir(parents=True, exist_ok=True)
-    open_books(config).close()  # there, of this program's schema, and durable
+    _check_version(config)
+    open_books(config).close()  # and durable
     with closing(_listen(config.http)) as listening, closing(_books(config)) as books:
         pace = Pace(config.http.requests_per_s, lambda: time.monotonic_ns() // 1_000_000)
         api = Api(books, clients, policy, pace, lambda: int(time.time()))
@@ -63,6 +73,34 @@ def run(config_path: str | Path) -> None:
         _log.info("the ledger's API listens on %s, port %d", host, port)
         server.run(sockets=[listening])
     _log.info("the ledger's API stops")
+
+
+def _check_version(config: Config) -> None:
+    """The books are there and of this program: under a ledger that runs nothing is migrated."""
+    found = _version_on_server(config) if config.database_url else _version(config.database)
+    place = config.database_url or str(config.database)
+    if found > len(MIGRATIONS):
+        raise SchemaTooNew(place, found, len(MIGRATIONS))
+    if found < len(MIGRATIONS):
+        text = f"{place} has schema {found}, this program {len(MIGRATIONS)}: onecard ledger run"
+        raise SchemaTooOld(f"{text} makes and migrates it")
+
+
+def _version(path: Path) -> int:
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"{path}: {error}") from error
+    return version
+
+
+def _version_on_server(config: Config) -> int:
+    # Whoever keeps the books in a file does not wait for the driver of a server.
+    from ledger.postgres import PostgresDialect
+
+    with closing(PostgresDialect(config.database_url, load_password(config))) as database:
+        return database.version()
 
 
 def _end_by_signal(server: uvicorn.Server) -> None:
