@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from ledger.api.clients import hash_of
@@ -71,6 +72,9 @@ class Served:
             if found:
                 break
             assert line, self.log.decode()
+        # Its log is read as it comes: a full pipe would stop it.
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
         self.port = int(found[1])
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -98,11 +102,20 @@ class Served:
         assert status == 200, told
         return told["account"]
 
+    def _read(self):
+        for line in self.process.stderr:
+            self.log += line
+
     def close(self):
         """End it as systemd does; what it has logged."""
         self.process.terminate()
-        _none, rest = self.process.communicate(timeout=PATIENCE_S)
-        self.log += rest
+        return self.ended()
+
+    def ended(self):
+        """Wait until it has ended; what it has logged."""
+        self.process.wait(PATIENCE_S)
+        self._reading.join(PATIENCE_S)
+        self.process.stderr.close()
         return self.log.decode()
 
 

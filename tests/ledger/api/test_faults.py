@@ -68,14 +68,14 @@ def test_killed_inside_and_behind_a_booking(place):
         asked = asked or order(served.account())
         with pytest.raises(ConnectionError):
             served.ask("POST", "/v1/topups", asked)
-        served.process.communicate()
+        served.ended()
         assert served.process.returncode == -signal.SIGKILL
         assert held(where) == after
     served = Served(config, _KILLED, ["behind"])
     assert served.ask("GET", "/v1/topups/A-1")[1]["state"] == "waiting"
     with pytest.raises(ConnectionError):
         served.ask("POST", "/v1/topups/A-1/cancel")
-    served.process.communicate()
+    served.ended()
     assert held(where) == (0, 0)
     served = Served(config)
     status, booked = served.ask("POST", "/v1/topups", asked)
