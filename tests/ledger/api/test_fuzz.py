@@ -23,7 +23,8 @@ schemathesis = pytest.importorskip("schemathesis")
 
 ALLOWED = schemathesis.GenerationMode.POSITIVE
 FORBIDDEN = schemathesis.GenerationMode.NEGATIVE
-EXAMPLES = 10  # of each operation and each kind
+# Of each operation and each kind: most of what moves money.
+EXAMPLES, EXAMPLES_OF = 7, {"book_topup": 30}
 ACCEPTED, REFUSED = 200, "refused"
 _CLIENT = {
     "list_devices": "watch",
@@ -62,8 +63,11 @@ def steer(case, account, order_no, is_from_the_start):
         for place in (case.path_parameters, case.body):
             if value is not None and isinstance(place, dict) and name in place:
                 place[name] = value
-    if account is not None and isinstance(case.body, dict) and "card_no" in case.body:
-        case.body["card_no"] = CARD
+    if isinstance(case.body, dict):
+        # To JSON Schema 2.0 is a whole number; here it is none, which other tests see to.
+        case.body = {n: int(v) if isinstance(v, float) else v for n, v in case.body.items()}
+        if account is not None and "card_no" in case.body:
+            case.body["card_no"] = CARD
     if is_from_the_start and case.query:
         case.query.pop("after", None)
 
@@ -78,8 +82,8 @@ def requests(operation, mode, accounts):
         steer(case, *there)
         return case
 
-    account = st.sampled_from([None, *accounts, *accounts])
-    order_no = st.sampled_from([None, *"ABCD"])
+    account = st.sampled_from([None, *accounts * 3])
+    order_no = st.sampled_from([None, *"ABCDEFGH"])
     return st.builds(steered, drawn, account, order_no, st.booleans())
 
 
@@ -119,7 +123,7 @@ def test_no_request_makes_a_fault_or_a_fen(served, schema, folder):
     seen = {}
     for number, operation in enumerate(operations(schema)):
         name = operation.definition.raw["operationId"]
-        seen[name] = fuzz(served, operation, number, EXAMPLES)
+        seen[name] = fuzz(served, operation, number, EXAMPLES_OF.get(name, EXAMPLES))
     store = LedgerStore.open(str(folder / "books" / "ledger.sqlite"))
     assert check(store) == []
     store.close()
