@@ -8,15 +8,13 @@ from ledger.dialect import Dialect
 from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 
-# An inspection is a matter of each day: further back nobody looks for one.
-_INSPECTION_WITHIN = 4_096
 _DEVICES = """
 SELECT d.device, d.site, d.merchant_no, d.head_seq, d.is_forked,
     (SELECT COALESCE(MAX(c.number), 0) FROM access_change c WHERE c.device = d.device)
 FROM device d WHERE d.device > ? ORDER BY d.device LIMIT ?"""
 _INSPECTED = f"""
-SELECT sealed FROM record WHERE device = ? AND seq > ? AND kind = {messages.INSPECTION}
-ORDER BY seq DESC LIMIT 1"""
+SELECT sealed FROM record WHERE device + 0 = ? AND kind IN (12, 13)
+AND kind = {messages.INSPECTION} ORDER BY seq + 0 DESC LIMIT 1"""  # by inspection_schema.py
 _CASES = """
 SELECT reason, device, seq, sha256 FROM suspense_case
 WHERE (reason, device, seq, sha256) > (?, ?, ?, ?)
@@ -28,7 +26,7 @@ FIRST_CASE = (0, 0, 0, b"")
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A registered reader; `inspection`: the fields of its last INSPECTION, if it is not old."""
+    """A registered reader; `inspection`: the fields of its last INSPECTION, if there is one."""
 
     device: int
     site: str
@@ -44,7 +42,7 @@ def readers_behind(database: Dialect, device: int, count: int) -> Iterator[Reade
     for row in list(database.rows(_DEVICES, (device, count))):
         number, site, merchant_no, head_seq, is_forked, door_epoch = row
         facts = number, site, merchant_no, head_seq, bool(is_forked), door_epoch
-        yield Reader(*facts, _inspection(database, number, head_seq))
+        yield Reader(*facts, _inspection(database, number))
 
 
 def cases_behind(database: Dialect, place: CasePlace, count: int) -> list[CasePlace]:
@@ -55,9 +53,8 @@ def cases_behind(database: Dialect, place: CasePlace, count: int) -> list[CasePl
     ]
 
 
-def _inspection(database: Dialect, device: int, head_seq: int) -> dict[str, Any] | None:
-    key = device, head_seq - _INSPECTION_WITHIN
-    for (sealed,) in database.rows(_INSPECTED, key):
+def _inspection(database: Dialect, device: int) -> dict[str, Any] | None:
+    for (sealed,) in database.rows(_INSPECTED, (device,)):
         try:
             return messages.decode_record(seal.payload_of(sealed))
         except WireError:
