@@ -82,7 +82,7 @@ test: .venv/.ready-test ## run all tests
 test-pg: .venv/.ready ## run the ledger's tests on PostgreSQL (Debian: apt-get install postgresql)
 	@ONECARD_PG=1 $(BIN)/python -m pytest -n 0 -k postgresql $(PYTEST_ARGS) tests/ledger
 
-soak: .venv/.ready-test ## draw new seeds against journal and POS for ONECARD_SOAK_S seconds each
+soak: .venv/.ready-test ## draw new seeds against journal, POS and HTTP API for ONECARD_SOAK_S seconds each
 	@$(BIN)/python -m pytest -m soak -s $(PYTEST_ARGS)
 
 sim: .venv/.ready ## run a scenario: make sim SCENARIO=file.toml SEED=7

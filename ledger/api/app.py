@@ -140,6 +140,10 @@ class Api:
             except BooksSlow:
                 reason = why.TOO_SLOW
                 response = _problem(Refused(reason))
+            except Exception:
+                took_s = loop.time() - begun_s
+                self._metrics.heard(name, request.state.client, 500, why.OUR_FAULT, took_s)
+                raise
             client, status = request.state.client, response.status_code
             self._metrics.heard(name, client, status, reason, loop.time() - begun_s)
             _log.info("%s by %s: %d, reason %d", name, client or "a stranger", status, reason)

@@ -250,11 +250,13 @@ def test_books_that_do_not_answer_hold_nobody_for_ever(tmp_path):
 _IMPATIENT = f"""
 from adapters import sqlite
 sqlite._SETTINGS = ("PRAGMA busy_timeout = 100", *sqlite._SETTINGS[1:])
+from ledger.holder_accounts import HolderAccounts
+HolderAccounts.entries = lambda *_: [][0]
 {RUN}"""
 
 
-def test_a_database_that_is_locked_is_told_of(tmp_path):
-    """By somebody who holds the writer's place for longer than anybody waits."""
+def test_books_that_are_locked_and_a_fault_of_ours_are_told_of(tmp_path):
+    """Locked by somebody who holds the writer's place for longer than anybody waits."""
     served = Served(settle(tmp_path), _IMPATIENT)
     account = served.account()
     store = LedgerStore.open(str(tmp_path / "books" / "ledger.sqlite"))
@@ -264,4 +266,10 @@ def test_a_database_that_is_locked_is_told_of(tmp_path):
         assert served.ask("GET", f"/v1/accounts/{account}")[1]["status"] == "active"
     assert served.ask("POST", f"/v1/accounts/{account}/loss")[0] == 200
     store.close()
-    served.close()
+    status, told = served.ask("GET", f"/v1/accounts/{account}/entries")
+    assert (status, told["reason"]) == (500, 711)
+    headers = {"Authorization": f"Bearer {TOKENS['watch']}"}
+    shown = served.say("GET", "/metrics", headers=headers)[2].decode()
+    for reason in (709, 711):
+        assert f'onecard_ledger_api_refusals_total{{reason="{reason}"}} 1.0' in shown
+    assert "IndexError" in served.close()
