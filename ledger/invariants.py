@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ledger import aggregate, chain, chart, code_rules, loss_reports, reissue_rules
+from ledger import aggregate, chain, channel_rules, chart, code_rules, loss_reports, reissue_rules
 from ledger.evidence import Intent, State, stated_by, stated_by_outcome, verdict
 from ledger.loading import INTENT_COLUMNS, intent_of, keys_of
 from ledger.reservations import Settled
@@ -22,6 +22,7 @@ from ledger.transfers import (
     LOAD,
     LOAD_LINE,
     OPENING,
+    REPAY,
     SPEND,
     TOP_UP,
     TOP_UP_LINE,
@@ -153,7 +154,7 @@ _RULES = {
     "every transfer of the card centre belongs to a load": f"""
         SELECT t.device, t.seq, t.line FROM transfer t
         LEFT JOIN load l ON l.number = t.seq
-        WHERE (t.kind IN ({TOP_UP}, {LOAD}, {CARRY_OVER}, {UNDO}, {COVER}))
+        WHERE (t.kind IN ({TOP_UP}, {LOAD}, {CARRY_OVER}, {UNDO}, {COVER}, {REPAY}))
             <> (t.device = {CARD_CENTRE})
         OR (t.device = {CARD_CENTRE} AND l.number IS NULL)""",
     "what is pending for a card was paid in, is not on it, not spent by code and not gone on": f"""
@@ -178,6 +179,7 @@ _RULES = {
     **code_rules.RULES,
     **reissue_rules.RULES,
     **loss_reports.RULES,
+    **channel_rules.RULES,
     "an early outcome's intent is not there yet": """
         SELECT e.device, e.seq FROM early_outcome e
         JOIN record r ON r.device = e.intent_device AND r.seq = e.intent_seq""",

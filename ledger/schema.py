@@ -6,6 +6,7 @@ trigger has the one form that is translated, and a new table is a journal (APPEN
 may be changed (_CHANGED there).
 """
 
+from ledger.channel_schema import CHANNELS
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
 from ledger.code_schema import CODE_ENTRIES
 from ledger.desk_schema import DESKS
@@ -140,6 +141,7 @@ APPEND_ONLY += ("lock", "menu_change")
 APPEND_ONLY += ("aggregate_sale", "statement_line")
 APPEND_ONLY += ("code_answer", "code_entry", "loss_report")
 APPEND_ONLY += ("reader_release", "carry_basis")
+APPEND_ONLY += ("channel_topup", "topup_cancel", "topup_void")
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -494,4 +496,5 @@ MIGRATIONS = [
     LOCKS + _append_only("lock"),
     INSPECTIONS,
     PROOFS + _append_only("reader_release", "carry_basis"),
+    CHANNELS + _append_only("channel_topup", "topup_cancel", "topup_void"),
 ]

@@ -17,11 +17,13 @@ from ledger.book import Book, Changes
 from ledger.booking import decide
 from ledger.card_status import Cards
 from ledger.carry_over import CarryOvers
+from ledger.channel_topups import ChannelTopUps
 from ledger.claims import Claim, parse_claim
 from ledger.code_entries import CodeEntries
 from ledger.code_sales import CodeSales
 from ledger.dialect import POSTGRESQL, Dialect, Row, SqliteDialect
 from ledger.evidence import State
+from ledger.holder_accounts import HolderAccounts
 from ledger.loading import keys_of, load_book
 from ledger.lock_mail import LockMail
 from ledger.loss_reports import LossReports
@@ -78,6 +80,10 @@ _DUMP = {
     "case": "SELECT reason, device, seq, sha256 FROM suspense_case"
     " ORDER BY reason, device, seq, sha256",
     "load": "SELECT number, card_no, amount_fen, order_id, is_loaded FROM load ORDER BY number",
+    "channel_topup": "SELECT channel, order_no, number, bank_reference, paid_s, heard_s"
+    " FROM channel_topup ORDER BY channel, order_no",
+    "topup_cancel": "SELECT number, cancelled_s FROM topup_cancel ORDER BY number",
+    "topup_void": "SELECT channel, order_no, voided_s FROM topup_void ORDER BY channel, order_no",
     "cancel": "SELECT device, seq, intent_seq, number FROM cancel ORDER BY device, intent_seq",
     "load_try": "SELECT number, counter, device FROM load_try ORDER BY number, counter, device",
     "load_proof": "SELECT number, counter, balance_fen FROM load_proof ORDER BY number",
@@ -158,6 +164,8 @@ class LedgerStore:
     def __init__(self, database: Dialect) -> None:
         self.database = database
         self.top_ups = TopUps(database)
+        self.channel_top_ups = ChannelTopUps(database)
+        self.accounts = HolderAccounts(database)
         self.cards = Cards(database)
         self.access = AccessBook(database)
         self.lock_mail = LockMail(database)

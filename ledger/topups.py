@@ -45,6 +45,7 @@ JOIN account a ON a.id = {_PENDING} + l.card_no
 WHERE l.number = ? AND l.is_loaded = 0 AND NOT {IS_PROMISED}"""
 _IS_OF_REPLACED = """
 SELECT r.new_card FROM load l JOIN reissue r ON r.old_card = l.card_no WHERE l.number = ?"""
+_HAS_ENDED = "SELECT 1 FROM load_end WHERE number = ?"
 _SUCCESSOR = "SELECT new_card FROM reissue WHERE old_card = ?"
 _NUMBER = f"SELECT COALESCE(MAX(number), 0) + 1 FROM load WHERE number < {NUMBER_MIN}"
 # A try is over when somebody has seen the card at the next counter (with another name on it, or
@@ -64,8 +65,8 @@ class TopUpRefused(Exception):
 
 
 class NotCovered(Exception):
-    """A load may not be tried: payments by code have taken its money, or another card has taken
-    the place of its card. Nothing was changed."""
+    """A load may not be tried: payments by code have taken its money, its channel has it back, or
+    another card has taken the place of its card. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +104,7 @@ class TopUps:
                 if facts != [card_no, amount_fen]:
                     raise TopUpRefused(f"order {order_id} is booked already, and differently")
                 return number
-            return self._book(card_no, amount_fen, order_id)
-
-    def _book(self, card_no: int, amount_fen: int, order_id: str) -> int:
-        sql = "SELECT 1 FROM card WHERE card_no = ?"
-        if not list(self._database.rows(sql, (card_no,))):
-            raise TopUpRefused(f"card {card_no} was never issued")
-        for (successor,) in self._database.rows(_SUCCESSOR, (card_no,)):
-            raise TopUpRefused(f"card {card_no} was replaced by card {successor}")
-        if Cards(self._database).status(card_no) == CLOSED:
-            raise TopUpRefused(f"card {card_no} is closed")
-        number = next_number(self._database)
-        load = Load(number, card_no, amount_fen)
-        enter(self._database, [(load, order_id)])
-        post_authorized(self._database, [paid_in(load)])
-        return number
+            return pay_in(self._database, card_no, amount_fen, order_id)
 
     def next_of(self, card_no: int, counter: int) -> Pending | None:
         """What is next for a card that shows `counter`, of what is there; None if nothing is."""
@@ -137,6 +124,8 @@ class TopUps:
         with self._database.transaction():
             for (successor,) in list(self._database.rows(_IS_OF_REPLACED, (number,))):
                 raise NotCovered(f"credit {number}: card {successor} is in its card's place")
+            if list(self._database.rows(_HAS_ENDED, (number,))):
+                raise NotCovered(f"credit {number}: its money went back, or on to another card")
             for *facts, free_fen in list(self._database.rows(_UNPROMISED, (number,))):
                 load = Load(*facts)
                 if load.amount_fen > free_fen:
@@ -161,6 +150,21 @@ class TopUps:
             load = loads_of(self._database, [number])[number]
             if not load.is_loaded:
                 post_loaded(self._database, [load])
+
+
+def pay_in(database: Dialect, card_no: int, amount_fen: int, order_id: str) -> int:
+    """As TopUps.top_up of an order that is new, in a transaction of the caller."""
+    sql = "SELECT 1 FROM card WHERE card_no = ?"
+    if not list(database.rows(sql, (card_no,))):
+        raise TopUpRefused(f"card {card_no} was never issued")
+    for (successor,) in database.rows(_SUCCESSOR, (card_no,)):
+        raise TopUpRefused(f"card {card_no} was replaced by card {successor}")
+    if Cards(database).status(card_no) == CLOSED:
+        raise TopUpRefused(f"card {card_no} is closed")
+    load = Load(next_number(database), card_no, amount_fen)
+    enter(database, [(load, order_id)])
+    post_authorized(database, [paid_in(load)])
+    return load.number
 
 
 def next_number(database: Dialect) -> int:

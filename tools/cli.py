@@ -22,6 +22,7 @@ from tools.cli_card import card
 from tools.cli_carry import carry_over, subsidy
 from tools.cli_database import migrate
 from tools.cli_device import device
+from tools.cli_http import serve, token
 from tools.cli_inspections import inspections
 from tools.cli_menu import menu
 from tools.cli_options import (
@@ -72,6 +73,8 @@ ledger.command("locks")(ledger_locks)
 ledger.command("migrate")(migrate)
 ledger.command("inspections")(inspections)
 add_to(ledger)
+ledger.command("serve")(serve)
+ledger.command("token")(token)
 
 
 class Home(StrEnum):

@@ -1,9 +1,12 @@
 """Write the pages of docs/ that say what the code says: `python -m tools.make_docs`."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 from firmware.drivers import annunciator
+from ledger import api_reasons
 from ledger import reasons as ledger_reasons
+from ledger.api import openapi
 from protocols.link import delivery_texts
 from protocols.rules import (
     access_texts,
@@ -88,6 +91,7 @@ def pages() -> dict[str, str]:
         "pos-states.md": pos_states(),
         "door-states.md": door_states(),
         "lock-states.md": lock_states(),
+        "openapi.json": json.dumps(openapi.document(), indent=2) + "\n",
     }
 
 
@@ -188,6 +192,12 @@ def reason_codes() -> str:
         "301: nothing was kept. The others open a case for somebody to look at.\n"
         "`ledger/reasons.py`\n",
         _numbered(ledger_reasons.TEXTS),
+        "## Why the ledger's HTTP API refused\n",
+        "In the `reason` of its problem details (RFC 9457). `ledger/api_reasons.py`\n",
+        _table(
+            ("", "status", "meaning"),
+            [(number, *texts) for number, texts in sorted(api_reasons.TEXTS.items())],
+        ),
     ]
     return "\n".join(parts)
 

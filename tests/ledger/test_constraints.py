@@ -2,11 +2,12 @@
 
 import pytest
 
-from ledger import chart, invariants, quiescence, reissue_rules
+from ledger import channel_rules, chart, invariants, quiescence, reissue_rules
 from ledger.aggregate_match import Line
 from ledger.booking import decide
 from ledger.card_validity import Validity, know
 from ledger.certificates import release
+from ledger.channel_topups import Order
 from ledger.claims import parse_claim
 from ledger.code_entries import Shown
 from ledger.code_sales import Ask, CodePolicy
@@ -64,6 +65,9 @@ def filled():
     _open_case(store)
     _prove(store)
     _report_loss(store)
+    store.channel_top_ups.book(Order("ecode", "A-1", OTHER_CARD, 5, "bank-1", 1), 2)
+    for order_no in ("A-1", "A-2"):
+        store.channel_top_ups.cancel("ecode", order_no, 3)
     assert check(store) == []
     return store
 
@@ -166,6 +170,9 @@ def test_journals_are_append_only(table, verb):
         "access_person": "number",
         "menu_change": "number",
         "statement_line": "order_no",
+        "channel_topup": "order_no",
+        "topup_cancel": "number",
+        "topup_void": "order_no",
     }.get(table, key)
     sql = f"DELETE FROM {table}" if verb == "DELETE" else f"UPDATE {table} SET {key} = {key}"
     with pytest.raises(ConstraintBroken, match="append-only"), store.database.transaction():
@@ -375,7 +382,8 @@ def test_tampering_is_seen(rule):
 
 
 def test_every_rule_has_its_tampering():
-    here = set(invariants._RULES) - set(reissue_rules.RULES)  # those: test_reissue_rules.py
+    # Those of others: test_reissue_rules.py, test_channel_topups.py.
+    here = set(invariants._RULES) - set(reissue_rules.RULES) - set(channel_rules.RULES)
     assert here < set(TAMPERED)
     assert len(TAMPERED) == len(here) + 3
 
