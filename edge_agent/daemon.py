@@ -26,6 +26,7 @@ from adapters.identity import CertificateWatch
 from adapters.mqtt import MqttPort
 from adapters.sqlite import NotDurable, SchemaTooNew
 from edge_agent.card_history import CardHistory
+from edge_agent.certificates import Certificates
 from edge_agent.config import Broker, Config, ConfigError, load
 from edge_agent.disk import StoreDamaged, StoreUnavailable, put_aside
 from edge_agent.inventory import Inventory, InventoryLocked
@@ -170,7 +171,15 @@ def _viewer(
     page = Page(config.view_port, monotonic_ms)
     stack.callback(page.close)
     links = {**ports, **_by_name(lines)}
-    return Viewer(config.site, service, links, page, lambda: int(time.time()))
+    brokers = {"readers": config.readers, "upstream": config.upstream}
+    secured = [
+        (name, broker.identity, ports[name])
+        for name, broker in brokers.items()
+        if broker.identity is not None
+    ]
+    return Viewer(
+        config.site, service, links, page, lambda: int(time.time()), Certificates(secured)
+    )
 
 
 def _by_name(lines: list[SerialLine]) -> dict[str, SerialLine]:

@@ -44,8 +44,11 @@ def view(
     hours_left: int | None,
     counters: Mapping[str, int],
     readers: list[dict[str, Any]],
+    certificates: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """`links`: name -> (is up, what it last failed with). `readers`: see AgentService.readers."""
+    """`links`: name -> (is up, what it last failed with). `readers`: see AgentService.readers.
+    `certificates`: see Certificates.left.
+    """
     return {
         "site": site,
         "utc_s": utc_s,
@@ -62,4 +65,5 @@ def view(
         },
         "counters": dict(sorted(counters.items())),
         "readers": readers,
+        "certificates": certificates,
     }
