@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edge_agent.config import Config
+from edge_agent.disk import flush_folder, make_folder
 
 _CONFIG = "agent.toml"
 _DATABASES = ("agent.sqlite", "cards.sqlite")
@@ -56,7 +57,7 @@ def back_up(config_path: Path, config: Config, table: dict[str, Any], out: Path)
         whole = Path(scratch) / "whole"
         _pack(named, whole)
         os.rename(whole, out)
-        _flush_folder(out.parent)
+        flush_folder(out.parent)
     return list(named)
 
 
@@ -65,7 +66,7 @@ def restore(backup: Path, into: Path) -> list[str]:
 
     Where the configuration names another data folder than "data", move it there. BackupError.
     """
-    into.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(into)
     if any(into.iterdir()):
         raise BackupError(f"{into} is not empty")
     try:
@@ -80,7 +81,6 @@ def restore(backup: Path, into: Path) -> list[str]:
                 _unpack(archive, entry, into)
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise BackupError(f"{backup}: {error}") from None
-    _flush_folder(into.parent)
     return names
 
 
@@ -100,7 +100,7 @@ def _pack(named: dict[str, Path], out: Path) -> None:
 
 def _unpack(archive: tarfile.TarFile, entry: tarfile.TarInfo, into: Path) -> None:
     path = into / entry.name
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent)
     being = path.with_name(path.name + ".restoring")
     handle = os.open(being, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     source = archive.extractfile(entry)
@@ -110,19 +110,7 @@ def _unpack(archive: tarfile.TarFile, entry: tarfile.TarInfo, into: Path) -> Non
         file.flush()
         os.fsync(file.fileno())
     os.rename(being, path)
-    for folder in (path.parent, *path.parent.parents):
-        _flush_folder(folder)
-        if folder == into:
-            break
-
-
-def _flush_folder(folder: Path) -> None:
-    """A name is on the disk when its folder is."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    flush_folder(path.parent)
 
 
 def _files(table: dict[str, Any]) -> Iterator[str]:

@@ -28,7 +28,7 @@ from adapters.sqlite import NotDurable, SchemaTooNew
 from edge_agent.card_history import CardHistory
 from edge_agent.certificates import Certificates
 from edge_agent.config import Broker, Config, ConfigError, load
-from edge_agent.disk import StoreDamaged, StoreUnavailable, put_aside
+from edge_agent.disk import StoreDamaged, StoreUnavailable, make_folder, put_aside
 from edge_agent.inventory import Inventory, InventoryLocked
 from edge_agent.notify import READY, STOPPING, Notify
 from edge_agent.page import Page, monotonic_ms
@@ -96,7 +96,7 @@ def main(config_path: str) -> int:
 
 def _serve(config: Config, stack: ExitStack) -> None:
     notify = Notify()
-    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(config.data)
     stack.enter_context(_exclusive(config.data))
     wake = stack.enter_context(_stop_signals())
     store = Store(

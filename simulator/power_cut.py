@@ -99,6 +99,7 @@ class Disk:
                 self._names[str(path)] = _File(bytearray(data), bytearray(data))
         self._flushed_names = dict(self._names)
         self._waiting_names: list[tuple[str, _File | None]] = []
+        self._waiting_folders: set[str] = set()
         self._at: dict[str, int] = {}  # descriptor -> where its next write goes
 
     def play(self, log: Path) -> Iterator[str]:
@@ -110,11 +111,13 @@ class Disk:
 
     def left(self, luck: random.Random | None = None) -> dict[str, bytes]:
         """File name -> content after a cut now; with `luck`, some of what was not flushed too."""
-        names = dict(self._flushed_names)
+        names, gone = dict(self._flushed_names), sorted(self._waiting_folders)
         if luck is not None:
             for name, file in self._waiting_names[: luck.randint(0, len(self._waiting_names))]:
                 _name(names, name, file)
-        return {name: file.left(luck) for name, file in names.items()}
+            gone = [folder for folder in gone if luck.random() < 0.5]
+        lost = tuple(folder + "/" for folder in gone)
+        return {n: file.left(luck) for n, file in names.items() if not n.startswith(lost)}
 
     def bring_back(self, luck: random.Random | None = None) -> None:
         """Make the real folder what is left."""
@@ -141,6 +144,8 @@ class Disk:
             return False
         if call.startswith("unlink"):
             self._rename(paths[0], None)
+        elif call == "mkdir":
+            self._waiting_folders.add(paths[0])
         elif call.startswith(("rename", "link")):
             self._rename(paths[1], self._names[paths[0]])
             if call.startswith("rename"):
@@ -193,6 +198,8 @@ class Disk:
         self._waiting_names.append((name, file))
 
     def _flush_names(self, folder: str) -> None:
+        here = {path for path in self._waiting_folders if path.rpartition("/")[0] == folder}
+        self._waiting_folders -= here
         waiting, self._waiting_names = self._waiting_names, []
         for name, file in waiting:
             if name.rpartition("/")[0] == folder:

@@ -8,7 +8,7 @@ import pytest
 
 from simulator.power_cut import NoStrace, traced
 from tests.tools.test_bench import check_shape
-from tools.bench import agent_faults, agent_outage, agent_readers, load_reader
+from tools.bench import agent_faults, agent_readers, load_reader
 from tools.bench.agent_ledger import NotBooked
 from tools.bench.prepared import Campus
 from tools.identity.broker import _CONF
@@ -88,12 +88,3 @@ def test_an_agent_that_flushes_nothing_is_found_out(broker, tmp_path, hasty, str
     careless = "import adapters.sqlite as s; s._SETTINGS = ('PRAGMA synchronous = OFF',); "
     monkeypatch.setattr(agent_faults, "AGENT", careless + agent_faults.AGENT)
     assert agent_faults.lost_by(FAULTS["power cut"], tmp_path / "site", broker, SMALL) > 0
-
-
-# ---------------------------------------------------------------- an outage
-
-
-def test_agent_outage_rows():
-    memory, disk, queue = check_shape("agent_outage", agent_outage.rows(days=2))
-    assert disk["ours"] > 1.5 * disk["other"]  # it is there, and
-    assert memory["unit"] == "MB resident" and queue["ours"] <= 80

@@ -21,7 +21,11 @@ def rows(days: int = DAYS) -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory(prefix="onecard-bench-") as folder:
         command = [sys.executable, "-m", "tests.edge_agent.outage", folder, str(days)]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    took = json.loads(done.stdout)
+    return rows_of(json.loads(done.stdout), days)
+
+
+def rows_of(took: dict[str, int], days: int) -> list[dict[str, object]]:
+    """The rows of what that program has printed."""
     name = f"{days} days without the centre, {took['records']:,} records"
     table = (
         (took["rss_at_the_end_bytes"] / _MB, took["rss_after_one_day_bytes"] / _MB, "MB resident"),
