@@ -3,7 +3,7 @@
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-pg soak check lint types imports tidy mpy bench sim vm docs hooks lock clean
+.PHONY: help setup demo test test-pg soak check lint types imports tidy mpy bench sim vm docs deb hooks lock clean
 
 PYTHON ?= python3
 SCENARIO ?= simulator/scenarios/lunch_outage.toml
@@ -94,6 +94,9 @@ vm: .venv/.ready ## run the same scenario with the firmware in a real MicroPytho
 bench: .venv/.ready .bench/.ready ## measure ours beside others: make bench BENCH=name
 	@$(BIN)/onecard bench $(BENCH)
 
+deb: .venv/.ready ## make the Debian package of the agent, dist/onecard-agent_*.deb
+	@$(BIN)/python -m tools.make_deb --out dist
+
 # ---------------------------------------------------------------- what CI runs besides the tests
 
 check: lint imports tidy mpy types ## all checks below, under a minute
@@ -128,6 +131,7 @@ lock: ## resolve requirements/*.txt anew (needs uv; UPGRADE=1 takes newer versio
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra sim --extra dev -o requirements/lock.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra fuzz -c requirements/lock.txt -o requirements/fuzz.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra check -c requirements/lock.txt -o requirements/check.txt
+	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/agent.in -c requirements/lock.txt -o requirements/agent.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/stubs.in -o requirements/stubs.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) --no-deps requirements/bench.in -o requirements/bench.txt
 

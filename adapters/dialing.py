@@ -241,6 +241,12 @@ def stream_over(sock: socket.socket) -> Stream:
     return TlsStream(sock) if isinstance(sock, ssl.SSLSocket) else Stream(sock)
 
 
+def peer_certificate(sock: socket.socket) -> bytes:
+    """What the other end has proved itself with (DER); nothing without TLS."""
+    shown = sock.getpeercert(True) if isinstance(sock, ssl.SSLSocket) else None
+    return shown or b""
+
+
 def told(error: Exception) -> str:
     """What TLS complains of, for people: no bytes of keys or certificates are ever in it."""
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -63,7 +63,19 @@ class Identity:
 
     def days_left(self, now_s: int) -> int:
         """Whole days until our certificate ends, negative once it has. IdentityError."""
-        return (int(self._certificate().not_valid_after_utc.timestamp()) - now_s) // DAY_S
+        return days_between(now_s, self.end_s())
+
+    def end_s(self) -> int:
+        """When our certificate ends. IdentityError."""
+        return _end_s(self._certificate())
+
+    def authority_end_s(self) -> int:
+        """When the authority ends that has signed our certificate. IdentityError."""
+        certificate = self._certificate()
+        ends_s = [_end_s(ca) for ca in self._authorities() if _has_signed(ca, certificate)]
+        if not ends_s:
+            raise IdentityError(f"{self.certificate}: no authority in {self.ca} has signed it")
+        return max(ends_s)
 
     def context(self) -> ssl.SSLContext:
         """What a connection needs: TLS 1.2 or later, host name checked. IdentityError."""
@@ -95,6 +107,19 @@ class Identity:
             raise IdentityError(f"{self.ca}: no certificates in PEM") from None
 
 
+def days_between(now_s: int, end_s: int) -> int:
+    """Whole days from `now_s` until `end_s`, negative once that has passed."""
+    return (end_s - now_s) // DAY_S
+
+
+def peer_end_s(certificate: bytes) -> int:
+    """When a certificate (DER) ends that somebody has shown us. IdentityError."""
+    try:
+        return _end_s(x509.load_der_x509_certificate(certificate))
+    except ValueError:
+        raise IdentityError("what it has shown is no certificate") from None
+
+
 class CertificateWatch:
     """Tells once a day that the certificate of `link` ends within WARN_DAYS, or has ended."""
 
@@ -117,6 +142,10 @@ class CertificateWatch:
             return None
         self._told = days
         return days
+
+
+def _end_s(certificate: x509.Certificate) -> int:
+    return int(certificate.not_valid_after_utc.timestamp())
 
 
 def _has_signed(authority: x509.Certificate, certificate: x509.Certificate) -> bool:

@@ -16,7 +16,7 @@ from paho.mqtt import MQTTException
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from adapters.dialing import Contexts, Dial, Stream, TlsStream, stream_over
+from adapters.dialing import Contexts, Dial, Stream, TlsStream, peer_certificate, stream_over
 
 NETWORK = "network"
 PAYLOAD_BYTES_MAX = 64 * 1024
@@ -65,8 +65,9 @@ class MqttPort:
     broker publishes the will when we vanish, we publish the birth once subscribed. `counters`
     (name -> int) only ever grow. Time: `now_ms` is the caller's clock for back-off and time-outs;
     keep-alive runs on the host's clock inside paho, because the broker lives there too. `secure`:
-    TLS, with the context that it gives for each connection (adapters/identity.py). `login`: user
-    and password, for brokers that are not ours.
+    TLS, with the context that it gives for each connection (adapters/identity.py);
+    `peer_certificate` (DER) is what the broker has shown at the last one. `login`: user and
+    password, for brokers that are not ours.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class MqttPort:
         self.sessions = 0
         self.unacked = 0
         self.last_error = ""
+        self.peer_certificate = b""
         self.counters = {
             "received": 0,
             "published": 0,
@@ -225,6 +227,7 @@ class MqttPort:
             self._fail(self._dial.error, now_ms)
 
     def _open(self, sock: socket.socket, now_ms: int) -> None:
+        self.peer_certificate = peer_certificate(sock)
         self._stream = stream_over(sock)
         self._opened_ms = self._progress_ms = now_ms
         self._lost = ""

@@ -6,12 +6,13 @@
 Rules of this file. A box is whole without its data: readers send again what is not booked, so what
 a backup saves is the configuration, the keys, and the wait for readers to fill a new disk. An old
 copy does no harm either: what was booked since is said again and known. The file holds secrets and
-has mode 0600. Restoring never writes over anything.
+has mode 0600. Restoring never writes over anything. After a power cut a backup is there whole or
+not at all, and so is a restored agent.toml, which comes last: without it there is no box.
 """
 
 import gzip
-import io
 import os
+import shutil
 import sqlite3
 import tarfile
 import tempfile
@@ -23,7 +24,9 @@ from typing import Any
 
 from edge_agent import decisions
 from edge_agent.config import Config
+from edge_agent.disk import flush_folder, make_folder
 
+_CONFIG = "agent.toml"
 _DATABASES = ("agent.sqlite", "cards.sqlite")
 _FILES = ("inventory.json", decisions.NAME)
 _FILE_BYTES_MAX = 1 << 32
@@ -40,28 +43,25 @@ def back_up(config_path: Path, config: Config, table: dict[str, Any], out: Path)
     what systemd hands over lies elsewhere, and is not taken. Raises BackupError and OSError.
     """
     folder = config_path.parent.resolve()
-    named = {"agent.toml": config_path.read_bytes()}
+    named = {_CONFIG: config_path}
     for file in _files(table):
         path = (folder / file).resolve()
         if not path.is_relative_to(folder):
             raise BackupError(f"{path} lies elsewhere than {folder}: keep it by other means")
-        named[str(path.relative_to(folder))] = path.read_bytes()
-    for name in _DATABASES:
-        if (config.data / name).exists():
-            named[f"data/{name}"] = _copied(config.data / name)
-    for name in _FILES:
-        if (config.data / name).exists():
-            named[f"data/{name}"] = (config.data / name).read_bytes()
-    try:
-        handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise BackupError(f"{out} is there already") from None
-    with os.fdopen(handle, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
-        for name, data in named.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode, entry.mtime = len(data), 0o600, int(time.time())
-            archive.addfile(entry, io.BytesIO(data))
-        file.flush()
+        named[str(path.relative_to(folder))] = path
+    if out.exists():
+        raise BackupError(f"{out} is there already")
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f"{out.name}.") as scratch:
+        for name in _DATABASES:
+            if (config.data / name).exists():
+                named[f"data/{name}"] = _copied(config.data / name, Path(scratch) / name)
+        for name in _FILES:
+            if (config.data / name).exists():
+                named[f"data/{name}"] = config.data / name
+        whole = Path(scratch) / "whole"
+        _pack(named, whole)
+        os.rename(whole, out)
+        flush_folder(out.parent)
     return list(named)
 
 
@@ -70,28 +70,51 @@ def restore(backup: Path, into: Path) -> list[str]:
 
     Where the configuration names another data folder than "data", move it there. BackupError.
     """
-    into.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(into)
     if any(into.iterdir()):
         raise BackupError(f"{into} is not empty")
-    found: dict[str, bytes] = {}
     try:
-        with gzip.open(backup) as whole:
-            while whole.read(1 << 20):
+        with gzip.open(backup) as all_of_it:
+            while all_of_it.read(1 << 20):
                 pass  # to its end, where the checksum is: tarfile stops before
         with tarfile.open(backup, mode="r:gz") as archive:
-            for entry in archive:
-                found[_safe(entry)] = (archive.extractfile(entry) or io.BytesIO()).read()
+            names = [_safe(entry) for entry in archive]
+            if _CONFIG not in names:
+                raise BackupError(f"{backup} is no backup of an agent")
+            for entry in sorted(archive, key=lambda entry: entry.name == _CONFIG):
+                _unpack(archive, entry, into)
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise BackupError(f"{backup}: {error}") from None
-    if "agent.toml" not in found:
-        raise BackupError(f"{backup} is no backup of an agent")
-    for name, data in found.items():
-        path = into / name
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-    return list(found)
+    return names
+
+
+def _pack(named: dict[str, Path], out: Path) -> None:
+    handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        with tarfile.open(fileobj=file, mode="w:gz") as archive:
+            for name, path in named.items():
+                with open(path, "rb") as source:
+                    entry = tarfile.TarInfo(name)
+                    entry.size = os.fstat(source.fileno()).st_size
+                    entry.mode, entry.mtime = 0o600, int(time.time())
+                    archive.addfile(entry, source)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _unpack(archive: tarfile.TarFile, entry: tarfile.TarInfo, into: Path) -> None:
+    path = into / entry.name
+    make_folder(path.parent)
+    being = path.with_name(path.name + ".restoring")
+    handle = os.open(being, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    source = archive.extractfile(entry)
+    assert source is not None  # _safe lets nothing but files pass
+    with os.fdopen(handle, "wb") as file:
+        shutil.copyfileobj(source, file, 1 << 20)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(being, path)
+    flush_folder(path.parent)
 
 
 def _files(table: dict[str, Any]) -> Iterator[str]:
@@ -112,17 +135,15 @@ def _safe(entry: tarfile.TarInfo) -> str:
     return str(path)
 
 
-def _copied(path: Path) -> bytes:
-    """A database as it was at one moment, whoever writes to it meanwhile."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
-        source = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-        target = sqlite3.connect(copy)
-        try:
-            source.backup(target)
-        except sqlite3.Error as error:
-            raise BackupError(f"{path}: {error}") from None
-        finally:
-            source.close()
-            target.close()
-        return copy.read_bytes()
+def _copied(path: Path, copy: Path) -> Path:
+    """A database as it was at one moment, whoever writes to it meanwhile, in the file `copy`."""
+    source = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    target = sqlite3.connect(copy)
+    try:
+        source.backup(target)
+    except sqlite3.Error as error:
+        raise BackupError(f"{path}: {error}") from None
+    finally:
+        source.close()
+        target.close()
+    return copy

@@ -27,8 +27,9 @@ from adapters.sqlite import NotDurable, SchemaTooNew
 from edge_agent import decisions
 from edge_agent.admission import Admissions
 from edge_agent.card_history import CardHistory
+from edge_agent.certificates import Certificates
 from edge_agent.config import Broker, Config, ConfigError, load
-from edge_agent.disk import StoreDamaged, StoreUnavailable, put_aside
+from edge_agent.disk import StoreDamaged, StoreUnavailable, make_folder, put_aside
 from edge_agent.home_assistant import LINK, HomeAssistant
 from edge_agent.inventory import Inventory, InventoryLocked
 from edge_agent.notify import READY, STOPPING, Notify
@@ -98,7 +99,7 @@ def main(config_path: str) -> int:
 
 def _serve(config: Config, stack: ExitStack) -> None:
     notify = Notify()
-    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(config.data)
     stack.enter_context(_exclusive(config.data))
     wake = stack.enter_context(_stop_signals())
     store = Store(
@@ -190,7 +191,15 @@ def _viewer(
     if not shows:
         return None
     links = {**ports, **_by_name(lines)}
-    return Viewer(config.site, service, links, shows, lambda: int(time.time()))
+    brokers = {"readers": config.readers, "upstream": config.upstream}
+    secured = [
+        (name, broker.identity, ports[name])
+        for name, broker in brokers.items()
+        if broker.identity is not None
+    ]
+    return Viewer(
+        config.site, service, links, shows, lambda: int(time.time()), Certificates(secured)
+    )
 
 
 def _home_assistant(

@@ -57,3 +57,20 @@ def put_aside(path: str, utc_s: int) -> str:
             os.replace(path + suffix, kept + suffix)
     os.replace(path, kept)
     return kept
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder`, for us alone, if it is not there. A power cut does not take it again."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in missing:
+        flush_folder(path.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Bring the names in `folder` to the disk: a file that was flushed may still be nowhere."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

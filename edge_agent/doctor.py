@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.dialing import Dial
-from adapters.identity import WARN_DAYS, Identity
+from adapters.dialing import Dial, peer_certificate
+from adapters.identity import WARN_DAYS, Identity, days_between, peer_end_s
 from adapters.mqtt import MqttPort
 from edge_agent import card_history, decisions, schema
 from edge_agent.config import Broker, Config
@@ -240,18 +240,23 @@ def _brokers(config: Config) -> Iterator[Finding]:
         ("upstream", config.upstream, upstream_subscriptions(config.site)),
     )
     for about, broker, subscriptions in ends:
-        problem = _unreachable(broker, f"onecard-doctor-{config.site}", subscriptions)
+        shown = b""
+        if broker.identity is None:
+            problem = _unreachable(broker, f"onecard-doctor-{config.site}", subscriptions)
+        else:
+            problem, shown = _distrusted(broker, broker.identity)
         where = f"{broker.host}:{broker.port}"
         if problem:
             yield Finding(WRONG, about, f"{where}: {problem}", action.format(broker.port))
         else:
             yield Finding(GOOD, about, f"{where} takes us")
+        if shown:
+            renew = f"onecard ca renew, for the broker at {where}, and restart that"
+            yield _ending(f"certificate of {about}", where, peer_end_s(shown), renew)
 
 
 def _unreachable(broker: Broker, client_id: str, subscriptions: list[str]) -> str:
     """Why a broker does not take us and let us hear what the agent has to hear, or nothing."""
-    if broker.identity is not None:
-        return _distrusted(broker, broker.identity)
     port = MqttPort(broker.host, broker.port, client_id, subscriptions=subscriptions)
     try:
         until_s = time.monotonic() + CONNECT_S
@@ -267,36 +272,45 @@ def _unreachable(broker: Broker, client_id: str, subscriptions: list[str]) -> st
         port.close()
 
 
-def _distrusted(broker: Broker, identity: Identity) -> str:
-    """Why there is no TLS with a broker, or nothing. No word of MQTT: it would end the session of
-    the agent that runs, for the broker knows both by one certificate.
+def _distrusted(broker: Broker, identity: Identity) -> tuple[str, bytes]:
+    """Why there is no TLS with a broker, or nothing and its certificate. No word of MQTT: it would
+    end the session of the agent that runs, for the broker knows both by one certificate.
     """
     dial = Dial((broker.host, broker.port), _now_ms(), identity.context)
     try:
         while not dial.error:
             secured = dial.step(_now_ms())
             if secured is not None:
+                shown = peer_certificate(secured)
                 secured.close()
-                return ""
+                return "", shown
             time.sleep(0.02)
-        return dial.error
+        return dial.error, b""
     finally:
         dial.close()
 
 
 def _certificates(config: Config) -> Iterator[Finding]:
     for name, broker in (("readers", config.readers), ("upstream", config.upstream)):
-        if broker.identity is None:
+        identity = broker.identity
+        if identity is None:
             continue
-        days = broker.identity.days_left(int(time.time()))
-        about, text = f"certificate for {name}", f"{broker.identity.certificate}: {days} days left"
-        action = f"onecard ca renew, for {broker.identity.name}"
-        if days < 0:
-            yield Finding(WRONG, about, f"{broker.identity.certificate} has ended", action)
-        elif days < WARN_DAYS:
-            yield Finding(WORTH_A_LOOK, about, text, action)
-        else:
-            yield Finding(GOOD, about, text)
+        about = f"certificate for {name}"
+        action = f"onecard ca renew, for {identity.name}"
+        yield _ending(about, str(identity.certificate), identity.end_s(), action)
+        action = "onecard ca next, in good time: the documents say in which order"
+        yield _ending(
+            f"authority for {name}", str(identity.ca), identity.authority_end_s(), action
+        )
+
+
+def _ending(about: str, whose: str, end_s: int, action: str) -> Finding:
+    """What is to be said of a certificate that ends then."""
+    days = days_between(int(time.time()), end_s)
+    if days < 0:
+        return Finding(WRONG, about, f"{whose} has ended", action)
+    level = WORTH_A_LOOK if days < WARN_DAYS else GOOD
+    return Finding(level, about, f"{whose}: {days} days left", action if level != GOOD else "")
 
 
 def _now_ms() -> int:

@@ -18,6 +18,8 @@ from tinydb.middlewares import CachingMiddleware
 from tinydb.storages import Storage
 from tinydb.table import Document
 
+from edge_agent.disk import flush_folder
+
 SCHEMA = 1
 WRITE_EVERY_MS = 5_000
 _WAITING = "waiting"
@@ -57,11 +59,7 @@ class AtomicJsonStorage(Storage):
             file.flush()
             os.fsync(file.fileno())
         os.replace(fresh, self._path)
-        directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        flush_folder(self._path.parent)
 
 
 class Inventory:

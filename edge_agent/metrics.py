@@ -32,6 +32,7 @@ class AgentCollector(Collector):
         if not view:
             return
         yield from self._links(view["links"])
+        yield self._certificates(view["certificates"])
         store = view["store"]
         for field, about in (
             ("used_bytes", "What records use of the disk"),
@@ -57,6 +58,14 @@ class AgentCollector(Collector):
         for name, link in links.items():
             up.add_metric([name], int(link["connected"]))
         yield up
+
+    def _certificates(self, certificates: list[dict[str, Any]]) -> Metric:
+        about = "Until a certificate ends that a link rests on"
+        labels = ["link", "whose"]
+        left = GaugeMetricFamily(f"{_PREFIX}certificate_left_days", about, labels=labels)
+        for one in certificates:
+            left.add_metric([one["link"], one["whose"]], one["days_left"])
+        return left
 
     def _readers(self, readers: list[dict[str, Any]]) -> Iterable[Metric]:
         for field, (name, about) in _OF_READER.items():

@@ -17,6 +17,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from adapters.identity import WARN_DAYS
 from edge_agent.metrics import AgentCollector
 
 STALE_MS = 10_000
@@ -55,11 +56,14 @@ class Page:
         self._server.server_close()
         self._thread.join()
 
+    def _drawn(self, view: dict[str, Any]) -> bytes:
+        return self._template.render(view=view, ago=_ago, warn_days=WARN_DAYS).encode()
+
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Status, kind and body for a path."""
         view = self._view
         if path == "/":
-            return 200, _HTML, self._template.render(view=view, ago=_ago).encode()
+            return 200, _HTML, self._drawn(view)
         if path == "/status.json":
             return 200, _JSON, json.dumps(view).encode()
         if path == "/metrics":

@@ -45,8 +45,11 @@ def view(
     counters: Mapping[str, int],
     readers: list[dict[str, Any]],
     enrolment: dict[str, Any] | None,
+    certificates: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """`links`: name -> (is up, what it last failed with). The rest is AgentService's."""
+    """`links`: name -> (is up, what it last failed with). `certificates`: see Certificates.left.
+    The rest is AgentService's.
+    """
     return {
         "site": site,
         "utc_s": utc_s,
@@ -64,4 +67,5 @@ def view(
         "counters": dict(sorted(counters.items())),
         "readers": readers,
         "enrolment": enrolment,
+        "certificates": certificates,
     }

@@ -78,6 +78,10 @@ def drawn(view: dict[str, Any]) -> Group:
         f"waiting {store['waiting']}   disk {store['used_bytes'] >> 20} of "
         f"{store['limit_bytes'] >> 20} MB, {store['level']}{left}"
     )
+    ends = [
+        f"{one['whose']} of {one['link']} {one['days_left']} d" for one in view["certificates"]
+    ]
+    certificates = [Text(f"certificates end: {', '.join(ends)}")] if ends else []
     readers = Table("device", "heard of", "waiting", "power", "battery", "clock", "last fault")
     for reader in view["readers"]:
         seen_s = reader.get("last_seen_s")
@@ -90,4 +94,6 @@ def drawn(view: dict[str, Any]) -> Group:
             f"{reader['clock_ahead_s']} s ahead" if reader.get("clock_ahead_s") else "",
             str(reader.get("fault_reason", "")),
         )
-    return Group(Text(f"onecard agent {view['site']}   {links}"), Text(disk), readers)
+    return Group(
+        Text(f"onecard agent {view['site']}   {links}"), Text(disk), *certificates, readers
+    )

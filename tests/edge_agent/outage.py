@@ -107,15 +107,20 @@ class Outage:
         return self.ledger.receipts(forward["number"], receipts)
 
 
+def _disk_bytes(folder):
+    return sum(path.stat().st_size for path in Path(folder).glob("agent.sqlite*"))
+
+
 def main(folder, days):
     outage = Outage(Path(folder))
     outage.go_through(1)
     base_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    base_disk_bytes, base_queued = _disk_bytes(folder), outage.queued_max
     start_s = time.monotonic()
     if days > 1:
         outage.go_through(days - 1)
     arrived_s = time.monotonic() - start_s
-    disk_bytes = sum(path.stat().st_size for path in Path(folder).glob("agent.sqlite*"))
+    disk_bytes = _disk_bytes(folder)
     held = outage.building.store.count()
     forwards = outage.drain()
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -127,10 +132,12 @@ def main(folder, days):
         "records": held,
         "forwards": forwards,
         "queued_max": outage.queued_max,
+        "queued_after_one_day": base_queued,
         "rss_after_one_day_bytes": base_bytes,
         "rss_at_the_end_bytes": peak_bytes,
         "traced_peak_bytes": traced_bytes,
         "disk_bytes": disk_bytes,
+        "disk_after_one_day_bytes": base_disk_bytes,
         "rate_per_s": round(held / arrived_s) if days > 1 else 0,
     }
     print(json.dumps(report))

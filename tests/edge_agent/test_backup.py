@@ -1,8 +1,11 @@
 """A box from a backup, also an old one: readers go on, and nothing is booked twice or lost."""
 
 import io
+import random
 import shutil
 import stat
+import subprocess
+import sys
 import tarfile
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from edge_agent import decisions
 from edge_agent.backup import BackupError, back_up, restore
 from edge_agent.config import load_from, read
+from simulator.power_cut import Disk, NoStrace, traced, wait_for_end
 from tests.edge_agent.building import Building
 from tests.edge_agent.peers import SITE, Ledger
 
@@ -137,3 +141,72 @@ def test_every_byte_of_a_backup_cut_off_is_refused(box, tmp_path):
         (tmp_path / "cut").write_bytes(whole[:length])
         with pytest.raises(BackupError):
             restore(tmp_path / "cut", tmp_path / "new")
+
+
+# -- a power cut --------------------------------------------------------------------------------
+
+
+def _watched(folder, log, *words):
+    """The disk under `folder` as it was before `onecard agent` ran; `log` is what that wrote."""
+    disk = Disk(folder)
+    command = [sys.executable, "-m", "tools.cli", "agent", *map(str, words)]
+    try:
+        command = traced(command, log)
+    except NoStrace as error:
+        pytest.skip(str(error))
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    wait_for_end(log, process.pid)
+    return disk
+
+
+def test_after_a_cut_a_backup_is_there_whole_or_not_at_all(box, tmp_path):
+    building = Building(box / "data", Ledger([A]), [A])
+    building.readers[A].write(40)
+    building.play()
+    building.crash()
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    out = kept / "backup.tar.gz"
+    disk = _watched(kept, tmp_path / "log", "backup", box / "agent.toml", out)
+    whole = out.read_bytes()
+    luck, calls, seen = random.Random(7), 0, set()
+    for _call in disk.play(tmp_path / "log"):
+        calls += 1
+        for left in (disk.left(), disk.left(luck)):
+            seen.add(left.get(str(out)))
+    assert seen == {None, whole} and calls > 10
+    # It has said that it is done: from then on it is there, whatever was not flushed.
+    assert disk.left()[str(out)] == whole
+
+
+def test_after_a_cut_a_half_restored_box_has_no_configuration(box, tmp_path):
+    building = Building(box / "data", Ledger([A]), [A])
+    building.readers[A].write(40)
+    building.play()
+    building.crash()
+    _back_up(box, tmp_path / "backup.tar.gz")
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    new = kept / "new"
+    disk = _watched(kept, tmp_path / "log", "restore", tmp_path / "backup.tar.gz", new)
+    wanted = {str(path): path.read_bytes() for path in new.rglob("*") if path.is_file()}
+    luck, partial = random.Random(7), 0
+    for _call in disk.play(tmp_path / "log"):
+        for left in (disk.left(), disk.left(luck)):
+            if str(new / "agent.toml") in left:
+                assert {name: left.get(name) for name in wanted} == wanted
+            else:
+                partial += bool(left)
+    assert partial > 5
+    assert disk.left() == wanted
+
+
+def test_a_backup_that_fails_leaves_nothing_behind(box, tmp_path):
+    (box / "data" / "agent.sqlite").write_bytes(b"no database" * 999)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    with pytest.raises(BackupError, match=r"agent\.sqlite"):
+        _back_up(box, kept / "backup.tar.gz")
+    assert list(kept.iterdir()) == []

@@ -8,6 +8,7 @@ import random
 import tracemalloc
 
 from edge_agent.polling import Polling
+from edge_agent.rate import MESSAGES_PER_S
 from protocols.wire import messages, topics
 from protocols.wire.errors import WireError
 from protocols.wire.frame import UP, decode_frame, encode_frame
@@ -88,7 +89,7 @@ def test_payloads_of_readers(tmp_path):
             payload = spoil(draw, draw.choice(valid), valid)
             topic = a_topic(draw, A)
             building.port.deliver(topic, payload, retain=draw.randrange(30) == 0)
-        building.step(250)
+        building.step(STEP * 1_000 // MESSAGES_PER_S)  # no faster than a reader is heard
         building.port.sent()
         building.port.acked.clear()
         building.port.events.clear()

@@ -48,6 +48,7 @@ def _view(building, **links):
         counters=building.agent.status(),
         readers=building.agent.readers(),
         enrolment=None,
+        certificates=[],
     )
 
 

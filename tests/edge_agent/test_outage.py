@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 
 from tests.edge_agent.outage import READERS, RECORDS_A_DAY
+from tests.tools.test_bench import check_shape
+from tools.bench import agent_outage
 
 DAYS = 14
 MIB = 1 << 20
@@ -31,3 +33,5 @@ def test_an_outage_of_fourteen_days_costs_disk_and_no_memory(tmp_path, repo_root
     assert took["traced_peak_bytes"] < 1 * MIB
     # Messages of one step, a window of forwards, a lane for each reader.
     assert took["queued_max"] <= 80
+    memory, disk, _queue = check_shape("agent_outage", agent_outage.rows_of(took, DAYS))
+    assert memory["ratio"] < 1.1 and disk["ratio"] > DAYS / 2

@@ -172,6 +172,7 @@ class Peer:
         self._buffer = b""
         try:
             plain = socket.create_connection((HOST, port), timeout=WAIT_S)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.socket = _context(identity).wrap_socket(plain, server_hostname=HOST)
         except OSError as error:
             raise Refused(str(error)) from None

@@ -347,4 +347,8 @@ def test_the_doctor_looks_without_ending_the_agents_session(broker, realm, port,
     assert "it is no broker's" in found["upstream"].text
     assert levels["certificate for readers"] == doctor.GOOD
     assert levels["certificate for upstream"] == doctor.WORTH_A_LOOK
+    # The authority's, and what a broker has shown: nothing of one that is not trusted.
+    assert levels["authority for upstream"] == levels["authority for readers"] == doctor.GOOD
+    assert "days left" in found["certificate of readers' broker"].text
+    assert "certificate of upstream" not in found
     assert "onecard ca renew" in found["certificate for upstream"].action

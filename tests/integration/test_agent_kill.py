@@ -23,6 +23,10 @@ DEVICES = (1001, 1002, 1003)
 RESEND_S = 1.0
 
 
+def _now_ms():
+    return time.monotonic_ns() // 1_000_000
+
+
 class Building:
     """A broker, the agent as a process, and readers and (if wanted) a ledger in this one."""
 
@@ -171,6 +175,30 @@ def test_with_a_ledger_and_kills_everything_is_booked_once_and_the_disk_is_freed
     building.process.send_signal(signal.SIGTERM)
     assert building.process.wait(10) == 0
     assert building.on_disk() == {device: {} for device in DEVICES}
+
+
+@pytest.mark.parametrize("building", ["mosquitto"], indirect=True)
+def test_somebody_who_takes_its_client_id_delays_it_and_no_more(building):
+    """On a broker without certificates; with them nobody can (tests/identity)."""
+    for reader in building.readers.values():
+        reader.write(80)
+    building.start_agent()
+    for mark in (16, 32, 48):
+        building.run(lambda mark=mark: min(building.promised.values()) >= mark, timeout_s=90.0)
+        for client_id in (f"onecard-agent-{SITE}", f"onecard-agent-{SITE}-up"):
+            thief = MqttPort(
+                building.broker.host, building.broker.port, client_id, subscriptions=[]
+            )
+            building.run(lambda thief=thief: thief.step(_now_ms()) and thief.connected)
+            thief.close()
+    building.run(
+        lambda: all(reader.receipted == reader.head for reader in building.readers.values()),
+        timeout_s=90.0,
+    )
+    for device, reader in building.readers.items():
+        assert building.ledger.booked[device] == reader.journal
+    log = (building.folder / "agent.log").read_text()
+    assert log.count('"disconnected", "link": "readers"') >= 3
 
 
 class DarkLink:

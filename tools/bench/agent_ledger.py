@@ -39,7 +39,7 @@ RAW_S = 1.2
 RAW_BYTES, RAW_WINDOW = 200, 20
 TIMEOUT_S = 30.0
 _SIGNING_KEY = bytes(range(32))
-_AGENT = "import sys; from edge_agent.daemon import run; run(sys.argv[1])"
+AGENT = "import sys; from edge_agent.daemon import run; run(sys.argv[1])"
 _LEDGER = "import sys; from ledger.daemon import run; run(sys.argv[1])"
 
 
@@ -79,9 +79,14 @@ def _cpu_s(pid: int) -> float:
 
 
 class Site:
-    """A scratch directory with the configurations of one agent and one ledger on `broker`."""
+    """A scratch directory with the configurations of one agent and one ledger on `broker`.
 
-    def __init__(self, folder: Path, broker: Broker, campus: Campus) -> None:
+    `upstream_port`: the agent reaches the ledger's broker through that.
+    """
+
+    def __init__(
+        self, folder: Path, broker: Broker, campus: Campus, upstream_port: int = 0
+    ) -> None:
         folder.mkdir()
         self.books = folder / "books" / "ledger.sqlite"
         self._folder = folder
@@ -92,7 +97,8 @@ class Site:
         (folder / "ledger.pub").write_text(public_key(_SIGNING_KEY).hex())
         (folder / "agent.toml").write_text(
             f'site = "{SITE}"\ndata = "data"\nledger_public_key = "ledger.pub"\n'
-            f"[readers]\n{there}[upstream]\n{there}"
+            f"[readers]\n{there}[upstream]\n"
+            f'host = "{broker.host}"\nport = {upstream_port or broker.port}\n'
         )
         (folder / "ledger.toml").write_text(
             f'data_dir = "books"\nsigning_key_file = "signing.key"\n[broker]\n{there}'
@@ -103,7 +109,7 @@ class Site:
     @contextmanager
     def agent(self) -> Iterator[subprocess.Popen]:
         """The agent's daemon, connected to both sides."""
-        with self._process(_AGENT, "agent.toml") as process:
+        with self._process(AGENT, "agent.toml") as process:
             self._await("agent.toml", lambda log: _links(log) == {"readers", "upstream"})
             yield process
 

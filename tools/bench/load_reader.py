@@ -36,6 +36,7 @@ class LoadReader:
         self.socket = socket.create_connection((host, port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)
+        self.device = device.device
         self._device = device
         self._receipt_key = seal.derive(device.key, messages.RECEIPT_LABEL)
         # A name of its own: amqtt may still be parting from the one before.

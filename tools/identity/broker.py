@@ -47,6 +47,7 @@ max_packet_size {packet_bytes}
 max_inflight_messages {inflight}
 max_queued_messages 1000
 max_queued_bytes {queued_bytes}
+# Of MQTT 5 alone; in 3.1.1 a certificate has one connection, however long that is silent.
 max_keepalive 300
 queue_qos0_messages false
 # A restart forgets sessions and retained messages, so it also forgets whoever was revoked.

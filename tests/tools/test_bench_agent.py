@@ -1,0 +1,90 @@
+"""The benchmarks of the agent on small parameters: what they say is true of what they did."""
+
+import shutil
+import sqlite3
+import time
+
+import pytest
+
+from simulator.power_cut import NoStrace, traced
+from tests.tools.test_bench import check_shape
+from tools.bench import agent_faults, agent_readers, load_reader
+from tools.bench.agent_ledger import NotBooked
+from tools.bench.prepared import Campus
+from tools.identity.broker import _CONF
+
+
+@pytest.fixture
+def broker(mosquitto, tmp_path):
+    broker = agent_readers.Limited(tmp_path)
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+def test_agent_readers_rows(mosquitto, tmp_path):
+    """Before the agent's bound was below what it can do, the others did not get through beside a
+    flood at all.
+    """
+    readers, spends_each = 40, 4
+    rows = check_shape("agent_readers", agent_readers.rows_in(tmp_path, readers, 10, spends_each))
+    limits = {row["against"]: row["other"] for row in rows}
+    assert limits["bar"] == agent_readers.BAR_CPU_S
+    path = tmp_path / "flood" / "data" / "agent.sqlite"
+    devices = Campus.busy(readers, spends_each).devices
+    agent_readers._must_hold(path, devices)
+    # Nobody's record may be missing or another one.
+    for spoil in ("DELETE FROM record", "UPDATE record SET sealed = x'00'"):
+        copy = tmp_path / "spoilt.sqlite"
+        shutil.copy(path, copy)
+        with sqlite3.connect(copy) as database:
+            database.execute(f"{spoil} WHERE device = 1007 AND seq = 8")
+        database.close()
+        with pytest.raises(NotBooked, match="of 1007"):
+            agent_readers._must_hold(copy, devices)
+
+
+def test_the_limits_are_those_that_we_ship(broker):
+    shipped = {line.split()[0] for line in _CONF.splitlines() if line.startswith("max_")}
+    taken = {line.split()[0] for line in broker._conf.read_text().splitlines()}
+    assert shipped <= taken and not taken & {"cafile", "acl_file", "require_certificate"}
+
+
+# ---------------------------------------------------------------- faults
+
+SMALL = agent_faults.Size(devices=4, spends_each=20, kills=1, away_s=1.0, dark_s=1.0)
+FAULTS = {fault.name: fault for fault in agent_faults.FAULTS}
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """Readers whose clock runs ten times too fast: they ask again after half a second."""
+    monkeypatch.setattr(load_reader, "now_ms", lambda: time.monotonic_ns() // 100_000)
+
+
+@pytest.fixture
+def strace(tmp_path):
+    try:
+        traced([], tmp_path)
+    except NoStrace as error:
+        pytest.skip(str(error))
+
+
+# Being killed, and dark without that, is tried in tests/integration/test_agent_kill.py.
+@pytest.mark.parametrize("name", ["centre away", "killed in the dark"])
+def test_nothing_is_lost_by(name, broker, tmp_path, hasty):
+    assert agent_faults.lost_by(FAULTS[name], tmp_path / "site", broker, SMALL) == 0
+
+
+def test_agent_faults_rows(mosquitto, hasty, strace, monkeypatch):
+    monkeypatch.setattr(agent_faults, "FAULTS", [FAULTS["power cut"]])
+    (row,) = agent_faults.rows(SMALL)
+    assert (row["ours"], row["unit"]) == (0, "records lost, ours of 160")
+    assert row["other"] > 0 and "measured before" in row["against"]
+
+
+def test_an_agent_that_flushes_nothing_is_found_out(broker, tmp_path, hasty, strace, monkeypatch):
+    """The planted bug: or the nought above would say nothing."""
+    careless = "import adapters.sqlite as s; s._SETTINGS = ('PRAGMA synchronous = OFF',); "
+    monkeypatch.setattr(agent_faults, "AGENT", careless + agent_faults.AGENT)
+    assert agent_faults.lost_by(FAULTS["power cut"], tmp_path / "site", broker, SMALL) > 0

@@ -1,0 +1,230 @@
+"""The agent's Debian package: built, unpacked, installed into a root, removed and purged.
+
+What it brings from elsewhere comes from the test's own environment here, and by pip with hashes in
+`make deb`; all of ours is as in a real one.
+"""
+
+import importlib.metadata
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.edge_agent.peers import Ledger
+from tools import make_deb
+
+LOCK = make_deb.ROOT / "requirements" / "lock.txt"
+UNIT = Path("usr/lib/systemd/system/onecard-agent.service")
+DATA = Path("var/lib/onecard-agent")
+_PASSWD = "root:x:0:0:root:/root:/bin/sh\n"
+_GROUP = "root:x:0:\ndialout:x:20:\n"
+
+needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg")
+
+
+@pytest.fixture(scope="module")
+def deb(tmp_path_factory):
+    """A package of ours alone, which needs no network and half a second of compression."""
+    folder = tmp_path_factory.mktemp("deb")
+    root = folder / "staged"
+    make_deb.stage(root)
+    return make_deb.build(root, folder, compression="none")
+
+
+@pytest.fixture(scope="module")
+def unpacked(deb, tmp_path_factory):
+    root = tmp_path_factory.mktemp("unpacked")
+    subprocess.run(["dpkg-deb", "-x", deb, root], check=True)
+    return root
+
+
+def _modes(root):
+    return {
+        str(path.relative_to(root)): stat.S_IMODE(path.stat().st_mode)
+        for path in root.rglob("*")
+        if make_deb.LIB not in path.relative_to(root).parents
+    }
+
+
+def _bring_pinned(library):
+    """What requirements/agent.txt names, and nothing else, from where the tests have it."""
+    for name in make_deb.pinned():
+        for file in importlib.metadata.files(name) or ():
+            top = file.parts[0]
+            source = Path(str(importlib.metadata.distribution(name).locate_file(top)))
+            if not (library / top).is_symlink() and not top.startswith((".", "__pycache__")):
+                (library / top).symlink_to(source)
+
+
+def test_what_is_pinned_is_what_the_tests_ran_with_and_covers_all_imports():
+    ours = make_deb.pinned()
+    locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", LOCK.read_text(), re.MULTILINE))
+    assert ours == {name: locked[name] for name in ours}
+    brought = {
+        file.parts[0].removesuffix(".py")
+        for name in ours
+        for file in importlib.metadata.files(name) or ()
+    }
+    assert make_deb.outside(make_deb.modules()) <= brought
+
+
+def test_nothing_of_other_tiers_is_brought():
+    rooms = {path.parts[0] for path in make_deb.modules()}
+    assert rooms == {"protocols", "adapters", "edge_agent", "tools"}
+    names = {str(path) for path in make_deb.modules()}
+    assert "edge_agent/serial_line.py" in names and "adapters/postgres.py" not in names
+
+
+@pytest.mark.parametrize(
+    ("wheel", "glibc"),
+    [
+        ("Tag: cp311-abi3-manylinux_2_34_x86_64\n", (2, 34)),
+        ("Tag: cp311-cp311-manylinux_2_28_x86_64\nTag: x-y-manylinux2014_x86_64\n", (2, 17)),
+        ("Tag: cp311-cp311-manylinux2014_aarch64\n", (2, 17)),
+        ("Tag: py3-none-any\n", (0, 0)),
+    ],
+)
+def test_the_c_library_that_a_wheel_needs(wheel, glibc):
+    assert make_deb._glibc(wheel) == glibc
+
+
+@needs_dpkg
+def test_each_file_stands_where_debian_has_it(unpacked):
+    modes = _modes(unpacked)
+    for where, (_source, mode) in make_deb.FILES.items():
+        assert modes[str(where)] == mode, where
+    assert "usr/share/man/man8/onecard-agent.8.gz" in modes
+    assert [path for path, mode in modes.items() if mode & 0o022] == []
+    unit = (unpacked / UNIT).read_text()
+    for document in re.findall(r"file:/(\S+)", unit):
+        assert (unpacked / document).is_file()
+    program = re.search(r"^ExecStart=/(\S+) run /(\S+)$", unit, re.MULTILINE)
+    assert os.access(unpacked / program[1], os.X_OK) and (unpacked / program[2]).is_file()
+
+
+@needs_dpkg
+def test_the_same_sources_give_the_same_bytes(deb, tmp_path):
+    root = tmp_path / "again"
+    make_deb.stage(root)
+    again = make_deb.build(root, tmp_path / "out", compression="none")
+    assert again.read_bytes() == deb.read_bytes()
+
+
+@needs_dpkg
+def test_the_installed_command_runs_from_what_the_package_brings_alone(unpacked, tmp_path):
+    root = tmp_path / "root"
+    shutil.copytree(unpacked, root)
+    _bring_pinned(root / make_deb.LIB)
+    config = root / make_deb.CONFIG
+    # Without site-packages: neither those of the tests nor those of the machine.
+    command = [sys._base_executable, "-ISB", root / "usr/bin/onecard-agent", "check", config]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "ledger.pub" in done.stderr
+    (config.parent / "ledger.pub").write_text(Ledger().public_key.hex())
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert tomllib.loads(done.stdout)["data"] == "/var/lib/onecard-agent"
+    assert str(config) in done.stdout  # who has said it
+
+
+@needs_dpkg
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_systemd_has_nothing_to_say_about_the_unit(unpacked, tmp_path):
+    unit = tmp_path / UNIT.name
+    program = unpacked / "usr/bin/onecard-agent"
+    unit.write_text((unpacked / UNIT).read_text().replace("/usr/bin/onecard-agent", str(program)))
+    command = ["systemd-analyze", "verify", "--man=no", unit]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stderr == ""
+
+
+def test_the_key_has_the_name_under_which_systemd_hands_it_over(unpacked):
+    """A "-" before it would be part of the name."""
+    given = re.search(r"^LoadCredential=(\S+)$", (unpacked / UNIT).read_text(), re.MULTILINE)[1]
+    assert f'key = "$CREDENTIALS_DIRECTORY/{given}"' in (unpacked / make_deb.CONFIG).read_text()
+
+
+# -- installed, by dpkg itself -----------------------------------------------------------------
+
+
+class Machine:
+    """A root that dpkg installs into, with the scripts run as on a system that is not up."""
+
+    def __init__(self, root):
+        self.root = root
+        for folder in ("etc/systemd/system", "var/lib/dpkg/updates", "var/lib/dpkg/info"):
+            (root / folder).mkdir(parents=True)
+        for file in ("status", "available"):
+            (root / "var/lib/dpkg" / file).touch()
+        (root / "etc/passwd").write_text(_PASSWD)
+        (root / "etc/group").write_text(_GROUP)
+
+    def dpkg(self, *arguments):
+        # What it depends on is on the machine of the test, not in this root.
+        options = ("--force-script-chrootless", "--force-depends", "--force-confold")
+        command = ["dpkg", f"--root={self.root}", "--log=/dev/null", *options, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def wanted(self):
+        """Whether the unit is started at boot."""
+        link = self.root / "etc/systemd/system/multi-user.target.wants/onecard-agent.service"
+        return link.is_symlink()
+
+
+@pytest.fixture
+def machine(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("dpkg installs as root only")
+    return Machine(tmp_path / "machine")
+
+
+@needs_dpkg
+def test_install_upgrade_remove_and_purge(deb, machine):
+    root, data = machine.root, machine.root / DATA
+    machine.dpkg("--install", deb)
+    line = next(
+        line for line in (root / "etc/passwd").read_text().splitlines() if "onecard" in line
+    )
+    user = line.split(":")
+    assert (user[5], user[6]) == ("/var/lib/onecard-agent", "/usr/sbin/nologin")
+    assert re.search(r"^dialout:.*onecard-agent$", (root / "etc/group").read_text(), re.MULTILINE)
+    state = data.stat()
+    assert (stat.S_IMODE(state.st_mode), state.st_uid) == (0o700, int(user[2]))
+    assert stat.S_IMODE((root / "etc/credstore").stat().st_mode) == 0o700
+    assert machine.wanted()
+    config = root / make_deb.CONFIG
+    config.write_text(config.read_text().replace("canteen-1", "canteen-7"))
+    (data / "agent.sqlite").write_text("records")
+    machine.dpkg("--install", deb)  # as an upgrade does
+    assert 'site = "canteen-7"' in config.read_text()
+    machine.dpkg("--remove", "onecard-agent")
+    assert not (root / "usr/bin/onecard-agent").exists()
+    # No file that nobody owns is left.
+    assert not (root / make_deb.LIB).exists()
+    assert config.exists() and (data / "agent.sqlite").exists()
+    said = machine.dpkg("--purge", "onecard-agent")
+    assert "is kept" in said and (data / "agent.sqlite").read_text() == "records"
+    assert not config.exists() and not machine.wanted()
+
+
+@needs_dpkg
+def test_what_was_disabled_stays_so_and_what_is_asked_for_is_purged(deb, machine):
+    machine.dpkg("--install", deb)
+    subprocess.run(
+        ["systemctl", f"--root={machine.root}", "disable", "onecard-agent"],
+        check=True,
+        capture_output=True,
+    )
+    machine.dpkg("--install", deb)
+    assert not machine.wanted()
+    (machine.root / DATA / "delete-on-purge").touch()
+    machine.dpkg("--purge", "onecard-agent")
+    assert not (machine.root / DATA).exists()
