@@ -22,7 +22,9 @@ from simulator.world.clock import World
 # Under the motor, by physics: above this no lock calls its cells empty, or low cells unsaid.
 STRONG_MV = 4_150
 _REVIVED_US = (50_000, 3_000_000)  # a chip that broke down boots as soon as its cells recover
-_DEAD_US = 600_000_000  # between two attempts of cells that cannot even boot it
+# Cells that break down in every boot let a real chip go on at once, and for ever; here the pauses
+# get longer, up to some ten minutes: one boot in them is like the next.
+_AT_ONCE_US, _LONGER_MAX = 30_000_000, 8
 _WORKS_US = lock_loads.AWAKE_UA + RUN_UA
 
 
@@ -63,7 +65,7 @@ class LockReader(Reader):
         try:
             super().switch_on()
         except PowerCut:
-            super()._die()
+            self._die()
 
     def _die(self) -> None:
         super()._die()
@@ -83,6 +85,7 @@ class RoomLock(Place):
     least_mv: int = field(default=1 << 20, kw_only=True)
     is_time_known: bool = field(default=False, kw_only=True)
     is_low_due: bool = field(default=False, kw_only=True)  # it must have said that they are low
+    _falls: int = field(default=0, kw_only=True)  # how often in a row it died in its boot
 
     def is_at_rest(self) -> bool:
         """Whether it is powered and locked, and no card lies there."""
@@ -124,7 +127,7 @@ class RoomLock(Place):
         """It has no power; it boots again as soon as its cells let it."""
         self.die()
         self.tell("dead")
-        self._revive_later(_REVIVED_US)
+        self._revive_later()
 
     def revive(self) -> None:
         """Boot, if there are cells and it is off."""
@@ -135,12 +138,13 @@ class RoomLock(Place):
         if self.reader.is_on:
             self.tell("boot")
             self.come_alive()
-        else:
-            self._revive_later((_DEAD_US, _DEAD_US + 1))
 
-    def _revive_later(self, bounds_us: tuple[int, int]) -> None:
+    def _revive_later(self) -> None:
+        is_at_once = self.boots and self.world.now_us - self.boots[-1] < _AT_ONCE_US
+        self._falls = min(self._falls + 1, _LONGER_MAX) if is_at_once else 0
         draw = random.Random(f"{self.name} {self.world.now_us}")
-        self.world.at(self.world.now_us + draw.randrange(*bounds_us), self.revive)
+        pause_us = draw.randrange(*_REVIVED_US) << self._falls
+        self.world.at(self.world.now_us + pause_us, self.revive)
 
     def swap(self, without_us: int) -> None:
         """The cells are taken out, and a while later new ones are put in."""

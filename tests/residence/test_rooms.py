@@ -1,24 +1,60 @@
 """Locks of rooms in a residence: a slice of what `onecard sim residence --locks` plays."""
 
+import pytest
+
+from protocols.rules import lock
 from protocols.wire import messages
 from simulator.residence.building import SECOND_US
 from simulator.residence.judge import _by_their_lives
 from simulator.residence.place import Written
-from simulator.residence.play import BuildingUnit, built, open_up, play
+from simulator.residence.play import built, open_up, units
+from simulator.residence.room_drill import room_drill
 from simulator.residence.room_faults import FAULTS
+from tests.residence.planted_rooms import PLANTED
+from tests.torture.faithful import FaithfulPatch
 
-SEED = 2
+DRILL_SEED = 1
 
 
-def test_some_locks_and_a_day_with_many_faults():
-    unit = BuildingUnit(SEED, 0, doors=1, days=1, rate=8000, locks=6)
-    print(unit.replay)
-    result, _ = play(unit)
+def test_a_drill_is_clean_the_same_each_time_and_strikes_every_fault():
+    first, again = room_drill(DRILL_SEED), room_drill(DRILL_SEED)
+    assert first == again
+    result = first[0]
     assert result.violations == []
     print(result.done, result.faults_fired)
-    assert result.done["right at a lock"] > 10 and result.done["visit of the handheld"] == 18
-    struck = sum(times for kind, times in result.faults_fired.items() if kind.startswith("lock"))
-    assert struck >= 5 and all(weight > 0 for weight, _ in FAULTS.values())
+    assert result.done["right at a lock"] > 15 and result.done["refused for empty cells"]
+    assert result.done["visit of the handheld"] == 9 and result.done["case"] >= 4
+    assert len(result.faults_fired) >= len(FAULTS) - 1  # an old letter comes back another day
+    assert all(weight > 0 for weight, _ in FAULTS.values())
+
+
+@pytest.mark.parametrize("bug", PLANTED)
+def test_a_planted_bug_is_found(bug):
+    with FaithfulPatch.context() as patch:
+        PLANTED[bug](patch)
+        result, _ = room_drill(DRILL_SEED)
+    print(result.violations)
+    assert result.violations
+
+
+def test_locks_are_shared_out_over_the_buildings_and_named_in_the_replay():
+    found = list(units(1, 200, 14, locks=503))
+    assert sum(unit.own_locks for unit in found) == 503 and len(found) == 20
+    assert "--locks 503" in found[3].replay and "--locks" not in next(units(1, 9, 1)).replay
+
+
+def test_dead_cells_leave_a_lock_dead_until_there_are_others():
+    with built(5, 1, locks=1) as building:
+        open_up(building)
+        building.run_until(20 * SECOND_US)
+        (room,) = building.rooms
+        room.hardware.pack.replace(0)
+        room.press(lock.TOUCHED, building.world.now_us, SECOND_US)
+        building.run_until(3600 * SECOND_US)
+        assert not room.is_well() and 5 < len(room.boots) < 25
+        room.swap(SECOND_US)
+        building.run_until(3700 * SECOND_US)
+        assert room.reader.is_on and room.is_well() and room.is_at_rest()
 
 
 def test_whoever_dies_in_its_boot_is_well_behind_the_next():
