@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Mapping
 from typing import Any
 
 from ledger import reasons as cases
@@ -19,11 +18,10 @@ from protocols.wire import messages, seal
 from simulator.residence.building import SECOND_US, Building
 from simulator.residence.doorway import Doorway
 from simulator.residence.place import Place, Written
-from simulator.residence.room_judge import case_of, judge_room
+from simulator.residence.room_judge import by_their_lives, case_of, judge_room, must_be_then
 from simulator.residence.visit import Expected, Seen
 
 _NEAR_US = 2 * SECOND_US
-_BOOT_US = 200_000  # from the first thing that a boot programs to its BOOT record
 _RECORDS = "SELECT seq, sealed FROM record WHERE device = ? ORDER BY seq"
 _CASES = "SELECT reason, device, seq FROM suspense_case"
 _WHYS = (door.number("slip"), door.number("opened"))
@@ -39,6 +37,8 @@ def judge(building: Building, seen: Seen) -> None:
         _must_be_explained(building, each, booked[each.device])
         _must_not_lock_early(building, each)
         _must_have_been_there(building, each, seen)
+        if each.fooled_us < 0:  # no clock of it has ever lied by less than a day
+            must_be_then(building, each)
     for room in building.rooms:
         booked[room.device] = _compare(building, room)
         judge_room(building, room, booked[room.device], seen)
@@ -74,7 +74,7 @@ def _compare(building: Building, each: Place) -> list[Written]:
 def _must_be_explained(building: Building, each: Doorway, booked: list[Written]) -> None:
     """Of each time at which the coil let go the books say why."""
     told: list[tuple[int, bool, bool]] = []  # time, whether it says why, whether it is a BOOT
-    for written in _by_their_lives(booked):
+    for written in by_their_lives(booked):
         fields = written.fields
         is_door = fields["kind"] == messages.DOOR
         is_full = fields["kind"] == messages.FAULT
@@ -95,19 +95,6 @@ def _must_be_explained(building: Building, each: Doorway, booked: list[Written])
         if not is_told and not (behind < len(told) and told[behind][2]):
             at_s = span[0] / SECOND_US
             building.report(f"{each.name}: nobody has told why it let go at {at_s:.3f}")
-
-
-def _by_their_lives(booked: list[Written]) -> Iterator[Written]:
-    """Records in their order, without those that were seen first in a later life.
-
-    A boot programs the newest entry once more. Where a cut has ended that one behind its last
-    byte, it is seen there for the first time.
-    """
-    for written, behind in pairwise([*booked, *booked[-1:]]):
-        is_in_boot = behind.fields["kind"] == messages.BOOT
-        is_in_boot = is_in_boot and behind.time_us - written.time_us < _BOOT_US
-        if not is_in_boot or written.fields["boot_id"] == behind.fields["boot_id"]:
-            yield written
 
 
 def _must_not_lock_early(building: Building, each: Doorway) -> None:

@@ -5,11 +5,11 @@ import pytest
 from protocols.rules import lock
 from protocols.wire import messages
 from simulator.residence.building import SECOND_US
-from simulator.residence.judge import _by_their_lives
 from simulator.residence.place import Written
 from simulator.residence.play import built, open_up, units
 from simulator.residence.room_drill import room_drill
 from simulator.residence.room_faults import FAULTS
+from simulator.residence.room_judge import by_their_lives
 from tests.residence.planted_rooms import PLANTED
 from tests.torture.faithful import FaithfulPatch
 
@@ -75,6 +75,6 @@ def test_a_record_that_is_first_seen_in_the_next_life_explains_nothing_there():
     door, boot = {"kind": messages.DOOR, "boot_id": 1}, {"kind": messages.BOOT, "boot_id": 2}
     late, first = Written(9_000_000, 1, b"1", door), Written(9_002_000, 2, b"2", boot)
     own = Written(9_002_500, 3, b"3", {"kind": messages.DOOR, "boot_id": 2})
-    assert list(_by_their_lives([late, first, own])) == [first, own]
+    assert list(by_their_lives([late, first, own])) == [first, own]
     early = Written(8_000_000, 1, b"1", door)
-    assert list(_by_their_lives([early, first, own])) == [early, first, own]
+    assert list(by_their_lives([early, first, own])) == [early, first, own]
