@@ -11,6 +11,9 @@ def residence(
     doors: Annotated[
         int, typer.Option(min=1, max=2000, help="In buildings of ten at most.")
     ] = 200,
+    locks: Annotated[
+        int, typer.Option(min=0, max=5000, help="Of rooms, shared out over the buildings.")
+    ] = 0,
     days: Annotated[int, typer.Option(min=1, max=99, help="Virtual ones.")] = 14,
     seed: Annotated[int, typer.Option(min=0, help="Everything is drawn from it.")] = 1,
     building: Annotated[
@@ -25,7 +28,7 @@ def residence(
     """Doors of a dormitory for days, with people and random faults; look whether all held."""
     from tools.residence import Options, ResidenceError, play, to_json, to_text
 
-    options = Options(doors, days, seed, building, rate, jobs)
+    options = Options(doors, days, seed, building, rate, jobs, locks)
     try:
         total = play(options, None if as_json else say)
     except ResidenceError as error:

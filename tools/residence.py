@@ -29,6 +29,7 @@ class Options:
     building: int | None = None
     rate: int = RATE
     jobs: int = 0
+    locks: int = 0
 
 
 def play(options: Options, progress: Callable[[str], None] | None) -> Total:
@@ -38,7 +39,7 @@ def play(options: Options, progress: Callable[[str], None] | None) -> Total:
 
 def chosen(options: Options) -> list[BuildingUnit]:
     """The buildings to be played. Raises ResidenceError."""
-    found = list(units(options.seed, options.doors, options.days, options.rate))
+    found = list(units(options.seed, options.doors, options.days, options.rate, options.locks))
     if options.building is None:
         return found
     if options.building >= len(found):
@@ -53,6 +54,7 @@ def to_dict(options: Options, total: Total) -> dict[str, Any]:
         "seed": options.seed,
         "buildings": total.units,
         "doors": sum(unit.own_doors for unit in played),
+        **({"locks": sum(unit.own_locks for unit in played)} if options.locks else {}),
         "days": options.days,
         "door_days": sum(unit.own_doors for unit in played) * options.days,
         "events": total.result.events,
@@ -72,8 +74,10 @@ def to_json(options: Options, total: Total) -> str:
 def to_text(options: Options, total: Total) -> str:
     """What a person wants to know, one fact a line."""
     figures = to_dict(options, total)
+    locks = f" and {figures['locks']} locks" if options.locks else ""
     lines = [
-        f"seed {figures['seed']}: {figures['doors']} doors in {figures['buildings']} buildings, "
+        f"seed {figures['seed']}: {figures['doors']} doors{locks} in "
+        f"{figures['buildings']} buildings, "
         f"{figures['days']} days, {figures['events']} events, in {figures['real_s']:.0f} s on "
         f"{figures['jobs']} cores",
         "what happened:",

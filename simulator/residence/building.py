@@ -8,7 +8,6 @@ the only one. Buildings know nothing of each other, so each may have a process o
 from __future__ import annotations
 
 import random
-import traceback
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -17,16 +16,19 @@ from pathlib import Path
 from ledger.store import LedgerStore
 from protocols.rules import settings
 from simulator.cardbox import CardKeys
-from simulator.chips.nor_flash import PowerCut
 from simulator.host.card_port import front_end
+from simulator.locks import hang_up
 from simulator.residence.doorway import DoorHardware, Doorway
 from simulator.residence.doze import DoorHome, DozingReader
+from simulator.residence.place import GuardedHome, Linked
+from simulator.residence.room_lock import LockHome, LockReader, RecordingLock, RoomLock
 from simulator.torture.broker import Broker
 from simulator.torture.cable import Cable
 from simulator.torture.campus import POLICY
 from simulator.torture.process import AgentProcess, LedgerProcess
 from simulator.world.clock import World
 from simulator.world.randomness import Seeds
+from simulator.world.serial_bus import SerialBus
 
 SITE = "dorm-7"
 MERCHANT_NO = 1
@@ -35,30 +37,16 @@ START_UTC_S = 1_788_192_000
 UTC_OFFSET_S = POLICY["utc_offset_s"]
 DAY_US = 86_400_000_000
 SECOND_US = 1_000_000
-FIRST_DEVICE = 2001
+FIRST_DEVICE, FIRST_LOCK = 2001, 3001
 _GRANT_MS = 5000
-_JOURNAL_SECTORS, _CARD_SECTORS = 32, 16
+_JOURNAL_SECTORS, _ROOM_SECTORS, _CARD_SECTORS = 32, 16, 16
+_LINE_BAUD = 115_200
 _REVIVED_US = (2 * SECOND_US, 60 * SECOND_US)
 VIOLATIONS_MAX = 20
 
 
-class FaultyHome(DoorHome):
-    """A door whose firmware may raise: then it stands still until its watchdog resets it."""
-
-    on_crash: Callable[[str], None] = staticmethod(lambda _text: None)
-
-    def start(self, now_us: int) -> int:
-        return self._guarded(super().start, now_us)
-
-    def run(self, now_us: int) -> int:
-        return self._guarded(super().run, now_us)
-
-    def _guarded(self, step: Callable[[int], int], now_us: int) -> int:
-        try:
-            return step(now_us)
-        except Exception as error:
-            self.on_crash(traceback.format_exc(limit=-5))
-            raise PowerCut("crash") from error
+class FaultyHome(GuardedHome, DoorHome):
+    """A door's firmware that may raise."""
 
 
 class Building:
@@ -72,23 +60,26 @@ class Building:
         *,
         begins_s: int = 0,  # of its first day
         dozes: bool = True,
+        locks: int = 0,
     ) -> None:
         self.seeds = Seeds(seed)
         self.world = World(START_UTC_S + begins_s)
         self.fired: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
         self.violations: list[str] = []
+        self.handheld: Linked | None = None  # of who goes to the locks of rooms
         self.is_healing = False
         self.endings: list[Callable[[], None]] = []
         self.keys = CardKeys.drawn(self.seeds.stream("keys"))
         self._dozes = dozes
         self._secrets = self.seeds.stream("secrets")
-        self._make_tiers(directory)
+        self._make_tiers(directory, [FIRST_LOCK + number for number in range(locks)])
         self.doors = [self._make_door(number) for number in range(doors)]
+        self.rooms = [self._make_room(number) for number in range(locks)]
 
     # -- building -------------------------------------------------------------------------------
 
-    def _make_tiers(self, directory: Path) -> None:
+    def _make_tiers(self, directory: Path, on_line: list[int]) -> None:
         signing_key = self._secrets.randbytes(32)
         self.building, self.centre = (
             Broker(name, self.world, self.seeds.stream("broker", name), self.fired)
@@ -109,6 +100,8 @@ class Building:
             self.fired,
             with_cards=True,
         )
+        if on_line:
+            self.agent.line = SerialBus(self.world, _LINE_BAUD, on_line, self.agent.wake)
         self.ledger.start()
         self.books = LedgerStore.open(str(path))
         self.books.register_merchant(MERCHANT_NO, "residence")
@@ -132,6 +125,24 @@ class Building:
         reader.on_death = partial(self._died, doorway)
         doorway.on_doubt = self.report
         return doorway
+
+    def _make_room(self, number: int) -> RoomLock:
+        device, key = FIRST_LOCK + number, self._secrets.randbytes(32)
+        name = f"room-{number + 1}"
+        self.books.register_device(device, key, MERCHANT_NO, SITE)
+        self.books.access.add_door(device, "dorm", _GRANT_MS, 0, is_lock=True)
+        nvs = {"settings": self._settings(device, key), "serial_baud": str(_LINE_BAUD).encode()}
+        draw = self.seeds.stream("room", name)
+        hardware = RecordingLock(name, self.world, nvs, draw, (_ROOM_SECTORS, _CARD_SECTORS))
+        home = LockHome("lock", hardware, front_end)
+        home.on_crash = lambda text: self.report(f"{name} crashed: {text}")
+        reader = LockReader(name, self.world, hardware, home, lambda _now_us: None)
+        assert self.agent.line is not None
+        hardware.line = self.agent.line.tap(hang_up(reader))
+        room = RoomLock(name, device, key, self.world, hardware, reader)
+        reader.on_death = room.died
+        room.on_doubt = self.report
+        return room
 
     def _settings(self, device: int, key: bytes) -> bytes:
         return settings.encode(
@@ -159,11 +170,11 @@ class Building:
             door.hardware.boot_cause = cause
             door.reader.switch_on()
             if door.reader.is_on:
-                door.recover()
+                door.come_alive()
 
     def _died(self, door: Doorway) -> None:
         """A door is dead; its supply comes back sooner or later."""
-        door.fall_ill()
+        door.die()
         door.tell("dead")
         draw = self.seeds.stream("revive", door.name, self.world.now_us)
         self.later(draw.randrange(*_REVIVED_US), lambda: self.switch_on(door))
@@ -215,8 +226,8 @@ class Building:
 
     def close(self) -> None:
         """Nothing of it goes on."""
-        for door in self.doors:
-            door.reader.home.kill()
+        for place in (*self.doors, *self.rooms):
+            place.reader.home.kill()
         self.agent.kill()
         self.ledger.kill()
         self.books.close()

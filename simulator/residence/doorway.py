@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -18,37 +18,14 @@ from protocols.rules.card_status import PAGE_BYTES
 from protocols.wire import messages, mqtt, seal
 from protocols.wire.errors import WireError
 from simulator.chips.nor_flash import NorFlash
-from simulator.host.hardware import CARDS_AT, Hardware
+from simulator.host.hardware import Hardware
 from simulator.residence.doze import DozingReader
+from simulator.residence.place import SECTOR_BYTES, Linked, Place, Silent, sealed_in
 from simulator.torture.cable import Cable
 from simulator.world.clock import World
-from simulator.world.transcript import Transcript
 
-SECTOR_BYTES = 4096
-_SEALED = b"\xd1\x84\x43\xa1\x01\x05\xa0"  # how every sealed record begins (protocols/wire/seal)
 _PACKET_BYTES_MAX = 1 << 16
-# After so long in good order whatever the ledger said has arrived: an agent asks every 300 s.
-SYNC_US = 420_000_000
-# From a boot, or from the end of whatever was wrong, to a door that does what it should.
-SETTLED_US = 8_000_000
 _USED_US = 5_000_000  # from the last page of a map to a door that goes by it
-
-
-class Silent(Transcript):
-    """No event log: a fortnight of it is of no use to anybody."""
-
-    def add(self, time_us: int, who: str, what: str, data: bytes | str | int = b"") -> None:
-        """See Transcript."""
-
-
-@dataclass(frozen=True)
-class Written:
-    """A record that has come on flash whole; `time_us` is the true one."""
-
-    time_us: int
-    seq: int
-    sealed: bytes
-    fields: dict[str, Any]
 
 
 class DoorHardware(Hardware):
@@ -71,9 +48,9 @@ class DoorHardware(Hardware):
 
     def flash_program(self, address: int, data: bytes) -> None:
         super().flash_program(address, data)
-        at = data.find(_SEALED)
-        if at >= 0 and address < CARDS_AT:
-            self.on_record(data[at:])
+        sealed = sealed_in(address, data)
+        if sealed:
+            self.on_record(sealed)
 
     def net_open(self, host: str, port: int) -> int:
         self._reader = mqtt.PacketReader(_PACKET_BYTES_MAX)
@@ -130,37 +107,18 @@ class HeardMaps:
 
 
 @dataclass(eq=False)
-class Doorway:
-    """One door and what is true about it.
+class Doorway(Linked, Place):
+    """One door and what is true about it."""
 
-    `story`: (time_us, what) of all that was done to its inputs; `ill`: how many things are wrong
-    with it now; `cut`: how many of its line, or of what lies behind it.
-    """
-
-    name: str
-    device: int
-    key: bytes
-    world: World
     hardware: DoorHardware
     reader: DozingReader
     cable: Cable
-    story: list[tuple[int, str]] = field(default_factory=list)
-    written: list[Written] = field(default_factory=list)
-    free_us: int = 0  # from when on nobody stands before it
-    ill: int = 1  # without power
-    well_us: int = 0  # since when it does what it should, if it is not ill
-    cut: int = 0
-    linked_us: int = 0  # since when the wire is in order, if nothing is cut
-    known_us: int = 0  # whatever the ledger said until then has arrived
     heard_epoch: int = 0
     fooled_us: int = -1  # until when its battery clock was plausible and wrong
-    refused_us: list[int] = field(default_factory=list)  # who was not let in, and when
-    boots: list[int] = field(default_factory=list)
-    on_doubt: Callable[[str], None] = print
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._maps = HeardMaps(self.key)
-        self.hardware.on_record = self._record
         self.hardware.on_message = self._message
 
     @property
@@ -168,55 +126,26 @@ class Doorway:
         """Its lock, to look at: rouse the reader before."""
         return self.hardware.lock
 
-    def tell(self, what: str) -> None:
-        """Something was done to it now."""
-        self.story.append((self.world.now_us, what))
-
     # -- what is wrong with it ------------------------------------------------------------------
 
     def fall_ill(self) -> None:
-        """Something is wrong with it from now on."""
+        """See Place."""
         self.look_at_link()
-        self.ill += 1
+        super().fall_ill()
 
     def recover(self) -> None:
-        """One thing less is wrong with it."""
-        self.ill -= 1
-        self.well_us = self.linked_us = self.world.now_us + SETTLED_US
+        """See Place."""
+        super().recover()
+        self.linked_us = self.well_us
 
-    def lose_link(self) -> None:
-        """Its line, or something behind it, is out of order from now on."""
-        self.look_at_link()
-        self.cut += 1
-
-    def regain_link(self) -> None:
-        """One thing less is wrong with it."""
-        self.cut -= 1
-        self.linked_us = self.world.now_us
-
-    def look_at_link(self) -> None:
-        """Note how much of what the ledger said has surely arrived."""
-        if not self.ill and not self.cut and self.world.now_us - self.linked_us >= SYNC_US:
-            self.known_us = self.world.now_us - SYNC_US
-
-    def is_well(self) -> bool:
-        """Whether it does what it should, and has for a while."""
-        return not self.ill and self.world.now_us >= self.well_us
+    def may_hear(self) -> bool:
+        """See Linked."""
+        return super().may_hear() and not self.ill
 
     def is_sure_of_time(self) -> bool:
         """Whether it has heard from the ledger long enough since it was switched on."""
         self.look_at_link()
         return self.known_us > max(self.boots[-1], self.fooled_us)
-
-    def entries(self, from_us: int, to_us: int) -> list[Written]:
-        """The ENTRYs that came on flash between two times."""
-        found = []
-        for each in reversed(self.written):
-            if each.time_us < from_us:
-                break
-            if each.time_us <= to_us and each.fields["kind"] == messages.ENTRY:
-                found.append(each)
-        return found[::-1]
 
     def was_released(self, from_us: int, to_us: int) -> bool:
         """Whether the coil was without current at some time between two."""
@@ -229,13 +158,6 @@ class Doorway:
         return False
 
     # -- what is seen of it ---------------------------------------------------------------------
-
-    def _record(self, sealed: bytes) -> None:
-        try:
-            fields = messages.decode_record(seal.payload_of(sealed))
-        except WireError:
-            return  # not at the end of what is programmed: no record of its own
-        self.written.append(Written(self.hardware.clock.now_us, fields["seq"], sealed, fields))
 
     def _message(self, payload: bytes) -> None:
         epoch = self._maps.hear(payload)

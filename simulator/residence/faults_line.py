@@ -13,6 +13,7 @@ from typing import Any
 
 from simulator.residence.building import SECOND_US, Building
 from simulator.residence.doorway import Doorway
+from simulator.residence.place import Linked
 from simulator.torture import faults_service
 from simulator.torture.process import Process
 
@@ -62,12 +63,15 @@ def half_open(building: Building, draw: random.Random) -> None:
 
 def lose_links(building: Building, duration_us: int, end: Callable[[], object]) -> None:
     """No door is sure to hear the ledger for a while."""
-    for each in building.doors:
+    linked: list[Linked] = [*building.doors]
+    if building.handheld is not None:
+        linked.append(building.handheld)
+    for each in linked:
         each.lose_link()
 
     def over() -> None:
         end()
-        for each in building.doors:
+        for each in linked:
             each.regain_link()
 
     building.until(duration_us, over)

@@ -9,13 +9,16 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from ledger import reasons as cases
 from protocols.rules import access, door, reasons
 from protocols.wire import messages, seal
 from simulator.residence.building import SECOND_US, Building
-from simulator.residence.doorway import Doorway, Written
+from simulator.residence.doorway import Doorway
+from simulator.residence.place import Place, Written
+from simulator.residence.room_judge import by_their_lives, case_of, judge_room, must_be_then
 from simulator.residence.visit import Expected, Seen
 
 _NEAR_US = 2 * SECOND_US
@@ -34,10 +37,15 @@ def judge(building: Building, seen: Seen) -> None:
         _must_be_explained(building, each, booked[each.device])
         _must_not_lock_early(building, each)
         _must_have_been_there(building, each, seen)
+        if each.fooled_us < 0:  # no clock of it has ever lied by less than a day
+            must_be_then(building, each)
+    for room in building.rooms:
+        booked[room.device] = _compare(building, room)
+        judge_room(building, room, booked[room.device], seen)
     _must_be_booked(building, seen, booked)
 
 
-def _compare(building: Building, each: Doorway) -> list[Written]:
+def _compare(building: Building, each: Place) -> list[Written]:
     """Every record that came on flash is in the ledger once, as it was written; in their order."""
     versions: dict[int, list[Written]] = defaultdict(list)
     for written in each.written:
@@ -66,7 +74,7 @@ def _compare(building: Building, each: Doorway) -> list[Written]:
 def _must_be_explained(building: Building, each: Doorway, booked: list[Written]) -> None:
     """Of each time at which the coil let go the books say why."""
     told: list[tuple[int, bool, bool]] = []  # time, whether it says why, whether it is a BOOT
-    for written in booked:
+    for written in by_their_lives(booked):
         fields = written.fields
         is_door = fields["kind"] == messages.DOOR
         is_full = fields["kind"] == messages.FAULT
@@ -133,14 +141,21 @@ def _must_be_booked(building: Building, seen: Seen, booked: dict[int, list[Writt
             text = f"{expected.fields} at {at_s:.3f} is not in the books"
             building.report(f"{expected.door.name}: {text}")
     wanted = Counter(
-        (cases.ALARMS[one.fields["reason"]], device, one.seq)
+        (reason, device, one.seq)
         for device, records in booked.items()
         for one in records
-        if one.fields["kind"] == messages.ENTRY and one.fields["reason"] in cases.ALARMS
+        if (reason := _case_of(one.fields)) is not None
     )
     for (reason, device, seq), _ in ((filed - wanted) + (wanted - filed)).items():
         building.report(f"case {reason} about {device}/{seq}: there, or not there, and should not")
     building.done["case"] += wanted.total()
+
+
+def _case_of(fields: Mapping[str, Any]) -> int | None:
+    """The case that a record must be."""
+    if fields["kind"] == messages.ENTRY:
+        return cases.ALARMS.get(fields["reason"])
+    return case_of(fields)
 
 
 def _is(written: Written, expected: Expected) -> bool:
@@ -152,7 +167,7 @@ def _is(written: Written, expected: Expected) -> bool:
 def log_of(building: Building) -> str:
     """A hash over all that was written at all doors, and when: the same seed, the same log."""
     digest = hashlib.sha256()
-    for each in building.doors:
+    for each in (*building.doors, *building.rooms):
         for written in each.written:
             digest.update(written.time_us.to_bytes(8, "big") + written.sealed)
     return digest.hexdigest()

@@ -23,7 +23,6 @@ from simulator.residence.visit import ANSWER_US, DURESS, PIN, Calm, Person, Seen
 from simulator.scenario import CardBatch
 
 _HOUR_US = 3600 * SECOND_US
-_HOLD_US = 700_000
 _PUSH_US = 1_600_000
 _SHUT_US = 2 * SECOND_US
 _TAP_US = 12 * SECOND_US  # until the next one may come
@@ -46,6 +45,10 @@ class People:
         self.rights = rights
         self.seen = Seen(building, rights)
         self._draw = building.draw("people")
+        self.hold_us = 700_000  # for how long a card is held to a door
+        # Called with somebody who goes on to his room, and when; and who comes from there.
+        self.on_home: Callable[[Person, int], None] = lambda _person, _at_us: None
+        self.on_leave: Callable[[Person], None] = lambda _person: None
         self.residents: list[Person] = []
         self.strangers: list[Person] = []
         self._issue()
@@ -169,10 +172,12 @@ class People:
         if person.floor:
             person.busy_us = start_us + _WALK_US
             self.building.world.at(person.busy_us, partial(self.tap, floor, person))
+        self.on_home(person, person.busy_us)
 
     def _go_out(self, person: Person) -> None:
         if self.building.is_healing:
             return
+        self.on_leave(person)
         self.leave(self.building.doors[person.floor])
         if person.floor:
             self.building.later(_WALK_US, partial(self.leave, self.building.doors[0]))
@@ -219,7 +224,7 @@ class People:
         visit = Visit(self.seen, each, person, typed, start_us)
         at(start_us, visit.begin)
         at(start_us, partial(_put, hardware, chip))
-        at(start_us + _HOLD_US, partial(_take, hardware, chip))
+        at(start_us + self.hold_us, partial(_take, hardware, chip))
         asked_us = start_us
         for number, digit in enumerate(typed):
             asked_us = start_us + _TYPING_US + number * _KEY_US

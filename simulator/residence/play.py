@@ -18,15 +18,18 @@ from pathlib import Path
 
 from protocols.rules import door
 from simulator.checkers import journal_of
-from simulator.residence import faults, faults_line
+from simulator.residence import faults, faults_line, room_faults
 from simulator.residence.building import DAY_US, SECOND_US, Building
 from simulator.residence.judge import judge, log_of
 from simulator.residence.people import People
 from simulator.residence.rights import Rights
+from simulator.residence.room_healing import heal_rooms, last_visits
+from simulator.residence.rooms import Rooms
 from simulator.torture.result import Result
 
 DOORS_MAX = 10  # of one building
 RATE = 1500  # faults at a door in a thousand days
+_ROOM_RATE_PART = 3  # a lock has a third of them
 _DRAIN_US = 30 * 60 * SECOND_US
 _STEP_US = 5 * SECOND_US
 _NEVER = 1 << 60
@@ -37,7 +40,7 @@ _ROUND_US = 21 * 3600 * SECOND_US  # when the warden makes his round, with a key
 class BuildingUnit:
     """One building: what a worker is given, and all that is needed to play it again.
 
-    `doors` and `days` are those of the whole residence.
+    `doors`, `locks` and `days` are those of the whole residence.
     """
 
     seed: int
@@ -45,25 +48,37 @@ class BuildingUnit:
     doors: int
     days: int
     rate: int = RATE
+    locks: int = 0
 
     @property
     def replay(self) -> str:
         """The command that plays this building again."""
         rate = "" if self.rate == RATE else f" --rate {self.rate}"
+        rate += f" --locks {self.locks}" if self.locks else ""
         what = f"--doors {self.doors} --days {self.days} --building {self.number}{rate}"
         return f"onecard sim residence --seed {self.seed} {what}"
 
     @property
     def own_doors(self) -> int:
         """How many doors this building has."""
+        return self._share(self.doors)
+
+    @property
+    def own_locks(self) -> int:
+        """How many locks this building has."""
+        return self._share(self.locks)
+
+    def _share(self, whole: int) -> int:
         buildings = -(-self.doors // DOORS_MAX)
-        return self.doors // buildings + (self.number < self.doors % buildings)
+        return whole // buildings + (self.number < whole % buildings)
 
 
-def units(seed: int, doors: int, days: int, rate: int = RATE) -> Iterator[BuildingUnit]:
+def units(
+    seed: int, doors: int, days: int, rate: int = RATE, locks: int = 0
+) -> Iterator[BuildingUnit]:
     """The buildings of a residence."""
     for number in range(-(-doors // DOORS_MAX)):
-        yield BuildingUnit(seed, number, doors, days, rate)
+        yield BuildingUnit(seed, number, doors, days, rate, locks)
 
 
 def run_unit(unit: BuildingUnit) -> Result:
@@ -73,10 +88,11 @@ def run_unit(unit: BuildingUnit) -> Result:
 
 def play(unit: BuildingUnit) -> tuple[Result, str]:
     """The figures of one building, and the hash of what its doors have written."""
-    with built(unit.seed * 1000 + unit.number, unit.own_doors) as building:
+    with built(unit.seed * 1000 + unit.number, unit.own_doors, locks=unit.own_locks) as building:
         people = People(building, Rights(building))
-        _live(building, people, unit)
-        heal(building, people)
+        rooms = Rooms(building, people) if building.rooms else None
+        _live(building, people, rooms, unit)
+        heal(building, people, rooms)
         judge(building, people.seen)
         result = result_of(building)
         result.violations = [f"{unit.replay}: {text}" for text in building.violations]
@@ -84,12 +100,14 @@ def play(unit: BuildingUnit) -> tuple[Result, str]:
 
 
 @contextmanager
-def built(seed: int, doors: int, begins_s: int = 0, *, dozes: bool = True) -> Iterator[Building]:
+def built(
+    seed: int, doors: int, begins_s: int = 0, *, dozes: bool = True, locks: int = 0
+) -> Iterator[Building]:
     """A building on scratch disks, torn down afterwards."""
     logging.disable(logging.CRITICAL)  # what services log about faults is of no interest
     scratch = "/dev/shm" if Path("/dev/shm").is_dir() else None
     directory = Path(tempfile.mkdtemp(prefix="onecard-residence-", dir=scratch))
-    building = Building(seed, directory, doors, begins_s=begins_s, dozes=dozes)
+    building = Building(seed, directory, doors, begins_s=begins_s, dozes=dozes, locks=locks)
     try:
         yield building
     finally:
@@ -103,13 +121,18 @@ def open_up(building: Building) -> None:
     faults_line.revive(building)
     for each in building.doors:
         building.switch_on(each)
+    for room in building.rooms:
+        room.revive()
 
 
-def _live(building: Building, people: People, unit: BuildingUnit) -> None:
+def _live(building: Building, people: People, rooms: Rooms | None, unit: BuildingUnit) -> None:
     open_up(building)
     for day in range(unit.days):
         people.plan_day(day)
         _plan_faults(building, day, unit.rate)
+        if rooms is not None:
+            rooms.plan_day(day)
+            _plan_room_faults(rooms, day, unit.rate)
         for number, each in enumerate(building.doors):
             at_us = day * DAY_US + _ROUND_US + number * 40 * SECOND_US
             building.world.at(at_us, partial(faults.turn_key, building, each))
@@ -127,11 +150,22 @@ def _plan_faults(building: Building, day: int, rate: int) -> None:
         building.world.at(at_us, partial(_strike, building, kind, draw.getrandbits(64)))
 
 
+def _plan_room_faults(rooms: Rooms, day: int, rate: int) -> None:
+    draw = rooms.building.draw("faults at locks", day)
+    kinds = sorted(room_faults.FAULTS)
+    weights = [room_faults.FAULTS[kind][0] for kind in kinds]
+    share = len(rooms.building.rooms) * rate // _ROOM_RATE_PART
+    for _ in range(share // 1000 + (draw.randrange(1000) < share % 1000)):
+        (kind,) = draw.choices(kinds, weights)
+        strike = partial(room_faults.FAULTS[kind][1], rooms, random.Random(draw.getrandbits(64)))
+        rooms.building.world.at(day * DAY_US + draw.randrange(DAY_US), strike)
+
+
 def _strike(building: Building, kind: str, seed: int) -> None:
     faults.FAULTS[kind][1](building, random.Random(seed))
 
 
-def heal(building: Building, people: People) -> None:
+def heal(building: Building, people: People, rooms: Rooms | None = None) -> None:
     """Everything is mended; a key is turned at every door; then all of it has to come to rest."""
     building.heal()
     for process in (building.ledger, building.agent):
@@ -140,7 +174,7 @@ def heal(building: Building, people: People) -> None:
             process.database.mend()
         if not process.is_up:
             process.start()
-    for each in building.doors:
+    for each in (*building.doors, *building.rooms):
         for flash in (each.hardware.flash, each.hardware.card_flash):
             if flash is not None:
                 flash.cut_after(_NEVER)
@@ -148,8 +182,12 @@ def heal(building: Building, people: People) -> None:
     for each in building.doors:
         building.switch_on(each)
         faults.turn_key(building, each)
+    if rooms is not None:
+        heal_rooms(rooms)
     _drain(building, people)
     _last_visits(building, people)
+    if rooms is not None:
+        last_visits(rooms)
 
 
 def _drain(building: Building, people: People) -> None:

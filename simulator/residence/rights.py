@@ -12,6 +12,8 @@ from typing import Any
 
 from simulator.residence.building import SITE, UTC_OFFSET_S, Building
 from simulator.residence.doorway import Doorway
+from simulator.residence.place import Place
+from simulator.world.clock import World
 
 WARDEN = "warden"
 ALWAYS = ((127, 0, 1440),)
@@ -21,11 +23,11 @@ STAFF = ((0b0111111, 420, 1140),)
 # When the house door stands open to everybody.
 MORNING = ((0b0011111, 420, 480),)
 RESIDENT, NIGHTLY, WORKER, WITH_PIN = 1, 2, 3, 4  # groups
-HOURS = {RESIDENT: ALWAYS, NIGHTLY: CURFEW, WORKER: STAFF, WITH_PIN: ALWAYS}
+Periods = tuple[tuple[int, int, int], ...]
+HOURS: dict[int, Periods] = {RESIDENT: ALWAYS, NIGHTLY: CURFEW, WORKER: STAFF, WITH_PIN: ALWAYS}
 _DAY_S, _MINUTE_S, _THURSDAY = 86_400, 60, 3
 _AFTER = {"lose": "lost", "suspend": "suspended", "unlose": "active", "resume": "active"}
 _IN_PERSON = ("unlose", "resume")
-Periods = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -68,30 +70,37 @@ class Rights:
 
     # -- orders ---------------------------------------------------------------------------------
 
-    def set_up(self, door: Doorway, groups: dict[int, int], free: Periods) -> None:
-        """A new door: its hours, and who enters."""
+    def set_up(
+        self,
+        door: Place,
+        groups: dict[int, int],
+        free: Periods | None,
+        hours: dict[int, Periods] = HOURS,
+    ) -> None:
+        """A new door: its hours, who enters, and when everybody does (None: it is a lock)."""
         now_s = self._building.world.utc_s()
-        for group, periods in HOURS.items():
+        for group, periods in hours.items():
             self._book.set_hours(door.device, group, periods, WARDEN, now_s)
-        first = Version(self._building.world.now_us, 0, hours=dict(HOURS))
+        first = Version(self._building.world.now_us, 0, hours=dict(hours))
         self._versions[door.device] = [first]
         for card_no, group in groups.items():
             self.grant(door, card_no, group)
-        self.open_to_all(door, free)
+        if free is not None:
+            self.open_to_all(door, free)
 
-    def grant(self, door: Doorway, card_no: int, group: int) -> None:
+    def grant(self, door: Place, card_no: int, group: int) -> None:
         """A card enters with a group from now on; group 0: not any more."""
         now_s = self._building.world.utc_s()
         epoch = self._book.grant(door.device, card_no, 1, group, WARDEN, now_s)
         self._add(door, epoch, groups={**self.newest(door).groups, card_no: group})
 
-    def set_pin(self, door: Doorway, group: int, digits: bytes) -> None:
+    def set_pin(self, door: Place, group: int, digits: bytes) -> None:
         """A group has to type digits, or none any more."""
         now_s = self._building.world.utc_s()
         epoch = self._book.set_pin(door.device, group, digits, WARDEN, now_s)
         self._add(door, epoch, pins={**self.newest(door).pins, group: digits})
 
-    def open_to_all(self, door: Doorway, periods: Periods) -> None:
+    def open_to_all(self, door: Place, periods: Periods) -> None:
         """When the door stands open."""
         now_s = self._building.world.utc_s()
         epoch = self._book.set_hours(door.device, 0, periods, WARDEN, now_s)
@@ -104,15 +113,30 @@ class Rights:
         known = self._statuses.setdefault(card_no, [])
         known.append((self._building.world.now_us, _AFTER[verb]))
 
-    def _add(self, door: Doorway, epoch: int, **changed: Any) -> None:
+    def _add(self, door: Place, epoch: int, **changed: Any) -> None:
         version = replace(self.newest(door), time_us=self._building.world.now_us, epoch=epoch)
         self._versions[door.device].append(replace(version, **changed))
 
     # -- what follows ---------------------------------------------------------------------------
 
-    def newest(self, door: Doorway) -> Version:
+    def newest(self, door: Place) -> Version:
         """What holds now."""
         return self._versions[door.device][-1]
+
+    @property
+    def world(self) -> World:
+        """Whose time it is."""
+        return self._building.world
+
+    def all_versions(self, device: int) -> list[Version]:
+        """Everything that ever held at a door, the oldest first."""
+        return self._versions[device]
+
+    def statuses_between(self, card_no: int, from_us: int, to_us: int) -> set[str]:
+        """What a card was, in the books, at any time between two."""
+        rows = [(-1, "active"), *self._statuses.get(card_no, [])]
+        first = max((at for at, each in enumerate(rows) if each[0] <= from_us), default=0)
+        return {status for time_us, status in rows[first:] if time_us <= to_us}
 
     def status(self, card_no: int) -> str:
         """Of a card, in the books."""

@@ -13,7 +13,8 @@ from protocols.wire import messages
 from simulator.cardbox import HeldCard
 from simulator.residence import rights as orders
 from simulator.residence.building import SECOND_US, Building
-from simulator.residence.doorway import Doorway, Written
+from simulator.residence.doorway import Doorway
+from simulator.residence.place import Place, Written
 from simulator.residence.rights import Holder, Rights
 
 ANSWER_US = 2 * SECOND_US  # GB 50396: from a card to a door that is open
@@ -41,7 +42,7 @@ class Person:
 class Expected:
     """What must be in the books: a record like this at that time, and the case it makes."""
 
-    door: Doorway
+    door: Place
     from_us: int
     to_us: int
     kind: int
@@ -57,13 +58,13 @@ class Seen:
         self.expected: list[Expected] = []
         self.answered: set[bytes] = set()
 
-    def has_refused(self, each: Doorway, count: int) -> bool:
+    def has_refused(self, each: Place, count: int) -> bool:
         """Whether so many have been refused lately: five in a row, and it takes nobody."""
         since_us = self.building.world.now_us - _REFUSALS_US
         return sum(time_us > since_us for time_us in each.refused_us[-10:]) >= count
 
     def expect(
-        self, each: Doorway, kind: int, fields: dict[str, int], from_us: int, to_us: int
+        self, each: Place, kind: int, fields: dict[str, int], from_us: int, to_us: int
     ) -> None:
         """That must be in the books in the end."""
         self.expected.append(Expected(each, from_us, to_us, kind, fields))

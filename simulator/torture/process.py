@@ -12,6 +12,7 @@ from typing import Any
 
 from edge_agent.card_history import CardHistory
 from edge_agent.inventory import Inventory
+from edge_agent.reader_ports import ReaderPorts
 from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
 from edge_agent.store import Store
 from ledger import service as ledger_service
@@ -24,6 +25,7 @@ from simulator.torture.broker import Broker
 from simulator.torture.database import FaultyConnection, Killed
 from simulator.torture.service_port import ServicePort
 from simulator.world.clock import World
+from simulator.world.serial_bus import SerialBus
 
 _NEVER_US = 1 << 62
 _BUSY_STEPS_MAX = 2_000
@@ -112,10 +114,13 @@ class Process:
 class AgentProcess(Process):
     """The agent of the building; `with_cards`: it carries what is said of cards and doors.
 
-    It keeps booked records for `keep_ms` from its next start on.
+    It keeps booked records for `keep_ms` from its next start on. `line`: a serial line that it
+    has from its next start on; it is polled while somebody has it `out`.
     """
 
     keep_ms = 0
+    line: SerialBus | None = None
+    _is_line_out = False
 
     def __init__(
         self,
@@ -177,13 +182,23 @@ class AgentProcess(Process):
             site,
             self.store,
             inventory,
-            readers,  # type: ignore[arg-type]
+            ReaderPorts(site, readers, [self.line]) if self.line else readers,  # type: ignore[arg-type]
             upstream,  # type: ignore[arg-type]
             self._ledger_key,
             card_history=self._history,
         )
 
+        self.take_line(self._is_line_out)
+
+    def take_line(self, out: bool) -> None:
+        """Somebody goes round with its line, or has it home again."""
+        self._is_line_out = out
+        if self.line is not None and self.is_up:
+            self.line.start() if out else self.line.stop()
+
     def _shut(self) -> None:
+        if self.line is not None:
+            self.line.stop()
         if self._inventory is not None:
             self._inventory._lock.close()
         if self._history is not None:

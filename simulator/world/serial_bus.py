@@ -91,7 +91,8 @@ class LineTap:
 class SerialBus:
     """One line of `baud` with `devices`, and the agent at its end; edge_agent.reader_ports.Line.
 
-    `on_message(now_us)` is called when a reader has said something whole. `mischief` may be set.
+    `on_message(now_us)` is called when a reader has said something whole. `mischief` may be set,
+    and `jitter_us()`: by how much the agent's thread is late.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class SerialBus:
         self.connected = False
         self.last_error = ""
         self.mischief: Mischief | None = None
+        self.jitter_us: Callable[[], int] = lambda: 0
         self.taps: list[LineTap] = []
         self.is_cut = False  # between the agent and all readers
         self.events: list[tuple[str, int]] = []
@@ -157,7 +159,7 @@ class SerialBus:
         data = self.polling.data_to_send()
         if data:
             self.transmit(None, data, now_us)
-        self._due_us = max(due_ms * 1000, now_us + 1000)
+        self._due_us = max(due_ms * 1000, now_us + 1000) + self.jitter_us()
         self._world.at(self._due_us, self._step_when_due)
 
     def _step_when_due(self) -> None:
