@@ -1,7 +1,8 @@
 """What the ESP32 port does after reset: boot.py, then main.py, which never returns.
 
 Arguments: the two pipe descriptors, how to probe the heap, the folder of boot.py and main.py, and
-if there are any, the addresses of the ROM images of the shims and of the firmware.
+if there are any, the addresses of the ROM images of the shims and of the firmware, and of the
+partition of images.
 """
 
 import gc
@@ -12,12 +13,25 @@ from micropython import const
 _BOOTED = const(41)
 
 
-def _mount(where, path):
+def _memory_at(where):
     import uctypes
-    import vfs
 
     address, size = where.split(":")
-    vfs.mount(vfs.VfsRom(uctypes.bytearray_at(int(address), int(size))), path)
+    return uctypes.bytearray_at(int(address), int(size))
+
+
+def _mount(where, path):
+    import vfs
+
+    vfs.mount(vfs.VfsRom(_memory_at(where)), path)
+
+
+def _map_images(where):
+    """From here on whoever asks for `vfs` gets the port's."""
+    import rom
+
+    rom.map_memory(_memory_at(where))
+    sys.modules["vfs"] = rom
 
 
 def _hide_the_host():
@@ -44,4 +58,6 @@ if len(sys.argv) > 5:
     _mount(sys.argv[5], "/shims")
     _mount(sys.argv[6], "/rom")
     sys.path[:] = ["/shims", "/rom"]
+if len(sys.argv) > 7:
+    _map_images(sys.argv[7])
 _run(*sys.argv[1:5])
