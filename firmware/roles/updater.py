@@ -88,7 +88,8 @@ class Updater(Update):
         self._display.show("FIRMWARE UPDATE", "%d%%" % percent)
         due_ms = self._uplink.step(now_ms)
         if now_ms >= self._due_ms and self._uplink.online:
-            asked = {"epoch": warrant[release.VERSION], "page": self._asked(), "data": b""}
+            name = warrant[release.DIGEST][: release.NAME_BYTES]
+            asked = {"epoch": warrant[release.VERSION], "page": self._asked(), "data": name}
             if self._uplink.say(messages.CARDS, asked):
                 self._due_ms = now_ms + _ANSWER_MS
                 return now_ms  # what was said is not on its way yet

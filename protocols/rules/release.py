@@ -11,6 +11,7 @@ LABEL = b"firmware"  # of the warrants' key, and what their seals are bound to
 # In a CARDS: this page is a warrant, those behind it are the image's.
 PAGE = 0x4000
 PAGE_BYTES = 256
+NAME_BYTES = 8  # of the digest, by which a reader asks for pages
 # version, program, after (the lowest version that may take it), bytes of the image, its SHA-256,
 # from and until (minutes of a UTC day), expires_s, flags
 WARRANT = ">IIII32sHHIB"

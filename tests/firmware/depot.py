@@ -18,7 +18,7 @@ DAY_MIN = 1440
 class Depot:
     """`image` of `version` for `program`; `spoil(page, data)` changes what is told of a page.
 
-    `records`: sealed ones, once, in order. `asked`: pages, in order.
+    `books`: whether the ledger answers. `records`: sealed ones, once, in order. `asked`: pages.
     """
 
     def __init__(self, device, site, key, utc_s, image=b"", version=2, program=0):
@@ -26,7 +26,8 @@ class Depot:
         self.device, self.key, self.utc_s = device, key, utc_s
         self.image, self.version, self.program = image, version, program
         self.told = {}
-        self.tells = bool(image)
+        self.tells, self.books = bool(image), True
+        self.expires_s = utc_s() + 86_400
         self.spoil = lambda page, data: data
         self.records, self.asked = [], []
         self._broker = None
@@ -42,7 +43,7 @@ class Depot:
             "digest": hashlib.sha256(self.image).digest(),
             "from_min": 0,
             "until_min": DAY_MIN - 1,
-            "expires_s": self.utc_s() + 86_400,
+            "expires_s": self.expires_s,
             "flags": release.FORCED,
         }
         fields.update(self.told)
@@ -83,7 +84,7 @@ class Depot:
                 self.records.append(sealed)
         upto = len(self.records)
         self._say(messages.STORED, {"upto": upto})
-        if upto:
+        if upto and self.books:
             tag = seal.tag_of(self.records[-1])[:8]
             body = messages.encode_receipt(self.device, upto, tag, self.utc_s())
             key = seal.derive(self.key, messages.RECEIPT_LABEL)
@@ -93,7 +94,8 @@ class Depot:
 
     def _page(self, fields):
         number = fields["page"] - release.PAGE - 1
-        if not 0 <= number < 0x4000 - 1 or fields["epoch"] != self.version:
+        name = hashlib.sha256(self.image).digest()[: release.NAME_BYTES]
+        if number < 0 or (fields["epoch"], fields["data"]) != (self.version, name):
             return
         self.asked.append(number)
         data = self.spoil(number, self.image[number * PAGE_BYTES : (number + 1) * PAGE_BYTES])

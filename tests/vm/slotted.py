@@ -78,7 +78,7 @@ class Slotted:
             is_slotted=True,
             heap_bytes=heap_bytes,
             probe=probe,
-            answer_timeout_s=5,
+            answer_timeout_s=1.5,
         )
         self.due_us = 0
         self.is_on = False
