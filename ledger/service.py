@@ -137,8 +137,10 @@ class LedgerService:
         site = topics.parse_agent(message.topic, _CARDS_UP)
         if message.retain:
             raise WireError(BAD_FIELD, "a question is never retained")
-        news = self._doors if access_news.is_about_doors(message.payload) else self._cards
-        if firmware_news.is_question(message.payload):
+        news = self._cards
+        if access_news.is_about_doors(message.payload):
+            news = self._doors
+        elif firmware_news.is_question(message.payload):
             news = self._firmware
         if news is not None:
             said = news.hear(site, message.payload, now_ms)
