@@ -46,7 +46,7 @@ class Stage:
     site: str
     from_min: int
     until_min: int
-    is_forced: bool
+    is_forced: int  # 1: at any hour
     person: str
     time_s: int
 
@@ -95,7 +95,7 @@ class FirmwareBook:
 
     def stages(self) -> list[Stage]:
         """Every stage, in order."""
-        return [Stage(*row[:11], bool(row[11]), *row[12:]) for row in self._database.rows(_STAGES)]
+        return [Stage(*row) for row in self._database.rows(_STAGES)]
 
     def current(self) -> list[Stage]:
         """Of each program the stage that counts, if it gives anything to anybody."""

@@ -9,6 +9,7 @@ key. The image is what the manifest says, or the file is none.
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -75,9 +76,13 @@ class Release:
 
 def decode(data: bytes) -> Release:
     """A release from the bytes of its file, whoever has signed it; BadRelease if it is none."""
+    whole: Any
+    fields: Any
     try:
-        manifest, image, signatures = cbor.decode(data)
-        name, version, after, size, digest = cbor.decode(manifest)
+        whole = cbor.decode(data)
+        manifest, image, signatures = whole
+        fields = cbor.decode(manifest)
+        name, version, after, size, digest = fields
         found = tuple((key, signature) for key, signature in signatures)
     except (WireError, TypeError, ValueError):
         raise BadRelease("this is no release of firmware") from None

@@ -54,7 +54,15 @@ class Slotted:
     """The reader; `old` is in slot 0, proven, as it comes from the workshop."""
 
     def __init__(
-        self, loader, old, version, new=b"", seed=1, heap_bytes=HEAP_BYTES, probe=ops.PROBE_OFF
+        self,
+        loader,
+        old,
+        version,
+        new=b"",
+        seed=1,
+        heap_bytes=HEAP_BYTES,
+        probe=ops.PROBE_OFF,
+        answer_timeout_s=20.0,
     ):
         draw = random.Random(seed)
         self.world = World(UTC_S)
@@ -78,7 +86,7 @@ class Slotted:
             is_slotted=True,
             heap_bytes=heap_bytes,
             probe=probe,
-            answer_timeout_s=1.5,
+            answer_timeout_s=answer_timeout_s,
         )
         self.due_us = 0
         self.is_on = False
