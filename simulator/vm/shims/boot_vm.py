@@ -13,25 +13,12 @@ from micropython import const
 _BOOTED = const(41)
 
 
-def _memory_at(where):
-    import uctypes
-
-    address, size = where.split(":")
-    return uctypes.bytearray_at(int(address), int(size))
-
-
 def _mount(where, path):
+    import uctypes
     import vfs
 
-    vfs.mount(vfs.VfsRom(_memory_at(where)), path)
-
-
-def _map_images(where):
-    """From here on whoever asks for `vfs` gets the port's."""
-    import rom
-
-    rom.map_memory(_memory_at(where))
-    sys.modules["vfs"] = rom
+    address, size = where.split(":")
+    vfs.mount(vfs.VfsRom(uctypes.bytearray_at(int(address), int(size))), path)
 
 
 def _hide_the_host():
@@ -59,5 +46,6 @@ if len(sys.argv) > 5:
     _mount(sys.argv[6], "/rom")
     sys.path[:] = ["/shims", "/rom"]
 if len(sys.argv) > 7:
-    _map_images(sys.argv[7])
+    sys.modules["vfs"] = __import__("rom")
+    sys.modules["vfs"].map_memory(sys.argv[7])
 _run(*sys.argv[1:5])

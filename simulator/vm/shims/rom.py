@@ -1,5 +1,6 @@
 """`vfs` of the ESP32 port, where a partition "romfs" is memory to whoever reads it."""
 
+from uctypes import bytearray_at
 from vfs import VfsRom, mount, umount
 
 __all__ = ("VfsRom", "map_memory", "mount", "rom_ioctl", "umount")
@@ -13,6 +14,7 @@ def rom_ioctl(request, segment):
     return memoryview(_memory[0])
 
 
-def map_memory(memory):
-    """What the launcher has mapped."""
-    _memory[0] = memory
+def map_memory(where):
+    """What the launcher has mapped: address and size."""
+    address, size = where.split(":")
+    _memory[0] = bytearray_at(int(address), int(size))
