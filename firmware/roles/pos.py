@@ -147,11 +147,8 @@ class Pos:
         if self._state == sale.KEYED:
             self._recorder.prepare()
             self._totals.step()
-            due_ms = min(due_ms, self._order.step(self._load, now_ms))
-            due_ms = min(due_ms, self._card_map.step(now_ms))
-            # New firmware only while nothing is keyed, owed or lies there.
-            is_idle = self._order.is_empty() and self._till.pending is None
-            is_free = is_idle and not self._load.wants_card and self._supply.on_mains
+            due_ms = min(due_ms, self._order.step(self._load, now_ms), self._card_map.step(now_ms))
+            is_free = self._order.is_empty() and not (self._till.pending or self._load.wants_card)
             return min(due_ms, self._update.idle(self._front_end, is_free, now_ms))
         return min(due_ms, self._until_ms)
 

@@ -60,8 +60,8 @@ class Update:
         return ""
 
     def idle(self, pcd, is_free, now_ms):
-        """Prove this image, or make room for another if `is_free`: nobody is there, and the mains
-        are; when to call again."""
+        """Prove this image, or make room for another if `is_free`: nobody is there, and nothing is
+        keyed or owed. When to call again."""
         if now_ms < self._due_ms:
             return self._due_ms
         self._due_ms = now_ms + PROOF_MS
@@ -82,7 +82,8 @@ class Update:
             if not is_fit:
                 return self._due_ms
             board.store(slots.STORED_AS, blob[: slots.IS_TRIAL] + bytes(2) + blob[slots.FAILED :])
-        if is_free and is_online and len(stored) > HEAD_BYTES and stored[1] < TRIES_MAX:
+        is_free = is_free and is_online and board.power.mains()
+        if is_free and len(stored) > HEAD_BYTES and stored[1] < TRIES_MAX:
             warrant = self.opened(stored[HEAD_BYTES:])
             if warrant and release.is_time(warrant, self._clock.interval_ms(now_ms)):
                 board.store(STORED_AS, GO + stored[1:])
