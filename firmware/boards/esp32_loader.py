@@ -43,13 +43,13 @@ def choose():
         raise NothingToRun("no whole image")
     slot, update = state[slots.IN_USE], _stored(nvs, "update")
     folder = "/slot"
-    if slot == before[slots.IN_USE] and update[:1] == _GO:
-        # Once: whatever becomes of the updater, the next boot runs the role.
-        _store(nvs, "update", b"\x00" + update[1:])
+    is_same = slot == before[slots.IN_USE]
+    # Once: whatever becomes of the updater, the next boot runs the role.
+    if is_same and update[:1] == _GO and _store(nvs, "update", b"\x00" + update[1:]):
         folder += "/update"
     else:
         _store(nvs, slots.STORED_AS, slots.encode(state))
-        if slot != before[slots.IN_USE]:
+        if not is_same:
             folder += "/update"  # it writes down what was come back from
     start, size_bytes = slot * slot_bytes, slots.image(state, slot)[1]
     image = memory[start : start + size_bytes]
@@ -71,5 +71,10 @@ def _stored(nvs, key):
 
 
 def _store(nvs, key, data):
-    nvs.set_blob(key, data)
-    nvs.commit()
+    """Whether it is stored: what is worn must not keep a reader from running a whole image."""
+    try:
+        nvs.set_blob(key, data)
+        nvs.commit()
+    except OSError:
+        return False
+    return True

@@ -81,12 +81,19 @@ class Update:
                     is_fit = False
             if not is_fit:
                 return self._due_ms
-            board.store(slots.STORED_AS, blob[: slots.IS_TRIAL] + bytes(2) + blob[slots.FAILED :])
+            try:
+                proven = blob[: slots.IS_TRIAL] + bytes(2) + blob[slots.FAILED :]
+                board.store(slots.STORED_AS, proven)
+            except OSError:
+                return self._due_ms  # worn; it is tried again
         is_free = is_free and is_online and board.power.mains()
         if is_free and len(stored) > HEAD_BYTES and stored[1] < TRIES_MAX:
             warrant = self.opened(stored[HEAD_BYTES:])
             if warrant and release.is_time(warrant, self._clock.interval_ms(now_ms)):
-                board.store(STORED_AS, GO + stored[1:])
+                try:
+                    board.store(STORED_AS, GO + stored[1:])
+                except OSError:
+                    return self._due_ms
                 board.restart()
         return self._due_ms
 

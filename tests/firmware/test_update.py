@@ -217,6 +217,17 @@ def test_what_is_said_again_wears_no_flash(monkeypatch):
     assert shop.hardware.stores == stores
 
 
+def test_a_key_value_store_that_is_worn_stops_no_reader(monkeypatch):
+    shop = Workshop(monkeypatch)
+    shop.depot.tells = False
+    shop.run(5)
+    shop.hardware.is_worn = True
+    shop.depot.tell()
+    shop.run(150)
+    assert shop.boots == 1 and shop.running == (1, True)
+    assert shop.device._uplink.online
+
+
 # --- when it may ------------------------------------------------------------------------------
 
 

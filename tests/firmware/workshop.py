@@ -36,10 +36,12 @@ class Cuts(Hardware):
     """Counts what is stored in the key-value store, and may lose power before or behind that."""
 
     stores = 0
-    cut_at_store, is_late = -1, False
+    cut_at_store, is_late, is_worn = -1, False, False
 
     def nvs_set(self, key, data):
         """See Hardware."""
+        if self.is_worn:
+            raise OSError("the key-value store is worn")
         self.stores += 1
         is_cut = self.stores == self.cut_at_store
         if not is_cut or self.is_late:
