@@ -19,7 +19,7 @@ def run():
     for number in range(_PARTS_MAX):
         if not load("reader_%d" % number, _DEPTH):
             break
-    collect, names = gc.collect, globals()
+    collect, names = gc.collect, run.__globals__
     names.clear()
     collect()
     execfile(folder + "/main.py", {"__name__": "__main__"})  # noqa: F821 - MicroPython has it

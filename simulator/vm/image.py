@@ -112,11 +112,10 @@ def _compile_reader(source: Path, main: Path, target: Path, numbers: str = "") -
     `numbers` stand in the place of those in built.py.
     """
     sources = {name: path.read_text() for name, path in modules(source, ROOMS).items()}
-    # Nobody imports another main program.
-    sources = {name: text for name, text in sources.items() if not name.startswith(MAIN)}
     if numbers:
         sources[_BUILT] = numbers
     boot = sources.pop(BOOT)
+    sources.pop(MAIN, None)
     try:
         linked = inline({**sources, _MAIN: main.read_text()}, as_source=[_MAIN])
         bundled = bundle(linked.pop(_MAIN), linked, _port_words())
