@@ -38,6 +38,14 @@ MIGRATIONS = (
         letter BLOB NOT NULL  -- to the lock: only it can read it
     ) STRICT;
     """,
+    """
+    CREATE TABLE firmware_page (
+        digest BLOB NOT NULL,  -- of the whole image
+        page INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (digest, page)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 
@@ -108,6 +116,29 @@ class CardHistory:
             self._db.execute("INSERT OR REPLACE INTO access_map VALUES (?, ?, ?, ?)", row)
         return True
 
+    def add_image_page(self, digest: bytes, page: int, data: bytes) -> None:
+        """Keep a page of a firmware image, from 0 on."""
+        with _available(self._path), transaction(self._db):
+            sql = "INSERT OR REPLACE INTO firmware_page VALUES (?, ?, ?)"
+            self._db.execute(sql, (digest, page, data))
+
+    def image_pages(self, digest: bytes) -> int:
+        """How many pages of a firmware image are kept."""
+        sql = "SELECT COUNT(*) FROM firmware_page WHERE digest = ?"
+        count: int = self._read(sql, digest)[0][0]
+        return count
+
+    def image(self, digest: bytes) -> bytes:
+        """A firmware image, as far as it is kept."""
+        sql = "SELECT data FROM firmware_page WHERE digest = ? ORDER BY page"
+        return b"".join(data for (data,) in self._read(sql, digest))
+
+    def keep_images(self, digests: Sequence[bytes]) -> None:
+        """Forget the pages of all firmware images but these."""
+        marks = ", ".join("?" * len(digests))
+        with _available(self._path), transaction(self._db):
+            self._db.execute(f"DELETE FROM firmware_page WHERE digest NOT IN ({marks})", digests)
+
     def access(self, device: int) -> tuple[int, bytes, bytes] | None:
         """(epoch, warrant, data) of the newest access map of a door; None if there is none."""
         rows = self._read("SELECT epoch, sealed, data FROM access_map WHERE device = ?", device)
@@ -146,7 +177,7 @@ class CardHistory:
         self._map_epoch = epoch
         return bytes(self._map[(page - 1) * PAGE_BYTES : page * PAGE_BYTES])
 
-    def _read(self, sql: str, *values: int) -> list[Any]:
+    def _read(self, sql: str, *values: int | bytes) -> list[Any]:
         with _available(self._path):
             return self._db.execute(sql, values).fetchall()
 

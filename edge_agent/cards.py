@@ -4,7 +4,8 @@ Rules of this file. Only what carries the ledger's signature is kept, and only i
 decided from it. The ledger is asked at every connection, at every hint, and every few minutes, so
 that readers know how young their map is. What is new goes to every reader there is a warrant for;
 one that lacks more than that asks. All of it may be lost: whoever lacks something asks again. What
-is said of doors comes the same way (doors.py), and so do letters to locks (letters.py).
+is said of doors comes the same way (doors.py), and so do letters to locks (letters.py) and
+firmware (firmware.py).
 """
 
 from collections.abc import Callable
@@ -16,11 +17,21 @@ from adapters.mqtt import Message, MqttPort
 from edge_agent.card_history import CardHistory
 from edge_agent.disk import StoreUnavailable
 from edge_agent.doors import DoorSide
+from edge_agent.firmware import FirmwareSide
 from edge_agent.letters import LetterSide
 from protocols.card import mailbox
+from protocols.rules import release
 from protocols.rules.access import PAGES_AT
 from protocols.rules.card_status import CHANGE_BYTES, WARRANT_BYTES
-from protocols.wire import access_news, card_news, cbor, letter_news, messages, topics
+from protocols.wire import (
+    access_news,
+    card_news,
+    cbor,
+    firmware_news,
+    letter_news,
+    messages,
+    topics,
+)
 from protocols.wire.errors import BAD_SIGNATURE, BAD_TOPIC, UNSUPPORTED, WireError
 from protocols.wire.seal import sign1_split, sign1_tbs
 
@@ -55,6 +66,7 @@ class CardSide:
         self._down, self._up = topics.cards_down(site), topics.cards_up(site)
         # Device -> the epoch of its map, as it said when it asked last: no seal vouches for that.
         self._said: dict[int, int] = {}
+        self._firmware = FirmwareSide(history, tell, self._publish, self._count)
         self._session = 0
         self._told = history.epoch  # what readers have been told of without asking
         self._asked_ms: int | None = None
@@ -84,6 +96,8 @@ class CardSide:
             self._keep_doors(payload, now_ms)
         elif self._is_signed(signature, sign1_tbs(payload, letter_news.LABEL)):
             self._keep_letters(payload, now_ms)
+        elif self._is_signed(signature, sign1_tbs(payload, firmware_news.LABEL)):
+            self._keep_firmware(payload)
         else:
             raise WireError(BAD_SIGNATURE)
 
@@ -108,6 +122,15 @@ class CardSide:
         except StoreUnavailable:
             self._count("store_unavailable")
             self._hurry(now_ms)
+
+    def _keep_firmware(self, payload: bytes) -> None:
+        try:
+            self._firmware.keep(payload)
+        except StoreUnavailable:
+            self._count("store_unavailable")  # it is asked for again in five minutes
+
+    def _publish(self, question: bytes) -> int:
+        return self._port.publish(self._up, question)
 
     def _hear_of_doors(self, number: int, now_ms: int) -> None:
         if number != self._doors_number:
@@ -137,16 +160,19 @@ class CardSide:
         if not changes:
             self._told = epoch
 
-    def asked(self, device: int, epoch: int, page: int) -> None:
+    def asked(self, device: int, epoch: int, page: int, data: bytes = b"") -> None:
         """A reader has asked: for news behind `epoch`, or for a page of the map of it.
 
-        Or, by mailbox.PAGE, for what the card `epoch` carries.
+        Or, by mailbox.PAGE, for what the card `epoch` carries; or for a page of the firmware whose
+        digest begins with `data`.
         """
         try:
             if page == mailbox.PAGE:
                 self._letters.asked(device, epoch)
             elif page >= PAGES_AT:
                 self._doors.asked(device, epoch, page)
+            elif page > release.PAGE:
+                self._firmware.asked(device, page, data)
             elif page:
                 data = self._history.page(epoch, page)
                 if data:
@@ -186,6 +212,7 @@ class CardSide:
         if now_ms >= self._due_ms:
             is_asked = self._port.publish(self._up, cbor.encode(self._history.epoch))
             is_asked = is_asked and self._ask_of_doors()
+            is_asked = is_asked and self._publish(self._firmware.question())
             self._asked_ms = now_ms
             self._due_ms = now_ms + (ASK_MS if is_asked else HURRY_MS)
         return self._due_ms

@@ -66,7 +66,7 @@ class ReaderSide:
         self._batches: dict[int, int] = {}  # device -> lowest sequence it sent
         self._hellos: dict[int, dict[str, Any]] = {}
         self._relays: list[bytes] = []
-        self._card_asks: list[tuple[int, int, int]] = []
+        self._card_asks: list[tuple[int, int, int, bytes]] = []
         self._owed: list[Message] = []
         self._retry_ms: int | None = None
         self._rate = Rate()
@@ -127,7 +127,8 @@ class ReaderSide:
             return
         if fields["type"] == messages.CARDS:
             if len(self._card_asks) < CARD_ASKS_PER_STEP_MAX:
-                self._card_asks.append((device, fields["epoch"], fields["page"]))
+                ask = device, fields["epoch"], fields["page"], fields["data"]
+                self._card_asks.append(ask)
             else:
                 self._count("card_asks_dropped")  # it asks again in five seconds
             return
@@ -248,8 +249,8 @@ class ReaderSide:
             # To ours of that number too: somebody may only have used its name.
             self._port.publish(topics.down(site, device), payload)
 
-    def take_card_asks(self) -> list[tuple[int, int, int]]:
-        """What readers have asked of cards in this step: (device, epoch, page)."""
+    def take_card_asks(self) -> list[tuple[int, int, int, bytes]]:
+        """What readers have asked of cards in this step: (device, epoch, page, data)."""
         asks, self._card_asks = self._card_asks, []
         return asks
 

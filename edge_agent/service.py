@@ -179,8 +179,8 @@ class AgentService:
         asks = self._reader_side.take_card_asks()
         if self._cards is None:
             return None
-        for device, epoch, page in asks:
-            self._cards.asked(device, epoch, page)
+        for ask in asks:
+            self._cards.asked(*ask)
         return self._cards.step(now_ms)
 
     def _write_marks(self, now_ms: int) -> int | None:

@@ -10,6 +10,7 @@ from ledger.channel_schema import CHANNELS
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
 from ledger.code_schema import CODE_ENTRIES
 from ledger.desk_schema import DESKS
+from ledger.firmware_schema import FIRMWARE
 from ledger.inspection_schema import INSPECTIONS
 from ledger.lock_schema import LOCKS
 from ledger.proofs_schema import PROOFS
@@ -139,6 +140,7 @@ APPEND_ONLY += ("punch", "manual_punch")
 APPEND_ONLY += ("door", "access_person", "access_change")
 APPEND_ONLY += ("tamper", "approval", "sighting")
 APPEND_ONLY += ("lock", "menu_change")
+APPEND_ONLY += ("firmware_image", "firmware_stage")
 APPEND_ONLY += ("aggregate_sale", "statement_line")
 APPEND_ONLY += ("code_answer", "code_entry", "loss_report")
 APPEND_ONLY += ("reader_release", "carry_basis")
@@ -395,4 +397,5 @@ MIGRATIONS = [
     INSPECTIONS,
     PROOFS + _append_only("reader_release", "carry_basis"),
     CHANNELS + _append_only("channel_topup", "topup_cancel", "topup_void"),
+    FIRMWARE + _append_only("firmware_image", "firmware_stage"),
 ]

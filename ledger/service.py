@@ -14,11 +14,12 @@ from adapters.mqtt import Message, MqttPort
 from ledger.access_news import AccessNews
 from ledger.card_news import CardNews
 from ledger.dialect import StoreUnavailable
+from ledger.firmware_news import FirmwareNews
 from ledger.letters import Letters
 from ledger.receipts import Signer
 from ledger.relay_desk import RelayDesk
 from ledger.store import LedgerStore
-from protocols.wire import access_news, messages, topics
+from protocols.wire import access_news, firmware_news, messages, topics
 from protocols.wire.errors import BAD_FIELD, WireError
 
 # One commit for as many deliveries as wait: 64 x 64 records are about a quarter of a second.
@@ -67,6 +68,7 @@ class LedgerService:
         self._desk = desk
         self._cards = CardNews(store, self._signer, utc_s) if with_cards else None
         self._doors = AccessNews(store.access, self._signer, utc_s) if with_cards else None
+        self._firmware = FirmwareNews(store.firmware, self._signer, utc_s) if with_cards else None
         self._letters = None
         if with_cards:
             self._letters = Letters(
@@ -135,7 +137,11 @@ class LedgerService:
         site = topics.parse_agent(message.topic, _CARDS_UP)
         if message.retain:
             raise WireError(BAD_FIELD, "a question is never retained")
-        news = self._doors if access_news.is_about_doors(message.payload) else self._cards
+        news = self._cards
+        if access_news.is_about_doors(message.payload):
+            news = self._doors
+        elif firmware_news.is_question(message.payload):
+            news = self._firmware
         if news is not None:
             said = news.hear(site, message.payload, now_ms)
             if news is self._doors and said and self._letters:

@@ -23,6 +23,7 @@ from ledger.code_entries import CodeEntries
 from ledger.code_sales import CodeSales
 from ledger.dialect import POSTGRESQL, Dialect, Row, SqliteDialect
 from ledger.evidence import State
+from ledger.firmware import FirmwareBook
 from ledger.holder_accounts import HolderAccounts
 from ledger.loading import keys_of, load_book
 from ledger.lock_mail import LockMail
@@ -116,6 +117,7 @@ _DUMP = {
     "menu": "SELECT number, merchant_no, site, menu, person FROM menu_change ORDER BY number",
     "reader_release": "SELECT device, seq, head_seq, person, because FROM reader_release"
     " ORDER BY number",
+    "firmware": "SELECT number, digest, percent, site, person FROM firmware_stage ORDER BY number",
     "lock_word": "SELECT device, seq, epoch, made_s, battery_mv, heard_s FROM lock_word"
     " ORDER BY device",
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
@@ -179,6 +181,7 @@ class LedgerStore:
         self.person_numbers = PersonNumbers(database)
         self.loss_reports = LossReports(database)
         self.menus = MenuBook(database)
+        self.firmware = FirmwareBook(database)
 
     @classmethod
     def open(cls, place: str, password: str | None = None) -> "LedgerStore":

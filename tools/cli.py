@@ -22,6 +22,7 @@ from tools.cli_card import card
 from tools.cli_carry import carry_over, subsidy
 from tools.cli_database import migrate
 from tools.cli_device import device
+from tools.cli_firmware import firmware
 from tools.cli_http import serve, token
 from tools.cli_inspections import inspections
 from tools.cli_menu import menu
@@ -36,6 +37,7 @@ from tools.cli_options import (
     say,
 )
 from tools.cli_reader import reader
+from tools.cli_release import release
 from tools.cli_residence import residence
 
 app = typer.Typer(
@@ -60,10 +62,12 @@ app.add_typer(card, name="card")
 app.add_typer(ca, name="ca")
 app.add_typer(broker, name="broker")
 app.add_typer(reader, name="reader")
+app.add_typer(release, name="release")
 sim.command("residence")(residence)
 ledger.add_typer(attendance, name="attendance")
 ledger.add_typer(access, name="access")
 ledger.add_typer(menu, name="menu")
+ledger.add_typer(firmware, name="firmware")
 ledger.add_typer(device, name="device")
 ledger.add_typer(aggregate, name="aggregate")
 app.command("aggregate-code")(aggregate_code)

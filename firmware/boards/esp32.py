@@ -342,6 +342,10 @@ class Board:
         """The loop is alive: hold the watchdog off for another 30 s."""
         self._watchdog.feed()
 
+    def restart(self):
+        """End this life and begin the next one; it does not return."""
+        machine.reset()
+
     def wait(self, due_ms):
         """Sleep until `due_ms`, or until there is something to read; feeds the watchdog."""
         while True:

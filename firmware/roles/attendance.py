@@ -7,6 +7,7 @@ and what is said is rules/attendance.py.
 from firmware.drivers import annunciator
 from firmware.drivers.iso14443 import Pcd
 from firmware.drivers.mfrc522 import Mfrc522
+from firmware.services import built
 from firmware.services.books import open_books
 from firmware.services.card_faults import FAULTS, reason_of
 from firmware.services.card_map import CardMap
@@ -17,8 +18,6 @@ from firmware.services.panel import Panel
 from firmware.services.supply import Supply
 from protocols.rules import attendance, reasons, screens, validity
 from protocols.wire import messages
-
-FIRMWARE_VERSION = 1
 
 _POLL_MS = 50
 _SHOWN_MS = 2000
@@ -34,7 +33,7 @@ def build(board, front_end=None):
     """
     now_ms = board.ticks_ms()
     recorder, clock, uplink = open_books(board, now_ms, Journal(board.flash))
-    recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
+    recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=built.VERSION)
     return Attendance(board, front_end or Pcd(Mfrc522(board)), recorder, uplink, clock)
 
 

@@ -16,12 +16,11 @@ from firmware.drivers.annunciator import (
     Annunciator,
 )
 from firmware.roles.entrance import UNRECORDED, WRONG, Entrance
+from firmware.services import built
 from firmware.services.card_faults import FAULTS, reason_of
 from firmware.services.journal import Journal
 from protocols.rules import access, door, reasons
 from protocols.wire import messages
-
-FIRMWARE_VERSION = 1
 
 _STEP_MS = 50
 _FREE_LOOK_MS = 1000  # between two looks at the schedule
@@ -42,7 +41,7 @@ class DoorController(Entrance):
         now_ms = board.ticks_ms()
         super().__init__(board, front_end, Journal(board.flash), now_ms)
         cause = board.boot_cause
-        self._recorder.note(messages.BOOT, now_ms, cause=cause, firmware=FIRMWARE_VERSION)
+        self._recorder.note(messages.BOOT, now_ms, cause=cause, firmware=built.VERSION)
         self._signals = Annunciator(board)
         self._idle = 0  # whose turn it is
         self._pin, self._digits, self._pin_until_ms = None, b"", 0  # (card_no, group, verifier)

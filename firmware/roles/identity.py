@@ -13,6 +13,7 @@ and it is kept nowhere.
 from firmware.drivers import annunciator
 from firmware.drivers.iso14443 import Pcd
 from firmware.drivers.mfrc522 import Mfrc522
+from firmware.services import built
 from firmware.services.books import open_books
 from firmware.services.card_faults import FAULTS, reason_of
 from firmware.services.card_map import CardMap
@@ -24,8 +25,6 @@ from firmware.services.question import Question
 from firmware.services.supply import Supply
 from protocols.rules import card_number, reasons, screens, validity
 from protocols.wire import desk_messages, messages
-
-FIRMWARE_VERSION = 1
 
 _POLL_MS = 50
 _SHOWN_MS = 2000
@@ -39,7 +38,7 @@ def build(board, front_end=None):
     """
     now_ms = board.ticks_ms()
     recorder, clock, uplink = open_books(board, now_ms, Journal(board.flash))
-    recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
+    recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=built.VERSION)
     return IdentityDesk(board, front_end or Pcd(Mfrc522(board)), recorder, uplink, clock)
 
 

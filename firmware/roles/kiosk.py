@@ -9,6 +9,7 @@ network it shows what the card says, and that money comes later.
 from firmware.drivers import annunciator
 from firmware.drivers.iso14443 import Pcd
 from firmware.drivers.mfrc522 import Mfrc522
+from firmware.services import built
 from firmware.services.books import open_books
 from firmware.services.card_faults import FAULTS, reason_of
 from firmware.services.card_map import CardMap
@@ -20,8 +21,6 @@ from firmware.services.purses import Purses
 from firmware.services.supply import Supply
 from protocols.rules import charging, kiosk, reasons, screens
 from protocols.wire import messages
-
-FIRMWARE_VERSION = 1
 
 _POLL_MS = 50
 _SHOWN_MS = 8000
@@ -39,7 +38,7 @@ def build(board, front_end=None, machine=None):
     """
     now_ms = board.ticks_ms()
     recorder, clock, uplink = open_books(board, now_ms, Journal(board.flash))
-    recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
+    recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=built.VERSION)
     return (machine or Kiosk)(board, front_end or Pcd(Mfrc522(board)), recorder, uplink, clock)
 
 

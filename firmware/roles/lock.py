@@ -18,6 +18,7 @@ from firmware.drivers.annunciator import (
     Annunciator,
 )
 from firmware.roles.entrance import UNRECORDED, WRONG, Entrance
+from firmware.services import built
 from firmware.services.card_faults import FAULTS, reason_of
 from firmware.services.cells import Cells
 from firmware.services.journal import Journal
@@ -26,8 +27,6 @@ from firmware.services.rested_journal import RestedJournal
 from protocols.rules import access, cells, lock, reasons
 from protocols.rules import clock as clock_rules
 from protocols.wire import messages
-
-FIRMWARE_VERSION = 1
 
 _STEP_MS, _MOTOR_STEP_MS = 50, 10
 AWAKE_MS = 4000  # behind the last that somebody did
@@ -67,7 +66,7 @@ class SmartLock(Entrance):
             self._tries.resume(retained[struct.calcsize(_RETAINED) :], slept_ms, now_ms)
         if not is_rested:
             cause = board.boot_cause
-            self._recorder.note(messages.BOOT, now_ms, cause=cause, firmware=FIRMWARE_VERSION)
+            self._recorder.note(messages.BOOT, now_ms, cause=cause, firmware=built.VERSION)
         chip = self._front_end.chip
         chip.pause_us = chip.pause_us or _DARK_US
         self._signals = Annunciator(board)

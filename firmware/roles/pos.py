@@ -6,7 +6,7 @@ services/till.py, and what people see and hear services/panel.py; this file ties
 
 from firmware.drivers.iso14443 import Pcd
 from firmware.drivers.mfrc522 import Mfrc522
-from firmware.services import cancel, card_faults, site
+from firmware.services import built, cancel, card_faults, site
 from firmware.services.books import open_books
 from firmware.services.card_map import CardMap
 from firmware.services.front_end_watch import FrontEndWatch
@@ -19,11 +19,10 @@ from firmware.services.purses import Purses
 from firmware.services.supply import Supply
 from firmware.services.till import Till
 from firmware.services.totals import Totals
+from firmware.services.update import Update
 from protocols.card.pin import PIN_DIGITS
 from protocols.rules import charging, reasons, sale, screens, spending
 from protocols.wire import messages
-
-FIRMWARE_VERSION = 1
 
 _POLL_MS = 50
 # A card is looked for.
@@ -50,7 +49,7 @@ def build(board, front_end=None, codes=None):
     till = Till(recorder, clock, board.settings, card_map)
     paid = till.take_up(now_ms)
     # Only while there is room: whoever boots again and again must not fill the journal.
-    recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=FIRMWARE_VERSION)
+    recorder.note(messages.BOOT, now_ms, cause=board.boot_cause, firmware=built.VERSION)
     front_end = front_end or Pcd(Mfrc522(board))
     pos = Pos(board, front_end, recorder, till, uplink, clock, card_map, codes)
     pos.take_up(paid, now_ms)
@@ -76,6 +75,7 @@ class Pos:
         self._place = site.take_up(recorder, till, board.ticks_ms())
         # Behind the load: it passes on to that what it is not told itself.
         self._codes = codes and codes(board, recorder, till, uplink, self._sources)
+        self._update = Update(board, recorder, clock, uplink)
         self._sale = None  # the INTENT of the sale that is going to be cancelled
         self._totals = Totals(board, recorder, board.settings["policy"]["utc_offset_s"])
         self._supply = Supply(board, recorder, clock, front_end)
@@ -147,8 +147,9 @@ class Pos:
         if self._state == sale.KEYED:
             self._recorder.prepare()
             self._totals.step()
-            due_ms = min(due_ms, self._order.step(self._load, now_ms))
-            return min(due_ms, self._card_map.step(now_ms))
+            due_ms = min(due_ms, self._order.step(self._load, now_ms), self._card_map.step(now_ms))
+            is_free = self._order.is_empty() and not (self._till.pending or self._load.wants_card)
+            return min(due_ms, self._update.idle(self._front_end, is_free, now_ms))
         return min(due_ms, self._until_ms)
 
     # -- events -------------------------------------------------------------------------------

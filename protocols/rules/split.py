@@ -190,7 +190,7 @@ class Recent:
         self._device = device
         self._merchant_no = merchant_no
         self._room = room
-        self._numbers = array("I", [0] * (room * len(self._KEPT)))
+        self._numbers = array("I", bytes(4 * room * len(self._KEPT)))
         self._noted = 0
 
     def note(self, charge):

@@ -68,7 +68,7 @@ def decode_hint(payload):
 
 def is_about_doors(payload):
     """Whether a question, or a hint, is about doors, where it may be about cards."""
-    return payload[:1] > b"\x7f"  # no number, a list
+    return b"\x80" <= payload[:1] < b"\xa0"  # no number, a list
 
 
 def _list_of(payload, longest):

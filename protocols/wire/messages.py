@@ -43,6 +43,7 @@ TAMPER = 17
 PUNCH, CARD_FOUND = 18, 19
 AGGREGATE = 16
 MAIL = 21
+UPDATE = 24
 # Results of an OUTCOME and of a LOAD_END; a CODE_SALE has one of the first two.
 COMMITTED, NOT_COMMITTED, UNKNOWN = 1, 2, 3
 # Flags of an INTENT. The holder gave the PIN; the merchant says that the holder is who the card
@@ -112,6 +113,7 @@ _RECORDS = {
     TAMPER: (b"3w", "state", "number"),
     AGGREGATE: (b"WW", "amount_fen", "merchant_no"),
     MAIL: (b"Wo", "lock", "sealed"),
+    UPDATE: (b"Wh", "version", "reason"),
 }
 _MESSAGES = {
     HELLO: (b"Wwww", "device", "boot_id", "receipted", "head"),

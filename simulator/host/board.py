@@ -14,7 +14,7 @@ from firmware.drivers.usb_keyboard import UsbKeyboard
 from protocols.rules import settings
 from protocols.wire.mqtt_client import MqttClient
 from protocols.wire.serial_client import SerialClient
-from simulator.host.hardware import CARDS_AT, Hardware
+from simulator.host.hardware import CARDS_AT, IMAGES_AT, Hardware
 from simulator.host.usb import HostUsb
 
 
@@ -194,6 +194,10 @@ class HostPower:
         self.battery_mv = hardware.battery_mv
 
 
+class Restarted(BaseException):
+    """The firmware has ended this life; nothing of it goes on."""
+
+
 class HostBoard:
     """See the board seam in docs/ARCHITECTURE.md."""
 
@@ -207,6 +211,8 @@ class HostBoard:
         self.access = hardware.nvs_find("access")
         self.flash = HostFlash(hardware)
         self.card_flash = HostFlash(hardware, CARDS_AT) if hardware.card_flash else None
+        # Of the updater's board alone.
+        self.image_flash = HostFlash(hardware, IMAGES_AT) if hardware.image_flash else None
         self.rfid = HostRfid(hardware)
         self.urandom = hardware.urandom
         self.net = HostLine(hardware, self) if hardware.has_line else HostNet(hardware)
@@ -227,6 +233,10 @@ class HostBoard:
 
     def ticks_ms(self) -> int:
         return self.ticks_us() // 1000
+
+    def restart(self) -> None:
+        """End this life, and begin the next one."""
+        raise Restarted
 
     def aes(self, key: bytes) -> Callable[[bytes], bytes]:
         """One AES block under `key`, as cryptolib does it on the board."""

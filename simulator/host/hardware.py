@@ -34,7 +34,8 @@ NVS_US = 3_000  # a few entries programmed; now and then a page is erased, which
 EPOCH_1970_S, EPOCH_2000_S = 0, 946_684_800  # where battery clocks begin that have lost the time
 JOIN_US = 2_000_000  # assumed: from the radio's start until the access point has taken it in
 _RADIO_OFF, _RADIO_SAVING = 0, 1  # other levels: on
-CARDS_AT = 1 << 30  # where the partition for the card map begins, if there is one
+IMAGES_AT = 1 << 29  # where the partition of firmware images begins, if there is one
+CARDS_AT = 1 << 30  # the same of that for the card map
 _SECTOR_BYTES = 4096
 
 
@@ -68,6 +69,7 @@ class Hardware:
         random_stream: random.Random,
         age: Mapping[str, int] | None = None,
         card_flash: NorFlash | None = None,
+        image_flash: NorFlash | None = None,
     ) -> None:
         self.name = name
         self.world = world
@@ -75,6 +77,7 @@ class Hardware:
         self.transcript = transcript
         self.flash = flash
         self.card_flash = card_flash
+        self.image_flash = image_flash
         self.nvs = nvs
         self.random = random_stream
         self.field = Field(self.clock)
@@ -182,16 +185,19 @@ class Hardware:
     # -- flash ------------------------------------------------------------------------------
 
     def flash_size(self, start: int = 0) -> int:
-        """Bytes of the partition at `start`, the journal's or CARDS_AT; 0: there is none."""
-        if start < CARDS_AT:
+        """Bytes of the partition at `start`: the journal's, IMAGES_AT, CARDS_AT; 0: none."""
+        if start < IMAGES_AT:
             return self.flash.size_bytes
-        return self.card_flash.size_bytes if self.card_flash else 0
+        flash = self.image_flash if start < CARDS_AT else self.card_flash
+        return flash.size_bytes if flash else 0
 
     def _partition(self, address: int) -> tuple[NorFlash, int]:
         """Which flash an address is of, and where in it."""
-        if address < CARDS_AT or self.card_flash is None:
-            return self.flash, address
-        return self.card_flash, address - CARDS_AT
+        if address >= CARDS_AT and self.card_flash:
+            return self.card_flash, address - CARDS_AT
+        if address >= IMAGES_AT and self.image_flash:
+            return self.image_flash, address - IMAGES_AT
+        return self.flash, address
 
     def flash_read(self, address: int, size: int) -> bytes:
         buffer = bytearray(size)

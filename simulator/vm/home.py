@@ -9,6 +9,7 @@ owns time, and an idle VM costs nothing.
 from __future__ import annotations
 
 import errno
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,7 @@ _SHIMS_BYTES = 20608
 HEAP_BYTES = (POS_HEAP_BYTES + _SHIMS_BYTES) // 1024 * 1024
 DOOR_VM_HEAP_BYTES = (DOOR_HEAP_BYTES + _SHIMS_BYTES) // 1024 * 1024
 NEVER_US = 1 << 62
+IMAGES_AT = 1 << 29  # where the partition of images begins
 _TICKS_MASK = (1 << 30) - 1
 _EPOCH_2000_S = 946684800
 _SECTOR_BYTES = 4096
@@ -46,6 +48,8 @@ class VmHome:
 
     `image`: what simulator.vm.image.build has made; its bytecode is run where it lies. Without it
     `firmware` and `protocols` are compiled in the VM from source below `root`, which takes heap.
+    `is_slotted`: that image is the loader's, and what it runs is in the hardware's partition of
+    images, which the VM sees as it was at power-on, as memory.
     `firmware_dir` holds boot.py and main.py (default: those of image or root).
     `wiring`: the circuit board that the firmware is on.
     `probe` (ops.PROBE_*) collects garbage and reports the heap at every wait, or at every call.
@@ -58,6 +62,7 @@ class VmHome:
         *,
         heap_bytes: int = HEAP_BYTES,
         image: Path | None = None,
+        is_slotted: bool = False,
         root: Path = ROOT,
         firmware_dir: Path | None = None,
         probe: int = ops.PROBE_OFF,
@@ -69,6 +74,7 @@ class VmHome:
         self._hardware = hardware
         self._heap_bytes = heap_bytes
         self._imports: Path | list[Path] = root
+        self._is_slotted = is_slotted
         self._line_map = ""
         if image is not None:
             self._imports = [image / SHIMS_ROM, image / FIRMWARE_ROM]
@@ -87,7 +93,7 @@ class VmHome:
         self._fed_us = 0
         self._watchdog_us = 0
         self._told_ticks = -1
-        self._is_asleep = False
+        self._is_asleep = self._restarts = False
         self._before: dict[str, int] = {}  # the heap of the life before a sleep
 
     def start(self, now_us: int | None = None) -> int:
@@ -97,7 +103,7 @@ class VmHome:
         that clock does.
         """
         self.kill()
-        self._is_asleep = False
+        self._is_asleep = self._restarts = False
         self.calls = 0
         self._memory = {}
         self._watchdog_us = 0
@@ -105,22 +111,25 @@ class VmHome:
         self._circuit = self._wiring(self._hardware)
         self._handlers = self._table()
         offset_us = self._offset_us(now_us)
-        self._bridge = Bridge(
-            self._name,
-            heap_bytes=self._heap_bytes,
-            firmware_dir=self._firmware_dir,
-            imports=self._imports,
-            probe=self._probe,
-            answer_timeout_s=self._answer_timeout_s,
-            line_map=self._line_map,
-        )
-        return self._serve() + offset_us
+        with tempfile.TemporaryDirectory(prefix="onecard-slots-") as folder:
+            self._bridge = Bridge(
+                self._name,
+                heap_bytes=self._heap_bytes,
+                firmware_dir=self._firmware_dir,
+                imports=self._imports if not self._is_slotted else self._with_slots(Path(folder)),
+                probe=self._probe,
+                answer_timeout_s=self._answer_timeout_s,
+                line_map=self._line_map,
+            )
+            return self._serve() + offset_us
 
     def run(self, now_us: int | None = None, woken: bool | None = None) -> int:
         """Go on from the wait, or boot behind a sleep; returns when to be run again, as start().
 
         `woken`: whether input ended the wait; by default, whether it ends before its time.
         """
+        if self._restarts:
+            return self.start(now_us)
         if self._is_asleep:
             took_us, self._before = self._circuit.wake_up(), self._memory
             return self.start(None if now_us is None else now_us + took_us)
@@ -152,6 +161,18 @@ class VmHome:
         """
         return dict(self._memory)
 
+    def _with_slots(self, folder: Path) -> list[Path]:
+        """What is mapped into the VM's memory: our images, and the partition as it reads now."""
+        assert isinstance(self._imports, list)  # a loader is an image
+        hardware, slots = self._hardware, folder / "slots"
+        size = hardware.flash_size(IMAGES_AT)
+        parts = [
+            hardware.flash_read(IMAGES_AT + at, min(_SECTOR_BYTES, size - at))
+            for at in range(0, size, _SECTOR_BYTES)
+        ]
+        slots.write_bytes(b"".join(parts))
+        return [*self._imports, slots]
+
     def _offset_us(self, now_us: int | None) -> int:
         return 0 if now_us is None else now_us - self._hardware.ticks_us()
 
@@ -170,6 +191,10 @@ class VmHome:
                     return self._wait(a)
                 if op == ops.DEEP_SLEEP:
                     return self._fall_asleep(a, b, data)
+                if op == ops.RESTART:
+                    self.kill()
+                    self._restarts = True
+                    return hardware.ticks_us()
                 answer = handlers[op](a, b, data)
                 ticks = hardware.ticks_us() & _TICKS_MASK
                 if op >= ops.POSTED:

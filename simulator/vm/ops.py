@@ -15,7 +15,7 @@ PIN_READ = 5  # a: pin
 ADC_READ_UV = 6  # a: pin
 SPI_TRANSFER = 7  # a: pins sck << 16 | mosi << 8 | miso; data out, as many bytes in
 UART_READ = 8  # a: pin rx, b: bytes at most or -1; result: bytes that follow
-FLASH_SECTORS = 9  # a: where the partition begins, 0 or 1 << 30; result: 0 if there is none
+FLASH_SECTORS = 9  # a: where the partition begins, see parts.py; result: 0 if there is none
 FLASH_READ = 10  # a: address, b: bytes
 FLASH_PROGRAM = 11  # a: address; data
 FLASH_ERASE = 12  # a: sector
@@ -52,6 +52,7 @@ MEMORY = 40  # a: bytes of heap in use, b: bytes in use after a collection
 BOOTED = 41  # a: bytes of heap in all, b: bytes in use by the shims themselves
 RADIO = 42  # a: 0 off, 1 on and saving, 2 on
 RETAIN = 43  # data: what sleep shall leave
+RESTART = 44  # this life ends, and the next one begins
 
 # How much the VM tells about its heap: nothing, at every wait, at every call.
 PROBE_OFF, PROBE_WAITS, PROBE_CALLS = 0, 1, 2

@@ -35,7 +35,8 @@ class Hardware(Protocol):
     def rfid_reset(self, level: int, /) -> None: ...
 
     def flash_size(self, start: int, /) -> int:
-        """Bytes of the partition at `start`, a multiple of 4096: 0 the journal, 1 << 30 cards."""
+        """Bytes of the partition at `start`, a multiple of 4096: 0 the journal, 1 << 29 the
+        images, 1 << 30 cards."""
         ...
 
     def flash_read(self, address: int, size: int, /) -> bytes: ...

@@ -12,7 +12,7 @@ from edge_agent.disk import StoreDamaged, StoreUnavailable
 from edge_agent.readers import CARD_ASKS_PER_STEP_MAX
 from protocols.rules import card_status
 from protocols.rules.card_status import ACTIVE, CLOSED, LOST, change
-from protocols.wire import access_news, card_news, cbor, messages, seal, topics
+from protocols.wire import access_news, card_news, cbor, firmware_news, messages, seal, topics
 from tests.edge_agent.building import Building
 from tests.edge_agent.peers import SITE, Ledger, key_of
 
@@ -66,7 +66,9 @@ class Site(Building):
         self.upstream.published = [item for item in said if item[0] != UP]
         asks = [payload for topic, payload in said if topic == UP]
         self.door_asks = [each for each in asks if access_news.is_about_doors(each)]
-        return [card_news.decode_epoch(each) for each in asks if each not in self.door_asks]
+        self.firmware_asks = [each for each in asks if firmware_news.is_question(each)]
+        others = self.door_asks + self.firmware_asks
+        return [card_news.decode_epoch(each) for each in asks if each not in others]
 
     def told(self, device):
         """(epoch, page, data) of each CARDS said to a reader."""

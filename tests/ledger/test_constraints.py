@@ -1,6 +1,8 @@
 """What the database itself refuses, and that the checker sees what somebody did behind it."""
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ledger import channel_rules, chart, invariants, quiescence, reissue_rules
 from ledger.aggregate_match import Line
@@ -17,6 +19,7 @@ from ledger.loading import load_book
 from ledger.loss_reports import LossAsk
 from ledger.phones import Phones
 from ledger.posting import post_authorized, post_recorded, write_changes
+from ledger.release_file import Release
 from ledger.schema import APPEND_ONLY
 from ledger.store import RegistryError
 from ledger.tampers import CENTRE, DEPARTMENT
@@ -60,6 +63,10 @@ def filled():
     store.access.appoint("appoint", "campus", "dorm", "Wang Fang", 1)
     store.menus.set_menu(CANTEEN, "", menu.encode(charging.packed([(1, 0, 0, 5)]), ()), "Wang", 1)
     store.access.grant(1001, CARD, 1, 1, "Wang Fang", 1)
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    release = Release("main", 2, 1, b"image").signed(key)
+    store.firmware.set_stage(release, [public], 1, 5, "Wang", 1)
     _replace(store)
     store.book([[*reader.records[:10], reader.records[-1]], [b"noise"]])
     _open_case(store)
@@ -169,6 +176,8 @@ def test_journals_are_append_only(table, verb):
         "manual_punch": "number",
         "access_person": "number",
         "menu_change": "number",
+        "firmware_image": "version",
+        "firmware_stage": "number",
         "statement_line": "order_no",
         "channel_topup": "order_no",
         "topup_cancel": "number",

@@ -5,6 +5,7 @@ What the grammar says of each record and message is pinned by the vectors (test_
 
 import inspect
 import re
+import struct
 
 import pycddl
 import pytest
@@ -12,8 +13,17 @@ import yaml
 
 from ledger.service import STATUS_OFFLINE, STATUS_ONLINE, WILL
 from protocols.card import mailbox
-from protocols.rules import access
-from protocols.wire import access_news, card_news, letter_news, messages, mqtt, seal, topics
+from protocols.rules import access, release, slots
+from protocols.wire import (
+    access_news,
+    card_news,
+    firmware_news,
+    letter_news,
+    messages,
+    mqtt,
+    seal,
+    topics,
+)
 from protocols.wire.frame import PIECE_BYTES_MAX, UP, encode_frame
 from tests.link.bench import DEVICE, SITE, Bench
 from tests.wire.test_vectors import GRAMMAR, accepts, schema
@@ -263,6 +273,20 @@ def test_what_is_said_in_letters_is_what_is_written():
     assert not accepts(schema("letter-from-lock"), update)
 
 
+def test_what_is_said_of_firmware_is_what_is_written():
+    digest = bytes(range(32))
+    told = firmware_news.encode_news(2, 1_000, digest, [(1001, b"warrant")])
+    assert accepts(schema("firmware-news"), told)
+    assert accepts(schema("firmware-news"), firmware_news.encode_none())
+    assert accepts(schema("firmware-page"), firmware_news.encode_page(digest, 0, bytes(16384)))
+    assert accepts(schema("firmware-ask"), firmware_news.encode_ask())
+    assert accepts(schema("firmware-ask"), firmware_news.encode_ask(digest, 3))
+    assert not accepts(schema("firmware-page"), told)
+    assert len(slots.encode(slots.first(1, 5, digest))) == 89
+    assert struct.calcsize(release.WARRANT) == 57
+    assert len(seal.seal(digest, bytes(57), release.LABEL)) == release.WARRANT_BYTES
+
+
 def test_a_broken_grammar_would_be_noticed():
     with pytest.raises(ValueError, match="parser errors"):
         pycddl.Schema("start = boot\n" + GRAMMAR.replace("\n}\n", "\n", 1))
@@ -292,6 +316,7 @@ def test_sizes_in_words_are_those_of_the_code():
         "CARD_NEWS (payload)": card_news.BYTES_MAX,
         "ACCESS_NEWS (payload)": access_news.BYTES_MAX,
         "LETTER_NEWS (payload)": letter_news.BYTES_MAX,
+        "FIRMWARE_NEWS (payload)": firmware_news.BYTES_MAX,
     }
 
 

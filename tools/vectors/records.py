@@ -108,6 +108,7 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
     "card-found": (19, {"card_no": (8, 0, U32)}),
     "punch": (18, {"card_no": (8, 0, U32)}),
     "mail": (21, {"lock": (8, 1, U32), "sealed": (9, b"\x00", bytes(160))}),
+    "update": (24, {"version": (8, 1, U32), "reason": (9, 0, U16)}),
     "aggregate": (
         16,
         {"amount_fen": (8, 1, U32), "merchant_no": (9, 1, U32)},
@@ -287,6 +288,7 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
         ("no mains", {"state": 8, "event": 2, "levels": 29, "cause": 0}),
         ("the relay is welded", {"state": 9, "event": 1, "levels": 63, "cause": 2}),
     ],
+    "update": [("came back from version 7, never proven", {"version": 7, "reason": 323})],
     "mail": [("a letter from a lock", {"lock": 3001, "sealed": bytes(range(48))})],
     "aggregate": [("12.50 by the payer's phone", {"amount_fen": 1250, "merchant_no": 71})],
     "credit": [

@@ -1,7 +1,8 @@
 """What the ESP32 port does after reset: boot.py, then main.py, which never returns.
 
 Arguments: the two pipe descriptors, how to probe the heap, the folder of boot.py and main.py, and
-if there are any, the addresses of the ROM images of the shims and of the firmware.
+if there are any, the addresses of the ROM images of the shims and of the firmware, and of the
+partition of images.
 """
 
 import gc
@@ -44,4 +45,7 @@ if len(sys.argv) > 5:
     _mount(sys.argv[5], "/shims")
     _mount(sys.argv[6], "/rom")
     sys.path[:] = ["/shims", "/rom"]
+if len(sys.argv) > 7:
+    sys.modules["vfs"] = __import__("rom")
+    sys.modules["vfs"].map_memory(sys.argv[7])
 _run(*sys.argv[1:5])

@@ -15,6 +15,7 @@ _PULSE = const(36)
 WAKEUP_ANY_HIGH = True
 
 _BLOCK_BYTES = const(4096)
+_IMAGES_AT = const(1 << 29)
 _CARDS_AT = const(1 << 30)
 _RTC_PINS = (0, 2, 4, 12, 13, 14, 15, 25, 26, 27, 32, 33, 34, 35, 36, 37, 38, 39)
 _SOURCE_KHZ = const(80000)
@@ -28,9 +29,9 @@ class Partition:
 
     @staticmethod
     def find(type=0, subtype=0xFF, label=None, block_size=4096):
-        start = _CARDS_AT if label == "cards" else 0
-        if type != Partition.TYPE_DATA or label not in ("journal", "cards"):
+        if type != Partition.TYPE_DATA or label not in ("journal", "romfs", "cards"):
             return []
+        start = {"romfs": _IMAGES_AT, "cards": _CARDS_AT}.get(label, 0)
         if block_size != _BLOCK_BYTES:
             raise RuntimeError("smaller blocks are not power safe")
         return [Partition(start)] if call(_FLASH_SECTORS, start) else []

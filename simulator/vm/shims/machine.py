@@ -20,6 +20,7 @@ _UART_WRITE = const(35)
 _WDT_START = const(38)
 _WDT_FEED = const(39)
 _RETAIN = const(43)
+_RESTART = const(44)
 
 EXT0_WAKE = 2
 
@@ -35,6 +36,12 @@ def reset_cause():
 
 def wake_reason():
     return call(_WAKE_REASON)
+
+
+def reset():
+    """It never returns, as below."""
+    call(_RESTART)
+    raise SystemExit
 
 
 def deepsleep(time_ms):

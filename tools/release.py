@@ -1,0 +1,123 @@
+"""Releases of firmware: `onecard release VERB ...`. A key is a PEM file, a public key another.
+
+Signing needs the file of a release and a key and nothing else: it is done where no network is.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from ledger.release_file import BadRelease, Release, decode
+from protocols.rules import slots
+from simulator.vm.image import UPDATERS, build_slot
+from tools.rooms import ROOT
+
+FILE_BYTES_MAX = 1 << 23
+IMAGE, SLOTS = "romfs.bin", "slots.bin"
+
+
+def build(program: str, version: int, after: int) -> Release:
+    """This source as a release of a main program, not signed. BadRelease, CompileFailed."""
+    if program not in UPDATERS:
+        known = ", ".join(sorted(UPDATERS))
+        raise BadRelease(f"{program}: only {known} can be updated over the air")
+    if not 0 < after < version:
+        raise BadRelease("a release follows a version below its own")
+    with tempfile.TemporaryDirectory(prefix="onecard-release-") as folder:
+        image = build_slot(ROOT, Path(folder) / "slot", program, version)
+    return Release(program, version, after, image)
+
+
+def read(path: Path) -> Release:
+    """The release in a file. BadRelease, OSError."""
+    if path.stat().st_size > FILE_BYTES_MAX:
+        raise BadRelease(f"{path} is too long for a release")
+    return decode(path.read_bytes())
+
+
+def make_key(path: Path) -> Path:
+    """A new key in `path`, which nobody else may read, and its public one beside it; that one.
+
+    OSError where either is there already.
+    """
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    public = path.with_suffix(".pub")
+    with open(public, "xb") as file:
+        file.write(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(pem)
+    return public
+
+
+def sign(path: Path, key_path: Path) -> Release:
+    """The release in a file with one more signature, in that file. BadRelease, OSError."""
+    try:
+        key = load_pem_private_key(key_path.read_bytes(), None)
+    except (TypeError, ValueError):
+        raise BadRelease(f"{key_path} is no key of a release") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise BadRelease(f"{key_path} is no key of a release")
+    release = read(path).signed(key)
+    _replace(path, release.encoded())
+    return release
+
+
+def public_keys(paths: Iterable[Path]) -> list[bytes]:
+    """The public keys in PEM files. BadRelease, OSError."""
+    found = []
+    for path in paths:
+        try:
+            key = load_pem_public_key(path.read_bytes())
+        except ValueError:
+            raise BadRelease(f"{path} is no public key of a release") from None
+        if not isinstance(key, Ed25519PublicKey):
+            raise BadRelease(f"{path} is no public key of a release")
+        found.append(key.public_bytes(Encoding.Raw, PublicFormat.Raw))
+    return found
+
+
+def first(release: Release, folder: Path) -> None:
+    """What a reader gets by cable that has two slots: slot 0, and the blob "slots" of its NVS."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = slots.first(release.version, len(release.image), release.digest)
+    (folder / IMAGE).write_bytes(release.image)
+    (folder / SLOTS).write_bytes(slots.encode(state))
+
+
+def told(release: Release) -> str:
+    """What it is, in a line."""
+    size, digest = len(release.image), release.digest.hex()
+    return (
+        f"{release.name} {release.version}, for {release.after} and later: {size} bytes,"
+        f" SHA-256 {digest}, {len(release.signatures)} signatures"
+    )
+
+
+def write(path: Path, release: Release) -> None:
+    """The file of a release; after a cut it is the old one or the new one."""
+    _replace(path, release.encoded())
+
+
+def _replace(path: Path, data: bytes) -> None:
+    beside = path.with_name(path.name + ".new")
+    with open(beside, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
