@@ -20,6 +20,7 @@ from tools.cli_broker import broker
 from tools.cli_ca import ca
 from tools.cli_card import card
 from tools.cli_carry import carry_over, subsidy
+from tools.cli_codes import ledger_codes, ledger_phone, ledger_settle
 from tools.cli_database import migrate
 from tools.cli_device import device
 from tools.cli_firmware import firmware
@@ -76,6 +77,9 @@ ledger.command("subsidy")(subsidy)
 ledger.command("locks")(ledger_locks)
 ledger.command("migrate")(migrate)
 ledger.command("inspections")(inspections)
+ledger.command("phone")(ledger_phone)
+ledger.command("codes")(ledger_codes)
+ledger.command("settle")(ledger_settle)
 add_to(ledger)
 ledger.command("serve")(serve)
 ledger.command("token")(token)
@@ -120,21 +124,6 @@ class CardVerb(StrEnum):
     RESUME = "resume"
     CLOSE = "close"
     REISSUE = "reissue"
-
-
-class PhoneVerb(StrEnum):
-    """What is done to the phone of a card; `show` does nothing."""
-
-    SHOW = "show"
-    BIND = "bind"
-    UNBIND = "unbind"
-
-
-class SettledAs(StrEnum):
-    """What a person can say of a payment by code."""
-
-    SOLD = "sold"
-    VOID = "void"
 
 
 KeyFile = Annotated[
@@ -388,69 +377,6 @@ def ledger_card(
     except (NotBooks, CardRefused, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"card {card_no} is {status}")
-
-
-@ledger.command("phone")
-def ledger_phone(
-    verb: Annotated[PhoneVerb, typer.Argument(help="What to do.")],
-    config: InputFile,
-    card_no: Annotated[int, typer.Option("--card", min=0, help="The card's number.")],
-) -> None:
-    """Bind a phone to the virtual card of a card in the books that CONFIG names, or unbind it.
-
-    A new binding draws a new seed, prints it once, and ends what the phone before could pay.
-    """
-    from ledger.config import ConfigError
-    from ledger.dialect import StoreUnavailable
-    from ledger.phones import PhoneRefused
-    from tools.ledger_forks import NotBooks
-    from tools.ledger_phone import run
-
-    try:
-        said = run(config, verb.value, card_no)
-    except (ConfigError, NotBooks, PhoneRefused, StoreUnavailable) as error:
-        refuse(error)
-    typer.echo(said)
-
-
-@ledger.command("codes")
-def ledger_codes(
-    database: InputFile,
-    older_s: Annotated[int, typer.Option(min=0, help="Only what is older, in seconds.")] = 3_600,
-    as_json: Json = False,
-) -> None:
-    """List the payments by code in DATABASE (SQLite) that nothing has settled, by reader."""
-    import time
-
-    from tools.ledger_codes import NONE_OPEN, OPEN, find, to_json, to_text
-    from tools.ledger_forks import NotBooks
-
-    try:
-        found = find(database, int(time.time()) - older_s)
-    except NotBooks as error:
-        refuse(error)
-    typer.echo(to_json(found) if as_json else to_text(found))
-    raise typer.Exit(OPEN if found else NONE_OPEN)
-
-
-@ledger.command("settle")
-def ledger_settle(
-    database: InputFile,
-    number: Annotated[int, typer.Option(min=1, help="As `onecard ledger codes` prints it.")],
-    settled_as: Annotated[SettledAs, typer.Option("--as", help="Who gets the money.")],
-) -> None:
-    """Settle a payment by code in DATABASE (SQLite) that its reader's record will not settle."""
-    from ledger.code_sales import SettleRefused
-    from ledger.dialect import StoreUnavailable
-    from ledger.reservations import Settled
-    from tools.ledger_codes import settle
-    from tools.ledger_forks import NotBooks
-
-    try:
-        sale = settle(database, number, Settled[settled_as.name])
-    except (NotBooks, SettleRefused, StoreUnavailable) as error:
-        refuse(error)
-    typer.echo(f"payment {number} of {sale.amount_fen} fen is {settled_as.value}")
 
 
 @journal.command("show")

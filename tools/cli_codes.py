@@ -1,0 +1,83 @@
+"""The commands of `onecard ledger` about phones and payments by code."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from tools.cli_options import InputFile, Json, refuse
+
+
+class PhoneVerb(StrEnum):
+    """What is done to the phone of a card; `show` does nothing."""
+
+    SHOW = "show"
+    BIND = "bind"
+    UNBIND = "unbind"
+
+
+class SettledAs(StrEnum):
+    """What a person can say of a payment by code."""
+
+    SOLD = "sold"
+    VOID = "void"
+
+
+def ledger_phone(
+    verb: Annotated[PhoneVerb, typer.Argument(help="What to do.")],
+    config: InputFile,
+    card_no: Annotated[int, typer.Option("--card", min=0, help="The card's number.")],
+) -> None:
+    """Bind a phone to the virtual card of a card in the books that CONFIG names, or unbind it.
+
+    A new binding draws a new seed, prints it once, and ends what the phone before could pay.
+    """
+    from ledger.config import ConfigError
+    from ledger.dialect import StoreUnavailable
+    from ledger.phones import PhoneRefused
+    from tools.ledger_forks import NotBooks
+    from tools.ledger_phone import run
+
+    try:
+        said = run(config, verb.value, card_no)
+    except (ConfigError, NotBooks, PhoneRefused, StoreUnavailable) as error:
+        refuse(error)
+    typer.echo(said)
+
+
+def ledger_codes(
+    database: InputFile,
+    older_s: Annotated[int, typer.Option(min=0, help="Only what is older, in seconds.")] = 3_600,
+    as_json: Json = False,
+) -> None:
+    """List the payments by code in DATABASE (SQLite) that nothing has settled, by reader."""
+    import time
+
+    from tools.ledger_codes import NONE_OPEN, OPEN, find, to_json, to_text
+    from tools.ledger_forks import NotBooks
+
+    try:
+        found = find(database, int(time.time()) - older_s)
+    except NotBooks as error:
+        refuse(error)
+    typer.echo(to_json(found) if as_json else to_text(found))
+    raise typer.Exit(OPEN if found else NONE_OPEN)
+
+
+def ledger_settle(
+    database: InputFile,
+    number: Annotated[int, typer.Option(min=1, help="As `onecard ledger codes` prints it.")],
+    settled_as: Annotated[SettledAs, typer.Option("--as", help="Who gets the money.")],
+) -> None:
+    """Settle a payment by code in DATABASE (SQLite) that its reader's record will not settle."""
+    from ledger.code_sales import SettleRefused
+    from ledger.dialect import StoreUnavailable
+    from ledger.reservations import Settled
+    from tools.ledger_codes import settle
+    from tools.ledger_forks import NotBooks
+
+    try:
+        sale = settle(database, number, Settled[settled_as.name])
+    except (NotBooks, SettleRefused, StoreUnavailable) as error:
+        refuse(error)
+    typer.echo(f"payment {number} of {sale.amount_fen} fen is {settled_as.value}")
