@@ -69,6 +69,7 @@ class ReaderSide:
         self._card_asks: list[tuple[int, int, int, bytes]] = []
         self._owed: list[Message] = []
         self._retry_ms: int | None = None
+        self._is_more = False  # messages wait for which there was no room in this step
         self._rate = Rate()
         self._progress = Progress()
 
@@ -83,9 +84,11 @@ class ReaderSide:
         self._commit(now_ms)
 
     def _take_all(self, now_ms: int) -> None:
+        self._is_more = True
         while len(self._records) < RECORDS_PER_COMMIT_MAX:
             message = self._port.take()
             if message is None:
+                self._is_more = False
                 return
             self._owed.append(message)
             try:
@@ -275,9 +278,12 @@ class ReaderSide:
             self._port.ack(message)
         self._owed.clear()
 
-    def due_ms(self) -> int | None:
-        """When a refused commit is tried again; None if only a message matters."""
-        return self._retry_ms
+    def due_ms(self, now_ms: int) -> int | None:
+        """When a refused commit is tried again, at once if messages were left; None else.
+
+        What was left has been read from the socket already: nothing else would wake the loop.
+        """
+        return now_ms if self._retry_ms is None and self._is_more else self._retry_ms
 
     def _count(self, name: str, number: int = 1) -> None:
         self._counters[name] = self._counters.get(name, 0) + number

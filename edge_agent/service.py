@@ -112,7 +112,7 @@ class AgentService:
         self._upstream.release()
         self._readers.release()
         due += [
-            self._reader_side.due_ms(),
+            self._reader_side.due_ms(now_ms),
             self._upstream_side.due_ms(now_ms),
             self._inventory.step(now_ms),
             self._write_marks(now_ms),

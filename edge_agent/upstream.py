@@ -52,6 +52,7 @@ class UpstreamSide:
         self._relays: list[tuple[int, bytes]] = []
         self._session = 0
         self._number: int | None = None
+        self._is_more = False  # answers wait for which there was no room in this step
         self._retry_ms: int | None = None
         self._progress = Progress()
 
@@ -60,6 +61,7 @@ class UpstreamSide:
     def collect(self, now_ms: int) -> dict[int, bytes]:
         """Apply the ledger's answers; device -> newest sealed receipt, for the readers."""
         news: dict[int, bytes] = {}
+        self._is_more = False
         for _ in range(ANSWERS_PER_STEP_MAX):
             message = self._port.take()
             if message is None:
@@ -81,6 +83,8 @@ class UpstreamSide:
                 # Not lost: what stays unbooked in our eyes is sent and answered again.
                 self._count("store_unavailable")
             self._port.ack(message)
+        else:
+            self._is_more = True
         return news
 
     def _verified(self, data: bytes) -> dict:
@@ -227,6 +231,8 @@ class UpstreamSide:
         """When time alone calls for a step; None if only a message or a connection does."""
         if not self._port.connected:
             return None
+        if self._is_more:
+            return now_ms
         return self._outbox.due_ms(now_ms) if self._retry_ms is None else self._retry_ms
 
     def _count(self, name: str, number: int = 1) -> None:

@@ -7,6 +7,7 @@ import pytest
 from adapters.mqtt import PAYLOAD_BYTES_MAX
 from edge_agent import store as store_module
 from edge_agent.readers import RETRY_MS
+from edge_agent.upstream import ANSWERS_PER_STEP_MAX
 from protocols.wire import cbor, errors, messages, seal, topics
 from tests.edge_agent.building import Building
 from tests.edge_agent.peers import SITE, Ledger, batch, key_of, power_record
@@ -370,3 +371,30 @@ def test_a_reader_whose_journal_went_back_is_counted(building):
     building.say(A, building.readers[A].hello())
     building.step()
     assert building.agent.counters["readers_behind_ledger"] == 1
+
+
+def test_what_one_step_has_no_room_for_is_taken_at_once(tmp_path):
+    """A thousand readers that all speak and wait: nothing else arrives that would wake the agent.
+    It slept for five seconds over what it had read already.
+    """
+    devices = range(1001, 1401)
+    building = Building(tmp_path, Ledger(devices), devices)
+    for device, reader in building.readers.items():
+        reader.write(8)
+        building.say(device, reader.batch())
+    steps = 0
+    while building.step() == building.now_ms:
+        steps += 1
+        assert steps < 20
+    assert steps >= 3  # 128 of them fit into a commit
+    assert all(building.store.mark(device).stored == 8 for device in devices)
+
+
+def test_answers_that_one_step_has_no_room_for_are_taken_at_once(building):
+    for _ in range(3 * ANSWERS_PER_STEP_MAX):
+        building.answer(b"nothing of ours")
+    steps = 0
+    while building.step() == building.now_ms:
+        steps += 1
+        assert steps < 20
+    assert steps >= 3 and building.upstream.take() is None
