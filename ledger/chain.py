@@ -43,8 +43,13 @@ def follows(key: bytes, sealed: bytes, link: bytes) -> bool:
 
     The record that a LOST one names has to be compared with `link` by its hash instead.
     """
+    return is_sealed(key, sealed, link if _successor(sealed) is None else messages.LOST_LABEL)
+
+
+def is_sealed(key: bytes, sealed: bytes, over: bytes) -> bool:
+    """Whether `sealed` is under `key` and over just that."""
     try:
-        seal.unseal(key, sealed, link if _successor(sealed) is None else messages.LOST_LABEL)
+        seal.unseal(key, sealed, over)
     except WireError:
         return False
     return True

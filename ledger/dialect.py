@@ -1,7 +1,7 @@
 """The one seam between the ledger's SQL and its database; PostgreSQL is in ledger/postgres.py.
 
 Everything above writes plain SQL with `?` parameters and, for many keys at once, `{keys}` inside
-`WITH k (...) AS (VALUES {keys})`. A dialect has the five methods of `Dialect`. Writers take turns
+`WITH k (...) AS (VALUES {keys})`. A dialect has the methods of `Dialect`. Writers take turns
 in both: intents of one card on two readers are never booked past each other. Here the write lock,
 taken at the start, serves; there a lock on a row.
 """
@@ -62,6 +62,14 @@ class Dialect(Protocol):
         """Run `sql` for each of `rows`."""
         ...
 
+    def update(self, sql: str, rows: Sequence[Row]) -> None:
+        """Run `UPDATE ... SET ... WHERE ...` for each of `rows`.
+
+        No two of them change the same row of the table, so that they may be one statement; `sql`
+        has no braces.
+        """
+        ...
+
     def close(self) -> None:
         """Nothing can be asked any more."""
         ...
@@ -109,6 +117,10 @@ class SqliteDialect:
         """Run `sql` for each of `rows`."""
         if rows:
             self._connection.executemany(sql, rows)
+
+    def update(self, sql: str, rows: Sequence[Row]) -> None:
+        """Run an UPDATE for each of `rows`."""
+        self.many(sql, rows)
 
     def close(self) -> None:
         self._connection.close()
