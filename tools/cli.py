@@ -40,6 +40,7 @@ from tools.cli_options import (
 from tools.cli_reader import reader
 from tools.cli_release import release
 from tools.cli_residence import residence
+from tools.cli_year import sim_year
 
 app = typer.Typer(
     name="onecard",
@@ -199,6 +200,9 @@ def sim_run(
 
         Console().print(report)
     raise typer.Exit(report.exit_code)
+
+
+sim.command("year")(sim_year)
 
 
 @sim.command("torture")
