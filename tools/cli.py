@@ -410,6 +410,7 @@ def desk_numbers(
 @app.command()
 def bench(
     name: Annotated[str, typer.Argument(help="Only this benchmark.")] = "",
+    records: Annotated[int | None, typer.Option(min=10_000, help="For ledger_growth.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure, and print ours beside the best other thing measured in the same run."""
@@ -417,9 +418,9 @@ def bench(
 
     try:
         chosen = names(name)
+        measured = rows(chosen, None if as_json else say, records)
     except UnknownBench as error:
         refuse(error)
-    measured = rows(chosen, progress=None if as_json else say)
     if as_json:
         typer.echo(to_json(measured))
     else:

@@ -105,6 +105,12 @@ class Server:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             connection.execute(sql.encode())
 
+    def bytes_of(self, database: str) -> int:
+        """The room that a database takes on the disk."""
+        with psycopg.connect(self.url()) as connection:
+            row = connection.execute("SELECT pg_database_size(%s)", (database,)).fetchone()
+        return row[0] if row else 0
+
     def close(self) -> None:
         if self._server is not None and self._server.poll() is None:
             self._server.send_signal(signal.SIGINT)

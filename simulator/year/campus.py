@@ -34,7 +34,10 @@ TORN = 0.002  # of taps; half of them have taken the money
 LOSS_A_DAY = 0.05 / 365
 OFFLINE_A_DAY, OFFLINE_DAYS_MAX = 0.01, 5
 THIEF = 0.5
-REPEATED = 0.05
+REPEATED = 0.05  # of portions
+# So many portions of its reader may overtake one: what is further ahead of a gap than booking's
+# PARKED_AHEAD_MAX is dropped, and would have to be sent again.
+OVERTAKEN_MAX = 8
 LOST_HOUR, THIEF_HOUR, CARRY_DAYS = 20, 21, 4
 
 
@@ -239,7 +242,7 @@ class Campus:
     # --- what comes home -----------------------------------------------------------------------
 
     def _deliver(self, day: int, *, everything: bool) -> None:
-        deliveries: list[list[bytes]] = []
+        queue: list[tuple[float, list[bytes]]] = []
         told: list[Step] = []
         for post in self._kiosks + self._posts:
             if post.online_day > day and not everything:
@@ -248,10 +251,12 @@ class Campus:
             told += [step for _sealeds, step in post.outbox if step is not None]
             post.outbox = []
             self._count("records", len(records))
-            for at in range(0, len(records), messages.FORWARD_RECORDS_MAX):
+            for number, at in enumerate(range(0, len(records), messages.FORWARD_RECORDS_MAX)):
                 portion = records[at : at + messages.FORWARD_RECORDS_MAX]
-                deliveries += [portion] * (2 if self._rng.random() < REPEATED else 1)
-        self._rng.shuffle(deliveries)
+                for _ in range(2 if self._rng.random() < REPEATED else 1):
+                    queue.append((number + self._rng.random() * OVERTAKEN_MAX, portion))
+        queue.sort(key=lambda entry: entry[0])
+        deliveries = [portion for _place, portion in queue]
         for at in range(0, len(deliveries), DELIVERIES_MAX):
             self._store.book(deliveries[at : at + DELIVERIES_MAX])
         for step in told:

@@ -149,11 +149,11 @@ def pgbench(server: Server, seconds: int) -> float:
 
 
 @contextmanager
-def _server(folder: str) -> Iterator[Server | None]:
+def database_server(folder: str) -> Iterator[Server | None]:
     """A server in a folder that user postgres may see; None where none is installed."""
     found = programs()
     if found is None:
-        print("ledger_rate: postgresql is not installed, no rows for it", file=sys.stderr)
+        print("postgresql is not installed: no rows for it", file=sys.stderr)
         yield None
         return
     Path(folder).chmod(0o711)
@@ -168,7 +168,10 @@ def rows(spends: int = SPENDS, seconds: int = PGBENCH_S) -> Iterator[dict[str, o
     """Each database and number of workers beside pgbench; ratio is ours in multiples of it."""
     print(f"ledger_rate: {_machine()}", file=sys.stderr)
     works = {workers: Work.drawn(SEED, spends, workers) for workers in WORKERS}
-    with tempfile.TemporaryDirectory(prefix="onecard-bench-") as folder, _server(folder) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="onecard-bench-") as folder,
+        database_server(folder) as server,
+    ):
         tps = pgbench(server, seconds) if server is not None else None
         rates = [
             measure(str(Path(folder) / f"ledger-{number}.sqlite"), works[1])
