@@ -398,6 +398,6 @@ def _link(claim: Claim, device: Device, before: Link) -> Link | None:
     is_lost = claim.kind == messages.LOST
     over = messages.LOST_LABEL if is_lost else before.tag
     for key_no in range(before.key_no, len(device.keys)):
-        if chain.is_sealed(device.keys[key_no], claim.sealed, over):
+        if chain.is_sealed(device.keys[key_no], claim.payload, claim.sealed, over):
             return Link(claim.link, before.key_no if is_lost else key_no)
     return None

@@ -43,16 +43,16 @@ def follows(key: bytes, sealed: bytes, link: bytes) -> bool:
 
     The record that a LOST one names has to be compared with `link` by its hash instead.
     """
-    return is_sealed(key, sealed, link if _successor(sealed) is None else messages.LOST_LABEL)
-
-
-def is_sealed(key: bytes, sealed: bytes, over: bytes) -> bool:
-    """Whether `sealed` is under `key` and over just that."""
     try:
-        seal.unseal(key, sealed, over)
+        over = link if _successor(sealed) is None else messages.LOST_LABEL
+        return is_sealed(key, seal.payload_of(sealed), sealed, over)
     except WireError:
         return False
-    return True
+
+
+def is_sealed(key: bytes, payload: bytes, sealed: bytes, over: bytes) -> bool:
+    """Whether `sealed` is what `payload` becomes under `key` and over just that."""
+    return seal.is_same(sealed, seal.seal(key, payload, over))
 
 
 def _successor(sealed: bytes) -> bytes | None:

@@ -31,6 +31,7 @@ class Claim:
     kind: int = UNREADABLE_KIND
     fields: dict[str, Any] | None = None
     code: int = 0
+    payload: bytes = b""
     link: bytes = b""
 
     @property
@@ -59,10 +60,11 @@ def parse_claim(sealed: bytes) -> Claim:
         fields = quick_records.decode_record(payload)
     except WireError as error:
         device, seq = _route(sealed)
-        return Claim(sealed, digest, device, seq, code=error.code, link=tag)
+        return Claim(sealed, digest, device, seq, code=error.code, payload=payload, link=tag)
     kind = fields["kind"]
     link = fields["next_sha256"] if kind == messages.LOST else tag
-    return Claim(sealed, digest, fields["device"], fields["seq"], kind, fields, 0, link)
+    number = fields["device"], fields["seq"]
+    return Claim(sealed, digest, *number, kind, fields, 0, payload, link)
 
 
 def _route(sealed: bytes) -> tuple[int, int]:

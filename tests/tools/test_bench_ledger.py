@@ -9,7 +9,7 @@ from tools.bench import ledger_growth, ledger_rate
 def test_a_rate_is_that_of_right_books(tmp_path):
     work = ledger_rate.Work.drawn(seed=1, spends=300, workers=1)
     assert sum(len(part) for part in work.portions[0]) > work.records, "some come twice"
-    assert ledger_rate.measure(str(tmp_path / "ledger.sqlite"), work) > 0
+    assert min(ledger_rate.measure(str(tmp_path / "ledger.sqlite"), work)) > 0
 
 
 def test_workers_share_the_readers_and_not_a_reader(tmp_path):

@@ -12,7 +12,9 @@ import multiprocessing
 import platform
 import random
 import re
+import resource
 import sqlite3
+import statistics
 import sys
 import tempfile
 import time
@@ -115,23 +117,29 @@ def book(place: str, deliveries: list[list[bytes]]) -> None:
     store.close()
 
 
-def measure(place: str, work: Work) -> float:
-    """Records per second, from the first delivery to the last commit."""
+def measure(place: str, work: Work) -> tuple[float, float]:
+    """(records per second from the first delivery to the last commit, CPU us per record).
+
+    The CPU is that of the booking processes; a server's is not in it.
+    """
     work.register(place)
-    start_s = time.monotonic()
-    if len(work.portions) == 1:
-        book(place, work.portions[0])
-    else:
-        # fork: the records are there already and need not be sent.
-        context = multiprocessing.get_context("fork")
-        workers = [context.Process(target=book, args=(place, part)) for part in work.portions]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-    took_s = time.monotonic() - start_s
+    # fork: the records are there already and need not be sent.
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=book, args=(place, part)) for part in work.portions]
+    start_s, start_cpu_s = time.monotonic(), _cpu_of_children_s()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    took_s, cpu_s = time.monotonic() - start_s, _cpu_of_children_s() - start_cpu_s
     work.judge(place)
-    return work.records / took_s
+    return work.records / took_s, cpu_s / work.records * 1e6
+
+
+def _cpu_of_children_s() -> float:
+    """Of those that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def pgbench(server: Server, seconds: int) -> float:
@@ -173,29 +181,30 @@ def rows(spends: int = SPENDS, seconds: int = PGBENCH_S) -> Iterator[dict[str, o
         database_server(folder) as server,
     ):
         tps = pgbench(server, seconds) if server is not None else None
-        rates = [
+        figures = [
             measure(str(Path(folder) / f"ledger-{number}.sqlite"), works[1])
             for number in range(ROUNDS)
         ]
-        yield _row("SQLite, 1 booking process", rates, tps)
+        yield _row("SQLite, 1 booking process", figures, tps)
         if server is None:
             return
         for workers, work in works.items():
-            rates = [_on(server, f"books_{workers}_{number}", work) for number in range(ROUNDS)]
-            yield _row(f"PostgreSQL, {workers} booking process(es)", rates, tps)
+            figures = [_on(server, f"books_{workers}_{number}", work) for number in range(ROUNDS)]
+            yield _row(f"PostgreSQL, {workers} booking process(es)", figures, tps)
 
 
-def _on(server: Server, name: str, work: Work) -> float:
+def _on(server: Server, name: str, work: Work) -> tuple[float, float]:
     server.run(f"CREATE DATABASE {name}")
-    rate = measure(server.url(name), work)
+    figures = measure(server.url(name), work)
     server.run(f"DROP DATABASE {name}")
-    return rate
+    return figures
 
 
-def _row(name: str, rates: list[float], tps: float | None) -> dict[str, object]:
+def _row(name: str, figures: list[tuple[float, float]], tps: float | None) -> dict[str, object]:
+    rate, cpu_us = (statistics.median(column) for column in zip(*figures, strict=True))
     return {
-        "name": f"records booked, seals verified: {name}",
-        "ours": round(sorted(rates)[len(rates) // 2]),
+        "name": f"records booked, seals verified: {name}, {cpu_us:.0f} us of CPU each",
+        "ours": round(rate),
         "other": None if tps is None else round(tps),
         "against": f"pgbench TPC-B, {PGBENCH_CLIENTS} clients, same server",
         "unit": "per second",
