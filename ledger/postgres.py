@@ -79,7 +79,9 @@ class PostgresDialect:
         """All of the block, durably, or nothing of it."""
         with _errors():
             connection = self._live()
-            with connection.transaction():
+            # What has no answer to be read is sent without waiting: the server writes one change
+            # while the next is put together. What it refuses is raised at the latest at the end.
+            with connection.pipeline(), connection.transaction():
                 self._is_in_transaction = True
                 try:
                     connection.execute(LOCK_WRITER)
