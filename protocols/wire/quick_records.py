@@ -8,9 +8,7 @@ left to decode_record, which alone says what is wrong. Not for readers: it buys 
 from protocols.wire import cbor, messages
 
 _LENGTHS = {"T": 32, "?": 21, "!": 6}  # of what is bytes
-_NOT_PLAIN = ((-1, "", 0, 0, b""),)  # begins like no record
-# Additional information -> (bytes that follow, smallest number that needs them).
-_WIDTHS = {24: (1, 24), 25: (2, 1 << 8), 26: (4, 1 << 16), 27: (8, 1 << 32)}
+_NOT_PLAIN = ((-1, "", 0, 0, b"", 0),)  # begins like no record
 
 
 def decode_record(payload):
@@ -26,27 +24,40 @@ def _read(payload):
     kind = payload[2] if payload[2] < 24 else payload[3]
     fields, at = {}, 1
     try:
-        for key, name, least, most, head in _STEPS.get((payload[0], kind), _NOT_PLAIN):
+        for key, name, least, most, head, length in _STEPS.get((payload[0], kind), _NOT_PLAIN):
             if payload[at] != key:
                 return None
-            at += 1
-            if head:
-                start = at + len(head)
-                if payload[at:start] != head:
+            number = payload[at + 1]
+            # The widths in order of how often they come; each refuses what a shorter one holds.
+            if number < 24:
+                at += 2
+            elif number == 26:
+                at += 6
+                number = int.from_bytes(payload[at - 4 : at], "big")
+                if number < 1 << 16:
                     return None
-                at = start + most
+            elif number == 25:
+                at += 4
+                number = payload[at - 2] << 8 | payload[at - 1]
+                if number < 1 << 8:
+                    return None
+            elif number == 24:
+                at += 3
+                number = payload[at - 1]
+                if number < 24:
+                    return None
+            elif number == 27:
+                at += 10
+                number = int.from_bytes(payload[at - 8 : at], "big")
+                if number < 1 << 32:
+                    return None
+            elif head and payload[at + 1 : at + 1 + len(head)] == head:
+                start = at + 1 + len(head)
+                at = start + length
                 fields[name] = payload[start:at]
                 continue
-            number = payload[at]
-            at += 1
-            if number >= 24:
-                if number not in _WIDTHS:
-                    return None
-                width, shortest = _WIDTHS[number]
-                number = int.from_bytes(payload[at : at + width], "big")
-                at += width
-                if number < shortest:
-                    return None
+            else:
+                return None
             if not least <= number <= most:
                 return None
             fields[name] = number
@@ -56,13 +67,13 @@ def _read(payload):
 
 
 def _table():
-    """(first byte, kind) -> the fields in order: key, name, least and most; or length and head."""
+    """(first byte, kind) -> the fields: key, name, least, most; of bytes the head and the length."""
     found = {}
     head = list(_fields(messages._HEAD_KEY, messages._RECORD_HEAD))
     for kind, shape in messages._RECORDS.items():
         every = head + list(_fields(messages._RECORD_KEY, shape))
         steps = [_step(*field) for field in every]
-        steps[0] = (0, "kind", kind, kind, b"")
+        steps[0] = (0, "kind", kind, kind, b"", 0)
         needed = [s for s, field in zip(steps, every) if field[1] not in messages._OPTIONAL]
         for one in (steps, needed):
             if None not in one and len(one) < 24:
@@ -77,9 +88,10 @@ def _fields(key, shape):
 
 def _step(key, letter, name):
     if letter in messages._NUMBERS:
-        return key, name, int(letter in messages._NOT_ZERO), messages._NUMBERS[letter], b""
+        return key, name, int(letter in messages._NOT_ZERO), messages._NUMBERS[letter], b"", 0
     length = _LENGTHS.get(chr(letter))
-    return None if length is None else (key, name, 0, length, cbor.head(2, length))
+    # No number is from 1 to 0.
+    return None if length is None else (key, name, 1, 0, cbor.head(2, length), length)
 
 
 _STEPS = _table()
