@@ -97,13 +97,13 @@ def write_changes(database: Dialect, changes: Changes, book: Book) -> None:
 
 def post_authorized(database: Dialect, transfers: Sequence[Transfer]) -> None:
     """Post transfers decided here; ConstraintBroken if one would break a floor."""
-    _insert(database, transfers)
+    database.many(_TRANSFER, transfers)
     database.update(_AUTHORIZE, [(delta, number) for number, delta in _deltas(transfers)])
 
 
 def post_recorded(database: Dialect, transfers: Sequence[Transfer]) -> None:
     """Post transfers that have happened already; an account below its floor is flagged."""
-    _insert(database, transfers)
+    database.many(_TRANSFER, transfers)
     database.update(
         _RECORD_SPEND, [(delta, delta, number) for number, delta in _deltas(transfers)]
     )
@@ -124,16 +124,6 @@ def _post_with(database: Dialect, loaded: Sequence[Load], transfers: Sequence[Tr
     post_recorded(database, [*map(carried, loaded), *back, *transfers])
     database.update(_LOADED, [(load.number,) for load in loaded])
     database.many(_CASE, [(LOADED_TOO_LATE, t.device, t.seq, b"", b"") for t in back])
-
-
-def _insert(database: Dialect, transfers: Sequence[Transfer]) -> None:
-    database.many(
-        _TRANSFER,
-        [
-            (t.device, t.seq, t.line, t.kind, t.debit_account, t.credit_account, t.amount_fen)
-            for t in transfers
-        ],
-    )
 
 
 def _deltas(transfers: Sequence[Transfer]) -> list[tuple[int, int]]:

@@ -67,7 +67,7 @@ def _read(payload):
 
 
 def _table():
-    """(first byte, kind) -> the fields: key, name, least, most; of bytes the head and the length."""
+    """(first byte, kind) -> the fields: key, name, least, most; of bytes their head and length."""
     found = {}
     head = list(_fields(messages._HEAD_KEY, messages._RECORD_HEAD))
     for kind, shape in messages._RECORDS.items():
