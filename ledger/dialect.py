@@ -65,8 +65,8 @@ class Dialect(Protocol):
     def update(self, sql: str, rows: Sequence[Row]) -> None:
         """Run `UPDATE ... SET ... WHERE ...` for each of `rows`.
 
-        No two of them change the same row of the table, so that they may be one statement; `sql`
-        has no braces.
+        In a transaction. Each changes one row of the table and no two the same, so that they may
+        be one statement; else ConstraintBroken, at its end. `sql` has no braces.
         """
         ...
 
@@ -120,10 +120,17 @@ class SqliteDialect:
 
     def update(self, sql: str, rows: Sequence[Row]) -> None:
         """Run an UPDATE for each of `rows`."""
-        self.many(sql, rows)
+        if rows:
+            check_updated(self._connection.executemany(sql, rows).rowcount, len(rows))
 
     def close(self) -> None:
         self._connection.close()
+
+
+def check_updated(changed: int, wanted: int) -> None:
+    """ConstraintBroken unless an update has changed as many rows as it was given."""
+    if changed != wanted:
+        raise ConstraintBroken(f"an update of {wanted} rows has changed {changed}")
 
 
 def _fetched(cursor: Iterator[Row]) -> Iterator[Row]:

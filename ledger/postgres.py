@@ -20,7 +20,13 @@ import psycopg
 
 from adapters import postgres
 from adapters.sqlite import SchemaTooNew
-from ledger.dialect import ConstraintBroken, Row, SchemaTooOld, StoreUnavailable
+from ledger.dialect import (
+    ConstraintBroken,
+    Row,
+    SchemaTooOld,
+    StoreUnavailable,
+    check_updated,
+)
 from ledger.postgres_schema import LOCK_WRITER, grants
 from ledger.schema import MIGRATIONS
 
@@ -46,6 +52,8 @@ class PostgresDialect:
         self._password = password
         self._is_open = True
         self._is_in_transaction = False
+        # Of this transaction: what has to have changed how many rows when it ends.
+        self._updates: list[tuple[psycopg.Cursor[Row], int]] = []
         with _errors():
             self._connection = postgres.connect(url, password)
 
@@ -81,11 +89,15 @@ class PostgresDialect:
             connection = self._live()
             # What has no answer to be read is sent without waiting: the server writes one change
             # while the next is put together. What it refuses is raised at the latest at the end.
-            with connection.pipeline(), connection.transaction():
+            with connection.pipeline() as pipeline, connection.transaction():
                 self._is_in_transaction = True
+                self._updates = []
                 try:
                     connection.execute(LOCK_WRITER)
                     yield
+                    pipeline.sync()
+                    for cursor, wanted in self._updates:
+                        check_updated(cursor.rowcount, wanted)
                 finally:
                     self._is_in_transaction = False
 
@@ -129,7 +141,10 @@ class PostgresDialect:
                 self._live().cursor().executemany(_marked(sql), rows)
 
     def update(self, sql: str, rows: Sequence[Row]) -> None:
-        """Run an UPDATE for each of `rows`, no two of which change the same row: as one."""
+        """Run an UPDATE for each of `rows`, no two of which change the same row: as one.
+
+        Two that do would be one change of the two: the transaction counts, and breaks.
+        """
         if not rows:
             return
         columns = list(zip(*rows, strict=True))
@@ -138,7 +153,8 @@ class PostgresDialect:
         changes = sql.replace("?", "k.{}").format(*names).replace("WHERE", "{}", 1)
         with _errors():
             arrays = [_array(column) for column in columns]
-            self._live().execute(_marked(changes.format(source)), arrays)
+            cursor = self._live().execute(_marked(changes.format(source)), arrays)
+            self._updates.append((cursor, len(rows)))
 
     def close(self) -> None:
         self._is_open = False

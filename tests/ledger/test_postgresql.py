@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from adapters import postgres
 from adapters.sqlite import NotDurable, SchemaTooNew
-from ledger import postgres_schema
+from ledger import chart, postgres_schema
 from ledger.dialect import ConstraintBroken, SchemaTooOld, StoreUnavailable
 from ledger.invariants import check
 from ledger.postgres import PostgresDialect, migrate
@@ -240,6 +240,43 @@ def test_a_float_is_refused_and_not_rounded(url):
             store.database.many("INSERT INTO load_end VALUES (?)", [row[1:]])
     with pytest.raises(ConstraintBroken, match=r"1\.5 is no whole number"):
         store.database.rows("SELECT 1 FROM account WHERE id = ?", (1.5,))
+    store.close()
+
+
+def test_two_updates_of_one_row_are_not_taken_for_one(url):
+    store = ledger(url)
+    sql = "UPDATE account SET balance_fen = balance_fen + ? WHERE id = ?"
+    rows = [(5, chart.purse(CARD)), (7, chart.purse(CARD))]
+    broken = pytest.raises(ConstraintBroken, match="2 rows has changed 1")
+    with broken, store.database.transaction():
+        store.database.update(sql, rows)
+    assert store.holder_balance(CARD) == OPENING_FEN
+    store.close()
+
+
+def test_a_plan_for_a_small_table_is_not_kept_for_a_large_one(url):
+    """Found as a booking that did not end: the statement had been prepared on empty books."""
+    store = ledger(url)
+    for card_no in range(100, 110):  # so often that the driver has prepared it
+        store.issue_card(card_no, 100)
+    list(store.database.rows("SELECT set_config('statement_timeout', '20s', false)"))
+    store.issue_cards((card_no, 100) for card_no in range(1_000, 26_000))
+    assert store.holder_balance(25_999) == 100
+    store.close()
+
+
+def test_what_is_refused_without_an_answer_is_told_at_the_end(url):
+    """Changes are sent without waiting: the refusal of one is not lost behind the next."""
+    store = ledger(url)
+    before = store.dump()
+    ends = []
+    with pytest.raises(ConstraintBroken, match="load_end"), store.database.transaction():
+        store.database.many("INSERT INTO load_end VALUES (?)", [(99,)])
+        store.database.many("INSERT INTO merchant VALUES (?, ?)", [(77, "late")])
+        ends.append("reached")
+    assert ends == ["reached"], "the block was not interrupted: this shows nothing"
+    assert store.dump() == before
+    store.book([[]])
     store.close()
 
 
