@@ -63,9 +63,6 @@ def connect(url: str, password: str | None = None) -> psycopg.Connection[tuple[A
         if _setting(connection, "synchronous_commit") in ("off", "local"):
             connection.execute("SET synchronous_commit = on")
         connection.execute("SELECT set_config('lock_timeout', %s, false)", (str(LOCK_TIMEOUT_MS),))
-        # The driver prepares what it sends often, and a plan that was made while a table was small
-        # would be kept when it is large: then a join goes through all of it for each row.
-        connection.execute("SET plan_cache_mode = force_custom_plan")
     except BaseException:
         connection.close()
         raise

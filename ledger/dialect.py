@@ -65,8 +65,8 @@ class Dialect(Protocol):
     def update(self, sql: str, rows: Sequence[Row]) -> None:
         """Run `UPDATE ... SET ... WHERE ...` for each of `rows`.
 
-        In a transaction. Each changes one row of the table and no two the same, so that they may
-        be one statement; else ConstraintBroken, at its end. `sql` has no braces.
+        Each changes one row of the table and no two the same, so that they may be one statement;
+        else ConstraintBroken. `sql` has no braces.
         """
         ...
 

@@ -52,8 +52,6 @@ class PostgresDialect:
         self._password = password
         self._is_open = True
         self._is_in_transaction = False
-        # Of this transaction: what has to have changed how many rows when it ends.
-        self._updates: list[tuple[psycopg.Cursor[Row], int]] = []
         with _errors():
             self._connection = postgres.connect(url, password)
 
@@ -87,17 +85,11 @@ class PostgresDialect:
         """All of the block, durably, or nothing of it."""
         with _errors():
             connection = self._live()
-            # What has no answer to be read is sent without waiting: the server writes one change
-            # while the next is put together. What it refuses is raised at the latest at the end.
-            with connection.pipeline() as pipeline, connection.transaction():
+            with connection.transaction():
                 self._is_in_transaction = True
-                self._updates = []
                 try:
                     connection.execute(LOCK_WRITER)
                     yield
-                    pipeline.sync()
-                    for cursor, wanted in self._updates:
-                        check_updated(cursor.rowcount, wanted)
                 finally:
                     self._is_in_transaction = False
 
@@ -143,7 +135,7 @@ class PostgresDialect:
     def update(self, sql: str, rows: Sequence[Row]) -> None:
         """Run an UPDATE for each of `rows`, no two of which change the same row: as one.
 
-        Two that do would be one change of the two: the transaction counts, and breaks.
+        Two that do would be one change of the two: they are counted.
         """
         if not rows:
             return
@@ -154,7 +146,7 @@ class PostgresDialect:
         with _errors():
             arrays = [_array(column) for column in columns]
             cursor = self._live().execute(_marked(changes.format(source)), arrays)
-            self._updates.append((cursor, len(rows)))
+            check_updated(cursor.rowcount, len(rows))
 
     def close(self) -> None:
         self._is_open = False

@@ -254,32 +254,6 @@ def test_two_updates_of_one_row_are_not_taken_for_one(url):
     store.close()
 
 
-def test_a_plan_for_a_small_table_is_not_kept_for_a_large_one(url):
-    """Found as a booking that did not end: the statement had been prepared on empty books."""
-    store = ledger(url)
-    for card_no in range(100, 110):  # so often that the driver has prepared it
-        store.issue_card(card_no, 100)
-    list(store.database.rows("SELECT set_config('statement_timeout', '20s', false)"))
-    store.issue_cards((card_no, 100) for card_no in range(1_000, 26_000))
-    assert store.holder_balance(25_999) == 100
-    store.close()
-
-
-def test_what_is_refused_without_an_answer_is_told_at_the_end(url):
-    """Changes are sent without waiting: the refusal of one is not lost behind the next."""
-    store = ledger(url)
-    before = store.dump()
-    ends = []
-    with pytest.raises(ConstraintBroken, match="load_end"), store.database.transaction():
-        store.database.many("INSERT INTO load_end VALUES (?)", [(99,)])
-        store.database.many("INSERT INTO merchant VALUES (?, ?)", [(77, "late")])
-        ends.append("reached")
-    assert ends == ["reached"], "the block was not interrupted: this shows nothing"
-    assert store.dump() == before
-    store.book([[]])
-    store.close()
-
-
 def test_a_server_that_does_not_write_is_refused(postgresql, url):
     try:
         postgresql.set_and_reload("ALTER SYSTEM SET fsync = off", "fsync", "off")
