@@ -4,7 +4,7 @@ ledger/loading.py fills a Book, ledger/booking.py decides, ledger/posting.py wri
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ledger.cancels import Cancel
@@ -89,11 +89,10 @@ class Book:
             if intent.credit_no:
                 self.tries[intent.credit_no].append(intent)
 
-    def others_at(self, intent: Intent, counter: int) -> Iterator[Intent]:
+    def others_at(self, intent: Intent, counter: int) -> Sequence[Intent]:
         """The other intents that saw the same card at `counter`."""
-        for other in self.by_card.get((intent.card_no, counter), ()):
-            if other is not intent:
-                yield other
+        seen = self.by_card.get((intent.card_no, counter))
+        return [other for other in seen if other is not intent] if seen else ()
 
 
 @dataclass

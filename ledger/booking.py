@@ -203,6 +203,8 @@ class _Clerk:
     def _settle_sale(self, device: Device, claim: Claim) -> None:
         """Whatever a payment by code has reserved under this number is decided now."""
         reservation = self._book.reservations.get((claim.device, claim.seq))
+        if reservation is None and claim.kind != messages.CODE_SALE:
+            return  # nearly always
         transfers, found = settle(claim, reservation, device.merchant_no, self._book.accounts)
         self._changes.transfers += transfers
         for reason in found:
@@ -392,9 +394,10 @@ def _link(claim: Claim, device: Device, before: Link) -> Link | None:
     journal may still be under it.
     """
     if claim.sha256 == before.tag:
-        return Link(chain.link_of(claim.sealed), before.key_no)
+        return Link(claim.link, before.key_no)
+    is_lost = claim.kind == messages.LOST
+    over = messages.LOST_LABEL if is_lost else before.tag
     for key_no in range(before.key_no, len(device.keys)):
-        if chain.follows(device.keys[key_no], claim.sealed, before.tag):
-            is_lost = claim.kind == messages.LOST
-            return Link(chain.link_of(claim.sealed), before.key_no if is_lost else key_no)
+        if chain.is_sealed(device.keys[key_no], claim.payload, claim.sealed, over):
+            return Link(claim.link, before.key_no if is_lost else key_no)
     return None

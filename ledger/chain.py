@@ -44,10 +44,15 @@ def follows(key: bytes, sealed: bytes, link: bytes) -> bool:
     The record that a LOST one names has to be compared with `link` by its hash instead.
     """
     try:
-        seal.unseal(key, sealed, link if _successor(sealed) is None else messages.LOST_LABEL)
+        over = link if _successor(sealed) is None else messages.LOST_LABEL
+        return is_sealed(key, seal.payload_of(sealed), sealed, over)
     except WireError:
         return False
-    return True
+
+
+def is_sealed(key: bytes, payload: bytes, sealed: bytes, over: bytes) -> bool:
+    """Whether `sealed` is what `payload` becomes under `key` and over just that."""
+    return seal.is_same(sealed, seal.seal(key, payload, over))
 
 
 def _successor(sealed: bytes) -> bytes | None:

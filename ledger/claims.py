@@ -8,19 +8,20 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from protocols.wire import messages, seal
+from protocols.wire import messages, quick_records, seal
 from protocols.wire.errors import TOO_LONG, WireError
 from protocols.wire.routing import route
 
 UNREADABLE_KIND = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would take as long as reading the record
 class Claim:
     """A sealed record and what it says of itself.
 
     `device` and `seq` are 0 when it does not even say whose it is. `kind` is UNREADABLE_KIND and
-    `code` (protocols/wire/errors.py) is not 0 when the rest cannot be read.
+    `code` (protocols/wire/errors.py) is not 0 when the rest cannot be read. `link` is what the
+    next record of its chain must follow (ledger/chain.py).
     """
 
     sealed: bytes
@@ -30,6 +31,8 @@ class Claim:
     kind: int = UNREADABLE_KIND
     fields: dict[str, Any] | None = None
     code: int = 0
+    payload: bytes = b""
+    link: bytes = b""
 
     @property
     def place(self) -> tuple[int, int, bytes]:
@@ -52,12 +55,16 @@ def parse_claim(sealed: bytes) -> Claim:
         payload = seal.payload_of(sealed)
     except WireError as error:
         return Claim(sealed, digest, code=error.code)
+    tag = sealed[-seal.TAG_BYTES :]
     try:
-        fields = messages.decode_record(payload)
+        fields = quick_records.decode_record(payload)
     except WireError as error:
         device, seq = _route(sealed)
-        return Claim(sealed, digest, device, seq, code=error.code)
-    return Claim(sealed, digest, fields["device"], fields["seq"], fields["kind"], fields)
+        return Claim(sealed, digest, device, seq, code=error.code, payload=payload, link=tag)
+    kind = fields["kind"]
+    link = fields["next_sha256"] if kind == messages.LOST else tag
+    number = fields["device"], fields["seq"]
+    return Claim(sealed, digest, *number, kind, fields, 0, payload, link)
 
 
 def _route(sealed: bytes) -> tuple[int, int]:

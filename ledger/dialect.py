@@ -1,7 +1,7 @@
 """The one seam between the ledger's SQL and its database; PostgreSQL is in ledger/postgres.py.
 
 Everything above writes plain SQL with `?` parameters and, for many keys at once, `{keys}` inside
-`WITH k (...) AS (VALUES {keys})`. A dialect has the five methods of `Dialect`. Writers take turns
+`WITH k (...) AS (VALUES {keys})`. A dialect has the methods of `Dialect`. Writers take turns
 in both: intents of one card on two readers are never booked past each other. Here the write lock,
 taken at the start, serves; there a lock on a row.
 """
@@ -62,6 +62,14 @@ class Dialect(Protocol):
         """Run `sql` for each of `rows`."""
         ...
 
+    def update(self, sql: str, rows: Sequence[Row]) -> None:
+        """Run `UPDATE ... SET ... WHERE ...` for each of `rows`.
+
+        Each changes one row of the table and no two the same, so that they may be one statement;
+        else ConstraintBroken. `sql` has no braces.
+        """
+        ...
+
     def close(self) -> None:
         """Nothing can be asked any more."""
         ...
@@ -110,8 +118,19 @@ class SqliteDialect:
         if rows:
             self._connection.executemany(sql, rows)
 
+    def update(self, sql: str, rows: Sequence[Row]) -> None:
+        """Run an UPDATE for each of `rows`."""
+        if rows:
+            check_updated(self._connection.executemany(sql, rows).rowcount, len(rows))
+
     def close(self) -> None:
         self._connection.close()
+
+
+def check_updated(changed: int, wanted: int) -> None:
+    """ConstraintBroken unless an update has changed as many rows as it was given."""
+    if changed != wanted:
+        raise ConstraintBroken(f"an update of {wanted} rows has changed {changed}")
 
 
 def _fetched(cursor: Iterator[Row]) -> Iterator[Row]:

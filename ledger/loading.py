@@ -91,7 +91,9 @@ def load_book(database: Dialect, claims: list[Claim]) -> Book:
     news = [claim for claim in claims + book.due if _is_new(claim, book)]
     targets = {claim.target for claim in news if claim.kind in _OF_INTENTS}
     _load_devices(database, book, {device for device, _seq in targets} - set(book.devices))
-    _load_early(database, book, {(claim.device, claim.seq) for claim in news})
+    ahead = {(claim.device, claim.seq) for claim in news}
+    _load_early(database, book, ahead)
+    targets -= ahead  # which are not in the books yet
     heads = ((device.device, device.head_seq) for device in book.devices.values())
     book.reservations = reservations_ahead(database, heads)
     tampers = [claim for claim in news if claim.kind == messages.TAMPER and claim.fields]

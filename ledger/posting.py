@@ -1,5 +1,7 @@
 """Writing what was decided: one statement per kind of change, its rows in order of their keys.
 
+`update` where each row is another one's: accounts, heads, intents and loads have one change each.
+
 Plain INSERTs where a second row would be money made twice: a bug, or a second writer that extends
 the same chain, must break the transaction and not be ignored. ON CONFLICT DO NOTHING only where
 the same finding may be made again.
@@ -63,7 +65,7 @@ def write_changes(database: Dialect, changes: Changes, book: Book) -> None:
     new = {intent.record_id for intent in changes.intents}
     database.many(_INTENT, [_intent_row(intent) for intent in changes.intents])
     settled = [intent for key, intent in sorted(changes.settled.items()) if key not in new]
-    database.many(_SETTLE, [(int(i.state), i.device, i.seq) for i in settled])
+    database.update(_SETTLE, [(int(i.state), i.device, i.seq) for i in settled])
     database.many(
         _EARLY,
         [(o.device, o.seq, o.intent_device, o.intent_seq, o.result) for o in changes.early],
@@ -81,13 +83,13 @@ def write_changes(database: Dialect, changes: Changes, book: Book) -> None:
         [(t.device, t.seq, t.state, t.number, t.earliest_s, t.latest_s) for t in changes.tampers],
     )
     told = [t for t in changes.transfers if t.kind in OF_TRANSFER]
-    database.many(_SETTLED, [(OF_TRANSFER[t.kind], t.device, t.seq) for t in told])
+    database.update(_SETTLED, [(OF_TRANSFER[t.kind], t.device, t.seq) for t in told])
     new_loads = {load.number for load in changes.returned}
     release(database, [load for load in changes.loaded if load.number not in new_loads])
     _post_with(database, changes.loaded, changes.transfers)
     promise(database, [load for load in changes.returned if not load.is_loaded])
     heads = [book.devices[number] for number in sorted(changes.advanced)]
-    database.many(_ADVANCE, [(d.head_seq, *d.head, d.device) for d in heads])
+    database.update(_ADVANCE, [(d.head_seq, *d.head, d.device) for d in heads])
     database.many(_FORKED, [(number,) for number in sorted(changes.forked)])
     if changes.duplicates:
         database.many(_COUNT, [(changes.duplicates,)])
@@ -95,14 +97,16 @@ def write_changes(database: Dialect, changes: Changes, book: Book) -> None:
 
 def post_authorized(database: Dialect, transfers: Sequence[Transfer]) -> None:
     """Post transfers decided here; ConstraintBroken if one would break a floor."""
-    _insert(database, transfers)
-    database.many(_AUTHORIZE, [(delta, number) for number, delta in _deltas(transfers)])
+    database.many(_TRANSFER, transfers)
+    database.update(_AUTHORIZE, [(delta, number) for number, delta in _deltas(transfers)])
 
 
 def post_recorded(database: Dialect, transfers: Sequence[Transfer]) -> None:
     """Post transfers that have happened already; an account below its floor is flagged."""
-    _insert(database, transfers)
-    database.many(_RECORD_SPEND, [(delta, delta, number) for number, delta in _deltas(transfers)])
+    database.many(_TRANSFER, transfers)
+    database.update(
+        _RECORD_SPEND, [(delta, delta, number) for number, delta in _deltas(transfers)]
+    )
 
 
 def post_loaded(database: Dialect, loads: Sequence[Load]) -> None:
@@ -118,18 +122,8 @@ def _post_with(database: Dialect, loaded: Sequence[Load], transfers: Sequence[Tr
     """
     back = undone(database, loaded)
     post_recorded(database, [*map(carried, loaded), *back, *transfers])
-    database.many(_LOADED, [(load.number,) for load in loaded])
+    database.update(_LOADED, [(load.number,) for load in loaded])
     database.many(_CASE, [(LOADED_TOO_LATE, t.device, t.seq, b"", b"") for t in back])
-
-
-def _insert(database: Dialect, transfers: Sequence[Transfer]) -> None:
-    database.many(
-        _TRANSFER,
-        [
-            (t.device, t.seq, t.line, t.kind, t.debit_account, t.credit_account, t.amount_fen)
-            for t in transfers
-        ],
-    )
 
 
 def _deltas(transfers: Sequence[Transfer]) -> list[tuple[int, int]]:

@@ -1,6 +1,6 @@
 """Transfers: what moves money in the books, and of which kinds there are."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # Kinds of transfer. Those of a load are numbered by its credit, as of the device CARD_CENTRE.
 # A CANCEL is numbered as the sale it cancels.
@@ -20,9 +20,11 @@ BEAR_LINE, RECOVER_LINE = 4, 5
 REPAY, REPAY_LINE = 20, 8
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """`amount_fen` from one account to another; unique by (device, seq, line) for all time."""
+class Transfer(NamedTuple):
+    """`amount_fen` from one account to another; unique by (device, seq, line) for all time.
+
+    Its fields are the columns of the table, in their order.
+    """
 
     device: int
     seq: int

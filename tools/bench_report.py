@@ -2,8 +2,9 @@
 
 import json
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
+from inspect import signature
 from types import ModuleType
 
 from rich.console import Console
@@ -35,14 +36,30 @@ def names(only: str = "") -> list[str]:
     return [only]
 
 
-def rows(chosen: list[str], progress: Callable[[str], None] | None = None) -> list[Row]:
-    """Run the benchmarks named in `chosen` and collect their rows, ratio filled in."""
+def rows(
+    chosen: list[str],
+    progress: Callable[[str], None] | None = None,
+    records: int | None = None,
+) -> list[Row]:
+    """Run the benchmarks named in `chosen` and collect their rows, ratio filled in.
+
+    `records`: for benchmarks that grow to a size; UnknownBench if one of them does not.
+    """
     measured = []
     for name in chosen:
         if progress:
             progress(f"measuring {name} ...")
-        measured += [complete(name, row) for row in _module(name).rows()]
+        measured += [complete(name, row) for row in _rows_of(name, records)]
     return measured
+
+
+def _rows_of(name: str, records: int | None) -> Iterable[Mapping[str, object]]:
+    measure = _module(name).rows
+    if records is None:
+        return measure()
+    if "records" not in signature(measure).parameters:
+        raise UnknownBench(f"benchmark {name} does not grow: --records is for those that do")
+    return measure(records=records)
 
 
 def complete(bench_name: str, row: Mapping[str, object]) -> Row:

@@ -40,6 +40,7 @@ from tools.cli_options import (
 from tools.cli_reader import reader
 from tools.cli_release import release
 from tools.cli_residence import residence
+from tools.cli_year import sim_year
 
 app = typer.Typer(
     name="onecard",
@@ -199,6 +200,9 @@ def sim_run(
 
         Console().print(report)
     raise typer.Exit(report.exit_code)
+
+
+sim.command("year")(sim_year)
 
 
 @sim.command("torture")
@@ -406,6 +410,7 @@ def desk_numbers(
 @app.command()
 def bench(
     name: Annotated[str, typer.Argument(help="Only this benchmark.")] = "",
+    records: Annotated[int | None, typer.Option(min=10_000, help="For ledger_growth.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure, and print ours beside the best other thing measured in the same run."""
@@ -413,9 +418,9 @@ def bench(
 
     try:
         chosen = names(name)
+        measured = rows(chosen, None if as_json else say, records)
     except UnknownBench as error:
         refuse(error)
-    measured = rows(chosen, progress=None if as_json else say)
     if as_json:
         typer.echo(to_json(measured))
     else:

@@ -107,11 +107,11 @@ def _split(data, head, tail, tag_bytes):
     end = len(data) - tag_bytes - len(tail)
     if end <= start or data[:start] != head or data[end : end + len(tail)] != tail:
         raise WireError(MALFORMED_SEAL)
-    try:
-        payload = cbor.decode(bytes(data[start:end]))
-    except WireError:
-        raise WireError(MALFORMED_SEAL)
-    if not isinstance(payload, bytes):
+    # One byte string of that many bytes in all: the shortest head leaves one length only.
+    size = end - start
+    at = start + (1 if size < 25 else 2 if size < 258 else 3 if size < 65539 else 5)
+    payload = bytes(data[at:end])
+    if data[start:at] != cbor.head(2, len(payload)):
         raise WireError(MALFORMED_SEAL)
     return payload, bytes(data[end + len(tail) :])
 

@@ -1,15 +1,10 @@
-"""A PostgreSQL server of the tests' own: a private folder, a socket in it, no port, no password.
+"""A PostgreSQL server of the tests' own, with the ledger's tables in its databases.
 
 It lies in memory where there is such a folder, so that a commit that is on the disk (the ledger
-refuses a server with fsync off) does not take the time of one. Root starts it as user postgres,
-for the server refuses root.
+refuses a server with fsync off) does not take the time of one.
 """
 
 import os
-import shutil
-import signal
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +13,9 @@ from pathlib import Path
 import psycopg
 
 from ledger.postgres import migrate
+from tools.postgres_server import Server
 
 _SETTINGS = (
-    "listen_addresses=",
     "shared_buffers=32MB",
     "max_connections=100",
     "autovacuum=off",
@@ -37,71 +32,15 @@ SELECT (SELECT COUNT(*) FROM pg_constraint WHERE contype = 'c'),
         AND relname <> 'alembic_version')"""
 
 
-def programs() -> Path | None:
-    """The folder of initdb and postgres, the newest if there are more; None: not installed."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=_major)
-    path = found[-1] if found else shutil.which("initdb")
-    return Path(path).parent if path else None
-
-
-def _major(path: Path) -> int:
-    return int(path.parent.parent.name) if path.parent.parent.name.isdigit() else 0
-
-
-class Cluster:
+class Cluster(Server):
     """One server; `url(database)` names its databases. Close it."""
 
     def __init__(self, bin_folder: Path) -> None:
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        self.folder = Path(tempfile.mkdtemp(prefix="onecard-pg-", dir=memory))
-        self.programs = bin_folder
-        self._as = {"user": "postgres", "group": "postgres"} if os.getuid() == 0 else {}
-        self._server: subprocess.Popen | None = None
         self._has_template = False
         self._count = 0
         self._checks = 0
-        if self._as:
-            shutil.chown(self.folder, "postgres", "postgres")
-        command = [str(self.programs / "initdb"), "-D", str(self._data), "-U", "postgres"]
-        command += ["-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
-        subprocess.run(command, check=True, capture_output=True, timeout=120, **self._as)
-        self.start()
-
-    @property
-    def _data(self) -> Path:
-        return self.folder / "data"
-
-    def url(self, database: str = "postgres", role: str = "postgres") -> str:
-        return f"postgresql://{role}@/{database}?host={self.folder}"
-
-    def start(self) -> None:
-        """Returns when it answers."""
-        command = [str(self.programs / "postgres"), "-D", str(self._data), "-k", str(self.folder)]
-        for setting in _SETTINGS:
-            command += ["-c", setting]
-        deadline = time.monotonic() + _START_S
-        while True:
-            with (self.folder / "log").open("ab") as log:
-                self._server = subprocess.Popen(command, stdout=log, stderr=log, **self._as)
-            while self._server.poll() is None:
-                try:
-                    psycopg.connect(self.url()).close()
-                    return
-                except psycopg.OperationalError:
-                    assert time.monotonic() < deadline, (self.folder / "log").read_text()
-                    time.sleep(0.02)
-            # Of a server that was killed, processes may still be there for a moment.
-            assert time.monotonic() < deadline, (self.folder / "log").read_text()
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        """SIGKILL to the server: what it had not written is gone; its sessions see it and end."""
-        self._server.kill()
-        self._server.wait()
-
-    def run(self, sql: str, database: str = "postgres") -> None:
-        with psycopg.connect(self.url(database), autocommit=True) as connection:
-            connection.execute(sql)
+        super().__init__(bin_folder, memory, _SETTINGS)
 
     def new_books(self) -> str:
         """The URL of a database with the ledger's tables and nothing in them."""
@@ -163,9 +102,3 @@ class Cluster:
     def _reload(self) -> None:
         self.run("SELECT pg_reload_conf()")
         time.sleep(0.2)  # by a signal, which says nothing back
-
-    def close(self) -> None:
-        if self._server.poll() is None:
-            self._server.send_signal(signal.SIGINT)
-            self._server.wait(timeout=60)
-        shutil.rmtree(self.folder, ignore_errors=True)

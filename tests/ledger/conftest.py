@@ -10,7 +10,8 @@ import weakref
 import pytest
 
 from ledger.store import LedgerStore
-from tests.ledger.cluster import Cluster, programs
+from tests.ledger.cluster import Cluster
+from tools.postgres_server import programs
 
 WITH_POSTGRESQL = os.environ.get("ONECARD_PG") == "1"
 ON_BOTH = """

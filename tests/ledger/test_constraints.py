@@ -461,3 +461,16 @@ def test_thirty_thousand_cards_at_once():
     store = open_ledger()
     store.issue_cards((card_no, 100) for card_no in range(1000, 31_000))
     assert store.balances()["clearing", 0] == -2 * OPENING_FEN - 3_000_000
+
+
+def test_an_update_that_changes_nothing_breaks_its_transaction():
+    """An account that is not there must not swallow money."""
+    store = open_ledger()
+    before = store.dump()
+    sql = "UPDATE account SET balance_fen = balance_fen + ? WHERE id = ?"
+    rows = [(5, chart.purse(CARD)), (-5, chart.purse(99))]
+    broken = pytest.raises(ConstraintBroken, match="2 rows has changed 1")
+    with broken, store.database.transaction():
+        store.database.update(sql, rows)
+    assert store.dump() == before
+    store.close()

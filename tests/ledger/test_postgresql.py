@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from adapters import postgres
 from adapters.sqlite import NotDurable, SchemaTooNew
-from ledger import postgres_schema
+from ledger import chart, postgres_schema
 from ledger.dialect import ConstraintBroken, SchemaTooOld, StoreUnavailable
 from ledger.invariants import check
 from ledger.postgres import PostgresDialect, migrate
@@ -240,6 +240,17 @@ def test_a_float_is_refused_and_not_rounded(url):
             store.database.many("INSERT INTO load_end VALUES (?)", [row[1:]])
     with pytest.raises(ConstraintBroken, match=r"1\.5 is no whole number"):
         store.database.rows("SELECT 1 FROM account WHERE id = ?", (1.5,))
+    store.close()
+
+
+def test_two_updates_of_one_row_are_not_taken_for_one(url):
+    store = ledger(url)
+    sql = "UPDATE account SET balance_fen = balance_fen + ? WHERE id = ?"
+    rows = [(5, chart.purse(CARD)), (7, chart.purse(CARD))]
+    broken = pytest.raises(ConstraintBroken, match="2 rows has changed 1")
+    with broken, store.database.transaction():
+        store.database.update(sql, rows)
+    assert store.holder_balance(CARD) == OPENING_FEN
     store.close()
 
 

@@ -1,0 +1,65 @@
+"""The ledger's benchmarks on tiny parameters: no figure for books that are not right."""
+
+import pytest
+
+from tools import bench_report
+from tools.bench import ledger_growth, ledger_rate
+
+
+def test_a_rate_is_that_of_right_books(tmp_path):
+    work = ledger_rate.Work.drawn(seed=1, spends=300, workers=1)
+    assert sum(len(part) for part in work.portions[0]) > work.records, "some come twice"
+    assert min(ledger_rate.measure(str(tmp_path / "ledger.sqlite"), work)) > 0
+
+
+def test_workers_share_the_readers_and_not_a_reader(tmp_path):
+    one, two = (ledger_rate.Work.drawn(1, 300, workers) for workers in (1, 2))
+    halves = [{sealed for part in portion for sealed in part} for portion in two.portions]
+    assert not halves[0] & halves[1]
+    assert halves[0] | halves[1] == {sealed for part in one.portions[0] for sealed in part}
+
+
+@pytest.mark.parametrize("spoil", ["lost", "changed"])
+def test_no_figure_for_books_that_lack_something(tmp_path, spoil):
+    work = ledger_rate.Work.drawn(seed=1, spends=100, workers=1)
+    if spoil == "lost":
+        work.portions[0].pop()
+    else:
+        work.cards[0].balance_fen += 1
+    with pytest.raises(ledger_rate.NotBooked):
+        ledger_rate.measure(str(tmp_path / "ledger.sqlite"), work)
+
+
+# --- growth ----------------------------------------------------------------------------------
+
+
+def test_growth_is_measured_at_each_size_and_judged(monkeypatch, tmp_path):
+    monkeypatch.setattr(ledger_growth, "FIRST_SIZE", 60)
+    monkeypatch.setattr(ledger_growth, "CARDS", 20)
+    monkeypatch.setattr(ledger_growth, "READERS", 3)
+    rows = list(ledger_growth._of("file", str(tmp_path / "l.sqlite"), 600, lambda: 1000))
+    assert [row["ratio"] for row in map(_complete, rows[:5])] == [1.0] * 4 + [None]
+    assert len(rows) == 10, "five figures at 60 records, five at 600"
+    assert all(row["ours"] > 0 for row in rows if "room" not in row["name"])
+
+
+def test_growth_of_books_that_lack_something_has_no_figure(monkeypatch, tmp_path):
+    monkeypatch.setattr(ledger_growth, "CARDS", 20)
+    store = ledger_growth.LedgerStore.open(str(tmp_path / "l.sqlite"))
+    growth = ledger_growth.Growth(store)
+    growth.register()
+    growth.grow(100)
+    growth.judge()
+    growth.cards[0].balance_fen += 1
+    with pytest.raises(ledger_growth.NotBooked):
+        growth.judge()
+    store.close()
+
+
+def test_only_what_grows_takes_a_size():
+    with pytest.raises(bench_report.UnknownBench, match="codec does not grow"):
+        bench_report.rows(["codec"], records=10_000)
+
+
+def _complete(row):
+    return bench_report.complete("ledger_growth", row)

@@ -1,0 +1,223 @@
+"""Records that the ledger books per second, beside pgbench on the same PostgreSQL server.
+
+The records are genuine: sealed, chained, made ahead by the readers' own code; cards wander between
+readers, and one record in twenty is delivered twice. LedgerStore books them in the portions of the
+ledger's service, verifies each seal, and commits durably. On SQLite there is one booking process;
+on PostgreSQL as many as WORKERS says, each for readers of its own. pgbench runs TPC-B with 16
+clients on the same server in the same run. Afterwards the books are held against what was made: a
+rate with a record lost would be no rate. `python -m tools.bench.ledger_rate [SPENDS]`.
+"""
+
+import multiprocessing
+import platform
+import random
+import re
+import resource
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.invariants import check
+from ledger.service import DELIVERIES_MAX
+from ledger.store import LedgerStore
+from protocols.wire import messages
+from simulator.chains import Card, Reader
+from tools.postgres_server import Server, programs
+
+SEED = 1
+READERS, CARDS, SPENDS = 200, 10_000, 30_000
+WORKERS = (1, 2)
+ROUNDS = 3  # the rate of the middle one counts
+MERCHANT_NO, SITE, OPENING_FEN = 71, "bench", 1_000_000
+PGBENCH_CLIENTS, PGBENCH_SCALE, PGBENCH_S = 16, 10, 10
+_FIRST_DEVICE, _FIRST_CARD, _START_S = 1001, 20_001, 1_790_000_000
+_TAPS_AT_ONCE = 4  # that a reader brings in one BATCH
+_REPEATED = 20  # one delivery of so many comes twice
+# What one would give a server of this size; fsync and full_page_writes are on, or it is refused.
+_SETTINGS = ("shared_buffers=512MB", "max_wal_size=2GB", "jit=off")
+
+
+class NotBooked(Exception):
+    """What came out at the end is not what went in."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Readers, cards, and their records in order of delivery, for each of some workers."""
+
+    readers: list[Reader]
+    cards: list[Card]
+    spends: int
+    portions: list[list[list[bytes]]]
+
+    @classmethod
+    def drawn(cls, seed: int, spends: int, workers: int) -> "Work":
+        """The same for the same seed; READERS and CARDS, or fewer for few spends."""
+        rng = random.Random(seed)
+        readers = [Reader(_FIRST_DEVICE + i, MERCHANT_NO) for i in range(min(READERS, spends))]
+        cards = [Card(_FIRST_CARD + i, OPENING_FEN) for i in range(min(CARDS, spends))]
+        queues: list[list[bytes]] = [[] for _ in range(workers)]
+        made = 0
+        while made < spends:
+            index = rng.randrange(len(readers))
+            batch = []
+            for _ in range(min(_TAPS_AT_ONCE, spends - made)):
+                card, amount_fen = rng.choice(cards), rng.randrange(100, 2_000)
+                batch += readers[index].spend(card, amount_fen, _START_S + made)
+                made += 1
+            again = 2 if rng.randrange(_REPEATED) == 0 else 1
+            queues[index % workers] += batch * again
+        return cls(readers, cards, spends, [_deliveries(queue) for queue in queues])
+
+    @property
+    def records(self) -> int:
+        """How many different ones there are: INTENT and OUTCOME of each spend."""
+        return 2 * self.spends
+
+    def register(self, place: str) -> None:
+        """Make the merchant, the readers and the cards known to the books at `place`."""
+        store = LedgerStore.open(place)
+        store.register_merchant(MERCHANT_NO, "bench")
+        store.register_devices((r.device, r.key, MERCHANT_NO, SITE) for r in self.readers)
+        store.issue_cards((card.card_no, OPENING_FEN) for card in self.cards)
+        store.close()
+
+    def judge(self, place: str) -> None:
+        """NotBooked unless every card's balance is right, and all that must always hold does."""
+        store = LedgerStore.open(place)
+        try:
+            summary, violations = store.summary(), check(store)
+            found = summary["records"], summary["booked"], summary["suspense"], violations
+            if found != (self.records, self.spends, 0, []):
+                raise NotBooked(f"{self.records} records, {self.spends} spends: {found}")
+            balances = store.balances()
+        finally:
+            store.close()
+        wrong = [c.card_no for c in self.cards if balances["holder", c.card_no] != c.balance_fen]
+        if wrong:
+            raise NotBooked(f"the balance of {len(wrong)} cards is wrong, card {wrong[0]} first")
+
+
+def _deliveries(queue: list[bytes]) -> list[list[bytes]]:
+    size = messages.FORWARD_RECORDS_MAX
+    return [queue[at : at + size] for at in range(0, len(queue), size)]
+
+
+def book(place: str, deliveries: list[list[bytes]]) -> None:
+    """Book as the service does that finds more waiting than it takes at once."""
+    store = LedgerStore.open(place)
+    for at in range(0, len(deliveries), DELIVERIES_MAX):
+        store.book(deliveries[at : at + DELIVERIES_MAX])
+    store.close()
+
+
+def measure(place: str, work: Work) -> tuple[float, float]:
+    """(records per second from the first delivery to the last commit, CPU us per record).
+
+    The CPU is that of the booking processes; a server's is not in it.
+    """
+    work.register(place)
+    # fork: the records are there already and need not be sent.
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=book, args=(place, part)) for part in work.portions]
+    start_s, start_cpu_s = time.monotonic(), _cpu_of_children_s()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    took_s, cpu_s = time.monotonic() - start_s, _cpu_of_children_s() - start_cpu_s
+    work.judge(place)
+    return work.records / took_s, cpu_s / work.records * 1e6
+
+
+def _cpu_of_children_s() -> float:
+    """Of those that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def pgbench(server: Server, seconds: int) -> float:
+    """Transactions of TPC-B per second with PGBENCH_CLIENTS clients."""
+    server.run("CREATE DATABASE tpcb")
+    there = ("-h", str(server.folder), "-U", "postgres")
+    server.call("pgbench", *there, "-i", "-q", "-s", str(PGBENCH_SCALE), "tpcb")
+    load = ("-c", str(PGBENCH_CLIENTS), "-j", "2", "-T", str(seconds))
+    said = server.call("pgbench", *there, *load, "tpcb")
+    server.run("DROP DATABASE tpcb")
+    found = re.search(r"^tps = ([0-9.]+)", said, re.MULTILINE)
+    if found is None:
+        raise NotBooked(f"pgbench says: {said}")
+    return float(found[1])
+
+
+@contextmanager
+def database_server(folder: str) -> Iterator[Server | None]:
+    """A server in a folder that user postgres may see; None where none is installed."""
+    found = programs()
+    if found is None:
+        print("postgresql is not installed: no rows for it", file=sys.stderr)
+        yield None
+        return
+    Path(folder).chmod(0o711)
+    server = Server(found, folder, _SETTINGS)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def rows(spends: int = SPENDS, seconds: int = PGBENCH_S) -> Iterator[dict[str, object]]:
+    """Each database and number of workers beside pgbench; ratio is ours in multiples of it."""
+    print(f"ledger_rate: {_machine()}", file=sys.stderr)
+    works = {workers: Work.drawn(SEED, spends, workers) for workers in WORKERS}
+    with (
+        tempfile.TemporaryDirectory(prefix="onecard-bench-") as folder,
+        database_server(folder) as server,
+    ):
+        tps = pgbench(server, seconds) if server is not None else None
+        figures = [
+            measure(str(Path(folder) / f"ledger-{number}.sqlite"), works[1])
+            for number in range(ROUNDS)
+        ]
+        yield _row("SQLite, 1 booking process", figures, tps)
+        if server is None:
+            return
+        for workers, work in works.items():
+            figures = [_on(server, f"books_{workers}_{number}", work) for number in range(ROUNDS)]
+            yield _row(f"PostgreSQL, {workers} booking process(es)", figures, tps)
+
+
+def _on(server: Server, name: str, work: Work) -> tuple[float, float]:
+    server.run(f"CREATE DATABASE {name}")
+    figures = measure(server.url(name), work)
+    server.run(f"DROP DATABASE {name}")
+    return figures
+
+
+def _row(name: str, figures: list[tuple[float, float]], tps: float | None) -> dict[str, object]:
+    rate, cpu_us = (statistics.median(column) for column in zip(*figures, strict=True))
+    return {
+        "name": f"records booked, seals verified: {name}, {cpu_us:.0f} us of CPU each",
+        "ours": round(rate),
+        "other": None if tps is None else round(tps),
+        "against": f"pgbench TPC-B, {PGBENCH_CLIENTS} clients, same server",
+        "unit": "per second",
+    }
+
+
+def _machine() -> str:
+    """What the figures hang on."""
+    cores = multiprocessing.cpu_count()
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{cores} cores, {platform.platform()}, {python}, SQLite {sqlite3.sqlite_version}"
+
+
+if __name__ == "__main__":
+    for row in rows(int(sys.argv[1]) if len(sys.argv) > 1 else SPENDS):
+        print(f"{row['name']}: {row['ours']:,}; {row['against']}: {row['other']}", row["unit"])
