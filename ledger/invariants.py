@@ -9,7 +9,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ledger import aggregate, chain, chart, code_rules, loss_reports, reissue_rules
+from ledger import (
+    aggregate,
+    chain,
+    chart,
+    code_rules,
+    lifecycle_rules,
+    loss_reports,
+    reissue_rules,
+)
 from ledger.evidence import Intent, State, stated_by, stated_by_outcome, verdict
 from ledger.loading import INTENT_COLUMNS, intent_of, keys_of
 from ledger.reservations import Settled
@@ -202,6 +210,7 @@ def check(store: LedgerStore) -> list[Violation]:
         _note(found, rule, store.database.rows(sql))
     _note(found, "a chain's seals hold from its start to its head", _broken_chains(store))
     _note(found, "an intent is what all evidence says", _wrong_verdicts(store))
+    _note(found, lifecycle_rules.FOLLOWS, lifecycle_rules.astray(store.database))
     _note(found, code_rules.IS_AS_TOLD, code_rules.wrongly_settled(store.database))
     _note(found, aggregate.IS_AS_SEALED, aggregate.not_as_sealed(store.database))
     return found

@@ -109,7 +109,11 @@ class CardVerb(StrEnum):
     UNLOSE = "unlose"
     SUSPEND = "suspend"
     RESUME = "resume"
+    FREEZE = "freeze"
+    UNFREEZE = "unfreeze"
+    TERMINATE = "terminate"
     CLOSE = "close"
+    SWAP = "swap"
     REISSUE = "reissue"
 
 
@@ -353,7 +357,8 @@ def ledger_card(
         typer.Option(help='What was shown in person, in a word: "id-card". Never its number.'),
     ] = "",
     new_card: Annotated[
-        int | None, typer.Option("--new", min=0, help="With reissue: the card in its place.")
+        int | None,
+        typer.Option("--new", min=0, help="With reissue and swap: the card in its place."),
     ] = None,
     after_h: AfterHours = None,
 ) -> None:
@@ -365,15 +370,16 @@ def ledger_card(
 
     from ledger.card_status import CardRefused
     from ledger.dialect import StoreUnavailable
-    from tools.ledger_card import reissue, set_status, show
+    from tools.ledger_card import replace, set_status, show
     from tools.ledger_forks import NotBooks
 
     try:
         if verb is CardVerb.SHOW:
             typer.echo(show(database, card_no, after_h))
             return
-        if verb is CardVerb.REISSUE:
-            typer.echo(reissue(database, card_no, new_card, evidence, int(time.time())))
+        if verb in (CardVerb.REISSUE, CardVerb.SWAP):
+            now_s = int(time.time())
+            typer.echo(replace(database, verb.value, card_no, new_card, evidence, now_s))
             return
         status = set_status(database, verb.value, card_no, evidence, int(time.time()))
     except (NotBooks, CardRefused, StoreUnavailable) as error:

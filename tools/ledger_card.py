@@ -20,15 +20,22 @@ _HOUR_S = 3600
 def set_status(path: Path, verb: str, card_no: int, evidence: str, now_s: int) -> str:
     """What the card is now. NotBooks for another file, CardRefused, StoreUnavailable."""
     with _written(path) as store:
-        return NAMES[store.cards.set(verb, card_no, now_s, evidence)]
+        store.cards.set(verb, card_no, now_s, evidence)
+        return store.cards.state(card_no)
 
 
-def reissue(path: Path, old_card: int, new_card: int | None, evidence: str, now_s: int) -> str:
-    """Put another card in the place of a lost one. NotBooks, CardRefused, StoreUnavailable."""
+def replace(
+    path: Path, verb: str, old_card: int, new_card: int | None, evidence: str, now_s: int
+) -> str:
+    """Put another card in the place of a lost one (reissue) or one that was handed in (swap).
+
+    NotBooks, CardRefused, StoreUnavailable.
+    """
     if new_card is None:
         raise CardRefused(f"which card is in the place of card {old_card}? Say it with --new")
     with _written(path) as store:
-        store.reissues.reissue(old_card, new_card, now_s, evidence)
+        act = store.reissues.reissue if verb == "reissue" else store.reissues.swap
+        act(old_card, new_card, now_s, evidence)
     return f"card {new_card} is in the place of card {old_card}, which is closed"
 
 
@@ -46,7 +53,7 @@ def sweep(path: Path, after_h: int | None, now_s: int) -> str:
 def show(path: Path, card_no: int, after_h: int | None = None) -> str:
     """What the card is, a line for each change, and what is frozen. NotBooks for another file."""
     with opened(path) as store:
-        lines = [f"card {card_no}: {NAMES[store.cards.status(card_no)]}"]
+        lines = [f"card {card_no}: {store.cards.state(card_no)}"]
         for epoch, status, time_s, cause, evidence in store.cards.history(card_no):
             shown = f" ({evidence})" if evidence else ""
             lines.append(f"  epoch {epoch}, {_time(time_s)}: {cause}{shown}, {NAMES[status]}")

@@ -352,6 +352,9 @@ TAMPERED = {
     "an entry by identity code is a record of the door that was answered": [
         "UPDATE code_answer SET device = 1001"
     ],
+    "a card's changes follow the table of its life": [
+        "UPDATE card_change SET cause = 'resume' WHERE card_no = 40"
+    ],
     "an intent is what all evidence says": ["UPDATE intent SET state = 2 WHERE state = 1"],
 }
 
@@ -366,7 +369,7 @@ def test_tampering_is_seen(rule):
 def test_every_rule_has_its_tampering():
     here = set(invariants._RULES) - set(reissue_rules.RULES)  # those: test_reissue_rules.py
     assert here < set(TAMPERED)
-    assert len(TAMPERED) == len(here) + 3
+    assert len(TAMPERED) == len(here) + 4
 
 
 # --- the registry ----------------------------------------------------------------------------

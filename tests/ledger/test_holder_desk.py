@@ -168,7 +168,7 @@ def test_whoever_was_refused_is_not_believed_by_an_echo(reader):
 
 def test_a_closed_card_is_not_lost(reader):
     centre = Centre(reader)
-    centre.store.cards.set("close", CARD, centre.now_s)
+    centre.store.cards.set("close", CARD, centre.now_s, "id-card")
     assert centre.lose(reader) == (reasons.CARD_CLOSED, 0)
 
 

@@ -60,7 +60,7 @@ def test_what_cannot_be_is_refused(store, tmp_path, words, said):
 
 def test_closed_is_closed(store, tmp_path):
     path = tmp_path / "ledger.sqlite"
-    assert onecard("close", path, "--card", CARD).exit_code == 0
+    assert onecard("close", path, "--card", CARD, "--evidence", "id-card").exit_code == 0
     assert onecard("lose", path, "--card", CARD).exit_code == 2
     assert store.cards.status(CARD) == CLOSED
 
@@ -73,4 +73,4 @@ def test_a_file_that_is_no_database(tmp_path):
 
 
 def test_every_verb_of_the_books_has_a_word():
-    assert {verb.value for verb in CardVerb} == {"show", "reissue", *VERBS}
+    assert {verb.value for verb in CardVerb} == {"show", "reissue", "swap", *VERBS}
