@@ -13,6 +13,7 @@ from ledger.dialect import Dialect
 from ledger.lifecycle import (
     ABSENT,
     CENTRE,
+    DEAD,
     MAP_STATUS,
     NO_EVIDENCE,
     READER,
@@ -41,6 +42,8 @@ VERBS = ("lose", "unlose", "suspend", "resume", "freeze", "unfreeze", "terminate
 _CHANGES = "SELECT cause, time_s FROM card_change WHERE card_no = ? ORDER BY epoch"
 _EPOCH = "SELECT COALESCE(MAX(epoch), 0) FROM card_change"
 _INSERT = "INSERT INTO card_change VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT_ACT = "INSERT INTO card_act VALUES (?, ?, ?, ?)"
+_END_HOLDING = "UPDATE holding SET is_current = 0 WHERE card_no = ? AND is_current = 1"
 _AFTER = "SELECT card_no, status FROM card_change WHERE epoch > ? ORDER BY epoch LIMIT ?"
 _IS_ISSUED = "SELECT 1 FROM card WHERE card_no = ?"
 _OF_CARDS = """
@@ -147,7 +150,7 @@ def change_state(database: Dialect, verb: str, card_no: int, time_s: int, act: A
     """That, and the state it has come to."""
     said = judged(database, verb, card_no, act)
     if said.is_new and RULES[verb].after != SAME:
-        _add(database, card_no, said.state, verb, time_s, act)
+        note(database, card_no, said.state, verb, time_s, act)
     return said.state
 
 
@@ -198,7 +201,7 @@ def suspend_captured(database: Dialect, captures: Iterable[Capture]) -> None:
         act = Act(READER, RECORD, f"record {capture.device}/{capture.seq}")
         said = answer(states_of(database, card_no), CAPTURED, act)
         if said.is_new and card_no <= CARD_NO_MAX and capture.latest_s >= time_s:
-            _add(database, card_no, said.state, CAPTURED, capture.earliest_s, act)
+            note(database, card_no, said.state, CAPTURED, capture.earliest_s, act)
 
 
 def losses_of(database: Dialect, card_nos: Iterable[int]) -> dict[int, list[Loss]]:
@@ -216,10 +219,14 @@ def losses_of(database: Dialect, card_nos: Iterable[int]) -> dict[int, list[Loss
     return losses
 
 
-def _add(database: Dialect, card_no: int, state: str, cause: str, time_s: int, act: Act) -> None:
+def note(database: Dialect, card_no: int, state: str, cause: str, time_s: int, act: Act) -> None:
+    """Write down what the table has answered; a card that ends is nobody's any more."""
     ((epoch,),) = database.rows(_EPOCH)
     row = epoch + 1, card_no, MAP_STATUS[state], time_s, cause, act.evidence
     database.many(_INSERT, [row])
+    database.many(_INSERT_ACT, [(epoch + 1, act.role, act.channel, act.person)])
+    if state in DEAD:
+        database.many(_END_HOLDING, [(card_no,)])
 
 
 def _is_word(evidence: str) -> bool:

@@ -185,6 +185,7 @@ _RULES = {
         WHERE p.seq <= d.head_seq + 1""",
     **code_rules.RULES,
     **reissue_rules.RULES,
+    **lifecycle_rules.RULES,
     **loss_reports.RULES,
     "an early outcome's intent is not there yet": """
         SELECT e.device, e.seq FROM early_outcome e

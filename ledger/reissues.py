@@ -1,5 +1,5 @@
-"""Reissue (补卡, R14.4a) and swap (换卡, R6.4): another card in the place of one that was lost, or of
-one that was handed in.
+"""Reissue (补卡, R14.4a) and swap (换卡, R6.4): another card in the place of a lost one, or of one
+that was handed in.
 
 Rules of this file. The old card is closed for good in the same transaction, in the status map too:
 found again it opens nothing and pays nothing. A card has one successor, and is the successor of
@@ -10,6 +10,7 @@ number does not hand money to a stranger. A successor that is lost itself gets o
 from dataclasses import replace
 
 from ledger import late
+from ledger.card_fees import charge
 from ledger.card_status import (
     CardRefused,
     Cards,
@@ -19,8 +20,10 @@ from ledger.card_status import (
     states_of,
 )
 from ledger.dialect import Dialect
+from ledger.holders import pass_on
 from ledger.lifecycle import ABSENT, CENTRE, Act
 from protocols.rules.card_status import CARD_NO_MAX, LOST
+from protocols.rules.spending import TEMPORARY
 
 _SUCCESSOR = "SELECT new_card FROM reissue WHERE old_card = ?"
 _BEFORE = """
@@ -37,7 +40,8 @@ _OPENING = "SELECT opening_fen FROM card WHERE card_no = ?"
 _IS_USED = """
 SELECT EXISTS (SELECT 1 FROM reissue WHERE new_card = ?)
     OR EXISTS (SELECT 1 FROM intent WHERE card_no = ?)
-    OR EXISTS (SELECT 1 FROM load WHERE card_no = ?)"""
+    OR EXISTS (SELECT 1 FROM load WHERE card_no = ?)
+    OR EXISTS (SELECT 1 FROM holding WHERE card_no = ?)"""
 _INSERT = "INSERT INTO reissue VALUES (?, ?, ?)"
 
 
@@ -79,6 +83,8 @@ class Reissues:
             states = states_of(self._database, old_card)
             change_status(self._database, verb, old_card, time_s, act)
             self._database.many(_INSERT, [(old_card, new_card, since_s)])
+            if pass_on(self._database, old_card, new_card) == TEMPORARY:
+                charge(self._database, new_card, time_s, act.person)
             if states_of(self._database, new_card)[-1] == "issued":
                 change_status(self._database, "open", new_card, time_s, act)
             if states[-2:] == ["suspended", "lost"]:
@@ -117,7 +123,7 @@ class Reissues:
             raise CardRefused(f"card {card_no} was never issued")
         if card_no > CARD_NO_MAX:
             raise CardRefused(f"card {card_no}: the map ends at {CARD_NO_MAX}")
-        ((is_used,),) = self._database.rows(_IS_USED, (card_no,) * 3)
+        ((is_used,),) = self._database.rows(_IS_USED, (card_no,) * 4)
         states = states_of(self._database, card_no)
         if is_used or (states[-1] != "issued" and states != ["active"]):
             raise CardRefused(f"card {card_no} is in use already: it takes one that is new")

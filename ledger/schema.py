@@ -10,6 +10,7 @@ from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, sus
 from ledger.code_schema import CODE_ENTRIES
 from ledger.desk_schema import DESKS
 from ledger.inspection_schema import INSPECTIONS
+from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
 from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
 from ledger.schema_menus import MENUS
@@ -138,6 +139,7 @@ APPEND_ONLY += ("tamper", "approval", "sighting")
 APPEND_ONLY += ("lock", "menu_change")
 APPEND_ONLY += ("aggregate_sale", "statement_line")
 APPEND_ONLY += ("code_answer", "code_entry", "loss_report")
+APPEND_ONLY += JOURNALS
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -491,4 +493,5 @@ MIGRATIONS = [
     MENUS + _append_only("menu_change"),
     LOCKS + _append_only("lock"),
     INSPECTIONS,
+    LIFECYCLE + _append_only(*JOURNALS),
 ]

@@ -45,6 +45,7 @@ JOIN account a ON a.id = {_PENDING} + l.card_no
 WHERE l.number = ? AND l.is_loaded = 0 AND NOT {IS_PROMISED}"""
 _IS_OF_REPLACED = """
 SELECT r.new_card FROM load l JOIN reissue r ON r.old_card = l.card_no WHERE l.number = ?"""
+_HAS_ENDED = "SELECT 1 FROM load_end WHERE number = ?"
 _SUCCESSOR = "SELECT new_card FROM reissue WHERE old_card = ?"
 _NUMBER = f"SELECT COALESCE(MAX(number), 0) + 1 FROM load WHERE number < {NUMBER_MIN}"
 # A try is over when somebody has seen the card at the next counter (with another name on it, or
@@ -137,6 +138,8 @@ class TopUps:
         with self._database.transaction():
             for (successor,) in list(self._database.rows(_IS_OF_REPLACED, (number,))):
                 raise NotCovered(f"credit {number}: card {successor} is in its card's place")
+            if list(self._database.rows(_HAS_ENDED, (number,))):
+                raise NotCovered(f"credit {number} has ended with its card")
             for *facts, free_fen in list(self._database.rows(_UNPROMISED, (number,))):
                 load = Load(*facts)
                 if load.amount_fen > free_fen:
