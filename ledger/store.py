@@ -13,6 +13,7 @@ from ledger import chart, late
 from ledger.access import AccessBook
 from ledger.aggregate import AggregateSales
 from ledger.attendance import Attendance
+from ledger.batches import Batches
 from ledger.book import Book, Changes
 from ledger.booking import decide
 from ledger.card_status import Cards
@@ -176,6 +177,7 @@ class LedgerStore:
         self.holders = Holders(database)
         self.temporaries = Temporaries(database)
         self.settlements = Settlements(database)
+        self.batches = Batches(database)
 
     @classmethod
     def open(cls, place: str, password: str | None = None) -> "LedgerStore":
