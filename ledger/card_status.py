@@ -156,7 +156,7 @@ def change_state(database: Dialect, verb: str, card_no: int, time_s: int, act: A
 
 def judged(database: Dialect, verb: str, card_no: int, act: Act) -> Answer:
     """What the table answers, and that is yes. Raises CardRefused."""
-    check_evidence(verb, act.evidence)
+    _check_word(act.evidence)
     said = answer(states_of(database, card_no), verb, act)
     if said.reason:
         raise CardRefused(f"card {card_no} {said.because}", said.reason)
@@ -184,6 +184,10 @@ def check_evidence(verb: str, evidence: str) -> None:
     """CardRefused if something has to be shown and was not, or if `evidence` is not a word."""
     if RULES[verb].evidence and not evidence:
         raise CardRefused(f"to {verb} a card takes evidence, shown in person", NO_EVIDENCE)
+    _check_word(evidence)
+
+
+def _check_word(evidence: str) -> None:
     if len(evidence) > EVIDENCE_CHARS_MAX or not _is_word(evidence):
         text = f"evidence is one word of a-z and -, at most {EVIDENCE_CHARS_MAX} characters"
         raise CardRefused(text)

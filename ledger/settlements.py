@@ -37,6 +37,7 @@ from ledger.transfers import (
 
 ACCOUNT_DIGITS = (12, 19)
 NAME_CHARS_MAX, BECAUSE_CHARS_MAX = 64, 64
+_FORMULA = "=+-@"  # what a spreadsheet would take for one
 _UNIONPAY = "62"  # a card number that begins so has a check digit
 _MAY_HAVE_A_PAYEE = ("active", "lost", "suspended", "frozen", "expired", "closed")
 # Those that may have something left: a card is looked at for good, an empty one is not.
@@ -313,7 +314,8 @@ def check_account(account_no: str, name: str) -> None:
         raise CardRefused(f"an account has {least} to {most} digits")
     if account_no.startswith(_UNIONPAY) and not _has_check_digit(account_no):
         raise CardRefused("an account's check digit is wrong: somebody has mistyped it")
-    if not 0 < len(name) <= NAME_CHARS_MAX or not name.isprintable() or name != name.strip():
+    is_name = 0 < len(name) <= NAME_CHARS_MAX and name.isprintable() and name == name.strip()
+    if not is_name or name[0] in _FORMULA:
         raise CardRefused(f"an account's owner has a name of 1 to {NAME_CHARS_MAX} characters")
 
 

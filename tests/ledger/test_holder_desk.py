@@ -217,7 +217,7 @@ def test_only_a_desk_is_told_and_only_of_a_card_in_order(reader, caplog):
     assert centre.number(reader, OTHER_CARD) == (reasons.NO_PERSON_NO, "")
     assert centre.number(reader, 99) == (reasons.NO_PERSON_NO, "")
     for verb, reason in (("suspend", reasons.CARD_SUSPENDED), ("lose", reasons.CARD_LOST)):
-        centre.store.cards.set(verb, CARD, centre.now_s)
+        centre.store.cards.set(verb, CARD, centre.now_s, "id-card")
         assert centre.number(reader) == (reason, "")
     centre.store.person_numbers.let_ask([(1001, False)])
     assert centre.number(reader, OTHER_CARD) == (reasons.NOT_A_DESK, "")

@@ -144,6 +144,7 @@ def test_who_registers_an_account_does_not_pay_to_it():
         ("43010219900", NAME, "12 to 19 digits"),
         (ACCOUNT, "", "name of 1 to 64"),
         (ACCOUNT, "a\nb", "name of 1 to 64"),
+        (ACCOUNT, '=HYPERLINK("x")', "name of 1 to 64"),
     ],
 )
 def test_an_account_that_no_bank_has(account_no, name, said):
