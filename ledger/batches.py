@@ -37,7 +37,7 @@ _BEFORE_OPENING = (ABSENT, "ordered", "issued")
 _MAY_GRADUATE = ("active", "lost", "expired")
 _BALANCE = "SELECT balance_fen FROM account WHERE id = ?"
 _LINES = "SELECT line, card_no, reason FROM batch_line WHERE sha256 = ? ORDER BY line"
-_DONE = "SELECT line, reason FROM batch_done WHERE sha256 = ?"
+_DONE = "SELECT reason FROM batch_done WHERE sha256 = ? AND line = ?"
 _SIGNED = "SELECT step, person FROM batch_approval WHERE sha256 = ? ORDER BY step"
 _SIGN = "INSERT INTO batch_approval VALUES (?, ?, ?, ?)"
 # Students of these departments whose time is over with that of the list.
@@ -192,9 +192,7 @@ class Batches:
         if signed:
             return Finding(line.line, line.card_no, signed, "contradicted when it was signed")
         with self._database.transaction():
-            done = dict(self._database.rows(_DONE, (sha256,)))
-            if line.line in done:
-                reason = done[line.line]
+            for (reason,) in list(self._database.rows(_DONE, (sha256, line.line))):
                 text = "is done" if not reason else "was left: the books had changed"
                 return Finding(line.line, line.card_no, reason, text)
             reason, text = self._judge(line)
