@@ -137,9 +137,20 @@ CREATE TABLE payout_result (
     person TEXT NOT NULL CHECK (length(person) BETWEEN 1 AND 32),
     time_s INTEGER NOT NULL CHECK (time_s BETWEEN 0 AND 4294967295)
 ) STRICT;
+-- What a bank had paid and sends back, days later.
+CREATE TABLE payout_return (
+    number INTEGER PRIMARY KEY REFERENCES payout_try (number),
+    because TEXT NOT NULL CHECK (length(because) BETWEEN 0 AND 64),
+    person TEXT NOT NULL CHECK (length(person) BETWEEN 1 AND 32),
+    time_s INTEGER NOT NULL CHECK (time_s BETWEEN 0 AND 4294967295)
+) STRICT;
+CREATE TRIGGER payout_return_was_paid BEFORE INSERT ON payout_return
+WHEN NOT EXISTS (SELECT 1 FROM payout_result WHERE number = NEW.number AND is_paid = 1)
+BEGIN SELECT RAISE(ABORT, 'only what was paid comes back'); END;
 CREATE TRIGGER payout_goes_one_way_at_a_time BEFORE INSERT ON payout_try
 WHEN EXISTS (SELECT 1 FROM payout_try t LEFT JOIN payout_result r ON r.number = t.number
-    WHERE t.settlement = NEW.settlement AND COALESCE(r.is_paid, 1) = 1)
+    LEFT JOIN payout_return b ON b.number = t.number
+    WHERE t.settlement = NEW.settlement AND COALESCE(r.is_paid, 1) = 1 AND b.number IS NULL)
 BEGIN SELECT RAISE(ABORT, 'it is with the bank, or paid'); END;
 
 CREATE TABLE card_batch (
@@ -187,6 +198,7 @@ JOURNALS = (
     "card_settlement",
     "payout_try",
     "payout_result",
+    "payout_return",
     "card_batch",
     "batch_line",
     "batch_approval",
@@ -203,7 +215,8 @@ DUMP = {
     "payee": "SELECT number, card_no, length(account_no) FROM payee ORDER BY number",
     "card_settlement": "SELECT number, card_no, amount_fen, is_forfeit FROM card_settlement"
     " ORDER BY number",
-    "payout": "SELECT t.number, t.settlement, t.file, r.is_paid FROM payout_try t"
-    " LEFT JOIN payout_result r ON r.number = t.number ORDER BY t.number",
+    "payout": "SELECT t.number, t.settlement, t.file, r.is_paid, b.number FROM payout_try t"
+    " LEFT JOIN payout_result r ON r.number = t.number"
+    " LEFT JOIN payout_return b ON b.number = t.number ORDER BY t.number",
     "batch_done": "SELECT sha256, line, reason FROM batch_done ORDER BY sha256, line",
 }

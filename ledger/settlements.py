@@ -7,8 +7,8 @@ or, of staff who have left and were told beforehand, to the unclaimed (R15.1). O
 not told nothing is taken. No timer runs: somebody settles, as often as they like.
 
 A refund is with the bank from the file on that names it until the bank has said what became of it.
-Failed, it waits for another account; paid, it leaves the books, and the account is blanked. Who
-registers an account does not make the file that pays to it.
+Failed, or paid and sent back, it waits for another account; paid, it leaves the books, and the
+account is blanked. Who registers an account does not make the file that pays to it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -32,11 +32,16 @@ from ledger.transfers import (
     PENDING_LINE,
     PURSE_LINE,
     REFUND,
+    RETURN,
+    RETURN_LINE,
     Transfer,
 )
 
 ACCOUNT_DIGITS = (12, 19)
 NAME_CHARS_MAX, BECAUSE_CHARS_MAX = 64, 64
+# What a bank may say of a payment, and what it has to have said before.
+_BEHIND = {"paid": (), "failed": (), "returned": ("paid",)}
+RESULTS = tuple(_BEHIND)
 _FORMULA = "=+-@"  # what a spreadsheet would take for one
 _UNIONPAY = "62"  # a card number that begins so has a check digit
 _MAY_HAVE_A_PAYEE = ("active", "lost", "suspended", "frozen", "expired", "closed")
@@ -73,7 +78,8 @@ SELECT s.number, s.card_no, s.amount_fen, COALESCE((
 FROM card_settlement s
 WHERE s.is_forfeit = 0 AND s.amount_fen > 0 AND NOT EXISTS (
     SELECT 1 FROM payout_try t LEFT JOIN payout_result r ON r.number = t.number
-    WHERE t.settlement = s.number AND COALESCE(r.is_paid, 1) = 1)
+    LEFT JOIN payout_return b ON b.number = t.number
+    WHERE t.settlement = s.number AND COALESCE(r.is_paid, 1) = 1 AND b.number IS NULL)
 ORDER BY s.number"""
 _TRY = "INSERT INTO payout_try VALUES (?, ?, ?, ?, ?, ?)"
 _IN_FILE = """
@@ -83,9 +89,11 @@ LEFT JOIN payout_result r ON r.number = t.number
 WHERE t.file = ? AND r.number IS NULL ORDER BY t.number"""
 _IS_FILE = "SELECT 1 FROM payout_try WHERE file = ?"
 _TRIED = """
-SELECT t.settlement, t.payee, s.card_no, s.amount_fen, r.is_paid FROM payout_try t
+SELECT t.payee, s.card_no, s.amount_fen, r.is_paid, b.number FROM payout_try t
 JOIN card_settlement s ON s.number = t.settlement
-LEFT JOIN payout_result r ON r.number = t.number WHERE t.number = ?"""
+LEFT JOIN payout_result r ON r.number = t.number
+LEFT JOIN payout_return b ON b.number = t.number WHERE t.number = ?"""
+_RETURN = "INSERT INTO payout_return VALUES (?, ?, ?, ?)"
 _RESULT = "INSERT INTO payout_result VALUES (?, ?, ?, ?, ?)"
 _IS_WITH_BANK = """
 SELECT 1 FROM payout_try t LEFT JOIN payout_result r ON r.number = t.number
@@ -183,19 +191,20 @@ class Settlements:
             return [Payment(*row) for row in self._database.rows(_IN_FILE, (file,))]
 
     def note_results(
-        self, results: Iterable[tuple[int, bool, str]], person: str, time_s: int
+        self, results: Iterable[tuple[int, str, str]], person: str, time_s: int
     ) -> int:
-        """(number of a payment, is paid, because) as the bank says; how many are news.
+        """(number of a payment, one of RESULTS, because) as the bank says; how many are news.
 
-        All of them or none. Again the same: nothing; something else about one: CardRefused.
+        All of them or none. Again the same: nothing. Only what was paid is returned; anything
+        else that was not so before: CardRefused.
         """
         check_word("who notes it", person)
         news = 0
         with self._database.transaction():
-            for number, is_paid, because in results:
+            for number, result, because in results:
                 if len(because) > BECAUSE_CHARS_MAX or not because.isprintable():
                     raise CardRefused(f"payment {number}: a reason of 64 characters at most")
-                news += self._note(number, is_paid, because, person, time_s)
+                news += self._note(number, result, (because, person, time_s))
         return news
 
     # --- how -------------------------------------------------------------------------------------
@@ -255,24 +264,35 @@ class Settlements:
             row = self._next("payout_try"), settlement, number, file, person, time_s
             self._database.many(_TRY, [row])
 
-    def _note(self, number: int, is_paid: bool, because: str, person: str, time_s: int) -> int:
-        for settlement, payee, card_no, amount_fen, known in list(
+    def _note(self, number: int, result: str, what: tuple[str, str, int]) -> int:
+        for payee, card_no, amount_fen, is_paid, returned in list(
             self._database.rows(_TRIED, (number,))
         ):
-            if known is not None:
-                if bool(known) != is_paid:
-                    text = f"payment {number} is {'paid' if known else 'failed'} already"
-                    raise CardRefused(f"{text} ({MONEY_IN_THE_AIR}, R15.3)", MONEY_IN_THE_AIR)
+            known = () if is_paid is None else ("paid",) if is_paid else ("failed",)
+            known += () if returned is None else ("returned",)
+            if result in known:
                 return 0
-            self._database.many(_RESULT, [(number, int(is_paid), because, person, time_s)])
-            if is_paid:
-                what = PAY_OUT, chart.payout(card_no), chart.BANK, amount_fen
-                transfer = Transfer(LEDGER_DEVICE, settlement, PAID_LINE, *what)
-                post_authorized(self._database, [transfer])
+            if known != _BEHIND[result]:
+                text = f"payment {number} is {known[-1] if known else 'with the bank'}"
+                text += f", not {result} ({MONEY_IN_THE_AIR}, R15.3)"
+                raise CardRefused(text, MONEY_IN_THE_AIR)
+            if result == "returned":
+                self._database.many(_RETURN, [(number, *what)])
+                self._move(number, RETURN_LINE, RETURN, chart.payout(card_no), -amount_fen)
+                return 1
+            self._database.many(_RESULT, [(number, int(result == "paid"), *what)])
+            if result == "paid":
+                self._move(number, PAID_LINE, PAY_OUT, chart.payout(card_no), amount_fen)
                 if not list(self._database.rows(_IS_WITH_BANK, (payee,))):
                     self._database.many(_BLANK, [(payee,)])
             return 1
         raise CardRefused(f"there is no payment {number}")
+
+    def _move(self, number: int, line: int, kind: int, account: int, amount_fen: int) -> None:
+        """So much from an account to the bank; below nothing: back."""
+        way = (account, chart.BANK) if amount_fen > 0 else (chart.BANK, account)
+        transfer = Transfer(LEDGER_DEVICE, number, line, kind, *way, abs(amount_fen))
+        post_authorized(self._database, [transfer])
 
     def _payee(self, card_no: int, tried: int) -> tuple[int, str] | None:
         """(number, who has registered it) of an account for a card's money, not tried before."""

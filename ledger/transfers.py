@@ -17,9 +17,9 @@ CARRY_OVER, UNDO, BEAR, RECOVER, COVER = 9, 10, 11, 12, 13
 CARRY_LINE, UNDO_LINE, COVER_LINE = TOP_UP_LINE, 6, 7
 BEAR_LINE, RECOVER_LINE = 4, 5
 # Of cards that are closed, and fees: of the device LEDGER_DEVICE. They are numbered as the
-# settlement they belong to, a fee as its card.
-OFFSET, REFUND, FORFEIT, PAY_OUT, FEE = 31, 32, 33, 34, 35
-OFFSET_LINE, PURSE_LINE, PENDING_LINE, PAID_LINE, FEE_LINE = 8, 9, 10, 11, 12
+# settlement they belong to, what a bank does as its payment, a fee as its card.
+OFFSET, REFUND, FORFEIT, PAY_OUT, FEE, RETURN = 31, 32, 33, 34, 35, 36
+OFFSET_LINE, PURSE_LINE, PENDING_LINE, PAID_LINE, FEE_LINE, RETURN_LINE = 8, 9, 10, 11, 12, 13
 LEDGER_DEVICE = 0
 
 

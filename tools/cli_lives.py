@@ -361,7 +361,7 @@ def batch_refunds(
 
 @batch.command("results")
 def batch_results(database: InputFile, file: ListFile, by: By) -> None:
-    """Note what the bank says (CSV: payment,result,because; paid or failed), all or nothing."""
+    """Note what the bank says (CSV: payment,result,because; paid, failed or returned)."""
     from tools.ledger_batch import results
 
     _say(lambda: results(database, file, by, _now_s()))

@@ -15,7 +15,7 @@ from ledger.batches import Finding, GraduationLine, IssueLine, Line
 from ledger.card_status import CardRefused
 from ledger.carry_over import AFTER_S
 from ledger.holders import KINDS, Holder, check, is_person_no
-from ledger.settlements import check_account
+from ledger.settlements import RESULTS, check_account
 from protocols.rules.money import format_yuan
 from protocols.rules.spending import TEMPORARY
 from tools.ledger_card import written
@@ -30,7 +30,6 @@ COLUMNS = {
 }
 _RESULT_COLUMNS = ["payment", "result", "because"]
 _PAYMENT_COLUMNS = ["payment", "account_no", "name", "amount", "purpose"]
-_RESULTS = {"paid": True, "failed": False}
 
 
 def dry_run(path: Path, file: Path, kind: str) -> tuple[str, bool]:
@@ -105,9 +104,9 @@ def results(path: Path, file: Path, by: str, now_s: int) -> str:
     found = []
     for number, row in _rows(file.read_bytes(), file, _RESULT_COLUMNS):
         payment, result, because = row
-        if not (payment.isascii() and payment.isdigit()) or result not in _RESULTS:
-            raise BadInput(f"{file}: line {number} is not a payment, and paid or failed")
-        found.append((int(payment), _RESULTS[result], because))
+        if not (payment.isascii() and payment.isdigit()) or result not in RESULTS:
+            raise BadInput(f"{file}: line {number} is not a payment, and {' or '.join(RESULTS)}")
+        found.append((int(payment), result, because))
     with written(path) as store:
         news = store.settlements.note_results(found, by, now_s)
     return f"{len(found)} payments, {news} of them news"

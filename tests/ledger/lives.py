@@ -34,8 +34,10 @@ def fill(store):
         store.cards.set("close", card_no, END_S, "withdrawal-notice", BY)
     _graduation(store)
     store.settlements.settle(DUE_S)
-    first, *_rest = store.settlements.make_file("2026-06", "li", DUE_S)
-    store.settlements.note_results([(first.number, True, "")], "li", DUE_S)
+    first, second, *_rest = store.settlements.make_file("2026-06", "li", DUE_S)
+    for number, result in ((1, "paid"), (2, "paid"), (2, "returned")):
+        assert (first.number, second.number) == (1, 2)
+        store.settlements.note_results([(number, result, "")], "li", DUE_S)
 
 
 def _temporary(store):

@@ -175,7 +175,7 @@ def test_graduates_get_what_is_left_when_it_is_due():
     store.settlements.settle(NOW_S + AFTER_S)
     payments = store.settlements.make_file("2026-06", "li", NOW_S + AFTER_S)
     assert [payment.amount_fen for payment in payments] == [700, 1_000, 1_000, 1_000]
-    store.settlements.note_results([(p.number, True, "") for p in payments], "li", NOW_S)
+    store.settlements.note_results([(p.number, "paid", "") for p in payments], "li", NOW_S)
     assert store.balances()["payout", 50] == 0
     assert check(store) == []
 

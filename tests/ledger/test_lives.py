@@ -36,6 +36,7 @@ KEYS = {
     "card_settlement": "number",
     "payout_try": "number",
     "payout_result": "number",
+    "payout_return": "number",
     "card_batch": "kind",
     "batch_line": "line",
     "batch_approval": "step",
@@ -59,6 +60,8 @@ BROKEN = [
     "INSERT INTO payout_try VALUES (9, 9, 1, 'again', 'li', 1)",
     "INSERT INTO payout_result VALUES (1, 0, '', 'li', 1)",
     "INSERT INTO payout_result VALUES (9, 1, '', 'li', 1)",
+    "INSERT INTO payout_return VALUES (2, '', 'li', 1)",
+    "INSERT INTO payout_return VALUES (3, '', 'li', 1)",
     "INSERT INTO batch_approval VALUES (zeroblob(32), 1, 'li', 1)",
     "INSERT INTO batch_done VALUES (zeroblob(32), 2, 0, 1)",
 ]
@@ -84,8 +87,11 @@ TAMPERED = {
     "nobody forfeits anything who was not told before": [
         "UPDATE leaving_notice SET time_s = 4000000"
     ],
-    "what is paid out is what the bank says it has paid, once": [
-        "UPDATE payout_result SET is_paid = 0"
+    "what is paid out is what the bank says it has paid, and has not sent back": [
+        "DELETE FROM payout_return"
+    ],
+    "a refund is with the bank, or paid, once at a time": [
+        "INSERT INTO payout_try VALUES (9, 1, 1, 'again', 'li', 1)"
     ],
     "what is on its way to a bank is what no bank has paid": [
         "UPDATE card_settlement SET is_forfeit = 1"
@@ -171,7 +177,7 @@ def live(store, sha256):
     store.reissues.reissue(62, 63, END_S, "id-card", BY)
     store.settlements.settle(END_S + AFTER_S)
     payments = store.settlements.make_file("2026-06", "li", END_S + AFTER_S)
-    results = [(payment.number, True, "") for payment in payments]
+    results = [(payment.number, "paid", "") for payment in payments]
     store.settlements.note_results(results, "li", END_S + AFTER_S)
 
 
@@ -245,8 +251,9 @@ def act(store, draw, reader, now_s):
         store.settlements.settle(now_s, draw.choice((0, AFTER_S)))
     elif verb == "pay":
         for payment in store.settlements.make_file(f"file-{now_s}", "li", now_s):
-            said = draw.choice(([(payment.number, draw.random() < 0.5, "")], []))
-            store.settlements.note_results(said, "li", now_s)
+            said = draw.choice(("", "failed", "paid", "paid returned")).split()
+            for result in said:
+                store.settlements.note_results([(payment.number, result, "")], "li", now_s)
     else:
         assert verb == "open"
         step = draw.choice(("warn", "payee", "open"))

@@ -51,7 +51,7 @@ def held(store):
 def paid_out(store):
     store.settlements.settle(DUE_S)
     (payment,) = store.settlements.make_file("2026-06", "li", DUE_S)
-    store.settlements.note_results([(payment.number, True, "")], "li", DUE_S)
+    store.settlements.note_results([(payment.number, "paid", "")], "li", DUE_S)
     return store
 
 
@@ -79,10 +79,10 @@ def test_paid_out_once_however_often_it_is_asked():
         assert payment.amount_fen == OPENING_FEN
         assert store.settlements.make_file("2026-07", "li", DUE_S) == []
     for news in (1, 0):
-        assert store.settlements.note_results([(1, True, "")], "li", DUE_S) == news
+        assert store.settlements.note_results([(1, "paid", "")], "li", DUE_S) == news
         assert held(store) == (0, 0, 0, 0, BANK + OPENING_FEN)
-    with pytest.raises(CardRefused, match="is paid already"):
-        store.settlements.note_results([(1, False, "")], "li", DUE_S)
+    with pytest.raises(CardRefused, match="is paid, not failed"):
+        store.settlements.note_results([(1, "failed", "")], "li", DUE_S)
     assert store.settlements.make_file("2026-06", "li", DUE_S) == []
     assert list(store.settlements.unpaid()) == []
 
@@ -93,7 +93,7 @@ def test_an_account_is_in_the_books_only_until_it_has_its_money():
     (payment,) = store.settlements.make_file("2026-06", "li", DUE_S)
     assert ACCOUNT not in repr(payment) and NAME not in repr(payment)
     assert ACCOUNT.encode() not in store.dump()
-    store.settlements.note_results([(payment.number, True, "")], "li", DUE_S)
+    store.settlements.note_results([(payment.number, "paid", "")], "li", DUE_S)
     assert list(store.database.rows("SELECT account_no, name FROM payee")) == [("", "")]
 
 
@@ -102,7 +102,7 @@ def test_what_failed_waits_for_another_account_and_goes_again():
     store.settlements.settle(DUE_S)
     store.settlements.make_file("2026-06", "li", DUE_S)
     for news in (1, 0):
-        said = [(1, False, "name differs")]
+        said = [(1, "failed", "name differs")]
         assert store.settlements.note_results(said, "li", DUE_S) == news
         assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
         assert list(store.settlements.unpaid()) == [(1, CARD, OPENING_FEN, False)]
@@ -110,10 +110,38 @@ def test_what_failed_waits_for_another_account_and_goes_again():
     store.settlements.register_payee(CARD, NEW_ACCOUNT, NAME, "wang", DUE_S)
     (payment,) = store.settlements.make_file("2026-07", "li", DUE_S)
     assert (payment.number, payment.account_no) == (2, NEW_ACCOUNT)
-    store.settlements.note_results([(2, True, "")], "li", DUE_S)
+    store.settlements.note_results([(2, "paid", "")], "li", DUE_S)
     assert held(store) == (0, 0, 0, 0, BANK + OPENING_FEN)
-    with pytest.raises(CardRefused, match="is failed already"):
-        store.settlements.note_results([(1, True, "")], "li", DUE_S)
+    with pytest.raises(CardRefused, match="is failed, not paid"):
+        store.settlements.note_results([(1, "paid", "")], "li", DUE_S)
+
+
+def test_what_a_bank_sends_back_is_in_the_books_again_and_goes_to_another_account():
+    """It said paid, the account was blanked, and days later the money is there again."""
+    store = paid_out(closed())
+    for news in (1, 0):
+        said = [(1, "returned", "closed account")]
+        assert store.settlements.note_results(said, "li", DUE_S + 9) == news
+        assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
+    assert store.settlements.note_results([(1, "paid", "")], "li", DUE_S + 9) == 0  # the old file
+    assert list(store.settlements.unpaid()) == [(1, CARD, OPENING_FEN, False)]
+    store.settlements.register_payee(CARD, NEW_ACCOUNT, NAME, "wang", DUE_S)
+    (payment,) = store.settlements.make_file("2026-07", "li", DUE_S)
+    for result in ("paid", "returned"):
+        store.settlements.note_results([(payment.number, result, "")], "li", DUE_S)
+    assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
+
+
+@pytest.mark.parametrize("before", [None, "failed"])
+def test_only_what_was_paid_is_sent_back(before):
+    store = closed()
+    store.settlements.settle(DUE_S)
+    store.settlements.make_file("2026-06", "li", DUE_S)
+    if before:
+        store.settlements.note_results([(1, before, "")], "li", DUE_S)
+    with pytest.raises(CardRefused, match=r"(bank|failed), not returned"):
+        store.settlements.note_results([(1, "returned", "")], "li", DUE_S)
+    assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
 
 
 def test_without_an_account_nothing_is_lost():
@@ -159,7 +187,7 @@ def test_results_are_all_noted_or_none():
     store.settlements.settle(DUE_S)
     store.settlements.make_file("2026-06", "li", DUE_S)
     before = store.dump()
-    for said in ([(1, True, ""), (2, True, "")], [(1, True, ""), (1, False, "")]):
+    for said in ([(1, "paid", ""), (2, "paid", "")], [(1, "paid", ""), (1, "failed", "")]):
         with pytest.raises(CardRefused):
             store.settlements.note_results(said, "li", DUE_S)
         assert store.dump() == before
