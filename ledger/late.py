@@ -61,14 +61,21 @@ def settle(database: Dialect, moved: Iterable[Transfer]) -> None:
     """Find who bears the spends of replaced cards in `moved`; they are posted already."""
     spends = [transfer for transfer in moved if transfer.kind == SPEND]
     cards = {chart.owner(spend.debit_account) for spend in spends}
+    all_borne: set[tuple[int, int]] = set()
     old = dict(database.rows_of(_OLD, ((card_no,) for card_no in sorted(cards))))
     for card_no, lost_s in sorted(old.items()):
         borne = bear(database, card_no, lost_s)
+        all_borne |= borne
         purse = chart.purse(card_no)
         own = [spend for spend in spends if spend.debit_account == purse]
         _lay_out(database, purse, [s for s in own if (s.device, s.seq) not in borne])
-    settled = set(database.rows_of(_SETTLED, ((card_no,) for card_no in sorted(cards))))
-    behind = [spend for spend in spends if (chart.owner(spend.debit_account),) in settled]
+    keys = ((card_no,) for card_no in sorted(cards))
+    settled = {chart.purse(card_no) for (card_no,) in database.rows_of(_SETTLED, keys)}
+    behind = [
+        spend
+        for spend in spends
+        if spend.debit_account in settled and (spend.device, spend.seq) not in all_borne
+    ]
     cases = [(reasons.SPENT_BEFORE_ITS_END, t.device, t.seq, b"", b"") for t in behind]
     database.many(_CASE, cases)
 

@@ -363,3 +363,21 @@ def test_the_database_itself_lets_a_refund_go_one_way_at_a_time():
         with pytest.raises(ConstraintBroken), store.database.transaction():
             store.database.many(sql, rows)
     assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
+
+
+def test_a_late_spend_of_after_a_loss_is_nobody_s_debt():
+    """The card centre bears it, as of any replaced card; no case says that its holder owes it."""
+    reader = Reader(1001)
+    store = books(reader)
+    store.cards.set("lose", CARD, END_S - 60)
+    store.reissues.reissue(CARD, NEW_CARD, END_S - 60, "id-card")
+    store.cards.set("close", NEW_CARD, END_S, "id-card")
+    store.settlements.settle(DUE_S)
+    after = reader.spend(amount_fen=700, earliest_s=END_S - 30, latest_s=END_S - 29)
+    before = reader.spend(amount_fen=80, counter=2, earliest_s=END_S - 99, latest_s=END_S - 98)
+    store.book([reader.records])
+    assert store.cases() == [
+        (reasons.SPENT_WHILE_LOST, *after),
+        (reasons.SPENT_BEFORE_ITS_END, *before),
+    ]
+    assert held(store)[:3] == (-80, 0, OPENING_FEN)
