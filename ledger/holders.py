@@ -42,7 +42,8 @@ _HOLD = "INSERT INTO holding VALUES (?, ?, 1)"
 _PASS_ON = "INSERT INTO holding SELECT ?, holder, 1 FROM holding WHERE card_no = ?"
 _OVER = """
 SELECT g.card_no FROM holding g JOIN card_validity v ON v.card_no = g.card_no
-WHERE g.is_current = 1 AND v.valid_to < ? ORDER BY g.card_no"""
+JOIN holder h ON h.number = g.holder
+WHERE g.is_current = 1 AND h.kind = ? AND v.valid_to < ? ORDER BY g.card_no"""
 _PERSON_NO = """
 INSERT INTO person_no VALUES (?, ?)
 ON CONFLICT (card_no) DO UPDATE SET person_no = excluded.person_no"""
@@ -103,12 +104,14 @@ class Holders:
         return card_of(self._database, person_no)
 
     def expire(self, today: int, time_s: int) -> list[int]:
-        """The cards whose last day is over, which are now expired. Again: none.
+        """The temporary cards whose last day is over, which are now expired. Again: none.
 
-        `today`: days since 1970, where the school is. What readers know stands on the card.
+        Those of staff and students end with their time here (R13), by other verbs: until somebody
+        says so, their days are only what stands on the card, and may be written anew. `today`:
+        days since 1970, where the school is. What readers know stands on the card.
         """
         act, expired = Act(LEDGER, BATCH), []
-        for (card_no,) in list(self._database.rows(_OVER, (today,))):
+        for (card_no,) in list(self._database.rows(_OVER, (TEMPORARY, today))):
             with self._database.transaction():
                 try:
                     is_new = judged(self._database, "expire", card_no, act).is_new

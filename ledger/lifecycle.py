@@ -51,7 +51,7 @@ STATES = {
     "lost": "its loss is reported (挂失)",
     "suspended": "leave of absence, or withheld by a merchant (中止)",
     "frozen": "withdrawn from school, until its money is paid out (冻结)",
-    "expired": "its last day is over",
+    "expired": "temporary, and its last day is over",
     "terminated": "its holder has left; what is on it is spent or forfeited (终止)",
     "closed": "for good (注销)",
     "swapped": "another is in its place, and it was handed in (换卡)",
@@ -65,7 +65,7 @@ MAP_STATUS = {
     **dict.fromkeys(("terminated", "closed", "swapped", "reissued"), CLOSED),
 }
 DEAD = tuple(state for state, status in MAP_STATUS.items() if status == CLOSED)
-_BEFORE = "before"  # what it was before it was lost
+_BEFORE = "before"  # what it was before it was lost, or frozen
 SAME = "same"  # it stays what it is
 _IN_USE = ("active", "lost", "suspended", "frozen", "expired")
 
@@ -181,7 +181,7 @@ RULES = {
         ("withdrawal-notice",),
     ),
     "unfreeze": Rule(
-        ("frozen",), "active", _AT_COUNTER, "R6.4", "the withdrawal is withdrawn (解冻)", _ID
+        ("frozen",), _BEFORE, _AT_COUNTER, "R6.4", "the withdrawal is withdrawn (解冻)", _ID
     ),
     "extend": Rule(
         ("active",),
@@ -192,7 +192,11 @@ RULES = {
         ("renewal-proof",),
     ),
     "expire": Rule(
-        ("active", "suspended"), "expired", ((LEDGER, BATCH),), "R13", "its last day is over"
+        ("active", "suspended"),
+        "expired",
+        ((LEDGER, BATCH),),
+        "R13",
+        "a temporary card's last day is over",
     ),
     "terminate": Rule(
         ("issued", *_IN_USE),

@@ -210,7 +210,7 @@ def card_payee(database: InputFile, card_no: CardNo, by: By) -> None:
 
 @card.command("expire")
 def card_expire(database: InputFile, utc_offset_s: UtcOffset = 28_800) -> None:
-    """Mark the cards of DATABASE whose last day is over."""
+    """Mark the temporary cards of DATABASE whose last day is over."""
     from tools.ledger_lives import expire
 
     _say(lambda: expire(database, utc_offset_s, _now_s()))

@@ -6,7 +6,7 @@ from ledger import card_validity
 from ledger.card_status import CardRefused
 from ledger.card_validity import Validity
 from ledger.dialect import ConstraintBroken
-from ledger.holders import Holder
+from ledger.holders import Holder, open_for
 from ledger.invariants import check
 from ledger.lifecycle import CENTRE, Act
 from protocols.rules.card_status import ACTIVE, SUSPENDED
@@ -157,9 +157,12 @@ def test_a_card_that_was_only_issued_is_opened_by_taking_a_place():
 
 
 def test_the_last_day_is_the_last_and_what_is_worse_stays():
-    store = opened()
-    for card_no in (51, 52):
-        opened(card_no, Holder(f"N{card_no}", STUDENT, "Nursing"), store)
+    store = opened(53)
+    for card_no in (50, 51, 52):
+        store.holders.issue(card_no, NOW_S)
+        with store.database.transaction():
+            who = Holder(f"T{card_no}", TEMPORARY, "Nursing")
+            open_for(store.database, card_no, who, (FIRST, LAST), NOW_S, BY)
     store.cards.set("lose", 51, NOW_S)
     store.cards.set("suspend", 52, NOW_S)
     assert store.holders.expire(LAST, NOW_S) == []
@@ -170,5 +173,5 @@ def test_the_last_day_is_the_last_and_what_is_worse_stays():
         "lost",
         "expired",
     ]
-    assert store.holders.card_of(STUDENT_NO) == 50  # until it is closed
+    assert store.holders.card_of("T50") == 50  # until it is closed
     assert check(store) == []

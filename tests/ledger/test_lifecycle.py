@@ -137,6 +137,12 @@ def test_the_books_go_through_the_table_and_keep_nothing_else():
     assert check(store) == []
 
 
+@pytest.mark.parametrize("verbs", [["suspend"], []])
+def test_a_withdrawal_that_is_withdrawn_ends_nothing_else(verbs):
+    states = states_after([*verbs, "freeze", "unfreeze"])
+    assert states[-1] == states[-3] == ("suspended" if verbs else "active")
+
+
 # --- a card that was handed in (换卡) ----------------------------------------------------------
 
 
