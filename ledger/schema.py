@@ -14,6 +14,7 @@ from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
 from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
 from ledger.schema_menus import MENUS
+from ledger.site_schema import SITES
 
 _TABLES = """
 CREATE TABLE account (
@@ -393,49 +394,6 @@ WHEN NEW.number <> (SELECT COALESCE(MAX(number), 0) + 1 FROM access_change)
 BEGIN SELECT RAISE(ABORT, 'one number follows the other'); END;
 """
 
-# Readers that were opened or moved, who approved it, where they were heard, who answers for them.
-_SITES = """
-CREATE TABLE tamper (
-    device INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 3),
-    number INTEGER NOT NULL,
-    earliest_s INTEGER NOT NULL,
-    latest_s INTEGER NOT NULL,
-    PRIMARY KEY (device, seq),
-    FOREIGN KEY (device, seq) REFERENCES record (device, seq)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE approval (
-    device INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    step INTEGER NOT NULL CHECK (step IN (1, 2)),
-    person TEXT NOT NULL CHECK (length(person) BETWEEN 1 AND 32),
-    time_s INTEGER NOT NULL CHECK (time_s BETWEEN 0 AND 4294967295),
-    PRIMARY KEY (device, seq, step),
-    UNIQUE (device, seq, person),
-    FOREIGN KEY (device, seq) REFERENCES tamper (device, seq)
-) STRICT, WITHOUT ROWID;
-CREATE TRIGGER approval_follows BEFORE INSERT ON approval
-WHEN NEW.step = 2 AND NOT EXISTS (SELECT 1 FROM approval
-    WHERE device = NEW.device AND seq = NEW.seq AND step = 1)
-BEGIN SELECT RAISE(ABORT, 'the department comes first'); END;
-
-CREATE TABLE sighting (
-    device INTEGER NOT NULL REFERENCES device (device),
-    head_seq INTEGER NOT NULL,
-    site TEXT NOT NULL,
-    time_s INTEGER NOT NULL,
-    sealed BLOB NOT NULL,
-    PRIMARY KEY (device, head_seq, site)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE responsible (
-    device INTEGER PRIMARY KEY REFERENCES device (device),
-    department TEXT NOT NULL
-) STRICT;
-"""
-
 # Payments by aggregate code, as readers and as channels tell of them (ledger/aggregate.py).
 _AGGREGATE = """
 CREATE TABLE aggregate_sale (
@@ -485,7 +443,7 @@ MIGRATIONS = [
     _CODES,
     _PUNCHES + _append_only("punch", "manual_punch"),
     _ACCESS + _append_only("door", "access_person", "access_change"),
-    _SITES + _append_only("tamper", "approval", "sighting"),
+    SITES + _append_only("tamper", "approval", "sighting"),
     _AGGREGATE + _append_only("aggregate_sale", "statement_line"),
     _REISSUES + _append_only("reissue", "load_end") + _losses(),
     CODE_ENTRIES + _append_only("code_answer", "code_entry"),

@@ -173,5 +173,6 @@ def test_the_last_day_is_the_last_and_what_is_worse_stays():
         "lost",
         "expired",
     ]
+    assert store.cards.state(53) == "active"  # the days of a student are not its end (R13)
     assert store.holders.card_of("T50") == 50  # until it is closed
     assert check(store) == []
