@@ -45,6 +45,10 @@ setup: .venv/.ready ## create .venv with everything to run and to test, once
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+.venv/.ready-test: .venv/.ready requirements/fuzz.txt
+	@$(PIP) install $(HASHED) -r requirements/fuzz.txt
+	@touch $@
+
 .venv/.ready-check: .venv/.ready requirements/check.txt
 	@echo 'Fetching the checkers (once) ...'
 	@$(PIP) install $(HASHED) -r requirements/check.txt
@@ -72,13 +76,13 @@ setup: .venv/.ready ## create .venv with everything to run and to test, once
 demo: .venv/.ready ## play a lunch with a network cut and a mains cut, and show that nothing is lost
 	@$(BIN)/onecard demo
 
-test: .venv/.ready ## run all tests
+test: .venv/.ready-test ## run all tests
 	@$(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
 
 test-pg: .venv/.ready ## run the ledger's tests on PostgreSQL (Debian: apt-get install postgresql)
 	@ONECARD_PG=1 $(BIN)/python -m pytest -n 0 -k postgresql $(PYTEST_ARGS) tests/ledger
 
-soak: .venv/.ready ## draw new seeds against journal and POS for ONECARD_SOAK_S seconds each
+soak: .venv/.ready-test ## draw new seeds against journal, POS and HTTP API for ONECARD_SOAK_S seconds each
 	@$(BIN)/python -m pytest -m soak -s $(PYTEST_ARGS)
 
 sim: .venv/.ready ## run a scenario: make sim SCENARIO=file.toml SEED=7
@@ -122,6 +126,7 @@ hooks: .venv/.ready-check ## run the quick checks before every commit
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --quiet
 lock: ## resolve requirements/*.txt anew (needs uv; UPGRADE=1 takes newer versions)
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra sim --extra dev -o requirements/lock.txt
+	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra fuzz -c requirements/lock.txt -o requirements/fuzz.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra check -c requirements/lock.txt -o requirements/check.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/stubs.in -o requirements/stubs.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) --no-deps requirements/bench.in -o requirements/bench.txt

@@ -53,6 +53,8 @@ class CardSide:
         self._letters = LetterSide(history, tell, self._count)
         self._doors_number: int | None = None  # as the last hint had it
         self._down, self._up = topics.cards_down(site), topics.cards_up(site)
+        # Device -> the epoch of its map, as it said when it asked last: no seal vouches for that.
+        self._said: dict[int, int] = {}
         self._session = 0
         self._told = history.epoch  # what readers have been told of without asking
         self._asked_ms: int | None = None
@@ -151,20 +153,28 @@ class CardSide:
                     self._count("card_pages")
                     self._tell(device, epoch, page, data)
             else:
-                self._tell_news(device, epoch)
+                if self._tell_news(device, epoch):
+                    self._said[device] = epoch
         except StoreUnavailable:
             self._count("store_unavailable")  # it asks again in five seconds
 
-    def _tell_news(self, device: int, since: int) -> None:
+    def _tell_news(self, device: int, since: int) -> bool:
+        """Whether there was a warrant for that reader."""
         warrant = self._history.warrant(device)
         if warrant is None:
             self._count("cards_without_warrant")
-            return
+            return False
         upto, sealed = warrant
         changes = self._history.changes(since, upto)
         if len(changes) > CHANGES_MAX * CHANGE_BYTES:
             since, changes = 0, b""  # too far behind: it fetches the map
         self._tell(device, since, 0, sealed + changes)
+        return True
+
+    def lacking(self, device: int) -> int | None:
+        """How many of our changes a reader has not said that it has; None: it has never asked."""
+        said = self._said.get(device)
+        return None if said is None else max(self._history.epoch - said, 0)
 
     def step(self, now_ms: int) -> int | None:
         """Ask if it is time; when to call again (ms), or None if only a connection matters."""

@@ -14,6 +14,7 @@ _OF_READER = {
     "power_source": ("power_source", "1: battery, 0: mains, when it last changed"),
     "clock_ahead_s": ("clock_ahead_seconds", "At least so much its clock is before ours"),
     "map_made_s": ("map_made_timestamp_seconds", "How new its list of lost cards was"),
+    "cards_lacking": ("cards_lacking", "Changes of cards it has not said that it has"),
     "inspected_s": ("inspected_timestamp_seconds", "Its last inspection by the merchant"),
     "fault_s": ("fault_timestamp_seconds", "When it last called for somebody"),
 }

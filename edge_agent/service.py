@@ -147,13 +147,19 @@ class AgentService:
         return {"open_s": self._admissions.open_s(now_ms), "waiting": waiting}
 
     def readers(self) -> list[dict[str, Any]]:
-        """What is known of each reader: its document in the inventory, and `waiting` records."""
+        """What is known of each reader: its document in the inventory, and `waiting` records.
+
+        `cards_lacking`: how many changes of cards that we have it has not said that it has.
+        """
         marks = {device: self._store.mark(device) for device in self._store.devices()}
         found = {reader["device"]: reader for reader in self._inventory.readers()}
-        return [
-            {"device": device, **found.get(device, {}), "waiting": mark.stored - mark.receipted}
-            for device, mark in marks.items()
-        ]
+        known = []
+        for device, mark in marks.items():
+            one = {"device": device, **found.get(device, {})}
+            one["waiting"] = mark.stored - mark.receipted
+            lacking = self._cards.lacking(device) if self._cards else None
+            known.append(one if lacking is None else one | {"cards_lacking": lacking})
+        return known
 
     def _step_admissions(self, now_ms: int) -> int | None:
         """Do what people have decided, and have the inventory say who waits."""

@@ -8,7 +8,7 @@ from ledger.card_status import CardRefused
 from ledger.dialect import Dialect
 from ledger.lifecycle import ONE_PERSON
 from ledger.posting import post_authorized
-from ledger.transfers import FEE, FEE_LINE, LEDGER_DEVICE, Transfer
+from ledger.transfers import FEE, FEE_LINE, Transfer
 
 FEE_FEN = 2_000
 _INSERT = "INSERT INTO card_fee VALUES (?, ?, ?, ?)"
@@ -21,4 +21,4 @@ def charge(database: Dialect, card_no: int, time_s: int, person: str) -> None:
         raise CardRefused(f"{text} ({ONE_PERSON}, R12.3)", ONE_PERSON)
     database.many(_INSERT, [(card_no, FEE_FEN, person, time_s)])
     what = FEE_LINE, FEE, chart.BANK, chart.EARNED, FEE_FEN
-    post_authorized(database, [Transfer(LEDGER_DEVICE, card_no, *what)])
+    post_authorized(database, [Transfer(chart.LEDGER_DEVICE, card_no, *what)])

@@ -136,6 +136,7 @@ class Cards:
         """
         if verb not in VERBS:
             raise ValueError(f"{verb} is not said of a card alone")
+        _check_word(evidence)
         with self._database.transaction():
             act = replace(by, evidence=evidence)
             return change_status(self._database, verb, card_no, time_s, act)
@@ -156,7 +157,6 @@ def change_state(database: Dialect, verb: str, card_no: int, time_s: int, act: A
 
 def judged(database: Dialect, verb: str, card_no: int, act: Act) -> Answer:
     """What the table answers, and that is yes. Raises CardRefused."""
-    _check_word(act.evidence)
     said = answer(states_of(database, card_no), verb, act)
     if said.reason:
         raise CardRefused(f"card {card_no} {said.because}", said.reason)

@@ -12,12 +12,14 @@ No timer runs: the new card asks at its first tap online, or somebody sweeps.
 What goes on is a load of the new card with a number of its own, and comes on it as any other. It
 leaves the old card's account in the transaction that makes it, so it goes once, whoever asks how
 often. What comes to the old card's accounts later (a payment by code that is called off) goes on
-in the same way; what is told late and takes from them is in ledger/late.py.
+in the same way; what is told late and takes from them is in ledger/late.py. What was frozen goes
+with a note whether it was proven then that no spend of before the report was missing
+(ledger/quiescence.py): it goes in either case, for the hours are the holder's right.
 """
 
 from dataclasses import dataclass
 
-from ledger import chart
+from ledger import chart, quiescence
 from ledger.cancels import NUMBER_MIN
 from ledger.card_status import Cards
 from ledger.dialect import Dialect
@@ -53,6 +55,9 @@ SELECT t.device, t.seq, t.debit_account, t.amount_fen FROM cancel c
 JOIN transfer t ON t.device = c.device AND t.seq = c.intent_seq AND t.line = {BEAR_LINE}
 WHERE c.number = ?"""
 _ACCOUNT = "SELECT balance_fen, floor_fen FROM account WHERE id = ?"
+_UNPROVEN = """
+SELECT b.number FROM carry_basis b JOIN load l ON l.number = b.number
+WHERE l.card_no = ? AND b.is_proven = 0 ORDER BY b.number"""
 _REPLACED = "SELECT DISTINCT old_card FROM reissue ORDER BY old_card"
 
 
@@ -90,7 +95,12 @@ class CarryOvers:
                 return []
             claimed = []
             for old_card, lost_s in self._reissues.before(card_no):
-                claimed += self._carry(old_card, card_no, now_s - lost_s >= after_s)
+                is_due = now_s - lost_s >= after_s
+                moved = self._carry(old_card, card_no, is_due)
+                if is_due and moved:
+                    numbers = [load.number for load in moved]
+                    quiescence.note_basis(self._database, old_card, lost_s, numbers)
+                claimed += moved
             return claimed
 
     def sweep(self, now_s: int, after_s: int = AFTER_S) -> list[Load]:
@@ -98,6 +108,10 @@ class CarryOvers:
         replaced = [row[0] for row in self._database.rows(_REPLACED)]
         heirs = sorted({self._reissues.heir(old_card) for old_card in replaced})
         return [load for heir in heirs for load in self.claim(heir, now_s, after_s)]
+
+    def unproven(self, card_no: int) -> list[int]:
+        """The carry-overs (loads) to a card that were made without a proof (quiescence.py)."""
+        return [number for (number,) in self._database.rows(_UNPROVEN, (card_no,))]
 
     def frozen(self, card_no: int, after_s: int = AFTER_S) -> list[Frozen]:
         """What has not gone to card `card_no` yet, for each card that it is in the place of."""

@@ -29,6 +29,7 @@ KIND_NAMES = {
     UNCLAIMED: "unclaimed",
 }
 _OWNER_BITS = 32
+LEDGER_DEVICE = 0  # the ledger's own transfers are numbered as those of this device
 
 
 def account(kind: int, owner: int) -> int:

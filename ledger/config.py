@@ -24,6 +24,17 @@
     certificate = "tls/certificate.pem"     # certificate for "ledger"
     key = "tls/key.pem"
 
+    [http]                                  # optional: for `onecard ledger serve` (ADR 44)
+    host = "127.0.0.1"
+    port = 8440
+    clients_file = "clients.toml"           # who may ask (ledger/api/clients.py)
+    account_key_file = "account.key"        # 64 hexadecimal digits: makes the numbers of accounts
+    topup_max_fen = 100000                  # one top-up of a channel
+    requests_per_s = 50                     # of one client; twice as many at once
+    certificate = "http-tls/certificate.pem"  # both or none: TLS. Without, it listens on this
+    key = "http-tls/key.pem"                # machine only
+    ca = "http-tls/clients.pem"             # optional: clients need a certificate of it as well
+
 File names are relative to the configuration file; those of keys may begin with
 $CREDENTIALS_DIRECTORY/ (systemd), and else nobody but the owner may read them. The register is
 TOML or, when its name ends in .json, JSON of the same shape; importing it again changes nothing:
@@ -74,12 +85,16 @@ from protocols.wire import desk_messages, messages
 KEY_BYTES, CREDIT_KEY_BYTES = 32, 16
 _FEN_MAX, _ERROR_MS_MAX, _DAY_S = 0xFFFFFF, 60_000, 86_400
 _HOUR_S, _AFTER_H_MAX = 3_600, 8_784
+_REQUESTS_MAX = 10_000
 _UID_BYTES = (4, 7, 10)
 _PORT_MAX = 65535
 _IDENTITY = ("ca", "certificate", "key")  # in Identity's order
 _KINDS = {"staff": STAFF, "student": STUDENT, "temporary": TEMPORARY}
 _EPOCH, _DAY_MAX = date(1970, 1, 1), 0xFFFF
 _CHIPS = {"classic": messages.CLASSIC, "desfire": messages.DESFIRE}
+
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class ConfigError(Exception):
@@ -93,6 +108,21 @@ class Codes:
     key_file: Path
     policy: CodePolicy
     clock_error_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """The HTTP API: where it listens, who may ask, and within which bounds."""
+
+    host: str
+    port: int
+    clients_file: Path
+    account_key_file: Path
+    topup_max_fen: int
+    requests_per_s: int
+    certificate: Path | None
+    key: Path | None
+    ca: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +140,7 @@ class Config:
     identity: Identity | None = None
     database_url: str = ""
     database_password_file: Path | None = None
+    http: Http | None = None
 
     @property
     def database(self) -> Path:
@@ -135,6 +166,7 @@ def load_config(path: str | Path) -> Config:
         codes=_codes(path, table.table("codes")),
         carry_over_after_s=after_h * _HOUR_S,
         identity=_identity(path, broker),
+        http=_http(path, table.table("http")),
         **_database(path, table),
     )
     broker.end()
@@ -212,6 +244,38 @@ def _codes(path: Path, table: "_Table") -> Codes | None:
     )
     table.end()
     return codes
+
+
+def _http(path: Path, table: "_Table") -> Http | None:
+    clients_file = table.text("clients_file", "")
+    if not clients_file:
+        table.end()
+        return None
+    files = {name: table.text(name, "") for name in ("certificate", "key", "ca")}
+    tls = {name: _secret(path, file) if file else None for name, file in files.items()}
+    http = Http(
+        host=table.text("host", "127.0.0.1"),
+        port=table.number("port", 8440, most=_PORT_MAX),
+        clients_file=_secret(path, clients_file),
+        account_key_file=_secret(path, table.text("account_key_file")),
+        topup_max_fen=table.number("topup_max_fen", 100_000, most=_FEN_MAX),
+        requests_per_s=table.number("requests_per_s", 50, most=_REQUESTS_MAX),
+        **tls,
+    )
+    if (http.certificate is None) != (http.key is None) or (http.ca and not http.key):
+        raise ConfigError(f"{path}: {table.where('certificate')}: certificate and key, or none")
+    if http.key is None and http.host not in _LOOPBACK:
+        text = "beyond this machine nothing is served without a certificate"
+        raise ConfigError(f"{path}: {table.where('host')}: {text}")
+    if not http.requests_per_s:
+        raise ConfigError(f"{path}: {table.where('requests_per_s')}: 1 at least")
+    table.end()
+    return http
+
+
+def load_account_key(path: Path) -> bytes:
+    """The 32-byte key in `path` that the numbers of accounts are made with."""
+    return _key_in(path, KEY_BYTES)
 
 
 def load_signing_key(path: Path) -> bytes:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from ledger import (
     aggregate,
     chain,
+    channel_rules,
     chart,
     code_rules,
     lifecycle_rules,
@@ -30,6 +31,7 @@ from ledger.transfers import (
     LOAD,
     LOAD_LINE,
     OPENING,
+    REPAY,
     SPEND,
     TOP_UP,
     TOP_UP_LINE,
@@ -161,7 +163,7 @@ _RULES = {
     "every transfer of the card centre belongs to a load": f"""
         SELECT t.device, t.seq, t.line FROM transfer t
         LEFT JOIN load l ON l.number = t.seq
-        WHERE (t.kind IN ({TOP_UP}, {LOAD}, {CARRY_OVER}, {UNDO}, {COVER}))
+        WHERE (t.kind IN ({TOP_UP}, {LOAD}, {CARRY_OVER}, {UNDO}, {COVER}, {REPAY}))
             <> (t.device = {CARD_CENTRE})
         OR (t.device = {CARD_CENTRE} AND l.number IS NULL)""",
     "what is pending for a card was paid in, is not on it, not spent by code and not gone on": f"""
@@ -187,6 +189,7 @@ _RULES = {
     **reissue_rules.RULES,
     **lifecycle_rules.RULES,
     **loss_reports.RULES,
+    **channel_rules.RULES,
     "an early outcome's intent is not there yet": """
         SELECT e.device, e.seq FROM early_outcome e
         JOIN record r ON r.device = e.intent_device AND r.seq = e.intent_seq""",

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from ledger import chart
 from ledger.dialect import Dialect
 from ledger.posting import post_authorized
-from ledger.transfers import LEDGER_DEVICE, OPENING, Transfer
+from ledger.transfers import OPENING, Transfer
 
 _PURSE_FLOOR_FEN = 0
 
@@ -19,7 +19,9 @@ def issue(database: Dialect, cards: Mapping[int, int]) -> None:
         if fen:
             seq += 1
             purse = chart.purse(card_no)
-            transfers.append(Transfer(LEDGER_DEVICE, seq, 0, OPENING, chart.BANK, purse, fen))
+            transfers.append(
+                Transfer(chart.LEDGER_DEVICE, seq, 0, OPENING, chart.BANK, purse, fen)
+            )
         rows.append((card_no, fen, seq if fen else 0))
     database.many("INSERT INTO card VALUES (?, ?, ?)", rows)
     open_accounts(database, ((chart.HOLDER, card_no, _PURSE_FLOOR_FEN) for card_no in cards))

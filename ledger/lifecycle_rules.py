@@ -12,7 +12,6 @@ from ledger.transfers import (
     FEE,
     FEE_LINE,
     FORFEIT,
-    LEDGER_DEVICE,
     OFFSET,
     OFFSET_LINE,
     PAID_LINE,
@@ -42,7 +41,7 @@ RULES = {
         WHERE c.epoch IS NULL""",
     "a fee is paid in once for each card": f"""
         SELECT f.card_no, f.amount_fen, t.amount_fen FROM card_fee f
-        LEFT JOIN transfer t ON t.device = {LEDGER_DEVICE} AND t.seq = f.card_no
+        LEFT JOIN transfer t ON t.device = {chart.LEDGER_DEVICE} AND t.seq = f.card_no
             AND t.line = {FEE_LINE} AND t.kind = {FEE}
             AND t.debit_account = {chart.BANK} AND t.credit_account = {chart.EARNED}
         WHERE f.amount_fen <> {FEE_FEN} OR t.amount_fen IS NULL OR t.amount_fen <> f.amount_fen
@@ -58,7 +57,7 @@ RULES = {
             WHERE a.application = t.application)""",
     "what an ended card had has gone one way, all of it, and the card has ended": f"""
         SELECT s.number, s.card_no, s.amount_fen, SUM(t.amount_fen) FROM card_settlement s
-        LEFT JOIN transfer t ON t.device = {LEDGER_DEVICE} AND t.seq = s.number
+        LEFT JOIN transfer t ON t.device = {chart.LEDGER_DEVICE} AND t.seq = s.number
             AND t.line IN ({PURSE_LINE}, {PENDING_LINE})
             AND t.kind = CASE s.is_forfeit WHEN 1 THEN {FORFEIT} ELSE {REFUND} END
             AND t.debit_account = CASE t.line WHEN {PURSE_LINE}
@@ -72,10 +71,10 @@ RULES = {
         SELECT t.device, t.seq, t.line FROM transfer t
         LEFT JOIN card_settlement s ON s.number = t.seq
         WHERE t.kind IN ({PAY_OUT}, {RETURN}) AND NOT EXISTS (
-            SELECT 1 FROM payout_try p WHERE p.number = t.seq AND t.device = {LEDGER_DEVICE}
+            SELECT 1 FROM payout_try p WHERE p.number = t.seq AND t.device = {chart.LEDGER_DEVICE}
             AND t.line = CASE t.kind WHEN {PAY_OUT} THEN {PAID_LINE} ELSE {RETURN_LINE} END)
         OR t.kind IN ({OFFSET}, {REFUND}, {FORFEIT}) AND (
-            s.number IS NULL OR t.device <> {LEDGER_DEVICE}
+            s.number IS NULL OR t.device <> {chart.LEDGER_DEVICE}
             OR (t.kind = {OFFSET}) <> (t.line = {OFFSET_LINE})
             OR t.kind = {OFFSET} AND (t.credit_account <> {_HOLDER} + s.card_no
                 OR t.debit_account NOT IN ({_PENDING} + s.card_no, {chart.FORFEITED})))""",
@@ -88,12 +87,13 @@ RULES = {
                     SELECT s.card_no UNION ALL SELECT r.new_card FROM reissue r
                     JOIN behind b ON r.old_card = b.card_no)
                 SELECT card_no FROM behind)
-            WHERE t.device = {LEDGER_DEVICE} AND t.seq = s.number AND n.time_s < s.time_s)""",
+            WHERE t.device = {chart.LEDGER_DEVICE} AND t.seq = s.number
+            AND n.time_s < s.time_s)""",
     "what is paid out is what the bank says it has paid, and has not sent back": f"""
         SELECT p.number, s.amount_fen, t.amount_fen, r.is_paid FROM payout_try p
         JOIN card_settlement s ON s.number = p.settlement
         LEFT JOIN payout_result r ON r.number = p.number
-        LEFT JOIN transfer t ON t.device = {LEDGER_DEVICE} AND t.seq = p.number
+        LEFT JOIN transfer t ON t.device = {chart.LEDGER_DEVICE} AND t.seq = p.number
             AND t.line = {PAID_LINE} AND t.kind = {PAY_OUT}
             AND t.debit_account = {_PAYOUT} + s.card_no AND t.credit_account = {chart.BANK}
         WHERE (COALESCE(r.is_paid, 0) = 1) <> (t.amount_fen IS NOT NULL)
@@ -101,7 +101,7 @@ RULES = {
         UNION ALL SELECT p.number, s.amount_fen, t.amount_fen, b.number FROM payout_try p
         JOIN card_settlement s ON s.number = p.settlement
         LEFT JOIN payout_return b ON b.number = p.number
-        LEFT JOIN transfer t ON t.device = {LEDGER_DEVICE} AND t.seq = p.number
+        LEFT JOIN transfer t ON t.device = {chart.LEDGER_DEVICE} AND t.seq = p.number
             AND t.line = {RETURN_LINE} AND t.kind = {RETURN}
             AND t.credit_account = {_PAYOUT} + s.card_no AND t.debit_account = {chart.BANK}
         WHERE (b.number IS NULL) <> (t.amount_fen IS NULL) OR t.amount_fen <> s.amount_fen""",

@@ -2,7 +2,8 @@
 
 1xx are the wire's (protocols/wire/errors.py), 2xx why a tap was refused (protocols/rules/
 reasons.py), 3xx and 4xx are these but for 305 to 307, which are a door's (protocols/rules/
-access.py). A number is never given a second meaning.
+access.py). 7xx are those of the HTTP API (ledger/api_reasons.py). A number is never given a
+second meaning.
 """
 
 from protocols.rules import access
@@ -70,7 +71,7 @@ TEXTS = {
     CARD_FOUND: "somebody has found this card: its holder has to be told (R10.2)",
     SPENT_WHILE_LOST: "it may have been spent after the card was reported lost (R14.2); booked",
     LATE_SPEND: "spent before the loss, told after the carry-over: its holder owes it (R14.2)",
-    LOADED_TOO_LATE: "this credit had come on a replaced card, and its money has gone on; undone",
+    LOADED_TOO_LATE: "this credit had come on its card when its money had gone on or back; undone",
     CANCEL_OF_NO_SALE: "cancels something that is no sale of this reader; nothing is given back",
     CANCEL_DIFFERS: "not the card, amount or merchant of the sale; nothing is given back",
     CANCELLED_TWICE: "the sale was cancelled before; given back once",

@@ -6,15 +6,17 @@ trigger has the one form that is translated, and a new table is a journal (APPEN
 may be changed (_CHANGED there).
 """
 
+from ledger.channel_schema import CHANNELS
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
 from ledger.code_schema import CODE_ENTRIES
 from ledger.desk_schema import DESKS
 from ledger.inspection_schema import INSPECTIONS
 from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
+from ledger.proofs_schema import PROOFS
 from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
 from ledger.schema_menus import MENUS
-from ledger.site_schema import SITES
+from ledger.site_schema import ACCESS, PUNCHES, SITES
 
 _TABLES = """
 CREATE TABLE account (
@@ -140,6 +142,8 @@ APPEND_ONLY += ("tamper", "approval", "sighting")
 APPEND_ONLY += ("lock", "menu_change")
 APPEND_ONLY += ("aggregate_sale", "statement_line")
 APPEND_ONLY += ("code_answer", "code_entry", "loss_report")
+APPEND_ONLY += ("reader_release", "carry_basis")
+APPEND_ONLY += ("channel_topup", "topup_cancel", "topup_void")
 APPEND_ONLY += JOURNALS
 
 _APPEND_ONLY = """
@@ -335,65 +339,6 @@ UPDATE account SET floor_fen = (
 WHERE kind = 6;
 """
 
-# Punches of attendance machines, and those a person has entered (ledger/attendance.py).
-_PUNCHES = """
-CREATE TABLE punch (
-    device INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    card_no INTEGER NOT NULL,
-    earliest_s INTEGER NOT NULL,
-    latest_s INTEGER NOT NULL,
-    PRIMARY KEY (device, seq),
-    FOREIGN KEY (device, seq) REFERENCES record (device, seq)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE manual_punch (
-    number INTEGER PRIMARY KEY CHECK (number >= 1),
-    card_no INTEGER NOT NULL REFERENCES card (card_no),
-    time_s INTEGER NOT NULL CHECK (time_s BETWEEN 0 AND entered_s),
-    entered_s INTEGER NOT NULL CHECK (entered_s BETWEEN 0 AND 4294967295),
-    person TEXT NOT NULL CHECK (person <> ''),
-    because TEXT NOT NULL CHECK (because <> ''),
-    withdraws INTEGER UNIQUE REFERENCES manual_punch (number) CHECK (withdraws < number)
-) STRICT;
-CREATE INDEX manual_punch_at ON manual_punch (time_s);
-"""
-
-# Who may open which door. A door is set up once; a change of its grants has a number, and the name
-# of the person who has made it. `periods` of a PIN is its verifier.
-_ACCESS = """
-CREATE TABLE door (
-    device INTEGER PRIMARY KEY REFERENCES device (device),
-    scope TEXT NOT NULL CHECK (scope IN ('dorm', 'public')),
-    grant_ms INTEGER NOT NULL CHECK (grant_ms BETWEEN 0 AND 15000),
-    passback_s INTEGER NOT NULL CHECK (passback_s BETWEEN 0 AND 86400)
-) STRICT;
-CREATE TABLE access_person (
-    number INTEGER PRIMARY KEY,
-    site TEXT NOT NULL,
-    scope TEXT NOT NULL CHECK (scope IN ('dorm', 'public')),
-    person TEXT NOT NULL CHECK (length(person) BETWEEN 1 AND 32),
-    is_in INTEGER NOT NULL CHECK (is_in IN (0, 1)),
-    time_s INTEGER NOT NULL CHECK (time_s BETWEEN 0 AND 4294967295)
-) STRICT;
-CREATE TABLE access_change (
-    number INTEGER PRIMARY KEY CHECK (number BETWEEN 1 AND 4294967295),
-    device INTEGER NOT NULL REFERENCES door (device),
-    verb TEXT NOT NULL CHECK (verb IN ('grant', 'hours', 'free', 'pin')),
-    first_no INTEGER NOT NULL CHECK (first_no BETWEEN 0 AND 4294967295),
-    count INTEGER NOT NULL CHECK (count BETWEEN 0 AND 8192),
-    group_no INTEGER NOT NULL CHECK (group_no BETWEEN 0 AND 15),
-    periods BLOB NOT NULL CHECK (length(periods) BETWEEN 0 AND 40),
-    person TEXT NOT NULL CHECK (length(person) BETWEEN 1 AND 32),
-    time_s INTEGER NOT NULL CHECK (time_s BETWEEN 0 AND 4294967295),
-    CHECK ((verb = 'grant') = (count > 0))
-) STRICT;
-CREATE INDEX access_change_of ON access_change (device, number);
-CREATE TRIGGER access_change_follows BEFORE INSERT ON access_change
-WHEN NEW.number <> (SELECT COALESCE(MAX(number), 0) + 1 FROM access_change)
-BEGIN SELECT RAISE(ABORT, 'one number follows the other'); END;
-"""
-
 # Payments by aggregate code, as readers and as channels tell of them (ledger/aggregate.py).
 _AGGREGATE = """
 CREATE TABLE aggregate_sale (
@@ -432,7 +377,6 @@ CREATE TABLE load_end (
 ) STRICT;
 """
 
-# Doors without a network, and the newest word of each that came on a card (ledger/lock_mail.py).
 MIGRATIONS = [
     _TABLES + _append_only(*_JOURNALS) + _ONE_WAY + _chart(),
     _KEYS + _append_only("device_key"),
@@ -441,8 +385,8 @@ MIGRATIONS = [
     _CANCELS + _append_only("cancel"),
     _CARDS + _append_only("card_change"),
     _CODES,
-    _PUNCHES + _append_only("punch", "manual_punch"),
-    _ACCESS + _append_only("door", "access_person", "access_change"),
+    PUNCHES + _append_only("punch", "manual_punch"),
+    ACCESS + _append_only("door", "access_person", "access_change"),
     SITES + _append_only("tamper", "approval", "sighting"),
     _AGGREGATE + _append_only("aggregate_sale", "statement_line"),
     _REISSUES + _append_only("reissue", "load_end") + _losses(),
@@ -451,5 +395,7 @@ MIGRATIONS = [
     MENUS + _append_only("menu_change"),
     LOCKS + _append_only("lock"),
     INSPECTIONS,
+    PROOFS + _append_only("reader_release", "carry_basis"),
+    CHANNELS + _append_only("channel_topup", "topup_cancel", "topup_void"),
     LIFECYCLE + _append_only(*JOURNALS),
 ]

@@ -24,7 +24,6 @@ from ledger.posting import post_authorized, post_recorded
 from ledger.reissues import Reissues
 from ledger.transfers import (
     FORFEIT,
-    LEDGER_DEVICE,
     OFFSET,
     OFFSET_LINE,
     PAID_LINE,
@@ -58,7 +57,7 @@ _IS_WARNED = "SELECT 1 FROM leaving_notice WHERE card_no = ? AND time_s < ?"
 _ACCOUNT = "SELECT balance_fen - COALESCE(floor_fen, 0) FROM account WHERE id = ?"
 _FORFEITED = f"""
 SELECT COALESCE(SUM(CASE t.kind WHEN {FORFEIT} THEN t.amount_fen ELSE -t.amount_fen END), 0)
-FROM card_settlement s JOIN transfer t ON t.device = {LEDGER_DEVICE} AND t.seq = s.number
+FROM card_settlement s JOIN transfer t ON t.device = {chart.LEDGER_DEVICE} AND t.seq = s.number
     AND t.line BETWEEN {OFFSET_LINE} AND {PENDING_LINE}
 WHERE s.card_no = ? AND (t.kind = {FORFEIT} OR t.debit_account = {chart.FORFEITED})"""
 _OPEN_ACCOUNT = (
@@ -229,7 +228,7 @@ class Settlements:
         post_authorized(
             self._database,
             [
-                Transfer(LEDGER_DEVICE, number, line, kind, account, to, fen)
+                Transfer(chart.LEDGER_DEVICE, number, line, kind, account, to, fen)
                 for line, account, fen in parts
             ],
         )
@@ -247,7 +246,7 @@ class Settlements:
             fen = min(lacking_fen, there_fen)
             if fen > 0:
                 what = OFFSET, account, chart.purse(card_no), fen
-                transfer = Transfer(LEDGER_DEVICE, number, OFFSET_LINE, *what)
+                transfer = Transfer(chart.LEDGER_DEVICE, number, OFFSET_LINE, *what)
                 post_recorded(self._database, [transfer])
                 return fen
         return 0
@@ -291,7 +290,7 @@ class Settlements:
     def _move(self, number: int, line: int, kind: int, account: int, amount_fen: int) -> None:
         """So much from an account to the bank; below nothing: back."""
         way = (account, chart.BANK) if amount_fen > 0 else (chart.BANK, account)
-        transfer = Transfer(LEDGER_DEVICE, number, line, kind, *way, abs(amount_fen))
+        transfer = Transfer(chart.LEDGER_DEVICE, number, line, kind, *way, abs(amount_fen))
         post_authorized(self._database, [transfer])
 
     def _payee(self, card_no: int, tried: int) -> tuple[int, str] | None:

@@ -18,11 +18,13 @@ from ledger.book import Book, Changes
 from ledger.booking import decide
 from ledger.card_status import Cards
 from ledger.carry_over import CarryOvers
+from ledger.channel_topups import ChannelTopUps
 from ledger.claims import Claim, parse_claim
 from ledger.code_entries import CodeEntries
 from ledger.code_sales import CodeSales
 from ledger.dialect import POSTGRESQL, Dialect, Row, SqliteDialect
 from ledger.evidence import State
+from ledger.holder_accounts import HolderAccounts
 from ledger.holders import Holders
 from ledger.issuing import issue, open_accounts
 from ledger.lifecycle_schema import DUMP
@@ -39,7 +41,7 @@ from ledger.settlements import Settlements
 from ledger.tampers import Tampers
 from ledger.temporary import Temporaries
 from ledger.topups import TopUps
-from ledger.transfers import CANCEL, CODE_SALE, LEDGER_DEVICE, SPEND
+from ledger.transfers import CANCEL, CODE_SALE, SPEND
 from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal, topics
 
@@ -82,6 +84,10 @@ _DUMP = {
     "case": "SELECT reason, device, seq, sha256 FROM suspense_case"
     " ORDER BY reason, device, seq, sha256",
     "load": "SELECT number, card_no, amount_fen, order_id, is_loaded FROM load ORDER BY number",
+    "channel_topup": "SELECT channel, order_no, number, bank_reference, paid_s, heard_s"
+    " FROM channel_topup ORDER BY channel, order_no",
+    "topup_cancel": "SELECT number, cancelled_s FROM topup_cancel ORDER BY number",
+    "topup_void": "SELECT channel, order_no, voided_s FROM topup_void ORDER BY channel, order_no",
     "cancel": "SELECT device, seq, intent_seq, number FROM cancel ORDER BY device, intent_seq",
     "load_try": "SELECT number, counter, device FROM load_try ORDER BY number, counter, device",
     "load_proof": "SELECT number, counter, balance_fen FROM load_proof ORDER BY number",
@@ -112,6 +118,8 @@ _DUMP = {
     "access": "SELECT number, device, verb, first_no, count, group_no, periods, person"
     " FROM access_change ORDER BY number",
     "menu": "SELECT number, merchant_no, site, menu, person FROM menu_change ORDER BY number",
+    "reader_release": "SELECT device, seq, head_seq, person, because FROM reader_release"
+    " ORDER BY number",
     "lock_word": "SELECT device, seq, epoch, made_s, battery_mv, heard_s FROM lock_word"
     " ORDER BY device",
     **DUMP,
@@ -161,6 +169,8 @@ class LedgerStore:
     def __init__(self, database: Dialect) -> None:
         self.database = database
         self.top_ups = TopUps(database)
+        self.channel_top_ups = ChannelTopUps(database)
+        self.accounts = HolderAccounts(database)
         self.cards = Cards(database)
         self.access = AccessBook(database)
         self.lock_mail = LockMail(database)
@@ -224,7 +234,7 @@ class LedgerStore:
         for device, key, merchant_no, site in devices:
             _check_number("device", device)
             if (
-                device in (LEDGER_DEVICE, CARD_CENTRE)
+                device in (chart.LEDGER_DEVICE, CARD_CENTRE)
                 or len(key) != 32
                 or not topics.is_site(site)
             ):

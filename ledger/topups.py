@@ -65,8 +65,8 @@ class TopUpRefused(Exception):
 
 
 class NotCovered(Exception):
-    """A load may not be tried: payments by code have taken its money, or another card has taken
-    the place of its card. Nothing was changed."""
+    """A load may not be tried: payments by code have taken its money, its channel has it back, or
+    another card has taken the place of its card. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +104,7 @@ class TopUps:
                 if facts != [card_no, amount_fen]:
                     raise TopUpRefused(f"order {order_id} is booked already, and differently")
                 return number
-            return self._book(card_no, amount_fen, order_id)
-
-    def _book(self, card_no: int, amount_fen: int, order_id: str) -> int:
-        sql = "SELECT 1 FROM card WHERE card_no = ?"
-        if not list(self._database.rows(sql, (card_no,))):
-            raise TopUpRefused(f"card {card_no} was never issued")
-        for (successor,) in self._database.rows(_SUCCESSOR, (card_no,)):
-            raise TopUpRefused(f"card {card_no} was replaced by card {successor}")
-        if Cards(self._database).status(card_no) == CLOSED:
-            raise TopUpRefused(f"card {card_no} is closed")
-        number = next_number(self._database)
-        load = Load(number, card_no, amount_fen)
-        enter(self._database, [(load, order_id)])
-        post_authorized(self._database, [paid_in(load)])
-        return number
+            return pay_in(self._database, card_no, amount_fen, order_id)
 
     def next_of(self, card_no: int, counter: int) -> Pending | None:
         """What is next for a card that shows `counter`, of what is there; None if nothing is."""
@@ -139,7 +125,7 @@ class TopUps:
             for (successor,) in list(self._database.rows(_IS_OF_REPLACED, (number,))):
                 raise NotCovered(f"credit {number}: card {successor} is in its card's place")
             if list(self._database.rows(_HAS_ENDED, (number,))):
-                raise NotCovered(f"credit {number} has ended with its card")
+                raise NotCovered(f"credit {number}: its money went back, or on with its card")
             for *facts, free_fen in list(self._database.rows(_UNPROMISED, (number,))):
                 load = Load(*facts)
                 if load.amount_fen > free_fen:
@@ -164,6 +150,21 @@ class TopUps:
             load = loads_of(self._database, [number])[number]
             if not load.is_loaded:
                 post_loaded(self._database, [load])
+
+
+def pay_in(database: Dialect, card_no: int, amount_fen: int, order_id: str) -> int:
+    """As TopUps.top_up of an order that is new, in a transaction of the caller."""
+    sql = "SELECT 1 FROM card WHERE card_no = ?"
+    if not list(database.rows(sql, (card_no,))):
+        raise TopUpRefused(f"card {card_no} was never issued")
+    for (successor,) in database.rows(_SUCCESSOR, (card_no,)):
+        raise TopUpRefused(f"card {card_no} was replaced by card {successor}")
+    if Cards(database).status(card_no) == CLOSED:
+        raise TopUpRefused(f"card {card_no} is closed")
+    load = Load(next_number(database), card_no, amount_fen)
+    enter(database, [(load, order_id)])
+    post_authorized(database, [paid_in(load)])
+    return load.number
 
 
 def next_number(database: Dialect) -> int:

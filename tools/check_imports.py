@@ -83,6 +83,7 @@ COMPOSITIONS = (
     "edge_agent.daemon",
     "edge_agent.__main__",
     "ledger.daemon",
+    "ledger.api.server",
     "ledger.__main__",
 )
 

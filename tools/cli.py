@@ -15,12 +15,14 @@ from tools.cli_access import access, ledger_locks
 from tools.cli_agent import agent
 from tools.cli_aggregate import aggregate, aggregate_code
 from tools.cli_attendance import attendance
+from tools.cli_books import add_to
 from tools.cli_broker import broker
 from tools.cli_ca import ca
 from tools.cli_card import card
 from tools.cli_carry import carry_over, subsidy
 from tools.cli_database import migrate
 from tools.cli_device import device
+from tools.cli_http import serve, token
 from tools.cli_inspections import inspections
 from tools.cli_lives import batch, temporary
 from tools.cli_lives import card as ledger_card
@@ -74,6 +76,9 @@ ledger.command("subsidy")(subsidy)
 ledger.command("locks")(ledger_locks)
 ledger.command("migrate")(migrate)
 ledger.command("inspections")(inspections)
+add_to(ledger)
+ledger.command("serve")(serve)
+ledger.command("token")(token)
 
 
 class Home(StrEnum):

@@ -67,6 +67,10 @@ def show(path: Path, card_no: int, after_h: int | None = None) -> str:
         if successor is not None:
             lines.append(f"  card {successor} is in its place")
         lines += _frozen(store, card_no, _after_s(after_h))
+        lines += [
+            f"  credit {number} was carried over while a spend may have been missing"
+            for number in store.carry_overs.unproven(card_no)
+        ]
     return "\n".join(lines)
 
 

@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from adapters.sqlite import NotDurable
-from ledger.config import Config, ConfigError, load_config, load_password, open_books
+from ledger.config import (
+    Config,
+    ConfigError,
+    load_config,
+    load_password,
+    load_signing_key,
+    open_books,
+)
 from ledger.dialect import SqliteDialect, StoreUnavailable
 from ledger.forks import Fork, Kind, Tap, forks
 from ledger.schema import MIGRATIONS
@@ -71,6 +78,16 @@ def books_in(path: Path) -> LedgerStore:
     """The same books, to write in them; `opened` has to have found them good."""
     config = _config(path)
     return LedgerStore.open(str(path)) if config is None else open_books(config)
+
+
+def signing_key_of(path: Path) -> bytes | None:
+    """The ledger's, where its configuration is given; a bare file of the books has none."""
+    if path.suffix != ".toml":
+        return None
+    try:
+        return load_signing_key(load_config(path).signing_key_file)
+    except ConfigError as error:
+        raise NotBooks(str(error)) from error
 
 
 @contextmanager

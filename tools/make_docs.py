@@ -1,10 +1,12 @@
 """Write the pages of docs/ that say what the code says: `python -m tools.make_docs`."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 from firmware.drivers import annunciator
-from ledger import lifecycle, lifecycle_texts
+from ledger import api_reasons, lifecycle, lifecycle_texts
 from ledger import reasons as ledger_reasons
+from ledger.api import openapi
 from protocols.link import delivery_texts
 from protocols.rules import (
     access_texts,
@@ -100,6 +102,7 @@ def pages() -> dict[str, str]:
         "door-states.md": door_states(),
         "lock-states.md": lock_states(),
         "card-states.md": card_states(),
+        "openapi.json": json.dumps(openapi.document(), indent=2) + "\n",
     }
 
 
@@ -220,6 +223,12 @@ def reason_codes() -> str:
         "301: nothing was kept. The others open a case for somebody to look at.\n"
         "`ledger/reasons.py`\n",
         _numbered(ledger_reasons.TEXTS),
+        "## Why the ledger's HTTP API refused\n",
+        "In the `reason` of its problem details (RFC 9457). `ledger/api_reasons.py`\n",
+        _table(
+            ("", "status", "meaning"),
+            [(number, *texts) for number, texts in sorted(api_reasons.TEXTS.items())],
+        ),
         "## Why the card centre does not do it\n",
         "What is asked of a card is refused and nothing is changed ([card-states.md]"
         "(card-states.md)).\n`ledger/lifecycle.py`\n",

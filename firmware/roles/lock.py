@@ -165,6 +165,7 @@ class SmartLock(Entrance):
     def _inspect(self, now_ms):
         """Once a day, and behind a boot: what the warden's list says of this lock."""
         earliest_s, latest_s = clock_rules.seconds(self._clock.interval_ms(now_ms))
+        held = self._card_map.map_in_use()
         self._recorder.note(
             messages.INSPECTION,
             now_ms,
@@ -176,6 +177,7 @@ class SmartLock(Entrance):
             free_sectors=self._recorder.free_sectors(),
             map_made_s=self._card_map.known(0)[1],
             receipt_s=self._recorder.receipt_s,
+            map_epoch=held[2] if held else 0,
         )
 
     def _set_clock(self, now_ms):

@@ -169,6 +169,7 @@ class CardMap:
         self._flash.program(bank * self._bank_bytes + self._changes_at + behind, changes)
         grown = (bank, end, crc32(changes, crc)) + warrant[:2] + (size, warrant[3], digest)
         self._may_grow = self._use(grown, now_ms)
+        self._asks = self._may_grow  # so that the agent hears that we have it
         return self._may_grow
 
     def _is_ready(self, at, now_ms):

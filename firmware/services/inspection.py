@@ -39,6 +39,7 @@ class Inspection:
             for at_s in known_s
         ]
         has_room = self._recorder.has_room()
+        held = self._card_map.map_in_use()
         supply = self._supply
         self._recorder.note(
             messages.INSPECTION,
@@ -52,6 +53,7 @@ class Inspection:
             battery_test=supply.test,
             map_made_s=map_s,
             receipt_s=known_s[1],
+            map_epoch=held[2] if held else 0,
         )
         for is_wrong, reason in (
             (not has_room, reasons.JOURNAL_FULL),

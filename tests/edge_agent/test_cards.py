@@ -104,6 +104,29 @@ def opened(device, data):
     return struct.unpack(card_status.WARRANT, warrant), data[card_status.WARRANT_BYTES :]
 
 
+def test_who_has_not_said_that_it_has_the_newest(site):
+    """A reader that was told of something has it when it says so, and not before."""
+
+    def lacking():
+        return {one["device"]: one.get("cards_lacking") for one in site.agent.readers()}
+
+    for device in (A, B):
+        site.say(device, site.readers[device].hello())
+    site.give(site.ledger.news(0))
+    assert lacking() == {A: None, B: None}
+    site.ask(A, 1)
+    site.ask(B, 3)
+    assert lacking() == {A: 2, B: 0}
+    site.ledger.set(8, LOST)
+    site.give(site.ledger.news(3))
+    assert lacking() == {A: 3, B: 1}
+    site.ask(A, 4)
+    site.ask(B, 9)  # more than there is: it has all of ours
+    assert lacking() == {A: 0, B: 0}
+    site.ask(1009, 2)  # nobody we have a warrant for
+    assert 1009 not in site.agent._cards._said
+
+
 # --- what it does not believe -----------------------------------------------------------------
 
 

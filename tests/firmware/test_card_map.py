@@ -270,8 +270,20 @@ def test_what_got_lost_between_two_is_asked_for():
     centre.set(5, LOST)
     assert reader.hear(centre.news(since)) == ""
     assert not reader.holds(centre.epoch)
-    assert reader.run() == 1
+    assert reader.run() == 2  # and says that it has it
     assert reader.holds(centre.epoch)
+
+
+def test_the_agent_hears_that_a_reader_has_it():
+    """At once, when it is on flash; not before, and nothing if flash did not take it."""
+    centre = a_centre()
+    reader = a_reader(centre)
+    centre.set(1, LOST)
+    assert reader.hear(centre.news(centre.epoch - 1)) == ""
+    assert reader.card_map.map_in_use()[2] == centre.epoch and not reader.asked
+    reader.card_map.step(reader.now_ms)
+    assert [(one["epoch"], one["page"]) for one in reader.asked] == [(centre.epoch, 0)]
+    assert reader.run() == 1
 
 
 def test_answers_that_get_lost_are_asked_for_again():
@@ -351,7 +363,7 @@ def test_a_week_without_network(missed, is_whole):
         centre.set(draw.randrange(1_500), LOST)
     reader.connect()
     pages = -(-len(centre.map_at(centre.epoch)) // PAGE_BYTES)
-    assert reader.run() == (2 + pages if is_whole else 1)
+    assert reader.run() == (2 + pages if is_whole else 2)
     assert reader.holds(centre.epoch)
 
 

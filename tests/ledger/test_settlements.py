@@ -7,13 +7,14 @@ from ledger.card_status import CardRefused
 from ledger.carry_over import AFTER_S
 from ledger.code_sales import Ask, CodePolicy
 from ledger.dialect import ConstraintBroken
+from ledger.holder_accounts import KINDS
 from ledger.invariants import check
 from ledger.phones import Phones
 from ledger.reservations import Settled
 from ledger.topups import NotCovered, TopUpRefused
 from protocols.card import virtual_code
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
-from tests.ledger.readers import CARD, OPENING_FEN, Reader
+from tests.ledger.readers import CARD, OPENING_FEN, OTHER_CARD, Reader
 from tests.ledger.replaced import NEW_CARD, books
 
 END_S = 1_790_000_000
@@ -381,3 +382,15 @@ def test_a_late_spend_of_after_a_loss_is_nobody_s_debt():
         (reasons.SPENT_BEFORE_ITS_END, *before),
     ]
     assert held(store)[:3] == (-80, 0, OPENING_FEN)
+
+
+def test_a_holder_sees_what_was_settled_of_this_card_and_of_no_other():
+    """Openings, settlements, payments and fees are counted on their own: numbers meet."""
+    store = paid_out(closed())
+    said = store.accounts.entries(CARD, 9)
+    assert [(KINDS[one.kind], one.purse_fen) for one in said] == [
+        ("refund", -OPENING_FEN),
+        ("opening", OPENING_FEN),
+    ]
+    (only,) = store.accounts.entries(OTHER_CARD, 9)
+    assert (KINDS[only.kind], only.purse_fen) == ("opening", OPENING_FEN)

@@ -11,7 +11,7 @@ REGISTRY = re.compile(r"(pypi|pythonhosted|npmjs|debian)\.(org|com)", re.IGNOREC
 MACHINE_PATH = re.compile(r"(^|[^A-Za-z0-9_.])/(work|farm)/")
 BINARY = {".png", ".jpg", ".svg", ".ico", ".woff", ".woff2", ".xlsx", ".bin"}
 
-LOCKS = ("lock.txt", "check.txt", "stubs.txt", "bench.txt")
+LOCKS = ("lock.txt", "check.txt", "fuzz.txt", "stubs.txt", "bench.txt")
 PINNED = re.compile(r"^[a-z0-9][a-z0-9.-]*==[^\s;]+( ; [^\\]+)?$")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 OPTION = re.compile(r"^\s*(-[a-z]\b|--(?!hash=)[a-z-]+)|https?://|file:|@ ", re.MULTILINE)
@@ -94,6 +94,7 @@ def test_lock_covers_every_declared_dependency(repo_root):
     wanted = {
         "lock.txt": project["dependencies"] + extras["sim"] + extras["dev"],
         "check.txt": extras["check"],
+        "fuzz.txt": extras["fuzz"],
         "bench.txt": extras["bench"],
     }
     for lock, declared in wanted.items():
@@ -103,12 +104,14 @@ def test_lock_covers_every_declared_dependency(repo_root):
         assert names <= pinned, lock
 
 
-def test_the_two_environments_agree(repo_root):
-    """check.txt is installed over lock.txt and must not change a version."""
+@pytest.mark.parametrize("over", ["check.txt", "fuzz.txt"])
+def test_the_environments_agree(repo_root, over):
+    """What is installed over lock.txt must not change a version."""
     pins = [
         dict(pin.partition(" ;")[0].split("==") for pin, _ in requirements(text))
         for text in (
-            (repo_root / "requirements" / lock).read_text(encoding="utf-8") for lock in LOCKS[:2]
+            (repo_root / "requirements" / lock).read_text(encoding="utf-8")
+            for lock in ("lock.txt", over)
         )
     ]
     both = pins[0].keys() & pins[1].keys()

@@ -1,10 +1,15 @@
 """A lost card's balance on the card in its place, end to end (R14.4a, R14.4b)."""
 
 import io
+from contextlib import closing
 
 import pytest
 
-from ledger import reasons
+from ledger import map_news, reasons
+from ledger.certificates import certificate, verify
+from ledger.quiescence import examine
+from ledger.replay import replay
+from ledger.store import LedgerStore
 from simulator.run import Run, run_scenario
 from simulator.scenario import ScenarioError, load
 
@@ -43,6 +48,24 @@ def test_it_comes_once_and_what_is_told_late_is_somebodys(played):
     assert cases == [reasons.SPENT_WHILE_LOST, reasons.LATE_SPEND]
     # Online before its time, and without network.
     assert log.count(b"LOAD LATER".hex()) == 2
+
+
+def test_that_nothing_is_missing_is_proven_when_every_reader_has_told(played):
+    """It was not when the money went: a reader without network had spends of before and after."""
+    store = played[0].services.store
+    numbers = [number for number, card_no in _loads(store) if card_no in (NEW, NEW_CLASSIC)]
+    assert store.carry_overs.unproven(NEW) + store.carry_overs.unproven(NEW_CLASSIC) == numbers[1:]
+    for old_card in OLD, OLD_DESFIRE:
+        found = examine(store.database, old_card)
+        assert (found.blocking, found.unaware) == ((), ())
+        assert verify(store.database, certificate(found, 0)) == []
+    assert map_news.behind(store.database) == []
+    with closing(LedgerStore.open(":memory:")) as empty:
+        assert list(replay(store.database, empty, 1)) == []
+
+
+def _loads(store):
+    return list(store.database.rows("SELECT number, card_no FROM load ORDER BY number"))
 
 
 def test_same_log_in_a_real_micropython(played, path, micropython):

@@ -146,6 +146,7 @@ OPTIONAL: Mapping[str, Mapping[str, tuple[int, Any]]] = {
         "battery_test": (14, bytes(6)),
         "map_made_s": (15, 1),
         "receipt_s": (16, 1),
+        "map_epoch": (17, 1),
     },
     "entry": {"number": (10, 1)},
 }
@@ -252,6 +253,7 @@ ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
                 "free_sectors": 1010,
                 "map_made_s": 1788233170,
                 "receipt_s": 1788233395,
+                "map_epoch": 4012,
             },
         ),
     ],

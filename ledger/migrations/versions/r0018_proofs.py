@@ -1,4 +1,4 @@
-"""Revision 0018: the lives of cards."""
+"""Revision 0018: proofs."""
 
 from alembic import op
 

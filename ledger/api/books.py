@@ -1,0 +1,80 @@
+"""The books, asked from an event loop: a few threads, each with a connection of its own.
+
+Rules of this file. No work waits without end: what does not get a thread, or no answer in time, is
+told so. What has begun is finished all the same, and whoever asks again hears what became of it.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from ledger.dialect import StoreUnavailable
+from ledger.store import LedgerStore
+
+THREADS = 4
+WAITING_MAX = 32
+ANSWER_S = 10.0
+
+_log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+
+class BooksBusy(Exception):
+    """Too much waits already; this was not begun."""
+
+
+class BooksSlow(Exception):
+    """No answer in time. It may have been done, or be done yet."""
+
+
+class Books:
+    """`opened()` opens the books; each thread does it once, when it is first needed."""
+
+    def __init__(self, opened: Callable[[], LedgerStore], answer_s: float = ANSWER_S) -> None:
+        self._opened = opened
+        self._answer_s = answer_s
+        self._own = threading.local()
+        self._threads = ThreadPoolExecutor(THREADS, "books")
+        self._waiting = 0
+
+    async def do(self, work: Callable[[LedgerStore], Answer]) -> Answer:
+        """What `work` gives, or raises. BooksBusy, BooksSlow, StoreUnavailable."""
+        if self._waiting >= THREADS + WAITING_MAX:
+            raise BooksBusy
+        self._waiting += 1
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._threads, self._do, work)
+        future.add_done_callback(self._done)
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), self._answer_s)
+        except TimeoutError:
+            raise BooksSlow from None
+
+    def close(self) -> None:
+        """Waits for what has begun. Nothing may be asked any more."""
+        barrier = threading.Barrier(THREADS)
+        for _ in range(THREADS):
+            self._threads.submit(self._leave, barrier)
+        self._threads.shutdown()
+
+    def _do(self, work: Callable[[LedgerStore], Answer]) -> Answer:
+        store = getattr(self._own, "store", None)
+        if store is None:
+            store = self._own.store = self._opened()
+        return work(store)
+
+    def _done(self, future: "asyncio.Future[Answer]") -> None:
+        self._waiting -= 1
+        # Of what nobody waits for any more, the error is taken here.
+        error = None if future.cancelled() else future.exception()
+        if isinstance(error, StoreUnavailable):
+            _log.error("no books now: %s", error)
+
+    def _leave(self, barrier: threading.Barrier) -> None:
+        barrier.wait()  # each thread does this once: a connection is closed where it was opened
+        store = getattr(self._own, "store", None)
+        if store is not None:
+            store.close()

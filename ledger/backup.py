@@ -1,0 +1,168 @@
+"""A copy of the books in one file, taken beside the running ledger, and books made from it.
+
+Rules of this file. A copy that nobody has looked at is none: it is checked, page by page and rule
+by rule (ledger/invariants.py), before it gets its name, and again before it becomes books. Its
+hash stands beside it, in a file written last: without that it is not whole. Both hold readers'
+keys, and have mode 0600. Restoring never writes over anything.
+
+Books that come back from a backup have lost what was booked since. Records come again by
+themselves (docs/adr/0037-booked-records-stay-a-while.md); an audit says how many rows of which
+journal there were, and those that no reader has told have to be entered again.
+
+Where the books are in PostgreSQL, pg_dump takes the copy; what it can do is that server's.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+import subprocess
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from ledger import audit
+from ledger.dialect import SqliteDialect
+from ledger.invariants import check
+from ledger.schema import MIGRATIONS
+from ledger.store import LedgerStore
+
+_CHUNK_BYTES = 1 << 20
+
+
+class BackupError(Exception):
+    """It cannot be taken or restored; the text says why, and nothing was changed."""
+
+
+def manifest_of(backup: Path) -> Path:
+    """The file beside a backup that says what it has to be."""
+    return backup.with_name(backup.name + ".json")
+
+
+def back_up(books: Path, out: Path, made_s: int) -> dict[str, Any]:
+    """Copy the SQLite file `books` to the new file `out`, checked; what its manifest says.
+
+    Raises BackupError, OSError.
+    """
+    if out.exists() or manifest_of(out).exists():
+        raise BackupError(f"{out} is there already")
+    partial = _new(out)
+    try:
+        with (
+            closing(sqlite3.connect(f"{books.resolve().as_uri()}?mode=ro", uri=True)) as source,
+            closing(sqlite3.connect(partial)) as target,
+        ):
+            source.backup(target)
+            target.execute("PRAGMA journal_mode = DELETE")  # one file, no log beside it
+    except sqlite3.Error as error:
+        raise BackupError(f"{books}: {error}") from None
+    told: dict[str, Any] = {"made_s": made_s, "schema": len(MIGRATIONS)} | _examined(partial)
+    told["sha256"] = _sha256(partial)
+    _named(partial, out)
+    manifest = _new(manifest_of(out))
+    manifest.write_text(json.dumps(told, indent=2, sort_keys=True) + "\n", encoding="ascii")
+    _named(manifest, manifest_of(out))
+    return told
+
+
+def restore(backup: Path, into: Path, audit_folder: Path | None = None) -> Counter[str]:
+    """Make the new books `into` of a backup; how many rows of each journal it lacks by the audit.
+
+    Without an audit nobody knows: {}. Raises BackupError, AuditError of ledger.audit, OSError.
+    """
+    for path in (into, Path(f"{into}-wal")):
+        if path.exists():
+            raise BackupError(f"{path} is there already")
+    try:
+        told = json.loads(manifest_of(backup).read_text(encoding="ascii"))
+        wanted = told["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BackupError(f"{backup}: its manifest cannot be read: {error}") from None
+    partial = _new(into)
+    with backup.open("rb") as source, partial.open("wb") as target:
+        while data := source.read(_CHUNK_BYTES):
+            target.write(data)
+    if _sha256(partial) != wanted:
+        partial.unlink()
+        raise BackupError(f"{backup} is not what it was: its SHA-256 is another")
+    _examined(partial)
+    lacks: Counter[str] = Counter()
+    if audit_folder is not None:
+        with closing(_opened(partial)) as store:
+            lacks = audit.lacking(audit_folder, store.database)
+    _named(partial, into)
+    return lacks
+
+
+def dump_server(url: str, password: str | None, out: Path) -> None:
+    """Copy the PostgreSQL database `url` to the new file `out` by pg_dump, and read its contents.
+
+    Raises BackupError, OSError. pg_restore makes a database of it.
+    """
+    if out.exists():
+        raise BackupError(f"{out} is there already")
+    partial = _new(out)
+    secret = {} if password is None else {"PGPASSWORD": password}
+    for command in (
+        ["pg_dump", "--format=custom", "--no-password", f"--file={partial}", f"--dbname={url}"],
+        ["pg_restore", "--list", str(partial)],
+    ):
+        try:
+            done = subprocess.run(
+                command, env=os.environ | secret, capture_output=True, text=True, check=False
+            )
+        except FileNotFoundError:
+            partial.unlink()
+            raise BackupError(f"{command[0]} is not installed (postgresql-client)") from None
+        if done.returncode:
+            partial.unlink()
+            raise BackupError(f"{command[0]}: {done.stderr.strip()}")
+    _named(partial, out)
+
+
+def _examined(path: Path) -> dict[str, int]:
+    """How much is in a copy of the books; BackupError, and it is gone, if it is not right."""
+    try:
+        with closing(_opened(path)) as store:
+            (said,) = next(iter(store.database.rows("PRAGMA integrity_check(1)")))
+            (version,) = next(iter(store.database.rows("PRAGMA user_version")))
+            wrong = [said] if said != "ok" else []
+            if version != len(MIGRATIONS):
+                wrong = [f"has schema {version}, this program reads {len(MIGRATIONS)}"]
+            wrong = wrong or [str(violation) for violation in check(store)]
+            counts = {} if wrong else store.summary()
+    except sqlite3.Error as error:
+        wrong, counts = [str(error)], {}
+    if wrong:
+        path.unlink()
+        raise BackupError(f"these are no books as they have to be: {wrong[0]}")
+    return {name: counts[name] for name in ("records", "booked", "suspense")}
+
+
+def _opened(path: Path) -> LedgerStore:
+    return LedgerStore(SqliteDialect(sqlite3.connect(path, isolation_level=None)))
+
+
+def _new(path: Path) -> Path:
+    """An empty file beside `path`, for its owner alone, in the place of one that a cut left."""
+    partial = path.with_name(path.name + ".partial")
+    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+    return partial
+
+
+def _named(partial: Path, path: Path) -> None:
+    """Give a file its name, once all of it is on the disk."""
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    os.rename(partial, path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

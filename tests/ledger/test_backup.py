@@ -1,0 +1,175 @@
+"""A backup is the books, checked, or there is none; what it lacks is named."""
+
+import json
+import os
+import sqlite3
+import subprocess
+from contextlib import closing
+from datetime import date
+
+import pytest
+
+from ledger import audit
+from ledger.backup import BackupError, _sha256, back_up, dump_server, manifest_of, restore
+from ledger.store import LedgerStore
+from tests.ledger.readers import CARD, Reader, open_ledger
+from tests.ledger.tampering import tamper
+
+DAY = date(2026, 11, 26)
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """Books that stay open, with one spend and another that was never finished."""
+    reader = Reader(1001)
+    reader.spend()
+    reader.intent(counter=2, last=(1001, 1))
+    store = open_ledger(reader, path=str(tmp_path / "ledger.sqlite"))
+    store.book([reader.records])
+    yield store, reader, tmp_path
+    store.close()
+
+
+def dump_of(path):
+    with closing(LedgerStore.open(str(path))) as store:
+        return store.dump()
+
+
+def test_beside_the_running_ledger_and_bit_for_bit(ledger):
+    store, reader, folder = ledger
+    before = store.dump()
+    told = back_up(folder / "ledger.sqlite", folder / "b.sqlite", 7)
+    assert (told["records"], told["booked"], told["made_s"]) == (3, 1, 7)
+    reader.outcome((1001, 3))
+    store.book([reader.records])
+    assert restore(folder / "b.sqlite", folder / "new.sqlite") == {}
+    assert dump_of(folder / "new.sqlite") == before != store.dump()
+    for name in ("b.sqlite", "b.sqlite.json", "new.sqlite"):
+        assert (folder / name).stat().st_mode & 0o777 == 0o600
+    assert not list(folder.glob("*.partial"))
+
+
+def test_nothing_is_written_over(ledger):
+    _store, _reader, folder = ledger
+    books, out = folder / "ledger.sqlite", folder / "b.sqlite"
+    back_up(books, out, 7)
+    was = out.read_bytes()
+    with pytest.raises(BackupError, match="there already"):
+        back_up(books, out, 8)
+    with pytest.raises(BackupError, match="there already"):
+        restore(out, books)
+    assert out.read_bytes() == was
+
+
+def test_books_that_are_wrong_are_not_backed_up(ledger):
+    store, _reader, folder = ledger
+    tamper(store, ["UPDATE transfer SET amount_fen = 1 WHERE device = 1001"])
+    with pytest.raises(BackupError, match="a balance is the sum of its entries"):
+        back_up(folder / "ledger.sqlite", folder / "b.sqlite", 7)
+    assert not list(folder.glob("b.sqlite*"))
+    (folder / "noise").write_bytes(b"no database" * 100)
+    with pytest.raises(BackupError):
+        back_up(folder / "noise", folder / "b.sqlite", 7)
+
+
+def test_one_bit_of_a_backup_is_seen(ledger):
+    _store, _reader, folder = ledger
+    out = folder / "b.sqlite"
+    back_up(folder / "ledger.sqlite", out, 7)
+    good = out.read_bytes()
+    for place in (0, 100, len(good) // 2, len(good) - 1):
+        out.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        with pytest.raises(BackupError, match="its SHA-256 is another"):
+            restore(out, folder / "new.sqlite")
+    out.write_bytes(good)
+    manifest = manifest_of(out)
+    told = manifest.read_text()
+    for wrong in ("", "[]", "{}"):
+        manifest.write_text(wrong)
+        with pytest.raises(BackupError, match="manifest"):
+            restore(out, folder / "new.sqlite")
+    manifest.write_text(told)
+    assert not list(folder.glob("new.sqlite*"))
+    restore(out, folder / "new.sqlite")
+
+
+def test_a_backup_that_fits_its_manifest_is_looked_at_all_the_same(ledger):
+    """Whoever can write both has still to make books that hold."""
+    _store, _reader, folder = ledger
+    out = folder / "b.sqlite"
+    back_up(folder / "ledger.sqlite", out, 7)
+    with closing(sqlite3.connect(out)) as database:
+        database.execute("UPDATE account SET balance_fen = balance_fen + 1 WHERE kind = 1")
+        database.commit()
+    told = json.loads(manifest_of(out).read_text()) | {"sha256": _sha256(out)}
+    manifest_of(out).write_text(json.dumps(told))
+    with pytest.raises(BackupError, match="not so"):
+        restore(out, folder / "new.sqlite")
+    assert not list(folder.glob("new.sqlite*"))
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename"])
+@pytest.mark.parametrize("after", [0, 1, 2, 3])
+def test_a_cut_leaves_a_backup_that_is_whole_or_none(ledger, monkeypatch, call, after):
+    _store, _reader, folder = ledger
+    left, real = [after], getattr(os, call)
+
+    def cut(*arguments):
+        if not left[0]:
+            raise OSError(5, "power")
+        left[0] -= 1
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, cut)
+        try:
+            back_up(folder / "ledger.sqlite", folder / "b.sqlite", 7)
+            is_over = True
+        except OSError:
+            is_over = False
+    if is_over or manifest_of(folder / "b.sqlite").exists():
+        restore(folder / "b.sqlite", folder / "new.sqlite")
+    elif (folder / "b.sqlite").exists():
+        with pytest.raises(BackupError, match="manifest"):
+            restore(folder / "b.sqlite", folder / "new.sqlite")
+
+
+def test_yesterdays_backup_says_what_it_lacks(ledger):
+    store, reader, folder = ledger
+    back_up(folder / "ledger.sqlite", folder / "b.sqlite", 7)
+    reader.outcome((1001, 3))
+    store.book([reader.records])
+    store.top_ups.top_up(CARD, 500, "a")
+    store.cards.set("lose", CARD, 9)
+    audit.export(store.database, folder / "audit", DAY)
+    lacks = restore(folder / "b.sqlite", folder / "new.sqlite", folder / "audit")
+    assert lacks == {"record": 1, "transfer": 1, audit.DESK_TRANSFER: 1, "card_change": 1}
+    back_up(folder / "ledger.sqlite", folder / "today.sqlite", 8)
+    assert restore(folder / "today.sqlite", folder / "newer.sqlite", folder / "audit") == {}
+
+
+def test_a_server_that_is_not_there(tmp_path):
+    out = tmp_path / "b.dump"
+    with pytest.raises(BackupError, match="pg_dump"):
+        dump_server(f"postgresql://nobody@/books?host={tmp_path}", None, out)
+    assert not list(tmp_path.iterdir())
+
+
+def test_books_on_postgresql(postgresql, tmp_path):
+    """What pg_dump took is, restored, the same books."""
+    reader = Reader(1001)
+    reader.spend()
+    url, other = postgresql.new_books(), postgresql.new_books()
+    with closing(LedgerStore.open(url)) as store:
+        store.register_merchant(12, "Canteen")
+        store.register_device(1001, reader.key, 12)
+        store.issue_card(CARD, 10_000)
+        store.book([reader.records])
+        was = store.dump()
+    dump_server(url, None, tmp_path / "b.dump")
+    restored = ["pg_restore", "--clean", f"--dbname={other}", str(tmp_path / "b.dump")]
+    subprocess.run(restored, check=True, capture_output=True)
+    with closing(LedgerStore.open(other)) as store:
+        assert store.dump() == was
+    for each in (url, other):
+        postgresql.drop(each)
