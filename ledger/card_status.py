@@ -1,15 +1,30 @@
 """Which cards are lost, suspended or closed, and since when: every change, in its order, for good.
 
 Rules of this file. A change has a number, the epoch, without gaps; none is ever taken back, what
-comes later counts. A loss is reported by anybody at any time (R14.2a); only evidence shown in
-person undoes it (R14.3), or a suspension (R15.2). A verb that has nothing left to do does nothing:
-of two reports of one loss the first has the time that counts (R14.2b).
+comes later counts. What may follow on what, and who may say so, is in ledger/lifecycle.py: here it
+is written down. A verb that has nothing left to do does nothing: of two reports of one loss the
+first has the time that counts (R14.2b).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ledger.dialect import Dialect
+from ledger.lifecycle import (
+    ABSENT,
+    CENTRE,
+    DEAD,
+    MAP_STATUS,
+    NO_EVIDENCE,
+    READER,
+    RECORD,
+    RULES,
+    SAME,
+    Act,
+    Answer,
+    answer,
+    states_after,
+)
 from protocols.rules.card_status import (
     ACTIVE,
     CARD_NO_MAX,
@@ -22,29 +37,13 @@ from protocols.rules.card_status import (
 EVIDENCE_CHARS_MAX = 32
 NAMES = {ACTIVE: "active", LOST: "lost", SUSPENDED: "suspended", CLOSED: "closed"}
 CAPTURED = "capture"  # the cause of what a merchant has withheld (R19.4)
-REISSUED = "reissue"  # and of what another card has taken the place of (R14.4a)
-_BEFORE = -1  # what it was before it was lost
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """From one of `before` to `after`; `in_person`: the evidence that was shown has a name."""
-
-    before: tuple[int, ...]
-    after: int
-    in_person: bool = False
-
-
-VERBS = {
-    "lose": Verb((ACTIVE, SUSPENDED), LOST),
-    "unlose": Verb((LOST,), _BEFORE, in_person=True),
-    "suspend": Verb((ACTIVE,), SUSPENDED),
-    "resume": Verb((SUSPENDED,), ACTIVE, in_person=True),
-    "close": Verb((ACTIVE, LOST, SUSPENDED), CLOSED),
-}
-_CHANGES = "SELECT status, time_s FROM card_change WHERE card_no = ? ORDER BY epoch"
+# What is said of one card and needs no other card, holder or day.
+VERBS = ("lose", "unlose", "suspend", "resume", "freeze", "unfreeze", "terminate", "close")
+_CHANGES = "SELECT cause, time_s FROM card_change WHERE card_no = ? ORDER BY epoch"
 _EPOCH = "SELECT COALESCE(MAX(epoch), 0) FROM card_change"
 _INSERT = "INSERT INTO card_change VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT_ACT = "INSERT INTO card_act VALUES (?, ?, ?, ?)"
+_END_HOLDING = "UPDATE holding SET is_current = 0 WHERE card_no = ? AND is_current = 1"
 _AFTER = "SELECT card_no, status FROM card_change WHERE epoch > ? ORDER BY epoch LIMIT ?"
 _IS_ISSUED = "SELECT 1 FROM card WHERE card_no = ?"
 _OF_CARDS = """
@@ -54,7 +53,14 @@ ORDER BY card_no, epoch"""
 
 
 class CardRefused(Exception):
-    """A change of status that cannot be; nothing was changed, and the text says why."""
+    """What cannot be done to a card; nothing was changed, and the text says why.
+
+    `reason`: its number of ledger.lifecycle; 0 for what was only said wrongly.
+    """
+
+    def __init__(self, text: str, reason: int = 0) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,11 @@ class Cards:
 
     def status(self, card_no: int) -> int:
         """ACTIVE, LOST, SUSPENDED or CLOSED; ACTIVE too of a card that was never issued."""
-        return _statuses(self._database, card_no)[-1][0]
+        return standing(self._database, card_no)[0]
+
+    def state(self, card_no: int) -> str:
+        """One of ledger.lifecycle.STATES."""
+        return states_of(self._database, card_no)[-1]
 
     def closed(self) -> set[int]:
         """Every card that is not active."""
@@ -116,50 +126,71 @@ class Cards:
         rows = self._database.rows(_AFTER, (epoch, count))
         return b"".join(change(card_no, status) for card_no, status in rows)
 
-    def set(self, verb: str, card_no: int, time_s: int, evidence: str = "") -> int:
+    def set(
+        self, verb: str, card_no: int, time_s: int, evidence: str = "", by: Act = CENTRE
+    ) -> int:
         """Do one of VERBS to a card at `time_s`; its new status. Raises CardRefused.
 
         `evidence`: one word for what was shown ("id-card"), never a number that stands on it.
+        `by`: who says it and where; without, a clerk of the card centre in person.
         """
-        check_evidence(verb, evidence, in_person=VERBS[verb].in_person)
+        if verb not in VERBS:
+            raise ValueError(f"{verb} is not said of a card alone")
+        _check_word(evidence)
         with self._database.transaction():
-            return change_status(self._database, verb, card_no, time_s, evidence)
+            act = replace(by, evidence=evidence)
+            return change_status(self._database, verb, card_no, time_s, act)
 
 
-def change_status(database: Dialect, verb: str, card_no: int, time_s: int, evidence: str) -> int:
-    """As Cards.set, in a transaction of the caller, who has checked the evidence."""
-    what = VERBS[verb]
-    if not list(database.rows(_IS_ISSUED, (card_no,))):
-        raise CardRefused(f"card {card_no} was never issued")
+def change_status(database: Dialect, verb: str, card_no: int, time_s: int, act: Act) -> int:
+    """As Cards.set, in a transaction of the caller; any verb of the table."""
+    return MAP_STATUS[change_state(database, verb, card_no, time_s, act)]
+
+
+def change_state(database: Dialect, verb: str, card_no: int, time_s: int, act: Act) -> str:
+    """That, and the state it has come to."""
+    said = judged(database, verb, card_no, act)
+    if said.is_new and RULES[verb].after != SAME:
+        note(database, card_no, said.state, verb, time_s, act)
+    return said.state
+
+
+def judged(database: Dialect, verb: str, card_no: int, act: Act) -> Answer:
+    """What the table answers, and that is yes. Raises CardRefused."""
+    said = answer(states_of(database, card_no), verb, act)
+    if said.reason:
+        raise CardRefused(f"card {card_no} {said.because}", said.reason)
     if card_no > CARD_NO_MAX:
         raise CardRefused(f"card {card_no}: the map ends at {CARD_NO_MAX}")
-    statuses = [status for status, _time_s in _statuses(database, card_no)]
-    if statuses[-1] == what.after:
-        return what.after
-    if statuses[-1] not in what.before:
-        raise CardRefused(f"card {card_no} is {NAMES[statuses[-1]]}: cannot {verb} it")
-    after = statuses[-2] if what.after == _BEFORE else what.after
-    _add(database, card_no, after, verb, time_s, evidence)
-    return after
+    return said
 
 
 def standing(database: Dialect, card_no: int) -> tuple[int, int]:
     """(status, since when) of a card; ACTIVE since 0 if nothing was ever said of it."""
-    return _statuses(database, card_no)[-1]
+    sql = "SELECT status, time_s FROM card_change WHERE card_no = ? ORDER BY epoch DESC LIMIT 1"
+    for status, time_s in list(database.rows(sql, (card_no,))):
+        return status, time_s
+    return ACTIVE, 0
 
 
-def check_evidence(verb: str, evidence: str, *, in_person: bool) -> None:
+def states_of(database: Dialect, card_no: int) -> list[str]:
+    """The states that a card has gone through, of ledger.lifecycle; [ABSENT] if there is none."""
+    if not list(database.rows(_IS_ISSUED, (card_no,))):
+        return [ABSENT]
+    return states_after(cause for cause, _time_s in database.rows(_CHANGES, (card_no,)))
+
+
+def check_evidence(verb: str, evidence: str) -> None:
     """CardRefused if something has to be shown and was not, or if `evidence` is not a word."""
-    if in_person and not evidence:
-        raise CardRefused(f"to {verb} a card takes evidence, shown in person")
+    if RULES[verb].evidence and not evidence:
+        raise CardRefused(f"to {verb} a card takes evidence, shown in person", NO_EVIDENCE)
+    _check_word(evidence)
+
+
+def _check_word(evidence: str) -> None:
     if len(evidence) > EVIDENCE_CHARS_MAX or not _is_word(evidence):
         text = f"evidence is one word of a-z and -, at most {EVIDENCE_CHARS_MAX} characters"
         raise CardRefused(text)
-
-
-def close_replaced(database: Dialect, card_no: int, time_s: int, evidence: str) -> None:
-    """Close a lost card for good, in the transaction that gives its place to another."""
-    _add(database, card_no, CLOSED, REISSUED, time_s, evidence)
 
 
 def suspend_captured(database: Dialect, captures: Iterable[Capture]) -> None:
@@ -170,11 +201,11 @@ def suspend_captured(database: Dialect, captures: Iterable[Capture]) -> None:
     """
     for capture in captures:
         card_no = capture.card_no
-        status, time_s = _statuses(database, card_no)[-1]
-        is_ours = card_no <= CARD_NO_MAX and list(database.rows(_IS_ISSUED, (card_no,)))
-        if status == ACTIVE and is_ours and capture.latest_s >= time_s:
-            evidence = f"record {capture.device}/{capture.seq}"
-            _add(database, card_no, SUSPENDED, CAPTURED, capture.earliest_s, evidence)
+        _status, time_s = standing(database, card_no)
+        act = Act(READER, RECORD, f"record {capture.device}/{capture.seq}")
+        said = answer(states_of(database, card_no), CAPTURED, act)
+        if said.is_new and card_no <= CARD_NO_MAX and capture.latest_s >= time_s:
+            note(database, card_no, said.state, CAPTURED, capture.earliest_s, act)
 
 
 def losses_of(database: Dialect, card_nos: Iterable[int]) -> dict[int, list[Loss]]:
@@ -192,16 +223,14 @@ def losses_of(database: Dialect, card_nos: Iterable[int]) -> dict[int, list[Loss
     return losses
 
 
-def _statuses(database: Dialect, card_no: int) -> list[tuple[int, int]]:
-    """(status, time_s) of a card so far, in order; it begins as an active one."""
-    return [(ACTIVE, 0), *((row[0], row[1]) for row in database.rows(_CHANGES, (card_no,)))]
-
-
-def _add(
-    database: Dialect, card_no: int, status: int, cause: str, time_s: int, evidence: str
-) -> None:
+def note(database: Dialect, card_no: int, state: str, cause: str, time_s: int, act: Act) -> None:
+    """Write down what the table has answered; a card that ends is nobody's any more."""
     ((epoch,),) = database.rows(_EPOCH)
-    database.many(_INSERT, [(epoch + 1, card_no, status, time_s, cause, evidence)])
+    row = epoch + 1, card_no, MAP_STATUS[state], time_s, cause, act.evidence
+    database.many(_INSERT, [row])
+    database.many(_INSERT_ACT, [(epoch + 1, act.role, act.channel, act.person)])
+    if state in DEAD:
+        database.many(_END_HOLDING, [(card_no,)])
 
 
 def _is_word(evidence: str) -> bool:

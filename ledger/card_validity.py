@@ -36,8 +36,13 @@ def know(database: Dialect, cards: Iterable[Validity]) -> None:
         for card in cards:
             if not list(database.rows(_IS_ISSUED, (card.card_no,))):
                 raise UnknownCard(f"card {card.card_no}: is valid and was never issued")
-            row = card.card_no, card.kind, card.valid_from, card.valid_to
-            database.many(_KNOW, [row])
+            write(database, card)
+
+
+def write(database: Dialect, card: Validity) -> None:
+    """That of a card that is in the books, in a transaction of the caller."""
+    row = card.card_no, card.kind, card.valid_from, card.valid_to
+    database.many(_KNOW, [row])
 
 
 def of(database: Dialect, card_no: int) -> Validity | None:

@@ -125,13 +125,17 @@ class CarryOvers:
         return found
 
     def _carry(self, old_card: int, new_card: int, is_due: bool) -> list[Load]:
-        self._end_loads(old_card, is_due)
+        self.end_loads(old_card, is_due)
         accounts = [chart.pending(old_card)]
         if is_due:
             accounts.insert(0, chart.purse(old_card))
         return [load for account in accounts for load in self._move(account, new_card)]
 
-    def _end_loads(self, old_card: int, is_due: bool) -> None:
+    def end_loads(self, old_card: int, is_due: bool) -> None:
+        """Its loads come on a card no more, those that may have come only once it is due.
+
+        In a transaction of the caller, who moves the money on.
+        """
         rows = list(self._database.rows(_ENDING, (old_card, is_due)))
         ending = [Load(*row) for row in rows]
         release(self._database, ending)

@@ -13,6 +13,8 @@ FEES = 5  # owner: 0. What the card centre itself earns.
 PENDING = 6  # owner: card number. Paid in for the holder, and not on the card yet.
 RESERVED = 7  # owner: card number. Taken from there by a payment code, and not the merchant's yet.
 LOSS = 8  # owner: a reason. What the card centre has borne for it (ledger/late.py).
+PAYOUT = 12  # owner: card number. On its way to the holder's bank (ledger/settlements.py).
+UNCLAIMED = 13  # owner: 0. What staff who have left did not spend (R15.1).
 
 KIND_NAMES = {
     HOLDER: "holder",
@@ -23,8 +25,11 @@ KIND_NAMES = {
     PENDING: "pending",
     RESERVED: "reserved",
     LOSS: "loss",
+    PAYOUT: "payout",
+    UNCLAIMED: "unclaimed",
 }
 _OWNER_BITS = 32
+LEDGER_DEVICE = 0  # the ledger's own transfers are numbered as those of this device
 
 
 def account(kind: int, owner: int) -> int:
@@ -53,6 +58,10 @@ def reserved(card_no: int) -> int:
     return account(RESERVED, card_no)
 
 
+def payout(card_no: int) -> int:
+    return account(PAYOUT, card_no)
+
+
 def suspense(reason: int) -> int:
     return account(SUSPENSE, reason)
 
@@ -63,3 +72,4 @@ def loss(reason: int) -> int:
 
 BANK = account(CLEARING, 0)
 EARNED = account(FEES, 0)
+FORFEITED = account(UNCLAIMED, 0)

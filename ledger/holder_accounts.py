@@ -13,6 +13,7 @@ from ledger.card_status import CardRefused, change_status, standing
 from ledger.carry_over import AFTER_S, CarryOvers, Frozen
 from ledger.channel_topups import ChannelRefused
 from ledger.dialect import Dialect
+from ledger.lifecycle import APP, HOLDER, Act
 from ledger.reissues import Reissues
 from ledger.transfers import (
     BEAR,
@@ -20,11 +21,17 @@ from ledger.transfers import (
     CARRY_OVER,
     CODE_SALE,
     COVER,
+    FEE,
+    FORFEIT,
     LOAD,
+    OFFSET,
     OPENING,
+    PAY_OUT,
     RECOVER,
+    REFUND,
     REPAY,
     RESERVE,
+    RETURN,
     SPEND,
     TOP_UP,
     UNDO,
@@ -48,6 +55,9 @@ KINDS = {
     RECOVER: "recovered",
     COVER: "cover",
     REPAY: "repaid",
+    OFFSET: "offset",
+    REFUND: "refund",
+    FORFEIT: "forfeit",
 }
 START = (1 << 32, 0, 0, 0)  # before the newest entry
 _TIME_UNKNOWN_S = 0xFFFFFFFF
@@ -70,7 +80,9 @@ fact (device, seq, time_s, merchant_no, is_code) AS (
     FROM k CROSS JOIN reservation r JOIN device d ON d.device = r.device
     WHERE r.card_no = k.number
     UNION ALL SELECT 0, c.opening_seq, 0, 0, 0
-    FROM k CROSS JOIN card c WHERE c.card_no = k.number AND c.opening_seq > 0),
+    FROM k CROSS JOIN card c WHERE c.card_no = k.number AND c.opening_seq > 0
+    UNION ALL SELECT 0, s.number, s.time_s, 0, 2
+    FROM k CROSS JOIN card_settlement s WHERE s.card_no = k.number),
 entry (
     time_s, device, seq, line, merchant_no, kind, debit_account, credit_account, amount_fen
 ) AS (
@@ -78,6 +90,8 @@ entry (
         t.kind, t.debit_account, t.credit_account, t.amount_fen
     FROM fact f JOIN transfer t ON t.device = f.device AND t.seq = f.seq
         AND (t.kind IN ({RESERVE}, {CODE_SALE}, {VOID})) = (f.is_code = 1)
+        AND (t.kind IN ({OFFSET}, {REFUND}, {FORFEIT})) = (f.is_code = 2)
+        AND t.kind NOT IN ({FEE}, {PAY_OUT}, {RETURN})
     LEFT JOIN topup_cancel x ON x.number = t.seq AND t.kind = {REPAY})
 SELECT * FROM entry WHERE (time_s, device, seq, line) < (?, ?, ?, ?)
 ORDER BY time_s DESC, device DESC, seq DESC, line DESC LIMIT ?"""
@@ -161,7 +175,8 @@ class HolderAccounts:
             if standing(self._database, card_no)[0] == CLOSED:
                 raise ChannelRefused(api_reasons.ACCOUNT_CLOSED)
             try:
-                change_status(self._database, "lose", card_no, now_s, evidence)
+                act = Act(HOLDER, APP, evidence)
+                change_status(self._database, "lose", card_no, now_s, act)
             except CardRefused as error:
                 raise ChannelRefused(api_reasons.LOSS_IMPOSSIBLE) from error
             ((epoch,),) = self._database.rows(_EPOCH)

@@ -9,7 +9,16 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ledger import aggregate, chain, channel_rules, chart, code_rules, loss_reports, reissue_rules
+from ledger import (
+    aggregate,
+    chain,
+    channel_rules,
+    chart,
+    code_rules,
+    lifecycle_rules,
+    loss_reports,
+    reissue_rules,
+)
 from ledger.evidence import Intent, State, stated_by, stated_by_outcome, verdict
 from ledger.loading import INTENT_COLUMNS, intent_of, keys_of
 from ledger.reservations import Settled
@@ -178,6 +187,7 @@ _RULES = {
         WHERE p.seq <= d.head_seq + 1""",
     **code_rules.RULES,
     **reissue_rules.RULES,
+    **lifecycle_rules.RULES,
     **loss_reports.RULES,
     **channel_rules.RULES,
     "an early outcome's intent is not there yet": """
@@ -204,6 +214,7 @@ def check(store: LedgerStore) -> list[Violation]:
         _note(found, rule, store.database.rows(sql))
     _note(found, "a chain's seals hold from its start to its head", _broken_chains(store))
     _note(found, "an intent is what all evidence says", _wrong_verdicts(store))
+    _note(found, lifecycle_rules.FOLLOWS, lifecycle_rules.astray(store.database))
     _note(found, code_rules.IS_AS_TOLD, code_rules.wrongly_settled(store.database))
     _note(found, aggregate.IS_AS_SEALED, aggregate.not_as_sealed(store.database))
     return found

@@ -6,6 +6,9 @@ it takes from what is frozen, and once that has been carried over the card centr
 missing, and a case says that somebody has to collect it. Nothing that was carried over is taken
 back.
 
+Of a card that was closed and settled (ledger/settlements.py) a late spend is its holder's: a case,
+and its purse stands below nothing.
+
 All of it hangs on what is in the books, so whoever asks twice finds nothing left to do.
 """
 
@@ -47,6 +50,9 @@ SELECT EXISTS (SELECT 1 FROM transfer WHERE device = {CARD_CENTRE} AND line = {C
     AND kind = {CARRY_OVER} AND debit_account = ?)
 OR EXISTS (SELECT 1 FROM load l JOIN load_end e ON e.number = l.number
     WHERE l.card_no = ? AND (l.number >= {NUMBER_MIN} OR {WAS_TRIED}))"""
+_SETTLED = """
+WITH k (wanted) AS (VALUES {keys})
+SELECT DISTINCT card_no FROM k CROSS JOIN card_settlement WHERE card_no = wanted"""
 _BALANCE = "SELECT balance_fen FROM account WHERE id = ?"
 _CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 
@@ -55,12 +61,23 @@ def settle(database: Dialect, moved: Iterable[Transfer]) -> None:
     """Find who bears the spends of replaced cards in `moved`; they are posted already."""
     spends = [transfer for transfer in moved if transfer.kind == SPEND]
     cards = {chart.owner(spend.debit_account) for spend in spends}
+    all_borne: set[tuple[int, int]] = set()
     old = dict(database.rows_of(_OLD, ((card_no,) for card_no in sorted(cards))))
     for card_no, lost_s in sorted(old.items()):
         borne = bear(database, card_no, lost_s)
+        all_borne |= borne
         purse = chart.purse(card_no)
         own = [spend for spend in spends if spend.debit_account == purse]
         _lay_out(database, purse, [s for s in own if (s.device, s.seq) not in borne])
+    keys = ((card_no,) for card_no in sorted(cards))
+    settled = {chart.purse(card_no) for (card_no,) in database.rows_of(_SETTLED, keys)}
+    behind = [
+        spend
+        for spend in spends
+        if spend.debit_account in settled and (spend.device, spend.seq) not in all_borne
+    ]
+    cases = [(reasons.SPENT_BEFORE_ITS_END, t.device, t.seq, b"", b"") for t in behind]
+    database.many(_CASE, cases)
 
 
 def bear(database: Dialect, card_no: int, lost_s: int) -> set[tuple[int, int]]:

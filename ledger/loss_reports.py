@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 from ledger.card_status import CardRefused, change_status, standing
 from ledger.dialect import Dialect
+from ledger.lifecycle import HOLDER, KIOSK, Act
 from protocols.card import virtual_code
 from protocols.rules import reasons
 from protocols.rules.card_status import CLOSED, LOST
 from protocols.rules.scan_codes import CAMPUS_IDENTITY
 
-EVIDENCE = "identity-code"
+_ACT = Act(HOLDER, KIOSK, "identity-code")
 _AT = "SELECT code, lost_s FROM loss_report WHERE device = ? AND nonce = ?"
 # A code that has told a door whose it is has been used as well.
 _USED = """
@@ -81,7 +82,7 @@ class LossReports:
             if reason != reasons.APPROVED:
                 return LossAnswer(reason)
             try:
-                change_status(self._database, "lose", code.card, now_s, EVIDENCE)
+                change_status(self._database, "lose", code.card, now_s, _ACT)
             except CardRefused:
                 is_closed = standing(self._database, code.card)[0] == CLOSED
                 return LossAnswer(reasons.CARD_CLOSED if is_closed else reasons.LOSS_UNSURE)

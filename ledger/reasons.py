@@ -49,6 +49,7 @@ LOCK_CELLS_EMPTY = 394
 LOCK_JAMMED = 395
 LOCK_CASE_OPENED = 396
 UNREAD_LETTER = 397
+SPENT_BEFORE_ITS_END = 419
 
 TEXTS = {
     UNKNOWN_DEVICE: "no device of this number is registered",
@@ -85,6 +86,7 @@ TEXTS = {
     LOCK_JAMMED: "this lock could not throw its bolt: somebody has to look",
     LOCK_CASE_OPENED: "the case of this lock was opened: somebody has to look",
     UNREAD_LETTER: "a letter from a lock, under none of its keys in use: forged, or spoilt",
+    SPENT_BEFORE_ITS_END: "its card was closed and settled: its holder owes it (R15)",
     CASE_OPENED: "its case was opened; the reader takes nothing until that is approved (R18.1)",
     MOVED: "this reader stands at another site; it takes nothing until that is approved (R18.1)",
     APPROVED_BY_NOBODY: "a reader goes on as if two persons had approved that here (R18.2)",

@@ -9,8 +9,11 @@ from ledger.transfers import (
     CARRY_OVER,
     COVER,
     COVER_LINE,
+    FORFEIT,
+    OFFSET,
     RECOVER,
     RECOVER_LINE,
+    REFUND,
     REPAY,
     UNDO,
     UNDO_LINE,
@@ -22,12 +25,13 @@ _KIND = 4294967296  # an account's number is kind * this + owner
 _HOLDER, _PENDING = chart.HOLDER * _KIND, chart.PENDING * _KIND
 _WHILE_LOST = chart.loss(reasons.SPENT_WHILE_LOST)
 _LATE = chart.loss(reasons.LATE_SPEND)
-# Of an account a: what has left it for the next card, for who has borne it, or for the channel
-# that had paid it in, less what came back.
+_GOING = f"{CARRY_OVER}, {RECOVER}, {COVER}, {REPAY}, {OFFSET}, {REFUND}, {FORFEIT}"
+# Of an account a: what has left it for the next card, for who has borne it, for the channel that
+# had paid it in, or with the card's end, less what came back.
 GONE_ON_FEN = f"""SELECT COALESCE(SUM(
                 CASE WHEN t.kind = {UNDO} THEN -t.amount_fen ELSE t.amount_fen END), 0)
             FROM transfer t
-            WHERE t.kind IN ({CARRY_OVER}, {RECOVER}, {COVER}, {REPAY}) AND t.debit_account = a.id
+            WHERE t.kind IN ({_GOING}) AND t.debit_account = a.id
             OR t.kind = {UNDO} AND t.credit_account = a.id"""
 RULES = {
     "a replaced card is closed, and was lost before": f"""
@@ -46,7 +50,7 @@ RULES = {
             SELECT 1 FROM follows f
             WHERE t.debit_account IN ({_HOLDER} + f.old_card, {_PENDING} + f.old_card)
             AND t.credit_account = {_PENDING} + f.new_card))""",
-    "a load that has ended is of a replaced card, or was cancelled, and comes on it no more": f"""
+    "a load that has ended was cancelled, or its card has, and comes on it no more": f"""
         SELECT e.number, l.card_no, l.is_loaded, t.amount_fen FROM load_end e
         JOIN load l ON l.number = e.number
         LEFT JOIN reissue r ON r.old_card = l.card_no
@@ -55,7 +59,9 @@ RULES = {
             AND t.debit_account = {_HOLDER} + l.card_no
             AND t.credit_account = {_PENDING} + l.card_no
         LEFT JOIN topup_cancel p ON p.number = e.number
-        WHERE COALESCE(r.old_card, p.number) IS NULL OR (l.is_loaded = 1) <> (t.seq IS NOT NULL)
+        WHERE (COALESCE(r.old_card, p.number) IS NULL AND NOT EXISTS (
+            SELECT 1 FROM card_change c WHERE c.card_no = l.card_no AND c.status = {CLOSED}))
+        OR (l.is_loaded = 1) <> (t.seq IS NOT NULL)
         OR t.amount_fen <> l.amount_fen""",
     "nothing is undone but a load that has ended": f"""
         SELECT t.device, t.seq, t.line FROM transfer t

@@ -1,4 +1,5 @@
-"""Reissue (补卡): another card takes the place of one that was reported lost (R14.4a).
+"""Reissue (补卡, R14.4a) and swap (换卡, R6.4): another card in the place of a lost one, or of one
+that was handed in.
 
 Rules of this file. The old card is closed for good in the same transaction, in the status map too:
 found again it opens nothing and pays nothing. A card has one successor, and is the successor of
@@ -6,17 +7,23 @@ one. The new card is one that was issued and never used, and starts empty: whoev
 number does not hand money to a stranger. A successor that is lost itself gets one in its turn.
 """
 
+from dataclasses import replace
+
 from ledger import late
+from ledger.card_fees import charge
 from ledger.card_status import (
-    NAMES,
     CardRefused,
     Cards,
+    change_status,
     check_evidence,
-    close_replaced,
     losses_of,
+    states_of,
 )
 from ledger.dialect import Dialect
-from protocols.rules.card_status import ACTIVE, CARD_NO_MAX, LOST
+from ledger.holders import pass_on
+from ledger.lifecycle import ABSENT, CENTRE, Act
+from protocols.rules.card_status import CARD_NO_MAX, LOST
+from protocols.rules.spending import TEMPORARY
 
 _SUCCESSOR = "SELECT new_card FROM reissue WHERE old_card = ?"
 _BEFORE = """
@@ -34,7 +41,7 @@ _IS_USED = """
 SELECT EXISTS (SELECT 1 FROM reissue WHERE new_card = ?)
     OR EXISTS (SELECT 1 FROM intent WHERE card_no = ?)
     OR EXISTS (SELECT 1 FROM load WHERE card_no = ?)
-    OR EXISTS (SELECT 1 FROM card_change WHERE card_no = ?)"""
+    OR EXISTS (SELECT 1 FROM holding WHERE card_no = ?)"""
 _INSERT = "INSERT INTO reissue VALUES (?, ?, ?)"
 
 
@@ -44,23 +51,46 @@ class Reissues:
     def __init__(self, database: Dialect) -> None:
         self._database = database
 
-    def reissue(self, old_card: int, new_card: int, time_s: int, evidence: str) -> None:
-        """`new_card` takes the place of `old_card` at `time_s`. Raises CardRefused.
+    def reissue(
+        self, old_card: int, new_card: int, time_s: int, evidence: str, by: Act = CENTRE
+    ) -> None:
+        """`new_card` takes the place of `old_card`, which is lost, at `time_s`.
 
         `evidence`: one word for what was shown in person. Again, with the same cards: nothing.
+        Raises CardRefused. A card that was issued and not opened is opened by it.
         """
-        check_evidence("reissue", evidence, in_person=True)
+        self._replace("reissue", old_card, new_card, time_s, replace(by, evidence=evidence))
+
+    def swap(
+        self, old_card: int, new_card: int, time_s: int, evidence: str, by: Act = CENTRE
+    ) -> None:
+        """The same for a card that was handed in: what is told late of it is its holder's.
+
+        Its money goes on as a lost one's does, so long after `time_s`.
+        """
+        self._replace("swap", old_card, new_card, time_s, replace(by, evidence=evidence))
+
+    def _replace(self, verb: str, old_card: int, new_card: int, time_s: int, act: Act) -> None:
+        check_evidence(verb, act.evidence)
         with self._database.transaction():
             successor = self.successor(old_card)
             if successor == new_card:
                 return
             if successor is not None:
                 raise CardRefused(f"card {old_card} was replaced by card {successor}")
-            lost_s = self._lost_s(old_card)
+            since_s = self._lost_s(old_card) if verb == "reissue" else time_s
             self._check_new(new_card)
-            close_replaced(self._database, old_card, time_s, evidence)
-            self._database.many(_INSERT, [(old_card, new_card, lost_s)])
-            late.bear(self._database, old_card, lost_s)
+            states = states_of(self._database, old_card)
+            change_status(self._database, verb, old_card, time_s, act)
+            self._database.many(_INSERT, [(old_card, new_card, since_s)])
+            if pass_on(self._database, old_card, new_card) == TEMPORARY:
+                charge(self._database, new_card, time_s, act.person)
+            if states_of(self._database, new_card)[-1] == "issued":
+                change_status(self._database, "open", new_card, time_s, act)
+            if states[-2:] == ["suspended", "lost"]:
+                # A leave of absence does not end because its card was lost on the way.
+                change_status(self._database, "suspend", new_card, time_s, act)
+            late.bear(self._database, old_card, since_s)
 
     def successor(self, card_no: int) -> int | None:
         """The card in the place of this one; None if there is none."""
@@ -79,11 +109,11 @@ class Reissues:
 
     def _lost_s(self, card_no: int) -> int:
         """When the loss of a card that is lost was reported."""
-        if not list(self._database.rows(_OPENING, (card_no,))):
+        state = Cards(self._database).state(card_no)
+        if state == ABSENT:
             raise CardRefused(f"card {card_no} was never issued")
-        status = Cards(self._database).status(card_no)
-        if status != LOST:
-            text = f"card {card_no} is {NAMES[status]}: only one that is reported lost is replaced"
+        if Cards(self._database).status(card_no) != LOST:
+            text = f"card {card_no} is {state}: only one that is reported lost is replaced"
             raise CardRefused(text)
         return losses_of(self._database, [card_no])[card_no][-1].from_s
 
@@ -94,7 +124,8 @@ class Reissues:
         if card_no > CARD_NO_MAX:
             raise CardRefused(f"card {card_no}: the map ends at {CARD_NO_MAX}")
         ((is_used,),) = self._database.rows(_IS_USED, (card_no,) * 4)
-        if is_used or Cards(self._database).status(card_no) != ACTIVE:
+        states = states_of(self._database, card_no)
+        if is_used or (states[-1] != "issued" and states != ["active"]):
             raise CardRefused(f"card {card_no} is in use already: it takes one that is new")
         if opening != [(0,)]:
             raise CardRefused(f"card {card_no} was issued with money on it: it takes an empty one")

@@ -12,6 +12,7 @@ from ledger.code_schema import CODE_ENTRIES
 from ledger.desk_schema import DESKS
 from ledger.firmware_schema import FIRMWARE
 from ledger.inspection_schema import INSPECTIONS
+from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
 from ledger.proofs_schema import PROOFS
 from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
@@ -145,6 +146,7 @@ APPEND_ONLY += ("aggregate_sale", "statement_line")
 APPEND_ONLY += ("code_answer", "code_entry", "loss_report")
 APPEND_ONLY += ("reader_release", "carry_basis")
 APPEND_ONLY += ("channel_topup", "topup_cancel", "topup_void")
+APPEND_ONLY += JOURNALS
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -398,4 +400,5 @@ MIGRATIONS = [
     PROOFS + _append_only("reader_release", "carry_basis"),
     CHANNELS + _append_only("channel_topup", "topup_cancel", "topup_void"),
     FIRMWARE + _append_only("firmware_image", "firmware_stage"),
+    LIFECYCLE + _append_only(*JOURNALS),
 ]

@@ -15,6 +15,7 @@ from ledger import chart, late
 from ledger.access import AccessBook
 from ledger.aggregate import AggregateSales
 from ledger.attendance import Attendance
+from ledger.batches import Batches
 from ledger.book import Book, Changes
 from ledger.booking import decide
 from ledger.card_status import Cards
@@ -27,23 +28,26 @@ from ledger.dialect import POSTGRESQL, Dialect, Row, SqliteDialect
 from ledger.evidence import State
 from ledger.firmware import FirmwareBook
 from ledger.holder_accounts import HolderAccounts
+from ledger.holders import Holders
+from ledger.issuing import issue, open_accounts
+from ledger.lifecycle_schema import DUMP
 from ledger.loading import keys_of, load_book
 from ledger.lock_mail import LockMail
 from ledger.loss_reports import LossReports
 from ledger.menus import MenuBook
 from ledger.person_numbers import PersonNumbers
-from ledger.posting import post_authorized, write_changes
+from ledger.posting import write_changes
 from ledger.promises import HAS_ENDED
 from ledger.reissues import Reissues
 from ledger.reservations import Settled
+from ledger.settlements import Settlements
 from ledger.tampers import Tampers
+from ledger.temporary import Temporaries
 from ledger.topups import TopUps
-from ledger.transfers import CANCEL, CODE_SALE, OPENING, SPEND, Transfer
+from ledger.transfers import CANCEL, CODE_SALE, SPEND
 from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal, topics
 
-LEDGER_DEVICE = 0  # the ledger's own transfers are numbered as those of this device
-PURSE_FLOOR_FEN = 0
 _NUMBER_MAX = 0xFFFFFFFF
 _DEVICES = """
 WITH k (number) AS (VALUES {keys})
@@ -122,6 +126,7 @@ _DUMP = {
     "firmware": "SELECT number, digest, percent, site, person FROM firmware_stage ORDER BY number",
     "lock_word": "SELECT device, seq, epoch, made_s, battery_mv, heard_s FROM lock_word"
     " ORDER BY device",
+    **DUMP,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }
@@ -184,6 +189,10 @@ class LedgerStore:
         self.loss_reports = LossReports(database)
         self.menus = MenuBook(database)
         self.firmware = FirmwareBook(database)
+        self.holders = Holders(database)
+        self.temporaries = Temporaries(database)
+        self.settlements = Settlements(database)
+        self.batches = Batches(database)
 
     @classmethod
     def open(cls, place: str, password: str | None = None) -> "LedgerStore":
@@ -213,7 +222,7 @@ class LedgerStore:
                 _check_same(f"merchant {merchant_no}", known, (name,))
                 return
             self.database.many("INSERT INTO merchant VALUES (?, ?)", [(merchant_no, name)])
-            self._open_accounts([(chart.MERCHANT, merchant_no, None)])
+            open_accounts(self.database, [(chart.MERCHANT, merchant_no, None)])
 
     def register_device(
         self, device: int, key: bytes, merchant_no: int, site: str = "campus"
@@ -230,7 +239,7 @@ class LedgerStore:
         for device, key, merchant_no, site in devices:
             _check_number("device", device)
             if (
-                device in (LEDGER_DEVICE, CARD_CENTRE)
+                device in (chart.LEDGER_DEVICE, CARD_CENTRE)
                 or len(key) != 32
                 or not topics.is_site(site)
             ):
@@ -302,7 +311,7 @@ class LedgerStore:
         with self.database.transaction():
             for card_no, opening_fen in list(self.database.rows_of(_CARDS, _keys(wanted))):
                 _check_same(f"card {card_no}", opening_fen, wanted.pop(card_no))
-            self._issue(wanted)
+            issue(self.database, wanted)
 
     def know_chips(self, chips: Iterable[tuple[int, bytes]], kind: int = messages.DESFIRE) -> None:
         """Note the UIDs of issued cards (card_no, uid). Again, with the same UID: nothing.
@@ -340,26 +349,6 @@ class LedgerStore:
         for kind, uid in self.database.rows(sql, (card_no,)):
             return kind, uid
         return None
-
-    def _issue(self, cards: dict[int, int]) -> None:
-        sql = "SELECT COALESCE(MAX(seq), 0) FROM transfer WHERE device = ?"
-        ((seq,),) = self.database.rows(sql, (LEDGER_DEVICE,))
-        rows, transfers = [], []
-        for card_no, fen in cards.items():
-            if fen:
-                seq += 1
-                purse = chart.purse(card_no)
-                transfers.append(Transfer(LEDGER_DEVICE, seq, 0, OPENING, chart.BANK, purse, fen))
-            rows.append((card_no, fen, seq if fen else 0))
-        self.database.many("INSERT INTO card VALUES (?, ?, ?)", rows)
-        self._open_accounts((chart.HOLDER, card_no, PURSE_FLOOR_FEN) for card_no in cards)
-        post_authorized(self.database, transfers)
-
-    def _open_accounts(self, accounts: Iterable[tuple[int, int, int | None]]) -> None:
-        self.database.many(
-            "INSERT INTO account (id, kind, owner, floor_fen) VALUES (?, ?, ?, ?)",
-            [(chart.account(kind, owner), kind, owner, floor) for kind, owner, floor in accounts],
-        )
 
     # --- booking -------------------------------------------------------------------------------
 

@@ -125,7 +125,7 @@ class TopUps:
             for (successor,) in list(self._database.rows(_IS_OF_REPLACED, (number,))):
                 raise NotCovered(f"credit {number}: card {successor} is in its card's place")
             if list(self._database.rows(_HAS_ENDED, (number,))):
-                raise NotCovered(f"credit {number}: its money went back, or on to another card")
+                raise NotCovered(f"credit {number}: its money went back, or on with its card")
             for *facts, free_fen in list(self._database.rows(_UNPROMISED, (number,))):
                 load = Load(*facts)
                 if load.amount_fen > free_fen:

@@ -18,6 +18,10 @@ CARRY_LINE, UNDO_LINE, COVER_LINE = TOP_UP_LINE, 6, 7
 BEAR_LINE, RECOVER_LINE = 4, 5
 # Of a top-up that its channel has cancelled: back to the bank.
 REPAY, REPAY_LINE = 20, 8
+# Of cards that are closed, and fees: of the device LEDGER_DEVICE. They are numbered as the
+# settlement they belong to, what a bank does as its payment, a fee as its card.
+OFFSET, REFUND, FORFEIT, PAY_OUT, FEE, RETURN = 31, 32, 33, 34, 35, 36
+OFFSET_LINE, PURSE_LINE, PENDING_LINE, PAID_LINE, FEE_LINE, RETURN_LINE = 8, 9, 10, 11, 12, 13
 
 
 class Transfer(NamedTuple):

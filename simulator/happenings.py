@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ledger import card_status
+from ledger.lifecycle import RULES
 from ledger.statements import read
 from protocols.rules import charging, menu
 from simulator import doors, locks, machines, sites
@@ -155,7 +156,8 @@ def _set_status(run: Run, step: Step) -> None:
     (held,) = (card for card in run.cards if card.name == step.fields["card"])
     cards = run.services.store.cards
     try:
-        cards.set(step.do, held.card_no, run.world.utc_s(), _EVIDENCE)
+        shown = RULES[step.do].evidence
+        cards.set(step.do, held.card_no, run.world.utc_s(), shown[0] if shown else "")
     except card_status.CardRefused as refusal:
         raise ScenarioError(run.scenario.path, step.line, str(refusal)) from refusal
     run.tell(f"{step.do}: {held.name}")

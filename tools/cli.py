@@ -26,11 +26,12 @@ from tools.cli_device import device
 from tools.cli_firmware import firmware
 from tools.cli_http import serve, token
 from tools.cli_inspections import inspections
+from tools.cli_lives import batch, temporary
+from tools.cli_lives import card as ledger_card
 from tools.cli_menu import menu
 from tools.cli_options import (
     EXIT_FAILED,
     LOG_FORMAT,
-    AfterHours,
     CardKeyFileNeeded,
     InputFile,
     Json,
@@ -66,6 +67,9 @@ app.add_typer(broker, name="broker")
 app.add_typer(reader, name="reader")
 app.add_typer(release, name="release")
 sim.command("residence")(residence)
+ledger.add_typer(ledger_card, name="card")
+ledger.add_typer(temporary, name="temporary")
+ledger.add_typer(batch, name="batch")
 ledger.add_typer(attendance, name="attendance")
 ledger.add_typer(access, name="access")
 ledger.add_typer(menu, name="menu")
@@ -113,18 +117,6 @@ class Exhaustive(StrEnum):
 
     JOURNAL = "journal"
     TAP = "tap"
-
-
-class CardVerb(StrEnum):
-    """What the card centre does to a card, and `show`, which does nothing."""
-
-    SHOW = "show"
-    LOSE = "lose"
-    UNLOSE = "unlose"
-    SUSPEND = "suspend"
-    RESUME = "resume"
-    CLOSE = "close"
-    REISSUE = "reissue"
 
 
 KeyFile = Annotated[
@@ -343,44 +335,6 @@ def ledger_topup(
     except (NotBooks, TopUpRefused, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"credit {number}: {amount_fen} fen wait for card {card_no}")
-
-
-@ledger.command("card")
-def ledger_card(
-    verb: Annotated[CardVerb, typer.Argument(help="What to do.")],
-    database: InputFile,
-    card_no: Annotated[int, typer.Option("--card", min=0, help="The card's number.")],
-    evidence: Annotated[
-        str,
-        typer.Option(help='What was shown in person, in a word: "id-card". Never its number.'),
-    ] = "",
-    new_card: Annotated[
-        int | None, typer.Option("--new", min=0, help="With reissue: the card in its place.")
-    ] = None,
-    after_h: AfterHours = None,
-) -> None:
-    """Report a card of DATABASE (SQLite) lost, suspend or close it, or undo that with evidence.
-
-    A lost card is replaced with reissue, for good.
-    """
-    import time
-
-    from ledger.card_status import CardRefused
-    from ledger.dialect import StoreUnavailable
-    from tools.ledger_card import reissue, set_status, show
-    from tools.ledger_forks import NotBooks
-
-    try:
-        if verb is CardVerb.SHOW:
-            typer.echo(show(database, card_no, after_h))
-            return
-        if verb is CardVerb.REISSUE:
-            typer.echo(reissue(database, card_no, new_card, evidence, int(time.time())))
-            return
-        status = set_status(database, verb.value, card_no, evidence, int(time.time()))
-    except (NotBooks, CardRefused, StoreUnavailable) as error:
-        refuse(error)
-    typer.echo(f"card {card_no} is {status}")
 
 
 @journal.command("show")

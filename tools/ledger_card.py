@@ -8,8 +8,9 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ledger.card_status import NAMES, CardRefused
+from ledger.card_status import NAMES
 from ledger.carry_over import AFTER_S
+from ledger.lifecycle import Act
 from ledger.store import LedgerStore
 from protocols.rules.money import format_yuan
 from tools.ledger_forks import books_in, opened
@@ -17,24 +18,36 @@ from tools.ledger_forks import books_in, opened
 _HOUR_S = 3600
 
 
-def set_status(path: Path, verb: str, card_no: int, evidence: str, now_s: int) -> str:
-    """What the card is now. NotBooks for another file, CardRefused, StoreUnavailable."""
-    with _written(path) as store:
-        return NAMES[store.cards.set(verb, card_no, now_s, evidence)]
+def set_status(
+    path: Path, verb: str, card_no: int, act: tuple[str, str, str, str], now_s: int
+) -> str:
+    """What the card is now; `act`: role, channel, evidence, by whom it is entered.
+
+    NotBooks for another file, CardRefused, StoreUnavailable.
+    """
+    role, channel, evidence, by = act
+    with written(path) as store:
+        store.cards.set(verb, card_no, now_s, evidence, Act(role, channel, person=by))
+        return f"card {card_no} is {store.cards.state(card_no)}"
 
 
-def reissue(path: Path, old_card: int, new_card: int | None, evidence: str, now_s: int) -> str:
-    """Put another card in the place of a lost one. NotBooks, CardRefused, StoreUnavailable."""
-    if new_card is None:
-        raise CardRefused(f"which card is in the place of card {old_card}? Say it with --new")
-    with _written(path) as store:
-        store.reissues.reissue(old_card, new_card, now_s, evidence)
+def replace(
+    path: Path, verb: str, cards: tuple[int, int], evidence: str, by: str, now_s: int
+) -> str:
+    """Put another card in the place of a lost one (reissue) or one that was handed in (swap).
+
+    NotBooks, CardRefused, StoreUnavailable.
+    """
+    old_card, new_card = cards
+    with written(path) as store:
+        act = store.reissues.reissue if verb == "reissue" else store.reissues.swap
+        act(old_card, new_card, now_s, evidence, Act(person=by))
     return f"card {new_card} is in the place of card {old_card}, which is closed"
 
 
 def sweep(path: Path, after_h: int | None, now_s: int) -> str:
     """Send on what is due for every card in the place of another. NotBooks, StoreUnavailable."""
-    with _written(path) as store:
+    with written(path) as store:
         loads = store.carry_overs.sweep(now_s, _after_s(after_h))
     lines = [
         f"credit {load.number}: {load.amount_fen} fen wait for card {load.card_no}"
@@ -46,7 +59,7 @@ def sweep(path: Path, after_h: int | None, now_s: int) -> str:
 def show(path: Path, card_no: int, after_h: int | None = None) -> str:
     """What the card is, a line for each change, and what is frozen. NotBooks for another file."""
     with opened(path) as store:
-        lines = [f"card {card_no}: {NAMES[store.cards.status(card_no)]}"]
+        lines = [f"card {card_no}: {store.cards.state(card_no)}"]
         for epoch, status, time_s, cause, evidence in store.cards.history(card_no):
             shown = f" ({evidence})" if evidence else ""
             lines.append(f"  epoch {epoch}, {_time(time_s)}: {cause}{shown}, {NAMES[status]}")
@@ -79,7 +92,8 @@ def _time(time_s: int) -> str:
 
 
 @contextmanager
-def _written(path: Path) -> Iterator[LedgerStore]:
+def written(path: Path) -> Iterator[LedgerStore]:
+    """The books in `path`, to write in them. NotBooks for another file."""
     with opened(path):
         pass  # these are books, and of this program's schema: nothing is migrated by the way
     with closing(books_in(path)) as store:

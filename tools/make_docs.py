@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from firmware.drivers import annunciator
-from ledger import api_reasons
+from ledger import api_reasons, lifecycle, lifecycle_texts
 from ledger import reasons as ledger_reasons
 from ledger.api import openapi
 from protocols.link import delivery_texts
@@ -70,6 +70,16 @@ record; every other change of state and every answer with an action is a DOOR re
 count from 32 and whose cause is the grade of the cells.
 """
 
+_CARD = """\
+# The life of a card
+
+Made by `python -m tools.make_docs`; a test fails when this page is not what the code says.
+
+From the table in `ledger/lifecycle.py` (R10 to R15, annex 1). A number is a reason: nothing is
+changed. An empty cell: the card is that already, and nothing is done. Readers know four words of
+it, in the second column of the states.
+"""
+
 _POSTURE = """\
 # Postures
 
@@ -91,6 +101,7 @@ def pages() -> dict[str, str]:
         "pos-states.md": pos_states(),
         "door-states.md": door_states(),
         "lock-states.md": lock_states(),
+        "card-states.md": card_states(),
         "openapi.json": json.dumps(openapi.document(), indent=2) + "\n",
     }
 
@@ -151,6 +162,26 @@ def lock_states() -> str:
     )
 
 
+def card_states() -> str:
+    """What may be done to a card in each of its states, by whom, where, with what shown."""
+    words = {0: "active", 1: "lost", 2: "suspended", 3: "closed"}
+    states = [
+        (state, words[lifecycle.MAP_STATUS[state]], text)
+        for state, text in lifecycle.STATES.items()
+    ]
+    return "\n".join(
+        [
+            _CARD,
+            _table(("state", "on the map", "that is"), states),
+            _table(("verb", *lifecycle.STATES), lifecycle_texts.rows()),
+            "```mermaid\n" + "\n".join(lifecycle_texts.diagram()) + "\n```\n",
+            "## Who says it, where, and what is shown\n",
+            _table(("verb", "it means", "who (where)", "shown", "by"), lifecycle_texts.rights()),
+            "The numbers: [reason-codes.md](reason-codes.md).\n",
+        ]
+    )
+
+
 def postures() -> str:
     """The table of each kind of device."""
     parts = [_POSTURE]
@@ -198,6 +229,10 @@ def reason_codes() -> str:
             ("", "status", "meaning"),
             [(number, *texts) for number, texts in sorted(api_reasons.TEXTS.items())],
         ),
+        "## Why the card centre does not do it\n",
+        "What is asked of a card is refused and nothing is changed ([card-states.md]"
+        "(card-states.md)).\n`ledger/lifecycle.py`\n",
+        _numbered(lifecycle.TEXTS),
     ]
     return "\n".join(parts)
 

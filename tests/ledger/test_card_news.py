@@ -130,7 +130,7 @@ def test_each_reader_of_the_site_gets_its_own_word():
     office = Office(open_ledger(*readers))
     office.store.register_device(9, bytes(32), readers[0].merchant_no, "elsewhere")
     office.store.cards.set("lose", CARD, NOW_S)
-    office.store.cards.set("close", OTHER_CARD, NOW_S)
+    office.store.cards.set("close", OTHER_CARD, NOW_S, "id-card")
     ((epoch, changes, warrants),) = office.ask(1)
     assert (epoch, changes) == (1, card_status.change(OTHER_CARD, card_status.CLOSED))
     card_map = bytearray()
@@ -189,7 +189,7 @@ def test_a_restart_says_the_same():
     readers = [Reader(1), Reader(2)]
     store = open_ledger(*readers)
     for verb in ("lose", "close"):
-        store.cards.set(verb, CARD, NOW_S)
+        store.cards.set(verb, CARD, NOW_S, "id-card")
         assert Office(store).ask(0) == Office(store).ask(0)
     office = Office(store)
     office.ask(0)

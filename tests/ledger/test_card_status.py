@@ -9,6 +9,7 @@ from ledger import reasons
 from ledger.card_status import CAPTURED, VERBS, CardRefused, Loss, losses_of
 from ledger.dialect import ConstraintBroken
 from ledger.invariants import check
+from ledger.lifecycle import MAP_STATUS, RULES
 from ledger.topups import TopUpRefused
 from protocols.rules.card_status import ACTIVE, CLOSED, LOST, SUSPENDED, change, fold, status_in
 from protocols.wire import messages
@@ -99,7 +100,7 @@ def test_each_change_is_an_epoch_and_stays():
     cards.set("lose", CARD, NOW_S)
     cards.set("suspend", OTHER_CARD, NOW_S + 1)
     cards.set("unlose", CARD, NOW_S + 2, ID)
-    cards.set("close", OTHER_CARD, NOW_S + 3)
+    cards.set("close", OTHER_CARD, NOW_S + 3, ID)
     assert cards.epoch() == 4
     assert cards.history(CARD) == [
         (1, LOST, NOW_S, "lose", ""),
@@ -162,9 +163,9 @@ def test_a_withheld_card_is_suspended_at_once():
 def test_what_is_worse_stays(verb):
     reader = Reader(1)
     store = ledger(reader)
-    store.cards.set(verb, CARD, NOW_S)
+    store.cards.set(verb, CARD, NOW_S, ID)
     store.book([[capture(reader, when=(NOW_S + 60, NOW_S + 61))]])
-    assert store.cards.status(CARD) == VERBS[verb].after
+    assert store.cards.status(CARD) == MAP_STATUS[RULES[verb].after]
     assert store.cases() == [(reasons.CARD_CAPTURED, 1, 1)]
 
 
@@ -247,8 +248,8 @@ def test_a_debit_that_was_not_and_a_pin_try_cost_nobody_anything():
 def test_a_closed_card_stays_lost_for_whoever_spends_it():
     store = ledger()
     store.cards.set("lose", CARD, NOW_S)
-    store.cards.set("close", CARD, NOW_S + 50)
-    store.cards.set("close", OTHER_CARD, NOW_S)
+    store.cards.set("close", CARD, NOW_S + 50, ID)
+    store.cards.set("close", OTHER_CARD, NOW_S, ID)
     assert losses_of(store.database, [CARD, OTHER_CARD, 404]) == {CARD: [Loss(NOW_S)]}
 
 
@@ -268,7 +269,7 @@ def test_what_is_paid_in_for_a_lost_card_waits_and_for_a_closed_one_is_refused()
     number = store.top_ups.top_up(CARD, 500, "order-1")
     store.cards.set("lose", CARD, NOW_S)
     assert store.top_ups.top_up(CARD, 700, "order-2") == number + 1
-    store.cards.set("close", CARD, NOW_S)
+    store.cards.set("close", CARD, NOW_S, ID)
     with pytest.raises(TopUpRefused, match="is closed"):
         store.top_ups.top_up(CARD, 700, "order-3")
     assert store.top_ups.top_up(CARD, 700, "order-2") == number + 1

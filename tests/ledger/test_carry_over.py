@@ -200,7 +200,7 @@ def test_a_card_that_may_not_be_used_gets_nothing_until_it_may():
     store = replaced()
     store.cards.set("suspend", NEW_CARD, LOST_S + 2 * HOUR_S)
     assert claim(store) == [] and store.carry_overs.sweep(DUE_S) == []
-    store.cards.set("resume", NEW_CARD, DUE_S, "proof")
+    store.cards.set("resume", NEW_CARD, DUE_S, "reinstatement")
     assert [load.amount_fen for load in store.carry_overs.sweep(DUE_S)] == [OPENING_FEN]
     assert held(store) == CARRIED
 

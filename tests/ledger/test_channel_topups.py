@@ -89,7 +89,7 @@ def test_a_closed_account_takes_no_order_and_a_lost_one_does():
     store.cards.set("lose", CARD, NOW_S)
     second = dataclasses.replace(ORDER, order_no="A-2", bank_reference="bank-2")
     store.channel_top_ups.book(second, NOW_S)
-    store.cards.set("close", CARD, NOW_S)
+    store.cards.set("close", CARD, NOW_S, "id-card")
     third = dataclasses.replace(ORDER, order_no="A-3", bank_reference="bank-3")
     refused(api_reasons.ACCOUNT_CLOSED, store.channel_top_ups.book, third, NOW_S)
     assert store.channel_top_ups.book(ORDER, LATER_S).state is State.WAITING

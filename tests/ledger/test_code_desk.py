@@ -215,7 +215,7 @@ def test_a_virtual_card_lives_and_dies_with_its_card(reader, verb, undo, reason)
     """R14b.1. What was reserved before goes to whom the record says."""
     checkout = Checkout(reader)
     assert checkout.ask(reader)["number"] == 1
-    checkout.store.cards.set(verb, CARD, NOW_S)
+    checkout.store.cards.set(verb, CARD, NOW_S, "id-card")
     assert checkout.ask(reader, seq=2)["reason"] == reason
     reader.code_sale(1)
     checkout.book(reader)

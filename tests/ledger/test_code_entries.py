@@ -185,7 +185,7 @@ def test_a_clock_that_leaves_it_open_says_no(entry):
     ],
 )
 def test_a_phone_dies_and_freezes_with_its_card(entry, verb, reason):
-    entry.store.cards.set(verb, CARD, NOW_S)
+    entry.store.cards.set(verb, CARD, NOW_S, "id-card")
     assert entry.ask(DOOR) == refused(reason)
 
 

@@ -168,7 +168,7 @@ def test_whoever_was_refused_is_not_believed_by_an_echo(reader):
 
 def test_a_closed_card_is_not_lost(reader):
     centre = Centre(reader)
-    centre.store.cards.set("close", CARD, centre.now_s)
+    centre.store.cards.set("close", CARD, centre.now_s, "id-card")
     assert centre.lose(reader) == (reasons.CARD_CLOSED, 0)
 
 
@@ -217,7 +217,7 @@ def test_only_a_desk_is_told_and_only_of_a_card_in_order(reader, caplog):
     assert centre.number(reader, OTHER_CARD) == (reasons.NO_PERSON_NO, "")
     assert centre.number(reader, 99) == (reasons.NO_PERSON_NO, "")
     for verb, reason in (("suspend", reasons.CARD_SUSPENDED), ("lose", reasons.CARD_LOST)):
-        centre.store.cards.set(verb, CARD, centre.now_s)
+        centre.store.cards.set(verb, CARD, centre.now_s, "id-card")
         assert centre.number(reader) == (reason, "")
     centre.store.person_numbers.let_ask([(1001, False)])
     assert centre.number(reader, OTHER_CARD) == (reasons.NOT_A_DESK, "")

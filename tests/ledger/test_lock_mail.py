@@ -275,7 +275,7 @@ def test_a_card_that_is_lost_is_left_out_at_once(room, verb):
     room.grant(WANG)
     epoch, made_s, *_ = room.update()
     room.now_s += 60
-    room.store.cards.set(verb, WANG, room.now_s)
+    room.store.cards.set(verb, WANG, room.now_s, "id-card")
     again = room.update()
     # Of the same epoch, and newer: a map that a lock takes in place of the one that it has.
     assert again[0] == epoch and again[1] > made_s

@@ -39,7 +39,7 @@ TAMPERED = {
     "what is carried over goes from a replaced card to one behind it": [
         f"UPDATE transfer SET credit_account = {chart.pending(OTHER_CARD)} WHERE kind = 9"
     ],
-    "a load that has ended is of a replaced card, or was cancelled, and comes on it no more": [
+    "a load that has ended was cancelled, or its card has, and comes on it no more": [
         "DELETE FROM transfer WHERE kind = 10"
     ],
     "nothing is undone but a load that has ended": ["DELETE FROM load_end"],

@@ -39,7 +39,7 @@ def test_again_is_nothing():
 def test_found_again_it_stays_dead():
     store = replaced()
     for verb in ("unlose", "resume", "lose", "suspend"):
-        with pytest.raises(CardRefused, match="is closed"):
+        with pytest.raises(CardRefused, match="is reissued"):
             store.cards.set(verb, CARD, LOST_S + 5 * HOUR_S, "id-card")
     assert store.cards.status(CARD) == CLOSED
 
@@ -56,7 +56,7 @@ def test_one_that_was_found_is_not_replaced():
 def test_only_a_card_that_is_reported_lost_is_replaced(verb):
     store = books()
     if verb:
-        store.cards.set(verb, CARD, LOST_S)
+        store.cards.set(verb, CARD, LOST_S, "id-card")
     before = store.dump()
     with pytest.raises(CardRefused, match="only one that is reported lost is replaced"):
         replace(store)

@@ -6,9 +6,13 @@ import pytest
 from typer.testing import CliRunner
 
 from ledger.card_status import VERBS
+from ledger.holders import KINDS
+from ledger.lifecycle import CHANNELS, ROLES, RULES
+from ledger.temporary import STEPS
 from protocols.rules.card_status import ACTIVE, CLOSED, LOST
 from tests.ledger.readers import CARD, Reader, open_ledger
-from tools.cli import CardVerb, app
+from tools.cli import app
+from tools.cli_lives import NEW, REPLACING, SIMPLE, Channel, Kind, Role, Step
 
 
 def onecard(*words):
@@ -60,7 +64,7 @@ def test_what_cannot_be_is_refused(store, tmp_path, words, said):
 
 def test_closed_is_closed(store, tmp_path):
     path = tmp_path / "ledger.sqlite"
-    assert onecard("close", path, "--card", CARD).exit_code == 0
+    assert onecard("close", path, "--card", CARD, "--evidence", "id-card").exit_code == 0
     assert onecard("lose", path, "--card", CARD).exit_code == 2
     assert store.cards.status(CARD) == CLOSED
 
@@ -73,4 +77,10 @@ def test_a_file_that_is_no_database(tmp_path):
 
 
 def test_every_verb_of_the_books_has_a_word():
-    assert {verb.value for verb in CardVerb} == {"show", "reissue", *VERBS}
+    assert tuple(SIMPLE) == VERBS
+    alone = {"open", "extend", "capture", "expire"}  # capture: by a reader's record only
+    assert {*SIMPLE, *NEW, *REPLACING, *alone} == RULES.keys()
+    assert {role.value for role in Role} < ROLES.keys()
+    assert {channel.value for channel in Channel} < CHANNELS.keys()
+    assert {kind.value for kind in Kind} | {"temporary"} == KINDS.keys()
+    assert {step.value for step in Step} == STEPS.keys()

@@ -57,7 +57,7 @@ def test_a_lost_card_is_replaced_and_what_is_left_goes_on(store, path):
     ("words", "said"),
     [
         (("--new", NEW_CARD, "--evidence", "id-card"), "only one that is reported lost"),
-        (("--evidence", "id-card"), "Say it with --new"),
+        (("--evidence", "id-card"), "--new"),
         (("--new", NEW_CARD), "shown in person"),
     ],
 )

@@ -131,7 +131,7 @@ def test_a_loss_is_reported_at_once_and_keeps_its_time(served, books):
     assert served.ask("POST", f"/v1/accounts/{account}/loss") == (status, told)
     *_, (_epoch, _status, lost_s, cause, evidence) = books.cards.history(OTHER_CARD)
     assert (lost_s, cause, evidence) == (told["lost_s"], "lose", "ecode")
-    books.cards.set("close", OTHER_CARD, lost_s)
+    books.cards.set("close", OTHER_CARD, lost_s, "id-card")
     assert reason(served.ask("POST", f"/v1/accounts/{account}/loss")) == why.ACCOUNT_CLOSED
     asked = order(account, order_no="D-1", bank_reference="d-1")
     assert reason(served.ask("POST", "/v1/topups", asked)) == why.ACCOUNT_CLOSED

@@ -1,0 +1,61 @@
+"""Books with something in every table of the lives of cards, and what must not happen to them."""
+
+import hashlib
+
+from ledger.batches import GraduationLine
+from ledger.carry_over import AFTER_S
+from ledger.holders import Holder
+from ledger.lifecycle import Act
+from ledger.temporary import Application
+from protocols.rules.spending import STAFF, STUDENT
+
+END_S = 1_000_000
+DUE_S = END_S + AFTER_S
+ACCOUNT, NAME = "430102199001011", "Zhang San"
+FILE = hashlib.sha256(b"list").digest()
+BY = Act(evidence="id-card", person="wang")
+# Those of here: a student who graduates, one who withdraws, staff who leave, a temporary card.
+GRADUATE, WITHDRAWN, LEAVER, TEMPORARY_CARD, PAID = 60, 61, 62, 63, 64
+
+
+def fill(store):
+    """Four lives: two are over and paid or forfeited, one is with the bank, one goes on."""
+    purses = [(GRADUATE, 400), (WITHDRAWN, 300), (LEAVER, 200), (PAID, 100)]
+    store.issue_cards(purses)
+    for card_no, kind in ((GRADUATE, STUDENT), (WITHDRAWN, STUDENT), (LEAVER, STAFF)):
+        holder = Holder(f"N{card_no}", kind, "Nursing")
+        store.holders.open(card_no, holder, (1, 2), END_S - 9, BY)
+    _temporary(store)
+    store.settlements.warn(LEAVER, "wang", END_S - 1)
+    store.cards.set("terminate", LEAVER, END_S, "leaving-notice", BY)
+    store.settlements.register_payee(WITHDRAWN, ACCOUNT, NAME, "wang", END_S - 1)
+    store.settlements.register_payee(PAID, ACCOUNT, NAME, "wang", END_S - 1)
+    for card_no in (WITHDRAWN, PAID):
+        store.cards.set("close", card_no, END_S, "withdrawal-notice", BY)
+    _graduation(store)
+    store.settlements.settle(DUE_S)
+    first, second, *_rest = store.settlements.make_file("2026-06", "li", DUE_S)
+    for number, result in ((1, "paid"), (2, "paid"), (2, "returned")):
+        assert (first.number, second.number) == (1, 2)
+        store.settlements.note_results([(number, result, "")], "li", DUE_S)
+
+
+def _temporary(store):
+    """One that is handed out and extended, and an application that nobody has signed."""
+    store.holders.issue(TEMPORARY_CARD, END_S - 9)
+    for _ in range(2):
+        form = Application("T1", "S1", "cook", 1, "General Affairs", 1, 20)
+        number = store.temporaries.apply(form, END_S)
+    for step, person in ((1, "zhao"), (2, "qian")):
+        store.temporaries.approve(number - 1, step, person, END_S)
+    store.temporaries.hand_out(number - 1, TEMPORARY_CARD, END_S, BY)
+    proof = Act(evidence="renewal-proof", person="wang")
+    store.temporaries.extend(TEMPORARY_CARD, "General Affairs", 40, 15, END_S, proof)
+
+
+def _graduation(store):
+    lines = [GraduationLine(2, GRADUATE, f"N{GRADUATE}", ACCOUNT, NAME)]
+    plan = store.batches.dry_run("graduation", lines, FILE)
+    for person in ("wang", "sun"):
+        store.batches.sign("graduation", lines, FILE, plan.sha256, person, END_S)
+    store.batches.run("graduation", lines, FILE, plan.sha256, "wang", END_S)

@@ -1,0 +1,396 @@
+"""The money of ended cards: each fen in one account, paid out once, forfeited by who knew."""
+
+import pytest
+
+from ledger import reasons
+from ledger.card_status import CardRefused
+from ledger.carry_over import AFTER_S
+from ledger.code_sales import Ask, CodePolicy
+from ledger.dialect import ConstraintBroken
+from ledger.holder_accounts import KINDS
+from ledger.invariants import check
+from ledger.phones import Phones
+from ledger.reservations import Settled
+from ledger.topups import NotCovered, TopUpRefused
+from protocols.card import virtual_code
+from protocols.rules.scan_codes import CAMPUS_PAYMENT
+from tests.ledger.readers import CARD, OPENING_FEN, OTHER_CARD, Reader
+from tests.ledger.replaced import NEW_CARD, books
+
+END_S = 1_790_000_000
+DUE_S = END_S + AFTER_S
+ACCOUNT, NEW_ACCOUNT = "6217001234567890122", "430102199001011"
+NAME = "张三"
+
+
+def closed(*readers, payee=True):
+    """A ledger in which CARD was closed at END_S."""
+    store = books(*readers)
+    if payee:
+        store.settlements.register_payee(CARD, ACCOUNT, NAME, "wang", END_S - 1)
+    store.cards.set("close", CARD, END_S, "withdrawal-notice")
+    return store
+
+
+def left(*readers, is_warned=True):
+    """One in which the holder of CARD has left the staff."""
+    store = books(*readers)
+    if is_warned:
+        store.settlements.warn(CARD, "wang", END_S - 1)
+    store.cards.set("terminate", CARD, END_S, "leaving-notice")
+    return store
+
+
+def held(store):
+    """(purse, waiting, on its way, unclaimed, bank); the books hold."""
+    assert check(store) == []
+    balances = store.balances()
+    names = [(kind, CARD) for kind in ("holder", "pending", "payout")]
+    return tuple(balances.get(name, 0) for name in (*names, ("unclaimed", 0), ("clearing", 0)))
+
+
+def paid_out(store):
+    store.settlements.settle(DUE_S)
+    (payment,) = store.settlements.make_file("2026-06", "li", DUE_S)
+    store.settlements.note_results([(payment.number, "paid", "")], "li", DUE_S)
+    return store
+
+
+BANK = -2 * OPENING_FEN
+
+
+def test_closed_it_waits_for_what_readers_may_still_tell():
+    reader = Reader(1001)
+    store = closed(reader)
+    assert store.settlements.settle(DUE_S - 1) == []
+    reader.spend(amount_fen=700)
+    store.book([reader.records])
+    for _ in range(2):
+        store.settlements.settle(DUE_S)
+        assert held(store) == (0, 0, OPENING_FEN - 700, 0, BANK)
+    assert store.cases() == []
+
+
+def test_paid_out_once_however_often_it_is_asked():
+    store = closed()
+    store.settlements.settle(DUE_S)
+    for _ in range(2):
+        (payment,) = store.settlements.make_file("2026-06", "li", DUE_S)
+        assert (payment.account_no, payment.name) == (ACCOUNT, NAME)
+        assert payment.amount_fen == OPENING_FEN
+        assert store.settlements.make_file("2026-07", "li", DUE_S) == []
+    for news in (1, 0):
+        assert store.settlements.note_results([(1, "paid", "")], "li", DUE_S) == news
+        assert held(store) == (0, 0, 0, 0, BANK + OPENING_FEN)
+    with pytest.raises(CardRefused, match="is paid, not failed"):
+        store.settlements.note_results([(1, "failed", "")], "li", DUE_S)
+    assert store.settlements.make_file("2026-06", "li", DUE_S) == []
+    assert list(store.settlements.unpaid()) == []
+
+
+def test_an_account_is_in_the_books_only_until_it_has_its_money():
+    store = closed()
+    store.settlements.settle(DUE_S)
+    (payment,) = store.settlements.make_file("2026-06", "li", DUE_S)
+    assert ACCOUNT not in repr(payment) and NAME not in repr(payment)
+    assert ACCOUNT.encode() not in store.dump()
+    store.settlements.note_results([(payment.number, "paid", "")], "li", DUE_S)
+    assert list(store.database.rows("SELECT account_no, name FROM payee")) == [("", "")]
+
+
+def test_what_failed_waits_for_another_account_and_goes_again():
+    store = closed()
+    store.settlements.settle(DUE_S)
+    store.settlements.make_file("2026-06", "li", DUE_S)
+    for news in (1, 0):
+        said = [(1, "failed", "name differs")]
+        assert store.settlements.note_results(said, "li", DUE_S) == news
+        assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
+        assert list(store.settlements.unpaid()) == [(1, CARD, OPENING_FEN, False)]
+    assert store.settlements.make_file("2026-07", "li", DUE_S) == []
+    store.settlements.register_payee(CARD, NEW_ACCOUNT, NAME, "wang", DUE_S)
+    (payment,) = store.settlements.make_file("2026-07", "li", DUE_S)
+    assert (payment.number, payment.account_no) == (2, NEW_ACCOUNT)
+    store.settlements.note_results([(2, "paid", "")], "li", DUE_S)
+    assert held(store) == (0, 0, 0, 0, BANK + OPENING_FEN)
+    with pytest.raises(CardRefused, match="is failed, not paid"):
+        store.settlements.note_results([(1, "paid", "")], "li", DUE_S)
+
+
+def test_what_a_bank_sends_back_is_in_the_books_again_and_goes_to_another_account():
+    """It said paid, the account was blanked, and days later the money is there again."""
+    store = paid_out(closed())
+    for news in (1, 0):
+        said = [(1, "returned", "closed account")]
+        assert store.settlements.note_results(said, "li", DUE_S + 9) == news
+        assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
+    assert store.settlements.note_results([(1, "paid", "")], "li", DUE_S + 9) == 0  # the old file
+    assert list(store.settlements.unpaid()) == [(1, CARD, OPENING_FEN, False)]
+    store.settlements.register_payee(CARD, NEW_ACCOUNT, NAME, "wang", DUE_S)
+    (payment,) = store.settlements.make_file("2026-07", "li", DUE_S)
+    for result in ("paid", "returned"):
+        store.settlements.note_results([(payment.number, result, "")], "li", DUE_S)
+    assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
+
+
+@pytest.mark.parametrize("before", [None, "failed"])
+def test_only_what_was_paid_is_sent_back(before):
+    store = closed()
+    store.settlements.settle(DUE_S)
+    store.settlements.make_file("2026-06", "li", DUE_S)
+    if before:
+        store.settlements.note_results([(1, before, "")], "li", DUE_S)
+    with pytest.raises(CardRefused, match=r"(bank|failed), not returned"):
+        store.settlements.note_results([(1, "returned", "")], "li", DUE_S)
+    assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
+
+
+def test_without_an_account_nothing_is_lost():
+    store = closed(payee=False)
+    store.settlements.settle(DUE_S)
+    assert store.settlements.make_file("2026-06", "li", DUE_S) == []
+    assert list(store.settlements.unpaid()) == [(1, CARD, OPENING_FEN, False)]
+    store.settlements.register_payee(CARD, ACCOUNT, NAME, "wang", DUE_S)
+    assert len(store.settlements.make_file("2026-06", "li", DUE_S)) == 1
+    assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
+
+
+def test_who_registers_an_account_does_not_pay_to_it():
+    store = closed()
+    store.settlements.settle(DUE_S)
+    with pytest.raises(CardRefused, match="has registered its account"):
+        store.settlements.make_file("2026-06", "wang", DUE_S)
+    assert list(store.database.rows("SELECT 1 FROM payout_try")) == []
+
+
+@pytest.mark.parametrize(
+    ("account_no", "name", "said"),
+    [
+        ("", NAME, "12 to 19 digits"),
+        ("62170012345678901", NAME, "check digit"),
+        ("6217001234567890123", NAME, "check digit"),
+        ("４３０１０２１９９００１", NAME, "12 to 19 digits"),
+        ("43010219900", NAME, "12 to 19 digits"),
+        (ACCOUNT, "", "name of 1 to 64"),
+        (ACCOUNT, "a\nb", "name of 1 to 64"),
+        (ACCOUNT, '=HYPERLINK("x")', "name of 1 to 64"),
+    ],
+)
+def test_an_account_that_no_bank_has(account_no, name, said):
+    store = closed(payee=False)
+    with pytest.raises(CardRefused, match=said) as refused:
+        store.settlements.register_payee(CARD, account_no, name, "wang", END_S)
+    assert not account_no or account_no not in str(refused.value)
+
+
+def test_results_are_all_noted_or_none():
+    store = closed()
+    store.settlements.settle(DUE_S)
+    store.settlements.make_file("2026-06", "li", DUE_S)
+    before = store.dump()
+    for said in ([(1, "paid", ""), (2, "paid", "")], [(1, "paid", ""), (1, "failed", "")]):
+        with pytest.raises(CardRefused):
+            store.settlements.note_results(said, "li", DUE_S)
+        assert store.dump() == before
+
+
+# --- what comes late -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_paid", [False, True])
+def test_a_spend_that_is_told_behind_the_settlement_is_its_holder_s(is_paid):
+    reader = Reader(1001)
+    store = paid_out(closed(reader)) if is_paid else closed(reader)
+    store.settlements.settle(DUE_S)
+    spend = reader.spend(amount_fen=700)
+    for _ in range(2):
+        store.book([reader.records])
+        store.settlements.settle(DUE_S)
+    on_its_way_fen = 0 if is_paid else OPENING_FEN
+    assert held(store)[:3] == (-700, 0, on_its_way_fen)
+    assert store.cases() == [(reasons.SPENT_BEFORE_ITS_END, *spend)]
+    assert store.summary()["overdrawn"] == 1
+
+
+def test_what_waited_for_the_card_goes_too_and_comes_on_it_no_more():
+    store = books(Reader(1001))
+    for order_id in ("a", "b"):
+        store.top_ups.top_up(CARD, 500, order_id)
+    store.top_ups.note_try(1, 5, 1001)
+    store.cards.set("close", CARD, END_S, "id-card")
+    with pytest.raises(TopUpRefused, match="is closed"):
+        store.top_ups.top_up(CARD, 500, "c")
+    store.settlements.settle(DUE_S)
+    assert held(store) == (0, 0, OPENING_FEN + 1_000, 0, BANK - 1_000)
+    for number in (1, 2):
+        with pytest.raises(NotCovered):
+            store.top_ups.note_try(number, 6, 1001)
+    assert store.top_ups.next_of(CARD, 9) is None
+
+
+def test_a_load_that_had_come_after_all_makes_no_money():
+    reader = Reader(1001)
+    store = books(reader)
+    store.top_ups.top_up(CARD, 500, "a")
+    store.top_ups.note_try(1, 5, 1001)
+    store.cards.set("close", CARD, END_S, "id-card")
+    store.settlements.settle(DUE_S)
+    reader.outcome(reader.credit(counter=5, number=1, amount_fen=500))
+    store.book([reader.records])
+    store.settlements.settle(DUE_S)
+    assert held(store)[:3] == (0, 0, OPENING_FEN + 500)
+    assert store.cases() == [(reasons.LOADED_TOO_LATE, 0xFFFFFFFF, 1)]
+
+
+def test_an_overdrawn_purse_is_made_good_by_what_waited():
+    reader = Reader(1001)
+    store = books(reader)
+    store.top_ups.top_up(CARD, 5_000, "a")
+    reader.spend(amount_fen=OPENING_FEN + 3_000)
+    store.book([reader.records])
+    store.cards.set("close", CARD, END_S, "id-card")
+    store.settlements.settle(DUE_S)
+    assert held(store)[:3] == (0, 0, 2_000)
+    assert store.summary()["overdrawn"] == 0
+
+
+def test_what_was_reserved_by_a_code_goes_when_it_is_given_back():
+    store = books(Reader(1001))
+    store.top_ups.top_up(CARD, 5_000, "a")
+    phones, now_ms = Phones(store.database, bytes(32), bytes), (END_S * 1000, END_S * 1000)
+    code = virtual_code.make(phones.bind(CARD)[1], CAMPUS_PAYMENT, CARD, END_S, bytes(2))
+    ask = Ask(1001, bytes(8), code, 1_000, 1)
+    number = store.code_sales.ask(ask, phones.seed_of, now_ms, CodePolicy(2_000, 2_000)).number
+    store.cards.set("close", CARD, END_S, "id-card")
+    store.settlements.settle(DUE_S)
+    assert held(store)[:3] == (0, 0, OPENING_FEN + 4_000)
+    store.code_sales.settle(number, Settled.VOID)
+    store.settlements.settle(DUE_S)
+    assert held(store)[:3] == (0, 0, OPENING_FEN + 5_000)
+
+
+@pytest.mark.parametrize("verb", ["reissue", "swap"])
+def test_what_was_left_of_the_card_before_goes_with_its_heir(verb):
+    """Closed before it was carried over: nobody claims it any more."""
+    store = books()
+    if verb == "reissue":
+        store.cards.set("lose", CARD, END_S - 60)
+    getattr(store.reissues, verb)(CARD, NEW_CARD, END_S - 60, "id-card")
+    store.settlements.register_payee(NEW_CARD, ACCOUNT, NAME, "wang", END_S)
+    store.cards.set("close", NEW_CARD, END_S, "id-card")
+    store.settlements.settle(DUE_S)
+    assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
+    (payment,) = store.settlements.make_file("2026-06", "li", DUE_S)
+    assert (payment.card_no, payment.amount_fen) == (CARD, OPENING_FEN)
+
+
+# --- staff who leave (R15.1) ------------------------------------------------------------------
+
+
+def test_who_was_told_and_did_not_spend_has_forfeited_it():
+    store = left()
+    assert store.settlements.settle(DUE_S - 1) == []
+    for _ in range(2):
+        store.settlements.settle(DUE_S)
+        assert held(store) == (0, 0, 0, OPENING_FEN, BANK)
+    assert store.settlements.make_file("2026-06", "li", DUE_S) == []
+    with pytest.raises(CardRefused, match="is terminated"):
+        store.settlements.register_payee(CARD, ACCOUNT, NAME, "wang", END_S)
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_who_was_not_told_before_forfeits_nothing(is_late):
+    store = left(is_warned=False)
+    if is_late:
+        with pytest.raises(CardRefused, match="is terminated"):
+            store.settlements.warn(CARD, "wang", END_S + 1)
+    assert store.settlements.settle(DUE_S) == []
+    assert held(store) == (OPENING_FEN, 0, 0, 0, BANK)
+    assert store.settlements.unwarned() == [CARD]
+
+
+def test_a_late_spend_takes_from_what_was_forfeited():
+    reader = Reader(1001)
+    store = left(reader)
+    store.settlements.settle(DUE_S)
+    reader.spend(amount_fen=700)
+    store.book([reader.records])
+    assert held(store)[:4] == (-700, 0, 0, OPENING_FEN)
+    for _ in range(2):
+        store.settlements.settle(DUE_S)
+        assert held(store)[:4] == (0, 0, 0, OPENING_FEN - 700)
+
+
+def test_who_spends_to_zero_has_nothing_to_forfeit():
+    reader = Reader(1001)
+    store = left(reader)
+    reader.spend(amount_fen=OPENING_FEN)
+    store.book([reader.records])
+    assert store.settlements.settle(DUE_S) == []
+    assert held(store)[:4] == (0, 0, 0, 0)
+
+
+# --- leave of absence and withdrawal (R15.2, R15.3) --------------------------------------------
+
+
+def test_a_leave_of_absence_keeps_the_money_where_it_is():
+    store = books()
+    store.cards.set("suspend", CARD, END_S)
+    assert store.settlements.settle(END_S + 10 * AFTER_S) == []
+    store.cards.set("resume", CARD, END_S + 10 * AFTER_S, "reinstatement")
+    assert held(store) == (OPENING_FEN, 0, 0, 0, BANK)
+
+
+def test_a_withdrawal_freezes_registers_and_pays():
+    store = books()
+    store.cards.set("freeze", CARD, END_S - 9, "withdrawal-notice")
+    store.settlements.register_payee(CARD, ACCOUNT, NAME, "wang", END_S - 9)
+    assert store.settlements.settle(END_S + 10 * AFTER_S) == []  # frozen is not closed yet
+    store.cards.set("close", CARD, END_S, "withdrawal-notice")
+    assert held(paid_out(store)) == (0, 0, 0, 0, BANK + OPENING_FEN)
+
+
+def test_the_database_itself_lets_a_refund_go_one_way_at_a_time():
+    store = closed()
+    store.settlements.settle(DUE_S)
+    store.settlements.make_file("2026-06", "li", DUE_S)
+    row = (9, 1, 1, "2026-07", "li", DUE_S)
+    for sql, rows in (
+        ("INSERT INTO payout_try VALUES (?, ?, ?, ?, ?, ?)", [row]),
+        ("UPDATE payee SET account_no = ? WHERE number = 1", [(NEW_ACCOUNT,)]),
+        ("DELETE FROM payee WHERE number = ?", [(1,)]),
+        ("UPDATE card_settlement SET amount_fen = ?", [(1,)]),
+    ):
+        with pytest.raises(ConstraintBroken), store.database.transaction():
+            store.database.many(sql, rows)
+    assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
+
+
+def test_a_late_spend_of_after_a_loss_is_nobody_s_debt():
+    """The card centre bears it, as of any replaced card; no case says that its holder owes it."""
+    reader = Reader(1001)
+    store = books(reader)
+    store.cards.set("lose", CARD, END_S - 60)
+    store.reissues.reissue(CARD, NEW_CARD, END_S - 60, "id-card")
+    store.cards.set("close", NEW_CARD, END_S, "id-card")
+    store.settlements.settle(DUE_S)
+    after = reader.spend(amount_fen=700, earliest_s=END_S - 30, latest_s=END_S - 29)
+    before = reader.spend(amount_fen=80, counter=2, earliest_s=END_S - 99, latest_s=END_S - 98)
+    store.book([reader.records])
+    assert store.cases() == [
+        (reasons.SPENT_WHILE_LOST, *after),
+        (reasons.SPENT_BEFORE_ITS_END, *before),
+    ]
+    assert held(store)[:3] == (-80, 0, OPENING_FEN)
+
+
+def test_a_holder_sees_what_was_settled_of_this_card_and_of_no_other():
+    """Openings, settlements, payments and fees are counted on their own: numbers meet."""
+    store = paid_out(closed())
+    said = store.accounts.entries(CARD, 9)
+    assert [(KINDS[one.kind], one.purse_fen) for one in said] == [
+        ("refund", -OPENING_FEN),
+        ("opening", OPENING_FEN),
+    ]
+    (only,) = store.accounts.entries(OTHER_CARD, 9)
+    assert (KINDS[only.kind], only.purse_fen) == ("opening", OPENING_FEN)

@@ -1,0 +1,375 @@
+"""The lives of cards on the command line: onecard ledger card, temporary, batch.
+
+What stands on paper or belongs to a person (a personal number, an account at a bank) is read from
+standard input, so that neither a shell's history nor `ps` has it.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tools.cli_options import EXIT_FAILED, AfterHours, InputFile, refuse
+
+card = typer.Typer(
+    help="What becomes of a card, from its order to its end (R10 to R15).", no_args_is_help=True
+)
+temporary = typer.Typer(help="Temporary cards (annex 1).", no_args_is_help=True)
+batch = typer.Typer(help="Lists of cards, and what is paid out.", no_args_is_help=True)
+
+# What is said of one card and takes no other: as ledger.card_status.VERBS.
+SIMPLE = {
+    "lose": "Report its loss (R14.2).",
+    "unlose": "Undo that report, with ID shown (R14.3).",
+    "suspend": "Suspend it: a leave of absence, or a doubt (R15.2).",
+    "resume": "End that, with the registrar's proof (R15.2).",
+    "freeze": "Freeze it, with the notice of withdrawal (R15.3).",
+    "unfreeze": "End that, with ID shown (R6.4).",
+    "terminate": "End it with its holder's work, by the notice (R15.1).",
+    "close": "Close it for good; what is left is paid out when it is due (R15).",
+}
+NEW = {
+    "order": "The bank makes a card of this number.",
+    "issue": "It is made, and not activated yet.",
+}
+REPLACING = {
+    "swap": "Put another in the place of a card that was handed in (R6.4).",
+    "reissue": "Put another in the place of one that is reported lost (R14.4a).",
+}
+
+
+class Role(StrEnum):
+    """Who says it."""
+
+    HOLDER = "holder"
+    CLERK = "clerk"
+    DEPARTMENT = "department"
+    SECURITY = "security"
+
+
+class Channel(StrEnum):
+    """Where it was said."""
+
+    COUNTER = "counter"
+    APP = "app"
+    KIOSK = "kiosk"
+
+
+class Kind(StrEnum):
+    """Whose a card is; a temporary one takes an application."""
+
+    STAFF = "staff"
+    STUDENT = "student"
+
+
+class ListKind(StrEnum):
+    """What a list asks for."""
+
+    ISSUE = "issue"
+    GRADUATION = "graduation"
+
+
+class Step(StrEnum):
+    """Whose signature it is on an application."""
+
+    DEPARTMENT = "department"
+    FINANCE = "finance"
+
+
+CardNo = Annotated[int, typer.Option("--card", min=0, help="The card's number.")]
+NewCard = Annotated[int, typer.Option("--new", min=0, help="The card in its place.")]
+Evidence = Annotated[
+    str, typer.Option(help='What was shown in person, in a word: "id-card". Never its number.')
+]
+As = Annotated[Role, typer.Option("--as", help="Who says it.")]
+Through = Annotated[Channel, typer.Option("--channel", help="Where it was said.")]
+Who = Annotated[str, typer.Option("--by", help="Who enters it, by name.")]
+By = Annotated[str, typer.Option("--by", help="Who does it, by name.")]
+Department = Annotated[str, typer.Option(help="The department or college.")]
+Application = Annotated[int, typer.Option(min=1, help="The number of the application.")]
+First = Annotated[str, typer.Option("--from", help="The first day, such as 2026-09-01.")]
+Last = Annotated[str, typer.Option("--to", help="The last day.")]
+UtcOffset = Annotated[int, typer.Option(help="Where the school is, in seconds.")]
+ListFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+KindOfList = Annotated[ListKind, typer.Option(help="What the list asks for.")]
+Sha256 = Annotated[str, typer.Option(help="The hash that the dry run printed.")]
+
+
+def _say(what: Callable[[], str]) -> None:
+    from ledger.card_status import CardRefused
+    from ledger.dialect import StoreUnavailable
+    from tools.ledger_forks import NotBooks
+    from tools.ledger_lives import BadInput
+
+    try:
+        typer.echo(what())
+    except (NotBooks, CardRefused, StoreUnavailable, BadInput) as error:
+        refuse(error)
+
+
+def _now_s() -> int:
+    return int(time.time())
+
+
+# --- one card ------------------------------------------------------------------------------------
+
+
+@card.command("show")
+def card_show(database: InputFile, card_no: CardNo, after_h: AfterHours = None) -> None:
+    """Say what a card of DATABASE is, what became of it, and what is frozen of those before it."""
+    from tools.ledger_card import show
+
+    _say(lambda: show(database, card_no, after_h))
+
+
+def _simple(verb: str) -> Callable[..., None]:
+    def say(
+        database: InputFile,
+        card_no: CardNo,
+        evidence: Evidence = "",
+        role: As = Role.CLERK,
+        channel: Through = Channel.COUNTER,
+        by: Who = "",
+    ) -> None:
+        from tools.ledger_card import set_status
+
+        act = role.value, channel.value, evidence, by
+        _say(lambda: set_status(database, verb, card_no, act, _now_s()))
+
+    return say
+
+
+def _new(verb: str) -> Callable[..., None]:
+    def begin(database: InputFile, card_no: CardNo, by: Who = "") -> None:
+        from tools.ledger_lives import begin
+
+        _say(lambda: begin(database, verb, card_no, by, _now_s()))
+
+    return begin
+
+
+def _replacing(verb: str) -> Callable[..., None]:
+    def put(
+        database: InputFile,
+        card_no: CardNo,
+        new_card: NewCard,
+        evidence: Evidence = "",
+        by: Who = "",
+    ) -> None:
+        from tools.ledger_card import replace
+
+        _say(lambda: replace(database, verb, (card_no, new_card), evidence, by, _now_s()))
+
+    return put
+
+
+for _verbs, _make in ((NEW, _new), (SIMPLE, _simple), (REPLACING, _replacing)):
+    for _verb, _about in _verbs.items():
+        card.command(_verb, help=_about)(_make(_verb))
+
+
+@card.command("open")
+def card_open(
+    database: InputFile,
+    card_no: CardNo,
+    kind: Annotated[Kind, typer.Option(help="staff or student.")],
+    department: Department,
+    first: First,
+    last: Last,
+    by: By,
+    evidence: Evidence = "",
+) -> None:
+    """Activate an issued card (R12). The holder's number is read from standard input."""
+    from tools.ledger_lives import open_card
+
+    person_no = sys.stdin.readline().strip()
+    facts = kind.value, department, first, last
+    _say(lambda: open_card(database, card_no, person_no, facts, evidence, by, _now_s()))
+
+
+@card.command("warn")
+def card_warn(database: InputFile, card_no: CardNo, by: By) -> None:
+    """Note that who leaves the staff was told: what is not spent by then is lost (R15.1)."""
+    from tools.ledger_lives import warn
+
+    _say(lambda: warn(database, card_no, by, _now_s()))
+
+
+@card.command("payee")
+def card_payee(database: InputFile, card_no: CardNo, by: By) -> None:
+    """Register where a card's money goes. From standard input: the account, then its owner."""
+    from tools.ledger_lives import register_payee
+
+    account = [sys.stdin.readline().strip() for _ in range(2)]
+    _say(lambda: register_payee(database, card_no, account, by, _now_s()))
+
+
+@card.command("expire")
+def card_expire(database: InputFile, utc_offset_s: UtcOffset = 28_800) -> None:
+    """Mark the temporary cards of DATABASE whose last day is over."""
+    from tools.ledger_lives import expire
+
+    _say(lambda: expire(database, utc_offset_s, _now_s()))
+
+
+# --- temporary cards -----------------------------------------------------------------------------
+
+
+@temporary.command("apply")
+def temporary_apply(
+    database: InputFile,
+    category: Annotated[
+        str, typer.Option(help="casual-worker, family, property, tenant, trainee or other.")
+    ],
+    relation: Annotated[str, typer.Option(help="Of who is to use it to who applies.")],
+    department: Department,
+    first: First,
+    last: Annotated[str, typer.Option("--to", help="The last day; family: none is needed.")] = "",
+) -> None:
+    """Note a form of annex 1. From standard input: number of the user, then of the applicant."""
+    from tools.ledger_lives import apply
+
+    people = [sys.stdin.readline().strip() for _ in range(2)]
+    facts = relation, category, department, first, last
+    _say(lambda: apply(database, people, facts, _now_s()))
+
+
+@temporary.command("approve")
+def temporary_approve(
+    database: InputFile,
+    application: Application,
+    step: Annotated[Step, typer.Option(help="Whose signature it is.")],
+    by: By,
+) -> None:
+    """Note a signature under an application: the department's, then that of finance."""
+    from tools.ledger_lives import approve
+
+    _say(lambda: approve(database, application, step.value, by, _now_s()))
+
+
+@temporary.command("hand-out")
+def temporary_hand_out(
+    database: InputFile,
+    application: Application,
+    card_no: CardNo,
+    by: By,
+    evidence: Evidence = "application",
+) -> None:
+    """Open an issued card for an approved application, and book its fee of 20 yuan, once."""
+    from tools.ledger_lives import hand_out
+
+    _say(lambda: hand_out(database, (application, card_no), evidence, by, _now_s()))
+
+
+@temporary.command("extend")
+def temporary_extend(
+    database: InputFile,
+    card_no: CardNo,
+    department: Department,
+    last: Last,
+    by: By,
+    evidence: Evidence = "renewal-proof",
+    utc_offset_s: UtcOffset = 28_800,
+) -> None:
+    """Give a card a later last day, within its last ten days and by the same department."""
+    from tools.ledger_lives import extend
+
+    facts = department, last, utc_offset_s
+    _say(lambda: extend(database, card_no, facts, evidence, by, _now_s()))
+
+
+@temporary.command("ending")
+def temporary_ending(database: InputFile, utc_offset_s: UtcOffset = 28_800) -> None:
+    """List the temporary cards that can be extended now."""
+    from tools.ledger_lives import ending
+
+    _say(lambda: ending(database, utc_offset_s, _now_s()))
+
+
+# --- lists ---------------------------------------------------------------------------------------
+
+
+def _told(what: Callable[[], tuple[str, bool]]) -> None:
+    """As `_say`; exit code 1 if something was left."""
+    good = True
+
+    def text() -> str:
+        nonlocal good
+        said, good = what()
+        return said
+
+    _say(text)
+    raise typer.Exit(0 if good else EXIT_FAILED)
+
+
+@batch.command("dry-run")
+def batch_dry_run(database: InputFile, file: ListFile, kind: KindOfList) -> None:
+    """Say what a list (CSV) would do in DATABASE and what contradicts it; nothing is done.
+
+    issue: card_no,person_no,kind,department,valid_from,valid_to. graduation:
+    card_no,person_no,account_no,name. Exit code 1 if a line contradicts.
+    """
+    from tools.ledger_batch import dry_run
+
+    _told(lambda: dry_run(database, file, kind.value))
+
+
+@batch.command("sign")
+def batch_sign(
+    database: InputFile, file: ListFile, kind: KindOfList, sha256: Sha256, by: By
+) -> None:
+    """Sign a dry run by its hash; two persons have to, and before anything has changed."""
+    from tools.ledger_batch import sign
+
+    _say(lambda: sign(database, file, kind.value, sha256, by, _now_s()))
+
+
+@batch.command("run")
+def batch_run(
+    database: InputFile, file: ListFile, kind: KindOfList, sha256: Sha256, by: By
+) -> None:
+    """Do what two persons have signed, each line once; stopped, it goes on when run again."""
+    from tools.ledger_batch import run
+
+    _told(lambda: run(database, file, kind.value, sha256, by, _now_s()))
+
+
+@batch.command("settle")
+def batch_settle(database: InputFile, after_h: AfterHours = None) -> None:
+    """Send on what is left of ended cards, so long after their end: to pay out, or forfeited."""
+    from tools.ledger_batch import settle
+
+    _say(lambda: settle(database, after_h, _now_s()))
+
+
+@batch.command("refunds")
+def batch_refunds(
+    database: InputFile,
+    file: Annotated[str, typer.Option(help="The name of the file, for ever: 2026-06-30.")],
+    out: Annotated[Path, typer.Option(help="Where it is written, for its owner alone.")],
+    by: By,
+) -> None:
+    """Write the file of refunds for the bank (CSV); again, it is the same payments."""
+    from tools.ledger_batch import refunds
+
+    _say(lambda: refunds(database, file, out, by, _now_s()))
+
+
+@batch.command("results")
+def batch_results(database: InputFile, file: ListFile, by: By) -> None:
+    """Note what the bank says (CSV: payment,result,because; paid, failed or returned)."""
+    from tools.ledger_batch import results
+
+    _say(lambda: results(database, file, by, _now_s()))
+
+
+@batch.command("unpaid")
+def batch_unpaid(database: InputFile) -> None:
+    """List the refunds that no bank has, and staff who were not warned; exit code 1 if any."""
+    from tools.ledger_batch import unpaid
+
+    _told(lambda: unpaid(database))

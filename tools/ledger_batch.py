@@ -1,0 +1,212 @@
+"""What `onecard ledger batch` does: lists of cards from CSV, and files to and from the bank.
+
+The whole file is read before anything is done, and an error names its line, never a person or an
+account. NotBooks, CardRefused, StoreUnavailable, BadInput.
+"""
+
+import csv
+import hashlib
+import io
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from ledger.batches import Finding, GraduationLine, IssueLine, Line
+from ledger.card_status import CardRefused
+from ledger.carry_over import AFTER_S
+from ledger.holders import KINDS, Holder, check, is_person_no
+from ledger.settlements import RESULTS, check_account
+from protocols.rules.money import format_yuan
+from protocols.rules.spending import TEMPORARY
+from tools.ledger_card import written
+from tools.ledger_forks import opened
+from tools.ledger_lives import BadInput, day_of
+
+_HOUR_S = 3600
+_BYTES_MAX = 16 << 20
+COLUMNS = {
+    "issue": ["card_no", "person_no", "kind", "department", "valid_from", "valid_to"],
+    "graduation": ["card_no", "person_no", "account_no", "name"],
+}
+_RESULT_COLUMNS = ["payment", "result", "because"]
+_PAYMENT_COLUMNS = ["payment", "account_no", "name", "amount", "purpose"]
+
+
+def dry_run(path: Path, file: Path, kind: str) -> tuple[str, bool]:
+    """What a list would do, and whether no line contradicts."""
+    lines, sha256 = _read_list(file, kind)
+    with opened(path) as store:
+        plan = store.batches.dry_run(kind, lines, sha256)
+        signed = store.batches.signatures(plan.sha256)
+    said = [_told(finding) for finding in plan.findings]
+    said += [f"card {card_no} ends with these and is not in the list" for card_no in plan.missing]
+    good = sum(not finding.reason for finding in plan.findings)
+    bad = len(plan.findings) - good
+    said.append(f"{good} of {len(plan.findings)} lines would be done, {bad} contradict")
+    if kind == "graduation":
+        said.append(f"on these cards and waiting for them: {format_yuan(plan.amount_fen)} yuan")
+    said.append(f"signed by: {', '.join(signed) or 'nobody'}")
+    said.append(f"sha256 {plan.sha256.hex()}")
+    return "\n".join(said), not bad
+
+
+def sign(path: Path, file: Path, kind: str, sha256: str, by: str, now_s: int) -> str:
+    """Put a name under a dry run."""
+    lines, file_sha256 = _read_list(file, kind)
+    with written(path) as store:
+        what = kind, lines, file_sha256, _hash_of(sha256)
+        count = store.batches.sign(*what, by, now_s)
+    return f"{count} of 2 signatures"
+
+
+def run(path: Path, file: Path, kind: str, sha256: str, by: str, now_s: int) -> tuple[str, bool]:
+    """Do what was signed, and whether no line was left."""
+    lines, file_sha256 = _read_list(file, kind)
+    with written(path) as store:
+        what = kind, lines, file_sha256, _hash_of(sha256)
+        findings = store.batches.run(*what, by, now_s)
+    left = [finding for finding in findings if finding.reason]
+    said = [_told(finding) for finding in left]
+    said.append(f"{len(findings) - len(left)} lines are done, {len(left)} are left")
+    return "\n".join(said), not left
+
+
+def settle(path: Path, after_h: int | None, now_s: int) -> str:
+    """Move what is due."""
+    after_s = AFTER_S if after_h is None else after_h * _HOUR_S
+    with written(path) as store:
+        settled = store.settlements.settle(now_s, after_s)
+    lines = [
+        f"card {one.card_no}: {format_yuan(one.amount_fen)} yuan are"
+        f" {'forfeited' if one.is_forfeit else 'to be paid out'}"
+        for one in settled
+    ]
+    return "\n".join(lines or ["nothing is due"])
+
+
+def refunds(path: Path, name: str, out: Path, by: str, now_s: int) -> str:
+    """Write the payments of a file. The books have them first: stopped before, write it again."""
+    with written(path) as store:
+        payments = store.settlements.make_file(name, by, now_s)
+    rows = [
+        (one.number, one.account_no, one.name, format_yuan(one.amount_fen), f"card {one.card_no}")
+        for one in payments
+    ]
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([_PAYMENT_COLUMNS, *rows])
+    _write_private(out, text.getvalue().encode("utf-8-sig"))
+    total_fen = sum(payment.amount_fen for payment in payments)
+    return f"{len(payments)} payments, {format_yuan(total_fen)} yuan, are in {out}"
+
+
+def results(path: Path, file: Path, by: str, now_s: int) -> str:
+    """Note what the bank says."""
+    found = []
+    for number, row in _rows(file.read_bytes(), file, _RESULT_COLUMNS):
+        payment, result, because = row
+        if not (payment.isascii() and payment.isdigit()) or result not in RESULTS:
+            raise BadInput(f"{file}: line {number} is not a payment, and {' or '.join(RESULTS)}")
+        found.append((int(payment), result, because))
+    with written(path) as store:
+        news = store.settlements.note_results(found, by, now_s)
+    return f"{len(found)} payments, {news} of them news"
+
+
+def unpaid(path: Path) -> tuple[str, bool]:
+    """Refunds that no bank has, cards of staff nobody has warned; whether there is none."""
+    with opened(path) as store:
+        lines = [
+            f"card {card_no}: {format_yuan(fen)} yuan, {'goes' if known else 'no account'}"
+            f"{' with the next file' if known else ' that was not tried'}"
+            for _number, card_no, fen, known in store.settlements.unpaid()
+        ]
+        lines += [
+            f"card {card_no}: its holder left and was not told before; nothing is forfeited"
+            for card_no in store.settlements.unwarned()
+        ]
+    return "\n".join(lines or ["everything is paid"]), not lines
+
+
+def _read_list(file: Path, kind: str) -> tuple[Sequence[Line], bytes]:
+    """Every line of a list, and the hash of its bytes; BadInput names the first wrong line."""
+    data = file.read_bytes()
+    lines = []
+    for number, row in _rows(data, file, COLUMNS[kind]):
+        try:
+            lines.append(_READ[kind](number, row))
+        except (BadInput, CardRefused, KeyError, ValueError) as error:
+            because = "" if isinstance(error, (KeyError, ValueError)) else f": {error}"
+            raise BadInput(f"{file}: line {number} cannot be{because}") from None
+    if not lines:
+        raise BadInput(f"{file}: no lines")
+    return lines, hashlib.sha256(data).digest()
+
+
+def _issue_line(number: int, row: Sequence[str]) -> Line:
+    card_no, person_no, kind, department, first, last = row
+    if KINDS[kind] == TEMPORARY:
+        raise BadInput("a temporary card takes an application (annex 1)")
+    holder, days = Holder(person_no, KINDS[kind], department), (day_of(first), day_of(last))
+    check(holder, days)
+    return IssueLine(number, int(card_no), holder, days)
+
+
+def _graduation_line(number: int, row: Sequence[str]) -> Line:
+    card_no, person_no, account_no, name = row
+    if not is_person_no(person_no):
+        raise BadInput("no number of a person")
+    check_account(account_no, name)
+    return GraduationLine(number, int(card_no), person_no, account_no, name)
+
+
+_READ: dict[str, Callable[[int, Sequence[str]], Line]] = {
+    "issue": _issue_line,
+    "graduation": _graduation_line,
+}
+
+
+def _rows(data: bytes, file: Path, columns: list[str]) -> Iterable[tuple[int, list[str]]]:
+    """(number, cells) of each line behind the header."""
+    if len(data) > _BYTES_MAX:
+        raise BadInput(f"{file}: longer than {_BYTES_MAX} bytes")
+    try:
+        rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"{file}: no CSV in UTF-8: {type(error).__name__}") from None
+    if not rows or [name.strip() for name in rows[0]] != columns:
+        raise BadInput(f"{file}: the first line is not {','.join(columns)}")
+    for number, row in enumerate(rows[1:], 2):
+        if row and len(row) != len(columns):
+            raise BadInput(f"{file}: line {number} has not {len(columns)} cells")
+        if row:
+            yield number, [cell.strip() for cell in row]
+
+
+def _hash_of(text: str) -> bytes:
+    try:
+        sha256 = bytes.fromhex(text)
+    except ValueError:
+        sha256 = b""
+    if len(sha256) != hashlib.sha256().digest_size:
+        raise BadInput("--sha256 is 64 hexadecimal digits, as the dry run prints them")
+    return sha256
+
+
+def _told(finding: Finding) -> str:
+    number = f" ({finding.reason})" if finding.reason else ""
+    return f"line {finding.line}, card {finding.card_no}: {finding.text}{number}"
+
+
+def _write_private(out: Path, data: bytes) -> None:
+    """All of a file that only its owner reads, or the one that was there."""
+    beside = out.with_name(f".{out.name}.new")
+    try:
+        beside.unlink(missing_ok=True)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as target:
+            target.write(data)
+            target.flush()
+            os.fsync(target.fileno())
+        beside.replace(out)
+    except OSError as error:
+        raise BadInput(f"{out}: {error.strerror}; the books have the payments: again") from error
