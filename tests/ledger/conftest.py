@@ -14,8 +14,9 @@ from tests.ledger.cluster import Cluster, programs
 
 WITH_POSTGRESQL = os.environ.get("ONECARD_PG") == "1"
 ON_BOTH = """
-    any_order audit cancels carry_over channel_topups code_sales constraints holder_accounts
-    inspections loads lost_records quiescence reissue_rules reissues service verdicts
+    any_order audit cancels carry_over channel_topups code_sales constraints firmware
+    holder_accounts inspections loads lost_records quiescence reissue_rules reissues service
+    verdicts
 """
 # Not twice: a file of an older version, and a property that has a shorter test beside it.
 _SQLITE_S_OWN = {
