@@ -112,10 +112,10 @@ class FirmwareBook:
 
     def page(self, digest: bytes, page: int) -> bytes:
         """A page of an image; nothing where there is none."""
-        size = firmware_news.PAGE_BYTES
-        sql = "SELECT substr(image, ?, ?) FROM firmware_image WHERE digest = ?"
-        for (data,) in self._database.rows(sql, (page * size + 1, size, digest)):
-            return bytes(data)
+        at = page * firmware_news.PAGE_BYTES
+        sql = "SELECT image FROM firmware_image WHERE digest = ?"
+        for (image,) in self._database.rows(sql, (digest,)):
+            return bytes(image[at : at + firmware_news.PAGE_BYTES])
         return b""
 
     def versions(self) -> dict[int, int]:
