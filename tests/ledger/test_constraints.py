@@ -25,6 +25,7 @@ from ledger.schema import APPEND_ONLY
 from ledger.store import RegistryError
 from ledger.tampers import CENTRE, DEPARTMENT
 from ledger.transfers import SPEND, Transfer
+from ledger.watch import Watch
 from protocols.card import virtual_code
 from protocols.rules import charging, menu
 from protocols.rules.scan_codes import CAMPUS_IDENTITY, CAMPUS_PAYMENT
@@ -76,8 +77,20 @@ def filled():
     store.channel_top_ups.book(Order("ecode", "A-1", OTHER_CARD, 5, "bank-1", 1), 2)
     for order_no in ("A-1", "A-2"):
         store.channel_top_ups.cancel("ecode", order_no, 3)
+    _find_a_copy(store)
     assert check(store) == []
     return store
+
+
+def _find_a_copy(store):
+    """OTHER_CARD has been debited twice at one counter, says reader 1007."""
+    other = Reader(1007)
+    store.register_device(1007, other.key, CANTEEN)
+    for _ in range(2):
+        other.spend(card_no=OTHER_CARD, counter=1)
+    store.book([other.records])
+    assert Watch(store, lambda: 1, {}).look()
+    assert list(store.database.rows("SELECT 1 FROM finding"))
 
 
 def _report_loss(store):
@@ -215,6 +228,9 @@ def test_journals_are_append_only(table, verb):
         "INSERT INTO approval VALUES (1004, 2, 1, 'zhao', 1)",
         "INSERT INTO approval VALUES (1004, 1, 3, 'zhao', 1)",
         "INSERT INTO tamper VALUES (1004, 9, 1, 0, 0, 0)",
+        "UPDATE watched SET seq = seq - 1",
+        "INSERT INTO finding SELECT reason, device, 9, sha256, card_no, first_device, first_seq,"
+        " ground, found_s FROM finding",
         "INSERT INTO load_end VALUES (9)",
         "INSERT INTO reissue VALUES (30, 8, 2)",
         "INSERT INTO reissue VALUES (8, 31, 2)",
