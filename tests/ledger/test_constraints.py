@@ -4,8 +4,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ledger import channel_rules, chart, invariants, lifecycle_rules, quiescence, reissue_rules
+from ledger import (
+    channel_rules,
+    chart,
+    fraud_rules,
+    invariants,
+    lifecycle_rules,
+    quiescence,
+    reissue_rules,
+)
 from ledger.aggregate_match import Line
+from ledger.bearers import Bearer
 from ledger.booking import decide
 from ledger.card_validity import Validity, know
 from ledger.certificates import release
@@ -20,6 +29,7 @@ from ledger.loading import load_book
 from ledger.loss_reports import LossAsk
 from ledger.phones import Phones
 from ledger.posting import post_authorized, post_recorded, write_changes
+from ledger.reasons import CARD_FORKED
 from ledger.release_file import Release
 from ledger.schema import APPEND_ONLY
 from ledger.store import RegistryError
@@ -91,6 +101,9 @@ def _find_a_copy(store):
     store.book([other.records])
     assert Watch(store, lambda: 1, {}).look()
     assert list(store.database.rows("SELECT 1 FROM finding"))
+    (case,) = [case for case in store.corrections.cases() if case.reason == CARD_FORKED]
+    proposal = store.corrections.propose(case, Bearer.CARD_CENTRE, "wang", "a copy", 1)
+    store.corrections.approve(1, store.corrections.mark(case, proposal), "li", 1)
 
 
 def _report_loss(store):
@@ -193,6 +206,7 @@ def test_journals_are_append_only(table, verb):
         "menu_change": "number",
         "firmware_image": "version",
         "firmware_stage": "number",
+        "correction": "number",
         "statement_line": "order_no",
         "channel_topup": "order_no",
         "topup_cancel": "number",
@@ -415,6 +429,7 @@ def test_every_rule_has_its_tampering():
     # Those of others: test_reissue_rules.py, test_channel_topups.py, test_lives.py.
     here = set(invariants._RULES) - set(reissue_rules.RULES) - set(channel_rules.RULES)
     here -= set(lifecycle_rules.RULES)
+    here -= set(fraud_rules.RULES)  # test_corrections.py
     assert here < set(TAMPERED)
     assert len(TAMPERED) == len(here) + 4
 
