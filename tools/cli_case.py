@@ -1,4 +1,4 @@
-"""`onecard ledger case`: cases, who bears them, and how two persons say so."""
+"""`onecard ledger case` and `reconcile`: who bears a case, and cards against books."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -106,3 +106,20 @@ def case_approve(
     except (NotBooks, CorrectionRefused, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"proposal {number} is booked: {booked.bearer} bears {booked.amount_fen} fen")
+
+
+def reconcile(
+    database: InputFile,
+    card_no: Annotated[int | None, typer.Option("--card", min=0, help="One card only.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare what cards hold with what DATABASE (SQLite) owes for them, and name who differs."""
+    from tools.ledger_forks import NotBooks
+    from tools.ledger_reconcile import ALL_FIT, SOME_DO_NOT, find, is_wrong, to_json, to_text
+
+    try:
+        found = find(database, card_no)
+    except NotBooks as error:
+        refuse(error)
+    typer.echo(to_json(found) if as_json else to_text(found))
+    raise typer.Exit(SOME_DO_NOT if any(map(is_wrong, found)) else ALL_FIT)
