@@ -13,6 +13,7 @@ own; what its findings are today is asked of `found`.
 import hashlib
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from ledger import reasons
 from ledger.booking import REACH
@@ -24,6 +25,10 @@ from protocols.wire import messages, seal
 
 LOOK_MS = 10_000
 RECORDS_MAX = 512  # in one look
+# When it is so far behind (old books, a long outage) it goes by cards and not by records: each
+# card once, all of it, where going by records would see what follows again and again.
+SWEEP_RECORDS = 64 * RECORDS_MAX
+SWEEP_CARDS = 32  # in one look
 REASONS = {
     Ground.TWO_DEBITS: reasons.CARD_FORKED,
     Ground.OTHER_PAST: reasons.CARD_FORKED,
@@ -33,8 +38,11 @@ REASONS = {
     Ground.ABOVE_LOAD: reasons.ABOVE_LOAD,
 }
 _BEHIND = """
-SELECT d.device, COALESCE(w.seq, 0) FROM device d LEFT JOIN watched w ON w.device = d.device
+SELECT d.device, COALESCE(w.seq, 0), d.head_seq
+FROM device d LEFT JOIN watched w ON w.device = d.device
 WHERE d.head_seq > COALESCE(w.seq, 0) ORDER BY d.device"""
+_CARDS = "SELECT DISTINCT card_no FROM intent WHERE card_no > ? ORDER BY card_no LIMIT ?"
+_HEADS = "SELECT device, head_seq FROM device"
 _NEXT = "SELECT seq, kind, sealed FROM record WHERE device = ? AND seq > ? ORDER BY seq LIMIT ?"
 _SETTLED = """
 WITH k (wanted, place) AS (VALUES {keys})
@@ -48,21 +56,41 @@ _CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 _FINDING = "INSERT INTO finding VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _FOUND = "SELECT DISTINCT card_no FROM finding ORDER BY card_no"
 
+_COUNTERS = ("looks", "records", "swept_cards", "findings", "store_unavailable")
+
 _log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Sweep:
+    """Where the readers were when it began, and the card it has got to."""
+
+    heads: dict[int, int]
+    card_no: int = -1
 
 
 class Watch:
     """Looks into the books of `store` every LOOK_MS, and at once while it is behind.
 
-    `utc_s` gives the time that stands with a finding. `counters` (name -> int) only ever grow.
+    `utc_s` gives the time that stands with a finding. Behind by more than `sweep_records` it goes
+    by cards. `counters` (name -> int) only ever grow.
     """
 
-    def __init__(self, store: LedgerStore, utc_s: Callable[[], int], walks: Walks) -> None:
+    def __init__(
+        self,
+        store: LedgerStore,
+        utc_s: Callable[[], int],
+        walks: Walks,
+        sweep_records: int = SWEEP_RECORDS,
+    ) -> None:
         self._database = store.database
         self._utc_s = utc_s
         self._walks = walks
+        self._sweep_records = sweep_records
+        self._sweep: _Sweep | None = None
+        self._is_behind = False
         self._due_ms = 0
-        self.counters = {"looks": 0, "records": 0, "findings": 0, "store_unavailable": 0}
+        self.counters = dict.fromkeys(_COUNTERS, 0)
 
     def step(self, now_ms: int) -> int:
         """Look, if it is time; the time (ms) by which to call again."""
@@ -70,7 +98,8 @@ class Watch:
             return self._due_ms
         self._due_ms = now_ms + LOOK_MS
         try:
-            if self.look() == RECORDS_MAX:
+            self.look()
+            if self._is_behind:
                 self._due_ms = now_ms
         except StoreUnavailable as error:
             self.counters["store_unavailable"] += 1
@@ -80,27 +109,50 @@ class Watch:
     def look(self) -> int:
         """Look at no more than RECORDS_MAX records that are new; how many it were.
 
-        Raises StoreUnavailable: nothing was noted, and the next look sees the same.
+        In a sweep: at SWEEP_CARDS cards. Raises StoreUnavailable: nothing was noted, and the next
+        look sees the same.
         """
-        if not list(self._database.rows(_BEHIND)):
-            return 0
-        with self._database.transaction():
-            heads, records = self._new()
-            lows = self._changed(records)
-            known = self._database.rows_of(_KNOWN, [(card_no,) for card_no in sorted(lows)])
-            lows.update(dict.fromkeys([card_no for (card_no,) in list(known)], 0))
-            found = list(Examiner(self._database, self._walks).examine(lows.items()))
-            self._open(found)
-            self._database.many(_ADVANCE, sorted(heads.items()))
-        self.counters["looks"] += 1
+        behind = list(self._database.rows(_BEHIND))
+        if self._sweep is None and sum(b[2] - b[1] for b in behind) > self._sweep_records:
+            self._sweep = _Sweep(dict(self._database.rows(_HEADS)))
+        looked = 0
+        if behind:
+            with self._database.transaction():
+                looked = self._look_on() if self._sweep is None else self._sweep_on(self._sweep)
+            self.counters["looks"] += 1
+        self._is_behind = self._sweep is not None or looked == RECORDS_MAX
+        return looked
+
+    def _look_on(self) -> int:
+        heads, records = self._new()
+        lows = self._changed(records)
+        known = self._database.rows_of(_KNOWN, [(card_no,) for card_no in sorted(lows)])
+        lows.update(dict.fromkeys([card_no for (card_no,) in list(known)], 0))
+        self._open(list(Examiner(self._database, self._walks).examine(lows.items())))
+        self._database.many(_ADVANCE, sorted(heads.items()))
         self.counters["records"] += len(records)
         return len(records)
+
+    def _sweep_on(self, sweep: "_Sweep") -> int:
+        """Some more cards; behind the last of them the sweep is over. A kill starts it anew."""
+        rows = list(self._database.rows(_CARDS, (sweep.card_no, SWEEP_CARDS)))
+        cards = [(card_no, 0) for (card_no,) in rows]
+        self._open(list(Examiner(self._database, self._walks).examine(cards)))
+        if cards:
+            sweep.card_no = cards[-1][0]
+        else:
+            watched = dict(self._database.rows("SELECT device, seq FROM watched"))
+            heads = [(d, seq) for d, seq in sweep.heads.items() if seq > watched.get(d, 0)]
+            self._database.many(_ADVANCE, sorted(heads))
+            self._sweep = None
+        self.counters["swept_cards"] += len(cards)
+        return len(cards)
 
     def _new(self) -> tuple[dict[int, int], list[Row]]:
         """How far it has got with each reader, and the records (kind, sealed) on the way there."""
         heads: dict[int, int] = {}
         records: list[Row] = []
-        for device, seq in list(self._database.rows(_BEHIND)):
+        for device, seq, _head_seq in list(self._database.rows(_BEHIND)):
             left = RECORDS_MAX - len(records)
             if not left:
                 break

@@ -68,6 +68,31 @@ def test_an_unknown_outcome_leaves_either(end):
     assert (balance.low_fen, balance.high_fen) == (OPENING_FEN - 100, OPENING_FEN)
 
 
+def test_a_credit_of_unknown_outcome_leaves_either_too():
+    reader, card = Reader(A), Plastic(CARD)
+    store = open_ledger(reader)
+    store.top_ups.top_up(CARD, 500, "a")
+    credited(reader, card, 1, 500, "paid, power gone")
+    store.book([reader.records])
+    balance = only(store)
+    assert (balance.verdict, balance.waiting_fen) == (Verdict.IN_TRANSIT, 500)
+    assert (balance.low_fen, balance.high_fen) == (OPENING_FEN, OPENING_FEN + 500)
+
+
+def test_a_load_that_the_card_told_the_centre_of_is_not_missing_on_it():
+    """No reader's record tells of it yet, and the books have moved its money."""
+    reader, card = Reader(A), Plastic(CARD)
+    tap(reader, card)
+    store = open_ledger(reader)
+    store.top_ups.top_up(CARD, 500, "a")
+    store.top_ups.note_try(1, 1, A)
+    store.book([reader.records])
+    store.top_ups.note_carried(1, 1, card.balance_fen + 500, bytes(12))
+    balance = only(store)
+    assert balance.ledger_fen == card.balance_fen + 500
+    assert (balance.verdict, balance.waiting_fen) == (Verdict.IN_TRANSIT, 500)
+
+
 def test_what_is_missing_may_have_been_anything():
     reader, other, card = Reader(A), Reader(B), Plastic(CARD)
     tap(other, card, amount_fen=5_000)

@@ -10,7 +10,16 @@ from ledger import reasons
 from ledger.dialect import StoreUnavailable
 from ledger.forks import Ground, Kind, forks
 from ledger.fraud import Examiner
-from ledger.watch import LOOK_MS, REASONS, RECORDS_MAX, Watch, found, pair_sha256
+from ledger.watch import (
+    LOOK_MS,
+    REASONS,
+    RECORDS_MAX,
+    SWEEP_CARDS,
+    SWEEP_RECORDS,
+    Watch,
+    found,
+    pair_sha256,
+)
 from protocols.wire.messages import COMMITTED, NOT_COMMITTED, UNKNOWN
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, OTHER_CARD, Reader, lost, open_ledger
 from tests.ledger.test_forks import ANY_TIME, Plastic, at, cloned_between, load, tap
@@ -29,14 +38,14 @@ def two_sites(*readers):
     return store
 
 
-def watch_over(store, walks=WALKS):
-    return Watch(store, lambda: 1_700_000_000, walks)
+def watch_over(store, walks=WALKS, sweep_records=SWEEP_RECORDS):
+    return Watch(store, lambda: 1_700_000_000, walks, sweep_records)
 
 
 def looked(store, walks=WALKS):
     """What has been found once everything was looked at."""
     watch = watch_over(store, walks)
-    while watch.look():
+    while watch.look() or watch._is_behind:
         pass
     return list(found(store, walks))
 
@@ -95,7 +104,10 @@ def delivered(seed):
         queue = queue[size:]
         if rng.randrange(3):
             before = opened(store)
-            watch_over(store).look()  # a new one: it knows nothing but what is in the books
+            # A new one, which knows nothing but what is in the books; and some of them sweep.
+            watch = watch_over(store, WALKS, rng.choice((3, 8, 1_000)))
+            for _ in range(rng.randint(1, 4)):
+                watch.look()
             whole = Examiner(store.database, WALKS).everything()
             assert opened(store) <= before | set(map(key_of, whole)), f"seed {seed}"
     return store
@@ -182,6 +194,26 @@ def test_a_look_is_bounded_and_catches_up_at_once():
     assert [watch.step(5), watch.step(5), watch.step(5)] == [5, 5, 5 + LOOK_MS]
     assert watch.counters["records"] == 2 * RECORDS_MAX
     assert watch.step(6) == 5 + LOOK_MS and watch.counters["looks"] == 2
+
+
+def test_far_behind_it_goes_by_cards_and_a_kill_starts_that_anew():
+    """Something is booked while it sweeps, of a card that it has passed."""
+    reader = Reader(NORTH)
+    cards = [Plastic(CARD) for _ in range(2)]
+    for number in range(SWEEP_CARDS):
+        tap(reader, Plastic(1_000 + number))
+    tap(reader, cards[0])
+    store = booked(reader)
+    killed, watch = watch_over(store, {}, 10), watch_over(store, {}, 10)
+    assert killed.step(0) == 0 and killed.counters["swept_cards"] == SWEEP_CARDS
+    assert watch.step(0) == 0 and watch.counters["swept_cards"] == SWEEP_CARDS
+    tap(reader, cards[1])
+    store.book([reader.records])
+    now_ms = 0
+    while not cases(store):
+        assert now_ms <= LOOK_MS
+        now_ms = watch.step(now_ms)
+    assert watch.counters["records"] == 2 and watch.counters["swept_cards"] == SWEEP_CARDS + 1
 
 
 def test_a_database_that_cannot_now_loses_nothing(monkeypatch):
