@@ -26,6 +26,7 @@ _SQLITE_S_OWN = {
     "test_stopped_at_any_statement_then_run_again",
     "test_no_proof_while_a_spend_is_missing",
     "test_honest_cards_make_no_imbalance",
+    "test_killed_between_approval_and_transfer_and_behind_them",
     "test_a_lost_record_and_the_command",
     "test_looks_find_what_the_whole_books_say_whatever_arrived_when",
 }

@@ -1,5 +1,10 @@
 """Out of a case by two persons: proposed, approved as seen, booked once, to one bearer."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from adapters.sqlite import open_database
@@ -285,6 +290,44 @@ def test_stopped_at_any_statement_then_run_again():
         assert store.dump() == after, f"stopped at statement {k}"
         store.close()
     assert k > 25, "the wrapper no longer sees the statements"
+
+
+_KILLED = """
+import os, signal, sys
+from ledger import corrections
+from ledger.store import LedgerStore
+
+def killed(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if sys.argv[2] == "inside":
+    corrections.post_recorded = killed
+store = LedgerStore.open(sys.argv[1])
+try:
+    store.corrections.approve(1, sys.argv[3], "li", 6)
+except corrections.CorrectionRefused as error:
+    assert "it is booked" in str(error), error
+killed()
+"""
+
+
+def test_killed_between_approval_and_transfer_and_behind_them(tmp_path, repo_root):
+    path = str(tmp_path / "ledger.sqlite")
+    store = of_nobody(path)
+    mark = mark_of(store, propose(store))
+    store.close()
+    for where, left_fen in (("inside", -100), ("behind", 0), ("behind", 0)):
+        child = subprocess.run(
+            [sys.executable, "-c", _KILLED, path, where, mark],
+            env=os.environ | {"PYTHONPATH": str(repo_root)},
+            timeout=60,
+            check=False,
+        )
+        assert child.returncode == -signal.SIGKILL
+        store = LedgerStore.open(path)
+        assert store.balances()["suspense", reasons.UNKNOWN_CARD] == left_fen, where
+        assert check(store) == []
+        store.close()
 
 
 TAMPERED = {
