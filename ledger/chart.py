@@ -15,6 +15,7 @@ RESERVED = 7  # owner: card number. Taken from there by a payment code, and not 
 LOSS = 8  # owner: a reason. What the card centre has borne for it (ledger/late.py).
 PAYOUT = 12  # owner: card number. On its way to the holder's bank (ledger/settlements.py).
 UNCLAIMED = 13  # owner: 0. What staff who have left did not spend (R15.1).
+OWNER = 14  # owner: reader. What its owner owes for what it has cost (ledger/corrections.py).
 
 KIND_NAMES = {
     HOLDER: "holder",
@@ -27,6 +28,7 @@ KIND_NAMES = {
     LOSS: "loss",
     PAYOUT: "payout",
     UNCLAIMED: "unclaimed",
+    OWNER: "device owner",
 }
 _OWNER_BITS = 32
 LEDGER_DEVICE = 0  # the ledger's own transfers are numbered as those of this device
@@ -35,6 +37,11 @@ LEDGER_DEVICE = 0  # the ledger's own transfers are numbered as those of this de
 def account(kind: int, owner: int) -> int:
     """The number of the account of a kind and its owner (uint32), below 2**36."""
     return kind << _OWNER_BITS | owner
+
+
+def kind(number: int) -> int:
+    """Of which kind the account with this number is."""
+    return number >> _OWNER_BITS
 
 
 def owner(number: int) -> int:

@@ -17,6 +17,11 @@
     utc_offset_s = 28800                    # when that begins, and the days of a card
     clock_error_ms = 1000                   # how wrong this ledger's clock may be
 
+    [[travel]]                              # optional, any number: below so many seconds nobody
+    from = "north"                          # gets from one site to the other, so a card that does
+    to = "south"                            # is a case (ledger/fraud.py)
+    seconds = 240
+
     [broker]
     host = "127.0.0.1"
     port = 1883
@@ -66,7 +71,7 @@ TOML or, when its name ends in .json, JSON of the same shape; importing it again
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -80,7 +85,7 @@ from ledger.code_sales import CodePolicy
 from ledger.dialect import POSTGRESQL, says_password
 from ledger.store import LedgerStore, RegistryError
 from protocols.rules.spending import STAFF, STUDENT, TEMPORARY
-from protocols.wire import desk_messages, messages
+from protocols.wire import desk_messages, messages, topics
 
 KEY_BYTES, CREDIT_KEY_BYTES = 32, 16
 _FEN_MAX, _ERROR_MS_MAX, _DAY_S = 0xFFFFFF, 60_000, 86_400
@@ -141,6 +146,7 @@ class Config:
     database_url: str = ""
     database_password_file: Path | None = None
     http: Http | None = None
+    walks: Mapping[frozenset[str], int] = field(default_factory=dict)
 
     @property
     def database(self) -> Path:
@@ -167,6 +173,7 @@ def load_config(path: str | Path) -> Config:
         carry_over_after_s=after_h * _HOUR_S,
         identity=_identity(path, broker),
         http=_http(path, table.table("http")),
+        walks=_walks(path, table),
         **_database(path, table),
     )
     broker.end()
@@ -186,6 +193,19 @@ def _database(path: Path, table: "_Table") -> dict[str, Any]:
         raise ConfigError(f"{path}: database_password_file: there is no database")
     file = _secret(path, password) if password else None
     return {"database_url": url, "database_password_file": file}
+
+
+def _walks(path: Path, table: "_Table") -> dict[frozenset[str], int]:
+    """The least seconds between two sites."""
+    walks: dict[frozenset[str], int] = {}
+    for walk in table.tables("travel"):
+        sites = frozenset((walk.text("from"), walk.text("to")))
+        if len(sites) != 2 or not all(map(topics.is_site, sites)) or sites in walks:
+            text = "takes the names of two sites, each pair once"
+            raise ConfigError(f"{path}: {walk.where('to')}: {text}")
+        walks[sites] = walk.number("seconds", most=_DAY_S)
+        walk.end()
+    return walks
 
 
 def open_books(config: Config) -> LedgerStore:

@@ -37,6 +37,7 @@ from ledger.relay_desk import Desk, RelayDesk
 from ledger.service import WILL, WITH_CARDS, LedgerService
 from ledger.site_desk import SiteDesk
 from ledger.store import LedgerStore
+from ledger.watch import Watch
 
 __all__ = ["REFUSALS", "AlreadyRunning", "ConfigError", "open_port", "run"]
 
@@ -80,13 +81,14 @@ def run(config_path: str | Path) -> None:
         _log.info("ledger serves; its public key is %s", public_key(signing_key).hex())
         desk = RelayDesk(store, *_desks(config, store, credit_key, code_key))
         service = LedgerService(store, port, signing_key, _utc_s, desk, with_cards=True)
+        watch = Watch(store, _utc_s, config.walks)
         link = _Link(port, config.identity)
         while not stop.is_set():
             now_ms = _now_ms()
-            due_ms = service.step(now_ms)
+            due_ms = min(service.step(now_ms), watch.step(now_ms))
             link.say()
             stop.wait(port, min(due_ms - _now_ms(), WAIT_MS_MAX))
-        _log.info("ledger stops: %s", service.counters)
+        _log.info("ledger stops: %s, %s", service.counters, watch.counters)
 
 
 def _port(config: Config) -> MqttPort:

@@ -54,7 +54,7 @@ from enum import StrEnum
 from itertools import groupby
 from operator import attrgetter
 
-from ledger.dialect import Row
+from ledger.dialect import Dialect, Row
 from ledger.evidence import State
 from ledger.store import LedgerStore
 from protocols.card.purse import CARD_CENTRE
@@ -64,11 +64,13 @@ from protocols.wire import messages, seal
 CLOSE_S = 3
 # Of the last so many debits a card still has the state before.
 _SLOTS = 2
-_TAPS = """
-SELECT i.card_no, i.device, i.seq, i.counter, i.last_device, i.last_seq, i.amount_fen,
-    i.earliest_s, i.latest_s, i.state, i.credit_no, r.sha256, r.sealed
+TAP_COLUMNS = """i.card_no, i.device, i.seq, i.counter, i.last_device, i.last_seq, i.amount_fen,
+    i.earliest_s, i.latest_s, i.state, i.credit_no, r.sha256, r.sealed"""
+TAP_ORDER = "i.card_no, i.counter, i.device, i.seq"
+_TAPS = f"""
+SELECT {TAP_COLUMNS}
 FROM intent i JOIN record r ON r.device = i.device AND r.seq = i.seq
-ORDER BY i.card_no, i.counter, i.device, i.seq"""
+ORDER BY {TAP_ORDER}"""
 _TWINS = "SELECT device FROM device WHERE is_forked = 1"
 
 RecordId = tuple[int, int]
@@ -90,6 +92,9 @@ class Ground(StrEnum):
     OTHER_PAST = "two different last debits"
     WENT_BACK = "back at an earlier counter"
     BALANCE = "a balance no debit left"
+    # These two are not in `forks`: they ask for more than the taps (ledger/fraud.py).
+    TRAVEL = "at two sites sooner than anybody walks"
+    ABOVE_LOAD = "more money than was ever put on it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,18 +178,36 @@ class _Split:
 
 def forks(store: LedgerStore, close_s: int = CLOSE_S) -> Iterator[Fork]:
     """Every fork in the books, by card. One walk along the index of cards and counters."""
-    twins = {device for (device,) in store.database.rows(_TWINS)}
-    taps = map(_tap, store.database.rows(_TAPS))
-    for card_no, group in groupby(taps, key=attrgetter("card_no")):
-        history = _History(_tried_once(list(group)))
-        splits = [*_two_debits(history), *_other_pasts(history)]
-        splits += _went_back(history, {tap.shown for split in splits for tap in split.pair})
-        found = [_fork(split, _kind(split, history, close_s, twins)) for split in splits]
-        accused = {tap.record_id for split in splits for tap in split.pair}
-        for known, tap in _wrong_balances(history):
-            if tap.record_id not in accused and not twins & {known.device, tap.device}:
-                found.append(Fork(card_no, Kind.UNDECIDED, Ground.BALANCE, known, tap))
-        yield from sorted(found, key=lambda fork: (_claim(fork.first), _claim(fork.second)))
+    twins = twins_in(store.database)
+    taps = map(tap_of, store.database.rows(_TAPS))
+    for _card_no, group in groupby(taps, key=attrgetter("card_no")):
+        yield from forks_of(list(group), twins, close_s)
+
+
+def twins_in(database: Dialect) -> set[int]:
+    """Readers of whose number there are two: is_forked."""
+    return {device for (device,) in database.rows(_TWINS)}
+
+
+def forks_of(taps: list[Tap], twins: set[int], close_s: int = CLOSE_S) -> list[Fork]:
+    """The forks of one card, whose `taps` come in TAP_ORDER; in order of their evidence."""
+    history = _History(_tried_once(taps))
+    splits = [*_two_debits(history), *_other_pasts(history)]
+    splits += _went_back(history, {tap.shown for split in splits for tap in split.pair})
+    found = [
+        fork_of(_kind(split, history, close_s, twins), split.ground, *split.pair)
+        for split in splits
+    ]
+    accused = {tap.record_id for split in splits for tap in split.pair}
+    for known, tap in _wrong_balances(history):
+        if tap.record_id not in accused and not twins & {known.device, tap.device}:
+            found.append(Fork(tap.card_no, Kind.UNDECIDED, Ground.BALANCE, known, tap))
+    return sorted(found, key=order_of)
+
+
+def order_of(fork: Fork) -> tuple[tuple[int, int, int], ...]:
+    """Forks of one card come in this order."""
+    return _claim(fork.first), _claim(fork.second)
 
 
 def _tried_once(taps: list[Tap]) -> list[Tap]:
@@ -380,18 +403,19 @@ def _is_over(line: list[Tap], tap: Tap) -> bool:
     return all(one.mark in before for one in line)
 
 
-def _fork(split: _Split, kind: Kind) -> Fork:
-    one, other = split.pair
+def fork_of(kind: Kind, ground: Ground, one: Tap, other: Tap) -> Fork:
+    """The fork with this evidence, the two in their order."""
     if one.is_after(other) or (not other.is_after(one) and _claim(other) < _claim(one)):
         one, other = other, one
-    return Fork(one.card_no, kind, split.ground, one, other)
+    return Fork(one.card_no, kind, ground, one, other)
 
 
 def _claim(tap: Tap) -> tuple[int, int, int]:
     return tap.earliest_s, tap.device, tap.seq
 
 
-def _tap(row: Row) -> Tap:
+def tap_of(row: Row) -> Tap:
+    """A row of TAP_COLUMNS."""
     card_no, device, seq, counter, last_device, last_seq, amount_fen, *rest = row
     earliest_s, latest_s, state, credit_no, sha256, sealed = rest
     fields = messages.decode_record(seal.payload_of(sealed))

@@ -15,6 +15,7 @@ from ledger import (
     channel_rules,
     chart,
     code_rules,
+    fraud_rules,
     lifecycle_rules,
     loss_reports,
     reissue_rules,
@@ -190,6 +191,7 @@ _RULES = {
     **lifecycle_rules.RULES,
     **loss_reports.RULES,
     **channel_rules.RULES,
+    **fraud_rules.RULES,
     "an early outcome's intent is not there yet": """
         SELECT e.device, e.seq FROM early_outcome e
         JOIN record r ON r.device = e.intent_device AND r.seq = e.intent_seq""",

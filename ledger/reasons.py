@@ -50,6 +50,10 @@ LOCK_JAMMED = 395
 LOCK_CASE_OPENED = 396
 UNREAD_LETTER = 397
 SPENT_BEFORE_ITS_END = 419
+CARD_FORKED = 430
+TOO_FAST = 431
+ABOVE_LOAD = 432
+IMBALANCE = 433
 
 TEXTS = {
     UNKNOWN_DEVICE: "no device of this number is registered",
@@ -90,6 +94,10 @@ TEXTS = {
     CASE_OPENED: "its case was opened; the reader takes nothing until that is approved (R18.1)",
     MOVED: "this reader stands at another site; it takes nothing until that is approved (R18.1)",
     APPROVED_BY_NOBODY: "a reader goes on as if two persons had approved that here (R18.2)",
+    CARD_FORKED: "two records that one honest card cannot both have made: a copy, or written back",
+    TOO_FAST: "one card at two sites sooner than anybody walks: a copy, or a clock that is wrong",
+    ABOVE_LOAD: "a card held more than was ever put on it and not spent; look at the reader",
+    IMBALANCE: "a card did not hold what its record before had left; look at the reader",
     SEEN_ELSEWHERE: "a reader was heard at another site than its own, and has sealed that (R18.1)",
 }
 # Which of them have a suspense account, because money needs a place while nobody knows better.

@@ -11,6 +11,7 @@ from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, sus
 from ledger.code_schema import CODE_ENTRIES
 from ledger.desk_schema import DESKS
 from ledger.firmware_schema import FIRMWARE
+from ledger.fraud_schema import CORRECTIONS, FINDINGS
 from ledger.inspection_schema import INSPECTIONS
 from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
@@ -147,6 +148,7 @@ APPEND_ONLY += ("code_answer", "code_entry", "loss_report")
 APPEND_ONLY += ("reader_release", "carry_basis")
 APPEND_ONLY += ("channel_topup", "topup_cancel", "topup_void")
 APPEND_ONLY += JOURNALS
+APPEND_ONLY += ("finding", "correction", "correction_approval")
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -401,4 +403,5 @@ MIGRATIONS = [
     CHANNELS + _append_only("channel_topup", "topup_cancel", "topup_void"),
     FIRMWARE + _append_only("firmware_image", "firmware_stage"),
     LIFECYCLE + _append_only(*JOURNALS),
+    FINDINGS + CORRECTIONS + _append_only("finding", "correction", "correction_approval"),
 ]

@@ -24,6 +24,7 @@ from ledger.channel_topups import ChannelTopUps
 from ledger.claims import Claim, parse_claim
 from ledger.code_entries import CodeEntries
 from ledger.code_sales import CodeSales
+from ledger.corrections import Corrections
 from ledger.dialect import POSTGRESQL, Dialect, Row, SqliteDialect
 from ledger.evidence import State
 from ledger.firmware import FirmwareBook
@@ -112,6 +113,9 @@ _DUMP = {
     " FROM aggregate_sale ORDER BY device, seq",
     "statement_line": "SELECT channel, order_no, merchant_no, amount_fen, time_s"
     " FROM statement_line ORDER BY channel, order_no",
+    "correction": "SELECT number, reason, device, seq, bearer, debit_account, credit_account,"
+    " amount_fen, because, person FROM correction ORDER BY number",
+    "correction_approval": "SELECT number, person FROM correction_approval ORDER BY number",
     "early_outcome": "SELECT device, seq, intent_device, intent_seq, result"
     " FROM early_outcome ORDER BY device, seq",
     # What it came to: in which order captures of different cards came is no matter of the books.
@@ -193,6 +197,7 @@ class LedgerStore:
         self.temporaries = Temporaries(database)
         self.settlements = Settlements(database)
         self.batches = Batches(database)
+        self.corrections = Corrections(database)
 
     @classmethod
     def open(cls, place: str, password: str | None = None) -> "LedgerStore":

@@ -162,9 +162,14 @@ def approved_among(database: Dialect, keys: Iterable[tuple[int, int]]) -> set[tu
     return {(device, seq) for device, seq in database.rows_of(_APPROVED, keys)}
 
 
+def is_person(name: str) -> bool:
+    """Whether staff may be called so here: one word of a-z, 0-9 and -."""
+    is_word = all(char == "-" or char in "0123456789" or "a" <= char <= "z" for char in name)
+    return 0 < len(name) <= PERSON_CHARS_MAX and is_word
+
+
 def _check(person: str, step: int, site: str) -> None:
-    is_word = all(char == "-" or char in "0123456789" or "a" <= char <= "z" for char in person)
-    if not 0 < len(person) <= PERSON_CHARS_MAX or not is_word:
+    if not is_person(person):
         text = f"a person is one word of a-z, 0-9 and -, at most {PERSON_CHARS_MAX} characters"
         raise ApprovalRefused(text)
     if site and (step != CENTRE or not topics.is_site(site)):

@@ -22,6 +22,8 @@ REPAY, REPAY_LINE = 20, 8
 # settlement they belong to, what a bank does as its payment, a fee as its card.
 OFFSET, REFUND, FORFEIT, PAY_OUT, FEE, RETURN = 31, 32, 33, 34, 35, 36
 OFFSET_LINE, PURSE_LINE, PENDING_LINE, PAID_LINE, FEE_LINE, RETURN_LINE = 8, 9, 10, 11, 12, 13
+# What two persons have put right (ledger/corrections.py), numbered as the ledger's own.
+CORRECT, CORRECT_LINE = 40, 20
 
 
 class Transfer(NamedTuple):

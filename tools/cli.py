@@ -20,6 +20,7 @@ from tools.cli_broker import broker
 from tools.cli_ca import ca
 from tools.cli_card import card
 from tools.cli_carry import carry_over, subsidy
+from tools.cli_case import case, reconcile
 from tools.cli_codes import ledger_codes, ledger_phone, ledger_settle
 from tools.cli_database import migrate
 from tools.cli_device import device
@@ -76,8 +77,10 @@ ledger.add_typer(menu, name="menu")
 ledger.add_typer(firmware, name="firmware")
 ledger.add_typer(device, name="device")
 ledger.add_typer(aggregate, name="aggregate")
+ledger.add_typer(case, name="case")
 app.command("aggregate-code")(aggregate_code)
 ledger.command("carry-over")(carry_over)
+ledger.command("reconcile")(reconcile)
 ledger.command("subsidy")(subsidy)
 ledger.command("locks")(ledger_locks)
 ledger.command("migrate")(migrate)

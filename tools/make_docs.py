@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from firmware.drivers import annunciator
-from ledger import api_reasons, lifecycle, lifecycle_texts
+from ledger import api_reasons, bearers, lifecycle, lifecycle_texts
 from ledger import reasons as ledger_reasons
 from ledger.api import openapi
 from protocols.link import delivery_texts
@@ -39,6 +39,17 @@ the sale on. Whatever the ledger says of a payment code, or its silence, leaves 
 not committed and a REFUSAL with the reason. An answer to a key (501 and on,
 [pos-states.md](pos-states.md)) leaves none, for nothing has begun; 517 leaves a REFUSAL.
 `protocols/rules/reasons.py`
+"""
+
+_LOSSES = """\
+# Who bears what an offline tap has cost
+
+Made by `python -m tools.make_docs`; a test fails when this page is not what the code says.
+
+From the table in `ledger/bearers.py`. Each loss has one bearer, and its reason is the number of
+its case. The rule is what a proposal starts from: two persons may say otherwise
+(`onecard ledger case`), and their transfer stands in the books. "The card centre" is its loss
+account of that number. Of 332 the "bearer" is who gets the money.
 """
 
 _POS = """\
@@ -97,6 +108,7 @@ def pages() -> dict[str, str]:
     """File name in docs/ -> text of every page that this program writes."""
     return {
         "reason-codes.md": reason_codes(),
+        "losses.md": losses(),
         "posture.md": postures(),
         "pos-states.md": pos_states(),
         "door-states.md": door_states(),
@@ -235,6 +247,21 @@ def reason_codes() -> str:
         _numbered(lifecycle.TEXTS),
     ]
     return "\n".join(parts)
+
+
+def losses() -> str:
+    """The page about who bears what."""
+    heads = ("case", "whom it has cost", "who bears it as a rule", "why")
+    rows = [
+        (f"{reason} {ledger_reasons.TEXTS[reason]}", loss.relieved, loss.bearer, loss.why)
+        for reason, loss in sorted(bearers.LOSSES.items())
+    ]
+    none = [
+        (f"{reason} {ledger_reasons.TEXTS[reason]}", why)
+        for reason, why in sorted(bearers.NO_LOSS.items())
+    ]
+    parts = [_LOSSES, _table(heads, rows), "\n## Cases without money\n"]
+    return "\n".join([*parts, _table(("case", "why"), none)])
 
 
 def sounds() -> list[tuple[str, str]]:

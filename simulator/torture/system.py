@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 
 from ledger import reasons as ledger_reasons
+from ledger.fraud import Examiner
+from ledger.reconcile import reconcile
 from ledger.reservations import Settled
 from simulator.checkers import judge
 from simulator.code_checker import judge_codes
@@ -192,6 +194,7 @@ def _judge(campus: Campus) -> Result:
             text = ledger_reasons.TEXTS.get(reason, "")
             watch.report(f"case {reason} {text} about {device}/{seq}")
     _judge_codes(campus)
+    _judge_cards(campus)
     for card_no, number in watch.steps.twice():
         watch.report(f"card {card_no}: credit {number} came on it twice")
     office.count(campus)
@@ -209,6 +212,16 @@ def _judge_codes(campus: Campus) -> None:
     for card_no, fen, state, *place in rows:
         if state == Settled.OPEN and tuple(place) not in campus.rotten:
             campus.watch.report(f"card {card_no}: {fen} fen are still reserved by {place}")
+
+
+def _judge_cards(campus: Campus) -> None:
+    """Nobody here copies cards or forges money, so nothing may look like it in the books."""
+    for fork in Examiner(campus.books.database, {}).everything():
+        pair = fork.first.record_id, fork.second.record_id
+        campus.watch.report(f"card {fork.card_no}: accused of {fork.ground} by {pair}")
+    for balance in reconcile(campus.books):
+        for one in balance.imbalances:
+            campus.watch.report(f"card {balance.card_no}: reconciled wrongly: {one}")
 
 
 def _booked(campus: Campus) -> Counter[tuple[int, int]]:

@@ -15,9 +15,9 @@ from tools.postgres_server import programs
 
 WITH_POSTGRESQL = os.environ.get("ONECARD_PG") == "1"
 ON_BOTH = """
-    any_order audit batches cancels carry_over channel_topups code_sales constraints firmware
-    holder_accounts holders inspections lives loads lost_records quiescence reissue_rules
-    reissues service settlements temporary verdicts
+    any_order audit batches cancels carry_over channel_topups code_sales constraints corrections
+    firmware holder_accounts holders inspections lives loads lost_records quiescence
+    reconcile reissue_rules reissues service settlements temporary verdicts watch
 """
 # Not twice: a file of an older version, a property that has a shorter test beside it, statements.
 _SQLITE_S_OWN = {
@@ -25,6 +25,10 @@ _SQLITE_S_OWN = {
     "test_books_do_not_depend_on_delivery",
     "test_stopped_at_any_statement_then_run_again",
     "test_no_proof_while_a_spend_is_missing",
+    "test_honest_cards_make_no_imbalance",
+    "test_killed_between_approval_and_transfer_and_behind_them",
+    "test_a_lost_record_and_the_command",
+    "test_looks_find_what_the_whole_books_say_whatever_arrived_when",
 }
 _MODULES = {f"tests.ledger.test_{name}" for name in ON_BOTH.split()}
 

@@ -24,6 +24,7 @@ register_file = "register.toml"
 host = "10.0.0.1"
 port = 1884
 """
+WALK = '[[travel]]\nfrom = "north"\nto = "south"\nseconds = 240\n'
 KEY = "07" * 32
 REGISTER = f"""
 [[merchant]]
@@ -65,6 +66,10 @@ def write(tmp_path, name, text):
         (CONFIG + "[codes]\nsale_max_fen = 1\n", "codes.sale_max_fen: nothing of this name"),
         (CONFIG + '[codes]\nkey_file = "k"\nday_max_fen = 0.5\n', "codes.day_max_fen: not a"),
         (CONFIG + '[codes]\nkey_file = "k"\nclock_error_ms = 60001\n', "codes.clock_error_ms"),
+        (CONFIG + WALK.replace("south", "north"), "travel[0].to: takes the names of two sites"),
+        (CONFIG + WALK.replace("south", "#"), "travel[0].to: takes the names of two sites"),
+        (CONFIG + WALK + WALK, "travel[1].to: takes the names of two sites, each pair once"),
+        (CONFIG + WALK.replace("240", "86401"), "travel[0].seconds: not a whole number"),
     ],
 )
 def test_wrong_configuration_is_named(tmp_path, text, complaint):
@@ -85,6 +90,12 @@ def test_configuration_is_relative_to_its_file(tmp_path):
     assert config.database == tmp_path / "books" / "ledger.sqlite"
     assert config.register_file == tmp_path / "register.toml"
     assert (config.broker_host, config.broker_port) == ("10.0.0.1", 1884)
+
+
+def test_how_long_people_walk_is_the_same_both_ways(tmp_path):
+    config = load_config(write(tmp_path, "config.toml", CONFIG + WALK))
+    assert config.walks == {frozenset(("south", "north")): 240}
+    assert load_config(write(tmp_path, "config.toml", CONFIG)).walks == {}
 
 
 def test_a_balance_is_carried_over_after_72_hours_if_nobody_says_otherwise(tmp_path):

@@ -4,8 +4,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ledger import channel_rules, chart, invariants, lifecycle_rules, quiescence, reissue_rules
+from ledger import (
+    channel_rules,
+    chart,
+    fraud_rules,
+    invariants,
+    lifecycle_rules,
+    quiescence,
+    reissue_rules,
+)
 from ledger.aggregate_match import Line
+from ledger.bearers import Bearer
 from ledger.booking import decide
 from ledger.card_validity import Validity, know
 from ledger.certificates import release
@@ -20,11 +29,13 @@ from ledger.loading import load_book
 from ledger.loss_reports import LossAsk
 from ledger.phones import Phones
 from ledger.posting import post_authorized, post_recorded, write_changes
+from ledger.reasons import CARD_FORKED
 from ledger.release_file import Release
 from ledger.schema import APPEND_ONLY
 from ledger.store import RegistryError
 from ledger.tampers import CENTRE, DEPARTMENT
 from ledger.transfers import SPEND, Transfer
+from ledger.watch import Watch
 from protocols.card import virtual_code
 from protocols.rules import charging, menu
 from protocols.rules.scan_codes import CAMPUS_IDENTITY, CAMPUS_PAYMENT
@@ -76,8 +87,23 @@ def filled():
     store.channel_top_ups.book(Order("ecode", "A-1", OTHER_CARD, 5, "bank-1", 1), 2)
     for order_no in ("A-1", "A-2"):
         store.channel_top_ups.cancel("ecode", order_no, 3)
+    _find_a_copy(store)
     assert check(store) == []
     return store
+
+
+def _find_a_copy(store):
+    """OTHER_CARD has been debited twice at one counter, says reader 1007."""
+    other = Reader(1007)
+    store.register_device(1007, other.key, CANTEEN)
+    for _ in range(2):
+        other.spend(card_no=OTHER_CARD, counter=1)
+    store.book([other.records])
+    assert Watch(store, lambda: 1, {}).look()
+    assert list(store.database.rows("SELECT 1 FROM finding"))
+    (case,) = [case for case in store.corrections.cases() if case.reason == CARD_FORKED]
+    proposal = store.corrections.propose(case, Bearer.CARD_CENTRE, "wang", "a copy", 1)
+    store.corrections.approve(1, store.corrections.mark(case, proposal), "li", 1)
 
 
 def _report_loss(store):
@@ -180,6 +206,7 @@ def test_journals_are_append_only(table, verb):
         "menu_change": "number",
         "firmware_image": "version",
         "firmware_stage": "number",
+        "correction": "number",
         "statement_line": "order_no",
         "channel_topup": "order_no",
         "topup_cancel": "number",
@@ -215,6 +242,9 @@ def test_journals_are_append_only(table, verb):
         "INSERT INTO approval VALUES (1004, 2, 1, 'zhao', 1)",
         "INSERT INTO approval VALUES (1004, 1, 3, 'zhao', 1)",
         "INSERT INTO tamper VALUES (1004, 9, 1, 0, 0, 0)",
+        "UPDATE watched SET seq = seq - 1",
+        "INSERT INTO finding SELECT reason, device, 9, sha256, card_no, first_device, first_seq,"
+        " ground, found_s FROM finding",
         "INSERT INTO load_end VALUES (9)",
         "INSERT INTO reissue VALUES (30, 8, 2)",
         "INSERT INTO reissue VALUES (8, 31, 2)",
@@ -399,6 +429,7 @@ def test_every_rule_has_its_tampering():
     # Those of others: test_reissue_rules.py, test_channel_topups.py, test_lives.py.
     here = set(invariants._RULES) - set(reissue_rules.RULES) - set(channel_rules.RULES)
     here -= set(lifecycle_rules.RULES)
+    here -= set(fraud_rules.RULES)  # test_corrections.py
     assert here < set(TAMPERED)
     assert len(TAMPERED) == len(here) + 4
 

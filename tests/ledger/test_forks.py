@@ -148,9 +148,9 @@ class Campus:
                 reader.outcome(intent, COMMITTED)
 
 
-def deliver(readers, draw, lost_percent=0, late_percent=0):
+def deliver(readers, draw, lost_percent=0, late_percent=0, store=None):
     """A ledger that got the records in some order, some twice, some lost, the newest not yet."""
-    store = open_ledger(*readers)
+    store = store or open_ledger(*readers)
     queue = []
     for reader in readers:
         records = list(reader.records)

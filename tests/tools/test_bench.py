@@ -17,6 +17,7 @@ from tools.bench import (
     firmware_heap,
     journal,
     ledger_splits,
+    ledger_watch,
     load_reader,
     lock_battery,
     prepared,
@@ -107,7 +108,7 @@ def check_shape(name, rows):
 def test_every_benchmark_is_found():
     found = {"agent_ledger", "codec", "firmware_heap", "journal", "rc522", "simulator", "split"}
     found |= {"lock_battery", "agent_readers", "agent_faults", "agent_outage"}
-    found |= {"ledger_growth", "ledger_rate"}
+    found |= {"ledger_growth", "ledger_rate", "ledger_watch"}
     assert found | {"battery", "card_map", "ledger_splits", "tap_time", "door_walks"} == set(
         names()
     )
@@ -185,6 +186,10 @@ def test_the_budget_holds_in_booked_records(seed):
     assert false["ours"] <= split.BUDGET_PER_10000
     assert caught["ours"] >= 75
     assert least["ours"] > 3 * least["other"] > 0
+
+
+def test_the_detector_finds_no_honest_tap_and_looks_at_all_of_them():
+    check_shape("ledger_watch", ledger_watch.rows(2, honest=80, cheats=4))
 
 
 # ---------------------------------------------------------------- card map

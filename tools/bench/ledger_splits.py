@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -116,8 +116,8 @@ class Market:
                     taps.append(Tap(time_s, *where, customer.is_cheat))
         return cls(sorted(taps, key=lambda tap: (tap.time_s, tap.device, tap.card_no)))
 
-    def book(self, store: LedgerStore) -> None:
-        """Into the books, as readers and an agent would bring it."""
+    def book(self, store: LedgerStore, take: Callable[[list[list[bytes]]], object]) -> None:
+        """Into the books by `take` (LedgerStore.book), as readers and an agent would bring it."""
         readers = {tap.device: _Reader(tap.device) for tap in self.taps}
         cards = {tap.card_no: _Card() for tap in self.taps}
         at = {tap.device: tap.merchant_no for tap in self.taps}
@@ -130,9 +130,9 @@ class Market:
             waiting += readers[tap.device].spend(tap, cards[tap.card_no])
             self.by_id[tap.device, readers[tap.device].seq - 1] = tap
             if len(waiting) >= _BATCH_RECORDS:
-                store.book([waiting])
+                take([waiting])
                 waiting = []
-        store.book([waiting])
+        take([waiting])
 
 
 def _card_no(index: int, customer: split.Customer) -> int:
@@ -163,7 +163,7 @@ def measure(seed: int, honest: int, cheats: int) -> Measured:
     with tempfile.TemporaryDirectory(prefix="onecard-bench-") as folder:
         store = LedgerStore.open(str(Path(folder) / "ledger.sqlite"))
         try:
-            market.book(store)
+            market.book(store, store.book)
             start_s = time.process_time()
             found = report(store, split.LIMIT_FEN, WINDOW_S)
             cpu_s = time.process_time() - start_s

@@ -1,0 +1,39 @@
+"""What must always hold for findings and corrections: a part of ledger/invariants.py."""
+
+from ledger import chart
+from ledger.transfers import CORRECT, CORRECT_LINE
+
+_KIND = 4294967296  # an account's number is kind * this + owner
+_BORNE = f"""(
+    c.bearer = 'holder' AND {{account}} / {_KIND} = {chart.HOLDER}
+    OR c.bearer = 'merchant' AND {{account}} / {_KIND} = {chart.MERCHANT}
+    OR c.bearer = 'card centre' AND {{account}} / {_KIND} IN ({chart.LOSS}, {chart.FEES})
+    OR c.bearer = 'device owner' AND {{account}} = {chart.OWNER * _KIND} + c.device)"""
+RULES = {
+    "a finding is a case about two records of its card": """
+        SELECT f.reason, f.device, f.seq, f.first_device, f.first_seq FROM finding f
+        LEFT JOIN suspense_case s ON s.reason = f.reason AND s.device = f.device
+            AND s.seq = f.seq AND s.sha256 = f.sha256
+        LEFT JOIN intent a ON a.device = f.first_device AND a.seq = f.first_seq
+        LEFT JOIN intent b ON b.device = f.device AND b.seq = f.seq
+        WHERE s.reason IS NULL OR COALESCE(a.card_no, -1) <> f.card_no
+        OR COALESCE(b.card_no, -1) <> f.card_no""",
+    "what two persons have approved is booked once, as it was proposed": f"""
+        SELECT p.number, c.amount_fen, t.amount_fen FROM correction_approval p
+        LEFT JOIN correction c ON c.number = p.number AND c.person <> p.person
+            AND c.reason = p.reason AND c.device = p.device AND c.seq = p.seq
+            AND c.sha256 = p.sha256
+        LEFT JOIN transfer t ON t.device = 0 AND t.seq = p.number AND t.line = {CORRECT_LINE}
+            AND t.kind = {CORRECT} AND t.debit_account = c.debit_account
+            AND t.credit_account = c.credit_account AND t.amount_fen = c.amount_fen
+        WHERE t.seq IS NULL""",
+    "nothing is corrected but what two persons have approved": f"""
+        SELECT t.device, t.seq, t.line FROM transfer t
+        LEFT JOIN correction_approval p ON p.number = t.seq AND t.device = 0
+            AND t.line = {CORRECT_LINE}
+        WHERE t.kind = {CORRECT} AND p.number IS NULL""",
+    "a correction comes to the account of its one bearer": f"""
+        SELECT c.number, c.bearer, c.debit_account, c.credit_account FROM correction c
+        WHERE NOT {_BORNE.format(account="c.debit_account")}
+        AND NOT {_BORNE.format(account="c.credit_account")}""",
+}

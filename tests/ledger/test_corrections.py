@@ -1,0 +1,399 @@
+"""Out of a case by two persons: proposed, approved as seen, booked once, to one bearer."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from adapters.sqlite import open_database
+from ledger import chart, fraud_rules, reasons
+from ledger.bearers import LOSSES, NO_LOSS, Bearer, Relieved
+from ledger.corrections import CorrectionRefused
+from ledger.dialect import ConstraintBroken, SqliteDialect
+from ledger.invariants import check
+from ledger.schema import MIGRATIONS
+from ledger.store import LedgerStore
+from ledger.watch import Watch
+from tests.ledger.readers import (
+    CANTEEN,
+    CARD,
+    KIOSK,
+    OTHER_CARD,
+    Reader,
+    lost,
+    open_ledger,
+)
+from tests.ledger.replaced import AFTER, NEW_CARD, replaced
+from tests.ledger.tampering import in_its_words, tamper
+from tests.ledger.test_faults import FaultyConnection, Stopped
+
+BECAUSE = "the camera shows it"
+NOBODY = 99  # a card that was never issued
+
+
+def of_nobody(path=":memory:"):
+    """Books with a spend of card 99, which lies in suspense."""
+    reader = Reader(1001)
+    reader.spend(card_no=NOBODY)
+    store = open_ledger(reader, path=path)
+    store.book([reader.records])
+    return store
+
+
+def the_case(store, reason):
+    (case,) = [case for case in store.corrections.cases() if case.reason == reason]
+    return case
+
+
+def propose(store, reason=reasons.UNKNOWN_CARD, bearer=Bearer.CARD_CENTRE, **how):
+    case = the_case(store, reason)
+    return store.corrections.propose(case, bearer, "wang", BECAUSE, 5, **how)
+
+
+def mark_of(store, proposal, reason=reasons.UNKNOWN_CARD):
+    return store.corrections.mark(the_case(store, reason), proposal)
+
+
+def correct(store, reason=reasons.UNKNOWN_CARD, bearer=Bearer.CARD_CENTRE, **how):
+    """What the accounts have got by it."""
+    before = store.balances()
+    proposal = propose(store, reason, bearer, **how)
+    assert store.balances() == before
+    store.corrections.approve(proposal.number, mark_of(store, proposal, reason), "li", 6)
+    assert check(store) == []
+    after = store.balances()
+    changes = {key: fen - before.get(key, 0) for key, fen in after.items()}
+    return {key: fen for key, fen in changes.items() if fen}
+
+
+def lost_and_spent():
+    """Books in which CARD was replaced, and then spent by whoever has it."""
+    reader = Reader(1001)
+    reader.spend(**AFTER)
+    store = replaced(reader)
+    store.book([reader.records])
+    return store
+
+
+# -- the table ------------------------------------------------------------------------------------
+
+
+def test_every_kind_of_case_has_a_bearer_or_says_why_it_has_none():
+    cases = set(reasons.TEXTS) - {reasons.UNKNOWN_DEVICE}
+    assert set(LOSSES) | set(NO_LOSS) == cases
+    assert not set(LOSSES) & set(NO_LOSS)
+    assert all(loss.why for loss in LOSSES.values()) and all(NO_LOSS.values())
+    lies = {loss.relieved: set() for loss in LOSSES.values()}
+    for reason, loss in LOSSES.items():
+        lies[loss.relieved].add(reason)
+    assert lies[Relieved.SUSPENSE] == set(reasons.SUSPENSE_ACCOUNTS)
+    assert lies[Relieved.LOSS] == set(reasons.LOSS_ACCOUNTS)
+
+
+# -- each bearer ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bearer", "whose", "account"),
+    [
+        (Bearer.CARD_CENTRE, None, ("loss", reasons.UNKNOWN_CARD)),
+        (Bearer.DEVICE_OWNER, None, ("device owner", 1001)),
+        (Bearer.MERCHANT, None, ("merchant", CANTEEN)),
+        (Bearer.MERCHANT, KIOSK, ("merchant", KIOSK)),
+        (Bearer.HOLDER, CARD, ("holder", CARD)),
+    ],
+)
+def test_it_comes_to_one_bearer(bearer, whose, account):
+    moved = correct(of_nobody(), bearer=bearer, whose=whose)
+    assert moved == {account: -100, ("suspense", reasons.UNKNOWN_CARD): 100}
+
+
+def test_what_was_taken_for_nobody_goes_to_its_merchant():
+    reader = Reader(1001)
+    reader.spend(merchant_no=77)
+    store = open_ledger(reader)
+    store.book([reader.records])
+    moved = correct(store, reasons.UNKNOWN_MERCHANT, Bearer.MERCHANT, whose=CANTEEN)
+    assert moved == {("suspense", reasons.UNKNOWN_MERCHANT): -100, ("merchant", CANTEEN): 100}
+
+
+def test_what_was_laid_out_for_a_holder_is_asked_of_another():
+    store = lost_and_spent()
+    moved = correct(store, reasons.SPENT_WHILE_LOST, Bearer.HOLDER, whose=NEW_CARD)
+    assert moved == {("holder", NEW_CARD): -100, ("loss", reasons.SPENT_WHILE_LOST): 100}
+
+
+def test_a_lost_spend_is_booked_with_what_the_card_says():
+    reader = Reader(1001)
+    reader.spend()
+    reader.boot()
+    store = open_ledger(reader)
+    store.book([[lost(reader.key, 1001, 1, reader.records[1]), *reader.records[1:]]])
+    with pytest.raises(CorrectionRefused, match="which card"):
+        propose(store, reasons.LOST, Bearer.HOLDER, amount_fen=100)
+    with pytest.raises(CorrectionRefused, match="how much"):
+        propose(store, reasons.LOST, Bearer.HOLDER, whose=CARD)
+    moved = correct(store, reasons.LOST, Bearer.HOLDER, amount_fen=100, whose=CARD)
+    assert moved == {("holder", CARD): -100, ("merchant", CANTEEN): 100}
+
+
+def test_a_copied_card_costs_one_bearer_what_the_second_record_took():
+    one, other = Reader(1001), Reader(1002)
+    one.spend()
+    other.spend(amount_fen=200)
+    store = open_ledger(one, other)
+    store.book([one.records, other.records])
+    assert Watch(store, lambda: 1, {}).look()
+    assert store.corrections.pair(the_case(store, reasons.CARD_FORKED))[:3] == (CARD, 1001, 1)
+    moved = correct(store, reasons.CARD_FORKED)
+    assert moved == {("loss", reasons.CARD_FORKED): -200, ("holder", CARD): 200}
+
+
+# -- refused --------------------------------------------------------------------------------------
+
+
+def refused(store, text, proposal, person="li", mark=None):
+    before = store.dump()
+    mark = mark_of(store, proposal) if mark is None else mark
+    with pytest.raises(CorrectionRefused, match=text):
+        store.corrections.approve(proposal.number, mark, person, 7)
+    assert store.dump() == before
+
+
+def test_not_by_the_same_person():
+    store = of_nobody()
+    refused(store, "another person", propose(store), person="wang")
+
+
+def test_not_without_having_seen_it():
+    store = of_nobody()
+    refused(store, "is not its mark", propose(store), mark="0" * 12)
+
+
+def test_not_after_another_proposal():
+    store = of_nobody()
+    first = propose(store)
+    mark = mark_of(store, first)
+    second = propose(store, bearer=Bearer.MERCHANT)
+    refused(store, "proposal 2 stands in its place", first, mark=mark)
+    refused(store, "is not its mark", second, mark=mark)
+
+
+def test_not_when_the_money_has_gone_meanwhile():
+    """The sale is cancelled between proposal and approval."""
+    reader = Reader(1001)
+    sale = reader.spend(card_no=NOBODY)
+    store = open_ledger(reader)
+    store.book([reader.records])
+    proposal = propose(store)
+    mark = mark_of(store, proposal)
+    reader.cancel(sale, card_no=NOBODY)
+    store.book([reader.records])
+    refused(store, "is not its mark", proposal, mark=mark)
+    refused(store, "nothing lies there any more", proposal)
+
+
+def test_not_twice():
+    store = of_nobody()
+    proposal = propose(store)
+    mark = mark_of(store, proposal)
+    store.corrections.approve(1, mark, "li", 6)
+    refused(store, "it is booked: proposal 1, approved by li", proposal, mark=mark)
+    with pytest.raises(CorrectionRefused, match="it is booked"):
+        propose(store)
+
+
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [
+        ({"amount_fen": 99}, "all of it or nothing"),
+        ({"bearer": Bearer.HOLDER}, "card 99 is not known"),
+        ({"bearer": Bearer.MERCHANT, "whose": 5}, "merchant 5 is not known"),
+        ({"reason": reasons.NO_AMOUNT}, "a spend of nothing"),
+        ({"reason": reasons.OTHER_MERCHANT, "amount_fen": 101}, "it is 1 to 100"),
+        ({"reason": reasons.OTHER_MERCHANT, "amount_fen": 0}, "it is 1 to 100"),
+        (
+            {"reason": reasons.OTHER_MERCHANT, "bearer": Bearer.MERCHANT, "whose": CANTEEN},
+            "the same account",
+        ),
+    ],
+)
+def test_wrong_proposals_are_refused(how, text):
+    reader = Reader(1001)
+    reader.spend(card_no=NOBODY)
+    reader.spend(counter=2, amount_fen=0)
+    reader.spend(counter=3, merchant_no=KIOSK)
+    store = open_ledger(reader)
+    store.book([reader.records])
+    before = store.dump()
+    with pytest.raises(CorrectionRefused, match=text):
+        propose(store, **how)
+    assert store.dump() == before
+
+
+def test_a_replaced_card_bears_nothing():
+    store = lost_and_spent()
+    with pytest.raises(CorrectionRefused, match=f"was replaced by card {NEW_CARD}"):
+        propose(store, reasons.SPENT_WHILE_LOST, Bearer.HOLDER)
+
+
+@pytest.mark.parametrize("person", ["", "Wang", "a b", "x" * 33])
+def test_a_person_is_a_word(person):
+    store = of_nobody()
+    case = the_case(store, reasons.UNKNOWN_CARD)
+    with pytest.raises(CorrectionRefused, match="a person is one word"):
+        store.corrections.propose(case, Bearer.CARD_CENTRE, person, BECAUSE, 5)
+
+
+# -- stopped, and behind the program's back -------------------------------------------------------
+
+
+def test_stopped_at_any_statement_then_run_again():
+    """Power goes between any two; whoever asks again books it once or hears that it is."""
+    reader = Reader(1001)
+    reader.spend(card_no=NOBODY)
+
+    def live(store):
+        try:
+            if not store.corrections.proposed(the_case(store, reasons.UNKNOWN_CARD)):
+                propose(store)
+            case = the_case(store, reasons.UNKNOWN_CARD)
+            proposal = store.corrections.proposed(case)
+            store.corrections.approve(proposal.number, mark_of(store, proposal), "li", 6)
+        except CorrectionRefused as error:
+            assert "it is booked" in str(error)
+
+    def prepared():
+        database = open_database(":memory:", MIGRATIONS)
+        store = LedgerStore(SqliteDialect(database))
+        store.register_merchant(CANTEEN)
+        store.register_device(1001, reader.key, CANTEEN)
+        store.book([reader.records])
+        return database, store
+
+    _database, store = prepared()
+    live(store)
+    after, k, has_fired = store.dump(), 0, True
+    while has_fired:
+        k += 1
+        database, store = prepared()
+        connection = FaultyConnection(database, k, Stopped())
+        try:
+            live(LedgerStore(SqliteDialect(connection)))
+        except Stopped:
+            pass
+        has_fired = connection.has_fired
+        assert check(store) == [], f"stopped at statement {k}"
+        live(store)
+        assert store.dump() == after, f"stopped at statement {k}"
+        store.close()
+    assert k > 25, "the wrapper no longer sees the statements"
+
+
+_KILLED = """
+import os, signal, sys
+from ledger import corrections
+from ledger.store import LedgerStore
+
+def killed(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if sys.argv[2] == "inside":
+    corrections.post_recorded = killed
+store = LedgerStore.open(sys.argv[1])
+try:
+    store.corrections.approve(1, sys.argv[3], "li", 6)
+except corrections.CorrectionRefused as error:
+    assert "it is booked" in str(error), error
+killed()
+"""
+
+
+def test_killed_between_approval_and_transfer_and_behind_them(tmp_path, repo_root):
+    path = str(tmp_path / "ledger.sqlite")
+    store = of_nobody(path)
+    mark = mark_of(store, propose(store))
+    store.close()
+    for where, left_fen in (("inside", -100), ("behind", 0), ("behind", 0)):
+        child = subprocess.run(
+            [sys.executable, "-c", _KILLED, path, where, mark],
+            env=os.environ | {"PYTHONPATH": str(repo_root)},
+            timeout=60,
+            check=False,
+        )
+        assert child.returncode == -signal.SIGKILL
+        store = LedgerStore.open(path)
+        assert store.balances()["suspense", reasons.UNKNOWN_CARD] == left_fen, where
+        assert check(store) == []
+        store.close()
+
+
+TAMPERED = {
+    "a finding is a case about two records of its card": [
+        "UPDATE finding SET first_seq = 9",
+        "UPDATE finding SET card_no = 7",
+        "DELETE FROM suspense_case WHERE reason = 430",
+    ],
+    "what two persons have approved is booked once, as it was proposed": [
+        "UPDATE transfer SET amount_fen = 99 WHERE kind = 40",
+        "UPDATE correction_approval SET person = 'wang'",
+    ],
+    "nothing is corrected but what two persons have approved": ["DELETE FROM correction_approval"],
+    "a correction comes to the account of its one bearer": [
+        "UPDATE correction SET bearer = 'holder'",
+        f"UPDATE correction SET debit_account = {chart.account(chart.OWNER, 1001)}",
+    ],
+}
+
+
+def filled():
+    """One correction, one finding, and a proposal that waits."""
+    reader, other = Reader(1001), Reader(1002)
+    reader.spend(card_no=NOBODY)
+    reader.spend(card_no=OTHER_CARD)
+    other.spend(card_no=OTHER_CARD)
+    store = open_ledger(reader, other)
+    store.book([reader.records, other.records])
+    correct(store)
+    assert Watch(store, lambda: 1, {}).look()
+    return store
+
+
+@pytest.mark.parametrize(
+    ("rule", "sql"), [(rule, sql) for rule in TAMPERED for sql in TAMPERED[rule]]
+)
+def test_tampering_is_seen(rule, sql):
+    store = filled()
+    assert check(store) == []
+    tamper(store, [in_its_words(store, sql)])
+    assert rule in [violation.rule for violation in check(store)]
+
+
+def test_every_rule_has_its_tampering():
+    assert set(TAMPERED) == set(fraud_rules.RULES)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO correction_approval SELECT reason, device, seq, sha256, number, 'li', 1"
+        " FROM correction WHERE number = 1",  # twice
+        "INSERT INTO correction_approval SELECT reason, device, seq, sha256, 2, 'li', 1"
+        " FROM suspense_case WHERE reason = 321",  # of another case
+        "INSERT INTO correction_approval SELECT reason, device, seq, sha256, number, 'wang', 1"
+        " FROM correction WHERE number = 2",
+        "INSERT INTO correction_approval SELECT reason, device, seq, sha256, 9, 'li', 1"
+        " FROM correction WHERE number = 2",
+        "UPDATE correction SET amount_fen = 1",
+        "DELETE FROM correction",
+    ],
+)
+def test_the_database_refuses(sql):
+    store = filled()
+    propose(store, reasons.CARD_FORKED)
+    before = store.dump()
+    with pytest.raises(ConstraintBroken), store.database.transaction():
+        store.database.rows(in_its_words(store, sql))
+    assert store.dump() == before
