@@ -15,7 +15,7 @@ from tools.postgres_server import programs
 
 WITH_POSTGRESQL = os.environ.get("ONECARD_PG") == "1"
 ON_BOTH = """
-    any_order audit batches cancels carry_over channel_topups code_sales constraints firmware
+    any_order audit batches cancels carry_over channel_topups code_sales constraints doors firmware
     holder_accounts holders inspections lives loads lost_records quiescence reissue_rules
     reissues service settlements temporary verdicts
 """
