@@ -94,6 +94,8 @@ NO_LOSS = {
     reasons.SEEN_ELSEWHERE: _A_PERSON,
     reasons.OPENED_UNDER_DURESS: _A_PERSON,
     reasons.WRONG_AT_A_DOOR: _A_PERSON,
+    reasons.DOOR_FORCED: _A_PERSON,
+    reasons.DOOR_HELD_OPEN: _A_PERSON,
     reasons.LOCK_CELLS_LOW: _NO_MONEY,
     reasons.LOCK_CELLS_EMPTY: _NO_MONEY,
     reasons.LOCK_JAMMED: _A_PERSON,

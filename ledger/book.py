@@ -11,6 +11,7 @@ from ledger.cancels import Cancel
 from ledger.card_status import Capture, Loss
 from ledger.chain import Link
 from ledger.claims import Claim
+from ledger.doors import Newest
 from ledger.evidence import Intent
 from ledger.loads import Load
 from ledger.reservations import Reservation
@@ -81,6 +82,7 @@ class Book:
     cancel_numbers: set[int] = field(default_factory=set)  # that are taken
     named: set[tuple[int, int]] = field(default_factory=set)  # (card, number of a credit on it)
     approved: set[RecordId] = field(default_factory=set)  # of the TAMPERs that claims name
+    door_cases: Newest = field(default_factory=dict)  # of the doors that call out now
 
     def add_intent(self, intent: Intent) -> None:
         if intent.record_id not in self.intents:

@@ -20,7 +20,7 @@ a new key ends the old one for good.
 from collections import Counter, defaultdict
 from collections.abc import Container, Sequence
 
-from ledger import cancels, chain, chart, locks, reasons
+from ledger import cancels, chain, chart, doors, locks, reasons
 from ledger.book import Book, Case, Changes, Device, Outcome
 from ledger.cancels import Cancel
 from ledger.card_status import Capture
@@ -187,7 +187,9 @@ class _Clerk:
             if claim.fields["reason"] in reasons.ALARMS:
                 self._open(reasons.ALARMS[claim.fields["reason"]], claim.device, claim.seq)
         elif claim.kind == messages.DOOR and claim.fields:
-            if reason := locks.case_of(claim.fields):
+            reason = locks.case_of(claim.fields)
+            reason = reason or doors.new_case(claim.fields, self._book.door_cases)
+            if reason:
                 self._open(reason, claim.device, claim.seq)
         elif claim.kind == messages.TAMPER:
             tamper, reason = told_by(claim, self._book.approved)

@@ -7,7 +7,7 @@ the claims say and never by a range between them: bytes from outside must not ma
 from collections import defaultdict
 from collections.abc import Iterable
 
-from ledger import chain, chart, reasons
+from ledger import chain, chart, doors, reasons
 from ledger.book import Book, Device, Outcome, RecordId
 from ledger.booking import REACH, reach
 from ledger.cancels import Cancel, numbers_of
@@ -99,6 +99,10 @@ def load_book(database: Dialect, claims: list[Claim]) -> Book:
     tampers = [claim for claim in news if claim.kind == messages.TAMPER and claim.fields]
     named = {(claim.device, (claim.fields or {})["number"]) for claim in tampers}
     book.approved = approved_among(database, named)
+    at_doors = [claim for claim in news if claim.kind == messages.DOOR and claim.fields]
+    calls = ((doors.case_of(claim.fields or {}), claim.device) for claim in at_doors)
+    called = {(reason, device) for reason, device in calls if reason is not None}
+    book.door_cases = doors.newest_cases(database, called)
     _load_intents(database, book, news, targets)
     return book
 

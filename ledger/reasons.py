@@ -44,6 +44,8 @@ OPENED_UNDER_DURESS = 391
 WRONG_AT_A_DOOR = 392
 ENTRY_UNANSWERED = 400
 ENTERED_TWICE = 401
+DOOR_FORCED = 402
+DOOR_HELD_OPEN = 403
 LOCK_CELLS_LOW = 393
 LOCK_CELLS_EMPTY = 394
 LOCK_JAMMED = 395
@@ -85,6 +87,8 @@ TEXTS = {
     WRONG_AT_A_DOOR: "five wrong tries in a row at this door, which took none for 90 s",
     ENTRY_UNANSWERED: "entered by code, says a door, and nobody told it so of this card (R14b.5)",
     ENTERED_TWICE: "a door has entered two records for one answer about a code",
+    DOOR_FORCED: "this door was locked, and was opened by force: send somebody (R8.1)",
+    DOOR_HELD_OPEN: "this door has been held open for too long: somebody has to look (R8.1)",
     LOCK_CELLS_LOW: "the cells of a lock are low: other ones within weeks (R23.3b)",
     LOCK_CELLS_EMPTY: "no card opens this lock any more: a key does, then other cells (R23.3b)",
     LOCK_JAMMED: "this lock could not throw its bolt: somebody has to look",

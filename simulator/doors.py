@@ -1,4 +1,4 @@
-"""People at a door: they hold a card to it and push, press the button, open the fire loop.
+"""People at a door: they hold a card to it and push, press the button, open it by force.
 
 Everything happens at the reader's own time, whatever its firmware is at, or without it.
 """
@@ -29,6 +29,7 @@ _PUSH_US = 900_000  # from a card that is taken away to somebody who pushes
 _PRESS_US = 300_000
 _OUT_US = 1_000_000  # from a button that is pressed to somebody who must be out
 _SHUT_US = 2_000_000  # a closer's time
+_CHAIR_US = 25_000_000  # longer than a door may stand open behind a grant
 _TURN_US = 300_000
 
 
@@ -39,7 +40,7 @@ def rights(batches: Sequence[CardBatch]) -> bytes:
 
 
 def enter(run: Run, step: Step) -> None:
-    """One named person holds a card to the door, and pushes."""
+    """One named person holds a card to the door and pushes; with `hold` a chair keeps it open."""
     reader = run.readers[step.fields["reader"]]
     (held,) = (card for card in run.cards if card.name == step.fields["card"])
     if locks.hardware_of(reader):
@@ -49,7 +50,8 @@ def enter(run: Run, step: Step) -> None:
     run.tally.taps += 1
     reader.at(now_us, partial(reader.hardware.put_card, held.chip))
     reader.at(now_us + _HOLD_US, partial(reader.hardware.take_card, held.chip))
-    reader.at(now_us + _HOLD_US + _PUSH_US, partial(_push_in, run, reader, held))
+    open_us = _CHAIR_US if step.do == "hold" else _SHUT_US
+    reader.at(now_us + _HOLD_US + _PUSH_US, partial(_push_in, run, reader, held, open_us))
 
 
 def scan(run: Run, step: Step) -> None:
@@ -72,6 +74,15 @@ def leave(run: Run, step: Step) -> None:
     reader.at(now_us, partial(lock.press, True))
     reader.at(now_us + _PRESS_US, partial(lock.press, False))
     reader.at(now_us + _OUT_US, partial(_push_out, run, reader))
+
+
+def force(run: Run, step: Step) -> None:
+    """Somebody breaks a door open; its closer shuts it."""
+    reader = run.readers[step.fields["reader"]]
+    lock, now_us = reader.hardware.lock, run.world.now_us
+    run.tell(f"{reader.name} is broken open")
+    reader.at(now_us, lock.force)
+    reader.at(now_us + _SHUT_US, lock.shut)
 
 
 def fire(run: Run, step: Step) -> None:
@@ -114,8 +125,8 @@ def _try(run: Run, step: Step, act: Callable[[AccessBook], object]) -> None:
         raise ScenarioError(run.scenario.path, step.line, str(refusal)) from refusal
 
 
-def _push_in(run: Run, reader: Reader, held: HeldCard) -> None:
-    if _push(reader):
+def _push_in(run: Run, reader: Reader, held: HeldCard, open_us: int = _SHUT_US) -> None:
+    if _push(reader, open_us):
         run.tally.paid += 1
         run.tell(f"{held.name} enters {reader.name}")
     else:
@@ -128,18 +139,20 @@ def _push_out(run: Run, reader: Reader) -> None:
         run.kept_in.append(f"{reader.name}: somebody could not leave")
 
 
-def _push(reader: Reader) -> bool:
+def _push(reader: Reader, open_us: int = _SHUT_US) -> bool:
     lock = reader.hardware.lock
     is_open = lock.push()
     if is_open:
-        reader.at(reader.hardware.clock.now_us + _SHUT_US, lock.shut)
+        reader.at(reader.hardware.clock.now_us + open_us, lock.shut)
     return is_open
 
 
 VERBS: dict[str, Callable[[Run, Step], None]] = {
     "enter": enter,
+    "hold": enter,
     "scan": scan,
     "leave": leave,
+    "force": force,
     "fire": fire,
     "rearm": rearm,
     "appoint": appoint,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ledger import reasons as cases
@@ -25,6 +25,12 @@ _NEAR_US = 2 * SECOND_US
 _RECORDS = "SELECT seq, sealed FROM record WHERE device = ? ORDER BY seq"
 _CASES = "SELECT reason, device, seq FROM suspense_case"
 _WHYS = (door.number("slip"), door.number("opened"))
+# Where a door ends up by which event, and who has to see it; once in so long.
+_CALLS = {
+    (door.FORCED, "opened"): cases.DOOR_FORCED,
+    (door.HELD, "left-open"): cases.DOOR_HELD_OPEN,
+}
+_EPISODE_MS = 10 * 60 * 1000
 # How long mains and fire loop have to be in order before a door locks (less a step or two).
 _SETTLE_US = 1_900_000
 
@@ -144,21 +150,44 @@ def _must_be_booked(building: Building, seen: Seen, booked: dict[int, list[Writt
             text = f"{expected.fields} at {at_s:.3f} is not in the books"
             building.report(f"{expected.door.name}: {text}")
     wanted = Counter(
-        (reason, device, one.seq)
+        (reason, device, seq)
         for device, records in booked.items()
-        for one in records
-        if (reason := _case_of(one.fields)) is not None
+        for reason, seq in _cases_of(records)
     )
     for (reason, device, seq), _ in ((filed - wanted) + (wanted - filed)).items():
         building.report(f"case {reason} about {device}/{seq}: there, or not there, and should not")
     building.done["case"] += wanted.total()
 
 
+def _cases_of(records: list[Written]) -> Iterator[tuple[int, int]]:
+    """Reason and record of each case that one place must have; `records` in their order."""
+    began: dict[tuple[int, int], int] = {}  # (reason, boot_id) -> mono_ms
+    for one in records:
+        fields = one.fields
+        if (reason := _case_of(fields)) is not None:
+            yield reason, one.seq
+        elif (call := _call_of(fields)) is not None:
+            key, mono_ms = (call, fields["boot_id"]), fields["mono_ms"]
+            if key not in began or mono_ms - began[key] >= _EPISODE_MS:
+                began[key] = mono_ms
+                yield call, one.seq
+
+
 def _case_of(fields: Mapping[str, Any]) -> int | None:
-    """The case that a record must be."""
+    """The case that a record must be, whatever was before it."""
     if fields["kind"] == messages.ENTRY:
         return cases.ALARMS.get(fields["reason"])
     return case_of(fields)
+
+
+def _call_of(fields: Mapping[str, Any]) -> int | None:
+    """The case that a door's record must be, or belong to."""
+    if fields["kind"] != messages.DOOR or fields["state"] >= len(door.STATES):
+        return None
+    for (state, event), reason in _CALLS.items():
+        if door.STATES[fields["state"]] == state and fields["event"] == door.number(event):
+            return reason
+    return None
 
 
 def _is(written: Written, expected: Expected) -> bool:

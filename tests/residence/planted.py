@@ -8,6 +8,8 @@ from firmware.roles.door import DoorController
 from firmware.services.access_map import AccessMap
 from firmware.services.card_map import CardMap
 from firmware.services.uplink import Uplink
+from ledger import doors
+from ledger import reasons as cases
 from protocols.rules import access, door, reasons
 from protocols.wire import messages
 
@@ -54,6 +56,17 @@ def held_open_is_never_told(monkeypatch):
         return "" if found == "left-open" else found
 
     monkeypatch.setattr(door.Door, "_end", end_but_left_open)
+
+
+def a_forced_door_is_no_case(monkeypatch):
+    """It is on record, and nobody is sent there."""
+    case_of = doors.case_of
+
+    def case_of_others(fields):
+        reason = case_of(fields)
+        return None if reason == cases.DOOR_FORCED else reason
+
+    monkeypatch.setattr(doors, "case_of", case_of_others)
 
 
 def records_of_an_earlier_boot_are_not_sent(monkeypatch):
@@ -119,6 +132,7 @@ PLANTED = {
     "a lost card opens": a_lost_card_opens,
     "an entry is not recorded": an_entry_is_not_recorded,
     "held open is never told": held_open_is_never_told,
+    "a forced door is no case": a_forced_door_is_no_case,
     "records of an earlier boot are not sent": records_of_an_earlier_boot_are_not_sent,
     "the exit button is not told": the_exit_button_is_not_told,
     "duress is a PIN like any other": duress_is_a_pin_like_any_other,
