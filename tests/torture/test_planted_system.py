@@ -17,7 +17,7 @@ PLANTED = {**planted_link.PLANTED, **planted_reader.PLANTED, **planted_business.
 KILLED_AT = {
     "repeat is a new row": 4,
     "retransmission is booked again": 0,
-    "first come stays": 4,
+    "first come stays": 9,
     "gap is none": 36,
     "number used twice": 0,
     "seal not checked": 0,
