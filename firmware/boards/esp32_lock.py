@@ -3,9 +3,11 @@
 Four alkaline cells feed it by a linear regulator. What can wake it hangs on pins that the chip
 looks at in deep sleep, with a pull-down each; the one of the case has a pull-up, which its switch
 takes to ground while it is shut, so a cut wire is an open case. The key has a wake-up source of
-its own: it may be back before the chip has booted, and is told all the same. In deep sleep no
-other pin is driven: pull-downs keep the motor at rest and the card front end, whose reset is
-active low, in its power-down. The clock chip has a cell of its own and needs none of it.
+its own: it may be back before the chip has booted, and is told all the same. While another input
+is not at rest, that one has it, to wake the chip when it is let go: from then on it counts again.
+In deep sleep no other pin is driven: pull-downs keep the motor at rest and the card front end,
+whose reset is active low, in its power-down. The clock chip has a cell of its own and needs none
+of it.
 docs/adr/0030-a-lock-sleeps.md.
 """
 
@@ -26,10 +28,11 @@ MOTOR_DRAW, MOTOR_THROW = 18, 23
 SDA, SCL = 25, 0  # SCL is a strapping pin, whose level has to be high: the bus pulls it up
 _BATTERY_DIVIDER = 3  # of 2 Mohm in all
 _I2C_BAUD = 400000
-# Where the inputs hang, and as which bits of rules/lock.py; those that wake come first.
+# Where the inputs hang, and as which bits of rules/lock.py; those that wake come first, and the
+# first of them that is not at rest is waited for.
 _INPUTS = (
-    (KEY, lock.KEY),
     (TOUCH, lock.TOUCHED),
+    (KEY, lock.KEY),
     (INSIDE, lock.INSIDE),
     (LINE, lock.LINE),
     (CASE, lock.INTACT),
@@ -38,7 +41,8 @@ _INPUTS = (
 )
 _WAKING = 5
 SLEEP_MS_MIN = 1000  # a boot costs more than to stay awake for so long
-_HEAD_BYTES = 8  # of what is retained: its CRC, and when that was
+# Of what is retained: its CRC, when that was, and whether the key alone has a wake-up source.
+_HEAD_BYTES = 9
 
 
 class Bolt:
@@ -46,7 +50,7 @@ class Bolt:
 
     def __init__(self):
         self._inputs = [(Pin(pin, Pin.IN), bit) for pin, bit in _INPUTS]
-        self.key = self._inputs[0][0]
+        self._key = self._inputs[1][0]
         self._draw = Pin(MOTOR_DRAW, Pin.OUT, value=0)
         self._throw = Pin(MOTOR_THROW, Pin.OUT, value=0)
 
@@ -66,8 +70,15 @@ class Bolt:
             (self._draw if direction == lock.DRAW else self._throw)(1)
 
     def wakers(self):
-        """The pins of inputs at rest, the key's first: one that is stuck would wake it at once."""
-        return [pin for pin, _ in self._inputs[:_WAKING] if not pin()]
+        """(the pin with a wake-up source of its own, whether that wakes at 1, the other pins).
+
+        Inputs at rest wake at 1. The first that is not wakes when it is let go, in the place of
+        the key; one more of them would wake it at once, and is left out.
+        """
+        pins = [pin for pin, _ in self._inputs[:_WAKING]]
+        held = [pin for pin in pins if pin()]
+        own = held[0] if held else self._key
+        return own, not held, [pin for pin in pins if pin is not own and pin not in held]
 
 
 class Power:
@@ -90,7 +101,9 @@ class LockBoard(Board):
         self.power = Power()
         self._chip = Ds3231(machine.I2C(0, sda=Pin(SDA), scl=Pin(SCL), freq=_I2C_BAUD))
         self._memory = machine.RTC().memory
-        self.woken = lock.KEY if machine.wake_reason() == machine.EXT0_WAKE else 0
+        self._wakers = self.lock.wakers()
+        is_key = machine.wake_reason() == machine.EXT0_WAKE and self._memory()[8:9] == b"\x01"
+        self.woken = lock.KEY if is_key else 0
 
     def utc_s(self):
         """Seconds since 1970, or None when the clock chip has lost the time, or is not there."""
@@ -114,8 +127,12 @@ class LockBoard(Board):
             return None
 
     def retain(self, data):
-        """Keep `data` (64 bytes at most) until the next boot, if that ends a sleep."""
-        body = time.time().to_bytes(4, "little") + data
+        """Keep `data` (64 bytes at most) until the next boot, if that ends a sleep.
+
+        What will end it is chosen here; an input that changes before it begins ends it at once.
+        """
+        self._wakers = self.lock.wakers()
+        body = time.time().to_bytes(4, "little") + bytes((self._wakers[1],)) + data
         self._memory(crc32(body).to_bytes(4, "little") + body)
 
     def retained(self):
@@ -126,7 +143,7 @@ class LockBoard(Board):
         if crc32(memory[4:]) != int.from_bytes(memory[:4], "little"):
             return b"", 0
         # The chip's own timer, which sleep does not stop: 5 % are good enough here.
-        slept_s = max(time.time() - int.from_bytes(memory[4:_HEAD_BYTES], "little"), 0)
+        slept_s = max(time.time() - int.from_bytes(memory[4:8], "little"), 0)
         return memory[_HEAD_BYTES:], slept_s * 1000
 
     def wait(self, due_ms):
@@ -135,8 +152,7 @@ class LockBoard(Board):
         if sleep_ms < SLEEP_MS_MIN:
             super().wait(due_ms)
             return
-        pins = self.lock.wakers()
-        key = pins.pop(0) if pins and pins[0] is self.lock.key else None
-        esp32.wake_on_ext0(key, esp32.WAKEUP_ANY_HIGH)
+        own, is_at_1, pins = self._wakers
+        esp32.wake_on_ext0(own, esp32.WAKEUP_ANY_HIGH if is_at_1 else esp32.WAKEUP_ALL_LOW)
         esp32.wake_on_ext1(pins, esp32.WAKEUP_ANY_HIGH)
         machine.deepsleep(sleep_ms)

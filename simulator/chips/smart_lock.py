@@ -92,6 +92,16 @@ class SmartLock:
         self._inputs = self._inputs | bit if is_on else self._inputs & ~bit
         self.on_input()
 
+    def stick(self, bit: int, level: int) -> None:
+        """An input, or an end contact, says the same from now on."""
+        self.stuck[bit] = level
+        self.on_input()
+
+    def mend(self) -> None:
+        """None does any more."""
+        self.stuck.clear()
+        self.on_input()
+
     def pull(self) -> bool:
         """Somebody outside presses the outer handle down; whether it opens."""
         self._settle()

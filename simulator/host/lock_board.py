@@ -11,8 +11,9 @@ from simulator.host.board import HostBoard
 from simulator.host.lock_hardware import EXT0_WAKE, LockHardware
 
 SLEEP_MS_MIN = 1000
-WAKERS = lock.WAKING | lock.INTACT
-_RETAINED = "<II"
+# Of several that are not at rest the first one is waited for.
+WAKERS = (lock.TOUCHED, lock.KEY, lock.INSIDE, lock.LINE, lock.INTACT)
+_RETAINED = "<IIB"
 
 
 class HostI2c:
@@ -49,7 +50,9 @@ class HostLockBoard(HostBoard):
         self._lock_hardware = hardware
         self.lock = HostBolt(hardware)  # pyright: ignore[reportAttributeAccessIssue]
         self._chip = Ds3231(HostI2c(hardware))
-        self.woken = lock.KEY * (hardware.wake_reason() == EXT0_WAKE)
+        self._wakers = (lock.KEY, 1, 0)
+        is_key = hardware.wake_reason() == EXT0_WAKE and hardware.rtc_memory[8:9] == b"\x01"
+        self.woken = lock.KEY * is_key
         self.utc_s = self._utc_s
         self._timer_s = hardware.utc_s  # the chip's own, which sleep does not stop
 
@@ -72,8 +75,13 @@ class HostLockBoard(HostBoard):
             return None
 
     def retain(self, data: bytes) -> None:
-        """Keep `data` until the next boot that ends a sleep."""
-        body = struct.pack("<I", self._timer_s() or 0) + data
+        """Keep `data` until the next boot that ends a sleep; what will end it is chosen here."""
+        active = self.lock.levels() ^ lock.INTACT
+        held = [bit for bit in WAKERS if active & bit]
+        own = held[0] if held else lock.KEY
+        others = sum(bit for bit in WAKERS if bit != own and bit not in held)
+        self._wakers = (own, int(not held), others)
+        body = struct.pack("<IB", self._timer_s() or 0, not held) + data
         self._lock_hardware.rtc_memory = struct.pack("<I", crc32(body)) + body
 
     def retained(self) -> tuple[bytes, int]:
@@ -81,15 +89,15 @@ class HostLockBoard(HostBoard):
         memory = self._lock_hardware.rtc_memory
         if len(memory) < struct.calcsize(_RETAINED):
             return b"", 0
-        sum_, since_s = struct.unpack_from(_RETAINED, memory)
+        sum_, since_s, _ = struct.unpack_from(_RETAINED, memory)
         if crc32(memory[4:]) != sum_:
             return b"", 0
-        return memory[8:], max((self._timer_s() or 0) - since_s, 0) * 1000
+        slept_s = max((self._timer_s() or 0) - since_s, 0)
+        return memory[struct.calcsize(_RETAINED) :], slept_s * 1000
 
     def sleeps_until(self, due_ms: int) -> bool:
         """Sleep if that is worth it; whether it does: then this life is over."""
         if due_ms - self.ticks_ms() < SLEEP_MS_MIN:
             return False
-        # An input that is stuck would wake it at once, and for ever.
-        self._lock_hardware.fall_asleep(WAKERS & ~(self.lock.levels() ^ lock.INTACT))
+        self._lock_hardware.fall_asleep(*self._wakers)
         return True

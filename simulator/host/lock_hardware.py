@@ -53,7 +53,8 @@ class LockHardware(Hardware):
         self.bolt = SmartLock(self.clock, self.pack)
         self.clock_chip = Ds3231(self.clock, world.utc_s(self.clock.now_us), celsius)
         self.rtc_memory = b""  # what survives sleep
-        self.wakes_by: int | None = None  # the inputs that end its sleep; None: it is awake
+        # What ends its sleep: (input of EXT0, at which level, inputs of EXT1); None: it is awake.
+        self.wakes_by: tuple[int, int, int] | None = None
         self._wake_reason = 0
         self.has_clock_chip = True
         self.bolt.on_input = self._feel
@@ -61,18 +62,25 @@ class LockHardware(Hardware):
 
     # -- sleep ------------------------------------------------------------------------------
 
-    def fall_asleep(self, inputs: int) -> None:
-        """Deep sleep, until one of `inputs` is 1 (INTACT: 0), or time is up."""
-        self.log("sleep", inputs)
-        self.wakes_by, self._wake_reason = inputs, 0
+    def fall_asleep(self, own: int, level: int, inputs: int) -> None:
+        """Deep sleep, until one of `inputs` leaves its rest, the input `own` does so (`level` 1)
+        or comes to rest (0), or time is up."""
+        self.log("sleep", inputs | own)
+        self.wakes_by, self._wake_reason = (own, level, inputs), 0
         self._go_dark()
         self.pack.draw("sleep", loads.SLEEP_UA)
+        self._feel()
 
     def _feel(self) -> None:
         """An input has changed: it ends the sleep at once, whatever it does later."""
-        found = (self.bolt.levels() ^ lock.INTACT) & (self.wakes_by or 0)
-        if found and not self._wake_reason:
-            self._wake_reason = EXT0_WAKE if found & lock.KEY else EXT1_WAKE
+        if self.wakes_by is None or self._wake_reason:
+            return
+        (own, level, inputs), active = self.wakes_by, self.bolt.levels() ^ lock.INTACT
+        if bool(active & own) == bool(level):
+            self._wake_reason = EXT0_WAKE
+        elif active & inputs:
+            self._wake_reason = EXT1_WAKE
+        if self._wake_reason:
             self.on_wake()
 
     def wake_reason(self) -> int:

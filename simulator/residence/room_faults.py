@@ -178,10 +178,10 @@ def contact_stuck(rooms: Rooms, draw: random.Random) -> None:
     room = _room(rooms, draw)
     bit = draw.choice((lock.THROWN, lock.DRAWN, lock.TOUCHED, lock.INSIDE))
     rooms.building.fired["lock: input stuck"] += 1
-    _now(room, partial(room.hardware.bolt.stuck.update, {bit: draw.randrange(2)}))
+    _now(room, partial(room.hardware.bolt.stick, bit, draw.randrange(2)))
 
     def mend() -> None:
-        _now(room, room.hardware.bolt.stuck.clear)
+        _now(room, room.hardware.bolt.mend)
         room.press(lock.TOUCHED, room.world.now_us, 300_000)
 
     _until(rooms, room, draw.randrange(*_SHORT_US), mend)

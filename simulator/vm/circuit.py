@@ -128,7 +128,7 @@ class Circuit:
         """Set them."""
         raise WiringError("no I2C on this board")
 
-    def fall_asleep(self, _key_pin: int, _pins: bytes) -> None:
+    def fall_asleep(self, _own: int, _pins: bytes) -> None:
         """Deep sleep."""
         raise WiringError("this board is not wired to wake up")
 

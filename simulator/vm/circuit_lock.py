@@ -32,7 +32,7 @@ INPUTS = {
     17: lock.DRAWN,
 }
 # Of those, what the chip sees while it sleeps: pins of its RTC.
-WAKING = (34, 33, 27, 26)
+WAKING = (KEY_PIN, 34, 33, 27, 26)
 I2C_PINS = 25 << 16 | 0 << 8  # sda, scl
 BATTERY_DIVIDER = 3
 _ADC_UV_MAX = 2_900_000
@@ -87,12 +87,12 @@ class LockCircuit(SerialCircuit):
         self._lock.i2c_write(pins & 0xFF, register, data)
         return 0
 
-    def fall_asleep(self, key_pin: int, pins: bytes) -> None:
-        """Deep sleep, which these pins end at 1."""
-        if key_pin not in (-1, KEY_PIN) or not set(pins) <= set(WAKING):
-            raise WiringError(f"pins {key_pin} and {list(pins)} are not wired to wake it")
-        wakers = [KEY_PIN] if key_pin == KEY_PIN else []
-        self._lock.fall_asleep(sum(INPUTS[pin] for pin in [*wakers, *pins]))
+    def fall_asleep(self, own: int, pins: bytes) -> None:
+        """Deep sleep, which these pins end at 1, and that of EXT0 (`own` >> 1) at its level."""
+        own_pin, level = own >> 1, own & 1
+        if own_pin not in WAKING or not set(pins) <= set(WAKING) - {own_pin}:
+            raise WiringError(f"pins {own_pin} and {list(pins)} are not wired to wake it")
+        self._lock.fall_asleep(INPUTS[own_pin], level, sum(INPUTS[pin] for pin in pins))
 
     def wake_up(self) -> int:
         """The sleep is over; how long the boot takes, in us."""

@@ -217,10 +217,10 @@ class VmHome:
         self._due_us = NEVER_US if timeout_ms < 0 else (ticks_us // 1000 + timeout_ms) * 1000
         return self._due_us
 
-    def _fall_asleep(self, timeout_ms: int, key_pin: int, pins: bytes) -> int:
+    def _fall_asleep(self, timeout_ms: int, own: int, pins: bytes) -> int:
         """This life ends; whoever runs it next boots it. Until when it sleeps, by its ticks."""
         due_us = (self._hardware.ticks_us() // 1000 + timeout_ms) * 1000
-        self._circuit.fall_asleep(key_pin, pins)
+        self._circuit.fall_asleep(own, pins)
         self.kill()
         self._is_asleep = True
         return due_us

@@ -187,8 +187,9 @@ class LockHardware(LineHardware, Protocol):
 
     def i2c_write(self, address: int, register: int, data: bytes, /) -> None: ...
 
-    def fall_asleep(self, inputs: int, /) -> None:
-        """Deep sleep, which one of `inputs` that leaves its rest ends; it takes no time."""
+    def fall_asleep(self, own: int, level: int, inputs: int, /) -> None:
+        """Deep sleep, which one of `inputs` that leaves its rest ends, or the input `own` that
+        does so (`level` 1) or comes to rest (0); it takes no time."""
         ...
 
     def wake_up(self) -> int:

@@ -111,6 +111,8 @@ class Lodge:
             try:
                 self.clock.advance_to(self.due_us)
                 self.due_us = self.home.run(self.clock.now_us)
+                if self.is_asleep and self.hardware.wake_reason():
+                    self._wake()  # it was over before it had begun
             except PowerCut:
                 self.die()
         self.clock.advance_to(end_us)

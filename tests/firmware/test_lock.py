@@ -75,16 +75,48 @@ def test_wrong_tries_are_counted_through_its_sleep():
 
 
 def test_a_handle_that_sticks_does_not_keep_it_awake():
-    """What is pressed for ever wakes it once; the other inputs still do."""
+    """What is pressed for ever wakes it once; the other inputs still do.
+
+    The key has no wake-up source of its own then: it is told if that lasts longer than a boot.
+    """
     lodge = Lodge()
-    lodge.bolt.stuck[lock.TOUCHED] = 1
-    lodge.bolt.set_input(lock.TOUCHED, True)
+    lodge.bolt.stick(lock.TOUCHED, 1)
     lodge.until_asleep()
     before = lodge.pack.drawn
     lodge.run_ms(3_600_000)
     assert (lodge.pack.drawn - before) // (3600 * 10**6) < 100, "microamperes, on average"
-    lodge.touch(lock.KEY, 300).until_asleep()
+    lodge.touch(lock.KEY, WAKE_US // 1000 + 100).until_asleep()
     assert lodge.told() == [("key", "locked")]
+
+
+def test_a_handle_that_is_let_go_in_its_sleep_is_heard_again():
+    """Found by `onecard sim residence` (seed 12): nobody was let in until its timer woke it."""
+    lodge = Lodge()
+    lodge.touch(hold_ms=30_000)
+    assert lodge.until_asleep().tap(new_card(CARD_NO))
+    lodge.until_asleep()
+    assert lodge.told() == [], "who lets a handle go has turned no key"
+
+
+@pytest.mark.parametrize(
+    ("bit", "event"), [(lock.KEY, "key"), (lock.INSIDE, "inside"), (lock.LINE, "visited")]
+)
+def test_whatever_was_held_through_its_sleep_is_told_each_time(bit, event):
+    lodge = Lodge()
+    for hold_ms in (300_000, 1_200):
+        lodge.touch(bit, hold_ms).until_asleep()
+    assert [name for name, _ in lodge.told()] == [event, event]
+
+
+def test_of_two_that_are_held_both_are_heard_again():
+    lodge = Lodge()
+    lodge.bolt.set_input(lock.INTACT, False)
+    lodge.touch(hold_ms=30_000).until_asleep()
+    lodge.bolt.set_input(lock.INTACT, True)
+    lodge.until_asleep()
+    lodge.touch(lock.KEY, hold_ms=20).until_asleep()
+    assert [event for event, _ in lodge.told()] == ["tamper", "intact", "key"]
+    assert lodge.tap(new_card(CARD_NO))
 
 
 def test_a_card_that_stays_there_does_not_keep_it_awake():

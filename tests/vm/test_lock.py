@@ -33,8 +33,9 @@ def in_vm(image):
 
 
 def play(lodge):
-    """A night: who may enter, by both kinds of card, who may not, a key, a case."""
+    """A night: a hand that rests on the handle, both kinds of card, a stranger, a key, a case."""
     try:
+        lodge.touch(hold_ms=10_000).until_asleep()
         opened = lodge.tap(new_card(seed=1))
         lodge.until_asleep()
         refused = lodge.tap(new_card(card_no=STRANGER, seed=2))

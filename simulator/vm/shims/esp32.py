@@ -12,6 +12,7 @@ _NVS_SET = const(20)
 _PULSE_DONE = const(21)
 _PULSE = const(36)
 
+WAKEUP_ALL_LOW = False
 WAKEUP_ANY_HIGH = True
 
 _BLOCK_BYTES = const(4096)
@@ -119,15 +120,15 @@ class RMT:
 
 
 def wake_on_ext0(pin, level):
-    if level is not WAKEUP_ANY_HIGH:
-        raise RuntimeError("nothing is wired to wake at 0")
-    wakers[0] = pin.id if pin else -1
+    if pin is not None and pin.id not in _RTC_PINS:
+        raise ValueError("invalid pin")
+    wakers[0] = pin.id << 1 | level if pin else -1
 
 
 def wake_on_ext1(pins, level):
     """The port takes Pin objects, all of them of the RTC."""
     if level is not WAKEUP_ANY_HIGH:
-        raise RuntimeError("nothing is wired to wake at 0")
+        raise RuntimeError("they are wired to wake at 1")
     for pin in pins:
         if pin.id not in _RTC_PINS:
             raise ValueError("invalid pin")
