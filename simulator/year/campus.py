@@ -127,7 +127,8 @@ class Campus:
         if day == GOODBYE_DAY:
             for holder in self._holders[::4]:
                 if holder.card is not None:
-                    self._store.cards.set("close", holder.card.card.card_no, now_s)
+                    number = holder.card.card.card_no
+                    self._store.cards.set("close", number, now_s, "college-list")
                     self._count("goodbyes")
                 holder.has_left = True
 

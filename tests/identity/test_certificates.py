@@ -48,7 +48,7 @@ def test_page_and_metrics_say_each_end_of_a_real_link(port, realm, tmp_path):
     certificates = Certificates([("upstream", identity, port)])
     agent = Building(tmp_path, Ledger(), []).agent
     try:
-        Viewer(SITE, agent, {"upstream": port}, page, lambda: utc_s, certificates).step(0)
+        Viewer(SITE, agent, {"upstream": port}, [page.show], lambda: utc_s, certificates).step(0)
         metrics = page.answer("/metrics")[2].decode()
         left = {
             (sample.labels["link"], sample.labels["whose"]): sample.value

@@ -34,7 +34,8 @@ FILES = (
 OTHERS = ("load", "lunch_outage", "serial", "aggregate")
 # The rules of the regulation that a POS follows; what else it asks is asked of others.
 POS_RULES = (
-    *("R10.2", "R11", "R13", "R14.1", "R14.2", "R14.3", "R14.4b", "R14b.1", "R14b.2", "R15"),
+    *("R10.2", "R11", "R13", "R14.1", "R14.2", "R14.3", "R14.4b", "R14b.1", "R14b.2"),
+    *("R15.1", "R15.2", "R15.3", "R15.4"),
     *("R17.1", "R17.2", "R18.1", "R18.2", "R19.1", "R19.2", "R19.3", "R19.4"),
     *("R23.1a", "R23.1b", "R24.1"),
 )
