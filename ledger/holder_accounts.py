@@ -20,6 +20,7 @@ from ledger.transfers import (
     CANCEL,
     CARRY_OVER,
     CODE_SALE,
+    CORRECT,
     COVER,
     FEE,
     FORFEIT,
@@ -58,17 +59,19 @@ KINDS = {
     OFFSET: "offset",
     REFUND: "refund",
     FORFEIT: "forfeit",
+    CORRECT: "corrected",
 }
 START = (1 << 32, 0, 0, 0)  # before the newest entry
 _TIME_UNKNOWN_S = 0xFFFFFFFF
 _POTS = (chart.HOLDER, chart.PENDING, chart.RESERVED)
+_PURSES, _WAITING = chart.purse(0), chart.pending(0)  # the accounts of card 0
 _IS_ISSUED = "SELECT 1 FROM card WHERE card_no = ?"
 _BALANCES = "SELECT kind, balance_fen FROM account WHERE id IN (?, ?, ?)"
 _EPOCH = "SELECT COALESCE(MAX(epoch), 0) FROM card_change"
 # What has moved money of these cards, by what it is numbered as; each looked up by its card.
 _ENTRIES = f"""
 WITH k (number) AS (VALUES {{keys}}),
-fact (device, seq, time_s, merchant_no, is_code) AS (
+fact (device, seq, time_s, merchant_no, source) AS (
     SELECT i.device, i.seq,
         CASE WHEN i.latest_s = {_TIME_UNKNOWN_S} THEN i.earliest_s ELSE i.latest_s END,
         i.merchant_no, 0
@@ -82,15 +85,21 @@ fact (device, seq, time_s, merchant_no, is_code) AS (
     UNION ALL SELECT 0, c.opening_seq, 0, 0, 0
     FROM k CROSS JOIN card c WHERE c.card_no = k.number AND c.opening_seq > 0
     UNION ALL SELECT 0, s.number, s.time_s, 0, 2
-    FROM k CROSS JOIN card_settlement s WHERE s.card_no = k.number),
+    FROM k CROSS JOIN card_settlement s WHERE s.card_no = k.number
+    UNION ALL SELECT 0, c.number, a.time_s, 0, 3
+    FROM correction_approval a JOIN correction c ON c.number = a.number
+    WHERE EXISTS (SELECT 1 FROM k WHERE k.number IN (c.debit_account - {_PURSES},
+        c.credit_account - {_PURSES}, c.debit_account - {_WAITING}, c.credit_account - {_WAITING}))
+),
 entry (
     time_s, device, seq, line, merchant_no, kind, debit_account, credit_account, amount_fen
 ) AS (
     SELECT COALESCE(x.cancelled_s, f.time_s), t.device, t.seq, t.line, f.merchant_no,
         t.kind, t.debit_account, t.credit_account, t.amount_fen
     FROM fact f JOIN transfer t ON t.device = f.device AND t.seq = f.seq
-        AND (t.kind IN ({RESERVE}, {CODE_SALE}, {VOID})) = (f.is_code = 1)
-        AND (t.kind IN ({OFFSET}, {REFUND}, {FORFEIT})) = (f.is_code = 2)
+        AND (t.kind IN ({RESERVE}, {CODE_SALE}, {VOID})) = (f.source = 1)
+        AND (t.kind IN ({OFFSET}, {REFUND}, {FORFEIT})) = (f.source = 2)
+        AND (t.kind = {CORRECT}) = (f.source = 3)
         AND t.kind NOT IN ({FEE}, {PAY_OUT}, {RETURN})
     LEFT JOIN topup_cancel x ON x.number = t.seq AND t.kind = {REPAY})
 SELECT * FROM entry WHERE (time_s, device, seq, line) < (?, ?, ?, ?)

@@ -3,6 +3,7 @@
 For tests and benchmarks. Root starts it as user postgres, for the server refuses root.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -96,9 +97,17 @@ class Server:
             raise NotStarted((self.folder / "log").read_text()[-2000:])
 
     def kill(self) -> None:
-        """SIGKILL to the server: what it had not written is gone; its sessions see it and end."""
+        """SIGKILL to the server and its sessions: what it had not written is gone.
+
+        A session that is left to itself sees it soon, and until then books what it is told.
+        """
         if self._server is not None:
+            sessions = Path(f"/proc/{self._server.pid}/task/{self._server.pid}/children")
+            pids = [int(pid) for pid in sessions.read_text(encoding="ascii").split()]
             self._server.kill()
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self._server.wait()
 
     def run(self, sql: str, database: str = "postgres") -> None:

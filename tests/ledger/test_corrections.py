@@ -15,6 +15,7 @@ from ledger.dialect import ConstraintBroken, SqliteDialect
 from ledger.invariants import check
 from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
+from ledger.transfers import CORRECT
 from ledger.watch import Watch
 from tests.ledger.readers import (
     CANTEEN,
@@ -108,6 +109,17 @@ def test_every_kind_of_case_has_a_bearer_or_says_why_it_has_none():
 def test_it_comes_to_one_bearer(bearer, whose, account):
     moved = correct(of_nobody(), bearer=bearer, whose=whose)
     assert moved == {account: -100, ("suspense", reasons.UNKNOWN_CARD): 100}
+
+
+def test_a_correction_stands_in_the_statement_of_its_holder_alone():
+    """Its number is that of an opening too, and of another card."""
+    store = of_nobody()
+    correct(store, bearer=Bearer.HOLDER, whose=OTHER_CARD)
+    for card_no, moved in ((CARD, []), (OTHER_CARD, [-100])):
+        entries = store.accounts.entries(card_no, 10)
+        assert [entry.purse_fen for entry in entries if entry.kind == CORRECT] == moved
+        purse_fen = store.accounts.balance(card_no, 0).purse_fen
+        assert sum(entry.purse_fen for entry in entries) == purse_fen
 
 
 def test_what_was_taken_for_nobody_goes_to_its_merchant():
