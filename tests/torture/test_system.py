@@ -10,7 +10,7 @@ from simulator.torture.result import Result
 from simulator.torture.system import HIGH, LOW, SystemUnit, play, run_unit
 
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
-SLICE = 60  # seeds; a run of 10,000 is a command
+SLICE = 40  # seeds; a run of 10,000 is a command
 
 
 def test_the_same_seed_gives_the_same_event_log():
