@@ -19,6 +19,7 @@ from protocols.rules import (
     screen_texts,
 )
 from protocols.wire import error_texts, mqtt_texts
+from tools import ledger_firmware
 from tools.rooms import ROOT
 
 FOLDER = ROOT / "docs"
@@ -222,6 +223,9 @@ def reason_codes() -> str:
             ("", "meaning", "中文"),
             [(number, *texts) for number, texts in access_texts.TEXTS.items()],
         ),
+        "## Why firmware was not updated\n",
+        "In the UPDATE record of a reader. `protocols/rules/release.py`\n",
+        _numbered(ledger_firmware.REASONS),
         "## Why bytes were refused\n",
         "By any tier; the ledger sends it back in RECEIPTS. `protocols/wire/errors.py`\n",
         _numbered(error_texts.TEXTS),

@@ -29,14 +29,14 @@ VERSION, PROGRAM, AFTER, SIZE, DIGEST, FROM_MIN, UNTIL_MIN, EXPIRES_S, FLAGS = (
 WARRANT_BYTES = 100  # sealed; always the same
 FORCED = 1  # at any hour
 
-# Why an update did not come about; numbers of readers, beside those of rules/reasons.py.
-IMAGE_WRONG = 321
-IMAGE_TOO_LONG = 322
-NOT_PROVEN = 323
-KEEPS_FAILING = 324
-FLASH_FAILED = 325
-NOT_WHOLE = 326
-NOT_ANSWERED = 327
+# Why an update did not come about, in an UPDATE record; a block of its own (docs/reason-codes.md).
+IMAGE_WRONG = 601
+IMAGE_TOO_LONG = 602
+NOT_PROVEN = 603
+KEEPS_FAILING = 604
+FLASH_FAILED = 605
+NOT_WHOLE = 606
+NOT_ANSWERED = 607
 
 _DAY_MS = 86400000
 _MINUTE_MS = 60000

@@ -144,6 +144,7 @@ def test_systemd_has_nothing_to_say_about_the_unit(unpacked, tmp_path):
     assert done.stderr == ""
 
 
+@needs_dpkg
 def test_the_key_has_the_name_under_which_systemd_hands_it_over(unpacked):
     """A "-" before it would be part of the name."""
     given = re.search(r"^LoadCredential=(\S+)$", (unpacked / UNIT).read_text(), re.MULTILINE)[1]

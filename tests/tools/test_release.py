@@ -105,7 +105,7 @@ def test_it_is_set_by_share_and_listed(file, keys, tmp_path):
     store.book([reader.records])
     lines = onecard("ledger", "firmware", "list", path).output.splitlines()
     assert lines[0] == line + "; 1 of them run something older"
-    assert lines[1] == f"reader {device}: not 2: 323 " + ledger_firmware.REASONS[323]
+    assert lines[1] == f"reader {device}: not 2: 603 " + ledger_firmware.REASONS[603]
     assert lines[2] == "version 1: 1 readers"
     done = onecard("ledger", "firmware", "set", *own, "--percent", 0, "--force")
     assert "at any hour: halted" in done.output and store.firmware.current() == []
