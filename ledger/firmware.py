@@ -134,13 +134,14 @@ class FirmwareBook:
         return list(found.values())
 
     def _keep(self, release: Release, program: int) -> None:
-        sql = "SELECT digest, program, version FROM firmware_image"
+        sql = "SELECT digest, program, version, after FROM firmware_image"
         sql += " WHERE digest = ? OR (program = ? AND version = ?)"
         what = release.digest, program, release.version
         for digest, *other in self._database.rows(sql, what):
-            if (bytes(digest), *other) != what:
+            if (bytes(digest), *other) != (*what, release.after):
                 raise BadRelease(
-                    f"{release.name} {release.version}: there is another such already"
+                    f"{release.name} {release.version} after {release.after}:"
+                    " there is another such already"
                 )
             return
         row = (release.digest, program, release.name, release.version, release.after)

@@ -24,8 +24,8 @@ PUBLIC = [key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw) for key 
 SITE = "campus"
 
 
-def a_release(*keys, image=IMAGE, version=2, name="main"):
-    release = Release(name, version, 1, image)
+def a_release(*keys, image=IMAGE, version=2, name="main", after=1):
+    release = Release(name, version, after, image)
     for key in keys:
         release = release.signed(key)
     return release
@@ -84,6 +84,13 @@ def test_what_cannot_be_changes_nothing(books):
     with pytest.raises(BadRelease, match="another such"):
         put(books, a_release(*KEYS[:2], version=3))
     assert len(books.firmware.stages()) == 1
+
+
+def test_from_which_version_on_is_not_changed_in_silence(books):
+    put(books, a_release(*KEYS[:2], version=3, after=2), percent=0)
+    with pytest.raises(BadRelease, match="main 3 after 1: there is another such"):
+        put(books, a_release(*KEYS[:2], version=3, after=1))
+    assert [stage.after for stage in books.firmware.stages()] == [2]
 
 
 def test_shares_only_grow_and_the_next_version_begins_with_others(books):
