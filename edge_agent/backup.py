@@ -4,9 +4,10 @@
     data/enrolment.jsonl
 
 Rules of this file. A box is whole without its data: readers send again what is not booked, so what
-a backup saves is the configuration, the keys, and the wait for readers to fill a new disk. An old
-copy does no harm either: what was booked since is said again and known. The file holds secrets and
-has mode 0600. Restoring never writes over anything. After a power cut a backup is there whole or
+a backup saves is the configuration, the keys, who is admitted, and the wait for readers to fill a
+new disk. An old copy loses no record either: what was booked since is said again and known. But it
+admits who was denied or moved since, until that is said again. The file holds secrets and has mode
+0600. Restoring never writes over anything. After a power cut a backup is there whole or
 not at all, and so is a restored agent.toml, which comes last: without it there is no box.
 """
 
@@ -86,6 +87,15 @@ def restore(backup: Path, into: Path) -> list[str]:
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise BackupError(f"{backup}: {error}") from None
     return names
+
+
+def admitted(box: Path) -> int | None:
+    """How many readers the box `box`, just restored, admits; None: its backup has no list of them.
+
+    Raises OSError.
+    """
+    path = box / "data" / decisions.NAME
+    return len(decisions.standing(path).links) if path.exists() else None
 
 
 def _pack(named: dict[str, Path], out: Path) -> None:

@@ -1,8 +1,10 @@
 """Firmware in the books: images that were signed, and which share of the readers has which.
 
 Rules of this file. An image is kept only with enough signatures of release keys, and never
-changed. A stage names an image, a share of the readers, and hours; of each main program the newest
-stage counts, no share is a halt. Which readers those are is decided by a hash of version and
+changed. A stage names an image, a share of the readers, and hours; for each main program and site
+the newest stage counts that names this site or all of them, no share is a halt. The share is of
+all readers: which program one runs the books do not know, and who runs another takes nothing.
+Which readers those are is decided by a hash of version and
 device: the same every time, others with the next version, and whoever has it at one percent has it
 at five. Doors and locks are not among them (docs/adr/0040-firmware-updates.md).
 """
@@ -98,15 +100,26 @@ class FirmwareBook:
         return [Stage(*row) for row in self._database.rows(_STAGES)]
 
     def current(self) -> list[Stage]:
-        """Of each program the stage that counts, if it gives anything to anybody."""
-        newest = {stage.program: stage for stage in self.stages()}
+        """Of each program and site the stage that counts, if it gives anything to anybody."""
+        newest: dict[tuple[int, str], Stage] = {}
+        for stage in self.stages():
+            if not stage.site:  # it ends those of single sites too
+                newest = {key: one for key, one in newest.items() if key[0] != stage.program}
+            newest[stage.program, stage.site] = stage
         return [stage for stage in newest.values() if stage.percent]
 
     def chosen(self, stage: Stage) -> list[tuple[int, str, bytes]]:
-        """(device, site, key) of the readers that a stage is for; of any share at least one."""
-        readers = list(self._database.rows(_READERS))
+        """(device, site, key) of the readers that a stage is for; of any share at least one.
+
+        Readers of a site that has had a stage of its own since are not among those of all sites.
+        """
+        readers: list[tuple[int, str, bytes]] = list(self._database.rows(_READERS))
         if stage.site:
             readers = [reader for reader in readers if reader[1] == stage.site]
+        else:
+            later = self.stages()[stage.number :]
+            own = {one.site for one in later if one.program == stage.program}
+            readers = [reader for reader in readers if reader[1] not in own]
         readers.sort(key=lambda reader: _place(stage.version, reader[0]))
         return readers[: -(-len(readers) * stage.percent // 100)]
 
@@ -134,13 +147,14 @@ class FirmwareBook:
         return list(found.values())
 
     def _keep(self, release: Release, program: int) -> None:
-        sql = "SELECT digest, program, version FROM firmware_image"
+        sql = "SELECT digest, program, version, after FROM firmware_image"
         sql += " WHERE digest = ? OR (program = ? AND version = ?)"
         what = release.digest, program, release.version
         for digest, *other in self._database.rows(sql, what):
-            if (bytes(digest), *other) != what:
+            if (bytes(digest), *other) != (*what, release.after):
                 raise BadRelease(
-                    f"{release.name} {release.version}: there is another such already"
+                    f"{release.name} {release.version} after {release.after}:"
+                    " there is another such already"
                 )
             return
         row = (release.digest, program, release.name, release.version, release.after)
@@ -153,5 +167,5 @@ def _place(version: int, device: int) -> bytes:
 
 
 def behind(stage: Stage, readers: Sequence[tuple[int, str, bytes]], runs: dict[int, int]) -> int:
-    """How many of the readers of a stage do not run its version yet."""
+    """How many of the readers of a stage do not run its version yet, of other programs too."""
     return sum(runs.get(device, 0) < stage.version for device, _, _ in readers)

@@ -2,7 +2,9 @@
 
 Rules of this file. An agent asks for what there is, and for pages of it. Each reader has a word of
 its own, under the key that its newest record is sealed with; it holds to the end of tomorrow, so
-it is another one once a day, for readers keep it on flash. Nothing is kept here.
+it is another one once a day, for readers keep it on flash. A reader takes another word only if
+that ends later: each stage ends its number of seconds later than none would, so what was set last
+counts the same day. Nothing is kept here.
 """
 
 import struct
@@ -58,7 +60,10 @@ class FirmwareNews:
 
 
 def warrant(stage: Stage, device_key: bytes, expires_s: int) -> bytes:
-    """The word to one reader, under a key of its device key; see protocols/rules/release.py."""
+    """The word to one reader, under a key of its device key; see protocols/rules/release.py.
+
+    `expires_s`: where the day ends; of two stages the later one ends later.
+    """
     body = struct.pack(
         rules.WARRANT,
         stage.version,
@@ -68,7 +73,7 @@ def warrant(stage: Stage, device_key: bytes, expires_s: int) -> bytes:
         stage.digest,
         stage.from_min,
         stage.until_min,
-        expires_s,
+        expires_s + stage.number,
         rules.FORCED if stage.is_forced else 0,
     )
     return seal.seal(seal.derive(device_key, rules.LABEL), body, rules.LABEL)

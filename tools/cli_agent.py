@@ -102,11 +102,20 @@ def agent_backup(config: InputFile, out: Path) -> None:
 
 @agent.command("restore")
 def agent_restore(backup: InputFile, into: Path) -> None:
-    """Unpack BACKUP into the empty folder INTO: a box that readers take for the one before."""
-    from edge_agent.backup import BackupError, restore
+    """Unpack BACKUP into the empty folder INTO: a box that readers take for the one before.
+
+    It admits whom the old one did then: who was denied or moved since has to be said again.
+    """
+    from edge_agent.backup import BackupError, admitted, restore
 
     try:
         names = restore(backup, into)
+        count = admitted(into)
     except (BackupError, OSError) as error:
         refuse(error)
     typer.echo(f"{into}: {', '.join(names)}")
+    if count is not None:
+        typer.echo(
+            f"It admits {count} readers, as of the backup: before it runs, say again who was"
+            " denied or moved since (onecard agent enrol list, deny, approve)."
+        )

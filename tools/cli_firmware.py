@@ -18,7 +18,7 @@ def firmware_set(
     database: InputFile,
     file: ReleaseFile,
     key: Annotated[list[Path], typer.Option(help="A public key that counts; more than once.")],
-    percent: Annotated[int, typer.Option(min=0, max=100, help="Of the readers; 0 is a halt.")],
+    percent: Annotated[int, typer.Option(min=0, max=100, help="Of all readers; 0 is a halt.")],
     person: Annotated[str, typer.Option(help="Who sets it, by name.")],
     needed: Annotated[int, typer.Option(min=1, help="So many keys have to have signed.")] = 1,
     between: Annotated[str, typer.Option(help="The hours of a day, in UTC.")] = "18:00-21:00",
@@ -27,7 +27,9 @@ def firmware_set(
 ) -> None:
     """Give the release FILE to a share of the readers that it is for: 1, then 5, then 100 percent.
 
-    Doors and locks get none. An agent hears of it within five minutes.
+    The share is of all readers but doors and locks, whatever program they run: of another program
+    they take nothing. A stage for all sites ends those for single ones. An agent hears of it
+    within five minutes.
     """
     from ledger.dialect import StoreUnavailable
     from ledger.release_file import BadRelease

@@ -47,10 +47,9 @@ def choose():
     # Once: whatever becomes of the updater, the next boot runs the role.
     if is_same and update[:1] == _GO and _store(nvs, "update", b"\x00" + update[1:]):
         folder += "/update"
-    else:
-        _store(nvs, slots.STORED_AS, slots.encode(state))
-        if not is_same:
-            folder += "/update"  # it writes down what was come back from
+    # It writes down what was come back from. Where that cannot be kept, each boot would come back.
+    elif _store(nvs, slots.STORED_AS, slots.encode(state)) and not is_same:
+        folder += "/update"
     start, size_bytes = slot * slot_bytes, slots.image(state, slot)[1]
     image = memory[start : start + size_bytes]
     vfs.mount(vfs.VfsRom(image), "/slot")  # pyright: ignore[reportAttributeAccessIssue]

@@ -5,7 +5,7 @@ it, the next boot runs the role. Pages may come from anybody; what counts is the
 warrant, over all that was read back from flash. How far it has come is kept, so that the next run
 goes on there. It ends as soon as somebody presses a key, the mains go, or the window is over.
 Records go on being sent meanwhile: journal, clock and uplink are the role's own. Where an image
-was come back from it runs too, and writes that down.
+was come back from it runs too, and writes that down; what it cannot, the role does.
 """
 
 import hashlib
@@ -41,7 +41,8 @@ class Updater(Update):
         self._flash = board.image_flash
         self._display = PoleDisplay(board.display)
         uplink.on_cards = self.hear
-        self._state = slots.decode(board.stored(slots.STORED_AS))
+        blob = board.stored(slots.STORED_AS)
+        self._state = slots.decode(blob)
         stored = board.stored(STORED_AS)
         self._sealed = stored[HEAD_BYTES:]
         self._warrant = self.opened(self._sealed)
@@ -50,8 +51,7 @@ class Updater(Update):
         self._is_ours = False
         if self._state is None:
             return
-        if self._state[slots.REASON]:
-            self._tell_failed()
+        self._state = slots.decode(self.tell_failed(blob, board.ticks_ms()))
         if self._warrant is None:
             return
         failed = self._state[slots.FAILED]
@@ -146,14 +146,6 @@ class Updater(Update):
         self._board.store(slots.STORED_AS, slots.encode(slots.switched(self._state, *told)))
         self._board.store(STORED_AS, _NONE)
         return self._end()
-
-    def _tell_failed(self):
-        """An image was come back from: that is on record before it is forgotten."""
-        state, now_ms = self._state, self._board.ticks_ms()
-        version, reason = state[slots.FAILED], state[slots.REASON]
-        self._recorder.note(messages.UPDATE, now_ms, version=version, reason=reason)
-        self._state = slots.told(state)
-        self._board.store(slots.STORED_AS, slots.encode(self._state))
 
     def _give_up(self, reason, now_ms):
         """Not before the ledger has another word for it."""

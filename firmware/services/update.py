@@ -4,7 +4,8 @@ Rules of this file. The role fetches nothing: with a warrant in its key-value st
 when nobody is there, on mains, and its clock surely inside the window; what is restarted is the
 updater beside it in its image (roles/updater.py), which comes back on any trouble. An image on
 trial is proven by a minute of steps with a front end that holds its settings, a journal that can
-be read, and an agent that answers; any other image by the minute alone. See rules/slots.py.
+be read, and an agent that answers; any other image by the minute alone. See rules/slots.py. What
+was come back from is kept until it is on record: whoever runs and has room for it writes it down.
 """
 
 import struct
@@ -12,7 +13,7 @@ import struct
 from firmware.drivers.mfrc522 import BusFault
 from firmware.services import built
 from protocols.rules import release, slots
-from protocols.wire import seal
+from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 
 # The warrant, behind: whether the updater runs next, how often it has run, pages on flash.
@@ -70,6 +71,8 @@ class Update:
         if not blob:
             self._due_ms = now_ms + _LONG_MS
             return self._due_ms
+        if is_free:
+            blob = self.tell_failed(blob, now_ms)
         is_online = self._uplink.online
         if blob[slots.BOOTS]:
             is_fit = True
@@ -96,6 +99,23 @@ class Update:
                     return self._due_ms
                 board.restart()
         return self._due_ms
+
+    def tell_failed(self, blob, now_ms):
+        """Have on record what was come back from, and forget it only then; the value since."""
+        reason, rest = blob[slots.FAILED_END : slots.REASON_END], blob[slots.REASON_END :]
+        if any(reason):
+            recorder = self._recorder
+            seq = recorder.head_seq()
+            version = int.from_bytes(blob[slots.FAILED : slots.FAILED_END], "little")
+            reason = int.from_bytes(reason, "little")
+            recorder.note(messages.UPDATE, now_ms, version=version, reason=reason)
+            if recorder.head_seq() != seq:
+                blob = blob[: slots.FAILED_END] + bytes(2) + rest
+                try:
+                    self._board.store(slots.STORED_AS, blob)
+                except OSError:
+                    self._due_ms = now_ms + _LONG_MS  # worn; not a record each minute
+        return blob
 
     def opened(self, sealed):
         """The warrant in `sealed` as a tuple (rules/release.py); None: it is not the ledger's.

@@ -17,7 +17,7 @@ STORED_AS = "slots"
 # first three are fields, behind them is what was come back from, little-endian.
 _FORM = "<BBBIHII32sII32s"
 IN_USE, IS_TRIAL, BOOTS, FAILED, REASON, _FIRST = 0, 1, 2, 3, 4, 5
-FAILED_END = 7
+FAILED_END, REASON_END = 7, 9
 _FIELDS = 3  # of a slot
 _BYTES = 1  # which of them
 TRIAL_TRIES, TRIES = 3, 8
@@ -65,11 +65,6 @@ def booting(state, is_whole):
             return None
     state[BOOTS] = min(state[BOOTS] + 1, _BOOTS_MAX)
     return state
-
-
-def told(state):
-    """Why an image was left is on record."""
-    return list(state[:REASON]) + [0] + list(state[_FIRST:])
 
 
 def emptied(state):

@@ -9,6 +9,7 @@ import sys
 import tarfile
 
 import pytest
+from typer.testing import CliRunner
 
 from edge_agent import decisions
 from edge_agent.backup import BackupError, back_up, restore
@@ -16,6 +17,7 @@ from edge_agent.config import load_from, read
 from simulator.power_cut import Disk, NoStrace, traced, wait_for_end
 from tests.edge_agent.building import Building
 from tests.edge_agent.peers import SITE, Ledger
+from tools.cli import app
 
 A = 1001
 
@@ -79,6 +81,32 @@ def test_who_is_admitted_is_in_a_backup(box, tmp_path):
     restore(tmp_path / "backup.tar.gz", box)
     assert decisions.standing(path).denied == {(A, "network")}
     decisions.Decisions(path).create()  # its mode is what an agent asks for
+
+
+def test_who_was_denied_since_is_admitted_by_an_old_backup_which_says_so(box, tmp_path):
+    (box / "agent.toml").open("a").write("[enrolment]\nrequired = true\n")
+    path = box / "data" / decisions.NAME
+    file = decisions.Decisions(path)
+    file.create()
+    for device in (A, A + 1):
+        file.append({"act": decisions.APPROVED, "device": device, "link": "network"})
+    _back_up(box, tmp_path / "backup.tar.gz")
+    file.append({"act": decisions.DENIED, "device": A, "link": "network"})
+    shutil.rmtree(box)
+    done = CliRunner().invoke(app, ["agent", "restore", str(tmp_path / "backup.tar.gz"), str(box)])
+    assert done.exit_code == 0 and set(decisions.standing(path).links) == {A, A + 1}
+    assert "It admits 2 readers, as of the backup" in done.output
+    # It can be said before the agent runs.
+    words = ["deny", str(box / "agent.toml"), "--device", str(A), "--by", "wang"]
+    assert CliRunner().invoke(app, ["agent", "enrol", *words]).exit_code == 0
+    assert set(decisions.standing(path).links) == {A + 1}
+
+
+def test_without_a_list_of_readers_nothing_is_said_of_one(box, tmp_path):
+    _back_up(box, tmp_path / "backup.tar.gz")
+    new = str(tmp_path / "new")
+    done = CliRunner().invoke(app, ["agent", "restore", str(tmp_path / "backup.tar.gz"), new])
+    assert done.exit_code == 0 and "admits" not in done.output
 
 
 def test_a_password_is_in_a_backup_and_a_handed_over_one_is_not(box, tmp_path, monkeypatch):

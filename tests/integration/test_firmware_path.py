@@ -3,10 +3,11 @@
 Only the two brokers are lists here.
 """
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge_agent.cards import ASK_MS
-from firmware.services import built
+from firmware.services import built, update
 from ledger.receipts import public_key
 from ledger.release_file import Release
 from ledger.service import LedgerService
@@ -45,10 +46,13 @@ class Campus:
         self.building = Building(folder, Signed(), with_cards=True)
         self._broker = None
 
-    def set(self, percent, version=2, image=NEW):
+    def set(self, percent, version=2, image=NEW, *, hours=None):
+        """A stage at any hour, or within `hours` (minutes of a day)."""
         signed = Release("main", version, 1, image).signed(RELEASE_KEY)
         keys = [RELEASE_KEY.public_key().public_bytes_raw()]
-        self.store.firmware.set_stage(signed, keys, 1, percent, "wang", 1, is_forced=True)
+        when = {"minutes": hours} if hours else {"is_forced": True}
+        self.store.firmware.set_stage(signed, keys, 1, percent, "wang", 1, **when)
+        self.building.now_ms += ASK_MS
 
     def step(self):
         """Carry what was said; whether something is on its way to the reader."""
@@ -79,15 +83,21 @@ class Campus:
                 self.building.upstream.deliver(topic, payload)
 
 
-def test_from_the_books_to_the_slot_and_back_to_the_books(tmp_path, monkeypatch):
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    """A reader that has booted, with the campus in its depot's place."""
     monkeypatch.setattr(built, "PROGRAM", program_no("main"))
     shop = Workshop(monkeypatch)
     campus = shop.depot = Campus(tmp_path, shop.utc_s)
     shop.hardware.cable._depot = campus
     shop.run(20)
     assert campus.store.firmware.versions() == {DEVICE: 1}
+    return shop
+
+
+def test_from_the_books_to_the_slot_and_back_to_the_books(shop):
+    campus = shop.depot
     campus.set(5)
-    campus.building.now_ms += ASK_MS
     assert shop.run(300, until=lambda: shop.running == (2, True))
     slot = shop.state[slots.IN_USE]
     assert slots.image(shop.state, slot)[1] == len(NEW)
@@ -95,7 +105,6 @@ def test_from_the_books_to_the_slot_and_back_to_the_books(tmp_path, monkeypatch)
     assert campus.store.firmware.versions() == {DEVICE: 2}
     # The next one has an end of its own: every boot crashes, and the books know.
     campus.set(100, version=3, image=NEW + b"3")
-    campus.building.now_ms += ASK_MS
     assert shop.run(300, until=lambda: bool(shop.state[slots.IS_TRIAL]))
     for _ in range(slots.TRIAL_TRIES):
         shop.run(5)
@@ -104,3 +113,14 @@ def test_from_the_books_to_the_slot_and_back_to_the_books(tmp_path, monkeypatch)
     assert shop.running == (2, True)
     assert campus.store.firmware.failures() == [(DEVICE, 3, release.NOT_PROVEN)]
     assert campus.store.firmware.versions() == {DEVICE: 2}
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_what_is_set_later_the_same_day_counts(shop, version):
+    """The same release at any hour now, or a corrected one in the place of one that waits."""
+    campus, minute = shop.depot, shop.utc_s() // 60 % 1440
+    campus.set(100, hours=((minute + 600) % 1440, (minute + 601) % 1440))
+    shop.run(70)
+    assert update.STORED_AS in shop.hardware.nvs and shop.boots == 1
+    campus.set(100, version, NEW + bytes(version - 2))
+    assert shop.run(300, until=lambda: shop.running == (version, True))

@@ -15,7 +15,7 @@ from protocols.rules import release as rules
 from protocols.wire import firmware_news, seal
 from protocols.wire.errors import WireError
 from protocols.wire.seal import sign1_split
-from tests.ledger.readers import Reader, open_ledger
+from tests.ledger.readers import CANTEEN, Reader, open_ledger
 
 NOW_S = 1_790_000_000
 IMAGE = bytes(range(256)) * 150  # three pages between ledger and agent
@@ -24,8 +24,8 @@ PUBLIC = [key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw) for key 
 SITE = "campus"
 
 
-def a_release(*keys, image=IMAGE, version=2, name="main"):
-    release = Release(name, version, 1, image)
+def a_release(*keys, image=IMAGE, version=2, name="main", after=1):
+    release = Release(name, version, after, image)
     for key in keys:
         release = release.signed(key)
     return release
@@ -86,6 +86,13 @@ def test_what_cannot_be_changes_nothing(books):
     assert len(books.firmware.stages()) == 1
 
 
+def test_from_which_version_on_is_not_changed_in_silence(books):
+    put(books, a_release(*KEYS[:2], version=3, after=2), percent=0)
+    with pytest.raises(BadRelease, match="main 3 after 1: there is another such"):
+        put(books, a_release(*KEYS[:2], version=3, after=1))
+    assert [stage.after for stage in books.firmware.stages()] == [2]
+
+
 def test_shares_only_grow_and_the_next_version_begins_with_others(books):
     shares = {}
     for percent in (1, 5, 50, 100):
@@ -99,6 +106,35 @@ def test_shares_only_grow_and_the_next_version_begins_with_others(books):
     assert [device for device, _, _ in books.firmware.chosen(stage)] != shares[5]
     put(books, a_release(*KEYS[:2], version=3, image=b"v3"), percent=0)
     assert books.firmware.current() == []
+
+
+def given(store):
+    """(version, how many readers of SITE, how many of "north") of each stage that counts."""
+    found = []
+    for stage in store.firmware.current():
+        sites = [site for _, site, _ in store.firmware.chosen(stage)]
+        found.append((stage.version, sites.count(SITE), sites.count("north")))
+    return found
+
+
+def test_a_stage_for_one_site_ends_no_other(books):
+    north = [(device, bytes(32), CANTEEN, "north") for device in range(2001, 2011)]
+    books.register_devices(north)
+    version_3 = a_release(*KEYS[:2], version=3, image=b"v3")
+    put(books, percent=50, site=SITE)
+    put(books, percent=20, site="north")
+    assert given(books) == [(2, 20, 0), (2, 0, 2)]
+    put(books, percent=0, site=SITE)
+    assert given(books) == [(2, 0, 2)]
+    # One for all sites ends those, and a site's own since then comes before it.
+    put(books, percent=100)
+    assert given(books) == [(2, 40, 10)]
+    put(books, version_3, percent=50, site="north")
+    assert given(books) == [(2, 40, 0), (3, 0, 5)]
+    put(books, version_3, percent=0, site="north")
+    assert given(books) == [(2, 40, 0)]
+    put(books, percent=0)
+    assert given(books) == []
 
 
 def test_doors_get_none(books):
