@@ -21,12 +21,12 @@ from ledger.relay_desk import RelayDesk
 from ledger.store import LedgerStore
 from protocols.wire import access_news, firmware_news, messages, topics
 from protocols.wire.errors import BAD_FIELD, WireError
+from protocols.wire.ledger_status import STATUS_OFFLINE, STATUS_ONLINE
 
 # One commit for as many deliveries as wait: 64 x 64 records are about a quarter of a second.
 DELIVERIES_MAX = 64
 RETRY_MS = 1_000
 _LONG_MS = 86_400_000
-STATUS_ONLINE, STATUS_OFFLINE = b"online", b"offline"
 _RELAY_UP, _CARDS_UP = "relay-up", "cards-up"
 WILL = (topics.LEDGER_STATUS, STATUS_OFFLINE)
 SUBSCRIPTIONS = (topics.records_filter(), topics.relay_filter())

@@ -25,6 +25,9 @@ FORWARD_BYTES_MAX = 16384
 RECEIPTS_BYTES_MAX = 32768
 RELAY_BYTES_MAX = 448
 RELAYED_BYTES_MAX = 384
+# A RELAY so short is the agent's own: the end of a question that the ledger will not hear, for it
+# is away. Nothing vouches for that, and nothing is believed for it but that nobody answers.
+UNHEARD_BYTES = 8
 CARDS_BYTES_MAX = 480
 CARDS_DATA_BYTES_MAX = 448
 RECEIPT_LABEL = b"receipt"

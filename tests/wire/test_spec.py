@@ -11,7 +11,7 @@ import pycddl
 import pytest
 import yaml
 
-from ledger.service import STATUS_OFFLINE, STATUS_ONLINE, WILL
+from ledger.service import WILL
 from protocols.card import mailbox
 from protocols.rules import access, release, slots
 from protocols.wire import (
@@ -25,6 +25,7 @@ from protocols.wire import (
     topics,
 )
 from protocols.wire.frame import PIECE_BYTES_MAX, UP, encode_frame
+from protocols.wire.ledger_status import STATUS_OFFLINE, STATUS_ONLINE
 from tests.link.bench import DEVICE, SITE, Bench
 from tests.wire.test_vectors import GRAMMAR, accepts, schema
 from tools.rooms import ROOT
