@@ -46,6 +46,13 @@ MIGRATIONS = (
         PRIMARY KEY (digest, page)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE policy (
+        device INTEGER PRIMARY KEY,
+        epoch INTEGER NOT NULL,
+        sealed BLOB NOT NULL  -- for the reader: only the ledger can make one
+    ) STRICT;
+    """,
 )
 
 
@@ -157,6 +164,20 @@ class CardHistory:
                 " WHERE excluded.stamp > letter.stamp",
                 list(letters),
             )
+
+    def add_policies(self, policies: Sequence[tuple[int, int, bytes]]) -> None:
+        """Keep (device, epoch, sealed) of readers; nothing older replaces what is kept."""
+        with _available("policies"), transaction(self._db):
+            self._db.executemany(
+                "INSERT INTO policy VALUES (?, ?, ?) ON CONFLICT (device) DO UPDATE SET"
+                " epoch = excluded.epoch, sealed = excluded.sealed"
+                " WHERE excluded.epoch >= policy.epoch",
+                list(policies),
+            )
+
+    def policies(self) -> list[tuple[int, int, bytes]]:
+        """(device, epoch, sealed) of the newest policy of each reader."""
+        return self._read("SELECT device, epoch, sealed FROM policy ORDER BY device")
 
     def letter(self, device: int) -> tuple[int, bytes]:
         """(stamp, letter) of the newest letter to a lock that there is one to."""

@@ -4,8 +4,8 @@ Rules of this file. Only what carries the ledger's signature is kept, and only i
 decided from it. The ledger is asked at every connection, at every hint, and every few minutes, so
 that readers know how young their map is. What is new goes to every reader there is a warrant for;
 one that lacks more than that asks. All of it may be lost: whoever lacks something asks again. What
-is said of doors comes the same way (doors.py), and so do letters to locks (letters.py) and
-firmware (firmware.py).
+is said of doors comes the same way (doors.py), and so do letters to locks (letters.py), firmware
+(firmware.py) and policies (policies.py).
 """
 
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from edge_agent.disk import StoreUnavailable
 from edge_agent.doors import DoorSide
 from edge_agent.firmware import FirmwareSide
 from edge_agent.letters import LetterSide
+from edge_agent.policies import PolicySide
 from protocols.card import mailbox
 from protocols.rules import release
 from protocols.rules.access import PAGES_AT
@@ -30,6 +31,7 @@ from protocols.wire import (
     firmware_news,
     letter_news,
     messages,
+    policy_news,
     topics,
 )
 from protocols.wire.errors import BAD_SIGNATURE, BAD_TOPIC, UNSUPPORTED, WireError
@@ -66,6 +68,7 @@ class CardSide:
         self._down, self._up = topics.cards_down(site), topics.cards_up(site)
         # Device -> the epoch of its map, as it said when it asked last: no seal vouches for that.
         self._said: dict[int, int] = {}
+        self._policies = PolicySide(history, tell, self._count)
         self._firmware = FirmwareSide(history, tell, self._publish, self._count)
         self._session = 0
         self._told = history.epoch  # what readers have been told of without asking
@@ -98,6 +101,8 @@ class CardSide:
             self._keep_letters(payload, now_ms)
         elif self._is_signed(signature, sign1_tbs(payload, firmware_news.LABEL)):
             self._keep_firmware(payload)
+        elif self._is_signed(signature, sign1_tbs(payload, policy_news.LABEL)):
+            self._keep_policies(payload)
         else:
             raise WireError(BAD_SIGNATURE)
 
@@ -128,6 +133,12 @@ class CardSide:
             self._firmware.keep(payload)
         except StoreUnavailable:
             self._count("store_unavailable")  # it is asked for again in five minutes
+
+    def _keep_policies(self, payload: bytes) -> None:
+        try:
+            self._policies.keep(payload)
+        except StoreUnavailable:
+            self._count("store_unavailable")  # it comes again in five minutes
 
     def _publish(self, question: bytes) -> int:
         return self._port.publish(self._up, question)
@@ -202,10 +213,11 @@ class CardSide:
         said = self._said.get(device)
         return None if said is None else max(self._history.epoch - said, 0)
 
-    def step(self, now_ms: int) -> int | None:
-        """Ask if it is time; when to call again (ms), or None if only a connection matters."""
+    def step(self, now_ms: int) -> int:
+        """Ask if it is time, and tell readers their policies; when to call again (ms)."""
+        tell_ms = self._tell_policies(now_ms)
         if not self._port.connected:
-            return None
+            return tell_ms
         if self._port.sessions != self._session:
             self._session = self._port.sessions
             self._due_ms = now_ms
@@ -215,7 +227,14 @@ class CardSide:
             is_asked = is_asked and self._publish(self._firmware.question())
             self._asked_ms = now_ms
             self._due_ms = now_ms + (ASK_MS if is_asked else HURRY_MS)
-        return self._due_ms
+        return min(self._due_ms, tell_ms)
+
+    def _tell_policies(self, now_ms: int) -> int:
+        try:
+            return self._policies.step(now_ms)
+        except StoreUnavailable:
+            self._count("store_unavailable")
+            return now_ms + ASK_MS
 
     def _ask_of_doors(self) -> int:
         try:

@@ -13,7 +13,11 @@ from protocols.wire.seal import payload_of
 
 # Kind of record -> what of it is kept, under these names.
 _TELLING = {
-    messages.BOOT: {"cause": "boot_cause", "firmware": "firmware"},
+    messages.BOOT: {
+        "cause": "boot_cause",
+        "firmware": "firmware",
+        "policy_epoch": "policy_epoch",
+    },
     messages.POWER: {"source": "power_source", "battery_mv": "battery_mv"},
     messages.FRONT_END: {"faults": "front_end_faults"},
     messages.FAULT: {"last_reason": "fault_reason"},
@@ -44,7 +48,9 @@ def diagnose(sealed: bytes, utc_s: int) -> dict[str, int]:
         return {}  # a newer firmware's; the ledger says what it thinks of it
     kind = fields["kind"]
     found = {ours: fields[name] for name, ours in _TELLING[kind].items() if name in fields}
-    if kind in _AT:
+    if found.get("boot_cause") == messages.NO_BOOT:
+        del found["boot_cause"]
+    elif kind in _AT:
         found[_AT[kind]] = fields["earliest_s"]
     return found | {"clock_ahead_s": max(fields["earliest_s"] - utc_s, 0)}
 

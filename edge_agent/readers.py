@@ -8,9 +8,10 @@ kept is committed before anyone hears of it: first the commit, then STORED, then
 has forwarded) the broker's acknowledgement. While the disk refuses, nothing is taken and nothing
 is acknowledged; records beyond the budget are acknowledged and forgotten, but not STORED. A RELAY
 is handed on unopened in the same step or dropped: it is never kept, for it is worthless when late,
-and both its ends know what to do without it. A reader of another site that was moved here is heard
-with a RELAY only, and nothing of it is kept (ADR 25). A reader of this site that is not admitted
-on its link (admission.py) is not answered at all.
+and both its ends know what to do without it; that its ledger is away a reader is told (ADR 47). A
+reader of another site that was moved here is heard with a RELAY only, and nothing of it is kept
+(ADR 25). A reader of this site that is not admitted on its link (admission.py) is not answered at
+all.
 """
 
 from typing import Any
@@ -251,6 +252,13 @@ class ReaderSide:
         if site is not None:
             # To ours of that number too: somebody may only have used its name.
             self._port.publish(topics.down(site, device), payload)
+
+    def refuse_relays(self, payloads: list[bytes]) -> None:
+        """Tell readers that nobody answers what they have said: they need not wait for it."""
+        for payload in payloads:
+            fields = messages.decode_message(payload, (messages.RELAY,))
+            fields["sealed"] = fields["sealed"][-messages.UNHEARD_BYTES :]
+            self._publish(fields["device"], messages.encode_message(messages.RELAY, fields))
 
     def take_card_asks(self) -> list[tuple[int, int, int, bytes]]:
         """What readers have asked of cards in this step: (device, epoch, page, data)."""

@@ -101,7 +101,8 @@ class AgentService:
         receipts = self._upstream_side.collect(now_ms)
         self._reader_side.collect(now_ms)
         self._reader_side.answer(now_ms)
-        self._upstream_side.relay(self._reader_side.take_relays())
+        unheard = self._upstream_side.relay(self._reader_side.take_relays())
+        self._reader_side.refuse_relays(unheard)
         for device, payload in self._upstream_side.take_relays():
             self._reader_side.send_relay(device, payload)
         cards_due_ms = self._step_cards(now_ms)

@@ -3,6 +3,8 @@
 Rules of this file. Only what carries the ledger's signature counts, and it counts no matter which
 question it answers: receipts are cumulative. A broker's acknowledgement counts for nothing. When
 and what to send again is decided in outbox.py. A RELAY is none of ours: its ends check its seal.
+While the ledger is away (no connection, or its status says so and no receipts have come since)
+none is handed on.
 """
 
 from cryptography.exceptions import InvalidSignature
@@ -16,6 +18,7 @@ from edge_agent.progress import Progress
 from edge_agent.store import Store
 from protocols.wire import messages, topics
 from protocols.wire.errors import BAD_SIGNATURE, BAD_TOPIC, UNSUPPORTED, WireError
+from protocols.wire.ledger_status import STATUS_OFFLINE
 from protocols.wire.routing import route
 from protocols.wire.seal import sign1_split, sign1_tbs
 
@@ -51,6 +54,7 @@ class UpstreamSide:
         self._relay_topic = topics.relay_down(site)
         self._relays: list[tuple[int, bytes]] = []
         self._session = 0
+        self._is_away = False  # by its status, and nothing else has come since
         self._number: int | None = None
         self._is_more = False  # answers wait for which there was no room in this step
         self._retry_ms: int | None = None
@@ -68,6 +72,7 @@ class UpstreamSide:
                 break
             try:
                 if message.topic == topics.LEDGER_STATUS:
+                    self._is_away = message.payload == STATUS_OFFLINE
                     self._outbox.hurry()
                 elif message.topic == self._receipts_topic:
                     self._apply(self._verified(message.payload), news, now_ms)
@@ -97,6 +102,7 @@ class UpstreamSide:
 
     def _apply(self, fields: dict, news: dict[int, bytes], now_ms: int) -> None:
         self._count("answers")
+        self._is_away = False  # a will may come late, behind the ledger's return
         advanced = []
         is_fresh = self._outbox.is_under_way(fields["number"])
         for device, upto, sealed in fields["receipts"]:
@@ -158,12 +164,20 @@ class UpstreamSide:
         while self._outbox.may_send(now_ms) and self._send_one(now_ms):
             pass
 
-    def relay(self, payloads: list[bytes]) -> None:
-        """Hand the ledger what readers have said to it, now or never."""
+    def relay(self, payloads: list[bytes]) -> list[bytes]:
+        """Hand the ledger what readers have said to it, now or never.
+
+        Returns what it will not hear, for it is away; where the line is only jammed, whoever asked
+        asks again.
+        """
+        if not self._port.connected or self._is_away:
+            self._count("relays_unheard", len(payloads))
+            return payloads
         for payload in payloads:
             is_free = self._port.unacked < RELAYS_UNACKED_MAX
             sent = is_free and self._port.publish(topics.relay_up(self._site), payload)
             self._count("relays_up" if sent else "relays_dropped")
+        return []
 
     def _send_one(self, now_ms: int) -> bool:
         records, last, served, unserved = self._gather(now_ms)

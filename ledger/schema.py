@@ -15,6 +15,7 @@ from ledger.fraud_schema import CORRECTIONS, FINDINGS
 from ledger.inspection_schema import INSPECTIONS
 from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
+from ledger.policy_schema import POLICIES
 from ledger.proofs_schema import PROOFS
 from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
 from ledger.schema_menus import MENUS
@@ -149,6 +150,7 @@ APPEND_ONLY += ("reader_release", "carry_basis")
 APPEND_ONLY += ("channel_topup", "topup_cancel", "topup_void")
 APPEND_ONLY += JOURNALS
 APPEND_ONLY += ("finding", "correction", "correction_approval")
+APPEND_ONLY += ("policy_change",)
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -404,4 +406,5 @@ MIGRATIONS = [
     FIRMWARE + _append_only("firmware_image", "firmware_stage"),
     LIFECYCLE + _append_only(*JOURNALS),
     FINDINGS + CORRECTIONS + _append_only("finding", "correction", "correction_approval"),
+    POLICIES + _append_only("policy_change"),
 ]

@@ -16,17 +16,18 @@ from ledger.card_news import CardNews
 from ledger.dialect import StoreUnavailable
 from ledger.firmware_news import FirmwareNews
 from ledger.letters import Letters
+from ledger.policy_news import PolicyNews
 from ledger.receipts import Signer
 from ledger.relay_desk import RelayDesk
 from ledger.store import LedgerStore
 from protocols.wire import access_news, firmware_news, messages, topics
 from protocols.wire.errors import BAD_FIELD, WireError
+from protocols.wire.ledger_status import STATUS_OFFLINE, STATUS_ONLINE
 
 # One commit for as many deliveries as wait: 64 x 64 records are about a quarter of a second.
 DELIVERIES_MAX = 64
 RETRY_MS = 1_000
 _LONG_MS = 86_400_000
-STATUS_ONLINE, STATUS_OFFLINE = b"online", b"offline"
 _RELAY_UP, _CARDS_UP = "relay-up", "cards-up"
 WILL = (topics.LEDGER_STATUS, STATUS_OFFLINE)
 SUBSCRIPTIONS = (topics.records_filter(), topics.relay_filter())
@@ -69,6 +70,7 @@ class LedgerService:
         self._cards = CardNews(store, self._signer, utc_s) if with_cards else None
         self._doors = AccessNews(store.access, self._signer, utc_s) if with_cards else None
         self._firmware = FirmwareNews(store.firmware, self._signer, utc_s) if with_cards else None
+        self._policies = PolicyNews(store.policies, self._signer) if with_cards else None
         self._letters = None
         if with_cards:
             self._letters = Letters(
@@ -146,6 +148,8 @@ class LedgerService:
             said = news.hear(site, message.payload, now_ms)
             if news is self._doors and said and self._letters:
                 said += self._letters.news(site)
+            if message.payload == firmware_news.encode_ask() and said and self._policies:
+                said += self._policies.news(site)
             for data in said:
                 self._port.publish(topics.cards_down(site), data)
         self._port.ack(message)

@@ -37,6 +37,7 @@ from ledger.lock_mail import LockMail
 from ledger.loss_reports import LossReports
 from ledger.menus import MenuBook
 from ledger.person_numbers import PersonNumbers
+from ledger.policies import PolicyBook
 from ledger.posting import write_changes
 from ledger.promises import HAS_ENDED
 from ledger.reissues import Reissues
@@ -128,6 +129,7 @@ _DUMP = {
     "reader_release": "SELECT device, seq, head_seq, person, because FROM reader_release"
     " ORDER BY number",
     "firmware": "SELECT number, digest, percent, site, person FROM firmware_stage ORDER BY number",
+    "policy": "SELECT device, epoch, policy, person FROM policy_change ORDER BY device, epoch",
     "lock_word": "SELECT device, seq, epoch, made_s, battery_mv, heard_s FROM lock_word"
     " ORDER BY device",
     **DUMP,
@@ -193,6 +195,7 @@ class LedgerStore:
         self.loss_reports = LossReports(database)
         self.menus = MenuBook(database)
         self.firmware = FirmwareBook(database)
+        self.policies = PolicyBook(database)
         self.holders = Holders(database)
         self.temporaries = Temporaries(database)
         self.settlements = Settlements(database)

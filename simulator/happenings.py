@@ -138,6 +138,15 @@ def _reprice(run: Run, step: Step) -> None:
     run.services.store.menus.set_menu(merchant_no, "", data, "price office", run.world.utc_s())
 
 
+def _limit(run: Run, step: Step) -> None:
+    """The card centre sets what one spend at a reader may be at most."""
+    (reader,) = (one for one in run.scenario.readers if one["name"] == step.fields["reader"])
+    policy = {**run.scenario.policy, "amount_max_fen": step.fields["amount"]}
+    del policy["epoch"]
+    policies, utc_s = run.services.store.policies, run.world.utc_s()
+    policies.set_policy(policy, "card centre", utc_s, device=reader["device"])
+
+
 def _topups(run: Run, step: Step) -> None:
     """So many holders pay in at random moments."""
     draw = run.seeds.stream("topups", step.line)
@@ -312,6 +321,7 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "statement": _statement,
     "topup": _topup,
     "reprice": _reprice,
+    "limit": _limit,
     "topups": _topups,
     "cut": _cut,
     "plug": _plug,

@@ -189,7 +189,8 @@ class Run:
             secrets.randbytes(32),
             self.keys.credit,
             self.seeds.stream("desk").randbytes,
-            with_cards=any("card_map" in reader for reader in scenario.readers),
+            with_cards=any("card_map" in reader for reader in scenario.readers)
+            or any(step.do == "limit" for step in scenario.steps),
             on_line=[reader["device"] for reader in scenario.readers if reader.get("serial")],
             carry_over_after_s=scenario.carry_over_us // _SECOND_US,
             code_key=self.seeds.stream("code-key").randbytes(CODE_KEY_BYTES),

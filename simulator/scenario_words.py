@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "statement": ((), ()),
     "topup": (("card", "amount"), ()),
     "reprice": (("reader", "items", "amount"), ()),
+    "limit": (("reader", "amount"), ()),
     "topups": (("holders", "over"), ("amounts",)),
     "cut": (("what",), ("reader",)),
     "plug": (("what",), ("reader",)),

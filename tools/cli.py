@@ -39,6 +39,7 @@ from tools.cli_options import (
     refuse,
     say,
 )
+from tools.cli_policy import policy
 from tools.cli_reader import reader
 from tools.cli_release import release
 from tools.cli_residence import residence
@@ -75,6 +76,7 @@ ledger.add_typer(attendance, name="attendance")
 ledger.add_typer(access, name="access")
 ledger.add_typer(menu, name="menu")
 ledger.add_typer(firmware, name="firmware")
+ledger.add_typer(policy, name="policy")
 ledger.add_typer(device, name="device")
 ledger.add_typer(aggregate, name="aggregate")
 ledger.add_typer(case, name="case")

@@ -57,12 +57,7 @@ def read(path: Path, environment: Mapping[str, str] | None = None) -> bytes:
     """The settings in `path` as a reader takes them (NVS "settings"). BadSettings."""
     environment = os.environ if environment is None else environment
     text = _text(path)
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        # The parser's own words may quote a key; where it stopped says enough.
-        found = re.search(r"at line (\d+)", str(error))
-        raise BadSettings(path, int(found[1]) if found else 1, "not TOML") from None
+    table = _table(path, text)
     lines = text.splitlines()
     for name in table:
         if name not in _NAMES:
@@ -81,11 +76,39 @@ def read(path: Path, environment: Mapping[str, str] | None = None) -> bytes:
         raise BadSettings(path, _line(lines, name), f"{name}: {_wanted(name)}") from None
 
 
-def _text(path: Path) -> str:
+def read_policy(path: Path) -> dict[str, int]:
+    """The policy in `path`, which has [policy] and nothing else, without epoch. BadSettings.
+
+    All fields but that; those that may be left out with their default.
+    """
+    text = _text(path, has_keys=False)
+    table, lines = _table(path, text), text.splitlines()
+    for name in table:
+        if name != "policy":
+            said = "a policy is [policy] alone: no keys, no addresses, nothing else"
+            raise BadSettings(path, _line(lines, name), f"{name}: {said}")
+    policy = table.get("policy")
+    if isinstance(policy, dict) and "epoch" in policy:
+        raise BadSettings(path, _line(lines, "epoch"), "epoch: the ledger counts it")
+    _check_policy(path, lines, {"epoch": 0, **policy} if isinstance(policy, dict) else policy)
+    found: dict[str, int] = {**POLICY_DEFAULTS, **table["policy"]}
+    return found
+
+
+def _table(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        # The parser's own words may quote a key; where it stopped says enough.
+        found = re.search(r"at line (\d+)", str(error))
+        raise BadSettings(path, int(found[1]) if found else 1, "not TOML") from None
+
+
+def _text(path: Path, *, has_keys: bool = True) -> str:
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            if has_keys and mode & (stat.S_IRWXG | stat.S_IRWXO):
                 raise BadSettings(path, 0, f"others may read it (mode {mode:04o}): chmod 600")
             return file.read().decode()
     except OSError as error:

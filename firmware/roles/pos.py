@@ -77,7 +77,7 @@ class Pos:
         self._codes = codes and codes(board, recorder, till, uplink, self._sources)
         self._update = Update(board, recorder, clock, uplink)
         self._sale = None  # the INTENT of the sale that is going to be cancelled
-        self._totals = Totals(board, recorder, board.settings["policy"]["utc_offset_s"])
+        self._totals = Totals(board, recorder)
         self._supply = Supply(board, recorder, clock, front_end)
         self._watch = FrontEndWatch(front_end, recorder)
         policy, load_ma = board.settings["policy"], board.power.load_ma

@@ -75,6 +75,12 @@ class Codes:
 
     def hear(self, sealed, now_ms):
         """Take what a RELAY brought; the uplink's counter that says why not, or ""."""
+        if len(sealed) <= messages.UNHEARD_BYTES:
+            if not self._nonce or sealed != self._said[-messages.UNHEARD_BYTES :]:
+                return self._others(sealed, now_ms)
+            self._nonce, self._answer = b"", {}  # the ledger is away: as good as silence
+            self.due_ms = now_ms
+            return ""
         try:
             payload = seal.unseal(self._key, sealed, messages.RELAY_DOWN)
         except WireError:
@@ -128,12 +134,12 @@ class Codes:
                 self._say_ms = now_ms + (_AGAIN_MS if is_said else _BUSY_MS)
             self.due_ms = min(self.due_ms, self._say_ms)
             return None
-        reason, number = answer["reason"], answer["number"]
+        reason, number = answer.get("reason", reasons.CODE_NEEDS_NETWORK), answer.get("number", 0)
         # No yes without a number, and no word that this firmware does not know.
         if (reason or not number) and reason not in reasons.DISPLAY:
             reason = reasons.ASK_LEDGER
         reason = self._end(reason, number, now_ms)
-        return "refused" if reason else "paid", reason, answer["balance_fen"]
+        return "refused" if reason else "paid", reason, answer.get("balance_fen", 0)
 
     def _end(self, reason, number, now_ms):
         """Write the record that decides: sold as `number`, or not for `reason`. What to show."""

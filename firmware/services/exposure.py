@@ -18,16 +18,15 @@ class Exposure:
     def __init__(self, recorder, policy):
         self._recorder = recorder
         self._policy = policy
-        self._count = self._sum_fen = 0
-        self._oldest_s = None
-        if any(policy[cap] for cap in _CAPS):
-            self._take_up()
+        self._forget()
+        self._epoch = 0  # of the policy that was counted under
+        self._take_up()
 
     def bar(self, amount_fen, interval_ms):
         """Why not one more without network; see rules/exposure.py."""
+        self._take_up()  # another policy may have come: it was counted as far as a cap
         if not self._recorder.waiting():
-            self._count = self._sum_fen = 0
-            self._oldest_s = None
+            self._forget()
         waits = self._count, self._sum_fen, self._oldest_s
         return exposure.bar(self._policy, *waits, amount_fen, interval_ms)
 
@@ -45,7 +44,16 @@ class Exposure:
             self._count -= 1
             self._sum_fen -= amount_fen
 
+    def _forget(self):
+        self._count = self._sum_fen = 0
+        self._oldest_s = None
+
     def _take_up(self):
+        epoch = self._policy["epoch"]
+        if self._epoch == epoch or not any(self._policy[cap] for cap in _CAPS):
+            return
+        self._epoch = epoch
+        self._forget()
         recorder = self._recorder
         booked_seq = recorder.receipted_seq()
         for seq in range(booked_seq + 1, recorder.head_seq() + 1):

@@ -63,6 +63,7 @@ class Load:
             self._key = seal.derive(self._device_key, messages.RELAY_LABEL)
         self._state = _IDLE
         self._nonce = b""
+        self._said = b""  # the end of the last question
         self._shown = None  # what the card showed that was asked for
         self._offer = {}  # number and amount_fen; of a Classic the whole order
         self._credit_key = b""
@@ -144,6 +145,10 @@ class Load:
 
     def hear(self, sealed, now_ms):
         """Take what a RELAY brought; the uplink's counter that says why not, or ""."""
+        if len(sealed) <= messages.UNHEARD_BYTES:
+            if sealed == self._said and self._state in (_ASKED, _TALKING):
+                self._until_ms = self.due_ms = now_ms  # the ledger is away
+            return ""
         try:
             key = self._key or seal.derive(self._device_key, messages.RELAY_LABEL)
             payload = seal.unseal(key, sealed, messages.RELAY_DOWN)
@@ -257,17 +262,18 @@ class Load:
             self._break_off(now_ms)
 
     def relay(self, kind, fields, nonce):
-        """Whether it is on its way to the ledger; for site.py and order.py too."""
+        """Whether it is on its way to the ledger: its end then; for site.py and order.py too."""
         fields["nonce"] = nonce
         payload = messages.encode_relayed(kind, fields)
         key = self._key or seal.derive(self._device_key, messages.RELAY_LABEL)
         sealed = seal.seal(key, payload, messages.RELAY_UP)
-        return self._uplink.say(messages.RELAY, {"sealed": sealed})
+        is_said = self._uplink.say(messages.RELAY, {"sealed": sealed})
+        return is_said and sealed[-messages.UNHEARD_BYTES :]
 
     def _say(self, kind, fields, now_ms):
         """Say it to the ledger and wait for the next word; not at all if it cannot be said."""
-        is_said = self.relay(kind, fields, self._nonce)
-        self._until_ms = self.due_ms = now_ms + (_ANSWER_MS if is_said else 0)
+        self._said = self.relay(kind, fields, self._nonce)
+        self._until_ms = self.due_ms = now_ms + (_ANSWER_MS if self._said else 0)
 
     # -- the end ----------------------------------------------------------------------------
 

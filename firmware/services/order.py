@@ -28,7 +28,7 @@ class Order:
         self._board = board
         self._recorder = recorder
         self._clock = clock
-        self._utc_offset_s = board.settings["policy"]["utc_offset_s"]
+        self._policy = board.settings["policy"]
         self._menu, self.is_menu_good = (b"", ()), True
         self._epoch = int.from_bytes(board.stored("menu_epoch"), "big")
         try:
@@ -107,7 +107,7 @@ class Order:
     def complete(self, now_ms):
         """Whether any card could pay what is keyed; else the order is dropped."""
         prices, periods = self._menu
-        when = meals.span(periods, self._clock.interval_ms(now_ms), self._utc_offset_s)
+        when = meals.span(periods, self._clock.interval_ms(now_ms), self._policy["utc_offset_s"])
         numbers = meals.possible(periods, when)
         least_fen, most_fen = charging.offered(charging.order_of(self.entry), prices, numbers)
         if not most_fen:
@@ -120,7 +120,7 @@ class Order:
     def cost(self, card, now_ms):
         """What the order means to a card (a purse view) now; see meals.sell."""
         order, interval_ms = charging.order_of(self.entry), self._clock.interval_ms(now_ms)
-        return meals.sell(self._menu, order, card, interval_ms, self._utc_offset_s)
+        return meals.sell(self._menu, order, card, interval_ms, self._policy["utc_offset_s"])
 
     def expect(self, least_fen, most_fen=0):
         """What the order costs, as far as that is known without a card."""

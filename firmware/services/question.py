@@ -62,6 +62,11 @@ class Question:
 
     def hear(self, sealed, now_ms):
         """Take what a RELAY brought; the uplink's counter that says why not, or ""."""
+        if len(sealed) <= messages.UNHEARD_BYTES:
+            if not self._nonce or sealed != self._said[-messages.UNHEARD_BYTES :]:
+                return self._others(sealed, now_ms) if self._others else ""
+            self._until_ms = now_ms  # the ledger is away
+            return ""
         try:
             payload = seal.unseal(self._key, sealed, messages.RELAY_DOWN)
         except WireError:

@@ -29,6 +29,7 @@ class Recorder:
         self._key = device_key
         self._clock = clock
         self.receipt_s = 0
+        self.policy = None  # that is in force, as each BOOT says
         self._held = None  # notes that wait behind a reserved record; None: none is reserved
         newest = self.newest()
         self.boot_id = newest["boot_id"] + 1 if newest else journal.generation + 1
@@ -89,6 +90,8 @@ class Recorder:
         fields["latest_s"] = latest_s
         fields["boot_id"] = self.boot_id
         fields["mono_ms"] = now_ms
+        if kind == messages.BOOT and self.policy:
+            fields["policy_epoch"] = self.policy["epoch"]
         payload = messages.encode_record(fields)
         return self._journal.append(seal.seal(self._key, payload, self._journal.head_link))
 

@@ -33,10 +33,10 @@ class Totals:
     All of them stand in one array, which takes a quarter of what a list for each day would.
     """
 
-    def __init__(self, board, recorder, utc_offset_s):
+    def __init__(self, board, recorder):
         self._board = board
         self._recorder = recorder
-        self._utc_offset_s = utc_offset_s
+        self._policy = board.settings["policy"]
         self._seq = 0  # up to here all is in the snapshot
         self._last_s = 0
         self._day = 0
@@ -97,7 +97,7 @@ class Totals:
             for each in range(_SUMS):
                 sums[each] = 0
         self._last_s = max(self._last_s, time_s)
-        day = max(clock_rules.day(time_s, self._utc_offset_s), self._day)
+        day = max(clock_rules.day(time_s, self._policy["utc_offset_s"]), self._day)
         gone = min(day - self._day, DAYS) * _SUMS
         if gone:
             for each in range(_ALL - 1, _SUMS - 1, -1):

@@ -13,6 +13,7 @@ from protocols.link.delivery import (
     Delivery,
     DeliveryError,
 )
+from protocols.rules.settings import POLICY_PAGE
 from protocols.wire import cbor, messages, seal, topics
 from protocols.wire.errors import WireError
 from protocols.wire.mqtt import (
@@ -52,7 +53,7 @@ class Uplink:
     written, so that it can tell.
     `on_relay(sealed, now_ms)` takes what the ledger says beside that, and returns the name of the
     counter that says why not, or ""; None while nobody listens. `on_cards(fields, now_ms)`: the
-    same for a CARDS of the agent.
+    same for a CARDS of the agent, `on_policy(data, now_ms)` for one that brings a policy.
     `counters` (name -> int) only grow. `last_error` (text) says why the last connection ended.
     """
 
@@ -64,7 +65,7 @@ class Uplink:
         self._receipt_key = seal.derive(device_key, messages.RECEIPT_LABEL)
         self._previous_key = board.settings.get("previous_device_key")
         self._on_receipt = on_receipt
-        self.on_relay = self.on_cards = None
+        self.on_relay = self.on_cards = self.on_policy = None
         self._up = topics.up(site, device)
         self._down = topics.down(site, device)
         self._status = topics.status(site, device)
@@ -95,7 +96,7 @@ class Uplink:
             "forged": 0,  # what no key of ours, or not the right one, has sealed
             "mismatched": 0,  # receipts for a record that is not ours
             "repeated": 0,  # receipts and relays that came before, or late
-            "refused": 0,  # answers beyond our head
+            "refused": 0,  # answers beyond our head, a policy that flash did not take
             "unreadable": 0,  # the journal did not give a record
         }
 
@@ -300,6 +301,8 @@ class Uplink:
             return "foreign"
         if fields["type"] == messages.RELAY:
             return self.on_relay(fields["sealed"], now_ms) if self.on_relay else "foreign"
+        if fields["type"] == messages.CARDS and fields["page"] == POLICY_PAGE and self.on_policy:
+            return self.on_policy(fields["data"], now_ms)
         if fields["type"] == messages.CARDS:
             return self.on_cards(fields, now_ms) if self.on_cards else "foreign"
         if fields["type"] == messages.RECEIPT:

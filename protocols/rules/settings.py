@@ -21,6 +21,10 @@ from protocols.wire.errors import (
 )
 
 SETTINGS_BYTES_MAX = 1024
+# Of a policy that the ledger has sealed for one reader: its key and what the seal is bound to, and
+# the page of a CARDS that it comes as (docs/adr/0048-policy-over-the-air.md).
+POLICY_LABEL = b"policy"
+POLICY_PAGE = 0xFFFE
 _U32 = 0xFFFFFFFF
 # A card counts to 15 and stays there: a limit of 15 would be none.
 _POLICY_BOUNDS = {
@@ -111,12 +115,30 @@ def decode(data):
         settings[name] = value
     if values:
         raise WireError(UNKNOWN_FIELD)
+    settings["policy"] = policy_of(settings["policy"])
+    return settings
+
+
+def encode_policy(policy):
+    """A policy (a dict by POLICY_FIELDS) as bytes; WireError for what `decode_policy` refuses."""
+    data = cbor.encode([policy.get(name, POLICY_DEFAULTS.get(name)) for name in POLICY_FIELDS])
+    decode_policy(data)
+    return data
+
+
+def decode_policy(data):
+    """The policy by name, all of it, or WireError."""
+    return policy_of(cbor.decode(data))
+
+
+def policy_of(numbers):
+    """The policy by name of what should be a list in the order of POLICY_FIELDS; WireError."""
+    if not is_policy(numbers, len(POLICY_FIELDS)):
+        raise WireError(BAD_FIELD, "policy")
     policy = {}
-    numbers = settings["policy"]
     for place, name in enumerate(POLICY_FIELDS):
         policy[name] = numbers[place] if place < len(numbers) else POLICY_DEFAULTS[name]
-    settings["policy"] = policy
-    return settings
+    return policy
 
 
 def _bounded(data):

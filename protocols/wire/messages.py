@@ -25,6 +25,9 @@ FORWARD_BYTES_MAX = 16384
 RECEIPTS_BYTES_MAX = 32768
 RELAY_BYTES_MAX = 448
 RELAYED_BYTES_MAX = 384
+# A RELAY so short is the agent's own: the end of a question that the ledger will not hear, for it
+# is away. Nothing vouches for that, and nothing is believed for it but that nobody answers.
+UNHEARD_BYTES = 8
 CARDS_BYTES_MAX = 480
 CARDS_DATA_BYTES_MAX = 448
 RECEIPT_LABEL = b"receipt"
@@ -44,6 +47,8 @@ PUNCH, CARD_FOUND = 18, 19
 AGGREGATE = 16
 MAIL = 21
 UPDATE = 24
+# Cause of a BOOT that is none: another policy is in force. Boards have lower ones.
+NO_BOOT = 255
 # Results of an OUTCOME and of a LOAD_END; a CODE_SALE has one of the first two.
 COMMITTED, NOT_COMMITTED, UNKNOWN = 1, 2, 3
 # Flags of an INTENT. The holder gave the PIN; the merchant says that the holder is who the card
@@ -82,7 +87,7 @@ _RECORD_HEAD = (
     b"bWWwwwq", "kind", "device", "seq", "earliest_s", "latest_s", "boot_id", "mono_ms",
 )
 _RECORDS = {
-    BOOT: (b"bw", "cause", "firmware"),
+    BOOT: (b"bwx", "cause", "firmware", "policy_epoch"),
     INTENT: (
         b"wwwwwwwwb",
         "card_no", "counter", "amount_fen", "before_fen", "after_fen", "merchant_no",

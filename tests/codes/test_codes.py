@@ -279,6 +279,91 @@ def test_a_word_that_this_firmware_does_not_know_is_no_yes(at, reason, number):
     centre.settled(0, window)
 
 
+# --- the centre is away, and the agent says so ---------------------------------------------------
+
+
+def _told(window):
+    """Of each record of the last order what it says, without its time."""
+    said = window.records(messages.CODE_SALE, messages.REFUSAL)
+    own = ("kind", "number", "amount_fen", "result", "reason", "card_no")
+    return [[record.get(name) for name in own] for record in said]
+
+
+def test_away_is_silence_that_nobody_waits_for(centre_of):
+    ends = []
+    for fate, at_most_ms in (("lost", 5_300), ("away", 400)):
+        centre = centre_of()
+        window = CodeWindow(centre, loads=False)
+        window.line.plan = {("up", number): fate for number in range(40)}
+        window.arm()
+        window.hardware.scanner.show(centre.code())
+        while not window.line.said["up"]:
+            window.run_ms(10)
+        asked_ms = window.clock.now_us // 1000
+        while not window.sales():
+            window.run_ms(10)
+        waited_ms = window.clock.now_us // 1000 - asked_ms
+        window.hardware.scanner.show(None)
+        window.run_ms(50)
+        ends.append((window.shown, _told(window)))
+        print(fate, "refused after", waited_ms, "ms")
+        assert waited_ms <= at_most_ms and (fate == "away" or waited_ms > 4_500)
+        window.run_ms(3_000)
+        assert window.shown == "WELCOME"
+        centre.settled(0, window)
+    assert ends[0] == ends[1]
+    assert ends[0][0] == display(reasons.CODE_NEEDS_NETWORK)
+
+
+@pytest.mark.parametrize("answer", ["lost", "late"])
+def test_an_ask_was_heard_and_then_the_centre_goes(at, answer):
+    """It has reserved, the answer is on its way or lost; the record gives the money back."""
+    centre, window = at
+    window.line.plan = {("up", number): "away" for number in range(1, 40)}
+    window.line.plan["down", 0] = answer
+    assert window.pay(centre.code(), hold_ms=1_800) == display(reasons.CODE_NEEDS_NETWORK)
+    assert len(window.line.said["down"]) == 1  # reserved
+    window.line.bring_late(window.ticks_us() // 1000)
+    window.run_ms(1_000)
+    assert window.sales() == [(0, NO)]
+    assert set(window.line.refused) <= {"repeated"}
+    centre.settled(0, window)
+
+
+def test_whichever_word_comes_first_counts(at):
+    """A lying agent hands an ask on, and says that it has not: no more than a lost answer."""
+    centre, window = at
+    window.line.plan = {("up", 0): "denied", ("down", 1): "denied"}
+    assert window.pay(centre.code()) == display(reasons.CODE_NEEDS_NETWORK)
+    window.run_ms(3_000)
+    assert window.pay(centre.code(number=1)) == PAID
+    assert window.sales() == [(0, NO), (2, YES)]
+    centre.settled(1, window)
+
+
+def test_it_is_away_and_comes_back(at):
+    centre, window = at
+    window.line.plan = {("up", 0): "away"}
+    code = centre.code()
+    assert window.pay(code) == display(reasons.CODE_NEEDS_NETWORK)
+    window.run_ms(3_000)
+    assert window.pay(code) == PAID  # nobody has seen it
+    centre.settled(1, window)
+
+
+def test_what_is_said_of_another_question_ends_none(at):
+    centre, window = at
+    window.line.plan = {("down", 0): "lost"}
+    window.arm()
+    window.show(centre.code(), hold_ms=300)
+    end = window.line.said["up"][0][-messages.UNHEARD_BYTES :]
+    for word in (bytes(messages.UNHEARD_BYTES), end[1:], end[:-1] + bytes((end[-1] ^ 1,))):
+        window.line.on_relay(word, window.ticks_us() // 1000)
+    window.run_ms(1_500)
+    assert window.shown == PAID
+    centre.settled(1, window)
+
+
 # --- cancel, and the boot behind it --------------------------------------------------------------
 
 

@@ -259,6 +259,26 @@ def test_silence_lasts_two_seconds_and_holds_up_nothing(site, centre):
     assert len(site.lock.unlocked) == unlocked and site.lock.is_powered()
 
 
+def test_away_is_silence_that_nobody_waits_for(site, centre):
+    site.line.plan = {("up", 0): "away"}
+    code = centre.code()
+    assert not site.enters(code, hold_ms=400)
+    assert site.numbers() == [(0, access.CODE_UNANSWERED, 0)]
+    assert len(site.line.said["up"]) == 1
+    assert site.enters(code)  # it is back: the same question, answered
+    assert site.deliver() == [] and centre.unused() == []
+
+
+@pytest.mark.parametrize(("fate", "opens"), [(("up", 0), False), (("down", 0), True)])
+def test_whichever_word_comes_first_counts(site, centre, fate, opens):
+    site.line.plan = {fate: "denied"}
+    assert site.enters(centre.code()) == opens
+    assert opened(site) == opens
+    reason = reasons.APPROVED if opens else access.CODE_UNANSWERED
+    assert [reason_of for _, reason_of, _ in site.numbers()] == [reason]
+    assert site.deliver() == []
+
+
 @pytest.mark.parametrize("what", ["fire", "exit", "card"])
 def test_while_it_waits_everything_else_goes_on(site, centre, what):
     site.line.plan = dict.fromkeys([("down", number) for number in range(99)], "lost")

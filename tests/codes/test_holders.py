@@ -137,6 +137,18 @@ def test_what_nobody_answers_is_not_said_to_be_reported(at):
     assert centre.store.cards.history(CARD_NO) == first
 
 
+@pytest.mark.parametrize("heard", [False, True])
+def test_while_the_centre_is_away_nobody_waits_for_it(at, heard):
+    centre, kiosk = at
+    kiosk.line.plan = {("up", at): "away" for at in range(int(heard), 100)}
+    kiosk.line.plan["down", 0] = "late"
+    assert kiosk.report(centre.identity(), hold_ms=1_500) == reasons.display(reasons.LOSS_UNSURE)
+    kiosk.line.bring_late(kiosk.ticks_us() // 1000)
+    kiosk.run_ms(200)
+    assert kiosk.said == reasons.display(reasons.LOSS_UNSURE)
+    assert (centre.status == LOST) == heard
+
+
 def test_an_answer_behind_its_time_says_nothing(at):
     centre, kiosk = at
     kiosk.line.plan = {("down", at): "late" for at in range(100)}

@@ -6,6 +6,7 @@ from edge_agent.readers import RELAYS_PER_STEP_MAX, STRANGERS_MAX
 from edge_agent.service import reader_subscriptions
 from edge_agent.upstream import ANSWERS_PER_STEP_MAX, RELAYS_UNACKED_MAX
 from protocols.wire import errors, messages, topics
+from protocols.wire.ledger_status import STATUS_OFFLINE, STATUS_ONLINE
 from tests.edge_agent.building import Building
 from tests.edge_agent.peers import SITE, Ledger
 
@@ -50,12 +51,85 @@ def test_nothing_is_kept(building):
     building.upstream.up()
     building.step(1_000)
     assert said_up(building) == []
-    assert building.agent.counters["relays_dropped"] == 1
+    assert building.agent.counters["relays_unheard"] == 1
     building.say(A, relay(A, b"new"))
     building.crash()
     building.start()
     building.step()
     assert said_up(building) == []
+
+
+# --- the ledger is away ------------------------------------------------------------------------
+
+UNHEARD = b"end of it"[-messages.UNHEARD_BYTES :]
+
+
+def asks(building, device=A):
+    """What a reader that asks is told, and what the ledger hears."""
+    building.say(device, relay(device, b"the end of it"))
+    building.step()
+    told = [data for topic, data in said_down(building) if topic == topics.down(SITE, device)]
+    building.port.published.clear()
+    heard = said_up(building)
+    building.upstream.published.clear()
+    return told, heard
+
+
+ASKED = [], [relay(A, b"the end of it")]
+REFUSED = [relay(A, UNHEARD)], []
+
+
+def test_without_a_line_a_reader_is_told_at_once_that_nobody_hears_it(building):
+    assert asks(building) == ASKED
+    building.upstream.down()
+    assert asks(building) == REFUSED
+    building.upstream.up()
+    assert asks(building) == ASKED
+
+
+def test_so_it_is_while_the_ledger_says_that_it_is_away(building):
+    building.upstream.deliver(topics.LEDGER_STATUS, STATUS_OFFLINE, retain=True)
+    building.step()
+    assert asks(building) == REFUSED
+    building.upstream.deliver(topics.LEDGER_STATUS, STATUS_ONLINE)
+    building.step()
+    assert asks(building) == ASKED
+
+
+def test_what_its_status_may_be_besides_says_nothing(building):
+    for status in (b"", b"whatever", b"offline "):
+        building.upstream.deliver(topics.LEDGER_STATUS, status)
+        building.step()
+        assert asks(building) == ASKED
+
+
+def test_a_ledger_that_answers_is_not_away_whatever_its_will_has_said(building):
+    """The will of its last connection may come late, behind its return, and stays retained."""
+    building.upstream.deliver(topics.LEDGER_STATUS, STATUS_OFFLINE, retain=True)
+    building.step()
+    assert asks(building) == REFUSED
+    # The refusal is a record, which is forwarded all the same.
+    reader = building.readers[A]
+    reader.write(1)
+    building.say(A, reader.batch())
+    building.step()
+    (forward,) = building.forwarded()
+    building.answer(bytes(64))  # not the ledger's
+    building.step()
+    assert asks(building) == REFUSED
+    building.answer(building.ledger.answer(forward))
+    building.step()
+    assert asks(building) == ASKED
+
+
+def test_a_crowd_of_asks_is_refused_one_by_one(building):
+    building.upstream.down()
+    for device in (A, B, A):
+        building.say(device, relay(device, b"end of %d" % device))
+    building.step()
+    ends = [(d, (b"end of %d" % d)[-messages.UNHEARD_BYTES :]) for d in (A, B, A)]
+    assert said_down(building) == [(topics.down(SITE, d), relay(d, end)) for d, end in ends]
+    assert len(building.port.acked) == 3
 
 
 def test_records_go_on_beside_it(building):

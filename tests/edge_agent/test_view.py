@@ -69,6 +69,13 @@ def test_what_a_reader_says_of_itself():
     assert (said["waiting"], said["map_made_s"], said["clock_ahead_s"]) == (3, UTC_S - 60, 90)
     said = diagnose(_record(messages.FAULT, network=0, last_reason=241), UTC_S + 1)
     assert said == {"fault_reason": 241, "fault_s": UTC_S, "clock_ahead_s": 0}
+    said = diagnose(_record(messages.BOOT, cause=1, firmware=7, policy_epoch=2), UTC_S)
+    assert (said["boot_cause"], said["boot_s"], said["policy_epoch"]) == (1, UTC_S, 2)
+    # Another policy, and no boot.
+    said = diagnose(
+        _record(messages.BOOT, cause=messages.NO_BOOT, firmware=7, policy_epoch=3), UTC_S
+    )
+    assert said == {"firmware": 7, "policy_epoch": 3, "clock_ahead_s": 0}
 
 
 def test_no_record_with_a_card_in_it_is_opened():

@@ -26,6 +26,8 @@ MERCHANT, CARD, AMOUNT_FEN = 71, 20001, 100
 SPENDS = 150
 SIGNING_KEY = bytes(range(32))
 RESEND_S = 1.0
+ASK_AGAIN_S = 0.1
+QUESTION = bytes(range(100))
 _SERVES = {"agent": "started", "ledger": "ledger serves"}
 
 
@@ -36,6 +38,8 @@ class Journal:
         self.device, self.key = device, device.to_bytes(32, "big")
         self.records, self.receipted, self.cursor, self.said_s = [], 0, 0, 0.0
         self.warrants = []  # what it was told of cards
+        self.asked_s = 0.0  # when it has asked the ledger last; 0: it does not
+        self.unheard = []  # ends of what nobody heard
         tag = seal.CHAIN_START
         for number in range(SPENDS):
             for fields in self._spend(number):
@@ -72,8 +76,11 @@ class Journal:
         return messages.encode_message(messages.BATCH, {"device": self.device, "records": records})
 
     def hear(self, payload):
-        expected = (messages.STORED, messages.RECEIPT, messages.CARDS)
+        expected = (messages.STORED, messages.RECEIPT, messages.CARDS, messages.RELAY)
         said = messages.decode_message(payload, expected)
+        if said["type"] == messages.RELAY:
+            self.unheard.append(said["sealed"])
+            return
         if said["type"] == messages.CARDS:
             key = seal.derive(self.key, card_status.LABEL)
             warrant = said["data"][: card_status.WARRANT_BYTES]
@@ -159,6 +166,7 @@ class Daemons:
                 self.port.ack(message)
             for journal in self.journals.values():
                 self._send(journal, now_s)
+                self._ask(journal, now_s)
             descriptor = self.port.fileno()
             select.select([descriptor] if descriptor is not None else [], [], [], 0.01)
 
@@ -172,6 +180,14 @@ class Daemons:
             if journal.cursor < len(journal.records):
                 self.port.publish(topic, journal.batch())
             journal.said_s = now_s
+
+    def _ask(self, journal, now_s):
+        """Say the same again and again, as a reader that waits for the ledger does."""
+        if journal.asked_s and now_s - journal.asked_s >= ASK_AGAIN_S:
+            fields = {"device": journal.device, "sealed": QUESTION}
+            data = messages.encode_message(messages.RELAY, fields)
+            self.port.publish(topics.up(SITE, journal.device), data)
+            journal.asked_s = now_s
 
     def receipted(self):
         return sum(journal.receipted for journal in self.journals.values())
@@ -208,6 +224,7 @@ def test_every_spend_is_booked_once_through_kills(daemons):
         daemons.start(name)
     daemons.play(lambda: daemons.receipted() == total)
     daemons.play(lambda: all(journal.warrants for journal in daemons.journals.values()))
+    _ask_while_the_ledger_dies(daemons)
     for name in ("agent", "ledger"):
         daemons.play(lambda name=name: daemons.serves(name))
         daemons.processes[name].terminate()
@@ -220,6 +237,36 @@ def test_every_spend_is_booked_once_through_kills(daemons):
     assert [summary[name] for name in ("pending", "unknown", "suspense", "rejected")] == [0] * 4
     assert check(books) == []
     books.close()
+
+
+def _ask_while_the_ledger_dies(daemons):
+    """Who asks is told as soon as the broker has the ledger's will, and not while it is there."""
+    journal = daemons.journals[1001]
+    journal.asked_s = 0.1
+    _wait_until_asks_are_heard(daemons, journal)
+    daemons.kill("ledger")
+    dead_s = time.monotonic()
+    daemons.play(lambda: len(journal.unheard) > 0)
+    print(f"refused {time.monotonic() - dead_s:.2f} s after the ledger was killed")
+    assert set(journal.unheard) == {QUESTION[-messages.UNHEARD_BYTES :]}
+    daemons.start("ledger")
+    _wait_until_asks_are_heard(daemons, journal)
+    journal.asked_s = 0.0
+
+
+def _wait_until_asks_are_heard(daemons, journal):
+    """The ledger's status is on its way: for half a second nothing is refused any more."""
+    daemons.play(lambda: daemons.serves("ledger") and daemons.serves("agent"))
+    quiet_s, seen = time.monotonic(), len(journal.unheard)
+
+    def is_quiet():
+        nonlocal quiet_s, seen
+        if len(journal.unheard) > seen:
+            quiet_s, seen = time.monotonic(), len(journal.unheard)
+        return time.monotonic() - quiet_s > 0.5
+
+    daemons.play(is_quiet)
+    journal.unheard.clear()
 
 
 def test_a_second_daemon_on_the_same_books_is_refused_in_one_line(daemons):

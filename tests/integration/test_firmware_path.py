@@ -1,4 +1,4 @@
-"""Firmware from the books to a reader's slot: the real ledger, agent and reader, on one table.
+"""Firmware and policies from the books to a reader: the real ledger, agent and reader on a table.
 
 Only the two brokers are lists here.
 """
@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge_agent.cards import ASK_MS
+from edge_agent.policies import TELL_MS
 from firmware.services import built, update
 from ledger.receipts import public_key
 from ledger.release_file import Release
@@ -18,7 +19,7 @@ from simulator.vm.image import program_no
 from tests.edge_agent.building import Building
 from tests.edge_agent.peers import SITE
 from tests.edge_agent.ports import FakePort
-from tests.firmware.counter import DEVICE, DEVICE_KEY, MERCHANT
+from tests.firmware.counter import DEVICE, DEVICE_KEY, MERCHANT, POLICY
 from tests.firmware.workshop import NEW, Workshop
 from tests.link.bench import Broker, Net
 
@@ -124,3 +125,34 @@ def test_what_is_set_later_the_same_day_counts(shop, version):
     assert update.STORED_AS in shop.hardware.nvs and shop.boots == 1
     campus.set(100, version, NEW + bytes(version - 2))
     assert shop.run(300, until=lambda: shop.running == (version, True))
+
+
+def test_a_policy_from_the_books_to_a_reader_and_back_to_the_books(tmp_path, monkeypatch):
+    """The agent tells it, while the ledger is away too; which one it has the reader says."""
+    monkeypatch.setattr(built, "PROGRAM", program_no("main"))
+    shop = Workshop(monkeypatch)
+    campus = shop.depot = Campus(tmp_path, shop.utc_s)
+    shop.hardware.cable._depot = campus
+    policies = campus.store.policies
+    shop.run(20)
+    assert policies.said() == {DEVICE: POLICY["epoch"]}
+    limits = {name: value for name, value in POLICY.items() if name != "epoch"}
+    lower = limits | {"amount_max_fen": 100}
+    assert policies.set_policy(lower, "wang", 1, site=SITE) == [(DEVICE, POLICY["epoch"] + 1)]
+    campus.building.now_ms += ASK_MS
+    has_it = lambda: policies.said()[DEVICE] == POLICY["epoch"] + 1  # noqa: E731
+    assert shop.run(30, until=has_it)
+    # Another one is on the agent's disk when the line to the ledger goes and the reader comes.
+    shop.die()
+    assert policies.set_policy(limits, "wang", 2, device=DEVICE)[0][1] == POLICY["epoch"] + 2
+    campus.building.now_ms += ASK_MS
+    campus.step()
+    campus.building.crash()
+    campus.building.start()
+    campus.building.upstream.down()
+    shop.run(10)
+    campus.building.now_ms += TELL_MS
+    shop.run(10)
+    assert policies.said()[DEVICE] == POLICY["epoch"] + 1  # nobody has heard
+    campus.building.upstream.up()
+    assert shop.run(60, until=lambda: policies.said()[DEVICE] == POLICY["epoch"] + 2)

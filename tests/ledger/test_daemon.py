@@ -13,11 +13,11 @@ import pytest
 from adapters.mqtt import MqttPort
 from ledger.invariants import check
 from ledger.receipts import public_key
-from ledger.service import STATUS_OFFLINE, STATUS_ONLINE
 from ledger.store import LedgerStore
 from protocols.card import virtual_code
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
 from protocols.wire import messages, seal, topics
+from protocols.wire.ledger_status import STATUS_OFFLINE, STATUS_ONLINE
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, Reader, forward
 from tools.ledger_phone import run
 from tools.ledger_topup import book

@@ -7,9 +7,9 @@ import pytest
 
 from adapters.mqtt import MqttPort
 from ledger.invariants import check
-from ledger.service import STATUS_ONLINE
 from ledger.store import LedgerStore
 from protocols.wire import messages, seal, topics
+from protocols.wire.ledger_status import STATUS_ONLINE
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, Reader, forward
 from tests.ledger.test_daemon import KEY, PATIENCE_S, start, wait_for
 

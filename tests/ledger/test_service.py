@@ -6,9 +6,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from ledger import reasons
 from ledger.dialect import StoreUnavailable
 from ledger.receipts import public_key
-from ledger.service import DELIVERIES_MAX, RETRY_MS, STATUS_ONLINE, LedgerService
+from ledger.service import DELIVERIES_MAX, RETRY_MS, LedgerService
 from protocols.wire import cbor, messages, seal, topics
 from protocols.wire.errors import BAD_SEAL, WireError
+from protocols.wire.ledger_status import STATUS_ONLINE
 from tests.ledger.desk import Desk
 from tests.ledger.readers import CANTEEN, Reader, forward, open_ledger
 

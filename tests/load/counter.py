@@ -175,6 +175,12 @@ class Line:
         said = self.said[direction]
         said.append(sealed)
         act = self.plan.get((direction, len(said) - 1))
+        if act in ("away", "denied"):
+            # The agent says that nobody will answer; "denied": somebody does, or has.
+            unheard = self.said["up"][-1][-messages.UNHEARD_BYTES :]
+            if direction == "down":
+                return [sealed, unheard]
+            self._down.append(unheard)
         if act == "late":
             self._late.append((direction, sealed))
         if act == "forged":
@@ -182,7 +188,7 @@ class Line:
             sealed = sealed[:middle] + bytes((sealed[middle] ^ 1,)) + sealed[middle + 1 :]
         if act == "old" and len(said) > 1:
             return [said[-2]]
-        return {"lost": [], "late": [], "twice": [sealed, sealed]}.get(act, [sealed])
+        return {"lost": [], "away": [], "late": [], "twice": [sealed, sealed]}.get(act, [sealed])
 
 
 class _Watcher(Witness):

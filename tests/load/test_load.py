@@ -256,8 +256,14 @@ def test_torn_away_at_any_moment_it_comes_once(centre_of, chip, torn):
 # --- the line ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", ["lost", "twice", "late", "forged", "old"])
-@pytest.mark.parametrize("direction", ["up", "down"])
+_ASTRAY = ("lost", "twice", "late", "forged", "old")
+_ON_THE_WAY = [
+    *((direction, fault) for direction in ("up", "down") for fault in _ASTRAY),
+    *(("up", "away"), ("up", "denied")),
+]
+
+
+@pytest.mark.parametrize(("direction", "fault"), _ON_THE_WAY)
 @pytest.mark.parametrize("chip", CHIPS)
 def test_a_message_goes_wrong(centre_of, chip, direction, fault):
     """Each of them, and some come when everything is over: no load comes twice, none is lost."""
@@ -272,6 +278,24 @@ def test_a_message_goes_wrong(centre_of, chip, direction, fault):
         assert_settles(centre, card, window, said=f"{direction} {number}")
 
 
+@pytest.mark.parametrize("chip", CHIPS)
+def test_while_the_centre_is_away_nobody_waits_for_it(centre_of, chip):
+    """As behind silence, but at once; what waits comes later."""
+    centre, card = centre_of(chip), a_card(chip)
+    window = Window(centre)
+    window.line.plan = {("up", number): "away" for number in range(99)}
+    window.key(b"1.00\r")
+    window.put(card)
+    window.run_ms(1_000)
+    load = window.pos._load
+    assert len(window.line.said["up"]) == 1 and not load.wants_card and load.text == ""
+    assert load._state == 0 and not window.records(messages.CREDIT)
+    window.run_ms(2_000)
+    window.take(card)
+    window.run_ms(12_000)
+    assert_settles(centre, card, window)
+
+
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("chip", CHIPS)
 def test_many_messages_go_wrong(centre_of, chip, seed):
@@ -283,7 +307,7 @@ def test_many_messages_go_wrong(centre_of, chip, seed):
             said = len(window.line.said[direction])
             for number in range(said, said + 16):
                 if draw.randrange(6) == 0:
-                    faults = ("lost", "twice", "late", "forged", "old")
+                    faults = ("lost", "twice", "late", "forged", "old", "away", "denied")
                     window.line.plan[direction, number] = draw.choice(faults)
         window.visit(card)
         if visit % 2:

@@ -6,6 +6,7 @@ from simulator import checkers
 from simulator.code_checker import judge_codes
 from simulator.run import Run, run_scenario
 from simulator.scenario import ScenarioError, load
+from simulator.world.transcript import Transcript
 
 SHORT = """
 name = "short"
@@ -82,6 +83,37 @@ def test_each_is_paid_once(short):
     assert (report.booked, report.sold_by_code, report.sold_by_code_fen) == (1, 2, 1_000)
     assert report.takings_fen == {"tea": 1_200}
     assert report.refusals == {"CODE ALREADY USED": 1}
+
+
+def test_while_the_centre_is_away_a_phone_is_refused_at_once(tmp_path, monkeypatch):
+    """As soon as its agent knows; and not any more when it is back."""
+    events = []
+
+    def add(self, time_us, who, what, data=b"", add=Transcript.add):
+        if what == "display":
+            events.append((time_us, data))
+        add(self, time_us, who, what, data)
+
+    monkeypatch.setattr(Transcript, "add", add)
+    path = tmp_path / "away.toml"
+    cut = '[[step]]\nat = "00:00:{at}"\ndo = "{do}"\nwhat = "upstream"\n'
+    path.write_text(
+        SHORT
+        + cut.format(at="04", do="cut")
+        + PHONE.format(at=30, amount="7.00", shows="payment")
+        + cut.format(at="45", do="plug")
+        # The agent dials again after at most 30 s.
+        + PHONE.format(at=55, amount="3.00", shows="payment").replace("00:00:55", "00:01:25"),
+        encoding="utf-8",
+    )
+    report = run_scenario(path, broker="amqtt")
+    assert report.violations == [] and report.failures == []
+    assert (report.sold_by_code, report.sold_by_code_fen) == (1, 300)
+    assert report.refusals == {"CODE NEEDS NETWORK": 1}
+    asked_us = next(time_us for time_us, data in events if b"ONE MOMENT" in data)
+    told_us = next(time_us for time_us, data in events if b"CODE NEEDS" in data)
+    print(f"refused {(told_us - asked_us) // 1000} ms after the question")
+    assert told_us - asked_us < 500_000
 
 
 def test_same_log_in_a_real_micropython(short, micropython):

@@ -29,6 +29,7 @@ FILES = (
     "offline_caps",
     "status",
     "menu",
+    "limits",
 )
 # Played by tests of their own.
 OTHERS = ("load", "lunch_outage", "serial", "aggregate")
@@ -233,6 +234,22 @@ def test_what_a_card_is_refused_for_is_read_heard_and_recorded(played):
         *("short", *told[:3], "short", *told[3:], "short")
     ]
     assert len(set(told)) == 6
+
+
+def test_the_books_know_by_which_policy_each_window_has_judged(played):
+    _, kept = played("limits")
+    told, _ = records(kept, messages.BOOT, messages.INTENT)
+    epochs, spent = {}, {}
+    for record in told:
+        device = record["device"]
+        if record["kind"] == messages.BOOT:
+            epochs[device] = record["policy_epoch"]
+        else:
+            spent.setdefault((device, epochs[device]), []).append(record["amount_fen"])
+    assert spent == {(1001, 1): [1250], (1001, 2): [1000], (1002, 1): [1250], (1002, 2): [1000]}
+    boots = [(one["device"], one["cause"]) for one in told if one["kind"] == messages.BOOT]
+    told = messages.NO_BOOT
+    assert boots == [(1001, 1), (1001, told), (1002, 1), (1002, told), (1002, 1)]
 
 
 def test_each_kind_pays_its_own_price(played):

@@ -11,9 +11,9 @@ import pycddl
 import pytest
 import yaml
 
-from ledger.service import STATUS_OFFLINE, STATUS_ONLINE, WILL
+from ledger.service import WILL
 from protocols.card import mailbox
-from protocols.rules import access, release, slots
+from protocols.rules import access, release, settings, slots
 from protocols.wire import (
     access_news,
     card_news,
@@ -21,11 +21,14 @@ from protocols.wire import (
     letter_news,
     messages,
     mqtt,
+    policy_news,
     seal,
     topics,
 )
 from protocols.wire.frame import PIECE_BYTES_MAX, UP, encode_frame
+from protocols.wire.ledger_status import STATUS_OFFLINE, STATUS_ONLINE
 from tests.link.bench import DEVICE, SITE, Bench
+from tests.rules.tables import POLICY
 from tests.wire.test_vectors import GRAMMAR, accepts, schema
 from tools.rooms import ROOT
 
@@ -287,6 +290,12 @@ def test_what_is_said_of_firmware_is_what_is_written():
     assert len(seal.seal(digest, bytes(57), release.LABEL)) == release.WARRANT_BYTES
 
 
+def test_what_is_said_of_policies_is_what_is_written():
+    assert accepts(schema("policy-news"), policy_news.encode([(1001, 2, bytes(224))]))
+    assert accepts(schema("policy"), settings.encode_policy(POLICY))
+    assert f"page {settings.POLICY_PAGE}" in SPEC
+
+
 def test_a_broken_grammar_would_be_noticed():
     with pytest.raises(ValueError, match="parser errors"):
         pycddl.Schema("start = boot\n" + GRAMMAR.replace("\n}\n", "\n", 1))
@@ -317,6 +326,7 @@ def test_sizes_in_words_are_those_of_the_code():
         "ACCESS_NEWS (payload)": access_news.BYTES_MAX,
         "LETTER_NEWS (payload)": letter_news.BYTES_MAX,
         "FIRMWARE_NEWS (payload)": firmware_news.BYTES_MAX,
+        "POLICY_NEWS (payload)": policy_news.BYTES_MAX,
     }
 
 

@@ -24,9 +24,9 @@ from adapters.mqtt import MqttPort
 from edge_agent.outbox import WINDOW
 from ledger.invariants import check
 from ledger.receipts import public_key
-from ledger.service import STATUS_ONLINE
 from ledger.store import LedgerStore
 from protocols.wire import messages, seal, topics
+from protocols.wire.ledger_status import STATUS_ONLINE
 from simulator.broker import Broker, find_mosquitto, start_broker
 from tools.bench import raw_mqtt
 from tools.bench.load_reader import LoadReader, batch_of, play

@@ -142,6 +142,7 @@ RECORDS: Mapping[str, tuple[int, Bounds]] = {
 }
 # What may be left out: key, and a value.
 OPTIONAL: Mapping[str, Mapping[str, tuple[int, Any]]] = {
+    "boot": {"policy_epoch": (10, 1)},
     "outcome": {"card_proof": (11, bytes(21))},
     "inspection": {
         "battery_test": (14, bytes(6)),
@@ -152,7 +153,10 @@ OPTIONAL: Mapping[str, Mapping[str, tuple[int, Any]]] = {
     "entry": {"number": (10, 1)},
 }
 ORDINARY: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]] = {
-    "boot": [("power on", {"cause": 1, "firmware": 10203})],
+    "boot": [
+        ("power on", {"cause": 1, "firmware": 10203}),
+        ("another policy", {"cause": 255, "firmware": 10203, "policy_epoch": 4}),
+    ],
     "intent": [
         (
             "12.50 of 87.00, on battery without network",
