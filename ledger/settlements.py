@@ -1,10 +1,12 @@
 """What becomes of the money of a card that has ended (R15): paid out to its holder, or forfeited.
 
 Rules of this file. Nothing moves on the day itself: readers without a network may still tell of
-spends of before. So many hours later what is on the card, what waits for it, and what is left of
-cards that it was in the place of, goes one way: on to the holder's bank (withdrawal, graduation),
-or, of staff who have left and were told beforehand, to the unclaimed (R15.1). Of those who were
-not told nothing is taken. No timer runs: somebody settles, as often as they like.
+spends of before. So many hours later, and when it is proven that no such spend is missing or a
+person has said who is passed over (ledger/settlement_basis.py), what is on the card, what waits
+for it, and what is left of cards that it was in the place of, goes one way: on to the holder's
+bank (withdrawal, graduation), or, of staff who have left and were told beforehand, to the
+unclaimed (R15.1). Of those who were not told nothing is taken. No timer runs: somebody settles,
+as often as they like.
 
 A refund is with the bank from the file on that names it until the bank has said what became of it.
 Failed, or paid and sent back, it waits for another account; paid, it leaves the books, and the
@@ -14,14 +16,16 @@ account is blanked. Who registers an account does not make the file that pays to
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ledger import chart
+from ledger import chart, quiescence, settlement_basis
 from ledger.card_status import CardRefused, states_of
 from ledger.carry_over import AFTER_S, CarryOvers
 from ledger.dialect import Dialect
 from ledger.holders import check_word
 from ledger.lifecycle import MONEY_IN_THE_AIR, ONE_PERSON, WRONG_STATE
 from ledger.posting import post_authorized, post_recorded
+from ledger.quiescence import Mark, Quiescence
 from ledger.reissues import Reissues
+from ledger.settlement_basis import Decision
 from ledger.transfers import (
     FORFEIT,
     OFFSET,
@@ -53,6 +57,7 @@ WHERE c.cause IN ('close', 'terminate') AND c.time_s <= ? AND (
         {chart.account(chart.PENDING, 0)} + c.card_no))
     OR EXISTS (SELECT 1 FROM reissue r WHERE r.new_card = c.card_no))
 ORDER BY c.card_no"""
+_HAS_SOMETHING = "SELECT 1 FROM account WHERE id IN (?, ?) AND balance_fen <> 0"
 _IS_WARNED = "SELECT 1 FROM leaving_notice WHERE card_no = ? AND time_s < ?"
 _ACCOUNT = "SELECT balance_fen - COALESCE(floor_fen, 0) FROM account WHERE id = ?"
 _FORFEITED = f"""
@@ -152,18 +157,36 @@ class Settlements:
 
     # --- the money -------------------------------------------------------------------------------
 
-    def settle(self, now_s: int, after_s: int = AFTER_S) -> list[Settled]:
-        """Everything that is due moves; what did. Again: nothing is left to move."""
-        settled = []
-        for card_no, cause, ended_s in list(self._database.rows(_ENDED, (now_s - after_s,))):
-            is_forfeit = cause == "terminate"
-            if is_forfeit and not list(self._database.rows(_IS_WARNED, (card_no, ended_s))):
-                continue
+    def settle(
+        self, now_s: int, after_s: int = AFTER_S, decision: Decision | None = None
+    ) -> list[Settled]:
+        """Everything moves that is due and proven, or let go by `decision`; what did.
+
+        Again: nothing is left to move.
+        """
+        settled: list[Settled] = []
+        known: dict[int, list[Mark]] = {}
+        for is_forfeit, sources in self._due(now_s - after_s):
             with self._database.transaction():
-                before = (old_card for old_card, _lost_s in self._reissues.before(card_no))
-                for source in (*before, card_no):
-                    settled += self._settle(source, is_forfeit, now_s)
+                for source, before_s in sources:
+                    found = self._examined(source, before_s, known)
+                    if found is None or settlement_basis.barring(found, decision):
+                        continue
+                    moved = self._settle(source, is_forfeit, now_s)
+                    numbers = [one.number for one in moved]
+                    settlement_basis.note(self._database, numbers, found, decision)
+                    settled += moved
         return settled
+
+    def waiting(self, now_s: int, after_s: int = AFTER_S) -> list[Quiescence]:
+        """What is found of cards whose money is due and stays, because a spend may be missing."""
+        known: dict[int, list[Mark]] = {}
+        found = [
+            self._examined(source, before_s, known)
+            for _is_forfeit, sources in self._due(now_s - after_s)
+            for source, before_s in sources
+        ]
+        return [one for one in found if one is not None and one.blocking]
 
     def unwarned(self) -> list[int]:
         """Cards of staff who have left and were not told before: their money stays as it is."""
@@ -207,6 +230,26 @@ class Settlements:
         return news
 
     # --- how -------------------------------------------------------------------------------------
+
+    def _due(self, until_s: int) -> Iterator[tuple[bool, list[tuple[int, int]]]]:
+        """(is forfeit, cards whose money goes with it and before when their spends count).
+
+        A card that was lost or handed in counts to that day, one that has ended to its end.
+        """
+        for card_no, cause, ended_s in list(self._database.rows(_ENDED, (until_s,))):
+            is_forfeit = cause == "terminate"
+            if is_forfeit and not list(self._database.rows(_IS_WARNED, (card_no, ended_s))):
+                continue
+            yield is_forfeit, [*self._reissues.before(card_no), (card_no, ended_s)]
+
+    def _examined(
+        self, card_no: int, before_s: int, known: dict[int, list[Mark]]
+    ) -> Quiescence | None:
+        """What is proven of a card, None if it has nothing that could move."""
+        accounts = chart.purse(card_no), chart.pending(card_no)
+        if not list(self._database.rows(_HAS_SOMETHING, accounts)):
+            return None
+        return quiescence.examine(self._database, card_no, before_s, known)
 
     def _settle(self, card_no: int, is_forfeit: bool, now_s: int) -> list[Settled]:
         """What there is of one card moves, in a transaction of the caller."""

@@ -36,6 +36,7 @@ from ledger.loading import keys_of, load_book
 from ledger.lock_mail import LockMail
 from ledger.loss_reports import LossReports
 from ledger.menus import MenuBook
+from ledger.money_schema import MONEY_DUMP
 from ledger.person_numbers import PersonNumbers
 from ledger.policies import PolicyBook
 from ledger.posting import write_changes
@@ -133,6 +134,7 @@ _DUMP = {
     "lock_word": "SELECT device, seq, epoch, made_s, battery_mv, heard_s FROM lock_word"
     " ORDER BY device",
     **DUMP,
+    **MONEY_DUMP,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }

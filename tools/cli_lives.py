@@ -339,11 +339,24 @@ def batch_run(
 
 
 @batch.command("settle")
-def batch_settle(database: InputFile, after_h: AfterHours = None) -> None:
-    """Send on what is left of ended cards, so long after their end: to pay out, or forfeited."""
+def batch_settle(
+    database: InputFile,
+    after_h: AfterHours = None,
+    despite: Annotated[
+        list[str] | None,
+        typer.Option(help="A reader (1001) or record (1001/7) that is passed over; repeat it."),
+    ] = None,
+    by: Annotated[str, typer.Option("--by", help="Who decides that, by name.")] = "",
+    because: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
+) -> None:
+    """Send on what is left of ended cards, so long after their end and when no spend is missing.
+
+    Exit code 1 if money waits for readers; they are named. A person may pass over each by name.
+    """
     from tools.ledger_batch import settle
 
-    _say(lambda: settle(database, after_h, _now_s()))
+    decided = by, because, tuple(despite or ())
+    _told(lambda: settle(database, after_h, decided, _now_s()))
 
 
 @batch.command("refunds")

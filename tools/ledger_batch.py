@@ -8,13 +8,16 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ledger.batches import Finding, GraduationLine, IssueLine, Line
 from ledger.card_status import CardRefused
 from ledger.carry_over import AFTER_S
 from ledger.holders import KINDS, Holder, check, is_person_no
+from ledger.quiescence import TEXTS, Quiescence
+from ledger.settlement_basis import Decision
 from ledger.settlements import RESULTS, check_account
 from protocols.rules.money import format_yuan
 from protocols.rules.spending import TEMPORARY
@@ -71,17 +74,46 @@ def run(path: Path, file: Path, kind: str, sha256: str, by: str, now_s: int) -> 
     return "\n".join(said), not left
 
 
-def settle(path: Path, after_h: int | None, now_s: int) -> str:
-    """Move what is due."""
+def settle(
+    path: Path, after_h: int | None, decided: tuple[str, str, Sequence[str]], now_s: int
+) -> tuple[str, bool]:
+    """Move what is due, and whether nothing waits. `decided`: by whom, why, despite whom."""
     after_s = AFTER_S if after_h is None else after_h * _HOUR_S
+    decision = _decision(*decided)
     with written(path) as store:
-        settled = store.settlements.settle(now_s, after_s)
+        settled = store.settlements.settle(now_s, after_s, decision)
+        waiting = store.settlements.waiting(now_s, after_s)
     lines = [
         f"card {one.card_no}: {format_yuan(one.amount_fen)} yuan are"
         f" {'forfeited' if one.is_forfeit else 'to be paid out'}"
         for one in settled
     ]
-    return "\n".join(lines or ["nothing is due"])
+    lines += _barring(waiting)
+    return "\n".join(lines or ["nothing is due"]), not waiting
+
+
+def _decision(person: str, because: str, despite: Sequence[str]) -> Decision | None:
+    if not (person or because or despite):
+        return None
+    places = []
+    for text in despite:
+        device, _slash, seq = text.partition("/")
+        if not all(part.isascii() and part.isdigit() for part in (device, seq or "0")):
+            raise BadInput(f"--despite {text}: a reader is 1001, a record of it 1001/7")
+        places.append((int(device), int(seq or "0")))
+    return Decision(person, because, frozenset(places))
+
+
+def _barring(waiting: Sequence[Quiescence]) -> Iterator[str]:
+    """Who keeps money back, of how many cards, and what ends it."""
+    found = Counter(one for card in waiting for one in card.blocking)
+    for one, cards in sorted(found.items(), key=lambda item: (item[0].device, item[0].seq)):
+        what, way_out = TEXTS[one.bar]
+        where = f"record {one.device}/{one.seq}" if one.seq else f"reader {one.device}"
+        yield f"{where} keeps back {cards} {'card' if cards == 1 else 'cards'}: {what}"
+        yield f"  ends it: {way_out}"
+    if waiting:
+        yield f"{len(waiting)} cards wait for that, or for somebody who decides (--despite)"
 
 
 def refunds(path: Path, name: str, out: Path, by: str, now_s: int) -> str:

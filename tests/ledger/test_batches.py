@@ -15,6 +15,7 @@ from ledger.invariants import check
 from ledger.lifecycle import Act
 from protocols.rules.spending import STAFF, STUDENT
 from tests.ledger.readers import CARD, Reader, open_ledger
+from tests.ledger.test_quiescence import inspect
 
 NOW_S = 1_790_000_000
 FIRST, LAST = 20_000, 21_000
@@ -172,6 +173,8 @@ def test_graduates_get_what_is_left_when_it_is_due():
         assert reasons(found) == [0] * 4
         assert [store.cards.state(card_no) for card_no in CARDS] == ["closed"] * 4
         assert store.cards.epoch() == 4
+    inspect(reader, NOW_S)
+    store.book([reader.records])
     store.settlements.settle(NOW_S + AFTER_S)
     payments = store.settlements.make_file("2026-06", "li", NOW_S + AFTER_S)
     assert [payment.amount_fen for payment in payments] == [700, 1_000, 1_000, 1_000]

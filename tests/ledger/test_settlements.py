@@ -14,8 +14,10 @@ from ledger.reservations import Settled
 from ledger.topups import NotCovered, TopUpRefused
 from protocols.card import virtual_code
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
+from tests.ledger.lives import let_go
 from tests.ledger.readers import CARD, OPENING_FEN, OTHER_CARD, Reader
 from tests.ledger.replaced import NEW_CARD, books
+from tests.ledger.test_quiescence import inspect
 
 END_S = 1_790_000_000
 DUE_S = END_S + AFTER_S
@@ -50,7 +52,7 @@ def held(store):
 
 
 def paid_out(store):
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     (payment,) = store.settlements.make_file("2026-06", "li", DUE_S)
     store.settlements.note_results([(payment.number, "paid", "")], "li", DUE_S)
     return store
@@ -62,8 +64,9 @@ BANK = -2 * OPENING_FEN
 def test_closed_it_waits_for_what_readers_may_still_tell():
     reader = Reader(1001)
     store = closed(reader)
-    assert store.settlements.settle(DUE_S - 1) == []
+    assert let_go(store, DUE_S - 1) == []
     reader.spend(amount_fen=700)
+    inspect(reader, END_S)
     store.book([reader.records])
     for _ in range(2):
         store.settlements.settle(DUE_S)
@@ -201,11 +204,11 @@ def test_results_are_all_noted_or_none():
 def test_a_spend_that_is_told_behind_the_settlement_is_its_holder_s(is_paid):
     reader = Reader(1001)
     store = paid_out(closed(reader)) if is_paid else closed(reader)
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     spend = reader.spend(amount_fen=700)
     for _ in range(2):
         store.book([reader.records])
-        store.settlements.settle(DUE_S)
+        let_go(store, DUE_S)
     on_its_way_fen = 0 if is_paid else OPENING_FEN
     assert held(store)[:3] == (-700, 0, on_its_way_fen)
     assert store.cases() == [(reasons.SPENT_BEFORE_ITS_END, *spend)]
@@ -220,7 +223,7 @@ def test_what_waited_for_the_card_goes_too_and_comes_on_it_no_more():
     store.cards.set("close", CARD, END_S, "id-card")
     with pytest.raises(TopUpRefused, match="is closed"):
         store.top_ups.top_up(CARD, 500, "c")
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     assert held(store) == (0, 0, OPENING_FEN + 1_000, 0, BANK - 1_000)
     for number in (1, 2):
         with pytest.raises(NotCovered):
@@ -234,10 +237,10 @@ def test_a_load_that_had_come_after_all_makes_no_money():
     store.top_ups.top_up(CARD, 500, "a")
     store.top_ups.note_try(1, 5, 1001)
     store.cards.set("close", CARD, END_S, "id-card")
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     reader.outcome(reader.credit(counter=5, number=1, amount_fen=500))
     store.book([reader.records])
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     assert held(store)[:3] == (0, 0, OPENING_FEN + 500)
     assert store.cases() == [(reasons.LOADED_TOO_LATE, 0xFFFFFFFF, 1)]
 
@@ -249,7 +252,7 @@ def test_an_overdrawn_purse_is_made_good_by_what_waited():
     reader.spend(amount_fen=OPENING_FEN + 3_000)
     store.book([reader.records])
     store.cards.set("close", CARD, END_S, "id-card")
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     assert held(store)[:3] == (0, 0, 2_000)
     assert store.summary()["overdrawn"] == 0
 
@@ -262,10 +265,10 @@ def test_what_was_reserved_by_a_code_goes_when_it_is_given_back():
     ask = Ask(1001, bytes(8), code, 1_000, 1)
     number = store.code_sales.ask(ask, phones.seed_of, now_ms, CodePolicy(2_000, 2_000)).number
     store.cards.set("close", CARD, END_S, "id-card")
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     assert held(store)[:3] == (0, 0, OPENING_FEN + 4_000)
     store.code_sales.settle(number, Settled.VOID)
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     assert held(store)[:3] == (0, 0, OPENING_FEN + 5_000)
 
 
@@ -312,12 +315,12 @@ def test_who_was_not_told_before_forfeits_nothing(is_late):
 def test_a_late_spend_takes_from_what_was_forfeited():
     reader = Reader(1001)
     store = left(reader)
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     reader.spend(amount_fen=700)
     store.book([reader.records])
     assert held(store)[:4] == (-700, 0, 0, OPENING_FEN)
     for _ in range(2):
-        store.settlements.settle(DUE_S)
+        let_go(store, DUE_S)
         assert held(store)[:4] == (0, 0, 0, OPENING_FEN - 700)
 
 
@@ -326,7 +329,7 @@ def test_who_spends_to_zero_has_nothing_to_forfeit():
     store = left(reader)
     reader.spend(amount_fen=OPENING_FEN)
     store.book([reader.records])
-    assert store.settlements.settle(DUE_S) == []
+    assert let_go(store, DUE_S) == []
     assert held(store)[:4] == (0, 0, 0, 0)
 
 
@@ -373,7 +376,7 @@ def test_a_late_spend_of_after_a_loss_is_nobody_s_debt():
     store.cards.set("lose", CARD, END_S - 60)
     store.reissues.reissue(CARD, NEW_CARD, END_S - 60, "id-card")
     store.cards.set("close", NEW_CARD, END_S, "id-card")
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     after = reader.spend(amount_fen=700, earliest_s=END_S - 30, latest_s=END_S - 29)
     before = reader.spend(amount_fen=80, counter=2, earliest_s=END_S - 99, latest_s=END_S - 98)
     store.book([reader.records])

@@ -80,10 +80,27 @@ def test_from_the_list_of_freshmen_to_the_money_of_graduates(store, path, tmp_pa
     good("batch", "run", *signed(path, file, "graduation"), "--by", "wang")
     assert good("card", "show", path, "--card", 50).startswith("card 50: closed\n")
     assert good("batch", "settle", path) == "nothing is due\n"
-    assert "12.50 yuan are to be paid out" in good("batch", "settle", path, "--after-h", 0)
+    _settle(path)
     _pay(path, tmp_path)
     assert good("batch", "unpaid", path) == "everything is paid\n"
     assert store.balances()["clearing", 0] == -2 * 10_000
+
+
+def _settle(path):
+    """A reader that was never heard keeps the money back, until somebody passes over it."""
+    settle = "batch", "settle", path, "--after-h", 0
+    done = onecard(*settle)
+    assert done.exit_code == 1
+    assert done.output.splitlines() == [
+        "reader 1001 keeps back 2 cards: no record of it is booked",
+        "  ends it: any record of it with a known time; or release it, if it was never in use",
+        "2 cards wait for that, or for somebody who decides (--despite)",
+    ]
+    for words in (("--by", "zhou"), ("--despite", "1001/x", "--by", "zhou", "--because", "new")):
+        assert onecard(*settle, *words).exit_code == 2
+    decided = "--despite", "1001", "--by", "zhou", "--because", "still in its box"
+    assert "card 50: 12.50 yuan are to be paid out" in good(*settle, *decided)
+    assert good(*settle) == "nothing is due\n"
 
 
 def _pay(path, tmp_path):
