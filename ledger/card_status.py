@@ -20,6 +20,7 @@ from ledger.lifecycle import (
     RECORD,
     RULES,
     SAME,
+    WRONG_STATE,
     Act,
     Answer,
     answer,
@@ -178,6 +179,13 @@ def states_of(database: Dialect, card_no: int) -> list[str]:
     if not list(database.rows(_IS_ISSUED, (card_no,))):
         return [ABSENT]
     return states_after(cause for cause, _time_s in database.rows(_CHANGES, (card_no,)))
+
+
+def check_state(database: Dialect, card_no: int, among: tuple[str, ...]) -> None:
+    """CardRefused unless a card is in one of these states, of those whose money ends (R15)."""
+    state = states_of(database, card_no)[-1]
+    if state not in among:
+        raise CardRefused(f"card {card_no} is {state} ({WRONG_STATE}, R15)", WRONG_STATE)
 
 
 def check_evidence(verb: str, evidence: str) -> None:

@@ -41,6 +41,7 @@ _OF_CANCEL = "cancelled\t{}"
 _SETTLED = "UPDATE reservation SET state = ? WHERE device = ? AND seq = ?"
 _FORKED = "UPDATE device SET is_forked = 1 WHERE device = ?"
 _COUNT = "UPDATE tally SET total = total + ? WHERE name = 'duplicates'"
+_NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM {}"
 _TRANSFER = "INSERT INTO transfer VALUES (?, ?, ?, ?, ?, ?, ?)"
 # What was decided at this desk must keep an account above its floor: the CHECK refuses it.
 _AUTHORIZE = "UPDATE account SET balance_fen = balance_fen + ? WHERE id = ?"
@@ -124,6 +125,12 @@ def _post_with(database: Dialect, loaded: Sequence[Load], transfers: Sequence[Tr
     post_recorded(database, [*map(carried, loaded), *back, *transfers])
     database.update(_LOADED, [(load.number,) for load in loaded])
     database.many(_CASE, [(LOADED_TOO_LATE, t.device, t.seq, b"", b"") for t in back])
+
+
+def next_number(database: Dialect, table: str) -> int:
+    """The next number in a table that counts its rows; in a transaction of the caller."""
+    ((number,),) = database.rows(_NEXT.format(table))
+    return number
 
 
 def _deltas(transfers: Sequence[Transfer]) -> list[tuple[int, int]]:

@@ -37,6 +37,7 @@ from ledger.lock_mail import LockMail
 from ledger.loss_reports import LossReports
 from ledger.menus import MenuBook
 from ledger.money_schema import MONEY_DUMP
+from ledger.payouts import Payouts
 from ledger.person_numbers import PersonNumbers
 from ledger.policies import PolicyBook
 from ledger.posting import write_changes
@@ -44,6 +45,7 @@ from ledger.promises import HAS_ENDED
 from ledger.reissues import Reissues
 from ledger.reservations import Settled
 from ledger.settlements import Settlements
+from ledger.subsidies import Subsidies
 from ledger.tampers import Tampers
 from ledger.temporary import Temporaries
 from ledger.topups import TopUps
@@ -201,6 +203,8 @@ class LedgerStore:
         self.holders = Holders(database)
         self.temporaries = Temporaries(database)
         self.settlements = Settlements(database)
+        self.payouts = Payouts(database)
+        self.subsidies = Subsidies(database)
         self.batches = Batches(database)
         self.corrections = Corrections(database)
 

@@ -100,11 +100,8 @@ class TopUps:
         if not 0 < len(order_id) <= ORDER_CHARS_MAX or not order_id.isprintable():
             raise TopUpRefused(f"an order number has 1 to {ORDER_CHARS_MAX} characters")
         with self._database.transaction():
-            for number, *facts in list(self._database.rows(_BY_ORDER, (order_id,))):
-                if facts != [card_no, amount_fen]:
-                    raise TopUpRefused(f"order {order_id} is booked already, and differently")
-                return number
-            return pay_in(self._database, card_no, amount_fen, order_id)
+            known = booked(self._database, card_no, amount_fen, order_id)
+            return known or pay_in(self._database, card_no, amount_fen, order_id)
 
     def next_of(self, card_no: int, counter: int) -> Pending | None:
         """What is next for a card that shows `counter`, of what is there; None if nothing is."""
@@ -150,6 +147,18 @@ class TopUps:
             load = loads_of(self._database, [number])[number]
             if not load.is_loaded:
                 post_loaded(self._database, [load])
+
+
+def booked(database: Dialect, card_no: int, amount_fen: int, order_id: str) -> int:
+    """The number of the credit of an order that is booked with these facts; 0 of a new order.
+
+    Raises TopUpRefused for one that is booked with others.
+    """
+    for number, *facts in list(database.rows(_BY_ORDER, (order_id,))):
+        if facts != [card_no, amount_fen]:
+            raise TopUpRefused(f"order {order_id} is booked already, and differently")
+        return number
+    return 0
 
 
 def pay_in(database: Dialect, card_no: int, amount_fen: int, order_id: str) -> int:

@@ -19,7 +19,7 @@ from tools.cli_books import add_to
 from tools.cli_broker import broker
 from tools.cli_ca import ca
 from tools.cli_card import card
-from tools.cli_carry import carry_over, subsidy
+from tools.cli_carry import carry_over
 from tools.cli_case import case, reconcile
 from tools.cli_codes import ledger_codes, ledger_phone, ledger_settle
 from tools.cli_database import migrate
@@ -30,6 +30,7 @@ from tools.cli_inspections import inspections
 from tools.cli_lives import batch, temporary
 from tools.cli_lives import card as ledger_card
 from tools.cli_menu import menu
+from tools.cli_money import refunds, subsidy
 from tools.cli_options import (
     EXIT_FAILED,
     LOG_FORMAT,
@@ -72,6 +73,8 @@ sim.command("residence")(residence)
 ledger.add_typer(ledger_card, name="card")
 ledger.add_typer(temporary, name="temporary")
 ledger.add_typer(batch, name="batch")
+ledger.add_typer(subsidy, name="subsidy")
+ledger.add_typer(refunds, name="refunds")
 ledger.add_typer(attendance, name="attendance")
 ledger.add_typer(access, name="access")
 ledger.add_typer(menu, name="menu")
@@ -83,7 +86,6 @@ ledger.add_typer(case, name="case")
 app.command("aggregate-code")(aggregate_code)
 ledger.command("carry-over")(carry_over)
 ledger.command("reconcile")(reconcile)
-ledger.command("subsidy")(subsidy)
 ledger.command("locks")(ledger_locks)
 ledger.command("migrate")(migrate)
 ledger.command("inspections")(inspections)

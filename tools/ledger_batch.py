@@ -1,4 +1,4 @@
-"""What `onecard ledger batch` does: lists of cards from CSV, and files to and from the bank.
+"""What `onecard ledger batch` does: lists of cards from CSV, and what becomes of their money.
 
 The whole file is read before anything is done, and an error names its line, never a person or an
 account. NotBooks, CardRefused, StoreUnavailable, BadInput.
@@ -7,7 +7,6 @@ account. NotBooks, CardRefused, StoreUnavailable, BadInput.
 import csv
 import hashlib
 import io
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,9 +15,9 @@ from ledger.batches import Finding, GraduationLine, IssueLine, Line
 from ledger.card_status import CardRefused
 from ledger.carry_over import AFTER_S
 from ledger.holders import KINDS, Holder, check, is_person_no
+from ledger.payouts import check_account
 from ledger.quiescence import TEXTS, Quiescence
 from ledger.settlement_basis import Decision
-from ledger.settlements import RESULTS, check_account
 from protocols.rules.money import format_yuan
 from protocols.rules.spending import TEMPORARY
 from tools.ledger_card import written
@@ -31,8 +30,6 @@ COLUMNS = {
     "issue": ["card_no", "person_no", "kind", "department", "valid_from", "valid_to"],
     "graduation": ["card_no", "person_no", "account_no", "name"],
 }
-_RESULT_COLUMNS = ["payment", "result", "because"]
-_PAYMENT_COLUMNS = ["payment", "account_no", "name", "amount", "purpose"]
 
 
 def dry_run(path: Path, file: Path, kind: str) -> tuple[str, bool]:
@@ -57,7 +54,7 @@ def sign(path: Path, file: Path, kind: str, sha256: str, by: str, now_s: int) ->
     """Put a name under a dry run."""
     lines, file_sha256 = _read_list(file, kind)
     with written(path) as store:
-        what = kind, lines, file_sha256, _hash_of(sha256)
+        what = kind, lines, file_sha256, hash_of(sha256)
         count = store.batches.sign(*what, by, now_s)
     return f"{count} of 2 signatures"
 
@@ -66,7 +63,7 @@ def run(path: Path, file: Path, kind: str, sha256: str, by: str, now_s: int) -> 
     """Do what was signed, and whether no line was left."""
     lines, file_sha256 = _read_list(file, kind)
     with written(path) as store:
-        what = kind, lines, file_sha256, _hash_of(sha256)
+        what = kind, lines, file_sha256, hash_of(sha256)
         findings = store.batches.run(*what, by, now_s)
     left = [finding for finding in findings if finding.reason]
     said = [_told(finding) for finding in left]
@@ -116,54 +113,11 @@ def _barring(waiting: Sequence[Quiescence]) -> Iterator[str]:
         yield f"{len(waiting)} cards wait for that, or for somebody who decides (--despite)"
 
 
-def refunds(path: Path, name: str, out: Path, by: str, now_s: int) -> str:
-    """Write the payments of a file. The books have them first: stopped before, write it again."""
-    with written(path) as store:
-        payments = store.settlements.make_file(name, by, now_s)
-    rows = [
-        (one.number, one.account_no, one.name, format_yuan(one.amount_fen), f"card {one.card_no}")
-        for one in payments
-    ]
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([_PAYMENT_COLUMNS, *rows])
-    _write_private(out, text.getvalue().encode("utf-8-sig"))
-    total_fen = sum(payment.amount_fen for payment in payments)
-    return f"{len(payments)} payments, {format_yuan(total_fen)} yuan, are in {out}"
-
-
-def results(path: Path, file: Path, by: str, now_s: int) -> str:
-    """Note what the bank says."""
-    found = []
-    for number, row in _rows(file.read_bytes(), file, _RESULT_COLUMNS):
-        payment, result, because = row
-        if not (payment.isascii() and payment.isdigit()) or result not in RESULTS:
-            raise BadInput(f"{file}: line {number} is not a payment, and {' or '.join(RESULTS)}")
-        found.append((int(payment), result, because))
-    with written(path) as store:
-        news = store.settlements.note_results(found, by, now_s)
-    return f"{len(found)} payments, {news} of them news"
-
-
-def unpaid(path: Path) -> tuple[str, bool]:
-    """Refunds that no bank has, cards of staff nobody has warned; whether there is none."""
-    with opened(path) as store:
-        lines = [
-            f"card {card_no}: {format_yuan(fen)} yuan, {'goes' if known else 'no account'}"
-            f"{' with the next file' if known else ' that was not tried'}"
-            for _number, card_no, fen, known in store.settlements.unpaid()
-        ]
-        lines += [
-            f"card {card_no}: its holder left and was not told before; nothing is forfeited"
-            for card_no in store.settlements.unwarned()
-        ]
-    return "\n".join(lines or ["everything is paid"]), not lines
-
-
 def _read_list(file: Path, kind: str) -> tuple[Sequence[Line], bytes]:
     """Every line of a list, and the hash of its bytes; BadInput names the first wrong line."""
     data = file.read_bytes()
     lines = []
-    for number, row in _rows(data, file, COLUMNS[kind]):
+    for number, row in rows_of(data, file, COLUMNS[kind]):
         try:
             lines.append(_READ[kind](number, row))
         except (BadInput, CardRefused, KeyError, ValueError) as error:
@@ -197,7 +151,7 @@ _READ: dict[str, Callable[[int, Sequence[str]], Line]] = {
 }
 
 
-def _rows(data: bytes, file: Path, columns: list[str]) -> Iterable[tuple[int, list[str]]]:
+def rows_of(data: bytes, file: Path, columns: list[str]) -> Iterable[tuple[int, list[str]]]:
     """(number, cells) of each line behind the header."""
     if len(data) > _BYTES_MAX:
         raise BadInput(f"{file}: longer than {_BYTES_MAX} bytes")
@@ -214,7 +168,7 @@ def _rows(data: bytes, file: Path, columns: list[str]) -> Iterable[tuple[int, li
             yield number, [cell.strip() for cell in row]
 
 
-def _hash_of(text: str) -> bytes:
+def hash_of(text: str) -> bytes:
     try:
         sha256 = bytes.fromhex(text)
     except ValueError:
@@ -227,18 +181,3 @@ def _hash_of(text: str) -> bytes:
 def _told(finding: Finding) -> str:
     number = f" ({finding.reason})" if finding.reason else ""
     return f"line {finding.line}, card {finding.card_no}: {finding.text}{number}"
-
-
-def _write_private(out: Path, data: bytes) -> None:
-    """All of a file that only its owner reads, or the one that was there."""
-    beside = out.with_name(f".{out.name}.new")
-    try:
-        beside.unlink(missing_ok=True)
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as target:
-            target.write(data)
-            target.flush()
-            os.fsync(target.fileno())
-        beside.replace(out)
-    except OSError as error:
-        raise BadInput(f"{out}: {error.strerror}; the books have the payments: again") from error

@@ -61,7 +61,7 @@ def register_payee(path: Path, card_no: int, account: Sequence[str], by: str, no
     """Note an account and whose it is."""
     account_no, name = account
     with written(path) as store:
-        store.settlements.register_payee(card_no, account_no, name, by, now_s)
+        store.payouts.register_payee(card_no, account_no, name, by, now_s)
     return f"card {card_no}: an account that ends in {account_no[-4:]} is registered"
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from firmware.drivers import annunciator
-from ledger import api_reasons, bearers, lifecycle, lifecycle_texts
+from ledger import api_reasons, bearers, lifecycle, lifecycle_texts, money_lists
 from ledger import reasons as ledger_reasons
 from ledger.api import openapi
 from protocols.link import delivery_texts
@@ -249,6 +249,9 @@ def reason_codes() -> str:
         "What is asked of a card is refused and nothing is changed ([card-states.md]"
         "(card-states.md)).\n`ledger/lifecycle.py`\n",
         _numbered(lifecycle.TEXTS),
+        "## Why a list that moves money is not done, or a line of it is left\n",
+        "Beside those above. `ledger/money_lists.py`\n",
+        _numbered(money_lists.TEXTS),
     ]
     return "\n".join(parts)
 

@@ -14,6 +14,7 @@ from ledger.holders import Holder
 from ledger.invariants import check
 from ledger.lifecycle import Act
 from protocols.rules.spending import STAFF, STUDENT
+from tests.ledger.lives import make_file
 from tests.ledger.readers import CARD, Reader, open_ledger
 from tests.ledger.test_quiescence import inspect
 
@@ -176,9 +177,9 @@ def test_graduates_get_what_is_left_when_it_is_due():
     inspect(reader, NOW_S)
     store.book([reader.records])
     store.settlements.settle(NOW_S + AFTER_S)
-    payments = store.settlements.make_file("2026-06", "li", NOW_S + AFTER_S)
+    payments = make_file(store, "2026-06", "li", NOW_S + AFTER_S)
     assert [payment.amount_fen for payment in payments] == [700, 1_000, 1_000, 1_000]
-    store.settlements.note_results([(p.number, "paid", "") for p in payments], "li", NOW_S)
+    store.payouts.note_results([(p.number, "paid", "") for p in payments], "li", NOW_S)
     assert store.balances()["payout", 50] == 0
     assert check(store) == []
 

@@ -432,7 +432,7 @@ def test_every_rule_has_its_tampering():
     here = set(invariants._RULES) - set(reissue_rules.RULES) - set(channel_rules.RULES)
     here -= set(lifecycle_rules.RULES)
     here -= set(fraud_rules.RULES)  # test_corrections.py
-    here -= set(money_rules.RULES)  # test_settlement_basis.py
+    here -= set(money_rules.RULES)  # test_money_lists.py
     assert here < set(TAMPERED)
     assert len(TAMPERED) == len(here) + 4
 

@@ -4,31 +4,21 @@ import hashlib
 
 import pytest
 
-from ledger import money_rules
 from ledger.card_status import CardRefused
 from ledger.carry_over import AFTER_S
 from ledger.certificates import release
-from ledger.dialect import ConstraintBroken
 from ledger.invariants import check
-from ledger.money_schema import MONEY_JOURNALS
 from ledger.quiescence import Bar, examine, statement
 from ledger.settlement_basis import Decision
 from protocols.wire.messages import NOT_COMMITTED
-from tests.ledger.lives import fill, let_go
 from tests.ledger.readers import CARD, OPENING_FEN, Reader, open_ledger
 from tests.ledger.replaced import NEW_CARD, books
-from tests.ledger.tampering import in_its_words, tamper
 from tests.ledger.test_quiescence import inspect
 
 END_S = 1_000_000
 DUE_S = END_S + AFTER_S
 BASIS = "SELECT number, before_s, sha256, person, because FROM settlement_basis ORDER BY number"
 DESPITE = "SELECT number, device, seq, bar FROM settlement_despite ORDER BY number, device, seq"
-TAMPERED = {
-    "a settlement rests on a proof, or on a person who has named what is not proven": [
-        "DELETE FROM settlement_despite"
-    ],
-}
 
 
 @pytest.fixture
@@ -166,52 +156,3 @@ def test_marks_that_were_found_for_one_card_do_not_hide_another_s_bar():
 def test_a_decision_has_a_name_a_reason_and_readers(person, because, places):
     with pytest.raises(CardRefused):
         Decision(person, because, frozenset(places))
-
-
-# --- the tables ----------------------------------------------------------------------------------
-
-
-def filled():
-    """Books with something in each table: settled by proof, and by a person."""
-    store = open_ledger()
-    fill(store)
-    store.register_device(1001, bytes(32), 12)
-    store.cards.set("close", CARD, END_S, "id-card")
-    let_go(store, DUE_S)
-    assert check(store) == []
-    return store
-
-
-def test_every_table_has_something():
-    store = filled()
-    for table in MONEY_JOURNALS:
-        assert list(store.database.rows(f"SELECT 1 FROM {table}")), table
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        *(f"DELETE FROM {table}" for table in MONEY_JOURNALS),
-        "UPDATE settlement_basis SET person = 'li' WHERE person <> ''",
-        "UPDATE settlement_despite SET device = 7",
-        "INSERT INTO settlement_basis VALUES (99, 1, zeroblob(32), '', '')",
-        "INSERT INTO settlement_despite VALUES (1, 1001, 0, 'silent')",
-    ],
-)
-def test_the_database_refuses(sql):
-    store = filled()
-    before = store.dump()
-    with pytest.raises(ConstraintBroken), store.database.transaction():
-        store.database.rows(in_its_words(store, sql))
-    assert store.dump() == before
-
-
-@pytest.mark.parametrize("rule", TAMPERED)
-def test_tampering_is_seen(rule):
-    store = filled()
-    tamper(store, TAMPERED[rule])
-    assert rule in [violation.rule for violation in check(store)]
-
-
-def test_every_rule_has_its_tampering():
-    assert TAMPERED.keys() == money_rules.RULES.keys()

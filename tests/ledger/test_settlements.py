@@ -14,7 +14,7 @@ from ledger.reservations import Settled
 from ledger.topups import NotCovered, TopUpRefused
 from protocols.card import virtual_code
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
-from tests.ledger.lives import let_go
+from tests.ledger.lives import let_go, make_file
 from tests.ledger.readers import CARD, OPENING_FEN, OTHER_CARD, Reader
 from tests.ledger.replaced import NEW_CARD, books
 from tests.ledger.test_quiescence import inspect
@@ -29,7 +29,7 @@ def closed(*readers, payee=True):
     """A ledger in which CARD was closed at END_S."""
     store = books(*readers)
     if payee:
-        store.settlements.register_payee(CARD, ACCOUNT, NAME, "wang", END_S - 1)
+        store.payouts.register_payee(CARD, ACCOUNT, NAME, "wang", END_S - 1)
     store.cards.set("close", CARD, END_S, "withdrawal-notice")
     return store
 
@@ -53,8 +53,8 @@ def held(store):
 
 def paid_out(store):
     let_go(store, DUE_S)
-    (payment,) = store.settlements.make_file("2026-06", "li", DUE_S)
-    store.settlements.note_results([(payment.number, "paid", "")], "li", DUE_S)
+    (payment,) = make_file(store, "2026-06", "li", DUE_S)
+    store.payouts.note_results([(payment.number, "paid", "")], "li", DUE_S)
     return store
 
 
@@ -78,46 +78,46 @@ def test_paid_out_once_however_often_it_is_asked():
     store = closed()
     store.settlements.settle(DUE_S)
     for _ in range(2):
-        (payment,) = store.settlements.make_file("2026-06", "li", DUE_S)
+        (payment,) = make_file(store, "2026-06", "li", DUE_S)
         assert (payment.account_no, payment.name) == (ACCOUNT, NAME)
         assert payment.amount_fen == OPENING_FEN
-        assert store.settlements.make_file("2026-07", "li", DUE_S) == []
+        assert make_file(store, "2026-07", "li", DUE_S) == []
     for news in (1, 0):
-        assert store.settlements.note_results([(1, "paid", "")], "li", DUE_S) == news
+        assert store.payouts.note_results([(1, "paid", "")], "li", DUE_S) == news
         assert held(store) == (0, 0, 0, 0, BANK + OPENING_FEN)
     with pytest.raises(CardRefused, match="is paid, not failed"):
-        store.settlements.note_results([(1, "failed", "")], "li", DUE_S)
-    assert store.settlements.make_file("2026-06", "li", DUE_S) == []
-    assert list(store.settlements.unpaid()) == []
+        store.payouts.note_results([(1, "failed", "")], "li", DUE_S)
+    assert make_file(store, "2026-06", "li", DUE_S) == []
+    assert list(store.payouts.unpaid()) == []
 
 
 def test_an_account_is_in_the_books_only_until_it_has_its_money():
     store = closed()
     store.settlements.settle(DUE_S)
-    (payment,) = store.settlements.make_file("2026-06", "li", DUE_S)
+    (payment,) = make_file(store, "2026-06", "li", DUE_S)
     assert ACCOUNT not in repr(payment) and NAME not in repr(payment)
     assert ACCOUNT.encode() not in store.dump()
-    store.settlements.note_results([(payment.number, "paid", "")], "li", DUE_S)
+    store.payouts.note_results([(payment.number, "paid", "")], "li", DUE_S)
     assert list(store.database.rows("SELECT account_no, name FROM payee")) == [("", "")]
 
 
 def test_what_failed_waits_for_another_account_and_goes_again():
     store = closed()
     store.settlements.settle(DUE_S)
-    store.settlements.make_file("2026-06", "li", DUE_S)
+    make_file(store, "2026-06", "li", DUE_S)
     for news in (1, 0):
         said = [(1, "failed", "name differs")]
-        assert store.settlements.note_results(said, "li", DUE_S) == news
+        assert store.payouts.note_results(said, "li", DUE_S) == news
         assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
-        assert list(store.settlements.unpaid()) == [(1, CARD, OPENING_FEN, False)]
-    assert store.settlements.make_file("2026-07", "li", DUE_S) == []
-    store.settlements.register_payee(CARD, NEW_ACCOUNT, NAME, "wang", DUE_S)
-    (payment,) = store.settlements.make_file("2026-07", "li", DUE_S)
+        assert list(store.payouts.unpaid()) == [(1, CARD, OPENING_FEN, False)]
+    assert make_file(store, "2026-07", "li", DUE_S) == []
+    store.payouts.register_payee(CARD, NEW_ACCOUNT, NAME, "wang", DUE_S)
+    (payment,) = make_file(store, "2026-07", "li", DUE_S)
     assert (payment.number, payment.account_no) == (2, NEW_ACCOUNT)
-    store.settlements.note_results([(2, "paid", "")], "li", DUE_S)
+    store.payouts.note_results([(2, "paid", "")], "li", DUE_S)
     assert held(store) == (0, 0, 0, 0, BANK + OPENING_FEN)
     with pytest.raises(CardRefused, match="is failed, not paid"):
-        store.settlements.note_results([(1, "paid", "")], "li", DUE_S)
+        store.payouts.note_results([(1, "paid", "")], "li", DUE_S)
 
 
 def test_what_a_bank_sends_back_is_in_the_books_again_and_goes_to_another_account():
@@ -125,14 +125,14 @@ def test_what_a_bank_sends_back_is_in_the_books_again_and_goes_to_another_accoun
     store = paid_out(closed())
     for news in (1, 0):
         said = [(1, "returned", "closed account")]
-        assert store.settlements.note_results(said, "li", DUE_S + 9) == news
+        assert store.payouts.note_results(said, "li", DUE_S + 9) == news
         assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
-    assert store.settlements.note_results([(1, "paid", "")], "li", DUE_S + 9) == 0  # the old file
-    assert list(store.settlements.unpaid()) == [(1, CARD, OPENING_FEN, False)]
-    store.settlements.register_payee(CARD, NEW_ACCOUNT, NAME, "wang", DUE_S)
-    (payment,) = store.settlements.make_file("2026-07", "li", DUE_S)
+    assert store.payouts.note_results([(1, "paid", "")], "li", DUE_S + 9) == 0  # the old file
+    assert list(store.payouts.unpaid()) == [(1, CARD, OPENING_FEN, False)]
+    store.payouts.register_payee(CARD, NEW_ACCOUNT, NAME, "wang", DUE_S)
+    (payment,) = make_file(store, "2026-07", "li", DUE_S)
     for result in ("paid", "returned"):
-        store.settlements.note_results([(payment.number, result, "")], "li", DUE_S)
+        store.payouts.note_results([(payment.number, result, "")], "li", DUE_S)
     assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
 
 
@@ -140,21 +140,21 @@ def test_what_a_bank_sends_back_is_in_the_books_again_and_goes_to_another_accoun
 def test_only_what_was_paid_is_sent_back(before):
     store = closed()
     store.settlements.settle(DUE_S)
-    store.settlements.make_file("2026-06", "li", DUE_S)
+    make_file(store, "2026-06", "li", DUE_S)
     if before:
-        store.settlements.note_results([(1, before, "")], "li", DUE_S)
+        store.payouts.note_results([(1, before, "")], "li", DUE_S)
     with pytest.raises(CardRefused, match=r"(bank|failed), not returned"):
-        store.settlements.note_results([(1, "returned", "")], "li", DUE_S)
+        store.payouts.note_results([(1, "returned", "")], "li", DUE_S)
     assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
 
 
 def test_without_an_account_nothing_is_lost():
     store = closed(payee=False)
     store.settlements.settle(DUE_S)
-    assert store.settlements.make_file("2026-06", "li", DUE_S) == []
-    assert list(store.settlements.unpaid()) == [(1, CARD, OPENING_FEN, False)]
-    store.settlements.register_payee(CARD, ACCOUNT, NAME, "wang", DUE_S)
-    assert len(store.settlements.make_file("2026-06", "li", DUE_S)) == 1
+    assert make_file(store, "2026-06", "li", DUE_S) == []
+    assert list(store.payouts.unpaid()) == [(1, CARD, OPENING_FEN, False)]
+    store.payouts.register_payee(CARD, ACCOUNT, NAME, "wang", DUE_S)
+    assert len(make_file(store, "2026-06", "li", DUE_S)) == 1
     assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
 
 
@@ -162,7 +162,7 @@ def test_who_registers_an_account_does_not_pay_to_it():
     store = closed()
     store.settlements.settle(DUE_S)
     with pytest.raises(CardRefused, match="has registered its account"):
-        store.settlements.make_file("2026-06", "wang", DUE_S)
+        make_file(store, "2026-06", "wang", DUE_S)
     assert list(store.database.rows("SELECT 1 FROM payout_try")) == []
 
 
@@ -182,18 +182,18 @@ def test_who_registers_an_account_does_not_pay_to_it():
 def test_an_account_that_no_bank_has(account_no, name, said):
     store = closed(payee=False)
     with pytest.raises(CardRefused, match=said) as refused:
-        store.settlements.register_payee(CARD, account_no, name, "wang", END_S)
+        store.payouts.register_payee(CARD, account_no, name, "wang", END_S)
     assert not account_no or account_no not in str(refused.value)
 
 
 def test_results_are_all_noted_or_none():
     store = closed()
     store.settlements.settle(DUE_S)
-    store.settlements.make_file("2026-06", "li", DUE_S)
+    make_file(store, "2026-06", "li", DUE_S)
     before = store.dump()
     for said in ([(1, "paid", ""), (2, "paid", "")], [(1, "paid", ""), (1, "failed", "")]):
         with pytest.raises(CardRefused):
-            store.settlements.note_results(said, "li", DUE_S)
+            store.payouts.note_results(said, "li", DUE_S)
         assert store.dump() == before
 
 
@@ -279,11 +279,11 @@ def test_what_was_left_of_the_card_before_goes_with_its_heir(verb):
     if verb == "reissue":
         store.cards.set("lose", CARD, END_S - 60)
     getattr(store.reissues, verb)(CARD, NEW_CARD, END_S - 60, "id-card")
-    store.settlements.register_payee(NEW_CARD, ACCOUNT, NAME, "wang", END_S)
+    store.payouts.register_payee(NEW_CARD, ACCOUNT, NAME, "wang", END_S)
     store.cards.set("close", NEW_CARD, END_S, "id-card")
     store.settlements.settle(DUE_S)
     assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
-    (payment,) = store.settlements.make_file("2026-06", "li", DUE_S)
+    (payment,) = make_file(store, "2026-06", "li", DUE_S)
     assert (payment.card_no, payment.amount_fen) == (CARD, OPENING_FEN)
 
 
@@ -296,9 +296,9 @@ def test_who_was_told_and_did_not_spend_has_forfeited_it():
     for _ in range(2):
         store.settlements.settle(DUE_S)
         assert held(store) == (0, 0, 0, OPENING_FEN, BANK)
-    assert store.settlements.make_file("2026-06", "li", DUE_S) == []
+    assert make_file(store, "2026-06", "li", DUE_S) == []
     with pytest.raises(CardRefused, match="is terminated"):
-        store.settlements.register_payee(CARD, ACCOUNT, NAME, "wang", END_S)
+        store.payouts.register_payee(CARD, ACCOUNT, NAME, "wang", END_S)
 
 
 @pytest.mark.parametrize("is_late", [False, True])
@@ -347,7 +347,7 @@ def test_a_leave_of_absence_keeps_the_money_where_it_is():
 def test_a_withdrawal_freezes_registers_and_pays():
     store = books()
     store.cards.set("freeze", CARD, END_S - 9, "withdrawal-notice")
-    store.settlements.register_payee(CARD, ACCOUNT, NAME, "wang", END_S - 9)
+    store.payouts.register_payee(CARD, ACCOUNT, NAME, "wang", END_S - 9)
     assert store.settlements.settle(END_S + 10 * AFTER_S) == []  # frozen is not closed yet
     store.cards.set("close", CARD, END_S, "withdrawal-notice")
     assert held(paid_out(store)) == (0, 0, 0, 0, BANK + OPENING_FEN)
@@ -356,7 +356,7 @@ def test_a_withdrawal_freezes_registers_and_pays():
 def test_the_database_itself_lets_a_refund_go_one_way_at_a_time():
     store = closed()
     store.settlements.settle(DUE_S)
-    store.settlements.make_file("2026-06", "li", DUE_S)
+    make_file(store, "2026-06", "li", DUE_S)
     row = (9, 1, 1, "2026-07", "li", DUE_S)
     for sql, rows in (
         ("INSERT INTO payout_try VALUES (?, ?, ?, ?, ?, ?)", [row]),

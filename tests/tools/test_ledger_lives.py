@@ -82,7 +82,7 @@ def test_from_the_list_of_freshmen_to_the_money_of_graduates(store, path, tmp_pa
     assert good("batch", "settle", path) == "nothing is due\n"
     _settle(path)
     _pay(path, tmp_path)
-    assert good("batch", "unpaid", path) == "everything is paid\n"
+    assert good("refunds", "unpaid", path) == "everything is paid\n"
     assert store.balances()["clearing", 0] == -2 * 10_000
 
 
@@ -103,14 +103,26 @@ def _settle(path):
     assert good(*settle) == "nothing is due\n"
 
 
+def _signed_file(path, name, total):
+    """The words of a file that two persons have signed."""
+    said = good("refunds", "dry-run", path, "--file", name)
+    assert f"{total} yuan; with the bank 0.00, without an account 0.00" in said
+    words = path, "--file", name, "--sha256", said.split()[-1]
+    assert onecard("refunds", "sign", *words, "--total", "1", "--by", "sun").exit_code == 2
+    for person in ("sun", "qian"):
+        good("refunds", "sign", *words, "--total", total, "--by", person)
+    return words
+
+
 def _pay(path, tmp_path):
     """One payment fails and goes again; who has registered an account does not make the file."""
     out = tmp_path / "refunds.csv"
-    words = "batch", "refunds", path, "--out", out
-    assert onecard(*words, "--file", "2026-06", "--by", "wang").exit_code == 2
+    words = _signed_file(path, "2026-06", "25.00")
+    words = "refunds", "make", *words, "--out", out
+    assert onecard(*words, "--by", "wang").exit_code == 2
     assert not out.exists()
     for _ in range(2):
-        said = good(*words, "--file", "2026-06", "--by", "li")
+        said = good(*words, "--by", "li")
         assert said == f"2 payments, 25.00 yuan, are in {out}\n"
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     with out.open(encoding="utf-8-sig", newline="") as source:
@@ -119,18 +131,19 @@ def _pay(path, tmp_path):
     answer = tmp_path / "answer.csv"
     answer.write_text("payment,result,because\n1,paid,\n2,failed,closed account\n")
     for news in (2, 0):
-        said = good("batch", "results", path, answer, "--by", "li")
+        said = good("refunds", "results", path, answer, "--by", "li")
         assert said == f"2 payments, {news} of them news\n"
-    left = onecard("batch", "unpaid", path)
+    left = onecard("refunds", "unpaid", path)
     assert (
         left.exit_code == 1 and "card 51: 12.50 yuan, no account that was not tried" in left.output
     )
     typed = f"430102199001011\n{NAME}\n"
     said = good("card", "payee", path, "--card", 51, "--by", "wang", typed=typed)
     assert "430102199001011" not in said and NAME not in said
-    good(*words, "--file", "2026-07", "--by", "li")
+    words = _signed_file(path, "2026-07", "12.50")
+    good("refunds", "make", *words, "--out", out, "--by", "li")
     answer.write_text("payment,result,because\n3,paid,\n")
-    good("batch", "results", path, answer, "--by", "li")
+    good("refunds", "results", path, answer, "--by", "li")
 
 
 def test_a_list_that_contradicts_exits_1_and_does_the_rest(store, path, tmp_path):
@@ -212,5 +225,5 @@ def test_staff_from_the_first_day_to_the_last(store, path):
     good("card", "terminate", path, "--card", 50, "--evidence", "leaving-notice", "--by", "wang")
     refused = onecard("card", "warn", path, "--card", 50, "--by", "wang")
     assert refused.exit_code == 2 and "is terminated" in refused.output
-    left = onecard("batch", "unpaid", path)
+    left = onecard("refunds", "unpaid", path)
     assert (left.exit_code, store.cards.state(50)) == (0, "terminated")
