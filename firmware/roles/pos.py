@@ -145,6 +145,7 @@ class Pos:
         if self._state in _OVER:
             due_ms = max(now_ms, min(due_ms, self._load.due_ms))
         if self._state == sale.KEYED:
+            self._inspection.idle(self._uplink.online, now_ms)
             self._recorder.prepare()
             self._totals.step()
             due_ms = min(due_ms, self._order.step(self._load, now_ms), self._card_map.step(now_ms))
