@@ -80,10 +80,8 @@ class Pos:
         self._totals = Totals(board, recorder)
         self._supply = Supply(board, recorder, clock, front_end)
         self._watch = FrontEndWatch(front_end, recorder)
-        policy, load_ma = board.settings["policy"], board.power.load_ma
-        self._inspection = Inspection(
-            recorder, clock, self._supply, front_end, policy, load_ma, card_map
-        )
+        parts = recorder, clock, self._supply, front_end, board.settings["policy"]
+        self._inspection = Inspection(*parts, board.power.load_ma, card_map)
         self._state = sale.KEYED
         self._until_ms = 0
         self._last_fault = reasons.APPROVED
