@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from ledger.dialect import Dialect
 from ledger.lifecycle import (
     ABSENT,
+    AND,
     CENTRE,
     DEAD,
     MAP_STATUS,
@@ -35,7 +36,7 @@ from protocols.rules.card_status import (
     change,
 )
 
-EVIDENCE_CHARS_MAX = 32
+EVIDENCE_CHARS_MAX = 64
 NAMES = {ACTIVE: "active", LOST: "lost", SUSPENDED: "suspended", CLOSED: "closed"}
 CAPTURED = "capture"  # the cause of what a merchant has withheld (R19.4)
 # What is said of one card and needs no other card, holder or day.
@@ -197,7 +198,7 @@ def check_evidence(verb: str, evidence: str) -> None:
 
 def _check_word(evidence: str) -> None:
     if len(evidence) > EVIDENCE_CHARS_MAX or not _is_word(evidence):
-        text = f"evidence is one word of a-z and -, at most {EVIDENCE_CHARS_MAX} characters"
+        text = f"evidence is words of a-z and - with a +, at most {EVIDENCE_CHARS_MAX} characters"
         raise CardRefused(text)
 
 
@@ -242,4 +243,4 @@ def note(database: Dialect, card_no: int, state: str, cause: str, time_s: int, a
 
 
 def _is_word(evidence: str) -> bool:
-    return all(char == "-" or "a" <= char <= "z" for char in evidence)
+    return all(char in ("-", AND) or "a" <= char <= "z" for char in evidence)

@@ -83,7 +83,8 @@ class Step(StrEnum):
 CardNo = Annotated[int, typer.Option("--card", min=0, help="The card's number.")]
 NewCard = Annotated[int, typer.Option("--new", min=0, help="The card in its place.")]
 Evidence = Annotated[
-    str, typer.Option(help='What was shown in person, in a word: "id-card". Never its number.')
+    str,
+    typer.Option(help='What was shown, in words: "id-card", "id-card+hr-notice". Never a number.'),
 ]
 As = Annotated[Role, typer.Option("--as", help="Who says it.")]
 Through = Annotated[Channel, typer.Option("--channel", help="Where it was said.")]

@@ -17,6 +17,7 @@ DUE_S = END_S + AFTER_S
 ACCOUNT, NAME = "430102199001011", "Zhang San"
 FILE = hashlib.sha256(b"list").digest()
 BY = Act(evidence="id-card", person="wang")
+STAFF_BY = Act(evidence="id-card+hr-notice+bank-card", person="wang")
 # Those of here: a student who graduates, one who withdraws, staff who leave, a temporary card.
 GRADUATE, WITHDRAWN, LEAVER, TEMPORARY_CARD, PAID = 60, 61, 62, 63, 64
 
@@ -53,7 +54,8 @@ def fill(store):
     store.issue_cards(purses)
     for card_no, kind in ((GRADUATE, STUDENT), (WITHDRAWN, STUDENT), (LEAVER, STAFF)):
         holder = Holder(f"N{card_no}", kind, "Nursing")
-        store.holders.open(card_no, holder, (1, 2), END_S - 9, BY)
+        by = STAFF_BY if kind == STAFF else BY
+        store.holders.open(card_no, holder, (1, 2), END_S - 9, by)
     _temporary(store)
     store.settlements.warn(LEAVER, "wang", END_S - 1)
     store.cards.set("terminate", LEAVER, END_S, "leaving-notice", BY)

@@ -14,7 +14,7 @@ from ledger.holders import Holder
 from ledger.invariants import check
 from ledger.lifecycle import Act
 from protocols.rules.spending import STAFF, STUDENT
-from tests.ledger.lives import make_file
+from tests.ledger.lives import STAFF_BY, make_file
 from tests.ledger.readers import CARD, Reader, open_ledger
 from tests.ledger.test_quiescence import inspect
 
@@ -191,7 +191,7 @@ def test_each_thing_the_books_contradict_has_its_number():
     reader.spend(card_no=51, amount_fen=9_000, before_fen=9_000)
     store.book([reader.records])
     store.holders.issue(60, NOW_S)
-    store.holders.open(60, who(60, STAFF), (FIRST, LAST), NOW_S, BY)
+    store.holders.open(60, who(60, STAFF), (FIRST, LAST), NOW_S, STAFF_BY)
     lines = [*graduates(50, 51, 52, 60, CARD, 99), GraduationLine(9, 53, "N98", ACCOUNT, "李四")]
     plan = store.batches.dry_run("graduation", lines, FILE)
     assert reasons(plan.findings) == [411, 417, 0, 411, 418, 410, 418]

@@ -217,7 +217,10 @@ def test_staff_from_the_first_day_to_the_last(store, path):
     done = onecard(*opening, "2060-01-01", typed="S1001\n")
     assert done.exit_code == 2 and "evidence" in done.output and "S1001" not in done.output
     assert onecard(*opening, "soon", "--evidence", "id-card", typed="S1001\n").exit_code == 2
-    said = good(*opening, "2060-01-01", "--evidence", "id-card", typed="S1001\n")
+    done = onecard(*opening, "2060-01-01", "--evidence", "id-card+bank-card", typed="S1001\n")
+    assert done.exit_code == 2 and "also takes hr-notice (414, R12.1)" in done.output
+    shown = "--evidence", "id-card+hr-notice+bank-card"
+    said = good(*opening, "2060-01-01", *shown, typed="S1001\n")
     assert said == "card 50 is active, valid until 2060-01-01\n"
     assert good("card", "expire", path) == "none is over\n"
     refused = onecard("card", "unlose", path, "--card", 50, "--as", "holder", "--channel", "app")
