@@ -13,6 +13,7 @@ from ledger.dialect import ConstraintBroken
 from ledger.holders import Holder
 from ledger.invariants import check
 from ledger.lifecycle import Act
+from protocols.rules.card_status import CARD_NO_MAX
 from protocols.rules.spending import STAFF, STUDENT
 from tests.ledger.readers import CARD, Reader, open_ledger
 
@@ -102,6 +103,20 @@ def test_the_same_person_or_card_twice_is_neither():
     lines.append(replace(lines[1], line=6, holder=who(54)))
     plan = open_ledger().batches.dry_run("issue", lines, FILE)
     assert reasons(plan.findings) == [418, 418, 0, 418, 418]
+
+
+@pytest.mark.parametrize("card_no", [CARD_NO_MAX + 5, -3])
+def test_a_number_that_no_card_has_keeps_no_other_line_back(card_no):
+    found = do(store := open_ledger(), "issue", freshmen(50, card_no, 52))
+    assert reasons(found) == [0, 410, 0]
+    assert [store.cards.state(card) for card in (50, 52)] == ["active"] * 2
+    assert check(store) == []
+
+
+@pytest.mark.parametrize("kind", ["issue", "graduation"])
+def test_nor_does_one_that_no_database_holds(kind):
+    lines = (freshmen if kind == "issue" else graduates)(1 << 70)
+    assert reasons(open_ledger().batches.dry_run(kind, lines, FILE).findings) == [410]
 
 
 # --- signatures --------------------------------------------------------------------------------
