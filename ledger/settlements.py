@@ -53,7 +53,12 @@ WHERE c.cause IN ('close', 'terminate') AND c.time_s <= ? AND (
         {chart.account(chart.PENDING, 0)} + c.card_no))
     OR EXISTS (SELECT 1 FROM reissue r WHERE r.new_card = c.card_no))
 ORDER BY c.card_no"""
-_IS_WARNED = "SELECT 1 FROM leaving_notice WHERE card_no = ? AND time_s < ?"
+# A person is told: with any card that this one is in the place of.
+_IS_WARNED = """
+WITH RECURSIVE before (card_no) AS (
+    SELECT ? UNION SELECT r.old_card FROM reissue r JOIN before b ON r.new_card = b.card_no)
+SELECT 1 FROM leaving_notice
+WHERE card_no IN (SELECT card_no FROM before) AND time_s < ?"""
 _ACCOUNT = "SELECT balance_fen - COALESCE(floor_fen, 0) FROM account WHERE id = ?"
 _FORFEITED = f"""
 SELECT COALESCE(SUM(CASE t.kind WHEN {FORFEIT} THEN t.amount_fen ELSE -t.amount_fen END), 0)

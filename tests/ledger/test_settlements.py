@@ -1,5 +1,7 @@
 """The money of ended cards: each fen in one account, paid out once, forfeited by who knew."""
 
+from itertools import pairwise
+
 import pytest
 
 from ledger import reasons
@@ -15,7 +17,7 @@ from ledger.topups import NotCovered, TopUpRefused
 from protocols.card import virtual_code
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
 from tests.ledger.readers import CARD, OPENING_FEN, OTHER_CARD, Reader
-from tests.ledger.replaced import NEW_CARD, books
+from tests.ledger.replaced import NEW_CARD, NEWER_CARD, books
 
 END_S = 1_790_000_000
 DUE_S = END_S + AFTER_S
@@ -307,6 +309,31 @@ def test_who_was_not_told_before_forfeits_nothing(is_late):
     assert store.settlements.settle(DUE_S) == []
     assert held(store) == (OPENING_FEN, 0, 0, 0, BANK)
     assert store.settlements.unwarned() == [CARD]
+
+
+@pytest.mark.parametrize("cards", [1, 2])
+def test_who_was_told_with_a_card_that_was_replaced_since_was_told(cards):
+    """A person is told, not a piece of plastic."""
+    store = books()
+    store.settlements.warn(CARD, "wang", END_S - 99)
+    chain = (CARD, NEW_CARD, NEWER_CARD)[: cards + 1]
+    for old_card, new_card in pairwise(chain):
+        store.cards.set("lose", old_card, END_S - 60)
+        store.reissues.reissue(old_card, new_card, END_S - 60, "id-card")
+    store.cards.set("terminate", chain[-1], END_S, "leaving-notice")
+    assert store.settlements.unwarned() == []
+    store.settlements.settle(DUE_S)
+    assert held(store) == (0, 0, 0, OPENING_FEN, BANK)
+
+
+def test_a_notice_to_a_stranger_is_none():
+    store = books()
+    store.settlements.warn(OTHER_CARD, "wang", END_S - 99)
+    store.cards.set("lose", CARD, END_S - 60)
+    store.reissues.reissue(CARD, NEW_CARD, END_S - 60, "id-card")
+    store.cards.set("terminate", NEW_CARD, END_S, "leaving-notice")
+    assert store.settlements.settle(DUE_S) == []
+    assert store.settlements.unwarned() == [NEW_CARD]
 
 
 def test_a_late_spend_takes_from_what_was_forfeited():
