@@ -100,6 +100,49 @@ def test_an_account_is_in_the_books_only_until_it_has_its_money():
     assert list(store.database.rows("SELECT account_no, name FROM payee")) == [("", "")]
 
 
+def _accounts(store):
+    """(card, account, name) as registered, in order."""
+    sql = "SELECT card_no, account_no, name FROM payee ORDER BY number"
+    return list(store.database.rows(sql))
+
+
+def test_nor_is_one_longer_that_a_bank_could_not_pay_or_that_another_has_replaced():
+    store = books()
+    for at, card_no in enumerate((CARD, OTHER_CARD, NEW_CARD, NEW_CARD)):
+        if card_no == NEW_CARD and at == 2:
+            store.cards.set("lose", CARD, END_S - 60)
+            store.reissues.reissue(CARD, NEW_CARD, END_S - 60, "id-card")
+        store.settlements.register_payee(card_no, ACCOUNT, NAME, "wang", END_S - 9 + at)
+    store.cards.set("close", NEW_CARD, END_S, "withdrawal-notice")
+    store.settlements.settle(DUE_S)
+    store.settlements.make_file("2026-06", "li", DUE_S)
+    store.settlements.note_results([(1, "failed", "name differs")], "li", DUE_S)
+    assert all(account_no for _card_no, account_no, _name in _accounts(store))
+    store.settlements.register_payee(NEW_CARD, NEW_ACCOUNT, NAME, "wang", DUE_S)
+    store.settlements.make_file("2026-07", "li", DUE_S)
+    store.settlements.register_payee(NEW_CARD, ACCOUNT, NAME, "wang", DUE_S + 1)
+    store.settlements.note_results([(2, "paid", "")], "li", DUE_S)
+    left = [(who[0], who[1]) for who in _accounts(store) if who[1] or who[2]]
+    # Another person's, and the one that waits in case the bank sends it back.
+    assert left == [(OTHER_CARD, ACCOUNT), (NEW_CARD, ACCOUNT)]
+    assert check(store) == []
+
+
+def test_an_account_stays_while_another_payment_to_it_is_with_the_bank():
+    store = books()
+    store.cards.set("lose", CARD, END_S - 60)
+    store.reissues.reissue(CARD, NEW_CARD, END_S - 60, "id-card")
+    store.top_ups.top_up(NEW_CARD, 500, "order-1")
+    store.settlements.register_payee(NEW_CARD, ACCOUNT, NAME, "wang", END_S)
+    store.cards.set("close", NEW_CARD, END_S, "id-card")
+    store.settlements.settle(DUE_S)
+    payments = store.settlements.make_file("2026-06", "li", DUE_S)
+    assert [payment.account_no for payment in payments] == [ACCOUNT] * 2
+    for payment, account_no in zip(payments, (ACCOUNT, ""), strict=True):
+        store.settlements.note_results([(payment.number, "paid", "")], "li", DUE_S)
+        assert [who[1] for who in _accounts(store)] == [account_no]
+
+
 def test_what_failed_waits_for_another_account_and_goes_again():
     store = closed()
     store.settlements.settle(DUE_S)
