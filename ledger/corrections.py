@@ -19,7 +19,7 @@ from typing import Any
 from ledger import chart, reasons
 from ledger.bearers import LOSSES, NO_LOSS, Bearer, Loss, Relieved
 from ledger.dialect import Dialect
-from ledger.posting import post_recorded
+from ledger.entries import post_recorded
 from ledger.tampers import is_person
 from ledger.transfers import CORRECT, CORRECT_LINE, Transfer
 from protocols.card.purse import AMOUNT_FEN_MAX, CARD_CENTRE

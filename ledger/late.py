@@ -17,8 +17,8 @@ from collections.abc import Iterable
 from ledger import chart, reasons
 from ledger.cancels import NUMBER_MIN
 from ledger.dialect import Dialect
+from ledger.entries import post_recorded
 from ledger.evidence import State
-from ledger.posting import post_recorded
 from ledger.promises import WAS_TRIED
 from ledger.transfers import (
     BEAR,

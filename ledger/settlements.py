@@ -19,9 +19,9 @@ from ledger import chart
 from ledger.card_status import CardRefused, states_of
 from ledger.carry_over import AFTER_S, CarryOvers
 from ledger.dialect import Dialect
+from ledger.entries import post_authorized, post_recorded
 from ledger.holders import check_word
 from ledger.lifecycle import MONEY_IN_THE_AIR, ONE_PERSON, WRONG_STATE
-from ledger.posting import post_authorized, post_recorded
 from ledger.reissues import Reissues
 from ledger.transfers import (
     FORFEIT,
