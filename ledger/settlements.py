@@ -21,6 +21,7 @@ from ledger.carry_over import AFTER_S, CarryOvers
 from ledger.dialect import Dialect
 from ledger.entries import post_authorized, post_recorded
 from ledger.holders import check_word
+from ledger.late import bear_all_ended
 from ledger.lifecycle import MONEY_IN_THE_AIR, ONE_PERSON, WRONG_STATE
 from ledger.reissues import Reissues
 from ledger.transfers import (
@@ -169,6 +170,8 @@ class Settlements:
     def settle(self, now_s: int, after_s: int = AFTER_S) -> list[Settled]:
         """Everything that is due moves; what did. Again: nothing is left to move."""
         settled = []
+        with self._database.transaction():
+            bear_all_ended(self._database)
         for card_no, cause, ended_s in list(self._database.rows(_ENDED, (now_s - after_s,))):
             is_forfeit = cause == "terminate"
             if is_forfeit and not list(self._database.rows(_IS_WARNED, (card_no, ended_s))):

@@ -195,6 +195,17 @@ def test_graduates_get_what_is_left_when_it_is_due():
     assert check(store) == []
 
 
+def test_a_graduate_whose_card_was_lost_pays_nothing_of_after_the_report():
+    reader = Reader(1001)
+    reader.spend(card_no=50, amount_fen=700, earliest_s=NOW_S - 30, latest_s=NOW_S - 29)
+    store = with_students(reader)
+    store.cards.set("lose", 50, NOW_S - 60)
+    store.book([reader.records])
+    assert reasons(do(store, "graduation", graduates(50))) == [0] and check(store) == []
+    store.settlements.settle(NOW_S + AFTER_S)
+    assert store.balances()["payout", 50] == 1_000 and check(store) == []
+
+
 def test_each_thing_the_books_contradict_has_its_number():
     reader = Reader(1001)
     store = with_students(reader)
