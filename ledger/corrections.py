@@ -195,7 +195,7 @@ class Corrections:
                 raise CorrectionRefused(f"proposal {number}: {text}")
             self._amount_fen(case, loss, proposal.amount_fen)
             if proposal.bearer == Bearer.HOLDER.value:
-                # A card that was replaced since has no money any more, and none may go to it.
+                # A card that was replaced since has no money any more: `propose` refuses it too.
                 borne = proposal.credit_account if loss.is_owed else proposal.debit_account
                 self._purse(chart.owner(borne))
             self._book(case, proposal, person, time_s)

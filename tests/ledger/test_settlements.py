@@ -369,6 +369,22 @@ def test_who_was_told_with_a_card_that_was_replaced_since_was_told(cards):
     assert held(store) == (0, 0, 0, OPENING_FEN, BANK)
 
 
+@pytest.mark.parametrize("told", [CARD, NEW_CARD])
+def test_who_was_told_once_was_told_of_what_each_of_their_cards_has(told):
+    store = books()
+    if told == CARD:
+        store.settlements.warn(CARD, "wang", END_S - 99)
+    store.cards.set("lose", CARD, END_S - 60)
+    store.reissues.reissue(CARD, NEW_CARD, END_S - 60, "id-card")
+    store.top_ups.top_up(NEW_CARD, 500, "order-1")
+    if told == NEW_CARD:
+        store.settlements.warn(NEW_CARD, "wang", END_S - 50)
+    store.cards.set("terminate", NEW_CARD, END_S, "leaving-notice")
+    settled = store.settlements.settle(DUE_S)
+    assert [(s.card_no, s.amount_fen) for s in settled] == [(CARD, OPENING_FEN), (NEW_CARD, 500)]
+    assert held(store)[3] == OPENING_FEN + 500
+
+
 def test_a_notice_to_a_stranger_is_none():
     store = books()
     store.settlements.warn(OTHER_CARD, "wang", END_S - 99)
