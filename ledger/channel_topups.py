@@ -14,7 +14,7 @@ from enum import StrEnum
 from ledger import api_reasons, chart
 from ledger.card_status import Cards
 from ledger.dialect import Dialect
-from ledger.posting import post_authorized
+from ledger.entries import post_authorized
 from ledger.promises import HAS_ENDED, WAS_TRIED
 from ledger.reissues import Reissues
 from ledger.topups import pay_in

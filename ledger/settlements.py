@@ -8,7 +8,8 @@ not told nothing is taken. No timer runs: somebody settles, as often as they lik
 
 A refund is with the bank from the file on that names it until the bank has said what became of it.
 Failed, or paid and sent back, it waits for another account; paid, it leaves the books, and the
-account is blanked. Who registers an account does not make the file that pays to it.
+account is blanked, with those that were in its place before. Who registers an account does not
+make the file that pays to it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,9 +19,10 @@ from ledger import chart
 from ledger.card_status import CardRefused, states_of
 from ledger.carry_over import AFTER_S, CarryOvers
 from ledger.dialect import Dialect
+from ledger.entries import post_authorized, post_recorded
 from ledger.holders import check_word
+from ledger.late import bear_all_ended
 from ledger.lifecycle import MONEY_IN_THE_AIR, ONE_PERSON, WRONG_STATE
-from ledger.posting import post_authorized, post_recorded
 from ledger.reissues import Reissues
 from ledger.transfers import (
     FORFEIT,
@@ -53,7 +55,12 @@ WHERE c.cause IN ('close', 'terminate') AND c.time_s <= ? AND (
         {chart.account(chart.PENDING, 0)} + c.card_no))
     OR EXISTS (SELECT 1 FROM reissue r WHERE r.new_card = c.card_no))
 ORDER BY c.card_no"""
-_IS_WARNED = "SELECT 1 FROM leaving_notice WHERE card_no = ? AND time_s < ?"
+# A person is told: with any card that this one is in the place of.
+_IS_WARNED = """
+WITH RECURSIVE before (card_no) AS (
+    SELECT ? UNION SELECT r.old_card FROM reissue r JOIN before b ON r.new_card = b.card_no)
+SELECT 1 FROM leaving_notice
+WHERE card_no IN (SELECT card_no FROM before) AND time_s < ?"""
 _ACCOUNT = "SELECT balance_fen - COALESCE(floor_fen, 0) FROM account WHERE id = ?"
 _FORFEITED = f"""
 SELECT COALESCE(SUM(CASE t.kind WHEN {FORFEIT} THEN t.amount_fen ELSE -t.amount_fen END), 0)
@@ -69,7 +76,18 @@ _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM {}"
 _PAYEE = """
 SELECT number, account_no, person FROM payee WHERE card_no = ? ORDER BY number DESC LIMIT 1"""
 _REGISTER = "INSERT INTO payee VALUES (?, ?, ?, ?, ?, ?)"
-_BLANK = "UPDATE payee SET account_no = '', name = '' WHERE number = ? AND account_no <> ''"
+# Of the account that was paid, and of those in its place before it, on this card and on those it
+# is in the place of; not while the bank still has a payment to one.
+_BLANK = """
+UPDATE payee SET account_no = '', name = ''
+WHERE number <= ? AND account_no <> '' AND card_no IN (
+    WITH RECURSIVE before (card_no) AS (
+        SELECT card_no FROM payee WHERE number = ?
+        UNION SELECT r.old_card FROM reissue r JOIN before b ON r.new_card = b.card_no)
+    SELECT card_no FROM before)
+AND NOT EXISTS (
+    SELECT 1 FROM payout_try t LEFT JOIN payout_result r ON r.number = t.number
+    WHERE t.payee = payee.number AND r.number IS NULL)"""
 # What no bank has, and of what a bank could not pay the account that was tried.
 _UNPAID = """
 SELECT s.number, s.card_no, s.amount_fen, COALESCE((
@@ -94,9 +112,6 @@ LEFT JOIN payout_result r ON r.number = t.number
 LEFT JOIN payout_return b ON b.number = t.number WHERE t.number = ?"""
 _RETURN = "INSERT INTO payout_return VALUES (?, ?, ?, ?)"
 _RESULT = "INSERT INTO payout_result VALUES (?, ?, ?, ?, ?)"
-_IS_WITH_BANK = """
-SELECT 1 FROM payout_try t LEFT JOIN payout_result r ON r.number = t.number
-WHERE t.payee = ? AND r.number IS NULL"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +170,8 @@ class Settlements:
     def settle(self, now_s: int, after_s: int = AFTER_S) -> list[Settled]:
         """Everything that is due moves; what did. Again: nothing is left to move."""
         settled = []
+        with self._database.transaction():
+            bear_all_ended(self._database)
         for card_no, cause, ended_s in list(self._database.rows(_ENDED, (now_s - after_s,))):
             is_forfeit = cause == "terminate"
             if is_forfeit and not list(self._database.rows(_IS_WARNED, (card_no, ended_s))):
@@ -282,8 +299,7 @@ class Settlements:
             self._database.many(_RESULT, [(number, int(result == "paid"), *what)])
             if result == "paid":
                 self._move(number, PAID_LINE, PAY_OUT, chart.payout(card_no), amount_fen)
-                if not list(self._database.rows(_IS_WITH_BANK, (payee,))):
-                    self._database.many(_BLANK, [(payee,)])
+                self._database.many(_BLANK, [(payee, payee)])
             return 1
         raise CardRefused(f"there is no payment {number}")
 

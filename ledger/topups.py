@@ -13,9 +13,10 @@ from ledger.cancels import NUMBER_MIN
 from ledger.card_credit import Sold
 from ledger.card_status import Cards
 from ledger.dialect import Dialect
+from ledger.entries import post_authorized
 from ledger.evidence import State
 from ledger.loads import Load, enter, loads_of, paid_in
-from ledger.posting import post_authorized, post_loaded
+from ledger.posting import post_loaded
 from ledger.promises import HAS_ENDED, IS_PROMISED, WAS_TRIED, promise
 from protocols.card.purse import AMOUNT_FEN_MAX
 from protocols.rules.card_status import CLOSED

@@ -23,12 +23,13 @@ from ledger.claims import parse_claim
 from ledger.code_entries import Shown
 from ledger.code_sales import Ask, CodePolicy
 from ledger.dialect import ConstraintBroken
+from ledger.entries import post_authorized, post_recorded
 from ledger.invariants import check
 from ledger.lifecycle_schema import JOURNALS
 from ledger.loading import load_book
 from ledger.loss_reports import LossAsk
 from ledger.phones import Phones
-from ledger.posting import post_authorized, post_recorded, write_changes
+from ledger.posting import write_changes
 from ledger.reasons import CARD_FORKED
 from ledger.release_file import Release
 from ledger.schema import APPEND_ONLY
