@@ -56,7 +56,8 @@ WITH k (place, wanted) AS (VALUES {keys})
 SELECT last_device, last_seq, card_no FROM intent JOIN k
 ON last_device = place AND last_seq = wanted"""
 _TAPS = """
-SELECT device, seq, last_device, last_seq, credit_no, amount_fen, earliest_s, state FROM intent
+SELECT device, seq, counter, last_device, last_seq, credit_no, amount_fen, earliest_s, state
+FROM intent
 WHERE card_no = ? ORDER BY counter, device, seq"""
 _RECORD = "SELECT sha256, sealed FROM record WHERE device = ? AND seq = ?"
 _RELEASES = """
@@ -235,6 +236,7 @@ class _Tap:
 
     device: int
     seq: int
+    counter: int
     last: RecordId
     mark: RecordId
     earliest_s: int
@@ -381,7 +383,7 @@ class _Examiner:
             if fields is not None and fields["kind"] != messages.LOST:
                 latest_s = fields["latest_s"]
                 break
-        left = {tap.mark: tap for tap in self._taps}
+        left = {(tap.mark, tap.counter): tap for tap in self._taps}
         for tap in self._taps:
             is_later = tap.device == device and tap.seq > seq
             is_later |= latest_s is not None and tap.earliest_s >= latest_s
@@ -403,19 +405,22 @@ class _Examiner:
                     yield Blocking(Bar.NAMED, *last)
 
 
-def _leads_to_first(tap: _Tap, left: dict[RecordId, _Tap]) -> bool:
-    """Whether the names go back, tap by tap, to one that found the card knowing of none."""
-    seen: set[RecordId] = set()
+def _leads_to_first(tap: _Tap, left: dict[tuple[RecordId, int], _Tap]) -> bool:
+    """Whether the names go back, tap by tap, to one that found the card knowing of none.
+
+    The tries of one credit all leave the same mark: the one that is on the card was made at the
+    counter before. At another one it came off, and debits may lie between.
+    """
     while tap.last != (0, 0):
-        if tap.last in seen or tap.last not in left:
+        before = left.get((tap.last, tap.counter - 1))
+        if before is None:
             return False
-        seen.add(tap.last)
-        tap = left[tap.last]
+        tap = before
     return True
 
 
 def _tap(row: tuple[Any, ...]) -> _Tap:
-    device, seq, last_device, last_seq, credit_no, amount_fen, earliest_s, state = row
+    device, seq, counter, last_device, last_seq, credit_no, amount_fen, earliest_s, state = row
     mark = (CARD_CENTRE, credit_no) if credit_no else (device, seq)
     is_open = not credit_no and amount_fen > 0 and state < State.NOT_COMMITTED
-    return _Tap(device, seq, (last_device, last_seq), mark, earliest_s, is_open)
+    return _Tap(device, seq, counter, (last_device, last_seq), mark, earliest_s, is_open)
