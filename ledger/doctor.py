@@ -72,6 +72,10 @@ def _readers(health: Health) -> Iterator[Finding]:
     elif health.map_epoch:
         text = f"every reader has said that it has epoch {health.map_epoch}"
         yield Finding(GOOD, "card map", text)
+    if health.ahead:
+        text = f"readers know more than the books: {some(health.ahead)}"
+        action = "enter the missing card changes again, in their order, before any new loss"
+        yield Finding(WRONG, "card changes", text, action)
     if health.barred:
         action = f"onecard ledger device list: {some(health.barred)}"
         yield Finding(WORTH_A_LOOK, "opened or moved", f"{len(health.barred)} readers", action)

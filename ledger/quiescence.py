@@ -24,6 +24,7 @@ from enum import StrEnum
 from typing import Any
 
 from ledger import reasons
+from ledger.card_status import Cards
 from ledger.dialect import Dialect
 from ledger.evidence import State
 from protocols.card.purse import CARD_CENTRE
@@ -230,6 +231,15 @@ def is_before(fields: dict[str, Any] | None, before_s: int) -> bool:
     return fields is not None and fields["latest_s"] < before_s
 
 
+def map_epoch_of(fields: dict[str, Any] | None, newest: int) -> int:
+    """The card map that an INSPECTION says its reader has; 0: none of these books.
+
+    One above their `newest` is of books that were lost: a restored ledger gives its number again.
+    """
+    epoch = (fields or {}).get("map_epoch", 0)
+    return epoch if epoch <= newest else 0
+
+
 @dataclass(frozen=True, slots=True)
 class _Tap:
     """An intent of the card: what it showed, and what it leaves on it."""
@@ -249,6 +259,7 @@ class _Examiner:
         self._card_no = card_no
         self._before_s = before_s
         self._loss_epoch = loss_epoch
+        self._epoch = Cards(database).epoch()
         self._heads = list(database.rows(_HEADS))
         self._taps = [_tap(row) for row in database.rows(_TAPS, (card_no,))]
         releases = [Release(*row) for row in database.rows(_RELEASES)]
@@ -298,7 +309,7 @@ class _Examiner:
     def _map_below(self, device: int, below: int) -> tuple[int, int]:
         """(seq, epoch) of the newest record below a number that says which card map there is."""
         for seq, sealed in list(self._database.rows(_INSPECTED, (device, below))):
-            return seq, (read(sealed) or {}).get("map_epoch", 0)
+            return seq, map_epoch_of(read(sealed), self._epoch)
         return 0, 0
 
     def _mark_below(self, device: int, below: int) -> tuple[int, bytes] | None:

@@ -9,6 +9,12 @@ from tools.ledger_forks import NotBooks
 
 IS_WHOLE, IS_OLDER = 0, 1
 _TOLD_BY_READERS = ("record", "rejected", "transfer", "suspense_case", "cancel", "punch")
+# Readers keep the numbers: a new loss under a number of before is one that they know already.
+_CARD_CHANGES = (
+    "First of all: enter the missing card changes again, in their order (card_change in the audit"
+    " has it), before the ledger runs and before any new loss: readers take no change under a"
+    " number of before. onecard ledger doctor says if readers know more than the books."
+)
 
 
 def take(path: Path, out: Path) -> str:
@@ -38,6 +44,8 @@ def make(backup: Path, into: Path, audit_folder: Path | None) -> tuple[int, str]
     for table, count in sorted(lacks.items()):
         way = "come again from readers and agents" if table in _TOLD_BY_READERS else "enter again"
         lines.append(f"  {table}: {count} ({way})")
+    if lacks["card_change"]:
+        lines.append(_CARD_CHANGES)
     return IS_OLDER, "\n".join(lines)
 
 

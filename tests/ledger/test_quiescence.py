@@ -6,7 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from ledger import map_news
 from ledger.certificates import CertificateError, certificate, release, verify
+from ledger.doctor import WRONG
+from ledger.doctor import examine as doctor
 from ledger.invariants import check
 from ledger.quiescence import Bar, QuiescenceRefused, examine
 from ledger.receipts import public_key
@@ -277,12 +280,27 @@ def test_who_has_not_said_that_it_knows_the_loss(counter):
     store.book([one.records, other.records])
     found = examine(store.database, CARD)
     assert found.loss_epoch == epoch and found.unaware == (1002,)
+    store.cards.set("lose", OTHER_CARD, DUE_S)
     inspect(other, map_epoch=epoch + 1)
     store.book([other.records])
     assert examine(store.database, CARD).unaware == ()
     inspect(one)  # its map has rotted
     store.book([one.records])
     assert examine(store.database, CARD).unaware == (1001,)
+
+
+def test_a_map_of_books_that_were_lost_is_none_of_these(counter):
+    """Behind a restore the numbers of changes are given again: who has more has other ones."""
+    store, one, other = counter
+    epoch = store.cards.epoch()
+    inspect(one, map_epoch=epoch + 1)
+    inspect(other, map_epoch=epoch)
+    store.book([one.records, other.records])
+    assert examine(store.database, CARD).unaware == (1001,)
+    (behind,) = map_news.behind(store.database)
+    assert (behind.device, behind.epoch, map_news.ahead(store.database)) == (1001, 0, [1001])
+    wrong = [found for found in doctor(store, DUE_S) if found.level == WRONG]
+    assert [found.text for found in wrong] == ["readers know more than the books: 1001"]
 
 
 def test_a_lost_record_may_be_a_spend_of_before_its_reader_knew(counter):
