@@ -15,9 +15,11 @@ Where the books are in PostgreSQL, pg_dump takes the copy; what it can do is tha
 import hashlib
 import json
 import os
+import secrets
 import sqlite3
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -71,28 +73,43 @@ def restore(backup: Path, into: Path, audit_folder: Path | None = None) -> Count
 
     Without an audit nobody knows: {}. Raises BackupError, AuditError of ledger.audit, OSError.
     """
-    for path in (into, Path(f"{into}-wal")):
-        if path.exists():
-            raise BackupError(f"{path} is there already")
+    _check_free(into)
     try:
         told = json.loads(manifest_of(backup).read_text(encoding="ascii"))
         wanted = told["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BackupError(f"{backup}: its manifest cannot be read: {error}") from None
-    partial = _new(into)
+    partial = into.with_name(f"{into.name}.{secrets.token_hex(8)}.partial")
+    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        lacks = _restored(backup, wanted, partial, audit_folder)
+        _check_free(into)
+        _named(partial, into, os.link)  # a rename would write over what was made meanwhile
+    except FileExistsError:
+        raise BackupError(f"{into} is there already") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return lacks
+
+
+def _restored(backup: Path, wanted: str, partial: Path, audit_folder: Path | None) -> Counter[str]:
     with backup.open("rb") as source, partial.open("wb") as target:
         while data := source.read(_CHUNK_BYTES):
             target.write(data)
     if _sha256(partial) != wanted:
-        partial.unlink()
         raise BackupError(f"{backup} is not what it was: its SHA-256 is another")
     _examined(partial)
-    lacks: Counter[str] = Counter()
-    if audit_folder is not None:
-        with closing(_opened(partial)) as store:
-            lacks = audit.lacking(audit_folder, store.database)
-    _named(partial, into)
-    return lacks
+    if audit_folder is None:
+        return Counter()
+    with closing(_opened(partial)) as store:
+        return audit.lacking(audit_folder, store.database)
+
+
+def _check_free(books: Path) -> None:
+    """A log of SQLite's without its file would be taken for that of the new one."""
+    for path in (books, Path(f"{books}-wal")):
+        if path.exists():
+            raise BackupError(f"{path} is there already")
 
 
 def dump_server(url: str, password: str | None, out: Path) -> None:
@@ -151,11 +168,11 @@ def _new(path: Path) -> Path:
     return partial
 
 
-def _named(partial: Path, path: Path) -> None:
-    """Give a file its name, once all of it is on the disk."""
+def _named(partial: Path, path: Path, give: Callable[[Path, Path], None] | None = None) -> None:
+    """Give a file its name, by a rename if not said how, once all of it is on the disk."""
     with partial.open("rb") as file:
         os.fsync(file.fileno())
-    os.rename(partial, path)
+    (give or os.rename)(partial, path)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

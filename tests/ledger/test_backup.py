@@ -11,6 +11,7 @@ import pytest
 
 from ledger import audit
 from ledger.backup import BackupError, _sha256, back_up, dump_server, manifest_of, restore
+from ledger.invariants import check
 from ledger.store import LedgerStore
 from tests.ledger.readers import CARD, Reader, open_ledger
 from tests.ledger.tampering import tamper
@@ -106,6 +107,40 @@ def test_a_backup_that_fits_its_manifest_is_looked_at_all_the_same(ledger):
     with pytest.raises(BackupError, match="not so"):
         restore(out, folder / "new.sqlite")
     assert not list(folder.glob("new.sqlite*"))
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+def test_books_that_were_made_meanwhile_stay(ledger, monkeypatch, suffix):
+    """Between the first look and the name whole books were checked: somebody had the time."""
+    _store, _reader, folder = ledger
+    back_up(folder / "ledger.sqlite", folder / "b.sqlite", 7)
+    other = folder / f"new.sqlite{suffix}"
+
+    def check_and_meanwhile(store):
+        other.write_bytes(b"of somebody else")
+        return check(store)
+
+    monkeypatch.setattr("ledger.backup.check", check_and_meanwhile)
+    with pytest.raises(BackupError, match="there already"):
+        restore(folder / "b.sqlite", folder / "new.sqlite")
+    assert other.read_bytes() == b"of somebody else"
+    assert sorted(path.name for path in folder.glob("new.sqlite*")) == [other.name]
+
+
+def test_the_name_itself_is_given_once(ledger, monkeypatch):
+    """Also where they were made behind the last look."""
+    _store, _reader, folder = ledger
+    back_up(folder / "ledger.sqlite", folder / "b.sqlite", 7)
+    real, new = os.fsync, folder / "new.sqlite"
+
+    def fsync_and_meanwhile(handle):
+        new.write_bytes(b"of somebody else")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync_and_meanwhile)
+    with pytest.raises(BackupError, match="there already"):
+        restore(folder / "b.sqlite", new)
+    assert new.read_bytes() == b"of somebody else"
 
 
 @pytest.mark.parametrize("call", ["fsync", "rename"])
