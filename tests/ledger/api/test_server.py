@@ -12,9 +12,11 @@ import pytest
 
 from adapters.sqlite import SchemaTooNew
 from ledger.api.accounts import AccountIds
+from ledger.api.app import READY_S, Api
 from ledger.api.books import THREADS, WAITING_MAX, Books, BooksBusy, BooksSlow
 from ledger.api.clients import Client, Clients, Scope, hash_of, load_clients
 from ledger.api.limits import Pace
+from ledger.api.operations import Policy
 from ledger.api.server import CannotListen, run
 from ledger.config import ConfigError, load_config
 from ledger.dialect import SchemaTooOld, StoreUnavailable
@@ -245,6 +247,51 @@ def test_books_that_do_not_answer_hold_nobody_for_ever(tmp_path):
 
     asyncio.run(ask())
     assert len({id(store) for store in begun}) == THREADS
+
+
+def test_whoever_asks_how_the_books_are_takes_no_place_from_clients(tmp_path):
+    """No token is needed for it, so one look serves all who ask within a second."""
+    path = str(tmp_path / "ledger.sqlite")
+    LedgerStore.open(path).close()
+    go_on, looks = threading.Event(), []
+
+    def opened():
+        go_on.wait(60)
+        return LedgerStore.open(path)
+
+    async def ready(application):
+        sent, scope = [], {"type": "http", "method": "GET", "path": "/readyz", "headers": []}
+
+        async def receive():
+            return {"type": "http.request", "body": b""}
+
+        async def send(message):
+            sent.append(message.get("status"))
+
+        await application({**scope, "query_string": b"", "root_path": ""}, receive, send)
+        return sent[0]
+
+    async def ask():
+        books = Books(opened)
+        do = books.do
+        books.do = lambda work: (looks.append(1), do(work))[1]
+        pace = Pace(50, lambda: time.monotonic_ns() // 1_000_000)
+        policy = Policy(AccountIds(bytes(32)), 100_000, 0)
+        application = Api(books, Clients([]), policy, pace, lambda: 0).application()
+        crowd = [
+            asyncio.create_task(ready(application)) for _ in range(2 * (THREADS + WAITING_MAX))
+        ]
+        await asyncio.sleep(0.1)
+        client = asyncio.create_task(do(lambda store: store.cards.epoch()))
+        await asyncio.sleep(0)
+        go_on.set()
+        assert await client == 0
+        assert set(await asyncio.gather(*crowd)) == {200} and len(looks) == 1
+        await asyncio.sleep(READY_S)
+        assert await ready(application) == 200 and len(looks) == 2
+        await asyncio.to_thread(books.close)
+
+    asyncio.run(ask())
 
 
 _IMPATIENT = f"""
