@@ -6,6 +6,9 @@ So whoever keeps the last hash somewhere else has all of it, and with the ledger
 hash is signed (Ed25519, bound to LABEL). A row is a JSON array: its table, then its columns; bytes
 in hexadecimal. Keys of readers and verifiers of PINs stand there as their SHA-256 only.
 
+A day has one file. The order is that of the numbers and hashes and not of the days: one export by
+a wrong clock, years ahead, must not end the audit.
+
 What a later look at the books must find: each line, unchanged; and in tables that count their rows
 nothing below what the files have that is not in them. Files are written whole (temporary file,
 fsync, rename): a cut leaves the day without one, and the next run writes it.
@@ -91,9 +94,10 @@ def export(database: Dialect, folder: Path, day: date, signing_key: bytes | None
         faults, files = _read_files(folder, index)
         if faults:
             raise AuditError(f"{faults[0]}: nothing can follow it")
+        for one in files:
+            if one.day == day.isoformat():
+                raise AuditError(f"{one.path.name} is there already")
         last = files[-1] if files else None
-        if last is not None and last.day >= day.isoformat():
-            raise AuditError(f"{last.path.name} is there already")
         number = last.number + 1 if last else 1
         head = {
             "audit": number,
@@ -238,7 +242,7 @@ def _read_files(
     """(what is wrong with the files by themselves, those that can be read), in their order."""
     faults: list[str] = []
     files: list[Export] = []
-    previous, day = START, ""
+    previous, days = START, set[str]()
     for number, path in enumerate(sorted(folder.glob(_PATTERN)), 1):
         try:
             one, follows, told = _read_file(path, number, index, public_key)
@@ -249,9 +253,10 @@ def _read_files(
         faults += told
         if follows != previous:
             faults.append(f"{path.name} does not follow the file before it")
-        if path.name != _NAME.format(number, one.day) or one.number != number or one.day <= day:
+        if path.name != _NAME.format(number, one.day) or one.number != number or one.day in days:
             faults.append(f"{path.name} is not file {number} of the audit")
-        previous, day = one.sha256, one.day
+        previous = one.sha256
+        days.add(one.day)
         files.append(one)
     return faults, files
 

@@ -83,6 +83,18 @@ def test_a_day_without_news_is_a_file_too_and_a_day_has_one(audit):
             export(store.database, folder, day, KEY)
 
 
+def test_a_day_of_a_wrong_clock_does_not_end_it(audit):
+    """Numbers and hashes give the order; of what day a file is is only what a clock has said."""
+    store, folder = audit
+    export(store.database, folder, date(2036, 11, 25), KEY)
+    store.top_ups.top_up(CARD, 700, "after")
+    made = export(store.database, folder, WEDNESDAY, KEY)
+    assert made.rows and newest(folder) == made
+    assert faults_of(folder, store) == []
+    with pytest.raises(AuditError, match="there already"):
+        export(store.database, folder, date(2036, 11, 25), KEY)
+
+
 def test_rows_of_since_are_newer(audit):
     store, folder = audit
     older = open_ledger()
