@@ -7,7 +7,8 @@ keys, and have mode 0600. Restoring never writes over anything.
 
 Books that come back from a backup have lost what was booked since. Records come again by
 themselves (docs/adr/0037-booked-records-stay-a-while.md); an audit says how many rows of which
-journal there were, and those that no reader has told have to be entered again.
+journal there were. What it has of credits is entered again (ledger/reentry.py); a person enters
+what else no reader tells.
 
 Where the books are in PostgreSQL, pg_dump takes the copy; what it can do is that server's.
 """
@@ -21,12 +22,14 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ledger import audit
 from ledger.dialect import SqliteDialect
 from ledger.invariants import check
+from ledger.reentry import Left, enter_again
 from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
 
@@ -35,6 +38,16 @@ _CHUNK_BYTES = 1 << 20
 
 class BackupError(Exception):
     """It cannot be taken or restored; the text says why, and nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """`lacks`: how many rows of each journal, by the audit; without one {}. How many of its
+    credits were entered again, and those that a person has to see to (`left`)."""
+
+    lacks: Counter[str]
+    entered: int
+    left: list[Left]
 
 
 def manifest_of(backup: Path) -> Path:
@@ -68,10 +81,10 @@ def back_up(books: Path, out: Path, made_s: int) -> dict[str, Any]:
     return told
 
 
-def restore(backup: Path, into: Path, audit_folder: Path | None = None) -> Counter[str]:
-    """Make the new books `into` of a backup; how many rows of each journal it lacks by the audit.
+def restore(backup: Path, into: Path, audit_folder: Path | None = None) -> Restored:
+    """Make the new books `into` of a backup, with the credits that the audit has.
 
-    Without an audit nobody knows: {}. Raises BackupError, AuditError of ledger.audit, OSError.
+    Raises BackupError, AuditError of ledger.audit, OSError.
     """
     _check_free(into)
     try:
@@ -82,27 +95,34 @@ def restore(backup: Path, into: Path, audit_folder: Path | None = None) -> Count
     partial = into.with_name(f"{into.name}.{secrets.token_hex(8)}.partial")
     os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
-        lacks = _restored(backup, wanted, partial, audit_folder)
+        restored = _restored(backup, wanted, partial, audit_folder)
         _check_free(into)
         _named(partial, into, os.link)  # a rename would write over what was made meanwhile
     except FileExistsError:
         raise BackupError(f"{into} is there already") from None
     finally:
         partial.unlink(missing_ok=True)
-    return lacks
+    return restored
 
 
-def _restored(backup: Path, wanted: str, partial: Path, audit_folder: Path | None) -> Counter[str]:
+def _restored(backup: Path, wanted: str, partial: Path, audit_folder: Path | None) -> Restored:
     with backup.open("rb") as source, partial.open("wb") as target:
         while data := source.read(_CHUNK_BYTES):
             target.write(data)
     if _sha256(partial) != wanted:
         raise BackupError(f"{backup} is not what it was: its SHA-256 is another")
     _examined(partial)
-    if audit_folder is None:
-        return Counter()
     with closing(_opened(partial)) as store:
-        return audit.lacking(audit_folder, store.database)
+        # It is on the disk before it gets its name, and nobody needs a part of it.
+        list(store.database.rows("PRAGMA synchronous = OFF"))
+        lacks = Counter[str]()
+        if audit_folder is None:
+            entered, left = enter_again(store, ())
+        else:
+            entered, left = enter_again(store, audit.rows_lacking(audit_folder, store.database))
+            lacks = audit.lacking(audit_folder, store.database)
+    _examined(partial)
+    return Restored(lacks, entered, left)
 
 
 def _check_free(books: Path) -> None:
@@ -158,7 +178,9 @@ def _examined(path: Path) -> dict[str, int]:
 
 
 def _opened(path: Path) -> LedgerStore:
-    return LedgerStore(SqliteDialect(sqlite3.connect(path, isolation_level=None)))
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA foreign_keys = ON")
+    return LedgerStore(SqliteDialect(connection))
 
 
 def _new(path: Path) -> Path:

@@ -7,6 +7,7 @@ from datetime import date
 import pytest
 
 from ledger.audit import AuditError, export, newest, verify
+from ledger.cancels import NUMBER_MIN
 from ledger.receipts import public_key
 from ledger.schema import APPEND_ONLY
 from protocols.wire import messages
@@ -63,6 +64,9 @@ def test_every_row_of_every_journal_stands_in_it_once(audit):
     for table in APPEND_ONLY:
         ((count,),) = store.database.rows(f"SELECT COUNT(*) FROM {table}")
         assert count and count == sum(row[0] == table for row in rows), table
+    loads = {tuple(row) for row in rows if row[0] == "load"}
+    sql = f"SELECT number, card_no, amount_fen, order_id FROM load WHERE number < {NUMBER_MIN}"
+    assert loads == {("load", *row) for row in store.database.rows(sql)} != set()
     assert names(folder) == ["audit-000001-2026-11-23.jsonl", "audit-000002-2026-11-24.jsonl"]
     assert newest(folder).day == "2026-11-24" and newest(folder / "none") is None
 
@@ -102,7 +106,7 @@ def test_rows_of_since_are_newer(audit):
     other = folder / "other"
     export(database, other, MONDAY)
     older.top_ups.top_up(CARD, 700, "e")
-    assert verify(other, database)[::2] == ([], 1)
+    assert verify(other, database)[::2] == ([], 2)  # its load and its transfer
     assert "audit-000001-2026-11-23.jsonl is not signed" in faults_of(other)
     assert verify(folder, store.database, public_key(bytes(32)))[0]
 
@@ -164,7 +168,8 @@ def test_books_that_were_changed_are_named_by_row(tmp_path, how):
 def test_yesterdays_books_are_seen(audit):
     """A backup of before: what was exported since is not in it."""
     _store, folder = audit
-    assert len(verify(folder, everything().database)[0]) == 3  # a loss, who said it, a top-up
+    # A loss and who said it, a top-up's load and its transfer.
+    assert len(verify(folder, everything().database)[0]) == 4
 
 
 @pytest.mark.parametrize("call", ["fsync", "rename"])

@@ -15,7 +15,8 @@ def test_backup_and_restore(books, tmp_path):
     onecard("card", "suspend", tmp_path / "ledger.sqlite", "--card", OTHER_CARD)
     assert onecard("audit", "export", books, "--out", audit)[0] == 0
     code, said = onecard("restore", copy, new, "--audit", audit)
-    assert code == 1 and "transfer of the card centre: 1 (enter again)" in said, said
+    assert code == 1 and "card_change: 1 (enter again)" in said, said
+    assert "1 credits entered again" in said and "transfer" not in said
     assert "First of all: enter the missing card changes again" in said
     assert onecard("restore", copy, new)[0] == 2
     code, said = onecard("restore", copy, tmp_path / "newer.sqlite")
