@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger import audit
-from ledger.dialect import SqliteDialect
+from ledger.dialect import SqliteDialect, StoreUnavailable
 from ledger.invariants import check
 from ledger.reentry import Left, enter_again
 from ledger.schema import MIGRATIONS
@@ -100,6 +100,8 @@ def restore(backup: Path, into: Path, audit_folder: Path | None = None) -> Resto
         _named(partial, into, os.link)  # a rename would write over what was made meanwhile
     except FileExistsError:
         raise BackupError(f"{into} is there already") from None
+    except StoreUnavailable as error:  # a disk that is full
+        raise BackupError(f"{into}: {error}") from None
     finally:
         partial.unlink(missing_ok=True)
     return restored

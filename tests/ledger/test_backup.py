@@ -22,6 +22,7 @@ from ledger.backup import (
     manifest_of,
     restore,
 )
+from ledger.dialect import StoreUnavailable
 from ledger.invariants import check
 from ledger.reentry import NUMBERS_APART
 from ledger.store import LedgerStore
@@ -206,9 +207,13 @@ def test_an_audit_gives_the_credits_back(ledger, monkeypatch):
     reader.outcome(reader.credit(counter=3, **credit))
     store.book([reader.records])
     audit.export(store.database, folder / "audit", DAY)
+
+    def full(*_):
+        raise StoreUnavailable("database or disk is full")
+
     with monkeypatch.context() as patch:
-        patch.setattr("ledger.backup.audit.lacking", lambda *_: 1 // 0)
-        with pytest.raises(ZeroDivisionError):
+        patch.setattr("ledger.backup.audit.lacking", full)
+        with pytest.raises(BackupError, match="is full"):
             restore(folder / "b.sqlite", folder / "new.sqlite", folder / "audit")
     assert not list(folder.glob("new.sqlite*"))
     made = restore(folder / "b.sqlite", folder / "new.sqlite", folder / "audit")
