@@ -27,8 +27,9 @@ def everything():
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory, books_on):
     """Books with something in every journal, and what an audit of two days has written."""
+    del books_on  # but on that database: other books for each
     folder = tmp_path_factory.mktemp("audit")
     store = everything()
     export(store.database, folder, MONDAY, KEY)
@@ -89,7 +90,10 @@ def test_a_day_without_news_is_a_file_too_and_a_day_has_one(audit):
 
 def test_a_day_of_a_wrong_clock_does_not_end_it(audit):
     """Numbers and hashes give the order; of what day a file is is only what a clock has said."""
-    store, folder = audit
+    _store, folder = audit
+    store = everything()  # not those that the other tests look at
+    for path in folder.iterdir():
+        path.unlink()
     export(store.database, folder, date(2036, 11, 25), KEY)
     store.top_ups.top_up(CARD, 700, "after")
     made = export(store.database, folder, WEDNESDAY, KEY)
