@@ -43,6 +43,7 @@ from protocols.wire import messages
 from protocols.wire.messages import UNKNOWN
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, OTHER_CARD, Reader, open_ledger
 from tests.ledger.tampering import in_its_words, tamper
+from tests.rules.tables import POLICY
 
 KEY = bytes(32)
 
@@ -71,6 +72,8 @@ def filled():
     _enter_by_code(store)
     store.cards.set("lose", CARD, 1)
     store.attendance.enter(CARD, 1, 2, "Wang", "card forgotten")
+    limits = {name: value for name, value in POLICY.items() if name != "epoch"}
+    store.policies.set_policy(limits, "Wang", 1, device=1001)
     store.access.add_door(1001, "dorm", 5000, 0, is_lock=True)
     store.access.appoint("appoint", "campus", "dorm", "Wang Fang", 1)
     store.menus.set_menu(CANTEEN, "", menu.encode(charging.packed([(1, 0, 0, 5)]), ()), "Wang", 1)
