@@ -19,7 +19,7 @@ from ledger.store import LedgerStore
 from protocols.rules.money import format_yuan
 
 GOOD, WORTH_A_LOOK, WRONG = "good", "look", "wrong"
-AUDIT_DAYS_MAX = 1  # behind today
+AUDIT_DAYS_MAX = 1  # behind today, or ahead of it
 _DAY_S = 86_400
 _SHOWN_MAX = 8
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -72,6 +72,10 @@ def _readers(health: Health) -> Iterator[Finding]:
     elif health.map_epoch:
         text = f"every reader has said that it has epoch {health.map_epoch}"
         yield Finding(GOOD, "card map", text)
+    if health.ahead:
+        text = f"readers know more than the books: {some(health.ahead)}"
+        action = "enter the missing card changes again, in their order, before any new loss"
+        yield Finding(WRONG, "card changes", text, action)
     if health.barred:
         action = f"onecard ledger device list: {some(health.barred)}"
         yield Finding(WORTH_A_LOOK, "opened or moved", f"{len(health.barred)} readers", action)
@@ -127,6 +131,9 @@ def _audit(folder: Path, now_s: int) -> Iterator[Finding]:
     text = f"the newest is of {last.day}, {last.rows} rows"
     if days > AUDIT_DAYS_MAX:
         yield Finding(WRONG, "audit", f"{text}: {days} days ago", action)
+    elif days < -AUDIT_DAYS_MAX:
+        action = f"set the clock right, then {action}"
+        yield Finding(WRONG, "audit", f"{text}: {-days} days ahead", action)
     else:
         yield Finding(GOOD, "audit", text)
 

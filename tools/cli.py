@@ -328,6 +328,9 @@ def ledger_topup(
     card_no: Annotated[int, typer.Option("--card", min=0, help="The card's number.")],
     amount_fen: Annotated[int, typer.Option("--fen", help="How much, in fen.")],
     order_id: Annotated[str, typer.Option("--order", help="The channel's order number.")],
+    number: Annotated[
+        int, typer.Option(min=0, help="Behind a restore: the number that the credit had.")
+    ] = 0,
 ) -> None:
     """Book in DATABASE (SQLite) what was paid in for a card; its next tap online brings it on."""
     from ledger.dialect import StoreUnavailable
@@ -336,10 +339,10 @@ def ledger_topup(
     from tools.ledger_topup import book
 
     try:
-        number = book(database, card_no, amount_fen, order_id)
+        booked = book(database, card_no, amount_fen, order_id, number)
     except (NotBooks, TopUpRefused, StoreUnavailable) as error:
         refuse(error)
-    typer.echo(f"credit {number}: {amount_fen} fen wait for card {card_no}")
+    typer.echo(f"credit {booked}: {amount_fen} fen wait for card {card_no}")
 
 
 @journal.command("show")
