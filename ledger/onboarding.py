@@ -176,16 +176,15 @@ class Onboarding:
         Readers come back at the site to which they were moved.
         """
         with self._database.transaction():
-            if not list(self._database.rows(_IS_CLOSED)):
-                return merchants, devices
-            good = [each for each in merchants if self._is_merchant(each[0])]
+            is_closed = bool(list(self._database.rows(_IS_CLOSED)))
+            good = [each for each in merchants if not is_closed or self._is_merchant(each[0])]
             for merchant_no, name in merchants:
                 if (merchant_no, name) not in good:
                     _log.warning("merchant %d is not approved (annex 2): held back", merchant_no)
             passed = []
             for device, previous, key, merchant_no, site, *more in devices:
                 at = list(self._database.rows(_SITE, (device,)))
-                if not at and not self._is_admitted(device, merchant_no):
+                if is_closed and not at and not self._is_admitted(device, merchant_no):
                     _log.warning("reader %d is not approved (annex 2): held back", device)
                     self._database.many(_HOLD, [(device, merchant_no)])
                     continue

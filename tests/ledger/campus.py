@@ -15,21 +15,28 @@ SIGNERS = {
     "project-leader": "li",
     "president": "zhou",
 }
-SEIZED, ALARM, SPENT, BROKEN = (1001, 1), (1001, 2), (1001, 3), (1001, 7)
+TILL = 1009
+SEIZED, SPENT, BROKEN = (TILL, 1), (TILL, 3), (TILL, 7)
 
 
 def campus(path=":memory:"):
-    """A canteen whose reader has withheld a card, was opened, has sold twice and is broken."""
-    reader = Reader(1001)
-    reader.write(messages.CAPTURE, card_no=OTHER_CARD, reason=226)
-    reader.write(messages.TAMPER, state=messages.CASE_OPENED, number=0)
-    first = reader.spend(card_no=CARD, amount_fen=400)
-    reader.spend(card_no=CARD, amount_fen=300, counter=2, last=first)
-    reader.write(messages.FAULT, network=1, last_reason=0)
-    store = open_ledger(reader, path=path)
-    store.book([reader.records])
-    store.tampers.answer_for([(1001, "General Affairs")])
+    """Books of a canteen, and no more."""
+    store = open_ledger(path=path)
+    open_till(store)
     return store
+
+
+def open_till(store):
+    """A till that has withheld a card, was opened, has sold twice and is broken."""
+    till = Reader(TILL)
+    till.write(messages.CAPTURE, card_no=OTHER_CARD, reason=226)
+    till.write(messages.TAMPER, state=messages.CASE_OPENED, number=0)
+    first = till.spend(card_no=CARD, amount_fen=400)
+    till.spend(card_no=CARD, amount_fen=300, counter=2, last=first)
+    till.write(messages.FAULT, network=1, last_reason=0)
+    store.register_device(TILL, till.key, CANTEEN)
+    store.book([till.records])
+    store.tampers.answer_for([(TILL, "General Affairs")])
 
 
 def apply(store, kind="merchant", reference="2026-1", merchant_no=BAKERY, form=FORM):
@@ -77,7 +84,7 @@ def _round(store):
 
 
 def _move(store):
-    number = store.merchants.tickets.move("M-1", 1001, "north", "wu", "the hall is rebuilt", NOW_S)
+    number = store.merchants.tickets.move("M-1", TILL, "north", "wu", "the hall is rebuilt", NOW_S)
     say(store, number, "sign", "department", "zhao")
     say(store, number, "sign", "centre", "feng")
     say(store, number, "move", "centre", "chen", costs=[("labour", 8_000), ("material", 1_250)])
@@ -85,7 +92,7 @@ def _move(store):
 
 def _repair(store):
     by = Act("merchant", "wu", said="the display is dark")
-    number = store.merchants.tickets.report("R-1", 1001, by, NOW_S, [BROKEN])
+    number = store.merchants.tickets.report("R-1", TILL, by, NOW_S, [BROKEN])
     for verb, role, person in (
         ("accept", "centre", "feng"),
         ("hand-over", "centre", "feng"),
@@ -104,7 +111,7 @@ def _capture(store):
 
 def _damage(store):
     by = Act("department", "zhao", said="its case was broken open")
-    number = store.merchants.tickets.damage("D-1", 1001, by, NOW_S)
+    number = store.merchants.tickets.damage("D-1", TILL, by, NOW_S)
     say(store, number, "take", "security", "han")
     cost = [("compensation", 30_000)]
     say(
@@ -122,7 +129,7 @@ def _damage(store):
 
 
 def _question(store):
-    records = [SPENT, (1001, 5)]
+    records = [SPENT, (TILL, 5)]
     number = store.merchants.tickets.ask("Q-1", CANTEEN, records, "zhao", "one meal?", NOW_S)
     say(store, number, "answer", "merchant", "wu", said="two friends, one card")
     say(store, number, "accept", "department", "qian")

@@ -24,6 +24,7 @@ from tests.ledger.campus import (
     PARTS,
     SEIZED,
     SIGNERS,
+    TILL,
     TODAY,
     apply,
     campus,
@@ -72,7 +73,7 @@ BROKEN_BY = [
     STEP + "(10, 2, 'damage', 'take', 'opened', 'opened', 'centre', 'take', 'a', '', '', 'b', 1)",
     "INSERT INTO dossier VALUES (99, 'device', '2026-2', 12, NULL)",
     "INSERT INTO dossier VALUES (99, 'repair', 'x', 12, 7777)",
-    "INSERT INTO dossier_record VALUES (8, 1001, 77)",
+    "INSERT INTO dossier_record VALUES (8, 1009, 77)",
     # More readers than signed for, one of an application that nobody has signed, one of nobody.
     "INSERT INTO admission VALUES (2005, 8, 'wang', 1)",
     "INSERT INTO admission VALUES (2001, 1, 'wang', 1)",
@@ -136,7 +137,7 @@ def with_more():
         number = apply(store, "device", reference, CANTEEN, form)
     say(store, number, "sign", "department", "zhao")
     by = Act("department", "zhao", said="its case was broken open")
-    assert (number, store.merchants.tickets.damage("D-2", 1001, by, NOW_S)) == (9, 10)
+    assert (number, store.merchants.tickets.damage("D-2", TILL, by, NOW_S)) == (9, 10)
     return store
 
 
@@ -238,15 +239,15 @@ def test_the_books_go_through_the_table_and_keep_nothing_else():
     tickets = store.merchants.tickets
     by = Act("merchant", "p0", said="dark")
     opened = {
-        "relocation": tickets.move("M", 1001, "north", "p0", "rebuilt", NOW_S),
+        "relocation": tickets.move("M", TILL, "north", "p0", "rebuilt", NOW_S),
         "capture": tickets.withhold(SEIZED, "p0", NOW_S),
-        "question": tickets.ask("Q", CANTEEN, [(1001, 3)], "p0", "one?", NOW_S),
+        "question": tickets.ask("Q", CANTEEN, [(TILL, 3)], "p0", "one?", NOW_S),
         "device": apply(store, "device", "A", CANTEEN, FORM),
     }
     for at in range(26):
         opened |= {
-            f"repair{at}": tickets.report(f"R{at}", 1001, by, NOW_S),
-            f"damage{at}": tickets.damage(f"D{at}", 1001, replace(by, role="centre"), NOW_S),
+            f"repair{at}": tickets.report(f"R{at}", TILL, by, NOW_S),
+            f"damage{at}": tickets.damage(f"D{at}", TILL, replace(by, role="centre"), NOW_S),
         }
     refused = done = 0
     for _ in range(1_500):
@@ -331,7 +332,7 @@ def test_no_more_readers_than_were_signed_for():
     sign(store, other)
     for device, said in (
         (2001, "another application"),
-        (1001, "a reader has it"),
+        (TILL, "a reader has it"),
         (0, "no number"),
     ):
         with pytest.raises(DossierRefused, match=said):
@@ -389,7 +390,7 @@ def test_one_reference_is_one_form():
 
 
 def moved(store):
-    number = store.merchants.tickets.move("M-1", 1001, "north", "wu", "rebuilt", NOW_S)
+    number = store.merchants.tickets.move("M-1", TILL, "north", "wu", "rebuilt", NOW_S)
     say(store, number, "sign", "department", "zhao")
     say(store, number, "sign", "centre", "feng")
     return number
@@ -407,7 +408,7 @@ def test_a_move_is_paid_by_its_merchant_once():
         ("merchant", CANTEEN): -9_250,
         ("fees", 0): 9_250,
     }
-    assert store.tampers.where(1001) == (CANTEEN, "north")
+    assert store.tampers.where(TILL) == (CANTEEN, "north")
     with pytest.raises(DossierRefused, match="other costs"):
         say(store, number, "move", "centre", "chen", costs=[("labour", 1), ("material", 1)])
     assert check(store) == []
@@ -438,7 +439,7 @@ def test_of_two_moves_the_second_is_of_where_the_reader_is():
     """Both were approved from the same site: the later one would move it from where it is not."""
     store = campus()
     first = moved(store)
-    second = store.merchants.tickets.move("M-2", 1001, "south", "wu", "again", NOW_S)
+    second = store.merchants.tickets.move("M-2", TILL, "south", "wu", "again", NOW_S)
     say(store, second, "sign", "department", "zhao")
     say(store, second, "sign", "centre", "feng")
     nothing = [("labour", 0), ("material", 0)]
@@ -454,7 +455,7 @@ def test_of_two_moves_the_second_is_of_where_the_reader_is():
 def test_a_damage_is_paid_by_who_bears_it_and_not_before_it_is_referred(bearer, payer):
     store = campus()
     by = Act("department", "zhao", said="broken open")
-    number = store.merchants.tickets.damage("D-1", 1001, by, NOW_S)
+    number = store.merchants.tickets.damage("D-1", TILL, by, NOW_S)
     before = store.balances()
     more = {"evidence": "finding-report", "costs": [("compensation", 700)], "bearer": bearer}
     say(store, number, "establish", "centre", "feng", **more)
@@ -474,26 +475,26 @@ def test_a_damage_is_paid_by_who_bears_it_and_not_before_it_is_referred(bearer, 
     ("begin", "reason"),
     [
         (lambda t: t.move("M", 7777, "north", "wu", "x", 1), procedures.NO_DOSSIER),
-        (lambda t: t.move("M", 1001, "campus", "wu", "x", 1), procedures.NO_EVIDENCE),
-        (lambda t: t.move("M", 1001, "No Site", "wu", "x", 1), procedures.NO_EVIDENCE),
-        (lambda t: t.move("M", 1001, "north", "wu", "", 1), procedures.NO_EVIDENCE),
-        (lambda t: t.withhold((1001, 2), "wu", 1), procedures.NO_DOSSIER),
-        (lambda t: t.withhold((1001, 99), "wu", 1), procedures.NO_DOSSIER),
-        (lambda t: t.ask("Q", KIOSK, [(1001, 3)], "wu", "x", 1), procedures.NO_DOSSIER),
+        (lambda t: t.move("M", TILL, "campus", "wu", "x", 1), procedures.NO_EVIDENCE),
+        (lambda t: t.move("M", TILL, "No Site", "wu", "x", 1), procedures.NO_EVIDENCE),
+        (lambda t: t.move("M", TILL, "north", "wu", "", 1), procedures.NO_EVIDENCE),
+        (lambda t: t.withhold((TILL, 2), "wu", 1), procedures.NO_DOSSIER),
+        (lambda t: t.withhold((TILL, 99), "wu", 1), procedures.NO_DOSSIER),
+        (lambda t: t.ask("Q", KIOSK, [(TILL, 3)], "wu", "x", 1), procedures.NO_DOSSIER),
         (lambda t: t.ask("Q", CANTEEN, [], "wu", "x", 1), procedures.NO_EVIDENCE),
-        (lambda t: t.ask("Q", 99, [(1001, 3)], "wu", "x", 1), procedures.NO_DOSSIER),
-        (lambda t: t.report("R", 1001, Act("merchant", "wu"), 1), procedures.NO_EVIDENCE),
+        (lambda t: t.ask("Q", 99, [(TILL, 3)], "wu", "x", 1), procedures.NO_DOSSIER),
+        (lambda t: t.report("R", TILL, Act("merchant", "wu"), 1), procedures.NO_EVIDENCE),
         (
-            lambda t: t.report("round-1", 1001, Act("centre", "w", said="x"), 1),
+            lambda t: t.report("round-1", TILL, Act("centre", "w", said="x"), 1),
             procedures.NO_EVIDENCE,
         ),
-        (lambda t: t.report("", 1001, Act("centre", "w", said="x"), 1), procedures.NO_EVIDENCE),
-        (lambda t: t.report("R", 1001, Act("centre", "W", said="x"), 1), procedures.NO_EVIDENCE),
+        (lambda t: t.report("", TILL, Act("centre", "w", said="x"), 1), procedures.NO_EVIDENCE),
+        (lambda t: t.report("R", TILL, Act("centre", "W", said="x"), 1), procedures.NO_EVIDENCE),
         (
-            lambda t: t.report("R", 1001, Act("centre", "w", said="a\nb"), 1),
+            lambda t: t.report("R", TILL, Act("centre", "w", said="a\nb"), 1),
             procedures.NO_EVIDENCE,
         ),
-        (lambda t: t.report("R", 1001, Act("president", "w", said="x"), 1), procedures.WRONG_ROLE),
+        (lambda t: t.report("R", TILL, Act("president", "w", said="x"), 1), procedures.WRONG_ROLE),
     ],
 )
 def test_what_cannot_begin(begin, reason):
@@ -520,14 +521,14 @@ def test_a_fault_that_stands_waits_for_a_ticket():
     store = campus()
     tickets = store.merchants.tickets
     assert tickets.faults(NOW_S) == [BROKEN]
-    tickets.report("R-1", 1001, Act("merchant", "wu", said="dark"), NOW_S, [BROKEN])
+    tickets.report("R-1", TILL, Act("merchant", "wu", said="dark"), NOW_S, [BROKEN])
     assert tickets.faults(NOW_S) == []
 
 
 def test_what_is_late():
     store = campus()
     tickets = store.merchants.tickets
-    number = tickets.report("R-1", 1001, Act("merchant", "wu", said="dark"), NOW_S)
+    number = tickets.report("R-1", TILL, Act("merchant", "wu", said="dark"), NOW_S)
     hour_s = 3_600
     for now_s, is_late in (
         (NOW_S, False),
@@ -621,6 +622,6 @@ def test_nobody_names_himself_and_the_newest_word_counts():
 def test_a_closed_register_is_no_matter_of_registered_readers():
     store = campus()
     apply(store)
-    store.register_device(1001, Reader(1001).key, CANTEEN)  # again: nothing
+    store.register_device(TILL, Reader(TILL).key, CANTEEN)  # again: nothing
     with pytest.raises(RegistryError, match="differently"):
-        store.register_device(1001, Reader(1001).key, KIOSK)
+        store.register_device(TILL, Reader(TILL).key, KIOSK)
