@@ -38,7 +38,8 @@ from protocols.wire import topics
 
 SAID_CHARS_MAX, REFERENCE_CHARS_MAX, WORD_CHARS_MAX = 200, 32, 32
 COST_FEN_MAX = 99_999_999
-ROUND = "round-"  # the references of tickets that a round has opened (ledger/duties.py)
+# How the references of tickets begin that a round has opened (ledger/duties.py), or a reader.
+ROUND, FAULT = "round-", "fault-"
 BEARERS = (MERCHANT, "person")
 _NUMBER = "SELECT COALESCE(MAX(number), 0) + 1 FROM dossier"
 _FACTS = "number, kind, reference, merchant_no, device"
@@ -120,8 +121,9 @@ class Dossiers:
         self, kind: str, verb: str, reference: str, about: About, by: Act, time_s: int
     ) -> int:
         """Begin a dossier; its number. Again, with the same reference and facts: nothing."""
-        if reference.startswith(ROUND):
-            refuse(kind, f"what begins with {ROUND} is numbered by rounds", NO_EVIDENCE)
+        if reference.startswith((ROUND, FAULT)):
+            text = f"what begins with {ROUND} or {FAULT} is not for persons to choose"
+            refuse(kind, text, NO_EVIDENCE)
         with self._database.transaction():
             return begin(self._database, kind, verb, reference, about, by, time_s)
 

@@ -4,8 +4,9 @@ Rules of this file. What the register said before is good for ever. From the fir
 on it is closed: a merchant is one with the fifth signature, in the transaction of that signature,
 and a reader's number is admitted after it, no more of them than were signed for. What the
 register names beside that is held back, and keeps nobody else's ledger from starting: records of
-such a reader are refused with 440, stay where they are, and are booked once it is admitted. A
-register that was written before a reader was moved does not move it back.
+such a reader are refused with 440 and stay where they are. They are booked once it is admitted,
+the register is read again, and the reader has connected to its agent again. A register that was
+written before a reader was moved does not move it back.
 """
 
 import logging

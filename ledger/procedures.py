@@ -73,6 +73,7 @@ KINDS = {
     DAMAGE: ("a reader that was damaged on purpose", "R22"),
     QUESTION: ("what a merchant's records show, for him to answer", "R19.1"),
 }
+_OF = {kind: tuple(row for row in ROWS if row.kind == kind) for kind in KINDS}
 APPROVED, MOVED, COMPENSATED = "approved", "moved", "compensated"
 # One of these words is shown, or what is said of it stands in the step.
 EVIDENCE = {
@@ -163,7 +164,7 @@ def states(kind: str) -> tuple[str, ...]:
 
 def of(kind: str) -> tuple[Row, ...]:
     """The rows of one procedure."""
-    return tuple(row for row in ROWS if row.kind == kind)
+    return _OF[kind]
 
 
 def is_open(kind: str, state: str) -> bool:

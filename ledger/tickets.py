@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ledger import inspections
 from ledger.dialect import Dialect
-from ledger.dossiers import About, Dossier, Dossiers, refuse
+from ledger.dossiers import FAULT, About, Dossier, Dossiers, begin, refuse
 from ledger.procedures import (
     CAPTURE,
     DAMAGE,
@@ -94,6 +94,21 @@ class Tickets:
         self._check_kinds(REPAIR, records, messages.FAULT, messages.INSPECTION)
         about = About(merchant_no, device, tuple(sorted(records)))
         return self._dossiers.begin(REPAIR, "report", reference, about, by, time_s)
+
+    def take_up(self, person: str, time_s: int) -> list[int]:
+        """A ticket for each fault that was told at a reader and has none (R17.2); the dossiers.
+
+        Each is one transaction: stopped between, whoever calls it again goes on.
+        """
+        numbers = []
+        for device, seq in self.faults(time_s):
+            merchant_no, _site = self._reader(REPAIR, device)
+            about = About(merchant_no, device, ((device, seq),))
+            by = Act(DEPARTMENT, person, said="told at the reader")
+            what = f"{FAULT}{device}-{seq}", about, by, time_s
+            with self._database.transaction():
+                numbers.append(begin(self._database, REPAIR, "report", *what))
+        return numbers
 
     def withhold(self, record: Record, person: str, time_s: int) -> int:
         """`person` of the merchant has the card of a CAPTURE record in hand (R19.4)."""

@@ -124,6 +124,14 @@ def device_report(
     tell(lambda: report(database, ref, number, records or [], act, now_s()))
 
 
+@device.command("take-up")
+def device_take_up(database: InputFile, by: By) -> None:
+    """Make a ticket of each fault that was told at a reader, stands, and is none yet (R17.2)."""
+    from tools.ledger_dossier import take_up
+
+    tell(lambda: take_up(database, by, now_s()))
+
+
 @device.command("damage")
 def device_damage(
     database: InputFile, ref: Ref, number: Device, role: As, said: Said, by: By

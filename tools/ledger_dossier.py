@@ -101,6 +101,14 @@ def report(
         return _told(store, store.merchants.tickets.report(reference, device, act, now_s, places))
 
 
+def take_up(path: Path, by: str, now_s: int) -> str:
+    """A ticket for each fault that was told at a reader and has none."""
+    with written(path) as store:
+        numbers = store.merchants.tickets.take_up(by, now_s)
+        lines = [_told(store, number) for number in numbers]
+    return "\n".join(lines or ["nothing to take up"])
+
+
 def damage(path: Path, reference: str, device: int, act: Act, now_s: int) -> str:
     """Open the case of a reader that was damaged."""
     with written(path) as store:

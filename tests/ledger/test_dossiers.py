@@ -488,6 +488,10 @@ def test_a_damage_is_paid_by_who_bears_it_and_not_before_it_is_referred(bearer, 
             lambda t: t.report("round-1", TILL, Act("centre", "w", said="x"), 1),
             procedures.NO_EVIDENCE,
         ),
+        (
+            lambda t: t.report("fault-1", TILL, Act("centre", "w", said="x"), 1),
+            procedures.NO_EVIDENCE,
+        ),
         (lambda t: t.report("", TILL, Act("centre", "w", said="x"), 1), procedures.NO_EVIDENCE),
         (lambda t: t.report("R", TILL, Act("centre", "W", said="x"), 1), procedures.NO_EVIDENCE),
         (
@@ -523,6 +527,15 @@ def test_a_fault_that_stands_waits_for_a_ticket():
     assert tickets.faults(NOW_S) == [BROKEN]
     tickets.report("R-1", TILL, Act("merchant", "wu", said="dark"), NOW_S, [BROKEN])
     assert tickets.faults(NOW_S) == []
+
+
+def test_whoever_takes_up_what_readers_have_told_does_so_once():
+    store = campus()
+    tickets = store.merchants.tickets
+    assert [tickets.take_up("wang", NOW_S) for _ in range(2)] == [[1], []]
+    ticket = store.merchants.dossiers.dossier(1)
+    assert (ticket.records, ticket.reference) == ((BROKEN,), f"fault-{TILL}-{BROKEN[1]}")
+    assert check(store) == []
 
 
 def test_what_is_late():

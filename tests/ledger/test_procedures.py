@@ -116,8 +116,9 @@ def test_what_is_ended_stays_so():
     ended = [(kind, state) for kind in KINDS for state in states(kind) if not is_open(kind, state)]
     assert ("merchant", APPROVED) in ended and (REPAIR, "closed") in ended
     for kind, state in ended:
+        steps = way_to(kind, state)
         for verb, role in product({row.verb for row in EVERY}, ROLES):
-            said = answer(kind, way_to(kind, state), verb, Act(role, "new", "id-card", "because"))
+            said = answer(kind, steps, verb, Act(role, "new", "id-card", "because"))
             assert said.reason == procedures.WRONG_STATE
 
 
