@@ -9,6 +9,7 @@ import pytest
 from adapters.sqlite import open_database
 from ledger import chart, dossier_rules, procedures
 from ledger.dialect import ConstraintBroken, SqliteDialect
+from ledger.doctor import WORTH_A_LOOK, examine
 from ledger.dossiers import DossierRefused
 from ledger.invariants import check
 from ledger.procedure_rows import ROWS
@@ -536,6 +537,18 @@ def test_whoever_takes_up_what_readers_have_told_does_so_once():
     ticket = store.merchants.dossiers.dossier(1)
     assert (ticket.records, ticket.reference) == ((BROKEN,), f"fault-{TILL}-{BROKEN[1]}")
     assert check(store) == []
+
+
+def test_the_doctor_tells_what_waits_for_a_person():
+    store = campus()
+    told = {one.about: (one.text, one.level) for one in examine(store, NOW_S)}
+    assert told["withheld cards in nobody's hands"] == ("1", WORTH_A_LOOK)
+    apply(store)
+    store.merchants.onboarding.sift([], [(2001, b"", b"", CANTEEN, "campus", "", False)])
+    store.merchants.tickets.withhold(SEIZED, "wu", NOW_S)
+    told = {one.about: one.text for one in examine(store, NOW_S + 25 * 3_600)}
+    assert told["readers that are not approved"] == told["dossiers that are late"] == "1"
+    assert "withheld cards in nobody's hands" not in told
 
 
 def test_what_is_late():
