@@ -47,6 +47,18 @@ RULES = {
         GROUP BY a.application, f.quantity
         HAVING f.quantity IS NULL OR COUNT(*) > f.quantity
         OR NOT {_HAS_COME_TO.format("a.application", "'approved'")}""",
+    "once the register is closed, who is in it was there before or is approved": f"""
+        SELECT 'device', v.device FROM device v WHERE EXISTS (SELECT 1 FROM annex_form)
+        AND NOT EXISTS (SELECT 1 FROM admission a WHERE a.device = v.device)
+        AND NOT EXISTS (SELECT 1 FROM registered_before b
+            WHERE b.kind = 'device' AND b.number = v.device)
+        UNION ALL SELECT 'merchant', m.merchant_no FROM merchant m
+        WHERE EXISTS (SELECT 1 FROM annex_form)
+        AND NOT EXISTS (SELECT 1 FROM dossier d WHERE d.kind = 'merchant'
+            AND d.merchant_no = m.merchant_no
+            AND {_HAS_COME_TO.format("d.number", "'approved'")})
+        AND NOT EXISTS (SELECT 1 FROM registered_before b
+            WHERE b.kind = 'merchant' AND b.number = m.merchant_no)""",
     "a reader that was admitted is its applicant's": """
         SELECT v.device, v.merchant_no, o.merchant_no FROM admission a
         JOIN dossier o ON o.number = a.application JOIN device v ON v.device = a.device

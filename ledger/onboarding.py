@@ -37,6 +37,10 @@ from ledger.tampers import is_person
 QUANTITY_MAX, AMOUNT_FEN_MAX, NAME_CHARS_MAX = 9_999, 99_999_999_999, 64
 _NUMBER_MAX = 0xFFFFFFFF
 _IS_CLOSED = "SELECT 1 FROM annex_form LIMIT 1"
+_CLOSE = (
+    "INSERT INTO registered_before SELECT 'merchant', merchant_no FROM merchant",
+    "INSERT INTO registered_before SELECT 'device', device FROM device",
+)
 _IS_MERCHANT = "SELECT 1 FROM merchant WHERE merchant_no = ?"
 _IS_BEGUN = "SELECT 1 FROM dossier WHERE kind = ? AND reference = ?"
 _SITE = "SELECT site FROM device WHERE device = ?"
@@ -127,6 +131,9 @@ class Onboarding:
             if is_new and is_known != (kind != MERCHANT):
                 text = "is one already" if is_known else "is not known: it applies as a merchant"
                 refuse(kind, f"merchant {merchant_no} {text}", NO_DOSSIER)
+            if not list(self._database.rows(_IS_CLOSED)):
+                for sql in _CLOSE:
+                    self._database.many(sql, [()])
             return begin(self._database, kind, "apply", reference, about, by, time_s)
 
     def admit(self, application: int, devices: Iterable[int], person: str, time_s: int) -> int:

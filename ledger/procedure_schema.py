@@ -94,6 +94,15 @@ CREATE TABLE annex_form (
     quantity INTEGER NOT NULL CHECK (quantity BETWEEN 0 AND 9999),
     amount_fen INTEGER NOT NULL CHECK (amount_fen BETWEEN 0 AND 99999999999)
 ) STRICT;
+-- What was there when the first form came; nothing is put to it later.
+CREATE TABLE registered_before (
+    kind TEXT NOT NULL CHECK (kind IN ('merchant', 'device')),
+    number INTEGER NOT NULL,
+    PRIMARY KEY (kind, number)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER register_is_open BEFORE INSERT ON registered_before
+WHEN {_CLOSED}
+BEGIN SELECT RAISE(ABORT, 'the register is closed'); END;
 CREATE TABLE admission (
     device INTEGER PRIMARY KEY CHECK (device BETWEEN 1 AND 4294967295),
     application INTEGER NOT NULL REFERENCES annex_form (dossier),
@@ -179,6 +188,7 @@ JOURNALS = (
     "dossier_step",
     "dossier_record",
     "annex_form",
+    "registered_before",
     "admission",
     "relocation",
     "dossier_cost",
@@ -195,6 +205,7 @@ DUMP = {
     " ORDER BY dossier, device, seq",
     "annex_form": "SELECT dossier, name, department, project, quantity, amount_fen"
     " FROM annex_form ORDER BY dossier",
+    "registered_before": "SELECT kind, number FROM registered_before ORDER BY kind, number",
     "admission": "SELECT device, application, person FROM admission ORDER BY device",
     "relocation": "SELECT dossier, site_before, site_after FROM relocation ORDER BY dossier",
     "dossier_cost": "SELECT dossier, item, bearer, amount_fen FROM dossier_cost"

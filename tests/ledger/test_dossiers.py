@@ -44,6 +44,7 @@ KEYS = {
     "dossier_step": "person",
     "dossier_record": "seq",
     "annex_form": "quantity",
+    "registered_before": "number",
     "admission": "application",
     "relocation": "site_after",
     "dossier_cost": "amount_fen",
@@ -83,6 +84,7 @@ BROKEN_BY = [
     "INSERT INTO device (device, merchant_no, site, head_tag)"
     " VALUES (2001, 12, 'campus', zeroblob(32))",
     "INSERT INTO merchant VALUES (15, 'nobody signed')",
+    "INSERT INTO registered_before VALUES ('device', 2005)",
     "INSERT INTO dossier_cost VALUES (2, 'labour', 'merchant', 1)",
     "INSERT INTO dossier_cost VALUES (8, 'labour', 'person', 1)",
     "INSERT INTO duty VALUES (9, 'General Affairs', 'campus', 'li', 7, 1, 'li')",
@@ -105,6 +107,10 @@ TAMPERED = {
         "UPDATE dossier_step SET person = 'thief' WHERE dossier = 4 AND step = 2"
     ],
     "no more readers than five persons have signed for": ["UPDATE annex_form SET quantity = 0"],
+    "once the register is closed, who is in it was there before or is approved": [
+        "INSERT INTO merchant VALUES (15, 'nobody signed')",
+        "INSERT INTO account (id, kind, owner) VALUES (8589934607, 2, 15)",
+    ],
     "a reader that was admitted is its applicant's": [
         "UPDATE dossier SET merchant_no = 12 WHERE number = 1"
     ],
