@@ -136,21 +136,31 @@ def add_steps(group: typer.Typer, kinds: Sequence[str]) -> None:
         tell(lambda: show(database, number))
 
     @group.command("open")
-    def open_ones(database: InputFile, as_csv: Csv = False) -> None:
+    def open_ones(
+        database: InputFile,
+        as_csv: Csv = False,
+        hours: Annotated[
+            list[str] | None,
+            typer.Option(help="Others than docs/procedures.md has: repair/reported=2."),
+        ] = None,
+    ) -> None:
         """List what is not ended, and what nobody has taken up; exit code 1: some is late."""
-        from tools.ledger_dossier import open_ones
+        from tools.ledger_dossier import hours_of, open_ones
 
-        tell_with_code(lambda: open_ones(database, kinds, now_s(), as_csv))
+        def listed() -> tuple[int, str]:
+            return open_ones(database, kinds, now_s(), as_csv, hours_of(hours or []))
+
+        tell_with_code(listed)
 
 
 @contextmanager
 def _refusing() -> Iterator[None]:
     from ledger.dialect import StoreUnavailable
     from ledger.dossiers import DossierRefused
-    from tools.ledger_dossier import BadRecord
+    from tools.ledger_dossier import BadHours, BadRecord
     from tools.ledger_forks import NotBooks
 
     try:
         yield
-    except (NotBooks, DossierRefused, StoreUnavailable, BadRecord) as error:
+    except (NotBooks, DossierRefused, StoreUnavailable, BadRecord, BadHours) as error:
         refuse(error)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ledger.dossiers import Dossier
 from ledger.onboarding import Form
-from ledger.procedures import CAPTURE, KINDS, REPAIR, Act, custodian
+from ledger.procedures import CAPTURE, DUE_H, KINDS, REPAIR, Act, custodian
 from ledger.questions import ask, exhibits, found
 from ledger.store import LedgerStore
 from ledger.tickets import Open
@@ -23,6 +23,7 @@ from tools.ledger_card import written
 from tools.ledger_forks import opened
 
 NOTHING_WAITS, SOMETHING_WAITS = 0, 1
+_HOURS_CHARS_MAX = 5
 _TIME_UNKNOWN_S = 0xFFFFFFFF
 _COLUMNS = (
     "dossier",
@@ -50,6 +51,23 @@ def records_of(words: Sequence[str]) -> list[tuple[int, int]]:
         if not (device.isascii() and device.isdigit() and seq.isascii() and seq.isdigit()):
             raise BadRecord(f"'{word}' is no record such as 1001/17")
         found.append((int(device), int(seq)))
+    return found
+
+
+class BadHours(Exception):
+    """Not hours of a state, such as repair/reported=2."""
+
+
+def hours_of(words: Sequence[str]) -> dict[tuple[str, str], int]:
+    """(procedure, state) -> hours, of each "repair/reported=2"; BadHours."""
+    found = {}
+    for word in words:
+        where, _, hours = word.partition("=")
+        kind, _, state = where.partition("/")
+        is_number = hours.isascii() and hours.isdigit() and len(hours) <= _HOURS_CHARS_MAX
+        if (kind, state) not in DUE_H or not is_number:
+            raise BadHours(f"'{word}' is no hours of a state, such as repair/reported=2")
+        found[kind, state] = int(hours)
     return found
 
 
@@ -181,11 +199,17 @@ def show(path: Path, number: int) -> str:
     return "\n".join(lines)
 
 
-def open_ones(path: Path, kinds: Sequence[str], now_s: int, as_csv: bool) -> tuple[int, str]:
+def open_ones(
+    path: Path,
+    kinds: Sequence[str],
+    now_s: int,
+    as_csv: bool,
+    hours: dict[tuple[str, str], int],
+) -> tuple[int, str]:
     """(exit code, what is open): SOMETHING_WAITS if any is late, or nobody has taken it up."""
     with opened(path) as store:
         tickets = store.merchants.tickets
-        every = [each for each in tickets.open(now_s) if each.dossier.kind in kinds]
+        every = [each for each in tickets.open(now_s, hours) if each.dossier.kind in kinds]
         captures = tickets.captures() if CAPTURE in kinds else []
         faults = tickets.faults(now_s) if REPAIR in kinds else []
     waits = bool(captures or faults or any(each.is_late for each in every))

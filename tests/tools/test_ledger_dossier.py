@@ -104,6 +104,9 @@ def test_a_move_a_ticket_and_a_damage(books):
         rf"dossier 2: repair R-1, merchant 12, reader {TILL}: reported, since \S+Z, due \S+Z\n",
         said,
     )
+    longer = onecard("device", "open", path, hours="repair/reported=99999")
+    assert longer.partition(", due ")[0] == said.partition(", due ")[0] and longer > said
+    assert "is no hours" in onecard("device", "open", path, 2, hours="repair/moved=2")
     assert onecard("device", "take-up", path, by="wang") == "nothing to take up\n"
     assert "no record such as" in onecard(
         "device", "report", path, 2, record="1001-17", **(fault | {"ref": "R-2"})
