@@ -40,6 +40,7 @@ _LAST = "SELECT MAX(day) FROM duty_round WHERE department = ? AND site = ? AND d
 _TICKETS = """
 SELECT item, dossier FROM duty_ticket WHERE department = ? AND site = ? AND day = ?
 ORDER BY dossier"""
+_ORIGIN = "SELECT department, site, day, item FROM duty_ticket WHERE dossier = ?"
 _TICKET = "INSERT INTO duty_ticket VALUES (?, ?, ?, ?, ?)"
 _UNNAMED = """
 SELECT DISTINCT COALESCE(r.department, ''), d.site FROM device d
@@ -141,6 +142,10 @@ class Duties:
             due = since + every_days
             found.append(Duty(department, site, person, every_days, last, due))
         return sorted(found, key=lambda duty: (duty.department, duty.site))
+
+    def origin(self, dossier: int) -> tuple[str, str, int, str] | None:
+        """(department, site, day, item) of the round that a ticket comes from, or None."""
+        return next(iter(list(self._database.rows(_ORIGIN, (dossier,)))), None)
 
     def unnamed(self) -> list[tuple[str, str]]:
         """(department, site) where readers stand for which nobody is named.

@@ -21,6 +21,7 @@ from protocols.rules import split
 from protocols.rules.money import format_yuan
 from tools.ledger_card import written
 from tools.ledger_forks import opened
+from tools.ledger_lives import date_of
 
 NOTHING_WAITS, SOMETHING_WAITS = 0, 1
 _HOURS_CHARS_MAX = 5
@@ -273,6 +274,10 @@ def _form(store: LedgerStore, dossier: Dossier) -> Iterator[str]:
     plan = store.merchants.dossiers.detail(dossier.number, "relocation")
     if plan is not None:
         yield "  from {} to {}".format(*plan)
+    origin = store.merchants.duties.origin(dossier.number)
+    if origin is not None:
+        department, site, day, item = origin
+        yield f"  {item} at {site}, by the round of {department} on {date_of(day)}"
 
 
 def _step(step: Any) -> str:

@@ -151,6 +151,8 @@ def test_rounds(books):
     assert "say what could not" in onecard("device", "round", path, 2, **where, **results)
     said = onecard("device", "round", path, **where, **results, said="a socket sparks")
     assert said.endswith("is noted; tickets: 1\n")
+    shown = onecard("device", "show", path, dossier=1)
+    assert "power at campus, by the round of General Affairs on 20" in shown
     (row,) = listed("device", "rounds", path)
     assert (row["person"], row["state"]) == ("wang", "in time") and row["last"]
     assert "every days 7" in onecard("device", "rounds", path)
