@@ -16,6 +16,8 @@ from ledger.inspection_schema import INSPECTIONS
 from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
 from ledger.policy_schema import POLICIES
+from ledger.procedure_schema import JOURNALS as OF_DOSSIERS
+from ledger.procedure_schema import PROCEDURES
 from ledger.proofs_schema import PROOFS
 from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
 from ledger.schema_menus import MENUS
@@ -151,6 +153,7 @@ APPEND_ONLY += ("channel_topup", "topup_cancel", "topup_void")
 APPEND_ONLY += JOURNALS
 APPEND_ONLY += ("finding", "correction", "correction_approval")
 APPEND_ONLY += ("policy_change",)
+APPEND_ONLY += OF_DOSSIERS
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -407,4 +410,5 @@ MIGRATIONS = [
     LIFECYCLE + _append_only(*JOURNALS),
     FINDINGS + CORRECTIONS + _append_only("finding", "correction", "correction_approval"),
     POLICIES + _append_only("policy_change"),
+    PROCEDURES + _append_only(*OF_DOSSIERS),
 ]

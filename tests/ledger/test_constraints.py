@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ledger import (
     channel_rules,
     chart,
+    dossier_rules,
     fraud_rules,
     invariants,
     lifecycle_rules,
@@ -30,6 +31,7 @@ from ledger.loading import load_book
 from ledger.loss_reports import LossAsk
 from ledger.phones import Phones
 from ledger.posting import write_changes
+from ledger.procedure_schema import JOURNALS as OF_DOSSIERS
 from ledger.reasons import CARD_FORKED
 from ledger.release_file import Release
 from ledger.schema import APPEND_ONLY
@@ -189,8 +191,10 @@ def _pay_by_code(store):
     store.book([other.records])
 
 
-# Those of the lives of cards, and what must hold for them: test_lives.py.
-@pytest.mark.parametrize("table", [table for table in APPEND_ONLY if table not in JOURNALS])
+# Those of the lives of cards, and what must hold for them: test_lives.py; of dossiers likewise.
+@pytest.mark.parametrize(
+    "table", [table for table in APPEND_ONLY if table not in (*JOURNALS, *OF_DOSSIERS)]
+)
 @pytest.mark.parametrize("verb", ["UPDATE", "DELETE"])
 def test_journals_are_append_only(table, verb):
     store = filled()
@@ -432,7 +436,7 @@ def test_tampering_is_seen(rule):
 def test_every_rule_has_its_tampering():
     # Those of others: test_reissue_rules.py, test_channel_topups.py, test_lives.py.
     here = set(invariants._RULES) - set(reissue_rules.RULES) - set(channel_rules.RULES)
-    here -= set(lifecycle_rules.RULES)
+    here -= set(lifecycle_rules.RULES) | set(dossier_rules.RULES)
     here -= set(fraud_rules.RULES)  # test_corrections.py
     assert here < set(TAMPERED)
     assert len(TAMPERED) == len(here) + 4
