@@ -7,7 +7,8 @@ keys, and have mode 0600. Restoring never writes over anything.
 
 Books that come back from a backup have lost what was booked since. Records come again by
 themselves (docs/adr/0037-booked-records-stay-a-while.md); an audit says how many rows of which
-journal there were, and those that no reader has told have to be entered again.
+journal there were. What it has of credits is entered again (ledger/reentry.py); a person enters
+what else no reader tells.
 
 Where the books are in PostgreSQL, pg_dump takes the copy; what it can do is that server's.
 """
@@ -15,16 +16,20 @@ Where the books are in PostgreSQL, pg_dump takes the copy; what it can do is tha
 import hashlib
 import json
 import os
+import secrets
 import sqlite3
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ledger import audit
-from ledger.dialect import SqliteDialect
+from ledger.dialect import SqliteDialect, StoreUnavailable
 from ledger.invariants import check
+from ledger.reentry import Left, enter_again
 from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
 
@@ -33,6 +38,16 @@ _CHUNK_BYTES = 1 << 20
 
 class BackupError(Exception):
     """It cannot be taken or restored; the text says why, and nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """`lacks`: how many rows of each journal, by the audit; without one {}. How many of its
+    credits were entered again, and those that a person has to see to (`left`)."""
+
+    lacks: Counter[str]
+    entered: int
+    left: list[Left]
 
 
 def manifest_of(backup: Path) -> Path:
@@ -66,33 +81,57 @@ def back_up(books: Path, out: Path, made_s: int) -> dict[str, Any]:
     return told
 
 
-def restore(backup: Path, into: Path, audit_folder: Path | None = None) -> Counter[str]:
-    """Make the new books `into` of a backup; how many rows of each journal it lacks by the audit.
+def restore(backup: Path, into: Path, audit_folder: Path | None = None) -> Restored:
+    """Make the new books `into` of a backup, with the credits that the audit has.
 
-    Without an audit nobody knows: {}. Raises BackupError, AuditError of ledger.audit, OSError.
+    Raises BackupError, AuditError of ledger.audit, OSError.
     """
-    for path in (into, Path(f"{into}-wal")):
-        if path.exists():
-            raise BackupError(f"{path} is there already")
+    _check_free(into)
     try:
         told = json.loads(manifest_of(backup).read_text(encoding="ascii"))
         wanted = told["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BackupError(f"{backup}: its manifest cannot be read: {error}") from None
-    partial = _new(into)
+    partial = into.with_name(f"{into.name}.{secrets.token_hex(8)}.partial")
+    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        restored = _restored(backup, wanted, partial, audit_folder)
+        _check_free(into)
+        _named(partial, into, os.link)  # a rename would write over what was made meanwhile
+    except FileExistsError:
+        raise BackupError(f"{into} is there already") from None
+    except StoreUnavailable as error:  # a disk that is full
+        raise BackupError(f"{into}: {error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return restored
+
+
+def _restored(backup: Path, wanted: str, partial: Path, audit_folder: Path | None) -> Restored:
     with backup.open("rb") as source, partial.open("wb") as target:
         while data := source.read(_CHUNK_BYTES):
             target.write(data)
     if _sha256(partial) != wanted:
-        partial.unlink()
         raise BackupError(f"{backup} is not what it was: its SHA-256 is another")
     _examined(partial)
-    lacks: Counter[str] = Counter()
-    if audit_folder is not None:
-        with closing(_opened(partial)) as store:
+    with closing(_opened(partial)) as store:
+        # It is on the disk before it gets its name, and nobody needs a part of it.
+        list(store.database.rows("PRAGMA synchronous = OFF"))
+        lacks = Counter[str]()
+        if audit_folder is None:
+            entered, left = enter_again(store, ())
+        else:
+            entered, left = enter_again(store, audit.rows_lacking(audit_folder, store.database))
             lacks = audit.lacking(audit_folder, store.database)
-    _named(partial, into)
-    return lacks
+    _examined(partial)
+    return Restored(lacks, entered, left)
+
+
+def _check_free(books: Path) -> None:
+    """A log of SQLite's without its file would be taken for that of the new one."""
+    for path in (books, Path(f"{books}-wal")):
+        if path.exists():
+            raise BackupError(f"{path} is there already")
 
 
 def dump_server(url: str, password: str | None, out: Path) -> None:
@@ -141,7 +180,9 @@ def _examined(path: Path) -> dict[str, int]:
 
 
 def _opened(path: Path) -> LedgerStore:
-    return LedgerStore(SqliteDialect(sqlite3.connect(path, isolation_level=None)))
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA foreign_keys = ON")
+    return LedgerStore(SqliteDialect(connection))
 
 
 def _new(path: Path) -> Path:
@@ -151,11 +192,11 @@ def _new(path: Path) -> Path:
     return partial
 
 
-def _named(partial: Path, path: Path) -> None:
-    """Give a file its name, once all of it is on the disk."""
+def _named(partial: Path, path: Path, give: Callable[[Path, Path], None] | None = None) -> None:
+    """Give a file its name, by a rename if not said how, once all of it is on the disk."""
     with partial.open("rb") as file:
         os.fsync(file.fileno())
-    os.rename(partial, path)
+    (give or os.rename)(partial, path)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

@@ -30,6 +30,7 @@ from ledger.lifecycle import (
     Act,
 )
 from ledger.payouts import enter_payee
+from protocols.rules.card_status import CARD_NO_MAX
 from protocols.rules.spending import STUDENT
 
 SIGNATURES = 2
@@ -217,6 +218,8 @@ class Batches:
 
     def _judge(self, line: Line) -> tuple[int, str]:
         """(0, what is to be done) or (reason, what contradicts) of one line, from the books."""
+        if not 0 <= line.card_no <= CARD_NO_MAX:
+            return NO_CARD, f"is no number of a card: they are 0 to {CARD_NO_MAX}"
         state = states_of(self._database, line.card_no)[-1]
         if isinstance(line, IssueLine):
             checks = self._against_issue(line, state)
@@ -257,7 +260,7 @@ class Batches:
 
     def _missing(self, lines: Iterable[Line]) -> list[int]:
         """Cards that end with those of the list, of the same departments, and are not in it."""
-        listed = {line.card_no for line in lines}
+        listed = {line.card_no for line in lines if 0 <= line.card_no <= CARD_NO_MAX}
         last: dict[str, int] = {}
         for card_no in listed:
             holder = holder_of(self._database, card_no)

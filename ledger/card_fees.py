@@ -6,8 +6,8 @@ Its transfer is numbered as the card, so that the database keeps it from being b
 from ledger import chart
 from ledger.card_status import CardRefused
 from ledger.dialect import Dialect
+from ledger.entries import post_authorized
 from ledger.lifecycle import ONE_PERSON
-from ledger.posting import post_authorized
 from ledger.transfers import FEE, FEE_LINE, Transfer
 
 FEE_FEN = 2_000

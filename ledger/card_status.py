@@ -9,6 +9,7 @@ first has the time that counts (R14.2b).
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from ledger import late
 from ledger.dialect import Dialect
 from ledger.lifecycle import (
     ABSENT,
@@ -41,6 +42,7 @@ NAMES = {ACTIVE: "active", LOST: "lost", SUSPENDED: "suspended", CLOSED: "closed
 CAPTURED = "capture"  # the cause of what a merchant has withheld (R19.4)
 # What is said of one card and needs no other card, holder or day.
 VERBS = ("lose", "unlose", "suspend", "resume", "freeze", "unfreeze", "terminate", "close")
+_ENDINGS = ("terminate", "close")  # and none in its place
 _CHANGES = "SELECT cause, time_s FROM card_change WHERE card_no = ? ORDER BY epoch"
 _EPOCH = "SELECT COALESCE(MAX(epoch), 0) FROM card_change"
 _INSERT = "INSERT INTO card_change VALUES (?, ?, ?, ?, ?, ?)"
@@ -154,6 +156,8 @@ def change_state(database: Dialect, verb: str, card_no: int, time_s: int, act: A
     said = judged(database, verb, card_no, act)
     if said.is_new and RULES[verb].after != SAME:
         note(database, card_no, said.state, verb, time_s, act)
+        if verb in _ENDINGS:
+            late.bear_ended(database, card_no)
     return said.state
 
 

@@ -23,8 +23,8 @@ from ledger import chart, quiescence
 from ledger.cancels import NUMBER_MIN
 from ledger.card_status import Cards
 from ledger.dialect import Dialect
+from ledger.entries import post_authorized, post_recorded
 from ledger.loads import Load, enter
-from ledger.posting import post_authorized, post_recorded
 from ledger.promises import HAS_ENDED, IS_PROMISED, release
 from ledger.reissues import Reissues
 from ledger.topups import next_number

@@ -14,7 +14,7 @@ from enum import StrEnum
 from ledger import api_reasons, chart
 from ledger.card_status import Cards
 from ledger.dialect import Dialect
-from ledger.posting import post_authorized
+from ledger.entries import post_authorized
 from ledger.promises import HAS_ENDED, WAS_TRIED
 from ledger.reissues import Reissues
 from ledger.topups import pay_in
@@ -99,8 +99,11 @@ class ChannelTopUps:
         self._database = database
         self._reissues = Reissues(database)
 
-    def book(self, order: Order, now_s: int) -> ChannelTopUp:
-        """Book an order; again, with the same facts, what was booked. Raises ChannelRefused."""
+    def book(self, order: Order, now_s: int, number: int = 0) -> ChannelTopUp:
+        """Book an order; again, with the same facts, what was booked. Raises ChannelRefused.
+
+        `number`: as in `top_up` of ledger/topups.py, of which it raises TopUpRefused then.
+        """
         with self._database.transaction():
             heir = self._reissues.heir(order.card_no)
             known = self.find(order.channel, order.order_no)
@@ -118,8 +121,8 @@ class ChannelTopUps:
             if Cards(self._database).status(heir) == CLOSED:
                 raise ChannelRefused(api_reasons.ACCOUNT_CLOSED)
             order_id = _ORDER.format(order.channel, order.order_no)
-            number = pay_in(self._database, heir, order.amount_fen, order_id)
-            row = order.channel, order.order_no, number, order.bank_reference, order.paid_s, now_s
+            booked = pay_in(self._database, heir, order.amount_fen, order_id, number)
+            row = order.channel, order.order_no, booked, order.bank_reference, order.paid_s, now_s
             self._database.many(_INSERT, [row])
             return self._found(order.channel, order.order_no)
 

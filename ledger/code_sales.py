@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ledger import chart
 from ledger.card_status import Cards
 from ledger.dialect import Dialect
-from ledger.posting import post_authorized
+from ledger.entries import post_authorized
 from ledger.reservations import Reservation, Settled
 from protocols.card import virtual_code
 from protocols.rules import clock, reasons

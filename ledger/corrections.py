@@ -19,7 +19,7 @@ from typing import Any
 from ledger import chart, reasons
 from ledger.bearers import LOSSES, NO_LOSS, Bearer, Loss, Relieved
 from ledger.dialect import Dialect
-from ledger.posting import post_recorded
+from ledger.entries import post_recorded
 from ledger.tampers import is_person
 from ledger.transfers import CORRECT, CORRECT_LINE, Transfer
 from protocols.card.purse import AMOUNT_FEN_MAX, CARD_CENTRE
@@ -194,6 +194,10 @@ class Corrections:
                 text = f"{mark!r} is not its mark: it is another, or has changed; look again"
                 raise CorrectionRefused(f"proposal {number}: {text}")
             self._amount_fen(case, loss, proposal.amount_fen)
+            if proposal.bearer == Bearer.HOLDER.value:
+                # A card that was replaced since has no money any more: `propose` refuses it too.
+                borne = proposal.credit_account if loss.is_owed else proposal.debit_account
+                self._purse(chart.owner(borne))
             self._book(case, proposal, person, time_s)
         return proposal
 

@@ -83,8 +83,15 @@ class SqliteDialect:
 
     @classmethod
     def open(cls, path: str) -> "SqliteDialect":
-        """The ledger in the file `path`, created or migrated as needed."""
-        return cls(open_database(path, MIGRATIONS))
+        """The ledger in the file `path`, created or migrated as needed.
+
+        Raises StoreUnavailable, SchemaTooNew and NotDurable of adapters.sqlite; of a file that is
+        no database sqlite3.DatabaseError.
+        """
+        try:
+            return cls(open_database(path, MIGRATIONS))
+        except sqlite3.OperationalError as error:  # also locked by others for longer than we wait
+            raise StoreUnavailable(f"{path}: {error}") from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -19,7 +19,7 @@ from ledger.store import LedgerStore
 from protocols.rules.money import format_yuan
 
 GOOD, WORTH_A_LOOK, WRONG = "good", "look", "wrong"
-AUDIT_DAYS_MAX = 1  # behind today
+AUDIT_DAYS_MAX = 1  # behind today, or ahead of it
 _DAY_S = 86_400
 _SHOWN_MAX = 8
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -44,6 +44,7 @@ def examine(
     yield from _readers(health)
     yield from _waiting(health)
     yield from _cases(health)
+    yield from _merchants(store, now_s)
     if folder is not None:
         yield from _audit(folder, now_s)
     if config is not None:
@@ -72,6 +73,10 @@ def _readers(health: Health) -> Iterator[Finding]:
     elif health.map_epoch:
         text = f"every reader has said that it has epoch {health.map_epoch}"
         yield Finding(GOOD, "card map", text)
+    if health.ahead:
+        text = f"readers know more than the books: {some(health.ahead)}"
+        action = "enter the missing card changes again, in their order, before any new loss"
+        yield Finding(WRONG, "card changes", text, action)
     if health.barred:
         action = f"onecard ledger device list: {some(health.barred)}"
         yield Finding(WORTH_A_LOOK, "opened or moved", f"{len(health.barred)} readers", action)
@@ -113,6 +118,20 @@ def _cases(health: Health) -> Iterator[Finding]:
         yield Finding(WORTH_A_LOOK, f"loss {reason}", f"{format_yuan(fen)} borne")
 
 
+def _merchants(store: LedgerStore, now_s: int) -> Iterator[Finding]:
+    """What of merchants and readers waits for a person (ADR 49)."""
+    held = [device for device, _merchant_no in store.merchants.onboarding.held_back()]
+    late = [each.dossier.number for each in store.merchants.tickets.open(now_s) if each.is_late]
+    captures = store.merchants.tickets.captures()
+    for about, found, action in (
+        ("readers that are not approved", held, "onecard ledger device registry"),
+        ("dossiers that are late", late, "onecard ledger merchant open, device open"),
+        ("withheld cards in nobody's hands", captures, "onecard ledger merchant open"),
+    ):
+        if found:
+            yield Finding(WORTH_A_LOOK, about, str(len(found)), action)
+
+
 def _audit(folder: Path, now_s: int) -> Iterator[Finding]:
     action = "onecard ledger audit export, from a timer, once a day"
     try:
@@ -127,6 +146,9 @@ def _audit(folder: Path, now_s: int) -> Iterator[Finding]:
     text = f"the newest is of {last.day}, {last.rows} rows"
     if days > AUDIT_DAYS_MAX:
         yield Finding(WRONG, "audit", f"{text}: {days} days ago", action)
+    elif days < -AUDIT_DAYS_MAX:
+        action = f"set the clock right, then {action}"
+        yield Finding(WRONG, "audit", f"{text}: {-days} days ahead", action)
     else:
         yield Finding(GOOD, "audit", text)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ledger import chart
 from ledger.dialect import Dialect
 from ledger.evidence import State
-from ledger.map_news import behind, newest
+from ledger.map_news import ahead, behind, newest
 from ledger.promises import HAS_ENDED
 from ledger.reservations import Settled
 from ledger.tampers import Tampers
@@ -35,7 +35,8 @@ _COUNTS = {
 class Health:
     """`cases` (reason -> how many, ever), `suspense_fen` and `loss_fen` (reason -> fen, what is
     held there and what the card centre has borne), `counts` (name -> number), the newest card
-    map's epoch, the readers that have not said they have it, and those that are barred."""
+    map's epoch, the readers that have not said they have it, those that have said they have more
+    (`ahead`), and those that are barred."""
 
     cases: dict[int, int]
     suspense_fen: dict[int, int]
@@ -43,6 +44,7 @@ class Health:
     counts: dict[str, int]
     map_epoch: int
     without_map: tuple[int, ...]
+    ahead: tuple[int, ...]
     barred: tuple[int, ...]
 
 
@@ -55,5 +57,6 @@ def look(database: Dialect) -> Health:
         {name: next(iter(database.rows(sql)))[0] for name, sql in _COUNTS.items()},
         newest(database),
         tuple(one.device for one in behind(database)),
+        tuple(ahead(database)),
         tuple(one.device for one in Tampers(database).waiting()),
     )

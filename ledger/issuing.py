@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from ledger import chart
 from ledger.dialect import Dialect
-from ledger.posting import post_authorized
+from ledger.entries import post_authorized
 from ledger.transfers import OPENING, Transfer
 
 _PURSE_FLOOR_FEN = 0

@@ -1,4 +1,4 @@
-"""What is told of a lost card when another has taken its place: who bears it.
+"""What is told of a lost card when another has taken its place, or it has ended: who bears it.
 
 Rules of this file. The report of the loss is the line (R14.2b). A spend that may be of after it is
 not its holder's: the card centre bears it, whenever it is told. One of before it is its holder's:
@@ -6,8 +6,9 @@ it takes from what is frozen, and once that has been carried over the card centr
 missing, and a case says that somebody has to collect it. Nothing that was carried over is taken
 back.
 
-Of a card that was closed and settled (ledger/settlements.py) a late spend is its holder's: a case,
-and its purse stands below nothing.
+A card that is closed or terminated while it is lost is no different, but that nothing goes on to
+another: of a card that was closed and settled (ledger/settlements.py) a late spend that is its
+holder's is a case, and its purse stands below nothing.
 
 All of it hangs on what is in the books, so whoever asks twice finds nothing left to do.
 """
@@ -17,8 +18,8 @@ from collections.abc import Iterable
 from ledger import chart, reasons
 from ledger.cancels import NUMBER_MIN
 from ledger.dialect import Dialect
+from ledger.entries import post_recorded
 from ledger.evidence import State
-from ledger.posting import post_recorded
 from ledger.promises import WAS_TRIED
 from ledger.transfers import (
     BEAR,
@@ -29,10 +30,18 @@ from ledger.transfers import (
     Transfer,
 )
 from protocols.card.purse import CARD_CENTRE
+from protocols.rules.card_status import LOST
 
-_OLD = """
-WITH k (number) AS (VALUES {keys})
-SELECT old_card, lost_s FROM k CROSS JOIN reissue WHERE old_card = number"""
+# Cards that have ended e, were lost until then, and the report of that l.
+_ENDED = f"""card_change e
+JOIN card_change l ON l.card_no = e.card_no AND l.status = {LOST} AND l.epoch = (
+    SELECT MAX(p.epoch) FROM card_change p WHERE p.card_no = e.card_no AND p.epoch < e.epoch)
+WHERE e.cause IN ('close', 'terminate')"""
+_LOST_AND_ENDED = f"SELECT e.card_no, l.time_s FROM {_ENDED} ORDER BY e.card_no"
+_OLD = f"""
+WITH k (number) AS (VALUES {{keys}})
+SELECT old_card, lost_s, 1 FROM k CROSS JOIN reissue WHERE old_card = number
+UNION ALL SELECT e.card_no, l.time_s, 0 FROM k CROSS JOIN {_ENDED} AND e.card_no = number"""
 # Booked as a case when it came, and of this loss. One that is cancelled is the merchant's.
 _OF_AFTER = f"""
 SELECT i.device, i.seq, i.amount_fen FROM intent i
@@ -58,14 +67,16 @@ _CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 
 
 def settle(database: Dialect, moved: Iterable[Transfer]) -> None:
-    """Find who bears the spends of replaced cards in `moved`; they are posted already."""
+    """Find who bears the spends of cards lost for good in `moved`; they are posted already."""
     spends = [transfer for transfer in moved if transfer.kind == SPEND]
     cards = {chart.owner(spend.debit_account) for spend in spends}
     all_borne: set[tuple[int, int]] = set()
-    old = dict(database.rows_of(_OLD, ((card_no,) for card_no in sorted(cards))))
-    for card_no, lost_s in sorted(old.items()):
+    old = list(database.rows_of(_OLD, ((card_no,) for card_no in sorted(cards))))
+    for card_no, lost_s, is_replaced in sorted(old):
         borne = bear(database, card_no, lost_s)
         all_borne |= borne
+        if not is_replaced:
+            continue
         purse = chart.purse(card_no)
         own = [spend for spend in spends if spend.debit_account == purse]
         _lay_out(database, purse, [s for s in own if (s.device, s.seq) not in borne])
@@ -93,6 +104,18 @@ def bear(database: Dialect, card_no: int, lost_s: int) -> set[tuple[int, int]]:
     ]
     post_recorded(database, borne)
     return {(transfer.device, transfer.seq) for transfer in borne}
+
+
+def bear_ended(database: Dialect, card_no: int) -> None:
+    """The same of a card that has ended now, if it was lost until then."""
+    for _card_no, lost_s, _is_replaced in list(database.rows_of(_OLD, [(card_no,)])):
+        bear(database, card_no, lost_s)
+
+
+def bear_all_ended(database: Dialect) -> None:
+    """The same of all that have: a ledger of before has borne nothing of theirs."""
+    for card_no, lost_s in list(database.rows(_LOST_AND_ENDED)):
+        bear(database, card_no, lost_s)
 
 
 def _lay_out(database: Dialect, purse: int, spends: list[Transfer]) -> None:

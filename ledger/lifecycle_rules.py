@@ -83,10 +83,11 @@ RULES = {
         WHERE s.is_forfeit = 1 AND s.amount_fen > 0 AND NOT EXISTS (
             SELECT 1 FROM transfer t
             JOIN leaving_notice n ON n.card_no IN (
-                WITH RECURSIVE behind (card_no) AS (
-                    SELECT s.card_no UNION ALL SELECT r.new_card FROM reissue r
-                    JOIN behind b ON r.old_card = b.card_no)
-                SELECT card_no FROM behind)
+                WITH RECURSIVE of_person (card_no) AS (
+                    SELECT s.card_no
+                    UNION SELECT CASE r.old_card WHEN o.card_no THEN r.new_card ELSE r.old_card END
+                    FROM reissue r JOIN of_person o ON o.card_no IN (r.old_card, r.new_card))
+                SELECT card_no FROM of_person)
             WHERE t.device = {chart.LEDGER_DEVICE} AND t.seq = s.number
             AND n.time_s < s.time_s)""",
     "what is paid out is what the bank says it has paid, and has not sent back": f"""

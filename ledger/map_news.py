@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.dialect import Dialect
-from ledger.quiescence import read
+from ledger.quiescence import map_epoch_of, read
 from protocols.wire import messages
 
 _DEVICES = "SELECT device, site, head_seq FROM device ORDER BY device"
@@ -55,11 +55,23 @@ def behind(database: Dialect) -> list[Behind]:
     found = []
     for device, site, _head_seq in list(database.rows(_DEVICES)):
         said = _newest_inspection(database, device)
-        known = said.get("map_epoch", 0)
+        known = map_epoch_of(said, epoch)
         if device not in doors and known < epoch:
             ((since_s,),) = database.rows(_TIME, (known + 1,))
             found.append(Behind(device, site, known, said.get("latest_s", 0), since_s))
     return found
+
+
+def ahead(database: Dialect) -> list[int]:
+    """The readers that have said that they have a map newer than the newest: changes are missing
+    in these books, and the next ones get their numbers."""
+    epoch = newest(database)
+    devices = [device for device, _site, _head_seq in database.rows(_DEVICES)]
+    return [
+        device
+        for device in devices
+        if _newest_inspection(database, device).get("map_epoch", 0) > epoch
+    ]
 
 
 def _newest_inspection(database: Dialect, device: int) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 Rules of this file. A refund is with the bank from the file on that names it until the bank has
 said what became of it. Failed, or paid and sent back, it waits for another account; paid, it
-leaves the books, and the account is blanked. A dry run names the payments of a file; two persons
-sign its hash and its sum, and then it is made, as it was signed (ledger/money_lists.py). Who
-registers an account neither signs nor makes a file that pays to it.
+leaves the books, and the account is blanked, with those that were in its place before. A dry run
+names the payments of a file; two persons sign its hash and its sum, and then it is made, as it was
+signed (ledger/money_lists.py). Who registers an account neither signs nor makes a file that pays
+to it.
 """
 
 import hashlib
@@ -14,10 +15,10 @@ from dataclasses import dataclass, field
 from ledger import chart
 from ledger.card_status import CardRefused, check_state
 from ledger.dialect import Dialect
+from ledger.entries import next_number, post_authorized
 from ledger.holders import check_word
 from ledger.lifecycle import MONEY_IN_THE_AIR, ONE_PERSON
 from ledger.money_lists import NAME_USED, REFUND, TEXTS, MoneyList, MoneyLists, Signature
-from ledger.posting import next_number, post_authorized
 from ledger.reissues import Reissues
 from ledger.transfers import PAID_LINE, PAY_OUT, RETURN, RETURN_LINE, Transfer
 
@@ -32,7 +33,18 @@ _MAY_HAVE_A_PAYEE = ("active", "lost", "suspended", "frozen", "expired", "closed
 _PAYEE = """
 SELECT number, account_no, person FROM payee WHERE card_no = ? ORDER BY number DESC LIMIT 1"""
 _REGISTER = "INSERT INTO payee VALUES (?, ?, ?, ?, ?, ?)"
-_BLANK = "UPDATE payee SET account_no = '', name = '' WHERE number = ? AND account_no <> ''"
+# Of the account that was paid, and of those in its place before it, on this card and on those it
+# is in the place of; not while the bank still has a payment to one.
+_BLANK = """
+UPDATE payee SET account_no = '', name = ''
+WHERE number <= ? AND account_no <> '' AND card_no IN (
+    WITH RECURSIVE before (card_no) AS (
+        SELECT card_no FROM payee WHERE number = ?
+        UNION SELECT r.old_card FROM reissue r JOIN before b ON r.new_card = b.card_no)
+    SELECT card_no FROM before)
+AND NOT EXISTS (
+    SELECT 1 FROM payout_try t LEFT JOIN payout_result r ON r.number = t.number
+    WHERE t.payee = payee.number AND r.number IS NULL)"""
 # What no bank has, and of what a bank could not pay the account that was tried.
 _UNPAID = """
 SELECT s.number, s.card_no, s.amount_fen, COALESCE((
@@ -57,9 +69,6 @@ LEFT JOIN payout_result r ON r.number = t.number
 LEFT JOIN payout_return b ON b.number = t.number WHERE t.number = ?"""
 _RETURN = "INSERT INTO payout_return VALUES (?, ?, ?, ?)"
 _RESULT = "INSERT INTO payout_result VALUES (?, ?, ?, ?, ?)"
-_IS_WITH_BANK = """
-SELECT 1 FROM payout_try t LEFT JOIN payout_result r ON r.number = t.number
-WHERE t.payee = ? AND r.number IS NULL"""
 _ON_ITS_WAY = f"SELECT COALESCE(SUM(balance_fen), 0) FROM account WHERE kind = {chart.PAYOUT}"
 
 
@@ -222,8 +231,7 @@ class Payouts:
             self._database.many(_RESULT, [(number, int(result == "paid"), *what)])
             if result == "paid":
                 self._move(number, PAID_LINE, PAY_OUT, chart.payout(card_no), amount_fen)
-                if not list(self._database.rows(_IS_WITH_BANK, (payee,))):
-                    self._database.many(_BLANK, [(payee,)])
+                self._database.many(_BLANK, [(payee, payee)])
             return 1
         raise CardRefused(f"there is no payment {number}")
 

@@ -7,7 +7,6 @@ the same chain, must break the transaction and not be ignored. ON CONFLICT DO NO
 the same finding may be made again.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 from ledger.aggregate import book_sales
@@ -16,6 +15,7 @@ from ledger.book import Book, Changes
 from ledger.card_status import suspend_captured
 from ledger.code_entries import keep_entries
 from ledger.dialect import Dialect
+from ledger.entries import post_recorded
 from ledger.evidence import Intent
 from ledger.loads import Load, carried, enter
 from ledger.promises import promise, release, undone
@@ -41,17 +41,6 @@ _OF_CANCEL = "cancelled\t{}"
 _SETTLED = "UPDATE reservation SET state = ? WHERE device = ? AND seq = ?"
 _FORKED = "UPDATE device SET is_forked = 1 WHERE device = ?"
 _COUNT = "UPDATE tally SET total = total + ? WHERE name = 'duplicates'"
-_NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM {}"
-_TRANSFER = "INSERT INTO transfer VALUES (?, ?, ?, ?, ?, ?, ?)"
-# What was decided at this desk must keep an account above its floor: the CHECK refuses it.
-_AUTHORIZE = "UPDATE account SET balance_fen = balance_fen + ? WHERE id = ?"
-# What has happened in the field is recorded even so, and the account is flagged while it is below
-# its floor: a credit that its card tells of after the spend it paid for leaves no flag behind.
-_RECORD_SPEND = """
-UPDATE account SET
-  balance_fen = balance_fen + ?,
-  overdrawn = CASE WHEN balance_fen + ? < floor_fen THEN 1 ELSE 0 END
-WHERE id = ?"""
 
 
 def write_changes(database: Dialect, changes: Changes, book: Book) -> None:
@@ -96,20 +85,6 @@ def write_changes(database: Dialect, changes: Changes, book: Book) -> None:
         database.many(_COUNT, [(changes.duplicates,)])
 
 
-def post_authorized(database: Dialect, transfers: Sequence[Transfer]) -> None:
-    """Post transfers decided here; ConstraintBroken if one would break a floor."""
-    database.many(_TRANSFER, transfers)
-    database.update(_AUTHORIZE, [(delta, number) for number, delta in _deltas(transfers)])
-
-
-def post_recorded(database: Dialect, transfers: Sequence[Transfer]) -> None:
-    """Post transfers that have happened already; an account below its floor is flagged."""
-    database.many(_TRANSFER, transfers)
-    database.update(
-        _RECORD_SPEND, [(delta, delta, number) for number, delta in _deltas(transfers)]
-    )
-
-
 def post_loaded(database: Dialect, loads: Sequence[Load]) -> None:
     """Their cards carry these loads, which were not known to be there."""
     release(database, loads)
@@ -125,21 +100,6 @@ def _post_with(database: Dialect, loaded: Sequence[Load], transfers: Sequence[Tr
     post_recorded(database, [*map(carried, loaded), *back, *transfers])
     database.update(_LOADED, [(load.number,) for load in loaded])
     database.many(_CASE, [(LOADED_TOO_LATE, t.device, t.seq, b"", b"") for t in back])
-
-
-def next_number(database: Dialect, table: str) -> int:
-    """The next number in a table that counts its rows; in a transaction of the caller."""
-    ((number,),) = database.rows(_NEXT.format(table))
-    return number
-
-
-def _deltas(transfers: Sequence[Transfer]) -> list[tuple[int, int]]:
-    """What each account gains, by account: many spends at one merchant are one update."""
-    gained: dict[int, int] = defaultdict(int)
-    for transfer in transfers:
-        gained[transfer.debit_account] -= transfer.amount_fen
-        gained[transfer.credit_account] += transfer.amount_fen
-    return sorted(gained.items())
 
 
 def _intent_row(intent: Intent) -> tuple[int, ...]:

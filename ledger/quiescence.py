@@ -24,6 +24,7 @@ from enum import StrEnum
 from typing import Any
 
 from ledger import reasons
+from ledger.card_status import Cards
 from ledger.dialect import Dialect
 from ledger.evidence import State
 from protocols.card.purse import CARD_CENTRE
@@ -56,7 +57,8 @@ WITH k (place, wanted) AS (VALUES {keys})
 SELECT last_device, last_seq, card_no FROM intent JOIN k
 ON last_device = place AND last_seq = wanted"""
 _TAPS = """
-SELECT device, seq, last_device, last_seq, credit_no, amount_fen, earliest_s, state FROM intent
+SELECT device, seq, counter, last_device, last_seq, credit_no, amount_fen, earliest_s, state
+FROM intent
 WHERE card_no = ? ORDER BY counter, device, seq"""
 _RECORD = "SELECT sha256, sealed FROM record WHERE device = ? AND seq = ?"
 _RELEASES = """
@@ -237,12 +239,22 @@ def is_before(fields: dict[str, Any] | None, before_s: int) -> bool:
     return fields is not None and fields["latest_s"] < before_s
 
 
+def map_epoch_of(fields: dict[str, Any] | None, newest: int) -> int:
+    """The card map that an INSPECTION says its reader has; 0: none of these books.
+
+    One above their `newest` is of books that were lost: a restored ledger gives its number again.
+    """
+    epoch = (fields or {}).get("map_epoch", 0)
+    return epoch if epoch <= newest else 0
+
+
 @dataclass(frozen=True, slots=True)
 class _Tap:
     """An intent of the card: what it showed, and what it leaves on it."""
 
     device: int
     seq: int
+    counter: int
     last: RecordId
     mark: RecordId
     earliest_s: int
@@ -255,6 +267,7 @@ class _Examiner:
         self._card_no = card_no
         self._before_s = before_s
         self._loss_epoch = loss_epoch
+        self._epoch = Cards(database).epoch()
         self._heads = list(database.rows(_HEADS))
         self._taps = [_tap(row) for row in database.rows(_TAPS, (card_no,))]
         releases = [Release(*row) for row in database.rows(_RELEASES)]
@@ -306,7 +319,7 @@ class _Examiner:
     def _map_below(self, device: int, below: int) -> tuple[int, int]:
         """(seq, epoch) of the newest record below a number that says which card map there is."""
         for seq, sealed in list(self._database.rows(_INSPECTED, (device, below))):
-            return seq, (read(sealed) or {}).get("map_epoch", 0)
+            return seq, map_epoch_of(read(sealed), self._epoch)
         return 0, 0
 
     def _mark_below(self, device: int, below: int) -> tuple[int, bytes] | None:
@@ -391,7 +404,7 @@ class _Examiner:
             if fields is not None and fields["kind"] != messages.LOST:
                 latest_s = fields["latest_s"]
                 break
-        left = {tap.mark: tap for tap in self._taps}
+        left = {(tap.mark, tap.counter): tap for tap in self._taps}
         for tap in self._taps:
             is_later = tap.device == device and tap.seq > seq
             is_later |= latest_s is not None and tap.earliest_s >= latest_s
@@ -413,19 +426,22 @@ class _Examiner:
                     yield Blocking(Bar.NAMED, *last)
 
 
-def _leads_to_first(tap: _Tap, left: dict[RecordId, _Tap]) -> bool:
-    """Whether the names go back, tap by tap, to one that found the card knowing of none."""
-    seen: set[RecordId] = set()
+def _leads_to_first(tap: _Tap, left: dict[tuple[RecordId, int], _Tap]) -> bool:
+    """Whether the names go back, tap by tap, to one that found the card knowing of none.
+
+    The tries of one credit all leave the same mark: the one that is on the card was made at the
+    counter before. At another one it came off, and debits may lie between.
+    """
     while tap.last != (0, 0):
-        if tap.last in seen or tap.last not in left:
+        before = left.get((tap.last, tap.counter - 1))
+        if before is None:
             return False
-        seen.add(tap.last)
-        tap = left[tap.last]
+        tap = before
     return True
 
 
 def _tap(row: tuple[Any, ...]) -> _Tap:
-    device, seq, last_device, last_seq, credit_no, amount_fen, earliest_s, state = row
+    device, seq, counter, last_device, last_seq, credit_no, amount_fen, earliest_s, state = row
     mark = (CARD_CENTRE, credit_no) if credit_no else (device, seq)
     is_open = not credit_no and amount_fen > 0 and state < State.NOT_COMMITTED
-    return _Tap(device, seq, (last_device, last_seq), mark, earliest_s, is_open)
+    return _Tap(device, seq, counter, (last_device, last_seq), mark, earliest_s, is_open)

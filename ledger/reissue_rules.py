@@ -19,7 +19,7 @@ from ledger.transfers import (
     UNDO_LINE,
 )
 from protocols.card.purse import CARD_CENTRE
-from protocols.rules.card_status import CLOSED
+from protocols.rules.card_status import CLOSED, LOST
 
 _KIND = 4294967296  # an account's number is kind * this + owner
 _HOLDER, _PENDING = chart.HOLDER * _KIND, chart.PENDING * _KIND
@@ -33,6 +33,16 @@ GONE_ON_FEN = f"""SELECT COALESCE(SUM(
             FROM transfer t
             WHERE t.kind IN ({_GOING}) AND t.debit_account = a.id
             OR t.kind = {UNDO} AND t.credit_account = a.id"""
+# Cards that nobody finds again, each with the report of its loss: another is in its place, or it
+# has ended while it was lost.
+_LOST_FOR_GOOD = f"""(
+            SELECT old_card AS card_no, lost_s FROM reissue
+            UNION ALL SELECT e.card_no, l.time_s FROM card_change e
+            JOIN card_change l ON l.card_no = e.card_no AND l.status = {LOST} AND l.epoch = (
+                SELECT MAX(p.epoch) FROM card_change p
+                WHERE p.card_no = e.card_no AND p.epoch < e.epoch)
+            WHERE e.status = {CLOSED}
+            AND NOT EXISTS (SELECT 1 FROM reissue r WHERE r.old_card = e.card_no))"""
 RULES = {
     "a replaced card is closed, and was lost before": f"""
         SELECT r.old_card, r.new_card, r.lost_s FROM reissue r
@@ -67,21 +77,21 @@ RULES = {
         SELECT t.device, t.seq, t.line FROM transfer t
         LEFT JOIN load_end e ON e.number = t.seq AND t.device = {CARD_CENTRE}
         WHERE t.kind = {UNDO} AND (e.number IS NULL OR t.line <> {UNDO_LINE})""",
-    "what the card centre bears is a spend of a replaced card, not more, and has a case": f"""
+    "what the card centre bears is a spend of a card lost for good, not more, and has a case": f"""
         SELECT t.device, t.seq, t.debit_account, t.amount_fen FROM transfer t
         LEFT JOIN intent i ON i.device = t.device AND i.seq = t.seq
-        LEFT JOIN reissue r ON r.old_card = i.card_no
+        LEFT JOIN {_LOST_FOR_GOOD} r ON r.card_no = i.card_no
         LEFT JOIN suspense_case c ON c.device = t.device AND c.seq = t.seq
             AND t.debit_account = {chart.LOSS * _KIND} + c.reason
         WHERE t.kind = {BEAR} AND (
-            t.line <> {BEAR_LINE} OR r.old_card IS NULL OR c.reason IS NULL
+            t.line <> {BEAR_LINE} OR r.card_no IS NULL OR c.reason IS NULL
             OR i.state <> {int(State.COMMITTED)} OR t.credit_account <> {_HOLDER} + i.card_no
             OR t.debit_account NOT IN ({_WHILE_LOST}, {_LATE}) OR t.amount_fen > i.amount_fen
             OR (t.debit_account = {_WHILE_LOST}
                 AND (t.amount_fen <> i.amount_fen OR i.latest_s < r.lost_s)))""",
-    "a spend of after the loss of a replaced card is not its holder's": f"""
+    "a spend of after the loss of a card lost for good is not its holder's": f"""
         SELECT i.device, i.seq FROM intent i
-        JOIN reissue r ON r.old_card = i.card_no AND i.latest_s >= r.lost_s
+        JOIN {_LOST_FOR_GOOD} r ON r.card_no = i.card_no AND i.latest_s >= r.lost_s
         JOIN suspense_case c ON c.reason = {reasons.SPENT_WHILE_LOST}
             AND c.device = i.device AND c.seq = i.seq
         WHERE i.state = {int(State.COMMITTED)} AND i.amount_fen > 0 AND i.credit_no = 0

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from ledger import chart, reasons
 from ledger.cancels import NUMBER_MIN
 from ledger.dialect import Dialect, Row
+from ledger.entries import post_authorized
 from ledger.loads import Load, enter, paid_in
-from ledger.posting import post_authorized
 from ledger.store import LedgerStore
 from ledger.transfers import CANCEL, SPEND
 

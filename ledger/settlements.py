@@ -16,8 +16,9 @@ from ledger import chart, quiescence, settlement_basis
 from ledger.card_status import check_state
 from ledger.carry_over import AFTER_S, CarryOvers
 from ledger.dialect import Dialect
+from ledger.entries import next_number, post_authorized, post_recorded
 from ledger.holders import check_word
-from ledger.posting import next_number, post_authorized, post_recorded
+from ledger.late import bear_all_ended
 from ledger.quiescence import Mark, Quiescence
 from ledger.reissues import Reissues
 from ledger.settlement_basis import Decision
@@ -42,7 +43,12 @@ WHERE c.cause IN ('close', 'terminate') AND c.time_s <= ? AND (
     OR EXISTS (SELECT 1 FROM reissue r WHERE r.new_card = c.card_no))
 ORDER BY c.card_no"""
 _HAS_SOMETHING = "SELECT 1 FROM account WHERE id IN (?, ?) AND balance_fen <> 0"
-_IS_WARNED = "SELECT 1 FROM leaving_notice WHERE card_no = ? AND time_s < ?"
+# A person is told: with any card that this one is in the place of.
+_IS_WARNED = """
+WITH RECURSIVE before (card_no) AS (
+    SELECT ? UNION SELECT r.old_card FROM reissue r JOIN before b ON r.new_card = b.card_no)
+SELECT 1 FROM leaving_notice
+WHERE card_no IN (SELECT card_no FROM before) AND time_s < ?"""
 _ACCOUNT = "SELECT balance_fen - COALESCE(floor_fen, 0) FROM account WHERE id = ?"
 _FORFEITED = f"""
 SELECT COALESCE(SUM(CASE t.kind WHEN {FORFEIT} THEN t.amount_fen ELSE -t.amount_fen END), 0)
@@ -97,6 +103,8 @@ class Settlements:
         """
         settled: list[Settled] = []
         known: dict[int, list[Mark]] = {}
+        with self._database.transaction():
+            bear_all_ended(self._database)
         for is_forfeit, sources in self._due(now_s - after_s):
             with self._database.transaction():
                 for source, before_s in sources:

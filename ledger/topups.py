@@ -13,9 +13,10 @@ from ledger.cancels import NUMBER_MIN
 from ledger.card_credit import Sold
 from ledger.card_status import Cards
 from ledger.dialect import Dialect
+from ledger.entries import post_authorized
 from ledger.evidence import State
 from ledger.loads import Load, enter, loads_of, paid_in
-from ledger.posting import post_authorized, post_loaded
+from ledger.posting import post_loaded
 from ledger.promises import HAS_ENDED, IS_PROMISED, WAS_TRIED, promise
 from protocols.card.purse import AMOUNT_FEN_MAX
 from protocols.rules.card_status import CLOSED
@@ -47,7 +48,13 @@ _IS_OF_REPLACED = """
 SELECT r.new_card FROM load l JOIN reissue r ON r.old_card = l.card_no WHERE l.number = ?"""
 _HAS_ENDED = "SELECT 1 FROM load_end WHERE number = ?"
 _SUCCESSOR = "SELECT new_card FROM reissue WHERE old_card = ?"
-_NUMBER = f"SELECT COALESCE(MAX(number), 0) + 1 FROM load WHERE number < {NUMBER_MIN}"
+_HAS_NUMBER = "SELECT 1 FROM load WHERE number = ?"
+_USED = "used numbers of credits"
+_NUMBER = f"""
+SELECT COALESCE(MAX(n), 0) + 1 FROM (
+    SELECT MAX(number) AS n FROM load WHERE number < {NUMBER_MIN}
+    UNION ALL SELECT total AS n FROM tally WHERE name = '{_USED}') AS used"""
+_USE = "INSERT INTO tally VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET total = excluded.total"
 # A try is over when somebody has seen the card at the next counter (with another name on it, or
 # the load would be loaded), or it is known what else has led away from this one.
 _OPEN_TRIES = f"""
@@ -90,18 +97,19 @@ class TopUps:
     def __init__(self, database: Dialect) -> None:
         self._database = database
 
-    def top_up(self, card_no: int, amount_fen: int, order_id: str) -> int:
+    def top_up(self, card_no: int, amount_fen: int, order_id: str, number: int = 0) -> int:
         """Book what a channel took in under its `order_id`; the number of the credit.
 
-        Again, with the same facts: the same number, and nothing else. Raises TopUpRefused.
+        Again, with the same facts: the same number, and nothing else. `number`: which it had in
+        books that were lost (ledger/reentry.py); 0: the next. Raises TopUpRefused.
         """
         if not 0 < amount_fen <= AMOUNT_FEN_MAX:
             raise TopUpRefused(f"{amount_fen} fen is not in 1..{AMOUNT_FEN_MAX}")
         if not 0 < len(order_id) <= ORDER_CHARS_MAX or not order_id.isprintable():
             raise TopUpRefused(f"an order number has 1 to {ORDER_CHARS_MAX} characters")
         with self._database.transaction():
-            known = booked(self._database, card_no, amount_fen, order_id)
-            return known or pay_in(self._database, card_no, amount_fen, order_id)
+            known = booked(self._database, card_no, amount_fen, order_id, number)
+            return known or pay_in(self._database, card_no, amount_fen, order_id, number)
 
     def next_of(self, card_no: int, counter: int) -> Pending | None:
         """What is next for a card that shows `counter`, of what is there; None if nothing is."""
@@ -149,19 +157,23 @@ class TopUps:
                 post_loaded(self._database, [load])
 
 
-def booked(database: Dialect, card_no: int, amount_fen: int, order_id: str) -> int:
+def booked(
+    database: Dialect, card_no: int, amount_fen: int, order_id: str, number: int = 0
+) -> int:
     """The number of the credit of an order that is booked with these facts; 0 of a new order.
 
-    Raises TopUpRefused for one that is booked with others.
+    `number`: the one that it has to have, 0 for any. TopUpRefused for one with other facts.
     """
-    for number, *facts in list(database.rows(_BY_ORDER, (order_id,))):
-        if facts != [card_no, amount_fen]:
+    for known, *facts in list(database.rows(_BY_ORDER, (order_id,))):
+        if facts != [card_no, amount_fen] or number not in (0, known):
             raise TopUpRefused(f"order {order_id} is booked already, and differently")
-        return number
+        return known
     return 0
 
 
-def pay_in(database: Dialect, card_no: int, amount_fen: int, order_id: str) -> int:
+def pay_in(
+    database: Dialect, card_no: int, amount_fen: int, order_id: str, number: int = 0
+) -> int:
     """As TopUps.top_up of an order that is new, in a transaction of the caller."""
     sql = "SELECT 1 FROM card WHERE card_no = ?"
     if not list(database.rows(sql, (card_no,))):
@@ -170,7 +182,12 @@ def pay_in(database: Dialect, card_no: int, amount_fen: int, order_id: str) -> i
         raise TopUpRefused(f"card {card_no} was replaced by card {successor}")
     if Cards(database).status(card_no) == CLOSED:
         raise TopUpRefused(f"card {card_no} is closed")
-    load = Load(next_number(database), card_no, amount_fen)
+    following = next_number(database)
+    if not 0 <= number < following:
+        raise TopUpRefused(f"credit {number} has not been yet: the next one is {following}")
+    if list(database.rows(_HAS_NUMBER, (number,))):
+        raise TopUpRefused(f"credit {number} is another order's")
+    load = Load(number or following, card_no, amount_fen)
     enter(database, [(load, order_id)])
     post_authorized(database, [paid_in(load)])
     return load.number
@@ -180,3 +197,8 @@ def next_number(database: Dialect) -> int:
     """A number for a credit that no cancellation has made."""
     ((number,),) = database.rows(_NUMBER)
     return number
+
+
+def use_numbers(database: Dialect, last: int) -> None:
+    """No new credit gets a number up to `last`. In a transaction of the caller."""
+    database.many(_USE, [(_USED, last)])

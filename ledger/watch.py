@@ -13,7 +13,7 @@ own; what its findings are today is asked of `found`.
 import hashlib
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ledger import reasons
 from ledger.booking import REACH
@@ -61,12 +61,21 @@ _COUNTERS = ("looks", "records", "swept_cards", "findings", "store_unavailable")
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Sweep:
     """Where the readers were when it began, and the card it has got to."""
 
     heads: dict[int, int]
     card_no: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What one look has seen and found, and the sweep that goes on behind it."""
+
+    count: int
+    findings: int
+    sweep: _Sweep | None = None
 
 
 class Watch:
@@ -115,38 +124,39 @@ class Watch:
         behind = list(self._database.rows(_BEHIND))
         if self._sweep is None and sum(b[2] - b[1] for b in behind) > self._sweep_records:
             self._sweep = _Sweep(dict(self._database.rows(_HEADS)))
-        looked = 0
+        looked = _Looked(0, 0)
         if behind:
+            before = self._sweep
             with self._database.transaction():
-                looked = self._look_on() if self._sweep is None else self._sweep_on(self._sweep)
+                looked = self._look_on() if before is None else self._sweep_on(before)
+            # Only now: a COMMIT that fails has noted nothing, and the same has to be seen again.
+            self._sweep = looked.sweep
             self.counters["looks"] += 1
-        self._is_behind = self._sweep is not None or looked == RECORDS_MAX
-        return looked
+            self.counters["records" if before is None else "swept_cards"] += looked.count
+            self.counters["findings"] += looked.findings
+        self._is_behind = self._sweep is not None or looked.count == RECORDS_MAX
+        return looked.count
 
-    def _look_on(self) -> int:
+    def _look_on(self) -> _Looked:
         heads, records = self._new()
         lows = self._changed(records)
         known = self._database.rows_of(_KNOWN, [(card_no,) for card_no in sorted(lows)])
         lows.update(dict.fromkeys([card_no for (card_no,) in list(known)], 0))
-        self._open(list(Examiner(self._database, self._walks).examine(lows.items())))
+        findings = self._open(list(Examiner(self._database, self._walks).examine(lows.items())))
         self._database.many(_ADVANCE, sorted(heads.items()))
-        self.counters["records"] += len(records)
-        return len(records)
+        return _Looked(len(records), findings)
 
-    def _sweep_on(self, sweep: "_Sweep") -> int:
+    def _sweep_on(self, sweep: _Sweep) -> _Looked:
         """Some more cards; behind the last of them the sweep is over. A kill starts it anew."""
         rows = list(self._database.rows(_CARDS, (sweep.card_no, SWEEP_CARDS)))
         cards = [(card_no, 0) for (card_no,) in rows]
-        self._open(list(Examiner(self._database, self._walks).examine(cards)))
+        findings = self._open(list(Examiner(self._database, self._walks).examine(cards)))
         if cards:
-            sweep.card_no = cards[-1][0]
-        else:
-            watched = dict(self._database.rows("SELECT device, seq FROM watched"))
-            heads = [(d, seq) for d, seq in sweep.heads.items() if seq > watched.get(d, 0)]
-            self._database.many(_ADVANCE, sorted(heads))
-            self._sweep = None
-        self.counters["swept_cards"] += len(cards)
-        return len(cards)
+            return _Looked(len(cards), findings, replace(sweep, card_no=cards[-1][0]))
+        watched = dict(self._database.rows("SELECT device, seq FROM watched"))
+        heads = [(d, seq) for d, seq in sweep.heads.items() if seq > watched.get(d, 0)]
+        self._database.many(_ADVANCE, sorted(heads))
+        return _Looked(0, findings)
 
     def _new(self) -> tuple[dict[int, int], list[Row]]:
         """How far it has got with each reader, and the records (kind, sealed) on the way there."""
@@ -180,9 +190,10 @@ class Watch:
             lows[card_no] = min(counter - REACH, lows.get(card_no, counter))
         return lows
 
-    def _open(self, found: list[Fork]) -> None:
+    def _open(self, found: list[Fork]) -> int:
+        """Cases for what was found; how many were not known before."""
         if not found:
-            return
+            return 0
         ((before,),) = self._database.rows("SELECT COUNT(*) FROM finding")
         keys = [(REASONS[f.ground], *f.second.record_id, pair_sha256(f)) for f in found]
         self._database.many(_CASE, [(*key, b"") for key in keys])
@@ -195,7 +206,7 @@ class Watch:
             ],
         )
         ((after,),) = self._database.rows("SELECT COUNT(*) FROM finding")
-        self.counters["findings"] += after - before
+        return int(after - before)
 
 
 def found(store: LedgerStore, walks: Walks) -> Iterator[Fork]:

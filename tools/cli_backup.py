@@ -28,7 +28,7 @@ def restore(
     into: Path,
     audit: Annotated[
         Path | None,
-        typer.Option(exists=True, file_okay=False, help="Its folder: says what is missing."),
+        typer.Option(exists=True, file_okay=False, help="Its folder: gives credits back."),
     ] = None,
 ) -> None:
     """Make the new books INTO (SQLite) of BACKUP, checked. Exit code 1: the audit has more."""

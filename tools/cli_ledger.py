@@ -19,6 +19,7 @@ from tools.cli_http import serve, token
 from tools.cli_inspections import inspections
 from tools.cli_lives import batch, card, temporary
 from tools.cli_menu import menu
+from tools.cli_merchant import merchant
 from tools.cli_money import refunds, subsidy
 from tools.cli_options import LOG_FORMAT, CardKeyFileNeeded, InputFile, Json, refuse
 from tools.cli_policy import policy
@@ -35,6 +36,7 @@ ledger.add_typer(menu, name="menu")
 ledger.add_typer(firmware, name="firmware")
 ledger.add_typer(policy, name="policy")
 ledger.add_typer(device, name="device")
+ledger.add_typer(merchant, name="merchant")
 ledger.add_typer(aggregate, name="aggregate")
 ledger.add_typer(case, name="case")
 ledger.command("carry-over")(carry_over)
@@ -126,6 +128,9 @@ def ledger_topup(
     card_no: Annotated[int, typer.Option("--card", min=0, help="The card's number.")],
     amount_fen: Annotated[int, typer.Option("--fen", help="How much, in fen.")],
     order_id: Annotated[str, typer.Option("--order", help="The channel's order number.")],
+    number: Annotated[
+        int, typer.Option(min=0, help="Behind a restore: the number that the credit had.")
+    ] = 0,
 ) -> None:
     """Book in DATABASE (SQLite) what was paid in for a card; its next tap online brings it on."""
     from ledger.dialect import StoreUnavailable
@@ -134,7 +139,7 @@ def ledger_topup(
     from tools.ledger_topup import book
 
     try:
-        number = book(database, card_no, amount_fen, order_id)
+        booked = book(database, card_no, amount_fen, order_id, number)
     except (NotBooks, TopUpRefused, StoreUnavailable) as error:
         refuse(error)
-    typer.echo(f"credit {number}: {amount_fen} fen wait for card {card_no}")
+    typer.echo(f"credit {booked}: {amount_fen} fen wait for card {card_no}")

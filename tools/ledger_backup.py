@@ -9,6 +9,28 @@ from tools.ledger_forks import NotBooks
 
 IS_WHOLE, IS_OLDER = 0, 1
 _TOLD_BY_READERS = ("record", "rejected", "transfer", "suspense_case", "cancel", "punch")
+_OF_CREDITS = ("load", "channel_topup", "load_try", "load_proof", "load_end", "carry_basis")
+_WAYS: dict[str, str] = {
+    **dict.fromkeys(_TOLD_BY_READERS, "come again from readers and agents"),
+    **dict.fromkeys(_OF_CREDITS, "belong to credits"),
+}
+# Readers keep the numbers: a new loss under a number of before is one that they know already.
+_CARD_CHANGES = (
+    "First of all: enter the missing card changes again, in their order (card_change in the audit"
+    " has it), before the ledger runs and before any new loss: readers take no change under a"
+    " number of before. onecard ledger doctor says if readers know more than the books."
+)
+_CREDITS_LEFT = (
+    "Credits that were not entered again, and that their cards may carry. Before the ledger runs,"
+    " enter each under its own number and order (onecard ledger topup --number). What was carried"
+    " over goes on by itself, so suspend its card before; when the readers' records are back and"
+    " it has a case 337, it has that already: take it in (onecard ledger card swap)."
+)
+_UNHEARD = (
+    "What was paid in behind the audit's last file nobody knows here: compare with each channel."
+    " Booked again, it gets a new number. Let the readers' records come before: a card with a case"
+    " 337 has it already, and is taken in (onecard ledger card swap)."
+)
 
 
 def take(path: Path, out: Path) -> str:
@@ -30,14 +52,25 @@ def take(path: Path, out: Path) -> str:
 
 def make(backup: Path, into: Path, audit_folder: Path | None) -> tuple[int, str]:
     """Make books of a backup; whether the audit has more than they do, and what to do then."""
-    lacks = restore(backup, into, audit_folder)
-    if not lacks:
+    made = restore(backup, into, audit_folder)
+    lines = []
+    if made.entered:
+        lines.append(f"{made.entered} credits entered again, under the numbers that cards carry")
+    if not made.lacks:
         known = "" if audit_folder is None else "; nothing that the audit has is missing"
-        return IS_WHOLE, f"{into}: checked{known}"
-    lines = [f"{into}: checked, and older than the audit. Rows that are missing:"]
-    for table, count in sorted(lacks.items()):
-        way = "come again from readers and agents" if table in _TOLD_BY_READERS else "enter again"
-        lines.append(f"  {table}: {count} ({way})")
+        return IS_WHOLE, "\n".join([f"{into}: checked{known}", *lines])
+    lines.insert(0, f"{into}: checked, and older than the audit.")
+    lines.append("Rows that are missing:")
+    for table, count in sorted(made.lacks.items()):
+        lines.append(f"  {table}: {count} ({_WAYS.get(table, 'enter again')})")
+    if made.lacks["card_change"]:
+        lines.append(_CARD_CHANGES)
+    if made.left:
+        lines.append(_CREDITS_LEFT)
+    for one in made.left:
+        what = f"{one.amount_fen} fen for card {one.card_no}"
+        lines.append(f"  credit {one.number}: {what}: {one.why}")
+    lines.append(_UNHEARD)
     return IS_OLDER, "\n".join(lines)
 
 

@@ -26,6 +26,7 @@ from tools.ledger_lives import BadInput, day_of
 
 _HOUR_S = 3600
 _BYTES_MAX = 16 << 20
+_DIGITS_MAX = 10
 COLUMNS = {
     "issue": ["card_no", "person_no", "kind", "department", "valid_from", "valid_to"],
     "graduation": ["card_no", "person_no", "account_no", "name"],
@@ -134,7 +135,18 @@ def _issue_line(number: int, row: Sequence[str]) -> Line:
         raise BadInput("a temporary card takes an application (annex 1)")
     holder, days = Holder(person_no, KINDS[kind], department), (day_of(first), day_of(last))
     check(holder, days)
-    return IssueLine(number, int(card_no), holder, days)
+    return IssueLine(number, _number(card_no), holder, days)
+
+
+def _number(text: str) -> int:
+    if not is_number(text):
+        raise BadInput(f"a card's number is 1 to {_DIGITS_MAX} digits")
+    return int(text)
+
+
+def is_number(text: str) -> bool:
+    """Not all that int() takes: signs, blanks, digits of other scripts, more than books hold."""
+    return text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX
 
 
 def _graduation_line(number: int, row: Sequence[str]) -> Line:
@@ -142,7 +154,7 @@ def _graduation_line(number: int, row: Sequence[str]) -> Line:
     if not is_person_no(person_no):
         raise BadInput("no number of a person")
     check_account(account_no, name)
-    return GraduationLine(number, int(card_no), person_no, account_no, name)
+    return GraduationLine(number, _number(card_no), person_no, account_no, name)
 
 
 _READ: dict[str, Callable[[int, Sequence[str]], Line]] = {

@@ -12,7 +12,7 @@ from pathlib import Path
 from ledger.money_lists import Signature
 from ledger.payouts import RESULTS
 from protocols.rules.money import format_yuan
-from tools.ledger_batch import hash_of, rows_of
+from tools.ledger_batch import hash_of, is_number, rows_of
 from tools.ledger_card import written
 from tools.ledger_forks import opened
 from tools.ledger_lives import BadInput
@@ -70,7 +70,7 @@ def results(path: Path, file: Path, by: str, now_s: int) -> str:
     found = []
     for number, row in rows_of(file.read_bytes(), file, _RESULT_COLUMNS):
         payment, result, because = row
-        if not (payment.isascii() and payment.isdigit()) or result not in RESULTS:
+        if not is_number(payment) or result not in RESULTS:
             raise BadInput(f"{file}: line {number} is not a payment, and {' or '.join(RESULTS)}")
         found.append((int(payment), result, because))
     with written(path) as store:

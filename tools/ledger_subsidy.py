@@ -12,7 +12,7 @@ from ledger.money_lists import Signature
 from ledger.subsidies import LineFinding, SubsidyLine
 from protocols.card.purse import AMOUNT_FEN_MAX
 from protocols.rules.money import format_yuan, parse_yuan
-from tools.ledger_batch import hash_of, rows_of
+from tools.ledger_batch import hash_of, is_number, rows_of
 from tools.ledger_card import written
 from tools.ledger_forks import opened
 from tools.ledger_lives import BadInput
@@ -94,7 +94,7 @@ def _read(file: Path, name: str) -> tuple[Sequence[SubsidyLine], bytes]:
     lines = []
     for number, (card, person_no, amount) in rows_of(data, file, COLUMNS):
         amount_fen = parse_yuan(amount)
-        if not (card.isascii() and card.isdigit()) or not amount_fen:
+        if not is_number(card) or not amount_fen:
             raise BadInput(f"{file}: line {number} is not a card number and an amount in yuan")
         if amount_fen > AMOUNT_FEN_MAX:
             raise BadInput(f"{file}: line {number}: no card takes that much at once")

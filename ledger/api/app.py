@@ -31,6 +31,7 @@ from ledger.dialect import StoreUnavailable
 
 BODY_BYTES_MAX = 4_096
 BODY_S = 5.0
+READY_S = 1.0  # no token is needed to ask, so one look at the books serves all for so long
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _JSON = "application/json"
 _BEARER = "bearer "
@@ -65,6 +66,8 @@ class Api:
         self._pace = pace
         self._utc_s = utc_s
         self._metrics = Metrics()
+        self._looked_s = 0.0
+        self._look: asyncio.Task[int] | None = None
         self._document = json.dumps(document()).encode()
 
     def application(self) -> Starlette:
@@ -155,7 +158,12 @@ class Api:
 
     async def _ready(self, request: Request) -> Response:
         del request
-        await self._books.do(lambda store: store.cards.epoch())
+        now_s = asyncio.get_running_loop().time()
+        look = self._look
+        if look is None or (look.done() and now_s - self._looked_s >= READY_S):
+            look = asyncio.create_task(self._books.do(lambda store: store.cards.epoch()))
+            self._look, self._looked_s = look, now_s
+        await asyncio.shield(look)  # others wait for it too
         return _response(models.Health())
 
     async def _show_document(self, request: Request) -> Response:

@@ -25,8 +25,13 @@ STEPS = {
     "agent.sqlite": (schema.MIGRATIONS, ["5a99810867ce1571", "f00c4f1866cbd0e9"]),
     "cards.sqlite": (
         card_history.MIGRATIONS,
-        ["8d41415115808205", "21b8f722a4b38aa4", "bc8f241cbfa5e724", "c66aeca809af03bf"]
-        + ["843f2b0c5f9553de"],
+        [
+            "8d41415115808205",
+            "21b8f722a4b38aa4",
+            "bc8f241cbfa5e724",
+            "c66aeca809af03bf",
+            "843f2b0c5f9553de",
+        ],
     ),
 }
 AGENT_VERSIONS, CARD_VERSIONS = (range(1, len(known) + 1) for _, known in STEPS.values())

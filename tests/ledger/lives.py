@@ -23,11 +23,14 @@ GRADUATE, WITHDRAWN, LEAVER, TEMPORARY_CARD, PAID = 60, 61, 62, 63, 64
 
 
 def let_go(store, now_s=DUE_S, after_s=AFTER_S):
-    """Settle what is due, by a person's word where nothing is proven."""
+    """Settle what is due, then by a person's word what nothing is proven of."""
+    settled = store.settlements.settle(now_s, after_s)
     found = store.settlements.waiting(now_s, after_s)
     despite = frozenset((one.device, one.seq) for card in found for one in card.blocking)
-    decision = Decision("zhou", "its merchant has left", despite) if despite else None
-    return store.settlements.settle(now_s, after_s, decision)
+    if despite:
+        decision = Decision("zhou", "its merchant has left", despite)
+        settled += store.settlements.settle(now_s, after_s, decision)
+    return settled
 
 
 def make_file(store, file, person, time_s, signers=("sun", "qian")):

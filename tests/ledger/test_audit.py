@@ -7,9 +7,11 @@ from datetime import date
 import pytest
 
 from ledger.audit import AuditError, export, newest, verify
+from ledger.cancels import NUMBER_MIN
 from ledger.receipts import public_key
 from ledger.schema import APPEND_ONLY
 from protocols.wire import messages
+from tests.ledger import campus
 from tests.ledger.lives import fill
 from tests.ledger.readers import CARD, Reader, open_ledger
 from tests.ledger.tampering import tamper
@@ -22,12 +24,15 @@ MONDAY, TUESDAY, WEDNESDAY = (date(2026, 11, day) for day in (23, 24, 25))
 def everything():
     store = filled()
     fill(store)
+    campus.open_till(store)
+    campus.fill(store)
     return store
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory, books_on):
     """Books with something in every journal, and what an audit of two days has written."""
+    del books_on  # but on that database: other books for each
     folder = tmp_path_factory.mktemp("audit")
     store = everything()
     export(store.database, folder, MONDAY, KEY)
@@ -63,6 +68,9 @@ def test_every_row_of_every_journal_stands_in_it_once(audit):
     for table in APPEND_ONLY:
         ((count,),) = store.database.rows(f"SELECT COUNT(*) FROM {table}")
         assert count and count == sum(row[0] == table for row in rows), table
+    loads = {tuple(row) for row in rows if row[0] == "load"}
+    sql = f"SELECT number, card_no, amount_fen, order_id FROM load WHERE number < {NUMBER_MIN}"
+    assert loads == {("load", *row) for row in store.database.rows(sql)} != set()
     assert names(folder) == ["audit-000001-2026-11-23.jsonl", "audit-000002-2026-11-24.jsonl"]
     assert newest(folder).day == "2026-11-24" and newest(folder / "none") is None
 
@@ -83,6 +91,21 @@ def test_a_day_without_news_is_a_file_too_and_a_day_has_one(audit):
             export(store.database, folder, day, KEY)
 
 
+def test_a_day_of_a_wrong_clock_does_not_end_it(audit):
+    """Numbers and hashes give the order; of what day a file is is only what a clock has said."""
+    _store, folder = audit
+    store = everything()  # not those that the other tests look at
+    for path in folder.iterdir():
+        path.unlink()
+    export(store.database, folder, date(2036, 11, 25), KEY)
+    store.top_ups.top_up(CARD, 700, "after")
+    made = export(store.database, folder, WEDNESDAY, KEY)
+    assert made.rows and newest(folder) == made
+    assert faults_of(folder, store) == []
+    with pytest.raises(AuditError, match="there already"):
+        export(store.database, folder, date(2036, 11, 25), KEY)
+
+
 def test_rows_of_since_are_newer(audit):
     store, folder = audit
     older = open_ledger()
@@ -90,7 +113,7 @@ def test_rows_of_since_are_newer(audit):
     other = folder / "other"
     export(database, other, MONDAY)
     older.top_ups.top_up(CARD, 700, "e")
-    assert verify(other, database)[::2] == ([], 1)
+    assert verify(other, database)[::2] == ([], 2)  # its load and its transfer
     assert "audit-000001-2026-11-23.jsonl is not signed" in faults_of(other)
     assert verify(folder, store.database, public_key(bytes(32)))[0]
 
@@ -152,7 +175,8 @@ def test_books_that_were_changed_are_named_by_row(tmp_path, how):
 def test_yesterdays_books_are_seen(audit):
     """A backup of before: what was exported since is not in it."""
     _store, folder = audit
-    assert len(verify(folder, everything().database)[0]) == 3  # a loss, who said it, a top-up
+    # A loss and who said it, a top-up's load and its transfer.
+    assert len(verify(folder, everything().database)[0]) == 4
 
 
 @pytest.mark.parametrize("call", ["fsync", "rename"])

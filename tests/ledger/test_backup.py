@@ -4,15 +4,29 @@ import json
 import os
 import sqlite3
 import subprocess
+from collections import Counter
 from contextlib import closing
 from datetime import date
+from pathlib import Path
 
+import psycopg
 import pytest
 
 from ledger import audit
-from ledger.backup import BackupError, _sha256, back_up, dump_server, manifest_of, restore
+from ledger.backup import (
+    BackupError,
+    Restored,
+    _sha256,
+    back_up,
+    dump_server,
+    manifest_of,
+    restore,
+)
+from ledger.dialect import StoreUnavailable
+from ledger.invariants import check
+from ledger.reentry import NUMBERS_APART
 from ledger.store import LedgerStore
-from tests.ledger.readers import CARD, Reader, open_ledger
+from tests.ledger.readers import CARD, OTHER_CARD, Reader, open_ledger
 from tests.ledger.tampering import tamper
 
 DAY = date(2026, 11, 26)
@@ -42,7 +56,7 @@ def test_beside_the_running_ledger_and_bit_for_bit(ledger):
     assert (told["records"], told["booked"], told["made_s"]) == (3, 1, 7)
     reader.outcome((1001, 3))
     store.book([reader.records])
-    assert restore(folder / "b.sqlite", folder / "new.sqlite") == {}
+    assert restore(folder / "b.sqlite", folder / "new.sqlite") == Restored(Counter(), 0, [])
     assert dump_of(folder / "new.sqlite") == before != store.dump()
     for name in ("b.sqlite", "b.sqlite.json", "new.sqlite"):
         assert (folder / name).stat().st_mode & 0o777 == 0o600
@@ -108,6 +122,40 @@ def test_a_backup_that_fits_its_manifest_is_looked_at_all_the_same(ledger):
     assert not list(folder.glob("new.sqlite*"))
 
 
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+def test_books_that_were_made_meanwhile_stay(ledger, monkeypatch, suffix):
+    """Between the first look and the name whole books were checked: somebody had the time."""
+    _store, _reader, folder = ledger
+    back_up(folder / "ledger.sqlite", folder / "b.sqlite", 7)
+    other = folder / f"new.sqlite{suffix}"
+
+    def check_and_meanwhile(store):
+        other.write_bytes(b"of somebody else")
+        return check(store)
+
+    monkeypatch.setattr("ledger.backup.check", check_and_meanwhile)
+    with pytest.raises(BackupError, match="there already"):
+        restore(folder / "b.sqlite", folder / "new.sqlite")
+    assert other.read_bytes() == b"of somebody else"
+    assert sorted(path.name for path in folder.glob("new.sqlite*")) == [other.name]
+
+
+def test_the_name_itself_is_given_once(ledger, monkeypatch):
+    """Also where they were made behind the last look."""
+    _store, _reader, folder = ledger
+    back_up(folder / "ledger.sqlite", folder / "b.sqlite", 7)
+    real, new = os.fsync, folder / "new.sqlite"
+
+    def fsync_and_meanwhile(handle):
+        new.write_bytes(b"of somebody else")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync_and_meanwhile)
+    with pytest.raises(BackupError, match="there already"):
+        restore(folder / "b.sqlite", new)
+    assert new.read_bytes() == b"of somebody else"
+
+
 @pytest.mark.parametrize("call", ["fsync", "rename"])
 @pytest.mark.parametrize("after", [0, 1, 2, 3])
 def test_a_cut_leaves_a_backup_that_is_whole_or_none(ledger, monkeypatch, call, after):
@@ -142,11 +190,41 @@ def test_yesterdays_backup_says_what_it_lacks(ledger):
     store.top_ups.top_up(CARD, 500, "a")
     store.cards.set("lose", CARD, 9)
     audit.export(store.database, folder / "audit", DAY)
-    lacks = restore(folder / "b.sqlite", folder / "new.sqlite", folder / "audit")
-    desk = {audit.DESK_TRANSFER: 1, "card_change": 1, "card_act": 1}
-    assert lacks == {"record": 1, "transfer": 1, **desk}
+    lacks = restore(folder / "b.sqlite", folder / "new.sqlite", folder / "audit").lacks
+    assert lacks == {"record": 1, "transfer": 1, "card_change": 1, "card_act": 1}
     back_up(folder / "ledger.sqlite", folder / "today.sqlite", 8)
-    assert restore(folder / "today.sqlite", folder / "newer.sqlite", folder / "audit") == {}
+    assert restore(folder / "today.sqlite", folder / "newer.sqlite", folder / "audit").lacks == {}
+
+
+def test_an_audit_gives_the_credits_back(ledger, monkeypatch):
+    """A card that carries one is not given it again; a cut leaves no books with half of it."""
+    store, reader, folder = ledger
+    back_up(folder / "ledger.sqlite", folder / "b.sqlite", 7)
+    reader.outcome((1001, 3))
+    number = store.top_ups.top_up(CARD, 500, "A")
+    store.top_ups.note_try(number, 3, 1001)
+    credit = {"number": number, "amount_fen": 500, "before_fen": 9_800, "last": (1001, 3)}
+    reader.outcome(reader.credit(counter=3, **credit))
+    store.book([reader.records])
+    audit.export(store.database, folder / "audit", DAY)
+
+    def full(*_):
+        raise StoreUnavailable("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ledger.backup.audit.lacking", full)
+        with pytest.raises(BackupError, match="is full"):
+            restore(folder / "b.sqlite", folder / "new.sqlite", folder / "audit")
+    assert not list(folder.glob("new.sqlite*"))
+    made = restore(folder / "b.sqlite", folder / "new.sqlite", folder / "audit")
+    assert (made.entered, made.left) == (1, [])
+    assert made.lacks == {"record": 3, "transfer": 2}
+    with closing(LedgerStore.open(str(folder / "new.sqlite"))) as restored:
+        restored.book([reader.records])
+        assert restored.balances() == store.balances()
+        assert restored.top_ups.next_of(CARD, 4) is None
+        assert restored.top_ups.top_up(OTHER_CARD, 1, "B") == number + NUMBERS_APART + 1
+        assert check(restored) == []
 
 
 def test_a_server_that_is_not_there(tmp_path):
@@ -170,7 +248,13 @@ def test_books_on_postgresql(postgresql, tmp_path):
     dump_server(url, None, tmp_path / "b.dump")
     restored = ["pg_restore", "--clean", f"--dbname={other}", str(tmp_path / "b.dump")]
     subprocess.run(restored, check=True, capture_output=True)
+    # As an operator does it, by the guide.
+    guide = (Path(__file__).parents[2] / "docs" / "running.md").read_text()
+    sql = guide.partition('psql --dbname="$BOOKS" --command="')[2].partition('"\n')[0]
+    with closing(psycopg.connect(other, autocommit=True)) as owner:
+        owner.execute(sql)
     with closing(LedgerStore.open(other)) as store:
         assert store.dump() == was
+        assert store.top_ups.top_up(CARD, 1, "A") == NUMBERS_APART + 1
     for each in (url, other):
         postgresql.drop(each)

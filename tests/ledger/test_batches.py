@@ -13,8 +13,9 @@ from ledger.dialect import ConstraintBroken
 from ledger.holders import Holder
 from ledger.invariants import check
 from ledger.lifecycle import Act
+from protocols.rules.card_status import CARD_NO_MAX
 from protocols.rules.spending import STAFF, STUDENT
-from tests.ledger.lives import STAFF_BY, make_file
+from tests.ledger.lives import STAFF_BY, let_go, make_file
 from tests.ledger.readers import CARD, Reader, open_ledger
 from tests.ledger.test_quiescence import inspect
 
@@ -106,6 +107,20 @@ def test_the_same_person_or_card_twice_is_neither():
     assert reasons(plan.findings) == [418, 418, 0, 418, 418]
 
 
+@pytest.mark.parametrize("card_no", [CARD_NO_MAX + 5, -3])
+def test_a_number_that_no_card_has_keeps_no_other_line_back(card_no):
+    found = do(store := open_ledger(), "issue", freshmen(50, card_no, 52))
+    assert reasons(found) == [0, 410, 0]
+    assert [store.cards.state(card) for card in (50, 52)] == ["active"] * 2
+    assert check(store) == []
+
+
+@pytest.mark.parametrize("kind", ["issue", "graduation"])
+def test_nor_does_one_that_no_database_holds(kind):
+    lines = (freshmen if kind == "issue" else graduates)(1 << 70)
+    assert reasons(open_ledger().batches.dry_run(kind, lines, FILE).findings) == [410]
+
+
 # --- signatures --------------------------------------------------------------------------------
 
 
@@ -182,6 +197,17 @@ def test_graduates_get_what_is_left_when_it_is_due():
     store.payouts.note_results([(p.number, "paid", "") for p in payments], "li", NOW_S)
     assert store.balances()["payout", 50] == 0
     assert check(store) == []
+
+
+def test_a_graduate_whose_card_was_lost_pays_nothing_of_after_the_report():
+    reader = Reader(1001)
+    reader.spend(card_no=50, amount_fen=700, earliest_s=NOW_S - 30, latest_s=NOW_S - 29)
+    store = with_students(reader)
+    store.cards.set("lose", 50, NOW_S - 60)
+    store.book([reader.records])
+    assert reasons(do(store, "graduation", graduates(50))) == [0] and check(store) == []
+    let_go(store, NOW_S + AFTER_S)
+    assert store.balances()["payout", 50] == 1_000 and check(store) == []
 
 
 def test_each_thing_the_books_contradict_has_its_number():

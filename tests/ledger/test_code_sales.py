@@ -9,9 +9,9 @@ from ledger import chart
 from ledger import reasons as ledger_reasons
 from ledger.code_sales import Ask, SettleRefused
 from ledger.dialect import ConstraintBroken
+from ledger.entries import post_authorized
 from ledger.invariants import check
 from ledger.phones import Phones
-from ledger.posting import post_authorized
 from ledger.reservations import Reservation, Settled
 from ledger.store import LedgerStore
 from ledger.topups import NotCovered

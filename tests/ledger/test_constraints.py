@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ledger import (
     channel_rules,
     chart,
+    dossier_rules,
     fraud_rules,
     invariants,
     lifecycle_rules,
@@ -24,13 +25,15 @@ from ledger.claims import parse_claim
 from ledger.code_entries import Shown
 from ledger.code_sales import Ask, CodePolicy
 from ledger.dialect import ConstraintBroken
+from ledger.entries import post_authorized, post_recorded
 from ledger.invariants import check
 from ledger.lifecycle_schema import JOURNALS
 from ledger.loading import load_book
 from ledger.loss_reports import LossAsk
 from ledger.money_schema import MONEY_JOURNALS
 from ledger.phones import Phones
-from ledger.posting import post_authorized, post_recorded, write_changes
+from ledger.posting import write_changes
+from ledger.procedure_schema import JOURNALS as OF_DOSSIERS
 from ledger.reasons import CARD_FORKED
 from ledger.release_file import Release
 from ledger.schema import APPEND_ONLY
@@ -45,6 +48,7 @@ from protocols.wire import messages
 from protocols.wire.messages import UNKNOWN
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, OTHER_CARD, Reader, open_ledger
 from tests.ledger.tampering import in_its_words, tamper
+from tests.rules.tables import POLICY
 
 KEY = bytes(32)
 
@@ -73,6 +77,8 @@ def filled():
     _enter_by_code(store)
     store.cards.set("lose", CARD, 1)
     store.attendance.enter(CARD, 1, 2, "Wang", "card forgotten")
+    limits = {name: value for name, value in POLICY.items() if name != "epoch"}
+    store.policies.set_policy(limits, "Wang", 1, device=1001)
     store.access.add_door(1001, "dorm", 5000, 0, is_lock=True)
     store.access.appoint("appoint", "campus", "dorm", "Wang Fang", 1)
     store.menus.set_menu(CANTEEN, "", menu.encode(charging.packed([(1, 0, 0, 5)]), ()), "Wang", 1)
@@ -187,8 +193,11 @@ def _pay_by_code(store):
     store.book([other.records])
 
 
-# Those of the lives of cards, and what must hold for them: test_lives.py.
-@pytest.mark.parametrize("table", sorted({*APPEND_ONLY} - {*JOURNALS, *MONEY_JOURNALS}))
+# Those of the lives of cards, and what must hold for them: test_lives.py; of dossiers and of lists
+# that move money likewise.
+@pytest.mark.parametrize(
+    "table", sorted({*APPEND_ONLY} - {*JOURNALS, *OF_DOSSIERS, *MONEY_JOURNALS})
+)
 @pytest.mark.parametrize("verb", ["UPDATE", "DELETE"])
 def test_journals_are_append_only(table, verb):
     store = filled()
@@ -430,7 +439,7 @@ def test_tampering_is_seen(rule):
 def test_every_rule_has_its_tampering():
     # Those of others: test_reissue_rules.py, test_channel_topups.py, test_lives.py.
     here = set(invariants._RULES) - set(reissue_rules.RULES) - set(channel_rules.RULES)
-    here -= set(lifecycle_rules.RULES)
+    here -= set(lifecycle_rules.RULES) | set(dossier_rules.RULES)
     here -= set(fraud_rules.RULES)  # test_corrections.py
     here -= set(money_rules.RULES)  # test_money_lists.py
     assert here < set(TAMPERED)

@@ -6,10 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from ledger import map_news
 from ledger.certificates import CertificateError, certificate, release, verify
+from ledger.doctor import WRONG
+from ledger.doctor import examine as doctor
 from ledger.invariants import check
 from ledger.quiescence import Bar, QuiescenceRefused, examine
 from ledger.receipts import public_key
+from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages
 from protocols.wire.messages import COMMITTED, NOT_COMMITTED, UNKNOWN
 from tests.ledger.readers import CARD, OTHER_CARD, Reader, lost, open_ledger
@@ -199,6 +203,32 @@ def test_the_chain_clears_nothing_where_it_has_a_hole():
     assert barred(store) == [(Bar.NAMED, 1002, 1), (Bar.UNREADABLE, 1002, 1)]
 
 
+def test_the_tries_of_one_credit_are_not_one_step_of_the_chain():
+    """One came off and one went on, and what the card debited between them is the lost record."""
+    before, after = ({"earliest_s": at_s, "latest_s": at_s + 2} for at_s in (LOST_S - 60, DUE_S))
+    first, between, second, later = (Reader(1001 + place) for place in range(4))
+    store = open_ledger(first, between, second, later)
+    number = store.top_ups.top_up(CARD, 500, "A")
+    store.top_ups.note_try(number, 1, 1001)
+    credit = {"card_no": CARD, "number": number, "amount_fen": 500}
+    none, spend = {"last_device": 0, "last_seq": 0}, {"last_device": 1002, "last_seq": 1}
+    torn = credit | none | before | {"counter": 1, "before_fen": 10_000}
+    first.write(messages.CREDIT, **(torn | {"earliest_s": LOST_S - 90, "latest_s": LOST_S - 88}))
+    between.intent(**before)
+    between.write(messages.POWER, source=0, battery_mv=0, **before)
+    gone = lost(between.key, 1002, 1, between.records[1])
+    for reader in (first, between, second, later):
+        inspect(reader)
+    store.top_ups.note_try(number, 2, 1003)
+    second.write(messages.CREDIT, **(credit | spend | after | {"counter": 2, "before_fen": 9_900}))
+    later.spend(counter=3, before_fen=10_400, last=(CARD_CENTRE, number), **after)
+    store.book([first.records, [gone, *between.records[1:]], second.records[:1], later.records])
+    assert barred(store, before_s=LOST_S) == [(Bar.UNREADABLE, 1002, 1)]
+    store.book([second.records])
+    assert (Bar.UNREADABLE, 1002, 1) in barred(store, before_s=LOST_S)
+    assert check(store) == []
+
+
 def test_what_the_card_names_must_be_there(counter):
     store, one, other = counter
     one.intent(counter=3, last=(1002, 7), **BEFORE)
@@ -261,12 +291,27 @@ def test_who_has_not_said_that_it_knows_the_loss(counter):
     store.book([one.records, other.records])
     found = examine(store.database, CARD)
     assert found.loss_epoch == epoch and found.unaware == (1002,)
+    store.cards.set("lose", OTHER_CARD, DUE_S)
     inspect(other, map_epoch=epoch + 1)
     store.book([other.records])
     assert examine(store.database, CARD).unaware == ()
     inspect(one)  # its map has rotted
     store.book([one.records])
     assert examine(store.database, CARD).unaware == (1001,)
+
+
+def test_a_map_of_books_that_were_lost_is_none_of_these(counter):
+    """Behind a restore the numbers of changes are given again: who has more has other ones."""
+    store, one, other = counter
+    epoch = store.cards.epoch()
+    inspect(one, map_epoch=epoch + 1)
+    inspect(other, map_epoch=epoch)
+    store.book([one.records, other.records])
+    assert examine(store.database, CARD).unaware == (1001,)
+    (behind,) = map_news.behind(store.database)
+    assert (behind.device, behind.epoch, map_news.ahead(store.database)) == (1001, 0, [1001])
+    wrong = [found for found in doctor(store, DUE_S) if found.level == WRONG]
+    assert [found.text for found in wrong] == ["readers know more than the books: 1001"]
 
 
 def test_a_lost_record_may_be_a_spend_of_before_its_reader_knew(counter):

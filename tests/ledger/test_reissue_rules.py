@@ -43,10 +43,10 @@ TAMPERED = {
         "DELETE FROM transfer WHERE kind = 10"
     ],
     "nothing is undone but a load that has ended": ["DELETE FROM load_end"],
-    "what the card centre bears is a spend of a replaced card, not more, and has a case": [
+    "what the card centre bears is a spend of a card lost for good, not more, and has a case": [
         "UPDATE transfer SET amount_fen = amount_fen + 1 WHERE kind = 11"
     ],
-    "a spend of after the loss of a replaced card is not its holder's": [
+    "a spend of after the loss of a card lost for good is not its holder's": [
         f"DELETE FROM transfer WHERE kind = 11 AND debit_account = {chart.loss(342)}"
     ],
     "a purse that was carried over lacks nothing": [
@@ -77,3 +77,24 @@ def test_a_lost_card_that_is_not_replaced_is_no_matter_of_these():
     store = books()
     lose(store, time_s=LOST_S)
     assert check(store) == []
+
+
+@pytest.mark.parametrize("deed", ["it was found", "another loss", "nobody bears it"])
+def test_tampering_with_one_that_ended_while_it_was_lost_is_seen(deed):
+    reader = Reader(1001)
+    reader.spend(amount_fen=100, **AFTER)
+    store = books(reader)
+    lose(store)
+    store.book([reader.records])
+    store.cards.set("close", CARD, DUE_S, "id-card")
+    assert check(store) == []
+    of_loss = f"WHERE card_no = {CARD} AND cause = 'lose'"
+    statements = {
+        "it was found": f"UPDATE card_change SET status = 0 {of_loss}",
+        "another loss": f"UPDATE card_change SET time_s = {DUE_S} {of_loss}",
+        "nobody bears it": "DELETE FROM transfer WHERE kind = 11",
+    }
+    tamper(store, [statements[deed]])
+    borne, not_its_holder_s = [rule for rule in TAMPERED if "lost for good" in rule]
+    seen = not_its_holder_s if deed == "nobody bears it" else borne
+    assert seen in [violation.rule for violation in check(store)]

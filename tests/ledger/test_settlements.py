@@ -1,12 +1,14 @@
 """The money of ended cards: each fen in one account, paid out once, forfeited by who knew."""
 
+from itertools import pairwise
+
 import pytest
 
-from ledger import reasons
+from ledger import late, reasons, settlements
 from ledger.card_status import CardRefused
 from ledger.carry_over import AFTER_S
 from ledger.code_sales import Ask, CodePolicy
-from ledger.dialect import ConstraintBroken
+from ledger.dialect import ConstraintBroken, StoreUnavailable
 from ledger.holder_accounts import KINDS
 from ledger.invariants import check
 from ledger.phones import Phones
@@ -16,7 +18,7 @@ from protocols.card import virtual_code
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
 from tests.ledger.lives import let_go, make_file
 from tests.ledger.readers import CARD, OPENING_FEN, OTHER_CARD, Reader
-from tests.ledger.replaced import NEW_CARD, books
+from tests.ledger.replaced import NEW_CARD, NEWER_CARD, books
 from tests.ledger.test_quiescence import inspect
 
 END_S = 1_790_000_000
@@ -99,6 +101,49 @@ def test_an_account_is_in_the_books_only_until_it_has_its_money():
     assert ACCOUNT.encode() not in store.dump()
     store.payouts.note_results([(payment.number, "paid", "")], "li", DUE_S)
     assert list(store.database.rows("SELECT account_no, name FROM payee")) == [("", "")]
+
+
+def _accounts(store):
+    """(card, account, name) as registered, in order."""
+    sql = "SELECT card_no, account_no, name FROM payee ORDER BY number"
+    return list(store.database.rows(sql))
+
+
+def test_nor_is_one_longer_that_a_bank_could_not_pay_or_that_another_has_replaced():
+    store = books()
+    for at, card_no in enumerate((CARD, OTHER_CARD, NEW_CARD, NEW_CARD)):
+        if card_no == NEW_CARD and at == 2:
+            store.cards.set("lose", CARD, END_S - 60)
+            store.reissues.reissue(CARD, NEW_CARD, END_S - 60, "id-card")
+        store.payouts.register_payee(card_no, ACCOUNT, NAME, "wang", END_S - 9 + at)
+    store.cards.set("close", NEW_CARD, END_S, "withdrawal-notice")
+    store.settlements.settle(DUE_S)
+    make_file(store, "2026-06", "li", DUE_S)
+    store.payouts.note_results([(1, "failed", "name differs")], "li", DUE_S)
+    assert all(account_no for _card_no, account_no, _name in _accounts(store))
+    store.payouts.register_payee(NEW_CARD, NEW_ACCOUNT, NAME, "wang", DUE_S)
+    make_file(store, "2026-07", "li", DUE_S)
+    store.payouts.register_payee(NEW_CARD, ACCOUNT, NAME, "wang", DUE_S + 1)
+    store.payouts.note_results([(2, "paid", "")], "li", DUE_S)
+    left = [(who[0], who[1]) for who in _accounts(store) if who[1] or who[2]]
+    # Another person's, and the one that waits in case the bank sends it back.
+    assert left == [(OTHER_CARD, ACCOUNT), (NEW_CARD, ACCOUNT)]
+    assert check(store) == []
+
+
+def test_an_account_stays_while_another_payment_to_it_is_with_the_bank():
+    store = books()
+    store.cards.set("lose", CARD, END_S - 60)
+    store.reissues.reissue(CARD, NEW_CARD, END_S - 60, "id-card")
+    store.top_ups.top_up(NEW_CARD, 500, "order-1")
+    store.payouts.register_payee(NEW_CARD, ACCOUNT, NAME, "wang", END_S)
+    store.cards.set("close", NEW_CARD, END_S, "id-card")
+    store.settlements.settle(DUE_S)
+    payments = make_file(store, "2026-06", "li", DUE_S)
+    assert [payment.account_no for payment in payments] == [ACCOUNT] * 2
+    for payment, account_no in zip(payments, (ACCOUNT, ""), strict=True):
+        store.payouts.note_results([(payment.number, "paid", "")], "li", DUE_S)
+        assert [who[1] for who in _accounts(store)] == [account_no]
 
 
 def test_what_failed_waits_for_another_account_and_goes_again():
@@ -312,6 +357,47 @@ def test_who_was_not_told_before_forfeits_nothing(is_late):
     assert store.settlements.unwarned() == [CARD]
 
 
+@pytest.mark.parametrize("cards", [1, 2])
+def test_who_was_told_with_a_card_that_was_replaced_since_was_told(cards):
+    """A person is told, not a piece of plastic."""
+    store = books()
+    store.settlements.warn(CARD, "wang", END_S - 99)
+    chain = (CARD, NEW_CARD, NEWER_CARD)[: cards + 1]
+    for old_card, new_card in pairwise(chain):
+        store.cards.set("lose", old_card, END_S - 60)
+        store.reissues.reissue(old_card, new_card, END_S - 60, "id-card")
+    store.cards.set("terminate", chain[-1], END_S, "leaving-notice")
+    assert store.settlements.unwarned() == []
+    store.settlements.settle(DUE_S)
+    assert held(store) == (0, 0, 0, OPENING_FEN, BANK)
+
+
+@pytest.mark.parametrize("told", [CARD, NEW_CARD])
+def test_who_was_told_once_was_told_of_what_each_of_their_cards_has(told):
+    store = books()
+    if told == CARD:
+        store.settlements.warn(CARD, "wang", END_S - 99)
+    store.cards.set("lose", CARD, END_S - 60)
+    store.reissues.reissue(CARD, NEW_CARD, END_S - 60, "id-card")
+    store.top_ups.top_up(NEW_CARD, 500, "order-1")
+    if told == NEW_CARD:
+        store.settlements.warn(NEW_CARD, "wang", END_S - 50)
+    store.cards.set("terminate", NEW_CARD, END_S, "leaving-notice")
+    settled = store.settlements.settle(DUE_S)
+    assert [(s.card_no, s.amount_fen) for s in settled] == [(CARD, OPENING_FEN), (NEW_CARD, 500)]
+    assert held(store)[3] == OPENING_FEN + 500
+
+
+def test_a_notice_to_a_stranger_is_none():
+    store = books()
+    store.settlements.warn(OTHER_CARD, "wang", END_S - 99)
+    store.cards.set("lose", CARD, END_S - 60)
+    store.reissues.reissue(CARD, NEW_CARD, END_S - 60, "id-card")
+    store.cards.set("terminate", NEW_CARD, END_S, "leaving-notice")
+    assert store.settlements.settle(DUE_S) == []
+    assert store.settlements.unwarned() == [NEW_CARD]
+
+
 def test_a_late_spend_takes_from_what_was_forfeited():
     reader = Reader(1001)
     store = left(reader)
@@ -385,6 +471,142 @@ def test_a_late_spend_of_after_a_loss_is_nobody_s_debt():
         (reasons.SPENT_BEFORE_ITS_END, *before),
     ]
     assert held(store)[:3] == (-80, 0, OPENING_FEN)
+
+
+def lost_for_good(deliveries, is_replaced):
+    """(what its holder gets, its purse, borne) where readers tell so much before each deed."""
+    reader = Reader(1001)
+    reader.spend(amount_fen=700, earliest_s=END_S - 61, latest_s=END_S - 60)
+    reader.spend(amount_fen=80, counter=2, earliest_s=END_S - 62, latest_s=END_S - 61)
+    store = books(reader)
+    store.cards.set("lose", CARD, END_S - 60)
+    for step, count in enumerate(deliveries):
+        store.book([reader.records[:count]])
+        if step and is_replaced:
+            store.carry_overs.claim(NEW_CARD, DUE_S)
+        elif step:
+            let_go(store, DUE_S)
+        elif is_replaced:
+            store.reissues.reissue(CARD, NEW_CARD, END_S, "id-card")
+        else:
+            store.cards.set("close", CARD, END_S, "id-card")
+        assert check(store) == []
+    sums = store.balances()
+    gets_fen = sums["pending", NEW_CARD] if is_replaced else sums["payout", CARD]
+    return gets_fen, sums["holder", CARD], sums["loss", reasons.SPENT_WHILE_LOST]
+
+
+@pytest.mark.parametrize("deliveries", [(4, 4, 4), (0, 4, 4), (0, 0, 2), (2, 4, 4), (1, 1, 2)])
+def test_lost_and_closed_costs_whom_it_costs_if_another_is_in_its_place(deliveries):
+    """The card centre, by as much; and the holder has as much, whenever a reader tells of it."""
+    own_fen = 80 if deliveries[1] == 4 else 0
+    costs = [lost_for_good(deliveries, is_replaced) for is_replaced in (True, False)]
+    assert costs == [(OPENING_FEN - own_fen, 0, -700)] * 2
+
+
+ENDINGS = {"close": "id-card", "terminate": "leaving-notice"}
+
+
+@pytest.mark.parametrize("told", ["before its end", "before its settlement", "after it"])
+@pytest.mark.parametrize("verb", ENDINGS)
+def test_lost_and_never_found_its_holder_pays_nothing_of_after_the_report(verb, told):
+    """As of a card that was replaced: where another card came in its place or not is the same."""
+    reader = Reader(1001)
+    after = reader.spend(amount_fen=700, earliest_s=END_S - 30, latest_s=END_S - 29)
+    before = reader.spend(amount_fen=80, counter=2, earliest_s=END_S - 99, latest_s=END_S - 98)
+    store = books(reader)
+    store.settlements.warn(CARD, "wang", END_S - 100)
+    store.payouts.register_payee(CARD, ACCOUNT, NAME, "wang", END_S - 100)
+    store.cards.set("lose", CARD, END_S - 60)
+    deeds = {
+        "before its end": lambda: store.cards.set(verb, CARD, END_S, ENDINGS[verb]),
+        "before its settlement": lambda: let_go(store, DUE_S),
+        "after it": lambda: let_go(store, DUE_S + 1),
+    }
+    for when, deed in deeds.items():
+        if when == told:
+            store.book([reader.records])
+        deed()
+        assert check(store) == []
+    is_late = told == "after it"
+    paid_fen, lacking_fen = (OPENING_FEN, -80) if is_late and verb == "close" else (9_920, 0)
+    ways = (paid_fen, 0) if verb == "close" else (0, paid_fen)
+    assert held(store)[:4] == (lacking_fen, 0, *ways)
+    assert store.balances()["loss", reasons.SPENT_WHILE_LOST] == -700
+    own = [(reasons.SPENT_BEFORE_ITS_END, *before)] if is_late else []
+    assert store.cases() == [(reasons.SPENT_WHILE_LOST, *after), *own]
+
+
+@pytest.mark.parametrize("is_settled", [False, True])
+def test_books_of_before_bear_it_at_the_next_settlement(monkeypatch, is_settled):
+    reader = Reader(1001)
+    reader.spend(amount_fen=700, earliest_s=END_S - 30, latest_s=END_S - 29)
+    store = books(reader)
+    store.cards.set("lose", CARD, END_S - 60)
+    store.book([reader.records])
+    with monkeypatch.context() as patch:  # as it was
+        patch.setattr(late, "bear_ended", lambda *_what: None)
+        patch.setattr(settlements, "bear_all_ended", lambda *_what: None)
+        store.cards.set("close", CARD, END_S, "id-card")
+        if is_settled:
+            let_go(store, DUE_S)
+    (violation,) = check(store)
+    assert violation.rule.startswith("a spend of after the loss of a card lost for good is not")
+    for _ in range(2):
+        let_go(store, DUE_S)
+        assert held(store)[:3] == (0, 0, OPENING_FEN)
+
+
+@pytest.mark.parametrize("verb", ENDINGS)
+def test_power_gone_before_it_is_borne_ends_no_card(monkeypatch, verb):
+    reader = Reader(1001)
+    reader.spend(amount_fen=700, earliest_s=END_S - 30, latest_s=END_S - 29)
+    store = books(reader)
+    store.cards.set("lose", CARD, END_S - 60)
+    store.book([reader.records])
+    before = store.dump()
+
+    def gone(*_what):
+        raise StoreUnavailable("power gone")
+
+    with monkeypatch.context() as patch, pytest.raises(StoreUnavailable):
+        patch.setattr(late, "post_recorded", gone)
+        store.cards.set(verb, CARD, END_S, ENDINGS[verb])
+    assert store.dump() == before and store.cards.state(CARD) == "lost"
+    for _ in range(2):  # the answer was lost
+        store.cards.set(verb, CARD, END_S, ENDINGS[verb])
+        assert held(store)[0] == OPENING_FEN
+        assert store.balances()["loss", reasons.SPENT_WHILE_LOST] == -700
+
+
+def test_lost_and_found_again_before_its_end_people_decide():
+    reader = Reader(1001)
+    reader.spend(amount_fen=700, earliest_s=END_S - 30, latest_s=END_S - 29)
+    store = books(reader)
+    store.cards.set("lose", CARD, END_S - 60)
+    store.cards.set("unlose", CARD, END_S - 1, "id-card")
+    store.cards.set("close", CARD, END_S, "id-card")
+    store.book([reader.records])
+    let_go(store, DUE_S)
+    assert held(store)[:3] == (0, 0, OPENING_FEN - 700)
+    assert store.balances()["loss", reasons.SPENT_WHILE_LOST] == 0
+
+
+def test_a_sale_of_after_the_report_that_is_cancelled_costs_nobody():
+    """Borne at the card's end; what it gives back goes to who has borne it."""
+    reader = Reader(1001)
+    sale = reader.spend(amount_fen=700, earliest_s=END_S - 30, latest_s=END_S - 29)
+    told = len(reader.records)
+    reader.cancel(sale, amount_fen=700)
+    store = books(reader)
+    store.cards.set("lose", CARD, END_S - 60)
+    store.book([reader.records[:told]])
+    store.cards.set("close", CARD, END_S, "id-card")
+    assert store.balances()["loss", reasons.SPENT_WHILE_LOST] == -700
+    store.book([reader.records])
+    let_go(store, DUE_S)
+    assert held(store)[:3] == (0, 0, OPENING_FEN)
+    assert store.balances()["loss", reasons.SPENT_WHILE_LOST] == 0
 
 
 def test_a_holder_sees_what_was_settled_of_this_card_and_of_no_other():

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -232,6 +233,31 @@ def test_a_database_that_cannot_now_loses_nothing(monkeypatch):
         assert cases(store) == [] and not list(store.database.rows("SELECT 1 FROM watched"))
     assert watch.counters["store_unavailable"] == 3
     assert len(looked(store, {})) == 1
+
+
+@pytest.mark.parametrize("sweep_records", [0, SWEEP_RECORDS])
+def test_a_commit_that_fails_skips_no_card(monkeypatch, sweep_records):
+    """It was all there, and then was not: the same look again, in a sweep too."""
+    store = booked(*cloned_between("o", "c"))
+    watch, left = watch_over(store, {}, sweep_records), [1]
+    transaction = store.database.transaction
+
+    @contextmanager
+    def failing():
+        with transaction():
+            yield
+            if left:
+                left.pop()
+                raise StoreUnavailable("disk full")
+
+    monkeypatch.setattr(store.database, "transaction", failing)
+    assert watch.step(0) == LOOK_MS and cases(store) == []
+    counted = dict.fromkeys(watch.counters, 0)
+    assert watch.counters == {**counted, "store_unavailable": 1}
+    for _ in range(3):
+        watch.step(watch._due_ms)
+    assert len(cases(store)) == 1 and watch.counters["findings"] == 1
+    assert watch.counters["swept_cards"] == (sweep_records == 0)
 
 
 # -- sooner than anybody walks --------------------------------------------------------------------

@@ -103,7 +103,7 @@ def test_the_doctor_knows_how_old_the_audit_is(books, store, tmp_path):
     noon_s = 1_795_694_400  # 2026-11-26
     assert levels(store, noon_s, audit)["audit"] == WRONG
     onecard("audit", "export", books, "--out", audit, "--day", "2026-11-26")
-    for days, level in ((0, GOOD), (1, GOOD), (2, WRONG)):
+    for days, level in ((-2, WRONG), (-1, GOOD), (0, GOOD), (1, GOOD), (2, WRONG)):
         assert levels(store, noon_s + days * DAY_S, audit)["audit"] == level, days
     (audit / "audit-000009-2026-11-30.jsonl").write_text("noise")
     assert levels(store, noon_s, audit)["audit"] == WRONG

@@ -162,6 +162,15 @@ def test_a_list_that_contradicts_exits_1_and_does_the_rest(store, path, tmp_path
         ("card_no,person_no,account_no,name\n", "no lines"),
         ("card_no,person_no,account_no,name\n50,N50\n", "line 2 has not 4 cells"),
         ("card_no,person_no,account_no,name\nx,N50,430102199001011,A\n", "line 2 cannot be"),
+        (
+            "card_no,person_no,account_no,name\n-3,N50,430102199001011,A\n",
+            "line 2 cannot be: a ca",
+        ),
+        ("card_no,person_no,account_no,name\n٥,N50,430102199001011,A\n", "line 2 cannot be: a ca"),
+        (
+            f"card_no,person_no,account_no,name\n{9**99},N50,{ACCOUNT},A\n",
+            "line 2 cannot be: a ca",
+        ),
         (f"card_no,person_no,account_no,name\n50,N50,{ACCOUNT}1,A\n", "line 2 cannot be: an acc"),
         ("card_no,person_no,account_no,name\n50,张,430102199001011,A\n", "line 2 cannot be: no"),
         ('card_no,person_no,account_no,name\n50,N50,"43', "no CSV in UTF-8"),

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ledger.invariants import check
+from ledger.reentry import NUMBERS_APART, enter_again
 from ledger.schema import MIGRATIONS
 from tests.ledger.readers import CARD, Reader, open_ledger
 from tools.cli import app
@@ -64,3 +65,18 @@ def test_books_of_another_version_are_not_migrated_by_the_way(store, tmp_path):
         database.execute(f"PRAGMA user_version = {older}")
     done = onecard(path, "--card", CARD, "--fen", 1, "--order", "A")
     assert done.exit_code == 2 and f"has schema {older}" in done.output
+
+
+def test_behind_a_restore_a_credit_gets_the_number_that_it_had(store, tmp_path):
+    path = tmp_path / "ledger.sqlite"
+    enter_again(store, ())
+    for order, number, said in (
+        ("A-1", 5, "credit 5: 100 fen wait"),
+        ("A-1", 5, "credit 5: 100 fen wait"),
+        ("A-1", 6, "booked already, and differently"),
+        ("A-2", 5, "credit 5 is another order's"),
+        ("A-2", 0, f"credit {NUMBERS_APART + 1}: 100 fen wait"),
+    ):
+        what = "--card", CARD, "--fen", 100, "--order", order, "--number", number
+        assert said in onecard(path, *what).output
+    assert check(store) == []

@@ -39,16 +39,16 @@ KILLED_AT = {
     "never on battery": 0,
     "takes a new spend while one is pending": 34,
     "takes the pending amount again": 1,
-    "spends into a full journal": 102,
-    "DESFire: unknown taken for unpaid": 48,
+    "spends into a full journal": 83,
+    "DESFire: unknown taken for unpaid": 87,
     "load written twice": 53,
     "load OUTCOME lost": 3,
     "cancelled twice": 3,
-    "cancel paid twice": 9,
+    "cancel paid twice": 13,
     "map forgotten at boot": 1,
     "late spend is no case": 4,
     "code settled twice": 57,
-    "boot sells": 0,
+    "boot sells": 6,
 }
 LOOK_ON = 4  # seeds beyond it, looked at only if the first is not it any more
 SEEDS_MAX = 1_000

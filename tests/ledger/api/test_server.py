@@ -12,9 +12,11 @@ import pytest
 
 from adapters.sqlite import SchemaTooNew
 from ledger.api.accounts import AccountIds
+from ledger.api.app import READY_S, Api
 from ledger.api.books import THREADS, WAITING_MAX, Books, BooksBusy, BooksSlow
 from ledger.api.clients import Client, Clients, Scope, hash_of, load_clients
 from ledger.api.limits import Pace
+from ledger.api.operations import Policy
 from ledger.api.server import CannotListen, run
 from ledger.config import ConfigError, load_config
 from ledger.dialect import SchemaTooOld, StoreUnavailable
@@ -216,7 +218,11 @@ def test_a_pace_fills_at_its_rate():
 def test_books_that_do_not_answer_hold_nobody_for_ever(tmp_path):
     """Who waits is told in time, what has begun is finished, and no more than so much is begun."""
     path = str(tmp_path / "ledger.sqlite")
-    go_on, begun = threading.Event(), []
+    go_on, begun, opening = threading.Event(), [], threading.Lock()
+
+    def opened():
+        with opening:  # threads that make one file at once find it locked, however long they wait
+            return LedgerStore.open(path)
 
     def slow(store):
         begun.append(store)
@@ -224,7 +230,7 @@ def test_books_that_do_not_answer_hold_nobody_for_ever(tmp_path):
         return store.cards.epoch()
 
     async def ask():
-        books = Books(lambda: LedgerStore.open(path), answer_s=0.2)
+        books = Books(opened, answer_s=0.2)
         waiting = [asyncio.create_task(books.do(slow)) for _ in range(THREADS + WAITING_MAX)]
         await asyncio.sleep(0)
         with pytest.raises(BooksBusy):
@@ -247,6 +253,51 @@ def test_books_that_do_not_answer_hold_nobody_for_ever(tmp_path):
     assert len({id(store) for store in begun}) == THREADS
 
 
+def test_whoever_asks_how_the_books_are_takes_no_place_from_clients(tmp_path):
+    """No token is needed for it, so one look serves all who ask within a second."""
+    path = str(tmp_path / "ledger.sqlite")
+    LedgerStore.open(path).close()
+    go_on, looks = threading.Event(), []
+
+    def opened():
+        go_on.wait(60)
+        return LedgerStore.open(path)
+
+    async def ready(application):
+        sent, scope = [], {"type": "http", "method": "GET", "path": "/readyz", "headers": []}
+
+        async def receive():
+            return {"type": "http.request", "body": b""}
+
+        async def send(message):
+            sent.append(message.get("status"))
+
+        await application({**scope, "query_string": b"", "root_path": ""}, receive, send)
+        return sent[0]
+
+    async def ask():
+        books = Books(opened)
+        do = books.do
+        books.do = lambda work: (looks.append(1), do(work))[1]
+        pace = Pace(50, lambda: time.monotonic_ns() // 1_000_000)
+        policy = Policy(AccountIds(bytes(32)), 100_000, 0)
+        application = Api(books, Clients([]), policy, pace, lambda: 0).application()
+        crowd = [
+            asyncio.create_task(ready(application)) for _ in range(2 * (THREADS + WAITING_MAX))
+        ]
+        await asyncio.sleep(0.1)
+        client = asyncio.create_task(do(lambda store: store.cards.epoch()))
+        await asyncio.sleep(0)
+        go_on.set()
+        assert await client == 0
+        assert set(await asyncio.gather(*crowd)) == {200} and len(looks) == 1
+        await asyncio.sleep(READY_S)
+        assert await ready(application) == 200 and len(looks) == 2
+        await asyncio.to_thread(books.close)
+
+    asyncio.run(ask())
+
+
 _IMPATIENT = f"""
 from adapters import sqlite
 sqlite._SETTINGS = ("PRAGMA busy_timeout = 100", *sqlite._SETTINGS[1:])
@@ -258,8 +309,11 @@ HolderAccounts.entries = lambda *_: [][0]
 def test_books_that_are_locked_and_a_fault_of_ours_are_told_of(tmp_path):
     """Locked by somebody who holds the writer's place for longer than anybody waits."""
     served = Served(settle(tmp_path), _IMPATIENT)
-    account = served.account()
     store = LedgerStore.open(str(tmp_path / "books" / "ledger.sqlite"))
+    with store.database.transaction():  # before the first thread has opened them
+        status, told = served.ask("POST", "/v1/accounts", {"card_no": CARD})
+        assert (status, told.get("reason")) == (503, 709)
+    account = served.account()
     with store.database.transaction():
         status, told = served.ask("POST", f"/v1/accounts/{account}/loss")
         assert (status, told["reason"]) == (503, 709)
@@ -270,6 +324,6 @@ def test_books_that_are_locked_and_a_fault_of_ours_are_told_of(tmp_path):
     assert (status, told["reason"]) == (500, 711)
     headers = {"Authorization": f"Bearer {TOKENS['watch']}"}
     shown = served.say("GET", "/metrics", headers=headers)[2].decode()
-    for reason in (709, 711):
-        assert f'onecard_ledger_api_refusals_total{{reason="{reason}"}} 1.0' in shown
+    for reason, count in ((709, 2), (711, 1)):
+        assert f'onecard_ledger_api_refusals_total{{reason="{reason}"}} {count}.0' in shown
     assert "IndexError" in served.close()

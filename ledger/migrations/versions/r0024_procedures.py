@@ -1,4 +1,4 @@
-"""Revision 0024: what money rests on when it leaves a card."""
+"""Revision 0024: procedures of merchants and devices."""
 
 from alembic import op
 

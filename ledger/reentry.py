@@ -1,0 +1,118 @@
+"""Behind a restore: what an audit has of credits and the books have not, entered again.
+
+Rules of this file. Cards carry the numbers of credits. So each is entered under the number that it
+had, with what is known of it: its order, that it was tried, or had come on its card, that its
+channel has the money back. New ones get numbers far above, which no card carries, with an audit or
+without. What cannot be entered changes nothing, and is named.
+
+Carry-overs are left to a person. They hang on records that come again later: made before these,
+one would take money along that was spent, and late spends would be held against the holder.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ledger import chart
+from ledger.channel_topups import ChannelRefused, Order
+from ledger.dialect import ConstraintBroken
+from ledger.store import LedgerStore
+from ledger.topups import NotCovered, TopUpRefused, next_number, use_numbers
+from ledger.transfers import CARRY_OVER, TOP_UP_LINE, Transfer
+from protocols.card.purse import CARD_CENTRE
+
+# More than are made between two backups: cards carry numbers that stand in no audit yet.
+NUMBERS_APART = 1_000_000
+_REFUSED = (TopUpRefused, ChannelRefused, NotCovered, ConstraintBroken)
+_IS_THERE = """
+SELECT EXISTS (SELECT 1 FROM load WHERE number = ?)
+    AND (? = 0 OR EXISTS (SELECT 1 FROM device WHERE device = ?))"""
+_ORDER_OF = "SELECT channel, order_no FROM channel_topup WHERE number = ?"
+_Lost = dict[str, list[list[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A credit that was not entered again, and why."""
+
+    number: int
+    card_no: int
+    amount_fen: int
+    why: str
+
+
+def enter_again(store: LedgerStore, rows: Iterable[list[Any]]) -> tuple[int, list[Left]]:
+    """(how many credits were entered, those that were not) of the audit's `rows` (audit.py)."""
+    lost: _Lost = defaultdict(list)
+    for table, *columns in rows:
+        lost[table].append(columns)
+    credits_lost = sorted(_credits(lost["transfer"]))
+    used = max([next_number(store.database) - 1, *(move.seq for move in credits_lost)])
+    with store.database.transaction():
+        use_numbers(store.database, used + NUMBERS_APART)
+    left = list(_enter_credits(store, credits_lost, lost))
+    _note_tries(store, lost)
+    _give_back(store, lost)
+    return len(credits_lost) - len(left), left
+
+
+def _credits(transfers: list[list[Any]]) -> Iterator[Transfer]:
+    for columns in transfers:
+        move = Transfer(*columns)
+        if move.device == CARD_CENTRE and move.line == TOP_UP_LINE:
+            yield move
+
+
+def _enter_credits(
+    store: LedgerStore, credits_lost: list[Transfer], lost: _Lost
+) -> Iterator[Left]:
+    orders = {number: order_id for number, _card, _fen, order_id in lost["load"]}
+    channels = {row[2]: row for row in lost["channel_topup"]}
+    for move in credits_lost:
+        number, card_no, amount_fen = move.seq, chart.owner(move.credit_account), move.amount_fen
+        try:
+            if move.kind == CARRY_OVER:
+                raise TopUpRefused("carried over from another card")
+            if number in channels:
+                channel, order_no, _number, reference, paid_s, heard_s = channels[number]
+                order = Order(channel, order_no, card_no, amount_fen, reference, paid_s)
+                store.channel_top_ups.book(order, heard_s, number)
+            elif number in orders:
+                store.top_ups.top_up(card_no, amount_fen, orders[number], number)
+            else:
+                raise TopUpRefused("its order is not in the audit")
+        except _REFUSED as error:
+            yield Left(number, card_no, amount_fen, str(error))
+
+
+def _note_tries(store: LedgerStore, lost: _Lost) -> None:
+    """What may be on a card already, or is: or the card would be given it once more."""
+    steps = [
+        (number, device, store.top_ups.note_try, (number, counter, device))
+        for number, counter, device in lost["load_try"]
+    ]
+    steps += [
+        (number, 0, store.top_ups.note_carried, (number, *told, bytes.fromhex(mac)))
+        for number, *told, mac in lost["load_proof"]
+    ]
+    for number, device, note, what in steps:
+        ((is_there,),) = store.database.rows(_IS_THERE, (number, device, device))
+        if is_there:
+            _tried(note, *what)
+
+
+def _give_back(store: LedgerStore, lost: _Lost) -> None:
+    for number, cancelled_s in lost["topup_cancel"]:
+        for channel, order_no in list(store.database.rows(_ORDER_OF, (number,))):
+            _tried(store.channel_top_ups.cancel, channel, order_no, cancelled_s)
+    for channel, order_no, voided_s in lost["topup_void"]:
+        _tried(store.channel_top_ups.cancel, channel, order_no, voided_s)
+
+
+def _tried(step: Any, *what: Any) -> None:
+    """What is refused stays among the rows that are missing."""
+    try:
+        step(*what)
+    except _REFUSED:
+        return
