@@ -26,6 +26,7 @@ WRONG = (
 )
 # Nobody was refused.
 UNRECORDED = (reasons.CARD_GONE, reasons.JOURNAL_FULL)
+_VIEWS_MAX = 12  # lengths of frames, see mfrc522_bus.py: a Classic has 11
 # An input that chatters is told once in so long, where it changes nothing.
 _NOTE_MS = 1000
 
@@ -36,6 +37,7 @@ class Entrance:
     def __init__(self, board, front_end, journal, now_ms):
         self._board = board
         self._front_end = front_end or Pcd(Mfrc522(board))
+        self._front_end.chip.views_max = _VIEWS_MAX
         self._recorder, self._clock, self._uplink = open_books(board, now_ms, journal)
         self._card_map = CardMap(CardsPart(board), self._recorder, self._uplink)
         self._access_map = AccessMap(board, self._recorder, self._uplink)
