@@ -223,7 +223,9 @@ class SmartLock(Entrance):
         # A card's own way, in and back, is what its ENTRY says.
         is_usual = event in ("home", "grant", "drawn", "over")
         is_usual = is_usual or (event == "thrown" and before == lock.THROWING)
-        if not is_usual and (after != before or (action and self._is_news(event, now_ms))):
+        has_changed = after != before
+        is_told = not is_usual and (has_changed or action)
+        if is_told and self._is_news(event, has_changed, now_ms):
             self._record(
                 messages.DOOR,
                 now_ms,
