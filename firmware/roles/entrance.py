@@ -27,9 +27,9 @@ WRONG = (
 # Nobody was refused.
 UNRECORDED = (reasons.CARD_GONE, reasons.JOURNAL_FULL)
 _VIEWS_MAX = 12  # lengths of frames, see mfrc522_bus.py: a Classic has 11
-# An input that chatters is told once in so long, where it changes nothing, and then in ten times
-# as long, until it has been quiet for as long or something has changed.
-_NOTE_MS, _NOTE_MS_MAX = 1000, 600000
+# An input that chatters is told once in so long, where it changes nothing, and then in so many
+# times as long, until it has been quiet for as long or the state has changed.
+NOTE_MS, NOTE_MS_MAX, NOTE_TIMES = 1000, 600000, 10
 
 
 class Entrance:
@@ -91,6 +91,6 @@ class Entrance:
         if now_ms < until_ms:
             return False
         goes_on = now_ms - until_ms < pause_ms
-        pause_ms = min(pause_ms * 10, _NOTE_MS_MAX) if goes_on else _NOTE_MS
+        pause_ms = min(pause_ms * NOTE_TIMES, NOTE_MS_MAX) if goes_on else NOTE_MS
         self._noted_ms[event] = now_ms + pause_ms, pause_ms
         return True
