@@ -125,7 +125,7 @@ class DoorController(Entrance):
         if action:
             self._show(now_ms)
         has_changed = after != before
-        if (has_changed or action) and self._is_news(event, has_changed, now_ms):
+        if (has_changed or action) and self._is_news(event, now_ms, has_changed):
             self._record(
                 messages.DOOR,
                 now_ms,

@@ -82,7 +82,7 @@ class Entrance:
         except JournalFull:
             self._has_gap = True
 
-    def _is_news(self, event, has_changed, now_ms):
+    def _is_news(self, event, now_ms, has_changed=False):
         """Whether an event is worth a record now; `has_changed`: the state, which always is."""
         if has_changed:
             self._noted_ms.clear()

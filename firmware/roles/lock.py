@@ -225,7 +225,7 @@ class SmartLock(Entrance):
         is_usual = is_usual or (event == "thrown" and before == lock.THROWING)
         has_changed = after != before
         is_told = not is_usual and (has_changed or action)
-        if is_told and self._is_news(event, has_changed, now_ms):
+        if is_told and self._is_news(event, now_ms, has_changed):
             self._record(
                 messages.DOOR,
                 now_ms,
