@@ -82,8 +82,11 @@ class Entrance:
         except JournalFull:
             self._has_gap = True
 
-    def _is_news(self, event, now_ms, has_changed=False):
-        """Whether an event is worth a record now; `has_changed`: the state, which always is."""
+    def _is_news(self, event, now_ms, has_changed=False, times=NOTE_TIMES):
+        """Whether an event is worth a record now; `has_changed`: the state, which always is.
+
+        While it goes on it is told again in so many `times` as long, each time.
+        """
         if has_changed:
             self._noted_ms.clear()
             return True
@@ -91,6 +94,6 @@ class Entrance:
         if now_ms < until_ms:
             return False
         goes_on = now_ms - until_ms < pause_ms
-        pause_ms = min(pause_ms * NOTE_TIMES, NOTE_MS_MAX) if goes_on else NOTE_MS
+        pause_ms = min(pause_ms * times, NOTE_MS_MAX) if goes_on else NOTE_MS
         self._noted_ms[event] = now_ms + pause_ms, pause_ms
         return True
