@@ -16,42 +16,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ledger import chart
 from ledger.dialect import Dialect
+from ledger.merchant_entries import ENTRIES, Sum, groups, trial_balance
 from ledger.period_quiet import Quiet
-from ledger.transfers import (
-    CANCEL,
-    CHARGE,
-    CODE_SALE,
-    CORRECT,
-    REMIT,
-    REMITTED,
-    SENT_BACK,
-    SPEND,
-)
 
 PER_BP = 10_000
-SALES = (SPEND, CODE_SALE)
-DAY_S = 86_400
-_KIND = 4294967296  # an account's number is kind * this + owner
-_OWN = f"({CHARGE}, {REMIT}, {REMITTED}, {SENT_BACK})"
-_OF_SIDE = f"""
-SELECT t.device, t.seq, t.line, t.kind,
-    t.{{side}}_account - {chart.MERCHANT * _KIND} AS merchant_no,
-    {{sign}}t.amount_fen AS amount_fen,
-    CASE WHEN t.kind IN ({SPEND}, {CANCEL}) THEN COALESCE(i.earliest_s, 0)
-        WHEN t.kind = {CODE_SALE} THEN COALESCE(r.asked_s, 0)
-        WHEN t.kind = {CORRECT} THEN COALESCE(c.time_s, 0) ELSE 0 END AS time_s
-FROM transfer t
-LEFT JOIN intent i ON i.device = t.device AND i.seq = t.seq
-LEFT JOIN reservation r ON r.device = t.device AND r.seq = t.seq
-LEFT JOIN correction_approval c ON c.number = t.seq AND t.device = {chart.LEDGER_DEVICE}
-WHERE t.kind NOT IN {_OWN} AND t.{{side}}_account
-    BETWEEN {chart.MERCHANT * _KIND} AND {chart.MERCHANT * _KIND + _KIND - 1}"""
-# Everything that merchants ever got or gave back, but for their settlement itself.
-ENTRIES = " UNION ALL ".join(
-    _OF_SIDE.format(side=side, sign=sign) for side, sign in (("credit", ""), ("debit", "-"))
-)
 _TAKE = f"""
 INSERT INTO period_line
 SELECT {{number}}, e.merchant_no, e.device, e.seq, e.line, e.kind, e.amount_fen, e.time_s
@@ -82,16 +51,6 @@ _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM period_merchant"
 _HASH = "SELECT sha256 FROM settlement_period WHERE number = ?"
 _LATE = "SELECT device, seq, line, merchant_no, kind, amount_fen, time_s FROM period_line"
 _LATE += " WHERE period = ? AND time_s < ? ORDER BY merchant_no, time_s, device, seq, line"
-_TRIAL = f"""
-SELECT kind, SUM(debit), SUM(credit) FROM (
-    SELECT debit_account / {_KIND} AS kind, amount_fen AS debit, 0 AS credit FROM transfer
-    UNION ALL SELECT credit_account / {_KIND}, 0, amount_fen FROM transfer) e
-GROUP BY kind ORDER BY kind"""
-_DAYS = f"""
-SELECT (e.time_s + {{offset_s}}) / {DAY_S} AS day, e.merchant_no, e.kind, COUNT(*),
-    SUM(e.amount_fen)
-FROM ({ENTRIES}) e WHERE e.time_s >= ? AND e.time_s < ?
-GROUP BY (e.time_s + {{offset_s}}) / {DAY_S}, e.merchant_no, e.kind"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,27 +78,6 @@ class Due:
     due_fen: int
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """All accounts of a kind: what moved out of them and into them, ever."""
-
-    kind: str
-    debit_fen: int
-    credit_fen: int
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """What a merchant's records of one day (since 1970, in its zone) came to, as booked so far."""
-
-    day: int
-    merchant_no: int
-    count: int
-    sales_fen: int
-    cancelled_fen: int
-    other_fen: int
-
-
 def commission(turnover_fen: int, rate_bp: int) -> int:
     """So many hundredths of a percent, half a fen rounded up, of less than nothing likewise down.
 
@@ -155,7 +93,7 @@ def take(database: Dialect, number: int, from_s: int, until_s: int) -> list[Due]
     In a transaction of the caller, who closes the period in it; what each merchant is due.
     """
     database.rows(_TAKE.format(number=number), (until_s,))
-    sums: dict[int, list[tuple[int, bool, int, int]]] = {}
+    sums: dict[int, list[Sum]] = {}
     rows = database.rows(_SUMS.format(from_s=from_s), (number,))
     for merchant_no, kind, is_late, count, fen in list(rows):
         sums.setdefault(merchant_no, []).append((kind, bool(is_late), count, int(fen)))
@@ -248,44 +186,18 @@ def late_lines(database: Dialect, number: int, from_s: int) -> list[tuple[int, .
     return list(database.rows(_LATE, (number, from_s)))
 
 
-def trial_balance(database: Dialect) -> list[Balance]:
-    """Each kind of account, as of now: all debits are all credits."""
-    rows = list(database.rows(_TRIAL))
-    return [Balance(chart.KIND_NAMES[kind], int(out), int(into)) for kind, out, into in rows]
-
-
-def days(database: Dialect, from_s: int, until_s: int, utc_offset_s: int) -> list[Day]:
-    """What merchants got day by day, of records of that time, in whatever period they are."""
-    sums: dict[tuple[int, int], list[tuple[int, bool, int, int]]] = {}
-    rows = database.rows(_DAYS.format(offset_s=int(utc_offset_s)), (from_s, until_s))
-    for day, merchant_no, kind, count, fen in list(rows):
-        sums.setdefault((day, merchant_no), []).append((kind, False, count, int(fen)))
-    return [Day(*key, *_groups(sums[key])[:4]) for key in sorted(sums)]
-
-
 def _due(
     key: tuple[int, int, int],
-    sums: Sequence[tuple[int, bool, int, int]],
+    sums: Sequence[Sum],
     brought: tuple[int, int],
     rate_bp: int,
 ) -> Due:
-    count, sales_fen, cancelled_fen, other_fen, late_count, late_fen = _groups(sums)
+    count, sales_fen, cancelled_fen, other_fen, late_count, late_fen = groups(sums)
     turnover_fen = sales_fen - cancelled_fen + brought[0]
     charged_fen = commission(turnover_fen, rate_bp)
     due_fen = turnover_fen + other_fen + brought[1] - charged_fen
     own = count, sales_fen, cancelled_fen, other_fen, late_count, late_fen
     return Due(*key, *own, *brought, rate_bp, charged_fen, due_fen)
-
-
-def _groups(sums: Sequence[tuple[int, bool, int, int]]) -> tuple[int, int, int, int, int, int]:
-    """count, sales, cancelled, other, and late ones of (kind, is late, count, fen)."""
-    sales_fen = sum(fen for kind, _, _, fen in sums if kind in SALES)
-    cancelled_fen = -sum(fen for kind, _, _, fen in sums if kind == CANCEL)
-    other_fen = sum(fen for _, _, _, fen in sums) - sales_fen + cancelled_fen
-    late = [(count, fen) for _, is_late, count, fen in sums if is_late]
-    count = sum(count for _, _, count, _ in sums)
-    late_count, late_fen = sum(one[0] for one in late), sum(one[1] for one in late)
-    return count, sales_fen, cancelled_fen, other_fen, late_count, late_fen
 
 
 def _brought(before: tuple[int, int, int, int] | None) -> tuple[int, int]:
@@ -297,7 +209,7 @@ def _brought(before: tuple[int, int, int, int] | None) -> tuple[int, int]:
 
 
 def _wrong_sums(database: Dialect, number: int, from_s: int) -> Iterator[str]:
-    sums: dict[int, list[tuple[int, bool, int, int]]] = {}
+    sums: dict[int, list[Sum]] = {}
     rows = database.rows(_SUMS.format(from_s=from_s), (number,))
     for merchant_no, kind, is_late, count, fen in list(rows):
         sums.setdefault(merchant_no, []).append((kind, bool(is_late), count, int(fen)))

@@ -40,6 +40,7 @@ from tools.cli_options import (
     refuse,
     say,
 )
+from tools.cli_period import period
 from tools.cli_policy import policy
 from tools.cli_reader import reader
 from tools.cli_release import release
@@ -77,6 +78,7 @@ ledger.add_typer(attendance, name="attendance")
 ledger.add_typer(access, name="access")
 ledger.add_typer(menu, name="menu")
 ledger.add_typer(firmware, name="firmware")
+ledger.add_typer(period, name="period")
 ledger.add_typer(policy, name="policy")
 ledger.add_typer(device, name="device")
 ledger.add_typer(merchant, name="merchant")

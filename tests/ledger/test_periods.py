@@ -11,8 +11,9 @@ from ledger import chart, period_reasons
 from ledger.certificates import release
 from ledger.dialect import ConstraintBroken, SqliteDialect
 from ledger.invariants import check
+from ledger.merchant_entries import days, months, trial_balance, untied
 from ledger.period_reasons import PeriodRefused
-from ledger.period_report import commission, days, late_lines, trial_balance
+from ledger.period_report import commission, late_lines
 from ledger.period_schema import JOURNALS
 from ledger.periods import STEPS
 from ledger.quiescence import Bar
@@ -449,6 +450,28 @@ def test_days_come_to_the_period_and_the_trial_balance_to_nothing():
             by_kind[kind] += fen
         assert kind in by_kind or fen == 0
     assert kinds == by_kind
+
+
+def test_a_month_says_where_it_is_settled_and_everything_ties():
+    store, canteen, kiosk = month()
+    approve(store, close(store))
+    canteen.sell(40, END_S - 5)
+    for pos in canteen, kiosk:
+        pos.inspect(NEXT_END_S)
+    store.book([canteen.records, kiosk.records])
+    first, _kiosk = months(store.database, FROM_S, END_S)
+    assert (first.fen, first.settled) == (940, ((0, 40), (1, 900)))
+    close(store, "2026-10", NEXT_END_S, now_s=NEXT_END_S)
+    first, _kiosk = months(store.database, FROM_S, END_S)
+    assert first.settled == ((1, 900), (2, 40))
+    for number, span in ((1, (0, END_S)), (2, (END_S, NEXT_END_S))):
+        assert list(untied(store.database, number, *span)) == []
+    tamper(store, ["UPDATE intent SET earliest_s = 1793462400 WHERE device = 1001 AND seq = 1"])
+    assert "merchant 12: what it is due is not of its records" in list(
+        untied(store.database, 1, 0, END_S)
+    )
+    tamper(store, ["UPDATE account SET balance_fen = balance_fen + 1 WHERE kind = 2"])
+    assert list(untied(store.database, 2, END_S, NEXT_END_S))[-1].startswith("merchant: its acc")
 
 
 # --- stopped anywhere, told in any order -------------------------------------------------------
