@@ -45,7 +45,7 @@ from tools.cli_policy import policy
 from tools.cli_reader import reader
 from tools.cli_release import release
 from tools.cli_residence import residence
-from tools.cli_year import sim_year
+from tools.cli_year import sim_months, sim_year
 
 app = typer.Typer(
     name="onecard",
@@ -204,6 +204,7 @@ def sim_run(
 
 
 sim.command("year")(sim_year)
+sim.command("months")(sim_months)
 
 
 @sim.command("torture")
