@@ -1,6 +1,6 @@
 """Numbered reasons why something of a merchant's settlement is refused, and who may say it.
 
-450 to 459, beside those of ledger/reasons.py. A number is never given a second meaning.
+450 to 458; 459 is a case of ledger/reasons.py. A number is never given a second meaning.
 """
 
 from ledger.tampers import PERSON_CHARS_MAX, is_person

@@ -19,6 +19,8 @@ from typing import Any
 from ledger.dialect import Dialect
 from ledger.merchant_entries import ENTRIES, Sum, groups, trial_balance
 from ledger.period_quiet import Quiet
+from ledger.reasons import TOLD_BEHIND_ITS_MARK
+from ledger.transfers import SPEND
 
 PER_BP = 10_000
 _TAKE = f"""
@@ -49,6 +51,12 @@ SELECT number, period, merchant_no, count, sales_fen, cancelled_fen, other_fen, 
 FROM period_merchant WHERE period = ? ORDER BY merchant_no"""
 _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM period_merchant"
 _HASH = "SELECT sha256 FROM settlement_period WHERE number = ?"
+# Late sales whose clock says that they are surely of before; those behind a reader's mark are odd.
+_SURELY_LATE = f"""
+SELECT l.device, l.seq FROM period_line l JOIN intent i ON i.device = l.device AND i.seq = l.seq
+WHERE l.period = ? AND l.kind = {SPEND} AND l.time_s < ? AND i.latest_s < ?
+ORDER BY l.device, l.seq"""
+_CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _LATE = "SELECT device, seq, line, merchant_no, kind, amount_fen, time_s FROM period_line"
 _LATE += " WHERE period = ? AND time_s < ? ORDER BY merchant_no, time_s, device, seq, line"
 
@@ -109,6 +117,27 @@ def take(database: Dialect, number: int, from_s: int, until_s: int) -> list[Due]
     marks = ", ".join("?" for _ in Due.__slots__)
     database.many(f"INSERT INTO period_merchant VALUES ({marks})", [_row(one) for one in due])
     return due
+
+
+def open_cases(database: Dialect, number: int, from_s: int) -> None:
+    """A case for each late sale of a reader whose mark was past it when the last period closed.
+
+    In the transaction that closes period `number`. The sale is in it all the same.
+    """
+    sql = "SELECT report FROM settlement_period WHERE number = ?"
+    heads = {
+        device: head_seq
+        for (text,) in list(database.rows(sql, (number - 1,)))
+        for device, head_seq, mark_seq, _sha256 in json.loads(text)["readers"]
+        if mark_seq
+    }
+    late = list(database.rows(_SURELY_LATE, (number, from_s, from_s)))
+    cases = [
+        (TOLD_BEHIND_ITS_MARK, device, seq, b"", b"")
+        for device, seq in late
+        if seq > heads.get(device, seq)
+    ]
+    database.many(_CASE, cases)
 
 
 def build(

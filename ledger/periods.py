@@ -33,7 +33,7 @@ from ledger.period_reasons import (
     check_because,
     check_person,
 )
-from ledger.period_report import Due, build, faults, read_due, take
+from ledger.period_report import Due, build, faults, open_cases, read_due, take
 from ledger.posting import post_authorized
 from ledger.quiescence import Blocking
 from ledger.remittances import Remittances
@@ -183,6 +183,7 @@ class Periods:
             quiet = self._check_quiet(until_s, person)
             number = len(before) + 1
             due = take(self._database, number, from_s, until_s)
+            open_cases(self._database, number, from_s)
             what = number, name, from_s, until_s, person, now_s
             report = build(self._database, what, quiet, due)
             sha256 = hashlib.sha256(report.encode("ascii")).digest()

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from adapters.sqlite import open_database
-from ledger import chart, period_reasons
+from ledger import chart, period_reasons, reasons
 from ledger.certificates import release
 from ledger.dialect import ConstraintBroken, SqliteDialect
 from ledger.invariants import check
@@ -110,8 +110,13 @@ def test_the_second_of_its_end_is_of_the_next_one():
     assert held(store) == (977, 0, 0)
 
 
-def test_what_comes_late_is_in_the_next_period_and_says_of_when_it_is():
+@pytest.mark.parametrize("has_mark", [False, True])
+def test_what_comes_late_is_in_the_next_period_and_says_of_when_it_is(has_mark):
+    """A reader that was closed over is honest; one that had a mark has a clock to look at."""
     store, canteen, kiosk = month()
+    if not has_mark:
+        store, canteen, kiosk = month(is_there=False)
+        store.periods.decide(END_S, [(1001, 0)], "zhou", "in repair", CLOSED_S)
     approve(store, close(store))
     late = canteen.sell(40, END_S - 5)
     own = canteen.sell(60, END_S + 5)
@@ -124,6 +129,7 @@ def test_what_comes_late_is_in_the_next_period_and_says_of_when_it_is():
     ((device, seq, *_rest, fen, time_s),) = late_lines(store.database, 2, END_S)
     assert ((device, seq), fen, time_s) == (late, 40, END_S - 5)
     assert own != late
+    assert store.cases() == [(reasons.TOLD_BEHIND_ITS_MARK, *late)] * has_mark
     assert held(store) == (100, 900, 0)
 
 
