@@ -42,6 +42,10 @@ WHEN NEW.number <> (SELECT COALESCE(MAX(number), 0) + 1 FROM settlement_period)
     OR NEW.from_s <> (SELECT COALESCE(MAX(until_s), 0) FROM settlement_period)
 BEGIN SELECT RAISE(ABORT, 'one period follows the other'); END;
 
+CREATE TRIGGER open_decision_comes_before BEFORE INSERT ON open_decision
+WHEN EXISTS (SELECT 1 FROM settlement_period WHERE until_s >= NEW.until_s)
+BEGIN SELECT RAISE(ABORT, 'a closed period is not decided about'); END;
+
 -- What a merchant has got by one transfer, or given back: in one period for all time. `time_s` is
 -- the earliest that its record may be of.
 CREATE TABLE period_line (

@@ -159,6 +159,8 @@ class Periods:
         with self._database.transaction():
             quiet, _left, decided = self._open(until_s)
             bars = {(one.device, one.seq): one.bar for one in quiet.blocking}
+            if any(one.until_s >= until_s for one in self.every()):
+                raise PeriodRefused("that time is in a closed period", WRONG_SPAN)
             for place in places:
                 if place not in bars:
                     raise PeriodRefused(f"{_named(*place)} does not bar it", NOT_QUIET)

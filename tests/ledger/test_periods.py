@@ -270,6 +270,8 @@ def test_only_what_bars_it_is_decided_and_a_decision_is_for_one_period():
         store.periods.decide(END_S, [(1001, 0)], "zhou", "", CLOSED_S)
     approve(store, close(store))
     assert [one.device for one in store.periods.quiet(NEXT_END_S)[1]] == [1001, 1002]
+    with refused(period_reasons.WRONG_SPAN, "in a closed period"):
+        store.periods.decide(END_S, [(1001, 0)], "zhou", "behind its back", CLOSED_S)
     store.periods.decide(NEXT_END_S, [(1001, 0)], "zhou", "in repair", CLOSED_S)
     with refused(period_reasons.NOT_QUIET, "barred by reader 1002"):
         close(store, "2026-10", NEXT_END_S, now_s=NEXT_END_S)
@@ -599,6 +601,7 @@ def test_journals_are_append_only(table):
         "INSERT INTO settlement_period VALUES (3, 'x', 5, 9, 'a', 9, zeroblob(32), '')",
         "INSERT INTO settlement_period VALUES (4, 'x', 1793462400, 1793462401, 'a', 1793462401,"
         " zeroblob(32), '')",
+        "INSERT INTO open_decision VALUES (1790784000, 1701, 1, 'silent', 'a', 'b', 1)",
         "INSERT INTO period_approval VALUES (1, 4, 'wu', 1)",
         "INSERT INTO period_approval VALUES (2, 1, 'wu', 1)",
         "INSERT INTO period_refusal VALUES (1, 4, 'wu', 'no', 1)",
