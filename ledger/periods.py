@@ -19,6 +19,7 @@ from typing import Any
 
 from ledger import chart
 from ledger.dialect import Dialect
+from ledger.entries import post_authorized
 from ledger.period_quiet import Quiet, examine, place_of
 from ledger.period_reasons import (
     ENDED,
@@ -34,7 +35,6 @@ from ledger.period_reasons import (
     check_person,
 )
 from ledger.period_report import Due, build, faults, open_cases, read_due, take
-from ledger.posting import post_authorized
 from ledger.quiescence import Blocking
 from ledger.remittances import Remittances
 from ledger.transfers import CHARGE, CHARGE_LINE, REMIT, REMIT_LINE, Transfer

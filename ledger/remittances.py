@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ledger import chart
 from ledger.dialect import Dialect
+from ledger.entries import post_authorized
 from ledger.period_reasons import (
     NO_ACCOUNT,
     NOT_WITH_BANK,
@@ -18,7 +19,6 @@ from ledger.period_reasons import (
     PeriodRefused,
     check_person,
 )
-from ledger.posting import post_authorized
 from ledger.transfers import (
     REMITTED,
     REMITTED_LINE,
