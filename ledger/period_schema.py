@@ -47,7 +47,8 @@ WHEN EXISTS (SELECT 1 FROM settlement_period WHERE until_s >= NEW.until_s)
 BEGIN SELECT RAISE(ABORT, 'a closed period is not decided about'); END;
 
 -- What a merchant has got by one transfer, or given back: in one period for all time. `time_s` is
--- the earliest that its record may be of.
+-- the earliest that its record may be of. No foreign key: lines are copied from transfers, which
+-- never change, and PostgreSQL would refuse to empty those in its own words instead of ours.
 CREATE TABLE period_line (
     period INTEGER NOT NULL,
     merchant_no INTEGER NOT NULL,
@@ -57,8 +58,7 @@ CREATE TABLE period_line (
     kind INTEGER NOT NULL,
     amount_fen INTEGER NOT NULL CHECK (amount_fen <> 0),
     time_s INTEGER NOT NULL,
-    PRIMARY KEY (device, seq, line, merchant_no),
-    FOREIGN KEY (device, seq, line) REFERENCES transfer (device, seq, line)
+    PRIMARY KEY (device, seq, line, merchant_no)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX period_line_of ON period_line (period, merchant_no);
 CREATE TRIGGER period_line_comes_before BEFORE INSERT ON period_line
