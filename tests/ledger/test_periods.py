@@ -8,7 +8,9 @@ import pytest
 
 from adapters.sqlite import open_database
 from ledger import chart, period_reasons, reasons
+from ledger.bearers import Bearer
 from ledger.certificates import release
+from ledger.code_sales import Ask, CodePolicy
 from ledger.dialect import ConstraintBroken, SqliteDialect
 from ledger.invariants import check
 from ledger.merchant_entries import days, months, trial_balance, untied
@@ -16,8 +18,11 @@ from ledger.period_reasons import PeriodRefused
 from ledger.period_report import commission, late_lines
 from ledger.period_schema import JOURNALS
 from ledger.periods import STEPS
+from ledger.phones import Phones
 from ledger.quiescence import Bar
 from ledger.store import LedgerStore
+from protocols.card import virtual_code
+from protocols.rules.scan_codes import CAMPUS_PAYMENT
 from tests.ledger.months import (
     CLOSED_S,
     CLOSER,
@@ -36,7 +41,7 @@ from tests.ledger.months import (
     pays_for_nobody,
     register,
 )
-from tests.ledger.readers import CANTEEN, KIOSK, Reader, lost, open_ledger
+from tests.ledger.readers import CANTEEN, CARD, KIOSK, Reader, lost, open_ledger
 from tests.ledger.tampering import in_its_words, tamper
 from tests.ledger.test_faults import FaultyConnection, Stopped
 
@@ -292,6 +297,59 @@ def test_a_lost_record_bars_one_period_and_not_every_later_one():
     store.book([one.records[3:]])
     assert store.periods.quiet(NEXT_END_S)[1] == []
     close(store, "2026-10", NEXT_END_S, now_s=NEXT_END_S)
+
+
+def with_a_lost_record(time_s):
+    """(store, pos): 60 fen are sold then, whose OUTCOME is lost, and a mark at the month's end."""
+    pos = Pos(1001)
+    pos.inspect(min(time_s, END_S))
+    pos.sell(60, time_s)
+    pos.inspect(max(time_s, END_S))
+    store = open_ledger(pos)
+    word = lost(pos.key, 1001, 3, pos.records[3])
+    store.book([[*pos.records[:2], word, pos.records[3]]])
+    return store, pos
+
+
+def test_a_lost_record_behind_a_mark_is_of_the_next_period():
+    store, _pos = with_a_lost_record(END_S + 5)
+    assert store.periods.quiet(END_S)[1] == []
+    store, _pos = with_a_lost_record(END_S - 5)
+    bars = [(one.bar, one.device, one.seq) for one in store.periods.quiet(END_S)[1]]
+    assert bars == [(Bar.UNREADABLE, 1001, 3)]
+
+
+def test_what_two_persons_correct_bars_nothing_and_comes_to_its_merchant():
+    store, _pos = with_a_lost_record(END_S - 5)
+    (case,) = store.corrections.cases()
+    who = Bearer.HOLDER, "wang", "the till has its slip", CLOSED_S
+    proposal = store.corrections.propose(case, *who, amount_fen=60, whose=CARD)
+    mark = store.corrections.mark(case, proposal)
+    store.corrections.approve(proposal.number, mark, "li", CLOSED_S)
+    assert store.periods.quiet(END_S)[1] == []
+    close(store)
+    assert due(store, 1).count == 0  # it was corrected after the month
+    assert held(store) == (60, 0, 0)
+
+
+def test_payments_by_code_count_when_they_were_asked_for_and_open_ones_are_told():
+    pos = Pos(1001)
+    store = open_ledger(pos)
+    store.top_ups.top_up(CARD, 5_000, "a")
+    phones = Phones(store.database, bytes(32), bytes)
+    seed = phones.bind(CARD)[1]
+    for seq, (fen, time_s) in enumerate(((100, END_S - 9), (20, END_S - 8), (3, END_S)), 1):
+        code = virtual_code.make(seed, CAMPUS_PAYMENT, CARD, time_s, bytes((0, seq)))
+        ask = Ask(1001, bytes(8), code, fen, seq)
+        now_ms = time_s * 1000, time_s * 1000
+        assert store.code_sales.ask(ask, phones.seed_of, now_ms, CodePolicy(200, 900)).reason == 0
+    pos.code_sale(1, amount_fen=100)
+    store.book([pos.records])
+    store.periods.decide(END_S, [(1001, 0)], "zhou", "in repair", CLOSED_S)
+    report = json.loads(approve(store, close(store)).report)
+    assert (due(store, 1).sales_fen, due(store, 1).due_fen) == (100, 100)
+    assert report["undecided"] == [[CANTEEN, 1, 20]]
+    assert held(store) == (0, 100, 0)
 
 
 def test_a_twin_bars_it_and_so_does_what_it_has_taken():
