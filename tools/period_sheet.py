@@ -1,8 +1,9 @@
 """The settlement sheet of a period: a workbook, and a page to print and to sign.
 
-Rules of this file. What stands in the report is printed, not worked out anew. A text from the
-books is written as a text, never as a formula, a link or a number, and a page escapes it. Amounts
-are fen until they are a cell. The same report makes the same bytes.
+Rules of this file. What stands in the report is printed, not worked out anew; beside it the days
+of its time, as booked by now. A text from the books is written as a text, never as a formula, a
+link or a number, and a page escapes it. Amounts are fen until they are a cell. The same books make
+the same bytes.
 """
 
 import io
@@ -22,6 +23,7 @@ from ledger.amount_words import in_words
 from ledger.merchant_entries import days
 from ledger.period_report import late_lines
 from ledger.periods import STEPS, Period
+from ledger.quiescence import Bar
 from protocols.rules.money import format_yuan
 from tools.ledger_batch import write_private
 from tools.ledger_forks import opened
@@ -53,6 +55,28 @@ _DAY_HEADS = ("日期", "商户号", "笔数", "销售额", "撤销额", "其他
 _TRIAL_HEADS = ("账户类别", "借方", "贷方", "余额")
 _OPEN_HEADS = ("终端", "记录号", "原因", "决定人", "理由")
 _SIGNED_HEADS = ("步骤", "签字人", "时间")
+# As the office calls kinds of accounts (ledger/chart.py), and what bars a period.
+ACCOUNTS = {
+    "holder": "持卡人",
+    "merchant": "商户应付",
+    "clearing": "银行存款",
+    "suspense": "挂账",
+    "fees": "手续费收入",
+    "pending": "待圈存",
+    "reserved": "付款码预留",
+    "loss": "损失",
+    "payout": "退款在途",
+    "unclaimed": "无人认领",
+    "device owner": "设备责任人",
+    "remittance": "商户付款在途",
+}
+BARS = {
+    Bar.NEVER_HEARD: "从未上报",
+    Bar.SILENT: "期末后无记录",
+    Bar.FORKED: "密钥重复使用",
+    Bar.UNREADABLE: "记录不可读",
+    Bar.NOT_BOOKED: "消费未入账",
+}
 _ZONE_TEXT = "%Y-%m-%d %H:%M:%S"
 
 
@@ -127,7 +151,7 @@ def read(path: Path, number: int, utc_offset_s: int) -> tuple[Sheet, int]:
             ("审批", _SIGNED_HEADS, list(_signed(period, zone))),
             ("未到终端", _OPEN_HEADS, [_open_row(one) for one in report["open"]]),
             ("以前期间", _LATE_HEADS, rows_late),
-            ("逐日", _DAY_HEADS, rows_of_days),
+            ("逐日（按记录时间，截至出表）", _DAY_HEADS, rows_of_days),
             ("试算平衡", _TRIAL_HEADS, list(_trial(report["trial_balance"]))),
         ),
         tuple(_named(one) for one in merchants),
@@ -227,11 +251,11 @@ def _named(one: dict[str, Any]) -> dict[str, Any]:
 
 def _open_row(one: dict[str, Any]) -> Sequence[Cell]:
     what = str(one["seq"]) if one["seq"] else "全部"
-    return one["device"], what, one["bar"], one["person"], one["because"]
+    return one["device"], what, BARS[Bar(one["bar"])], one["person"], one["because"]
 
 
 def _trial(balances: list[dict[str, Any]]) -> Iterator[Sequence[Cell]]:
-    rows = [(one["kind"], one["debit_fen"], one["credit_fen"]) for one in balances]
+    rows = [(ACCOUNTS[one["kind"]], one["debit_fen"], one["credit_fen"]) for one in balances]
     rows.append(("合计", sum(row[1] for row in rows), sum(row[2] for row in rows)))
     for kind, debit_fen, credit_fen in rows:
         yield kind, Fen(debit_fen), Fen(credit_fen), Fen(credit_fen - debit_fen)

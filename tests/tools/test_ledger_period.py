@@ -10,11 +10,14 @@ from xml.etree import ElementTree
 import pytest
 from typer.testing import CliRunner
 
+from ledger.chart import KIND_NAMES
 from ledger.invariants import check
+from ledger.quiescence import Bar
 from ledger.store import LedgerStore
 from tests.ledger.months import ACCOUNT, END_S, NEXT_END_S, SIGNERS, month
 from tests.ledger.readers import CANTEEN
 from tools.cli import app
+from tools.period_sheet import ACCOUNTS, BARS
 
 UNTIL, NEXT_UNTIL = "2026-10-01T00:00:00+08:00", "2026-11-01T00:00:00+08:00"
 EVIL = '=HYPERLINK("http://x","<b>食堂</b>")'
@@ -165,6 +168,22 @@ def test_the_sheet_says_what_the_report_says(office, tmp_path):
     text = html.read_text()
     assert "人民币（大写）壹拾叁元玖角伍分" in text and sha256 in text
     assert text.count('<section class="own">') == 2
+
+
+def test_every_kind_and_every_bar_has_a_word(office, tmp_path):
+    assert set(ACCOUNTS) == set(KIND_NAMES.values())
+    assert set(BARS) == set(Bar) - {Bar.UNFINISHED, Bar.NAMED}  # of one card
+    approve(office, 1, closed(office))
+    opened = "--open", 1001, "--open", 1002, "--because", "power cut", "--by", "zhou"
+    office("decide", "--until", NEXT_UNTIL, *opened)
+    closed(office, "2026-10", NEXT_UNTIL)
+    xlsx = tmp_path / "b.xlsx"
+    said = office("sheet", "--period", 2, "--xlsx", xlsx)
+    assert said == f"{xlsx}: 0.00 yuan, 零元整\n"
+    found = cells(xlsx.read_bytes())
+    row = [found["未到终端"][f"{column}2"] for column in "ABCDE"]
+    assert row == [1001, "全部", "期末后无记录", "zhou", "power cut"]
+    assert found["试算平衡"]["D2"] == 186.0
 
 
 def test_a_name_is_a_text_whatever_it_looks_like(office, tmp_path):
