@@ -57,6 +57,9 @@ SELECT l.device, l.seq FROM period_line l JOIN intent i ON i.device = l.device A
 WHERE l.period = ? AND l.kind = {SPEND} AND l.time_s < ? AND i.latest_s < ?
 ORDER BY l.device, l.seq"""
 _CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_READERS = """
+SELECT merchant_no, device, COUNT(*), SUM(amount_fen) FROM period_line WHERE period = ?
+GROUP BY merchant_no, device ORDER BY merchant_no, device"""
 _LATE = "SELECT device, seq, line, merchant_no, kind, amount_fen, time_s FROM period_line"
 _LATE += " WHERE period = ? AND time_s < ? ORDER BY merchant_no, time_s, device, seq, line"
 
@@ -208,6 +211,12 @@ def lines_sha256(database: Dialect, number: int) -> str:
     for row in database.rows(_LINES, (number,)):
         whole.update(" ".join(map(str, row)).encode() + b"\n")
     return whole.hexdigest()
+
+
+def by_reader(database: Dialect, number: int) -> list[tuple[int, int, int, int]]:
+    """(merchant_no, device, count, fen) of a period; device 0: what was corrected here."""
+    rows = database.rows(_READERS, (number,))
+    return [(merchant_no, device, count, int(fen)) for merchant_no, device, count, fen in rows]
 
 
 def late_lines(database: Dialect, number: int, from_s: int) -> list[tuple[int, ...]]:

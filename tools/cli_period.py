@@ -159,6 +159,14 @@ def period_verify(database: InputFile, number: Number) -> None:
     _told(told)
 
 
+@period.command("readers")
+def period_readers(database: InputFile, number: Number) -> None:
+    """List what each reader has told in a period, to be audited against a merchant's papers."""
+    from tools.ledger_period import readers
+
+    _say(lambda: readers(database, number))
+
+
 @period.command("late")
 def period_late(database: InputFile, number: Number) -> None:
     """List what of a period is of before it, record by record."""

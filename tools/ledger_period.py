@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ledger.merchant_entries import days, months, trial_balance, untied
-from ledger.period_report import late_lines
+from ledger.period_report import by_reader, late_lines
 from ledger.periods import STEPS, Period
 from ledger.quiescence import TEXTS
 from ledger.remittances import RESULTS
@@ -138,6 +138,18 @@ def verify(path: Path, number: int) -> tuple[list[str], str]:
         found = store.periods.faults(number)
         found += untied(store.database, number, period.from_s, period.until_s)
     return found, period.sha256.hex()
+
+
+def readers(path: Path, number: int) -> str:
+    """What each reader has told for a merchant, for who audits it against its papers."""
+    with opened(path) as store:
+        store.periods.period(number)
+        rows = by_reader(store.database, number)
+    lines = []
+    for merchant_no, device, count, fen in rows:
+        where = f"reader {device}" if device else "corrections"
+        lines.append(f"merchant {merchant_no}, {where}: {count} lines, {format_yuan(fen)}")
+    return "\n".join(lines or ["nothing was sold"])
 
 
 def late(path: Path, number: int) -> str:

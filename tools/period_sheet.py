@@ -21,7 +21,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from ledger.amount_words import in_words
 from ledger.merchant_entries import days
-from ledger.period_report import late_lines
+from ledger.period_report import by_reader, late_lines
 from ledger.periods import STEPS, Period
 from ledger.quiescence import Bar
 from protocols.rules.money import format_yuan
@@ -51,6 +51,7 @@ _HEADS = (
     "应付金额（大写）",
 )
 _LATE_HEADS = ("商户号", "终端", "记录号", "金额", "记录时间")
+_READER_HEADS = ("商户号", "终端", "笔数", "净额")
 _DAY_HEADS = ("日期", "商户号", "笔数", "销售额", "撤销额", "其他调整", "净额")
 _TRIAL_HEADS = ("账户类别", "借方", "贷方", "余额")
 _OPEN_HEADS = ("终端", "记录号", "原因", "决定人", "理由")
@@ -123,6 +124,7 @@ def read(path: Path, number: int, utc_offset_s: int) -> tuple[Sheet, int]:
         period = store.periods.period(number)
         late = late_lines(store.database, number, period.from_s)
         every = days(store.database, period.from_s, period.until_s, utc_offset_s)
+        told = by_reader(store.database, number)
     report = json.loads(period.report)
     zone = timedelta(seconds=utc_offset_s)
     merchants = [one for one in report["merchants"] if _has_any(one)]
@@ -139,6 +141,10 @@ def read(path: Path, number: int, utc_offset_s: int) -> tuple[Sheet, int]:
         )
         for one in every
     ]
+    rows_of_readers: list[Sequence[Cell]] = [
+        (merchant_no, str(device) if device else "更正", count, Fen(fen))
+        for merchant_no, device, count, fen in told
+    ]
     rows_late: list[Sequence[Cell]] = [
         (merchant_no, device, seq, Fen(fen), _time(time_s, zone) if time_s else "不明")
         for device, seq, _line, merchant_no, _kind, fen, time_s in late
@@ -150,6 +156,7 @@ def read(path: Path, number: int, utc_offset_s: int) -> tuple[Sheet, int]:
             ("结算汇总", _HEADS, [_merchant_row(one) for one in merchants]),
             ("审批", _SIGNED_HEADS, list(_signed(period, zone))),
             ("未到终端", _OPEN_HEADS, [_open_row(one) for one in report["open"]]),
+            ("终端合计", _READER_HEADS, rows_of_readers),
             ("以前期间", _LATE_HEADS, rows_late),
             ("逐日（按记录时间，截至出表）", _DAY_HEADS, rows_of_days),
             ("试算平衡", _TRIAL_HEADS, list(_trial(report["trial_balance"]))),

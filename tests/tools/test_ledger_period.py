@@ -78,6 +78,10 @@ def test_from_the_close_to_the_payment(office, tmp_path):
     assert office("results", answer, "--by", "sun") == "1 payments, 1 of them news\n"
     assert sha256 in office("verify", "--period", 1)
     assert "2026-09-01  merchant 12: 1 lines, sales 6.00" in office("days", "--period", 1)
+    assert office("readers", "--period", 1).splitlines() == [
+        "merchant 12, reader 1001: 2 lines, 9.00",
+        "merchant 13, reader 1002: 1 lines, 5.00",
+    ]
     balance = office("balance").splitlines()
     assert balance[-1].split()[0] == "all" and balance[-1].split()[-1] == "0.00"
     assert office("list").startswith("period 1 2026-09, 4 of 4 approvals, sha256 ")
@@ -164,6 +168,7 @@ def test_the_sheet_says_what_the_report_says(office, tmp_path):
         "捌元玖角伍分",
     ]
     assert sha256 in summary.values()
+    assert [found["终端合计"][f"{column}2"] for column in "ABCD"] == [12.0, "1001", 2.0, 9.0]
     assert [found["审批"][f"B{line}"] for line in range(2, 6)] == list(SIGNERS.values())
     text = html.read_text()
     assert "人民币（大写）壹拾叁元玖角伍分" in text and sha256 in text
