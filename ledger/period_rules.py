@@ -120,6 +120,12 @@ RULES = {
 AS_REPORTED = "a closed period is what its report says"
 
 
+def broken(database: Dialect) -> list[str]:
+    """Those of these rules that do not hold; the other rules of the books are not looked at."""
+    found = [rule for rule, sql in RULES.items() if list(database.rows(sql))]
+    return found + [AS_REPORTED] * any(True for _ in not_as_reported(database))
+
+
 def not_as_reported(database: Dialect) -> Iterator[Row]:
     """(number of a period, what is wrong) of each that its report does not tell."""
     numbers = list(database.rows("SELECT number FROM settlement_period ORDER BY number"))

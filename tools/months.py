@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.invariants import Violation, check
+from ledger.period_rules import broken
 from ledger.store import LedgerStore
 from protocols.rules.money import format_yuan
 from simulator.year.campus import Campus
@@ -15,14 +15,17 @@ from simulator.year.truth import Account
 
 @dataclass(frozen=True, slots=True)
 class Months:
-    """What was lived, booked and settled. `wrong`: (account, in the books, in truth)."""
+    """What was lived, booked and settled.
+
+    `wrong`: (account, in the books, in truth); `broken`: rules of settlement that do not hold.
+    """
 
     cards: int
     seed: int
     settled: list[Settled]
     accounts: int
     wrong: list[tuple[Account, int, int]]
-    broken: list[Violation]
+    broken: list[str]
 
     @property
     def is_right(self) -> bool:
@@ -48,9 +51,9 @@ class Months:
         for (kind, owner), booked_fen, true_fen in self.wrong:
             booked, true = format_yuan(booked_fen), format_yuan(true_fen)
             yield f"WRONG: {kind} {owner}: {booked} in the books, {true} in truth"
-        yield from map(str, self.broken)
+        yield from (f"NOT SO: {rule}" for rule in self.broken)
         if self.is_right:
-            yield f"all {self.accounts:,} accounts are equal to the fen, and all rules hold"
+            yield f"all {self.accounts:,} accounts are equal to the fen; settlement's rules hold"
 
 
 def live(
@@ -83,4 +86,4 @@ def _live(
                 progress(f"{month.name} is settled")
     balances = store.balances()
     wrong = campus.truth.differences(balances)
-    return Months(cards, seed, settled, len(balances), wrong, check(store))
+    return Months(cards, seed, settled, len(balances), wrong, broken(store.database))
