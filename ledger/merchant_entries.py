@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 from ledger import chart
 from ledger.dialect import Dialect
+from ledger.procedures import COSTS_BOOKED
 from ledger.transfers import (
     CANCEL,
     CHARGE,
     CODE_SALE,
     CORRECT,
+    COST,
     REMIT,
     REMITTED,
     SENT_BACK,
@@ -25,6 +27,7 @@ from ledger.transfers import (
 SALES = (SPEND, CODE_SALE)
 DAY_S = 86_400
 _KIND = 4294967296  # an account's number is kind * this + owner
+_BOOKED = ", ".join(f"'{state}'" for state in COSTS_BOOKED.values())
 _OWN = f"({CHARGE}, {REMIT}, {REMITTED}, {SENT_BACK})"
 _OF_SIDE = f"""
 SELECT t.device, t.seq, t.line, t.kind,
@@ -32,7 +35,10 @@ SELECT t.device, t.seq, t.line, t.kind,
     {{sign}}t.amount_fen AS amount_fen,
     CASE WHEN t.kind IN ({SPEND}, {CANCEL}) THEN COALESCE(i.earliest_s, 0)
         WHEN t.kind = {CODE_SALE} THEN COALESCE(r.asked_s, 0)
-        WHEN t.kind = {CORRECT} THEN COALESCE(c.time_s, 0) ELSE 0 END AS time_s
+        WHEN t.kind = {CORRECT} THEN COALESCE(c.time_s, 0)
+        WHEN t.kind = {COST} THEN COALESCE((SELECT MIN(s.time_s) FROM dossier_step s
+            WHERE s.dossier = t.seq AND s.state_after IN ({_BOOKED})), 0)
+        ELSE 0 END AS time_s
 FROM transfer t
 LEFT JOIN intent i ON i.device = t.device AND i.seq = t.seq
 LEFT JOIN reservation r ON r.device = t.device AND r.seq = t.seq

@@ -24,9 +24,9 @@ MONDAY, TUESDAY, WEDNESDAY = (date(2026, 11, day) for day in (23, 24, 25))
 def everything():
     store = filled()
     fill(store)
+    months.fill(store)
     campus.open_till(store)
     campus.fill(store)
-    months.fill(store)
     return store
 
 

@@ -23,6 +23,7 @@ from ledger.quiescence import Bar
 from ledger.store import LedgerStore
 from protocols.card import virtual_code
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
+from tests.ledger import campus
 from tests.ledger.months import (
     CLOSED_S,
     CLOSER,
@@ -180,6 +181,22 @@ def test_a_correction_is_no_turnover():
     one = due(store, 1)
     assert (one.sales_fen, one.other_fen, one.commission_fen, one.due_fen) == (0, 100, 0, 100)
     assert held(store) == (0, 100, 0)
+
+
+def test_what_a_move_has_cost_is_taken_from_what_its_merchant_is_due():
+    store = campus.campus()
+    number = store.merchants.tickets.move("M-1", campus.TILL, "north", "wu", "rebuilt", FROM_S)
+    for role, person in (("department", "zhao"), ("centre", "feng")):
+        campus.say(store, number, "sign", role, person)
+    costs = [("labour", 300), ("material", 50)]
+    campus.say(store, number, "move", "centre", "chen", costs=costs)
+    for name, until_s in (("before", campus.NOW_S), ("2026-09", END_S)):
+        store.periods.decide(until_s, [(campus.TILL, 0)], "zhou", "broken", CLOSED_S)
+        approve(store, close(store, name, until_s))
+    rows = [(due(store, period).other_fen, due(store, period).due_fen) for period in (1, 2)]
+    assert rows == [(0, 700), (-350, -350)]
+    assert due(store, 2).late_count == 0
+    assert held(store) == (-350, 700, 0)
 
 
 def test_what_nobody_has_decided_is_told_and_comes_when_it_is():
