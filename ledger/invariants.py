@@ -19,6 +19,7 @@ from ledger import (
     fraud_rules,
     lifecycle_rules,
     loss_reports,
+    period_rules,
     reissue_rules,
 )
 from ledger.evidence import Intent, State, stated_by, stated_by_outcome, verdict
@@ -194,6 +195,7 @@ _RULES = {
     **channel_rules.RULES,
     **fraud_rules.RULES,
     **dossier_rules.RULES,
+    **period_rules.RULES,
     "an early outcome's intent is not there yet": """
         SELECT e.device, e.seq FROM early_outcome e
         JOIN record r ON r.device = e.intent_device AND r.seq = e.intent_seq""",
@@ -221,6 +223,7 @@ def check(store: LedgerStore) -> list[Violation]:
     _note(found, lifecycle_rules.FOLLOWS, lifecycle_rules.astray(store.database))
     _note(found, dossier_rules.IS_THE_TABLE, dossier_rules.foreign_rows(store.database))
     _note(found, code_rules.IS_AS_TOLD, code_rules.wrongly_settled(store.database))
+    _note(found, period_rules.AS_REPORTED, period_rules.not_as_reported(store.database))
     _note(found, aggregate.IS_AS_SEALED, aggregate.not_as_sealed(store.database))
     return found
 

@@ -15,6 +15,8 @@ from ledger.fraud_schema import CORRECTIONS, FINDINGS
 from ledger.inspection_schema import INSPECTIONS
 from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
+from ledger.period_schema import JOURNALS as PERIOD_JOURNALS
+from ledger.period_schema import PERIODS
 from ledger.policy_schema import POLICIES
 from ledger.procedure_schema import JOURNALS as OF_DOSSIERS
 from ledger.procedure_schema import PROCEDURES
@@ -154,6 +156,7 @@ APPEND_ONLY += JOURNALS
 APPEND_ONLY += ("finding", "correction", "correction_approval")
 APPEND_ONLY += ("policy_change",)
 APPEND_ONLY += OF_DOSSIERS
+APPEND_ONLY += PERIOD_JOURNALS
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -411,4 +414,5 @@ MIGRATIONS = [
     FINDINGS + CORRECTIONS + _append_only("finding", "correction", "correction_approval"),
     POLICIES + _append_only("policy_change"),
     PROCEDURES + _append_only(*OF_DOSSIERS),
+    PERIODS + _append_only(*PERIOD_JOURNALS),
 ]

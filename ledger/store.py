@@ -37,6 +37,8 @@ from ledger.lock_mail import LockMail
 from ledger.loss_reports import LossReports
 from ledger.menus import MenuBook
 from ledger.merchants import Merchants
+from ledger.period_schema import DUMP as PERIOD_DUMP
+from ledger.periods import Periods
 from ledger.person_numbers import PersonNumbers
 from ledger.policies import PolicyBook
 from ledger.posting import write_changes
@@ -136,6 +138,7 @@ _DUMP = {
     " ORDER BY device",
     **DUMP,
     **DUMP_OF_DOSSIERS,
+    **PERIOD_DUMP,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }
@@ -205,6 +208,7 @@ class LedgerStore:
         self.batches = Batches(database)
         self.corrections = Corrections(database)
         self.merchants = Merchants(database)
+        self.periods = Periods(database)
 
     @classmethod
     def open(cls, place: str, password: str | None = None) -> "LedgerStore":

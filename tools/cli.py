@@ -40,11 +40,12 @@ from tools.cli_options import (
     refuse,
     say,
 )
+from tools.cli_period import period
 from tools.cli_policy import policy
 from tools.cli_reader import reader
 from tools.cli_release import release
 from tools.cli_residence import residence
-from tools.cli_year import sim_year
+from tools.cli_year import sim_months, sim_year
 
 app = typer.Typer(
     name="onecard",
@@ -77,6 +78,7 @@ ledger.add_typer(attendance, name="attendance")
 ledger.add_typer(access, name="access")
 ledger.add_typer(menu, name="menu")
 ledger.add_typer(firmware, name="firmware")
+ledger.add_typer(period, name="period")
 ledger.add_typer(policy, name="policy")
 ledger.add_typer(device, name="device")
 ledger.add_typer(merchant, name="merchant")
@@ -202,6 +204,7 @@ def sim_run(
 
 
 sim.command("year")(sim_year)
+sim.command("months")(sim_months)
 
 
 @sim.command("torture")

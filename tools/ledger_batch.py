@@ -93,9 +93,7 @@ def refunds(path: Path, name: str, out: Path, by: str, now_s: int) -> str:
         (one.number, one.account_no, one.name, format_yuan(one.amount_fen), f"card {one.card_no}")
         for one in payments
     ]
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([_PAYMENT_COLUMNS, *rows])
-    _write_private(out, text.getvalue().encode("utf-8-sig"))
+    write_private(out, csv_text([_PAYMENT_COLUMNS, *rows]))
     total_fen = sum(payment.amount_fen for payment in payments)
     return f"{len(payments)} payments, {format_yuan(total_fen)} yuan, are in {out}"
 
@@ -103,7 +101,7 @@ def refunds(path: Path, name: str, out: Path, by: str, now_s: int) -> str:
 def results(path: Path, file: Path, by: str, now_s: int) -> str:
     """Note what the bank says."""
     found = []
-    for number, row in _rows(file.read_bytes(), file, _RESULT_COLUMNS):
+    for number, row in csv_rows(file.read_bytes(), file, _RESULT_COLUMNS):
         payment, result, because = row
         if not _is_number(payment) or result not in RESULTS:
             raise BadInput(f"{file}: line {number} is not a payment, and {' or '.join(RESULTS)}")
@@ -132,7 +130,7 @@ def _read_list(file: Path, kind: str) -> tuple[Sequence[Line], bytes]:
     """Every line of a list, and the hash of its bytes; BadInput names the first wrong line."""
     data = file.read_bytes()
     lines = []
-    for number, row in _rows(data, file, COLUMNS[kind]):
+    for number, row in csv_rows(data, file, COLUMNS[kind]):
         try:
             lines.append(_READ[kind](number, row))
         except (BadInput, CardRefused, KeyError, ValueError) as error:
@@ -177,7 +175,7 @@ _READ: dict[str, Callable[[int, Sequence[str]], Line]] = {
 }
 
 
-def _rows(data: bytes, file: Path, columns: list[str]) -> Iterable[tuple[int, list[str]]]:
+def csv_rows(data: bytes, file: Path, columns: list[str]) -> Iterable[tuple[int, list[str]]]:
     """(number, cells) of each line behind the header."""
     if len(data) > _BYTES_MAX:
         raise BadInput(f"{file}: longer than {_BYTES_MAX} bytes")
@@ -192,6 +190,13 @@ def _rows(data: bytes, file: Path, columns: list[str]) -> Iterable[tuple[int, li
             raise BadInput(f"{file}: line {number} has not {len(columns)} cells")
         if row:
             yield number, [cell.strip() for cell in row]
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> bytes:
+    """A CSV file as spreadsheets here read it."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode("utf-8-sig")
 
 
 def _hash_of(text: str) -> bytes:
@@ -209,7 +214,7 @@ def _told(finding: Finding) -> str:
     return f"line {finding.line}, card {finding.card_no}: {finding.text}{number}"
 
 
-def _write_private(out: Path, data: bytes) -> None:
+def write_private(out: Path, data: bytes) -> None:
     """All of a file that only its owner reads, or the one that was there."""
     beside = out.with_name(f".{out.name}.new")
     try:

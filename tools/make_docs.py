@@ -10,6 +10,7 @@ from ledger import (
     bearers,
     lifecycle,
     lifecycle_texts,
+    period_reasons,
     procedure_texts,
     procedures,
 )
@@ -298,6 +299,9 @@ def reason_codes() -> str:
         "By `onecard ledger merchant` and `device` ([procedures.md](procedures.md)).\n"
         "`ledger/procedures.py`\n",
         _numbered(procedures.TEXTS),
+        "## Why a settlement of merchants does not go on\n",
+        "Nothing is changed (`onecard ledger period`). `ledger/period_reasons.py`\n",
+        _numbered(period_reasons.TEXTS),
     ]
     return "\n".join(parts)
 

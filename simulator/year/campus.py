@@ -230,8 +230,9 @@ class Campus:
         is_of_after: bool = False,
     ) -> None:
         """The card is debited; without an outcome only its next step tells so."""
-        reader = post.reader
-        step = Step(held, reader.merchant_no, amount_fen, 0, has_outcome, is_of_after, held.torn)
+        reader, day = post.reader, (time_s - START_S) // DAY_S
+        what = reader.merchant_no, amount_fen, 0, has_outcome, is_of_after, day
+        step = Step(held, *what, held.torn)
         if has_outcome:
             post.keep(reader.spend(held.card, amount_fen, time_s), step)
         else:

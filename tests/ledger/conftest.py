@@ -16,9 +16,9 @@ from tools.postgres_server import programs
 WITH_POSTGRESQL = os.environ.get("ONECARD_PG") == "1"
 ON_BOTH = """
     any_order audit batches cancels carry_over channel_topups code_sales constraints corrections
-    doors dossiers firmware holder_accounts holders inspections lives loads lost_records policies
-    quiescence reconcile reentry reissue_rules reissues service settlements temporary verdicts
-    watch
+    doors dossiers firmware holder_accounts holders inspections lives loads lost_records periods
+    policies quiescence reconcile reentry reissue_rules reissues service settlements temporary
+    verdicts watch
 """
 # Not twice: a file of an older version, a property that has a shorter test beside it, statements.
 _SQLITE_S_OWN = {
@@ -29,6 +29,7 @@ _SQLITE_S_OWN = {
     "test_honest_cards_make_no_imbalance",
     "test_killed_between_approval_and_transfer_and_behind_them",
     "test_a_lost_record_and_the_command",
+    "test_stopped_at_any_statement_then_done_again",
     "test_looks_find_what_the_whole_books_say_whatever_arrived_when",
 }
 _MODULES = {f"tests.ledger.test_{name}" for name in ON_BOTH.split()}

@@ -11,6 +11,7 @@ from ledger import (
     fraud_rules,
     invariants,
     lifecycle_rules,
+    period_rules,
     quiescence,
     reissue_rules,
 )
@@ -29,6 +30,7 @@ from ledger.invariants import check
 from ledger.lifecycle_schema import JOURNALS
 from ledger.loading import load_book
 from ledger.loss_reports import LossAsk
+from ledger.period_schema import JOURNALS as PERIOD_JOURNALS
 from ledger.phones import Phones
 from ledger.posting import write_changes
 from ledger.procedure_schema import JOURNALS as OF_DOSSIERS
@@ -191,9 +193,10 @@ def _pay_by_code(store):
     store.book([other.records])
 
 
-# Those of the lives of cards, and what must hold for them: test_lives.py; of dossiers likewise.
+# Those of the lives of cards, and what must hold for them: test_lives.py; of dossiers and of
+# merchants' periods likewise.
 @pytest.mark.parametrize(
-    "table", [table for table in APPEND_ONLY if table not in (*JOURNALS, *OF_DOSSIERS)]
+    "table", sorted({*APPEND_ONLY} - {*JOURNALS, *OF_DOSSIERS, *PERIOD_JOURNALS})
 )
 @pytest.mark.parametrize("verb", ["UPDATE", "DELETE"])
 def test_journals_are_append_only(table, verb):
@@ -438,6 +441,7 @@ def test_every_rule_has_its_tampering():
     here = set(invariants._RULES) - set(reissue_rules.RULES) - set(channel_rules.RULES)
     here -= set(lifecycle_rules.RULES) | set(dossier_rules.RULES)
     here -= set(fraud_rules.RULES)  # test_corrections.py
+    here -= set(period_rules.RULES)  # test_periods.py
     assert here < set(TAMPERED)
     assert len(TAMPERED) == len(here) + 4
 
