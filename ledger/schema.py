@@ -15,6 +15,7 @@ from ledger.fraud_schema import CORRECTIONS, FINDINGS
 from ledger.inspection_schema import INSPECTIONS
 from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
+from ledger.people_schema import PEOPLE, PEOPLE_JOURNALS
 from ledger.policy_schema import POLICIES
 from ledger.proofs_schema import PROOFS
 from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
@@ -151,6 +152,7 @@ APPEND_ONLY += ("channel_topup", "topup_cancel", "topup_void")
 APPEND_ONLY += JOURNALS
 APPEND_ONLY += ("finding", "correction", "correction_approval")
 APPEND_ONLY += ("policy_change",)
+APPEND_ONLY += PEOPLE_JOURNALS
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -407,4 +409,5 @@ MIGRATIONS = [
     LIFECYCLE + _append_only(*JOURNALS),
     FINDINGS + CORRECTIONS + _append_only("finding", "correction", "correction_approval"),
     POLICIES + _append_only("policy_change"),
+    PEOPLE + _append_only(*PEOPLE_JOURNALS),
 ]

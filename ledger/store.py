@@ -36,6 +36,8 @@ from ledger.loading import keys_of, load_book
 from ledger.lock_mail import LockMail
 from ledger.loss_reports import LossReports
 from ledger.menus import MenuBook
+from ledger.operators import Operators
+from ledger.people_schema import PEOPLE_DUMP
 from ledger.person_numbers import PersonNumbers
 from ledger.policies import PolicyBook
 from ledger.posting import write_changes
@@ -133,6 +135,7 @@ _DUMP = {
     "lock_word": "SELECT device, seq, epoch, made_s, battery_mv, heard_s FROM lock_word"
     " ORDER BY device",
     **DUMP,
+    **PEOPLE_DUMP,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }
@@ -196,6 +199,7 @@ class LedgerStore:
         self.menus = MenuBook(database)
         self.firmware = FirmwareBook(database)
         self.policies = PolicyBook(database)
+        self.operators = Operators(database)
         self.holders = Holders(database)
         self.temporaries = Temporaries(database)
         self.settlements = Settlements(database)
