@@ -30,6 +30,7 @@ from tools.cli_inspections import inspections
 from tools.cli_lives import batch, temporary
 from tools.cli_lives import card as ledger_card
 from tools.cli_menu import menu
+from tools.cli_operator import operator
 from tools.cli_options import (
     EXIT_FAILED,
     LOG_FORMAT,
@@ -80,6 +81,7 @@ ledger.add_typer(policy, name="policy")
 ledger.add_typer(device, name="device")
 ledger.add_typer(aggregate, name="aggregate")
 ledger.add_typer(case, name="case")
+ledger.add_typer(operator, name="operator")
 app.command("aggregate-code")(aggregate_code)
 ledger.command("carry-over")(carry_over)
 ledger.command("reconcile")(reconcile)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from firmware.drivers import annunciator
-from ledger import api_reasons, bearers, lifecycle, lifecycle_texts
+from ledger import api_reasons, bearers, lifecycle, lifecycle_texts, people
 from ledger import reasons as ledger_reasons
 from ledger.api import openapi
 from protocols.link import delivery_texts
@@ -92,6 +92,16 @@ changed. An empty cell: the card is that already, and nothing is done. Readers k
 it, in the second column of the states.
 """
 
+_PEOPLE = """\
+# Who may say what
+
+Made by `python -m tools.make_docs`; a test fails when this page is not what the code says.
+
+From the table in `ledger/people.py` (R4 to R9). An operator has one department and some roles,
+proposed by one administrator and approved by another (`onecard ledger operator`). Whatever a role
+may not say is refused with its number and changes nothing; that it was tried is kept.
+"""
+
 _POSTURE = """\
 # Postures
 
@@ -115,6 +125,7 @@ def pages() -> dict[str, str]:
         "door-states.md": door_states(),
         "lock-states.md": lock_states(),
         "card-states.md": card_states(),
+        "people.md": who_may_what(),
         "openapi.json": json.dumps(openapi.document(), indent=2) + "\n",
     }
 
@@ -195,6 +206,26 @@ def card_states() -> str:
     )
 
 
+def who_may_what() -> str:
+    """The matrix of roles and verbs, which roles are apart, what takes two."""
+    departments = [(name, *words) for name, words in people.DEPARTMENTS.items()]
+    roles = [(name, role.department or "any", role.text) for name, role in people.ROLES.items()]
+    return "\n".join(
+        [
+            _PEOPLE,
+            _table(("department", "中文", "article"), departments),
+            _table(("role", "of which department", "that is"), roles),
+            "## Verbs and roles\n",
+            _table(("verb", "that is", "by", *people.ROLES), people.matrix()),
+            "## What takes two persons\n",
+            "Who has said the one does not say the other of the same thing.\n",
+            _table(("first", "then"), people.TWO_PERSONS),
+            "## Roles that nobody has together\n",
+            _table(("", *people.ROLES), people.apart_rows()),
+        ]
+    )
+
+
 def postures() -> str:
     """The table of each kind of device."""
     parts = [_POSTURE]
@@ -249,6 +280,9 @@ def reason_codes() -> str:
         "What is asked of a card is refused and nothing is changed ([card-states.md]"
         "(card-states.md)).\n`ledger/lifecycle.py`\n",
         _numbered(lifecycle.TEXTS),
+        "## Why an operator may not\n",
+        "Nothing is changed ([people.md](people.md)).\n`ledger/people.py`\n",
+        _numbered(people.TEXTS),
     ]
     return "\n".join(parts)
 
