@@ -18,6 +18,7 @@ from ledger import (
     fraud_rules,
     lifecycle_rules,
     loss_reports,
+    people_rules,
     reissue_rules,
 )
 from ledger.evidence import Intent, State, stated_by, stated_by_outcome, verdict
@@ -192,6 +193,7 @@ _RULES = {
     **loss_reports.RULES,
     **channel_rules.RULES,
     **fraud_rules.RULES,
+    **people_rules.RULES,
     "an early outcome's intent is not there yet": """
         SELECT e.device, e.seq FROM early_outcome e
         JOIN record r ON r.device = e.intent_device AND r.seq = e.intent_seq""",

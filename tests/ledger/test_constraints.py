@@ -10,6 +10,7 @@ from ledger import (
     fraud_rules,
     invariants,
     lifecycle_rules,
+    people_rules,
     quiescence,
     reissue_rules,
 )
@@ -28,6 +29,7 @@ from ledger.invariants import check
 from ledger.lifecycle_schema import JOURNALS
 from ledger.loading import load_book
 from ledger.loss_reports import LossAsk
+from ledger.people_schema import PEOPLE_JOURNALS
 from ledger.phones import Phones
 from ledger.posting import write_changes
 from ledger.reasons import CARD_FORKED
@@ -189,8 +191,12 @@ def _pay_by_code(store):
     store.book([other.records])
 
 
-# Those of the lives of cards, and what must hold for them: test_lives.py.
-@pytest.mark.parametrize("table", [table for table in APPEND_ONLY if table not in JOURNALS])
+# Those of the lives of cards, and what must hold for them: test_lives.py; of people:
+# test_operators.py.
+_ELSEWHERE = (*JOURNALS, *PEOPLE_JOURNALS)
+
+
+@pytest.mark.parametrize("table", [table for table in APPEND_ONLY if table not in _ELSEWHERE])
 @pytest.mark.parametrize("verb", ["UPDATE", "DELETE"])
 def test_journals_are_append_only(table, verb):
     store = filled()
@@ -434,6 +440,7 @@ def test_every_rule_has_its_tampering():
     here = set(invariants._RULES) - set(reissue_rules.RULES) - set(channel_rules.RULES)
     here -= set(lifecycle_rules.RULES)
     here -= set(fraud_rules.RULES)  # test_corrections.py
+    here -= set(people_rules.RULES)  # test_operators.py
     assert here < set(TAMPERED)
     assert len(TAMPERED) == len(here) + 4
 

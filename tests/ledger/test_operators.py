@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from ledger import passwords, people, signatures
+from ledger import passwords, people, people_rules, signatures
 from ledger.dialect import ConstraintBroken
+from ledger.invariants import check
 from ledger.operators import (
     CHANGE,
     ENROL,
@@ -18,6 +19,7 @@ from ledger.operators import (
 from ledger.signatures import CLOCK_S, IDLE_S, SESSION_S, NotAllowed, Proven
 from ledger.store import LedgerStore
 from tests.ledger.staff import FIRST, cheap, enrol, found, log_in, password_of
+from tests.ledger.tampering import tamper
 
 NOW_S = 1_790_000_000
 CLERK = people.FINANCE, (people.CLERK,)
@@ -316,3 +318,38 @@ def test_what_was_said_stays(store, admins, table):
             list(store.database.rows(sql))
     with pytest.raises(ConstraintBroken), store.database.transaction():
         list(store.database.rows("DELETE FROM operator"))
+
+
+# --- what somebody does behind them --------------------------------------------------------------
+
+TAMPERED = {
+    "who works with the books was let in by two persons": [
+        "UPDATE operator_change SET person = 'anna' WHERE verb = 'enrol'",
+        "UPDATE operator_change SET roles = 'treasurer' WHERE verb = 'enrol'",
+        "DELETE FROM operator_proposal",
+        "UPDATE operator_change SET verb = 'found' WHERE verb = 'enrol'",
+    ],
+    "an operator is what was approved last": [
+        "UPDATE operator SET roles = 'clerk treasurer' WHERE login = 'clara'",
+        "UPDATE operator SET department = 'Nursing' WHERE login = 'clara'",
+        "UPDATE operator SET is_active = 1 WHERE login = 'chen'",
+        "INSERT INTO operator VALUES ('eve', 'Finance', 'treasurer', 1, 'x', 0, 0, 0)",
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("rule", "sql"), [(rule, sql) for rule in TAMPERED for sql in TAMPERED[rule]]
+)
+def test_a_role_that_somebody_has_written_by_hand_is_seen(store, admins, rule, sql):
+    enrol(store, admins, "clara", *CLERK, NOW_S)
+    enrol(store, admins, "chen", *CLERK, NOW_S)
+    store.operators.disable("chen", admins[0], NOW_S)
+    store.operators.unlock("chen", admins[0], NOW_S)
+    assert check(store) == []
+    tamper(store, [sql])
+    assert rule in [violation.rule for violation in check(store)]
+
+
+def test_every_rule_has_its_tampering():
+    assert set(TAMPERED) == set(people_rules.RULES)
