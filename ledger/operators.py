@@ -231,8 +231,16 @@ class Operators:
 
     def log_out(self, token: str) -> None:
         """The session is over. Again, or of a token that nobody has: nothing."""
+        self._end(hash_of(token))
+
+    def end(self, person: str) -> None:
+        """The session of a proven name is over."""
+        if isinstance(person, Proven):
+            self._end(person.token_hash)
+
+    def _end(self, token_hash: bytes) -> None:
         with self._database.transaction():
-            self._database.many(_END, [(hash_of(token),)])
+            self._database.many(_END, [(token_hash,)])
 
     def prove(self, token: str, time_s: int) -> Proven:
         """Who has logged in with this token; it is looked at again whenever it signs."""

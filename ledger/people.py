@@ -29,6 +29,7 @@ NO_OPERATOR = 760
 NO_PROPOSAL = 761
 FOUNDED = 762
 NO_REASON_GIVEN = 763
+NO_HOLDER = 764
 TEXTS = {
     NO_SESSION: "nobody has logged in, or the session is over",
     WRONG_LOGIN: "login or password is wrong, or the login is locked for now",
@@ -43,7 +44,8 @@ TEXTS = {
     NO_OPERATOR: "no operator of this login, or one who is known already",
     NO_PROPOSAL: "no such proposal, it is done, or a newer one stands in its place",
     FOUNDED: "these books have operators: another one takes two administrators",
-    NO_REASON_GIVEN: "whoever sees personal data says why, in a few words",
+    NO_REASON_GIVEN: "whoever sees personal data says who they are, and why in a few words",
+    NO_HOLDER: "whose this card is, nobody has said",
 }
 
 # --- departments and roles ----------------------------------------------------------------------
@@ -140,7 +142,7 @@ VERBS = {
     "firmware.stage": Verb((ENGINEER,), "R5.2", "hand firmware to readers"),
     "menu.set": Verb((STEWARD,), "R7.1", "set what a merchant sells"),
     "punch.enter": Verb((STEWARD,), "R7.4", "enter a punch by hand, or withdraw it"),
-    "personal.show": Verb((CLERK, HEAD), "R10.1", "see a personal number unmasked, and say why"),
+    "personal.show": Verb((CLERK,), "R10.1", "see a personal number unmasked, and say why"),
     "retention.run": Verb((ENGINEER,), "R5.2", "blank what has been kept long enough"),
 }
 # What takes two persons: who says the one does not say the other of the same thing.

@@ -7,6 +7,8 @@ from firmware.drivers import annunciator
 from ledger import api_reasons, bearers, lifecycle, lifecycle_texts, people
 from ledger import reasons as ledger_reasons
 from ledger.api import openapi
+from ledger.api.clients import OF_ROLES
+from ledger.api.operations import OPERATIONS
 from protocols.link import delivery_texts
 from protocols.rules import (
     access_texts,
@@ -222,8 +224,27 @@ def who_may_what() -> str:
             _table(("first", "then"), people.TWO_PERSONS),
             "## Roles that nobody has together\n",
             _table(("", *people.ROLES), people.apart_rows()),
+            "## The HTTP API\n",
+            "What a role may not ask is refused with 753. Subsystems have tokens with scopes of"
+            " their own, and none of those that take a person (701, 702).\n",
+            _table(("operation", "scope", *people.ROLES), _operations()),
         ]
     )
+
+
+def _operations() -> list[tuple[str, ...]]:
+    """Each operation of the API by each role."""
+    return [
+        (
+            f"{one.method} {one.path}",
+            one.scope or "none, and no token",
+            *(
+                "yes" if one.scope is None or role in OF_ROLES.get(one.scope, ()) else ""
+                for role in people.ROLES
+            ),
+        )
+        for one in OPERATIONS
+    ]
 
 
 def postures() -> str:

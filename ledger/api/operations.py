@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ledger import api_reasons as why
+from ledger import people
 from ledger.api import models
 from ledger.api.accounts import AccountIds
 from ledger.api.clients import Client, Scope
@@ -20,7 +21,9 @@ from ledger.api.devices import FIRST_CASE, cases_behind, readers_behind
 from ledger.card_status import NAMES
 from ledger.channel_topups import ChannelRefused, ChannelTopUp, Order
 from ledger.holder_accounts import KINDS, START, Entry
+from ledger.privacy import Shown, reveal_holder, show_holder
 from ledger.reasons import TEXTS
+from ledger.signatures import SESSION_S, acts
 from ledger.store import LedgerStore
 
 
@@ -50,12 +53,12 @@ Handler = Callable[[LedgerStore, Policy, Call], BaseModel]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`method` at `path`, by whoever has `scope`; `reasons`: why it may be refused, of its own."""
+    """`method` at `path`, by whoever has `scope` (None: anybody); `reasons`: its own refusals."""
 
     name: str
     method: str
     path: str
-    scope: Scope
+    scope: Scope | None
     about: str
     answer: type[BaseModel]
     handler: Handler
@@ -224,6 +227,65 @@ def _cases(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
     return models.Cases(cases=cases, next=following)
 
 
+# --- operators -------------------------------------------------------------------------------
+
+
+def _log_in(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
+    del policy
+    login = call.body.login
+    token = store.operators.log_in(login, call.body.password, call.now_s)
+    roles = list(store.operators.roles_of(login))
+    ends_s = call.now_s + SESSION_S
+    return models.Session(token=token, login=login, roles=roles, ends_s=ends_s)
+
+
+def _log_out(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
+    del policy
+    store.operators.end(call.client.person)
+    return models.SessionEnded(login=str(call.client.person))
+
+
+def _holder(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
+    del policy
+    return _holder_facts(show_holder(store.database, call.body.card_no))
+
+
+def _reveal(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
+    del policy
+    words = call.client.person, call.body.because, call.now_s
+    return _holder_facts(reveal_holder(store.database, call.body.card_no, *words))
+
+
+def _holder_facts(shown: Shown) -> models.HolderFacts:
+    return models.HolderFacts(
+        card_no=shown.card_no,
+        kind=shown.kind,
+        department=shown.department,
+        person_no=shown.person_no,
+        is_masked=shown.is_masked,
+    )
+
+
+def _acts(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
+    del policy
+    (behind,), count = _place(call.query.after, (0,)), call.query.limit
+    found = acts(store.database, count + 1, behind)
+    shown = [
+        models.ActFacts(
+            number=one.number,
+            login=one.login,
+            verb=one.verb,
+            subject=one.subject,
+            evidence=one.evidence,
+            reason=one.reason,
+            time_s=one.time_s,
+        )
+        for one in found[:count]
+    ]
+    following = str(shown[-1].number) if len(found) > count else None
+    return models.Acts(acts=shown, next=following)
+
+
 # --- places in lists -------------------------------------------------------------------------
 
 
@@ -361,6 +423,59 @@ OPERATIONS = (
         "Every case, by its reason and record.",
         models.Cases,
         _cases,
+        query=models.Page,
+    ),
+    Operation(
+        "begin_session",
+        "POST",
+        "/v1/sessions",
+        None,
+        "Log an operator in. Wrong, unknown and locked are told alike; after five wrong passwords"
+        " a login is locked for a quarter of an hour.",
+        models.Session,
+        _log_in,
+        body=models.LogIn,
+        reasons=(people.WRONG_LOGIN, people.INITIAL_PASSWORD),
+    ),
+    Operation(
+        "end_session",
+        "POST",
+        "/v1/sessions/end",
+        Scope.SESSIONS,
+        "Log out: the token is nobody's from then on.",
+        models.SessionEnded,
+        _log_out,
+    ),
+    Operation(
+        "show_holder",
+        "POST",
+        "/v1/holders",
+        Scope.HOLDERS,
+        "Whose a card is, or was: the school's number of the person, masked.",
+        models.HolderFacts,
+        _holder,
+        body=models.HolderAsk,
+        reasons=(people.NO_HOLDER,),
+    ),
+    Operation(
+        "reveal_holder",
+        "POST",
+        "/v1/holders/reveal",
+        Scope.PERSONAL,
+        "The same unmasked, which is an act: who has asked, of which card, and why.",
+        models.HolderFacts,
+        _reveal,
+        body=models.HolderRevealed,
+        reasons=(people.NO_HOLDER, people.NO_REASON_GIVEN),
+    ),
+    Operation(
+        "list_acts",
+        "GET",
+        "/v1/acts",
+        Scope.ACTS,
+        "What operators have said and what was refused, in order.",
+        models.Acts,
+        _acts,
         query=models.Page,
     ),
 )

@@ -34,10 +34,14 @@ def password_of(login):
     return f"{login[:1]}-correct-horse-{len(login)}"
 
 
+def token_of(store, login, time_s):
+    """That of a session that begins now."""
+    return store.operators.log_in(login, password_of(login), time_s)
+
+
 def log_in(store, login, time_s):
     """A proven name, by a session that begins now."""
-    token = store.operators.log_in(login, password_of(login), time_s)
-    return store.operators.prove(token, time_s)
+    return store.operators.prove(token_of(store, login, time_s), time_s)
 
 
 def found(store, time_s, first=FIRST):
