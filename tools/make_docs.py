@@ -295,15 +295,26 @@ def reason_codes() -> str:
         "In the `reason` of its problem details (RFC 9457). `ledger/api_reasons.py`\n",
         _table(
             ("", "status", "meaning"),
-            [(number, *texts) for number, texts in sorted(api_reasons.TEXTS.items())],
+            [
+                (number, *texts)
+                for number, texts in sorted(api_reasons.TEXTS.items())
+                if number not in people.TEXTS
+            ],
         ),
         "## Why the card centre does not do it\n",
         "What is asked of a card is refused and nothing is changed ([card-states.md]"
         "(card-states.md)).\n`ledger/lifecycle.py`\n",
         _numbered(lifecycle.TEXTS),
         "## Why an operator may not\n",
-        "Nothing is changed ([people.md](people.md)).\n`ledger/people.py`\n",
-        _numbered(people.TEXTS),
+        "Nothing is changed ([people.md](people.md)). The status is that of the HTTP API.\n"
+        "`ledger/people.py`\n",
+        _table(
+            ("", "status", "meaning"),
+            [
+                (number, api_reasons.TEXTS.get(number, ("",))[0], text)
+                for number, text in sorted(people.TEXTS.items())
+            ],
+        ),
     ]
     return "\n".join(parts)
 

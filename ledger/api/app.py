@@ -22,11 +22,12 @@ from ledger import api_reasons as why
 from ledger import people
 from ledger.api import models
 from ledger.api.books import Books, BooksBusy, BooksSlow
+from ledger.api.calls import BadPlace, Call, Policy
 from ledger.api.clients import Client, Clients, Scope, operator
 from ledger.api.limits import OPERATORS, STRANGERS, Pace
 from ledger.api.metrics import Metrics
 from ledger.api.openapi import PROBLEM, document
-from ledger.api.operations import OPERATIONS, BadPlace, Call, Operation, Policy
+from ledger.api.operations import OPERATIONS, Operation
 from ledger.channel_topups import ChannelRefused
 from ledger.dialect import StoreUnavailable
 from ledger.operators import is_token

@@ -5,7 +5,6 @@ called with one store of the books, in a thread, and with nothing but what was c
 by the ledger's own verbs. What it does is done once, however often it is asked.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,39 +14,16 @@ from pydantic import BaseModel
 from ledger import api_reasons as why
 from ledger import people
 from ledger.api import models
-from ledger.api.accounts import AccountIds
-from ledger.api.clients import Client, Scope
+from ledger.api import people as people_calls
+from ledger.api.calls import BadPlace, Call, Policy, place, place_text
+from ledger.api.clients import Scope
 from ledger.api.devices import FIRST_CASE, cases_behind, readers_behind
 from ledger.card_status import NAMES
 from ledger.channel_topups import ChannelRefused, ChannelTopUp, Order
 from ledger.holder_accounts import KINDS, START, Entry
-from ledger.privacy import Shown, reveal_holder, show_holder
 from ledger.reasons import TEXTS
-from ledger.signatures import SESSION_S, acts
 from ledger.store import LedgerStore
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request: who asks, what stands in the path, the query and the body, and when it came."""
-
-    client: Client
-    path: dict[str, str]
-    query: Any  # of the operation's own type, or None
-    body: Any
-    now_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """`account_ids`, what one top-up may be, and when a lost card's money goes on."""
-
-    account_ids: AccountIds
-    topup_max_fen: int
-    carry_over_after_s: int
-
-
-_NUMBER = re.compile(r"[0-9]{1,10}")
 Handler = Callable[[LedgerStore, Policy, Call], BaseModel]
 
 
@@ -100,17 +76,17 @@ def _balance(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
 
 
 def _statement(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
-    behind = _place(call.query.after, START)
+    behind = place(call.query.after, START)
     card_no, count = _card(policy, call, call.path["account"]), call.query.limit
     entries = store.accounts.entries(card_no, count + 1, behind)
     shown = entries[:count]
-    following = _text(shown[-1].place) if len(entries) > count else None
+    following = place_text(shown[-1].place) if len(entries) > count else None
     return models.Statement(entries=[_entry(entry) for entry in shown], next=following)
 
 
 def _entry(entry: Entry) -> models.StatementEntry:
     return models.StatementEntry(
-        number=_text(entry.place[1:]),
+        number=place_text(entry.place[1:]),
         kind=KINDS[entry.kind],
         time_s=entry.time_s or None,
         merchant_no=entry.merchant_no or None,
@@ -178,7 +154,7 @@ def _top_up_facts(policy: Policy, call: Call, found: ChannelTopUp) -> dict[str, 
 
 def _devices(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
     del policy
-    (behind,), count = _place(call.query.after, (0,)), call.query.limit
+    (behind,), count = place(call.query.after, (0,)), call.query.limit
     found = list(readers_behind(store.database, behind, count + 1))
     shown = found[:count]
     devices = [
@@ -209,6 +185,17 @@ def _inspection(fields: dict[str, Any] | None) -> models.Inspection | None:
     )
 
 
+def _case_place(text: str | None) -> tuple[int, int, int, bytes]:
+    if text is None:
+        return FIRST_CASE
+    *numbers, sha256 = text.split("-")
+    reason, device, seq = place("-".join(numbers), (0, 0, 0))
+    try:
+        return reason, device, seq, bytes.fromhex(sha256)
+    except ValueError:
+        raise BadPlace from None
+
+
 def _cases(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
     del policy
     behind, count = _case_place(call.query.after), call.query.limit
@@ -225,97 +212,6 @@ def _cases(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
         *place, sha256 = shown[-1]
         following = "-".join([*map(str, place), sha256.hex()])
     return models.Cases(cases=cases, next=following)
-
-
-# --- operators -------------------------------------------------------------------------------
-
-
-def _log_in(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
-    del policy
-    login = call.body.login
-    token = store.operators.log_in(login, call.body.password, call.now_s)
-    roles = list(store.operators.roles_of(login))
-    ends_s = call.now_s + SESSION_S
-    return models.Session(token=token, login=login, roles=roles, ends_s=ends_s)
-
-
-def _log_out(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
-    del policy
-    store.operators.end(call.client.person)
-    return models.SessionEnded(login=str(call.client.person))
-
-
-def _holder(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
-    del policy
-    return _holder_facts(show_holder(store.database, call.body.card_no))
-
-
-def _reveal(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
-    del policy
-    words = call.client.person, call.body.because, call.now_s
-    return _holder_facts(reveal_holder(store.database, call.body.card_no, *words))
-
-
-def _holder_facts(shown: Shown) -> models.HolderFacts:
-    return models.HolderFacts(
-        card_no=shown.card_no,
-        kind=shown.kind,
-        department=shown.department,
-        person_no=shown.person_no,
-        is_masked=shown.is_masked,
-    )
-
-
-def _acts(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
-    del policy
-    (behind,), count = _place(call.query.after, (0,)), call.query.limit
-    found = acts(store.database, count + 1, behind)
-    shown = [
-        models.ActFacts(
-            number=one.number,
-            login=one.login,
-            verb=one.verb,
-            subject=one.subject,
-            evidence=one.evidence,
-            reason=one.reason,
-            time_s=one.time_s,
-        )
-        for one in found[:count]
-    ]
-    following = str(shown[-1].number) if len(found) > count else None
-    return models.Acts(acts=shown, next=following)
-
-
-# --- places in lists -------------------------------------------------------------------------
-
-
-class BadPlace(Exception):
-    """What came as `after` is no place in this list."""
-
-
-def _place(text: str | None, start: tuple[int, ...]) -> Any:
-    """The numbers of a place in a list that begins behind `start`. BadPlace."""
-    if text is None:
-        return start
-    parts = text.split("-")
-    if len(parts) != len(start) or not all(_NUMBER.fullmatch(part) for part in parts):
-        raise BadPlace
-    return tuple(map(int, parts))
-
-
-def _case_place(text: str | None) -> tuple[int, int, int, bytes]:
-    if text is None:
-        return FIRST_CASE
-    *numbers, sha256 = text.split("-")
-    reason, device, seq = _place("-".join(numbers), (0, 0, 0))
-    try:
-        return reason, device, seq, bytes.fromhex(sha256)
-    except ValueError:
-        raise BadPlace from None
-
-
-def _text(place: tuple[int, ...]) -> str:
-    return "-".join(map(str, place))
 
 
 _ACCOUNT = "/v1/accounts/{account}"
@@ -433,7 +329,7 @@ OPERATIONS = (
         "Log an operator in. Wrong, unknown and locked are told alike; after five wrong passwords"
         " a login is locked for a quarter of an hour.",
         models.Session,
-        _log_in,
+        people_calls.begin_session,
         body=models.LogIn,
         reasons=(people.WRONG_LOGIN, people.INITIAL_PASSWORD),
     ),
@@ -444,7 +340,7 @@ OPERATIONS = (
         Scope.SESSIONS,
         "Log out: the token is nobody's from then on.",
         models.SessionEnded,
-        _log_out,
+        people_calls.end_session,
     ),
     Operation(
         "show_holder",
@@ -453,7 +349,7 @@ OPERATIONS = (
         Scope.HOLDERS,
         "Whose a card is, or was: the school's number of the person, masked.",
         models.HolderFacts,
-        _holder,
+        people_calls.holder,
         body=models.HolderAsk,
         reasons=(people.NO_HOLDER,),
     ),
@@ -464,7 +360,7 @@ OPERATIONS = (
         Scope.PERSONAL,
         "The same unmasked, which is an act: who has asked, of which card, and why.",
         models.HolderFacts,
-        _reveal,
+        people_calls.reveal,
         body=models.HolderRevealed,
         reasons=(people.NO_HOLDER, people.NO_REASON_GIVEN),
     ),
@@ -475,7 +371,7 @@ OPERATIONS = (
         Scope.ACTS,
         "What operators have said and what was refused, in order.",
         models.Acts,
-        _acts,
+        people_calls.said,
         query=models.Page,
     ),
 )
