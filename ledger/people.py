@@ -143,6 +143,7 @@ VERBS = {
     "menu.set": Verb((STEWARD,), "R7.1", "set what a merchant sells"),
     "punch.enter": Verb((STEWARD,), "R7.4", "enter a punch by hand, or withdraw it"),
     "personal.show": Verb((CLERK,), "R10.1", "see a personal number unmasked, and say why"),
+    "personal.export": Verb((CLERK,), "R10.1", "write down all that the books have of a person"),
     "retention.run": Verb((ENGINEER,), "R5.2", "blank what has been kept long enough"),
 }
 # What takes two persons: who says the one does not say the other of the same thing.

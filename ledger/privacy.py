@@ -14,6 +14,41 @@ from ledger.signatures import NotAllowed, signed
 
 BECAUSE_CHARS_MAX = 64
 _SHOWN_MAX = 2
+_OF = "JOIN holder h ON h.number = g.holder WHERE h.person_no = ?"
+# table -> (columns, what stands there of a person)
+_EXPORT = {
+    "holder": ("kind department", "SELECT kind, department FROM holder WHERE person_no = ?"),
+    "cards": (
+        "card_no is_current",
+        f"SELECT g.card_no, g.is_current FROM holding g {_OF} ORDER BY g.card_no",
+    ),
+    "changes": (
+        "card_no time_s cause evidence",
+        "SELECT c.card_no, c.time_s, c.cause, c.evidence FROM card_change c"
+        f" JOIN holding g ON g.card_no = c.card_no {_OF} ORDER BY c.epoch",
+    ),
+    "spends": (
+        "card_no device seq merchant_no amount_fen earliest_s latest_s state",
+        "SELECT i.card_no, i.device, i.seq, i.merchant_no, i.amount_fen, i.earliest_s,"
+        " i.latest_s, i.state FROM intent i JOIN holding g ON g.card_no = i.card_no"
+        f" {_OF} ORDER BY i.device, i.seq",
+    ),
+    "punches": (
+        "card_no device earliest_s latest_s",
+        "SELECT p.card_no, p.device, p.earliest_s, p.latest_s FROM punch p"
+        f" JOIN holding g ON g.card_no = p.card_no {_OF} ORDER BY p.device, p.seq",
+    ),
+    "payees": (
+        "card_no account_no name time_s",
+        "SELECT p.card_no, p.account_no, p.name, p.time_s FROM payee p"
+        f" JOIN holding g ON g.card_no = p.card_no {_OF} ORDER BY p.number",
+    ),
+    "applications": (
+        "number category department valid_from valid_to time_s",
+        "SELECT number, category, department, valid_from, valid_to, time_s"
+        " FROM temporary_application WHERE person_no = ? OR applicant_no = ? ORDER BY number",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +81,36 @@ def reveal_holder(
     database: Dialect, card_no: int, person: str, because: str, time_s: int
 ) -> Shown:
     """The same with the number as it stands, which is an act of `person`. NotAllowed."""
-    if not len(because.strip()) > 0 or len(because) > BECAUSE_CHARS_MAX:
-        raise NotAllowed(people.NO_REASON_GIVEN)
-    if not because.isprintable() or not person:
-        raise NotAllowed(people.NO_REASON_GIVEN)
+    _check_because(person, because)
     with database.transaction():
         signed(database, "personal.show", person, time_s, f"card {card_no}", because)
         return _shown(database, card_no)
+
+
+def everything_of(
+    database: Dialect, person_no: str, person: str, because: str, time_s: int
+) -> dict[str, list[dict[str, object]]]:
+    """All that the books have of a person, table by table; an act of `person`. NotAllowed.
+
+    What stands in sealed records alone (doors) is not in it.
+    """
+    _check_because(person, because)
+    with database.transaction():
+        subject = f"person {masked(person_no)}"
+        signed(database, "personal.export", person, time_s, subject, because)
+        return {
+            name: [
+                dict(zip(columns.split(), row, strict=True))
+                for row in database.rows(sql, (person_no,) * sql.count("?"))
+            ]
+            for name, (columns, sql) in _EXPORT.items()
+        }
+
+
+def _check_because(person: str, because: str) -> None:
+    is_said = len(because.strip()) > 0 and len(because) <= BECAUSE_CHARS_MAX
+    if not is_said or not because.isprintable() or not person:
+        raise NotAllowed(people.NO_REASON_GIVEN)
 
 
 def _shown(database: Dialect, card_no: int) -> Shown:

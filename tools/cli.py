@@ -41,6 +41,7 @@ from tools.cli_options import (
     say,
 )
 from tools.cli_policy import policy
+from tools.cli_privacy import person, retention
 from tools.cli_reader import reader
 from tools.cli_release import release
 from tools.cli_residence import residence
@@ -82,6 +83,8 @@ ledger.add_typer(device, name="device")
 ledger.add_typer(aggregate, name="aggregate")
 ledger.add_typer(case, name="case")
 ledger.add_typer(operator, name="operator")
+ledger.add_typer(person, name="person")
+ledger.command("retention")(retention)
 app.command("aggregate-code")(aggregate_code)
 ledger.command("carry-over")(carry_over)
 ledger.command("reconcile")(reconcile)

@@ -95,7 +95,7 @@ def refunds(path: Path, name: str, out: Path, by: str, now_s: int) -> str:
     ]
     text = io.StringIO(newline="")
     csv.writer(text).writerows([_PAYMENT_COLUMNS, *rows])
-    _write_private(out, text.getvalue().encode("utf-8-sig"))
+    write_private(out, text.getvalue().encode("utf-8-sig"))
     total_fen = sum(payment.amount_fen for payment in payments)
     return f"{len(payments)} payments, {format_yuan(total_fen)} yuan, are in {out}"
 
@@ -209,7 +209,7 @@ def _told(finding: Finding) -> str:
     return f"line {finding.line}, card {finding.card_no}: {finding.text}{number}"
 
 
-def _write_private(out: Path, data: bytes) -> None:
+def write_private(out: Path, data: bytes) -> None:
     """All of a file that only its owner reads, or the one that was there."""
     beside = out.with_name(f".{out.name}.new")
     try:

@@ -1,13 +1,15 @@
 """`onecard ledger operator`, and what every other command does once there are operators."""
 
+import json
 import stat
 import time
 
 import pytest
 from typer.testing import CliRunner
 
-from ledger import people
+from ledger import people, retention
 from ledger.signatures import IDLE_S
+from tests.ledger.api.served import PERSON_NO
 from tests.ledger.readers import CARD, Reader, open_ledger
 from tests.ledger.staff import cheap, password_of, staffed
 from tools import ledger_operator
@@ -152,3 +154,57 @@ def test_the_matrix_is_printed_whole():
     printed = good("operator", "matrix").splitlines()
     assert [line.split()[0] for line in printed] == list(people.VERBS)
     assert list(ledger_operator.matrix()) == printed
+
+
+# --- personal data -------------------------------------------------------------------------------
+
+
+def held(path):
+    """CARD is somebody's, by a clerk who is logged in."""
+    log_in(path, "clara")
+    words = [
+        "--kind",
+        "student",
+        "--department",
+        "Nursing",
+        "--from",
+        "2026-09-01",
+        "--to",
+        "2029-07-01",
+    ]
+    opened = "card", "open", path, "--card", CARD, *words, "--evidence", "id-card"
+    good(*opened, typed=f"{PERSON_NO}\n")
+
+
+def test_whose_a_card_is_stands_there_masked(staff):
+    held(staff)
+    assert good("person", "show", staff, "--card", CARD).endswith("Nursing, 20******42\n")
+    why = "--because", "was found"
+    assert PERSON_NO in good("person", "show", staff, "--card", CARD, *why)
+    assert f"clara: personal.show card {CARD} (was found)" in good("operator", "acts", staff)
+    log_in(staff, "hua")
+    refused(people.NOT_FOR_ROLE, "person", "show", staff, "--card", CARD, *why)
+    refused(people.NO_HOLDER, "person", "show", staff, "--card", 8)
+
+
+def test_all_of_a_person_goes_into_a_file_of_its_owner_s(staff, tmp_path):
+    held(staff)
+    out = tmp_path / "person.json"
+    words = "person", "export", staff, "--out", out, "--because", "asked for it"
+    assert "cards 1" in good(*words, typed=f"{PERSON_NO}\n")
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert json.loads(out.read_text())["cards"] == [{"card_no": CARD, "is_current": 1}]
+    log_in(staff, "tian")
+    out.unlink()
+    refused(people.NOT_FOR_ROLE, *words, typed=f"{PERSON_NO}\n")
+    assert not out.exists()
+
+
+def test_retention_says_what_it_would_do_before_it_does(staff):
+    told = good("retention", staff)
+    assert [line.split(":")[0] for line in told.splitlines()] == list(retention.RULES)
+    assert "would be blanked" in told
+    log_in(staff, "clara")
+    refused(people.NOT_FOR_ROLE, "retention", staff, "--do")
+    log_in(staff, "eng")
+    assert "session: 0 is blanked" in good("retention", staff, "--do")
