@@ -112,7 +112,14 @@ class AccessBook:
         return list(self._database.rows(sql, (site,)))
 
     def add_door(
-        self, device: int, scope: str, grant_ms: int, passback_s: int, is_lock: bool = False
+        self,
+        device: int,
+        scope: str,
+        grant_ms: int,
+        passback_s: int,
+        is_lock: bool = False,
+        by: str = "",
+        time_s: int = 0,
     ) -> None:
         """Make a registered device a door. Again, with the same values: nothing.
 
@@ -120,6 +127,7 @@ class AccessBook:
         """
         _check_scope(scope)
         with self._database.transaction():
+            signed(self._database, "door.add", by, time_s, f"door {device}: {scope}")
             if not list(self._database.rows("SELECT 1 FROM device WHERE device = ?", (device,))):
                 raise AccessRefused(f"device {device} was never registered")
             wanted = (scope, grant_ms, passback_s)

@@ -134,6 +134,10 @@ VERBS = {
         (STEWARD, WARDEN, GUARD, HEAD), "R18.2", "approve that an opened or moved reader goes on"
     ),
     "device.centre": Verb((ENGINEER,), "R18.2", "approve that for the information centre"),
+    "topup.book": Verb((TREASURER,), "R14.1", "book a top-up or a subsidy by hand"),
+    "code.settle": Verb((TREASURER,), "R14b.4", "settle a payment by code that no record settles"),
+    "phone.bind": Verb((CLERK,), "R14b.3", "bind the phone of a card, or unbind it"),
+    "door.add": Verb((ENGINEER,), "R8.1, R9.1", "say that a reader is a door, and whose"),
     "access.appoint": Verb((HEAD,), "R8.2, R9.2", "appoint or dismiss who grants at doors"),
     "access.dorm": Verb((WARDEN,), "R8.2", "grant at doors of dormitories, once appointed"),
     "access.public": Verb((GUARD,), "R9.2", "grant at the other doors, once appointed"),

@@ -28,7 +28,7 @@ Scope = Annotated[ScopeName, typer.Option(help="Whose doors: dorm (R8) or public
 Site = Annotated[str, typer.Option(help="The building, as its agent names it.")]
 Who = Annotated[str, typer.Option("--person", help=f"Who authorises it, by name. {LOGGED_IN}")]
 Whom = Annotated[str, typer.Option("--person", help="Who authorises there from now on.")]
-By = Annotated[str, typer.Option("--by", help=f"Who appoints. {LOGGED_IN}")]
+By = Annotated[str, typer.Option("--by", help=f"Who says so. {LOGGED_IN}")]
 FirstCard = Annotated[int, typer.Option("--card", min=0, help="The card's number.")]
 LastCard = Annotated[int, typer.Option("--to", min=0, help="And all cards up to this one.")]
 Group = Annotated[int, typer.Option(min=1, max=15, help="The group, 1 to 15.")]
@@ -67,9 +67,11 @@ def access_door(
     lock: Annotated[
         bool, typer.Option("--lock", help="It has no network: cards carry its letters.")
     ] = False,
+    by: By = "",
 ) -> None:
     """Say that a registered device is a door, and of which scope."""
-    _act(database, "", lambda book, _who: book.add_door(device, scope, grant_ms, passback_s, lock))
+    facts = device, scope, grant_ms, passback_s, lock
+    _act(database, by, lambda book, who: book.add_door(*facts, who, _now_s()))
     typer.echo(f"door {device} is a {scope.value} {'lock' if lock else 'door'}")
 
 

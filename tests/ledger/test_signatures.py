@@ -9,12 +9,17 @@ from ledger.batches import IssueLine
 from ledger.bearers import Bearer
 from ledger.card_status import CardRefused
 from ledger.carry_over import AFTER_S
+from ledger.code_sales import Ask, CodePolicy
 from ledger.holders import Holder
 from ledger.lifecycle import BATCH, DEPARTMENT, HOLDER, SECURITY, Act
 from ledger.operators import ENROL, Wanted
 from ledger.people import HEAD
+from ledger.phones import Phones
+from ledger.reservations import Settled
 from ledger.signatures import NotAllowed
 from ledger.temporary import STEPS, Application
+from protocols.card import virtual_code
+from protocols.rules.scan_codes import CAMPUS_PAYMENT
 from protocols.rules.spending import STAFF, STUDENT
 from protocols.wire import messages
 from tests.ledger import test_menus as menus
@@ -50,6 +55,9 @@ def books():
     store.register_device(1003, bytes(range(32)), CANTEEN)
     store.access.add_door(1003, "public", 5_000, 0)
     store.access.appoint("appoint", "campus", "public", "gu", NOW_S)
+    store.register_device(1004, bytes(range(1, 33)), CANTEEN)
+    store.top_ups.top_up(CARD, 500, "a")
+    _reserve(store)
     store.issue_cards([(NEW + at, 0) for at in (1, 2)] + [(NEW + 3, 900), (NEW + 4, 500)])
     by = Act(evidence="id-card", person="wang")
     for at, kind in ((3, STAFF), (4, STUDENT)):
@@ -61,6 +69,21 @@ def books():
     store.holders.issue(NEW + 5, NOW_S)
     store.temporaries.apply(FORM, NOW_S)
     return store
+
+
+def phones(store):
+    return Phones(store.database, bytes(32), bytes)
+
+
+def _reserve(store):
+    """A payment by code that no record has settled."""
+    now_ms = (1_000_000_000, 1_000_000_000)
+    code = virtual_code.make(
+        phones(store).bind(CARD)[1], CAMPUS_PAYMENT, CARD, 1_000_000, bytes(2)
+    )
+    ask = Ask(READER, bytes(8), code, 100, 9)
+    asked = store.code_sales.ask(ask, phones(store).seed_of, now_ms, CodePolicy(100, 200))
+    assert asked.reason == 0
 
 
 def said(verb, at, evidence=""):
@@ -111,6 +134,23 @@ STORY = [
     ),
     ("operator.unlock", "anna", lambda s, who: s.operators.unlock("dora", who, NOW_S)),
     ("operator.disable", "anna", lambda s, who: s.operators.disable("dora", who, NOW_S)),
+    (
+        "topup.book",
+        "tian",
+        lambda s, who: s.top_ups.top_up(CARD, 700, "by-hand-1", 0, who, NOW_S),
+    ),
+    (
+        "code.settle",
+        "tian",
+        lambda s, who: s.code_sales.settle(1, Settled.VOID, who, NOW_S),
+    ),
+    ("phone.bind", "clara", lambda s, who: phones(s).bind(CARD, who, NOW_S)),
+    ("phone.bind", "clara", lambda s, who: phones(s).unbind(CARD, who, NOW_S)),
+    (
+        "door.add",
+        "eng",
+        lambda s, who: s.access.add_door(1004, "dorm", 5_000, 0, by=who, time_s=NOW_S),
+    ),
     ("card.order", "clara", lambda s, who: s.holders.order(NEW, NOW_S, _by(who, ""))),
     ("card.issue", "clara", lambda s, who: s.holders.issue(NEW, NOW_S, _by(who, ""))),
     (
