@@ -164,7 +164,8 @@ class Operators:
             found = {one.number: one for one in self.proposals()}.get(number)
             if found is None:
                 raise NotAllowed(people.NO_PROPOSAL, verb, person, subject)
-            if found.person == person:
+            # Neither who has proposed it, nor whom it is about.
+            if person in (found.person, found.login):
                 raise NotAllowed(people.SAME_PERSON, verb, person, subject)
             facts = found.department, " ".join(found.roles)
             until_s = time_s + INITIAL_S

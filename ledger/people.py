@@ -60,6 +60,7 @@ DEPARTMENTS = {
     SECURITY: ("保卫部", "R9"),
 }
 ANY = ""  # any department or college of the school
+DEPARTMENT_CHARS_MAX = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,9 @@ def apart(one: str, other: str) -> bool:
 def check_roles(department: str, roles: Iterable[str]) -> int:
     """0: somebody of this department may have all of these roles; else ROLES_APART."""
     held = tuple(roles)
+    is_word = 0 < len(department) <= DEPARTMENT_CHARS_MAX and department.isprintable()
+    if not is_word or department != department.strip():
+        return ROLES_APART
     is_known = bool(held) and len(set(held)) == len(held) and set(held) <= set(ROLES)
     if not is_known or any(apart(one, other) for one in held for other in held):
         return ROLES_APART

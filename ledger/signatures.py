@@ -17,7 +17,7 @@ from ledger.dialect import Dialect
 
 SESSION_S, IDLE_S = 8 * 3600, 1800
 CLOCK_S = 60  # so far may the clocks of two hosts be apart
-WORD_CHARS_MAX = 64
+VERB_CHARS_MAX, WORD_CHARS_MAX = 32, 64
 _ANY = "SELECT 1 FROM operator LIMIT 1"
 _SESSION = """
 SELECT s.login, o.department, o.roles FROM operator_session s
@@ -146,7 +146,7 @@ def write_act(
     """An act of an operator, in a transaction of the caller."""
     ((number,),) = database.rows(_NEXT)
     words = subject[:WORD_CHARS_MAX], evidence[:WORD_CHARS_MAX]
-    database.many(_ACT, [(number, login, verb, *words, reason, time_s)])
+    database.many(_ACT, [(number, login, verb[:VERB_CHARS_MAX], *words, reason, time_s)])
 
 
 def hash_of(token: str) -> bytes:

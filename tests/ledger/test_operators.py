@@ -118,6 +118,9 @@ def test_a_newer_proposal_stands_in_the_place_of_an_older(store, admins):
         (Wanted(ENROL, "clara", people.FINANCE, ("clerk", "treasurer")), people.ROLES_APART),
         (Wanted(ENROL, "clara", people.SECURITY, ("clerk",)), people.ROLES_APART),
         (Wanted(ENROL, "clara", people.FINANCE, ()), people.ROLES_APART),
+        (Wanted(ENROL, "clara", "", (people.HEAD,)), people.ROLES_APART),
+        (Wanted(ENROL, "clara", "x" * 33, (people.HEAD,)), people.ROLES_APART),
+        (Wanted(ENROL, "clara", "a\nb", (people.HEAD,)), people.ROLES_APART),
     ],
 )
 def test_what_cannot_be_proposed(store, admins, wanted, expected):
@@ -145,6 +148,17 @@ def test_whoever_is_disabled_or_changed_is_out_at_once(store, admins):
 def _sign(store, person, time_s=NOW_S, verb="card.warn"):
     with store.database.transaction():
         return signatures.signed(store.database, verb, person, time_s, "card 7", "id-card")
+
+
+def test_nobody_approves_what_is_about_himself(store, admins):
+    one, other = admins
+    wanted = Wanted(CHANGE, "anna", "Nursing", (people.HEAD,))
+    number = store.operators.propose(wanted, other, NOW_S)
+    assert reason(store.operators.approve, number, one, NOW_S) == people.SAME_PERSON
+    third = enrol(store, admins, "carl", people.INFORMATION, (people.ADMINISTRATOR,), NOW_S)
+    number = store.operators.propose(wanted, other, NOW_S)
+    store.operators.approve(number, third, NOW_S)
+    assert store.operators.roles_of("anna") == (people.HEAD,)
 
 
 # --- passwords -----------------------------------------------------------------------------------
