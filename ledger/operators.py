@@ -42,6 +42,7 @@ _DISABLE = "UPDATE operator SET is_active = 0 WHERE login = ?"
 _BEGIN = "INSERT INTO operator_session VALUES (?, ?, ?, ?, 0)"
 _END = "UPDATE operator_session SET is_ended = 1 WHERE token_hash = ? AND is_ended = 0"
 _END_ALL = "UPDATE operator_session SET is_ended = 1 WHERE login = ? AND is_ended = 0"
+_END_EVERY = "UPDATE operator_session SET is_ended = 1 WHERE is_ended = ?"
 _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM {}"
 _PROPOSAL = "SELECT number, verb, login, department, roles, person FROM operator_proposal"
 _OPEN = f"""
@@ -238,6 +239,11 @@ class Operators:
         """The session of a proven name is over."""
         if isinstance(person, Proven):
             self._end(person.token_hash)
+
+    def end_all(self) -> None:
+        """Nobody is logged in any more."""
+        with self._database.transaction():
+            self._database.many(_END_EVERY, [(0,)])
 
     def _end(self, token_hash: bytes) -> None:
         with self._database.transaction():

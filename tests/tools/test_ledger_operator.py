@@ -142,6 +142,17 @@ def test_a_role_that_may_not_is_refused_by_the_command_too(staff, login, words):
     assert after.count("\n") == 1 and f" {login}: " in after and ": refused, " in after
 
 
+def test_behind_a_restore_nobody_is_logged_in(staff, tmp_path):
+    log_in(staff, "clara")
+    copy, books = tmp_path / "copy.sqlite", tmp_path / "books.sqlite"
+    good("backup", staff, copy)
+    done = onecard("restore", copy, books)
+    assert done.exit_code in (0, 1), done.output
+    refused(people.NO_SESSION, "card", "lose", books, "--card", CARD)
+    log_in(books, "clara")
+    good("card", "lose", books, "--card", CARD)
+
+
 def test_a_wrong_password_and_a_wrong_login_are_told_alike(staff):
     said = {
         onecard("operator", "login", staff, login, typed="wrong\n").output
