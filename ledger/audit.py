@@ -61,6 +61,8 @@ _COUNTED = {
     "access_person": (0, None),
     "code_answer": (0, None),
     "reader_release": (0, None),
+    "dossier": (0, None),
+    "dossier_step": (1, 0),
     "operator_change": (0, None),
     "operator_act": (0, None),
 }

@@ -83,6 +83,7 @@ class Book:
     named: set[tuple[int, int]] = field(default_factory=set)  # (card, number of a credit on it)
     approved: set[RecordId] = field(default_factory=set)  # of the TAMPERs that claims name
     door_cases: Newest = field(default_factory=dict)  # of the doors that call out now
+    held_back: set[int] = field(default_factory=set)  # of devices that are not in the books
 
     def add_intent(self, intent: Intent) -> None:
         if intent.record_id not in self.intents:

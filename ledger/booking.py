@@ -72,7 +72,9 @@ class _Clerk:
             elif claim.device in self._book.devices:
                 of_device[claim.device].append(claim)
             else:
-                self._reject(claim, claim.code or reasons.UNKNOWN_DEVICE)
+                is_held = claim.device in self._book.held_back
+                why = reasons.NOT_APPROVED if is_held else reasons.UNKNOWN_DEVICE
+                self._reject(claim, claim.code or why)
         for number in sorted(of_device):
             self._book_device(self._book.devices[number], of_device[number])
         return self._changes

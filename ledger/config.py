@@ -97,8 +97,6 @@ _IDENTITY = ("ca", "certificate", "key")  # in Identity's order
 _KINDS = {"staff": STAFF, "student": STUDENT, "temporary": TEMPORARY}
 _EPOCH, _DAY_MAX = date(1970, 1, 1), 0xFFFF
 _CHIPS = {"classic": messages.CLASSIC, "desfire": messages.DESFIRE}
-
-
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -326,10 +324,12 @@ def import_register(store: LedgerStore, path: Path) -> None:
     """Make everything in the register file known to `store`. Raises ConfigError."""
     table = _Table(path, "", _load(path))
     try:
-        for merchant in table.tables("merchant"):
-            store.register_merchant(merchant.number("merchant_no"), merchant.text("name", ""))
-            merchant.end()
-        devices = [_device(path, device) for device in table.tables("device")]
+        merchants, devices = store.merchants.onboarding.sift(
+            [_merchant(merchant) for merchant in table.tables("merchant")],
+            [_device(path, device) for device in table.tables("device")],
+        )
+        for merchant_no, name in merchants:
+            store.register_merchant(merchant_no, name)
         store.register_devices(
             (device, previous or key, merchant_no, site)
             for device, previous, key, merchant_no, site, *_ in devices
@@ -338,6 +338,7 @@ def import_register(store: LedgerStore, path: Path) -> None:
             if previous:
                 store.rotate_device_key(device, key)
         store.tampers.answer_for((each[0], each[5]) for each in devices if each[5])
+        store.merchants.onboarding.answer_for(each[0] for each in devices)
         store.person_numbers.let_ask((device[0], device[-1]) for device in devices)
         cards = [_card(path, card) for card in table.tables("card")]
         store.issue_cards((card_no, balance_fen) for card_no, balance_fen, *_ in cards)
@@ -351,6 +352,12 @@ def import_register(store: LedgerStore, path: Path) -> None:
     except RegistryError as error:
         raise ConfigError(f"{path}: {error}") from error
     table.end()
+
+
+def _merchant(merchant: "_Table") -> tuple[int, str]:
+    facts = merchant.number("merchant_no"), merchant.text("name", "")
+    merchant.end()
+    return facts
 
 
 def _device(path: Path, device: "_Table") -> tuple[int, bytes, bytes, int, str, str, bool]:

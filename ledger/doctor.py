@@ -44,6 +44,7 @@ def examine(
     yield from _readers(health)
     yield from _waiting(health)
     yield from _cases(health)
+    yield from _merchants(store, now_s)
     if folder is not None:
         yield from _audit(folder, now_s)
     if config is not None:
@@ -115,6 +116,20 @@ def _cases(health: Health) -> Iterator[Finding]:
         yield Finding(WORTH_A_LOOK, f"suspense {reason}", f"{format_yuan(fen)} held", action)
     for reason, fen in health.loss_fen.items():
         yield Finding(WORTH_A_LOOK, f"loss {reason}", f"{format_yuan(fen)} borne")
+
+
+def _merchants(store: LedgerStore, now_s: int) -> Iterator[Finding]:
+    """What of merchants and readers waits for a person (ADR 49)."""
+    held = [device for device, _merchant_no in store.merchants.onboarding.held_back()]
+    late = [each.dossier.number for each in store.merchants.tickets.open(now_s) if each.is_late]
+    captures = store.merchants.tickets.captures()
+    for about, found, action in (
+        ("readers that are not approved", held, "onecard ledger device registry"),
+        ("dossiers that are late", late, "onecard ledger merchant open, device open"),
+        ("withheld cards in nobody's hands", captures, "onecard ledger merchant open"),
+    ):
+        if found:
+            yield Finding(WORTH_A_LOOK, about, str(len(found)), action)
 
 
 def _audit(folder: Path, now_s: int) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from ledger import (
     channel_rules,
     chart,
     code_rules,
+    dossier_rules,
     fraud_rules,
     lifecycle_rules,
     loss_reports,
@@ -193,6 +194,7 @@ _RULES = {
     **loss_reports.RULES,
     **channel_rules.RULES,
     **fraud_rules.RULES,
+    **dossier_rules.RULES,
     **people_rules.RULES,
     "an early outcome's intent is not there yet": """
         SELECT e.device, e.seq FROM early_outcome e
@@ -219,6 +221,7 @@ def check(store: LedgerStore) -> list[Violation]:
     _note(found, "a chain's seals hold from its start to its head", _broken_chains(store))
     _note(found, "an intent is what all evidence says", _wrong_verdicts(store))
     _note(found, lifecycle_rules.FOLLOWS, lifecycle_rules.astray(store.database))
+    _note(found, dossier_rules.IS_THE_TABLE, dossier_rules.foreign_rows(store.database))
     _note(found, code_rules.IS_AS_TOLD, code_rules.wrongly_settled(store.database))
     _note(found, aggregate.IS_AS_SEALED, aggregate.not_as_sealed(store.database))
     return found

@@ -17,6 +17,7 @@ from ledger.claims import Claim, parse_claim
 from ledger.dialect import Dialect, Row
 from ledger.evidence import Intent, State
 from ledger.loads import loads_of
+from ledger.onboarding import held_among
 from ledger.reservations import reservations_ahead
 from ledger.tampers import approved_among
 from protocols.card.purse import CARD_CENTRE
@@ -85,6 +86,8 @@ def load_book(database: Dialect, claims: list[Claim]) -> Book:
     """The part of the books that booking `claims` can touch."""
     book = Book()
     _load_devices(database, book, {claim.device for claim in claims})
+    strangers = {claim.device for claim in claims} - set(book.devices)
+    book.held_back = held_among(database, strangers)
     _load_parked(database, book, claims)
     # What was parked lies ahead of the head: it repeats nothing, and no fork stands before it.
     _load_repeated(database, book, claims)

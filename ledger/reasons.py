@@ -10,6 +10,8 @@ from protocols.rules import access
 
 # Rejected: nothing is kept but a hash, nothing advances.
 UNKNOWN_DEVICE = 301
+NOT_APPROVED = 440
+REJECTED = (UNKNOWN_DEVICE, NOT_APPROVED)
 
 # Cases: the record is genuine and receipted, and somebody has to look at it.
 FORK = 311
@@ -102,6 +104,7 @@ TEXTS = {
     TOO_FAST: "one card at two sites sooner than anybody walks: a copy, or a clock that is wrong",
     ABOVE_LOAD: "a card held more than was ever put on it and not spent; look at the reader",
     IMBALANCE: "a card did not hold what its record before had left; look at the reader",
+    NOT_APPROVED: "this reader has not the five signatures of annex 2; booked when it has",
     SEEN_ELSEWHERE: "a reader was heard at another site than its own, and has sealed that (R18.1)",
 }
 # Which of them have a suspense account, because money needs a place while nobody knows better.

@@ -17,6 +17,8 @@ from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
 from ledger.people_schema import PEOPLE, PEOPLE_JOURNALS
 from ledger.policy_schema import POLICIES
+from ledger.procedure_schema import JOURNALS as OF_DOSSIERS
+from ledger.procedure_schema import PROCEDURES
 from ledger.proofs_schema import PROOFS
 from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
 from ledger.schema_menus import MENUS
@@ -152,6 +154,7 @@ APPEND_ONLY += ("channel_topup", "topup_cancel", "topup_void")
 APPEND_ONLY += JOURNALS
 APPEND_ONLY += ("finding", "correction", "correction_approval")
 APPEND_ONLY += ("policy_change",)
+APPEND_ONLY += OF_DOSSIERS
 APPEND_ONLY += PEOPLE_JOURNALS
 
 _APPEND_ONLY = """
@@ -409,5 +412,6 @@ MIGRATIONS = [
     LIFECYCLE + _append_only(*JOURNALS),
     FINDINGS + CORRECTIONS + _append_only("finding", "correction", "correction_approval"),
     POLICIES + _append_only("policy_change"),
+    PROCEDURES + _append_only(*OF_DOSSIERS),
     PEOPLE + _append_only(*PEOPLE_JOURNALS),
 ]

@@ -36,11 +36,13 @@ from ledger.loading import keys_of, load_book
 from ledger.lock_mail import LockMail
 from ledger.loss_reports import LossReports
 from ledger.menus import MenuBook
+from ledger.merchants import Merchants
 from ledger.operators import Operators
 from ledger.people_schema import PEOPLE_DUMP
 from ledger.person_numbers import PersonNumbers
 from ledger.policies import PolicyBook
 from ledger.posting import write_changes
+from ledger.procedure_schema import DUMP as DUMP_OF_DOSSIERS
 from ledger.promises import HAS_ENDED
 from ledger.reissues import Reissues
 from ledger.reservations import Settled
@@ -135,6 +137,7 @@ _DUMP = {
     "lock_word": "SELECT device, seq, epoch, made_s, battery_mv, heard_s FROM lock_word"
     " ORDER BY device",
     **DUMP,
+    **DUMP_OF_DOSSIERS,
     **PEOPLE_DUMP,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
@@ -205,6 +208,7 @@ class LedgerStore:
         self.settlements = Settlements(database)
         self.batches = Batches(database)
         self.corrections = Corrections(database)
+        self.merchants = Merchants(database)
 
     @classmethod
     def open(cls, place: str, password: str | None = None) -> "LedgerStore":

@@ -24,6 +24,9 @@ OFFSET, REFUND, FORFEIT, PAY_OUT, FEE, RETURN = 31, 32, 33, 34, 35, 36
 OFFSET_LINE, PURSE_LINE, PENDING_LINE, PAID_LINE, FEE_LINE, RETURN_LINE = 8, 9, 10, 11, 12, 13
 # What two persons have put right (ledger/corrections.py), numbered as the ledger's own.
 CORRECT, CORRECT_LINE = 40, 20
+# What a move or a damage has cost (ledger/dossiers.py), numbered as its dossier, of LEDGER_DEVICE.
+COST = 41
+COST_LINES = {"labour": 21, "material": 22, "compensation": 23}
 
 
 class Transfer(NamedTuple):

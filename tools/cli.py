@@ -31,6 +31,7 @@ from tools.cli_inspections import inspections
 from tools.cli_lives import batch, temporary
 from tools.cli_lives import card as ledger_card
 from tools.cli_menu import menu
+from tools.cli_merchant import merchant
 from tools.cli_operator import operator
 from tools.cli_options import (
     EXIT_FAILED,
@@ -82,6 +83,7 @@ ledger.add_typer(menu, name="menu")
 ledger.add_typer(firmware, name="firmware")
 ledger.add_typer(policy, name="policy")
 ledger.add_typer(device, name="device")
+ledger.add_typer(merchant, name="merchant")
 ledger.add_typer(aggregate, name="aggregate")
 ledger.add_typer(case, name="case")
 ledger.add_typer(operator, name="operator")

@@ -4,7 +4,15 @@ import json
 from collections.abc import Mapping, Sequence
 
 from firmware.drivers import annunciator
-from ledger import api_reasons, bearers, lifecycle, lifecycle_texts, people
+from ledger import (
+    api_reasons,
+    bearers,
+    lifecycle,
+    lifecycle_texts,
+    people,
+    procedure_texts,
+    procedures,
+)
 from ledger import reasons as ledger_reasons
 from ledger.api import openapi
 from ledger.api.clients import OF_ROLES
@@ -94,6 +102,18 @@ changed. An empty cell: the card is that already, and nothing is done. Readers k
 it, in the second column of the states.
 """
 
+_PROCEDURES = """\
+# The procedures of merchants and devices
+
+Made by `python -m tools.make_docs`; a test fails when this page is not what the code says.
+
+From the tables in `ledger/procedure_rows.py` and `ledger/procedures.py` (R16 to R22, annex 2).
+What is not in a table is refused with a number ([reason-codes.md](reason-codes.md)), by the
+database too. Nobody signs twice in a dossier, nor what they have said in the step before. Hours
+are ours: the regulation says "promptly". An inspection's round, and what follows on it, is in
+`ledger/duties.py`; what it cannot put right is a repair.
+"""
+
 _PEOPLE = """\
 # Who may say what
 
@@ -127,6 +147,7 @@ def pages() -> dict[str, str]:
         "door-states.md": door_states(),
         "lock-states.md": lock_states(),
         "card-states.md": card_states(),
+        "procedures.md": procedures_of_merchants(),
         "people.md": who_may_what(),
         "openapi.json": json.dumps(openapi.document(), indent=2) + "\n",
     }
@@ -206,6 +227,21 @@ def card_states() -> str:
             "The numbers: [reason-codes.md](reason-codes.md).\n",
         ]
     )
+
+
+def procedures_of_merchants() -> str:
+    """What may follow what in each procedure, who says it, and within how many hours."""
+    heads = ("verb", "from", "to", "who", "it is", "with it")
+    parts = [_PROCEDURES, _table(("role", "that is"), list(procedures.ROLES.items()))]
+    for kind, (text, article) in procedures.KINDS.items():
+        parts += [
+            f"## {kind}: {text}\n",
+            f"{article}.\n",
+            _table(heads, procedure_texts.steps(kind)),
+            "```mermaid\n" + "\n".join(procedure_texts.diagram(kind)) + "\n```\n",
+            _table(("state", "hours"), procedure_texts.hours(kind)),
+        ]
+    return "\n".join(parts)
 
 
 def who_may_what() -> str:
@@ -288,7 +324,7 @@ def reason_codes() -> str:
         "They cannot be about its journal. `protocols/link/delivery.py`\n",
         _numbered(delivery_texts.TEXTS),
         "## What the ledger says of a record\n",
-        "301: nothing was kept. The others open a case for somebody to look at.\n"
+        "301 and 440: nothing was kept. The others open a case for somebody to look at.\n"
         "`ledger/reasons.py`\n",
         _numbered(ledger_reasons.TEXTS),
         "## Why the ledger's HTTP API refused\n",
@@ -305,6 +341,10 @@ def reason_codes() -> str:
         "What is asked of a card is refused and nothing is changed ([card-states.md]"
         "(card-states.md)).\n`ledger/lifecycle.py`\n",
         _numbered(lifecycle.TEXTS),
+        "## Why nothing was done about a merchant or a reader\n",
+        "By `onecard ledger merchant` and `device` ([procedures.md](procedures.md)).\n"
+        "`ledger/procedures.py`\n",
+        _numbered(procedures.TEXTS),
         "## Why an operator may not\n",
         "Nothing is changed ([people.md](people.md)). The status is that of the HTTP API.\n"
         "`ledger/people.py`\n",

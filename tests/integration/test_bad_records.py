@@ -14,6 +14,7 @@ from protocols.wire import cbor, messages, seal
 from protocols.wire.errors import BAD_SEAL, WireError
 from tests.edge_agent.building import Building
 from tests.edge_agent.peers import batch
+from tests.ledger.campus import NOW_S, apply, sign
 from tests.ledger.readers import CANTEEN, Reader, open_ledger
 
 A, B, STRANGER = 1001, 1002, 1003
@@ -164,6 +165,32 @@ def test_a_stranger_is_refused_and_holds_up_nobody(tmp_path):
     line.settle()
     assert line.booked()[STRANGER] == stranger.seq
     assert line.held() == []
+
+
+def test_a_reader_that_waits_for_its_signatures_is_refused_and_then_booked_whole(tmp_path):
+    """Annex 2: five signatures, a number admitted, the register read again, and it said HELLO."""
+    reader, new = eaten(A), eaten(STRANGER)
+    line = Line(tmp_path, reader)
+    store = line.books.store
+    number = apply(store, "device", "2026-1", CANTEEN)
+    listed = [(STRANGER, b"", new.key, CANTEEN, "campus", "", False)]
+    onboarding = store.merchants.onboarding
+    assert onboarding.sift([], listed) == ([], [])
+    line.bring(new)
+    line.bring(reader)
+    line.settle()
+    assert line.booked() == {A: reader.seq}
+    assert {(device, code) for device, _seq, code in line.held()} == {
+        (STRANGER, reasons.NOT_APPROVED)
+    }
+    sign(store, number)
+    onboarding.admit(number, [STRANGER], "wang", NOW_S)
+    assert onboarding.sift([], listed) == ([], listed)
+    store.register_device(STRANGER, new.key, CANTEEN)
+    line.bring(new)
+    line.settle()
+    assert line.booked() == {A: reader.seq, STRANGER: new.seq}
+    assert line.held() == [] and check(store) == []
 
 
 def test_a_seal_that_is_broken_stops_only_what_hangs_on_it(tmp_path):

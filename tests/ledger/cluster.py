@@ -24,7 +24,7 @@ _SETTINGS = (
 )
 _START_S = 60.0
 _TEMPLATE = "books"
-_FILLED = ("account", "tally", "writer")  # what the migrations put rows into
+_FILLED = ("account", "procedure_rule", "tally", "writer")  # what the migrations put rows into
 _STATE = """
 SELECT (SELECT COUNT(*) FROM pg_constraint WHERE contype = 'c'),
     (SELECT array_agg(relname::text) FROM pg_class WHERE relkind = 'r'

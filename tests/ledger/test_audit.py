@@ -12,6 +12,7 @@ from ledger.cancels import NUMBER_MIN
 from ledger.receipts import public_key
 from ledger.schema import APPEND_ONLY
 from protocols.wire import messages
+from tests.ledger import campus
 from tests.ledger.lives import fill
 from tests.ledger.readers import CARD, Reader, open_ledger
 from tests.ledger.staff import enrol, found
@@ -25,6 +26,8 @@ MONDAY, TUESDAY, WEDNESDAY = (date(2026, 11, day) for day in (23, 24, 25))
 def everything():
     store = filled()
     fill(store)
+    campus.open_till(store)
+    campus.fill(store)
     return store
 
 

@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ledger import (
     channel_rules,
     chart,
+    dossier_rules,
     fraud_rules,
     invariants,
     lifecycle_rules,
@@ -32,6 +33,7 @@ from ledger.loss_reports import LossAsk
 from ledger.people_schema import PEOPLE_JOURNALS
 from ledger.phones import Phones
 from ledger.posting import write_changes
+from ledger.procedure_schema import JOURNALS as OF_DOSSIERS
 from ledger.reasons import CARD_FORKED
 from ledger.release_file import Release
 from ledger.schema import APPEND_ONLY
@@ -191,9 +193,9 @@ def _pay_by_code(store):
     store.book([other.records])
 
 
-# Those of the lives of cards, and what must hold for them: test_lives.py; of people:
-# test_operators.py.
-_ELSEWHERE = (*JOURNALS, *PEOPLE_JOURNALS)
+# Those of the lives of cards, and what must hold for them: test_lives.py; of dossiers likewise,
+# of people test_operators.py.
+_ELSEWHERE = (*JOURNALS, *OF_DOSSIERS, *PEOPLE_JOURNALS)
 
 
 @pytest.mark.parametrize("table", [table for table in APPEND_ONLY if table not in _ELSEWHERE])
@@ -438,7 +440,7 @@ def test_tampering_is_seen(rule):
 def test_every_rule_has_its_tampering():
     # Those of others: test_reissue_rules.py, test_channel_topups.py, test_lives.py.
     here = set(invariants._RULES) - set(reissue_rules.RULES) - set(channel_rules.RULES)
-    here -= set(lifecycle_rules.RULES)
+    here -= set(lifecycle_rules.RULES) | set(dossier_rules.RULES)
     here -= set(fraud_rules.RULES)  # test_corrections.py
     here -= set(people_rules.RULES)  # test_operators.py
     assert here < set(TAMPERED)

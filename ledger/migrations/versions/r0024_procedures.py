@@ -1,4 +1,4 @@
-"""Revision 0024: operators, their sessions and acts."""
+"""Revision 0024: procedures of merchants and devices."""
 
 from alembic import op
 

@@ -1,0 +1,147 @@
+"""Readers and merchants that the register names before anybody has approved them (annex 2)."""
+
+import json
+import sqlite3
+from dataclasses import replace
+
+import pytest
+
+from adapters.sqlite import open_database
+from ledger import procedures, reasons
+from ledger.config import ConfigError, import_register
+from ledger.dialect import SqliteDialect
+from ledger.invariants import check
+from ledger.schema import MIGRATIONS
+from ledger.store import LedgerStore
+from tests.ledger.campus import BAKERY, FORM, NOW_S, apply, campus, say, sign
+from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, Reader, open_ledger
+
+NEW = 2001
+BEFORE = MIGRATIONS.index(next(sql for sql in MIGRATIONS if "CREATE TABLE dossier " in sql))
+
+
+def device(reader, site="campus", merchant_no=CANTEEN, **more):
+    key = reader.key.hex()
+    return {"device": reader.device, "key": key, "merchant_no": merchant_no, "site": site, **more}
+
+
+def told(store, folder, *devices, merchants=()):
+    """Import a register of the two merchants, of `merchants` and of `devices`."""
+    names = [(CANTEEN, "Canteen"), (13, "Kiosk"), *merchants]
+    register = {
+        "merchant": [{"merchant_no": number, "name": name} for number, name in names],
+        "device": list(devices),
+    }
+    path = folder / "register.json"
+    path.write_text(json.dumps(register))
+    import_register(store, path)
+
+
+def sold(device=NEW, merchant_no=CANTEEN):
+    reader = Reader(device, merchant_no)
+    reader.spend(amount_fen=400)
+    return reader
+
+
+def refusals(store, reader):
+    (answer,) = store.book([reader.records])
+    return {code for _device, _seq, code in answer.refused}
+
+
+def test_a_register_of_before_is_good_for_ever(tmp_path):
+    """Books of an older version: their readers stay, new ones come by the register as before."""
+    path = tmp_path / "ledger.sqlite"
+    open_database(str(path), MIGRATIONS[:BEFORE]).close()
+    old, new = Reader(1001), Reader(1002)
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA foreign_keys = ON")
+        old_books = LedgerStore(SqliteDialect(database))
+        old_books.register_merchant(CANTEEN, "Canteen")
+        database.commit()
+    store = LedgerStore.open(str(path))
+    told(store, tmp_path, device(old), device(new))
+    assert set(store.heads()) == {1001, 1002}
+    number = apply(store)  # from now on the register is closed
+    told(store, tmp_path, device(old), device(new), device(Reader(NEW)))
+    assert set(store.heads()) == {1001, 1002}
+    assert store.merchants.onboarding.held_back() == [(NEW, CANTEEN)]
+    old.boot()
+    assert refusals(store, old) == set() and number and check(store) == []
+    store.close()
+
+
+def test_before_the_fifth_signature_nothing_is_booked_and_nothing_is_lost(tmp_path):
+    store = campus()
+    reader, stranger = sold(), sold(NEW + 7)
+    assert refusals(store, reader) == {reasons.UNKNOWN_DEVICE}
+    number = apply(store, "device", "2026-2", CANTEEN, replace(FORM, quantity=1))
+    steps = [lambda: None, lambda: sign(store, number)]
+    for step in steps:
+        step()
+        told(store, tmp_path, device(reader))
+        before = store.dump(), store.takings(CANTEEN)
+        assert refusals(store, reader) == {reasons.NOT_APPROVED}
+        assert refusals(store, stranger) == {reasons.UNKNOWN_DEVICE}
+        assert store.takings(CANTEEN) == before[1] and NEW not in store.heads()
+    store.merchants.onboarding.admit(number, [NEW], "wang", NOW_S)
+    assert refusals(store, reader) == {reasons.NOT_APPROVED}  # the register was not read again
+    told(store, tmp_path, device(reader))
+    assert refusals(store, reader) == set()
+    assert store.takings(CANTEEN) == before[1] + 400
+    assert store.holder_balance(CARD) == OPENING_FEN - 700 - 400
+    assert store.merchants.onboarding.held_back() == []
+    assert check(store) == []
+
+
+def test_a_merchant_of_the_register_waits_too_and_so_do_its_readers(tmp_path):
+    store = campus()
+    number = apply(store)
+    bakery = [(BAKERY, "Bakery")]
+    reader = sold(NEW, BAKERY)
+    told(store, tmp_path, device(reader, merchant_no=BAKERY), merchants=bakery)
+    assert ("merchant", BAKERY) not in store.balances()
+    sign(store, number)
+    store.merchants.onboarding.admit(number, [NEW], "wang", NOW_S)
+    told(store, tmp_path, device(reader, merchant_no=BAKERY), merchants=bakery)
+    assert refusals(store, reader) == set()
+    assert store.takings(BAKERY) == 400
+    with pytest.raises(ConfigError, match="differently"):
+        told(store, tmp_path, merchants=[(BAKERY, "Pastry")])
+    # Admitted for its applicant: nobody else gets the number.
+    told(store, tmp_path, device(Reader(NEW + 1)))
+    assert (NEW + 1, CANTEEN) in store.merchants.onboarding.held_back()
+
+
+@pytest.mark.parametrize("named", ["", "Logistics"])
+def test_one_department_answers_for_a_reader(tmp_path, named):
+    """R20: that of the form, until the register names another."""
+    store = campus()
+    number = apply(store, "device", "2026-2", CANTEEN, replace(FORM, quantity=2))
+    sign(store, number)
+    store.merchants.onboarding.admit(number, [NEW, NEW + 1], "wang", NOW_S)
+    more = {"department": named} if named else {}
+    told(store, tmp_path, device(Reader(NEW), **more), device(Reader(NEW + 1)))
+    of = {one.device: one for one in store.merchants.onboarding.registry()}
+    assert of[NEW].department == (named or "General Affairs")
+    assert (of[NEW + 1].department, of[NEW + 1].application) == ("General Affairs", number)
+    assert (of[1009].department, of[1009].application) == ("General Affairs", 0)
+
+
+def test_a_register_of_before_a_move_does_not_move_it_back_nor_stop_the_ledger(tmp_path):
+    reader = Reader(1001)
+    store = open_ledger(reader)
+    number = store.merchants.tickets.move("M-1", 1001, "north", "wu", "rebuilt", NOW_S)
+    say(store, number, "sign", "department", "zhao")
+    say(store, number, "sign", "centre", "feng")
+    say(store, number, "move", "centre", "chen", costs=[("labour", 0), ("material", 0)])
+    told(store, tmp_path, device(reader))
+    assert store.tampers.where(1001) == (CANTEEN, "north")
+    told(store, tmp_path, device(reader, site="north"))
+    with pytest.raises(ConfigError, match="differently"):
+        told(store, tmp_path, device(reader, site="south"))
+
+
+def test_the_number_of_a_refusal_has_its_text():
+    assert reasons.NOT_APPROVED in reasons.TEXTS
+    numbers = {reasons.NOT_APPROVED, *procedures.TEXTS}
+    assert numbers == set(range(440, 450))

@@ -1,0 +1,63 @@
+"""`onecard ledger merchant`: applications, cards that were withheld, questions (R16, R19)."""
+
+from typing import Annotated
+
+import typer
+
+from tools.cli_dossier import (
+    By,
+    MerchantNo,
+    Records,
+    Ref,
+    Said,
+    add_steps,
+    apply_as,
+    now_s,
+    tell,
+)
+from tools.cli_options import InputFile
+
+merchant = typer.Typer(
+    help="Merchants: how one becomes one, what he answers for (R16, R19).", no_args_is_help=True
+)
+merchant.command("apply", help="Note a form of annex 2 of who wants to become a merchant.")(
+    apply_as("merchant")
+)
+add_steps(merchant, ("merchant", "capture", "question"))
+
+
+@merchant.command("withhold")
+def merchant_withhold(
+    database: InputFile,
+    record: Annotated[str, typer.Option(help="The CAPTURE record, such as 1001/17.")],
+    by: By,
+) -> None:
+    """Say who has a withheld card in hand; from there it goes from hand to hand (R19.4)."""
+    from tools.ledger_dossier import withhold
+
+    tell(lambda: withhold(database, record, by, now_s()))
+
+
+@merchant.command("ask")
+def merchant_ask(
+    database: InputFile, ref: Ref, merchant_no: MerchantNo, records: Records, said: Said, by: By
+) -> None:
+    """Ask a merchant about spends that are booked for him (R19.1)."""
+    from tools.ledger_dossier import question
+
+    tell(lambda: question(database, ref, merchant_no, records, said, by, now_s()))
+
+
+@merchant.command("ask-found")
+def merchant_ask_found(
+    database: InputFile,
+    limit_fen: Annotated[int, typer.Option(min=1, help="Above that a purchase takes the PIN.")],
+    by: By,
+    window_s: Annotated[
+        int | None, typer.Option(min=1, help="What belongs to one purchase; else as `splits`.")
+    ] = None,
+) -> None:
+    """Ask about each split charge that is sure and each velocity finding in DATABASE, once."""
+    from tools.ledger_dossier import question_all
+
+    tell(lambda: question_all(database, limit_fen, window_s, by, now_s()))
