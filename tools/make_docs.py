@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from firmware.drivers import annunciator
+from firmware.roles import entrance
 from ledger import (
     api_reasons,
     bearers,
@@ -79,6 +80,13 @@ Made by `python -m tools.make_docs`; a test fails when this page is not what the
 From the table in `protocols/rules/door.py`. The coil has current in "secured" and "forced" and
 nowhere else, and only while fire loop, exit button and supply, which interrupt it themselves,
 let it. Every change of state and every answer with an action is a record.
+"""
+
+_NOTE_S, _NOTE_MAX_MIN = entrance.NOTE_MS // 1000, entrance.NOTE_MS_MAX // 60000
+_CHATTER = f"""\
+An input that chatters is no flood of records: an answer that changes no state is one once in
+{_NOTE_S} s, while it goes on in {entrance.NOTE_TIMES} times as long each time,
+up to {_NOTE_MAX_MIN} min, until the input is quiet for as long or the state changes.
 """
 
 _LOCK = """\
@@ -185,6 +193,7 @@ def door_states() -> str:
     return "\n".join(
         [
             _DOOR,
+            _CHATTER,
             "An empty cell: nothing is done, on purpose.\n",
             _table(heads, door_texts.rows()),
             "```mermaid\n" + "\n".join(door_texts.diagram()) + "\n```\n",
@@ -200,6 +209,7 @@ def lock_states() -> str:
     return "\n".join(
         [
             _LOCK,
+            _CHATTER,
             "An empty cell: nothing is done, on purpose.\n",
             _table(heads, lock_texts.rows()),
             "```mermaid\n" + "\n".join(lock_texts.diagram()) + "\n```\n",
