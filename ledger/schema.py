@@ -12,6 +12,7 @@ from ledger.code_schema import CODE_ENTRIES
 from ledger.desk_schema import DESKS
 from ledger.firmware_schema import FIRMWARE
 from ledger.fraud_schema import CORRECTIONS, FINDINGS
+from ledger.growth_schema import GROWTH
 from ledger.inspection_schema import INSPECTIONS
 from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
@@ -418,4 +419,5 @@ MIGRATIONS = [
     PROCEDURES + _append_only(*OF_DOSSIERS),
     PERIODS + _append_only(*PERIOD_JOURNALS),
     PEOPLE + _append_only(*PEOPLE_JOURNALS),
+    GROWTH,
 ]
