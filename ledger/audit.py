@@ -63,6 +63,13 @@ _COUNTED = {
     "reader_release": (0, None),
     "dossier": (0, None),
     "dossier_step": (1, 0),
+    "commission_rate": (0, None),
+    "settlement_period": (0, None),
+    "period_merchant": (0, None),
+    "merchant_account": (0, None),
+    "remittance_try": (0, None),
+    "operator_change": (0, None),
+    "operator_act": (0, None),
 }
 _LINES = """
 CREATE TABLE line (

@@ -101,6 +101,7 @@ NO_LOSS = {
     reasons.LOCK_JAMMED: _A_PERSON,
     reasons.LOCK_CASE_OPENED: _A_PERSON,
     reasons.UNREAD_LETTER: _NO_MONEY,
+    reasons.TOLD_BEHIND_ITS_MARK: "its merchant gets it with the next period",
     reasons.ENTRY_UNANSWERED: _NO_MONEY,
     reasons.ENTERED_TWICE: _NO_MONEY,
 }

@@ -9,13 +9,14 @@ HOLDER = 1  # owner: card number. What the card centre owes the holder of a card
 MERCHANT = 2  # owner: merchant number. What it owes a merchant.
 CLEARING = 3  # owner: 0. Money that came in when a card was issued or loaded.
 SUSPENSE = 4  # owner: a reason. Money whose proper account is not known (ledger/reasons.py).
-FEES = 5  # owner: 0. What the card centre itself earns.
+FEES = 5  # owner: 0, of cards; 1, of merchants (commission). What the card centre itself earns.
 PENDING = 6  # owner: card number. Paid in for the holder, and not on the card yet.
 RESERVED = 7  # owner: card number. Taken from there by a payment code, and not the merchant's yet.
 LOSS = 8  # owner: a reason. What the card centre has borne for it (ledger/late.py).
 PAYOUT = 12  # owner: card number. On its way to the holder's bank (ledger/settlements.py).
 UNCLAIMED = 13  # owner: 0. What staff who have left did not spend (R15.1).
 OWNER = 14  # owner: reader. What its owner owes for what it has cost (ledger/corrections.py).
+REMITTANCE = 15  # owner: merchant number. On its way to its bank (ledger/remittances.py).
 
 KIND_NAMES = {
     HOLDER: "holder",
@@ -29,6 +30,7 @@ KIND_NAMES = {
     PAYOUT: "payout",
     UNCLAIMED: "unclaimed",
     OWNER: "device owner",
+    REMITTANCE: "remittance",
 }
 _OWNER_BITS = 32
 LEDGER_DEVICE = 0  # the ledger's own transfers are numbered as those of this device
@@ -69,6 +71,10 @@ def payout(card_no: int) -> int:
     return account(PAYOUT, card_no)
 
 
+def remittance(merchant_no: int) -> int:
+    return account(REMITTANCE, merchant_no)
+
+
 def suspense(reason: int) -> int:
     return account(SUSPENSE, reason)
 
@@ -79,4 +85,5 @@ def loss(reason: int) -> int:
 
 BANK = account(CLEARING, 0)
 EARNED = account(FEES, 0)
+COMMISSION = account(FEES, 1)
 FORFEITED = account(UNCLAIMED, 0)

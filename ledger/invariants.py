@@ -20,6 +20,8 @@ from ledger import (
     lifecycle_rules,
     loss_reports,
     money_rules,
+    people_rules,
+    period_rules,
     reissue_rules,
 )
 from ledger.evidence import Intent, State, stated_by, stated_by_outcome, verdict
@@ -196,6 +198,8 @@ _RULES = {
     **fraud_rules.RULES,
     **dossier_rules.RULES,
     **money_rules.RULES,
+    **people_rules.RULES,
+    **period_rules.RULES,
     "an early outcome's intent is not there yet": """
         SELECT e.device, e.seq FROM early_outcome e
         JOIN record r ON r.device = e.intent_device AND r.seq = e.intent_seq""",
@@ -223,6 +227,7 @@ def check(store: LedgerStore) -> list[Violation]:
     _note(found, lifecycle_rules.FOLLOWS, lifecycle_rules.astray(store.database))
     _note(found, dossier_rules.IS_THE_TABLE, dossier_rules.foreign_rows(store.database))
     _note(found, code_rules.IS_AS_TOLD, code_rules.wrongly_settled(store.database))
+    _note(found, period_rules.AS_REPORTED, period_rules.not_as_reported(store.database))
     _note(found, aggregate.IS_AS_SEALED, aggregate.not_as_sealed(store.database))
     return found
 

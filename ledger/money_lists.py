@@ -2,8 +2,9 @@
 
 Rules of this file. What is signed is one list: its kind, name and lines, each with a card, an
 amount and what the books say of it (0: it moves). Whoever signs states the sum, which stands on
-their own paper; another sum is refused. The name is used up by the first list that is done under
-it. What the lists are of is said elsewhere: ledger/subsidies.py, ledger/payouts.py.
+their own paper; another sum is refused. The two signatures are two verbs of ledger/people.py. The
+name is used up by the first list that is done under it. What the lists are of is said elsewhere:
+ledger/subsidies.py, ledger/payouts.py.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from ledger.card_status import CardRefused
 from ledger.dialect import Dialect
 from ledger.holders import check_word
 from ledger.lifecycle import NO_EVIDENCE, ONE_PERSON
+from ledger.signatures import signed
 
 SUBSIDY, REFUND = "subsidy", "refund"
 SIGNATURES = 2
@@ -60,7 +62,7 @@ class Signature:
 
 
 class MoneyLists:
-    """Signatures and runs of lists; in transactions of the caller. Raises CardRefused."""
+    """Signatures and runs of lists; in transactions of the caller. CardRefused, NotAllowed."""
 
     def __init__(self, database: Dialect) -> None:
         self._database = database
@@ -72,10 +74,14 @@ class MoneyLists:
     def sign(self, what: MoneyList, by: Signature) -> int:
         """Note a signature under `what`, as the books have it now; how many there are."""
         check_word("who signs", by.person)
-        signed = self.signatures(by.sha256)
-        if by.person in signed:
-            return len(signed)
-        if len(signed) >= SIGNATURES:
+        before = self.signatures(by.sha256)
+        is_first = not before or before[0] == by.person
+        verb = f"{what.kind}.{'sign' if is_first else 'approve'}"
+        words = what.name, by.sha256.hex()
+        person = signed(self._database, verb, by.person, by.time_s, *words)
+        if person in before:
+            return len(before)
+        if len(before) >= SIGNATURES:
             raise _refused("two persons have signed it already", ONE_PERSON)
         _check_same(what, by.sha256)
         self._check_name(what)
@@ -83,13 +89,13 @@ class MoneyLists:
             raise _refused("nothing would move", NO_EVIDENCE)
         if what.amount_fen != by.amount_fen:
             raise _refused(TEXTS[OTHER_SUM], OTHER_SUM)
-        if not signed:
+        if not before:
             row = what.sha256, what.kind, what.name, len(what.lines), what.amount_fen, by.time_s
             self._database.many(_LIST, [row])
             self._database.many(_LINE, [(what.sha256, *line) for line in what.lines])
-        row = by.sha256, len(signed) + 1, by.person, by.time_s
+        row = by.sha256, len(before) + 1, person, by.time_s
         self._database.many(_SIGN, [row])
-        return len(signed) + 1
+        return len(before) + 1
 
     def start(self, what: MoneyList, sha256: bytes, person: str, time_s: int) -> None:
         """`person` does what two have signed; again: nothing."""

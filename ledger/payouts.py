@@ -20,6 +20,7 @@ from ledger.holders import check_word
 from ledger.lifecycle import MONEY_IN_THE_AIR, ONE_PERSON
 from ledger.money_lists import NAME_USED, REFUND, TEXTS, MoneyList, MoneyLists, Signature
 from ledger.reissues import Reissues
+from ledger.signatures import signed
 from ledger.transfers import PAID_LINE, PAY_OUT, RETURN, RETURN_LINE, Transfer
 
 ACCOUNT_DIGITS = (12, 19)
@@ -112,7 +113,8 @@ class FilePlan:
 class Payouts:
     """The refunds in the books of `database`. Every method is one transaction, or only reads.
 
-    Raises CardRefused: nothing was changed, and the text says why without an account in it.
+    Raises CardRefused: nothing was changed, and the text says why without an account in it; and
+    NotAllowed.
     """
 
     def __init__(self, database: Dialect) -> None:
@@ -127,6 +129,7 @@ class Payouts:
         check_word("who registers it", person)
         check_account(account_no, name)
         with self._database.transaction():
+            person = signed(self._database, "card.payee", person, time_s, f"card {card_no}")
             check_state(self._database, card_no, _MAY_HAVE_A_PAYEE)
             enter_payee(self._database, card_no, account_no, name, person, time_s)
 
@@ -174,6 +177,7 @@ class Payouts:
         """
         check_word("a file", file)
         with self._database.transaction():
+            person = signed(self._database, "refund.file", person, time_s, file, sha256.hex())
             if list(self._database.rows(_IS_FILE, (file,))):
                 self._check_made(file, sha256)
             else:
@@ -199,6 +203,7 @@ class Payouts:
         check_word("who notes it", person)
         news = 0
         with self._database.transaction():
+            person = signed(self._database, "refund.results", person, time_s)
             for number, result, because in results:
                 if len(because) > BECAUSE_CHARS_MAX or not because.isprintable():
                     raise CardRefused(f"payment {number}: a reason of 64 characters at most")

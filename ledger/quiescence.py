@@ -18,7 +18,7 @@ looked into) is named in the certificate with that person.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -35,7 +35,7 @@ from protocols.wire.errors import WireError
 _CHUNK = 64
 # Further back than this no mark is looked for: the reader counts as silent.
 _LOOKED_AT_MAX = 4096
-_HEADS = """
+HEADS = """
 SELECT device, site, head_seq, is_forked FROM device d
 WHERE NOT EXISTS (SELECT 1 FROM door o WHERE o.device = d.device) ORDER BY device"""
 _BELOW = """
@@ -46,10 +46,10 @@ _INSPECTED = f"""
 SELECT seq, sealed FROM record
 WHERE kind IN (12, 13) AND (device + 0) = ? AND (seq + 0) < ? AND kind = {messages.INSPECTION}
 ORDER BY (seq + 0) DESC LIMIT 1"""
-_OPAQUE = f"""
+OPAQUE = f"""
 SELECT device, seq FROM suspense_case WHERE reason IN ({reasons.LOST}, {reasons.UNREADABLE})
 ORDER BY device, seq"""
-_KEPT = f"""
+KEPT = f"""
 SELECT reason, device, seq, sealed FROM suspense_case
 WHERE reason IN ({reasons.FOUND}, {reasons.FORK}) ORDER BY device, seq, reason"""
 _NAMED = """
@@ -219,6 +219,41 @@ def marks_time(fields: dict[str, Any] | None, before_s: int) -> bool:
     )
 
 
+def mark_below(
+    database: Dialect, device: int, below: int, before_s: int
+) -> tuple[int, bytes] | None:
+    """(seq, sha256) of a reader's newest mark by time below a number; None: there is none."""
+    looked_at = 0
+    while below > 1 and looked_at < _LOOKED_AT_MAX:
+        for seq, sha256, sealed in list(database.rows(_BELOW, (device, below, _CHUNK))):
+            below, looked_at = seq, looked_at + 1
+            fields = read(sealed)
+            if marks_time(fields, before_s):
+                return seq, sha256
+            if is_before(fields, before_s):
+                return None  # so was everything below it
+    return None
+
+
+def bar_of(head_seq: int, mark_seq: int, is_forked: bool) -> Bar | None:
+    """What a whole reader bars a proof by; None: nothing."""
+    if is_forked:
+        return Bar.FORKED
+    if not head_seq:
+        return Bar.NEVER_HEARD
+    return None if mark_seq else Bar.SILENT
+
+
+def releases_in(database: Dialect, head_of: Mapping[int, int]) -> dict[RecordId, Release]:
+    """What persons have released; of a whole reader as long as it has said nothing since."""
+    releases = [Release(*row) for row in database.rows(_RELEASES)]
+    return {
+        (one.device, one.seq): one
+        for one in releases
+        if one.seq or head_of.get(one.device) == one.head_seq
+    }
+
+
 def read(sealed: bytes) -> dict[str, Any] | None:
     """The fields of a record that stands in the books; None if this program cannot read it."""
     try:
@@ -268,16 +303,11 @@ class _Examiner:
         self._before_s = before_s
         self._loss_epoch = loss_epoch
         self._epoch = Cards(database).epoch()
-        self._heads = list(database.rows(_HEADS))
+        self._heads = list(database.rows(HEADS))
         self._taps = [_tap(row) for row in database.rows(_TAPS, (card_no,))]
-        releases = [Release(*row) for row in database.rows(_RELEASES)]
-        head = {device: head_seq for device, _site, head_seq, _is_forked in self._heads}
-        # Of a whole reader it stands as long as that has said nothing since.
-        self._releases = {
-            (one.device, one.seq): one
-            for one in releases
-            if one.seq or head.get(one.device) == one.head_seq
-        }
+        self._releases = releases_in(
+            database, {device: head_seq for device, _site, head_seq, _is_forked in self._heads}
+        )
 
     def examine(self, known: dict[int, list[Mark]]) -> Quiescence:
         marks = known.get(self._before_s)
@@ -323,34 +353,21 @@ class _Examiner:
         return 0, 0
 
     def _mark_below(self, device: int, below: int) -> tuple[int, bytes] | None:
-        """(seq, sha256) of the newest mark by time below a number; None: there is none."""
-        looked_at = 0
-        while below > 1 and looked_at < _LOOKED_AT_MAX:
-            for seq, sha256, sealed in list(self._database.rows(_BELOW, (device, below, _CHUNK))):
-                below, looked_at = seq, looked_at + 1
-                fields = read(sealed)
-                if marks_time(fields, self._before_s):
-                    return seq, sha256
-                if is_before(fields, self._before_s):
-                    return None  # so was everything below it
-        return None
+        return mark_below(self._database, device, below, self._before_s)
 
     def _readers(self, marks: list[Mark]) -> Iterator[Blocking]:
         forked = {device for device, _site, _head, is_forked in self._heads if is_forked}
         for mark in marks:
-            if mark.device in forked:
-                yield Blocking(Bar.FORKED, mark.device)
-            elif not mark.head_seq:
-                yield Blocking(Bar.NEVER_HEARD, mark.device)
-            elif not mark.seq:
-                yield Blocking(Bar.SILENT, mark.device)
+            bar = bar_of(mark.head_seq, mark.seq, mark.device in forked)
+            if bar is not None:
+                yield Blocking(bar, mark.device)
 
     # --- records that nobody can read ----------------------------------------------------------
 
     def _hidden(self) -> list[RecordId]:
         """Those that may be a debit of the card, and are not below both marks of their reader."""
         spenders = {row[0] for row in self._heads}
-        kept = self._database.rows(_KEPT)
+        kept = self._database.rows(KEPT)
         found = {
             (device, seq)
             for reason, device, seq, sealed in kept
@@ -358,7 +375,7 @@ class _Examiner:
         }
         opaque = [
             place
-            for place in self._database.rows(_OPAQUE)
+            for place in self._database.rows(OPAQUE)
             if place[0] in spenders
             and place not in found
             and not self._is_of_later(*place)
@@ -377,7 +394,7 @@ class _Examiner:
         return knows and self._mark_below(device, seq) is not None
 
     def _not_booked(self) -> Iterator[Blocking]:
-        for _reason, device, seq, sealed in self._database.rows(_KEPT):
+        for _reason, device, seq, sealed in self._database.rows(KEPT):
             if self._is_spend(read(sealed)):
                 yield Blocking(Bar.NOT_BOOKED, device, seq)
 

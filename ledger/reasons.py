@@ -58,6 +58,7 @@ CARD_FORKED = 430
 TOO_FAST = 431
 ABOVE_LOAD = 432
 IMBALANCE = 433
+TOLD_BEHIND_ITS_MARK = 459
 
 TEXTS = {
     UNKNOWN_DEVICE: "no device of this number is registered",
@@ -105,6 +106,8 @@ TEXTS = {
     ABOVE_LOAD: "a card held more than was ever put on it and not spent; look at the reader",
     IMBALANCE: "a card did not hold what its record before had left; look at the reader",
     NOT_APPROVED: "this reader has not the five signatures of annex 2; booked when it has",
+    TOLD_BEHIND_ITS_MARK: "a sale of before a closed period's end, of a reader that had been past"
+    " it: look at its clock",
     SEEN_ELSEWHERE: "a reader was heard at another site than its own, and has sealed that (R18.1)",
 }
 # Which of them have a suspense account, because money needs a place while nobody knows better.

@@ -12,10 +12,14 @@ from ledger.code_schema import CODE_ENTRIES
 from ledger.desk_schema import DESKS
 from ledger.firmware_schema import FIRMWARE
 from ledger.fraud_schema import CORRECTIONS, FINDINGS
+from ledger.growth_schema import GROWTH
 from ledger.inspection_schema import INSPECTIONS
 from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
 from ledger.money_schema import MONEY, MONEY_JOURNALS
+from ledger.people_schema import PEOPLE, PEOPLE_JOURNALS
+from ledger.period_schema import JOURNALS as PERIOD_JOURNALS
+from ledger.period_schema import PERIODS
 from ledger.policy_schema import POLICIES
 from ledger.procedure_schema import JOURNALS as OF_DOSSIERS
 from ledger.procedure_schema import PROCEDURES
@@ -155,6 +159,8 @@ APPEND_ONLY += JOURNALS
 APPEND_ONLY += ("finding", "correction", "correction_approval")
 APPEND_ONLY += ("policy_change",)
 APPEND_ONLY += OF_DOSSIERS
+APPEND_ONLY += PERIOD_JOURNALS
+APPEND_ONLY += PEOPLE_JOURNALS
 APPEND_ONLY += MONEY_JOURNALS
 
 _APPEND_ONLY = """
@@ -413,5 +419,8 @@ MIGRATIONS = [
     FINDINGS + CORRECTIONS + _append_only("finding", "correction", "correction_approval"),
     POLICIES + _append_only("policy_change"),
     PROCEDURES + _append_only(*OF_DOSSIERS),
+    PERIODS + _append_only(*PERIOD_JOURNALS),
+    PEOPLE + _append_only(*PEOPLE_JOURNALS),
+    GROWTH,
     MONEY + _append_only(*MONEY_JOURNALS),
 ]

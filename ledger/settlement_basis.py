@@ -8,12 +8,13 @@ says why. Naming one that bars nothing does no harm; one that is not named keeps
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ledger.card_status import CardRefused
 from ledger.dialect import Dialect
 from ledger.holders import check_word
 from ledger.quiescence import Blocking, Quiescence, RecordId, statement
+from ledger.signatures import signed
 
 BECAUSE_CHARS_MAX = 64
 _BASIS = "INSERT INTO settlement_basis VALUES (?, ?, ?, ?, ?)"
@@ -44,6 +45,14 @@ def barring(found: Quiescence, decision: Decision | None) -> list[Blocking]:
     """What keeps the money where it is."""
     named = frozenset() if decision is None else decision.despite
     return [one for one in found.blocking if (one.device, one.seq) not in named]
+
+
+def signed_for(database: Dialect, decision: Decision, now_s: int) -> Decision:
+    """A decision under the name that is written down for it; NotAllowed, before anything moves."""
+    places = sorted(decision.despite)
+    subject = " ".join(f"{device}/{seq}" if seq else str(device) for device, seq in places)
+    words = decision.person, now_s, subject, decision.because
+    return replace(decision, person=signed(database, "settlement.decide", *words))
 
 
 def note(

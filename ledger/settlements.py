@@ -22,6 +22,7 @@ from ledger.late import bear_all_ended
 from ledger.quiescence import Mark, Quiescence
 from ledger.reissues import Reissues
 from ledger.settlement_basis import Decision
+from ledger.signatures import signed
 from ledger.transfers import (
     FORFEIT,
     OFFSET,
@@ -88,6 +89,7 @@ class Settlements:
         """`person` has told a holder who leaves the staff: what is not spent is lost (R15.1)."""
         check_word("who tells it", person)
         with self._database.transaction():
+            person = signed(self._database, "card.warn", person, time_s, f"card {card_no}")
             check_state(self._database, card_no, _MAY_BE_WARNED)
             number = next_number(self._database, "leaving_notice")
             self._database.many(_NOTICE, [(number, card_no, person, time_s)])
@@ -99,11 +101,13 @@ class Settlements:
     ) -> list[Settled]:
         """Everything moves that is due and proven, or let go by `decision`; what did.
 
-        Again: nothing is left to move.
+        Again: nothing is left to move. Raises NotAllowed.
         """
         settled: list[Settled] = []
         known: dict[int, list[Mark]] = {}
         with self._database.transaction():
+            if decision is not None:
+                decision = settlement_basis.signed_for(self._database, decision, now_s)
             bear_all_ended(self._database)
         for is_forfeit, sources in self._due(now_s - after_s):
             with self._database.transaction():

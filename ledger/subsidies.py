@@ -26,6 +26,7 @@ from ledger.money_lists import (
     Signature,
 )
 from ledger.reissues import Reissues
+from ledger.signatures import signed
 from ledger.topups import TopUpRefused, booked, pay_in
 
 _ORDER = "subsidy/{}/{}"
@@ -90,7 +91,7 @@ class Subsidies:
     """The lists in the books of `database`. Every method is one transaction a line, or only reads.
 
     `lines` are those of one file, `file_sha256` the hash of its bytes. Raises CardRefused: nothing
-    was changed, and the text says why.
+    was changed, and the text says why; and NotAllowed.
     """
 
     def __init__(self, database: Dialect) -> None:
@@ -137,8 +138,9 @@ class Subsidies:
         Stopped anywhere, it goes on when it is called again; done, it changes nothing.
         """
         with self._database.transaction():
-            signed = list(self._database.rows(_SIGNED, (sha256,)))
-            reasons = {line: reason for line, _card_no, _amount_fen, reason in signed}
+            person = signed(self._database, "subsidy.run", person, time_s, name, sha256.hex())
+            rows = list(self._database.rows(_SIGNED, (sha256,)))
+            reasons = {line: reason for line, _card_no, _amount_fen, reason in rows}
             findings = [
                 LineFinding(one.line, one.card_no, one.amount_fen, reasons.get(one.line, 0), "")
                 for one in lines
@@ -151,8 +153,8 @@ class Subsidies:
         """Where the money of the list that was begun under a name is; None if none was."""
         sums: dict[str, tuple[int, int]] = {}
         rows = list(self._database.rows(_BECAME, (name,)))
-        for _name, _line, _card_no, amount_fen, signed, done, is_loaded, has_ended in rows:
-            if signed or done:
+        for _name, _line, _card_no, amount_fen, seen, done, is_loaded, has_ended in rows:
+            if seen or done:
                 place = "left"
             elif done is None:
                 place = "to_do"
@@ -168,11 +170,11 @@ class Subsidies:
     # --- how -------------------------------------------------------------------------------------
 
     def _do(
-        self, name: str, line: SubsidyLine, sha256: bytes, signed: int, time_s: int
+        self, name: str, line: SubsidyLine, sha256: bytes, seen: int, time_s: int
     ) -> LineFinding:
         facts = line.line, line.card_no, line.amount_fen
-        if signed:
-            return LineFinding(*facts, signed, "contradicted when it was signed")
+        if seen:
+            return LineFinding(*facts, seen, "contradicted when it was signed")
         with self._database.transaction():
             for (reason,) in list(self._database.rows(_IS_DONE, (sha256, line.line))):
                 text = "was left: the books had changed" if reason else "is paid in"

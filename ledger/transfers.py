@@ -27,6 +27,10 @@ CORRECT, CORRECT_LINE = 40, 20
 # What a move or a damage has cost (ledger/dossiers.py), numbered as its dossier, of LEDGER_DEVICE.
 COST = 41
 COST_LINES = {"labour": 21, "material": 22, "compensation": 23}
+# Of merchants' periods: of the device LEDGER_DEVICE, numbered as the merchant's row of the period;
+# what a bank does, as its payment (ledger/remittances.py).
+CHARGE, REMIT, REMITTED, SENT_BACK = 50, 51, 52, 53
+CHARGE_LINE, REMIT_LINE, REMITTED_LINE, SENT_BACK_LINE = 31, 32, 33, 34
 
 
 class Transfer(NamedTuple):

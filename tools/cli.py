@@ -26,7 +26,7 @@ from tools.cli_options import (
 from tools.cli_reader import reader
 from tools.cli_release import release
 from tools.cli_residence import residence
-from tools.cli_year import sim_year
+from tools.cli_year import sim_months, sim_year
 
 app = typer.Typer(
     name="onecard",
@@ -160,6 +160,7 @@ def sim_run(
 
 
 sim.command("year")(sim_year)
+sim.command("months")(sim_months)
 
 
 @sim.command("torture")

@@ -1,6 +1,7 @@
 """`onecard ledger`, in its Debian package `onecard-ledger`: all that is done with the books."""
 
 import logging
+import time
 from typing import Annotated
 
 import typer
@@ -21,8 +22,11 @@ from tools.cli_lives import batch, card, temporary
 from tools.cli_menu import menu
 from tools.cli_merchant import merchant
 from tools.cli_money import refunds, subsidy
-from tools.cli_options import LOG_FORMAT, CardKeyFileNeeded, InputFile, Json, refuse
+from tools.cli_operator import operator
+from tools.cli_options import LOG_FORMAT, LOGGED_IN, CardKeyFileNeeded, InputFile, Json, refuse
+from tools.cli_period import period
 from tools.cli_policy import policy
+from tools.cli_privacy import person, retention
 
 ledger = typer.Typer(help="The central ledger.", no_args_is_help=True)
 ledger.add_typer(card, name="card")
@@ -34,11 +38,15 @@ ledger.add_typer(attendance, name="attendance")
 ledger.add_typer(access, name="access")
 ledger.add_typer(menu, name="menu")
 ledger.add_typer(firmware, name="firmware")
+ledger.add_typer(period, name="period")
 ledger.add_typer(policy, name="policy")
 ledger.add_typer(device, name="device")
 ledger.add_typer(merchant, name="merchant")
 ledger.add_typer(aggregate, name="aggregate")
 ledger.add_typer(case, name="case")
+ledger.add_typer(operator, name="operator")
+ledger.add_typer(person, name="person")
+ledger.command("retention")(retention)
 ledger.command("carry-over")(carry_over)
 ledger.command("reconcile")(reconcile)
 ledger.command("locks")(ledger_locks)
@@ -131,15 +139,18 @@ def ledger_topup(
     number: Annotated[
         int, typer.Option(min=0, help="Behind a restore: the number that the credit had.")
     ] = 0,
+    by: Annotated[str, typer.Option("--by", help=f"Who books it. {LOGGED_IN}")] = "",
 ) -> None:
     """Book in DATABASE (SQLite) what was paid in for a card; its next tap online brings it on."""
     from ledger.dialect import StoreUnavailable
+    from ledger.signatures import NotAllowed
     from ledger.topups import TopUpRefused
     from tools.ledger_forks import NotBooks
     from tools.ledger_topup import book
 
     try:
-        booked = book(database, card_no, amount_fen, order_id, number)
-    except (NotBooks, TopUpRefused, StoreUnavailable) as error:
+        what = card_no, amount_fen, order_id, number
+        booked = book(database, *what, by, int(time.time()))
+    except (NotAllowed, NotBooks, TopUpRefused, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"credit {booked}: {amount_fen} fen wait for card {card_no}")

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from tools.cli_options import EXIT_FAILED, AfterHours, InputFile, refuse
+from tools.cli_options import EXIT_FAILED, LOGGED_IN, AfterHours, InputFile, refuse
 
 card = typer.Typer(
     help="What becomes of a card, from its order to its end (R10 to R15).", no_args_is_help=True
@@ -88,8 +88,7 @@ Evidence = Annotated[
 ]
 As = Annotated[Role, typer.Option("--as", help="Who says it.")]
 Through = Annotated[Channel, typer.Option("--channel", help="Where it was said.")]
-Who = Annotated[str, typer.Option("--by", help="Who enters it, by name.")]
-By = Annotated[str, typer.Option("--by", help="Who does it, by name.")]
+By = Annotated[str, typer.Option("--by", help=f"Who does it, by name. {LOGGED_IN}")]
 Department = Annotated[str, typer.Option(help="The department or college.")]
 Application = Annotated[int, typer.Option(min=1, help="The number of the application.")]
 First = Annotated[str, typer.Option("--from", help="The first day, such as 2026-09-01.")]
@@ -103,12 +102,13 @@ Sha256 = Annotated[str, typer.Option(help="The hash that the dry run printed.")]
 def say(what: Callable[[], str]) -> None:
     from ledger.card_status import CardRefused
     from ledger.dialect import StoreUnavailable
+    from ledger.signatures import NotAllowed
     from tools.ledger_forks import NotBooks
     from tools.ledger_lives import BadInput
 
     try:
         typer.echo(what())
-    except (NotBooks, CardRefused, StoreUnavailable, BadInput) as error:
+    except (NotBooks, CardRefused, NotAllowed, StoreUnavailable, BadInput) as error:
         refuse(error)
 
 
@@ -134,7 +134,7 @@ def _simple(verb: str) -> Callable[..., None]:
         evidence: Evidence = "",
         role: As = Role.CLERK,
         channel: Through = Channel.COUNTER,
-        by: Who = "",
+        by: By = "",
     ) -> None:
         from tools.ledger_card import set_status
 
@@ -145,7 +145,7 @@ def _simple(verb: str) -> Callable[..., None]:
 
 
 def _new(verb: str) -> Callable[..., None]:
-    def begin(database: InputFile, card_no: CardNo, by: Who = "") -> None:
+    def begin(database: InputFile, card_no: CardNo, by: By = "") -> None:
         from tools.ledger_lives import begin
 
         say(lambda: begin(database, verb, card_no, by, now_s()))
@@ -159,7 +159,7 @@ def _replacing(verb: str) -> Callable[..., None]:
         card_no: CardNo,
         new_card: NewCard,
         evidence: Evidence = "",
-        by: Who = "",
+        by: By = "",
     ) -> None:
         from tools.ledger_card import replace
 
@@ -181,7 +181,7 @@ def card_open(
     department: Department,
     first: First,
     last: Last,
-    by: By,
+    by: By = "",
     evidence: Evidence = "",
 ) -> None:
     """Activate an issued card (R12). The holder's number is read from standard input."""
@@ -193,7 +193,7 @@ def card_open(
 
 
 @card.command("warn")
-def card_warn(database: InputFile, card_no: CardNo, by: By) -> None:
+def card_warn(database: InputFile, card_no: CardNo, by: By = "") -> None:
     """Note that who leaves the staff was told: what is not spent by then is lost (R15.1)."""
     from tools.ledger_lives import warn
 
@@ -201,7 +201,7 @@ def card_warn(database: InputFile, card_no: CardNo, by: By) -> None:
 
 
 @card.command("payee")
-def card_payee(database: InputFile, card_no: CardNo, by: By) -> None:
+def card_payee(database: InputFile, card_no: CardNo, by: By = "") -> None:
     """Register where a card's money goes. From standard input: the account, then its owner."""
     from tools.ledger_lives import register_payee
 
@@ -244,7 +244,7 @@ def temporary_approve(
     database: InputFile,
     application: Application,
     step: Annotated[Step, typer.Option(help="Whose signature it is.")],
-    by: By,
+    by: By = "",
 ) -> None:
     """Note a signature under an application: the department's, then that of finance."""
     from tools.ledger_lives import approve
@@ -257,7 +257,7 @@ def temporary_hand_out(
     database: InputFile,
     application: Application,
     card_no: CardNo,
-    by: By,
+    by: By = "",
     evidence: Evidence = "application",
 ) -> None:
     """Open an issued card for an approved application, and book its fee of 20 yuan, once."""
@@ -272,7 +272,7 @@ def temporary_extend(
     card_no: CardNo,
     department: Department,
     last: Last,
-    by: By,
+    by: By = "",
     evidence: Evidence = "renewal-proof",
     utc_offset_s: UtcOffset = 28_800,
 ) -> None:
@@ -321,7 +321,7 @@ def batch_dry_run(database: InputFile, file: ListFile, kind: KindOfList) -> None
 
 @batch.command("sign")
 def batch_sign(
-    database: InputFile, file: ListFile, kind: KindOfList, sha256: Sha256, by: By
+    database: InputFile, file: ListFile, kind: KindOfList, sha256: Sha256, by: By = ""
 ) -> None:
     """Sign a dry run by its hash; two persons have to, and before anything has changed."""
     from tools.ledger_batch import sign
@@ -331,7 +331,7 @@ def batch_sign(
 
 @batch.command("run")
 def batch_run(
-    database: InputFile, file: ListFile, kind: KindOfList, sha256: Sha256, by: By
+    database: InputFile, file: ListFile, kind: KindOfList, sha256: Sha256, by: By = ""
 ) -> None:
     """Do what two persons have signed, each line once; stopped, it goes on when run again."""
     from tools.ledger_batch import run
@@ -347,7 +347,7 @@ def batch_settle(
         list[str] | None,
         typer.Option(help="A reader (1001) or record (1001/7) that is passed over; repeat it."),
     ] = None,
-    by: Annotated[str, typer.Option("--by", help="Who decides that, by name.")] = "",
+    by: Annotated[str, typer.Option("--by", help=f"Who decides that, by name. {LOGGED_IN}")] = "",
     because: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
 ) -> None:
     """Send on what is left of ended cards, so long after their end and when no spend is missing.

@@ -29,7 +29,7 @@ def subsidy_dry_run(database: InputFile, file: ListFile, batch: Batch) -> None:
 
 @subsidy.command("sign")
 def subsidy_sign(
-    database: InputFile, file: ListFile, batch: Batch, sha256: Sha256, total: Total, by: By
+    database: InputFile, file: ListFile, batch: Batch, sha256: Sha256, total: Total, by: By = ""
 ) -> None:
     """Sign a dry run by its hash and the sum that is paid in; two persons have to."""
     from tools.ledger_subsidy import sign
@@ -38,7 +38,9 @@ def subsidy_sign(
 
 
 @subsidy.command("run")
-def subsidy_run(database: InputFile, file: ListFile, batch: Batch, sha256: Sha256, by: By) -> None:
+def subsidy_run(
+    database: InputFile, file: ListFile, batch: Batch, sha256: Sha256, by: By = ""
+) -> None:
     """Pay in what two persons have signed, each line once; stopped, it goes on when run again."""
     from tools.ledger_subsidy import run
 
@@ -62,7 +64,9 @@ def refunds_dry_run(database: InputFile, file: File) -> None:
 
 
 @refunds.command("sign")
-def refunds_sign(database: InputFile, file: File, sha256: Sha256, total: Total, by: By) -> None:
+def refunds_sign(
+    database: InputFile, file: File, sha256: Sha256, total: Total, by: By = ""
+) -> None:
     """Sign that by its hash and its sum; two have to, who registered none of its accounts."""
     from tools.ledger_refunds import sign
 
@@ -75,7 +79,7 @@ def refunds_make(
     file: File,
     sha256: Sha256,
     out: Annotated[Path, typer.Option(help="Where it is written, for its owner alone.")],
-    by: By,
+    by: By = "",
 ) -> None:
     """Write the file that two persons have signed (CSV); again, it is the same payments."""
     from tools.ledger_refunds import make
@@ -84,7 +88,7 @@ def refunds_make(
 
 
 @refunds.command("results")
-def refunds_results(database: InputFile, file: ListFile, by: By) -> None:
+def refunds_results(database: InputFile, file: ListFile, by: By = "") -> None:
     """Note what the bank says (CSV: payment,result,because; paid, failed or returned)."""
     from tools.ledger_refunds import results
 

@@ -1,4 +1,4 @@
-"""`onecard sim year`: its arguments."""
+"""`onecard sim year` and `onecard sim months`: their arguments."""
 
 from typing import Annotated
 
@@ -25,3 +25,16 @@ def sim_year(
         refuse(error)
     typer.echo(year.text())
     raise typer.Exit(0 if year.is_right else 1)
+
+
+def sim_months(
+    cards: Annotated[int, typer.Option(min=1, help="Holders of a card.")] = 1_000,
+    months: Annotated[int, typer.Option(min=1, max=10, help="Of 30 days.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed, the same months.")] = 1,
+) -> None:
+    """Book, close, approve and pay months of a campus; all must be what its generator says."""
+    from tools.months import live
+
+    found = live(cards, months, seed, say)
+    typer.echo(found.text())
+    raise typer.Exit(0 if found.is_right else 1)

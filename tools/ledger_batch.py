@@ -1,12 +1,13 @@
 """What `onecard ledger batch` does: lists of cards from CSV, and what becomes of their money.
 
 The whole file is read before anything is done, and an error names its line, never a person or an
-account. NotBooks, CardRefused, StoreUnavailable, BadInput.
+account. NotBooks, CardRefused, NotAllowed, StoreUnavailable, BadInput.
 """
 
 import csv
 import hashlib
 import io
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,13 +17,14 @@ from ledger.card_status import CardRefused
 from ledger.carry_over import AFTER_S
 from ledger.holders import KINDS, Holder, check, is_person_no
 from ledger.payouts import check_account
-from ledger.quiescence import TEXTS, Quiescence
+from ledger.quiescence import TEXTS, Quiescence, RecordId
 from ledger.settlement_basis import Decision
+from ledger.store import LedgerStore
 from protocols.rules.money import format_yuan
 from protocols.rules.spending import TEMPORARY
-from tools.ledger_card import written
 from tools.ledger_forks import opened
 from tools.ledger_lives import BadInput, day_of
+from tools.session import signing, written
 
 _HOUR_S = 3600
 _BYTES_MAX = 16 << 20
@@ -54,18 +56,18 @@ def dry_run(path: Path, file: Path, kind: str) -> tuple[str, bool]:
 def sign(path: Path, file: Path, kind: str, sha256: str, by: str, now_s: int) -> str:
     """Put a name under a dry run."""
     lines, file_sha256 = _read_list(file, kind)
-    with written(path) as store:
+    with signing(path, by, now_s) as (store, who):
         what = kind, lines, file_sha256, hash_of(sha256)
-        count = store.batches.sign(*what, by, now_s)
+        count = store.batches.sign(*what, who, now_s)
     return f"{count} of 2 signatures"
 
 
 def run(path: Path, file: Path, kind: str, sha256: str, by: str, now_s: int) -> tuple[str, bool]:
     """Do what was signed, and whether no line was left."""
     lines, file_sha256 = _read_list(file, kind)
-    with written(path) as store:
+    with signing(path, by, now_s) as (store, who):
         what = kind, lines, file_sha256, hash_of(sha256)
-        findings = store.batches.run(*what, by, now_s)
+        findings = store.batches.run(*what, who, now_s)
     left = [finding for finding in findings if finding.reason]
     said = [_told(finding) for finding in left]
     said.append(f"{len(findings) - len(left)} lines are done, {len(left)} are left")
@@ -77,10 +79,20 @@ def settle(
 ) -> tuple[str, bool]:
     """Move what is due, and whether nothing waits. `decided`: by whom, why, despite whom."""
     after_s = AFTER_S if after_h is None else after_h * _HOUR_S
-    decision = _decision(*decided)
-    with written(path) as store:
-        settled = store.settlements.settle(now_s, after_s, decision)
-        waiting = store.settlements.waiting(now_s, after_s)
+    by, because, despite = decided
+    places = frozenset(_place(text) for text in despite)
+    if not any(decided):
+        with written(path) as store:
+            return _settle(store, after_s, None, now_s)
+    with signing(path, by, now_s) as (store, who):
+        return _settle(store, after_s, Decision(who, because, places), now_s)
+
+
+def _settle(
+    store: LedgerStore, after_s: int, decision: Decision | None, now_s: int
+) -> tuple[str, bool]:
+    settled = store.settlements.settle(now_s, after_s, decision)
+    waiting = store.settlements.waiting(now_s, after_s)
     lines = [
         f"card {one.card_no}: {format_yuan(one.amount_fen)} yuan are"
         f" {'forfeited' if one.is_forfeit else 'to be paid out'}"
@@ -90,16 +102,11 @@ def settle(
     return "\n".join(lines or ["nothing is due"]), not waiting
 
 
-def _decision(person: str, because: str, despite: Sequence[str]) -> Decision | None:
-    if not (person or because or despite):
-        return None
-    places = []
-    for text in despite:
-        device, _slash, seq = text.partition("/")
-        if not all(part.isascii() and part.isdigit() for part in (device, seq or "0")):
-            raise BadInput(f"--despite {text}: a reader is 1001, a record of it 1001/7")
-        places.append((int(device), int(seq or "0")))
-    return Decision(person, because, frozenset(places))
+def _place(text: str) -> RecordId:
+    device, _slash, seq = text.partition("/")
+    if not all(part.isascii() and part.isdigit() for part in (device, seq or "0")):
+        raise BadInput(f"--despite {text}: a reader is 1001, a record of it 1001/7")
+    return int(device), int(seq or "0")
 
 
 def _barring(waiting: Sequence[Quiescence]) -> Iterator[str]:
@@ -118,7 +125,7 @@ def _read_list(file: Path, kind: str) -> tuple[Sequence[Line], bytes]:
     """Every line of a list, and the hash of its bytes; BadInput names the first wrong line."""
     data = file.read_bytes()
     lines = []
-    for number, row in rows_of(data, file, COLUMNS[kind]):
+    for number, row in csv_rows(data, file, COLUMNS[kind]):
         try:
             lines.append(_READ[kind](number, row))
         except (BadInput, CardRefused, KeyError, ValueError) as error:
@@ -163,7 +170,7 @@ _READ: dict[str, Callable[[int, Sequence[str]], Line]] = {
 }
 
 
-def rows_of(data: bytes, file: Path, columns: list[str]) -> Iterable[tuple[int, list[str]]]:
+def csv_rows(data: bytes, file: Path, columns: list[str]) -> Iterable[tuple[int, list[str]]]:
     """(number, cells) of each line behind the header."""
     if len(data) > _BYTES_MAX:
         raise BadInput(f"{file}: longer than {_BYTES_MAX} bytes")
@@ -180,6 +187,13 @@ def rows_of(data: bytes, file: Path, columns: list[str]) -> Iterable[tuple[int, 
             yield number, [cell.strip() for cell in row]
 
 
+def csv_text(rows: Iterable[Sequence[object]]) -> bytes:
+    """A CSV file as spreadsheets here read it."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode("utf-8-sig")
+
+
 def hash_of(text: str) -> bytes:
     try:
         sha256 = bytes.fromhex(text)
@@ -193,3 +207,18 @@ def hash_of(text: str) -> bytes:
 def _told(finding: Finding) -> str:
     number = f" ({finding.reason})" if finding.reason else ""
     return f"line {finding.line}, card {finding.card_no}: {finding.text}{number}"
+
+
+def write_private(out: Path, data: bytes) -> None:
+    """All of a file that only its owner reads, or the one that was there."""
+    beside = out.with_name(f".{out.name}.new")
+    try:
+        beside.unlink(missing_ok=True)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as target:
+            target.write(data)
+            target.flush()
+            os.fsync(target.fileno())
+        beside.replace(out)
+    except OSError as error:
+        raise BadInput(f"{out}: {error.strerror}; the books have the payments: again") from error

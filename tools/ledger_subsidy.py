@@ -1,6 +1,7 @@
 """What `onecard ledger subsidy` does: a list of amounts that two persons sign, booked once.
 
-The whole file is read before anything is done. NotBooks, CardRefused, StoreUnavailable, BadInput.
+The whole file is read before anything is done. NotBooks, CardRefused, NotAllowed,
+StoreUnavailable, BadInput.
 """
 
 import hashlib
@@ -12,10 +13,10 @@ from ledger.money_lists import Signature
 from ledger.subsidies import LineFinding, SubsidyLine
 from protocols.card.purse import AMOUNT_FEN_MAX
 from protocols.rules.money import format_yuan, parse_yuan
-from tools.ledger_batch import hash_of, is_number, rows_of
-from tools.ledger_card import written
+from tools.ledger_batch import csv_rows, hash_of, is_number
 from tools.ledger_forks import opened
 from tools.ledger_lives import BadInput
+from tools.session import signing
 
 COLUMNS = ["card_no", "person_no", "amount"]
 
@@ -41,17 +42,17 @@ def sign(path: Path, file: Path, name: str, what: tuple[str, str], by: str, now_
     """Put a name under a dry run; `what`: its hash, and the sum that is paid in, in yuan."""
     sha256, total = what
     lines, file_sha256 = _read(file, name)
-    signature = Signature(hash_of(sha256), fen_of(total), by, now_s)
-    with written(path) as store:
-        count = store.subsidies.sign(name, lines, file_sha256, signature)
+    signed = hash_of(sha256), fen_of(total)
+    with signing(path, by, now_s) as (store, who):
+        count = store.subsidies.sign(name, lines, file_sha256, Signature(*signed, who, now_s))
     return f"{count} of 2 signatures"
 
 
 def run(path: Path, file: Path, name: str, sha256: str, by: str, now_s: int) -> tuple[str, bool]:
     """Do what was signed, and whether no line was left."""
     lines, file_sha256 = _read(file, name)
-    with written(path) as store:
-        findings = store.subsidies.run(name, lines, file_sha256, hash_of(sha256), by, now_s)
+    with signing(path, by, now_s) as (store, who):
+        findings = store.subsidies.run(name, lines, file_sha256, hash_of(sha256), who, now_s)
     left = [one for one in findings if one.reason]
     paid_fen = sum(one.amount_fen for one in findings if not one.reason)
     said = [_told(one) for one in left]
@@ -92,7 +93,7 @@ def _read(file: Path, name: str) -> tuple[Sequence[SubsidyLine], bytes]:
         raise BadInput("a list has a name without a /")
     data = file.read_bytes()
     lines = []
-    for number, (card, person_no, amount) in rows_of(data, file, COLUMNS):
+    for number, (card, person_no, amount) in csv_rows(data, file, COLUMNS):
         amount_fen = parse_yuan(amount)
         if not is_number(card) or not amount_fen:
             raise BadInput(f"{file}: line {number} is not a card number and an amount in yuan")

@@ -6,6 +6,7 @@ that writes goes to one register. Rules and register facts: mfrc522.py.
 
 _FIFO_DATA = 0x09
 FIFO_BYTES = 64
+_VIEWS_MAX = 32  # spends on both chips have 29; each takes some 120 bytes of the heap
 STATUS_BYTES = 7  # in front of an answer: the byte under the first address, six registers
 
 
@@ -19,7 +20,8 @@ class Registers:
 
     `tx` is what goes into the FIFO next, `rx` what came out of it last. `_values` holds what was
     last written to each register, and `_ready` falls while that may not be what stands there.
-    `tail_bytes`: how much may be read behind a full FIFO.
+    `tail_bytes`: how much may be read behind a full FIFO. `views_max`: for how many lengths of a
+    transaction buffers are kept.
     """
 
     def __init__(self, exchange, tail_bytes):
@@ -34,6 +36,7 @@ class Registers:
         self.tx = memoryview(self._fill)[1:]
         self.rx = memoryview(self._in)[STATUS_BYTES:]
         self._views = {}
+        self.views_max = _VIEWS_MAX
 
     def write(self, register, value):
         """One register, forgotten at once: no proof will look for the value."""
@@ -57,7 +60,10 @@ class Registers:
     def _keep(self, key, out):
         """(out, into): buffers of one length for a transaction, made once and kept in `_views`.
 
-        What comes back covers the last answer, even if it is nothing.
+        What comes back covers the last answer, even if it is nothing. A card chooses lengths too:
+        when there are `views_max` of them, all are made anew.
         """
+        if len(self._views) >= self.views_max:
+            self._views.clear()
         self._views[key] = pair = (out, memoryview(self._in)[: len(out)])
         return pair

@@ -108,7 +108,7 @@ class CodeDoor(DoorController):
         whose = _BUILDING if nobody_answers else _PHONE
         self._signals.play(REFUSED + whose, now_ms)
         self._until_ms = now_ms + _REFUSED_MS
-        if self._is_news(reason, now_ms):
+        if self._is_news(reason, now_ms, False, 1):  # the next one may be somebody else
             self._record(messages.ENTRY, now_ms, card_no=0, reason=reason)
         if code_entry.is_wrong(reason) and self._tries.wrong(now_ms):
             self._is_alarm = True

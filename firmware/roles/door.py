@@ -124,7 +124,8 @@ class DoorController(Entrance):
             self._is_alarm = False
         if action:
             self._show(now_ms)
-        if after != before or (action and self._is_news(event, now_ms)):
+        has_changed = after != before
+        if (has_changed or action) and self._is_news(event, now_ms, has_changed):
             self._record(
                 messages.DOOR,
                 now_ms,

@@ -26,8 +26,10 @@ WRONG = (
 )
 # Nobody was refused.
 UNRECORDED = (reasons.CARD_GONE, reasons.JOURNAL_FULL)
-# An input that chatters is told once in so long, where it changes nothing.
-_NOTE_MS = 1000
+_VIEWS_MAX = 12  # lengths of frames, see mfrc522_bus.py: a Classic has 11
+# An input that chatters is told once in so long, where it changes nothing, and then in so many
+# times as long, until it has been quiet for as long or the state has changed.
+NOTE_MS, NOTE_MS_MAX, NOTE_TIMES = 1000, 600000, 10
 
 
 class Entrance:
@@ -36,6 +38,7 @@ class Entrance:
     def __init__(self, board, front_end, journal, now_ms):
         self._board = board
         self._front_end = front_end or Pcd(Mfrc522(board))
+        self._front_end.chip.views_max = _VIEWS_MAX
         self._recorder, self._clock, self._uplink = open_books(board, now_ms, journal)
         self._card_map = CardMap(CardsPart(board), self._recorder, self._uplink)
         self._access_map = AccessMap(board, self._recorder, self._uplink)
@@ -43,7 +46,7 @@ class Entrance:
         self._credentials = Credentials(board, self._front_end, board.stored(OLD_READ_KEY))
         self._watch = FrontEndWatch(self._front_end, self._recorder)
         self._tries = access.Tries()
-        self._noted_ms = {}
+        self._noted_ms = {}  # event -> (until when it is no news, for how long that was)
         self._is_resting = False  # the card in the field has been answered
         self._has_gap = False  # something has happened that could not be written
 
@@ -79,10 +82,18 @@ class Entrance:
         except JournalFull:
             self._has_gap = True
 
-    def _is_news(self, event, now_ms):
-        """Whether an event that changes nothing is worth a record now."""
-        noted_ms = self._noted_ms.get(event)
-        if noted_ms is not None and now_ms - noted_ms < _NOTE_MS:
+    def _is_news(self, event, now_ms, has_changed=False, times=NOTE_TIMES):
+        """Whether an event is worth a record now; `has_changed`: the state, which always is.
+
+        While it goes on it is told again in so many `times` as long, each time.
+        """
+        if has_changed:
+            self._noted_ms.clear()
+            return True
+        until_ms, pause_ms = self._noted_ms.get(event, (0, 0))
+        if now_ms < until_ms:
             return False
-        self._noted_ms[event] = now_ms
+        goes_on = now_ms - until_ms < pause_ms
+        pause_ms = min(pause_ms * times, NOTE_MS_MAX) if goes_on else NOTE_MS
+        self._noted_ms[event] = now_ms + pause_ms, pause_ms
         return True

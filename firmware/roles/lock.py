@@ -223,7 +223,9 @@ class SmartLock(Entrance):
         # A card's own way, in and back, is what its ENTRY says.
         is_usual = event in ("home", "grant", "drawn", "over")
         is_usual = is_usual or (event == "thrown" and before == lock.THROWING)
-        if not is_usual and (after != before or (action and self._is_news(event, now_ms))):
+        has_changed = after != before
+        is_told = not is_usual and (has_changed or action)
+        if is_told and self._is_news(event, now_ms, has_changed):
             self._record(
                 messages.DOOR,
                 now_ms,
@@ -255,15 +257,15 @@ class SmartLock(Entrance):
         now_ms = self._board.ticks_ms()  # the dialogue has taken its time
         self._awake_ms = now_ms + AWAKE_MS
         if reason == reasons.APPROVED:
-            self._happen("grant", now_ms)  # nobody waits for what is on the card beside that
+            # Written before anything else may fail; nobody waits for what is on the card beside.
+            self._answer(card_no, reason, now_ms)
         if identity:
             self.mailbox.visit(card, identity, now_ms)
             now_ms = self._board.ticks_ms()
-            if reason != reasons.APPROVED and self._take_rights(now_ms):
+        if reason != reasons.APPROVED:
+            if identity and self._take_rights(now_ms):
                 reason = self._judge(identity, now_ms)
-                if reason == reasons.APPROVED:
-                    self._happen("grant", now_ms)
-        self._answer(card_no, reason, now_ms)
+            self._answer(card_no, reason, now_ms)
 
     def _judge(self, identity, now_ms):
         """reasons.APPROVED, or why this lock stays shut; it has no keys for a PIN."""
@@ -275,8 +277,9 @@ class SmartLock(Entrance):
         return reason
 
     def _answer(self, card_no, reason, now_ms):
-        """Say what came of a card, and write it down."""
+        """Open or do not, say what came of a card, and write it down."""
         if reason == reasons.APPROVED:
+            self._happen("grant", now_ms)
             self._tries.right()
             self._access.passed(card_no, now_ms)
             self._signals.play(TAKEN, now_ms)

@@ -48,11 +48,10 @@ class Credentials:
         self._board = board
         self._pcd = pcd
         # The newest generation of keys first: while cards are given new ones, both are out.
-        self._classic_keys = [PurseKeys(board.aes, settings["purse_key"], settings["mac_key"])]
+        self._classic_keys = [(settings["purse_key"], settings["mac_key"])]
         if "previous_purse_key" in settings:
             mac_key = settings.get("previous_mac_key") or settings["mac_key"]
-            old = PurseKeys(board.aes, settings["previous_purse_key"], mac_key)
-            self._classic_keys.append(old)
+            self._classic_keys.append((settings["previous_purse_key"], mac_key))
         read_keys = [settings["read_key"]] if "read_key" in settings else []
         if old_read_key:
             read_keys.append(old_read_key)
@@ -73,16 +72,16 @@ class Credentials:
 
     def _read_classic(self, card):
         classic, sector = Classic(self._pcd, card), IDENTITY_BLOCK // BLOCKS_PER_SECTOR
-        *newer, oldest = self._classic_keys
-        for keys in newer:
+        *_, oldest = self._classic_keys
+        for pair in self._classic_keys:
+            # Made anew for each card: kept, they would take 2 kB of the heap for ever.
+            keys = PurseKeys(self._board.aes, *pair)
             try:
                 classic.authenticate(IDENTITY_BLOCK, *keys.sector(card.uid, sector))
                 break
             except AuthFailed:
-                pass  # a card of the generation before
-        else:
-            keys = oldest
-            classic.authenticate(IDENTITY_BLOCK, *keys.sector(card.uid, sector))
+                if pair is oldest:
+                    raise
         return decode_identity(classic.read(IDENTITY_BLOCK), card.uid, keys.mac(card.uid))
 
     def enter_desfire(self, card, talk_us=TALK_US_MAX):

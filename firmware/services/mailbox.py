@@ -14,13 +14,13 @@ from hashlib import sha256
 
 from firmware.services.card_faults import FAULTS
 from firmware.services.card_mail import CardMail
+from firmware.services.journal_bytes import RECORD_BYTES_MAX
 from protocols.card import mailbox
 from protocols.link.delivery import DeliveryError
 from protocols.rules import access, card_status
 from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 
-_RECORDS_BYTES = 1200  # of records that are looked at for a letter
 # It holds no door, and its motor stops by itself: it may talk for longer than a door.
 _TALK_US_MAX = 800000
 _STEP_MV = 100  # a smaller difference of the cells is worth no other letter
@@ -35,7 +35,7 @@ class Mailbox:
     def __init__(self, board, pcd, credentials, books, access_map, battery_mv):
         settings = board.settings
         self._board = board
-        self._mail = CardMail(pcd, credentials, _TALK_US_MAX)
+        self._pcd, self._credentials = pcd, credentials
         self._recorder, self._clock, self._uplink = books
         self._access_map = access_map
         self._battery_mv = battery_mv
@@ -47,25 +47,31 @@ class Mailbox:
     def visit(self, card, _identity, now_ms):
         """Take what is in the card's mailbox for this lock, and leave what it has to tell.
 
-        Whatever goes wrong with the card, its next visit begins anew.
+        Whatever goes wrong with the card, its next visit begins anew. Nothing of a session stays:
+        one takes a good part of what the heap has left.
         """
+        mail = CardMail(self._pcd, self._credentials, _TALK_US_MAX)
         try:
-            heads = self._mail.heads(card)
+            heads = mail.heads(card)
             for slot in range(mailbox.TO_LOCKS):
                 head = heads[slot]
                 if head is not None and head.device == self._device:
-                    self._take(card, slot, head, now_ms)
-            self._leave(card, heads[mailbox.FROM_LOCK])
+                    self._take(mail, card, slot, head, now_ms)
+            written = self._letter(heads[mailbox.FROM_LOCK])
+            heads = head = None
+            if written:
+                for _ in mail.put(card, mailbox.FROM_LOCK, *written):
+                    pass
         except FAULTS:
             pass  # it has gone, or has no mailbox
         except OSError:
             pass  # the flash has not taken the map: the old one holds
 
-    def _take(self, card, slot, head, now_ms):
+    def _take(self, mail, card, slot, head, now_ms):
         if head.stamp <= self._access_map.held()[1]:
             return  # taken, or older than what was
         letter = bytearray()
-        for _ in self._mail.get(card, slot, head, letter):
+        for _ in mail.get(card, slot, head, letter):
             pass
         for key in self._keys:
             try:
@@ -102,22 +108,33 @@ class Mailbox:
             warrant = seal.seal(key, body, card_status.LABEL)
             self._access_map.offer(warrant, data, now_ms)
 
-    def _leave(self, card, head):
+    def _letter(self, head):
+        """(head, letter) of what is to be left, or None; `head`: of the one that lies there.
+
+        What it was made of is gone before it is written.
+        """
         recorder = self._recorder
         booked = recorder.receipted_seq()
-        records = recorder.records_from(booked + 1, messages.BATCH_RECORDS_MAX, _RECORDS_BYTES)
         is_others = head is not None and head.device != self._device
-        if not records or (is_others and head.state == mailbox.WAITING):
-            return
+        if not recorder.waiting() or (is_others and head.state == mailbox.WAITING):
+            return None
         tag = recorder.tag_at(booked) if booked else seal.CHAIN_START
         battery_mv = self._battery_mv() // _STEP_MV * _STEP_MV
         held, key = self._access_map.held(), self._keys[0]
         content, count = mailbox.encode_events(
-            key, held, battery_mv, self._device, booked + 1, tag, records
+            key, held, battery_mv, self._device, booked + 1, tag, self._records(booked + 1)
         )
         letter = mailbox.seal_letter(self._board, key, mailbox.FROM_LABEL, content)
         ours = mailbox.head_of(self._device, booked + count, letter)
         if head is not None and not is_others and head.crc == ours.crc:
-            return  # it is there, or a door has it and the receipt is on its way
-        for _ in self._mail.put(card, mailbox.FROM_LOCK, ours, letter):
-            pass
+            return None  # it is there, or a door has it and the receipt is on its way
+        return ours, letter
+
+    def _records(self, seq):
+        """Our sealed records from `seq` on, one at a time: all of them are much of the heap."""
+        while True:
+            found = self._recorder.records_from(seq, 1, RECORD_BYTES_MAX)
+            if not found:
+                return
+            yield found[0]
+            seq += 1

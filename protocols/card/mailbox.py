@@ -196,12 +196,13 @@ def decode_update(content):
 def encode_events(device_key, held, battery_mv, device, first, tag, records):
     """(content, how many records are in it) of a letter from a lock: as many as fit.
 
-    `held`: (epoch, made_s) of its access map; `records`: sealed ones, from sequence `first` on;
-    `tag`: of the seal before them, None where the lock does not have it any more.
+    `held`: (epoch, made_s) of its access map; `records`: sealed ones, from sequence `first` on, of
+    which no more are taken than it needs; `tag`: of the seal before them, None where the lock does
+    not have it any more.
     """
     head = cbor.encode([held[0], held[1], battery_mv, first])[1:]
     entries, size, base = [], 2 + len(head), _base(device, first, held[1])
-    for sealed in records[:_RECORDS_MAX]:
+    for sealed in records:
         payload = seal.payload_of(sealed)
         entry = b""
         # What the ledger would not find by itself goes as it is: after another key, or a LOST.
@@ -214,6 +215,8 @@ def encode_events(device_key, held, battery_mv, device, first, tag, records):
         if size > CONTENT_BYTES_MAX:
             break
         entries.append(entry)
+        if len(entries) == _RECORDS_MAX:
+            break
         base, tag = cbor.decode(payload), seal.tag_of(sealed)
     count = len(entries)
     return b"\x85" + head + bytes((0x80 | count,)) + b"".join(entries), count

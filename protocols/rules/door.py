@@ -63,6 +63,9 @@ EXIT_MS = 30000
 HELD_MS = 15000
 # A contact that bounces is no open door; a siren has a second (GB 50396).
 OPENED_MS = 100
+# A forced door is shut again when its contact says so for so long: one that chatters is one
+# opening. Each time within ten minutes doubles it.
+SHUT_MS, SHUT_MS_MAX, SHUT_AGAIN_MS = 2000, 64000, 600000
 # More than three losses of mains in so long are no supply.
 CHATTER_MS, CHATTER_LOSSES = 10000, 4
 # The relay follows its pulses within 500 ms; a little later it disagrees for good.
@@ -118,6 +121,7 @@ class Door:
         self._since_ms[_EXIT_AT] = now_ms - EXIT_MS
         self._until_ms = self._turned_ms = now_ms
         self._losses_ms = []
+        self._shut_ms, self._forced_ms = SHUT_MS, now_ms - SHUT_AGAIN_MS
         self._told = EXIT_IDLE | INTACT
 
     def let_last(self, grant_ms):
@@ -134,6 +138,12 @@ class Door:
         self.state, action = cell(before, event)
         if event == "grant":
             self._until_ms = now_ms + self._grant_ms
+        if self.state != before == FORCED:
+            self._told |= self.levels & CLOSED  # it may have been shut for a moment only
+        elif self.state == FORCED != before:
+            is_again = now_ms - self._forced_ms < SHUT_AGAIN_MS
+            self._shut_ms = min(self._shut_ms * 2, SHUT_MS_MAX) if is_again else SHUT_MS
+            self._forced_ms = now_ms
         if before == FAULT and self.state != FAULT:
             self.cause, self._losses_ms = 0, []
         if (before in LOCKING) != self.holds():
@@ -190,7 +200,10 @@ class Door:
         """What is told once, when it begins."""
         levels, told = self.levels, self._told
         news = levels ^ told
-        if not levels & CLOSED and self._for_ms(_CLOSED_AT, now_ms) < OPENED_MS:
+        steady_ms = OPENED_MS
+        if levels & CLOSED:
+            steady_ms = self._shut_ms if self.state == FORCED else 0
+        if self._for_ms(_CLOSED_AT, now_ms) < steady_ms:
             news &= ~CLOSED
         if not self.holds():
             news &= ~RELAY

@@ -7,7 +7,9 @@ STATES = {
     door.SECURED: "locked",
     door.GRANTED: "open for whoever may enter, 5 s (3 to 15 s)",
     door.HELD: "open for 15 s longer than a grant lasts: somebody is called",
-    door.FORCED: "opened although it was locked: somebody is called",
+    door.FORCED: "opened although it was locked: somebody is called, until it has been shut for "
+    "%d s; each time within %d min doubles that, up to %d s"
+    % (door.SHUT_MS // 1000, door.SHUT_AGAIN_MS // 60000, door.SHUT_MS_MAX // 1000),
     door.EXIT: "the exit button, until 30 s after it was let go",
     door.FREE: "open to everybody, by schedule",
     door.FIRE: "the fire loop was open: until a key is turned at the door",

@@ -50,6 +50,9 @@ REST, DRAW, THROW = 0, 1, 2
 # A stroke takes 300 ms with fresh cells, and less than this with the last that may do it.
 MOTOR_MS = 900
 SLIP_MS = 100  # an end contact that bounces has not been left
+SLIP_AGAIN_MS = (
+    5000  # one that was left before may chatter: each time moves the bolt, by the cells
+)
 # How long the bolt stays drawn: bounds as of rules/door.py.
 OPEN_MS_MIN, OPEN_MS, OPEN_MS_MAX = 3000, 5000, 15000
 RETRY_MS, RETRIES = 3000, 2  # of a bolt that is jammed; then it waits for the next waking
@@ -103,6 +106,7 @@ class Lock:
         self._end_ms = now_ms  # since when the end contacts are as they are
         self._key_ms = now_ms - KEY_MS
         self._retries = 0 if may_move else RETRIES
+        self._slip_ms = SLIP_MS
 
     def let_last(self, open_ms):
         """How long the bolt stays drawn from now on, within its bounds; 0: as long as it does."""
@@ -127,6 +131,8 @@ class Lock:
             self._retries = 0
         elif event == "retry":
             self._retries += 1
+        elif event == "slip":
+            self._slip_ms = SLIP_AGAIN_MS
         return action
 
     def event(self, levels, now_ms):
@@ -169,7 +175,7 @@ class Lock:
             return "over"
         if now_ms - self._key_ms < KEY_MS:
             return ""
-        if state == LOCKED and not is_thrown and now_ms - self._end_ms >= SLIP_MS:
+        if state == LOCKED and not is_thrown and now_ms - self._end_ms >= self._slip_ms:
             return "slip"
         if state == JAMMED and for_ms >= RETRY_MS and self._retries < RETRIES:
             return "retry"

@@ -19,7 +19,8 @@ EVENTS = {
     "thrown": "the contact of the thrown bolt closes",
     "stall": "the motor has run for too long",
     "over": "the time of the state is over",
-    "slip": "the bolt has left its end by itself, and no key is turned",
+    "slip": "the bolt has left its end by itself, for %d ms, the second time for %d s, and no key "
+    "is turned" % (lock.SLIP_MS, lock.SLIP_AGAIN_MS // 1000),
     "retry": "3 s later, twice; then at the next waking",
     "key": "a key is turned",
     "inside": "the inner handle is pressed",

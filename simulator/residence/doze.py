@@ -144,6 +144,7 @@ def _moments(each: Any) -> Iterator[int]:
     """Whatever rules/door.py compares the time with: until then a Door answers as before."""
     waits_ms = (
         door.OPENED_MS,
+        each._shut_ms,
         door.RELAY_MS,
         door.SETTLE_MS,
         door.EXIT_MS,

@@ -230,8 +230,9 @@ class Campus:
         is_of_after: bool = False,
     ) -> None:
         """The card is debited; without an outcome only its next step tells so."""
-        reader = post.reader
-        step = Step(held, reader.merchant_no, amount_fen, 0, has_outcome, is_of_after, held.torn)
+        reader, day = post.reader, (time_s - START_S) // DAY_S
+        what = reader.merchant_no, amount_fen, 0, has_outcome, is_of_after, day
+        step = Step(held, *what, held.torn)
         if has_outcome:
             post.keep(reader.spend(held.card, amount_fen, time_s), step)
         else:
@@ -259,7 +260,9 @@ class Campus:
         queue.sort(key=lambda entry: entry[0])
         deliveries = [portion for _place, portion in queue]
         for at in range(0, len(deliveries), DELIVERIES_MAX):
-            self._store.book(deliveries[at : at + DELIVERIES_MAX])
+            next_at = at + DELIVERIES_MAX
+            portion, ahead = deliveries[at:next_at], deliveries[next_at : next_at + DELIVERIES_MAX]
+            self._store.book(portion, ahead)
         for step in told:
             self.truth.told(step)
 

@@ -53,6 +53,7 @@ class Step:
     credit_fen: int = 0
     has_outcome: bool = True
     is_of_after: bool = False
+    day: int = 0  # since 1 September
     tells_of: "Step | None" = None
     is_told: bool = False
     next_is_told: bool = False
@@ -61,9 +62,13 @@ class Step:
 
 @dataclass
 class Truth:
-    """Balances in fen by account: credits minus debits, as in the books."""
+    """Balances in fen by account: credits minus debits, as in the books.
+
+    `sales`: what merchants sold, by (merchant, day), as far as it was told.
+    """
 
     fen: Counter[Account] = field(default_factory=Counter)
+    sales: Counter[tuple[int, int]] = field(default_factory=Counter)
 
     def move(self, debit: Account, credit: Account, amount_fen: int) -> None:
         self.fen[debit] -= amount_fen
@@ -109,6 +114,7 @@ class Truth:
         step.is_booked = True
         held = step.held
         self.move(held.purse, ("merchant", step.merchant_no), step.amount_fen)
+        self.sales[step.merchant_no, step.day] += step.amount_fen
         if step.is_of_after:
             held.suspect_fen += step.amount_fen
             if held.is_replaced:

@@ -190,6 +190,17 @@ def test_a_wrong_tag_makes_records_that_no_chain_takes():
     assert found[0] == records[0] and wrong[0] != records[0]
 
 
+def test_no_more_records_are_taken_than_have_room():
+    taken = []
+    records = iter(chain(40))
+    told = mailbox.encode_events(
+        *(KEY, (7, MADE_S), 0, LOCK, 1, seal.CHAIN_START),
+        (taken.append(each) or each for each in records),
+    )
+    assert 1 < told[1] <= len(taken) <= told[1] + 1
+    assert told == mailbox.encode_events(KEY, (7, MADE_S), 0, LOCK, 1, seal.CHAIN_START, chain(40))
+
+
 # -- heads and slots ------------------------------------------------------------------------
 
 

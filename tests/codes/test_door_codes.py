@@ -231,6 +231,15 @@ def test_without_network_a_code_is_refused_at_once_and_the_card_opens(site, cent
     assert opened(site) == 1 and site.line.said["up"] == []
 
 
+def test_refusals_shortly_one_after_another_are_each_written_down(site, centre):
+    """They may be of different people; only what comes within a second is one."""
+    site.line.online = False
+    for number in range(5):
+        site.show(centre.code(number=number), hold_ms=500)
+        site.run_ms(900)
+    assert len(site.numbers()) == 5
+
+
 def test_who_shows_codes_without_end_fills_no_journal(site, centre):
     site.line.online = False
     head_seq = site.device._recorder.head_seq()

@@ -74,6 +74,20 @@ def test_budget_of_authentication_read_and_write():
     assert desk.model.violations == []
 
 
+@pytest.mark.parametrize("views_max", [12, 32])
+def test_no_lengths_of_frames_fill_the_heap(views_max):
+    """A card chooses how long frames are; buffers are kept for so many lengths and no more."""
+    desk = ready()
+    desk.chip.views_max = views_max
+    for count in range(1, 64):
+        assert desk.chip.transceive(count, count, 1000) == SILENCE
+        assert desk.chip.transceive(count, 64 - count, 1000, proof=True) == SILENCE
+        assert len(desk.chip._views) <= views_max
+    desk.place(new_card(UID4))
+    assert desk.pcd.poll().uid == UID4
+    assert desk.model.violations == []
+
+
 def test_silence_is_measured_by_the_chip():
     """The timer set for 1 ms ends the wait, within what the bus and a step of waiting cost."""
     desk = ready()

@@ -27,6 +27,7 @@ from tests.firmware.counter import (
 from tests.firmware.entrance import ALWAYS, MASTERS, OFFICE, STRANGER, new_desfire
 
 DEVICE = 3001
+WATCHDOG_US, WATCHDOG_RESET = 30_000_000, 3
 _EVENTS = [line.split()[0] for line in lock.TABLE.strip().split("\n")[1:]]
 
 
@@ -77,10 +78,11 @@ class Lodge:
 
     # -- power and time -----------------------------------------------------------------------
 
-    def boot(self):
-        """Cells are put in."""
+    def boot(self, cause=1):
+        """Cells are put in, or a reset is over."""
         try:
             self.hardware.power_on()
+            self.hardware.boot_cause = cause
             self.is_on = True
             self.due_us = self.home.start(self.clock.now_us)
         except PowerCut:
@@ -92,6 +94,13 @@ class Lodge:
         self.is_on = False
         self.home.kill()
         self.hardware.power_off()
+
+    def hang(self):
+        """Its firmware has ended; its watchdog finds that, its pins as they were."""
+        self.home.kill()
+        self.clock.advance_us(WATCHDOG_US)
+        self.hardware.power_off()
+        return self.boot(WATCHDOG_RESET)
 
     def _wake(self):
         self.due_us = self.clock.now_us

@@ -6,6 +6,8 @@ from protocols.rules import access, cells, lock, reasons
 from protocols.wire import messages
 from simulator.chips import smart_lock
 from simulator.chips.nor_flash import PowerCut
+from simulator.host.card_port import front_end
+from simulator.host.home import HostHome
 from simulator.host.lock_hardware import WAKE_US
 from tests.firmware.lodge import CARD_NO, STRANGER, Lodge, new_card, new_desfire
 
@@ -452,3 +454,17 @@ def test_a_card_that_was_read_is_handed_on_behind_the_decision():
         ((uid, card_no, moved, _),) = mailbox.visits
         assert (uid, moved) == (held.uid, direction)
         assert card_no == (CARD_NO if held is card else STRANGER)
+
+
+@pytest.mark.parametrize("bit", [lock.THROWN, lock.KEY, lock.INSIDE, lock.INTACT])
+def test_an_input_that_chatters_for_two_minutes_is_a_few_records(bit):
+    lodge = Lodge(home=lambda each: HostHome("lock", each, front_end))
+    lodge.touch()
+    for number in range(1200):
+        lodge.bolt.stuck[bit] = number % 4 == 0
+        lodge.run_ms(100)
+    lodge.bolt.stuck.clear()
+    lodge.until_asleep()
+    print(bit, lodge.told(), lodge.bolt.strokes, "strokes")
+    assert len(lodge.told()) <= 6 and lodge.bolt.strokes <= 1
+    assert lodge.tap(new_card(CARD_NO)) and lodge.entries() == [(CARD_NO, reasons.APPROVED)]

@@ -12,6 +12,8 @@ from ledger import (
     invariants,
     lifecycle_rules,
     money_rules,
+    people_rules,
+    period_rules,
     quiescence,
     reissue_rules,
 )
@@ -31,6 +33,8 @@ from ledger.lifecycle_schema import JOURNALS
 from ledger.loading import load_book
 from ledger.loss_reports import LossAsk
 from ledger.money_schema import MONEY_JOURNALS
+from ledger.people_schema import PEOPLE_JOURNALS
+from ledger.period_schema import JOURNALS as PERIOD_JOURNALS
 from ledger.phones import Phones
 from ledger.posting import write_changes
 from ledger.procedure_schema import JOURNALS as OF_DOSSIERS
@@ -193,11 +197,12 @@ def _pay_by_code(store):
     store.book([other.records])
 
 
-# Those of the lives of cards, and what must hold for them: test_lives.py; of dossiers and of lists
-# that move money likewise.
-@pytest.mark.parametrize(
-    "table", sorted({*APPEND_ONLY} - {*JOURNALS, *OF_DOSSIERS, *MONEY_JOURNALS})
-)
+# Those of the lives of cards, and what must hold for them: test_lives.py; of dossiers, of lists
+# that move money and of merchants' periods likewise, of people test_operators.py.
+_ELSEWHERE = (*JOURNALS, *OF_DOSSIERS, *MONEY_JOURNALS, *PERIOD_JOURNALS, *PEOPLE_JOURNALS)
+
+
+@pytest.mark.parametrize("table", [table for table in APPEND_ONLY if table not in _ELSEWHERE])
 @pytest.mark.parametrize("verb", ["UPDATE", "DELETE"])
 def test_journals_are_append_only(table, verb):
     store = filled()
@@ -270,7 +275,13 @@ def test_journals_are_append_only(table, verb):
         "INSERT INTO transfer VALUES (1001, 1, 1, 1, 4294967303, 4294967303, 5)",
         "INSERT INTO transfer VALUES (1001, 1, 1, 1, 4294967303, 8589934604, 0)",
         "INSERT INTO transfer VALUES (1001, 1, 1, 1, 4294967303, 1, 5)",
+        "INSERT INTO transfer VALUES (1001, 1, 1, 1, 1, 8589934604, 5)",
         "INSERT INTO transfer VALUES (1001, 1, 1, 1, 4294967303, 8589934604, 1.5)",
+        "INSERT INTO record SELECT 99, 1, kind, sha256, sealed, 0 FROM record WHERE sealed IN"
+        " (SELECT sealed FROM record LIMIT 1)",
+        "INSERT INTO intent SELECT device, seq + 99, card_no, counter, amount_fen, merchant_no,"
+        " last_device, last_seq, earliest_s, latest_s, state, credit_no FROM intent",
+        "UPDATE account SET id = id",
         "INSERT INTO account (id, kind, owner) VALUES (5, 1, 5)",
         "DELETE FROM phone",
         "UPDATE phone SET sealed_seed = x'' WHERE card_no = 7",
@@ -442,6 +453,8 @@ def test_every_rule_has_its_tampering():
     here -= set(lifecycle_rules.RULES) | set(dossier_rules.RULES)
     here -= set(fraud_rules.RULES)  # test_corrections.py
     here -= set(money_rules.RULES)  # test_money_lists.py
+    here -= set(period_rules.RULES)  # test_periods.py
+    here -= set(people_rules.RULES)  # test_operators.py
     assert here < set(TAMPERED)
     assert len(TAMPERED) == len(here) + 4
 

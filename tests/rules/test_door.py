@@ -194,8 +194,56 @@ def test_a_forced_door_is_called_out_within_a_second():
     assert rig.times("opened")[0] - opened_ms <= 1000
     # A cut wire of the contact looks the same: it unlocks nothing.
     assert rig.door.holds()
-    rig.run(100, GOOD)
+    rig.run(door.SHUT_MS - 100, GOOD)
+    assert rig.door.state == door.FORCED
+    rig.run(200, GOOD)
+    assert rig.door.state == door.SECURED and rig.events()[-1] == "closed"
+
+
+def chatter(rig, duration_ms, open_ms, shut_ms):
+    """The contact's wire comes and goes."""
+    end_ms = rig.now_ms + duration_ms
+    while rig.now_ms < end_ms:
+        rig.run(open_ms, GOOD & ~door.CLOSED).run(shut_ms, GOOD)
+        assert rig.door.holds()
+
+
+@pytest.mark.parametrize(("open_ms", "shut_ms"), [(150, 50), (150, 150), (3000, 1500)])
+def test_a_contact_that_chatters_is_one_opening(open_ms, shut_ms):
+    rig = Rig().secured()
+    rig.log.clear()
+    chatter(rig, 600_000, open_ms, shut_ms)
+    assert rig.events().count("opened") == 1 and "closed" not in rig.events()
+    rig.run(door.SHUT_MS + 100, GOOD)
     assert rig.door.state == door.SECURED
+    # And the door that is really opened is told again.
+    rig.run(5_000, GOOD).run(1_000, GOOD & ~door.CLOSED)
+    assert rig.events()[-2:] == ["closed", "opened"]
+
+
+def test_one_that_chatters_slowly_is_told_less_and_less_until_it_has_been_quiet():
+    rig = Rig().secured()
+    chatter(rig, 600_000, 5_000, 5_000)
+    assert rig.events().count("opened") <= 4
+    rig.run(door.SHUT_AGAIN_MS + door.SHUT_MS_MAX, GOOD)
+    for _ in range(2):
+        rig.run(1_000, GOOD & ~door.CLOSED).run(door.SHUT_MS + 100, GOOD)
+        assert rig.events()[-2:] == ["opened", "closed"]
+        rig.run(door.SHUT_AGAIN_MS, GOOD)
+
+
+@pytest.mark.parametrize("event", ["grant", "exit"])
+def test_who_leaves_by_a_forced_door_that_has_just_shut_has_his_time(event):
+    rig = Rig().secured().run(1_000, GOOD & ~door.CLOSED).run(500, GOOD)
+    assert rig.door.state == door.FORCED
+    rig.log.clear()
+    if event == "grant":
+        rig.step("grant").run(door.GRANT_MS - 200, GOOD)
+        assert rig.door.state == door.GRANTED
+    else:
+        rig.run(200, GOOD & ~door.EXIT_IDLE).run(door.EXIT_MS - 1_000, GOOD)
+        assert rig.door.state == door.EXIT
+    assert not rig.door.holds() and "closed" not in rig.events()
 
 
 def test_a_contact_that_bounces_forces_nothing():

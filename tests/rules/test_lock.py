@@ -144,3 +144,16 @@ def test_a_contact_that_was_closed_all_the_time_stops_nothing_early():
             locked_at = locked_at or now_ms
             assert bolt == 0
     assert locked_at
+
+
+def test_an_end_contact_that_chatters_moves_the_bolt_once():
+    """Each time would be a stroke by the cells; one that stays open is believed all the same."""
+    one, told = new_lock(), []
+    for now_ms in range(100, 600_000, 50):
+        levels = AT_ENDS[lock.THROWN] if now_ms // 150 % 2 else lock.INTACT
+        told += play(one, levels, now_ms)
+    assert told.count("slip") == 1 and one.state == lock.LOCKED
+    told = []
+    for now_ms in range(600_000, 600_100 + lock.SLIP_AGAIN_MS, 50):
+        told += play(one, lock.INTACT, now_ms)
+    assert told == ["slip"] and one.motor() == lock.THROW

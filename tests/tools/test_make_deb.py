@@ -313,6 +313,14 @@ def test_the_ledger_s_commands_and_timers_do_what_the_units_say(unpacked_of, tmp
     assert len(list((books / "audit").glob("audit-*.jsonl"))) == 1
     (backup,) = (path for path in tmp_path.glob("books-*Z"))
     assert backup.stat().st_size > 0
+    period, page = [*places["/usr/bin/onecard-ledger"].split(), "period"], tmp_path / "sheet.html"
+    until = "2020-01-01T00:00:00+08:00"
+    for words in (
+        ["close", books / "ledger.sqlite", "--name", "2019", "--until", until, "--by", "chen"],
+        ["sheet", books / "ledger.sqlite", "--period", "1", "--html", page],
+    ):
+        subprocess.run([*period, *words], check=True, env=environment)
+    assert "2020-01-01" in page.read_text()
     prom = tmp_path / "onecard.prom"
     assert "onecard_ledger" in prom.read_text()
 

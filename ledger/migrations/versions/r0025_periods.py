@@ -1,4 +1,4 @@
-"""Revision 0025: what money rests on when it leaves a card."""
+"""Revision 0025: settlement of merchants."""
 
 from alembic import op
 

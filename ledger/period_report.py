@@ -1,0 +1,268 @@
+"""What merchants got, by period and by day: lines, sums, and the report that four persons approve.
+
+Rules of this file. A line is what one transfer gave a merchant or took; its time is the earliest
+that its record may be of, so a mark at a period's end (ledger/period_quiet.py) says that no line
+of before is missing. Sales are spends and payments by code; a cancelled one counts where its sale
+does. Everything else (corrections) is `other`, and bears no commission. What no record dates is of
+before all times: it comes into the next period that is closed.
+
+The report is canonical JSON: equal findings have equal bytes, and its hash follows that of the
+report before. Money in fen, times in seconds since 1970, hashes in hexadecimal.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ledger.dialect import Dialect
+from ledger.merchant_entries import ENTRIES, Sum, groups, trial_balance
+from ledger.period_quiet import Quiet
+from ledger.reasons import TOLD_BEHIND_ITS_MARK
+from ledger.transfers import SPEND
+
+PER_BP = 10_000
+_TAKE = f"""
+INSERT INTO period_line
+SELECT {{number}}, e.merchant_no, e.device, e.seq, e.line, e.kind, e.amount_fen, e.time_s
+FROM ({ENTRIES}) e
+WHERE e.time_s < ? AND NOT EXISTS (SELECT 1 FROM period_line l WHERE l.device = e.device
+    AND l.seq = e.seq AND l.line = e.line AND l.merchant_no = e.merchant_no)"""
+_SUMS = """
+SELECT merchant_no, kind, CASE WHEN time_s < {from_s} THEN 1 ELSE 0 END AS is_late, COUNT(*),
+    SUM(amount_fen) FROM period_line WHERE period = ?
+GROUP BY merchant_no, kind, CASE WHEN time_s < {from_s} THEN 1 ELSE 0 END"""
+_LINES = """
+SELECT merchant_no, device, seq, line, kind, amount_fen, time_s FROM period_line
+WHERE period = ? ORDER BY merchant_no, device, seq, line"""
+_MERCHANTS = "SELECT merchant_no FROM merchant ORDER BY merchant_no"
+_BEFORE = """
+SELECT m.merchant_no, m.sales_fen - m.cancelled_fen + m.brought_turnover_fen,
+    m.other_fen + m.brought_fen, m.due_fen,
+    CASE WHEN EXISTS (SELECT 1 FROM period_refusal r WHERE r.period = m.period) THEN 1 ELSE 0 END
+FROM period_merchant m WHERE m.period = ?"""
+_RATES = """
+SELECT merchant_no, rate_bp FROM commission_rate c
+WHERE number = (SELECT MAX(number) FROM commission_rate WHERE merchant_no = c.merchant_no)"""
+_ROWS = """
+SELECT number, period, merchant_no, count, sales_fen, cancelled_fen, other_fen, late_count,
+    late_fen, brought_turnover_fen, brought_fen, rate_bp, commission_fen, due_fen
+FROM period_merchant WHERE period = ? ORDER BY merchant_no"""
+_NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM period_merchant"
+_HASH = "SELECT sha256 FROM settlement_period WHERE number = ?"
+# Late sales whose clock says that they are surely of before; those behind a reader's mark are odd.
+_SURELY_LATE = f"""
+SELECT l.device, l.seq FROM period_line l JOIN intent i ON i.device = l.device AND i.seq = l.seq
+WHERE l.period = ? AND l.kind = {SPEND} AND l.time_s < ? AND i.latest_s < ?
+ORDER BY l.device, l.seq"""
+_CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_READERS = """
+SELECT merchant_no, device, COUNT(*), SUM(amount_fen) FROM period_line WHERE period = ?
+GROUP BY merchant_no, device ORDER BY merchant_no, device"""
+_LATE = "SELECT device, seq, line, merchant_no, kind, amount_fen, time_s FROM period_line"
+_LATE += " WHERE period = ? AND time_s < ? ORDER BY merchant_no, time_s, device, seq, line"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What a merchant is due of a period: the row `number` of the books.
+
+    `late_fen` of `late_count` lines are of before the period (or of no known time), and are in the
+    sums. `brought_turnover_fen` and `brought_fen` come from the period before: all of it where its
+    report was refused, what the merchant owes where it was approved.
+    """
+
+    number: int
+    period: int
+    merchant_no: int
+    count: int
+    sales_fen: int
+    cancelled_fen: int
+    other_fen: int
+    late_count: int
+    late_fen: int
+    brought_turnover_fen: int
+    brought_fen: int
+    rate_bp: int
+    commission_fen: int
+    due_fen: int
+
+
+def commission(turnover_fen: int, rate_bp: int) -> int:
+    """So many hundredths of a percent, half a fen rounded up, of less than nothing likewise down.
+
+    So what is charged for a sale is given back with it, but for the rounding of the whole.
+    """
+    fen = (abs(turnover_fen) * rate_bp + PER_BP // 2) // PER_BP
+    return fen if turnover_fen >= 0 else -fen
+
+
+def take(database: Dialect, number: int, from_s: int, until_s: int) -> list[Due]:
+    """Put everything of before `until_s` that is in no period into period `number`.
+
+    In a transaction of the caller, who closes the period in it; what each merchant is due.
+    """
+    database.rows(_TAKE.format(number=number), (until_s,))
+    sums: dict[int, list[Sum]] = {}
+    rows = database.rows(_SUMS.format(from_s=from_s), (number,))
+    for merchant_no, kind, is_late, count, fen in list(rows):
+        sums.setdefault(merchant_no, []).append((kind, bool(is_late), count, int(fen)))
+    brought = {row[0]: row[1:] for row in database.rows(_BEFORE, (number - 1,))}
+    rates = dict(database.rows(_RATES))
+    ((next_number,),) = database.rows(_NEXT)
+    due = []
+    for at, (merchant_no,) in enumerate(list(database.rows(_MERCHANTS))):
+        rate_bp = rates.get(merchant_no, 0)
+        came = _brought(brought.get(merchant_no))
+        key = next_number + at, number, merchant_no
+        due.append(_due(key, sums.get(merchant_no, []), came, rate_bp))
+    marks = ", ".join("?" for _ in Due.__slots__)
+    database.many(f"INSERT INTO period_merchant VALUES ({marks})", [_row(one) for one in due])
+    return due
+
+
+def open_cases(database: Dialect, number: int, from_s: int) -> None:
+    """A case for each late sale of a reader whose mark was past it when the last period closed.
+
+    In the transaction that closes period `number`. The sale is in it all the same.
+    """
+    sql = "SELECT report FROM settlement_period WHERE number = ?"
+    heads = {
+        device: head_seq
+        for (text,) in list(database.rows(sql, (number - 1,)))
+        for device, head_seq, mark_seq, _sha256 in json.loads(text)["readers"]
+        if mark_seq
+    }
+    late = list(database.rows(_SURELY_LATE, (number, from_s, from_s)))
+    cases = [
+        (TOLD_BEHIND_ITS_MARK, device, seq, b"", b"")
+        for device, seq in late
+        if seq > heads.get(device, seq)
+    ]
+    database.many(_CASE, cases)
+
+
+def build(
+    database: Dialect, period: tuple[int, str, int, int, str, int], quiet: Quiet, due: list[Due]
+) -> str:
+    """The text of a report: of `period` (number, name, from_s, until_s, person, closed_s)."""
+    number, name, from_s, until_s, person, closed_s = period
+    names = dict(database.rows("SELECT merchant_no, name FROM merchant"))
+    decided = database.rows(
+        "SELECT device, seq, bar, person, because, time_s FROM open_decision WHERE until_s = ?"
+        " ORDER BY device, seq",
+        (until_s,),
+    )
+    barred = {(one.device, one.seq) for one in quiet.blocking}
+    keys = ("device", "seq", "bar", "person", "because", "time_s")
+    said = [[one.device, one.head_seq, one.seq, one.sha256.hex()] for one in quiet.said]
+    fields = {
+        "period": number,
+        "name": name,
+        "from_s": from_s,
+        "until_s": until_s,
+        "closed_s": closed_s,
+        "closed_by": person,
+        "previous": _previous(database, number),
+        "merchants": [asdict(one) | {"name": names[one.merchant_no]} for one in due],
+        "lines_sha256": lines_sha256(database, number),
+        "readers": said,
+        "open": [
+            dict(zip(keys, row, strict=True)) for row in decided if (row[0], row[1]) in barred
+        ],
+        "released": [asdict(one) for one in quiet.released],
+        "undecided": [list(row) for row in quiet.undecided],
+        "trial_balance": [asdict(one) for one in trial_balance(database)],
+    }
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+
+
+def read_due(database: Dialect, number: int) -> list[Due]:
+    """What the merchants are due of a closed period."""
+    return [Due(*row) for row in database.rows(_ROWS, (number,))]
+
+
+def faults(database: Dialect, number: int) -> Iterator[str]:
+    """What the books say otherwise than the report of a closed period, in sentences."""
+    sql = "SELECT report, sha256, from_s, until_s FROM settlement_period WHERE number = ?"
+    for text, sha256, from_s, until_s in list(database.rows(sql, (number,))):
+        if hashlib.sha256(text.encode("ascii")).digest() != bytes(sha256):
+            yield "its hash is not that of what it says"
+            return
+        said: dict[str, Any] = json.loads(text)
+        if (said["from_s"], said["until_s"]) != (from_s, until_s):
+            yield "it is of another time"
+        if said["previous"] != _previous(database, number):
+            yield "it does not follow the report before it"
+        if said["lines_sha256"] != lines_sha256(database, number):
+            yield "its lines are not those in the books"
+        rows = [asdict(one) for one in read_due(database, number)]
+        if [{**one, "name": None} for one in rows] != [
+            {**one, "name": None} for one in said["merchants"]
+        ]:
+            yield "what merchants are due is not what the books say"
+        yield from _wrong_sums(database, number, from_s)
+
+
+def lines_sha256(database: Dialect, number: int) -> str:
+    """Of all lines of a period, in their order."""
+    whole = hashlib.sha256()
+    for row in database.rows(_LINES, (number,)):
+        whole.update(" ".join(map(str, row)).encode() + b"\n")
+    return whole.hexdigest()
+
+
+def by_reader(database: Dialect, number: int) -> list[tuple[int, int, int, int]]:
+    """(merchant_no, device, count, fen) of a period; device 0: what was corrected here."""
+    rows = database.rows(_READERS, (number,))
+    return [(merchant_no, device, count, int(fen)) for merchant_no, device, count, fen in rows]
+
+
+def late_lines(database: Dialect, number: int, from_s: int) -> list[tuple[int, ...]]:
+    """(device, seq, line, merchant_no, kind, amount_fen, time_s) of each that came late."""
+    return list(database.rows(_LATE, (number, from_s)))
+
+
+def _due(
+    key: tuple[int, int, int],
+    sums: Sequence[Sum],
+    brought: tuple[int, int],
+    rate_bp: int,
+) -> Due:
+    count, sales_fen, cancelled_fen, other_fen, late_count, late_fen = groups(sums)
+    turnover_fen = sales_fen - cancelled_fen + brought[0]
+    charged_fen = commission(turnover_fen, rate_bp)
+    due_fen = turnover_fen + other_fen + brought[1] - charged_fen
+    own = count, sales_fen, cancelled_fen, other_fen, late_count, late_fen
+    return Due(*key, *own, *brought, rate_bp, charged_fen, due_fen)
+
+
+def _brought(before: tuple[int, int, int, int] | None) -> tuple[int, int]:
+    """(turnover, other) that goes on from the period before, of its row."""
+    if before is None:
+        return 0, 0
+    turnover_fen, other_fen, due_fen, is_refused = before
+    return (turnover_fen, other_fen) if is_refused else (0, min(due_fen, 0))
+
+
+def _wrong_sums(database: Dialect, number: int, from_s: int) -> Iterator[str]:
+    sums: dict[int, list[Sum]] = {}
+    rows = database.rows(_SUMS.format(from_s=from_s), (number,))
+    for merchant_no, kind, is_late, count, fen in list(rows):
+        sums.setdefault(merchant_no, []).append((kind, bool(is_late), count, int(fen)))
+    for one in read_due(database, number):
+        brought = one.brought_turnover_fen, one.brought_fen
+        key = one.number, number, one.merchant_no
+        if one != _due(key, sums.pop(one.merchant_no, []), brought, one.rate_bp):
+            yield f"merchant {one.merchant_no}: its lines come to something else"
+    for merchant_no in sorted(sums):
+        yield f"merchant {merchant_no}: has lines and is not in the report"
+
+
+def _previous(database: Dialect, number: int) -> str:
+    return next((bytes(sha).hex() for (sha,) in database.rows(_HASH, (number - 1,))), "")
+
+
+def _row(due: Due) -> tuple[int, ...]:
+    return tuple(getattr(due, name) for name in Due.__slots__)
