@@ -21,12 +21,18 @@ from protocols.rules.scan_codes import CAMPUS_PAYMENT
 
 _FLOOR_FEN = 0
 _DAY_S = 86400
+_TAKEN = """
+SELECT 1 FROM reservation WHERE device = ? AND seq = ?
+UNION ALL SELECT 1 FROM acquirer_order WHERE device = ? AND seq = ?"""
 _AT = """
 SELECT nonce, code, amount_fen, number, balance_fen FROM reservation
 WHERE device = ? AND seq = ?"""
 _HEAD = "SELECT head_seq FROM device WHERE device = ?"
 _USED = "SELECT 1 FROM reservation WHERE code = ?"
-_NUMBER = "SELECT COALESCE(MAX(number), 0) + 1 FROM reservation"
+_NUMBER = """
+SELECT COALESCE(MAX(number), 0) + 1 FROM (
+    SELECT MAX(number) AS number FROM reservation
+    UNION ALL SELECT MAX(number) FROM acquirer_order) AS taken"""
 _DAY_TOTAL = f"""
 SELECT COALESCE(SUM(amount_fen), 0) FROM reservation
 WHERE card_no = ? AND asked_s >= ? AND state <> {int(Settled.VOID)}"""
@@ -133,8 +139,8 @@ class CodeSales:
             reason = virtual_code.verify(
                 code, CAMPUS_PAYMENT, seed_of(code.card), interval_ms, _Burned(self._database)
             )
-            if reason == reasons.APPROVED:
-                reason = self._place_reason(ask)
+            if reason == reasons.APPROVED and not place_of(self._database, ask):
+                reason = reasons.ASK_LEDGER
             if reason != reasons.APPROVED:
                 return Answer(reason)
             earliest_s, _latest_s = clock.seconds(interval_ms)
@@ -152,14 +158,6 @@ class CodeSales:
             if (nonce, burned, amount_fen) == (ask.nonce, code.number, ask.amount_fen):
                 return Answer(reasons.APPROVED, *answer)
         return None
-
-    def _place_reason(self, ask: Ask) -> int:
-        """Whether the record that will decide is still to come, and decides nothing else."""
-        place = ask.device, ask.seq
-        ((head_seq,),) = self._database.rows(_HEAD, (ask.device,))
-        if ask.seq <= head_seq or list(self._database.rows(_AT, place)):
-            return reasons.ASK_LEDGER
-        return reasons.APPROVED
 
     def _money_reason(
         self, ask: Ask, card_no: int, free_fen: int, now_s: int, policy: CodePolicy
@@ -186,7 +184,7 @@ class CodeSales:
     def _reserve(
         self, ask: Ask, code: virtual_code.VirtualCode, balance_fen: int, asked_s: int
     ) -> Answer:
-        ((number,),) = self._database.rows(_NUMBER)
+        number = free_number(self._database)
         reservation = Reservation(number, ask.device, ask.seq, code.card, ask.amount_fen)
         asked = number, ask.device, ask.seq, ask.nonce, code.number, code.card, ask.amount_fen
         self._database.many(_INSERT, [(*asked, balance_fen, asked_s)])
@@ -217,17 +215,32 @@ class CodeSales:
                     raise SettleRefused(text)
                 transfer = reservation.give_back()
                 if state is Settled.SOLD:
-                    transfer = reservation.sell(self._payable(reservation.device))
+                    transfer = reservation.sell(payable_of(self._database, reservation.device))
                 self._database.many(_DECIDE, [(int(state), number)])
                 post_authorized(self._database, [transfer])
                 return replace(reservation, state=state)
         raise SettleRefused(f"there is no reservation {number}")
 
-    def _payable(self, device: int) -> int:
-        for merchant_no, is_known in self._database.rows(_MERCHANT, (device,)):
-            if is_known:
-                return chart.payable(merchant_no)
-        raise SettleRefused(f"the merchant of reader {device} is not registered")
+
+def place_of(database: Dialect, ask: Ask) -> bool:
+    """Whether the record that will decide an ask is still to come, and decides nothing else."""
+    place = ask.device, ask.seq
+    ((head_seq,),) = database.rows(_HEAD, (ask.device,))
+    return ask.seq > head_seq and not list(database.rows(_TAKEN, (*place, *place)))
+
+
+def free_number(database: Dialect) -> int:
+    """The number of the next payment by code, of whatever code it is."""
+    ((number,),) = database.rows(_NUMBER)
+    return number
+
+
+def payable_of(database: Dialect, device: int) -> int:
+    """The account of a reader's merchant. Raises SettleRefused."""
+    for merchant_no, is_known in database.rows(_MERCHANT, (device,)):
+        if is_known:
+            return chart.payable(merchant_no)
+    raise SettleRefused(f"the merchant of reader {device} is not registered")
 
 
 class _Burned:

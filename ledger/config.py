@@ -17,6 +17,12 @@
     utc_offset_s = 28800                    # when that begins, and the days of a card
     clock_error_ms = 1000                   # how wrong this ledger's clock may be
 
+    [acquirer]                              # optional, with [codes]: whoever takes payments by
+                                            # the codes of WeChat, Alipay and UnionPay for us
+    url = "https://pay.example.org/onecard" # plain http on this machine only
+    key_file = "acquirer.key"               # 64 hexadecimal digits: seals what both say
+    timeout_ms = 2000                       # without an answer for so long there is none
+
     [[travel]]                              # optional, any number: below so many seconds nobody
     from = "north"                          # gets from one site to the other, so a card that does
     to = "south"                            # is a case (ledger/fraud.py)
@@ -75,6 +81,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from adapters import secret_files
 from adapters.identity import LEDGER, Identity, IdentityError
@@ -90,7 +97,7 @@ from protocols.wire import desk_messages, messages, topics
 KEY_BYTES, CREDIT_KEY_BYTES = 32, 16
 _FEN_MAX, _ERROR_MS_MAX, _DAY_S = 0xFFFFFF, 60_000, 86_400
 _HOUR_S, _AFTER_H_MAX = 3_600, 8_784
-_REQUESTS_MAX = 10_000
+_REQUESTS_MAX, _TIMEOUT_MS_MAX = 10_000, 30_000
 _UID_BYTES = (4, 7, 10)
 _PORT_MAX = 65535
 _IDENTITY = ("ca", "certificate", "key")  # in Identity's order
@@ -111,6 +118,15 @@ class Codes:
     key_file: Path
     policy: CodePolicy
     clock_error_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AcquirerLine:
+    """How the acquirer is reached."""
+
+    url: str
+    key_file: Path
+    timeout_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +160,7 @@ class Config:
     database_url: str = ""
     database_password_file: Path | None = None
     http: Http | None = None
+    acquirer: AcquirerLine | None = None
     walks: Mapping[frozenset[str], int] = field(default_factory=dict)
 
     @property
@@ -171,9 +188,12 @@ def load_config(path: str | Path) -> Config:
         carry_over_after_s=after_h * _HOUR_S,
         identity=_identity(path, broker),
         http=_http(path, table.table("http")),
+        acquirer=_acquirer(path, table.table("acquirer")),
         walks=_walks(path, table),
         **_database(path, table),
     )
+    if config.acquirer and not config.codes:
+        raise ConfigError(f"{path}: acquirer.url: needs [codes]")
     broker.end()
     table.end()
     return config
@@ -264,6 +284,24 @@ def _codes(path: Path, table: "_Table") -> Codes | None:
     return codes
 
 
+def _acquirer(path: Path, table: "_Table") -> AcquirerLine | None:
+    url = table.text("url", "")
+    if not url:
+        table.end()
+        return None
+    parts = urlsplit(url)
+    is_here = parts.scheme == "http" and parts.hostname in _LOOPBACK
+    if (parts.scheme != "https" or not parts.hostname) and not is_here:
+        text = "begins with https://, or http:// and is on this machine"
+        raise ConfigError(f"{path}: {table.where('url')}: {text}")
+    key_file = _secret(path, table.text("key_file"))
+    timeout_ms = table.number("timeout_ms", 2_000, most=_TIMEOUT_MS_MAX)
+    if not timeout_ms:
+        raise ConfigError(f"{path}: {table.where('timeout_ms')}: 1 at least")
+    table.end()
+    return AcquirerLine(url, key_file, timeout_ms)
+
+
 def _http(path: Path, table: "_Table") -> Http | None:
     clients_file = table.text("clients_file", "")
     if not clients_file:
@@ -308,6 +346,11 @@ def load_credit_key(path: Path) -> bytes:
 
 def load_code_key(path: Path) -> bytes:
     """The 32-byte key in `path` that the seeds of phones rest under."""
+    return _key_in(path, KEY_BYTES)
+
+
+def load_acquirer_key(path: Path) -> bytes:
+    """The 32-byte key in `path` that seals what the acquirer and the ledger say."""
     return _key_in(path, KEY_BYTES)
 
 

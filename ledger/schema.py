@@ -6,6 +6,7 @@ trigger has the one form that is translated, and a new table is a journal (APPEN
 may be changed (_CHANGED there).
 """
 
+from ledger.acquirer_schema import ACQUIRERS
 from ledger.channel_schema import CHANNELS
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
 from ledger.code_schema import CODE_ENTRIES
@@ -157,6 +158,7 @@ APPEND_ONLY += ("finding", "correction", "correction_approval")
 APPEND_ONLY += ("policy_change",)
 APPEND_ONLY += OF_DOSSIERS
 APPEND_ONLY += PERIOD_JOURNALS
+APPEND_ONLY += ("acquirer_day", "acquirer_line", "phone_proof")
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -415,4 +417,5 @@ MIGRATIONS = [
     POLICIES + _append_only("policy_change"),
     PROCEDURES + _append_only(*OF_DOSSIERS),
     PERIODS + _append_only(*PERIOD_JOURNALS),
+    ACQUIRERS + _append_only("acquirer_day", "acquirer_line", "phone_proof"),
 ]

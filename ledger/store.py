@@ -13,6 +13,8 @@ from typing import Any
 
 from ledger import chart, late
 from ledger.access import AccessBook
+from ledger.acquirer_orders import AcquirerOrders
+from ledger.acquirer_statements import AcquirerStatements
 from ledger.aggregate import AggregateSales
 from ledger.attendance import Attendance
 from ledger.batches import Batches
@@ -50,7 +52,7 @@ from ledger.settlements import Settlements
 from ledger.tampers import Tampers
 from ledger.temporary import Temporaries
 from ledger.topups import TopUps
-from ledger.transfers import CANCEL, CODE_SALE, SPEND
+from ledger.transfers import ACQUIRE, CANCEL, CODE_SALE, SPEND
 from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal, topics
 
@@ -107,6 +109,10 @@ _DUMP = {
     "phone": "SELECT card_no, binding FROM phone ORDER BY card_no",
     "reservation": "SELECT number, device, seq, nonce, code, card_no, amount_fen, balance_fen,"
     " asked_s, state, by_person FROM reservation ORDER BY number",
+    "acquirer_order": "SELECT number, device, seq, nonce, order_no, channel, amount_fen, asked_s,"
+    " state, by_person, word, reason FROM acquirer_order ORDER BY number",
+    "acquirer_line": "SELECT order_no, day, amount_fen FROM acquirer_line ORDER BY order_no",
+    "phone_proof": "SELECT card_no, binding, way FROM phone_proof ORDER BY card_no, binding",
     "code_answer": "SELECT number, device, nonce, code, card_no, asked_s"
     " FROM code_answer ORDER BY number",
     "code_entry": "SELECT number, device, seq FROM code_entry ORDER BY number",
@@ -191,6 +197,8 @@ class LedgerStore:
         self.access = AccessBook(database)
         self.lock_mail = LockMail(database)
         self.code_sales = CodeSales(database)
+        self.acquirer_orders = AcquirerOrders(database)
+        self.acquirer_statements = AcquirerStatements(database)
         self.code_entries = CodeEntries(database)
         self.attendance = Attendance(database)
         self.tampers = Tampers(database)
@@ -413,7 +421,7 @@ class LedgerStore:
     def takings(self, merchant_no: int) -> int:
         """What a merchant took in spends and by codes, in fen, ever; cancelled ones are in it."""
         sql = "SELECT COALESCE(SUM(amount_fen), 0) FROM transfer WHERE credit_account = ?"
-        sql += f" AND kind IN ({SPEND}, {CODE_SALE})"
+        sql += f" AND kind IN ({SPEND}, {CODE_SALE}, {ACQUIRE})"
         ((fen,),) = self.database.rows(sql, (chart.payable(merchant_no),))
         return fen
 
