@@ -23,6 +23,7 @@ LOOK_MS = 1_000  # until the books are asked again what is open
 WAKE_MS = 50  # while a call is under way
 AGAIN_MS, AGAIN_MS_MAX = 1_000, 300_000  # twice as long after each call that changed nothing
 STATEMENT_AFTER_S = 3_600  # behind midnight: by then its day is closed
+BALANCE_NOT_TOLD = 0xFFFFFFFF  # in an answer: what the payer has left is the platform's to say
 _CODE_MS = 60_000  # how long a code is good, and kept
 
 _log = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ class AcquirerDesk:
         if order is None or order.state is Settled.VOID or order.word is Word.VOIDED:
             return Answer(reasons.ASK_LEDGER)
         if order.word in HELD:
-            return Answer(reasons.APPROVED, order.number)
+            return Answer(reasons.APPROVED, order.number, BALANCE_NOT_TOLD)
         if order.word is Word.REFUSED:
             return Answer(order.reason)
         if order.number not in self._codes:

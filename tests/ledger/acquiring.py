@@ -44,19 +44,28 @@ class AtOnce(Executor):
         return len(given)
 
 
-class _Http:
-    """The way to the acquirer, as adapters.signed_http.SignedHttp, without a socket."""
+class Way:
+    """The way to an acquirer, as adapters.signed_http.SignedHttp, without a socket.
 
-    def __init__(self, counter):
-        self._counter = counter
+    `said` are the verbs that went over it; today() gives the acquirer's day.
+    """
+
+    def __init__(self, today, plan=None, seed=None):
+        self.payments = Payments(":memory:")
+        self.line = Line(self._carry_out, Faults(plan, seed))
+        self.said = []
+        self._today = today
+
+    def _carry_out(self, verb, order_no, said):
+        return self.payments.carry_out(verb, order_no, self._today(), said)
 
     def call(self, method, path, said=None):
         what = path.split("/")[1:]
         if what[0] == "statements":
-            return 200, {"day": what[1], "lines": self._counter.payments.statement(what[1])}
+            return 200, {"day": what[1], "lines": self.payments.statement(what[1])}
         verb = {"PUT": "reserve", "GET": "query"}.get(method) or what[2]
-        self._counter.said.append(verb)
-        line = self._counter.line
+        self.said.append(verb)
+        line = self.line
         answer = line.request(verb, what[1], said or {})
         if answer is None or line.is_forged:
             raise NoAnswer("as the line has it")
@@ -67,15 +76,10 @@ class Acquiring(Checkout):
     """`plan`: the faults of the line (simulator/acquirer/faults.py)."""
 
     def __init__(self, *readers, plan=None, seed=None, **options):
-        self.payments = Payments(":memory:")
-        self.line = Line(self._carry_out, Faults(plan, seed))
-        self.said = []  # the verbs that the ledger has sent
+        self.way = Way(self.today, plan, seed)
+        self.payments, self.line, self.said = self.way.payments, self.way.line, self.way.said
         super().__init__(*readers, **options)
 
-    def _carry_out(self, verb, order_no, said):
-        return self.payments.carry_out(verb, order_no, self.today, said)
-
-    @property
     def today(self):
         return datetime.fromtimestamp(self.now_s + OFFSET_S, UTC).date().isoformat()
 
@@ -83,7 +87,7 @@ class Acquiring(Checkout):
         super().boot()
         self.pool = AtOnce()
         books = self.store.acquirer_orders, self.store.acquirer_statements
-        acquirer = HttpAcquirer(_Http(self))
+        acquirer = HttpAcquirer(self.way)
         self.acquirer = AcquirerDesk(*books, acquirer, self.pool, lambda: self.now_s, OFFSET_S)
         interval_ms = lambda: (self.now_ms, self.now_ms)  # noqa: E731
         self.desk = CodeDesk(self.store, self.phones, self.policy, interval_ms, self.acquirer)

@@ -7,9 +7,12 @@ from datetime import date
 
 import pytest
 
+from ledger import acquirer_rules
 from ledger import reasons as ledger_reasons
 from ledger.acquirer import CASES, NEXT, Said, StatementLine, Verb, Word, follow
+from ledger.acquirer_desk import BALANCE_NOT_TOLD
 from ledger.acquirer_statements import Fault, StatementRefused
+from ledger.chart import ACQUIRED
 from ledger.code_sales import SettleRefused
 from ledger.invariants import check
 from ledger.reservations import Settled
@@ -29,6 +32,7 @@ from tests.ledger.acquiring import (
 )
 from tests.ledger.checkout import Checkout
 from tests.ledger.readers import CANTEEN, Reader, lost
+from tests.ledger.tampering import in_its_words, tamper
 
 FEN = 100
 
@@ -57,7 +61,7 @@ def sell(counter, reader, answer):
 def test_it_is_asked_and_sold_and_confirmed(reader, code):
     counter = Acquiring(reader)
     answer = counter.heard(reader, counter.asked(reader, code=code))
-    assert answer == {"reason": reasons.APPROVED, "number": 1, "balance_fen": 0}
+    assert answer == {"reason": 0, "number": 1, "balance_fen": BALANCE_NOT_TOLD}
     assert counter.store.takings(CANTEEN) == 0, "nothing is the merchant's before the record"
     sell(counter, reader, answer)
     assert counter.agrees(reader) == (FEN, FEN)
@@ -349,7 +353,7 @@ def test_an_ended_order_hears_nothing_more(reader):
 
 
 def day_of(counter):
-    return (date.fromisoformat(counter.today) - date(1970, 1, 1)).days
+    return (date.fromisoformat(counter.today()) - date(1970, 1, 1)).days
 
 
 def unmatched(counter):
@@ -380,7 +384,7 @@ def test_a_statement_again_is_no_news_and_another_one_is_refused(reader):
     counter.book(reader)
     counter.run(count=3)
     statements = counter.store.acquirer_statements
-    ((order_no, fen),) = counter.payments.statement(counter.today)
+    ((order_no, fen),) = counter.payments.statement(counter.today())
     line = StatementLine(order_no, fen)
     assert statements.enter(DAY, [line], 1) == 1
     assert statements.enter(DAY, [line], 2) == 0
@@ -434,3 +438,43 @@ def test_what_does_not_match_is_shown_and_is_a_case(reader):
     assert cases(counter) == wanted
     assert counter.store.balances()["acquirer", 0] == -2 * FEN
     assert check(counter.store) == []
+
+
+# --- what the checker sees --------------------------------------------------------------------
+
+TAMPERED = {
+    "an order that is sold has gone to its merchant, once, all of it; no other one has": [
+        "UPDATE acquirer_order SET state = 2 WHERE number = 1",
+        "UPDATE acquirer_order SET amount_fen = 99 WHERE number = 1",
+    ],
+    "what an acquirer has taken for us belongs to an order": [
+        "UPDATE transfer SET seq = 9 WHERE kind = 51",
+    ],
+    "what is cleared is on a statement, as it was sold": ["DELETE FROM acquirer_line"],
+    "nothing was sold that an acquirer did not hold": ["UPDATE acquirer_order SET word = 0"],
+    "no number of a payment by code was given twice": [
+        "INSERT INTO reservation VALUES (1, 1001, 9, zeroblob(8), x'00', 7, 1, 1, 1, 0, 0)",
+    ],
+    "the acquirer owes what is sold and on no statement": [
+        f"UPDATE account SET balance_fen = -1 WHERE id = {ACQUIRED}",
+    ],
+    "a payment by code is what its record tells, unless a person had to say": [
+        "UPDATE acquirer_order SET state = 0",
+    ],
+}
+
+
+def test_every_rule_of_the_acquirer_is_tampered_with():
+    assert set(acquirer_rules.RULES) < set(TAMPERED)
+
+
+@pytest.mark.parametrize(("rule", "sql"), [(r, s) for r, all_ in TAMPERED.items() for s in all_])
+def test_tampering_is_seen(reader, rule, sql):
+    counter = Acquiring(reader)
+    sell(counter, reader, counter.heard(reader, counter.asked(reader)))
+    counter.book(reader)
+    counter.run(count=3)
+    lines = counter.payments.statement(counter.today())
+    counter.store.acquirer_statements.enter(DAY, [StatementLine(*line) for line in lines], 1)
+    tamper(counter.store, [in_its_words(counter.store, sql)])
+    assert rule in {violation.rule for violation in check(counter.store)}

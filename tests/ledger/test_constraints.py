@@ -5,6 +5,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ledger import (
+    acquirer_rules,
     channel_rules,
     chart,
     dossier_rules,
@@ -15,6 +16,7 @@ from ledger import (
     quiescence,
     reissue_rules,
 )
+from ledger.acquirer import Said, StatementLine, Word
 from ledger.aggregate_match import Line
 from ledger.bearers import Bearer
 from ledger.booking import decide
@@ -43,7 +45,7 @@ from ledger.transfers import SPEND, Transfer
 from ledger.watch import Watch
 from protocols.card import virtual_code
 from protocols.rules import charging, menu
-from protocols.rules.scan_codes import CAMPUS_IDENTITY, CAMPUS_PAYMENT
+from protocols.rules.scan_codes import CAMPUS_IDENTITY, CAMPUS_PAYMENT, WECHAT
 from protocols.wire import messages
 from protocols.wire.messages import UNKNOWN
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, OTHER_CARD, Reader, open_ledger
@@ -74,6 +76,7 @@ def filled():
     store.top_ups.note_carried(1, 6, 12_000, bytes(12))
     _pay_by_code(store)
     _pay_by_aggregate_code(store)
+    _pay_through_the_acquirer(store)
     _enter_by_code(store)
     store.cards.set("lose", CARD, 1)
     store.attendance.enter(CARD, 1, 2, "Wang", "card forgotten")
@@ -152,6 +155,18 @@ def _pay_by_aggregate_code(store):
     store.aggregate.enter([(2, Line("wechat", "A1", CANTEEN, 100, 1))])
 
 
+def _pay_through_the_acquirer(store):
+    """An order of reader 1009 that is sold and on a statement, and one that is open."""
+    other, orders = Reader(1009), store.acquirer_orders
+    store.register_device(1009, other.key, CANTEEN)
+    for seq in (1, 2):
+        order = orders.ask(Ask(1009, bytes(8), bytes(38), 100, seq), b"13", WECHAT, 1)
+        orders.hear(order.number, Said(Word.RESERVED), 2)
+    other.code_sale(order.number - 1)
+    store.book([other.records])
+    store.acquirer_statements.enter(0, [StatementLine(f"1009-1-{bytes(8).hex()}", 100)], 3)
+
+
 def _enter_by_code(store):
     """Door 1006 was told whose code it was shown, and has let them in."""
     other = Reader(1006)
@@ -222,6 +237,9 @@ def test_journals_are_append_only(table, verb):
         "channel_topup": "order_no",
         "topup_cancel": "number",
         "topup_void": "order_no",
+        "acquirer_day": "day",
+        "acquirer_line": "order_no",
+        "phone_proof": "binding",
     }.get(table, key)
     sql = f"DELETE FROM {table}" if verb == "DELETE" else f"UPDATE {table} SET {key} = {key}"
     with pytest.raises(ConstraintBroken, match="append-only"), store.database.transaction():
@@ -277,6 +295,15 @@ def test_journals_are_append_only(table, verb):
         "UPDATE phone SET card_no = 8, binding = 2",
         "INSERT INTO phone VALUES (8, 1, x'00')",
         "INSERT INTO phone VALUES (99, 1, x'')",
+        "DELETE FROM acquirer_order",
+        "UPDATE acquirer_order SET state = 2 WHERE seq = 1",
+        "UPDATE acquirer_order SET word = 0",
+        "UPDATE acquirer_order SET word = 2",
+        "UPDATE acquirer_order SET amount_fen = 1",
+        "UPDATE acquirer_order SET order_no = 'x' WHERE seq = 1",
+        "INSERT INTO acquirer_line VALUES ('x', 9, 1)",
+        "INSERT INTO transfer VALUES (1009, 1, 3, 50, 107374182400, 8589934604, 100)",
+        "INSERT INTO transfer VALUES (1009, 1, 21, 51, 12884901888, 107374182400, 100)",
         "DELETE FROM reservation",
         "UPDATE reservation SET state = 2 WHERE number = 1",
         "UPDATE reservation SET state = 0 WHERE number = 2",
@@ -442,6 +469,7 @@ def test_every_rule_has_its_tampering():
     here -= set(lifecycle_rules.RULES) | set(dossier_rules.RULES)
     here -= set(fraud_rules.RULES)  # test_corrections.py
     here -= set(period_rules.RULES)  # test_periods.py
+    here -= set(acquirer_rules.RULES)  # test_acquirer.py
     assert here < set(TAMPERED)
     assert len(TAMPERED) == len(here) + 4
 
