@@ -5,6 +5,7 @@ by what somebody has proven to be a card's holder when a phone was bound (ledger
 """
 
 from ledger.chart import ACQUIRED, ACQUIRER
+from protocols.rules.card_status import CLOSED
 
 # `channel` is a kind of protocols/rules/scan_codes.py. `state` is what the reader's record has
 # made of an order, `word` what the acquirer has said of it (ledger/acquirer.py), `reason` why not.
@@ -55,6 +56,11 @@ CREATE TABLE acquirer_line (
 
 INSERT INTO account (id, kind, owner) VALUES ({ACQUIRED}, {ACQUIRER}, 0);
 
+UPDATE phone SET binding = binding + 1, sealed_seed = substr(sealed_seed, 1, 0)
+WHERE length(sealed_seed) > 0 AND {CLOSED} = (
+    SELECT c.status FROM card_change c WHERE c.card_no = phone.card_no
+    ORDER BY c.epoch DESC LIMIT 1);
+
 CREATE TABLE phone_proof (
     card_no INTEGER NOT NULL REFERENCES card (card_no),
     binding INTEGER NOT NULL CHECK (binding BETWEEN 1 AND 4294967295),
@@ -64,3 +70,12 @@ CREATE TABLE phone_proof (
     PRIMARY KEY (card_no, binding)
 ) STRICT, WITHOUT ROWID;
 """
+
+# For LedgerStore.dump: when something was heard is no matter of the books.
+DUMP = {
+    "acquirer_order": "SELECT number, device, seq, nonce, order_no, channel, amount_fen, asked_s,"
+    " state, by_person, word, reason FROM acquirer_order ORDER BY number",
+    "acquirer_line": "SELECT order_no, day, amount_fen FROM acquirer_line ORDER BY order_no",
+    "phone_proof": "SELECT card_no, binding, way, person FROM phone_proof"
+    " ORDER BY card_no, binding",
+}

@@ -6,6 +6,7 @@ from ledger import chart, reasons
 from ledger.dialect import Dialect, Row
 from ledger.reservations import Settled
 from ledger.transfers import ACQUIRE, CODE_SALE, RESERVE, RESERVE_LINE, SETTLE_LINE, VOID
+from protocols.rules.card_status import CLOSED
 from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 
@@ -47,6 +48,14 @@ RULES = {
         LEFT JOIN code_answer a ON a.number = e.number AND a.device = e.device
         LEFT JOIN record r ON r.device = e.device AND r.seq = e.seq AND r.kind = {messages.ENTRY}
         WHERE a.number IS NULL OR r.seq IS NULL""",
+    "a card that has ended has no phone": f"""
+        SELECT p.card_no FROM phone p WHERE length(p.sealed_seed) > 0 AND {CLOSED} = (
+            SELECT c.status FROM card_change c WHERE c.card_no = p.card_no
+            ORDER BY c.epoch DESC LIMIT 1)""",
+    "a phone that was bound was bound to somebody who had proven who they are": """
+        SELECT f.card_no, f.binding FROM phone_proof f
+        LEFT JOIN phone p ON p.card_no = f.card_no
+        WHERE p.card_no IS NULL OR p.binding < f.binding""",
     "what was promised to a card is kept from codes": f"""
         SELECT a.id, a.floor_fen FROM account a WHERE a.kind = {chart.PENDING}
         AND a.floor_fen <> (

@@ -9,13 +9,13 @@ account says how much that is, and the database keeps it.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ledger import chart
+from ledger import card_validity, chart
 from ledger.card_status import Cards
 from ledger.dialect import Dialect
 from ledger.entries import post_authorized
 from ledger.reservations import Reservation, Settled
 from protocols.card import virtual_code
-from protocols.rules import clock, reasons
+from protocols.rules import clock, reasons, validity
 from protocols.rules.card_status import ACTIVE, LOST
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
 
@@ -145,7 +145,9 @@ class CodeSales:
                 return Answer(reason)
             earliest_s, _latest_s = clock.seconds(interval_ms)
             free_fen = self._free_fen(code.card)
-            reason = self._money_reason(ask, code.card, free_fen, earliest_s, policy)
+            reason = self._card_reason(code.card, interval_ms, policy)
+            if reason == reasons.APPROVED:
+                reason = self._money_reason(ask, code.card, free_fen, earliest_s, policy)
             if reason == reasons.BALANCE_SHORT:
                 return Answer(reason, balance_fen=max(free_fen, 0))
             if reason != reasons.APPROVED:
@@ -159,16 +161,27 @@ class CodeSales:
                 return Answer(reasons.APPROVED, *answer)
         return None
 
+    def _card_reason(self, card_no: int, interval_ms: tuple[int, int], policy: CodePolicy) -> int:
+        """A virtual card is used while its card is, on the days of its card (R14b.1, R13)."""
+        status = Cards(self._database).status(card_no)
+        if status != ACTIVE:
+            return reasons.CARD_LOST - LOST + status
+        days = card_validity.of(self._database, card_no)
+        if days is None:
+            return reasons.APPROVED
+        # The code's own life is shorter than any doubt of this clock.
+        width_ms = interval_ms[1] - interval_ms[0]
+        doubt = {"utc_offset_s": policy.utc_offset_s, "clock_width_max_ms": width_ms}
+        return validity.reason(days, interval_ms, doubt)
+
     def _money_reason(
         self, ask: Ask, card_no: int, free_fen: int, now_s: int, policy: CodePolicy
     ) -> int:
         day = clock.day(now_s, policy.utc_offset_s)
         since_s = day * _DAY_S - policy.utc_offset_s
-        status = Cards(self._database).status(card_no)
         ((day_fen,),) = self._database.rows(_DAY_TOTAL, (card_no, since_s))
         checks = (
             (ask.amount_fen <= 0, reasons.BAD_AMOUNT),
-            (status != ACTIVE, reasons.CARD_LOST - LOST + status),
             (ask.amount_fen > policy.sale_max_fen, reasons.OVER_SPEND_LIMIT),
             (day_fen + ask.amount_fen > policy.day_max_fen, reasons.OVER_DAY_LIMIT),
             (ask.amount_fen > free_fen, reasons.BALANCE_SHORT),

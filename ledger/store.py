@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ledger import chart, late
+from ledger import acquirer_schema, chart, late
 from ledger.access import AccessBook
 from ledger.acquirer_orders import AcquirerOrders
 from ledger.acquirer_statements import AcquirerStatements
@@ -109,10 +109,6 @@ _DUMP = {
     "phone": "SELECT card_no, binding FROM phone ORDER BY card_no",
     "reservation": "SELECT number, device, seq, nonce, code, card_no, amount_fen, balance_fen,"
     " asked_s, state, by_person FROM reservation ORDER BY number",
-    "acquirer_order": "SELECT number, device, seq, nonce, order_no, channel, amount_fen, asked_s,"
-    " state, by_person, word, reason FROM acquirer_order ORDER BY number",
-    "acquirer_line": "SELECT order_no, day, amount_fen FROM acquirer_line ORDER BY order_no",
-    "phone_proof": "SELECT card_no, binding, way FROM phone_proof ORDER BY card_no, binding",
     "code_answer": "SELECT number, device, nonce, code, card_no, asked_s"
     " FROM code_answer ORDER BY number",
     "code_entry": "SELECT number, device, seq FROM code_entry ORDER BY number",
@@ -145,6 +141,7 @@ _DUMP = {
     **DUMP,
     **DUMP_OF_DOSSIERS,
     **PERIOD_DUMP,
+    **acquirer_schema.DUMP,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }

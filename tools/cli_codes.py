@@ -27,19 +27,28 @@ def ledger_phone(
     verb: Annotated[PhoneVerb, typer.Argument(help="What to do.")],
     config: InputFile,
     card_no: Annotated[int, typer.Option("--card", min=0, help="The card's number.")],
+    shown: Annotated[
+        str, typer.Option(help="bind: id-card, passport or residence-permit, as you have seen it.")
+    ] = "",
+    by: Annotated[str, typer.Option(help="bind: who has seen it.")] = "",
+    person_no: Annotated[
+        str, typer.Option("--person", help="bind: the school's number of who has shown it.")
+    ] = "",
 ) -> None:
     """Bind a phone to the virtual card of a card in the books that CONFIG names, or unbind it.
 
-    A new binding draws a new seed, prints it once, and ends what the phone before could pay.
+    Only who has proven to be the card's holder gets one. A new binding draws a new seed, prints it
+    once, and ends what the phone before could pay.
     """
     from ledger.config import ConfigError
     from ledger.dialect import StoreUnavailable
-    from ledger.phones import PhoneRefused
+    from ledger.phones import PhoneRefused, Proof
     from tools.ledger_forks import NotBooks
     from tools.ledger_phone import run
 
     try:
-        said = run(config, verb.value, card_no)
+        proof = Proof(shown, by, person_no) if shown or by else None
+        said = run(config, verb.value, card_no, proof)
     except (ConfigError, NotBooks, PhoneRefused, StoreUnavailable) as error:
         refuse(error)
     typer.echo(said)

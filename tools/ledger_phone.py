@@ -5,16 +5,18 @@ the ledger. What is printed by `bind` is all that a phone needs, and nobody can 
 """
 
 import os
+import time
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ledger.config import ConfigError, load_code_key, load_config
-from ledger.phones import Phones
+from ledger.phones import PhoneRefused, Phones, Proof
 from tools.ledger_forks import books_in, opened
 
 
-def run(config_path: Path, verb: str, card_no: int) -> str:
-    """What to say about `bind`, `unbind` or `show` of a card's phone.
+def run(config_path: Path, verb: str, card_no: int, proof: Proof | None = None) -> str:
+    """What to say about `bind`, `unbind` or `show` of a card's phone; bind takes a `proof`.
 
     ConfigError, NotBooks, PhoneRefused, StoreUnavailable.
     """
@@ -27,9 +29,15 @@ def run(config_path: Path, verb: str, card_no: int) -> str:
     with closing(books_in(config_path)) as store:
         phones = Phones(store.database, code_key, os.urandom)
         if verb == "bind":
-            binding, seed = phones.bind(card_no)
+            if proof is None:
+                raise PhoneRefused("nobody has said what was shown, and to whom")
+            binding, seed = phones.bind(card_no, proof, int(time.time()))
             return f"card_no {card_no}\nbinding {binding}\nseed {seed.hex()}"
         if verb == "unbind":
             return f"card {card_no} has no phone; binding {phones.unbind(card_no)}"
-        binding = phones.binding(card_no)
-        return f"card {card_no}: " + (f"binding {binding}" if binding else "no phone")
+        binding, shown = phones.binding(card_no), phones.proof(card_no)
+        said = f"binding {binding}" if binding else "no phone"
+        if shown is not None:
+            day = datetime.fromtimestamp(shown[2], UTC).date()
+            said += f", {shown[0]} shown to {shown[1]} on {day}"
+        return f"card {card_no}: {said}"

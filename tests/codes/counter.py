@@ -19,6 +19,7 @@ from protocols.wire import messages
 from simulator.chips.qr_scanner import QrScanner
 from tests.firmware.counter import CARD_NO, DEVICE, MERCHANT
 from tests.ledger.acquiring import AtOnce
+from tests.ledger.checkout import PROOF
 from tests.load.counter import LOAD_FEN, Centre
 from tests.load.counter import _Watcher as Watcher
 from tests.load.test_cancel import Booth
@@ -36,7 +37,7 @@ def _opened(devices):
         path = Path(folder) / "ledger.sqlite"
         centre = Centre(path, "classic", devices=devices)
         draw = random.Random(0)
-        seed = Phones(centre.store.database, CODE_KEY, draw.randbytes).bind(CARD_NO)[1]
+        seed = Phones(centre.store.database, CODE_KEY, draw.randbytes).bind(CARD_NO, PROOF, 1)[1]
         centre.store.close()
         return path.read_bytes(), seed
 

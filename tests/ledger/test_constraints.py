@@ -48,6 +48,7 @@ from protocols.rules import charging, menu
 from protocols.rules.scan_codes import CAMPUS_IDENTITY, CAMPUS_PAYMENT, WECHAT
 from protocols.wire import messages
 from protocols.wire.messages import UNKNOWN
+from tests.ledger.checkout import PROOF
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, OTHER_CARD, Reader, open_ledger
 from tests.ledger.tampering import in_its_words, tamper
 from tests.rules.tables import POLICY
@@ -121,7 +122,7 @@ def _report_loss(store):
     """The holder of another card has shown an identity code to reader 1001."""
     store.issue_cards([(40, 0)])
     phones, now_s = Phones(store.database, bytes(32), bytes), 1_000_000
-    code = virtual_code.make(phones.bind(40)[1], CAMPUS_IDENTITY, 40, now_s, bytes(2))
+    code = virtual_code.make(phones.bind(40, PROOF, 1)[1], CAMPUS_IDENTITY, 40, now_s, bytes(2))
     interval_ms = now_s * 1000, now_s * 1000
     ask = LossAsk(1001, bytes(8), code)
     assert store.loss_reports.report(ask, phones.seed_of, interval_ms, now_s).reason == 0
@@ -175,7 +176,7 @@ def _enter_by_code(store):
     phones = Phones(store.database, bytes(32), bytes)
     know(store.database, [Validity(OTHER_CARD, 1, 0, 65_535)])
     code = virtual_code.make(
-        phones.bind(OTHER_CARD)[1], CAMPUS_IDENTITY, OTHER_CARD, 1_000_000, bytes(2)
+        phones.bind(OTHER_CARD, PROOF, 1)[1], CAMPUS_IDENTITY, OTHER_CARD, 1_000_000, bytes(2)
     )
     now_ms = (1_000_000_000, 1_000_000_000)
     shown = Shown(1006, bytes(8), code)
@@ -198,7 +199,7 @@ def _pay_by_code(store):
     other = Reader(1003)
     store.register_device(1003, other.key, CANTEEN)
     phones = Phones(store.database, bytes(32), bytes)
-    seed = phones.bind(CARD)[1]
+    seed = phones.bind(CARD, PROOF, 1)[1]
     for seq in (1, 2):
         code = virtual_code.make(seed, CAMPUS_PAYMENT, CARD, 1_000_000, bytes((0, seq)))
         ask = Ask(1003, bytes(8), code, 100, seq)

@@ -12,6 +12,8 @@ from tests.ledger.checkout import CODE_KEY, NOW_S, Checkout
 from tests.ledger.readers import CARD, Reader, lost
 from tools.cli import app
 
+SHOWN = "--shown", "passport", "--by", "li"
+
 
 def onecard(*words):
     return CliRunner().invoke(app, ["ledger", *map(str, words)], env={"COLUMNS": "200"})
@@ -36,23 +38,42 @@ def checkout(reader, tmp_path):
 
 def test_a_seed_is_printed_once_and_pays(checkout, reader, tmp_path):
     config = tmp_path / "ledger.toml"
-    assert onecard("phone", "show", config, "--card", CARD).output == f"card {CARD}: binding 1\n"
-    done = onecard("phone", "bind", config, "--card", CARD)
+    before = onecard("phone", "show", config, "--card", CARD).output
+    assert before == f"card {CARD}: binding 1, id-card shown to wang on 1970-01-01\n"
+    done = onecard("phone", "bind", config, "--card", CARD, *SHOWN)
     said = dict(line.split() for line in done.output.splitlines())
     assert (done.exit_code, said["card_no"], said["binding"]) == (0, str(CARD), "2")
     assert checkout.ask(reader)["reason"] != 0, "the phone of before"
     checkout.seed = bytes.fromhex(said["seed"])
     assert checkout.ask(reader)["reason"] == 0
     shown = onecard("phone", "show", config, "--card", CARD).output
-    assert shown == f"card {CARD}: binding 2\n"
+    assert shown.startswith(f"card {CARD}: binding 2, passport shown to li on 20")
     assert onecard("phone", "unbind", config, "--card", CARD).exit_code == 0
     assert onecard("phone", "show", config, "--card", CARD).output == f"card {CARD}: no phone\n"
     assert Phones(checkout.store.database, CODE_KEY, bytes).seed_of(CARD) is None
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ((), "nobody has said what was shown, and to whom"),
+        (("--shown", "library-card", "--by", "li"), "id-card, passport, residence-permit"),
+        (("--shown", "passport"), "id-card, passport, residence-permit"),
+        ((*SHOWN, "--person", "2026010203"), f"card {CARD} is not that of the person"),
+    ],
+)
+def test_nobody_gets_a_phone_without_a_proof(checkout, tmp_path, words, why):
+    before = checkout.store.dump()
+    done = onecard("phone", "bind", tmp_path / "ledger.toml", "--card", CARD, *words)
+    assert done.exit_code == 2
+    assert why in done.output
+    assert "2026010203" not in done.output
+    assert checkout.store.dump() == before
+
+
 @pytest.mark.parametrize("verb", ["bind", "unbind"])
 def test_a_card_that_was_never_issued_gets_no_phone(checkout, tmp_path, verb):
-    done = onecard("phone", verb, tmp_path / "ledger.toml", "--card", 99)
+    done = onecard("phone", verb, tmp_path / "ledger.toml", "--card", 99, *SHOWN)
     assert (done.exit_code, done.output) == (2, "onecard: card 99 was never issued\n")
 
 
