@@ -106,6 +106,12 @@ class AcquirerOrders:
             self._database.many(_INSERT, [(*asked, ask.amount_fen, asked_s)])
             return order
 
+    def find(self, number: int) -> Order | None:
+        """The order of this number; None if there is none."""
+        for row in self._database.rows(_BY_NUMBER, (number,)):
+            return order_of(row)
+        return None
+
     def open(self) -> list[Order]:
         """Those that need a word of the acquirer, oldest first."""
         orders = map(order_of, self._database.rows(_OPEN))

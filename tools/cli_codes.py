@@ -90,3 +90,22 @@ def ledger_settle(
     except (NotBooks, SettleRefused, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"payment {number} of {sale.amount_fen} fen is {settled_as.value}")
+
+
+def ledger_acquirer(
+    database: InputFile,
+    utc_offset_s: Annotated[
+        int, typer.Option(min=0, max=86_400, help="When days begin: [codes] utc_offset_s.")
+    ] = 28_800,
+    as_json: Json = False,
+) -> None:
+    """List what the acquirer's statements and the orders in DATABASE (SQLite) do not agree on."""
+    from tools.ledger_acquirer import ALL_MATCHED, UNMATCHED, find, to_json, to_text
+    from tools.ledger_forks import NotBooks
+
+    try:
+        found = find(database, utc_offset_s)
+    except NotBooks as error:
+        refuse(error)
+    typer.echo(to_json(found) if as_json else to_text(found))
+    raise typer.Exit(UNMATCHED if found else ALL_MATCHED)

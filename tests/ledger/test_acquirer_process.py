@@ -1,8 +1,6 @@
 """The acquirer as a process behind a socket, with its own books, and the ledger's real client."""
 
 import os
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,55 +13,21 @@ from ledger.acquirer_desk import AcquirerDesk
 from ledger.code_desk import CodeDesk
 from ledger.invariants import check
 from ledger.relay_desk import RelayDesk
+from simulator.acquirer.process import KEY, AcquirerProcess
 from tests.ledger.acquiring import WECHAT
 from tests.ledger.checkout import Checkout
 from tests.ledger.readers import CANTEEN, Reader
 
-KEY = bytes(range(32))
 TIMEOUT_S = 0.3
 PATIENCE_S = 20
 
 
-class AcquirerProcess:
-    """`python -m simulator.acquirer`, started and killed."""
-
-    def __init__(self, directory, repo_root, port=0, plan="{}"):
-        self.file = directory / "acquirer.sqlite"
-        key_file = directory / "acquirer.key"
-        key_file.write_text(KEY.hex())
-        key_file.chmod(0o600)
-        arguments = [str(self.file), str(key_file), "--port", str(port), "--plan", plan]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "simulator.acquirer", *arguments, "--hold-s", "0.6"],
-            env=os.environ | {"PYTHONPATH": str(repo_root)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.port = int(self._process.stdout.readline())
-
-    def tell(self, command):
-        self._process.stdin.write(command + "\n")
-        self._process.stdin.flush()
-        assert self._process.stdout.readline() == "done\n"
-
-    def kill(self):
-        self._process.kill()
-        self._process.wait()
-        self._process.stdin.close()
-        self._process.stdout.close()
-
-    def client(self, key=KEY):
-        http = SignedHttp(f"http://127.0.0.1:{self.port}", key, TIMEOUT_S, os.urandom)
-        return HttpAcquirer(http)
-
-
 @pytest.fixture
-def start(tmp_path, repo_root):
+def start(tmp_path):
     started = []
 
     def begin(**options):
-        started.append(AcquirerProcess(tmp_path, repo_root, **options))
+        started.append(AcquirerProcess(tmp_path, **options))
         return started[-1]
 
     yield begin
@@ -71,13 +35,17 @@ def start(tmp_path, repo_root):
         process.kill()
 
 
+def client_of(process, key=KEY):
+    return HttpAcquirer(SignedHttp(process.url, key, TIMEOUT_S, os.urandom))
+
+
 def test_a_sale_through_a_process_that_keeps_silent_and_is_killed(start):
     """No answer to the first request; then it dies with the money held, and comes back."""
-    process, reader = start(plan='{"reserve": ["silent"]}'), Reader(1001)
+    process, reader = start(plan={"reserve": ["silent"]}), Reader(1001)
     checkout = Checkout(reader)
     with ThreadPoolExecutor(4) as pool:
         books = checkout.store.acquirer_orders, checkout.store.acquirer_statements
-        desk = AcquirerDesk(*books, process.client(), pool, lambda: checkout.now_s)
+        desk = AcquirerDesk(*books, client_of(process), pool, lambda: checkout.now_s)
         codes = CodeDesk(checkout.store, checkout.phones, checkout.policy, lambda: (0, 0), desk)
         checkout.relays = RelayDesk(checkout.store, codes)
 
@@ -108,7 +76,7 @@ def test_a_sale_through_a_process_that_keeps_silent_and_is_killed(start):
 
 def lines_behind(process):
     """Its statement of today, told tomorrow."""
-    client, today = process.client(), int(time.time() + 28_800) // 86_400
+    client, today = client_of(process), int(time.time() + 28_800) // 86_400
     with pytest.raises(NoAnswer, match="404"):
         client.statement(today)
     process.tell("tomorrow")
@@ -116,10 +84,10 @@ def lines_behind(process):
 
 
 def test_who_has_not_the_key_is_neither_heard_nor_believed(start):
-    process = start(plan='{"query": ["forged"]}')
+    process = start(plan={"query": ["forged"]})
     with pytest.raises(NoAnswer, match="without their seal"):
-        process.client(key=bytes(32)).say(Verb.RESERVE, "1-1-x", WECHAT, 100)
-    client = process.client()
+        client_of(process, bytes(32)).say(Verb.RESERVE, "1-1-x", WECHAT, 100)
+    client = client_of(process)
     with pytest.raises(NoAnswer, match="without their seal"):
         client.say(Verb.QUERY, "1-1-x", b"", 100)
     said = client.say(Verb.QUERY, "1-1-x", b"", 100)

@@ -6,8 +6,10 @@ import time
 import pytest
 from typer.testing import CliRunner
 
+from ledger.acquirer import StatementLine
 from ledger.invariants import check
 from ledger.phones import Phones
+from tests.ledger.acquiring import Acquiring
 from tests.ledger.checkout import CODE_KEY, NOW_S, Checkout
 from tests.ledger.readers import CARD, Reader, lost
 from tools.cli import app
@@ -118,3 +120,42 @@ def test_what_is_open_is_listed_and_settled_once(checkout, reader, tmp_path, mon
     assert refused.exit_code == 2 and "payment" not in refused.output
     assert onecard("settle", path, "--number", 2, "--as", "sold").exit_code == 2
     assert check(checkout.store) == []
+
+
+# --- what an acquirer takes -------------------------------------------------------------------
+
+
+@pytest.fixture
+def counter(reader, tmp_path):
+    counter = Acquiring(reader, path=str(tmp_path / "acquired.sqlite"))
+    yield counter
+    counter.store.close()
+
+
+def test_an_order_that_nothing_settles_is_listed_and_settled_beside_the_others(
+    counter, reader, tmp_path
+):
+    books = tmp_path / "acquired.sqlite"
+    counter.heard(reader, counter.asked(reader))
+    listed = onecard("codes", books, "--older-s", 0)
+    assert (listed.exit_code, "1001/1" in listed.output) == (1, True)
+    done = onecard("settle", books, "--number", 1, "--as", "sold")
+    assert (done.exit_code, done.output) == (0, "payment 1 of 100 fen is sold\n")
+    again = onecard("settle", books, "--number", 1, "--as", "void")
+    assert (again.exit_code, again.output) == (2, "onecard: order 1 is settled: sold\n")
+    assert onecard("codes", books, "--older-s", 0).exit_code == 0
+    counter.run(count=3)
+    assert set(counter.payments.states().values()) == {"confirmed"}
+
+
+def test_what_does_not_match_is_listed(counter, tmp_path):
+    books = tmp_path / "acquired.sqlite"
+    assert onecard("acquirer", books).exit_code == 0
+    counter.store.acquirer_statements.enter(20_782, [StatementLine("nobody-s", 1250)], 1)
+    listed = onecard("acquirer", books)
+    assert listed.exit_code == 1
+    assert "2026-11-25      12.50  no order of ours" in listed.output
+    (line,) = json.loads(onecard("acquirer", books, "--json").output)
+    assert line["order_no"] == "nobody-s"
+    assert (line["day"], line["amount_fen"]) == ("2026-11-25", 1250)
+    assert onecard("acquirer", tmp_path / "codes.toml").exit_code == 2
