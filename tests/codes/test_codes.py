@@ -152,19 +152,6 @@ PLATFORMS = {
 }
 
 
-@pytest.mark.parametrize("reason", PLATFORMS)
-def test_a_platform_s_code_is_refused_by_a_ledger_without_an_acquirer(at, reason):
-    """It says which code that is; the order has ended, as that of a card that is refused."""
-    centre, window = at
-    assert window.pay(PLATFORMS[reason]) == display(reason)
-    assert window.sales() == [(0, NO)]
-    (refusal,) = window.records(messages.REFUSAL)
-    assert (refusal["reason"], refusal["amount_fen"]) == (reason, SALE_FEN)
-    window.run_ms(6_000)
-    assert window.pay(centre.code()) == PAID
-    centre.settled(1, window)
-
-
 def _with_acquirer(centre_of, **faults):
     centre = centre_of(acquirer=Way(lambda: "2026-09-01", **faults))
     return centre, CodeWindow(centre, loads=False)
@@ -292,6 +279,10 @@ REFUSED = {
     reasons.CODE_FORGED: lambda centre: centre.code(seed=bytes(32)),
     reasons.CODE_EXPIRED: lambda centre: centre.code(made_s=centre.now_s - 90),
     reasons.CODE_NOT_YET: lambda centre: centre.code(made_s=centre.now_s + 60),
+    # It has no acquirer.
+    reasons.CODE_OF_WECHAT: lambda centre: PLATFORMS[reasons.CODE_OF_WECHAT],
+    reasons.CODE_OF_ALIPAY: lambda centre: PLATFORMS[reasons.CODE_OF_ALIPAY],
+    reasons.CODE_OF_UNIONPAY: lambda centre: PLATFORMS[reasons.CODE_OF_UNIONPAY],
 }
 
 

@@ -413,6 +413,12 @@ TAMPERED = {
     "every transfer of a payment by code belongs to a reservation": [
         "UPDATE reservation SET seq = 9 WHERE number = 1"
     ],
+    "a card that has ended has no phone": [
+        "UPDATE card_change SET status = 3 WHERE card_no = 7",
+    ],
+    "a phone that was bound was bound to somebody who had proven who they are": [
+        "UPDATE phone SET binding = 0",
+    ],
     "what was promised to a card is kept from codes": [
         "INSERT INTO load_try VALUES (2, 9, 1001)",
     ],

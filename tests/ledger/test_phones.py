@@ -14,7 +14,6 @@ from protocols.rules import clock, reasons
 from protocols.rules.spending import STUDENT
 from tests.ledger.checkout import CODE_KEY, NOW_S, PROOF, Checkout
 from tests.ledger.readers import CANTEEN, CARD, OTHER_CARD, Reader
-from tests.ledger.tampering import tamper
 
 
 @pytest.fixture
@@ -224,13 +223,3 @@ def test_a_phone_pays_on_the_days_of_its_card(checkout, first, last, reason):
     today = clock.day(NOW_S, checkout.policy.utc_offset_s)
     know(checkout.store.database, [Validity(CARD, STUDENT, today + first, today + last)])
     assert checkout.ask(reader)["reason"] == reason
-
-
-def test_the_checker_sees_a_dead_card_with_a_phone(checkout):
-    checkout.store.cards.set("close", CARD, 1, "id-card")
-    tamper(checkout.store, ["UPDATE phone SET sealed_seed = zeroblob(60)"])
-    rules = {violation.rule for violation in check(checkout.store)}
-    assert "a card that has ended has no phone" in rules
-    tamper(checkout.store, ["UPDATE phone SET binding = 0"])
-    rules = {violation.rule for violation in check(checkout.store)}
-    assert "a phone that was bound was bound to somebody who had proven who they are" in rules
