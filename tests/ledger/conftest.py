@@ -23,8 +23,9 @@ ON_BOTH = """
     quiescence reconcile reentry reissue_rules reissues service settlements temporary verdicts
     watch
     acquirer any_order audit batches cancels carry_over channel_topups code_sales constraints
-    corrections doors firmware holder_accounts holders inspections lives loads lost_records
-    policies quiescence reconcile reissue_rules reissues service settlements temporary verdicts watch
+    corrections doors dossiers firmware holder_accounts holders inspections lives loads
+    lost_records policies quiescence reconcile reentry reissue_rules reissues service settlements
+    temporary verdicts watch
 """
 # Not twice: a file of an older version, a property that has a shorter test beside it, statements.
 _SQLITE_S_OWN = {

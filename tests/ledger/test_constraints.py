@@ -304,7 +304,7 @@ def test_journals_are_append_only(table, verb):
         "UPDATE acquirer_order SET order_no = 'x' WHERE seq = 1",
         "INSERT INTO acquirer_line VALUES ('x', 9, 1)",
         "INSERT INTO transfer VALUES (1009, 1, 3, 50, 107374182400, 8589934604, 100)",
-        "INSERT INTO transfer VALUES (1009, 1, 21, 51, 12884901888, 107374182400, 100)",
+        "INSERT INTO transfer VALUES (1009, 1, 30, 51, 12884901888, 107374182400, 100)",
         "DELETE FROM reservation",
         "UPDATE reservation SET state = 2 WHERE number = 1",
         "UPDATE reservation SET state = 0 WHERE number = 2",
