@@ -22,10 +22,9 @@ _OTHERS = {
     reasons.PIN_WRONG: ("REFUSAL, " + _SPEND + ", REFUSAL", "asked for; the try; refused"),
     reasons.IDENTITY_CHECK: (_SPEND + ", REFUSAL", "the last try; its holder is asked for"),
     reasons.CARD_CAPTURED: ("CAPTURE, REFUSAL", "kept; each tap of it from then on"),
-    **dict.fromkeys(
-        (reasons.CODE_OF_WECHAT, reasons.CODE_OF_ALIPAY, reasons.CODE_OF_UNIONPAY),
-        (_CODE, "said by a ledger that has no acquirer"),
-    ),
+    reasons.CODE_OF_WECHAT: (_CODE, "of a ledger without an acquirer"),
+    reasons.CODE_OF_ALIPAY: (_CODE, "of a ledger without an acquirer"),
+    reasons.CODE_OF_UNIONPAY: (_CODE, "of a ledger without an acquirer"),
     reasons.CODE_EXPIRED: (_CODE, ""),
     reasons.CODE_NOT_YET: (_CODE, ""),
     reasons.CODE_USED: (_CODE, ""),

@@ -157,15 +157,15 @@ def _pay_by_aggregate_code(store):
 
 
 def _pay_through_the_acquirer(store):
-    """An order of reader 1009 that is sold and on a statement, and one that is open."""
-    other, orders = Reader(1009), store.acquirer_orders
-    store.register_device(1009, other.key, CANTEEN)
+    """An order of reader 1019 that is sold and on a statement, and one that is open."""
+    other, orders = Reader(1019), store.acquirer_orders
+    store.register_device(1019, other.key, CANTEEN)
     for seq in (1, 2):
-        order = orders.ask(Ask(1009, bytes(8), bytes(38), 100, seq), b"13", WECHAT, 1)
+        order = orders.ask(Ask(1019, bytes(8), bytes(38), 100, seq), b"13", WECHAT, 1)
         orders.hear(order.number, Said(Word.RESERVED), 2)
     other.code_sale(order.number - 1)
     store.book([other.records])
-    store.acquirer_statements.enter(0, [StatementLine(f"1009-1-{bytes(8).hex()}", 100)], 3)
+    store.acquirer_statements.enter(0, [StatementLine(f"1019-1-{bytes(8).hex()}", 100)], 3)
 
 
 def _enter_by_code(store):
@@ -303,8 +303,8 @@ def test_journals_are_append_only(table, verb):
         "UPDATE acquirer_order SET amount_fen = 1",
         "UPDATE acquirer_order SET order_no = 'x' WHERE seq = 1",
         "INSERT INTO acquirer_line VALUES ('x', 9, 1)",
-        "INSERT INTO transfer VALUES (1009, 1, 3, 50, 107374182400, 8589934604, 100)",
-        "INSERT INTO transfer VALUES (1009, 1, 30, 51, 12884901888, 107374182400, 100)",
+        "INSERT INTO transfer VALUES (1019, 1, 3, 50, 107374182400, 8589934604, 100)",
+        "INSERT INTO transfer VALUES (1019, 1, 30, 51, 12884901888, 107374182400, 100)",
         "DELETE FROM reservation",
         "UPDATE reservation SET state = 2 WHERE number = 1",
         "UPDATE reservation SET state = 0 WHERE number = 2",
