@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ledger import acquirer_schema, chart, late
+from ledger import acquirer_schema, chart, code_schema, late
 from ledger.access import AccessBook
 from ledger.acquirer_orders import AcquirerOrders
 from ledger.acquirer_statements import AcquirerStatements
@@ -106,13 +106,6 @@ _DUMP = {
     "reissue": "SELECT old_card, new_card, lost_s FROM reissue ORDER BY old_card",
     "intent": "SELECT device, seq, card_no, counter, amount_fen, merchant_no, state, credit_no"
     " FROM intent ORDER BY device, seq",
-    "phone": "SELECT card_no, binding FROM phone ORDER BY card_no",
-    "reservation": "SELECT number, device, seq, nonce, code, card_no, amount_fen, balance_fen,"
-    " asked_s, state, by_person FROM reservation ORDER BY number",
-    "code_answer": "SELECT number, device, nonce, code, card_no, asked_s"
-    " FROM code_answer ORDER BY number",
-    "code_entry": "SELECT number, device, seq FROM code_entry ORDER BY number",
-    "validity": "SELECT card_no, kind, valid_from, valid_to FROM card_validity ORDER BY card_no",
     "loss_report": "SELECT code, device, nonce, card_no, lost_s FROM loss_report ORDER BY code",
     "tamper": "SELECT device, seq, state, number FROM tamper ORDER BY device, seq",
     "approval": "SELECT device, seq, step, person FROM approval ORDER BY device, seq, step",
@@ -142,6 +135,7 @@ _DUMP = {
     **DUMP_OF_DOSSIERS,
     **PERIOD_DUMP,
     **acquirer_schema.DUMP,
+    **code_schema.DUMP,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }

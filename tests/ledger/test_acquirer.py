@@ -448,7 +448,7 @@ TAMPERED = {
         "UPDATE acquirer_order SET amount_fen = 99 WHERE number = 1",
     ],
     "what an acquirer has taken for us belongs to an order": [
-        "UPDATE transfer SET seq = 9 WHERE kind = 51",
+        "UPDATE transfer SET seq = 9 WHERE kind = 61",
     ],
     "what is cleared is on a statement, as it was sold": ["DELETE FROM acquirer_line"],
     "nothing was sold that an acquirer did not hold": ["UPDATE acquirer_order SET word = 0"],
