@@ -18,6 +18,7 @@ from ledger.code_sales import Ask, OpenSale, SettleRefused, free_number, payable
 from ledger.dialect import Dialect
 from ledger.entries import post_authorized
 from ledger.reservations import Settled, told_by
+from ledger.signatures import signed
 from ledger.transfers import ACQUIRE, SETTLE_LINE, Transfer
 from protocols.rules import reasons as sale_reasons
 from protocols.wire import messages
@@ -136,12 +137,15 @@ class AcquirerOrders:
         rows = self._database.rows(_OPEN_SINCE, (before_s,))
         return [OpenSale(*facts, is_mute=bool(mute)) for *facts, mute in rows]
 
-    def settle(self, number: int, state: Settled) -> Order:
-        """A person says what became of order `number`: SOLD or VOID. Raises SettleRefused.
+    def settle(self, number: int, state: Settled, person: str = "", time_s: int = 0) -> Order:
+        """`person` says what became of order `number`: SOLD or VOID.
 
         Again, with the same state: nothing. What nobody has taken from the payer is not sold.
+        Raises SettleRefused, NotAllowed.
         """
         with self._database.transaction():
+            words = f"order {number}", state.name.lower()
+            signed(self._database, "code.settle", person, time_s, *words)
             for row in list(self._database.rows(_BY_NUMBER, (number,))):
                 order = order_of(row)
                 if order.state is state:

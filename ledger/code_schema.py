@@ -30,14 +30,3 @@ CREATE TABLE code_entry (
     FOREIGN KEY (device, seq) REFERENCES record (device, seq)
 ) STRICT;
 """
-
-# For LedgerStore.dump, and those of payments by code.
-DUMP = {
-    "phone": "SELECT card_no, binding FROM phone ORDER BY card_no",
-    "reservation": "SELECT number, device, seq, nonce, code, card_no, amount_fen, balance_fen,"
-    " asked_s, state, by_person FROM reservation ORDER BY number",
-    "code_answer": "SELECT number, device, nonce, code, card_no, asked_s"
-    " FROM code_answer ORDER BY number",
-    "code_entry": "SELECT number, device, seq FROM code_entry ORDER BY number",
-    "validity": "SELECT card_no, kind, valid_from, valid_to FROM card_validity ORDER BY card_no",
-}

@@ -20,6 +20,7 @@ from ledger.card_status import Cards
 from ledger.dialect import Dialect
 from ledger.holders import holder_of
 from ledger.person_numbers import PersonNumbers
+from ledger.signatures import signed
 from protocols.card.virtual_code import SEED_BYTES
 
 CODE_KEY_BYTES = 32
@@ -72,10 +73,14 @@ class Phones:
     def bind(self, card_no: int, proof: Proof, time_s: int) -> tuple[int, bytes]:
         """A new phone for a card: (number of the binding, seed). The seed is never told again.
 
-        Raises PhoneRefused.
+        Raises PhoneRefused, NotAllowed.
         """
+        if proof.way not in WAYS or not 0 < len(proof.person) <= PERSON_CHARS_MAX:
+            raise PhoneRefused(f"somebody has seen one of: {', '.join(WAYS)}")
         seed, nonce = self._random(SEED_BYTES), self._random(_NONCE_BYTES)
         with self._database.transaction():
+            words = f"card {card_no}", proof.way
+            signed(self._database, "phone.bind", proof.person, time_s, *words)
             binding = self._next(card_no)
             self._check(card_no, proof)
             sealed = nonce + self._sealer.encrypt(nonce, seed, _bound_to(card_no, binding))
@@ -89,9 +94,10 @@ class Phones:
             return row
         return None
 
-    def unbind(self, card_no: int) -> int:
+    def unbind(self, card_no: int, person: str = "", time_s: int = 0) -> int:
         """From now on no phone pays for a card; the number of the binding. Raises PhoneRefused."""
         with self._database.transaction():
+            signed(self._database, "phone.bind", person, time_s, f"card {card_no}", "unbind")
             binding = self._next(card_no)
             self._database.many(_BIND, [(card_no, binding, _UNBOUND)])
         return binding
@@ -115,8 +121,6 @@ class Phones:
         return None
 
     def _check(self, card_no: int, proof: Proof) -> None:
-        if proof.way not in WAYS or not 0 < len(proof.person) <= PERSON_CHARS_MAX:
-            raise PhoneRefused(f"somebody has seen one of: {', '.join(WAYS)}")
         state = Cards(self._database).state(card_no)
         if state != _IN_USE:
             raise PhoneRefused(f"card {card_no} is {state}")

@@ -16,6 +16,7 @@ from ledger.fraud_schema import CORRECTIONS, FINDINGS
 from ledger.inspection_schema import INSPECTIONS
 from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
+from ledger.people_schema import PEOPLE, PEOPLE_JOURNALS
 from ledger.period_schema import JOURNALS as PERIOD_JOURNALS
 from ledger.period_schema import PERIODS
 from ledger.policy_schema import POLICIES
@@ -159,6 +160,7 @@ APPEND_ONLY += ("policy_change",)
 APPEND_ONLY += OF_DOSSIERS
 APPEND_ONLY += PERIOD_JOURNALS
 APPEND_ONLY += ("acquirer_day", "acquirer_line", "phone_proof")
+APPEND_ONLY += PEOPLE_JOURNALS
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -418,4 +420,5 @@ MIGRATIONS = [
     PROCEDURES + _append_only(*OF_DOSSIERS),
     PERIODS + _append_only(*PERIOD_JOURNALS),
     ACQUIRERS + _append_only("acquirer_day", "acquirer_line", "phone_proof"),
+    PEOPLE + _append_only(*PEOPLE_JOURNALS),
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tools.cli_options import EXIT_FAILED, InputFile, refuse
+from tools.cli_options import EXIT_FAILED, LOGGED_IN, InputFile, refuse
 
 if TYPE_CHECKING:
     from ledger.access import AccessBook
@@ -26,7 +26,9 @@ class ScopeName(StrEnum):
 Device = Annotated[int, typer.Option(min=1, help="The door's device number.")]
 Scope = Annotated[ScopeName, typer.Option(help="Whose doors: dorm (R8) or public (R9).")]
 Site = Annotated[str, typer.Option(help="The building, as its agent names it.")]
-Who = Annotated[str, typer.Option("--person", help="Who authorises it, by name.")]
+Who = Annotated[str, typer.Option("--person", help=f"Who authorises it, by name. {LOGGED_IN}")]
+Whom = Annotated[str, typer.Option("--person", help="Who authorises there from now on.")]
+By = Annotated[str, typer.Option("--by", help=f"Who says so. {LOGGED_IN}")]
 FirstCard = Annotated[int, typer.Option("--card", min=0, help="The card's number.")]
 LastCard = Annotated[int, typer.Option("--to", min=0, help="And all cards up to this one.")]
 Group = Annotated[int, typer.Option(min=1, max=15, help="The group, 1 to 15.")]
@@ -34,16 +36,24 @@ Hours = Annotated[str, typer.Option(help='"mon-fri 08:00-18:00, sat", "always" o
 
 
 @access.command("appoint")
-def access_appoint(database: InputFile, site: Site, scope: Scope, person: Who) -> None:
+def access_appoint(
+    database: InputFile, site: Site, scope: Scope, person: Whom, by: By = ""
+) -> None:
     """Appoint a named person, who alone grants at such doors of a building."""
-    _act(database, lambda book: book.appoint("appoint", site, scope, person, _now_s()))
+    _act(
+        database, by, lambda book, who: book.appoint("appoint", site, scope, person, _now_s(), who)
+    )
     typer.echo(f"{person} authorises for {scope.value} doors at {site}")
 
 
 @access.command("dismiss")
-def access_dismiss(database: InputFile, site: Site, scope: Scope, person: Who) -> None:
+def access_dismiss(
+    database: InputFile, site: Site, scope: Scope, person: Whom, by: By = ""
+) -> None:
     """End an appointment; what that person has granted stays."""
-    _act(database, lambda book: book.appoint("dismiss", site, scope, person, _now_s()))
+    _act(
+        database, by, lambda book, who: book.appoint("dismiss", site, scope, person, _now_s(), who)
+    )
     typer.echo(f"{person} does not authorise for {scope.value} doors at {site}")
 
 
@@ -57,9 +67,11 @@ def access_door(
     lock: Annotated[
         bool, typer.Option("--lock", help="It has no network: cards carry its letters.")
     ] = False,
+    by: By = "",
 ) -> None:
     """Say that a registered device is a door, and of which scope."""
-    _act(database, lambda book: book.add_door(device, scope, grant_ms, passback_s, lock))
+    facts = device, scope, grant_ms, passback_s, lock
+    _act(database, by, lambda book, who: book.add_door(*facts, who, _now_s()))
     typer.echo(f"door {device} is a {scope.value} {'lock' if lock else 'door'}")
 
 
@@ -68,7 +80,7 @@ def access_grant(
     database: InputFile,
     device: Device,
     card_no: FirstCard,
-    person: Who,
+    person: Who = "",
     to: LastCard = 0,
     group: Group = 1,
 ) -> None:
@@ -78,7 +90,7 @@ def access_grant(
 
 @access.command("revoke")
 def access_revoke(
-    database: InputFile, device: Device, card_no: FirstCard, person: Who, to: LastCard = 0
+    database: InputFile, device: Device, card_no: FirstCard, person: Who = "", to: LastCard = 0
 ) -> None:
     """Let cards open a door no more."""
     _grant(database, device, card_no, to, 0, person)
@@ -86,14 +98,14 @@ def access_revoke(
 
 @access.command("hours")
 def access_hours(
-    database: InputFile, device: Device, group: Group, hours: Hours, person: Who
+    database: InputFile, device: Device, group: Group, hours: Hours, person: Who = ""
 ) -> None:
     """Say when a group may enter."""
     _set_hours(database, device, group, hours, person)
 
 
 @access.command("free")
-def access_free(database: InputFile, device: Device, hours: Hours, person: Who) -> None:
+def access_free(database: InputFile, device: Device, hours: Hours, person: Who = "") -> None:
     """Say when a door is open to everybody."""
     _set_hours(database, device, 0, hours, person)
 
@@ -103,7 +115,7 @@ def access_pin(
     database: InputFile,
     device: Device,
     group: Group,
-    person: Who,
+    person: Who = "",
     none: Annotated[bool, typer.Option("--none", help="It needs a PIN no more.")] = False,
 ) -> None:
     """Ask for the PIN that a group has to type too; one higher in its last digit is for duress."""
@@ -114,7 +126,9 @@ def access_pin(
         digits = b"" if none else read_pin()
     except BadInput as error:
         refuse(error)
-    epoch = _act(database, lambda book: book.set_pin(device, group, digits, person, _now_s()))
+    epoch = _act(
+        database, person, lambda book, who: book.set_pin(device, group, digits, who, _now_s())
+    )
     typer.echo(f"door {device}: epoch {epoch}")
 
 
@@ -153,7 +167,9 @@ def access_codes(
 def _grant(database: Path, device: int, card_no: int, to: int, group: int, person: str) -> None:
     count = max(to, card_no) - card_no + 1
     epoch = _act(
-        database, lambda book: book.grant(device, card_no, count, group, person, _now_s())
+        database,
+        person,
+        lambda book, who: book.grant(device, card_no, count, group, who, _now_s()),
     )
     typer.echo(f"door {device}: epoch {epoch}")
 
@@ -163,20 +179,22 @@ def _set_hours(database: Path, device: int, group: int, hours: str, person: str)
 
     epoch = _act(
         database,
-        lambda book: book.set_hours(device, group, read_hours(hours), person, _now_s()),
+        person,
+        lambda book, who: book.set_hours(device, group, read_hours(hours), who, _now_s()),
     )
     typer.echo(f"door {device}: epoch {epoch}")
 
 
-def _act(database: Path, act: "Callable[[AccessBook], object]") -> object:
+def _act(database: Path, person: str, act: "Callable[[AccessBook, str], object]") -> object:
     from ledger.access import AccessRefused
     from ledger.dialect import StoreUnavailable
+    from ledger.signatures import NotAllowed
     from tools.ledger_access import change
     from tools.ledger_forks import NotBooks
 
     try:
-        return change(database, act)
-    except (NotBooks, AccessRefused, StoreUnavailable) as error:
+        return change(database, person, act, _now_s())
+    except (NotBooks, AccessRefused, NotAllowed, StoreUnavailable) as error:
         refuse(error)
 
 

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from tools.cli_options import InputFile, Json, refuse
+from tools.cli_options import LOGGED_IN, InputFile, Json, refuse
 
 attendance = typer.Typer(
     help="Who came and left when, and what a person enters by hand.", no_args_is_help=True
 )
 
-Person = Annotated[str, typer.Option("--by", help="Who answers for it.")]
+Person = Annotated[str, typer.Option("--by", help=f"Who answers for it. {LOGGED_IN}")]
 Because = Annotated[str, typer.Option(help="Why it was so.")]
 Offset = Annotated[int, typer.Option("--utc-offset-s", help="Local time: seconds ahead of UTC.")]
 
@@ -48,19 +48,20 @@ def enter(
     database: InputFile,
     card_no: Annotated[int, typer.Option("--card", min=0, help="The card's number.")],
     at: Annotated[str, typer.Option(help="When: ISO 8601 with its zone.")],
-    person: Person,
     because: Because,
+    person: Person = "",
 ) -> None:
     """Enter in DATABASE (SQLite) a punch that no machine tells; it stays marked as that."""
     from ledger.attendance import EntryRefused
     from ledger.dialect import StoreUnavailable
+    from ledger.signatures import NotAllowed
     from tools.ledger_attendance import BadDate
     from tools.ledger_attendance import enter as book
     from tools.ledger_forks import NotBooks
 
     try:
         number = book(database, card_no, at, person, because, int(time.time()))
-    except (NotBooks, BadDate, EntryRefused, StoreUnavailable) as error:
+    except (NotBooks, BadDate, EntryRefused, NotAllowed, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"entry {number}: card {card_no} at {at}")
 
@@ -69,18 +70,19 @@ def enter(
 def withdraw(
     database: InputFile,
     number: Annotated[int, typer.Option(min=1, help="As `enter` printed it.")],
-    person: Person,
     because: Because,
+    person: Person = "",
 ) -> None:
     """Withdraw an entry of DATABASE (SQLite): it stays to be read and counts no more."""
     from ledger.attendance import EntryRefused
     from ledger.dialect import StoreUnavailable
+    from ledger.signatures import NotAllowed
     from tools.ledger_attendance import withdraw as book
     from tools.ledger_forks import NotBooks
 
     try:
         book(database, number, person, because, int(time.time()))
-    except (NotBooks, EntryRefused, StoreUnavailable) as error:
+    except (NotBooks, EntryRefused, NotAllowed, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"entry {number} is withdrawn")
 

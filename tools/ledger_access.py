@@ -1,33 +1,22 @@
 """Who may open which door: `onecard ledger access VERB DATABASE ...`; the rules are the books'.
 
-May run beside the ledger, which looks once a second whether a door has changed, and says so. The
-person who grants is written down as the operator at the card centre gives the name: this program
-cannot know who sits there.
+May run beside the ledger, which looks once a second whether a door has changed, and says so.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ledger.access import FREE, GRANT, PIN, AccessBook, AccessRefused, Change, Periods
 from ledger.code_entries import Unused
 from protocols.rules import access
-from tools.ledger_forks import books_in, opened
+from tools.ledger_forks import opened
+from tools.session import signing
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_MIN = 1440
 _PERIOD = re.compile(r"([a-z]{3})(?:-([a-z]{3}))?(?: (\d\d):(\d\d)-(\d\d):(\d\d))?")
-
-
-@contextmanager
-def written(path: Path) -> Iterator[AccessBook]:
-    """The doors in the books `path`, to be changed. NotBooks for another file."""
-    with opened(path):
-        pass  # these are books, and of this program's schema: nothing is migrated by the way
-    with closing(books_in(path)) as store:
-        yield store.access
 
 
 def read_hours(text: str) -> Periods:
@@ -109,7 +98,12 @@ def _answer_line(answer: Unused) -> str:
     return f"answer {answer.number}, {time}, {place}: card {answer.card_no}"
 
 
-def change(path: Path, act: Callable[[AccessBook], object]) -> object:
-    """What `act` says of the doors in the books `path`. NotBooks, AccessRefused."""
-    with written(path) as book:
-        return act(book)
+def change(
+    path: Path, person: str, act: Callable[[AccessBook, str], object], now_s: int
+) -> object:
+    """What `act` of the doors in the books `path` and of who signs says.
+
+    NotBooks, NotAllowed, AccessRefused.
+    """
+    with signing(path, person, now_s) as (store, who):
+        return act(store.access, who)

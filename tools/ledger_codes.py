@@ -5,7 +5,6 @@ record that was lost or that this ledger cannot read, leave it open: the money i
 """
 
 import json
-from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,8 @@ from ledger.acquirer_orders import Order
 from ledger.code_sales import OpenSale
 from ledger.reservations import Reservation, Settled
 from protocols.rules.money import format_yuan
-from tools.ledger_forks import books_in, opened
+from tools.ledger_forks import opened
+from tools.session import signing
 
 NONE_OPEN, OPEN = 0, 1
 _COLUMNS = ("number", "reader/record", "site", "merchant", "amount", "asked (UTC)", "waits for")
@@ -29,14 +29,14 @@ def find(path: Path, before_s: int) -> list[OpenSale]:
     return sorted(found, key=lambda sale: (sale.device, sale.seq))
 
 
-def settle(path: Path, number: int, state: Settled) -> Reservation | Order:
-    """Settle one, of whatever code it is. NotBooks, SettleRefused, StoreUnavailable."""
-    with opened(path):
-        pass  # as in tools/ledger_phone.py
-    with closing(books_in(path)) as store:
+def settle(
+    path: Path, number: int, state: Settled, by: str = "", now_s: int = 0
+) -> Reservation | Order:
+    """Settle one, of any code. NotBooks, NotAllowed, SettleRefused, StoreUnavailable."""
+    with signing(path, by, now_s) as (store, who):
         if store.acquirer_orders.find(number) is not None:
-            return store.acquirer_orders.settle(number, state)
-        return store.code_sales.settle(number, state)
+            return store.acquirer_orders.settle(number, state, who, now_s)
+        return store.code_sales.settle(number, state, who, now_s)
 
 
 def to_json(found: list[OpenSale]) -> str:

@@ -20,7 +20,6 @@ from protocols.wire import messages, seal, topics
 from protocols.wire.ledger_status import STATUS_OFFLINE, STATUS_ONLINE
 from simulator.acquirer.payments import Payments
 from simulator.acquirer.process import AcquirerProcess
-from tests.ledger.checkout import PROOF
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, Reader, forward
 from tools.ledger_phone import run
 from tools.ledger_topup import book
@@ -123,7 +122,7 @@ def test_daemon_answers_a_phone_that_was_bound_beside_it(config, broker, repo_ro
         wait_for(agent, topics.LEDGER_STATUS, STATUS_ONLINE.__eq__)
         database = tmp_path / "books" / "ledger.sqlite"
         book(database, CARD, 5_000, "order-1")
-        seed = bytes.fromhex(run(config, "bind", CARD, PROOF).split()[-1])
+        seed = bytes.fromhex(run(config, "bind", CARD, "wang", 1, ("id-card", "")).split()[-1])
         code = virtual_code.make(seed, CAMPUS_PAYMENT, CARD, int(time.time()), b"\x00\x01")
         asked = {"nonce": bytes(8), "code": code, "amount_fen": 1_250, "seq": 1}
         relay_key = seal.derive(reader.key, messages.RELAY_LABEL)

@@ -15,7 +15,7 @@ def test_export_and_verify(books, tmp_path):
     code, said = onecard("audit", "verify", folder, books)
     assert code == 0 and "; 0 rows of the books are newer" in said, said
     onecard("topup", tmp_path / "ledger.sqlite", "--card", CARD, "--fen", 100, "--order", "A")
-    assert "; 1 rows of the books are newer" in onecard("audit", "verify", folder, books)[1]
+    assert "; 2 rows of the books are newer" in onecard("audit", "verify", folder, books)[1]
     assert onecard("audit", "export", books, "--out", folder)[0] == 0
     path = folder / "audit-000001-2026-11-25.jsonl"
     path.write_text(path.read_text().replace("2026-11-25", "2026-11-24"))

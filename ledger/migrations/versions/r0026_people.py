@@ -1,4 +1,4 @@
-"""Revision 0026: acquirers, and who binds a phone."""
+"""Revision 0026: operators, their sessions and acts."""
 
 from alembic import op
 
