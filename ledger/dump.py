@@ -4,6 +4,7 @@ Everything but what depends on how often and in which order records came (the ta
 records came to is the same text, in whichever order and on whichever database.
 """
 
+from ledger.acquirer_schema import DUMP as ACQUIRERS
 from ledger.dialect import Dialect, Row
 from ledger.lifecycle_schema import DUMP as LIVES
 from ledger.people_schema import PEOPLE_DUMP as PEOPLE
@@ -69,6 +70,7 @@ _TABLES = {
     **DOSSIERS,
     **PERIODS,
     **PEOPLE,
+    **ACQUIRERS,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }

@@ -6,6 +6,7 @@ trigger has the one form that is translated, and a new table is a journal (APPEN
 may be changed (_CHANGED there).
 """
 
+from ledger.acquirer_schema import ACQUIRERS
 from ledger.channel_schema import CHANNELS
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
 from ledger.code_schema import CODE_ENTRIES
@@ -159,6 +160,7 @@ APPEND_ONLY += ("finding", "correction", "correction_approval")
 APPEND_ONLY += ("policy_change",)
 APPEND_ONLY += OF_DOSSIERS
 APPEND_ONLY += PERIOD_JOURNALS
+APPEND_ONLY += ("acquirer_day", "acquirer_line", "phone_proof")
 APPEND_ONLY += PEOPLE_JOURNALS
 
 _APPEND_ONLY = """
@@ -420,4 +422,5 @@ MIGRATIONS = [
     PERIODS + _append_only(*PERIOD_JOURNALS),
     PEOPLE + _append_only(*PEOPLE_JOURNALS),
     GROWTH,
+    ACQUIRERS + _append_only("acquirer_day", "acquirer_line", "phone_proof"),
 ]

@@ -14,7 +14,7 @@ from ledger.holders import Holder
 from ledger.lifecycle import BATCH, DEPARTMENT, HOLDER, SECURITY, Act
 from ledger.operators import ENROL, Wanted
 from ledger.people import HEAD
-from ledger.phones import Phones
+from ledger.phones import Phones, Proof
 from ledger.reservations import Settled
 from ledger.signatures import NotAllowed
 from ledger.temporary import STEPS, Application
@@ -23,6 +23,7 @@ from protocols.rules.scan_codes import CAMPUS_PAYMENT
 from protocols.rules.spending import STAFF, STUDENT
 from protocols.wire import messages
 from tests.ledger import test_menus as menus
+from tests.ledger.checkout import PROOF
 from tests.ledger.readers import CANTEEN, CARD, Reader, open_ledger
 from tests.ledger.staff import OF_ROLE, cheap, staffed
 from tests.ledger.tampering import tamper
@@ -79,7 +80,7 @@ def _reserve(store):
     """A payment by code that no record has settled."""
     now_ms = (1_000_000_000, 1_000_000_000)
     code = virtual_code.make(
-        phones(store).bind(CARD)[1], CAMPUS_PAYMENT, CARD, 1_000_000, bytes(2)
+        phones(store).bind(CARD, PROOF, 1)[1], CAMPUS_PAYMENT, CARD, 1_000_000, bytes(2)
     )
     ask = Ask(READER, bytes(8), code, 100, 9)
     asked = store.code_sales.ask(ask, phones(store).seed_of, now_ms, CodePolicy(100, 200))
@@ -144,7 +145,7 @@ STORY = [
         "tian",
         lambda s, who: s.code_sales.settle(1, Settled.VOID, who, NOW_S),
     ),
-    ("phone.bind", "clara", lambda s, who: phones(s).bind(CARD, who, NOW_S)),
+    ("phone.bind", "clara", lambda s, who: phones(s).bind(CARD, Proof("id-card", who), NOW_S)),
     ("phone.bind", "clara", lambda s, who: phones(s).unbind(CARD, who, NOW_S)),
     (
         "door.add",
