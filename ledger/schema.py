@@ -9,6 +9,8 @@ may be changed (_CHANGED there).
 from ledger.channel_schema import CHANNELS
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
 from ledger.code_schema import CODE_ENTRIES
+from ledger.department_schema import DEPARTMENTS
+from ledger.department_schema import JOURNALS as DEPARTMENT_JOURNALS
 from ledger.desk_schema import DESKS
 from ledger.firmware_schema import FIRMWARE
 from ledger.fraud_schema import CORRECTIONS, FINDINGS
@@ -157,6 +159,7 @@ APPEND_ONLY += ("finding", "correction", "correction_approval")
 APPEND_ONLY += ("policy_change",)
 APPEND_ONLY += OF_DOSSIERS
 APPEND_ONLY += PERIOD_JOURNALS
+APPEND_ONLY += DEPARTMENT_JOURNALS
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -415,4 +418,5 @@ MIGRATIONS = [
     POLICIES + _append_only("policy_change"),
     PROCEDURES + _append_only(*OF_DOSSIERS),
     PERIODS + _append_only(*PERIOD_JOURNALS),
+    DEPARTMENTS + _append_only(*DEPARTMENT_JOURNALS),
 ]

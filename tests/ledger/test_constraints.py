@@ -24,6 +24,7 @@ from ledger.channel_topups import Order
 from ledger.claims import parse_claim
 from ledger.code_entries import Shown
 from ledger.code_sales import Ask, CodePolicy
+from ledger.department_schema import JOURNALS as DEPARTMENT_JOURNALS
 from ledger.dialect import ConstraintBroken
 from ledger.entries import post_authorized, post_recorded
 from ledger.invariants import check
@@ -194,10 +195,11 @@ def _pay_by_code(store):
 
 
 # Those of the lives of cards, and what must hold for them: test_lives.py; of dossiers and of
-# merchants' periods likewise.
-@pytest.mark.parametrize(
-    "table", sorted({*APPEND_ONLY} - {*JOURNALS, *OF_DOSSIERS, *PERIOD_JOURNALS})
-)
+# merchants' periods likewise; of the departments: test_rosters.py.
+_ELSEWHERE = {*JOURNALS, *OF_DOSSIERS, *PERIOD_JOURNALS, *DEPARTMENT_JOURNALS}
+
+
+@pytest.mark.parametrize("table", sorted({*APPEND_ONLY} - _ELSEWHERE))
 @pytest.mark.parametrize("verb", ["UPDATE", "DELETE"])
 def test_journals_are_append_only(table, verb):
     store = filled()
