@@ -130,6 +130,19 @@ def roster(
     _say(lambda: show(database, day, utc_offset_s, int(time.time())))
 
 
+@attendance.command("report")
+def report(
+    database: InputFile,
+    month: Annotated[str, typer.Argument(help="Such as 2026-11.")],
+    out: Annotated[Path, typer.Option(help="The workbook (xlsx), for its owner alone.")],
+    utc_offset_s: Offset = 28_800,
+) -> None:
+    """Write the month of who is on the roster, against their shifts; entries by hand marked."""
+    from tools.timesheet_book import write
+
+    _say(lambda: write(database, month, out, utc_offset_s, int(time.time())))
+
+
 @attendance.command("entries")
 def entries(database: InputFile, utc_offset_s: Offset = 28_800) -> None:
     """Print every entry by hand in DATABASE (SQLite), and who answers for it."""
@@ -146,10 +159,11 @@ def entries(database: InputFile, utc_offset_s: Offset = 28_800) -> None:
 def _say(what: Callable[[], str]) -> None:
     from ledger.dialect import StoreUnavailable
     from ledger.rosters import RosterRefused
+    from tools.ledger_attendance import BadDate
     from tools.ledger_forks import NotBooks
     from tools.ledger_lives import BadInput
 
     try:
         typer.echo(what())
-    except (NotBooks, RosterRefused, StoreUnavailable, BadInput) as error:
+    except (NotBooks, BadDate, RosterRefused, StoreUnavailable, BadInput) as error:
         refuse(error)

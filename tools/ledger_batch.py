@@ -233,4 +233,4 @@ def write_private(out: Path, data: bytes) -> None:
             os.fsync(target.fileno())
         beside.replace(out)
     except OSError as error:
-        raise BadInput(f"{out}: {error.strerror}; the books have the payments: again") from error
+        raise BadInput(f"{out}: {error.strerror}; again, it is the same file") from error
