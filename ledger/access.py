@@ -35,6 +35,7 @@ _DUE = (
     " WHERE t.until_s <= ? AND NOT EXISTS (SELECT 1 FROM access_end e WHERE e.grant_no = t.number)"
     " ORDER BY t.number"
 )
+_IS_ENDED = "SELECT 1 FROM access_end WHERE grant_no = ?"
 _TERMS = (
     "SELECT t.number, t.until_s FROM access_term t JOIN access_change c ON c.number = t.number"
     " WHERE c.device = ?"
@@ -171,16 +172,24 @@ class AccessBook:
         ended: dict[int, int] = {}
         for device, grant_no in list(self._database.rows(_DUE, (now_s,))):
             with self._database.transaction():
-                grants = [each for each in self.changes(device) if each.verb == GRANT]
-                (person,) = (each.person for each in grants if each.number == grant_no)
-                rows = []
-                for first_no, count in over(grants, grant_no):
-                    what = first_no, count, 0, b"", person, now_s
-                    ended[device] = self._write(device, GRANT, *what)
-                    rows.append((grant_no, ended[device], count))
-                rows = rows or [(grant_no, grants[-1].number, 0)]
-                self._database.many("INSERT INTO access_end VALUES (?, ?, ?)", rows)
+                # Another program may have looked too.
+                if list(self._database.rows(_IS_ENDED, (grant_no,))):
+                    continue
+                for epoch in self._end(device, grant_no, now_s):
+                    ended[device] = epoch
         return list(ended.items())
+
+    def _end(self, device: int, grant_no: int, now_s: int) -> list[int]:
+        """The changes by which a grant of a door ends, written inside a transaction."""
+        grants = [each for each in self.changes(device) if each.verb == GRANT]
+        (person,) = (each.person for each in grants if each.number == grant_no)
+        rows = []
+        for first_no, count in over(grants, grant_no):
+            number = self._write(device, GRANT, first_no, count, 0, b"", person, now_s)
+            rows.append((grant_no, number, count))
+        noted = rows or [(grant_no, grants[-1].number, 0)]
+        self._database.many("INSERT INTO access_end VALUES (?, ?, ?)", noted)
+        return [number for _grant_no, number, _count in rows]
 
     def terms(self, device: int) -> dict[int, int]:
         """Number of a grant of a door -> when it is over (UTC)."""

@@ -14,7 +14,8 @@ from tools.ledger_lives import BadInput, date_of, day_of
 COLUMNS = {"person_no": "工号", "team": "班组", "shift": "班次", "from": "起始日"}
 NOWHERE = ("-", "离职")
 _DAY_MIN = 1440
-_HOURS = re.compile(r"([a-z]{3})(?:-([a-z]{3}))? (\d\d):([0-5]\d)-(\d\d):([0-5]\d)")
+_CLOCK = "([0-2][0-9]):([0-5][0-9])"
+_HOURS = re.compile(f"([a-z]{{3}})(?:-([a-z]{{3}}))? {_CLOCK}-{_CLOCK}")
 
 
 def set_shift(

@@ -59,9 +59,13 @@ Cell = str | int
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The sheets of a workbook: title, heads and rows of each; the first is the summary."""
+    """The sheets of a workbook: title, heads and rows of each; the first is the summary.
+
+    `first`: the day that the file says it was made, so that the same books make the same bytes.
+    """
 
     title: str
+    first: date
     sheets: tuple[tuple[str, Sequence[str], list[Sequence[Cell]]], ...]
 
 
@@ -90,6 +94,7 @@ def read(path: Path, month: str, utc_offset_s: int, now_s: int) -> tuple[Report,
     own = [each for each in entries if _is_in(span, each[2])]
     report = Report(
         f"考勤月报 {month}",
+        _EPOCH + timedelta(days=span.first),
         (
             ("汇总", _SUMMARY_HEADS, list(_summary(found))),
             ("逐日", _DAY_HEADS, [_day_row(roster, day, zone) for day in found.days]),
@@ -118,7 +123,8 @@ def workbook(report: Report) -> bytes:
     """An xlsx file."""
     out = io.BytesIO()
     book = xlsxwriter.Workbook(out, {"in_memory": True})
-    book.set_properties({"title": report.title, "created": datetime(2026, 1, 1)})  # noqa: DTZ001
+    created = datetime.combine(report.first, datetime.min.time())
+    book.set_properties({"title": report.title, "created": created})
     bold = book.add_format({"bold": True, "bottom": 1})
     for at, (title, heads, rows) in enumerate(report.sheets):
         sheet = book.add_worksheet(title)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from adapters.sqlite import open_database
-from ledger.access import AccessRefused
+from ledger.access import AccessBook, AccessRefused
 from ledger.access_news import AccessNews
 from ledger.access_terms import over
 from ledger.dialect import ConstraintBroken, SqliteDialect
@@ -144,6 +144,29 @@ def test_stopped_at_any_statement_it_is_taken_back_all_the_same(tmp_path):
         assert again.dump() == reference.dump(), k
         again.close()
     assert k > 5
+
+
+class Meanwhile:
+    """A database on which another program acts once, just before a transaction begins."""
+
+    def __init__(self, database, act):
+        self._database, self._act = database, act
+
+    def __getattr__(self, name):
+        return getattr(self._database, name)
+
+    def transaction(self):
+        act, self._act = self._act, lambda: None
+        act()
+        return self._database.transaction()
+
+
+def test_two_programs_that_look_at_once_take_it_back_once(books):
+    grant_no = books.access.grant(DOOR, FIRST, 2, 1, WANG, NOW_S, END_S)
+    other = AccessBook(Meanwhile(books.database, lambda: books.access.end_grants(END_S)))
+    assert other.end_grants(END_S) == []
+    rows = list(books.database.rows("SELECT grant_no, number, count FROM access_end"))
+    assert rows == [(grant_no, grant_no + 1, 2)] and books.access.newest() == grant_no + 1
 
 
 # --- who opened it -------------------------------------------------------------------------------
