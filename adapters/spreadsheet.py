@@ -26,10 +26,13 @@ PARTS_MAX = 256
 ROWS_MAX = 50_000  # behind the header
 COLUMNS_MAX = 64
 CELL_CHARS_MAX = 1_024
-_CELLS_MAX, _ELEMENTS_MAX, _DEPTH_MAX = 1_000_000, 4_000_000, 64
+# Of all parts together: each becomes an object of some kilobytes, or takes some microseconds.
+_CELLS_MAX, _TABLE_ELEMENTS_MAX, _OTHER_ELEMENTS_MAX = 500_000, 2_000_000, 100_000
+_DEPTH_MAX = 64
 _READ_BYTES = 1 << 16
 _EXACT_BELOW = 10**15  # spreadsheet programs keep 15 digits of a number
 _SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_TABLES = (f"{_SHEET} worksheet", f"{_SHEET} sst")
 _PLACE = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -241,6 +244,7 @@ def _check_parts(archive: zipfile.ZipFile) -> None:
         raise SpreadsheetRefused(f"a zip of more than {PARTS_MAX} parts, or of two of one name")
     if sum(part.file_size for part in parts) > UNPACKED_BYTES_MAX:
         raise SpreadsheetRefused(f"it unpacks to more than {UNPACKED_BYTES_MAX} bytes")
+    watch = _Watch()
     for part in parts:
         if part.flag_bits & 1 or part.compress_type not in (
             zipfile.ZIP_STORED,
@@ -250,21 +254,19 @@ def _check_parts(archive: zipfile.ZipFile) -> None:
         # openpyxl goes by links, so a name proves nothing: all of it is looked at.
         try:
             with archive.open(part) as source:
-                _Watch().look(source)
+                watch.look(source)
         except expat.ExpatError:
             if part.filename.endswith((".xml", ".rels")):
                 raise SpreadsheetRefused("a broken xlsx: ExpatError") from None
 
 
 class _Watch:
-    """Goes through a part before anything is built of it."""
+    """Goes through the parts of a file before anything is built of them."""
 
     def __init__(self) -> None:
-        self._depth = self._elements = self._cells = self._row = self._column = 0
-        self._parser = expat.ParserCreate(namespace_separator=" ")
-        self._parser.StartDoctypeDeclHandler = self._doctype
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
+        self._cells = self._depth = self._row = self._column = 0
+        self._elements = {True: 0, False: 0}  # of tables, and of everything else
+        self._is_table = False
         self._of = {
             f"{_SHEET} row": self._in_row,
             f"{_SHEET} c": self._in_cell,
@@ -272,18 +274,26 @@ class _Watch:
         }
 
     def look(self, source: Any) -> None:
-        """All of it. Raises SpreadsheetRefused, ExpatError, and what zipfile does."""
+        """All of a part. Raises SpreadsheetRefused, ExpatError, and what zipfile does."""
+        self._depth = self._row = self._column = 0
+        parser = expat.ParserCreate(namespace_separator=" ")
+        parser.StartDoctypeDeclHandler = self._doctype
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
         while chunk := source.read(_READ_BYTES):
-            self._parser.Parse(chunk, False)
-        self._parser.Parse(b"", True)
+            parser.Parse(chunk, False)
+        parser.Parse(b"", True)
 
     def _doctype(self, *_names: Any) -> None:
         raise SpreadsheetRefused("its XML has a document type, as no xlsx has")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if not self._depth:
+            self._is_table = name in _TABLES
         self._depth += 1
-        self._elements += 1
-        if self._depth > _DEPTH_MAX or self._elements > _ELEMENTS_MAX:
+        self._elements[self._is_table] += 1
+        elements_max = _TABLE_ELEMENTS_MAX if self._is_table else _OTHER_ELEMENTS_MAX
+        if self._depth > _DEPTH_MAX or self._elements[self._is_table] > elements_max:
             raise SpreadsheetRefused("its XML is deeper, or has more in it, than a table of ours")
         if name in self._of:
             self._of[name](attributes)

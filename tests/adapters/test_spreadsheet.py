@@ -187,6 +187,13 @@ def test_zip_bombs_are_refused_unopened():
         with pytest.raises(SpreadsheetRefused, match=said):
             table(data, COLUMNS)
         assert time.monotonic() - began_s < 1
+    # What is small in XML too, and large once a library has made objects of it.
+    styles = packed({**_PARTS, "xl/styles.xml": f"<s>{'<xf/>' * 100_000}</s>"})
+    cells = by_hand(f"<row>{'<c/>' * 64}</row>" * 7_813)
+    for data, said in ((styles, "has more in it"), (cells, "more than 500000 cells")):
+        assert len(data) < 30_000
+        with pytest.raises(SpreadsheetRefused, match=said):
+            table(data, COLUMNS)
     # One that lies about its size ends where it says, and its check sum is wrong.
     data = bytearray(packed({"a.xml": "<a>" + " " * 9_000_000 + "</a>"}))
     for magic, at in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
