@@ -25,7 +25,6 @@ from ledger.claims import Claim, parse_claim
 from ledger.code_entries import CodeEntries
 from ledger.code_sales import CodeSales
 from ledger.corrections import Corrections
-from ledger.department_schema import DUMP as DEPARTMENT_DUMP
 from ledger.dialect import POSTGRESQL, Dialect, Row, SqliteDialect
 from ledger.evidence import State
 from ledger.firmware import FirmwareBook
@@ -140,7 +139,6 @@ _DUMP = {
     **DUMP,
     **DUMP_OF_DOSSIERS,
     **PERIOD_DUMP,
-    **DEPARTMENT_DUMP,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }
