@@ -11,14 +11,17 @@ Whatever would make a map that no door can hold changes nothing.
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
+from ledger import people
 from ledger.access_terms import over
 from ledger.dialect import Dialect
+from ledger.signatures import NotAllowed, signed
 from protocols.card.pin import is_pin
 from protocols.rules import access
 from protocols.wire import topics
 from protocols.wire.errors import WireError
 
 SCOPES = {"dorm": "R8", "public": "R9"}
+DEPARTMENTS = {"dorm": people.STUDENTS, "public": people.SECURITY}
 PERSON_CHARS_MAX = 32
 APPOINT, DISMISS = "appoint", "dismiss"
 GRANT, HOURS, FREE, PIN = "grant", "hours", "free", "pin"
@@ -93,14 +96,25 @@ class AccessBook:
 
     # --- people and doors ------------------------------------------------------------------------
 
-    def appoint(self, verb: str, site: str, scope: str, person: str, time_s: int) -> None:
-        """APPOINT a person for doors of a scope at a site, or DISMISS; again: nothing."""
+    def appoint(
+        self, verb: str, site: str, scope: str, person: str, time_s: int, by: str = ""
+    ) -> None:
+        """APPOINT a person for doors of a scope at a site, or DISMISS; again: nothing.
+
+        `by`: the head of the department whose doors these are, and somebody else.
+        """
         _check_scope(scope)
         _check_person(person)
         if not topics.is_site(site):
             raise AccessRefused(f"{site!r} is no site")
         is_in = int(verb == APPOINT)
         with self._database.transaction():
+            about = f"{verb} {person}: {scope}, {site}"
+            whose = DEPARTMENTS[scope]
+            said = "access.appoint"
+            head = signed(self._database, said, by, time_s, about, department=whose)
+            if head and head == person:
+                raise NotAllowed(people.SAME_PERSON, said, head, about)
             if self.is_in_office(site, scope, person) != bool(is_in):
                 sql = "SELECT COALESCE(MAX(number), 0) + 1 FROM access_person"
                 ((number,),) = self._database.rows(sql)
@@ -115,7 +129,14 @@ class AccessBook:
         return list(self._database.rows(sql, (site,)))
 
     def add_door(
-        self, device: int, scope: str, grant_ms: int, passback_s: int, is_lock: bool = False
+        self,
+        device: int,
+        scope: str,
+        grant_ms: int,
+        passback_s: int,
+        is_lock: bool = False,
+        by: str = "",
+        time_s: int = 0,
     ) -> None:
         """Make a registered device a door. Again, with the same values: nothing.
 
@@ -123,6 +144,7 @@ class AccessBook:
         """
         _check_scope(scope)
         with self._database.transaction():
+            signed(self._database, "door.add", by, time_s, f"door {device}: {scope}")
             if not list(self._database.rows("SELECT 1 FROM device WHERE device = ?", (device,))):
                 raise AccessRefused(f"device {device} was never registered")
             wanted = (scope, grant_ms, passback_s)
@@ -283,6 +305,8 @@ class AccessBook:
             raise AccessRefused(f"device {device} is no door")
         ((site,),) = self._database.rows("SELECT site FROM device WHERE device = ?", (device,))
         scope = settings[0][0]
+        about = f"door {device}: {verb}"
+        person = signed(self._database, f"access.{scope}", person, time_s, about)
         self.check_office(site, scope, person)
         if not int(verb == PIN) <= group <= access.GROUPS:
             raise AccessRefused(f"groups are 1 to {access.GROUPS}")

@@ -3,6 +3,8 @@
 Each has the HTTP status that it is told with. A number is never given a second meaning.
 """
 
+from ledger import people
+
 # About the request itself.
 NO_TOKEN = 701
 NOT_ALLOWED = 702
@@ -30,6 +32,16 @@ WENT_ON = 737
 VOID = 738
 LOSS_IMPOSSIBLE = 741
 
+# About who asks, as ledger/people.py has them.
+_OF_PEOPLE = {
+    people.NO_SESSION: 401,
+    people.WRONG_LOGIN: 401,
+    people.NOT_FOR_ROLE: 403,
+    people.INITIAL_PASSWORD: 403,
+    people.NO_REASON_GIVEN: 422,
+    people.NO_HOLDER: 404,
+}
+
 # number -> (HTTP status, meaning)
 TEXTS = {
     NO_TOKEN: (401, "no token of a client that is known here"),
@@ -55,4 +67,5 @@ TEXTS = {
     WENT_ON: (409, "the money went on to the card in the place of a lost one"),
     VOID: (409, "this order was cancelled before it came: it is not taken any more"),
     LOSS_IMPOSSIBLE: (409, "no list of lost cards has room for this card"),
+    **{reason: (status, people.TEXTS[reason]) for reason, status in _OF_PEOPLE.items()},
 }

@@ -16,6 +16,7 @@ from operator import attrgetter
 
 from ledger.claims import Claim
 from ledger.dialect import Dialect
+from ledger.signatures import signed
 from protocols.wire import messages
 
 FOLD_S = 60
@@ -175,6 +176,8 @@ class Attendance:
         because: str,
         withdraws: int | None,
     ) -> int:
+        about = f"card {card_no}"
+        person = signed(self._database, "punch.enter", person, entered_s, about, because)
         ((number,),) = self._database.rows(_NEXT)
         row = number, card_no, time_s, entered_s, person, because, withdraws
         self._database.many(_ENTER, [row])

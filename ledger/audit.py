@@ -71,6 +71,8 @@ _COUNTED = {
     "shift_change": (0, None),
     "roster_change": (0, None),
     "access_question": (0, None),
+    "operator_change": (0, None),
+    "operator_act": (0, None),
 }
 _LINES = """
 CREATE TABLE line (

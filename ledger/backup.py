@@ -117,6 +117,7 @@ def _restored(backup: Path, wanted: str, partial: Path, audit_folder: Path | Non
     with closing(_opened(partial)) as store:
         # It is on the disk before it gets its name, and nobody needs a part of it.
         list(store.database.rows("PRAGMA synchronous = OFF"))
+        store.operators.end_all()  # who has logged out or was let go since is not in it
         lacks = Counter[str]()
         if audit_folder is None:
             entered, left = enter_again(store, ())

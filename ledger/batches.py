@@ -30,6 +30,7 @@ from ledger.lifecycle import (
     Act,
 )
 from ledger.settlements import enter_payee
+from ledger.signatures import signed
 from protocols.rules.card_status import CARD_NO_MAX
 from protocols.rules.spending import STUDENT
 
@@ -144,16 +145,19 @@ class Batches:
         """`person` signs the dry run with this hash; how many have. Again: nothing."""
         check_word("who signs", person)
         with self._database.transaction():
-            signed = self.signatures(sha256)
-            if person in signed:
-                return len(signed)
-            if len(signed) >= SIGNATURES:
+            before = self.signatures(sha256)
+            is_first = not before or before[0] == person
+            verb = "batch.sign" if is_first else "batch.approve"
+            person = signed(self._database, verb, person, time_s, kind, sha256.hex())
+            if person in before:
+                return len(before)
+            if len(before) >= SIGNATURES:
                 raise _refused("two persons have signed it already", ONE_PERSON)
             plan = self.dry_run(kind, lines, file_sha256)
             if plan.sha256 != sha256:
                 text = "the list, or what the books say of it, is not what that hash is of"
                 raise _refused(f"{text}: see another dry run", NO_EVIDENCE)
-            if not signed:
+            if not before:
                 self._database.many(
                     "INSERT INTO card_batch VALUES (?, ?, ?)", [(sha256, kind, time_s)]
                 )
@@ -161,8 +165,8 @@ class Batches:
                     "INSERT INTO batch_line VALUES (?, ?, ?, ?)",
                     [(sha256, f.line, f.card_no, f.reason) for f in plan.findings],
                 )
-            self._database.many(_SIGN, [(sha256, len(signed) + 1, person, time_s)])
-            return len(signed) + 1
+            self._database.many(_SIGN, [(sha256, len(before) + 1, person, time_s)])
+            return len(before) + 1
 
     def run(
         self,
@@ -178,20 +182,22 @@ class Batches:
         Stopped anywhere, it goes on when it is called again; done, it changes nothing.
         """
         check_word("who runs it", person)
-        signed = list(self._database.rows(_LINES, (sha256,)))
-        if not signed or _digest(kind, file_sha256, signed) != sha256:
+        seen = list(self._database.rows(_LINES, (sha256,)))
+        if not seen or _digest(kind, file_sha256, seen) != sha256:
             raise _refused("nobody has signed a dry run of this list with this hash", NO_EVIDENCE)
         if len(self.signatures(sha256)) < SIGNATURES:
             raise _refused("one person has signed it: it takes another one", ONE_PERSON)
-        reasons = {line: reason for line, _card_no, reason in signed}
+        with self._database.transaction():
+            signed(self._database, "batch.run", person, time_s, kind, sha256.hex())
+        reasons = {line: reason for line, _card_no, reason in seen}
         act = Act(CLERK, BATCH, persons=SIGNATURES, person=person)
         return [self._do(line, sha256, reasons[line.line], act, time_s) for line in lines]
 
     # --- how -------------------------------------------------------------------------------------
 
-    def _do(self, line: Line, sha256: bytes, signed: int, act: Act, time_s: int) -> Finding:
-        if signed:
-            return Finding(line.line, line.card_no, signed, "contradicted when it was signed")
+    def _do(self, line: Line, sha256: bytes, seen: int, act: Act, time_s: int) -> Finding:
+        if seen:
+            return Finding(line.line, line.card_no, seen, "contradicted when it was signed")
         with self._database.transaction():
             for (reason,) in list(self._database.rows(_DONE, (sha256, line.line))):
                 text = "is done" if not reason else "was left: the books had changed"
@@ -212,7 +218,7 @@ class Batches:
             open_for(database, card_no, line.holder, line.valid_days, time_s, listed)
             return
         listed = Act(act.role, act.channel, "college-list", act.persons, act.person)
-        payee = line.account_no, line.name, act.person
+        payee = line.account_no, line.name, str(act.person)
         enter_payee(database, card_no, *payee, time_s)
         change_state(database, "close", card_no, time_s, listed)
 

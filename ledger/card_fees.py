@@ -19,6 +19,6 @@ def charge(database: Dialect, card_no: int, time_s: int, person: str) -> None:
     if not person:
         text = f"card {card_no}: who has taken the fee of a temporary card says so by name"
         raise CardRefused(f"{text} ({ONE_PERSON}, R12.3)", ONE_PERSON)
-    database.many(_INSERT, [(card_no, FEE_FEN, person, time_s)])
+    database.many(_INSERT, [(card_no, FEE_FEN, str(person), time_s)])
     what = FEE_LINE, FEE, chart.BANK, chart.EARNED, FEE_FEN
     post_authorized(database, [Transfer(chart.LEDGER_DEVICE, card_no, *what)])

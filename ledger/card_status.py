@@ -13,7 +13,9 @@ from ledger import late
 from ledger.dialect import Dialect
 from ledger.lifecycle import (
     ABSENT,
+    BATCH,
     CENTRE,
+    COUNTER,
     DEAD,
     MAP_STATUS,
     NO_EVIDENCE,
@@ -26,6 +28,8 @@ from ledger.lifecycle import (
     answer,
     states_after,
 )
+from ledger.people import ENTERED_BY
+from ledger.signatures import Proven, signed
 from protocols.rules.card_status import (
     ACTIVE,
     CARD_NO_MAX,
@@ -151,12 +155,27 @@ def change_status(database: Dialect, verb: str, card_no: int, time_s: int, act: 
 
 def change_state(database: Dialect, verb: str, card_no: int, time_s: int, act: Act) -> str:
     """That, and the state it has come to."""
+    act = entered(database, verb, card_no, time_s, act)
     said = judged(database, verb, card_no, act)
     if said.is_new and RULES[verb].after != SAME:
         note(database, card_no, said.state, verb, time_s, act)
         if verb in _ENDINGS:
             late.bear_ended(database, card_no)
     return said.state
+
+
+def entered(database: Dialect, verb: str, card_no: int, time_s: int, act: Act) -> Act:
+    """The act with the name of whoever enters it, who may: see ledger/signatures.py. NotAllowed.
+
+    What a reader, the calendar, a phone or a machine says is nobody's at a desk.
+    """
+    is_at_desk = act.role in ENTERED_BY and act.channel in (COUNTER, BATCH)
+    if not is_at_desk and not isinstance(act.person, Proven):
+        return act
+    among = ENTERED_BY.get(act.role, ())
+    words = f"card {card_no}", act.evidence
+    person = signed(database, f"card.{verb}", act.person, time_s, *words, among=among)
+    return replace(act, person=person)
 
 
 def judged(database: Dialect, verb: str, card_no: int, act: Act) -> Answer:

@@ -28,6 +28,7 @@ from ledger.quiescence import (
     marks_time,
     statement,
 )
+from ledger.signatures import signed
 from protocols.wire import seal
 
 LABEL = b"quiescence"
@@ -56,6 +57,8 @@ def release(
     for what, word in (("a person", person), ("a reason", because)):
         _check_word(what, word)
     with database.transaction():
+        about = f"reader {device}, record {seq}"
+        person = signed(database, "reader.release", person, time_s, about, because)
         for (head_seq,) in list(database.rows(_HEAD, (device,))):
             if seq > head_seq:
                 raise QuiescenceRefused(f"reader {device}: its newest record is {head_seq}")

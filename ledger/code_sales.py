@@ -14,6 +14,7 @@ from ledger.card_status import Cards
 from ledger.dialect import Dialect
 from ledger.entries import post_authorized
 from ledger.reservations import Reservation, Settled
+from ledger.signatures import signed
 from protocols.card import virtual_code
 from protocols.rules import clock, reasons
 from protocols.rules.card_status import ACTIVE, LOST
@@ -202,12 +203,16 @@ class CodeSales:
         rows = self._database.rows(_OPEN_SINCE, (before_s,))
         return [OpenSale(*facts, is_mute=bool(mute)) for *facts, mute in rows]
 
-    def settle(self, number: int, state: Settled) -> Reservation:
-        """A person says what became of reservation `number`: SOLD or VOID. Raises SettleRefused.
+    def settle(
+        self, number: int, state: Settled, person: str = "", time_s: int = 0
+    ) -> Reservation:
+        """`person` says what became of reservation `number`: SOLD or VOID.
 
-        Again, with the same state: nothing.
+        Again, with the same state: nothing. Raises SettleRefused, NotAllowed.
         """
         with self._database.transaction():
+            words = f"reservation {number}", state.name.lower()
+            signed(self._database, "code.settle", person, time_s, *words)
             for *facts, known in list(self._database.rows(_BY_NUMBER, (number,))):
                 reservation = Reservation(*facts, state=Settled(known))
                 if reservation.state is state:

@@ -20,6 +20,7 @@ from ledger import chart, reasons
 from ledger.bearers import LOSSES, NO_LOSS, Bearer, Loss, Relieved
 from ledger.dialect import Dialect
 from ledger.entries import post_recorded
+from ledger.signatures import signed
 from ledger.tampers import is_person
 from ledger.transfers import CORRECT, CORRECT_LINE, Transfer
 from protocols.card.purse import AMOUNT_FEN_MAX, CARD_CENTRE
@@ -165,6 +166,8 @@ class Corrections:
         """
         _check(person, because)
         with self._database.transaction():
+            words = _about(case), because
+            person = signed(self._database, "case.propose", person, time_s, *words)
             loss = self._check_open(case)
             amount_fen = self._amount_fen(case, loss, amount_fen)
             accounts = self._accounts(case, loss, bearer, whose)
@@ -182,6 +185,8 @@ class Corrections:
             if row is None:
                 raise CorrectionRefused(f"proposal {number}: there is none")
             case = self._read(*row)
+            words = _about(case), mark
+            person = signed(self._database, "case.approve", person, time_s, *words)
             loss = self._check_open(case)
             ((*newest,),) = self._database.rows(_PROPOSED, case.key)
             proposal = Proposal(*newest)
@@ -310,6 +315,10 @@ def _fields(sealed: bytes) -> dict[str, Any]:
         return messages.decode_record(seal.payload_of(sealed)) if sealed else {}
     except WireError:
         return {}
+
+
+def _about(case: CaseOf) -> str:
+    return f"case {case.reason}/{case.device}/{case.seq}"
 
 
 def _check(person: str, because: str) -> None:

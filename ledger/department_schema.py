@@ -55,3 +55,13 @@ CREATE TABLE access_question (
 ) STRICT;
 """
 JOURNALS = ("shift_change", "roster_change", "access_term", "access_end", "access_question")
+# For ledger/dump.py; of a person on the roster that there is one, not who.
+DUMP = {
+    "shift": "SELECT number, shift, from_day, days, from_min, to_min, grace_min FROM shift_change"
+    " ORDER BY number",
+    "roster": "SELECT number, from_day, team, shift, person FROM roster_change ORDER BY number",
+    "access_term": "SELECT number, until_s FROM access_term ORDER BY number",
+    "access_end": "SELECT grant_no, number, count FROM access_end ORDER BY grant_no, number",
+    "access_question": "SELECT number, device, from_s, to_s, purpose, person FROM access_question"
+    " ORDER BY number",
+}

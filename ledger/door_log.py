@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from ledger.access import AccessBook, AccessRefused
 from ledger.dialect import Dialect
 from ledger.intervals import narrowed
+from ledger.signatures import signed
 from protocols.wire import messages, seal
 
 MONTH_S = 31 * 86_400
@@ -59,7 +60,7 @@ class Question:
 
 
 class DoorLog:
-    """The entries in the books of `database`. AccessRefused: nothing was told, and why."""
+    """The entries in the books of `database`. AccessRefused, NotAllowed: nothing was told."""
 
     def __init__(self, database: Dialect) -> None:
         self._database = database
@@ -77,6 +78,8 @@ class DoorLog:
             raise AccessRefused(f"a question is about {MONTH_S // 86_400} days at most")
         with self._database.transaction():
             for scope, site in list(self._database.rows(_DOOR, (device,))):
+                about = f"door {device}: who"
+                person = signed(self._database, f"access.{scope}", person, time_s, about, purpose)
                 self._access.check_office(site, scope, person)
                 ((number,),) = self._database.rows(_NEXT)
                 row = number, device, from_s, to_s, purpose, person, time_s

@@ -17,6 +17,7 @@ from zlib import crc32
 
 from ledger.dialect import Dialect
 from ledger.release_file import BadRelease, Release
+from ledger.signatures import signed
 from protocols.wire import firmware_news, messages, seal, topics
 
 PERSON_CHARS_MAX = 32
@@ -88,6 +89,8 @@ class FirmwareBook:
             raise BadRelease("a share is 0 to 100 percent")
         program = crc32(release.name.encode())
         with self._database.transaction():
+            what = f"{percent} % {site}".strip(), release.digest.hex()
+            person = signed(self._database, "firmware.stage", person, time_s, *what)
             self._keep(release, program)
             number = len(self.stages()) + 1
             row = (number, release.digest, percent, site, *minutes, int(is_forced), person, time_s)

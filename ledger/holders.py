@@ -9,7 +9,7 @@ here is only the clear word. A card that ends ends the holding in the same trans
 from dataclasses import dataclass, replace
 
 from ledger import card_validity
-from ledger.card_status import CardRefused, change_state, judged, note, states_of
+from ledger.card_status import CardRefused, change_state, entered, judged, note, states_of
 from ledger.card_validity import Validity
 from ledger.dialect import Dialect
 from ledger.issuing import issue
@@ -131,6 +131,7 @@ def begin(database: Dialect, verb: str, card_no: int, time_s: int, by: Act) -> N
     """Order or issue a card, in a transaction of the caller. Raises CardRefused."""
     if not 0 <= card_no <= CARD_NO_MAX:
         raise CardRefused(f"card {card_no}: numbers are 0 to {CARD_NO_MAX}")
+    by = entered(database, verb, card_no, time_s, by)
     said = judged(database, verb, card_no, by)
     if not said.is_new:
         return
@@ -161,6 +162,8 @@ def open_for(
     # One that was in use before there were holders in the books only gets one.
     if said.is_new:
         change_state(database, "open", card_no, time_s, by)
+    else:
+        entered(database, "open", card_no, time_s, by)
     database.many(_HOLD, [(card_no, _number_of(database, holder))])
     database.many(_PERSON_NO, [(card_no, holder.person_no)])
     card_validity.write(database, Validity(card_no, holder.kind, *valid_days))

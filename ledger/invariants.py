@@ -19,6 +19,7 @@ from ledger import (
     fraud_rules,
     lifecycle_rules,
     loss_reports,
+    people_rules,
     period_rules,
     reissue_rules,
 )
@@ -195,6 +196,7 @@ _RULES = {
     **channel_rules.RULES,
     **fraud_rules.RULES,
     **dossier_rules.RULES,
+    **people_rules.RULES,
     **period_rules.RULES,
     "an early outcome's intent is not there yet": """
         SELECT e.device, e.seq FROM early_outcome e

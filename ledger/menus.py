@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.dialect import Dialect, StoreUnavailable
+from ledger.signatures import signed
 from protocols.rules import menu
 from protocols.wire import messages, topics
 from protocols.wire.errors import WireError
@@ -59,6 +60,8 @@ class MenuBook:
         except WireError as error:
             raise MenuRefused(f"no POS would take that: {error}") from None
         with self._database.transaction():
+            about = f"merchant {merchant_no}"
+            person = signed(self._database, "menu.set", person, time_s, about)
             sql = "SELECT 1 FROM merchant WHERE merchant_no = ?"
             if not list(self._database.rows(sql, (merchant_no,))):
                 raise MenuRefused(f"merchant {merchant_no} was never registered")

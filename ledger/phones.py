@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ledger.card_status import Cards
 from ledger.dialect import Dialect
+from ledger.signatures import signed
 from protocols.card.virtual_code import SEED_BYTES
 from protocols.rules.card_status import CLOSED
 
@@ -44,13 +45,14 @@ class Phones:
         self._sealer = AESGCM(code_key)
         self._random = random
 
-    def bind(self, card_no: int) -> tuple[int, bytes]:
+    def bind(self, card_no: int, person: str = "", time_s: int = 0) -> tuple[int, bytes]:
         """A new phone for a card: (number of the binding, seed). The seed is never told again.
 
-        Raises PhoneRefused.
+        `person` has seen whose it is. Raises PhoneRefused, NotAllowed.
         """
         seed, nonce = self._random(SEED_BYTES), self._random(_NONCE_BYTES)
         with self._database.transaction():
+            signed(self._database, "phone.bind", person, time_s, f"card {card_no}")
             if Cards(self._database).status(card_no) == CLOSED:
                 raise PhoneRefused(f"card {card_no} is closed")
             binding = self._next(card_no)
@@ -58,9 +60,10 @@ class Phones:
             self._database.many(_BIND, [(card_no, binding, sealed)])
         return binding, seed
 
-    def unbind(self, card_no: int) -> int:
+    def unbind(self, card_no: int, person: str = "", time_s: int = 0) -> int:
         """From now on no phone pays for a card; the number of the binding. Raises PhoneRefused."""
         with self._database.transaction():
+            signed(self._database, "phone.bind", person, time_s, f"card {card_no}", "unbind")
             binding = self._next(card_no)
             self._database.many(_BIND, [(card_no, binding, _UNBOUND)])
         return binding

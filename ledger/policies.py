@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ledger.dialect import Dialect
+from ledger.signatures import signed
 from protocols.rules import settings
 from protocols.rules.spending import POLICY_FIELDS
 from protocols.wire import messages, seal
@@ -73,6 +74,8 @@ class PolicyBook:
             raise PolicyRefused("of one reader, or of one site")
         said = self.said()
         with self._database.transaction():
+            about = f"reader {device}" if device else site
+            person = signed(self._database, "policy.set", person, time_s, about)
             readers = list(self._database.rows(_READERS))
             chosen = [one for one, at in readers if device == one or (site and site == at)]
             if not chosen:

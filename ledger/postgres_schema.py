@@ -24,6 +24,7 @@ _WORDS = (
     (re.compile(r"\bINTEGER\b"), "BIGINT"),
     (re.compile(r"\bBLOB\b"), "BYTEA"),
     (re.compile(r"\bTEXT\b"), 'TEXT COLLATE "C"'),
+    (re.compile(r"\bDROP TRIGGER (\w+);"), r"DROP FUNCTION \1() CASCADE;"),
 )
 _TRIGGER = re.compile(
     r"CREATE TRIGGER (?P<name>\w+)\s+BEFORE (?P<verb>UPDATE|DELETE|INSERT)"
@@ -50,7 +51,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION {name}();
 """
 _CHANGED = "account device intent load phone reservation parked early_outcome tally writer"
 _CHANGED += " card_validity person_no person_desk responsible lock_word"
-_CHANGED += " holder holding payee watched held_back"
+_CHANGED += " holder holding payee watched held_back operator operator_session"
 
 
 def migration(number: int) -> str:
@@ -72,7 +73,8 @@ def grants(role: str) -> str:
     lines += [f"GRANT SELECT, INSERT ON {table} TO {role}" for table in APPEND_ONLY]
     lines += [f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM {role}" for table in APPEND_ONLY]
     lines += [f"GRANT SELECT, INSERT, UPDATE ON {table} TO {role}" for table in _CHANGED.split()]
-    lines += [f"GRANT DELETE ON {table} TO {role}" for table in ("parked", "early_outcome")]
+    deleted = ("parked", "early_outcome", "operator_session")
+    lines += [f"GRANT DELETE ON {table} TO {role}" for table in deleted]
     return ";\n".join(lines)
 
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from ledger.dialect import Dialect
 from ledger.holders import DAY_MAX, is_person_no
+from ledger.signatures import signed
 
 SHIFT_CHARS_MAX, TEAM_CHARS_MAX, PERSON_CHARS_MAX = 16, 32, 32
 SHIFT_MIN_MAX, GRACE_MIN_MAX = 960, 120
@@ -113,7 +114,10 @@ class Rosters:
         return [Shift(*row) for row in self._database.rows(_SHIFTS)]
 
     def set_shift(self, shift: Shift, person: str, time_s: int) -> None:
-        """Say the hours of a shift from a day on. Again, the same: nothing. RosterRefused."""
+        """Say the hours of a shift from a day on. Again, the same: nothing.
+
+        RosterRefused, NotAllowed.
+        """
         _check_word("a shift", shift.name, SHIFT_CHARS_MAX)
         _check_word("who says it", person, PERSON_CHARS_MAX)
         length_min = shift.to_min - shift.from_min
@@ -123,6 +127,8 @@ class Rosters:
             raise RosterRefused(f"a shift has days, and {GRACE_MIN_MAX} minutes of grace at most")
         _check_day(shift.from_day)
         with self._database.transaction():
+            about = f"shift {shift.name}"
+            person = signed(self._database, "roster.set", person, time_s, about)
             if self.roster().said_of_shift(shift.name, shift.from_day) == shift:
                 return
             facts = shift.days, shift.from_min, shift.to_min, shift.grace_min, person, time_s
@@ -132,11 +138,13 @@ class Rosters:
     def place(self, lines: Sequence[tuple[int, Place]], person: str, time_s: int) -> int:
         """Enter a list (number of its line, what it says), all of it or none; how many are news.
 
-        RosterRefused names the line.
+        RosterRefused names the line. NotAllowed.
         """
         _check_word("who enters it", person, PERSON_CHARS_MAX)
         seen: dict[tuple[str, int], int] = {}
         with self._database.transaction():
+            about = f"a list of {len(lines)} lines"
+            person = signed(self._database, "roster.set", person, time_s, about)
             known = self.roster()
             news = []
             for line, place in lines:

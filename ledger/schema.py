@@ -17,6 +17,7 @@ from ledger.fraud_schema import CORRECTIONS, FINDINGS
 from ledger.inspection_schema import INSPECTIONS
 from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
+from ledger.people_schema import PEOPLE, PEOPLE_JOURNALS
 from ledger.period_schema import JOURNALS as PERIOD_JOURNALS
 from ledger.period_schema import PERIODS
 from ledger.policy_schema import POLICIES
@@ -159,6 +160,7 @@ APPEND_ONLY += ("finding", "correction", "correction_approval")
 APPEND_ONLY += ("policy_change",)
 APPEND_ONLY += OF_DOSSIERS
 APPEND_ONLY += PERIOD_JOURNALS
+APPEND_ONLY += PEOPLE_JOURNALS
 APPEND_ONLY += DEPARTMENT_JOURNALS
 
 _APPEND_ONLY = """
@@ -418,5 +420,6 @@ MIGRATIONS = [
     POLICIES + _append_only("policy_change"),
     PROCEDURES + _append_only(*OF_DOSSIERS),
     PERIODS + _append_only(*PERIOD_JOURNALS),
+    PEOPLE + _append_only(*PEOPLE_JOURNALS),
     DEPARTMENTS + _append_only(*DEPARTMENT_JOURNALS),
 ]

@@ -24,6 +24,7 @@ from ledger.holders import check_word
 from ledger.late import bear_all_ended
 from ledger.lifecycle import MONEY_IN_THE_AIR, ONE_PERSON, WRONG_STATE
 from ledger.reissues import Reissues
+from ledger.signatures import signed
 from ledger.transfers import (
     FORFEIT,
     OFFSET,
@@ -152,6 +153,7 @@ class Settlements:
         check_word("who tells it", person)
         with self._database.transaction():
             self._check_state(card_no, ("active", "lost", "suspended", "frozen", "expired"))
+            person = signed(self._database, "card.warn", person, time_s, f"card {card_no}")
             number = self._next("leaving_notice")
             self._database.many(_NOTICE, [(number, card_no, person, time_s)])
 
@@ -162,6 +164,7 @@ class Settlements:
         check_word("who registers it", person)
         check_account(account_no, name)
         with self._database.transaction():
+            person = signed(self._database, "card.payee", person, time_s, f"card {card_no}")
             self._check_state(card_no, _MAY_HAVE_A_PAYEE)
             enter_payee(self._database, card_no, account_no, name, person, time_s)
 
@@ -202,6 +205,7 @@ class Settlements:
         check_word("a file", file)
         check_word("who makes it", person)
         with self._database.transaction():
+            person = signed(self._database, "refund.file", person, time_s, file)
             if not list(self._database.rows(_IS_FILE, (file,))):
                 self._try_all(file, person, time_s)
             return [Payment(*row) for row in self._database.rows(_IN_FILE, (file,))]
@@ -217,6 +221,7 @@ class Settlements:
         check_word("who notes it", person)
         news = 0
         with self._database.transaction():
+            person = signed(self._database, "refund.results", person, time_s)
             for number, result, because in results:
                 if len(because) > BECAUSE_CHARS_MAX or not because.isprintable():
                     raise CardRefused(f"payment {number}: a reason of 64 characters at most")

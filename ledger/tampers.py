@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ledger import reasons
 from ledger.claims import Claim
 from ledger.dialect import Dialect
+from ledger.signatures import signed
 from protocols.wire import messages, topics
 
 PERSON_CHARS_MAX = 32
@@ -81,6 +82,7 @@ class Tampers:
             if newest != seq:
                 hint = f"; that is record {newest}" if newest else ""
                 raise ApprovalRefused(f"reader {device}: record {seq} is not what bars it{hint}")
+            person = self._signed(device, seq, step, person, time_s)
             done = self.steps(device, seq)
             if step in done:
                 if done[step][0] != person or site:
@@ -96,6 +98,14 @@ class Tampers:
                 move = "UPDATE device SET site = ? WHERE device = ?"
                 self._database.many(move, [(site, device)])
             return len(done) + 1
+
+    def _signed(self, device: int, seq: int, step: int, person: str, time_s: int) -> str:
+        """Who does this step; the first one is of the department that answers for the reader."""
+        about = f"reader {device}, record {seq}"
+        if step == CENTRE:
+            return signed(self._database, "device.centre", person, time_s, about)
+        whose = self.responsible(device)
+        return signed(self._database, "device.department", person, time_s, about, department=whose)
 
     def sight(self, device: int, head_seq: int, site: str, time_s: int, sealed: bytes) -> bool:
         """A reader has said at another `site` than its own that its newest record is `head_seq`.

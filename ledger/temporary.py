@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ledger import card_validity
 from ledger.card_fees import charge
-from ledger.card_status import CardRefused, judged
+from ledger.card_status import CardRefused, entered, judged
 from ledger.card_validity import Validity
 from ledger.dialect import Dialect
 from ledger.holders import DAY_MAX, Holder, check, check_word, is_person_no, open_for
@@ -23,6 +23,7 @@ from ledger.lifecycle import (
     ONE_PERSON,
     Act,
 )
+from ledger.signatures import signed
 from protocols.rules.spending import TEMPORARY
 
 LAST_DAYS = 10
@@ -36,6 +37,7 @@ CATEGORIES = {
 }
 LONG_TERM = (CATEGORIES["family"],)  # the others come from outside (note 1)
 STEPS = {"department": 1, "finance": 2}
+STEP_NAMES = {step: name for name, step in STEPS.items()}
 _COLUMNS = "number, person_no, applicant_no, relation, category, department, valid_from, valid_to"
 _FIND = f"SELECT {_COLUMNS} FROM temporary_application WHERE number = ?"
 _NUMBER = "SELECT COALESCE(MAX(number), 0) + 1 FROM temporary_application"
@@ -157,7 +159,11 @@ class Temporaries:
         """Note a step of STEPS; how many there are now. Again by the same person: nothing."""
         check_word("who approves", person)
         with self._database.transaction():
-            self.application(number)
+            department = self.application(number).department
+            first = step == STEPS["department"]
+            verb, about = f"temporary.{STEP_NAMES[step]}", f"application {number}"
+            asked = {"department": department} if first else {}
+            person = signed(self._database, verb, person, time_s, about, **asked)
             done = self.approvals(number)
             if done.get(step) == person:
                 return len(done)
@@ -166,7 +172,7 @@ class Temporaries:
                 if step not in done:
                     text = f"application {number}: the second step takes another person"
                 raise CardRefused(f"{text} ({ONE_PERSON}, annex 1)", ONE_PERSON)
-            if step != STEPS["department"] and not done:
+            if not first and not done:
                 text = f"application {number}: the applicant's department comes first"
                 raise CardRefused(f"{text} ({NO_EVIDENCE}, annex 1)", NO_EVIDENCE)
             self._database.many(_APPROVE, [(number, step, person, time_s)])
@@ -209,6 +215,7 @@ class Temporaries:
         """A later last day for a card, by its department's proof. Again, the same day: nothing."""
         check_word("who extends it", by.person)
         with self._database.transaction():
+            by = entered(self._database, "extend", card_no, time_s, by)
             judged(self._database, "extend", card_no, by)
             valid = card_validity.of(self._database, card_no)
             departments = [row[0] for row in self._database.rows(_BEHIND, (card_no,))]

@@ -18,6 +18,7 @@ from ledger.evidence import State
 from ledger.loads import Load, enter, loads_of, paid_in
 from ledger.posting import post_loaded
 from ledger.promises import HAS_ENDED, IS_PROMISED, WAS_TRIED, promise
+from ledger.signatures import signed
 from protocols.card.purse import AMOUNT_FEN_MAX
 from protocols.rules.card_status import CLOSED
 
@@ -97,17 +98,29 @@ class TopUps:
     def __init__(self, database: Dialect) -> None:
         self._database = database
 
-    def top_up(self, card_no: int, amount_fen: int, order_id: str, number: int = 0) -> int:
+    def top_up(
+        self,
+        card_no: int,
+        amount_fen: int,
+        order_id: str,
+        number: int = 0,
+        person: str | None = None,
+        time_s: int = 0,
+    ) -> int:
         """Book what a channel took in under its `order_id`; the number of the credit.
 
         Again, with the same facts: the same number, and nothing else. `number`: which it had in
-        books that were lost (ledger/reentry.py); 0: the next. Raises TopUpRefused.
+        books that were lost (ledger/reentry.py); 0: the next. `person` enters it by hand; None:
+        nobody does. Raises TopUpRefused, NotAllowed.
         """
         if not 0 < amount_fen <= AMOUNT_FEN_MAX:
             raise TopUpRefused(f"{amount_fen} fen is not in 1..{AMOUNT_FEN_MAX}")
         if not 0 < len(order_id) <= ORDER_CHARS_MAX or not order_id.isprintable():
             raise TopUpRefused(f"an order number has 1 to {ORDER_CHARS_MAX} characters")
         with self._database.transaction():
+            if person is not None:
+                about = f"card {card_no}: {amount_fen} fen"
+                signed(self._database, "topup.book", person, time_s, about, order_id)
             for booked, *facts in list(self._database.rows(_BY_ORDER, (order_id,))):
                 if facts != [card_no, amount_fen] or number not in (0, booked):
                     raise TopUpRefused(f"order {order_id} is booked already, and differently")

@@ -5,6 +5,7 @@ codes: 0 passed, 1 something that must hold did not, 2 wrong usage or input, 42 
 """
 
 import logging
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -31,9 +32,11 @@ from tools.cli_lives import batch, temporary
 from tools.cli_lives import card as ledger_card
 from tools.cli_menu import menu
 from tools.cli_merchant import merchant
+from tools.cli_operator import operator
 from tools.cli_options import (
     EXIT_FAILED,
     LOG_FORMAT,
+    LOGGED_IN,
     CardKeyFileNeeded,
     InputFile,
     Json,
@@ -42,6 +45,7 @@ from tools.cli_options import (
 )
 from tools.cli_period import period
 from tools.cli_policy import policy
+from tools.cli_privacy import person, retention
 from tools.cli_reader import reader
 from tools.cli_release import release
 from tools.cli_residence import residence
@@ -84,6 +88,9 @@ ledger.add_typer(device, name="device")
 ledger.add_typer(merchant, name="merchant")
 ledger.add_typer(aggregate, name="aggregate")
 ledger.add_typer(case, name="case")
+ledger.add_typer(operator, name="operator")
+ledger.add_typer(person, name="person")
+ledger.command("retention")(retention)
 app.command("aggregate-code")(aggregate_code)
 ledger.command("carry-over")(carry_over)
 ledger.command("reconcile")(reconcile)
@@ -336,16 +343,19 @@ def ledger_topup(
     number: Annotated[
         int, typer.Option(min=0, help="Behind a restore: the number that the credit had.")
     ] = 0,
+    by: Annotated[str, typer.Option("--by", help=f"Who books it. {LOGGED_IN}")] = "",
 ) -> None:
     """Book in DATABASE (SQLite) what was paid in for a card; its next tap online brings it on."""
     from ledger.dialect import StoreUnavailable
+    from ledger.signatures import NotAllowed
     from ledger.topups import TopUpRefused
     from tools.ledger_forks import NotBooks
     from tools.ledger_topup import book
 
     try:
-        booked = book(database, card_no, amount_fen, order_id, number)
-    except (NotBooks, TopUpRefused, StoreUnavailable) as error:
+        what = card_no, amount_fen, order_id, number
+        booked = book(database, *what, by, int(time.time()))
+    except (NotAllowed, NotBooks, TopUpRefused, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"credit {booked}: {amount_fen} fen wait for card {card_no}")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tools.cli_options import EXIT_FAILED, InputFile, refuse
+from tools.cli_options import EXIT_FAILED, LOGGED_IN, InputFile, refuse
 
 if TYPE_CHECKING:
     from ledger.access import AccessBook
@@ -26,7 +26,9 @@ class ScopeName(StrEnum):
 Device = Annotated[int, typer.Option(min=1, help="The door's device number.")]
 Scope = Annotated[ScopeName, typer.Option(help="Whose doors: dorm (R8) or public (R9).")]
 Site = Annotated[str, typer.Option(help="The building, as its agent names it.")]
-Who = Annotated[str, typer.Option("--person", help="Who authorises it, by name.")]
+Who = Annotated[str, typer.Option("--person", help=f"Who authorises it, by name. {LOGGED_IN}")]
+Whom = Annotated[str, typer.Option("--person", help="Who authorises there from now on.")]
+By = Annotated[str, typer.Option("--by", help=f"Who says so. {LOGGED_IN}")]
 FirstCard = Annotated[int, typer.Option("--card", min=0, help="The card's number.")]
 LastCard = Annotated[int, typer.Option("--to", min=0, help="And all cards up to this one.")]
 Group = Annotated[int, typer.Option(min=1, max=15, help="The group, 1 to 15.")]
@@ -35,16 +37,24 @@ Hours = Annotated[str, typer.Option(help='"mon-fri 08:00-18:00, sat", "always" o
 
 
 @access.command("appoint")
-def access_appoint(database: InputFile, site: Site, scope: Scope, person: Who) -> None:
+def access_appoint(
+    database: InputFile, site: Site, scope: Scope, person: Whom, by: By = ""
+) -> None:
     """Appoint a named person, who alone grants at such doors of a building."""
-    _act(database, lambda book: book.appoint("appoint", site, scope, person, _now_s()))
+    _act(
+        database, by, lambda book, who: book.appoint("appoint", site, scope, person, _now_s(), who)
+    )
     typer.echo(f"{person} authorises for {scope.value} doors at {site}")
 
 
 @access.command("dismiss")
-def access_dismiss(database: InputFile, site: Site, scope: Scope, person: Who) -> None:
+def access_dismiss(
+    database: InputFile, site: Site, scope: Scope, person: Whom, by: By = ""
+) -> None:
     """End an appointment; what that person has granted stays."""
-    _act(database, lambda book: book.appoint("dismiss", site, scope, person, _now_s()))
+    _act(
+        database, by, lambda book, who: book.appoint("dismiss", site, scope, person, _now_s(), who)
+    )
     typer.echo(f"{person} does not authorise for {scope.value} doors at {site}")
 
 
@@ -58,9 +68,11 @@ def access_door(
     lock: Annotated[
         bool, typer.Option("--lock", help="It has no network: cards carry its letters.")
     ] = False,
+    by: By = "",
 ) -> None:
     """Say that a registered device is a door, and of which scope."""
-    _act(database, lambda book: book.add_door(device, scope, grant_ms, passback_s, lock))
+    facts = device, scope, grant_ms, passback_s, lock
+    _act(database, by, lambda book, who: book.add_door(*facts, who, _now_s()))
     typer.echo(f"door {device} is a {scope.value} {'lock' if lock else 'door'}")
 
 
@@ -69,7 +81,7 @@ def access_grant(
     database: InputFile,
     device: Device,
     card_no: FirstCard,
-    person: Who,
+    person: Who = "",
     to: LastCard = 0,
     group: Group = 1,
     until: Annotated[str, typer.Option(help="The last day, such as 2027-01-31.")] = "",
@@ -94,14 +106,16 @@ def access_who(
     first: Annotated[str, typer.Option("--from", help="ISO 8601 with its zone.")],
     last: Annotated[str, typer.Option("--to", help="Up to then, 31 days at most.")],
     purpose: Annotated[str, typer.Option(help="What for; it stays in the books.")],
-    person: Annotated[str, typer.Option("--person", help="Who asks, appointed for that door.")],
+    person: Annotated[
+        str, typer.Option("--person", help=f"Who asks, appointed for that door. {LOGGED_IN}")
+    ] = "",
     utc_offset_s: UtcOffset = 28_800,
 ) -> None:
     """Tell who opened a door. Who asks, and what for, is in the books before anything is told."""
-    from tools.ledger_access import entries_text, who
+    from tools.ledger_access import entries_text, told
 
     note = purpose, person
-    _say(lambda: entries_text(who(database, device, (first, last), note, _now_s()), utc_offset_s))
+    _say(lambda: entries_text(told(database, device, (first, last), note, _now_s()), utc_offset_s))
 
 
 @access.command("questions")
@@ -114,7 +128,7 @@ def access_questions(database: InputFile, utc_offset_s: UtcOffset = 28_800) -> N
 
 @access.command("revoke")
 def access_revoke(
-    database: InputFile, device: Device, card_no: FirstCard, person: Who, to: LastCard = 0
+    database: InputFile, device: Device, card_no: FirstCard, person: Who = "", to: LastCard = 0
 ) -> None:
     """Let cards open a door no more."""
     _grant(database, device, card_no, to, 0, person, ("", 0))
@@ -122,14 +136,14 @@ def access_revoke(
 
 @access.command("hours")
 def access_hours(
-    database: InputFile, device: Device, group: Group, hours: Hours, person: Who
+    database: InputFile, device: Device, group: Group, hours: Hours, person: Who = ""
 ) -> None:
     """Say when a group may enter."""
     _set_hours(database, device, group, hours, person)
 
 
 @access.command("free")
-def access_free(database: InputFile, device: Device, hours: Hours, person: Who) -> None:
+def access_free(database: InputFile, device: Device, hours: Hours, person: Who = "") -> None:
     """Say when a door is open to everybody."""
     _set_hours(database, device, 0, hours, person)
 
@@ -139,7 +153,7 @@ def access_pin(
     database: InputFile,
     device: Device,
     group: Group,
-    person: Who,
+    person: Who = "",
     none: Annotated[bool, typer.Option("--none", help="It needs a PIN no more.")] = False,
 ) -> None:
     """Ask for the PIN that a group has to type too; one higher in its last digit is for duress."""
@@ -150,7 +164,9 @@ def access_pin(
         digits = b"" if none else read_pin()
     except BadInput as error:
         refuse(error)
-    epoch = _act(database, lambda book: book.set_pin(device, group, digits, person, _now_s()))
+    epoch = _act(
+        database, person, lambda book, who: book.set_pin(device, group, digits, who, _now_s())
+    )
     typer.echo(f"door {device}: epoch {epoch}")
 
 
@@ -198,12 +214,13 @@ def _grant(
     from tools.ledger_access import end_of
 
     day, utc_offset_s = until
-    what = device, card_no, max(to, card_no) - card_no + 1, group, person
+    what = device, card_no, max(to, card_no) - card_no + 1, group
 
-    def act(book: "AccessBook") -> int:
-        return book.grant(*what, _now_s(), end_of(day, utc_offset_s) if day else None)
+    def act(book: "AccessBook", who: str) -> int:
+        end_s = end_of(day, utc_offset_s) if day else None
+        return book.grant(*what, who, _now_s(), end_s)
 
-    typer.echo(f"door {device}: epoch {_act(database, act)}")
+    typer.echo(f"door {device}: epoch {_act(database, person, act)}")
 
 
 def _set_hours(database: Path, device: int, group: int, hours: str, person: str) -> None:
@@ -211,15 +228,16 @@ def _set_hours(database: Path, device: int, group: int, hours: str, person: str)
 
     epoch = _act(
         database,
-        lambda book: book.set_hours(device, group, read_hours(hours), person, _now_s()),
+        person,
+        lambda book, who: book.set_hours(device, group, read_hours(hours), who, _now_s()),
     )
     typer.echo(f"door {device}: epoch {epoch}")
 
 
-def _act(database: Path, act: "Callable[[AccessBook], object]") -> object:
+def _act(database: Path, person: str, act: "Callable[[AccessBook, str], object]") -> object:
     from tools.ledger_access import change
 
-    return _tried(lambda: change(database, act))
+    return _tried(lambda: change(database, person, act, _now_s()))
 
 
 def _say(what: Callable[[], str]) -> None:
@@ -229,12 +247,13 @@ def _say(what: Callable[[], str]) -> None:
 def _tried(what: Callable[[], object]) -> object:
     from ledger.access import AccessRefused
     from ledger.dialect import StoreUnavailable
+    from ledger.signatures import NotAllowed
     from tools.ledger_forks import NotBooks
     from tools.ledger_lives import BadInput
 
     try:
         return what()
-    except (NotBooks, AccessRefused, StoreUnavailable, BadInput) as error:
+    except (NotBooks, AccessRefused, NotAllowed, StoreUnavailable, BadInput) as error:
         refuse(error)
 
 

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from tools.cli_options import InputFile, Json, refuse
+from tools.cli_options import LOGGED_IN, InputFile, Json, refuse
 
 attendance = typer.Typer(
     help="Who came and left when, and what a person enters by hand.", no_args_is_help=True
 )
 
 FirstDay = Annotated[str, typer.Option("--from", help="The first day, such as 2026-12-01.")]
-Person = Annotated[str, typer.Option("--by", help="Who answers for it.")]
+Person = Annotated[str, typer.Option("--by", help=f"Who answers for it. {LOGGED_IN}")]
 Because = Annotated[str, typer.Option(help="Why it was so.")]
 Offset = Annotated[int, typer.Option("--utc-offset-s", help="Local time: seconds ahead of UTC.")]
 
@@ -51,19 +51,20 @@ def enter(
     database: InputFile,
     card_no: Annotated[int, typer.Option("--card", min=0, help="The card's number.")],
     at: Annotated[str, typer.Option(help="When: ISO 8601 with its zone.")],
-    person: Person,
     because: Because,
+    person: Person = "",
 ) -> None:
     """Enter in DATABASE (SQLite) a punch that no machine tells; it stays marked as that."""
     from ledger.attendance import EntryRefused
     from ledger.dialect import StoreUnavailable
+    from ledger.signatures import NotAllowed
     from tools.ledger_attendance import BadDate
     from tools.ledger_attendance import enter as book
     from tools.ledger_forks import NotBooks
 
     try:
         number = book(database, card_no, at, person, because, int(time.time()))
-    except (NotBooks, BadDate, EntryRefused, StoreUnavailable) as error:
+    except (NotBooks, BadDate, EntryRefused, NotAllowed, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"entry {number}: card {card_no} at {at}")
 
@@ -72,18 +73,19 @@ def enter(
 def withdraw(
     database: InputFile,
     number: Annotated[int, typer.Option(min=1, help="As `enter` printed it.")],
-    person: Person,
     because: Because,
+    person: Person = "",
 ) -> None:
     """Withdraw an entry of DATABASE (SQLite): it stays to be read and counts no more."""
     from ledger.attendance import EntryRefused
     from ledger.dialect import StoreUnavailable
+    from ledger.signatures import NotAllowed
     from tools.ledger_attendance import withdraw as book
     from tools.ledger_forks import NotBooks
 
     try:
         book(database, number, person, because, int(time.time()))
-    except (NotBooks, EntryRefused, StoreUnavailable) as error:
+    except (NotBooks, EntryRefused, NotAllowed, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"entry {number} is withdrawn")
 
@@ -94,7 +96,7 @@ def shift(
     name: Annotated[str, typer.Option(help="What the shift is called.")],
     hours: Annotated[str, typer.Option(help='"mon-fri 08:00-17:00", "mon-sun 22:00-06:00".')],
     first: FirstDay,
-    person: Person,
+    person: Person = "",
     grace_min: Annotated[int, typer.Option(min=0, max=120, help="Nobody is late by so much.")] = 0,
 ) -> None:
     """Say the hours of a shift in DATABASE, from a day on; months of before keep theirs."""
@@ -107,7 +109,7 @@ def shift(
 def staff(
     database: InputFile,
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
-    person: Person,
+    person: Person = "",
 ) -> None:
     """Enter who works where (xlsx or CSV: person_no,team,shift,from; 工号,班组,班次,起始日).
 
@@ -159,11 +161,12 @@ def entries(database: InputFile, utc_offset_s: Offset = 28_800) -> None:
 def _say(what: Callable[[], str]) -> None:
     from ledger.dialect import StoreUnavailable
     from ledger.rosters import RosterRefused
+    from ledger.signatures import NotAllowed
     from tools.ledger_attendance import BadDate
     from tools.ledger_forks import NotBooks
     from tools.ledger_lives import BadInput
 
     try:
         typer.echo(what())
-    except (NotBooks, BadDate, RosterRefused, StoreUnavailable, BadInput) as error:
+    except (NotBooks, NotAllowed, BadDate, RosterRefused, StoreUnavailable, BadInput) as error:
         refuse(error)

@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
-from tools.cli_options import InputFile, Json, refuse
+from tools.cli_options import LOGGED_IN, InputFile, Json, refuse
 
 case = typer.Typer(help="Cases, and who bears what they have cost.", no_args_is_help=True)
 
 _Name = Annotated[str, typer.Argument(help="The case, as `list` prints it.")]
-_Person = Annotated[str, typer.Option("--by", help="Who, in a word of a-z, 0-9 and -.")]
+_Person = Annotated[
+    str, typer.Option("--by", help=f"Who, in a word of a-z, 0-9 and -. {LOGGED_IN}")
+]
 
 
 class BorneBy(StrEnum):
@@ -61,7 +63,7 @@ def case_propose(
     name: _Name,
     bearer: Annotated[BorneBy, typer.Option("--bearer", help="Who bears it.")],
     because: Annotated[str, typer.Option(help="Why, for who approves and for the audit.")],
-    person: _Person,
+    person: _Person = "",
     amount_fen: Annotated[
         int | None, typer.Option("--fen", min=1, help="How much; else what the record says.")
     ] = None,
@@ -75,13 +77,14 @@ def case_propose(
     from ledger.bearers import Bearer
     from ledger.corrections import CorrectionRefused
     from ledger.dialect import StoreUnavailable
+    from ledger.signatures import NotAllowed
     from tools.ledger_case import Wanted, propose, show_text
     from tools.ledger_forks import NotBooks
 
     wanted = Wanted(Bearer[bearer.name], person, because, amount_fen, whose)
     try:
         told = propose(database, name, wanted, int(time.time()))
-    except (NotBooks, CorrectionRefused, StoreUnavailable) as error:
+    except (NotBooks, CorrectionRefused, NotAllowed, StoreUnavailable) as error:
         refuse(error)
     typer.echo(show_text(told))
 
@@ -91,19 +94,20 @@ def case_approve(
     database: InputFile,
     number: Annotated[int, typer.Option("--proposal", min=1, help="As `show` prints it.")],
     mark: Annotated[str, typer.Option(help="That of the proposal, as `show` prints it.")],
-    person: _Person,
+    person: _Person = "",
 ) -> None:
     """Approve in DATABASE what another person has proposed, and book it, once."""
     import time
 
     from ledger.corrections import CorrectionRefused
     from ledger.dialect import StoreUnavailable
+    from ledger.signatures import NotAllowed
     from tools.ledger_case import approve
     from tools.ledger_forks import NotBooks
 
     try:
         booked = approve(database, number, mark, person, int(time.time()))
-    except (NotBooks, CorrectionRefused, StoreUnavailable) as error:
+    except (NotBooks, CorrectionRefused, NotAllowed, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"proposal {number} is booked: {booked.bearer} bears {booked.amount_fen} fen")
 

@@ -1,11 +1,14 @@
 """The commands of `onecard ledger` about phones and payments by code."""
 
+import time
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from tools.cli_options import InputFile, Json, refuse
+from tools.cli_options import LOGGED_IN, InputFile, Json, refuse
+
+By = Annotated[str, typer.Option("--by", help=f"Who does it. {LOGGED_IN}")]
 
 
 class PhoneVerb(StrEnum):
@@ -27,6 +30,7 @@ def ledger_phone(
     verb: Annotated[PhoneVerb, typer.Argument(help="What to do.")],
     config: InputFile,
     card_no: Annotated[int, typer.Option("--card", min=0, help="The card's number.")],
+    by: By = "",
 ) -> None:
     """Bind a phone to the virtual card of a card in the books that CONFIG names, or unbind it.
 
@@ -35,12 +39,13 @@ def ledger_phone(
     from ledger.config import ConfigError
     from ledger.dialect import StoreUnavailable
     from ledger.phones import PhoneRefused
+    from ledger.signatures import NotAllowed
     from tools.ledger_forks import NotBooks
     from tools.ledger_phone import run
 
     try:
-        said = run(config, verb.value, card_no)
-    except (ConfigError, NotBooks, PhoneRefused, StoreUnavailable) as error:
+        said = run(config, verb.value, card_no, by, int(time.time()))
+    except (ConfigError, NotAllowed, NotBooks, PhoneRefused, StoreUnavailable) as error:
         refuse(error)
     typer.echo(said)
 
@@ -51,8 +56,6 @@ def ledger_codes(
     as_json: Json = False,
 ) -> None:
     """List the payments by code in DATABASE (SQLite) that nothing has settled, by reader."""
-    import time
-
     from tools.ledger_codes import NONE_OPEN, OPEN, find, to_json, to_text
     from tools.ledger_forks import NotBooks
 
@@ -68,16 +71,18 @@ def ledger_settle(
     database: InputFile,
     number: Annotated[int, typer.Option(min=1, help="As `onecard ledger codes` prints it.")],
     settled_as: Annotated[SettledAs, typer.Option("--as", help="Who gets the money.")],
+    by: By = "",
 ) -> None:
     """Settle a payment by code in DATABASE (SQLite) that its reader's record will not settle."""
     from ledger.code_sales import SettleRefused
     from ledger.dialect import StoreUnavailable
     from ledger.reservations import Settled
+    from ledger.signatures import NotAllowed
     from tools.ledger_codes import settle
     from tools.ledger_forks import NotBooks
 
     try:
-        sale = settle(database, number, Settled[settled_as.name])
-    except (NotBooks, SettleRefused, StoreUnavailable) as error:
+        sale = settle(database, number, Settled[settled_as.name], by, int(time.time()))
+    except (NotAllowed, NotBooks, SettleRefused, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"payment {number} of {sale.amount_fen} fen is {settled_as.value}")

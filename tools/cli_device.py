@@ -22,7 +22,7 @@ from tools.cli_dossier import (
     tell,
     tell_with_code,
 )
-from tools.cli_options import InputFile, refuse
+from tools.cli_options import LOGGED_IN, InputFile, refuse
 
 device = typer.Typer(
     help="Readers: new, moved, opened, broken, damaged, inspected (R17 to R22).",
@@ -63,20 +63,23 @@ def device_approve(
     number: Annotated[int, typer.Option("--device", min=1, help="The reader's number.")],
     record: Annotated[int, typer.Option(min=1, help="As `list` prints it.")],
     step: Annotated[Step, typer.Option("--as", help="Which of the two steps (R18.2).")],
-    person: Annotated[str, typer.Option("--by", help="Who, in a word of a-z, 0-9 and -.")],
+    person: Annotated[
+        str, typer.Option("--by", help=f"Who, in a word of a-z, 0-9 and -. {LOGGED_IN}")
+    ] = "",
     site: Annotated[str, typer.Option(help="From now on it belongs there; centre only.")] = "",
 ) -> None:
     """Approve in DATABASE (SQLite) that a reader goes on; two steps by two persons."""
     import time
 
     from ledger.dialect import StoreUnavailable
+    from ledger.signatures import NotAllowed
     from ledger.tampers import STEPS, ApprovalRefused
     from tools.ledger_device import approve
     from tools.ledger_forks import NotBooks
 
     try:
         done = approve(database, number, record, step.value, person, site, int(time.time()))
-    except (NotBooks, ApprovalRefused, StoreUnavailable) as error:
+    except (NotBooks, ApprovalRefused, NotAllowed, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"reader {number}, record {record}: {done} of {len(STEPS)} steps")
 

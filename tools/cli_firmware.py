@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tools.cli_options import InputFile, refuse
+from tools.cli_options import LOGGED_IN, InputFile, refuse
 
 firmware = typer.Typer(help="Which readers get which firmware.", no_args_is_help=True)
 
@@ -19,7 +19,7 @@ def firmware_set(
     file: ReleaseFile,
     key: Annotated[list[Path], typer.Option(help="A public key that counts; more than once.")],
     percent: Annotated[int, typer.Option(min=0, max=100, help="Of all readers; 0 is a halt.")],
-    person: Annotated[str, typer.Option(help="Who sets it, by name.")],
+    person: Annotated[str, typer.Option(help=f"Who sets it, by name. {LOGGED_IN}")] = "",
     needed: Annotated[int, typer.Option(min=1, help="So many keys have to have signed.")] = 1,
     between: Annotated[str, typer.Option(help="The hours of a day, in UTC.")] = "18:00-21:00",
     site: Annotated[str, typer.Option(help="In this building; without: everywhere.")] = "",
@@ -33,6 +33,7 @@ def firmware_set(
     """
     from ledger.dialect import StoreUnavailable
     from ledger.release_file import BadRelease
+    from ledger.signatures import NotAllowed
     from tools.ledger_firmware import set_stage
     from tools.ledger_forks import NotBooks
 
@@ -41,7 +42,7 @@ def firmware_set(
         line = set_stage(
             database, file, key, needed, percent, between, site, person, now_s, is_forced=force
         )
-    except (BadRelease, NotBooks, StoreUnavailable, OSError) as error:
+    except (BadRelease, NotBooks, NotAllowed, StoreUnavailable, OSError) as error:
         refuse(error)
     typer.echo(line)
 

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from tools.cli_options import EXIT_FAILED, AfterHours, InputFile, refuse
+from tools.cli_options import EXIT_FAILED, LOGGED_IN, AfterHours, InputFile, refuse
 
 card = typer.Typer(
     help="What becomes of a card, from its order to its end (R10 to R15).", no_args_is_help=True
@@ -87,8 +87,7 @@ Evidence = Annotated[
 ]
 As = Annotated[Role, typer.Option("--as", help="Who says it.")]
 Through = Annotated[Channel, typer.Option("--channel", help="Where it was said.")]
-Who = Annotated[str, typer.Option("--by", help="Who enters it, by name.")]
-By = Annotated[str, typer.Option("--by", help="Who does it, by name.")]
+By = Annotated[str, typer.Option("--by", help=f"Who does it, by name. {LOGGED_IN}")]
 Department = Annotated[str, typer.Option(help="The department or college.")]
 Application = Annotated[int, typer.Option(min=1, help="The number of the application.")]
 First = Annotated[str, typer.Option("--from", help="The first day, such as 2026-09-01.")]
@@ -102,12 +101,13 @@ Sha256 = Annotated[str, typer.Option(help="The hash that the dry run printed.")]
 def _say(what: Callable[[], str]) -> None:
     from ledger.card_status import CardRefused
     from ledger.dialect import StoreUnavailable
+    from ledger.signatures import NotAllowed
     from tools.ledger_forks import NotBooks
     from tools.ledger_lives import BadInput
 
     try:
         typer.echo(what())
-    except (NotBooks, CardRefused, StoreUnavailable, BadInput) as error:
+    except (NotBooks, CardRefused, NotAllowed, StoreUnavailable, BadInput) as error:
         refuse(error)
 
 
@@ -133,7 +133,7 @@ def _simple(verb: str) -> Callable[..., None]:
         evidence: Evidence = "",
         role: As = Role.CLERK,
         channel: Through = Channel.COUNTER,
-        by: Who = "",
+        by: By = "",
     ) -> None:
         from tools.ledger_card import set_status
 
@@ -144,7 +144,7 @@ def _simple(verb: str) -> Callable[..., None]:
 
 
 def _new(verb: str) -> Callable[..., None]:
-    def begin(database: InputFile, card_no: CardNo, by: Who = "") -> None:
+    def begin(database: InputFile, card_no: CardNo, by: By = "") -> None:
         from tools.ledger_lives import begin
 
         _say(lambda: begin(database, verb, card_no, by, _now_s()))
@@ -158,7 +158,7 @@ def _replacing(verb: str) -> Callable[..., None]:
         card_no: CardNo,
         new_card: NewCard,
         evidence: Evidence = "",
-        by: Who = "",
+        by: By = "",
     ) -> None:
         from tools.ledger_card import replace
 
@@ -180,7 +180,7 @@ def card_open(
     department: Department,
     first: First,
     last: Last,
-    by: By,
+    by: By = "",
     evidence: Evidence = "",
 ) -> None:
     """Activate an issued card (R12). The holder's number is read from standard input."""
@@ -192,7 +192,7 @@ def card_open(
 
 
 @card.command("warn")
-def card_warn(database: InputFile, card_no: CardNo, by: By) -> None:
+def card_warn(database: InputFile, card_no: CardNo, by: By = "") -> None:
     """Note that who leaves the staff was told: what is not spent by then is lost (R15.1)."""
     from tools.ledger_lives import warn
 
@@ -200,7 +200,7 @@ def card_warn(database: InputFile, card_no: CardNo, by: By) -> None:
 
 
 @card.command("payee")
-def card_payee(database: InputFile, card_no: CardNo, by: By) -> None:
+def card_payee(database: InputFile, card_no: CardNo, by: By = "") -> None:
     """Register where a card's money goes. From standard input: the account, then its owner."""
     from tools.ledger_lives import register_payee
 
@@ -243,7 +243,7 @@ def temporary_approve(
     database: InputFile,
     application: Application,
     step: Annotated[Step, typer.Option(help="Whose signature it is.")],
-    by: By,
+    by: By = "",
 ) -> None:
     """Note a signature under an application: the department's, then that of finance."""
     from tools.ledger_lives import approve
@@ -256,7 +256,7 @@ def temporary_hand_out(
     database: InputFile,
     application: Application,
     card_no: CardNo,
-    by: By,
+    by: By = "",
     evidence: Evidence = "application",
 ) -> None:
     """Open an issued card for an approved application, and book its fee of 20 yuan, once."""
@@ -271,7 +271,7 @@ def temporary_extend(
     card_no: CardNo,
     department: Department,
     last: Last,
-    by: By,
+    by: By = "",
     evidence: Evidence = "renewal-proof",
     utc_offset_s: UtcOffset = 28_800,
 ) -> None:
@@ -334,7 +334,7 @@ def batch_dry_run(database: InputFile, file: ListFile, kind: KindOfList) -> None
 
 @batch.command("sign")
 def batch_sign(
-    database: InputFile, file: ListFile, kind: KindOfList, sha256: Sha256, by: By
+    database: InputFile, file: ListFile, kind: KindOfList, sha256: Sha256, by: By = ""
 ) -> None:
     """Sign a dry run by its hash; two persons have to, and before anything has changed."""
     from tools.ledger_batch import sign
@@ -344,7 +344,7 @@ def batch_sign(
 
 @batch.command("run")
 def batch_run(
-    database: InputFile, file: ListFile, kind: KindOfList, sha256: Sha256, by: By
+    database: InputFile, file: ListFile, kind: KindOfList, sha256: Sha256, by: By = ""
 ) -> None:
     """Do what two persons have signed, each line once; stopped, it goes on when run again."""
     from tools.ledger_batch import run
@@ -365,7 +365,7 @@ def batch_refunds(
     database: InputFile,
     file: Annotated[str, typer.Option(help="The name of the file, for ever: 2026-06-30.")],
     out: Annotated[Path, typer.Option(help="Where it is written, for its owner alone.")],
-    by: By,
+    by: By = "",
 ) -> None:
     """Write the file of refunds for the bank (CSV); again, it is the same payments."""
     from tools.ledger_batch import refunds
@@ -374,7 +374,7 @@ def batch_refunds(
 
 
 @batch.command("results")
-def batch_results(database: InputFile, file: ListFile, by: By) -> None:
+def batch_results(database: InputFile, file: ListFile, by: By = "") -> None:
     """Note what the bank says (CSV: payment,result,because; paid, failed or returned)."""
     from tools.ledger_batch import results
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tools.cli_options import InputFile, refuse
+from tools.cli_options import LOGGED_IN, InputFile, refuse
 
 menu = typer.Typer(help="What each merchant sells at its POS.", no_args_is_help=True)
 
@@ -18,7 +18,7 @@ def menu_set(
     database: InputFile,
     file: MenuFile,
     merchant: Annotated[int, typer.Option(min=1, help="The merchant's number.")],
-    person: Annotated[str, typer.Option(help="Who sets it, by name.")],
+    person: Annotated[str, typer.Option(help=f"Who sets it, by name. {LOGGED_IN}")] = "",
     site: Annotated[str, typer.Option(help="Its POS in this building; without: all.")] = "",
 ) -> None:
     """Set the menu FILE (TOML, as onecard reader menu takes it) for a merchant's POS.
@@ -27,13 +27,14 @@ def menu_set(
     """
     from ledger.dialect import StoreUnavailable
     from ledger.menus import MenuRefused
+    from ledger.signatures import NotAllowed
     from tools.ledger_forks import NotBooks
     from tools.ledger_menu import set_menu
     from tools.reader_menu import BadMenu, read
 
     try:
         epoch = set_menu(database, read(file), merchant, site, person, int(time.time()))
-    except (BadMenu, NotBooks, MenuRefused, StoreUnavailable) as error:
+    except (BadMenu, NotBooks, MenuRefused, NotAllowed, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"merchant {merchant}{' at ' + site if site else ''}: epoch {epoch}")
 

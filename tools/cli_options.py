@@ -5,6 +5,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+# Of every option that names who signs.
+LOGGED_IN = "Where the books have operators: whoever has logged in; it may be left out."
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"

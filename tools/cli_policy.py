@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tools.cli_options import InputFile, refuse
+from tools.cli_options import LOGGED_IN, InputFile, refuse
 
 policy = typer.Typer(help="Which limits readers have.", no_args_is_help=True)
 
@@ -17,7 +17,7 @@ PolicyFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readabl
 def policy_set(
     database: InputFile,
     file: PolicyFile,
-    person: Annotated[str, typer.Option(help="Who sets it, by name.")],
+    person: Annotated[str, typer.Option(help=f"Who sets it, by name. {LOGGED_IN}")] = "",
     site: Annotated[str, typer.Option(help="For the readers in this building.")] = "",
     device: Annotated[int, typer.Option(min=0, help="For this reader.")] = 0,
 ) -> None:
@@ -27,13 +27,14 @@ def policy_set(
     """
     from ledger.dialect import StoreUnavailable
     from ledger.policies import PolicyRefused
+    from ledger.signatures import NotAllowed
     from tools.ledger_forks import NotBooks
     from tools.ledger_policy import set_policy
     from tools.reader_settings import BadSettings
 
     try:
         told = set_policy(database, file, device, site, person, int(time.time()))
-    except (BadSettings, NotBooks, PolicyRefused, StoreUnavailable) as error:
+    except (BadSettings, NotBooks, PolicyRefused, NotAllowed, StoreUnavailable) as error:
         refuse(error)
     typer.echo(told)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tools.cli_options import EXIT_FAILED, InputFile, Json, refuse
+from tools.cli_options import EXIT_FAILED, LOGGED_IN, InputFile, Json, refuse
 
 quiescence = typer.Typer(
     help="Prove that no spend of a card is missing, or name who bars it.", no_args_is_help=True
@@ -68,8 +68,10 @@ def verify(file: InputFile, database: InputFile) -> None:
 def release(
     database: InputFile,
     device: Annotated[int, typer.Option(min=1, help="The reader's number.")],
-    person: Annotated[str, typer.Option("--by", help="Who, in a word of a-z, 0-9 and -.")],
     because: Annotated[str, typer.Option(help="Why, in such a word: scrapped, never-used.")],
+    person: Annotated[
+        str, typer.Option("--by", help=f"Who, in a word of a-z, 0-9 and -. {LOGGED_IN}")
+    ] = "",
     record: Annotated[
         int, typer.Option(min=0, help="Only this record of it, which hides no spend.")
     ] = 0,
@@ -79,14 +81,16 @@ def release(
 
     from ledger.dialect import StoreUnavailable
     from ledger.quiescence import QuiescenceRefused
+    from ledger.signatures import NotAllowed
     from tools import ledger_quiescence
     from tools.ledger_forks import NotBooks
 
     try:
         ledger_quiescence.let_go(database, device, record, person, because, int(time.time()))
-    except (NotBooks, QuiescenceRefused, StoreUnavailable) as error:
+    except (NotBooks, QuiescenceRefused, NotAllowed, StoreUnavailable) as error:
         refuse(error)
-    typer.echo(f"reader {device}{f', record {record}' if record else ''}: released by {person}")
+    what = f"reader {device}{f', record {record}' if record else ''}"
+    typer.echo(f"{what}: released{f' by {person}' if person else ''}")
 
 
 def maps(database: InputFile, as_json: Json = False) -> None:

@@ -1,13 +1,10 @@
 """Who may open which door: `onecard ledger access VERB DATABASE ...`; the rules are the books'.
 
-May run beside the ledger, which looks once a second whether a door has changed, and says so. The
-person who grants is written down as the operator at the card centre gives the name: this program
-cannot know who sits there.
+May run beside the ledger, which looks once a second whether a door has changed, and says so.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,22 +14,14 @@ from ledger.door_log import DoorLog, Entry
 from ledger.intervals import TIME_UNKNOWN_S
 from protocols.rules import access, reasons
 from protocols.rules.reason_texts import TEXTS
-from tools.ledger_forks import books_in, opened
+from tools.ledger_forks import opened
 from tools.ledger_lives import BadInput, day_of
+from tools.session import signing, written
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_MIN, _DAY_S = 1440, 86_400
 _OPENED = (reasons.APPROVED, access.DURESS)
 _PERIOD = re.compile(r"([a-z]{3})(?:-([a-z]{3}))?(?: (\d\d):(\d\d)-(\d\d):(\d\d))?")
-
-
-@contextmanager
-def written(path: Path) -> Iterator[AccessBook]:
-    """The doors in the books `path`, to be changed. NotBooks for another file."""
-    with opened(path):
-        pass  # these are books, and of this program's schema: nothing is migrated by the way
-    with closing(books_in(path)) as store:
-        yield store.access
 
 
 def read_hours(text: str) -> Periods:
@@ -124,25 +113,24 @@ def end_of(day: str, utc_offset_s: int) -> int:
 
 def end(path: Path, now_s: int) -> str:
     """Take back what is over. NotBooks, AccessRefused, StoreUnavailable."""
-    with written(path) as book:
-        ended = book.end_grants(now_s)
+    with written(path) as store:
+        ended = store.access.end_grants(now_s)
     lines = [f"door {device}: epoch {epoch}" for device, epoch in ended]
     return "\n".join(lines or ["nothing is over"])
 
 
-def who(
+def told(
     path: Path, device: int, span: tuple[str, str], note: tuple[str, str], now_s: int
 ) -> list[Entry]:
     """The entries of a door; `span`: from and to in ISO 8601, `note`: purpose and who asks.
 
-    The question is in the books before anything is told. NotBooks, AccessRefused, BadInput,
-    StoreUnavailable.
+    The question is in the books before anything is told. NotBooks, NotAllowed, AccessRefused,
+    BadInput, StoreUnavailable.
     """
     from_s, to_s = (_moment(text) for text in span)
-    with opened(path):
-        pass
-    with closing(books_in(path)) as store:
-        return DoorLog(store.database).ask(device, (from_s, to_s), *note, now_s)
+    purpose, person = note
+    with signing(path, person, now_s) as (store, who):
+        return DoorLog(store.database).ask(device, (from_s, to_s), purpose, who, now_s)
 
 
 def entries_text(found: Sequence[Entry], utc_offset_s: int) -> str:
@@ -192,7 +180,12 @@ def _utc(time_s: int) -> str:
     return datetime.fromtimestamp(time_s, UTC).isoformat().replace("+00:00", "Z")
 
 
-def change(path: Path, act: Callable[[AccessBook], object]) -> object:
-    """What `act` says of the doors in the books `path`. NotBooks, AccessRefused."""
-    with written(path) as book:
-        return act(book)
+def change(
+    path: Path, person: str, act: Callable[[AccessBook, str], object], now_s: int
+) -> object:
+    """What `act` of the doors in the books `path` and of who signs says.
+
+    NotBooks, NotAllowed, AccessRefused.
+    """
+    with signing(path, person, now_s) as (store, who):
+        return act(store.access, who)

@@ -7,15 +7,14 @@ there by its number. "~" between two times: the machine did not know better.
 import csv
 import io
 import json
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ledger.attendance import Day, Month, Punch
-from ledger.store import LedgerStore
-from tools.ledger_forks import books_in, opened
+from tools.ledger_forks import opened
+from tools.session import signing
 
 _TIME_UNKNOWN_S = 0xFFFFFFFF
 _COLUMNS = ("card", "day", "came", "left", "punches", "folded", "by hand")
@@ -71,15 +70,15 @@ def enter(path: Path, card_no: int, at: str, person: str, because: str, now_s: i
         raise BadDate(f"'{at}' is not a time as in ISO 8601") from error
     if moment.tzinfo is None:
         raise BadDate(f"'{at}' needs its zone, such as +08:00")
-    with closing(_books(path)) as store:
+    with signing(path, person, now_s) as (store, who):
         time_s = int(moment.timestamp())
-        return store.attendance.enter(card_no, time_s, now_s, person, because)
+        return store.attendance.enter(card_no, time_s, now_s, who, because)
 
 
 def withdraw(path: Path, number: int, person: str, because: str, now_s: int) -> None:
     """Withdraw an entry. NotBooks, EntryRefused, StoreUnavailable."""
-    with closing(_books(path)) as store:
-        store.attendance.withdraw(number, now_s, person, because)
+    with signing(path, person, now_s) as (store, who):
+        store.attendance.withdraw(number, now_s, who, because)
 
 
 def entries(path: Path, where: Zone) -> str:
@@ -147,12 +146,6 @@ def to_json(found: Month) -> str:
     return json.dumps(
         {"month": f"{found.first:%Y-%m}", "days": days, "undated": undated}, indent=2
     )
-
-
-def _books(path: Path) -> LedgerStore:
-    with opened(path):
-        pass  # these are books, and of this program's schema: nothing is migrated by the way
-    return books_in(path)
 
 
 def _cells(day: Day, where: Zone) -> tuple[object, ...]:

@@ -20,9 +20,9 @@ from ledger.holders import KINDS, Holder, check, is_person_no
 from ledger.settlements import RESULTS, check_account
 from protocols.rules.money import format_yuan
 from protocols.rules.spending import TEMPORARY
-from tools.ledger_card import written
 from tools.ledger_forks import opened
 from tools.ledger_lives import BadInput, day_of
+from tools.session import signing, written
 
 _HOUR_S = 3600
 _DIGITS_MAX = 10
@@ -67,18 +67,18 @@ def dry_run(path: Path, file: Path, kind: str) -> tuple[str, bool]:
 def sign(path: Path, file: Path, kind: str, sha256: str, by: str, now_s: int) -> str:
     """Put a name under a dry run."""
     lines, file_sha256 = _read_list(file, kind)
-    with written(path) as store:
+    with signing(path, by, now_s) as (store, who):
         what = kind, lines, file_sha256, _hash_of(sha256)
-        count = store.batches.sign(*what, by, now_s)
+        count = store.batches.sign(*what, who, now_s)
     return f"{count} of 2 signatures"
 
 
 def run(path: Path, file: Path, kind: str, sha256: str, by: str, now_s: int) -> tuple[str, bool]:
     """Do what was signed, and whether no line was left."""
     lines, file_sha256 = _read_list(file, kind)
-    with written(path) as store:
+    with signing(path, by, now_s) as (store, who):
         what = kind, lines, file_sha256, _hash_of(sha256)
-        findings = store.batches.run(*what, by, now_s)
+        findings = store.batches.run(*what, who, now_s)
     left = [finding for finding in findings if finding.reason]
     said = [_told(finding) for finding in left]
     said.append(f"{len(findings) - len(left)} lines are done, {len(left)} are left")
@@ -100,8 +100,8 @@ def settle(path: Path, after_h: int | None, now_s: int) -> str:
 
 def refunds(path: Path, name: str, out: Path, by: str, now_s: int) -> str:
     """Write the payments of a file. The books have them first: stopped before, write it again."""
-    with written(path) as store:
-        payments = store.settlements.make_file(name, by, now_s)
+    with signing(path, by, now_s) as (store, who):
+        payments = store.settlements.make_file(name, who, now_s)
     rows = [
         (one.number, one.account_no, one.name, format_yuan(one.amount_fen), f"card {one.card_no}")
         for one in payments
@@ -119,8 +119,8 @@ def results(path: Path, file: Path, by: str, now_s: int) -> str:
         if not _is_number(payment) or result not in RESULTS:
             raise BadInput(f"{file}: line {number} is not a payment, and {' or '.join(RESULTS)}")
         found.append((int(payment), result, because))
-    with written(path) as store:
-        news = store.settlements.note_results(found, by, now_s)
+    with signing(path, by, now_s) as (store, who):
+        news = store.settlements.note_results(found, who, now_s)
     return f"{len(found)} payments, {news} of them news"
 
 

@@ -4,7 +4,6 @@ May run beside the ledger, which looks once a second whether a card has changed,
 """
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from ledger.carry_over import AFTER_S
 from ledger.lifecycle import Act
 from ledger.store import LedgerStore
 from protocols.rules.money import format_yuan
-from tools.ledger_forks import books_in, opened
+from tools.ledger_forks import opened
+from tools.session import signing, written
 
 _HOUR_S = 3600
 
@@ -26,8 +26,8 @@ def set_status(
     NotBooks for another file, CardRefused, StoreUnavailable.
     """
     role, channel, evidence, by = act
-    with written(path) as store:
-        store.cards.set(verb, card_no, now_s, evidence, Act(role, channel, person=by))
+    with signing(path, by, now_s) as (store, who):
+        store.cards.set(verb, card_no, now_s, evidence, Act(role, channel, person=who))
         return f"card {card_no} is {store.cards.state(card_no)}"
 
 
@@ -39,9 +39,9 @@ def replace(
     NotBooks, CardRefused, StoreUnavailable.
     """
     old_card, new_card = cards
-    with written(path) as store:
+    with signing(path, by, now_s) as (store, who):
         act = store.reissues.reissue if verb == "reissue" else store.reissues.swap
-        act(old_card, new_card, now_s, evidence, Act(person=by))
+        act(old_card, new_card, now_s, evidence, Act(person=who))
     return f"card {new_card} is in the place of card {old_card}, which is closed"
 
 
@@ -89,12 +89,3 @@ def _after_s(after_h: int | None) -> int:
 
 def _time(time_s: int) -> str:
     return datetime.fromtimestamp(time_s, UTC).isoformat().replace("+00:00", "Z")
-
-
-@contextmanager
-def written(path: Path) -> Iterator[LedgerStore]:
-    """The books in `path`, to write in them. NotBooks for another file."""
-    with opened(path):
-        pass  # these are books, and of this program's schema: nothing is migrated by the way
-    with closing(books_in(path)) as store:
-        yield store

@@ -6,7 +6,6 @@ and its record, as `list` prints it.
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,8 @@ from ledger.bearers import NO_LOSS, Bearer
 from ledger.corrections import CaseOf, CorrectionRefused, Corrections, Proposal
 from ledger.reasons import TEXTS
 from protocols.rules.money import format_yuan
-from tools.ledger_forks import books_in, opened
+from tools.ledger_forks import opened
+from tools.session import signing
 
 NONE_OPEN, OPEN = 0, 1
 _HASH_CHARS = 8
@@ -55,21 +55,17 @@ def show(path: Path, name: str) -> dict[str, Any]:
 
 def propose(path: Path, name: str, wanted: Wanted, now_s: int) -> dict[str, Any]:
     """The case with its new proposal. NotBooks, CorrectionRefused, StoreUnavailable."""
-    with opened(path):
-        pass  # these are books, and of this program's schema: nothing is migrated by the way
-    with closing(books_in(path)) as store:
+    with signing(path, wanted.person, now_s) as (store, who):
         case = _case(store.corrections, name)
-        who = wanted.bearer, wanted.person, wanted.because
-        store.corrections.propose(case, *who, now_s, wanted.amount_fen, wanted.whose)
+        what = wanted.bearer, who, wanted.because
+        store.corrections.propose(case, *what, now_s, wanted.amount_fen, wanted.whose)
         return _told(store.corrections, case)
 
 
 def approve(path: Path, number: int, mark: str, person: str, now_s: int) -> Proposal:
     """What is booked now. NotBooks, CorrectionRefused, StoreUnavailable."""
-    with opened(path):
-        pass
-    with closing(books_in(path)) as store:
-        return store.corrections.approve(number, mark, person, now_s)
+    with signing(path, person, now_s) as (store, who):
+        return store.corrections.approve(number, mark, who, now_s)
 
 
 def to_json(told: Any) -> str:

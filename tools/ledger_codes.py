@@ -5,7 +5,6 @@ record that was lost or that this ledger cannot read, leave it open: the money i
 """
 
 import json
-from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,8 @@ from pathlib import Path
 from ledger.code_sales import OpenSale
 from ledger.reservations import Reservation, Settled
 from protocols.rules.money import format_yuan
-from tools.ledger_forks import books_in, opened
+from tools.ledger_forks import opened
+from tools.session import signing
 
 NONE_OPEN, OPEN = 0, 1
 _COLUMNS = ("number", "reader/record", "site", "merchant", "amount", "asked (UTC)", "waits for")
@@ -27,12 +27,10 @@ def find(path: Path, before_s: int) -> list[OpenSale]:
         return store.code_sales.open_since(before_s)
 
 
-def settle(path: Path, number: int, state: Settled) -> Reservation:
-    """Settle one. NotBooks, SettleRefused, StoreUnavailable."""
-    with opened(path):
-        pass  # as in tools/ledger_phone.py
-    with closing(books_in(path)) as store:
-        return store.code_sales.settle(number, state)
+def settle(path: Path, number: int, state: Settled, by: str = "", now_s: int = 0) -> Reservation:
+    """Settle one. NotBooks, NotAllowed, SettleRefused, StoreUnavailable."""
+    with signing(path, by, now_s) as (store, who):
+        return store.code_sales.settle(number, state, who, now_s)
 
 
 def to_json(found: list[OpenSale]) -> str:

@@ -4,12 +4,12 @@ May run beside the ledger, which looks into the books whenever a reader asks.
 """
 
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ledger.tampers import STATES, STEPS, Tamper, Tampers
-from tools.ledger_forks import books_in, opened
+from tools.ledger_forks import opened
+from tools.session import signing
 
 NOTHING_WAITS, SOMETHING_WAITS = 0, 1
 
@@ -18,10 +18,8 @@ def approve(
     path: Path, device: int, record: int, step: str, person: str, site: str, now_s: int
 ) -> int:
     """How many of the two steps are done. NotBooks, ApprovalRefused, StoreUnavailable."""
-    with opened(path):
-        pass  # these are books, and of this program's schema: nothing is migrated by the way
-    with closing(books_in(path)) as store:
-        return store.tampers.approve(device, record, STEPS[step], person, now_s, site)
+    with signing(path, person, now_s) as (store, who):
+        return store.tampers.approve(device, record, STEPS[step], who, now_s, site)
 
 
 def show(path: Path) -> tuple[int, str]:

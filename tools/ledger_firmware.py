@@ -1,13 +1,13 @@
 """Which readers get which firmware: `onecard ledger firmware VERB DATABASE ...`."""
 
-from contextlib import closing
 from pathlib import Path
 
 from ledger.firmware import Stage, behind
 from ledger.release_file import BadRelease
 from protocols.rules import release as rules
 from tools import release
-from tools.ledger_forks import books_in, opened
+from tools.ledger_forks import opened
+from tools.session import signing
 
 _DAY_MIN = 1440
 
@@ -40,16 +40,14 @@ def set_stage(
     is_forced: bool,
 ) -> str:
     """A line that says what was set in the books `path`. NotBooks, BadRelease, OSError."""
-    with opened(path):
-        pass  # these are books, and of this program's schema: nothing is migrated by the way
     found, trusted = release.read(file), release.public_keys(keys)
-    with closing(books_in(path)) as store:
+    with signing(path, person, time_s) as (store, who):
         number = store.firmware.set_stage(
             found,
             trusted,
             needed,
             percent,
-            person,
+            who,
             time_s,
             site=site,
             minutes=window(between),

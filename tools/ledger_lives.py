@@ -13,7 +13,7 @@ from ledger.lifecycle import Act
 from ledger.temporary import CATEGORIES, LAST_DAYS, STEPS, Application
 from protocols.rules import clock
 from protocols.rules.money import format_yuan
-from tools.ledger_card import written
+from tools.session import signing, written
 
 _EPOCH = date(1970, 1, 1)
 
@@ -24,9 +24,9 @@ class BadInput(Exception):
 
 def begin(path: Path, verb: str, card_no: int, by: str, now_s: int) -> str:
     """Order or issue a card."""
-    with written(path) as store:
+    with signing(path, by, now_s) as (store, who):
         act = store.holders.order if verb == "order" else store.holders.issue
-        act(card_no, now_s, Act(person=by))
+        act(card_no, now_s, Act(person=who))
         return f"card {card_no} is {store.cards.state(card_no)}"
 
 
@@ -43,16 +43,16 @@ def open_card(
     kind, department, first, last = facts
     holder = Holder(person_no, KINDS[kind], department)
     days = day_of(first), day_of(last)
-    with written(path) as store:
-        act = Act(evidence=evidence, person=by)
+    with signing(path, by, now_s) as (store, who):
+        act = Act(evidence=evidence, person=who)
         store.holders.open(card_no, holder, days, now_s, act)
         return f"card {card_no} is {store.cards.state(card_no)}, valid until {last}"
 
 
 def warn(path: Path, card_no: int, by: str, now_s: int) -> str:
     """Note that a holder who leaves was told."""
-    with written(path) as store:
-        store.settlements.warn(card_no, by, now_s)
+    with signing(path, by, now_s) as (store, who):
+        store.settlements.warn(card_no, who, now_s)
         left_fen = store.holder_balance(card_no)
     return f"card {card_no}: its holder knows that {format_yuan(left_fen)} yuan have to be spent"
 
@@ -60,8 +60,8 @@ def warn(path: Path, card_no: int, by: str, now_s: int) -> str:
 def register_payee(path: Path, card_no: int, account: Sequence[str], by: str, now_s: int) -> str:
     """Note an account and whose it is."""
     account_no, name = account
-    with written(path) as store:
-        store.settlements.register_payee(card_no, account_no, name, by, now_s)
+    with signing(path, by, now_s) as (store, who):
+        store.settlements.register_payee(card_no, account_no, name, who, now_s)
     return f"card {card_no}: an account that ends in {account_no[-4:]} is registered"
 
 
@@ -87,16 +87,16 @@ def apply(path: Path, people: Sequence[str], facts: Sequence[str], now_s: int) -
 
 def approve(path: Path, number: int, step: str, by: str, now_s: int) -> str:
     """Note a signature."""
-    with written(path) as store:
-        count = store.temporaries.approve(number, STEPS[step], by, now_s)
+    with signing(path, by, now_s) as (store, who):
+        count = store.temporaries.approve(number, STEPS[step], who, now_s)
     return f"application {number}: {count} of {len(STEPS)} signatures"
 
 
 def hand_out(path: Path, what: tuple[int, int], evidence: str, by: str, now_s: int) -> str:
     """Hand out (application, card) for the fee."""
     number, card_no = what
-    with written(path) as store:
-        store.temporaries.hand_out(number, card_no, now_s, Act(evidence=evidence, person=by))
+    with signing(path, by, now_s) as (store, who):
+        store.temporaries.hand_out(number, card_no, now_s, Act(evidence=evidence, person=who))
     fee = format_yuan(FEE_FEN)
     return f"card {card_no} is active for application {number}; {fee} yuan are booked"
 
@@ -107,8 +107,8 @@ def extend(
     """Give it a later last day; `facts`: department, last day, offset of the school's time."""
     department, last, utc_offset_s = facts
     today = clock.day(now_s, utc_offset_s)
-    with written(path) as store:
-        act = Act(evidence=evidence, person=by)
+    with signing(path, by, now_s) as (store, who):
+        act = Act(evidence=evidence, person=who)
         store.temporaries.extend(card_no, department, day_of(last), today, now_s, act)
     return f"card {card_no} is valid until {last}: that has to be written on the card too"
 

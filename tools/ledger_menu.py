@@ -3,23 +3,21 @@
 May run beside the ledger, which reads the books whenever a POS asks.
 """
 
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ledger.menus import MenuChange
-from tools.ledger_forks import books_in, opened
+from tools.ledger_forks import opened
 from tools.reader_menu import told
+from tools.session import signing
 
 
 def set_menu(
     path: Path, data: bytes, merchant_no: int, site: str, person: str, time_s: int
 ) -> int:
     """The epoch of a menu that is set in the books `path`. NotBooks, MenuRefused."""
-    with opened(path):
-        pass  # these are books, and of this program's schema: nothing is migrated by the way
-    with closing(books_in(path)) as store:
-        return store.menus.set_menu(merchant_no, site, data, person, time_s)
+    with signing(path, person, time_s) as (store, who):
+        return store.menus.set_menu(merchant_no, site, data, who, time_s)
 
 
 def show(path: Path) -> str:

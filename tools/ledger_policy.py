@@ -3,14 +3,14 @@
 May run beside the ledger, which reads the books whenever an agent asks.
 """
 
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ledger.policies import Policy
 from protocols.rules.spending import POLICY_DEFAULTS, POLICY_FIELDS
-from tools.ledger_forks import books_in, opened
+from tools.ledger_forks import opened
 from tools.reader_settings import read_policy
+from tools.session import signing
 
 
 def set_policy(path: Path, file: Path, device: int, site: str, person: str, time_s: int) -> str:
@@ -19,10 +19,8 @@ def set_policy(path: Path, file: Path, device: int, site: str, person: str, time
     NotBooks, BadSettings, PolicyRefused.
     """
     policy = read_policy(file)
-    with opened(path):
-        pass  # these are books, and of this program's schema: nothing is migrated by the way
-    with closing(books_in(path)) as store:
-        found = store.policies.set_policy(policy, person, time_s, device=device, site=site)
+    with signing(path, person, time_s) as (store, who):
+        found = store.policies.set_policy(policy, who, time_s, device=device, site=site)
     return "\n".join(f"reader {one}: epoch {epoch}" for one, epoch in found)
 
 

@@ -7,7 +7,6 @@ release is written beside it too.
 import json
 import os
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,8 @@ from ledger.doctor import some
 from ledger.map_news import Behind, behind, newest
 from ledger.quiescence import TEXTS, Quiescence, QuiescenceRefused, examine
 from ledger.receipts import public_key
-from tools.ledger_forks import books_in, opened, signing_key_of
+from tools.ledger_forks import opened, signing_key_of
+from tools.session import signing
 
 PROVEN, BARRED = 0, 1
 
@@ -48,10 +48,8 @@ def check(file: Path, path: Path) -> list[str]:
 
 def let_go(path: Path, device: int, record: int, person: str, because: str, now_s: int) -> None:
     """A person releases a reader, or one of its records. NotBooks, QuiescenceRefused."""
-    with opened(path):
-        pass  # these are books, and of this program's schema: nothing is migrated by the way
-    with closing(books_in(path)) as store:
-        release(store.database, device, record, now_s, person, because)
+    with signing(path, person, now_s) as (store, who):
+        release(store.database, device, record, now_s, who, because)
 
 
 def to_text(found: Quiescence) -> str:

@@ -1,15 +1,15 @@
 """Shifts and who works in them: `onecard ledger attendance shift`, `staff`, `roster` (R7.4)."""
 
 import re
-from contextlib import closing
 from pathlib import Path
 
 from adapters.spreadsheet import SpreadsheetRefused, table
 from ledger.rosters import Place, Roster, RosterRefused, Rosters, Shift
 from protocols.rules import clock
 from tools.ledger_access import DAYS
-from tools.ledger_forks import books_in, opened
+from tools.ledger_forks import opened
 from tools.ledger_lives import BadInput, date_of, day_of
+from tools.session import signing
 
 COLUMNS = {"person_no": "工号", "team": "班组", "shift": "班次", "from": "起始日"}
 NOWHERE = ("-", "离职")
@@ -23,24 +23,20 @@ def set_shift(
 ) -> str:
     """Say the hours of a shift; `facts`: from which day on, minutes of grace.
 
-    NotBooks, RosterRefused, BadInput, StoreUnavailable.
+    NotBooks, NotAllowed, RosterRefused, BadInput, StoreUnavailable.
     """
     first, grace_min = facts
     shift = Shift(name, day_of(first), *read_hours(hours), grace_min)
-    with opened(path):
-        pass  # these are books, and of this program's schema: nothing is migrated by the way
-    with closing(books_in(path)) as store:
-        Rosters(store.database).set_shift(shift, by, now_s)
+    with signing(path, by, now_s) as (store, who):
+        Rosters(store.database).set_shift(shift, who, now_s)
     return f"shift {name}: {hours_text(shift)} from {first} on"
 
 
 def enter(path: Path, file: Path, by: str, now_s: int) -> str:
     """Enter a list (xlsx, CSV), all of it or none. As `set_shift`."""
     lines = _read(file)
-    with opened(path):
-        pass
-    with closing(books_in(path)) as store:
-        news = Rosters(store.database).place(lines, by, now_s)
+    with signing(path, by, now_s) as (store, who):
+        news = Rosters(store.database).place(lines, who, now_s)
     return f"{len(lines)} lines, {news} of them news"
 
 

@@ -5,13 +5,12 @@ run again. The whole file is read before anything is booked; a line that the boo
 that was never issued, or replaced) is told and changes nothing.
 """
 
-from contextlib import closing
 from pathlib import Path
 
 from adapters.spreadsheet import SpreadsheetRefused, table
 from ledger.topups import TopUpRefused
 from protocols.rules.money import format_yuan, parse_yuan
-from tools.ledger_forks import books_in, opened
+from tools.session import signing
 
 COLUMNS = {"card_no": "卡号", "amount": "金额"}
 _BATCH_CHARS_MAX = 40
@@ -21,18 +20,21 @@ class BadBatch(Exception):
     """A batch that cannot be read; nothing was booked, and the text says which line is wrong."""
 
 
-def book(path: Path, file: Path, batch: str) -> tuple[str, int]:
-    """What to say of it, and how many lines were refused. BadBatch, NotBooks, StoreUnavailable."""
+def book(path: Path, file: Path, batch: str, by: str = "", now_s: int = 0) -> tuple[str, int]:
+    """What to say of it, and how many lines were refused.
+
+    BadBatch, NotBooks, NotAllowed, StoreUnavailable.
+    """
     if not 0 < len(batch) <= _BATCH_CHARS_MAX or not batch.isprintable() or "/" in batch:
         raise BadBatch(f"a batch has a name of 1 to {_BATCH_CHARS_MAX} characters without a /")
     lines = _lines(file)
-    with opened(path):
-        pass  # these are books, and of this program's schema: nothing is migrated by the way
     said, booked_fen, refused = [], 0, 0
-    with closing(books_in(path)) as store:
+    with signing(path, by, now_s) as (store, who):
         for number, card_no, amount_fen in lines:
             try:
-                store.top_ups.top_up(card_no, amount_fen, f"subsidy/{batch}/{number}")
+                store.top_ups.top_up(
+                    card_no, amount_fen, f"subsidy/{batch}/{number}", 0, who, now_s
+                )
                 booked_fen += amount_fen
             except TopUpRefused as refusal:
                 refused += 1

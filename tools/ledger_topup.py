@@ -4,15 +4,20 @@ May run beside the ledger: one of the two waits for the other's transaction. The
 changes nothing, so whoever is not sure whether it was booked books it again.
 """
 
-from contextlib import closing
 from pathlib import Path
 
-from tools.ledger_forks import books_in, opened
+from tools.session import signing
 
 
-def book(path: Path, card_no: int, amount_fen: int, order_id: str, number: int = 0) -> int:
-    """The number of the credit. NotBooks for another file, TopUpRefused, StoreUnavailable."""
-    with opened(path):
-        pass  # these are books, and of this program's schema: nothing is migrated by the way
-    with closing(books_in(path)) as store:
-        return store.top_ups.top_up(card_no, amount_fen, order_id, number)
+def book(
+    path: Path,
+    card_no: int,
+    amount_fen: int,
+    order_id: str,
+    number: int = 0,
+    by: str = "",
+    now_s: int = 0,
+) -> int:
+    """The number of the credit. NotBooks, NotAllowed, TopUpRefused, StoreUnavailable."""
+    with signing(path, by, now_s) as (store, who):
+        return store.top_ups.top_up(card_no, amount_fen, order_id, number, who, now_s)

@@ -10,12 +10,15 @@ from ledger import (
     bearers,
     lifecycle,
     lifecycle_texts,
+    people,
     period_reasons,
     procedure_texts,
     procedures,
 )
 from ledger import reasons as ledger_reasons
 from ledger.api import openapi
+from ledger.api.clients import OF_ROLES
+from ledger.api.operations import OPERATIONS
 from protocols.link import delivery_texts
 from protocols.rules import (
     access_texts,
@@ -120,6 +123,16 @@ are ours: the regulation says "promptly". An inspection's round, and what follow
 `ledger/duties.py`; what it cannot put right is a repair.
 """
 
+_PEOPLE = """\
+# Who may say what
+
+Made by `python -m tools.make_docs`; a test fails when this page is not what the code says.
+
+From the table in `ledger/people.py` (R4 to R9). An operator has one department and some roles,
+proposed by one administrator and approved by another (`onecard ledger operator`). Whatever a role
+may not say is refused with its number and changes nothing; that it was tried is kept.
+"""
+
 _POSTURE = """\
 # Postures
 
@@ -144,6 +157,7 @@ def pages() -> dict[str, str]:
         "lock-states.md": lock_states(),
         "card-states.md": card_states(),
         "procedures.md": procedures_of_merchants(),
+        "people.md": who_may_what(),
         "openapi.json": json.dumps(openapi.document(), indent=2) + "\n",
     }
 
@@ -241,6 +255,45 @@ def procedures_of_merchants() -> str:
     return "\n".join(parts)
 
 
+def who_may_what() -> str:
+    """The matrix of roles and verbs, which roles are apart, what takes two."""
+    departments = [(name, *words) for name, words in people.DEPARTMENTS.items()]
+    roles = [(name, role.department or "any", role.text) for name, role in people.ROLES.items()]
+    return "\n".join(
+        [
+            _PEOPLE,
+            _table(("department", "中文", "article"), departments),
+            _table(("role", "of which department", "that is"), roles),
+            "## Verbs and roles\n",
+            _table(("verb", "that is", "by", *people.ROLES), people.matrix()),
+            "## What takes two persons\n",
+            "Who has said the one does not say the other of the same thing.\n",
+            _table(("first", "then"), people.TWO_PERSONS),
+            "## Roles that nobody has together\n",
+            _table(("", *people.ROLES), people.apart_rows()),
+            "## The HTTP API\n",
+            "What a role may not ask is refused with 753. Subsystems have tokens with scopes of"
+            " their own, and none of those that take a person (701, 702).\n",
+            _table(("operation", "scope", *people.ROLES), _operations()),
+        ]
+    )
+
+
+def _operations() -> list[tuple[str, ...]]:
+    """Each operation of the API by each role."""
+    return [
+        (
+            f"{one.method} {one.path}",
+            one.scope or "none, and no token",
+            *(
+                "yes" if one.scope is None or role in OF_ROLES.get(one.scope, ()) else ""
+                for role in people.ROLES
+            ),
+        )
+        for one in OPERATIONS
+    ]
+
+
 def postures() -> str:
     """The table of each kind of device."""
     parts = [_POSTURE]
@@ -289,7 +342,11 @@ def reason_codes() -> str:
         "In the `reason` of its problem details (RFC 9457). `ledger/api_reasons.py`\n",
         _table(
             ("", "status", "meaning"),
-            [(number, *texts) for number, texts in sorted(api_reasons.TEXTS.items())],
+            [
+                (number, *texts)
+                for number, texts in sorted(api_reasons.TEXTS.items())
+                if number not in people.TEXTS
+            ],
         ),
         "## Why the card centre does not do it\n",
         "What is asked of a card is refused and nothing is changed ([card-states.md]"
@@ -302,6 +359,16 @@ def reason_codes() -> str:
         "## Why a settlement of merchants does not go on\n",
         "Nothing is changed (`onecard ledger period`). `ledger/period_reasons.py`\n",
         _numbered(period_reasons.TEXTS),
+        "## Why an operator may not\n",
+        "Nothing is changed ([people.md](people.md)). The status is that of the HTTP API.\n"
+        "`ledger/people.py`\n",
+        _table(
+            ("", "status", "meaning"),
+            [
+                (number, api_reasons.TEXTS.get(number, ("",))[0], text)
+                for number, text in sorted(people.TEXTS.items())
+            ],
+        ),
     ]
     return "\n".join(parts)
 

@@ -19,15 +19,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ledger import api_reasons as why
+from ledger import people
 from ledger.api import models
 from ledger.api.books import Books, BooksBusy, BooksSlow
-from ledger.api.clients import Client, Clients, Scope
-from ledger.api.limits import STRANGERS, Pace
+from ledger.api.calls import BadPlace, Call, Policy
+from ledger.api.clients import Client, Clients, Scope, operator
+from ledger.api.limits import OPERATORS, STRANGERS, Pace
 from ledger.api.metrics import Metrics
 from ledger.api.openapi import PROBLEM, document
-from ledger.api.operations import OPERATIONS, BadPlace, Call, Operation, Policy
+from ledger.api.operations import OPERATIONS, Operation
 from ledger.channel_topups import ChannelRefused
 from ledger.dialect import StoreUnavailable
+from ledger.operators import is_token
+from ledger.signatures import NotAllowed, note_refusal
+from ledger.store import LedgerStore
 
 BODY_BYTES_MAX = 4_096
 BODY_S = 5.0
@@ -89,7 +94,7 @@ class Api:
 
     def _endpoint(self, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            client = self._admit(request, operation.scope)
+            client = await self._admit(request, operation.name, operation.scope)
             query = _query(operation, request)
             body = await _body(operation, request)
             call = Call(client, _path(request), query, body, self._utc_s())
@@ -103,24 +108,51 @@ class Api:
             return await self._books.do(lambda store: operation.handler(store, self._policy, call))
         except ChannelRefused as error:
             raise Refused(error.reason) from None
+        except NotAllowed as error:
+            await self._note(error, call.now_s)
+            raise Refused(error.reason) from None
         except BadPlace:
             raise Refused(why.BAD_FIELDS, ("after: no place in this list",)) from None
 
-    def _admit(self, request: Request, scope: Scope) -> Client:
-        scheme_and_token = request.headers.get("authorization", "")
-        token = scheme_and_token[len(_BEARER) :]
-        is_bearer = scheme_and_token[: len(_BEARER)].lower() == _BEARER
-        client = self._clients.by_token(token) if is_bearer else None
-        name = STRANGERS if client is None else client.name
-        request.state.client = name
+    async def _admit(self, request: Request, name: str, scope: Scope | None) -> Client:
+        """Who asks, with `scope`; None: whoever does, as a stranger."""
+        client = None if scope is None else await self._client(_bearer(request))
+        label = STRANGERS if client is None else client.name
+        # Who works here stands in no label and no log: there all operators are one.
+        request.state.client = OPERATORS if client and client.person else label
+        self._keep_pace(label)
+        if scope is None:
+            return Client(STRANGERS, b"", frozenset())
+        if client is None:
+            raise Refused(why.NO_TOKEN)
+        if scope in client.scopes:
+            return client
+        if not client.person:
+            raise Refused(why.NOT_ALLOWED)
+        login = str(client.person)
+        await self._note(NotAllowed(people.NOT_FOR_ROLE, f"api.{name}", login), self._utc_s())
+        raise Refused(people.NOT_FOR_ROLE)
+
+    async def _client(self, token: str) -> Client | None:
+        """Whose token it is: a subsystem's, or that of an operator's session."""
+        client = self._clients.by_token(token)
+        if client is not None or not is_token(token):
+            return client
+        self._keep_pace(OPERATORS)  # before the books are asked
+        now_s = self._utc_s()
+        try:
+            return await self._books.do(lambda store: _operator(store, token, now_s))
+        except NotAllowed:
+            return None
+
+    def _keep_pace(self, name: str) -> None:
         wait_s = self._pace.wait_s(name)
         if wait_s:
             raise Refused(why.TOO_OFTEN, wait_s=wait_s)
-        if client is None:
-            raise Refused(why.NO_TOKEN)
-        if scope not in client.scopes:
-            raise Refused(why.NOT_ALLOWED)
-        return client
+
+    async def _note(self, refused: NotAllowed, now_s: int) -> None:
+        if refused.login:
+            await self._books.do(lambda store: note_refusal(store.database, refused, now_s))
 
     def _guarded(
         self, name: str, answer: Callable[[Request], Awaitable[Response]]
@@ -171,9 +203,20 @@ class Api:
         return Response(self._document, media_type=_JSON, headers=_HEADERS)
 
     async def _show_metrics(self, request: Request) -> Response:
-        self._admit(request, Scope.METRICS)
+        await self._admit(request, "metrics", Scope.METRICS)
         shown = generate_latest(self._metrics.registry)
         return Response(shown, headers={**_HEADERS, "Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _bearer(request: Request) -> str:
+    """The token; "" if there is none."""
+    said = request.headers.get("authorization", "")
+    return said[len(_BEARER) :] if said[: len(_BEARER)].lower() == _BEARER else ""
+
+
+def _operator(store: LedgerStore, token: str, now_s: int) -> Client:
+    person = store.operators.prove(token, now_s)
+    return operator(person, store.operators.roles_of(person))
 
 
 async def _healthy(request: Request) -> Response:

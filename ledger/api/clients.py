@@ -8,12 +8,11 @@
 A token is 32 random bytes, so its bare hash cannot be turned back, and comparing needs no salt.
 """
 
-import hashlib
 import hmac
 import re
 import secrets
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -21,7 +20,11 @@ from typing import Any
 
 from adapters import secret_files
 from adapters.secret_files import SecretFileError
+from ledger import people
 from ledger.config import ConfigError
+from ledger.signatures import hash_of
+
+__all__ = ["hash_of"]
 
 TOKEN_BYTES = 32
 _NAME = re.compile(r"[a-z][a-z-]{0,15}")
@@ -39,6 +42,25 @@ class Scope(StrEnum):
     DEVICES = "devices"
     CASES = "cases"
     METRICS = "metrics"
+    SESSIONS = "sessions"  # end the own session
+    HOLDERS = "holders"  # see whose a card is, masked
+    PERSONAL = "personal"  # see it unmasked, and say why
+    ACTS = "acts"  # see what operators have done
+
+
+# What operators may ask, by their roles. The rest is for subsystems.
+OF_ROLES = {
+    Scope.SESSIONS: tuple(people.ROLES),
+    Scope.HOLDERS: (people.CLERK, people.TREASURER, people.WARDEN, people.GUARD, people.HEAD),
+    Scope.PERSONAL: people.VERBS["personal.show"].roles,
+    Scope.ACTS: (people.ADMINISTRATOR,),
+    Scope.DEVICES: (people.ENGINEER, people.STEWARD, people.WARDEN, people.GUARD),
+    Scope.CASES: (people.ENGINEER, people.CLERK, people.TREASURER),
+    Scope.METRICS: (people.ENGINEER,),
+}
+# What takes a person who answers for it: no token of a subsystem has these.
+_OF_PERSONS_ONLY = {Scope.SESSIONS, Scope.HOLDERS, Scope.PERSONAL, Scope.ACTS}
+_OPERATOR = "operator:"  # no client is called so
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +70,7 @@ class Client:
     name: str
     token_hash: bytes = field(repr=False)
     scopes: frozenset[Scope]
+    person: str = field(default="", repr=False)  # of an operator: who, proven
 
 
 class Clients:
@@ -66,8 +89,11 @@ class Clients:
         return found
 
 
-def hash_of(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+def operator(person: str, roles: Iterable[str]) -> Client:
+    """Somebody proven, as a client with the scopes of their roles."""
+    held = set(roles)
+    scopes = frozenset(scope for scope, may in OF_ROLES.items() if held & set(may))
+    return Client(_OPERATOR + person, b"", scopes, person)
 
 
 def new_token() -> str:
@@ -102,7 +128,7 @@ def check(table: Any, where: str = "") -> Client:
         raise ConfigError(f"{where}name: a-z and -, 1 to 16 characters")
     if not isinstance(token_hash, str) or not _HASH.fullmatch(token_hash):
         raise ConfigError(f"{where}token_sha256: not 64 hexadecimal digits")
-    known = {scope.value for scope in Scope}
+    known = {scope.value for scope in Scope if scope not in _OF_PERSONS_ONLY}
     if not isinstance(scopes, list) or not all(scope in known for scope in scopes):
         raise ConfigError(f"{where}scopes: some of {', '.join(sorted(known))}")
     return Client(name, bytes.fromhex(token_hash), frozenset(map(Scope, scopes)))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 BURST_S = 2  # a bucket holds as much as comes in that time
 STRANGERS = ""  # everybody without a token of ours, together
+OPERATORS = "*operators"  # everybody with a session, before it is known whose
 
 
 class Pace:

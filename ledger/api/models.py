@@ -12,6 +12,8 @@ from ledger.api.accounts import PATTERN
 from ledger.card_status import NAMES
 from ledger.channel_topups import State
 from ledger.holder_accounts import KINDS
+from ledger.holders import KIND_NAMES
+from ledger.privacy import BECAUSE_CHARS_MAX
 from protocols.card.purse import AMOUNT_FEN_MAX
 
 U32 = 0xFFFFFFFF
@@ -205,6 +207,65 @@ class CaseFacts(_Strict):
 
 class Cases(_Strict):
     cases: list[CaseFacts]
+    next: Next
+
+
+class LogIn(_Strict):
+    """An operator's login and password."""
+
+    login: Annotated[str, Field(pattern="^[a-z0-9-]{1,32}$")]
+    password: Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class Session(_Strict):
+    """`token` is the bearer of every request until `ends_s`, or half an hour without signing."""
+
+    token: str
+    login: str
+    roles: list[str]
+    ends_s: TimeS
+
+
+class SessionEnded(_Strict):
+    login: str
+
+
+class HolderAsk(_Strict):
+    """Whose card."""
+
+    card_no: Annotated[int, Field(ge=0, le=U32)]
+
+
+class HolderRevealed(HolderAsk):
+    """`because` stands among the acts with who has asked."""
+
+    because: Annotated[str, Field(min_length=1, max_length=BECAUSE_CHARS_MAX)]
+
+
+class HolderFacts(_Strict):
+    """Of a person the books know no more: no name, no ID."""
+
+    card_no: Annotated[int, Field(ge=0, le=U32)]
+    kind: Annotated[str, Field(json_schema_extra={"enum": [*KIND_NAMES.values()]})]
+    department: str
+    person_no: str
+    is_masked: bool
+
+
+class ActFacts(_Strict):
+    """What an operator has said; `reason` 0: it was done."""
+
+    number: Annotated[int, Field(ge=1)]
+    login: str
+    verb: str
+    subject: str
+    evidence: str
+    reason: Annotated[int, Field(ge=0, le=799)]
+    time_s: TimeS
+
+
+class Acts(_Strict):
+    acts: list[ActFacts]
     next: Next
 
 

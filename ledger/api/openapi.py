@@ -8,7 +8,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from ledger import api_reasons as why
+from ledger import people
 from ledger.api import models
+from ledger.api.clients import OF_ROLES
 from ledger.api.operations import OPERATIONS, Operation
 
 VERSION = "1.0.0"
@@ -20,9 +22,8 @@ _ABOUT = (
     " `reason` has one meaning for ever."
 )
 # Why any operation may be refused; those that read a body or a query, for more.
+_OF_TOKEN = (why.NO_TOKEN, why.NOT_ALLOWED, people.NO_SESSION, people.NOT_FOR_ROLE)
 _ANY = (
-    why.NO_TOKEN,
-    why.NOT_ALLOWED,
     why.TOO_OFTEN,
     why.OUR_FAULT,
     why.BOOKS_UNAVAILABLE,
@@ -59,16 +60,17 @@ def document() -> dict[str, Any]:
 
 def reasons_of(operation: Operation) -> tuple[int, ...]:
     """Every number that a refusal of an operation may have."""
-    of_input = _OF_BODY if operation.body else _OF_QUERY
-    return (*_ANY, *(of_input if operation.body or operation.query else ()), *operation.reasons)
+    of_input = _OF_BODY if operation.body else _OF_QUERY if operation.query else ()
+    of_token = () if operation.scope is None else _OF_TOKEN
+    return (*_ANY, *of_token, *of_input, *operation.reasons)
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.name.replace("_", " "),
-        "description": f"{operation.about} Scope: `{operation.scope}`.",
-        "security": [{"token": []}],
+        "description": f"{operation.about} {_who(operation)}",
+        "security": [] if operation.scope is None else [{"token": []}],
         "responses": {
             "200": _content(operation.answer, "Done, or as it is.", "application/json"),
             **_refusals(reasons_of(operation)),
@@ -82,6 +84,13 @@ def _operation(operation: Operation) -> dict[str, Any]:
         content = {"application/json": {"schema": schema}}
         described["requestBody"] = {"required": True, "content": content}
     return described
+
+
+def _who(operation: Operation) -> str:
+    if operation.scope is None:
+        return "Without a token."
+    roles = ", ".join(OF_ROLES.get(operation.scope, ()))
+    return f"Scope: `{operation.scope}`; of operators: {roles or 'none'}."
 
 
 def _path(operation: Operation) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ called with one store of the books, in a thread, and with nothing but what was c
 by the ledger's own verbs. What it does is done once, however often it is asked.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +12,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from ledger import api_reasons as why
+from ledger import people
 from ledger.api import models
-from ledger.api.accounts import AccountIds
-from ledger.api.clients import Client, Scope
+from ledger.api import people as people_calls
+from ledger.api.calls import BadPlace, Call, Policy, place, place_text
+from ledger.api.clients import Scope
 from ledger.api.devices import FIRST_CASE, cases_behind, readers_behind
 from ledger.card_status import NAMES
 from ledger.channel_topups import ChannelRefused, ChannelTopUp, Order
@@ -23,39 +24,17 @@ from ledger.holder_accounts import KINDS, START, Entry
 from ledger.reasons import TEXTS
 from ledger.store import LedgerStore
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request: who asks, what stands in the path, the query and the body, and when it came."""
-
-    client: Client
-    path: dict[str, str]
-    query: Any  # of the operation's own type, or None
-    body: Any
-    now_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """`account_ids`, what one top-up may be, and when a lost card's money goes on."""
-
-    account_ids: AccountIds
-    topup_max_fen: int
-    carry_over_after_s: int
-
-
-_NUMBER = re.compile(r"[0-9]{1,10}")
 Handler = Callable[[LedgerStore, Policy, Call], BaseModel]
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`method` at `path`, by whoever has `scope`; `reasons`: why it may be refused, of its own."""
+    """`method` at `path`, by whoever has `scope` (None: anybody); `reasons`: its own refusals."""
 
     name: str
     method: str
     path: str
-    scope: Scope
+    scope: Scope | None
     about: str
     answer: type[BaseModel]
     handler: Handler
@@ -97,17 +76,17 @@ def _balance(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
 
 
 def _statement(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
-    behind = _place(call.query.after, START)
+    behind = place(call.query.after, START)
     card_no, count = _card(policy, call, call.path["account"]), call.query.limit
     entries = store.accounts.entries(card_no, count + 1, behind)
     shown = entries[:count]
-    following = _text(shown[-1].place) if len(entries) > count else None
+    following = place_text(shown[-1].place) if len(entries) > count else None
     return models.Statement(entries=[_entry(entry) for entry in shown], next=following)
 
 
 def _entry(entry: Entry) -> models.StatementEntry:
     return models.StatementEntry(
-        number=_text(entry.place[1:]),
+        number=place_text(entry.place[1:]),
         kind=KINDS[entry.kind],
         time_s=entry.time_s or None,
         merchant_no=entry.merchant_no or None,
@@ -175,7 +154,7 @@ def _top_up_facts(policy: Policy, call: Call, found: ChannelTopUp) -> dict[str, 
 
 def _devices(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
     del policy
-    (behind,), count = _place(call.query.after, (0,)), call.query.limit
+    (behind,), count = place(call.query.after, (0,)), call.query.limit
     found = list(readers_behind(store.database, behind, count + 1))
     shown = found[:count]
     devices = [
@@ -206,6 +185,17 @@ def _inspection(fields: dict[str, Any] | None) -> models.Inspection | None:
     )
 
 
+def _case_place(text: str | None) -> tuple[int, int, int, bytes]:
+    if text is None:
+        return FIRST_CASE
+    *numbers, sha256 = text.split("-")
+    reason, device, seq = place("-".join(numbers), (0, 0, 0))
+    try:
+        return reason, device, seq, bytes.fromhex(sha256)
+    except ValueError:
+        raise BadPlace from None
+
+
 def _cases(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
     del policy
     behind, count = _case_place(call.query.after), call.query.limit
@@ -222,38 +212,6 @@ def _cases(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
         *place, sha256 = shown[-1]
         following = "-".join([*map(str, place), sha256.hex()])
     return models.Cases(cases=cases, next=following)
-
-
-# --- places in lists -------------------------------------------------------------------------
-
-
-class BadPlace(Exception):
-    """What came as `after` is no place in this list."""
-
-
-def _place(text: str | None, start: tuple[int, ...]) -> Any:
-    """The numbers of a place in a list that begins behind `start`. BadPlace."""
-    if text is None:
-        return start
-    parts = text.split("-")
-    if len(parts) != len(start) or not all(_NUMBER.fullmatch(part) for part in parts):
-        raise BadPlace
-    return tuple(map(int, parts))
-
-
-def _case_place(text: str | None) -> tuple[int, int, int, bytes]:
-    if text is None:
-        return FIRST_CASE
-    *numbers, sha256 = text.split("-")
-    reason, device, seq = _place("-".join(numbers), (0, 0, 0))
-    try:
-        return reason, device, seq, bytes.fromhex(sha256)
-    except ValueError:
-        raise BadPlace from None
-
-
-def _text(place: tuple[int, ...]) -> str:
-    return "-".join(map(str, place))
 
 
 _ACCOUNT = "/v1/accounts/{account}"
@@ -361,6 +319,59 @@ OPERATIONS = (
         "Every case, by its reason and record.",
         models.Cases,
         _cases,
+        query=models.Page,
+    ),
+    Operation(
+        "begin_session",
+        "POST",
+        "/v1/sessions",
+        None,
+        "Log an operator in. Wrong, unknown and locked are told alike; after five wrong passwords"
+        " a login is locked for a quarter of an hour.",
+        models.Session,
+        people_calls.begin_session,
+        body=models.LogIn,
+        reasons=(people.WRONG_LOGIN, people.INITIAL_PASSWORD),
+    ),
+    Operation(
+        "end_session",
+        "POST",
+        "/v1/sessions/end",
+        Scope.SESSIONS,
+        "Log out: the token is nobody's from then on.",
+        models.SessionEnded,
+        people_calls.end_session,
+    ),
+    Operation(
+        "show_holder",
+        "POST",
+        "/v1/holders",
+        Scope.HOLDERS,
+        "Whose a card is, or was: the school's number of the person, masked.",
+        models.HolderFacts,
+        people_calls.holder,
+        body=models.HolderAsk,
+        reasons=(people.NO_HOLDER,),
+    ),
+    Operation(
+        "reveal_holder",
+        "POST",
+        "/v1/holders/reveal",
+        Scope.PERSONAL,
+        "The same unmasked, which is an act: who has asked, of which card, and why.",
+        models.HolderFacts,
+        people_calls.reveal,
+        body=models.HolderRevealed,
+        reasons=(people.NO_HOLDER, people.NO_REASON_GIVEN),
+    ),
+    Operation(
+        "list_acts",
+        "GET",
+        "/v1/acts",
+        Scope.ACTS,
+        "What operators have said and what was refused, in order.",
+        models.Acts,
+        people_calls.said,
         query=models.Page,
     ),
 )

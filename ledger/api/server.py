@@ -19,9 +19,9 @@ from adapters.sqlite import NotDurable, SchemaTooNew
 from ledger.api.accounts import AccountIds
 from ledger.api.app import Api
 from ledger.api.books import Books
+from ledger.api.calls import Policy
 from ledger.api.clients import load_clients
 from ledger.api.limits import Pace
-from ledger.api.operations import Policy
 from ledger.config import (
     Config,
     ConfigError,

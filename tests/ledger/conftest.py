@@ -16,9 +16,9 @@ from tools.postgres_server import programs
 WITH_POSTGRESQL = os.environ.get("ONECARD_PG") == "1"
 ON_BOTH = """
     any_order audit batches cancels carry_over channel_topups code_sales constraints corrections
-    doors dossiers firmware holder_accounts holders inspections lives loads lost_records periods
-    policies quiescence reconcile reentry reissue_rules reissues rosters service settlements
-    temporary verdicts watch
+    doors dossiers firmware holder_accounts holders inspections lives loads lost_records operators
+    periods policies quiescence reconcile reentry reissue_rules reissues retention rosters
+    service settlements signatures temporary verdicts watch
 """
 # Not twice: a file of an older version, a property that has a shorter test beside it, statements.
 _SQLITE_S_OWN = {

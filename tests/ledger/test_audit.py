@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from ledger import people
 from ledger.audit import AuditError, export, newest, verify
 from ledger.cancels import NUMBER_MIN
 from ledger.receipts import public_key
@@ -14,6 +15,7 @@ from protocols.wire import messages
 from tests.ledger import campus, departments, months
 from tests.ledger.lives import fill
 from tests.ledger.readers import CARD, Reader, open_ledger
+from tests.ledger.staff import enrol, found
 from tests.ledger.tampering import tamper
 from tests.ledger.test_constraints import filled
 
@@ -40,6 +42,7 @@ def made(tmp_path_factory, books_on):
     export(store.database, folder, MONDAY, KEY)
     store.cards.set("lose", 8, 9)
     store.top_ups.top_up(8, 700, "d")
+    enrol(store, found(store, 10), "clara", people.FINANCE, (people.CLERK,), 10)
     export(store.database, folder, TUESDAY, KEY)
     contents = {path.name: path.read_bytes() for path in folder.iterdir()}
     return store, contents
@@ -177,8 +180,10 @@ def test_books_that_were_changed_are_named_by_row(tmp_path, how):
 def test_yesterdays_books_are_seen(audit):
     """A backup of before: what was exported since is not in it."""
     _store, folder = audit
-    # A loss and who said it, a top-up's load and its transfer.
-    assert len(verify(folder, everything().database)[0]) == 4
+    gone = verify(folder, everything().database)[0]
+    of_people = [line for line in gone if '["operator_' in line]
+    assert len(gone) - len(of_people) == 4  # a loss, who said it, a load and its transfer
+    assert len(of_people) == 9  # three were let in, one by a proposal, and five acts
 
 
 @pytest.mark.parametrize("call", ["fsync", "rename"])

@@ -7,11 +7,19 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
+import pytest
+
+from ledger import passwords
 from ledger.api.clients import hash_of
+from ledger.holders import Holder
+from ledger.lifecycle import Act
 from ledger.store import LedgerStore
+from protocols.rules.spending import STUDENT
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, OTHER_CARD, Reader
+from tests.ledger.staff import CHEAP, staffed, token_of
 
 PATIENCE_S = 60
 ROOT = Path(__file__).resolve().parents[3]
@@ -52,6 +60,26 @@ def settle(folder, database="", http="requests_per_s = 10000", reader=None):
     return path
 
 
+PERSON_NO = "2021010042"
+
+
+def let_in(folder):
+    """Everybody of staff.py works with the books in `folder`, and CARD is somebody's."""
+    now_s = int(time.time())
+    store = LedgerStore.open(str(folder / "books" / "ledger.sqlite"))
+    holder = Holder(PERSON_NO, STUDENT, "Nursing")
+    store.holders.open(CARD, holder, (0, 65_535), now_s, Act(evidence="id-card", person="wang"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_HASHER", CHEAP)
+        staffed(store, now_s)
+    return store
+
+
+def session(store, login):
+    """The token of a new session of `login`."""
+    return token_of(store, login, int(time.time()))
+
+
 def _secret(path, text):
     path.write_text(text)
     path.chmod(0o600)
@@ -79,8 +107,9 @@ class Served:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def ask(self, method, path, body=None, client="ecode", headers=None):
-        """(status, what the answer says); ConnectionError if there is none."""
-        said = {} if client is None else {"Authorization": f"Bearer {TOKENS[client]}"}
+        """(status, what the answer says) to a client, or a token. ConnectionError."""
+        token = TOKENS.get(client, client)
+        said = {} if client is None else {"Authorization": f"Bearer {token}"}
         status, _headers, data = self.say(method, path, body, said | (headers or {}))
         return status, json.loads(data)
 

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from ledger.invariants import check
 from ledger.store import LedgerStore
-from tests.ledger.api.served import TOKENS, Served, settle
+from tests.ledger.api.served import TOKENS, Served, let_in, session, settle
 from tests.ledger.readers import CARD, OTHER_CARD
+from tests.ledger.staff import password_of
 
 schemathesis = pytest.importorskip("schemathesis")
 
@@ -29,6 +30,13 @@ ACCEPTED, REFUSED = 200, "refused"
 _CLIENT = {
     "list_devices": "watch",
     "list_cases": "watch",
+}
+# Operations of operators, and who asks: each by a session of its own.
+_OPERATOR = {
+    "end_session": "clara",
+    "show_holder": "clara",
+    "reveal_holder": "clara",
+    "list_acts": "anna",
 }
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 _CHECKS = (
@@ -47,7 +55,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def served(folder):
-    served = Served(settle(folder, http="requests_per_s = 10000\ntopup_max_fen = 16777215"))
+    config = settle(folder, http="requests_per_s = 10000\ntopup_max_fen = 16777215")
+    store = let_in(folder)
+    served = Served(config)
+    served.sessions = {name: session(store, login) for name, login in _OPERATOR.items()}
+    store.close()
     yield served
     assert "Traceback" not in served.close()
 
@@ -57,7 +69,7 @@ def schema(served):
     return schemathesis.openapi.from_url(f"{served.url}/openapi.json")
 
 
-def steer(case, account, order_no, is_from_the_start):
+def steer(case, account, order_no, is_from_the_start, is_known):
     """Put what there is in the place of what was drawn; None: leave it."""
     for name, value in (("account", account), ("order_no", order_no)):
         for place in (case.path_parameters, case.body):
@@ -68,6 +80,9 @@ def steer(case, account, order_no, is_from_the_start):
         case.body = {n: int(v) if isinstance(v, float) else v for n, v in case.body.items()}
         if account is not None and "card_no" in case.body:
             case.body["card_no"] = CARD
+    if is_known and isinstance(case.body, dict):
+        known = {"card_no": CARD, "login": "clara", "password": password_of("clara")}
+        case.body |= {name: value for name, value in known.items() if name in case.body}
     if is_from_the_start and case.query:
         case.query.pop("after", None)
 
@@ -84,14 +99,15 @@ def requests(operation, mode, accounts):
 
     account = st.sampled_from([None, *accounts * 3])
     order_no = st.sampled_from([None, *"ABCDEFGH"])
-    return st.builds(steered, drawn, account, order_no, st.booleans())
+    return st.builds(steered, drawn, account, order_no, st.booleans(), st.booleans())
 
 
 def fuzz(served, operation, draws_from, examples):
     """How many requests of `operation` were accepted and refused."""
     raw = operation.definition.raw
     client = _CLIENT.get(raw["operationId"], "ecode")
-    headers = {"Authorization": f"Bearer {TOKENS[client]}"}
+    token = served.sessions.get(raw["operationId"], TOKENS[client])
+    headers = {"Authorization": f"Bearer {token}"}
     accounts = [served.account(CARD), served.account(OTHER_CARD)]
     checks = [getattr(schemathesis.checks, check) for check in _CHECKS]
     seen = {ACCEPTED: 0, REFUSED: 0}

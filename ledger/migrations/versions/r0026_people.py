@@ -1,4 +1,4 @@
-"""Revision 0026: shifts, ends of grants, and who has asked who opened a door."""
+"""Revision 0026: operators, their sessions and acts."""
 
 from alembic import op
 

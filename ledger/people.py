@@ -1,0 +1,210 @@
+"""Who at the five departments may say what, as one table over every role and verb.
+
+Rules of this file. It is pure. An operator has one department and some roles; a verb is for some
+roles. Where money or rights move it takes two persons, who say two verbs (TWO_PERSONS); nobody has
+two roles that between them say both, and whoever lets people in does nothing else. Where both
+verbs are of one role (administrators), that they are two is looked at when the second one speaks.
+Whoever builds something that takes signatures adds its verbs here, and asks `signed` of
+ledger/operators.py with them.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ledger import lifecycle
+
+# --- numbered reasons ---------------------------------------------------------------------------
+
+NO_SESSION = 750
+WRONG_LOGIN = 751
+LOCKED = 752
+NOT_FOR_ROLE = 753
+SAME_PERSON = 754
+OTHER_DEPARTMENT = 755
+ROLES_APART = 756
+WEAK_PASSWORD = 757
+INITIAL_PASSWORD = 758
+TYPED_NAME = 759
+NO_OPERATOR = 760
+NO_PROPOSAL = 761
+FOUNDED = 762
+NO_REASON_GIVEN = 763
+NO_HOLDER = 764
+TEXTS = {
+    NO_SESSION: "nobody has logged in, or the session is over",
+    WRONG_LOGIN: "login or password is wrong, or the login is locked for now",
+    LOCKED: "too many wrong passwords: locked for now (in the journal of acts only)",
+    NOT_FOR_ROLE: "not for the roles of this person",
+    SAME_PERSON: "the second step takes another person",
+    OTHER_DEPARTMENT: "for the department that it is about, and no other",
+    ROLES_APART: "roles that nobody may have together, or not in this department",
+    WEAK_PASSWORD: "no password to keep: too short, too long, or easy to guess",
+    INITIAL_PASSWORD: "the first password only serves to choose another, and only for some days",
+    TYPED_NAME: "these books have operators: a name that is typed proves nothing",
+    NO_OPERATOR: "no operator of this login, or one who is known already",
+    NO_PROPOSAL: "no such proposal, it is done, or a newer one stands in its place",
+    FOUNDED: "these books have operators: another one takes two administrators",
+    NO_REASON_GIVEN: "whoever sees personal data says who they are, and why in a few words",
+    NO_HOLDER: "whose this card is, nobody has said",
+}
+
+# --- departments and roles ----------------------------------------------------------------------
+
+INFORMATION, FINANCE, GENERAL = "Information Centre", "Finance", "General Affairs"
+STUDENTS, SECURITY = "Student Affairs", "Security"
+DEPARTMENTS = {
+    INFORMATION: ("图书信息中心", "R5"),
+    FINANCE: ("财务处 (一卡通中心)", "R6"),
+    GENERAL: ("总务处", "R7"),
+    STUDENTS: ("学生处", "R8"),
+    SECURITY: ("保卫部", "R9"),
+}
+ANY = ""  # any department or college of the school
+DEPARTMENT_CHARS_MAX = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """`department`: whose people may have it; ANY: of each its own."""
+
+    department: str
+    text: str
+
+
+ADMINISTRATOR, ENGINEER, CLERK, TREASURER = "administrator", "engineer", "clerk", "treasurer"
+STEWARD, WARDEN, GUARD, HEAD = "steward", "warden", "guard", "head"
+ROLES = {
+    ADMINISTRATOR: Role(INFORMATION, "lets people in, and does nothing else"),
+    ENGINEER: Role(INFORMATION, "readers, their limits and firmware, what is kept how long"),
+    CLERK: Role(FINANCE, "the counter of the card centre"),
+    TREASURER: Role(FINANCE, "the second person where money moves"),
+    STEWARD: Role(GENERAL, "merchants, their menus and readers, attendance"),
+    WARDEN: Role(STUDENTS, "the doors of dormitories"),
+    GUARD: Role(SECURITY, "the doors of family and public places"),
+    HEAD: Role(ANY, "signs for the own department or college"),
+}
+# Who enters what somebody says of a card (ledger/lifecycle.py); readers and the ledger are nobody.
+ENTERED_BY = {
+    lifecycle.HOLDER: (CLERK,),
+    lifecycle.CLERK: (CLERK,),
+    lifecycle.DEPARTMENT: (HEAD, WARDEN, STEWARD),
+    lifecycle.SECURITY: (GUARD,),
+}
+_ENTERED_AT = (lifecycle.COUNTER, lifecycle.BATCH)
+
+# --- verbs --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """What `roles` may say, by `article`."""
+
+    roles: tuple[str, ...]
+    article: str
+    text: str
+
+
+def _of_cards() -> Iterator[tuple[str, Verb]]:
+    """What the life of a card knows, by whoever enters it."""
+    for name, rule in lifecycle.RULES.items():
+        at_desk = [role for role, channel in rule.who if channel in _ENTERED_AT]
+        roles = {one for role in at_desk for one in ENTERED_BY.get(role, ())}
+        if roles:
+            in_order = tuple(role for role in ROLES if role in roles)
+            yield f"card.{name}", Verb(in_order, rule.article, rule.text)
+
+
+VERBS = {
+    "operator.propose": Verb((ADMINISTRATOR,), "R4", "propose who may work here, with what roles"),
+    "operator.approve": Verb((ADMINISTRATOR,), "R4", "approve that, as another person"),
+    "operator.disable": Verb((ADMINISTRATOR,), "R4", "let somebody in no more, at once"),
+    "operator.unlock": Verb((ADMINISTRATOR,), "R4", "end a lock-out"),
+    **dict(_of_cards()),
+    "card.warn": Verb((CLERK,), "R15.1", "note that who leaves was told"),
+    "card.payee": Verb((CLERK,), "R15.3", "register the account that a card's money goes to"),
+    "refund.file": Verb((TREASURER,), "R15.3", "make the file that pays to it"),
+    "refund.results": Verb((CLERK,), "R15.3", "note what the bank says"),
+    "temporary.department": Verb((HEAD,), "annex 1", "sign an application, for its department"),
+    "temporary.finance": Verb((TREASURER,), "annex 1", "sign it, for finance"),
+    "batch.sign": Verb((CLERK,), "R15.4", "sign the dry run of a list"),
+    "batch.approve": Verb((TREASURER,), "R15.4", "sign it as the second person"),
+    "batch.run": Verb((CLERK,), "R15.4", "do what was signed"),
+    "case.propose": Verb((CLERK,), "R6.5", "propose who bears a case"),
+    "case.approve": Verb((TREASURER,), "R6.5", "approve that, and book it"),
+    "device.department": Verb(
+        (STEWARD, WARDEN, GUARD, HEAD), "R18.2", "approve that an opened or moved reader goes on"
+    ),
+    "device.centre": Verb((ENGINEER,), "R18.2", "approve that for the information centre"),
+    "topup.book": Verb((TREASURER,), "R14.1", "book a top-up or a subsidy by hand"),
+    "code.settle": Verb((TREASURER,), "R14b.4", "settle a payment by code that no record settles"),
+    "phone.bind": Verb((CLERK,), "R14b.3", "bind the phone of a card, or unbind it"),
+    "door.add": Verb((ENGINEER,), "R8.1, R9.1", "say that a reader is a door, and whose"),
+    "access.appoint": Verb((HEAD,), "R8.2, R9.2", "appoint or dismiss who grants at doors"),
+    "access.dorm": Verb((WARDEN,), "R8.2", "grant at dormitory doors, and hear who opened them"),
+    "access.public": Verb((GUARD,), "R9.2", "grant at the other doors, and hear who opened them"),
+    "reader.release": Verb((ENGINEER,), "R14.4b", "say that nothing comes of a reader any more"),
+    "policy.set": Verb((ENGINEER,), "R5.2", "set the limits of readers"),
+    "firmware.stage": Verb((ENGINEER,), "R5.2", "hand firmware to readers"),
+    "menu.set": Verb((STEWARD,), "R7.1", "set what a merchant sells"),
+    "roster.set": Verb((STEWARD,), "R7.4", "say the hours of shifts, and who works in them"),
+    "punch.enter": Verb((STEWARD,), "R7.4", "enter a punch by hand, or withdraw it"),
+    "personal.show": Verb((CLERK,), "R10.1", "see a personal number unmasked, and say why"),
+    "personal.export": Verb((CLERK,), "R10.1", "write down all that the books have of a person"),
+    "retention.run": Verb((ENGINEER,), "R5.2", "blank what has been kept long enough"),
+}
+# What takes two persons: who says the one does not say the other of the same thing.
+TWO_PERSONS = (
+    ("operator.propose", "operator.approve"),
+    ("card.payee", "refund.file"),
+    ("temporary.department", "temporary.finance"),
+    ("batch.sign", "batch.approve"),
+    ("case.propose", "case.approve"),
+    ("device.department", "device.centre"),
+    ("access.appoint", "access.dorm"),
+    ("access.appoint", "access.public"),
+)
+
+
+def may(roles: Iterable[str], verb: str, among: Iterable[str] = ROLES) -> bool:
+    """Whether somebody with these roles says `verb`; `among`: with one of these only."""
+    return bool(set(roles) & set(VERBS[verb].roles) & set(among))
+
+
+def apart(one: str, other: str) -> bool:
+    """Whether nobody may have both roles."""
+    if one == other:
+        return False
+    if ADMINISTRATOR in (one, other):
+        return True
+    return any(
+        {one, other} == {first, second}
+        for first_verb, second_verb in TWO_PERSONS
+        for first in VERBS[first_verb].roles
+        for second in VERBS[second_verb].roles
+    )
+
+
+def check_roles(department: str, roles: Iterable[str]) -> int:
+    """0: somebody of this department may have all of these roles; else ROLES_APART."""
+    held = tuple(roles)
+    is_word = 0 < len(department) <= DEPARTMENT_CHARS_MAX and department.isprintable()
+    if not is_word or department != department.strip():
+        return ROLES_APART
+    is_known = bool(held) and len(set(held)) == len(held) and set(held) <= set(ROLES)
+    if not is_known or any(apart(one, other) for one in held for other in held):
+        return ROLES_APART
+    wrong = [role for role in held if ROLES[role].department not in (ANY, department)]
+    return ROLES_APART if wrong else 0
+
+
+def matrix() -> list[tuple[str, ...]]:
+    """(verb, what it is, the article, then for each of ROLES "yes" or "") of every verb."""
+    return [
+        (name, verb.text, verb.article, *("yes" if role in verb.roles else "" for role in ROLES))
+        for name, verb in VERBS.items()
+    ]
+
+
+def apart_rows() -> list[tuple[str, ...]]:
+    """(role, then for each of ROLES "apart" or "") of every role."""
+    return [(one, *("apart" if apart(one, other) else "" for other in ROLES)) for one in ROLES]

@@ -1,0 +1,121 @@
+"""Personal data in answers: masked, unless somebody who may says why, which is an act.
+
+Rules of this file. Of a person the books know the school's number, a kind and a department. Who
+asks whose a card is gets the number masked. Unmasked it is for roles that may (ledger/people.py),
+and with the reason that they gave it stands among the acts, in the same transaction.
+"""
+
+from dataclasses import dataclass, replace
+
+from ledger import people
+from ledger.dialect import Dialect
+from ledger.holders import KIND_NAMES, holder_of
+from ledger.signatures import NotAllowed, signed
+
+BECAUSE_CHARS_MAX = 64
+_SHOWN_MAX = 2
+_OF = "JOIN holder h ON h.number = g.holder WHERE h.person_no = ?"
+# table -> (columns, what stands there of a person)
+_EXPORT = {
+    "holder": ("kind department", "SELECT kind, department FROM holder WHERE person_no = ?"),
+    "cards": (
+        "card_no is_current",
+        f"SELECT g.card_no, g.is_current FROM holding g {_OF} ORDER BY g.card_no",
+    ),
+    "changes": (
+        "card_no time_s cause evidence",
+        "SELECT c.card_no, c.time_s, c.cause, c.evidence FROM card_change c"
+        f" JOIN holding g ON g.card_no = c.card_no {_OF} ORDER BY c.epoch",
+    ),
+    "spends": (
+        "card_no device seq merchant_no amount_fen earliest_s latest_s state",
+        "SELECT i.card_no, i.device, i.seq, i.merchant_no, i.amount_fen, i.earliest_s,"
+        " i.latest_s, i.state FROM intent i JOIN holding g ON g.card_no = i.card_no"
+        f" {_OF} ORDER BY i.device, i.seq",
+    ),
+    "punches": (
+        "card_no device earliest_s latest_s",
+        "SELECT p.card_no, p.device, p.earliest_s, p.latest_s FROM punch p"
+        f" JOIN holding g ON g.card_no = p.card_no {_OF} ORDER BY p.device, p.seq",
+    ),
+    "payees": (
+        "card_no account_no name time_s",
+        "SELECT p.card_no, p.account_no, p.name, p.time_s FROM payee p"
+        f" JOIN holding g ON g.card_no = p.card_no {_OF} ORDER BY p.number",
+    ),
+    "applications": (
+        "number category department valid_from valid_to time_s",
+        "SELECT number, category, department, valid_from, valid_to, time_s"
+        " FROM temporary_application WHERE person_no = ? OR applicant_no = ? ORDER BY number",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Whose a card is, or was; `person_no` is masked where `is_masked`."""
+
+    card_no: int
+    kind: str
+    department: str
+    person_no: str
+    is_masked: bool
+
+    def __repr__(self) -> str:
+        return f"Shown(card_no={self.card_no}, kind={self.kind!r})"  # no number in a log
+
+
+def masked(text: str) -> str:
+    """`text` with two characters left at each end at most, and less of what is short."""
+    left = min(_SHOWN_MAX, len(text) // 4)
+    return text[:left] + "*" * (len(text) - 2 * left) + text[len(text) - left :]
+
+
+def show_holder(database: Dialect, card_no: int) -> Shown:
+    """Whose a card is, masked. NotAllowed: NO_HOLDER."""
+    shown = _shown(database, card_no)
+    return replace(shown, person_no=masked(shown.person_no), is_masked=True)
+
+
+def reveal_holder(
+    database: Dialect, card_no: int, person: str, because: str, time_s: int
+) -> Shown:
+    """The same with the number as it stands, which is an act of `person`. NotAllowed."""
+    _check_because(person, because)
+    with database.transaction():
+        signed(database, "personal.show", person, time_s, f"card {card_no}", because)
+        return _shown(database, card_no)
+
+
+def everything_of(
+    database: Dialect, person_no: str, person: str, because: str, time_s: int
+) -> dict[str, list[dict[str, object]]]:
+    """All that the books have of a person, table by table; an act of `person`. NotAllowed.
+
+    What stands in sealed records alone (doors) is not in it.
+    """
+    _check_because(person, because)
+    with database.transaction():
+        subject = f"person {masked(person_no)}"
+        signed(database, "personal.export", person, time_s, subject, because)
+        return {
+            name: [
+                dict(zip(columns.split(), row, strict=True))
+                for row in database.rows(sql, (person_no,) * sql.count("?"))
+            ]
+            for name, (columns, sql) in _EXPORT.items()
+        }
+
+
+def _check_because(person: str, because: str) -> None:
+    is_said = len(because.strip()) > 0 and len(because) <= BECAUSE_CHARS_MAX
+    if not is_said or not because.isprintable() or not person:
+        raise NotAllowed(people.NO_REASON_GIVEN)
+
+
+def _shown(database: Dialect, card_no: int) -> Shown:
+    holder = holder_of(database, card_no)
+    if holder is None:
+        raise NotAllowed(people.NO_HOLDER)
+    kind = KIND_NAMES[holder.kind]
+    return Shown(card_no, kind, holder.department, holder.person_no, is_masked=False)

@@ -1,0 +1,395 @@
+"""Every verb by every role, in books that go through all of them: refused whole, or done."""
+
+from datetime import date
+
+import pytest
+
+from ledger import audit, certificates, people, reasons, signatures
+from ledger.batches import IssueLine
+from ledger.bearers import Bearer
+from ledger.card_status import CardRefused
+from ledger.carry_over import AFTER_S
+from ledger.code_sales import Ask, CodePolicy
+from ledger.door_log import DoorLog
+from ledger.holders import Holder
+from ledger.lifecycle import BATCH, DEPARTMENT, HOLDER, SECURITY, Act
+from ledger.operators import ENROL, Wanted
+from ledger.people import HEAD
+from ledger.phones import Phones
+from ledger.reservations import Settled
+from ledger.rosters import Place, Rosters
+from ledger.signatures import NotAllowed
+from ledger.temporary import STEPS, Application
+from protocols.card import virtual_code
+from protocols.rules.scan_codes import CAMPUS_PAYMENT
+from protocols.rules.spending import STAFF, STUDENT
+from protocols.wire import messages
+from tests.ledger import test_menus as menus
+from tests.ledger.departments import DAY as FROM_DAY
+from tests.ledger.departments import EARLY
+from tests.ledger.readers import CANTEEN, CARD, Reader, open_ledger
+from tests.ledger.staff import OF_ROLE, cheap, staffed
+from tests.ledger.tampering import tamper
+from tests.ledger.test_batches import FILE
+from tests.ledger.test_firmware import KEYS, PUBLIC, a_release
+from tests.ledger.test_policies import LOWER
+
+__all__ = ["cheap"]
+pytestmark = pytest.mark.usefixtures("cheap")
+
+NOW_S = 1_790_000_000
+DAY = NOW_S // 86_400
+DAYS = DAY - 10, DAY + 5
+IN_IT = Place("P001", FROM_DAY, "Cleaning", EARLY.name)
+DOOR, READER, NEW = 1002, 1001, 300
+ACCOUNT = "430102199001011"
+LINES = [IssueLine(2, NEW + 9, Holder("N309", STUDENT, "Nursing"), DAYS)]
+FORM = Application("T1", "S1", "cook", 1, "General Affairs", *DAYS)
+
+
+def books():
+    """Whatever the verbs need, from before there were operators."""
+    reader = Reader(READER)
+    reader.boot()
+    reader.spend(card_no=99)
+    reader.write(messages.TAMPER, state=messages.CASE_OPENED, number=0)
+    store = open_ledger(reader, Reader(DOOR))
+    store.book([reader.records])
+    store.tampers.answer_for([(READER, "General Affairs")])
+    store.access.add_door(DOOR, "dorm", 5_000, 0)
+    store.register_device(1003, bytes(range(32)), CANTEEN)
+    store.access.add_door(1003, "public", 5_000, 0)
+    store.access.appoint("appoint", "campus", "public", "gu", NOW_S)
+    store.register_device(1004, bytes(range(1, 33)), CANTEEN)
+    store.top_ups.top_up(CARD, 500, "a")
+    _reserve(store)
+    store.issue_cards([(NEW + at, 0) for at in (1, 2)] + [(NEW + 3, 900), (NEW + 4, 500)])
+    by = Act(evidence="id-card", person="wang")
+    for at, kind in ((3, STAFF), (4, STUDENT)):
+        holder = Holder(f"N{at}", kind, "Nursing")
+        store.holders.open(NEW + at, holder, DAYS, NOW_S - AFTER_S, by)
+    store.settlements.register_payee(NEW + 4, ACCOUNT, "Zhang San", "wang", NOW_S - AFTER_S)
+    store.cards.set("close", NEW + 4, NOW_S - AFTER_S, "withdrawal-notice", by)
+    assert len(store.settlements.settle(NOW_S)) == 1
+    store.holders.issue(NEW + 5, NOW_S)
+    store.temporaries.apply(FORM, NOW_S)
+    return store
+
+
+def phones(store):
+    return Phones(store.database, bytes(32), bytes)
+
+
+def _reserve(store):
+    """A payment by code that no record has settled."""
+    now_ms = (1_000_000_000, 1_000_000_000)
+    code = virtual_code.make(
+        phones(store).bind(CARD)[1], CAMPUS_PAYMENT, CARD, 1_000_000, bytes(2)
+    )
+    ask = Ask(READER, bytes(8), code, 100, 9)
+    asked = store.code_sales.ask(ask, phones(store).seed_of, now_ms, CodePolicy(100, 200))
+    assert asked.reason == 0
+
+
+def said(verb, at, evidence=""):
+    """A verb of one card that needs no other."""
+    return lambda store, who: store.cards.set(verb, NEW + at, NOW_S, evidence, Act(person=who))
+
+
+def _case(store):
+    return next(one for one in store.corrections.cases() if one.reason == reasons.UNKNOWN_CARD)
+
+
+def _approve_case(store, who):
+    case = _case(store)
+    proposal = store.corrections.proposed(case)
+    mark = store.corrections.mark(case, proposal) if proposal else "none"
+    store.corrections.approve(1, mark, who, NOW_S)
+
+
+def _batch(what):
+    def do(store, who):
+        plan = store.batches.dry_run("issue", LINES, FILE)
+        act = store.batches.run if what == "run" else store.batches.sign
+        act("issue", LINES, FILE, plan.sha256, who, NOW_S)
+
+    return do
+
+
+def _by(who, evidence):
+    return Act(evidence=evidence, person=who)
+
+
+def _release(store, who):
+    certificates.release(store.database, READER, 0, NOW_S, who, "scrapped")
+
+
+def _stage(store, who):
+    store.firmware.set_stage(a_release(*KEYS[:2]), PUBLIC, 2, 100, who, NOW_S)
+
+
+DORA = Wanted(ENROL, "dora", "Nursing", (HEAD,))
+# (verb, who may, how it is said), in an order in which each of them can be done.
+STORY = [
+    ("operator.propose", "anna", lambda s, who: s.operators.propose(DORA, who, NOW_S)),
+    (
+        "operator.approve",
+        "bao",
+        lambda s, who: s.operators.approve(s.operators.proposals()[-1].number, who, NOW_S),
+    ),
+    ("operator.unlock", "anna", lambda s, who: s.operators.unlock("dora", who, NOW_S)),
+    ("operator.disable", "anna", lambda s, who: s.operators.disable("dora", who, NOW_S)),
+    (
+        "topup.book",
+        "tian",
+        lambda s, who: s.top_ups.top_up(CARD, 700, "by-hand-1", 0, who, NOW_S),
+    ),
+    (
+        "code.settle",
+        "tian",
+        lambda s, who: s.code_sales.settle(1, Settled.VOID, who, NOW_S),
+    ),
+    ("phone.bind", "clara", lambda s, who: phones(s).bind(CARD, who, NOW_S)),
+    ("phone.bind", "clara", lambda s, who: phones(s).unbind(CARD, who, NOW_S)),
+    (
+        "door.add",
+        "eng",
+        lambda s, who: s.access.add_door(1004, "dorm", 5_000, 0, by=who, time_s=NOW_S),
+    ),
+    ("card.order", "clara", lambda s, who: s.holders.order(NEW, NOW_S, _by(who, ""))),
+    ("card.issue", "clara", lambda s, who: s.holders.issue(NEW, NOW_S, _by(who, ""))),
+    (
+        "card.open",
+        "clara",
+        lambda s, who: s.holders.open(
+            NEW, Holder("N300", STUDENT, "Nursing"), DAYS, NOW_S, _by(who, "id-card")
+        ),
+    ),
+    ("card.lose", "clara", said("lose", 0)),
+    ("card.unlose", "clara", said("unlose", 0, "id-card")),
+    ("card.suspend", "clara", said("suspend", 0)),
+    ("card.resume", "clara", said("resume", 0, "reinstatement")),
+    ("card.freeze", "clara", said("freeze", 0, "withdrawal-notice")),
+    ("card.unfreeze", "clara", said("unfreeze", 0, "id-card")),
+    (
+        "card.swap",
+        "clara",
+        lambda s, who: s.reissues.swap(NEW, NEW + 1, NOW_S, "id-card", Act(person=who)),
+    ),
+    ("card.lose", "clara", said("lose", 1)),
+    (
+        "card.reissue",
+        "clara",
+        lambda s, who: s.reissues.reissue(NEW + 1, NEW + 2, NOW_S, "id-card", Act(person=who)),
+    ),
+    (
+        "card.payee",
+        "clara",
+        lambda s, who: s.settlements.register_payee(NEW + 2, ACCOUNT, "Li Si", who, NOW_S),
+    ),
+    ("card.close", "clara", said("close", 2, "id-card")),
+    ("card.warn", "clara", lambda s, who: s.settlements.warn(NEW + 3, who, NOW_S)),
+    ("card.terminate", "clara", said("terminate", 3, "leaving-notice")),
+    ("refund.file", "tian", lambda s, who: s.settlements.make_file("2026-09", who, NOW_S)),
+    (
+        "refund.results",
+        "clara",
+        lambda s, who: s.settlements.note_results([(1, "paid", "")], who, NOW_S),
+    ),
+    ("batch.sign", "chen", _batch("sign")),
+    ("batch.approve", "tian", _batch("sign")),
+    ("batch.run", "clara", _batch("run")),
+    (
+        "temporary.department",
+        "hua",
+        lambda s, who: s.temporaries.approve(1, STEPS["department"], who, NOW_S),
+    ),
+    (
+        "temporary.finance",
+        "tian",
+        lambda s, who: s.temporaries.approve(1, STEPS["finance"], who, NOW_S),
+    ),
+    (
+        "card.open",
+        "clara",
+        lambda s, who: s.temporaries.hand_out(1, NEW + 5, NOW_S, _by(who, "application")),
+    ),
+    (
+        "card.extend",
+        "clara",
+        lambda s, who: s.temporaries.extend(
+            NEW + 5, "General Affairs", DAY + 30, DAY, NOW_S, _by(who, "renewal-proof")
+        ),
+    ),
+    (
+        "case.propose",
+        "clara",
+        lambda s, who: s.corrections.propose(
+            _case(s), Bearer.CARD_CENTRE, who, "the camera shows it", NOW_S
+        ),
+    ),
+    ("case.approve", "tian", _approve_case),
+    ("device.department", "stella", lambda s, who: s.tampers.approve(READER, 4, 1, who, NOW_S)),
+    ("device.centre", "eng", lambda s, who: s.tampers.approve(READER, 4, 2, who, NOW_S)),
+    (
+        "access.appoint",
+        "hes",
+        lambda s, who: s.access.appoint("appoint", "campus", "dorm", "wen", NOW_S, who),
+    ),
+    ("access.dorm", "wen", lambda s, who: s.access.grant(DOOR, CARD, 1, 1, who, NOW_S)),
+    (
+        "access.dorm",
+        "wen",
+        lambda s, who: DoorLog(s.database).ask(DOOR, (0, 60), "a wallet", who, NOW_S),
+    ),
+    ("access.public", "gu", lambda s, who: s.access.grant(1003, CARD, 1, 1, who, NOW_S)),
+    ("reader.release", "eng", _release),
+    (
+        "policy.set",
+        "eng",
+        lambda s, who: s.policies.set_policy(LOWER, who, NOW_S, site="campus"),
+    ),
+    ("firmware.stage", "eng", _stage),
+    (
+        "menu.set",
+        "stella",
+        lambda s, who: s.menus.set_menu(CANTEEN, "", menus.a_menu(900), who, NOW_S),
+    ),
+    ("roster.set", "stella", lambda s, who: Rosters(s.database).set_shift(EARLY, who, NOW_S)),
+    (
+        "roster.set",
+        "stella",
+        lambda s, who: Rosters(s.database).place([(2, IN_IT)], who, NOW_S),
+    ),
+    (
+        "punch.enter",
+        "stella",
+        lambda s, who: s.attendance.enter(CARD, NOW_S - 9, NOW_S, who, "the machine was off"),
+    ),
+]
+
+
+def test_every_verb_by_every_role():
+    """Whoever may not changes nothing, typed or proven; whoever may does it, with its act."""
+    store = books()
+    staff = staffed(store, NOW_S)
+    refused = 0
+    for verb, right, say in STORY:
+        allowed = people.VERBS[verb].roles
+        before = store.dump()
+        for role in people.ROLES:
+            if role not in allowed:
+                with pytest.raises(NotAllowed) as caught:
+                    say(store, staff[OF_ROLE[role]])
+                assert caught.value.reason == people.NOT_FOR_ROLE, (verb, role)
+                assert caught.value.verb == verb
+                refused += 1
+        with pytest.raises(NotAllowed) as caught:
+            say(store, right)
+        assert caught.value.reason == people.TYPED_NAME, verb
+        assert store.dump() == before, verb
+        say(store, staff[right])
+        done = signatures.acts(store.database, 1_000)
+        assert (right, verb, 0) in [(one.login, one.verb, one.reason) for one in done]
+        assert store.dump() != before, verb
+    untold = set(people.VERBS) - {verb for verb, _right, _say in STORY}
+    assert untold == {
+        "personal.show",
+        "personal.export",
+        "retention.run",
+    }  # tests/ledger/test_retention.py
+    print(f"{len(STORY)} verbs, refused {refused} times")
+
+
+@pytest.mark.parametrize(
+    ("login", "role", "expected"),
+    [
+        ("hua", DEPARTMENT, 0),
+        ("wen", DEPARTMENT, 0),
+        ("gu", SECURITY, 0),
+        ("clara", HOLDER, 0),
+        ("clara", SECURITY, people.NOT_FOR_ROLE),
+        ("gu", DEPARTMENT, people.NOT_FOR_ROLE),
+        ("hua", HOLDER, people.NOT_FOR_ROLE),
+        ("tian", HOLDER, people.NOT_FOR_ROLE),
+    ],
+)
+def test_nobody_speaks_for_another_office(login, role, expected):
+    store = open_ledger()
+    who = staffed(store, NOW_S)[login]
+    act = Act(role, person=who)
+    if not expected:
+        store.cards.set("lose", CARD, NOW_S, by=act)
+        assert store.cards.state(CARD) == "lost"
+        return
+    with pytest.raises(NotAllowed) as caught:
+        store.cards.set("lose", CARD, NOW_S, by=act)
+    assert caught.value.reason == expected
+    assert store.cards.state(CARD) == "active"
+
+
+def test_what_phones_machines_readers_and_the_calendar_say_is_nobody_s():
+    store = books()
+    staffed(store, NOW_S)
+    store.cards.set("lose", CARD, NOW_S, by=Act(HOLDER, "app"))
+    assert store.cards.state(CARD) == "lost"
+    store.holders.expire(DAY + 400, NOW_S)
+    with pytest.raises(NotAllowed):
+        store.holders.issue(NEW + 20, NOW_S, Act(channel=BATCH, persons=2))
+
+
+def test_a_head_signs_for_the_own_department():
+    store = books()
+    staff = staffed(store, NOW_S)
+    for say in (
+        lambda who: store.temporaries.approve(1, STEPS["department"], who, NOW_S),
+        lambda who: store.tampers.approve(READER, 4, 1, who, NOW_S),
+    ):
+        with pytest.raises(NotAllowed) as caught:
+            say(staff["hes"])
+        assert caught.value.reason == people.OTHER_DEPARTMENT
+        say(staff["hua"])
+    with pytest.raises(NotAllowed) as caught:
+        store.access.appoint("appoint", "campus", "dorm", "wen", NOW_S, staff["hua"])
+    assert caught.value.reason == people.OTHER_DEPARTMENT
+
+
+def test_two_of_one_role_are_not_the_two_that_it_takes():
+    store = books()
+    staff = staffed(store, NOW_S)
+    _batch("sign")(store, staff["clara"])
+    with pytest.raises(NotAllowed) as caught:
+        _batch("sign")(store, staff["chen"])
+    assert caught.value.reason == people.NOT_FOR_ROLE
+    _batch("sign")(store, staff["clara"])  # again: nothing
+    _batch("sign")(store, staff["tian"])
+
+
+def test_nobody_appoints_himself():
+    store = books()
+    staff = staffed(store, NOW_S)
+    with pytest.raises(NotAllowed) as caught:
+        store.access.appoint("appoint", "campus", "dorm", "hes", NOW_S, staff["hes"])
+    assert caught.value.reason == people.SAME_PERSON
+
+
+def test_every_act_is_in_the_audit_and_one_that_is_gone_is_missed(tmp_path):
+    store = books()
+    staff = staffed(store, NOW_S)
+    said("lose", 1)(store, staff["clara"])
+    made = audit.export(store.database, tmp_path, date(2026, 9, 20))
+    text = made.path.read_text()
+    assert '"clara","card.lose","card 301"' in text
+    assert "argon2" not in text
+    tamper(store, ["DELETE FROM operator_act WHERE verb = 'card.lose'"])
+    faults, _files, _newer = audit.verify(tmp_path, store.database)
+    assert len(faults) == 1 and "card.lose" in faults[0]
+
+
+def test_the_first_two_end_the_typed_names():
+    """What is under way by a typed name goes on by a proven one, and never by the same."""
+    store = books()
+    store.temporaries.approve(1, STEPS["department"], "tian", NOW_S)
+    staff = staffed(store, NOW_S)
+    with pytest.raises(CardRefused, match="another person"):
+        store.temporaries.approve(1, STEPS["finance"], staff["tian"], NOW_S)
