@@ -397,6 +397,8 @@ def _link(claim: Claim, device: Device, before: Link) -> Link | None:
     Neither a LOST record nor the one it names ends an older key: what stands behind them in the
     journal may still be under it.
     """
+    if claim.over == before.tag and claim.under >= before.key_no:
+        return Link(claim.link, claim.under)  # checked ahead
     if claim.sha256 == before.tag:
         return Link(claim.link, before.key_no)
     is_lost = claim.kind == messages.LOST

@@ -13,6 +13,7 @@ from protocols.wire.errors import TOO_LONG, WireError
 from protocols.wire.routing import route
 
 UNREADABLE_KIND = 0
+UNCHECKED = -1
 
 
 @dataclass(slots=True)  # not frozen, which would take as long as reading the record
@@ -22,6 +23,9 @@ class Claim:
     `device` and `seq` are 0 when it does not even say whose it is. `kind` is UNREADABLE_KIND and
     `code` (protocols/wire/errors.py) is not 0 when the rest cannot be read. `link` is what the
     next record of its chain must follow (ledger/chain.py).
+
+    What ledger/read_ahead.py knows of a seal: it holds over the tag `over`, under the key of its
+    device with the number `under`. UNCHECKED: nobody has looked, or it holds over another tag.
     """
 
     sealed: bytes
@@ -33,6 +37,8 @@ class Claim:
     code: int = 0
     payload: bytes = b""
     link: bytes = b""
+    over: bytes = b""
+    under: int = UNCHECKED
 
     @property
     def place(self) -> tuple[int, int, bytes]:

@@ -14,6 +14,7 @@ from ledger.department_schema import JOURNALS as DEPARTMENT_JOURNALS
 from ledger.desk_schema import DESKS
 from ledger.firmware_schema import FIRMWARE
 from ledger.fraud_schema import CORRECTIONS, FINDINGS
+from ledger.growth_schema import GROWTH
 from ledger.inspection_schema import INSPECTIONS
 from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
@@ -421,5 +422,6 @@ MIGRATIONS = [
     PROCEDURES + _append_only(*OF_DOSSIERS),
     PERIODS + _append_only(*PERIOD_JOURNALS),
     PEOPLE + _append_only(*PEOPLE_JOURNALS),
+    GROWTH,
     DEPARTMENTS + _append_only(*DEPARTMENT_JOURNALS),
 ]

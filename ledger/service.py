@@ -26,6 +26,7 @@ from protocols.wire.ledger_status import STATUS_OFFLINE, STATUS_ONLINE
 
 # One commit for as many deliveries as wait: 64 x 64 records are about a quarter of a second.
 DELIVERIES_MAX = 64
+_TAKEN_MAX = 2 * DELIVERIES_MAX  # while one portion is booked, the next is read
 RETRY_MS = 1_000
 _LONG_MS = 86_400_000
 _RELAY_UP, _CARDS_UP = "relay-up", "cards-up"
@@ -97,7 +98,7 @@ class LedgerService:
         return now_ms  # more may have come while we were busy
 
     def _take(self, now_ms: int) -> None:
-        while len(self._waiting) < DELIVERIES_MAX:
+        while len(self._waiting) < _TAKEN_MAX:
             message = self._port.take()
             if message is None:
                 return
@@ -172,23 +173,28 @@ class LedgerService:
                 self._port.publish(topics.LEDGER_CARDS, hint)
 
     def _book(self, now_ms: int) -> bool:
+        portion, ahead = self._waiting[:DELIVERIES_MAX], self._waiting[DELIVERIES_MAX:]
         try:
-            answers = self._store.book([delivery.records for delivery in self._waiting])
+            answers = self._store.book(_records(portion), _records(ahead))
         except StoreUnavailable as error:
             self.counters["store_unavailable"] += 1
             self._retry_ms = now_ms + RETRY_MS
             _log.error("nothing booked, will try again: %s", error)
             return False
         time_s = self._utc_s()
-        for delivery, answer in zip(self._waiting, answers, strict=True):
+        for delivery, answer in zip(portion, answers, strict=True):
             receipts = self._signer.receipts(delivery.number, answer.heads, answer.refused, time_s)
             # Not sent (no connection): the agent asks again, and the answer is the same.
             if self._port.publish(topics.agent_receipts(delivery.site), receipts):
                 self.counters["receipts"] += 1
             self._port.ack(delivery.message)
-        self.counters["forwards"] += len(self._waiting)
-        self._waiting.clear()
+        self.counters["forwards"] += len(portion)
+        self._waiting = ahead
         return True
+
+
+def _records(deliveries: list[_Delivery]) -> list[list[bytes]]:
+    return [delivery.records for delivery in deliveries]
 
 
 def _read(message: Message) -> _Delivery:

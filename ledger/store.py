@@ -5,9 +5,7 @@ Rules of this file. Whatever changes the books happens in one transaction: read 
 disk. What differs between databases is in ledger/dialect.py and ledger/schema.py.
 """
 
-import gc
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +19,7 @@ from ledger.booking import decide
 from ledger.card_status import Cards
 from ledger.carry_over import CarryOvers
 from ledger.channel_topups import ChannelTopUps
-from ledger.claims import Claim, parse_claim
+from ledger.claims import Claim
 from ledger.code_entries import CodeEntries
 from ledger.code_sales import CodeSales
 from ledger.corrections import Corrections
@@ -43,6 +41,7 @@ from ledger.person_numbers import PersonNumbers
 from ledger.policies import PolicyBook
 from ledger.posting import write_changes
 from ledger.promises import HAS_ENDED
+from ledger.read_ahead import ReadAhead, without_collection
 from ledger.reissues import Reissues
 from ledger.reservations import Settled
 from ledger.settlements import Settlements
@@ -147,6 +146,7 @@ class LedgerStore:
         self.corrections = Corrections(database)
         self.merchants = Merchants(database)
         self.periods = Periods(database)
+        self._read_ahead = ReadAhead(lambda devices: keys_of(database, devices))
 
     @classmethod
     def open(cls, place: str, password: str | None = None) -> "LedgerStore":
@@ -163,6 +163,7 @@ class LedgerStore:
         return cls(PostgresDialect.open(place, password))
 
     def close(self) -> None:
+        self._read_ahead.close()
         self.database.close()
 
     # --- the registry --------------------------------------------------------------------------
@@ -306,16 +307,18 @@ class LedgerStore:
 
     # --- booking -------------------------------------------------------------------------------
 
-    def book(self, deliveries: Sequence[Sequence[bytes]]) -> list[Booked]:
+    def book(
+        self, deliveries: Sequence[Sequence[bytes]], ahead: Sequence[Sequence[bytes]] = ()
+    ) -> list[Booked]:
         """Book what was delivered (sealed records), all in one transaction; an answer to each.
 
-        Any bytes may be delivered, in any order and any number of times.
+        Any bytes may be delivered, in any order and any number of times. `ahead`: what will be
+        booked next, as far as it is there; another core reads it meanwhile.
         """
-        with _no_collection():
-            return self._book(deliveries)
+        with without_collection():
+            return self._book(self._read_ahead.claims(deliveries, ahead))
 
-    def _book(self, deliveries: Sequence[Sequence[bytes]]) -> list[Booked]:
-        batches = [[parse_claim(sealed) for sealed in delivery] for delivery in deliveries]
+    def _book(self, batches: list[list[Claim]]) -> list[Booked]:
         claims = [claim for batch in batches for claim in batch]
         with self.database.transaction():
             letters = self.lock_mail.letters_in(claims)
@@ -390,18 +393,6 @@ class LedgerStore:
     def dump(self) -> bytes:
         """The books as canonical text: equal books have equal bytes, however they came about."""
         return dump(self.database)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Nothing in the block makes circles of objects; to look for them took a tenth of it."""
-    is_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if is_on:
-            gc.enable()
 
 
 def _answer(batch: list[Claim], book: Book, changes: Changes) -> Booked:

@@ -260,7 +260,9 @@ class Campus:
         queue.sort(key=lambda entry: entry[0])
         deliveries = [portion for _place, portion in queue]
         for at in range(0, len(deliveries), DELIVERIES_MAX):
-            self._store.book(deliveries[at : at + DELIVERIES_MAX])
+            next_at = at + DELIVERIES_MAX
+            portion, ahead = deliveries[at:next_at], deliveries[next_at : next_at + DELIVERIES_MAX]
+            self._store.book(portion, ahead)
         for step in told:
             self.truth.told(step)
 

@@ -275,7 +275,13 @@ def test_journals_are_append_only(table, verb):
         "INSERT INTO transfer VALUES (1001, 1, 1, 1, 4294967303, 4294967303, 5)",
         "INSERT INTO transfer VALUES (1001, 1, 1, 1, 4294967303, 8589934604, 0)",
         "INSERT INTO transfer VALUES (1001, 1, 1, 1, 4294967303, 1, 5)",
+        "INSERT INTO transfer VALUES (1001, 1, 1, 1, 1, 8589934604, 5)",
         "INSERT INTO transfer VALUES (1001, 1, 1, 1, 4294967303, 8589934604, 1.5)",
+        "INSERT INTO record SELECT 99, 1, kind, sha256, sealed, 0 FROM record WHERE sealed IN"
+        " (SELECT sealed FROM record LIMIT 1)",
+        "INSERT INTO intent SELECT device, seq + 99, card_no, counter, amount_fen, merchant_no,"
+        " last_device, last_seq, earliest_s, latest_s, state, credit_no FROM intent",
+        "UPDATE account SET id = id",
         "INSERT INTO account (id, kind, owner) VALUES (5, 1, 5)",
         "DELETE FROM phone",
         "UPDATE phone SET sealed_seed = x'' WHERE card_no = 7",

@@ -24,11 +24,11 @@ class FailingStore:
         self._store = store
         self._failures = failures
 
-    def book(self, deliveries):
+    def book(self, deliveries, ahead):
         if self._failures:
             self._failures -= 1
             raise StoreUnavailable("disk full")
-        return self._store.book(deliveries)
+        return self._store.book(deliveries, ahead)
 
 
 def make(*readers, failures=0):
@@ -183,7 +183,7 @@ def test_commit_then_receipts_then_ack():
     desk.log.clear()
     order = desk.log
     book = store.book
-    store.book = lambda deliveries: (book(deliveries), order.append("committed"))[0]
+    store.book = lambda *portions: (book(*portions), order.append("committed"))[0]
     messages_in = [
         desk.deliver("north", forward("north", 1, reader.records)),
         desk.deliver("south", forward("south", 9, reader.records)),
@@ -229,18 +229,21 @@ def test_connection_lost_before_the_receipt_is_answered_at_the_next_delivery():
     assert len(desk.receipts("north")) == 1
 
 
-def test_no_more_is_taken_than_one_commit_can_carry():
+def test_no_more_is_taken_than_two_commits_can_carry():
     reader = Reader(1001)
     reader.boot()
-    _store, desk, service = make(reader)
-    for number in range(DELIVERIES_MAX + 5):
+    store, desk, service = make(reader)
+    for number in range(2 * DELIVERIES_MAX + 5):
         desk.deliver("north", forward("north", number, reader.records))
     assert service.step(7) == 7  # call again at once
     assert len(desk.inbox) == 5
+    assert len(desk.receipts("north")) == DELIVERIES_MAX  # the others are being read
+    service.step(7)
     service.step(7)
     numbers = [opened(data)["number"] for data in desk.receipts("north")]
-    assert numbers == list(range(DELIVERIES_MAX + 5))
+    assert numbers == list(range(2 * DELIVERIES_MAX + 5))
     assert service.step(7) > 7
+    store.close()  # and the process that reads ahead
 
 
 def test_no_more_is_taken_while_the_disk_refuses():
@@ -251,9 +254,9 @@ def test_no_more_is_taken_while_the_disk_refuses():
         desk.deliver("north", forward("north", number, reader.records))
     for turn in range(50):
         service.step(turn * RETRY_MS)
-        assert len(service._waiting) <= DELIVERIES_MAX
+        assert len(service._waiting) <= 2 * DELIVERIES_MAX
     assert service.counters["store_unavailable"] == 50
-    assert len(desk.inbox) == 2 * DELIVERIES_MAX  # the port's bound does the rest
+    assert len(desk.inbox) == DELIVERIES_MAX  # the port's bound does the rest
 
 
 def test_status_is_retained_once_in_each_session():

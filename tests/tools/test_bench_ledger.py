@@ -38,8 +38,8 @@ def test_growth_is_measured_at_each_size_and_judged(monkeypatch, tmp_path):
     monkeypatch.setattr(ledger_growth, "CARDS", 20)
     monkeypatch.setattr(ledger_growth, "READERS", 3)
     rows = list(ledger_growth._of("file", str(tmp_path / "l.sqlite"), 600, lambda: 1000))
-    assert [row["ratio"] for row in map(_complete, rows[:5])] == [1.0] * 4 + [None]
-    assert len(rows) == 10, "five figures at 60 records, five at 600"
+    assert [row["ratio"] for row in map(_complete, rows[:6])] == [1.0] * 5 + [None]
+    assert len(rows) == 12, "six figures at 60 records, six at 600"
     assert all(row["ours"] > 0 for row in rows if "room" not in row["name"])
 
 

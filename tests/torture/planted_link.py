@@ -14,7 +14,8 @@ from firmware.services.uplink import Uplink
 from ledger import booking, chart
 from ledger import store as ledger_store
 from ledger.chain import Link
-from ledger.service import LedgerService
+from ledger.claims import parse_claim
+from ledger.service import DELIVERIES_MAX, LedgerService
 from ledger.transfers import SPEND, Transfer
 from protocols.wire import messages, seal, topics
 
@@ -205,18 +206,18 @@ def receipts_before_commit(monkeypatch):
 
         def write_and_publish(database, changes, loaded):
             write_changes(database, changes, loaded)
-            for delivery in self._waiting:
-                batch = [ledger_store.parse_claim(sealed) for sealed in delivery.records]
+            for delivery in self._waiting[:DELIVERIES_MAX]:
+                batch = [parse_claim(sealed) for sealed in delivery.records]
                 answer = ledger_store._answer(batch, loaded, changes)
                 receipts = self._signer.receipts(
                     delivery.number, answer.heads, answer.refused, self._utc_s()
                 )
                 self._port.publish(topics.agent_receipts(delivery.site), receipts)
 
-        def book_in_the_wrong_order(deliveries):
+        def book_in_the_wrong_order(deliveries, ahead):
             ledger_store.write_changes = write_and_publish
             try:
-                return book(deliveries)
+                return book(deliveries, ahead)
             finally:
                 ledger_store.write_changes = write_changes
 

@@ -1,4 +1,4 @@
-"""Revision 0027: shifts, ends of grants, and who has asked who opened a door."""
+"""Revision 0027: what books need that have grown."""
 
 from alembic import op
 
