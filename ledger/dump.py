@@ -5,6 +5,7 @@ records came to is the same text, in whichever order and on whichever database.
 """
 
 from ledger.acquirer_schema import DUMP as ACQUIRERS
+from ledger.department_schema import DUMP as DEPARTMENTS
 from ledger.dialect import Dialect, Row
 from ledger.lifecycle_schema import DUMP as LIVES
 from ledger.people_schema import PEOPLE_DUMP as PEOPLE
@@ -71,6 +72,7 @@ _TABLES = {
     **PERIODS,
     **PEOPLE,
     **ACQUIRERS,
+    **DEPARTMENTS,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }

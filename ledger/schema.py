@@ -10,6 +10,8 @@ from ledger.acquirer_schema import ACQUIRERS
 from ledger.channel_schema import CHANNELS
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
 from ledger.code_schema import CODE_ENTRIES
+from ledger.department_schema import DEPARTMENTS
+from ledger.department_schema import JOURNALS as DEPARTMENT_JOURNALS
 from ledger.desk_schema import DESKS
 from ledger.firmware_schema import FIRMWARE
 from ledger.fraud_schema import CORRECTIONS, FINDINGS
@@ -162,6 +164,7 @@ APPEND_ONLY += OF_DOSSIERS
 APPEND_ONLY += PERIOD_JOURNALS
 APPEND_ONLY += ("acquirer_day", "acquirer_line", "phone_proof")
 APPEND_ONLY += PEOPLE_JOURNALS
+APPEND_ONLY += DEPARTMENT_JOURNALS
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -423,4 +426,5 @@ MIGRATIONS = [
     PEOPLE + _append_only(*PEOPLE_JOURNALS),
     GROWTH,
     ACQUIRERS + _append_only("acquirer_day", "acquirer_line", "phone_proof"),
+    DEPARTMENTS + _append_only(*DEPARTMENT_JOURNALS),
 ]

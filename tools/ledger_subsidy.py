@@ -5,14 +5,14 @@ run again. The whole file is read before anything is booked; a line that the boo
 that was never issued, or replaced) is told and changes nothing.
 """
 
-import csv
 from pathlib import Path
 
+from adapters.spreadsheet import SpreadsheetRefused, table
 from ledger.topups import TopUpRefused
 from protocols.rules.money import format_yuan, parse_yuan
 from tools.session import signing
 
-COLUMNS = ["card_no", "amount"]
+COLUMNS = {"card_no": "卡号", "amount": "金额"}
 _BATCH_CHARS_MAX = 40
 
 
@@ -49,17 +49,11 @@ def book(path: Path, file: Path, batch: str, by: str = "", now_s: int = 0) -> tu
 def _lines(file: Path) -> list[tuple[int, int, int]]:
     """(line, card_no, amount_fen) of each line behind the header."""
     try:
-        with file.open(encoding="utf-8-sig", newline="") as source:
-            rows = list(csv.reader(source))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = table(file.read_bytes(), COLUMNS)
+    except (OSError, SpreadsheetRefused) as error:
         raise BadBatch(f"{file}: {error}") from error
-    if not rows or [name.strip() for name in rows[0]] != COLUMNS:
-        raise BadBatch(f"{file}: the first line is not {','.join(COLUMNS)}")
     lines = []
-    for number, row in enumerate(rows[1:], 2):
-        if not row:
-            continue
-        card, amount = (row[0].strip(), row[1].strip()) if len(row) == len(COLUMNS) else ("", "")
+    for number, (card, amount) in rows:
         amount_fen = parse_yuan(amount)
         if not (card.isascii() and card.isdigit()) or not amount_fen:
             raise BadBatch(f"{file}: line {number} is not a card number and an amount in yuan")

@@ -27,6 +27,7 @@ from ledger.channel_topups import Order
 from ledger.claims import parse_claim
 from ledger.code_entries import Shown
 from ledger.code_sales import Ask, CodePolicy
+from ledger.department_schema import JOURNALS as DEPARTMENT_JOURNALS
 from ledger.dialect import ConstraintBroken
 from ledger.entries import post_authorized, post_recorded
 from ledger.invariants import check
@@ -214,6 +215,7 @@ def _pay_by_code(store):
 # Those of the lives of cards, and what must hold for them: test_lives.py; of dossiers and of
 # merchants' periods likewise, of people test_operators.py.
 _ELSEWHERE = (*JOURNALS, *OF_DOSSIERS, *PERIOD_JOURNALS, *PEOPLE_JOURNALS)
+_ELSEWHERE += DEPARTMENT_JOURNALS  # test_rosters.py
 
 
 @pytest.mark.parametrize("table", [table for table in APPEND_ONLY if table not in _ELSEWHERE])

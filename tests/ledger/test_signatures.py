@@ -10,12 +10,14 @@ from ledger.bearers import Bearer
 from ledger.card_status import CardRefused
 from ledger.carry_over import AFTER_S
 from ledger.code_sales import Ask, CodePolicy
+from ledger.door_log import DoorLog
 from ledger.holders import Holder
 from ledger.lifecycle import BATCH, DEPARTMENT, HOLDER, SECURITY, Act
 from ledger.operators import ENROL, Wanted
 from ledger.people import HEAD
 from ledger.phones import Phones, Proof
 from ledger.reservations import Settled
+from ledger.rosters import Place, Rosters
 from ledger.signatures import NotAllowed
 from ledger.temporary import STEPS, Application
 from protocols.card import virtual_code
@@ -24,6 +26,8 @@ from protocols.rules.spending import STAFF, STUDENT
 from protocols.wire import messages
 from tests.ledger import test_menus as menus
 from tests.ledger.checkout import PROOF
+from tests.ledger.departments import DAY as FROM_DAY
+from tests.ledger.departments import EARLY
 from tests.ledger.readers import CANTEEN, CARD, Reader, open_ledger
 from tests.ledger.staff import OF_ROLE, cheap, staffed
 from tests.ledger.tampering import tamper
@@ -37,6 +41,7 @@ pytestmark = pytest.mark.usefixtures("cheap")
 NOW_S = 1_790_000_000
 DAY = NOW_S // 86_400
 DAYS = DAY - 10, DAY + 5
+IN_IT = Place("P001", FROM_DAY, "Cleaning", EARLY.name)
 DOOR, READER, NEW = 1002, 1001, 300
 ACCOUNT = "430102199001011"
 LINES = [IssueLine(2, NEW + 9, Holder("N309", STUDENT, "Nursing"), DAYS)]
@@ -233,6 +238,11 @@ STORY = [
         lambda s, who: s.access.appoint("appoint", "campus", "dorm", "wen", NOW_S, who),
     ),
     ("access.dorm", "wen", lambda s, who: s.access.grant(DOOR, CARD, 1, 1, who, NOW_S)),
+    (
+        "access.dorm",
+        "wen",
+        lambda s, who: DoorLog(s.database).ask(DOOR, (0, 60), "a wallet", who, NOW_S),
+    ),
     ("access.public", "gu", lambda s, who: s.access.grant(1003, CARD, 1, 1, who, NOW_S)),
     ("reader.release", "eng", _release),
     (
@@ -245,6 +255,12 @@ STORY = [
         "menu.set",
         "stella",
         lambda s, who: s.menus.set_menu(CANTEEN, "", menus.a_menu(900), who, NOW_S),
+    ),
+    ("roster.set", "stella", lambda s, who: Rosters(s.database).set_shift(EARLY, who, NOW_S)),
+    (
+        "roster.set",
+        "stella",
+        lambda s, who: Rosters(s.database).place([(2, IN_IT)], who, NOW_S),
     ),
     (
         "punch.enter",

@@ -129,7 +129,7 @@ def test_a_line_that_cannot_be_booked_keeps_no_other_from_it(store, path, tmp_pa
         ("card_no,amount\n7,0.00\n", "line 2"),
         ("card_no,amount\n7\n", "line 2"),
         ("card_no,amount\n7,1,1\n", "line 2"),
-        ("card_no,amount\n٧,1\n", "line 2"),
+        ("\ufeffcard_no,amount\n٧,1\n", "line 2"),
     ],
 )
 def test_a_file_with_a_mistake_books_nothing(store, path, tmp_path, text, said):
