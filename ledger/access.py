@@ -4,6 +4,7 @@ Rules of this file. A door belongs to a dormitory ("dorm") or to family and publ
 ("public"). Only a named person who has been appointed for doors of that scope at that site grants
 there; the name stands beside each grant, and nothing is taken back, what comes later counts. The
 number of the newest change of a door is the epoch of its access map (protocols/rules/access.py).
+A grant may end at a time: then a change takes it back, in the name of who had granted.
 Whatever would make a map that no door can hold changes nothing.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from ledger import people
+from ledger.access_terms import over
 from ledger.dialect import Dialect
 from ledger.signatures import NotAllowed, signed
 from protocols.card.pin import is_pin
@@ -25,10 +27,25 @@ APPOINT, DISMISS = "appoint", "dismiss"
 GRANT, HOURS, FREE, PIN = "grant", "hours", "free", "pin"
 ALWAYS = ((127, 0, 1440),)  # the hours of group 1 until somebody says otherwise
 _CARDS_MAX = access.CARDS_MAX
+_TIME_MAX_S = 0xFFFFFFFF
 _CHANGE = "INSERT INTO access_change VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _CHANGES = (
     "SELECT number, verb, first_no, count, group_no, periods, person, time_s FROM access_change"
     " WHERE device = ? ORDER BY number"
+)
+_DUE = (
+    "SELECT c.device, t.number FROM access_term t JOIN access_change c ON c.number = t.number"
+    " WHERE t.until_s <= ? AND NOT EXISTS (SELECT 1 FROM access_end e WHERE e.grant_no = t.number)"
+    " ORDER BY t.number"
+)
+_IS_ENDED = "SELECT 1 FROM access_end WHERE grant_no = ?"
+_TERMS = (
+    "SELECT t.number, t.until_s FROM access_term t JOIN access_change c ON c.number = t.number"
+    " WHERE c.device = ?"
+)
+_ENDS = (
+    "SELECT e.number, e.grant_no FROM access_end e JOIN access_change c ON c.number = e.number"
+    " WHERE c.device = ? AND e.count > 0"
 )
 _KEY = (
     "SELECT k.device_key FROM device v JOIN device_key k"
@@ -98,7 +115,7 @@ class AccessBook:
             head = signed(self._database, said, by, time_s, about, department=whose)
             if head and head == person:
                 raise NotAllowed(people.SAME_PERSON, said, head, about)
-            if self._is_in_office(site, scope, person) != bool(is_in):
+            if self.is_in_office(site, scope, person) != bool(is_in):
                 sql = "SELECT COALESCE(MAX(number), 0) + 1 FROM access_person"
                 ((number,),) = self._database.rows(sql)
                 row = (number, site, scope, person, is_in, time_s)
@@ -145,9 +162,21 @@ class AccessBook:
     # --- grants ----------------------------------------------------------------------------------
 
     def grant(
-        self, device: int, first_no: int, count: int, group: int, person: str, time_s: int
+        self,
+        device: int,
+        first_no: int,
+        count: int,
+        group: int,
+        person: str,
+        time_s: int,
+        until_s: int | None = None,
     ) -> int:
-        """Put cards into a group of a door, 0: into none; the door's new epoch."""
+        """Put cards into a group of a door, 0: into none; the door's new epoch.
+
+        `until_s`: when that is over, and they are in none (`end_grants`).
+        """
+        if until_s is not None and (not group or not time_s < until_s <= _TIME_MAX_S):
+            raise AccessRefused("a grant into a group may end, and later than now")
         with self._database.transaction():
             if not 0 < count <= _CARDS_MAX or first_no < 0:
                 raise AccessRefused(f"a grant is for 1 to {_CARDS_MAX} cards")
@@ -155,7 +184,42 @@ class AccessBook:
             ((known,),) = self._database.rows(issued, (first_no, first_no + count - 1))
             if known != count:
                 raise AccessRefused(f"of these {count} cards {count - known} were never issued")
-            return self._add(device, GRANT, person, time_s, first_no, count, group)
+            number = self._add(device, GRANT, person, time_s, first_no, count, group)
+            if until_s is not None:
+                self._database.many("INSERT INTO access_term VALUES (?, ?)", [(number, until_s)])
+            return number
+
+    def end_grants(self, now_s: int) -> list[tuple[int, int]]:
+        """Take back what is over; (door, its new epoch) of each that has changed. Again: none."""
+        ended: dict[int, int] = {}
+        for device, grant_no in list(self._database.rows(_DUE, (now_s,))):
+            with self._database.transaction():
+                # Another program may have looked too.
+                if list(self._database.rows(_IS_ENDED, (grant_no,))):
+                    continue
+                for epoch in self._end(device, grant_no, now_s):
+                    ended[device] = epoch
+        return list(ended.items())
+
+    def _end(self, device: int, grant_no: int, now_s: int) -> list[int]:
+        """The changes by which a grant of a door ends, written inside a transaction."""
+        grants = [each for each in self.changes(device) if each.verb == GRANT]
+        (person,) = (each.person for each in grants if each.number == grant_no)
+        rows = []
+        for first_no, count in over(grants, grant_no):
+            number = self._write(device, GRANT, first_no, count, 0, b"", person, now_s)
+            rows.append((grant_no, number, count))
+        noted = rows or [(grant_no, grants[-1].number, 0)]
+        self._database.many("INSERT INTO access_end VALUES (?, ?, ?)", noted)
+        return [number for _grant_no, number, _count in rows]
+
+    def terms(self, device: int) -> dict[int, int]:
+        """Number of a grant of a door -> when it is over (UTC)."""
+        return dict(self._database.rows(_TERMS, (device,)))
+
+    def ends(self, device: int) -> dict[int, int]:
+        """Number of a change that took a grant of a door back -> the number of that grant."""
+        return dict(self._database.rows(_ENDS, (device,)))
 
     def set_hours(
         self, device: int, group: int, periods: Periods, person: str, time_s: int
@@ -177,6 +241,12 @@ class AccessBook:
             for (key,) in list(self._database.rows(_KEY, (device,))) if digits else ():
                 expected = access.verifier(key, group, digits)
             return self._add(device, PIN, person, time_s, group=group, data=expected)
+
+    def check_office(self, site: str, scope: str, person: str) -> None:
+        """AccessRefused unless that person is appointed for doors of a scope at a site now."""
+        if not self.is_in_office(site, scope, person):
+            text = f"{person} has not been appointed for {scope} doors at {site}"
+            raise AccessRefused(f"{text} ({SCOPES[scope]})")
 
     def changes(self, device: int) -> list[Change]:
         """Every change of a door, in order."""
@@ -208,7 +278,8 @@ class AccessBook:
         sql = "SELECT scope, grant_ms, passback_s FROM door WHERE device = ?"
         return [(row[0], row[1], row[2]) for row in self._database.rows(sql, (device,))]
 
-    def _is_in_office(self, site: str, scope: str, person: str) -> bool:
+    def is_in_office(self, site: str, scope: str, person: str) -> bool:
+        """Whether that person is appointed for doors of a scope at a site now."""
         sql = (
             "SELECT is_in FROM access_person WHERE site = ? AND scope = ? AND person = ?"
             " ORDER BY number DESC LIMIT 1"
@@ -236,20 +307,22 @@ class AccessBook:
         scope = settings[0][0]
         about = f"door {device}: {verb}"
         person = signed(self._database, f"access.{scope}", person, time_s, about)
-        if not self._is_in_office(site, scope, person):
-            text = f"{person} has not been appointed for {scope} doors at {site}"
-            raise AccessRefused(f"{text} ({SCOPES[scope]})")
+        self.check_office(site, scope, person)
         if not int(verb == PIN) <= group <= access.GROUPS:
             raise AccessRefused(f"groups are 1 to {access.GROUPS}")
         try:
             packed = data or access.packed(periods)
         except ValueError as error:
             raise AccessRefused(f"hours: {error}") from None
-        change = Change(self.newest() + 1, verb, first_no, count, group, packed, person, time_s)
+        what = first_no, count, group, packed, person, time_s
+        change = Change(self.newest() + 1, verb, *what)
         _made(device, settings[0], [*self.changes(device), change])
-        row = (change.number, device, verb, first_no, count, group, packed, person, time_s)
-        self._database.many(_CHANGE, [row])
-        return change.number
+        return self._write(device, verb, *what)
+
+    def _write(self, device: int, verb: str, *what: object) -> int:
+        number = self.newest() + 1
+        self._database.many(_CHANGE, [(number, device, verb, *what)])
+        return number
 
 
 def spans_of(groups: dict[int, int]) -> list[tuple[int, list[int]]]:

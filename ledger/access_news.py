@@ -16,6 +16,7 @@ from protocols.rules import access, card_status
 from protocols.wire import access_news, seal
 
 ASK_MS_MIN = 200  # between two asks of one site
+_LOOK_EVERY_S = 60  # for grants that are over
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class AccessNews:
         self._asked_ms: dict[str, int] = {}
         self._maps: dict[int, tuple[int, bytes]] = {}  # device -> epoch and map
         self._hinted: tuple[int, int] | None = None
+        self._looked_s: int | None = None
         self.counters = dict.fromkeys(("asks", "too_often", "ahead", "hints"), 0)
 
     def hear(self, site: str, payload: bytes, now_ms: int) -> list[bytes]:
@@ -44,7 +46,15 @@ class AccessNews:
         return [self._told(door, held.get(door.device)) for door in doors]
 
     def hint(self) -> bytes | None:
-        """What to tell everybody now, if a door, or how far a lock is booked, has changed."""
+        """What to tell everybody now, if a door, or how far a lock is booked, has changed.
+
+        Grants that are over are taken back first, looked for once a minute.
+        """
+        now_s = self._utc_s()
+        # A clock that was set back has not looked yet.
+        if self._looked_s is None or not 0 <= now_s - self._looked_s < _LOOK_EVERY_S:
+            self._book.end_grants(now_s)
+            self._looked_s = now_s
         number = self._book.newest()
         seen = number, self._book.heads_of_locks()
         if number == 0 or seen == self._hinted:

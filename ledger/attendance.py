@@ -41,6 +41,11 @@ _BY_HAND = """
 SELECT 0, number, card_no, time_s, time_s FROM manual_punch m
 WHERE withdraws IS NULL AND time_s >= ? AND time_s < ?
     AND NOT EXISTS (SELECT 1 FROM manual_punch w WHERE w.withdraws = m.number)"""
+_MACHINES = """
+SELECT device, seq, latest_s FROM punch p
+WHERE seq = (SELECT MAX(seq) FROM punch o WHERE o.device = p.device) ORDER BY device"""
+_CARDS = """
+SELECT g.card_no, h.person_no FROM holding g JOIN holder h ON h.number = g.holder"""
 _IS_ISSUED = "SELECT 1 FROM card WHERE card_no = ?"
 _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM manual_punch"
 _ENTER = "INSERT INTO manual_punch VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -111,15 +116,26 @@ class Attendance:
         """
         after = (first.replace(day=1) + timedelta(days=32)).replace(day=1)
         shift_s = utc_offset_s - begins_s
-        span = _second(first) - shift_s, _second(after) - shift_s
-        found = [Punch(*row) for row in self._database.rows(_BETWEEN, span)]
-        found += [Punch(*row) for row in self._database.rows(_BY_HAND, span)]
-        found.sort(key=lambda punch: (punch.card_no, punch.earliest_s, punch.device, punch.seq))
         dated, undated = [], []
-        for punch in found:
+        for punch in self.punches(_second(first) - shift_s, _second(after) - shift_s):
             days = {(s + shift_s) // _DAY_S for s in (punch.earliest_s, punch.latest_s)}
             (dated if len(days) == 1 else undated).append(punch)
         return Month(first, list(_days(dated, shift_s)), undated)
+
+    def punches(self, from_s: int, to_s: int) -> list[Punch]:
+        """Each that was, or may have been, from `from_s` up to `to_s` (UTC); by card and time."""
+        span = from_s, to_s
+        found = [Punch(*row) for row in self._database.rows(_BETWEEN, span)]
+        found += [Punch(*row) for row in self._database.rows(_BY_HAND, span)]
+        return sorted(found, key=lambda one: (one.card_no, one.earliest_s, one.device, one.seq))
+
+    def machines(self) -> list[tuple[int, int, int]]:
+        """(device, newest record, when that was at the latest) of each that has told a punch."""
+        return list(self._database.rows(_MACHINES))
+
+    def cards(self) -> list[tuple[int, str]]:
+        """(card, number of its holder) of each card that is or was somebody's."""
+        return list(self._database.rows(_CARDS))
 
     def enter(self, card_no: int, time_s: int, entered_s: int, person: str, because: str) -> int:
         """Enter a punch by hand; its number. Raises EntryRefused.
@@ -179,6 +195,12 @@ def keep_punches(database: Dialect, claims: Iterable[Claim]) -> None:
     database.many(_KEEP, rows)
 
 
+def unfolded(punches: list[Punch]) -> list[Punch]:
+    """Without those within FOLD_S of the one before; `punches` are in order."""
+    later = [b for a, b in pairwise(punches) if b.earliest_s - a.earliest_s > FOLD_S]
+    return [*punches[:1], *later]
+
+
 def _days(punches: list[Punch], shift_s: int) -> Iterator[Day]:
     """The days of punches that are in order of card and time."""
     for card_no, of_card in groupby(punches, attrgetter("card_no")):
@@ -186,10 +208,7 @@ def _days(punches: list[Punch], shift_s: int) -> Iterator[Day]:
             of_card, lambda punch: (punch.earliest_s + shift_s) // _DAY_S
         ):
             of_day = list(group)
-            counted = [of_day[0]]
-            for before, punch in pairwise(of_day):
-                if punch.earliest_s - before.earliest_s > FOLD_S:
-                    counted.append(punch)
+            counted = unfolded(of_day)
             left = counted[-1] if len(counted) > 1 else None
             folded = len(of_day) - len(counted)
             day = _EPOCH + timedelta(days=number)

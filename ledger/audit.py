@@ -68,6 +68,9 @@ _COUNTED = {
     "period_merchant": (0, None),
     "merchant_account": (0, None),
     "remittance_try": (0, None),
+    "shift_change": (0, None),
+    "roster_change": (0, None),
+    "access_question": (0, None),
     "operator_change": (0, None),
     "operator_act": (0, None),
 }

@@ -79,6 +79,7 @@ LOSSES = {
 }
 _NO_MONEY = "nothing that costs money"
 _A_PERSON = "a person is sent"
+_AT_ACQUIRER = "the acquirer and the payer settle it; these books have what the record says"
 _ITS_SALE = "nothing moved; what the holder is owed is paid in for the card"
 NO_LOSS = {
     reasons.OUTCOME_OF_NO_INTENT: "its intent is a case of its own where it was lost",
@@ -104,4 +105,8 @@ NO_LOSS = {
     reasons.TOLD_BEHIND_ITS_MARK: "its merchant gets it with the next period",
     reasons.ENTRY_UNANSWERED: _NO_MONEY,
     reasons.ENTERED_TWICE: _NO_MONEY,
+    reasons.SOLD_NOT_CHARGED: _AT_ACQUIRER,
+    reasons.CHARGED_NOT_SOLD: _AT_ACQUIRER,
+    reasons.CHARGED_OTHERWISE: _AT_ACQUIRER,
+    reasons.UNHEARD_SALE: "nothing moved; onecard ledger settle says whose it is",
 }

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ledger.acquirer_orders import Order
 from ledger.cancels import Cancel
 from ledger.card_status import Capture, Loss
 from ledger.chain import Link
@@ -77,6 +78,7 @@ class Book:
     loads: dict[int, Load] = field(default_factory=dict)  # by number
     losses: dict[int, list[Loss]] = field(default_factory=dict)  # by card
     reservations: dict[RecordId, Reservation] = field(default_factory=dict)  # ahead of the heads
+    orders: dict[RecordId, Order] = field(default_factory=dict)  # so too
     tries: dict[int, list[Intent]] = field(default_factory=lambda: defaultdict(list))
     cancels: dict[RecordId, Cancel] = field(default_factory=dict)  # by their sale
     cancel_numbers: set[int] = field(default_factory=set)  # that are taken
@@ -115,6 +117,7 @@ class Changes:
     early: list[Outcome] = field(default_factory=list)
     no_longer_early: list[Outcome] = field(default_factory=list)
     transfers: list[Transfer] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)  # that are settled now
     cancels: list[Cancel] = field(default_factory=list)
     returned: list[Load] = field(default_factory=list)  # of cancelled sales: new, maybe loaded too
     loaded: list[Load] = field(default_factory=list)

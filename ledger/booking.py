@@ -20,7 +20,8 @@ a new key ends the old one for good.
 from collections import Counter, defaultdict
 from collections.abc import Container, Sequence
 
-from ledger import cancels, chain, chart, doors, locks, reasons
+from ledger import acquirer_orders, cancels, chain, chart, doors, locks, reasons
+from ledger.acquirer_orders import Order
 from ledger.book import Book, Case, Changes, Device, Outcome
 from ledger.cancels import Cancel
 from ledger.card_status import Capture
@@ -206,12 +207,25 @@ class _Clerk:
 
     def _settle_sale(self, device: Device, claim: Claim) -> None:
         """Whatever a payment by code has reserved under this number is decided now."""
+        order = self._book.orders.get((claim.device, claim.seq))
+        if order is not None:
+            self._settle_order(device, claim, order)
+            return
         reservation = self._book.reservations.get((claim.device, claim.seq))
         if reservation is None and claim.kind != messages.CODE_SALE:
             return  # nearly always
         transfers, found = settle(claim, reservation, device.merchant_no, self._book.accounts)
         self._changes.transfers += transfers
         for reason in found:
+            self._open(reason, claim.device, claim.seq)
+
+    def _settle_order(self, device: Device, claim: Claim, order: Order) -> None:
+        before = order.state
+        settled = acquirer_orders.settle(claim, order, device.merchant_no, self._book.accounts)
+        self._changes.transfers += settled[0]
+        if order.state is not before:
+            self._changes.orders.append(order)
+        for reason in settled[1]:
             self._open(reason, claim.device, claim.seq)
 
     def _book_intent(self, device: Device, claim: Claim, early: list[Outcome]) -> None:

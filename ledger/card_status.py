@@ -52,6 +52,11 @@ _EPOCH = "SELECT COALESCE(MAX(epoch), 0) FROM card_change"
 _INSERT = "INSERT INTO card_change VALUES (?, ?, ?, ?, ?, ?)"
 _INSERT_ACT = "INSERT INTO card_act VALUES (?, ?, ?, ?)"
 _END_HOLDING = "UPDATE holding SET is_current = 0 WHERE card_no = ? AND is_current = 1"
+# The virtual card ends with it (R14b.1): its seed is gone, and the number of the binding used up.
+_END_PHONE = """
+UPDATE phone SET binding = binding + 1, sealed_seed = ?
+WHERE card_no = ? AND length(sealed_seed) > 0"""
+_NO_SEED = b""
 _AFTER = "SELECT card_no, status FROM card_change WHERE epoch > ? ORDER BY epoch LIMIT ?"
 _IS_ISSUED = "SELECT 1 FROM card WHERE card_no = ?"
 _OF_CARDS = """
@@ -256,13 +261,14 @@ def losses_of(database: Dialect, card_nos: Iterable[int]) -> dict[int, list[Loss
 
 
 def note(database: Dialect, card_no: int, state: str, cause: str, time_s: int, act: Act) -> None:
-    """Write down what the table has answered; a card that ends is nobody's any more."""
+    """Write down what the table has answered; a card that ends is nobody's, nor is its phone."""
     ((epoch,),) = database.rows(_EPOCH)
     row = epoch + 1, card_no, MAP_STATUS[state], time_s, cause, act.evidence
     database.many(_INSERT, [row])
     database.many(_INSERT_ACT, [(epoch + 1, act.role, act.channel, act.person)])
     if state in DEAD:
         database.many(_END_HOLDING, [(card_no,)])
+        database.many(_END_PHONE, [(_NO_SEED, card_no)])
 
 
 def _is_word(evidence: str) -> bool:

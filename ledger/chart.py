@@ -17,6 +17,7 @@ PAYOUT = 12  # owner: card number. On its way to the holder's bank (ledger/settl
 UNCLAIMED = 13  # owner: 0. What staff who have left did not spend (R15.1).
 OWNER = 14  # owner: reader. What its owner owes for what it has cost (ledger/corrections.py).
 REMITTANCE = 15  # owner: merchant number. On its way to its bank (ledger/remittances.py).
+ACQUIRER = 25  # owner: 0. What it has taken for merchants and not told of in a statement yet.
 
 KIND_NAMES = {
     HOLDER: "holder",
@@ -31,6 +32,7 @@ KIND_NAMES = {
     UNCLAIMED: "unclaimed",
     OWNER: "device owner",
     REMITTANCE: "remittance",
+    ACQUIRER: "acquirer",
 }
 _OWNER_BITS = 32
 LEDGER_DEVICE = 0  # the ledger's own transfers are numbered as those of this device
@@ -87,3 +89,4 @@ BANK = account(CLEARING, 0)
 EARNED = account(FEES, 0)
 COMMISSION = account(FEES, 1)
 FORFEITED = account(UNCLAIMED, 0)
+ACQUIRED = account(ACQUIRER, 0)

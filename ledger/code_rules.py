@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from ledger import chart
+from ledger import chart, reasons
 from ledger.dialect import Dialect, Row
 from ledger.reservations import Settled
-from ledger.transfers import CODE_SALE, RESERVE, RESERVE_LINE, SETTLE_LINE, VOID
+from ledger.transfers import ACQUIRE, CODE_SALE, RESERVE, RESERVE_LINE, SETTLE_LINE, VOID
+from protocols.rules.card_status import CLOSED
 from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 
@@ -41,12 +42,20 @@ RULES = {
         LEFT JOIN reservation r ON r.device = t.device AND r.seq = t.seq
         WHERE t.kind IN ({RESERVE}, {CODE_SALE}, {VOID}) AND r.number IS NULL
         OR (t.kind = {RESERVE}) <> (t.line = {RESERVE_LINE})
-        OR (t.kind IN ({CODE_SALE}, {VOID})) <> (t.line = {SETTLE_LINE})""",
+        OR (t.kind IN ({CODE_SALE}, {VOID}, {ACQUIRE})) <> (t.line = {SETTLE_LINE})""",
     "an entry by identity code is a record of the door that was answered": f"""
         SELECT e.number, e.device, e.seq FROM code_entry e
         LEFT JOIN code_answer a ON a.number = e.number AND a.device = e.device
         LEFT JOIN record r ON r.device = e.device AND r.seq = e.seq AND r.kind = {messages.ENTRY}
         WHERE a.number IS NULL OR r.seq IS NULL""",
+    "a card that has ended has no phone": f"""
+        SELECT p.card_no FROM phone p WHERE length(p.sealed_seed) > 0 AND {CLOSED} = (
+            SELECT c.status FROM card_change c WHERE c.card_no = p.card_no
+            ORDER BY c.epoch DESC LIMIT 1)""",
+    "a phone that was bound was bound to somebody who had proven who they are": """
+        SELECT f.card_no, f.binding FROM phone_proof f
+        LEFT JOIN phone p ON p.card_no = f.card_no
+        WHERE p.card_no IS NULL OR p.binding < f.binding""",
     "what was promised to a card is kept from codes": f"""
         SELECT a.id, a.floor_fen FROM account a WHERE a.kind = {chart.PENDING}
         AND a.floor_fen <> (
@@ -61,12 +70,24 @@ _DECIDED = """
 SELECT r.number, r.amount_fen, r.state, c.kind, c.sealed FROM reservation r
 LEFT JOIN record c ON c.device = r.device AND c.seq = r.seq
 WHERE r.by_person = 0"""
+# So too what an acquirer takes; where nobody knows of its money, it waits for a person.
+_DECIDED_THERE = f"""
+SELECT o.number, o.amount_fen, o.state, c.kind, c.sealed, EXISTS (
+    SELECT 1 FROM suspense_case s WHERE s.reason = {reasons.UNHEARD_SALE}
+    AND s.device = o.device AND s.seq = o.seq)
+FROM acquirer_order o
+LEFT JOIN record c ON c.device = o.device AND c.seq = o.seq
+WHERE o.by_person = 0"""
 
 
 def wrongly_settled(database: Dialect) -> Iterator[Row]:
     """(number, state) of each reservation whose record says otherwise, worked out afresh."""
     for number, amount_fen, state, kind, sealed in database.rows(_DECIDED):
         if Settled(state) is not _told(number, amount_fen, kind, sealed):
+            yield number, state
+    for number, amount_fen, state, kind, sealed, is_unheard in database.rows(_DECIDED_THERE):
+        told = _told(number, amount_fen, kind, sealed)
+        if Settled(state) is not (Settled.OPEN if is_unheard else told):
             yield number, state
 
 

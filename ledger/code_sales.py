@@ -9,25 +9,31 @@ account says how much that is, and the database keeps it.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ledger import chart
+from ledger import card_validity, chart
 from ledger.card_status import Cards
 from ledger.dialect import Dialect
 from ledger.entries import post_authorized
 from ledger.reservations import Reservation, Settled
 from ledger.signatures import signed
 from protocols.card import virtual_code
-from protocols.rules import clock, reasons
+from protocols.rules import clock, reasons, validity
 from protocols.rules.card_status import ACTIVE, LOST
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
 
 _FLOOR_FEN = 0
 _DAY_S = 86400
+_TAKEN = """
+SELECT 1 FROM reservation WHERE device = ? AND seq = ?
+UNION ALL SELECT 1 FROM acquirer_order WHERE device = ? AND seq = ?"""
 _AT = """
 SELECT nonce, code, amount_fen, number, balance_fen FROM reservation
 WHERE device = ? AND seq = ?"""
 _HEAD = "SELECT head_seq FROM device WHERE device = ?"
 _USED = "SELECT 1 FROM reservation WHERE code = ?"
-_NUMBER = "SELECT COALESCE(MAX(number), 0) + 1 FROM reservation"
+_NUMBER = """
+SELECT COALESCE(MAX(number), 0) + 1 FROM (
+    SELECT MAX(number) AS number FROM reservation
+    UNION ALL SELECT MAX(number) FROM acquirer_order) AS taken"""
 _DAY_TOTAL = f"""
 SELECT COALESCE(SUM(amount_fen), 0) FROM reservation
 WHERE card_no = ? AND asked_s >= ? AND state <> {int(Settled.VOID)}"""
@@ -134,13 +140,15 @@ class CodeSales:
             reason = virtual_code.verify(
                 code, CAMPUS_PAYMENT, seed_of(code.card), interval_ms, _Burned(self._database)
             )
-            if reason == reasons.APPROVED:
-                reason = self._place_reason(ask)
+            if reason == reasons.APPROVED and not place_of(self._database, ask):
+                reason = reasons.ASK_LEDGER
             if reason != reasons.APPROVED:
                 return Answer(reason)
             earliest_s, _latest_s = clock.seconds(interval_ms)
             free_fen = self._free_fen(code.card)
-            reason = self._money_reason(ask, code.card, free_fen, earliest_s, policy)
+            reason = self._card_reason(code.card, interval_ms, policy)
+            if reason == reasons.APPROVED:
+                reason = self._money_reason(ask, code.card, free_fen, earliest_s, policy)
             if reason == reasons.BALANCE_SHORT:
                 return Answer(reason, balance_fen=max(free_fen, 0))
             if reason != reasons.APPROVED:
@@ -154,24 +162,27 @@ class CodeSales:
                 return Answer(reasons.APPROVED, *answer)
         return None
 
-    def _place_reason(self, ask: Ask) -> int:
-        """Whether the record that will decide is still to come, and decides nothing else."""
-        place = ask.device, ask.seq
-        ((head_seq,),) = self._database.rows(_HEAD, (ask.device,))
-        if ask.seq <= head_seq or list(self._database.rows(_AT, place)):
-            return reasons.ASK_LEDGER
-        return reasons.APPROVED
+    def _card_reason(self, card_no: int, interval_ms: tuple[int, int], policy: CodePolicy) -> int:
+        """A virtual card is used while its card is, on the days of its card (R14b.1, R13)."""
+        status = Cards(self._database).status(card_no)
+        if status != ACTIVE:
+            return reasons.CARD_LOST - LOST + status
+        days = card_validity.of(self._database, card_no)
+        if days is None:
+            return reasons.APPROVED
+        # The code's own life is shorter than any doubt of this clock.
+        width_ms = interval_ms[1] - interval_ms[0]
+        doubt = {"utc_offset_s": policy.utc_offset_s, "clock_width_max_ms": width_ms}
+        return validity.reason(days, interval_ms, doubt)
 
     def _money_reason(
         self, ask: Ask, card_no: int, free_fen: int, now_s: int, policy: CodePolicy
     ) -> int:
         day = clock.day(now_s, policy.utc_offset_s)
         since_s = day * _DAY_S - policy.utc_offset_s
-        status = Cards(self._database).status(card_no)
         ((day_fen,),) = self._database.rows(_DAY_TOTAL, (card_no, since_s))
         checks = (
             (ask.amount_fen <= 0, reasons.BAD_AMOUNT),
-            (status != ACTIVE, reasons.CARD_LOST - LOST + status),
             (ask.amount_fen > policy.sale_max_fen, reasons.OVER_SPEND_LIMIT),
             (day_fen + ask.amount_fen > policy.day_max_fen, reasons.OVER_DAY_LIMIT),
             (ask.amount_fen > free_fen, reasons.BALANCE_SHORT),
@@ -187,7 +198,7 @@ class CodeSales:
     def _reserve(
         self, ask: Ask, code: virtual_code.VirtualCode, balance_fen: int, asked_s: int
     ) -> Answer:
-        ((number,),) = self._database.rows(_NUMBER)
+        number = free_number(self._database)
         reservation = Reservation(number, ask.device, ask.seq, code.card, ask.amount_fen)
         asked = number, ask.device, ask.seq, ask.nonce, code.number, code.card, ask.amount_fen
         self._database.many(_INSERT, [(*asked, balance_fen, asked_s)])
@@ -222,17 +233,32 @@ class CodeSales:
                     raise SettleRefused(text)
                 transfer = reservation.give_back()
                 if state is Settled.SOLD:
-                    transfer = reservation.sell(self._payable(reservation.device))
+                    transfer = reservation.sell(payable_of(self._database, reservation.device))
                 self._database.many(_DECIDE, [(int(state), number)])
                 post_authorized(self._database, [transfer])
                 return replace(reservation, state=state)
         raise SettleRefused(f"there is no reservation {number}")
 
-    def _payable(self, device: int) -> int:
-        for merchant_no, is_known in self._database.rows(_MERCHANT, (device,)):
-            if is_known:
-                return chart.payable(merchant_no)
-        raise SettleRefused(f"the merchant of reader {device} is not registered")
+
+def place_of(database: Dialect, ask: Ask) -> bool:
+    """Whether the record that will decide an ask is still to come, and decides nothing else."""
+    place = ask.device, ask.seq
+    ((head_seq,),) = database.rows(_HEAD, (ask.device,))
+    return ask.seq > head_seq and not list(database.rows(_TAKEN, (*place, *place)))
+
+
+def free_number(database: Dialect) -> int:
+    """The number of the next payment by code, of whatever code it is."""
+    ((number,),) = database.rows(_NUMBER)
+    return number
+
+
+def payable_of(database: Dialect, device: int) -> int:
+    """The account of a reader's merchant. Raises SettleRefused."""
+    for merchant_no, is_known in database.rows(_MERCHANT, (device,)):
+        if is_known:
+            return chart.payable(merchant_no)
+    raise SettleRefused(f"the merchant of reader {device} is not registered")
 
 
 class _Burned:

@@ -17,6 +17,12 @@
     utc_offset_s = 28800                    # when that begins, and the days of a card
     clock_error_ms = 1000                   # how wrong this ledger's clock may be
 
+    [acquirer]                              # optional, with [codes]: whoever takes payments by
+                                            # the codes of WeChat, Alipay and UnionPay for us
+    url = "https://pay.example.org/onecard" # plain http on this machine only
+    key_file = "acquirer.key"               # 64 hexadecimal digits: seals what both say
+    timeout_ms = 2000                       # without an answer for so long there is none
+
     [[travel]]                              # optional, any number: below so many seconds nobody
     from = "north"                          # gets from one site to the other, so a card that does
     to = "south"                            # is a case (ledger/fraud.py)
@@ -68,13 +74,12 @@ TOML or, when its name ends in .json, JSON of the same shape; importing it again
                               # another one, told anew, replaces it
 """
 
-import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from adapters import secret_files
 from adapters.identity import LEDGER, Identity, IdentityError
@@ -82,6 +87,9 @@ from adapters.secret_files import SecretFileError
 from ledger.card_validity import Validity, know
 from ledger.carry_over import AFTER_S
 from ledger.code_sales import CodePolicy
+from ledger.config_table import ConfigError
+from ledger.config_table import Table as _Table
+from ledger.config_table import load as _load
 from ledger.dialect import POSTGRESQL, says_password
 from ledger.store import LedgerStore, RegistryError
 from protocols.rules.spending import STAFF, STUDENT, TEMPORARY
@@ -90,7 +98,7 @@ from protocols.wire import desk_messages, messages, topics
 KEY_BYTES, CREDIT_KEY_BYTES = 32, 16
 _FEN_MAX, _ERROR_MS_MAX, _DAY_S = 0xFFFFFF, 60_000, 86_400
 _HOUR_S, _AFTER_H_MAX = 3_600, 8_784
-_REQUESTS_MAX = 10_000
+_REQUESTS_MAX, _TIMEOUT_MS_MAX = 10_000, 30_000
 _UID_BYTES = (4, 7, 10)
 _PORT_MAX = 65535
 _IDENTITY = ("ca", "certificate", "key")  # in Identity's order
@@ -100,10 +108,6 @@ _CHIPS = {"classic": messages.CLASSIC, "desfire": messages.DESFIRE}
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-class ConfigError(Exception):
-    """A file of the configuration cannot be used; the text names the file and the place in it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Codes:
     """Payments by code: the key of the seeds, what may be paid, and how sure the clock is."""
@@ -111,6 +115,15 @@ class Codes:
     key_file: Path
     policy: CodePolicy
     clock_error_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AcquirerLine:
+    """How the acquirer is reached."""
+
+    url: str
+    key_file: Path
+    timeout_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +157,7 @@ class Config:
     database_url: str = ""
     database_password_file: Path | None = None
     http: Http | None = None
+    acquirer: AcquirerLine | None = None
     walks: Mapping[frozenset[str], int] = field(default_factory=dict)
 
     @property
@@ -171,15 +185,18 @@ def load_config(path: str | Path) -> Config:
         carry_over_after_s=after_h * _HOUR_S,
         identity=_identity(path, broker),
         http=_http(path, table.table("http")),
+        acquirer=_acquirer(path, table.table("acquirer")),
         walks=_walks(path, table),
         **_database(path, table),
     )
+    if config.acquirer and not config.codes:
+        raise ConfigError(f"{path}: acquirer.url: needs [codes]")
     broker.end()
     table.end()
     return config
 
 
-def _database(path: Path, table: "_Table") -> dict[str, Any]:
+def _database(path: Path, table: _Table) -> dict[str, Any]:
     url = table.text("database", "")
     password = table.text("database_password_file", "")
     if url and not url.startswith(POSTGRESQL):
@@ -193,7 +210,7 @@ def _database(path: Path, table: "_Table") -> dict[str, Any]:
     return {"database_url": url, "database_password_file": file}
 
 
-def _walks(path: Path, table: "_Table") -> dict[frozenset[str], int]:
+def _walks(path: Path, table: _Table) -> dict[frozenset[str], int]:
     """The least seconds between two sites."""
     walks: dict[frozenset[str], int] = {}
     for walk in table.tables("travel"):
@@ -222,7 +239,7 @@ def load_password(config: Config) -> str | None:
         raise ConfigError(f"{path}: not text in UTF-8") from None
 
 
-def _identity(path: Path, table: "_Table") -> Identity | None:
+def _identity(path: Path, table: _Table) -> Identity | None:
     texts = [table.text(name, "") for name in _IDENTITY]
     if not any(texts):
         return None
@@ -245,7 +262,7 @@ def _secret(path: Path, text: str) -> Path:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def _codes(path: Path, table: "_Table") -> Codes | None:
+def _codes(path: Path, table: _Table) -> Codes | None:
     key_file = table.text("key_file", "")
     if not key_file:
         table.end()
@@ -264,7 +281,25 @@ def _codes(path: Path, table: "_Table") -> Codes | None:
     return codes
 
 
-def _http(path: Path, table: "_Table") -> Http | None:
+def _acquirer(path: Path, table: _Table) -> AcquirerLine | None:
+    url = table.text("url", "")
+    if not url:
+        table.end()
+        return None
+    parts = urlsplit(url)
+    is_here = parts.scheme == "http" and parts.hostname in _LOOPBACK
+    if (parts.scheme != "https" or not parts.hostname) and not is_here:
+        text = "begins with https://, or http:// and is on this machine"
+        raise ConfigError(f"{path}: {table.where('url')}: {text}")
+    key_file = _secret(path, table.text("key_file"))
+    timeout_ms = table.number("timeout_ms", 2_000, most=_TIMEOUT_MS_MAX)
+    if not timeout_ms:
+        raise ConfigError(f"{path}: {table.where('timeout_ms')}: 1 at least")
+    table.end()
+    return AcquirerLine(url, key_file, timeout_ms)
+
+
+def _http(path: Path, table: _Table) -> Http | None:
     clients_file = table.text("clients_file", "")
     if not clients_file:
         table.end()
@@ -311,6 +346,11 @@ def load_code_key(path: Path) -> bytes:
     return _key_in(path, KEY_BYTES)
 
 
+def load_acquirer_key(path: Path) -> bytes:
+    """The 32-byte key in `path` that seals what the acquirer and the ledger say."""
+    return _key_in(path, KEY_BYTES)
+
+
 def _key_in(path: Path, size: int) -> bytes:
     try:
         return _key(path, "key", secret_files.read(path).decode("ascii").strip(), size)
@@ -354,13 +394,13 @@ def import_register(store: LedgerStore, path: Path) -> None:
     table.end()
 
 
-def _merchant(merchant: "_Table") -> tuple[int, str]:
+def _merchant(merchant: _Table) -> tuple[int, str]:
     facts = merchant.number("merchant_no"), merchant.text("name", "")
     merchant.end()
     return facts
 
 
-def _device(path: Path, device: "_Table") -> tuple[int, bytes, bytes, int, str, str, bool]:
+def _device(path: Path, device: _Table) -> tuple[int, bytes, bytes, int, str, str, bool]:
     """Device, previous key (empty if there is none), key, merchant_no, site, department, whether
     it may ask for personal numbers."""
     previous = device.text("previous_key", "")
@@ -377,7 +417,7 @@ def _device(path: Path, device: "_Table") -> tuple[int, bytes, bytes, int, str, 
     return facts
 
 
-def _card(path: Path, card: "_Table") -> tuple[int, int, bytes, int, Validity | None, str]:
+def _card(path: Path, card: _Table) -> tuple[int, int, bytes, int, Validity | None, str]:
     """card_no, balance_fen, UID (empty if it is not told), kind of chip, and if told validity and
     the holder's number (empty if not)."""
     text = card.text("uid", "")
@@ -402,7 +442,7 @@ def _card(path: Path, card: "_Table") -> tuple[int, int, bytes, int, Validity | 
     return facts
 
 
-def _validity(path: Path, card: "_Table", card_no: int) -> Validity | None:
+def _validity(path: Path, card: _Table, card_no: int) -> Validity | None:
     """`kind`, `valid_from` and `valid_to` of a card: all of them or none."""
     texts = [card.text(name, "") for name in ("kind", "valid_from", "valid_to")]
     if not any(texts):
@@ -428,73 +468,3 @@ def _key(path: Path, where: str, text: str, size: int = KEY_BYTES) -> bytes:
     if len(key) != size:
         raise ConfigError(f"{path}: {where}: not {2 * size} hexadecimal digits")
     return key
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: not a table")
-    return content
-
-
-class _Table:
-    """A table of a file: values are taken out by name and kind, and none may be left over."""
-
-    def __init__(self, path: Path, name: str, values: Mapping[str, Any]) -> None:
-        self._path = path
-        self._name = name
-        self._values = dict(values)
-
-    def where(self, name: str) -> str:
-        return f"{self._name}.{name}" if self._name else name
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self._take(name, default)
-        if not isinstance(value, str):
-            raise self._wrong(name, "not text")
-        return value
-
-    def number(self, name: str, default: int | None = None, most: int = 0xFFFFFFFF) -> int:
-        value = self._take(name, default)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-            raise self._wrong(name, f"not a whole number from 0 to {most}")
-        return value
-
-    def flag(self, name: str) -> bool:
-        value = self._take(name, False)
-        if not isinstance(value, bool):
-            raise self._wrong(name, "neither true nor false")
-        return value
-
-    def table(self, name: str) -> "_Table":
-        return self._sub(name, self.where(name), self._take(name, {}))
-
-    def tables(self, name: str) -> list["_Table"]:
-        values = self._take(name, [])
-        if not isinstance(values, list):
-            raise self._wrong(name, "not a list of tables")
-        return [
-            self._sub(name, f"{self.where(name)}[{i}]", value) for i, value in enumerate(values)
-        ]
-
-    def end(self) -> None:
-        for name in self._values:
-            raise self._wrong(name, "nothing of this name belongs here")
-
-    def _sub(self, name: str, where: str, values: Any) -> "_Table":
-        if not isinstance(values, dict):
-            raise self._wrong(name, "not a table")
-        return _Table(self._path, where, values)
-
-    def _take(self, name: str, default: Any) -> Any:
-        value = self._values.pop(name, default)
-        if value is None:
-            raise self._wrong(name, "missing")
-        return value
-
-    def _wrong(self, name: str, why: str) -> ConfigError:
-        return ConfigError(f"{self._path}: {self.where(name)}: {why}")

@@ -8,18 +8,23 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from adapters.aes import CIPHERS
 from adapters.identity import CertificateWatch, Identity
 from adapters.mqtt import MqttPort
+from adapters.signed_http import SignedHttp
 from adapters.sqlite import NotDurable, SchemaTooNew
+from ledger.acquirer_client import HttpAcquirer
+from ledger.acquirer_desk import AcquirerDesk
 from ledger.code_desk import CodeDesk
 from ledger.config import (
     Config,
     ConfigError,
     import_register,
+    load_acquirer_key,
     load_code_key,
     load_config,
     load_credit_key,
@@ -43,6 +48,7 @@ __all__ = ["REFUSALS", "AlreadyRunning", "ConfigError", "open_port", "run"]
 
 CLIENT_ID = "onecard-ledger"
 WAIT_MS_MAX = 5_000
+_CALLS_MAX = 16  # to the acquirer at once; more wait
 
 _log = logging.getLogger(__name__)
 
@@ -75,17 +81,21 @@ def run(config_path: str | Path) -> None:
         closing(open_books(config)) as store,
         closing(_port(config)) as port,
         _stop_signal() as stop,
+        ThreadPoolExecutor(_CALLS_MAX, "acquirer") as pool,
     ):
         if config.register_file is not None:
             import_register(store, config.register_file)
         _log.info("ledger serves; its public key is %s", public_key(signing_key).hex())
-        desk = RelayDesk(store, *_desks(config, store, credit_key, code_key))
+        acquirer = _acquirer(config, store, pool)
+        desk = RelayDesk(store, *_desks(config, store, credit_key, code_key, acquirer))
         service = LedgerService(store, port, signing_key, _utc_s, desk, with_cards=True)
         watch = Watch(store, _utc_s, config.walks)
         link = _Link(port, config.identity)
         while not stop.is_set():
             now_ms = _now_ms()
             due_ms = min(service.step(now_ms), watch.step(now_ms))
+            if acquirer is not None:
+                due_ms = min(due_ms, acquirer.step(now_ms))
             link.say()
             stop.wait(port, min(due_ms - _now_ms(), WAIT_MS_MAX))
         _log.info("ledger stops: %s, %s", service.counters, watch.counters)
@@ -115,8 +125,22 @@ class _Link:
             _log.warning("the certificate for the broker ends in %d days: onecard ca renew", days)
 
 
+def _acquirer(config: Config, store: LedgerStore, pool: ThreadPoolExecutor) -> AcquirerDesk | None:
+    if config.acquirer is None or config.codes is None:
+        return None
+    key = load_acquirer_key(config.acquirer.key_file)
+    timeout_s = config.acquirer.timeout_ms / 1000
+    client = HttpAcquirer(SignedHttp(config.acquirer.url, key, timeout_s, os.urandom))
+    books = store.acquirer_orders, store.acquirer_statements
+    return AcquirerDesk(*books, client, pool, _utc_s, config.codes.policy.utc_offset_s)
+
+
 def _desks(
-    config: Config, store: LedgerStore, credit_key: bytes, code_key: bytes
+    config: Config,
+    store: LedgerStore,
+    credit_key: bytes,
+    code_key: bytes,
+    acquirer: AcquirerDesk | None,
 ) -> Iterator[Desk]:
     yield SiteDesk(store, _utc_s)
     yield PersonDesk(store)
@@ -127,7 +151,8 @@ def _desks(
     if config.codes is not None:
         error_ms = config.codes.clock_error_ms
         phones = Phones(store.database, code_key, os.urandom)
-        yield CodeDesk(store, phones, config.codes.policy, lambda: _interval_ms(error_ms))
+        policy = config.codes.policy
+        yield CodeDesk(store, phones, policy, lambda: _interval_ms(error_ms), acquirer)
         utc_offset_s = config.codes.policy.utc_offset_s
         yield EntryDesk(store, phones, lambda: _interval_ms(error_ms), utc_offset_s)
         yield LossDesk(store, phones, lambda: _interval_ms(error_ms), _utc_s)

@@ -4,6 +4,8 @@ Everything but what depends on how often and in which order records came (the ta
 records came to is the same text, in whichever order and on whichever database.
 """
 
+from ledger.acquirer_schema import DUMP as ACQUIRERS
+from ledger.department_schema import DUMP as DEPARTMENTS
 from ledger.dialect import Dialect, Row
 from ledger.lifecycle_schema import DUMP as LIVES
 from ledger.money_schema import MONEY_DUMP as MONEY
@@ -70,6 +72,8 @@ _TABLES = {
     **DOSSIERS,
     **PERIODS,
     **PEOPLE,
+    **ACQUIRERS,
+    **DEPARTMENTS,
     **MONEY,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",

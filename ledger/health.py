@@ -25,7 +25,9 @@ _COUNTS = {
     " AND credit_no = 0 AND amount_fen > 0",
     "early_outcomes": "SELECT COUNT(*) FROM early_outcome",
     "waiting_loads": f"SELECT COUNT(*) FROM load l WHERE l.is_loaded = 0 AND NOT {HAS_ENDED}",
-    "open_reservations": f"SELECT COUNT(*) FROM reservation WHERE state = {int(Settled.OPEN)}",
+    "open_reservations": "SELECT"
+    f" (SELECT COUNT(*) FROM reservation WHERE state = {int(Settled.OPEN)})"
+    f" + (SELECT COUNT(*) FROM acquirer_order WHERE state = {int(Settled.OPEN)})",
     "overdrawn_accounts": "SELECT COUNT(*) FROM account WHERE overdrawn = 1",
     "unproven_carry_overs": "SELECT COUNT(*) FROM carry_basis WHERE is_proven = 0",
 }

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ledger.dialect import Dialect
+from ledger.intervals import TIME_UNKNOWN_S, narrowed
 from protocols.rules import battery, reasons
 from protocols.wire import messages, seal
 
-TIME_UNKNOWN_S = 0xFFFFFFFF
 INSPECTED, PERHAPS, MISSING = "inspected", "perhaps", "missing"
 _CHUNK = 64
 # Of registered merchants. Doors and locks have wardens, and what punches has no merchant's day.
@@ -136,7 +136,7 @@ def _until(database: Dialect, device: int, from_s: int) -> Iterator[Look | Fault
         if isinstance(each, Look):
             told[at] = _by_whom(each, before)
             before = each
-    yield from _narrowed(told)
+    yield from narrowed(told)
 
 
 def _backwards(database: Dialect, device: int) -> Iterator[Look | Fault]:
@@ -162,20 +162,6 @@ def _by_whom(look: Look, before: Look | None) -> Look:
     test = look.battery_test
     is_of_test = bool(test) and (before is None or before.battery_test != test)
     return replace(look, is_own=look.is_own or is_of_test)
-
-
-def _narrowed(told: list[Look | Fault]) -> Iterator[Look | Fault]:
-    """The bounds of a reader's other records hold too; where they contradict it, only its own."""
-    latest: list[int] = []
-    bound_s = TIME_UNKNOWN_S
-    for each in reversed(told):
-        bound_s = min(bound_s, each.latest_s)
-        latest.append(bound_s)
-    from_s = 0
-    for each, to_s in zip(told, reversed(latest), strict=True):
-        from_s = max(from_s, each.earliest_s)
-        is_sound = from_s <= to_s
-        yield replace(each, earliest_s=from_s, latest_s=to_s) if is_sound else each
 
 
 def _judge(looks: list[Look], from_s: int, to_s: int) -> tuple[str, Look | None]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ledger import (
+    acquirer_rules,
     aggregate,
     chain,
     channel_rules,
@@ -191,6 +192,7 @@ _RULES = {
         SELECT p.device, p.seq FROM parked p JOIN device d ON d.device = p.device
         WHERE p.seq <= d.head_seq + 1""",
     **code_rules.RULES,
+    **acquirer_rules.RULES,
     **reissue_rules.RULES,
     **lifecycle_rules.RULES,
     **loss_reports.RULES,

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from ledger import chain, chart, doors, reasons
+from ledger.acquirer_orders import orders_ahead
 from ledger.book import Book, Device, Outcome, RecordId
 from ledger.booking import REACH, reach
 from ledger.cancels import Cancel, numbers_of
@@ -97,8 +98,9 @@ def load_book(database: Dialect, claims: list[Claim]) -> Book:
     ahead = {(claim.device, claim.seq) for claim in news}
     _load_early(database, book, ahead)
     targets -= ahead  # which are not in the books yet
-    heads = ((device.device, device.head_seq) for device in book.devices.values())
+    heads = [(device.device, device.head_seq) for device in book.devices.values()]
     book.reservations = reservations_ahead(database, heads)
+    book.orders = orders_ahead(database, heads)
     tampers = [claim for claim in news if claim.kind == messages.TAMPER and claim.fields]
     named = {(claim.device, (claim.fields or {})["number"]) for claim in tampers}
     book.approved = approved_among(database, named)
@@ -206,7 +208,8 @@ def _load_intents(
     book.losses = losses_of(database, cards | {i.card_no for i in book.intents.values()})
     accounts |= {chart.payable(intent.merchant_no) for intent in book.intents.values()}
     accounts |= {chart.purse(card_no) for card_no, _counter in seen}
-    merchants = (book.devices[device].merchant_no for device, _seq in book.reservations)
+    asked = (*book.reservations, *book.orders)
+    merchants = (book.devices[device].merchant_no for device, _seq in asked)
     accounts |= {chart.payable(merchant_no) for merchant_no in merchants}
     book.accounts = {
         row[0] for row in database.rows_of(_ACCOUNTS, ((number,) for number in accounts))

@@ -13,6 +13,7 @@ from ledger import chart
 from ledger.dialect import Dialect
 from ledger.procedures import COSTS_BOOKED
 from ledger.transfers import (
+    ACQUIRE,
     CANCEL,
     CHARGE,
     CODE_SALE,
@@ -24,7 +25,7 @@ from ledger.transfers import (
     SPEND,
 )
 
-SALES = (SPEND, CODE_SALE)
+SALES = (SPEND, CODE_SALE, ACQUIRE)
 DAY_S = 86_400
 _KIND = 4294967296  # an account's number is kind * this + owner
 _BOOKED = ", ".join(f"'{state}'" for state in COSTS_BOOKED.values())
@@ -35,6 +36,7 @@ SELECT t.device, t.seq, t.line, t.kind,
     {{sign}}t.amount_fen AS amount_fen,
     CASE WHEN t.kind IN ({SPEND}, {CANCEL}) THEN COALESCE(i.earliest_s, 0)
         WHEN t.kind = {CODE_SALE} THEN COALESCE(r.asked_s, 0)
+        WHEN t.kind = {ACQUIRE} THEN COALESCE(o.asked_s, 0)
         WHEN t.kind = {CORRECT} THEN COALESCE(c.time_s, 0)
         WHEN t.kind = {COST} THEN COALESCE((SELECT MIN(s.time_s) FROM dossier_step s
             WHERE s.dossier = t.seq AND s.state_after IN ({_BOOKED})), 0)
@@ -42,6 +44,7 @@ SELECT t.device, t.seq, t.line, t.kind,
 FROM transfer t
 LEFT JOIN intent i ON i.device = t.device AND i.seq = t.seq
 LEFT JOIN reservation r ON r.device = t.device AND r.seq = t.seq
+LEFT JOIN acquirer_order o ON o.device = t.device AND o.seq = t.seq
 LEFT JOIN correction_approval c ON c.number = t.seq AND t.device = {chart.LEDGER_DEVICE}
 WHERE t.kind NOT IN {_OWN} AND t.{{side}}_account
     BETWEEN {chart.MERCHANT * _KIND} AND {chart.MERCHANT * _KIND + _KIND - 1}"""

@@ -44,7 +44,10 @@ SELECT u.merchant_no, COUNT(*), SUM(u.amount_fen) FROM (
     AND earliest_s < ?
     UNION ALL SELECT d.merchant_no, r.amount_fen FROM reservation r
     JOIN device d ON d.device = r.device
-    WHERE r.state = {int(Settled.OPEN)} AND r.asked_s < ?) u
+    WHERE r.state = {int(Settled.OPEN)} AND r.asked_s < ?
+    UNION ALL SELECT d.merchant_no, o.amount_fen FROM acquirer_order o
+    JOIN device d ON d.device = o.device
+    WHERE o.state = {int(Settled.OPEN)} AND o.asked_s < ?) u
 GROUP BY u.merchant_no ORDER BY u.merchant_no"""
 _CASES = (reasons.LOST, reasons.UNREADABLE, reasons.FOUND, reasons.FORK)
 
@@ -86,7 +89,7 @@ def examine(database: Dialect, before_s: int) -> Quiet:
     found += _records(database, before_s, {row[0] for row in heads})
     releases = releases_in(database, {row[0]: row[2] for row in heads})
     used = {(one.device, one.seq) for one in found} & set(releases)
-    undecided = database.rows(_UNDECIDED, (before_s, before_s))
+    undecided = database.rows(_UNDECIDED, (before_s,) * 3)
     return Quiet(
         before_s,
         tuple(said),

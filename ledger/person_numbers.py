@@ -32,6 +32,12 @@ class PersonNumbers:
         with self._database.transaction():
             self._database.many(_KNOW, list(numbers))
 
+    def known(self, card_no: int) -> str:
+        """The number of a card's holder; "" if nobody has told it."""
+        for (person_no,) in self._database.rows(_OF, (card_no,)):
+            return person_no
+        return ""
+
     def let_ask(self, devices: Iterable[tuple[int, bool]]) -> None:
         """Which of these registered readers (device, whether it is a desk) may ask."""
         wanted = list(devices)

@@ -3,27 +3,52 @@
 A seed is drawn when a phone is bound, told once, and rests here sealed with AES-256-GCM under a
 key that stands in no database, bound to its card and binding: no row can be put in the place of
 another. Binding again draws a new one, so what the old phone shows is forged from then on.
+
+Whoever binds a phone has proven to be the card's holder (R14b.3): which document was seen, and by
+whom, stands beside the binding, never what is on it. A phone lives with its card: it is bound to
+one in use, shows nothing that is taken while the card is lost, suspended or frozen, and has no
+seed any more once its card has ended (ledger/card_status.py); the next card is bound anew.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ledger.card_status import Cards
 from ledger.dialect import Dialect
+from ledger.holders import holder_of
+from ledger.person_numbers import PersonNumbers
 from ledger.signatures import signed
 from protocols.card.virtual_code import SEED_BYTES
-from protocols.rules.card_status import CLOSED
 
 CODE_KEY_BYTES = 32
 _NONCE_BYTES = 12
+PERSON_CHARS_MAX = 32
+# What has to be shown, beside the card's holder, to a clerk.
+WAYS = ("id-card", "passport", "residence-permit")
+_IN_USE = "active"  # of ledger.lifecycle
 _LABEL = b"onecard/v1/seed"
 _UNBOUND = b""
 _FIND = "SELECT binding, sealed_seed FROM phone WHERE card_no = ?"
 _BIND = """
 INSERT INTO phone VALUES (?, ?, ?) ON CONFLICT (card_no)
 DO UPDATE SET binding = excluded.binding, sealed_seed = excluded.sealed_seed"""
+_PROVE = "INSERT INTO phone_proof VALUES (?, ?, ?, ?, ?)"
+_PROOF = "SELECT way, person, time_s FROM phone_proof WHERE card_no = ? AND binding = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was shown (one of WAYS) to `person`, and whom it has shown, by the school's number.
+
+    `person_no` is empty where the books do not know whose the card is.
+    """
+
+    way: str
+    person: str
+    person_no: str = field(default="", repr=False)  # personal: never in a log
 
 
 class PhoneRefused(Exception):
@@ -45,20 +70,29 @@ class Phones:
         self._sealer = AESGCM(code_key)
         self._random = random
 
-    def bind(self, card_no: int, person: str = "", time_s: int = 0) -> tuple[int, bytes]:
+    def bind(self, card_no: int, proof: Proof, time_s: int) -> tuple[int, bytes]:
         """A new phone for a card: (number of the binding, seed). The seed is never told again.
 
-        `person` has seen whose it is. Raises PhoneRefused, NotAllowed.
+        Raises PhoneRefused, NotAllowed.
         """
+        if proof.way not in WAYS or not 0 < len(proof.person) <= PERSON_CHARS_MAX:
+            raise PhoneRefused(f"somebody has seen one of: {', '.join(WAYS)}")
         seed, nonce = self._random(SEED_BYTES), self._random(_NONCE_BYTES)
         with self._database.transaction():
-            signed(self._database, "phone.bind", person, time_s, f"card {card_no}")
-            if Cards(self._database).status(card_no) == CLOSED:
-                raise PhoneRefused(f"card {card_no} is closed")
+            words = f"card {card_no}", proof.way
+            signed(self._database, "phone.bind", proof.person, time_s, *words)
             binding = self._next(card_no)
+            self._check(card_no, proof)
             sealed = nonce + self._sealer.encrypt(nonce, seed, _bound_to(card_no, binding))
             self._database.many(_BIND, [(card_no, binding, sealed)])
+            self._database.many(_PROVE, [(card_no, binding, proof.way, proof.person, time_s)])
         return binding, seed
+
+    def proof(self, card_no: int) -> tuple[str, str, int] | None:
+        """(what was shown, to whom, when) for the binding that holds; None: not known, or none."""
+        for row in self._database.rows(_PROOF, (card_no, self.binding(card_no))):
+            return row
+        return None
 
     def unbind(self, card_no: int, person: str = "", time_s: int = 0) -> int:
         """From now on no phone pays for a card; the number of the binding. Raises PhoneRefused."""
@@ -85,6 +119,15 @@ class Phones:
             except InvalidTag as error:
                 raise SeedUnreadable(f"binding {binding} of card {card_no}") from error
         return None
+
+    def _check(self, card_no: int, proof: Proof) -> None:
+        state = Cards(self._database).state(card_no)
+        if state != _IN_USE:
+            raise PhoneRefused(f"card {card_no} is {state}")
+        holder = holder_of(self._database, card_no)
+        known = holder.person_no if holder else PersonNumbers(self._database).known(card_no)
+        if known != proof.person_no:
+            raise PhoneRefused(f"card {card_no} is not that of the person who was shown")
 
     def _next(self, card_no: int) -> int:
         if not list(self._database.rows("SELECT 1 FROM card WHERE card_no = ?", (card_no,))):

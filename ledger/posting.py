@@ -9,6 +9,7 @@ the same finding may be made again.
 
 from collections.abc import Sequence
 
+from ledger.acquirer_orders import keep_settled
 from ledger.aggregate import book_sales
 from ledger.attendance import keep_punches
 from ledger.book import Book, Changes
@@ -74,6 +75,7 @@ def write_changes(database: Dialect, changes: Changes, book: Book) -> None:
     )
     told = [t for t in changes.transfers if t.kind in OF_TRANSFER]
     database.update(_SETTLED, [(OF_TRANSFER[t.kind], t.device, t.seq) for t in told])
+    keep_settled(database, changes.orders)
     new_loads = {load.number for load in changes.returned}
     release(database, [load for load in changes.loaded if load.number not in new_loads])
     _post_with(database, changes.loaded, changes.transfers)

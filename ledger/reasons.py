@@ -59,6 +59,10 @@ TOO_FAST = 431
 ABOVE_LOAD = 432
 IMBALANCE = 433
 TOLD_BEHIND_ITS_MARK = 459
+SOLD_NOT_CHARGED = 460
+CHARGED_NOT_SOLD = 461
+CHARGED_OTHERWISE = 462
+UNHEARD_SALE = 463
 
 TEXTS = {
     UNKNOWN_DEVICE: "no device of this number is registered",
@@ -108,6 +112,10 @@ TEXTS = {
     NOT_APPROVED: "this reader has not the five signatures of annex 2; booked when it has",
     TOLD_BEHIND_ITS_MARK: "a sale of before a closed period's end, of a reader that had been past"
     " it: look at its clock",
+    SOLD_NOT_CHARGED: "sold, and the acquirer has given it back to its payer: claim it there",
+    CHARGED_NOT_SOLD: "the acquirer took a payment that was not sold: its payer gets it back",
+    CHARGED_OTHERWISE: "the acquirer took another amount than was sold",
+    UNHEARD_SALE: "paid, says a reader, and the acquirer has not said so: a person asks it",
     SEEN_ELSEWHERE: "a reader was heard at another site than its own, and has sealed that (R18.1)",
 }
 # Which of them have a suspense account, because money needs a place while nobody knows better.

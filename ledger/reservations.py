@@ -14,6 +14,7 @@ a record says behind that moves nothing and becomes a case.
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Protocol
 
 from ledger import chart, reasons
 from ledger.claims import UNREADABLE_KIND, Claim
@@ -34,6 +35,13 @@ class Settled(IntEnum):
     OPEN = 0
     SOLD = 1
     VOID = 2
+
+
+class Asked(Protocol):
+    """A payment that a reader was told of, by the number that it was told."""
+
+    number: int
+    amount_fen: int
 
 
 # What a transfer of this kind makes of its reservation.
@@ -69,7 +77,7 @@ class Reservation:
         return Transfer(self.device, self.seq, line, kind, debit, credit, self.amount_fen)
 
 
-def told_by(claim: Claim, reservation: Reservation | None) -> Settled:
+def told_by(claim: Claim, reservation: Asked | None) -> Settled:
     """What the record at a reservation's place makes of it; OPEN: it tells nothing."""
     if claim.kind in _TELLS_NOTHING or reservation is None:
         return Settled.OPEN

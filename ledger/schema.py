@@ -6,9 +6,12 @@ trigger has the one form that is translated, and a new table is a journal (APPEN
 may be changed (_CHANGED there).
 """
 
+from ledger.acquirer_schema import ACQUIRERS
 from ledger.channel_schema import CHANNELS
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
 from ledger.code_schema import CODE_ENTRIES
+from ledger.department_schema import DEPARTMENTS
+from ledger.department_schema import JOURNALS as DEPARTMENT_JOURNALS
 from ledger.desk_schema import DESKS
 from ledger.firmware_schema import FIRMWARE
 from ledger.fraud_schema import CORRECTIONS, FINDINGS
@@ -160,7 +163,9 @@ APPEND_ONLY += ("finding", "correction", "correction_approval")
 APPEND_ONLY += ("policy_change",)
 APPEND_ONLY += OF_DOSSIERS
 APPEND_ONLY += PERIOD_JOURNALS
+APPEND_ONLY += ("acquirer_day", "acquirer_line", "phone_proof")
 APPEND_ONLY += PEOPLE_JOURNALS
+APPEND_ONLY += DEPARTMENT_JOURNALS
 APPEND_ONLY += MONEY_JOURNALS
 
 _APPEND_ONLY = """
@@ -422,5 +427,7 @@ MIGRATIONS = [
     PERIODS + _append_only(*PERIOD_JOURNALS),
     PEOPLE + _append_only(*PEOPLE_JOURNALS),
     GROWTH,
+    ACQUIRERS + _append_only("acquirer_day", "acquirer_line", "phone_proof"),
+    DEPARTMENTS + _append_only(*DEPARTMENT_JOURNALS),
     MONEY + _append_only(*MONEY_JOURNALS),
 ]

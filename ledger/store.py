@@ -11,6 +11,8 @@ from typing import Any
 
 from ledger import chart, late
 from ledger.access import AccessBook
+from ledger.acquirer_orders import AcquirerOrders
+from ledger.acquirer_statements import AcquirerStatements
 from ledger.aggregate import AggregateSales
 from ledger.attendance import Attendance
 from ledger.batches import Batches
@@ -50,7 +52,7 @@ from ledger.subsidies import Subsidies
 from ledger.tampers import Tampers
 from ledger.temporary import Temporaries
 from ledger.topups import TopUps
-from ledger.transfers import CANCEL, CODE_SALE, SPEND
+from ledger.transfers import ACQUIRE, CANCEL, CODE_SALE, SPEND
 from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal, topics
 
@@ -129,6 +131,8 @@ class LedgerStore:
         self.access = AccessBook(database)
         self.lock_mail = LockMail(database)
         self.code_sales = CodeSales(database)
+        self.acquirer_orders = AcquirerOrders(database)
+        self.acquirer_statements = AcquirerStatements(database)
         self.code_entries = CodeEntries(database)
         self.attendance = Attendance(database)
         self.tampers = Tampers(database)
@@ -357,7 +361,7 @@ class LedgerStore:
     def takings(self, merchant_no: int) -> int:
         """What a merchant took in spends and by codes, in fen, ever; cancelled ones are in it."""
         sql = "SELECT COALESCE(SUM(amount_fen), 0) FROM transfer WHERE credit_account = ?"
-        sql += f" AND kind IN ({SPEND}, {CODE_SALE})"
+        sql += f" AND kind IN ({SPEND}, {CODE_SALE}, {ACQUIRE})"
         ((fen,),) = self.database.rows(sql, (chart.payable(merchant_no),))
         return fen
 

@@ -52,6 +52,15 @@ WITH RECURSIVE before (card_no) AS (
     SELECT ? UNION ALL SELECT r.old_card FROM reissue r JOIN before b ON r.new_card = b.card_no)
 SELECT a.department FROM before b JOIN temporary_card t ON t.card_no = b.card_no
 JOIN temporary_application a ON a.number = t.application"""
+_FORM = "SELECT time_s FROM temporary_application WHERE number = ?"
+_SIGNED = "SELECT step, person, time_s FROM temporary_approval WHERE application = ? ORDER BY step"
+# Of the card that was handed out, and of those in its place.
+_EXTENSIONS = """
+WITH RECURSIVE after (card_no) AS (
+    SELECT card_no FROM temporary_card WHERE application = ?
+    UNION ALL SELECT r.new_card FROM reissue r JOIN after a ON r.old_card = a.card_no)
+SELECT e.was_to, e.valid_to, e.department, e.person, e.time_s
+FROM temporary_extension e JOIN after a ON a.card_no = e.card_no ORDER BY e.number"""
 _EXTENSION = "SELECT COALESCE(MAX(number), 0) + 1 FROM temporary_extension"
 _EXTEND = "INSERT INTO temporary_extension VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ENDING = """
@@ -81,6 +90,28 @@ class Application:
         return f"Application(category={self.category}, department={self.department!r})"
 
 
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """A later last day for a card, by a proof of `department`; days since 1970."""
+
+    was_to: int
+    valid_to: int
+    department: str
+    person: str
+    time_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Annex 1 as far as the books have it. `signed`: step of STEPS -> (who, when)."""
+
+    application: Application
+    applied_s: int
+    signed: dict[int, tuple[str, int]]
+    card_no: int | None
+    extensions: tuple[Extension, ...]
+
+
 class Temporaries:
     """The temporary cards in the books. Every method is one transaction, or only reads.
 
@@ -105,6 +136,14 @@ class Temporaries:
         for _number, *facts in list(self._database.rows(_FIND, (number,))):
             return Application(*facts)
         raise CardRefused(f"there is no application {number}")
+
+    def form(self, number: int) -> Form:
+        """What became of an application so far."""
+        application = self.application(number)
+        ((applied_s,),) = self._database.rows(_FORM, (number,))
+        signed = {step: (who, s) for step, who, s in self._database.rows(_SIGNED, (number,))}
+        later = tuple(Extension(*row) for row in self._database.rows(_EXTENSIONS, (number,)))
+        return Form(application, applied_s, signed, self.card(number), later)
 
     def approvals(self, number: int) -> dict[int, str]:
         """Step of STEPS -> who has approved it."""

@@ -31,6 +31,9 @@ COST_LINES = {"labour": 21, "material": 22, "compensation": 23}
 # what a bank does, as its payment (ledger/remittances.py).
 CHARGE, REMIT, REMITTED, SENT_BACK = 50, 51, 52, 53
 CHARGE_LINE, REMIT_LINE, REMITTED_LINE, SENT_BACK_LINE = 31, 32, 33, 34
+# Of a payment that an acquirer takes: to the merchant, on the line that settles a payment by code,
+# and from the acquirer once its statement has it.
+ACQUIRE, CLEAR, CLEAR_LINE = 60, 61, 30
 
 
 class Transfer(NamedTuple):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ledger.phones import Proof
 from protocols.card import virtual_code
 from protocols.rules.scan_codes import CAMPUS_IDENTITY, CAMPUS_PAYMENT
 from simulator.world.clock import World
@@ -23,6 +24,7 @@ _FOREIGN: dict[str, Callable[[random.Random], bytes]] = {
     "transit": lambda draw: b"\x80\x00\x70" + _unended(draw.randbytes(_TRANSIT_BYTES)),
     "anything": lambda draw: b"https://example.org/" + draw.randbytes(4).hex().encode(),
 }
+SHOWN = Proof("id-card", "wang")  # to a clerk, by everybody whose phone is bound
 PAYMENT, IDENTITY, PICTURE = "payment", "identity", "picture"
 SHOWS = (PAYMENT, IDENTITY, PICTURE, *_FOREIGN)
 VERBS = ("phone", "scan")

@@ -38,7 +38,7 @@ from simulator.in_ledger import counts
 from simulator.meal_checker import too_many
 from simulator.payers import Channel, Scans
 from simulator.people import Clerk, Customer, Tally
-from simulator.phones import Phones
+from simulator.phones import SHOWN, Phones
 from simulator.reader import Home, Reader
 from simulator.report import Report
 from simulator.scenario import Scenario, ScenarioError, load
@@ -251,7 +251,8 @@ class Run:
         for batch in self.scenario.cards:
             for card_no in range(batch.first_no, batch.first_no + batch.count):
                 if batch.has_phone and batch.make == "ours":
-                    self.phones.bind(card_no, self.services.phones.bind(card_no)[1])
+                    bound = self.services.phones.bind(card_no, SHOWN, self.world.utc_s())
+                    self.phones.bind(card_no, bound[1])
         machines.register(self)
 
     def _add_reader(self, description: dict[str, Any]) -> None:

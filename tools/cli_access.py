@@ -32,6 +32,7 @@ By = Annotated[str, typer.Option("--by", help=f"Who says so. {LOGGED_IN}")]
 FirstCard = Annotated[int, typer.Option("--card", min=0, help="The card's number.")]
 LastCard = Annotated[int, typer.Option("--to", min=0, help="And all cards up to this one.")]
 Group = Annotated[int, typer.Option(min=1, max=15, help="The group, 1 to 15.")]
+UtcOffset = Annotated[int, typer.Option(help="Where the school is, in seconds.")]
 Hours = Annotated[str, typer.Option(help='"mon-fri 08:00-18:00, sat", "always" or "never".')]
 
 
@@ -83,9 +84,46 @@ def access_grant(
     person: Who = "",
     to: LastCard = 0,
     group: Group = 1,
+    until: Annotated[str, typer.Option(help="The last day, such as 2027-01-31.")] = "",
+    utc_offset_s: UtcOffset = 28_800,
 ) -> None:
     """Let cards open a door in the hours of a group; group 1 may always, unless it is told."""
-    _grant(database, device, card_no, to, group, person)
+    _grant(database, device, card_no, to, group, person, (until, utc_offset_s))
+
+
+@access.command("end")
+def access_end(database: InputFile) -> None:
+    """Take back the grants that are over, as a ledger that runs does once a minute."""
+    from tools.ledger_access import end
+
+    _say(lambda: end(database, _now_s()))
+
+
+@access.command("who")
+def access_who(
+    database: InputFile,
+    device: Device,
+    first: Annotated[str, typer.Option("--from", help="ISO 8601 with its zone.")],
+    last: Annotated[str, typer.Option("--to", help="Up to then, 31 days at most.")],
+    purpose: Annotated[str, typer.Option(help="What for; it stays in the books.")],
+    person: Annotated[
+        str, typer.Option("--person", help=f"Who asks, appointed for that door. {LOGGED_IN}")
+    ] = "",
+    utc_offset_s: UtcOffset = 28_800,
+) -> None:
+    """Tell who opened a door. Who asks, and what for, is in the books before anything is told."""
+    from tools.ledger_access import entries_text, told
+
+    note = purpose, person
+    _say(lambda: entries_text(told(database, device, (first, last), note, _now_s()), utc_offset_s))
+
+
+@access.command("questions")
+def access_questions(database: InputFile, utc_offset_s: UtcOffset = 28_800) -> None:
+    """List who has asked who opened which door, and what for."""
+    from tools.ledger_access import questions
+
+    _say(lambda: questions(database, utc_offset_s))
 
 
 @access.command("revoke")
@@ -93,7 +131,7 @@ def access_revoke(
     database: InputFile, device: Device, card_no: FirstCard, person: Who = "", to: LastCard = 0
 ) -> None:
     """Let cards open a door no more."""
-    _grant(database, device, card_no, to, 0, person)
+    _grant(database, device, card_no, to, 0, person, ("", 0))
 
 
 @access.command("hours")
@@ -164,14 +202,25 @@ def access_codes(
     raise typer.Exit(EXIT_FAILED if lines else 0)
 
 
-def _grant(database: Path, device: int, card_no: int, to: int, group: int, person: str) -> None:
-    count = max(to, card_no) - card_no + 1
-    epoch = _act(
-        database,
-        person,
-        lambda book, who: book.grant(device, card_no, count, group, who, _now_s()),
-    )
-    typer.echo(f"door {device}: epoch {epoch}")
+def _grant(
+    database: Path,
+    device: int,
+    card_no: int,
+    to: int,
+    group: int,
+    person: str,
+    until: tuple[str, int],
+) -> None:
+    from tools.ledger_access import end_of
+
+    day, utc_offset_s = until
+    what = device, card_no, max(to, card_no) - card_no + 1, group
+
+    def act(book: "AccessBook", who: str) -> int:
+        end_s = end_of(day, utc_offset_s) if day else None
+        return book.grant(*what, who, _now_s(), end_s)
+
+    typer.echo(f"door {device}: epoch {_act(database, person, act)}")
 
 
 def _set_hours(database: Path, device: int, group: int, hours: str, person: str) -> None:
@@ -186,15 +235,25 @@ def _set_hours(database: Path, device: int, group: int, hours: str, person: str)
 
 
 def _act(database: Path, person: str, act: "Callable[[AccessBook, str], object]") -> object:
+    from tools.ledger_access import change
+
+    return _tried(lambda: change(database, person, act, _now_s()))
+
+
+def _say(what: Callable[[], str]) -> None:
+    typer.echo(_tried(what))
+
+
+def _tried(what: Callable[[], object]) -> object:
     from ledger.access import AccessRefused
     from ledger.dialect import StoreUnavailable
     from ledger.signatures import NotAllowed
-    from tools.ledger_access import change
     from tools.ledger_forks import NotBooks
+    from tools.ledger_lives import BadInput
 
     try:
-        return change(database, person, act, _now_s())
-    except (NotBooks, AccessRefused, NotAllowed, StoreUnavailable) as error:
+        return what()
+    except (NotBooks, AccessRefused, NotAllowed, StoreUnavailable, BadInput) as error:
         refuse(error)
 
 

@@ -1,6 +1,8 @@
 """Attendance on the command line: onecard ledger attendance month, enter, withdraw, entries."""
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +13,7 @@ attendance = typer.Typer(
     help="Who came and left when, and what a person enters by hand.", no_args_is_help=True
 )
 
+FirstDay = Annotated[str, typer.Option("--from", help="The first day, such as 2026-12-01.")]
 Person = Annotated[str, typer.Option("--by", help=f"Who answers for it. {LOGGED_IN}")]
 Because = Annotated[str, typer.Option(help="Why it was so.")]
 Offset = Annotated[int, typer.Option("--utc-offset-s", help="Local time: seconds ahead of UTC.")]
@@ -87,6 +90,61 @@ def withdraw(
     typer.echo(f"entry {number} is withdrawn")
 
 
+@attendance.command("shift")
+def shift(
+    database: InputFile,
+    name: Annotated[str, typer.Option(help="What the shift is called.")],
+    hours: Annotated[str, typer.Option(help='"mon-fri 08:00-17:00", "mon-sun 22:00-06:00".')],
+    first: FirstDay,
+    person: Person = "",
+    grace_min: Annotated[int, typer.Option(min=0, max=120, help="Nobody is late by so much.")] = 0,
+) -> None:
+    """Say the hours of a shift in DATABASE, from a day on; months of before keep theirs."""
+    from tools.ledger_rosters import set_shift
+
+    _say(lambda: set_shift(database, name, hours, (first, grace_min), person, int(time.time())))
+
+
+@attendance.command("staff")
+def staff(
+    database: InputFile,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
+    person: Person = "",
+) -> None:
+    """Enter who works where (xlsx or CSV: person_no,team,shift,from; 工号,班组,班次,起始日).
+
+    Shift "-" or 离职: nowhere, from that day on. All lines are entered, or none.
+    """
+    from tools.ledger_rosters import enter
+
+    _say(lambda: enter(database, file, person, int(time.time())))
+
+
+@attendance.command("roster")
+def roster(
+    database: InputFile,
+    day: Annotated[str, typer.Option(help="Such as 2026-11-26; today.")] = "",
+    utc_offset_s: Offset = 28_800,
+) -> None:
+    """Print who works where on a day, by DATABASE."""
+    from tools.ledger_rosters import show
+
+    _say(lambda: show(database, day, utc_offset_s, int(time.time())))
+
+
+@attendance.command("report")
+def report(
+    database: InputFile,
+    month: Annotated[str, typer.Argument(help="Such as 2026-11.")],
+    out: Annotated[Path, typer.Option(help="The workbook (xlsx), for its owner alone.")],
+    utc_offset_s: Offset = 28_800,
+) -> None:
+    """Write the month of who is on the roster, against their shifts; entries by hand marked."""
+    from tools.timesheet_book import write
+
+    _say(lambda: write(database, month, out, utc_offset_s, int(time.time())))
+
+
 @attendance.command("entries")
 def entries(database: InputFile, utc_offset_s: Offset = 28_800) -> None:
     """Print every entry by hand in DATABASE (SQLite), and who answers for it."""
@@ -97,4 +155,18 @@ def entries(database: InputFile, utc_offset_s: Offset = 28_800) -> None:
     try:
         typer.echo(find(database, Zone(utc_offset_s)))
     except NotBooks as error:
+        refuse(error)
+
+
+def _say(what: Callable[[], str]) -> None:
+    from ledger.dialect import StoreUnavailable
+    from ledger.rosters import RosterRefused
+    from ledger.signatures import NotAllowed
+    from tools.ledger_attendance import BadDate
+    from tools.ledger_forks import NotBooks
+    from tools.ledger_lives import BadInput
+
+    try:
+        typer.echo(what())
+    except (NotBooks, NotAllowed, BadDate, RosterRefused, StoreUnavailable, BadInput) as error:
         refuse(error)

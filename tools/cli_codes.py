@@ -31,10 +31,17 @@ def ledger_phone(
     config: InputFile,
     card_no: Annotated[int, typer.Option("--card", min=0, help="The card's number.")],
     by: By = "",
+    shown: Annotated[
+        str, typer.Option(help="bind: id-card, passport or residence-permit, as you have seen it.")
+    ] = "",
+    person_no: Annotated[
+        str, typer.Option("--person", help="bind: the school's number of who has shown it.")
+    ] = "",
 ) -> None:
     """Bind a phone to the virtual card of a card in the books that CONFIG names, or unbind it.
 
-    A new binding draws a new seed, prints it once, and ends what the phone before could pay.
+    Only who has proven to be the card's holder gets one. A new binding draws a new seed, prints it
+    once, and ends what the phone before could pay.
     """
     from ledger.config import ConfigError
     from ledger.dialect import StoreUnavailable
@@ -44,7 +51,7 @@ def ledger_phone(
     from tools.ledger_phone import run
 
     try:
-        said = run(config, verb.value, card_no, by, int(time.time()))
+        said = run(config, verb.value, card_no, by, int(time.time()), (shown, person_no))
     except (ConfigError, NotAllowed, NotBooks, PhoneRefused, StoreUnavailable) as error:
         refuse(error)
     typer.echo(said)
@@ -86,3 +93,22 @@ def ledger_settle(
     except (NotAllowed, NotBooks, SettleRefused, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"payment {number} of {sale.amount_fen} fen is {settled_as.value}")
+
+
+def ledger_acquirer(
+    database: InputFile,
+    utc_offset_s: Annotated[
+        int, typer.Option(min=0, max=86_400, help="When days begin: [codes] utc_offset_s.")
+    ] = 28_800,
+    as_json: Json = False,
+) -> None:
+    """List what the acquirer's statements and the orders in DATABASE (SQLite) do not agree on."""
+    from tools.ledger_acquirer import ALL_MATCHED, UNMATCHED, find, to_json, to_text
+    from tools.ledger_forks import NotBooks
+
+    try:
+        found = find(database, utc_offset_s)
+    except NotBooks as error:
+        refuse(error)
+    typer.echo(to_json(found) if as_json else to_text(found))
+    raise typer.Exit(UNMATCHED if found else ALL_MATCHED)

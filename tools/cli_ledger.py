@@ -12,7 +12,7 @@ from tools.cli_attendance import attendance
 from tools.cli_books import add_to
 from tools.cli_carry import carry_over
 from tools.cli_case import case, reconcile
-from tools.cli_codes import ledger_codes, ledger_phone, ledger_settle
+from tools.cli_codes import ledger_acquirer, ledger_codes, ledger_phone, ledger_settle
 from tools.cli_database import migrate
 from tools.cli_device import device
 from tools.cli_firmware import firmware
@@ -54,6 +54,7 @@ ledger.command("migrate")(migrate)
 ledger.command("inspections")(inspections)
 ledger.command("phone")(ledger_phone)
 ledger.command("codes")(ledger_codes)
+ledger.command("acquirer")(ledger_acquirer)
 ledger.command("settle")(ledger_settle)
 add_to(ledger)
 ledger.command("serve")(serve)

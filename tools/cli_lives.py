@@ -283,6 +283,20 @@ def temporary_extend(
     say(lambda: extend(database, card_no, facts, evidence, by, now_s()))
 
 
+@temporary.command("form")
+def temporary_form(
+    database: InputFile,
+    application: Application,
+    out: Annotated[Path, typer.Option(help="The page (HTML), for its owner alone.")],
+    school: Annotated[str, typer.Option(help="What stands before the title.")] = "",
+    utc_offset_s: UtcOffset = 28_800,
+) -> None:
+    """Write annex 1 of an application, to print: what the books never take is left blank."""
+    from tools.annex_form import write
+
+    say(lambda: write(database, application, out, school, utc_offset_s))
+
+
 @temporary.command("ending")
 def temporary_ending(database: InputFile, utc_offset_s: UtcOffset = 28_800) -> None:
     """List the temporary cards that can be extended now."""

@@ -1,4 +1,4 @@
-"""What `onecard ledger batch` does: lists of cards from CSV, and what becomes of their money.
+"""What `onecard ledger batch` does: lists of cards (xlsx, CSV), and what becomes of their money.
 
 The whole file is read before anything is done, and an error names its line, never a person or an
 account. NotBooks, CardRefused, NotAllowed, StoreUnavailable, BadInput.
@@ -9,9 +9,11 @@ import hashlib
 import io
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from adapters import spreadsheet
+from adapters.spreadsheet import SpreadsheetRefused
 from ledger.batches import Finding, GraduationLine, IssueLine, Line
 from ledger.card_status import CardRefused
 from ledger.carry_over import AFTER_S
@@ -27,11 +29,22 @@ from tools.ledger_lives import BadInput, day_of
 from tools.session import signing, written
 
 _HOUR_S = 3600
-_BYTES_MAX = 16 << 20
 _DIGITS_MAX = 10
 COLUMNS = {
-    "issue": ["card_no", "person_no", "kind", "department", "valid_from", "valid_to"],
-    "graduation": ["card_no", "person_no", "account_no", "name"],
+    "issue": {
+        "card_no": "卡号",
+        "person_no": "学工号",
+        "kind": "类别",
+        "department": "部门",
+        "valid_from": "起始日",
+        "valid_to": "截止日",
+    },
+    "graduation": {
+        "card_no": "卡号",
+        "person_no": "学工号",
+        "account_no": "银行账号",
+        "name": "户名",
+    },
 }
 
 
@@ -125,7 +138,7 @@ def _read_list(file: Path, kind: str) -> tuple[Sequence[Line], bytes]:
     """Every line of a list, and the hash of its bytes; BadInput names the first wrong line."""
     data = file.read_bytes()
     lines = []
-    for number, row in csv_rows(data, file, COLUMNS[kind]):
+    for number, row in list_rows(data, file, COLUMNS[kind]):
         try:
             lines.append(_READ[kind](number, row))
         except (BadInput, CardRefused, KeyError, ValueError) as error:
@@ -170,21 +183,15 @@ _READ: dict[str, Callable[[int, Sequence[str]], Line]] = {
 }
 
 
-def csv_rows(data: bytes, file: Path, columns: list[str]) -> Iterable[tuple[int, list[str]]]:
-    """(number, cells) of each line behind the header."""
-    if len(data) > _BYTES_MAX:
-        raise BadInput(f"{file}: longer than {_BYTES_MAX} bytes")
+def list_rows(
+    data: bytes, file: Path, columns: Mapping[str, str] | Sequence[str]
+) -> list[spreadsheet.Line]:
+    """(number, cells) of each line behind the header, whose names may be said in Chinese too."""
+    names = columns if isinstance(columns, Mapping) else {name: name for name in columns}
     try:
-        rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"{file}: no CSV in UTF-8: {type(error).__name__}") from None
-    if not rows or [name.strip() for name in rows[0]] != columns:
-        raise BadInput(f"{file}: the first line is not {','.join(columns)}")
-    for number, row in enumerate(rows[1:], 2):
-        if row and len(row) != len(columns):
-            raise BadInput(f"{file}: line {number} has not {len(columns)} cells")
-        if row:
-            yield number, [cell.strip() for cell in row]
+        return spreadsheet.table(data, names)
+    except SpreadsheetRefused as error:
+        raise BadInput(f"{file}: {error}") from None
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> bytes:
@@ -221,4 +228,4 @@ def write_private(out: Path, data: bytes) -> None:
             os.fsync(target.fileno())
         beside.replace(out)
     except OSError as error:
-        raise BadInput(f"{out}: {error.strerror}; the books have the payments: again") from error
+        raise BadInput(f"{out}: {error.strerror}; again, it is the same file") from error

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ledger.acquirer_orders import Order
 from ledger.code_sales import OpenSale
 from ledger.reservations import Reservation, Settled
 from protocols.rules.money import format_yuan
@@ -24,12 +25,17 @@ _WAITS = {False: "its record", True: "a person: its record tells nothing"}
 def find(path: Path, before_s: int) -> list[OpenSale]:
     """What was reserved before that second (UTC) and is open, by reader; NotBooks."""
     with opened(path) as store:
-        return store.code_sales.open_since(before_s)
+        found = store.code_sales.open_since(before_s) + store.acquirer_orders.open_since(before_s)
+    return sorted(found, key=lambda sale: (sale.device, sale.seq))
 
 
-def settle(path: Path, number: int, state: Settled, by: str = "", now_s: int = 0) -> Reservation:
-    """Settle one. NotBooks, NotAllowed, SettleRefused, StoreUnavailable."""
+def settle(
+    path: Path, number: int, state: Settled, by: str = "", now_s: int = 0
+) -> Reservation | Order:
+    """Settle one, of any code. NotBooks, NotAllowed, SettleRefused, StoreUnavailable."""
     with signing(path, by, now_s) as (store, who):
+        if store.acquirer_orders.find(number) is not None:
+            return store.acquirer_orders.settle(number, state, who, now_s)
         return store.code_sales.settle(number, state, who, now_s)
 
 

@@ -15,7 +15,7 @@ from ledger.periods import STEPS, Period
 from ledger.quiescence import TEXTS
 from ledger.remittances import RESULTS
 from protocols.rules.money import format_yuan
-from tools.ledger_batch import csv_rows, csv_text, write_private
+from tools.ledger_batch import csv_text, list_rows, write_private
 from tools.ledger_card import written
 from tools.ledger_forks import opened
 from tools.ledger_lives import BadInput, date_of
@@ -224,7 +224,7 @@ def pay(path: Path, name: str, out: Path, by: str, now_s: int) -> str:
 def results(path: Path, file: Path, by: str, now_s: int) -> str:
     """Note what the bank says."""
     found = []
-    for number, (payment, result, because) in csv_rows(file.read_bytes(), file, RESULT_COLUMNS):
+    for number, (payment, result, because) in list_rows(file.read_bytes(), file, RESULT_COLUMNS):
         if not (payment.isascii() and payment.isdigit()) or result not in RESULTS:
             raise BadInput(f"{file}: line {number} is not a payment, and {' or '.join(RESULTS)}")
         found.append((int(payment), result, because))

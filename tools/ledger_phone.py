@@ -5,16 +5,26 @@ the ledger. What is printed by `bind` is all that a phone needs, and nobody can 
 """
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ledger.config import ConfigError, load_code_key, load_config
-from ledger.phones import Phones
+from ledger.phones import Phones, Proof
 from tools.ledger_forks import opened
 from tools.session import signing
 
 
-def run(config_path: Path, verb: str, card_no: int, by: str = "", now_s: int = 0) -> str:
+def run(
+    config_path: Path,
+    verb: str,
+    card_no: int,
+    by: str = "",
+    now_s: int = 0,
+    shown: tuple[str, str] = ("", ""),
+) -> str:
     """What to say about `bind`, `unbind` or `show` of a card's phone.
+
+    `shown`: for `bind`, the document and the school's number of whose it is.
 
     ConfigError, NotBooks, NotAllowed, PhoneRefused, StoreUnavailable.
     """
@@ -24,11 +34,20 @@ def run(config_path: Path, verb: str, card_no: int, by: str = "", now_s: int = 0
     code_key = load_code_key(config.codes.key_file)
     if verb == "show":
         with opened(config_path) as store:
-            binding = Phones(store.database, code_key, os.urandom).binding(card_no)
-            return f"card {card_no}: " + (f"binding {binding}" if binding else "no phone")
+            return _told(Phones(store.database, code_key, os.urandom), card_no)
     with signing(config_path, by, now_s) as (store, who):
         phones = Phones(store.database, code_key, os.urandom)
         if verb == "bind":
-            binding, seed = phones.bind(card_no, who, now_s)
+            way, person_no = shown
+            binding, seed = phones.bind(card_no, Proof(way, who, person_no), now_s)
             return f"card_no {card_no}\nbinding {binding}\nseed {seed.hex()}"
         return f"card {card_no} has no phone; binding {phones.unbind(card_no, who, now_s)}"
+
+
+def _told(phones: Phones, card_no: int) -> str:
+    binding, proof = phones.binding(card_no), phones.proof(card_no)
+    said = f"binding {binding}" if binding else "no phone"
+    if proof is not None:
+        day = datetime.fromtimestamp(proof[2], UTC).date()
+        said += f", {proof[0]} shown to {proof[1]} on {day}"
+    return f"card {card_no}: {said}"

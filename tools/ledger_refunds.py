@@ -9,13 +9,13 @@ from pathlib import Path
 from ledger.money_lists import Signature
 from ledger.payouts import RESULTS
 from protocols.rules.money import format_yuan
-from tools.ledger_batch import csv_rows, csv_text, hash_of, is_number, write_private
+from tools.ledger_batch import csv_text, hash_of, is_number, list_rows, write_private
 from tools.ledger_forks import opened
 from tools.ledger_lives import BadInput
 from tools.ledger_subsidy import fen_of
 from tools.session import signing
 
-_RESULT_COLUMNS = ["payment", "result", "because"]
+_RESULT_COLUMNS = {"payment": "付款号", "result": "结果", "because": "原因"}
 _PAYMENT_COLUMNS = ["payment", "account_no", "name", "amount", "purpose"]
 
 
@@ -63,7 +63,7 @@ def make(path: Path, name: str, sha256: str, out: Path, by: str, now_s: int) -> 
 def results(path: Path, file: Path, by: str, now_s: int) -> str:
     """Note what the bank says."""
     found = []
-    for number, row in csv_rows(file.read_bytes(), file, _RESULT_COLUMNS):
+    for number, row in list_rows(file.read_bytes(), file, _RESULT_COLUMNS):
         payment, result, because = row
         if not is_number(payment) or result not in RESULTS:
             raise BadInput(f"{file}: line {number} is not a payment, and {' or '.join(RESULTS)}")

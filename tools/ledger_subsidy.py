@@ -13,12 +13,12 @@ from ledger.money_lists import Signature
 from ledger.subsidies import LineFinding, SubsidyLine
 from protocols.card.purse import AMOUNT_FEN_MAX
 from protocols.rules.money import format_yuan, parse_yuan
-from tools.ledger_batch import csv_rows, hash_of, is_number
+from tools.ledger_batch import hash_of, is_number, list_rows
 from tools.ledger_forks import opened
 from tools.ledger_lives import BadInput
 from tools.session import signing
 
-COLUMNS = ["card_no", "person_no", "amount"]
+COLUMNS = {"card_no": "卡号", "person_no": "学工号", "amount": "金额"}
 
 
 def dry_run(path: Path, file: Path, name: str) -> tuple[str, bool]:
@@ -93,7 +93,7 @@ def _read(file: Path, name: str) -> tuple[Sequence[SubsidyLine], bytes]:
         raise BadInput("a list has a name without a /")
     data = file.read_bytes()
     lines = []
-    for number, (card, person_no, amount) in csv_rows(data, file, COLUMNS):
+    for number, (card, person_no, amount) in list_rows(data, file, COLUMNS):
         amount_fen = parse_yuan(amount)
         if not is_number(card) or not amount_fen:
             raise BadInput(f"{file}: line {number} is not a card number and an amount in yuan")

@@ -15,7 +15,14 @@ from protocols.rules import reasons, scan_codes
 from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 
-_TAKEN = (scan_codes.CAMPUS_PAYMENT,)
+# The ledger knows whether it has an acquirer for those of platforms, and says which it refuses.
+_TAKEN = (
+    scan_codes.CAMPUS_PAYMENT,
+    scan_codes.WECHAT,
+    scan_codes.ALIPAY,
+    scan_codes.UNIONPAY,
+)
+_NOT_TOLD = 0xFFFFFFFF  # what a platform's payer has left is not ours to show
 _NONCE_BYTES = 8
 _AGAIN_MS = 1000  # until what was said and not answered is said again; the ledger takes 300
 _BUSY_MS = 100  # until what could not be said is tried again
@@ -47,6 +54,8 @@ class Codes:
 
     def step(self, amount_fen, now_ms):
         """(event of rules/sale.py, reason, balance_fen), or None while nothing has happened.
+
+        The balance is None where it is not ours to tell: of a payment platform's code.
 
         `amount_fen` is what a code may pay now; 0: no code is wanted.
         """
@@ -117,7 +126,8 @@ class Codes:
 
     def _ask(self, code, amount_fen, now_ms):
         nonce = self._urandom(_NONCE_BYTES)
-        fields = {"nonce": nonce, "code": code, "amount_fen": amount_fen}
+        padded = code + bytes(scan_codes.CAMPUS_BYTES - len(code))
+        fields = {"nonce": nonce, "code": padded, "amount_fen": amount_fen}
         fields["seq"] = self._recorder.reserve()
         payload = messages.encode_relayed(messages.PAY_ASK, fields)
         self._said = seal.seal(self._key, payload, messages.RELAY_UP)
@@ -139,7 +149,9 @@ class Codes:
         if (reason or not number) and reason not in reasons.DISPLAY:
             reason = reasons.ASK_LEDGER
         reason = self._end(reason, number, now_ms)
-        return "refused" if reason else "paid", reason, answer.get("balance_fen", 0)
+        left_fen = answer.get("balance_fen", 0)
+        left_fen = None if left_fen == _NOT_TOLD else left_fen
+        return "refused" if reason else "paid", reason, left_fen
 
     def _end(self, reason, number, now_ms):
         """Write the record that decides: sold as `number`, or not for `reason`. What to show."""

@@ -110,10 +110,9 @@ class Panel:
         self._show(screens.who, asked["kind"], asked["card_no"], asked["name"])
 
     def paid(self, amount_fen, balance_fen, is_online, now_ms):
-        """The money is taken, and that stands on flash."""
-        self._pole.show(
-            "PAID " + money.format_yuan(amount_fen), "BALANCE " + money.format_yuan(balance_fen)
-        )
+        """The money is taken, and that stands on flash; a balance of None is not known."""
+        left = "" if balance_fen is None else "BALANCE " + money.format_yuan(balance_fen)
+        self._pole.show("PAID " + money.format_yuan(amount_fen), left)
         signal = annunciator.TAKEN if is_online else annunciator.TAKEN_OFFLINE
         self._annunciator.play(signal, now_ms)
         self._show(screens.paid, amount_fen, balance_fen)

@@ -229,9 +229,9 @@ def who(table, kind, card_no, name=b"", notes=()):
 
 
 def paid(table, amount_fen, balance_fen, name=b"", notes=()):
-    """The money is taken; `name` from holder()."""
+    """The money is taken; `name` from holder(), a balance of None is not known."""
     taken = line(table, PAID, money.format_yuan(amount_fen))
-    left = line(table, BALANCE, money.format_yuan(balance_fen))
+    left = b"" if balance_fen is None else line(table, BALANCE, money.format_yuan(balance_fen))
     return _screen(notes, taken, left, *((name,) if name else ()))
 
 

@@ -28,7 +28,7 @@ from simulator.host.card_port import front_end
 from simulator.host.home import HostHome
 from simulator.payers import Scans
 from simulator.people import Clerk, Customer, Tally
-from simulator.phones import Phones
+from simulator.phones import SHOWN, Phones
 from simulator.reader import Home
 from simulator.torture import business, desks
 from simulator.torture.broker import Broker
@@ -185,7 +185,7 @@ class Campus:
         if self.business.codes:
             phones = desks.phones(self.seeds, self.world, self.books)
             for card_no in (card.card_no for card in self.cards if card.issued_fen is not None):
-                self.phones.bind(card_no, phones.bind(card_no)[1])
+                self.phones.bind(card_no, phones.bind(card_no, SHOWN, self.world.utc_s())[1])
         self.agent.start()
 
     def add_window(self) -> Window:

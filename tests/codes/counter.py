@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 
 from firmware.roles import code_pos
+from ledger.acquirer_client import HttpAcquirer
+from ledger.acquirer_desk import AcquirerDesk
 from ledger.code_desk import CodeDesk
 from ledger.code_sales import CodePolicy
 from ledger.invariants import check
@@ -16,6 +18,8 @@ from protocols.rules.scan_codes import CAMPUS_PAYMENT
 from protocols.wire import messages
 from simulator.chips.qr_scanner import QrScanner
 from tests.firmware.counter import CARD_NO, DEVICE, MERCHANT
+from tests.ledger.acquiring import AtOnce
+from tests.ledger.checkout import PROOF
 from tests.load.counter import LOAD_FEN, Centre
 from tests.load.counter import _Watcher as Watcher
 from tests.load.test_cancel import Booth
@@ -33,32 +37,54 @@ def _opened(devices):
         path = Path(folder) / "ledger.sqlite"
         centre = Centre(path, "classic", devices=devices)
         draw = random.Random(0)
-        seed = Phones(centre.store.database, CODE_KEY, draw.randbytes).bind(CARD_NO)[1]
+        seed = Phones(centre.store.database, CODE_KEY, draw.randbytes).bind(CARD_NO, PROOF, 1)[1]
         centre.store.close()
         return path.read_bytes(), seed
 
 
 class CodeCentre(Centre):
-    """The card centre, with one phone bound."""
+    """The card centre, with one phone bound; `acquirer`: the Way to one, if it has one."""
 
-    def __init__(self, path, devices=(DEVICE,)):
+    def __init__(self, path, devices=(DEVICE,), acquirer=None):
         database, self.seed = _opened(devices)
         Path(path).write_bytes(database)
         self.path = str(path)
         self.skew_s = self.boots = 0
         self.clocks = []
+        self.way = acquirer
         self.boot()
 
     def boot(self):
         super().boot()
+        books = self.store.acquirer_orders, self.store.acquirer_statements
+        self.pool = AtOnce()
+        self.acquirer = None
+        if self.way is not None:
+            client = HttpAcquirer(self.way)
+            self.acquirer = AcquirerDesk(*books, client, self.pool, lambda: self.now_s)
         phones = Phones(self.store.database, CODE_KEY, random.Random(self.boots).randbytes)
         self.codes = CodeDesk(
-            self.store, phones, POLICY, lambda: (self.now_s * 1000, self.now_s * 1000)
+            self.store,
+            phones,
+            POLICY,
+            lambda: (self.now_s * 1000, self.now_s * 1000),
+            self.acquirer,
         )
         relays = RelayDesk(self.store, self.credit, self.codes)
         # By its own clock, not by that of a window, which begins anew with every boot.
-        relays.hear = lambda *said, hear=relays.hear: hear(*said[:-1], self.now_ms)
+        relays.hear = lambda *said, hear=relays.hear: self._hear(hear, said)
         self.desk = relays
+
+    def _hear(self, hear, said):
+        self.step_acquirer()
+        return hear(*said[:-1], self.now_ms)
+
+    def step_acquirer(self):
+        """What the acquirer was asked is answered, and what it is to be told is said."""
+        if self.acquirer is not None:
+            self.acquirer.step(self.now_ms)
+            self.pool.run()
+            self.acquirer.step(self.now_ms)
 
     @property
     def now_ms(self):

@@ -18,6 +18,7 @@ from protocols.wire import messages
 from simulator.chips.qr_scanner import QrScanner
 from tests.firmware.counter import CARD_NO, DAY, DEVICE_KEY, NOON_S, SITE
 from tests.firmware.entrance import DEVICE, STRANGER, Entrance
+from tests.ledger.checkout import PROOF
 from tests.load.counter import Line
 
 CODE_KEY = bytes(range(32))
@@ -39,7 +40,7 @@ def _opened():
         store.issue_cards([(card_no, 0) for card_no in WITH_PHONE])
         know(store.database, [Validity(card, 2, DAY - 300, DAY + 700) for card in WITH_PHONE])
         phones = Phones(store.database, CODE_KEY, random.Random(0).randbytes)
-        seeds = {card_no: phones.bind(card_no)[1] for card_no in WITH_PHONE}
+        seeds = {card_no: phones.bind(card_no, PROOF, 1)[1] for card_no in WITH_PHONE}
         store.close()
         return path.read_bytes(), seeds
 

@@ -6,10 +6,12 @@ holder's, and nobody is told "paid" before it stands on flash.
 
 import pytest
 
+from ledger.invariants import check
 from protocols.rules import charging, menu, reasons, sale, scan_codes
 from protocols.wire import messages
 from tests.codes.counter import SALE_FEN, WAITING_FEN, CodeCentre, CodeWindow
-from tests.firmware.counter import BALANCE_FEN, CARD_NO, DEVICE, new_card, truth
+from tests.firmware.counter import BALANCE_FEN, CARD_NO, DEVICE, MERCHANT, new_card, truth
+from tests.ledger.acquiring import Way
 
 PAID = "PAID 12.50"
 NO, YES = messages.NOT_COMMITTED, messages.COMMITTED
@@ -117,9 +119,6 @@ def test_what_costs_each_kind_of_card_something_else_is_paid_by_card_alone(centr
 
 STRANGE = {
     reasons.CODE_UNKNOWN: b"https://example.org/menu",
-    reasons.CODE_OF_WECHAT: b"134567890123456789",
-    reasons.CODE_OF_ALIPAY: b"281234567890123456",
-    reasons.CODE_OF_UNIONPAY: b"6212345678901234567",
     reasons.CODE_OF_WALLET: b"0112345678901234567",
     reasons.CODE_OF_TRANSIT: b"\x80\x00\x70" + bytes(range(32, 144)),
 }
@@ -144,6 +143,65 @@ def test_what_it_cannot_take_is_said_and_recorded(at, reason):
     window.show(centre.code())
     assert window.shown == PAID
     centre.settled(1, window)
+
+
+PLATFORMS = {
+    reasons.CODE_OF_WECHAT: b"134567890123456789",
+    reasons.CODE_OF_ALIPAY: b"281234567890123456",
+    reasons.CODE_OF_UNIONPAY: b"6212345678901234567",
+}
+
+
+def _with_acquirer(centre_of, **faults):
+    centre = centre_of(acquirer=Way(lambda: "2026-09-01", **faults))
+    return centre, CodeWindow(centre, loads=False)
+
+
+def _settled_there(centre, window, sold):
+    """What the merchant has is what payers are without, however long it takes to be told."""
+    window.deliver()
+    centre.way.line.faults.heal()
+    for _ in range(8):
+        window.run_ms(300_000)
+        centre.step_acquirer()
+    assert check(centre.store) == []
+    assert centre.store.takings(MERCHANT) == sold * SALE_FEN
+    assert sum(centre.way.payments.charged().values()) == sold * SALE_FEN
+    assert centre.store.cases() == []
+
+
+@pytest.mark.parametrize("reason", PLATFORMS)
+def test_a_platform_s_code_pays_through_the_acquirer(centre_of, reason):
+    centre, window = _with_acquirer(centre_of)
+    assert window.pay(PLATFORMS[reason], hold_ms=2_000) == PAID
+    assert window.lines == (PAID, ""), "what the payer has left is not ours to show"
+    assert window.sales() == [(1, YES)]
+    assert centre.money() == (BALANCE_FEN, WAITING_FEN), "no card has paid"
+    _settled_there(centre, window, 1)
+
+
+def test_an_acquirer_that_is_silent_is_as_good_as_no_network_and_takes_nothing(centre_of):
+    """It has taken the money, and nobody heard: shown as not paid, so it goes back."""
+    plan = {"reserve": ["silent"], "query": ["silent"] * 9}
+    centre, window = _with_acquirer(centre_of, plan=plan)
+    window.pay(PLATFORMS[reasons.CODE_OF_WECHAT], hold_ms=2_000)
+    window.run_ms(4_000)
+    assert window.shown == display(reasons.CODE_NEEDS_NETWORK)
+    assert sum(centre.way.payments.charged().values()) == SALE_FEN
+    assert window.sales() == [(0, NO)]
+    _settled_there(centre, window, 0)
+
+
+def test_power_goes_while_the_acquirer_is_asked(centre_of):
+    centre, window = _with_acquirer(centre_of)
+    window.arm()
+    window.show(PLATFORMS[reasons.CODE_OF_WECHAT], hold_ms=500)
+    centre.step_acquirer()
+    assert sum(centre.way.payments.charged().values()) == SALE_FEN
+    window.die()
+    window.boot()
+    assert window.sales() == [], "a BOOT stands where the sale would"
+    _settled_there(centre, window, 0)
 
 
 def test_without_network_a_code_is_refused_and_a_card_pays(at):
@@ -221,6 +279,10 @@ REFUSED = {
     reasons.CODE_FORGED: lambda centre: centre.code(seed=bytes(32)),
     reasons.CODE_EXPIRED: lambda centre: centre.code(made_s=centre.now_s - 90),
     reasons.CODE_NOT_YET: lambda centre: centre.code(made_s=centre.now_s + 60),
+    # It has no acquirer.
+    reasons.CODE_OF_WECHAT: lambda centre: PLATFORMS[reasons.CODE_OF_WECHAT],
+    reasons.CODE_OF_ALIPAY: lambda centre: PLATFORMS[reasons.CODE_OF_ALIPAY],
+    reasons.CODE_OF_UNIONPAY: lambda centre: PLATFORMS[reasons.CODE_OF_UNIONPAY],
 }
 
 

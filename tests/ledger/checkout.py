@@ -5,7 +5,7 @@ import random
 from ledger.code_desk import ASK_MS_MIN, CodeDesk
 from ledger.code_sales import CodePolicy
 from ledger.invariants import check
-from ledger.phones import Phones
+from ledger.phones import Phones, Proof
 from ledger.relay_desk import RelayDesk
 from ledger.store import LedgerStore
 from protocols.card import virtual_code
@@ -15,6 +15,7 @@ from tests.ledger.readers import CARD, open_ledger
 
 SITE, NOW_S, PAID_IN_FEN = "campus", 1_795_600_000, 5_000
 CODE_KEY = bytes(range(32))
+PROOF = Proof("id-card", "wang")  # of somebody whose number is in no book
 POLICY = CodePolicy(sale_max_fen=3_000, day_max_fen=6_000)
 
 
@@ -32,7 +33,7 @@ class Checkout:
         self.boot()
         if paid_in_fen:
             self.store.top_ups.top_up(CARD, paid_in_fen, "order-1")
-        self.seed = self.phones.bind(CARD)[1]
+        self.seed = self.phones.bind(CARD, PROOF, 1)[1]
 
     def boot(self):
         """Begin again with what is on the disk."""

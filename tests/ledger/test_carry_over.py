@@ -16,6 +16,7 @@ from protocols.card import virtual_code
 from protocols.card.purse import AMOUNT_FEN_MAX, CARD_CENTRE
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
 from protocols.wire.messages import COMMITTED, UNKNOWN
+from tests.ledger.checkout import PROOF
 from tests.ledger.readers import CARD, OPENING_FEN, OTHER_CARD, Reader
 from tests.ledger.replaced import (
     ACROSS,
@@ -479,7 +480,7 @@ def test_a_code_of_the_old_card_is_settled_by_its_record(is_sold):
     reader = Reader(1003)
     store = waiting(reader)
     phones = Phones(store.database, bytes(32), bytes)
-    code = virtual_code.make(phones.bind(CARD)[1], CAMPUS_PAYMENT, CARD, 1_000, bytes(2))
+    code = virtual_code.make(phones.bind(CARD, PROOF, 1)[1], CAMPUS_PAYMENT, CARD, 1_000, bytes(2))
     ask = Ask(1003, bytes(8), code, 2_000, 1)
     now_ms = (1_000_000, 1_000_000)
     answer = store.code_sales.ask(ask, phones.seed_of, now_ms, CodePolicy(5_000, 5_000))

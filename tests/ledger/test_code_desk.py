@@ -16,7 +16,7 @@ from protocols.rules import reasons
 from protocols.rules.scan_codes import CAMPUS_IDENTITY
 from protocols.wire import messages, seal, topics
 from protocols.wire.errors import WireError
-from tests.ledger.checkout import NOW_S, PAID_IN_FEN, SITE, Checkout
+from tests.ledger.checkout import NOW_S, PAID_IN_FEN, PROOF, SITE, Checkout
 from tests.ledger.desk import Desk as Port
 from tests.ledger.readers import CARD, OTHER_CARD, Reader, forward
 
@@ -128,7 +128,7 @@ def test_both_ends_of_the_clock_have_to_agree(reader, age_s, error_ms, reason):
 def test_a_phone_that_was_bound_anew_has_made_the_old_one_worthless(reader):
     checkout = Checkout(reader)
     old = checkout.code()
-    checkout.seed = checkout.phones.bind(CARD)[1]
+    checkout.seed = checkout.phones.bind(CARD, PROOF, 1)[1]
     assert checkout.ask(reader, code=old)["reason"] == reasons.CODE_FORGED
     assert checkout.ask(reader)["reason"] == reasons.APPROVED
     checkout.phones.unbind(CARD)
@@ -208,7 +208,7 @@ def test_a_card_that_a_merchant_has_withheld_does_not_pay(reader):
     [
         ("lose", "unlose", reasons.CARD_LOST),
         ("suspend", "resume", reasons.CARD_SUSPENDED),
-        ("close", None, reasons.CARD_CLOSED),
+        ("close", None, reasons.CODE_FORGED),  # it has no phone any more
     ],
 )
 def test_a_virtual_card_lives_and_dies_with_its_card(reader, verb, undo, reason):
@@ -222,7 +222,7 @@ def test_a_virtual_card_lives_and_dies_with_its_card(reader, verb, undo, reason)
     assert checkout.money() == (PAID_IN_FEN - 100, 0)
     if undo is None:
         with pytest.raises(PhoneRefused, match="is closed"):
-            checkout.phones.bind(CARD)
+            checkout.phones.bind(CARD, PROOF, 1)
         checkout.phones.unbind(CARD)
     else:
         checkout.store.cards.set(undo, CARD, NOW_S, "id-card")

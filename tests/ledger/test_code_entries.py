@@ -16,6 +16,7 @@ from protocols.rules import access, reasons
 from protocols.rules.scan_codes import CAMPUS_IDENTITY, CAMPUS_PAYMENT
 from protocols.wire import entry_code, messages, seal
 from protocols.wire.errors import WireError
+from tests.ledger.checkout import PROOF
 from tests.ledger.readers import CARD, OTHER_CARD, Reader, open_ledger
 
 SITE, DOOR, LAB, POS = "campus", 2001, 2002, 1001
@@ -38,7 +39,7 @@ class Entry:
         self.error_ms = 0
         self._draw = random.Random(7)
         self.boot()
-        self.seed = self.phones.bind(CARD)[1]
+        self.seed = self.phones.bind(CARD, PROOF, 1)[1]
 
     def boot(self):
         self.phones = Phones(self.store.database, bytes(32), self._draw.randbytes)
@@ -181,7 +182,7 @@ def test_a_clock_that_leaves_it_open_says_no(entry):
     [
         ("lose", reasons.CARD_LOST),
         ("suspend", reasons.CARD_SUSPENDED),
-        ("close", reasons.CARD_CLOSED),
+        ("close", reasons.CODE_FORGED),  # it has no phone any more
     ],
 )
 def test_a_phone_dies_and_freezes_with_its_card(entry, verb, reason):
@@ -191,7 +192,7 @@ def test_a_phone_dies_and_freezes_with_its_card(entry, verb, reason):
 
 def test_the_phone_that_was_bound_before_is_a_forger(entry):
     old = entry.seed
-    entry.seed = entry.phones.bind(CARD)[1]
+    entry.seed = entry.phones.bind(CARD, PROOF, 1)[1]
     assert entry.ask(DOOR, entry.code(seed=old)) == refused(reasons.CODE_FORGED)
     assert entry.ask(DOOR) == told(1)
     entry.phones.unbind(CARD)
@@ -218,7 +219,7 @@ def test_at_midnight_a_doubt_counts_against_the_code(entry):
 
 
 def test_a_card_whose_days_nobody_has_told_is_refused(entry):
-    seed = entry.phones.bind(OTHER_CARD)[1]
+    seed = entry.phones.bind(OTHER_CARD, PROOF, 1)[1]
     assert entry.ask(DOOR, entry.code(OTHER_CARD, seed=seed)) == refused(access.CODE_NO_VALIDITY)
 
 

@@ -19,7 +19,7 @@ from protocols.card.purse import CARD_CENTRE
 from protocols.rules import reasons
 from protocols.wire import messages
 from protocols.wire.messages import COMMITTED, NOT_COMMITTED
-from tests.ledger.checkout import CODE_KEY, NOW_S, PAID_IN_FEN, POLICY, Checkout
+from tests.ledger.checkout import CODE_KEY, NOW_S, PAID_IN_FEN, POLICY, PROOF, Checkout
 from tests.ledger.readers import CANTEEN, CARD, OTHER_CARD, Reader, lost
 
 LEFT = PAID_IN_FEN - 100
@@ -447,7 +447,7 @@ class Street:
         self.checkout = Checkout(*self.readers, path=path, seed=seed, paid_in_fen=0)
         self.seeds = {
             CARD: self.checkout.seed,
-            OTHER_CARD: self.checkout.phones.bind(OTHER_CARD)[1],
+            OTHER_CARD: self.checkout.phones.bind(OTHER_CARD, PROOF, 1)[1],
         }
         self.orders, self.paid_in, self.sold = 0, 0, 0
         self.echoes = []  # asks that are heard once more, whenever

@@ -10,6 +10,7 @@ from ledger.code_sales import CodePolicy
 from ledger.config import (
     ConfigError,
     import_register,
+    load_acquirer_key,
     load_code_key,
     load_config,
     load_signing_key,
@@ -40,6 +41,17 @@ card_no = 7
 balance_fen = 5000
 """
 
+ACQUIRER = (
+    CONFIG
+    + """
+[codes]
+key_file = "codes.key"
+[acquirer]
+url = "https://pay.example.org/onecard"
+key_file = "acquirer.key"
+"""
+)
+
 
 def write(tmp_path, name, text):
     path = tmp_path / name
@@ -66,6 +78,12 @@ def write(tmp_path, name, text):
         (CONFIG + "[codes]\nsale_max_fen = 1\n", "codes.sale_max_fen: nothing of this name"),
         (CONFIG + '[codes]\nkey_file = "k"\nday_max_fen = 0.5\n', "codes.day_max_fen: not a"),
         (CONFIG + '[codes]\nkey_file = "k"\nclock_error_ms = 60001\n', "codes.clock_error_ms"),
+        (ACQUIRER.replace("https", "http"), "acquirer.url: begins with https://"),
+        (ACQUIRER.replace("https", "ftp"), "acquirer.url: begins with https://"),
+        (ACQUIRER.replace('key_file = "a', 'file = "a'), "acquirer.key_file: missing"),
+        (ACQUIRER + "timeout_ms = 0\n", "acquirer.timeout_ms: 1 at least"),
+        (ACQUIRER + "timeout_ms = 30001\n", "acquirer.timeout_ms: not a whole number"),
+        (ACQUIRER.replace("[codes]", "[travels]"), "acquirer.url: needs [codes]"),
         (CONFIG + WALK.replace("south", "north"), "travel[0].to: takes the names of two sites"),
         (CONFIG + WALK.replace("south", "#"), "travel[0].to: takes the names of two sites"),
         (CONFIG + WALK + WALK, "travel[1].to: takes the names of two sites, each pair once"),
@@ -108,6 +126,17 @@ def test_a_balance_is_carried_over_after_72_hours_if_nobody_says_otherwise(tmp_p
         path = write(tmp_path, "config.toml", f"carry_over_after_h = {text}\n{CONFIG}")
         with pytest.raises(ConfigError, match="carry_over_after_h"):
             load_config(path)
+
+
+def test_an_acquirer_is_reached_where_its_url_says(tmp_path):
+    assert load_config(write(tmp_path, "config.toml", CONFIG)).acquirer is None
+    line = load_config(write(tmp_path, "config.toml", ACQUIRER)).acquirer
+    assert (line.url, line.timeout_ms) == ("https://pay.example.org/onecard", 2_000)
+    key = write(tmp_path, "acquirer.key", bytes(range(32)).hex())
+    assert line.key_file == key
+    assert load_acquirer_key(key) == bytes(range(32))
+    here = ACQUIRER.replace("https://pay.example.org", "http://127.0.0.1:9")
+    assert load_config(write(tmp_path, "config.toml", here)).acquirer is not None
 
 
 def test_codes_are_paid_when_there_is_a_key_for_their_seeds(tmp_path):

@@ -5,6 +5,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ledger import (
+    acquirer_rules,
     channel_rules,
     chart,
     dossier_rules,
@@ -17,6 +18,7 @@ from ledger import (
     quiescence,
     reissue_rules,
 )
+from ledger.acquirer import Said, StatementLine, Word
 from ledger.aggregate_match import Line
 from ledger.bearers import Bearer
 from ledger.booking import decide
@@ -26,6 +28,7 @@ from ledger.channel_topups import Order
 from ledger.claims import parse_claim
 from ledger.code_entries import Shown
 from ledger.code_sales import Ask, CodePolicy
+from ledger.department_schema import JOURNALS as DEPARTMENT_JOURNALS
 from ledger.dialect import ConstraintBroken
 from ledger.entries import post_authorized, post_recorded
 from ledger.invariants import check
@@ -47,9 +50,10 @@ from ledger.transfers import SPEND, Transfer
 from ledger.watch import Watch
 from protocols.card import virtual_code
 from protocols.rules import charging, menu
-from protocols.rules.scan_codes import CAMPUS_IDENTITY, CAMPUS_PAYMENT
+from protocols.rules.scan_codes import CAMPUS_IDENTITY, CAMPUS_PAYMENT, WECHAT
 from protocols.wire import messages
 from protocols.wire.messages import UNKNOWN
+from tests.ledger.checkout import PROOF
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, OTHER_CARD, Reader, open_ledger
 from tests.ledger.tampering import in_its_words, tamper
 from tests.rules.tables import POLICY
@@ -78,6 +82,7 @@ def filled():
     store.top_ups.note_carried(1, 6, 12_000, bytes(12))
     _pay_by_code(store)
     _pay_by_aggregate_code(store)
+    _pay_through_the_acquirer(store)
     _enter_by_code(store)
     store.cards.set("lose", CARD, 1)
     store.attendance.enter(CARD, 1, 2, "Wang", "card forgotten")
@@ -122,7 +127,7 @@ def _report_loss(store):
     """The holder of another card has shown an identity code to reader 1001."""
     store.issue_cards([(40, 0)])
     phones, now_s = Phones(store.database, bytes(32), bytes), 1_000_000
-    code = virtual_code.make(phones.bind(40)[1], CAMPUS_IDENTITY, 40, now_s, bytes(2))
+    code = virtual_code.make(phones.bind(40, PROOF, 1)[1], CAMPUS_IDENTITY, 40, now_s, bytes(2))
     interval_ms = now_s * 1000, now_s * 1000
     ask = LossAsk(1001, bytes(8), code)
     assert store.loss_reports.report(ask, phones.seed_of, interval_ms, now_s).reason == 0
@@ -156,6 +161,18 @@ def _pay_by_aggregate_code(store):
     store.aggregate.enter([(2, Line("wechat", "A1", CANTEEN, 100, 1))])
 
 
+def _pay_through_the_acquirer(store):
+    """An order of reader 1019 that is sold and on a statement, and one that is open."""
+    other, orders = Reader(1019), store.acquirer_orders
+    store.register_device(1019, other.key, CANTEEN)
+    for seq in (1, 2):
+        order = orders.ask(Ask(1019, bytes(8), bytes(38), 100, seq), b"13", WECHAT, 1)
+        orders.hear(order.number, Said(Word.RESERVED), 2)
+    other.code_sale(order.number - 1)
+    store.book([other.records])
+    store.acquirer_statements.enter(0, [StatementLine(f"1019-1-{bytes(8).hex()}", 100)], 3)
+
+
 def _enter_by_code(store):
     """Door 1006 was told whose code it was shown, and has let them in."""
     other = Reader(1006)
@@ -164,7 +181,7 @@ def _enter_by_code(store):
     phones = Phones(store.database, bytes(32), bytes)
     know(store.database, [Validity(OTHER_CARD, 1, 0, 65_535)])
     code = virtual_code.make(
-        phones.bind(OTHER_CARD)[1], CAMPUS_IDENTITY, OTHER_CARD, 1_000_000, bytes(2)
+        phones.bind(OTHER_CARD, PROOF, 1)[1], CAMPUS_IDENTITY, OTHER_CARD, 1_000_000, bytes(2)
     )
     now_ms = (1_000_000_000, 1_000_000_000)
     shown = Shown(1006, bytes(8), code)
@@ -187,7 +204,7 @@ def _pay_by_code(store):
     other = Reader(1003)
     store.register_device(1003, other.key, CANTEEN)
     phones = Phones(store.database, bytes(32), bytes)
-    seed = phones.bind(CARD)[1]
+    seed = phones.bind(CARD, PROOF, 1)[1]
     for seq in (1, 2):
         code = virtual_code.make(seed, CAMPUS_PAYMENT, CARD, 1_000_000, bytes((0, seq)))
         ask = Ask(1003, bytes(8), code, 100, seq)
@@ -200,6 +217,7 @@ def _pay_by_code(store):
 # Those of the lives of cards, and what must hold for them: test_lives.py; of dossiers, of lists
 # that move money and of merchants' periods likewise, of people test_operators.py.
 _ELSEWHERE = (*JOURNALS, *OF_DOSSIERS, *MONEY_JOURNALS, *PERIOD_JOURNALS, *PEOPLE_JOURNALS)
+_ELSEWHERE += DEPARTMENT_JOURNALS  # test_rosters.py
 
 
 @pytest.mark.parametrize("table", [table for table in APPEND_ONLY if table not in _ELSEWHERE])
@@ -227,6 +245,9 @@ def test_journals_are_append_only(table, verb):
         "channel_topup": "order_no",
         "topup_cancel": "number",
         "topup_void": "order_no",
+        "acquirer_day": "day",
+        "acquirer_line": "order_no",
+        "phone_proof": "binding",
     }.get(table, key)
     sql = f"DELETE FROM {table}" if verb == "DELETE" else f"UPDATE {table} SET {key} = {key}"
     with pytest.raises(ConstraintBroken, match="append-only"), store.database.transaction():
@@ -288,6 +309,15 @@ def test_journals_are_append_only(table, verb):
         "UPDATE phone SET card_no = 8, binding = 2",
         "INSERT INTO phone VALUES (8, 1, x'00')",
         "INSERT INTO phone VALUES (99, 1, x'')",
+        "DELETE FROM acquirer_order",
+        "UPDATE acquirer_order SET state = 2 WHERE seq = 1",
+        "UPDATE acquirer_order SET word = 0",
+        "UPDATE acquirer_order SET word = 2",
+        "UPDATE acquirer_order SET amount_fen = 1",
+        "UPDATE acquirer_order SET order_no = 'x' WHERE seq = 1",
+        "INSERT INTO acquirer_line VALUES ('x', 9, 1)",
+        "INSERT INTO transfer VALUES (1019, 1, 3, 60, 107374182400, 8589934604, 100)",
+        "INSERT INTO transfer VALUES (1019, 1, 30, 61, 12884901888, 107374182400, 100)",
         "DELETE FROM reservation",
         "UPDATE reservation SET state = 2 WHERE number = 1",
         "UPDATE reservation SET state = 0 WHERE number = 2",
@@ -396,6 +426,12 @@ TAMPERED = {
     "every transfer of a payment by code belongs to a reservation": [
         "UPDATE reservation SET seq = 9 WHERE number = 1"
     ],
+    "a card that has ended has no phone": [
+        "UPDATE card_change SET status = 3 WHERE card_no = 7",
+    ],
+    "a phone that was bound was bound to somebody who had proven who they are": [
+        "UPDATE phone SET binding = 0",
+    ],
     "what was promised to a card is kept from codes": [
         "INSERT INTO load_try VALUES (2, 9, 1001)",
     ],
@@ -454,6 +490,7 @@ def test_every_rule_has_its_tampering():
     here -= set(fraud_rules.RULES)  # test_corrections.py
     here -= set(money_rules.RULES)  # test_money_lists.py
     here -= set(period_rules.RULES)  # test_periods.py
+    here -= set(acquirer_rules.RULES)  # test_acquirer.py
     here -= set(people_rules.RULES)  # test_operators.py
     assert here < set(TAMPERED)
     assert len(TAMPERED) == len(here) + 4

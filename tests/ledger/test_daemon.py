@@ -18,6 +18,8 @@ from protocols.card import virtual_code
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
 from protocols.wire import messages, seal, topics
 from protocols.wire.ledger_status import STATUS_OFFLINE, STATUS_ONLINE
+from simulator.acquirer.payments import Payments
+from simulator.acquirer.process import AcquirerProcess
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, Reader, forward
 from tools.ledger_phone import run
 from tools.ledger_topup import book
@@ -120,7 +122,7 @@ def test_daemon_answers_a_phone_that_was_bound_beside_it(config, broker, repo_ro
         wait_for(agent, topics.LEDGER_STATUS, STATUS_ONLINE.__eq__)
         database = tmp_path / "books" / "ledger.sqlite"
         book(database, CARD, 5_000, "order-1")
-        seed = bytes.fromhex(run(config, "bind", CARD).split()[-1])
+        seed = bytes.fromhex(run(config, "bind", CARD, "wang", 1, ("id-card", "")).split()[-1])
         code = virtual_code.make(seed, CAMPUS_PAYMENT, CARD, int(time.time()), b"\x00\x01")
         asked = {"nonce": bytes(8), "code": code, "amount_fen": 1_250, "seq": 1}
         relay_key = seal.derive(reader.key, messages.RELAY_LABEL)
@@ -143,6 +145,69 @@ def test_daemon_answers_a_phone_that_was_bound_beside_it(config, broker, repo_ro
     assert store.balances()["reserved", CARD] == 1_250
     assert check(store) == []
     store.close()
+
+
+def test_daemon_asks_an_acquirer_that_is_a_process_of_its_own(config, broker, repo_root, tmp_path):
+    """Its first answer is lost on the way; the sale is booked, and confirmed there once."""
+    (tmp_path / "codes.key").write_text(bytes(range(32)).hex())
+    (tmp_path / "codes.key").chmod(0o600)
+    acquirer = AcquirerProcess(tmp_path, plan={"reserve": ["silent"]})
+    lines = '[codes]\nkey_file = "codes.key"\n[acquirer]\nkey_file = "acquirer.key"\n'
+    lines += f'url = "{acquirer.url}"\ntimeout_ms = 300\n'
+    config.write_text(config.read_text() + lines)
+    answers, receipts = topics.relay_down("campus"), topics.agent_receipts("campus")
+    subscriptions = [answers, receipts, topics.LEDGER_STATUS]
+    agent = MqttPort("127.0.0.1", broker, "agent", subscriptions=subscriptions)
+    reader, code = Reader(1001), b"134567890123456789".ljust(38, b"\0")
+    relay_key = seal.derive(reader.key, messages.RELAY_LABEL)
+    asked = {"nonce": bytes(8), "code": code, "amount_fen": 1_250, "seq": 1}
+    said = seal.seal(
+        relay_key, messages.encode_relayed(messages.PAY_ASK, asked), messages.RELAY_UP
+    )
+    relay = messages.encode_message(messages.RELAY, {"device": 1001, "sealed": said})
+    daemon = start(config, repo_root)
+    try:
+        wait_for(agent, topics.LEDGER_STATUS, STATUS_ONLINE.__eq__)
+        heard = wait_for_answer(agent, answers, relay)
+        opened = seal.unseal(relay_key, heard["sealed"], messages.RELAY_DOWN)
+        answer = messages.decode_relayed(opened, (messages.PAY_ANSWER,))
+        assert (answer["reason"], answer["number"]) == (0, 1)
+        reader.code_sale(1, 1_250)
+        agent.publish(topics.agent_records("campus"), forward("campus", 1, reader.records))
+        wait_for(agent, receipts)
+        until = time.monotonic() + PATIENCE_S
+        books = Payments(tmp_path / "acquirer.sqlite")
+        while list(books.states().values()) != ["confirmed"]:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        books.close()
+    finally:
+        daemon.terminate()
+        log = daemon.stderr.read()
+        daemon.wait()
+        daemon.stderr.close()
+        agent.close()
+        acquirer.kill()
+    assert b"134567890123456789" not in log
+    store = LedgerStore.open(str(tmp_path / "books" / "ledger.sqlite"))
+    assert store.takings(CANTEEN) == 1_250
+    assert check(store) == []
+    store.close()
+
+
+def wait_for_answer(agent, answers, relay):
+    """As a reader does: the same question each second until somebody answers."""
+    for _ in range(PATIENCE_S):
+        agent.publish(topics.relay_up("campus"), relay)
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            agent.step(time.monotonic_ns() // 1_000_000)
+            while (message := agent.take()) is not None:
+                agent.ack(message)
+                if message.topic == answers:
+                    return messages.decode_message(message.payload, (messages.RELAY,))
+            time.sleep(0.02)
+    raise AssertionError("no answer")
 
 
 def test_public_key_is_the_rfc_8032_one():

@@ -8,6 +8,7 @@ import pytest
 
 from adapters.sqlite import open_database
 from ledger import chart, period_reasons, reasons
+from ledger.acquirer import Said, Word
 from ledger.bearers import Bearer
 from ledger.certificates import release
 from ledger.code_sales import Ask, CodePolicy
@@ -22,8 +23,9 @@ from ledger.phones import Phones
 from ledger.quiescence import Bar
 from ledger.store import LedgerStore
 from protocols.card import virtual_code
-from protocols.rules.scan_codes import CAMPUS_PAYMENT
+from protocols.rules.scan_codes import CAMPUS_PAYMENT, WECHAT
 from tests.ledger import campus
+from tests.ledger.checkout import PROOF
 from tests.ledger.months import (
     CLOSED_S,
     CLOSER,
@@ -354,7 +356,7 @@ def test_payments_by_code_count_when_they_were_asked_for_and_open_ones_are_told(
     store = open_ledger(pos)
     store.top_ups.top_up(CARD, 5_000, "a")
     phones = Phones(store.database, bytes(32), bytes)
-    seed = phones.bind(CARD)[1]
+    seed = phones.bind(CARD, PROOF, 1)[1]
     for seq, (fen, time_s) in enumerate(((100, END_S - 9), (20, END_S - 8), (3, END_S)), 1):
         code = virtual_code.make(seed, CAMPUS_PAYMENT, CARD, time_s, bytes((0, seq)))
         ask = Ask(1001, bytes(8), code, fen, seq)
@@ -367,6 +369,22 @@ def test_payments_by_code_count_when_they_were_asked_for_and_open_ones_are_told(
     assert (due(store, 1).sales_fen, due(store, 1).due_fen) == (100, 100)
     assert report["undecided"] == [[CANTEEN, 1, 20]]
     assert held(store) == (0, 100, 0)
+
+
+def test_what_an_acquirer_takes_counts_so_too():
+    pos = Pos(1001)
+    store = open_ledger(pos)
+    orders = store.acquirer_orders
+    for seq, (fen, time_s) in enumerate(((100, END_S - 9), (20, END_S - 8), (3, END_S)), 1):
+        ask = Ask(1001, bytes(8), bytes(38), fen, seq)
+        order = orders.ask(ask, b"134567890123456789", WECHAT, time_s)
+        orders.hear(order.number, Said(Word.RESERVED), time_s + 1)
+    pos.code_sale(1, amount_fen=100)
+    store.book([pos.records])
+    store.periods.decide(END_S, [(1001, 0)], "zhou", "in repair", CLOSED_S)
+    report = json.loads(approve(store, close(store)).report)
+    assert (due(store, 1).sales_fen, due(store, 1).due_fen) == (100, 100)
+    assert report["undecided"] == [[CANTEEN, 1, 20]]
 
 
 def test_a_twin_bars_it_and_so_does_what_it_has_taken():

@@ -16,6 +16,7 @@ from ledger.reservations import Settled
 from ledger.topups import NotCovered, TopUpRefused
 from protocols.card import virtual_code
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
+from tests.ledger.checkout import PROOF
 from tests.ledger.lives import let_go, make_file
 from tests.ledger.readers import CARD, OPENING_FEN, OTHER_CARD, Reader
 from tests.ledger.replaced import NEW_CARD, NEWER_CARD, books
@@ -306,7 +307,7 @@ def test_what_was_reserved_by_a_code_goes_when_it_is_given_back():
     store = books(Reader(1001))
     store.top_ups.top_up(CARD, 5_000, "a")
     phones, now_ms = Phones(store.database, bytes(32), bytes), (END_S * 1000, END_S * 1000)
-    code = virtual_code.make(phones.bind(CARD)[1], CAMPUS_PAYMENT, CARD, END_S, bytes(2))
+    code = virtual_code.make(phones.bind(CARD, PROOF, 1)[1], CAMPUS_PAYMENT, CARD, END_S, bytes(2))
     ask = Ask(1001, bytes(8), code, 1_000, 1)
     number = store.code_sales.ask(ask, phones.seed_of, now_ms, CodePolicy(2_000, 2_000)).number
     store.cards.set("close", CARD, END_S, "id-card")

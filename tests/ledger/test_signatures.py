@@ -10,13 +10,15 @@ from ledger.bearers import Bearer
 from ledger.card_status import CardRefused
 from ledger.carry_over import AFTER_S
 from ledger.code_sales import Ask, CodePolicy
+from ledger.door_log import DoorLog
 from ledger.holders import Holder
 from ledger.lifecycle import BATCH, DEPARTMENT, HOLDER, ONE_PERSON, SECURITY, Act
 from ledger.money_lists import Signature
 from ledger.operators import ENROL, Wanted
 from ledger.people import HEAD
-from ledger.phones import Phones
+from ledger.phones import Phones, Proof
 from ledger.reservations import Settled
+from ledger.rosters import Place, Rosters
 from ledger.settlement_basis import Decision
 from ledger.signatures import NotAllowed
 from ledger.subsidies import SubsidyLine
@@ -26,6 +28,9 @@ from protocols.rules.scan_codes import CAMPUS_PAYMENT
 from protocols.rules.spending import STAFF, STUDENT
 from protocols.wire import messages
 from tests.ledger import test_menus as menus
+from tests.ledger.checkout import PROOF
+from tests.ledger.departments import DAY as FROM_DAY
+from tests.ledger.departments import EARLY
 from tests.ledger.lives import STAFF_BY, let_go
 from tests.ledger.readers import CANTEEN, CARD, Reader, open_ledger
 from tests.ledger.staff import OF_ROLE, cheap, staffed
@@ -40,6 +45,7 @@ pytestmark = pytest.mark.usefixtures("cheap")
 NOW_S = 1_790_000_000
 DAY = NOW_S // 86_400
 DAYS = DAY - 10, DAY + 5
+IN_IT = Place("P001", FROM_DAY, "Cleaning", EARLY.name)
 DOOR, READER, NEW = 1002, 1001, 300
 ACCOUNT = "430102199001011"
 SUBSIDIES = [SubsidyLine(2, CARD, "", 700)]
@@ -85,7 +91,7 @@ def _reserve(store):
     """A payment by code that no record has settled."""
     now_ms = (1_000_000_000, 1_000_000_000)
     code = virtual_code.make(
-        phones(store).bind(CARD)[1], CAMPUS_PAYMENT, CARD, 1_000_000, bytes(2)
+        phones(store).bind(CARD, PROOF, 1)[1], CAMPUS_PAYMENT, CARD, 1_000_000, bytes(2)
     )
     ask = Ask(READER, bytes(8), code, 100, 9)
     asked = store.code_sales.ask(ask, phones(store).seed_of, now_ms, CodePolicy(100, 200))
@@ -182,7 +188,7 @@ STORY = [
         "tian",
         lambda s, who: s.code_sales.settle(1, Settled.VOID, who, NOW_S),
     ),
-    ("phone.bind", "clara", lambda s, who: phones(s).bind(CARD, who, NOW_S)),
+    ("phone.bind", "clara", lambda s, who: phones(s).bind(CARD, Proof("id-card", who), NOW_S)),
     ("phone.bind", "clara", lambda s, who: phones(s).unbind(CARD, who, NOW_S)),
     (
         "door.add",
@@ -276,6 +282,11 @@ STORY = [
         lambda s, who: s.access.appoint("appoint", "campus", "dorm", "wen", NOW_S, who),
     ),
     ("access.dorm", "wen", lambda s, who: s.access.grant(DOOR, CARD, 1, 1, who, NOW_S)),
+    (
+        "access.dorm",
+        "wen",
+        lambda s, who: DoorLog(s.database).ask(DOOR, (0, 60), "a wallet", who, NOW_S),
+    ),
     ("access.public", "gu", lambda s, who: s.access.grant(1003, CARD, 1, 1, who, NOW_S)),
     ("reader.release", "eng", _release),
     (
@@ -288,6 +299,12 @@ STORY = [
         "menu.set",
         "stella",
         lambda s, who: s.menus.set_menu(CANTEEN, "", menus.a_menu(900), who, NOW_S),
+    ),
+    ("roster.set", "stella", lambda s, who: Rosters(s.database).set_shift(EARLY, who, NOW_S)),
+    (
+        "roster.set",
+        "stella",
+        lambda s, who: Rosters(s.database).place([(2, IN_IT)], who, NOW_S),
     ),
     (
         "punch.enter",

@@ -186,3 +186,23 @@ def test_one_that_was_lost_costs_another_fee_and_is_extended_by_the_same_departm
         assert fees(store) == 2 * FEE_FEN
     store.temporaries.extend(NEW_CARD, "General Affairs", LAST + 9, LAST, NOW_S, PROOF)
     assert card_validity.of(store.database, NEW_CARD).valid_to == LAST + 9
+
+
+def test_the_form_says_what_became_of_it_so_far():
+    store = applied()
+    form = store.temporaries.form(1)
+    assert (form.application, form.applied_s, form.signed) == (FORM, NOW_S, {})
+    assert (form.card_no, form.extensions) == (None, ())
+    store.temporaries.approve(1, HEAD, "zhao", NOW_S + 1)
+    store.temporaries.approve(1, FINANCE, "qian", NOW_S + 2)
+    store.temporaries.hand_out(1, CARD, NOW_S, BY)
+    for last, today in ((LAST + 30, LAST), (LAST + 60, LAST + 25)):
+        store.temporaries.extend(CARD, "General Affairs", last, today, NOW_S + 3, PROOF)
+    form = store.temporaries.form(1)
+    assert form.signed == {HEAD: ("zhao", NOW_S + 1), FINANCE: ("qian", NOW_S + 2)}
+    assert form.card_no == CARD and [(e.was_to, e.valid_to) for e in form.extensions] == [
+        (LAST, LAST + 30),
+        (LAST + 30, LAST + 60),
+    ]
+    with pytest.raises(CardRefused, match="no application 2"):
+        store.temporaries.form(2)

@@ -1,12 +1,17 @@
 """`onecard ledger access`: beside a ledger that has the books open, and each grant has a name."""
 
 import re
+import time
 
 import pytest
 from typer.testing import CliRunner
 
 from ledger.access import AccessRefused
+from ledger.holders import Holder
 from protocols.rules import access
+from protocols.rules.spending import STUDENT
+from protocols.wire import messages
+from tests.ledger.lives import BY
 from tests.ledger.readers import CARD, Reader, open_ledger
 from tests.ledger.test_code_entries import Entry
 from tools.cli import app
@@ -124,3 +129,47 @@ def test_answers_about_codes_that_no_door_has_used_are_listed(tmp_path):
     done = CliRunner().invoke(app, [*line, str(tmp_path / "none.sqlite")])
     assert done.exit_code == 2
     entry.store.close()
+
+
+def test_a_grant_ends_on_its_day_and_says_so(books, monkeypatch):
+    words = ("--device", DOOR, "--person", WANG)
+    books.run("door", "--device", DOOR, "--scope", "dorm")
+    books.run("appoint", "--scope", "dorm", "--person", WANG)
+    monkeypatch.setattr(time, "time", lambda: 1_795_708_800)  # 2026-11-27 00:00 in Changsha
+    done = books.run("grant", *words, "--card", CARD, "--until", "2026-11-27")
+    assert done.exit_code == 0, done.output
+    for day, said in (("2026-11-26", "later than now"), ("soon", "a day is a date")):
+        done = books.run("grant", *words, "--card", CARD, "--until", day)
+        assert done.exit_code == 2 and said in done.output
+    assert books.run("end").output == "nothing is over\n"
+    monkeypatch.setattr(time, "time", lambda: 1_795_708_800 + 86_400)
+    assert books.run("end").output == f"door {DOOR}: epoch 2\n"
+    told = books.run("show", "--device", DOOR).output.splitlines()
+    assert told[0].endswith(f"card {CARD} into group 1, until 2026-11-27T16:00:00Z")
+    assert told[1].endswith(f"{WANG}: card {CARD} may not enter: epoch 1 is over")
+
+
+def test_who_opened_it_is_told_for_a_purpose_that_stays(books, monkeypatch):
+    reader = Reader(DOOR)
+    for card_no, reason, when in ((CARD, 0, (60, 60)), (0, access.LOCKED_OUT, (70, 90))):
+        times = {"earliest_s": when[0], "latest_s": when[1]}
+        reader.write(messages.ENTRY, card_no=card_no, reason=reason, **times)
+    books.book([reader.records])
+    books.holders.open(CARD, Holder("S7", STUDENT, "Nursing"), (0, 9), 1, BY)
+    books.run("door", "--device", DOOR, "--scope", "dorm")
+    books.run("appoint", "--scope", "dorm", "--person", WANG)
+    monkeypatch.setattr(time, "time", lambda: 1_000)
+    asked = ("--device", DOOR, "--from", "1970-01-01T08:00:00+08:00", "--purpose", "a wallet")
+    words = (*asked, "--to", "1970-01-01T09:00:00+08:00", "--person")
+    assert books.run("who", *words, "Li Lei").exit_code == 2
+    told = books.run("who", *words, WANG).output.splitlines()
+    assert told[0] == f"1970-01-01 08:01:00, record 1: card {CARD} of S7: opened"
+    assert told[1].startswith(
+        "1970-01-01 08:01:10~1970-01-01 08:01:30, record 2: no card: refused"
+    )
+    done = books.run("who", *asked, "--to", "1970-01-01T09:00:00", "--person", WANG)
+    assert done.exit_code == 2 and "no time with its zone" in done.output
+    assert books.run("questions").output == (
+        f"1, 1970-01-01 08:16:40, {WANG}: door {DOOR}, 1970-01-01 08:00:00 to 1970-01-01 09:00:00:"
+        " a wallet\n"
+    )

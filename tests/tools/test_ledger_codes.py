@@ -6,11 +6,15 @@ import time
 import pytest
 from typer.testing import CliRunner
 
+from ledger.acquirer import StatementLine
 from ledger.invariants import check
 from ledger.phones import Phones
+from tests.ledger.acquiring import Acquiring
 from tests.ledger.checkout import CODE_KEY, NOW_S, Checkout
 from tests.ledger.readers import CARD, Reader, lost
 from tools.cli import app
+
+SHOWN = "--shown", "passport", "--by", "li"
 
 
 def onecard(*words):
@@ -36,23 +40,42 @@ def checkout(reader, tmp_path):
 
 def test_a_seed_is_printed_once_and_pays(checkout, reader, tmp_path):
     config = tmp_path / "ledger.toml"
-    assert onecard("phone", "show", config, "--card", CARD).output == f"card {CARD}: binding 1\n"
-    done = onecard("phone", "bind", config, "--card", CARD)
+    before = onecard("phone", "show", config, "--card", CARD).output
+    assert before == f"card {CARD}: binding 1, id-card shown to wang on 1970-01-01\n"
+    done = onecard("phone", "bind", config, "--card", CARD, *SHOWN)
     said = dict(line.split() for line in done.output.splitlines())
     assert (done.exit_code, said["card_no"], said["binding"]) == (0, str(CARD), "2")
     assert checkout.ask(reader)["reason"] != 0, "the phone of before"
     checkout.seed = bytes.fromhex(said["seed"])
     assert checkout.ask(reader)["reason"] == 0
     shown = onecard("phone", "show", config, "--card", CARD).output
-    assert shown == f"card {CARD}: binding 2\n"
+    assert shown.startswith(f"card {CARD}: binding 2, passport shown to li on 20")
     assert onecard("phone", "unbind", config, "--card", CARD).exit_code == 0
     assert onecard("phone", "show", config, "--card", CARD).output == f"card {CARD}: no phone\n"
     assert Phones(checkout.store.database, CODE_KEY, bytes).seed_of(CARD) is None
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ((), "id-card, passport, residence-permit"),
+        (("--shown", "library-card", "--by", "li"), "id-card, passport, residence-permit"),
+        (("--shown", "passport"), "id-card, passport, residence-permit"),
+        ((*SHOWN, "--person", "2026010203"), f"card {CARD} is not that of the person"),
+    ],
+)
+def test_nobody_gets_a_phone_without_a_proof(checkout, tmp_path, words, why):
+    before = checkout.store.dump()
+    done = onecard("phone", "bind", tmp_path / "ledger.toml", "--card", CARD, *words)
+    assert done.exit_code == 2
+    assert why in done.output
+    assert "2026010203" not in done.output
+    assert checkout.store.dump() == before
+
+
 @pytest.mark.parametrize("verb", ["bind", "unbind"])
 def test_a_card_that_was_never_issued_gets_no_phone(checkout, tmp_path, verb):
-    done = onecard("phone", verb, tmp_path / "ledger.toml", "--card", 99)
+    done = onecard("phone", verb, tmp_path / "ledger.toml", "--card", 99, *SHOWN)
     assert (done.exit_code, done.output) == (2, "onecard: card 99 was never issued\n")
 
 
@@ -97,3 +120,42 @@ def test_what_is_open_is_listed_and_settled_once(checkout, reader, tmp_path, mon
     assert refused.exit_code == 2 and "payment" not in refused.output
     assert onecard("settle", path, "--number", 2, "--as", "sold").exit_code == 2
     assert check(checkout.store) == []
+
+
+# --- what an acquirer takes -------------------------------------------------------------------
+
+
+@pytest.fixture
+def counter(reader, tmp_path):
+    counter = Acquiring(reader, path=str(tmp_path / "acquired.sqlite"))
+    yield counter
+    counter.store.close()
+
+
+def test_an_order_that_nothing_settles_is_listed_and_settled_beside_the_others(
+    counter, reader, tmp_path
+):
+    books = tmp_path / "acquired.sqlite"
+    counter.heard(reader, counter.asked(reader))
+    listed = onecard("codes", books, "--older-s", 0)
+    assert (listed.exit_code, "1001/1" in listed.output) == (1, True)
+    done = onecard("settle", books, "--number", 1, "--as", "sold")
+    assert (done.exit_code, done.output) == (0, "payment 1 of 100 fen is sold\n")
+    again = onecard("settle", books, "--number", 1, "--as", "void")
+    assert (again.exit_code, again.output) == (2, "onecard: order 1 is settled: sold\n")
+    assert onecard("codes", books, "--older-s", 0).exit_code == 0
+    counter.run(count=3)
+    assert set(counter.payments.states().values()) == {"confirmed"}
+
+
+def test_what_does_not_match_is_listed(counter, tmp_path):
+    books = tmp_path / "acquired.sqlite"
+    assert onecard("acquirer", books).exit_code == 0
+    counter.store.acquirer_statements.enter(20_782, [StatementLine("nobody-s", 1250)], 1)
+    listed = onecard("acquirer", books)
+    assert listed.exit_code == 1
+    assert "2026-11-25      12.50  no order of ours" in listed.output
+    (line,) = json.loads(onecard("acquirer", books, "--json").output)
+    assert line["order_no"] == "nobody-s"
+    assert (line["day"], line["amount_fen"]) == ("2026-11-25", 1250)
+    assert onecard("acquirer", tmp_path / "codes.toml").exit_code == 2

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ledger.invariants import check
+from tests.adapters.test_spreadsheet import book
 from tests.ledger.readers import Reader, open_ledger
 from tools.cli import app
 
@@ -166,14 +167,17 @@ def test_a_list_that_contradicts_exits_1_and_does_the_rest(store, path, tmp_path
             "card_no,person_no,account_no,name\n-3,N50,430102199001011,A\n",
             "line 2 cannot be: a ca",
         ),
-        ("card_no,person_no,account_no,name\n٥,N50,430102199001011,A\n", "line 2 cannot be: a ca"),
+        (
+            "\ufeffcard_no,person_no,account_no,name\n٥,N50,430102199001011,A\n",
+            "line 2 cannot be: a ca",
+        ),
         (
             f"card_no,person_no,account_no,name\n{9**99},N50,{ACCOUNT},A\n",
             "line 2 cannot be: a ca",
         ),
         (f"card_no,person_no,account_no,name\n50,N50,{ACCOUNT}1,A\n", "line 2 cannot be: an acc"),
         ("card_no,person_no,account_no,name\n50,张,430102199001011,A\n", "line 2 cannot be: no"),
-        ('card_no,person_no,account_no,name\n50,N50,"43', "no CSV in UTF-8"),
+        ('card_no,person_no,account_no,name\n50,N50,"43', "line 2 is no CSV"),
     ],
 )
 def test_a_list_that_cannot_be_read_names_its_line_and_nobody(store, path, tmp_path, text, said):
@@ -185,11 +189,18 @@ def test_a_list_that_cannot_be_read_names_its_line_and_nobody(store, path, tmp_p
     assert ACCOUNT not in done.output and store.dump() == before
 
 
-def test_a_file_in_another_code_and_a_hash_that_is_none(store, path, tmp_path):
-    file = tmp_path / "list.csv"
-    file.write_bytes("card_no,person_no,account_no,name\n50,N50,4,张\n".encode("gbk"))
+def test_a_list_from_another_program_and_a_hash_that_is_none(store, path, tmp_path):
+    """A spreadsheet in Chinese, and a CSV in GB18030, are the list that the same lines are."""
+    heads, line = "卡号,学工号,银行账号,户名", f"50,N50,{ACCOUNT},张"
+    file, csv = tmp_path / "list.xlsx", tmp_path / "list.csv"
+    file.write_bytes(book(heads.split(","), line.split(",")))
+    csv.write_bytes(f"{heads}\n{line}\n".encode("gb18030"))
+    for each in (file, csv):
+        done = onecard("batch", "dry-run", path, each, "--kind", "graduation")
+        assert "of 1 lines would be done" in done.output and ACCOUNT not in done.output
+    file.write_bytes(book(heads.split(","), [50, "N50", int("4" * 19), "张"]))
     done = onecard("batch", "dry-run", path, file, "--kind", "graduation")
-    assert done.exit_code == 2 and "no CSV in UTF-8" in done.output
+    assert done.exit_code == 2 and "C2 is a number of more than 15 digits" in done.output
     words = path, issue_list(tmp_path), "--kind", "issue", "--sha256", "12", "--by", "wang"
     for verb in ("sign", "run"):
         done = onecard("batch", verb, *words)

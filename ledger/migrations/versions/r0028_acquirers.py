@@ -1,4 +1,4 @@
-"""Revision 0028: what money rests on when it leaves a card."""
+"""Revision 0028: acquirers, and who binds a phone."""
 
 from alembic import op
 

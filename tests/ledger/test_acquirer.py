@@ -1,0 +1,480 @@
+"""A payment by a platform's code is the merchant's or its payer's, once, whatever goes wrong."""
+
+import itertools
+import random
+import sqlite3
+from datetime import date
+
+import pytest
+
+from ledger import acquirer_rules
+from ledger import reasons as ledger_reasons
+from ledger.acquirer import CASES, NEXT, Said, StatementLine, Verb, Word, follow
+from ledger.acquirer_desk import BALANCE_NOT_TOLD
+from ledger.acquirer_statements import Fault, StatementRefused
+from ledger.chart import ACQUIRED
+from ledger.code_sales import SettleRefused
+from ledger.invariants import check
+from ledger.reservations import Settled
+from protocols.rules import reasons
+from protocols.wire.messages import NOT_COMMITTED
+from simulator.acquirer.faults import FAULTS
+from tests.ledger.acquiring import (
+    ALIPAY,
+    DAY,
+    OFFSET_S,
+    OLD,
+    POOR,
+    SLOW,
+    UNIONPAY,
+    WECHAT,
+    Acquiring,
+)
+from tests.ledger.checkout import Checkout
+from tests.ledger.readers import CANTEEN, Reader, lost
+from tests.ledger.tampering import in_its_words, tamper
+
+FEN = 100
+
+
+@pytest.fixture
+def reader():
+    return Reader(1001)
+
+
+def cases(counter):
+    return [reason for reason, _device, _seq in counter.store.cases()]
+
+
+def sell(counter, reader, answer):
+    """What the reader writes behind its question."""
+    if answer is None or answer["reason"]:
+        reader.code_sale(0, result=NOT_COMMITTED)
+    else:
+        reader.code_sale(answer["number"])
+
+
+# --- as it should be --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [WECHAT, ALIPAY, UNIONPAY])
+def test_it_is_asked_and_sold_and_confirmed(reader, code):
+    counter = Acquiring(reader)
+    answer = counter.heard(reader, counter.asked(reader, code=code))
+    assert answer == {"reason": 0, "number": 1, "balance_fen": BALANCE_NOT_TOLD}
+    assert counter.store.takings(CANTEEN) == 0, "nothing is the merchant's before the record"
+    sell(counter, reader, answer)
+    assert counter.agrees(reader) == (FEN, FEN)
+    assert set(counter.payments.states().values()) == {"confirmed"}
+    assert counter.said == ["reserve", "confirm"]
+    assert counter.store.balances()["acquirer", 0] == -FEN
+    assert cases(counter) == []
+
+
+@pytest.mark.parametrize("code", [WECHAT, ALIPAY, UNIONPAY])
+def test_without_an_acquirer_it_is_refused_by_its_name(reader, code):
+    checkout = Checkout(reader)
+    said = checkout.ask(reader, code=code.ljust(38, b"\0"))
+    shown = {WECHAT: reasons.CODE_OF_WECHAT, ALIPAY: reasons.CODE_OF_ALIPAY}
+    assert said["reason"] == shown.get(code, reasons.CODE_OF_UNIONPAY)
+    assert list(checkout.store.database.rows("SELECT 1 FROM acquirer_order")) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(POOR, reasons.BALANCE_SHORT), (OLD, reasons.CODE_EXPIRED)]
+)
+def test_a_refusal_is_told_and_kept(reader, code, reason):
+    counter = Acquiring(reader)
+    asked = counter.asked(reader, code=code)
+    answer = counter.heard(reader, asked)
+    assert answer == {"reason": reason, "number": 0, "balance_fen": 0}
+    counter.boot()
+    assert counter.say(reader, asked) is not None
+    sell(counter, reader, answer)
+    assert counter.agrees(reader) == (0, 0)
+    assert counter.said == ["reserve"], "nothing is left to be told"
+
+
+def test_a_payer_who_confirms_on_the_phone_is_waited_for(reader):
+    counter = Acquiring(reader)
+    answer = counter.heard(reader, counter.asked(reader, code=SLOW))
+    assert answer["reason"] == reasons.APPROVED
+    assert counter.said == ["reserve", "query"]
+    sell(counter, reader, answer)
+    assert counter.agrees(reader) == (FEN, FEN)
+
+
+def test_a_code_that_has_paid_pays_no_second_time(reader):
+    counter = Acquiring(reader)
+    sell(counter, reader, counter.heard(reader, counter.asked(reader)))
+    answer = counter.heard(reader, counter.asked(reader))
+    assert answer["reason"] == reasons.CODE_USED
+    sell(counter, reader, answer)
+    assert counter.agrees(reader) == (FEN, FEN)
+
+
+def test_no_code_stands_in_the_books(reader, tmp_path):
+    counter = Acquiring(reader, path=str(tmp_path / "ledger.sqlite"))
+    counter.heard(reader, counter.asked(reader))
+    counter.store.close()
+    data = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"1001-1-" in data
+    assert WECHAT not in data
+
+
+# --- power, silence, twice, late, forged ------------------------------------------------------
+
+RECORDS = {
+    "as it was told": lambda reader: None,
+    "power was cut": lambda reader: reader.boot(),
+    "called off": lambda reader: reader.code_sale(1, result=NOT_COMMITTED),
+}
+
+
+@pytest.mark.parametrize("then", RECORDS)
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("verb", ["reserve", "query", "confirm", "void"])
+def test_once_whatever_goes_wrong_with_one_request(reader, verb, fault, then):
+    """A query only comes where a reserve before had no answer."""
+    plan = {"reserve": ["silent"], "query": [fault]} if verb == "query" else {verb: [fault]}
+    counter = Acquiring(reader, plan=plan)
+    answer = counter.heard(reader, counter.asked(reader))
+    RECORDS[then](reader)
+    if not reader.records:
+        sell(counter, reader, answer)
+    is_sold = then == "as it was told" and answer is not None
+    assert counter.agrees(reader) == ((FEN, FEN) if is_sold else (0, 0))
+    assert cases(counter) == []
+
+
+def test_once_whatever_goes_wrong():
+    """Faults on half of all requests, cuts, restarts of the ledger, records that come late."""
+    shown = 0
+    for seed in range(25):
+        draw, reader = random.Random(seed), Reader(1001)
+        counter = Acquiring(reader, seed=seed)
+        sold = 0
+        for turn in range(6):
+            code = b"13%016d" % (seed * 1_000_000 + turn * 1_000 + draw.choice((2, 10)))
+            answer = counter.heard(reader, counter.asked(reader, code=code))
+            end = draw.choice(("told", "told", "cut", "off"))
+            if end == "told":
+                sell(counter, reader, answer)
+                sold += answer is not None and not answer["reason"]
+            else:
+                reader.boot() if end == "cut" else reader.code_sale(0, result=NOT_COMMITTED)
+            if draw.random() < 0.5:
+                counter.store.book([reader.records])
+            counter.run(count=draw.randrange(3))
+        assert counter.agrees(reader) == (sold * FEN, sold * FEN), f"seed {seed}"
+        assert cases(counter) == [], f"seed {seed}"
+        shown += sold
+    print(f"seeds 0 to 24: {shown} of 150 sold")
+    assert 20 < shown < 130, "both ends are met"
+
+
+def test_a_time_out_that_was_paid_all_the_same_is_given_back(reader):
+    """The acquirer has taken it, its answer came to nobody: the reader gave up after 5 s."""
+    plan = {"reserve": ["silent"] * 9, "query": ["silent"] * 9}
+    counter = Acquiring(reader, plan=plan)
+    assert counter.heard(reader, counter.asked(reader)) is None
+    assert sum(counter.payments.charged().values()) == FEN
+    reader.code_sale(0, result=NOT_COMMITTED)
+    assert counter.agrees(reader) == (0, 0)
+    assert set(counter.payments.states().values()) == {"void"}
+
+
+def test_a_request_that_arrives_behind_the_void_takes_nothing(reader):
+    counter = Acquiring(reader, plan={"reserve": ["late"], "query": ["lost"] * 9})
+    counter.heard(reader, counter.asked(reader), patience=1)
+    reader.boot()
+    counter.book(reader)
+    counter.run(count=3)
+    counter.line.deliver_late()
+    assert counter.agrees(reader) == (0, 0)
+
+
+def test_an_answer_that_comes_when_the_record_has_said_no_sells_nothing(reader):
+    counter = Acquiring(reader)
+    asked = counter.asked(reader)
+    assert counter.say(reader, asked) is None
+    reader.code_sale(0, result=NOT_COMMITTED)
+    counter.book(reader)  # the call is under way
+    counter.run()
+    assert counter.say(reader, asked)["reason"] == reasons.ASK_LEDGER
+    assert counter.agrees(reader) == (0, 0)
+
+
+def test_a_ledger_that_is_restarted_between_question_and_answer(reader, tmp_path):
+    counter = Acquiring(reader, path=str(tmp_path / "ledger.sqlite"))
+    asked = counter.asked(reader)
+    assert counter.say(reader, asked) is None
+    counter.pool.run()  # the acquirer has it, and the ledger does not hear of it
+    counter.boot()
+    answer = counter.heard(reader, asked)
+    assert (answer["reason"], answer["number"]) == (reasons.APPROVED, 1)
+    counter.boot()
+    assert counter.say(reader, asked) == answer
+    sell(counter, reader, answer)
+    counter.book(reader)
+    counter.boot()
+    assert counter.agrees(reader) == (FEN, FEN)
+
+
+def test_a_ledger_that_cannot_write_asks_nothing_twice(reader, tmp_path):
+    path = tmp_path / "ledger.sqlite"
+    counter = Acquiring(reader, path=str(path))
+    asked = counter.asked(reader)
+    assert counter.say(reader, asked) is None
+    counter.store.database.rows("PRAGMA busy_timeout = 0")
+    other = sqlite3.connect(path)
+    other.execute("BEGIN IMMEDIATE")
+    counter.run(count=3)
+    assert counter.acquirer.counters["store_unavailable"] >= 1
+    other.rollback()
+    other.close()
+    answer = counter.heard(reader, asked)
+    assert answer["reason"] == reasons.APPROVED
+    assert counter.said == ["reserve"], "its answer was kept until it could be written"
+    sell(counter, reader, answer)
+    assert counter.agrees(reader) == (FEN, FEN)
+
+
+# --- who lies, and what only a person can say -------------------------------------------------
+
+
+def test_another_question_at_the_same_place_is_none(reader):
+    counter = Acquiring(reader)
+    first = counter.asked(reader)
+    assert counter.heard(reader, first)["reason"] == reasons.APPROVED
+    for change in ({"nonce": b"another "}, {"amount_fen": 99}, {"code": ALIPAY.ljust(38, b"\0")}):
+        assert counter.say(reader, {**first, **change})["reason"] == reasons.ASK_LEDGER
+    campus = Checkout.asked(counter, reader, code=counter.code(), seq=1)
+    assert counter.say(reader, campus)["reason"] == reasons.ASK_LEDGER
+    assert counter.money() == (5_000, 0)
+
+
+def test_numbers_of_both_kinds_of_payment_are_of_one_row(reader):
+    counter = Acquiring(reader)
+    for number in (1, 2, 3, 4):
+        fields = {"code": counter.code()} if number % 2 else {}
+        asked = (Checkout.asked if number % 2 else Acquiring.asked)(counter, reader, **fields)
+        if not number % 2:
+            asked["code"] = (WECHAT[:-1] + b"%d" % number).ljust(38, b"\0")
+        answer = counter.heard(reader, asked)
+        assert answer["number"] == number
+        sell(counter, reader, answer)
+    assert counter.agrees(reader) == (4 * FEN, 2 * FEN)
+
+
+def test_a_reader_that_says_paid_unheard_makes_no_money(reader):
+    counter = Acquiring(reader, plan={"reserve": ["lost"], "query": ["lost"] * 9})
+    counter.heard(reader, counter.asked(reader), patience=1)
+    reader.code_sale(1)
+    counter.book(reader)
+    assert counter.store.takings(CANTEEN) == 0
+    assert cases(counter) == [ledger_reasons.UNHEARD_SALE]
+    (sale,) = counter.store.acquirer_orders.open_since(counter.now_s + 60)
+    assert (sale.number, sale.is_mute) == (1, True)
+    with pytest.raises(SettleRefused, match="holds nothing"):
+        counter.store.acquirer_orders.settle(1, Settled.SOLD)
+    counter.store.acquirer_orders.settle(1, Settled.VOID)
+    assert counter.agrees(reader) == (0, 0)
+
+
+@pytest.mark.parametrize("said", [{"number": 2}, {"amount_fen": 99}])
+def test_a_sale_that_does_not_fit_is_a_case_and_given_back(reader, said):
+    counter = Acquiring(reader)
+    counter.heard(reader, counter.asked(reader))
+    reader.code_sale(**{"number": 1, **said})
+    assert counter.agrees(reader) == (0, 0)
+    assert cases(counter) == [ledger_reasons.UNRESERVED_SALE]
+
+
+@pytest.mark.parametrize("state", [Settled.SOLD, Settled.VOID])
+def test_a_record_that_was_lost_leaves_it_to_a_person(reader, state):
+    counter = Acquiring(reader)
+    sell(counter, reader, counter.heard(reader, counter.asked(reader)))
+    reader.boot()
+    rest = reader.records[1:]
+    counter.store.book([[lost(reader.key, reader.device, 1, rest[0]), *rest]])
+    counter.run(count=3)
+    assert counter.store.takings(CANTEEN) == 0
+    for _ in range(2):
+        counter.store.acquirer_orders.settle(1, state)
+    other = Settled.VOID if state is Settled.SOLD else Settled.SOLD
+    with pytest.raises(SettleRefused, match="is settled"):
+        counter.store.acquirer_orders.settle(1, other)
+    counter.come_to_rest()
+    is_sold = state is Settled.SOLD
+    assert counter.store.takings(CANTEEN) == FEN * is_sold
+    assert sum(counter.payments.charged().values()) == FEN * is_sold
+    assert check(counter.store) == []
+
+
+def test_what_the_acquirer_gives_back_by_its_own_time_out_is_a_case(reader):
+    """Sold, and days later the record comes: the acquirer has let go of it."""
+    counter = Acquiring(reader)
+    sell(counter, reader, counter.heard(reader, counter.asked(reader)))
+    counter.payments.expire(next(iter(counter.payments.states())))
+    assert counter.agrees(reader) == (FEN, 0)
+    assert cases(counter) == [ledger_reasons.SOLD_NOT_CHARGED]
+    assert counter.store.balances()["acquirer", 0] == -FEN, "to be claimed there"
+
+
+# --- the table --------------------------------------------------------------------------------
+
+
+def test_every_state_and_word_has_an_end():
+    """From wherever an order is, what it still needs leads to where it needs nothing."""
+    for state, word in itertools.product(Settled, Word):
+        verb = NEXT.get((state, word))
+        if verb in (Verb.CONFIRM, Verb.VOID):
+            ends = [follow(word, said) for said in Word if said > Word.RESERVED]
+            assert all((state, end) not in NEXT for end in ends)
+    for word, said in itertools.product(Word, Word):
+        after = follow(word, said)
+        assert after == word or word in (Word.SILENT, Word.RESERVED)
+        assert after is not Word.REFUSED or word in (Word.SILENT, Word.REFUSED)
+    assert {(Settled.SOLD, Word.VOIDED), (Settled.VOID, Word.CONFIRMED)} == set(CASES)
+
+
+def test_an_ended_order_hears_nothing_more(reader):
+    counter = Acquiring(reader)
+    sell(counter, reader, counter.heard(reader, counter.asked(reader)))
+    counter.agrees(reader)
+    before = counter.store.dump()
+    for word in Word:
+        counter.store.acquirer_orders.hear(1, Said(word), 1)
+    assert counter.store.dump() == before
+
+
+# --- statements -------------------------------------------------------------------------------
+
+
+def day_of(counter):
+    return (date.fromisoformat(counter.today()) - date(1970, 1, 1)).days
+
+
+def unmatched(counter):
+    found = counter.store.acquirer_statements.unmatched(OFFSET_S)
+    return [(each.order_no, each.fault) for each in found]
+
+
+def test_the_statement_of_a_day_is_fetched_and_clears_what_was_sold(reader):
+    counter = Acquiring(reader)
+    assert day_of(counter) == DAY
+    for last in (3, 4):
+        code = WECHAT[:-1] + b"%d" % last
+        sell(counter, reader, counter.heard(reader, counter.asked(reader, code=code)))
+    counter.book(reader)
+    counter.run(count=3)
+    assert counter.store.balances()["acquirer", 0] == -2 * FEN
+    counter.now_ms += 48 * 3_600_000
+    counter.run(count=40, ms=60_000)
+    assert counter.acquirer.counters["statements"] == 2
+    assert counter.store.balances()["acquirer", 0] == 0
+    assert unmatched(counter) == []
+    assert check(counter.store) == []
+
+
+def test_a_statement_again_is_no_news_and_another_one_is_refused(reader):
+    counter = Acquiring(reader)
+    sell(counter, reader, counter.heard(reader, counter.asked(reader)))
+    counter.book(reader)
+    counter.run(count=3)
+    statements = counter.store.acquirer_statements
+    ((order_no, fen),) = counter.payments.statement(counter.today())
+    line = StatementLine(order_no, fen)
+    assert statements.enter(DAY, [line], 1) == 1
+    assert statements.enter(DAY, [line], 2) == 0
+    before = counter.store.dump()
+    for day, lines in (
+        (DAY, []),
+        (DAY, [line._replace(amount_fen=99)]),
+        (DAY, [line, StatementLine("x", 1)]),
+        (DAY + 1, [line]),
+        (DAY + 1, [StatementLine("x", 1), StatementLine("x", 2)]),
+        (DAY + 2, []),
+        (DAY - 1, []),
+    ):
+        with pytest.raises(StatementRefused):
+            statements.enter(day, lines, 1)
+        assert counter.store.dump() == before
+    assert check(counter.store) == []
+
+
+def test_what_does_not_match_is_shown_and_is_a_case(reader):
+    counter = Acquiring(reader)
+    for last in (3, 4, 5):
+        code = WECHAT[:-1] + b"%d" % last
+        answer = counter.heard(reader, counter.asked(reader, code=code))
+        sell(counter, reader, answer if last != 4 else None)
+    counter.book(reader)
+    counter.run(count=4)
+    first, called_off, third = (
+        row[0]
+        for row in counter.store.database.rows(
+            "SELECT order_no FROM acquirer_order ORDER BY number"
+        )
+    )
+    statements = counter.store.acquirer_statements
+    lines = [
+        StatementLine(first, FEN + 1),
+        StatementLine(called_off, FEN),
+        StatementLine("nobody's", 7),
+    ]
+    assert statements.enter(DAY, lines, 1) == 0
+    assert sorted(unmatched(counter)) == sorted(
+        [
+            (first, Fault.OTHER_AMOUNT),
+            (called_off, Fault.NOT_SOLD),
+            ("nobody's", Fault.NO_ORDER),
+        ]
+    ), "an order may be told a day later"
+    statements.enter(DAY + 1, [], 1)
+    assert (third, Fault.NOT_STATED) in unmatched(counter)
+    wanted = [ledger_reasons.CHARGED_NOT_SOLD, ledger_reasons.CHARGED_OTHERWISE]
+    assert cases(counter) == wanted
+    assert counter.store.balances()["acquirer", 0] == -2 * FEN
+    assert check(counter.store) == []
+
+
+# --- what the checker sees --------------------------------------------------------------------
+
+TAMPERED = {
+    "an order that is sold has gone to its merchant, once, all of it; no other one has": [
+        "UPDATE acquirer_order SET state = 2 WHERE number = 1",
+        "UPDATE acquirer_order SET amount_fen = 99 WHERE number = 1",
+    ],
+    "what an acquirer has taken for us belongs to an order": [
+        "UPDATE transfer SET seq = 9 WHERE kind = 61",
+    ],
+    "what is cleared is on a statement, as it was sold": ["DELETE FROM acquirer_line"],
+    "nothing was sold that an acquirer did not hold": ["UPDATE acquirer_order SET word = 0"],
+    "no number of a payment by code was given twice": [
+        "INSERT INTO reservation VALUES (1, 1001, 9, zeroblob(8), x'00', 7, 1, 1, 1, 0, 0)",
+    ],
+    "the acquirer owes what is sold and on no statement": [
+        f"UPDATE account SET balance_fen = -1 WHERE id = {ACQUIRED}",
+    ],
+    "a payment by code is what its record tells, unless a person had to say": [
+        "UPDATE acquirer_order SET state = 0",
+    ],
+}
+
+
+def test_every_rule_of_the_acquirer_is_tampered_with():
+    assert set(acquirer_rules.RULES) < set(TAMPERED)
+
+
+@pytest.mark.parametrize(("rule", "sql"), [(r, s) for r, all_ in TAMPERED.items() for s in all_])
+def test_tampering_is_seen(reader, rule, sql):
+    counter = Acquiring(reader)
+    sell(counter, reader, counter.heard(reader, counter.asked(reader)))
+    counter.book(reader)
+    counter.run(count=3)
+    lines = counter.payments.statement(counter.today())
+    counter.store.acquirer_statements.enter(DAY, [StatementLine(*line) for line in lines], 1)
+    tamper(counter.store, [in_its_words(counter.store, sql)])
+    assert rule in {violation.rule for violation in check(counter.store)}

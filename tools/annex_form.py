@@ -1,0 +1,111 @@
+"""Annex 1, the form of a temporary card, to print and to sign: `onecard ledger temporary form`.
+
+Rules of this file. What the books have is printed, where it stands on the original; what they
+never take (names, ID numbers, the reason) is left blank, for a pen. Whose signature the books have
+is named with its day. Every text is escaped. The same books make the same page.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader
+
+from ledger.holders import DAY_MAX
+from ledger.temporary import CATEGORIES, STEPS, Extension, Form
+from protocols.rules import clock
+from tools.ledger_batch import write_private
+from tools.ledger_forks import opened
+from tools.ledger_lives import date_of
+
+TITLE = "校园一卡通临时卡申请表"
+_CATEGORY_TEXTS = {
+    "casual-worker": "临时用工人员",
+    "family": "职工家属",
+    "property": "物业公司",
+    "tenant": "校内经营业主",
+    "trainee": "培训学员",
+    "other": "其他人员",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Whose it is and of which day; "" where there is none yet."""
+
+    person: str = ""
+    day: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What stands in the form. `term`: "" for one without end."""
+
+    title: str
+    number: int
+    applied: str
+    categories: tuple[tuple[str, bool], ...]
+    applicant_no: str
+    person_no: str
+    relation: str
+    card_no: str
+    term: str
+    department: str
+    by_department: Signature
+    by_finance: Signature
+    extensions: tuple[str, ...]
+
+
+def write(path: Path, number: int, out: Path, school: str, utc_offset_s: int) -> str:
+    """Write the page of an application. NotBooks, CardRefused, BadInput."""
+    with opened(path) as store:
+        form = store.temporaries.form(number)
+    write_private(out, page(sheet_of(number, form, school, utc_offset_s)))
+    return f"{out}: application {number}, {len(form.signed)} of {len(STEPS)} signatures"
+
+
+def sheet_of(number: int, form: Form, school: str, utc_offset_s: int) -> Sheet:
+    """What the books say, in the words of the form."""
+    one = form.application
+    signed = {
+        step: Signature(person, _day(time_s, utc_offset_s))
+        for step, (person, time_s) in form.signed.items()
+    }
+    days = _date(one.valid_from), _date(one.valid_to)
+    return Sheet(
+        school + TITLE,
+        number,
+        _day(form.applied_s, utc_offset_s),
+        tuple((_CATEGORY_TEXTS[name], no == one.category) for name, no in CATEGORIES.items()),
+        one.applicant_no,
+        one.person_no,
+        one.relation,
+        "" if form.card_no is None else str(form.card_no),
+        "" if one.valid_to == DAY_MAX else "至".join(days),
+        one.department,
+        signed.get(STEPS["department"], Signature()),
+        signed.get(STEPS["finance"], Signature()),
+        tuple(_extended(each, utc_offset_s) for each in form.extensions),
+    )
+
+
+def page(sheet: Sheet) -> bytes:
+    """An HTML page of one sheet of paper, or a second for extensions."""
+    environment = Environment(
+        loader=PackageLoader("tools", "pages"), autoescape=True, trim_blocks=True
+    )
+    return environment.get_template("temporary_card.html").render(sheet=sheet).encode()
+
+
+def _extended(one: Extension, utc_offset_s: int) -> str:
+    days = f"由 {_date(one.was_to)} 延至 {_date(one.valid_to)}"
+    proof = f"凭 {one.department} 续卡证明"
+    return f"{days}，{proof}，经办 {one.person}，{_day(one.time_s, utc_offset_s)}"
+
+
+def _day(time_s: int, utc_offset_s: int) -> str:
+    return _date(clock.day(time_s, utc_offset_s))
+
+
+def _date(day: int) -> str:
+    year, month, of_month = date_of(day).split("-")
+    return f"{year}年{int(month)}月{int(of_month)}日"

@@ -1,0 +1,100 @@
+"""Shifts and who works in them: `onecard ledger attendance shift`, `staff`, `roster` (R7.4)."""
+
+import re
+from pathlib import Path
+
+from adapters.spreadsheet import SpreadsheetRefused, table
+from ledger.rosters import Place, Roster, RosterRefused, Rosters, Shift
+from protocols.rules import clock
+from tools.ledger_access import DAYS
+from tools.ledger_forks import opened
+from tools.ledger_lives import BadInput, date_of, day_of
+from tools.session import signing
+
+COLUMNS = {"person_no": "工号", "team": "班组", "shift": "班次", "from": "起始日"}
+NOWHERE = ("-", "离职")
+_DAY_MIN = 1440
+_CLOCK = "([0-2][0-9]):([0-5][0-9])"
+_HOURS = re.compile(f"([a-z]{{3}})(?:-([a-z]{{3}}))? {_CLOCK}-{_CLOCK}")
+
+
+def set_shift(
+    path: Path, name: str, hours: str, facts: tuple[str, int], by: str, now_s: int
+) -> str:
+    """Say the hours of a shift; `facts`: from which day on, minutes of grace.
+
+    NotBooks, NotAllowed, RosterRefused, BadInput, StoreUnavailable.
+    """
+    first, grace_min = facts
+    shift = Shift(name, day_of(first), *read_hours(hours), grace_min)
+    with signing(path, by, now_s) as (store, who):
+        Rosters(store.database).set_shift(shift, who, now_s)
+    return f"shift {name}: {hours_text(shift)} from {first} on"
+
+
+def enter(path: Path, file: Path, by: str, now_s: int) -> str:
+    """Enter a list (xlsx, CSV), all of it or none. As `set_shift`."""
+    lines = _read(file)
+    with signing(path, by, now_s) as (store, who):
+        news = Rosters(store.database).place(lines, who, now_s)
+    return f"{len(lines)} lines, {news} of them news"
+
+
+def show(path: Path, day: str, utc_offset_s: int, now_s: int) -> str:
+    """Who works where on a day, "" for today. NotBooks, BadInput."""
+    asked = day_of(day) if day else clock.day(now_s, utc_offset_s)
+    with opened(path) as store:
+        roster = Rosters(store.database).roster()
+    lines = [_line(roster, person_no, asked) for person_no in roster.people([asked])]
+    return "\n".join([f"On {date_of(asked)}:", *(lines or ["nobody"])])
+
+
+def read_hours(text: str) -> tuple[int, int, int]:
+    """(days, from_min, to_min) of "mon-fri 22:00-06:00"; what ends before it begins, tomorrow."""
+    found = _HOURS.fullmatch(text)
+    first, last = (found[1], found[2] or found[1]) if found else ("", "")
+    if found is None or first not in DAYS or last not in DAYS:
+        raise BadInput(
+            f'{text!r}: a shift is like "mon-fri 08:00-17:00", or "mon-sun 22:00-06:00"'
+        )
+    from_day, to_day = DAYS.index(first), DAYS.index(last)
+    from_min, to_min = (60 * int(found[at]) + int(found[at + 1]) for at in (3, 5))
+    if from_day > to_day or from_min >= _DAY_MIN or to_min > _DAY_MIN:
+        raise BadInput(f"{text!r}: a week begins on Monday, and a day has 24 hours")
+    days = sum(1 << day for day in range(from_day, to_day + 1))
+    return days, from_min, to_min if to_min > from_min else to_min + _DAY_MIN
+
+
+def hours_text(shift: Shift) -> str:
+    """The words for a shift's hours."""
+    names = [name for at, name in enumerate(DAYS) if shift.days >> at & 1]
+    days = names[0] if len(names) == 1 else f"{names[0]}-{names[-1]}"
+    from_min, to_min = shift.from_min, shift.to_min
+    if to_min > _DAY_MIN:
+        to_min -= _DAY_MIN
+    return f"{days} {from_min // 60:02}:{from_min % 60:02}-{to_min // 60:02}:{to_min % 60:02}"
+
+
+def _read(file: Path) -> list[tuple[int, Place]]:
+    try:
+        rows = table(file.read_bytes(), COLUMNS)
+    except (OSError, SpreadsheetRefused) as error:
+        raise BadInput(f"{file}: {error}") from None
+    lines = []
+    for number, (person_no, team, shift, first) in rows:
+        try:
+            day = day_of(first)
+        except BadInput as error:
+            raise RosterRefused(f"line {number}: {error}") from None
+        place = Place(person_no, day, "", "") if shift in NOWHERE else None
+        lines.append((number, place or Place(person_no, day, team, shift)))
+    if not lines:
+        raise BadInput(f"{file}: no lines")
+    return lines
+
+
+def _line(roster: Roster, person_no: str, day: int) -> str:
+    place, hours = roster.place(person_no, day), roster.hours(person_no, day)
+    assert place is not None
+    when = "need not come" if hours is None else hours_text(hours)
+    return f"  {person_no}, {place.team}, {place.shift}: {when}"
