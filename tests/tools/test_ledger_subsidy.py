@@ -72,7 +72,8 @@ def test_a_list_from_its_dry_run_to_its_reconciliation(store, path, tmp_path):
         (f"{HEAD}7,1\n", "line 2"),
         (f"{HEAD}\u0667,,1\n", "line 2"),
         (f"{HEAD}7,,167772.16\n", "line 2"),
-        (f"{HEAD}7,=1,1\n", "line 2"),
+        (f"{HEAD}7,=1,1\n", "B2 is a formula"),
+        (f"{HEAD}7,N 1,1\n", "line 2 has no number of a person"),
         (HEAD, "no lines"),
     ],
 )
