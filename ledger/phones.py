@@ -80,12 +80,12 @@ class Phones:
         seed, nonce = self._random(SEED_BYTES), self._random(_NONCE_BYTES)
         with self._database.transaction():
             words = f"card {card_no}", proof.way
-            signed(self._database, "phone.bind", proof.person, time_s, *words)
+            person = signed(self._database, "phone.bind", proof.person, time_s, *words)
             binding = self._next(card_no)
             self._check(card_no, proof)
             sealed = nonce + self._sealer.encrypt(nonce, seed, _bound_to(card_no, binding))
             self._database.many(_BIND, [(card_no, binding, sealed)])
-            self._database.many(_PROVE, [(card_no, binding, proof.way, proof.person, time_s)])
+            self._database.many(_PROVE, [(card_no, binding, proof.way, person, time_s)])
         return binding, seed
 
     def proof(self, card_no: int) -> tuple[str, str, int] | None:
