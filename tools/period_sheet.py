@@ -70,6 +70,7 @@ ACCOUNTS = {
     "unclaimed": "无人认领",
     "device owner": "设备责任人",
     "remittance": "商户付款在途",
+    "acquirer": "收单机构应收",
 }
 BARS = {
     Bar.NEVER_HEARD: "从未上报",

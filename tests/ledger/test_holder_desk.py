@@ -15,7 +15,7 @@ from ledger.relay_desk import RelayDesk
 from ledger.store import LedgerStore
 from protocols.card.virtual_code import LIFE_S
 from protocols.rules import reasons
-from protocols.rules.card_status import ACTIVE, LOST
+from protocols.rules.card_status import ACTIVE, CLOSED, LOST
 from protocols.rules.scan_codes import CAMPUS_IDENTITY
 from protocols.wire import desk_messages, messages, seal
 from protocols.wire.errors import WireError
@@ -167,9 +167,11 @@ def test_whoever_was_refused_is_not_believed_by_an_echo(reader):
 
 
 def test_a_closed_card_is_not_lost(reader):
+    """Its phone has died with it, so nobody can tell any more who made the code (ADR 52)."""
     centre = Centre(reader)
     centre.store.cards.set("close", CARD, centre.now_s, "id-card")
-    assert centre.lose(reader) == (reasons.CARD_CLOSED, 0)
+    assert centre.lose(reader) == (reasons.CODE_FORGED, 0)
+    assert centre.status() == CLOSED
 
 
 def test_a_suspended_card_is_lost_and_then_takes_evidence(reader):
