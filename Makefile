@@ -94,7 +94,7 @@ vm: .venv/.ready ## run the same scenario with the firmware in a real MicroPytho
 bench: .venv/.ready .bench/.ready ## measure ours beside others: make bench BENCH=name
 	@$(BIN)/onecard bench $(BENCH)
 
-deb: .venv/.ready ## make the Debian package of the agent, dist/onecard-agent_*.deb
+deb: .venv/.ready ## make the Debian packages of agent and ledger, dist/onecard-*.deb
 	@$(BIN)/python -m tools.make_deb --out dist
 
 # ---------------------------------------------------------------- what CI runs besides the tests
@@ -132,6 +132,7 @@ lock: ## resolve requirements/*.txt anew (needs uv; UPGRADE=1 takes newer versio
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra fuzz -c requirements/lock.txt -o requirements/fuzz.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra check -c requirements/lock.txt -o requirements/check.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/agent.in -c requirements/lock.txt -o requirements/agent.txt
+	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/ledger.in -c requirements/lock.txt -o requirements/ledger.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/stubs.in -o requirements/stubs.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) --no-deps requirements/bench.in -o requirements/bench.txt
 

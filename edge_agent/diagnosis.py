@@ -50,7 +50,7 @@ def diagnose(sealed: bytes, utc_s: int) -> dict[str, int]:
     found = {ours: fields[name] for name, ours in _TELLING[kind].items() if name in fields}
     if found.get("boot_cause") == messages.NO_BOOT:
         del found["boot_cause"]
-    elif kind in _AT:
+    elif kind in _AT and "by_clock" not in fields:
         found[_AT[kind]] = fields["earliest_s"]
     return found | {"clock_ahead_s": max(fields["earliest_s"] - utc_s, 0)}
 

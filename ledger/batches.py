@@ -29,7 +29,7 @@ from ledger.lifecycle import (
     WRONG_STATE,
     Act,
 )
-from ledger.settlements import enter_payee
+from ledger.payouts import enter_payee
 from ledger.signatures import signed
 from protocols.rules.card_status import CARD_NO_MAX
 from protocols.rules.spending import STUDENT

@@ -13,6 +13,7 @@ from ledger import late
 from ledger.dialect import Dialect
 from ledger.lifecycle import (
     ABSENT,
+    AND,
     BATCH,
     CENTRE,
     COUNTER,
@@ -23,6 +24,7 @@ from ledger.lifecycle import (
     RECORD,
     RULES,
     SAME,
+    WRONG_STATE,
     Act,
     Answer,
     answer,
@@ -39,7 +41,7 @@ from protocols.rules.card_status import (
     change,
 )
 
-EVIDENCE_CHARS_MAX = 32
+EVIDENCE_CHARS_MAX = 64
 NAMES = {ACTIVE: "active", LOST: "lost", SUSPENDED: "suspended", CLOSED: "closed"}
 CAPTURED = "capture"  # the cause of what a merchant has withheld (R19.4)
 # What is said of one card and needs no other card, holder or day.
@@ -208,6 +210,13 @@ def states_of(database: Dialect, card_no: int) -> list[str]:
     return states_after(cause for cause, _time_s in database.rows(_CHANGES, (card_no,)))
 
 
+def check_state(database: Dialect, card_no: int, among: tuple[str, ...]) -> None:
+    """CardRefused unless a card is in one of these states, of those whose money ends (R15)."""
+    state = states_of(database, card_no)[-1]
+    if state not in among:
+        raise CardRefused(f"card {card_no} is {state} ({WRONG_STATE}, R15)", WRONG_STATE)
+
+
 def check_evidence(verb: str, evidence: str) -> None:
     """CardRefused if something has to be shown and was not, or if `evidence` is not a word."""
     if RULES[verb].evidence and not evidence:
@@ -217,7 +226,7 @@ def check_evidence(verb: str, evidence: str) -> None:
 
 def _check_word(evidence: str) -> None:
     if len(evidence) > EVIDENCE_CHARS_MAX or not _is_word(evidence):
-        text = f"evidence is one word of a-z and -, at most {EVIDENCE_CHARS_MAX} characters"
+        text = f"evidence is words of a-z and - with a +, at most {EVIDENCE_CHARS_MAX} characters"
         raise CardRefused(text)
 
 
@@ -263,4 +272,4 @@ def note(database: Dialect, card_no: int, state: str, cause: str, time_s: int, a
 
 
 def _is_word(evidence: str) -> bool:
-    return all(char == "-" or "a" <= char <= "z" for char in evidence)
+    return all(char in ("-", AND) or "a" <= char <= "z" for char in evidence)

@@ -49,9 +49,14 @@ SELECT l.number, l.card_no, l.amount_fen FROM load l
 WHERE l.card_no = ? AND l.is_loaded = 0 AND NOT {HAS_ENDED} AND (? OR NOT {IS_PROMISED})
 ORDER BY l.number"""
 _END = "INSERT INTO load_end VALUES (?)"
-# What somebody else has borne of a sale that was cancelled then, which is load number ?.
+# What somebody else has borne of a sale that was cancelled then, which is load number ?: the card
+# centre, or whom two persons have named since in its place (ledger/corrections.py).
 _BORNE = f"""
-SELECT t.device, t.seq, t.debit_account, t.amount_fen FROM cancel c
+SELECT t.device, t.seq, COALESCE((
+    SELECT p.debit_account FROM correction p
+    JOIN correction_approval a ON a.number = p.number
+    WHERE p.device = t.device AND p.seq = t.seq AND p.credit_account = t.debit_account
+    LIMIT 1), t.debit_account), t.amount_fen FROM cancel c
 JOIN transfer t ON t.device = c.device AND t.seq = c.intent_seq AND t.line = {BEAR_LINE}
 WHERE c.number = ?"""
 _ACCOUNT = "SELECT balance_fen, floor_fen FROM account WHERE id = ?"
@@ -148,8 +153,8 @@ class CarryOvers:
         """What a cancelled sale gave back is theirs first who have borne the sale."""
         pending, purse = chart.pending(load.card_no), chart.purse(load.card_no)
         left_fen = load.amount_fen
-        for device, seq, loss, fen in list(self._database.rows(_BORNE, (load.number,))):
-            what = RECOVER_LINE, RECOVER, pending, loss, fen
+        for device, seq, bearer, fen in list(self._database.rows(_BORNE, (load.number,))):
+            what = RECOVER_LINE, RECOVER, pending, bearer, fen
             post_authorized(self._database, [Transfer(device, seq, *what)])
             left_fen -= fen
         cover_fen = min(left_fen, -self._account(purse)[0])

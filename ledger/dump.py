@@ -8,6 +8,7 @@ from ledger.acquirer_schema import DUMP as ACQUIRERS
 from ledger.department_schema import DUMP as DEPARTMENTS
 from ledger.dialect import Dialect, Row
 from ledger.lifecycle_schema import DUMP as LIVES
+from ledger.money_schema import MONEY_DUMP as MONEY
 from ledger.people_schema import PEOPLE_DUMP as PEOPLE
 from ledger.period_schema import DUMP as PERIODS
 from ledger.procedure_schema import DUMP as DOSSIERS
@@ -73,6 +74,7 @@ _TABLES = {
     **PEOPLE,
     **ACQUIRERS,
     **DEPARTMENTS,
+    **MONEY,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from ledger.dialect import Dialect
 from ledger.transfers import Transfer
 
+_NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM {}"
 _TRANSFER = "INSERT INTO transfer VALUES (?, ?, ?, ?, ?, ?, ?)"
 # What was decided at this desk must keep an account above its floor: the CHECK refuses it.
 _AUTHORIZE = "UPDATE account SET balance_fen = balance_fen + ? WHERE id = ?"
@@ -34,6 +35,12 @@ def post_recorded(database: Dialect, transfers: Sequence[Transfer]) -> None:
     database.update(
         _RECORD_SPEND, [(delta, delta, number) for number, delta in _deltas(transfers)]
     )
+
+
+def next_number(database: Dialect, table: str) -> int:
+    """The next number in a table that counts its rows; in a transaction of the caller."""
+    ((number,),) = database.rows(_NEXT.format(table))
+    return number
 
 
 def _deltas(transfers: Sequence[Transfer]) -> list[tuple[int, int]]:

@@ -17,11 +17,13 @@ from ledger.lifecycle import (
     ABSENT,
     BATCH,
     CENTRE,
+    COUNTER,
     HAS_A_CARD,
     LEDGER,
     NO_EVIDENCE,
     NOT_NOW,
     Act,
+    lacking,
 )
 from protocols.rules.card_status import CARD_NO_MAX
 from protocols.rules.spending import STAFF, STUDENT, TEMPORARY
@@ -151,6 +153,10 @@ def open_for(
     """As Holders.open for any kind, in a transaction of the caller. Raises CardRefused."""
     check(holder, valid_days)
     said = judged(database, "open", card_no, by)
+    missing = lacking(holder.kind, by.evidence) if by.channel == COUNTER else []
+    if missing:
+        text = f"card {card_no}: to open it also takes {', '.join(missing)} ({NO_EVIDENCE}, R12.1)"
+        raise CardRefused(text, NO_EVIDENCE)
     for _number, person_no, _kind, _department in list(database.rows(_OF_CARD, (card_no,))):
         if person_no == holder.person_no:
             return

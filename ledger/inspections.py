@@ -4,8 +4,9 @@ Rules of this file. Only booked records tell: what a reader has not delivered is
 record has the interval in which it was written, and only one that lies in the day whole is proof
 of that day; the order in which a reader wrote narrows it, as with punches (attendance.py). The
 first INSPECTION that carries a new measurement of the battery was written by the reader itself
-when that had ended, so it shows what was wrong and is nobody's inspection. A fault report stands
-until a later INSPECTION of that reader finds it in order.
+when that had ended, and one that says so (`by_clock`) because a day was over: they show what was
+wrong and are nobody's inspection. A fault report stands until a later INSPECTION by hand finds
+that reader in order.
 """
 
 from collections.abc import Iterator
@@ -153,13 +154,14 @@ def _told(fields: dict[str, Any]) -> Look | Fault:
     when = fields["seq"], fields["earliest_s"], fields["latest_s"]
     if fields["kind"] == messages.FAULT:
         return Fault(*when, fields["last_reason"])
-    test = fields.get("battery_test", b"")
-    return Look(*when, wrong_of(fields), fields["waiting"], fields["battery_mv"], test)
+    test, is_own = fields.get("battery_test", b""), "by_clock" in fields
+    return Look(*when, wrong_of(fields), fields["waiting"], fields["battery_mv"], test, is_own)
 
 
 def _by_whom(look: Look, before: Look | None) -> Look:
     test = look.battery_test
-    return replace(look, is_own=bool(test) and (before is None or before.battery_test != test))
+    is_of_test = bool(test) and (before is None or before.battery_test != test)
+    return replace(look, is_own=look.is_own or is_of_test)
 
 
 def _judge(looks: list[Look], from_s: int, to_s: int) -> tuple[str, Look | None]:
@@ -177,5 +179,5 @@ def _judge(looks: list[Look], from_s: int, to_s: int) -> tuple[str, Look | None]
 def _ended(told: list[Look | Fault]) -> Iterator[Fault]:
     for at, each in enumerate(told):
         if isinstance(each, Fault):
-            later = (one for one in told[at:] if isinstance(one, Look) and one.is_in_order)
-            yield replace(each, end=next(later, None))
+            later = (one for one in told[at:] if isinstance(one, Look) and not one.is_own)
+            yield replace(each, end=next((one for one in later if one.is_in_order), None))

@@ -20,6 +20,7 @@ from ledger import (
     fraud_rules,
     lifecycle_rules,
     loss_reports,
+    money_rules,
     people_rules,
     period_rules,
     reissue_rules,
@@ -198,6 +199,7 @@ _RULES = {
     **channel_rules.RULES,
     **fraud_rules.RULES,
     **dossier_rules.RULES,
+    **money_rules.RULES,
     **people_rules.RULES,
     **period_rules.RULES,
     "an early outcome's intent is not there yet": """

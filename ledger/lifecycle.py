@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from protocols.rules.card_status import ACTIVE, CLOSED, LOST, SUSPENDED
+from protocols.rules.spending import STAFF, STUDENT, TEMPORARY
 
 # --- numbered reasons ---------------------------------------------------------------------------
 
@@ -92,14 +93,23 @@ CHANNELS = {
 _AT_COUNTER = ((CLERK, COUNTER),)
 _LISTS = ((CLERK, COUNTER), (CLERK, BATCH))
 _ID = ("id-card", "passport", "residence-permit")
+_HR_NOTICE, _BANK_CARD = "hr-notice", "bank-card"
+# What a person shows who gets a card at the counter, by its kind: one of each row. R12.1 names
+# three papers: the ID, the notice of the personnel office, the card that the bank has issued.
+PAPERS = {
+    STAFF: (_ID, (_HR_NOTICE,), (_BANK_CARD,)),
+    STUDENT: ((*_ID, "admission-notice"),),
+    TEMPORARY: ((*_ID, "application"),),
+}
+AND = "+"  # between the words of what was shown
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """From one of `before` to `after`, for each of `who` (role, channel), by `article`.
 
-    `evidence`: one of these words is shown; (): nothing has to be. `two`: the channels in which it
-    takes the approval of two persons.
+    `evidence`: some of these words are shown; (): nothing has to be. `two`: the channels in which
+    it takes the approval of two persons.
     """
 
     before: tuple[str, ...]
@@ -122,7 +132,7 @@ RULES = {
         _LISTS,
         "R12",
         "activate it for its holder (开通)",
-        (*_ID, "admission-notice", "application", "issue-list"),
+        (*_ID, "admission-notice", "application", "issue-list", _HR_NOTICE, _BANK_CARD),
         (BATCH,),
     ),
     "lose": Rule(
@@ -276,6 +286,12 @@ def states_after(verbs: Iterable[str]) -> list[str]:
     return states or ["active"]
 
 
+def lacking(kind: int, evidence: str) -> list[str]:
+    """What has to be shown beside that for a card of a kind: "hr-notice", "x or y"."""
+    shown = set(evidence.split(AND))
+    return [" or ".join(papers) for papers in PAPERS[kind] if not shown & set(papers)]
+
+
 def _refusals(rule: Rule, verb: str, state: str, act: Act) -> Iterator[tuple[int, str]]:
     """(reason, what stands behind "card N"), the first one first."""
     if act.role not in {role for role, _channel in rule.who}:
@@ -286,7 +302,7 @@ def _refusals(rule: Rule, verb: str, state: str, act: Act) -> Iterator[tuple[int
         yield NO_CARD, "was never issued"
     if state not in (*rule.before, rule.after):
         yield WRONG_STATE, f"is {state}: cannot {verb} it"
-    if rule.evidence and act.evidence not in rule.evidence:
+    if rule.evidence and not set(act.evidence.split(AND)) <= set(rule.evidence):
         shown = " or ".join(rule.evidence)
         yield NO_EVIDENCE, f"takes evidence to {verb}, shown in person: {shown}"
     if act.channel in rule.two and act.persons < 2:

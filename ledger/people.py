@@ -122,7 +122,12 @@ VERBS = {
     **dict(_of_cards()),
     "card.warn": Verb((CLERK,), "R15.1", "note that who leaves was told"),
     "card.payee": Verb((CLERK,), "R15.3", "register the account that a card's money goes to"),
-    "refund.file": Verb((TREASURER,), "R15.3", "make the file that pays to it"),
+    "settlement.decide": Verb(
+        (TREASURER,), "R15", "let money of ended cards go though a reader may tell of a spend yet"
+    ),
+    "refund.sign": Verb((CLERK,), "R15.3", "sign the dry run of a file that pays to it"),
+    "refund.approve": Verb((TREASURER,), "R15.3", "sign it as the second person"),
+    "refund.file": Verb((TREASURER,), "R15.3", "make the file that was signed"),
     "refund.results": Verb((CLERK,), "R15.3", "note what the bank says"),
     "temporary.department": Verb((HEAD,), "annex 1", "sign an application, for its department"),
     "temporary.finance": Verb((TREASURER,), "annex 1", "sign it, for finance"),
@@ -135,7 +140,10 @@ VERBS = {
         (STEWARD, WARDEN, GUARD, HEAD), "R18.2", "approve that an opened or moved reader goes on"
     ),
     "device.centre": Verb((ENGINEER,), "R18.2", "approve that for the information centre"),
-    "topup.book": Verb((TREASURER,), "R14.1", "book a top-up or a subsidy by hand"),
+    "subsidy.sign": Verb((CLERK,), "R14.1", "sign the dry run of a list of subsidies"),
+    "subsidy.approve": Verb((TREASURER,), "R14.1", "sign it as the second person"),
+    "subsidy.run": Verb((CLERK,), "R14.1", "pay in what was signed"),
+    "topup.book": Verb((TREASURER,), "R14.1", "book a top-up by hand"),
     "code.settle": Verb((TREASURER,), "R14b.4", "settle a payment by code that no record settles"),
     "phone.bind": Verb((CLERK,), "R14b.3", "bind the phone of a card, or unbind it"),
     "door.add": Verb((ENGINEER,), "R8.1, R9.1", "say that a reader is a door, and whose"),
@@ -155,7 +163,10 @@ VERBS = {
 # What takes two persons: who says the one does not say the other of the same thing.
 TWO_PERSONS = (
     ("operator.propose", "operator.approve"),
+    ("card.payee", "refund.approve"),
     ("card.payee", "refund.file"),
+    ("refund.sign", "refund.approve"),
+    ("subsidy.sign", "subsidy.approve"),
     ("temporary.department", "temporary.finance"),
     ("batch.sign", "batch.approve"),
     ("case.propose", "case.approve"),

@@ -176,17 +176,25 @@ class Quiescence:
     unaware: tuple[int, ...]
 
 
-def examine(database: Dialect, card_no: int, before_s: int | None = None) -> Quiescence:
+def examine(
+    database: Dialect,
+    card_no: int,
+    before_s: int | None = None,
+    known: dict[int, list[Mark]] | None = None,
+) -> Quiescence:
     """What is proven for a card, by the books alone; before the report of its loss, if not said.
 
-    Raises QuiescenceRefused for a card that was never lost, if nothing else is said.
+    `known`: the marks of readers by that time, of questions shortly before this one; they stand,
+    and are looked for once for many cards. Raises QuiescenceRefused for a card that was never
+    lost, if nothing else is said.
     """
     loss_epoch, lost_s = next(iter(database.rows(_LOSS, (card_no,))), (0, None))
     if before_s is None:
         before_s = lost_s
     if before_s is None:
         raise QuiescenceRefused(f"card {card_no} was never reported lost: before when?")
-    return _Examiner(database, card_no, before_s, loss_epoch).examine()
+    known = {} if known is None else known
+    return _Examiner(database, card_no, before_s, loss_epoch).examine(known)
 
 
 def statement(found: Quiescence) -> bytes:
@@ -301,8 +309,10 @@ class _Examiner:
             database, {device: head_seq for device, _site, head_seq, _is_forked in self._heads}
         )
 
-    def examine(self) -> Quiescence:
-        marks = [self._mark(*row[:3]) for row in self._heads]
+    def examine(self, known: dict[int, list[Mark]]) -> Quiescence:
+        marks = known.get(self._before_s)
+        if marks is None or len(marks) != len(self._heads):
+            marks = known[self._before_s] = [self._mark(*row[:3]) for row in self._heads]
         hidden = self._hidden()
         found = [*self._readers(marks), *self._of_card(), *self._not_booked()]
         found += [

@@ -109,7 +109,11 @@ RULES = {
         LEFT JOIN transfer b ON b.device = c.device AND b.seq = c.intent_seq AND b.kind = {BEAR}
         LEFT JOIN transfer t ON t.device = c.device AND t.seq = c.intent_seq
             AND t.line = {RECOVER_LINE} AND t.kind = {RECOVER}
-            AND t.credit_account = b.debit_account
+            AND t.credit_account = COALESCE((
+                SELECT p.debit_account FROM correction p
+                JOIN correction_approval a ON a.number = p.number
+                WHERE p.device = b.device AND p.seq = b.seq
+                AND p.credit_account = b.debit_account LIMIT 1), b.debit_account)
         WHERE COALESCE(b.amount_fen, 0) <> COALESCE(t.amount_fen, 0)""",
     "what covers an overdrawn purse is what a cancelled sale gave back, and not more": f"""
         SELECT t.device, t.seq, t.line, t.amount_fen FROM transfer t

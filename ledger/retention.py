@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from ledger import chart
 from ledger.dialect import Dialect, Row
+from ledger.payouts import Payouts
 from ledger.reissues import Reissues
-from ledger.settlements import Settlements
 from ledger.signatures import signed
 from protocols.rules.card_status import CLOSED
 
@@ -98,7 +98,7 @@ def _has_money(database: Dialect, card_no: int) -> bool:
 def _payees(database: Dialect, before_s: int) -> list[Row]:
     """Accounts that nothing goes to any more: those of a card are for all that were before it."""
     reissues, rows = Reissues(database), list(database.rows(_PAYEES, (before_s,)))
-    unpaid = {reissues.heir(row[1]) for row in Settlements(database).unpaid()} if rows else set()
+    unpaid = {reissues.heir(row[1]) for row in Payouts(database).unpaid()} if rows else set()
     return [
         (number,)
         for number, card_no in rows

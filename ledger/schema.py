@@ -19,6 +19,7 @@ from ledger.growth_schema import GROWTH
 from ledger.inspection_schema import INSPECTIONS
 from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
+from ledger.money_schema import MONEY, MONEY_JOURNALS
 from ledger.people_schema import PEOPLE, PEOPLE_JOURNALS
 from ledger.period_schema import JOURNALS as PERIOD_JOURNALS
 from ledger.period_schema import PERIODS
@@ -165,6 +166,7 @@ APPEND_ONLY += PERIOD_JOURNALS
 APPEND_ONLY += ("acquirer_day", "acquirer_line", "phone_proof")
 APPEND_ONLY += PEOPLE_JOURNALS
 APPEND_ONLY += DEPARTMENT_JOURNALS
+APPEND_ONLY += MONEY_JOURNALS
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -427,4 +429,5 @@ MIGRATIONS = [
     GROWTH,
     ACQUIRERS + _append_only("acquirer_day", "acquirer_line", "phone_proof"),
     DEPARTMENTS + _append_only(*DEPARTMENT_JOURNALS),
+    MONEY + _append_only(*MONEY_JOURNALS),
 ]

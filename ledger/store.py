@@ -38,6 +38,7 @@ from ledger.loss_reports import LossReports
 from ledger.menus import MenuBook
 from ledger.merchants import Merchants
 from ledger.operators import Operators
+from ledger.payouts import Payouts
 from ledger.periods import Periods
 from ledger.person_numbers import PersonNumbers
 from ledger.policies import PolicyBook
@@ -47,6 +48,7 @@ from ledger.read_ahead import ReadAhead, without_collection
 from ledger.reissues import Reissues
 from ledger.reservations import Settled
 from ledger.settlements import Settlements
+from ledger.subsidies import Subsidies
 from ledger.tampers import Tampers
 from ledger.temporary import Temporaries
 from ledger.topups import TopUps
@@ -145,7 +147,8 @@ class LedgerStore:
         self.operators = Operators(database)
         self.holders = Holders(database)
         self.temporaries = Temporaries(database)
-        self.settlements = Settlements(database)
+        self.settlements, self.payouts = Settlements(database), Payouts(database)
+        self.subsidies = Subsidies(database)
         self.batches = Batches(database)
         self.corrections = Corrections(database)
         self.merchants = Merchants(database)

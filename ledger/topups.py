@@ -121,11 +121,8 @@ class TopUps:
             if person is not None:
                 about = f"card {card_no}: {amount_fen} fen"
                 signed(self._database, "topup.book", person, time_s, about, order_id)
-            for booked, *facts in list(self._database.rows(_BY_ORDER, (order_id,))):
-                if facts != [card_no, amount_fen] or number not in (0, booked):
-                    raise TopUpRefused(f"order {order_id} is booked already, and differently")
-                return booked
-            return pay_in(self._database, card_no, amount_fen, order_id, number)
+            known = booked(self._database, card_no, amount_fen, order_id, number)
+            return known or pay_in(self._database, card_no, amount_fen, order_id, number)
 
     def next_of(self, card_no: int, counter: int) -> Pending | None:
         """What is next for a card that shows `counter`, of what is there; None if nothing is."""
@@ -171,6 +168,20 @@ class TopUps:
             load = loads_of(self._database, [number])[number]
             if not load.is_loaded:
                 post_loaded(self._database, [load])
+
+
+def booked(
+    database: Dialect, card_no: int, amount_fen: int, order_id: str, number: int = 0
+) -> int:
+    """The number of the credit of an order that is booked with these facts; 0 of a new order.
+
+    `number`: the one that it has to have, 0 for any. TopUpRefused for one with other facts.
+    """
+    for known, *facts in list(database.rows(_BY_ORDER, (order_id,))):
+        if facts != [card_no, amount_fen] or number not in (0, known):
+            raise TopUpRefused(f"order {order_id} is booked already, and differently")
+        return known
+    return 0
 
 
 def pay_in(

@@ -26,6 +26,7 @@ Chip = MifareClassic | Desfire
 
 _NO_KIND = 4  # none of the three (R11)
 _VALIDITY = {"expired": (-900, -30), "not-yet-valid": (3, 900)}
+_NOT_IN_THE_BOOKS = ("foreign", "forged", "unissued")
 _VISITS = 3  # after so many purchases the holder of a written-back card writes it back
 
 
@@ -82,7 +83,7 @@ def make_cards(
         identity = Identity(number, kind, today + first_day, today + last_day, 1)
         theirs = CardKeys.drawn(draw) if batch.make == "foreign" else keys
         chip = make(batch, uid, identity, balance_fen, theirs, draw)
-        issued_fen = None if batch.make in ("foreign", "forged") else balance_fen
+        issued_fen = None if batch.make in _NOT_IN_THE_BOOKS else balance_fen
         held = HeldCard(_name(batch, index), identity.card_no, chip, issued_fen, pin=batch.pin)
         held.identity = identity
         made.append(held)

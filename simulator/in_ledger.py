@@ -36,6 +36,7 @@ _STATUSES = tuple(status.value for status in Status)
 NO_RECORD = "without_record"
 COUNTED = (
     *_KINDS.values(),
+    "mark",
     *_FLAGS.values(),
     "split",
     "surely_split",
@@ -48,7 +49,11 @@ def counts(store: LedgerStore, policy: dict[str, int]) -> dict[str, int]:
     """How many of each that COUNTED names; `policy` as in rules/spending.py."""
     found = Counter(dict.fromkeys(COUNTED, 0))
     for kind, sealed in store.database.rows("SELECT kind, sealed FROM record"):
-        if kind in _KINDS:
+        if kind == messages.INSPECTION and "by_clock" in messages.decode_record(
+            seal.payload_of(sealed)
+        ):
+            found["mark"] += 1
+        elif kind in _KINDS:
             found[_KINDS[kind]] += 1
         elif kind == messages.INTENT:
             flags = messages.decode_record(seal.payload_of(sealed))["flags"]

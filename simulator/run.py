@@ -228,7 +228,7 @@ class Run:
                 reader["device"],
                 self._device_keys[reader["device"]],
                 self.scenario.merchants[reader["merchant"]],
-                self.scenario.site,
+                reader.get("site", self.scenario.site),
             )
             if "scope" in reader:
                 is_lock = reader["role"] == "lock"
@@ -265,7 +265,7 @@ class Run:
             {
                 **own,
                 "device": description["device"],
-                "site": self.scenario.site,
+                "site": description.get("site", self.scenario.site),
                 "merchant_no": self.scenario.merchants[description["merchant"]],
                 "device_key": self._device_keys[description["device"]],
                 "purse_key": self.keys.purse,
@@ -313,7 +313,8 @@ class Run:
         if hardware.has_line and self.services.line:
             hardware.line = self.services.line.tap(locks.hang_up(reader))
         else:
-            hardware.cable = ReaderCable(name, self.services.building, reader.wake)
+            building = self.services.building_of(description.get("site", self.scenario.site))
+            hardware.cable = ReaderCable(name, building, reader.wake)
             self.services.cables.append(hardware.cable)
         self.readers[name] = reader
         self.clerks[name] = Clerk(

@@ -137,6 +137,10 @@ class _Reading:
         site = data.get("site", "canteen-1")
         if not topics.is_site(site):
             raise self._error("site", f"'{site}' is not a site name: a-z, 0-9 and -, at most 16")
+        elsewhere = self._elsewhere(site, steps)
+        for index, reader in enumerate(readers):
+            if reader.get("site", site) not in (site, elsewhere):
+                self._fail("reader", index, "site", reader["site"], (site, elsewhere))
         return Scenario(
             path=self.path,
             name=data.get("name", self.path.stem),
@@ -145,7 +149,7 @@ class _Reading:
             start_utc_s=self._clock(data.get("clock", "2026-09-01T11:30:00+08:00")),
             timeout_s=data.get("timeout_s", 300),
             site=site,
-            elsewhere=self._elsewhere(site, steps),
+            elsewhere=elsewhere,
             drain_us=self._duration(data.get("drain", "00:10:00"), "drain"),
             carry_over_us=self._duration(data.get("carry_over", "72:00:00"), "carry_over"),
             merchants=merchants,

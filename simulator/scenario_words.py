@@ -6,7 +6,7 @@ from protocols.rules import card_number
 CHIPS = ("classic", "desfire")
 # What a DESFire cannot be made to be: its keys do not come out of it.
 CLASSIC_ONLY = ("forged", "cloned", "written-back")
-MAKES = ("ours", "expired", "not-yet-valid", "wrong-kind", "foreign", *CLASSIC_ONLY)
+MAKES = ("ours", "unissued", "expired", "not-yet-valid", "wrong-kind", "foreign", *CLASSIC_ONLY)
 PERCENT = ("torn_percent", "cancel_percent", "phone_percent")
 PERCENT += ("without_card_percent", "screenshot_percent")
 # Verb: (fields it needs, fields it may have).
@@ -30,6 +30,9 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "revive": (("reader",), ()),
     **dict.fromkeys(card_status.VERBS, (("card",), ())),
     "reissue": (("card", "new"), ()),
+    **dict.fromkeys(("issue", "hand-out"), (("card",), ())),
+    "graduate": (("card",), ("with",)),
+    **dict.fromkeys(("expire", "settle"), ((), ())),
     "enter": (("card", "reader"), ()),
     "hold": (("card", "reader"), ()),
     "scan": (("card", "reader"), ("shows",)),
@@ -100,6 +103,7 @@ WHOLE = (
 )
 READER_MAY = (
     "role",
+    "site",
     "load_cards",
     "ledger_menu",
     "card_map",

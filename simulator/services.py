@@ -183,6 +183,12 @@ class Services:
             site, self._world, directory, kind, self.centre, self._public_key
         )
 
+    def building_of(self, site: str) -> BrokerPort:
+        """Where readers of a site are at home."""
+        if self.elsewhere is not None and site != self._site:
+            return self.elsewhere.building
+        return self.building
+
     def kill_building(self) -> None:
         """The mains of the building are gone: broker and agent die where they stand."""
         self.agent = None

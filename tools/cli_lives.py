@@ -19,7 +19,7 @@ card = typer.Typer(
     help="What becomes of a card, from its order to its end (R10 to R15).", no_args_is_help=True
 )
 temporary = typer.Typer(help="Temporary cards (annex 1).", no_args_is_help=True)
-batch = typer.Typer(help="Lists of cards, and what is paid out.", no_args_is_help=True)
+batch = typer.Typer(help="Lists of cards, and the money of those that end.", no_args_is_help=True)
 
 # What is said of one card and takes no other: as ledger.card_status.VERBS.
 SIMPLE = {
@@ -83,7 +83,8 @@ class Step(StrEnum):
 CardNo = Annotated[int, typer.Option("--card", min=0, help="The card's number.")]
 NewCard = Annotated[int, typer.Option("--new", min=0, help="The card in its place.")]
 Evidence = Annotated[
-    str, typer.Option(help='What was shown in person, in a word: "id-card". Never its number.')
+    str,
+    typer.Option(help='What was shown, in words: "id-card", "id-card+hr-notice". Never a number.'),
 ]
 As = Annotated[Role, typer.Option("--as", help="Who says it.")]
 Through = Annotated[Channel, typer.Option("--channel", help="Where it was said.")]
@@ -98,7 +99,7 @@ KindOfList = Annotated[ListKind, typer.Option(help="What the list asks for.")]
 Sha256 = Annotated[str, typer.Option(help="The hash that the dry run printed.")]
 
 
-def _say(what: Callable[[], str]) -> None:
+def say(what: Callable[[], str]) -> None:
     from ledger.card_status import CardRefused
     from ledger.dialect import StoreUnavailable
     from ledger.signatures import NotAllowed
@@ -111,7 +112,7 @@ def _say(what: Callable[[], str]) -> None:
         refuse(error)
 
 
-def _now_s() -> int:
+def now_s() -> int:
     return int(time.time())
 
 
@@ -123,11 +124,11 @@ def card_show(database: InputFile, card_no: CardNo, after_h: AfterHours = None) 
     """Say what a card of DATABASE is, what became of it, and what is frozen of those before it."""
     from tools.ledger_card import show
 
-    _say(lambda: show(database, card_no, after_h))
+    say(lambda: show(database, card_no, after_h))
 
 
 def _simple(verb: str) -> Callable[..., None]:
-    def say(
+    def set_it(
         database: InputFile,
         card_no: CardNo,
         evidence: Evidence = "",
@@ -138,16 +139,16 @@ def _simple(verb: str) -> Callable[..., None]:
         from tools.ledger_card import set_status
 
         act = role.value, channel.value, evidence, by
-        _say(lambda: set_status(database, verb, card_no, act, _now_s()))
+        say(lambda: set_status(database, verb, card_no, act, now_s()))
 
-    return say
+    return set_it
 
 
 def _new(verb: str) -> Callable[..., None]:
     def begin(database: InputFile, card_no: CardNo, by: By = "") -> None:
         from tools.ledger_lives import begin
 
-        _say(lambda: begin(database, verb, card_no, by, _now_s()))
+        say(lambda: begin(database, verb, card_no, by, now_s()))
 
     return begin
 
@@ -162,7 +163,7 @@ def _replacing(verb: str) -> Callable[..., None]:
     ) -> None:
         from tools.ledger_card import replace
 
-        _say(lambda: replace(database, verb, (card_no, new_card), evidence, by, _now_s()))
+        say(lambda: replace(database, verb, (card_no, new_card), evidence, by, now_s()))
 
     return put
 
@@ -188,7 +189,7 @@ def card_open(
 
     person_no = sys.stdin.readline().strip()
     facts = kind.value, department, first, last
-    _say(lambda: open_card(database, card_no, person_no, facts, evidence, by, _now_s()))
+    say(lambda: open_card(database, card_no, person_no, facts, evidence, by, now_s()))
 
 
 @card.command("warn")
@@ -196,7 +197,7 @@ def card_warn(database: InputFile, card_no: CardNo, by: By = "") -> None:
     """Note that who leaves the staff was told: what is not spent by then is lost (R15.1)."""
     from tools.ledger_lives import warn
 
-    _say(lambda: warn(database, card_no, by, _now_s()))
+    say(lambda: warn(database, card_no, by, now_s()))
 
 
 @card.command("payee")
@@ -205,7 +206,7 @@ def card_payee(database: InputFile, card_no: CardNo, by: By = "") -> None:
     from tools.ledger_lives import register_payee
 
     account = [sys.stdin.readline().strip() for _ in range(2)]
-    _say(lambda: register_payee(database, card_no, account, by, _now_s()))
+    say(lambda: register_payee(database, card_no, account, by, now_s()))
 
 
 @card.command("expire")
@@ -213,7 +214,7 @@ def card_expire(database: InputFile, utc_offset_s: UtcOffset = 28_800) -> None:
     """Mark the temporary cards of DATABASE whose last day is over."""
     from tools.ledger_lives import expire
 
-    _say(lambda: expire(database, utc_offset_s, _now_s()))
+    say(lambda: expire(database, utc_offset_s, now_s()))
 
 
 # --- temporary cards -----------------------------------------------------------------------------
@@ -235,7 +236,7 @@ def temporary_apply(
 
     people = [sys.stdin.readline().strip() for _ in range(2)]
     facts = relation, category, department, first, last
-    _say(lambda: apply(database, people, facts, _now_s()))
+    say(lambda: apply(database, people, facts, now_s()))
 
 
 @temporary.command("approve")
@@ -248,7 +249,7 @@ def temporary_approve(
     """Note a signature under an application: the department's, then that of finance."""
     from tools.ledger_lives import approve
 
-    _say(lambda: approve(database, application, step.value, by, _now_s()))
+    say(lambda: approve(database, application, step.value, by, now_s()))
 
 
 @temporary.command("hand-out")
@@ -262,7 +263,7 @@ def temporary_hand_out(
     """Open an issued card for an approved application, and book its fee of 20 yuan, once."""
     from tools.ledger_lives import hand_out
 
-    _say(lambda: hand_out(database, (application, card_no), evidence, by, _now_s()))
+    say(lambda: hand_out(database, (application, card_no), evidence, by, now_s()))
 
 
 @temporary.command("extend")
@@ -279,7 +280,7 @@ def temporary_extend(
     from tools.ledger_lives import extend
 
     facts = department, last, utc_offset_s
-    _say(lambda: extend(database, card_no, facts, evidence, by, _now_s()))
+    say(lambda: extend(database, card_no, facts, evidence, by, now_s()))
 
 
 @temporary.command("form")
@@ -293,7 +294,7 @@ def temporary_form(
     """Write annex 1 of an application, to print: what the books never take is left blank."""
     from tools.annex_form import write
 
-    _say(lambda: write(database, application, out, school, utc_offset_s))
+    say(lambda: write(database, application, out, school, utc_offset_s))
 
 
 @temporary.command("ending")
@@ -301,14 +302,14 @@ def temporary_ending(database: InputFile, utc_offset_s: UtcOffset = 28_800) -> N
     """List the temporary cards that can be extended now."""
     from tools.ledger_lives import ending
 
-    _say(lambda: ending(database, utc_offset_s, _now_s()))
+    say(lambda: ending(database, utc_offset_s, now_s()))
 
 
 # --- lists ---------------------------------------------------------------------------------------
 
 
-def _told(what: Callable[[], tuple[str, bool]]) -> None:
-    """As `_say`; exit code 1 if something was left."""
+def told(what: Callable[[], tuple[str, bool]]) -> None:
+    """As `say`; exit code 1 if something was left."""
     good = True
 
     def text() -> str:
@@ -316,7 +317,7 @@ def _told(what: Callable[[], tuple[str, bool]]) -> None:
         said, good = what()
         return said
 
-    _say(text)
+    say(text)
     raise typer.Exit(0 if good else EXIT_FAILED)
 
 
@@ -329,7 +330,7 @@ def batch_dry_run(database: InputFile, file: ListFile, kind: KindOfList) -> None
     """
     from tools.ledger_batch import dry_run
 
-    _told(lambda: dry_run(database, file, kind.value))
+    told(lambda: dry_run(database, file, kind.value))
 
 
 @batch.command("sign")
@@ -339,7 +340,7 @@ def batch_sign(
     """Sign a dry run by its hash; two persons have to, and before anything has changed."""
     from tools.ledger_batch import sign
 
-    _say(lambda: sign(database, file, kind.value, sha256, by, _now_s()))
+    say(lambda: sign(database, file, kind.value, sha256, by, now_s()))
 
 
 @batch.command("run")
@@ -349,41 +350,25 @@ def batch_run(
     """Do what two persons have signed, each line once; stopped, it goes on when run again."""
     from tools.ledger_batch import run
 
-    _told(lambda: run(database, file, kind.value, sha256, by, _now_s()))
+    told(lambda: run(database, file, kind.value, sha256, by, now_s()))
 
 
 @batch.command("settle")
-def batch_settle(database: InputFile, after_h: AfterHours = None) -> None:
-    """Send on what is left of ended cards, so long after their end: to pay out, or forfeited."""
+def batch_settle(
+    database: InputFile,
+    after_h: AfterHours = None,
+    despite: Annotated[
+        list[str] | None,
+        typer.Option(help="A reader (1001) or record (1001/7) that is passed over; repeat it."),
+    ] = None,
+    by: Annotated[str, typer.Option("--by", help=f"Who decides that, by name. {LOGGED_IN}")] = "",
+    because: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
+) -> None:
+    """Send on what is left of ended cards, so long after their end and when no spend is missing.
+
+    Exit code 1 if money waits for readers; they are named. A person may pass over each by name.
+    """
     from tools.ledger_batch import settle
 
-    _say(lambda: settle(database, after_h, _now_s()))
-
-
-@batch.command("refunds")
-def batch_refunds(
-    database: InputFile,
-    file: Annotated[str, typer.Option(help="The name of the file, for ever: 2026-06-30.")],
-    out: Annotated[Path, typer.Option(help="Where it is written, for its owner alone.")],
-    by: By = "",
-) -> None:
-    """Write the file of refunds for the bank (CSV); again, it is the same payments."""
-    from tools.ledger_batch import refunds
-
-    _say(lambda: refunds(database, file, out, by, _now_s()))
-
-
-@batch.command("results")
-def batch_results(database: InputFile, file: ListFile, by: By = "") -> None:
-    """Note what the bank says (CSV: payment,result,because; paid, failed or returned)."""
-    from tools.ledger_batch import results
-
-    _say(lambda: results(database, file, by, _now_s()))
-
-
-@batch.command("unpaid")
-def batch_unpaid(database: InputFile) -> None:
-    """List the refunds that no bank has, and staff who were not warned; exit code 1 if any."""
-    from tools.ledger_batch import unpaid
-
-    _told(lambda: unpaid(database))
+    decided = by, because, tuple(despite or ())
+    told(lambda: settle(database, after_h, decided, now_s()))

@@ -23,7 +23,8 @@ def release_build(
     """Build this source as a release that nobody has signed."""
     from ledger.release_file import BadRelease
     from simulator.vm.image import CompileFailed
-    from tools.release import build, told, write
+    from tools.release import told, write
+    from tools.release_build import build
 
     try:
         made = build(program, version, after)

@@ -1,14 +1,15 @@
-"""What `onecard ledger batch` does: lists of cards (xlsx, CSV), and files to and from the bank.
+"""What `onecard ledger batch` does: lists of cards (xlsx, CSV), and what becomes of their money.
 
 The whole file is read before anything is done, and an error names its line, never a person or an
-account. NotBooks, CardRefused, StoreUnavailable, BadInput.
+account. NotBooks, CardRefused, NotAllowed, StoreUnavailable, BadInput.
 """
 
 import csv
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from adapters import spreadsheet
@@ -17,7 +18,10 @@ from ledger.batches import Finding, GraduationLine, IssueLine, Line
 from ledger.card_status import CardRefused
 from ledger.carry_over import AFTER_S
 from ledger.holders import KINDS, Holder, check, is_person_no
-from ledger.settlements import RESULTS, check_account
+from ledger.payouts import check_account
+from ledger.quiescence import TEXTS, Quiescence, RecordId
+from ledger.settlement_basis import Decision
+from ledger.store import LedgerStore
 from protocols.rules.money import format_yuan
 from protocols.rules.spending import TEMPORARY
 from tools.ledger_forks import opened
@@ -42,8 +46,6 @@ COLUMNS = {
         "name": "户名",
     },
 }
-_RESULT_COLUMNS = {"payment": "付款号", "result": "结果", "because": "原因"}
-_PAYMENT_COLUMNS = ["payment", "account_no", "name", "amount", "purpose"]
 
 
 def dry_run(path: Path, file: Path, kind: str) -> tuple[str, bool]:
@@ -68,7 +70,7 @@ def sign(path: Path, file: Path, kind: str, sha256: str, by: str, now_s: int) ->
     """Put a name under a dry run."""
     lines, file_sha256 = _read_list(file, kind)
     with signing(path, by, now_s) as (store, who):
-        what = kind, lines, file_sha256, _hash_of(sha256)
+        what = kind, lines, file_sha256, hash_of(sha256)
         count = store.batches.sign(*what, who, now_s)
     return f"{count} of 2 signatures"
 
@@ -77,7 +79,7 @@ def run(path: Path, file: Path, kind: str, sha256: str, by: str, now_s: int) -> 
     """Do what was signed, and whether no line was left."""
     lines, file_sha256 = _read_list(file, kind)
     with signing(path, by, now_s) as (store, who):
-        what = kind, lines, file_sha256, _hash_of(sha256)
+        what = kind, lines, file_sha256, hash_of(sha256)
         findings = store.batches.run(*what, who, now_s)
     left = [finding for finding in findings if finding.reason]
     said = [_told(finding) for finding in left]
@@ -85,58 +87,51 @@ def run(path: Path, file: Path, kind: str, sha256: str, by: str, now_s: int) -> 
     return "\n".join(said), not left
 
 
-def settle(path: Path, after_h: int | None, now_s: int) -> str:
-    """Move what is due."""
+def settle(
+    path: Path, after_h: int | None, decided: tuple[str, str, Sequence[str]], now_s: int
+) -> tuple[str, bool]:
+    """Move what is due, and whether nothing waits. `decided`: by whom, why, despite whom."""
     after_s = AFTER_S if after_h is None else after_h * _HOUR_S
-    with written(path) as store:
-        settled = store.settlements.settle(now_s, after_s)
+    by, because, despite = decided
+    places = frozenset(_place(text) for text in despite)
+    if not any(decided):
+        with written(path) as store:
+            return _settle(store, after_s, None, now_s)
+    with signing(path, by, now_s) as (store, who):
+        return _settle(store, after_s, Decision(who, because, places), now_s)
+
+
+def _settle(
+    store: LedgerStore, after_s: int, decision: Decision | None, now_s: int
+) -> tuple[str, bool]:
+    settled = store.settlements.settle(now_s, after_s, decision)
+    waiting = store.settlements.waiting(now_s, after_s)
     lines = [
         f"card {one.card_no}: {format_yuan(one.amount_fen)} yuan are"
         f" {'forfeited' if one.is_forfeit else 'to be paid out'}"
         for one in settled
     ]
-    return "\n".join(lines or ["nothing is due"])
+    lines += _barring(waiting)
+    return "\n".join(lines or ["nothing is due"]), not waiting
 
 
-def refunds(path: Path, name: str, out: Path, by: str, now_s: int) -> str:
-    """Write the payments of a file. The books have them first: stopped before, write it again."""
-    with signing(path, by, now_s) as (store, who):
-        payments = store.settlements.make_file(name, who, now_s)
-    rows = [
-        (one.number, one.account_no, one.name, format_yuan(one.amount_fen), f"card {one.card_no}")
-        for one in payments
-    ]
-    write_private(out, csv_text([_PAYMENT_COLUMNS, *rows]))
-    total_fen = sum(payment.amount_fen for payment in payments)
-    return f"{len(payments)} payments, {format_yuan(total_fen)} yuan, are in {out}"
+def _place(text: str) -> RecordId:
+    device, _slash, seq = text.partition("/")
+    if not all(part.isascii() and part.isdigit() for part in (device, seq or "0")):
+        raise BadInput(f"--despite {text}: a reader is 1001, a record of it 1001/7")
+    return int(device), int(seq or "0")
 
 
-def results(path: Path, file: Path, by: str, now_s: int) -> str:
-    """Note what the bank says."""
-    found = []
-    for number, row in list_rows(file.read_bytes(), file, _RESULT_COLUMNS):
-        payment, result, because = row
-        if not _is_number(payment) or result not in RESULTS:
-            raise BadInput(f"{file}: line {number} is not a payment, and {' or '.join(RESULTS)}")
-        found.append((int(payment), result, because))
-    with signing(path, by, now_s) as (store, who):
-        news = store.settlements.note_results(found, who, now_s)
-    return f"{len(found)} payments, {news} of them news"
-
-
-def unpaid(path: Path) -> tuple[str, bool]:
-    """Refunds that no bank has, cards of staff nobody has warned; whether there is none."""
-    with opened(path) as store:
-        lines = [
-            f"card {card_no}: {format_yuan(fen)} yuan, {'goes' if known else 'no account'}"
-            f"{' with the next file' if known else ' that was not tried'}"
-            for _number, card_no, fen, known in store.settlements.unpaid()
-        ]
-        lines += [
-            f"card {card_no}: its holder left and was not told before; nothing is forfeited"
-            for card_no in store.settlements.unwarned()
-        ]
-    return "\n".join(lines or ["everything is paid"]), not lines
+def _barring(waiting: Sequence[Quiescence]) -> Iterator[str]:
+    """Who keeps money back, of how many cards, and what ends it."""
+    found = Counter(one for card in waiting for one in card.blocking)
+    for one, cards in sorted(found.items(), key=lambda item: (item[0].device, item[0].seq)):
+        what, way_out = TEXTS[one.bar]
+        where = f"record {one.device}/{one.seq}" if one.seq else f"reader {one.device}"
+        yield f"{where} keeps back {cards} {'card' if cards == 1 else 'cards'}: {what}"
+        yield f"  ends it: {way_out}"
+    if waiting:
+        yield f"{len(waiting)} cards wait for that, or for somebody who decides (--despite)"
 
 
 def _read_list(file: Path, kind: str) -> tuple[Sequence[Line], bytes]:
@@ -164,12 +159,12 @@ def _issue_line(number: int, row: Sequence[str]) -> Line:
 
 
 def _number(text: str) -> int:
-    if not _is_number(text):
+    if not is_number(text):
         raise BadInput(f"a card's number is 1 to {_DIGITS_MAX} digits")
     return int(text)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
     """Not all that int() takes: signs, blanks, digits of other scripts, more than books hold."""
     return text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX
 
@@ -206,7 +201,7 @@ def csv_text(rows: Iterable[Sequence[object]]) -> bytes:
     return text.getvalue().encode("utf-8-sig")
 
 
-def _hash_of(text: str) -> bytes:
+def hash_of(text: str) -> bytes:
     try:
         sha256 = bytes.fromhex(text)
     except ValueError:

@@ -61,7 +61,7 @@ def register_payee(path: Path, card_no: int, account: Sequence[str], by: str, no
     """Note an account and whose it is."""
     account_no, name = account
     with signing(path, by, now_s) as (store, who):
-        store.settlements.register_payee(card_no, account_no, name, who, now_s)
+        store.payouts.register_payee(card_no, account_no, name, who, now_s)
     return f"card {card_no}: an account that ends in {account_no[-4:]} is registered"
 
 

@@ -10,6 +10,7 @@ from ledger import (
     bearers,
     lifecycle,
     lifecycle_texts,
+    money_lists,
     people,
     period_reasons,
     procedure_texts,
@@ -369,6 +370,9 @@ def reason_codes() -> str:
                 for number, text in sorted(people.TEXTS.items())
             ],
         ),
+        "## Why a list that moves money is not done, or a line of it is left\n",
+        "Beside those above. `ledger/money_lists.py`\n",
+        _numbered(money_lists.TEXTS),
     ]
     return "\n".join(parts)
 

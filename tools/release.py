@@ -4,7 +4,6 @@ Signing needs the file of a release and a key and nothing else: it is done where
 """
 
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,23 +22,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ledger.release_file import BadRelease, Release, decode
 from protocols.rules import slots
-from simulator.vm.image import UPDATERS, build_slot
-from tools.rooms import ROOT
 
 FILE_BYTES_MAX = 1 << 23
 IMAGE, SLOTS = "romfs.bin", "slots.bin"
-
-
-def build(program: str, version: int, after: int) -> Release:
-    """This source as a release of a main program, not signed. BadRelease, CompileFailed."""
-    if program not in UPDATERS:
-        known = ", ".join(sorted(UPDATERS))
-        raise BadRelease(f"{program}: only {known} can be updated over the air")
-    if not 0 < after < version:
-        raise BadRelease("a release follows a version below its own")
-    with tempfile.TemporaryDirectory(prefix="onecard-release-") as folder:
-        image = build_slot(ROOT, Path(folder) / "slot", program, version)
-    return Release(program, version, after, image)
 
 
 def read(path: Path) -> Release:

@@ -80,10 +80,8 @@ class Pos:
         self._totals = Totals(board, recorder)
         self._supply = Supply(board, recorder, clock, front_end)
         self._watch = FrontEndWatch(front_end, recorder)
-        policy, load_ma = board.settings["policy"], board.power.load_ma
-        self._inspection = Inspection(
-            recorder, clock, self._supply, front_end, policy, load_ma, card_map
-        )
+        parts = recorder, clock, self._supply, front_end, board.settings["policy"]
+        self._inspection = Inspection(*parts, board.power.load_ma, card_map)
         self._state = sale.KEYED
         self._until_ms = 0
         self._last_fault = reasons.APPROVED
@@ -145,6 +143,7 @@ class Pos:
         if self._state in _OVER:
             due_ms = max(now_ms, min(due_ms, self._load.due_ms))
         if self._state == sale.KEYED:
+            self._inspection.idle(self._uplink.online, now_ms)
             self._recorder.prepare()
             self._totals.step()
             due_ms = min(due_ms, self._order.step(self._load, now_ms), self._card_map.step(now_ms))

@@ -1,6 +1,8 @@
 """The merchant's day (R17): the daily inspection and the fault report, each one key and a record.
 
-What an inspection finds wrong is shown at once, the worst first; the record says all of it.
+What an inspection finds wrong is shown at once, the worst first; the record says all of it. A
+reader that nobody inspects for a day writes the same record by itself (docs/adr/0054): under its
+seal it says up to when the books have all of it, and is nobody's inspection.
 """
 
 from protocols.rules import battery, reasons
@@ -9,6 +11,7 @@ from protocols.wire import messages
 
 _U16 = 0xFFFF
 _MINUTES_MAX = 9999
+_DAY_MS = 86400000
 
 
 class Inspection:
@@ -25,13 +28,15 @@ class Inspection:
         self._load_ma = load_ma  # what the reader draws from its battery
         self._policy = policy
         self._card_map = card_map
+        self._due_ms = _DAY_MS  # behind the boot, which is a record too
         self.ages = ()
 
-    def inspect(self, is_online, now_ms):
+    def inspect(self, is_online, now_ms, by_clock=0):
         """Write an INSPECTION record; returns the reason of what is wrong, or APPROVED."""
+        self._due_ms = now_ms + _DAY_MS
         interval_ms = self._clock.interval_ms(now_ms)
         earliest_s, latest_s = clock_rules.seconds(interval_ms)
-        is_known = clock_rules.is_known(interval_ms, self._policy["clock_width_max_ms"])
+        is_known = self._is_known(now_ms)
         stale_s, map_s = self._policy["map_stale_s"], self._card_map.known(0)[1]
         known_s = map_s, self._recorder.receipt_s
         self.ages = [
@@ -54,6 +59,7 @@ class Inspection:
             map_made_s=map_s,
             receipt_s=known_s[1],
             map_epoch=held[2] if held else 0,
+            by_clock=by_clock,
         )
         for is_wrong, reason in (
             (not has_room, reasons.JOURNAL_FULL),
@@ -66,6 +72,19 @@ class Inspection:
             if is_wrong:
                 return reason
         return battery.fault(supply.test, self._load_ma, earliest_s)
+
+    def idle(self, is_online, now_ms):
+        """Once a day, while nobody is there: what proves that nothing of before is missing.
+
+        Without the time it would prove nothing, and waits for that.
+        """
+        if now_ms >= self._due_ms and self._is_known(now_ms):
+            self.inspect(is_online, now_ms, 1)
+            self.ages = ()
+
+    def _is_known(self, now_ms):
+        width_max_ms = self._policy["clock_width_max_ms"]
+        return clock_rules.is_known(self._clock.interval_ms(now_ms), width_max_ms)
 
     def report(self, last_reason, is_online, now_ms):
         """Write a FAULT record: somebody has to come and look."""

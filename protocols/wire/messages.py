@@ -106,9 +106,9 @@ _RECORDS = {
     CODE_SALE: (b"wW2", "number", "amount_fen", "result"),
     CAPTURE: (b"wh", "card_no", "reason"),
     INSPECTION: (
-        b"0whwhh!xxx",
+        b"0whwhh!xxxx",
         "network", "waiting", "battery_mv", "clock_width_s", "reader_faults", "free_sectors",
-        "battery_test", "map_made_s", "receipt_s", "map_epoch",
+        "battery_test", "map_made_s", "receipt_s", "map_epoch", "by_clock",
     ),
     FAULT: (b"0h", "network", "last_reason"),
     ENTRY: (b"whx", "card_no", "reason", "number"),

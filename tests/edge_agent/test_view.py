@@ -67,6 +67,9 @@ def test_what_a_reader_says_of_itself():
     said = diagnose(_record(messages.INSPECTION, **INSPECTED), UTC_S - 90)
     assert said["inspected_s"] == UTC_S
     assert (said["waiting"], said["map_made_s"], said["clock_ahead_s"]) == (3, UTC_S - 60, 90)
+    # Its own of the day says the same, and that nobody has inspected it.
+    by_itself = diagnose(_record(messages.INSPECTION, **INSPECTED, by_clock=1), UTC_S - 90)
+    assert by_itself == {key: said[key] for key in said if key != "inspected_s"}
     said = diagnose(_record(messages.FAULT, network=0, last_reason=241), UTC_S + 1)
     assert said == {"fault_reason": 241, "fault_s": UTC_S, "clock_ahead_s": 0}
     said = diagnose(_record(messages.BOOT, cause=1, firmware=7, policy_epoch=2), UTC_S)

@@ -289,6 +289,47 @@ def test_all_in_order():
     assert counter.shown == "WELCOME"
 
 
+DAY_MS = 86_400_000
+
+
+def test_a_pos_that_nobody_inspects_writes_its_mark_once_a_day():
+    """Under its seal it proves that what was taken before is booked; R17.1 is not done by it."""
+    counter = Counter()
+    for day in range(1, 4):
+        for later_ms in (0, 1_000, 40_000_000):
+            counter.pos.step(day * DAY_MS + later_ms)
+    marks = counter.records(messages.INSPECTION)
+    assert [mark["by_clock"] for mark in marks] == [1, 1, 1]
+    for day, mark in enumerate(marks, 1):
+        assert NOON_S + day * 86_400 - 60 < mark["earliest_s"] <= NOON_S + day * 86_400
+    assert counter.pos._inspection.ages == ()  # nobody reads them
+
+
+def test_an_inspection_by_hand_is_that_day_s_mark():
+    counter = Counter()
+    counter.key(FN + b"5\x1b")
+    counter.pos.step(DAY_MS)
+    (record,) = counter.records(messages.INSPECTION)
+    assert "by_clock" not in record
+    counter.pos.step(DAY_MS + 60_000)
+    assert len(counter.records(messages.INSPECTION)) == 2
+
+
+def test_a_mark_waits_until_nobody_is_there_and_the_time_is_known():
+    counter = Counter(boot=False)
+    counter.hardware.rtc_set = False
+    counter.boot(tell_time=False)
+    counter.pos.step(DAY_MS)
+    assert counter.records(messages.INSPECTION) == []
+    counter.pos._clock.observe(NOON_S + 86_400, DAY_MS, DAY_MS)
+    counter.pos._state, counter.pos._until_ms = sale.ARMED, 2 * DAY_MS
+    counter.pos.step(DAY_MS + 1)
+    assert counter.records(messages.INSPECTION) == []
+    counter.pos._state = sale.KEYED
+    counter.pos.step(DAY_MS + 2)
+    assert len(counter.records(messages.INSPECTION)) == 1
+
+
 class Online:
     """An uplink whose agent answers; what it carries is tested elsewhere."""
 

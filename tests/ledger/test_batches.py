@@ -15,7 +15,9 @@ from ledger.invariants import check
 from ledger.lifecycle import Act
 from protocols.rules.card_status import CARD_NO_MAX
 from protocols.rules.spending import STAFF, STUDENT
+from tests.ledger.lives import STAFF_BY, let_go, make_file
 from tests.ledger.readers import CARD, Reader, open_ledger
+from tests.ledger.test_quiescence import inspect
 
 NOW_S = 1_790_000_000
 FIRST, LAST = 20_000, 21_000
@@ -187,10 +189,12 @@ def test_graduates_get_what_is_left_when_it_is_due():
         assert reasons(found) == [0] * 4
         assert [store.cards.state(card_no) for card_no in CARDS] == ["closed"] * 4
         assert store.cards.epoch() == 4
+    inspect(reader, NOW_S)
+    store.book([reader.records])
     store.settlements.settle(NOW_S + AFTER_S)
-    payments = store.settlements.make_file("2026-06", "li", NOW_S + AFTER_S)
+    payments = make_file(store, "2026-06", "li", NOW_S + AFTER_S)
     assert [payment.amount_fen for payment in payments] == [700, 1_000, 1_000, 1_000]
-    store.settlements.note_results([(p.number, "paid", "") for p in payments], "li", NOW_S)
+    store.payouts.note_results([(p.number, "paid", "") for p in payments], "li", NOW_S)
     assert store.balances()["payout", 50] == 0
     assert check(store) == []
 
@@ -202,7 +206,7 @@ def test_a_graduate_whose_card_was_lost_pays_nothing_of_after_the_report():
     store.cards.set("lose", 50, NOW_S - 60)
     store.book([reader.records])
     assert reasons(do(store, "graduation", graduates(50))) == [0] and check(store) == []
-    store.settlements.settle(NOW_S + AFTER_S)
+    let_go(store, NOW_S + AFTER_S)
     assert store.balances()["payout", 50] == 1_000 and check(store) == []
 
 
@@ -213,7 +217,7 @@ def test_each_thing_the_books_contradict_has_its_number():
     reader.spend(card_no=51, amount_fen=9_000, before_fen=9_000)
     store.book([reader.records])
     store.holders.issue(60, NOW_S)
-    store.holders.open(60, who(60, STAFF), (FIRST, LAST), NOW_S, BY)
+    store.holders.open(60, who(60, STAFF), (FIRST, LAST), NOW_S, STAFF_BY)
     lines = [*graduates(50, 51, 52, 60, CARD, 99), GraduationLine(9, 53, "N98", ACCOUNT, "李四")]
     plan = store.batches.dry_run("graduation", lines, FILE)
     assert reasons(plan.findings) == [411, 417, 0, 411, 418, 410, 418]

@@ -12,6 +12,7 @@ from ledger import (
     fraud_rules,
     invariants,
     lifecycle_rules,
+    money_rules,
     people_rules,
     period_rules,
     quiescence,
@@ -34,6 +35,7 @@ from ledger.invariants import check
 from ledger.lifecycle_schema import JOURNALS
 from ledger.loading import load_book
 from ledger.loss_reports import LossAsk
+from ledger.money_schema import MONEY_JOURNALS
 from ledger.people_schema import PEOPLE_JOURNALS
 from ledger.period_schema import JOURNALS as PERIOD_JOURNALS
 from ledger.phones import Phones
@@ -212,9 +214,9 @@ def _pay_by_code(store):
     store.book([other.records])
 
 
-# Those of the lives of cards, and what must hold for them: test_lives.py; of dossiers and of
-# merchants' periods likewise, of people test_operators.py.
-_ELSEWHERE = (*JOURNALS, *OF_DOSSIERS, *PERIOD_JOURNALS, *PEOPLE_JOURNALS)
+# Those of the lives of cards, and what must hold for them: test_lives.py; of dossiers, of lists
+# that move money and of merchants' periods likewise, of people test_operators.py.
+_ELSEWHERE = (*JOURNALS, *OF_DOSSIERS, *MONEY_JOURNALS, *PERIOD_JOURNALS, *PEOPLE_JOURNALS)
 _ELSEWHERE += DEPARTMENT_JOURNALS  # test_rosters.py
 
 
@@ -486,6 +488,7 @@ def test_every_rule_has_its_tampering():
     here = set(invariants._RULES) - set(reissue_rules.RULES) - set(channel_rules.RULES)
     here -= set(lifecycle_rules.RULES) | set(dossier_rules.RULES)
     here -= set(fraud_rules.RULES)  # test_corrections.py
+    here -= set(money_rules.RULES)  # test_money_lists.py
     here -= set(period_rules.RULES)  # test_periods.py
     here -= set(acquirer_rules.RULES)  # test_acquirer.py
     here -= set(people_rules.RULES)  # test_operators.py

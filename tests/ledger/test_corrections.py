@@ -78,6 +78,35 @@ def lost_and_spent():
     return store
 
 
+@pytest.mark.parametrize(
+    ("bearer", "whose", "account"),
+    [
+        (Bearer.HOLDER, NEW_CARD, ("holder", NEW_CARD)),
+        (Bearer.MERCHANT, None, ("merchant", CANTEEN)),
+        (Bearer.DEVICE_OWNER, None, ("device owner", 1001)),
+    ],
+)
+def test_a_sale_that_is_cancelled_then_gives_back_to_who_bore_it(bearer, whose, account):
+    """Not to the loss account, which two persons had relieved: that would be a loss below none."""
+    reader = Reader(1001)
+    sale = reader.spend(amount_fen=900, **AFTER)
+    store = replaced(reader)
+    store.book([reader.records])
+    before = store.balances()
+    correct(store, reasons.SPENT_WHILE_LOST, bearer, whose=whose)
+    assert store.balances()[account] == before.get(account, 0) - 900
+    reader.cancel(sale, amount_fen=900)
+    store.book([reader.records])
+    for _ in range(2):
+        store.carry_overs.claim(NEW_CARD, DUE_S)
+        after = store.balances()
+        taken_fen = 900 if bearer is Bearer.MERCHANT else 0  # the sale itself
+        assert after[account] == before.get(account, 0) - taken_fen
+        assert after["loss", reasons.SPENT_WHILE_LOST] == 0
+        assert after["merchant", CANTEEN] == 0 and sum(after.values()) == 0
+        assert check(store) == []
+
+
 # -- the table ------------------------------------------------------------------------------------
 
 

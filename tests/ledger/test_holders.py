@@ -1,5 +1,7 @@
 """Whose a card is: one person, one card, from its order to its end."""
 
+from dataclasses import replace
+
 import pytest
 
 from ledger import card_validity
@@ -20,12 +22,14 @@ STUDENT_NO = "2026010203"
 WHO = Holder(STUDENT_NO, STUDENT, "Nursing")
 SOMEBODY_ELSE = Holder("2026010204", STUDENT, "Nursing")
 BY = Act(evidence="id-card", person="wang")
+THREE_PAPERS = "id-card+hr-notice+bank-card"
 
 
 def opened(card_no=50, who=WHO, store=None):
     store = store or open_ledger()
     store.holders.issue(card_no, NOW_S)
-    store.holders.open(card_no, who, (FIRST, LAST), NOW_S, BY)
+    by = replace(BY, evidence=THREE_PAPERS) if who.kind == STAFF else BY
+    store.holders.open(card_no, who, (FIRST, LAST), NOW_S, by)
     return store
 
 
@@ -50,6 +54,38 @@ def test_from_the_order_to_the_first_day():
         ("clerk", "counter", "wang"),
     ]
     assert check(store) == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "lacking"),
+    [
+        ("id-card", "hr-notice, bank-card"),
+        ("bank-card+hr-notice", "id-card or passport or residence-permit"),
+        ("passport+bank-card", "hr-notice"),
+        ("admission-notice+hr-notice+bank-card", "id-card or passport or residence-permit"),
+    ],
+)
+def test_new_staff_show_three_papers_and_which_is_missing_is_said(shown, lacking):
+    """R12.1: the ID, the notice of the personnel office, and the card of the bank."""
+    store, who = open_ledger(), Holder("S1001", STAFF, "Library")
+    store.holders.issue(50, NOW_S)
+    before = store.dump()
+    with pytest.raises(CardRefused) as refusal:
+        store.holders.open(50, who, (FIRST, LAST), NOW_S, replace(BY, evidence=shown))
+    assert refusal.value.reason == 414 and f"also takes {lacking} (" in str(refusal.value)
+    assert store.dump() == before
+    store.holders.open(50, who, (FIRST, LAST), NOW_S, replace(BY, evidence=THREE_PAPERS))
+    assert store.cards.history(50)[-1][4] == THREE_PAPERS  # each stands in the books
+    assert check(store) == []
+
+
+@pytest.mark.parametrize("shown", ["id-card+", "id-card+nothing", "+", "id-card hr-notice"])
+def test_what_is_no_paper_is_none(shown):
+    store = open_ledger()
+    store.holders.issue(50, NOW_S)
+    with pytest.raises(CardRefused):
+        store.holders.open(50, WHO, (FIRST, LAST), NOW_S, replace(BY, evidence=shown))
+    assert store.cards.state(50) == "issued"
 
 
 def test_a_card_of_before_gets_a_holder():

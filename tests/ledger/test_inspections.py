@@ -144,6 +144,18 @@ def test_a_battery_without_a_recent_measurement_is_told_and_is_no_fault():
     assert [fault.end.seq for fault in found.faults] == [2]
 
 
+def test_what_a_reader_writes_once_a_day_is_nobodys_inspection_and_ends_no_fault():
+    till = Till()
+    fault = till.report(NOON_S - 60)
+    till.inspect(NOON_S, by_clock=1)
+    found = _one(till)
+    assert (found.state, [each.end for each in found.faults]) == (MISSING, [None])
+    end = till.inspect(NOON_S + 60)
+    found = _one(till)
+    assert (found.state, found.look.seq) == (INSPECTED, end)
+    assert [(each.seq, each.end.seq) for each in found.faults] == [(fault, end)]
+
+
 def test_a_fault_stands_over_days_until_an_inspection_finds_nothing():
     till = Till()
     fault = till.report(NOON_S - 3 * 86_400, reason=reasons.READER_FAULT)

@@ -82,6 +82,17 @@ def test_each_reader_must_have_spoken_since(counter):
     assert check(store) == []
 
 
+def test_a_reader_s_own_mark_of_the_day_proves_as_much_as_an_inspection(counter):
+    """Nobody has to press a key: quiescence does not hang on merchants."""
+    store, one, other = counter
+    epoch = store.cards.epoch()
+    for reader in one, other:
+        inspect(reader, LOST_S, map_epoch=epoch, by_clock=1)
+    store.book([one.records, other.records])
+    assert barred(store) == []
+    assert examine(store.database, CARD).unaware == ()
+
+
 def test_what_is_not_booked_is_no_mark(counter):
     """Its newest record is with the ledger, one before it is not: it may be the spend."""
     store, one, other = counter

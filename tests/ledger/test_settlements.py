@@ -17,8 +17,10 @@ from ledger.topups import NotCovered, TopUpRefused
 from protocols.card import virtual_code
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
 from tests.ledger.checkout import PROOF
+from tests.ledger.lives import let_go, make_file
 from tests.ledger.readers import CARD, OPENING_FEN, OTHER_CARD, Reader
 from tests.ledger.replaced import NEW_CARD, NEWER_CARD, books
+from tests.ledger.test_quiescence import inspect
 
 END_S = 1_790_000_000
 DUE_S = END_S + AFTER_S
@@ -30,7 +32,7 @@ def closed(*readers, payee=True):
     """A ledger in which CARD was closed at END_S."""
     store = books(*readers)
     if payee:
-        store.settlements.register_payee(CARD, ACCOUNT, NAME, "wang", END_S - 1)
+        store.payouts.register_payee(CARD, ACCOUNT, NAME, "wang", END_S - 1)
     store.cards.set("close", CARD, END_S, "withdrawal-notice")
     return store
 
@@ -53,9 +55,9 @@ def held(store):
 
 
 def paid_out(store):
-    store.settlements.settle(DUE_S)
-    (payment,) = store.settlements.make_file("2026-06", "li", DUE_S)
-    store.settlements.note_results([(payment.number, "paid", "")], "li", DUE_S)
+    let_go(store, DUE_S)
+    (payment,) = make_file(store, "2026-06", "li", DUE_S)
+    store.payouts.note_results([(payment.number, "paid", "")], "li", DUE_S)
     return store
 
 
@@ -65,8 +67,9 @@ BANK = -2 * OPENING_FEN
 def test_closed_it_waits_for_what_readers_may_still_tell():
     reader = Reader(1001)
     store = closed(reader)
-    assert store.settlements.settle(DUE_S - 1) == []
+    assert let_go(store, DUE_S - 1) == []
     reader.spend(amount_fen=700)
+    inspect(reader, END_S)
     store.book([reader.records])
     for _ in range(2):
         store.settlements.settle(DUE_S)
@@ -78,26 +81,26 @@ def test_paid_out_once_however_often_it_is_asked():
     store = closed()
     store.settlements.settle(DUE_S)
     for _ in range(2):
-        (payment,) = store.settlements.make_file("2026-06", "li", DUE_S)
+        (payment,) = make_file(store, "2026-06", "li", DUE_S)
         assert (payment.account_no, payment.name) == (ACCOUNT, NAME)
         assert payment.amount_fen == OPENING_FEN
-        assert store.settlements.make_file("2026-07", "li", DUE_S) == []
+        assert make_file(store, "2026-07", "li", DUE_S) == []
     for news in (1, 0):
-        assert store.settlements.note_results([(1, "paid", "")], "li", DUE_S) == news
+        assert store.payouts.note_results([(1, "paid", "")], "li", DUE_S) == news
         assert held(store) == (0, 0, 0, 0, BANK + OPENING_FEN)
     with pytest.raises(CardRefused, match="is paid, not failed"):
-        store.settlements.note_results([(1, "failed", "")], "li", DUE_S)
-    assert store.settlements.make_file("2026-06", "li", DUE_S) == []
-    assert list(store.settlements.unpaid()) == []
+        store.payouts.note_results([(1, "failed", "")], "li", DUE_S)
+    assert make_file(store, "2026-06", "li", DUE_S) == []
+    assert list(store.payouts.unpaid()) == []
 
 
 def test_an_account_is_in_the_books_only_until_it_has_its_money():
     store = closed()
     store.settlements.settle(DUE_S)
-    (payment,) = store.settlements.make_file("2026-06", "li", DUE_S)
+    (payment,) = make_file(store, "2026-06", "li", DUE_S)
     assert ACCOUNT not in repr(payment) and NAME not in repr(payment)
     assert ACCOUNT.encode() not in store.dump()
-    store.settlements.note_results([(payment.number, "paid", "")], "li", DUE_S)
+    store.payouts.note_results([(payment.number, "paid", "")], "li", DUE_S)
     assert list(store.database.rows("SELECT account_no, name FROM payee")) == [("", "")]
 
 
@@ -113,16 +116,16 @@ def test_nor_is_one_longer_that_a_bank_could_not_pay_or_that_another_has_replace
         if card_no == NEW_CARD and at == 2:
             store.cards.set("lose", CARD, END_S - 60)
             store.reissues.reissue(CARD, NEW_CARD, END_S - 60, "id-card")
-        store.settlements.register_payee(card_no, ACCOUNT, NAME, "wang", END_S - 9 + at)
+        store.payouts.register_payee(card_no, ACCOUNT, NAME, "wang", END_S - 9 + at)
     store.cards.set("close", NEW_CARD, END_S, "withdrawal-notice")
     store.settlements.settle(DUE_S)
-    store.settlements.make_file("2026-06", "li", DUE_S)
-    store.settlements.note_results([(1, "failed", "name differs")], "li", DUE_S)
+    make_file(store, "2026-06", "li", DUE_S)
+    store.payouts.note_results([(1, "failed", "name differs")], "li", DUE_S)
     assert all(account_no for _card_no, account_no, _name in _accounts(store))
-    store.settlements.register_payee(NEW_CARD, NEW_ACCOUNT, NAME, "wang", DUE_S)
-    store.settlements.make_file("2026-07", "li", DUE_S)
-    store.settlements.register_payee(NEW_CARD, ACCOUNT, NAME, "wang", DUE_S + 1)
-    store.settlements.note_results([(2, "paid", "")], "li", DUE_S)
+    store.payouts.register_payee(NEW_CARD, NEW_ACCOUNT, NAME, "wang", DUE_S)
+    make_file(store, "2026-07", "li", DUE_S)
+    store.payouts.register_payee(NEW_CARD, ACCOUNT, NAME, "wang", DUE_S + 1)
+    store.payouts.note_results([(2, "paid", "")], "li", DUE_S)
     left = [(who[0], who[1]) for who in _accounts(store) if who[1] or who[2]]
     # Another person's, and the one that waits in case the bank sends it back.
     assert left == [(OTHER_CARD, ACCOUNT), (NEW_CARD, ACCOUNT)]
@@ -134,33 +137,33 @@ def test_an_account_stays_while_another_payment_to_it_is_with_the_bank():
     store.cards.set("lose", CARD, END_S - 60)
     store.reissues.reissue(CARD, NEW_CARD, END_S - 60, "id-card")
     store.top_ups.top_up(NEW_CARD, 500, "order-1")
-    store.settlements.register_payee(NEW_CARD, ACCOUNT, NAME, "wang", END_S)
+    store.payouts.register_payee(NEW_CARD, ACCOUNT, NAME, "wang", END_S)
     store.cards.set("close", NEW_CARD, END_S, "id-card")
     store.settlements.settle(DUE_S)
-    payments = store.settlements.make_file("2026-06", "li", DUE_S)
+    payments = make_file(store, "2026-06", "li", DUE_S)
     assert [payment.account_no for payment in payments] == [ACCOUNT] * 2
     for payment, account_no in zip(payments, (ACCOUNT, ""), strict=True):
-        store.settlements.note_results([(payment.number, "paid", "")], "li", DUE_S)
+        store.payouts.note_results([(payment.number, "paid", "")], "li", DUE_S)
         assert [who[1] for who in _accounts(store)] == [account_no]
 
 
 def test_what_failed_waits_for_another_account_and_goes_again():
     store = closed()
     store.settlements.settle(DUE_S)
-    store.settlements.make_file("2026-06", "li", DUE_S)
+    make_file(store, "2026-06", "li", DUE_S)
     for news in (1, 0):
         said = [(1, "failed", "name differs")]
-        assert store.settlements.note_results(said, "li", DUE_S) == news
+        assert store.payouts.note_results(said, "li", DUE_S) == news
         assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
-        assert list(store.settlements.unpaid()) == [(1, CARD, OPENING_FEN, False)]
-    assert store.settlements.make_file("2026-07", "li", DUE_S) == []
-    store.settlements.register_payee(CARD, NEW_ACCOUNT, NAME, "wang", DUE_S)
-    (payment,) = store.settlements.make_file("2026-07", "li", DUE_S)
+        assert list(store.payouts.unpaid()) == [(1, CARD, OPENING_FEN, False)]
+    assert make_file(store, "2026-07", "li", DUE_S) == []
+    store.payouts.register_payee(CARD, NEW_ACCOUNT, NAME, "wang", DUE_S)
+    (payment,) = make_file(store, "2026-07", "li", DUE_S)
     assert (payment.number, payment.account_no) == (2, NEW_ACCOUNT)
-    store.settlements.note_results([(2, "paid", "")], "li", DUE_S)
+    store.payouts.note_results([(2, "paid", "")], "li", DUE_S)
     assert held(store) == (0, 0, 0, 0, BANK + OPENING_FEN)
     with pytest.raises(CardRefused, match="is failed, not paid"):
-        store.settlements.note_results([(1, "paid", "")], "li", DUE_S)
+        store.payouts.note_results([(1, "paid", "")], "li", DUE_S)
 
 
 def test_what_a_bank_sends_back_is_in_the_books_again_and_goes_to_another_account():
@@ -168,14 +171,14 @@ def test_what_a_bank_sends_back_is_in_the_books_again_and_goes_to_another_accoun
     store = paid_out(closed())
     for news in (1, 0):
         said = [(1, "returned", "closed account")]
-        assert store.settlements.note_results(said, "li", DUE_S + 9) == news
+        assert store.payouts.note_results(said, "li", DUE_S + 9) == news
         assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
-    assert store.settlements.note_results([(1, "paid", "")], "li", DUE_S + 9) == 0  # the old file
-    assert list(store.settlements.unpaid()) == [(1, CARD, OPENING_FEN, False)]
-    store.settlements.register_payee(CARD, NEW_ACCOUNT, NAME, "wang", DUE_S)
-    (payment,) = store.settlements.make_file("2026-07", "li", DUE_S)
+    assert store.payouts.note_results([(1, "paid", "")], "li", DUE_S + 9) == 0  # the old file
+    assert list(store.payouts.unpaid()) == [(1, CARD, OPENING_FEN, False)]
+    store.payouts.register_payee(CARD, NEW_ACCOUNT, NAME, "wang", DUE_S)
+    (payment,) = make_file(store, "2026-07", "li", DUE_S)
     for result in ("paid", "returned"):
-        store.settlements.note_results([(payment.number, result, "")], "li", DUE_S)
+        store.payouts.note_results([(payment.number, result, "")], "li", DUE_S)
     assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
 
 
@@ -183,21 +186,21 @@ def test_what_a_bank_sends_back_is_in_the_books_again_and_goes_to_another_accoun
 def test_only_what_was_paid_is_sent_back(before):
     store = closed()
     store.settlements.settle(DUE_S)
-    store.settlements.make_file("2026-06", "li", DUE_S)
+    make_file(store, "2026-06", "li", DUE_S)
     if before:
-        store.settlements.note_results([(1, before, "")], "li", DUE_S)
+        store.payouts.note_results([(1, before, "")], "li", DUE_S)
     with pytest.raises(CardRefused, match=r"(bank|failed), not returned"):
-        store.settlements.note_results([(1, "returned", "")], "li", DUE_S)
+        store.payouts.note_results([(1, "returned", "")], "li", DUE_S)
     assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
 
 
 def test_without_an_account_nothing_is_lost():
     store = closed(payee=False)
     store.settlements.settle(DUE_S)
-    assert store.settlements.make_file("2026-06", "li", DUE_S) == []
-    assert list(store.settlements.unpaid()) == [(1, CARD, OPENING_FEN, False)]
-    store.settlements.register_payee(CARD, ACCOUNT, NAME, "wang", DUE_S)
-    assert len(store.settlements.make_file("2026-06", "li", DUE_S)) == 1
+    assert make_file(store, "2026-06", "li", DUE_S) == []
+    assert list(store.payouts.unpaid()) == [(1, CARD, OPENING_FEN, False)]
+    store.payouts.register_payee(CARD, ACCOUNT, NAME, "wang", DUE_S)
+    assert len(make_file(store, "2026-06", "li", DUE_S)) == 1
     assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
 
 
@@ -205,7 +208,7 @@ def test_who_registers_an_account_does_not_pay_to_it():
     store = closed()
     store.settlements.settle(DUE_S)
     with pytest.raises(CardRefused, match="has registered its account"):
-        store.settlements.make_file("2026-06", "wang", DUE_S)
+        make_file(store, "2026-06", "wang", DUE_S)
     assert list(store.database.rows("SELECT 1 FROM payout_try")) == []
 
 
@@ -225,18 +228,18 @@ def test_who_registers_an_account_does_not_pay_to_it():
 def test_an_account_that_no_bank_has(account_no, name, said):
     store = closed(payee=False)
     with pytest.raises(CardRefused, match=said) as refused:
-        store.settlements.register_payee(CARD, account_no, name, "wang", END_S)
+        store.payouts.register_payee(CARD, account_no, name, "wang", END_S)
     assert not account_no or account_no not in str(refused.value)
 
 
 def test_results_are_all_noted_or_none():
     store = closed()
     store.settlements.settle(DUE_S)
-    store.settlements.make_file("2026-06", "li", DUE_S)
+    make_file(store, "2026-06", "li", DUE_S)
     before = store.dump()
     for said in ([(1, "paid", ""), (2, "paid", "")], [(1, "paid", ""), (1, "failed", "")]):
         with pytest.raises(CardRefused):
-            store.settlements.note_results(said, "li", DUE_S)
+            store.payouts.note_results(said, "li", DUE_S)
         assert store.dump() == before
 
 
@@ -247,11 +250,11 @@ def test_results_are_all_noted_or_none():
 def test_a_spend_that_is_told_behind_the_settlement_is_its_holder_s(is_paid):
     reader = Reader(1001)
     store = paid_out(closed(reader)) if is_paid else closed(reader)
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     spend = reader.spend(amount_fen=700)
     for _ in range(2):
         store.book([reader.records])
-        store.settlements.settle(DUE_S)
+        let_go(store, DUE_S)
     on_its_way_fen = 0 if is_paid else OPENING_FEN
     assert held(store)[:3] == (-700, 0, on_its_way_fen)
     assert store.cases() == [(reasons.SPENT_BEFORE_ITS_END, *spend)]
@@ -266,7 +269,7 @@ def test_what_waited_for_the_card_goes_too_and_comes_on_it_no_more():
     store.cards.set("close", CARD, END_S, "id-card")
     with pytest.raises(TopUpRefused, match="is closed"):
         store.top_ups.top_up(CARD, 500, "c")
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     assert held(store) == (0, 0, OPENING_FEN + 1_000, 0, BANK - 1_000)
     for number in (1, 2):
         with pytest.raises(NotCovered):
@@ -280,10 +283,10 @@ def test_a_load_that_had_come_after_all_makes_no_money():
     store.top_ups.top_up(CARD, 500, "a")
     store.top_ups.note_try(1, 5, 1001)
     store.cards.set("close", CARD, END_S, "id-card")
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     reader.outcome(reader.credit(counter=5, number=1, amount_fen=500))
     store.book([reader.records])
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     assert held(store)[:3] == (0, 0, OPENING_FEN + 500)
     assert store.cases() == [(reasons.LOADED_TOO_LATE, 0xFFFFFFFF, 1)]
 
@@ -295,7 +298,7 @@ def test_an_overdrawn_purse_is_made_good_by_what_waited():
     reader.spend(amount_fen=OPENING_FEN + 3_000)
     store.book([reader.records])
     store.cards.set("close", CARD, END_S, "id-card")
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     assert held(store)[:3] == (0, 0, 2_000)
     assert store.summary()["overdrawn"] == 0
 
@@ -308,10 +311,10 @@ def test_what_was_reserved_by_a_code_goes_when_it_is_given_back():
     ask = Ask(1001, bytes(8), code, 1_000, 1)
     number = store.code_sales.ask(ask, phones.seed_of, now_ms, CodePolicy(2_000, 2_000)).number
     store.cards.set("close", CARD, END_S, "id-card")
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     assert held(store)[:3] == (0, 0, OPENING_FEN + 4_000)
     store.code_sales.settle(number, Settled.VOID)
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     assert held(store)[:3] == (0, 0, OPENING_FEN + 5_000)
 
 
@@ -322,11 +325,11 @@ def test_what_was_left_of_the_card_before_goes_with_its_heir(verb):
     if verb == "reissue":
         store.cards.set("lose", CARD, END_S - 60)
     getattr(store.reissues, verb)(CARD, NEW_CARD, END_S - 60, "id-card")
-    store.settlements.register_payee(NEW_CARD, ACCOUNT, NAME, "wang", END_S)
+    store.payouts.register_payee(NEW_CARD, ACCOUNT, NAME, "wang", END_S)
     store.cards.set("close", NEW_CARD, END_S, "id-card")
     store.settlements.settle(DUE_S)
     assert held(store) == (0, 0, OPENING_FEN, 0, BANK)
-    (payment,) = store.settlements.make_file("2026-06", "li", DUE_S)
+    (payment,) = make_file(store, "2026-06", "li", DUE_S)
     assert (payment.card_no, payment.amount_fen) == (CARD, OPENING_FEN)
 
 
@@ -339,9 +342,9 @@ def test_who_was_told_and_did_not_spend_has_forfeited_it():
     for _ in range(2):
         store.settlements.settle(DUE_S)
         assert held(store) == (0, 0, 0, OPENING_FEN, BANK)
-    assert store.settlements.make_file("2026-06", "li", DUE_S) == []
+    assert make_file(store, "2026-06", "li", DUE_S) == []
     with pytest.raises(CardRefused, match="is terminated"):
-        store.settlements.register_payee(CARD, ACCOUNT, NAME, "wang", END_S)
+        store.payouts.register_payee(CARD, ACCOUNT, NAME, "wang", END_S)
 
 
 @pytest.mark.parametrize("is_late", [False, True])
@@ -399,12 +402,12 @@ def test_a_notice_to_a_stranger_is_none():
 def test_a_late_spend_takes_from_what_was_forfeited():
     reader = Reader(1001)
     store = left(reader)
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     reader.spend(amount_fen=700)
     store.book([reader.records])
     assert held(store)[:4] == (-700, 0, 0, OPENING_FEN)
     for _ in range(2):
-        store.settlements.settle(DUE_S)
+        let_go(store, DUE_S)
         assert held(store)[:4] == (0, 0, 0, OPENING_FEN - 700)
 
 
@@ -413,7 +416,7 @@ def test_who_spends_to_zero_has_nothing_to_forfeit():
     store = left(reader)
     reader.spend(amount_fen=OPENING_FEN)
     store.book([reader.records])
-    assert store.settlements.settle(DUE_S) == []
+    assert let_go(store, DUE_S) == []
     assert held(store)[:4] == (0, 0, 0, 0)
 
 
@@ -431,7 +434,7 @@ def test_a_leave_of_absence_keeps_the_money_where_it_is():
 def test_a_withdrawal_freezes_registers_and_pays():
     store = books()
     store.cards.set("freeze", CARD, END_S - 9, "withdrawal-notice")
-    store.settlements.register_payee(CARD, ACCOUNT, NAME, "wang", END_S - 9)
+    store.payouts.register_payee(CARD, ACCOUNT, NAME, "wang", END_S - 9)
     assert store.settlements.settle(END_S + 10 * AFTER_S) == []  # frozen is not closed yet
     store.cards.set("close", CARD, END_S, "withdrawal-notice")
     assert held(paid_out(store)) == (0, 0, 0, 0, BANK + OPENING_FEN)
@@ -440,7 +443,7 @@ def test_a_withdrawal_freezes_registers_and_pays():
 def test_the_database_itself_lets_a_refund_go_one_way_at_a_time():
     store = closed()
     store.settlements.settle(DUE_S)
-    store.settlements.make_file("2026-06", "li", DUE_S)
+    make_file(store, "2026-06", "li", DUE_S)
     row = (9, 1, 1, "2026-07", "li", DUE_S)
     for sql, rows in (
         ("INSERT INTO payout_try VALUES (?, ?, ?, ?, ?, ?)", [row]),
@@ -460,7 +463,7 @@ def test_a_late_spend_of_after_a_loss_is_nobody_s_debt():
     store.cards.set("lose", CARD, END_S - 60)
     store.reissues.reissue(CARD, NEW_CARD, END_S - 60, "id-card")
     store.cards.set("close", NEW_CARD, END_S, "id-card")
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     after = reader.spend(amount_fen=700, earliest_s=END_S - 30, latest_s=END_S - 29)
     before = reader.spend(amount_fen=80, counter=2, earliest_s=END_S - 99, latest_s=END_S - 98)
     store.book([reader.records])
@@ -483,7 +486,7 @@ def lost_for_good(deliveries, is_replaced):
         if step and is_replaced:
             store.carry_overs.claim(NEW_CARD, DUE_S)
         elif step:
-            store.settlements.settle(DUE_S)
+            let_go(store, DUE_S)
         elif is_replaced:
             store.reissues.reissue(CARD, NEW_CARD, END_S, "id-card")
         else:
@@ -514,12 +517,12 @@ def test_lost_and_never_found_its_holder_pays_nothing_of_after_the_report(verb, 
     before = reader.spend(amount_fen=80, counter=2, earliest_s=END_S - 99, latest_s=END_S - 98)
     store = books(reader)
     store.settlements.warn(CARD, "wang", END_S - 100)
-    store.settlements.register_payee(CARD, ACCOUNT, NAME, "wang", END_S - 100)
+    store.payouts.register_payee(CARD, ACCOUNT, NAME, "wang", END_S - 100)
     store.cards.set("lose", CARD, END_S - 60)
     deeds = {
         "before its end": lambda: store.cards.set(verb, CARD, END_S, ENDINGS[verb]),
-        "before its settlement": lambda: store.settlements.settle(DUE_S),
-        "after it": lambda: store.settlements.settle(DUE_S + 1),
+        "before its settlement": lambda: let_go(store, DUE_S),
+        "after it": lambda: let_go(store, DUE_S + 1),
     }
     for when, deed in deeds.items():
         if when == told:
@@ -547,11 +550,11 @@ def test_books_of_before_bear_it_at_the_next_settlement(monkeypatch, is_settled)
         patch.setattr(settlements, "bear_all_ended", lambda *_what: None)
         store.cards.set("close", CARD, END_S, "id-card")
         if is_settled:
-            store.settlements.settle(DUE_S)
+            let_go(store, DUE_S)
     (violation,) = check(store)
     assert violation.rule.startswith("a spend of after the loss of a card lost for good is not")
     for _ in range(2):
-        store.settlements.settle(DUE_S)
+        let_go(store, DUE_S)
         assert held(store)[:3] == (0, 0, OPENING_FEN)
 
 
@@ -585,7 +588,7 @@ def test_lost_and_found_again_before_its_end_people_decide():
     store.cards.set("unlose", CARD, END_S - 1, "id-card")
     store.cards.set("close", CARD, END_S, "id-card")
     store.book([reader.records])
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     assert held(store)[:3] == (0, 0, OPENING_FEN - 700)
     assert store.balances()["loss", reasons.SPENT_WHILE_LOST] == 0
 
@@ -602,7 +605,7 @@ def test_a_sale_of_after_the_report_that_is_cancelled_costs_nobody():
     store.cards.set("close", CARD, END_S, "id-card")
     assert store.balances()["loss", reasons.SPENT_WHILE_LOST] == -700
     store.book([reader.records])
-    store.settlements.settle(DUE_S)
+    let_go(store, DUE_S)
     assert held(store)[:3] == (0, 0, OPENING_FEN)
     assert store.balances()["loss", reasons.SPENT_WHILE_LOST] == 0
 

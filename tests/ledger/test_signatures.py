@@ -12,13 +12,16 @@ from ledger.carry_over import AFTER_S
 from ledger.code_sales import Ask, CodePolicy
 from ledger.door_log import DoorLog
 from ledger.holders import Holder
-from ledger.lifecycle import BATCH, DEPARTMENT, HOLDER, SECURITY, Act
+from ledger.lifecycle import BATCH, DEPARTMENT, HOLDER, ONE_PERSON, SECURITY, Act
+from ledger.money_lists import Signature
 from ledger.operators import ENROL, Wanted
 from ledger.people import HEAD
 from ledger.phones import Phones, Proof
 from ledger.reservations import Settled
 from ledger.rosters import Place, Rosters
+from ledger.settlement_basis import Decision
 from ledger.signatures import NotAllowed
+from ledger.subsidies import SubsidyLine
 from ledger.temporary import STEPS, Application
 from protocols.card import virtual_code
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
@@ -28,6 +31,7 @@ from tests.ledger import test_menus as menus
 from tests.ledger.checkout import PROOF
 from tests.ledger.departments import DAY as FROM_DAY
 from tests.ledger.departments import EARLY
+from tests.ledger.lives import STAFF_BY, let_go
 from tests.ledger.readers import CANTEEN, CARD, Reader, open_ledger
 from tests.ledger.staff import OF_ROLE, cheap, staffed
 from tests.ledger.tampering import tamper
@@ -44,6 +48,7 @@ DAYS = DAY - 10, DAY + 5
 IN_IT = Place("P001", FROM_DAY, "Cleaning", EARLY.name)
 DOOR, READER, NEW = 1002, 1001, 300
 ACCOUNT = "430102199001011"
+SUBSIDIES = [SubsidyLine(2, CARD, "", 700)]
 LINES = [IssueLine(2, NEW + 9, Holder("N309", STUDENT, "Nursing"), DAYS)]
 FORM = Application("T1", "S1", "cook", 1, "General Affairs", *DAYS)
 
@@ -68,10 +73,11 @@ def books():
     by = Act(evidence="id-card", person="wang")
     for at, kind in ((3, STAFF), (4, STUDENT)):
         holder = Holder(f"N{at}", kind, "Nursing")
-        store.holders.open(NEW + at, holder, DAYS, NOW_S - AFTER_S, by)
-    store.settlements.register_payee(NEW + 4, ACCOUNT, "Zhang San", "wang", NOW_S - AFTER_S)
+        who = STAFF_BY if kind == STAFF else by
+        store.holders.open(NEW + at, holder, DAYS, NOW_S - AFTER_S, who)
+    store.payouts.register_payee(NEW + 4, ACCOUNT, "Zhang San", "wang", NOW_S - AFTER_S)
     store.cards.set("close", NEW + 4, NOW_S - AFTER_S, "withdrawal-notice", by)
-    assert len(store.settlements.settle(NOW_S)) == 1
+    assert len(let_go(store, NOW_S)) == 1
     store.holders.issue(NEW + 5, NOW_S)
     store.temporaries.apply(FORM, NOW_S)
     return store
@@ -115,6 +121,38 @@ def _batch(what):
         act("issue", LINES, FILE, plan.sha256, who, NOW_S)
 
     return do
+
+
+def _subsidy(what):
+    def do(store, who):
+        plan = store.subsidies.dry_run("2026-09", SUBSIDIES, FILE)
+        if what == "run":
+            store.subsidies.run("2026-09", SUBSIDIES, FILE, plan.sha256, who, NOW_S)
+            return
+        signature = Signature(plan.sha256, plan.amount_fen, who, NOW_S)
+        store.subsidies.sign("2026-09", SUBSIDIES, FILE, signature)
+
+    return do
+
+
+def _refund(what):
+    def do(store, who):
+        plan = store.payouts.dry_run("2026-09")
+        if what == "make":
+            assert len(store.payouts.make_file("2026-09", plan.sha256, who, NOW_S)) == 1
+            return
+        signature = Signature(plan.sha256, plan.amount_fen, who, NOW_S)
+        store.payouts.sign("2026-09", signature)
+
+    return do
+
+
+def _decide(store, who):
+    """What has ended today goes at once, whatever readers may tell of it yet."""
+    found = store.settlements.waiting(NOW_S, 0)
+    despite = frozenset((one.device, one.seq) for card in found for one in card.blocking)
+    decision = Decision(who, "its merchant has left", despite)
+    assert len(store.settlements.settle(NOW_S, 0, decision)) == 1
 
 
 def _by(who, evidence):
@@ -186,17 +224,23 @@ STORY = [
     (
         "card.payee",
         "clara",
-        lambda s, who: s.settlements.register_payee(NEW + 2, ACCOUNT, "Li Si", who, NOW_S),
+        lambda s, who: s.payouts.register_payee(NEW + 2, ACCOUNT, "Li Si", who, NOW_S),
     ),
     ("card.close", "clara", said("close", 2, "id-card")),
-    ("card.warn", "clara", lambda s, who: s.settlements.warn(NEW + 3, who, NOW_S)),
+    ("card.warn", "clara", lambda s, who: s.settlements.warn(NEW + 3, who, NOW_S - 1)),
     ("card.terminate", "clara", said("terminate", 3, "leaving-notice")),
-    ("refund.file", "tian", lambda s, who: s.settlements.make_file("2026-09", who, NOW_S)),
+    ("settlement.decide", "tian", _decide),
+    ("refund.sign", "chen", _refund("sign")),
+    ("refund.approve", "tian", _refund("sign")),
+    ("refund.file", "tian", _refund("make")),
     (
         "refund.results",
         "clara",
-        lambda s, who: s.settlements.note_results([(1, "paid", "")], who, NOW_S),
+        lambda s, who: s.payouts.note_results([(1, "paid", "")], who, NOW_S),
     ),
+    ("subsidy.sign", "chen", _subsidy("sign")),
+    ("subsidy.approve", "tian", _subsidy("sign")),
+    ("subsidy.run", "clara", _subsidy("run")),
     ("batch.sign", "chen", _batch("sign")),
     ("batch.approve", "tian", _batch("sign")),
     ("batch.run", "clara", _batch("run")),
@@ -355,15 +399,65 @@ def test_a_head_signs_for_the_own_department():
     assert caught.value.reason == people.OTHER_DEPARTMENT
 
 
-def test_two_of_one_role_are_not_the_two_that_it_takes():
+@pytest.mark.parametrize("kind", [_batch, _subsidy, _refund])
+def test_two_of_one_role_are_not_the_two_that_it_takes(kind):
     store = books()
     staff = staffed(store, NOW_S)
-    _batch("sign")(store, staff["clara"])
+    sign = kind("sign")
+    sign(store, staff["clara"])
     with pytest.raises(NotAllowed) as caught:
-        _batch("sign")(store, staff["chen"])
+        sign(store, staff["chen"])
     assert caught.value.reason == people.NOT_FOR_ROLE
-    _batch("sign")(store, staff["clara"])  # again: nothing
-    _batch("sign")(store, staff["tian"])
+    sign(store, staff["clara"])  # again: nothing
+    sign(store, staff["tian"])
+
+
+def test_who_has_registered_an_account_signs_no_file_that_pays_to_it():
+    store = books()
+    staff = staffed(store, NOW_S)
+    store.payouts.register_payee(NEW + 4, ACCOUNT, "Zhang San", staff["clara"], NOW_S)
+    before = store.dump()
+    with pytest.raises(CardRefused) as caught:
+        _refund("sign")(store, staff["clara"])
+    assert caught.value.reason == ONE_PERSON and store.dump() == before
+    _refund("sign")(store, staff["chen"])
+
+
+def test_a_list_of_subsidies_is_signed_as_a_list_not_line_by_line():
+    store = books()
+    staff = staffed(store, NOW_S)
+    begun = len(signatures.acts(store.database, 1_000))
+    for what, who in (("sign", "clara"), ("sign", "tian"), ("run", "clara")):
+        _subsidy(what)(store, staff[who])
+    done = signatures.acts(store.database, 1_000)[begun:]
+    plan = store.subsidies.dry_run("2026-09", SUBSIDIES, FILE)
+    assert [(one.login, one.verb, one.subject, one.evidence) for one in done] == [
+        (login, verb, "2026-09", plan.sha256.hex())
+        for login, verb in (
+            ("clara", "subsidy.sign"),
+            ("tian", "subsidy.approve"),
+            ("clara", "subsidy.run"),
+        )
+    ]
+    assert store.subsidies.became("2026-09").waiting == (1, 700)
+
+
+def test_a_decision_has_a_proven_name_and_a_proof_has_none():
+    store = books()
+    staff = staffed(store, NOW_S)
+    begun = len(signatures.acts(store.database, 1_000))
+    assert store.settlements.settle(NOW_S) == []
+    store.settlements.warn(NEW + 3, staff["clara"], NOW_S - 1)
+    said("terminate", 3, "leaving-notice")(store, staff["clara"])
+    with pytest.raises(NotAllowed) as caught:
+        _decide(store, "tian")
+    assert caught.value.reason == people.TYPED_NAME
+    _decide(store, staff["tian"])
+    done = signatures.acts(store.database, 1_000)[begun:]
+    assert [one.verb for one in done] == ["card.warn", "card.terminate", "settlement.decide"]
+    assert "1001" in done[-1].subject.split() and done[-1].evidence == "its merchant has left"
+    basis = "SELECT person FROM settlement_basis ORDER BY number"
+    assert [*store.database.rows(basis)][-1] == ("tian",)
 
 
 def test_nobody_appoints_himself():

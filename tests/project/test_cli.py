@@ -27,6 +27,8 @@ COMMANDS = {
     "ledger card close": "--evidence",
     "ledger temporary hand-out": "--application",
     "ledger batch dry-run": "--kind",
+    "ledger refunds sign": "--total",
+    "ledger subsidy sign": "--total",
     "ledger phone": "CONFIG",
     "ledger codes": "--older-s",
     "ledger settle": "--as",

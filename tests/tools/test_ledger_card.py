@@ -50,7 +50,7 @@ def test_lost_and_found(store, tmp_path):
         (("lose", "--card", 99), "card 99 was never issued"),
         (("resume", "--card", CARD), "evidence"),
         (("unlose", "--card", CARD, "--evidence", "id-card"), "cannot unlose"),
-        (("lose", "--card", CARD, "--evidence", "4301 02"), "one word"),
+        (("lose", "--card", CARD, "--evidence", "4301 02"), "words of a-z"),
     ],
 )
 def test_what_cannot_be_is_refused(store, tmp_path, words, said):

@@ -81,20 +81,49 @@ def test_from_the_list_of_freshmen_to_the_money_of_graduates(store, path, tmp_pa
     good("batch", "run", *signed(path, file, "graduation"), "--by", "wang")
     assert good("card", "show", path, "--card", 50).startswith("card 50: closed\n")
     assert good("batch", "settle", path) == "nothing is due\n"
-    assert "12.50 yuan are to be paid out" in good("batch", "settle", path, "--after-h", 0)
+    _settle(path)
     _pay(path, tmp_path)
-    assert good("batch", "unpaid", path) == "everything is paid\n"
+    assert good("refunds", "unpaid", path) == "everything is paid\n"
     assert store.balances()["clearing", 0] == -2 * 10_000
+
+
+def _settle(path):
+    """A reader that was never heard keeps the money back, until somebody passes over it."""
+    settle = "batch", "settle", path, "--after-h", 0
+    done = onecard(*settle)
+    assert done.exit_code == 1
+    assert done.output.splitlines() == [
+        "reader 1001 keeps back 2 cards: no record of it is booked",
+        "  ends it: any record of it with a known time; or release it, if it was never in use",
+        "2 cards wait for that, or for somebody who decides (--despite)",
+    ]
+    for words in (("--by", "zhou"), ("--despite", "1001/x", "--by", "zhou", "--because", "new")):
+        assert onecard(*settle, *words).exit_code == 2
+    decided = "--despite", "1001", "--by", "zhou", "--because", "still in its box"
+    assert "card 50: 12.50 yuan are to be paid out" in good(*settle, *decided)
+    assert good(*settle) == "nothing is due\n"
+
+
+def _signed_file(path, name, total):
+    """The words of a file that two persons have signed."""
+    said = good("refunds", "dry-run", path, "--file", name)
+    assert f"{total} yuan; with the bank 0.00, without an account 0.00" in said
+    words = path, "--file", name, "--sha256", said.split()[-1]
+    assert onecard("refunds", "sign", *words, "--total", "1", "--by", "sun").exit_code == 2
+    for person in ("sun", "qian"):
+        good("refunds", "sign", *words, "--total", total, "--by", person)
+    return words
 
 
 def _pay(path, tmp_path):
     """One payment fails and goes again; who has registered an account does not make the file."""
     out = tmp_path / "refunds.csv"
-    words = "batch", "refunds", path, "--out", out
-    assert onecard(*words, "--file", "2026-06", "--by", "wang").exit_code == 2
+    words = _signed_file(path, "2026-06", "25.00")
+    words = "refunds", "make", *words, "--out", out
+    assert onecard(*words, "--by", "wang").exit_code == 2
     assert not out.exists()
     for _ in range(2):
-        said = good(*words, "--file", "2026-06", "--by", "li")
+        said = good(*words, "--by", "li")
         assert said == f"2 payments, 25.00 yuan, are in {out}\n"
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     with out.open(encoding="utf-8-sig", newline="") as source:
@@ -103,18 +132,19 @@ def _pay(path, tmp_path):
     answer = tmp_path / "answer.csv"
     answer.write_text("payment,result,because\n1,paid,\n2,failed,closed account\n")
     for news in (2, 0):
-        said = good("batch", "results", path, answer, "--by", "li")
+        said = good("refunds", "results", path, answer, "--by", "li")
         assert said == f"2 payments, {news} of them news\n"
-    left = onecard("batch", "unpaid", path)
+    left = onecard("refunds", "unpaid", path)
     assert (
         left.exit_code == 1 and "card 51: 12.50 yuan, no account that was not tried" in left.output
     )
     typed = f"430102199001011\n{NAME}\n"
     said = good("card", "payee", path, "--card", 51, "--by", "wang", typed=typed)
     assert "430102199001011" not in said and NAME not in said
-    good(*words, "--file", "2026-07", "--by", "li")
+    words = _signed_file(path, "2026-07", "12.50")
+    good("refunds", "make", *words, "--out", out, "--by", "li")
     answer.write_text("payment,result,because\n3,paid,\n")
-    good("batch", "results", path, answer, "--by", "li")
+    good("refunds", "results", path, answer, "--by", "li")
 
 
 def test_a_list_that_contradicts_exits_1_and_does_the_rest(store, path, tmp_path):
@@ -207,7 +237,10 @@ def test_staff_from_the_first_day_to_the_last(store, path):
     done = onecard(*opening, "2060-01-01", typed="S1001\n")
     assert done.exit_code == 2 and "evidence" in done.output and "S1001" not in done.output
     assert onecard(*opening, "soon", "--evidence", "id-card", typed="S1001\n").exit_code == 2
-    said = good(*opening, "2060-01-01", "--evidence", "id-card", typed="S1001\n")
+    done = onecard(*opening, "2060-01-01", "--evidence", "id-card+bank-card", typed="S1001\n")
+    assert done.exit_code == 2 and "also takes hr-notice (414, R12.1)" in done.output
+    shown = "--evidence", "id-card+hr-notice+bank-card"
+    said = good(*opening, "2060-01-01", *shown, typed="S1001\n")
     assert said == "card 50 is active, valid until 2060-01-01\n"
     assert good("card", "expire", path) == "none is over\n"
     refused = onecard("card", "unlose", path, "--card", 50, "--as", "holder", "--channel", "app")
@@ -215,5 +248,5 @@ def test_staff_from_the_first_day_to_the_last(store, path):
     good("card", "terminate", path, "--card", 50, "--evidence", "leaving-notice", "--by", "wang")
     refused = onecard("card", "warn", path, "--card", 50, "--by", "wang")
     assert refused.exit_code == 2 and "is terminated" in refused.output
-    left = onecard("batch", "unpaid", path)
+    left = onecard("refunds", "unpaid", path)
     assert (left.exit_code, store.cards.state(50)) == (0, "terminated")

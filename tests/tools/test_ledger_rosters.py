@@ -11,7 +11,7 @@ from ledger.rosters import Rosters, Shift
 from protocols.rules.spending import STAFF
 from tests.adapters.test_spreadsheet import book
 from tests.ledger.departments import DAY
-from tests.ledger.lives import BY as BY_CLERK
+from tests.ledger.lives import STAFF_BY
 from tests.ledger.readers import CARD, Reader, open_ledger
 from tests.ledger.test_attendance import at
 from tests.tools.test_ledger_attendance import onecard
@@ -91,7 +91,7 @@ def worked(path, tmp_path, monkeypatch):
     """P007 has card 7 and came on two days; card 8 is nobody's on the roster."""
     clock = Reader(3002)
     store = open_ledger(clock, path=str(path))
-    store.holders.open(CARD, Holder("P007", STAFF, "Property"), (0, 65_535), 1, BY_CLERK)
+    store.holders.open(CARD, Holder("P007", STAFF, "Property"), (0, 65_535), 1, STAFF_BY)
     for card_no, *when in ((CARD, at(2, 8, 20)), (CARD, at(2, 17)), (8, at(2, 9))):
         clock.punch(card_no, *when)
     clock.punch(CARD, at(4, 16, 50))

@@ -1,4 +1,4 @@
-"""The agent's Debian package: built, unpacked, installed into a root, removed and purged.
+"""The Debian packages: built, unpacked, installed into a root, removed and purged.
 
 What it brings from elsewhere comes from the test's own environment here, and by pip with hashes in
 `make deb`; all of ours is as in a real one.
@@ -17,11 +17,14 @@ from pathlib import Path
 import pytest
 
 from tests.edge_agent.peers import Ledger
+from tests.ledger.readers import open_ledger
 from tools import make_deb
 
 LOCK = make_deb.ROOT / "requirements" / "lock.txt"
-UNIT = Path("usr/lib/systemd/system/onecard-agent.service")
+UNITS = Path("usr/lib/systemd/system")
+UNIT = UNITS / "onecard-agent.service"
 DATA = Path("var/lib/onecard-agent")
+AGENT, LEDGER = make_deb.AGENT, make_deb.LEDGER
 _PASSWD = "root:x:0:0:root:/root:/bin/sh\n"
 _GROUP = "root:x:0:\ndialout:x:20:\n"
 
@@ -29,32 +32,58 @@ needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs 
 
 
 @pytest.fixture(scope="module")
-def deb(tmp_path_factory):
+def made(tmp_path_factory):
     """A package of ours alone, which needs no network and half a second of compression."""
-    folder = tmp_path_factory.mktemp("deb")
-    root = folder / "staged"
-    make_deb.stage(root)
-    return make_deb.build(root, folder, compression="none")
+    debs = {}
+
+    def of(package):
+        if package not in debs:
+            folder = tmp_path_factory.mktemp(package.name)
+            root = folder / "staged"
+            make_deb.stage(package, root)
+            debs[package] = make_deb.build(package, root, folder, compression="none")
+        return debs[package]
+
+    return of
+
+
+@pytest.fixture
+def deb(made):
+    return made(AGENT)
 
 
 @pytest.fixture(scope="module")
-def unpacked(deb, tmp_path_factory):
-    root = tmp_path_factory.mktemp("unpacked")
-    subprocess.run(["dpkg-deb", "-x", deb, root], check=True)
-    return root
+def unpacked_of(made, tmp_path_factory):
+    roots = {}
+
+    def of(package):
+        if package not in roots:
+            roots[package] = tmp_path_factory.mktemp(f"unpacked-{package.name}")
+            subprocess.run(["dpkg-deb", "-x", made(package), roots[package]], check=True)
+        return roots[package]
+
+    return of
 
 
-def _modes(root):
+@pytest.fixture
+def unpacked(unpacked_of):
+    return unpacked_of(AGENT)
+
+
+each_package = pytest.mark.parametrize("package", make_deb.PACKAGES, ids=lambda it: it.name)
+
+
+def _modes(root, package):
     return {
         str(path.relative_to(root)): stat.S_IMODE(path.stat().st_mode)
         for path in root.rglob("*")
-        if make_deb.LIB not in path.relative_to(root).parents
+        if package.lib not in path.relative_to(root).parents
     }
 
 
-def _bring_pinned(library):
-    """What requirements/agent.txt names, and nothing else, from where the tests have it."""
-    for name in make_deb.pinned():
+def _bring_pinned(package, library):
+    """What its requirements name, and nothing else, from where the tests have it."""
+    for name in make_deb.pinned(package):
         for file in importlib.metadata.files(name) or ():
             top = file.parts[0]
             source = Path(str(importlib.metadata.distribution(name).locate_file(top)))
@@ -62,8 +91,9 @@ def _bring_pinned(library):
                 (library / top).symlink_to(source)
 
 
-def test_what_is_pinned_is_what_the_tests_ran_with_and_covers_all_imports():
-    ours = make_deb.pinned()
+@each_package
+def test_what_is_pinned_is_what_the_tests_ran_with_and_covers_all_imports(package):
+    ours = make_deb.pinned(package)
     locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", LOCK.read_text(), re.MULTILINE))
     assert ours == {name: locked[name] for name in ours}
     brought = {
@@ -71,14 +101,20 @@ def test_what_is_pinned_is_what_the_tests_ran_with_and_covers_all_imports():
         for name in ours
         for file in importlib.metadata.files(name) or ()
     }
-    assert make_deb.outside(make_deb.modules()) <= brought
+    assert make_deb.outside(make_deb.modules(package)) <= brought
 
 
 def test_nothing_of_other_tiers_is_brought():
-    rooms = {path.parts[0] for path in make_deb.modules()}
+    rooms = {path.parts[0] for path in make_deb.modules(AGENT)}
     assert rooms == {"protocols", "adapters", "edge_agent", "tools"}
-    names = {str(path) for path in make_deb.modules()}
+    names = {str(path) for path in make_deb.modules(AGENT)}
     assert "edge_agent/serial_line.py" in names and "adapters/postgres.py" not in names
+    names = {str(path) for path in make_deb.modules(LEDGER)}
+    assert {"adapters/postgres.py", "ledger/api/operations.py"} < names
+    # A menu is written as in a scenario; of the simulator that is all.
+    others = {name for name in names if name.split("/")[0] in ("simulator", "firmware")}
+    assert others == {"simulator/__init__.py", "simulator/scenario_menu.py"}
+    assert not any(name.startswith("edge_agent") for name in names)
 
 
 @pytest.mark.parametrize(
@@ -95,24 +131,29 @@ def test_the_c_library_that_a_wheel_needs(wheel, glibc):
 
 
 @needs_dpkg
-def test_each_file_stands_where_debian_has_it(unpacked):
-    modes = _modes(unpacked)
-    for where, (_source, mode) in make_deb.FILES.items():
+@each_package
+def test_each_file_stands_where_debian_has_it(unpacked_of, package):
+    unpacked = unpacked_of(package)
+    modes = _modes(unpacked, package)
+    for where, (_source, mode) in package.files().items():
         assert modes[str(where)] == mode, where
-    assert "usr/share/man/man8/onecard-agent.8.gz" in modes
+    assert f"usr/share/man/man8/{package.name}.8.gz" in modes
     assert [path for path, mode in modes.items() if mode & 0o022] == []
-    unit = (unpacked / UNIT).read_text()
-    for document in re.findall(r"file:/(\S+)", unit):
-        assert (unpacked / document).is_file()
-    program = re.search(r"^ExecStart=/(\S+) run /(\S+)$", unit, re.MULTILINE)
-    assert os.access(unpacked / program[1], os.X_OK) and (unpacked / program[2]).is_file()
+    for name in package.units:
+        unit = (unpacked / UNITS / name).read_text()
+        for document in re.findall(r"file:/(\S+)", unit):
+            assert (unpacked / document).is_file()
+        programs = re.findall(r"^ExecStart=.*?/(usr/bin/onecard-\w+) .*?/(etc/\S+)", unit, re.M)
+        assert bool(programs) == name.endswith(".service")
+        for program, config in programs:
+            assert os.access(unpacked / program, os.X_OK) and (unpacked / config).is_file()
 
 
 @needs_dpkg
 def test_the_same_sources_give_the_same_bytes(deb, tmp_path):
     root = tmp_path / "again"
-    make_deb.stage(root)
-    again = make_deb.build(root, tmp_path / "out", compression="none")
+    make_deb.stage(AGENT, root)
+    again = make_deb.build(AGENT, root, tmp_path / "out", compression="none")
     assert again.read_bytes() == deb.read_bytes()
 
 
@@ -120,8 +161,8 @@ def test_the_same_sources_give_the_same_bytes(deb, tmp_path):
 def test_the_installed_command_runs_from_what_the_package_brings_alone(unpacked, tmp_path):
     root = tmp_path / "root"
     shutil.copytree(unpacked, root)
-    _bring_pinned(root / make_deb.LIB)
-    config = root / make_deb.CONFIG
+    _bring_pinned(AGENT, root / AGENT.lib)
+    config = root / AGENT.config
     # Without site-packages: neither those of the tests nor those of the machine.
     command = [sys._base_executable, "-ISB", root / "usr/bin/onecard-agent", "check", config]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -134,12 +175,16 @@ def test_the_installed_command_runs_from_what_the_package_brings_alone(unpacked,
 
 
 @needs_dpkg
+@each_package
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
-def test_systemd_has_nothing_to_say_about_the_unit(unpacked, tmp_path):
-    unit = tmp_path / UNIT.name
-    program = unpacked / "usr/bin/onecard-agent"
-    unit.write_text((unpacked / UNIT).read_text().replace("/usr/bin/onecard-agent", str(program)))
-    command = ["systemd-analyze", "verify", "--man=no", unit]
+def test_systemd_has_nothing_to_say_about_the_units(unpacked_of, package, tmp_path):
+    unpacked = unpacked_of(package)
+    program = f"/usr/bin/{package.name}"
+    for name in package.units:
+        text = (unpacked / UNITS / name).read_text()
+        (tmp_path / name).write_text(text.replace(program, f"{unpacked}{program}"))
+    units = [tmp_path / name for name in package.units]
+    command = ["systemd-analyze", "verify", "--man=no", *units]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.stderr == ""
 
@@ -148,7 +193,7 @@ def test_systemd_has_nothing_to_say_about_the_unit(unpacked, tmp_path):
 def test_the_key_has_the_name_under_which_systemd_hands_it_over(unpacked):
     """A "-" before it would be part of the name."""
     given = re.search(r"^LoadCredential=(\S+)$", (unpacked / UNIT).read_text(), re.MULTILINE)[1]
-    assert f'key = "$CREDENTIALS_DIRECTORY/{given}"' in (unpacked / make_deb.CONFIG).read_text()
+    assert f'key = "$CREDENTIALS_DIRECTORY/{given}"' in (unpacked / AGENT.config).read_text()
 
 
 # -- installed, by dpkg itself -----------------------------------------------------------------
@@ -201,7 +246,7 @@ def test_install_upgrade_remove_and_purge(deb, machine):
     assert (stat.S_IMODE(state.st_mode), state.st_uid) == (0o700, int(user[2]))
     assert stat.S_IMODE((root / "etc/credstore").stat().st_mode) == 0o700
     assert machine.wanted()
-    config = root / make_deb.CONFIG
+    config = root / AGENT.config
     config.write_text(config.read_text().replace("canteen-1", "canteen-7"))
     (data / "agent.sqlite").write_text("records")
     machine.dpkg("--install", deb)  # as an upgrade does
@@ -209,7 +254,7 @@ def test_install_upgrade_remove_and_purge(deb, machine):
     machine.dpkg("--remove", "onecard-agent")
     assert not (root / "usr/bin/onecard-agent").exists()
     # No file that nobody owns is left.
-    assert not (root / make_deb.LIB).exists()
+    assert not (root / AGENT.lib).exists()
     assert config.exists() and (data / "agent.sqlite").exists()
     said = machine.dpkg("--purge", "onecard-agent")
     assert "is kept" in said and (data / "agent.sqlite").read_text() == "records"
@@ -229,3 +274,82 @@ def test_what_was_disabled_stays_so_and_what_is_asked_for_is_purged(deb, machine
     (machine.root / DATA / "delete-on-purge").touch()
     machine.dpkg("--purge", "onecard-agent")
     assert not (machine.root / DATA).exists()
+
+
+# -- the ledger's -------------------------------------------------------------------------------
+
+
+@needs_dpkg
+def test_the_ledger_s_commands_and_timers_do_what_the_units_say(unpacked_of, tmp_path):
+    """From what the package brings alone, as the units call it, on books that are there."""
+    root, books = tmp_path / "root", tmp_path / "books"
+    shutil.copytree(unpacked_of(LEDGER), root)
+    _bring_pinned(LEDGER, root / LEDGER.lib)
+    books.mkdir()
+    (books / "audit").mkdir()
+    (tmp_path / "onecard-ledger.signing.key").write_text("07" * 32)
+    config = root / LEDGER.config
+    text = config.read_text().replace("/var/lib/onecard-ledger", str(books))
+    config.write_text(text)
+    open_ledger(path=str(books / "ledger.sqlite")).close()
+    places = {
+        "/usr/bin/onecard-ledger": f"{sys._base_executable} -ISB {root}/usr/bin/onecard-ledger",
+        "/var/lib/onecard-ledger/backup": str(tmp_path),
+        "/var/lib/onecard-ledger": str(books),
+        "/run/onecard-ledger": str(tmp_path),
+        "/etc/onecard": str(config.parent),
+        "$$": "$",
+        "%%": "%",
+    }
+    environment = {**os.environ, "CREDENTIALS_DIRECTORY": str(tmp_path)}
+    for what in ("audit", "backup", "metrics"):
+        unit = (root / UNITS / f"onecard-ledger-{what}.service").read_text()
+        for command in re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE):
+            for there, here in places.items():
+                command = command.replace(there, here)
+            words = ["sh", "-c", command]
+            done = subprocess.run(words, capture_output=True, text=True, env=environment)
+            assert done.returncode == 0, (command, done.stdout, done.stderr)
+    assert len(list((books / "audit").glob("audit-*.jsonl"))) == 1
+    (backup,) = (path for path in tmp_path.glob("books-*Z"))
+    assert backup.stat().st_size > 0
+    period, page = [*places["/usr/bin/onecard-ledger"].split(), "period"], tmp_path / "sheet.html"
+    until = "2020-01-01T00:00:00+08:00"
+    for words in (
+        ["close", books / "ledger.sqlite", "--name", "2019", "--until", until, "--by", "chen"],
+        ["sheet", books / "ledger.sqlite", "--period", "1", "--html", page],
+    ):
+        subprocess.run([*period, *words], check=True, env=environment)
+    assert "2020-01-01" in page.read_text()
+    prom = tmp_path / "onecard.prom"
+    assert "onecard_ledger" in prom.read_text()
+
+
+@needs_dpkg
+def test_the_ledger_s_secrets_have_the_names_under_which_systemd_hands_them_over(unpacked_of):
+    root = unpacked_of(LEDGER)
+    named = set(
+        re.findall(r"\$CREDENTIALS_DIRECTORY/([\w.-]+)", (root / LEDGER.config).read_text())
+    )
+    given = set()
+    for unit in LEDGER.units:
+        given |= set(
+            re.findall(r"^LoadCredential=(\S+)$", (root / UNITS / unit).read_text(), re.M)
+        )
+    assert named <= given and "onecard-ledger.signing.key" in named
+
+
+@needs_dpkg
+def test_the_ledger_is_installed_and_its_books_outlive_a_purge(made, machine):
+    machine.dpkg("--install", made(LEDGER))
+    books = machine.root / "var/lib/onecard-ledger"
+    assert stat.S_IMODE((books / "backup").stat().st_mode) == 0o700
+    wanted = machine.root / "etc/systemd/system"
+    timers = {path.name for path in (wanted / "timers.target.wants").iterdir()}
+    assert timers == {unit for unit in LEDGER.units if unit.endswith(".timer")}
+    services = {path.name for path in (wanted / "multi-user.target.wants").iterdir()}
+    assert services == {"onecard-ledger.service"}  # not the API
+    (books / "ledger.sqlite").write_text("books")
+    assert "is kept" in machine.dpkg("--purge", "onecard-ledger")
+    assert (books / "ledger.sqlite").read_text() == "books"
+    assert not list((wanted / "timers.target.wants").glob("*"))

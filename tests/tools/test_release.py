@@ -10,7 +10,7 @@ from protocols.rules import release as rules
 from protocols.rules import slots
 from protocols.wire import messages
 from tests.ledger.readers import Reader, open_ledger
-from tools import ledger_firmware, release
+from tools import ledger_firmware, release, release_build
 from tools.cli import app
 
 IMAGE = bytes(range(256)) * 40
@@ -70,7 +70,7 @@ def test_what_is_no_key_or_no_release_is_named(file, keys, tmp_path):
     done = onecard("release", "build", tmp_path / "x", "--version", 2, "--program", "main_lock")
     assert done.exit_code == 2 and "only main, main_tls" in done.stderr
     with pytest.raises(BadRelease, match="below its own"):
-        release.build("main", 2, 2)
+        release_build.build("main", 2, 2)
 
 
 def test_the_first_image_goes_by_cable(file, tmp_path):

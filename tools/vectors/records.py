@@ -149,6 +149,7 @@ OPTIONAL: Mapping[str, Mapping[str, tuple[int, Any]]] = {
         "map_made_s": (15, 1),
         "receipt_s": (16, 1),
         "map_epoch": (17, 1),
+        "by_clock": (18, 1),
     },
     "entry": {"number": (10, 1)},
 }
