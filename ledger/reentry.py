@@ -3,7 +3,8 @@
 Rules of this file. Cards carry the numbers of credits. So each is entered under the number that it
 had, with what is known of it: its order, that it was tried, or had come on its card, that its
 channel has the money back. New ones get numbers far above, which no card carries, with an audit or
-without. What cannot be entered changes nothing, and is named.
+without. What cannot be entered changes nothing, and is named; so is what readers have told these
+books of already.
 
 Carry-overs are left to a person. They hang on records that come again later: made before these,
 one would take money along that was spent, and late spends would be held against the holder.
@@ -34,7 +35,11 @@ _Lost = dict[str, list[list[Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A credit that was not entered again, and why."""
+    """A credit that was not entered again, and why.
+
+    Its card is suspended before somebody enters it: its tries in the audit are not entered with
+    it, and the card may have it.
+    """
 
     number: int
     card_no: int

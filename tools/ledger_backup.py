@@ -21,10 +21,11 @@ _CARD_CHANGES = (
     " number of before. onecard ledger doctor says if readers know more than the books."
 )
 _CREDITS_LEFT = (
-    "Credits that were not entered again, and that their cards may carry. Before the ledger runs,"
-    " enter each under its own number and order (onecard ledger topup --number). What was carried"
-    " over goes on by itself, so suspend its card before; when the readers' records are back and"
-    " it has a case 337, it has that already: take it in (onecard ledger card swap)."
+    "Credits that were not entered again, and that their cards may carry. Suspend each card first:"
+    " nobody knows at which tap it was tried. Then, before the ledger runs, enter each under its"
+    " own number and order (onecard ledger topup --number); what was carried over goes on by"
+    " itself. When the readers' records are back and the card has a case 337, it has that already:"
+    " take it in (onecard ledger card swap). If not, lift the suspension."
 )
 _UNHEARD = (
     "What was paid in behind the audit's last file nobody knows here: compare with each channel."
