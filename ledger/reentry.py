@@ -1,5 +1,7 @@
 """Behind a restore: what an audit has of credits and the books have not, entered again.
 
+Readers have policies under epochs that the books have lost: new ones get epochs far above.
+
 Rules of this file. Cards carry the numbers of credits. So each is entered under the number that it
 had, with what is known of it: its order, that it was tried, or had come on its card, that its
 channel has the money back. New ones get numbers far above, which no card carries, with an audit or
@@ -23,7 +25,8 @@ from ledger.topups import NotCovered, TopUpRefused, next_number, use_numbers
 from ledger.transfers import CARRY_OVER, TOP_UP_LINE, Transfer
 from protocols.card.purse import CARD_CENTRE
 
-# More than are made between two backups: cards carry numbers that stand in no audit yet.
+# More than are made between two backups: cards carry numbers that stand in no audit yet, and
+# readers have policies.
 NUMBERS_APART = 1_000_000
 _REFUSED = (TopUpRefused, ChannelRefused, NotCovered, ConstraintBroken)
 _IS_THERE = """
@@ -56,6 +59,7 @@ def enter_again(store: LedgerStore, rows: Iterable[list[Any]]) -> tuple[int, lis
     used = max([next_number(store.database) - 1, *(move.seq for move in credits_lost)])
     with store.database.transaction():
         use_numbers(store.database, used + NUMBERS_APART)
+        store.policies.use_epochs(NUMBERS_APART)
     left = list(_enter_credits(store, credits_lost, lost))
     _note_tries(store, lost)
     _give_back(store, lost)

@@ -10,9 +10,11 @@ from tools.ledger_forks import NotBooks
 IS_WHOLE, IS_OLDER = 0, 1
 _TOLD_BY_READERS = ("record", "rejected", "transfer", "suspense_case", "cancel", "punch")
 _OF_CREDITS = ("load", "channel_topup", "load_try", "load_proof", "load_end", "carry_basis")
+_NUMBERED = ("menu_change", "access_change")  # readers know them by their numbers
 _WAYS: dict[str, str] = {
     **dict.fromkeys(_TOLD_BY_READERS, "come again from readers and agents"),
     **dict.fromkeys(_OF_CREDITS, "belong to credits"),
+    **dict.fromkeys(_NUMBERED, "enter again, in their order, before any new one"),
 }
 # Readers keep the numbers: a new loss under a number of before is one that they know already.
 _CARD_CHANGES = (
