@@ -1,7 +1,8 @@
 """The limits of readers in the books: which policy each shall have, every change, and who made it.
 
 Rules of this file. A policy is set for one reader, or for all at a site that have a line; each has
-an epoch of its own, above whatever that reader was ever given or has said that it has. Only what a
+an epoch of its own, above whatever that reader was ever given or has said that it has. Behind a
+restore it is far above: the reader may have been given more than these books know. Only what a
 reader would take is kept, whole (protocols/rules/settings.py), and nothing is taken back: what
 comes later counts. Each is sealed for its reader, under the key that its newest record has.
 """
@@ -18,6 +19,8 @@ from protocols.wire.errors import WireError
 
 PERSON_CHARS_MAX = 32
 _EPOCH_MAX = 0xFFFFFFFF
+# The ledger counts up from 1. What a cable made larger than this lifts nobody else's.
+_LIFTED_MAX = 0x7FFFFFFF
 _NEWEST = (
     "SELECT p.device, d.site, p.epoch, p.policy, p.person, p.time_s, k.device_key"
     " FROM policy_change p JOIN device d ON d.device = p.device"
@@ -30,6 +33,11 @@ _READERS = (
 )
 # As the index of policy_schema.py has them: nothing else of a year's records is read.
 _BOOTS = "SELECT device, sealed FROM record WHERE kind = 1 ORDER BY (device + 0), (seq + 0)"
+
+
+_USED = "used epochs of policies"
+_USED_EPOCH = f"SELECT COALESCE(MAX(total), 0) FROM tally WHERE name = '{_USED}'"
+_USE = "INSERT INTO tally VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET total = excluded.total"
 
 
 class PolicyRefused(Exception):
@@ -82,10 +90,11 @@ class PolicyBook:
                 where = f"reader {device}" if device else f"{site!r}: no reader there"
                 raise PolicyRefused(f"{where} was never registered, or is a lock without a line")
             newest = {one.device: one for one in self.newest()}
+            ((used,),) = self._database.rows(_USED_EPOCH)
             found, rows = [], []
             for one in chosen:
                 last = newest.get(one)
-                epoch = max(last.epoch if last else 0, said.get(one, 0))
+                epoch = max(last.epoch if last else 0, said.get(one, 0), used)
                 if last is None or last.epoch < epoch or last.policy != {**policy, "epoch": epoch}:
                     epoch += 1
                     rows.append((one, epoch, _encoded(policy, epoch), person, time_s))
@@ -99,6 +108,13 @@ class PolicyBook:
             Policy(device, site, epoch, settings.decode_policy(bytes(data)), person, time_s)
             for device, site, epoch, data, person, time_s, _ in self._database.rows(_NEWEST)
         ]
+
+    def use_epochs(self, count: int) -> None:
+        """No new policy gets one of the `count` epochs above those known; in a transaction."""
+        ((used,),) = self._database.rows(_USED_EPOCH)
+        known = [one.epoch for one in self.newest()] + list(self.said().values())
+        last = max([used, *(epoch for epoch in known if epoch <= _LIFTED_MAX)])
+        self._database.many(_USE, [(_USED, last + count)])
 
     def said(self) -> dict[int, int]:
         """The epoch that each reader has in force, as its newest BOOT says; 0: it did not say."""

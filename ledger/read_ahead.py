@@ -63,9 +63,9 @@ class ReadAhead:
     ) -> list[list[Claim]]:
         """The claims of `deliveries`, in their order; `ahead` is being read from now on."""
         wanted = [list(delivery) for delivery in deliveries]
-        batches = self._answer(wanted) if self._asked else None
-        if batches is None:
-            batches = [[parse_claim(sealed) for sealed in delivery] for delivery in wanted]
+        batches = self._answer(wanted) if self._asked else []
+        unread = wanted[len(batches) :]
+        batches += [[parse_claim(sealed) for sealed in delivery] for delivery in unread]
         if ahead and not self._has_failed:
             unchecked = {c.device for batch in batches for c in batch if c.under == UNCHECKED}
             self._ask([list(delivery) for delivery in ahead], unchecked)
@@ -89,21 +89,22 @@ class ReadAhead:
         except _BROKEN as error:
             self._fail(error)
 
-    def _answer(self, wanted: list[list[bytes]]) -> list[list[Claim]] | None:
-        """What it says of what it was asked last; None if that is not what is wanted now."""
+    def _answer(self, wanted: list[list[bytes]]) -> list[list[Claim]]:
+        """What it says of what it was asked last; none if `wanted` does not begin with that."""
         asked, self._asked = self._asked, []
         if self._reader is None:
-            return None
+            return []
         try:
             rows = self._reader.hear()
         except _BROKEN as error:
             self._fail(error)
-            return None
-        if asked != wanted:  # the books could not be written, and the same comes again
-            return None
+            return []
+        # More may have come since. Else the books could not be written, and the same comes again.
+        if asked != wanted[: len(asked)]:
+            return []
         return [
             [Claim(sealed, *row) for sealed, row in zip(*pair, strict=True)]
-            for pair in zip(wanted, rows, strict=True)
+            for pair in zip(asked, rows, strict=True)
         ]
 
     def _fail(self, error: Exception) -> None:

@@ -1,9 +1,12 @@
 """Behind a restore: what an audit has of credits and the books have not, entered again.
 
+Readers have policies under epochs that the books have lost: new ones get epochs far above.
+
 Rules of this file. Cards carry the numbers of credits. So each is entered under the number that it
 had, with what is known of it: its order, that it was tried, or had come on its card, that its
 channel has the money back. New ones get numbers far above, which no card carries, with an audit or
-without. What cannot be entered changes nothing, and is named.
+without. What cannot be entered changes nothing, and is named; so is what readers have told these
+books of already.
 
 Carry-overs are left to a person. They hang on records that come again later: made before these,
 one would take money along that was spent, and late spends would be held against the holder.
@@ -22,7 +25,8 @@ from ledger.topups import NotCovered, TopUpRefused, next_number, use_numbers
 from ledger.transfers import CARRY_OVER, TOP_UP_LINE, Transfer
 from protocols.card.purse import CARD_CENTRE
 
-# More than are made between two backups: cards carry numbers that stand in no audit yet.
+# More than are made between two backups: cards carry numbers that stand in no audit yet, and
+# readers have policies.
 NUMBERS_APART = 1_000_000
 _REFUSED = (TopUpRefused, ChannelRefused, NotCovered, ConstraintBroken)
 _IS_THERE = """
@@ -34,7 +38,11 @@ _Lost = dict[str, list[list[Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A credit that was not entered again, and why."""
+    """A credit that was not entered again, and why.
+
+    Its card is suspended before somebody enters it: its tries in the audit are not entered with
+    it, and the card may have it.
+    """
 
     number: int
     card_no: int
@@ -51,6 +59,7 @@ def enter_again(store: LedgerStore, rows: Iterable[list[Any]]) -> tuple[int, lis
     used = max([next_number(store.database) - 1, *(move.seq for move in credits_lost)])
     with store.database.transaction():
         use_numbers(store.database, used + NUMBERS_APART)
+        store.policies.use_epochs(NUMBERS_APART)
     left = list(_enter_credits(store, credits_lost, lost))
     _note_tries(store, lost)
     _give_back(store, lost)

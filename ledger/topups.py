@@ -19,7 +19,7 @@ from ledger.loads import Load, enter, loads_of, paid_in
 from ledger.posting import post_loaded
 from ledger.promises import HAS_ENDED, IS_PROMISED, WAS_TRIED, promise
 from ledger.signatures import signed
-from protocols.card.purse import AMOUNT_FEN_MAX
+from protocols.card.purse import AMOUNT_FEN_MAX, CARD_CENTRE
 from protocols.rules.card_status import CLOSED
 
 ORDER_CHARS_MAX = 64
@@ -50,6 +50,9 @@ SELECT r.new_card FROM load l JOIN reissue r ON r.old_card = l.card_no WHERE l.n
 _HAS_ENDED = "SELECT 1 FROM load_end WHERE number = ?"
 _SUCCESSOR = "SELECT new_card FROM reissue WHERE old_card = ?"
 _HAS_NUMBER = "SELECT 1 FROM load WHERE number = ?"
+_TOLD_OF = f"""
+SELECT 1 FROM intent WHERE credit_no > 0 AND credit_no = ?
+UNION ALL SELECT 1 FROM intent WHERE last_device = {CARD_CENTRE} AND last_seq = ?"""
 _USED = "used numbers of credits"
 _NUMBER = f"""
 SELECT COALESCE(MAX(n), 0) + 1 FROM (
@@ -110,8 +113,8 @@ class TopUps:
         """Book what a channel took in under its `order_id`; the number of the credit.
 
         Again, with the same facts: the same number, and nothing else. `number`: which it had in
-        books that were lost (ledger/reentry.py); 0: the next. `person` enters it by hand; None:
-        nobody does. Raises TopUpRefused, NotAllowed.
+        books that were lost (ledger/reentry.py), and only before readers tell of it; 0: the next.
+        `person` enters it by hand; None: nobody does. Raises TopUpRefused, NotAllowed.
         """
         if not 0 < amount_fen <= AMOUNT_FEN_MAX:
             raise TopUpRefused(f"{amount_fen} fen is not in 1..{AMOUNT_FEN_MAX}")
@@ -200,6 +203,9 @@ def pay_in(
         raise TopUpRefused(f"credit {number} has not been yet: the next one is {following}")
     if list(database.rows(_HAS_NUMBER, (number,))):
         raise TopUpRefused(f"credit {number} is another order's")
+    if number and list(database.rows(_TOLD_OF, (number, number))):
+        # What they said was booked without it, and is not booked anew: it would be given twice.
+        raise TopUpRefused(f"credit {number}: readers have told of it, see case 337")
     load = Load(number or following, card_no, amount_fen)
     enter(database, [(load, order_id)])
     post_authorized(database, [paid_in(load)])

@@ -10,9 +10,11 @@ from tools.ledger_forks import NotBooks
 IS_WHOLE, IS_OLDER = 0, 1
 _TOLD_BY_READERS = ("record", "rejected", "transfer", "suspense_case", "cancel", "punch")
 _OF_CREDITS = ("load", "channel_topup", "load_try", "load_proof", "load_end", "carry_basis")
+_NUMBERED = ("menu_change", "access_change")  # readers know them by their numbers
 _WAYS: dict[str, str] = {
     **dict.fromkeys(_TOLD_BY_READERS, "come again from readers and agents"),
     **dict.fromkeys(_OF_CREDITS, "belong to credits"),
+    **dict.fromkeys(_NUMBERED, "enter again, in their order, before any new one"),
 }
 # Readers keep the numbers: a new loss under a number of before is one that they know already.
 _CARD_CHANGES = (
@@ -21,10 +23,11 @@ _CARD_CHANGES = (
     " number of before. onecard ledger doctor says if readers know more than the books."
 )
 _CREDITS_LEFT = (
-    "Credits that were not entered again, and that their cards may carry. Before the ledger runs,"
-    " enter each under its own number and order (onecard ledger topup --number). What was carried"
-    " over goes on by itself, so suspend its card before; when the readers' records are back and"
-    " it has a case 337, it has that already: take it in (onecard ledger card swap)."
+    "Credits that were not entered again, and that their cards may carry. Suspend each card first:"
+    " nobody knows at which tap it was tried. Then, before the ledger runs, enter each under its"
+    " own number and order (onecard ledger topup --number); what was carried over goes on by"
+    " itself. When the readers' records are back and the card has a case 337, it has that already:"
+    " take it in (onecard ledger card swap). If not, lift the suspension."
 )
 _UNHEARD = (
     "What was paid in behind the audit's last file nobody knows here: compare with each channel."

@@ -46,6 +46,6 @@ def _line(one: Policy, said: int | None) -> str:
     if said == one.epoch:
         has = "has it"
     elif said and said > one.epoch:
-        has = f"has {said}, set by cable since"
+        has = f"has {said}, by cable or of lost books"
     who = f"reader {one.device}, {one.site}: epoch {one.epoch}, {time}, {one.person}"
     return f"{who}: {has}: {fields}"

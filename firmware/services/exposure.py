@@ -19,7 +19,7 @@ class Exposure:
         self._recorder = recorder
         self._policy = policy
         self._forget()
-        self._epoch = 0  # of the policy that was counted under
+        self._epoch = None  # of the policy that was counted under; that of a cable may be 0
         self._take_up()
 
     def bar(self, amount_fen, interval_ms):

@@ -17,7 +17,14 @@ def cards(count):
     return [new_card(CARD_NO + number) for number in range(count)]
 
 
-@pytest.mark.parametrize("caps", [{"offline_count_max": 2}, {"offline_sum_max_fen": 2_999}])
+@pytest.mark.parametrize(
+    "caps",
+    [
+        {"offline_count_max": 2},
+        {"offline_sum_max_fen": 2_999},
+        {"offline_count_max": 2, "epoch": 0},
+    ],
+)
 @pytest.mark.parametrize("boots", [False, True])
 def test_no_more_waits_than_it_may_whoever_switches_it_off(caps, boots):
     counter = Counter(**caps)

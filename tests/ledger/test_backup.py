@@ -28,6 +28,7 @@ from ledger.reentry import NUMBERS_APART
 from ledger.store import LedgerStore
 from tests.ledger.readers import CARD, OTHER_CARD, Reader, open_ledger
 from tests.ledger.tampering import tamper
+from tests.rules.tables import POLICY
 
 DAY = date(2026, 11, 26)
 
@@ -250,11 +251,15 @@ def test_books_on_postgresql(postgresql, tmp_path):
     subprocess.run(restored, check=True, capture_output=True)
     # As an operator does it, by the guide.
     guide = (Path(__file__).parents[2] / "docs" / "running.md").read_text()
-    sql = guide.partition('psql --dbname="$BOOKS" --command="')[2].partition('"\n')[0]
+    statements = guide.split('psql --dbname="$BOOKS" --command="INSERT INTO tally')[1:]
     with closing(psycopg.connect(other, autocommit=True)) as owner:
-        owner.execute(sql)
+        for each in 2 * statements:  # restored once more
+            owner.execute("INSERT INTO tally" + each.partition('"\n')[0])
     with closing(LedgerStore.open(other)) as store:
         assert store.dump() == was
-        assert store.top_ups.top_up(CARD, 1, "A") == NUMBERS_APART + 1
+        assert store.top_ups.top_up(CARD, 1, "A") == 2 * NUMBERS_APART + 1
+        limits = {name: value for name, value in POLICY.items() if name != "epoch"}
+        ((_, epoch),) = store.policies.set_policy(limits, "wang", 1, device=1001)
+        assert epoch == 2 * NUMBERS_APART + 1
     for each in (url, other):
         postgresql.drop(each)

@@ -6,6 +6,7 @@ from ledger.dialect import ConstraintBroken
 from ledger.policies import PolicyRefused
 from ledger.policy_news import PolicyNews
 from ledger.receipts import Signer
+from ledger.reentry import NUMBERS_APART, enter_again
 from protocols.rules import settings
 from protocols.rules.settings import POLICY_LABEL
 from protocols.wire import messages, policy_news, seal
@@ -80,6 +81,34 @@ def test_each_reader_has_epochs_of_its_own(books, readers):
     boot(books, one, 21)
     boot(books, other, 0)  # of a firmware of before
     assert books.policies.said() == {1001: 21, 1002: 0}
+
+
+@pytest.mark.parametrize("by_cable", [1, 5_000_000])
+def test_behind_a_restore_no_reader_has_the_epoch_with_other_limits(books, readers, by_cable):
+    """What it was given behind the backup nobody knows until its BOOT has come again."""
+    one, _other = readers
+    lost = open_ledger(*readers)
+    boot(lost, one, by_cable)
+    books.book([one.records])
+    ((device, epoch),) = put(lost, LIMITS, device=1001)
+    boot(lost, one, epoch)
+    enter_again(books, ())
+    ((_, anew),) = put(books, device=device)
+    books.book([one.records])
+    assert books.policies.said()[device] == epoch < anew - NUMBERS_APART / 2
+    assert put(books, device=device) == [(device, anew)]  # the same again
+    assert put(books, device=1002)[0][1] > NUMBERS_APART  # also who has never been given one
+    enter_again(books, ())  # restored once more
+    assert put(books, device=device)[0][1] > anew + NUMBERS_APART / 2
+    lost.close()
+
+
+def test_an_epoch_that_a_cable_made_too_large_bars_nobody_behind_a_restore(books, readers):
+    boot(books, readers[0], 0xFFFF_FFF0)
+    enter_again(books, ())
+    assert put(books) == [(1001, 0xFFFF_FFF1), (1002, NUMBERS_APART + 1)]
+    enter_again(books, ())
+    assert put(books, LIMITS) == [(1001, 0xFFFF_FFF2), (1002, 2 * NUMBERS_APART + 2)]
 
 
 def test_the_books_keep_every_change(books):

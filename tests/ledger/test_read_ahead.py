@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger import chain
+from ledger import chain, read_ahead
 from ledger.claims import UNCHECKED, parse_claim
 from ledger.read_ahead import check
 from protocols.wire import seal
@@ -136,6 +136,22 @@ def test_what_was_read_ahead_is_checked_ahead(portions, expected, monkeypatch):
     # The first portion, and what follows it: the process has not seen that one.
     first = {sealed for delivery in made[0] for sealed in delivery}
     assert records == first | {delivery[0] for delivery in made[1]}
+
+
+def test_more_may_have_come_behind_what_was_ahead(portions, expected, monkeypatch):
+    """Less than a portion waited: what was read of it counts, and the rest is read here."""
+    readers, made = portions
+    read_here = []
+    monkeypatch.setattr(
+        read_ahead, "parse_claim", lambda sealed: read_here.append(sealed) or parse_claim(sealed)
+    )
+    store = open_ledger(*readers)
+    for portion, following in zip(made, [*made[1:], []], strict=True):
+        store.book(portion, following[:1])
+    assert store.dump() == expected
+    store.close()
+    unread = [made[0], *(portion[1:] for portion in made[1:])]
+    assert read_here == [sealed for part in unread for delivery in part for sealed in delivery]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from ledger.invariants import check
 from ledger.reasons import UNKNOWN_CREDIT
 from ledger.reentry import NUMBERS_APART, enter_again
 from ledger.topups import NotCovered, TopUpRefused
+from protocols.card.purse import CARD_CENTRE
 from tests.ledger.readers import CARD, OPENING_FEN, OTHER_CARD, Reader, open_ledger
 from tests.ledger.replaced import DUE_S, NEW_CARD, books, lose, replace
 
@@ -153,6 +154,28 @@ def test_the_number_of_a_credit_is_said_only_where_one_is_missing():
     assert store.top_ups.top_up(CARD, 1, "B", 5) == 5
     assert store.top_ups.top_up(CARD, 1, "C") == 3 + NUMBERS_APART + 1
     assert check(store) == []
+
+
+@pytest.mark.parametrize("told_by", ["its record", "the next one"])
+def test_what_readers_have_told_of_is_not_entered_behind_them(tmp_path, told_by):
+    """The books ran without it: its card has the money, and would be given it once more."""
+    reader = Reader(1001)
+    lost, backup = open_ledger(reader), open_ledger(reader)
+    number = lost.top_ups.top_up(CARD, 500, "A")
+    lost.top_ups.note_try(number, 1, reader.device)
+    if told_by == "its record":
+        reader.outcome(reader.credit(counter=1, number=number, amount_fen=500))
+    else:
+        reader.spend(counter=2, last=(CARD_CENTRE, number))
+    lost.book([reader.records])
+    enter_again(backup, ())  # the audit is elsewhere that day
+    backup.book([reader.records])
+    before = backup.dump()
+    with pytest.raises(TopUpRefused, match="readers have told of it, see case 337"):
+        backup.top_ups.top_up(CARD, 500, "A", number)
+    count, (left,) = entered(lost, backup, tmp_path)  # a second restore, now with the audit
+    assert (count, left.number) == (0, number) and "case 337" in left.why
+    assert backup.dump() == before and backup.top_ups.next_of(CARD, 3) is None
 
 
 def test_a_try_that_the_older_books_do_not_cover_stays_missing(tmp_path):
