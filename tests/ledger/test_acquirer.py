@@ -194,6 +194,33 @@ def test_a_request_that_arrives_behind_the_void_takes_nothing(reader):
     assert counter.agrees(reader) == (0, 0)
 
 
+def test_whatever_an_answer_is_the_ledger_goes_on(reader):
+    """Of an order and of a statement: what breaks its reader, and what no client foresaw."""
+    broken = [{"state": []}, {"state": {}, "lines": 5}, TypeError("not foreseen"), []]
+    counter = Acquiring(reader)
+    asked, call = counter.asked(reader), counter.way.call
+
+    def spoilt(method, path, said=None):
+        if not broken:
+            return call(method, path, said)
+        answer = broken.pop()
+        if isinstance(answer, Exception):
+            raise answer
+        return 200, {"order_no": path.split("/")[2], **answer} if answer else answer
+
+    counter.way.call = spoilt
+    assert counter.heard(reader, asked, patience=9)["reason"] == reasons.APPROVED
+    assert counter.acquirer.counters["unanswered"] == 4
+    sell(counter, reader, {"reason": 0, "number": 1})
+    assert counter.agrees(reader) == (FEN, FEN)
+    broken += [{"lines": [["\ud800", 1]], "day": counter.today()}, TypeError("not foreseen"), []]
+    counter.now_ms += 30 * 3_600_000
+    counter.run(count=5, ms=300_000)
+    assert counter.acquirer.counters["unanswered"] == 7
+    assert counter.acquirer.counters["statements"] == 1
+    assert counter.store.balances()["acquirer", 0] == 0
+
+
 def test_an_answer_that_comes_when_the_record_has_said_no_sells_nothing(reader):
     counter = Acquiring(reader)
     asked = counter.asked(reader)
