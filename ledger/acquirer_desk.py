@@ -173,8 +173,9 @@ class AcquirerDesk:
         if self._statement is not None or now_ms < self._statement_ms:
             return
         self._statement_ms = now_ms + AGAIN_MS_MAX
-        day = self._statements.next_day(self._utc_offset_s)
-        over = clock.day(self._utc_s() - STATEMENT_AFTER_S, self._utc_offset_s)
+        now_s = self._utc_s()
+        day = self._statements.next_day(self._utc_offset_s, now_s)
+        over = clock.day(now_s - STATEMENT_AFTER_S, self._utc_offset_s)
         if day is not None and day < over:
             self._day = day
             self._statement = self._pool.submit(self._acquirer.statement, day)

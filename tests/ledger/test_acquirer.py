@@ -405,6 +405,27 @@ def test_the_statement_of_a_day_is_fetched_and_clears_what_was_sold(reader):
     assert check(counter.store) == []
 
 
+def test_the_first_statement_is_not_waited_for_until_a_clock_is_right(reader):
+    """The ledger's clock was ten years ahead at the first question, and then put right."""
+    counter = Acquiring(reader)
+    ahead_ms = 3_650 * 86_400_000
+    counter.now_ms += ahead_ms
+    asked = counter.asked(reader)
+    assert counter.say(reader, asked) is None
+    counter.now_ms -= ahead_ms
+    counter.acquirer._look_ms = 0  # whose monotonic clock has gone on
+    sell(counter, reader, counter.heard(reader, asked))
+    counter.book(reader)
+    counter.run(count=3)
+    next_day = counter.store.acquirer_statements.next_day
+    assert next_day(OFFSET_S, counter.now_s - 3_650 * 86_400) is None
+    assert next_day(OFFSET_S, counter.now_s) == DAY
+    counter.now_ms += 48 * 3_600_000
+    counter.run(count=40, ms=60_000)
+    assert counter.store.balances()["acquirer", 0] == 0
+    assert unmatched(counter) == []
+
+
 def test_a_statement_again_is_no_news_and_another_one_is_refused(reader):
     counter = Acquiring(reader)
     sell(counter, reader, counter.heard(reader, counter.asked(reader)))
