@@ -34,6 +34,12 @@ def seal_answer(key: bytes, nonce: str, status: int, body: bytes) -> str:
     return _seal(key, b"answer", nonce.encode(), b"%d" % status, body)
 
 
+def is_seal(expected: str, header: str) -> bool:
+    """Whether what stands in SEAL is the seal that is expected; `header` may be anything."""
+    # As bytes: of text, compare_digest takes ASCII only.
+    return hmac.compare_digest(expected.encode(), header.encode("latin-1", "replace"))
+
+
 class SignedHttp:
     """Requests to the server at `url`, which has the same `key` (32 bytes).
 
@@ -66,7 +72,7 @@ class SignedHttp:
         finally:
             connection.close()
         expected = seal_answer(self._key, nonce, response.status, answer)
-        if not hmac.compare_digest(expected, response.getheader(SEAL, "")):
+        if not is_seal(expected, response.getheader(SEAL, "")):
             raise NoAnswer(f"status {response.status} without their seal")
         try:
             return response.status, json.loads(answer)

@@ -50,9 +50,9 @@ class HttpAcquirer:
         else:
             answer = self._call("POST", f"{path}/{verb.value}")
         state = answer.get("state")
-        if answer.get("order_no") != order_no or state not in _WORDS:
+        word = _WORDS.get(state) if isinstance(state, str) else None
+        if answer.get("order_no") != order_no or word is None:
             raise NoAnswer("an answer about something else")
-        word = _WORDS[state]
         if word in (Word.RESERVED, Word.CONFIRMED) and answer.get("amount_fen") != amount_fen:
             raise NoAnswer("another amount is reserved there")
         return Said(word, str(answer.get("why", "")), is_known=state != "unknown")
@@ -83,6 +83,8 @@ def _line(line: Any) -> StatementLine:
     is_amount = isinstance(amount_fen, int) and not isinstance(amount_fen, bool)
     if not isinstance(order_no, str) or not 0 < len(order_no) <= _ORDER_CHARS_MAX:
         raise NoAnswer("a line without an order number")
+    if not order_no.isprintable():  # half a character, or a NUL: no database takes it
+        raise NoAnswer("a line with an order number of what is no text")
     if not is_amount or not 0 < amount_fen <= _FEN_MAX:
         raise NoAnswer("a line without an amount")
     return StatementLine(order_no, amount_fen)

@@ -151,14 +151,14 @@ class AcquirerDesk:
 
     def _hear_call(self, number: int, call: _Call, now_ms: int) -> None:
         code = self._codes.get(number)
-        try:
-            said = call.future.result()
-        except NoAnswer as error:
+        error = call.future.exception()
+        if error is not None:
             self.counters["unanswered"] += 1
-            _log.warning("order %d, %s: no answer (%s)", number, call.verb, error)
+            _log.warning("order %d, %s: no answer (%s)", number, call.verb, _why(error))
             if code is not None:
                 code.verb = Verb.QUERY
             return
+        said = call.future.result()
         word = self._orders.hear(number, said, self._utc_s()).word
         if word is not call.word:
             self.counters["words"] += 1
@@ -173,8 +173,9 @@ class AcquirerDesk:
         if self._statement is not None or now_ms < self._statement_ms:
             return
         self._statement_ms = now_ms + AGAIN_MS_MAX
-        day = self._statements.next_day(self._utc_offset_s)
-        over = clock.day(self._utc_s() - STATEMENT_AFTER_S, self._utc_offset_s)
+        now_s = self._utc_s()
+        day = self._statements.next_day(self._utc_offset_s, now_s)
+        over = clock.day(now_s - STATEMENT_AFTER_S, self._utc_offset_s)
         if day is not None and day < over:
             self._day = day
             self._statement = self._pool.submit(self._acquirer.statement, day)
@@ -183,14 +184,24 @@ class AcquirerDesk:
         future, day = self._statement, self._day
         if future is None or day is None or not future.done():
             return
+        if error := future.exception():
+            self.counters["unanswered"] += 1
+            _log.warning("no statement of day %d yet (%s)", day, _why(error))
+        else:
+            self._enter(day, future.result(), now_ms)
+        self._statement = None
+
+    def _enter(self, day: int, lines: Sequence[StatementLine], now_ms: int) -> None:
         try:
-            self._statements.enter(day, future.result(), self._utc_s())
+            self._statements.enter(day, lines, self._utc_s())
             self.counters["statements"] += 1
             self._statement_ms = now_ms  # the next day's, if one is missing
-        except NoAnswer as error:
-            self.counters["unanswered"] += 1
-            _log.warning("no statement of day %d yet (%s)", day, error)
         except StatementRefused as error:
             self.counters["refused_statements"] += 1
             _log.error("the statement of day %d is not entered: %s", day, error)
-        self._statement = None
+
+
+def _why(error: BaseException) -> str:
+    # Whatever else ends a call, it is no answer, and no reason for the ledger to end. Its text is
+    # left out: a code may stand in it.
+    return str(error) if isinstance(error, NoAnswer) else type(error).__name__

@@ -20,7 +20,11 @@ from protocols.rules import clock
 
 _DAY_S = 86_400
 _LAST = "SELECT MAX(day) FROM acquirer_day"
-_FIRST_ASKED = "SELECT MIN(asked_s) FROM acquirer_order"
+# What a clock that was ahead has dated is of no day; its answer may be.
+_FIRST = """
+SELECT MIN(time_s) FROM (SELECT asked_s AS time_s FROM acquirer_order
+    UNION ALL SELECT heard_s FROM acquirer_order WHERE heard_s > 0) o
+WHERE time_s <= ?"""
 _DAY = "SELECT 1 FROM acquirer_day WHERE day = ?"
 _KNOWN = """
 WITH k (wanted) AS (VALUES {keys})
@@ -80,12 +84,12 @@ class AcquirerStatements:
     def __init__(self, database: Dialect) -> None:
         self._database = database
 
-    def next_day(self, utc_offset_s: int) -> int | None:
-        """The day whose statement is to be entered next; None: there never was an order."""
+    def next_day(self, utc_offset_s: int, now_s: int) -> int | None:
+        """The day whose statement is to be entered next; None: there was no order up to now."""
         ((last,),) = self._database.rows(_LAST)
         if last is not None:
             return last + 1
-        ((first_s,),) = self._database.rows(_FIRST_ASKED)
+        ((first_s,),) = self._database.rows(_FIRST, (now_s,))
         return None if first_s is None else clock.day(first_s, utc_offset_s)
 
     def enter(self, day: int, lines: Sequence[StatementLine], heard_s: int) -> int:

@@ -103,6 +103,7 @@ NO_LOSS = {
     reasons.LOCK_CASE_OPENED: _A_PERSON,
     reasons.UNREAD_LETTER: _NO_MONEY,
     reasons.TOLD_BEHIND_ITS_MARK: "its merchant gets it with the next period",
+    reasons.OF_A_TIME_TO_COME: "its merchant has it with the period that was closed",
     reasons.ENTRY_UNANSWERED: _NO_MONEY,
     reasons.ENTERED_TWICE: _NO_MONEY,
     reasons.SOLD_NOT_CHARGED: _AT_ACQUIRER,

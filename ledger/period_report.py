@@ -4,7 +4,8 @@ Rules of this file. A line is what one transfer gave a merchant or took; its tim
 that its record may be of, so a mark at a period's end (ledger/period_quiet.py) says that no line
 of before is missing. Sales are spends and payments by code; a cancelled one counts where its sale
 does. Everything else (corrections) is `other`, and bears no commission. What no record dates is of
-before all times: it comes into the next period that is closed.
+before all times: it comes into the next period that is closed. So does what a clock that was ahead
+has dated, with the time that it says: no period would ever come to it.
 
 The report is canonical JSON: equal findings have equal bytes, and its hash follows that of the
 report before. Money in fen, times in seconds since 1970, hashes in hexadecimal.
@@ -16,23 +17,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ledger.chart import LEDGER_DEVICE
 from ledger.dialect import Dialect
 from ledger.merchant_entries import ENTRIES, Sum, groups, trial_balance
 from ledger.period_quiet import Quiet
-from ledger.reasons import TOLD_BEHIND_ITS_MARK
+from ledger.reasons import OF_A_TIME_TO_COME, TOLD_BEHIND_ITS_MARK
 from ledger.transfers import SPEND
 
 PER_BP = 10_000
+AHEAD_S = 86_400  # behind the moment of closing: what is further off was dated by a wrong clock
 _TAKE = f"""
 INSERT INTO period_line
 SELECT {{number}}, e.merchant_no, e.device, e.seq, e.line, e.kind, e.amount_fen, e.time_s
 FROM ({ENTRIES}) e
-WHERE e.time_s < ? AND NOT EXISTS (SELECT 1 FROM period_line l WHERE l.device = e.device
-    AND l.seq = e.seq AND l.line = e.line AND l.merchant_no = e.merchant_no)"""
-_SUMS = """
-SELECT merchant_no, kind, CASE WHEN time_s < {from_s} THEN 1 ELSE 0 END AS is_late, COUNT(*),
+WHERE (e.time_s < ? OR e.time_s > ?) AND NOT EXISTS (
+    SELECT 1 FROM period_line l WHERE l.device = e.device AND l.seq = e.seq AND l.line = e.line
+        AND l.merchant_no = e.merchant_no)"""
+_IS_LATE = "CASE WHEN time_s < {from_s} OR time_s >= {until_s} THEN 1 ELSE 0 END"
+_SUMS = f"""
+SELECT merchant_no, kind, {_IS_LATE} AS is_late, COUNT(*),
     SUM(amount_fen) FROM period_line WHERE period = ?
-GROUP BY merchant_no, kind, CASE WHEN time_s < {from_s} THEN 1 ELSE 0 END"""
+GROUP BY merchant_no, kind, {_IS_LATE}"""
 _LINES = """
 SELECT merchant_no, device, seq, line, kind, amount_fen, time_s FROM period_line
 WHERE period = ? ORDER BY merchant_no, device, seq, line"""
@@ -56,21 +61,26 @@ _SURELY_LATE = f"""
 SELECT l.device, l.seq FROM period_line l JOIN intent i ON i.device = l.device AND i.seq = l.seq
 WHERE l.period = ? AND l.kind = {SPEND} AND l.time_s < ? AND i.latest_s < ?
 ORDER BY l.device, l.seq"""
+# Of records only: a person's clock is not a reader's.
+_AHEAD = f"""
+SELECT DISTINCT device, seq FROM period_line
+WHERE period = ? AND time_s >= ? AND device <> {LEDGER_DEVICE} ORDER BY device, seq"""
 _CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _READERS = """
 SELECT merchant_no, device, COUNT(*), SUM(amount_fen) FROM period_line WHERE period = ?
 GROUP BY merchant_no, device ORDER BY merchant_no, device"""
 _LATE = "SELECT device, seq, line, merchant_no, kind, amount_fen, time_s FROM period_line"
-_LATE += " WHERE period = ? AND time_s < ? ORDER BY merchant_no, time_s, device, seq, line"
+_LATE += " WHERE period = ? AND (time_s < ? OR time_s >= ?)"
+_LATE += " ORDER BY merchant_no, time_s, device, seq, line"
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
     """What a merchant is due of a period: the row `number` of the books.
 
-    `late_fen` of `late_count` lines are of before the period (or of no known time), and are in the
-    sums. `brought_turnover_fen` and `brought_fen` come from the period before: all of it where its
-    report was refused, what the merchant owes where it was approved.
+    `late_fen` of `late_count` lines are of before the period (or of no known time, or of one to
+    come), and are in the sums. `brought_turnover_fen` and `brought_fen` come from the period
+    before: all of it where its report was refused, what the merchant owes where it was approved.
     """
 
     number: int
@@ -98,16 +108,14 @@ def commission(turnover_fen: int, rate_bp: int) -> int:
     return fen if turnover_fen >= 0 else -fen
 
 
-def take(database: Dialect, number: int, from_s: int, until_s: int) -> list[Due]:
+def take(database: Dialect, number: int, from_s: int, until_s: int, closed_s: int) -> list[Due]:
     """Put everything of before `until_s` that is in no period into period `number`.
 
-    In a transaction of the caller, who closes the period in it; what each merchant is due.
+    So is what is of more than AHEAD_S behind `closed_s`, the time when it is closed. In a
+    transaction of the caller, who closes the period in it; what each merchant is due.
     """
-    database.rows(_TAKE.format(number=number), (until_s,))
-    sums: dict[int, list[Sum]] = {}
-    rows = database.rows(_SUMS.format(from_s=from_s), (number,))
-    for merchant_no, kind, is_late, count, fen in list(rows):
-        sums.setdefault(merchant_no, []).append((kind, bool(is_late), count, int(fen)))
+    database.rows(_TAKE.format(number=number), (until_s, closed_s + AHEAD_S))
+    sums = _sums(database, number, from_s, until_s)
     brought = {row[0]: row[1:] for row in database.rows(_BEFORE, (number - 1,))}
     rates = dict(database.rows(_RATES))
     ((next_number,),) = database.rows(_NEXT)
@@ -122,10 +130,11 @@ def take(database: Dialect, number: int, from_s: int, until_s: int) -> list[Due]
     return due
 
 
-def open_cases(database: Dialect, number: int, from_s: int) -> None:
+def open_cases(database: Dialect, number: int, from_s: int, until_s: int) -> None:
     """A case for each late sale of a reader whose mark was past it when the last period closed.
 
-    In the transaction that closes period `number`. The sale is in it all the same.
+    And for each of a time to come. In the transaction that closes period `number`. The sale is in
+    it all the same.
     """
     sql = "SELECT report FROM settlement_period WHERE number = ?"
     heads = {
@@ -140,6 +149,8 @@ def open_cases(database: Dialect, number: int, from_s: int) -> None:
         for device, seq in late
         if seq > heads.get(device, seq)
     ]
+    ahead = list(database.rows(_AHEAD, (number, until_s)))
+    cases += [(OF_A_TIME_TO_COME, *place, b"", b"") for place in ahead]
     database.many(_CASE, cases)
 
 
@@ -202,7 +213,7 @@ def faults(database: Dialect, number: int) -> Iterator[str]:
             {**one, "name": None} for one in said["merchants"]
         ]:
             yield "what merchants are due is not what the books say"
-        yield from _wrong_sums(database, number, from_s)
+        yield from _wrong_sums(database, number, from_s, until_s)
 
 
 def lines_sha256(database: Dialect, number: int) -> str:
@@ -219,9 +230,12 @@ def by_reader(database: Dialect, number: int) -> list[tuple[int, int, int, int]]
     return [(merchant_no, device, count, int(fen)) for merchant_no, device, count, fen in rows]
 
 
-def late_lines(database: Dialect, number: int, from_s: int) -> list[tuple[int, ...]]:
-    """(device, seq, line, merchant_no, kind, amount_fen, time_s) of each that came late."""
-    return list(database.rows(_LATE, (number, from_s)))
+def late_lines(database: Dialect, number: int, from_s: int, until_s: int) -> list[tuple[int, ...]]:
+    """(device, seq, line, merchant_no, kind, amount_fen, time_s) of each that is not of its time.
+
+    That is what came late, and what was dated by a clock that was ahead.
+    """
+    return list(database.rows(_LATE, (number, from_s, until_s)))
 
 
 def _due(
@@ -246,11 +260,16 @@ def _brought(before: tuple[int, int, int, int] | None) -> tuple[int, int]:
     return (turnover_fen, other_fen) if is_refused else (0, min(due_fen, 0))
 
 
-def _wrong_sums(database: Dialect, number: int, from_s: int) -> Iterator[str]:
+def _sums(database: Dialect, number: int, from_s: int, until_s: int) -> dict[int, list[Sum]]:
     sums: dict[int, list[Sum]] = {}
-    rows = database.rows(_SUMS.format(from_s=from_s), (number,))
+    rows = database.rows(_SUMS.format(from_s=from_s, until_s=until_s), (number,))
     for merchant_no, kind, is_late, count, fen in list(rows):
         sums.setdefault(merchant_no, []).append((kind, bool(is_late), count, int(fen)))
+    return sums
+
+
+def _wrong_sums(database: Dialect, number: int, from_s: int, until_s: int) -> Iterator[str]:
+    sums = _sums(database, number, from_s, until_s)
     for one in read_due(database, number):
         brought = one.brought_turnover_fen, one.brought_fen
         key = one.number, number, one.merchant_no

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ledger import chart
 from ledger.dialect import Dialect, Row
-from ledger.period_report import PER_BP, faults
+from ledger.period_report import AHEAD_S, PER_BP, faults
 from ledger.transfers import (
     CHARGE,
     CHARGE_LINE,
@@ -28,10 +28,11 @@ RULES = {
         WHERE t.seq IS NULL OR t.kind <> l.kind OR l.amount_fen <>
             CASE WHEN t.credit_account = {_PAYABLE} l.merchant_no THEN t.amount_fen ELSE 0 END -
             CASE WHEN t.debit_account = {_PAYABLE} l.merchant_no THEN t.amount_fen ELSE 0 END""",
-    "a line is of before its period's end, and its period is closed": """
+    "a line is of before its period's end, or of a time to come when that was closed": f"""
         SELECT l.device, l.seq, l.line, l.period FROM period_line l
         LEFT JOIN settlement_period p ON p.number = l.period
-        WHERE p.number IS NULL OR l.time_s >= p.until_s""",
+        WHERE p.number IS NULL
+        OR l.time_s >= p.until_s AND l.time_s <= p.closed_s + {AHEAD_S}""",
     "a period begins where the one before ends": """
         SELECT p.number, p.from_s, b.until_s FROM settlement_period p
         LEFT JOIN settlement_period b ON b.number = p.number - 1

@@ -184,8 +184,8 @@ class Periods:
             from_s = self._check_span(before, name, until_s, now_s)
             quiet = self._check_quiet(until_s, person)
             number = len(before) + 1
-            due = take(self._database, number, from_s, until_s)
-            open_cases(self._database, number, from_s)
+            due = take(self._database, number, from_s, until_s, now_s)
+            open_cases(self._database, number, from_s, until_s)
             what = number, name, from_s, until_s, person, now_s
             report = build(self._database, what, quiet, due)
             sha256 = hashlib.sha256(report.encode("ascii")).digest()

@@ -63,6 +63,7 @@ SOLD_NOT_CHARGED = 460
 CHARGED_NOT_SOLD = 461
 CHARGED_OTHERWISE = 462
 UNHEARD_SALE = 463
+OF_A_TIME_TO_COME = 464
 
 TEXTS = {
     UNKNOWN_DEVICE: "no device of this number is registered",
@@ -116,6 +117,8 @@ TEXTS = {
     CHARGED_NOT_SOLD: "the acquirer took a payment that was not sold: its payer gets it back",
     CHARGED_OTHERWISE: "the acquirer took another amount than was sold",
     UNHEARD_SALE: "paid, says a reader, and the acquirer has not said so: a person asks it",
+    OF_A_TIME_TO_COME: "dated more than a day after its period was closed: look at its reader's"
+    " clock, of a payment by code at the ledger's",
     SEEN_ELSEWHERE: "a reader was heard at another site than its own, and has sealed that (R18.1)",
 }
 # Which of them have a suspense account, because money needs a place while nobody knows better.

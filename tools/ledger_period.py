@@ -153,15 +153,16 @@ def readers(path: Path, number: int) -> str:
 
 
 def late(path: Path, number: int) -> str:
-    """Each line of a period that is of before it, with its record."""
+    """Each line of a period that is not of its time, with its record."""
     with opened(path) as store:
         period = store.periods.period(number)
         every = store.periods.every()
-        rows = late_lines(store.database, number, period.from_s)
+        rows = late_lines(store.database, number, period.from_s, period.until_s)
     lines = []
     for device, seq, _line, merchant_no, _kind, fen, time_s in rows:
         of = next((one.name for one in every if one.from_s <= time_s < one.until_s), "")
         when = f"of {time_text(time_s)}, in {of}" if time_s else "of a time that nobody knows"
+        when = f"of {time_text(time_s)}, a time to come" if time_s >= period.until_s else when
         lines.append(f"merchant {merchant_no}: {format_yuan(fen)}, record {device}/{seq}, {when}")
     return "\n".join(lines or ["nothing came late"])
 

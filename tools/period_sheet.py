@@ -123,7 +123,7 @@ def read(path: Path, number: int, utc_offset_s: int) -> tuple[Sheet, int]:
     """(the sheet of a period, when that was closed). NotBooks, PeriodRefused."""
     with opened(path) as store:
         period = store.periods.period(number)
-        late = late_lines(store.database, number, period.from_s)
+        late = late_lines(store.database, number, period.from_s, period.until_s)
         every = days(store.database, period.from_s, period.until_s, utc_offset_s)
         told = by_reader(store.database, number)
     report = json.loads(period.report)

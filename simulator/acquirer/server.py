@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 import re
 import threading
@@ -11,7 +10,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from adapters.signed_http import NONCE, SEAL, seal_answer, seal_request
+from adapters.signed_http import NONCE, SEAL, is_seal, seal_answer, seal_request
 from simulator.acquirer.faults import Line
 from simulator.acquirer.payments import Payments
 
@@ -64,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(min(length, _BODY_BYTES_MAX))
         nonce, seal = self.headers.get(NONCE, ""), self.headers.get(SEAL, "")
         expected = seal_request(self.server.key, nonce, self.command, self.path, body)
-        if not hmac.compare_digest(expected, seal):
+        if not is_seal(expected, seal):
             self._say(403, {"error": "not sealed"}, self.server.key)
             return
         order, day = _ORDER.fullmatch(self.path), _STATEMENT.fullmatch(self.path)

@@ -194,6 +194,33 @@ def test_a_request_that_arrives_behind_the_void_takes_nothing(reader):
     assert counter.agrees(reader) == (0, 0)
 
 
+def test_whatever_an_answer_is_the_ledger_goes_on(reader):
+    """Of an order and of a statement: what breaks its reader, and what no client foresaw."""
+    broken = [{"state": []}, {"state": {}, "lines": 5}, TypeError("not foreseen"), []]
+    counter = Acquiring(reader)
+    asked, call = counter.asked(reader), counter.way.call
+
+    def spoilt(method, path, said=None):
+        if not broken:
+            return call(method, path, said)
+        answer = broken.pop()
+        if isinstance(answer, Exception):
+            raise answer
+        return 200, {"order_no": path.split("/")[2], **answer} if answer else answer
+
+    counter.way.call = spoilt
+    assert counter.heard(reader, asked, patience=9)["reason"] == reasons.APPROVED
+    assert counter.acquirer.counters["unanswered"] == 4
+    sell(counter, reader, {"reason": 0, "number": 1})
+    assert counter.agrees(reader) == (FEN, FEN)
+    broken += [{"lines": [["\ud800", 1]], "day": counter.today()}, TypeError("not foreseen"), []]
+    counter.now_ms += 30 * 3_600_000
+    counter.run(count=5, ms=300_000)
+    assert counter.acquirer.counters["unanswered"] == 7
+    assert counter.acquirer.counters["statements"] == 1
+    assert counter.store.balances()["acquirer", 0] == 0
+
+
 def test_an_answer_that_comes_when_the_record_has_said_no_sells_nothing(reader):
     counter = Acquiring(reader)
     asked = counter.asked(reader)
@@ -376,6 +403,27 @@ def test_the_statement_of_a_day_is_fetched_and_clears_what_was_sold(reader):
     assert counter.store.balances()["acquirer", 0] == 0
     assert unmatched(counter) == []
     assert check(counter.store) == []
+
+
+def test_the_first_statement_is_not_waited_for_until_a_clock_is_right(reader):
+    """The ledger's clock was ten years ahead at the first question, and then put right."""
+    counter = Acquiring(reader)
+    ahead_ms = 3_650 * 86_400_000
+    counter.now_ms += ahead_ms
+    asked = counter.asked(reader)
+    assert counter.say(reader, asked) is None
+    counter.now_ms -= ahead_ms
+    counter.acquirer._look_ms = 0  # whose monotonic clock has gone on
+    sell(counter, reader, counter.heard(reader, asked))
+    counter.book(reader)
+    counter.run(count=3)
+    next_day = counter.store.acquirer_statements.next_day
+    assert next_day(OFFSET_S, counter.now_s - 3_650 * 86_400) is None
+    assert next_day(OFFSET_S, counter.now_s) == DAY
+    counter.now_ms += 48 * 3_600_000
+    counter.run(count=40, ms=60_000)
+    assert counter.store.balances()["acquirer", 0] == 0
+    assert unmatched(counter) == []
 
 
 def test_a_statement_again_is_no_news_and_another_one_is_refused(reader):

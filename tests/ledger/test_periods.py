@@ -134,11 +134,58 @@ def test_what_comes_late_is_in_the_next_period_and_says_of_when_it_is(has_mark):
     close(store, "2026-10", NEXT_END_S, now_s=NEXT_END_S)
     one = due(store, 2)
     assert (one.sales_fen, one.late_fen, one.late_count, one.due_fen) == (100, 40, 1, 100)
-    ((device, seq, *_rest, fen, time_s),) = late_lines(store.database, 2, END_S)
+    ((device, seq, *_rest, fen, time_s),) = late_lines(store.database, 2, END_S, NEXT_END_S)
     assert ((device, seq), fen, time_s) == (late, 40, END_S - 5)
     assert own != late
     assert store.cases() == [(reasons.TOLD_BEHIND_ITS_MARK, *late)] * has_mark
     assert held(store) == (100, 900, 0)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_is_of_a_time_to_come_is_paid_now_and_told(is_first):
+    """A reader's clock was ten years ahead for one sale; the next one's is of the next month."""
+    store, canteen, kiosk = month()
+    if not is_first:
+        close(store, "2026-08", FROM_S)
+        approve(store, store.periods.period(1))
+    number = 1 if is_first else 2
+    canteen.sell(7, CLOSED_S + DAY_S)
+    ahead_s = END_S + 3650 * DAY_S
+    ahead = canteen.sell(70, ahead_s)
+    store.book([canteen.records])
+    approve(store, close(store))
+    one = due(store, number)
+    assert (one.sales_fen, one.late_fen, one.late_count, one.due_fen) == (970, 70, 1, 970)
+    from_s = 0 if is_first else FROM_S
+    ((device, seq, *_rest, fen, time_s),) = late_lines(store.database, number, from_s, END_S)
+    assert ((device, seq), fen, time_s) == (ahead, 70, ahead_s)
+    assert store.cases() == [(reasons.OF_A_TIME_TO_COME, *ahead)]
+    assert list(untied(store.database, number, from_s, END_S)) == []
+    assert held(store) == (7, 970, 0)
+    kiosk.inspect(NEXT_END_S)
+    store.book([kiosk.records])
+    approve(store, close(store, "2026-10", NEXT_END_S, now_s=NEXT_END_S))
+    assert (due(store, number + 1).due_fen, due(store, number + 1).late_fen) == (7, 0)
+    assert list(untied(store.database, number + 1, END_S, NEXT_END_S)) == []
+    assert held(store) == (0, 977, 0)
+    line = f"UPDATE period_line SET time_s = {CLOSED_S} WHERE seq = {ahead[1]}"
+    tamper(store, [line])
+    rule = "a line is of before its period's end, or of a time to come when that was closed"
+    assert rule in [violation.rule for violation in check(store)]
+
+
+def test_a_correction_by_a_clock_that_was_ahead_is_paid_now():
+    store, _pos = with_a_lost_record(END_S - 5)
+    (case,) = store.corrections.cases()
+    who = Bearer.HOLDER, "wang", "the till has its slip", END_S + 3650 * DAY_S
+    proposal = store.corrections.propose(case, *who, amount_fen=60, whose=CARD)
+    mark = store.corrections.mark(case, proposal)
+    store.corrections.approve(proposal.number, mark, "li", who[-1])
+    cases = store.cases()
+    close(store)
+    assert (due(store, 1).due_fen, due(store, 1).late_fen) == (60, 60)
+    assert store.cases() == cases, "no reader's clock is to be looked at"
+    assert held(store) == (60, 0, 0)
 
 
 def test_a_cancelled_sale_counts_where_its_sale_does_and_takes_the_commission_back():
@@ -714,7 +761,7 @@ TAMPERED = {
     "a line of a period is what a transfer gave its merchant": [
         "UPDATE period_line SET amount_fen = amount_fen + 1"
     ],
-    "a line is of before its period's end, and its period is closed": [
+    "a line is of before its period's end, or of a time to come when that was closed": [
         "UPDATE period_line SET period = 7"
     ],
     "a period begins where the one before ends": [
