@@ -38,6 +38,7 @@ AND NOT EXISTS (SELECT 1 FROM holding WHERE holder = h.number AND is_current = 1
 AND NOT EXISTS (SELECT 1 FROM holding g JOIN card_change c ON c.card_no = g.card_no
     WHERE g.holder = h.number AND c.time_s > ?) ORDER BY h.number"""
 _CARDS = "SELECT card_no FROM holding WHERE holder = ? ORDER BY card_no"
+# A seed ends with its card (ledger/card_status.py): these are of cards that ended before ADR 52.
 _PHONES = f"""
 SELECT p.card_no, p.binding FROM phone p WHERE length(p.sealed_seed) > 0
 AND {_IS_CLOSED.format(card="p.card_no")} ORDER BY p.card_no"""

@@ -11,7 +11,7 @@ from ledger.dialect import ConstraintBroken
 from ledger.holders import Holder
 from ledger.invariants import check
 from ledger.lifecycle import Act
-from ledger.phones import Phones
+from ledger.phones import Phones, Proof
 from ledger.retention import RULES
 from ledger.signatures import NotAllowed
 from ledger.temporary import Application
@@ -34,10 +34,19 @@ def books(fen=500, is_closed=True):
     store.issue_card(50, fen)
     store.holders.open(50, Holder(PERSON, STUDENT, "Nursing"), (0, 65_000), NOW_S - 9, BY)
     store.settlements.register_payee(50, ACCOUNT, NAME, "wang", NOW_S - 9)
-    Phones(store.database, bytes(32), bytes).bind(50)
+    Phones(store.database, bytes(32), bytes).bind(50, Proof("id-card", "wang", PERSON), NOW_S - 9)
     if is_closed:
         store.cards.set("close", 50, NOW_S, "withdrawal-notice", BY)
+        keep_seed(store)
     return store
+
+
+def keep_seed(store):
+    """As books have it whose card was closed before a phone ended with its card (ADR 52)."""
+    assert list(store.database.rows("SELECT sealed_seed FROM phone")) == [(b"",)]
+    with store.database.transaction():
+        sql = "UPDATE phone SET binding = binding + 1, sealed_seed = ?"
+        store.database.many(sql, [(bytes(60),)])
 
 
 def counts(store, days):
