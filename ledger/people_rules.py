@@ -9,8 +9,9 @@ RULES = {
         LEFT JOIN operator_proposal p ON p.number = c.proposal AND p.verb = c.verb
             AND p.login = c.login AND p.department = c.department AND p.roles = c.roles
             AND p.person <> c.person
+            AND EXISTS (SELECT 1 FROM operator o WHERE o.login = p.person)
         WHERE c.verb IN ('enrol', 'change', 'reset') AND p.number IS NULL
-        OR c.verb = 'found' AND c.number > 2""",
+        OR c.verb = 'found' AND c.number > 2 OR c.verb <> 'found' AND c.number <= 2""",
     "an operator is what was approved last": """
         SELECT o.login, o.roles FROM operator o
         LEFT JOIN operator_change c ON c.number = (SELECT MAX(number) FROM operator_change
