@@ -29,14 +29,14 @@ _TOKEN_BYTES = 32
 _TOKEN_MARK = "op_"
 FOUND, ENROL, CHANGE, RESET = "found", "enrol", "change", "reset"
 _LOG_IN = "session.begin"
-_PROPOSING = "operator.propose"
+_PROPOSING, _DISABLING = "operator.propose", "operator.disable"
 _FACTS = "login, department, roles, is_active, initial_until_s, failed, locked_until_s"
 _ALL = f"SELECT {_FACTS} FROM operator ORDER BY login"
 _OF = f"SELECT {_FACTS}, password_hash FROM operator WHERE login = ?"
 _INSERT = "INSERT INTO operator VALUES (?, ?, ?, 1, ?, ?, 0, 0)"
 _GIVE = """
-UPDATE operator SET department = ?, roles = ?, is_active = 1, failed = 0, locked_until_s = 0
-WHERE login = ?"""
+UPDATE operator SET department = ?, roles = ?, failed = 0, locked_until_s = 0 WHERE login = ?"""
+_LET_IN = "UPDATE operator SET is_active = 1 WHERE login = ?"
 _INITIAL = "UPDATE operator SET password_hash = ?, initial_until_s = ? WHERE login = ?"
 _TRY = "UPDATE operator SET failed = ?, locked_until_s = ? WHERE login = ?"
 _DISABLE = "UPDATE operator SET is_active = 0 WHERE login = ?"
@@ -46,12 +46,15 @@ _END_ALL = "UPDATE operator_session SET is_ended = 1 WHERE login = ? AND is_ende
 _END_EVERY = "UPDATE operator_session SET is_ended = 1 WHERE is_ended = ?"
 _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM {}"
 _PROPOSAL = "SELECT number, verb, login, department, roles, person FROM operator_proposal"
-# One without its act was not said by an operator.
+# One without its act was not said by an operator; whoever is disabled takes what was proposed of
+# them, and by them, along. What came first the acts say, for no clock does.
 _OPEN = f"""
 {_PROPOSAL} p WHERE number = (SELECT MAX(number) FROM operator_proposal WHERE login = p.login)
 AND NOT EXISTS (SELECT 1 FROM operator_change c WHERE c.proposal = p.number)
-AND EXISTS (SELECT 1 FROM operator_act a WHERE a.login = p.person AND a.reason = 0
-    AND a.verb = '{_PROPOSING}' AND a.subject = p.verb || ' ' || p.login)"""
+AND (SELECT MAX(a.number) FROM operator_act a WHERE a.login = p.person AND a.reason = 0
+    AND a.verb = '{_PROPOSING}' AND a.subject = p.verb || ' ' || p.login)
+    > (SELECT COALESCE(MAX(a.number), 0) FROM operator_act a WHERE a.reason = 0
+    AND a.verb = '{_DISABLING}' AND a.subject IN (p.login, p.person))"""
 _PROPOSE = "INSERT INTO operator_proposal VALUES (?, ?, ?, ?, ?, ?, ?)"
 _CHANGED = """
 INSERT INTO operator_change (number, verb, login, department, roles, person, time_s)
@@ -145,6 +148,8 @@ class Operators:
             known = self._find(wanted.login)
             if (known is None) != (wanted.verb == ENROL):
                 raise NotAllowed(people.NO_OPERATOR, _PROPOSING, person, subject)
+            if wanted.verb == CHANGE and known is not None and not known.is_active:
+                raise NotAllowed(people.DISABLED, _PROPOSING, person, subject)
             department, roles = wanted.department, wanted.roles
             if wanted.verb == RESET and known is not None:
                 department, roles = known.department, known.roles
@@ -180,13 +185,14 @@ class Operators:
                 self._database.update(_GIVE, [(*facts, found.login)])
             if found.verb == RESET:
                 self._database.update(_INITIAL, [(kept, until_s, found.login)])
+                self._database.update(_LET_IN, [(found.login,)])
             self._database.many(_END_ALL, [(found.login,)])
             row = self._next("operator_change"), found.verb, found.login, *facts, number
             self._database.many(_APPROVED, [(*row, person, time_s)])
         return "" if found.verb == CHANGE else password
 
     def disable(self, login: str, person: str, time_s: int) -> None:
-        """Let somebody in no more, from now on; a RESET that two approve lets them in again."""
+        """Let somebody in no more, from now on; a RESET that two say later lets them in."""
         self._alone("disable", login, person, time_s)
 
     def unlock(self, login: str, person: str, time_s: int) -> None:

@@ -31,6 +31,7 @@ FOUNDED = 762
 NO_REASON_GIVEN = 763
 NO_HOLDER = 764
 NOT_FOUNDED = 765
+DISABLED = 766
 TEXTS = {
     NO_SESSION: "nobody has logged in, or the session is over",
     WRONG_LOGIN: "login or password is wrong, or the login is locked for now",
@@ -48,6 +49,7 @@ TEXTS = {
     NO_REASON_GIVEN: "whoever sees personal data says who they are, and why in a few words",
     NO_HOLDER: "whose this card is, nobody has said",
     NOT_FOUNDED: "these books have no operators yet: the first two are made together",
+    DISABLED: "let in no more: only a reset of the password, which two say, lets them in again",
 }
 
 # --- departments and roles ----------------------------------------------------------------------

@@ -17,7 +17,7 @@ RULES = {
         LEFT JOIN operator_change c ON c.number = (SELECT MAX(number) FROM operator_change
             WHERE login = o.login)
         LEFT JOIN operator_change l ON l.number = (SELECT MAX(number) FROM operator_change
-            WHERE login = o.login AND verb <> 'unlock')
+            WHERE login = o.login AND verb NOT IN ('change', 'unlock'))
         WHERE c.number IS NULL OR c.department <> o.department OR c.roles <> o.roles
         OR o.is_active <> CASE l.verb WHEN 'disable' THEN 0 ELSE 1 END""",
 }

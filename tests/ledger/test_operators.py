@@ -178,6 +178,35 @@ def test_whoever_is_disabled_or_changed_is_out_at_once(store, admins):
     assert reason(_sign, store, log_in(store, "clara", NOW_S)) == people.NOT_FOR_ROLE
 
 
+@pytest.mark.parametrize("verb", [CHANGE, RESET])
+@pytest.mark.parametrize("gone", ["clara", "carl"])
+def test_disable_is_not_undone_by_what_was_proposed_before_it(store, admins, verb, gone):
+    """Neither of whom it is about, nor by whom; also with the clock set back."""
+    one, other = admins
+    enrol(store, admins, "clara", *CLERK, NOW_S)
+    carl = enrol(store, admins, "carl", people.INFORMATION, (people.ADMINISTRATOR,), NOW_S)
+    wanted = Wanted(verb, "clara", *CLERK)
+    number = store.operators.propose(wanted, carl, NOW_S)
+    store.operators.disable(gone, one, NOW_S - 1)
+    assert store.operators.proposals() == []
+    assert reason(store.operators.approve, number, other, NOW_S) == people.NO_PROPOSAL
+    assert store.operators.roles_of(gone) == ()
+    # Let in again, carl has not said it anew.
+    again = store.operators.propose(Wanted(RESET, gone), one, NOW_S)
+    assert store.operators.approve(again, other, NOW_S)
+    assert reason(store.operators.approve, number, other, NOW_S) == people.NO_PROPOSAL
+    assert check(store) == []
+
+
+def test_other_roles_let_nobody_in_who_is_disabled(store, admins):
+    one, other = admins
+    enrol(store, admins, "clara", *CLERK, NOW_S)
+    store.operators.disable("clara", one, NOW_S)
+    wanted = Wanted(CHANGE, "clara", "Nursing", (people.HEAD,))
+    assert reason(store.operators.propose, wanted, other, NOW_S) == people.DISABLED
+    assert store.operators.roles_of("clara") == ()
+
+
 def _sign(store, person, time_s=NOW_S, verb="card.warn"):
     with store.database.transaction():
         return signatures.signed(store.database, verb, person, time_s, "card 7", "id-card")
