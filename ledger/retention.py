@@ -3,8 +3,8 @@
 Rules of this file. Blanked is what no law, no money and no dispute needs any more; money that is
 still somebody's keeps its person. What went is an act with its counts, in the transaction that
 blanks it: all of it or nothing. What stands in journals stays, for the audit's files hang together
-by them: there a person is a number, in applications for temporary cards only. The days are ours,
-for the regulation says nothing (docs/adr/0051-whose-word-it-is.md).
+by them: there a person is a number, in applications for temporary cards and on the roster of
+staff. The days are ours, for the regulation says nothing (docs/adr/0051-whose-word-it-is.md).
 """
 
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from ledger import chart
 from ledger.dialect import Dialect, Row
+from ledger.person_numbers import GONE
 from ledger.reissues import Reissues
 from ledger.settlements import Settlements
 from ledger.signatures import signed
 from protocols.rules.card_status import CLOSED
 
 _DAY_S = 86_400
-GONE = "~"  # what a blanked number begins with; no person's number does
 _IS_CLOSED = f"""
 EXISTS (SELECT 1 FROM card_change c WHERE c.card_no = {{card}} AND c.status = {CLOSED}
     AND c.time_s <= ? AND c.epoch = (SELECT MAX(epoch) FROM card_change WHERE card_no = {{card}}))

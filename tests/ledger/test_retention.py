@@ -7,12 +7,14 @@ import pytest
 from ledger import people, privacy, retention, signatures
 from ledger.carry_over import AFTER_S
 from ledger.chart import purse
+from ledger.config import import_register
 from ledger.dialect import ConstraintBroken
 from ledger.holders import Holder
 from ledger.invariants import check
 from ledger.lifecycle import Act
 from ledger.phones import Phones, Proof
 from ledger.retention import RULES
+from ledger.rosters import Place, Rosters, Shift
 from ledger.signatures import NotAllowed
 from ledger.temporary import Application
 from protocols.rules.spending import STUDENT
@@ -93,6 +95,20 @@ def test_what_is_over_is_blanked_once_and_the_books_hold():
     store.holders.open(51, Holder(PERSON, STUDENT, "Nursing"), (0, 65_000), late, BY)
     assert store.holders.card_of(PERSON) == 51
     assert counts(store, 9_999) == {}  # has a card now
+
+
+def test_a_register_brings_no_blanked_number_back(tmp_path):
+    """It is read at each start, and what it says of a card may be older than the blanking."""
+    store = books(fen=0)
+    register = tmp_path / "register.json"
+    register.write_text(
+        json.dumps({"card": [{"card_no": 50, "balance_fen": 0, "person_no": PERSON}]})
+    )
+    import_register(store, register)
+    assert store.person_numbers.known(50) == PERSON
+    retention.run(store.database, "wang", NOW_S + 2_000 * DAY_S)
+    import_register(store, register)
+    assert store.person_numbers.known(50) == "~1"
 
 
 @pytest.mark.parametrize("result", [None, "failed"])
@@ -201,13 +217,16 @@ def test_all_that_the_books_have_of_a_person_and_of_no_other():
     store = books(is_closed=False)
     store.book([reader.records])
     store.temporaries.apply(Application("T1", PERSON, "cook", 1, "Nursing", 1, 20), NOW_S)
+    rosters = Rosters(store.database)
+    rosters.set_shift(Shift("early", 0, 31, 480, 1020, 5), "li", NOW_S)
+    rosters.place([(2, Place(PERSON, 1, "cleaning", "early"))], "li", NOW_S)
     staff = staffed(store, NOW_S)
     words = "the holder has asked", NOW_S
     found = privacy.everything_of(store.database, PERSON, staff["clara"], *words)
     sizes = {name: len(rows) for name, rows in found.items()}
     assert sizes == {
         "holder": 1, "cards": 1, "changes": 0, "spends": 1, "punches": 1, "payees": 1,
-        "applications": 1,
+        "applications": 1, "roster": 1,
     }  # fmt: skip
     assert {row["card_no"] for row in found["spends"]} == {50}
     assert json.loads(json.dumps(found)) == found
