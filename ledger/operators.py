@@ -29,13 +29,14 @@ _TOKEN_BYTES = 32
 _TOKEN_MARK = "op_"
 FOUND, ENROL, CHANGE, RESET = "found", "enrol", "change", "reset"
 _LOG_IN = "session.begin"
+_PROPOSING, _DISABLING = "operator.propose", "operator.disable"
 _FACTS = "login, department, roles, is_active, initial_until_s, failed, locked_until_s"
 _ALL = f"SELECT {_FACTS} FROM operator ORDER BY login"
 _OF = f"SELECT {_FACTS}, password_hash FROM operator WHERE login = ?"
 _INSERT = "INSERT INTO operator VALUES (?, ?, ?, 1, ?, ?, 0, 0)"
 _GIVE = """
-UPDATE operator SET department = ?, roles = ?, is_active = 1, failed = 0, locked_until_s = 0
-WHERE login = ?"""
+UPDATE operator SET department = ?, roles = ?, failed = 0, locked_until_s = 0 WHERE login = ?"""
+_LET_IN = "UPDATE operator SET is_active = 1 WHERE login = ?"
 _INITIAL = "UPDATE operator SET password_hash = ?, initial_until_s = ? WHERE login = ?"
 _TRY = "UPDATE operator SET failed = ?, locked_until_s = ? WHERE login = ?"
 _DISABLE = "UPDATE operator SET is_active = 0 WHERE login = ?"
@@ -45,9 +46,15 @@ _END_ALL = "UPDATE operator_session SET is_ended = 1 WHERE login = ? AND is_ende
 _END_EVERY = "UPDATE operator_session SET is_ended = 1 WHERE is_ended = ?"
 _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM {}"
 _PROPOSAL = "SELECT number, verb, login, department, roles, person FROM operator_proposal"
+# One without its act was not said by an operator; whoever is disabled takes what was proposed of
+# them, and by them, along. What came first the acts say, for no clock does.
 _OPEN = f"""
 {_PROPOSAL} p WHERE number = (SELECT MAX(number) FROM operator_proposal WHERE login = p.login)
-AND NOT EXISTS (SELECT 1 FROM operator_change c WHERE c.proposal = p.number)"""
+AND NOT EXISTS (SELECT 1 FROM operator_change c WHERE c.proposal = p.number)
+AND (SELECT MAX(a.number) FROM operator_act a WHERE a.login = p.person AND a.reason = 0
+    AND a.verb = '{_PROPOSING}' AND a.subject = p.verb || ' ' || p.login)
+    > (SELECT COALESCE(MAX(a.number), 0) FROM operator_act a WHERE a.reason = 0
+    AND a.verb = '{_DISABLING}' AND a.subject IN (p.login, p.person))"""
 _PROPOSE = "INSERT INTO operator_proposal VALUES (?, ?, ?, ?, ?, ?, ?)"
 _CHANGED = """
 INSERT INTO operator_change (number, verb, login, department, roles, person, time_s)
@@ -108,9 +115,9 @@ class Operators:
         return [_operator(row) for row in self._database.rows(_ALL)]
 
     def proposals(self) -> list[Proposed]:
-        """What waits for another administrator, in order."""
-        rows = self._database.rows(f"{_OPEN} ORDER BY number")
-        return [_proposed(row) for row in rows]
+        """What waits for another administrator, in order; whoever has proposed it still is one."""
+        found = map(_proposed, list(self._database.rows(f"{_OPEN} ORDER BY number")))
+        return [one for one in found if people.may(self.roles_of(one.person), _PROPOSING)]
 
     def found(self, logins: tuple[str, str], time_s: int) -> list[str]:
         """The first two administrators; the first password of each. Once for all time."""
@@ -134,18 +141,20 @@ class Operators:
     def propose(self, wanted: Wanted, person: str, time_s: int) -> int:
         """Its number; it waits for another administrator, and the newest for a login counts."""
         if not is_person(wanted.login):
-            raise NotAllowed(people.NO_OPERATOR, "operator.propose")
+            raise NotAllowed(people.NO_OPERATOR, _PROPOSING)
         with self._database.transaction():
             subject = f"{wanted.verb} {wanted.login}"
-            person = signed(self._database, "operator.propose", person, time_s, subject)
+            person = self._signed(_PROPOSING, person, time_s, subject)
             known = self._find(wanted.login)
             if (known is None) != (wanted.verb == ENROL):
-                raise NotAllowed(people.NO_OPERATOR, "operator.propose", person, subject)
+                raise NotAllowed(people.NO_OPERATOR, _PROPOSING, person, subject)
+            if wanted.verb == CHANGE and known is not None and not known.is_active:
+                raise NotAllowed(people.DISABLED, _PROPOSING, person, subject)
             department, roles = wanted.department, wanted.roles
             if wanted.verb == RESET and known is not None:
                 department, roles = known.department, known.roles
             if people.check_roles(department, roles):
-                raise NotAllowed(people.ROLES_APART, "operator.propose", person, subject)
+                raise NotAllowed(people.ROLES_APART, _PROPOSING, person, subject)
             number = self._next("operator_proposal")
             what = wanted.verb, wanted.login, department, " ".join(roles)
             self._database.many(_PROPOSE, [(number, *what, person, time_s)])
@@ -161,7 +170,7 @@ class Operators:
         verb = "operator.approve"
         with self._database.transaction():
             subject = f"proposal {number}"
-            person = signed(self._database, verb, person, time_s, subject)
+            person = self._signed(verb, person, time_s, subject)
             found = {one.number: one for one in self.proposals()}.get(number)
             if found is None:
                 raise NotAllowed(people.NO_PROPOSAL, verb, person, subject)
@@ -176,13 +185,14 @@ class Operators:
                 self._database.update(_GIVE, [(*facts, found.login)])
             if found.verb == RESET:
                 self._database.update(_INITIAL, [(kept, until_s, found.login)])
+                self._database.update(_LET_IN, [(found.login,)])
             self._database.many(_END_ALL, [(found.login,)])
             row = self._next("operator_change"), found.verb, found.login, *facts, number
             self._database.many(_APPROVED, [(*row, person, time_s)])
         return "" if found.verb == CHANGE else password
 
     def disable(self, login: str, person: str, time_s: int) -> None:
-        """Let somebody in no more, from now on; a RESET that two approve lets them in again."""
+        """Let somebody in no more, from now on; a RESET that two say later lets them in."""
         self._alone("disable", login, person, time_s)
 
     def unlock(self, login: str, person: str, time_s: int) -> None:
@@ -193,7 +203,7 @@ class Operators:
         """What one administrator may do: it gives nobody anything."""
         verb = f"operator.{what}"
         with self._database.transaction():
-            person = signed(self._database, verb, person, time_s, login)
+            person = self._signed(verb, person, time_s, login)
             known = self._find(login)
             if known is None:
                 raise NotAllowed(people.NO_OPERATOR, verb, person, login)
@@ -204,6 +214,12 @@ class Operators:
                 self._database.update(_TRY, [(0, 0, login)])
             row = what, login, known.department, " ".join(known.roles), person, time_s
             self._database.many(_CHANGED, [(self._next("operator_change"), *row)])
+
+    def _signed(self, verb: str, person: str, time_s: int, subject: str) -> str:
+        """Who it is. Where nobody was founded no typed name lets anybody in, or keeps them out."""
+        if not are_there(self._database):
+            raise NotAllowed(people.NOT_FOUNDED, verb)
+        return signed(self._database, verb, person, time_s, subject)
 
     # --- passwords and sessions ------------------------------------------------------------------
 

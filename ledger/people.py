@@ -30,6 +30,8 @@ NO_PROPOSAL = 761
 FOUNDED = 762
 NO_REASON_GIVEN = 763
 NO_HOLDER = 764
+NOT_FOUNDED = 765
+DISABLED = 766
 TEXTS = {
     NO_SESSION: "nobody has logged in, or the session is over",
     WRONG_LOGIN: "login or password is wrong, or the login is locked for now",
@@ -42,10 +44,12 @@ TEXTS = {
     INITIAL_PASSWORD: "the first password only serves to choose another, and only for some days",
     TYPED_NAME: "these books have operators: a name that is typed proves nothing",
     NO_OPERATOR: "no operator of this login, or one who is known already",
-    NO_PROPOSAL: "no such proposal, it is done, or a newer one stands in its place",
+    NO_PROPOSAL: "no such proposal, or it is done, or counts no more",
     FOUNDED: "these books have operators: another one takes two administrators",
     NO_REASON_GIVEN: "whoever sees personal data says who they are, and why in a few words",
     NO_HOLDER: "whose this card is, nobody has said",
+    NOT_FOUNDED: "these books have no operators yet: the first two are made together",
+    DISABLED: "let in no more: only a reset of the password, which two say, lets them in again",
 }
 
 # --- departments and roles ----------------------------------------------------------------------

@@ -45,7 +45,7 @@ WHEN NEW.verb IN ('enrol', 'change', 'reset') AND NOT EXISTS (SELECT 1 FROM oper
     AND p.department = NEW.department AND p.roles = NEW.roles AND p.person <> NEW.person)
 BEGIN SELECT RAISE(ABORT, 'another person approves, and this very proposal'); END;
 CREATE TRIGGER operators_are_founded_once BEFORE INSERT ON operator_change
-WHEN NEW.verb = 'found' AND NEW.number > 2
+WHEN NEW.verb = 'found' AND NEW.number > 2 OR NEW.verb <> 'found' AND NEW.number <= 2
 BEGIN SELECT RAISE(ABORT, 'the first two let the others in'); END;
 
 CREATE TABLE operator_session (

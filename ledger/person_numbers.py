@@ -2,7 +2,8 @@
 
 Rules of this file. A number is personal: it stands here, goes to a reader that the register calls
 a desk, sealed for that one question, and nowhere else; no log, no error and no dump has it. It is
-whatever the register said last. Of a card that is not active nobody is told one.
+whatever the register said last, until it is blanked (ledger/retention.py): then no register brings
+it back. Of a card that is not active nobody is told one.
 """
 
 from collections.abc import Iterable
@@ -12,11 +13,13 @@ from ledger.dialect import Dialect
 from protocols.rules import reasons
 from protocols.rules.card_status import ACTIVE, LOST
 
+GONE = "~"  # what a blanked number begins with; no person's number does
 _IS_DESK = "SELECT 1 FROM person_desk WHERE device = ?"
 _OF = "SELECT person_no FROM person_no WHERE card_no = ?"
-_KNOW = """
+_KNOW = f"""
 INSERT INTO person_no VALUES (?, ?)
-ON CONFLICT (card_no) DO UPDATE SET person_no = excluded.person_no"""
+ON CONFLICT (card_no) DO UPDATE SET person_no = excluded.person_no
+WHERE substr(person_no.person_no, 1, 1) <> '{GONE}'"""
 _LET = "INSERT INTO person_desk VALUES (?) ON CONFLICT DO NOTHING"
 _FORBID = "DELETE FROM person_desk WHERE device = ?"
 
@@ -28,7 +31,7 @@ class PersonNumbers:
         self._database = database
 
     def know(self, numbers: Iterable[tuple[int, str]]) -> None:
-        """Note the number of each of these issued cards (card_no, person_no)."""
+        """Note the number of each of these issued cards (card_no, person_no), but blanked ones."""
         with self._database.transaction():
             self._database.many(_KNOW, list(numbers))
 

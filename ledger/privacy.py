@@ -48,6 +48,11 @@ _EXPORT = {
         "SELECT number, category, department, valid_from, valid_to, time_s"
         " FROM temporary_application WHERE person_no = ? OR applicant_no = ? ORDER BY number",
     ),
+    "roster": (
+        "from_day team shift time_s",
+        "SELECT from_day, team, shift, time_s FROM roster_change WHERE person_no = ?"
+        " ORDER BY number",
+    ),
 }
 
 

@@ -3,8 +3,8 @@
 Rules of this file. Blanked is what no law, no money and no dispute needs any more; money that is
 still somebody's keeps its person. What went is an act with its counts, in the transaction that
 blanks it: all of it or nothing. What stands in journals stays, for the audit's files hang together
-by them: there a person is a number, in applications for temporary cards only. The days are ours,
-for the regulation says nothing (docs/adr/0051-whose-word-it-is.md).
+by them: there a person is a number, in applications for temporary cards and on the roster of
+staff. The days are ours, for the regulation says nothing (docs/adr/0051-whose-word-it-is.md).
 """
 
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from ledger import chart
 from ledger.dialect import Dialect, Row
 from ledger.payouts import Payouts
+from ledger.person_numbers import GONE
 from ledger.reissues import Reissues
 from ledger.signatures import signed
 from protocols.rules.card_status import CLOSED
 
 _DAY_S = 86_400
-GONE = "~"  # what a blanked number begins with; no person's number does
 _IS_CLOSED = f"""
 EXISTS (SELECT 1 FROM card_change c WHERE c.card_no = {{card}} AND c.status = {CLOSED}
     AND c.time_s <= ? AND c.epoch = (SELECT MAX(epoch) FROM card_change WHERE card_no = {{card}}))
@@ -38,6 +38,7 @@ AND NOT EXISTS (SELECT 1 FROM holding WHERE holder = h.number AND is_current = 1
 AND NOT EXISTS (SELECT 1 FROM holding g JOIN card_change c ON c.card_no = g.card_no
     WHERE g.holder = h.number AND c.time_s > ?) ORDER BY h.number"""
 _CARDS = "SELECT card_no FROM holding WHERE holder = ? ORDER BY card_no"
+# A seed ends with its card (ledger/card_status.py): these are of cards that ended before ADR 52.
 _PHONES = f"""
 SELECT p.card_no, p.binding FROM phone p WHERE length(p.sealed_seed) > 0
 AND {_IS_CLOSED.format(card="p.card_no")} ORDER BY p.card_no"""

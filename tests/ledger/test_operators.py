@@ -69,6 +69,39 @@ def test_the_first_two_are_two_and_come_once(store):
         store.database.many(f"{sql} VALUES (?, ?, ?, ?, ?, ?, ?)", [row])
 
 
+def test_before_the_first_two_no_typed_name_lets_anybody_in(store):
+    """It would be one person's word, and nobody could be founded any more."""
+    operators, before = store.operators, store.dump()
+    for act, *words in (
+        (operators.propose, Wanted(ENROL, "mallory", *CLERK), "anna"),
+        (operators.approve, 1, "bao"),
+        (operators.disable, "mallory", "bao"),
+        (operators.unlock, "mallory", "bao"),
+    ):
+        assert reason(act, *words, NOW_S) == people.NOT_FOUNDED
+    assert store.dump() == before
+    # Written by hand before, it counts for nothing behind them, and the database keeps 1 and 2.
+    row = 1, ENROL, "mallory", people.FINANCE, people.CLERK, "anna", NOW_S
+    with store.database.transaction():
+        store.database.many("INSERT INTO operator_proposal VALUES (?, ?, ?, ?, ?, ?, ?)", [row])
+    sql = "INSERT INTO operator_change VALUES (1, ?, ?, ?, ?, 1, 'bao', 0)"
+    with pytest.raises(ConstraintBroken), store.database.transaction():
+        store.database.many(sql, [row[1:5]])
+    _one, other = found(store, NOW_S)
+    assert operators.proposals() == []
+    assert reason(operators.approve, 1, other, NOW_S) == people.NO_PROPOSAL
+
+
+def test_a_proposal_counts_as_long_as_who_has_made_it_lets_people_in(store, admins):
+    one, other = admins
+    third = enrol(store, admins, "carl", people.INFORMATION, (people.ADMINISTRATOR,), NOW_S)
+    number = store.operators.propose(Wanted(ENROL, "clara", *CLERK), third, NOW_S)
+    head = Wanted(CHANGE, "carl", "Nursing", (people.HEAD,))
+    store.operators.approve(store.operators.propose(head, one, NOW_S), other, NOW_S)
+    assert store.operators.proposals() == []
+    assert reason(store.operators.approve, number, other, NOW_S) == people.NO_PROPOSAL
+
+
 def test_nobody_lets_anybody_in_alone(store, admins):
     one, other = admins
     operators = store.operators
@@ -143,6 +176,35 @@ def test_whoever_is_disabled_or_changed_is_out_at_once(store, admins):
     assert store.operators.approve(store.operators.propose(wanted, one, NOW_S), other, NOW_S) == ""
     assert reason(_sign, store, clara) == people.NO_SESSION
     assert reason(_sign, store, log_in(store, "clara", NOW_S)) == people.NOT_FOR_ROLE
+
+
+@pytest.mark.parametrize("verb", [CHANGE, RESET])
+@pytest.mark.parametrize("gone", ["clara", "carl"])
+def test_disable_is_not_undone_by_what_was_proposed_before_it(store, admins, verb, gone):
+    """Neither of whom it is about, nor by whom; also with the clock set back."""
+    one, other = admins
+    enrol(store, admins, "clara", *CLERK, NOW_S)
+    carl = enrol(store, admins, "carl", people.INFORMATION, (people.ADMINISTRATOR,), NOW_S)
+    wanted = Wanted(verb, "clara", *CLERK)
+    number = store.operators.propose(wanted, carl, NOW_S)
+    store.operators.disable(gone, one, NOW_S - 1)
+    assert store.operators.proposals() == []
+    assert reason(store.operators.approve, number, other, NOW_S) == people.NO_PROPOSAL
+    assert store.operators.roles_of(gone) == ()
+    # Let in again, carl has not said it anew.
+    again = store.operators.propose(Wanted(RESET, gone), one, NOW_S)
+    assert store.operators.approve(again, other, NOW_S)
+    assert reason(store.operators.approve, number, other, NOW_S) == people.NO_PROPOSAL
+    assert check(store) == []
+
+
+def test_other_roles_let_nobody_in_who_is_disabled(store, admins):
+    one, other = admins
+    enrol(store, admins, "clara", *CLERK, NOW_S)
+    store.operators.disable("clara", one, NOW_S)
+    wanted = Wanted(CHANGE, "clara", "Nursing", (people.HEAD,))
+    assert reason(store.operators.propose, wanted, other, NOW_S) == people.DISABLED
+    assert store.operators.roles_of("clara") == ()
 
 
 def _sign(store, person, time_s=NOW_S, verb="card.warn"):
@@ -341,6 +403,8 @@ TAMPERED = {
         "UPDATE operator_change SET person = 'anna' WHERE verb = 'enrol'",
         "UPDATE operator_change SET roles = 'treasurer' WHERE verb = 'enrol'",
         "DELETE FROM operator_proposal",
+        "UPDATE operator_proposal SET person = 'nobody'",
+        "UPDATE operator_change SET verb = 'enrol' WHERE number = 2",
         "UPDATE operator_change SET verb = 'found' WHERE verb = 'enrol'",
     ],
     "an operator is what was approved last": [

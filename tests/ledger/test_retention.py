@@ -7,12 +7,14 @@ import pytest
 from ledger import people, privacy, retention, signatures
 from ledger.carry_over import AFTER_S
 from ledger.chart import purse
+from ledger.config import import_register
 from ledger.dialect import ConstraintBroken
 from ledger.holders import Holder
 from ledger.invariants import check
 from ledger.lifecycle import Act
 from ledger.phones import Phones, Proof
 from ledger.retention import RULES
+from ledger.rosters import Place, Rosters, Shift
 from ledger.signatures import NotAllowed
 from ledger.temporary import Application
 from protocols.rules.spending import STUDENT
@@ -38,7 +40,16 @@ def books(fen=500, is_closed=True):
     Phones(store.database, bytes(32), bytes).bind(50, Proof("id-card", "wang", PERSON), NOW_S - 9)
     if is_closed:
         store.cards.set("close", 50, NOW_S, "withdrawal-notice", BY)
+        keep_seed(store)
     return store
+
+
+def keep_seed(store):
+    """As books have it whose card was closed before a phone ended with its card (ADR 52)."""
+    assert list(store.database.rows("SELECT sealed_seed FROM phone")) == [(b"",)]
+    with store.database.transaction():
+        sql = "UPDATE phone SET binding = binding + 1, sealed_seed = ?"
+        store.database.many(sql, [(bytes(60),)])
 
 
 def counts(store, days):
@@ -61,18 +72,18 @@ def test_a_mask_leaves_little(text, shown):
 def test_each_thing_has_its_day():
     store = books(fen=0)
     for name, rule in RULES.items():
-        if name not in ("session", "phone"):  # a closed card's phone died with it (ADR 52)
+        if name != "session":
             assert name not in counts(store, rule.days - 1)
             assert counts(store, rule.days)[name] == 1
     before = store.dump()
-    assert counts(store, 9_999) == {"payee": 1, "holder": 1}
+    assert counts(store, 9_999) == {"payee": 1, "holder": 1, "phone": 1}
     assert store.dump() == before  # looking does nothing
 
 
 def test_what_is_over_is_blanked_once_and_the_books_hold():
     store = books(fen=0)
     late = NOW_S + 2_000 * DAY_S
-    assert [len(one.keys) for one in retention.run(store.database, "wang", late)] == [1, 1, 0, 0]
+    assert [len(one.keys) for one in retention.run(store.database, "wang", late)] == [1, 1, 1, 0]
     assert payee(store) == ("", "")
     assert store.holders.of(50).person_no == "~1"
     told = " ".join(map(str, store.database.rows("SELECT person_no FROM person_no")))
@@ -87,23 +98,37 @@ def test_what_is_over_is_blanked_once_and_the_books_hold():
     assert counts(store, 9_999) == {}  # has a card now
 
 
+def test_a_register_brings_no_blanked_number_back(tmp_path):
+    """It is read at each start, and what it says of a card may be older than the blanking."""
+    store = books(fen=0)
+    register = tmp_path / "register.json"
+    register.write_text(
+        json.dumps({"card": [{"card_no": 50, "balance_fen": 0, "person_no": PERSON}]})
+    )
+    import_register(store, register)
+    assert store.person_numbers.known(50) == PERSON
+    retention.run(store.database, "wang", NOW_S + 2_000 * DAY_S)
+    import_register(store, register)
+    assert store.person_numbers.known(50) == "~1"
+
+
 @pytest.mark.parametrize("result", [None, "failed"])
 def test_money_that_is_somebody_s_keeps_its_person(result):
     store = books()
-    assert counts(store, 9_999) == {}  # on the card
+    assert counts(store, 9_999) == {"phone": 1}  # on the card
     let_go(store, NOW_S + AFTER_S)
-    assert counts(store, 9_999) == {}  # waits for a file
+    assert counts(store, 9_999) == {"phone": 1}  # waits for a file
     make_file(store, "2026-09", "li", NOW_S + AFTER_S)
-    assert counts(store, 9_999) == {}  # with the bank
+    assert counts(store, 9_999) == {"phone": 1}  # with the bank
     if result:
         store.payouts.note_results([(1, result, "")], "li", NOW_S + AFTER_S)
-        assert counts(store, 9_999) == {}  # waits for another account
+        assert counts(store, 9_999) == {"phone": 1}  # waits for another account
     store.payouts.register_payee(50, ACCOUNT, NAME, "wang", NOW_S + AFTER_S)
     if result:
         make_file(store, "2026-10", "li", NOW_S + AFTER_S)
         store.payouts.note_results([(2, "paid", "")], "li", NOW_S + AFTER_S)
         # Paid, every account of the card is blanked at once (ledger/payouts.py).
-        assert counts(store, 9_999) == {"holder": 1}
+        assert counts(store, 9_999) == {"holder": 1, "phone": 1}
 
 
 def test_an_account_serves_the_cards_before_it_too():
@@ -164,7 +189,7 @@ def test_by_the_engineer_alone_and_as_an_act():
     said = signatures.acts(store.database, 1_000)[-1]
     assert (said.verb, said.evidence) == (
         "retention.run",
-        "payee 1, holder 1, phone 0, session 0",
+        "payee 1, holder 1, phone 1, session 0",
     )
     assert payee(store) == ("", "")
     after = retention.run(store.database, staff["eng"], late)
@@ -193,13 +218,16 @@ def test_all_that_the_books_have_of_a_person_and_of_no_other():
     store = books(is_closed=False)
     store.book([reader.records])
     store.temporaries.apply(Application("T1", PERSON, "cook", 1, "Nursing", 1, 20), NOW_S)
+    rosters = Rosters(store.database)
+    rosters.set_shift(Shift("early", 0, 31, 480, 1020, 5), "li", NOW_S)
+    rosters.place([(2, Place(PERSON, 1, "cleaning", "early"))], "li", NOW_S)
     staff = staffed(store, NOW_S)
     words = "the holder has asked", NOW_S
     found = privacy.everything_of(store.database, PERSON, staff["clara"], *words)
     sizes = {name: len(rows) for name, rows in found.items()}
     assert sizes == {
         "holder": 1, "cards": 1, "changes": 0, "spends": 1, "punches": 1, "payees": 1,
-        "applications": 1,
+        "applications": 1, "roster": 1,
     }  # fmt: skip
     assert {row["card_no"] for row in found["spends"]} == {50}
     assert json.loads(json.dumps(found)) == found
