@@ -78,7 +78,8 @@ class Reader:
 def test_the_same_transcript_in_both_homes(code_image):
     print("seed", SEED)
     host, vm = Reader(), Reader(code_image)
-    expected = ["WECHAT NOT TAKEN", "CODE NEEDS NETWORK", "TRANSIT NOT TAKEN"]
+    # A platform's code and an own one: which of them its ledger takes a reader does not know.
+    expected = ["CODE NEEDS NETWORK", "TRANSIT NOT TAKEN"]
     assert [text for text in host.play() if text in expected] == expected
     assert [text for text in vm.play() if text in expected] == expected
     assert host.transcript.sha256() == vm.transcript.sha256()
