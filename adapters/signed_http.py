@@ -4,12 +4,15 @@ The seal of an answer is over the nonce of its request, so an old answer, or one
 is none. TLS hides what is said (`https` in the URL); the seal says by whom, and holds without.
 """
 
+import contextlib
 import hmac
 import http.client
 import json
+import socket
 import ssl
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,7 +46,9 @@ def is_seal(expected: str, header: str) -> bool:
 class SignedHttp:
     """Requests to the server at `url`, which has the same `key` (32 bytes).
 
-    Each has `timeout_s` in all. random(n) gives n bytes. May be called from any thread.
+    Each ends `timeout_s` after it began, whatever the peer does; but to connect may take as long
+    for each address of its host, and as long again for TLS. random(n) gives n bytes. May be called
+    from any thread.
     """
 
     def __init__(
@@ -62,11 +67,13 @@ class SignedHttp:
         body = b"" if said is None else json.dumps(said).encode()
         nonce, path = self._random(NONCE_BYTES).hex(), self._base + path
         seal = seal_request(self._key, nonce, method, path, body)
-        connection = self._connection()
+        connection, until_s = self._connection(), time.monotonic() + self._timeout_s
         try:
-            connection.request(method, path, body, {**_JSON, NONCE: nonce, SEAL: seal})
-            response = connection.getresponse()
-            answer = _read(response, time.monotonic() + self._timeout_s)
+            connection.connect()
+            with _ended_at(until_s, connection.sock):
+                connection.request(method, path, body, {**_JSON, NONCE: nonce, SEAL: seal})
+                response = connection.getresponse()
+                answer = _read(response)
         except (OSError, http.client.HTTPException) as error:
             raise NoAnswer(type(error).__name__) from error
         finally:
@@ -87,13 +94,33 @@ class SignedHttp:
         )
 
 
-def _read(response: http.client.HTTPResponse, until_s: float) -> bytes:
+def _read(response: http.client.HTTPResponse) -> bytes:
     data = bytearray()
     while chunk := response.read1(_CHUNK_BYTES):
         data += chunk
-        if len(data) > ANSWER_BYTES_MAX or time.monotonic() > until_s:
-            raise http.client.HTTPException("too much, or too slow")
+        if len(data) > ANSWER_BYTES_MAX:
+            raise http.client.HTTPException("too much")
     return bytes(data)
+
+
+@contextlib.contextmanager
+def _ended_at(until_s: float, sock: socket.socket) -> Iterator[None]:
+    # The time-out of a socket begins anew with each byte: a peer that drips would never end.
+    end = threading.Timer(until_s - time.monotonic(), _shut_down, (sock,))
+    end.daemon = True
+    end.start()
+    try:
+        yield
+    finally:
+        end.cancel()
+    if time.monotonic() >= until_s:
+        raise TimeoutError
+
+
+def _shut_down(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it is closed
+        # Not that of an SSLSocket, which takes its session from under who reads.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def _seal(key: bytes, *parts: bytes) -> str:

@@ -3,7 +3,8 @@
 Rules of this file. A statement has the order numbers that we gave, so nothing is guessed. A line
 whose order was sold for that amount is cleared: the acquirer owes it no more, the bank has it, and
 the number of its transfer is its order's. Whatever else is shown, and where the books know its
-order it is a case. A day is entered whole or not at all, once, in the order of days.
+order it is a case. A day is entered whole or not at all, once, in the order of days. An order that
+was on an earlier day stands on a later one as _again names it: it is shown, and clears nothing.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from ledger.transfers import CLEAR, CLEAR_LINE, Transfer
 from protocols.rules import clock
 
 _DAY_S = 86_400
+_PATIENCE_S = 2 * _DAY_S  # for what is sold to be stated and cleared
+_ORDER_CHARS_MAX = 64
 _LAST = "SELECT MAX(day) FROM acquirer_day"
 # What a clock that was ahead has dated is of no day; its answer may be.
 _FIRST = """
@@ -29,6 +32,7 @@ _DAY = "SELECT 1 FROM acquirer_day WHERE day = ?"
 _KNOWN = """
 WITH k (wanted) AS (VALUES {keys})
 SELECT order_no, amount_fen, day FROM k CROSS JOIN acquirer_line WHERE order_no = wanted"""
+_LINES_OF = "SELECT order_no, amount_fen FROM acquirer_line WHERE day = ?"
 _ENTER_DAY = "INSERT INTO acquirer_day VALUES (?, ?)"
 _ENTER = "INSERT INTO acquirer_line VALUES (?, ?, ?)"
 _CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
@@ -39,10 +43,11 @@ FROM acquirer_line l LEFT JOIN acquirer_order o ON o.order_no = l.order_no
 WHERE NOT EXISTS (SELECT 1 FROM transfer t WHERE t.device = o.device AND t.seq = o.seq
     AND t.line = {CLEAR_LINE})
 ORDER BY l.day, l.order_no"""
+# Sold and on no statement, by when its acquirer was heard last: before, or at a time to come.
 _MISSING = f"""
-SELECT o.order_no, o.amount_fen, o.heard_s FROM acquirer_order o
+SELECT o.order_no, o.amount_fen, o.heard_s, o.word FROM acquirer_order o
 LEFT JOIN acquirer_line l ON l.order_no = o.order_no
-WHERE o.word = {int(Word.CONFIRMED)} AND l.order_no IS NULL AND o.heard_s < ?
+WHERE o.state = {int(Settled.SOLD)} AND l.order_no IS NULL AND (o.heard_s < ? OR o.heard_s > ?)
 ORDER BY o.order_no"""
 
 
@@ -57,8 +62,12 @@ class Fault(StrEnum):
     NOT_SOLD = "not sold"
     OTHER_AMOUNT = "sold for another amount"
     NOT_STATED = "confirmed, and on no statement"
+    NOT_CONFIRMED = "sold, and not confirmed"
+    GIVEN_BACK = "sold, and given back"
+    STATED_AGAIN = "on an earlier day already"
 
 
+_MISSED = {Word.CONFIRMED: Fault.NOT_STATED, Word.VOIDED: Fault.GIVEN_BACK}
 _CASES = {
     Fault.NOT_SOLD: reasons.CHARGED_NOT_SOLD,
     Fault.OTHER_AMOUNT: reasons.CHARGED_OTHERWISE,
@@ -86,59 +95,67 @@ class AcquirerStatements:
 
     def next_day(self, utc_offset_s: int, now_s: int) -> int | None:
         """The day whose statement is to be entered next; None: there was no order up to now."""
-        ((last,),) = self._database.rows(_LAST)
+        last = self.last_day()
         if last is not None:
             return last + 1
         ((first_s,),) = self._database.rows(_FIRST, (now_s,))
         return None if first_s is None else clock.day(first_s, utc_offset_s)
 
+    def last_day(self) -> int | None:
+        """The day up to which statements are entered; None: none is."""
+        ((last,),) = self._database.rows(_LAST)
+        return last
+
     def enter(self, day: int, lines: Sequence[StatementLine], heard_s: int) -> int:
         """Enter the statement of a day, and clear what fits; how many lines were cleared.
 
         Again, with the same lines: nothing. Raises StatementRefused for others, for a day before
-        the newest, and for an order that stands on a statement already.
+        the newest, and for an order that stands on it twice.
         """
-        wanted = {line.order_no: line for line in lines}
-        if len(wanted) != len(lines):
-            raise StatementRefused("an order stands on it twice")
         with self._database.transaction():
-            keys = ((order_no,) for order_no in wanted)
-            known = {row[0]: row[1:] for row in self._database.rows_of(_KNOWN, keys)}
+            keys = {(line.order_no,): None for line in lines}
+            known = {row[0]: row[2] for row in self._database.rows_of(_KNOWN, keys)}
+            told = {
+                _again(day, line.order_no)
+                if known.get(line.order_no, day) < day
+                else line.order_no: line.amount_fen
+                for line in lines
+            }
+            if len(told) != len(lines):
+                raise StatementRefused("an order stands on it twice")
             if list(self._database.rows(_DAY, (day,))):
-                ((count,),) = self._database.rows(
-                    "SELECT COUNT(*) FROM acquirer_line WHERE day = ?", (day,)
-                )
-                same = {line.order_no: (line.amount_fen, day) for line in lines}
-                if known != same or count != len(lines):
+                if dict(self._database.rows(_LINES_OF, (day,))) != told:
                     raise StatementRefused("that day was told otherwise before")
                 return 0
-            if known:
-                raise StatementRefused(f"order {min(known)} is on an earlier statement")
-            ((last,),) = self._database.rows(_LAST)
+            last = self.last_day()
             if last is not None and day != last + 1:
                 raise StatementRefused(f"after day {last} comes the next one")
             self._database.many(_ENTER_DAY, [(day, heard_s)])
-            rows = [(line.order_no, day, line.amount_fen) for line in wanted.values()]
+            rows = [(order_no, day, amount_fen) for order_no, amount_fen in told.items()]
             self._database.many(_ENTER, sorted(rows))
             return self._clear()
 
-    def unmatched(self, utc_offset_s: int) -> list[Unmatched]:
-        """Every line without an order that it fits, and every order that its day has not told.
+    def unmatched(self, utc_offset_s: int, now_s: int) -> list[Unmatched]:
+        """Every line without an order that it fits, and every order that was sold and not stated.
 
-        An order is missed when the day behind the one of its confirmation is entered too: which
-        of two days it is told on is the acquirer's clock's to say.
+        An order is missed when the day behind the one when its acquirer was heard last is entered
+        too: which of two days it is told on is the acquirer's clock's to say. And two days later,
+        whatever is entered.
         """
-        found = [
-            Unmatched(day, order_no, amount_fen, fault)
-            for day, order_no, amount_fen, *order in self._database.rows(_LINES)
-            if (fault := _fault(amount_fen, *order[:2])) is not None
-        ]
-        ((last,),) = self._database.rows(_LAST)
+        found = []
+        for day, order_no, amount_fen, *order in self._database.rows(_LINES):
+            fault, first = _fault(amount_fen, *order[:2]), _again(day, "")
+            if fault is Fault.NO_ORDER and order_no.startswith(first):
+                fault, order_no = Fault.STATED_AGAIN, order_no.removeprefix(first)
+            if fault is not None:
+                found.append(Unmatched(day, order_no, amount_fen, fault))
+        last, before_s = self.last_day(), max(0, now_s - _PATIENCE_S)
         if last is not None:
-            before_s = max(0, last * _DAY_S - utc_offset_s)
-            for order_no, amount_fen, heard_s in self._database.rows(_MISSING, (before_s,)):
-                day = clock.day(heard_s, utc_offset_s)
-                found.append(Unmatched(day, order_no, amount_fen, Fault.NOT_STATED))
+            before_s = max(before_s, last * _DAY_S - utc_offset_s)
+        rows = self._database.rows(_MISSING, (before_s, now_s))
+        for order_no, amount_fen, heard_s, word in rows:
+            fault = _MISSED.get(Word(word), Fault.NOT_CONFIRMED)
+            found.append(Unmatched(clock.day(heard_s, utc_offset_s), order_no, amount_fen, fault))
         return found
 
     def _clear(self) -> int:
@@ -155,6 +172,12 @@ class AcquirerStatements:
         post_authorized(self._database, transfers)
         self._database.many(_CASE, cases)
         return len(transfers)
+
+
+def _again(day: int, order_no: str) -> str:
+    # How an order that stands on an earlier day too is written. No order of ours has a space, or
+    # is so long that it is cut.
+    return f"{day} again {order_no}"[:_ORDER_CHARS_MAX]
 
 
 def _fault(amount_fen: int, sold_fen: int | None, state: int | None) -> Fault | None:

@@ -15,27 +15,35 @@ _ROW = "{:<10}  {:>9}  {:<28}  {}"
 _EPOCH = date(1970, 1, 1)
 
 
-def find(path: Path, utc_offset_s: int) -> list[Unmatched]:
-    """Lines without an order that they fit, and orders on no statement. NotBooks."""
+def find(path: Path, utc_offset_s: int, now_s: int) -> tuple[list[Unmatched], int | None]:
+    """Lines without an order that they fit, and orders that were sold and are on no statement.
+
+    And the day up to which statements are entered (None: none is). NotBooks.
+    """
     with opened(path) as store:
-        return store.acquirer_statements.unmatched(utc_offset_s)
+        statements = store.acquirer_statements
+        return statements.unmatched(utc_offset_s, now_s), statements.last_day()
 
 
 def to_json(found: list[Unmatched]) -> str:
     """As one JSON array of objects; money in fen, days as 2026-11-26."""
-    return json.dumps([asdict(each) | {"day": _name(each)} for each in found], indent=2)
+    return json.dumps([asdict(each) | {"day": _date(each.day)} for each in found], indent=2)
 
 
-def to_text(found: list[Unmatched]) -> str:
+def to_text(found: list[Unmatched], last_day: int | None) -> str:
     """For people."""
+    entered = "No statement is entered."
+    if last_day is not None:
+        entered = f"Statements are entered up to {_date(last_day)}."
     if not found:
-        return "Every line of the acquirer's statements has its order, every order its line."
+        all_well = "Every line of the statements has its order; nothing waits for over two days."
+        return f"{all_well}\n{entered}"
     rows = [
-        _ROW.format(_name(each), format_yuan(each.amount_fen), each.fault.value, each.order_no)
+        _ROW.format(_date(each.day), format_yuan(each.amount_fen), each.fault.value, each.order_no)
         for each in found
     ]
-    return "\n".join([_ROW.format(*_COLUMNS), *rows, f"unmatched: {len(found)}"])
+    return "\n".join([_ROW.format(*_COLUMNS), *rows, f"unmatched: {len(found)}", entered])
 
 
-def _name(each: Unmatched) -> str:
-    return (_EPOCH + timedelta(days=each.day)).isoformat()
+def _date(day: int) -> str:
+    return (_EPOCH + timedelta(days=day)).isoformat()

@@ -383,9 +383,12 @@ def day_of(counter):
     return (date.fromisoformat(counter.today()) - date(1970, 1, 1)).days
 
 
+def shown(counter):
+    return counter.store.acquirer_statements.unmatched(OFFSET_S, counter.now_s)
+
+
 def unmatched(counter):
-    found = counter.store.acquirer_statements.unmatched(OFFSET_S)
-    return [(each.order_no, each.fault) for each in found]
+    return [(each.order_no, each.fault) for each in shown(counter)]
 
 
 def test_the_statement_of_a_day_is_fetched_and_clears_what_was_sold(reader):
@@ -441,7 +444,6 @@ def test_a_statement_again_is_no_news_and_another_one_is_refused(reader):
         (DAY, []),
         (DAY, [line._replace(amount_fen=99)]),
         (DAY, [line, StatementLine("x", 1)]),
-        (DAY + 1, [line]),
         (DAY + 1, [StatementLine("x", 1), StatementLine("x", 2)]),
         (DAY + 2, []),
         (DAY - 1, []),
@@ -450,6 +452,53 @@ def test_a_statement_again_is_no_news_and_another_one_is_refused(reader):
             statements.enter(day, lines, 1)
         assert counter.store.dump() == before
     assert check(counter.store) == []
+
+
+def test_a_line_of_an_earlier_day_is_shown_and_shuts_no_day(reader):
+    counter = Acquiring(reader)
+    sell(counter, reader, counter.heard(reader, counter.asked(reader)))
+    counter.book(reader)
+    counter.run(count=3)
+    statements = counter.store.acquirer_statements
+    ((order_no, fen),) = counter.payments.statement(counter.today())
+    statements.enter(DAY, [StatementLine(order_no, fen), StatementLine("n" * 64, 7)], 1)
+    second = [StatementLine(order_no, 99), StatementLine("n" * 64, 7), StatementLine("new", 5)]
+    for _ in range(2):
+        assert statements.enter(DAY + 1, second, 1) == 0
+        assert (statements.last_day(), check(counter.store)) == (DAY + 1, [])
+    with pytest.raises(StatementRefused, match="otherwise"):
+        statements.enter(DAY + 1, [second[0]._replace(amount_fen=98), *second[1:]], 1)
+    found = [(each.order_no, each.amount_fen, each.fault) for each in shown(counter)]
+    assert sorted(found[1:]) == sorted(
+        [
+            (order_no, 99, Fault.STATED_AGAIN),
+            ("n" * 52, 7, Fault.STATED_AGAIN),
+            ("new", 5, Fault.NO_ORDER),
+        ]
+    )
+    assert found[0] == ("n" * 64, 7, Fault.NO_ORDER)
+    assert counter.store.balances()["acquirer", 0] == 0
+
+
+@pytest.mark.parametrize(
+    ("confirm", "fault"),
+    [("lost", Fault.NOT_CONFIRMED), ("none", Fault.NOT_STATED), ("void", Fault.GIVEN_BACK)],
+)
+def test_what_is_sold_and_not_cleared_in_two_days_is_shown_without_a_statement(
+    reader, confirm, fault
+):
+    plan = {"confirm": ["lost"] * 99} if confirm == "lost" else None
+    counter = Acquiring(reader, plan=plan)
+    sell(counter, reader, counter.heard(reader, counter.asked(reader)))
+    if confirm == "void":
+        counter.payments.expire(next(iter(counter.payments.states())))
+    counter.book(reader)
+    counter.run(count=3)
+    counter.way.call = None  # from here on nothing is answered
+    assert unmatched(counter) == []
+    counter.now_ms += 48 * 3_600_000 + 4_000
+    assert [what for _order_no, what in unmatched(counter)] == [fault]
+    assert counter.store.acquirer_statements.last_day() is None
 
 
 def test_what_does_not_match_is_shown_and_is_a_case(reader):

@@ -150,11 +150,13 @@ def test_an_order_that_nothing_settles_is_listed_and_settled_beside_the_others(
 
 def test_what_does_not_match_is_listed(counter, tmp_path):
     books = tmp_path / "acquired.sqlite"
-    assert onecard("acquirer", books).exit_code == 0
+    none = onecard("acquirer", books)
+    assert (none.exit_code, none.output.splitlines()[-1]) == (0, "No statement is entered.")
     counter.store.acquirer_statements.enter(20_782, [StatementLine("nobody-s", 1250)], 1)
     listed = onecard("acquirer", books)
     assert listed.exit_code == 1
     assert "2026-11-25      12.50  no order of ours" in listed.output
+    assert listed.output.endswith("Statements are entered up to 2026-11-25.\n")
     (line,) = json.loads(onecard("acquirer", books, "--json").output)
     assert line["order_no"] == "nobody-s"
     assert (line["day"], line["amount_fen"]) == ("2026-11-25", 1250)
