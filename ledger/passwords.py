@@ -14,7 +14,7 @@ CHARS_MIN, CHARS_MAX = 12, 128
 _DIFFERENT_MIN = 5  # characters: "aaaaaaaaaaaa" is long as well
 _INITIAL_BYTES = 15
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-# What whoever has no login is compared with, so that the answer takes as long.
+# What whoever has no login is compared with, so that the answer costs a hash as well.
 NOBODY = _HASHER.hash("nobody has this password")
 
 

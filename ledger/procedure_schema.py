@@ -72,6 +72,11 @@ BEGIN SELECT RAISE(ABORT, 'one step follows the other'); END;
 CREATE TRIGGER nobody_signs_what_he_said BEFORE INSERT ON dossier_step
 WHEN NEW.act = 'sign' AND NEW.person = COALESCE({_LAST.format("person", "")}, '')
 BEGIN SELECT RAISE(ABORT, 'a signature takes another person'); END;
+CREATE TRIGGER nobody_signs_what_he_began BEFORE INSERT ON dossier_step
+WHEN NEW.act = 'sign' AND NEW.kind IN ('merchant', 'device', 'relocation', 'damage')
+    AND EXISTS (SELECT 1 FROM dossier_step s
+        WHERE s.dossier = NEW.dossier AND s.step = 1 AND s.person = NEW.person)
+BEGIN SELECT RAISE(ABORT, 'whoever has begun it signs nothing of it'); END;
 CREATE TRIGGER custody_goes_from_hand_to_hand BEFORE INSERT ON dossier_step
 WHEN NEW.act IN ('take', 'give') AND NEW.given_by <> COALESCE(
     {_LAST.format("person", " AND s.act IN ('take', 'give')")}, '')

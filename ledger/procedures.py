@@ -3,7 +3,8 @@
 Rules of this file. It is pure and total: each step of each procedure has an answer, which is the
 next state or a numbered reason with its article. A dossier (one application, ticket or case) is
 in the state that its steps come to, so the journal of steps is all there is to keep. Signatures
-are by different persons, and nobody signs what they have said themselves in the step before. A
+are by different persons, and nobody signs what they have said themselves in the step before, nor
+what they have applied for or opened; a fault is confirmed by whoever told it. A
 thing in custody is in the hands of who took it last, and comes from those and no others.
 Whoever says the last step again, word for word, or signs again what he has signed, does nothing.
 An older hand-over that is said again is refused: it may be a late copy, and would put a thing in
@@ -73,6 +74,8 @@ KINDS = {
     DAMAGE: ("a reader that was damaged on purpose", "R22"),
     QUESTION: ("what a merchant's records show, for him to answer", "R19.1"),
 }
+# Whoever has begun one of these signs nothing of it.
+NOT_BY_WHO_BEGAN = (*ANNEX_2, MOVE_OF, DAMAGE)
 _OF = {kind: tuple(row for row in ROWS if row.kind == kind) for kind in KINDS}
 APPROVED, MOVED, COMPENSATED = "approved", "moved", "compensated"
 # One of these words is shown, or what is said of it stands in the step.
@@ -201,7 +204,7 @@ def _refusal(kind: str, steps: Sequence[Step], row: Row, by: Act) -> Answer | No
         return _no(kind, NO_EVIDENCE, f"takes evidence to {row.verb}: {' or '.join(words)}")
     if (kind, row.verb) in WITH_TEXT and not by.said:
         return _no(kind, NO_EVIDENCE, f"takes a text to {row.verb}")
-    if row.act == SIGN and by.person in _barred(steps):
+    if row.act == SIGN and by.person in _barred(kind, steps):
         return _no(kind, ANOTHER_PERSON, f"takes another person than {by.person} to {row.verb}")
     if row.act in (TAKE, GIVE) and any((s.verb, s.by) == (row.verb, by) for s in steps):
         return _no(kind, SAID_OTHERWISE, "went through these hands before: say what is new")
@@ -214,10 +217,11 @@ def _refusal(kind: str, steps: Sequence[Step], row: Row, by: Act) -> Answer | No
     return None
 
 
-def _barred(steps: Sequence[Step]) -> set[str]:
-    """Who may not sign next: those who have signed, and who has said the step before."""
+def _barred(kind: str, steps: Sequence[Step]) -> set[str]:
+    """Who may not sign next: who has signed, said the step before, or begun what is not theirs."""
     signed = {step.by.person for step in steps if step.act == SIGN}
-    return signed | ({steps[-1].by.person} if steps else set())
+    said = [*steps[-1:], *(steps[:1] if kind in NOT_BY_WHO_BEGAN else ())]
+    return signed | {step.by.person for step in said}
 
 
 def _no(kind: str, reason: int, because: str) -> Answer:

@@ -176,6 +176,18 @@ def test_the_database_refuses():
         assert store.dump() == before, sql
 
 
+def test_the_database_lets_nobody_sign_what_he_began():
+    store = campus()
+    number = apply(store)
+    store.merchants.dossiers.say(number, "sign", Act("department", "zhao"), NOW_S)
+    row = (number, 3, "merchant", "sign", "signed-1", "signed-2", "department-leader", "sign")
+    sql = "INSERT INTO dossier_step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', '', 0)"
+    with pytest.raises(ConstraintBroken), store.database.transaction():
+        store.database.many(sql, [(*row, "wu")])
+    with store.database.transaction():
+        store.database.many(sql, [(*row, "qian")])
+
+
 @pytest.mark.parametrize("rule", TAMPERED)
 def test_tampering_is_seen(rule):
     store = filled()
