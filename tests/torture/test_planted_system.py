@@ -40,7 +40,7 @@ KILLED_AT = {
     "takes a new spend while one is pending": 34,
     "takes the pending amount again": 1,
     "spends into a full journal": 83,
-    "DESFire: unknown taken for unpaid": 87,
+    "DESFire: unknown taken for unpaid": 121,
     "load written twice": 53,
     "load OUTCOME lost": 3,
     "cancelled twice": 3,
