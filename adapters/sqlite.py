@@ -8,9 +8,12 @@ returned is on the disk.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 
 BUSY_TIMEOUT_MS = 5_000
 WAL_BYTES_KEPT = 16 * 1024 * 1024
+_MEMORY = ":memory:"
+_IMAGES_KEPT = 8  # of 1 MB at most: one for each kind of file that there is
 _SETTINGS = (
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
     "PRAGMA synchronous = FULL",
@@ -42,16 +45,20 @@ def open_database(path: str, migrations: Sequence[str]) -> sqlite3.Connection:
     `migrations[n]` is SQL (any number of statements, no transaction control) that leads from
     schema n to n + 1; the file's user_version counts them, and each runs in a transaction of its
     own: after a crash the schema is an old one or the next one, never half of it.
-    Raises SchemaTooNew, NotDurable, or sqlite3.Error. `path` may be ":memory:" in tests.
+    Raises SchemaTooNew, NotDurable, or sqlite3.Error. `path` may be ":memory:" in tests and in
+    simulations, which open thousands.
     """
     database = sqlite3.connect(path, isolation_level=None)
     try:
         for setting in _SETTINGS:
             database.execute(setting)
         (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != "wal" and path != ":memory:":
+        if path == _MEMORY:
+            database.deserialize(_migrated(tuple(migrations)))
+        elif mode != "wal":
             raise NotDurable(f"{path}: the file system gives journal mode {mode}, not wal")
-        _migrate(database, path, migrations)
+        else:
+            _migrate(database, path, migrations)
     except BaseException:
         database.close()
         raise
@@ -73,6 +80,17 @@ def transaction(database: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         if database.in_transaction:
             database.execute("ROLLBACK")
         raise
+
+
+@lru_cache(maxsize=_IMAGES_KEPT)
+def _migrated(migrations: tuple[str, ...]) -> bytes:
+    """What a new database is behind `migrations`: nothing in it tells one from another."""
+    database = sqlite3.connect(_MEMORY, isolation_level=None)
+    try:
+        _migrate(database, _MEMORY, migrations)
+        return database.serialize()
+    finally:
+        database.close()
 
 
 def _migrate(database: sqlite3.Connection, path: str, migrations: Sequence[str]) -> None:

@@ -111,3 +111,27 @@ def test_migrations_run_once_and_in_order(path):
     assert database.execute("SELECT y FROM b").fetchall() == [("a;b",)]
     database.close()
     assert _version(open_database(path, [ONE, TWO])) == 2
+
+
+def test_databases_in_memory_have_the_schema_the_settings_and_nothing_of_each_other():
+    first, second = (open_database(":memory:", [ONE, TWO]) for _ in range(2))
+    first.execute("INSERT INTO a VALUES (2)")
+    assert first.execute("SELECT x FROM a").fetchall() == [(1,), (2,)]
+    assert first.execute("SELECT y FROM b").fetchall() == [("a;b",)]
+    third = open_database(":memory:", [ONE, TWO])
+    for database in (second, third):
+        assert _version(database) == 2
+        assert database.execute("SELECT x FROM a").fetchall() == [(1,)]
+        assert database.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    assert _version(open_database(":memory:", [ONE])) == 1
+
+
+def test_a_database_in_memory_is_one_of_a_file(path):
+    opened = [open_database(where, [ONE, TWO]) for where in (path, ":memory:")]
+    of_file, in_memory = ("\n".join(database.iterdump()) for database in opened)
+    assert of_file == in_memory
+    with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+        open_database(":memory:", [ONE, BROKEN])
+    with transaction(opened[1]):
+        opened[1].executemany("INSERT INTO a VALUES (?)", [(n,) for n in range(100_000)])
+    assert opened[1].execute("SELECT COUNT(*) FROM a").fetchone() == (100_001,)
