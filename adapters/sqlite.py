@@ -44,7 +44,8 @@ def open_database(path: str, migrations: Sequence[str]) -> sqlite3.Connection:
 
     `migrations[n]` is SQL (any number of statements, no transaction control) that leads from
     schema n to n + 1; the file's user_version counts them, and each runs in a transaction of its
-    own: after a crash the schema is an old one or the next one, never half of it.
+    own, those of a new file in one: after a crash the schema is an old one or the next one, never
+    half of it, and a new file is empty or has them all.
     Raises SchemaTooNew, NotDurable, or sqlite3.Error. `path` may be ":memory:" in tests and in
     simulations, which open thousands.
     """
@@ -102,9 +103,12 @@ def _migrate(database: sqlite3.Connection, path: str, migrations: Sequence[str])
                 raise SchemaTooNew(path, version, len(migrations))
             if version == len(migrations):
                 return
-            for statement in _statements(migrations[int(version)]):
-                database.execute(statement)
-            database.execute(f"PRAGMA user_version = {version + 1}")
+            # A new file waits for the disk once, not as often as there were versions.
+            reached = version + 1 if version else len(migrations)
+            for migration in migrations[version:reached]:
+                for statement in _statements(migration):
+                    database.execute(statement)
+            database.execute(f"PRAGMA user_version = {reached}")
 
 
 def _statements(script: str) -> Iterator[str]:

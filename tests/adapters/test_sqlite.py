@@ -31,6 +31,7 @@ def test_a_newer_file_is_refused_and_left_alone(path):
 
 
 def test_a_broken_migration_leaves_the_schema_before_it(path):
+    open_database(path, [ONE]).close()
     with pytest.raises(sqlite3.OperationalError, match="nowhere"):
         open_database(path, [ONE, BROKEN])
     database = sqlite3.connect(path)
@@ -39,6 +40,18 @@ def test_a_broken_migration_leaves_the_schema_before_it(path):
     assert tables == [("a",)]
     database.close()
     assert _version(open_database(path, [ONE, TWO])) == 2
+
+
+def test_a_new_file_has_all_migrations_or_none(path):
+    with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+        open_database(path, [ONE, BROKEN])
+    database = sqlite3.connect(path)
+    assert _version(database) == 0
+    assert database.execute("SELECT name FROM sqlite_schema").fetchall() == []
+    database.close()
+    database = open_database(path, [ONE, TWO])
+    assert _version(database) == 2
+    assert database.execute("SELECT x FROM a").fetchall() == [(1,)]
 
 
 def test_an_unfinished_statement_is_an_error(path):
