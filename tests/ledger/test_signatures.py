@@ -10,6 +10,7 @@ from ledger.bearers import Bearer
 from ledger.card_status import CardRefused
 from ledger.carry_over import AFTER_S
 from ledger.code_sales import Ask, CodePolicy
+from ledger.corrections import CorrectionRefused
 from ledger.door_log import DoorLog
 from ledger.holders import Holder
 from ledger.lifecycle import BATCH, DEPARTMENT, HOLDER, ONE_PERSON, SECURITY, Act
@@ -471,3 +472,25 @@ def test_the_first_two_end_the_typed_names():
     staff = staffed(store, NOW_S)
     with pytest.raises(CardRefused, match="another person"):
         store.temporaries.approve(1, STEPS["finance"], staff["tian"], NOW_S)
+
+
+def test_what_a_typed_name_has_half_signed_or_proposed_counts_for_nothing():
+    store = books()
+    store.temporaries.approve(1, STEPS["department"], "hua", NOW_S)
+    propose = store.corrections.propose, (Bearer.CARD_CENTRE,), ("the camera shows it", NOW_S)
+    call, first, last = propose
+    call(_case(store), *first, "clara", *last)
+    staff = staffed(store, NOW_S)
+    before = store.dump()
+    with pytest.raises(CardRefused, match=r"hua signed it by a typed name.*\(759, annex 1\)"):
+        store.temporaries.approve(1, STEPS["finance"], staff["tian"], NOW_S)
+    with pytest.raises(CorrectionRefused, match=r"clara proposed it by a typed name.*\(759\)"):
+        _approve_case(store, staff["tian"])
+    assert store.dump() == before
+    assert store.temporaries.approve(1, STEPS["department"], staff["hua"], NOW_S) == 1
+    assert store.temporaries.approve(1, STEPS["finance"], staff["tian"], NOW_S) == 2
+    case = _case(store)
+    proposal = call(case, *first, staff["clara"], *last)
+    mark = store.corrections.mark(case, proposal)
+    store.corrections.approve(proposal.number, mark, staff["tian"], NOW_S)
+    assert store.corrections.approved(case)
