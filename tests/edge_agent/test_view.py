@@ -1,5 +1,6 @@
 """What people see of the agent: true, on this machine only, and nothing personal in it."""
 
+import io
 import json
 import re
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
 
 from edge_agent import decisions
 from edge_agent.config import Broker, Config
@@ -26,7 +28,7 @@ from edge_agent.viewer import LOOK_MS, Viewer
 from protocols.wire import messages, seal
 from tests.edge_agent.building import Building
 from tests.edge_agent.peers import SITE, Ledger, batch, key_of
-from tools.agent_top import NothingToSee, status
+from tools.agent_top import NothingToSee, drawn, status
 
 A, B = 1001, 1002
 UTC_S = 1_700_000_000
@@ -183,6 +185,9 @@ def test_who_floods_is_named_on_the_page_and_in_the_metrics(page, tmp_path):
     _, text = _get(page, "/")
     of_a, of_b = (re.search(rf"<td>{each}</td>.*?</tr>", text, re.DOTALL)[0] for each in (A, B))
     assert "floods, not listened to" in of_a and "floods" not in of_b
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(drawn(json.loads(_get(page, "/status.json")[1])))
+    assert console.export_text().count("floods, not listened to") == 1
     _, text = _get(page, "/metrics")
     assert f'onecard_agent_reader_shunned{{device="{A}"}} 1.0' in text
     assert 'onecard_agent_events_total{event="readers_shunned"} 1.0' in text

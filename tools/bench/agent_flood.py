@@ -4,8 +4,9 @@ Broker (Mosquitto with the limits that we ship) and agent are the processes one 
 loads of a thousand readers:
     lunch   LUNCH_PER_S spends a second in all, at random readers; how long each takes to be stored
     full    all of them have records at the same moment; after how long each has told the last
-and three neighbours, who begin with them: none; one that sends what an ESP32 can, which is
-LINE_BYTES_PER_S; one on this machine that sends what the broker takes. Lunch outlasts the time for
+and four neighbours, who begin with them: none; one that sends what an ESP32 can over Wi-Fi,
+LINE_BYTES_PER_S; one that fills a cable, PORT_BYTES_PER_S; one on this machine that sends what the
+broker takes. Lunch outlasts the time for
 which a flooder is not listened to (edge_agent/hearing.py), so it is heard and refused twice.
 Afterwards the agent's file has to hold every record, byte for byte.
 
@@ -39,11 +40,17 @@ SPENDS_EACH = 10  # at full load
 BAR = 2.0  # of the 99 % at lunch, beside any flood
 # TCP of an ESP32 with default settings, in a shielded box: 44.2 Mbit/s (ESP-IDF, "Wi-Fi Driver").
 LINE_BYTES_PER_S = 44_200_000 // 8
+PORT_BYTES_PER_S = 100_000_000 // 8  # whatever hangs on the cable of a reader
 TIMEOUT_S = 120.0
 SEED = 7
 _TICK_S = 0.25
 NOBODY = "nobody"
-FLOODS = {NOBODY: None, "a reader's line": LINE_BYTES_PER_S, "a fast machine": 0}
+FLOODS = {
+    NOBODY: None,
+    "a reader's line": LINE_BYTES_PER_S,
+    "a 100 Mbit/s port": PORT_BYTES_PER_S,
+    "a fast machine": 0,
+}
 
 
 @dataclass(frozen=True)
