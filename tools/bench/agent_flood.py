@@ -175,9 +175,9 @@ def rows(
         stack.callback(broker.stop)
         loads = {"lunch": Lunch(per_s, lunch_s), "full": full}
         took = {
-            (name, flood): beside(folder / f"{name}, {flood}", broker, campus, load, bytes_per_s)
+            (name, flood): beside(folder / f"{name}-{number}", broker, campus, load, bytes_per_s)
             for name, load in loads.items()
-            for flood, bytes_per_s in FLOODS.items()
+            for number, (flood, bytes_per_s) in enumerate(FLOODS.items())
         }
     floods = [flood for flood in FLOODS if flood != NOBODY]
     return [row for name in loads for flood in floods for row in _rows(took, name, flood)]
