@@ -17,11 +17,11 @@ from ledger.dialect import Dialect
 from ledger.entries import next_number
 from ledger.holders import check_word
 from ledger.lifecycle import ONE_PERSON
-from ledger.money_lists import OTHER_SUM, TEXTS
+from ledger.money_lists import OTHER_SUM, SIGNATURES, TEXTS
 from ledger.payments.bank import Due, Payments, are_barred
 from ledger.payments.kinds import KINDS, Kind
 from ledger.payments.reasons import NOT_NOTED, NOT_RESTORED, OTHER_FACTS, PaymentRefused
-from ledger.payments.schema import IS_KNOWN
+from ledger.payments.schema import IS_OPEN
 from ledger.signatures import signed
 
 NUMBERS_APART, PER_S = 1_000_000, 1_000
@@ -34,9 +34,7 @@ SELECT MAX(number) FROM (SELECT COALESCE(MAX(above), 0) AS number FROM books_res
 _RESTORE = "INSERT INTO books_restore VALUES (?, ?, ?, ?)"
 _OPEN = f"""
 SELECT n.kind, n.payment, n.purpose, n.amount_fen, n.file FROM bank_payment n
-WHERE NOT {IS_KNOWN} AND n.number > COALESCE(
-    (SELECT MAX(w.notes) FROM payment_release w WHERE w.step = 2), 0)
-ORDER BY n.number"""
+WHERE {IS_OPEN} ORDER BY n.number"""
 _NOTED = "SELECT COUNT(*), COALESCE(SUM(amount_fen), 0) FROM bank_payment WHERE restore = ?"
 _FACTS = """
 SELECT purpose, amount_fen, file FROM bank_payment
@@ -115,7 +113,10 @@ class AfterRestore:
         self._database = database
 
     def restored(self, person: str, time_s: int) -> None:
-        """`person` says that these books came back from a backup: where no restore could."""
+        """`person` says that these books came back from a backup: where no restore could.
+
+        Said once more, what was noted counts no more: so a list that was mistyped is noted anew.
+        """
         check_word("who says it", person)
         with self._database.transaction():
             person = signed(self._database, "payment.restored", person, time_s)
@@ -172,7 +173,7 @@ class AfterRestore:
             if person in before:
                 return len(before)
             if self.waiting() is None:
-                raise PaymentRefused("no file waits", NOT_RESTORED)
+                return SIGNATURES
             self._check_word_of(restore, newest, amount_fen, because)
             if before and (person,) in self._database.rows(_NOTERS, (restore,)):
                 text = f"{person} has noted payments: another one is the second to say so"

@@ -52,11 +52,13 @@ def rules_of(kind: Kind) -> dict[str, str]:
 
 
 RULES = {rule: sql for kind in KINDS.values() for rule, sql in rules_of(kind).items()}
+# Behind the newest restore: what was mistyped behind one before counts no more.
 _AGAIN = " UNION ALL ".join(
     kind.sql(
         "SELECT n.number, n.payment FROM bank_payment n"
         " JOIN {tries} t ON t.number = n.payment JOIN {dues} d ON d.number = t.{due}"
-        f" WHERE n.kind = '{kind.name}' AND (d.amount_fen <> n.amount_fen"
+        f" WHERE n.kind = '{kind.name}' AND n.restore = (SELECT MAX(number) FROM books_restore)"
+        " AND (d.amount_fen <> n.amount_fen"
         " OR d.purpose <> n.purpose OR t.file <> n.file)"
     )
     for kind in KINDS.values()
@@ -70,6 +72,6 @@ RULES["files go again behind a restore by the word of two persons, of all that i
         SELECT COALESCE(SUM(n.amount_fen), 0) FROM bank_payment n
         WHERE n.restore = w.restore AND n.number <= w.notes)
     OR w.because = '' AND EXISTS (SELECT 1 FROM bank_payment n
-        WHERE n.number <= w.notes AND NOT {IS_KNOWN} AND n.number > COALESCE((
-            SELECT MAX(b.notes) FROM payment_release b WHERE b.step = 2 AND (
-                b.restore < w.restore OR b.restore = w.restore AND b.notes < w.notes)), 0)))"""
+        WHERE n.restore = w.restore AND n.number <= w.notes AND NOT {IS_KNOWN}
+        AND n.number > COALESCE((SELECT MAX(b.notes) FROM payment_release b
+            WHERE b.restore = w.restore AND b.step = 2 AND b.notes < w.notes), 0)))"""

@@ -9,15 +9,17 @@ The journals of each kind are in ledger/lifecycle_schema.py and ledger/period_sc
 described in ledger/payments/kinds.py.
 """
 
-# Whatever bars new payments behind a restore: no second word yet, or since then a payment noted
-# that no try is of.
+# Whatever bars new payments behind the newest restore: no second word yet, or since then a payment
+# noted that no try is of. What was noted behind one before is noted anew, and counts no more.
 IS_KNOWN = """(n.kind = 'refund' AND EXISTS (SELECT 1 FROM payout_try k WHERE k.number = n.payment)
         OR n.kind = 'remittance'
         AND EXISTS (SELECT 1 FROM remittance_try k WHERE k.number = n.payment))"""
+IS_OPEN = f"""(NOT {IS_KNOWN} AND n.restore = (SELECT MAX(number) FROM books_restore)
+        AND n.number > COALESCE(
+            (SELECT MAX(w.notes) FROM payment_release w WHERE w.step = 2), 0))"""
 BARS = f"""EXISTS (SELECT 1 FROM books_restore b WHERE NOT EXISTS (
         SELECT 1 FROM payment_release w WHERE w.restore >= b.number AND w.step = 2))
-    OR EXISTS (SELECT 1 FROM bank_payment n WHERE NOT {IS_KNOWN} AND n.number > COALESCE(
-        (SELECT MAX(w.notes) FROM payment_release w WHERE w.step = 2), 0))"""
+    OR EXISTS (SELECT 1 FROM bank_payment n WHERE {IS_OPEN})"""
 _TIME = "INTEGER NOT NULL CHECK (time_s BETWEEN 0 AND 4294967295)"
 _WAITS = f"""
 CREATE TRIGGER {{prefix}}_waits_behind_a_restore BEFORE INSERT ON {{prefix}}_try
@@ -74,8 +76,7 @@ WHEN NEW.notes <> (SELECT COALESCE(MAX(number), 0) FROM bank_payment)
     OR NEW.restore <> (SELECT MAX(number) FROM books_restore)
     OR NEW.step = 2 AND NOT EXISTS (SELECT 1 FROM payment_release
         WHERE restore = NEW.restore AND notes = NEW.notes AND step = 1)
-    OR NEW.because = '' AND EXISTS (SELECT 1 FROM bank_payment n WHERE NOT {IS_KNOWN}
-        AND n.number > COALESCE((SELECT MAX(w.notes) FROM payment_release w WHERE w.step = 2), 0))
+    OR NEW.because = '' AND EXISTS (SELECT 1 FROM bank_payment n WHERE {IS_OPEN})
 BEGIN SELECT RAISE(ABORT, 'two persons, of what is noted, and why if it is not known'); END;
 
 -- What a bank has is not signed anew when it is noted.

@@ -419,6 +419,20 @@ def test_a_backup_that_was_taken_while_files_waited_waits_for_the_whole_list(los
     assert check(store) == []
 
 
+def test_a_list_that_was_mistyped_is_noted_anew(lost):
+    store, ((_kind, payment), (_, remittance)) = lost
+    note(store, REFUND, listed(payment, amount_fen=LEFT_FEN * 10))
+    unchanged(store, OTHER_FACTS, note, store, REFUND, listed(payment))
+    store.after_restore.restored("wang", NOW_S + 4_500)
+    waits = store.after_restore.waiting()
+    assert (waits.open, waits.count) == ((), 0)
+    assert note(store, REFUND, listed(payment)) == note(store, REMITTANCE, listed(remittance))
+    assert release(store) == [1, 2]
+    assert release(store, who="zhao") == [2]
+    assert pay(store, {REFUND: "2026-12", REMITTANCE: "2026-10"}) == []
+    assert check(store) == []
+
+
 def test_a_clock_that_is_behind_gives_no_number_again():
     store = office()
     payments = pay(store)
