@@ -1,12 +1,14 @@
 """Payments behind a restore: nothing is paid twice that the bank has and the books have lost."""
 
 from contextlib import closing
+from datetime import date
 from itertools import count
 
 import pytest
 
 from adapters.sqlite import _statements, open_database
 from ledger import chart
+from ledger.audit import export, verify
 from ledger.backup import back_up, restore
 from ledger.card_status import CardRefused
 from ledger.dialect import ConstraintBroken, SqliteDialect
@@ -24,7 +26,7 @@ from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
 from tests.ledger import lives, months
 from tests.ledger.months import CLOSED_S, approve, close, month
-from tests.ledger.readers import CANTEEN, CARD, Reader, open_ledger
+from tests.ledger.readers import CANTEEN, CARD, KIOSK, Reader, open_ledger
 from tests.ledger.tampering import in_its_words, tamper
 from tests.ledger.test_faults import FaultyConnection, Stopped
 from tests.ledger.test_quiescence import inspect
@@ -462,6 +464,25 @@ def test_a_backup_and_its_restore(tmp_path):
             assert check(restored) == []
 
 
+def test_an_audit_takes_a_payment_that_has_its_number_back(tmp_path):
+    """Behind a restore a new audit begins; what is noted then has a number below those it has."""
+    store, other = office(), office()
+    payments = pay(other)
+    months.register(other, KIOSK)
+    ((_kind, lost_one),) = pay(other, {REFUND: "2026-12", REMITTANCE: "2026-10"})
+    back(store)
+    note_all(store, payments)
+    release(store)
+    months.register(store, KIOSK)
+    ((_kind, again),) = pay(store, {REFUND: "2026-13", REMITTANCE: "2026-11"})
+    export(store.database, tmp_path, date(2026, 11, 27))
+    store.periods.payments.note_results([(again.number, "failed", "recalled")], "sun", NOW_S)
+    assert note(store, REMITTANCE, listed(lost_one), file="2026-10") == [""]
+    assert lost_one.number < again.number
+    assert verify(tmp_path, store.database)[0] == []
+    assert check(store) == []
+
+
 # --- the power goes ----------------------------------------------------------------------------
 
 
@@ -498,10 +519,16 @@ def test_stopped_at_any_statement_then_done_again(lost):
 
 
 def filled():
-    """Payments of both kinds in every state, and some that are noted, let go, or neither."""
+    """Payments of both kinds in every state, and some that are noted or let go."""
     store = open_ledger()
     lives.fill(store)
     months.fill(store)
+    fill(store)
+    return store
+
+
+def fill(store):
+    """Something in every table, where lives and months have been."""
     back(store, NOW_S)
     ((file, purpose, amount_fen),) = store.database.rows(
         "SELECT t.file, 'card ' || s.card_no, s.amount_fen FROM payout_try t"
@@ -511,7 +538,6 @@ def filled():
     assert note(store, REFUND, known, file=file) == [""]
     note(store, REMITTANCE, Listed(7, months.ACCOUNT, 5, "merchant 12 period 9"), file="2026-10")
     assert release(store, amount_fen + 5, "2026-09", "sent back") == [1, 2]
-    return store
 
 
 _UNDO = ["DROP TRIGGER payout_waits_behind_a_restore"]
