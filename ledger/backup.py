@@ -29,6 +29,7 @@ from typing import Any
 from ledger import audit
 from ledger.dialect import SqliteDialect, StoreUnavailable
 from ledger.invariants import check
+from ledger.payments.after_restore import note_restore
 from ledger.reentry import Left, enter_again
 from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
@@ -81,8 +82,10 @@ def back_up(books: Path, out: Path, made_s: int) -> dict[str, Any]:
     return told
 
 
-def restore(backup: Path, into: Path, audit_folder: Path | None = None) -> Restored:
-    """Make the new books `into` of a backup, with the credits that the audit has.
+def restore(backup: Path, into: Path, now_s: int, audit_folder: Path | None = None) -> Restored:
+    """Make the new books `into` of a backup at `now_s`, with the credits that the audit has.
+
+    Files to banks wait in them (ledger/payments/after_restore.py).
 
     Raises BackupError, AuditError of ledger.audit, OSError.
     """
@@ -95,7 +98,7 @@ def restore(backup: Path, into: Path, audit_folder: Path | None = None) -> Resto
     partial = into.with_name(f"{into.name}.{secrets.token_hex(8)}.partial")
     os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
-        restored = _restored(backup, wanted, partial, audit_folder)
+        restored = _restored(backup, wanted, partial, now_s, audit_folder)
         _check_free(into)
         _named(partial, into, os.link)  # a rename would write over what was made meanwhile
     except FileExistsError:
@@ -107,7 +110,9 @@ def restore(backup: Path, into: Path, audit_folder: Path | None = None) -> Resto
     return restored
 
 
-def _restored(backup: Path, wanted: str, partial: Path, audit_folder: Path | None) -> Restored:
+def _restored(
+    backup: Path, wanted: str, partial: Path, now_s: int, audit_folder: Path | None
+) -> Restored:
     with backup.open("rb") as source, partial.open("wb") as target:
         while data := source.read(_CHUNK_BYTES):
             target.write(data)
@@ -118,6 +123,8 @@ def _restored(backup: Path, wanted: str, partial: Path, audit_folder: Path | Non
         # It is on the disk before it gets its name, and nobody needs a part of it.
         list(store.database.rows("PRAGMA synchronous = OFF"))
         store.operators.end_all()  # who has logged out or was let go since is not in it
+        with store.database.transaction():
+            note_restore(store.database, now_s)
         lacks = Counter[str]()
         if audit_folder is None:
             entered, left = enter_again(store, ())

@@ -45,6 +45,7 @@ def examine(
     yield from _waiting(health)
     yield from _cases(health)
     yield from _merchants(store, now_s)
+    yield from _payments(store)
     if folder is not None:
         yield from _audit(folder, now_s)
     if config is not None:
@@ -130,6 +131,18 @@ def _merchants(store: LedgerStore, now_s: int) -> Iterator[Finding]:
     ):
         if found:
             yield Finding(WORTH_A_LOOK, about, str(len(found)), action)
+
+
+def _payments(store: LedgerStore) -> Iterator[Finding]:
+    """What files to banks wait for behind a restore (ADR 58)."""
+    waits = store.after_restore.waiting()
+    if waits is None:
+        return
+    text = "files wait: readers know changes that these books do not, as behind a backup"
+    if waits.restored_s is not None:
+        text = "files wait: these books came back from a backup, and what the bank has since is"
+        text += f" not released; {waits.count} payments noted, {len(waits.open)} not known again"
+    yield Finding(WRONG, "payments to banks", text, "onecard ledger payments waiting")
 
 
 def _audit(folder: Path, now_s: int) -> Iterator[Finding]:

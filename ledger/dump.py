@@ -9,6 +9,7 @@ from ledger.department_schema import DUMP as DEPARTMENTS
 from ledger.dialect import Dialect, Row
 from ledger.lifecycle_schema import DUMP as LIVES
 from ledger.money_schema import MONEY_DUMP as MONEY
+from ledger.payments.schema import PAYMENT_DUMP as PAYMENTS
 from ledger.people_schema import PEOPLE_DUMP as PEOPLE
 from ledger.period_schema import DUMP as PERIODS
 from ledger.procedure_schema import DUMP as DOSSIERS
@@ -75,6 +76,7 @@ _TABLES = {
     **ACQUIRERS,
     **DEPARTMENTS,
     **MONEY,
+    **PAYMENTS,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }

@@ -27,6 +27,7 @@ from ledger import (
 )
 from ledger.evidence import Intent, State, stated_by, stated_by_outcome, verdict
 from ledger.loading import INTENT_COLUMNS, intent_of, keys_of
+from ledger.payments import rules as payment_rules
 from ledger.reservations import Settled
 from ledger.store import LedgerStore
 from ledger.transfers import (
@@ -200,6 +201,7 @@ _RULES = {
     **fraud_rules.RULES,
     **dossier_rules.RULES,
     **money_rules.RULES,
+    **payment_rules.RULES,
     **people_rules.RULES,
     **period_rules.RULES,
     "an early outcome's intent is not there yet": """

@@ -14,13 +14,9 @@ from ledger.transfers import (
     FORFEIT,
     OFFSET,
     OFFSET_LINE,
-    PAID_LINE,
-    PAY_OUT,
     PENDING_LINE,
     PURSE_LINE,
     REFUND,
-    RETURN,
-    RETURN_LINE,
 )
 from protocols.rules.card_status import CLOSED
 
@@ -70,10 +66,7 @@ RULES = {
     "nothing else moves as if a card had ended": f"""
         SELECT t.device, t.seq, t.line FROM transfer t
         LEFT JOIN card_settlement s ON s.number = t.seq
-        WHERE t.kind IN ({PAY_OUT}, {RETURN}) AND NOT EXISTS (
-            SELECT 1 FROM payout_try p WHERE p.number = t.seq AND t.device = {chart.LEDGER_DEVICE}
-            AND t.line = CASE t.kind WHEN {PAY_OUT} THEN {PAID_LINE} ELSE {RETURN_LINE} END)
-        OR t.kind IN ({OFFSET}, {REFUND}, {FORFEIT}) AND (
+        WHERE t.kind IN ({OFFSET}, {REFUND}, {FORFEIT}) AND (
             s.number IS NULL OR t.device <> {chart.LEDGER_DEVICE}
             OR (t.kind = {OFFSET}) <> (t.line = {OFFSET_LINE})
             OR t.kind = {OFFSET} AND (t.credit_account <> {_HOLDER} + s.card_no
@@ -90,36 +83,6 @@ RULES = {
                 SELECT card_no FROM of_person)
             WHERE t.device = {chart.LEDGER_DEVICE} AND t.seq = s.number
             AND n.time_s < s.time_s)""",
-    "what is paid out is what the bank says it has paid, and has not sent back": f"""
-        SELECT p.number, s.amount_fen, t.amount_fen, r.is_paid FROM payout_try p
-        JOIN card_settlement s ON s.number = p.settlement
-        LEFT JOIN payout_result r ON r.number = p.number
-        LEFT JOIN transfer t ON t.device = {chart.LEDGER_DEVICE} AND t.seq = p.number
-            AND t.line = {PAID_LINE} AND t.kind = {PAY_OUT}
-            AND t.debit_account = {_PAYOUT} + s.card_no AND t.credit_account = {chart.BANK}
-        WHERE (COALESCE(r.is_paid, 0) = 1) <> (t.amount_fen IS NOT NULL)
-        OR t.amount_fen <> s.amount_fen
-        UNION ALL SELECT p.number, s.amount_fen, t.amount_fen, b.number FROM payout_try p
-        JOIN card_settlement s ON s.number = p.settlement
-        LEFT JOIN payout_return b ON b.number = p.number
-        LEFT JOIN transfer t ON t.device = {chart.LEDGER_DEVICE} AND t.seq = p.number
-            AND t.line = {RETURN_LINE} AND t.kind = {RETURN}
-            AND t.credit_account = {_PAYOUT} + s.card_no AND t.debit_account = {chart.BANK}
-        WHERE (b.number IS NULL) <> (t.amount_fen IS NULL) OR t.amount_fen <> s.amount_fen""",
-    "a refund is with the bank, or paid, once at a time": """
-        SELECT p.settlement, COUNT(*) FROM payout_try p
-        LEFT JOIN payout_result r ON r.number = p.number
-        LEFT JOIN payout_return b ON b.number = p.number
-        WHERE COALESCE(r.is_paid, 1) = 1 AND b.number IS NULL
-        GROUP BY p.settlement HAVING COUNT(*) > 1""",
-    "what is on its way to a bank is what no bank has paid": f"""
-        SELECT a.id, a.balance_fen FROM account a WHERE a.kind = {chart.PAYOUT}
-        AND a.balance_fen <> (
-            SELECT COALESCE(SUM(s.amount_fen), 0) FROM card_settlement s
-            WHERE s.card_no = a.owner AND s.is_forfeit = 0 AND NOT EXISTS (
-                SELECT 1 FROM payout_try p JOIN payout_result r ON r.number = p.number
-                LEFT JOIN payout_return b ON b.number = p.number
-                WHERE p.settlement = s.number AND r.is_paid = 1 AND b.number IS NULL))""",
     "a list is done by two signatures, and only what they have signed": """
         SELECT d.line, l.card_no FROM batch_done d
         LEFT JOIN batch_line l ON l.sha256 = d.sha256 AND l.line = d.line

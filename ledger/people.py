@@ -178,6 +178,12 @@ VERBS = {
     "refund.approve": Verb((TREASURER,), "R15.3", "sign it as the second person"),
     "refund.file": Verb((TREASURER,), "R15.3", "make the file that was signed"),
     "refund.results": Verb((CLERK,), "R15.3", "note what the bank says"),
+    "payment.restored": Verb(
+        (CLERK, ENGINEER, TREASURER), "R5.2", "say that the books came back: files to banks wait"
+    ),
+    "payment.note": Verb((CLERK,), "R6.5", "note a payment that the bank has, behind a restore"),
+    "payment.release": Verb((CLERK,), "R6.5", "say, by its statement, that the bank has no other"),
+    "payment.approve": Verb((TREASURER,), "R6.5", "say so as the second person: files go again"),
     "temporary.department": Verb((HEAD,), "annex 1", "sign an application, for its department"),
     "temporary.finance": Verb((TREASURER,), "annex 1", "sign it, for finance"),
     "batch.sign": Verb((CLERK,), "R15.4", "sign the dry run of a list"),
@@ -231,6 +237,8 @@ TWO_PERSONS = (
     ("card.payee", "refund.approve"),
     ("card.payee", "refund.file"),
     ("refund.sign", "refund.approve"),
+    ("payment.note", "payment.approve"),
+    ("payment.release", "payment.approve"),
     ("subsidy.sign", "subsidy.approve"),
     ("temporary.department", "temporary.finance"),
     ("batch.sign", "batch.approve"),

@@ -4,16 +4,14 @@ from collections.abc import Iterator
 
 from ledger import chart
 from ledger.dialect import Dialect, Row
+from ledger.payments.kinds import REMITTANCE
+from ledger.payments.rules import rules_of
 from ledger.period_report import AHEAD_S, PER_BP, faults
 from ledger.transfers import (
     CHARGE,
     CHARGE_LINE,
     REMIT,
     REMIT_LINE,
-    REMITTED,
-    REMITTED_LINE,
-    SENT_BACK,
-    SENT_BACK_LINE,
 )
 
 _KIND = 4294967296  # an account's number is kind * this + owner
@@ -79,51 +77,18 @@ RULES = {
     "nothing else moves as if a merchant were settled": f"""
         SELECT t.device, t.seq, t.line FROM transfer t
         LEFT JOIN period_merchant m ON m.number = t.seq
-        LEFT JOIN remittance_try p ON p.number = t.seq
-        WHERE t.kind IN ({CHARGE}, {REMIT}, {REMITTED}, {SENT_BACK}) AND (
+        WHERE t.kind IN ({CHARGE}, {REMIT}) AND (
             t.device <> {chart.LEDGER_DEVICE} OR t.line <> CASE t.kind
-                WHEN {CHARGE} THEN {CHARGE_LINE} WHEN {REMIT} THEN {REMIT_LINE}
-                WHEN {REMITTED} THEN {REMITTED_LINE} ELSE {SENT_BACK_LINE} END
-            OR t.kind IN ({CHARGE}, {REMIT}) AND m.number IS NULL
-            OR t.kind IN ({REMITTED}, {SENT_BACK}) AND p.number IS NULL)""",
-    "a merchant is paid what the bank says, and has not sent back": f"""
-        SELECT p.number, m.due_fen, t.amount_fen, s.amount_fen FROM remittance_try p
-        JOIN period_merchant m ON m.number = p.due
-        LEFT JOIN remittance_result r ON r.number = p.number
-        LEFT JOIN remittance_return b ON b.number = p.number
-        LEFT JOIN transfer t ON t.device = {chart.LEDGER_DEVICE} AND t.seq = p.number
-            AND t.line = {REMITTED_LINE} AND t.kind = {REMITTED}
-            AND t.debit_account = {_REMITTANCE} m.merchant_no
-            AND t.credit_account = {chart.BANK}
-        LEFT JOIN transfer s ON s.device = {chart.LEDGER_DEVICE} AND s.seq = p.number
-            AND s.line = {SENT_BACK_LINE} AND s.kind = {SENT_BACK}
-            AND s.credit_account = {_REMITTANCE} m.merchant_no
-            AND s.debit_account = {chart.BANK}
-        WHERE COALESCE(t.amount_fen, 0) <>
-            CASE WHEN COALESCE(r.is_paid, 0) = 1 THEN m.due_fen ELSE 0 END
-        OR COALESCE(s.amount_fen, 0) <>
-            CASE WHEN b.number IS NOT NULL THEN m.due_fen ELSE 0 END""",
-    "a merchant's payment is with the bank, or paid, once at a time": """
-        SELECT p.due, COUNT(*) FROM remittance_try p
-        LEFT JOIN remittance_result r ON r.number = p.number
-        LEFT JOIN remittance_return b ON b.number = p.number
-        WHERE COALESCE(r.is_paid, 1) = 1 AND b.number IS NULL
-        GROUP BY p.due HAVING COUNT(*) > 1""",
-    "what is on its way to a merchant's bank is what no bank has paid": f"""
-        SELECT a.id, a.balance_fen FROM account a WHERE a.kind = {chart.REMITTANCE}
-        AND a.balance_fen <> (
-            SELECT COALESCE(SUM(m.due_fen), 0) FROM period_merchant m
-            WHERE m.merchant_no = a.owner AND m.due_fen > 0 AND {_BY_FOUR} AND NOT EXISTS (
-                SELECT 1 FROM remittance_try p JOIN remittance_result r ON r.number = p.number
-                LEFT JOIN remittance_return b ON b.number = p.number
-                WHERE p.due = m.number AND r.is_paid = 1 AND b.number IS NULL))""",
+                WHEN {CHARGE} THEN {CHARGE_LINE} ELSE {REMIT_LINE} END
+            OR m.number IS NULL)""",
 }
 AS_REPORTED = "a closed period is what its report says"
 
 
 def broken(database: Dialect) -> list[str]:
-    """Those of these rules that do not hold; the other rules of the books are not looked at."""
-    found = [rule for rule, sql in RULES.items() if list(database.rows(sql))]
+    """Those of these rules, and of payments to merchants, that do not hold; no others."""
+    rules = RULES | rules_of(REMITTANCE)
+    found = [rule for rule, sql in rules.items() if list(database.rows(sql))]
     return found + [AS_REPORTED] * any(True for _ in not_as_reported(database))
 
 

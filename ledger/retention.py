@@ -99,7 +99,7 @@ def _has_money(database: Dialect, card_no: int) -> bool:
 def _payees(database: Dialect, before_s: int) -> list[Row]:
     """Accounts that nothing goes to any more: those of a card are for all that were before it."""
     reissues, rows = Reissues(database), list(database.rows(_PAYEES, (before_s,)))
-    unpaid = {reissues.heir(row[1]) for row in Payouts(database).unpaid()} if rows else set()
+    unpaid = {reissues.heir(one.owner) for one in Payouts(database).unpaid()} if rows else set()
     return [
         (number,)
         for number, card_no in rows

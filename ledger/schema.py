@@ -20,6 +20,7 @@ from ledger.inspection_schema import INSPECTIONS
 from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
 from ledger.money_schema import MONEY, MONEY_JOURNALS
+from ledger.payments.schema import PAYMENT_JOURNALS, PAYMENTS
 from ledger.people_schema import PEOPLE, PEOPLE_JOURNALS
 from ledger.period_schema import JOURNALS as PERIOD_JOURNALS
 from ledger.period_schema import PERIODS
@@ -167,6 +168,7 @@ APPEND_ONLY += ("acquirer_day", "acquirer_line", "phone_proof")
 APPEND_ONLY += PEOPLE_JOURNALS
 APPEND_ONLY += DEPARTMENT_JOURNALS
 APPEND_ONLY += MONEY_JOURNALS
+APPEND_ONLY += PAYMENT_JOURNALS
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -430,4 +432,5 @@ MIGRATIONS = [
     ACQUIRERS + _append_only("acquirer_day", "acquirer_line", "phone_proof"),
     DEPARTMENTS + _append_only(*DEPARTMENT_JOURNALS),
     MONEY + _append_only(*MONEY_JOURNALS),
+    PAYMENTS + _append_only(*PAYMENT_JOURNALS),
 ]

@@ -38,6 +38,7 @@ from ledger.loss_reports import LossReports
 from ledger.menus import MenuBook
 from ledger.merchants import Merchants
 from ledger.operators import Operators
+from ledger.payments.after_restore import AfterRestore
 from ledger.payouts import Payouts
 from ledger.periods import Periods
 from ledger.person_numbers import PersonNumbers
@@ -148,6 +149,7 @@ class LedgerStore:
         self.holders = Holders(database)
         self.temporaries = Temporaries(database)
         self.settlements, self.payouts = Settlements(database), Payouts(database)
+        self.after_restore = AfterRestore(database)
         self.subsidies = Subsidies(database)
         self.batches = Batches(database)
         self.corrections = Corrections(database)

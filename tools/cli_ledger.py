@@ -24,6 +24,7 @@ from tools.cli_merchant import merchant
 from tools.cli_money import refunds, subsidy
 from tools.cli_operator import operator
 from tools.cli_options import LOG_FORMAT, LOGGED_IN, CardKeyFileNeeded, InputFile, Json, refuse
+from tools.cli_payments import payments
 from tools.cli_period import period
 from tools.cli_policy import policy
 from tools.cli_privacy import person, retention
@@ -34,6 +35,7 @@ ledger.add_typer(temporary, name="temporary")
 ledger.add_typer(batch, name="batch")
 ledger.add_typer(subsidy, name="subsidy")
 ledger.add_typer(refunds, name="refunds")
+ledger.add_typer(payments, name="payments")
 ledger.add_typer(attendance, name="attendance")
 ledger.add_typer(access, name="access")
 ledger.add_typer(menu, name="menu")

@@ -11,10 +11,12 @@ IS_WHOLE, IS_OLDER = 0, 1
 _TOLD_BY_READERS = ("record", "rejected", "transfer", "suspense_case", "cancel", "punch")
 _OF_CREDITS = ("load", "channel_topup", "load_try", "load_proof", "load_end", "carry_basis")
 _NUMBERED = ("menu_change", "access_change")  # readers know them by their numbers
+_OF_FILES = ("payout_try", "remittance_try")
 _WAYS: dict[str, str] = {
     **dict.fromkeys(_TOLD_BY_READERS, "come again from readers and agents"),
     **dict.fromkeys(_OF_CREDITS, "belong to credits"),
     **dict.fromkeys(_NUMBERED, "enter again, in their order, before any new one"),
+    **dict.fromkeys(_OF_FILES, "note by the bank's list: onecard ledger payments note"),
 }
 # Readers keep the numbers: a new loss under a number of before is one that they know already.
 _CARD_CHANGES = (
@@ -28,6 +30,10 @@ _CREDITS_LEFT = (
     " own number and order (onecard ledger topup --number); what was carried over goes on by"
     " itself. When the readers' records are back and the card has a case 337, it has that already:"
     " take it in (onecard ledger card swap). If not, lift the suspension."
+)
+_FILES_WAIT = (
+    "Files to banks wait until it is known which the bank has that were made behind the backup:"
+    " onecard ledger payments waiting."
 )
 _UNHEARD = (
     "What was paid in behind the audit's last file nobody knows here: compare with each channel."
@@ -55,13 +61,13 @@ def take(path: Path, out: Path) -> str:
 
 def make(backup: Path, into: Path, audit_folder: Path | None) -> tuple[int, str]:
     """Make books of a backup; whether the audit has more than they do, and what to do then."""
-    made = restore(backup, into, audit_folder)
+    made = restore(backup, into, int(time.time()), audit_folder)
     lines = []
     if made.entered:
         lines.append(f"{made.entered} credits entered again, under the numbers that cards carry")
     if not made.lacks:
         known = "" if audit_folder is None else "; nothing that the audit has is missing"
-        return IS_WHOLE, "\n".join([f"{into}: checked{known}", *lines])
+        return IS_WHOLE, "\n".join([f"{into}: checked{known}", *lines, _FILES_WAIT])
     lines.insert(0, f"{into}: checked, and older than the audit.")
     lines.append("Rows that are missing:")
     for table, count in sorted(made.lacks.items()):
@@ -73,7 +79,7 @@ def make(backup: Path, into: Path, audit_folder: Path | None) -> tuple[int, str]
     for one in made.left:
         what = f"{one.amount_fen} fen for card {one.card_no}"
         lines.append(f"  credit {one.number}: {what}: {one.why}")
-    lines.append(_UNHEARD)
+    lines += [_UNHEARD, _FILES_WAIT]
     return IS_OLDER, "\n".join(lines)
 
 

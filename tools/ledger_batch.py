@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ from tools.session import signing, written
 
 _HOUR_S = 3600
 _DIGITS_MAX = 10
+_SUM = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,2}))?")
 COLUMNS = {
     "issue": {
         "card_no": "卡号",
@@ -167,6 +169,12 @@ def _number(text: str) -> int:
 def is_number(text: str) -> bool:
     """Not all that int() takes: signs, blanks, digits of other scripts, more than books hold."""
     return text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX
+
+
+def sum_of(text: str) -> int | None:
+    """Fen of a sum in yuan, which may be more than any reader's key pad takes; None: no sum."""
+    found = _SUM.fullmatch(text)
+    return None if found is None else int(found[1]) * 100 + int((found[2] or "").ljust(2, "0"))
 
 
 def _graduation_line(number: int, row: Sequence[str]) -> Line:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ledger.card_fees import FEE_FEN
 from ledger.holders import DAY_MAX, KINDS, Holder
 from ledger.lifecycle import Act
+from ledger.payments.accounts import masked
 from ledger.temporary import CATEGORIES, LAST_DAYS, STEPS, Application
 from protocols.rules import clock
 from protocols.rules.money import format_yuan
@@ -62,7 +63,7 @@ def register_payee(path: Path, card_no: int, account: Sequence[str], by: str, no
     account_no, name = account
     with signing(path, by, now_s) as (store, who):
         store.payouts.register_payee(card_no, account_no, name, who, now_s)
-    return f"card {card_no}: an account that ends in {account_no[-4:]} is registered"
+    return f"card {card_no}: {masked(account_no)} is registered"
 
 
 def expire(path: Path, utc_offset_s: int, now_s: int) -> str:

@@ -11,18 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ledger.merchant_entries import days, months, trial_balance, untied
+from ledger.payments.accounts import masked
 from ledger.period_report import by_reader, late_lines
 from ledger.periods import STEPS, Period
 from ledger.quiescence import TEXTS
-from ledger.remittances import RESULTS
 from protocols.rules.money import format_yuan
-from tools.ledger_batch import csv_text, list_rows, write_private
 from tools.ledger_forks import opened
 from tools.ledger_lives import BadInput, date_of
+from tools.ledger_payments import goes, read_results, write_file
 from tools.session import signing
-
-PAYMENT_COLUMNS = ["payment", "account_no", "name", "amount", "purpose"]
-RESULT_COLUMNS = ["payment", "result", "because"]
 
 
 def set_rate(path: Path, merchant_no: int, rate_bp: int, by: str, now_s: int) -> str:
@@ -37,7 +34,7 @@ def register(path: Path, merchant_no: int, account: Sequence[str], by: str, now_
     account_no, name = account
     with signing(path, by, now_s) as (store, who):
         store.periods.payments.register(merchant_no, account_no, name, who, now_s)
-    return f"merchant {merchant_no}: an account that ends in {account_no[-4:]} is registered"
+    return f"merchant {merchant_no}: {masked(account_no)} is registered"
 
 
 def quiet(path: Path, until: str) -> tuple[str, bool]:
@@ -208,28 +205,12 @@ def pay(path: Path, name: str, out: Path, by: str, now_s: int) -> str:
     """Write the payments of a file. The books have them first: stopped before, write it again."""
     with signing(path, by, now_s) as (store, who):
         payments = store.periods.payments.make_file(name, who, now_s)
-    rows = [
-        (
-            one.number,
-            one.account_no,
-            one.name,
-            format_yuan(one.amount_fen),
-            f"merchant {one.merchant_no} period {one.period}",
-        )
-        for one in payments
-    ]
-    write_private(out, csv_text([PAYMENT_COLUMNS, *rows]))
-    total_fen = sum(payment.amount_fen for payment in payments)
-    return f"{len(payments)} payments, {format_yuan(total_fen)} yuan, are in {out}"
+    return write_file(out, payments)
 
 
 def results(path: Path, file: Path, by: str, now_s: int) -> str:
     """Note what the bank says."""
-    found = []
-    for number, (payment, result, because) in list_rows(file.read_bytes(), file, RESULT_COLUMNS):
-        if not (payment.isascii() and payment.isdigit()) or result not in RESULTS:
-            raise BadInput(f"{file}: line {number} is not a payment, and {' or '.join(RESULTS)}")
-        found.append((int(payment), result, because))
+    found = read_results(file)
     with signing(path, by, now_s) as (store, who):
         news = store.periods.payments.note_results(found, who, now_s)
     return f"{len(found)} payments, {news} of them news"
@@ -239,9 +220,8 @@ def unpaid(path: Path) -> tuple[str, bool]:
     """What is approved and no bank has; whether there is none."""
     with opened(path) as store:
         lines = [
-            f"merchant {merchant_no}, period {period}: {format_yuan(fen)} yuan,"
-            f" {'goes with the next file' if is_known else 'no account that was not tried'}"
-            for period, merchant_no, fen, is_known in store.periods.payments.unpaid()
+            f"{one.purpose}: {format_yuan(one.amount_fen)} yuan, {goes(one)}"
+            for one in store.periods.payments.unpaid()
         ]
     return "\n".join(lines or ["everything is paid"]), not lines
 

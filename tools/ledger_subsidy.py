@@ -13,7 +13,7 @@ from ledger.money_lists import Signature
 from ledger.subsidies import LineFinding, SubsidyLine
 from protocols.card.purse import AMOUNT_FEN_MAX
 from protocols.rules.money import format_yuan, parse_yuan
-from tools.ledger_batch import hash_of, is_number, list_rows
+from tools.ledger_batch import hash_of, is_number, list_rows, sum_of
 from tools.ledger_forks import opened
 from tools.ledger_lives import BadInput
 from tools.session import signing
@@ -81,7 +81,7 @@ def show(path: Path, name: str) -> tuple[str, bool]:
 
 def fen_of(total: str) -> int:
     """A sum that somebody has typed, in fen. BadInput."""
-    amount_fen = parse_yuan(total)
+    amount_fen = sum_of(total)
     if not amount_fen:
         raise BadInput(f"--total {total}: a sum in yuan, such as 20600.00")
     return amount_fen

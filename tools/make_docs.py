@@ -20,6 +20,7 @@ from ledger import reasons as ledger_reasons
 from ledger.api import openapi
 from ledger.api.clients import OF_ROLES
 from ledger.api.operations import OPERATIONS
+from ledger.payments import reasons as payment_reasons
 from protocols.link import delivery_texts
 from protocols.rules import (
     access_texts,
@@ -370,11 +371,21 @@ def reason_codes() -> str:
                 for number, text in sorted(people.TEXTS.items())
             ],
         ),
+        *_of_money(),
+    ]
+    return "\n".join(parts)
+
+
+def _of_money() -> list[str]:
+    """Why money that persons sign for does not move."""
+    return [
         "## Why a list that moves money is not done, or a line of it is left\n",
         "Beside those above. `ledger/money_lists.py`\n",
         _numbered(money_lists.TEXTS),
+        "## Why no payment goes to a bank, or is noted, behind a restore\n",
+        "Of both kinds (`onecard ledger payments`). `ledger/payments/reasons.py`\n",
+        _numbered(payment_reasons.TEXTS),
     ]
-    return "\n".join(parts)
 
 
 def losses() -> str:

@@ -156,9 +156,9 @@ class Office:
         answers += [(one.number, "paid", "") for one in sent[1:]]
         payments.note_results(answers, _CASHIER, now_s)
         for one in failed:
-            self._register(one.merchant_no, now_s)
+            self._register(one.owner, now_s)
         again = payments.make_file(f"{period.name} again", _CASHIER, now_s)
         payments.note_results([(one.number, "paid", "") for one in again], _CASHIER, now_s)
         for one in (*sent[1:], *again):
-            self._truth.move(("remittance", one.merchant_no), BANK, one.amount_fen)
+            self._truth.move(("remittance", one.owner), BANK, one.amount_fen)
         return sum(one.amount_fen for one in (*sent[1:], *again)), len(failed)

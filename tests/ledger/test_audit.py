@@ -12,7 +12,7 @@ from ledger.cancels import NUMBER_MIN
 from ledger.receipts import public_key
 from ledger.schema import APPEND_ONLY
 from protocols.wire import messages
-from tests.ledger import campus, departments, months
+from tests.ledger import campus, departments, months, test_payments
 from tests.ledger.lives import fill
 from tests.ledger.readers import CARD, Reader, open_ledger
 from tests.ledger.staff import enrol, found
@@ -27,6 +27,7 @@ def everything():
     store = filled()
     fill(store)
     months.fill(store)
+    test_payments.fill(store)
     departments.fill(store)  # before a form closes the register
     campus.open_till(store)
     campus.fill(store)

@@ -30,7 +30,7 @@ from tests.ledger.readers import CARD, OTHER_CARD, Reader, open_ledger
 from tests.ledger.tampering import tamper
 from tests.rules.tables import POLICY
 
-DAY = date(2026, 11, 26)
+DAY, NOW_S = date(2026, 11, 26), 1_795_000_000
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_beside_the_running_ledger_and_bit_for_bit(ledger):
     assert (told["records"], told["booked"], told["made_s"]) == (3, 1, 7)
     reader.outcome((1001, 3))
     store.book([reader.records])
-    assert restore(folder / "b.sqlite", folder / "new.sqlite") == Restored(Counter(), 0, [])
+    assert restore(folder / "b.sqlite", folder / "new.sqlite", NOW_S) == Restored(Counter(), 0, [])
     assert dump_of(folder / "new.sqlite") == before != store.dump()
     for name in ("b.sqlite", "b.sqlite.json", "new.sqlite"):
         assert (folder / name).stat().st_mode & 0o777 == 0o600
@@ -72,7 +72,7 @@ def test_nothing_is_written_over(ledger):
     with pytest.raises(BackupError, match="there already"):
         back_up(books, out, 8)
     with pytest.raises(BackupError, match="there already"):
-        restore(out, books)
+        restore(out, books, NOW_S)
     assert out.read_bytes() == was
 
 
@@ -95,17 +95,17 @@ def test_one_bit_of_a_backup_is_seen(ledger):
     for place in (0, 100, len(good) // 2, len(good) - 1):
         out.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
         with pytest.raises(BackupError, match="its SHA-256 is another"):
-            restore(out, folder / "new.sqlite")
+            restore(out, folder / "new.sqlite", NOW_S)
     out.write_bytes(good)
     manifest = manifest_of(out)
     told = manifest.read_text()
     for wrong in ("", "[]", "{}"):
         manifest.write_text(wrong)
         with pytest.raises(BackupError, match="manifest"):
-            restore(out, folder / "new.sqlite")
+            restore(out, folder / "new.sqlite", NOW_S)
     manifest.write_text(told)
     assert not list(folder.glob("new.sqlite*"))
-    restore(out, folder / "new.sqlite")
+    restore(out, folder / "new.sqlite", NOW_S)
 
 
 def test_a_backup_that_fits_its_manifest_is_looked_at_all_the_same(ledger):
@@ -119,7 +119,7 @@ def test_a_backup_that_fits_its_manifest_is_looked_at_all_the_same(ledger):
     told = json.loads(manifest_of(out).read_text()) | {"sha256": _sha256(out)}
     manifest_of(out).write_text(json.dumps(told))
     with pytest.raises(BackupError, match="not so"):
-        restore(out, folder / "new.sqlite")
+        restore(out, folder / "new.sqlite", NOW_S)
     assert not list(folder.glob("new.sqlite*"))
 
 
@@ -136,7 +136,7 @@ def test_books_that_were_made_meanwhile_stay(ledger, monkeypatch, suffix):
 
     monkeypatch.setattr("ledger.backup.check", check_and_meanwhile)
     with pytest.raises(BackupError, match="there already"):
-        restore(folder / "b.sqlite", folder / "new.sqlite")
+        restore(folder / "b.sqlite", folder / "new.sqlite", NOW_S)
     assert other.read_bytes() == b"of somebody else"
     assert sorted(path.name for path in folder.glob("new.sqlite*")) == [other.name]
 
@@ -153,7 +153,7 @@ def test_the_name_itself_is_given_once(ledger, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", fsync_and_meanwhile)
     with pytest.raises(BackupError, match="there already"):
-        restore(folder / "b.sqlite", new)
+        restore(folder / "b.sqlite", new, NOW_S)
     assert new.read_bytes() == b"of somebody else"
 
 
@@ -177,10 +177,10 @@ def test_a_cut_leaves_a_backup_that_is_whole_or_none(ledger, monkeypatch, call, 
         except OSError:
             is_over = False
     if is_over or manifest_of(folder / "b.sqlite").exists():
-        restore(folder / "b.sqlite", folder / "new.sqlite")
+        restore(folder / "b.sqlite", folder / "new.sqlite", NOW_S)
     elif (folder / "b.sqlite").exists():
         with pytest.raises(BackupError, match="manifest"):
-            restore(folder / "b.sqlite", folder / "new.sqlite")
+            restore(folder / "b.sqlite", folder / "new.sqlite", NOW_S)
 
 
 def test_yesterdays_backup_says_what_it_lacks(ledger):
@@ -191,10 +191,11 @@ def test_yesterdays_backup_says_what_it_lacks(ledger):
     store.top_ups.top_up(CARD, 500, "a")
     store.cards.set("lose", CARD, 9)
     audit.export(store.database, folder / "audit", DAY)
-    lacks = restore(folder / "b.sqlite", folder / "new.sqlite", folder / "audit").lacks
+    lacks = restore(folder / "b.sqlite", folder / "new.sqlite", NOW_S, folder / "audit").lacks
     assert lacks == {"record": 1, "transfer": 1, "card_change": 1, "card_act": 1}
     back_up(folder / "ledger.sqlite", folder / "today.sqlite", 8)
-    assert restore(folder / "today.sqlite", folder / "newer.sqlite", folder / "audit").lacks == {}
+    newer = restore(folder / "today.sqlite", folder / "newer.sqlite", NOW_S, folder / "audit")
+    assert newer.lacks == {}
 
 
 def test_an_audit_gives_the_credits_back(ledger, monkeypatch):
@@ -215,9 +216,9 @@ def test_an_audit_gives_the_credits_back(ledger, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("ledger.backup.audit.lacking", full)
         with pytest.raises(BackupError, match="is full"):
-            restore(folder / "b.sqlite", folder / "new.sqlite", folder / "audit")
+            restore(folder / "b.sqlite", folder / "new.sqlite", NOW_S, folder / "audit")
     assert not list(folder.glob("new.sqlite*"))
-    made = restore(folder / "b.sqlite", folder / "new.sqlite", folder / "audit")
+    made = restore(folder / "b.sqlite", folder / "new.sqlite", NOW_S, folder / "audit")
     assert (made.entered, made.left) == (1, [])
     assert made.lacks == {"record": 3, "transfer": 2}
     with closing(LedgerStore.open(str(folder / "new.sqlite"))) as restored:
@@ -251,12 +252,16 @@ def test_books_on_postgresql(postgresql, tmp_path):
     subprocess.run(restored, check=True, capture_output=True)
     # As an operator does it, by the guide.
     guide = (Path(__file__).parents[2] / "docs" / "running.md").read_text()
-    statements = guide.split('psql --dbname="$BOOKS" --command="INSERT INTO tally')[1:]
+    statements = guide.split('psql --dbname="$BOOKS" --command="')[1:]
+    assert len(statements) == 3
     with closing(psycopg.connect(other, autocommit=True)) as owner:
         for each in 2 * statements:  # restored once more
-            owner.execute("INSERT INTO tally" + each.partition('"\n')[0])
+            owner.execute(each.partition('"\n')[0])
     with closing(LedgerStore.open(other)) as store:
         assert store.dump() == was
+        assert store.after_restore.waiting() is not None
+        ((restores,),) = store.database.rows("SELECT COUNT(*) FROM books_restore")
+        assert restores == 2
         assert store.top_ups.top_up(CARD, 1, "A") == 2 * NUMBERS_APART + 1
         limits = {name: value for name, value in POLICY.items() if name != "epoch"}
         ((_, epoch),) = store.policies.set_policy(limits, "wang", 1, device=1001)

@@ -36,6 +36,8 @@ from ledger.lifecycle_schema import JOURNALS
 from ledger.loading import load_book
 from ledger.loss_reports import LossAsk
 from ledger.money_schema import MONEY_JOURNALS
+from ledger.payments import rules as payment_rules
+from ledger.payments.schema import PAYMENT_JOURNALS
 from ledger.people_schema import PEOPLE_JOURNALS
 from ledger.period_schema import JOURNALS as PERIOD_JOURNALS
 from ledger.phones import Phones
@@ -218,6 +220,7 @@ def _pay_by_code(store):
 # that move money and of merchants' periods likewise, of people test_operators.py.
 _ELSEWHERE = (*JOURNALS, *OF_DOSSIERS, *MONEY_JOURNALS, *PERIOD_JOURNALS, *PEOPLE_JOURNALS)
 _ELSEWHERE += DEPARTMENT_JOURNALS  # test_rosters.py
+_ELSEWHERE += PAYMENT_JOURNALS  # test_payments.py
 
 
 @pytest.mark.parametrize("table", [table for table in APPEND_ONLY if table not in _ELSEWHERE])
@@ -490,6 +493,7 @@ def test_every_rule_has_its_tampering():
     here -= set(fraud_rules.RULES)  # test_corrections.py
     here -= set(money_rules.RULES)  # test_money_lists.py
     here -= set(period_rules.RULES)  # test_periods.py
+    here -= set(payment_rules.RULES)  # test_payments.py
     here -= set(acquirer_rules.RULES)  # test_acquirer.py
     here -= set(people_rules.RULES)  # test_operators.py
     assert here < set(TAMPERED)

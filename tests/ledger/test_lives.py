@@ -87,15 +87,6 @@ TAMPERED = {
     "nobody forfeits anything who was not told before": [
         "UPDATE leaving_notice SET time_s = 4000000"
     ],
-    "what is paid out is what the bank says it has paid, and has not sent back": [
-        "DELETE FROM payout_return"
-    ],
-    "a refund is with the bank, or paid, once at a time": [
-        "INSERT INTO payout_try VALUES (9, 1, 1, 'again', 'li', 1)"
-    ],
-    "what is on its way to a bank is what no bank has paid": [
-        "UPDATE card_settlement SET is_forfeit = 1"
-    ],
     "a list is done by two signatures, and only what they have signed": [
         "DELETE FROM batch_approval WHERE step = 2"
     ],

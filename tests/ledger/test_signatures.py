@@ -16,6 +16,7 @@ from ledger.holders import Holder
 from ledger.lifecycle import BATCH, DEPARTMENT, HOLDER, ONE_PERSON, SECURITY, Act
 from ledger.money_lists import Signature
 from ledger.operators import ENROL, Wanted
+from ledger.payments.after_restore import Listed
 from ledger.people import HEAD
 from ledger.phones import Phones, Proof
 from ledger.reservations import Settled
@@ -149,6 +150,16 @@ def _refund(what):
     return do
 
 
+def _note(store, who):
+    """The bank has the file's one payment, which the books have too."""
+    one = Listed(1, ACCOUNT, 500, f"card {NEW + 4}")
+    assert store.after_restore.note("refund", "2026-09", [one], who, NOW_S)[0].why == ""
+
+
+def _let_files_go(store, who):
+    store.after_restore.release("2026-09", 500, "", who, NOW_S)
+
+
 def _decide(store, who):
     """What has ended today goes at once, whatever readers may tell of it yet."""
     found = store.settlements.waiting(NOW_S, 0)
@@ -240,6 +251,10 @@ STORY = [
         "clara",
         lambda s, who: s.payouts.note_results([(1, "paid", "")], who, NOW_S),
     ),
+    ("payment.restored", "eng", lambda s, who: s.after_restore.restored(who, NOW_S)),
+    ("payment.note", "clara", _note),
+    ("payment.release", "chen", _let_files_go),
+    ("payment.approve", "tian", _let_files_go),
     ("subsidy.sign", "chen", _subsidy("sign")),
     ("subsidy.approve", "tian", _subsidy("sign")),
     ("subsidy.run", "clara", _subsidy("run")),

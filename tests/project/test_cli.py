@@ -28,6 +28,7 @@ COMMANDS = {
     "ledger temporary hand-out": "--application",
     "ledger batch dry-run": "--kind",
     "ledger refunds sign": "--total",
+    "ledger payments release": "--newest",
     "ledger subsidy sign": "--total",
     "ledger phone": "CONFIG",
     "ledger codes": "--older-s",

@@ -70,7 +70,7 @@ def test_refunds_wait_for_the_reader_that_was_away(played):
     assert left == {ANN: 5_000 - 600, BOB: 4_000 - 400 - 300}
     assert store.cases() == []  # nobody owes anything
     payments = make_file(store, "2027-06-30", "zhou", now_s)
-    assert [(one.card_no, one.amount_fen) for one in payments] == sorted(left.items())
+    assert [(one.owner, one.amount_fen) for one in payments] == sorted(left.items())
     store.payouts.note_results([(one.number, "paid", "") for one in payments], "zhou", now_s)
     assert all(store.balances()["payout", card_no] == 0 for card_no in left)
     assert check(store) == []

@@ -74,7 +74,7 @@ def test_from_the_close_to_the_payment(office, tmp_path):
         said = office("pay", "--file", "2026-09", "--out", out, "--by", "sun")
         assert said == f"1 payments, 8.95 yuan, are in {out}\n"
         assert ACCOUNT in out.read_text("utf-8-sig") and out.stat().st_mode & 0o777 == 0o600
-    assert "merchant 13, period 1: 5.00 yuan, no account" in office("unpaid", code=1)
+    assert "merchant 13 period 1: 5.00 yuan, no account" in office("unpaid", code=1)
     answer = tmp_path / "answer.csv"
     answer.write_text("payment,result,because\n1,paid,\n")
     assert office("results", answer, "--by", "sun") == "1 payments, 1 of them news\n"
