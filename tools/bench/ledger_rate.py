@@ -14,6 +14,7 @@ that reads ahead and of the server with all of its processes, beside a transacti
 its clients. `python -m tools.bench.ledger_rate [SPENDS]`.
 """
 
+import contextlib
 import multiprocessing
 import os
 import platform
@@ -27,7 +28,6 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -187,10 +187,12 @@ def _cpu_of_server_s(server: Server | None) -> float:
     if server is None:
         return 0.0
     ticks = 0
-    for pid in server.processes():
-        # Behind the name: the state is field 3, and these are 14 to 17 of proc(5).
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        ticks += sum(map(int, fields[11:15]))
+    # The server last: what has ended since we asked which there are is in its own figure by then.
+    for pid in reversed(server.processes()):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+            # Behind the name: the state is field 3, and these are 14 to 17 of proc(5).
+            ticks += sum(map(int, text.rpartition(")")[2].split()[11:15]))
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
@@ -212,7 +214,7 @@ def pgbench(server: Server, seconds: int) -> Cost:
     return Cost(float(tps[1]), clients_s * each_us, 0.0, server_s * each_us)
 
 
-@contextmanager
+@contextlib.contextmanager
 def database_server(folder: str) -> Iterator[Server | None]:
     """A server in a folder that user postgres may see; None where none is installed."""
     found = programs()
@@ -284,9 +286,9 @@ def _rows(name: str, cost: Cost, tpcb: Cost | None) -> Iterator[dict[str, object
 
 def _machine() -> str:
     """What the figures hang on."""
-    cores = multiprocessing.cpu_count()
+    cores = f"{multiprocessing.cpu_count()} cores at a load of {os.getloadavg()[0]:.0f}"
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{cores} cores, {platform.platform()}, {python}, SQLite {sqlite3.sqlite_version}"
+    return f"{cores}, {platform.platform()}, {python}, SQLite {sqlite3.sqlite_version}"
 
 
 if __name__ == "__main__":
