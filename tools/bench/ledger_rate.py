@@ -166,8 +166,9 @@ def measure(place: str, work: Work, server: Server | None = None) -> Cost:
         raise NotBooked("a ledger has ended before its records did")
     spent_s = [told.get() for _ in workers]
     work.judge(place)
-    each_us = [1e6 * sum(column) / work.records for column in zip(*spent_s, strict=True)]
-    return Cost(work.records / took_s, *each_us, 1e6 * server_s / work.records)
+    each_us = 1e6 / work.records
+    own_us, reading_us = (sum(column) * each_us for column in zip(*spent_s, strict=True))
+    return Cost(work.records / took_s, own_us, reading_us, server_s * each_us)
 
 
 def _worker(place: str, deliveries: list[list[bytes]], told: Any) -> None:
