@@ -17,6 +17,7 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from adapters.dialing import Contexts, Dial, Stream, TlsStream, peer_certificate, stream_over
+from adapters.subscriptions import Subscriptions
 
 NETWORK = "network"
 PAYLOAD_BYTES_MAX = 64 * 1024
@@ -88,7 +89,7 @@ class MqttPort:
         self._secure = secure
         self._login = login
         self._client_id = client_id
-        self._subscriptions = list(subscriptions)
+        self._subscriptions = Subscriptions(subscriptions)
         self._keepalive_s = keepalive_s
         self._will = will
         self._birth = birth
@@ -183,6 +184,17 @@ class MqttPort:
         elif message.qos == 1:
             self._client.ack(message.mid, 1)
 
+    def listen(self, subscriptions: Sequence[str]) -> None:
+        """Be subscribed to these filters from now on, in later sessions too, and to no others.
+
+        What old and new ones both bring comes on without a gap; some of it may come twice.
+        """
+        self._subscriptions.change(subscriptions, self._client)
+        if self._stream is not None and self._stream.is_holding:
+            # At once: what nobody wants any more comes until the broker has read it.
+            self.release()
+            self.hold()
+
     def hold(self) -> None:
         """Collect what is published and acknowledged, for one write at `release`: see there."""
         if self._stream is not None:
@@ -233,6 +245,7 @@ class MqttPort:
         self._lost = ""
         self._inbox.clear()
         self.unacked = 0
+        self._subscriptions.forget()
         client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
@@ -342,9 +355,9 @@ class MqttPort:
     ) -> None:
         if reason.is_failure:
             self._lost = f"refused by the broker: {reason}"
-        elif self._subscriptions:
-            client.subscribe([(topic, 1) for topic in self._subscriptions])
-        else:
+            return
+        self._subscriptions.ask(client)
+        if not self._subscriptions.pending:
             self._ready()
 
     def _on_subscribe(
@@ -352,7 +365,9 @@ class MqttPort:
     ) -> None:
         if any(reason.is_failure for reason in reasons):
             self._lost = "the broker refused a subscription"
-        else:
+            return
+        self._subscriptions.pending -= 1
+        if not self._subscriptions.pending and not self.connected:
             self._ready()
 
     def _on_message(self, client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:

@@ -8,9 +8,12 @@ returned is on the disk.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 
 BUSY_TIMEOUT_MS = 5_000
 WAL_BYTES_KEPT = 16 * 1024 * 1024
+_MEMORY = ":memory:"
+_IMAGES_KEPT = 8  # of 1 MB at most: one for each kind of file that there is
 _SETTINGS = (
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
     "PRAGMA synchronous = FULL",
@@ -41,17 +44,22 @@ def open_database(path: str, migrations: Sequence[str]) -> sqlite3.Connection:
 
     `migrations[n]` is SQL (any number of statements, no transaction control) that leads from
     schema n to n + 1; the file's user_version counts them, and each runs in a transaction of its
-    own: after a crash the schema is an old one or the next one, never half of it.
-    Raises SchemaTooNew, NotDurable, or sqlite3.Error. `path` may be ":memory:" in tests.
+    own, those of a new file in one: after a crash the schema is an old one or the next one, never
+    half of it, and a new file is empty or has them all.
+    Raises SchemaTooNew, NotDurable, or sqlite3.Error. `path` may be ":memory:" in tests and in
+    simulations, which open thousands.
     """
     database = sqlite3.connect(path, isolation_level=None)
     try:
         for setting in _SETTINGS:
             database.execute(setting)
         (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != "wal" and path != ":memory:":
+        if path == _MEMORY:
+            database.deserialize(_migrated(tuple(migrations)))
+        elif mode != "wal":
             raise NotDurable(f"{path}: the file system gives journal mode {mode}, not wal")
-        _migrate(database, path, migrations)
+        else:
+            _migrate(database, path, migrations)
     except BaseException:
         database.close()
         raise
@@ -75,6 +83,17 @@ def transaction(database: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         raise
 
 
+@lru_cache(maxsize=_IMAGES_KEPT)
+def _migrated(migrations: tuple[str, ...]) -> bytes:
+    """What a new database is behind `migrations`: nothing in it tells one from another."""
+    database = sqlite3.connect(_MEMORY, isolation_level=None)
+    try:
+        _migrate(database, _MEMORY, migrations)
+        return database.serialize()
+    finally:
+        database.close()
+
+
 def _migrate(database: sqlite3.Connection, path: str, migrations: Sequence[str]) -> None:
     while True:
         with transaction(database):
@@ -84,9 +103,12 @@ def _migrate(database: sqlite3.Connection, path: str, migrations: Sequence[str])
                 raise SchemaTooNew(path, version, len(migrations))
             if version == len(migrations):
                 return
-            for statement in _statements(migrations[int(version)]):
-                database.execute(statement)
-            database.execute(f"PRAGMA user_version = {version + 1}")
+            # A new file waits for the disk once, not as often as there were versions.
+            reached = version + 1 if version else len(migrations)
+            for migration in migrations[version:reached]:
+                for statement in _statements(migration):
+                    database.execute(statement)
+            database.execute(f"PRAGMA user_version = {reached}")
 
 
 def _statements(script: str) -> Iterator[str]:

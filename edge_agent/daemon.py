@@ -46,7 +46,7 @@ REPORT_MS = 60_000
 WAIT_MS_MAX = 5_000
 OK, IN_THE_WAY, BAD_CONFIG = 0, 1, 2
 GOOD_NEWS = ("reader_up", "line_quiet")  # of a line; what else it tells is a warning
-BAD_NEWS = ("quarantined", "reader_denied")  # of admissions
+BAD_NEWS = ("quarantined", "reader_denied", "reader_floods")  # of admissions and hearing
 SPACE_EVENTS = ("disk_roomy", "disk_tight", "disk_urgent", "disk_full")  # by Space.level
 _log = logging.getLogger("onecard.agent")
 
@@ -275,8 +275,10 @@ class _Journal:
         watches: list[CertificateWatch],
         admissions: Admissions | None,
     ) -> None:
-        self._admissions = admissions
         self._service = service
+        self._news = [service.hearing.events]
+        if admissions is not None:
+            self._news.append(admissions.events)
         self._watches = watches
         self._lines = _by_name(lines)
         self._ports = ports
@@ -300,10 +302,11 @@ class _Journal:
             self._say_lost(name, port, "no_link", {})
         for name, line in self._lines.items():
             self._say_line(name, line)
-        while self._admissions is not None and self._admissions.events:
-            event, fields = self._admissions.events.popleft()
-            level = logging.WARNING if event in BAD_NEWS else logging.INFO
-            _log.log(level, event, extra={"fields": fields})
+        for news in self._news:
+            while news:
+                event, fields = news.popleft()
+                level = logging.WARNING if event in BAD_NEWS else logging.INFO
+                _log.log(level, event, extra={"fields": fields})
         self._say_level()
         if now_ms >= self._report_ms:
             self._report_ms = now_ms + REPORT_MS

@@ -16,6 +16,7 @@ _OF_READER = {
     "map_made_s": ("map_made_timestamp_seconds", "How new its list of lost cards was"),
     "cards_lacking": ("cards_lacking", "Changes of cards it has not said that it has"),
     "inspected_s": ("inspected_timestamp_seconds", "Its last inspection by the merchant"),
+    "is_shunned": ("shunned", "1: it floods and is not listened to for a minute"),
     "fault_s": ("fault_timestamp_seconds", "When it last called for somebody"),
 }
 _PREFIX = "onecard_agent_"

@@ -105,9 +105,9 @@ def _handler(page: Page) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _ago(time_s: int | None, utc_s: int) -> str:
-    """How long ago that was, roughly, for people."""
-    if time_s is None:
+def _ago(time_s: object, utc_s: int) -> str:
+    """How long ago that was, roughly, for people; a dash for what a reader has not told yet."""
+    if not isinstance(time_s, int):
         return "–"
     past_s = max(utc_s - time_s, 0)
     for unit_s, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):

@@ -37,6 +37,7 @@ class ReaderPorts:
         }
         self.step = network.step
         self.hold, self.release = network.hold, network.release
+        self.listen = network.listen
 
     @property
     def connected(self) -> bool:

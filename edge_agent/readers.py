@@ -20,10 +20,10 @@ from adapters.mqtt import Message, MqttPort
 from edge_agent.admission import Admissions
 from edge_agent.diagnosis import diagnose
 from edge_agent.disk import StoreFull, StoreUnavailable
+from edge_agent.hearing import Hearing
 from edge_agent.inventory import Inventory
 from edge_agent.outbox import Outbox
 from edge_agent.progress import Progress
-from edge_agent.rate import Rate
 from edge_agent.reader_ports import ReaderPorts
 from edge_agent.store import Record, Store, TooManyDevices
 from protocols.wire import messages, topics
@@ -51,6 +51,7 @@ class ReaderSide:
         inventory: Inventory,
         outbox: Outbox,
         counters: dict[str, int],
+        hearing: Hearing,
         strangers: bool = False,
         admissions: Admissions | None = None,
     ) -> None:
@@ -71,7 +72,7 @@ class ReaderSide:
         self._owed: list[Message] = []
         self._retry_ms: int | None = None
         self._is_more = False  # messages wait for which there was no room in this step
-        self._rate = Rate()
+        self._hearing = hearing
         self._progress = Progress()
 
     # --- in ----------------------------------------------------------------------------------
@@ -100,10 +101,10 @@ class ReaderSide:
                 self._count("too_many_devices")
 
     def _read(self, message: Message, now_ms: int) -> None:
-        site, device = topics.parse_up(message.topic)
-        if not self._rate.may(device, now_ms):
+        if not self._hearing.may(message, now_ms):
             self._count("messages_too_many")
             return
+        site, device = topics.parse_up(message.topic)
         is_stranger = site != self._site
         if is_stranger and not self._hears_strangers:
             raise WireError(BAD_TOPIC, "another site")

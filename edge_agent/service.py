@@ -14,6 +14,7 @@ from edge_agent.admission import Admissions
 from edge_agent.card_history import CardHistory
 from edge_agent.cards import CardSide
 from edge_agent.disk import StoreUnavailable
+from edge_agent.hearing import Hearing
 from edge_agent.inventory import Inventory
 from edge_agent.outbox import WINDOW, Outbox
 from edge_agent.reader_ports import ReaderPorts
@@ -61,6 +62,7 @@ class AgentService:
         strangers: bool = False,
         admissions: Admissions | None = None,
     ) -> None:
+        self._site = site
         self._admissions = admissions
         self._waiting: list[dict[str, Any]] | None = None
         self.counters: dict[str, int] = {}
@@ -69,8 +71,18 @@ class AgentService:
         self._readers = readers
         self._upstream = upstream
         self._outbox = Outbox(lambda device: store.mark(device).receipted, window)
+        everybody = reader_subscriptions(site, strangers=strangers)
+        self.hearing = Hearing(readers, everybody, self._known_topics)
         self._reader_side = ReaderSide(
-            site, readers, store, inventory, self._outbox, self.counters, strangers, admissions
+            site,
+            readers,
+            store,
+            inventory,
+            self._outbox,
+            self.counters,
+            self.hearing,
+            strangers,
+            admissions,
         )
         self._cards = card_history and CardSide(
             site,
@@ -116,6 +128,7 @@ class AgentService:
             self._reader_side.due_ms(now_ms),
             self._upstream_side.due_ms(now_ms),
             self._inventory.step(now_ms),
+            self.hearing.step(now_ms),
             self._write_marks(now_ms),
             cards_due_ms,
         ]
@@ -130,6 +143,7 @@ class AgentService:
         """Counters and gauges of this moment, by name, for people and metrics."""
         ports = {"readers": self._readers, "upstream": self._upstream}
         gauges = {f"{name}_connected": int(port.connected) for name, port in ports.items()}
+        gauges["readers_shunned"] = len(self.hearing.shunned())
         gauges["forwards_under_way"] = self._outbox.under_way
         gauges["inventory_write_errors"] = self._inventory.write_errors
         space = self._store.space
@@ -151,16 +165,24 @@ class AgentService:
         """What is known of each reader: its document in the inventory, and `waiting` records.
 
         `cards_lacking`: how many changes of cards that we have it has not said that it has.
+        `is_shunned`: it floods, and is not heard for a while.
         """
+        shunned = set(self.hearing.shunned())
         marks = {device: self._store.mark(device) for device in self._store.devices()}
         found = {reader["device"]: reader for reader in self._inventory.readers()}
         known = []
         for device, mark in marks.items():
             one = {"device": device, **found.get(device, {})}
             one["waiting"] = mark.stored - mark.receipted
+            if topics.up(self._site, device) in shunned:
+                one["is_shunned"] = 1
             lacking = self._cards.lacking(device) if self._cards else None
             known.append(one if lacking is None else one | {"cards_lacking": lacking})
         return known
+
+    def _known_topics(self) -> list[str]:
+        seen = (reader["device"] for reader in self._inventory.readers())
+        return [topics.up(self._site, device) for device in {*self._store.devices(), *seen}]
 
     def _step_admissions(self, now_ms: int) -> int | None:
         """Do what people have decided, and have the inventory say who waits."""

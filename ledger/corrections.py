@@ -20,7 +20,8 @@ from ledger import chart, reasons
 from ledger.bearers import LOSSES, NO_LOSS, Bearer, Loss, Relieved
 from ledger.dialect import Dialect
 from ledger.entries import post_recorded
-from ledger.signatures import signed
+from ledger.people import TYPED_NAME
+from ledger.signatures import are_there, signed, was_proven
 from ledger.tampers import is_person
 from ledger.transfers import CORRECT, CORRECT_LINE, Transfer
 from protocols.card.purse import AMOUNT_FEN_MAX, CARD_CENTRE
@@ -195,6 +196,7 @@ class Corrections:
                 raise CorrectionRefused(f"proposal {number}: {text}")
             if proposal.person == person:
                 raise CorrectionRefused(f"proposal {number}: another person has to approve it")
+            self._check_proven(case, proposal)
             if mark != self.mark(case, proposal):
                 text = f"{mark!r} is not its mark: it is another, or has changed; look again"
                 raise CorrectionRefused(f"proposal {number}: {text}")
@@ -213,6 +215,13 @@ class Corrections:
         self._database.many(_OPEN, rows)
         what = CORRECT_LINE, CORRECT, *accounts, proposal.amount_fen
         post_recorded(self._database, [Transfer(_LEDGER, proposal.number, *what)])
+
+    def _check_proven(self, case: CaseOf, proposal: Proposal) -> None:
+        """CorrectionRefused if it was proposed by a typed name, in books with operators."""
+        said = proposal.person, "case.propose", _about(case), proposal.because
+        if are_there(self._database) and not was_proven(self._database, *said):
+            text = f"{proposal.person} proposed it by a typed name: propose it again"
+            raise CorrectionRefused(f"proposal {proposal.number}: {text} ({TYPED_NAME})")
 
     def _check_open(self, case: CaseOf) -> Loss:
         if case.loss is None:

@@ -23,7 +23,8 @@ from ledger.lifecycle import (
     ONE_PERSON,
     Act,
 )
-from ledger.signatures import signed
+from ledger.people import TYPED_NAME
+from ledger.signatures import are_there, signed, was_proven
 from protocols.rules.spending import TEMPORARY
 
 LAST_DAYS = 10
@@ -175,8 +176,19 @@ class Temporaries:
             if not first and not done:
                 text = f"application {number}: the applicant's department comes first"
                 raise CardRefused(f"{text} ({NO_EVIDENCE}, annex 1)", NO_EVIDENCE)
+            if not first:
+                self._check_proven(number, done[STEPS["department"]])
             self._database.many(_APPROVE, [(number, step, person, time_s)])
             return len(done) + 1
+
+    def _check_proven(self, number: int, head: str) -> None:
+        """CardRefused if the first step was signed by a typed name, in books with operators."""
+        said = head, "temporary.department", f"application {number}"
+        if are_there(self._database) and not was_proven(self._database, *said):
+            text = (
+                f"application {number}: {head} signed it by a typed name, which counts for nothing"
+            )
+            raise CardRefused(f"{text}: sign it again ({TYPED_NAME}, annex 1)", TYPED_NAME)
 
     def hand_out(self, number: int, card_no: int, time_s: int, by: Act = CENTRE) -> None:
         """Open an issued card for an approved application; `by.person` has taken the fee.

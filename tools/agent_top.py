@@ -64,6 +64,13 @@ def seen(config: Config) -> dict[str, Any]:
         raise NothingToSee(f"no agent answers at {url}: {error}") from None
 
 
+def _heard(reader: dict[str, Any], utc_s: int) -> str:
+    if reader.get("is_shunned"):
+        return "floods, not listened to"
+    seen_s = reader.get("last_seen_s")
+    return "" if seen_s is None else f"{max(utc_s - seen_s, 0)} s ago"
+
+
 def drawn(view: dict[str, Any]) -> Group:
     """A view as tables; one that is empty yet as a line."""
     if not view:
@@ -84,10 +91,9 @@ def drawn(view: dict[str, Any]) -> Group:
     certificates = [Text(f"certificates end: {', '.join(ends)}")] if ends else []
     readers = Table("device", "heard of", "waiting", "power", "battery", "clock", "last fault")
     for reader in view["readers"]:
-        seen_s = reader.get("last_seen_s")
         readers.add_row(
             str(reader["device"]),
-            "" if seen_s is None else f"{max(view['utc_s'] - seen_s, 0)} s ago",
+            _heard(reader, view["utc_s"]),
             str(reader["waiting"]),
             _POWER.get(reader.get("power_source", -1), ""),
             f"{reader['battery_mv']} mV" if reader.get("battery_mv") else "",

@@ -14,10 +14,19 @@ agent.add_typer(enrol, name="enrol")
 
 
 @agent.command("run")
-def agent_run(config: InputFile) -> None:
+def agent_run(
+    config: InputFile,
+    print_config: Annotated[
+        bool,
+        typer.Option("--print-config", help="Do as `check` does, and end."),
+    ] = False,
+) -> None:
     """Run the edge agent that CONFIG (TOML) describes until it is told to stop."""
     from edge_agent.daemon import REFUSALS, run
 
+    if print_config:
+        agent_check(config)
+        return
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     try:
         run(str(config))

@@ -90,6 +90,12 @@ class ServicePort:
     def ack(self, message: Message) -> None:
         """Nothing depends on it: this broker never repeats what was not acknowledged."""
 
+    def listen(self, subscriptions: Sequence[str]) -> None:
+        """Be subscribed to these filters from now on, and to no others."""
+        self._subscriptions = list(subscriptions)
+        if self.connected:
+            self._subscribe()
+
     def hold(self) -> None:
         """Writes are not gathered here."""
 
@@ -144,9 +150,12 @@ class ServicePort:
         self.connected = True
         self.sessions += 1
         self.unacked = 0
-        self.filters = []
         self._inbox.clear()
         self._broker.enter(self)
+        self._subscribe()
+
+    def _subscribe(self) -> None:
+        self.filters = []
         for topic_filter in self._subscriptions:
             self._broker.subscribe(self, topic_filter)
 

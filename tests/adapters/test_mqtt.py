@@ -15,6 +15,7 @@ from adapters.mqtt import (
     PAYLOAD_BYTES_MAX,
     MqttPort,
 )
+from adapters.subscriptions import FILTERS_PER_PACKET
 from simulator.broker import BrokerError, start_broker
 
 CONNACK = b"\x20\x02\x00\x00"
@@ -353,6 +354,63 @@ def test_birth_will_and_goodbye(broker, ports):
     message = late.take()
     assert message is not None
     assert (message.retain, message.payload) == (True, b"lost")
+
+
+def test_what_is_listened_to_changes_without_a_gap(broker, ports):
+    """From a pattern to names and back, while somebody speaks: all of theirs comes."""
+    if broker.kind == "amqtt":
+        pytest.skip("amqtt 0.12 drops who speaks while another subscribes")
+    sender, taker = ports("sender"), ports("taker", ["one/+/up"])
+    pump([sender, taker], lambda: sender.connected and taker.connected)
+    names = [f"one/{n}/up" for n in range(2 * FILTERS_PER_PACKET + 5) if n != 7]
+    got = {"one/5/up": [], "one/7/up": []}
+
+    def heard(count):
+        while (message := taker.take()) is not None:
+            got[message.topic].append(int(message.payload))
+            taker.ack(message)
+        return count in got["one/5/up"]
+
+    said = 0
+    for filters in (names, ["one/+/up"], names):
+        taker.listen(filters)
+        for _ in range(50):
+            said += 1
+            sender.publish("one/7/up", b"%d" % said)
+            sender.publish("one/5/up", b"%d" % said)
+            pump([sender, taker], lambda: sender.unacked == 0)
+        pump([sender, taker], lambda last=said: heard(last))
+    assert sorted(set(got["one/5/up"])) == list(range(1, said + 1))
+    # Of the one that was left out nothing comes once the broker has been told.
+    assert set(got["one/7/up"]) >= set(range(60, 101))
+    assert not set(got["one/7/up"]) & {*range(10, 51), *range(110, 151)}
+
+
+def test_what_is_listened_to_outlasts_a_session(tmp_path):
+    with start_broker("amqtt", tmp_path) as broker:
+        port = MqttPort(broker.host, broker.port, "p", subscriptions=["one", "two"])
+        port.listen(["two"])  # nobody is there yet
+        pump([port], lambda: port.connected)
+        port.listen(["three"])
+        broker.restart()
+        pump([port], lambda: port.sessions == 2 and port.connected, 30)
+        for topic in ("one", "two", "three"):
+            port.publish(topic, topic.encode())
+        pump([port], lambda: port.unacked == 0 and len(port._inbox) > 0)
+        message = port.take()
+        assert message is not None and message.topic == "three"
+        assert port.take() is None
+        port.close()
+
+
+def test_a_broker_that_refuses_what_is_asked_later_costs_the_connection(peer):
+    port = _connected(peer)
+    port.listen(["x", "y"])
+    assert peer.connection.recv(100)[-4:] == b"\x00\x01y\x01"  # "x" is not asked for again
+    peer.connection.sendall(b"\x90\x03\x00\x02\x80")
+    _step_until(port, 0, lambda: not port.connected)
+    assert "subscription" in port.last_error
+    port.close()
 
 
 def test_a_broker_that_goes_and_comes_back(tmp_path):

@@ -31,6 +31,7 @@ def test_a_newer_file_is_refused_and_left_alone(path):
 
 
 def test_a_broken_migration_leaves_the_schema_before_it(path):
+    open_database(path, [ONE]).close()
     with pytest.raises(sqlite3.OperationalError, match="nowhere"):
         open_database(path, [ONE, BROKEN])
     database = sqlite3.connect(path)
@@ -39,6 +40,18 @@ def test_a_broken_migration_leaves_the_schema_before_it(path):
     assert tables == [("a",)]
     database.close()
     assert _version(open_database(path, [ONE, TWO])) == 2
+
+
+def test_a_new_file_has_all_migrations_or_none(path):
+    with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+        open_database(path, [ONE, BROKEN])
+    database = sqlite3.connect(path)
+    assert _version(database) == 0
+    assert database.execute("SELECT name FROM sqlite_schema").fetchall() == []
+    database.close()
+    database = open_database(path, [ONE, TWO])
+    assert _version(database) == 2
+    assert database.execute("SELECT x FROM a").fetchall() == [(1,)]
 
 
 def test_an_unfinished_statement_is_an_error(path):
@@ -111,3 +124,27 @@ def test_migrations_run_once_and_in_order(path):
     assert database.execute("SELECT y FROM b").fetchall() == [("a;b",)]
     database.close()
     assert _version(open_database(path, [ONE, TWO])) == 2
+
+
+def test_databases_in_memory_have_the_schema_the_settings_and_nothing_of_each_other():
+    first, second = (open_database(":memory:", [ONE, TWO]) for _ in range(2))
+    first.execute("INSERT INTO a VALUES (2)")
+    assert first.execute("SELECT x FROM a").fetchall() == [(1,), (2,)]
+    assert first.execute("SELECT y FROM b").fetchall() == [("a;b",)]
+    third = open_database(":memory:", [ONE, TWO])
+    for database in (second, third):
+        assert _version(database) == 2
+        assert database.execute("SELECT x FROM a").fetchall() == [(1,)]
+        assert database.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    assert _version(open_database(":memory:", [ONE])) == 1
+
+
+def test_a_database_in_memory_is_one_of_a_file(path):
+    opened = [open_database(where, [ONE, TWO]) for where in (path, ":memory:")]
+    of_file, in_memory = ("\n".join(database.iterdump()) for database in opened)
+    assert of_file == in_memory
+    with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+        open_database(":memory:", [ONE, BROKEN])
+    with transaction(opened[1]):
+        opened[1].executemany("INSERT INTO a VALUES (?)", [(n,) for n in range(100_000)])
+    assert opened[1].execute("SELECT COUNT(*) FROM a").fetchone() == (100_001,)

@@ -19,14 +19,15 @@ def key_of(device):
     return hashlib.sha256(b"device %d" % device).digest()
 
 
-def power_record(device, seq, before, *, key=None, source=0):
+def power_record(device, seq, before, *, key=None, source=0, interval_s=None):
     """A genuine sealed record; `before` is the tag of the record before it."""
+    earliest_s, latest_s = interval_s or (1_700_000_000 + seq, 1_700_000_001 + seq)
     fields = {
         "kind": messages.POWER,
         "device": device,
         "seq": seq,
-        "earliest_s": 1_700_000_000 + seq,
-        "latest_s": 1_700_000_001 + seq,
+        "earliest_s": earliest_s,
+        "latest_s": latest_s,
         "boot_id": 7,
         "mono_ms": seq * 1_000,
         "source": source,
@@ -38,8 +39,9 @@ def power_record(device, seq, before, *, key=None, source=0):
 class Reader:
     """A device: its journal, what is receipted, and the cursor that STORED moves."""
 
-    def __init__(self, device):
+    def __init__(self, device, interval_s=None):
         self.device = device
+        self.interval_s = interval_s  # what its clock says of all times; None: a good one
         self.journal = [b""]  # journal[seq]
         self.receipted = 0
         self.cursor = 0
@@ -52,7 +54,8 @@ class Reader:
     def write(self, count):
         for _ in range(count):
             tag = seal.tag_of(self.journal[-1]) if self.head else seal.CHAIN_START
-            self.journal.append(power_record(self.device, len(self.journal), tag))
+            record = power_record(self.device, len(self.journal), tag, interval_s=self.interval_s)
+            self.journal.append(record)
 
     def hello(self):
         fields = {

@@ -18,6 +18,7 @@ class FakePort:
         self.acked = []
         self.events = []  # ("publish", topic) and ("ack", topic) in order
         self.refuses_publish = False
+        self.listens = []  # each list of filters that it was told since the start
         self._inbox = deque()
 
     def up(self):
@@ -52,6 +53,9 @@ class FakePort:
 
     def take(self):
         return self._inbox.popleft() if self._inbox else None
+
+    def listen(self, subscriptions):
+        self.listens.append(list(subscriptions))
 
     def hold(self):
         pass

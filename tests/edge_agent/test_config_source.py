@@ -1,9 +1,11 @@
 """Each value has an origin, the environment stands above the file, and a mistake has its line."""
 
 import pytest
+from typer.testing import CliRunner
 
 from edge_agent.config import ConfigError, load, load_from, read, spelled_out
 from tests.edge_agent.peers import Ledger
+from tools.cli import app
 
 TEXT = """\
 site = "north"
@@ -81,3 +83,14 @@ def test_what_is_printed_has_every_origin_and_can_be_read_again(file, tmp_path):
     again = tmp_path / "again.toml"
     again.write_text(text)
     assert load(str(again), {}) == config
+
+
+def test_run_prints_the_same_and_begins_nothing(file, tmp_path):
+    printed, checked = (
+        CliRunner().invoke(app, ["agent", *words, file])
+        for words in (["run", "--print-config"], ["check"])
+    )
+    assert printed.exit_code == 0
+    assert f'site = "north"  # {file}:1\n' in printed.output
+    assert printed.output == checked.output
+    assert not (tmp_path / "data").exists()

@@ -10,9 +10,10 @@ from edge_agent.readers import RETRY_MS
 from edge_agent.upstream import ANSWERS_PER_STEP_MAX
 from protocols.wire import cbor, errors, messages, seal, topics
 from tests.edge_agent.building import Building
-from tests.edge_agent.peers import SITE, Ledger, batch, key_of, power_record
+from tests.edge_agent.peers import SITE, Ledger, Reader, batch, key_of, power_record
 
 A, B = 1001, 1002
+SECONDS_MAX = 0xFFFFFFFF
 
 
 @pytest.fixture
@@ -128,6 +129,22 @@ def test_a_retained_batch_is_dropped(building):
     building.step()
     assert building.store.count() == 0
     assert building.agent.counters == {f"bad_up_{errors.UNSUPPORTED}": 1}
+
+
+@pytest.mark.parametrize(
+    "interval_s", [(0, 0), (0, SECONDS_MAX), (SECONDS_MAX, SECONDS_MAX), (5, 6)]
+)
+def test_a_reader_with_a_broken_clock_is_served_as_any_and_people_are_told(building, interval_s):
+    """Nothing here is decided by a time that a reader has said."""
+    building.readers[A] = Reader(A, interval_s)
+    for reader in building.readers.values():
+        reader.write(20)
+    building.play()
+    assert building.ledger.booked[A] == building.readers[A].journal
+    assert building.ledger.booked[B] == building.readers[B].journal
+    ahead = {each["device"]: each["clock_ahead_s"] for each in building.agent.readers()}
+    assert ahead[A] == max(interval_s[0] - building.inventory.utc_s(), 0)
+    assert 0 <= ahead[B] < 60
 
 
 def test_one_bad_message_does_not_hurt_its_neighbours(building):

@@ -1,5 +1,6 @@
 """What people see of the agent: true, on this machine only, and nothing personal in it."""
 
+import io
 import json
 import re
 import socket
@@ -14,18 +15,20 @@ from pathlib import Path
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
 
 from edge_agent import decisions
 from edge_agent.config import Broker, Config
 from edge_agent.diagnosis import diagnose
 from edge_agent.page import STALE_MS, Page
+from edge_agent.rate import BURST
 from edge_agent.space import Space
 from edge_agent.view import Filling
 from edge_agent.viewer import LOOK_MS, Viewer
 from protocols.wire import messages, seal
 from tests.edge_agent.building import Building
 from tests.edge_agent.peers import SITE, Ledger, batch, key_of
-from tools.agent_top import NothingToSee, status
+from tools.agent_top import NothingToSee, drawn, status
 
 A, B = 1001, 1002
 UTC_S = 1_700_000_000
@@ -159,6 +162,36 @@ def test_the_page_shows_readers_and_escapes_what_others_have_said(shown):
     assert "battery" in row and "3700 mV" in row and "241, 3 min" in row
     assert "No new reader is taken" in text
     assert re.search(rf'class="bad">{B}</td><td>network</td><td>3 min</td>', text)
+
+
+def test_a_reader_that_has_told_nothing_but_who_it_is_has_a_row(page, tmp_path):
+    building = Building(tmp_path, Ledger([A]), [A])
+    building.say(A, building.readers[A].hello())
+    building.step()
+    Viewer(SITE, building.agent, {}, [page.show], lambda: UTC_S).step(building.now_ms)
+    status, text = _get(page, "/")
+    assert status == 200
+    row = re.search(rf"<td>{A}</td>.*?</tr>", text, re.DOTALL)[0]
+    assert row.count("–") == 6
+
+
+def test_who_floods_is_named_on_the_page_and_in_the_metrics(page, tmp_path):
+    building = Building(tmp_path, Ledger([A]), [A, B])
+    building.say(B, building.readers[B].hello())
+    for _ in range(2 * BURST):
+        building.say(A, building.readers[A].hello())
+    building.step()
+    Viewer(SITE, building.agent, {}, [page.show], lambda: UTC_S).step(building.now_ms)
+    _, text = _get(page, "/")
+    of_a, of_b = (re.search(rf"<td>{each}</td>.*?</tr>", text, re.DOTALL)[0] for each in (A, B))
+    assert "floods, not listened to" in of_a and "floods" not in of_b
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(drawn(json.loads(_get(page, "/status.json")[1])))
+    assert console.export_text().count("floods, not listened to") == 1
+    _, text = _get(page, "/metrics")
+    assert f'onecard_agent_reader_shunned{{device="{A}"}} 1.0' in text
+    assert 'onecard_agent_events_total{event="readers_shunned"} 1.0' in text
+    assert f'onecard_agent_reader_shunned{{device="{B}"}}' not in text
 
 
 def test_metrics_are_what_prometheus_reads(shown):

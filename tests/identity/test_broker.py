@@ -9,6 +9,7 @@ import socket
 
 import pytest
 
+from adapters.mqtt import INBOX_MAX, PAYLOAD_BYTES_MAX
 from protocols.wire import topics
 from tests.identity.realm import (
     AGENT,
@@ -26,7 +27,7 @@ from tests.identity.realm import (
     stranger,
 )
 from tools.identity import names
-from tools.identity.broker import building_rights, centre_rights
+from tools.identity.broker import QUEUED_MESSAGES_MAX, building_rights, centre_rights
 
 UP, DOWN = topics.up(SITE, 1001), topics.down(SITE, 1001)
 OTHER_UP, OTHER_DOWN = topics.up(SITE, 1002), topics.down(SITE, 1002)
@@ -339,7 +340,7 @@ def test_a_reader_leaves_no_retained_command_for_another(broker, peers):
 
 def test_more_than_the_broker_keeps_is_dropped_and_nothing_else(mosquitto, realm, peers):
     """It says PUBACK to all of them: why only a receipt frees a record. Nothing else suffers."""
-    count = 4000
+    count = INBOX_MAX + QUEUED_MESSAGES_MAX + 1_000
     with running(mosquitto, realm) as broker:
         reader, agent = peers(broker, READER), peers(broker, AGENT)
         agent.subscribe(topics.up_filter(SITE))
@@ -347,12 +348,12 @@ def test_more_than_the_broker_keeps_is_dropped_and_nothing_else(mosquitto, realm
         for _ in range(count):
             reader.publish(UP, b"r" * 1000)
         print(f"broker grew by {broker.rss_kb() - before_kb} kB")
-        assert broker.rss_kb() - before_kb < 16_000
+        assert broker.rss_kb() - before_kb < 2 * count
         heard = 0
         with pytest.raises(TimeoutError):
             while agent.hear_and_ack(_SILENT_S):
                 heard += 1
-        assert heard == 512 + 1000  # in flight, and queued
+        assert heard == INBOX_MAX + QUEUED_MESSAGES_MAX  # in flight, and queued
         other = peers(broker, OTHER)
         assert other.publish(OTHER_UP) == 0 and reader.publish(UP, b"end") == 0
         assert agent.messages(b"end")[-1] == (UP, b"end")
@@ -362,10 +363,11 @@ def test_more_than_the_broker_keeps_is_dropped_and_nothing_else(mosquitto, realm
 
 
 def test_a_packet_larger_than_any_of_ours_ends_the_connection(broker, peers):
+    """Nor comes what the agent's port would drop unread: who sends that is to be seen there."""
     reader = peers(broker, READER)
-    assert reader.publish(UP, bytes(64 * 1024)) == 0
+    assert reader.publish(UP, bytes(PAYLOAD_BYTES_MAX - 100)) == 0
     with pytest.raises(Refused):
-        reader.publish(UP, bytes(70_000))
+        reader.publish(UP, bytes(PAYLOAD_BYTES_MAX + 1))
 
 
 def test_quality_two_is_not_spoken_here(broker, peers):

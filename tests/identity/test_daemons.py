@@ -19,7 +19,7 @@ from protocols.wire import topics
 from tests.identity.realm import HOST, SITE, Mosquitto, Realm, identity_in, now_s
 from tests.integration.test_daemons import AMOUNT_FEN, CARD, MERCHANT, SIGNING_KEY, SPENDS, Journal
 from tools.cli import app
-from tools.identity.broker import centre_rights
+from tools.identity.broker import QUEUED_MESSAGES_MAX, centre_rights
 
 DEVICE = 1001
 WAIT_S = 60.0
@@ -177,7 +177,10 @@ def test_what_the_broker_drops_comes_again(mosquitto, tmp_path, repo_root):
     try:
         configuration = campus.building.out / "mosquitto.conf"
         text = configuration.read_text()
-        for limit, kept in (("max_inflight_messages 512", 1), ("max_queued_messages 1000", 2)):
+        for limit, kept in (
+            ("max_inflight_messages 512", 1),
+            (f"max_queued_messages {QUEUED_MESSAGES_MAX}", 2),
+        ):
             assert limit in text
             text = text.replace(limit, f"{limit.split()[0]} {kept}")
         configuration.write_text(text)
@@ -192,5 +195,40 @@ def test_what_the_broker_drops_comes_again(mosquitto, tmp_path, repo_root):
         assert "dropped for client canteen-1/agent" in campus.building.log.read_text()
         campus.processes["agent"].send_signal(signal.SIGCONT)
         campus.play(lambda: campus.journal.cursor == len(campus.journal.records))
+    finally:
+        campus.stop()
+
+
+FLOODER = 1002
+
+
+@pytest.mark.timeout(180)
+def test_a_reader_that_floods_is_not_listened_to_and_the_other_is(mosquitto, tmp_path, repo_root):
+    """It has a good certificate and its own topic. The shipped rights let the agent ask for the
+    readers one by one, and the broker itself says that it stopped listening to this one.
+    """
+    campus = Campus(tmp_path, repo_root, mosquitto)
+    whose = campus.realm.issue(f"{SITE}/{FLOODER}")
+    up = topics.up(SITE, FLOODER)
+    try:
+        configuration = campus.building.out / "mosquitto.conf"
+        configuration.write_text(configuration.read_text() + "log_type unsubscribe\n")
+        campus.building.restart()
+        campus.start("agent")
+        campus.play(lambda: campus.journal.cursor == len(campus.journal.records))
+        flooder = MqttPort(HOST, campus.building.port, "x", subscriptions=[], secure=whose.context)
+        said = f'"reader_floods", "site": "{SITE}", "device": {FLOODER}'
+        while said not in campus.log("agent"):
+            flooder.step(time.monotonic_ns() // 1_000_000)
+            if flooder.connected and flooder.unacked < 100:
+                flooder.publish(up, b"anything")
+        pattern = topics.up_filter(SITE)
+        campus.play(lambda: f"{SITE}/agent {pattern}" in campus.building.log.read_text())
+        # This one is heard while the other goes on.
+        campus.journal.cursor = 0
+        for _ in range(1_000):
+            flooder.publish(up, b"anything")
+        campus.play(lambda: campus.journal.cursor == len(campus.journal.records))
+        flooder.close()
     finally:
         campus.stop()

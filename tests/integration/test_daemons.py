@@ -108,7 +108,7 @@ class Daemons:
         self._write_configs()
         down = [topics.down(SITE, device) for device in self.journals]
         self.port = MqttPort("127.0.0.1", self.building.port, "readers", subscriptions=down)
-        self.processes, self.starts = {}, {"agent": 0, "ledger": 0}
+        self.processes, self.log_starts = {}, {}
 
     def _write_configs(self):
         (self.folder / "signing.key").write_text(SIGNING_KEY.hex())
@@ -134,9 +134,9 @@ class Daemons:
         )
 
     def start(self, name):
-        self.starts[name] += 1
         command = [sys.executable, "-m", "tools.cli", name, "run"]
         with open(self.folder / f"{name}.log", "ab") as log:
+            self.log_starts[name] = log.tell()
             self.processes[name] = subprocess.Popen(
                 [*command, str(self.folder / f"{name}.toml")],
                 cwd=self.repo_root,
@@ -146,8 +146,9 @@ class Daemons:
 
     def serves(self, name):
         """Whether the process started last has come as far as its loop."""
-        log = (self.folder / f"{name}.log").read_text()
-        return log.count(_SERVES[name]) == self.starts[name]
+        # Not by counting: one that was killed before it came so far has said nothing.
+        log = (self.folder / f"{name}.log").read_bytes()
+        return _SERVES[name].encode() in log[self.log_starts[name] :]
 
     def kill(self, name):
         self.processes[name].send_signal(signal.SIGKILL)

@@ -10,6 +10,7 @@ from ledger.bearers import Bearer
 from ledger.card_status import CardRefused
 from ledger.carry_over import AFTER_S
 from ledger.code_sales import Ask, CodePolicy
+from ledger.corrections import CorrectionRefused
 from ledger.door_log import DoorLog
 from ledger.holders import Holder
 from ledger.lifecycle import BATCH, DEPARTMENT, HOLDER, ONE_PERSON, SECURITY, Act
@@ -33,10 +34,11 @@ from tests.ledger.departments import DAY as FROM_DAY
 from tests.ledger.departments import EARLY
 from tests.ledger.lives import STAFF_BY, let_go
 from tests.ledger.readers import CANTEEN, CARD, Reader, open_ledger
-from tests.ledger.staff import OF_ROLE, cheap, staffed
+from tests.ledger.staff import cheap, staffed, tell
 from tests.ledger.tampering import tamper
 from tests.ledger.test_batches import FILE
 from tests.ledger.test_firmware import KEYS, PUBLIC, a_release
+from tests.ledger.test_merchant_signatures import STORY as OF_MERCHANTS
 from tests.ledger.test_policies import LOWER
 
 __all__ = ["cheap"]
@@ -318,26 +320,8 @@ def test_every_verb_by_every_role():
     """Whoever may not changes nothing, typed or proven; whoever may does it, with its act."""
     store = books()
     staff = staffed(store, NOW_S)
-    refused = 0
-    for verb, right, say in STORY:
-        allowed = people.VERBS[verb].roles
-        before = store.dump()
-        for role in people.ROLES:
-            if role not in allowed:
-                with pytest.raises(NotAllowed) as caught:
-                    say(store, staff[OF_ROLE[role]])
-                assert caught.value.reason == people.NOT_FOR_ROLE, (verb, role)
-                assert caught.value.verb == verb
-                refused += 1
-        with pytest.raises(NotAllowed) as caught:
-            say(store, right)
-        assert caught.value.reason == people.TYPED_NAME, verb
-        assert store.dump() == before, verb
-        say(store, staff[right])
-        done = signatures.acts(store.database, 1_000)
-        assert (right, verb, 0) in [(one.login, one.verb, one.reason) for one in done]
-        assert store.dump() != before, verb
-    untold = set(people.VERBS) - {verb for verb, _right, _say in STORY}
+    refused = tell(store, staff, STORY)
+    untold = set(people.VERBS) - {verb for verb, _right, _say in (*STORY, *OF_MERCHANTS)}
     assert untold == {
         "personal.show",
         "personal.export",
@@ -488,3 +472,25 @@ def test_the_first_two_end_the_typed_names():
     staff = staffed(store, NOW_S)
     with pytest.raises(CardRefused, match="another person"):
         store.temporaries.approve(1, STEPS["finance"], staff["tian"], NOW_S)
+
+
+def test_what_a_typed_name_has_half_signed_or_proposed_counts_for_nothing():
+    store = books()
+    store.temporaries.approve(1, STEPS["department"], "hua", NOW_S)
+    propose = store.corrections.propose, (Bearer.CARD_CENTRE,), ("the camera shows it", NOW_S)
+    call, first, last = propose
+    call(_case(store), *first, "clara", *last)
+    staff = staffed(store, NOW_S)
+    before = store.dump()
+    with pytest.raises(CardRefused, match=r"hua signed it by a typed name.*\(759, annex 1\)"):
+        store.temporaries.approve(1, STEPS["finance"], staff["tian"], NOW_S)
+    with pytest.raises(CorrectionRefused, match=r"clara proposed it by a typed name.*\(759\)"):
+        _approve_case(store, staff["tian"])
+    assert store.dump() == before
+    assert store.temporaries.approve(1, STEPS["department"], staff["hua"], NOW_S) == 1
+    assert store.temporaries.approve(1, STEPS["finance"], staff["tian"], NOW_S) == 2
+    case = _case(store)
+    proposal = call(case, *first, staff["clara"], *last)
+    mark = store.corrections.mark(case, proposal)
+    store.corrections.approve(proposal.number, mark, staff["tian"], NOW_S)
+    assert store.corrections.approved(case)

@@ -1,14 +1,16 @@
 """The benchmarks of the agent on small parameters: what they say is true of what they did."""
 
+import json
 import shutil
 import sqlite3
 import time
 
 import pytest
 
+from protocols.link.delivery import STORED_MS
 from simulator.power_cut import NoStrace, traced
 from tests.tools.test_bench import check_shape
-from tools.bench import agent_faults, agent_readers, load_reader
+from tools.bench import agent_faults, agent_flood, agent_readers, load_reader
 from tools.bench.agent_ledger import NotBooked
 from tools.bench.prepared import Campus
 from tools.identity.broker import _CONF
@@ -23,16 +25,13 @@ def broker(mosquitto, tmp_path):
 
 
 def test_agent_readers_rows(mosquitto, tmp_path):
-    """Before the agent's bound was below what it can do, the others did not get through beside a
-    flood at all.
-    """
     readers, spends_each = 40, 4
     rows = check_shape("agent_readers", agent_readers.rows_in(tmp_path, readers, 10, spends_each))
     limits = {row["against"]: row["other"] for row in rows}
     assert limits["bar"] == agent_readers.BAR_CPU_S
-    path = tmp_path / "flood" / "data" / "agent.sqlite"
+    path = tmp_path / "many" / "data" / "agent.sqlite"
     devices = Campus.busy(readers, spends_each).devices
-    agent_readers._must_hold(path, devices)
+    agent_readers.must_hold(path, devices)
     # Nobody's record may be missing or another one.
     for spoil in ("DELETE FROM record", "UPDATE record SET sealed = x'00'"):
         copy = tmp_path / "spoilt.sqlite"
@@ -41,7 +40,32 @@ def test_agent_readers_rows(mosquitto, tmp_path):
             database.execute(f"{spoil} WHERE device = 1007 AND seq = 8")
         database.close()
         with pytest.raises(NotBooked, match="of 1007"):
-            agent_readers._must_hold(copy, devices)
+            agent_readers.must_hold(copy, devices)
+
+
+def test_agent_flood_rows(mosquitto):
+    rows = check_shape("agent_flood", agent_flood.rows(10, 4, per_s=30, lunch_s=1.0))
+    by = {(row["name"], row["unit"]): row for row in rows}
+    limits = [row["other"] for row in rows if row["against"] == "bar"]
+    assert limits == [agent_flood.BAR] * 3
+    for flood in ("a reader's line", "a fast machine"):
+        said = by[f"lunch, flood of {flood}", "messages"]
+        assert said["ours"] > 20 * said["other"] > 0
+
+
+def test_beside_a_flood_nobody_waits_for_a_second_try(broker, tmp_path):
+    """Before the flooder lost its listener the broker dropped what others said: 5 s, and again."""
+    campus = Campus.busy(21, 10)
+    load = agent_flood.Lunch(per_s=30, duration_s=3.0)
+    took = agent_flood.beside(tmp_path / "site", broker, campus, load, 0)
+    (line,) = [
+        json.loads(line)
+        for line in (tmp_path / "site" / "agent.toml.log").read_text().splitlines()
+        if "floods" in line
+    ]
+    assert (line["event"], line["device"]) == ("reader_floods", campus.devices[-1].device)
+    assert took.flood.messages > 10_000 and len(took.each_s) > 50
+    assert took.each_s[-1] < STORED_MS / 1_000
 
 
 def test_the_limits_are_those_that_we_ship(broker):

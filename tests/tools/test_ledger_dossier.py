@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import time
 
 import pytest
 from typer.testing import CliRunner
@@ -10,7 +11,11 @@ from typer.testing import CliRunner
 from ledger.invariants import check
 from tests.ledger.campus import BAKERY, BROKEN, SEIZED, SIGNERS, SPENT, TILL, campus
 from tests.ledger.readers import CANTEEN, Reader
+from tests.ledger.staff import cheap, password_of, staffed
+from tests.ledger.test_merchant_signatures import ANNEX_2
 from tools.cli import app
+
+__all__ = ["cheap"]
 
 
 @pytest.fixture
@@ -81,6 +86,50 @@ def test_from_the_form_to_the_reader(books):
     assert "department General Affairs, application 1: in use" in onecard(
         "device", "registry", path
     )
+
+
+def test_a_dossier_is_the_word_of_who_has_logged_in(books, tmp_path, monkeypatch, cheap):
+    store, path = books
+    monkeypatch.setenv("ONECARD_SESSION", str(tmp_path / "session"))
+    staffed(store, int(time.time()))
+
+    def as_(login):
+        words = ["ledger", "operator", "login", str(path), login]
+        done = CliRunner().invoke(app, words, input=f"{password_of(login)}\n")
+        assert done.exit_code == 0, done.output
+
+    form = {"ref": "2026-1", "merchant": BAKERY, **FORM}
+    assert "(750)" in onecard("merchant", "apply", path, 2, **form)
+    as_("stella")
+    assert "(759)" in onecard("merchant", "apply", path, 2, **form)
+    form.pop("by")
+    onecard("merchant", "apply", path, **form)
+    sign = {"dossier": 1, "verb": "sign"}
+    assert "(753)" in onecard("merchant", "say", path, 2, **sign, as_="department")
+    for role, login in ANNEX_2.items():
+        as_(login)
+        said = onecard("merchant", "say", path, **sign, as_=role)
+    assert said.endswith(": approved\n")
+    as_("eng")
+    onecard("device", "admit", path, application=1, device=2001)
+    shown = onecard("merchant", "show", path, dossier=1)
+    assert "apply: stella as merchant" in shown and "sign: pei as president" in shown
+    as_("clara")
+    onecard("merchant", "withhold", path, record="{}/{}".format(*SEIZED))
+    assert "in the hands of clara as merchant" in onecard("merchant", "show", path, dossier=2)
+    as_("hua")
+    where = {"department": "General Affairs", "site": "campus"}
+    onecard("device", "duty", path, **where, person="sun", every_days=7)
+    as_("sun")
+    results = {"devices": "ok", "network": "mended", "power": "ok"}
+    onecard("device", "round", path, **where, **results)
+    done = CliRunner().invoke(app, ["ledger", "operator", "acts", str(path)]).output
+    for said in (
+        "stella: annex-2.department merchant 2026-1: sign: refused",
+        "hua: annex-2.department merchant 2026-1: sign\n",
+        "sun: duty.round round at campus",
+    ):
+        assert said in done, done
 
 
 def test_a_move_a_ticket_and_a_damage(books):

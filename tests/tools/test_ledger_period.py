@@ -16,9 +16,11 @@ from ledger.quiescence import Bar
 from ledger.store import LedgerStore
 from tests.ledger.months import ACCOUNT, END_S, NEXT_END_S, SIGNERS, month
 from tests.ledger.readers import CANTEEN
+from tests.ledger.staff import cheap, password_of, staffed
 from tools.cli import app
 from tools.period_sheet import ACCOUNTS, BARS
 
+__all__ = ["cheap"]
 UNTIL, NEXT_UNTIL = "2026-10-01T00:00:00+08:00", "2026-11-01T00:00:00+08:00"
 EVIL = '=HYPERLINK("http://x","<b>食堂</b>")'
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -88,6 +90,46 @@ def test_from_the_close_to_the_payment(office, tmp_path):
     store = LedgerStore.open(str(office.path))
     assert check(store) == []
     store.close()
+
+
+def test_a_settlement_is_the_word_of_who_has_logged_in(office, tmp_path, monkeypatch, cheap):
+    """Typed names settle until there are operators; what they had approved is refused then."""
+    monkeypatch.setenv("ONECARD_SESSION", str(tmp_path / "session"))
+    monkeypatch.setattr("tools.cli_operator._now_s", lambda: NEXT_END_S)
+    sha256 = closed(office)
+    seen = "--period", 1, "--sha256", sha256
+    office("approve", *seen, "--step", "audit", "--by", "wang")
+    store = LedgerStore.open(str(office.path))
+    staffed(store, NEXT_END_S)
+    store.close()
+
+    def log_in(login):
+        words = ["ledger", "operator", "login", str(office.path), login]
+        done = CliRunner().invoke(app, words, input=f"{password_of(login)}\n")
+        assert done.exit_code == 0, done.output
+
+    assert "(750)" in office("approve", *seen, "--step", "head", "--by", "hua", code=2)
+    log_in("hua")
+    assert "(759)" in office("approve", *seen, "--step", "head", "--by", "li", code=2)
+    said = office("approve", *seen, "--step", "head", code=2)
+    assert "wang approved it by a typed name" in said and "(759, R7.1)" in said
+    office("refuse", *seen, "--step", "head", "--because", "approved by nobody who is known")
+    opened = "--open", 1001, "--open", 1002, "--because", "power cut"
+    log_in("tian")
+    said = office("decide", "--until", NEXT_UNTIL, *opened)
+    assert said.startswith("tian has decided about 1001, 1002")
+    log_in("clara")
+    office("account", "--merchant", CANTEEN, stdin=f"{ACCOUNT}\n食堂有限公司\n")
+    said = office("close", "--name", "2026-10", "--until", NEXT_UNTIL)
+    seen = "--period", 2, "--sha256", re.search(r"sha256 (\w{64})\n", said)[1]
+    for step, login in (("audit", "stella"), ("head", "hua"), ("leader", "lin")):
+        log_in(login)
+        assert "(753)" in office("approve", *seen, "--step", "centre", code=2)
+        office("approve", *seen, "--step", step)
+    log_in("tian")
+    assert "4 of 4 approvals" in office("approve", *seen, "--step", "centre")
+    out = tmp_path / "bank.csv"
+    assert "1 payments, 9.00 yuan" in office("pay", "--file", "2026-10", "--out", out)
 
 
 def test_what_bars_it_is_named_and_somebody_decides(office):

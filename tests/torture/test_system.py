@@ -10,7 +10,9 @@ from simulator.torture.result import Result
 from simulator.torture.system import HIGH, LOW, SystemUnit, play, run_unit
 
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
-SLICE = 40  # seeds; a run of 10,000 is a command
+# A run of 10,000 is a command. The last two bring what is rare: a torn DESFire commit, and another
+# card than the one that a reader waits for.
+SLICE = (*range(20), 30, 34)
 
 
 def test_the_same_seed_gives_the_same_event_log():
@@ -22,7 +24,7 @@ def test_the_same_seed_gives_the_same_event_log():
 
 @pytest.mark.parametrize("intensity", [HIGH, LOW])
 def test_nothing_is_lost_and_nothing_twice(intensity):
-    units = [SystemUnit(seed, intensity) for seed in range(SLICE)]
+    units = [SystemUnit(seed, intensity) for seed in SLICE]
     total = runner.run(units, run_unit, jobs=1)
     assert total.result.violations == []
     assert total.result.unresolved == 0

@@ -10,7 +10,7 @@ from protocols.wire import messages, mqtt, seal, topics
 from protocols.wire.mqtt_client import MqttClient
 from tools.bench.prepared import SITE, Device
 
-_KEEPALIVE_S = 60
+_KEEPALIVE_S = 300  # longer than anything is measured: who waits for nothing need not speak
 _BATCH_BYTES = messages.BATCH_BYTES_MAX - 40  # CBOR around the records
 _READ_BYTES = 65536
 _POLL_MS = 20
@@ -58,9 +58,16 @@ class LoadReader:
         """Whether the ledger has said that it has booked all there is."""
         return self.delivery.receipted == self.delivery.head
 
-    def go(self) -> None:
-        """All records are there to be sent now."""
-        self.delivery.advance(len(self._device.records))
+    @property
+    def untold(self) -> int:
+        """How many records it has that are not there to be sent yet."""
+        return len(self._device.records) - self.delivery.head
+
+    def go(self, records: int | None = None) -> None:
+        """So many records more are there to be sent now; without a number all there are."""
+        known = len(self._device.records)
+        head = known if records is None else self.delivery.head + records
+        self.delivery.advance(min(head, known))
         self._speak(now_ms())
 
     def step(self) -> None:
@@ -126,7 +133,7 @@ class LoadReader:
         self.delivery.hello_sent(time_ms)
 
     def _send_batch(self, time_ms: int) -> None:
-        data, count = batch_of(self._device, self.delivery.stored)
+        data, count = batch_of(self._device, self.delivery.stored, self.delivery.head)
         self._client.publish(self._up, data)
         self.delivery.batch_sent(self.delivery.stored + count, time_ms)
 
@@ -139,11 +146,11 @@ class LoadReader:
                 pass  # the loop comes back soon
 
 
-def batch_of(device: Device, stored: int) -> tuple[bytes, int]:
-    """The BATCH that follows record `stored`, and how many records are in it."""
+def batch_of(device: Device, stored: int, head: int | None = None) -> tuple[bytes, int]:
+    """The BATCH that follows record `stored`, as far as `head`, and how many records are in it."""
     records: list[bytes] = []
     room = _BATCH_BYTES
-    for sealed in device.records[stored : stored + messages.BATCH_RECORDS_MAX]:
+    for sealed in device.records[stored:head][: messages.BATCH_RECORDS_MAX]:
         room -= len(sealed)
         if room < 0:
             break

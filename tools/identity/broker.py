@@ -19,8 +19,11 @@ from protocols.wire import topics
 from tools.identity import files, names
 
 CONFIGURATION, RIGHTS, SERVICE = "mosquitto.conf", "acl", "onecard.conf"
-# A payload of the largest size with topic and header.
-_PACKET_BYTES_MAX = PAYLOAD_BYTES_MAX + 1024
+# What MqttPort would drop unread never comes to it: the agent has to see who floods.
+_PACKET_BYTES_MAX = PAYLOAD_BYTES_MAX
+# What a fast flooder sends until the agent has stopped listening to it (edge_agent/hearing.py):
+# with 1,000 the others' messages of that moment were dropped, and said again after 5 s.
+QUEUED_MESSAGES_MAX = 10_000
 # All of one agent's readers, twice over: a connection that died is noticed late.
 CONNECTIONS_MAX = 2000
 _QUEUED_BYTES_MAX = 16 * 1024 * 1024
@@ -45,7 +48,7 @@ max_connections {connections}
 max_qos 1
 max_packet_size {packet_bytes}
 max_inflight_messages {inflight}
-max_queued_messages 1000
+max_queued_messages {queued}
 max_queued_bytes {queued_bytes}
 # Of MQTT 5 alone; in 3.1.1 a certificate has one connection, however long that is silent.
 max_keepalive 300
@@ -107,6 +110,7 @@ def write(out: Path, listener: Listener, rights: str) -> None:
         connections=listener.connections,
         packet_bytes=_PACKET_BYTES_MAX,
         inflight=INBOX_MAX,
+        queued=QUEUED_MESSAGES_MAX,
         queued_bytes=_QUEUED_BYTES_MAX,
         log=listener.log,
     )
