@@ -4,7 +4,6 @@ ledger/loading.py fills a Book, ledger/booking.py decides, ledger/posting.py wri
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ledger.acquirer_orders import Order
@@ -73,7 +72,8 @@ class Book:
     due: list[Claim] = field(default_factory=list)  # parked, and their gap may close now
     parked: set[tuple[int, int, bytes]] = field(default_factory=set)
     intents: dict[RecordId, Intent] = field(default_factory=dict)
-    by_card: dict[tuple[int, int], list[Intent]] = field(default_factory=lambda: defaultdict(list))
+    # Of each card, by what its counter was.
+    by_card: dict[int, dict[int, list[Intent]]] = field(default_factory=lambda: defaultdict(dict))
     early: dict[RecordId, list[Outcome]] = field(default_factory=dict)
     loads: dict[int, Load] = field(default_factory=dict)  # by number
     losses: dict[int, list[Loss]] = field(default_factory=dict)  # by card
@@ -88,16 +88,23 @@ class Book:
     held_back: set[int] = field(default_factory=set)  # of devices that are not in the books
 
     def add_intent(self, intent: Intent) -> None:
-        if intent.record_id not in self.intents:
-            self.intents[intent.record_id] = intent
-            self.by_card[intent.card_no, intent.counter].append(intent)
-            if intent.credit_no:
-                self.tries[intent.credit_no].append(intent)
+        record_id = intent.device, intent.seq
+        if record_id in self.intents:
+            return
+        self.intents[record_id] = intent
+        self.by_card[intent.card_no].setdefault(intent.counter, []).append(intent)
+        if intent.credit_no:
+            self.tries[intent.credit_no].append(intent)
 
-    def others_at(self, intent: Intent, counter: int) -> Sequence[Intent]:
-        """The other intents that saw the same card at `counter`."""
-        seen = self.by_card.get((intent.card_no, counter))
-        return [other for other in seen if other is not intent] if seen else ()
+    def others_near(self, intent: Intent, reach: int) -> list[Intent]:
+        """The other intents that saw the same card within `reach` steps of its counter, in order
+        of what it was then."""
+        seen = self.by_card[intent.card_no]
+        found: list[Intent] = []
+        for counter in range(intent.counter - reach, intent.counter + reach + 1):
+            if counter in seen:
+                found += [other for other in seen[counter] if other is not intent]
+        return found
 
 
 @dataclass

@@ -22,12 +22,20 @@ from collections.abc import Container, Sequence
 
 from ledger import acquirer_orders, cancels, chain, chart, doors, locks, reasons
 from ledger.acquirer_orders import Order
-from ledger.book import Book, Case, Changes, Device, Outcome
+from ledger.book import Book, Case, Changes, Device, Outcome, RecordId
 from ledger.cancels import Cancel
 from ledger.card_status import Capture
 from ledger.chain import CHAIN_START, Link, fork_link
 from ledger.claims import Claim
-from ledger.evidence import Intent, State, is_contradiction, stated_by, stated_by_outcome
+from ledger.evidence import (
+    COMMITTED,
+    PENDING,
+    Intent,
+    State,
+    is_contradiction,
+    stated_by,
+    stated_by_outcome,
+)
 from ledger.reservations import settle
 from ledger.tampers import told_by
 from ledger.transfers import SPEND, SPEND_LINE, Transfer
@@ -67,10 +75,11 @@ class _Clerk:
         of_device: dict[int, list[Claim]] = defaultdict(list)
         for claim in self._book.due:
             of_device[claim.device].append(claim)
+        parked, devices = self._book.parked, self._book.devices
         for claim in claims:
-            if claim.place in self._book.parked:
+            if parked and claim.place in parked:
                 self._changes.duplicates += 1
-            elif claim.device in self._book.devices:
+            elif claim.device in devices:
                 of_device[claim.device].append(claim)
             else:
                 is_held = claim.device in self._book.held_back
@@ -92,7 +101,7 @@ class _Clerk:
             if claim.seq > device.head_seq + 1:
                 self._park(device, claim)
                 continue
-            if claim.place in self._due:
+            if self._due and claim.place in self._due:
                 self._changes.unparked.append(claim)
             if claim.seq <= device.head_seq:
                 self._compare(device, claim)
@@ -162,9 +171,10 @@ class _Clerk:
         self._book.hashes[record_id] = claim.sha256
         self._book.links[record_id] = link
         self._changes.records.append((claim, link.key_no))
-        early = self._book.early.pop(record_id, [])
-        self._changes.no_longer_early.extend(early)
-        self._settle_sale(device, claim)
+        early = self._book.early.pop(record_id, None) or []
+        if early:
+            self._changes.no_longer_early += early
+        self._settle_sale(device, claim, record_id)
         if claim.kind == messages.INTENT:
             self._book_intent(device, claim, early)
             return
@@ -205,13 +215,13 @@ class _Clerk:
         elif claim.fields is None:
             self._open(reasons.UNREADABLE, claim.device, claim.seq)
 
-    def _settle_sale(self, device: Device, claim: Claim) -> None:
+    def _settle_sale(self, device: Device, claim: Claim, record_id: RecordId) -> None:
         """Whatever a payment by code has reserved under this number is decided now."""
-        order = self._book.orders.get((claim.device, claim.seq))
+        order = self._book.orders.get(record_id)
         if order is not None:
             self._settle_order(device, claim, order)
             return
-        reservation = self._book.reservations.get((claim.device, claim.seq))
+        reservation = self._book.reservations.get(record_id)
         if reservation is None and claim.kind != messages.CODE_SALE:
             return  # nearly always
         transfers, found = settle(claim, reservation, device.merchant_no, self._book.accounts)
@@ -292,10 +302,9 @@ class _Clerk:
             self._load(intent, intent.last_seq)
         for outcome in early:
             self._learn(intent, stated_by_outcome(intent, outcome.result))
-        for counter in range(intent.counter - REACH, intent.counter + REACH + 1):
-            for other in self._book.others_at(intent, counter):
-                self._learn(other, stated_by(intent, other))
-                self._learn(intent, stated_by(other, intent))
+        for other in self._book.others_near(intent, REACH):
+            self._learn(other, stated_by(intent, other))
+            self._learn(intent, stated_by(other, intent))
 
     def _book_outcome(self, claim: Claim) -> None:
         fields = claim.fields or {}
@@ -336,16 +345,18 @@ class _Clerk:
     # --- one intent ----------------------------------------------------------------------------
 
     def _learn(self, intent: Intent, stated: State) -> None:
+        if stated is PENDING:
+            return  # nothing
         if is_contradiction(intent.state, stated):
             self._open(reasons.CONTRADICTION, intent.device, intent.seq)
         if stated <= intent.state:
             return
         intent.state = stated
-        self._changes.settled[intent.record_id] = intent
-        if stated is not State.COMMITTED:
+        self._changes.settled[intent.device, intent.seq] = intent
+        if stated is not COMMITTED:
             return
         self._post(intent)
-        for rival in self._book.others_at(intent, intent.counter):
+        for rival in self._book.others_near(intent, 0):
             self._learn(rival, stated_by(intent, rival))
 
     def _post(self, intent: Intent) -> None:
@@ -373,7 +384,7 @@ class _Clerk:
             self._open(reasons.UNKNOWN_MERCHANT, intent.device, intent.seq)
         what = SPEND_LINE, SPEND, debit, credit, intent.amount_fen
         self._changes.transfers.append(Transfer(intent.device, intent.seq, *what))
-        if intent.record_id in self._book.cancels:
+        if (intent.device, intent.seq) in self._book.cancels:
             self._give_back(intent)
 
     def _give_back(self, intent: Intent) -> None:

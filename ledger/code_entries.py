@@ -167,8 +167,10 @@ def keep_entries(database: Dialect, claims: Iterable[Claim]) -> None:
     One door's records come in the order of its chain, so the first of two is always the same.
     """
     for claim in claims:
-        number = claim.fields.get("number", 0) if claim.fields else 0
-        if claim.kind != messages.ENTRY or not number or claim.fields is None:
+        if claim.kind != messages.ENTRY or not claim.fields:
+            continue
+        number = claim.fields.get("number", 0)
+        if not number:
             continue
         reason = _fault(database, claim, number, claim.fields["card_no"])
         if reason:

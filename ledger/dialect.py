@@ -70,6 +70,10 @@ class Dialect(Protocol):
         """Run `sql` for each of `rows`."""
         ...
 
+    def insert(self, table: str, rows: Sequence[Row]) -> None:
+        """New `rows` of a table of numbers and bytes, with all of its columns in their order."""
+        ...
+
     def update(self, sql: str, rows: Sequence[Row]) -> None:
         """Run `UPDATE ... SET ... WHERE ...` for each of `rows`.
 
@@ -135,6 +139,12 @@ class SqliteDialect:
         """Run `sql` for each of `rows`."""
         if rows:
             self._connection.executemany(sql, rows)
+
+    def insert(self, table: str, rows: Sequence[Row]) -> None:
+        """New `rows` of a table, with all of its columns in their order."""
+        if rows:
+            marks = ", ".join("?" * len(rows[0]))
+            self.many(f"INSERT INTO {table} VALUES ({marks})", rows)
 
     def update(self, sql: str, rows: Sequence[Row]) -> None:
         """Run an UPDATE for each of `rows`."""

@@ -11,7 +11,6 @@ from ledger.dialect import Dialect
 from ledger.transfers import Transfer
 
 _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM {}"
-_TRANSFER = "INSERT INTO transfer VALUES (?, ?, ?, ?, ?, ?, ?)"
 # What was decided at this desk must keep an account above its floor: the CHECK refuses it.
 _AUTHORIZE = "UPDATE account SET balance_fen = balance_fen + ? WHERE id = ?"
 # What has happened in the field is recorded even so, and the account is flagged while it is below
@@ -25,13 +24,13 @@ WHERE id = ?"""
 
 def post_authorized(database: Dialect, transfers: Sequence[Transfer]) -> None:
     """Post transfers decided here; ConstraintBroken if one would break a floor."""
-    database.many(_TRANSFER, transfers)
+    database.insert("transfer", transfers)
     database.update(_AUTHORIZE, [(delta, number) for number, delta in _deltas(transfers)])
 
 
 def post_recorded(database: Dialect, transfers: Sequence[Transfer]) -> None:
     """Post transfers that have happened already; an account below its floor is flagged."""
-    database.many(_TRANSFER, transfers)
+    database.insert("transfer", transfers)
     database.update(
         _RECORD_SPEND, [(delta, delta, number) for number, delta in _deltas(transfers)]
     )

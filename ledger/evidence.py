@@ -29,11 +29,15 @@ class State(IntEnum):
     COMMITTED = 3
 
 
+# By name, for whoever asks of each record: to find a member in its class takes longer than to
+# compare it.
+STATES = PENDING, UNKNOWN, NOT_COMMITTED, COMMITTED = tuple(State)
+
 # What the result of an OUTCOME states.
 OF_RESULT = {
-    messages.COMMITTED: State.COMMITTED,
-    messages.NOT_COMMITTED: State.NOT_COMMITTED,
-    messages.UNKNOWN: State.UNKNOWN,
+    messages.COMMITTED: COMMITTED,
+    messages.NOT_COMMITTED: NOT_COMMITTED,
+    messages.UNKNOWN: UNKNOWN,
 }
 
 
@@ -54,7 +58,7 @@ class Intent:
     last_seq: int
     earliest_s: int
     latest_s: int
-    state: State = State.PENDING
+    state: State = PENDING
     credit_no: int = 0
 
     @property
@@ -75,7 +79,7 @@ class Intent:
 def stated_by_outcome(about: Intent, result: int) -> State:
     """What an OUTCOME with `result` states about `about`."""
     if about.credit_no and result == messages.NOT_COMMITTED:
-        return State.UNKNOWN  # not by this try
+        return UNKNOWN  # not by this try
     return OF_RESULT[result]
 
 
@@ -112,18 +116,18 @@ def stated_by(other: Intent, about: Intent) -> State:
     """
     if other.counter == about.counter + 1:
         if other.last == about.mark:
-            return State.COMMITTED
-        return State.PENDING if other.last == (0, 0) else State.NOT_COMMITTED
+            return COMMITTED
+        return PENDING if other.last == (0, 0) else NOT_COMMITTED
     if other.counter == about.counter + 2 and other.last == about.record_id:
-        return State.COMMITTED
+        return COMMITTED
     if other.counter != about.counter:
-        return State.PENDING
+        return PENDING
     if other.mark == about.mark:
-        return other.state if other.state is State.COMMITTED else State.PENDING
+        return COMMITTED if other.state is COMMITTED else PENDING
     is_later = other.device == about.device and other.seq > about.seq and not about.credit_no
-    if other.state is State.COMMITTED or is_later:
-        return State.NOT_COMMITTED
-    return State.PENDING
+    if other.state is COMMITTED or is_later:
+        return NOT_COMMITTED
+    return PENDING
 
 
 def verdict(statements: Iterable[State]) -> State:
@@ -133,4 +137,6 @@ def verdict(statements: Iterable[State]) -> State:
 
 def is_contradiction(known: State, stated: State) -> bool:
     """Whether one of the two says debited and the other says not."""
-    return {known, stated} == {State.COMMITTED, State.NOT_COMMITTED}
+    if known is COMMITTED:
+        return stated is NOT_COMMITTED
+    return known is NOT_COMMITTED and stated is COMMITTED

@@ -16,7 +16,7 @@ from ledger.card_status import losses_of
 from ledger.chain import Link, fork_link
 from ledger.claims import Claim, parse_claim
 from ledger.dialect import Dialect, Row
-from ledger.evidence import Intent, State
+from ledger.evidence import COMMITTED, STATES, Intent
 from ledger.loads import loads_of
 from ledger.onboarding import held_among
 from ledger.reservations import reservations_ahead
@@ -123,7 +123,7 @@ def keys_of(database: Dialect, devices: Iterable[int]) -> dict[int, list[bytes]]
 def intent_of(row: Row) -> Intent:
     """The Intent that a row of INTENT_COLUMNS is."""
     intent = Intent(*row)
-    intent.state = State(intent.state)
+    intent.state = STATES[intent.state]
     return intent
 
 
@@ -194,7 +194,7 @@ def _load_intents(
     for row in database.rows_of(_INTENTS, targets):
         book.add_intent(intent_of(row))
     _load_records(database, book, targets - book.intents.keys())
-    seen = set(book.by_card)
+    seen = {(intent.card_no, intent.counter) for intent in book.intents.values()}
     accounts: set[int] = set()
     for claim in news:
         if claim.kind in (messages.INTENT, messages.CREDIT) and claim.fields is not None:
@@ -220,7 +220,7 @@ def _load_cancels(database: Dialect, book: Book, news: list[Claim]) -> set[int]:
     """The cancellations of known sales; the numbers of those that may move money now."""
     wanted = {claim.target for claim in news if claim.kind == messages.CANCEL}
     numbers = {number for sale in wanted for number in numbers_of(*sale)}
-    wanted |= {id_ for id_, intent in book.intents.items() if intent.state < State.COMMITTED}
+    wanted |= {id_ for id_, intent in book.intents.items() if intent.state < COMMITTED}
     for row in database.rows_of(_CANCELS, wanted):
         cancel = Cancel(*row)
         book.cancels[cancel.intent_id] = cancel

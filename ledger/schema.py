@@ -15,7 +15,7 @@ from ledger.department_schema import JOURNALS as DEPARTMENT_JOURNALS
 from ledger.desk_schema import DESKS
 from ledger.firmware_schema import FIRMWARE
 from ledger.fraud_schema import CORRECTIONS, FINDINGS
-from ledger.growth_schema import GROWTH
+from ledger.growth_schema import GROWTH, PORTIONS
 from ledger.inspection_schema import INSPECTIONS
 from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
@@ -433,4 +433,5 @@ MIGRATIONS = [
     DEPARTMENTS + _append_only(*DEPARTMENT_JOURNALS),
     MONEY + _append_only(*MONEY_JOURNALS),
     PAYMENTS + _append_only(*PAYMENT_JOURNALS),
+    PORTIONS,
 ]

@@ -29,6 +29,11 @@ def programs() -> Path | None:
     return Path(path).parent if path else None
 
 
+def _children(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in children.read_text(encoding="ascii").split()]
+
+
 def _major(path: Path) -> int:
     return int(path.parent.parent.name) if path.parent.parent.name.isdigit() else 0
 
@@ -102,13 +107,18 @@ class Server:
         A session that is left to itself sees it soon, and until then books what it is told.
         """
         if self._server is not None:
-            sessions = Path(f"/proc/{self._server.pid}/task/{self._server.pid}/children")
-            pids = [int(pid) for pid in sessions.read_text(encoding="ascii").split()]
+            pids = _children(self._server.pid)
             self._server.kill()
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self._server.wait()
+
+    def processes(self) -> list[int]:
+        """The number of the server and those of the processes that it has now."""
+        if self._server is None:
+            return []
+        return [self._server.pid, *_children(self._server.pid)]
 
     def run(self, sql: str, database: str = "postgres") -> None:
         with psycopg.connect(self.url(database), autocommit=True) as connection:

@@ -15,6 +15,7 @@ from adapters.sqlite import NotDurable, SchemaTooNew
 from ledger import chart, postgres_schema
 from ledger.dialect import ConstraintBroken, SchemaTooOld, StoreUnavailable
 from ledger.invariants import check
+from ledger.issuing import open_accounts
 from ledger.postgres import PostgresDialect, migrate
 from ledger.schema import APPEND_ONLY, MIGRATIONS
 from ledger.service import LedgerService
@@ -27,6 +28,7 @@ from tests.ledger.test_faults import deliveries
 from tools.cli import app
 
 ROLE = "ledger_service"
+HASH = bytes(32)
 
 
 @pytest.fixture
@@ -240,6 +242,56 @@ def test_a_float_is_refused_and_not_rounded(url):
             store.database.many("INSERT INTO load_end VALUES (?)", [row[1:]])
     with pytest.raises(ConstraintBroken, match=r"1\.5 is no whole number"):
         store.database.rows("SELECT 1 FROM account WHERE id = ?", (1.5,))
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ((1001, 2, 1, HASH, b"", 1.5), "interpreted as an integer"),
+        ((1001, 2**63, 1, HASH, b"", 0), "too big"),
+        ((1001, 2, 1, HASH, "text", 0), "bytes or buffer expected"),
+        ((1001, 2, 1, HASH, b""), "expected 6 values"),
+        ((1001, 2, 1, HASH, None, 0), "violates not-null"),
+        ((1001, 2, 1, b"short", b"", 0), "check constraint"),
+        ((1001, 1, 1, HASH, b"", 0), "already exists"),
+        ((1002, 1, 1, HASH, b"", 0), "speaks of no device"),
+    ],
+)
+def test_one_copied_row_that_may_not_be_takes_all_with_it(url, wrong, says):
+    store = ledger(url, Reader(1001))
+    right = 1001, 1, 1, HASH, b"", 0
+    before = store.dump()
+    with pytest.raises(ConstraintBroken, match=says), store.database.transaction():
+        store.database.insert("record", [right, wrong])
+    assert store.dump() == before
+    with store.database.transaction():  # the connection is as good as it was
+        store.database.insert("record", [right])
+    assert store.summary()["records"] == 1
+    store.close()
+
+
+@pytest.mark.parametrize("side", ["debit", "credit"])
+def test_a_transfer_of_an_account_that_is_not_there_is_refused(url, side):
+    store = ledger(url)
+    known, unknown = chart.purse(CARD), chart.purse(CARD + 7)
+    accounts = (unknown, known) if side == "debit" else (known, unknown)
+    broken = pytest.raises(ConstraintBroken, match="speaks of no account")
+    with broken, store.database.transaction():
+        store.database.insert("transfer", [(1001, 1, 0, 1, *accounts, 5)])
+    store.close()
+
+
+def test_what_is_reserved_is_never_below_nothing(url):
+    store = ledger(url)
+    move = "UPDATE account SET balance_fen = balance_fen + ? WHERE id = ?"
+    with store.database.transaction():
+        open_accounts(store.database, [(chart.RESERVED, CARD, None)])
+        store.database.update(move, [(700, chart.reserved(CARD))])
+    broken = pytest.raises(ConstraintBroken, match="what is reserved is never below nothing")
+    with broken, store.database.transaction():
+        store.database.update(move, [(-701, chart.reserved(CARD))])
+    assert store.balances()["reserved", CARD] == 700
     store.close()
 
 

@@ -1,5 +1,7 @@
 """The ledger's benchmarks on tiny parameters: no figure for books that are not right."""
 
+import tempfile
+
 import pytest
 
 from tools import bench_report
@@ -9,7 +11,24 @@ from tools.bench import ledger_growth, ledger_rate
 def test_a_rate_is_that_of_right_books(tmp_path):
     work = ledger_rate.Work.drawn(seed=1, spends=300, workers=1)
     assert sum(len(part) for part in work.portions[0]) > work.records, "some come twice"
-    assert min(ledger_rate.measure(str(tmp_path / "ledger.sqlite"), work)) > 0
+    cost = ledger_rate.measure(str(tmp_path / "ledger.sqlite"), work)
+    assert cost.rate > 0
+    assert cost.us == cost.client_us > 0, "too few to read ahead"
+    assert cost.server_us == 0, "there is none"
+
+
+def test_a_server_s_processor_time_is_told_beside_that_of_a_transaction():
+    with tempfile.TemporaryDirectory() as folder, ledger_rate.database_server(folder) as server:
+        if server is None:
+            pytest.skip("needs postgresql (Debian package)")
+        work = ledger_rate.Work.drawn(seed=1, spends=300, workers=2)
+        cost = ledger_rate._on(server, "books", work)
+        tpcb = ledger_rate.pgbench(server, seconds=1)
+    assert cost.us > cost.server_us > 0
+    assert tpcb.us > tpcb.server_us > tpcb.client_us > 0
+    shown = [_complete(row, "ledger_rate") for row in ledger_rate._rows("here", cost, tpcb)]
+    assert [row["other"] for row in shown] == [round(tpcb.rate), round(tpcb.us, 1)]
+    assert f"{cost.server_us:.1f} server" in shown[1]["name"]
 
 
 def test_workers_share_the_readers_and_not_a_reader(tmp_path):
@@ -61,5 +80,5 @@ def test_only_what_grows_takes_a_size():
         bench_report.rows(["codec"], records=10_000)
 
 
-def _complete(row):
-    return bench_report.complete("ledger_growth", row)
+def _complete(row, name="ledger_growth"):
+    return bench_report.complete(name, row)

@@ -6,10 +6,17 @@ ledger's service, verifies each seal, and commits durably. On SQLite there is on
 PostgreSQL as many as WORKERS says, each for readers of its own. Each has the process that reads
 ahead. pgbench runs TPC-B with 16
 clients on the same server in the same run. Afterwards the books are held against what was made: a
-rate with a record lost would be no rate. `python -m tools.bench.ledger_rate [SPENDS]`.
+rate with a record lost would be no rate.
+
+A rate hangs on what else the machine does; what a record costs in processor time does so far less,
+and it says what two cores could do at best. So that is told too, of the ledger, of the process
+that reads ahead and of the server with all of its processes, beside a transaction of pgbench with
+its clients. `python -m tools.bench.ledger_rate [SPENDS]`.
 """
 
+import contextlib
 import multiprocessing
+import os
 import platform
 import random
 import re
@@ -20,10 +27,10 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 from ledger.invariants import check
 from ledger.service import DELIVERIES_MAX
@@ -111,6 +118,26 @@ def _deliveries(queue: list[bytes]) -> list[list[bytes]]:
     return [queue[at : at + size] for at in range(0, len(queue), size)]
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """How many in a second, and CPU us for each: of clients, their own children, the server."""
+
+    rate: float
+    client_us: float
+    reading_us: float = 0.0
+    server_us: float = 0.0
+
+    @property
+    def us(self) -> float:
+        return self.client_us + self.reading_us + self.server_us
+
+    @classmethod
+    def middle(cls, costs: Sequence["Cost"]) -> "Cost":
+        """Of each figure the middle one."""
+        columns = zip(*map(astuple, costs), strict=True)
+        return cls(*map(statistics.median, columns))
+
+
 def book(place: str, deliveries: list[list[bytes]]) -> None:
     """Book as the service does that finds more waiting than it takes at once."""
     store = LedgerStore.open(place)
@@ -122,23 +149,32 @@ def book(place: str, deliveries: list[list[bytes]]) -> None:
     store.close()
 
 
-def measure(place: str, work: Work) -> tuple[float, float]:
-    """(records per second from the first delivery to the last commit, CPU us per record).
-
-    The CPU is that of the booking processes; a server's is not in it.
-    """
+def measure(place: str, work: Work, server: Server | None = None) -> Cost:
+    """Of a record, from the first delivery to the last commit; `server`: where `place` is."""
     work.register(place)
     # fork: the records are there already and need not be sent.
     context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=book, args=(place, part)) for part in work.portions]
-    start_s, start_cpu_s = time.monotonic(), _cpu_of_children_s()
+    told = context.SimpleQueue()
+    workers = [context.Process(target=_worker, args=(place, part, told)) for part in work.portions]
+    start_s, start_server_s = time.monotonic(), _cpu_of_server_s(server)
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    took_s, cpu_s = time.monotonic() - start_s, _cpu_of_children_s() - start_cpu_s
+    took_s, server_s = time.monotonic() - start_s, _cpu_of_server_s(server) - start_server_s
+    if any(worker.exitcode for worker in workers):
+        raise NotBooked("a ledger has ended before its records did")
+    spent_s = [told.get() for _ in workers]
     work.judge(place)
-    return work.records / took_s, cpu_s / work.records * 1e6
+    each_us = 1e6 / work.records
+    own_us, reading_us = (sum(column) * each_us for column in zip(*spent_s, strict=True))
+    return Cost(work.records / took_s, own_us, reading_us, server_s * each_us)
+
+
+def _worker(place: str, deliveries: list[list[bytes]], told: Any) -> None:
+    start_s = time.process_time()
+    book(place, deliveries)
+    told.put((time.process_time() - start_s, _cpu_of_children_s()))
 
 
 def _cpu_of_children_s() -> float:
@@ -147,21 +183,39 @@ def _cpu_of_children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def pgbench(server: Server, seconds: int) -> float:
-    """Transactions of TPC-B per second with PGBENCH_CLIENTS clients."""
+def _cpu_of_server_s(server: Server | None) -> float:
+    """Of all of its processes, those that have ended too; it writes and vacuums for all."""
+    if server is None:
+        return 0.0
+    ticks = 0
+    # The server last: what has ended since we asked which there are is in its own figure by then.
+    for pid in reversed(server.processes()):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+            # Behind the name: the state is field 3, and these are 14 to 17 of proc(5).
+            ticks += sum(map(int, text.rpartition(")")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def pgbench(server: Server, seconds: int) -> Cost:
+    """Of a transaction of TPC-B, with PGBENCH_CLIENTS clients."""
     server.run("CREATE DATABASE tpcb")
     there = ("-h", str(server.folder), "-U", "postgres")
     server.call("pgbench", *there, "-i", "-q", "-s", str(PGBENCH_SCALE), "tpcb")
     load = ("-c", str(PGBENCH_CLIENTS), "-j", "2", "-T", str(seconds))
+    start_s, start_server_s = _cpu_of_children_s(), _cpu_of_server_s(server)
     said = server.call("pgbench", *there, *load, "tpcb")
+    clients_s, server_s = _cpu_of_children_s() - start_s, _cpu_of_server_s(server) - start_server_s
     server.run("DROP DATABASE tpcb")
-    found = re.search(r"^tps = ([0-9.]+)", said, re.MULTILINE)
-    if found is None:
+    tps = re.search(r"^tps = ([0-9.]+)", said, re.MULTILINE)
+    done = re.search(r"actually processed: ([0-9]+)", said)
+    if tps is None or done is None:
         raise NotBooked(f"pgbench says: {said}")
-    return float(found[1])
+    each_us = 1e6 / int(done[1])
+    return Cost(float(tps[1]), clients_s * each_us, 0.0, server_s * each_us)
 
 
-@contextmanager
+@contextlib.contextmanager
 def database_server(folder: str) -> Iterator[Server | None]:
     """A server in a folder that user postgres may see; None where none is installed."""
     found = programs()
@@ -185,46 +239,57 @@ def rows(spends: int = SPENDS, seconds: int = PGBENCH_S) -> Iterator[dict[str, o
         tempfile.TemporaryDirectory(prefix="onecard-bench-") as folder,
         database_server(folder) as server,
     ):
-        tps: list[float] = []
-        figures: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        tpcb: list[Cost] = []
+        figures: dict[str, list[Cost]] = defaultdict(list)
         for number in range(ROUNDS):
             # In turn, so that what else the machine does meets them all.
             path = str(Path(folder) / f"ledger-{number}.sqlite")
             figures["SQLite, 1 ledger"].append(measure(path, works[1]))
             if server is None:
                 continue
-            tps.append(pgbench(server, seconds))
+            tpcb.append(pgbench(server, seconds))
             for workers, work in works.items():
                 figures[f"PostgreSQL, {workers} ledger(s)"].append(
                     _on(server, f"books_{workers}_{number}", work)
                 )
         for name, found in figures.items():
-            yield _row(name, found, statistics.median(tps) if tps else None)
+            yield from _rows(name, Cost.middle(found), Cost.middle(tpcb) if tpcb else None)
 
 
-def _on(server: Server, name: str, work: Work) -> tuple[float, float]:
+def _on(server: Server, name: str, work: Work) -> Cost:
     server.run(f"CREATE DATABASE {name}")
-    figures = measure(server.url(name), work)
+    cost = measure(server.url(name), work, server)
     server.run(f"DROP DATABASE {name}")
-    return figures
+    return cost
 
 
-def _row(name: str, figures: list[tuple[float, float]], tps: float | None) -> dict[str, object]:
-    rate, cpu_us = (statistics.median(column) for column in zip(*figures, strict=True))
-    return {
-        "name": f"records booked, seals verified: {name}, {cpu_us:.0f} us of CPU each",
-        "ours": round(rate),
-        "other": None if tps is None else round(tps),
-        "against": f"pgbench TPC-B, {PGBENCH_CLIENTS} clients, same server",
+def _rows(name: str, cost: Cost, tpcb: Cost | None) -> Iterator[dict[str, object]]:
+    """The rate, and the processor time of one: of that, less is better."""
+    parts = f"{cost.client_us:.1f} ledger, {cost.reading_us:.1f} reading ahead"
+    if cost.server_us:
+        parts += f", {cost.server_us:.1f} server"
+    against = f"pgbench TPC-B, {PGBENCH_CLIENTS} clients, same server"
+    yield {
+        "name": f"records booked, seals verified: {name}",
+        "ours": round(cost.rate),
+        "other": None if tpcb is None else round(tpcb.rate),
+        "against": against,
         "unit": "per second",
+    }
+    yield {
+        "name": f"CPU of a record: {name} ({parts})",
+        "ours": round(cost.us, 1),
+        "other": None if tpcb is None else round(tpcb.us, 1),
+        "against": f"a transaction of {against}",
+        "unit": "us",
     }
 
 
 def _machine() -> str:
     """What the figures hang on."""
-    cores = multiprocessing.cpu_count()
+    cores = f"{multiprocessing.cpu_count()} cores at a load of {os.getloadavg()[0]:.0f}"
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{cores} cores, {platform.platform()}, {python}, SQLite {sqlite3.sqlite_version}"
+    return f"{cores}, {platform.platform()}, {python}, SQLite {sqlite3.sqlite_version}"
 
 
 if __name__ == "__main__":
