@@ -56,5 +56,5 @@ def test_a_fen_too_much_is_told(often):
     tamper(store, ["UPDATE account SET balance_fen = balance_fen + 1 WHERE kind = 15"])
     wrong = Months(50, 1, settled, 9, truth.differences(store.balances()), broken(store.database))
     assert not wrong.is_right and "WRONG: remittance 71: 0.01 in the books" in wrong.text()
-    assert "NOT SO: what is on its way to a merchant's bank is what no bank has" in wrong.text()
+    assert "NOT SO: a remittance on its way to a bank is what no bank has paid" in wrong.text()
     store.close()
