@@ -2,7 +2,8 @@
 
 Rules of this file (R7.1). A period begins where the one before ends, and everything that merchants
 got before its end and in no period yet is in it, once for all time: what comes later is in the
-next one, as late. It is closed in one transaction with its report, which nothing changes any more.
+next one, as late. What is in it is cut out of one state of the books while others go on writing;
+it is closed by that state, in one transaction with its report, which nothing changes any more.
 Readers that may still tell of sales of before bar it, unless a person has decided, by name and
 with a reason, that it is closed with them open; the report says so.
 
@@ -34,7 +35,7 @@ from ledger.period_reasons import (
     check_because,
     check_person,
 )
-from ledger.period_report import Due, build, faults, open_cases, read_due, take
+from ledger.period_report import Due, build, cut, faults, read_due, write
 from ledger.quiescence import Blocking
 from ledger.remittances import Remittances
 from ledger.transfers import CHARGE, CHARGE_LINE, REMIT, REMIT_LINE, Transfer
@@ -176,7 +177,7 @@ class Periods:
         check_person(person)
         if not 0 < len(name) <= _NAME_CHARS_MAX or not name.isprintable():
             raise PeriodRefused(f"a period has a name of 1 to {_NAME_CHARS_MAX}", WRONG_SPAN)
-        with self._database.transaction():
+        with self._database.reading():
             before = self.every()
             for one in before:
                 if (one.name, one.until_s, one.person) == (name, until_s, person):
@@ -184,11 +185,16 @@ class Periods:
             from_s = self._check_span(before, name, until_s, now_s)
             quiet = self._check_quiet(until_s, person)
             number = len(before) + 1
-            due = take(self._database, number, from_s, until_s, now_s)
-            open_cases(self._database, number, from_s, until_s)
+            made = cut(self._database, number, from_s, until_s, now_s)
             what = number, name, from_s, until_s, person, now_s
-            report = build(self._database, what, quiet, due)
-            sha256 = hashlib.sha256(report.encode("ascii")).digest()
+            report = build(self._database, what, quiet, made)
+        sha256 = hashlib.sha256(report.encode("ascii")).digest()
+        with self._database.transaction():
+            for one in self.every()[number - 1 :]:
+                if (one.name, one.until_s, one.person) == (name, until_s, person):
+                    return one
+                raise PeriodRefused(f"{one.person} has closed one meanwhile", WRONG_SPAN)
+            write(self._database, made)
             self._database.many(_INSERT, [(*what, sha256, report)])
             return self.period(number)
 
@@ -197,6 +203,7 @@ class Periods:
     def approve(self, number: int, step: str, sha256: str, person: str, time_s: int) -> Period:
         """`person` approves the report with this hash (hexadecimal), as the next of STEPS."""
         check_person(person)
+        wrong = self.faults(number)  # looked for beforehand: a closed period does not change
         with self._database.transaction():
             period = self.period(number)
             self._check_hash(period, sha256)
@@ -207,7 +214,6 @@ class Periods:
             at = self._check_step(period, step)
             if person in (period.person, *(who for _, who, _ in period.approvals)):
                 raise PeriodRefused(f"{person} has done another step of it", SAME_PERSON)
-            wrong = self.faults(number)
             if wrong:
                 raise PeriodRefused("; ".join(wrong), OTHER_REPORT)
             self._database.many(_APPROVE, [(number, at, person, time_s)])
