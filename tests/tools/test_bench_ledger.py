@@ -83,6 +83,7 @@ def test_the_turn_that_closing_holds_is_a_part_of_closing(monkeypatch, tmp_path)
 
 def test_no_figure_of_a_period_of_books_that_lack_something(monkeypatch, tmp_path):
     monkeypatch.setattr(ledger_growth, "CARDS", 20)
+    monkeypatch.setattr(ledger_growth, "READERS", 3)
     monkeypatch.setattr(ledger_period, "check", lambda store: ["not so"])
     with pytest.raises(ledger_rate.NotBooked):
         list(ledger_period.measure("file", str(tmp_path / "l.sqlite"), 1_000))
