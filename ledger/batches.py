@@ -30,7 +30,7 @@ from ledger.lifecycle import (
     Act,
 )
 from ledger.payouts import enter_payee
-from ledger.signatures import signed
+from ledger.signatures import TYPED, are_there, basis, signed, was_proven
 from protocols.rules.card_status import CARD_NO_MAX
 from protocols.rules.spending import STUDENT
 
@@ -40,6 +40,7 @@ _MAY_GRADUATE = ("active", "lost", "expired")
 _BALANCE = "SELECT balance_fen FROM account WHERE id = ?"
 _LINES = "SELECT line, card_no, reason FROM batch_line WHERE sha256 = ? ORDER BY line"
 _DONE = "SELECT reason FROM batch_done WHERE sha256 = ? AND line = ?"
+_BEGUN = "SELECT 1 FROM batch_done WHERE sha256 = ? LIMIT 1"
 _SIGNED = "SELECT step, person FROM batch_approval WHERE sha256 = ? ORDER BY step"
 _SIGN = "INSERT INTO batch_approval VALUES (?, ?, ?, ?)"
 # Students of these departments whose time is over with that of the list.
@@ -124,7 +125,8 @@ class Batches:
             else:
                 reason, text = self._judge(line)
             findings.append(Finding(line.line, line.card_no, reason, text))
-        sha256 = _digest(kind, file_sha256, ((f.line, f.card_no, f.reason) for f in findings))
+        said = ((f.line, f.card_no, f.reason) for f in findings)
+        sha256 = _digest(kind, file_sha256, said, basis(self._database))
         amount_fen = sum(self._amount_fen(f.card_no) for f in findings if not f.reason)
         missing = () if kind == "issue" else tuple(self._missing(lines))
         return Plan(kind, sha256, tuple(findings), missing, amount_fen)
@@ -148,6 +150,8 @@ class Batches:
             before = self.signatures(sha256)
             is_first = not before or before[0] == person
             verb = "batch.sign" if is_first else "batch.approve"
+            if self._has_typed(kind, sha256, before):
+                raise _refused("a typed name has signed it: see another dry run", NO_EVIDENCE)
             person = signed(self._database, verb, person, time_s, kind, sha256.hex())
             if person in before:
                 return len(before)
@@ -183,7 +187,10 @@ class Batches:
         """
         check_word("who runs it", person)
         seen = list(self._database.rows(_LINES, (sha256,)))
-        if not seen or _digest(kind, file_sha256, seen) != sha256:
+        # What was begun while names were typed goes on as it was signed; else those count no more.
+        is_begun = bool(list(self._database.rows(_BEGUN, (sha256,))))
+        rests_on = {basis(self._database), *([TYPED] if is_begun else [])}
+        if not seen or sha256 not in {_digest(kind, file_sha256, seen, one) for one in rests_on}:
             raise _refused("nobody has signed a dry run of this list with this hash", NO_EVIDENCE)
         if len(self.signatures(sha256)) < SIGNATURES:
             raise _refused("one person has signed it: it takes another one", ONE_PERSON)
@@ -194,6 +201,14 @@ class Batches:
         return [self._do(line, sha256, reasons[line.line], act, time_s) for line in lines]
 
     # --- how -------------------------------------------------------------------------------------
+
+    def _has_typed(self, kind: str, sha256: bytes, before: Sequence[str]) -> bool:
+        """Whether one of these signatures is that of a typed name, in books with operators."""
+        words = kind, sha256.hex()
+        return are_there(self._database) and any(
+            not was_proven(self._database, person, verb, *words)
+            for verb, person in zip(("batch.sign", "batch.approve"), before, strict=False)
+        )
 
     def _do(self, line: Line, sha256: bytes, seen: int, act: Act, time_s: int) -> Finding:
         if seen:
@@ -288,9 +303,11 @@ class Batches:
         return 0
 
 
-def _digest(kind: str, file_sha256: bytes, lines: Iterable[tuple[int, int, int]]) -> bytes:
+def _digest(
+    kind: str, file_sha256: bytes, lines: Iterable[tuple[int, int, int]], resting_on: str
+) -> bytes:
     said = "".join(f"{line} {card_no} {reason}\n" for line, card_no, reason in lines)
-    return hashlib.sha256(f"{kind} {file_sha256.hex()}\n{said}".encode()).digest()
+    return hashlib.sha256(f"{kind} {file_sha256.hex()}\n{said}{resting_on}".encode()).digest()
 
 
 def _refused(text: str, reason: int) -> CardRefused:

@@ -4,15 +4,17 @@ Rules of this file. A dossier begins with its first step and whatever belongs to
 transaction; its reference (the number on the paper form, or the record it is about) is that of no
 other of its kind, so whoever begins it again after power was gone, or a lost answer, begins
 nothing. A step and what it does in the books are one transaction too. What may follow what stands
-in ledger/procedures.py, and in the database beside it.
+in ledger/procedures.py, and in the database beside it; whose word it is, in
+ledger/dossier_signers.py.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from ledger import chart
+from ledger import chart, people
 from ledger.dialect import Dialect, Row
+from ledger.dossier_signers import department_of, proven, typed_signer
 from ledger.issuing import open_accounts
 from ledger.posting import post_recorded
 from ledger.procedures import (
@@ -111,20 +113,31 @@ Cost = tuple[str, int]  # item, amount_fen
 class Dossiers:
     """The dossiers of `database`. Every method is one transaction, or only reads.
 
-    Raises DossierRefused.
+    Raises DossierRefused, and NotAllowed where the books have operators.
     """
 
     def __init__(self, database: Dialect) -> None:
         self._database = database
 
     def begin(
-        self, kind: str, verb: str, reference: str, about: About, by: Act, time_s: int
+        self,
+        kind: str,
+        verb: str,
+        reference: str,
+        about: About,
+        by: Act,
+        time_s: int,
+        department: str = "",
     ) -> int:
-        """Begin a dossier; its number. Again, with the same reference and facts: nothing."""
+        """Begin a dossier; its number. Again, with the same reference and facts: nothing.
+
+        `department`: the one that is asked for it; "": any.
+        """
         if reference.startswith((ROUND, FAULT)):
             text = f"what begins with {ROUND} or {FAULT} is not for persons to choose"
             refuse(kind, text, NO_EVIDENCE)
         with self._database.transaction():
+            by = proven(self._database, (kind, reference, verb), by, time_s, department)
             return begin(self._database, kind, verb, reference, about, by, time_s)
 
     def say(
@@ -141,7 +154,21 @@ class Dossiers:
         `costs` belong to the verbs of COSTS_SAID and are borne by one of BEARERS.
         """
         with self._database.transaction():
-            return advance(self._database, number, verb, by, time_s, costs, bearer)
+            known = find(self._database, number)
+            asked = department_of(self._database, number, known.kind, by.role)
+            what = known.kind, known.reference, verb
+            by = proven(self._database, what, by, time_s, asked)
+            state = advance(self._database, number, verb, by, time_s, costs, bearer)
+            if len(find(self._database, number).steps) > len(known.steps):
+                self._check_signed(known, verb)
+            return state
+
+    def _check_signed(self, known: Dossier, verb: str) -> None:
+        who = typed_signer(self._database, known.kind, known.reference, known.steps, verb)
+        if who:
+            text = f"dossier {known.number}: {who} signed it by a typed name, which counts for"
+            text += " nothing since these books have operators: sign that again, or apply anew"
+            refuse(known.kind, text, people.TYPED_NAME)
 
     def dossier(self, number: int) -> Dossier:
         """The one of this number."""

@@ -4,12 +4,15 @@ Rules of this file. A department names one person for a site, and how many days 
 two rounds; a newer word stands in its place. A round answers three questions, each with one of
 RESULTS. What could not be put right goes to the library and information centre as a ticket
 (ledger/procedures.py), in the transaction that notes the round; so a round without its tickets is
-not in the books. One round a day; whoever tells it again, word for word, tells nothing.
+not in the books. One round a day; whoever tells it again, word for word, tells nothing. Where the
+books have operators a head names somebody of the own department who can log in, and that person
+notes the round.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ledger import people
 from ledger.dialect import Dialect, Row
 from ledger.dossiers import ROUND, About, DossierRefused, begin, check_word
 from ledger.procedures import (
@@ -21,6 +24,7 @@ from ledger.procedures import (
     SAID_OTHERWISE,
     Act,
 )
+from ledger.signatures import NotAllowed, are_there, signed, works_as
 from ledger.tampers import is_person
 from protocols.wire import topics
 
@@ -68,14 +72,21 @@ class Duty:
 class Duties:
     """The duties in `database`. Every method is one transaction, or only reads.
 
-    Raises DossierRefused.
+    Raises DossierRefused, and NotAllowed where the books have operators.
     """
 
     def __init__(self, database: Dialect) -> None:
         self._database = database
 
     def name(
-        self, department: str, site: str, person: str, every_days: int, day: int, named_by: str
+        self,
+        department: str,
+        site: str,
+        person: str,
+        every_days: int,
+        day: int,
+        named_by: str,
+        time_s: int,
     ) -> None:
         """`named_by` names the person for a site, from `day` on. Again: nothing."""
         check_word("the department", department)
@@ -85,7 +96,11 @@ class Duties:
             raise _refused("nobody names himself", ANOTHER_PERSON)
         if not 1 <= every_days <= EVERY_DAYS_MAX or not 0 <= day <= DAY_MAX:
             raise _refused(f"a round is made every 1 to {EVERY_DAYS_MAX} days")
+        about = f"rounds at {site}", person
         with self._database.transaction():
+            words = "duty.name", named_by, time_s, *about
+            named_by = signed(self._database, *words, department=department)
+            self._check_named(department, person, named_by, about[0])
             known = self._newest(department, site)
             if known is not None and known[3:5] == (person, every_days):
                 return
@@ -115,6 +130,9 @@ class Duties:
         values = tuple(RESULTS[word] for word in results)
         with self._database.transaction():
             where = department, site, day
+            about = f"round at {site}, day {day}", " ".join(results)
+            words = "duty.round", person, time_s, *about
+            person = signed(self._database, *words, department=department)
             for known in list(self._database.rows(_KNOWN, where)):
                 if known != (person, *values):
                     text = "the round of that day is noted otherwise"
@@ -153,6 +171,20 @@ class Duties:
         "": readers that no department answers for.
         """
         return list(self._database.rows(_UNNAMED))
+
+    def _check_named(self, department: str, person: str, named_by: str, about: str) -> None:
+        """Whoever is named has to be able to note a round; NotAllowed."""
+        if not are_there(self._database):
+            return
+        where, roles = works_as(self._database, person)
+        checks = (
+            (not where, people.NO_OPERATOR),
+            (where != department, people.OTHER_DEPARTMENT),
+            (not people.may(roles, "duty.round"), people.NOT_FOR_ROLE),
+        )
+        for is_so, reason in checks:
+            if is_so:
+                raise NotAllowed(reason, "duty.name", named_by, about)
 
     def _newest(self, department: str, site: str) -> Row | None:
         sql = f"{_NEWEST} AND department = ? AND site = ?"

@@ -4,7 +4,9 @@ Rules of this file. What is signed is one list: its kind, name and lines, each w
 amount and what the books say of it (0: it moves). Whoever signs states the sum, which stands on
 their own paper; another sum is refused. The two signatures are two verbs of ledger/people.py. The
 name is used up by the first list that is done under it. What the lists are of is said elsewhere:
-ledger/subsidies.py, ledger/payouts.py.
+ledger/subsidies.py, ledger/payouts.py. The hash has in it on what signatures rest
+(ledger/signatures.py): what was signed by typed names is no list any more once the books have
+operators, unless it was begun.
 """
 
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from ledger.card_status import CardRefused
 from ledger.dialect import Dialect
 from ledger.holders import check_word
 from ledger.lifecycle import NO_EVIDENCE, ONE_PERSON
-from ledger.signatures import signed
+from ledger.signatures import are_there, signed, was_proven
 
 SUBSIDY, REFUND = "subsidy", "refund"
 SIGNATURES = 2
@@ -78,6 +80,8 @@ class MoneyLists:
         is_first = not before or before[0] == by.person
         verb = f"{what.kind}.{'sign' if is_first else 'approve'}"
         words = what.name, by.sha256.hex()
+        if self._has_typed(what, by.sha256, before):
+            raise _refused("a typed name has signed it: see another dry run", NO_EVIDENCE)
         person = signed(self._database, verb, by.person, by.time_s, *words)
         if person in before:
             return len(before)
@@ -114,6 +118,15 @@ class MoneyLists:
         for (sha256,) in list(self._database.rows(_DONE, (kind, name))):
             return sha256
         return None
+
+    def _has_typed(self, what: MoneyList, sha256: bytes, before: list[str]) -> bool:
+        """Whether one of these signatures is that of a typed name, in books with operators."""
+        verbs = f"{what.kind}.sign", f"{what.kind}.approve"
+        words = what.name, sha256.hex()
+        return are_there(self._database) and any(
+            not was_proven(self._database, person, verb, *words)
+            for verb, person in zip(verbs, before, strict=False)
+        )
 
     def _check_name(self, what: MoneyList) -> bool:
         """Whether this very list was begun under its name; CardRefused if another one was."""

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 
 from ledger.dialect import Dialect
+from ledger.dossier_signers import proven
 from ledger.dossiers import (
     About,
     DossierRefused,
@@ -32,6 +33,7 @@ from ledger.procedures import (
     NO_EVIDENCE,
     Act,
 )
+from ledger.signatures import signed
 from ledger.tampers import is_person
 
 QUANTITY_MAX, AMOUNT_FEN_MAX, NAME_CHARS_MAX = 9_999, 99_999_999_999, 64
@@ -105,7 +107,7 @@ class Registered:
 class Onboarding:
     """Applications and admissions in `database`. Every method is one transaction, or only reads.
 
-    Raises DossierRefused.
+    Raises DossierRefused, and NotAllowed where the books have operators.
     """
 
     def __init__(self, database: Dialect) -> None:
@@ -126,6 +128,7 @@ class Onboarding:
         about = About(merchant_no, detail=("annex_form", astuple(form)))
         by = Act(MERCHANT, person, said=necessity)
         with self._database.transaction():
+            by = proven(self._database, (kind, reference, "apply"), by, time_s)
             is_new = not list(self._database.rows(_IS_BEGUN, (kind, reference)))
             is_known = bool(list(self._database.rows(_IS_MERCHANT, (merchant_no,))))
             if is_new and is_known != (kind != MERCHANT):
@@ -146,6 +149,8 @@ class Onboarding:
             raise DossierRefused(text, NO_EVIDENCE)
         wanted = set(devices)
         with self._database.transaction():
+            about = f"application {application}", " ".join(map(str, sorted(wanted)))
+            person = signed(self._database, "device.admit", person, time_s, *about)
             known = find(self._database, application)
             form = self._form(application, known.kind)
             has = {device for (device,) in self._database.rows(_OF_APPLICATION, (application,))}

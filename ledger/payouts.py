@@ -20,7 +20,7 @@ from ledger.holders import check_word
 from ledger.lifecycle import MONEY_IN_THE_AIR, ONE_PERSON
 from ledger.money_lists import NAME_USED, REFUND, TEXTS, MoneyList, MoneyLists, Signature
 from ledger.reissues import Reissues
-from ledger.signatures import signed
+from ledger.signatures import basis, signed
 from ledger.transfers import PAID_LINE, PAY_OUT, RETURN, RETURN_LINE, Transfer
 
 ACCOUNT_DIGITS = (12, 19)
@@ -151,7 +151,7 @@ class Payouts:
         amount_fen = sum(one.amount_fen for one in payments)
         ((all_fen,),) = self._database.rows(_ON_ITS_WAY)
         with_bank_fen = all_fen - amount_fen - no_account_fen
-        sha256 = _digest(file, payments)
+        sha256 = _digest(file, payments, basis(self._database))
         return FilePlan(sha256, tuple(payments), amount_fen, with_bank_fen, no_account_fen)
 
     def made(self, file: str) -> bytes | None:
@@ -290,10 +290,10 @@ def _list_of(file: str, plan: FilePlan) -> MoneyList:
     return MoneyList(REFUND, file, plan.sha256, lines)
 
 
-def _digest(file: str, payments: Iterable[Due]) -> bytes:
+def _digest(file: str, payments: Iterable[Due], resting_on: str) -> bytes:
     """Over which account of the register gets what; an account is never changed there."""
     said = "".join(f"{one.settlement} {one.payee} {one.amount_fen}\n" for one in payments)
-    return hashlib.sha256(f"{REFUND} {file}\n{said}".encode()).digest()
+    return hashlib.sha256(f"{REFUND} {file}\n{said}{resting_on}".encode()).digest()
 
 
 def _has_check_digit(digits: str) -> bool:

@@ -3,15 +3,15 @@
 Rules of this file. It is pure. An operator has one department and some roles; a verb is for some
 roles. Where money or rights move it takes two persons, who say two verbs (TWO_PERSONS); nobody has
 two roles that between them say both, and whoever lets people in does nothing else. Where both
-verbs are of one role (administrators), that they are two is looked at when the second one speaks.
-Whoever builds something that takes signatures adds its verbs here, and asks `signed` of
-ledger/operators.py with them.
+verbs may be of one role (administrators; two heads of one form), that they are two is looked at
+when the second one speaks. Whoever builds something that takes signatures adds its verbs here,
+and asks `signed` of ledger/signatures.py with them.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ledger import lifecycle
+from ledger import lifecycle, procedures
 
 # --- numbered reasons ---------------------------------------------------------------------------
 
@@ -77,6 +77,7 @@ class Role:
 
 ADMINISTRATOR, ENGINEER, CLERK, TREASURER = "administrator", "engineer", "clerk", "treasurer"
 STEWARD, WARDEN, GUARD, HEAD = "steward", "warden", "guard", "head"
+LEADER, PRESIDENT = "leader", "president"
 ROLES = {
     ADMINISTRATOR: Role(INFORMATION, "lets people in, and does nothing else"),
     ENGINEER: Role(INFORMATION, "readers, their limits and firmware, what is kept how long"),
@@ -86,6 +87,8 @@ ROLES = {
     WARDEN: Role(STUDENTS, "the doors of dormitories"),
     GUARD: Role(SECURITY, "the doors of family and public places"),
     HEAD: Role(ANY, "signs for the own department or college"),
+    LEADER: Role(ANY, "signs as the school's leader over the own department (分管校领导)"),
+    PRESIDENT: Role(ANY, "signs as the president (校长)"),
 }
 # Who enters what somebody says of a card (ledger/lifecycle.py); readers and the ledger are nobody.
 ENTERED_BY = {
@@ -95,6 +98,28 @@ ENTERED_BY = {
     lifecycle.SECURITY: (GUARD,),
 }
 _ENTERED_AT = (lifecycle.COUNTER, lifecycle.BATCH)
+# Who says a step of a dossier as which role of ledger/procedures.py. A merchant's people have no
+# login: what they say on paper is entered, and is the word of who has entered it.
+_OF_READERS = (STEWARD, WARDEN, GUARD, HEAD)
+SAID_BY = {
+    procedures.MERCHANT: (STEWARD,),
+    procedures.DEPARTMENT: _OF_READERS,
+    procedures.DEPARTMENT_LEADER: (LEADER,),
+    procedures.PROJECT: (HEAD,),
+    procedures.PROJECT_LEADER: (LEADER,),
+    procedures.PRESIDENT: (PRESIDENT,),
+    procedures.CENTRE: (ENGINEER,),
+    procedures.CARD_CENTRE: (CLERK,),
+    procedures.SECURITY: (GUARD,),
+}
+_ANNEX_2 = "annex-2"
+# Where it is others: an opinion of annex 2 is a head's; a merchant may bring a card to the counter
+# before anybody has entered that it is withheld; only General Affairs asks merchants.
+_SAID_OTHERWISE = {
+    f"{_ANNEX_2}.{procedures.DEPARTMENT}": (HEAD,),
+    f"{procedures.CAPTURE}.{procedures.MERCHANT}": (CLERK, STEWARD),
+    f"{procedures.QUESTION}.{procedures.DEPARTMENT}": (STEWARD, HEAD),
+}
 
 # --- verbs --------------------------------------------------------------------------------------
 
@@ -116,6 +141,26 @@ def _of_cards() -> Iterator[tuple[str, Verb]]:
         if roles:
             in_order = tuple(role for role in ROLES if role in roles)
             yield f"card.{name}", Verb(in_order, rule.article, rule.text)
+
+
+def step_verb(kind: str, role: str) -> str:
+    """The verb of whoever says a step of a dossier of `kind` as `role` of ledger/procedures.py."""
+    return f"{_ANNEX_2 if kind in procedures.ANNEX_2 else kind}.{role}"
+
+
+def _of_dossiers() -> Iterator[tuple[str, Verb]]:
+    """What the procedures of merchants and devices know: a verb for each of their roles."""
+    for kind, (text, article) in procedures.KINDS.items():
+        words = text, article
+        if kind in procedures.ANNEX_2:
+            words = "a new merchant, or more readers", "annex 2, R16, R7.2"
+        steps: dict[str, dict[str, None]] = {}
+        for row in procedures.of(kind):
+            steps.setdefault(row.role, {})[row.verb] = None
+        for role, verbs in steps.items():
+            name = step_verb(kind, role)
+            roles = _SAID_OTHERWISE.get(name, SAID_BY[role])
+            yield name, Verb(roles, words[1], f"{words[0]}: {', '.join(verbs)}")
 
 
 VERBS = {
@@ -163,6 +208,22 @@ VERBS = {
     "personal.show": Verb((CLERK,), "R10.1", "see a personal number unmasked, and say why"),
     "personal.export": Verb((CLERK,), "R10.1", "write down all that the books have of a person"),
     "retention.run": Verb((ENGINEER,), "R5.2", "blank what has been kept long enough"),
+    **dict(_of_dossiers()),
+    "device.admit": Verb((ENGINEER,), "R20, annex 2", "admit readers of an approved application"),
+    "duty.name": Verb((HEAD,), "R21", "name who makes the rounds of the own department"),
+    "duty.round": Verb(
+        (ENGINEER, CLERK, STEWARD, WARDEN, GUARD, HEAD), "R21", "note a round, as who was named"
+    ),
+    "period.rate": Verb((CLERK,), "R6.5", "set a merchant's commission"),
+    "period.account": Verb((CLERK,), "R6.5", "register the account that a merchant is paid to"),
+    "period.decide": Verb((TREASURER,), "R7.1", "let a period be closed though readers are open"),
+    "period.close": Verb((CLERK,), "R7.1", "close a period"),
+    "period.audit": Verb((STEWARD,), "R7.1", "audit its report (总务处审核), or refuse it"),
+    "period.head": Verb((HEAD,), "R7.1", "sign it for General Affairs, or refuse it"),
+    "period.leader": Verb((LEADER,), "R7.1", "sign it as the leader over that, or refuse it"),
+    "period.centre": Verb((TREASURER,), "R7.1", "audit it again for the card centre, or refuse"),
+    "period.file": Verb((TREASURER,), "R7.1", "make a file that pays merchants"),
+    "period.results": Verb((CLERK,), "R7.1", "note what the bank says of it"),
 }
 # What takes two persons: who says the one does not say the other of the same thing.
 TWO_PERSONS = (
@@ -177,6 +238,26 @@ TWO_PERSONS = (
     ("device.department", "device.centre"),
     ("access.appoint", "access.dorm"),
     ("access.appoint", "access.public"),
+    ("annex-2.merchant", "annex-2.department"),
+    ("annex-2.department", "annex-2.department-leader"),
+    ("annex-2.department-leader", "annex-2.project"),
+    ("annex-2.project", "annex-2.project-leader"),
+    ("annex-2.project", "annex-2.president"),
+    ("annex-2.project-leader", "annex-2.president"),
+    ("relocation.department", "relocation.centre"),
+    ("damage.department", "damage.centre"),
+    ("damage.centre", "damage.security"),
+    ("damage.security", "damage.card-centre"),
+    ("period.decide", "period.close"),
+    ("period.close", "period.audit"),
+    ("period.close", "period.leader"),
+    ("period.close", "period.centre"),
+    ("period.audit", "period.head"),
+    ("period.audit", "period.leader"),
+    ("period.head", "period.leader"),
+    ("period.head", "period.centre"),
+    ("period.leader", "period.centre"),
+    ("period.account", "period.file"),
 )
 
 

@@ -37,10 +37,7 @@ class PeriodRefused(Exception):
 
 
 def check_person(person: str) -> None:
-    """Whoever acts in a settlement is named here. PeriodRefused: nobody is called so.
-
-    The one place: what a person types is believed until operators prove who they are.
-    """
+    """Whoever acts in a settlement is named here. PeriodRefused: nobody is called so."""
     if not is_person(person):
         text = f"a person is one word of a-z, 0-9 and -, at most {PERSON_CHARS_MAX} characters"
         raise PeriodRefused(text, SAME_PERSON)

@@ -10,7 +10,9 @@ with a reason, that it is closed with them open; the report says so.
 Nothing moves when it is closed. Four persons approve the report under its hash, and none of them
 has closed it; each compares it with the books anew. With the fourth approval, in one transaction,
 commission goes to the card centre and what a merchant is due on its way to its bank. A refused
-report moves nothing: all of it goes on to the next period. So does what a merchant owes.
+report moves nothing: all of it goes on to the next period. So does what a merchant owes. Whose
+word each of it is stands in ledger/people.py; an approval by a typed name counts for nothing once
+the books have operators: who is called so approves it again, or the report is refused.
 """
 
 import hashlib
@@ -18,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ledger import chart
+from ledger import chart, people
 from ledger.dialect import Dialect
 from ledger.entries import post_authorized
 from ledger.period_quiet import Quiet, examine, place_of
@@ -35,9 +37,10 @@ from ledger.period_reasons import (
     check_because,
     check_person,
 )
-from ledger.period_report import Due, build, cut, faults, read_due, write
+from ledger.period_report import Cut, Due, build, cut, faults, read_due, write
 from ledger.quiescence import Blocking
 from ledger.remittances import Remittances
+from ledger.signatures import are_there, signed, was_proven
 from ledger.transfers import CHARGE, CHARGE_LINE, REMIT, REMIT_LINE, Transfer
 
 STEPS = {
@@ -47,6 +50,8 @@ STEPS = {
     "centre": "一卡通中心复核",
 }
 _STEP_NAMES = tuple(STEPS)
+# Of which department a step is; the others are of roles that only one department has.
+_DEPARTMENTS = {"head": people.GENERAL, "leader": people.GENERAL}
 RATE_BP_MAX = 10_000
 _NAME_CHARS_MAX = 32
 _SHOWN = 10
@@ -99,8 +104,9 @@ class Period:
 class Periods:
     """The periods in the books. Every method is one transaction, or only reads.
 
-    Raises PeriodRefused: nothing was changed, and the text says why. Whoever asks again for what
-    is done, with the same facts, is answered the same. `payments`: what is paid of them.
+    Raises PeriodRefused, and NotAllowed where the books have operators: nothing was changed, and
+    the text says why. Whoever asks again for what is done, with the same facts, is answered the
+    same. `payments`: what is paid of them.
     """
 
     def __init__(self, database: Dialect) -> None:
@@ -137,6 +143,8 @@ class Periods:
         if not 0 <= rate_bp <= RATE_BP_MAX:
             raise PeriodRefused(f"a commission is 0 to {RATE_BP_MAX} basis points", NO_ACCOUNT)
         with self._database.transaction():
+            about = f"merchant {merchant_no}", f"{rate_bp} basis points"
+            person = signed(self._database, "period.rate", person, time_s, *about)
             if not list(self._database.rows(_IS_MERCHANT, (merchant_no,))):
                 raise PeriodRefused(f"merchant {merchant_no} is not registered", NO_ACCOUNT)
             ((number,),) = self._database.rows(_NEXT_RATE)
@@ -158,6 +166,9 @@ class Periods:
         check_person(person)
         check_because(because)
         with self._database.transaction():
+            named = " ".join(f"{device}/{seq}" if seq else str(device) for device, seq in places)
+            about = f"until {until_s}: {named}", because
+            person = signed(self._database, "period.decide", person, time_s, *about)
             quiet, _left, decided = self._open(until_s)
             bars = {(one.device, one.seq): one.bar for one in quiet.blocking}
             if any(one.until_s >= until_s for one in self.every()):
@@ -178,25 +189,23 @@ class Periods:
         if not 0 < len(name) <= _NAME_CHARS_MAX or not name.isprintable():
             raise PeriodRefused(f"a period has a name of 1 to {_NAME_CHARS_MAX}", WRONG_SPAN)
         with self._database.reading():
-            before = self.every()
-            for one in before:
-                if (one.name, one.until_s, one.person) == (name, until_s, person):
-                    return one
-            from_s = self._check_span(before, name, until_s, now_s)
-            quiet = self._check_quiet(until_s, person)
-            number = len(before) + 1
-            made = cut(self._database, number, from_s, until_s, now_s)
-            what = number, name, from_s, until_s, person, now_s
-            report = build(self._database, what, quiet, made)
-        sha256 = hashlib.sha256(report.encode("ascii")).digest()
+            is_new = self._closed(name, until_s, person) is None
+            ready = self._ready(name, until_s, str(person), now_s) if is_new else None
         with self._database.transaction():
-            for one in self.every()[number - 1 :]:
-                if (one.name, one.until_s, one.person) == (name, until_s, person):
-                    return one
+            about = f"period {name} until {until_s}"
+            person = signed(self._database, "period.close", person, now_s, about)
+            known = self._closed(name, until_s, person)
+            if known is not None:
+                return known
+            if ready is None:
+                raise PeriodRefused(f"period {name!r} was there, and is not", WRONG_SPAN)
+            what, made, report = ready
+            for one in self.every()[made.number - 1 :]:
                 raise PeriodRefused(f"{one.person} has closed one meanwhile", WRONG_SPAN)
             write(self._database, made)
+            sha256 = hashlib.sha256(report.encode("ascii")).digest()
             self._database.many(_INSERT, [(*what, sha256, report)])
-            return self.period(number)
+            return self.period(made.number)
 
     # --- what persons say of its report ----------------------------------------------------------
 
@@ -205,6 +214,7 @@ class Periods:
         check_person(person)
         wrong = self.faults(number)  # looked for beforehand: a closed period does not change
         with self._database.transaction():
+            person = self._signed(number, step, sha256, person, time_s)
             period = self.period(number)
             self._check_hash(period, sha256)
             if any(
@@ -214,6 +224,7 @@ class Periods:
             at = self._check_step(period, step)
             if person in (period.person, *(who for _, who, _ in period.approvals)):
                 raise PeriodRefused(f"{person} has done another step of it", SAME_PERSON)
+            self._check_proven(period)
             if wrong:
                 raise PeriodRefused("; ".join(wrong), OTHER_REPORT)
             self._database.many(_APPROVE, [(number, at, person, time_s)])
@@ -228,6 +239,7 @@ class Periods:
         check_person(person)
         check_because(because, reason=WRONG_STEP)
         with self._database.transaction():
+            person = self._signed(number, step, sha256, person, time_s)
             period = self.period(number)
             self._check_hash(period, sha256)
             if period.refusal and period.refusal[1:3] == (person, because):
@@ -237,6 +249,43 @@ class Periods:
             return self.period(number)
 
     # --- how -------------------------------------------------------------------------------------
+
+    def _signed(self, number: int, step: str, sha256: str, person: str, time_s: int) -> str:
+        """Who says what is to be said of a report in this step."""
+        if step not in STEPS:
+            raise PeriodRefused(f"the steps are {', '.join(STEPS)}", WRONG_STEP)
+        asked = {"department": _DEPARTMENTS.get(step, "")}
+        words = person, time_s, _about(number), sha256.lower()
+        return signed(self._database, f"period.{step}", *words, **asked)
+
+    def _check_proven(self, period: Period) -> None:
+        """PeriodRefused if anybody has approved it by a typed name, which counts for nothing."""
+        if not are_there(self._database):
+            return
+        for step, who, _time_s in period.approvals:
+            verb = f"period.{_STEP_NAMES[step - 1]}"
+            about = _about(period.number), period.sha256.hex()
+            if not was_proven(self._database, who, verb, *about):
+                text = f"{who} approved it by a typed name, which counts for nothing since these"
+                text += " books have operators: approve that again, or refuse the report"
+                raise PeriodRefused(text, people.TYPED_NAME)
+
+    def _closed(self, name: str, until_s: int, person: str) -> Period | None:
+        """The period that this person has closed under this name up to then."""
+        named = name, until_s, person
+        same = [one for one in self.every() if (one.name, one.until_s, one.person) == named]
+        return same[0] if same else None
+
+    def _ready(
+        self, name: str, until_s: int, person: str, now_s: int
+    ) -> tuple[tuple[int, str, int, int, str, int], Cut, str]:
+        """All that is to be written of the next period, of one state of the books."""
+        before = self.every()
+        from_s = self._check_span(before, name, until_s, now_s)
+        quiet = self._check_quiet(until_s, person)
+        what = len(before) + 1, name, from_s, until_s, person, now_s
+        made = cut(self._database, what[0], from_s, until_s, now_s)
+        return what, made, build(self._database, what, quiet, made)
 
     def _period(self, number: int, *row: Any) -> Period:
         approvals = tuple(self._database.rows(_APPROVALS, (number,)))
@@ -310,6 +359,11 @@ def _moved(due: Due) -> Iterator[Transfer]:
     if due.due_fen > 0:
         to = chart.remittance(due.merchant_no)
         yield Transfer(device, seq, REMIT_LINE, REMIT, payable, to, due.due_fen)
+
+
+def _about(number: int) -> str:
+    """What an act on a report is on."""
+    return f"report {number}"
 
 
 def _named(device: int, seq: int) -> str:

@@ -43,13 +43,14 @@ TEXTS = {
 
 ABSENT = "absent"
 MERCHANT, DEPARTMENT, PROJECT, PRESIDENT = "merchant", "department", "project", "president"
+DEPARTMENT_LEADER, PROJECT_LEADER = "department-leader", "project-leader"
 CENTRE, CARD_CENTRE, SECURITY = "centre", "card-centre", "security"
 ROLES = {
     MERCHANT: "the merchant",
     DEPARTMENT: "the department that answers for it (归口管理部门)",
-    "department-leader": "the school's leader over that department (分管校领导)",
+    DEPARTMENT_LEADER: "the school's leader over that department (分管校领导)",
     PROJECT: "the head of the project's department",
-    "project-leader": "the school's leader over the project's department",
+    PROJECT_LEADER: "the school's leader over the project's department",
     PRESIDENT: "the president (校长)",
     CENTRE: "the library and information centre (图书信息中心)",
     CARD_CENTRE: "the card centre (一卡通中心)",
@@ -76,6 +77,8 @@ KINDS = {
 }
 # Whoever has begun one of these signs nothing of it.
 NOT_BY_WHO_BEGAN = (*ANNEX_2, MOVE_OF, DAMAGE)
+# What its applicant may withdraw at any step before the last, and apply for anew.
+WITHDRAWN_ANY_TIME = (*ANNEX_2, MOVE_OF)
 _OF = {kind: tuple(row for row in ROWS if row.kind == kind) for kind in KINDS}
 APPROVED, MOVED, COMPENSATED = "approved", "moved", "compensated"
 # One of these words is shown, or what is said of it stands in the step.

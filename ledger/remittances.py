@@ -19,6 +19,7 @@ from ledger.period_reasons import (
     PeriodRefused,
     check_person,
 )
+from ledger.signatures import signed
 from ledger.transfers import (
     REMITTED,
     REMITTED_LINE,
@@ -79,7 +80,8 @@ class Remittance:
 class Remittances:
     """Payments to merchants in the books. Every method is one transaction, or only reads.
 
-    Raises PeriodRefused: nothing was changed, and the text says why without an account in it.
+    Raises PeriodRefused, and NotAllowed where the books have operators: nothing was changed, and
+    the text says why without an account in it.
     """
 
     def __init__(self, database: Dialect) -> None:
@@ -92,6 +94,8 @@ class Remittances:
         check_person(person)
         check_account(account_no, name)
         with self._database.transaction():
+            about = f"merchant {merchant_no}"
+            person = signed(self._database, "period.account", person, time_s, about)
             if not list(self._database.rows(_IS_MERCHANT, (merchant_no,))):
                 raise PeriodRefused(f"merchant {merchant_no} is not registered", NO_ACCOUNT)
             row = self._next("merchant_account"), merchant_no, account_no, name, person, time_s
@@ -112,6 +116,7 @@ class Remittances:
         if not 0 < len(file) <= FILE_CHARS_MAX or not file.isprintable():
             raise PeriodRefused(f"a file has a name of 1 to {FILE_CHARS_MAX}", NOT_WITH_BANK)
         with self._database.transaction():
+            person = signed(self._database, "period.file", person, time_s, file)
             if not list(self._database.rows(_IS_FILE, (file,))):
                 self._try_all(file, person, time_s)
             return [Remittance(*row) for row in self._database.rows(_IN_FILE, (file,))]
@@ -127,6 +132,7 @@ class Remittances:
         check_person(person)
         news = 0
         with self._database.transaction():
+            person = signed(self._database, "period.results", person, time_s)
             for number, result, because in results:
                 if len(because) > BECAUSE_CHARS_MAX or (because and not because.isprintable()):
                     text = f"payment {number}: a reason of {BECAUSE_CHARS_MAX} characters at most"

@@ -5,7 +5,8 @@ first two on (ledger/operators.py) `signed`, inside the transaction that does it
 `Proven` name, looks whether its session holds and its roles may (ledger/people.py), and writes the
 act with what was shown. So nothing is done without its act, and no act stands there that was not
 done, but for those with a reason: they were refused. Roles count as they are when somebody speaks,
-not as they were at login.
+not as they were at login. What was signed under typed names is told from what is proven by its
+act (`was_proven`), and a hash that persons sign by what its signatures rest on (`basis`).
 """
 
 import hashlib
@@ -27,9 +28,15 @@ AND s.begun_s <= ? AND s.begun_s > ? AND s.seen_s > ?"""
 _SEEN = "UPDATE operator_session SET seen_s = ? WHERE token_hash = ?"
 _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM operator_act"
 _ACT = "INSERT INTO operator_act VALUES (?, ?, ?, ?, ?, ?, ?)"
+_SHOWN = """
+SELECT evidence FROM operator_act WHERE login = ? AND verb = ? AND subject = ? AND reason = 0"""
+_WORKS = "SELECT department, roles FROM operator WHERE login = ? AND is_active = 1"
 _ACTS = """
 SELECT number, login, verb, subject, evidence, reason, time_s FROM operator_act
 WHERE number > ? ORDER BY number LIMIT ?"""
+
+# What signatures under a hash rest on, as a part of it (`basis`).
+TYPED, PROVEN = "", "proven"
 
 
 class NotAllowed(Exception):
@@ -109,6 +116,34 @@ def signed(
     database.update(_SEEN, [(time_s, person.token_hash)])
     write_act(database, login, verb, subject, evidence, 0, time_s)
     return login
+
+
+def was_proven(
+    database: Dialect, login: str, verb: str, subject: str, evidence: str | None = None
+) -> bool:
+    """Whether `login` has said this as somebody proven: its act stands there.
+
+    `evidence`: what was shown with it; None: anything.
+    """
+    said = login, verb[:VERB_CHARS_MAX], subject[:WORD_CHARS_MAX]
+    shown = [row[0] for row in list(database.rows(_SHOWN, said))]
+    return bool(shown) if evidence is None else evidence[:WORD_CHARS_MAX] in shown
+
+
+def basis(database: Dialect) -> str:
+    """What goes into the hash of whatever two persons sign: on what their signatures rest.
+
+    So a hash that was signed under typed names is that of no list any more once the books have
+    operators, and the list is signed again by those.
+    """
+    return PROVEN if are_there(database) else TYPED
+
+
+def works_as(database: Dialect, login: str) -> tuple[str, tuple[str, ...]]:
+    """(department, roles) of somebody who may log in; ("", ()): nobody of this login may."""
+    for department, roles in list(database.rows(_WORKS, (login,))):
+        return department, tuple(roles.split())
+    return "", ()
 
 
 def note_refusal(database: Dialect, refused: NotAllowed, time_s: int) -> None:

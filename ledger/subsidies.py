@@ -26,7 +26,7 @@ from ledger.money_lists import (
     Signature,
 )
 from ledger.reissues import Reissues
-from ledger.signatures import signed
+from ledger.signatures import TYPED, basis, signed
 from ledger.topups import TopUpRefused, booked, pay_in
 
 _ORDER = "subsidy/{}/{}"
@@ -109,7 +109,7 @@ class Subsidies:
                 reason, text = TWICE, TEXTS[TWICE]
             facts = line.line, line.card_no, line.amount_fen
             findings.append(LineFinding(*facts, reason, text))
-        what = _list_of(name, findings, file_sha256)
+        what = _list_of(name, findings, file_sha256, basis(self._database))
         return SubsidyPlan(what.sha256, tuple(findings), what.amount_fen)
 
     def signatures(self, sha256: bytes) -> list[str]:
@@ -122,7 +122,8 @@ class Subsidies:
         """Sign the dry run of that list; how many have. Again: nothing."""
         with self._database.transaction():
             plan = self.dry_run(name, lines, file_sha256)
-            return self._lists.sign(_list_of(name, plan.findings, file_sha256), by)
+            what = _list_of(name, plan.findings, file_sha256, basis(self._database))
+            return self._lists.sign(what, by)
 
     def run(
         self,
@@ -145,7 +146,10 @@ class Subsidies:
                 LineFinding(one.line, one.card_no, one.amount_fen, reasons.get(one.line, 0), "")
                 for one in lines
             ]
-            what = _list_of(name, findings, file_sha256)
+            what = _list_of(name, findings, file_sha256, basis(self._database))
+            before = _list_of(name, findings, file_sha256, TYPED)
+            if self._lists.done(SUBSIDY, name) == before.sha256:
+                what = before  # begun while names were typed: it goes on as it was signed
             self._lists.start(what, sha256, person, time_s)
         return [self._do(name, line, sha256, reasons[line.line], time_s) for line in lines]
 
@@ -225,9 +229,12 @@ class Subsidies:
         return False
 
 
-def _list_of(name: str, findings: Sequence[LineFinding], file_sha256: bytes) -> MoneyList:
+def _list_of(
+    name: str, findings: Sequence[LineFinding], file_sha256: bytes, resting_on: str
+) -> MoneyList:
     """The hash is over the file as it came and over what was said of each line of it."""
     lines = tuple((one.line, one.card_no, one.amount_fen, one.reason) for one in findings)
     said = "".join(" ".join(map(str, line)) + "\n" for line in lines)
     head = f"{SUBSIDY} {name}\n{file_sha256.hex()}\n"
-    return MoneyList(SUBSIDY, name, hashlib.sha256((head + said).encode()).digest(), lines)
+    sha256 = hashlib.sha256((head + said + resting_on).encode()).digest()
+    return MoneyList(SUBSIDY, name, sha256, lines)

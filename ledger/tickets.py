@@ -9,8 +9,9 @@ what is late by the clock of who asks, what a reader has told and nobody has tak
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ledger import inspections
+from ledger import inspections, people
 from ledger.dialect import Dialect
+from ledger.dossier_signers import proven
 from ledger.dossiers import FAULT, About, Dossier, Dossiers, begin, refuse
 from ledger.procedures import (
     CAPTURE,
@@ -26,6 +27,7 @@ from ledger.procedures import (
     Act,
     is_open,
 )
+from ledger.tampers import Tampers
 from protocols.wire import messages, topics
 
 _HOUR_S, _DAY_S = 3_600, 86_400
@@ -68,7 +70,10 @@ class Open:
 
 
 class Tickets:
-    """What begins about readers, in `database`. Each is one transaction. DossierRefused."""
+    """What begins about readers, in `database`. Each is one transaction.
+
+    Raises DossierRefused, and NotAllowed where the books have operators.
+    """
 
     def __init__(self, database: Dialect) -> None:
         self._database = database
@@ -93,20 +98,24 @@ class Tickets:
         merchant_no, _site = self._reader(REPAIR, device)
         self._check_kinds(REPAIR, records, messages.FAULT, messages.INSPECTION)
         about = About(merchant_no, device, tuple(sorted(records)))
-        return self._dossiers.begin(REPAIR, "report", reference, about, by, time_s)
+        whose = self._responsible(device, by)
+        return self._dossiers.begin(REPAIR, "report", reference, about, by, time_s, whose)
 
     def take_up(self, person: str, time_s: int) -> list[int]:
         """A ticket for each fault that was told at a reader and has none (R17.2); the dossiers.
 
-        Each is one transaction: stopped between, whoever calls it again goes on.
+        Each is one transaction: stopped between, whoever calls it again goes on. A reader has told
+        it, so it may be taken up by another department than that which answers for the reader.
         """
         numbers = []
         for device, seq in self.faults(time_s):
             merchant_no, _site = self._reader(REPAIR, device)
             about = About(merchant_no, device, ((device, seq),))
             by = Act(DEPARTMENT, person, said="told at the reader")
-            what = f"{FAULT}{device}-{seq}", about, by, time_s
+            reference = f"{FAULT}{device}-{seq}"
             with self._database.transaction():
+                by = proven(self._database, (REPAIR, reference, "report"), by, time_s)
+                what = reference, about, by, time_s
                 numbers.append(begin(self._database, REPAIR, "report", *what))
         return numbers
 
@@ -125,7 +134,8 @@ class Tickets:
         known = tuple(self._database.rows(_KNOWN, (DAMAGE, reference)))
         records = known or tuple(self._database.rows(_LAST, (device, device, device)))
         about = About(merchant_no, device, records)
-        return self._dossiers.begin(DAMAGE, "open", reference, about, by, time_s)
+        whose = self._responsible(device, by)
+        return self._dossiers.begin(DAMAGE, "open", reference, about, by, time_s, whose)
 
     def ask(
         self,
@@ -147,7 +157,8 @@ class Tickets:
                 refuse(QUESTION, text, NO_DOSSIER)
         about = About(merchant_no, None, tuple(sorted(set(records))))
         by = Act(DEPARTMENT, person, said=said)
-        return self._dossiers.begin(QUESTION, "ask", reference, about, by, time_s)
+        whose = people.GENERAL
+        return self._dossiers.begin(QUESTION, "ask", reference, about, by, time_s, whose)
 
     # --- reports ---------------------------------------------------------------------------------
 
@@ -189,6 +200,10 @@ class Tickets:
         for row in list(self._database.rows(_READER, (device,))):
             return row[0], row[1]
         return refuse(kind, f"there is no reader {device}", NO_DOSSIER)
+
+    def _responsible(self, device: int, by: Act) -> str:
+        """The department that is asked, where one of them speaks: it answers for the reader."""
+        return Tampers(self._database).responsible(device) if by.role == DEPARTMENT else ""
 
     def _check_kinds(self, kind: str, records: Sequence[Record], *wanted: int) -> None:
         for device, seq in records:

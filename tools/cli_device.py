@@ -89,7 +89,7 @@ def device_admit(
     database: InputFile,
     application: Annotated[int, typer.Option(min=1, help="The approved dossier.")],
     numbers: Annotated[list[int], typer.Option("--device", min=1, help="A reader's number.")],
-    by: By,
+    by: By = "",
 ) -> None:
     """Admit numbers of readers for an approved application; then the register may name them."""
     from tools.ledger_dossier import admit
@@ -99,7 +99,7 @@ def device_admit(
 
 @device.command("move")
 def device_move(
-    database: InputFile, ref: Ref, number: Device, site: Site, said: Said, by: By
+    database: InputFile, ref: Ref, number: Device, site: Site, said: Said, by: By = ""
 ) -> None:
     """Ask that a reader be moved to another site; department, then centre, sign (R18.2)."""
     from tools.ledger_dossier import move
@@ -114,7 +114,7 @@ def device_report(
     number: Device,
     role: As,
     said: Said,
-    by: By,
+    by: By = "",
     records: Annotated[
         list[str] | None, typer.Option("--record", help="Its FAULT record, such as 1001/17.")
     ] = None,
@@ -128,7 +128,7 @@ def device_report(
 
 
 @device.command("take-up")
-def device_take_up(database: InputFile, by: By) -> None:
+def device_take_up(database: InputFile, by: By = "") -> None:
     """Make a ticket of each fault that was told at a reader, stands, and is none yet (R17.2)."""
     from tools.ledger_dossier import take_up
 
@@ -137,7 +137,7 @@ def device_take_up(database: InputFile, by: By) -> None:
 
 @device.command("damage")
 def device_damage(
-    database: InputFile, ref: Ref, number: Device, role: As, said: Said, by: By
+    database: InputFile, ref: Ref, number: Device, role: As, said: Said, by: By = ""
 ) -> None:
     """Open the case of a reader that was damaged on purpose, with its last records (R22)."""
     from ledger.procedures import Act
@@ -165,16 +165,15 @@ def device_duty(
     site: Site,
     person: Annotated[str, typer.Option(help="Who makes the rounds, in a word.")],
     every_days: Annotated[int, typer.Option(min=1, max=366, help="Days between two rounds.")],
-    by: By,
+    by: By = "",
     utc_offset_s: UtcOffset = 28_800,
 ) -> None:
     """Name who inspects readers, network and power lines of a site, and how often (R21)."""
-    from protocols.rules import clock
     from tools.ledger_duty import name
 
     where = department, site
-    today = clock.day(now_s(), utc_offset_s)
-    tell(lambda: name(database, where, person, every_days, by, today))
+    when = now_s(), utc_offset_s
+    tell(lambda: name(database, where, person, every_days, by, when))
 
 
 class Result(StrEnum):
@@ -193,7 +192,7 @@ def device_round(
     devices: Annotated[Result, typer.Option(help="The readers.")],
     network: Annotated[Result, typer.Option(help="The network lines.")],
     power: Annotated[Result, typer.Option(help="The power lines.")],
-    by: By,
+    by: By = "",
     said: Said = "",
     utc_offset_s: UtcOffset = 28_800,
 ) -> None:

@@ -1,7 +1,8 @@
 """What `onecard ledger merchant` and `onecard ledger device` have in common: dossiers.
 
 Staff are called by a word; a reference is the number on the paper form. Whoever gives a command
-again after a lost answer does nothing twice.
+again after a lost answer does nothing twice. Where the books have operators, whoever has logged in
+is the person of a step.
 """
 
 import time
@@ -12,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from tools.cli_options import InputFile, refuse
+from tools.cli_options import LOGGED_IN, InputFile, refuse
 
 
 class Role(StrEnum):
@@ -36,7 +37,9 @@ class Bearer(StrEnum):
     PERSON = "person"
 
 
-By = Annotated[str, typer.Option("--by", help="Who does it, in a word of a-z, 0-9 and -.")]
+By = Annotated[
+    str, typer.Option("--by", help=f"Who does it, in a word of a-z, 0-9 and -. {LOGGED_IN}")
+]
 As = Annotated[Role, typer.Option("--as", help="As what (docs/procedures.md).")]
 Ref = Annotated[str, typer.Option("--ref", help="The number on the paper; each dossier has one.")]
 Said = Annotated[str, typer.Option("--said", help="In words, at most 200 characters; no names.")]
@@ -87,7 +90,7 @@ def apply_as(kind: str) -> Callable[..., None]:
         quantity: Quantity,
         amount_fen: AmountFen,
         said: Said,
-        by: By,
+        by: By = "",
     ) -> None:
         from ledger.onboarding import Form
         from tools.ledger_dossier import apply
@@ -107,7 +110,7 @@ def add_steps(group: typer.Typer, kinds: Sequence[str]) -> None:
         number: Number,
         verb: Annotated[str, typer.Option(help="As in docs/procedures.md.")],
         role: As,
-        by: By,
+        by: By = "",
         shown: Shown = "",
         said: Said = "",
         given_by: GivenBy = "",
@@ -157,10 +160,13 @@ def add_steps(group: typer.Typer, kinds: Sequence[str]) -> None:
 def _refusing() -> Iterator[None]:
     from ledger.dialect import StoreUnavailable
     from ledger.dossiers import DossierRefused
+    from ledger.signatures import NotAllowed
     from tools.ledger_dossier import BadHours, BadRecord
     from tools.ledger_forks import NotBooks
 
     try:
         yield
-    except (NotBooks, DossierRefused, StoreUnavailable, BadRecord, BadHours) as error:
+    except (NotBooks, DossierRefused, NotAllowed, StoreUnavailable) as error:
+        refuse(error)
+    except (BadRecord, BadHours) as error:
         refuse(error)

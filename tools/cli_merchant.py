@@ -30,7 +30,7 @@ add_steps(merchant, ("merchant", "capture", "question"))
 def merchant_withhold(
     database: InputFile,
     record: Annotated[str, typer.Option(help="The CAPTURE record, such as 1001/17.")],
-    by: By,
+    by: By = "",
 ) -> None:
     """Say who has a withheld card in hand; from there it goes from hand to hand (R19.4)."""
     from tools.ledger_dossier import withhold
@@ -40,7 +40,12 @@ def merchant_withhold(
 
 @merchant.command("ask")
 def merchant_ask(
-    database: InputFile, ref: Ref, merchant_no: MerchantNo, records: Records, said: Said, by: By
+    database: InputFile,
+    ref: Ref,
+    merchant_no: MerchantNo,
+    records: Records,
+    said: Said,
+    by: By = "",
 ) -> None:
     """Ask a merchant about spends that are booked for him (R19.1)."""
     from tools.ledger_dossier import question
@@ -52,7 +57,7 @@ def merchant_ask(
 def merchant_ask_found(
     database: InputFile,
     limit_fen: Annotated[int, typer.Option(min=1, help="Above that a purchase takes the PIN.")],
-    by: By,
+    by: By = "",
     window_s: Annotated[
         int | None, typer.Option(min=1, help="What belongs to one purchase; else as `splits`.")
     ] = None,

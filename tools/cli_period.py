@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from tools.cli_options import EXIT_FAILED, InputFile, refuse
+from tools.cli_options import EXIT_FAILED, LOGGED_IN, InputFile, refuse
 
 period = typer.Typer(
     help="Settle merchants: close a period, approve its report, pay (R7.1).", no_args_is_help=True
@@ -28,7 +28,9 @@ class Step(StrEnum):
     CENTRE = "centre"
 
 
-By = Annotated[str, typer.Option("--by", help="Who does it, in a word of a-z, 0-9 and -.")]
+By = Annotated[
+    str, typer.Option("--by", help=f"Who does it, in a word of a-z, 0-9 and -. {LOGGED_IN}")
+]
 Because = Annotated[str, typer.Option(help="Why, for who approves and for the audit.")]
 Merchant = Annotated[int, typer.Option(min=0, help="The merchant's number.")]
 Until = Annotated[str, typer.Option(help="Where it ends, not in it: 2026-10-01T00:00:00+08:00.")]
@@ -45,7 +47,7 @@ def period_rate(
     database: InputFile,
     merchant: Merchant,
     basis_points: Annotated[int, typer.Option(min=0, max=10_000, help="60 is 0.60%.")],
-    by: By,
+    by: By = "",
 ) -> None:
     """Set a merchant's commission, from the next period that is closed on."""
     from tools.ledger_period import set_rate
@@ -54,7 +56,7 @@ def period_rate(
 
 
 @period.command("account")
-def period_account(database: InputFile, merchant: Merchant, by: By) -> None:
+def period_account(database: InputFile, merchant: Merchant, by: By = "") -> None:
     """Register a merchant's account; its number and its owner are two lines on standard input."""
     from tools.ledger_period import register
 
@@ -78,7 +80,7 @@ def period_decide(
         list[str], typer.Option("--open", help="A reader, or reader/record; as often as needed.")
     ],
     because: Because,
-    by: By,
+    by: By = "",
 ) -> None:
     """Decide that a period is closed with these open; what they tell later is in the next one."""
     from tools.ledger_period import decide
@@ -91,7 +93,7 @@ def period_close(
     database: InputFile,
     name: Annotated[str, typer.Option(help="Its name, for ever: 2026-09.")],
     until: Until,
-    by: By,
+    by: By = "",
 ) -> None:
     """Close the period that ends then, and print the hash of its report; nothing moves yet."""
     from tools.ledger_period import close
@@ -123,7 +125,7 @@ def period_show(
 
 @period.command("approve")
 def period_approve(
-    database: InputFile, number: Number, step: StepOption, sha256: Sha256, by: By
+    database: InputFile, number: Number, step: StepOption, sha256: Sha256, by: By = ""
 ) -> None:
     """Approve a report; with the fourth approval commission and dues are booked."""
     from tools.ledger_period import approve
@@ -138,7 +140,7 @@ def period_refuse(
     step: StepOption,
     sha256: Sha256,
     because: Because,
-    by: By,
+    by: By = "",
 ) -> None:
     """Refuse a report: nothing is paid, and all of it goes on to the next period."""
     from tools.ledger_period import refuse as say_no
@@ -210,7 +212,7 @@ def period_pay(
     database: InputFile,
     file: Annotated[str, typer.Option(help="The name of the file, for ever: 2026-09.")],
     out: Annotated[Path, typer.Option(help="Where it is written, for its owner alone.")],
-    by: By,
+    by: By = "",
 ) -> None:
     """Write the file of payments for the bank (CSV); again, it is the same payments."""
     from tools.ledger_period import pay
@@ -222,7 +224,7 @@ def period_pay(
 def period_results(
     database: InputFile,
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
-    by: By,
+    by: By = "",
 ) -> None:
     """Note what the bank says (CSV: payment,result,because; paid, failed or returned)."""
     from tools.ledger_period import results
@@ -241,12 +243,13 @@ def period_unpaid(database: InputFile) -> None:
 def _say(what: Callable[[], str], nl: bool = True) -> None:
     from ledger.dialect import StoreUnavailable
     from ledger.period_reasons import PeriodRefused
+    from ledger.signatures import NotAllowed
     from tools.ledger_forks import NotBooks
     from tools.ledger_lives import BadInput
 
     try:
         typer.echo(what(), nl=nl)
-    except (NotBooks, PeriodRefused, StoreUnavailable, BadInput) as error:
+    except (NotBooks, PeriodRefused, NotAllowed, StoreUnavailable, BadInput) as error:
         refuse(error)
 
 

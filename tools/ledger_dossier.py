@@ -1,27 +1,28 @@
 """What `onecard ledger merchant` and `onecard ledger device` do with dossiers in the books.
 
-Each says what it has done. NotBooks, DossierRefused, StoreUnavailable, BadRecord. Reports read
-only, and may run beside the ledger and on a backup.
+Each says what it has done. NotBooks, DossierRefused, NotAllowed, StoreUnavailable, BadRecord.
+Reports read only, and may run beside the ledger and on a backup.
 """
 
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ledger.dossiers import Dossier
 from ledger.onboarding import Form
-from ledger.procedures import CAPTURE, DUE_H, KINDS, REPAIR, Act, custodian
+from ledger.procedures import CAPTURE, DUE_H, KINDS, REPAIR, TAKE, Act, custodian
 from ledger.questions import ask, exhibits, found
 from ledger.store import LedgerStore
 from ledger.tickets import Open
 from protocols.rules import split
 from protocols.rules.money import format_yuan
-from tools.ledger_card import written
 from tools.ledger_forks import opened
 from tools.ledger_lives import date_of
+from tools.session import signing
 
 NOTHING_WAITS, SOMETHING_WAITS = 0, 1
 _HOURS_CHARS_MAX = 5
@@ -86,16 +87,16 @@ def apply(
     now_s: int,
 ) -> str:
     """Note a form of annex 2."""
-    with written(path) as store:
+    with signing(path, by, now_s) as (store, who):
         begin = store.merchants.onboarding.apply
-        number = begin(kind, reference, merchant_no, form, said, by, now_s)
+        number = begin(kind, reference, merchant_no, form, said, who, now_s)
         return _told(store, number)
 
 
 def admit(path: Path, application: int, devices: Sequence[int], by: str, now_s: int) -> str:
     """Admit numbers of readers for an approved application."""
-    with written(path) as store:
-        count = store.merchants.onboarding.admit(application, devices, by, now_s)
+    with signing(path, by, now_s) as (store, who):
+        count = store.merchants.onboarding.admit(application, devices, who, now_s)
         form = store.merchants.onboarding.form(application)
     return (
         f"application {application}: {count} of {form.quantity} readers; they go to the register"
@@ -106,8 +107,8 @@ def move(
     path: Path, reference: str, device: int, site: str, because: str, by: str, now_s: int
 ) -> str:
     """Ask that a reader be moved."""
-    with written(path) as store:
-        number = store.merchants.tickets.move(reference, device, site, by, because, now_s)
+    with signing(path, by, now_s) as (store, who):
+        number = store.merchants.tickets.move(reference, device, site, who, because, now_s)
         return _told(store, number)
 
 
@@ -116,29 +117,31 @@ def report(
 ) -> str:
     """Report a fault."""
     places = records_of(records)
-    with written(path) as store:
-        return _told(store, store.merchants.tickets.report(reference, device, act, now_s, places))
+    with signing(path, act.person, now_s) as (store, who):
+        by = replace(act, person=who)
+        return _told(store, store.merchants.tickets.report(reference, device, by, now_s, places))
 
 
 def take_up(path: Path, by: str, now_s: int) -> str:
     """A ticket for each fault that was told at a reader and has none."""
-    with written(path) as store:
-        numbers = store.merchants.tickets.take_up(by, now_s)
+    with signing(path, by, now_s) as (store, who):
+        numbers = store.merchants.tickets.take_up(who, now_s)
         lines = [_told(store, number) for number in numbers]
     return "\n".join(lines or ["nothing to take up"])
 
 
 def damage(path: Path, reference: str, device: int, act: Act, now_s: int) -> str:
     """Open the case of a reader that was damaged."""
-    with written(path) as store:
-        return _told(store, store.merchants.tickets.damage(reference, device, act, now_s))
+    with signing(path, act.person, now_s) as (store, who):
+        by = replace(act, person=who)
+        return _told(store, store.merchants.tickets.damage(reference, device, by, now_s))
 
 
 def withhold(path: Path, record: str, by: str, now_s: int) -> str:
     """Say who has the card of a CAPTURE record."""
     (place,) = records_of([record])
-    with written(path) as store:
-        return _told(store, store.merchants.tickets.withhold(place, by, now_s))
+    with signing(path, by, now_s) as (store, who):
+        return _told(store, store.merchants.tickets.withhold(place, who, now_s))
 
 
 def question(
@@ -152,17 +155,17 @@ def question(
 ) -> str:
     """Ask a merchant about records."""
     places = records_of(records)
-    with written(path) as store:
+    with signing(path, by, now_s) as (store, who):
         begin = store.merchants.tickets.ask
-        return _told(store, begin(reference, merchant_no, places, by, said, now_s))
+        return _told(store, begin(reference, merchant_no, places, who, said, now_s))
 
 
 def question_all(path: Path, limit_fen: int, window_s: int | None, by: str, now_s: int) -> str:
     """Ask about everything that the books find; each finding once."""
     lines = []
-    with written(path) as store:
+    with signing(path, by, now_s) as (store, who):
         for one in list(found(store, limit_fen, window_s or split.WINDOW_S)):
-            number, is_new = ask(store, one, by, now_s)
+            number, is_new = ask(store, one, who, now_s)
             told = "asked" if is_new else "was asked before"
             lines.append(f"dossier {number}: merchant {one.merchant_no}, {one.reference}: {told}")
     return "\n".join(lines or ["nothing to ask about"])
@@ -179,8 +182,9 @@ def say(
 ) -> str:
     """Take a step. `costs`: item -> amount_fen, None where nothing was said."""
     told = [(item, fen) for item, fen in costs.items() if fen is not None]
-    with written(path) as store:
-        store.merchants.dossiers.say(number, verb, act, now_s, told, bearer)
+    with signing(path, act.person, now_s) as (store, who):
+        by = replace(act, person=who)
+        store.merchants.dossiers.say(number, verb, by, now_s, told, bearer)
         return _told(store, number)
 
 
@@ -192,8 +196,7 @@ def show(path: Path, number: int) -> str:
     with opened(path) as store:
         dossier = store.merchants.dossiers.dossier(number)
         lines = [_head(dossier), *_form(store, dossier), *map(_step, dossier.steps)]
-        has_it = custodian(dossier.steps)
-        lines += [f"  in the hands of {has_it}"] if has_it else []
+        lines += _hands(dossier)
         for item, bearer, amount_fen in store.merchants.dossiers.costs(number):
             lines.append(f"  {item}: {format_yuan(amount_fen)} yuan, borne by the {bearer}")
         lines += _evidence(store, dossier)
@@ -287,6 +290,13 @@ def _step(step: Any) -> str:
     words += [f"shown: {by.evidence}"] if by.evidence else []
     words += [f'"{by.said}"'] if by.said else []
     return f"{', '.join(words)} -> {step.after}"
+
+
+def _hands(dossier: Dossier) -> Iterator[str]:
+    """Who has a thing, and as what: what is at a merchant stands there by who has entered it."""
+    if custodian(dossier.steps):
+        last = next(step for step in reversed(dossier.steps) if step.act == TAKE)
+        yield f"  in the hands of {last.by.person} as {last.by.role}"
 
 
 def _evidence(store: LedgerStore, dossier: Dossier) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Rounds of inspection (R21) and the registry of readers (R20): `onecard ledger device`.
 
-NotBooks, DossierRefused, StoreUnavailable. Reports read only.
+NotBooks, DossierRefused, NotAllowed, StoreUnavailable. Reports read only.
 """
 
 import csv
@@ -10,20 +10,27 @@ from pathlib import Path
 from typing import Any
 
 from protocols.rules import clock
-from tools.ledger_card import written
 from tools.ledger_forks import opened
 from tools.ledger_lives import date_of
+from tools.session import signing
 
 IN_ORDER, NOT_IN_ORDER = 0, 1
 
 
 def name(
-    path: Path, where: tuple[str, str], person: str, every_days: int, by: str, today: int
+    path: Path,
+    where: tuple[str, str],
+    person: str,
+    every_days: int,
+    by: str,
+    when: tuple[int, int],
 ) -> str:
-    """Name who makes the rounds at (department, site)."""
+    """Name who makes the rounds at (department, site); `when`: as of `go_round`."""
     department, site = where
-    with written(path) as store:
-        store.merchants.duties.name(department, site, person, every_days, today, by)
+    now_s, utc_offset_s = when
+    today = clock.day(now_s, utc_offset_s)
+    with signing(path, by, now_s) as (store, who):
+        store.merchants.duties.name(department, site, person, every_days, today, who, now_s)
     return f"{department}, {site}: {person} makes a round every {every_days} days"
 
 
@@ -39,9 +46,9 @@ def go_round(
     department, site = where
     now_s, utc_offset_s = when
     day = clock.day(now_s, utc_offset_s)
-    with written(path) as store:
+    with signing(path, person, now_s) as (store, who):
         make = store.merchants.duties.go_round
-        tickets = make(department, site, day, person, results, said, now_s)
+        tickets = make(department, site, day, who, results, said, now_s)
     told = f"; tickets: {', '.join(map(str, tickets))}" if tickets else ""
     return f"{department}, {site}: the round of {date_of(day)} is noted{told}"
 

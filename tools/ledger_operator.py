@@ -113,4 +113,4 @@ def _act(one: Said) -> str:
 def matrix() -> Iterator[str]:
     """Who may say what: a line for each verb."""
     for name, verb in people.VERBS.items():
-        yield f"{name:<21} {', '.join(verb.roles):<34} {verb.text} ({verb.article})"
+        yield f"{name:<25} {', '.join(verb.roles):<46} {verb.text} ({verb.article})"

@@ -1,7 +1,8 @@
 """Settlement of merchants as `onecard ledger period` tells and does it.
 
 May run beside the ledger; the rules are in ledger/periods.py. Raises NotBooks, PeriodRefused,
-StoreUnavailable, and BadInput for what cannot be read. A sheet is in tools/period_sheet.py.
+NotAllowed, StoreUnavailable, and BadInput for what cannot be read. A sheet is in
+tools/period_sheet.py.
 """
 
 import json
@@ -16,9 +17,9 @@ from ledger.quiescence import TEXTS
 from ledger.remittances import RESULTS
 from protocols.rules.money import format_yuan
 from tools.ledger_batch import csv_text, list_rows, write_private
-from tools.ledger_card import written
 from tools.ledger_forks import opened
 from tools.ledger_lives import BadInput, date_of
+from tools.session import signing
 
 PAYMENT_COLUMNS = ["payment", "account_no", "name", "amount", "purpose"]
 RESULT_COLUMNS = ["payment", "result", "because"]
@@ -26,16 +27,16 @@ RESULT_COLUMNS = ["payment", "result", "because"]
 
 def set_rate(path: Path, merchant_no: int, rate_bp: int, by: str, now_s: int) -> str:
     """Note a merchant's commission."""
-    with written(path) as store:
-        store.periods.set_rate(merchant_no, rate_bp, by, now_s)
+    with signing(path, by, now_s) as (store, who):
+        store.periods.set_rate(merchant_no, rate_bp, who, now_s)
     return f"merchant {merchant_no}: {percent(rate_bp)} from the next period that is closed"
 
 
 def register(path: Path, merchant_no: int, account: Sequence[str], by: str, now_s: int) -> str:
     """Note a merchant's account and whose it is."""
     account_no, name = account
-    with written(path) as store:
-        store.periods.payments.register(merchant_no, account_no, name, by, now_s)
+    with signing(path, by, now_s) as (store, who):
+        store.periods.payments.register(merchant_no, account_no, name, who, now_s)
     return f"merchant {merchant_no}: an account that ends in {account_no[-4:]} is registered"
 
 
@@ -67,31 +68,31 @@ def decide(
 ) -> str:
     """A person's word that it is closed with these open."""
     until_s, named = seconds(until), [_place(text) for text in places]
-    with written(path) as store:
-        store.periods.decide(until_s, named, by, because, now_s)
-    return f"{by} has decided about {', '.join(places)}; the report will say so"
+    with signing(path, by, now_s) as (store, who):
+        store.periods.decide(until_s, named, who, because, now_s)
+    return f"{who} has decided about {', '.join(places)}; the report will say so"
 
 
 def close(path: Path, name: str, until: str, by: str, now_s: int) -> str:
     """Close a period."""
     until_s = seconds(until)
-    with written(path) as store:
-        period = store.periods.close(name, until_s, by, now_s)
+    with signing(path, by, now_s) as (store, who):
+        period = store.periods.close(name, until_s, who, now_s)
     return _told(period)
 
 
 def approve(path: Path, number: int, step: str, sha256: str, by: str, now_s: int) -> str:
     """Put a name under a report."""
-    with written(path) as store:
-        return _told(store.periods.approve(number, step, sha256, by, now_s))
+    with signing(path, by, now_s) as (store, who):
+        return _told(store.periods.approve(number, step, sha256, who, now_s))
 
 
 def refuse(
     path: Path, number: int, step: str, sha256: str, by: str, because: str, now_s: int
 ) -> str:
     """Say that a report is not approved."""
-    with written(path) as store:
-        return _told(store.periods.refuse(number, step, sha256, by, because, now_s))
+    with signing(path, by, now_s) as (store, who):
+        return _told(store.periods.refuse(number, step, sha256, who, because, now_s))
 
 
 def listed(path: Path) -> str:
@@ -205,8 +206,8 @@ def balance(path: Path) -> str:
 
 def pay(path: Path, name: str, out: Path, by: str, now_s: int) -> str:
     """Write the payments of a file. The books have them first: stopped before, write it again."""
-    with written(path) as store:
-        payments = store.periods.payments.make_file(name, by, now_s)
+    with signing(path, by, now_s) as (store, who):
+        payments = store.periods.payments.make_file(name, who, now_s)
     rows = [
         (
             one.number,
@@ -229,8 +230,8 @@ def results(path: Path, file: Path, by: str, now_s: int) -> str:
         if not (payment.isascii() and payment.isdigit()) or result not in RESULTS:
             raise BadInput(f"{file}: line {number} is not a payment, and {' or '.join(RESULTS)}")
         found.append((int(payment), result, because))
-    with written(path) as store:
-        news = store.periods.payments.note_results(found, by, now_s)
+    with signing(path, by, now_s) as (store, who):
+        news = store.periods.payments.note_results(found, who, now_s)
     return f"{len(found)} payments, {news} of them news"
 
 

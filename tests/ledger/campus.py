@@ -78,7 +78,7 @@ def _onboard(store):
 
 def _round(store):
     duties = store.merchants.duties
-    duties.name("General Affairs", "campus", "wang", 7, TODAY - 9, "zhao")
+    duties.name("General Affairs", "campus", "wang", 7, TODAY - 9, "zhao", NOW_S)
     results = ("ok", "mended", "told")
     duties.go_round("General Affairs", "campus", TODAY, "wang", results, "a socket sparks", NOW_S)
 

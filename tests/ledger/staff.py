@@ -3,8 +3,9 @@
 import pytest
 from argon2 import PasswordHasher
 
-from ledger import passwords, people
-from ledger.operators import ENROL, Wanted
+from ledger import passwords, people, signatures
+from ledger.operators import CHANGE, ENROL, Wanted
+from ledger.signatures import NotAllowed
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 FIRST = ("anna", "bao")
@@ -19,6 +20,12 @@ STAFF = {
     "gu": (people.SECURITY, (people.GUARD,)),
     "hua": (people.GENERAL, (people.HEAD,)),
     "hes": (people.STUDENTS, (people.HEAD,)),
+    "hip": ("Informatisation", (people.HEAD,)),
+    "lin": (people.GENERAL, (people.LEADER,)),
+    "lip": ("Informatisation", (people.LEADER,)),
+    "pei": ("School", (people.PRESIDENT,)),
+    "sun": (people.GENERAL, (people.STEWARD,)),
+    "engel": (people.INFORMATION, (people.ENGINEER,)),
 }
 OF_ROLE = {roles[0]: login for login, (_department, roles) in reversed(STAFF.items())}
 OF_ROLE[people.ADMINISTRATOR] = FIRST[0]
@@ -66,3 +73,38 @@ def staffed(store, time_s):
     for login, (department, roles) in STAFF.items():
         people_of[login] = enrol(store, admins, login, department, roles, time_s)
     return people_of
+
+
+def change(store, admins, login, department, roles, time_s):
+    """Other roles for somebody; a new session."""
+    one, other = admins
+    number = store.operators.propose(Wanted(CHANGE, login, department, roles), one, time_s)
+    store.operators.approve(number, other, time_s)
+    return log_in(store, login, time_s)
+
+
+def tell(store, staff, story):
+    """Each (verb, who may, how it is said) by every role, by a typed name, and by who may.
+
+    Whoever may not changes nothing; whoever may does it, with its act. How many were refused.
+    """
+    refused = 0
+    for verb, right, say in story:
+        allowed = people.VERBS[verb].roles
+        before = store.dump()
+        for role in people.ROLES:
+            if role not in allowed:
+                with pytest.raises(NotAllowed) as caught:
+                    say(store, staff[OF_ROLE[role]])
+                assert caught.value.reason == people.NOT_FOR_ROLE, (verb, role)
+                assert caught.value.verb == verb
+                refused += 1
+        with pytest.raises(NotAllowed) as caught:
+            say(store, right)
+        assert caught.value.reason == people.TYPED_NAME, verb
+        assert store.dump() == before, verb
+        say(store, staff[right])
+        done = signatures.acts(store.database, 1_000)
+        assert (right, verb, 0) in [(one.login, one.verb, one.reason) for one in done]
+        assert store.dump() != before, verb
+    return refused

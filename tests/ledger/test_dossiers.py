@@ -595,7 +595,7 @@ def test_what_is_late():
 
 def named():
     store = campus()
-    store.merchants.duties.name("General Affairs", "campus", "wang", 7, TODAY, "zhao")
+    store.merchants.duties.name("General Affairs", "campus", "wang", 7, TODAY, "zhao", NOW_S)
     return store, store.merchants.duties
 
 
@@ -654,8 +654,8 @@ def test_a_round_that_cannot_be(how, reason):
 def test_nobody_names_himself_and_the_newest_word_counts():
     store, duties = named()
     with pytest.raises(DossierRefused, match="nobody names himself"):
-        duties.name("General Affairs", "campus", "li", 7, TODAY, "li")
-    duties.name("General Affairs", "campus", "li", 14, TODAY + 1, "zhao")
+        duties.name("General Affairs", "campus", "li", 7, TODAY, "li", NOW_S)
+    duties.name("General Affairs", "campus", "li", 14, TODAY + 1, "zhao", NOW_S)
     assert [(d.person, d.due) for d in duties.every(TODAY + 1)] == [("li", TODAY + 15)]
     with pytest.raises(DossierRefused):
         go(duties, TODAY + 2)

@@ -4,8 +4,9 @@ import itertools
 
 import pytest
 
-from ledger import api_reasons, lifecycle, people
+from ledger import api_reasons, lifecycle, people, procedures
 from ledger.card_status import VERBS as CARD_VERBS
+from ledger.procedure_rows import ROWS
 
 
 def test_every_verb_is_somebody_s_and_every_role_says_something():
@@ -34,6 +35,15 @@ def test_every_verb_of_a_card_that_is_said_at_a_desk_is_in_it():
     assert {f"card.{name}" for name in at_desk} <= set(people.VERBS)
     assert at_desk >= set(CARD_VERBS)
     assert not {"card.expire", "card.capture"} & set(people.VERBS)
+
+
+def test_every_step_of_a_dossier_is_a_verb_of_its_role():
+    for row in ROWS:
+        verb = people.VERBS[people.step_verb(row.kind, row.role)]
+        assert row.verb in verb.text.rpartition(": ")[2].split(", ")
+    assert set(people.SAID_BY) == set(procedures.ROLES)
+    for name, roles in people._SAID_OTHERWISE.items():
+        assert people.VERBS[name].roles == roles
 
 
 def _sets():
@@ -78,6 +88,12 @@ def test_a_pair_is_of_two_verbs_that_are_there():
         (people.FINANCE, ()),
         (people.FINANCE, (people.CLERK, people.CLERK)),
         (people.FINANCE, ("boss",)),
+        (people.GENERAL, (people.STEWARD, people.HEAD)),
+        (people.GENERAL, (people.HEAD, people.LEADER)),
+        (people.GENERAL, (people.STEWARD, people.LEADER)),
+        (people.FINANCE, (people.CLERK, people.LEADER)),
+        ("School", (people.LEADER, people.PRESIDENT)),
+        ("School", (people.HEAD, people.PRESIDENT)),
     ],
 )
 def test_hands_that_may_not_be(department, roles):
@@ -87,9 +103,10 @@ def test_hands_that_may_not_be(department, roles):
 @pytest.mark.parametrize(
     ("department", "roles"),
     [
-        (people.GENERAL, (people.STEWARD, people.HEAD)),
         (people.FINANCE, (people.CLERK, people.HEAD)),
         ("Nursing", (people.HEAD,)),
+        ("Nursing", (people.LEADER,)),
+        ("School", (people.PRESIDENT,)),
     ],
 )
 def test_hands_that_may_be(department, roles):

@@ -33,10 +33,11 @@ from tests.ledger.departments import DAY as FROM_DAY
 from tests.ledger.departments import EARLY
 from tests.ledger.lives import STAFF_BY, let_go
 from tests.ledger.readers import CANTEEN, CARD, Reader, open_ledger
-from tests.ledger.staff import OF_ROLE, cheap, staffed
+from tests.ledger.staff import cheap, staffed, tell
 from tests.ledger.tampering import tamper
 from tests.ledger.test_batches import FILE
 from tests.ledger.test_firmware import KEYS, PUBLIC, a_release
+from tests.ledger.test_merchant_signatures import STORY as OF_MERCHANTS
 from tests.ledger.test_policies import LOWER
 
 __all__ = ["cheap"]
@@ -318,26 +319,8 @@ def test_every_verb_by_every_role():
     """Whoever may not changes nothing, typed or proven; whoever may does it, with its act."""
     store = books()
     staff = staffed(store, NOW_S)
-    refused = 0
-    for verb, right, say in STORY:
-        allowed = people.VERBS[verb].roles
-        before = store.dump()
-        for role in people.ROLES:
-            if role not in allowed:
-                with pytest.raises(NotAllowed) as caught:
-                    say(store, staff[OF_ROLE[role]])
-                assert caught.value.reason == people.NOT_FOR_ROLE, (verb, role)
-                assert caught.value.verb == verb
-                refused += 1
-        with pytest.raises(NotAllowed) as caught:
-            say(store, right)
-        assert caught.value.reason == people.TYPED_NAME, verb
-        assert store.dump() == before, verb
-        say(store, staff[right])
-        done = signatures.acts(store.database, 1_000)
-        assert (right, verb, 0) in [(one.login, one.verb, one.reason) for one in done]
-        assert store.dump() != before, verb
-    untold = set(people.VERBS) - {verb for verb, _right, _say in STORY}
+    refused = tell(store, staff, STORY)
+    untold = set(people.VERBS) - {verb for verb, _right, _say in (*STORY, *OF_MERCHANTS)}
     assert untold == {
         "personal.show",
         "personal.export",

@@ -1,0 +1,87 @@
+"""Whose word a step of a dossier is: who has logged in, for the department that it is about.
+
+Rules of this file. Every step of a procedure is somebody's word, of the verb that ledger/people.py
+has for its role; asked in the transaction that takes the step. An opinion on a form is asked of
+the department that stands there, or of the leader over it; a step about a reader of the department
+that answers for it. What was signed by a typed name counts for nothing once the books have
+operators: who is called so signs it again, or it is withdrawn and applied for anew. Where nothing
+can be withdrawn (a damage, a question) it stands as typed, and what follows takes a proven name.
+"""
+
+from dataclasses import replace
+
+from ledger import people
+from ledger.dialect import Dialect
+from ledger.procedures import (
+    ANNEX_2,
+    DEPARTMENT,
+    DEPARTMENT_LEADER,
+    PROJECT,
+    PROJECT_LEADER,
+    QUESTION,
+    SIGN,
+    WITHDRAWN_ANY_TIME,
+    Act,
+    Step,
+)
+from ledger.signatures import are_there, signed, was_proven
+
+# What of the form an opinion is asked of.
+_ON_THE_FORM = {
+    DEPARTMENT: "department",
+    DEPARTMENT_LEADER: "department",
+    PROJECT: "project",
+    PROJECT_LEADER: "project",
+}
+_ENDING = ("reject", "withdraw")
+_OF_FORM = "SELECT {} FROM annex_form WHERE dossier = ?"
+_OF_READER = """
+SELECT r.department FROM dossier d JOIN responsible r ON r.device = d.device WHERE d.number = ?
+UNION ALL SELECT department FROM duty_ticket WHERE dossier = ?"""
+
+
+def proven(
+    database: Dialect, what: tuple[str, str, str], by: Act, time_s: int, department: str = ""
+) -> Act:
+    """`by` with the name that is written down for (kind, reference, verb). NotAllowed.
+
+    `department`: the one it is asked of; "": any.
+    """
+    kind, reference, verb = what
+    about = _subject(kind, reference, verb)
+    words = by.person, time_s, about, by.evidence or by.said
+    verb = people.step_verb(kind, by.role)
+    if verb not in people.VERBS:
+        return by  # no such role in this procedure: its table refuses, whoever it is
+    return replace(by, person=signed(database, verb, *words, department=department))
+
+
+def department_of(database: Dialect, number: int, kind: str, role: str) -> str:
+    """Of which department the next step of a dossier is asked as `role`; "": of any."""
+    if kind in ANNEX_2:
+        column = _ON_THE_FORM.get(role)
+        rows = database.rows(_OF_FORM.format(column), (number,)) if column else ()
+    elif role != DEPARTMENT:
+        return ""
+    elif kind == QUESTION:
+        return people.GENERAL
+    else:
+        rows = database.rows(_OF_READER, (number, number))
+    return next((name for (name,) in list(rows)), "")
+
+
+def typed_signer(
+    database: Dialect, kind: str, reference: str, steps: tuple[Step, ...], verb: str
+) -> str:
+    """Whose typed signature keeps a dossier from going on by `verb`; "": nobody's."""
+    if kind not in WITHDRAWN_ANY_TIME or verb in _ENDING or not are_there(database):
+        return ""
+    for step in steps:
+        said = people.step_verb(kind, step.by.role), _subject(kind, reference, step.verb)
+        if step.act == SIGN and not was_proven(database, step.by.person, *said):
+            return step.by.person
+    return ""
+
+
+def _subject(kind: str, reference: str, verb: str) -> str:
+    return f"{kind} {reference}: {verb}"
