@@ -339,7 +339,7 @@ class Run:
             self._progress(time.strftime("%H:%M:%S  ", time.gmtime(utc_s)) + what)
 
     def _tell_status(self) -> None:
-        heads = self.services.store.heads()
+        heads = Counter(self.services.store.heads())  # who is new has none
         waiting = sum(self._journal_head(name) - heads[device] for name, device in self.devices())
         queues = sum(len(clerk.queue) for clerk in self.clerks.values())
         tally = self.tally
@@ -363,7 +363,7 @@ class Run:
 
     def _is_drained(self) -> bool:
         """Whether the ledger has every record that stands in a journal."""
-        heads = self.services.store.heads()
+        heads = Counter(self.services.store.heads())  # who is new has none
         return all(self._journal_head(name) <= heads[device] for name, device in self.devices())
 
     def devices(self) -> list[tuple[str, int]]:

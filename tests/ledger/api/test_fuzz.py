@@ -26,7 +26,7 @@ schemathesis = pytest.importorskip("schemathesis")
 ALLOWED = schemathesis.GenerationMode.POSITIVE
 FORBIDDEN = schemathesis.GenerationMode.NEGATIVE
 # Of each operation and each kind: most of what moves money.
-EXAMPLES, EXAMPLES_OF = 5, {"book_topup": 30}
+EXAMPLES, EXAMPLES_OF = 7, {"book_topup": 30}
 ACCEPTED, REFUSED = 200, "refused"
 _CLIENT = {
     "list_devices": "watch",
@@ -94,8 +94,12 @@ def schema(served):
 
 def steer(case, period, account, order_no, is_from_the_start, is_known):
     """Put what there is in the place of what was drawn; None: leave it."""
-    if is_known and isinstance(case.path_parameters, dict) and "period" in case.path_parameters:
+    is_of_period = is_known or is_from_the_start
+    if is_of_period and "period" in (case.path_parameters or {}):
         case.path_parameters["period"] = "1"
+    if is_of_period and isinstance(case.body, dict):
+        known = period | ({"until_s": END_S + 1} if "open" in case.body else {})
+        case.body |= {name: value for name, value in known.items() if name in case.body}
     for name, value in (("account", account), ("order_no", order_no)):
         for place in (case.path_parameters, case.body):
             if value is not None and isinstance(place, dict) and name in place:
@@ -106,9 +110,7 @@ def steer(case, period, account, order_no, is_from_the_start, is_known):
         if account is not None and "card_no" in case.body:
             case.body["card_no"] = CARD
     if is_known and isinstance(case.body, dict):
-        known = {"card_no": CARD, "login": "clara", "password": password_of("clara")} | period
-        if "open" in case.body:
-            known["until_s"] = END_S + 1
+        known = {"card_no": CARD, "login": "clara", "password": password_of("clara")}
         case.body |= {name: value for name, value in known.items() if name in case.body}
     if is_from_the_start and case.query:
         case.query.pop("after", None)
