@@ -187,7 +187,7 @@ class AcquirerStatements:
             if fault is None and not line.is_cleared:
                 what = CLEAR, chart.BANK, chart.ACQUIRED, line.amount_fen
                 transfers.append(Transfer(line.device, line.seq, CLEAR_LINE, *what))
-            elif fault in CASES and line.sold_fen is not None:
+            elif fault is not None and fault in CASES and line.sold_fen is not None:
                 cases.append((CASES[fault], line.device, line.seq, b"", b""))
         post_authorized(self._database, transfers)
         for _day, _order_no, _fen, device, seq in list(self._database.rows(_WITHDRAWN)):

@@ -32,7 +32,7 @@ def register(run: Run) -> None:
         if not reader.get("new"):
             register_reader(run, reader)
     issued = [card for card in run.cards if card.issued_fen is not None]
-    store.issue_cards((card.card_no, card.issued_fen) for card in issued)
+    store.issue_cards((card.card_no, card.issued_fen or 0) for card in issued)
     for kind, chip in ((messages.CLASSIC, MifareClassic), (messages.DESFIRE, Desfire)):
         own = [(card.card_no, card.chip.uid) for card in issued if isinstance(card.chip, chip)]
         store.know_chips(own, kind)

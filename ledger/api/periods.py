@@ -6,7 +6,7 @@ Accounts at a bank are in a file of payments and nowhere else.
 """
 
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 
@@ -24,7 +24,7 @@ from ledger.store import LedgerStore
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 HTML = "text/html; charset=utf-8"
-_STEP_NAMES = tuple(STEPS)
+_STEP_NAMES = cast("tuple[models.Step, ...]", tuple(STEPS))
 _EPOCH = date(1970, 1, 1)
 
 
