@@ -20,6 +20,8 @@ from adapters import secret_files
 from adapters.secret_files import SecretFileError
 
 LEDGER = "ledger"
+# On one broker each has a name of its own: that is its client id, and one id is one connection.
+LEDGERS = (LEDGER, *(f"{LEDGER}-{number}" for number in range(2, 5)))
 DAY_S = 86_400
 WARN_DAYS = 30
 LOOK_S = 60

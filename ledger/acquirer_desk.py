@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ledger.acquirer import HELD, NEXT, Acquirer, NoAnswer, Said, StatementLine, Verb, Word
 from ledger.acquirer_orders import AcquirerOrders, Order
-from ledger.acquirer_statements import AcquirerStatements, StatementRefused
+from ledger.acquirer_statements import AcquirerStatements
 from ledger.code_sales import Answer, Ask
 from ledger.dialect import StoreUnavailable
 from ledger.reservations import Settled
@@ -23,6 +23,7 @@ LOOK_MS = 1_000  # until the books are asked again what is open
 WAKE_MS = 50  # while a call is under way
 AGAIN_MS, AGAIN_MS_MAX = 1_000, 300_000  # twice as long after each call that changed nothing
 STATEMENT_AFTER_S = 3_600  # behind midnight: by then its day is closed
+TOLD_ANEW_DAYS, TOLD_ANEW_MS = 7, 86_400_000  # for so long, so often: was a day corrected?
 BALANCE_NOT_TOLD = 0xFFFFFFFF  # in an answer: what the payer has left is the platform's to say
 _CODE_MS = 60_000  # how long a code is good, and kept
 
@@ -78,8 +79,9 @@ class AcquirerDesk:
         self._paces: dict[tuple[int, Verb], _Pace] = {}
         self._day: int | None = None  # whose statement is asked for
         self._statement: Future[Sequence[StatementLine]] | None = None
+        self._due_ms: dict[int, int] = {}  # by day: when it is asked for again
         self._look_ms = self._statement_ms = 0
-        names = ("calls", "unanswered", "words", "statements", "refused_statements")
+        names = ("calls", "unanswered", "words", "statements", "corrected_statements")
         self.counters = dict.fromkeys((*names, "store_unavailable"), 0)
 
     def ask(self, ask: Ask, code: bytes, channel: int, now_ms: int) -> Answer | None:
@@ -173,12 +175,22 @@ class AcquirerDesk:
         if self._statement is not None or now_ms < self._statement_ms:
             return
         self._statement_ms = now_ms + AGAIN_MS_MAX
-        now_s = self._utc_s()
-        day = self._statements.next_day(self._utc_offset_s, now_s)
-        over = clock.day(now_s - STATEMENT_AFTER_S, self._utc_offset_s)
-        if day is not None and day < over:
+        due_ms = {day: self._due_ms.get(day, 0) for day in self._days()}
+        self._due_ms = due_ms
+        # What was not told lately first, so that a day which nobody tells holds up no other one.
+        day = min(due_ms, key=lambda one: (due_ms[one], one), default=None)
+        if day is not None and due_ms[day] <= now_ms:
             self._day = day
             self._statement = self._pool.submit(self._acquirer.statement, day)
+
+    def _days(self) -> list[int]:
+        """Whose statements are wanted: those that are missing, and the last ones once more."""
+        now_s = self._utc_s()
+        over = clock.day(max(0, now_s - STATEMENT_AFTER_S), self._utc_offset_s)
+        missing = self._statements.missing(over, self._utc_offset_s, now_s)
+        told = self._statements.versions()
+        again = [day for day in range(over - TOLD_ANEW_DAYS, over) if day in told]
+        return [*missing, *again]
 
     def _hear_statement(self, now_ms: int) -> None:
         future, day = self._statement, self._day
@@ -188,17 +200,14 @@ class AcquirerDesk:
             self.counters["unanswered"] += 1
             _log.warning("no statement of day %d yet (%s)", day, _why(error))
         else:
-            self._enter(day, future.result(), now_ms)
+            version = self._statements.enter(day, future.result(), self._utc_s()).version
+            self.counters["statements"] += version == 1
+            self.counters["corrected_statements"] += version > 1
+            if version > 1:
+                _log.warning("the statement of day %d was told anew (version %d)", day, version)
+        self._due_ms[day] = now_ms + (AGAIN_MS_MAX if error else TOLD_ANEW_MS)
+        self._statement_ms = now_ms  # the next day's, if one is due
         self._statement = None
-
-    def _enter(self, day: int, lines: Sequence[StatementLine], now_ms: int) -> None:
-        try:
-            self._statements.enter(day, lines, self._utc_s())
-            self.counters["statements"] += 1
-            self._statement_ms = now_ms  # the next day's, if one is missing
-        except StatementRefused as error:
-            self.counters["refused_statements"] += 1
-            _log.error("the statement of day %d is not entered: %s", day, error)
 
 
 def _why(error: BaseException) -> str:

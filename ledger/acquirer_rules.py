@@ -25,10 +25,13 @@ RULES = {
     "what is cleared is on a statement, as it was sold": f"""
         SELECT t.device, t.seq, t.amount_fen, l.amount_fen FROM transfer t
         LEFT JOIN acquirer_order o ON o.device = t.device AND o.seq = t.seq
-        LEFT JOIN acquirer_line l ON l.order_no = o.order_no
-        WHERE t.kind = {CLEAR} AND (l.amount_fen IS NULL OR l.amount_fen <> t.amount_fen
-            OR o.amount_fen <> t.amount_fen OR o.state <> {int(Settled.SOLD)}
+        LEFT JOIN acquirer_stated l ON l.order_no = o.order_no AND l.amount_fen = t.amount_fen
+        WHERE t.kind = {CLEAR} AND (l.amount_fen IS NULL OR o.amount_fen <> t.amount_fen
+            OR o.state <> {int(Settled.SOLD)}
             OR t.debit_account <> {chart.BANK} OR t.credit_account <> {chart.ACQUIRED})""",
+    "a statement has every version of its day": """
+        SELECT day, COUNT(*), MAX(version) FROM acquirer_statement
+        GROUP BY day HAVING COUNT(*) <> MAX(version)""",
     "nothing was sold that an acquirer did not hold": f"""
         SELECT number, state, word FROM acquirer_order
         WHERE state = {int(Settled.SOLD)} AND word IN ({int(Word.SILENT)}, {int(Word.REFUSED)})""",

@@ -71,11 +71,45 @@ CREATE TABLE phone_proof (
 ) STRICT, WITHOUT ROWID;
 """
 
+# Statements as they were told, each version of a day whole. `copy` counts the lines of one order
+# on one day, the smallest amount first. What acquirer_day and acquirer_line have (books of before)
+# is version 1 of its day; there an order that stood on an earlier day too is "DAY again ORDER".
+STATEMENTS = """
+CREATE TABLE acquirer_statement (
+    day INTEGER NOT NULL CHECK (day BETWEEN 0 AND 49710),
+    version INTEGER NOT NULL CHECK (version >= 1),
+    heard_s INTEGER NOT NULL CHECK (heard_s BETWEEN 0 AND 4294967295),
+    PRIMARY KEY (day, version)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER acquirer_statement_follows BEFORE INSERT ON acquirer_statement
+WHEN NEW.version <> (SELECT COALESCE(MAX(version), 0) + 1 FROM acquirer_statement
+    WHERE day = NEW.day)
+BEGIN SELECT RAISE(ABORT, 'one version of a day follows the other'); END;
+
+CREATE TABLE acquirer_stated (
+    day INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    order_no TEXT NOT NULL CHECK (length(order_no) BETWEEN 1 AND 64),
+    copy INTEGER NOT NULL CHECK (copy >= 1),
+    amount_fen INTEGER NOT NULL CHECK (amount_fen BETWEEN 1 AND 16777215),
+    PRIMARY KEY (day, version, order_no, copy),
+    FOREIGN KEY (day, version) REFERENCES acquirer_statement (day, version)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX acquirer_stated_of ON acquirer_stated (order_no);
+
+INSERT INTO acquirer_statement SELECT day, 1, heard_s FROM acquirer_day;
+INSERT INTO acquirer_stated SELECT day, 1,
+    CASE WHEN substr(order_no, 1, length(day || ' again ')) = day || ' again '
+        THEN substr(order_no, length(day || ' again ') + 1) ELSE order_no END,
+    1, amount_fen FROM acquirer_line;
+"""
+
 # For LedgerStore.dump: when something was heard is no matter of the books.
 DUMP = {
     "acquirer_order": "SELECT number, device, seq, nonce, order_no, channel, amount_fen, asked_s,"
     " state, by_person, word, reason FROM acquirer_order ORDER BY number",
-    "acquirer_line": "SELECT order_no, day, amount_fen FROM acquirer_line ORDER BY order_no",
+    "acquirer_stated": "SELECT day, version, order_no, copy, amount_fen FROM acquirer_stated"
+    " ORDER BY day, version, order_no, copy",
     "phone_proof": "SELECT card_no, binding, way, person FROM phone_proof"
     " ORDER BY card_no, binding",
 }

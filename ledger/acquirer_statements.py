@@ -2,81 +2,92 @@
 
 Rules of this file. A statement has the order numbers that we gave, so nothing is guessed. A line
 whose order was sold for that amount is cleared: the acquirer owes it no more, the bank has it, and
-the number of its transfer is its order's. Whatever else is shown, and where the books know its
-order it is a case. A day is entered whole or not at all, once, in the order of days. An order that
-was on an earlier day stands on a later one as _again names it: it is shown, and clears nothing.
+the number of its transfer is its order's, so nothing clears twice. Whatever else is shown, and
+where the books know its order it is a case (ledger/acquirer_match.py).
+
+A day is entered whole, in whatever order days come, and as it was told: with what stands on it
+twice. Told anew with other lines it is a new version, which counts from then on; the one before
+stays. What was cleared and stands on no statement any more is a case: money that is booked is not
+taken back by a file. A day that nobody tells is named, and holds up no other one.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from itertools import groupby
+from typing import NamedTuple
 
-from ledger import chart, reasons
+from ledger import chart
 from ledger.acquirer import StatementLine, Word
+from ledger.acquirer_match import CASES, Fault, Stated, judge
 from ledger.dialect import Dialect
 from ledger.entries import post_authorized
 from ledger.reservations import Settled
 from ledger.transfers import CLEAR, CLEAR_LINE, Transfer
 from protocols.rules import clock
 
+# Days that are asked for: an order may have been dated by a clock that was years behind.
+MISSING_MAX = 31
 _DAY_S = 86_400
-_PATIENCE_S = 2 * _DAY_S  # for what is sold to be stated and cleared
-_ORDER_CHARS_MAX = 64
-_LAST = "SELECT MAX(day) FROM acquirer_day"
+_PATIENCE_S = 2 * _DAY_S  # for a day to be told, and for what is sold to be stated and cleared
 # What a clock that was ahead has dated is of no day; its answer may be.
 _FIRST = """
 SELECT MIN(time_s) FROM (SELECT asked_s AS time_s FROM acquirer_order
     UNION ALL SELECT heard_s FROM acquirer_order WHERE heard_s > 0) o
 WHERE time_s <= ?"""
-_DAY = "SELECT 1 FROM acquirer_day WHERE day = ?"
-_KNOWN = """
-WITH k (wanted) AS (VALUES {keys})
-SELECT order_no, amount_fen, day FROM k CROSS JOIN acquirer_line WHERE order_no = wanted"""
-_LINES_OF = "SELECT order_no, amount_fen FROM acquirer_line WHERE day = ?"
-_ENTER_DAY = "INSERT INTO acquirer_day VALUES (?, ?)"
-_ENTER = "INSERT INTO acquirer_line VALUES (?, ?, ?)"
+_DAYS = "SELECT day, MAX(version) FROM acquirer_statement GROUP BY day ORDER BY day"
+_VERSION = "SELECT COALESCE(MAX(version), 0) FROM acquirer_statement WHERE day = ?"
+_LINES_OF = """
+SELECT order_no, copy, amount_fen FROM acquirer_stated WHERE day = ? AND version = ?"""
+_ENTER = "INSERT INTO acquirer_statement VALUES (?, ?, ?)"
+_ENTER_LINE = "INSERT INTO acquirer_stated VALUES (?, ?, ?, ?, ?)"
 _CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-# Each line that is not cleared, with its order.
+_NEWEST = "(SELECT MAX(s.version) FROM acquirer_statement s WHERE s.day = {}.day)"
+# Each line that is not simply cleared, with its order.
 _LINES = f"""
-SELECT l.day, l.order_no, l.amount_fen, o.amount_fen, o.state, o.device, o.seq
-FROM acquirer_line l LEFT JOIN acquirer_order o ON o.order_no = l.order_no
-WHERE NOT EXISTS (SELECT 1 FROM transfer t WHERE t.device = o.device AND t.seq = o.seq
-    AND t.line = {CLEAR_LINE})
-ORDER BY l.day, l.order_no"""
+WITH told AS (SELECT l.day, l.order_no, l.copy, l.amount_fen FROM acquirer_stated l
+    WHERE l.version = {_NEWEST.format("l")})
+SELECT l.day, l.order_no, l.amount_fen, o.amount_fen, o.state, o.device, o.seq,
+    CASE WHEN t.seq IS NULL THEN 0 ELSE 1 END
+FROM told l LEFT JOIN acquirer_order o ON o.order_no = l.order_no
+LEFT JOIN transfer t ON t.device = o.device AND t.seq = o.seq AND t.line = {CLEAR_LINE}
+WHERE t.seq IS NULL OR l.amount_fen <> o.amount_fen
+OR l.order_no IN (SELECT order_no FROM told GROUP BY order_no HAVING COUNT(*) > 1)
+ORDER BY l.order_no, l.day, l.copy"""
+# Cleared by a line of a version that another one has replaced, and by none that counts.
+_WITHDRAWN = f"""
+SELECT MAX(l.day), o.order_no, o.amount_fen, o.device, o.seq FROM acquirer_stated l
+JOIN acquirer_statement n ON n.day = l.day AND n.version = l.version + 1
+JOIN acquirer_order o ON o.order_no = l.order_no AND o.amount_fen = l.amount_fen
+JOIN transfer t ON t.device = o.device AND t.seq = o.seq AND t.line = {CLEAR_LINE}
+WHERE NOT EXISTS (SELECT 1 FROM acquirer_stated c WHERE c.order_no = o.order_no
+    AND c.amount_fen = o.amount_fen AND c.version = {_NEWEST.format("c")})
+GROUP BY o.order_no, o.amount_fen, o.device, o.seq ORDER BY o.order_no"""
 # Sold and on no statement, by when its acquirer was heard last: before, or at a time to come.
-_MISSING = f"""
+_MISSED_ORDERS = f"""
 SELECT o.order_no, o.amount_fen, o.heard_s, o.word FROM acquirer_order o
-LEFT JOIN acquirer_line l ON l.order_no = o.order_no
-WHERE o.state = {int(Settled.SOLD)} AND l.order_no IS NULL AND (o.heard_s < ? OR o.heard_s > ?)
+WHERE o.state = {int(Settled.SOLD)} AND (o.heard_s < ? OR o.heard_s > ?)
+AND NOT EXISTS (SELECT 1 FROM acquirer_stated l WHERE l.order_no = o.order_no
+    AND l.version = {_NEWEST.format("l")})
+AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.device = o.device AND t.seq = o.seq
+    AND t.line = {CLEAR_LINE})
 ORDER BY o.order_no"""
-
-
-class StatementRefused(Exception):
-    """A statement that cannot be entered; nothing was, and the text says why."""
-
-
-class Fault(StrEnum):
-    """Why a line or an order has no partner."""
-
-    NO_ORDER = "no order of ours"
-    NOT_SOLD = "not sold"
-    OTHER_AMOUNT = "sold for another amount"
-    NOT_STATED = "confirmed, and on no statement"
-    NOT_CONFIRMED = "sold, and not confirmed"
-    GIVEN_BACK = "sold, and given back"
-    STATED_AGAIN = "on an earlier day already"
-
-
 _MISSED = {Word.CONFIRMED: Fault.NOT_STATED, Word.VOIDED: Fault.GIVEN_BACK}
-_CASES = {
-    Fault.NOT_SOLD: reasons.CHARGED_NOT_SOLD,
-    Fault.OTHER_AMOUNT: reasons.CHARGED_OTHERWISE,
-}
+
+
+class Entered(NamedTuple):
+    """What came of a statement: its version (0: it was no news), and how many lines it cleared."""
+
+    version: int
+    cleared: int
 
 
 @dataclass(frozen=True, slots=True)
 class Unmatched:
-    """A line of a day, or an order that should be on the statement of one (days since 1970)."""
+    """A line of a day, an order that should be on the statement of one, or a day without one.
+
+    Days since 1970; of a day without a statement `order_no` is "" and `amount_fen` 0.
+    """
 
     day: int
     order_no: str
@@ -93,96 +104,104 @@ class AcquirerStatements:
     def __init__(self, database: Dialect) -> None:
         self._database = database
 
-    def next_day(self, utc_offset_s: int, now_s: int) -> int | None:
-        """The day whose statement is to be entered next; None: there was no order up to now."""
-        last = self.last_day()
-        if last is not None:
-            return last + 1
-        ((first_s,),) = self._database.rows(_FIRST, (now_s,))
-        return None if first_s is None else clock.day(first_s, utc_offset_s)
+    def versions(self) -> dict[int, int]:
+        """How often each day was told otherwise than before, by day; 1: once and for all."""
+        return dict(self._database.rows(_DAYS))
 
     def last_day(self) -> int | None:
-        """The day up to which statements are entered; None: none is."""
-        ((last,),) = self._database.rows(_LAST)
-        return last
+        """The newest day whose statement is entered; None: none is."""
+        return max(self.versions(), default=None)
 
-    def enter(self, day: int, lines: Sequence[StatementLine], heard_s: int) -> int:
-        """Enter the statement of a day, and clear what fits; how many lines were cleared.
+    def missing(self, until_day: int, utc_offset_s: int, now_s: int) -> list[int]:
+        """The days before `until_day` that nobody has told, from the first order on, in order.
 
-        Again, with the same lines: nothing. Raises StatementRefused for others, for a day before
-        the newest, and for an order that stands on it twice.
+        The newest MISSING_MAX of them. What was entered counts too: no order has to be older.
         """
+        entered = self.versions()
+        ((first_s,),) = self._database.rows(_FIRST, (now_s,))
+        begun = [] if first_s is None else [clock.day(first_s, utc_offset_s)]
+        if entered:
+            first = min(entered)
+            begun = [first, *(max(day, first - MISSING_MAX) for day in begun)]
+        if not begun:
+            return []
+        days = [day for day in range(min(begun), until_day) if day not in entered]
+        return days[-MISSING_MAX:]
+
+    def enter(self, day: int, lines: Sequence[StatementLine], heard_s: int) -> Entered:
+        """Enter the statement of a day, or a corrected one, and clear what fits.
+
+        Again, with the same lines as the day's newest version: nothing.
+        """
+        told = list(_counted(lines))
         with self._database.transaction():
-            keys = {(line.order_no,): None for line in lines}
-            known = {row[0]: row[2] for row in self._database.rows_of(_KNOWN, keys)}
-            told = {
-                _again(day, line.order_no)
-                if known.get(line.order_no, day) < day
-                else line.order_no: line.amount_fen
-                for line in lines
-            }
-            if len(told) != len(lines):
-                raise StatementRefused("an order stands on it twice")
-            if list(self._database.rows(_DAY, (day,))):
-                if dict(self._database.rows(_LINES_OF, (day,))) != told:
-                    raise StatementRefused("that day was told otherwise before")
-                return 0
-            last = self.last_day()
-            if last is not None and day != last + 1:
-                raise StatementRefused(f"after day {last} comes the next one")
-            self._database.many(_ENTER_DAY, [(day, heard_s)])
-            rows = [(order_no, day, amount_fen) for order_no, amount_fen in told.items()]
-            self._database.many(_ENTER, sorted(rows))
-            return self._clear()
+            ((version,),) = self._database.rows(_VERSION, (day,))
+            if version and sorted(self._database.rows(_LINES_OF, (day, version))) == told:
+                return Entered(0, 0)
+            version += 1
+            self._database.many(_ENTER, [(day, version, heard_s)])
+            rows = [(day, version, *line) for line in told]
+            self._database.many(_ENTER_LINE, rows)
+            return Entered(version, self._clear())
 
     def unmatched(self, utc_offset_s: int, now_s: int) -> list[Unmatched]:
-        """Every line without an order that it fits, and every order that was sold and not stated.
+        """Every line without an order that it fits, every order that was sold and not stated, and
+        every day that was over two days ago and that nobody has told.
 
         An order is missed when the day behind the one when its acquirer was heard last is entered
         too: which of two days it is told on is the acquirer's clock's to say. And two days later,
         whatever is entered.
         """
-        found = []
-        for day, order_no, amount_fen, *order in self._database.rows(_LINES):
-            fault, first = _fault(amount_fen, *order[:2]), _again(day, "")
-            if fault is Fault.NO_ORDER and order_no.startswith(first):
-                fault, order_no = Fault.STATED_AGAIN, order_no.removeprefix(first)
-            if fault is not None:
-                found.append(Unmatched(day, order_no, amount_fen, fault))
-        last, before_s = self.last_day(), max(0, now_s - _PATIENCE_S)
+        found = [
+            Unmatched(line.day, line.order_no, line.amount_fen, fault)
+            for line, fault in self._judged()
+            if fault is not None
+        ]
+        found += [
+            Unmatched(day, order_no, fen, Fault.WITHDRAWN)
+            for day, order_no, fen, *_ in self._database.rows(_WITHDRAWN)
+        ]
+        today = clock.day(now_s, utc_offset_s)
+        holes = self.missing(today, utc_offset_s, now_s)
+        due = clock.day(max(0, now_s - _PATIENCE_S), utc_offset_s)
+        found += [Unmatched(day, "", 0, Fault.NO_STATEMENT) for day in holes if day < due]
+        before_s, last = max(0, now_s - _PATIENCE_S), self.last_day()
         if last is not None:
-            before_s = max(before_s, last * _DAY_S - utc_offset_s)
-        rows = self._database.rows(_MISSING, (before_s, now_s))
-        for order_no, amount_fen, heard_s, word in rows:
+            whole = min([last, *(day - 1 for day in holes)])
+            before_s = max(before_s, whole * _DAY_S - utc_offset_s)
+        for order_no, fen, heard_s, word in self._database.rows(_MISSED_ORDERS, (before_s, now_s)):
             fault = _MISSED.get(Word(word), Fault.NOT_CONFIRMED)
-            found.append(Unmatched(clock.day(heard_s, utc_offset_s), order_no, amount_fen, fault))
+            found.append(Unmatched(clock.day(heard_s, utc_offset_s), order_no, fen, fault))
         return found
+
+    def _judged(self) -> Iterator[tuple[Stated, Fault | None]]:
+        rows = map(Stated._make, list(self._database.rows(_LINES)))
+        for _order_no, group in groupby(rows, lambda line: line.order_no):
+            lines = list(group)
+            yield from zip(lines, judge(lines), strict=True)
 
     def _clear(self) -> int:
         """Clear every line that fits and is not; open the cases of those that do not."""
         transfers, cases = [], []
-        for _day, _order_no, amount_fen, *order in list(self._database.rows(_LINES)):
-            sold_fen, state, device, seq = order
-            fault = _fault(amount_fen, sold_fen, state)
-            if fault is None:
-                what = CLEAR, chart.BANK, chart.ACQUIRED, amount_fen
-                transfers.append(Transfer(device, seq, CLEAR_LINE, *what))
-            elif fault in _CASES:
-                cases.append((_CASES[fault], device, seq, b"", b""))
+        for line, fault in self._judged():
+            if fault is None and not line.is_cleared:
+                what = CLEAR, chart.BANK, chart.ACQUIRED, line.amount_fen
+                transfers.append(Transfer(line.device, line.seq, CLEAR_LINE, *what))
+            elif fault is not None and fault in CASES and line.sold_fen is not None:
+                cases.append((CASES[fault], line.device, line.seq, b"", b""))
         post_authorized(self._database, transfers)
-        self._database.many(_CASE, cases)
+        for _day, _order_no, _fen, device, seq in list(self._database.rows(_WITHDRAWN)):
+            cases.append((CASES[Fault.WITHDRAWN], device, seq, b"", b""))
+        self._database.many(_CASE, list(dict.fromkeys(cases)))
         return len(transfers)
 
 
-def _again(day: int, order_no: str) -> str:
-    # How an order that stands on an earlier day too is written. No order of ours has a space, or
-    # is so long that it is cut.
-    return f"{day} again {order_no}"[:_ORDER_CHARS_MAX]
-
-
-def _fault(amount_fen: int, sold_fen: int | None, state: int | None) -> Fault | None:
-    if sold_fen is None or state is None:
-        return Fault.NO_ORDER
-    if state != Settled.SOLD:
-        return Fault.NOT_SOLD
-    return None if amount_fen == sold_fen else Fault.OTHER_AMOUNT
+def _counted(lines: Iterable[StatementLine]) -> Iterator[tuple[str, int, int]]:
+    """(order number, which of its lines, amount) in order: the same lines are the same however
+    they were sorted."""
+    of_order: dict[str, list[int]] = defaultdict(list)
+    for line in lines:
+        of_order[line.order_no].append(line.amount_fen)
+    for order_no in sorted(of_order):
+        for copy, amount_fen in enumerate(sorted(of_order[order_no]), 1):
+            yield order_no, copy, amount_fen

@@ -3,7 +3,8 @@
 Each has the HTTP status that it is told with. A number is never given a second meaning.
 """
 
-from ledger import people
+from ledger import people, period_reasons
+from ledger.payments import reasons as payment_reasons
 
 # About the request itself.
 NO_TOKEN = 701
@@ -30,7 +31,30 @@ MAY_BE_ON_CARD = 735
 SPENT = 736
 WENT_ON = 737
 VOID = 738
+FILES_WAIT = 740
 LOSS_IMPOSSIBLE = 741
+NOT_QUIET = 742
+WRONG_SPAN = 743
+NOT_ENDED = 744
+WRONG_STEP = 745
+SAME_SIGNER = 746
+OTHER_REPORT = 747
+REPORT_ENDED = 748
+NOT_WITH_BANK = 749
+NO_PERIOD = NOTHING_HERE
+# What ledger/period_reasons.py refuses, here.
+OF_PERIODS = {
+    period_reasons.NOT_QUIET: NOT_QUIET,
+    period_reasons.WRONG_SPAN: WRONG_SPAN,
+    period_reasons.NOT_ENDED: NOT_ENDED,
+    period_reasons.WRONG_STEP: WRONG_STEP,
+    period_reasons.SAME_PERSON: SAME_SIGNER,
+    period_reasons.OTHER_REPORT: OTHER_REPORT,
+    period_reasons.ENDED: REPORT_ENDED,
+    period_reasons.NOT_WITH_BANK: NOT_WITH_BANK,
+    period_reasons.NO_ACCOUNT: NO_ACCOUNT,
+    payment_reasons.WAITS: FILES_WAIT,
+}
 
 # About who asks, as ledger/people.py has them.
 _OF_PEOPLE = {
@@ -40,6 +64,8 @@ _OF_PEOPLE = {
     people.INITIAL_PASSWORD: 403,
     people.NO_REASON_GIVEN: 422,
     people.NO_HOLDER: 404,
+    people.OTHER_DEPARTMENT: 403,
+    people.TYPED_NAME: 409,
 }
 
 # number -> (HTTP status, meaning)
@@ -67,5 +93,11 @@ TEXTS = {
     WENT_ON: (409, "the money went on to the card in the place of a lost one"),
     VOID: (409, "this order was cancelled before it came: it is not taken any more"),
     LOSS_IMPOSSIBLE: (409, "no list of lost cards has room for this card"),
+    **{
+        ours: (409, period_reasons.TEXTS[reason])
+        for reason, ours in OF_PERIODS.items()
+        if ours not in (NO_ACCOUNT, FILES_WAIT)
+    },
+    FILES_WAIT: (409, payment_reasons.TEXTS[payment_reasons.WAITS]),
     **{reason: (status, people.TEXTS[reason]) for reason, status in _OF_PEOPLE.items()},
 }

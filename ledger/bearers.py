@@ -109,5 +109,7 @@ NO_LOSS = {
     reasons.SOLD_NOT_CHARGED: _AT_ACQUIRER,
     reasons.CHARGED_NOT_SOLD: _AT_ACQUIRER,
     reasons.CHARGED_OTHERWISE: _AT_ACQUIRER,
+    reasons.STATED_TWICE: _AT_ACQUIRER,
+    reasons.STATED_NO_MORE: _AT_ACQUIRER,
     reasons.UNHEARD_SALE: "nothing moved; onecard ledger settle says whose it is",
 }

@@ -32,8 +32,10 @@
     host = "127.0.0.1"
     port = 1883
     ca = "tls/ca.pem"                       # these three together, or none: TLS, with a
-    certificate = "tls/certificate.pem"     # certificate for "ledger"
+    certificate = "tls/certificate.pem"     # certificate for `name`
     key = "tls/key.pem"
+    name = "ledger"                         # of a second ledger on one broker (and on one
+                                            # database) "ledger-2", then "ledger-3" and "ledger-4"
 
     [http]                                  # optional: for `onecard ledger serve` (ADR 44)
     host = "127.0.0.1"
@@ -82,7 +84,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from adapters import secret_files
-from adapters.identity import LEDGER, Identity, IdentityError
+from adapters.identity import LEDGER, LEDGERS, Identity, IdentityError
 from adapters.secret_files import SecretFileError
 from ledger.card_validity import Validity, know
 from ledger.carry_over import AFTER_S
@@ -241,12 +243,15 @@ def load_password(config: Config) -> str | None:
 
 def _identity(path: Path, table: _Table) -> Identity | None:
     texts = [table.text(name, "") for name in _IDENTITY]
+    own_name = table.text("name", LEDGER)
+    if own_name not in LEDGERS:
+        raise ConfigError(f"{path}: {table.where('name')}: one of {', '.join(LEDGERS)}")
     if not any(texts):
         return None
     if not all(texts):
         raise ConfigError(f"{path}: {table.where('ca')}: {', '.join(_IDENTITY)} belong together")
     ca, certificate, key = (_secret(path, text) for text in texts)
-    identity = Identity(ca, certificate, key, LEDGER)
+    identity = Identity(ca, certificate, key, own_name)
     try:
         identity.check()
     except IdentityError as error:

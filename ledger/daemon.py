@@ -39,14 +39,14 @@ from ledger.menus import MenuDesk
 from ledger.phones import Phones
 from ledger.receipts import public_key
 from ledger.relay_desk import Desk, RelayDesk
-from ledger.service import WILL, WITH_CARDS, LedgerService
+from ledger.service import HEARD, WILL, LedgerService
 from ledger.site_desk import SiteDesk
 from ledger.store import LedgerStore
 from ledger.watch import Watch
 
 __all__ = ["REFUSALS", "AlreadyRunning", "ConfigError", "open_port", "run"]
 
-CLIENT_ID = "onecard-ledger"
+_CLIENT_ID_BYTES = 4  # with its name 23 characters: every broker has to take so many
 WAIT_MS_MAX = 5_000
 _CALLS_MAX = 16  # to the acquirer at once; more wait
 
@@ -61,12 +61,16 @@ class AlreadyRunning(Exception):
 REFUSALS = (AlreadyRunning, ConfigError, SchemaTooNew, SchemaTooOld, NotDurable, StoreUnavailable)
 
 
-def open_port(
-    host: str, port: int, client_id: str = CLIENT_ID, identity: Identity | None = None
-) -> MqttPort:
-    """The ledger's connection to its broker: what it subscribes to, and its last will."""
+def open_port(host: str, port: int, identity: Identity | None = None) -> MqttPort:
+    """The ledger's connection to its broker: what it subscribes to, and its last will.
+
+    Its client id is this process's own, drawn and kept nowhere: a broker ends the older of two
+    connections with one id, so one in a file would stand in every copy of that. Nothing hangs on
+    an id, for sessions are clean.
+    """
     secure = None if identity is None else identity.context
-    return MqttPort(host, port, client_id, subscriptions=WITH_CARDS, will=WILL, secure=secure)
+    client_id = f"onecard-ledger-{os.urandom(_CLIENT_ID_BYTES).hex()}"
+    return MqttPort(host, port, client_id, subscriptions=HEARD, will=WILL, secure=secure)
 
 
 def run(config_path: str | Path) -> None:
@@ -103,7 +107,7 @@ def run(config_path: str | Path) -> None:
 
 def _port(config: Config) -> MqttPort:
     host, port = config.broker_host, config.broker_port
-    return open_port(host, port, identity=config.identity)
+    return open_port(host, port, config.identity)
 
 
 class _Link:

@@ -58,6 +58,13 @@ class Dialect(Protocol):
         """All of the block, durably, or nothing of it. One at a time, of all programs."""
         ...
 
+    def reading(self) -> AbstractContextManager[None]:
+        """One state of the books for all questions of the block, which writes nothing.
+
+        Nobody waits for it: others write meanwhile.
+        """
+        ...
+
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
         """The rows of one statement."""
         ...
@@ -116,6 +123,18 @@ class SqliteDialect:
                 yield
         except sqlite3.IntegrityError as error:
             raise ConstraintBroken(str(error)) from error
+        except sqlite3.OperationalError as error:
+            raise StoreUnavailable(str(error)) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One state of the books for all questions of the block, which writes nothing."""
+        try:
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.execute("ROLLBACK")
         except sqlite3.OperationalError as error:
             raise StoreUnavailable(str(error)) from error
 

@@ -5,9 +5,8 @@ evidence. Each query returns the rows that break its rule; no rows is the only g
 """
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ledger import (
     acquirer_rules,
@@ -24,9 +23,10 @@ from ledger import (
     people_rules,
     period_rules,
     reissue_rules,
+    verdict_rules,
 )
-from ledger.evidence import Intent, State, stated_by, stated_by_outcome, verdict
-from ledger.loading import INTENT_COLUMNS, intent_of, keys_of
+from ledger.evidence import State
+from ledger.loading import keys_of
 from ledger.payments import rules as payment_rules
 from ledger.reservations import Settled
 from ledger.store import LedgerStore
@@ -227,7 +227,7 @@ def check(store: LedgerStore) -> list[Violation]:
     for rule, sql in _RULES.items():
         _note(found, rule, store.database.rows(sql))
     _note(found, "a chain's seals hold from its start to its head", _broken_chains(store))
-    _note(found, "an intent is what all evidence says", _wrong_verdicts(store))
+    _note(found, verdict_rules.IS_THE_EVIDENCE, verdict_rules.wrong_verdicts(store.database))
     _note(found, lifecycle_rules.FOLLOWS, lifecycle_rules.astray(store.database))
     _note(found, dossier_rules.IS_THE_TABLE, dossier_rules.foreign_rows(store.database))
     _note(found, code_rules.IS_AS_TOLD, code_rules.wrongly_settled(store.database))
@@ -264,49 +264,3 @@ def _broken_chains(store: LedgerStore) -> Iterator[tuple]:
         else:
             if link != head_tag:
                 yield device, "head"
-
-
-def _wrong_verdicts(store: LedgerStore) -> Iterator[tuple]:
-    """Intents whose state is not what the outcomes and the card say, worked out afresh."""
-    rows = store.database.rows(f"SELECT {INTENT_COLUMNS} FROM intent")
-    stored = [intent_of(row) for row in rows]
-    afresh = {intent.record_id: replace(intent, state=State.PENDING) for intent in stored}
-    for target, result in _outcomes(store):
-        if target in afresh:
-            intent = afresh[target]
-            intent.state = verdict((intent.state, stated_by_outcome(intent, result)))
-    of_card: dict[int, list[Intent]] = defaultdict(list)
-    for intent in afresh.values():
-        of_card[intent.card_no].append(intent)
-    for intents in of_card.values():
-        _settle(intents)
-    for intent in stored:
-        if intent.state is not afresh[intent.record_id].state:
-            yield *intent.record_id, intent.state.name, afresh[intent.record_id].state.name
-
-
-def _outcomes(store: LedgerStore) -> Iterator[tuple[tuple[int, int], int]]:
-    """(intent, result) of every OUTCOME that may speak of it."""
-    sql = "SELECT device, seq, sealed FROM record WHERE kind = ?"
-    for device, seq, sealed in store.database.rows(sql, (messages.OUTCOME,)):
-        fields = messages.decode_record(seal.payload_of(sealed))
-        target = fields["intent_device"], fields["intent_seq"]
-        # Nobody knows the outcome of what it has still to begin.
-        if target[0] != device or target[1] < seq:
-            yield target, fields["result"]
-
-
-def _settle(intents: list[Intent]) -> None:
-    """All that the intents of one card say about each other, until nothing new is said."""
-    at: dict[int, list[Intent]] = defaultdict(list)
-    for intent in intents:
-        at[intent.counter].append(intent)
-    is_new = True
-    while is_new:
-        is_new = False
-        for intent in intents:
-            near = [other for step in range(3) for other in at.get(intent.counter + step, ())]
-            said = [stated_by(other, intent) for other in near if other is not intent]
-            state = verdict([intent.state, *said])
-            is_new = is_new or state is not intent.state
-            intent.state = state

@@ -13,7 +13,8 @@ report before. Money in fen, times in seconds since 1970, hashes in hexadecimal.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,9 +27,8 @@ from ledger.transfers import SPEND
 
 PER_BP = 10_000
 AHEAD_S = 86_400  # behind the moment of closing: what is further off was dated by a wrong clock
-_TAKE = f"""
-INSERT INTO period_line
-SELECT {{number}}, e.merchant_no, e.device, e.seq, e.line, e.kind, e.amount_fen, e.time_s
+_GATHER = f"""
+SELECT e.merchant_no, e.device, e.seq, e.line, e.kind, e.amount_fen, e.time_s
 FROM ({ENTRIES}) e
 WHERE (e.time_s < ? OR e.time_s > ?) AND NOT EXISTS (
     SELECT 1 FROM period_line l WHERE l.device = e.device AND l.seq = e.seq AND l.line = e.line
@@ -55,16 +55,12 @@ SELECT number, period, merchant_no, count, sales_fen, cancelled_fen, other_fen, 
     late_fen, brought_turnover_fen, brought_fen, rate_bp, commission_fen, due_fen
 FROM period_merchant WHERE period = ? ORDER BY merchant_no"""
 _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM period_merchant"
+_WRITE_LINES = "INSERT INTO period_line VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _HASH = "SELECT sha256 FROM settlement_period WHERE number = ?"
-# Late sales whose clock says that they are surely of before; those behind a reader's mark are odd.
-_SURELY_LATE = f"""
-SELECT l.device, l.seq FROM period_line l JOIN intent i ON i.device = l.device AND i.seq = l.seq
-WHERE l.period = ? AND l.kind = {SPEND} AND l.time_s < ? AND i.latest_s < ?
-ORDER BY l.device, l.seq"""
-# Of records only: a person's clock is not a reader's.
-_AHEAD = f"""
-SELECT DISTINCT device, seq FROM period_line
-WHERE period = ? AND time_s >= ? AND device <> {LEDGER_DEVICE} ORDER BY device, seq"""
+# Of late sales: those whose clock says that they are surely of before.
+_SURELY = """
+WITH k (reader, number) AS (VALUES {keys})
+SELECT device, seq, latest_s FROM k CROSS JOIN intent WHERE device = reader AND seq = number"""
 _CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _READERS = """
 SELECT merchant_no, device, COUNT(*), SUM(amount_fen) FROM period_line WHERE period = ?
@@ -108,34 +104,63 @@ def commission(turnover_fen: int, rate_bp: int) -> int:
     return fen if turnover_fen >= 0 else -fen
 
 
-def take(database: Dialect, number: int, from_s: int, until_s: int, closed_s: int) -> list[Due]:
-    """Put everything of before `until_s` that is in no period into period `number`.
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """All that is in a period, as one state of the books has it, and what each merchant is due.
 
-    So is what is of more than AHEAD_S behind `closed_s`, the time when it is closed. In a
-    transaction of the caller, who closes the period in it; what each merchant is due.
+    `lines`: (merchant_no, device, seq, line, kind, amount_fen, time_s) in their order.
     """
-    database.rows(_TAKE.format(number=number), (until_s, closed_s + AHEAD_S))
-    sums = _sums(database, number, from_s, until_s)
+
+    number: int
+    lines: list[tuple[int, ...]]
+    due: list[Due]
+    cases: list[tuple[int, int, int]]
+
+
+def cut(database: Dialect, number: int, from_s: int, until_s: int, closed_s: int) -> Cut:
+    """Everything of before `until_s` that is in no period: that is period `number`.
+
+    So is what is of more than AHEAD_S behind `closed_s`, the time of closing. It only reads, and
+    all there ever was: nobody has to wait for it, for what is booked behind it is the next one's.
+    """
+    lines = sorted(database.rows(_GATHER, (until_s, closed_s + AHEAD_S)))
+    sums: dict[int, dict[tuple[int, bool], tuple[int, int]]] = defaultdict(dict)
+    for merchant_no, _device, _seq, _line, kind, fen, time_s in lines:
+        own, key = sums[merchant_no], (kind, not from_s <= time_s < until_s)
+        count, so_far_fen = own.get(key, (0, 0))
+        own[key] = count + 1, so_far_fen + fen
     brought = {row[0]: row[1:] for row in database.rows(_BEFORE, (number - 1,))}
     rates = dict(database.rows(_RATES))
     ((next_number,),) = database.rows(_NEXT)
     due = []
     for at, (merchant_no,) in enumerate(list(database.rows(_MERCHANTS))):
-        rate_bp = rates.get(merchant_no, 0)
         came = _brought(brought.get(merchant_no))
         key = next_number + at, number, merchant_no
-        due.append(_due(key, sums.get(merchant_no, []), came, rate_bp))
-    marks = ", ".join("?" for _ in Due.__slots__)
-    database.many(f"INSERT INTO period_merchant VALUES ({marks})", [_row(one) for one in due])
-    return due
+        own_sums = [(*kind, *sum_) for kind, sum_ in sums.get(merchant_no, {}).items()]
+        due.append(_due(key, own_sums, came, rates.get(merchant_no, 0)))
+    return Cut(number, lines, due, _cases(database, number, lines, (from_s, until_s)))
 
 
-def open_cases(database: Dialect, number: int, from_s: int, until_s: int) -> None:
-    """A case for each late sale of a reader whose mark was past it when the last period closed.
+def write(database: Dialect, made: Cut) -> None:
+    """Put its lines and what merchants are due into the books, and the cases of what is odd.
 
-    And for each of a time to come. In the transaction that closes period `number`. The sale is in
-    it all the same.
+    In the transaction of the caller, who closes the period in it.
     """
+    database.many(_WRITE_LINES, [(made.number, *line) for line in made.lines])
+    marks = ", ".join("?" for _ in Due.__slots__)
+    rows = [_row(one) for one in made.due]
+    database.many(f"INSERT INTO period_merchant VALUES ({marks})", rows)
+    database.many(_CASE, [(*case, b"", b"") for case in made.cases])
+
+
+def _cases(
+    database: Dialect, number: int, lines: list[tuple[int, ...]], span: tuple[int, int]
+) -> list[tuple[int, int, int]]:
+    """One for each late sale of a reader whose mark was past it when the last period closed.
+
+    And one for each record of a time to come: a person's clock is not a reader's.
+    """
+    from_s, until_s = span
     sql = "SELECT report FROM settlement_period WHERE number = ?"
     heads = {
         device: head_seq
@@ -143,21 +168,30 @@ def open_cases(database: Dialect, number: int, from_s: int, until_s: int) -> Non
         for device, head_seq, mark_seq, _sha256 in json.loads(text)["readers"]
         if mark_seq
     }
-    late = list(database.rows(_SURELY_LATE, (number, from_s, from_s)))
-    cases = [
-        (TOLD_BEHIND_ITS_MARK, device, seq, b"", b"")
-        for device, seq in late
-        if seq > heads.get(device, seq)
+    late = [
+        (device, seq)
+        for _merchant_no, device, seq, _line, kind, _fen, time_s in lines
+        if kind == SPEND and time_s < from_s and seq > heads.get(device, seq)
     ]
-    ahead = list(database.rows(_AHEAD, (number, until_s)))
-    cases += [(OF_A_TIME_TO_COME, *place, b"", b"") for place in ahead]
-    database.many(_CASE, cases)
+    found = database.rows_of(_SURELY, sorted(set(late)))
+    cases = [
+        (TOLD_BEHIND_ITS_MARK, device, seq) for device, seq, latest_s in found if latest_s < from_s
+    ]
+    ahead = {
+        (device, seq)
+        for _merchant_no, device, seq, _line, _kind, _fen, time_s in lines
+        if time_s >= until_s and device != LEDGER_DEVICE
+    }
+    return cases + [(OF_A_TIME_TO_COME, *place) for place in sorted(ahead)]
 
 
 def build(
-    database: Dialect, period: tuple[int, str, int, int, str, int], quiet: Quiet, due: list[Due]
+    database: Dialect, period: tuple[int, str, int, int, str, int], quiet: Quiet, made: Cut
 ) -> str:
-    """The text of a report: of `period` (number, name, from_s, until_s, person, closed_s)."""
+    """The text of a report: of `period` (number, name, from_s, until_s, person, closed_s).
+
+    By the same state of the books as the cut.
+    """
     number, name, from_s, until_s, person, closed_s = period
     names = dict(database.rows("SELECT merchant_no, name FROM merchant"))
     decided = database.rows(
@@ -176,8 +210,8 @@ def build(
         "closed_s": closed_s,
         "closed_by": person,
         "previous": _previous(database, number),
-        "merchants": [asdict(one) | {"name": names[one.merchant_no]} for one in due],
-        "lines_sha256": lines_sha256(database, number),
+        "merchants": [asdict(one) | {"name": names[one.merchant_no]} for one in made.due],
+        "lines_sha256": sha256_of(made.lines),
         "readers": said,
         "open": [
             dict(zip(keys, row, strict=True)) for row in decided if (row[0], row[1]) in barred
@@ -218,8 +252,13 @@ def faults(database: Dialect, number: int) -> Iterator[str]:
 
 def lines_sha256(database: Dialect, number: int) -> str:
     """Of all lines of a period, in their order."""
+    return sha256_of(database.rows(_LINES, (number,)))
+
+
+def sha256_of(lines: Iterable[tuple[int, ...]]) -> str:
+    """Of lines as they stand in a cut."""
     whole = hashlib.sha256()
-    for row in database.rows(_LINES, (number,)):
+    for row in lines:
         whole.update(" ".join(map(str, row)).encode() + b"\n")
     return whole.hexdigest()
 

@@ -2,7 +2,8 @@
 
 Rules of this file (R7.1). A period begins where the one before ends, and everything that merchants
 got before its end and in no period yet is in it, once for all time: what comes later is in the
-next one, as late. It is closed in one transaction with its report, which nothing changes any more.
+next one, as late. What is in it is cut out of one state of the books while others go on writing;
+it is closed by that state, in one transaction with its report, which nothing changes any more.
 Readers that may still tell of sales of before bar it, unless a person has decided, by name and
 with a reason, that it is closed with them open; the report says so.
 
@@ -36,7 +37,7 @@ from ledger.period_reasons import (
     check_because,
     check_person,
 )
-from ledger.period_report import Due, build, faults, open_cases, read_due, take
+from ledger.period_report import Cut, Due, build, cut, faults, read_due, write
 from ledger.quiescence import Blocking
 from ledger.remittances import Remittances
 from ledger.signatures import are_there, signed, was_proven
@@ -187,29 +188,31 @@ class Periods:
         check_person(person)
         if not 0 < len(name) <= _NAME_CHARS_MAX or not name.isprintable():
             raise PeriodRefused(f"a period has a name of 1 to {_NAME_CHARS_MAX}", WRONG_SPAN)
+        with self._database.reading():
+            is_new = self._closed(name, until_s, person) is None
+            ready = self._ready(name, until_s, str(person), now_s) if is_new else None
         with self._database.transaction():
             about = f"period {name} until {until_s}"
             person = signed(self._database, "period.close", person, now_s, about)
-            before = self.every()
-            for one in before:
-                if (one.name, one.until_s, one.person) == (name, until_s, person):
-                    return one
-            from_s = self._check_span(before, name, until_s, now_s)
-            quiet = self._check_quiet(until_s, person)
-            number = len(before) + 1
-            due = take(self._database, number, from_s, until_s, now_s)
-            open_cases(self._database, number, from_s, until_s)
-            what = number, name, from_s, until_s, person, now_s
-            report = build(self._database, what, quiet, due)
+            known = self._closed(name, until_s, person)
+            if known is not None:
+                return known
+            if ready is None:
+                raise PeriodRefused(f"period {name!r} was there, and is not", WRONG_SPAN)
+            what, made, report = ready
+            for one in self.every()[made.number - 1 :]:
+                raise PeriodRefused(f"{one.person} has closed one meanwhile", WRONG_SPAN)
+            write(self._database, made)
             sha256 = hashlib.sha256(report.encode("ascii")).digest()
             self._database.many(_INSERT, [(*what, sha256, report)])
-            return self.period(number)
+            return self.period(made.number)
 
     # --- what persons say of its report ----------------------------------------------------------
 
     def approve(self, number: int, step: str, sha256: str, person: str, time_s: int) -> Period:
         """`person` approves the report with this hash (hexadecimal), as the next of STEPS."""
         check_person(person)
+        wrong = self.faults(number)  # looked for beforehand: a closed period does not change
         with self._database.transaction():
             person = self._signed(number, step, sha256, person, time_s)
             period = self.period(number)
@@ -222,7 +225,6 @@ class Periods:
             if person in (period.person, *(who for _, who, _ in period.approvals)):
                 raise PeriodRefused(f"{person} has done another step of it", SAME_PERSON)
             self._check_proven(period)
-            wrong = self.faults(number)
             if wrong:
                 raise PeriodRefused("; ".join(wrong), OTHER_REPORT)
             self._database.many(_APPROVE, [(number, at, person, time_s)])
@@ -267,6 +269,23 @@ class Periods:
                 text = f"{who} approved it by a typed name, which counts for nothing since these"
                 text += " books have operators: approve that again, or refuse the report"
                 raise PeriodRefused(text, people.TYPED_NAME)
+
+    def _closed(self, name: str, until_s: int, person: str) -> Period | None:
+        """The period that this person has closed under this name up to then."""
+        named = name, until_s, person
+        same = [one for one in self.every() if (one.name, one.until_s, one.person) == named]
+        return same[0] if same else None
+
+    def _ready(
+        self, name: str, until_s: int, person: str, now_s: int
+    ) -> tuple[tuple[int, str, int, int, str, int], Cut, str]:
+        """All that is to be written of the next period, of one state of the books."""
+        before = self.every()
+        from_s = self._check_span(before, name, until_s, now_s)
+        quiet = self._check_quiet(until_s, person)
+        what = len(before) + 1, name, from_s, until_s, person, now_s
+        made = cut(self._database, what[0], from_s, until_s, now_s)
+        return what, made, build(self._database, what, quiet, made)
 
     def _period(self, number: int, *row: Any) -> Period:
         approvals = tuple(self._database.rows(_APPROVALS, (number,)))

@@ -1,7 +1,7 @@
 """Numbered reasons of the ledger: why a record was rejected, and why a case was opened.
 
 1xx are the wire's (protocols/wire/errors.py), 2xx why a tap was refused (protocols/rules/
-reasons.py), 3xx and 4xx are these but for 305 to 307, which are a door's (protocols/rules/
+reasons.py), 3xx, 4xx and 5xx are these but for 305 to 307, which are a door's (protocols/rules/
 access.py). 7xx are those of the HTTP API (ledger/api_reasons.py). A number is never given a
 second meaning.
 """
@@ -64,6 +64,8 @@ CHARGED_NOT_SOLD = 461
 CHARGED_OTHERWISE = 462
 UNHEARD_SALE = 463
 OF_A_TIME_TO_COME = 464
+STATED_TWICE = 510
+STATED_NO_MORE = 511
 
 TEXTS = {
     UNKNOWN_DEVICE: "no device of this number is registered",
@@ -116,6 +118,9 @@ TEXTS = {
     SOLD_NOT_CHARGED: "sold, and the acquirer has given it back to its payer: claim it there",
     CHARGED_NOT_SOLD: "the acquirer took a payment that was not sold: its payer gets it back",
     CHARGED_OTHERWISE: "the acquirer took another amount than was sold",
+    STATED_TWICE: "the acquirer states one payment twice, and it was sold once: ask it there",
+    STATED_NO_MORE: "the acquirer had stated this payment, and its corrected statement has it no"
+    " more: claim it there",
     UNHEARD_SALE: "paid, says a reader, and the acquirer has not said so: a person asks it",
     OF_A_TIME_TO_COME: "dated more than a day after its period was closed: look at its reader's"
     " clock, of a payment by code at the ledger's",

@@ -6,7 +6,7 @@ trigger has the one form that is translated, and a new table is a journal (APPEN
 may be changed (_CHANGED there).
 """
 
-from ledger.acquirer_schema import ACQUIRERS
+from ledger.acquirer_schema import ACQUIRERS, STATEMENTS
 from ledger.channel_schema import CHANNELS
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
 from ledger.code_schema import CODE_ENTRIES
@@ -165,6 +165,7 @@ APPEND_ONLY += ("policy_change",)
 APPEND_ONLY += OF_DOSSIERS
 APPEND_ONLY += PERIOD_JOURNALS
 APPEND_ONLY += ("acquirer_day", "acquirer_line", "phone_proof")
+APPEND_ONLY += ("acquirer_statement", "acquirer_stated")
 APPEND_ONLY += PEOPLE_JOURNALS
 APPEND_ONLY += DEPARTMENT_JOURNALS
 APPEND_ONLY += MONEY_JOURNALS
@@ -434,4 +435,5 @@ MIGRATIONS = [
     MONEY + _append_only(*MONEY_JOURNALS),
     PAYMENTS + _append_only(*PAYMENT_JOURNALS),
     PORTIONS,
+    STATEMENTS + _append_only("acquirer_statement", "acquirer_stated"),
 ]

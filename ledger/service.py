@@ -3,6 +3,9 @@
 Rules of this file. `step` never waits. The order is always commit, publish, acknowledge: whatever
 is lost after the commit is asked for again and answered again, and booked no second time. A RELAY
 is answered at once or never, and is never asked for again.
+
+Of several ledgers on one broker (and one database) the status is of them all: whoever hears that
+there is none, and is there, says so.
 """
 
 import logging
@@ -33,6 +36,7 @@ _RELAY_UP, _CARDS_UP = "relay-up", "cards-up"
 WILL = (topics.LEDGER_STATUS, STATUS_OFFLINE)
 SUBSCRIPTIONS = (topics.records_filter(), topics.relay_filter())
 WITH_CARDS = (*SUBSCRIPTIONS, topics.cards_filter())
+HEARD = (*WITH_CARDS, topics.LEDGER_STATUS)  # of a ledger that is perhaps not alone
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +53,7 @@ class LedgerService:
     """Books what arrives on `port` in `store` and answers with receipts signed by `signing_key`.
 
     `signing_key` is 32 bytes of Ed25519; `utc_s` gives the time that stands in receipts. `port`
-    subscribes to SUBSCRIPTIONS and has WILL. `desk` answers RELAYs: without one nobody does.
+    subscribes to SUBSCRIPTIONS at least and has WILL. `desk` answers RELAYs: without, nobody does.
     `with_cards`: agents are told which cards are lost; `port` then subscribes to WITH_CARDS.
     `counters` (name -> int) only ever grow.
     """
@@ -87,8 +91,7 @@ class LedgerService:
         """Do what can be done now; the time (ms) by which to call again."""
         due_ms = self._port.step(now_ms)
         if self._port.connected and self._port.sessions != self._session:
-            if self._port.publish(topics.LEDGER_STATUS, STATUS_ONLINE, retain=True):
-                self._session = self._port.sessions
+            self._say_online()
         self._take(now_ms)
         due_ms = min(due_ms, self._hint(now_ms))
         if not self._waiting:
@@ -97,13 +100,26 @@ class LedgerService:
             return min(due_ms, self._retry_ms)
         return now_ms  # more may have come while we were busy
 
+    def _say_online(self) -> None:
+        if self._port.publish(topics.LEDGER_STATUS, STATUS_ONLINE, retain=True):
+            self._session = self._port.sessions
+
+    def _hear_status(self, message: Message) -> None:
+        """Another ledger's will, or that of an earlier connection of ours, noticed late."""
+        if message.payload == STATUS_OFFLINE:
+            self._session = 0  # so it is said again by the next step, if not now
+            self._say_online()
+        self._port.ack(message)
+
     def _take(self, now_ms: int) -> None:
         while len(self._waiting) < _TAKEN_MAX:
             message = self._port.take()
             if message is None:
                 return
             try:
-                if message.topic.endswith(_RELAY_UP):
+                if message.topic == topics.LEDGER_STATUS:
+                    self._hear_status(message)
+                elif message.topic.endswith(_RELAY_UP):
                     self._answer_relay(message, now_ms)
                 elif message.topic.endswith(_CARDS_UP):
                     self._answer_cards(message, now_ms)

@@ -182,7 +182,7 @@ def _judge_cancelled(
     """
     sql = "SELECT sealed FROM record WHERE kind = ?"
     records = [sealed for (sealed,) in ledger.database.rows(sql, (messages.CANCEL,))]
-    heads = ledger.heads()
+    heads = Counter(ledger.heads())
     for device, flash in flashes.items():
         journal = journal_of(flash)
         after = range(heads[device] + 1, journal.head_seq + 1)
@@ -235,7 +235,7 @@ def _undelivered_names(
     ledger: LedgerStore, flashes: dict[int, NorFlash]
 ) -> Iterator[tuple[int, RecordId]]:
     """What cards named to readers whose CREDITs are not in the ledger yet."""
-    heads = ledger.heads()
+    heads = Counter(ledger.heads())
     for device, flash in flashes.items():
         journal = journal_of(flash)
         for seq in range(heads[device] + 1, journal.head_seq + 1):
@@ -256,7 +256,7 @@ def _gone(
     booked = set(ledger.database.rows(sql, (messages.LOST,)))
     for device, seq in sorted(booked - set(rotten)):
         verdict.violations.append(f"device {device}: record {seq} is called lost and never rotted")
-    heads = ledger.heads()
+    heads = Counter(ledger.heads())
     journals = {device: journal_of(flashes[device]) for device, _ in rotten if device in flashes}
     return booked | {
         (device, seq)
@@ -329,7 +329,7 @@ def _undelivered(
     ledger: LedgerStore, flashes: dict[int, NorFlash], rotten: Collection[RecordId]
 ) -> Iterator[OpenIntent]:
     """The intents that stand in a reader's journal and not yet in the ledger."""
-    heads = dict(ledger.database.rows("SELECT device, head_seq FROM device"))
+    heads = Counter(ledger.heads())
     for device, flash in flashes.items():
         journal = journal_of(flash)
         for seq in range(heads[device] + 1, journal.head_seq + 1):

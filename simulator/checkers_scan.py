@@ -43,7 +43,7 @@ def _recorded(
     ledger: LedgerStore, flashes: Mapping[int, NorFlash]
 ) -> Iterator[tuple[int, int, int]]:
     """(device, merchant_no, fen) of each record, in the ledger's bytes or still in a journal."""
-    heads = ledger.heads()
+    heads = Counter(ledger.heads())
     sql = "SELECT sealed FROM record WHERE kind = ?"
     records = [sealed for (sealed,) in ledger.database.rows(sql, (messages.AGGREGATE,))]
     for device, flash in flashes.items():

@@ -33,7 +33,7 @@ def judge_codes(
 
     `rotten`: as for judge; a sale whose record has rotted away is nobody's to tell.
     """
-    heads = ledger.heads()
+    heads = Counter(ledger.heads())
     reserved = {row[0]: tuple(row[1:]) for row in ledger.database.rows(_RESERVED)}
     known: Counter[tuple[int, int]] = Counter()
     places: set[RecordId] = set()

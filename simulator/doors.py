@@ -114,8 +114,18 @@ def grant(run: Run, step: Step) -> None:
     name, person = step.fields["reader"], step.fields["person"]
     (device,) = (one["device"] for one in run.scenario.readers if one["name"] == name)
     group, time_s = int(step.do == "grant"), run.world.utc_s()
-    _try(run, step, lambda book: book.grant(device, held.card_no, 1, group, person, time_s))
+    until_s = None
+    if "until" in step.fields:
+        until_s = run.scenario.start_utc_s + step.fields["until"] // 1_000_000
+    what = device, held.card_no, 1, group, person, time_s, until_s
+    _try(run, step, lambda book: book.grant(*what))
     run.tell(f"{step.do}: {held.name} at {name}, by {person}")
+
+
+def end_grants(run: Run, _step: Step) -> None:
+    """What a ledger does each minute: what is over is taken back."""
+    ended = run.services.store.access.end_grants(run.world.utc_s())
+    run.tell(f"{len(ended)} doors have grants that are over")
 
 
 def _try(run: Run, step: Step, act: Callable[[AccessBook], object]) -> None:
@@ -159,4 +169,5 @@ VERBS: dict[str, Callable[[Run, Step], None]] = {
     "dismiss": appoint,
     "grant": grant,
     "revoke": grant,
+    "end-grants": end_grants,
 }

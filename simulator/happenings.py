@@ -11,7 +11,7 @@ from ledger import card_status
 from ledger.lifecycle import RULES
 from ledger.statements import read
 from protocols.rules import charging, menu
-from simulator import doors, locks, machines, offices, sites
+from simulator import doors, locks, machines, offices, settling, sites
 from simulator.payers import Payer
 from simulator.people import Clerk, Customer
 from simulator.phones import PAYMENT
@@ -334,6 +334,7 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     **locks.VERBS,
     **machines.VERBS,
     **offices.VERBS,
+    **settling.VERBS,
     **sites.VERBS,
 }
 _CABLES: dict[str, tuple[str, Callable[[Run, bool, str | None], None]]] = {

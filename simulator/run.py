@@ -15,13 +15,10 @@ from typing import Any, TextIO
 
 from ledger import aggregate_picture
 from ledger.phones import CODE_KEY_BYTES
-from protocols.rules import charging, door, menu, settings
+from protocols.rules import charging, menu, settings
 from protocols.rules import clock as clock_rules
-from protocols.wire import messages
-from simulator import locks, machines
+from simulator import locks
 from simulator.cardbox import CardKeys, HeldCard, make_cards
-from simulator.cards.desfire import Desfire
-from simulator.cards.mifare_classic import MifareClassic
 from simulator.checkers import journal_of, judge
 from simulator.checkers_scan import judge_scans
 from simulator.chips.nor_flash import NorFlash
@@ -38,8 +35,9 @@ from simulator.in_ledger import counts
 from simulator.meal_checker import too_many
 from simulator.payers import Channel, Scans
 from simulator.people import Clerk, Customer, Tally
-from simulator.phones import SHOWN, Phones
+from simulator.phones import Phones
 from simulator.reader import Home, Reader
+from simulator.register import register
 from simulator.report import Report
 from simulator.scenario import Scenario, ScenarioError, load
 from simulator.services import Services
@@ -162,6 +160,7 @@ class Run:
         self.phones = Phones(self.world, self.seeds.stream("phones"))
         self._home, self._depth, self._directory = home, depth, directory
         self._report = Report(scenario.name, seed, home, depth)
+        self.applications: dict[str, int] = {}  # of new readers, by name: the form of annex 2
         self.kept_in: list[str] = []  # who wanted to leave by a door and could not
         self._images: dict[str, Path] = {}
         self._started_s = time.monotonic()
@@ -197,10 +196,8 @@ class Run:
         )
         self._report.broker = self.services.brokers["building"].kind
         self._make_cards()
-        self._device_keys = {
-            reader["device"]: secrets.randbytes(32) for reader in scenario.readers
-        }
-        self._register()
+        self.device_keys = {reader["device"]: secrets.randbytes(32) for reader in scenario.readers}
+        register(self)
         self.services.start_ledger()
         self.services.settle(0)  # it has subscribed before anybody asks it something
         self.services.start_agent()
@@ -219,42 +216,6 @@ class Run:
             draw = self.seeds.stream("cards", batch.name)
             self.cards += make_cards(batch, self.keys, draw, today)
 
-    def _register(self) -> None:
-        store = self.services.store
-        for name, number in self.scenario.merchants.items():
-            store.register_merchant(number, name)
-        for reader in self.scenario.readers:
-            store.register_device(
-                reader["device"],
-                self._device_keys[reader["device"]],
-                self.scenario.merchants[reader["merchant"]],
-                reader.get("site", self.scenario.site),
-            )
-            if "scope" in reader:
-                is_lock = reader["role"] == "lock"
-                store.access.add_door(
-                    reader["device"], reader["scope"], door.GRANT_MS, 0, is_lock=is_lock
-                )
-        store.issue_cards(
-            (card.card_no, card.issued_fen) for card in self.cards if card.issued_fen is not None
-        )
-        for kind, chip in ((messages.CLASSIC, MifareClassic), (messages.DESFIRE, Desfire)):
-            store.know_chips(
-                (
-                    (card.card_no, card.chip.uid)
-                    for card in self.cards
-                    if card.issued_fen is not None and isinstance(card.chip, chip)
-                ),
-                kind,
-            )
-
-        for batch in self.scenario.cards:
-            for card_no in range(batch.first_no, batch.first_no + batch.count):
-                if batch.has_phone and batch.make == "ours":
-                    bound = self.services.phones.bind(card_no, SHOWN, self.world.utc_s())
-                    self.phones.bind(card_no, bound[1])
-        machines.register(self)
-
     def _add_reader(self, description: dict[str, Any]) -> None:
         name = description["name"]
         role = description.get("role", "pos")
@@ -267,7 +228,7 @@ class Run:
                 "device": description["device"],
                 "site": description.get("site", self.scenario.site),
                 "merchant_no": self.scenario.merchants[description["merchant"]],
-                "device_key": self._device_keys[description["device"]],
+                "device_key": self.device_keys[description["device"]],
                 "purse_key": self.keys.purse,
                 "mac_key": self.keys.mac,
                 "broker_host": "building",
@@ -378,7 +339,7 @@ class Run:
             self._progress(time.strftime("%H:%M:%S  ", time.gmtime(utc_s)) + what)
 
     def _tell_status(self) -> None:
-        heads = self.services.store.heads()
+        heads = Counter(self.services.store.heads())  # who is new has none
         waiting = sum(self._journal_head(name) - heads[device] for name, device in self.devices())
         queues = sum(len(clerk.queue) for clerk in self.clerks.values())
         tally = self.tally
@@ -402,7 +363,7 @@ class Run:
 
     def _is_drained(self) -> bool:
         """Whether the ledger has every record that stands in a journal."""
-        heads = self.services.store.heads()
+        heads = Counter(self.services.store.heads())  # who is new has none
         return all(self._journal_head(name) <= heads[device] for name, device in self.devices())
 
     def devices(self) -> list[tuple[str, int]]:
@@ -464,7 +425,7 @@ class Run:
         """Write every reader's flash and key into a folder, for `onecard journal show`."""
         for name, device in self.devices():
             (directory / f"{name}.flash").write_bytes(self.readers[name].hardware.flash.image())
-            (directory / f"{name}.key").write_text(self._device_keys[device].hex() + "\n")
+            (directory / f"{name}.key").write_text(self.device_keys[device].hex() + "\n")
 
     def top_up(self, held: HeldCard, amount_fen: int, order_id: str) -> None:
         """The holder pays in by the app: money that waits for the card."""

@@ -209,6 +209,8 @@ class _Reading:
         at = partial(self._line_of, "step", index)
         for key, read in (
             ("over", lambda text: self._duration(text, "over")),
+            ("until", lambda text: self._duration(text, "until")),
+            *((name, lambda text: self._fen(text, line)) for name in ("due", "late")),
             ("amount", lambda text: self._fen(text, line)),
             ("amounts", lambda texts: [self._fen(text, line) for text in texts]),
             ("pins", lambda texts: [self._pin(text, at("pins")) for text in texts]),

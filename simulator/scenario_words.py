@@ -48,7 +48,14 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "rearm": (("reader",), ()),
     "appoint": (("person", "scope"), ()),
     "dismiss": (("person", "scope"), ()),
-    "grant": (("card", "reader", "person"), ()),
+    "grant": (("card", "reader", "person"), ("until",)),
+    "end-grants": ((), ()),
+    "apply": (("reader",), ()),
+    "sign": (("reader", "person"), ()),
+    "decide-period": (("reader", "until", "person"), ()),
+    "close-period": (("until", "person"), ("due", "late")),
+    "approve-period": (("person",), ()),
+    "pay-merchants": (("amount",), ()),
     "revoke": (("card", "reader", "person"), ()),
     **dict.fromkeys(("open", "shut", "approve", "move", "bring-back"), (("reader",), ())),
 }
@@ -100,9 +107,11 @@ WHOLE = (
     "enters",
     "meal",
     "spends_max",
+    "new",
 )
 READER_MAY = (
     "role",
+    "new",
     "site",
     "load_cards",
     "ledger_menu",

@@ -240,7 +240,7 @@ def desk_numbers(
 @app.command()
 def bench(
     name: Annotated[str, typer.Argument(help="Only this benchmark.")] = "",
-    records: Annotated[int | None, typer.Option(min=10_000, help="For ledger_growth.")] = None,
+    records: Annotated[int | None, typer.Option(min=10_000, help="For those that grow.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure, and print ours beside the best other thing measured in the same run."""

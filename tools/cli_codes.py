@@ -107,8 +107,8 @@ def ledger_acquirer(
     from tools.ledger_forks import NotBooks
 
     try:
-        found, last_day = find(database, utc_offset_s, int(time.time()))
+        found, versions = find(database, utc_offset_s, int(time.time()))
     except NotBooks as error:
         refuse(error)
-    typer.echo(to_json(found) if as_json else to_text(found, last_day))
+    typer.echo(to_json(found) if as_json else to_text(found, versions))
     raise typer.Exit(UNMATCHED if found else ALL_MATCHED)

@@ -15,14 +15,13 @@ _ROW = "{:<10}  {:>9}  {:<28}  {}"
 _EPOCH = date(1970, 1, 1)
 
 
-def find(path: Path, utc_offset_s: int, now_s: int) -> tuple[list[Unmatched], int | None]:
-    """Lines without an order that they fit, and orders that were sold and are on no statement.
-
-    And the day up to which statements are entered (None: none is). NotBooks.
+def find(path: Path, utc_offset_s: int, now_s: int) -> tuple[list[Unmatched], dict[int, int]]:
+    """Lines without an order that they fit, orders that were sold and are on no statement, days
+    that nobody has told; and how many versions of each day are entered. NotBooks.
     """
     with opened(path) as store:
         statements = store.acquirer_statements
-        return statements.unmatched(utc_offset_s, now_s), statements.last_day()
+        return statements.unmatched(utc_offset_s, now_s), statements.versions()
 
 
 def to_json(found: list[Unmatched]) -> str:
@@ -30,11 +29,16 @@ def to_json(found: list[Unmatched]) -> str:
     return json.dumps([asdict(each) | {"day": _date(each.day)} for each in found], indent=2)
 
 
-def to_text(found: list[Unmatched], last_day: int | None) -> str:
+def to_text(found: list[Unmatched], versions: dict[int, int]) -> str:
     """For people."""
     entered = "No statement is entered."
-    if last_day is not None:
-        entered = f"Statements are entered up to {_date(last_day)}."
+    if versions:
+        corrected = [
+            f"{_date(day)} was corrected: version {version}.\n"
+            for day, version in sorted(versions.items())
+            if version > 1
+        ]
+        entered = f"{''.join(corrected)}Statements are entered up to {_date(max(versions))}."
     if not found:
         all_well = "Every line of the statements has its order; nothing waits for over two days."
         return f"{all_well}\n{entered}"

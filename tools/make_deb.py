@@ -111,7 +111,7 @@ LEDGER = Package(
         ),
     ),
     ("ledger/monitoring/alerts.yml",),
-    ("ledger/migrations", "tools/pages"),
+    ("ledger/migrations", "ledger/pages", "tools/pages"),
 )
 PACKAGES = (AGENT, LEDGER)
 SCRIPTS = ("postinst", "prerm", "postrm")

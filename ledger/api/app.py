@@ -22,15 +22,17 @@ from ledger import api_reasons as why
 from ledger import people
 from ledger.api import models
 from ledger.api.books import Books, BooksBusy, BooksSlow
-from ledger.api.calls import BadPlace, Call, Policy
+from ledger.api.calls import BadPlace, Call, Download, Operation, Policy
 from ledger.api.clients import Client, Clients, Scope, operator
 from ledger.api.limits import OPERATORS, STRANGERS, Pace
 from ledger.api.metrics import Metrics
 from ledger.api.openapi import PROBLEM, document
-from ledger.api.operations import OPERATIONS, Operation
+from ledger.api.operations import OPERATIONS
+from ledger.api.periods import refused
 from ledger.channel_topups import ChannelRefused
 from ledger.dialect import StoreUnavailable
 from ledger.operators import is_token
+from ledger.period_reasons import PeriodRefused
 from ledger.signatures import NotAllowed, note_refusal
 from ledger.store import LedgerStore
 
@@ -40,6 +42,7 @@ READY_S = 1.0  # no token is needed to ask, so one look at the books serves all 
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _JSON = "application/json"
 _BEARER = "bearer "
+_NO_SUCH = {"account": why.NO_ACCOUNT, "order_no": why.NO_ORDER, "period": why.NO_PERIOD}
 
 _log = logging.getLogger(__name__)
 
@@ -103,11 +106,13 @@ class Api:
 
         return self._guarded(operation.name, answer)
 
-    async def _work(self, operation: Operation, call: Call) -> BaseModel:
+    async def _work(self, operation: Operation, call: Call) -> BaseModel | Download:
         try:
             return await self._books.do(lambda store: operation.handler(store, self._policy, call))
         except ChannelRefused as error:
             raise Refused(error.reason) from None
+        except PeriodRefused as error:
+            raise Refused(refused(error)) from None
         except NotAllowed as error:
             await self._note(error, call.now_s)
             raise Refused(error.reason) from None
@@ -234,7 +239,7 @@ def _path(request: Request) -> dict[str, str]:
         try:
             models.PATH_PARTS[name].validate_python(value)
         except ValidationError:
-            raise Refused(why.NO_ORDER if name == "order_no" else why.NO_ACCOUNT) from None
+            raise Refused(_NO_SUCH[name]) from None
     return path
 
 
@@ -295,7 +300,10 @@ def _bad_fields(error: ValidationError) -> Refused:
 # --- what goes out ---------------------------------------------------------------------------
 
 
-def _response(made: BaseModel) -> Response:
+def _response(made: BaseModel | Download) -> Response:
+    if isinstance(made, Download):
+        named = {"Content-Disposition": f'attachment; filename="{made.name}"', **_HEADERS}
+        return Response(made.data, media_type=made.kind, headers=named)
     return Response(made.model_dump_json(), media_type=_JSON, headers=_HEADERS)
 
 

@@ -1,11 +1,15 @@
-"""What a handler of the API is called with: one request, the policy, and places in lists."""
+"""An operation of the API, and what its handler is called with: a request, and the policy."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import BaseModel
+
 from ledger.api.accounts import AccountIds
-from ledger.api.clients import Client
+from ledger.api.clients import Client, Scope
+from ledger.store import LedgerStore
 
 _NUMBER = re.compile(r"[0-9]{1,10}")
 
@@ -28,6 +32,37 @@ class Policy:
     account_ids: AccountIds
     topup_max_fen: int
     carry_over_after_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What is answered as a file of its own kind."""
+
+    data: bytes
+    kind: str
+    name: str
+
+
+Handler = Callable[[LedgerStore, Policy, Call], BaseModel | Download]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`method` at `path`, by whoever has `scope` (None: anybody); `reasons`: its own refusals.
+
+    `answer` is a type, or the kind of a Download.
+    """
+
+    name: str
+    method: str
+    path: str
+    scope: Scope | None
+    about: str
+    answer: type[BaseModel] | str
+    handler: Handler
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    reasons: tuple[int, ...] = field(default=())
 
 
 class BadPlace(Exception):

@@ -22,6 +22,7 @@ from adapters import secret_files
 from adapters.secret_files import SecretFileError
 from ledger import people
 from ledger.config import ConfigError
+from ledger.periods import STEPS
 from ledger.signatures import hash_of
 
 __all__ = ["hash_of"]
@@ -46,8 +47,15 @@ class Scope(StrEnum):
     HOLDERS = "holders"  # see whose a card is, masked
     PERSONAL = "personal"  # see it unmasked, and say why
     ACTS = "acts"  # see what operators have done
+    PERIODS = "periods"  # see merchants' settlement, its statements and sheets
+    PERIOD_CLOSE = "period-close"
+    PERIOD_DECIDE = "period-decide"
+    PERIOD_SIGN = "period-sign"
+    PAYMENTS = "payments"  # make a file that pays merchants
+    RESULTS = "results"  # note what the bank says of it
 
 
+_SIGNS = {role for step in STEPS for role in people.VERBS[f"period.{step}"].roles}
 # What operators may ask, by their roles. The rest is for subsystems.
 OF_ROLES = {
     Scope.SESSIONS: tuple(people.ROLES),
@@ -57,9 +65,17 @@ OF_ROLES = {
     Scope.DEVICES: (people.ENGINEER, people.STEWARD, people.WARDEN, people.GUARD),
     Scope.CASES: (people.ENGINEER, people.CLERK, people.TREASURER),
     Scope.METRICS: (people.ENGINEER,),
+    Scope.PERIODS: tuple(role for role in people.ROLES if role in {*_SIGNS, people.CLERK}),
+    Scope.PERIOD_CLOSE: people.VERBS["period.close"].roles,
+    Scope.PERIOD_DECIDE: people.VERBS["period.decide"].roles,
+    Scope.PERIOD_SIGN: tuple(role for role in people.ROLES if role in _SIGNS),
+    Scope.PAYMENTS: people.VERBS["period.file"].roles,
+    Scope.RESULTS: people.VERBS["period.results"].roles,
 }
 # What takes a person who answers for it: no token of a subsystem has these.
 _OF_PERSONS_ONLY = {Scope.SESSIONS, Scope.HOLDERS, Scope.PERSONAL, Scope.ACTS}
+_OF_PERSONS_ONLY |= {Scope.PERIODS, Scope.PERIOD_CLOSE, Scope.PERIOD_DECIDE, Scope.PERIOD_SIGN}
+_OF_PERSONS_ONLY |= {Scope.PAYMENTS, Scope.RESULTS}
 _OPERATOR = "operator:"  # no client is called so
 
 

@@ -18,7 +18,7 @@ from protocols.card.purse import AMOUNT_FEN_MAX
 
 U32 = 0xFFFFFFFF
 PAGE_MAX = 50
-_DIGITS = re.compile(r"[0-9]{1,3}")
+_DIGITS = re.compile(r"[0-9]{1,5}")
 
 AccountId = Annotated[str, Field(pattern=PATTERN, description="Of this client's making only.")]
 OrderNo = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
@@ -32,7 +32,7 @@ Count = Annotated[int, Field(ge=0)]
 Next = Annotated[str | None, Field(description="`after` of the next page; null: the last one.")]
 
 
-def _whole(value: Any) -> int:
+def whole(value: Any) -> int:
     """What stands in a query is digits; pydantic alone would take 5_0 and 5.0 as well."""
     if isinstance(value, int):
         return value
@@ -41,13 +41,14 @@ def _whole(value: Any) -> int:
     return int(value)
 
 
-Limit = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=PAGE_MAX)]
+Limit = Annotated[int, BeforeValidator(whole), Field(ge=1, le=PAGE_MAX)]
 
 
 # What stands in a path.
 PATH_PARTS: dict[str, TypeAdapter[str]] = {
     "account": TypeAdapter(AccountId),
     "order_no": TypeAdapter(OrderNo),
+    "period": TypeAdapter(Annotated[str, Field(pattern="^[1-9][0-9]{0,8}$")]),
 }
 
 

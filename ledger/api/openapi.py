@@ -10,8 +10,9 @@ from pydantic.json_schema import models_json_schema
 from ledger import api_reasons as why
 from ledger import people
 from ledger.api import models
+from ledger.api.calls import Operation
 from ledger.api.clients import OF_ROLES
-from ledger.api.operations import OPERATIONS, Operation
+from ledger.api.operations import OPERATIONS
 
 VERSION = "1.0.0"
 PROBLEM = "application/problem+json"
@@ -37,7 +38,7 @@ def document() -> dict[str, Any]:
     """The whole document, OpenAPI 3.1."""
     used = {models.Problem, models.Health}
     for operation in OPERATIONS:
-        used |= {operation.answer, operation.body or operation.answer}
+        used |= {one for one in (operation.answer, operation.body) if isinstance(one, type)}
     ordered = sorted(used, key=lambda model: model.__name__)
     _, schemas = models_json_schema(
         [(model, "validation") for model in ordered], ref_template=_SCHEMAS + "{model}"
@@ -72,7 +73,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "description": f"{operation.about} {_who(operation)}",
         "security": [] if operation.scope is None else [{"token": []}],
         "responses": {
-            "200": _content(operation.answer, "Done, or as it is.", "application/json"),
+            "200": _answer(operation),
             **_refusals(reasons_of(operation)),
         },
     }
@@ -84,6 +85,14 @@ def _operation(operation: Operation) -> dict[str, Any]:
         content = {"application/json": {"schema": schema}}
         described["requestBody"] = {"required": True, "content": content}
     return described
+
+
+def _answer(operation: Operation) -> dict[str, Any]:
+    about, answer = "Done, or as it is.", operation.answer
+    if isinstance(answer, str):
+        schema = {"type": "string", "format": "binary"}
+        return {"description": about, "content": {answer: {"schema": schema}}}
+    return _content(answer, about, "application/json")
 
 
 def _who(operation: Operation) -> str:

@@ -5,8 +5,6 @@ called with one store of the books, in a thread, and with nothing but what was c
 by the ledger's own verbs. What it does is done once, however often it is asked.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,33 +13,15 @@ from ledger import api_reasons as why
 from ledger import people
 from ledger.api import models
 from ledger.api import people as people_calls
-from ledger.api.calls import BadPlace, Call, Policy, place, place_text
+from ledger.api.calls import BadPlace, Call, Operation, Policy, place, place_text
 from ledger.api.clients import Scope
 from ledger.api.devices import FIRST_CASE, cases_behind, readers_behind
+from ledger.api.period_operations import PERIOD_OPERATIONS
 from ledger.card_status import NAMES
 from ledger.channel_topups import ChannelRefused, ChannelTopUp, Order
 from ledger.holder_accounts import KINDS, START, Entry
 from ledger.reasons import TEXTS
 from ledger.store import LedgerStore
-
-Handler = Callable[[LedgerStore, Policy, Call], BaseModel]
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """`method` at `path`, by whoever has `scope` (None: anybody); `reasons`: its own refusals."""
-
-    name: str
-    method: str
-    path: str
-    scope: Scope | None
-    about: str
-    answer: type[BaseModel]
-    handler: Handler
-    body: type[BaseModel] | None = None
-    query: type[BaseModel] | None = None
-    reasons: tuple[int, ...] = field(default=())
-
 
 # --- accounts --------------------------------------------------------------------------------
 
@@ -374,4 +354,5 @@ OPERATIONS = (
         people_calls.said,
         query=models.Page,
     ),
+    *PERIOD_OPERATIONS,
 )

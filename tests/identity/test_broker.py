@@ -251,6 +251,22 @@ def test_nobody_ends_anothers_session_by_its_client_id(broker, peers):
     assert again.publish(UP) == 0 and thief.publish(OTHER_UP) == 0
 
 
+def test_two_ledgers_of_the_centre_are_two_clients(mosquitto, realm, peers):
+    """Each hears what agents say; that one is gone is heard by the other."""
+    for name in ("ledger-2", "ledger-3"):
+        realm.issue(name)
+    with running(mosquitto, realm, rights=centre_rights()) as broker:
+        ledgers = [peers(broker, name, client_id="ledger") for name in ("ledger", "ledger-2")]
+        for ledger in ledgers:
+            for heard in (topics.records_filter(), topics.LEDGER_STATUS):
+                ledger.subscribe(heard)
+        peers(broker, AGENT).publish(topics.agent_records(SITE))
+        third = peers(broker, "ledger-3", client_id="ledger")
+        assert third.publish(topics.LEDGER_STATUS, b"end") == 0
+        said = [(topics.agent_records(SITE), b"x"), (topics.LEDGER_STATUS, b"end")]
+        assert [ledger.messages(b"end") for ledger in ledgers] == [said, said]
+
+
 @pytest.mark.parametrize("content", ["", "\n\n", "# nothing\n"])
 def test_an_empty_file_of_rights_gives_none(mosquitto, realm, peers, content):
     """CVE-2018-12550: it once gave all of them."""

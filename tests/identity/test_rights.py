@@ -17,9 +17,9 @@ ACCESS = {"send": "write", "receive": "read"}
 BESIDES = {
     "building": {("ledger", "write", topics.LEDGER_STATUS)},
     "centre": {
-        (party, "read", topic)
-        for party in ("reader", "ledger")
-        for topic in (topics.LEDGER_STATUS, topics.LEDGER_CARDS)
+        ("reader", "read", topics.LEDGER_STATUS),
+        ("reader", "read", topics.LEDGER_CARDS),
+        ("ledger", "read", topics.LEDGER_CARDS),
     },
 }
 

@@ -27,6 +27,7 @@ _SQLITE_S_OWN = {
     "test_a_ledger_that_cannot_write_asks_nothing_twice",
     "test_once_whatever_goes_wrong_with_one_request",
     "test_books_of_before_keep_what_was_tried",
+    "test_books_of_before_keep_their_statements",
     "test_books_do_not_depend_on_delivery",
     "test_stopped_at_any_statement_then_run_again",
     "test_no_proof_while_a_spend_is_missing",

@@ -3,19 +3,24 @@
 import itertools
 import random
 import sqlite3
+from contextlib import closing
 from datetime import date
 
 import pytest
 
+from adapters.sqlite import open_database
 from ledger import acquirer_rules
 from ledger import reasons as ledger_reasons
 from ledger.acquirer import CASES, NEXT, Said, StatementLine, Verb, Word, follow
 from ledger.acquirer_desk import BALANCE_NOT_TOLD
-from ledger.acquirer_statements import Fault, StatementRefused
+from ledger.acquirer_match import Fault
+from ledger.acquirer_statements import MISSING_MAX
 from ledger.chart import ACQUIRED
 from ledger.code_sales import SettleRefused
 from ledger.invariants import check
 from ledger.reservations import Settled
+from ledger.schema import MIGRATIONS
+from ledger.store import LedgerStore
 from protocols.rules import reasons
 from protocols.wire.messages import NOT_COMMITTED
 from simulator.acquirer.faults import FAULTS
@@ -420,64 +425,237 @@ def test_the_first_statement_is_not_waited_for_until_a_clock_is_right(reader):
     sell(counter, reader, counter.heard(reader, asked))
     counter.book(reader)
     counter.run(count=3)
-    next_day = counter.store.acquirer_statements.next_day
-    assert next_day(OFFSET_S, counter.now_s - 3_650 * 86_400) is None
-    assert next_day(OFFSET_S, counter.now_s) == DAY
+    missing = counter.store.acquirer_statements.missing
+    assert missing(DAY + 2, OFFSET_S, counter.now_s - 3_650 * 86_400) == []
+    assert missing(DAY + 2, OFFSET_S, counter.now_s) == [DAY, DAY + 1]
     counter.now_ms += 48 * 3_600_000
     counter.run(count=40, ms=60_000)
     assert counter.store.balances()["acquirer", 0] == 0
     assert unmatched(counter) == []
 
 
-def test_a_statement_again_is_no_news_and_another_one_is_refused(reader):
-    counter = Acquiring(reader)
-    sell(counter, reader, counter.heard(reader, counter.asked(reader)))
-    counter.book(reader)
+def sold(*readers, count=1):
+    """A counter at which so many were sold and confirmed, and their order numbers."""
+    counter = Acquiring(*readers)
+    for last in range(3, 3 + count):
+        asked = counter.asked(readers[0], code=WECHAT[:-1] + b"%d" % last)
+        sell(counter, readers[0], counter.heard(readers[0], asked))
+    counter.book(readers[0])
     counter.run(count=3)
-    statements = counter.store.acquirer_statements
-    ((order_no, fen),) = counter.payments.statement(counter.today())
-    line = StatementLine(order_no, fen)
-    assert statements.enter(DAY, [line], 1) == 1
-    assert statements.enter(DAY, [line], 2) == 0
+    lines = counter.payments.statement(counter.today())
+    return counter, [order_no for order_no, _fen in lines]
+
+
+def owed(counter):
+    return -counter.store.balances()["acquirer", 0]
+
+
+def test_a_statement_again_is_no_news_however_it_is_sorted(reader):
+    counter, (first, second) = sold(reader, count=2)
+    enter, lines = counter.store.acquirer_statements.enter, [(first, FEN), (second, FEN)]
+    assert enter(DAY, lines_of(lines), 1) == (1, 2)
     before = counter.store.dump()
-    for day, lines in (
-        (DAY, []),
-        (DAY, [line._replace(amount_fen=99)]),
-        (DAY, [line, StatementLine("x", 1)]),
-        (DAY + 1, [StatementLine("x", 1), StatementLine("x", 2)]),
-        (DAY + 2, []),
-        (DAY - 1, []),
-    ):
-        with pytest.raises(StatementRefused):
-            statements.enter(day, lines, 1)
+    for again in (lines, lines[::-1]):
+        assert enter(DAY, lines_of(again), 2) == (0, 0)
         assert counter.store.dump() == before
+    assert (owed(counter), unmatched(counter), cases(counter)) == (0, [], [])
+
+
+def lines_of(pairs):
+    return [StatementLine(*pair) for pair in pairs]
+
+
+@pytest.mark.parametrize("amounts", [(FEN, FEN), (FEN, 99), (99, FEN), (7, 99)])
+def test_an_order_that_stands_twice_on_a_day_is_named_and_shuts_no_day(reader, amounts):
+    """One of the two is matched if it fits, the other is a case; others and later days go on."""
+    counter, (first, second) = sold(reader, count=2)
+    statements = counter.store.acquirer_statements
+    lines = lines_of([(first, fen) for fen in amounts] + [(second, FEN), ("nobody-s", 5)] * 2)
+    for at in range(2):
+        fits = FEN in amounts
+        assert statements.enter(DAY, lines, 1) == ((1, 1 + fits) if not at else (0, 0))
+        assert owed(counter) == FEN * (not fits)
+        other = sorted(amounts)[-1] if not fits else sum(amounts) - FEN
+        alone = [] if fits else [(first, 7, Fault.OTHER_AMOUNT)]
+        assert in_order(shown(counter)) == sorted(
+            [
+                *alone,
+                (first, other, Fault.STATED_TWICE),
+                (second, FEN, Fault.STATED_TWICE),
+                ("nobody-s", 5, Fault.NO_ORDER),
+                ("nobody-s", 5, Fault.STATED_TWICE),
+            ]
+        )
+        lines.reverse()
+    charged = [] if fits else [ledger_reasons.CHARGED_OTHERWISE]
+    assert cases(counter) == [*charged, *[ledger_reasons.STATED_TWICE] * 2]
+    assert statements.enter(DAY + 1, [], 1).version == 1
     assert check(counter.store) == []
 
 
+def in_order(found):
+    return sorted((each.order_no, each.amount_fen, each.fault) for each in found)
+
+
 def test_a_line_of_an_earlier_day_is_shown_and_shuts_no_day(reader):
-    counter = Acquiring(reader)
-    sell(counter, reader, counter.heard(reader, counter.asked(reader)))
-    counter.book(reader)
-    counter.run(count=3)
+    counter, (order_no,) = sold(reader)
     statements = counter.store.acquirer_statements
-    ((order_no, fen),) = counter.payments.statement(counter.today())
-    statements.enter(DAY, [StatementLine(order_no, fen), StatementLine("n" * 64, 7)], 1)
-    second = [StatementLine(order_no, 99), StatementLine("n" * 64, 7), StatementLine("new", 5)]
-    for _ in range(2):
-        assert statements.enter(DAY + 1, second, 1) == 0
+    statements.enter(DAY, lines_of([(order_no, FEN), ("n" * 64, 7)]), 1)
+    second = lines_of([(order_no, 99), ("n" * 64, 7), ("new", 5)])
+    for version in (1, 0):
+        assert statements.enter(DAY + 1, second, 1) == (version, 0)
         assert (statements.last_day(), check(counter.store)) == (DAY + 1, [])
-    with pytest.raises(StatementRefused, match="otherwise"):
-        statements.enter(DAY + 1, [second[0]._replace(amount_fen=98), *second[1:]], 1)
-    found = [(each.order_no, each.amount_fen, each.fault) for each in shown(counter)]
-    assert sorted(found[1:]) == sorted(
+    assert in_order(shown(counter)) == sorted(
         [
+            ("n" * 64, 7, Fault.NO_ORDER),
             (order_no, 99, Fault.STATED_AGAIN),
-            ("n" * 52, 7, Fault.STATED_AGAIN),
+            ("n" * 64, 7, Fault.STATED_AGAIN),
             ("new", 5, Fault.NO_ORDER),
         ]
     )
-    assert found[0] == ("n" * 64, 7, Fault.NO_ORDER)
-    assert counter.store.balances()["acquirer", 0] == 0
+    assert cases(counter) == [ledger_reasons.STATED_TWICE]
+    assert owed(counter) == 0
+
+
+def test_a_statement_that_is_that_of_the_day_before_clears_nothing_twice(reader):
+    """And put right the day after: its own lines are cleared."""
+    counter, (first, second) = sold(reader, count=2)
+    statements = counter.store.acquirer_statements
+    statements.enter(DAY, lines_of([(first, FEN)]), 1)
+    statements.enter(DAY + 1, lines_of([(first, FEN)]), 1)
+    assert owed(counter) == FEN
+    assert (first, Fault.STATED_AGAIN) in unmatched(counter)
+    assert statements.enter(DAY + 1, lines_of([(second, FEN)]), 2) == (2, 1)
+    assert (owed(counter), unmatched(counter)) == (0, [])
+    assert check(counter.store) == []
+
+
+# What a day was told first, and how it is corrected; fen of the first and of the second order.
+CORRECTED = {
+    "a line too few": ({0: FEN}, {0: FEN, 1: FEN}, 0, []),
+    "another amount": ({0: 99, 1: FEN}, {0: FEN, 1: FEN}, 0, []),
+    "twice": ({0: FEN, 1: FEN, 2: FEN}, {0: FEN, 1: FEN}, 0, []),
+    "a line too many": ({0: FEN, 1: FEN}, {0: FEN}, 0, [Fault.WITHDRAWN]),
+    "right, then another amount": (
+        {0: FEN, 1: FEN},
+        {0: FEN, 1: 99},
+        0,
+        [Fault.OTHER_AMOUNT, Fault.WITHDRAWN],
+    ),
+    "nothing, then all": ({}, {0: FEN, 1: FEN}, 0, []),
+    "all, then nothing": ({0: FEN, 1: FEN}, {}, 0, [Fault.WITHDRAWN] * 2),
+}
+
+
+@pytest.mark.parametrize("how", CORRECTED)
+def test_a_corrected_statement_counts_and_books_nothing_twice(reader, how):
+    before, after, rest_fen, faults = CORRECTED[how]
+    counter, orders = sold(reader, count=2)
+    statements = counter.store.acquirer_statements
+    told = [
+        lines_of([(orders[at % 2], fen) for at, fen in version.items()])
+        for version in (before, after)
+    ]
+    assert statements.enter(DAY, told[0], 1).version == 1
+    assert statements.enter(DAY, told[1], 2).version == 2
+    assert statements.enter(DAY, told[1], 3).version == 0
+    assert owed(counter) == rest_fen
+    assert sorted(fault for _order_no, fault in unmatched(counter)) == sorted(faults)
+    withdrawn = [ledger_reasons.STATED_NO_MORE] * faults.count(Fault.WITHDRAWN)
+    assert [one for one in cases(counter) if one == ledger_reasons.STATED_NO_MORE] == withdrawn
+    # And back: what the first version cleared is as it was, and still cleared once.
+    assert statements.enter(DAY, told[0], 4).version == 3
+    assert statements.versions() == {DAY: 3}
+    kinds = "SELECT COUNT(*), COUNT(DISTINCT seq) FROM transfer WHERE kind = 61"
+    ((cleared, ever),) = counter.store.database.rows(kinds)
+    assert cleared == ever <= 2
+    assert check(counter.store) == []
+
+
+def test_a_day_that_nobody_tells_is_named_and_shuts_no_other_one(reader):
+    """Its statement has a line that is none, for ever; the ledger is restarted meanwhile."""
+    counter, (order_no,) = sold(reader)
+    call, spoilt = counter.way.call, counter.today()
+
+    def told(method, path, said=None):
+        if path == f"/statements/{spoilt}":
+            return 200, {"day": spoilt, "lines": [[order_no, 0]]}
+        return call(method, path, said)
+
+    counter.way.call = told
+    counter.now_ms += 4 * 86_400_000
+    counter.run(count=30, ms=60_000)
+    statements = counter.store.acquirer_statements
+    assert statements.versions() == {DAY + 1: 1, DAY + 2: 1, DAY + 3: 1}
+    assert statements.missing(DAY + 4, OFFSET_S, counter.now_s) == [DAY]
+    assert set(unmatched(counter)) == {("", Fault.NO_STATEMENT), (order_no, Fault.NOT_STATED)}
+    asked = counter.acquirer.counters["unanswered"]
+    counter.run(count=30, ms=60_000)
+    assert 5 <= counter.acquirer.counters["unanswered"] - asked <= 7, "each five minutes"
+    counter.boot()
+    counter.way.call = call
+    counter.run(count=30, ms=60_000)
+    assert min(statements.versions()) == DAY
+    assert (owed(counter), unmatched(counter), cases(counter)) == (0, [], [])
+    assert check(counter.store) == []
+
+
+def test_days_are_asked_for_once_more_and_a_correction_is_heard(reader):
+    counter, _orders = sold(reader)
+    call, withheld = counter.way.call, [[]]
+
+    def told(method, path, said=None):
+        status, answer = call(method, path, said)
+        if path.startswith("/statements/") and withheld:
+            answer = {**answer, "lines": withheld.pop()}
+        return status, answer
+
+    counter.way.call = told
+    counter.now_ms += 86_400_000
+    counter.run(count=10, ms=60_000)
+    assert owed(counter) == FEN
+    counter.now_ms += 86_400_000
+    counter.run(count=10, ms=60_000)
+    assert counter.acquirer.counters["corrected_statements"] == 1
+    assert (owed(counter), unmatched(counter)) == (0, [])
+    days = len(counter.store.acquirer_statements.versions())
+    counter.now_ms += 30 * 86_400_000
+    counter.run(count=60, ms=60_000)
+    counter.run(count=10, ms=60_000)
+    assert counter.acquirer.counters["statements"] == days + 30
+    assert counter.store.acquirer_statements.versions()[DAY] == 2
+
+
+def test_a_clock_that_was_years_behind_asks_for_a_month_and_no_more(reader):
+    counter = Acquiring(reader)
+    counter.now_ms -= 3_650 * 86_400_000
+    counter.say(reader, counter.asked(reader))
+    counter.now_ms += 3_650 * 86_400_000
+    missing = counter.store.acquirer_statements.missing
+    days = list(range(DAY - MISSING_MAX, DAY))
+    assert missing(DAY, OFFSET_S, counter.now_s) == days
+    counter.store.acquirer_statements.enter(DAY - 1, [], 1)
+    assert missing(DAY, OFFSET_S, counter.now_s) == [DAY - 1 - MISSING_MAX, *days[:-1]]
+
+
+def test_books_of_before_keep_their_statements(tmp_path):
+    """Entered by a program of before: what stood on an earlier day too had a name of its own."""
+    path = str(tmp_path / "old.sqlite")
+    with closing(open_database(path, MIGRATIONS[:32])) as old:
+        old.execute("INSERT INTO acquirer_day VALUES (7, 1), (8, 2), (9, 3)")
+        rows = ("('a', 7, 5)", "('8 again a', 8, 6)", "('b 8 again c', 8, 7)")
+        for row in rows:
+            old.execute(f"INSERT INTO acquirer_line VALUES {row}")
+    store = LedgerStore.open(path)
+    assert store.acquirer_statements.versions() == {7: 1, 8: 1, 9: 1}
+    stated = list(store.database.rows("SELECT * FROM acquirer_stated ORDER BY day, order_no"))
+    assert stated == [(7, 1, "a", 1, 5), (8, 1, "a", 1, 6), (8, 1, "b 8 again c", 1, 7)]
+    assert store.acquirer_statements.enter(8, lines_of([("a", 6), ("b 8 again c", 7)]), 9) == (
+        0,
+        0,
+    )
+    assert check(store) == []
+    store.close()
 
 
 @pytest.mark.parametrize(
@@ -521,7 +699,7 @@ def test_what_does_not_match_is_shown_and_is_a_case(reader):
         StatementLine(called_off, FEN),
         StatementLine("nobody's", 7),
     ]
-    assert statements.enter(DAY, lines, 1) == 0
+    assert statements.enter(DAY, lines, 1) == (1, 0)
     assert sorted(unmatched(counter)) == sorted(
         [
             (first, Fault.OTHER_AMOUNT),
@@ -547,7 +725,11 @@ TAMPERED = {
     "what an acquirer has taken for us belongs to an order": [
         "UPDATE transfer SET seq = 9 WHERE kind = 61",
     ],
-    "what is cleared is on a statement, as it was sold": ["DELETE FROM acquirer_line"],
+    "what is cleared is on a statement, as it was sold": [
+        "DELETE FROM acquirer_stated",
+        "UPDATE acquirer_stated SET amount_fen = 99",
+    ],
+    "a statement has every version of its day": ["UPDATE acquirer_statement SET version = 2"],
     "nothing was sold that an acquirer did not hold": ["UPDATE acquirer_order SET word = 0"],
     "no number of a payment by code was given twice": [
         "INSERT INTO reservation VALUES (1, 1001, 9, zeroblob(8), x'00', 7, 1, 1, 1, 0, 0)",

@@ -173,6 +173,9 @@ def _pay_through_the_acquirer(store):
     other.code_sale(order.number - 1)
     store.book([other.records])
     store.acquirer_statements.enter(0, [StatementLine(f"1019-1-{bytes(8).hex()}", 100)], 3)
+    # As a program of before has entered them.
+    store.database.many("INSERT INTO acquirer_day VALUES (?, ?)", [(0, 3)])
+    store.database.many("INSERT INTO acquirer_line VALUES (?, ?, ?)", [("x", 0, 100)])
 
 
 def _enter_by_code(store):
@@ -250,6 +253,8 @@ def test_journals_are_append_only(table, verb):
         "topup_void": "order_no",
         "acquirer_day": "day",
         "acquirer_line": "order_no",
+        "acquirer_statement": "day",
+        "acquirer_stated": "day",
         "phone_proof": "binding",
     }.get(table, key)
     sql = f"DELETE FROM {table}" if verb == "DELETE" else f"UPDATE {table} SET {key} = {key}"
@@ -319,6 +324,9 @@ def test_journals_are_append_only(table, verb):
         "UPDATE acquirer_order SET amount_fen = 1",
         "UPDATE acquirer_order SET order_no = 'x' WHERE seq = 1",
         "INSERT INTO acquirer_line VALUES ('x', 9, 1)",
+        "INSERT INTO acquirer_statement VALUES (0, 1, 1)",
+        "INSERT INTO acquirer_statement VALUES (0, 3, 1)",
+        "INSERT INTO acquirer_stated VALUES (9, 1, 'x', 1, 1)",
         "INSERT INTO transfer VALUES (1019, 1, 3, 60, 107374182400, 8589934604, 100)",
         "INSERT INTO transfer VALUES (1019, 1, 30, 61, 12884901888, 107374182400, 100)",
         "DELETE FROM reservation",

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from adapters.sqlite import open_database
-from ledger import period_reasons, reasons
+from ledger import period_reasons, periods, reasons
 from ledger.acquirer import Said, Word
 from ledger.bearers import Bearer
 from ledger.certificates import release
@@ -122,6 +122,63 @@ def test_the_second_of_its_end_is_of_the_next_one():
     close(store)
     assert due(store, 1).sales_fen == 970
     assert held(store) == (977, 0, 0)
+
+
+class Meanwhile:
+    """Something that others do between the cut of a period and its closing."""
+
+    def __init__(self, patch, what):
+        self._what, self._cut = what, periods.cut
+        patch.setattr(periods, "cut", self)
+
+    def __call__(self, *arguments):
+        made = self._cut(*arguments)
+        what, self._what = self._what, lambda: None
+        what()
+        return made
+
+
+def test_what_is_booked_while_a_period_is_cut_is_the_next_one_s(tmp_path, monkeypatch):
+    """Nobody waits for the cut: a second connection books late sales of that month meanwhile."""
+    path = str(tmp_path / "cut.sqlite")
+    store, canteen, _kiosk = month(path)
+    other = LedgerStore.open(path)
+
+    def book():
+        canteen.sell(40, END_S - 5)
+        other.book([canteen.records])
+        other.periods.set_rate(CANTEEN, 60, "wang", FROM_S)
+
+    Meanwhile(monkeypatch, book)
+    period = close(store)
+    assert due(store, 1).sales_fen == 900
+    assert held(store) == (940, 0, 0)
+    approve(store, period)
+    canteen.inspect(NEXT_END_S)
+    store.book([canteen.records])
+    store.periods.decide(NEXT_END_S, [(1002, 0)], "zhou", "broken", NEXT_END_S)
+    close(store, "2026-10", NEXT_END_S, now_s=NEXT_END_S)
+    one = due(store, 2)
+    assert (one.sales_fen, one.late_count, one.rate_bp) == (40, 1, 60)
+    other.close()
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_two_who_close_at_once_close_one_period(tmp_path, monkeypatch, is_same):
+    path = str(tmp_path / "twice.sqlite")
+    store, *_ = month(path)
+    other = LedgerStore.open(path)
+    closed = []
+    who = CLOSER if is_same else "qian"
+    Meanwhile(monkeypatch, lambda: closed.append(close(other, person=who)))
+    if is_same:
+        assert [close(store)] == closed
+    else:
+        with refused(period_reasons.WRONG_SPAN, "qian has closed one meanwhile"):
+            close(store)
+    assert store.periods.every() == closed
+    assert held(store) == (900, 0, 0)
+    other.close()
 
 
 @pytest.mark.parametrize("has_mark", [False, True])

@@ -9,7 +9,7 @@ from adapters.mqtt import MqttPort
 from ledger.invariants import check
 from ledger.store import LedgerStore
 from protocols.wire import messages, seal, topics
-from protocols.wire.ledger_status import STATUS_ONLINE
+from protocols.wire.ledger_status import STATUS_OFFLINE, STATUS_ONLINE
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, Reader, forward
 from tests.ledger.test_daemon import KEY, PATIENCE_S, start, wait_for
 
@@ -95,6 +95,46 @@ def test_two_daemons_book_one_stream_once(postgresql, brokers, repo_root, tmp_pa
     assert once.summary()["booked"] == STEPS, "each is told by its OUTCOME or by the next"
     twice.close()
     once.close()
+    postgresql.drop(url)
+
+
+def test_two_daemons_on_one_broker_leave_each_other_alone(
+    postgresql, brokers, repo_root, tmp_path
+):
+    """Neither ends the other's session, and that one is gone does not say that none is there."""
+    url, port, reader = postgresql.new_books(), brokers[0], Reader(1001)
+    books(url, [reader]).close()
+    subscriptions = [topics.agent_receipts(SITE), topics.LEDGER_STATUS]
+    agent = MqttPort("127.0.0.1", port, "agent", subscriptions=subscriptions)
+    daemons = []
+    try:
+        daemons += [_daemon(tmp_path / name, port, url, repo_root) for name in "ab"]
+        for _ in range(2):
+            wait_for(agent, topics.LEDGER_STATUS, STATUS_ONLINE.__eq__)
+        # Two answers for each FORWARD, over and over: both are still there.
+        for number in range(1, 6):
+            reader.spend()
+            agent.publish(topics.agent_records(SITE), forward(SITE, number, reader.records[-2:]))
+            _wait_for_all(agent, {number})
+            _wait_for_all(agent, {number})
+        daemons[0].kill()
+        wait_for(agent, topics.LEDGER_STATUS, STATUS_OFFLINE.__eq__)
+        wait_for(agent, topics.LEDGER_STATUS, STATUS_ONLINE.__eq__)
+        agent.publish(topics.agent_records(SITE), forward(SITE, 6, reader.records))
+        _wait_for_all(agent, {6})
+    finally:
+        for daemon in daemons:
+            daemon.kill()
+            daemon.wait()
+        warnings = [daemon.stderr.read() for daemon in daemons]
+        for daemon in daemons:
+            daemon.stderr.close()
+        agent.close()
+    assert warnings == [b"", b""]
+    store = LedgerStore.open(url)
+    assert check(store) == []
+    assert store.takings(CANTEEN) == 5 * 100
+    store.close()
     postgresql.drop(url)
 
 

@@ -9,7 +9,7 @@ from ledger.receipts import public_key
 from ledger.service import DELIVERIES_MAX, RETRY_MS, LedgerService
 from protocols.wire import cbor, messages, seal, topics
 from protocols.wire.errors import BAD_SEAL, WireError
-from protocols.wire.ledger_status import STATUS_ONLINE
+from protocols.wire.ledger_status import STATUS_OFFLINE, STATUS_ONLINE
 from tests.ledger.desk import Desk
 from tests.ledger.readers import CANTEEN, Reader, forward, open_ledger
 
@@ -268,3 +268,28 @@ def test_status_is_retained_once_in_each_session():
     desk.sessions += 1
     service.step(2)
     assert desk.sent == [status, status]
+
+
+def test_whoever_is_there_contradicts_that_nobody_is():
+    """The will of another ledger on this broker, or of an own connection that died unnoticed."""
+    _store, desk, service = make()
+    status = (topics.LEDGER_STATUS, STATUS_ONLINE, True)
+    service.step(0)
+    for payload, count in ((STATUS_ONLINE, 1), (STATUS_OFFLINE, 2), (b"?", 2), (b"", 2)):
+        owed = desk.deliver("north", payload, topic=topics.LEDGER_STATUS)
+        service.step(1)
+        assert desk.sent == [status] * count
+        assert desk.log[-1] == ("ack", owed.mid)
+    assert service.counters["malformed"] == 0
+
+
+def test_it_is_contradicted_later_where_it_cannot_be_now():
+    _store, desk, service = make()
+    service.step(0)
+    publish, desk.publish = desk.publish, lambda *_, **__: 0
+    desk.deliver("north", STATUS_OFFLINE, topic=topics.LEDGER_STATUS)
+    service.step(1)
+    desk.publish = publish
+    service.step(2)
+    service.step(3)
+    assert desk.sent == [(topics.LEDGER_STATUS, STATUS_ONLINE, True)] * 2

@@ -6,6 +6,7 @@ import pytest
 
 from ledger import reasons
 from ledger.invariants import check
+from ledger.period_report import late_lines
 from ledger.watch import Watch
 from simulator.run import Run, run_scenario
 from simulator.scenario import ScenarioError, load
@@ -13,6 +14,7 @@ from tests.ledger.lives import make_file
 
 COOK, ANN, BOB = 40001, 20101, 20102
 FILES = ("temporary", "graduation", "travel")
+NOODLES, BREAD, NEW_POS, LATE_POS, DORM_DOOR = 71, 72, 1003, 1002, 2001
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +106,24 @@ def test_what_cannot_be_is_a_mistake_of_the_file(repo_root, tmp_path, name, old,
     wrong.write_text(text.replace(old, new), encoding="utf-8")
     with pytest.raises(ScenarioError, match=said.replace("?", r"\?")):
         run_scenario(wrong, broker="amqtt")
+
+
+def test_a_merchant_from_annex_2_to_the_bank_and_a_sale_that_comes_late(played):
+    _run, store = told(played, "settlement")
+    first, second = store.periods.every()
+    assert [person for _step, person, _time_s in first.approvals] == ["wang", "li", "zhao", "sun"]
+    due = {one.merchant_no: one.due_fen for one in store.periods.due(1)}
+    assert due == {NOODLES: 2_000, BREAD: 900}
+    ((device, *_place, merchant_no, _kind, fen, _time_s),) = late_lines(
+        store.database, 2, second.from_s, second.until_s
+    )
+    assert (device, merchant_no, fen, second.approvals) == (LATE_POS, NOODLES, 700, ())
+    assert '"person":"zhou"' in first.report, "who has decided to close over it"
+    balances = store.balances()
+    assert balances["remittance", NOODLES] == balances["remittance", BREAD] == 0, "paid"
+    assert balances["merchant", NOODLES] == 700 and balances["merchant", BREAD] == 0
+    registry = {one.device: one.application for one in store.merchants.onboarding.registry()}
+    assert registry == {1001: 0, LATE_POS: 0, NEW_POS: 1, DORM_DOOR: 0}
+    sold = "SELECT SUM(amount_fen) FROM intent WHERE device = ? AND state = 3"
+    assert list(store.database.rows(sold, (NEW_POS,))) == [(900,)], "what it sold before as well"
+    assert list(store.database.rows("SELECT COUNT(*) FROM access_term")) == [(1,)]

@@ -5,7 +5,7 @@ import tempfile
 import pytest
 
 from tools import bench_report
-from tools.bench import ledger_growth, ledger_rate
+from tools.bench import ledger_growth, ledger_period, ledger_rate
 
 
 def test_a_rate_is_that_of_right_books(tmp_path):
@@ -82,3 +82,27 @@ def test_only_what_grows_takes_a_size():
 
 def _complete(row, name="ledger_growth"):
     return bench_report.complete(name, row)
+
+
+# --- periods ---------------------------------------------------------------------------------
+
+
+def test_the_turn_that_closing_holds_is_a_part_of_closing(monkeypatch, tmp_path):
+    monkeypatch.setattr(ledger_growth, "CARDS", 20)
+    monkeypatch.setattr(ledger_growth, "READERS", 3)
+    place = str(tmp_path / "l.sqlite")
+    rows = [_complete(row) for row in ledger_period.measure("file", place, 600)]
+    closing, approving, checking = rows
+    assert 0 < closing["ratio"] < 1 and 0 < approving["ratio"] < 1 and checking["ours"] > 0
+    store = ledger_growth.LedgerStore.open(place)
+    (period,) = store.periods.every()
+    assert period.is_approved and sum(due.count for due in store.periods.due(1)) > 280
+    store.close()
+
+
+def test_no_figure_of_a_period_of_books_that_lack_something(monkeypatch, tmp_path):
+    monkeypatch.setattr(ledger_growth, "CARDS", 20)
+    monkeypatch.setattr(ledger_growth, "READERS", 3)
+    monkeypatch.setattr(ledger_period, "check", lambda store: ["not so"])
+    with pytest.raises(ledger_rate.NotBooked):
+        list(ledger_period.measure("file", str(tmp_path / "l.sqlite"), 1_000))

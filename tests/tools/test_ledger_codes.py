@@ -161,3 +161,13 @@ def test_what_does_not_match_is_listed(counter, tmp_path):
     assert line["order_no"] == "nobody-s"
     assert (line["day"], line["amount_fen"]) == ("2026-11-25", 1250)
     assert onecard("acquirer", tmp_path / "codes.toml").exit_code == 2
+
+
+def test_a_corrected_statement_and_a_day_without_one_are_listed(counter, tmp_path):
+    books, enter = tmp_path / "acquired.sqlite", counter.store.acquirer_statements.enter
+    for day, fen in ((20_700, 1250), (20_700, 1251), (20_702, 7)):
+        enter(day, [StatementLine("nobody-s", fen)], 1)
+    listed = onecard("acquirer", books).output
+    assert "2026-09-04 was corrected: version 2.\nStatements are entered up to 2026" in listed
+    assert "2026-09-05       0.00  no statement of this day" in listed
+    assert "2026-09-06       0.07  on another day already        nobody-s" in listed

@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 
 from ledger.chart import KIND_NAMES
 from ledger.invariants import check
+from ledger.period_sheet import ACCOUNTS, BARS
 from ledger.quiescence import Bar
 from ledger.store import LedgerStore
 from tests.ledger.months import ACCOUNT, END_S, NEXT_END_S, SIGNERS, month
 from tests.ledger.readers import CANTEEN
 from tests.ledger.staff import cheap, password_of, staffed
 from tools.cli import app
-from tools.period_sheet import ACCOUNTS, BARS
 
 __all__ = ["cheap"]
 UNTIL, NEXT_UNTIL = "2026-10-01T00:00:00+08:00", "2026-11-01T00:00:00+08:00"

@@ -13,8 +13,9 @@ package's log rotation does. A start that cannot read the file ends.
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.identity import LEDGERS
 from adapters.mqtt import INBOX_MAX, PAYLOAD_BYTES_MAX
-from ledger.service import WILL, WITH_CARDS
+from ledger.service import HEARD, WILL, WITH_CARDS
 from protocols.wire import topics
 from tools.identity import files, names
 
@@ -146,10 +147,11 @@ def centre_rights() -> str:
     answers = [_leaf(build("x")) for build in _ANSWERS]
     lines += [f"pattern read {topics.PREFIX}%u/{leaf}" for leaf in answers]
     lines += [f"pattern read {topic}" for topic in (topics.LEDGER_STATUS, topics.LEDGER_CARDS)]
-    lines += ["", f"user {names.LEDGER}"]
-    lines += [f"topic read {asked}" for asked in WITH_CARDS]
-    lines += [f"topic write {topics.PREFIX}+/agent/{leaf}" for leaf in answers]
-    lines += [f"topic write {topic}" for topic in (WILL[0], topics.LEDGER_CARDS)]
+    for name in LEDGERS:
+        lines += ["", f"user {name}"]
+        lines += [f"topic read {asked}" for asked in HEARD]
+        lines += [f"topic write {topics.PREFIX}+/agent/{leaf}" for leaf in answers]
+        lines += [f"topic write {topic}" for topic in (WILL[0], topics.LEDGER_CARDS)]
     return "\n".join(lines) + "\n"
 
 

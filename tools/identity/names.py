@@ -1,14 +1,15 @@
 """What a certificate may be made out to, and for how long.
 
-A reader is `<site>/<device>`, an agent `<site>/agent`, the ledger `ledger`: what stands in their
-topics behind onecard/v1/, by the rules of protocols/wire/topics.py, so no name holds a wildcard.
-A broker is the host name or address by which it is dialled.
+A reader is `<site>/<device>`, an agent `<site>/agent`, a ledger one of LEDGERS: what stands in
+their topics behind onecard/v1/, by the rules of protocols/wire/topics.py, so no name holds a
+wildcard. A broker is the host name or address by which it is dialled.
 """
 
 import ipaddress
 import re
 from dataclasses import dataclass
 
+from adapters.identity import LEDGERS
 from protocols.wire import topics
 from protocols.wire.errors import WireError
 
@@ -34,7 +35,7 @@ class Name:
 
 def client(text: str) -> Name:
     """The reader, the agent or the ledger of this name. BadName."""
-    if text == LEDGER:
+    if text in LEDGERS:
         return Name(text, LEDGER)
     try:
         topics.parse_up(topics.PREFIX + text + "/up")
@@ -46,7 +47,7 @@ def client(text: str) -> Name:
         return Name(text, AGENT)
     except WireError:
         raise BadName(
-            f"{text!r}: a reader is SITE/NUMBER, an agent SITE/agent, the ledger ledger "
+            f"{text!r}: a reader is SITE/NUMBER, an agent SITE/agent, a ledger ledger or ledger-2 "
             "(a site: a-z, 0-9 and '-', 1 to 16 characters); for a broker's host add --broker"
         ) from None
 

@@ -8,6 +8,7 @@ from ledger import api_reasons as why
 from ledger import people
 from ledger.api.clients import OF_ROLES, Scope, check
 from ledger.api.operations import OPERATIONS
+from ledger.api.period_operations import PERIOD_OPERATIONS
 from ledger.config import ConfigError
 from ledger.operators import CHANGE, Wanted
 from ledger.signatures import acts
@@ -32,6 +33,27 @@ ASKED = {
     "show_holder": ("/v1/holders", {"card_no": CARD}),
     "reveal_holder": ("/v1/holders/reveal", {"card_no": CARD, "because": "found in the canteen"}),
     "list_acts": ("/v1/acts", None),
+    "list_periods": ("/v1/periods", None),
+    "show_period": ("/v1/periods/1", None),
+    "show_gate": ("/v1/period-gate", {"until_s": 1}),
+    "decide_period": (
+        "/v1/period-gate/decide",
+        {"until_s": 1, "open": [{"device": 1, "seq": 0}], "because": "in repair"},
+    ),
+    "close_period": ("/v1/periods", {"name": "2026-09", "until_s": 1}),
+    "approve_period": ("/v1/periods/1/approve", {"step": "audit", "sha256": "0" * 64}),
+    "refuse_period": (
+        "/v1/periods/1/refuse",
+        {"step": "audit", "sha256": "0" * 64, "because": "no"},
+    ),
+    "list_late": ("/v1/periods/1/late", None),
+    "show_statements": ("/v1/periods/1/statements", None),
+    "show_trial_balance": ("/v1/trial-balance", None),
+    "download_workbook": ("/v1/periods/1/sheet.xlsx", None),
+    "download_page": ("/v1/periods/1/sheet.html", None),
+    "make_payment_file": ("/v1/payment-files", {"file": "2026-09"}),
+    "note_results": ("/v1/payment-results", {"results": [{"payment": 1, "result": "paid"}]}),
+    "list_unpaid": ("/v1/unpaid", None),
 }
 CLIENTS = {"ecode": "accounts balances losses topups", "watch": "devices cases metrics"}
 STATUS = {reason: status for reason, (status, _text) in why.TEXTS.items()}
@@ -85,7 +107,9 @@ def test_every_operation_by_every_role_every_client_and_nobody(served, books):
             reason = asked(served, operation, session(books, OF_ROLE[role]))
             may = operation.scope is None or role in OF_ROLES.get(operation.scope, ())
             assert (reason == people.NOT_FOR_ROLE) == (not may), (operation.name, role, reason)
-            assert reason in (0, people.NOT_FOR_ROLE)
+            # These books have no period: whoever may is told that, and no more.
+            of_periods = operation.reasons if operation in PERIOD_OPERATIONS else ()
+            assert reason in (0, people.NOT_FOR_ROLE, *of_periods)
             refused += not may
             row.append("yes" if may else "753")
         for client, scopes in CLIENTS.items():
@@ -95,7 +119,7 @@ def test_every_operation_by_every_role_every_client_and_nobody(served, books):
         nobody = asked(served, operation, None)
         assert nobody == expected(operation.scope, False, why.NO_TOKEN)
         table.append(row)
-    print("\n".join(f"{name:<15}" + "".join(f"{may:>5}" for may in row) for name, *row in table))
+    print("\n".join(f"{name:<19}" + "".join(f"{may:>5}" for may in row) for name, *row in table))
     said = [one for one in acts(books.database, 10_000) if one.verb.startswith("api.")]
     assert len(said) == refused and {one.reason for one in said} == {people.NOT_FOR_ROLE}
 
@@ -161,7 +185,10 @@ def test_a_role_that_is_taken_away_is_gone_with_the_next_request(served, books):
 
 
 def test_no_subsystem_s_token_may_have_what_takes_a_person():
-    for scope in ("sessions", "holders", "personal", "acts"):
+    for scope in (
+        *("sessions", "holders", "personal", "acts", "periods", "period-close"),
+        *("period-decide", "period-sign", "payments", "results"),
+    ):
         table = {"name": "ecode", "token_sha256": "0" * 64, "scopes": [scope]}
         with pytest.raises(ConfigError, match="scopes: some of"):
             check(table)
