@@ -1,11 +1,11 @@
 """The agent's part in the card map: it keeps what the ledger says and hands it to its readers.
 
 Rules of this file. Only what carries the ledger's signature is kept, and only in order; nothing is
-decided from it. The ledger is asked at every connection, at every hint, and every few minutes, so
-that readers know how young their map is. What is new goes to every reader there is a warrant for;
-one that lacks more than that asks. All of it may be lost: whoever lacks something asks again. What
-is said of doors comes the same way (doors.py), and so do letters to locks (letters.py), firmware
-(firmware.py) and policies (policies.py).
+decided from it. The ledger is asked at every connection, when it comes back, at every hint, and
+every few minutes, so that readers know how young their map is. What is new goes to every reader
+there is a warrant for; one that lacks more than that asks. All of it may be lost: whoever lacks
+something asks again. What is said of doors comes the same way (doors.py), and so do letters to
+locks (letters.py), firmware (firmware.py) and policies (policies.py).
 """
 
 from collections.abc import Callable
@@ -88,7 +88,7 @@ class CardSide:
             if access_news.is_about_doors(message.payload):
                 self._hear_of_doors(access_news.decode_hint(message.payload), now_ms)
             elif card_news.decode_epoch(message.payload) != self._history.epoch:
-                self._hurry(now_ms)
+                self.hurry(now_ms)
             return
         if message.topic != self._down:
             raise WireError(BAD_TOPIC)
@@ -116,17 +116,17 @@ class CardSide:
     def _keep_doors(self, payload: bytes, now_ms: int) -> None:
         try:
             if not self._doors.keep(payload):
-                self._hurry(now_ms)
+                self.hurry(now_ms)
         except StoreUnavailable:
             self._count("store_unavailable")
-            self._hurry(now_ms)
+            self.hurry(now_ms)
 
     def _keep_letters(self, payload: bytes, now_ms: int) -> None:
         try:
             self._letters.keep(payload)
         except StoreUnavailable:
             self._count("store_unavailable")
-            self._hurry(now_ms)
+            self.hurry(now_ms)
 
     def _keep_firmware(self, payload: bytes) -> None:
         try:
@@ -146,7 +146,7 @@ class CardSide:
     def _hear_of_doors(self, number: int, now_ms: int) -> None:
         if number != self._doors_number:
             self._doors_number = number
-            self._hurry(now_ms)
+            self.hurry(now_ms)
 
     def _keep(
         self, epoch: int, changes: bytes, warrants: list[tuple[int, int, bytes]], now_ms: int
@@ -154,18 +154,18 @@ class CardSide:
         try:
             if not self._history.add(epoch, changes, warrants):
                 self._count("card_gaps")
-                self._hurry(now_ms)
+                self.hurry(now_ms)
                 return
             self._count("card_news")
             if not warrants:
                 if changes:
-                    self._hurry(now_ms)  # there is more
+                    self.hurry(now_ms)  # there is more
                 return
             for device, _epoch, _sealed in warrants:
                 self._tell_news(device, self._told)
         except StoreUnavailable:
             self._count("store_unavailable")
-            self._hurry(now_ms)
+            self.hurry(now_ms)
             return
         # Told once more with the next news, for those who missed it; then it is the past.
         if not changes:
@@ -243,7 +243,8 @@ class CardSide:
             self._count("store_unavailable")
             return 0
 
-    def _hurry(self, now_ms: int) -> None:
+    def hurry(self, now_ms: int) -> None:
+        """Ask again soon: there is news, or what was asked before may be lost."""
         last_ms = now_ms - HURRY_MS if self._asked_ms is None else self._asked_ms
         self._due_ms = min(self._due_ms, max(now_ms, last_ms + HURRY_MS))
 

@@ -72,8 +72,7 @@ class UpstreamSide:
                 break
             try:
                 if message.topic == topics.LEDGER_STATUS:
-                    self._is_away = message.payload == STATUS_OFFLINE
-                    self._outbox.hurry()
+                    self._hear_status(message, now_ms)
                 elif message.topic == self._receipts_topic:
                     self._apply(self._verified(message.payload), news, now_ms)
                 elif message.topic == self._relay_topic:
@@ -91,6 +90,12 @@ class UpstreamSide:
         else:
             self._is_more = True
         return news
+
+    def _hear_status(self, message: Message, now_ms: int) -> None:
+        self._is_away = message.payload == STATUS_OFFLINE
+        self._outbox.hurry()
+        if self._cards is not None and not self._is_away and not message.retain:
+            self._cards.hurry(now_ms)  # it has come back, and what it was asked is lost
 
     def _verified(self, data: bytes) -> dict:
         payload, signature = sign1_split(data)

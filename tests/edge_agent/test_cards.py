@@ -13,6 +13,7 @@ from edge_agent.readers import CARD_ASKS_PER_STEP_MAX
 from protocols.rules import card_status
 from protocols.rules.card_status import ACTIVE, CLOSED, LOST, change
 from protocols.wire import access_news, card_news, cbor, firmware_news, messages, seal, topics
+from protocols.wire.ledger_status import STATUS_OFFLINE, STATUS_ONLINE
 from tests.edge_agent.building import Building
 from tests.edge_agent.peers import SITE, Ledger, key_of
 
@@ -224,6 +225,20 @@ def test_a_disk_that_refuses_costs_an_answer(site, monkeypatch):
 
 
 # --- what it does -----------------------------------------------------------------------------
+
+
+def test_a_ledger_that_comes_back_is_asked_what_it_may_not_have_heard(site):
+    """It died with our question in its hands, and nothing is new: no hint will tell of that."""
+    assert site.asks() == [0]
+    site.upstream.deliver(topics.LEDGER_STATUS, STATUS_OFFLINE)
+    site.step(HURRY_MS)
+    assert site.asks() == []
+    site.upstream.deliver(topics.LEDGER_STATUS, STATUS_ONLINE, retain=True)
+    site.step(HURRY_MS)
+    assert site.asks() == [], "what it said before we came is no news"
+    site.upstream.deliver(topics.LEDGER_STATUS, STATUS_ONLINE)
+    site.step(HURRY_MS)
+    assert site.asks() == [0]
 
 
 def test_it_asks_at_every_connection_and_every_few_minutes(site):
