@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -41,7 +41,9 @@ from simulator.people import Clerk, Customer, Tally
 from simulator.phones import SHOWN, Phones
 from simulator.reader import Home, Reader
 from simulator.report import Report
-from simulator.scenario import Scenario, ScenarioError, load
+from simulator.residence.doze import DoorHome, DozingReader
+from simulator.rest import Rest
+from simulator.scenario import Scenario, ScenarioError, Step, load
 from simulator.services import Services
 from simulator.speech_checker import misspoken
 from simulator.vm.circuit import Circuit
@@ -160,6 +162,7 @@ class Run:
         self.cancelled: Counter[tuple[int, int]] = Counter()
         self.by_code: Counter[tuple[int, int]] = Counter()
         self.phones = Phones(self.world, self.seeds.stream("phones"))
+        self.rest = Rest(self)
         self._home, self._depth, self._directory = home, depth, directory
         self._report = Report(scenario.name, seed, home, depth)
         self.kept_in: list[str] = []  # who wanted to leave by a door and could not
@@ -182,7 +185,7 @@ class Run:
         secrets = self.seeds.stream("keys")
         self.keys = CardKeys.drawn(secrets)
         self._services = Services(
-            scenario.site,
+            scenario.sites,
             self.world,
             self._directory,
             broker,
@@ -195,7 +198,8 @@ class Run:
             carry_over_after_s=scenario.carry_over_us // _SECOND_US,
             code_key=self.seeds.stream("code-key").randbytes(CODE_KEY_BYTES),
         )
-        self._report.broker = self.services.brokers["building"].kind
+        self.services.naps_us = self.rest.service_naps_us
+        self._report.broker = self.services.broker_kind
         self._make_cards()
         self._device_keys = {
             reader["device"]: secrets.randbytes(32) for reader in scenario.readers
@@ -203,7 +207,7 @@ class Run:
         self._register()
         self.services.start_ledger()
         self.services.settle(0)  # it has subscribed before anybody asks it something
-        self.services.start_agent()
+        self.services.start_agents()
         self.services.settle(0)
         if scenario.elsewhere:
             self.services.start_elsewhere(scenario.elsewhere)
@@ -304,8 +308,8 @@ class Run:
         has_scanner = bool(description.get("scanner"))
         if description.get("usb"):
             role, hardware.usb = "usb_desk", UsbHost(hardware.clock)
-        home = self._make_home(f"code_{role}" if has_scanner else role, hardware)
-        reader = Reader(name, self.world, hardware, home, self.services.settle)
+        reader = self._make_reader(f"code_{role}" if has_scanner else role, hardware)
+        reader.keeps_pulse = role == "door"
         if has_scanner:
             scanner = QrScanner(reader, self.seeds.stream("scanner", name))
             scanner.on_bytes = reader.wake
@@ -313,8 +317,8 @@ class Run:
         if hardware.has_line and self.services.line:
             hardware.line = self.services.line.tap(locks.hang_up(reader))
         else:
-            building = self.services.building_of(description.get("site", self.scenario.site))
-            hardware.cable = ReaderCable(name, building, reader.wake)
+            building = self.services.building_of(self.site_of(name))
+            hardware.cable = ReaderCable(name, building.port, reader.wake)
             self.services.cables.append(hardware.cable)
         self.readers[name] = reader
         self.clerks[name] = Clerk(
@@ -325,6 +329,15 @@ class Run:
             self._served,
             self.scans,
         )
+        reader.naps_us = self.rest.naps_of(reader, self.clerks[name])
+
+    def _make_reader(self, role: str, hardware: Hardware) -> Reader:
+        what = hardware.name, self.world, hardware
+        if role == "door" and self.scenario.dozes and self._home != "vm":
+            stands_in = front_end if self._depth == "card" else None
+            door_home = DoorHome(role, hardware, stands_in)
+            return DozingReader(*what, door_home, self.services.settle)
+        return Reader(*what, self._make_home(role, hardware), self.services.settle)
 
     def _make_home(self, role: str, hardware: Hardware) -> Home:
         if self._home == "vm":
@@ -361,8 +374,17 @@ class Run:
             self.world.at(step.at_us, partial(happen, self, step))
         if progress is not None:
             self.world.at(_STATUS_US, self._tell_status)
-        last_us = max(step.at_us + step.fields.get("over", 0) for step in self.scenario.steps)
+        return self.play_out(self.scenario.steps)
+
+    def play_out(self, steps: Sequence[Step]) -> Report:
+        """Until the last of these steps has happened, then quiet, then the verdict.
+
+        Whoever has let them happen one by one ends as whoever has played them from the start: the
+        looks at whether it is quiet are at the same times.
+        """
+        last_us = max(step.at_us + step.fields.get("over", 0) for step in steps)
         try:
+            self._until_us(-(-self.world.now_us // _LOOK_US) * _LOOK_US)
             self._until(lambda: self.world.now_us >= last_us and self._is_served())
             end_us = self.world.now_us + self.scenario.drain_us
             self._until(lambda: self.world.now_us >= end_us or self._is_drained())
@@ -370,6 +392,10 @@ class Run:
         except TimeOut:
             self._report.timed_out = True
         return self._judge()
+
+    def listen(self, progress: Progress) -> None:
+        """Who watches, where nobody plays it from start to end."""
+        self._progress = progress
 
     def tell(self, what: str) -> None:
         """Tell whoever watches, with the time of day in the canteen."""
@@ -407,6 +433,16 @@ class Run:
 
     def devices(self) -> list[tuple[str, int]]:
         return [(reader["name"], reader["device"]) for reader in self.scenario.readers]
+
+    def card(self, name: str) -> HeldCard:
+        """The card that goes by a name."""
+        (found,) = (card for card in self.cards if card.name == name)
+        return found
+
+    def site_of(self, name: str) -> str:
+        """The site where a reader is at home."""
+        (found,) = (one for one in self.scenario.readers if one["name"] == name)
+        return found.get("site", self.scenario.site)
 
     def _journal_head(self, name: str) -> int:
         return journal_of(self.readers[name].hardware.flash).head_seq
