@@ -46,7 +46,7 @@ def in_one_place(verb: Verb, held_us: Callable[[Run, Step], int]) -> Verb:
 
 
 def _present(run: Run, step: Step) -> None:
-    """One named person holds a card to a reader, whatever that waits for, and reads the display."""
+    """One named person holds a card to a reader, whatever that waits for, and reads it."""
     held = run.card(step.fields["card"])
     if held.is_busy:
         run.world.at(run.world.now_us + _WAIT_US, partial(_present, run, step))

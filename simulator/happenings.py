@@ -105,6 +105,10 @@ def _shortest(run: Run, draw: random.Random) -> Clerk:
     return draw.choice([one for one in run.clerks.values() if len(one.queue) == shortest])
 
 
+def _wait(_run: Run, _step: Step) -> None:
+    """Nothing happens; but the scenario lasts until here."""
+
+
 def _statement(run: Run, _step: Step) -> None:
     """The accountant imports what the channel has so far."""
     imported = run.services.store.aggregate.enter(read(run.channel.statement()))
@@ -340,7 +344,7 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "tap": _tap,
     "phone": _phone,
     "press": _press,
-    "wait": lambda run, step: None,
+    "wait": _wait,
     "rest": rest,
     "statement": _statement,
     "topup": _topup,

@@ -120,8 +120,12 @@ def register(run: Run) -> None:
     )
 
 
+def _held_us(_run: Run, step: Step) -> int:
+    return _ASK_US if step.do == "ask" else _HOLD_US
+
+
 VERBS: dict[str, Callable[[Run, Step], None]] = {
-    "punch": in_one_place(punch, lambda run, step: _HOLD_US),
-    "ask": in_one_place(ask, lambda run, step: _ASK_US),
+    "punch": in_one_place(punch, _held_us),
+    "ask": in_one_place(ask, _held_us),
     "report": report,
 }

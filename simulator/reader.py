@@ -86,7 +86,7 @@ class Reader:
         self._world.at(time_us, look)
 
     def rouse(self) -> None:
-        """Call it before anything is done to its hardware that does not go through `at`, `wake`."""
+        """Call it before its hardware is touched by other ways than `at` and `wake`."""
 
     def wake(self, at_us: int) -> None:
         """Something for this reader arrives at `at_us`: it runs then, or earlier if it was due."""

@@ -1,8 +1,8 @@
-"""Hours in which nobody comes: idle readers are stepped once in four minutes, until something happens.
+"""Hours in which nobody comes: idle readers are stepped once in four minutes, until one does.
 
 It is the same firmware in a slower loop: what has to be sent, erased or drawn comes up to four
-minutes late, and whatever reaches a reader (a byte, a key, a cable) wakes it at once. Doors do not take
-part, a magnet wants its pulses: with `doze = 1` in the file they skip steps by themselves
+minutes late, and whatever reaches a reader (a byte, a key, a cable) wakes it at once. Doors do not
+take part, a magnet wants its pulses: with `doze = 1` in the file they skip steps by themselves
 (simulator/residence/doze.py). A lock sleeps anyway.
 """
 

@@ -30,32 +30,20 @@ from simulator.chips.usb_host import UsbHost
 from simulator.code_checker import judge_codes
 from simulator.doors import rights
 from simulator.happenings import announce, happen
-from simulator.host.card_port import front_end
+from simulator.homes import Homes
 from simulator.host.hardware import Hardware
-from simulator.host.home import HostHome
 from simulator.host.lock_hardware import LockHardware
 from simulator.in_ledger import counts
 from simulator.meal_checker import too_many
 from simulator.payers import Channel, Scans
 from simulator.people import Clerk, Customer, Tally
 from simulator.phones import SHOWN, Phones
-from simulator.reader import Home, Reader
+from simulator.reader import Reader
 from simulator.report import Report
-from simulator.residence.doze import DoorHome, DozingReader
 from simulator.rest import Rest
 from simulator.scenario import Scenario, ScenarioError, Step, load
 from simulator.services import Services
 from simulator.speech_checker import misspoken
-from simulator.vm.circuit import Circuit
-from simulator.vm.circuit_codes import CodeCircuit, CodeDoorCircuit
-from simulator.vm.circuit_desk import DeskCircuit
-from simulator.vm.circuit_desk_usb import UsbDeskCircuit
-from simulator.vm.circuit_door import DoorCircuit
-from simulator.vm.circuit_lock import LockCircuit
-from simulator.vm.circuit_serial import SerialCircuit, SerialDoorCircuit
-from simulator.vm.home import DOOR_VM_HEAP_BYTES, HEAP_BYTES, ROOT, VmHome
-from simulator.vm.image import build
-from simulator.vm.ops import PROBE_OFF
 from simulator.world.clock import World
 from simulator.world.network import ReaderCable
 from simulator.world.randomness import Seeds
@@ -73,23 +61,6 @@ _STATUS_US = 60 * _SECOND_US
 _OWN_SETTINGS = ("load_cards", "language", "speech", "ledger_menu")
 # What a scenario calls the age of a reader's battery.
 _AGE = {"battery_percent": "health_percent", "celsius": "celsius"}
-# By role, and whether it hangs on a serial line: program, heap and circuit board.
-_BOARDS: dict[tuple[str, bool], tuple[str, int, type[Circuit]]] = {
-    ("pos", False): ("main", HEAP_BYTES, Circuit),
-    ("pos", True): ("main_serial", HEAP_BYTES, SerialCircuit),
-    ("code_pos", False): ("main_codes", HEAP_BYTES, CodeCircuit),
-    ("attendance", False): ("main_attendance", HEAP_BYTES, Circuit),
-    ("attendance", True): ("main_attendance_serial", HEAP_BYTES, SerialCircuit),
-    ("kiosk", False): ("main_kiosk", HEAP_BYTES, Circuit),
-    ("code_kiosk", False): ("main_kiosk_codes", HEAP_BYTES, CodeCircuit),
-    ("identity", False): ("main_desk", HEAP_BYTES, DeskCircuit),
-    ("usb_desk", False): ("main_desk_usb", HEAP_BYTES, UsbDeskCircuit),
-    ("kiosk", True): ("main_kiosk_serial", HEAP_BYTES, SerialCircuit),
-    ("door", False): ("main_door", DOOR_VM_HEAP_BYTES, DoorCircuit),
-    ("code_door", False): ("main_door_codes", DOOR_VM_HEAP_BYTES, CodeDoorCircuit),
-    ("lock", True): ("main_lock", DOOR_VM_HEAP_BYTES, LockCircuit),
-    ("door", True): ("main_door_serial", DOOR_VM_HEAP_BYTES, SerialDoorCircuit),
-}
 
 
 class TimeOut(Exception):
@@ -163,10 +134,10 @@ class Run:
         self.by_code: Counter[tuple[int, int]] = Counter()
         self.phones = Phones(self.world, self.seeds.stream("phones"))
         self.rest = Rest(self)
-        self._home, self._depth, self._directory = home, depth, directory
+        self._directory = directory
+        self._homes = Homes(home, depth, directory, dozes=scenario.dozes)
         self._report = Report(scenario.name, seed, home, depth)
         self.kept_in: list[str] = []  # who wanted to leave by a door and could not
-        self._images: dict[str, Path] = {}
         self._started_s = time.monotonic()
         self._progress: Progress | None = None
         self._services: Services | None = None
@@ -308,7 +279,9 @@ class Run:
         has_scanner = bool(description.get("scanner"))
         if description.get("usb"):
             role, hardware.usb = "usb_desk", UsbHost(hardware.clock)
-        reader = self._make_reader(f"code_{role}" if has_scanner else role, hardware)
+        reader = self._homes.reader(
+            f"code_{role}" if has_scanner else role, hardware, self.services.settle
+        )
         reader.keeps_pulse = role == "door"
         if has_scanner:
             scanner = QrScanner(reader, self.seeds.stream("scanner", name))
@@ -330,39 +303,6 @@ class Run:
             self.scans,
         )
         reader.naps_us = self.rest.naps_of(reader, self.clerks[name])
-
-    def _make_reader(self, role: str, hardware: Hardware) -> Reader:
-        what = hardware.name, self.world, hardware
-        if role == "door" and self.scenario.dozes and self._home != "vm":
-            stands_in = front_end if self._depth == "card" else None
-            door_home = DoorHome(role, hardware, stands_in)
-            return DozingReader(*what, door_home, self.services.settle)
-        return Reader(*what, self._make_home(role, hardware), self.services.settle)
-
-    def _make_home(self, role: str, hardware: Hardware) -> Home:
-        if self._home == "vm":
-            return self._make_vm(role, hardware)
-        if self._depth == "card":
-            return HostHome(role, hardware, front_end)
-        return HostHome(role, hardware)
-
-    def _make_vm(self, role: str, hardware: Hardware, probe: int = PROBE_OFF) -> VmHome:
-        main, heap_bytes, wiring = _BOARDS[role, hardware.has_line]
-        return VmHome(
-            hardware.name,
-            hardware,
-            image=self._image(main),
-            heap_bytes=heap_bytes,
-            wiring=wiring,
-            probe=probe,
-        )
-
-    def _image(self, main: str) -> Path:
-        """The firmware as it would be flashed: bytecode in a ROM image, made once a run."""
-        if main not in self._images:
-            program = ROOT / "firmware" / f"{main}.py"
-            self._images[main] = build(ROOT, self._directory / f"image-{main}", program)
-        return self._images[main]
 
     # -- playing ----------------------------------------------------------------------------
 

@@ -114,7 +114,7 @@ class Session:
 
     def _watch(self) -> None:
         for played in self._watched:
-            played.happened = self.told.since(played._told)
+            played.happened = [text.split("  ", 1)[-1] for text in self.told.since(played._told)]
             reader = self.run.readers.get(played.step.fields.get("reader", ""))
             shown = reader.hardware.panel.lines[0].strip() if reader else ""
             played.happened += [shown] if shown else []
@@ -148,7 +148,7 @@ class Session:
         insort(self._due, played, key=lambda one: one.step.at_us)
 
     def _free_us(self, table: Table) -> int:
-        """A microsecond that has not begun, of its own; power fails when its reader comes to it."""
+        """A microsecond that has not begun; power fails when its reader comes to it."""
         at_us = self.now_us + 1
         reader = self.run.readers.get(str(table.get("reader")))
         if table.get("do") == "kill" and reader is not None:

@@ -36,7 +36,7 @@ class World:
 
     def step_to(self, time_us: int) -> None:
         """Only the time: for what must come before everything that is due at `time_us`."""
-        assert not self._queue or self._queue[0][0] >= time_us > self.now_us
+        assert not self._queue or self._queue[0][0] >= time_us >= self.now_us
         self.now_us = time_us
 
     def has_event_at(self, time_us: int) -> bool:
