@@ -3,7 +3,7 @@
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-pg soak check lint types imports tidy mpy bench sim vm docs deb hooks lock clean
+.PHONY: help setup demo test test-pg soak check lint types imports tidy mpy bench sim vm desk shots docs deb hooks lock clean
 
 PYTHON ?= python3
 SCENARIO ?= simulator/scenarios/lunch_outage.toml
@@ -90,6 +90,12 @@ sim: .venv/.ready ## run a scenario: make sim SCENARIO=file.toml SEED=7
 
 vm: .venv/.ready ## run the same scenario with the firmware in a real MicroPython
 	@$(BIN)/onecard sim run $(SCENARIO) --home vm $(if $(SEED),--seed $(SEED))
+
+desk: .venv/.ready ## a campus in the browser: pull its plugs, lose its cards
+	@$(BIN)/onecard sim desk
+
+shots: .venv/.ready-test ## take the pictures of the README anew (Debian: apt-get install chromium unifont fonts-noto-cjk)
+	@ONECARD_SHOTS=1 $(BIN)/python -m pytest -n 0 -q -k five tests/desk/test_page.py
 
 bench: .venv/.ready .bench/.ready ## measure ours beside others: make bench BENCH=name
 	@$(BIN)/onecard bench $(BENCH)

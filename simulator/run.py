@@ -252,23 +252,7 @@ class Run:
         )
         draw = self.seeds.stream("reader", name)
         flash = NorFlash(FLASH_BYTES, self.seeds.stream("flash", name))
-        nvs = {"settings": blob}
-        if role in ("door", "lock"):
-            nvs["access"] = rights(self.scenario.cards)
-        if description.get("wifi"):
-            nvs["wifi_ssid"] = b"campus"
-        if "desk_format" in description:
-            nvs["desk_format"] = description["desk_format"].encode()
-        if description.get("serial"):
-            nvs["serial_baud"] = b"115200"
-        if self.scenario.prices or self.scenario.periods:
-            prices = charging.packed(self.scenario.prices)
-            nvs["menu"] = menu.encode(prices, self.scenario.periods)
-        if "aggregate_code" in description:
-            try:
-                nvs["aggregate"] = aggregate_picture.draw(description["aggregate_code"]).data
-            except aggregate_picture.NoPicture as error:
-                raise ScenarioError(self.scenario.path, 1, f"{name}: {error}") from error
+        nvs = self._nvs(description, blob)
         age = {_AGE[name]: description[name] for name in _AGE if name in description}
         card_flash = None
         if description.get("card_map"):
@@ -303,6 +287,28 @@ class Run:
             self.scans,
         )
         reader.naps_us = self.rest.naps_of(reader, self.clerks[name])
+
+    def _nvs(self, description: dict[str, Any], blob: bytes) -> dict[str, bytes]:
+        """What provisioning has stored in a reader beside its settings."""
+        name, role = description["name"], description.get("role", "pos")
+        nvs = {"settings": blob}
+        if role in ("door", "lock"):
+            nvs["access"] = rights(self.scenario.cards)
+        if description.get("wifi"):
+            nvs["wifi_ssid"] = b"campus"
+        if "desk_format" in description:
+            nvs["desk_format"] = description["desk_format"].encode()
+        if description.get("serial"):
+            nvs["serial_baud"] = b"115200"
+        if self.scenario.prices or self.scenario.periods:
+            prices = charging.packed(self.scenario.prices)
+            nvs["menu"] = menu.encode(prices, self.scenario.periods)
+        if "aggregate_code" in description:
+            try:
+                nvs["aggregate"] = aggregate_picture.draw(description["aggregate_code"]).data
+            except aggregate_picture.NoPicture as error:
+                raise ScenarioError(self.scenario.path, 1, f"{name}: {error}") from error
+        return nvs
 
     # -- playing ----------------------------------------------------------------------------
 

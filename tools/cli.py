@@ -131,7 +131,12 @@ def demo(
     """A lunch in a simulated canteen, with the network and then the mains cut in the middle."""
     from simulator.demo import main
 
-    raise typer.Exit(main(seed=seed, home=home.value, broker=broker.value))
+    code = main(seed=seed, home=home.value, broker=broker.value)
+    if desk and not code:
+        sim_desk()
+    elif not code:
+        say("To see it and touch it: onecard sim desk")
+    raise typer.Exit(code)
 
 
 @sim.command("run")
