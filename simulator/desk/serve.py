@@ -39,15 +39,20 @@ def serve(
             say(f"The desk is at {url} (Ctrl-C ends it)")
             if opens:
                 _open(url)
-            config = uvicorn.Config(
-                app_of(stage, bound),
-                log_level="warning",
-                access_log=False,
-                timeout_graceful_shutdown=1,
-            )
-            uvicorn.Server(config).run(sockets=[sock])
+            server_of(stage, bound).run(sockets=[sock])
         finally:
             stage.close()
+
+
+def server_of(stage: Stage, port: int, token: str | None = None) -> uvicorn.Server:
+    """What serves a stage; with `should_exit` it ends, whoever still listens."""
+    ends: list[uvicorn.Server] = []
+    app = app_of(stage, port, token, lambda: ends[0].should_exit)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=2
+    )
+    ends.append(uvicorn.Server(config))
+    return ends[0]
 
 
 def _open(url: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -46,9 +46,17 @@ _HEADERS = {
 }
 
 
-def app_of(stage: Stage, port: int, token: str | None = None) -> ASGIApp:
-    """The application; `port` is where it will be served on 127.0.0.1."""
-    desk = _Desk(stage, token or secrets.token_urlsafe(24))
+def app_of(
+    stage: Stage,
+    port: int,
+    token: str | None = None,
+    is_over: Callable[[], bool] = lambda: False,
+) -> ASGIApp:
+    """The application; `port` is where it will be served on 127.0.0.1.
+
+    `is_over`: it shall end, so nobody is told anything any more.
+    """
+    desk = _Desk(stage, token or secrets.token_urlsafe(24), is_over)
     routes = [
         Route("/", desk.page),
         Route("/events", desk.events),
@@ -107,8 +115,9 @@ class _Door:
 class _Desk:
     """What can be asked for."""
 
-    def __init__(self, stage: Stage, token: str) -> None:
+    def __init__(self, stage: Stage, token: str, is_over: Callable[[], bool]) -> None:
         self.token = token
+        self._is_over = is_over
         self._stage = stage
         self._pages = Environment(
             loader=FileSystemLoader(WEB), autoescape=select_autoescape(), trim_blocks=True
@@ -132,7 +141,7 @@ class _Desk:
         """What has changed since this browser was told last; a slow one skips what is between."""
         seen: dict[str, str] = {}
         version, quiet_s = -1, 0.0
-        while True:
+        while not self._is_over():
             if self._stage.version == version:
                 await asyncio.sleep(_LOOK_S)
                 quiet_s += _LOOK_S

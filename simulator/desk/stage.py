@@ -31,6 +31,7 @@ _DAY_S = 86_400
 _FRAME_S = 0.05  # between two looks
 _MONEY_S = 0.5  # and two at the books
 _BUSY_S = 0.03  # of a frame is played in, at most
+_JUMP_BUSY_S = 0.25
 _SLICE_US = 50_000
 _JUMP_SLICE_US = 60 * _SECOND_US
 _TOLD = 60
@@ -126,7 +127,8 @@ class Stage:
         self._is_up.set_result(None)
         looked_s = money_s = time.monotonic()
         while not self._is_over:
-            self._serve(_FRAME_S - (time.monotonic() - looked_s))
+            is_jump = self._session.now_us < self._jump_us and not self._paused
+            self._serve(0 if is_jump else _FRAME_S - (time.monotonic() - looked_s))
             now_s = time.monotonic()
             self._play(now_s - looked_s)
             with_money = now_s - money_s >= _MONEY_S
@@ -177,9 +179,8 @@ class Stage:
         self._debt_us += real_s * self._speed * _SECOND_US
         until_us = self._jump_us if is_jump else begun_us + int(self._debt_us)
         try:
-            while session.now_us < until_us and time.monotonic() - begun_s < _BUSY_S * (
-                3 if is_jump else 1
-            ):
+            busy_s = _JUMP_BUSY_S if is_jump else _BUSY_S
+            while session.now_us < until_us and time.monotonic() - begun_s < busy_s:
                 slice_us = _JUMP_SLICE_US if is_jump else _SLICE_US
                 session.advance(min(session.now_us + slice_us, until_us))
         except ScenarioError as error:

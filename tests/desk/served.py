@@ -6,9 +6,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import uvicorn
-
-from simulator.desk.server import app_of
+from simulator.desk.serve import server_of
 from simulator.desk.stage import Stage
 
 PATIENCE_S = 60
@@ -21,10 +19,7 @@ def served(text, path=Path("campus.toml"), **options):
     stage = Stage(text, path, **options)
     sock = socket.create_server(("127.0.0.1", 0))
     port = sock.getsockname()[1]
-    config = uvicorn.Config(
-        app_of(stage, port, TOKEN), log_level="warning", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
+    server = server_of(stage, port, TOKEN)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
     thread.start()
     try:
