@@ -45,8 +45,9 @@ setup: .venv/.ready ## create .venv with everything to run and to test, once
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/.ready-test: .venv/.ready requirements/fuzz.txt
+.venv/.ready-test: .venv/.ready requirements/fuzz.txt requirements/browser.txt
 	@$(PIP) install $(HASHED) -r requirements/fuzz.txt
+	@$(PIP) install $(HASHED) -r requirements/browser.txt
 	@touch $@
 
 .venv/.ready-check: .venv/.ready requirements/check.txt
@@ -136,6 +137,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-header --quiet
 lock: ## resolve requirements/*.txt anew (needs uv; UPGRADE=1 takes newer versions)
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra sim --extra dev -o requirements/lock.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra fuzz -c requirements/lock.txt -o requirements/fuzz.txt
+	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra browser -c requirements/lock.txt -o requirements/browser.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra check -c requirements/lock.txt -o requirements/check.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/agent.in -c requirements/lock.txt -o requirements/agent.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/ledger.in -c requirements/lock.txt -o requirements/ledger.txt

@@ -73,7 +73,11 @@ class Session:
         self.recorder = Recorder(text, chosen)
         self.run = Run(scenario, chosen, "cpython", depth, directory, log)
         self.run.listen(self.told.add)
-        self.run.build(broker)
+        try:
+            self.run.build(broker)
+        except BaseException:
+            self.run.close()
+            raise
         self.played = [Played(step, str(step.fields.get("shows", ""))) for step in scenario.steps]
         self._due: list[Played] = list(self.played)
         self._watched: list[Played] = []

@@ -134,7 +134,11 @@ class Stage:
             with_money = now_s - money_s >= _MONEY_S
             money_s = now_s if with_money else money_s
             looked_s = now_s
-            self._put_up(with_money=with_money)
+            try:
+                self._put_up(with_money=with_money)
+            except Exception as error:  # noqa: BLE001
+                self._fail(error)
+                self._show("time", self._time())
         self._shut()
 
     def _serve(self, patience_s: float) -> None:
@@ -148,6 +152,7 @@ class Stage:
 
     def _open(self, text: str, path: Path) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="onecard-desk-"))
+        self._source = text, path
         self._session = Session(text, path, self._folder, self._seed, self._broker)
         self._looker = Looker(self._session.run, self._font)
         self._fault, self._report, self._jump_us, self._debt_us = "", None, 0, 0.0
@@ -162,8 +167,13 @@ class Stage:
 
     def _load(self, text: str, path: Path, paused: bool) -> str:
         parse(text, path)  # before anything of now is given up for it
+        before = self._source
         self._shut()
-        self._open(text, path)
+        try:
+            self._open(text, path)
+        except ScenarioError:  # what only building it could tell
+            self._open(*before)
+            raise
         self._paused = paused
         return ""
 
@@ -186,14 +196,17 @@ class Stage:
         except ScenarioError as error:
             self._fault = said(error)
         except Exception as error:  # noqa: BLE001
-            # A bug of the simulation ends the play, not the page on which it is to be seen.
-            self._fault = f"{type(error).__name__}: {error}"
-            _log.exception("the play has ended")
+            self._fail(error)
         played_us = session.now_us - begun_us
         most_us = 0.5 * self._speed * _SECOND_US
         self._debt_us = 0.0 if is_jump else min(max(self._debt_us - played_us, 0.0), most_us)
         speed = played_us / _SECOND_US / max(real_s, 0.001)
         self._real_speed += (speed - self._real_speed) * min(real_s, 1.0)
+
+    def _fail(self, error: Exception) -> None:
+        """A bug of the simulation ends the play, not the page on which it is to be seen."""
+        self._fault = f"{type(error).__name__}: {error}"
+        _log.error("the play has ended", exc_info=error)
 
     def _set_time(self, wish: Mapping[str, Any]) -> str:
         if wish.get("speed") in SPEEDS:
