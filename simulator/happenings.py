@@ -32,10 +32,10 @@ _EVIDENCE = "id-card"
 
 
 def happen(run: Run, step: Step) -> None:
-    """Do what a step says, now: if somebody does something, rest is over."""
-    if step.do != "wait":
-        run.rest.end()
+    """Do what a step says, now; if somebody has done something, rest is over."""
     _VERBS[step.do](run, step)
+    if step.do not in ("wait", "rest"):
+        run.rest.end()  # not before it: who was refused has done nothing
 
 
 def announce(run: Run, step: Step) -> None:

@@ -39,6 +39,8 @@ from simulator.scenario_words import (
     WHOLE,
 )
 
+DEFAULT_SEED = 1
+
 
 class ScenarioError(Exception):
     """A scenario file cannot be used: where, and what was probably meant."""
@@ -157,7 +159,7 @@ class _Reading:
             path=self.path,
             name=data.get("name", self.path.stem),
             title=data.get("title", ""),
-            seed=data.get("seed", 1),
+            seed=data.get("seed", DEFAULT_SEED),
             start_utc_s=self._clock(data.get("clock", "2026-09-01T11:30:00+08:00")),
             timeout_s=data.get("timeout_s", 300),
             sites=sites,

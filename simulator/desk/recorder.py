@@ -7,9 +7,10 @@ line on which it will stand: lines are only ever added at the end.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from simulator.desk.verbs import Table, to_toml
-from simulator.scenario import Step
+from simulator.scenario import DEFAULT_SEED, ScenarioError, Step
 
 # What must hold of whatever was done.
 INVARIANTS = {"lost": 0, "duplicated": 0, "conserved": True}
@@ -20,8 +21,8 @@ class Recorder:
     """The file of a campus, and behind it the steps that people have clicked."""
 
     def __init__(self, text: str, seed: int) -> None:
-        self._own = text
-        self._lines = _without_asserts(_with_seed(text, seed)).splitlines()
+        self._own = _with_seed(text, seed)
+        self._lines = _without_asserts(self._own).splitlines()
         self.has_steps = False
 
     @property
@@ -44,8 +45,8 @@ class Recorder:
 
 def _with_seed(text: str, seed: int) -> str:
     found, count = re.subn(r"(?m)^seed\s*=.*$", f"seed = {seed}", text, count=1)
-    if not count:
-        raise ValueError("a scenario on the desk names its seed")
+    if not count and seed != DEFAULT_SEED:
+        raise ScenarioError(Path("desk"), 1, "a scenario that gets another seed names its own")
     return found
 
 

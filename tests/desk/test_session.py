@@ -2,6 +2,9 @@
 
 import sqlite3
 
+import pytest
+
+from simulator.desk.verbs import Refused
 from simulator.run import run_scenario
 from tests.desk.conftest import SECOND_US, SMALL
 
@@ -21,7 +24,8 @@ STORY = (
     (3, {"do": "lose", "card": "zhang-san"}),
     (1, {"do": "reissue", "card": "zhang-san", "new": "new"}),
     (1, {"do": "rest", "over": "01:00:00"}),
-    (3590, {"do": "tap", "card": "new", "reader": "pos-1", "amount": "3.00"}),
+    (900, {"do": "unlose", "card": "new", "is": "refused"}),
+    (2690, {"do": "tap", "card": "new", "reader": "pos-1", "amount": "3.00"}),
 )
 
 
@@ -34,6 +38,12 @@ def books(folder):
 def play(session, story):
     for after_s, table in story:
         session.advance(session.now_us + int(after_s * SECOND_US))
+        if table.get("is") == "refused":
+            before = session.recorder.text()
+            with pytest.raises(Refused):
+                session.act({"do": table["do"], "card": table["card"]})
+            assert session.recorder.text() == before
+            continue
         session.act(table)
     session.advance(session.now_us + 8 * SECOND_US)
 
@@ -50,3 +60,20 @@ def test_a_recording_plays_headless_to_the_same_books(open_session, tmp_path):
     assert here.transcript_sha256 == there.transcript_sha256
     session.run.services.store.close()
     assert books(tmp_path / "kept") == books(tmp_path / "session-0")
+
+
+def test_a_recording_of_nobody_is_the_file_itself(open_session):
+    session = open_session(SMALL)
+    session.advance(SECOND_US)
+    assert session.recorder.text() == SMALL
+    with pytest.raises(Refused, match="no verb"):
+        session.act({"do": "fly"})
+    assert session.recorder.text() == SMALL
+
+
+def test_a_step_has_a_microsecond_of_its_own(open_session):
+    session = open_session(SMALL)
+    session.advance(5 * SECOND_US - 1)
+    steps = [session.act({"do": "wait"}) for _ in range(3)]
+    times = [step.at_us for step in steps]
+    assert len(set(times)) == 3 and 5 * SECOND_US not in times
