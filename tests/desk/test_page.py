@@ -165,6 +165,7 @@ def test_72_hours_later_the_money_is_on_the_new_card(open_page):
         expect(page.locator("#date")).to_have_text("2026-09-04", timeout=200_000)
         expect(page.locator("#pace")).to_have_text("", timeout=4 * PATIENCE_MS)
         print(f"\n72 hours took {time.monotonic() - jumped_s:.1f} s")
+        page.locator('input[value="long"]').check()  # it is loaded first, which takes a while
         window.locator("[data-tap]").click()
         expect(window.locator(".pole")).to_contain_text("PAID 12.50")
         expect(new.locator('[data-of="fen"]')).to_have_text("¥55.70")
