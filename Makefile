@@ -3,7 +3,7 @@
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-pg soak check lint types imports tidy mpy bench sim vm docs deb hooks lock clean
+.PHONY: help setup demo test test-pg soak check lint types imports tidy mpy bench sim vm desk shots docs deb hooks lock clean
 
 PYTHON ?= python3
 SCENARIO ?= simulator/scenarios/lunch_outage.toml
@@ -45,8 +45,9 @@ setup: .venv/.ready ## create .venv with everything to run and to test, once
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/.ready-test: .venv/.ready requirements/fuzz.txt
+.venv/.ready-test: .venv/.ready requirements/fuzz.txt requirements/browser.txt
 	@$(PIP) install $(HASHED) -r requirements/fuzz.txt
+	@$(PIP) install $(HASHED) -r requirements/browser.txt
 	@touch $@
 
 .venv/.ready-check: .venv/.ready requirements/check.txt
@@ -91,6 +92,12 @@ sim: .venv/.ready ## run a scenario: make sim SCENARIO=file.toml SEED=7
 vm: .venv/.ready ## run the same scenario with the firmware in a real MicroPython
 	@$(BIN)/onecard sim run $(SCENARIO) --home vm $(if $(SEED),--seed $(SEED))
 
+desk: .venv/.ready ## a campus in the browser: pull its plugs, lose its cards
+	@$(BIN)/onecard sim desk
+
+shots: .venv/.ready-test ## take the pictures of the README anew (Debian: apt-get install chromium unifont fonts-noto-cjk)
+	@ONECARD_SHOTS=1 $(BIN)/python -m pytest -n 0 -q -k five tests/desk/test_page.py
+
 bench: .venv/.ready .bench/.ready ## measure ours beside others: make bench BENCH=name
 	@$(BIN)/onecard bench $(BENCH)
 
@@ -130,6 +137,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-header --quiet
 lock: ## resolve requirements/*.txt anew (needs uv; UPGRADE=1 takes newer versions)
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra sim --extra dev -o requirements/lock.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra fuzz -c requirements/lock.txt -o requirements/fuzz.txt
+	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra browser -c requirements/lock.txt -o requirements/browser.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra check -c requirements/lock.txt -o requirements/check.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/agent.in -c requirements/lock.txt -o requirements/agent.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/ledger.in -c requirements/lock.txt -o requirements/ledger.txt

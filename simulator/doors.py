@@ -13,6 +13,7 @@ from ledger.access import AccessBook, AccessRefused
 from protocols.rules import access, door
 from simulator import locks
 from simulator.cardbox import HeldCard
+from simulator.hands import in_one_place
 from simulator.phones import IDENTITY
 from simulator.reader import Reader
 from simulator.scenario import ScenarioError
@@ -42,7 +43,7 @@ def rights(batches: Sequence[CardBatch]) -> bytes:
 def enter(run: Run, step: Step) -> None:
     """One named person holds a card to the door and pushes; with `hold` a chair keeps it open."""
     reader = run.readers[step.fields["reader"]]
-    (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    held = run.card(step.fields["card"])
     if locks.hardware_of(reader):
         locks.enter(run, reader, held)
         return
@@ -54,10 +55,15 @@ def enter(run: Run, step: Step) -> None:
     reader.at(now_us + _HOLD_US + _PUSH_US, partial(_push_in, run, reader, held, open_us))
 
 
+def _held_us(run: Run, step: Step) -> int:
+    is_lock = locks.hardware_of(run.readers[step.fields["reader"]])
+    return locks.HELD_US if is_lock else _HOLD_US
+
+
 def scan(run: Run, step: Step) -> None:
     """One named person holds a phone before the scanner of a door, and pushes."""
     reader = run.readers[step.fields["reader"]]
-    (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    held = run.card(step.fields["card"])
     scanner, now_us = reader.hardware.scanner, run.world.now_us
     assert scanner is not None, "a scenario lets nobody scan at a door without a scanner"
     run.tally.taps += 1
@@ -103,14 +109,15 @@ def rearm(run: Run, step: Step) -> None:
 
 def appoint(run: Run, step: Step) -> None:
     """A named person authorises for the doors of a scope from now on, or no more."""
-    site, scope, person = run.scenario.site, step.fields["scope"], step.fields["person"]
+    site = step.fields.get("site", run.scenario.site)
+    scope, person = step.fields["scope"], step.fields["person"]
     _try(run, step, lambda book: book.appoint(step.do, site, scope, person, run.world.utc_s()))
     run.tell(f"{step.do}: {person} for {scope} doors")
 
 
 def grant(run: Run, step: Step) -> None:
     """That person lets a card open a door at any time, or no more."""
-    (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    held = run.card(step.fields["card"])
     name, person = step.fields["reader"], step.fields["person"]
     (device,) = (one["device"] for one in run.scenario.readers if one["name"] == name)
     group, time_s = int(step.do == "grant"), run.world.utc_s()
@@ -158,8 +165,8 @@ def _push(reader: Reader, open_us: int = _SHUT_US) -> bool:
 
 
 VERBS: dict[str, Callable[[Run, Step], None]] = {
-    "enter": enter,
-    "hold": enter,
+    "enter": in_one_place(enter, _held_us),
+    "hold": in_one_place(enter, _held_us),
     "scan": scan,
     "leave": leave,
     "force": force,

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ledger import card_status
 from ledger.lifecycle import RULES
 from ledger.statements import read
 from protocols.rules import charging, menu
-from simulator import doors, locks, machines, offices, settling, sites
+from simulator import doors, hands, locks, machines, offices, settling, sites
 from simulator.payers import Payer
 from simulator.people import Clerk, Customer
 from simulator.phones import PAYMENT
 from simulator.reader import Reader
+from simulator.rest import rest
 from simulator.scenario import ScenarioError, Step
 from simulator.scenario_words import ANSWERS
 
 if TYPE_CHECKING:
+    from simulator.building import Building
     from simulator.run import Run
 
 _HOLD_MS = (500, 900)
@@ -30,8 +32,10 @@ _EVIDENCE = "id-card"
 
 
 def happen(run: Run, step: Step) -> None:
-    """Do what a step says, now."""
+    """Do what a step says, now; if somebody has done something, rest is over."""
     _VERBS[step.do](run, step)
+    if step.do not in ("wait", "rest"):
+        run.rest.end()  # not before it: who was refused has done nothing
 
 
 def announce(run: Run, step: Step) -> None:
@@ -100,6 +104,10 @@ def _shortest(run: Run, draw: random.Random) -> Clerk:
     """Somebody chooses the shortest queue."""
     shortest = min(len(clerk.queue) for clerk in run.clerks.values())
     return draw.choice([one for one in run.clerks.values() if len(one.queue) == shortest])
+
+
+def _wait(_run: Run, _step: Step) -> None:
+    """Nothing happens; but the scenario lasts until here."""
 
 
 def _statement(run: Run, _step: Step) -> None:
@@ -242,39 +250,57 @@ def _plug(run: Run, step: Step) -> None:
 
 
 def _switch(run: Run, step: Step, *, on: bool) -> None:
-    what = step.fields["what"]
-    run.tell(f"{'back' if on else 'cut'}: {_CABLES[what][0]}")
-    _CABLES[what][1](run, on, step.fields.get("reader"))
+    what, site = step.fields["what"], step.fields.get("site")
+    where = f" of {site}" if site else ""
+    run.tell(f"{'back' if on else 'cut'}: {_CABLES[what][0]}{where}")
+    _CABLES[what][1](run, on, step.fields)
     run.services.settle(run.world.now_us)
 
 
-def _reader_network(run: Run, on: bool, only: str | None) -> None:
-    for name, reader in run.readers.items():
-        if only in (None, name):
-            _set_cable(run, reader, plugged=on, dark=False)
+def _readers_of(run: Run, fields: Mapping[str, Any]) -> list[Reader]:
+    """The reader that a step names, those of the site that it names, or all."""
+    name, site = fields.get("reader"), fields.get("site")
+    return [
+        reader
+        for reader in run.readers.values()
+        if name in (None, reader.name) and site in (None, run.site_of(reader.name))
+    ]
 
 
-def _upstream(run: Run, on: bool, _only: str | None) -> None:
-    if on:
-        run.services.agent_upstream.plug()
-    else:
-        run.services.agent_upstream.cut()
+def _buildings_of(run: Run, fields: Mapping[str, Any]) -> list[Building]:
+    site = fields.get("site")
+    return [one for one in run.services.buildings.values() if site in (None, one.site)]
 
 
-def _mains(run: Run, on: bool, _only: str | None) -> None:
-    """The building's mains: switch, broker and agent die; readers go on on their batteries."""
-    if on:
-        run.services.restart_building()
-    for reader in run.readers.values():
+def _reader_network(run: Run, on: bool, fields: Mapping[str, Any]) -> None:
+    for reader in _readers_of(run, fields):
+        _set_cable(run, reader, plugged=on, dark=False)
+
+
+def _upstream(run: Run, on: bool, fields: Mapping[str, Any]) -> None:
+    for building in _buildings_of(run, fields):
+        if on:
+            building.upstream.plug()
+        else:
+            building.upstream.cut()
+
+
+def _mains(run: Run, on: bool, fields: Mapping[str, Any]) -> None:
+    """A building's mains: switch, broker and agent die; readers go on on their batteries."""
+    buildings = [one for one in _buildings_of(run, fields) if one.has_mains != on]
+    for building in buildings if on else ():
+        building.restart()
+    for reader in _readers_of(run, fields):
         if locks.hardware_of(reader):
             continue  # it has its cells, and no cable
+        reader.rouse()
         is_run_down = reader.hardware.battery.is_cut
         reader.hardware.set_mains(on)
         if on and is_run_down:
             reader.switch_on()
         _set_cable(run, reader, plugged=on, dark=False)
-    if not on:
-        run.services.kill_building()
+    for building in () if on else buildings:
+        building.kill()
 
 
 def _dark(run: Run, step: Step) -> None:
@@ -292,14 +318,15 @@ def _set_cable(run: Run, reader: Reader, *, plugged: bool, dark: bool) -> None:
         line.is_cut = dark or not plugged
         return
     assert cable is not None
+    reader.rouse()
     cable.set(plugged=plugged, dark=dark, now_us=run.world.now_us)
     reader.wake(run.world.now_us)
 
 
-def _desk(run: Run, on: bool, only: str | None) -> None:
+def _desk(run: Run, on: bool, fields: Mapping[str, Any]) -> None:
     """The cable between a reader that types and its PC."""
-    for name, reader in run.readers.items():
-        if reader.hardware.usb and only in (None, name):
+    for reader in _readers_of(run, fields):
+        if reader.hardware.usb:
             reader.at(run.world.now_us, partial(reader.hardware.usb.plug, on))
 
 
@@ -318,6 +345,8 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "tap": _tap,
     "phone": _phone,
     "press": _press,
+    "wait": _wait,
+    "rest": rest,
     "statement": _statement,
     "topup": _topup,
     "reprice": _reprice,
@@ -330,6 +359,7 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "revive": _revive,
     **dict.fromkeys(card_status.VERBS, _set_status),
     "reissue": _reissue,
+    **hands.VERBS,
     **doors.VERBS,
     **locks.VERBS,
     **machines.VERBS,
@@ -337,7 +367,7 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     **settling.VERBS,
     **sites.VERBS,
 }
-_CABLES: dict[str, tuple[str, Callable[[Run, bool, str | None], None]]] = {
+_CABLES: dict[str, tuple[str, Callable[[Run, bool, Mapping[str, Any]], None]]] = {
     "reader-network": ("the readers' network", _reader_network),
     "upstream": ("the line to the card centre", _upstream),
     "mains": ("the building's mains", _mains),

@@ -23,6 +23,7 @@ STAYS_LOCKED = "stays locked"
 _TOUCH_US = 300_000
 _CARD_US = 400_000  # from the touch to the card: it boots meanwhile
 _HOLD_US = 1_100_000
+HELD_US = _CARD_US + _HOLD_US
 _PULL_US = 1_600_000
 _KEY_US = 2_000_000
 _SWAP_US = 60_000_000  # without cells
@@ -55,7 +56,7 @@ def enter(run: Run, reader: Reader, held: HeldCard) -> None:
     run.tally.taps += 1
     _press(reader, now_us, lock.TOUCHED, _TOUCH_US)
     reader.at(now_us + _CARD_US, partial(hardware.put_card, held.chip))
-    reader.at(now_us + _CARD_US + _HOLD_US, partial(hardware.take_card, held.chip))
+    reader.at(now_us + HELD_US, partial(hardware.take_card, held.chip))
     reader.at(now_us + _PULL_US, partial(_pull, run, reader, held))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ledger.card_validity import Validity, know
 from protocols.rules import card_number
 from simulator.cardbox import HeldCard
+from simulator.hands import in_one_place
 from simulator.phones import IDENTITY
 from simulator.reader import Reader
 
@@ -28,7 +29,7 @@ NOTHING_SHOWN = "nothing shown"
 def punch(run: Run, step: Step) -> None:
     """One named person holds a card to the machine."""
     reader = run.readers[step.fields["reader"]]
-    (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    held = run.card(step.fields["card"])
     now_us = run.world.now_us
     run.tally.taps += 1
     reader.at(now_us, partial(reader.hardware.put_card, held.chip))
@@ -49,7 +50,7 @@ def _read(run: Run, reader: Reader, held: HeldCard) -> None:
 def ask(run: Run, step: Step) -> None:
     """One named person holds a card to a self-service machine and reads what it says."""
     reader = run.readers[step.fields["reader"]]
-    (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    held = run.card(step.fields["card"])
     now_us, seen = run.world.now_us, []
     run.tally.taps += 1
     reader.at(now_us, partial(reader.hardware.put_card, held.chip))
@@ -62,7 +63,7 @@ def ask(run: Run, step: Step) -> None:
 def report(run: Run, step: Step) -> None:
     """Somebody whose card is gone shows a phone to a machine and reads what it says."""
     reader = run.readers[step.fields["reader"]]
-    (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    held = run.card(step.fields["card"])
     now_us, seen = run.world.now_us, []
     scanner = reader.hardware.scanner
     assert scanner is not None, "a scenario lets nobody report a loss where no scanner is"
@@ -119,4 +120,12 @@ def register(run: Run) -> None:
     )
 
 
-VERBS: dict[str, Callable[[Run, Step], None]] = {"punch": punch, "ask": ask, "report": report}
+def _held_us(_run: Run, step: Step) -> int:
+    return _ASK_US if step.do == "ask" else _HOLD_US
+
+
+VERBS: dict[str, Callable[[Run, Step], None]] = {
+    "punch": in_one_place(punch, _held_us),
+    "ask": in_one_place(ask, _held_us),
+    "report": report,
+}

@@ -24,7 +24,8 @@ class Reader:
     """Schedules one reader's steps in the world.
 
     `after_step` is called after every step that may have sent bytes, with the reader's own time:
-    it lets broker and services finish what the bytes set in motion.
+    it lets broker and services finish what the bytes set in motion. `naps_us` says how long an
+    idle reader is not stepped: 0, but while nobody comes (simulator/rest.py).
     """
 
     def __init__(
@@ -43,6 +44,8 @@ class Reader:
         self._world = world
         self._after_step = after_step
         self._due_us = _NEVER_US
+        self.naps_us: Callable[[], int] = lambda: 0
+        self.keeps_pulse = False  # a door: its magnet lets go of who does not step
 
     @property
     def now_us(self) -> int:
@@ -82,6 +85,9 @@ class Reader:
         self.hardware.clock.at(time_us, event)
         self._world.at(time_us, look)
 
+    def rouse(self) -> None:
+        """Call it before its hardware is touched by other ways than `at` and `wake`."""
+
     def wake(self, at_us: int) -> None:
         """Something for this reader arrives at `at_us`: it runs then, or earlier if it was due."""
         if self.is_on and at_us < self._due_us:
@@ -113,7 +119,7 @@ class Reader:
 
     def _rest(self, due_us: int) -> int:
         """When it is to be run again that wants to be at `due_us`; nothing has woken it."""
-        return due_us
+        return max(due_us, self.hardware.clock.now_us + self.naps_us())
 
     def _die(self) -> None:
         self.is_on = False

@@ -1,6 +1,6 @@
 """What the books of a scenario know from the start: merchants, readers and cards.
 
-A reader with `new = 1` is nobody's yet, and so is a merchant who has no other: they come by
+A reader with `unregistered = 1` is nobody's yet, and so is a merchant who has no other: they come by
 annex 2 (simulator/settling.py).
 """
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 def register(run: Run) -> None:
     """Everybody but who is new."""
     store, readers = run.services.store, run.scenario.readers
-    new = {reader["merchant"] for reader in readers if reader.get("new")}
-    new -= {reader["merchant"] for reader in readers if not reader.get("new")}
+    new = {reader["merchant"] for reader in readers if reader.get("unregistered")}
+    new -= {reader["merchant"] for reader in readers if not reader.get("unregistered")}
     for name, number in run.scenario.merchants.items():
         if name not in new:
             store.register_merchant(number, name)
     for reader in readers:
-        if not reader.get("new"):
+        if not reader.get("unregistered"):
             register_reader(run, reader)
     issued = [card for card in run.cards if card.issued_fen is not None]
     store.issue_cards((card.card_no, card.issued_fen or 0) for card in issued)

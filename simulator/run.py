@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -27,31 +27,21 @@ from simulator.chips.usb_host import UsbHost
 from simulator.code_checker import judge_codes
 from simulator.doors import rights
 from simulator.happenings import announce, happen
-from simulator.host.card_port import front_end
+from simulator.homes import Homes
 from simulator.host.hardware import Hardware
-from simulator.host.home import HostHome
 from simulator.host.lock_hardware import LockHardware
 from simulator.in_ledger import counts
 from simulator.meal_checker import too_many
 from simulator.payers import Channel, Scans
 from simulator.people import Clerk, Customer, Tally
 from simulator.phones import Phones
-from simulator.reader import Home, Reader
+from simulator.reader import Reader
 from simulator.register import register
 from simulator.report import Report
-from simulator.scenario import Scenario, ScenarioError, load
+from simulator.rest import Rest
+from simulator.scenario import Scenario, ScenarioError, Step, load
 from simulator.services import Services
 from simulator.speech_checker import misspoken
-from simulator.vm.circuit import Circuit
-from simulator.vm.circuit_codes import CodeCircuit, CodeDoorCircuit
-from simulator.vm.circuit_desk import DeskCircuit
-from simulator.vm.circuit_desk_usb import UsbDeskCircuit
-from simulator.vm.circuit_door import DoorCircuit
-from simulator.vm.circuit_lock import LockCircuit
-from simulator.vm.circuit_serial import SerialCircuit, SerialDoorCircuit
-from simulator.vm.home import DOOR_VM_HEAP_BYTES, HEAP_BYTES, ROOT, VmHome
-from simulator.vm.image import build
-from simulator.vm.ops import PROBE_OFF
 from simulator.world.clock import World
 from simulator.world.network import ReaderCable
 from simulator.world.randomness import Seeds
@@ -69,23 +59,6 @@ _STATUS_US = 60 * _SECOND_US
 _OWN_SETTINGS = ("load_cards", "language", "speech", "ledger_menu")
 # What a scenario calls the age of a reader's battery.
 _AGE = {"battery_percent": "health_percent", "celsius": "celsius"}
-# By role, and whether it hangs on a serial line: program, heap and circuit board.
-_BOARDS: dict[tuple[str, bool], tuple[str, int, type[Circuit]]] = {
-    ("pos", False): ("main", HEAP_BYTES, Circuit),
-    ("pos", True): ("main_serial", HEAP_BYTES, SerialCircuit),
-    ("code_pos", False): ("main_codes", HEAP_BYTES, CodeCircuit),
-    ("attendance", False): ("main_attendance", HEAP_BYTES, Circuit),
-    ("attendance", True): ("main_attendance_serial", HEAP_BYTES, SerialCircuit),
-    ("kiosk", False): ("main_kiosk", HEAP_BYTES, Circuit),
-    ("code_kiosk", False): ("main_kiosk_codes", HEAP_BYTES, CodeCircuit),
-    ("identity", False): ("main_desk", HEAP_BYTES, DeskCircuit),
-    ("usb_desk", False): ("main_desk_usb", HEAP_BYTES, UsbDeskCircuit),
-    ("kiosk", True): ("main_kiosk_serial", HEAP_BYTES, SerialCircuit),
-    ("door", False): ("main_door", DOOR_VM_HEAP_BYTES, DoorCircuit),
-    ("code_door", False): ("main_door_codes", DOOR_VM_HEAP_BYTES, CodeDoorCircuit),
-    ("lock", True): ("main_lock", DOOR_VM_HEAP_BYTES, LockCircuit),
-    ("door", True): ("main_door_serial", DOOR_VM_HEAP_BYTES, SerialDoorCircuit),
-}
 
 
 class TimeOut(Exception):
@@ -158,11 +131,12 @@ class Run:
         self.cancelled: Counter[tuple[int, int]] = Counter()
         self.by_code: Counter[tuple[int, int]] = Counter()
         self.phones = Phones(self.world, self.seeds.stream("phones"))
-        self._home, self._depth, self._directory = home, depth, directory
+        self.rest = Rest(self)
+        self._directory = directory
+        self._homes = Homes(home, depth, directory, dozes=scenario.dozes)
         self._report = Report(scenario.name, seed, home, depth)
         self.applications: dict[str, int] = {}  # of new readers, by name: the form of annex 2
         self.kept_in: list[str] = []  # who wanted to leave by a door and could not
-        self._images: dict[str, Path] = {}
         self._started_s = time.monotonic()
         self._progress: Progress | None = None
         self._services: Services | None = None
@@ -181,7 +155,7 @@ class Run:
         secrets = self.seeds.stream("keys")
         self.keys = CardKeys.drawn(secrets)
         self._services = Services(
-            scenario.site,
+            scenario.sites,
             self.world,
             self._directory,
             broker,
@@ -194,13 +168,14 @@ class Run:
             carry_over_after_s=scenario.carry_over_us // _SECOND_US,
             code_key=self.seeds.stream("code-key").randbytes(CODE_KEY_BYTES),
         )
-        self._report.broker = self.services.brokers["building"].kind
+        self.services.naps_us = self.rest.service_naps_us
+        self._report.broker = self.services.broker_kind
         self._make_cards()
         self.device_keys = {reader["device"]: secrets.randbytes(32) for reader in scenario.readers}
         register(self)
         self.services.start_ledger()
         self.services.settle(0)  # it has subscribed before anybody asks it something
-        self.services.start_agent()
+        self.services.start_agents()
         self.services.settle(0)
         if scenario.elsewhere:
             self.services.start_elsewhere(scenario.elsewhere)
@@ -238,6 +213,45 @@ class Run:
         )
         draw = self.seeds.stream("reader", name)
         flash = NorFlash(FLASH_BYTES, self.seeds.stream("flash", name))
+        nvs = self._nvs(description, blob)
+        age = {_AGE[name]: description[name] for name in _AGE if name in description}
+        card_flash = None
+        if description.get("card_map"):
+            size = DOOR_FLASH_BYTES if role in ("door", "lock") else CARD_FLASH_BYTES
+            card_flash = NorFlash(size, self.seeds.stream("card-flash", name))
+        make = LockHardware if role == "lock" else Hardware
+        hardware = make(name, self.world, self.transcript, flash, nvs, draw, age, card_flash)
+        has_scanner = bool(description.get("scanner"))
+        if description.get("usb"):
+            role, hardware.usb = "usb_desk", UsbHost(hardware.clock)
+        reader = self._homes.reader(
+            f"code_{role}" if has_scanner else role, hardware, self.services.settle
+        )
+        reader.keeps_pulse = role == "door"
+        if has_scanner:
+            scanner = QrScanner(reader, self.seeds.stream("scanner", name))
+            scanner.on_bytes = reader.wake
+            hardware.scanner = scanner
+        if hardware.has_line and self.services.line:
+            hardware.line = self.services.line.tap(locks.hang_up(reader))
+        else:
+            building = self.services.building_of(self.site_of(name))
+            hardware.cable = ReaderCable(name, building.port, reader.wake)
+            self.services.cables.append(hardware.cable)
+        self.readers[name] = reader
+        self.clerks[name] = Clerk(
+            reader,
+            self.world,
+            self.seeds.stream("clerk", name),
+            self.tally,
+            self._served,
+            self.scans,
+        )
+        reader.naps_us = self.rest.naps_of(reader, self.clerks[name])
+
+    def _nvs(self, description: dict[str, Any], blob: bytes) -> dict[str, bytes]:
+        """What provisioning has stored in a reader beside its settings."""
+        name, role = description["name"], description.get("role", "pos")
         nvs = {"settings": blob}
         if role in ("door", "lock"):
             nvs["access"] = rights(self.scenario.cards)
@@ -255,62 +269,7 @@ class Run:
                 nvs["aggregate"] = aggregate_picture.draw(description["aggregate_code"]).data
             except aggregate_picture.NoPicture as error:
                 raise ScenarioError(self.scenario.path, 1, f"{name}: {error}") from error
-        age = {_AGE[name]: description[name] for name in _AGE if name in description}
-        card_flash = None
-        if description.get("card_map"):
-            size = DOOR_FLASH_BYTES if role in ("door", "lock") else CARD_FLASH_BYTES
-            card_flash = NorFlash(size, self.seeds.stream("card-flash", name))
-        make = LockHardware if role == "lock" else Hardware
-        hardware = make(name, self.world, self.transcript, flash, nvs, draw, age, card_flash)
-        has_scanner = bool(description.get("scanner"))
-        if description.get("usb"):
-            role, hardware.usb = "usb_desk", UsbHost(hardware.clock)
-        home = self._make_home(f"code_{role}" if has_scanner else role, hardware)
-        reader = Reader(name, self.world, hardware, home, self.services.settle)
-        if has_scanner:
-            scanner = QrScanner(reader, self.seeds.stream("scanner", name))
-            scanner.on_bytes = reader.wake
-            hardware.scanner = scanner
-        if hardware.has_line and self.services.line:
-            hardware.line = self.services.line.tap(locks.hang_up(reader))
-        else:
-            building = self.services.building_of(description.get("site", self.scenario.site))
-            hardware.cable = ReaderCable(name, building, reader.wake)
-            self.services.cables.append(hardware.cable)
-        self.readers[name] = reader
-        self.clerks[name] = Clerk(
-            reader,
-            self.world,
-            self.seeds.stream("clerk", name),
-            self.tally,
-            self._served,
-            self.scans,
-        )
-
-    def _make_home(self, role: str, hardware: Hardware) -> Home:
-        if self._home == "vm":
-            return self._make_vm(role, hardware)
-        if self._depth == "card":
-            return HostHome(role, hardware, front_end)
-        return HostHome(role, hardware)
-
-    def _make_vm(self, role: str, hardware: Hardware, probe: int = PROBE_OFF) -> VmHome:
-        main, heap_bytes, wiring = _BOARDS[role, hardware.has_line]
-        return VmHome(
-            hardware.name,
-            hardware,
-            image=self._image(main),
-            heap_bytes=heap_bytes,
-            wiring=wiring,
-            probe=probe,
-        )
-
-    def _image(self, main: str) -> Path:
-        """The firmware as it would be flashed: bytecode in a ROM image, made once a run."""
-        if main not in self._images:
-            program = ROOT / "firmware" / f"{main}.py"
-            self._images[main] = build(ROOT, self._directory / f"image-{main}", program)
-        return self._images[main]
+        return nvs
 
     # -- playing ----------------------------------------------------------------------------
 
@@ -322,8 +281,17 @@ class Run:
             self.world.at(step.at_us, partial(happen, self, step))
         if progress is not None:
             self.world.at(_STATUS_US, self._tell_status)
-        last_us = max(step.at_us + step.fields.get("over", 0) for step in self.scenario.steps)
+        return self.play_out(self.scenario.steps)
+
+    def play_out(self, steps: Sequence[Step]) -> Report:
+        """Until the last of these steps has happened, then quiet, then the verdict.
+
+        Whoever has let them happen one by one ends as whoever has played them from the start: the
+        looks at whether it is quiet are at the same times.
+        """
+        last_us = max(step.at_us + step.fields.get("over", 0) for step in steps)
         try:
+            self._until_us(-(-self.world.now_us // _LOOK_US) * _LOOK_US)
             self._until(lambda: self.world.now_us >= last_us and self._is_served())
             end_us = self.world.now_us + self.scenario.drain_us
             self._until(lambda: self.world.now_us >= end_us or self._is_drained())
@@ -331,6 +299,10 @@ class Run:
         except TimeOut:
             self._report.timed_out = True
         return self._judge()
+
+    def listen(self, progress: Progress) -> None:
+        """Who watches, where nobody plays it from start to end."""
+        self._progress = progress
 
     def tell(self, what: str) -> None:
         """Tell whoever watches, with the time of day in the canteen."""
@@ -368,6 +340,16 @@ class Run:
 
     def devices(self) -> list[tuple[str, int]]:
         return [(reader["name"], reader["device"]) for reader in self.scenario.readers]
+
+    def card(self, name: str) -> HeldCard:
+        """The card that goes by a name."""
+        (found,) = (card for card in self.cards if card.name == name)
+        return found
+
+    def site_of(self, name: str) -> str:
+        """The site where a reader is at home."""
+        (found,) = (one for one in self.scenario.readers if one["name"] == name)
+        return found.get("site", self.scenario.site)
 
     def _journal_head(self, name: str) -> int:
         return journal_of(self.readers[name].hardware.flash).head_seq

@@ -39,6 +39,8 @@ from simulator.scenario_words import (
     WHOLE,
 )
 
+DEFAULT_SEED = 1
+
 
 class ScenarioError(Exception):
     """A scenario file cannot be used: where, and what was probably meant."""
@@ -78,8 +80,9 @@ class Scenario:
     seed: int
     start_utc_s: int
     timeout_s: int
-    site: str
+    sites: tuple[str, ...]  # the building of each; the first is where what names none is
     elsewhere: str  # the site of another building; "": there is none
+    dozes: bool  # doors are not stepped while nothing can happen
     drain_us: int
     carry_over_us: int  # from the report of a loss on
     merchants: dict[str, int]
@@ -91,6 +94,11 @@ class Scenario:
     steps: list[Step]
     asserts: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def site(self) -> str:
+        """Where what names no site is."""
+        return self.sites[0]
+
 
 def load(path: Path) -> Scenario:
     """Read and check a scenario file; ScenarioError names the line of the first mistake."""
@@ -98,6 +106,11 @@ def load(path: Path) -> Scenario:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ScenarioError(path, 0, f"cannot be read: {error.strerror}") from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Scenario:
+    """The same of a text; `path` is what mistakes are told of."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -134,22 +147,24 @@ class _Reading:
         steps = [self._step(i, step) for i, step in enumerate(data.get("step", []))]
         if not readers or not steps:
             raise ScenarioError(self.path, 1, "a scenario needs a [[reader]] and a [[step]]")
-        site = data.get("site", "canteen-1")
-        if not topics.is_site(site):
-            raise self._error("site", f"'{site}' is not a site name: a-z, 0-9 and -, at most 16")
-        elsewhere = self._elsewhere(site, steps)
+        sites = self._sites()
+        elsewhere = self._elsewhere(sites, steps)
         for index, reader in enumerate(readers):
-            if reader.get("site", site) not in (site, elsewhere):
-                self._fail("reader", index, "site", reader["site"], (site, elsewhere))
+            if reader.get("site", sites[0]) not in (*sites, elsewhere):
+                self._fail("reader", index, "site", reader["site"], (*sites, elsewhere))
+        for index, step in enumerate(data["step"]):
+            if step.get("site", sites[0]) not in sites:
+                self._fail("step", index, "site", step["site"], sites)
         return Scenario(
             path=self.path,
             name=data.get("name", self.path.stem),
             title=data.get("title", ""),
-            seed=data.get("seed", 1),
+            seed=data.get("seed", DEFAULT_SEED),
             start_utc_s=self._clock(data.get("clock", "2026-09-01T11:30:00+08:00")),
             timeout_s=data.get("timeout_s", 300),
-            site=site,
+            sites=sites,
             elsewhere=elsewhere,
+            dozes=bool(data.get("doze", 0)),
             drain_us=self._duration(data.get("drain", "00:10:00"), "drain"),
             carry_over_us=self._duration(data.get("carry_over", "72:00:00"), "carry_over"),
             merchants=merchants,
@@ -162,9 +177,23 @@ class _Reading:
             asserts=self._asserts(data.get("assert", {})),
         )
 
-    def _elsewhere(self, site: str, steps: list[Step]) -> str:
+    def _sites(self) -> tuple[str, ...]:
+        more = self.data.get("sites", [])
+        if not isinstance(more, list):
+            raise self._error("sites", "sites = names more sites: a list")
+        sites = self.data.get("site", "canteen-1"), *more
+        for site in sites:
+            if not topics.is_site(site):
+                key = "sites" if site in more else "site"
+                fault = f"'{site}' is not a site name: a-z, 0-9 and -, at most 16"
+                raise self._error(key, fault)
+        if len(set(sites)) < len(sites):
+            raise self._error("sites", "a site is named twice")
+        return sites
+
+    def _elsewhere(self, sites: tuple[str, ...], steps: list[Step]) -> str:
         elsewhere = self.data.get("elsewhere", "")
-        if "elsewhere" in self.data and (not topics.is_site(elsewhere) or elsewhere == site):
+        if "elsewhere" in self.data and (not topics.is_site(elsewhere) or elsewhere in sites):
             raise self._error("elsewhere", f"'{elsewhere}' is not the name of another site")
         for step in steps:
             if step.do == "move" and not elsewhere:

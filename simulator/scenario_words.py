@@ -16,6 +16,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("card", "reader", "amount"),
         ("hold_ms", "with", "pins", "identity", "items", "meal", "cancel"),
     ),
+    "present": (("card", "reader"), ("hold_ms", "shows")),
     "phone": (("card", "reader", "amount"), ("shows",)),
     "press": (("reader", "keys"), ("shows",)),
     "statement": ((), ()),
@@ -23,8 +24,9 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "reprice": (("reader", "items", "amount"), ()),
     "limit": (("reader", "amount"), ()),
     "topups": (("holders", "over"), ("amounts",)),
-    "cut": (("what",), ("reader",)),
-    "plug": (("what",), ("reader",)),
+    "wait": ((), ()),
+    "rest": (("over",), ()),
+    **dict.fromkeys(("cut", "plug"), (("what",), ("reader", "site"))),
     "dark": (("reader",), ()),
     "kill": (("reader",), ()),
     "revive": (("reader",), ()),
@@ -46,8 +48,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "swap": (("reader",), ()),
     "wear": (("reader", "percent"), ()),
     "rearm": (("reader",), ()),
-    "appoint": (("person", "scope"), ()),
-    "dismiss": (("person", "scope"), ()),
+    **dict.fromkeys(("appoint", "dismiss"), (("person", "scope"), ("site",))),
     "grant": (("card", "reader", "person"), ("until",)),
     "end-grants": ((), ()),
     "apply": (("reader",), ()),
@@ -83,6 +84,7 @@ ASSERTED = (
 ASSERTED_BY_NAME = ("refusals", "takings", "ledger")
 WHOLE = (
     "seed",
+    "doze",
     "timeout_s",
     "no",
     "device",
@@ -107,11 +109,11 @@ WHOLE = (
     "enters",
     "meal",
     "spends_max",
-    "new",
+    "unregistered",
 )
 READER_MAY = (
     "role",
-    "new",
+    "unregistered",
     "site",
     "load_cards",
     "ledger_menu",
@@ -145,9 +147,11 @@ SCALARS = (
     "clock",
     "timeout_s",
     "site",
+    "sites",
     "elsewhere",
     "drain",
     "carry_over",
+    "doze",
 )
 
 DEFAULT_POLICY = {

@@ -1,16 +1,15 @@
-"""The real tiers above the readers: two real brokers, the agent, the ledger, and what joins them.
+"""The real tiers above the readers: real brokers, the agents, the ledger, and what joins them.
 
 Agent and ledger are the production objects over the production paho adapter and SQLite, stepped
-with the world's clock; the daemons step the very same objects with the host's. A killed agent is
-dropped without a goodbye and opened again from what its disk holds.
+with the world's clock; the daemons step the very same objects with the host's.
 """
 
 from __future__ import annotations
 
-import gc
 import select
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,11 +17,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from adapters.aes import CIPHERS
 from adapters.mqtt import MqttPort
-from edge_agent.card_history import CardHistory
-from edge_agent.inventory import Inventory
-from edge_agent.reader_ports import ReaderPorts
-from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
-from edge_agent.store import Store
 from ledger import service as ledger_service
 from ledger.carry_over import AFTER_S
 from ledger.code_desk import CodeDesk
@@ -36,8 +30,8 @@ from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
 from ledger.site_desk import SiteDesk
 from ledger.store import LedgerStore
-from simulator.broker import Broker, start_broker
-from simulator.sites import Elsewhere
+from simulator.broker import start_broker
+from simulator.building import Building, Outside
 from simulator.world.clock import World
 from simulator.world.network import BrokerPort, ReaderCable, ServicePort
 from simulator.world.serial_bus import SerialBus
@@ -54,14 +48,14 @@ class SimulationStuck(Exception):
 
 
 class Services:
-    """Building (broker and agent) and card centre (broker and ledger) of one site.
+    """Buildings (broker and agent), one for each site, and card centre (broker and ledger).
 
-    `on_line`: the devices that hang on the agent by a serial line.
+    `on_line`: the devices that hang on the agent of the first site by a serial line.
     """
 
     def __init__(
         self,
-        site: str,
+        sites: Sequence[str],
         world: World,
         directory: Path,
         broker_kind: str,
@@ -73,7 +67,6 @@ class Services:
         carry_over_after_s: int = AFTER_S,
         code_key: bytes = bytes(CODE_KEY_BYTES),
     ) -> None:
-        self._site = site
         self._world = world
         self._directory = directory
         self._signing_key = signing_key
@@ -85,25 +78,28 @@ class Services:
             .public_key()
             .public_bytes(Encoding.Raw, PublicFormat.Raw)
         )
-        self.brokers: dict[str, Broker] = {}
-        for name in ("building", "centre"):
-            (directory / name).mkdir()
-            self.brokers[name] = start_broker(broker_kind, directory / name)
-        self.building = BrokerPort(lambda: self.brokers["building"].port)
-        self.centre = BrokerPort(lambda: self.brokers["centre"].port)
-        self.agent_local = ServicePort("agent", self.building)
-        self.agent_upstream = ServicePort("agent-upstream", self.centre)
+        (directory / "centre").mkdir()
+        self.broker_kind = broker_kind
+        self._centre_broker = start_broker(broker_kind, directory / "centre")
+        self.broker_kind = self._centre_broker.kind
+        self.centre = BrokerPort(lambda: self._centre_broker.port)
+        self._outside = Outside(self.centre, self._public_key, with_cards)
+        home, *others = sites
+        found = [self._build(home, directory / "building", directory / "agent")]
+        for site in others:
+            own = directory / "sites" / site
+            found.append(self._build(site, own / "broker", own))
+        self.buildings = {building.site: building for building in found}
         self.ledger_local = ServicePort("ledger", self.centre)
         self.cables: list[ReaderCable] = []
         self.line = SerialBus(world, _LINE_BAUD, list(on_line), self.settle) if on_line else None
-        self.elsewhere: Elsewhere | None = None
+        self.buildings[home].line = self.line
+        self.elsewhere: Building | None = None
         self.store = LedgerStore.open(str(directory / "ledger.sqlite"))
         self.phones = Phones(self.store.database, code_key, random)
         self.ledger: LedgerService | None = None
-        self.agent: AgentService | None = None
-        self._agent_parts: list[Store | Inventory | CardHistory] = []
-        self._agent_ports: list[MqttPort] = []
         self._ledger_port: MqttPort | None = None
+        self.naps_us: Callable[[], int] = lambda: 0  # as Reader.naps_us
         self._due_ms = -1
         self._called_us = _NEVER_US
 
@@ -142,77 +138,36 @@ class Services:
         utc_ms = self._world.utc_s() * 1000
         return utc_ms, utc_ms + 1000
 
-    def start_agent(self) -> None:
-        """Boot the agent on whatever its directory holds."""
-        directory = self._directory / "agent"
-        directory.mkdir(exist_ok=True)
-        store = Store(str(directory / "records.sqlite"))
-        inventory = Inventory(str(directory / "inventory.json"), self._world.utc_s)
-        readers = MqttPort(
-            "127.0.0.1",
-            self.agent_local.port,
-            "onecard-agent",
-            subscriptions=reader_subscriptions(self._site),
-        )
-        upstream = MqttPort(
-            "127.0.0.1",
-            self.agent_upstream.port,
-            f"onecard-agent-{self._site}",
-            subscriptions=upstream_subscriptions(self._site, with_cards=self._with_cards),
-        )
-        self._agent_parts, self._agent_ports = [store, inventory], [readers, upstream]
-        history = CardHistory(str(directory / "cards.sqlite")) if self._with_cards else None
-        if history is not None:
-            self._agent_parts.append(history)
-        self.agent = AgentService(
-            self._site,
-            store,
-            inventory,
-            ReaderPorts(self._site, readers, [self.line]) if self.line else readers,
-            upstream,
-            self._public_key,
-            card_history=history,
-        )
-        if self.line:
-            self.line.start()
+    def start_agents(self) -> None:
+        """Boot the agents of all buildings, each on whatever its directory holds."""
+        for building in self.buildings.values():
+            building.start_agent()
 
     def start_elsewhere(self, site: str) -> None:
-        """Another building comes to be, with the agent of another site."""
-        kind, directory = self.brokers["building"].kind, self._directory / "elsewhere"
-        self.elsewhere = Elsewhere(
-            site, self._world, directory, kind, self.centre, self._public_key
-        )
+        """Another building comes to be, with the agent of another site, which hears strangers."""
+        directory = self._directory / "elsewhere"
+        self.elsewhere = self._build(site, directory / "broker", directory, hears_strangers=True)
+        self.elsewhere.start_agent()
 
-    def building_of(self, site: str) -> BrokerPort:
+    def building_of(self, site: str) -> Building:
         """Where readers of a site are at home."""
-        if self.elsewhere is not None and site != self._site:
-            return self.elsewhere.building
-        return self.building
+        if self.elsewhere is not None and site == self.elsewhere.site:
+            return self.elsewhere
+        return self.buildings[site]
 
-    def kill_building(self) -> None:
-        """The mains of the building are gone: broker and agent die where they stand."""
-        self.agent = None
-        if self.line:
-            self.line.stop()
-        self.agent_local.drop_all()
-        self.agent_upstream.drop_all()
-        # Not closed but dropped: nothing is flushed, no goodbye is said, only the handles go.
-        self._agent_ports, self._agent_parts = [], []
-        gc.collect()
-        self.brokers["building"].kill()
-        self.building.tap.forget()
+    def _build(
+        self, site: str, broker: Path, agent: Path, *, hears_strangers: bool = False
+    ) -> Building:
+        where = site, self._world, broker, agent, self.broker_kind
+        return Building(*where, self._outside, hears_strangers=hears_strangers)
 
-    def restart_building(self) -> None:
-        self.brokers["building"].restart()
-        self.start_agent()
+    def _all_buildings(self) -> list[Building]:
+        return [*self.buildings.values(), *([self.elsewhere] if self.elsewhere else ())]
 
     def close(self) -> None:
-        if self.elsewhere:
-            self.elsewhere.close()
-        for broker in self.brokers.values():
-            broker.stop()
-        for part in self._agent_parts:
-            part.close()
+        for building in self._all_buildings():
+            building.close()
+        self._centre_broker.stop()
         self.store.close()
 
     # -- settling ---------------------------------------------------------------------------
@@ -246,17 +201,16 @@ class Services:
         return moved
 
     def _service_ports(self) -> list[ServicePort]:
-        more = self.elsewhere.services if self.elsewhere else ()
-        return [self.agent_local, self.agent_upstream, self.ledger_local, *more]
+        first, *others = (building.services for building in self._all_buildings())
+        return [*first, self.ledger_local, *chain.from_iterable(others)]
 
     def _mqtt_ports(self) -> list[MqttPort]:
-        more = self.elsewhere.ports if self.elsewhere else ()
         ledger = [self._ledger_port] if self._ledger_port else []
-        return [*ledger, *self._agent_ports, *more]
+        return [*ledger, *chain.from_iterable(one.mqtt_ports for one in self._all_buildings())]
 
     def _step(self, now_ms: int) -> bool:
         """Step agent and ledger; True if either wants to be stepped again at once."""
-        services = [self.ledger, self.agent, self.elsewhere and self.elsewhere.agent]
+        services = [self.ledger, *(building.agent for building in self._all_buildings())]
         due_ms = [service.step(now_ms) for service in services if service]
         self._due_ms = min(due_ms, default=-1)
         return self._due_ms == now_ms
@@ -267,8 +221,8 @@ class Services:
         )
 
     def _broker_ports(self) -> dict[str, BrokerPort]:
-        found = {"building": self.building, "centre": self.centre}
-        return {**found, "elsewhere": self.elsewhere.building} if self.elsewhere else found
+        found = {one.site: one.port for one in self._all_buildings()}
+        return {**found, "the centre": self.centre}
 
     def _owed(self) -> str:
         ports = self._broker_ports().items()
@@ -289,7 +243,7 @@ class Services:
 
     def _call_again(self) -> None:
         """Agent and ledger have time-outs too: settle again when the next one is due."""
-        due_us = self._due_ms * 1000
+        due_us = max(self._due_ms * 1000, self._world.now_us + self.naps_us())
         if self._world.now_us < due_us < self._called_us:
             self._called_us = due_us
             self._world.at(due_us, self._settle_when_due)

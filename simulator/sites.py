@@ -1,20 +1,13 @@
-"""Readers that are opened and carried away, the other building, and who approves it (R18)."""
+"""Readers that are opened and carried away to another building, and who approves it (R18)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.mqtt import MqttPort
-from edge_agent.inventory import Inventory
-from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
-from edge_agent.store import Store
 from ledger.tampers import STEPS
-from simulator.broker import start_broker
-from simulator.world.clock import World
-from simulator.world.network import BrokerPort, ServicePort
+from simulator.world.network import BrokerPort
 
 if TYPE_CHECKING:
     from simulator.reader import Reader
@@ -23,53 +16,6 @@ if TYPE_CHECKING:
 
 # By whom each step is done, and not the same one.
 _PERSONS = dict(zip(STEPS.values(), ("wang", "li"), strict=True))
-
-
-class Elsewhere:
-    """Another building: its broker, and the agent of its site, which hears strangers."""
-
-    def __init__(
-        self,
-        site: str,
-        world: World,
-        directory: Path,
-        broker_kind: str,
-        centre: BrokerPort,
-        ledger_public_key: bytes,
-    ) -> None:
-        directory.mkdir()
-        self.broker = start_broker(broker_kind, directory)
-        self.building = BrokerPort(lambda: self.broker.port)
-        self.services = (
-            ServicePort("elsewhere", self.building),
-            ServicePort("elsewhere-upstream", centre),
-        )
-        self._parts = (
-            Store(str(directory / "records.sqlite")),
-            Inventory(str(directory / "inventory.json"), world.utc_s),
-        )
-        self.ports = (
-            MqttPort(
-                "127.0.0.1",
-                self.services[0].port,
-                "onecard-elsewhere",
-                subscriptions=reader_subscriptions(site, strangers=True),
-            ),
-            MqttPort(
-                "127.0.0.1",
-                self.services[1].port,
-                f"onecard-agent-{site}",
-                subscriptions=upstream_subscriptions(site),
-            ),
-        )
-        self.agent = AgentService(
-            site, *self._parts, *self.ports, ledger_public_key, strangers=True
-        )
-
-    def close(self) -> None:
-        self.broker.stop()
-        for part in self._parts:
-            part.close()
 
 
 def _open(run: Run, step: Step) -> None:
@@ -115,13 +61,13 @@ def _move(run: Run, step: Step) -> None:
     run.tell(f"{reader.name} is carried to {run.scenario.elsewhere}")
     elsewhere = run.services.elsewhere
     assert elsewhere is not None
-    _hang(run, reader, elsewhere.building)
+    _hang(run, reader, elsewhere.port)
 
 
 def _bring_back(run: Run, step: Step) -> None:
     reader = run.readers[step.fields["reader"]]
     run.tell(f"{reader.name} is carried back")
-    _hang(run, reader, run.services.building)
+    _hang(run, reader, run.services.building_of(run.site_of(reader.name)).port)
 
 
 VERBS: dict[str, Callable[[Run, Step], None]] = {

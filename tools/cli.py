@@ -15,6 +15,7 @@ from tools.cli_aggregate import aggregate_code
 from tools.cli_broker import broker
 from tools.cli_ca import ca
 from tools.cli_card import card
+from tools.cli_desk import sim_desk
 from tools.cli_ledger import ledger
 from tools.cli_options import (
     EXIT_FAILED,
@@ -123,11 +124,19 @@ def demo(
     seed: Seed = None,
     home: HomeOption = Home.CPYTHON,
     broker: BrokerOption = Broker.AUTO,
+    desk: Annotated[
+        bool, typer.Option("--desk", help="Then open the desk, a campus in the browser.")
+    ] = False,
 ) -> None:
     """A lunch in a simulated canteen, with the network and then the mains cut in the middle."""
     from simulator.demo import main
 
-    raise typer.Exit(main(seed=seed, home=home.value, broker=broker.value))
+    code = main(seed=seed, home=home.value, broker=broker.value)
+    if desk and not code:
+        sim_desk()
+    elif not code:
+        say("To see it and touch it: onecard sim desk")
+    raise typer.Exit(code)
 
 
 @sim.command("run")
@@ -159,6 +168,7 @@ def sim_run(
     raise typer.Exit(report.exit_code)
 
 
+sim.command("desk")(sim_desk)
 sim.command("year")(sim_year)
 sim.command("months")(sim_months)
 

@@ -110,6 +110,11 @@ class Pack:
         rest_mv = CELLS * rest_mv_of(self._charge * _MILLION // self._capacity, REST)
         return max(rest_mv - self.load_ua * self.resistance_mohm // _MILLION, 0)
 
+    def percent(self) -> int:
+        """What is in it of what fits in."""
+        self._settle()
+        return self._charge * 100 // self._capacity
+
     def charge_mah(self) -> int:
         """What is in it."""
         self._settle()

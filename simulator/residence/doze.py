@@ -174,6 +174,11 @@ class DozingReader(Reader):
     _train_us: int | None = None
     _flash_operations = 0
 
+    @property
+    def is_dozing(self) -> bool:
+        """Whether steps are being skipped: its lock stands as it did when the first was."""
+        return self._first_us is not None
+
     def rouse(self) -> None:
         """Come to the last step that was due by now; from there on step by step."""
         if self._first_us is not None:

@@ -34,6 +34,15 @@ class World:
         event()
         return True
 
+    def step_to(self, time_us: int) -> None:
+        """Only the time: for what must come before everything that is due at `time_us`."""
+        assert not self._queue or self._queue[0][0] >= time_us >= self.now_us
+        self.now_us = time_us
+
+    def has_event_at(self, time_us: int) -> bool:
+        """Whether something is due just then."""
+        return any(due_us == time_us for due_us, _, _ in self._queue)
+
     @property
     def now_ms(self) -> int:
         return self.now_us // 1000

@@ -201,6 +201,11 @@ class ServicePort:
         self.port = 0
         self.plug()
 
+    @property
+    def is_plugged(self) -> bool:
+        """Whether anybody can connect."""
+        return self._listener is not None
+
     def plug(self) -> None:
         if self._listener is None:
             self._listener = socket.create_server(("127.0.0.1", self.port))

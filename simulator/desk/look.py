@@ -1,0 +1,192 @@
+"""What is to be seen of a campus, as plain values. Looking changes nothing in it.
+
+A flash with weak cells would answer the next read otherwise: a copy is read. A door that skips
+steps is asked what it holds, for its lock would have to be brought to now first.
+"""
+
+from __future__ import annotations
+
+import base64
+import random
+from typing import Any
+
+from protocols.card.identity import ForeignCard
+from protocols.rules import door, lock
+from simulator import locks, screen
+from simulator.cardbox import HeldCard, truth
+from simulator.checkers import journal_of, judge
+from simulator.chips.nor_flash import NorFlash
+from simulator.chips.smart_lock import DRAWN
+from simulator.reader import Reader
+from simulator.residence.doze import DozingReader
+from simulator.run import Run
+
+_BEEPS = 3
+Seen = dict[str, Any]
+
+
+class Looker:
+    """Looks at one run; `font` of screen.load_font, or None: then glyphs are drawn elsewhere."""
+
+    def __init__(self, run: Run, font: screen.Font | None) -> None:
+        self._run = run
+        self._font = font
+        self._of = {one["name"]: one for one in run.scenario.readers}
+        self._twins: dict[str, tuple[int, NorFlash]] = {}
+
+    # -- buildings --------------------------------------------------------------------------
+
+    def sites(self) -> dict[str, Seen]:
+        """By site: whether it has mains, its readers a network, and it a line to the centre."""
+        run, seen = self._run, {}
+        for site, building in run.services.buildings.items():
+            cables = [
+                reader.hardware.cable
+                for name, reader in run.readers.items()
+                if run.site_of(name) == site and reader.hardware.cable
+            ]
+            seen[site] = {
+                "mains": building.has_mains,
+                "network": any(cable.plugged for cable in cables) or not building.has_mains,
+                "upstream": building.upstream.is_plugged,
+            }
+        return seen
+
+    # -- readers ----------------------------------------------------------------------------
+
+    def reader(self, name: str) -> Seen:
+        """One reader from in front: what it shows, lights, sounds; its power and its backlog."""
+        reader = self._run.readers[name]
+        hardware, panel = reader.hardware, reader.hardware.panel
+        seen: Seen = {
+            "on": reader.is_on,
+            "lit": hardware.lcd.is_lit and panel.is_lit,
+            "dots": self._dots(reader),
+            "text": screen.read(hardware.lcd),
+            "pole": panel.lines,
+            "green": panel.green,
+            "red": panel.red,
+            "beeps": panel.beeps[-_BEEPS:],
+            "battery": _percent(reader),
+            "cable": self._has_network(reader),
+            "mains": hardware.mains_on,
+            "holds_card": bool(hardware.field.cards),
+            "waiting": self._waiting(name),
+        }
+        role = self._of[name].get("role", "pos")
+        if role == "door":
+            seen["door"] = _door(reader)
+        elif role == "lock":
+            seen["door"] = _lock(reader)
+        return seen
+
+    def _dots(self, reader: Reader) -> str:
+        """128 by 64 dots of the clerk's display, base64."""
+        image = screen.render(reader.hardware.lcd, self._font)
+        return base64.b64encode(image.dots).decode()
+
+    def _has_network(self, reader: Reader) -> bool:
+        cable, line = reader.hardware.cable, reader.hardware.line
+        return cable.plugged if cable else line is not None and not line.is_cut
+
+    def _waiting(self, name: str) -> int:
+        """Records in its journal that the ledger has not booked."""
+        heads = self._run.services.store.heads()
+        head_seq = journal_of(self._twin(name)).head_seq
+        return max(head_seq - heads[self._of[name]["device"]], 0)
+
+    def _twin(self, name: str) -> NorFlash:
+        hardware = self._run.readers[name].hardware
+        known = self._twins.get(name)
+        if known is None or known[0] != hardware.flash_operations:
+            twin = NorFlash(hardware.flash.size_bytes, random.Random(0))
+            twin.load(hardware.flash.image())
+            known = self._twins[name] = hardware.flash_operations, twin
+        return known[1]
+
+    # -- cards and money --------------------------------------------------------------------
+
+    def card(self, held: HeldCard) -> Seen:
+        """What stands on a card, read past its access rights, and what the centre says of it."""
+        cards = self._run.services.store.cards
+        is_ours = any(
+            one.issued_fen is not None for one in self._run.cards if one.card_no == held.card_no
+        )
+        return {
+            "no": held.card_no,
+            "fen": self._balance_fen(held),
+            "state": cards.state(held.card_no) if is_ours else "",
+            "busy": held.is_busy,
+        }
+
+    def _balance_fen(self, held: HeldCard) -> int | None:
+        """None where nothing of ours stands on it, or what stands there is no purse now."""
+        try:
+            return truth(held.chip, self._run.keys).balance_fen
+        except ForeignCard:
+            return None
+
+    def money(self) -> Seen:
+        """The books, and what must hold in them and beside them (simulator/checkers.py)."""
+        run, store = self._run, self._run.services.store
+        flashes = {device: self._twin(name) for name, device in run.devices()}
+        verdict = judge(
+            run.cards, run.keys, store, flashes, run.paid, (), run.paid_in, run.cancelled
+        )
+        balances = store.balances()
+        kinds: dict[str, int] = {}
+        for (kind, _), fen in balances.items():
+            kinds[kind] = kinds.get(kind, 0) + fen
+        return {
+            "kinds": {kind: fen for kind, fen in kinds.items() if fen},
+            "debits_fen": -sum(fen for fen in balances.values() if fen < 0),
+            "credits_fen": sum(fen for fen in balances.values() if fen > 0),
+            "cards_fen": verdict.on_cards_fen,
+            "flight_fen": verdict.in_flight_fen,
+            "booked_fen": verdict.booked_fen,
+            "issued_fen": verdict.issued_fen + verdict.loaded_fen,
+            "conserved": verdict.conserved,
+            "duplicated": verdict.duplicated,
+            "lost": verdict.lost,
+            "violations": verdict.violations,
+        }
+
+    def changes(self) -> tuple[int, ...]:
+        """Something that changes whenever `money` may."""
+        summary = self._run.services.store.summary()
+        written = [one.hardware.flash_operations for one in self._run.readers.values()]
+        return (*summary.values(), *written, self._run.tally.taps, self._run.paid_in.total())
+
+
+def _percent(reader: Reader) -> int:
+    own_lock = locks.hardware_of(reader)
+    if own_lock is not None:
+        return own_lock.pack.percent()
+    battery = reader.hardware.battery
+    return battery.charge_mah() * 100 // battery.capacity_mah
+
+
+def _door(reader: Reader) -> Seen:
+    """Bolt and leaf as two facts; what has let go of the bolt, if something has."""
+    hardware = reader.hardware
+    if isinstance(reader, DozingReader) and reader.is_dozing:
+        holds = reader.home.device._door.holds()
+        levels = reader.home.device._door.levels
+    else:
+        holds, levels = hardware.lock.is_bonded(), hardware.lock.levels()
+    return {
+        "held": holds,
+        "open": hardware.lock.is_open,
+        "fire": not levels & door.FIRE_QUIET,
+        "exit": not levels & door.EXIT_IDLE,
+    }
+
+
+def _lock(reader: Reader) -> Seen:
+    own = locks.hardware_of(reader)
+    assert own is not None
+    return {
+        "held": own.bolt.bolt != DRAWN,
+        "open": own.bolt.is_open,
+        "handheld": bool(own.bolt.levels() & lock.LINE),
+    }

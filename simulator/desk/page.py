@@ -1,0 +1,81 @@
+"""What the page is rendered with: what stands still of a scenario, with its names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from simulator.desk import words
+from simulator.scenario import CardBatch, Scenario
+
+SPEEDS = (1, 10, 60)
+# What the keys of a POS say, and what they send.
+KEYPAD = (
+    *(("7", "7"), ("8", "8"), ("9", "9"), ("ESC", "\x1b")),
+    *(("4", "4"), ("5", "5"), ("6", "6"), ("FN", "F")),
+    *(("1", "1"), ("2", "2"), ("3", "3"), ("+", "+")),
+    *((".", "."), ("0", "0"), ("TTL", "T"), ("OK", "\r")),
+)
+AMOUNTS = ("6.00", "8.50", "12.50", "58.00")
+_CARD_VERBS = ("lose", "unlose", "suspend", "resume", "reissue", "topup")
+
+
+def page_of(scenario: Scenario, lang: str, files: list[str]) -> dict[str, Any]:
+    """The context of desk.html; `files` are the names of the scenarios that can be loaded."""
+    at = words.LANGUAGES.index(lang)
+
+    def say(table: Mapping[Any, tuple[str, str]], key: Any) -> str:
+        return table[key][at] if key in table else str(key)
+
+    def named(name: str) -> str:
+        return say(words.NAMES, name)
+
+    sites: dict[str, list[dict[str, Any]]] = {}
+    for one in scenario.readers:
+        role = one.get("role", "pos")
+        sites.setdefault(one.get("site", scenario.site), []).append(
+            {"id": one["name"], "name": named(one["name"]), "role": role}
+            | {"kind": say(words.ROLES, role)}
+        )
+    texts = {key: text[at] for key, text in words.TEXTS.items()}
+    told = texts | {
+        "accounts": {key: text[at] for key, text in words.ACCOUNTS.items()},
+        "states": {key: text[at] for key, text in words.STATES.items()},
+        "names": {key: text[at] for key, text in words.NAMES.items()},
+    }
+    return {
+        "lang": lang,
+        "other_lang": words.LANGUAGES[1 - at],
+        "t": texts,
+        "words": json.dumps(told, ensure_ascii=False),
+        "title": scenario.title or scenario.name,
+        "files": files,
+        "loaded": scenario.name if scenario.path.stem in files else "",
+        "sites": [
+            {"id": site, "name": named(site), "readers": readers}
+            for site, readers in sites.items()
+        ],
+        "cards": [card for batch in scenario.cards for card in _cards(batch, say)],
+        "card_verbs": _CARD_VERBS,
+        "keypad": KEYPAD,
+        "amounts": AMOUNTS,
+        "speeds": SPEEDS,
+    }
+
+
+def _cards(batch: CardBatch, say: Any) -> list[dict[str, Any]]:
+    names = [batch.name]
+    if batch.count > 1:
+        names = [f"{batch.name}-{number + 1}" for number in range(batch.count)]
+    return [
+        {
+            "id": name,
+            "name": say(words.NAMES, name),
+            "kind": say(words.KINDS, batch.kind),
+            "look": {1: "staff", 2: "student", 3: "temporary"}.get(batch.kind, "other"),
+            "make": say(words.MAKES, batch.make) if batch.make != "ours" else "",
+            "chip": {"classic": "M1", "desfire": "EV2"}[batch.chip],
+        }
+        for name in names
+    ]

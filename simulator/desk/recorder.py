@@ -1,0 +1,60 @@
+"""What was done on the desk as a scenario file, which plays to the same end without it.
+
+Streams of chance are named after the line of their step, so every step that happens is given the
+line on which it will stand: lines are only ever added at the end.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from simulator.desk.verbs import Table, to_toml
+from simulator.scenario import DEFAULT_SEED, ScenarioError, Step
+
+# What must hold of whatever was done.
+INVARIANTS = {"lost": 0, "duplicated": 0, "conserved": True}
+_ASSERT = "[assert]\nlost = 0\nduplicated = 0\nconserved = true\n"
+
+
+class Recorder:
+    """The file of a campus, and behind it the steps that people have clicked."""
+
+    def __init__(self, text: str, seed: int) -> None:
+        self._own = _with_seed(text, seed)
+        self._lines = _without_asserts(self._own).splitlines()
+        self.has_steps = False
+
+    @property
+    def next_line(self) -> int:
+        """Where the next step will stand."""
+        return len(self._lines) + 1
+
+    def add(self, table: Table, step: Step) -> None:
+        """A step has happened that was parsed for `next_line`."""
+        assert step.line == self.next_line, "it stands where it was said to"
+        self._lines += to_toml(table, step.at_us).splitlines()
+        self.has_steps = True
+
+    def text(self) -> str:
+        """The file; with the assertions of its own where nobody has done anything."""
+        if not self.has_steps:
+            return self._own
+        return "\n".join([*self._lines, "", _ASSERT])
+
+
+def _with_seed(text: str, seed: int) -> str:
+    found, count = re.subn(r"(?m)^seed\s*=.*$", f"seed = {seed}", text, count=1)
+    if not count and seed != DEFAULT_SEED:
+        raise ScenarioError(Path("desk"), 1, "a scenario that gets another seed names its own")
+    return found
+
+
+def _without_asserts(text: str) -> str:
+    """The text with [assert] tables as empty lines, so that no other line moves."""
+    lines, is_assert = [], False
+    for line in text.splitlines():
+        if line.startswith("["):
+            is_assert = line.startswith(("[assert]", "[assert."))
+        lines.append("" if is_assert else line)
+    return "\n".join(lines).rstrip() + "\n"

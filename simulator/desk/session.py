@@ -1,0 +1,180 @@
+"""A campus that is played step by step of virtual time, by a file, by people, or by both.
+
+One thread owns it. What happens in it happens as if `onecard sim run` had read it from a file: a
+step is the first thing at its microsecond, and nothing that people do is at a time that has begun.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from simulator.desk.recorder import INVARIANTS, Recorder
+from simulator.desk.verbs import Refused, Table, said, step_of
+from simulator.happenings import announce, happen
+from simulator.report import Report
+from simulator.run import Run
+from simulator.scenario import ScenarioError, Step, parse
+
+_TOLD_MAX = 200
+_REACTION_US = 3_000_000  # until what a step has led to is to be seen
+
+
+@dataclass
+class Told:
+    """What the world has said, newest last: (number, text with its time of day)."""
+
+    lines: list[tuple[int, str]] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, text: str) -> None:
+        self.count += 1
+        self.lines.append((self.count, text))
+        del self.lines[:-_TOLD_MAX]
+
+    def since(self, number: int) -> list[str]:
+        """The lines after a number."""
+        return [text for at, text in self.lines if at > number]
+
+
+@dataclass
+class Played:
+    """A step, and beside what it expects what has happened in the seconds behind it."""
+
+    step: Step
+    expected: str = ""
+    happened: list[str] = field(default_factory=list)
+    is_done: bool = False
+    is_as_expected: bool = True
+    _told: int = 0
+    _failed: int = 0
+
+
+class Session:
+    """One scenario on the desk; `directory` is new and its own."""
+
+    def __init__(
+        self,
+        text: str,
+        path: Path,
+        directory: Path,
+        seed: int | None = None,
+        broker: str = "auto",
+        depth: str = "register",
+        log: TextIO | None = None,
+    ) -> None:
+        scenario = parse(text, path)
+        chosen = scenario.seed if seed is None else seed
+        self.campus = text
+        self.told = Told()
+        self.recorder = Recorder(text, chosen)
+        self.run = Run(scenario, chosen, "cpython", depth, directory, log)
+        self.run.listen(self.told.add)
+        try:
+            self.run.build(broker)
+        except BaseException:
+            self.run.close()
+            raise
+        self.played = [Played(step, str(step.fields.get("shows", ""))) for step in scenario.steps]
+        self._due: list[Played] = list(self.played)
+        self._watched: list[Played] = []
+        for step in scenario.steps:
+            announce(self.run, step)
+
+    @property
+    def now_us(self) -> int:
+        return self.run.world.now_us
+
+    @property
+    def next_step(self) -> Step | None:
+        """The next that is to happen by itself."""
+        return self._due[0].step if self._due else None
+
+    # -- time -------------------------------------------------------------------------------
+
+    def advance(self, until_us: int) -> None:
+        """Go on to a time; ScenarioError if a step of the file cannot be."""
+        while self._due and self._due[0].step.at_us <= until_us:
+            self._happen(self._due.pop(0))
+        self._go(until_us)
+
+    def _go(self, until_us: int) -> None:
+        while self.run.world.step(until_us):
+            pass
+        self._watch()
+
+    def _happen(self, played: Played) -> None:
+        """Before anything else at its microsecond, as if it had been scheduled at the start."""
+        step, run = played.step, self.run
+        self._go(step.at_us - 1)
+        run.world.step_to(step.at_us)
+        played._told, played._failed = self.told.count, len(run.not_shown)
+        happen(run, step)
+        played.is_done = True
+        self._watched.append(played)
+
+    def _watch(self) -> None:
+        for played in self._watched:
+            played.happened = [text.split("  ", 1)[-1] for text in self.told.since(played._told)]
+            reader = self.run.readers.get(played.step.fields.get("reader", ""))
+            shown = reader.hardware.panel.lines[0].strip() if reader else ""
+            played.happened += [shown] if shown else []
+            line = f"line {played.step.line}:"
+            failed = self.run.not_shown[played._failed :]
+            played.is_as_expected = not any(text.startswith(line) for text in failed)
+        now_us = self.now_us
+        still = [one for one in self._watched if now_us < one.step.at_us + _REACTION_US]
+        self._watched = still
+
+    # -- people -----------------------------------------------------------------------------
+
+    def act(self, table: Table) -> Step:
+        """Do a step now: a table as in a file, without its time. Refused says why not."""
+        at_us = self._free_us(table)
+        step = step_of(self.campus, table, at_us, self.recorder.next_line)
+        played = Played(step, str(step.fields.get("shows", "")))
+        self._insert(played)
+        if step.do == "kill":
+            announce(self.run, step)
+        else:
+            try:
+                self.advance(at_us)
+            except ScenarioError as error:
+                raise Refused(said(error)) from error
+        self.recorder.add(table, step)
+        self.played.append(played)
+        return step
+
+    def _insert(self, played: Played) -> None:
+        insort(self._due, played, key=lambda one: one.step.at_us)
+
+    def _free_us(self, table: Table) -> int:
+        """A microsecond that has not begun; power fails when its reader comes to it."""
+        at_us = self.now_us + 1
+        reader = self.run.readers.get(str(table.get("reader")))
+        if table.get("do") == "kill" and reader is not None:
+            at_us = max(at_us, reader.now_us + 1)
+        taken = {one.step.at_us for one in self._due}
+        while at_us in taken or self.run.world.has_event_at(at_us):
+            at_us += 1
+        return at_us
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def finish(self) -> Report:
+        """What is due happens, all comes to rest, and the verdict, as a headless run gives it."""
+        last_us = self._due[-1].step.at_us if self._due else 0
+        self.advance(max(self.now_us, last_us))
+        if self.recorder.has_steps:
+            self.act({"do": "wait"})
+            self.run.scenario.asserts = dict(INVARIANTS)
+        return self.run.play_out(self._steps())
+
+    def _steps(self) -> Sequence[Step]:
+        return [one.step for one in self.played]
+
+    def close(self) -> None:
+        self.run.close()

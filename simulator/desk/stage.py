@@ -1,0 +1,324 @@
+"""The thread that owns a session and its time; others ask it, and read what it has put up.
+
+Nobody who reads can hold it up: it replaces whole values in a dictionary, and never waits for
+anyone. What people ask for waits in a queue, and is done between two slices of virtual time.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from simulator import screen
+from simulator.desk.look import Looker
+from simulator.desk.session import Session
+from simulator.desk.verbs import Refused, said
+from simulator.scenario import ScenarioError, parse
+
+SPEEDS = (1, 10, 60)
+_log = logging.getLogger(__name__)
+_SECOND_US = 1_000_000
+_DAY_S = 86_400
+_FRAME_S = 0.05  # between two looks
+_MONEY_S = 0.5  # and two at the books
+_BUSY_S = 0.03  # of a frame is played in, at most
+_JUMP_BUSY_S = 0.25
+_SLICE_US = 50_000
+_JUMP_SLICE_US = 60 * _SECOND_US
+_TOLD = 60
+_STEP_SHOWN_US = 3 * _SECOND_US
+
+
+class Stage:
+    """Plays a scenario text from `path`; every call but `close` may come from any thread.
+
+    `shown`: key -> JSON, replaced whole. `version` counts what has changed there, and `play` the
+    sessions: another number is another campus.
+    """
+
+    def __init__(
+        self, text: str, path: Path, *, seed: int | None = None, broker: str = "auto"
+    ) -> None:
+        self.shown: dict[str, str] = {}
+        self.version = 0
+        self.play = 0
+        self._broker, self._seed = broker, seed
+        self._wanted: queue.Queue[Callable[[], None]] = queue.Queue()
+        self._is_over = False
+        self._folder: Path | None = None
+        self._font = screen.load_font() if screen.UNIFONT.exists() else None
+        self._speed, self._paused, self._fault = 1, False, ""
+        self._jump_us = 0
+        self._debt_us, self._real_speed = 0.0, 0.0
+        self._report: dict[str, Any] | None = None
+        self._session: Session
+        self._looker: Looker
+        self._thread = threading.Thread(target=self._live, args=(text, path), name="stage")
+        self._is_up: Future[None] = Future()
+        self._thread.start()
+        self._is_up.result()
+
+    @property
+    def has_glyphs(self) -> bool:
+        """Whether the dots of a display have their characters in them."""
+        return self._font is not None
+
+    # -- what others ask for ----------------------------------------------------------------
+
+    def act(self, table: Mapping[str, Any]) -> Future[str]:
+        """A step, now. The result is "" or why not."""
+        return self._ask(lambda: self._act(table))
+
+    def set_time(self, wish: Mapping[str, Any]) -> Future[str]:
+        """`speed` of SPEEDS, `paused`, `jump_s` or "day-end", or `step` 1 (of the file)."""
+        return self._ask(lambda: self._set_time(wish))
+
+    def finish(self) -> Future[str]:
+        """All comes to rest, and the verdict."""
+        return self._ask(self._finish)
+
+    def load(self, text: str, path: Path, *, paused: bool = True) -> Future[str]:
+        """Another scenario instead, from its start."""
+        return self._ask(lambda: self._load(text, path, paused))
+
+    def recording(self) -> Future[str]:
+        """The file of what was done."""
+        return self._ask(lambda: self._session.recorder.text())
+
+    def scenario(self) -> Future[Any]:
+        """What is played: simulator.scenario.Scenario, which nobody changes."""
+        return self._ask(lambda: self._session.run.scenario)
+
+    def close(self) -> None:
+        """End the thread and everything it runs."""
+        self._is_over = True
+        self._thread.join()
+
+    def _ask(self, call: Callable[[], Any]) -> Future[Any]:
+        answer: Future[Any] = Future()
+
+        def do() -> None:
+            try:
+                answer.set_result(call())
+            except BaseException as error:  # noqa: BLE001
+                answer.set_exception(error)
+
+        self._wanted.put(do)
+        return answer
+
+    # -- the thread -------------------------------------------------------------------------
+
+    def _live(self, text: str, path: Path) -> None:
+        try:
+            self._open(text, path)
+            self._put_up(with_money=True)
+        except BaseException as error:  # noqa: BLE001
+            self._is_up.set_exception(error)
+            return
+        self._is_up.set_result(None)
+        looked_s = money_s = time.monotonic()
+        while not self._is_over:
+            is_jump = self._session.now_us < self._jump_us and not self._paused
+            self._serve(0 if is_jump else _FRAME_S - (time.monotonic() - looked_s))
+            now_s = time.monotonic()
+            self._play(now_s - looked_s)
+            with_money = now_s - money_s >= _MONEY_S
+            money_s = now_s if with_money else money_s
+            looked_s = now_s
+            try:
+                self._put_up(with_money=with_money)
+            except Exception as error:  # noqa: BLE001
+                self._fail(error)
+                self._show("time", self._time())
+        self._shut()
+
+    def _serve(self, patience_s: float) -> None:
+        """Do what is asked for, and what is asked for until patience is over."""
+        until_s = time.monotonic() + patience_s
+        while True:
+            try:
+                self._wanted.get(timeout=max(until_s - time.monotonic(), 0.001))()
+            except queue.Empty:
+                return
+
+    def _open(self, text: str, path: Path) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="onecard-desk-"))
+        self._source = text, path
+        self._session = Session(text, path, self._folder, self._seed, self._broker)
+        self._looker = Looker(self._session.run, self._font)
+        self._fault, self._report, self._jump_us, self._debt_us = "", None, 0, 0.0
+        self._changes: tuple[int, ...] = ()
+        self.shown = {}
+        self.play += 1
+
+    def _shut(self) -> None:
+        self._session.close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _load(self, text: str, path: Path, paused: bool) -> str:
+        parse(text, path)  # before anything of now is given up for it
+        before = self._source
+        self._shut()
+        try:
+            self._open(text, path)
+        except ScenarioError:  # what only building it could tell
+            self._open(*before)
+            raise
+        self._paused = paused
+        return ""
+
+    # -- time -------------------------------------------------------------------------------
+
+    def _play(self, real_s: float) -> None:
+        """Virtual time for real time that has passed; what a slow machine owes is forgotten."""
+        if self._paused or self._fault or self._report:
+            self._real_speed = 0.0
+            return
+        session, begun_us, begun_s = self._session, self._session.now_us, time.monotonic()
+        is_jump = begun_us < self._jump_us
+        self._debt_us += real_s * self._speed * _SECOND_US
+        until_us = self._jump_us if is_jump else begun_us + int(self._debt_us)
+        try:
+            busy_s = _JUMP_BUSY_S if is_jump else _BUSY_S
+            while session.now_us < until_us and time.monotonic() - begun_s < busy_s:
+                slice_us = _JUMP_SLICE_US if is_jump else _SLICE_US
+                session.advance(min(session.now_us + slice_us, until_us))
+        except ScenarioError as error:
+            self._fault = said(error)
+        except Exception as error:  # noqa: BLE001
+            self._fail(error)
+        played_us = session.now_us - begun_us
+        most_us = 0.5 * self._speed * _SECOND_US
+        self._debt_us = 0.0 if is_jump else min(max(self._debt_us - played_us, 0.0), most_us)
+        speed = played_us / _SECOND_US / max(real_s, 0.001)
+        self._real_speed += (speed - self._real_speed) * min(real_s, 1.0)
+
+    def _fail(self, error: Exception) -> None:
+        """A bug of the simulation ends the play, not the page on which it is to be seen."""
+        self._fault = f"{type(error).__name__}: {error}"
+        _log.error("the play has ended", exc_info=error)
+
+    def _set_time(self, wish: Mapping[str, Any]) -> str:
+        if wish.get("speed") in SPEEDS:
+            self._speed, self._paused, self._debt_us = wish["speed"], False, 0.0
+        elif isinstance(wish.get("paused"), bool):
+            self._paused = wish["paused"]
+        elif "jump_s" in wish:
+            return self._jump(wish["jump_s"])
+        elif "step" in wish:
+            return self._step()
+        else:
+            return "no such wish"
+        return ""
+
+    def _jump(self, wanted: object) -> str:
+        run = self._session.run
+        if wanted == "day-end":
+            offset_s = run.scenario.policy["utc_offset_s"]
+            over_s = _DAY_S - (run.world.utc_s() + offset_s) % _DAY_S + 60
+        elif isinstance(wanted, int) and 0 < wanted <= 366 * _DAY_S:
+            over_s = wanted
+        else:
+            return "no such jump"
+        text = f"{over_s // 3600:02}:{over_s // 60 % 60:02}:{over_s % 60:02}"
+        refusal = self._act({"do": "rest", "over": text})
+        if not refusal:
+            self._jump_us, self._paused = self._session.now_us + over_s * _SECOND_US, False
+        return refusal
+
+    def _step(self) -> str:
+        """The next step of the file, and the seconds in which it is answered; then it waits."""
+        step = self._session.next_step
+        if step is None:
+            return "no step is left"
+        self._session.advance(step.at_us)
+        following = self._session.next_step
+        until_us = step.at_us + _STEP_SHOWN_US
+        if following is not None:
+            until_us = min(until_us, max(following.at_us - 1, step.at_us))
+        self._session.advance(until_us)
+        self._paused = True
+        return ""
+
+    # -- people -----------------------------------------------------------------------------
+
+    def _act(self, table: Mapping[str, Any]) -> str:
+        if self._fault or self._report:
+            return "it has ended: load it again"
+        try:
+            self._session.act(table)
+        except Refused as refusal:
+            return str(refusal)
+        if table["do"] != "rest":
+            self._jump_us = 0  # whoever does something is there
+        return ""
+
+    def _finish(self) -> str:
+        if not self._report:
+            report = self._session.finish()
+            self._report = {
+                "failures": [*report.violations, *report.failures],
+                "records": report.records,
+                "transcript": report.transcript_sha256,
+            }
+        return ""
+
+    # -- what others see --------------------------------------------------------------------
+
+    def _put_up(self, *, with_money: bool) -> None:
+        session, run = self._session, self._session.run
+        self._show("time", self._time())
+        self._show("sites", self._looker.sites())
+        for name in run.readers:
+            self._show(f"reader:{name}", self._looker.reader(name))
+        self._show("told", session.told.lines[-_TOLD:])
+        self._show("steps", [_step_seen(one) for one in session.played])
+        if with_money:
+            changes = self._looker.changes()
+            if changes != self._changes:
+                self._changes = changes
+                self._show("money", self._looker.money())
+            for held in run.cards:
+                self._show(f"card:{held.name}", self._looker.card(held))
+
+    def _time(self) -> dict[str, Any]:
+        run, left_us = self._session.run, self._jump_us - self._session.now_us
+        return {
+            "play": self.play,
+            "local_s": run.world.utc_s() + run.scenario.policy["utc_offset_s"],
+            "speed": self._speed,
+            "real_speed": round(self._real_speed),
+            "paused": self._paused,
+            "jump_left_s": max(left_us, 0) // _SECOND_US,
+            "fault": self._fault,
+            "report": self._report,
+        }
+
+    def _show(self, key: str, value: Any) -> None:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        if self.shown.get(key) != text:
+            self.shown[key] = text
+            self.version += 1
+
+
+def _step_seen(played: Any) -> dict[str, Any]:
+    step = played.step
+    return {
+        "at_s": step.at_us // _SECOND_US,
+        "do": step.do,
+        "what": " ".join(str(value) for value in step.fields.values()),
+        "expected": played.expected,
+        "happened": played.happened[-3:],
+        "done": played.is_done,
+        "fine": played.is_as_expected,
+    }

@@ -1,0 +1,28 @@
+// What the page asks of the desk: a step of a scenario, a wish about time, another scenario.
+const token = document.querySelector('meta[name="desk-token"]').content;
+export const words = JSON.parse(document.body.dataset.words);
+
+async function post(path, body) {
+  const headers = { "Content-Type": "application/json", "X-Desk-Token": token };
+  try {
+    const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
+    const said = await answer.json();
+    notice(said.refused ? `${words.refused}: ${said.refused}` : "", said.refused ? "bad" : "");
+    return !said.refused;
+  } catch {
+    notice(words.lost_link, "bad");
+    return false;
+  }
+}
+
+export const act = (step) => post("act", step);
+export const time = (wish) => post("time", wish);
+export const load = (wish) => post("load", wish);
+export const finish = () => post("finish", {});
+
+export function notice(text, look = "") {
+  const place = document.getElementById("notice");
+  place.textContent = text;
+  place.className = `notice ${look}`;
+  place.hidden = !text;
+}

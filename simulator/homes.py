@@ -1,0 +1,87 @@
+"""Where the firmware of a run's readers runs: in this process, or in a real MicroPython each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from simulator.host.card_port import front_end
+from simulator.host.hardware import Hardware
+from simulator.host.home import HostHome
+from simulator.reader import Home, Reader
+from simulator.residence.doze import DoorHome, DozingReader
+from simulator.vm.circuit import Circuit
+from simulator.vm.circuit_codes import CodeCircuit, CodeDoorCircuit
+from simulator.vm.circuit_desk import DeskCircuit
+from simulator.vm.circuit_desk_usb import UsbDeskCircuit
+from simulator.vm.circuit_door import DoorCircuit
+from simulator.vm.circuit_lock import LockCircuit
+from simulator.vm.circuit_serial import SerialCircuit, SerialDoorCircuit
+from simulator.vm.home import DOOR_VM_HEAP_BYTES, HEAP_BYTES, ROOT, VmHome
+from simulator.vm.image import build
+from simulator.vm.ops import PROBE_OFF
+
+Settle = Callable[[int], None]
+# By role, and whether it hangs on a serial line: program, heap and circuit board.
+_BOARDS: dict[tuple[str, bool], tuple[str, int, type[Circuit]]] = {
+    ("pos", False): ("main", HEAP_BYTES, Circuit),
+    ("pos", True): ("main_serial", HEAP_BYTES, SerialCircuit),
+    ("code_pos", False): ("main_codes", HEAP_BYTES, CodeCircuit),
+    ("attendance", False): ("main_attendance", HEAP_BYTES, Circuit),
+    ("attendance", True): ("main_attendance_serial", HEAP_BYTES, SerialCircuit),
+    ("kiosk", False): ("main_kiosk", HEAP_BYTES, Circuit),
+    ("code_kiosk", False): ("main_kiosk_codes", HEAP_BYTES, CodeCircuit),
+    ("identity", False): ("main_desk", HEAP_BYTES, DeskCircuit),
+    ("usb_desk", False): ("main_desk_usb", HEAP_BYTES, UsbDeskCircuit),
+    ("kiosk", True): ("main_kiosk_serial", HEAP_BYTES, SerialCircuit),
+    ("door", False): ("main_door", DOOR_VM_HEAP_BYTES, DoorCircuit),
+    ("code_door", False): ("main_door_codes", DOOR_VM_HEAP_BYTES, CodeDoorCircuit),
+    ("lock", True): ("main_lock", DOOR_VM_HEAP_BYTES, LockCircuit),
+    ("door", True): ("main_door_serial", DOOR_VM_HEAP_BYTES, SerialDoorCircuit),
+}
+
+
+class Homes:
+    """Of one run: `home` is "cpython" or "vm", `depth` "register" or "card".
+
+    `dozes`: doors in this process skip the steps in which nothing can happen.
+    """
+
+    def __init__(self, home: str, depth: str, directory: Path, *, dozes: bool) -> None:
+        self._home, self._depth, self._directory = home, depth, directory
+        self._dozes = dozes
+        self._images: dict[str, Path] = {}
+
+    def reader(self, role: str, hardware: Hardware, settle: Settle) -> Reader:
+        """One with this hardware; `role` as in _BOARDS."""
+        what = hardware.name, hardware.world, hardware
+        if role == "door" and self._dozes and self._home != "vm":
+            stands_in = front_end if self._depth == "card" else None
+            door_home = DoorHome(role, hardware, stands_in)
+            return DozingReader(*what, door_home, settle)
+        return Reader(*what, self._make(role, hardware), settle)
+
+    def _make(self, role: str, hardware: Hardware) -> Home:
+        if self._home == "vm":
+            return self._make_vm(role, hardware)
+        if self._depth == "card":
+            return HostHome(role, hardware, front_end)
+        return HostHome(role, hardware)
+
+    def _make_vm(self, role: str, hardware: Hardware, probe: int = PROBE_OFF) -> VmHome:
+        main, heap_bytes, wiring = _BOARDS[role, hardware.has_line]
+        return VmHome(
+            hardware.name,
+            hardware,
+            image=self._image(main),
+            heap_bytes=heap_bytes,
+            wiring=wiring,
+            probe=probe,
+        )
+
+    def _image(self, main: str) -> Path:
+        """The firmware as it would be flashed: bytecode in a ROM image, made once a run."""
+        if main not in self._images:
+            program = ROOT / "firmware" / f"{main}.py"
+            self._images[main] = build(ROOT, self._directory / f"image-{main}", program)
+        return self._images[main]

@@ -1,0 +1,250 @@
+"""The page in a real Chromium: the first five minutes, the keyboard, accessibility, its weight.
+
+ONECARD_SHOTS=1 writes the pictures of the README into docs/img.
+"""
+
+import os
+import re
+import shutil
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from simulator.desk.server import CAMPUS
+from tests.desk.conftest import SMALL
+from tests.desk.served import served
+
+api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+expect = api.expect
+expect.set_options(timeout=30_000)
+PATIENCE_MS = 30_000
+# One window, and the card that takes the place of a lost one.
+LATER = re.sub(r'\[\[reader\]\]\nname = "gate".*?(?=\[\[cards)', "", SMALL, flags=re.DOTALL)
+# Three days of a POS are a minute of two cores and more: here the money goes on after ten minutes.
+LATER = LATER.replace('name = "new"', 'name = "zhang-san-new"')
+SHOTS = os.environ.get("ONECARD_SHOTS") == "1"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Debian's browser; Playwright only drives it."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("needs chromium (Debian package)")
+    with api.sync_playwright() as playwright:
+        # In a container root has no sandbox; every page here is ours.
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def campus():
+    """(stage, url) of the campus that `onecard sim desk` shows."""
+    with served(CAMPUS.read_text(encoding="utf-8"), CAMPUS) as desk:
+        yield desk
+
+
+@pytest.fixture
+def open_page(chromium):
+    """Opens pages that must keep to themselves: one origin, and nothing in the console."""
+    opened, wrong = [], []
+
+    def open_one(url, **options):
+        context = chromium.new_context(viewport={"width": 1440, "height": 900}, **options)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        home = urlsplit(url).netloc
+
+        def look(request):
+            if urlsplit(request.url).netloc != home:
+                wrong.append(request.url)
+
+        page.on("request", look)
+        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(url)
+        page.wait_for_selector("body[data-ready]")
+        opened.append(context)
+        return page
+
+    yield open_one
+    for context in opened:
+        context.close()
+    assert wrong == []
+
+
+def device(page, name):
+    return page.locator(f'article[data-reader="{name}"]')
+
+
+def plug(page, site, what):
+    return page.locator(f'section[data-site="{site}"] [data-plug="{what}"]')
+
+
+def shoot(page, repo_root, name):
+    folder = repo_root / "docs" / "img"
+    if SHOTS:
+        folder.mkdir(exist_ok=True)
+        page.screenshot(path=folder / f"{name}.png")
+
+
+def dark_dots(page, name):
+    """How many dots of a display are dark, as the canvas has them."""
+    return (
+        device(page, name)
+        .locator(".lcd")
+        .evaluate(
+            "c => { const d = c.getContext('2d').getImageData(0, 0, 128, 64).data;"
+            " let n = 0; for (let i = 0; i < d.length; i += 4) n += d[i] < 60 && d[i + 3];"
+            " return n }"
+        )
+    )
+
+
+def all_holds(page):
+    for name in ("balanced", "duplicates", "lost", "constant"):
+        expect(page.locator(f'[data-holds="{name}"]')).to_have_class("good")
+
+
+def test_the_first_five_minutes(campus, open_page, repo_root):
+    _, url = campus
+    began_s = time.monotonic()
+    page = open_page(f"{url}/")
+    window, student = device(page, "pos-1"), page.locator('[data-card="zhang-san"]')
+    expect(window.locator('[data-of="link"]')).to_have_text("联网")
+    assert dark_dots(page, "pos-1") > 50
+
+    student.drag_to(window)
+    expect(window.locator(".pole")).to_contain_text("PAID 12.50")
+    expect(window.locator('[data-of="green"]')).to_have_class("led green on")
+    expect(student.locator('[data-of="fen"]')).to_have_text("¥55.70")
+    shoot(page, repo_root, "desk")
+
+    plug(page, "canteen-1", "reader-network").click()
+    expect(window.locator('[data-of="link"]')).to_have_text("脱机")
+    expect(window.locator(".pole")).to_contain_text("WELCOME")
+    window.locator("[data-tap]").click()
+    expect(window.locator(".pole")).to_contain_text("PAID 12.50")
+    expect(window.locator('[data-of="waiting"]')).to_contain_text("待上传")
+    expect(page.locator('[data-fen="flight_fen"]')).to_have_text("¥12.50")
+    all_holds(page)
+
+    plug(page, "canteen-1", "reader-network").click()
+    expect(page.locator('[data-fen="flight_fen"]')).to_have_text("¥0.00")
+    expect(page.locator('[data-fen="booked_fen"]')).to_have_text("¥25.00")
+
+    plug(page, "dorm-3", "mains").click()
+    gate = device(page, "gate")
+    expect(gate.locator('[data-of="held"]')).to_have_text("已释放")
+    gate.locator("[data-tap]").click()
+    expect(gate.locator('[data-of="open"]')).to_have_text("开着")
+    shoot(page, repo_root, "desk-dark")
+    plug(page, "dorm-3", "mains").click()
+    expect(gate.locator('[data-of="held"]')).to_have_text("吸合")
+
+    page.locator('[data-verb="lose"]').click()
+    expect(student.locator('[data-of="state"]')).to_have_text("已挂失")
+    all_holds(page)
+    print(f"\nthe story took {time.monotonic() - began_s:.1f} s")
+
+
+def test_when_the_wait_is_over_the_money_is_on_the_new_card(open_page):
+    with served(LATER) as (_, url):
+        page = open_page(f"{url}/?lang=en")
+        page.locator('[data-verb="lose"]').click()
+        page.locator('[data-verb="reissue"]').click()
+        new, window = page.locator('[data-card="zhang-san-new"]'), device(page, "pos-1")
+        new.click()
+        window.locator("[data-tap]").click()
+        expect(window.locator('[data-of="red"]')).to_have_class("led red on")
+        jumped_s = time.monotonic()
+        page.locator('[data-jump="day-end"]').click()
+        expect(page.locator("#date")).to_have_text("2026-09-02", timeout=200_000)
+        expect(page.locator("#pace")).to_have_text("", timeout=4 * PATIENCE_MS)
+        print(f"\nthe rest of the day took {time.monotonic() - jumped_s:.1f} s")
+        page.locator('input[value="long"]').check()  # it is loaded first, which takes a while
+        window.locator("[data-tap]").click()
+        expect(window.locator(".pole")).to_contain_text("PAID 12.50")
+        expect(new.locator('[data-of="fen"]')).to_have_text("¥55.70")
+        all_holds(page)
+        page.context.close()
+
+
+def test_the_keyboard_alone(campus, open_page):
+    _, url = campus
+    page = open_page(f"{url}/?lang=en")
+    page.keyboard.press("2")
+    card = page.locator('[data-card="li-laoshi"]')
+    expect(card).to_have_attribute("aria-pressed", "true")
+    expect(card).to_be_focused()
+    tap = device(page, "punch-clock").locator("[data-tap]")
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        if tap.evaluate("button => button === document.activeElement"):
+            break
+    else:
+        pytest.fail("Tab never reaches it")
+    page.keyboard.press("Enter")
+    expect(device(page, "punch-clock").locator(".pole")).to_contain_text("PUNCHED")
+
+
+def test_axe_finds_nothing(campus, open_page):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
+    _, url = campus
+    for lang in ("zh", "en"):
+        page = open_page(f"{url}/?lang={lang}")
+        # It is put there by the debugger, as the page itself may load no script but its own.
+        results = axe.Axe().run(page)
+        found = results.response["violations"]
+        assert [f"{one['id']}: {one['nodes'][0]['html']}" for one in found] == []
+
+
+def test_motion_is_left_out_for_who_wants_none(campus, open_page):
+    _, url = campus
+    page = open_page(f"{url}/", reduced_motion="reduce")
+    moves = "leaf => getComputedStyle(leaf).transitionDuration"
+    assert device(page, "gate").locator(".leaf").evaluate(moves) == "0s"
+
+
+def test_two_browsers_see_one_campus(campus, open_page):
+    _, url = campus
+    first, second = open_page(f"{url}/"), open_page(f"{url}/?lang=en")
+    first.locator("#pause").click()
+    expect(second.locator("#pause")).to_have_text("Go on")
+    second.locator("#pause").click()
+    expect(first.locator("#pause")).to_have_text("暂停")
+
+
+def test_a_key_of_the_pos_is_a_step_and_the_recording_has_it(open_page):
+    with served(SMALL) as (stage, url):
+        page = open_page(f"{url}/")
+        for key in "750":
+            device(page, "pos-1").locator(f'[data-keys="{key}"]').click()
+        expect(device(page, "pos-1").locator(".pole")).to_contain_text("750")
+        with page.expect_download() as download:
+            page.locator("#record").click()
+        text = download.value.path().read_text(encoding="utf-8")
+        assert text == stage.recording().result()
+        assert text.count('do = "press"') == 3
+        page.context.close()
+
+
+def test_what_it_costs_is_printed(campus, open_page):
+    _, url = campus
+    page = open_page(f"{url}/")
+    timing, weight = page.evaluate(
+        """() => [performance.getEntriesByType("navigation")[0].domInteractive,
+                  performance.getEntriesByType("resource").concat(
+                      performance.getEntriesByType("navigation"))
+                      .reduce((sum, one) => sum + one.encodedBodySize, 0)]"""
+    )
+    frames = page.evaluate(
+        """() => new Promise(done => { let n = 0; const begun = performance.now();
+           (function next() { n += 1; const ms = performance.now() - begun;
+             ms < 2000 ? requestAnimationFrame(next) : done(n * 1000 / ms) })() })"""
+    )
+    size = f"page {weight / 1024:.0f} KiB, interactive {timing:.0f} ms"
+    print(f"\n{size}, {frames:.0f} frames a second")
+    assert 0 < weight < 512 * 1024

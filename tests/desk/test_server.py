@@ -1,0 +1,168 @@
+"""Who may ask the desk for something, and that nobody who asks can hold it up."""
+
+import http.client
+import json
+import re
+import socket
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from simulator.desk import words
+from tests.desk.conftest import SMALL
+from tests.desk.served import PATIENCE_S, TOKEN, served
+
+
+@pytest.fixture(scope="module")
+def desk():
+    with served(SMALL) as (stage, url):
+        yield stage, urlsplit(url).netloc
+
+
+def ask(netloc, method, path, body=b"", **headers):
+    """(status, headers, body) of one request with just these headers."""
+    connection = http.client.HTTPConnection(netloc, timeout=PATIENCE_S)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, body, named)
+    answer = connection.getresponse()
+    found = answer.status, answer.headers, answer.read().decode()
+    connection.close()
+    return found
+
+
+def post(netloc, path, body, **changes):
+    headers = {"Origin": f"http://{netloc}", "X_Desk_Token": TOKEN}
+    headers |= {"Content_Type": "application/json"} | changes
+    headers = {name: value for name, value in headers.items() if value}
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    status, _, text = ask(netloc, "POST", path, data, **headers)
+    return status, json.loads(text)
+
+
+WAIT = {"do": "wait"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://example.org"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": ""}, 403),
+        ({"Host": "desk.example.org"}, 403),
+        ({"X_Desk_Token": ""}, 403),
+        ({"X_Desk_Token": TOKEN + "x"}, 403),
+        ({"X_Desk_Token": "\xe9"}, 403),
+        ({"Content_Type": "text/plain"}, 415),
+    ],
+)
+def test_who_may_do_something(desk, changes, status):
+    stage, netloc = desk
+    before = stage.recording().result().count("[[step]]")
+    assert post(netloc, "/act", WAIT, **changes)[0] == status
+    assert stage.recording().result().count("[[step]]") == before + (status == 200)
+
+
+@pytest.mark.parametrize("path", ["/", "/events", "/recording.toml", "/web/desk.js"])
+def test_a_name_that_was_rebound_reads_nothing(desk, path):
+    _, netloc = desk
+    status, _, text = ask(netloc, "GET", path, Host="rebound.example.org")
+    assert status == 403
+    assert "token" not in text
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "word"),
+    [
+        (b"{", 400, "JSON"),
+        (b"[1]", 400, "JSON"),
+        (b" " * 300_000, 400, "JSON"),
+        ({"do": "fly"}, 409, "fly"),
+        ({"do": "tap", "card": "nobody", "reader": "pos-1", "amount": "1.00"}, 409, "nobody"),
+        ({"do": "tap", "card": "zhang-san", "reader": "pos-1", "amount": "-1"}, 409, "amount"),
+        ({"do": "tap", "card": "zhang-san", "reader": "pos-1", "amount": 1.5}, 409, "1.5"),
+        ({"do": "wait", "at": "00:00:00"}, 409, "verb"),
+        ({"do": "wait", 'x = 1\n[[reader]]\nname="y"': 1}, 409, "field"),
+        ({"do": "press", "reader": "pos-1", "keys": '1"\n[[step]]'}, 409, "keys"),
+        ({"do": "unlose", "card": "zhang-san"}, 409, ""),
+        ({"do": "cut", "what": "mains", "site": "nowhere"}, 409, "nowhere"),
+    ],
+)
+def test_what_is_no_step_is_refused_and_not_recorded(desk, body, status, word):
+    stage, netloc = desk
+    before = stage.recording().result()
+    answered, said = post(netloc, "/act", body)
+    assert answered == status, said
+    assert word in said["refused"]
+    assert stage.recording().result() == before
+
+
+def test_headers_forbid_everything_from_elsewhere(desk):
+    _, netloc = desk
+    for path in ("/", "/web/desk.js", "/no-such-page"):
+        _, headers, _ = ask(netloc, "GET", path)
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "unsafe" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["access-control-allow-origin"] is None
+
+
+def test_the_page_has_no_inline_script_and_both_languages(desk):
+    _, netloc = desk
+    for lang, word in (("zh", "卡包"), ("en", "Wallet")):
+        _, _, page = ask(netloc, "GET", f"/?lang={lang}")
+        assert word in page
+        assert page.count("<script") == page.count('<script type="module" src="web/') == 1
+        assert not re.search(r"\s(on\w+|style)=", page)
+    assert all(len(text) == 2 and all(text) for text in words.TEXTS.values())
+
+
+def test_a_browser_that_does_not_read_holds_nobody_up(desk):
+    stage, netloc = desk
+    host, port = netloc.split(":")
+    with socket.create_connection((host, int(port))) as slow:
+        slow.sendall(f"GET /events HTTP/1.1\r\nHost: {netloc}\r\n\r\n".encode())
+        before = json.loads(stage.shown["time"])["local_s"]
+        until_s = time.monotonic() + PATIENCE_S
+        while json.loads(stage.shown["time"])["local_s"] < before + 3:
+            assert time.monotonic() < until_s, "time stands still"
+            time.sleep(0.02)
+        assert post(netloc, "/act", WAIT)[0] == 200
+
+
+def test_every_browser_is_told_everything_at_first(desk):
+    _, netloc = desk
+    for _ in range(2):
+        connection = http.client.HTTPConnection(netloc, timeout=PATIENCE_S)
+        connection.request("GET", "/events")
+        line = connection.getresponse().readline().decode()
+        connection.close()
+        parts = json.loads(line.removeprefix("data: "))
+        wanted = {"time", "sites", "reader:pos-1", "reader:gate", "card:zhang-san", "money"}
+        assert wanted <= parts.keys()
+        assert parts["money"]["conserved"] is True
+
+
+def test_another_scenario_starts_paused_and_goes_step_by_step():
+    with served(SMALL) as (_, url):
+        netloc = urlsplit(url).netloc
+        assert post(netloc, "/load", {"name": "no-such"})[0] == 404
+        assert post(netloc, "/load", {"text": "seed = 1"})[0] == 409
+        told = SMALL.replace(
+            "[assert]",
+            '[[step]]\nat = "00:00:20"\ndo = "press"\nreader = "pos-1"\nkeys = "F5"\n'
+            'shows = "SOMETHING ELSE"\n[assert]',
+        )
+        assert post(netloc, "/load", {"text": told})[0] == 200
+        for _ in range(2):
+            assert post(netloc, "/time", {"step": 1})[0] == 200
+        assert post(netloc, "/time", {"step": 1}) == (409, {"refused": "no step is left"})
+        connection = http.client.HTTPConnection(netloc, timeout=PATIENCE_S)
+        connection.request("GET", "/events")
+        parts = json.loads(connection.getresponse().readline().decode().removeprefix("data: "))
+        connection.close()
+        assert parts["time"]["paused"] is True
+        first, second = parts["steps"]
+        assert (first["done"], second["done"], second["fine"]) == (True, True, False)
+        assert second["expected"] == "SOMETHING ELSE" and second["happened"]

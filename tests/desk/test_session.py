@@ -1,0 +1,79 @@
+"""What people do on the desk, and what a headless run of its recording does."""
+
+import sqlite3
+
+import pytest
+
+from simulator.desk.verbs import Refused
+from simulator.run import run_scenario
+from tests.desk.conftest import SECOND_US, SMALL
+
+STORY = (
+    (7.3, {"do": "tap", "card": "zhang-san", "reader": "pos-1", "amount": "12.50"}),
+    (6, {"do": "cut", "what": "reader-network", "site": "canteen-1"}),
+    (2.000_001, {"do": "tap", "card": "zhang-san", "reader": "pos-1", "amount": "8.00"}),
+    (2.1, {"do": "kill", "reader": "pos-1"}),
+    (3, {"do": "revive", "reader": "pos-1"}),
+    (4, {"do": "plug", "what": "reader-network", "site": "canteen-1"}),
+    (9, {"do": "cut", "what": "mains", "site": "dorm-3"}),
+    (0.3, {"do": "enter", "card": "zhang-san", "reader": "gate"}),
+    (5, {"do": "plug", "what": "mains", "site": "dorm-3"}),
+    (1, {"do": "press", "reader": "pos-1", "keys": "5.00\r"}),
+    (2, {"do": "present", "card": "zhang-san", "reader": "pos-1", "hold_ms": 60}),
+    (4, {"do": "present", "card": "zhang-san", "reader": "pos-1"}),
+    (3, {"do": "lose", "card": "zhang-san"}),
+    (1, {"do": "reissue", "card": "zhang-san", "new": "new"}),
+    (1, {"do": "rest", "over": "01:00:00"}),
+    (900, {"do": "unlose", "card": "new", "is": "refused"}),
+    (2690, {"do": "tap", "card": "new", "reader": "pos-1", "amount": "3.00"}),
+)
+
+
+def books(folder):
+    """Everything a ledger has written, row by row, of the tables it has."""
+    with sqlite3.connect(folder / "ledger.sqlite") as connection:
+        return list(connection.iterdump())
+
+
+def play(session, story):
+    for after_s, table in story:
+        session.advance(session.now_us + int(after_s * SECOND_US))
+        if table.get("is") == "refused":
+            before = session.recorder.text()
+            with pytest.raises(Refused):
+                session.act({"do": table["do"], "card": table["card"]})
+            assert session.recorder.text() == before
+            continue
+        session.act(table)
+    session.advance(session.now_us + 8 * SECOND_US)
+
+
+def test_a_recording_plays_headless_to_the_same_books(open_session, tmp_path):
+    session = open_session(SMALL, seed=11)
+    play(session, STORY)
+    there = session.finish()
+    recorded = tmp_path / "recorded.toml"
+    recorded.write_text(session.recorder.text(), encoding="utf-8")
+    here = run_scenario(recorded, keep=tmp_path / "kept")
+    assert (there.violations, there.failures) == ([], []) == (here.violations, here.failures)
+    assert here.approved == there.approved >= 3
+    assert here.transcript_sha256 == there.transcript_sha256
+    session.run.services.store.close()
+    assert books(tmp_path / "kept") == books(tmp_path / "session-0")
+
+
+def test_a_recording_of_nobody_is_the_file_itself(open_session):
+    session = open_session(SMALL)
+    session.advance(SECOND_US)
+    assert session.recorder.text() == SMALL
+    with pytest.raises(Refused, match="no verb"):
+        session.act({"do": "fly"})
+    assert session.recorder.text() == SMALL
+
+
+def test_a_step_has_a_microsecond_of_its_own(open_session):
+    session = open_session(SMALL)
+    session.advance(5 * SECOND_US - 1)
+    steps = [session.act({"do": "wait"}) for _ in range(3)]
+    times = [step.at_us for step in steps]
+    assert len(set(times)) == 3 and 5 * SECOND_US not in times
