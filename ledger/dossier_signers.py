@@ -23,6 +23,7 @@ from ledger.procedures import (
     WITHDRAWN_ANY_TIME,
     Act,
     Step,
+    of,
 )
 from ledger.signatures import are_there, signed, was_proven
 
@@ -50,9 +51,9 @@ def proven(
     kind, reference, verb = what
     about = _subject(kind, reference, verb)
     words = by.person, time_s, about, by.evidence or by.said
+    if not any((row.verb, row.role) == (verb, by.role) for row in of(kind)):
+        return by  # no such step of that role in this procedure: its table refuses, whoever it is
     verb = people.step_verb(kind, by.role)
-    if verb not in people.VERBS:
-        return by  # no such role in this procedure: its table refuses, whoever it is
     return replace(by, person=signed(database, verb, *words, department=department))
 
 

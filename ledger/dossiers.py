@@ -136,6 +136,7 @@ class Dossiers:
         if reference.startswith((ROUND, FAULT)):
             text = f"what begins with {ROUND} or {FAULT} is not for persons to choose"
             refuse(kind, text, NO_EVIDENCE)
+        check_words(reference, by)
         with self._database.transaction():
             by = proven(self._database, (kind, reference, verb), by, time_s, department)
             return begin(self._database, kind, verb, reference, about, by, time_s)
@@ -153,6 +154,7 @@ class Dossiers:
 
         `costs` belong to the verbs of COSTS_SAID and are borne by one of BEARERS.
         """
+        _check_act(by)
         with self._database.transaction():
             known = find(self._database, number)
             asked = department_of(self._database, number, known.kind, by.role)
@@ -191,7 +193,7 @@ def begin(
     database: Dialect, kind: str, verb: str, reference: str, about: About, by: Act, time_s: int
 ) -> int:
     """As Dossiers.begin, inside the caller's transaction."""
-    check_word("a reference", reference, REFERENCE_CHARS_MAX)
+    check_words(reference, by)
     for row in list(database.rows(_BY_REFERENCE, (kind, reference))):
         known = _whole(database, row)
         first = known.steps[0]
@@ -268,6 +270,12 @@ def check_word(what: str, word: str, chars_max: int = WORD_CHARS_MAX) -> None:
     if not (0 < len(word) <= chars_max and word.isprintable() and word.strip() == word):
         text = f"{what} is said in 1 to {chars_max} printable characters ({NO_EVIDENCE})"
         raise DossierRefused(text, NO_EVIDENCE)
+
+
+def check_words(reference: str, by: Act) -> None:
+    """Whether this can be written down, in a dossier and before that in an act of `by.person`."""
+    check_word("a reference", reference, REFERENCE_CHARS_MAX)
+    _check_act(by)
 
 
 def _take(

@@ -20,6 +20,7 @@ from ledger.dossiers import (
     DossierRefused,
     begin,
     check_word,
+    check_words,
     detail_of,
     find,
     refuse,
@@ -127,6 +128,7 @@ class Onboarding:
         _check(kind, merchant_no, form)
         about = About(merchant_no, detail=("annex_form", astuple(form)))
         by = Act(MERCHANT, person, said=necessity)
+        check_words(reference, by)
         with self._database.transaction():
             by = proven(self._database, (kind, reference, "apply"), by, time_s)
             is_new = not list(self._database.rows(_IS_BEGUN, (kind, reference)))

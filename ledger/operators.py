@@ -36,6 +36,9 @@ _OF = f"SELECT {_FACTS}, password_hash FROM operator WHERE login = ?"
 _INSERT = "INSERT INTO operator VALUES (?, ?, ?, 1, ?, ?, 0, 0)"
 _GIVE = """
 UPDATE operator SET department = ?, roles = ?, failed = 0, locked_until_s = 0 WHERE login = ?"""
+_GIVEN = """
+SELECT department, roles FROM operator_change
+WHERE login = ? AND verb IN ('found', 'enrol', 'change') ORDER BY number DESC LIMIT 1"""
 _LET_IN = "UPDATE operator SET is_active = 1 WHERE login = ?"
 _INITIAL = "UPDATE operator SET password_hash = ?, initial_until_s = ? WHERE login = ?"
 _TRY = "UPDATE operator SET failed = ?, locked_until_s = ? WHERE login = ?"
@@ -153,7 +156,9 @@ class Operators:
             department, roles = wanted.department, wanted.roles
             if wanted.verb == RESET and known is not None:
                 department, roles = known.department, known.roles
-            if people.check_roles(department, roles):
+            # A reset gives no roles: what was given stays, also where it came apart since.
+            is_given = wanted.verb == RESET and self._given(wanted.login) == (department, roles)
+            if not is_given and people.check_roles(department, roles):
                 raise NotAllowed(people.ROLES_APART, _PROPOSING, person, subject)
             number = self._next("operator_proposal")
             what = wanted.verb, wanted.login, department, " ".join(roles)
@@ -177,6 +182,9 @@ class Operators:
             # Neither who has proposed it, nor whom it is about.
             if person in (found.person, found.login):
                 raise NotAllowed(people.SAME_PERSON, verb, person, subject)
+            # It may have waited since before these roles came apart.
+            if found.verb != RESET and people.check_roles(found.department, found.roles):
+                raise NotAllowed(people.ROLES_APART, verb, person, subject)
             facts = found.department, " ".join(found.roles)
             until_s = time_s + INITIAL_S
             if found.verb == ENROL:
@@ -312,6 +320,12 @@ class Operators:
         for *facts, _kept in list(self._database.rows(_OF, (login,))):
             return _operator(tuple(facts))
         return None
+
+    def _given(self, login: str) -> tuple[str, tuple[str, ...]]:
+        """(department, roles) that two administrators have said last."""
+        for department, roles in list(self._database.rows(_GIVEN, (login,))):
+            return department, tuple(roles.split())
+        return "", ()
 
     def _kept(self, login: str) -> str:
         for row in list(self._database.rows(_OF, (login,))):

@@ -177,18 +177,20 @@ class Temporaries:
                 text = f"application {number}: the applicant's department comes first"
                 raise CardRefused(f"{text} ({NO_EVIDENCE}, annex 1)", NO_EVIDENCE)
             if not first:
-                self._check_proven(number, done[STEPS["department"]])
+                self._check_proven(number, done)
             self._database.many(_APPROVE, [(number, step, person, time_s)])
             return len(done) + 1
 
-    def _check_proven(self, number: int, head: str) -> None:
-        """CardRefused if the first step was signed by a typed name, in books with operators."""
-        said = head, "temporary.department", f"application {number}"
-        if are_there(self._database) and not was_proven(self._database, *said):
-            text = (
-                f"application {number}: {head} signed it by a typed name, which counts for nothing"
-            )
-            raise CardRefused(f"{text}: sign it again ({TYPED_NAME}, annex 1)", TYPED_NAME)
+    def _check_proven(self, number: int, done: dict[int, str]) -> None:
+        """CardRefused if a step was signed by a typed name, in books with operators."""
+        if not are_there(self._database):
+            return
+        for step, who in done.items():
+            said = who, f"temporary.{STEP_NAMES[step]}", f"application {number}"
+            if not was_proven(self._database, *said):
+                text = f"application {number}: {who} signed it by a typed name, which counts for"
+                text += f" nothing: sign it again, or apply anew ({TYPED_NAME}, annex 1)"
+                raise CardRefused(text, TYPED_NAME)
 
     def hand_out(self, number: int, card_no: int, time_s: int, by: Act = CENTRE) -> None:
         """Open an issued card for an approved application; `by.person` has taken the fee.
@@ -203,9 +205,11 @@ class Temporaries:
             if handed is not None:
                 text = f"application {number}: card {handed} was handed out for it"
                 raise CardRefused(f"{text} ({HAS_A_CARD}, R12.3)", HAS_A_CARD)
-            if len(self.approvals(number)) < len(STEPS):
+            done = self.approvals(number)
+            if len(done) < len(STEPS):
                 text = f"application {number} is not approved by two persons"
                 raise CardRefused(f"{text} ({ONE_PERSON}, annex 1)", ONE_PERSON)
+            self._check_proven(number, done)
             if not judged(self._database, "open", card_no, by).is_new:
                 text = f"card {card_no} is in use already: it takes one that is new"
                 raise CardRefused(f"{text} ({HAS_A_CARD}, R10.1)", HAS_A_CARD)

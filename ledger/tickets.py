@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ledger import inspections, people
 from ledger.dialect import Dialect
 from ledger.dossier_signers import proven
-from ledger.dossiers import FAULT, About, Dossier, Dossiers, begin, refuse
+from ledger.dossiers import FAULT, About, Dossier, Dossiers, begin, check_words, refuse
 from ledger.procedures import (
     CAPTURE,
     DAMAGE,
@@ -83,12 +83,13 @@ class Tickets:
         self, reference: str, device: int, site: str, person: str, because: str, time_s: int
     ) -> int:
         """A merchant asks that a reader be moved to another site (R18.2)."""
+        by = Act(MERCHANT, person, said=because)
+        check_words(reference, by)
         merchant_no, at = self._reader(MOVE_OF, device)
         plan = self._plan(reference) or (at, site)
         if not topics.is_site(site) or plan[0] == site:
             refuse(MOVE_OF, f"reader {device} is moved from {at} to another site", NO_EVIDENCE)
         about = About(merchant_no, device, detail=("relocation", (plan[0], site)))
-        by = Act(MERCHANT, person, said=because)
         return self._dossiers.begin(MOVE_OF, "apply", reference, about, by, time_s)
 
     def report(
@@ -130,6 +131,7 @@ class Tickets:
 
     def damage(self, reference: str, device: int, by: Act, time_s: int) -> int:
         """A reader was damaged on purpose (R22). Its TAMPERs and last records are the evidence."""
+        check_words(reference, by)
         merchant_no, _site = self._reader(DAMAGE, device)
         known = tuple(self._database.rows(_KNOWN, (DAMAGE, reference)))
         records = known or tuple(self._database.rows(_LAST, (device, device, device)))

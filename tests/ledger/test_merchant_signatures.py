@@ -29,6 +29,7 @@ ANNEX_2 = {
     "president": "pei",
 }
 REPORT = {"audit": "stella", "head": "hua", "leader": "lin", "centre": "tian"}
+BAD = "bread\udcff"  # as Python reads a byte of the command line that is no UTF-8
 NOTHING = [("labour", 0), ("material", 0)]
 
 
@@ -313,6 +314,27 @@ def test_what_readers_told_may_be_taken_up_by_any_department():
     take_up = store.merchants.tickets.take_up
     refused(NotAllowed, people.NOT_FOR_ROLE, lambda s, w: take_up(w, NOW_S), store, staff["clara"])
     assert [take_up(staff["wen"], NOW_S) for _ in range(2)] == [[1], []]
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda s, who: applies(s, who, BAD),
+        lambda s, who: moves(s, who, BAD),
+        tells("merchant", BAD),
+        opens("department", BAD),
+        says("merchant", "2026-1", "withdraw", "merchant", said=BAD),
+        says("merchant", "2026-1", BAD, "merchant"),
+    ],
+)
+def test_a_word_that_cannot_be_written_down_is_refused_before_its_act(say):
+    """Bytes of a terminal that are no text stand in no act either."""
+    store, staff = staffed_campus()
+    applies(store, staff["stella"])
+    before = store.dump()
+    with pytest.raises(DossierRefused):
+        say(store, staff["stella"])
+    assert store.dump() == before
 
 
 # --- another person ------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from tests.ledger.tampering import tamper
 
 NOW_S = 1_790_000_000
 CLERK = people.FINANCE, (people.CLERK,)
+GUARD = people.SECURITY, (people.GUARD,)
 
 __all__ = ["cheap"]
 pytestmark = pytest.mark.usefixtures("cheap")
@@ -210,6 +211,33 @@ def test_other_roles_let_nobody_in_who_is_disabled(store, admins):
 def _sign(store, person, time_s=NOW_S, verb="card.warn"):
     with store.database.transaction():
         return signatures.signed(store.database, verb, person, time_s, "card 7", "id-card")
+
+
+def test_roles_that_came_apart_later_are_kept_through_a_reset_and_given_to_nobody(
+    store, admins, monkeypatch
+):
+    """Books of a release in which a steward might sign as head: one is both, one waits for it."""
+    one, other = admins
+    both = people.GENERAL, (people.STEWARD, people.HEAD)
+    with monkeypatch.context() as before:
+        before.setattr(people, "check_roles", lambda *_words: 0)
+        enrol(store, admins, "stella", *both, NOW_S)
+        waiting = store.operators.propose(Wanted(ENROL, "sun", *both), one, NOW_S)
+    assert reason(store.operators.approve, waiting, other, NOW_S) == people.ROLES_APART
+    store.operators.disable("stella", one, NOW_S)
+    number = store.operators.propose(Wanted(RESET, "stella"), one, NOW_S)
+    assert store.operators.approve(number, other, NOW_S)
+    assert store.operators.roles_of("stella") == both[1] and check(store) == []
+    number = store.operators.propose(Wanted(CHANGE, "stella", *GUARD), one, NOW_S)
+    store.operators.approve(number, other, NOW_S)
+    assert store.operators.roles_of("stella") == GUARD[1] and check(store) == []
+
+
+def test_a_reset_gives_nobody_roles_that_were_written_by_hand(store, admins):
+    enrol(store, admins, "clara", *CLERK, NOW_S)
+    tamper(store, ["UPDATE operator SET roles = 'clerk treasurer' WHERE login = 'clara'"])
+    wanted = Wanted(RESET, "clara")
+    assert reason(store.operators.propose, wanted, admins[0], NOW_S) == people.ROLES_APART
 
 
 def test_nobody_approves_what_is_about_himself(store, admins):

@@ -1,8 +1,11 @@
 """What was signed by typed names counts for nothing once the books have operators."""
 
+from dataclasses import replace
+
 import pytest
 
 from ledger import batches, chart, people, period_reasons, subsidies
+from ledger.card_fees import FEE_FEN
 from ledger.card_status import CardRefused
 from ledger.dossiers import DossierRefused
 from ledger.invariants import check
@@ -14,10 +17,11 @@ from ledger.procedures import Act
 from ledger.signatures import NotAllowed
 from ledger.subsidies import SubsidyLine
 from tests.ledger import lives
+from tests.ledger import test_temporary as temporary
 from tests.ledger.campus import BAKERY, SIGNERS, apply, campus
 from tests.ledger.months import DAY_S, NEXT_END_S
 from tests.ledger.readers import CANTEEN, CARD, OTHER_CARD, open_ledger
-from tests.ledger.staff import cheap, log_in, staffed
+from tests.ledger.staff import FIRST, cheap, enrol, log_in, staffed
 from tests.ledger.test_batches import freshmen
 from tests.ledger.test_faults import Stopped
 from tests.ledger.test_merchant_signatures import (
@@ -249,3 +253,37 @@ def test_a_damage_goes_on_from_a_typed_finding_by_proven_names():
     refer = says("damage", "D-1", "refer", "security")
     refused(NotAllowed, people.TYPED_NAME, refer, store, "han")
     assert refer(store, staff["gu"]) == "referred"
+
+
+def test_no_temporary_card_is_handed_out_on_typed_signatures():
+    """Both had signed by typed names; who is called so signs again, and nobody else."""
+    store = temporary.approved()
+    temporary_card = 1, temporary.CARD, NOW_S
+    staff = staffed(store, NOW_S)
+    centre = replace(temporary.BY, person=staff["clara"])
+    hand_out = store.temporaries.hand_out
+
+    def hands(store, *words):
+        return hand_out(*words, centre)
+
+    wrong = refused(CardRefused, people.TYPED_NAME, hands, store, *temporary_card)
+    assert "zhao signed it by a typed name" in str(wrong)
+    admins = [staff[login] for login in FIRST]
+    for login, department, role, step in (
+        ("zhao", people.GENERAL, people.HEAD, temporary.HEAD),
+        ("qian", people.FINANCE, people.TREASURER, temporary.FINANCE),
+    ):
+        refused(CardRefused, people.TYPED_NAME, hands, store, *temporary_card)
+        who = enrol(store, admins, login, department, (role,), NOW_S)
+        assert store.temporaries.approve(1, step, who, NOW_S) == 2
+    for _ in range(2):
+        hands(store, *temporary_card)
+    assert temporary.fees(store) == FEE_FEN and store.cards.state(temporary.CARD) == "active"
+
+
+def test_a_temporary_card_that_was_handed_out_is_handed_out():
+    store = temporary.handed()
+    staff = staffed(store, NOW_S)
+    by = replace(temporary.BY, person=staff["clara"])
+    store.temporaries.hand_out(1, temporary.CARD, NOW_S, by)
+    assert temporary.fees(store) == FEE_FEN
