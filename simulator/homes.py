@@ -59,16 +59,18 @@ class Homes:
             stands_in = front_end if self._depth == "card" else None
             door_home = DoorHome(role, hardware, stands_in)
             return DozingReader(*what, door_home, settle)
-        return Reader(*what, self._make(role, hardware), settle)
+        return Reader(*what, self.make(role, hardware), settle)
 
-    def _make(self, role: str, hardware: Hardware) -> Home:
+    def make(self, role: str, hardware: Hardware) -> Home:
+        """Where the firmware of `role` runs; VmMissing."""
         if self._home == "vm":
-            return self._make_vm(role, hardware)
+            return self.make_vm(role, hardware)
         if self._depth == "card":
             return HostHome(role, hardware, front_end)
         return HostHome(role, hardware)
 
-    def _make_vm(self, role: str, hardware: Hardware, probe: int = PROBE_OFF) -> VmHome:
+    def make_vm(self, role: str, hardware: Hardware, probe: int = PROBE_OFF) -> VmHome:
+        """A VM of its own. `probe`: when it tells of its heap (simulator/vm/ops.py); VmMissing."""
         main, heap_bytes, wiring = _BOARDS[role, hardware.has_line]
         return VmHome(
             hardware.name,

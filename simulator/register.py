@@ -1,7 +1,7 @@
 """What the books of a scenario know from the start: merchants, readers and cards.
 
-A reader with `unregistered = 1` is nobody's yet, and so is a merchant who has no other: they come by
-annex 2 (simulator/settling.py).
+A reader with `unregistered = 1` is nobody's yet, and so is a merchant who has no other: they come
+by annex 2 (simulator/settling.py).
 """
 
 from __future__ import annotations

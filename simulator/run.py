@@ -114,6 +114,7 @@ class Run:
         depth: str,
         directory: Path,
         log: TextIO | None,
+        homes: Homes | None = None,
     ) -> None:
         self.scenario = scenario
         self.seeds = Seeds(seed)
@@ -133,7 +134,7 @@ class Run:
         self.phones = Phones(self.world, self.seeds.stream("phones"))
         self.rest = Rest(self)
         self._directory = directory
-        self._homes = Homes(home, depth, directory, dozes=scenario.dozes)
+        self._homes = homes or Homes(home, depth, directory, dozes=scenario.dozes)
         self._report = Report(scenario.name, seed, home, depth)
         self.applications: dict[str, int] = {}  # of new readers, by name: the form of annex 2
         self.kept_in: list[str] = []  # who wanted to leave by a door and could not

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from simulator.homes import Homes
 from simulator.host.hardware import Hardware
 from simulator.reader import Home
 from simulator.run import Run
@@ -53,21 +54,29 @@ class NotServed(Exception):
     """The firmware did not do its work in this heap."""
 
 
+class ProbedHomes(Homes):
+    """VMs that tell about their heap; `made` has them all."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__("vm", "register", directory, dozes=False)
+        self.made: list[VmHome] = []
+
+    def make(self, role: str, hardware: Hardware) -> Home:
+        home = self.make_vm(role, hardware, ops.PROBE_CALLS)
+        self.made.append(home)
+        return home
+
+
 class ProbedRun(Run):
-    """A run whose readers live in VMs that tell about their heap; `homes` has them all."""
+    """A run whose readers live in `homes`."""
 
     def __init__(self, scenario: Path, folder: Path, on_line: bool) -> None:
         loaded = load(scenario)
         loaded.timeout_s *= _SLOWER  # a probe before each call
         for reader in loaded.readers:
             reader["serial"] = int(on_line)
-        super().__init__(loaded, loaded.seed, "vm", "register", folder, None)
-        self.homes: list[VmHome] = []
-
-    def _make_home(self, role: str, hardware: Hardware) -> Home:
-        home = self._make_vm(role, hardware, ops.PROBE_CALLS)
-        self.homes.append(home)
-        return home
+        self.homes = ProbedHomes(folder)
+        super().__init__(loaded, loaded.seed, "vm", "register", folder, None, homes=self.homes)
 
 
 def measure(scenario: Path = SCENARIO, *, on_line: bool = False) -> dict[str, int]:
@@ -80,7 +89,7 @@ def measure(scenario: Path = SCENARIO, *, on_line: bool = False) -> dict[str, in
         try:
             run.build("amqtt")
             report = run.play()
-            memories = [home.memory() for home in run.homes]
+            memories = [home.memory() for home in run.homes.made]
         finally:
             run.close()
     # Of roles that take no money nothing is booked.
