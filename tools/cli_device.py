@@ -16,6 +16,7 @@ from tools.cli_dossier import (
     Device,
     Ref,
     Said,
+    UtcOffset,
     add_steps,
     apply_as,
     now_s,
@@ -33,7 +34,6 @@ device.command("apply", help="Note a form of annex 2 for more readers of a merch
 )
 add_steps(device, ("device", "relocation", "repair", "damage"))
 Site = Annotated[str, typer.Option(help="The site.")]
-UtcOffset = Annotated[int, typer.Option("--utc-offset-s", help="Local time, ahead of UTC.")]
 
 
 class Step(StrEnum):
