@@ -63,6 +63,8 @@ _COUNTED = {
     "reader_release": (0, None),
     "dossier": (0, None),
     "dossier_step": (1, 0),
+    "merchant_payment": (0, None),
+    "closing_statement": (0, None),
     "commission_rate": (0, None),
     "settlement_period": (0, None),
     "period_merchant": (0, None),

@@ -21,7 +21,7 @@ from ledger.chart import LEDGER_DEVICE
 from ledger.dialect import Dialect
 from ledger.merchant_entries import ENTRIES, Sum, groups, trial_balance
 from ledger.period_quiet import Quiet
-from ledger.reasons import OF_A_TIME_TO_COME, TOLD_BEHIND_ITS_MARK
+from ledger.reasons import OF_A_TIME_TO_COME, PAID_AFTER_ITS_END, TOLD_BEHIND_ITS_MARK
 from ledger.transfers import SPEND
 
 PER_BP = 10_000
@@ -65,6 +65,12 @@ ORDER BY l.device, l.seq"""
 _AHEAD = f"""
 SELECT DISTINCT device, seq FROM period_line
 WHERE period = ? AND time_s >= ? AND device <> {LEDGER_DEVICE} ORDER BY device, seq"""
+# When a merchant closed, its every entry was in a period: what is in a later one came behind that.
+_AFTER_ITS_END = f"""
+SELECT DISTINCT l.device, l.seq FROM period_line l
+JOIN merchant_end e ON e.merchant_no = l.merchant_no
+JOIN dossier_step s ON s.dossier = e.dossier AND s.state_after = 'closed'
+WHERE l.period = ? AND l.device <> {LEDGER_DEVICE} ORDER BY l.device, l.seq"""
 _CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _READERS = """
 SELECT merchant_no, device, COUNT(*), SUM(amount_fen) FROM period_line WHERE period = ?
@@ -133,8 +139,8 @@ def take(database: Dialect, number: int, from_s: int, until_s: int, closed_s: in
 def open_cases(database: Dialect, number: int, from_s: int, until_s: int) -> None:
     """A case for each late sale of a reader whose mark was past it when the last period closed.
 
-    And for each of a time to come. In the transaction that closes period `number`. The sale is in
-    it all the same.
+    And for each of a time to come, and of a merchant that is closed. In the transaction that
+    closes period `number`. The sale is in it all the same.
     """
     sql = "SELECT report FROM settlement_period WHERE number = ?"
     heads = {
@@ -151,6 +157,8 @@ def open_cases(database: Dialect, number: int, from_s: int, until_s: int) -> Non
     ]
     ahead = list(database.rows(_AHEAD, (number, until_s)))
     cases += [(OF_A_TIME_TO_COME, *place, b"", b"") for place in ahead]
+    behind = list(database.rows(_AFTER_ITS_END, (number,)))
+    cases += [(PAID_AFTER_ITS_END, *place, b"", b"") for place in behind]
     database.many(_CASE, cases)
 
 

@@ -13,6 +13,7 @@ from ledger.code_schema import CODE_ENTRIES
 from ledger.department_schema import DEPARTMENTS
 from ledger.department_schema import JOURNALS as DEPARTMENT_JOURNALS
 from ledger.desk_schema import DESKS
+from ledger.ending_schema import ENDING_JOURNALS, ENDINGS
 from ledger.firmware_schema import FIRMWARE
 from ledger.fraud_schema import CORRECTIONS, FINDINGS
 from ledger.growth_schema import GROWTH
@@ -167,6 +168,7 @@ APPEND_ONLY += ("acquirer_day", "acquirer_line", "phone_proof")
 APPEND_ONLY += PEOPLE_JOURNALS
 APPEND_ONLY += DEPARTMENT_JOURNALS
 APPEND_ONLY += MONEY_JOURNALS
+APPEND_ONLY += ENDING_JOURNALS
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -430,4 +432,6 @@ MIGRATIONS = [
     ACQUIRERS + _append_only("acquirer_day", "acquirer_line", "phone_proof"),
     DEPARTMENTS + _append_only(*DEPARTMENT_JOURNALS),
     MONEY + _append_only(*MONEY_JOURNALS),
+    "SELECT 31;",  # kept for another change of this release
+    ENDINGS + _append_only(*ENDING_JOURNALS),
 ]

@@ -30,6 +30,7 @@ from ledger.code_entries import Shown
 from ledger.code_sales import Ask, CodePolicy
 from ledger.department_schema import JOURNALS as DEPARTMENT_JOURNALS
 from ledger.dialect import ConstraintBroken
+from ledger.ending_schema import ENDING_JOURNALS
 from ledger.entries import post_authorized, post_recorded
 from ledger.invariants import check
 from ledger.lifecycle_schema import JOURNALS
@@ -218,6 +219,7 @@ def _pay_by_code(store):
 # that move money and of merchants' periods likewise, of people test_operators.py.
 _ELSEWHERE = (*JOURNALS, *OF_DOSSIERS, *MONEY_JOURNALS, *PERIOD_JOURNALS, *PEOPLE_JOURNALS)
 _ELSEWHERE += DEPARTMENT_JOURNALS  # test_rosters.py
+_ELSEWHERE += ENDING_JOURNALS  # test_closing.py
 
 
 @pytest.mark.parametrize("table", [table for table in APPEND_ONLY if table not in _ELSEWHERE])
