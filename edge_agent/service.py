@@ -79,6 +79,7 @@ class AgentService:
             ledger_public_key,
             self._reader_side.send_cards,
             self.counters,
+            inventory.retire,
         )
         self._upstream_side = UpstreamSide(
             site, upstream, store, self._outbox, ledger_public_key, self.counters, self._cards
@@ -150,7 +151,8 @@ class AgentService:
     def readers(self) -> list[dict[str, Any]]:
         """What is known of each reader: its document in the inventory, and `waiting` records.
 
-        `cards_lacking`: how many changes of cards that we have it has not said that it has.
+        `cards_lacking`: how many changes of cards that we have it has not said that it has. One
+        that has ended is none of them, unless it was heard since or something of it waits.
         """
         marks = {device: self._store.mark(device) for device in self._store.devices()}
         found = {reader["device"]: reader for reader in self._inventory.readers()}
@@ -158,6 +160,8 @@ class AgentService:
         for device, mark in marks.items():
             one = {"device": device, **found.get(device, {})}
             one["waiting"] = mark.stored - mark.receipted
+            if not one["waiting"] and self._inventory.has_ended(device):
+                continue
             lacking = self._cards.lacking(device) if self._cards else None
             known.append(one if lacking is None else one | {"cards_lacking": lacking})
         return known
