@@ -12,6 +12,7 @@ from ledger.lifecycle_schema import DUMP as LIVES
 from ledger.money_schema import MONEY_DUMP as MONEY
 from ledger.people_schema import PEOPLE_DUMP as PEOPLE
 from ledger.period_schema import DUMP as PERIODS
+from ledger.phone_schema import DUMP as PHONES
 from ledger.procedure_schema import DUMP as DOSSIERS
 
 _TABLES = {
@@ -77,6 +78,7 @@ _TABLES = {
     **DEPARTMENTS,
     **MONEY,
     **ENDINGS,
+    **PHONES,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }

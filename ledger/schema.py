@@ -24,6 +24,7 @@ from ledger.money_schema import MONEY, MONEY_JOURNALS
 from ledger.people_schema import PEOPLE, PEOPLE_JOURNALS
 from ledger.period_schema import JOURNALS as PERIOD_JOURNALS
 from ledger.period_schema import PERIODS
+from ledger.phone_schema import PHONE_APPS, PHONE_JOURNALS
 from ledger.policy_schema import POLICIES
 from ledger.procedure_schema import JOURNALS as OF_DOSSIERS
 from ledger.procedure_schema import PROCEDURES
@@ -169,6 +170,7 @@ APPEND_ONLY += PEOPLE_JOURNALS
 APPEND_ONLY += DEPARTMENT_JOURNALS
 APPEND_ONLY += MONEY_JOURNALS
 APPEND_ONLY += ENDING_JOURNALS
+APPEND_ONLY += PHONE_JOURNALS
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -433,5 +435,5 @@ MIGRATIONS = [
     DEPARTMENTS + _append_only(*DEPARTMENT_JOURNALS),
     MONEY + _append_only(*MONEY_JOURNALS),
     "SELECT 31;",  # kept for another change of this release
-    ENDINGS + _append_only(*ENDING_JOURNALS),
+    ENDINGS + PHONE_APPS + _append_only(*ENDING_JOURNALS, *PHONE_JOURNALS),
 ]

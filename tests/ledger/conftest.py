@@ -17,8 +17,8 @@ WITH_POSTGRESQL = os.environ.get("ONECARD_PG") == "1"
 ON_BOTH = """
     acquirer any_order audit batches cancels carry_over channel_topups code_sales constraints
     closing corrections doors dossiers firmware holder_accounts holders inspections lives loads
-    lost_records money_lists operators periods policies quiescence reconcile reentry reissue_rules
-    reissues retention retirement rosters service settlement_basis settlements
+    lost_records money_lists operators periods phone_apps policies quiescence reconcile reentry
+    reissue_rules reissues retention retirement rosters service settlement_basis settlements
     signatures subsidies takings temporary verdicts watch
 """
 # Not twice: a file of an older version, a property that has a shorter test beside it, statements.

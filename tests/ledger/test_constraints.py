@@ -39,6 +39,7 @@ from ledger.loss_reports import LossAsk
 from ledger.money_schema import MONEY_JOURNALS
 from ledger.people_schema import PEOPLE_JOURNALS
 from ledger.period_schema import JOURNALS as PERIOD_JOURNALS
+from ledger.phone_schema import PHONE_JOURNALS
 from ledger.phones import Phones
 from ledger.posting import write_changes
 from ledger.procedure_schema import JOURNALS as OF_DOSSIERS
@@ -220,6 +221,7 @@ def _pay_by_code(store):
 _ELSEWHERE = (*JOURNALS, *OF_DOSSIERS, *MONEY_JOURNALS, *PERIOD_JOURNALS, *PEOPLE_JOURNALS)
 _ELSEWHERE += DEPARTMENT_JOURNALS  # test_rosters.py
 _ELSEWHERE += ENDING_JOURNALS  # test_closing.py
+_ELSEWHERE += PHONE_JOURNALS  # test_phone_apps.py
 
 
 @pytest.mark.parametrize("table", [table for table in APPEND_ONLY if table not in _ELSEWHERE])
