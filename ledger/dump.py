@@ -14,6 +14,7 @@ from ledger.people_schema import PEOPLE_DUMP as PEOPLE
 from ledger.period_schema import DUMP as PERIODS
 from ledger.phone_schema import DUMP as PHONES
 from ledger.procedure_schema import DUMP as DOSSIERS
+from ledger.shift_schema import DUMP as SHIFT_PARTS
 
 _TABLES = {
     "account": "SELECT id, balance_fen, floor_fen, overdrawn FROM account ORDER BY id",
@@ -79,6 +80,7 @@ _TABLES = {
     **MONEY,
     **ENDINGS,
     **PHONES,
+    **SHIFT_PARTS,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }

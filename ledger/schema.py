@@ -31,6 +31,7 @@ from ledger.procedure_schema import PROCEDURES
 from ledger.proofs_schema import PROOFS
 from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
 from ledger.schema_menus import MENUS
+from ledger.shift_schema import SHIFT_JOURNALS, SHIFT_PARTS
 from ledger.site_schema import ACCESS, PUNCHES, SITES
 
 _TABLES = """
@@ -171,6 +172,7 @@ APPEND_ONLY += DEPARTMENT_JOURNALS
 APPEND_ONLY += MONEY_JOURNALS
 APPEND_ONLY += ENDING_JOURNALS
 APPEND_ONLY += PHONE_JOURNALS
+APPEND_ONLY += SHIFT_JOURNALS
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -435,5 +437,8 @@ MIGRATIONS = [
     DEPARTMENTS + _append_only(*DEPARTMENT_JOURNALS),
     MONEY + _append_only(*MONEY_JOURNALS),
     "SELECT 31;",  # kept for another change of this release
-    ENDINGS + PHONE_APPS + _append_only(*ENDING_JOURNALS, *PHONE_JOURNALS),
+    ENDINGS
+    + PHONE_APPS
+    + SHIFT_PARTS
+    + _append_only(*ENDING_JOURNALS, *PHONE_JOURNALS, *SHIFT_JOURNALS),
 ]

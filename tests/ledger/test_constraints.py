@@ -46,6 +46,7 @@ from ledger.procedure_schema import JOURNALS as OF_DOSSIERS
 from ledger.reasons import CARD_FORKED
 from ledger.release_file import Release
 from ledger.schema import APPEND_ONLY
+from ledger.shift_schema import SHIFT_JOURNALS
 from ledger.store import RegistryError
 from ledger.tampers import CENTRE, DEPARTMENT
 from ledger.transfers import SPEND, Transfer
@@ -221,6 +222,7 @@ def _pay_by_code(store):
 _ELSEWHERE = (*JOURNALS, *OF_DOSSIERS, *MONEY_JOURNALS, *PERIOD_JOURNALS, *PEOPLE_JOURNALS)
 _ELSEWHERE += DEPARTMENT_JOURNALS  # test_rosters.py
 _ELSEWHERE += ENDING_JOURNALS  # test_closing.py
+_ELSEWHERE += SHIFT_JOURNALS  # test_rosters.py
 _ELSEWHERE += PHONE_JOURNALS  # test_phone_apps.py
 
 
