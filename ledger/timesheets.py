@@ -150,8 +150,8 @@ def _judged(
     counted = unfolded(punches)
     came = counted[0] if counted else None
     left = counted[-1] if len(counted) > 1 else None
-    words = (place.team, place.shift) if place else ("", "")
-    where = person_no, day, *words, part
+    team, name = (place.team, place.shift) if place else ("", "")
+    where = person_no, day, team, name, part
     if shift is None:
         return PersonDay(*where, EXTRA, came, left, 0, 0) if came else None
     begin_s, end_s = _hours_s(shift.stretches[part - 1], day, span.utc_offset_s)
