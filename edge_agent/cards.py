@@ -5,7 +5,7 @@ decided from it. The ledger is asked at every connection, when it comes back, at
 every few minutes, so that readers know how young their map is. What is new goes to every reader
 there is a warrant for; one that lacks more than that asks. All of it may be lost: whoever lacks
 something asks again. What is said of doors comes the same way (doors.py), and so do letters to
-locks (letters.py), firmware (firmware.py) and policies (policies.py).
+locks (letters.py), firmware (firmware.py), policies (policies.py) and which readers have ended.
 """
 
 from collections.abc import Callable
@@ -29,6 +29,7 @@ from protocols.wire import (
     card_news,
     cbor,
     firmware_news,
+    fleet_news,
     letter_news,
     messages,
     policy_news,
@@ -46,7 +47,10 @@ Tell = Callable[[int, int, int, bytes], None]
 
 
 class CardSide:
-    """Asks through `port`, keeps in `history`, hands on through `tell`. `counters` only grow."""
+    """Asks through `port`, keeps in `history`, hands on through `tell`. `counters` only grow.
+
+    `retire` hears of all readers that have ended.
+    """
 
     def __init__(
         self,
@@ -56,7 +60,9 @@ class CardSide:
         ledger_public_key: bytes,
         tell: Tell,
         counters: dict[str, int],
+        retire: Callable[[list[int]], None] = lambda _devices: None,
     ) -> None:
+        self._retire = retire
         self._port = port
         self._history = history
         self._key = Ed25519PublicKey.from_public_bytes(ledger_public_key)
@@ -103,6 +109,9 @@ class CardSide:
             self._keep_firmware(payload)
         elif self._is_signed(signature, sign1_tbs(payload, policy_news.LABEL)):
             self._keep_policies(payload)
+        elif self._is_signed(signature, sign1_tbs(payload, fleet_news.LABEL)):
+            self._retire(fleet_news.decode(payload))
+            self._count("fleet_news")
         else:
             raise WireError(BAD_SIGNATURE)
 

@@ -66,7 +66,8 @@ class Inventory:
     """The readers' inventory in the file `path`; `utc_s` says what time it is for people.
 
     A document: device, first_seen_s, last_seen_s, boot_id, head, receipted, how and on which link
-    it came in (admission.py), and what its records have said of it (diagnosis.py). Beside them
+    it came in (admission.py), what its records have said of it (diagnosis.py), and ended_s, when
+    the ledger has first said that it has ended. Beside them
     stands who waits to be admitted. Raises InventoryLocked when another process has it open. A
     full disk is counted in `write_errors` and tried again.
     """
@@ -118,6 +119,21 @@ class Inventory:
         if self._write_ms is None:
             self._write_ms = now_ms + WRITE_EVERY_MS
 
+    def retire(self, devices: list[int]) -> None:
+        """The ledger says that these have ended. Memory only: it says so every few minutes."""
+        now_s = self.utc_s()
+        for document in self.readers():
+            device = document["device"]
+            if device in devices and "ended_s" not in document:
+                self._news.setdefault(device, {"device": device, **_seen(document)})
+                self._news[device]["ended_s"] = now_s
+
+    def has_ended(self, device: int) -> bool:
+        """Whether it has, and was not heard since."""
+        news = self._news.get(device, {})
+        document = {**(self._readers.get(doc_id=device) or {}), **news}
+        return document.get("last_seen_s", 0) <= document.get("ended_s", -1)
+
     def step(self, now_ms: int) -> int | None:
         """Write the news once they are due; when to call again (ms), or None if there are none."""
         if self._write_ms is not None and now_ms >= self._write_ms:
@@ -150,7 +166,10 @@ class Inventory:
         return True
 
     def readers(self) -> list[dict[str, Any]]:
-        """Every reader ever seen, by device number; what `note` said last included."""
+        """Every reader ever seen, by device number; what `note` said last included.
+
+        Those that have ended too.
+        """
         documents = {document.doc_id: dict(document) for document in self._readers.all()}
         for device, news in self._news.items():
             first = {"first_seen_s": news["last_seen_s"]}
@@ -172,6 +191,10 @@ def waiting_in(path: Path) -> list[dict[str, Any]]:
     if not _is_sound(data):
         raise ValueError(f"{path} is no inventory")
     return list(data.get(_WAITING, {}).values())
+
+
+def _seen(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: document[name] for name in ("last_seen_s",) if name in document}
 
 
 def _is_sound(data: Any) -> bool:

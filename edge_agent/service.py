@@ -91,6 +91,7 @@ class AgentService:
             ledger_public_key,
             self._reader_side.send_cards,
             self.counters,
+            inventory.retire,
         )
         self._upstream_side = UpstreamSide(
             site, upstream, store, self._outbox, ledger_public_key, self.counters, self._cards
@@ -165,7 +166,8 @@ class AgentService:
         """What is known of each reader: its document in the inventory, and `waiting` records.
 
         `cards_lacking`: how many changes of cards that we have it has not said that it has.
-        `is_shunned`: it floods, and is not heard for a while.
+        `is_shunned`: it floods, and is not heard for a while. One that has ended is none of
+        them, unless it was heard since or something of it waits.
         """
         shunned = set(self.hearing.shunned())
         marks = {device: self._store.mark(device) for device in self._store.devices()}
@@ -176,6 +178,8 @@ class AgentService:
             one["waiting"] = mark.stored - mark.receipted
             if topics.up(self._site, device) in shunned:
                 one["is_shunned"] = 1
+            if not one["waiting"] and self._inventory.has_ended(device):
+                continue
             lacking = self._cards.lacking(device) if self._cards else None
             known.append(one if lacking is None else one | {"cards_lacking": lacking})
         return known

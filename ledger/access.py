@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ledger import people
 from ledger.access_terms import over
 from ledger.dialect import Dialect
+from ledger.retirement import IN_USE
 from ledger.signatures import NotAllowed, signed
 from protocols.card.pin import is_pin
 from protocols.rules import access
@@ -55,7 +56,7 @@ _DOORS = (
     "SELECT d.device, k.device_key, COALESCE((SELECT MAX(number) FROM access_change c"
     " WHERE c.device = d.device), 0) FROM door d JOIN device v ON v.device = d.device"
     " JOIN device_key k ON k.device = v.device AND k.key_no = v.head_key_no"
-    " WHERE v.site = ? ORDER BY d.device"
+    f" WHERE v.site = ? AND {IN_USE} ORDER BY d.device"
 )
 
 Periods = Sequence[tuple[int, int, int]]

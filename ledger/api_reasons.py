@@ -23,6 +23,13 @@ OUR_FAULT = 711
 NO_ACCOUNT = 721
 ACCOUNT_CLOSED = 722
 ABOVE_LIMIT = 723
+CARD_NOT_IN_USE = 724
+NOT_THE_HOLDER = 725
+PHONE_HAS_CARD = 726
+TOO_MANY_TRIES = 727
+REQUEST_DIFFERS = 728
+TOLD_BEFORE = 729
+NO_PHONES = 730
 ORDER_DIFFERS = 731
 REFERENCE_USED = 732
 NO_ORDER = 733
@@ -84,6 +91,13 @@ TEXTS = {
     NO_ACCOUNT: (404, "no such account"),
     ACCOUNT_CLOSED: (409, "this account is closed"),
     ABOVE_LIMIT: (409, "above what one top-up may be"),
+    CARD_NOT_IN_USE: (409, "this card is lost, suspended, frozen or ended: no phone is bound"),
+    NOT_THE_HOLDER: (403, "not the person whose card the books know it to be"),
+    PHONE_HAS_CARD: (409, "this phone is bound to another card: that has to end first"),
+    TOO_MANY_TRIES: (429, "wrong persons or new phones too often in a day: tomorrow, or a clerk"),
+    REQUEST_DIFFERS: (409, "this request number stands for another phone, card or proof"),
+    TOLD_BEFORE: (409, "done before, and the seed is not told any more: bind with a new number"),
+    NO_PHONES: (409, "these books have no key for phones"),
     ORDER_DIFFERS: (409, "this order number is booked already, with other facts"),
     REFERENCE_USED: (409, "this bank reference has paid for another order"),
     NO_ORDER: (404, "this channel has no order of this number"),

@@ -52,6 +52,9 @@ LOSSES = {
     reasons.UNREADABLE: Loss(_MERCHANT, _C, "not booked while nobody can read it", False),
     reasons.LOST: Loss(_MERCHANT, _H, "the card was debited, and names the record", False),
     reasons.FOUND: Loss(_MERCHANT, _H, "a spend that was found again is its holder's"),
+    reasons.TOLD_AFTER_ITS_END: Loss(
+        _MERCHANT, _H, "a spend that came when its reader had ended is its holder's"
+    ),
     reasons.CONTRADICTION: Loss(_PURSE, _M, "booked as debited; if it was not, no goods left"),
     reasons.UNKNOWN_CARD: Loss(Relieved.SUSPENSE, _C, "a card that the centre has not issued"),
     reasons.UNKNOWN_MERCHANT: Loss(
@@ -104,6 +107,8 @@ NO_LOSS = {
     reasons.UNREAD_LETTER: _NO_MONEY,
     reasons.TOLD_BEHIND_ITS_MARK: "its merchant gets it with the next period",
     reasons.OF_A_TIME_TO_COME: "its merchant has it with the period that was closed",
+    reasons.ENDED_UNPROVEN: "what it has taken is a case of its own once it comes",
+    reasons.PAID_AFTER_ITS_END: "its merchant has it with the period that was closed",
     reasons.ENTRY_UNANSWERED: _NO_MONEY,
     reasons.ENTERED_TWICE: _NO_MONEY,
     reasons.SOLD_NOT_CHARGED: _AT_ACQUIRER,

@@ -31,6 +31,7 @@ class Device:
     head_seq: int
     head: Link
     keys: list[bytes] = field(default_factory=list, repr=False)  # never in a log
+    has_ended: bool = False  # its key is dead (ledger/retirement.py)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,9 @@ class _Clerk:
         # Stable: of two that claim one number, the one that arrived first is tried first, but a
         # record before the word that it is lost.
         for claim in sorted(claims, key=lambda claim: (claim.seq, claim.kind == messages.LOST)):
+            if device.has_ended and claim.seq > device.head_seq:
+                self._keep_late(device, claim)
+                continue
             if claim.seq > device.head_seq + 1:
                 self._park(device, claim)
                 continue
@@ -113,6 +116,25 @@ class _Clerk:
                 self._fork_or_reject(device, claim)
         if device.head_seq != before:
             self._changes.advanced.add(device.device)
+
+    def _keep_late(self, device: Device, claim: Claim) -> None:
+        """A claim behind the head of a reader that has ended: what is genuine becomes a case.
+
+        Ahead of a gap nobody can tell: it is not answered, so whoever has it sends it again.
+        """
+        befores = list(self._book.forks.get((claim.device, claim.seq - 1), ()))
+        if claim.seq == device.head_seq + 1:
+            befores.append(device.head)
+        if not befores:
+            return
+        if all(_link(claim, device, before) is None for before in befores):
+            self._reject(claim, BAD_SEAL)
+            return
+        if claim.place in self._due:
+            self._changes.unparked.append(claim)
+        self._changes.refused[claim.sha256] = reasons.TOLD_AFTER_ITS_END
+        self._book.forks[claim.device, claim.seq].append(fork_link(claim.sealed))
+        self._keep(reasons.TOLD_AFTER_ITS_END, claim)
 
     def _park(self, device: Device, claim: Claim) -> None:
         if claim.place in self._book.parked:

@@ -62,11 +62,17 @@ def release(
         for (head_seq,) in list(database.rows(_HEAD, (device,))):
             if seq > head_seq:
                 raise QuiescenceRefused(f"reader {device}: its newest record is {head_seq}")
-            ((number,),) = list(database.rows(_NUMBER))
-            row = number, device, seq, head_seq, time_s, person, because
-            database.many(_RELEASE, [row])
+            note_release(database, (device, seq, head_seq), time_s, person, because)
             return
     raise QuiescenceRefused(f"reader {device} is not registered")
+
+
+def note_release(
+    database: Dialect, place: tuple[int, int, int], time_s: int, person: str, because: str
+) -> None:
+    """Write it down for (device, seq, head_seq), in a transaction of the caller, who has asked."""
+    ((number,),) = list(database.rows(_NUMBER))
+    database.many(_RELEASE, [(number, *place, time_s, person, because)])
 
 
 def certificate(found: Quiescence, made_s: int, signing_key: bytes | None = None) -> str:

@@ -32,7 +32,8 @@ RULES = {
         SELECT s.dossier, s.step, s.person FROM dossier_step s
         JOIN dossier_step o ON o.dossier = s.dossier AND o.person = s.person
             AND o.step < s.step AND (o.act = 'sign' OR o.step = s.step - 1
-                OR o.step = 1 AND s.kind IN ('merchant', 'device', 'relocation', 'damage'))
+                OR o.step = 1 AND s.kind IN ('merchant', 'device', 'relocation', 'damage',
+                    'retirement', 'closing'))
         WHERE s.act = 'sign'""",
     "a thing in custody comes from the hands that had it": """
         SELECT s.dossier, s.step, s.given_by FROM dossier_step s

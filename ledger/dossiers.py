@@ -8,11 +8,11 @@ in ledger/procedures.py, and in the database beside it; whose word it is, in
 ledger/dossier_signers.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from ledger import chart, people
+from ledger import chart, closing, people, retirement
 from ledger.dialect import Dialect, Row
 from ledger.dossier_signers import department_of, proven, typed_signer
 from ledger.issuing import open_accounts
@@ -20,15 +20,20 @@ from ledger.posting import post_recorded
 from ledger.procedures import (
     APPROVED,
     BEYOND_APPROVAL,
+    CLOSING,
     COSTS,
     COSTS_BOOKED,
     COSTS_SAID,
+    HAS_ENDED,
     KINDS,
     MERCHANT,
     MOVE_OF,
-    MOVED,
     NO_DOSSIER,
     NO_EVIDENCE,
+    NOT_QUIET,
+    NOT_SETTLED,
+    OTHER_STATEMENT,
+    RETIREMENT,
     SAID_OTHERWISE,
     Act,
     Step,
@@ -237,14 +242,12 @@ def advance(
         return known.state
     _check_costs(known, told)
     database.many("INSERT INTO dossier_cost VALUES (?, ?, ?, ?)", told)
-    after = find(database, number).state
-    if after == COSTS_BOOKED.get(known.kind):
+    now = find(database, number)
+    if now.state == COSTS_BOOKED.get(known.kind):
         _book_costs(database, known)
-    if (known.kind, after) == (MOVE_OF, MOVED):
-        _move(database, known)
-    if (known.kind, after) == (MERCHANT, APPROVED):
-        _become_merchant(database, known)
-    return after
+    if (known.kind, verb) in _EFFECTS:
+        _EFFECTS[known.kind, verb](database, now)
+    return now.state
 
 
 def find(database: Dialect, number: int) -> Dossier:
@@ -375,6 +378,8 @@ def _move(database: Dialect, known: Dossier) -> None:
 
 
 def _become_merchant(database: Dialect, known: Dossier) -> None:
+    if known.state != APPROVED:
+        return
     form = detail_of(database, known.number, "annex_form")
     assert form is not None and known.merchant_no is not None
     sql = "SELECT 1 FROM merchant WHERE merchant_no = ?"
@@ -383,3 +388,73 @@ def _become_merchant(database: Dialect, known: Dossier) -> None:
         refuse(known.kind, text, BEYOND_APPROVAL)
     database.many("INSERT INTO merchant VALUES (?, ?)", [(known.merchant_no, form[0])])
     open_accounts(database, [(chart.MERCHANT, known.merchant_no, None)])
+
+
+def _retire(database: Dialect, known: Dossier) -> None:
+    """By its mark (`end`), or past what bars (`pass-over`)."""
+    device, last = known.device, known.steps[-1]
+    assert device is not None
+    if retirement.is_retired(database, device):
+        refuse(RETIREMENT, f"reader {device} has ended", HAS_ENDED)
+    since_s = next(step.time_s for step in known.steps if step.after == APPROVED)
+    found = retirement.bars(database, device, since_s)
+    is_proven = last.verb == "end"
+    if is_proven and found:
+        refuse(RETIREMENT, f"reader {device}: {'; '.join(found)}", NOT_QUIET)
+    if not is_proven and not found:
+        refuse(RETIREMENT, f"nothing bars that reader {device} ends: say end", NOT_QUIET)
+    head_seq = retirement.head_of(database, device)
+    if not is_proven and last.by.evidence != str(head_seq):
+        text = f"reader {device}: its newest booked record is {head_seq}: who passes over shows it"
+        refuse(RETIREMENT, text, NO_EVIDENCE)
+    by = last.by.person, last.time_s
+    retirement.end(database, known.number, device, since_s, by, is_proven)
+
+
+def _wind_up(database: Dialect, known: Dossier) -> None:
+    merchant_no = _merchant_of(known)
+    if closing.is_ending(database, merchant_no):
+        refuse(CLOSING, f"merchant {merchant_no} winds up already", HAS_ENDED)
+    closing.begin(database, merchant_no, known.number)
+
+
+def _pay_in(database: Dialect, known: Dossier) -> None:
+    merchant_no = _merchant_of(known)
+    if not closing.pay_in(database, known.number, merchant_no, known.steps[-1].time_s):
+        refuse(CLOSING, f"merchant {merchant_no} owes nothing", NOT_SETTLED)
+
+
+def _settle(database: Dialect, known: Dossier) -> None:
+    merchant_no = _merchant_of(known)
+    found = closing.open_things(database, merchant_no, known.number)
+    if found:
+        refuse(CLOSING, f"merchant {merchant_no}: {'; '.join(found)}", NOT_SETTLED)
+    closing.settle(database, known.number, merchant_no, known.steps[-1].time_s)
+
+
+def _close(database: Dialect, known: Dossier) -> None:
+    merchant_no, statement = _merchant_of(known), closing.newest(database, known.number)
+    assert statement is not None  # no step leads to `settled` without
+    if known.steps[-1].by.evidence != statement.mark:
+        refuse(CLOSING, "who closes shows the mark of the statement", OTHER_STATEMENT)
+    if not closing.is_so(database, merchant_no, known.number, statement):
+        text = f"merchant {merchant_no}: the books say something else since: reopen it"
+        refuse(CLOSING, text, OTHER_STATEMENT)
+
+
+def _merchant_of(known: Dossier) -> int:
+    assert known.merchant_no is not None  # Tickets.leave begins none without
+    return known.merchant_no
+
+
+# What is done with a step, in its transaction.
+_EFFECTS: dict[tuple[str, str], Callable[[Dialect, Dossier], None]] = {
+    (MOVE_OF, "move"): _move,
+    (MERCHANT, "sign"): _become_merchant,
+    (RETIREMENT, "end"): _retire,
+    (RETIREMENT, "pass-over"): _retire,
+    (CLOSING, "sign"): _wind_up,
+    (CLOSING, "pay-in"): _pay_in,
+    (CLOSING, "settle"): _settle,
+    (CLOSING, "close"): _close,
+}

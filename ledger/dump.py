@@ -7,12 +7,15 @@ records came to is the same text, in whichever order and on whichever database.
 from ledger.acquirer_schema import DUMP as ACQUIRERS
 from ledger.department_schema import DUMP as DEPARTMENTS
 from ledger.dialect import Dialect, Row
+from ledger.ending_schema import DUMP as ENDINGS
 from ledger.lifecycle_schema import DUMP as LIVES
 from ledger.money_schema import MONEY_DUMP as MONEY
 from ledger.payments.schema import PAYMENT_DUMP as PAYMENTS
 from ledger.people_schema import PEOPLE_DUMP as PEOPLE
 from ledger.period_schema import DUMP as PERIODS
+from ledger.phone_schema import DUMP as PHONES
 from ledger.procedure_schema import DUMP as DOSSIERS
+from ledger.shift_schema import DUMP as SHIFT_PARTS
 
 _TABLES = {
     "account": "SELECT id, balance_fen, floor_fen, overdrawn FROM account ORDER BY id",
@@ -77,6 +80,9 @@ _TABLES = {
     **DEPARTMENTS,
     **MONEY,
     **PAYMENTS,
+    **ENDINGS,
+    **PHONES,
+    **SHIFT_PARTS,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }

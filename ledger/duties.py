@@ -24,6 +24,7 @@ from ledger.procedures import (
     SAID_OTHERWISE,
     Act,
 )
+from ledger.retirement import IN_USE
 from ledger.signatures import NotAllowed, are_there, signed, works_as
 from ledger.tampers import is_person
 from protocols.wire import topics
@@ -46,12 +47,12 @@ SELECT item, dossier FROM duty_ticket WHERE department = ? AND site = ? AND day 
 ORDER BY dossier"""
 _ORIGIN = "SELECT department, site, day, item FROM duty_ticket WHERE dossier = ?"
 _TICKET = "INSERT INTO duty_ticket VALUES (?, ?, ?, ?, ?)"
-_UNNAMED = """
+_UNNAMED = f"""
 SELECT DISTINCT COALESCE(r.department, ''), d.site FROM device d
 LEFT JOIN responsible r ON r.device = d.device
 WHERE NOT EXISTS (SELECT 1 FROM duty u WHERE u.site = d.site
     AND u.department = COALESCE(r.department, ''))
-ORDER BY 1, 2"""
+AND {IN_USE} ORDER BY 1, 2"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from zlib import crc32
 
 from ledger.dialect import Dialect
 from ledger.release_file import BadRelease, Release
+from ledger.retirement import IN_USE
 from ledger.signatures import signed
 from protocols.wire import firmware_news, messages, seal, topics
 
@@ -24,7 +25,7 @@ PERSON_CHARS_MAX = 32
 _READERS = (
     "SELECT d.device, d.site, k.device_key FROM device d JOIN device_key k"
     " ON k.device = d.device AND k.key_no = d.head_key_no"
-    " WHERE d.device NOT IN (SELECT device FROM door) ORDER BY d.device"
+    f" WHERE d.device NOT IN (SELECT device FROM door) AND {IN_USE} ORDER BY d.device"
 )
 _STAGES = (
     "SELECT s.number, i.name, i.program, i.version, i.after, length(i.image), s.digest, s.percent,"

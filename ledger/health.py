@@ -11,13 +11,14 @@ from ledger.evidence import State
 from ledger.map_news import ahead, behind, newest
 from ledger.promises import HAS_ENDED
 from ledger.reservations import Settled
+from ledger.retirement import IN_USE
 from ledger.tampers import Tampers
 
 _CASES = "SELECT reason, COUNT(*) FROM suspense_case GROUP BY reason ORDER BY reason"
 _BALANCES = """
 SELECT owner, balance_fen FROM account WHERE kind = ? AND balance_fen <> 0 ORDER BY owner"""
 _COUNTS = {
-    "readers": "SELECT COUNT(*) FROM device",
+    "readers": f"SELECT COUNT(*) FROM device d WHERE {IN_USE}",
     "forked_readers": "SELECT COUNT(*) FROM device WHERE is_forked = 1",
     "records": "SELECT COALESCE(SUM(head_seq), 0) FROM device",
     "parked_records": "SELECT COUNT(*) FROM parked",

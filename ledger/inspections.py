@@ -15,18 +15,20 @@ from typing import Any
 
 from ledger.dialect import Dialect
 from ledger.intervals import TIME_UNKNOWN_S, narrowed
+from ledger.retirement import IN_USE
 from protocols.rules import battery, reasons
 from protocols.wire import messages, seal
 
 INSPECTED, PERHAPS, MISSING = "inspected", "perhaps", "missing"
 _CHUNK = 64
 # Of registered merchants. Doors and locks have wardens, and what punches has no merchant's day.
-_READERS = """
+_READERS = f"""
 SELECT d.device, d.site, m.merchant_no, m.name, COALESCE(r.department, '')
 FROM device d JOIN merchant m ON m.merchant_no = d.merchant_no
 LEFT JOIN responsible r ON r.device = d.device
 WHERE NOT EXISTS (SELECT 1 FROM door o WHERE o.device = d.device)
     AND NOT EXISTS (SELECT 1 FROM punch p WHERE p.device = d.device)
+    AND {IN_USE}
 ORDER BY m.merchant_no, d.device"""
 _BACKWARDS = f"""
 SELECT seq, sealed FROM record WHERE device + 0 = ? AND seq + 0 < ? AND kind IN (12, 13)

@@ -16,6 +16,7 @@ from ledger import (
     chart,
     code_rules,
     dossier_rules,
+    ending_rules,
     fraud_rules,
     lifecycle_rules,
     loss_reports,
@@ -200,6 +201,7 @@ _RULES = {
     **channel_rules.RULES,
     **fraud_rules.RULES,
     **dossier_rules.RULES,
+    **ending_rules.RULES,
     **money_rules.RULES,
     **payment_rules.RULES,
     **people_rules.RULES,
@@ -230,6 +232,7 @@ def check(store: LedgerStore) -> list[Violation]:
     _note(found, verdict_rules.IS_THE_EVIDENCE, verdict_rules.wrong_verdicts(store.database))
     _note(found, lifecycle_rules.FOLLOWS, lifecycle_rules.astray(store.database))
     _note(found, dossier_rules.IS_THE_TABLE, dossier_rules.foreign_rows(store.database))
+    _note(found, ending_rules.IS_AS_KEPT, ending_rules.changed_statements(store.database))
     _note(found, code_rules.IS_AS_TOLD, code_rules.wrongly_settled(store.database))
     _note(found, period_rules.AS_REPORTED, period_rules.not_as_reported(store.database))
     _note(found, aggregate.IS_AS_SEALED, aggregate.not_as_sealed(store.database))

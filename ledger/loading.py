@@ -31,7 +31,8 @@ INTENT_COLUMNS = (
 )
 _DEVICES = """
 WITH k (number) AS (VALUES {keys})
-SELECT device, merchant_no, is_forked, head_seq, head_tag, head_key_no
+SELECT device, merchant_no, is_forked, head_seq, head_tag, head_key_no,
+    EXISTS (SELECT 1 FROM retirement r WHERE r.device = number)
 FROM k CROSS JOIN device WHERE device = number"""
 _KEYS = """
 WITH k (number) AS (VALUES {keys})
@@ -134,8 +135,9 @@ def _is_new(claim: Claim, book: Book) -> bool:
 
 def _load_devices(database: Dialect, book: Book, devices: set[int]) -> None:
     numbers = ((device,) for device in devices)
-    for device, merchant_no, is_forked, seq, *head in database.rows_of(_DEVICES, numbers):
-        book.devices[device] = Device(device, merchant_no, is_forked, seq, Link(*head))
+    for device, merchant_no, is_forked, seq, *head, ended in database.rows_of(_DEVICES, numbers):
+        found = Device(device, merchant_no, is_forked, seq, Link(*head), has_ended=bool(ended))
+        book.devices[device] = found
     for device, device_keys in keys_of(database, book.devices.keys() & devices).items():
         book.devices[device].keys = device_keys
 
@@ -166,10 +168,11 @@ def _load_repeated(database: Dialect, book: Book, claims: list[Claim]) -> None:
         keys = {(claim.device, claim.seq), (claim.device, claim.seq - 1)}
         if claim.seq <= device.head_seq:
             booked |= keys
-        if device.is_forked:
+        if device.is_forked or device.has_ended:
             forked |= keys
     _load_records(database, book, booked)
-    keys_of_forks = ((reasons.FORK, device, seq) for device, seq in forked)
+    kept = (reasons.FORK, reasons.TOLD_AFTER_ITS_END)
+    keys_of_forks = ((reason, *place) for reason in kept for place in forked)
     for device, seq, sealed in database.rows_of(_FORKS, keys_of_forks):
         book.forks[device, seq].append(fork_link(sealed))
 

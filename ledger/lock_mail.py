@@ -15,6 +15,7 @@ from ledger import reasons
 from ledger.book import Case, Changes
 from ledger.claims import Claim, parse_claim
 from ledger.dialect import Dialect
+from ledger.retirement import IN_USE
 from protocols.card import mailbox
 from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
@@ -29,7 +30,9 @@ _STATES = (
     "SELECT l.device, v.site, v.head_seq, COALESCE((SELECT MAX(number) FROM access_change c"
     " WHERE c.device = l.device), 0), w.epoch, w.made_s, w.battery_mv, w.heard_s FROM lock l"
     " JOIN device v ON v.device = l.device LEFT JOIN lock_word w ON w.device = l.device"
-    " WHERE v.site = COALESCE(?, v.site) ORDER BY v.site, l.device"
+    " WHERE v.site = COALESCE(?, v.site)"
+    " AND NOT EXISTS (SELECT 1 FROM retirement x WHERE x.device = l.device)"
+    " ORDER BY v.site, l.device"
 )
 _NOTE = (
     "INSERT INTO lock_word VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (device) DO UPDATE SET"
@@ -38,7 +41,7 @@ _NOTE = (
 )
 _KEYS = (
     "SELECT k.device_key FROM device d JOIN device_key k ON k.device = d.device"
-    " WHERE d.device = ? AND k.key_no >= d.head_key_no ORDER BY k.key_no DESC"
+    f" WHERE d.device = ? AND k.key_no >= d.head_key_no AND {IN_USE} ORDER BY k.key_no DESC"
 )
 
 

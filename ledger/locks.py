@@ -11,13 +11,14 @@ from typing import Any
 
 from ledger import reasons
 from ledger.dialect import Dialect
+from ledger.retirement import IN_USE
 from protocols.rules import cells, lock
 from protocols.wire import messages, seal
 
 GRADES = {cells.GOOD: "good", cells.LOW: "low", cells.EMPTY: "empty"}
 _JAMMED = lock.STATES_AT + lock.STATES.index(lock.JAMMED)
 _WEAKER, _TAMPER = lock.number("weaker"), lock.number("tamper")
-_DEVICES = "SELECT device, site FROM device ORDER BY device"
+_DEVICES = f"SELECT d.device, d.site FROM device d WHERE {IN_USE} ORDER BY d.device"
 _NEWEST = "SELECT sealed FROM record WHERE device = ? AND kind = ? ORDER BY seq DESC LIMIT 1"
 _LAST = "SELECT sealed FROM record WHERE device = ? ORDER BY seq DESC LIMIT 1"
 

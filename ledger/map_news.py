@@ -10,9 +10,10 @@ from typing import Any
 
 from ledger.dialect import Dialect
 from ledger.quiescence import map_epoch_of, read
+from ledger.retirement import IN_USE
 from protocols.wire import messages
 
-_DEVICES = "SELECT device, site, head_seq FROM device ORDER BY device"
+_DEVICES = f"SELECT d.device, d.site, d.head_seq FROM device d WHERE {IN_USE} ORDER BY d.device"
 # Found by the index of ledger/inspection_schema.py, hence its words.
 _INSPECTED = f"""
 SELECT sealed FROM record

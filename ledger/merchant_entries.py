@@ -19,6 +19,7 @@ from ledger.transfers import (
     CODE_SALE,
     CORRECT,
     COST,
+    PAY_IN,
     REMIT,
     REMITTED,
     SENT_BACK,
@@ -40,6 +41,8 @@ SELECT t.device, t.seq, t.line, t.kind,
         WHEN t.kind = {CORRECT} THEN COALESCE(c.time_s, 0)
         WHEN t.kind = {COST} THEN COALESCE((SELECT MIN(s.time_s) FROM dossier_step s
             WHERE s.dossier = t.seq AND s.state_after IN ({_BOOKED})), 0)
+        WHEN t.kind = {PAY_IN} THEN COALESCE((SELECT MIN(p.time_s) FROM merchant_payment p
+            WHERE p.number = t.seq), 0)
         ELSE 0 END AS time_s
 FROM transfer t
 LEFT JOIN intent i ON i.device = t.device AND i.seq = t.seq

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 
+from ledger.closing import is_ending
 from ledger.dialect import Dialect
 from ledger.dossier_signers import proven
 from ledger.dossiers import (
@@ -29,6 +30,7 @@ from ledger.procedures import (
     ANNEX_2,
     APPROVED,
     BEYOND_APPROVAL,
+    HAS_ENDED,
     MERCHANT,
     NO_DOSSIER,
     NO_EVIDENCE,
@@ -69,8 +71,10 @@ INSERT INTO responsible SELECT a.device, f.department FROM admission a
 JOIN annex_form f ON f.dossier = a.application JOIN device d ON d.device = a.device
 WHERE a.device = ? ON CONFLICT DO NOTHING"""
 _REGISTRY = """
-SELECT d.device, d.merchant_no, d.site, COALESCE(r.department, ''), COALESCE(a.application, 0)
+SELECT d.device, d.merchant_no, d.site, COALESCE(r.department, ''), COALESCE(a.application, 0),
+    COALESCE(x.dossier, 0)
 FROM device d LEFT JOIN responsible r ON r.device = d.device
+LEFT JOIN retirement x ON x.device = d.device
 LEFT JOIN admission a ON a.device = d.device ORDER BY d.device"""
 
 _log = logging.getLogger(__name__)
@@ -96,13 +100,14 @@ class Form:
 @dataclass(frozen=True, slots=True)
 class Registered:
     """A reader of the books. `department` "": nobody answers for it; `application` 0: it was
-    registered before there were any."""
+    registered before there were any; `ended` 0: it is in use, else by that dossier it is not."""
 
     device: int
     merchant_no: int
     site: str
     department: str
     application: int
+    ended: int
 
 
 class Onboarding:
@@ -136,6 +141,8 @@ class Onboarding:
             if is_new and is_known != (kind != MERCHANT):
                 text = "is one already" if is_known else "is not known: it applies as a merchant"
                 refuse(kind, f"merchant {merchant_no} {text}", NO_DOSSIER)
+            if is_new:
+                self._check_stays(kind, merchant_no)
             if not list(self._database.rows(_IS_CLOSED)):
                 for sql in _CLOSE:
                     self._database.many(sql, [()])
@@ -157,6 +164,8 @@ class Onboarding:
             form = self._form(application, known.kind)
             has = {device for (device,) in self._database.rows(_OF_APPLICATION, (application,))}
             news = sorted(wanted - has)
+            if news:
+                self._check_stays(known.kind, known.merchant_no or 0)
             if known.state != APPROVED:
                 text = f"application {application} is {known.state}: five persons have to sign it"
                 refuse(known.kind, text, BEYOND_APPROVAL)
@@ -227,6 +236,10 @@ class Onboarding:
         if row is None:
             refuse(kind, f"dossier {application} is no application", NO_DOSSIER)
         return Form(*row)
+
+    def _check_stays(self, kind: str, merchant_no: int) -> None:
+        if is_ending(self._database, merchant_no):
+            refuse(kind, f"merchant {merchant_no} winds up, or is closed", HAS_ENDED)
 
     def _check_free(self, kind: str, device: int) -> None:
         if not 1 <= device <= _NUMBER_MAX or list(self._database.rows(_SITE, (device,))):

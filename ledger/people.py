@@ -253,6 +253,8 @@ TWO_PERSONS = (
     ("annex-2.project", "annex-2.president"),
     ("annex-2.project-leader", "annex-2.president"),
     ("relocation.department", "relocation.centre"),
+    ("retirement.department", "retirement.centre"),
+    ("closing.department", "closing.department-leader"),
     ("damage.department", "damage.centre"),
     ("damage.centre", "damage.security"),
     ("damage.security", "damage.card-centre"),

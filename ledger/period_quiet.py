@@ -33,7 +33,7 @@ from ledger.quiescence import (
 from ledger.reservations import Settled
 from protocols.wire import messages
 
-_CORRECTED = "SELECT device, seq FROM correction_approval WHERE reason IN (?, ?, ?, ?)"
+_CORRECTED = "SELECT device, seq FROM correction_approval WHERE reason IN (?, ?, ?, ?, ?)"
 _CLOSED_OVER = """
 SELECT d.device, d.seq FROM open_decision d JOIN settlement_period p ON p.until_s = d.until_s
 WHERE d.seq > 0 AND p.until_s < ?"""
@@ -49,7 +49,13 @@ SELECT u.merchant_no, COUNT(*), SUM(u.amount_fen) FROM (
     JOIN device d ON d.device = o.device
     WHERE o.state = {int(Settled.OPEN)} AND o.asked_s < ?) u
 GROUP BY u.merchant_no ORDER BY u.merchant_no"""
-_CASES = (reasons.LOST, reasons.UNREADABLE, reasons.FOUND, reasons.FORK)
+_CASES = (
+    reasons.LOST,
+    reasons.UNREADABLE,
+    reasons.FOUND,
+    reasons.FORK,
+    reasons.TOLD_AFTER_ITS_END,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from ledger.chart import LEDGER_DEVICE
 from ledger.dialect import Dialect
 from ledger.merchant_entries import ENTRIES, Sum, groups, trial_balance
 from ledger.period_quiet import Quiet
-from ledger.reasons import OF_A_TIME_TO_COME, TOLD_BEHIND_ITS_MARK
+from ledger.reasons import OF_A_TIME_TO_COME, PAID_AFTER_ITS_END, TOLD_BEHIND_ITS_MARK
 from ledger.transfers import SPEND
 
 PER_BP = 10_000
@@ -61,6 +61,10 @@ _HASH = "SELECT sha256 FROM settlement_period WHERE number = ?"
 _SURELY = """
 WITH k (reader, number) AS (VALUES {keys})
 SELECT device, seq, latest_s FROM k CROSS JOIN intent WHERE device = reader AND seq = number"""
+# When a merchant closed, its every entry was in a period: what is in a later one came behind that.
+_CLOSED = """
+SELECT e.merchant_no FROM merchant_end e
+JOIN dossier_step s ON s.dossier = e.dossier AND s.state_after = 'closed'"""
 _CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _READERS = """
 SELECT merchant_no, device, COUNT(*), SUM(amount_fen) FROM period_line WHERE period = ?
@@ -158,7 +162,8 @@ def _cases(
 ) -> list[tuple[int, int, int]]:
     """One for each late sale of a reader whose mark was past it when the last period closed.
 
-    And one for each record of a time to come: a person's clock is not a reader's.
+    And one for each record of a time to come (a person's clock is not a reader's), and for each of
+    a merchant that is closed.
     """
     from_s, until_s = span
     sql = "SELECT report FROM settlement_period WHERE number = ?"
@@ -177,12 +182,12 @@ def _cases(
     cases = [
         (TOLD_BEHIND_ITS_MARK, device, seq) for device, seq, latest_s in found if latest_s < from_s
     ]
-    ahead = {
-        (device, seq)
-        for _merchant_no, device, seq, _line, _kind, _fen, time_s in lines
-        if time_s >= until_s and device != LEDGER_DEVICE
-    }
-    return cases + [(OF_A_TIME_TO_COME, *place) for place in sorted(ahead)]
+    closed = {merchant_no for (merchant_no,) in database.rows(_CLOSED)}
+    told = [(line[0], line[1], line[2], line[6]) for line in lines if line[1] != LEDGER_DEVICE]
+    ahead = {(device, seq) for _no, device, seq, time_s in told if time_s >= until_s}
+    behind = {(device, seq) for no, device, seq, _time_s in told if no in closed}
+    cases += [(OF_A_TIME_TO_COME, *place) for place in sorted(ahead)]
+    return cases + [(PAID_AFTER_ITS_END, *place) for place in sorted(behind)]
 
 
 def build(

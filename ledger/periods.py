@@ -188,15 +188,21 @@ class Periods:
         check_person(person)
         if not 0 < len(name) <= _NAME_CHARS_MAX or not name.isprintable():
             raise PeriodRefused(f"a period has a name of 1 to {_NAME_CHARS_MAX}", WRONG_SPAN)
+        ready, refusal = None, None
         with self._database.reading():
-            is_new = self._closed(name, until_s, person) is None
-            ready = self._ready(name, until_s, str(person), now_s) if is_new else None
+            if self._closed(name, until_s, person) is None:
+                try:
+                    ready = self._ready(name, until_s, str(person), now_s)
+                except PeriodRefused as error:  # whoever may not close is told that first
+                    refusal = error
         with self._database.transaction():
             about = f"period {name} until {until_s}"
             person = signed(self._database, "period.close", person, now_s, about)
             known = self._closed(name, until_s, person)
             if known is not None:
                 return known
+            if refusal is not None:
+                raise refusal
             if ready is None:
                 raise PeriodRefused(f"period {name!r} was there, and is not", WRONG_SPAN)
             what, made, report = ready

@@ -28,7 +28,7 @@ _NONCE_BYTES = 12
 PERSON_CHARS_MAX = 32
 # What has to be shown, beside the card's holder, to a clerk.
 WAYS = ("id-card", "passport", "residence-permit")
-_IN_USE = "active"  # of ledger.lifecycle
+IN_USE = "active"  # of ledger.lifecycle
 _LABEL = b"onecard/v1/seed"
 _UNBOUND = b""
 _FIND = "SELECT binding, sealed_seed FROM phone WHERE card_no = ?"
@@ -77,15 +77,23 @@ class Phones:
         """
         if proof.way not in WAYS or not 0 < len(proof.person) <= PERSON_CHARS_MAX:
             raise PhoneRefused(f"somebody has seen one of: {', '.join(WAYS)}")
-        seed, nonce = self._random(SEED_BYTES), self._random(_NONCE_BYTES)
         with self._database.transaction():
             words = f"card {card_no}", proof.way
             person = signed(self._database, "phone.bind", proof.person, time_s, *words)
-            binding = self._next(card_no)
+            self._next(card_no)
             self._check(card_no, proof)
-            sealed = nonce + self._sealer.encrypt(nonce, seed, _bound_to(card_no, binding))
-            self._database.many(_BIND, [(card_no, binding, sealed)])
-            self._database.many(_PROVE, [(card_no, binding, proof.way, person, time_s)])
+            return self.renew(card_no, proof.way, person, time_s)
+
+    def renew(self, card_no: int, way: str, who: str, time_s: int) -> tuple[int, bytes]:
+        """The next binding of a card, whose holder has proven to be it, by `way` to `who`.
+
+        Inside a transaction of the caller, who has looked whose it is. PhoneRefused.
+        """
+        binding = self._next(card_no)
+        seed, nonce = self._random(SEED_BYTES), self._random(_NONCE_BYTES)
+        sealed = nonce + self._sealer.encrypt(nonce, seed, _bound_to(card_no, binding))
+        self._database.many(_BIND, [(card_no, binding, sealed)])
+        self._database.many(_PROVE, [(card_no, binding, way, who, time_s)])
         return binding, seed
 
     def proof(self, card_no: int) -> tuple[str, str, int] | None:
@@ -98,8 +106,12 @@ class Phones:
         """From now on no phone pays for a card; the number of the binding. Raises PhoneRefused."""
         with self._database.transaction():
             signed(self._database, "phone.bind", person, time_s, f"card {card_no}", "unbind")
-            binding = self._next(card_no)
-            self._database.many(_BIND, [(card_no, binding, _UNBOUND)])
+            return self.end(card_no)
+
+    def end(self, card_no: int) -> int:
+        """As `unbind`, inside a transaction of the caller, who has asked whose word it is."""
+        binding = self._next(card_no)
+        self._database.many(_BIND, [(card_no, binding, _UNBOUND)])
         return binding
 
     def binding(self, card_no: int) -> int:
@@ -122,7 +134,7 @@ class Phones:
 
     def _check(self, card_no: int, proof: Proof) -> None:
         state = Cards(self._database).state(card_no)
-        if state != _IN_USE:
+        if state != IN_USE:
             raise PhoneRefused(f"card {card_no} is {state}")
         holder = holder_of(self._database, card_no)
         known = holder.person_no if holder else PersonNumbers(self._database).known(card_no)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ledger.dialect import Dialect
+from ledger.retirement import IN_USE
 from ledger.signatures import signed
 from protocols.rules import settings
 from protocols.rules.spending import POLICY_FIELDS
@@ -26,10 +27,12 @@ _NEWEST = (
     " FROM policy_change p JOIN device d ON d.device = p.device"
     " JOIN device_key k ON k.device = d.device AND k.key_no = d.head_key_no"
     " WHERE p.epoch = (SELECT MAX(epoch) FROM policy_change WHERE device = p.device)"
+    f" AND {IN_USE}"
     " ORDER BY p.device"
 )
 _READERS = (
-    "SELECT device, site FROM device WHERE device NOT IN (SELECT device FROM lock) ORDER BY device"
+    "SELECT d.device, d.site FROM device d WHERE d.device NOT IN (SELECT device FROM lock)"
+    f" AND {IN_USE} ORDER BY d.device"
 )
 # As the index of policy_schema.py has them: nothing else of a year's records is read.
 _BOOTS = "SELECT device, sealed FROM record WHERE kind = 1 ORDER BY (device + 0), (seq + 0)"

@@ -1,7 +1,8 @@
 """The steps of the procedures of merchants and devices, as they stand in the books too.
 
-Rules of this file. It is released history: a migration has put FIRST into `procedure_rule`, and
-the database takes no step that is not there. A change is another text and another migration.
+Rules of this file. It is released history: migrations have put FIRST and ENDING into
+`procedure_rule`, and the database takes no step that is not there. A change is another text and
+another migration.
 A row: the procedures, the verb, the states before, the state after ("=": the same), the roles
 that may say it, and what saying it is. Commas stand for each of them. `say`: a person says it.
 `sign`: their signature, one for each person and dossier. `take`: a thing comes into that person's
@@ -61,6 +62,26 @@ question answer asked          answered merchant   say
 question accept answered       accepted department sign
 question uphold asked,answered upheld   department sign
 """
+ENDING = """
+retirement apply     absent           applied   merchant,department,centre say
+retirement sign      applied          approved  department                 sign
+retirement reject    applied          rejected  department                 say
+retirement withdraw  applied,approved withdrawn merchant,department,centre say
+retirement end       approved         retired   centre                     sign
+retirement pass-over approved         retired   centre                     sign
+
+closing apply    absent     applied    merchant            say
+closing expel    absent     expelled   department,security say
+closing sign     applied    winding-up department          sign
+closing sign     expelled   winding-up department-leader   sign
+closing reject   applied    rejected   department          say
+closing reject   expelled   rejected   department-leader   say
+closing withdraw applied    withdrawn  merchant            say
+closing pay-in   winding-up =          card-centre         say
+closing settle   winding-up settled    card-centre         say
+closing reopen   settled    winding-up card-centre         say
+closing close    settled    closed     card-centre         sign
+"""
 
 
 class Row(NamedTuple):
@@ -87,4 +108,4 @@ def rows_of(text: str) -> tuple[Row, ...]:
     return tuple(found)
 
 
-ROWS = rows_of(FIRST)
+ROWS = rows_of(FIRST) + rows_of(ENDING)

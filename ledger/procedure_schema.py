@@ -7,9 +7,9 @@ registered before stays. Of a person there is the word by which staff are called
 card, or has damaged something, stands on paper.
 """
 
-from ledger.procedure_rows import ROWS
+from ledger.procedure_rows import FIRST, rows_of
 
-_RULES = ",\n    ".join(str(tuple(row)) for row in ROWS)
+_RULES = ",\n    ".join(str(tuple(row)) for row in rows_of(FIRST))
 _CLOSED = "EXISTS (SELECT 1 FROM annex_form)"
 _APPROVED = """EXISTS (SELECT 1 FROM dossier d JOIN dossier_step s ON s.dossier = d.number
     WHERE s.state_after = 'approved' AND {})"""

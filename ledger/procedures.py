@@ -27,6 +27,10 @@ NOT_IN_CUSTODY = 446
 BEYOND_APPROVAL = 447
 NOT_NOW = 448
 SAID_OTHERWISE = 449
+NOT_QUIET = 473
+HAS_ENDED = 474
+NOT_SETTLED = 475
+OTHER_STATEMENT = 476
 TEXTS = {
     NO_DOSSIER: "no dossier, merchant, reader or record of this number is in the books",
     WRONG_STATE: "not what follows on the state that this dossier is in",
@@ -37,6 +41,10 @@ TEXTS = {
     BEYOND_APPROVAL: "not what the five signatures of annex 2 stand under",
     NOT_NOW: "not at this time yet",
     SAID_OTHERWISE: "said before otherwise, or of something else: is it new?",
+    NOT_QUIET: "records of this reader may still come; or nothing bars, and nobody decides",
+    HAS_ENDED: "this reader or merchant has ended",
+    NOT_SETTLED: "a merchant is settled when its readers, its money and its dossiers are",
+    OTHER_STATEMENT: "not the statement that was settled, or the books say something else now",
 }
 
 # --- who, and what ------------------------------------------------------------------------------
@@ -65,6 +73,7 @@ ACTS = {
 }
 MOVE_OF, DAMAGE, REPAIR = "relocation", "damage", "repair"
 CAPTURE, QUESTION = "capture", "question"
+RETIREMENT, CLOSING = "retirement", "closing"
 ANNEX_2 = (MERCHANT, "device")
 KINDS = {
     MERCHANT: ("to become a merchant, with so many readers", "R16, annex 2"),
@@ -74,19 +83,24 @@ KINDS = {
     CAPTURE: ("a card that a merchant has withheld, from hand to hand", "R19.4"),
     DAMAGE: ("a reader that was damaged on purpose", "R22"),
     QUESTION: ("what a merchant's records show, for him to answer", "R19.1"),
+    RETIREMENT: ("a reader that is in use no more: broken, sold, replaced, lost", "R20"),
+    CLOSING: ("a merchant that leaves, or is thrown out", "R16, R22"),
 }
 # Whoever has begun one of these signs nothing of it.
-NOT_BY_WHO_BEGAN = (*ANNEX_2, MOVE_OF, DAMAGE)
+NOT_BY_WHO_BEGAN = (*ANNEX_2, MOVE_OF, DAMAGE, RETIREMENT, CLOSING)
 # What its applicant may withdraw at any step before the last, and apply for anew.
 WITHDRAWN_ANY_TIME = (*ANNEX_2, MOVE_OF)
 _OF = {kind: tuple(row for row in ROWS if row.kind == kind) for kind in KINDS}
 APPROVED, MOVED, COMPENSATED = "approved", "moved", "compensated"
+RETIRED, WINDING_UP, SETTLED, CLOSED = "retired", "winding-up", "settled", "closed"
 # One of these words is shown, or what is said of it stands in the step.
 EVIDENCE = {
     (CAPTURE, "return"): ("id-card", "passport", "residence-permit"),
     (CAPTURE, "destroy"): ("closed-card",),
     (DAMAGE, "establish"): ("finding-report",),
     (DAMAGE, "compensate"): ("receipt", "booked-to-merchant"),
+    (RETIREMENT, "apply"): ("broken", "sold", "replaced", "lost"),
+    (CLOSING, "pay-in"): ("receipt",),
 }
 # Verbs that are nothing without a text.
 WITH_TEXT = {
@@ -98,6 +112,9 @@ WITH_TEXT = {
     (QUESTION, "ask"),
     (QUESTION, "answer"),
     (QUESTION, "uphold"),
+    (RETIREMENT, "reject"),
+    (RETIREMENT, "pass-over"),
+    *((CLOSING, verb) for verb in ("apply", "expel", "reject", "pay-in", "reopen")),
 }
 # What it costs is said with this verb, and booked with that one.
 COSTS = {MOVE_OF: ("labour", "material"), DAMAGE: ("compensation",)}
@@ -118,6 +135,10 @@ DUE_H = {
     (DAMAGE, "referred"): 720,
     (QUESTION, "asked"): 168,
     (QUESTION, "answered"): 168,
+    (RETIREMENT, "applied"): 168,
+    (RETIREMENT, APPROVED): 168,
+    **{(CLOSING, state): 168 for state in ("applied", "expelled", SETTLED)},
+    (CLOSING, WINDING_UP): 1440,
     **{(kind, state): 168 for kind in ANNEX_2 for state in ("applied", "signed-1", "signed-2")},
     **{(kind, state): 168 for kind in ANNEX_2 for state in ("signed-3", "signed-4")},
     **{(MOVE_OF, state): 168 for state in ("applied", "signed-1", APPROVED)},

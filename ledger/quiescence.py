@@ -51,7 +51,8 @@ SELECT device, seq FROM suspense_case WHERE reason IN ({reasons.LOST}, {reasons.
 ORDER BY device, seq"""
 KEPT = f"""
 SELECT reason, device, seq, sealed FROM suspense_case
-WHERE reason IN ({reasons.FOUND}, {reasons.FORK}) ORDER BY device, seq, reason"""
+WHERE reason IN ({reasons.FOUND}, {reasons.FORK}, {reasons.TOLD_AFTER_ITS_END})
+ORDER BY device, seq, reason"""
 _NAMED = """
 WITH k (place, wanted) AS (VALUES {keys})
 SELECT last_device, last_seq, card_no FROM intent JOIN k

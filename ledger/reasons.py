@@ -64,8 +64,11 @@ CHARGED_NOT_SOLD = 461
 CHARGED_OTHERWISE = 462
 UNHEARD_SALE = 463
 OF_A_TIME_TO_COME = 464
-STATED_TWICE = 510
-STATED_NO_MORE = 511
+STATED_TWICE = 465
+STATED_NO_MORE = 466
+TOLD_AFTER_ITS_END = 470
+ENDED_UNPROVEN = 471
+PAID_AFTER_ITS_END = 472
 
 TEXTS = {
     UNKNOWN_DEVICE: "no device of this number is registered",
@@ -124,6 +127,9 @@ TEXTS = {
     UNHEARD_SALE: "paid, says a reader, and the acquirer has not said so: a person asks it",
     OF_A_TIME_TO_COME: "dated more than a day after its period was closed: look at its reader's"
     " clock, of a payment by code at the ledger's",
+    TOLD_AFTER_ITS_END: "genuine, and came when its reader had ended; kept, not booked",
+    ENDED_UNPROVEN: "this reader has ended, and may have taken more than was heard behind that",
+    PAID_AFTER_ITS_END: "a merchant that is closed got or gave this; it is in the next period",
     SEEN_ELSEWHERE: "a reader was heard at another site than its own, and has sealed that (R18.1)",
 }
 # Which of them have a suspense account, because money needs a place while nobody knows better.

@@ -16,12 +16,16 @@ from ledger.signatures import signed
 
 SHIFT_CHARS_MAX, TEAM_CHARS_MAX, PERSON_CHARS_MAX = 16, 32, 32
 SHIFT_MIN_MAX, GRACE_MIN_MAX = 960, 120
+PARTS_MAX = 4
 _DAY_MIN = 1440
 _SHIFTS = """
-SELECT shift, from_day, days, from_min, to_min, grace_min FROM shift_change ORDER BY number"""
+SELECT number, shift, from_day, days, from_min, to_min, grace_min FROM shift_change
+ORDER BY number"""
+_PARTS = "SELECT number, from_min, to_min FROM shift_part ORDER BY number, part"
 _ROSTER = "SELECT person_no, from_day, team, shift FROM roster_change ORDER BY number"
 _Said = TypeVar("_Said")
 _ADD_SHIFT = "INSERT INTO shift_change VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_PART = "INSERT INTO shift_part VALUES (?, ?, ?, ?)"
 _ADD_PLACE = "INSERT INTO roster_change VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -33,7 +37,8 @@ class RosterRefused(Exception):
 class Shift:
     """The hours of a shift from a day on; `days` is a mask with Monday in bit 0.
 
-    `to_min` beyond 1,440 is on the next day. Who comes `grace_min` late is not late.
+    `to_min` beyond 1,440 is on the next day. Who comes `grace_min` late is not late. `more`: the
+    stretches (from_min, to_min) behind a break, or a second time in the day; each has its punches.
     """
 
     name: str
@@ -42,6 +47,12 @@ class Shift:
     from_min: int
     to_min: int
     grace_min: int
+    more: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def stretches(self) -> tuple[tuple[int, int], ...]:
+        """All of them, in order."""
+        return (self.from_min, self.to_min), *self.more
 
     def is_on(self, day: int) -> bool:
         """Whether it works on a day (1970-01-01 was a Thursday)."""
@@ -106,12 +117,15 @@ class Rosters:
 
     def roster(self) -> Roster:
         """All that was said so far."""
-        shifts = [Shift(*row) for row in self._database.rows(_SHIFTS)]
-        return Roster(shifts, [Place(*row) for row in self._database.rows(_ROSTER)])
+        return Roster(self.shifts(), [Place(*row) for row in self._database.rows(_ROSTER)])
 
     def shifts(self) -> list[Shift]:
         """Each word on a shift, in order."""
-        return [Shift(*row) for row in self._database.rows(_SHIFTS)]
+        more: dict[int, list[tuple[int, int]]] = {}
+        for number, from_min, to_min in self._database.rows(_PARTS):
+            more.setdefault(number, []).append((from_min, to_min))
+        rows = list(self._database.rows(_SHIFTS))
+        return [Shift(*row, more=tuple(more.get(number, ()))) for number, *row in rows]
 
     def set_shift(self, shift: Shift, person: str, time_s: int) -> None:
         """Say the hours of a shift from a day on. Again, the same: nothing.
@@ -120,9 +134,7 @@ class Rosters:
         """
         _check_word("a shift", shift.name, SHIFT_CHARS_MAX)
         _check_word("who says it", person, PERSON_CHARS_MAX)
-        length_min = shift.to_min - shift.from_min
-        if not 0 < length_min <= SHIFT_MIN_MAX or not 0 <= shift.from_min < _DAY_MIN:
-            raise RosterRefused(f"a shift is of 1 minute to {SHIFT_MIN_MAX // 60} hours")
+        _check_stretches(shift)
         if not 0 < shift.days <= 127 or not 0 <= shift.grace_min <= GRACE_MIN_MAX:
             raise RosterRefused(f"a shift has days, and {GRACE_MIN_MAX} minutes of grace at most")
         _check_day(shift.from_day)
@@ -132,8 +144,10 @@ class Rosters:
             if self.roster().said_of_shift(shift.name, shift.from_day) == shift:
                 return
             facts = shift.days, shift.from_min, shift.to_min, shift.grace_min, person, time_s
-            row = self._next("shift_change"), shift.name, shift.from_day, *facts
-            self._database.many(_ADD_SHIFT, [row])
+            number = self._next("shift_change")
+            self._database.many(_ADD_SHIFT, [(number, shift.name, shift.from_day, *facts)])
+            parts = [(number, part, *hours) for part, hours in enumerate(shift.more, 2)]
+            self._database.many(_ADD_PART, parts)
 
     def place(self, lines: Sequence[tuple[int, Place]], person: str, time_s: int) -> int:
         """Enter a list (number of its line, what it says), all of it or none; how many are news.
@@ -184,6 +198,20 @@ def _on(said: Mapping[int, _Said], day: int) -> _Said | None:
     """What holds on a day, of what was said from which day on."""
     begun = [from_day for from_day in said if from_day <= day]
     return said[max(begun)] if begun else None
+
+
+def _check_stretches(shift: Shift) -> None:
+    """One behind the other, all of them within SHIFT_MIN_MAX of the first. RosterRefused."""
+    behind_min = shift.from_min
+    for at, (from_min, to_min) in enumerate(shift.stretches):
+        if from_min < behind_min + (at > 0) or to_min <= from_min:
+            raise RosterRefused("stretches of a shift follow each other, with a break between")
+        behind_min = to_min
+    length_min = behind_min - shift.from_min
+    if length_min > SHIFT_MIN_MAX or not 0 <= shift.from_min < _DAY_MIN:
+        raise RosterRefused(f"a shift is of 1 minute to {SHIFT_MIN_MAX // 60} hours")
+    if len(shift.stretches) > PARTS_MAX:
+        raise RosterRefused(f"a shift has {PARTS_MAX} stretches at most")
 
 
 def _check_word(what: str, text: str, chars_max: int) -> None:

@@ -13,6 +13,7 @@ from ledger.code_schema import CODE_ENTRIES
 from ledger.department_schema import DEPARTMENTS
 from ledger.department_schema import JOURNALS as DEPARTMENT_JOURNALS
 from ledger.desk_schema import DESKS
+from ledger.ending_schema import ENDING_JOURNALS, ENDINGS
 from ledger.firmware_schema import FIRMWARE
 from ledger.fraud_schema import CORRECTIONS, FINDINGS
 from ledger.growth_schema import GROWTH, PORTIONS
@@ -24,12 +25,14 @@ from ledger.payments.schema import PAYMENT_JOURNALS, PAYMENTS
 from ledger.people_schema import PEOPLE, PEOPLE_JOURNALS
 from ledger.period_schema import JOURNALS as PERIOD_JOURNALS
 from ledger.period_schema import PERIODS
+from ledger.phone_schema import PHONE_APPS, PHONE_JOURNALS
 from ledger.policy_schema import POLICIES
 from ledger.procedure_schema import JOURNALS as OF_DOSSIERS
 from ledger.procedure_schema import PROCEDURES
 from ledger.proofs_schema import PROOFS
 from ledger.reasons import LOSS_ACCOUNTS, SUSPENSE_ACCOUNTS
 from ledger.schema_menus import MENUS
+from ledger.shift_schema import SHIFT_JOURNALS, SHIFT_PARTS
 from ledger.site_schema import ACCESS, PUNCHES, SITES
 
 _TABLES = """
@@ -170,6 +173,9 @@ APPEND_ONLY += PEOPLE_JOURNALS
 APPEND_ONLY += DEPARTMENT_JOURNALS
 APPEND_ONLY += MONEY_JOURNALS
 APPEND_ONLY += PAYMENT_JOURNALS
+APPEND_ONLY += ENDING_JOURNALS
+APPEND_ONLY += PHONE_JOURNALS
+APPEND_ONLY += SHIFT_JOURNALS
 
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
@@ -436,4 +442,8 @@ MIGRATIONS = [
     PAYMENTS + _append_only(*PAYMENT_JOURNALS),
     PORTIONS,
     STATEMENTS + _append_only("acquirer_statement", "acquirer_stated"),
+    ENDINGS
+    + PHONE_APPS
+    + SHIFT_PARTS
+    + _append_only(*ENDING_JOURNALS, *PHONE_JOURNALS, *SHIFT_JOURNALS),
 ]

@@ -18,6 +18,7 @@ from ledger.access_news import AccessNews
 from ledger.card_news import CardNews
 from ledger.dialect import StoreUnavailable
 from ledger.firmware_news import FirmwareNews
+from ledger.fleet_news import FleetNews
 from ledger.letters import Letters
 from ledger.policy_news import PolicyNews
 from ledger.receipts import Signer
@@ -76,6 +77,7 @@ class LedgerService:
         self._doors = AccessNews(store.access, self._signer, utc_s) if with_cards else None
         self._firmware = FirmwareNews(store.firmware, self._signer, utc_s) if with_cards else None
         self._policies = PolicyNews(store.policies, self._signer) if with_cards else None
+        self._fleet = FleetNews(store.database, self._signer) if with_cards else None
         self._letters = None
         if with_cards:
             self._letters = Letters(
@@ -167,6 +169,8 @@ class LedgerService:
                 said += self._letters.news(site)
             if message.payload == firmware_news.encode_ask() and said and self._policies:
                 said += self._policies.news(site)
+            if message.payload == firmware_news.encode_ask() and said and self._fleet:
+                said += self._fleet.news(site)
             for data in said:
                 self._port.publish(topics.cards_down(site), data)
         self._port.ack(message)

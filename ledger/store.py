@@ -48,6 +48,7 @@ from ledger.promises import HAS_ENDED
 from ledger.read_ahead import ReadAhead, without_collection
 from ledger.reissues import Reissues
 from ledger.reservations import Settled
+from ledger.retirement import IN_USE, is_retired
 from ledger.settlements import Settlements
 from ledger.subsidies import Subsidies
 from ledger.tampers import Tampers
@@ -233,18 +234,21 @@ class LedgerStore:
             if not keys or len(new_key) != 32 or new_key in keys[:-1]:
                 text = "only a registered device gets another key, of 32 bytes, and none twice"
                 raise RegistryError(f"device {device}: {text}")
+            if is_retired(self.database, device):
+                raise RegistryError(f"device {device}: has ended, and gets no other key")
             if new_key != keys[-1]:
                 self._add_keys([(device, len(keys), bytes(new_key))])
 
     def speaking_keys(self, device: int, site: str | None) -> list[bytes]:
         """The keys under which a reader of `site` (None: any) may speak, newest first; or [].
 
-        One whose chain has forked may not: whoever has its key is not known.
+        One whose chain has forked may not: whoever has its key is not known. Nor may one that has
+        ended.
         """
         sql = (
             "SELECT k.device_key FROM device d JOIN device_key k ON k.device = d.device"
             " WHERE d.device = ? AND d.site = COALESCE(?, d.site) AND d.is_forked = 0"
-            " AND k.key_no >= d.head_key_no ORDER BY k.key_no DESC"
+            f" AND k.key_no >= d.head_key_no AND {IN_USE} ORDER BY k.key_no DESC"
         )
         return [key for (key,) in self.database.rows(sql, (device, site))]
 
@@ -253,7 +257,7 @@ class LedgerStore:
         sql = (
             "SELECT d.device, k.device_key FROM device d JOIN device_key k"
             " ON k.device = d.device AND k.key_no = d.head_key_no WHERE d.site = ?"
-            " ORDER BY d.device"
+            f" AND {IN_USE} ORDER BY d.device"
         )
         return list(self.database.rows(sql, (site,)))
 

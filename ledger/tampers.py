@@ -26,6 +26,7 @@ FROM tamper t WHERE t.state <> {messages.APPROVED} AND t.seq = (
     SELECT MAX(seq) FROM tamper WHERE device = t.device AND state <> {messages.APPROVED})
 AND NOT EXISTS (SELECT 1 FROM tamper o WHERE o.device = t.device
     AND o.state = {messages.APPROVED} AND o.number = t.seq)
+AND NOT EXISTS (SELECT 1 FROM retirement x WHERE x.device = t.device)
 ORDER BY t.device"""
 _APPROVED = """
 WITH k (wanted, place) AS (VALUES {keys})

@@ -9,21 +9,24 @@ what is late by the clock of who asks, what a reader has told and nobody has tak
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ledger import inspections, people
+from ledger import inspections, people, retirement
 from ledger.dialect import Dialect
 from ledger.dossier_signers import proven
 from ledger.dossiers import FAULT, About, Dossier, Dossiers, begin, check_words, refuse
 from ledger.procedures import (
     CAPTURE,
+    CLOSING,
     DAMAGE,
     DEPARTMENT,
     DUE_H,
+    HAS_ENDED,
     MERCHANT,
     MOVE_OF,
     NO_DOSSIER,
     NO_EVIDENCE,
     QUESTION,
     REPAIR,
+    RETIREMENT,
     Act,
     is_open,
 )
@@ -34,6 +37,7 @@ _HOUR_S, _DAY_S = 3_600, 86_400
 _LAST_RECORDS = 8  # of a reader that was damaged, beside its TAMPERs
 _READER = "SELECT merchant_no, site FROM device WHERE device = ?"
 _IS_MERCHANT = "SELECT 1 FROM merchant WHERE merchant_no = ?"
+_IS_BEGUN = "SELECT 1 FROM dossier WHERE kind = ? AND reference = ?"
 _KIND = "SELECT kind FROM record WHERE device = ? AND seq = ?"
 _MERCHANT_OF = "SELECT merchant_no FROM intent WHERE device = ? AND seq = ?"
 _KNOWN = """
@@ -86,6 +90,7 @@ class Tickets:
         by = Act(MERCHANT, person, said=because)
         check_words(reference, by)
         merchant_no, at = self._reader(MOVE_OF, device)
+        self._check_in_use(MOVE_OF, reference, device)
         plan = self._plan(reference) or (at, site)
         if not topics.is_site(site) or plan[0] == site:
             refuse(MOVE_OF, f"reader {device} is moved from {at} to another site", NO_EVIDENCE)
@@ -139,6 +144,21 @@ class Tickets:
         whose = self._responsible(device, by)
         return self._dossiers.begin(DAMAGE, "open", reference, about, by, time_s, whose)
 
+    def retire(self, reference: str, device: int, by: Act, time_s: int) -> int:
+        """A reader shall be in use no more; what was shown says what became of it (R20)."""
+        check_words(reference, by)
+        merchant_no, _site = self._reader(RETIREMENT, device)
+        self._check_in_use(RETIREMENT, reference, device)
+        about, whose = About(merchant_no, device), self._responsible(device, by)
+        return self._dossiers.begin(RETIREMENT, "apply", reference, about, by, time_s, whose)
+
+    def leave(self, reference: str, merchant_no: int, by: Act, time_s: int) -> int:
+        """A merchant leaves, or is thrown out, which others than itself say (R16, R22)."""
+        check_words(reference, by)
+        self._check_merchant(CLOSING, merchant_no)
+        verb = "apply" if by.role == MERCHANT else "expel"
+        return self._dossiers.begin(CLOSING, verb, reference, About(merchant_no), by, time_s)
+
     def ask(
         self,
         reference: str,
@@ -149,8 +169,7 @@ class Tickets:
         time_s: int,
     ) -> int:
         """Ask a merchant about spends that are booked for him (R19.1)."""
-        if not list(self._database.rows(_IS_MERCHANT, (merchant_no,))):
-            refuse(QUESTION, f"there is no merchant {merchant_no}", NO_DOSSIER)
+        self._check_merchant(QUESTION, merchant_no)
         if not records:
             refuse(QUESTION, "a question is about records", NO_EVIDENCE)
         for record in records:
@@ -206,6 +225,16 @@ class Tickets:
     def _responsible(self, device: int, by: Act) -> str:
         """The department that is asked, where one of them speaks: it answers for the reader."""
         return Tampers(self._database).responsible(device) if by.role == DEPARTMENT else ""
+
+    def _check_merchant(self, kind: str, merchant_no: int) -> None:
+        if not list(self._database.rows(_IS_MERCHANT, (merchant_no,))):
+            refuse(kind, f"there is no merchant {merchant_no}", NO_DOSSIER)
+
+    def _check_in_use(self, kind: str, reference: str, device: int) -> None:
+        """It has not ended; by this very dossier it may have, and then is told so again."""
+        known = list(self._database.rows(_IS_BEGUN, (kind, reference)))
+        if not known and retirement.is_retired(self._database, device):
+            refuse(kind, f"reader {device} has ended", HAS_ENDED)
 
     def _check_kinds(self, kind: str, records: Sequence[Record], *wanted: int) -> None:
         for device, seq in records:

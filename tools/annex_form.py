@@ -59,7 +59,8 @@ def write(path: Path, number: int, out: Path, school: str, utc_offset_s: int) ->
     """Write the page of an application. NotBooks, CardRefused, BadInput."""
     with opened(path) as store:
         form = store.temporaries.form(number)
-    write_private(out, page(sheet_of(number, form, school, utc_offset_s)))
+    sheet = sheet_of(number, form, school, utc_offset_s)
+    write_private(out, rendered("temporary_card.html", sheet))
     return f"{out}: application {number}, {len(form.signed)} of {len(STEPS)} signatures"
 
 
@@ -67,14 +68,14 @@ def sheet_of(number: int, form: Form, school: str, utc_offset_s: int) -> Sheet:
     """What the books say, in the words of the form."""
     one = form.application
     signed = {
-        step: Signature(person, _day(time_s, utc_offset_s))
+        step: Signature(person, day_of(time_s, utc_offset_s))
         for step, (person, time_s) in form.signed.items()
     }
     days = _date(one.valid_from), _date(one.valid_to)
     return Sheet(
         school + TITLE,
         number,
-        _day(form.applied_s, utc_offset_s),
+        day_of(form.applied_s, utc_offset_s),
         tuple((_CATEGORY_TEXTS[name], no == one.category) for name, no in CATEGORIES.items()),
         one.applicant_no,
         one.person_no,
@@ -88,22 +89,23 @@ def sheet_of(number: int, form: Form, school: str, utc_offset_s: int) -> Sheet:
     )
 
 
-def page(sheet: Sheet) -> bytes:
-    """An HTML page of one sheet of paper, or a second for extensions."""
+def rendered(template: str, sheet: object) -> bytes:
+    """An HTML page of one sheet of paper; a second where more was written than it has room for."""
     environment = Environment(
         loader=PackageLoader("tools", "pages"), autoescape=True, trim_blocks=True
     )
-    return environment.get_template("temporary_card.html").render(sheet=sheet).encode()
+    return environment.get_template(template).render(sheet=sheet).encode()
+
+
+def day_of(time_s: int, utc_offset_s: int) -> str:
+    """The local day of a moment, as forms have it: 2026年11月26日."""
+    return _date(clock.day(time_s, utc_offset_s))
 
 
 def _extended(one: Extension, utc_offset_s: int) -> str:
     days = f"由 {_date(one.was_to)} 延至 {_date(one.valid_to)}"
     proof = f"凭 {one.department} 续卡证明"
-    return f"{days}，{proof}，经办 {one.person}，{_day(one.time_s, utc_offset_s)}"
-
-
-def _day(time_s: int, utc_offset_s: int) -> str:
-    return _date(clock.day(time_s, utc_offset_s))
+    return f"{days}，{proof}，经办 {one.person}，{day_of(one.time_s, utc_offset_s)}"
 
 
 def _date(day: int) -> str:

@@ -94,7 +94,9 @@ def withdraw(
 def shift(
     database: InputFile,
     name: Annotated[str, typer.Option(help="What the shift is called.")],
-    hours: Annotated[str, typer.Option(help='"mon-fri 08:00-17:00", "mon-sun 22:00-06:00".')],
+    hours: Annotated[
+        str, typer.Option(help='"mon-fri 08:00-12:00,13:00-17:00", "mon-sun 22:00-06:00".')
+    ],
     first: FirstDay,
     person: Person = "",
     grace_min: Annotated[int, typer.Option(min=0, max=120, help="Nobody is late by so much.")] = 0,

@@ -16,6 +16,7 @@ from tools.cli_dossier import (
     Device,
     Ref,
     Said,
+    UtcOffset,
     add_steps,
     apply_as,
     now_s,
@@ -31,9 +32,8 @@ device = typer.Typer(
 device.command("apply", help="Note a form of annex 2 for more readers of a merchant.")(
     apply_as("device")
 )
-add_steps(device, ("device", "relocation", "repair", "damage"))
+add_steps(device, ("device", "relocation", "repair", "damage", "retirement"))
 Site = Annotated[str, typer.Option(help="The site.")]
-UtcOffset = Annotated[int, typer.Option("--utc-offset-s", help="Local time, ahead of UTC.")]
 
 
 class Step(StrEnum):
@@ -145,6 +145,36 @@ def device_damage(
 
     act = Act(role.value, by, said=said)
     tell(lambda: damage(database, ref, number, act, now_s()))
+
+
+class Became(StrEnum):
+    """What became of a reader that is in use no more."""
+
+    BROKEN = "broken"
+    SOLD = "sold"
+    REPLACED = "replaced"
+    LOST = "lost"
+
+
+@device.command("retire")
+def device_retire(
+    database: InputFile,
+    ref: Ref,
+    number: Device,
+    became: Annotated[Became, typer.Option("--shown", help="What became of it.")],
+    role: As,
+    by: By,
+    said: Said = "",
+) -> None:
+    """Ask that a reader be in use no more; its department signs, the centre ends it (R20).
+
+    `say --verb end` takes a record of it from behind that signature; `show` says what bars it.
+    """
+    from ledger.procedures import Act
+    from tools.ledger_dossier import retire
+
+    act = Act(role.value, by, became.value, said)
+    tell(lambda: retire(database, ref, number, act, now_s()))
 
 
 @device.command("registry")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -55,6 +56,7 @@ Project = Annotated[str, typer.Option(help="The project's department.")]
 Quantity = Annotated[int, typer.Option("--readers", min=0, help="How many readers.")]
 AmountFen = Annotated[int, typer.Option("--amount-fen", min=0, help="For all of them.")]
 Fen = Annotated[int | None, typer.Option(min=0, help="What it has cost, in fen.")]
+UtcOffset = Annotated[int, typer.Option("--utc-offset-s", help="Local time, ahead of UTC.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of text.")]
 
 
@@ -101,8 +103,22 @@ def apply_as(kind: str) -> Callable[..., None]:
     return apply
 
 
+def write_form(
+    database: InputFile,
+    number: Number,
+    out: Annotated[Path, typer.Option(help="The page (HTML), for its owner alone.")],
+    school: Annotated[str, typer.Option(help="What stands before the title.")] = "",
+    utc_offset_s: UtcOffset = 28_800,
+) -> None:
+    """Write annex 2 of an application, to print: contacts, and who has not signed, are blank."""
+    from tools.device_form import write
+
+    tell(lambda: write(database, number, out, school, utc_offset_s))
+
+
 def add_steps(group: typer.Typer, kinds: Sequence[str]) -> None:
-    """The commands say, show and open of a group."""
+    """The commands form, say, show and open of a group."""
+    group.command("form")(write_form)
 
     @group.command("say")
     def say(

@@ -12,10 +12,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ledger.closing import newest, open_things
 from ledger.dossiers import Dossier
 from ledger.onboarding import Form
-from ledger.procedures import CAPTURE, DUE_H, KINDS, REPAIR, TAKE, Act, custodian
+from ledger.procedures import (
+    APPROVED,
+    CAPTURE,
+    CLOSING,
+    DUE_H,
+    KINDS,
+    REPAIR,
+    RETIREMENT,
+    SETTLED,
+    TAKE,
+    WINDING_UP,
+    Act,
+    custodian,
+)
 from ledger.questions import ask, exhibits, found
+from ledger.retirement import bars, head_of
 from ledger.store import LedgerStore
 from ledger.tickets import Open
 from protocols.rules import split
@@ -137,6 +152,20 @@ def damage(path: Path, reference: str, device: int, act: Act, now_s: int) -> str
         return _told(store, store.merchants.tickets.damage(reference, device, by, now_s))
 
 
+def retire(path: Path, reference: str, device: int, act: Act, now_s: int) -> str:
+    """Ask that a reader be in use no more."""
+    with signing(path, act.person, now_s) as (store, who):
+        by = replace(act, person=who)
+        return _told(store, store.merchants.tickets.retire(reference, device, by, now_s))
+
+
+def leave(path: Path, reference: str, merchant_no: int, act: Act, now_s: int) -> str:
+    """Begin a merchant's end."""
+    with signing(path, act.person, now_s) as (store, who):
+        by = replace(act, person=who)
+        return _told(store, store.merchants.tickets.leave(reference, merchant_no, by, now_s))
+
+
 def withhold(path: Path, record: str, by: str, now_s: int) -> str:
     """Say who has the card of a CAPTURE record."""
     (place,) = records_of([record])
@@ -200,6 +229,7 @@ def show(path: Path, number: int) -> str:
         for item, bearer, amount_fen in store.merchants.dossiers.costs(number):
             lines.append(f"  {item}: {format_yuan(amount_fen)} yuan, borne by the {bearer}")
         lines += _evidence(store, dossier)
+        lines += _left(store, dossier)
     return "\n".join(lines)
 
 
@@ -311,6 +341,21 @@ def _evidence(store: LedgerStore, dossier: Dossier) -> Iterator[str]:
             line += f" to {_time(one.latest_s)}, {'offline' if one.is_offline else 'online'}"
             line += f", {'with' if one.has_pin else 'without'} PIN or identity"
         yield line
+
+
+def _left(store: LedgerStore, dossier: Dossier) -> Iterator[str]:
+    """What bars the end of a reader or a merchant, and what whoever ends it has to show."""
+    if dossier.kind == RETIREMENT and dossier.state == APPROVED and dossier.device is not None:
+        yield f"  newest booked record: {head_of(store.database, dossier.device)}"
+        found = bars(store.database, dossier.device, dossier.since_s)
+        yield from (f"  bars its end: {one}" for one in found or ["nothing"])
+    if dossier.kind == CLOSING and dossier.state in (WINDING_UP, SETTLED):
+        assert dossier.merchant_no is not None
+        found = open_things(store.database, dossier.merchant_no, dossier.number)
+        yield from (f"  open: {one}" for one in found or ["nothing"])
+    statement = newest(store.database, dossier.number)
+    if statement is not None:
+        yield f"  statement {statement.mark}, of {_time(statement.time_s)}"
 
 
 def _time(time_s: int) -> str:

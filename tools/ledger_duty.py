@@ -80,9 +80,10 @@ def registry(path: Path, as_csv: bool) -> tuple[int, str]:
     for one in every:
         basis = one.application or "before"
         state = "in use" if one.department else "NOBODY ANSWERS FOR IT"
+        state = f"ended by dossier {one.ended}" if one.ended else state
         rows.append((one.device, one.merchant_no, one.site, one.department, basis, state))
     rows += [(device, merchant_no, "", "", "", "HELD BACK") for device, merchant_no in held]
-    is_good = not held and all(one.department for one in every)
+    is_good = not held and all(one.department or one.ended for one in every)
     heads = "device", "merchant", "site", "department", "application", "state"
     return (IN_ORDER if is_good else NOT_IN_ORDER), _table(heads, rows, as_csv, "no reader")
 

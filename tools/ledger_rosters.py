@@ -15,7 +15,8 @@ COLUMNS = {"person_no": "工号", "team": "班组", "shift": "班次", "from": "
 NOWHERE = ("-", "离职")
 _DAY_MIN = 1440
 _CLOCK = "([0-2][0-9]):([0-5][0-9])"
-_HOURS = re.compile(f"([a-z]{{3}})(?:-([a-z]{{3}}))? {_CLOCK}-{_CLOCK}")
+_DAYS = re.compile("([a-z]{3})(?:-([a-z]{3}))? (.+)")
+_HOURS = re.compile(f"{_CLOCK}-{_CLOCK}")
 
 
 def set_shift(
@@ -26,7 +27,8 @@ def set_shift(
     NotBooks, NotAllowed, RosterRefused, BadInput, StoreUnavailable.
     """
     first, grace_min = facts
-    shift = Shift(name, day_of(first), *read_hours(hours), grace_min)
+    days, (own, *more) = read_hours(hours)
+    shift = Shift(name, day_of(first), days, *own, grace_min, tuple(more))
     with signing(path, by, now_s) as (store, who):
         Rosters(store.database).set_shift(shift, who, now_s)
     return f"shift {name}: {hours_text(shift)} from {first} on"
@@ -49,30 +51,49 @@ def show(path: Path, day: str, utc_offset_s: int, now_s: int) -> str:
     return "\n".join([f"On {date_of(asked)}:", *(lines or ["nobody"])])
 
 
-def read_hours(text: str) -> tuple[int, int, int]:
-    """(days, from_min, to_min) of "mon-fri 22:00-06:00"; what ends before it begins, tomorrow."""
-    found = _HOURS.fullmatch(text)
+def read_hours(text: str) -> tuple[int, list[tuple[int, int]]]:
+    """(days, stretches) of "mon-fri 08:00-12:00,13:00-17:00"; each is (from_min, to_min).
+
+    What ends before it begins, or begins before the one before has ended, is of the next day.
+    """
+    found = _DAYS.fullmatch(text)
     first, last = (found[1], found[2] or found[1]) if found else ("", "")
-    if found is None or first not in DAYS or last not in DAYS:
+    stretches = [_HOURS.fullmatch(each) for each in found[3].split(",")] if found else [None]
+    if None in stretches or first not in DAYS or last not in DAYS:
         raise BadInput(
-            f'{text!r}: a shift is like "mon-fri 08:00-17:00", or "mon-sun 22:00-06:00"'
+            f'{text!r}: a shift is like "mon-fri 08:00-12:00,13:00-17:00", or "mon 22:00-06:00"'
         )
     from_day, to_day = DAYS.index(first), DAYS.index(last)
-    from_min, to_min = (60 * int(found[at]) + int(found[at + 1]) for at in (3, 5))
-    if from_day > to_day or from_min >= _DAY_MIN or to_min > _DAY_MIN:
-        raise BadInput(f"{text!r}: a week begins on Monday, and a day has 24 hours")
-    days = sum(1 << day for day in range(from_day, to_day + 1))
-    return days, from_min, to_min if to_min > from_min else to_min + _DAY_MIN
+    if from_day > to_day:
+        raise BadInput(f"{text!r}: a week begins on Monday")
+    told: list[tuple[int, int]] = []
+    for each in stretches:
+        assert each is not None
+        from_min, to_min = (60 * int(each[at]) + int(each[at + 1]) for at in (1, 3))
+        if from_min >= _DAY_MIN or to_min > _DAY_MIN:
+            raise BadInput(f"{text!r}: a day has 24 hours")
+        from_min += _DAY_MIN * bool(told and from_min < told[-1][1])
+        told.append((from_min, to_min + _DAY_MIN * _days_on(from_min, to_min)))
+    return sum(1 << day for day in range(from_day, to_day + 1)), told
+
+
+def _days_on(from_min: int, to_min: int) -> int:
+    """How many days behind the one where a shift begins an end is, as it is said."""
+    return (from_min - to_min) // _DAY_MIN + 1 if to_min <= from_min else 0
 
 
 def hours_text(shift: Shift) -> str:
     """The words for a shift's hours."""
     names = [name for at, name in enumerate(DAYS) if shift.days >> at & 1]
     days = names[0] if len(names) == 1 else f"{names[0]}-{names[-1]}"
-    from_min, to_min = shift.from_min, shift.to_min
-    if to_min > _DAY_MIN:
-        to_min -= _DAY_MIN
-    return f"{days} {from_min // 60:02}:{from_min % 60:02}-{to_min // 60:02}:{to_min % 60:02}"
+    return f"{days} {','.join(map(stretch_text, shift.stretches))}"
+
+
+def stretch_text(hours: tuple[int, int]) -> str:
+    """The words for one of them."""
+    from_min, to_min = hours[0] % _DAY_MIN, hours[1]
+    to_min -= _DAY_MIN * (to_min > _DAY_MIN)
+    return f"{from_min // 60:02}:{from_min % 60:02}-{to_min // 60:02}:{to_min % 60:02}"
 
 
 def _read(file: Path) -> list[tuple[int, Place]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import xlsxwriter
 
 from ledger.attendance import Punch
-from ledger.rosters import Roster, Rosters
+from ledger.rosters import Roster, Rosters, Shift
 from ledger.timesheets import (
     ABSENT,
     EXTRA,
@@ -34,7 +34,7 @@ from tools.ledger_attendance import BadDate, Zone
 from tools.ledger_batch import write_private
 from tools.ledger_forks import opened
 from tools.ledger_lives import date_of
-from tools.ledger_rosters import hours_text
+from tools.ledger_rosters import hours_text, stretch_text
 
 STATES = {
     PRESENT: "出勤",
@@ -165,13 +165,14 @@ def _summary(found: Timesheet) -> Iterator[Sequence[Cell]]:
 
 def _day_row(roster: Roster, day: PersonDay, zone: Zone) -> Sequence[Cell]:
     hours = roster.hours(day.person_no, day.day)
+    is_one_of = hours is not None and bool(hours.more)
     hands = [text for text, is_so in zip(("到", "离"), day.by_hand, strict=True) if is_so]
     return (
         day.person_no,
         date_of(day.day),
         day.team,
-        day.shift,
-        hours_text(hours) if hours else "",
+        f"{day.shift}（{day.part}）" if is_one_of else day.shift,
+        _hours(hours, day.part) if hours else "",
         _when(day.came, zone),
         _when(day.left, zone),
         STATES[day.state],
@@ -179,6 +180,11 @@ def _day_row(roster: Roster, day: PersonDay, zone: Zone) -> Sequence[Cell]:
         day.early_min,
         f"{_HAND}：{'、'.join(hands)}" if hands else "",
     )
+
+
+def _hours(shift: Shift, part: int) -> str:
+    """Of a shift with one stretch its days too."""
+    return stretch_text(shift.stretches[part - 1]) if shift.more else hours_text(shift)
 
 
 def _entry_row(

@@ -27,11 +27,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`account_ids`, what one top-up may be, and when a lost card's money goes on."""
+    """`account_ids`, what one top-up may be, and when a lost card's money goes on.
+
+    `code_key`: under which seeds of phones rest; None: no phone is bound here.
+    """
 
     account_ids: AccountIds
     topup_max_fen: int
     carry_over_after_s: int
+    code_key: bytes | None = field(default=None, repr=False)  # never in a log
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class Scope(StrEnum):
     BALANCES = "balances"  # see what is on an account, and its statement
     LOSSES = "losses"  # report a card lost
     TOPUPS = "topups"  # pay in, and cancel its own
+    PHONES = "phones"  # bind a holder's phone, whose name it has proven
     DEVICES = "devices"
     CASES = "cases"
     METRICS = "metrics"

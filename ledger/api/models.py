@@ -129,6 +129,34 @@ class LossReported(_Strict):
     epoch: Annotated[int, Field(ge=1, le=U32)]
 
 
+class PhoneAsk(_Strict):
+    """Bind a phone to the card in use. The app has proven the holder's real name: `person_no` is
+    whose, by the school's number, `reference` where that proof is found. `phone`: the name that it
+    has drawn for this phone and no other. `request_no`: the same again is answered the same."""
+
+    request_no: OrderNo
+    phone: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{22,64}$")]
+    person_no: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,32}$")]
+    reference: BankReference
+
+
+class PhoneBound(_Strict):
+    """`seed`, in hexadecimal, is all that the phone needs to make codes, and told to it alone."""
+
+    account: AccountId
+    card_no: Annotated[int, Field(ge=0, le=U32)]
+    binding: Annotated[int, Field(ge=1, le=U32)]
+    seed: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class PhoneShown(_Strict):
+    """Which binding of the card in use holds; null: it has no phone."""
+
+    account: AccountId
+    binding: Annotated[int | None, Field(ge=1, le=U32)]
+    bound_s: TimeS | None
+
+
 class TopUpAsk(_Strict):
     """What a channel took in; `bank_reference` names the movement at the bank at `paid_s`."""
 

@@ -13,6 +13,7 @@ from ledger import api_reasons as why
 from ledger import people
 from ledger.api import models
 from ledger.api import people as people_calls
+from ledger.api import phones as phone_calls
 from ledger.api.calls import BadPlace, Call, Operation, Policy, place, place_text
 from ledger.api.clients import Scope
 from ledger.api.devices import FIRST_CASE, cases_behind, readers_behind
@@ -239,6 +240,38 @@ OPERATIONS = (
         models.LossReported,
         _loss,
         reasons=(why.NO_ACCOUNT, why.ACCOUNT_CLOSED, why.LOSS_IMPOSSIBLE),
+    ),
+    Operation(
+        "bind_phone",
+        "POST",
+        f"{_ACCOUNT}/phone",
+        Scope.PHONES,
+        "Bind a phone to the card in use (R14b.3). A card has one phone: the one before pays no"
+        " more from then on. The same request again is answered the same for ten minutes.",
+        models.PhoneBound,
+        phone_calls.bind,
+        body=models.PhoneAsk,
+        reasons=phone_calls.REASONS,
+    ),
+    Operation(
+        "show_phone",
+        "GET",
+        f"{_ACCOUNT}/phone",
+        Scope.PHONES,
+        "Whether the card in use has a phone, and since when.",
+        models.PhoneShown,
+        phone_calls.show,
+        reasons=(why.NO_ACCOUNT, why.NO_PHONES),
+    ),
+    Operation(
+        "end_phone",
+        "POST",
+        f"{_ACCOUNT}/phone/end",
+        Scope.PHONES,
+        "From now on no phone pays for the card in use. Again: the same.",
+        models.PhoneShown,
+        phone_calls.end,
+        reasons=(why.NO_ACCOUNT, why.NO_PHONES),
     ),
     Operation(
         "book_topup",

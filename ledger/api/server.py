@@ -27,6 +27,7 @@ from ledger.config import (
     ConfigError,
     Http,
     load_account_key,
+    load_code_key,
     load_config,
     load_password,
     open_books,
@@ -60,6 +61,7 @@ def run(config_path: str | Path) -> None:
         AccountIds(load_account_key(config.http.account_key_file)),
         config.http.topup_max_fen,
         config.carry_over_after_s,
+        None if config.codes is None else load_code_key(config.codes.key_file),
     )
     clients = load_clients(config.http.clients_file)
     _check_version(config)

@@ -117,6 +117,27 @@ def refuses(step, time_s=NOW_S):
     return say
 
 
+def retires(store, who, reference="E-1", device=TILL):
+    by = Act("merchant", who, evidence="broken")
+    return store.merchants.tickets.retire(reference, device, by, NOW_S)
+
+
+def passes_over(store, who, reference="E-1", device=TILL):
+    """Nobody has heard of it since: its newest booked record is shown."""
+    shown = str(store.heads()[device])
+    by = Act("centre", who, evidence=shown, said="in pieces")
+    number = number_of(store, "retirement", reference)
+    return store.merchants.dossiers.say(number, "pass-over", by, NOW_S)
+
+
+def leaves(role, merchant_no, reference):
+    def say(store, who):
+        by = Act(role, who, said="it goes to another town")
+        return store.merchants.tickets.leave(reference, merchant_no, by, NOW_S)
+
+    return say
+
+
 STORY = [
     ("annex-2.merchant", "stella", applies),
     *(
@@ -202,6 +223,18 @@ STORY = [
         "period.results",
         "clara",
         lambda s, who: s.periods.payments.note_results([(1, "paid", "")], who, NOW_S),
+    ),
+    ("retirement.merchant", "stella", retires),
+    ("retirement.department", "sun", says("retirement", "E-1", "sign", "department")),
+    ("retirement.centre", "eng", passes_over),
+    ("closing.security", "gu", leaves("security", BAKERY, "X-1")),
+    ("closing.department-leader", "lin", says("closing", "X-1", "sign", "department-leader")),
+    ("closing.merchant", "stella", leaves("merchant", CANTEEN, "L-1")),
+    ("closing.department", "sun", says("closing", "L-1", "sign", "department")),
+    (  # of the damage
+        "closing.card-centre",
+        "clara",
+        says("closing", "L-1", "pay-in", "card-centre", evidence="receipt", said="2026-77"),
     ),
 ]
 

@@ -1,6 +1,7 @@
 """Shifts and who works in them: what holds on a day is what was said last for it."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -92,6 +93,13 @@ def test_of_a_list_with_a_mistake_nothing_is_entered(rosters, bad, said):
         ("早班", DAY, 31, 1440, 1500, 0),
         ("早班", DAY, 31, 480, 1020, 121),
         ("早班", 65_536, 31, 480, 1020, 0),
+        # Stretches that meet or go back, too many of them, too long in all.
+        ("早班", DAY, 31, 480, 720, 0, ((720, 1020),)),
+        ("早班", DAY, 31, 480, 720, 0, ((700, 1020),)),
+        ("早班", DAY, 31, 480, 720, 0, ((780, 780),)),
+        ("早班", DAY, 31, 480, 720, 0, ((780, 1020), (800, 1030))),
+        ("早班", DAY, 31, 0, 60, 0, ((90, 120), (150, 180), (210, 240), (270, 300))),
+        ("早班", DAY, 31, 0, 60, 0, ((900, 961),)),
     ],
 )
 def test_hours_that_cannot_be_are_refused(rosters, facts):
@@ -144,3 +152,24 @@ def test_journals_of_departments_are_append_only(filled, table, verb):
 def test_the_database_keeps_it_too(filled, sql):
     with pytest.raises(ConstraintBroken), filled.database.transaction():
         filled.database.rows(sql)
+
+
+BREAK = Shift("早班", DAY + 7, 31, 480, 720, 5, ((780, 1020),))
+
+
+def test_a_shift_with_a_break_is_said_whole(rosters):
+    for _ in range(2):  # the answer was lost
+        rosters.set_shift(BREAK, "li", 2)
+    assert rosters.shifts() == [EARLY, NIGHT, BREAK]
+    whole = replace(BREAK, more=())
+    rosters.set_shift(whole, "li", 3)  # there is no break any more
+    assert rosters.roster().shift("早班", DAY + 7) == whole
+    assert rosters.roster().shift("早班", DAY + 6) == EARLY
+
+
+def test_its_stretches_stay_as_they_were_said(rosters):
+    rosters.set_shift(BREAK, "li", 2)
+    database = rosters._database
+    for sql in ("DELETE FROM shift_part", "UPDATE shift_part SET part = part"):
+        with pytest.raises(ConstraintBroken, match="append-only"), database.transaction():
+            database.rows(sql)

@@ -147,3 +147,73 @@ def test_no_punch_is_lost_or_counted_twice_whatever_the_shifts():
                 one.came.earliest_s <= punch.earliest_s <= (one.left or one.came).earliest_s + 60
                 for one in seen
             )
+
+
+# --- a break, and two times in a day -------------------------------------------------------------
+
+CANTEEN = Shift("两头班", DAY - 30, 31, 360, 540, 5, ((960, 1200),))  # 6 to 9, and 16 to 20
+BREAK = Shift("午休班", DAY - 30, 31, 480, 720, 5, ((780, 1020),))  # 8 to 12, and 13 to 17
+
+
+def stretches(found, number=0):
+    return {each.part: each for each in found.days if each.day == DAY + number}
+
+
+def test_two_times_in_a_day_are_judged_each_by_itself():
+    times = at(5, 58), at(9, 1), at(16, 20), at(19, 30)
+    found = stretches(sheet(*times, of=roster(CANTEEN)))
+    assert {part: one.state for part, one in found.items()} == {1: PRESENT, 2: PRESENT}
+    assert [(one.late_min, one.early_min) for one in found.values()] == [(0, 0), (20, 30)]
+
+
+def test_who_comes_in_the_evening_only_was_away_in_the_morning():
+    found = stretches(sheet(at(15, 50), at(20, 5), of=roster(CANTEEN)))
+    assert [(one.state, one.late_min) for one in found.values()] == [(ABSENT, 0), (PRESENT, 0)]
+
+
+@pytest.mark.parametrize(
+    ("back", "states", "late_min"),
+    [
+        (at(13, 0), [PRESENT, PRESENT], 0),
+        (at(13, 25), [PRESENT, PRESENT], 25),  # too long at lunch
+        (at(12, 20), [PRESENT, ONE], 0),  # nearer to the stretch before: nobody came back
+    ],
+)
+def test_who_goes_out_for_a_break_comes_back_from_it(back, states, late_min):
+    found = stretches(sheet(at(8), at(12), back, at(17, 1), of=roster(BREAK)))
+    assert [one.state for one in found.values()] == states
+    assert found[2].late_min == late_min
+
+
+def test_who_does_not_punch_for_the_break_lacks_a_punch_of_each():
+    found = stretches(sheet(at(8), at(17), of=roster(BREAK)))
+    assert [one.state for one in found.values()] == [ONE, ONE]
+
+
+def test_a_punch_that_may_be_of_either_stretch_makes_nobody_absent():
+    found = sheet((at(11), at(16)), of=roster(BREAK))
+    assert [one.state for one in stretches(found).values()] == [UNCLEAR, UNCLEAR]
+    assert len(found.undated) == 1
+
+
+def test_a_second_stretch_may_be_of_the_next_date():
+    late = Shift("两夜班", DAY - 30, 127, 1200, 1320, 0, ((1470, 1800),))  # 20 to 22, 0:30 to 6
+    times = at(19, 59), at(22), at(0, 40, day=1), at(6, day=1)
+    found = stretches(sheet(*times, of=roster(late)))
+    assert [(one.state, one.late_min) for one in found.values()] == [(PRESENT, 0), (PRESENT, 10)]
+
+
+def test_no_punch_counts_in_two_stretches():
+    """Of 200 months of punches: each is first or last of one stretch at most, and none is made."""
+    print("seed", SEED)
+    draw = random.Random(SEED)
+    for _ in range(200):
+        shift = draw.choice([CANTEEN, BREAK])
+        clocks = [(draw.randrange(24), draw.randrange(60), 0, draw.randrange(6)) for _ in range(9)]
+        times = sorted({at(*clock) for clock in clocks})
+        found = sheet(*times, of=roster(shift))
+        ends = [one.seq for each in found.days for one in (each.came, each.left) if one]
+        assert len(ends) == len(set(ends))
+        assert {(one.day, one.part) for one in found.days} >= {
+            (day, part) for day in (DAY, DAY + 1) for part in (1, 2)
+        }

@@ -26,6 +26,7 @@ class Cells(HTMLParser):
         super().__init__()
         self.cells, self.elements = [], set()
         self.feed(page)
+        self.cells = [" ".join(cell.split()) for cell in self.cells]
 
     def handle_starttag(self, tag, attrs):
         self.elements.add(tag)
@@ -34,7 +35,7 @@ class Cells(HTMLParser):
 
     def handle_data(self, data):
         if self.cells:
-            self.cells[-1] += " ".join(data.split())
+            self.cells[-1] += data
 
 
 @pytest.fixture

@@ -70,6 +70,14 @@ def test_a_night_shift_ends_on_the_next_day(path):
     night = Rosters(store.database).shifts()[-1]
     store.close()
     assert night == Shift("夜班", DAY - 25, 127, 1320, 1800, 0)
+    said = onecard("shift", path, *words, "mon-fri 20:00-22:00,00:30-06:00")
+    assert said.exit_code == 0 and "mon-fri 20:00-22:00,00:30-06:00 from" in said.output
+    for hours in (
+        "mon 08:00-12:00,11:00-17:00",
+        "mon 08:00-12:00,",
+        "mon 08:00-12:00 13:00-17:00",
+    ):
+        assert onecard("shift", path, *words, hours).exit_code == 2
     for hours in ("22:00-06:00", "mon-fri 8-17", "fri-mon 08:00-09:00", "mon 25:00-26:00", "mon"):
         assert onecard("shift", path, *words, hours).exit_code == 2
     assert onecard("shift", path, *words, "mon 00:00-23:00").exit_code == 2

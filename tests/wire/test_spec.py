@@ -18,6 +18,7 @@ from protocols.wire import (
     access_news,
     card_news,
     firmware_news,
+    fleet_news,
     letter_news,
     messages,
     mqtt,
@@ -293,6 +294,8 @@ def test_what_is_said_of_firmware_is_what_is_written():
 def test_what_is_said_of_policies_is_what_is_written():
     assert accepts(schema("policy-news"), policy_news.encode([(1001, 2, bytes(224))]))
     assert accepts(schema("policy"), settings.encode_policy(POLICY))
+    assert accepts(schema("fleet-news"), fleet_news.encode(range(1, 1025)))
+    assert not accepts(schema("fleet-news"), b"\x81\x20")
     assert f"page {settings.POLICY_PAGE}" in SPEC
 
 
@@ -327,6 +330,7 @@ def test_sizes_in_words_are_those_of_the_code():
         "LETTER_NEWS (payload)": letter_news.BYTES_MAX,
         "FIRMWARE_NEWS (payload)": firmware_news.BYTES_MAX,
         "POLICY_NEWS (payload)": policy_news.BYTES_MAX,
+        "FLEET_NEWS (payload)": fleet_news.BYTES_MAX,
     }
 
 

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 TOKENS = {"ecode": "token-of-ecode", "today": "token-of-today", "watch": "token-of-watch"}
 _SCOPES = {
     "ecode": '"accounts", "balances", "losses", "topups"',
-    "today": '"accounts", "topups"',
+    "today": '"accounts", "topups", "phones"',
     "watch": '"devices", "cases", "metrics"',
 }
 _LISTENS = re.compile(rb"listens on [^ ]+, port (\d+)")
@@ -36,7 +36,7 @@ RUN += "from ledger.api.server import run; run(sys.argv[1])"
 
 def settle(folder, database="", http="requests_per_s = 10000", reader=None):
     """Files and books in `folder`, with two cards and a reader; the configuration's path."""
-    for name in ("signing", "account"):
+    for name in ("signing", "account", "code"):
         _secret(folder / f"{name}.key", bytes(range(32)).hex())
     clients = [
         f'[[client]]\nname = "{name}"\nscopes = [{_SCOPES[name]}]\n'
@@ -50,6 +50,7 @@ def settle(folder, database="", http="requests_per_s = 10000", reader=None):
     path.write_text(
         f'data_dir = "books"\n{place}signing_key_file = "signing.key"\n[http]\nport = 0\n'
         f'clients_file = "clients.toml"\naccount_key_file = "account.key"\n{http}\n[broker]\n'
+        '[codes]\nkey_file = "code.key"\n'
     )
     store = LedgerStore.open(database or str(folder / "books" / "ledger.sqlite"))
     store.register_merchant(CANTEEN)

@@ -31,6 +31,9 @@ ACCEPTED, REFUSED = 200, "refused"
 _CLIENT = {
     "list_devices": "watch",
     "list_cases": "watch",
+    "bind_phone": "today",
+    "show_phone": "today",
+    "end_phone": "today",
 }
 # Operations of operators, and who asks: each by a session of its own.
 _OPERATOR = {

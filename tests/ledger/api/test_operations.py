@@ -5,11 +5,18 @@ import json
 import pytest
 
 from ledger import api_reasons as why
+from ledger.holders import Holder
 from ledger.invariants import check
+from ledger.lifecycle import Act
+from ledger.phones import Phones
 from ledger.store import LedgerStore
+from protocols.rules.spending import STUDENT
 from protocols.wire import messages
-from tests.ledger.api.served import TOKENS, Served, order, settle
+from tests.ledger.api.served import PERSON_NO, TOKENS, Served, order, settle
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, OTHER_CARD, Reader
+
+APP_CARD = 60
+_secrets = []  # what was said in a test, and stands in no log
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +36,7 @@ def served(folder, reader):
     log = served.close()
     assert served.process.returncode == 0
     assert "Traceback" not in log
-    for secret in (*TOKENS.values(), "A-1", "bank-9001"):
+    for secret in (*TOKENS.values(), "A-1", "bank-9001", *_secrets):
         assert secret not in log
 
 
@@ -266,3 +273,30 @@ def test_it_says_how_it_is(served):
     assert status == 200
     line = 'onecard_ledger_api_requests_total{client="watch",operation="list_cases",status="422"}'
     assert line.encode() in body
+
+
+def test_an_app_binds_a_phone_whose_codes_then_pay(served, books):
+    books.issue_cards([(APP_CARD, 0)])
+    holder = Holder(PERSON_NO, STUDENT, "Nursing")
+    books.holders.open(
+        APP_CARD, holder, (0, 65_535), 1_750_000_000, Act(evidence="id-card", person="wang")
+    )
+    path = f"/v1/accounts/{served.account(APP_CARD, 'today')}/phone"
+    asked = {"request_no": "P-1", "phone": "a" * 22, "person_no": PERSON_NO, "reference": "wx:77"}
+    none = {"account": path.split("/")[3], "binding": None, "bound_s": None}
+    assert served.ask("GET", path, client="today") == (200, none)
+    wrong = asked | {"person_no": "2021019999"}
+    assert reason(served.ask("POST", path, wrong, "today")) == why.NOT_THE_HOLDER
+    status, told = served.ask("POST", path, asked, "today")
+    assert (status, told["card_no"], told["binding"]) == (200, APP_CARD, 1)
+    assert served.ask("POST", path, asked, "today") == (200, told)  # the answer was lost
+    phones = Phones(books.database, bytes(range(32)), bytes)
+    assert phones.seed_of(APP_CARD).hex() == told["seed"]
+    assert served.ask("GET", path, client="today")[1]["binding"] == 1
+    assert reason(served.ask("POST", path, asked | {"phone": "short"}, "today")) == why.BAD_FIELDS
+    for _ in range(2):
+        assert served.ask("POST", f"{path}/end", client="today") == (200, none)
+    assert phones.seed_of(APP_CARD) is None
+    assert reason(served.ask("POST", path, asked, "today")) == why.TOLD_BEFORE
+    assert reason(served.ask("POST", path, asked, "ecode")) == why.NOT_ALLOWED
+    _secrets.extend([told["seed"], PERSON_NO, asked["phone"]])

@@ -17,12 +17,16 @@ from tests.ledger.readers import CARD, OTHER_CARD
 from tests.ledger.staff import OF_ROLE, log_in, password_of
 
 ACCOUNT = "0" * 32
+PHONE = {"request_no": "P-1", "phone": "a" * 22, "person_no": PERSON_NO, "reference": "wx:77"}
 # What each operation is asked with: (path, body).
 ASKED = {
     "find_account": ("/v1/accounts", {"card_no": CARD}),
     "show_balance": (f"/v1/accounts/{ACCOUNT}", None),
     "show_statement": (f"/v1/accounts/{ACCOUNT}/entries", None),
     "report_loss": (f"/v1/accounts/{ACCOUNT}/loss", None),
+    "bind_phone": (f"/v1/accounts/{ACCOUNT}/phone", PHONE),
+    "show_phone": (f"/v1/accounts/{ACCOUNT}/phone", None),
+    "end_phone": (f"/v1/accounts/{ACCOUNT}/phone/end", None),
     "book_topup": ("/v1/topups", order(ACCOUNT)),
     "show_topup": ("/v1/topups/A-1", None),
     "cancel_topup": ("/v1/topups/A-1/cancel", None),
@@ -55,7 +59,11 @@ ASKED = {
     "note_results": ("/v1/payment-results", {"results": [{"payment": 1, "result": "paid"}]}),
     "list_unpaid": ("/v1/unpaid", None),
 }
-CLIENTS = {"ecode": "accounts balances losses topups", "watch": "devices cases metrics"}
+CLIENTS = {
+    "ecode": "accounts balances losses topups",
+    "today": "accounts topups phones",
+    "watch": "devices cases metrics",
+}
 STATUS = {reason: status for reason, (status, _text) in why.TEXTS.items()}
 
 

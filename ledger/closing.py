@@ -1,0 +1,198 @@
+"""Merchants that leave: what of them is still open, and the statement of the end (R16, R22).
+
+Rules of this file. From its signature on a merchant winds up: it gets no reader and no number for
+one, and sells on until its readers have ended. It is settled when nothing of it is open: every
+reader has ended (ledger/retirement.py), every entry is in a period, and it is neither owed nor
+owes anything. What it owes it pays in. The statement of the end is kept as canonical JSON with its
+hash; who closes says its mark, and it has to be what the books say then. The regulation knows no
+deposit.
+
+What comes behind that is never lost: a sale that is decided late is its merchant's, stands in the
+next period, is paid to its account, and is a case (ledger/period_report.py).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ledger import chart
+from ledger.dialect import Dialect
+from ledger.entries import post_authorized
+from ledger.evidence import State
+from ledger.merchant_entries import ENTRIES, groups
+from ledger.transfers import (
+    CHARGE,
+    COST,
+    PAY_IN,
+    PAY_IN_LINE,
+    REMITTED,
+    SENT_BACK,
+    Transfer,
+)
+
+MARK_CHARS = 12
+_BEGIN = "INSERT INTO merchant_end VALUES (?, ?)"
+_IS_ENDING = "SELECT 1 FROM merchant_end WHERE merchant_no = ?"
+_READERS = """
+SELECT d.device FROM device d WHERE d.merchant_no = ?
+AND NOT EXISTS (SELECT 1 FROM retirement r WHERE r.device = d.device) ORDER BY d.device"""
+# The last state of each dossier about it, but for this one.
+_DOSSIERS = """
+SELECT d.number, d.kind, s.state_after FROM dossier d JOIN dossier_step s ON s.dossier = d.number
+WHERE d.merchant_no = ? AND d.number <> ? AND s.step = (
+    SELECT MAX(l.step) FROM dossier_step l WHERE l.dossier = d.number)
+AND EXISTS (SELECT 1 FROM procedure_rule p
+    WHERE p.kind = d.kind AND p.state_before = s.state_after)
+ORDER BY d.number"""
+_OUTSIDE = f"""
+SELECT COUNT(*), COALESCE(SUM(e.amount_fen), 0) FROM ({ENTRIES}) e
+WHERE e.merchant_no = ? AND NOT EXISTS (
+    SELECT 1 FROM period_line l WHERE l.device = e.device AND l.seq = e.seq AND l.line = e.line
+        AND l.merchant_no = e.merchant_no)"""
+_BALANCE = "SELECT balance_fen FROM account WHERE id = ?"
+_NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM merchant_payment"
+_PAID_IN = "INSERT INTO merchant_payment VALUES (?, ?, ?, ?, ?)"
+_SUMS = f"""
+SELECT e.kind, COUNT(*), SUM(e.amount_fen) FROM ({ENTRIES}) e
+WHERE e.merchant_no = ? GROUP BY e.kind ORDER BY e.kind"""
+_MOVED = """
+SELECT t.kind, SUM(CASE WHEN t.debit_account = ? THEN t.amount_fen ELSE -t.amount_fen END)
+FROM transfer t WHERE ? IN (t.debit_account, t.credit_account) AND t.kind IN (?, ?, ?)
+GROUP BY t.kind"""
+_ENDED = """
+SELECT r.device, r.head_seq, r.mark_seq, r.dossier FROM retirement r
+JOIN device d ON d.device = r.device WHERE d.merchant_no = ? ORDER BY r.device"""
+_PERIODS = """
+SELECT m.period, p.name, m.sales_fen, m.cancelled_fen, m.other_fen, m.commission_fen, m.due_fen
+FROM period_merchant m JOIN settlement_period p ON p.number = m.period
+WHERE m.merchant_no = ? AND (m.count > 0 OR m.due_fen <> 0 OR m.commission_fen <> 0
+    OR m.brought_fen <> 0 OR m.brought_turnover_fen <> 0) ORDER BY m.period"""
+_UNDECIDED = f"""
+SELECT COUNT(*), COALESCE(SUM(i.amount_fen), 0) FROM intent i
+WHERE i.merchant_no = ? AND i.credit_no = 0 AND i.amount_fen > 0
+AND i.state < {int(State.NOT_COMMITTED)}"""
+_NAME = "SELECT name FROM merchant WHERE merchant_no = ?"
+_NEXT_STATEMENT = "SELECT COALESCE(MAX(number), 0) + 1 FROM closing_statement"
+_KEEP = "INSERT INTO closing_statement VALUES (?, ?, ?, ?, ?)"
+_NEWEST = """
+SELECT sha256, report, time_s FROM closing_statement WHERE dossier = ?
+ORDER BY number DESC LIMIT 1"""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """The statement of an end: canonical JSON, money in fen, and when it was made."""
+
+    sha256: bytes
+    report: str
+    time_s: int
+
+    @property
+    def mark(self) -> str:
+        """What whoever closes says back."""
+        return self.sha256.hex()[:MARK_CHARS]
+
+
+def begin(database: Dialect, merchant_no: int, dossier: int) -> None:
+    """From now on it winds up, in the transaction of the signature."""
+    database.many(_BEGIN, [(merchant_no, dossier)])
+
+
+def is_ending(database: Dialect, merchant_no: int) -> bool:
+    """Whether it winds up, or is closed."""
+    return bool(list(database.rows(_IS_ENDING, (merchant_no,))))
+
+
+def open_things(database: Dialect, merchant_no: int, dossier: int) -> list[str]:
+    """What keeps a merchant from being settled, in sentences; []: nothing does."""
+    return list(_open(database, merchant_no, dossier))
+
+
+def pay_in(database: Dialect, dossier: int, merchant_no: int, time_s: int) -> int:
+    """It has paid in all that it owes, in fen, in a transaction of the caller; 0: it owes none."""
+    owed_fen = max(-_balance(database, chart.payable(merchant_no)), 0)
+    if owed_fen:
+        ((number,),) = database.rows(_NEXT)
+        database.many(_PAID_IN, [(number, dossier, merchant_no, owed_fen, time_s)])
+        way = chart.BANK, chart.payable(merchant_no), owed_fen
+        paid = Transfer(chart.LEDGER_DEVICE, number, PAY_IN_LINE, PAY_IN, *way)
+        post_authorized(database, [paid])
+    return owed_fen
+
+
+def settle(database: Dialect, dossier: int, merchant_no: int, time_s: int) -> None:
+    """Keep the statement of the end, in a transaction of the caller."""
+    report = build(database, merchant_no, dossier)
+    ((number,),) = database.rows(_NEXT_STATEMENT)
+    sha256 = hashlib.sha256(report.encode("ascii")).digest()
+    database.many(_KEEP, [(number, dossier, sha256, report, time_s)])
+
+
+def newest(database: Dialect, dossier: int) -> Statement | None:
+    """The statement that counts; None: it was never settled."""
+    for sha256, report, time_s in list(database.rows(_NEWEST, (dossier,))):
+        return Statement(bytes(sha256), report, time_s)
+    return None
+
+
+def is_so(database: Dialect, merchant_no: int, dossier: int, statement: Statement) -> bool:
+    """Whether the books still say what it says, and nothing of the merchant is open."""
+    same = build(database, merchant_no, dossier) == statement.report
+    return same and not open_things(database, merchant_no, dossier)
+
+
+def build(database: Dialect, merchant_no: int, dossier: int) -> str:
+    """What the books say of a merchant from its first sale on: equal books, equal text."""
+    ((name,),) = list(database.rows(_NAME, (merchant_no,)))
+    rows = list(database.rows(_SUMS, (merchant_no,)))
+    sums = [(kind, False, count, int(fen)) for kind, count, fen in rows]
+    count, sales_fen, cancelled_fen, other_fen, *_late = groups(sums)
+    by_kind = {kind: int(fen) for kind, _count, fen in rows}
+    undecided, undecided_fen = next(iter(database.rows(_UNDECIDED, (merchant_no,))))
+    fields: dict[str, Any] = {
+        "merchant_no": merchant_no,
+        "name": name,
+        "dossier": dossier,
+        "readers": [list(row) for row in database.rows(_ENDED, (merchant_no,))],
+        "periods": [list(row) for row in database.rows(_PERIODS, (merchant_no,))],
+        "count": count,
+        "sales_fen": sales_fen,
+        "cancelled_fen": cancelled_fen,
+        "costs_fen": -by_kind.get(COST, 0),
+        "paid_in_fen": by_kind.get(PAY_IN, 0),
+        "other_fen": other_fen - by_kind.get(COST, 0) - by_kind.get(PAY_IN, 0),
+        "commission_fen": _moved(database, chart.payable(merchant_no), CHARGE),
+        "remitted_fen": _moved(database, chart.remittance(merchant_no), REMITTED, SENT_BACK),
+        "undecided": [undecided, int(undecided_fen)],
+    }
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+
+
+def _open(database: Dialect, merchant_no: int, dossier: int) -> Iterator[str]:
+    for (device,) in list(database.rows(_READERS, (merchant_no,))):
+        yield f"reader {device} is in use"
+    for number, kind, state in list(database.rows(_DOSSIERS, (merchant_no, dossier))):
+        yield f"dossier {number} ({kind}) is {state}"
+    ((count, fen),) = list(database.rows(_OUTSIDE, (merchant_no,)))
+    if count:
+        yield f"{count} entries of {int(fen)} fen are in no period"
+    due_fen = _balance(database, chart.payable(merchant_no))
+    if due_fen > 0:
+        yield f"{due_fen} fen are due to it by no approved period"
+    elif due_fen:
+        yield f"it owes {-due_fen} fen"
+    on_its_way_fen = _balance(database, chart.remittance(merchant_no))
+    if on_its_way_fen:
+        yield f"{on_its_way_fen} fen are on their way to its bank"
+
+
+def _balance(database: Dialect, account: int) -> int:
+    return next((fen for (fen,) in database.rows(_BALANCE, (account,))), 0)
+
+
+def _moved(database: Dialect, account: int, *kinds: int) -> int:
+    """What transfers of up to three kinds have taken from an account, less what they gave it."""
+    wanted = [*kinds, *kinds[:1] * (3 - len(kinds))]
+    return sum(int(fen) for _kind, fen in database.rows(_MOVED, (account, account, *wanted)))

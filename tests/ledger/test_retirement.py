@@ -1,0 +1,265 @@
+"""Readers that end: by proof or by a named word, and nothing that comes behind is lost."""
+
+import pytest
+
+from ledger import procedures, reasons
+from ledger.bearers import Bearer
+from ledger.dialect import ConstraintBroken
+from ledger.dossiers import DossierRefused
+from ledger.fleet_news import FleetNews
+from ledger.invariants import check
+from ledger.map_news import behind
+from ledger.onboarding import Form
+from ledger.procedures import Act
+from ledger.quiescence import Bar
+from ledger.receipts import Signer
+from ledger.retirement import every
+from ledger.store import RegistryError
+from protocols.wire import fleet_news, seal
+from protocols.wire.errors import BAD_SEAL
+from tests.ledger.ended import (
+    POS,
+    SILENT,
+    TIME_S,
+    end,
+    pass_over,
+    pay_all,
+    retire,
+)
+from tests.ledger.months import (
+    CLOSED_S,
+    END_S,
+    NEXT_END_S,
+    close,
+    month,
+)
+from tests.ledger.readers import CANTEEN, CARD, Reader
+from tests.ledger.test_policies import LOWER
+
+
+def refused(reason, match=""):
+    return pytest.raises(DossierRefused, match=rf"(?s){match}.*\({reason}, ")
+
+
+def retired():
+    """(store, pos of the canteen, which has ended, that of the kiosk)."""
+    store, canteen, kiosk = month()
+    number = retire(store)
+    canteen.inspect(TIME_S)
+    store.book([canteen.records])
+    assert end(store, number) == "retired"
+    return store, canteen, kiosk
+
+
+def cases(store, reason):
+    return [(device, seq) for code, device, seq in store.cases() if code == reason]
+
+
+def answers(store, *records):
+    (booked,) = store.book([list(records)])
+    return booked.refused
+
+
+# --- a reader ends -------------------------------------------------------------------------------
+
+
+def test_a_reader_ends_once_it_was_heard_behind_the_signature():
+    store, canteen, _kiosk = month()
+    number = retire(store)
+    with refused(procedures.NOT_QUIET, "surely of that time or later"):
+        end(store, number)
+    canteen.sell(70, TIME_S - 9)
+    canteen.inspect(TIME_S)
+    store.book([canteen.records])
+    before = store.balances()
+    for _ in range(2):  # the answer was lost
+        assert end(store, number) == "retired"
+    (one,) = every(store.database)
+    assert (one.device, one.head_seq, one.mark_seq) == (POS, canteen.seq, canteen.seq)
+    assert store.balances() == before and cases(store, reasons.ENDED_UNPROVEN) == []
+    assert check(store) == []
+
+
+def test_what_waits_behind_a_gap_bars_and_so_does_a_payment_that_nobody_has_decided():
+    store, canteen, _kiosk = month()
+    number = retire(store)
+    canteen.sell(70, TIME_S - 9)
+    missing = canteen.seq
+    canteen.inspect(TIME_S)
+    store.book([canteen.records[: missing - 1] + canteen.records[missing:]])
+    with refused(procedures.NOT_QUIET, f"1 records wait behind a gap, from {POS}/{missing + 1}"):
+        end(store, number)
+    store.book([canteen.records])
+    assert end(store, number) == "retired"
+
+
+def test_what_is_broken_is_passed_over_by_who_has_seen_its_mark():
+    store, *_ = month(is_there=False)
+    number, head_seq = retire(store), store.heads()[POS]
+    with refused(procedures.NO_EVIDENCE, f"newest booked record is {head_seq}"):
+        pass_over(store, number, head_seq - 1)
+    with refused(procedures.NO_EVIDENCE):
+        end(store, number, "pass-over", shown=str(head_seq))  # nobody says why
+    with refused(procedures.ANOTHER_PERSON):
+        pass_over(store, number, head_seq, person="zhao")
+    assert pass_over(store, number, head_seq) == "retired"
+    assert cases(store, reasons.ENDED_UNPROVEN) == [(POS, head_seq)]
+    (one,) = every(store.database)
+    assert (one.head_seq, one.mark_seq) == (head_seq, 0)
+    assert check(store) == []
+
+
+def test_what_nothing_bars_is_not_passed_over():
+    store, canteen, _kiosk = month()
+    number = retire(store)
+    canteen.inspect(TIME_S)
+    store.book([canteen.records])
+    with refused(procedures.NOT_QUIET, "say end"):
+        pass_over(store, number, canteen.seq)
+
+
+def test_a_proof_is_not_that_of_a_record_of_the_wrong_time():
+    """Its clock is not known, or says a time of before: neither proves that it was heard since."""
+    store, canteen, _kiosk = month()
+    number = retire(store)
+    canteen.boot()
+    canteen.inspect(TIME_S - 1)
+    store.book([canteen.records])
+    with refused(procedures.NOT_QUIET):
+        end(store, number)
+
+
+def test_nobody_retires_alone_or_twice():
+    store, canteen, _kiosk = month()
+    by = Act("department", "zhao", "sold")
+    number = store.merchants.tickets.retire("E-1", POS, by, TIME_S)
+    with refused(procedures.ANOTHER_PERSON):
+        store.merchants.dossiers.say(number, "sign", Act("department", "zhao"), TIME_S)
+    other = retire(store, reference="E-2")
+    store.merchants.dossiers.say(number, "sign", Act("department", "qian"), TIME_S)
+    canteen.inspect(TIME_S)
+    store.book([canteen.records])
+    end(store, other)
+    with refused(procedures.HAS_ENDED):
+        end(store, number)
+    with refused(procedures.HAS_ENDED):
+        store.merchants.tickets.retire("E-3", POS, by, TIME_S)
+    assert store.merchants.tickets.retire("E-1", POS, by, TIME_S) == number  # said again
+    with refused(procedures.HAS_ENDED):
+        store.merchants.tickets.move("M-1", POS, "north", "wu", "rebuilt", TIME_S)
+
+
+# --- what comes behind that ----------------------------------------------------------------------
+
+
+def test_what_comes_behind_its_end_is_a_case_with_its_bytes_and_no_money():
+    store, canteen, _kiosk = retired()
+    before = store.balances(), store.heads()
+    first = canteen.seq
+    spend = canteen.sell(250, TIME_S + 5)
+    late = canteen.records[first:]
+    for _ in range(2):
+        assert [code for *_, code in answers(store, *late)] == [reasons.TOLD_AFTER_ITS_END] * 2
+    assert (store.balances(), store.heads()) == before
+    assert cases(store, reasons.TOLD_AFTER_ITS_END) == [spend, (POS, spend[1] + 1)]
+    sql = "SELECT sealed FROM suspense_case WHERE reason = ? ORDER BY seq"
+    rows = store.database.rows(sql, (reasons.TOLD_AFTER_ITS_END,))
+    assert [bytes(sealed) for (sealed,) in rows] == late
+    assert check(store) == []
+
+
+def test_it_is_kept_however_it_comes_and_a_forgery_is_not():
+    store, canteen, _kiosk = retired()
+    first = canteen.seq
+    for _ in range(3):
+        canteen.sell(10, TIME_S + 5)
+    late = canteen.records[first:]
+    assert answers(store, late[2]) == []  # ahead of a gap: sent again
+    for sealed in late:
+        assert [code for *_, code in answers(store, sealed)] == [reasons.TOLD_AFTER_ITS_END]
+    assert len(cases(store, reasons.TOLD_AFTER_ITS_END)) == len(late)
+    stranger = Reader(POS)
+    stranger.key = bytes(32)
+    stranger.tag, stranger.records = canteen.tag, list(canteen.records)
+    stranger.boot()
+    assert [code for *_, code in answers(store, stranger.records[-1])] == [BAD_SEAL]
+    twice = canteen.records[:first]
+    assert answers(store, *twice) == []  # what is booked is a duplicate, as ever
+    assert len(cases(store, reasons.TOLD_AFTER_ITS_END)) == len(late)
+
+
+def test_what_waited_when_it_was_passed_over_is_kept_with_the_rest():
+    store, canteen, _kiosk = month(is_there=False)
+    head_seq = canteen.seq
+    spend = canteen.sell(250, TIME_S - 9)
+    store.book([canteen.records[head_seq + 1 :]])  # its outcome, behind a gap
+    pass_over(store, retire(store), head_seq)
+    assert store.summary()["parked"] == 1
+    assert len(answers(store, canteen.records[head_seq])) == 1
+    assert cases(store, reasons.TOLD_AFTER_ITS_END) == [spend, (POS, spend[1] + 1)]
+    assert store.summary()["parked"] == 0 and check(store) == []
+
+
+def test_two_persons_book_what_it_took_and_the_merchant_has_it_in_the_next_period():
+    store, canteen, _kiosk = retired()
+    close(store)
+    pay_all(store)
+    first = canteen.seq
+    spend = canteen.sell(250, END_S - 5)
+    store.book([canteen.records[first:]])
+    # A sale of before, which is not booked: no period closes over it unseen.
+    (one,) = [one for one in store.periods.quiet(NEXT_END_S)[1] if one.bar is Bar.NOT_BOOKED]
+    assert (one.device, one.seq) == spend
+    case = store.corrections.case(reasons.TOLD_AFTER_ITS_END, *spend)
+    proposal = store.corrections.propose(case, Bearer.HOLDER, "wang", "it is his card", CLOSED_S)
+    mark = store.corrections.mark(case, proposal)
+    store.corrections.approve(proposal.number, mark, "li", CLOSED_S)
+    assert store.balances()["merchant", CANTEEN] == 250
+    assert Bar.NOT_BOOKED not in [one.bar for one in store.periods.quiet(NEXT_END_S)[1]]
+    assert check(store) == []
+
+
+# --- its key, its number, and who waits for it ---------------------------------------------------
+
+
+def test_its_key_is_dead_and_its_number_is_nobody_elses():
+    store, canteen, _kiosk = retired()
+    assert store.speaking_keys(POS, None) == []
+    assert POS not in dict(store.keys_at("campus"))
+    with pytest.raises(RegistryError, match="gets no other key"):
+        store.rotate_device_key(POS, bytes(31) + b"\1")
+    with pytest.raises(ConstraintBroken), store.database.transaction():
+        store.database.many("INSERT INTO device_key VALUES (?, 1, ?)", [(POS, bytes(32))])
+    with pytest.raises(RegistryError, match="differently"):
+        store.register_device(POS, Reader(77).key, CANTEEN)
+    store.register_device(POS, canteen.key, CANTEEN)  # it may stand in the register still
+    form = Form("Canteen", "General Affairs", "Informatisation", 1, 1)
+    apply = store.merchants.onboarding.apply
+    number = apply("device", "A-1", CANTEEN, form, "more", "wu", TIME_S)
+    signers = ("department", "department-leader", "project", "project-leader", "president")
+    for at, role in enumerate(signers):
+        store.merchants.dossiers.say(number, "sign", Act(role, f"p{at}"), TIME_S)
+    with refused(procedures.BEYOND_APPROVAL, "a reader has it already"):
+        store.merchants.onboarding.admit(number, [POS], "wang", TIME_S)
+
+
+def test_nobody_waits_for_it_any_more():
+    store, _canteen, _kiosk = month()
+    store.cards.set("lose", CARD, TIME_S)
+    store.policies.set_policy(LOWER, "wang", TIME_S, site="campus")
+    assert {one.device for one in behind(store.database)} == {POS, SILENT}
+    assert {device for device, *_ in store.policies.sealed("campus")} == {POS, SILENT}
+    pass_over(store, retire(store, SILENT), store.heads()[SILENT])
+    assert {one.device for one in behind(store.database)} == {POS}
+    assert {device for device, *_ in store.policies.sealed("campus")} == {POS}
+    ended = [one.ended for one in store.merchants.onboarding.registry() if one.device == SILENT]
+    assert ended != [0]
+    news = FleetNews(store.database, Signer(bytes(32)))
+    (told,) = news.news("campus")
+    assert fleet_news.decode(seal.sign1_split(told)[0]) == [SILENT]
+    assert news.news("elsewhere") == []
+    # The next period is not barred by it, and says who has released it.
+    bars = [one.device for one in store.periods.quiet(NEXT_END_S)[0].blocking]
+    assert bars == [POS]
+    quiet = store.periods.quiet(NEXT_END_S)[0]
+    assert [(one.device, one.person) for one in quiet.released] == [(SILENT, "feng")]
