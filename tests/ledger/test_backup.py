@@ -24,8 +24,10 @@ from ledger.backup import (
 )
 from ledger.dialect import StoreUnavailable
 from ledger.invariants import check
+from ledger.payments.reasons import WAITS
 from ledger.reentry import NUMBERS_APART
 from ledger.store import LedgerStore
+from tests.ledger import test_payments
 from tests.ledger.readers import CARD, OTHER_CARD, Reader, open_ledger
 from tests.ledger.tampering import tamper
 from tests.rules.tables import POLICY
@@ -268,3 +270,25 @@ def test_books_on_postgresql(postgresql, tmp_path):
         assert epoch == 2 * NUMBERS_APART + 1
     for each in (url, other):
         postgresql.drop(each)
+
+
+# --- files for a bank ----------------------------------------------------------------------------
+
+
+def test_behind_a_restore_what_the_bank_has_is_known_again(tmp_path):
+    store = test_payments.office(str(tmp_path / "ledger.sqlite"))
+    now_s = test_payments.NOW_S
+    with closing(store):
+        back_up(tmp_path / "ledger.sqlite", tmp_path / "b.sqlite", now_s)
+        payments = test_payments.pay(store)
+        restore(tmp_path / "b.sqlite", tmp_path / "new.sqlite", now_s + 9)
+        with closing(LedgerStore.open(str(tmp_path / "new.sqlite"))) as restored:
+            assert restored.after_restore.waiting().restored_s == now_s + 9
+            test_payments.refused(WAITS, test_payments.pay, restored)
+            test_payments.note_all(restored, payments)
+            test_payments.release(restored)
+            for books in (store, restored):
+                books.payouts.note_results([(1, "paid", "")], "sun", now_s)
+                books.periods.payments.note_results([(1, "paid", "")], "sun", now_s)
+            assert restored.balances() == store.balances()
+            assert check(restored) == []

@@ -1,6 +1,5 @@
 """Payments behind a restore: nothing is paid twice that the bank has and the books have lost."""
 
-from contextlib import closing
 from datetime import date
 from itertools import count
 
@@ -9,7 +8,6 @@ import pytest
 from adapters.sqlite import _statements, open_database
 from ledger import chart
 from ledger.audit import export, verify
-from ledger.backup import back_up, restore
 from ledger.card_status import CardRefused
 from ledger.dialect import ConstraintBroken, SqliteDialect
 from ledger.invariants import check
@@ -442,26 +440,6 @@ def test_a_clock_that_is_behind_gives_no_number_again():
         back(store, 0)
     ((above,),) = store.database.rows("SELECT MAX(above) FROM books_restore")
     assert above == payments[0][1].number + 3 * NUMBERS_APART
-
-
-def test_a_backup_and_its_restore(tmp_path):
-    store = office(str(tmp_path / "ledger.sqlite"))
-    if not isinstance(store.database, SqliteDialect):
-        pytest.skip("pg_restore makes those: test_backup.py")
-    with closing(store):
-        back_up(tmp_path / "ledger.sqlite", tmp_path / "b.sqlite", NOW_S)
-        payments = pay(store)
-        restore(tmp_path / "b.sqlite", tmp_path / "new.sqlite", NOW_S + 9)
-        with closing(LedgerStore.open(str(tmp_path / "new.sqlite"))) as restored:
-            assert restored.after_restore.waiting().restored_s == NOW_S + 9
-            refused(WAITS, pay, restored)
-            note_all(restored, payments)
-            release(restored)
-            for books in (store, restored):
-                books.payouts.note_results([(1, "paid", "")], "sun", NOW_S)
-                books.periods.payments.note_results([(1, "paid", "")], "sun", NOW_S)
-            assert restored.balances() == store.balances()
-            assert check(restored) == []
 
 
 def test_an_audit_takes_a_payment_that_has_its_number_back(tmp_path):
