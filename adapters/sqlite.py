@@ -95,6 +95,9 @@ def _migrated(migrations: tuple[str, ...]) -> bytes:
 
 
 def _migrate(database: sqlite3.Connection, path: str, migrations: Sequence[str]) -> None:
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version == len(migrations):
+        return  # as nearly always; and who only reads need not wait for who writes
     while True:
         with transaction(database):
             # Read under the write lock: another process may be migrating the same file.

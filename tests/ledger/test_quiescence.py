@@ -311,7 +311,10 @@ def test_a_map_of_books_that_were_lost_is_none_of_these(counter):
     (behind,) = map_news.behind(store.database)
     assert (behind.device, behind.epoch, map_news.ahead(store.database)) == (1001, 0, [1001])
     wrong = [found for found in doctor(store, DUE_S) if found.level == WRONG]
-    assert [found.text for found in wrong] == ["readers know more than the books: 1001"]
+    assert [found.text for found in wrong] == [
+        "readers know more than the books: 1001",
+        "files wait: readers know changes that these books do not, as behind a backup",
+    ]
 
 
 def test_a_lost_record_may_be_a_spend_of_before_its_reader_knew(counter):

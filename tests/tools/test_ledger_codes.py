@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import date
 
 import pytest
 from typer.testing import CliRunner
@@ -164,10 +165,13 @@ def test_what_does_not_match_is_listed(counter, tmp_path):
 
 
 def test_a_corrected_statement_and_a_day_without_one_are_listed(counter, tmp_path):
+    """Of some days ago: the command asks what day it is."""
     books, enter = tmp_path / "acquired.sqlite", counter.store.acquirer_statements.enter
-    for day, fen in ((20_700, 1250), (20_700, 1251), (20_702, 7)):
+    first = int(time.time()) // 86_400 - 12
+    for day, fen in ((first, 1250), (first, 1251), (first + 2, 7)):
         enter(day, [StatementLine("nobody-s", fen)], 1)
     listed = onecard("acquirer", books).output
-    assert "2026-09-04 was corrected: version 2.\nStatements are entered up to 2026" in listed
-    assert "2026-09-05       0.00  no statement of this day" in listed
-    assert "2026-09-06       0.07  on another day already        nobody-s" in listed
+    days = [date.fromordinal(date(1970, 1, 1).toordinal() + first + n) for n in range(3)]
+    assert f"{days[0]} was corrected: version 2.\nStatements are entered up to {days[2]}" in listed
+    assert f"{days[1]}       0.00  no statement of this day" in listed
+    assert f"{days[2]}       0.07  on another day already        nobody-s" in listed
