@@ -55,7 +55,8 @@ def open_database(path: str, migrations: Sequence[str]) -> sqlite3.Connection:
             database.execute(setting)
         (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
         if path == _MEMORY:
-            database.deserialize(_migrated(tuple(migrations)))
+            if migrations:
+                database.deserialize(_migrated(tuple(migrations)))
         elif mode != "wal":
             raise NotDurable(f"{path}: the file system gives journal mode {mode}, not wal")
         else:

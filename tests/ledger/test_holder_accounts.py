@@ -141,5 +141,5 @@ def test_every_kind_of_transfer_has_a_name():
     # These are between the card centre, a bank and merchants: no account of a holder's has them.
     elsewhere = {transfers.FEE, transfers.PAY_OUT, transfers.RETURN}
     elsewhere |= {transfers.ACQUIRE, transfers.CLEAR, transfers.COST, transfers.CHARGE}
-    elsewhere |= {transfers.REMIT, transfers.REMITTED, transfers.SENT_BACK}
+    elsewhere |= {transfers.REMIT, transfers.REMITTED, transfers.SENT_BACK, transfers.PAY_IN}
     assert numbers == set(KINDS) | elsewhere
