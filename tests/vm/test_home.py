@@ -190,7 +190,8 @@ while True:
     memory = home.memory()
     assert memory["heap"] > 250_000
     assert memory["live"] + memory["free"] == memory["heap"]
-    assert 10_000 < memory["shims"] < 28_000 < memory["live"]
+    # With our modules comes what the port was started with: the path of this clone is in it.
+    assert 10_000 < memory["shims"] < 30_000 < memory["live"]
     assert memory["live_peak"] >= memory["live"] + 19_000
     assert memory["used_peak"] >= memory["live_peak"]
 
