@@ -249,6 +249,30 @@ def test_what_led_to_it_is_lost_too_and_entered_again():
     assert check(store) == []
 
 
+def test_a_list_of_all_leavers_is_noted_line_by_line(monkeypatch):
+    """What is due is not looked through anew for each line of it: others wait for the books."""
+    asked = []
+    for leavers in (5, 10, 20):
+        yesterday, today = (office(is_closed=False) for _ in range(2))
+        for store in (yesterday, today):
+            store.issue_cards([(1_000 + at, LEFT_FEN) for at in range(leavers)])
+            for at in range(leavers):
+                store.payouts.register_payee(1_000 + at, lives.ACCOUNT, lives.NAME, "wang", END_S)
+                store.cards.set("close", 1_000 + at, END_S, "id-card")
+            reach(store)
+        refunds = [listed(one) for kind, one in pay(today) if kind == REFUND]
+        rows, count_of = type(yesterday.database).rows, count()
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                type(yesterday.database),
+                "rows",
+                lambda *words, rows=rows, count_of=count_of: (next(count_of), rows(*words))[1],
+            )
+            assert set(note(back(yesterday), REFUND, *refunds)) == {""}
+        asked.append(next(count_of))
+    assert asked[2] - asked[1] == 2 * (asked[1] - asked[0]) > 0
+
+
 def test_an_account_of_before_is_not_printed_with_a_payment_that_is_noted(lost):
     store, payments = lost
     ((_kind, one), _other) = payments
