@@ -36,6 +36,7 @@ _RESTORE = "INSERT INTO books_restore VALUES (?, ?, ?, ?)"
 _OPEN = f"""
 SELECT n.kind, n.payment, n.purpose, n.amount_fen, n.file FROM bank_payment n
 WHERE {IS_OPEN} ORDER BY n.number"""
+_NOTED_FILE = "SELECT 1 FROM bank_payment WHERE restore = ? AND file = ? LIMIT 1"
 _NOTED = "SELECT COUNT(*), COALESCE(SUM(amount_fen), 0) FROM bank_payment WHERE restore = ?"
 _FACTS = """
 SELECT purpose, amount_fen, file FROM bank_payment
@@ -255,11 +256,12 @@ class AfterRestore:
     def _check_word_of(self, restore: int, newest: str, amount_fen: int, because: str) -> None:
         if len(because) > BECAUSE_CHARS_MAX or (because and not because.isprintable()):
             raise PaymentRefused(f"say why in {BECAUSE_CHARS_MAX} characters at most", NOT_NOTED)
-        is_known = [Payments(self._database, kind).is_file(newest) for kind in KINDS.values()]
-        if not any(is_known) if newest else any(self._newest_files().values()):
+        ((count, noted_fen),) = self._database.rows(_NOTED, (restore,))
+        files = [Payments(self._database, kind).is_file(newest) for kind in KINDS.values()]
+        is_known = any(files) or bool(list(self._database.rows(_NOTED_FILE, (restore, newest))))
+        if not is_known if newest else (count or self._newest_files()):
             text = f"these books know no file {newest}" if newest else "the bank had files of ours"
             raise PaymentRefused(f"{text}: note what is in it, or name the newest", NOT_NOTED)
-        ((_count, noted_fen),) = self._database.rows(_NOTED, (restore,))
         if noted_fen != amount_fen:
             text = f"{noted_fen} fen are noted, {amount_fen} stand on the paper"
             raise PaymentRefused(f"{TEXTS[OTHER_SUM]}: {text}", OTHER_SUM)

@@ -309,6 +309,30 @@ def test_with_another_amount_or_account_it_stays_open_and_files_wait(lost, other
     assert check(store) == []
 
 
+def test_the_newest_file_is_named_though_nothing_of_it_is_known_again(lost):
+    """What the persons say is true: another file than the newest is not what the bank has."""
+    store, ((_kind, payment), (_, remittance)) = lost
+    note(store, REFUND, listed(payment))
+    (why,) = note(store, REMITTANCE, listed(remittance, amount_fen=DUE_FEN + 1))
+    assert "fen are due" in why
+    sum_fen = LEFT_FEN + DUE_FEN + 1
+    unchanged(store, NOT_NOTED, release, store, sum_fen, "2026-10", "sent back")
+    unchanged(store, NOT_NOTED, release, store, sum_fen, "2026-09")
+    assert release(store, sum_fen, "2026-09", "the bank sent it back on Monday") == [1, 2]
+    # What was noted behind a restore before is noted anew, and names no file.
+    back(store, NOW_S + 9_000)
+    unchanged(store, NOT_NOTED, release, store, 0, "2026-09")
+    assert check(store) == []
+
+
+def test_whoever_has_noted_a_payment_does_not_say_that_the_bank_has_no_file(lost):
+    store, ((_kind, payment), _remittance) = lost
+    note(store, REFUND, listed(payment, amount_fen=7))
+    assert not any(store.after_restore.waiting().newest.values())
+    unchanged(store, NOT_NOTED, release, store, 7, "", "sent back")
+    assert release(store, 7, "2026-11", "sent back") == [1, 2]
+
+
 @pytest.mark.parametrize(
     "other",
     [
