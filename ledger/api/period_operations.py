@@ -166,7 +166,7 @@ PERIOD_OPERATIONS = (
         models.ResultsNoted,
         periods.results,
         body=models.ResultsAsk,
-        reasons=(why.NOT_WITH_BANK,),
+        reasons=(why.NOT_WITH_BANK, why.FILES_WAIT),
     ),
     Operation(
         "list_unpaid",

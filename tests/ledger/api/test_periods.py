@@ -129,6 +129,13 @@ def test_a_month_from_its_gate_to_the_bank(office):
     }
 
 
+def test_a_result_of_a_payment_that_a_restore_has_lost_is_refused_with_its_number(office):
+    books, now_s = office.books, int(time.time())
+    books.after_restore.restored(log_in(books, CLERK, now_s), now_s)
+    said = {"results": [{"payment": 17, "result": "paid"}]}
+    assert reason(office.ask(CLERK, "POST", "/v1/payment-results", said)) == why.FILES_WAIT
+
+
 def test_approvals_out_of_order_by_others_and_of_another_report(office):
     sha256 = good(office.close())["sha256"]
     assert reason(office.approve("head", sha256)) == why.WRONG_STEP
