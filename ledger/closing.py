@@ -110,16 +110,19 @@ def open_things(database: Dialect, merchant_no: int, dossier: int) -> list[str]:
     return list(_open(database, merchant_no, dossier))
 
 
-def pay_in(database: Dialect, dossier: int, merchant_no: int, time_s: int) -> int:
-    """It has paid in all that it owes, in fen, in a transaction of the caller; 0: it owes none."""
-    owed_fen = max(-_balance(database, chart.payable(merchant_no)), 0)
-    if owed_fen:
-        ((number,),) = database.rows(_NEXT)
-        database.many(_PAID_IN, [(number, dossier, merchant_no, owed_fen, time_s)])
-        way = chart.BANK, chart.payable(merchant_no), owed_fen
-        paid = Transfer(chart.LEDGER_DEVICE, number, PAY_IN_LINE, PAY_IN, *way)
-        post_authorized(database, [paid])
-    return owed_fen
+def owed_fen(database: Dialect, merchant_no: int) -> int:
+    """What it owes the card centre, in fen."""
+    return max(-_balance(database, chart.payable(merchant_no)), 0)
+
+
+def pay_in(
+    database: Dialect, dossier: int, merchant_no: int, amount_fen: int, time_s: int
+) -> None:
+    """So much of what it owes has come in, in a transaction of the caller, who has asked."""
+    ((number,),) = database.rows(_NEXT)
+    database.many(_PAID_IN, [(number, dossier, merchant_no, amount_fen, time_s)])
+    way = chart.BANK, chart.payable(merchant_no), amount_fen
+    post_authorized(database, [Transfer(chart.LEDGER_DEVICE, number, PAY_IN_LINE, PAY_IN, *way)])
 
 
 def settle(database: Dialect, dossier: int, merchant_no: int, time_s: int) -> None:

@@ -126,7 +126,7 @@ def test_what_it_owes_is_paid_in_and_is_of_the_next_period():
     store, canteen, _kiosk = month()
     number = leave(store)
     with refused(procedures.NOT_SETTLED, "owes nothing"):
-        centre(store, number, "pay-in", shown="receipt", said="2026-77")
+        centre(store, number, "pay-in", shown="600", said="2026-77")
     close(store)
     pay_all(store)
     canteen.cancel((POS, 1), amount_fen=600)  # the first sale of September
@@ -138,7 +138,7 @@ def test_what_it_owes_is_paid_in_and_is_of_the_next_period():
     with refused(procedures.NOT_SETTLED, "it owes 600 fen"):
         centre(store, number, "settle")
     for _ in range(2):  # the answer was lost: paid once
-        centre(store, number, "pay-in", shown="receipt", said="2026-77")
+        centre(store, number, "pay-in", shown="600", said="2026-77")
     assert store.balances()["merchant", CANTEEN] == 0
     with refused(procedures.NOT_SETTLED, "2 entries of 0 fen are in no period"):
         centre(store, number, "settle")
@@ -149,6 +149,27 @@ def test_what_it_owes_is_paid_in_and_is_of_the_next_period():
     said = json.loads(newest(store.database, number).report)
     assert (said["cancelled_fen"], said["paid_in_fen"], said["other_fen"]) == (600, 600, 0)
     assert check(store) == []
+
+
+def test_as_much_is_paid_in_as_has_come_and_each_receipt_counts_once():
+    store, _act = ready_to_pay_in()
+    bank_fen = store.balances()["clearing", 0]
+    for shown in ("", "receipt", "0", "-1", "601", "\u0661"):
+        with refused(procedures.NO_EVIDENCE, "owes 600 fen"):
+            centre(store, 1, "pay-in", shown=shown, said="2026-77")
+    # It has paid 500 when its debt was that; more was cancelled before a clerk has entered it.
+    centre(store, 1, "pay-in", shown="500", said="2026-77")
+    assert store.balances()["merchant", CANTEEN] == -100
+    assert store.balances()["clearing", 0] == bank_fen - 500
+    centre(store, 1, "pay-in", shown="60", said="2026-78")
+    before = store.dump()
+    with refused(procedures.SAID_OTHERWISE, "2026-77 is entered already"):  # said again, late
+        centre(store, 1, "pay-in", shown="500", said="2026-77")
+    with refused(procedures.SAID_OTHERWISE):
+        centre(store, 1, "pay-in", shown="40", said="2026-77")
+    assert store.dump() == before
+    centre(store, 1, "pay-in", shown="40", said="2026-79")
+    assert store.balances()["merchant", CANTEEN] == 0 and check(store) == []
 
 
 def closed():
@@ -244,7 +265,7 @@ def ready_to_pay_in():
     pay_all(store)
     canteen.cancel((POS, 1), amount_fen=600)
     store.book([canteen.records])
-    shown = {"shown": "receipt", "said": "2026-77"}
+    shown = {"shown": "600", "said": "2026-77"}
     return store, lambda store: centre(store, number, "pay-in", **shown)
 
 

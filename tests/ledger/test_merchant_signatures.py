@@ -234,7 +234,7 @@ STORY = [
     (  # of the damage
         "closing.card-centre",
         "clara",
-        says("closing", "L-1", "pay-in", "card-centre", evidence="receipt", said="2026-77"),
+        says("closing", "L-1", "pay-in", "card-centre", evidence="500", said="2026-77"),
     ),
 ]
 
