@@ -32,6 +32,8 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "revive": (("reader",), ()),
     **dict.fromkeys(card_status.VERBS, (("card",), ())),
     "reissue": (("card", "new"), ()),
+    "disturb": (("verb", "faults"), ()),
+    "stray": (("amount",), ()),
     **dict.fromkeys(("issue", "hand-out"), (("card",), ())),
     "graduate": (("card",), ("with",)),
     **dict.fromkeys(("expire", "settle"), ((), ())),
@@ -84,6 +86,7 @@ ASSERTED = (
 ASSERTED_BY_NAME = ("refusals", "takings", "ledger")
 WHOLE = (
     "seed",
+    "acquirer",
     "doze",
     "timeout_s",
     "no",
@@ -149,6 +152,7 @@ SCALARS = (
     "site",
     "sites",
     "elsewhere",
+    "acquirer",
     "drain",
     "carry_over",
     "doze",
