@@ -11,7 +11,7 @@ from ledger import card_status
 from ledger.lifecycle import RULES
 from ledger.statements import read
 from protocols.rules import charging, menu
-from simulator import acquiring, doors, hands, locks, machines, offices, settling, sites
+from simulator import acquiring, doors, dossiers, hands, locks, machines, offices, settling, sites
 from simulator.payers import Payer
 from simulator.people import Clerk, Customer
 from simulator.phones import PAYMENT, PLATFORMS
@@ -363,6 +363,7 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     **dict.fromkeys(card_status.VERBS, _set_status),
     "reissue": _reissue,
     **acquiring.VERBS,
+    **dossiers.VERBS,
     **hands.VERBS,
     **doors.VERBS,
     **locks.VERBS,

@@ -19,7 +19,7 @@ from typing import Any
 from protocols.card import pin
 from protocols.rules import charging, charging_texts, meals, money, reasons, spending
 from protocols.wire import topics
-from simulator import acquiring, phones, scenario_menu
+from simulator import acquiring, dossier_words, phones, scenario_menu
 from simulator.in_ledger import COUNTED
 from simulator.scenario_menu import KINDS
 from simulator.scenario_words import (
@@ -236,7 +236,7 @@ class _Reading:
         is_of_phones = verb in (*phones.VERBS, "report")
         if is_of_phones and (fault := phones.step_fault(step, self.data)):
             raise ScenarioError(self.path, self._line_of("step", index, fault[0]), fault[1])
-        if fault := acquiring.step_fault(step, self.data):
+        if fault := acquiring.step_fault(step, self.data) or dossier_words.step_fault(step):
             raise ScenarioError(self.path, self._line_of("step", index, fault[0]), fault[1])
         fields = {key: value for key, value in step.items() if key not in ("at", "do")}
         at = partial(self._line_of, "step", index)

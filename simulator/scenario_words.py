@@ -59,6 +59,14 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "close-period": (("until", "person"), ("due", "late")),
     "approve-period": (("person",), ()),
     "pay-merchants": (("amount",), ()),
+    "begin": (("kind", "ref", "reader", "role", "person"), ("said", "shown", "site", "refused")),
+    "say": (
+        ("ref", "verb", "role", "person"),
+        ("said", "shown", "given_by", "amounts", "bearer", "refused"),
+    ),
+    "duty": (("department", "person", "days", "by"), ("refused",)),
+    "round": (("department", "person", "finds"), ("said", "refused")),
+    "look": ((), ("overdue", "delayed", "open", "uninspected")),
     "revoke": (("card", "reader", "person"), ()),
     **dict.fromkeys(("open", "shut", "approve", "move", "bring-back"), (("reader",), ())),
 }
@@ -113,6 +121,8 @@ WHOLE = (
     "meal",
     "spends_max",
     "unregistered",
+    "days",
+    "refused",
 )
 READER_MAY = (
     "role",
