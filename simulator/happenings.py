@@ -11,10 +11,10 @@ from ledger import card_status
 from ledger.lifecycle import RULES
 from ledger.statements import read
 from protocols.rules import charging, menu
-from simulator import doors, hands, locks, machines, offices, settling, sites
+from simulator import acquiring, doors, dossiers, hands, locks, machines, offices, settling, sites
 from simulator.payers import Payer
 from simulator.people import Clerk, Customer
-from simulator.phones import PAYMENT
+from simulator.phones import PAYMENT, PLATFORMS
 from simulator.reader import Reader
 from simulator.rest import rest
 from simulator.scenario import ScenarioError, Step
@@ -123,8 +123,11 @@ def _phone(run: Run, step: Step) -> None:
         run.world.at(run.world.now_us + _WAIT_US, partial(_phone, run, step))
         return
     held.is_busy = True
-    shown = partial(run.phones.show, held.card_no, step.fields.get("shows", PAYMENT))
-    run.clerks[step.fields["reader"]].join(Customer(held, step.fields["amount"], [], code=shown))
+    what = step.fields.get("shows", PAYMENT)
+    shown = partial(run.phones.show, held.card_no, what)
+    customer = Customer(held, step.fields["amount"], [], code=shown)
+    customer.is_platform = what in PLATFORMS
+    run.clerks[step.fields["reader"]].join(customer)
 
 
 def _topup(run: Run, step: Step) -> None:
@@ -359,6 +362,8 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "revive": _revive,
     **dict.fromkeys(card_status.VERBS, _set_status),
     "reissue": _reissue,
+    **acquiring.VERBS,
+    **dossiers.VERBS,
     **hands.VERBS,
     **doors.VERBS,
     **locks.VERBS,

@@ -73,6 +73,12 @@ class Customer:
     changes_mind: bool = False  # and wants the money back, once it is paid
     cancels_again: bool = False  # and asks for it a second time, which gives nothing
     has_cancelled: bool = False  # and has seen that said
+    is_platform: bool = False  # the code is none of ours: no card of ours pays
+
+    @property
+    def payer_no(self) -> int:
+        """Whose payment the books have it as: a card's, or of a platform's customer, 0."""
+        return 0 if self.is_platform else self.held.card_no
 
 
 @dataclass

@@ -18,6 +18,7 @@ from ledger.phones import CODE_KEY_BYTES
 from protocols.rules import charging, menu, settings
 from protocols.rules import clock as clock_rules
 from simulator import locks
+from simulator.acquiring import judge as judge_acquirer
 from simulator.cardbox import CardKeys, HeldCard, make_cards
 from simulator.checkers import journal_of, judge
 from simulator.checkers_scan import judge_scans
@@ -168,6 +169,7 @@ class Run:
             on_line=[reader["device"] for reader in scenario.readers if reader.get("serial")],
             carry_over_after_s=scenario.carry_over_us // _SECOND_US,
             code_key=self.seeds.stream("code-key").randbytes(CODE_KEY_BYTES),
+            with_acquirer=scenario.has_acquirer,
         )
         self.services.naps_us = self.rest.service_naps_us
         self._report.broker = self.services.broker_kind
@@ -335,7 +337,9 @@ class Run:
         return all(clerk.is_idle for clerk in self.clerks.values())
 
     def _is_drained(self) -> bool:
-        """Whether the ledger has every record that stands in a journal."""
+        """Whether the ledger has every record of a journal, and has told what follows."""
+        if self.services.owes_acquirer():
+            return False
         heads = Counter(self.services.store.heads())  # who is new has none
         return all(self._journal_head(name) <= heads[device] for name, device in self.devices())
 
@@ -382,6 +386,8 @@ class Run:
         report.sold_by_code = verdict.sold_by_code
         report.sold_by_code_fen = verdict.sold_by_code_fen
         report.violations = verdict.violations + self.kept_in
+        if self.services.acquiring:
+            report.violations += judge_acquirer(store, self.services.acquiring.charged())
         report.violations += too_many(self.cards, self.keys, store, *served)
         for reader in self.readers.values():
             report.violations += misspoken(reader.hardware)
@@ -396,7 +402,7 @@ class Run:
             name: store.takings(number) - store.given_back(number)
             for name, number in self.scenario.merchants.items()
         }
-        report.in_ledger = counts(store, self.scenario.policy)
+        report.in_ledger = counts(store, self.scenario.policy, self.world.utc_s())
         report.failures += self.not_shown
         report.transcript_sha256 = self.transcript.sha256()
         report.virtual_s = self.world.now_us // _SECOND_US
@@ -433,6 +439,6 @@ class Run:
             held.is_busy = False
         if was_paid:
             paid = self.paid if customer.code is None else self.by_code
-            paid[customer.held.card_no, customer.amount_fen] += 1
+            paid[customer.payer_no, customer.amount_fen] += 1
         if customer.has_cancelled:
             self.cancelled[customer.held.card_no, customer.amount_fen] += 1

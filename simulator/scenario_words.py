@@ -32,6 +32,8 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "revive": (("reader",), ()),
     **dict.fromkeys(card_status.VERBS, (("card",), ())),
     "reissue": (("card", "new"), ()),
+    "disturb": (("verb", "faults"), ()),
+    "stray": (("amount",), ()),
     **dict.fromkeys(("issue", "hand-out"), (("card",), ())),
     "graduate": (("card",), ("with",)),
     **dict.fromkeys(("expire", "settle"), ((), ())),
@@ -57,6 +59,14 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "close-period": (("until", "person"), ("due", "late")),
     "approve-period": (("person",), ()),
     "pay-merchants": (("amount",), ()),
+    "begin": (("kind", "ref", "reader", "role", "person"), ("said", "shown", "site", "refused")),
+    "say": (
+        ("ref", "verb", "role", "person"),
+        ("said", "shown", "given_by", "amounts", "bearer", "refused"),
+    ),
+    "duty": (("department", "person", "days", "by"), ("refused",)),
+    "round": (("department", "person", "finds"), ("said", "refused")),
+    "look": ((), ("overdue", "delayed", "open", "uninspected")),
     "revoke": (("card", "reader", "person"), ()),
     **dict.fromkeys(("open", "shut", "approve", "move", "bring-back"), (("reader",), ())),
 }
@@ -84,6 +94,7 @@ ASSERTED = (
 ASSERTED_BY_NAME = ("refusals", "takings", "ledger")
 WHOLE = (
     "seed",
+    "acquirer",
     "doze",
     "timeout_s",
     "no",
@@ -110,6 +121,8 @@ WHOLE = (
     "meal",
     "spends_max",
     "unregistered",
+    "days",
+    "refused",
 )
 READER_MAY = (
     "role",
@@ -149,6 +162,7 @@ SCALARS = (
     "site",
     "sites",
     "elsewhere",
+    "acquirer",
     "drain",
     "carry_over",
     "doze",
