@@ -150,8 +150,9 @@ class Place:
 
     def come_alive(self) -> None:
         """A boot of it is over."""
-        self.is_dead = False
-        self.recover()
+        if self.is_dead:
+            self.is_dead = False
+            self.recover()
 
     def is_well(self) -> bool:
         """Whether it does what it should, and has for a while."""
