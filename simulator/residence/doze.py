@@ -197,7 +197,8 @@ class DozingReader(Reader):
         if self._world.now_us < at_us:
             self._schedule(at_us)
             return
-        self.hardware.clock.advance_to(at_us)
+        # Not to it: whatever happens at that very moment finds the trains that have gone on.
+        self.hardware.clock.advance_to(at_us - 1)
         if self._train_us is not None:
             ends_us = self._train_us + TRAIN_US - TRAIN_GAP_US
             wait_us = max(ends_us - first_us, 0)
