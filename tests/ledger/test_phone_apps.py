@@ -45,6 +45,16 @@ def apps(store, phones):
     return PhoneApps(store.database, phones)
 
 
+def fill(store):
+    """Something in both tables: a card that one has tried for, and its holder has bound."""
+    store.issue_cards([(71, 0)])
+    store.holders.open(71, Holder(PERSON_NO, STUDENT, "Nursing"), (0, 65_535), NOW_S, BY)
+    apps = PhoneApps(store.database, Phones(store.database, CODE_KEY, random.Random(4).randbytes))
+    with refused(why.NOT_THE_HOLDER):
+        apps.bind(71, replace(ASKED, person_no=OTHER_NO), NOW_S)
+    apps.bind(71, ASKED, NOW_S)
+
+
 def refused(reason):
     return pytest.raises(ChannelRefused, check=lambda error: error.reason == reason)
 
