@@ -74,7 +74,12 @@ def test_a_request_is_done_once_and_told_again(apps, phones, store):
 
 @pytest.mark.parametrize(
     ("card_no", "other"),
-    [(CARD, {"phone": "b" * 22}), (CARD, {"reference": "wx:78"}), (OTHER_CARD, {})],
+    [
+        (CARD, {"phone": "b" * 22}),
+        (CARD, {"reference": "wx:78"}),
+        (CARD, {"person_no": OTHER_NO}),
+        (OTHER_CARD, {}),
+    ],
 )
 def test_its_number_stands_for_no_other_request(apps, card_no, other):
     apps.bind(CARD, ASKED, NOW_S)
