@@ -14,7 +14,11 @@ from ledger.ending_schema import ENDING_JOURNALS
 from ledger.invariants import check
 from ledger.onboarding import Form
 from ledger.procedures import Act
+from ledger.reservations import Settled
+from ledger.retirement import bars
 from ledger.store import LedgerStore
+from protocols.rules.reasons import APPROVED
+from tests.ledger.checkout import PAID_IN_FEN, Checkout
 from tests.ledger.ended import (
     POS,
     SILENT,
@@ -86,6 +90,24 @@ def test_it_is_not_settled_while_anything_is_open():
         centre(store, number, "settle")
     pay_all(store)
     assert centre(store, number, "settle") == "settled"
+
+
+def test_a_payment_by_code_that_nobody_has_decided_is_open_too():
+    """Of a reader that was passed over no record comes that decides it: a person does, first."""
+    pos = Reader(POS)
+    shop = Checkout(pos)
+    store = shop.store
+    assert shop.ask(pos, amount_fen=250)["reason"] == APPROVED
+    retirement = retire(store)
+    assert f"record {POS}/1 decides a payment by code" in "".join(bars(store.database, POS, 0))
+    pass_over(store, retirement, 0)
+    number = leave(store)
+    with refused(procedures.NOT_SETTLED, r"payment 1 by code, of 250 fen, is undecided"):
+        centre(store, number, "settle")
+    assert shop.money() == (PAID_IN_FEN - 250, 250)
+    store.code_sales.settle(1, Settled.VOID)
+    assert centre(store, number, "settle") == "settled"
+    assert check(store) == []
 
 
 def test_it_gets_no_reader_any_more_neither_by_form_nor_by_the_register():
