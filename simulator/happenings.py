@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,8 @@ _EVIDENCE = "id-card"
 
 def happen(run: Run, step: Step) -> None:
     """Do what a step says, now; if somebody has done something, rest is over."""
-    _VERBS[step.do](run, step)
+    names = {key: run.named(step.fields[key]) for key in ("person", "by") if key in step.fields}
+    _VERBS[step.do](run, replace(step, fields={**step.fields, **names}))
     if step.do not in ("wait", "rest"):
         run.rest.end()  # not before it: who was refused has done nothing
 

@@ -33,6 +33,7 @@ from simulator.host.hardware import Hardware
 from simulator.host.lock_hardware import LockHardware
 from simulator.in_ledger import counts
 from simulator.meal_checker import too_many
+from simulator.operators import log_in
 from simulator.payers import Channel, Scans
 from simulator.people import Clerk, Customer, Tally
 from simulator.phones import Phones
@@ -138,6 +139,7 @@ class Run:
         self._homes = homes or Homes(home, depth, directory, dozes=scenario.dozes)
         self._report = Report(scenario.name, seed, home, depth)
         self.applications: dict[str, int] = {}  # of new readers, by name: the form of annex 2
+        self._proven: dict[str, str] = {}  # who has logged in at the card centre, by name
         self.kept_in: list[str] = []  # who wanted to leave by a door and could not
         self._started_s = time.monotonic()
         self._progress: Progress | None = None
@@ -176,6 +178,8 @@ class Run:
         self._make_cards()
         self.device_keys = {reader["device"]: secrets.randbytes(32) for reader in scenario.readers}
         register(self)
+        now_s = self.world.utc_s()
+        self._proven = log_in(self.services.store, self.scenario.operators, now_s)
         self.services.start_ledger()
         self.services.settle(0)  # it has subscribed before anybody asks it something
         self.services.start_agents()
@@ -350,6 +354,10 @@ class Run:
         """The card that goes by a name."""
         (found,) = (card for card in self.cards if card.name == name)
         return found
+
+    def named(self, person: str) -> str:
+        """A person as the ledger hears of them: with a session, or as a typed name."""
+        return self._proven.get(person, person)
 
     def site_of(self, name: str) -> str:
         """The site where a reader is at home."""

@@ -19,7 +19,7 @@ from typing import Any
 from protocols.card import pin
 from protocols.rules import charging, charging_texts, meals, money, reasons, spending
 from protocols.wire import topics
-from simulator import acquiring, dossier_words, phones, scenario_menu
+from simulator import acquiring, dossier_words, operators, phones, scenario_menu
 from simulator.in_ledger import COUNTED
 from simulator.scenario_menu import KINDS
 from simulator.scenario_words import (
@@ -88,6 +88,7 @@ class Scenario:
     carry_over_us: int  # from the report of a loss on
     merchants: dict[str, int]
     readers: list[dict[str, Any]]
+    operators: list[dict[str, Any]]
     cards: list[CardBatch]
     prices: list[tuple[int, int, int, int]]  # (item, kind, period, fen) of rules/charging.py
     periods: list[tuple[int, ...]]  # of rules/meals.py
@@ -171,6 +172,7 @@ class _Reading:
             carry_over_us=self._duration(data.get("carry_over", "72:00:00"), "carry_over"),
             merchants=merchants,
             readers=readers,
+            operators=self._operators(),
             cards=[self._cards(i, cards) for i, cards in enumerate(data.get("cards", []))],
             prices=[self._price(i, price) for i, price in enumerate(data.get("price", []))],
             periods=self._periods(),
@@ -253,6 +255,14 @@ class _Reading:
             if key in fields:
                 fields[key] = read(fields[key])
         return Step(self._duration(step["at"], "at"), verb, fields, line)
+
+    def _operators(self) -> list[dict[str, Any]]:
+        found = self._tables("operator", ("name", "department", "roles"), ())
+        fault = operators.fault_of(found)
+        if fault is not None:
+            at, key, why = fault
+            raise ScenarioError(self.path, self._line_of("operator", at, key), why)
+        return found
 
     def _cards(self, index: int, cards: dict[str, Any]) -> CardBatch:
         self._fields(

@@ -50,15 +50,15 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "swap": (("reader",), ()),
     "wear": (("reader", "percent"), ()),
     "rearm": (("reader",), ()),
-    **dict.fromkeys(("appoint", "dismiss"), (("person", "scope"), ("site",))),
-    "grant": (("card", "reader", "person"), ("until",)),
+    **dict.fromkeys(("appoint", "dismiss"), (("person", "scope"), ("site", "by", "refused"))),
+    "grant": (("card", "reader", "person"), ("until", "refused")),
     "end-grants": ((), ()),
-    "apply": (("reader",), ()),
-    "sign": (("reader", "person"), ()),
-    "decide-period": (("reader", "until", "person"), ()),
-    "close-period": (("until", "person"), ("due", "late")),
-    "approve-period": (("person",), ()),
-    "pay-merchants": (("amount",), ()),
+    "apply": (("reader",), ("refused",)),
+    "sign": (("reader", "person"), ("refused",)),
+    "decide-period": (("reader", "until", "person"), ("refused",)),
+    "close-period": (("until", "person"), ("due", "late", "refused")),
+    "approve-period": (("person",), ("refused",)),
+    "pay-merchants": (("amount",), ("refused",)),
     "begin": (("kind", "ref", "reader", "role", "person"), ("said", "shown", "site", "refused")),
     "say": (
         ("ref", "verb", "role", "person"),
@@ -67,7 +67,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "duty": (("department", "person", "days", "by"), ("refused",)),
     "round": (("department", "person", "finds"), ("said", "refused")),
     "look": ((), ("overdue", "delayed", "open", "uninspected")),
-    "revoke": (("card", "reader", "person"), ()),
+    "revoke": (("card", "reader", "person"), ("refused",)),
     **dict.fromkeys(("open", "shut", "approve", "move", "bring-back"), (("reader",), ())),
 }
 ANSWERS = ("match", "mismatch")
@@ -152,7 +152,7 @@ READER_VALUES = {
     "speech": range(17),
     "desk_format": card_number.FORMATS,
 }
-TABLES = ("reader", "merchant", "cards", "price", "period", "policy", "step", "assert")
+TABLES = ("reader", "merchant", "operator", "cards", "price", "period", "policy", "step", "assert")
 SCALARS = (
     "name",
     "title",
