@@ -162,7 +162,8 @@ class DozingReader(Reader):
     """A door that is not stepped while nothing can happen. `home` is a DoorHome.
 
     Call `rouse` before anything is done to its hardware that does not go through `at` or `wake`.
-    `is_stepped`: every step is run, as on a board. `steps` and `skipped` count.
+    `is_stepped`: every step is run, as on a board; then its home may be any other. `steps` and
+    `skipped` count.
     """
 
     home: DoorHome
@@ -208,9 +209,7 @@ class DozingReader(Reader):
 
     def wake(self, at_us: int) -> None:
         """See Reader."""
-        self.rouse()
-        if self.is_on:
-            self.home.wake()
+        self._stir()
         super().wake(at_us)
 
     def at(self, time_us: int, event: Callable[[], None]) -> None:
@@ -231,7 +230,7 @@ class DozingReader(Reader):
 
     def _stir(self) -> None:
         self.rouse()
-        if self.is_on:
+        if self.is_on and not self.is_stepped:
             self.home.wake()
 
     def _run(self, due_us: int) -> None:
