@@ -18,6 +18,7 @@ from simulator.chips.nor_flash import NorFlash
 
 _RECORDS = "SELECT sealed FROM record WHERE kind = ?"
 _RESERVED = "SELECT number, device, seq, card_no, amount_fen, state FROM reservation"
+_ORDERED = "SELECT number, device, seq, 0, amount_fen, state FROM acquirer_order"
 _WAITS = "SELECT COALESCE(SUM(amount_fen), 0) FROM load l WHERE is_loaded = 0"
 _WAITS += " AND NOT EXISTS (SELECT 1 FROM load_end e WHERE e.number = l.number)"
 
@@ -29,12 +30,14 @@ def judge_codes(
     verdict: Verdict,
     rotten: Collection[RecordId] = (),
 ) -> None:
-    """Add to `verdict`; `seen`: (card_no, amount_fen) that people saw paid by code.
+    """Add to `verdict`; `seen`: (card_no, amount_fen) that people saw paid by code, with 0 in the
+    place of a card where it was a platform's code.
 
     `rotten`: as for judge; a sale whose record has rotted away is nobody's to tell.
     """
     heads = Counter(ledger.heads())
-    reserved = {row[0]: tuple(row[1:]) for row in ledger.database.rows(_RESERVED)}
+    asked = [*ledger.database.rows(_RESERVED), *ledger.database.rows(_ORDERED)]
+    reserved = {row[0]: tuple(row[1:]) for row in asked}
     known: Counter[tuple[int, int]] = Counter()
     places: set[RecordId] = set()
     for sale in _sales(ledger, flashes, heads):
@@ -59,8 +62,8 @@ def judge_codes(
     verdict.unseen += sum((known - seen).values())
     verdict.sold_by_code = known.total()
     verdict.sold_by_code_fen = sum(fen for _, fen in known.elements())
-    sold = [row for row in reserved.values() if row[4] == Settled.SOLD]
-    _weigh(ledger, sum(row[3] for row in sold), verdict)
+    sold = [row for row in reserved.values() if row[4] == Settled.SOLD and row[2]]
+    _weigh(ledger, sum(row[3] for row in sold), verdict)  # a platform's customers waited for none
 
 
 def _weigh(ledger: LedgerStore, sold_fen: int, verdict: Verdict) -> None:

@@ -16,6 +16,7 @@ from simulator.cardbox import HeldCard
 from simulator.hands import hold_there, in_one_place
 from simulator.phones import IDENTITY
 from simulator.reader import Reader
+from simulator.refusals import refusing
 from simulator.scenario import ScenarioError
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ def rearm(run: Run, step: Step) -> None:
 def appoint(run: Run, step: Step) -> None:
     """A named person authorises for the doors of a scope from now on, or no more."""
     site = step.fields.get("site", run.scenario.site)
-    scope, person = step.fields["scope"], step.fields["person"]
-    _try(run, step, lambda book: book.appoint(step.do, site, scope, person, run.world.utc_s()))
+    scope, person, by = step.fields["scope"], step.fields["person"], step.fields.get("by", "")
+    _try(run, step, lambda book: book.appoint(step.do, site, scope, person, run.world.utc_s(), by))
     run.tell(f"{step.do}: {person} for {scope} doors")
 
 
@@ -177,9 +178,9 @@ VERBS: dict[str, Callable[[Run, Step], None]] = {
     "force": force,
     "fire": fire,
     "rearm": rearm,
-    "appoint": appoint,
-    "dismiss": appoint,
-    "grant": grant,
-    "revoke": grant,
+    "appoint": refusing(appoint),
+    "dismiss": refusing(appoint),
+    "grant": refusing(grant),
+    "revoke": refusing(grant),
     "end-grants": end_grants,
 }

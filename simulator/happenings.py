@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,21 @@ from ledger import card_status
 from ledger.lifecycle import RULES
 from ledger.statements import read
 from protocols.rules import charging, menu
-from simulator import cables, doors, hands, locks, machines, offices, settling, sites
+from simulator import (
+    acquiring,
+    cables,
+    doors,
+    dossiers,
+    hands,
+    locks,
+    machines,
+    offices,
+    settling,
+    sites,
+)
 from simulator.payers import Payer
 from simulator.people import Clerk, Customer
-from simulator.phones import PAYMENT
+from simulator.phones import PAYMENT, PLATFORMS
 from simulator.rest import rest
 from simulator.scenario import ScenarioError, Step
 from simulator.scenario_words import ANSWERS
@@ -31,7 +43,8 @@ _EVIDENCE = "id-card"
 
 def happen(run: Run, step: Step) -> None:
     """Do what a step says, now; if somebody has done something, rest is over."""
-    _VERBS[step.do](run, step)
+    names = {key: run.named(step.fields[key]) for key in ("person", "by") if key in step.fields}
+    _VERBS[step.do](run, replace(step, fields={**step.fields, **names}))
     if step.do not in ("wait", "rest"):
         run.rest.end()  # not before it: who was refused has done nothing
 
@@ -121,9 +134,11 @@ def _phone(run: Run, step: Step) -> None:
         run.world.at(run.world.now_us + _WAIT_US, partial(_phone, run, step))
         return
     held.is_busy = True
-    shown = partial(run.phones.show, held.card_no, step.fields.get("shows", PAYMENT))
+    what = step.fields.get("shows", PAYMENT)
+    shown = partial(run.phones.show, held.card_no, what)
     read = partial(run.read, step)
     customer = Customer(held, step.fields["amount"], [], code=shown, on_read=read)
+    customer.is_platform = what in PLATFORMS
     run.clerks[step.fields["reader"]].join(customer)
 
 
@@ -278,7 +293,9 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "revive": _revive,
     **dict.fromkeys(card_status.VERBS, _set_status),
     "reissue": _reissue,
+    **acquiring.VERBS,
     **cables.VERBS,
+    **dossiers.VERBS,
     **hands.VERBS,
     **doors.VERBS,
     **locks.VERBS,

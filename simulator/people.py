@@ -75,6 +75,12 @@ class Customer:
     has_cancelled: bool = False  # and has seen that said
     on_read: Callable[[str], None] | None = None  # told what the display said in the end
     saw: str = ""
+    is_platform: bool = False  # the code is none of ours: no card of ours pays
+
+    @property
+    def payer_no(self) -> int:
+        """Whose payment the books have it as: a card's, or of a platform's customer, 0."""
+        return 0 if self.is_platform else self.held.card_no
 
 
 @dataclass

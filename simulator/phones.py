@@ -26,6 +26,7 @@ _FOREIGN: dict[str, Callable[[random.Random], bytes]] = {
 }
 SHOWN = Proof("id-card", "wang")  # to a clerk, by everybody whose phone is bound
 PAYMENT, IDENTITY, PICTURE = "payment", "identity", "picture"
+PLATFORMS = ("wechat", "alipay", "unionpay")  # what an acquirer takes
 SHOWS = (PAYMENT, IDENTITY, PICTURE, *_FOREIGN)
 VERBS = ("phone", "scan", "code")
 _VERB_AT = {"pos": "phone", "door": "scan", "kiosk": "report"}

@@ -18,6 +18,7 @@ from ledger.phones import CODE_KEY_BYTES
 from protocols.rules import charging, menu, settings
 from protocols.rules import clock as clock_rules
 from simulator import locks
+from simulator.acquiring import judge as judge_acquirer
 from simulator.cardbox import CardKeys, HeldCard, make_cards
 from simulator.checkers import journal_of, judge
 from simulator.checkers_scan import judge_scans
@@ -32,6 +33,7 @@ from simulator.host.hardware import Hardware
 from simulator.host.lock_hardware import LockHardware
 from simulator.in_ledger import counts
 from simulator.meal_checker import too_many
+from simulator.operators import log_in
 from simulator.payers import Channel, Scans
 from simulator.people import Clerk, Customer, Tally
 from simulator.phones import Phones
@@ -141,6 +143,7 @@ class Run:
         self._homes = homes or Homes(home, depth, directory, dozes=scenario.dozes)
         self._report = Report(scenario.name, seed, home, depth)
         self.applications: dict[str, int] = {}  # of new readers, by name: the form of annex 2
+        self._proven: dict[str, str] = {}  # who has logged in at the card centre, by name
         self.kept_in: list[str] = []  # who wanted to leave by a door and could not
         self._started_s = time.monotonic()
         self._progress: Progress | None = None
@@ -172,12 +175,15 @@ class Run:
             on_line=[reader["device"] for reader in scenario.readers if reader.get("serial")],
             carry_over_after_s=scenario.carry_over_us // _SECOND_US,
             code_key=self.seeds.stream("code-key").randbytes(CODE_KEY_BYTES),
+            with_acquirer=scenario.has_acquirer,
         )
         self.services.naps_us = self.rest.service_naps_us
         self._report.broker = self.services.broker_kind
         self._make_cards()
         self.device_keys = {reader["device"]: secrets.randbytes(32) for reader in scenario.readers}
         register(self)
+        now_s = self.world.utc_s()
+        self._proven = log_in(self.services.store, self.scenario.operators, now_s)
         self.services.start_ledger()
         self.services.settle(0)  # it has subscribed before anybody asks it something
         self.services.start_agents()
@@ -347,7 +353,9 @@ class Run:
         return all(clerk.is_idle for clerk in self.clerks.values())
 
     def _is_drained(self) -> bool:
-        """Whether the ledger has every record that stands in a journal."""
+        """Whether the ledger has every record of a journal, and has told what follows."""
+        if self.services.owes_acquirer():
+            return False
         heads = Counter(self.services.store.heads())  # who is new has none
         return all(self._journal_head(name) <= heads[device] for name, device in self.devices())
 
@@ -358,6 +366,10 @@ class Run:
         """The card that goes by a name."""
         (found,) = (card for card in self.cards if card.name == name)
         return found
+
+    def named(self, person: str) -> str:
+        """A person as the ledger hears of them: with a session, or as a typed name."""
+        return self._proven.get(person, person)
 
     def site_of(self, name: str) -> str:
         """The site where a reader is at home."""
@@ -394,6 +406,8 @@ class Run:
         report.sold_by_code = verdict.sold_by_code
         report.sold_by_code_fen = verdict.sold_by_code_fen
         report.violations = verdict.violations + self.kept_in
+        if self.services.acquiring:
+            report.violations += judge_acquirer(store, self.services.acquiring.charged())
         report.violations += too_many(self.cards, self.keys, store, *served)
         for reader in self.readers.values():
             report.violations += misspoken(reader.hardware)
@@ -408,7 +422,7 @@ class Run:
             name: store.takings(number) - store.given_back(number)
             for name, number in self.scenario.merchants.items()
         }
-        report.in_ledger = counts(store, self.scenario.policy)
+        report.in_ledger = counts(store, self.scenario.policy, self.world.utc_s())
         report.failures += self.not_shown
         report.transcript_sha256 = self.transcript.sha256()
         report.virtual_s = self.world.now_us // _SECOND_US
@@ -445,6 +459,6 @@ class Run:
             held.is_busy = False
         if was_paid:
             paid = self.paid if customer.code is None else self.by_code
-            paid[customer.held.card_no, customer.amount_fen] += 1
+            paid[customer.payer_no, customer.amount_fen] += 1
         if customer.has_cancelled:
             self.cancelled[customer.held.card_no, customer.amount_fen] += 1

@@ -19,7 +19,7 @@ from typing import Any
 from protocols.card import pin
 from protocols.rules import charging, charging_texts, meals, money, reasons, spending
 from protocols.wire import topics
-from simulator import phones, scenario_menu
+from simulator import acquiring, dossier_words, operators, phones, scenario_menu
 from simulator.in_ledger import COUNTED
 from simulator.scenario_menu import KINDS
 from simulator.scenario_words import (
@@ -83,11 +83,13 @@ class Scenario:
     timeout_s: int
     sites: tuple[str, ...]  # the building of each; the first is where what names none is
     elsewhere: str  # the site of another building; "": there is none
+    has_acquirer: bool  # platforms' codes pay
     dozes: bool  # doors are not stepped while nothing can happen
     drain_us: int
     carry_over_us: int  # from the report of a loss on
     merchants: dict[str, int]
     readers: list[dict[str, Any]]
+    operators: list[dict[str, Any]]
     cards: list[CardBatch]
     prices: list[tuple[int, int, int, int]]  # (item, kind, period, fen) of rules/charging.py
     periods: list[tuple[int, ...]]  # of rules/meals.py
@@ -165,11 +167,13 @@ class _Reading:
             timeout_s=data.get("timeout_s", 300),
             sites=sites,
             elsewhere=elsewhere,
+            has_acquirer=bool(data.get("acquirer", 0)),
             dozes=bool(data.get("doze", 0)),
             drain_us=self._duration(data.get("drain", "00:10:00"), "drain"),
             carry_over_us=self._duration(data.get("carry_over", "72:00:00"), "carry_over"),
             merchants=merchants,
             readers=readers,
+            operators=self._operators(),
             cards=[self._cards(i, cards) for i, cards in enumerate(data.get("cards", []))],
             prices=[self._price(i, price) for i, price in enumerate(data.get("price", []))],
             periods=self._periods(),
@@ -242,6 +246,8 @@ class _Reading:
         is_of_phones = verb in (*phones.VERBS, "report")
         if is_of_phones and (fault := phones.step_fault(step, self.data)):
             raise ScenarioError(self.path, self._line_of("step", index, fault[0]), fault[1])
+        if fault := acquiring.step_fault(step, self.data) or dossier_words.step_fault(step):
+            raise ScenarioError(self.path, self._line_of("step", index, fault[0]), fault[1])
         fields = {key: value for key, value in step.items() if key not in ("at", "do")}
         at = partial(self._line_of, "step", index)
         for key, read in (
@@ -257,6 +263,14 @@ class _Reading:
             if key in fields:
                 fields[key] = read(fields[key])
         return Step(self._duration(step["at"], "at"), verb, fields, line)
+
+    def _operators(self) -> list[dict[str, Any]]:
+        found = self._tables("operator", ("name", "department", "roles"), ())
+        fault = operators.fault_of(found)
+        if fault is not None:
+            at, key, why = fault
+            raise ScenarioError(self.path, self._line_of("operator", at, key), why)
+        return found
 
     def _cards(self, index: int, cards: dict[str, Any]) -> CardBatch:
         self._fields(

@@ -34,6 +34,8 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "revive": (("reader",), ()),
     **dict.fromkeys(card_status.VERBS, (("card",), ())),
     "reissue": (("card", "new"), ()),
+    "disturb": (("verb", "faults"), ()),
+    "stray": (("amount",), ()),
     **dict.fromkeys(("issue", "hand-out"), (("card",), ())),
     "graduate": (("card",), ("with",)),
     **dict.fromkeys(("expire", "settle"), ((), ())),
@@ -49,16 +51,24 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "swap": (("reader",), ()),
     "wear": (("reader", "percent"), ()),
     "rearm": (("reader",), ()),
-    **dict.fromkeys(("appoint", "dismiss"), (("person", "scope"), ("site",))),
-    "grant": (("card", "reader", "person"), ("until",)),
+    **dict.fromkeys(("appoint", "dismiss"), (("person", "scope"), ("site", "by", "refused"))),
+    "grant": (("card", "reader", "person"), ("until", "refused")),
     "end-grants": ((), ()),
-    "apply": (("reader",), ()),
-    "sign": (("reader", "person"), ()),
-    "decide-period": (("reader", "until", "person"), ()),
-    "close-period": (("until", "person"), ("due", "late")),
-    "approve-period": (("person",), ()),
-    "pay-merchants": (("amount",), ()),
-    "revoke": (("card", "reader", "person"), ()),
+    "apply": (("reader",), ("refused",)),
+    "sign": (("reader", "person"), ("refused",)),
+    "decide-period": (("reader", "until", "person"), ("refused",)),
+    "close-period": (("until", "person"), ("due", "late", "refused")),
+    "approve-period": (("person",), ("refused",)),
+    "pay-merchants": (("amount",), ("refused",)),
+    "begin": (("kind", "ref", "reader", "role", "person"), ("said", "shown", "site", "refused")),
+    "say": (
+        ("ref", "verb", "role", "person"),
+        ("said", "shown", "given_by", "amounts", "bearer", "refused"),
+    ),
+    "duty": (("department", "person", "days", "by"), ("refused",)),
+    "round": (("department", "person", "finds"), ("said", "refused")),
+    "look": ((), ("overdue", "delayed", "open", "uninspected")),
+    "revoke": (("card", "reader", "person"), ("refused",)),
     **dict.fromkeys(("open", "shut", "approve", "move", "bring-back"), (("reader",), ())),
 }
 # The field in which a step says what its person has to read, or to see, in the end.
@@ -102,6 +112,7 @@ ASSERTED = (
 ASSERTED_BY_NAME = ("refusals", "takings", "ledger")
 WHOLE = (
     "seed",
+    "acquirer",
     "doze",
     "timeout_s",
     "no",
@@ -129,6 +140,8 @@ WHOLE = (
     "meal",
     "spends_max",
     "unregistered",
+    "days",
+    "refused",
 )
 READER_MAY = (
     "role",
@@ -158,7 +171,7 @@ READER_VALUES = {
     "speech": range(17),
     "desk_format": card_number.FORMATS,
 }
-TABLES = ("reader", "merchant", "cards", "price", "period", "policy", "step", "assert")
+TABLES = ("reader", "merchant", "operator", "cards", "price", "period", "policy", "step", "assert")
 SCALARS = (
     "name",
     "title",
@@ -168,6 +181,7 @@ SCALARS = (
     "site",
     "sites",
     "elsewhere",
+    "acquirer",
     "drain",
     "carry_over",
     "doze",

@@ -31,6 +31,7 @@ from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
 from ledger.site_desk import SiteDesk
 from ledger.store import LedgerStore
+from simulator.acquiring import Acquiring
 from simulator.broker import start_broker
 from simulator.building import Building, Outside
 from simulator.world.clock import World
@@ -67,6 +68,8 @@ class Services:
         on_line: Sequence[int] = (),
         carry_over_after_s: int = AFTER_S,
         code_key: bytes = bytes(CODE_KEY_BYTES),
+        *,
+        with_acquirer: bool = False,
     ) -> None:
         self._world = world
         self._directory = directory
@@ -98,6 +101,9 @@ class Services:
         self.elsewhere: Building | None = None
         self.store = LedgerStore.open(str(directory / "ledger.sqlite"))
         self.phones = Phones(self.store.database, code_key, random)
+        self.acquiring: Acquiring | None = None
+        if with_acquirer:
+            self.acquiring = self._acquiring()
         self.ledger: LedgerService | None = None
         self._ledger_port: MqttPort | None = None
         self.naps_us: Callable[[], int] = lambda: 0  # as Reader.naps_us
@@ -119,7 +125,8 @@ class Services:
         utc_s = self._world.utc_s
         keys = CIPHERS, self._credit_key, self._random
         credit = CreditDesk(self.store, *keys, utc_s, self._carry_over_after_s)
-        codes = CodeDesk(self.store, self.phones, CODE_POLICY, self._interval_ms)
+        acquirer = self.acquiring.desk if self.acquiring else None
+        codes = CodeDesk(self.store, self.phones, CODE_POLICY, self._interval_ms, acquirer)
         offset_s = CODE_POLICY.utc_offset_s
         desks = (
             codes,
@@ -163,6 +170,15 @@ class Services:
         utc_ms = self._world.utc_s() * 1000
         return utc_ms, utc_ms + 1000
 
+    def _acquiring(self) -> Acquiring:
+        where, offset_s = self._directory / "acquirer", CODE_POLICY.utc_offset_s
+        told = lambda: self.settle(self._world.now_us)  # noqa: E731
+        return Acquiring(where, self._world, self.store, offset_s, self._random, told)
+
+    def owes_acquirer(self) -> bool:
+        """Whether some order still needs a word of the acquirer."""
+        return self.acquiring is not None and bool(self.store.acquirer_orders.open())
+
     def start_agents(self) -> None:
         """Boot the agents of all buildings, each on whatever its directory holds."""
         for building in self.buildings.values():
@@ -193,6 +209,8 @@ class Services:
         for building in self._all_buildings():
             building.close()
         self._centre_broker.stop()
+        if self.acquiring:
+            self.acquiring.close()
         self.store.close()
 
     # -- settling ---------------------------------------------------------------------------
@@ -236,7 +254,8 @@ class Services:
     def _step(self, now_ms: int) -> bool:
         """Step agent and ledger; True if either wants to be stepped again at once."""
         services = [self.ledger, *(building.agent for building in self._all_buildings())]
-        due_ms = [service.step(now_ms) for service in services if service]
+        acquirer = self.acquiring.desk if self.acquiring else None
+        due_ms = [service.step(now_ms) for service in (*services, acquirer) if service]
         self._due_ms = min(due_ms, default=-1)
         return self._due_ms == now_ms
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ledger.dossiers import DossierRefused
 from ledger.onboarding import Form
-from ledger.period_reasons import PeriodRefused
 from ledger.periods import STEPS, Period
 from ledger.procedures import APPROVED, MERCHANT, Act
 from protocols.rules.money import format_yuan
+from simulator.refusals import refusing
 from simulator.register import register_reader
-from simulator.scenario import ScenarioError
 
 if TYPE_CHECKING:
     from simulator.run import Run
@@ -41,7 +39,7 @@ def _apply(run: Run, step: Step) -> None:
     form = Form(reader["merchant"], "General Affairs", "Informatisation", 1, _PRICE_FEN)
     what = "device" if is_known else MERCHANT, f"annex-2 {reader['device']}", merchant_no, form
     onboarding, now_s = store.merchants.onboarding, run.world.utc_s()
-    number = onboarding.apply(*what, "a window more", _ENTERED_BY, now_s)
+    number = onboarding.apply(*what, "a window more", run.named(_ENTERED_BY), now_s)
     run.applications[reader["name"]] = number
     key, site = run.device_keys[reader["device"]], run.scenario.site
     onboarding.sift([], [(reader["device"], b"", key, merchant_no, site, "", False)])
@@ -58,7 +56,8 @@ def _sign(run: Run, step: Step) -> None:
     dossiers.say(number, "sign", Act(role, step.fields["person"]), now_s)
     run.tell(f"{step.fields['person']} signs for {reader['name']} ({role})")
     if dossiers.dossier(number).state == APPROVED:
-        store.merchants.onboarding.admit(number, [reader["device"]], _ADMITTED_BY, now_s)
+        device = reader["device"]
+        store.merchants.onboarding.admit(number, [device], run.named(_ADMITTED_BY), now_s)
         register_reader(run, reader)
         run.tell(f"{reader['name']} is a reader")
 
@@ -100,9 +99,10 @@ def _pay(run: Run, step: Step) -> None:
     for due in payments.unpaid():
         if not due.account:
             account = due.owner, _ACCOUNT.format(due.owner), "食堂有限公司"
-            payments.register(*account, _REGISTERED_BY, now_s)
-    made = payments.make_file(f"file at {now_s}", _PAID_BY, now_s)
-    payments.note_results([(one.number, "paid", "") for one in made], _PAID_BY, now_s)
+            payments.register(*account, run.named(_REGISTERED_BY), now_s)
+    made = payments.make_file(f"file at {now_s}", run.named(_PAID_BY), now_s)
+    results = [(one.number, "paid", "") for one in made]
+    payments.note_results(results, run.named(_REGISTERED_BY), now_s)
     fen = sum(one.amount_fen for one in made)
     run.tell(f"the bank has paid {format_yuan(fen)} yuan to {len(made)} merchants")
     if fen != step.fields["amount"]:
@@ -116,23 +116,11 @@ def _until_s(run: Run, step: Step) -> int:
     return run.scenario.start_utc_s + step.fields["until"] // 1_000_000
 
 
-def _refusing(do: Callable[[Run, Step], None]) -> Callable[[Run, Step], None]:
-    """What the ledger refuses is a mistake of the file."""
-
-    def carefully(run: Run, step: Step) -> None:
-        try:
-            do(run, step)
-        except (DossierRefused, PeriodRefused) as refusal:
-            raise ScenarioError(run.scenario.path, step.line, str(refusal)) from refusal
-
-    return carefully
-
-
 VERBS: dict[str, Callable[[Run, Step], None]] = {
-    "apply": _refusing(_apply),
-    "sign": _refusing(_sign),
-    "decide-period": _refusing(_decide),
-    "close-period": _refusing(_close),
-    "approve-period": _refusing(_approve),
-    "pay-merchants": _refusing(_pay),
+    "apply": refusing(_apply),
+    "sign": refusing(_sign),
+    "decide-period": refusing(_decide),
+    "close-period": refusing(_close),
+    "approve-period": refusing(_approve),
+    "pay-merchants": refusing(_pay),
 }

@@ -2,7 +2,9 @@
 
 It prints its port, and ends when its standard input ends. A line "expire ORDER_NO" there is its
 own time-out, "heal" the end of all faults, "late" the arrival of what is under way, "tomorrow" the
-next day; each is answered with a line "done".
+next day, "today 2026-09-01" another one (who plays time for it says so from then on), "disturb
+VERB FAULT..." what goes wrong with the next requests of a verb, "stray ORDER_NO FEN" a payment
+that it took for us and nobody of ours asked for; each is answered with a line "done".
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import json
 import sys
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from adapters import secret_files
@@ -22,12 +24,15 @@ from simulator.acquirer.server import AcquirerServer
 
 
 class _Calendar:
-    """The acquirer's days: those of UTC+8, and any number further on."""
+    """The acquirer's days: those of UTC+8, and any number further on; or the day it is told."""
 
     def __init__(self) -> None:
         self.days = 0
+        self.told = ""
 
     def today(self) -> str:
+        if self.told:
+            return self.told
         now = datetime.fromtimestamp(time.time(), UTC) + timedelta(hours=8, days=self.days)
         return now.date().isoformat()
 
@@ -63,6 +68,12 @@ def main() -> None:
                 line.deliver_late()
             elif verb == "tomorrow":
                 calendar.days += 1
+            elif verb == "today":
+                calendar.told = date.fromisoformat(what[0]).isoformat()
+            elif verb == "disturb":
+                line.faults.disturb(what[0], what[1:])
+            elif verb == "stray":
+                payments.stray(what[0], int(what[1]), calendar.today())
         print("done", flush=True)
 
 

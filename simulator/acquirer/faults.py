@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from simulator.acquirer.payments import CONFIRMED, UNKNOWN, Answer
 
@@ -39,6 +39,10 @@ class Faults:
         if self._draw is not None and self._draw.random() < 0.5:
             return self._draw.choice(FAULTS)
         return NONE
+
+    def disturb(self, verb: str, faults: Iterable[str]) -> None:
+        """What goes wrong with the next requests of a verb, behind what is planned already."""
+        self._plan.setdefault(verb, deque()).extend(faults)
 
     def heal(self) -> None:
         """From now on nothing goes wrong any more."""

@@ -65,6 +65,12 @@ class Payments:
         with self._lock:
             self._database.execute(sql, (VOID, order_no, RESERVED))
 
+    def stray(self, order_no: str, amount_fen: int, today: str) -> None:
+        """It has taken a payment for us that nobody of ours has asked for."""
+        row = order_no, "", amount_fen, CONFIRMED, "", today
+        with self._lock:
+            self._database.execute(_PUT, row)
+
     def statement(self, day: str) -> list[list[Any]]:
         """[order_no, amount_fen] of each payment that was confirmed on a day."""
         sql = "SELECT order_no, amount_fen FROM payment WHERE state = ? AND day = ? ORDER BY 1"

@@ -13,7 +13,7 @@ from simulator.scenario import ScenarioError, load
 from tests.ledger.lives import make_file
 
 COOK, ANN, BOB = 40001, 20101, 20102
-FILES = ("temporary", "graduation", "travel")
+FILES = ("temporary", "graduation", "travel", "settlement")
 NOODLES, BREAD, NEW_POS, LATE_POS, DORM_DOOR = 71, 72, 1003, 1002, 2001
 
 

@@ -30,6 +30,7 @@ FILES = (
     "status",
     "menu",
     "limits",
+    "acquirer",
 )
 # Played by tests of their own.
 OTHERS = ("load", "lunch_outage", "serial", "aggregate")
