@@ -1,4 +1,4 @@
-"""Where each reader's firmware runs on the desk: in this process, or a MicroPython of its own.
+"""Where readers on the desk run: in this process, or in a real MicroPython of their own.
 
 Both homes write the same event log, so a recording says nothing of it. Who is moved boots anew:
 nothing that was only in memory comes along.
