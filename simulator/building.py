@@ -55,7 +55,7 @@ class Building:
         self.local = ServicePort(f"agent of {site}", self.port)
         self.upstream = ServicePort(f"upstream of {site}", outside.centre)
         self.services = (self.local, self.upstream)
-        self.has_mains = True
+        self.has_mains = self.has_broker = True
         self.line: SerialBus | None = None
         self.agent: AgentService | None = None
         self.mqtt_ports: list[MqttPort] = []
@@ -110,10 +110,23 @@ class Building:
         self.broker.kill()
         self.port.tap.forget()
 
+    def switch_broker(self, on: bool) -> None:
+        """Only the broker dies, or comes back and remembers nothing; the agent goes on."""
+        if on == self.has_broker:
+            return
+        self.has_broker = on
+        if not on:
+            self.broker.kill()
+            self.port.tap.forget()
+            self.local.drop_all()
+        elif self.has_mains:
+            self.broker.restart()
+
     def restart(self) -> None:
         """The mains are back: nothing that was only in memory is."""
         self.has_mains = True
-        self.broker.restart()
+        if self.has_broker:
+            self.broker.restart()
         self.start_agent()
 
     def close(self) -> None:

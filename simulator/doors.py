@@ -13,7 +13,7 @@ from ledger.access import AccessBook, AccessRefused
 from protocols.rules import access, door
 from simulator import locks
 from simulator.cardbox import HeldCard
-from simulator.hands import in_one_place
+from simulator.hands import hold_there, in_one_place
 from simulator.phones import IDENTITY
 from simulator.reader import Reader
 from simulator.refusals import refusing
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from simulator.run import Run
     from simulator.scenario import CardBatch, Step
 
-SHUT = "door shut"
+SHUT, OPEN = "door shut", "door open"
 _ALL_DAYS = (127, 0, 1440)
 _HOLD_US = 700_000
 _SCAN_US = 1_500_000
@@ -46,19 +46,20 @@ def enter(run: Run, step: Step) -> None:
     reader = run.readers[step.fields["reader"]]
     held = run.card(step.fields["card"])
     if locks.hardware_of(reader):
-        locks.enter(run, reader, held)
+        locks.enter(run, step)
         return
-    now_us = run.world.now_us
     run.tally.taps += 1
-    reader.at(now_us, partial(reader.hardware.put_card, held.chip))
-    reader.at(now_us + _HOLD_US, partial(reader.hardware.take_card, held.chip))
+    away_us = hold_there(run, step, run.world.now_us, _HOLD_US)
     open_us = _CHAIR_US if step.do == "hold" else _SHUT_US
-    reader.at(now_us + _HOLD_US + _PUSH_US, partial(_push_in, run, reader, held, open_us))
+    reader.at(away_us + _PUSH_US, partial(_push_in, run, step, reader, held, open_us))
 
 
 def _held_us(run: Run, step: Step) -> int:
     is_lock = locks.hardware_of(run.readers[step.fields["reader"]])
-    return locks.HELD_US if is_lock else _HOLD_US
+    own_us = step.fields["hold_ms"] * 1000 if "hold_ms" in step.fields else None
+    if is_lock:
+        return locks.held_us(own_us)
+    return _HOLD_US if own_us is None else own_us
 
 
 def scan(run: Run, step: Step) -> None:
@@ -71,7 +72,7 @@ def scan(run: Run, step: Step) -> None:
     code = run.phones.show(held.card_no, step.fields.get("shows", IDENTITY))
     reader.at(now_us, partial(scanner.show, code))
     reader.at(now_us + _SCAN_US, partial(scanner.show, None))
-    reader.at(now_us + _SCAN_US + _PUSH_US, partial(_push_in, run, reader, held))
+    reader.at(now_us + _SCAN_US + _PUSH_US, partial(_push_in, run, step, reader, held))
 
 
 def leave(run: Run, step: Step) -> None:
@@ -143,8 +144,12 @@ def _try(run: Run, step: Step, act: Callable[[AccessBook], object]) -> None:
         raise ScenarioError(run.scenario.path, step.line, str(refusal)) from refusal
 
 
-def _push_in(run: Run, reader: Reader, held: HeldCard, open_us: int = _SHUT_US) -> None:
-    if _push(reader, open_us):
+def _push_in(
+    run: Run, step: Step, reader: Reader, held: HeldCard, open_us: int = _SHUT_US
+) -> None:
+    is_open = _push(reader, open_us)
+    run.read(step, OPEN if is_open else SHUT)
+    if is_open:
         run.tally.paid += 1
         run.tell(f"{held.name} enters {reader.name}")
     else:

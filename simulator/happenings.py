@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ledger import card_status
 from ledger.lifecycle import RULES
 from ledger.statements import read
 from protocols.rules import charging, menu
-from simulator import acquiring, doors, dossiers, hands, locks, machines, offices, settling, sites
+from simulator import (
+    acquiring,
+    cables,
+    doors,
+    dossiers,
+    hands,
+    locks,
+    machines,
+    offices,
+    settling,
+    sites,
+)
 from simulator.payers import Payer
 from simulator.people import Clerk, Customer
 from simulator.phones import PAYMENT, PLATFORMS
-from simulator.reader import Reader
 from simulator.rest import rest
 from simulator.scenario import ScenarioError, Step
 from simulator.scenario_words import ANSWERS
 
 if TYPE_CHECKING:
-    from simulator.building import Building
     from simulator.run import Run
 
 _HOLD_MS = (500, 900)
@@ -127,14 +136,25 @@ def _phone(run: Run, step: Step) -> None:
     held.is_busy = True
     what = step.fields.get("shows", PAYMENT)
     shown = partial(run.phones.show, held.card_no, what)
-    customer = Customer(held, step.fields["amount"], [], code=shown)
+    read = partial(run.read, step)
+    customer = Customer(held, step.fields["amount"], [], code=shown, on_read=read)
     customer.is_platform = what in PLATFORMS
     run.clerks[step.fields["reader"]].join(customer)
 
 
+def _code(run: Run, step: Step) -> None:
+    """The holder opens the app, which makes a code; whoever takes a picture has that."""
+    what = step.fields.get("shows", PAYMENT)
+    run.phones.show(run.card(step.fields["card"]).card_no, what)
+    run.tell(f"the phone of {step.fields['card']} shows its {what} code")
+
+
 def _topup(run: Run, step: Step) -> None:
     """One named person pays in with a telephone; the card learns of it at a reader."""
-    (held,) = (card for card in run.cards if card.name == step.fields["card"])
+    held = run.card(step.fields["card"])
+    if not run.phones.is_online(held.card_no):
+        fault = f"the phone of {held.name} has no network"
+        raise ScenarioError(run.scenario.path, step.line, fault)
     run.top_up(held, step.fields["amount"], f"{step.line}")
 
 
@@ -221,6 +241,7 @@ def _tap(run: Run, step: Step) -> None:
         items=fields.get("items", []),
         is_meal=bool(fields.get("meal")),
         changes_mind=bool(fields.get("cancel")),
+        on_read=partial(run.read, step),
     )
     run.clerks[fields["reader"]].join(customer)
 
@@ -236,103 +257,13 @@ def _press(run: Run, step: Step) -> None:
 
 
 def _look(run: Run, step: Step) -> None:
-    reader, wanted = run.readers[step.fields["reader"]], step.fields.get("shows")
+    reader = run.readers[step.fields["reader"]]
     shown = reader.hardware.panel.lines[0]
     run.tell(f"{reader.name} says {shown}")
-    if wanted not in (None, shown):
-        run.not_shown.append(f"line {step.line}: {reader.name} says '{shown}', not '{wanted}'")
+    run.read(step, shown)
 
 
-# -- cables and power -----------------------------------------------------------------------
-
-
-def _cut(run: Run, step: Step) -> None:
-    _switch(run, step, on=False)
-
-
-def _plug(run: Run, step: Step) -> None:
-    _switch(run, step, on=True)
-
-
-def _switch(run: Run, step: Step, *, on: bool) -> None:
-    what, site = step.fields["what"], step.fields.get("site")
-    where = f" of {site}" if site else ""
-    run.tell(f"{'back' if on else 'cut'}: {_CABLES[what][0]}{where}")
-    _CABLES[what][1](run, on, step.fields)
-    run.services.settle(run.world.now_us)
-
-
-def _readers_of(run: Run, fields: Mapping[str, Any]) -> list[Reader]:
-    """The reader that a step names, those of the site that it names, or all."""
-    name, site = fields.get("reader"), fields.get("site")
-    return [
-        reader
-        for reader in run.readers.values()
-        if name in (None, reader.name) and site in (None, run.site_of(reader.name))
-    ]
-
-
-def _buildings_of(run: Run, fields: Mapping[str, Any]) -> list[Building]:
-    site = fields.get("site")
-    return [one for one in run.services.buildings.values() if site in (None, one.site)]
-
-
-def _reader_network(run: Run, on: bool, fields: Mapping[str, Any]) -> None:
-    for reader in _readers_of(run, fields):
-        _set_cable(run, reader, plugged=on, dark=False)
-
-
-def _upstream(run: Run, on: bool, fields: Mapping[str, Any]) -> None:
-    for building in _buildings_of(run, fields):
-        if on:
-            building.upstream.plug()
-        else:
-            building.upstream.cut()
-
-
-def _mains(run: Run, on: bool, fields: Mapping[str, Any]) -> None:
-    """A building's mains: switch, broker and agent die; readers go on on their batteries."""
-    buildings = [one for one in _buildings_of(run, fields) if one.has_mains != on]
-    for building in buildings if on else ():
-        building.restart()
-    for reader in _readers_of(run, fields):
-        if locks.hardware_of(reader):
-            continue  # it has its cells, and no cable
-        reader.rouse()
-        is_run_down = reader.hardware.battery.is_cut
-        reader.hardware.set_mains(on)
-        if on and is_run_down:
-            reader.switch_on()
-        _set_cable(run, reader, plugged=on, dark=False)
-    for building in () if on else buildings:
-        building.kill()
-
-
-def _dark(run: Run, step: Step) -> None:
-    reader = run.readers[step.fields["reader"]]
-    run.tell(f"{reader.name} hangs on a dead switch port")
-    _set_cable(run, reader, plugged=True, dark=True)
-
-
-def _set_cable(run: Run, reader: Reader, *, plugged: bool, dark: bool) -> None:
-    if locks.hardware_of(reader):
-        locks.plug(reader, plugged, run.world.now_us)
-        return
-    cable, line = reader.hardware.cable, reader.hardware.line
-    if line is not None:
-        line.is_cut = dark or not plugged
-        return
-    assert cable is not None
-    reader.rouse()
-    cable.set(plugged=plugged, dark=dark, now_us=run.world.now_us)
-    reader.wake(run.world.now_us)
-
-
-def _desk(run: Run, on: bool, fields: Mapping[str, Any]) -> None:
-    """The cable between a reader that types and its PC."""
-    for reader in _readers_of(run, fields):
-        if reader.hardware.usb:
-            reader.at(run.world.now_us, partial(reader.hardware.usb.plug, on))
+# -- power ---------------------------------------------------------------------------------
 
 
 def _kill(run: Run, step: Step) -> None:
@@ -348,6 +279,7 @@ def _revive(run: Run, step: Step) -> None:
 _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "lunch": _lunch,
     "tap": _tap,
+    "code": _code,
     "phone": _phone,
     "press": _press,
     "wait": _wait,
@@ -357,14 +289,12 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "reprice": _reprice,
     "limit": _limit,
     "topups": _topups,
-    "cut": _cut,
-    "plug": _plug,
-    "dark": _dark,
     "kill": _kill,
     "revive": _revive,
     **dict.fromkeys(card_status.VERBS, _set_status),
     "reissue": _reissue,
     **acquiring.VERBS,
+    **cables.VERBS,
     **dossiers.VERBS,
     **hands.VERBS,
     **doors.VERBS,
@@ -373,10 +303,4 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     **offices.VERBS,
     **settling.VERBS,
     **sites.VERBS,
-}
-_CABLES: dict[str, tuple[str, Callable[[Run, bool, Mapping[str, Any]], None]]] = {
-    "reader-network": ("the readers' network", _reader_network),
-    "upstream": ("the line to the card centre", _upstream),
-    "mains": ("the building's mains", _mains),
-    "desk": ("the USB cable of the desk", _desk),
 }

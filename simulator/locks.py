@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from protocols.rules import lock
-from simulator.cardbox import HeldCard
+from simulator.hands import hold_there
 from simulator.host.lock_hardware import LockHardware
 from simulator.reader import Reader
 from simulator.scenario import ScenarioError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from simulator.run import Run
     from simulator.scenario import Step
 
-STAYS_LOCKED = "stays locked"
+STAYS_LOCKED, OPENS = "stays locked", "door open"
 _TOUCH_US = 300_000
 _CARD_US = 400_000  # from the touch to the card: it boots meanwhile
 _HOLD_US = 1_100_000
@@ -49,15 +49,20 @@ def hang_up(reader: Reader) -> Callable[[int], None]:
     return wake
 
 
-def enter(run: Run, reader: Reader, held: HeldCard) -> None:
+def held_us(hold_us: int | None) -> int:
+    """How long a card is away from its holder that is held to a lock for so long, or as ever."""
+    return HELD_US if hold_us is None else _CARD_US + hold_us
+
+
+def enter(run: Run, step: Step) -> None:
     """One named person touches the handle, holds a card there, and presses the handle down."""
-    hardware = _lock(reader)
+    reader = run.readers[step.fields["reader"]]
     now_us = run.world.now_us
     run.tally.taps += 1
     _press(reader, now_us, lock.TOUCHED, _TOUCH_US)
-    reader.at(now_us + _CARD_US, partial(hardware.put_card, held.chip))
-    reader.at(now_us + HELD_US, partial(hardware.take_card, held.chip))
-    reader.at(now_us + _PULL_US, partial(_pull, run, reader, held))
+    away_us = hold_there(run, step, now_us + _CARD_US, _HOLD_US)
+    pull_us = max(now_us + _PULL_US, away_us + _PULL_US - HELD_US)
+    reader.at(pull_us, partial(_pull, run, step, reader))
 
 
 def plug(reader: Reader, plugged: bool, now_us: int) -> None:
@@ -96,8 +101,10 @@ def _press(reader: Reader, at_us: int, bit: int, hold_us: int) -> None:
     reader.at(at_us + hold_us, partial(bolt.set_input, bit, False))
 
 
-def _pull(run: Run, reader: Reader, held: HeldCard) -> None:
-    if _lock(reader).bolt.pull():
+def _pull(run: Run, step: Step, reader: Reader) -> None:
+    held, is_open = run.card(step.fields["card"]), _lock(reader).bolt.pull()
+    run.read(step, OPENS if is_open else STAYS_LOCKED)
+    if is_open:
         run.tally.paid += 1
         run.tell(f"{held.name} enters by {reader.name}")
     else:

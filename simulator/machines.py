@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ledger.card_validity import Validity, know
 from protocols.rules import card_number
 from simulator.cardbox import HeldCard
-from simulator.hands import in_one_place
+from simulator.hands import hold_there, in_one_place
 from simulator.phones import IDENTITY
 from simulator.reader import Reader
 
@@ -30,16 +30,17 @@ def punch(run: Run, step: Step) -> None:
     """One named person holds a card to the machine."""
     reader = run.readers[step.fields["reader"]]
     held = run.card(step.fields["card"])
-    now_us = run.world.now_us
     run.tally.taps += 1
-    reader.at(now_us, partial(reader.hardware.put_card, held.chip))
-    reader.at(now_us + _HOLD_US, partial(reader.hardware.take_card, held.chip))
-    reader.at(now_us + _HOLD_US + _READ_US, partial(_read, run, reader, held))
+    now_us = run.world.now_us
+    hold_there(run, step, now_us, _HOLD_US)
+    # Who holds it longer reads meanwhile.
+    reader.at(now_us + _HOLD_US + _READ_US, partial(_read, run, step, reader, held))
 
 
-def _read(run: Run, reader: Reader, held: HeldCard) -> None:
+def _read(run: Run, step: Step, reader: Reader, held: HeldCard) -> None:
     shown = reader.hardware.panel.lines[0].strip() if reader.is_on else ""
     run.tell(f"{held.name} at {reader.name}: {shown or NOTHING_SHOWN}")
+    run.read(step, shown)
     if shown.startswith(_PUNCHED):
         run.tally.paid += 1
     else:
@@ -53,8 +54,7 @@ def ask(run: Run, step: Step) -> None:
     held = run.card(step.fields["card"])
     now_us, seen = run.world.now_us, []
     run.tally.taps += 1
-    reader.at(now_us, partial(reader.hardware.put_card, held.chip))
-    reader.at(now_us + _ASK_US, partial(reader.hardware.take_card, held.chip))
+    hold_there(run, step, now_us, _ASK_US)
     for at_us in range(0, _ASK_US, _READ_US):
         reader.at(now_us + at_us, partial(_note, reader, seen))
     reader.at(now_us + _ASK_US, partial(_heard, run, step, held, seen))
@@ -94,6 +94,7 @@ def _heard(run: Run, step: Step, held: HeldCard, seen: list[str]) -> None:
     typed = run.readers[name].hardware.desk_lines()
     if step.fields.get("types", "") not in ("", *typed[-1:]):
         run.not_shown.append(f"line {step.line}: {name} typed {typed[-1:]}")
+    run.readings[step.line] = seen
     missing = [text for text in step.fields.get("shows", ()) if text not in seen]
     if missing:
         run.not_shown.append(f"line {step.line}: {name} said {seen}, not {missing}")
@@ -121,6 +122,8 @@ def register(run: Run) -> None:
 
 
 def _held_us(_run: Run, step: Step) -> int:
+    if "hold_ms" in step.fields:
+        return step.fields["hold_ms"] * 1000
     return _ASK_US if step.do == "ask" else _HOLD_US
 
 

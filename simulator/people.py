@@ -73,6 +73,8 @@ class Customer:
     changes_mind: bool = False  # and wants the money back, once it is paid
     cancels_again: bool = False  # and asks for it a second time, which gives nothing
     has_cancelled: bool = False  # and has seen that said
+    on_read: Callable[[str], None] | None = None  # told what the display said in the end
+    saw: str = ""
     is_platform: bool = False  # the code is none of ours: no card of ours pays
 
     @property
@@ -152,6 +154,7 @@ class Clerk:
             self._scan_clerk.serve(customer)
             return
         if customer.has_tapped and self._says_paid(customer):
+            customer.saw = self._shown()
             self._leave(customer, paid=True)
             return
         if self._shown() in _AGAIN and customer.has_tapped and self._waits_for(customer):
@@ -208,7 +211,7 @@ class Clerk:
 
     def _look(self, customer: Customer) -> None:
         """What does the display say to this customer?"""
-        shown = self._shown()
+        shown = customer.saw = self._shown()
         if shown == f"PAID {money.format_yuan(customer.amount_fen)}":
             self._leave(customer, paid=True)
         elif shown.startswith("PAID") and customer.rounds < _ROUNDS_MAX:
@@ -291,6 +294,8 @@ class Clerk:
         if paid:
             self._tally.paid += 1
             self._tally.paid_fen += customer.amount_fen
+        if customer.on_read is not None:
+            customer.on_read(customer.saw)
         self.queue.popleft()
         self._on_served(customer, paid)
         self._world.at(self._world.now_us + _NEXT_US, self._serve)

@@ -28,7 +28,7 @@ SHOWN = Proof("id-card", "wang")  # to a clerk, by everybody whose phone is boun
 PAYMENT, IDENTITY, PICTURE = "payment", "identity", "picture"
 PLATFORMS = ("wechat", "alipay", "unionpay")  # what an acquirer takes
 SHOWS = (PAYMENT, IDENTITY, PICTURE, *_FOREIGN)
-VERBS = ("phone", "scan")
+VERBS = ("phone", "scan", "code")
 _VERB_AT = {"pos": "phone", "door": "scan", "kiosk": "report"}
 
 
@@ -40,6 +40,7 @@ class Phones:
         self._draw = draw
         self._seeds: dict[int, bytes] = {}
         self._last: dict[int, bytes] = {}
+        self._offline: set[int] = set()
 
     def bind(self, card_no: int, seed: bytes) -> None:
         """This card's phone has a seed from now on."""
@@ -48,6 +49,18 @@ class Phones:
     def has(self, card_no: int) -> bool:
         """Whether the card's holder can pay by phone."""
         return card_no in self._seeds
+
+    def set_online(self, card_no: int, on: bool) -> None:
+        """It has a network, or none: it goes on showing codes, which it makes by itself."""
+        (self._offline.discard if on else self._offline.add)(card_no)
+
+    def is_online(self, card_no: int) -> bool:
+        """Whether its holder can do by phone what needs a network: pay in."""
+        return card_no not in self._offline
+
+    def last(self, card_no: int) -> bytes:
+        """The last code of ours on its screen, as a picture has it; empty if there was none."""
+        return self._last.get(card_no, b"")
 
     def show(self, card_no: int, what: str) -> bytes:
         """What the screen shows now: one of SHOWS, of the holder of a card."""
@@ -79,7 +92,13 @@ def scanner_fault(reader: Mapping[str, Any]) -> str:
 
 
 def step_fault(step: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, str] | None:
-    """What is wrong with a step "phone", "scan" or "report" of a scenario, after its key."""
+    """What is wrong with a step of a phone, or "report", of a scenario, after its key."""
+    with_phone = {cards["name"] for cards in data.get("cards", []) if cards.get("phone")}
+    if not with_phone & {step["card"], re.sub(r"-\d+$", "", step["card"])}:
+        return "card", f"the holder of '{step['card']}' has no phone: give the cards phone = 1"
+    if step["do"] == "code":
+        own = step.get("shows", PAYMENT) in (PAYMENT, IDENTITY)
+        return None if own else ("shows", f"the app makes a {PAYMENT} code or an {IDENTITY} code")
     (reader,) = (one for one in data["reader"] if one["name"] == step["reader"])
     if not reader.get("scanner"):
         return "reader", f"'{step['reader']}' has no scanner = 1"
@@ -88,9 +107,6 @@ def step_fault(step: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, s
         return "reader", f"before the scanner of a {role} the verb is {_VERB_AT[role]}"
     if step.get("code", IDENTITY) not in SHOWS:
         return "code", f"'{step['code']}' is none of {', '.join(SHOWS)}"
-    with_phone = {cards["name"] for cards in data.get("cards", []) if cards.get("phone")}
-    if not with_phone & {step["card"], re.sub(r"-\d+$", "", step["card"])}:
-        return "card", f"the holder of '{step['card']}' has no phone: give the cards phone = 1"
     return None
 
 

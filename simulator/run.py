@@ -42,6 +42,7 @@ from simulator.register import register
 from simulator.report import Report
 from simulator.rest import Rest
 from simulator.scenario import Scenario, ScenarioError, Step, load
+from simulator.scenario_words import EXPECTS
 from simulator.services import Services
 from simulator.speech_checker import misspoken
 from simulator.world.clock import World
@@ -130,7 +131,10 @@ class Run:
         self.scans = Scans()
         self.paid: Counter[tuple[int, int]] = Counter()
         self.paid_in: Counter[tuple[int, int]] = Counter()
-        self.not_shown: list[str] = []  # what a display should have said after a key, and did not
+        self.readings: dict[
+            int, str | list[str]
+        ] = {}  # what the person of each step read, by line
+        self.not_shown: list[str] = []  # what they should have read, and did not
         self.cancelled: Counter[tuple[int, int]] = Counter()
         self.by_code: Counter[tuple[int, int]] = Counter()
         self.phones = Phones(self.world, self.seeds.stream("phones"))
@@ -316,6 +320,14 @@ class Run:
         if self._progress is not None:
             utc_s = self.world.utc_s() + self.scenario.policy["utc_offset_s"]
             self._progress(time.strftime("%H:%M:%S  ", time.gmtime(utc_s)) + what)
+
+    def read(self, step: Step, text: str) -> None:
+        """The person of a step has read this in the end; is it what the step expects?"""
+        self.readings[step.line] = text
+        wanted = step.fields.get(EXPECTS[step.do])
+        if wanted not in (None, text):
+            name = step.fields["reader"]
+            self.not_shown.append(f"line {step.line}: {name} says '{text}', not '{wanted}'")
 
     def _tell_status(self) -> None:
         heads = Counter(self.services.store.heads())  # who is new has none

@@ -34,6 +34,7 @@ from simulator.scenario_words import (
     READER_MAY,
     READER_VALUES,
     SCALARS,
+    STEP_VALUES,
     TABLES,
     VERBS,
     WHOLE,
@@ -223,6 +224,13 @@ class _Reading:
         self._fields("step", index, step, ("at", "do", *needed), optional)
         if "what" in step and step["what"] not in CABLES:
             self._fail("step", index, "what", step["what"], CABLES)
+        if "what" in step:
+            self._fields("step", index, step, ("at", "do", "what"), CABLES[step["what"]])
+        if (fault := _hold_fault(step)) is not None:
+            raise ScenarioError(self.path, self._line_of("step", index, "hold_ms"), fault)
+        for key, known in STEP_VALUES.items():
+            if step.get(key, 0) not in known:
+                self._fail("step", index, key, step[key], known)
         if "reader" in step:
             names = [reader["name"] for reader in self.data.get("reader", [])]
             if step["reader"] not in names:
@@ -460,6 +468,15 @@ class _Reading:
             if re.search(pattern, text):
                 return number
         return 1
+
+
+def _hold_fault(step: dict[str, Any]) -> str | None:
+    """What is wrong with how long a card is held; a list, one for each attempt, at `tap` alone."""
+    hold_ms = step.get("hold_ms", 1)
+    each = hold_ms if isinstance(hold_ms, list) and step["do"] == "tap" else [hold_ms]
+    if each and all(type(one) is int and one > 0 for one in each):
+        return None
+    return f"hold_ms = {hold_ms!r}, where milliseconds are needed"
 
 
 def _is_span(days: Any) -> bool:

@@ -14,10 +14,11 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "lunch": (("customers", "over"), ("amounts", *PERCENT)),
     "tap": (
         ("card", "reader", "amount"),
-        ("hold_ms", "with", "pins", "identity", "items", "meal", "cancel"),
+        ("hold_ms", "with", "pins", "identity", "items", "meal", "cancel", "sees"),
     ),
-    "present": (("card", "reader"), ("hold_ms", "shows")),
-    "phone": (("card", "reader", "amount"), ("shows",)),
+    "present": (("card", "reader"), ("hold_ms", "with", "shows")),
+    "code": (("card",), ("shows",)),
+    "phone": (("card", "reader", "amount"), ("shows", "sees")),
     "press": (("reader", "keys"), ("shows",)),
     "statement": ((), ()),
     "topup": (("card", "amount"), ()),
@@ -26,8 +27,9 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "topups": (("holders", "over"), ("amounts",)),
     "wait": ((), ()),
     "rest": (("over",), ()),
-    **dict.fromkeys(("cut", "plug"), (("what",), ("reader", "site"))),
-    "dark": (("reader",), ()),
+    **dict.fromkeys(("cut", "plug"), (("what",), ("reader", "site", "card"))),
+    "dark": ((), ("reader", "site")),
+    "slow": ((), ("reader", "site", "delay_ms", "loss_percent")),
     "kill": (("reader",), ()),
     "revive": (("reader",), ()),
     **dict.fromkeys(card_status.VERBS, (("card",), ())),
@@ -37,11 +39,10 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     **dict.fromkeys(("issue", "hand-out"), (("card",), ())),
     "graduate": (("card",), ("with",)),
     **dict.fromkeys(("expire", "settle"), ((), ())),
-    "enter": (("card", "reader"), ()),
-    "hold": (("card", "reader"), ()),
-    "scan": (("card", "reader"), ("shows",)),
-    "punch": (("card", "reader"), ()),
-    "ask": (("card", "reader"), ("shows", "types")),
+    **dict.fromkeys(("enter", "punch"), (("card", "reader"), ("hold_ms", "with", "sees"))),
+    "hold": (("card", "reader"), ("sees",)),
+    "scan": (("card", "reader"), ("shows", "sees")),
+    "ask": (("card", "reader"), ("hold_ms", "with", "shows", "types")),
     "report": (("card", "reader"), ("shows", "code")),
     "leave": (("reader",), ()),
     "force": (("reader",), ()),
@@ -70,8 +71,25 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "revoke": (("card", "reader", "person"), ("refused",)),
     **dict.fromkeys(("open", "shut", "approve", "move", "bring-back"), (("reader",), ())),
 }
+# The field in which a step says what its person has to read, or to see, in the end.
+EXPECTS = {
+    **dict.fromkeys(("press", "present", "ask", "report"), "shows"),
+    **dict.fromkeys(("tap", "phone", "enter", "hold", "scan", "punch"), "sees"),
+}
 ANSWERS = ("match", "mismatch")
-CABLES = ("reader-network", "upstream", "mains", "desk")
+# What is cut and plugged, and what a step may say of which one; of all if it says nothing.
+CABLES = {
+    "reader-network": ("reader", "site"),
+    "upstream": ("site",),
+    "mains": ("site",),
+    "broker": ("site",),
+    "centre": (),
+    "ledger": (),
+    "desk": ("reader", "site"),
+    "phone": ("card",),
+}
+# What a number in a step may be; of more loss than that a connection is no use: `dark`.
+STEP_VALUES = {"delay_ms": range(30_001), "loss_percent": range(81)}
 # What may be asserted: "lost = 0" exactly, "approved_min = 80" at least.
 ASSERTED = (
     "taps",
@@ -117,6 +135,7 @@ WHOLE = (
     "speech",
     "cancel",
     "percent",
+    *STEP_VALUES,
     "enters",
     "meal",
     "spends_max",

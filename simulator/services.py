@@ -6,6 +6,7 @@ with the world's clock; the daemons step the very same objects with the host's.
 
 from __future__ import annotations
 
+import gc
 import select
 import time
 from collections.abc import Callable, Sequence
@@ -139,6 +140,30 @@ class Services:
         self.ledger = LedgerService(
             self.store, self._ledger_port, self._signing_key, utc_s, desk, self._with_cards
         )
+
+    def switch_ledger(self, on: bool) -> None:
+        """The ledger dies where it stands and its books stay; or it starts on them."""
+        if on and self.ledger is None:
+            self.start_ledger()
+        elif not on and self.ledger is not None:
+            self.ledger = self._ledger_port = None
+            self.ledger_local.drop_all()
+            gc.collect()
+
+    def switch_centre(self, on: bool) -> None:
+        """The card centre's broker dies, or comes back and remembers nothing."""
+        if on and not self._centre_broker.running:
+            self._centre_broker.restart()
+        elif not on and self._centre_broker.running:
+            self._centre_broker.kill()
+            self.centre.tap.forget()
+            for port in (self.ledger_local, *(one.upstream for one in self._all_buildings())):
+                port.drop_all()
+
+    @property
+    def has_centre(self) -> bool:
+        """Whether the card centre's broker runs."""
+        return self._centre_broker.running
 
     def _interval_ms(self) -> tuple[int, int]:
         """The centre's clock goes right, and knows that to a second."""

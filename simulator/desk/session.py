@@ -20,6 +20,7 @@ from simulator.homes import Images
 from simulator.report import Report
 from simulator.run import Run
 from simulator.scenario import ScenarioError, Step, parse
+from simulator.scenario_words import EXPECTS
 from simulator.vm.bridge import VmMissing, require_vm
 
 _TOLD_MAX = 200
@@ -56,6 +57,14 @@ class Played:
     _failed: int = 0
 
 
+def _expected(step: Step) -> str:
+    return _text(step.fields.get(EXPECTS.get(step.do, ""), ""))
+
+
+def _text(reading: str | list[str]) -> str:
+    return reading if isinstance(reading, str) else " / ".join(reading)
+
+
 class Session:
     """One scenario on the desk; `directory` is new and its own.
 
@@ -90,7 +99,7 @@ class Session:
         except BaseException:
             self.run.close()
             raise
-        self.played = [Played(step, str(step.fields.get("shows", ""))) for step in scenario.steps]
+        self.played = [Played(step, _expected(step)) for step in scenario.steps]
         self._due: list[Played] = list(self.played)
         self._watched: list[Played] = []
         for step in scenario.steps:
@@ -131,15 +140,20 @@ class Session:
     def _watch(self) -> None:
         for played in self._watched:
             played.happened = [text.split("  ", 1)[-1] for text in self.told.since(played._told)]
-            reader = self.run.readers.get(played.step.fields.get("reader", ""))
-            shown = reader.hardware.panel.lines[0].strip() if reader else ""
-            played.happened += [shown] if shown else []
+            reading = self.run.readings.get(played.step.line)
+            if reading is not None:
+                played.happened = [_text(reading)]
+                self.recorder.expect(played.step.line, reading)
             line = f"line {played.step.line}:"
             failed = self.run.not_shown[played._failed :]
             played.is_as_expected = not any(text.startswith(line) for text in failed)
-        now_us = self.now_us
-        still = [one for one in self._watched if now_us < one.step.at_us + _REACTION_US]
-        self._watched = still
+        self._watched = [one for one in self._watched if self._is_going_on(one.step)]
+
+    def _is_going_on(self, step: Step) -> bool:
+        """Something of what a step leads to may still come."""
+        if step.do in EXPECTS:
+            return step.line not in self.run.readings
+        return self.now_us < step.at_us + _REACTION_US
 
     # -- people -----------------------------------------------------------------------------
 
@@ -147,7 +161,7 @@ class Session:
         """Do a step now: a table as in a file, without its time. Refused says why not."""
         at_us = self._free_us(table)
         step = step_of(self.campus, table, at_us, self.recorder.next_line)
-        played = Played(step, str(step.fields.get("shows", "")))
+        played = Played(step, _expected(step))
         self._insert(played)
         if step.do == "kill":
             announce(self.run, step)

@@ -40,8 +40,13 @@ def step_of(campus: str, table: Table, at_us: int, line: int) -> Step:
 def to_toml(table: Table, at_us: int) -> str:
     """A [[step]] with its time; ValueError for what a step cannot hold."""
     rows = {"at": clock_text(at_us), "do": table["do"], **table}
-    lines = [f"{_key(key)} = {_value(value)}" for key, value in rows.items()]
+    lines = [field_text(key, value) for key, value in rows.items()]
     return "\n".join(["[[step]]", *lines, ""])
+
+
+def field_text(key: Any, value: Any) -> str:
+    """One line of a step; ValueError for what it cannot hold."""
+    return f"{_key(key)} = {_value(value)}"
 
 
 def clock_text(at_us: int) -> str:

@@ -2,19 +2,25 @@
 
 Every byte goes through real TCP to a real broker on loopback; this file only decides when it
 arrives, and whether there is a cable. A cut cable loses the connection at once (the link light
-goes out); a dark one holds every byte back without a word, as a switch with a hung port does.
+goes out); a dark one holds every byte back without a word, as a switch with a hung port does; a
+slow one brings late what the broker says.
 """
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from protocols.wire import messages, mqtt
 from simulator.world.tap import Leg, Tap
 
 LATENCY_US = 3000
+# What a TCP that is not answered waits before it says the same again, and twice as long each time
+# (RFC 6298, 5.5; the least that Linux waits).
+RTO_US, RTO_US_MAX = 200_000, 12_800_000
 _WINDOW_BYTES = 8192
 _READ_BYTES = 65536
 _NEVER_US = 1 << 62
@@ -46,6 +52,29 @@ def _rank(payload: bytes) -> tuple[int, bytes]:
     return int(payload.startswith(_RELAY)), b""
 
 
+@dataclass
+class Slowness:
+    """Of a cable: all of it on the way to the reader, whose own words are as fast as ever.
+
+    Of what is lost on the way there or back TCP makes time: `loss_percent` (below 100) of a
+    hundred segments each way are said again.
+    """
+
+    delay_ms: int
+    loss_percent: int
+    draw: random.Random
+
+    def late_us(self) -> int:
+        """How much later than ever the next answer arrives."""
+        late_us = self.delay_ms * 1000
+        for _way in range(2):
+            wait_us = RTO_US
+            while self.loss_percent and self.draw.randrange(100) < self.loss_percent:
+                late_us += wait_us
+                wait_us = min(2 * wait_us, RTO_US_MAX)
+        return late_us
+
+
 class BrokerPort:
     """Where a broker listens and who watches its wire; the port is looked up at every dial."""
 
@@ -70,6 +99,7 @@ class ReaderStream:
         self._held = b""  # sent by the reader into a dark cable
         self._packets: list[bytes] = []  # from the broker, since the last settling
         self._arriving: list[tuple[int, bytes]] = []
+        self._late_us = 0  # when the last answer arrives that was made late
         self._eof = False
 
     def fileno(self) -> int:
@@ -137,6 +167,10 @@ class ReaderStream:
         self._packets = []
         data = b"".join(answers + _relays_last(published))
         arrival_us = _NEVER_US if self._cable.dark else now_us + LATENCY_US
+        if data and self._cable.slowness and not self._cable.dark:
+            # In order: nothing overtakes what was said again.
+            arrival_us += self._cable.slowness.late_us()
+            arrival_us = self._late_us = max(arrival_us, self._late_us)
         if data:
             self._arriving.append((arrival_us, data))
         if (data or self._eof) and not self._cable.dark:
@@ -171,6 +205,7 @@ class ReaderCable:
         self.wake = wake
         self.plugged = True
         self.dark = False
+        self.slowness: Slowness | None = None
         self.streams: list[ReaderStream] = []
 
     def open(self) -> ReaderStream:

@@ -21,6 +21,14 @@ STORY = (
     (1, {"do": "press", "reader": "pos-1", "keys": "5.00\r"}),
     (2, {"do": "present", "card": "zhang-san", "reader": "pos-1", "hold_ms": 60}),
     (4, {"do": "present", "card": "zhang-san", "reader": "pos-1"}),
+    (4, {"do": "slow", "site": "canteen-1", "delay_ms": 300, "loss_percent": 20}),
+    (0.4, {"do": "tap", "card": "zhang-san", "reader": "pos-1", "amount": "2.00"}),
+    (4, {"do": "cut", "what": "broker", "site": "canteen-1"}),
+    (0, {"do": "cut", "what": "ledger"}),
+    (3, {"do": "present", "card": "zhang-san", "reader": "pos-1", "with": ["new"]}),
+    (4, {"do": "plug", "what": "broker", "site": "canteen-1"}),
+    (1, {"do": "plug", "what": "ledger"}),
+    (0, {"do": "slow"}),
     (3, {"do": "lose", "card": "zhang-san"}),
     (1, {"do": "reissue", "card": "zhang-san", "new": "new"}),
     (1, {"do": "rest", "over": "01:00:00"}),
@@ -53,7 +61,9 @@ def test_a_recording_plays_headless_to_the_same_books(open_session, tmp_path):
     play(session, STORY)
     there = session.finish()
     recorded = tmp_path / "recorded.toml"
-    recorded.write_text(session.recorder.text(), encoding="utf-8")
+    text = session.recorder.text()
+    assert text.count('sees = "PAID') >= 2 and 'sees = "door open"' in text and "shows = " in text
+    recorded.write_text(text, encoding="utf-8")
     here = run_scenario(recorded, keep=tmp_path / "kept")
     assert (there.violations, there.failures) == ([], []) == (here.violations, here.failures)
     assert here.approved == there.approved >= 3
@@ -96,3 +106,28 @@ def test_a_reader_that_nobody_touches_says_when_its_network_goes_and_comes(open_
     session.act({"do": "plug", **cable})
     session.advance(session.now_us + 40 * SECOND_US)
     assert shown() == ["WELCOME", "", "", ""]
+
+
+def test_what_was_read_is_expected_beside_what_happens(open_session, tmp_path):
+    session = open_session(SMALL)
+    tap = {"do": "tap", "card": "zhang-san", "reader": "pos-1", "amount": "12.50"}
+    play(session, [(8, tap), (9, tap | {"amount": "60.00"}), (9, {"do": "wait"})])
+    assert [one.happened for one in session.played[1:3]] == [["PAID 12.50"], ["BALANCE TOO LOW"]]
+    recording = session.recorder.text()
+    again = open_session(recording)
+    again.advance(40 * SECOND_US)
+    steps = [(one.expected, one.happened, one.is_as_expected) for one in again.played[1:3]]
+    assert steps == [(text, [text], True) for text in ("PAID 12.50", "BALANCE TOO LOW")]
+    other = open_session(recording.replace('balance = "68.20"', 'balance = "98.20"'))
+    other.advance(40 * SECOND_US)
+    second = other.played[2]
+    assert (second.expected, second.happened) == ("BALANCE TOO LOW", ["CARD HAS NO PIN"])
+    assert not second.is_as_expected and other.played[1].is_as_expected
+
+
+def test_a_step_that_says_what_it_expects_is_recorded_as_it_is(open_session):
+    session = open_session(SMALL)
+    enter = {"do": "enter", "card": "new", "reader": "gate", "sees": "door open"}
+    play(session, [(8, enter)])
+    assert session.recorder.text().count('sees = "door open"') == 1
+    assert session.played[1].happened == ["door shut"] and not session.played[1].is_as_expected
