@@ -30,6 +30,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "dark": (("reader",), ()),
     "kill": (("reader",), ()),
     "revive": (("reader",), ()),
+    "provision": (("reader",), ()),
     **dict.fromkeys(card_status.VERBS, (("card",), ())),
     "reissue": (("card", "new"), ()),
     **dict.fromkeys(("issue", "hand-out"), (("card",), ())),

@@ -29,6 +29,7 @@ FILES = (
     "offline_caps",
     "status",
     "menu",
+    "menu_away",
     "limits",
 )
 # Played by tests of their own.
