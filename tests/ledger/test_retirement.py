@@ -38,7 +38,8 @@ from tests.ledger.months import (
     close,
     month,
 )
-from tests.ledger.readers import CANTEEN, CARD, Reader
+from tests.ledger.readers import CANTEEN, CARD, KIOSK, Reader
+from tests.ledger.test_menus import a_menu
 from tests.ledger.test_policies import LOWER
 
 
@@ -268,12 +269,16 @@ def test_its_key_is_dead_and_its_number_is_nobody_elses():
 def test_nobody_waits_for_it_any_more():
     store, _canteen, _kiosk = month()
     store.cards.set("lose", CARD, TIME_S)
+    for merchant_no in (CANTEEN, KIOSK):
+        store.menus.set_menu(merchant_no, "", a_menu(900), "wang", TIME_S)
     store.policies.set_policy(LOWER, "wang", TIME_S, site="campus")
     assert {one.device for one in behind(store.database)} == {POS, SILENT}
     assert {device for device, *_ in store.policies.sealed("campus")} == {POS, SILENT}
+    assert {device for device, *_ in store.menus.sealed("campus")} == {POS, SILENT}
     pass_over(store, retire(store, SILENT), store.heads()[SILENT])
     assert {one.device for one in behind(store.database)} == {POS}
     assert {device for device, *_ in store.policies.sealed("campus")} == {POS}
+    assert {device for device, *_ in store.menus.sealed("campus")} == {POS}
     ended = [one.ended for one in store.merchants.onboarding.registry() if one.device == SILENT]
     assert ended != [0]
     news = FleetNews(store.database, Signer(bytes(32)))
