@@ -89,7 +89,7 @@ KINDS = {
 # Whoever has begun one of these signs nothing of it.
 NOT_BY_WHO_BEGAN = (*ANNEX_2, MOVE_OF, DAMAGE, RETIREMENT, CLOSING)
 # What its applicant may withdraw at any step before the last, and apply for anew.
-WITHDRAWN_ANY_TIME = (*ANNEX_2, MOVE_OF)
+WITHDRAWN_ANY_TIME = (*ANNEX_2, MOVE_OF, RETIREMENT)
 _OF = {kind: tuple(row for row in ROWS if row.kind == kind) for kind in KINDS}
 APPROVED, MOVED, COMPENSATED = "approved", "moved", "compensated"
 RETIRED, WINDING_UP, SETTLED, CLOSED = "retired", "winding-up", "settled", "closed"
