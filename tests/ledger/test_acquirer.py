@@ -637,7 +637,7 @@ def test_a_clock_that_was_years_behind_asks_for_a_month_and_no_more(reader):
     counter.store.acquirer_statements.enter(DAY - 1, [], 1)
     assert missing(DAY, OFFSET_S, counter.now_s) == [DAY - 1 - MISSING_MAX, *days[:-1]]
     # Who looks hears of each.
-    told = [day for day, *_, fault in unmatched(counter) if fault is Fault.NO_STATEMENT]
+    told = [each.day for each in shown(counter) if each.fault is Fault.NO_STATEMENT]
     assert told == list(range(DAY - 3_650, DAY - 2))
 
 
