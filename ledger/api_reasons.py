@@ -61,6 +61,7 @@ OF_PERIODS = {
     period_reasons.NOT_WITH_BANK: NOT_WITH_BANK,
     period_reasons.NO_ACCOUNT: NO_ACCOUNT,
     payment_reasons.WAITS: FILES_WAIT,
+    payment_reasons.NOT_NOTED: FILES_WAIT,  # a result of a payment that a restore has lost
 }
 
 # About who asks, as ledger/people.py has them.

@@ -2,10 +2,10 @@
 
 Rules of this file. From its signature on a merchant winds up: it gets no reader and no number for
 one, and sells on until its readers have ended. It is settled when nothing of it is open: every
-reader has ended (ledger/retirement.py), every entry is in a period, and it is neither owed nor
-owes anything. What it owes it pays in. The statement of the end is kept as canonical JSON with its
-hash; who closes says its mark, and it has to be what the books say then. The regulation knows no
-deposit.
+reader has ended (ledger/retirement.py), every payment by code is decided, every entry is in a
+period, and it is neither owed nor owes anything. What it owes it pays in. The statement of the end
+is kept as canonical JSON with its hash; who closes says its mark, and it has to be what the books
+say then. The regulation knows no deposit.
 
 What comes behind that is never lost: a sale that is decided late is its merchant's, stands in the
 next period, is paid to its account, and is a case (ledger/period_report.py).
@@ -22,6 +22,7 @@ from ledger.dialect import Dialect
 from ledger.entries import post_authorized
 from ledger.evidence import State
 from ledger.merchant_entries import ENTRIES, groups
+from ledger.reservations import Settled
 from ledger.transfers import (
     CHARGE,
     COST,
@@ -46,6 +47,12 @@ WHERE d.merchant_no = ? AND d.number <> ? AND s.step = (
 AND EXISTS (SELECT 1 FROM procedure_rule p
     WHERE p.kind = d.kind AND p.state_before = s.state_after)
 ORDER BY d.number"""
+# No record of a reader that has ended decides them any more: a person does (ledger/code_sales.py).
+_BY_CODE = f"""
+SELECT r.number, r.amount_fen FROM reservation r JOIN device d ON d.device = r.device
+WHERE d.merchant_no = ? AND r.state = {int(Settled.OPEN)}
+UNION SELECT o.number, o.amount_fen FROM acquirer_order o JOIN device d ON d.device = o.device
+WHERE d.merchant_no = ? AND o.state = {int(Settled.OPEN)} ORDER BY 1"""
 _OUTSIDE = f"""
 SELECT COUNT(*), COALESCE(SUM(e.amount_fen), 0) FROM ({ENTRIES}) e
 WHERE e.merchant_no = ? AND NOT EXISTS (
@@ -110,16 +117,19 @@ def open_things(database: Dialect, merchant_no: int, dossier: int) -> list[str]:
     return list(_open(database, merchant_no, dossier))
 
 
-def pay_in(database: Dialect, dossier: int, merchant_no: int, time_s: int) -> int:
-    """It has paid in all that it owes, in fen, in a transaction of the caller; 0: it owes none."""
-    owed_fen = max(-_balance(database, chart.payable(merchant_no)), 0)
-    if owed_fen:
-        ((number,),) = database.rows(_NEXT)
-        database.many(_PAID_IN, [(number, dossier, merchant_no, owed_fen, time_s)])
-        way = chart.BANK, chart.payable(merchant_no), owed_fen
-        paid = Transfer(chart.LEDGER_DEVICE, number, PAY_IN_LINE, PAY_IN, *way)
-        post_authorized(database, [paid])
-    return owed_fen
+def owed_fen(database: Dialect, merchant_no: int) -> int:
+    """What it owes the card centre, in fen."""
+    return max(-_balance(database, chart.payable(merchant_no)), 0)
+
+
+def pay_in(
+    database: Dialect, dossier: int, merchant_no: int, amount_fen: int, time_s: int
+) -> None:
+    """So much of what it owes has come in, in a transaction of the caller, who has asked."""
+    ((number,),) = database.rows(_NEXT)
+    database.many(_PAID_IN, [(number, dossier, merchant_no, amount_fen, time_s)])
+    way = chart.BANK, chart.payable(merchant_no), amount_fen
+    post_authorized(database, [Transfer(chart.LEDGER_DEVICE, number, PAY_IN_LINE, PAY_IN, *way)])
 
 
 def settle(database: Dialect, dossier: int, merchant_no: int, time_s: int) -> None:
@@ -175,6 +185,8 @@ def _open(database: Dialect, merchant_no: int, dossier: int) -> Iterator[str]:
         yield f"reader {device} is in use"
     for number, kind, state in list(database.rows(_DOSSIERS, (merchant_no, dossier))):
         yield f"dossier {number} ({kind}) is {state}"
+    for number, fen in list(database.rows(_BY_CODE, (merchant_no, merchant_no))):
+        yield f"payment {number} by code, of {fen} fen, is undecided"
     ((count, fen),) = list(database.rows(_OUTSIDE, (merchant_no,)))
     if count:
         yield f"{count} entries of {int(fen)} fen are in no period"

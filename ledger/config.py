@@ -93,6 +93,7 @@ from ledger.config_table import ConfigError
 from ledger.config_table import Table as _Table
 from ledger.config_table import load as _load
 from ledger.dialect import POSTGRESQL, says_password
+from ledger.retirement import is_retired
 from ledger.store import LedgerStore, RegistryError
 from protocols.rules.spending import STAFF, STUDENT, TEMPORARY
 from protocols.wire import desk_messages, messages, topics
@@ -380,7 +381,8 @@ def import_register(store: LedgerStore, path: Path) -> None:
             for device, previous, key, merchant_no, site, *_ in devices
         )
         for device, previous, key, *_ in devices:
-            if previous:
+            # What the register plans for a reader that has ended must not stop the ledger.
+            if previous and not is_retired(store.database, device):
                 store.rotate_device_key(device, key)
         store.tampers.answer_for((each[0], each[5]) for each in devices if each[5])
         store.merchants.onboarding.answer_for(each[0] for each in devices)

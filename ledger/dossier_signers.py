@@ -3,10 +3,11 @@
 Rules of this file. Every step of a procedure is somebody's word, of the verb that ledger/people.py
 has for its role; asked in the transaction that takes the step. An opinion on a form is asked of
 the department that stands there, or of the leader over it; a step about a reader of the department
-that answers for it. What was signed by a typed name counts for nothing once the books have
-operators: who is called so signs it again, or it is withdrawn and applied for anew. Where nothing
-can be withdrawn (a damage, a question) it stands as typed, and what follows takes a proven name.
-No reader is admitted on typed signatures either, nor ends on one.
+that answers for it, and the end of a merchant of the one that let it in. What was signed by a
+typed name counts for nothing once the books have operators: who is called so signs it again, or it
+is withdrawn and applied for anew. Where nothing can be withdrawn (a damage, a question) it stands
+as typed, and what follows takes a proven name. No reader is admitted on typed signatures either,
+nor ends on one.
 """
 
 from dataclasses import replace
@@ -15,8 +16,11 @@ from ledger import people
 from ledger.dialect import Dialect
 from ledger.procedures import (
     ANNEX_2,
+    APPROVED,
+    CLOSING,
     DEPARTMENT,
     DEPARTMENT_LEADER,
+    MERCHANT,
     PROJECT,
     PROJECT_LEADER,
     QUESTION,
@@ -37,6 +41,11 @@ _ON_THE_FORM = {
 }
 _ENDING = ("reject", "withdraw")
 _OF_FORM = "SELECT {} FROM annex_form WHERE dossier = ?"
+_OF_MERCHANT = f"""
+SELECT f.department FROM dossier m JOIN annex_form f ON f.dossier = m.number
+JOIN dossier_step s ON s.dossier = m.number AND s.state_after = '{APPROVED}'
+WHERE m.kind = '{MERCHANT}' AND m.merchant_no = ?"""
+_LEAVES = "SELECT merchant_no FROM dossier WHERE number = ?"
 _OF_READER = """
 SELECT r.department FROM dossier d JOIN responsible r ON r.device = d.device WHERE d.number = ?
 UNION ALL SELECT department FROM duty_ticket WHERE dossier = ?"""
@@ -63,6 +72,9 @@ def department_of(database: Dialect, number: int, kind: str, role: str) -> str:
     if kind in ANNEX_2:
         column = _ON_THE_FORM.get(role)
         rows = database.rows(_OF_FORM.format(column), (number,)) if column else ()
+    elif kind == CLOSING and role in (DEPARTMENT, DEPARTMENT_LEADER):
+        ((merchant_no,),) = list(database.rows(_LEAVES, (number,)))
+        return over_merchant(database, merchant_no)
     elif role != DEPARTMENT:
         return ""
     elif kind == QUESTION:
@@ -70,6 +82,12 @@ def department_of(database: Dialect, number: int, kind: str, role: str) -> str:
     else:
         rows = database.rows(_OF_READER, (number, number))
     return next((name for (name,) in list(rows)), "")
+
+
+def over_merchant(database: Dialect, merchant_no: int) -> str:
+    """The department of the form by which one became a merchant; of before, that of merchants."""
+    rows = list(database.rows(_OF_MERCHANT, (merchant_no,)))
+    return next((name for (name,) in rows), people.GENERAL)
 
 
 def typed_signer(

@@ -421,9 +421,18 @@ def _wind_up(database: Dialect, known: Dossier) -> None:
 
 
 def _pay_in(database: Dialect, known: Dossier) -> None:
-    merchant_no = _merchant_of(known)
-    if not closing.pay_in(database, known.number, merchant_no, known.steps[-1].time_s):
+    """As much as the receipt says, perhaps less than it owes by now, and each receipt once."""
+    merchant_no, last = _merchant_of(known), known.steps[-1]
+    if any((one.verb, one.by.said) == (last.verb, last.by.said) for one in known.steps[:-1]):
+        refuse(CLOSING, f"{last.by.said} is entered already", SAID_OTHERWISE)
+    owed_fen = closing.owed_fen(database, merchant_no)
+    if not owed_fen:
         refuse(CLOSING, f"merchant {merchant_no} owes nothing", NOT_SETTLED)
+    shown = last.by.evidence
+    if not (shown.isascii() and shown.isdecimal()) or not 0 < int(shown) <= owed_fen:
+        text = f"merchant {merchant_no} owes {owed_fen} fen: who enters what it has paid in shows"
+        refuse(CLOSING, f"{text} how many fen came, and not more than that", NO_EVIDENCE)
+    closing.pay_in(database, known.number, merchant_no, int(shown), last.time_s)
 
 
 def _settle(database: Dialect, known: Dossier) -> None:

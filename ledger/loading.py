@@ -91,8 +91,10 @@ def load_book(database: Dialect, claims: list[Claim]) -> Book:
     strangers = {claim.device for claim in claims} - set(book.devices)
     book.held_back = held_among(database, strangers)
     _load_parked(database, book, claims)
-    # What was parked lies ahead of the head: it repeats nothing, and no fork stands before it.
-    _load_repeated(database, book, claims)
+    # What was parked lies ahead of the head: it repeats nothing, and no fork stands before it. Of
+    # a reader that has ended the head stays, and what it follows may be a case.
+    kept = [claim for claim in book.due if book.devices[claim.device].has_ended]
+    _load_repeated(database, book, claims + kept)
     news = [claim for claim in claims + book.due if _is_new(claim, book)]
     targets = {claim.target for claim in news if claim.kind in _OF_INTENTS}
     _load_devices(database, book, {device for device, _seq in targets} - set(book.devices))
@@ -155,7 +157,11 @@ def _load_parked(database: Dialect, book: Book, claims: list[Claim]) -> None:
     heads = {
         number: reach(device.head_seq, seqs[number]) for number, device in book.devices.items()
     }
-    book.due = [parse_claim(sealed) for device, seq, _sha, sealed in rows if seq <= heads[device]]
+    book.due = [
+        parse_claim(sealed)
+        for device, seq, _sha256, sealed in rows
+        if seq <= heads[device] or book.devices[device].has_ended
+    ]
 
 
 def _load_repeated(database: Dialect, book: Book, claims: list[Claim]) -> None:

@@ -212,13 +212,20 @@ class Onboarding:
             passed = []
             for device, previous, key, merchant_no, site, *more in devices:
                 at = list(self._database.rows(_SITE, (device,)))
-                if is_closed and not at and not self._is_admitted(device, merchant_no):
-                    _log.warning("reader %d is not approved (annex 2): held back", device)
+                if not at and (why := self._bar(is_closed, device, merchant_no)):
+                    _log.warning("reader %d: %s: held back", device, why)
                     self._database.many(_HOLD, [(device, merchant_no)])
                     continue
                 where = self._site(device, site, at[0][0]) if at else site
                 passed.append((device, previous, key, merchant_no, where, *more))
             return good, passed
+
+    def _bar(self, is_closed: bool, device: int, merchant_no: int) -> str:
+        """Why a reader that is not in the books waits; "": it does not."""
+        if is_ending(self._database, merchant_no):
+            return f"merchant {merchant_no} winds up, or is closed"
+        is_free = not is_closed or self._is_admitted(device, merchant_no)
+        return "" if is_free else "not approved (annex 2)"
 
     def answer_for(self, devices: Iterable[int]) -> None:
         """The department of the form answers for each reader that nobody answers for (R20)."""

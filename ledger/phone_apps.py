@@ -88,11 +88,12 @@ class PhoneApps:
         key = asked.client, asked.request_no
         for of_card, binding, *facts, time_s in list(self._database.rows(_KNOWN, key)):
             said = bytes(facts[0]), facts[1]
-            if (of_card, *said) != (card_no, asked.phone_sha256, asked.reference):
+            is_same = (of_card, *said) == (card_no, asked.phone_sha256, asked.reference)
+            if not is_same or not self._is_holder(card_no, asked):
                 raise ChannelRefused(api_reasons.REQUEST_DIFFERS)
             seed = self._phones.seed_of(card_no)
-            is_same = self._phones.binding(card_no) == binding and seed is not None
-            if not is_same or not 0 <= now_s - time_s <= TELL_AGAIN_S:
+            holds = self._phones.binding(card_no) == binding and seed is not None
+            if not holds or not 0 <= now_s - time_s <= TELL_AGAIN_S:
                 raise ChannelRefused(api_reasons.TOLD_BEFORE)
             return binding, seed or b""
         return None
@@ -106,9 +107,13 @@ class PhoneApps:
                 return api_reasons.TOO_MANY_TRIES
         if Cards(self._database).state(card_no) != IN_USE:
             return api_reasons.CARD_NOT_IN_USE
-        holder = holder_of(self._database, card_no)
-        if holder is None or holder.person_no != asked.person_no:
+        if not self._is_holder(card_no, asked):
             return api_reasons.NOT_THE_HOLDER
         if list(self._database.rows(_OTHER_CARD, (asked.phone_sha256, card_no))):
             return api_reasons.PHONE_HAS_CARD
         return 0
+
+    def _is_holder(self, card_no: int, asked: Asked) -> bool:
+        """Whether whom the app has proven is whose card it is."""
+        holder = holder_of(self._database, card_no)
+        return holder is not None and holder.person_no == asked.person_no

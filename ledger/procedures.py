@@ -100,7 +100,6 @@ EVIDENCE = {
     (DAMAGE, "establish"): ("finding-report",),
     (DAMAGE, "compensate"): ("receipt", "booked-to-merchant"),
     (RETIREMENT, "apply"): ("broken", "sold", "replaced", "lost"),
-    (CLOSING, "pay-in"): ("receipt",),
 }
 # Verbs that are nothing without a text.
 WITH_TEXT = {

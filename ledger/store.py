@@ -234,10 +234,11 @@ class LedgerStore:
             if not keys or len(new_key) != 32 or new_key in keys[:-1]:
                 text = "only a registered device gets another key, of 32 bytes, and none twice"
                 raise RegistryError(f"device {device}: {text}")
+            if new_key == keys[-1]:
+                return
             if is_retired(self.database, device):
                 raise RegistryError(f"device {device}: has ended, and gets no other key")
-            if new_key != keys[-1]:
-                self._add_keys([(device, len(keys), bytes(new_key))])
+            self._add_keys([(device, len(keys), bytes(new_key))])
 
     def speaking_keys(self, device: int, site: str | None) -> list[bytes]:
         """The keys under which a reader of `site` (None: any) may speak, newest first; or [].

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ledger import inspections, people, retirement
 from ledger.dialect import Dialect
-from ledger.dossier_signers import proven
+from ledger.dossier_signers import over_merchant, proven
 from ledger.dossiers import FAULT, About, Dossier, Dossiers, begin, check_words, refuse
 from ledger.procedures import (
     CAPTURE,
@@ -157,7 +157,9 @@ class Tickets:
         check_words(reference, by)
         self._check_merchant(CLOSING, merchant_no)
         verb = "apply" if by.role == MERCHANT else "expel"
-        return self._dossiers.begin(CLOSING, verb, reference, About(merchant_no), by, time_s)
+        whose = over_merchant(self._database, merchant_no) if by.role == DEPARTMENT else ""
+        about = About(merchant_no)
+        return self._dossiers.begin(CLOSING, verb, reference, about, by, time_s, whose)
 
     def ask(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,25 @@ from simulator.vm.image import build
 from simulator.vm.ops import PROBE_OFF
 
 Settle = Callable[[int], None]
+
+
+class Images:
+    """The firmware as it would be flashed, bytecode in a ROM image: each program is made once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[str, Path] = {}
+        self._lock = threading.Lock()
+
+    def of(self, main: str) -> Path:
+        """The image of a program of firmware/, from any thread; it takes seconds to make."""
+        with self._lock:
+            if main not in self._made:
+                program = ROOT / "firmware" / f"{main}.py"
+                self._made[main] = build(ROOT, self._folder / f"image-{main}", program)
+            return self._made[main]
+
+
 # By role, and whether it hangs on a serial line: program, heap and circuit board.
 _BOARDS: dict[tuple[str, bool], tuple[str, int, type[Circuit]]] = {
     ("pos", False): ("main", HEAP_BYTES, Circuit),
@@ -44,13 +64,16 @@ _BOARDS: dict[tuple[str, bool], tuple[str, int, type[Circuit]]] = {
 class Homes:
     """Of one run: `home` is "cpython" or "vm", `depth` "register" or "card".
 
-    `dozes`: doors in this process skip the steps in which nothing can happen.
+    `dozes`: doors in this process skip the steps in which nothing can happen. `images`: those of
+    others too, or some of its own in `directory`.
     """
 
-    def __init__(self, home: str, depth: str, directory: Path, *, dozes: bool) -> None:
-        self._home, self._depth, self._directory = home, depth, directory
+    def __init__(
+        self, home: str, depth: str, directory: Path, *, dozes: bool, images: Images | None = None
+    ) -> None:
+        self._home, self._depth = home, depth
         self._dozes = dozes
-        self._images: dict[str, Path] = {}
+        self._images = images or Images(directory)
 
     def reader(self, role: str, hardware: Hardware, settle: Settle) -> Reader:
         """One with this hardware; `role` as in _BOARDS."""
@@ -69,21 +92,18 @@ class Homes:
             return HostHome(role, hardware, front_end)
         return HostHome(role, hardware)
 
+    def image_of(self, role: str, hardware: Hardware) -> Path:
+        """What `make_vm` will run, made now; from any thread."""
+        return self._images.of(_BOARDS[role, hardware.has_line][0])
+
     def make_vm(self, role: str, hardware: Hardware, probe: int = PROBE_OFF) -> VmHome:
         """A VM of its own. `probe`: when it tells of its heap (simulator/vm/ops.py); VmMissing."""
         main, heap_bytes, wiring = _BOARDS[role, hardware.has_line]
         return VmHome(
             hardware.name,
             hardware,
-            image=self._image(main),
+            image=self._images.of(main),
             heap_bytes=heap_bytes,
             wiring=wiring,
             probe=probe,
         )
-
-    def _image(self, main: str) -> Path:
-        """The firmware as it would be flashed: bytecode in a ROM image, made once a run."""
-        if main not in self._images:
-            program = ROOT / "firmware" / f"{main}.py"
-            self._images[main] = build(ROOT, self._directory / f"image-{main}", program)
-        return self._images[main]

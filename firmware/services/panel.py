@@ -12,6 +12,7 @@ from firmware.drivers.pole_display import PoleDisplay
 from protocols.rules import charging, money, reasons, screens
 
 LIT_MS = 5000  # on battery, so long after what was shown last
+_LOOK_MS = 1000  # between two looks at what is warned of
 LOW_MIN = 20  # from here on the pole display warns too
 # What the mode of an entry is called.
 _NAMES = {
@@ -26,7 +27,8 @@ class Panel:
     """`notices()` gives what screens.notices takes: (waiting, battery, is_nearly_full), of a
     POS list_min too.
 
-    `is_lit`: whether the backlight of the clerk's display is on; without one it always is.
+    What is shown stays, what is warned of beneath it goes with the time. `is_lit`: whether the
+    backlight of the clerk's display is on; without one it always is.
     """
 
     def __init__(self, board, notices):
@@ -40,6 +42,10 @@ class Panel:
         self._volume = board.settings.get("speech")  # None: nothing speaks here
         self.is_lit = self._on_mains = True
         self._lit_until_ms = 0  # None: something has just been shown
+        self._drawn = None  # the screen and its arguments; None: it has no room for a warning
+        self._warned = None  # of what, as notices() gave it
+        self._note = ""
+        self._look_ms = 0
 
     def step(self, now_ms, due_ms, on_mains):
         """Sound and refresh what is due; returns when to call again, `due_ms` at the latest.
@@ -47,6 +53,9 @@ class Panel:
         On battery the light goes out when nothing new is shown, and nothing is spoken.
         """
         self._on_mains = on_mains
+        if now_ms >= self._look_ms:
+            self._look_ms = now_ms + _LOOK_MS
+            self._renew()
         if self._lit_until_ms is None:
             self._lit_until_ms = now_ms + LIT_MS
         is_lit = on_mains or now_ms < self._lit_until_ms
@@ -63,14 +72,8 @@ class Panel:
     def welcome(self, now_ms):
         """Nobody is there."""
         self._annunciator.play(annunciator.DARK, now_ms)
-        notices = self._notices()
-        battery, is_nearly_full = notices[1:3]
-        note = "NEARLY FULL" if is_nearly_full else ""
-        if len(notices) > 3 and notices[3] is not None:  # of a POS only
-            note = "OLD CARD LIST" if notices[3] < 0 else "OLD LIST %d MIN" % notices[3]
-        if battery and battery[1] < LOW_MIN:
-            note = "BATTERY %d MIN" % battery[1]
-        self._pole.show("WELCOME", note)
+        self._note = _note(self._notices())
+        self._pole.show("WELCOME", self._note)
         self._show(screens.welcome)
 
     def entry(self, entry):
@@ -127,6 +130,7 @@ class Panel:
 
         `picture` as the display takes it; without one, a code on paper has to do.
         """
+        self._drawn = None
         self._pole.show(self._words(screens.SCAN_CODE), amount_text)
         if self._lcd:
             if len(picture) != PICTURE_BYTES or len(amount_text) > screens.HALF:
@@ -210,10 +214,42 @@ class Panel:
         return screens.pole_text(number)
 
     def _show(self, screen, *arguments):
+        self._drawn = screen, arguments
+        self._warned = self._notices()
         if self._lcd:
             self._lit_until_ms = None
-            notes = screens.notices(self._table, *self._notices())
-            self._lcd.show(screen(self._table, *arguments, notes=notes))
+            self._draw()
+
+    def _draw(self):
+        screen, arguments = self._drawn
+        notes = screens.notices(self._table, *self._warned)
+        self._lcd.show(screen(self._table, *arguments, notes=notes))
+
+    def _renew(self):
+        """Nobody has done anything, but a line is back, or a battery has less: warn of that."""
+        if self._drawn is None:
+            return
+        notices = self._notices()
+        if notices == self._warned:
+            return
+        self._warned = notices
+        if self._drawn[0] is screens.welcome:
+            note = _note(notices)
+            if note != self._note:  # else something may be said there that goes on
+                self._note = note
+                self._pole.show(None, note)
+        if self._lcd:
+            self._draw()
+
+
+def _note(notices):
+    """What the customer's display warns of, of `notices`; the worst counts."""
+    battery, is_nearly_full = notices[1:3]
+    if battery and battery[1] < LOW_MIN:
+        return "BATTERY %d MIN" % battery[1]
+    if len(notices) > 3 and notices[3] is not None:  # of a POS only
+        return "OLD CARD LIST" if notices[3] < 0 else "OLD LIST %d MIN" % notices[3]
+    return "NEARLY FULL" if is_nearly_full else ""
 
 
 def _typed(state, value):

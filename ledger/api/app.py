@@ -107,8 +107,12 @@ class Api:
         return self._guarded(operation.name, answer)
 
     async def _work(self, operation: Operation, call: Call) -> BaseModel | Download:
+        asked = operation.name, call.client.name, call.path, call.query, call.body
+        name = repr(asked) if operation.is_long else ""
         try:
-            return await self._books.do(lambda store: operation.handler(store, self._policy, call))
+            return await self._books.do(
+                lambda store: operation.handler(store, self._policy, call), name
+            )
         except ChannelRefused as error:
             raise Refused(error.reason) from None
         except PeriodRefused as error:

@@ -54,7 +54,7 @@ Handler = Callable[[LedgerStore, Policy, Call], BaseModel | Download]
 class Operation:
     """`method` at `path`, by whoever has `scope` (None: anybody); `reasons`: its own refusals.
 
-    `answer` is a type, or the kind of a Download.
+    `answer` is a type, or the kind of a Download. `is_long`: it looks through all of the books.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Operation:
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     reasons: tuple[int, ...] = field(default=())
+    is_long: bool = False
 
 
 class BadPlace(Exception):

@@ -68,6 +68,7 @@ PERIOD_OPERATIONS = (
         periods.close,
         body=models.CloseAsk,
         reasons=(why.NOT_QUIET, why.WRONG_SPAN, why.NOT_ENDED, why.SAME_SIGNER),
+        is_long=True,
     ),
     Operation(
         "approve_period",
@@ -113,6 +114,7 @@ PERIOD_OPERATIONS = (
         periods.statements,
         query=models.Zone,
         reasons=(why.NO_PERIOD,),
+        is_long=True,
     ),
     Operation(
         "show_trial_balance",
@@ -122,6 +124,7 @@ PERIOD_OPERATIONS = (
         "The trial balance, as of now.",
         models.TrialBalance,
         periods.trial,
+        is_long=True,
     ),
     Operation(
         "download_workbook",
@@ -133,6 +136,7 @@ PERIOD_OPERATIONS = (
         periods.workbook,
         query=models.Zone,
         reasons=(why.NO_PERIOD,),
+        is_long=True,
     ),
     Operation(
         "download_page",
@@ -144,6 +148,7 @@ PERIOD_OPERATIONS = (
         periods.page,
         query=models.Zone,
         reasons=(why.NO_PERIOD,),
+        is_long=True,
     ),
     Operation(
         "make_payment_file",
@@ -166,7 +171,7 @@ PERIOD_OPERATIONS = (
         models.ResultsNoted,
         periods.results,
         body=models.ResultsAsk,
-        reasons=(why.NOT_WITH_BANK,),
+        reasons=(why.NOT_WITH_BANK, why.FILES_WAIT),
     ),
     Operation(
         "list_unpaid",

@@ -10,6 +10,7 @@ let go what is not known again, and say why. New payments get numbers above all 
 these books has given.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -35,6 +36,7 @@ _RESTORE = "INSERT INTO books_restore VALUES (?, ?, ?, ?)"
 _OPEN = f"""
 SELECT n.kind, n.payment, n.purpose, n.amount_fen, n.file FROM bank_payment n
 WHERE {IS_OPEN} ORDER BY n.number"""
+_NOTED_FILE = "SELECT 1 FROM bank_payment WHERE restore = ? AND file = ? LIMIT 1"
 _NOTED = "SELECT COUNT(*), COALESCE(SUM(amount_fen), 0) FROM bank_payment WHERE restore = ?"
 _FACTS = """
 SELECT purpose, amount_fen, file FROM bank_payment
@@ -77,6 +79,22 @@ class Noted:
     amount_fen: int
     file: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Noting:
+    """A list that is noted, behind `restore`: `by` its file, a person, and when.
+
+    `is_own`: these books have made that file. `dues`, by purpose: what no bank has as yet; read
+    once, for a list may have as many lines as a college has leavers.
+    """
+
+    kind: Kind
+    restore: int
+    above: int
+    by: tuple[str, str, int]
+    is_own: bool
+    dues: defaultdict[str, list[Due]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +168,14 @@ class AfterRestore:
         check_word("a file", file)
         what = KINDS[kind]
         with self._database.transaction():
-            restore = self._restore()
+            number, _time_s, above = self._restore()
             person = signed(self._database, "payment.note", person, time_s, f"{kind} {file}")
-            by = file, person, time_s
-            return [self._note(what, restore, one, by) for one in listed]
+            is_own = bool(list(self._database.rows(what.sql(_OWN_FILE), (file, kind))))
+            dues = defaultdict[str, list[Due]](list)
+            for due in Payments(self._database, what).unpaid():
+                dues[due.purpose].append(due)
+            noting = _Noting(what, number, above, (file, person, time_s), is_own, dues)
+            return [self._note(noting, one) for one in listed]
 
     def release(self, newest: str, amount_fen: int, because: str, person: str, time_s: int) -> int:
         """`person` says that the bank has no other payment of ours; how many have. Again: nothing.
@@ -186,46 +208,44 @@ class AfterRestore:
 
     # --- how -------------------------------------------------------------------------------------
 
-    def _note(
-        self, kind: Kind, restore: tuple[int, int, int], one: Listed, by: tuple[str, str, int]
-    ) -> Noted:
-        number, _time_s, above = restore
-        file, person, time_s = by
+    def _note(self, noting: _Noting, one: Listed) -> Noted:
+        kind, (file, person, time_s) = noting.kind, noting.by
         facts = one.purpose, one.amount_fen, file
-        if not 0 < one.number <= above or not one.amount_fen > 0:
+        if not 0 < one.number <= noting.above or not one.amount_fen > 0:
             raise _other(one, "no payment of before has such a number or amount")
         if not 0 < len(one.purpose) <= PURPOSE_CHARS_MAX or not one.purpose.isprintable():
             raise _other(one, f"its purpose has 1 to {PURPOSE_CHARS_MAX} characters")
-        noted = list(self._database.rows(_FACTS, (number, kind.name, one.number)))
+        place = noting.restore, kind.name, one.number
+        noted = list(self._database.rows(_FACTS, place))
         if noted and noted[0] != facts:
             raise _other(one, "it is noted already, with another amount, purpose or file")
         if not noted:
             next_note = next_number(self._database, "bank_payment")
-            row = next_note, number, kind.name, one.number, *facts, person, time_s
-            self._database.many(_NOTE, [row])
+            self._database.many(_NOTE, [(next_note, *place, *facts, person, time_s)])
         known = list(self._database.rows(kind.sql(_TRY), (one.number,)))
         if known:
             *told, account_no = known[0]
             if tuple(told) != facts or account_no not in ("", one.account_no):
                 raise _other(one, "these books have it with another amount, account or file")
             return Noted(kind.name, one.number, *facts, "")
-        if not noted and list(self._database.rows(kind.sql(_OWN_FILE), (file, kind.name))):
+        if not noted and noting.is_own:
             raise _other(one, f"{file} was made by these books, and it is not in it")
-        return Noted(kind.name, one.number, *facts, self._enter(kind, one, by))
+        return Noted(kind.name, one.number, *facts, self._enter(noting, one))
 
-    def _enter(self, kind: Kind, one: Listed, by: tuple[str, str, int]) -> str:
+    def _enter(self, noting: _Noting, one: Listed) -> str:
         """Make it the payment of what is due and fits; why not, "" if it is done."""
-        payments = Payments(self._database, kind)
-        dues = [due for due in payments.unpaid() if due.purpose == one.purpose]
+        dues = noting.dues[one.purpose]
         if not dues:
             return "nothing is due of it, or another payment of it is with the bank"
         fitting = [due for due in dues if due.amount_fen == one.amount_fen]
         if not fitting:
             return f"{sum(due.amount_fen for due in dues)} fen are due of it"
-        account = self._account(kind, fitting[0], one.account_no)
+        account = self._account(noting.kind, fitting[0], one.account_no)
         if not account:
             return "its account is not registered"
-        payments.enter(one.number, fitting[0].number, account, by)
+        payments = Payments(self._database, noting.kind)
+        payments.enter(one.number, fitting[0].number, account, noting.by)
+        dues.remove(fitting[0])
         return ""
 
     def _account(self, kind: Kind, due: Due, account_no: str) -> int:
@@ -236,11 +256,12 @@ class AfterRestore:
     def _check_word_of(self, restore: int, newest: str, amount_fen: int, because: str) -> None:
         if len(because) > BECAUSE_CHARS_MAX or (because and not because.isprintable()):
             raise PaymentRefused(f"say why in {BECAUSE_CHARS_MAX} characters at most", NOT_NOTED)
-        is_known = [Payments(self._database, kind).is_file(newest) for kind in KINDS.values()]
-        if not any(is_known) if newest else any(self._newest_files().values()):
+        ((count, noted_fen),) = self._database.rows(_NOTED, (restore,))
+        files = [Payments(self._database, kind).is_file(newest) for kind in KINDS.values()]
+        is_known = any(files) or bool(list(self._database.rows(_NOTED_FILE, (restore, newest))))
+        if not is_known if newest else (count or self._newest_files()):
             text = f"these books know no file {newest}" if newest else "the bank had files of ours"
             raise PaymentRefused(f"{text}: note what is in it, or name the newest", NOT_NOTED)
-        ((_count, noted_fen),) = self._database.rows(_NOTED, (restore,))
         if noted_fen != amount_fen:
             text = f"{noted_fen} fen are noted, {amount_fen} stand on the paper"
             raise PaymentRefused(f"{TEXTS[OTHER_SUM]}: {text}", OTHER_SUM)

@@ -7,17 +7,20 @@ step is the first thing at its microsecond, and nothing that people do is at a t
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from simulator.desk.homes import DeskHomes
 from simulator.desk.recorder import INVARIANTS, Recorder
 from simulator.desk.verbs import Refused, Table, said, step_of
 from simulator.happenings import announce, happen
+from simulator.homes import Images
 from simulator.report import Report
 from simulator.run import Run
 from simulator.scenario import ScenarioError, Step, parse
+from simulator.vm.bridge import VmMissing, require_vm
 
 _TOLD_MAX = 200
 _REACTION_US = 3_000_000  # until what a step has led to is to be seen
@@ -54,7 +57,11 @@ class Played:
 
 
 class Session:
-    """One scenario on the desk; `directory` is new and its own."""
+    """One scenario on the desk; `directory` is new and its own.
+
+    `in_vm`: the readers whose firmware runs in a real MicroPython from the start (VmMissing), of
+    `images` that others share too.
+    """
 
     def __init__(
         self,
@@ -65,13 +72,18 @@ class Session:
         broker: str = "auto",
         depth: str = "register",
         log: TextIO | None = None,
+        in_vm: Collection[str] = (),
+        images: Images | None = None,
     ) -> None:
         scenario = parse(text, path)
+        for name in sorted({*in_vm} - {one["name"] for one in scenario.readers}):
+            raise ScenarioError(path, 1, f"there is no reader {name!r}")
         chosen = scenario.seed if seed is None else seed
         self.campus = text
         self.told = Told()
         self.recorder = Recorder(text, chosen)
-        self.run = Run(scenario, chosen, "cpython", depth, directory, log)
+        self.homes = DeskHomes(depth, directory, dozes=scenario.dozes, in_vm=in_vm, images=images)
+        self.run = Run(scenario, chosen, "cpython", depth, directory, log, self.homes)
         self.run.listen(self.told.add)
         try:
             self.run.build(broker)
@@ -147,6 +159,23 @@ class Session:
         self.recorder.add(table, step)
         self.played.append(played)
         return step
+
+    def move(self, name: str, *, to_vm: bool) -> None:
+        """Power off, and a boot in a real MicroPython, or in this process again. Refused."""
+        reader = self.run.readers.get(name)
+        if reader is None:
+            raise Refused(f"no reader {name!r}")
+        if (name in self.homes.in_vm) == to_vm:
+            return
+        if to_vm:
+            try:
+                require_vm()
+            except VmMissing as error:
+                raise Refused(str(error)) from error
+        if reader.is_on:
+            self.advance(self.act({"do": "kill", "reader": name}).at_us)
+        self.homes.move(reader, to_vm=to_vm)
+        self.act({"do": "revive", "reader": name})
 
     def _insert(self, played: Played) -> None:
         insort(self._due, played, key=lambda one: one.step.at_us)

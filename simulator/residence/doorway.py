@@ -20,7 +20,7 @@ from protocols.wire.errors import WireError
 from simulator.chips.nor_flash import NorFlash
 from simulator.host.hardware import Hardware
 from simulator.residence.doze import DozingReader
-from simulator.residence.place import SECTOR_BYTES, Linked, Place, Silent, sealed_in
+from simulator.residence.place import SECTOR_BYTES, Linked, Place, Recording, Silent
 from simulator.torture.cable import Cable
 from simulator.world.clock import World
 
@@ -28,10 +28,9 @@ _PACKET_BYTES_MAX = 1 << 16
 _USED_US = 5_000_000  # from the last page of a map to a door that goes by it
 
 
-class DoorHardware(Hardware):
-    """Tells `on_record(sealed)` of each record on flash and `on_message(payload)` of the wire."""
+class DoorHardware(Recording, Hardware):
+    """Tells of each record on flash, and `on_message(payload)` of the wire."""
 
-    on_record: Callable[[bytes], None] = staticmethod(lambda _sealed: None)
     on_message: Callable[[bytes], None] = staticmethod(lambda _payload: None)
 
     def __init__(
@@ -45,12 +44,6 @@ class DoorHardware(Hardware):
         flash, card_flash = (NorFlash(count * SECTOR_BYTES, draw) for count in sectors)
         super().__init__(name, world, Silent(), flash, nvs, draw, card_flash=card_flash)
         self._reader = mqtt.PacketReader(_PACKET_BYTES_MAX)
-
-    def flash_program(self, address: int, data: bytes) -> None:
-        super().flash_program(address, data)
-        sealed = sealed_in(address, data)
-        if sealed:
-            self.on_record(sealed)
 
     def net_open(self, host: str, port: int) -> int:
         self._reader = mqtt.PacketReader(_PACKET_BYTES_MAX)

@@ -162,7 +162,8 @@ class DozingReader(Reader):
     """A door that is not stepped while nothing can happen. `home` is a DoorHome.
 
     Call `rouse` before anything is done to its hardware that does not go through `at` or `wake`.
-    `is_stepped`: every step is run, as on a board. `steps` and `skipped` count.
+    `is_stepped`: every step is run, as on a board; then its home may be any other. `steps` and
+    `skipped` count.
     """
 
     home: DoorHome
@@ -197,7 +198,8 @@ class DozingReader(Reader):
         if self._world.now_us < at_us:
             self._schedule(at_us)
             return
-        self.hardware.clock.advance_to(at_us)
+        # Not to it: whatever happens at that very moment finds the trains that have gone on.
+        self.hardware.clock.advance_to(at_us - 1)
         if self._train_us is not None:
             ends_us = self._train_us + TRAIN_US - TRAIN_GAP_US
             wait_us = max(ends_us - first_us, 0)
@@ -207,9 +209,7 @@ class DozingReader(Reader):
 
     def wake(self, at_us: int) -> None:
         """See Reader."""
-        self.rouse()
-        if self.is_on:
-            self.home.wake()
+        self._stir()
         super().wake(at_us)
 
     def at(self, time_us: int, event: Callable[[], None]) -> None:
@@ -230,7 +230,7 @@ class DozingReader(Reader):
 
     def _stir(self) -> None:
         self.rouse()
-        if self.is_on:
+        if self.is_on and not self.is_stepped:
             self.home.wake()
 
     def _run(self, due_us: int) -> None:

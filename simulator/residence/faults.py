@@ -105,7 +105,7 @@ def hang(building: Building, draw: random.Random) -> None:
         return
     each.reader.hang()
     each.tell("dead")
-    each.fall_ill()
+    each.die()
     building.fired["hang"] += 1
 
     def reset() -> None:

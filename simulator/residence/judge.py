@@ -14,11 +14,11 @@ from typing import Any
 
 from ledger import reasons as cases
 from protocols.rules import access, door, reasons
-from protocols.wire import messages, seal
+from protocols.wire import messages
 from simulator.residence.building import SECOND_US, Building
 from simulator.residence.doorway import Doorway
 from simulator.residence.place import Place, Written
-from simulator.residence.room_judge import by_their_lives, case_of, judge_room, must_be_then
+from simulator.residence.room_judge import case_of, judge_room, must_be_then
 from simulator.residence.visit import Expected, Seen
 
 _NEAR_US = 2 * SECOND_US
@@ -63,13 +63,11 @@ def _compare(building: Building, each: Place) -> list[Written]:
     rows: dict[int, bytes] = dict(building.books.database.rows(_RECORDS, (each.device,)))
     booked = []
     for seq, sealed in rows.items():
-        written = next((one for one in versions[seq] if one.sealed == sealed), None)
+        written = next((one for one in (*versions[seq], *each.torn) if one.sealed == sealed), None)
         if written is None:
-            # A cut behind the last byte: whole on flash, and the firmware was not told.
-            fields: dict[str, Any] = messages.decode_record(seal.payload_of(sealed))
-            written = Written(building.world.now_us, seq, sealed, fields)
-            building.done["whole in spite of a cut"] += 1
-        booked.append(written)
+            building.report(f"{each.name}: record {seq} is booked and was never written")
+        else:
+            booked.append(written)
     for seq in versions.keys() - rows.keys():
         building.report(f"{each.name}: record {seq} was written and is not booked")
     if sorted(rows) != list(range(1, len(rows) + 1)):
@@ -81,7 +79,7 @@ def _must_be_explained(building: Building, each: Doorway, booked: list[Written])
     """Of each time at which the coil let go the books say why."""
     # Time, whether it says why, whether it is a BOOT, whether the door is at fault from then on.
     told: list[tuple[int, bool, bool, bool]] = []
-    for written in by_their_lives(booked):
+    for written in booked:
         fields = written.fields
         is_door = fields["kind"] == messages.DOOR
         is_full = fields["kind"] == messages.FAULT

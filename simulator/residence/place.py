@@ -7,7 +7,7 @@ what it thinks: a record is taken from flash at the moment when that has taken i
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +36,7 @@ class Silent(Transcript):
 
 @dataclass(frozen=True)
 class Written:
-    """A record that has come on flash whole; `time_us` is the true one."""
+    """A record that has come on flash; `time_us` is the true one."""
 
     time_us: int
     seq: int
@@ -44,10 +44,27 @@ class Written:
     fields: dict[str, Any]
 
 
-def sealed_in(address: int, data: bytes) -> bytes:
-    """The sealed record in what is programmed into a journal; nothing where none begins."""
-    at = data.find(_SEALED)
-    return data[at:] if at >= 0 and address < CARDS_AT else b""
+class Recording:
+    """Hardware that tells of each record as its journal's flash takes it.
+
+    `on_record(sealed)`: it is there, and the firmware knows. `on_torn(sealed)`: the power went in
+    that, or before the firmware was told; the next boot finds it whole, or never there.
+    """
+
+    on_record: Callable[[bytes], None] = staticmethod(lambda _sealed: None)
+    on_torn: Callable[[bytes], None] = staticmethod(lambda _sealed: None)
+
+    def flash_program(self, address: int, data: bytes) -> None:
+        """See Hardware."""
+        at = data.find(_SEALED) if address < CARDS_AT else -1
+        try:
+            super().flash_program(address, data)  # type: ignore[misc]
+        except PowerCut:
+            if at >= 0:
+                self.on_torn(data[at:])
+            raise
+        if at >= 0:
+            self.on_record(data[at:])
 
 
 class GuardedHome(HostHome):
@@ -117,6 +134,8 @@ class Place:
     reader: Any
     story: list[tuple[int, str]] = field(default_factory=list, kw_only=True)
     written: list[Written] = field(default_factory=list, kw_only=True)
+    # Those under way when the power went: on flash or not, as the next boot finds them.
+    torn: list[Written] = field(default_factory=list, kw_only=True)
     free_us: int = field(default=0, kw_only=True)  # from when on nobody stands before it
     ill: int = field(default=1, kw_only=True)  # without power
     is_dead: bool = field(default=True, kw_only=True)
@@ -127,7 +146,7 @@ class Place:
     on_doubt: Callable[[str], None] = field(default=print, kw_only=True)
 
     def __post_init__(self) -> None:
-        self.hardware.on_record = self._record
+        self.hardware.on_record, self.hardware.on_torn = self._record, self._tear
 
     def tell(self, what: str) -> None:
         """Something was done to it now."""
@@ -150,8 +169,9 @@ class Place:
 
     def come_alive(self) -> None:
         """A boot of it is over."""
-        self.is_dead = False
-        self.recover()
+        if self.is_dead:
+            self.is_dead = False
+            self.recover()
 
     def is_well(self) -> bool:
         """Whether it does what it should, and has for a while."""
@@ -159,21 +179,44 @@ class Place:
 
     def records(self, kind: int, from_us: int, to_us: int) -> list[Written]:
         """The records of a kind that came on flash between two times."""
-        found = []
-        for each in reversed(self.written):
-            if each.time_us < from_us:
-                break
-            if each.time_us <= to_us and each.fields["kind"] == kind:
-                found.append(each)
-        return found[::-1]
+        return list(_between(self.written, kind, from_us, to_us))[::-1]
 
     def entries(self, from_us: int, to_us: int) -> list[Written]:
-        """The ENTRYs that came on flash between two times."""
-        return self.records(messages.ENTRY, from_us, to_us)
+        """The ENTRYs that came on flash between two times; one that the power has cut comes last.
+
+        It says what was decided about a card, whether or not it is found by the next boot.
+        """
+        found = self.records(messages.ENTRY, from_us, to_us)
+        known = {each.sealed for each in found}
+        torn = _between(self.torn, messages.ENTRY, from_us, to_us)
+        return found + [each for each in torn if each.sealed not in known]
 
     def _record(self, sealed: bytes) -> None:
+        # A boot programs the newest entry once more, with the same bytes.
+        if any(each.sealed == sealed for each in self.written[-2:]):
+            return
+        torn = next((each for each in self.torn[-2:] if each.sealed == sealed), None)
+        written = torn or self._decoded(sealed)
+        if written is not None:
+            self.written.append(written)
+
+    def _tear(self, sealed: bytes) -> None:
+        known = (*self.written[-2:], *self.torn[-2:])
+        written = self._decoded(sealed)
+        if written is not None and all(each.sealed != sealed for each in known):
+            self.torn.append(written)
+
+    def _decoded(self, sealed: bytes) -> Written | None:
         try:
             fields = messages.decode_record(seal.payload_of(sealed))
         except WireError:
-            return  # not at the end of what is programmed: no record of its own
-        self.written.append(Written(self.hardware.clock.now_us, fields["seq"], sealed, fields))
+            return None  # not at the end of what is programmed: no record of its own
+        return Written(self.hardware.clock.now_us, fields["seq"], sealed, fields)
+
+
+def _between(rows: list[Written], kind: int, from_us: int, to_us: int) -> Iterator[Written]:
+    for each in reversed(rows):
+        if each.time_us < from_us:
+            return
+        if each.time_us <= to_us and each.fields["kind"] == kind:
+            yield each

@@ -6,8 +6,7 @@ so: the true time is always inside. What calls somebody is a case, once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Mapping
 from typing import Any
 
 from ledger import reasons as cases
@@ -19,7 +18,6 @@ from simulator.residence.room_lock import RoomLock
 from simulator.residence.visit import Seen
 
 _SLACK_MS = 1_000
-_BOOT_US = 700_000  # from the first thing that a boot programs to its BOOT record
 _JAMMED = lock.STATES_AT + lock.STATES.index(lock.JAMMED)
 _OF_CELLS = {cells.LOW: cases.LOCK_CELLS_LOW, cells.EMPTY: cases.LOCK_CELLS_EMPTY}
 
@@ -40,22 +38,9 @@ def judge_room(building: Building, room: RoomLock, booked: list[Written], seen: 
     building.done["record of a lock"] += len(booked)
 
 
-def by_their_lives(records: list[Written]) -> Iterator[Written]:
-    """Records in their order, without those that were seen first in a later life.
-
-    A boot programs the newest entry once more. Where a cut has ended that one behind its last
-    byte, it is seen there for the first time.
-    """
-    for written, behind in pairwise([*records, *records[-1:]]):
-        is_in_boot = behind.fields["kind"] == messages.BOOT
-        is_in_boot = is_in_boot and behind.time_us - written.time_us < _BOOT_US
-        if not is_in_boot or written.fields["boot_id"] == behind.fields["boot_id"]:
-            yield written
-
-
 def must_be_then(building: Building, place: Place) -> None:
     """The interval of each record contains the true time."""
-    for written in by_their_lives(place.written):
+    for written in place.written:
         fields = written.fields
         true_ms = building.world.start_utc_s * 1000 + written.time_us // 1000
         early_ms, late_ms = fields["earliest_s"] * 1000, fields["latest_s"] * 1000

@@ -16,7 +16,7 @@ from simulator.host import lock_loads
 from simulator.host.lock_hardware import LockHardware
 from simulator.reader import Reader
 from simulator.residence.heard import Heard
-from simulator.residence.place import SECTOR_BYTES, GuardedHome, Place, Silent, sealed_in
+from simulator.residence.place import SECTOR_BYTES, GuardedHome, Place, Recording, Silent
 from simulator.world.clock import World
 
 # Under the motor, by physics: above this no lock calls its cells empty, or low cells unsaid.
@@ -28,10 +28,8 @@ _AT_ONCE_US, _LONGER_MAX = 30_000_000, 8
 _WORKS_US = lock_loads.AWAKE_UA + RUN_UA
 
 
-class RecordingLock(LockHardware):
-    """Tells `on_record(sealed)` of each record on flash."""
-
-    on_record: Callable[[bytes], None] = staticmethod(lambda _sealed: None)
+class RecordingLock(Recording, LockHardware):
+    """Tells of each record on flash."""
 
     def __init__(
         self,
@@ -43,12 +41,6 @@ class RecordingLock(LockHardware):
     ) -> None:
         flash, card_flash = (NorFlash(count * SECTOR_BYTES, draw) for count in sectors)
         super().__init__(name, world, Silent(), flash, nvs, draw, None, card_flash)
-
-    def flash_program(self, address: int, data: bytes) -> None:
-        super().flash_program(address, data)
-        sealed = sealed_in(address, data)
-        if sealed:
-            self.on_record(sealed)
 
 
 class LockHome(GuardedHome):
@@ -115,11 +107,6 @@ class RoomLock(Place):
         """Whether no refusal can be for its cells' sake."""
         self.look_at_cells()
         return self.least_mv >= STRONG_MV
-
-    def _record(self, sealed: bytes) -> None:
-        # A boot programs the newest entry once more, with the same bytes.
-        if all(each.sealed != sealed for each in self.written[-2:]):
-            super()._record(sealed)
 
     # -- cells ----------------------------------------------------------------------------------
 

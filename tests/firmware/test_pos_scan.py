@@ -301,6 +301,17 @@ def test_the_light_stays_on_for_the_phone_and_goes_then():
     assert not window.hardware.panel.is_lit
 
 
+def test_no_warning_is_drawn_over_a_code():
+    window = Window()
+    window.ask()
+    shown = window.lcd()
+    window.hardware.set_mains(False)
+    window.run_ms(30_000)
+    assert read_by_phone(window) == [ADDRESS] and window.lcd() == shown
+    window.key(b"\x1b")
+    assert window.lcd()[2].startswith("BATT")
+
+
 @pytest.mark.parametrize("picture", [b"", bytes(127), bytes(129), b"x"])
 def test_without_a_picture_the_code_on_paper_has_to_do(picture):
     window = Window()

@@ -8,12 +8,14 @@ DAY = 20_783  # 2026-11-26, a Thursday
 NOON_S = DAY * 86_400
 EARLY = Shift("早班", DAY - 30, 31, 480, 1020, 5)
 NIGHT = Shift("夜班", DAY - 30, 127, 1320, 1800, 0)
+SPLIT = Shift("两头班", DAY - 30, 127, 360, 540, 0, ((960, 1200),))
 
 
 def fill(store):
-    """A shift and who works in it, a grant that has ended, and a question about its door."""
+    """Shifts and who works in one, a grant that has ended, and a question about its door."""
     rosters = Rosters(store.database)
-    rosters.set_shift(EARLY, "li", NOON_S)
+    for shift in EARLY, SPLIT:
+        rosters.set_shift(shift, "li", NOON_S)
     rosters.place([(2, Place("P001", DAY, "保洁", "早班"))], "li", NOON_S)
     ((merchant_no,),) = store.database.rows("SELECT MIN(merchant_no) FROM merchant")
     store.register_device(DOOR, bytes(31) + b"\1", merchant_no, SITE)

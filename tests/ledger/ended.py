@@ -1,11 +1,16 @@
 """Books in which readers have ended and a merchant has left, and how an office does that."""
 
+from dataclasses import replace
+
+from ledger.closing import newest
 from ledger.procedures import Act
-from tests.ledger.months import CLOSED_S, END_S, approve, close, month, register
+from tests.ledger.campus import BAKERY, FORM, apply, sign
+from tests.ledger.months import CLOSED_S, END_S, Pos, approve, close, month, register
 from tests.ledger.readers import CANTEEN, KIOSK
 
 TIME_S = END_S + 60  # when its department has signed
 POS, SILENT = 1001, 1002
+OVEN, STALL = 2001, 15
 
 
 def retire(store, device=POS, what="broken", reference="", time_s=TIME_S):
@@ -61,3 +66,24 @@ def settled(path=":memory:"):
     close(store)
     pay_all(store)
     return store, canteen, kiosk, number
+
+
+def fill(store):
+    """Something in every table of ends, where campus has been: its bakery's reader ends, what its
+    move has cost is paid in, and a merchant that never had a reader is closed."""
+    oven = Pos(OVEN, BAKERY)
+    store.register_device(OVEN, oven.key, BAKERY)
+    moved = store.merchants.tickets.move("M-9", OVEN, "north", "wu", "to the other gate", TIME_S)
+    for role, person in (("department", "zhao"), ("centre", "feng")):
+        store.merchants.dossiers.say(moved, "sign", Act(role, person), TIME_S)
+    costs = [("labour", 600), ("material", 0)]
+    store.merchants.dossiers.say(moved, "move", Act("centre", "chen"), TIME_S, costs)
+    retirement = retire(store, OVEN)
+    oven.inspect(TIME_S)
+    store.book([oven.records])
+    end(store, retirement)
+    centre(store, leave(store, BAKERY), "pay-in", shown="600", said="2026-77")
+    sign(store, apply(store, "merchant", "2026-9", STALL, replace(FORM, name="Stall")))
+    number = leave(store, STALL)
+    centre(store, number, "settle")
+    centre(store, number, "close", "chen", shown=newest(store.database, number).mark)

@@ -14,7 +14,11 @@ from ledger.ending_schema import ENDING_JOURNALS
 from ledger.invariants import check
 from ledger.onboarding import Form
 from ledger.procedures import Act
+from ledger.reservations import Settled
+from ledger.retirement import bars
 from ledger.store import LedgerStore
+from protocols.rules.reasons import APPROVED
+from tests.ledger.checkout import PAID_IN_FEN, Checkout
 from tests.ledger.ended import (
     POS,
     SILENT,
@@ -88,6 +92,24 @@ def test_it_is_not_settled_while_anything_is_open():
     assert centre(store, number, "settle") == "settled"
 
 
+def test_a_payment_by_code_that_nobody_has_decided_is_open_too():
+    """Of a reader that was passed over no record comes that decides it: a person does, first."""
+    pos = Reader(POS)
+    shop = Checkout(pos)
+    store = shop.store
+    assert shop.ask(pos, amount_fen=250)["reason"] == APPROVED
+    retirement = retire(store)
+    assert f"record {POS}/1 decides a payment by code" in "".join(bars(store.database, POS, 0))
+    pass_over(store, retirement, 0)
+    number = leave(store)
+    with refused(procedures.NOT_SETTLED, r"payment 1 by code, of 250 fen, is undecided"):
+        centre(store, number, "settle")
+    assert shop.money() == (PAID_IN_FEN - 250, 250)
+    store.code_sales.settle(1, Settled.VOID)
+    assert centre(store, number, "settle") == "settled"
+    assert check(store) == []
+
+
 def test_it_gets_no_reader_any_more_neither_by_form_nor_by_the_register():
     store, *_ = month()
     leave(store)
@@ -126,7 +148,7 @@ def test_what_it_owes_is_paid_in_and_is_of_the_next_period():
     store, canteen, _kiosk = month()
     number = leave(store)
     with refused(procedures.NOT_SETTLED, "owes nothing"):
-        centre(store, number, "pay-in", shown="receipt", said="2026-77")
+        centre(store, number, "pay-in", shown="600", said="2026-77")
     close(store)
     pay_all(store)
     canteen.cancel((POS, 1), amount_fen=600)  # the first sale of September
@@ -138,7 +160,7 @@ def test_what_it_owes_is_paid_in_and_is_of_the_next_period():
     with refused(procedures.NOT_SETTLED, "it owes 600 fen"):
         centre(store, number, "settle")
     for _ in range(2):  # the answer was lost: paid once
-        centre(store, number, "pay-in", shown="receipt", said="2026-77")
+        centre(store, number, "pay-in", shown="600", said="2026-77")
     assert store.balances()["merchant", CANTEEN] == 0
     with refused(procedures.NOT_SETTLED, "2 entries of 0 fen are in no period"):
         centre(store, number, "settle")
@@ -149,6 +171,27 @@ def test_what_it_owes_is_paid_in_and_is_of_the_next_period():
     said = json.loads(newest(store.database, number).report)
     assert (said["cancelled_fen"], said["paid_in_fen"], said["other_fen"]) == (600, 600, 0)
     assert check(store) == []
+
+
+def test_as_much_is_paid_in_as_has_come_and_each_receipt_counts_once():
+    store, _act = ready_to_pay_in()
+    bank_fen = store.balances()["clearing", 0]
+    for shown in ("", "receipt", "0", "-1", "601", "\u0661"):
+        with refused(procedures.NO_EVIDENCE, "owes 600 fen"):
+            centre(store, 1, "pay-in", shown=shown, said="2026-77")
+    # It has paid 500 when its debt was that; more was cancelled before a clerk has entered it.
+    centre(store, 1, "pay-in", shown="500", said="2026-77")
+    assert store.balances()["merchant", CANTEEN] == -100
+    assert store.balances()["clearing", 0] == bank_fen - 500
+    centre(store, 1, "pay-in", shown="60", said="2026-78")
+    before = store.dump()
+    with refused(procedures.SAID_OTHERWISE, "2026-77 is entered already"):  # said again, late
+        centre(store, 1, "pay-in", shown="500", said="2026-77")
+    with refused(procedures.SAID_OTHERWISE):
+        centre(store, 1, "pay-in", shown="40", said="2026-77")
+    assert store.dump() == before
+    centre(store, 1, "pay-in", shown="40", said="2026-79")
+    assert store.balances()["merchant", CANTEEN] == 0 and check(store) == []
 
 
 def closed():
@@ -244,7 +287,7 @@ def ready_to_pay_in():
     pay_all(store)
     canteen.cancel((POS, 1), amount_fen=600)
     store.book([canteen.records])
-    shown = {"shown": "receipt", "said": "2026-77"}
+    shown = {"shown": "600", "said": "2026-77"}
     return store, lambda store: centre(store, number, "pay-in", **shown)
 
 

@@ -1,5 +1,7 @@
 """Dossiers, rounds and periods are the word of who has logged in, may, and is another person."""
 
+from dataclasses import replace
+
 import pytest
 
 from ledger import people, period_reasons, procedures, signatures
@@ -234,7 +236,7 @@ STORY = [
     (  # of the damage
         "closing.card-centre",
         "clara",
-        says("closing", "L-1", "pay-in", "card-centre", evidence="receipt", said="2026-77"),
+        says("closing", "L-1", "pay-in", "card-centre", evidence="500", said="2026-77"),
     ),
 ]
 
@@ -293,6 +295,30 @@ def test_what_is_a_department_s_is_no_other_one_s(login, say):
     moves(store, staff["stella"])
     tells("merchant")(store, staff["stella"])
     refused(NotAllowed, people.OTHER_DEPARTMENT, say, store, staff[login])
+
+
+def test_a_merchant_s_end_is_signed_by_the_department_that_let_it_in():
+    """Of the bakery's form that is another's; of a merchant of before, that of merchants."""
+    store, staff = staffed_campus()
+    form = replace(FORM, department="Informatisation", project=GENERAL)
+    begin = store.merchants.onboarding.apply
+    begin("merchant", "2026-1", BAKERY, form, "bread", staff["stella"], NOW_S)
+    signers = {"department": "hip", "department-leader": "lip"}
+    signers |= {"project": "hua", "project-leader": "lin", "president": "pei"}
+    for role, login in signers.items():
+        says("merchant", "2026-1", "sign", role)(store, staff[login])
+    leaves("merchant", BAKERY, "L-1")(store, staff["stella"])
+    leaves("merchant", CANTEEN, "L-2")(store, staff["stella"])
+    expel = leaves("department", CANTEEN, "X-1")
+    refused(NotAllowed, people.OTHER_DEPARTMENT, expel, store, staff["hip"])
+    leaves("security", CANTEEN, "X-2")(store, staff["gu"])
+    sign = says("closing", "X-2", "sign", "department-leader")
+    refused(NotAllowed, people.OTHER_DEPARTMENT, sign, store, staff["lip"])
+    for reference, own, other in (("L-1", "hip", "hua"), ("L-2", "hua", "hip")):
+        sign = says("closing", reference, "sign", "department")
+        refused(NotAllowed, people.OTHER_DEPARTMENT, sign, store, staff[other])
+        assert sign(store, staff[own]) == "winding-up"
+    assert check(store) == []
 
 
 def test_opinions_on_a_form_are_of_who_stands_on_it():

@@ -14,7 +14,9 @@ from ledger.invariants import check
 from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
 from tests.ledger.campus import BAKERY, FORM, NOW_S, apply, campus, say, sign
-from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, Reader, open_ledger
+from tests.ledger.ended import SILENT, leave, pass_over, retire
+from tests.ledger.months import month
+from tests.ledger.readers import CANTEEN, CARD, KIOSK, OPENING_FEN, Reader, open_ledger
 
 NEW = 2001
 BEFORE = MIGRATIONS.index(next(sql for sql in MIGRATIONS if "CREATE TABLE dossier " in sql))
@@ -139,6 +141,23 @@ def test_a_register_of_before_a_move_does_not_move_it_back_nor_stop_the_ledger(t
     told(store, tmp_path, device(reader, site="north"))
     with pytest.raises(ConfigError, match="differently"):
         told(store, tmp_path, device(reader, site="south"))
+
+
+def test_a_register_that_knows_no_ends_does_not_stop_the_ledger(tmp_path):
+    """A key that was changed before its reader ended, one planned since, a merchant's new one."""
+    store, canteen, *_ = month(is_there=False)
+    register = device(canteen, key=(b"\1" * 32).hex(), previous_key=canteen.key.hex())
+    silent = Reader(SILENT, KIOSK)
+    told(store, tmp_path, register, device(silent, merchant_no=KIOSK))
+    for number in (canteen.device, SILENT):
+        pass_over(store, retire(store, number), store.heads()[number])
+    leave(store)
+    planned = device(silent, key=(b"\2" * 32).hex(), previous_key=silent.key.hex())
+    before = store.dump()
+    told(store, tmp_path, register, planned | {"merchant_no": KIOSK}, device(Reader(NEW)))
+    assert store.dump() == before
+    assert store.merchants.onboarding.held_back() == [(NEW, CANTEEN)]
+    assert refusals(store, sold()) == {reasons.NOT_APPROVED} and check(store) == []
 
 
 def test_the_number_of_a_refusal_has_its_text():

@@ -249,6 +249,30 @@ def test_what_led_to_it_is_lost_too_and_entered_again():
     assert check(store) == []
 
 
+def test_a_list_of_all_leavers_is_noted_line_by_line(monkeypatch):
+    """What is due is not looked through anew for each line of it: others wait for the books."""
+    asked = []
+    for leavers in (5, 10, 20):
+        yesterday, today = (office(is_closed=False) for _ in range(2))
+        for store in (yesterday, today):
+            store.issue_cards([(1_000 + at, LEFT_FEN) for at in range(leavers)])
+            for at in range(leavers):
+                store.payouts.register_payee(1_000 + at, lives.ACCOUNT, lives.NAME, "wang", END_S)
+                store.cards.set("close", 1_000 + at, END_S, "id-card")
+            reach(store)
+        refunds = [listed(one) for kind, one in pay(today) if kind == REFUND]
+        rows, count_of = type(yesterday.database).rows, count()
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                type(yesterday.database),
+                "rows",
+                lambda *words, rows=rows, count_of=count_of: (next(count_of), rows(*words))[1],
+            )
+            assert set(note(back(yesterday), REFUND, *refunds)) == {""}
+        asked.append(next(count_of))
+    assert asked[2] - asked[1] == 2 * (asked[1] - asked[0]) > 0
+
+
 def test_an_account_of_before_is_not_printed_with_a_payment_that_is_noted(lost):
     store, payments = lost
     ((_kind, one), _other) = payments
@@ -283,6 +307,30 @@ def test_with_another_amount_or_account_it_stays_open_and_files_wait(lost, other
     ((kind, again),) = pay(store, {REFUND: "2026-12", REMITTANCE: "2026-10"})
     assert (kind, again.amount_fen) == (REFUND, LEFT_FEN)
     assert check(store) == []
+
+
+def test_the_newest_file_is_named_though_nothing_of_it_is_known_again(lost):
+    """What the persons say is true: another file than the newest is not what the bank has."""
+    store, ((_kind, payment), (_, remittance)) = lost
+    note(store, REFUND, listed(payment))
+    (why,) = note(store, REMITTANCE, listed(remittance, amount_fen=DUE_FEN + 1))
+    assert "fen are due" in why
+    sum_fen = LEFT_FEN + DUE_FEN + 1
+    unchanged(store, NOT_NOTED, release, store, sum_fen, "2026-10", "sent back")
+    unchanged(store, NOT_NOTED, release, store, sum_fen, "2026-09")
+    assert release(store, sum_fen, "2026-09", "the bank sent it back on Monday") == [1, 2]
+    # What was noted behind a restore before is noted anew, and names no file.
+    back(store, NOW_S + 9_000)
+    unchanged(store, NOT_NOTED, release, store, 0, "2026-09")
+    assert check(store) == []
+
+
+def test_whoever_has_noted_a_payment_does_not_say_that_the_bank_has_no_file(lost):
+    store, ((_kind, payment), _remittance) = lost
+    note(store, REFUND, listed(payment, amount_fen=7))
+    assert not any(store.after_restore.waiting().newest.values())
+    unchanged(store, NOT_NOTED, release, store, 7, "", "sent back")
+    assert release(store, 7, "2026-11", "sent back") == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,16 @@ def apps(store, phones):
     return PhoneApps(store.database, phones)
 
 
+def fill(store):
+    """Something in both tables: a card that one has tried for, and its holder has bound."""
+    store.issue_cards([(71, 0)])
+    store.holders.open(71, Holder(PERSON_NO, STUDENT, "Nursing"), (0, 65_535), NOW_S, BY)
+    apps = PhoneApps(store.database, Phones(store.database, CODE_KEY, random.Random(4).randbytes))
+    with refused(why.NOT_THE_HOLDER):
+        apps.bind(71, replace(ASKED, person_no=OTHER_NO), NOW_S)
+    apps.bind(71, ASKED, NOW_S)
+
+
 def refused(reason):
     return pytest.raises(ChannelRefused, check=lambda error: error.reason == reason)
 
@@ -64,7 +74,12 @@ def test_a_request_is_done_once_and_told_again(apps, phones, store):
 
 @pytest.mark.parametrize(
     ("card_no", "other"),
-    [(CARD, {"phone": "b" * 22}), (CARD, {"reference": "wx:78"}), (OTHER_CARD, {})],
+    [
+        (CARD, {"phone": "b" * 22}),
+        (CARD, {"reference": "wx:78"}),
+        (CARD, {"person_no": OTHER_NO}),
+        (OTHER_CARD, {}),
+    ],
 )
 def test_its_number_stands_for_no_other_request(apps, card_no, other):
     apps.bind(CARD, ASKED, NOW_S)

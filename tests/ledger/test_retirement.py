@@ -200,6 +200,23 @@ def test_what_waited_when_it_was_passed_over_is_kept_with_the_rest():
     assert store.summary()["parked"] == 0 and check(store) == []
 
 
+@pytest.mark.parametrize("wanted", [(0, 1, 3, 4), (1, 0, 1, 4, 3, 4)])
+def test_what_waited_is_kept_too_when_what_was_missing_comes_one_by_one(wanted):
+    store, canteen, _kiosk = month(is_there=False)
+    head_seq = canteen.seq
+    for _ in range(3):
+        canteen.sell(250, TIME_S - 9)
+    late = canteen.records[head_seq:]
+    store.book([[late[2], late[5]]])
+    pass_over(store, retire(store), head_seq)
+    for at in wanted:
+        store.book([[late[at]]])
+    found = cases(store, reasons.TOLD_AFTER_ITS_END)
+    assert found == [(POS, head_seq + number) for number in range(1, 7)]
+    assert store.summary()["parked"] == 0 and check(store) == []
+    assert len(answers(store, *late)) == len(late)
+
+
 def test_two_persons_book_what_it_took_and_the_merchant_has_it_in_the_next_period():
     store, canteen, _kiosk = retired()
     close(store)

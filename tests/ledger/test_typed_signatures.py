@@ -34,8 +34,10 @@ from tests.ledger.test_merchant_signatures import (
     decides,
     moves,
     opens,
+    passes_over,
     refused,
     refuses,
+    retires,
     says,
 )
 
@@ -293,6 +295,17 @@ def test_no_reader_is_moved_on_typed_signatures_unless_who_is_called_so_signs_ag
     says("relocation", "M-1", "sign", "centre")(store, staff["eng"])
     assert move(store, staff["engel"]) == "moved"
     assert store.balances()["fees", chart.owner(chart.EARNED)] == 5 and check(store) == []
+
+
+def test_no_reader_ends_on_a_typed_signature_unless_who_is_called_so_signs_again():
+    store = campus()
+    retires(store, "wu")
+    sign = says("retirement", "E-1", "sign", "department")
+    sign(store, "hua")
+    staff = staffed(store, NOW_S)
+    refused(DossierRefused, people.TYPED_NAME, passes_over, store, staff["eng"])
+    sign(store, staff["hua"])
+    assert passes_over(store, staff["eng"]) == "retired" and check(store) == []
 
 
 def test_a_damage_goes_on_from_a_typed_finding_by_proven_names():

@@ -7,6 +7,7 @@ import pytest
 from simulator.cardbox import make_cards
 from simulator.chips.door_lock import DoorLock
 from simulator.residence.building import SECOND_US, SITE
+from simulator.residence.doze import STEP_MS
 from simulator.residence.drill import drill
 from simulator.residence.play import built
 from simulator.residence.rights import WARDEN, day_of
@@ -120,6 +121,38 @@ def test_hours_of_three_doors_and_a_whole_drill_are_the_same_both_ways():
         compare(seed, 3, 180)
         dozing, stepped = drill(seed), drill(seed, dozes=False)
         assert dozing == stepped
+
+
+def dozing(building):
+    """A door that is locked and dozes, and a moment at which it would have been stepped."""
+    (door,) = building.doors
+    building.switch_on(door)
+    building.run_until(40 * SECOND_US)
+    reader = door.reader
+    assert reader.is_dozing and door.lock.is_powered()
+    steps = (reader._due_us - reader._first_us) // (STEP_MS * 1000)
+    assert steps * STEP_MS > 2000, "long enough for a relay to fall"
+    return door, reader._first_us + (steps - 1) * STEP_MS * 1000
+
+
+@pytest.mark.parametrize("after_us", [-1, 0, 1])
+def test_what_happens_at_the_very_moment_of_a_step_finds_the_trains_that_have_gone_on(after_us):
+    """It came before they were made good, and the coil seemed to have let go since the first."""
+    with built(SEED, 1) as building:
+        door, step_us = dozing(building)
+        seen, spans = [], len(door.lock.unlocked)
+        door.reader.at(step_us + after_us, lambda: seen.append(door.lock.is_powered()))
+        building.run_until(step_us + 10 * SECOND_US)
+        assert seen == [True] and len(door.lock.unlocked) == spans
+
+
+def test_power_that_goes_at_the_very_moment_of_a_step_ends_a_doze():
+    with built(SEED, 1) as building:
+        door, step_us = dozing(building)
+        door.reader.cut_power_at(step_us)
+        building.run_until(step_us + SECOND_US)
+        door.hardware.clock.advance_to(building.world.now_us)
+        assert not door.reader.is_on and not door.lock.is_powered()
 
 
 class Clock:

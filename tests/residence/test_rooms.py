@@ -2,14 +2,16 @@
 
 import pytest
 
+from ledger.store import LedgerStore
 from protocols.rules import lock
-from protocols.wire import messages
 from simulator.residence.building import SECOND_US
-from simulator.residence.place import Written
+from simulator.residence.people import People
 from simulator.residence.play import built, open_up, units
+from simulator.residence.rights import Rights
 from simulator.residence.room_drill import room_drill
 from simulator.residence.room_faults import FAULTS
-from simulator.residence.room_judge import by_their_lives
+from simulator.residence.room_healing import last_visits
+from simulator.residence.rooms import Rooms
 from tests.residence.planted_rooms import PLANTED
 from tests.torture.faithful import FaithfulPatch
 
@@ -70,11 +72,37 @@ def test_whoever_dies_in_its_boot_is_well_behind_the_next():
             assert len(place.boots) == 3 and place.is_well(), place.name
 
 
-def test_a_record_that_is_first_seen_in_the_next_life_explains_nothing_there():
-    """Cut behind its last byte: the next boot programs it once more, and only then it is seen."""
-    door, boot = {"kind": messages.DOOR, "boot_id": 1}, {"kind": messages.BOOT, "boot_id": 2}
-    late, first = Written(9_000_000, 1, b"1", door), Written(9_002_000, 2, b"2", boot)
-    own = Written(9_002_500, 3, b"3", {"kind": messages.DOOR, "boot_id": 2})
-    assert list(by_their_lives([late, first, own])) == [first, own]
-    early = Written(8_000_000, 1, b"1", door)
-    assert list(by_their_lives([early, first, own])) == [early, first, own]
+def test_what_a_lock_writes_behind_the_last_visit_is_fetched_by_another():
+    """As an inspection is that its timer wakes it for once a day."""
+    with built(5, 1, locks=2) as building:
+        rooms = Rooms(building, People(building, Rights(building)))
+        open_up(building)
+        go_round, rounds = rooms.handheld.go_round, []
+
+        def go_and_turn(which):
+            if not rounds:  # while he is at the second, somebody turns the key of the first
+                building.later(75 * SECOND_US, lambda: rooms.turn_key(building.rooms[0]))
+            rounds.append([room.name for room in which])
+            go_round(which)
+
+        building.run_until(500 * SECOND_US)
+        rooms.handheld.go_round = go_and_turn
+        last_visits(rooms)
+        assert building.violations == [] and rounds == [["room-1", "room-2"], ["room-1"]]
+
+
+def test_records_that_no_visit_fetches_are_found(monkeypatch):
+    heads = LedgerStore.heads
+    with built(5, 1, locks=2) as building:
+        rooms = Rooms(building, People(building, Rights(building)))
+        open_up(building)
+        room = building.rooms[1]
+        building.run_until(500 * SECOND_US)
+        monkeypatch.setattr(LedgerStore, "heads", lambda self: {**heads(self), room.device: 1})
+        last_visits(rooms)
+        assert any(text.startswith("not drained: room-2") for text in _texts(building))
+        assert not any("room-1" in text for text in _texts(building))
+
+
+def _texts(building):
+    return [text.partition(" ")[2] for text in building.violations]

@@ -10,11 +10,12 @@ import pytest
 
 from ledger import api_reasons as why
 from ledger import people
+from ledger.api.books import THREADS
 from ledger.api.periods import HTML, XLSX
 from ledger.invariants import check
 from ledger.operators import CHANGE, Wanted
 from ledger.signatures import acts
-from tests.ledger.api.served import Served, let_in, session, settle
+from tests.ledger.api.served import RUN, Served, let_in, session, settle
 from tests.ledger.months import ACCOUNT, END_S, FROM_S, NEXT_END_S, Pos
 from tests.ledger.readers import CANTEEN
 from tests.ledger.staff import OF_ROLE, log_in
@@ -29,12 +30,33 @@ SIGNERS = {
 CLERK = "clara"
 
 
+# Closing goes on until it is let go, and nobody waits for it as long.
+_SLOW = """
+import logging, pathlib, sys, time
+from ledger.api import books, server
+from ledger.periods import Periods
+logging.basicConfig(level="INFO")
+books.Books.__init__.__defaults__ = (1.0,)
+folder, close = pathlib.Path(sys.argv[1]).parent, Periods.close
+
+def slow(*words):
+    with (folder / "begun").open("a") as begun:
+        begun.write("x")
+    while not (folder / "go on").exists():
+        time.sleep(0.01)
+    return close(*words)
+
+Periods.close = slow
+server.run(sys.argv[1])
+"""
+
+
 class Office:
     """A served ledger whose canteen has sold 900 fen in September, and everybody's session."""
 
-    def __init__(self, folder, is_there=True):
+    def __init__(self, folder, is_there=True, code=RUN):
         self.pos = Pos(1001)
-        self.served = Served(settle(folder, reader=self.pos))
+        self.served = Served(settle(folder, reader=self.pos), code)
         self.books = let_in(folder)
         self.tokens = {}
         self.pos.sell(600, FROM_S + 5)
@@ -129,6 +151,13 @@ def test_a_month_from_its_gate_to_the_bank(office):
     }
 
 
+def test_a_result_of_a_payment_that_a_restore_has_lost_is_refused_with_its_number(office):
+    books, now_s = office.books, int(time.time())
+    books.after_restore.restored(log_in(books, CLERK, now_s), now_s)
+    said = {"results": [{"payment": 17, "result": "paid"}]}
+    assert reason(office.ask(CLERK, "POST", "/v1/payment-results", said)) == why.FILES_WAIT
+
+
 def test_approvals_out_of_order_by_others_and_of_another_report(office):
     sha256 = good(office.close())["sha256"]
     assert reason(office.approve("head", sha256)) == why.WRONG_STEP
@@ -183,6 +212,19 @@ def test_what_bars_it_is_named_decided_and_closed_by_another(tmp_path):
     assert good(office.ask("hua", "GET", "/v1/periods"))["next"] is None
     (due,) = good(office.ask("tian", "GET", "/v1/periods/2"))["merchants"]
     assert (due["late_fen"], due["brought_turnover_fen"], due["due_fen"]) == (40, 900, 940)
+    office.end()
+
+
+def test_closing_that_takes_long_is_begun_once_and_holds_up_nobody_else(tmp_path):
+    """Asked again for as long as it takes, as whoever is told 710 should."""
+    office = Office(tmp_path, code=_SLOW)
+    for _ in range(THREADS + 1):
+        assert reason(office.close()) == why.TOO_SLOW
+    good(office.served.ask("GET", "/v1/devices", client="watch"))
+    (tmp_path / "go on").touch()
+    period = good(office.close())
+    assert (tmp_path / "begun").read_text() == "x"
+    assert good(office.close()) == period
     office.end()
 
 

@@ -1,6 +1,7 @@
 """The process: what it refuses to start with, how it bounds who asks, TLS, and slow books."""
 
 import asyncio
+import itertools
 import socket
 import sqlite3
 import ssl
@@ -13,7 +14,7 @@ import pytest
 from adapters.sqlite import SchemaTooNew
 from ledger.api.accounts import AccountIds
 from ledger.api.app import READY_S, Api
-from ledger.api.books import THREADS, WAITING_MAX, Books, BooksBusy, BooksSlow
+from ledger.api.books import LONG_MAX, THREADS, WAITING_MAX, Books, BooksBusy, BooksSlow
 from ledger.api.clients import Client, Clients, Scope, hash_of, load_clients
 from ledger.api.limits import Pace
 from ledger.api.operations import Policy
@@ -251,6 +252,48 @@ def test_books_that_do_not_answer_hold_nobody_for_ever(tmp_path):
 
     asyncio.run(ask())
     assert len({id(store) for store in begun}) == THREADS
+
+
+def test_long_work_is_under_way_once_and_told_to_who_asks_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("ledger.api.books.KEPT_S", 0.2)
+    path = str(tmp_path / "ledger.sqlite")
+    LedgerStore.open(path).close()
+    go_on, begun = threading.Event(), itertools.count(1)
+
+    def slow(_store):
+        number = next(begun)
+        go_on.wait(60)
+        if number == LONG_MAX + 1:
+            raise StoreUnavailable("away")
+        return number
+
+    async def ask():
+        books = Books(lambda: LedgerStore.open(path), answer_s=0.2)
+        names = [f"{number}" for number in range(LONG_MAX)]
+        for _ in range(2):
+            asked = [books.do(slow, name) for name in names * 2]
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+            assert {type(answer) for answer in answers} == {BooksSlow}
+        with pytest.raises(BooksBusy):
+            await books.do(slow, "another")
+        assert await books.do(lambda store: store.cards.epoch()) == 0
+        go_on.set()
+        assert sorted([await books.do(slow, name) for name in names]) == [1, 2]
+        # It was told: asked again it is done again, and what it raises is told once too.
+        with pytest.raises(StoreUnavailable):
+            await books.do(slow, "0")
+        assert await books.do(slow, "0") == LONG_MAX + 2
+        # What nobody comes for is kept for so long.
+        go_on.clear()
+        with pytest.raises(BooksSlow):
+            await books.do(slow, "0")
+        go_on.set()
+        while books._long:
+            await asyncio.sleep(0.01)
+        assert await books.do(slow, "0") == LONG_MAX + 4
+        await asyncio.to_thread(books.close)
+
+    asyncio.run(ask())
 
 
 def test_whoever_asks_how_the_books_are_takes_no_place_from_clients(tmp_path):
