@@ -111,6 +111,8 @@ def test_a_statement_is_its_balance_page_by_page(served, books, reader):
     reader.cancel(sale, amount_fen=200)
     books.book([reader.records])
     account = served.account()
+    topped_up = order(account, order_no="S-1", bank_reference="s-1")
+    assert served.ask("POST", "/v1/topups", topped_up)[0] == 200
     path = f"/v1/accounts/{account}"
     _status, balance = served.ask("GET", path)
     assert balance["purse_fen"] == books.holder_balance(CARD)
