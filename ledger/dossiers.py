@@ -111,6 +111,16 @@ class Dossier:
             at -= 1
         return self.steps[at].time_s
 
+    @property
+    def approved_s(self) -> int:
+        """When it was approved, by the clock that was most ahead till then; else of its last step.
+
+        A clock that is behind must not make what was before look as if it came behind.
+        """
+        states = [step.after for step in self.steps]
+        upto = states.index(APPROVED) + 1 if APPROVED in states else len(states)
+        return max(step.time_s for step in self.steps[:upto])
+
 
 Cost = tuple[str, int]  # item, amount_fen
 
@@ -398,7 +408,7 @@ def _retire(database: Dialect, known: Dossier) -> None:
     assert device is not None
     if retirement.is_retired(database, device):
         refuse(RETIREMENT, f"reader {device} has ended", HAS_ENDED)
-    since_s = next(step.time_s for step in known.steps if step.after == APPROVED)
+    since_s = known.approved_s
     found = retirement.bars(database, device, since_s)
     is_proven = last.verb == "end"
     if is_proven and found:

@@ -347,7 +347,7 @@ def _left(store: LedgerStore, dossier: Dossier) -> Iterator[str]:
     """What bars the end of a reader or a merchant, and what whoever ends it has to show."""
     if dossier.kind == RETIREMENT and dossier.state == APPROVED and dossier.device is not None:
         yield f"  newest booked record: {head_of(store.database, dossier.device)}"
-        found = bars(store.database, dossier.device, dossier.since_s)
+        found = bars(store.database, dossier.device, dossier.approved_s)
         yield from (f"  bars its end: {one}" for one in found or ["nothing"])
     if dossier.kind == CLOSING and dossier.state in (WINDING_UP, SETTLED):
         assert dossier.merchant_no is not None

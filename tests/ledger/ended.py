@@ -86,4 +86,6 @@ def fill(store):
     sign(store, apply(store, "merchant", "2026-9", STALL, replace(FORM, name="Stall")))
     number = leave(store, STALL)
     centre(store, number, "settle")
-    centre(store, number, "close", "chen", shown=newest(store.database, number).mark)
+    statement = newest(store.database, number)
+    assert statement is not None
+    centre(store, number, "close", "chen", shown=statement.mark)

@@ -135,6 +135,19 @@ def test_a_proof_is_not_that_of_a_record_of_the_wrong_time():
         end(store, number)
 
 
+def test_a_desk_whose_clock_is_behind_makes_no_proof_of_what_was_before():
+    store, canteen, _kiosk = month()
+    by = Act("merchant", "wu", "broken")
+    number = store.merchants.tickets.retire("E-1", POS, by, TIME_S)
+    signer = Act("department", "zhao")
+    store.merchants.dossiers.say(number, "sign", signer, TIME_S - 365 * DAY_S)
+    with refused(procedures.NOT_QUIET, "surely of that time or later"):
+        end(store, number)
+    canteen.inspect(TIME_S)
+    store.book([canteen.records])
+    assert end(store, number) == "retired" and check(store) == []
+
+
 def test_nobody_retires_alone_or_twice():
     store, canteen, _kiosk = month()
     by = Act("department", "zhao", "sold")
