@@ -17,6 +17,7 @@ from simulator.cardbox import HeldCard, truth
 from simulator.checkers import journal_of, judge
 from simulator.chips.nor_flash import NorFlash
 from simulator.chips.smart_lock import DRAWN
+from simulator.desk import link_look
 from simulator.reader import Reader
 from simulator.residence.doze import DozingReader
 from simulator.run import Run
@@ -40,15 +41,13 @@ class Looker:
         """By site: whether it has mains, its readers a network, and it a line to the centre."""
         run, seen = self._run, {}
         for site, building in run.services.buildings.items():
-            cables = [
-                reader.hardware.cable
-                for name, reader in run.readers.items()
-                if run.site_of(name) == site and reader.hardware.cable
-            ]
+            readers = [one for name, one in run.readers.items() if run.site_of(name) == site]
+            cables = [one.hardware.cable for one in readers if one.hardware.cable]
             seen[site] = {
                 "mains": building.has_mains,
                 "network": any(cable.plugged for cable in cables) or not building.has_mains,
                 "upstream": building.upstream.is_plugged,
+                **link_look.site(run, site, readers),
             }
         return seen
 
@@ -74,6 +73,8 @@ class Looker:
             "waiting": self._waiting(name),
         }
         role = self._of[name].get("role", "pos")
+        if role == "identity":
+            seen["typed"] = link_look.typed(reader)
         if role == "door":
             seen["door"] = _door(reader)
         elif role == "lock":

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from simulator import screen
+from simulator.desk import link_look
 from simulator.desk.look import Looker
+from simulator.desk.phone_look import PhoneLooker
 from simulator.desk.session import Session
 from simulator.desk.verbs import Refused, said
 from simulator.scenario import ScenarioError, parse
@@ -155,6 +157,7 @@ class Stage:
         self._source = text, path
         self._session = Session(text, path, self._folder, self._seed, self._broker)
         self._looker = Looker(self._session.run, self._font)
+        self._phone_looker = PhoneLooker(self._session.run)
         self._fault, self._report, self._jump_us, self._debt_us = "", None, 0, 0.0
         self._changes: tuple[int, ...] = ()
         self.shown = {}
@@ -279,6 +282,9 @@ class Stage:
         session, run = self._session, self._session.run
         self._show("time", self._time())
         self._show("sites", self._looker.sites())
+        self._show("centre", link_look.centre(run))
+        for name, phone in self._phone_looker.phones().items():
+            self._show(f"phone:{name}", phone)
         for name in run.readers:
             self._show(f"reader:{name}", self._looker.reader(name))
         self._show("told", session.told.lines[-_TOLD:])
