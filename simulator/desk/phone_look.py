@@ -1,4 +1,4 @@
-"""The phones on the desk: whose they are, what each screen showed last, and whether it is used up."""
+"""The phones on the desk: whose they are, what each showed last, and whether it is used up."""
 
 from __future__ import annotations
 

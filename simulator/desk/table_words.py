@@ -16,7 +16,7 @@ TEXTS = {
     "code_wallet": ("数字人民币", "Digital yuan"),
     "code_transit": ("乘车码", "Transit"),
     "code_anything": ("任意网址", "Any address"),
-    "code_none": ("还没有出示过码", "No code has been shown yet"),
+    "code_none": ("按“付款码”，亮出一个码", "Press Payment to show a code"),
     "code_fresh": ("还剩 {} 秒", "{} s left"),
     "code_used": ("已用过一次", "Used once"),
     "code_old": ("已过期 {} 秒", "Expired {} s ago"),

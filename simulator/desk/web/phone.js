@@ -52,6 +52,7 @@ function draw() {
   const net = document.getElementById("phone-net");
   net.setAttribute("aria-pressed", phone.online);
   net.querySelector("b").textContent = phone.online ? words.online : words.offline;
+  canvas.hidden = !phone.rows;
   drawCode(phone.rows ?? []);
   drawLife(phone);
 }
