@@ -53,6 +53,15 @@ MIGRATIONS = (
         sealed BLOB NOT NULL  -- for the reader: only the ledger can make one
     ) STRICT;
     """,
+    """
+    CREATE TABLE menu_warrant (
+        device INTEGER PRIMARY KEY,
+        epoch INTEGER NOT NULL,
+        digest BLOB NOT NULL,  -- of its menu
+        sealed BLOB NOT NULL   -- for the POS: only the ledger can make one
+    ) STRICT;
+    CREATE TABLE menu (digest BLOB PRIMARY KEY, data BLOB NOT NULL) STRICT;
+    """,
 )
 
 
@@ -178,6 +187,46 @@ class CardHistory:
     def policies(self) -> list[tuple[int, int, bytes]]:
         """(device, epoch, sealed) of the newest policy of each reader."""
         return self._read("SELECT device, epoch, sealed FROM policy ORDER BY device")
+
+    def add_menu_warrants(self, warrants: Sequence[tuple[int, int, bytes, bytes]]) -> None:
+        """Keep (device, epoch, digest, sealed) of POS, and no menu that none of them names.
+
+        Nothing older replaces what is kept.
+        """
+        with _available("menus"), transaction(self._db):
+            self._db.executemany(
+                "INSERT INTO menu_warrant VALUES (?, ?, ?, ?) ON CONFLICT (device) DO UPDATE SET"
+                " epoch = excluded.epoch, digest = excluded.digest, sealed = excluded.sealed"
+                " WHERE excluded.epoch >= menu_warrant.epoch",
+                list(warrants),
+            )
+            sql = "DELETE FROM menu WHERE digest NOT IN (SELECT digest FROM menu_warrant)"
+            self._db.execute(sql)
+
+    def menu_warrants(self) -> list[tuple[int, int, bytes, bytes]]:
+        """(device, epoch, digest, sealed) of the newest menu of each POS."""
+        return self._read("SELECT device, epoch, digest, sealed FROM menu_warrant ORDER BY device")
+
+    def menu_warrant(self, device: int) -> tuple[int, bytes, bytes] | None:
+        """(epoch, digest, sealed) of the newest menu of a POS; None if there is none."""
+        sql = "SELECT epoch, digest, sealed FROM menu_warrant WHERE device = ?"
+        rows = self._read(sql, device)
+        return rows[0] if rows else None
+
+    def add_menu(self, digest: bytes, data: bytes) -> None:
+        """Keep a menu under its digest."""
+        with _available("menus"), transaction(self._db):
+            self._db.execute("INSERT OR REPLACE INTO menu VALUES (?, ?)", (digest, data))
+
+    def drop_menu(self, digest: bytes) -> None:
+        """Forget a menu: it is not what was kept there."""
+        with _available("menus"), transaction(self._db):
+            self._db.execute("DELETE FROM menu WHERE digest = ?", (digest,))
+
+    def menu(self, digest: bytes) -> bytes:
+        """What is kept under a digest; empty if nothing is."""
+        rows = self._read("SELECT data FROM menu WHERE digest = ?", digest)
+        return rows[0][0] if rows else b""
 
     def letter(self, device: int) -> tuple[int, bytes]:
         """(stamp, letter) of the newest letter to a lock that there is one to."""

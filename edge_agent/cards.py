@@ -5,7 +5,8 @@ decided from it. The ledger is asked at every connection, when it comes back, at
 every few minutes, so that readers know how young their map is. What is new goes to every reader
 there is a warrant for; one that lacks more than that asks. All of it may be lost: whoever lacks
 something asks again. What is said of doors comes the same way (doors.py), and so do letters to
-locks (letters.py), firmware (firmware.py), policies (policies.py) and which readers have ended.
+locks (letters.py), firmware (firmware.py), policies (policies.py), menus (menus.py) and which
+readers have ended.
 """
 
 from collections.abc import Callable
@@ -19,9 +20,10 @@ from edge_agent.disk import StoreUnavailable
 from edge_agent.doors import DoorSide
 from edge_agent.firmware import FirmwareSide
 from edge_agent.letters import LetterSide
+from edge_agent.menus import MenuSide
 from edge_agent.policies import PolicySide
 from protocols.card import mailbox
-from protocols.rules import release
+from protocols.rules import menu, release
 from protocols.rules.access import PAGES_AT
 from protocols.rules.card_status import CHANGE_BYTES, WARRANT_BYTES
 from protocols.wire import (
@@ -31,6 +33,7 @@ from protocols.wire import (
     firmware_news,
     fleet_news,
     letter_news,
+    menu_news,
     messages,
     policy_news,
     topics,
@@ -76,6 +79,17 @@ class CardSide:
         self._said: dict[int, int] = {}
         self._policies = PolicySide(history, tell, self._count)
         self._firmware = FirmwareSide(history, tell, self._publish, self._count)
+        self._menus = MenuSide(history, tell, self._publish, self._count)
+        # Whose word it is, who keeps it, whether it is asked for at once if the disk refuses.
+        self._keepers: tuple[tuple[bytes, Callable[[bytes, int], None], bool], ...] = (
+            (card_news.LABEL, self._keep, True),
+            (access_news.LABEL, self._keep_doors, True),
+            (letter_news.LABEL, lambda payload, _now_ms: self._letters.keep(payload), True),
+            (firmware_news.LABEL, lambda payload, _now_ms: self._firmware.keep(payload), False),
+            (policy_news.LABEL, lambda payload, _now_ms: self._policies.keep(payload), False),
+            (menu_news.LABEL, lambda payload, _now_ms: self._menus.keep(payload), False),
+            (fleet_news.LABEL, self._keep_fleet, False),
+        )
         self._session = 0
         self._told = history.epoch  # what readers have been told of without asking
         self._asked_ms: int | None = None
@@ -99,21 +113,17 @@ class CardSide:
         if message.topic != self._down:
             raise WireError(BAD_TOPIC)
         payload, signature = sign1_split(message.payload)
-        if self._is_signed(signature, sign1_tbs(payload, card_news.LABEL)):
-            self._keep(*card_news.decode(payload), now_ms)
-        elif self._is_signed(signature, sign1_tbs(payload, access_news.LABEL)):
-            self._keep_doors(payload, now_ms)
-        elif self._is_signed(signature, sign1_tbs(payload, letter_news.LABEL)):
-            self._keep_letters(payload, now_ms)
-        elif self._is_signed(signature, sign1_tbs(payload, firmware_news.LABEL)):
-            self._keep_firmware(payload)
-        elif self._is_signed(signature, sign1_tbs(payload, policy_news.LABEL)):
-            self._keep_policies(payload)
-        elif self._is_signed(signature, sign1_tbs(payload, fleet_news.LABEL)):
-            self._retire(fleet_news.decode(payload))
-            self._count("fleet_news")
-        else:
-            raise WireError(BAD_SIGNATURE)
+        for label, keep, is_urgent in self._keepers:
+            if not self._is_signed(signature, sign1_tbs(payload, label)):
+                continue
+            try:
+                keep(payload, now_ms)
+            except StoreUnavailable:
+                self._count("store_unavailable")
+                if is_urgent:
+                    self.hurry(now_ms)  # else it comes again in five minutes
+            return
+        raise WireError(BAD_SIGNATURE)
 
     def _is_signed(self, signature: bytes, signed: bytes) -> bool:
         try:
@@ -123,31 +133,12 @@ class CardSide:
         return True
 
     def _keep_doors(self, payload: bytes, now_ms: int) -> None:
-        try:
-            if not self._doors.keep(payload):
-                self.hurry(now_ms)
-        except StoreUnavailable:
-            self._count("store_unavailable")
+        if not self._doors.keep(payload):
             self.hurry(now_ms)
 
-    def _keep_letters(self, payload: bytes, now_ms: int) -> None:
-        try:
-            self._letters.keep(payload)
-        except StoreUnavailable:
-            self._count("store_unavailable")
-            self.hurry(now_ms)
-
-    def _keep_firmware(self, payload: bytes) -> None:
-        try:
-            self._firmware.keep(payload)
-        except StoreUnavailable:
-            self._count("store_unavailable")  # it is asked for again in five minutes
-
-    def _keep_policies(self, payload: bytes) -> None:
-        try:
-            self._policies.keep(payload)
-        except StoreUnavailable:
-            self._count("store_unavailable")  # it comes again in five minutes
+    def _keep_fleet(self, payload: bytes, _now_ms: int) -> None:
+        self._retire(fleet_news.decode(payload))
+        self._count("fleet_news")
 
     def _publish(self, question: bytes) -> int:
         return self._port.publish(self._up, question)
@@ -157,25 +148,19 @@ class CardSide:
             self._doors_number = number
             self.hurry(now_ms)
 
-    def _keep(
-        self, epoch: int, changes: bytes, warrants: list[tuple[int, int, bytes]], now_ms: int
-    ) -> None:
-        try:
-            if not self._history.add(epoch, changes, warrants):
-                self._count("card_gaps")
-                self.hurry(now_ms)
-                return
-            self._count("card_news")
-            if not warrants:
-                if changes:
-                    self.hurry(now_ms)  # there is more
-                return
-            for device, _epoch, _sealed in warrants:
-                self._tell_news(device, self._told)
-        except StoreUnavailable:
-            self._count("store_unavailable")
+    def _keep(self, payload: bytes, now_ms: int) -> None:
+        epoch, changes, warrants = card_news.decode(payload)
+        if not self._history.add(epoch, changes, warrants):
+            self._count("card_gaps")
             self.hurry(now_ms)
             return
+        self._count("card_news")
+        if not warrants:
+            if changes:
+                self.hurry(now_ms)  # there is more
+            return
+        for device, _epoch, _sealed in warrants:
+            self._tell_news(device, self._told)
         # Told once more with the next news, for those who missed it; then it is the past.
         if not changes:
             self._told = epoch
@@ -184,11 +169,13 @@ class CardSide:
         """A reader has asked: for news behind `epoch`, or for a page of the map of it.
 
         Or, by mailbox.PAGE, for what the card `epoch` carries; or for a page of the firmware whose
-        digest begins with `data`.
+        digest begins with `data`; or, from menu.PAGE on, for its menu.
         """
         try:
             if page == mailbox.PAGE:
                 self._letters.asked(device, epoch)
+            elif page >= menu.PAGE:
+                self._menus.asked(device, epoch, page)
             elif page >= PAGES_AT:
                 self._doors.asked(device, epoch, page)
             elif page > release.PAGE:

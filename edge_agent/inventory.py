@@ -88,6 +88,7 @@ class Inventory:
         self._readers = self._db.table("reader", cache_size=0)
         self._known = {document.doc_id for document in self._readers.all()}
         self._news: dict[int, dict[str, Any]] = {}
+        self._ended: set[int] = set()
         self._waiting: list[dict[str, Any]] | None = None
         self._write_ms: int | None = None
         self.write_errors = 0
@@ -122,9 +123,10 @@ class Inventory:
     def retire(self, devices: list[int]) -> None:
         """The ledger says that these have ended. Memory only: it says so every few minutes."""
         now_s = self.utc_s()
+        self._ended = set(devices) | self._ended  # of those too that never spoke to this file
         for document in self.readers():
             device = document["device"]
-            if device in devices and "ended_s" not in document:
+            if device in self._ended and "ended_s" not in document:
                 self._news.setdefault(device, {"device": device, **_seen(document)})
                 self._news[device]["ended_s"] = now_s
 
@@ -132,6 +134,8 @@ class Inventory:
         """Whether it has, and was not heard since."""
         news = self._news.get(device, {})
         document = {**(self._readers.get(doc_id=device) or {}), **news}
+        if not document:
+            return device in self._ended
         return document.get("last_seen_s", 0) <= document.get("ended_s", -1)
 
     def step(self, now_ms: int) -> int | None:

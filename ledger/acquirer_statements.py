@@ -117,16 +117,17 @@ class AcquirerStatements:
 
         The newest MISSING_MAX of them. What was entered counts too: no order has to be older.
         """
+        from_day = min(self.versions(), default=0) - MISSING_MAX
+        found = self.holes(until_day, utc_offset_s, now_s)
+        return [day for day in found if day >= from_day][-MISSING_MAX:]
+
+    def holes(self, until_day: int, utc_offset_s: int, now_s: int) -> list[int]:
+        """Every such day, however many they are: an order may be dated years behind."""
         entered = self.versions()
         ((first_s,),) = self._database.rows(_FIRST, (now_s,))
         begun = [] if first_s is None else [clock.day(first_s, utc_offset_s)]
-        if entered:
-            first = min(entered)
-            begun = [first, *(max(day, first - MISSING_MAX) for day in begun)]
-        if not begun:
-            return []
-        days = [day for day in range(min(begun), until_day) if day not in entered]
-        return days[-MISSING_MAX:]
+        first_day = min([*begun, *entered], default=until_day)
+        return [day for day in range(first_day, until_day) if day not in entered]
 
     def enter(self, day: int, lines: Sequence[StatementLine], heard_s: int) -> Entered:
         """Enter the statement of a day, or a corrected one, and clear what fits.
@@ -162,7 +163,7 @@ class AcquirerStatements:
             for day, order_no, fen, *_ in self._database.rows(_WITHDRAWN)
         ]
         today = clock.day(now_s, utc_offset_s)
-        holes = self.missing(today, utc_offset_s, now_s)
+        holes = self.holes(today, utc_offset_s, now_s)
         due = clock.day(max(0, now_s - _PATIENCE_S), utc_offset_s)
         found += [Unmatched(day, "", 0, Fault.NO_STATEMENT) for day in holes if day < due]
         before_s, last = max(0, now_s - _PATIENCE_S), self.last_day()

@@ -61,12 +61,16 @@ WHERE e.merchant_no = ? AND NOT EXISTS (
 _BALANCE = "SELECT balance_fen FROM account WHERE id = ?"
 _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM merchant_payment"
 _PAID_IN = "INSERT INTO merchant_payment VALUES (?, ?, ?, ?, ?)"
-_SUMS = f"""
-SELECT e.kind, COUNT(*), SUM(e.amount_fen) FROM ({ENTRIES}) e
-WHERE e.merchant_no = ? GROUP BY e.kind ORDER BY e.kind"""
-_MOVED = """
+# Of its periods, where each entry is once nothing is open, and of the ledger's own transfers: by
+# their keys, for whoever books anything waits for it.
+_SUMS = """
+SELECT kind, COUNT(*), SUM(amount_fen) FROM period_line
+WHERE period IN (SELECT number FROM settlement_period) AND merchant_no = ?
+GROUP BY kind ORDER BY kind"""
+_MOVED = f"""
 SELECT t.kind, SUM(CASE WHEN t.debit_account = ? THEN t.amount_fen ELSE -t.amount_fen END)
-FROM transfer t WHERE ? IN (t.debit_account, t.credit_account) AND t.kind IN (?, ?, ?)
+FROM transfer t WHERE t.device = {chart.LEDGER_DEVICE}
+AND ? IN (t.debit_account, t.credit_account) AND t.kind IN (?, ?, ?)
 GROUP BY t.kind"""
 _ENDED = """
 SELECT r.device, r.head_seq, r.mark_seq, r.dossier FROM retirement r

@@ -35,7 +35,6 @@ from ledger.credit_desk import CreditDesk
 from ledger.dialect import SchemaTooOld, StoreUnavailable
 from ledger.entry_desk import EntryDesk
 from ledger.holder_desk import LossDesk, PersonDesk
-from ledger.menus import MenuDesk
 from ledger.phones import Phones
 from ledger.receipts import public_key
 from ledger.relay_desk import Desk, RelayDesk
@@ -148,7 +147,6 @@ def _desks(
 ) -> Iterator[Desk]:
     yield SiteDesk(store, _utc_s)
     yield PersonDesk(store)
-    yield MenuDesk(store.menus)
     if credit_key:
         after_s = config.carry_over_after_s
         yield CreditDesk(store, CIPHERS, credit_key, os.urandom, _utc_s, after_s)

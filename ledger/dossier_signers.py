@@ -6,7 +6,8 @@ the department that stands there, or of the leader over it; a step about a reade
 that answers for it, and the end of a merchant of the one that let it in. What was signed by a
 typed name counts for nothing once the books have operators: who is called so signs it again, or it
 is withdrawn and applied for anew. Where nothing can be withdrawn (a damage, a question) it stands
-as typed, and what follows takes a proven name.
+as typed, and what follows takes a proven name. No reader is admitted on typed signatures either,
+nor ends on one.
 """
 
 from dataclasses import replace

@@ -167,15 +167,8 @@ class Dossiers:
             by = proven(self._database, what, by, time_s, asked)
             state = advance(self._database, number, verb, by, time_s, costs, bearer)
             if len(find(self._database, number).steps) > len(known.steps):
-                self._check_signed(known, verb)
+                check_signed(self._database, known, verb)
             return state
-
-    def _check_signed(self, known: Dossier, verb: str) -> None:
-        who = typed_signer(self._database, known.kind, known.reference, known.steps, verb)
-        if who:
-            text = f"dossier {known.number}: {who} signed it by a typed name, which counts for"
-            text += " nothing since these books have operators: sign that again, or apply anew"
-            refuse(known.kind, text, people.TYPED_NAME)
 
     def dossier(self, number: int) -> Dossier:
         """The one of this number."""
@@ -192,6 +185,15 @@ class Dossiers:
     def detail(self, number: int, table: str) -> Row | None:
         """The row of a dossier's own facts; None if it has none there."""
         return detail_of(self._database, number, table)
+
+
+def check_signed(database: Dialect, known: Dossier, verb: str) -> None:
+    """DossierRefused (TYPED_NAME) where a typed signature keeps it from going on by `verb`."""
+    who = typed_signer(database, known.kind, known.reference, known.steps, verb)
+    if who:
+        text = f"dossier {known.number}: {who} signed it by a typed name, which counts for"
+        text += " nothing since these books have operators: sign that again, or apply anew"
+        refuse(known.kind, text, people.TYPED_NAME)
 
 
 def begin(

@@ -19,9 +19,9 @@ _BALANCES = """
 SELECT owner, balance_fen FROM account WHERE kind = ? AND balance_fen <> 0 ORDER BY owner"""
 _COUNTS = {
     "readers": f"SELECT COUNT(*) FROM device d WHERE {IN_USE}",
-    "forked_readers": "SELECT COUNT(*) FROM device WHERE is_forked = 1",
+    "forked_readers": f"SELECT COUNT(*) FROM device d WHERE d.is_forked = 1 AND {IN_USE}",
     "records": "SELECT COALESCE(SUM(head_seq), 0) FROM device",
-    "parked_records": "SELECT COUNT(*) FROM parked",
+    "parked_records": f"SELECT COUNT(*) FROM parked d WHERE {IN_USE}",
     "open_intents": f"SELECT COUNT(*) FROM intent WHERE state < {int(State.NOT_COMMITTED)}"
     " AND credit_no = 0 AND amount_fen > 0",
     "early_outcomes": "SELECT COUNT(*) FROM early_outcome",
@@ -37,9 +37,9 @@ _COUNTS = {
 @dataclass(frozen=True, slots=True)
 class Health:
     """`cases` (reason -> how many, ever), `suspense_fen` and `loss_fen` (reason -> fen, what is
-    held there and what the card centre has borne), `counts` (name -> number), the newest card
-    map's epoch, the readers that have not said they have it, those that have said they have more
-    (`ahead`), and those that are barred."""
+    held there and what the card centre has borne), `counts` (name -> number; of readers that have
+    ended no twin and no gap), the newest card map's epoch, the readers that have not said they
+    have it, those that have said they have more (`ahead`), and those that are barred."""
 
     cases: dict[int, int]
     suspense_fen: dict[int, int]

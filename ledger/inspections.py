@@ -15,20 +15,21 @@ from typing import Any
 
 from ledger.dialect import Dialect
 from ledger.intervals import TIME_UNKNOWN_S, narrowed
-from ledger.retirement import IN_USE
 from protocols.rules import battery, reasons
 from protocols.wire import messages, seal
 
 INSPECTED, PERHAPS, MISSING = "inspected", "perhaps", "missing"
 _CHUNK = 64
-# Of registered merchants. Doors and locks have wardens, and what punches has no merchant's day.
-_READERS = f"""
+# Of registered merchants. Doors and locks have wardens, and what punches has no merchant's day. Of
+# one that has ended since, the days before are what they were.
+_READERS = """
 SELECT d.device, d.site, m.merchant_no, m.name, COALESCE(r.department, '')
 FROM device d JOIN merchant m ON m.merchant_no = d.merchant_no
 LEFT JOIN responsible r ON r.device = d.device
 WHERE NOT EXISTS (SELECT 1 FROM door o WHERE o.device = d.device)
     AND NOT EXISTS (SELECT 1 FROM punch p WHERE p.device = d.device)
-    AND {IN_USE}
+    AND NOT EXISTS (SELECT 1 FROM retirement x JOIN dossier_step s ON s.dossier = x.dossier
+        AND s.state_after = 'retired' WHERE x.device = d.device AND s.time_s < ?)
 ORDER BY m.merchant_no, d.device"""
 _BACKWARDS = f"""
 SELECT seq, sealed FROM record WHERE device + 0 = ? AND seq + 0 < ? AND kind IN (12, 13)
@@ -88,10 +89,10 @@ class ReaderDay:
 def of_day(database: Dialect, from_s: int, to_s: int) -> list[ReaderDay]:
     """Each reader that has to be inspected, on the day from `from_s` up to `to_s` (UTC, seconds).
 
-    By merchant and device number.
+    By merchant and device number; none that had ended by `to_s`.
     """
     found = []
-    for device, site, merchant_no, name, department in list(database.rows(_READERS)):
+    for device, site, merchant_no, name, department in list(database.rows(_READERS, (to_s,))):
         known = list(_until(database, device, from_s))
         state, look = _judge([each for each in known if isinstance(each, Look)], from_s, to_s)
         faults = tuple(

@@ -2,25 +2,34 @@
 
 Rules of this file. A menu is for all POS of a merchant, or for those at one site; of the changes
 that are for a POS the newest counts, and its number is the epoch. Only what a POS would take is
-kept (protocols/rules/menu.py), and nothing is taken back: what comes later counts. A POS asks with
-the epoch it has and fetches the rest page by page; what it has in between is none of our business.
+kept (protocols/rules/menu.py), and nothing is taken back: what comes later counts. Agents keep the
+menus of their POS; each POS has a warrant of its own, under the key that its newest record has.
 A POS that moved to a site or merchant whose menu is older than what it has keeps its own until
 somebody sets that menu anew.
 """
 
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from ledger.dialect import Dialect, StoreUnavailable
+from ledger.dialect import Dialect
+from ledger.retirement import IN_USE
 from ledger.signatures import signed
 from protocols.rules import menu
-from protocols.wire import messages, topics
+from protocols.wire import seal, topics
 from protocols.wire.errors import WireError
 
 PERSON_CHARS_MAX = 32
 _NEWEST = (
     "SELECT c.number, c.menu FROM menu_change c JOIN device d ON d.merchant_no = c.merchant_no"
     " WHERE d.device = ? AND c.site IN (d.site, '') ORDER BY c.number DESC LIMIT 1"
+)
+_OF_SITE = (
+    "SELECT d.device, c.number, c.menu, k.device_key FROM device d"
+    " JOIN device_key k ON k.device = d.device AND k.key_no = d.head_key_no"
+    " JOIN menu_change c ON c.number = (SELECT MAX(m.number) FROM menu_change m"
+    " WHERE m.merchant_no = d.merchant_no AND m.site IN (d.site, ''))"
+    f" WHERE d.site = ? AND {IN_USE} ORDER BY d.device"
 )
 _CHANGES = (
     "SELECT number, merchant_no, site, menu, person, time_s FROM menu_change ORDER BY number"
@@ -84,35 +93,15 @@ class MenuBook:
             return number, data
         return 0, b""
 
+    def sealed(self, site: str) -> Iterator[tuple[int, int, bytes, bytes]]:
+        """(device, epoch, digest, warrant) of each POS at a site that there is a menu for."""
+        for device, number, data, key in self._database.rows(_OF_SITE, (site,)):
+            digest = menu.digest_of(bytes(data))
+            body = struct.pack(menu.WARRANT, number, len(data), digest)
+            label = menu.LABEL
+            yield device, number, digest, seal.seal(seal.derive(bytes(key), label), body, label)
 
-class MenuDesk:
-    """Answers MENUs: the page that was asked for, or the first one of what is newer.
-
-    `counters` only grow; "ahead": a POS has a newer one than the books: were they put back?
-    """
-
-    hears = (messages.MENU,)
-
-    def __init__(self, book: MenuBook) -> None:
-        self._book = book
-        self.counters = dict.fromkeys(("asks", "pages", "ahead", "store_unavailable"), 0)
-
-    def answer(
-        self, device: int, key: bytes, said: dict[str, Any], now_ms: int
-    ) -> tuple[int, dict[str, Any]] | None:
-        """As Desk.answer."""
-        del key, now_ms
-        self.counters["asks"] += 1
-        try:
-            epoch, data = self._book.newest(device)
-        except StoreUnavailable:
-            self.counters["store_unavailable"] += 1
-            return None
-        page = said["page"] if said["epoch"] == epoch else 1
-        self.counters["ahead"] += said["epoch"] > epoch
-        if said["epoch"] >= epoch and page <= 1:
-            return messages.MENU, {"epoch": epoch, "page": 0, "data": b""}
-        self.counters["pages"] += 1
-        at = (page - 1) * menu.PAGE_BYTES
-        told = data[at : at + menu.PAGE_BYTES]
-        return messages.MENU, {"epoch": epoch, "page": page, "data": told}
+    def of_digest(self, digest: bytes, site: str) -> bytes:
+        """The menu with this digest that POS at a site shall have; empty if there is none."""
+        menus = {bytes(data) for _, _, data, _ in self._database.rows(_OF_SITE, (site,))}
+        return next((data for data in menus if menu.digest_of(data) == digest), b"")

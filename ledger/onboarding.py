@@ -20,6 +20,7 @@ from ledger.dossiers import (
     About,
     DossierRefused,
     begin,
+    check_signed,
     check_word,
     check_words,
     detail_of,
@@ -151,7 +152,8 @@ class Onboarding:
     def admit(self, application: int, devices: Iterable[int], person: str, time_s: int) -> int:
         """These numbers are readers of an approved application; how many it has now.
 
-        All of them or none. Again, the same ones: nothing.
+        All of them or none. Again, the same ones: nothing. Where the books have operators, a new
+        one takes five proven signatures: who is called as a typed one signs it again.
         """
         if not is_person(person):
             text = f"who admits is one word of a-z, 0-9 and - ({NO_EVIDENCE})"
@@ -172,6 +174,8 @@ class Onboarding:
             if len(has) + len(news) > form.quantity:
                 text = f"application {application} is for {form.quantity} readers"
                 refuse(known.kind, f"{text}, and has {len(has)}", BEYOND_APPROVAL)
+            if news:
+                check_signed(self._database, known, "admit")
             for device in news:
                 self._check_free(known.kind, device)
             rows = [(device, application, person, time_s) for device in news]

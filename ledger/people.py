@@ -212,6 +212,10 @@ VERBS = {
     "roster.set": Verb((STEWARD,), "R7.4", "say the hours of shifts, and who works in them"),
     "punch.enter": Verb((STEWARD,), "R7.4", "enter a punch by hand, or withdraw it"),
     "personal.show": Verb((CLERK,), "R10.1", "see a personal number unmasked, and say why"),
+    "personal.roster": Verb((STEWARD,), "R7.4", "see a roster or a month unmasked, and say why"),
+    "personal.form": Verb(
+        (CLERK, TREASURER, HEAD), "annex 1", "see a form of annex 1 unmasked, and say why"
+    ),
     "personal.export": Verb((CLERK,), "R10.1", "write down all that the books have of a person"),
     "retention.run": Verb((ENGINEER,), "R5.2", "blank what has been kept long enough"),
     **dict(_of_dossiers()),

@@ -1,8 +1,9 @@
 """Personal data in answers: masked, unless somebody who may says why, which is an act.
 
 Rules of this file. Of a person the books know the school's number, a kind and a department. Who
-asks whose a card is gets the number masked. Unmasked it is for roles that may (ledger/people.py),
-and with the reason that they gave it stands among the acts, in the same transaction.
+asks whose a card is gets the number masked, and so it stands in rosters, months and forms that are
+printed. Unmasked it is for roles that may (ledger/people.py), and with the reason that they gave
+it stands among the acts, before anything is told.
 """
 
 from dataclasses import dataclass, replace
@@ -10,10 +11,11 @@ from dataclasses import dataclass, replace
 from ledger import people
 from ledger.dialect import Dialect
 from ledger.holders import KIND_NAMES, holder_of
-from ledger.signatures import NotAllowed, signed
+from ledger.signatures import NotAllowed, signed, works_as
 
 BECAUSE_CHARS_MAX = 64
 _SHOWN_MAX = 2
+_FORM = "personal.form"
 _OF = "JOIN holder h ON h.number = g.holder WHERE h.person_no = ?"
 # table -> (columns, what stands there of a person)
 _EXPORT = {
@@ -90,6 +92,32 @@ def reveal_holder(
     with database.transaction():
         signed(database, "personal.show", person, time_s, f"card {card_no}", because)
         return _shown(database, card_no)
+
+
+def reveal_roster(database: Dialect, what: str, person: str, because: str, time_s: int) -> None:
+    """The numbers of `what` (a roster, a month of staff) are told: an act of `person`. NotAllowed.
+
+    Whoever tells them does it in the transaction of the caller, or behind it.
+    """
+    _check_because(person, because)
+    with database.transaction():
+        signed(database, "personal.roster", person, time_s, what, because)
+
+
+def reveal_form(
+    database: Dialect, number: int, department: str, person: str, because: str, time_s: int
+) -> None:
+    """The numbers on the form of annex 1 of an application are told: an act of `person`.
+
+    A head sees those of the own `department`, which stands on the form. NotAllowed.
+    """
+    _check_because(person, because)
+    of_centre = tuple(role for role in people.VERBS[_FORM].roles if role != people.HEAD)
+    with database.transaction():
+        _works_in, roles = works_as(database, person)
+        is_head = people.HEAD in roles and not set(of_centre) & set(roles)
+        whose = department if is_head else ""
+        signed(database, _FORM, person, time_s, f"application {number}", because, department=whose)
 
 
 def everything_of(

@@ -20,11 +20,12 @@ from ledger.dialect import StoreUnavailable
 from ledger.firmware_news import FirmwareNews
 from ledger.fleet_news import FleetNews
 from ledger.letters import Letters
+from ledger.menu_news import MenuNews
 from ledger.policy_news import PolicyNews
 from ledger.receipts import Signer
 from ledger.relay_desk import RelayDesk
 from ledger.store import LedgerStore
-from protocols.wire import access_news, firmware_news, messages, topics
+from protocols.wire import access_news, firmware_news, menu_news, messages, topics
 from protocols.wire.errors import BAD_FIELD, WireError
 from protocols.wire.ledger_status import STATUS_OFFLINE, STATUS_ONLINE
 
@@ -78,6 +79,7 @@ class LedgerService:
         self._firmware = FirmwareNews(store.firmware, self._signer, utc_s) if with_cards else None
         self._policies = PolicyNews(store.policies, self._signer) if with_cards else None
         self._fleet = FleetNews(store.database, self._signer) if with_cards else None
+        self._menus = MenuNews(store.menus, self._signer) if with_cards else None
         self._letters = None
         if with_cards:
             self._letters = Letters(
@@ -163,14 +165,15 @@ class LedgerService:
             news = self._doors
         elif firmware_news.is_question(message.payload):
             news = self._firmware
+        elif menu_news.is_question(message.payload):
+            news = self._menus
         if news is not None:
             said = news.hear(site, message.payload, now_ms)
             if news is self._doors and said and self._letters:
                 said += self._letters.news(site)
-            if message.payload == firmware_news.encode_ask() and said and self._policies:
-                said += self._policies.news(site)
-            if message.payload == firmware_news.encode_ask() and said and self._fleet:
-                said += self._fleet.news(site)
+            if message.payload == firmware_news.encode_ask() and said:
+                beside = self._policies, self._fleet, self._menus
+                said += [one for each in beside if each for one in each.news(site)]
             for data in said:
                 self._port.publish(topics.cards_down(site), data)
         self._port.ack(message)

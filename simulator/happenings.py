@@ -276,6 +276,14 @@ def _revive(run: Run, step: Step) -> None:
     reader.switch_on()
 
 
+def _provision(run: Run, step: Step) -> None:
+    """What a reader keeps beside its journal is lost, and it is set up anew with a cable."""
+    reader = run.readers[step.fields["reader"]]
+    run.tell(f"{reader.name} is set up anew")
+    reader.hardware.nvs.clear()
+    reader.hardware.nvs.update(run.provisioned[reader.name])
+
+
 _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "lunch": _lunch,
     "tap": _tap,
@@ -291,6 +299,7 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     "topups": _topups,
     "kill": _kill,
     "revive": _revive,
+    "provision": _provision,
     **dict.fromkeys(card_status.VERBS, _set_status),
     "reissue": _reissue,
     **acquiring.VERBS,

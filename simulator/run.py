@@ -124,6 +124,7 @@ class Run:
         self.world = World(scenario.start_utc_s)
         self.transcript = Transcript(log)
         self.readers: dict[str, Reader] = {}
+        self.provisioned: dict[str, dict[str, bytes]] = {}  # what a cable writes, by reader
         self.clerks: dict[str, Clerk] = {}
         self.cards: list[HeldCard] = []
         self.tally = Tally()
@@ -170,7 +171,9 @@ class Run:
             secrets.randbytes(32),
             self.keys.credit,
             self.seeds.stream("desk").randbytes,
-            with_cards=any("card_map" in reader for reader in scenario.readers)
+            with_cards=any(
+                {"card_map", "ledger_menu"} & set(reader) for reader in scenario.readers
+            )
             or any(step.do == "limit" for step in scenario.steps),
             on_line=[reader["device"] for reader in scenario.readers if reader.get("serial")],
             carry_over_after_s=scenario.carry_over_us // _SECOND_US,
@@ -225,6 +228,9 @@ class Run:
         draw = self.seeds.stream("reader", name)
         flash = NorFlash(FLASH_BYTES, self.seeds.stream("flash", name))
         nvs = self._nvs(description, blob)
+        # Whose menu is the ledger's has it from there.
+        lacks = ("menu",) if description.get("ledger_menu") else ()
+        self.provisioned[name] = {key: nvs[key] for key in nvs if key not in lacks}
         age = {_AGE[name]: description[name] for name in _AGE if name in description}
         card_flash = None
         if description.get("card_map"):

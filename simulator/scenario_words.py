@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "slow": ((), ("reader", "site", "delay_ms", "loss_percent")),
     "kill": (("reader",), ()),
     "revive": (("reader",), ()),
+    "provision": (("reader",), ()),
     **dict.fromkeys(card_status.VERBS, (("card",), ())),
     "reissue": (("card", "new"), ()),
     "disturb": (("verb", "faults"), ()),

@@ -25,7 +25,6 @@ from ledger.code_sales import CodePolicy
 from ledger.credit_desk import CreditDesk
 from ledger.entry_desk import EntryDesk
 from ledger.holder_desk import LossDesk, PersonDesk
-from ledger.menus import MenuDesk
 from ledger.phones import CODE_KEY_BYTES, Phones
 from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
@@ -134,7 +133,6 @@ class Services:
             SiteDesk(self.store, utc_s),
             PersonDesk(self.store),
             LossDesk(self.store, self.phones, self._interval_ms, utc_s),
-            MenuDesk(self.store.menus),
         )
         desk = RelayDesk(self.store, credit, *desks)
         self.ledger = LedgerService(

@@ -2,20 +2,23 @@
 
 Rules of this file. What the books have is printed, where it stands on the original; what they
 never take (names, ID numbers, the reason) is left blank, for a pen. Whose signature the books have
-is named with its day. Every text is escaped. The same books make the same page.
+is named with its day. Numbers of persons are masked, but for whoever may see them and says why,
+as one who signs. Every text is escaped. The same books make the same page.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader
 
 from ledger.holders import DAY_MAX
+from ledger.privacy import masked, reveal_form
 from ledger.temporary import CATEGORIES, STEPS, Extension, Form
 from protocols.rules import clock
 from tools.ledger_batch import write_private
 from tools.ledger_forks import opened
 from tools.ledger_lives import date_of
+from tools.session import signing
 
 TITLE = "校园一卡通临时卡申请表"
 _CATEGORY_TEXTS = {
@@ -55,13 +58,38 @@ class Sheet:
     extensions: tuple[str, ...]
 
 
-def write(path: Path, number: int, out: Path, school: str, utc_offset_s: int) -> str:
-    """Write the page of an application. NotBooks, CardRefused, BadInput."""
-    with opened(path) as store:
-        form = store.temporaries.form(number)
-    sheet = sheet_of(number, form, school, utc_offset_s)
+def write(
+    path: Path,
+    number: int,
+    out: Path,
+    where: tuple[str, int],
+    why: tuple[str, str],
+    now_s: int,
+) -> str:
+    """Write the page of an application; `where`: what stands before the title, and its zone.
+
+    `why`: the reason to see numbers unmasked ("": masked), and who. NotBooks, NotAllowed,
+    CardRefused, BadInput, StoreUnavailable.
+    """
+    form = _told(path, number, why, now_s)
+    sheet = sheet_of(number, form, *where)
     write_private(out, rendered("temporary_card.html", sheet))
     return f"{out}: application {number}, {len(form.signed)} of {len(STEPS)} signatures"
+
+
+def _told(path: Path, number: int, why: tuple[str, str], now_s: int) -> Form:
+    because, by = why
+    if because:
+        with signing(path, by, now_s) as (store, who):
+            form = store.temporaries.form(number)
+            department = form.application.department
+            reveal_form(store.database, number, department, who, because, now_s)
+            return form
+    with opened(path) as store:
+        form = store.temporaries.form(number)
+    one = form.application
+    numbers = {name: masked(getattr(one, name)) for name in ("person_no", "applicant_no")}
+    return replace(form, application=replace(one, **numbers))
 
 
 def sheet_of(number: int, form: Form, school: str, utc_offset_s: int) -> Sheet:

@@ -16,6 +16,9 @@ attendance = typer.Typer(
 FirstDay = Annotated[str, typer.Option("--from", help="The first day, such as 2026-12-01.")]
 Person = Annotated[str, typer.Option("--by", help=f"Who answers for it. {LOGGED_IN}")]
 Because = Annotated[str, typer.Option(help="Why it was so.")]
+Unmasked = Annotated[
+    str, typer.Option("--because", help="Why numbers are needed unmasked; this is kept.")
+]
 Offset = Annotated[int, typer.Option("--utc-offset-s", help="Local time: seconds ahead of UTC.")]
 
 
@@ -127,11 +130,14 @@ def roster(
     database: InputFile,
     day: Annotated[str, typer.Option(help="Such as 2026-11-26; today.")] = "",
     utc_offset_s: Offset = 28_800,
+    because: Unmasked = "",
+    person: Person = "",
 ) -> None:
-    """Print who works where on a day, by DATABASE."""
+    """Print who works where on a day in DATABASE, masked unless --because says why."""
     from tools.ledger_rosters import show
 
-    _say(lambda: show(database, day, utc_offset_s, int(time.time())))
+    why = because, person
+    _say(lambda: show(database, day, utc_offset_s, why, int(time.time())))
 
 
 @attendance.command("report")
@@ -140,11 +146,17 @@ def report(
     month: Annotated[str, typer.Argument(help="Such as 2026-11.")],
     out: Annotated[Path, typer.Option(help="The workbook (xlsx), for its owner alone.")],
     utc_offset_s: Offset = 28_800,
+    because: Unmasked = "",
+    person: Person = "",
 ) -> None:
-    """Write the month of who is on the roster, against their shifts; entries by hand marked."""
+    """Write the month of who is on the roster, against their shifts; entries by hand marked.
+
+    Numbers of persons are masked, unless --because says why.
+    """
     from tools.timesheet_book import write
 
-    _say(lambda: write(database, month, out, utc_offset_s, int(time.time())))
+    why = because, person
+    _say(lambda: write(database, month, out, utc_offset_s, why, int(time.time())))
 
 
 @attendance.command("entries")

@@ -290,11 +290,19 @@ def temporary_form(
     out: Annotated[Path, typer.Option(help="The page (HTML), for its owner alone.")],
     school: Annotated[str, typer.Option(help="What stands before the title.")] = "",
     utc_offset_s: UtcOffset = 28_800,
+    because: Annotated[
+        str, typer.Option(help="Why numbers are needed unmasked, such as to sign; this is kept.")
+    ] = "",
+    by: By = "",
 ) -> None:
-    """Write annex 1 of an application, to print: what the books never take is left blank."""
+    """Write annex 1 of an application, to print: what the books never take is left blank.
+
+    Numbers of persons are masked, unless --because says why.
+    """
     from tools.annex_form import write
 
-    say(lambda: write(database, application, out, school, utc_offset_s))
+    why = because, by
+    say(lambda: write(database, application, out, (school, utc_offset_s), why, now_s()))
 
 
 @temporary.command("ending")

@@ -5,11 +5,13 @@ from dataclasses import asdict
 from datetime import date, timedelta
 from pathlib import Path
 
+from ledger.acquirer_match import Fault
 from ledger.acquirer_statements import Unmatched
 from protocols.rules.money import format_yuan
 from tools.ledger_forks import opened
 
 ALL_MATCHED, UNMATCHED = 0, 1
+HOLES_SHOWN = 31  # days without a statement, the newest; how many more there are is said
 _COLUMNS = ("day", "amount", "what is wrong", "order")
 _ROW = "{:<10}  {:>9}  {:<28}  {}"
 _EPOCH = date(1970, 1, 1)
@@ -42,10 +44,16 @@ def to_text(found: list[Unmatched], versions: dict[int, int]) -> str:
     if not found:
         all_well = "Every line of the statements has its order; nothing waits for over two days."
         return f"{all_well}\n{entered}"
+    holes = [each for each in found if each.fault is Fault.NO_STATEMENT]
+    older = sorted(holes, key=lambda each: each.day)[:-HOLES_SHOWN]
     rows = [
         _ROW.format(_date(each.day), format_yuan(each.amount_fen), each.fault.value, each.order_no)
         for each in found
+        if each not in older
     ]
+    if older:
+        since = _date(older[0].day)
+        rows.append(f"and {len(older)} days before, from {since} on, without one: --json has them")
     return "\n".join([_ROW.format(*_COLUMNS), *rows, f"unmatched: {len(found)}", entered])
 
 

@@ -1,9 +1,11 @@
 """Shifts and who works in them: `onecard ledger attendance shift`, `staff`, `roster` (R7.4)."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from adapters.spreadsheet import SpreadsheetRefused, table
+from ledger.privacy import masked, reveal_roster
 from ledger.rosters import Place, Roster, RosterRefused, Rosters, Shift
 from protocols.rules import clock
 from tools.ledger_access import DAYS
@@ -42,13 +44,31 @@ def enter(path: Path, file: Path, by: str, now_s: int) -> str:
     return f"{len(lines)} lines, {news} of them news"
 
 
-def show(path: Path, day: str, utc_offset_s: int, now_s: int) -> str:
-    """Who works where on a day, "" for today. NotBooks, BadInput."""
+def show(path: Path, day: str, utc_offset_s: int, why: tuple[str, str], now_s: int) -> str:
+    """Who works where on a day, "" for today; `why`: the reason to see numbers unmasked, and who.
+
+    NotBooks, NotAllowed, BadInput, StoreUnavailable.
+    """
     asked = day_of(day) if day else clock.day(now_s, utc_offset_s)
-    with opened(path) as store:
-        roster = Rosters(store.database).roster()
-    lines = [_line(roster, person_no, asked) for person_no in roster.people([asked])]
+    roster, shown = told(path, f"roster of {date_of(asked)}", why, now_s)
+    lines = [_line(roster, person_no, asked, shown) for person_no in roster.people([asked])]
     return "\n".join([f"On {date_of(asked)}:", *(lines or ["nobody"])])
+
+
+def told(
+    path: Path, what: str, why: tuple[str, str], now_s: int
+) -> tuple[Roster, Callable[[str], str]]:
+    """The roster, and how the number of a person on it is told: masked, or behind an act as it is.
+
+    `why`: ("", ...) for masked. As `show`.
+    """
+    because, by = why
+    if because:
+        with signing(path, by, now_s) as (store, who):
+            reveal_roster(store.database, what, who, because, now_s)
+            return Rosters(store.database).roster(), str
+    with opened(path) as store:
+        return Rosters(store.database).roster(), masked
 
 
 def read_hours(text: str) -> tuple[int, list[tuple[int, int]]]:
@@ -114,8 +134,8 @@ def _read(file: Path) -> list[tuple[int, Place]]:
     return lines
 
 
-def _line(roster: Roster, person_no: str, day: int) -> str:
+def _line(roster: Roster, person_no: str, day: int, shown: Callable[[str], str]) -> str:
     place, hours = roster.place(person_no, day), roster.hours(person_no, day)
     assert place is not None
     when = "need not come" if hours is None else hours_text(hours)
-    return f"  {person_no}, {place.team}, {place.shift}: {when}"
+    return f"  {shown(person_no)}, {place.team}, {place.shift}: {when}"

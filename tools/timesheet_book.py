@@ -7,7 +7,7 @@ marked wherever it stands. The same books make the same bytes, but for the month
 
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
@@ -17,7 +17,7 @@ from pathlib import Path
 import xlsxwriter
 
 from ledger.attendance import Punch
-from ledger.rosters import Roster, Rosters, Shift
+from ledger.rosters import Roster, Shift
 from ledger.timesheets import (
     ABSENT,
     EXTRA,
@@ -34,7 +34,7 @@ from tools.ledger_attendance import BadDate, Zone
 from tools.ledger_batch import write_private
 from tools.ledger_forks import opened
 from tools.ledger_lives import date_of
-from tools.ledger_rosters import hours_text, stretch_text
+from tools.ledger_rosters import hours_text, stretch_text, told
 
 STATES = {
     PRESENT: "出勤",
@@ -69,9 +69,15 @@ class Report:
     sheets: tuple[tuple[str, Sequence[str], list[Sequence[Cell]]], ...]
 
 
-def write(path: Path, month: str, out: Path, utc_offset_s: int, now_s: int) -> str:
-    """Write the workbook of the month "2026-11"; what is in it. NotBooks, BadDate, BadInput."""
-    report, found = read(path, month, utc_offset_s, now_s)
+def write(
+    path: Path, month: str, out: Path, utc_offset_s: int, why: tuple[str, str], now_s: int
+) -> str:
+    """Write the workbook of the month "2026-11"; what is in it.
+
+    `why`: the reason to see numbers unmasked ("": masked), and who. NotBooks, NotAllowed, BadDate,
+    BadInput, StoreUnavailable.
+    """
+    report, found = read(path, month, utc_offset_s, why, now_s)
     write_private(out, workbook(report))
     states = Counter(day.state for day in found.days)
     late = sum(day.late_min > 0 for day in found.days)
@@ -81,33 +87,40 @@ def write(path: Path, month: str, out: Path, utc_offset_s: int, now_s: int) -> s
     return f"{out}: {people} people, days: {said}; {late} late, {early} early"
 
 
-def read(path: Path, month: str, utc_offset_s: int, now_s: int) -> tuple[Report, Timesheet]:
-    """The report of a month, and what it is made of. NotBooks, BadDate."""
+def read(
+    path: Path, month: str, utc_offset_s: int, why: tuple[str, str], now_s: int
+) -> tuple[Report, Timesheet]:
+    """The report of a month, and what it is made of. As `write`."""
     span = _span(month, utc_offset_s, now_s)
     zone = Zone(utc_offset_s)
+    roster, shown = told(path, f"month {month}", why, now_s)
     with opened(path) as store:
-        roster = Rosters(store.database).roster()
         cards = dict(store.attendance.cards())
         found = timesheet(roster, store.attendance.punches(*span.seconds), cards, span)
         machines = store.attendance.machines()
         entries = store.attendance.entries()
     own = [each for each in entries if _is_in(span, each[2])]
+    whose = {card_no: shown(person_no) for card_no, person_no in cards.items()}
     report = Report(
         f"考勤月报 {month}",
         _EPOCH + timedelta(days=span.first),
         (
-            ("汇总", _SUMMARY_HEADS, list(_summary(found))),
-            ("逐日", _DAY_HEADS, [_day_row(roster, day, zone) for day in found.days]),
+            ("汇总", _SUMMARY_HEADS, list(_summary(found, shown))),
+            ("逐日", _DAY_HEADS, [_day_row(roster, day, zone, shown) for day in found.days]),
             (
                 "手工补录",
                 _ENTRY_HEADS,
-                [_entry_row(each, cards, zone) for each in own],
+                [_entry_row(each, whose, zone) for each in own],
             ),
-            ("日期不明", _PUNCH_HEADS, [_punch_row(who, one, zone) for who, one in found.undated]),
+            (
+                "日期不明",
+                _PUNCH_HEADS,
+                [_punch_row(shown(who), one, zone) for who, one in found.undated],
+            ),
             (
                 "名册外打卡",
                 _PUNCH_HEADS,
-                [_punch_row(cards.get(one.card_no, ""), one, zone) for one in found.others],
+                [_punch_row(whose.get(one.card_no, ""), one, zone) for one in found.others],
             ),
             (
                 "考勤机",
@@ -148,7 +161,7 @@ def workbook(report: Report) -> bytes:
     return out.getvalue()
 
 
-def _summary(found: Timesheet) -> Iterator[Sequence[Cell]]:
+def _summary(found: Timesheet, shown: Callable[[str], str]) -> Iterator[Sequence[Cell]]:
     for person_no, group in groupby(found.days, attrgetter("person_no")):
         days = list(group)
         states = Counter(day.state for day in days)
@@ -160,15 +173,17 @@ def _summary(found: Timesheet) -> Iterator[Sequence[Cell]]:
         shifts = " ".join(dict.fromkeys(day.shift for day in days if day.shift))
         counts = [states[state] for state in STATES]
         late_early = len(late), sum(late), len(early), sum(early)
-        yield person_no, teams, shifts, due, *counts, *late_early, by_hand
+        yield shown(person_no), teams, shifts, due, *counts, *late_early, by_hand
 
 
-def _day_row(roster: Roster, day: PersonDay, zone: Zone) -> Sequence[Cell]:
+def _day_row(
+    roster: Roster, day: PersonDay, zone: Zone, shown: Callable[[str], str]
+) -> Sequence[Cell]:
     hours = roster.hours(day.person_no, day.day)
     is_one_of = hours is not None and bool(hours.more)
     hands = [text for text, is_so in zip(("到", "离"), day.by_hand, strict=True) if is_so]
     return (
-        day.person_no,
+        shown(day.person_no),
         date_of(day.day),
         day.team,
         f"{day.shift}（{day.part}）" if is_one_of else day.shift,

@@ -68,7 +68,7 @@ class Pos:
         self._uplink = uplink
         self._clock = clock
         self._card_map = card_map
-        self._order = Order(board, clock, recorder)
+        self._order = Order(board, clock, recorder, uplink)
         self._panel = Panel(board, self._notices)
         self._load = Load(board, front_end, self._purses, recorder, clock, uplink)
         self._load_text = ""
@@ -146,7 +146,7 @@ class Pos:
             self._inspection.idle(self._uplink.online, now_ms)
             self._recorder.prepare()
             self._totals.step()
-            due_ms = min(due_ms, self._order.step(self._load, now_ms), self._card_map.step(now_ms))
+            due_ms = min(due_ms, self._order.step(now_ms), self._card_map.step(now_ms))
             is_free = self._order.is_empty() and not (self._till.pending or self._load.wants_card)
             return min(due_ms, self._update.idle(self._front_end, is_free, now_ms))
         return min(due_ms, self._until_ms)

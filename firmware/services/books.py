@@ -11,7 +11,7 @@ from firmware.services.clock import Clock
 from firmware.services.records import Recorder
 from firmware.services.uplink import Uplink
 from protocols.rules import settings as rules
-from protocols.wire import cbor, messages, seal
+from protocols.wire import cbor, messages
 from protocols.wire.errors import WireError
 
 
@@ -33,6 +33,7 @@ def open_books(board, now_ms, journal):
     clock = Clock(board, journal, now_ms)
     recorder = Recorder(journal, device, key, clock)
     recorder.policy = policy
+    recorder.previous_key = settings.get("previous_device_key")
 
     def on_receipt(upto, time_s, sent_ms, at_ms):
         recorder.receipt(upto)
@@ -41,9 +42,8 @@ def open_books(board, now_ms, journal):
             clock.observe(time_s, sent_ms, at_ms)
 
     def on_policy(data, at_ms):
-        try:
-            body = seal.unseal(seal.derive(key, rules.POLICY_LABEL), data, rules.POLICY_LABEL)
-        except WireError:
+        body = recorder.opened(data, rules.POLICY_LABEL)
+        if body is None:
             return "forged"
         told = rules.policy_of(cbor.decode(body))
         if told["epoch"] <= policy["epoch"]:

@@ -32,7 +32,6 @@ _NONCE_BYTES = 8
 _IDLE, _BOOKING, _ASKED, _READY, _TALKING = 0, 1, 2, 3, 4
 _FROM_LEDGER = (
     messages.SITE,
-    messages.MENU,
     messages.LOAD_ORDER,
     messages.LOAD_OFFER,
     messages.CARD_COMMAND,
@@ -77,7 +76,7 @@ class Load:
         self.text = ""
         self.wants_card = False
         self.due_ms = 0
-        self.told = {}  # the last SITE and MENU that the ledger has said, for site.py and order.py
+        self.told = {}  # the last SITE that the ledger has said, for site.py
         uplink.on_relay = self.hear
 
     def saw(self, purse, now_ms, booked_seq=0, is_short=False):
@@ -262,7 +261,7 @@ class Load:
             self._break_off(now_ms)
 
     def relay(self, kind, fields, nonce):
-        """Whether it is on its way to the ledger: its end then; for site.py and order.py too."""
+        """Whether it is on its way to the ledger: its end then; for site.py too."""
         fields["nonce"] = nonce
         payload = messages.encode_relayed(kind, fields)
         key = self._key or seal.derive(self._device_key, messages.RELAY_LABEL)

@@ -1,9 +1,13 @@
 """What the clerk has keyed and what it costs: charging.py by this board's menu and clock.
 
-Where the settings say `ledger_menu`, the menu is the ledger's: asked for every ten minutes and
-fetched page by page, each under the seal of a RELAY. The old one holds until the new one is whole,
-good and stored; an older one is refused, and one that is not good is a FAULT and changes nothing.
+Where the settings say `ledger_menu`, the menu is the ledger's: the agent is asked at connections
+and every ten minutes, tells of a new one by itself, and gives it page by page, with the ledger or
+without it. Nothing counts that a warrant under our own key does not bear out (rules/menu.py). The
+old one holds until the new one is whole, good and stored; an older one is refused, and one that is
+not good is a FAULT and changes nothing.
 """
+
+import struct
 
 from protocols.rules import charging, meals, menu, money
 from protocols.wire import messages
@@ -11,9 +15,9 @@ from protocols.wire.errors import WireError
 
 ASK_MS = 600000
 _ANSWER_MS = 5000  # for the next page; then that one is asked for again
-_OFFLINE_MS = 60000
+_BUSY_MS = 1000  # until what could not be said is tried again
+_REST_MS = 60000  # after pages that are not what the warrant says
 _LONG_MS = 86400000
-_NONCE_BYTES = 8
 
 
 class Order:
@@ -21,10 +25,10 @@ class Order:
 
     `entry` is that of charging.py; `amount_fen` what the order costs, 0 while that depends on the
     card, and `amount_text` the same to be shown; `most_fen`: of any card. `is_menu_good`: whether
-    the menu is one; if not, plain amounts are taken all the same.
+    the menu is one; if not, plain amounts are taken all the same. `uplink` as of CardMap.
     """
 
-    def __init__(self, board, clock, recorder):
+    def __init__(self, board, clock, recorder, uplink):
         self._board = board
         self._recorder = recorder
         self._clock = clock
@@ -37,50 +41,85 @@ class Order:
             self.is_menu_good = False
             self._epoch = 0  # it comes anew
         board.menu = b""  # a copy would be two kilobytes
-        self._due_ms, self._coming = 0, 0
-        self._nonce = self._pages = b""
+        self._wanted = None  # the warrant of the menu that is under way
+        self._pages = b""
+        self._session = self._due_ms = 0
+        self._uplink = uplink
+        self._others = uplink.on_cards
+        if "ledger_menu" in board.settings:
+            uplink.on_cards = self.hear
         self.entry = charging.home(charging.AMOUNT)
         self.amount_fen = self.most_fen = 0
         self.amount_text = ""
 
-    def step(self, load, now_ms):
-        """Ask for the ledger's menu, and take what it has said; when to call again.
+    def step(self, now_ms):
+        """Put to use what has come, and ask for what is missing; when to call again.
 
         While nothing is armed only: prices do not change under a sale.
         """
+        uplink, wanted = self._uplink, self._wanted
         if "ledger_menu" not in self._board.settings:
             return now_ms + _LONG_MS
-        said = load.told.pop(messages.MENU, None)
-        if said and said["nonce"] == self._nonce:
-            self._nonce = b""
-            self._take(said, now_ms)
+        if wanted and len(self._pages) == wanted[menu.SIZE]:
+            self._take(now_ms)
+            wanted = None
+        if not uplink.online:
+            return now_ms + _LONG_MS
+        if self._session != uplink.counters["sessions"]:
+            self._session = uplink.counters["sessions"]
+            self._due_ms = now_ms
         if now_ms >= self._due_ms:
-            self._nonce = self._board.urandom(_NONCE_BYTES)
-            page = len(self._pages) // menu.PAGE_BYTES + 1
-            epoch = self._coming if page > 1 else self._epoch
-            fields = {"epoch": epoch, "page": page, "data": b""}
-            is_said = load.relay(messages.MENU, fields, self._nonce)
-            rest_ms = _ANSWER_MS if page > 1 else ASK_MS
-            self._due_ms = now_ms + (rest_ms if is_said else _OFFLINE_MS)
+            epoch, page, rest_ms = self._epoch, 0, ASK_MS
+            if wanted:
+                epoch, page = wanted[menu.EPOCH], len(self._pages) // menu.PAGE_BYTES + 1
+                rest_ms = _ANSWER_MS
+            asked = {"epoch": epoch, "page": menu.PAGE + page, "data": b""}
+            is_said = uplink.say(messages.CARDS, asked)
+            self._due_ms = now_ms + (rest_ms if is_said else _BUSY_MS)
+            return now_ms  # what was said is not on its way yet
         return self._due_ms
 
-    def _take(self, said, now_ms):
-        epoch, page, data = said["epoch"], said["page"], said["data"]
-        if page == 1:
-            self._coming, self._pages = epoch, b""
-        expected = self._coming, len(self._pages) // menu.PAGE_BYTES + 1
-        if epoch <= self._epoch or (epoch, page) != expected:
-            self._pages = b""  # nothing newer; or another one: that is begun with next time
-            return
-        self._pages += data
+    def hear(self, said, now_ms):
+        """Take a CARDS of the agent; the uplink's counter that says why not, or ""."""
+        page, data, wanted = said["page"] - menu.PAGE, said["data"], self._wanted
+        if not 0 <= page <= menu.PAGES_MAX:
+            return self._others(said, now_ms) if self._others else "foreign"
+        if page:
+            at = len(self._pages)
+            if wanted is None or (said["epoch"], (page - 1) * menu.PAGE_BYTES) != (wanted[0], at):
+                return "repeated"
+            if len(data) != min(menu.PAGE_BYTES, wanted[menu.SIZE] - at):
+                return "malformed"
+            self._pages += data
+            self._due_ms = now_ms
+            return ""
+        body = self._recorder.opened(data, menu.LABEL)
+        if body is None:
+            return "forged"
+        if len(body) != menu.WARRANT_BYTES:
+            return "malformed"
+        told = struct.unpack(menu.WARRANT, body)
+        if told[menu.SIZE] > menu.MENU_BYTES_MAX:
+            return "malformed"
+        if told[menu.EPOCH] <= self._epoch or told == wanted:
+            return "repeated"
+        self._wanted, self._pages = told, b""
         self._due_ms = now_ms
-        if len(data) == menu.PAGE_BYTES and len(self._pages) <= menu.MENU_BYTES_MAX:
+        return ""
+
+    def _take(self, now_ms):
+        """All pages are here: from now on this is the menu, if it is what the warrant says."""
+        data, wanted, self._pages, self._wanted = self._pages, self._wanted, b"", None
+        if menu.digest_of(data) != wanted[menu.DIGEST]:
+            # Somebody's pages, or half of another menu: nothing that the ledger vouches for.
+            self._uplink.counters["forged"] += 1
+            self._due_ms = now_ms + _REST_MS
             return
-        data, self._pages, self._epoch = self._pages, b"", epoch
+        self._epoch = wanted[menu.EPOCH]
         try:
-            told = menu.decode(data)
+            told = menu.decode(data or b"\x00")  # none at all is no menu either
             self._board.store("menu", data)
-            self._board.store("menu_epoch", epoch.to_bytes(4, "big"))
+            self._board.store("menu_epoch", self._epoch.to_bytes(4, "big"))
         except (WireError, OSError):
             self._recorder.note(messages.FAULT, now_ms, network=1, last_reason=charging.PRICE_FORM)
         else:

@@ -30,6 +30,7 @@ class Recorder:
         self._clock = clock
         self.receipt_s = 0
         self.policy = None  # that is in force, as each BOOT says
+        self.previous_key = None  # of this device before the one that it has; None: none is known
         self._held = None  # notes that wait behind a reserved record; None: none is reserved
         newest = self.newest()
         self.boot_id = newest["boot_id"] + 1 if newest else journal.generation + 1
@@ -196,6 +197,19 @@ class Recorder:
         except WireError:
             return False
         return True
+
+    def opened(self, sealed, label):
+        """What the ledger has sealed for this reader under `label`; None: it is not the ledger's.
+
+        That vouches under the key of our newest record, which may be the one before ours.
+        """
+        key, before = self._key, self.previous_key
+        if before and self.is_sealed_with(before, self._journal.head_seq):
+            key = before
+        try:
+            return seal.unseal(seal.derive(key, label), sealed, label)
+        except WireError:
+            return None
 
     def _is_key_new(self):
         return not self.is_sealed_with(self._key, self._journal.head_seq)

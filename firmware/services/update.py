@@ -13,7 +13,7 @@ import struct
 from firmware.drivers.mfrc522 import BusFault
 from firmware.services import built
 from protocols.rules import release, slots
-from protocols.wire import messages, seal
+from protocols.wire import messages
 from protocols.wire.errors import WireError
 
 # The warrant, behind: whether the updater runs next, how often it has run, pages on flash.
@@ -118,16 +118,6 @@ class Update:
         return blob
 
     def opened(self, sealed):
-        """The warrant in `sealed` as a tuple (rules/release.py); None: it is not the ledger's.
-
-        That vouches under the key of our newest record, which may be the one before ours.
-        """
-        settings, recorder = self._board.settings, self._recorder
-        key, before = settings["device_key"], settings.get("previous_device_key")
-        if before and recorder.is_sealed_with(before, recorder.head_seq()):
-            key = before
-        try:
-            body = seal.unseal(seal.derive(key, release.LABEL), sealed, release.LABEL)
-        except WireError:
-            return None
-        return struct.unpack(release.WARRANT, body)
+        """The warrant in `sealed` as a tuple (rules/release.py); None: it is not the ledger's."""
+        body = self._recorder.opened(sealed, release.LABEL)
+        return body and struct.unpack(release.WARRANT, body)

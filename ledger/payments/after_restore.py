@@ -19,7 +19,7 @@ from ledger.entries import next_number
 from ledger.holders import check_word
 from ledger.lifecycle import ONE_PERSON
 from ledger.money_lists import OTHER_SUM, SIGNATURES, TEXTS
-from ledger.payments.bank import Due, Payments, are_barred
+from ledger.payments.bank import Due, Payments, are_barred, highest
 from ledger.payments.kinds import KINDS, Kind
 from ledger.payments.reasons import NOT_NOTED, NOT_RESTORED, OTHER_FACTS, PaymentRefused
 from ledger.payments.schema import IS_OPEN
@@ -28,10 +28,6 @@ from ledger.signatures import signed
 NUMBERS_APART, PER_S = 1_000_000, 1_000
 BECAUSE_CHARS_MAX, PURPOSE_CHARS_MAX = 64, 64
 _NEWEST = "SELECT number, time_s, above FROM books_restore ORDER BY number DESC LIMIT 1"
-_HIGHEST = """
-SELECT MAX(number) FROM (SELECT COALESCE(MAX(above), 0) AS number FROM books_restore
-    UNION ALL SELECT COALESCE(MAX(number), 0) FROM payout_try
-    UNION ALL SELECT COALESCE(MAX(number), 0) FROM remittance_try) n"""
 _RESTORE = "INSERT INTO books_restore VALUES (?, ?, ?, ?)"
 _OPEN = f"""
 SELECT n.kind, n.payment, n.purpose, n.amount_fen, n.file FROM bank_payment n
@@ -118,8 +114,7 @@ def note_restore(database: Dialect, time_s: int, person: str = "") -> None:
 
     Numbers go on above the thousandfold of `time_s`, which no life before this one has reached.
     """
-    ((highest,),) = database.rows(_HIGHEST)
-    above = max(highest + NUMBERS_APART, time_s * PER_S)
+    above = max(highest(database) + NUMBERS_APART, time_s * PER_S)
     number = next_number(database, "books_restore")
     database.many(_RESTORE, [(number, time_s, above, person)])
 

@@ -51,6 +51,10 @@ LEFT JOIN {returns} b ON b.number = t.number WHERE t.number = ?"""
 _RESULT = "INSERT INTO {results} VALUES (?, ?, ?, ?, ?)"
 _RETURN = "INSERT INTO {returns} VALUES (?, ?, ?, ?)"
 _ABOVE = "SELECT COALESCE(MAX(above), 0) FROM books_restore"
+_HIGHEST = """
+SELECT MAX(number) FROM (SELECT COALESCE(MAX(above), 0) AS number FROM books_restore
+    UNION ALL SELECT COALESCE(MAX(number), 0) FROM payout_try
+    UNION ALL SELECT COALESCE(MAX(number), 0) FROM remittance_try) n"""
 _IS_RESTORED = "SELECT 1 FROM books_restore LIMIT 1"
 _BARRED = f"SELECT 1 WHERE {BARS}"
 
@@ -99,6 +103,15 @@ def are_barred(database: Dialect) -> bool:
     return bool(ahead(database))
 
 
+def highest(database: Dialect) -> int:
+    """The highest number that a payment of any kind has, or had before these books came back.
+
+    All kinds are counted in one row: what a bank says of a payment of one is none of another.
+    """
+    ((number,),) = database.rows(_HIGHEST)
+    return number
+
+
 class Payments:
     """Those of `kind` in the books. Raises the kind's refusal: nothing is changed."""
 
@@ -135,8 +148,7 @@ class Payments:
 
     def send(self, file: str, dues: Iterable[Due], person: str, time_s: int) -> None:
         """`file` names these from now on; each has an account, which `person` did not register."""
-        following = next_number(self._database, f"{self._kind.prefix}_try")
-        for number, one in enumerate(dues, max(following, self._above() + 1)):
+        for number, one in enumerate(dues, highest(self._database) + 1):
             self.check_apart(one, person)
             self.enter(number, one.number, one.account, (file, person, time_s))
 

@@ -65,7 +65,6 @@ HELLO, BATCH, STORED, RECEIPT, FORWARD, RECEIPTS, RELAY, CARDS = 1, 2, 3, 4, 5, 
 LOAD_ASK, LOAD_ORDER, LOAD_OFFER, CARD_ANSWER, CARD_COMMAND, LOAD_END = 1, 2, 3, 4, 5, 6
 PAY_ASK, PAY_ANSWER = 7, 8
 SITE = 17  # the question and its answer: the seals tell them apart
-MENU = 34  # so here: a page of the menu that the ledger has for a POS
 # Chips in a LOAD_ASK.
 CLASSIC, DESFIRE = 1, 2
 
@@ -141,7 +140,6 @@ RELAYED = {
     PAY_ASK: (b"tkwW", "nonce", "code", "amount_fen", "seq"),
     PAY_ANSWER: (b"thww", "nonce", "reason", "number", "balance_fen"),
     SITE: (b"tbww", "nonce", "state", "number", "head"),
-    MENU: (b"twbd", "nonce", "epoch", "page", "data"),
 }
 # fmt: on
 _RECEIPT_BODY = (b"Wwtw", "device", "upto", "tag", "time_s")

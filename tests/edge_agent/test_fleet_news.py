@@ -64,6 +64,22 @@ def test_one_that_speaks_all_the_same_is_shown_and_what_it_tells_goes_on(site):
     assert A in site.shown()  # said again, it hides nothing
 
 
+def test_one_that_only_the_disk_knows_is_none_either(site):
+    """The inventory was damaged and put aside: a reader that has ended never speaks again."""
+    for reader in site.readers.values():
+        reader.write(1)
+    site.play()
+    site.crash()
+    (site.folder / "inventory.json").unlink(missing_ok=True)
+    site.start()
+    site.settle()
+    assert site.shown() == [A, B]
+    site.ended(A)
+    assert site.shown() == [B]
+    site.hello(A)
+    assert site.shown() == [A, B]
+
+
 @pytest.mark.parametrize("label", [policy_news.LABEL, b"fleet"])
 def test_under_another_label_it_is_nothing(site, label):
     site.ended(A, label=label)

@@ -31,6 +31,7 @@ STEPS = {
             "bc8f241cbfa5e724",
             "c66aeca809af03bf",
             "843f2b0c5f9553de",
+            "5e910cc4881bbf63",
         ],
     ),
 }
@@ -90,12 +91,17 @@ def test_what_every_schema_kept_of_cards_stays(tmp_path, version):
         database.execute("INSERT INTO access_map VALUES (?, ?, ?, ?)", (A, 5, b"w", b"map"))
     if version > 2:
         database.execute("INSERT INTO letter VALUES (?, ?, ?)", (A, 9, b"letter"))
+    if version > 5:
+        database.execute("INSERT INTO menu_warrant VALUES (?, ?, ?, ?)", (A, 4, b"d", b"w"))
+        database.execute("INSERT INTO menu VALUES (?, ?)", (b"d", b"menu"))
     database.close()
     history = CardHistory(path)
     assert (history.epoch, history.warrant(A)) == (3, (3, b"sealed"))
     assert history.changes(0, 3) == b"".join(change for _epoch, change in changes)
     assert history.access_epochs() == ([(A, 5)] if version > 1 else [])
     assert history.locks() == ([(A, 5)] if version > 2 else [])
+    assert history.menu_warrant(A) == ((4, b"d", b"w") if version > 5 else None)
+    assert history.menu(b"d") == (b"menu" if version > 5 else b"")
     history.add_access(A, 6, b"w", b"newer")
     history.add_letters([(A, 10, b"newer")])
     assert (history.access(A)[0], history.letter(A)) == (6, (10, b"newer"))

@@ -207,7 +207,7 @@ def test_a_reader_that_listens_to_everything_hears_its_own(broker, peers, wish):
 
 
 def test_a_name_in_connect_is_nobodys(broker, peers):
-    """CVE-2018-12551 in spirit: what counts is the certificate, whatever else is claimed."""
+    """What counts is the certificate; of CVE-2018-12551 see test_broker_passwords.py."""
     for user in (AGENT, "ledger", OTHER, "#"):
         peer = peers(broker, READER, 5, user=user, password=b"x")
         assert rights_of(peer, sorted(TRIED)) == BUILDING[READER], user

@@ -636,6 +636,9 @@ def test_a_clock_that_was_years_behind_asks_for_a_month_and_no_more(reader):
     assert missing(DAY, OFFSET_S, counter.now_s) == days
     counter.store.acquirer_statements.enter(DAY - 1, [], 1)
     assert missing(DAY, OFFSET_S, counter.now_s) == [DAY - 1 - MISSING_MAX, *days[:-1]]
+    # Who looks hears of each.
+    told = [each.day for each in shown(counter) if each.fault is Fault.NO_STATEMENT]
+    assert told == list(range(DAY - 3_650, DAY - 2))
 
 
 def test_books_of_before_keep_their_statements(tmp_path):

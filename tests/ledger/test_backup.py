@@ -287,8 +287,9 @@ def test_behind_a_restore_what_the_bank_has_is_known_again(tmp_path):
             test_payments.refused(WAITS, test_payments.pay, restored)
             test_payments.note_all(restored, payments)
             test_payments.release(restored)
+            (_refund, first), (_remittance, second) = payments
             for books in (store, restored):
-                books.payouts.note_results([(1, "paid", "")], "sun", now_s)
-                books.periods.payments.note_results([(1, "paid", "")], "sun", now_s)
+                books.payouts.note_results([(first.number, "paid", "")], "sun", now_s)
+                books.periods.payments.note_results([(second.number, "paid", "")], "sun", now_s)
             assert restored.balances() == store.balances()
             assert check(restored) == []

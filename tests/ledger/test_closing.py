@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from ledger import ending_rules, procedures, reasons
+from ledger import closing, ending_rules, procedures, reasons
 from ledger.bearers import Bearer
 from ledger.closing import newest
 from ledger.dialect import ConstraintBroken, SqliteDialect
@@ -238,6 +238,15 @@ def test_a_sale_that_a_card_decides_behind_its_end_is_paid_to_it():
     pay_all(store, 2)
     assert store.balances()["merchant", CANTEEN] == store.balances()["remittance", CANTEEN] == 0
     assert check(store) == []
+
+
+@pytest.mark.parametrize("sql", [closing._SUMS, closing._MOVED])
+def test_a_statement_is_made_from_keys_not_from_all_there_ever_was(sql):
+    """Whoever books waits for it."""
+    database = SqliteDialect.open(":memory:")
+    plan = database.rows(f"EXPLAIN QUERY PLAN {sql}", [1] * sql.count("?"))
+    assert not [step for *_, step in plan if step.startswith("SCAN")]
+    database.close()
 
 
 def test_what_comes_between_settling_and_closing_opens_it_again():

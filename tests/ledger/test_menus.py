@@ -1,18 +1,20 @@
 """Menus in the books: the newest that is for a POS counts; only what a POS would take is kept."""
 
+import struct
+
 import pytest
 
-from ledger.dialect import ConstraintBroken, StoreUnavailable
-from ledger.menus import MenuDesk, MenuRefused
-from ledger.relay_desk import RelayDesk
+from ledger.dialect import ConstraintBroken
+from ledger.menu_news import MenuNews
+from ledger.menus import MenuRefused
+from ledger.receipts import Signer
 from protocols.rules import charging, menu
-from protocols.wire import messages, seal
-from protocols.wire.errors import BAD_SEAL, UNEXPECTED_TYPE, WireError
+from protocols.wire import cbor, menu_news, seal
+from protocols.wire.errors import WireError
 from tests.ledger.readers import CANTEEN, KIOSK, Reader, open_ledger
 
 NOW_S = 1_790_000_000
 HOME = "campus"
-NONCE = bytes(range(8))
 
 
 def a_menu(fen, rows=1):
@@ -81,73 +83,122 @@ def test_nothing_is_taken_back_or_put_in_between(books):
     assert [one.number for one in books.menus.changes()] == [1]
 
 
-# --- the desk ------------------------------------------------------------------------------------
+# --- what agents are told ------------------------------------------------------------------------
 
 
-class Line:
-    """A POS that asks."""
-
-    def __init__(self, store):
-        self.desk = MenuDesk(store.menus)
-        self._relay = RelayDesk(store, self.desk)
-        self._key = seal.derive(Reader(1001).key, messages.RELAY_LABEL)
-
-    def ask(self, epoch, page=1, key=None, site=HOME):
-        """(epoch, page, data) of the answer, or None."""
-        fields = {"nonce": NONCE, "epoch": epoch, "page": page, "data": b""}
-        payload = messages.encode_relayed(messages.MENU, fields)
-        sealed = seal.seal(key or self._key, payload, messages.RELAY_UP)
-        answer = self._relay.hear(site, 1001, sealed, 0)
-        if answer is None:
-            return None
-        payload = seal.unseal(self._key, answer, messages.RELAY_DOWN)
-        said = messages.decode_relayed(payload, (messages.MENU,))
-        assert said["nonce"] == NONCE
-        return said["epoch"], said["page"], said["data"]
+def news(store, site=HOME):
+    """(device, epoch, digest, sealed) of all that an agent is told."""
+    told = MenuNews(store.menus, Signer(bytes(32))).news(site)
+    payloads = [seal.sign1_split(one)[0] for one in told]
+    return [each for payload in payloads for each in menu_news.decode(payload)[0]]
 
 
-def test_a_pos_gets_what_is_newer_page_by_page(books):
-    line = Line(books)
-    assert line.ask(0) == (0, 0, b""), "nobody has set one"
+def given(store, digest, site=HOME):
+    """What is answered to an agent that asks for a menu."""
+    said = MenuNews(store.menus, Signer(bytes(32))).hear(site, menu_news.encode_ask(digest), 0)
+    return menu_news.decode(seal.sign1_split(said[0])[0])[1]
+
+
+def test_each_pos_has_a_warrant_of_its_own_and_the_bytes_go_once(books):
+    assert news(books) == []
+    store = open_ledger(Reader(1001), Reader(1002))
     data = a_menu(900, 100)
-    epoch = put(books, data)
-    assert line.ask(0) == (epoch, 1, data[:256])
-    pages = [line.ask(epoch, page)[2] for page in (2, 3)]
-    assert data[:256] + b"".join(pages) == data and len(pages[-1]) < 256
-    assert line.ask(epoch) == (epoch, 0, b"")
-    # Another one meanwhile: its first page, whatever was asked for.
-    put(books, a_menu(800))
-    assert line.ask(epoch, 3) == (epoch + 1, 1, a_menu(800))
+    epoch = put(store, data)
+    told = news(store)
+    assert [(device, at) for device, at, _, _ in told] == [(1001, epoch), (1002, epoch)]
+    assert {digest for _, _, digest, _ in told} == {menu.digest_of(data)}
+    for device, _, digest, sealed in told:
+        body = seal.unseal(seal.derive(Reader(device).key, menu.LABEL), sealed, menu.LABEL)
+        assert struct.unpack(menu.WARRANT, body) == (epoch, len(data), digest)
+        assert len(body) == menu.WARRANT_BYTES
+        with pytest.raises(WireError):
+            seal.unseal(seal.derive(Reader(device + 1).key, menu.LABEL), sealed, menu.LABEL)
+    assert given(store, menu.digest_of(data)) == (menu.digest_of(data), data)
+    assert news(store, "elsewhere") == []
+    store.close()
 
 
-def test_one_whose_last_page_is_full_ends_with_an_empty_one(books, monkeypatch):
-    data = bytes(512)
-    monkeypatch.setattr(books.menus, "newest", lambda _device: (1, data))
-    assert [line[2] for line in (Line(books).ask(1, page) for page in (2, 3))] == [bytes(256), b""]
+def test_an_agent_is_given_what_its_own_readers_sell_and_nothing_else(books):
+    data, old = a_menu(800), a_menu(900)
+    put(books, old)
+    put(books, data)
+    for digest, site in (
+        (menu.digest_of(old), HOME),  # nobody shall have that any more
+        (menu.digest_of(data), "elsewhere"),
+        (bytes(16), HOME),
+    ):
+        assert given(books, digest, site) == (digest, b"")
+    assert given(books, menu.digest_of(data)) == (menu.digest_of(data), data)
 
 
-def test_books_that_were_put_back_say_nothing_older(books):
-    line = Line(books)
+def test_who_sells_for_nobody_with_a_menu_gets_none(books):
+    put(books, a_menu(900), merchant_no=KIOSK)
+    assert news(books) == []
     put(books, a_menu(900))
-    assert line.ask(7) == (1, 0, b"") and line.desk.counters["ahead"] == 1
+    assert [device for device, *_ in news(books)] == [1001]
+
+
+def test_a_site_of_many_pos_fits_into_messages():
+    many = [Reader(2001 + number) for number in range(menu_news.WARRANTS_MAX + 1)]
+    store = open_ledger(*many)
+    put(store, a_menu(900))
+    told = MenuNews(store.menus, Signer(bytes(32))).news(HOME)
+    assert len(told) == 2 and len(news(store)) == len(many)
+    assert max(map(len, told)) <= menu_news.BYTES_MAX
+    store.close()
+
+
+WARRANT = [1001, 1, bytes(16), b"sealed"]
 
 
 @pytest.mark.parametrize(
-    ("wrong", "code"), [({"key": bytes(32)}, BAD_SEAL), ({"site": "elsewhere"}, UNEXPECTED_TYPE)]
+    "wrong",
+    [
+        b"",
+        b"\xff",
+        bytes(menu_news.BYTES_MAX + 1),
+        cbor.encode({}),
+        cbor.encode([WARRANT] * (menu_news.WARRANTS_MAX + 1)),
+        *(
+            cbor.encode([[*WARRANT[:at], value, *WARRANT[at + 1 :]]])
+            for at, value in (
+                (0, 0),
+                (0, -1),
+                (0, True),
+                (0, 1 << 32),
+                (1, 0),
+                (1, b""),
+                (2, bytes(15)),
+                (2, bytes(17)),
+                (2, 1),
+                (3, b""),
+                (3, bytes(225)),
+                (3, 1),
+            )
+        ),
+        cbor.encode([WARRANT[:3]]),
+        cbor.encode([bytes(16)]),
+        cbor.encode([bytes(15), b"menu"]),
+        cbor.encode([bytes(16), "menu"]),
+        cbor.encode([bytes(16), bytes(menu_news.MENU_BYTES_MAX + 1)]),
+        cbor.encode([bytes(16), b"menu", b"more"]),
+    ],
 )
-def test_a_stranger_and_one_that_stands_elsewhere_are_told_nothing(books, wrong, code):
-    line = Line(books)
-    put(books, a_menu(900))
-    with pytest.raises(WireError) as caught:
-        line.ask(0, **wrong)
-    assert caught.value.code == code and line.desk.counters["asks"] == 0
+def test_news_that_nobody_can_have_said_are_an_error(wrong):
+    with pytest.raises(WireError):
+        menu_news.decode(wrong)
 
 
-def test_books_that_cannot_be_read_now_answer_later(books, monkeypatch):
-    line = Line(books)
+@pytest.mark.parametrize(
+    "wrong", [b"", b"\x00", b"\xa0", b"\x80", b"\x4f" + bytes(15), b"\x50" + bytes(17), b"\x50"]
+)
+def test_a_question_that_is_none_is_an_error(books, wrong):
+    with pytest.raises(WireError):
+        MenuNews(books.menus, Signer(bytes(32))).hear(HOME, wrong, 0)
 
-    def unavailable(_device):
-        raise StoreUnavailable("disk full")
 
-    monkeypatch.setattr(books.menus, "newest", unavailable)
-    assert line.ask(0) is None and line.desk.counters["store_unavailable"] == 1
+def test_one_bound_is_written_in_two_places():
+    """The wire may not ask the rules."""
+    assert menu_news.MENU_BYTES_MAX == menu.MENU_BYTES_MAX
+    assert menu.PAGES_MAX * menu.PAGE_BYTES == menu.MENU_BYTES_MAX
+    assert len(menu.digest_of(b"")) == menu_news.DIGEST_BYTES

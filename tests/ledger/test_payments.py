@@ -167,6 +167,21 @@ def test_readers_that_know_more_than_the_books_say_that_these_came_back():
     assert len(pay(store)) == 2
 
 
+def test_what_the_bank_says_of_a_refund_is_no_word_of_a_merchant_s_payment():
+    """Two files of answers look alike: told to the other command, one is refused."""
+    store = office()
+    numbers = {kind: one.number for kind, one in pay(store)}
+    rooms = {REFUND: store.payouts, REMITTANCE: store.periods.payments}
+    for kind, other in ((REFUND, REMITTANCE), (REMITTANCE, REFUND)):
+        answers = [(numbers[other], "paid", "")]
+        with pytest.raises((CardRefused, PeriodRefused), match="there is no payment"):
+            rooms[kind].note_results(answers, "sun", NOW_S)
+    assert len(set(numbers.values())) == 2
+    for kind, room in rooms.items():
+        assert room.note_results([(numbers[kind], "paid", "")], "sun", NOW_S) == 1
+    assert check(store) == []
+
+
 # --- and go again ------------------------------------------------------------------------------
 
 
@@ -180,24 +195,23 @@ def test_what_the_bank_has_is_known_again_and_its_results_find_it(lost):
     again = {REFUND: "2026-12", REMITTANCE: "2026-10"}
     assert pay(store, again) == []
     before_fen = bank_fen(store)
-    for noted in (store.payouts, store.periods.payments):
+    for noted, (_kind, one) in zip((store.payouts, store.periods.payments), payments, strict=True):
         for news in (1, 0):
-            assert noted.note_results([(1, "paid", "")], "sun", NOW_S) == news
+            assert noted.note_results([(one.number, "paid", "")], "sun", NOW_S) == news
     assert bank_fen(store) == before_fen + LEFT_FEN + DUE_FEN
     assert check(store) == []
 
 
 def test_what_the_bank_does_not_have_is_paid_with_the_next_file(lost):
-    store, (refund, _remittance) = lost
+    store, (refund, (_kind, remittance)) = lost
     assert note_all(store, [refund]) == [[""]]
     release(store, LEFT_FEN)
     ((kind, payment),) = pay(store, {REFUND: "2026-12", REMITTANCE: "2026-10"})
     assert (kind, payment.owner) == (REMITTANCE, CANTEEN)
-    # The lost file had a payment 1: no other has its number, so its result can be no other's.
+    # No other has the number of the one in the lost file, so its result can be no other's.
     assert payment.number > (NOW_S + 3_600) * PER_S
-    unchanged(
-        store, NOT_NOTED, store.periods.payments.note_results, [(1, "paid", "")], "sun", NOW_S
-    )
+    paid = [(remittance.number, "paid", "")]
+    unchanged(store, NOT_NOTED, store.periods.payments.note_results, paid, "sun", NOW_S)
     assert check(store) == []
 
 
@@ -487,7 +501,7 @@ def test_a_clock_that_is_behind_gives_no_number_again():
     for _ in range(3):
         back(store, 0)
     ((above,),) = store.database.rows("SELECT MAX(above) FROM books_restore")
-    assert above == payments[0][1].number + 3 * NUMBERS_APART
+    assert above == max(one.number for _kind, one in payments) + 3 * NUMBERS_APART
 
 
 def test_an_audit_takes_a_payment_that_has_its_number_back(tmp_path):
@@ -602,8 +616,10 @@ def test_books_of_before_keep_their_payments_in_every_state():
         connection.execute(migration(31))
     assert (store.dump(), store.balances()) == (before, balances)
     assert check(store) == []
-    for noted in (store.payouts, store.periods.payments):
-        assert noted.note_results([(1, "paid", "")], "sun", NOW_S) == 0
+    for noted, results in ((store.payouts, "payout"), (store.periods.payments, "remittance")):
+        sql = f"SELECT MIN(number) FROM {results}_result WHERE is_paid = 1"
+        ((number,),) = store.database.rows(sql)
+        assert noted.note_results([(number, "paid", "")], "sun", NOW_S) == 0
     store.payouts.note_results([(3, "paid", "")], "sun", NOW_S)
     assert check(store) == []
 

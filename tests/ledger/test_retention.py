@@ -248,3 +248,47 @@ def test_nobody_sees_a_number_without_saying_why(because):
     assert caught.value.reason == people.NO_REASON_GIVEN
     shown = privacy.reveal_holder(store.database, 50, "wang", "was found", NOW_S)
     assert shown.person_no == PERSON and PERSON not in repr(shown)
+
+
+ROSTER = "roster of 2026-11-26"
+
+
+def test_a_roster_and_a_form_are_unmasked_for_whom_they_concern(cheap):
+    """By every role: General Affairs its staff, the card centre any form, a head their own."""
+    store, told = books(), []
+    staff = staffed(store, NOW_S)
+    for login in sorted(staff):
+        for verb, say in (
+            (
+                "personal.roster",
+                lambda who: privacy.reveal_roster(store.database, ROSTER, who, "pay", NOW_S),
+            ),
+            (
+                "personal.form",
+                lambda who: privacy.reveal_form(
+                    store.database, 4, people.STUDENTS, who, "to sign", NOW_S
+                ),
+            ),
+        ):
+            try:
+                say(staff[login])
+            except NotAllowed as refused:
+                is_head = verb == "personal.form" and login in ("hua", "hip")
+                wanted = people.OTHER_DEPARTMENT if is_head else people.NOT_FOR_ROLE
+                assert refused.reason == wanted, (login, verb)
+            else:
+                told.append((login, verb))
+    stewards = [("stella", "personal.roster"), ("sun", "personal.roster")]
+    signers = [(one, "personal.form") for one in ("chen", "clara", "hes", "tian")]
+    assert sorted(told) == sorted(stewards + signers)
+    acts = [one for one in signatures.acts(store.database, 1_000) if one.verb.startswith("pers")]
+    assert {(one.subject, one.evidence) for one in acts} == {
+        (ROSTER, "pay"),
+        ("application 4", "to sign"),
+    }
+    assert [(one.login, one.verb) for one in acts] == told, "none without its act"
+    for because in ("", "a\nb"):
+        with pytest.raises(NotAllowed, match=str(people.NO_REASON_GIVEN)):
+            privacy.reveal_roster(store.database, ROSTER, staff["stella"], because, NOW_S)
+    with pytest.raises(NotAllowed, match=str(people.TYPED_NAME)):
+        privacy.reveal_form(store.database, 4, people.STUDENTS, "clara", "to sign", NOW_S)

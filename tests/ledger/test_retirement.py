@@ -1,5 +1,7 @@
 """Readers that end: by proof or by a named word, and nothing that comes behind is lost."""
 
+from copy import deepcopy
+
 import pytest
 
 from ledger import procedures, reasons
@@ -7,6 +9,8 @@ from ledger.bearers import Bearer
 from ledger.dialect import ConstraintBroken
 from ledger.dossiers import DossierRefused
 from ledger.fleet_news import FleetNews
+from ledger.health import look
+from ledger.inspections import MISSING, of_day
 from ledger.invariants import check
 from ledger.map_news import behind
 from ledger.onboarding import Form
@@ -28,12 +32,14 @@ from tests.ledger.ended import (
 )
 from tests.ledger.months import (
     CLOSED_S,
+    DAY_S,
     END_S,
     NEXT_END_S,
     close,
     month,
 )
-from tests.ledger.readers import CANTEEN, CARD, Reader
+from tests.ledger.readers import CANTEEN, CARD, KIOSK, Reader
+from tests.ledger.test_menus import a_menu
 from tests.ledger.test_policies import LOWER
 
 
@@ -263,12 +269,16 @@ def test_its_key_is_dead_and_its_number_is_nobody_elses():
 def test_nobody_waits_for_it_any_more():
     store, _canteen, _kiosk = month()
     store.cards.set("lose", CARD, TIME_S)
+    for merchant_no in (CANTEEN, KIOSK):
+        store.menus.set_menu(merchant_no, "", a_menu(900), "wang", TIME_S)
     store.policies.set_policy(LOWER, "wang", TIME_S, site="campus")
     assert {one.device for one in behind(store.database)} == {POS, SILENT}
     assert {device for device, *_ in store.policies.sealed("campus")} == {POS, SILENT}
+    assert {device for device, *_ in store.menus.sealed("campus")} == {POS, SILENT}
     pass_over(store, retire(store, SILENT), store.heads()[SILENT])
     assert {one.device for one in behind(store.database)} == {POS}
     assert {device for device, *_ in store.policies.sealed("campus")} == {POS}
+    assert {device for device, *_ in store.menus.sealed("campus")} == {POS}
     ended = [one.ended for one in store.merchants.onboarding.registry() if one.device == SILENT]
     assert ended != [0]
     news = FleetNews(store.database, Signer(bytes(32)))
@@ -280,3 +290,37 @@ def test_nobody_waits_for_it_any_more():
     assert bars == [POS]
     quiet = store.periods.quiet(NEXT_END_S)[0]
     assert [(one.device, one.person) for one in quiet.released] == [(SILENT, "feng")]
+
+
+def test_it_is_inspected_no_more_and_what_was_missing_before_its_end_still_is():
+    store, canteen, _kiosk = month()
+    number = retire(store)
+    canteen.inspect(TIME_S)
+    store.book([canteen.records])
+    midnight_s = END_S - END_S % DAY_S
+    days = [(midnight_s + day * DAY_S, midnight_s + (day + 1) * DAY_S) for day in (-2, 0, 1)]
+
+    def states():
+        found = [of_day(store.database, *day) for day in days]
+        return [[one.state for one in day if one.device == POS] for day in found]
+
+    before = states()
+    assert before[0] == [MISSING]
+    end(store, number, time_s=TIME_S + 9)
+    assert states() == [before[0], [], []]  # of the day of its end nobody asks
+
+
+def test_a_twin_and_a_gap_of_a_reader_that_has_ended_call_nobody_any_more():
+    store, canteen, _kiosk = month(is_there=False)
+    twin = deepcopy(canteen)
+    head_seq = canteen.seq
+    for seller, amount_fen in ((canteen, 250), (twin, 260)):
+        seller.sell(amount_fen, TIME_S - 9)
+    store.book([[canteen.records[head_seq], twin.records[head_seq]]])
+    canteen.boot()
+    store.book([[canteen.records[-1]]])
+    called = {"forked_readers": 1, "parked_records": 1}
+    assert called.items() <= look(store.database).counts.items()
+    pass_over(store, retire(store), store.heads()[POS])
+    counts = look(store.database).counts
+    assert {name: counts[name] for name in called} == dict.fromkeys(called, 0)

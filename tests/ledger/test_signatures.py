@@ -339,6 +339,8 @@ def test_every_verb_by_every_role():
     untold = set(people.VERBS) - {verb for verb, _right, _say in (*STORY, *OF_MERCHANTS)}
     assert untold == {
         "personal.show",
+        "personal.roster",
+        "personal.form",
         "personal.export",
         "retention.run",
     }  # tests/ledger/test_retention.py

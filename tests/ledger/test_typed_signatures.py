@@ -18,7 +18,7 @@ from ledger.signatures import NotAllowed
 from ledger.subsidies import SubsidyLine
 from tests.ledger import lives
 from tests.ledger import test_temporary as temporary
-from tests.ledger.campus import BAKERY, SIGNERS, apply, campus
+from tests.ledger.campus import BAKERY, SIGNERS, TILL, apply, campus
 from tests.ledger.months import DAY_S, NEXT_END_S
 from tests.ledger.readers import CANTEEN, CARD, OTHER_CARD, open_ledger
 from tests.ledger.staff import FIRST, cheap, enrol, log_in, staffed
@@ -216,8 +216,9 @@ def test_a_form_signed_by_typed_names_takes_five_proven_ones(count):
     for role, person in list(SIGNERS.items())[:count]:
         store.merchants.dossiers.say(number, "sign", Act(role, person), NOW_S)
     staff = staffed(store, NOW_S)
-    if count == len(SIGNERS):  # it was approved whole: its merchant is one
-        assert store.merchants.onboarding.admit(number, [2001], staff["eng"], NOW_S) == 1
+    if count == len(SIGNERS):  # it was approved whole: its merchant is one, and gets no reader
+        admit = lambda store, who: store.merchants.onboarding.admit(number, [2001], who, NOW_S)  # noqa: E731
+        refused(DossierRefused, people.TYPED_NAME, admit, store, staff["eng"])
         return
     role = list(ANNEX_2)[count]
     sign = says("merchant", "2026-1", "sign", role)
@@ -228,6 +229,57 @@ def test_a_form_signed_by_typed_names_takes_five_proven_ones(count):
     for role, login in ANNEX_2.items():
         says("merchant", "2026-1b", "sign", role)(store, staff[login])
     assert store.balances()["merchant", BAKERY] == 0 and check(store) == []
+
+
+def called_so(store, staff, login, role):
+    """Somebody of the role who has the name that was typed."""
+    admins = [staff[one] for one in FIRST]
+    department = "Informatisation" if "project" in role else people.GENERAL
+    has = people.SAID_BY[role][-1] if role != "department" else people.HEAD
+    return enrol(
+        store, admins, login, "School" if has == people.PRESIDENT else department, (has,), NOW_S
+    )
+
+
+def test_a_reader_is_admitted_once_all_five_have_signed_again():
+    """And one that was admitted before stays what it is, asked for again too."""
+    store = campus()
+    signers = {**SIGNERS, "project": "su"}  # of whose name nobody else is
+    number = apply(store)
+    for role, person in signers.items():
+        store.merchants.dossiers.say(number, "sign", Act(role, person), NOW_S)
+    admit = store.merchants.onboarding.admit
+    assert admit(number, [2001], "feng", NOW_S) == 1
+    staff = staffed(store, NOW_S)
+    assert admit(number, [2001], staff["eng"], NOW_S) == 1, "done is done"
+    for role, person in signers.items():
+        with pytest.raises(DossierRefused, match=f"{person} signed it by a typed name"):
+            admit(number, [2001, 2002], staff["eng"], NOW_S)
+        who = called_so(store, staff, person, role)
+        says("merchant", "2026-1", "sign", role)(store, who)
+    assert store.merchants.onboarding.admitted(number) == [2001]
+    assert admit(number, [2001, 2002], staff["eng"], NOW_S) == 2
+    assert check(store) == []
+
+
+def test_no_reader_ends_on_a_typed_signature():
+    """Its department signs again, or it is withdrawn and asked for anew."""
+    store = campus()
+    tickets, dossiers = store.merchants.tickets, store.merchants.dossiers
+    for reference in ("E-1", "E-2"):
+        number = tickets.retire(reference, TILL, Act("merchant", "wu", "sold"), NOW_S)
+        dossiers.say(number, "sign", Act("department", "hua"), NOW_S)
+    staff = staffed(store, NOW_S)
+    head_seq = str(store.heads()[TILL])
+    words = {"evidence": head_seq, "said": "nothing of it boots"}
+    pass_over = says("retirement", "E-1", "pass-over", "centre", **words)
+    refused(DossierRefused, people.TYPED_NAME, pass_over, store, staff["eng"])
+    says("retirement", "E-1", "withdraw", "centre")(store, staff["eng"])
+    again = says("retirement", "E-2", "sign", "department")
+    again(store, staff["hua"])
+    pass_over = says("retirement", "E-2", "pass-over", "centre", **words)
+    assert pass_over(store, staff["eng"]) == "retired"
+    assert check(store) == []
 
 
 def test_no_reader_is_moved_on_typed_signatures_unless_who_is_called_so_signs_again():

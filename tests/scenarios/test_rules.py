@@ -29,6 +29,7 @@ FILES = (
     "offline_caps",
     "status",
     "menu",
+    "menu_away",
     "limits",
     "acquirer",
 )

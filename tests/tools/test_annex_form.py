@@ -7,12 +7,15 @@ from html.parser import HTMLParser
 import pytest
 from typer.testing import CliRunner
 
+from ledger import people, signatures
 from ledger.lifecycle import Act
 from ledger.temporary import Application
 from tests.ledger.lives import BY
 from tests.ledger.readers import Reader, open_ledger
+from tests.ledger.staff import cheap, staffed, token_of  # noqa: F401 - cheap is a fixture
 from tools.annex_form import TITLE
 from tools.cli import app
+from tools.session import keep
 
 DAY = 20_783  # 2026-11-26
 NOON_S = DAY * 86_400 + 4 * 3600
@@ -47,8 +50,16 @@ def store(tmp_path, monkeypatch):
     store.close()
 
 
-def applied(store, category=3, valid_to=DAY + 9, relation="同事"):
-    form = Application("T1", "S1", relation, category, "总务处", DAY, valid_to)
+def applied(
+    store,
+    category=3,
+    valid_to=DAY + 9,
+    relation="同事",
+    applicant="T1",
+    user="S1",
+    department="总务处",
+):
+    form = Application(applicant, user, relation, category, department, DAY, valid_to)
     return store.temporaries.apply(form, NOON_S)
 
 
@@ -108,6 +119,38 @@ def test_what_is_signed_handed_out_and_extended_says_by_whom_and_when(store):
     store.reissues.reissue(40, 41, NOON_S + 7 * 86_400, "id-card", BY)
     store.temporaries.extend(41, "总务处", DAY + 150, DAY + 95, NOON_S + 95 * 86_400, proof)
     assert printed(store, number).cells.count("延期") == 2
+
+
+def test_numbers_are_masked_but_for_who_signs_and_says_so(store):
+    number = applied(store, applicant="T20260317", user="S20250042")
+    page = " ".join(printed(store, number).cells)
+    assert "T2*****17" in page and "S2*****42" in page
+    assert "T20260317" not in page and "S20250042" not in page
+    why = "--because", "to sign"
+    page = " ".join(printed(store, number, *why, "--by", "zhao").cells)
+    assert "T20260317" in page and "S20250042" in page
+
+
+@pytest.mark.usefixtures("cheap")
+def test_a_head_signs_for_the_own_department(store, monkeypatch):
+    monkeypatch.setenv("ONECARD_SESSION", str(store.path.with_name("session")))
+    number = applied(store, applicant="T20260317", department=people.GENERAL)
+    staffed(store, NOON_S)
+    out = store.path.with_name("form.html")
+    words = ["ledger", "temporary", "form", str(store.path), "--application", str(number)]
+    words += ["--out", str(out), "--because", "to sign"]
+    for login, code in (("stella", 2), ("hes", 2), ("hua", 0)):
+        keep(token_of(store, login, NOON_S))
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == code, done.output
+        assert out.exists() is (code == 0)
+    assert "T20260317" in out.read_text(encoding="utf-8")
+    acts = [one for one in signatures.acts(store.database, 1_000) if one.verb == "personal.form"]
+    assert [(one.login, one.reason) for one in acts] == [
+        ("stella", people.NOT_FOR_ROLE),
+        ("hes", people.OTHER_DEPARTMENT),
+        ("hua", 0),
+    ]
 
 
 def test_who_may_stay_has_the_other_box(store):

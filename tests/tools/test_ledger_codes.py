@@ -14,6 +14,7 @@ from tests.ledger.acquiring import Acquiring
 from tests.ledger.checkout import CODE_KEY, NOW_S, Checkout
 from tests.ledger.readers import CARD, Reader, lost
 from tools.cli import app
+from tools.ledger_acquirer import HOLES_SHOWN
 
 SHOWN = "--shown", "passport", "--by", "li"
 
@@ -175,3 +176,19 @@ def test_a_corrected_statement_and_a_day_without_one_are_listed(counter, tmp_pat
     assert f"{days[0]} was corrected: version 2.\nStatements are entered up to {days[2]}" in listed
     assert f"{days[1]}       0.00  no statement of this day" in listed
     assert f"{days[2]}       0.07  on another day already        nobody-s" in listed
+
+
+def test_of_many_days_without_a_statement_the_newest_are_listed_and_the_rest_is_counted(
+    counter, tmp_path
+):
+    books = tmp_path / "acquired.sqlite"
+    today = int(time.time()) // 86_400
+    for day in (today - 102, today - 1):
+        counter.store.acquirer_statements.enter(day, [], 1)
+    listed = onecard("acquirer", books).output.splitlines()
+    shown = [line for line in listed if "no statement of this day" in line]
+    holes = json.loads(onecard("acquirer", books, "--json").output)
+    assert len(shown) == HOLES_SHOWN == 31 and len(holes) > 90
+    first, rest = holes[0]["day"], len(holes) - len(shown)
+    assert f"and {rest} days before, from {first} on, without one: --json has them" in listed
+    assert f"unmatched: {len(holes)}" in listed

@@ -6,6 +6,7 @@ import time
 import openpyxl
 import pytest
 
+from ledger import people, signatures
 from ledger.holders import Holder
 from ledger.rosters import Rosters, Shift
 from protocols.rules.spending import STAFF
@@ -13,8 +14,10 @@ from tests.adapters.test_spreadsheet import book
 from tests.ledger.departments import DAY
 from tests.ledger.lives import STAFF_BY
 from tests.ledger.readers import CARD, Reader, open_ledger
+from tests.ledger.staff import cheap, staffed, token_of  # noqa: F401 - cheap is a fixture
 from tests.ledger.test_attendance import at
 from tests.tools.test_ledger_attendance import onecard
+from tools.session import keep
 
 HEADS = ["工号", "班组", "班次", "起始日"]
 BY = ("--by", "li")
@@ -38,7 +41,11 @@ def test_staff_are_entered_from_a_spreadsheet_once(path, tmp_path):
     assert onecard("staff", path, file, *BY).output == "1 lines, 1 of them news\n"
     assert onecard("staff", path, file, *BY).output == "1 lines, 0 of them news\n"
     shown = onecard("roster", path).output
+    assert shown == "On 2026-11-26:\n  P**1, 保洁, 早班: mon-fri 08:00-17:00\n"
+    shown = onecard("roster", path, "--because", "who is absent", *BY).output
     assert shown == "On 2026-11-26:\n  P001, 保洁, 早班: mon-fri 08:00-17:00\n"
+    nobody = onecard("roster", path, "--because", "who is absent")
+    assert nobody.exit_code == 2 and "P001" not in nobody.output
     assert "need not come" in onecard("roster", path, "--day", "2026-11-28").output
     left = tmp_path / "left.csv"
     left.write_bytes("工号,班组,班次,起始日\nP001,,离职,2026-11-26\n".encode("gb18030"))
@@ -117,7 +124,7 @@ def worked(path, tmp_path, monkeypatch):
 
 def test_a_month_is_a_workbook_in_which_hand_work_is_marked(worked, tmp_path):
     out = tmp_path / "2026-11.xlsx"
-    done = onecard("report", worked, "2026-11", "--out", out)
+    done = onecard("report", worked, "2026-11", "--out", out, "--because", "pay", *BY)
     assert done.exit_code == 0, done.output
     said = "1 people, days: 2 present, 0 one, 1 absent, 2 unclear, 16 open, 0 extra"
     assert done.output == f"{out}: {said}; 1 late, 0 early\n"
@@ -145,6 +152,34 @@ def test_a_month_is_a_workbook_in_which_hand_work_is_marked(worked, tmp_path):
     assert [row[1:4] for row in found["名册外打卡"][1:]] == [[8, 3002, 3]]
     assert found["日期不明"][1][:4] == ["P007", CARD, 3002, 5]
     assert found["考勤机"][1] == [3002, 5, "-"]
+
+
+def test_without_a_reason_no_number_of_a_person_is_in_the_workbook(worked, tmp_path):
+    out = tmp_path / "2026-11.xlsx"
+    assert onecard("report", worked, "2026-11", "--out", out).exit_code == 0
+    cells = [str(cell) for rows in sheets(out).values() for row in rows for cell in row]
+    assert "P007" not in " ".join(cells)
+    assert cells.count("P**7") >= 5, "summary, days, what was entered by hand, what is undated"
+
+
+@pytest.mark.usefixtures("cheap")
+def test_a_month_is_unmasked_for_a_steward_who_says_why(worked, tmp_path, monkeypatch):
+    monkeypatch.setenv("ONECARD_SESSION", str(tmp_path / "session"))
+    store = open_ledger(path=str(worked))
+    staffed(store, int(time.time()))
+    out, why = tmp_path / "2026-11.xlsx", ("--because", "pay of November")
+    for login, code in (("clara", 2), ("stella", 0)):
+        keep(token_of(store, login, int(time.time())))
+        done = onecard("report", worked, "2026-11", "--out", out, *why)
+        assert done.exit_code == code, done.output
+        assert out.exists() is (code == 0)
+    acts = [one for one in signatures.acts(store.database, 1_000) if "roster" in one.verb]
+    assert [(one.login, one.subject, one.reason) for one in acts] == [
+        ("clara", "month 2026-11", people.NOT_FOR_ROLE),
+        ("stella", "month 2026-11", 0),
+    ]
+    assert acts[1].evidence == why[1]
+    store.close()
 
 
 def test_the_same_books_make_the_same_workbook(worked, tmp_path):

@@ -13,13 +13,14 @@ import yaml
 
 from ledger.service import WILL
 from protocols.card import mailbox
-from protocols.rules import access, release, settings, slots
+from protocols.rules import access, menu, release, settings, slots
 from protocols.wire import (
     access_news,
     card_news,
     firmware_news,
     fleet_news,
     letter_news,
+    menu_news,
     messages,
     mqtt,
     policy_news,
@@ -299,6 +300,17 @@ def test_what_is_said_of_policies_is_what_is_written():
     assert f"page {settings.POLICY_PAGE}" in SPEC
 
 
+def test_what_is_said_of_menus_is_what_is_written():
+    digest = menu.digest_of(b"")
+    assert accepts(schema("menu-news"), menu_news.encode_news([(1001, 2, digest, bytes(224))]))
+    assert accepts(schema("menu"), menu_news.encode_menu(digest, bytes(menu.MENU_BYTES_MAX)))
+    assert not accepts(schema("menu"), menu_news.encode_news([]))
+    assert accepts(schema("menu-ask"), menu_news.encode_ask(digest))
+    assert not accepts(schema("menu-ask"), b"\x41\x00")
+    assert f"page {menu.PAGE}" in SPEC and f"page {menu.PAGE + 1} " in SPEC
+    assert f"COSE_Mac0 of {struct.calcsize(menu.WARRANT)} bytes: epoch (4 bytes" in SPEC
+
+
 def test_a_broken_grammar_would_be_noticed():
     with pytest.raises(ValueError, match="parser errors"):
         pycddl.Schema("start = boot\n" + GRAMMAR.replace("\n}\n", "\n", 1))
@@ -331,6 +343,7 @@ def test_sizes_in_words_are_those_of_the_code():
         "FIRMWARE_NEWS (payload)": firmware_news.BYTES_MAX,
         "POLICY_NEWS (payload)": policy_news.BYTES_MAX,
         "FLEET_NEWS (payload)": fleet_news.BYTES_MAX,
+        "MENU_NEWS (payload)": menu_news.BYTES_MAX,
     }
 
 

@@ -39,7 +39,6 @@ ELSEWHERE = {
 # array, the pairs of a map that must be empty.
 OVERLOOKED = {
     "device is bytes",
-    "epoch is bytes",
     "lock is bytes",
     "sealed is '1'",
     "sealed is 1",

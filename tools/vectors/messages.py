@@ -100,7 +100,7 @@ _MESSAGES: Mapping[str, _Row] = {
     ),
 }
 _NONCE = bytes.fromhex("5a3c1e0f89abcdef")
-_FROM_READER, _FROM_LEDGER, _EITHER = [1, 4, 7], [2, 3, 5, 6, 8], [17, 34]
+_FROM_READER, _FROM_LEDGER, _EITHER = [1, 4, 7], [2, 3, 5, 6, 8], [17]
 _DESK_UP, _DESK_DOWN = [23, 25], [24, 26]
 # As _MESSAGES, of what a RELAY carries; key 1, the nonce, stands in all of them.
 _RELAYED: Mapping[str, _Row] = {
@@ -227,15 +227,6 @@ _RELAYED: Mapping[str, _Row] = {
         {2: 0, 3: 0},
         {2: U16, 3: U32},
     ),
-    "menu-page": (
-        34,
-        _EITHER,
-        {"epoch": 2, "page": 3, "data": 4},
-        {"epoch": (2, 0, U32), "page": (3, 0, U8)},
-        {2: 7, 3: 1, 4: bytes(range(40))},
-        {2: 0, 3: 0, 4: b""},
-        {2: U32, 3: U8, 4: bytes(256)},
-    ),
 }
 _SEALED_ONE: Mapping[str, Any] = {
     "empty": b"",
@@ -302,7 +293,6 @@ _BAD: Mapping[tuple[str, int], Mapping[str, Any]] = {
     ("load-order", 2): {"no order in it": b"", "an order of 161 bytes": bytes(161)},
     ("card-answer", 3): {"an answer of 257 bytes": bytes(257), "an answer in text": "af"},
     ("card-command", 3): {"no command in it": b"", "a command of 129 bytes": bytes(129)},
-    ("menu-page", 4): {"a page of 257 bytes": bytes(257), "data in text": "af"},
     ("pay-ask", 2): {
         "a code of 37 bytes": bytes(37),
         "a code of 39 bytes": bytes(39),
