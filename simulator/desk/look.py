@@ -10,6 +10,7 @@ import base64
 import random
 from typing import Any
 
+from firmware.services.journal import Journal
 from protocols.card.identity import ForeignCard
 from protocols.rules import door, lock
 from simulator import locks, screen
@@ -34,6 +35,7 @@ class Looker:
         self._font = font
         self._of = {one["name"]: one for one in run.scenario.readers}
         self._twins: dict[str, tuple[int, NorFlash]] = {}
+        self._journals: dict[str, tuple[int, Journal]] = {}
 
     # -- buildings --------------------------------------------------------------------------
 
@@ -76,7 +78,7 @@ class Looker:
         if role == "identity":
             seen["typed"] = link_look.typed(reader)
         if role == "door":
-            seen["door"] = _door(reader)
+            seen["door"] = door_of(reader)
         elif role == "lock":
             seen["door"] = _lock(reader)
         return seen
@@ -93,10 +95,18 @@ class Looker:
     def _waiting(self, name: str) -> int:
         """Records in its journal that the ledger has not booked."""
         heads = self._run.services.store.heads()
-        head_seq = journal_of(self._twin(name)).head_seq
-        return max(head_seq - heads[self._of[name]["device"]], 0)
+        return max(self.journal(name).head_seq - heads[self._of[name]["device"]], 0)
+
+    def journal(self, name: str) -> Journal:
+        """The journal on its flash, read anew when something was written there."""
+        written = self._run.readers[name].hardware.flash_operations
+        known = self._journals.get(name)
+        if known is None or known[0] != written:
+            known = self._journals[name] = written, journal_of(self._twin(name))
+        return known[1]
 
     def _twin(self, name: str) -> NorFlash:
+        """A copy of its journal's flash as it is now, to read as often as one likes."""
         hardware = self._run.readers[name].hardware
         known = self._twins.get(name)
         if known is None or known[0] != hardware.flash_operations:
@@ -167,7 +177,7 @@ def _percent(reader: Reader) -> int:
     return battery.charge_mah() * 100 // battery.capacity_mah
 
 
-def _door(reader: Reader) -> Seen:
+def door_of(reader: Reader) -> Seen:
     """Bolt and leaf as two facts; what has let go of the bolt, if something has."""
     hardware = reader.hardware
     if isinstance(reader, DozingReader) and reader.is_dozing:

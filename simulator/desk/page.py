@@ -62,12 +62,21 @@ def page_of(scenario: Scenario, lang: str, files: list[str]) -> dict[str, Any]:
             {"id": site, "name": named(site), "readers": readers}
             for site, readers in sites.items()
         ],
-        "cards": [card for batch in scenario.cards for card in _cards(batch, say)],
+        "cards": cards_of(scenario, at),
         "card_verbs": _CARD_VERBS,
         "keypad": KEYPAD,
         "amounts": AMOUNTS,
         "speeds": SPEEDS,
     }
+
+
+def cards_of(scenario: Scenario, at: int) -> list[dict[str, Any]]:
+    """Every card of the wallet, in language `at` of words.LANGUAGES."""
+
+    def say(table: Mapping[Any, tuple[str, str]], key: Any) -> str:
+        return table[key][at] if key in table else str(key)
+
+    return [card for batch in scenario.cards for card in _cards(batch, say)]
 
 
 def _cards(batch: CardBatch, say: Any) -> list[dict[str, Any]]:
