@@ -136,7 +136,7 @@ def _phone(run: Run, step: Step) -> None:
     held.is_busy = True
     what = step.fields.get("shows", PAYMENT)
     shown = partial(run.phones.show, held.card_no, what)
-    read = partial(run.read, step)
+    read = partial(_read_by, run, step)
     customer = Customer(held, step.fields["amount"], [], code=shown, on_read=read)
     customer.is_platform = what in PLATFORMS
     run.clerks[step.fields["reader"]].join(customer)
@@ -241,9 +241,15 @@ def _tap(run: Run, step: Step) -> None:
         items=fields.get("items", []),
         is_meal=bool(fields.get("meal")),
         changes_mind=bool(fields.get("cancel")),
-        on_read=partial(run.read, step),
+        on_read=partial(_read_by, run, step),
     )
     run.clerks[fields["reader"]].join(customer)
+
+
+def _read_by(run: Run, step: Step, text: str) -> None:
+    """What the display has said to one named person in the end."""
+    run.tell(f"{step.fields['card']} at {step.fields['reader']}: {text}")
+    run.read(step, text)
 
 
 def _press(run: Run, step: Step) -> None:

@@ -40,6 +40,7 @@ class Rule:
 _AGENT = ("protocols", "adapters", "edge_agent")
 _LEDGER = ("protocols", "adapters", "ledger")
 _FIRMWARE_SERVICES = ("protocols", "firmware.drivers", "firmware.services")
+_SIMULATOR = ("protocols", "firmware", "adapters", "edge_agent", "ledger", "simulator")
 
 RULES = (
     Rule("protocols.wire", ("protocols.wire",), WIRE),
@@ -51,7 +52,9 @@ RULES = (
     Rule("adapters", ("protocols", "adapters")),
     Rule("edge_agent", _AGENT),
     Rule("ledger", _LEDGER),
-    Rule("simulator", ("protocols", "firmware", "adapters", "edge_agent", "ledger", "simulator")),
+    Rule("simulator", _SIMULATOR),
+    # It shows a journal as `onecard journal show` prints it.
+    Rule("simulator.desk", (*_SIMULATOR, "tools.journal_image", "tools.journal_show")),
     Rule("tools", ROOMS),
 )
 

@@ -81,7 +81,7 @@ def show(path: Path, key_path: Path | None = None) -> int:
         where = key_path if isinstance(error, BadKey) else path
         print(f"onecard: {where}: {error}", file=sys.stderr)
         return UNUSABLE
-    lines = [line for sector in _linked(image, key) for line in sector]
+    lines = lines_of(image, key)
     print(_ROW.format(*_HEAD))
     for line in lines:
         print(_ROW.format(line.seq, line.kind, line.time, line.chain, line.seal, line.fields))
@@ -99,6 +99,11 @@ def load_key(path: Path) -> bytes:
     if len(key) != KEY_BYTES:
         raise BadKey(f"a key is {2 * KEY_BYTES} hexadecimal digits")
     return key
+
+
+def lines_of(image: Image, key: bytes | None) -> list[Line]:
+    """Every entry in the order in which it was written; with the device's key its seal is checked."""
+    return [line for sector in _linked(image, key) for line in sector]
 
 
 def _linked(image: Image, key: bytes | None) -> Iterator[list[Line]]:

@@ -90,6 +90,11 @@ class UsbHost:
 
     # -- the PC, and who sits there --------------------------------------------------------------
 
+    @property
+    def is_plugged(self) -> bool:
+        """Whether the cable is in."""
+        return self._is_plugged
+
     def plug(self, is_plugged: bool) -> None:
         """The cable; what was under way when it is pulled goes nowhere."""
         self._advance()

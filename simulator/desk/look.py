@@ -10,6 +10,7 @@ import base64
 import random
 from typing import Any
 
+from firmware.services.journal import Journal
 from protocols.card.identity import ForeignCard
 from protocols.rules import door, lock
 from simulator import locks, screen
@@ -17,6 +18,7 @@ from simulator.cardbox import HeldCard, truth
 from simulator.checkers import journal_of, judge
 from simulator.chips.nor_flash import NorFlash
 from simulator.chips.smart_lock import DRAWN
+from simulator.desk import link_look
 from simulator.reader import Reader
 from simulator.residence.doze import DozingReader
 from simulator.run import Run
@@ -33,6 +35,7 @@ class Looker:
         self._font = font
         self._of = {one["name"]: one for one in run.scenario.readers}
         self._twins: dict[str, tuple[int, NorFlash]] = {}
+        self._journals: dict[str, tuple[int, Journal]] = {}
 
     # -- buildings --------------------------------------------------------------------------
 
@@ -40,15 +43,13 @@ class Looker:
         """By site: whether it has mains, its readers a network, and it a line to the centre."""
         run, seen = self._run, {}
         for site, building in run.services.buildings.items():
-            cables = [
-                reader.hardware.cable
-                for name, reader in run.readers.items()
-                if run.site_of(name) == site and reader.hardware.cable
-            ]
+            readers = [one for name, one in run.readers.items() if run.site_of(name) == site]
+            cables = [one.hardware.cable for one in readers if one.hardware.cable]
             seen[site] = {
                 "mains": building.has_mains,
                 "network": any(cable.plugged for cable in cables) or not building.has_mains,
                 "upstream": building.upstream.is_plugged,
+                **link_look.site(run, site, readers),
             }
         return seen
 
@@ -74,8 +75,10 @@ class Looker:
             "waiting": self._waiting(name),
         }
         role = self._of[name].get("role", "pos")
+        if role == "identity":
+            seen["typed"] = link_look.typed(reader)
         if role == "door":
-            seen["door"] = _door(reader)
+            seen["door"] = door_of(reader)
         elif role == "lock":
             seen["door"] = _lock(reader)
         return seen
@@ -92,10 +95,18 @@ class Looker:
     def _waiting(self, name: str) -> int:
         """Records in its journal that the ledger has not booked."""
         heads = self._run.services.store.heads()
-        head_seq = journal_of(self._twin(name)).head_seq
-        return max(head_seq - heads[self._of[name]["device"]], 0)
+        return max(self.journal(name).head_seq - heads[self._of[name]["device"]], 0)
+
+    def journal(self, name: str) -> Journal:
+        """The journal on its flash, read anew when something was written there."""
+        written = self._run.readers[name].hardware.flash_operations
+        known = self._journals.get(name)
+        if known is None or known[0] != written:
+            known = self._journals[name] = written, journal_of(self._twin(name))
+        return known[1]
 
     def _twin(self, name: str) -> NorFlash:
+        """A copy of its journal's flash as it is now, to read as often as one likes."""
         hardware = self._run.readers[name].hardware
         known = self._twins.get(name)
         if known is None or known[0] != hardware.flash_operations:
@@ -166,7 +177,7 @@ def _percent(reader: Reader) -> int:
     return battery.charge_mah() * 100 // battery.capacity_mah
 
 
-def _door(reader: Reader) -> Seen:
+def door_of(reader: Reader) -> Seen:
     """Bolt and leaf as two facts; what has let go of the bolt, if something has."""
     hardware = reader.hardware
     if isinstance(reader, DozingReader) and reader.is_dozing:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from simulator.desk import words
+from simulator.desk import table_words, words
 from simulator.scenario import CardBatch, Scenario
 
 SPEEDS = (1, 10, 60)
@@ -18,6 +18,8 @@ KEYPAD = (
     *((".", "."), ("0", "0"), ("TTL", "T"), ("OK", "\r")),
 )
 AMOUNTS = ("6.00", "8.50", "12.50", "58.00")
+CODES = ("wechat", "alipay", "unionpay", "wallet", "transit", "anything")
+DELAYS_MS, LOSSES_PERCENT = (0, 300, 2000, 8000), (0, 20, 50)
 _CARD_VERBS = ("lose", "unlose", "suspend", "resume", "reissue", "topup")
 
 
@@ -36,9 +38,9 @@ def page_of(scenario: Scenario, lang: str, files: list[str]) -> dict[str, Any]:
         role = one.get("role", "pos")
         sites.setdefault(one.get("site", scenario.site), []).append(
             {"id": one["name"], "name": named(one["name"]), "role": role}
-            | {"kind": say(words.ROLES, role)}
+            | {"kind": say(words.ROLES, role), "scans": bool(one.get("scanner"))}
         )
-    texts = {key: text[at] for key, text in words.TEXTS.items()}
+    texts = {key: text[at] for key, text in {**words.TEXTS, **table_words.TEXTS}.items()}
     told = texts | {
         "accounts": {key: text[at] for key, text in words.ACCOUNTS.items()},
         "states": {key: text[at] for key, text in words.STATES.items()},
@@ -52,16 +54,29 @@ def page_of(scenario: Scenario, lang: str, files: list[str]) -> dict[str, Any]:
         "title": scenario.title or scenario.name,
         "files": files,
         "loaded": scenario.name if scenario.path.stem in files else "",
+        "has_steps": scenario.path.stem != "campus",
+        "codes": [(key, texts[f"code_{key}"]) for key in CODES],
+        "delays_ms": DELAYS_MS,
+        "losses_percent": LOSSES_PERCENT,
         "sites": [
             {"id": site, "name": named(site), "readers": readers}
             for site, readers in sites.items()
         ],
-        "cards": [card for batch in scenario.cards for card in _cards(batch, say)],
+        "cards": cards_of(scenario, at),
         "card_verbs": _CARD_VERBS,
         "keypad": KEYPAD,
         "amounts": AMOUNTS,
         "speeds": SPEEDS,
     }
+
+
+def cards_of(scenario: Scenario, at: int) -> list[dict[str, Any]]:
+    """Every card of the wallet, in language `at` of words.LANGUAGES."""
+
+    def say(table: Mapping[Any, tuple[str, str]], key: Any) -> str:
+        return table[key][at] if key in table else str(key)
+
+    return [card for batch in scenario.cards for card in _cards(batch, say)]
 
 
 def _cards(batch: CardBatch, say: Any) -> list[dict[str, Any]]:
@@ -76,6 +91,7 @@ def _cards(batch: CardBatch, say: Any) -> list[dict[str, Any]]:
             "look": {1: "staff", 2: "student", 3: "temporary"}.get(batch.kind, "other"),
             "make": say(words.MAKES, batch.make) if batch.make != "ours" else "",
             "chip": {"classic": "M1", "desfire": "EV2"}[batch.chip],
+            "phone": batch.has_phone and batch.make == "ours",
         }
         for name in names
     ]

@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import uvicorn
@@ -23,16 +23,19 @@ def serve(
     port: int = 0,
     seed: int | None = None,
     broker: str = "auto",
+    in_vm: Collection[str] = (),
     opens: bool = False,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve the scenario of a file until it is interrupted; ScenarioError if it cannot be used.
 
-    `port` 0 is a free one. `opens`: a browser, in a window of its own where it can.
+    `in_vm`: readers whose firmware runs in a real MicroPython; VmMissing without one. `port` 0 is a free one. `opens`: a browser, in a window of its own where it can.
     """
     sock = socket.create_server(("127.0.0.1", port))
     with sock:
-        stage = Stage(path.read_text(encoding="utf-8"), path, seed=seed, broker=broker)
+        stage = Stage(
+            path.read_text(encoding="utf-8"), path, seed=seed, broker=broker, in_vm=in_vm
+        )
         try:
             bound = sock.getsockname()[1]
             url = f"http://127.0.0.1:{bound}/"

@@ -23,6 +23,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from simulator.desk import views
+from simulator.desk.device_page import device_page_of
 from simulator.desk.page import page_of
 from simulator.desk.stage import Stage
 from simulator.scenario import ScenarioError
@@ -59,10 +61,12 @@ def app_of(
     desk = _Desk(stage, token or secrets.token_urlsafe(24), is_over)
     routes = [
         Route("/", desk.page),
+        Route("/device", desk.device),
         Route("/events", desk.events),
         Route("/recording.toml", desk.recording),
         Route("/act", desk.act, methods=["POST"]),
         Route("/time", desk.time, methods=["POST"]),
+        Route("/home", desk.home, methods=["POST"]),
         Route("/finish", desk.finish, methods=["POST"]),
         Route("/load", desk.load, methods=["POST"]),
         Mount("/web", StaticFiles(directory=WEB)),
@@ -127,17 +131,37 @@ class _Desk:
         lang = "en" if request.query_params.get("lang") == "en" else "zh"
         scenario = await asyncio.wrap_future(self._stage.scenario())
         files = sorted(path.stem for path in SCENARIOS.glob("*.toml"))
-        context = page_of(scenario, lang, files)
+        return self._rendered("desk.html", page_of(scenario, lang, files))
+
+    async def device(self, request: Request) -> Response:
+        """One device in large: `reader` names it."""
+        lang = "en" if request.query_params.get("lang") == "en" else "zh"
+        scenario = await asyncio.wrap_future(self._stage.scenario())
+        context = device_page_of(scenario, request.query_params.get("reader", ""), lang)
+        if context is None:
+            return JSONResponse({"refused": "no such reader"}, 404)
+        return self._rendered("device.html", context)
+
+    def _rendered(self, name: str, context: dict[str, Any]) -> Response:
         context |= {"token": self.token, "play": self._stage.play}
         context["has_glyphs"] = self._stage.has_glyphs
-        template = self._pages.get_template("desk.html")
-        return HTMLResponse(template.render(context))
+        return HTMLResponse(self._pages.get_template(name).render(context))
 
-    async def events(self, _request: Request) -> Response:
+    async def events(self, request: Request) -> Response:
+        """The changes of what a browser looks at: `view` of views.py."""
+        changes = self._changes(request.query_params.get("view", views.CAMPUS))
         headers = {"X-Accel-Buffering": "no"}
-        return StreamingResponse(self._changes(), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(changes, media_type="text/event-stream", headers=headers)
 
-    async def _changes(self) -> AsyncIterator[str]:
+    async def _changes(self, view: str) -> AsyncIterator[str]:
+        await asyncio.wrap_future(self._stage.watch(view))
+        try:
+            async for text in self._changes_of(view):
+                yield text
+        finally:
+            self._stage.unwatch(view)
+
+    async def _changes_of(self, view: str) -> AsyncIterator[str]:
         """What has changed since this browser was told last; a slow one skips what is between."""
         seen: dict[str, str] = {}
         version, quiet_s = -1, 0.0
@@ -150,8 +174,14 @@ class _Desk:
                     yield ": still there\n\n"
                 continue
             version, shown = self._stage.version, dict(self._stage.shown)
-            new = {key: text for key, text in shown.items() if seen.get(key) != text}
+            new = {
+                key: text
+                for key, text in shown.items()
+                if seen.get(key) != text and views.is_told(view, key)
+            }
             seen, quiet_s = shown, 0.0
+            if not new:
+                continue
             body = ",".join(f"{json.dumps(key)}:{text}" for key, text in new.items())
             yield f"data: {{{body}}}\n\n"
 
@@ -167,6 +197,20 @@ class _Desk:
     async def time(self, request: Request) -> Response:
         wish = await _body(request)
         return await _answer(self._stage.set_time(wish)) if wish is not None else _not_json()
+
+    async def home(self, request: Request) -> Response:
+        """`home` "vm" or "cpython": where the firmware of `reader` runs from now on."""
+        wish = await _body(request)
+        if wish is None:
+            return _not_json()
+        name, home = str(wish.get("reader", "")), wish.get("home")
+        if home not in ("vm", "cpython"):
+            return JSONResponse({"refused": f"no such home: {home!r}"}, 409)
+        if home == "vm":  # compiling takes seconds, in which the campus goes on
+            refusal = await asyncio.to_thread(self._stage.prepare, name)
+            if refusal:
+                return JSONResponse({"refused": refusal}, 409)
+        return await _answer(self._stage.move(name, to_vm=home == "vm"))
 
     async def finish(self, _request: Request) -> Response:
         return await _answer(self._stage.finish())

@@ -13,16 +13,22 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 from simulator import screen
+from simulator.desk import link_look, views
+from simulator.desk.device_look import DeviceLooker
 from simulator.desk.look import Looker
+from simulator.desk.phone_look import PhoneLooker
 from simulator.desk.session import Session
 from simulator.desk.verbs import Refused, said
+from simulator.homes import Images
 from simulator.scenario import ScenarioError, parse
+from simulator.vm.bridge import VmMissing
 
 SPEEDS = (1, 10, 60)
 _log = logging.getLogger(__name__)
@@ -42,16 +48,25 @@ class Stage:
     """Plays a scenario text from `path`; every call but `close` may come from any thread.
 
     `shown`: key -> JSON, replaced whole. `version` counts what has changed there, and `play` the
-    sessions: another number is another campus.
+    sessions: another number is another campus. `in_vm`: whose firmware starts in a MicroPython.
     """
 
     def __init__(
-        self, text: str, path: Path, *, seed: int | None = None, broker: str = "auto"
+        self,
+        text: str,
+        path: Path,
+        *,
+        seed: int | None = None,
+        broker: str = "auto",
+        in_vm: Collection[str] = (),
     ) -> None:
         self.shown: dict[str, str] = {}
         self.version = 0
         self.play = 0
-        self._broker, self._seed = broker, seed
+        self._broker, self._seed, self._in_vm = broker, seed, in_vm
+        self._images_folder = tempfile.TemporaryDirectory(prefix="onecard-images-")
+        self._images = Images(Path(self._images_folder.name))
+        self._watched: Counter[str] = Counter()
         self._wanted: queue.Queue[Callable[[], None]] = queue.Queue()
         self._is_over = False
         self._folder: Path | None = None
@@ -90,6 +105,30 @@ class Stage:
         """Another scenario instead, from its start."""
         return self._ask(lambda: self._load(text, path, paused))
 
+    def prepare(self, name: str) -> str:
+        """Make what a device would run in a MicroPython, in the caller's time; "" or why not."""
+        session = self._session
+        reader = session.run.readers.get(name)
+        if reader is None:
+            return f"no reader {name!r}"
+        try:
+            session.homes.prepare(reader)
+        except VmMissing as error:
+            return str(error)
+        return ""
+
+    def move(self, name: str, *, to_vm: bool) -> Future[str]:
+        """A device boots in a MicroPython, or in this process again."""
+        return self._ask(lambda: self._move(name, to_vm))
+
+    def watch(self, view: str) -> Future[None]:
+        """Somebody looks at this: it is put up from now on, until as many have gone."""
+        return self._ask(lambda: self._watched.update([view]))
+
+    def unwatch(self, view: str) -> Future[None]:
+        """Somebody does not look at it any more."""
+        return self._ask(lambda: self._unwatch(view))
+
     def recording(self) -> Future[str]:
         """The file of what was done."""
         return self._ask(lambda: self._session.recorder.text())
@@ -102,6 +141,7 @@ class Stage:
         """End the thread and everything it runs."""
         self._is_over = True
         self._thread.join()
+        self._images_folder.cleanup()
 
     def _ask(self, call: Callable[[], Any]) -> Future[Any]:
         answer: Future[Any] = Future()
@@ -153,8 +193,12 @@ class Stage:
     def _open(self, text: str, path: Path) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="onecard-desk-"))
         self._source = text, path
-        self._session = Session(text, path, self._folder, self._seed, self._broker)
-        self._looker = Looker(self._session.run, self._font)
+        vm = {"in_vm": self._in_vm, "images": self._images}
+        self._session = Session(text, path, self._folder, self._seed, self._broker, **vm)
+        run = self._session.run
+        self._looker = Looker(run, self._font)
+        self._phone_looker = PhoneLooker(run)
+        self._device_looker = DeviceLooker(run, self._session.homes, self._looker)
         self._fault, self._report, self._jump_us, self._debt_us = "", None, 0, 0.0
         self._changes: tuple[int, ...] = ()
         self.shown = {}
@@ -166,8 +210,10 @@ class Stage:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _load(self, text: str, path: Path, paused: bool) -> str:
-        parse(text, path)  # before anything of now is given up for it
+        loaded = parse(text, path)  # before anything of now is given up for it
         before = self._source
+        there = {one["name"] for one in loaded.readers}
+        self._in_vm = [name for name in self._in_vm if name in there]
         self._shut()
         try:
             self._open(text, path)
@@ -259,9 +305,31 @@ class Stage:
             self._session.act(table)
         except Refused as refusal:
             return str(refusal)
+        except Exception as error:  # noqa: BLE001
+            self._fail(error)
+            return ""
         if table["do"] != "rest":
             self._jump_us = 0  # whoever does something is there
         return ""
+
+    def _move(self, name: str, to_vm: bool) -> str:
+        if self._fault or self._report:
+            return "it has ended: load it again"
+        try:
+            self._session.move(name, to_vm=to_vm)
+        except Refused as refusal:
+            return str(refusal)
+        except Exception as error:  # noqa: BLE001
+            self._fail(error)
+        self._jump_us = 0
+        return ""
+
+    def _unwatch(self, view: str) -> None:
+        self._watched[view] -= 1
+        self._watched += Counter()  # drops who is at nought
+        if view not in self._watched:
+            own = [key for key in self.shown if views.is_only_of(view, key)]
+            self.shown = {key: text for key, text in self.shown.items() if key not in own}
 
     def _finish(self) -> str:
         if not self._report:
@@ -279,17 +347,27 @@ class Stage:
         session, run = self._session, self._session.run
         self._show("time", self._time())
         self._show("sites", self._looker.sites())
+        self._show("centre", link_look.centre(run))
+        for name, phone in self._phone_looker.phones().items():
+            self._show(f"phone:{name}", phone)
         for name in run.readers:
             self._show(f"reader:{name}", self._looker.reader(name))
         self._show("told", session.told.lines[-_TOLD:])
         self._show("steps", [_step_seen(one) for one in session.played])
         if with_money:
+            self._put_up_views()
             changes = self._looker.changes()
             if changes != self._changes:
                 self._changes = changes
                 self._show("money", self._looker.money())
             for held in run.cards:
                 self._show(f"card:{held.name}", self._looker.card(held))
+
+    def _put_up_views(self) -> None:
+        for name in views.devices_of(self._watched):
+            if name in self._session.run.readers:
+                for key, value in self._device_looker.parts(name).items():
+                    self._show(key, value)
 
     def _time(self) -> dict[str, Any]:
         run, left_us = self._session.run, self._jump_us - self._session.now_us

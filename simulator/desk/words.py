@@ -88,6 +88,7 @@ TEXTS = {
     "actual": ("实际", "really"),
     "skip": ("跳到校园", "Skip to the campus"),
     "busy": ("在用", "in use"),
+    "look_inside": ("细看这台设备", "Look inside"),
     "lost_link": ("与桌面断开，正在重连", "No connection to the desk, trying again"),
 }
 ACCOUNTS = {
@@ -130,7 +131,7 @@ ROLES = {
     "lock": ("电池门锁", "Battery lock"),
     "attendance": ("考勤机", "Attendance"),
     "kiosk": ("自助机", "Self-service"),
-    "identity": ("借阅台", "Library desk"),
+    "identity": ("键盘式读卡器", "Library desk"),
 }
 NAMES = {
     "canteen-1": ("一食堂", "Canteen 1"),
@@ -143,6 +144,7 @@ NAMES = {
     "room-412": ("412 室", "Room 412"),
     "punch-clock": ("值班考勤", "Punch clock"),
     "kiosk": ("大厅自助机", "Lobby kiosk"),
+    "lending-desk": ("借阅台", "Lending desk"),
     "zhang-san": ("张三", "Zhang San"),
     "li-laoshi": ("李老师", "Ms Li"),
     "wang-shifu": ("王师傅", "Mr Wang"),
@@ -152,6 +154,7 @@ NAMES = {
     "cloned-1": ("周八", "Zhou Ba"),
     "cloned-2": ("周八的克隆卡", "Zhou Ba's clone"),
     "written-back": ("吴九", "Wu Jiu"),
+    "torn": ("郑十", "Zheng Shi"),
     "forged": ("伪造卡", "Forged card"),
     "other-campus": ("外校卡", "Another campus"),
 }

@@ -1,4 +1,7 @@
-"""A small campus, and sessions of it."""
+"""A small campus, sessions of it, and pages in a real Chromium."""
+
+import shutil
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -49,6 +52,7 @@ lost = 0
 taps = 0
 """
 SECOND_US = 1_000_000
+PATIENCE_MS = 30_000
 
 
 @pytest.fixture
@@ -66,3 +70,46 @@ def open_session(tmp_path):
     yield open_one
     for session in opened:
         session.close()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Debian's browser; Playwright only drives it."""
+    api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("needs chromium (Debian package)")
+    with api.sync_playwright() as playwright:
+        # In a container root has no sandbox; every page here is ours.
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium):
+    """Opens pages that must keep to themselves: one origin, and nothing in the console."""
+    opened, wrong = [], []
+
+    def open_one(url, **options):
+        context = chromium.new_context(viewport={"width": 1440, "height": 900}, **options)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        home = urlsplit(url).netloc
+
+        def look(request):
+            if urlsplit(request.url).netloc != home:
+                wrong.append(request.url)
+
+        page.on("request", look)
+        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(url)
+        page.wait_for_selector("body[data-ready]")
+        opened.append(context)
+        return page
+
+    yield open_one
+    for context in opened:
+        context.close()
+    assert wrong == []

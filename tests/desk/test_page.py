@@ -5,20 +5,18 @@ ONECARD_SHOTS=1 writes the pictures of the README into docs/img.
 
 import os
 import re
-import shutil
 import time
-from urllib.parse import urlsplit
 
 import pytest
 
 from simulator.desk.server import CAMPUS
-from tests.desk.conftest import SMALL
+from tests.desk.conftest import PATIENCE_MS, SMALL
 from tests.desk.served import served
 
 api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 expect = api.expect
 expect.set_options(timeout=30_000)
-PATIENCE_MS = 30_000
+
 # One window, and the card that takes the place of a lost one.
 LATER = re.sub(r'\[\[reader\]\]\nname = "gate".*?(?=\[\[cards)', "", SMALL, flags=re.DOTALL)
 # Three days of a POS are a minute of two cores and more: here the money goes on after ten minutes.
@@ -27,52 +25,10 @@ SHOTS = os.environ.get("ONECARD_SHOTS") == "1"
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    """Debian's browser; Playwright only drives it."""
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("needs chromium (Debian package)")
-    with api.sync_playwright() as playwright:
-        # In a container root has no sandbox; every page here is ours.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def campus():
     """(stage, url) of the campus that `onecard sim desk` shows."""
     with served(CAMPUS.read_text(encoding="utf-8"), CAMPUS) as desk:
         yield desk
-
-
-@pytest.fixture
-def open_page(chromium):
-    """Opens pages that must keep to themselves: one origin, and nothing in the console."""
-    opened, wrong = [], []
-
-    def open_one(url, **options):
-        context = chromium.new_context(viewport={"width": 1440, "height": 900}, **options)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        home = urlsplit(url).netloc
-
-        def look(request):
-            if urlsplit(request.url).netloc != home:
-                wrong.append(request.url)
-
-        page.on("request", look)
-        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto(url)
-        page.wait_for_selector("body[data-ready]")
-        opened.append(context)
-        return page
-
-    yield open_one
-    for context in opened:
-        context.close()
-    assert wrong == []
 
 
 def device(page, name):

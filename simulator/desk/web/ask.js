@@ -18,6 +18,7 @@ async function post(path, body) {
 export const act = (step) => post("act", step);
 export const time = (wish) => post("time", wish);
 export const load = (wish) => post("load", wish);
+export const move = (wish) => post("home", wish);
 export const finish = () => post("finish", {});
 
 export function notice(text, look = "") {

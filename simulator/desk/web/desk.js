@@ -1,9 +1,11 @@
 // What people do on the page. Every click is a step of a scenario, or a wish about time.
 import { act, finish, load, notice, time, words } from "./ask.js";
+import { dark, plug, slow } from "./links.js";
+import { choosePhone, scan, showCode, switchNet } from "./phone.js";
 import { seen, show } from "./show.js";
 import { switchSound } from "./sound.js";
 
-const PULL_FULL_MS = 240; // about how long a whole spend takes
+const PULL_FULL_MS = 120; // a whole spend takes about so long, from the card that comes to the light
 const LONG_MS = 3000;
 const CARD_KEYS = "123456789";
 // What holding a card there is called, by role.
@@ -14,6 +16,7 @@ let chosen = null;
 function choose(card) {
   chosen = card;
   for (const each of cards) each.setAttribute("aria-pressed", each === card);
+  if (card) choosePhone(card.dataset.card, card.querySelector("strong").textContent);
 }
 
 function holdMs() {
@@ -26,8 +29,9 @@ function holdMs() {
 function tap(device) {
   if (!chosen) return notice(words.wallet_hint);
   const reader = device.dataset.reader, step = { card: chosen.dataset.card, reader };
-  const verb = TAPS[device.dataset.role], hold = holdMs();
-  if (verb !== "tap") return act({ do: verb, ...step });
+  const verb = TAPS[device.dataset.role], hold = holdMs(), other = document.getElementById("with").value;
+  if (other && other !== step.card) step.with = [other];
+  if (verb !== "tap") return act({ do: verb, ...step, ...(hold && { hold_ms: hold }) });
   if (/^\d+\.\d\d$/.test(seen[`reader:${reader}`].pole[1].trim())) {
     return act({ do: "present", ...step, ...(hold && { hold_ms: hold }) });
   }
@@ -43,16 +47,21 @@ function ofCard(verb) {
   return act(step);
 }
 
-function plug(button) {
-  const isOn = button.getAttribute("aria-pressed") === "true";
-  const site = button.closest("[data-site]").dataset.site;
-  return act({ do: isOn ? "cut" : "plug", what: button.dataset.plug, site });
+const amountOf = (device) => device.querySelector("[data-amount]")?.value;
+
+function pullShown() {
+  const percent = document.getElementById("pull").value;
+  document.getElementById("pull-shown").textContent = `${percent} % · ${Math.round((PULL_FULL_MS * percent) / 100)} ms`;
 }
 
 const CLICKS = [
   ["[data-card]", choose],
   ["[data-verb]", (button) => ofCard(button.dataset.verb)],
   ["[data-plug]", plug],
+  ["[data-scan]", (button) => scan(button.closest(".device"), amountOf(button.closest(".device")))],
+  ["[data-code]", (button) => showCode(button.dataset.code)],
+  ["#phone-net", switchNet],
+  ["[data-dark]", dark],
   ["[data-tap]", (button) => tap(button.closest(".device"))],
   ["[data-keys]", (button) => act({ do: "press", reader: button.closest(".device").dataset.reader, keys: button.dataset.keys })],
   ["[data-handheld]", (button) => act({ do: button.getAttribute("aria-pressed") === "true" ? "cut" : "plug", what: "reader-network", reader: button.closest(".device").dataset.reader })],
@@ -91,18 +100,32 @@ document.addEventListener("dragstart", (event) => {
   event.dataTransfer.setData("text/plain", card.dataset.card);
 });
 
+let isPhone = false; // it is a phone that is dragged
+document.addEventListener("dragstart", (event) => {
+  isPhone = event.target.id === "glass";
+  if (isPhone) event.dataTransfer.setData("text/plain", "phone");
+});
+
+function drop(device) {
+  if (!isPhone) return tap(device);
+  return device.querySelector("[data-scan]") ? scan(device, amountOf(device)) : undefined;
+}
+
 for (const device of document.querySelectorAll(".device")) {
   const lit = (isOver) => device.classList.toggle("over", isOver);
   device.addEventListener("dragover", (event) => (event.preventDefault(), lit(true)));
   device.addEventListener("dragleave", () => lit(false));
-  device.addEventListener("drop", (event) => (event.preventDefault(), lit(false), tap(device)));
+  device.addEventListener("drop", (event) => (event.preventDefault(), lit(false), drop(device)));
   const canvas = device.querySelector(".lcd");
   if (canvas) canvas.dataset.name = canvas.getAttribute("aria-label");
 }
 
 document.getElementById("scenario").addEventListener("change", (event) => load({ name: event.target.value }));
-document.getElementById("pull").addEventListener("input", (event) => {
-  document.getElementById("pull-shown").textContent = `${event.target.value} %`;
+document.getElementById("open-file").addEventListener("change", async (event) => load({ text: await event.target.files[0].text() }));
+document.getElementById("other-code").addEventListener("change", (event) => showCode(event.target.value || "payment"));
+for (const select of document.querySelectorAll("[data-slow]")) select.addEventListener("change", () => slow(select));
+document.getElementById("pull").addEventListener("input", () => {
+  pullShown();
   document.querySelector('input[name="hold"][value="pull"]').checked = true;
 });
 
@@ -119,3 +142,4 @@ events.onerror = () => {
   notice(words.lost_link, "bad");
 };
 choose(cards[0] ?? null);
+pullShown();

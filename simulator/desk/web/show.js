@@ -1,6 +1,8 @@
 // Puts what the desk tells on the page: one function for each kind of part.
 import { notice, words } from "./ask.js";
 import { drawLcd } from "./lcd.js";
+import { showCentre, showLinks, showTyped } from "./links.js";
+import { showPhone, tickPhone } from "./phone.js";
 import { beep } from "./sound.js";
 
 const LONG_MS = 300;
@@ -20,6 +22,7 @@ const SHOW = {
     const iso = new Date(now.local_s * 1000).toISOString();
     put(document.getElementById("clock"), iso.slice(11, 19));
     put(document.getElementById("date"), iso.slice(0, 10));
+    tickPhone(now.local_s);
     const pause = document.getElementById("pause");
     pause.setAttribute("aria-pressed", now.paused);
     put(pause, now.paused ? words.go_on : words.pause);
@@ -45,6 +48,7 @@ const SHOW = {
         const off = key === "mains" ? words.mains_off : words.pulled;
         put(button.querySelector("b"), site[key] ? words.plugged : off);
       }
+      showLinks(place, site);
     }
   },
   reader(reader, name, before) {
@@ -62,8 +66,11 @@ const SHOW = {
     if (canvas) drawLcd(canvas, reader);
     place.querySelectorAll(".pole span").forEach((line, at) => put(line, reader.on ? reader.pole[at] : ""));
     if (reader.door) showDoor(place, reader.door);
+    if (reader.typed) showTyped(place, reader.typed);
     showBeeps(place, reader.beeps, before ? before.beeps : null);
   },
+  centre: showCentre,
+  phone: showPhone,
   card(card, name) {
     const place = byData("card", name);
     put(one(place, "fen"), yuan(card.fen));

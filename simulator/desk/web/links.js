@@ -1,0 +1,53 @@
+// Links between readers and books: how they are, and what is done to them.
+import { act, words } from "./ask.js";
+
+const siteOf = (part) => part.closest("[data-site]").dataset.site;
+
+function put(button, isOn, on, off) {
+  button.setAttribute("aria-pressed", isOn);
+  const text = isOn ? on : off, place = button.querySelector("b");
+  if (place.textContent !== text) place.textContent = text;
+}
+
+export function showCentre(centre) {
+  put(document.querySelector('[data-plug="ledger"]'), centre.ledger, words.up, words.away);
+  put(document.querySelector('[data-plug="centre"]'), centre.centre, words.running, words.stopped_broker);
+}
+
+export function showLinks(place, site) {
+  put(place.querySelector('[data-plug="broker"]'), site.broker, words.running, words.stopped_broker);
+  place.querySelector("[data-dark]").setAttribute("aria-pressed", site.dark);
+  for (const select of place.querySelectorAll("[data-slow]")) {
+    if (select !== document.activeElement) select.value = site[select.dataset.slow];
+  }
+  const isBad = site.dark || !site.broker || site.delay_ms > 0 || site.loss_percent > 0;
+  place.querySelector(".links").classList.toggle("bad", isBad);
+}
+
+export function showTyped(place, typed) {
+  put(place.querySelector('[data-plug="desk"]'), typed.pc, words.plugged, words.pulled);
+  const output = place.querySelector(".pc output"), text = typed.lines.join("\n") || output.dataset.nothing;
+  if (output.textContent !== text) output.textContent = text;
+}
+
+export function slow(select) {
+  const step = { do: "slow", site: siteOf(select) };
+  for (const each of select.closest(".links").querySelectorAll("[data-slow]")) step[each.dataset.slow] = Number(each.value);
+  return act(step);
+}
+
+export function dark(button) {
+  const site = siteOf(button);
+  if (button.getAttribute("aria-pressed") === "true") return act({ do: "plug", what: "reader-network", site });
+  return act({ do: "dark", site });
+}
+
+// Of a site, of a reader, or of all of it: a plug that stands nowhere is the card centre's.
+export function plug(button) {
+  const isOn = button.getAttribute("aria-pressed") === "true";
+  const step = { do: isOn ? "cut" : "plug", what: button.dataset.plug };
+  const reader = button.closest("[data-reader]"), site = button.closest("[data-site]");
+  if (reader) step.reader = reader.dataset.reader;
+  else if (site) step.site = site.dataset.site;
+  return act(step);
+}
