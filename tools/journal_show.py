@@ -102,7 +102,7 @@ def load_key(path: Path) -> bytes:
 
 
 def lines_of(image: Image, key: bytes | None) -> list[Line]:
-    """Every entry in the order in which it was written; with the device's key its seal is checked."""
+    """Every entry in the order it was written; with the device's key its seal is checked."""
     return [line for sector in _linked(image, key) for line in sector]
 
 

@@ -1,7 +1,7 @@
 """What is to be seen of one device that was opened: posture, journal, memory, flash, console.
 
-Looking changes nothing in it. Values that are secret are not shown: of what provisioning has stored
-only names and sizes, of records what the ledger books too.
+Looking changes nothing in it. No key is shown: of what provisioning has stored only names and
+sizes, of records what the ledger books too.
 """
 
 from __future__ import annotations

@@ -33,12 +33,9 @@ def device_page_of(scenario: Scenario, name: str, lang: str) -> dict[str, Any] |
         "conditions": said(device_words.CONDITIONS),
         "condition_words": said(device_words.WORDS),
         "postures": {key: text[at] for key, text in _postures().items()},
-        "record_kinds": {
-            key: text if at == 0 else key for key, text in device_words.RECORDS.items()
-        },
-        "meanings": {key: text[1] for key, text in device_words.POSTURES.items()}
-        if not at
-        else {},
+        # In English both are what onecard journal show and the table of postures say.
+        "record_kinds": device_words.RECORDS if lang == "zh" else {},
+        "meanings": _meanings() if lang == "zh" else {},
     }
     return {
         "lang": lang,
@@ -61,6 +58,10 @@ def device_page_of(scenario: Scenario, name: str, lang: str) -> dict[str, Any] |
         "amounts": AMOUNTS,
         "speeds": SPEEDS,
     }
+
+
+def _meanings() -> dict[str, str]:
+    return {key: text[1] for key, text in device_words.POSTURES.items()}
 
 
 def _postures() -> dict[str, tuple[str, str]]:

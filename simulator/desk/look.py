@@ -69,7 +69,7 @@ class Looker:
             "red": panel.red,
             "beeps": panel.beeps[-_BEEPS:],
             "battery": _percent(reader),
-            "cable": self._has_network(reader),
+            "cable": self.has_network(reader),
             "mains": hardware.mains_on,
             "holds_card": bool(hardware.field.cards),
             "waiting": self._waiting(name),
@@ -88,7 +88,8 @@ class Looker:
         image = screen.render(reader.hardware.lcd, self._font)
         return base64.b64encode(image.dots).decode()
 
-    def _has_network(self, reader: Reader) -> bool:
+    def has_network(self, reader: Reader) -> bool:
+        """Whether it hangs on its cable, or on its line."""
         cable, line = reader.hardware.cable, reader.hardware.line
         return cable.plugged if cable else line is not None and not line.is_cut
 

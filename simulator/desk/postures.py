@@ -28,8 +28,8 @@ def posture_of(
 ) -> dict[str, Any] | None:
     """`conditions`, all `rows` of its kind, which of them `fits`, and the `posture`.
 
-    None for a role that has no row. `burns`: the fire input of a door; `booked_seq`: the ledger has
-    its records up to there.
+    None for a role that has no row. `burns`: the fire input of a door says so;
+    `booked_seq`: the ledger has its records up to there.
     """
     if role not in DEVICES:
         return None

@@ -29,7 +29,8 @@ def serve(
 ) -> None:
     """Serve the scenario of a file until it is interrupted; ScenarioError if it cannot be used.
 
-    `in_vm`: readers whose firmware runs in a real MicroPython; VmMissing without one. `port` 0 is a free one. `opens`: a browser, in a window of its own where it can.
+    `in_vm`: readers whose firmware runs in a real MicroPython; VmMissing without one. `port` 0 is
+    a free one. `opens`: a browser, in a window of its own where it can.
     """
     sock = socket.create_server(("127.0.0.1", port))
     with sock:

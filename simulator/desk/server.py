@@ -27,6 +27,7 @@ from simulator.desk import views
 from simulator.desk.device_page import device_page_of
 from simulator.desk.page import page_of
 from simulator.desk.stage import Stage
+from simulator.desk.wall_page import wall_page_of
 from simulator.scenario import ScenarioError
 
 WEB = Path(__file__).parent / "web"
@@ -62,6 +63,7 @@ def app_of(
     routes = [
         Route("/", desk.page),
         Route("/device", desk.device),
+        Route("/wall", desk.wall),
         Route("/events", desk.events),
         Route("/recording.toml", desk.recording),
         Route("/act", desk.act, methods=["POST"]),
@@ -141,6 +143,12 @@ class _Desk:
         if context is None:
             return JSONResponse({"refused": "no such reader"}, 404)
         return self._rendered("device.html", context)
+
+    async def wall(self, request: Request) -> Response:
+        """All devices, one glyph each."""
+        lang = "en" if request.query_params.get("lang") == "en" else "zh"
+        scenario = await asyncio.wrap_future(self._stage.scenario())
+        return self._rendered("wall.html", wall_page_of(scenario, lang))
 
     def _rendered(self, name: str, context: dict[str, Any]) -> Response:
         context |= {"token": self.token, "play": self._stage.play}

@@ -26,6 +26,7 @@ from simulator.desk.look import Looker
 from simulator.desk.phone_look import PhoneLooker
 from simulator.desk.session import Session
 from simulator.desk.verbs import Refused, said
+from simulator.desk.wall import WallLooker
 from simulator.homes import Images
 from simulator.scenario import ScenarioError, parse
 from simulator.vm.bridge import VmMissing
@@ -199,6 +200,7 @@ class Stage:
         self._looker = Looker(run, self._font)
         self._phone_looker = PhoneLooker(run)
         self._device_looker = DeviceLooker(run, self._session.homes, self._looker)
+        self._wall_looker = WallLooker(run, self._looker)
         self._fault, self._report, self._jump_us, self._debt_us = "", None, 0, 0.0
         self._changes: tuple[int, ...] = ()
         self.shown = {}
@@ -368,6 +370,9 @@ class Stage:
             if name in self._session.run.readers:
                 for key, value in self._device_looker.parts(name).items():
                     self._show(key, value)
+        if views.WALL in self._watched:
+            for key, value in self._wall_looker.parts().items():
+                self._show(key, value)
 
     def _time(self) -> dict[str, Any]:
         run, left_us = self._session.run, self._jump_us - self._session.now_us

@@ -1,4 +1,4 @@
-"""What a browser looks at: the campus, one device ("device:NAME") or the wall; and what it is told.
+"""What a browser looks at: the campus, a device ("device:NAME") or the wall; what it is told.
 
 Whatever is seen has a key, "kind" or "kind:name". A view is told only what it shows.
 """

@@ -88,6 +88,7 @@ TEXTS = {
     "actual": ("实际", "really"),
     "skip": ("跳到校园", "Skip to the campus"),
     "busy": ("在用", "in use"),
+    "wall": ("总览墙", "Wall"),
     "look_inside": ("细看这台设备", "Look inside"),
     "lost_link": ("与桌面断开，正在重连", "No connection to the desk, trying again"),
 }
