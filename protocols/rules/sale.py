@@ -83,6 +83,7 @@ TRY_AGAIN = (
     reasons.READER_FAULT,
     reasons.TAP_AGAIN,
     reasons.SAME_CARD_PLEASE,
+    screens.ONE_MOMENT,
 )
 # What till or cancel say -> the event that it is; of any other reason it is "refused".
 EVENT_OF = {

@@ -39,7 +39,7 @@ _GROUPS = {
     **dict.fromkeys((reasons.OFFLINE, reasons.OVER_STALE_LIMIT, reasons.MAP_EXPIRED), 2),
     **dict.fromkeys((reasons.CASE_OPENED, reasons.MOVED), 2),
     **dict.fromkeys((reasons.NOT_TYPED, reasons.NOT_A_DESK), 2),
-    **dict.fromkeys((reasons.NO_PERSON_NO, reasons.LOSS_UNSURE), 1),
+    **dict.fromkeys((reasons.NO_PERSON_NO, reasons.LOSS_UNSURE, reasons.CARD_BEHIND), 1),
 }
 # What a card is refused for, each with a sound of its own (R10, R14, R15).
 _STATUS = {

@@ -30,6 +30,7 @@ FILES = (
     "status",
     "menu",
     "menu_away",
+    "floor",
     "limits",
 )
 # Played by tests of their own.
