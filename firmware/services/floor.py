@@ -63,7 +63,8 @@ class Floor:
         said = load.told.pop(messages.SPEND_ANSWER, None)
         if said and said["nonce"] == self._nonce:
             reason = said["reason"]
-            is_known = reason in (reasons.APPROVED, *reasons.DISPLAY)
+            is_status = reasons.CARD_LOST <= reason <= reasons.CARD_CLOSED
+            is_known = is_status or reason == reasons.APPROVED
             self._word = reason if is_known else reasons.CARD_BEHIND
         elif not self._end or now_ms - self._said_ms >= _AGAIN_MS:
             self._say(now_ms)

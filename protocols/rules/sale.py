@@ -83,7 +83,6 @@ TRY_AGAIN = (
     reasons.READER_FAULT,
     reasons.TAP_AGAIN,
     reasons.SAME_CARD_PLEASE,
-    screens.ONE_MOMENT,
 )
 # What till or cancel say -> the event that it is; of any other reason it is "refused".
 EVENT_OF = {
@@ -93,6 +92,7 @@ EVENT_OF = {
     reasons.PIN_WRONG: "pin",
     reasons.IDENTITY_CHECK: "identity",
     screens.CANCELLED: "undone",
+    screens.ONE_MOMENT: "look",
 }
 for _reason in TRY_AGAIN:
     EVENT_OF[_reason] = "look"
