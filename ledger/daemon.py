@@ -40,6 +40,7 @@ from ledger.receipts import public_key
 from ledger.relay_desk import Desk, RelayDesk
 from ledger.service import HEARD, WILL, LedgerService
 from ledger.site_desk import SiteDesk
+from ledger.spend_desk import SpendDesk
 from ledger.store import LedgerStore
 from ledger.watch import Watch
 
@@ -147,6 +148,7 @@ def _desks(
 ) -> Iterator[Desk]:
     yield SiteDesk(store, _utc_s)
     yield PersonDesk(store)
+    yield SpendDesk(store.database)
     if credit_key:
         after_s = config.carry_over_after_s
         yield CreditDesk(store, CIPHERS, credit_key, os.urandom, _utc_s, after_s)

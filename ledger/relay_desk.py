@@ -15,7 +15,7 @@ from protocols.wire.errors import BAD_SEAL, UNEXPECTED_TYPE, WireError
 _FROM_STRANGERS = (messages.SITE,)
 _FROM_READERS = (
     *_FROM_STRANGERS,
-    *(messages.LOAD_ASK, messages.CARD_ANSWER, messages.PAY_ASK),
+    *(messages.LOAD_ASK, messages.CARD_ANSWER, messages.PAY_ASK, messages.SPEND_ASK),
     *(entry_code.WHO_ASK, desk_messages.PERSON_ASK, desk_messages.LOSS_ASK),
 )
 _SHAPES = {**messages.RELAYED, **desk_messages.SHAPES}

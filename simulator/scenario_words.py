@@ -212,4 +212,5 @@ DEFAULT_POLICY = {
     "staff_day_max_fen": 0,
     "student_day_max_fen": 0,
     "temporary_day_max_fen": 0,
+    "floor_max_fen": 0,
 }

@@ -29,6 +29,7 @@ from ledger.phones import CODE_KEY_BYTES, Phones
 from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
 from ledger.site_desk import SiteDesk
+from ledger.spend_desk import SpendDesk
 from ledger.store import LedgerStore
 from simulator.acquiring import Acquiring
 from simulator.broker import start_broker
@@ -132,6 +133,7 @@ class Services:
             EntryDesk(self.store, self.phones, self._interval_ms, offset_s),
             SiteDesk(self.store, utc_s),
             PersonDesk(self.store),
+            SpendDesk(self.store.database),
             LossDesk(self.store, self.phones, self._interval_ms, utc_s),
         )
         desk = RelayDesk(self.store, credit, *desks)

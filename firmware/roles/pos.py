@@ -9,6 +9,7 @@ from firmware.drivers.mfrc522 import Mfrc522
 from firmware.services import built, cancel, card_faults, site
 from firmware.services.books import open_books
 from firmware.services.card_map import CardMap
+from firmware.services.floor import Floor
 from firmware.services.front_end_watch import FrontEndWatch
 from firmware.services.inspection import Inspection
 from firmware.services.journal import Journal
@@ -72,6 +73,7 @@ class Pos:
         self._panel = Panel(board, self._notices)
         self._load = Load(board, front_end, self._purses, recorder, clock, uplink)
         self._load_text = ""
+        till.floor = Floor(board, self._load)
         self._place = site.take_up(recorder, till, board.ticks_ms())
         # Behind the load: it passes on to that what it is not told itself.
         self._codes = codes and codes(board, recorder, till, uplink, self._sources)
@@ -82,8 +84,7 @@ class Pos:
         self._watch = FrontEndWatch(front_end, recorder)
         parts = recorder, clock, self._supply, front_end, board.settings["policy"]
         self._inspection = Inspection(*parts, board.power.load_ma, card_map)
-        self._state = sale.KEYED
-        self._until_ms = 0
+        self._state, self._until_ms = sale.KEYED, 0
         self._last_fault = reasons.APPROVED
         self._last_refusal = reasons.APPROVED
         self._failed = 0  # debits that failed since a card came

@@ -32,6 +32,7 @@ _NONCE_BYTES = 8
 _IDLE, _BOOKING, _ASKED, _READY, _TALKING = 0, 1, 2, 3, 4
 _FROM_LEDGER = (
     messages.SITE,
+    messages.SPEND_ANSWER,
     messages.LOAD_ORDER,
     messages.LOAD_OFFER,
     messages.CARD_COMMAND,
@@ -76,7 +77,8 @@ class Load:
         self.text = ""
         self.wants_card = False
         self.due_ms = 0
-        self.told = {}  # the last SITE that the ledger has said, for site.py
+        self.told = {}  # the last SITE and SPEND_ANSWER of the ledger, for site.py and floor.py
+        self.unheard = b""  # the end of the last question that it will not hear
         uplink.on_relay = self.hear
 
     def saw(self, purse, now_ms, booked_seq=0, is_short=False):
@@ -145,6 +147,7 @@ class Load:
     def hear(self, sealed, now_ms):
         """Take what a RELAY brought; the uplink's counter that says why not, or ""."""
         if len(sealed) <= messages.UNHEARD_BYTES:
+            self.unheard = sealed
             if sealed == self._said and self._state in (_ASKED, _TALKING):
                 self._until_ms = self.due_ms = now_ms  # the ledger is away
             return ""
@@ -261,7 +264,7 @@ class Load:
             self._break_off(now_ms)
 
     def relay(self, kind, fields, nonce):
-        """Whether it is on its way to the ledger: its end then; for site.py too."""
+        """Whether it is on its way to the ledger: its end then; for site.py and floor.py too."""
         fields["nonce"] = nonce
         payload = messages.encode_relayed(kind, fields)
         key = self._key or seal.derive(self._device_key, messages.RELAY_LABEL)

@@ -185,7 +185,8 @@ class Panel:
     def look(self, number, amount_text, now_ms):
         """Something is to be done; the sale goes on."""
         self.ask(number, amount_text)
-        self._annunciator.play(annunciator.LOOK, now_ms)
+        if number != screens.ONE_MOMENT:  # nobody has anything to do
+            self._annunciator.play(annunciator.LOOK, now_ms)
 
     def refuse_key(self, answer, entry, now_ms):
         """Why a key did nothing; what is keyed stays to be seen."""

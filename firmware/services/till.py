@@ -12,7 +12,7 @@ from firmware.services.exposure import Exposure
 from firmware.services.journal import JournalFull
 from protocols.card.pin import NO_PIN, is_pin
 from protocols.rules import clock as clock_rules
-from protocols.rules import posture, reasons, spending, split
+from protocols.rules import posture, reasons, screens, spending, split
 from protocols.rules.spending import tries_left
 from protocols.wire import messages
 
@@ -51,6 +51,7 @@ class Till:
         self._exposure = Exposure(recorder, self._policy)
         self._recent = split.Recent(self._device, self._merchant_no)
         self._proven = None  # (card_no, counter, amount_fen, FLAG_PIN or FLAG_IDENTITY, until_ms)
+        self.floor = None  # who asks the ledger about spends above the floor limit (floor.py)
         self.pending = None
         self.asked = None
         self.barred = reasons.APPROVED
@@ -121,7 +122,8 @@ class Till:
         what is pending is settled all the same. PAID_JUST_NOW: the card has paid here within
         REPEAT_MS, and not `may_repeat`.
 
-        PIN_NEEDED, PIN_WRONG: to be called again with `pin`, a bytearray of ASCII digits, which
+        ONE_MOMENT: to be called again, for the ledger is being asked (floor.py). PIN_NEEDED,
+        PIN_WRONG: to be called again with `pin`, a bytearray of ASCII digits, which
         is zeroed as soon as it may have been counted as a try. IDENTITY_CHECK: to be called again
         with `is_holder` when the merchant says so, else `capture`. Both are for the card in
         `asked` and its amount; SAME_CARD_PLEASE for another card.
@@ -160,7 +162,7 @@ class Till:
                     view, amount_fen, power, network, now_ms, period
                 )
         if state is None:
-            if reason != reasons.CARD_GONE:
+            if reason not in (reasons.CARD_GONE, screens.ONE_MOMENT):
                 self.refuse(reason, view.card_no, amount_fen, now_ms)
             return reason, amount_fen, view.balance_fen
         flags |= proof | meal_flag
@@ -216,7 +218,10 @@ class Till:
                 if self._proven[:3] == (view.card_no, view.counter, amount_fen):
                     proof = self._proven[3]
             interval_ms = self._clock.interval_ms(now_ms)
-            offline = network != "online"
+            offline, word = network != "online", reasons.APPROVED  # who is not asked says yes
+            if not offline and self.floor and spending.is_asked(self._policy, amount_fen):
+                word = self.floor.word(view, amount_fen, now_ms)
+                offline = word == reasons.OFFLINE
             if offline:
                 reason = self._exposure.bar(amount_fen, interval_ms)
         if reason == reasons.APPROVED:
@@ -227,6 +232,11 @@ class Till:
             status, map_s = self._card_map.known(view.card_no) if self._card_map else (0, 0)
             card = view, amount_fen, interval_ms, offline, proof, purchase_fen, status, map_s
             reason, state = spending.decide(self._policy, *card, period)
+            if word not in (reasons.APPROVED, reasons.OFFLINE):
+                # Only now: nobody is asked about a spend that cannot be.
+                if reason in (reasons.APPROVED, reasons.PIN_NEEDED):
+                    word = word or self.floor.ask(view, amount_fen, now_ms)
+                    reason, state = word, None
         return reason, state, proof
 
     def _take(self, purse, view, amount_fen, flags, now_ms, state):
@@ -238,6 +248,8 @@ class Till:
         result = purse.debit(view, amount_fen, self._device, seq, self._time_s(now_ms), *state)
         if result != messages.NOT_COMMITTED:
             self._exposure.note(amount_fen, seconds)
+            if self.floor:
+                self.floor.end()
         self._open(seq, intent)
         self._outcome(seq, result, now_ms, purse.card_proof)
         if result == messages.COMMITTED:

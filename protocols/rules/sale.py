@@ -92,6 +92,7 @@ EVENT_OF = {
     reasons.PIN_WRONG: "pin",
     reasons.IDENTITY_CHECK: "identity",
     screens.CANCELLED: "undone",
+    screens.ONE_MOMENT: "look",
 }
 for _reason in TRY_AGAIN:
     EVENT_OF[_reason] = "look"

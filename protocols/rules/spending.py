@@ -48,6 +48,7 @@ POLICY_FIELDS = (
     "staff_day_max_fen",  # sum of a calendar day, of a card of this kind
     "student_day_max_fen",
     "temporary_day_max_fen",
+    "floor_max_fen",  # one spend that the ledger is not asked about (floor limit); 0: it never is
 )
 # Fields that settings made before them lack (see settings.py), and what holds then.
 POLICY_DEFAULTS = {
@@ -65,6 +66,7 @@ POLICY_DEFAULTS = {
     "staff_day_max_fen": 0,
     "student_day_max_fen": 0,
     "temporary_day_max_fen": 0,
+    "floor_max_fen": 0,
 }
 _DAY_OF_KIND = {
     STAFF: "staff_day_max_fen",
@@ -151,6 +153,14 @@ def decide(
     since_pin_fen = min(since_pin_fen, SPENT_FEN_MAX)
     state = (day, day_total_fen, since_pin_fen, since_pin_count, card.pin_tries)
     return reasons.APPROVED, state
+
+
+def is_asked(policy, amount_fen):
+    """Whether the ledger is asked about one spend of `amount_fen` where there is a network.
+
+    What it has not allowed then is judged as without network.
+    """
+    return 0 < policy["floor_max_fen"] < amount_fen
 
 
 def list_left(policy, map_s, interval_ms):

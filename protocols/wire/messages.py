@@ -65,6 +65,7 @@ HELLO, BATCH, STORED, RECEIPT, FORWARD, RECEIPTS, RELAY, CARDS = 1, 2, 3, 4, 5, 
 LOAD_ASK, LOAD_ORDER, LOAD_OFFER, CARD_ANSWER, CARD_COMMAND, LOAD_END = 1, 2, 3, 4, 5, 6
 PAY_ASK, PAY_ANSWER = 7, 8
 SITE = 17  # the question and its answer: the seals tell them apart
+SPEND_ASK, SPEND_ANSWER = 35, 36  # of a spend by card above the floor limit; 34 was a menu's
 # Chips in a LOAD_ASK.
 CLASSIC, DESFIRE = 1, 2
 
@@ -140,6 +141,8 @@ RELAYED = {
     PAY_ASK: (b"tkwW", "nonce", "code", "amount_fen", "seq"),
     PAY_ANSWER: (b"thww", "nonce", "reason", "number", "balance_fen"),
     SITE: (b"tbww", "nonce", "state", "number", "head"),
+    SPEND_ASK: (b"twwW", "nonce", "card_no", "counter", "amount_fen"),
+    SPEND_ANSWER: (b"th", "nonce", "reason"),
 }
 # fmt: on
 _RECEIPT_BODY = (b"Wwtw", "device", "upto", "tag", "time_s")

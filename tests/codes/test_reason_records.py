@@ -8,7 +8,7 @@ import pytest
 from firmware.services.site import ASK_MS
 from protocols.rules import reasons, record_texts, scan_codes, screen_texts
 from protocols.rules.card_status import CLOSED, LOST, SUSPENDED
-from protocols.wire import messages
+from protocols.wire import messages, seal
 from tests.codes.counter import CodeCentre, CodeWindow
 from tests.codes.test_codes import REFUSED as SAID_BY_LEDGER
 from tests.codes.test_codes import STRANGE
@@ -18,7 +18,7 @@ from tests.firmware.pin_window import new_card as card_with_pin
 from tests.firmware.test_pos import OTHER_KEY, REFUSED, Online, heard
 from tests.firmware.test_pos_cancel import Window, unknown
 from tests.firmware.test_pos_meals import COUNT, LEFT, MENU, NO_LUNCH, REFUSING, Canteen
-from tests.firmware.test_site import Line, opened
+from tests.firmware.test_site import RELAY_KEY, Line, opened
 from tools import make_docs
 
 NAMES = {
@@ -247,6 +247,24 @@ def _moved():
     return _sold(counter=counter)
 
 
+class _Behind(Line):
+    """The ledger says that it has seen this card go on from what it shows."""
+
+    def say(self, message_type, fields):
+        said = seal.unseal(RELAY_KEY, fields["sealed"], messages.RELAY_UP)
+        asked = messages.decode_relayed(said, (messages.SPEND_ASK,))
+        answer = {"nonce": asked["nonce"], "reason": reasons.CARD_BEHIND}
+        payload = messages.encode_relayed(messages.SPEND_ANSWER, answer)
+        assert not self._load.hear(seal.seal(RELAY_KEY, payload, messages.RELAY_DOWN), 0)
+        return True
+
+
+def _behind():
+    counter = Counter(floor_max_fen=1_000)
+    _Behind(counter)
+    return _sold(counter=counter)
+
+
 def _opened():
     counter = Counter()
     opened(counter)
@@ -286,6 +304,7 @@ AT_COUNTER = {
     reasons.JOURNAL_FULL: _full,
     reasons.BATTERY_EMPTY: _empty,
     reasons.READER_FAULT: _dead,
+    reasons.CARD_BEHIND: _behind,
     reasons.OFFLINE: lambda: _cancel(lambda *_: None, online=False),
     reasons.BAD_AMOUNT: _nothing,
     reasons.OVER_READER_LIMIT: lambda: _many(offline_count_max=1),

@@ -43,6 +43,7 @@ POLICY = {
     "staff_day_max_fen": 0,
     "student_day_max_fen": 0,
     "temporary_day_max_fen": 0,
+    "floor_max_fen": 0,
 }
 DIGITS, WRONG = b"802613", b"802614"
 # amount_fen, what is typed, whether the merchant says that it is the holder

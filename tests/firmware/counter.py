@@ -65,6 +65,7 @@ POLICY = {
     "staff_day_max_fen": 0,
     "student_day_max_fen": 0,
     "temporary_day_max_fen": 0,
+    "floor_max_fen": 0,
 }
 RESTING_MS = 700
 _UID_BASE = 0xDE000000

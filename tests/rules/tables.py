@@ -33,6 +33,7 @@ POLICY = {
     "staff_day_max_fen": 0,
     "student_day_max_fen": 0,
     "temporary_day_max_fen": 0,
+    "floor_max_fen": 0,
 }
 DAY = 20000  # 4 October 2024, local time
 CARD = {

@@ -39,7 +39,7 @@ _GROUPS = {
     **dict.fromkeys((reasons.OFFLINE, reasons.OVER_STALE_LIMIT, reasons.MAP_EXPIRED), 2),
     **dict.fromkeys((reasons.CASE_OPENED, reasons.MOVED), 2),
     **dict.fromkeys((reasons.NOT_TYPED, reasons.NOT_A_DESK), 2),
-    **dict.fromkeys((reasons.NO_PERSON_NO, reasons.LOSS_UNSURE), 1),
+    **dict.fromkeys((reasons.NO_PERSON_NO, reasons.LOSS_UNSURE, reasons.CARD_BEHIND), 1),
 }
 # What a card is refused for, each with a sound of its own (R10, R14, R15).
 _STATUS = {
@@ -89,6 +89,7 @@ def test_the_sound_is_the_one_that_the_pos_plays():
     # These a POS hands on: the ledger refuses them, which ends a sale.
     codes -= {reasons.CODE_OF_WECHAT, reasons.CODE_OF_ALIPAY, reasons.CODE_OF_UNIONPAY}
     asked = {reason for reason, event in sale.EVENT_OF.items() if event not in ("paid", "undone")}
+    asked.remove(screens.ONE_MOMENT)  # nobody has anything to do
     keys = {reasons.NOTHING_TO_CANCEL, reasons.CANCEL_TOO_LATE, reasons.CANCELLED_ALREADY}
     # What each really sounds like is heard in tests/codes/test_reason_records.py.
     assert looks == {*asked, *codes, *keys, reasons.CODE_NO_CANCEL}

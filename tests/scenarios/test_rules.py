@@ -30,6 +30,7 @@ FILES = (
     "status",
     "menu",
     "menu_away",
+    "floor",
     "limits",
     "acquirer",
 )

@@ -100,7 +100,7 @@ _MESSAGES: Mapping[str, _Row] = {
     ),
 }
 _NONCE = bytes.fromhex("5a3c1e0f89abcdef")
-_FROM_READER, _FROM_LEDGER, _EITHER = [1, 4, 7], [2, 3, 5, 6, 8], [17]
+_FROM_READER, _FROM_LEDGER, _EITHER = [1, 4, 7, 35], [2, 3, 5, 6, 8, 36], [17]
 _DESK_UP, _DESK_DOWN = [23, 25], [24, 26]
 # As _MESSAGES, of what a RELAY carries; key 1, the nonce, stands in all of them.
 _RELAYED: Mapping[str, _Row] = {
@@ -226,6 +226,24 @@ _RELAYED: Mapping[str, _Row] = {
         {2: 0, 3: 1788233432},
         {2: 0, 3: 0},
         {2: U16, 3: U32},
+    ),
+    "spend-ask": (
+        35,
+        _FROM_READER,
+        {"card_no": 2, "counter": 3, "amount_fen": 4},
+        {"card_no": (2, 0, U32), "counter": (3, 0, U32), "amount_fen": (4, 1, U32)},
+        {2: 4711, 3: 12, 4: 15000},
+        {2: 0, 3: 0, 4: 1},
+        {2: U32, 3: U32, 4: U32},
+    ),
+    "spend-answer": (
+        36,
+        _FROM_LEDGER,
+        {"reason": 2},
+        {"reason": (2, 0, U16)},
+        {2: 0},
+        {2: 271},
+        {2: U16},
     ),
 }
 _SEALED_ONE: Mapping[str, Any] = {
