@@ -66,7 +66,7 @@ def test_a_code_of_a_minute_ago_is_refused(page):
     page.locator('[data-code="payment"]').click()
     expect(page.locator("#code-life")).to_contain_text("还剩")
     page.locator('[data-speed="10"]').click()
-    expect(page.locator("#code-life")).to_contain_text("已过期")
+    expect(page.locator("#code-life")).to_contain_text("已过期", timeout=120_000)
     page.locator('[data-speed="1"]').click()
     page.locator('[data-code="picture"]').click()
     device(page, "pos-1").locator("[data-scan]").click()
