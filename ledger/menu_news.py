@@ -5,6 +5,7 @@ all: by their digests, so that it asks only for those that it lacks. Nothing is 
 """
 
 from itertools import islice
+from typing import Any
 
 from ledger.menus import MenuBook
 from ledger.receipts import Signer
@@ -22,7 +23,7 @@ class MenuNews:
     def hear(self, site: str, payload: bytes, now_ms: int) -> list[bytes]:
         """What to tell the agent of a site that has asked; WireError for what is no question."""
         del now_ms
-        digest: bytes = menu_news.decode_ask(payload)
+        digest: Any = menu_news.decode_ask(payload)
         self.counters["asks"] += 1
         data = self._book.of_digest(digest, site)
         return [self._signed(menu_news.encode_menu(digest, data))]

@@ -219,28 +219,28 @@ class Panel:
         self._warned = self._notices()
         if self._lcd:
             self._lit_until_ms = None
-            self._draw()
+            self._draw(screen, arguments)
 
-    def _draw(self):
-        screen, arguments = self._drawn
+    def _draw(self, screen, arguments):
         notes = screens.notices(self._table, *self._warned)
         self._lcd.show(screen(self._table, *arguments, notes=notes))
 
     def _renew(self):
         """Nobody has done anything, but a line is back, or a battery has less: warn of that."""
-        if self._drawn is None:
+        drawn = self._drawn
+        if drawn is None:
             return
         notices = self._notices()
         if notices == self._warned:
             return
         self._warned = notices
-        if self._drawn[0] is screens.welcome:
+        if drawn[0] is screens.welcome:
             note = _note(notices)
             if note != self._note:  # else something may be said there that goes on
                 self._note = note
                 self._pole.show(None, note)
         if self._lcd:
-            self._draw()
+            self._draw(*drawn)
 
 
 def _note(notices):

@@ -211,6 +211,7 @@ class Till:
         """(reason, state, proof): as spending.decide, and by what the holder is known."""
         # Asked here, not before: settling or a try may have taken the last room.
         reason, state, proof = self.bars(power, network, now_ms), None, 0
+        floor, word = self.floor, reasons.APPROVED  # who is not asked says yes
         if reason == reasons.APPROVED and self._is_captured(view):
             reason = reasons.CARD_CAPTURED
         if reason == reasons.APPROVED:
@@ -218,9 +219,9 @@ class Till:
                 if self._proven[:3] == (view.card_no, view.counter, amount_fen):
                     proof = self._proven[3]
             interval_ms = self._clock.interval_ms(now_ms)
-            offline, word = network != "online", reasons.APPROVED  # who is not asked says yes
-            if not offline and self.floor and spending.is_asked(self._policy, amount_fen):
-                word = self.floor.word(view, amount_fen, now_ms)
+            offline = network != "online"
+            if not offline and floor and spending.is_asked(self._policy, amount_fen):
+                word = floor.word(view, amount_fen, now_ms)
                 offline = word == reasons.OFFLINE
             if offline:
                 reason = self._exposure.bar(amount_fen, interval_ms)
@@ -232,10 +233,10 @@ class Till:
             status, map_s = self._card_map.known(view.card_no) if self._card_map else (0, 0)
             card = view, amount_fen, interval_ms, offline, proof, purchase_fen, status, map_s
             reason, state = spending.decide(self._policy, *card, period)
-            if word not in (reasons.APPROVED, reasons.OFFLINE):
+            if floor and word not in (reasons.APPROVED, reasons.OFFLINE):
                 # Only now: nobody is asked about a spend that cannot be.
                 if reason in (reasons.APPROVED, reasons.PIN_NEEDED):
-                    word = word or self.floor.ask(view, amount_fen, now_ms)
+                    word = word or floor.ask(view, amount_fen, now_ms)
                     reason, state = word, None
         return reason, state, proof
 
