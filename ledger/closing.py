@@ -3,7 +3,7 @@
 Rules of this file. From its signature on a merchant winds up: it gets no reader and no number for
 one, and sells on until its readers have ended. It is settled when nothing of it is open: every
 reader has ended (ledger/retirement.py), every payment by code is decided, every entry is in a
-period, and it is neither owed nor owes anything. What it owes it pays in. The statement of the end
+period, and it is neither owed nor owes anything. What it owes it pays in, or two persons write it off (ledger/debts.py). The statement of the end
 is kept as canonical JSON with its hash; who closes says its mark, and it has to be what the books
 say then. The regulation knows no deposit.
 
@@ -30,6 +30,7 @@ from ledger.transfers import (
     PAY_IN_LINE,
     REMITTED,
     SENT_BACK,
+    WRITE_OFF,
     Transfer,
 )
 
@@ -181,6 +182,10 @@ def build(database: Dialect, merchant_no: int, dossier: int) -> str:
         "remitted_fen": _moved(database, chart.remittance(merchant_no), REMITTED, SENT_BACK),
         "undecided": [undecided, int(undecided_fen)],
     }
+    written_off_fen = by_kind.get(WRITE_OFF, 0)
+    if written_off_fen:  # statements of before there were write-offs say nothing of them
+        fields["other_fen"] -= written_off_fen
+        fields["written_off_fen"] = written_off_fen
     return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from ledger import chart, closing, people, retirement
+from ledger import chart, closing, debts, people, retirement
 from ledger.dialect import Dialect, Row
 from ledger.dossier_signers import department_of, proven, typed_signer
 from ledger.issuing import open_accounts
@@ -32,6 +32,7 @@ from ledger.procedures import (
     NO_EVIDENCE,
     NOT_QUIET,
     NOT_SETTLED,
+    OTHER_DEBT,
     OTHER_STATEMENT,
     RETIREMENT,
     SAID_OTHERWISE,
@@ -445,6 +446,31 @@ def _pay_in(database: Dialect, known: Dossier) -> None:
     closing.pay_in(database, known.number, merchant_no, int(shown), last.time_s)
 
 
+def _propose_debt(database: Dialect, known: Dossier) -> None:
+    merchant_no, last = _merchant_of(known), known.steps[-1]
+    if not closing.owed_fen(database, merchant_no):
+        refuse(CLOSING, f"merchant {merchant_no} owes nothing", NOT_SETTLED)
+    if found := debts.bars(database, merchant_no, known.number):
+        text = f"merchant {merchant_no} may cover it yet: {'; '.join(found)}"
+        refuse(CLOSING, text, NOT_SETTLED)
+    debts.propose(database, known.number, len(known.steps), merchant_no, last.by.evidence)
+
+
+def _write_off(database: Dialect, known: Dossier) -> None:
+    """All of what was proposed the step before, which is owed still, and which the signer shows."""
+    merchant_no, last = _merchant_of(known), known.steps[-1]
+    fen = debts.proposed_fen(database, known.number, len(known.steps) - 1)
+    if last.by.evidence != str(fen):
+        refuse(CLOSING, f"{fen} fen were proposed: who signs shows as much", OTHER_DEBT)
+    if closing.owed_fen(database, merchant_no) != fen:
+        owed = closing.owed_fen(database, merchant_no)
+        refuse(CLOSING, f"{fen} fen were proposed, and {owed} are owed: decline it", OTHER_DEBT)
+    if found := debts.bars(database, merchant_no, known.number):
+        text = f"merchant {merchant_no} may cover it yet: {'; '.join(found)}"
+        refuse(CLOSING, text, NOT_SETTLED)
+    debts.write_off(database, known.number, len(known.steps), last.time_s)
+
+
 def _settle(database: Dialect, known: Dossier) -> None:
     merchant_no = _merchant_of(known)
     found = closing.open_things(database, merchant_no, known.number)
@@ -476,6 +502,8 @@ _EFFECTS: dict[tuple[str, str], Callable[[Dialect, Dossier], None]] = {
     (RETIREMENT, "pass-over"): _retire,
     (CLOSING, "sign"): _wind_up,
     (CLOSING, "pay-in"): _pay_in,
+    (CLOSING, "propose"): _propose_debt,
+    (CLOSING, "write-off"): _write_off,
     (CLOSING, "settle"): _settle,
     (CLOSING, "close"): _close,
 }

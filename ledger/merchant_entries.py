@@ -24,6 +24,7 @@ from ledger.transfers import (
     REMITTED,
     SENT_BACK,
     SPEND,
+    WRITE_OFF,
 )
 
 SALES = (SPEND, CODE_SALE, ACQUIRE)
@@ -43,6 +44,8 @@ SELECT t.device, t.seq, t.line, t.kind,
             WHERE s.dossier = t.seq AND s.state_after IN ({_BOOKED})), 0)
         WHEN t.kind = {PAY_IN} THEN COALESCE((SELECT MIN(p.time_s) FROM merchant_payment p
             WHERE p.number = t.seq), 0)
+        WHEN t.kind = {WRITE_OFF} THEN COALESCE((SELECT MIN(w.time_s) FROM write_off w
+            WHERE w.proposal = t.seq), 0)
         ELSE 0 END AS time_s
 FROM transfer t
 LEFT JOIN intent i ON i.device = t.device AND i.seq = t.seq
