@@ -1,7 +1,7 @@
 """What must always hold for debts that are written off: a part of ledger/invariants.py."""
 
 from ledger import chart
-from ledger.transfers import WRITE_OFF, WRITE_OFF_LINE
+from ledger.transfers import PAID_AFTER_ALL, PAY_IN_LINE, WRITE_OFF, WRITE_OFF_LINE
 
 _KIND = 4294967296  # an account's number is kind * this + owner
 _SIGNED = """SELECT 1 FROM dossier_step s WHERE s.dossier = w.dossier AND s.step = w.step
@@ -29,4 +29,21 @@ RULES = {
             ELSE p.amount_fen END
         UNION ALL SELECT t.seq, t.amount_fen, 0 FROM transfer t WHERE t.kind = {WRITE_OFF}
         AND NOT EXISTS (SELECT 1 FROM write_off w WHERE w.proposal = t.seq)""",
+    "each proposal is a step of its merchant's end, and each such step has one": """
+        SELECT p.number, p.dossier, p.step FROM debt_proposal p WHERE NOT EXISTS (
+            SELECT 1 FROM merchant_end e JOIN dossier_step s
+            ON s.dossier = e.dossier AND s.step = p.step AND s.verb = 'propose'
+            WHERE e.dossier = p.dossier AND e.merchant_no = p.merchant_no)
+        UNION ALL SELECT 0, s.dossier, s.step FROM dossier_step s WHERE s.verb = 'propose'
+        AND NOT EXISTS (SELECT 1 FROM debt_proposal p
+            WHERE p.dossier = s.dossier AND p.step = s.step)""",
+    "what comes back of a loss was paid in, and is no more than was lost": f"""
+        SELECT t.seq, t.amount_fen, 0 FROM transfer t WHERE t.kind = {PAID_AFTER_ALL}
+        AND NOT EXISTS (SELECT 1 FROM transfer i WHERE i.device = t.device AND i.seq = t.seq
+            AND i.line = {PAY_IN_LINE} AND i.credit_account = t.debit_account
+            AND i.amount_fen = t.amount_fen)
+        UNION ALL SELECT 0, SUM(t.amount_fen), 0 FROM transfer t WHERE t.kind = {PAID_AFTER_ALL}
+        GROUP BY t.debit_account, t.credit_account HAVING SUM(t.amount_fen) > (
+            SELECT COALESCE(SUM(w.amount_fen), 0) FROM transfer w WHERE w.kind = {WRITE_OFF}
+            AND w.debit_account = t.credit_account AND w.credit_account = t.debit_account)""",
 }

@@ -26,6 +26,11 @@ CREATE TABLE debt_proposal (
     UNIQUE (dossier, step),
     FOREIGN KEY (dossier, step) REFERENCES dossier_step (dossier, step)
 ) STRICT;
+CREATE TRIGGER debt_is_proposed BEFORE INSERT ON debt_proposal
+WHEN NOT EXISTS (SELECT 1 FROM merchant_end e
+    JOIN dossier_step s ON s.dossier = e.dossier AND s.step = NEW.step AND s.verb = 'propose'
+    WHERE e.dossier = NEW.dossier AND e.merchant_no = NEW.merchant_no)
+BEGIN SELECT RAISE(ABORT, 'a debt is proposed by a step of its merchant''s end'); END;
 CREATE TABLE write_off (
     proposal INTEGER PRIMARY KEY REFERENCES debt_proposal (number),
     dossier INTEGER NOT NULL,
@@ -38,8 +43,10 @@ CREATE TRIGGER write_off_is_signed BEFORE INSERT ON write_off
 WHEN NOT EXISTS (SELECT 1 FROM debt_proposal p
     JOIN dossier_step s ON s.dossier = p.dossier AND s.step = NEW.step
     WHERE p.number = NEW.proposal AND p.dossier = NEW.dossier AND p.step = NEW.step - 1
-    AND s.verb = 'write-off' AND s.act = 'sign')
-BEGIN SELECT RAISE(ABORT, 'what is written off was proposed the step before, and is signed'); END;
+    AND s.verb = 'write-off' AND s.act = 'sign'
+    AND s.person <> (SELECT b.person FROM dossier_step b
+        WHERE b.dossier = p.dossier AND b.step = p.step))
+BEGIN SELECT RAISE(ABORT, 'what is written off another person proposed the step before'); END;
 """
 DEBT_JOURNALS = ("debt_proposal", "write_off")
 # For LedgerStore.dump.

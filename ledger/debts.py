@@ -6,7 +6,8 @@ that is owed then, says who bears it and why; the finance department signs that 
 shows the amount. If the books say another one by then, nothing is signed: it is declined, and
 proposed anew. The transfer is the merchant's next entry, so a period closes behind it, and the
 statement of the end names it (ledger/closing.py). It stands on the loss account of its reason for
-good: health and metrics tell it, no report leaves it out.
+good: health and metrics tell it, no report leaves it out. If the merchant pays even so while it
+winds up, that is taken back from the account which has borne it, never more than it has.
 """
 
 from ledger import chart
@@ -14,7 +15,13 @@ from ledger.closing import open_things, owed_fen
 from ledger.dialect import Dialect
 from ledger.entries import post_recorded
 from ledger.reasons import DEBT_OF_CENTRE, DEBT_OF_DEPARTMENT
-from ledger.transfers import WRITE_OFF, WRITE_OFF_LINE, Transfer
+from ledger.transfers import (
+    PAID_AFTER_ALL,
+    PAID_AFTER_ALL_LINE,
+    WRITE_OFF,
+    WRITE_OFF_LINE,
+    Transfer,
+)
 
 # Whom a proposal may name, and the reason of what they bear. Which department that is stands in
 # the merchant's form (ledger/dossier_signers.py).
@@ -23,6 +30,12 @@ _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM debt_proposal"
 _PROPOSE = "INSERT INTO debt_proposal VALUES (?, ?, ?, ?, ?, ?)"
 _PROPOSED = """
 SELECT number, merchant_no, reason, amount_fen FROM debt_proposal WHERE dossier = ? AND step = ?"""
+_LOST = f"""
+SELECT a.owner, SUM(CASE WHEN t.kind = {WRITE_OFF} THEN t.amount_fen ELSE -t.amount_fen END)
+FROM transfer t
+JOIN account a ON a.kind = {chart.LOSS} AND a.id IN (t.debit_account, t.credit_account)
+WHERE t.device = {chart.LEDGER_DEVICE} AND t.kind IN ({WRITE_OFF}, {PAID_AFTER_ALL})
+AND ? IN (t.debit_account, t.credit_account) GROUP BY a.owner ORDER BY a.owner"""
 _WRITE_OFF = "INSERT INTO write_off VALUES (?, ?, ?, ?)"
 
 
@@ -53,3 +66,21 @@ def write_off(database: Dialect, dossier: int, step: int, time_s: int) -> None:
     way = chart.loss(reason), chart.payable(merchant_no), fen
     what = number, WRITE_OFF_LINE, WRITE_OFF, *way
     post_recorded(database, [Transfer(chart.LEDGER_DEVICE, *what)])
+
+
+def lost(database: Dialect, merchant_no: int) -> tuple[int, int]:
+    """(reason, fen) of what was written off for it and has not come since; (0, 0): nothing.
+
+    Of two reasons the lower number first.
+    """
+    rows = list(database.rows(_LOST, (chart.payable(merchant_no),)))
+    return next(((reason, int(fen)) for reason, fen in rows if fen > 0), (0, 0))
+
+
+def recover(database: Dialect, number: int, merchant_no: int, reason: int, fen: int) -> None:
+    """Give payment `number`, booked to the merchant, to the account that bore the loss."""
+    way = chart.payable(merchant_no), chart.loss(reason), fen
+    post_recorded(
+        database,
+        [Transfer(chart.LEDGER_DEVICE, number, PAID_AFTER_ALL_LINE, PAID_AFTER_ALL, *way)],
+    )

@@ -437,13 +437,16 @@ def _pay_in(database: Dialect, known: Dossier) -> None:
     if any((one.verb, one.by.said) == (last.verb, last.by.said) for one in known.steps[:-1]):
         refuse(CLOSING, f"{last.by.said} is entered already", SAID_OTHERWISE)
     owed_fen = closing.owed_fen(database, merchant_no)
-    if not owed_fen:
+    reason, lost_fen = (0, 0) if owed_fen else debts.lost(database, merchant_no)
+    if not owed_fen and not lost_fen:
         refuse(CLOSING, f"merchant {merchant_no} owes nothing", NOT_SETTLED)
-    shown = last.by.evidence
-    if not (shown.isascii() and shown.isdecimal()) or not 0 < int(shown) <= owed_fen:
-        text = f"merchant {merchant_no} owes {owed_fen} fen: who enters what it has paid in shows"
+    shown, most_fen = last.by.evidence, owed_fen or lost_fen
+    if not (shown.isascii() and shown.isdecimal()) or not 0 < int(shown) <= most_fen:
+        text = f"merchant {merchant_no} owes {most_fen} fen: who enters what it has paid in shows"
         refuse(CLOSING, f"{text} how many fen came, and not more than that", NO_EVIDENCE)
-    closing.pay_in(database, known.number, merchant_no, int(shown), last.time_s)
+    number = closing.pay_in(database, known.number, merchant_no, int(shown), last.time_s)
+    if reason:
+        debts.recover(database, number, merchant_no, reason, int(shown))
 
 
 def _propose_debt(database: Dialect, known: Dossier) -> None:
@@ -457,7 +460,7 @@ def _propose_debt(database: Dialect, known: Dossier) -> None:
 
 
 def _write_off(database: Dialect, known: Dossier) -> None:
-    """All of what was proposed the step before, which is owed still, and which the signer shows."""
+    """All of what was proposed the step before, is owed still, and is what the signer shows."""
     merchant_no, last = _merchant_of(known), known.steps[-1]
     fen = debts.proposed_fen(database, known.number, len(known.steps) - 1)
     if last.by.evidence != str(fen):

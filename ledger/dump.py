@@ -5,9 +5,9 @@ records came to is the same text, in whichever order and on whichever database.
 """
 
 from ledger.acquirer_schema import DUMP as ACQUIRERS
+from ledger.debt_schema import DUMP as DEBTS
 from ledger.department_schema import DUMP as DEPARTMENTS
 from ledger.dialect import Dialect, Row
-from ledger.debt_schema import DUMP as DEBTS
 from ledger.ending_schema import DUMP as ENDINGS
 from ledger.lifecycle_schema import DUMP as LIVES
 from ledger.money_schema import MONEY_DUMP as MONEY

@@ -216,11 +216,12 @@ def answer(kind: str, steps: Sequence[Step], verb: str, by: Act) -> Answer:
     """What becomes of a dossier of `kind` with these steps so far."""
     last = steps[-1] if steps else None
     same = [step for step in steps if (step.verb, step.by) == (verb, by)]
-    if any(step is last or step.act == SIGN for step in same):
-        return Answer(0)
     state = last.after if last else ABSENT
     rows = [row for row in of(kind) if (row.verb, row.before) == (verb, state)]
     may = [row for row in rows if row.role == by.role]
+    # Where the same is to be signed anew (a second debt), an old signature is no answer.
+    if any(step is last or (step.act == SIGN and not may) for step in same):
+        return Answer(0)
     if not rows:
         return _no(kind, WRONG_STATE, f"is {state}: cannot {verb}")
     if not may:

@@ -10,10 +10,10 @@ from ledger.acquirer_schema import ACQUIRERS, STATEMENTS
 from ledger.channel_schema import CHANNELS
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
 from ledger.code_schema import CODE_ENTRIES
+from ledger.debt_schema import DEBT_JOURNALS, DEBTS
 from ledger.department_schema import DEPARTMENTS
 from ledger.department_schema import JOURNALS as DEPARTMENT_JOURNALS
 from ledger.desk_schema import DESKS
-from ledger.debt_schema import DEBT_JOURNALS, DEBTS
 from ledger.ending_schema import ENDING_JOURNALS, ENDINGS
 from ledger.firmware_schema import FIRMWARE
 from ledger.fraud_schema import CORRECTIONS, FINDINGS
