@@ -30,7 +30,7 @@ CREATE TRIGGER debt_is_proposed BEFORE INSERT ON debt_proposal
 WHEN NOT EXISTS (SELECT 1 FROM merchant_end e
     JOIN dossier_step s ON s.dossier = e.dossier AND s.step = NEW.step AND s.verb = 'propose'
     WHERE e.dossier = NEW.dossier AND e.merchant_no = NEW.merchant_no)
-BEGIN SELECT RAISE(ABORT, 'a debt is proposed by a step of its merchant''s end'); END;
+BEGIN SELECT RAISE(ABORT, 'a debt is proposed by a step of the end of its merchant'); END;
 CREATE TABLE write_off (
     proposal INTEGER PRIMARY KEY REFERENCES debt_proposal (number),
     dossier INTEGER NOT NULL,
