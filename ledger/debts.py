@@ -14,6 +14,7 @@ from ledger import chart
 from ledger.closing import open_things, owed_fen
 from ledger.dialect import Dialect
 from ledger.entries import post_recorded
+from ledger.procedures import NOT_SETTLED, OTHER_DEBT
 from ledger.reasons import DEBT_OF_CENTRE, DEBT_OF_DEPARTMENT
 from ledger.transfers import (
     PAID_AFTER_ALL,
@@ -43,6 +44,31 @@ def bars(database: Dialect, merchant_no: int, dossier: int) -> list[str]:
     """What is open beside the debt, in sentences; []: nothing is."""
     owed = f"it owes {owed_fen(database, merchant_no)} fen"
     return [each for each in open_things(database, merchant_no, dossier) if each != owed]
+
+
+def why_not_proposed(database: Dialect, merchant_no: int, dossier: int) -> tuple[str, int] | None:
+    """(why, its number) where nothing can be proposed now."""
+    if not owed_fen(database, merchant_no):
+        return f"merchant {merchant_no} owes nothing", NOT_SETTLED
+    if found := bars(database, merchant_no, dossier):
+        return f"merchant {merchant_no} may cover it yet: {'; '.join(found)}", NOT_SETTLED
+    return None
+
+
+def why_not_signed(
+    database: Dialect, dossier: int, step: int, shown: str
+) -> tuple[str, int] | None:
+    """(why, its number) where the proposal of the step before is not to be signed.
+
+    All of what was proposed is written off: it is owed still, and is what the signer shows.
+    """
+    ((_number, merchant_no, _reason, fen),) = list(database.rows(_PROPOSED, (dossier, step - 1)))
+    owed = owed_fen(database, merchant_no)
+    if shown != str(fen):
+        return f"{fen} fen were proposed: who signs shows as much", OTHER_DEBT
+    if owed != fen:
+        return f"{fen} fen were proposed, and {owed} are owed: decline it", OTHER_DEBT
+    return why_not_proposed(database, merchant_no, dossier)
 
 
 def propose(database: Dialect, dossier: int, step: int, merchant_no: int, bearer: str) -> None:

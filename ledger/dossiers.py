@@ -32,7 +32,6 @@ from ledger.procedures import (
     NO_EVIDENCE,
     NOT_QUIET,
     NOT_SETTLED,
-    OTHER_DEBT,
     OTHER_STATEMENT,
     RETIREMENT,
     SAID_OTHERWISE,
@@ -450,28 +449,18 @@ def _pay_in(database: Dialect, known: Dossier) -> None:
 
 
 def _propose_debt(database: Dialect, known: Dossier) -> None:
-    merchant_no, last = _merchant_of(known), known.steps[-1]
-    if not closing.owed_fen(database, merchant_no):
-        refuse(CLOSING, f"merchant {merchant_no} owes nothing", NOT_SETTLED)
-    if found := debts.bars(database, merchant_no, known.number):
-        text = f"merchant {merchant_no} may cover it yet: {'; '.join(found)}"
-        refuse(CLOSING, text, NOT_SETTLED)
-    debts.propose(database, known.number, len(known.steps), merchant_no, last.by.evidence)
+    merchant_no = _merchant_of(known)
+    if no := debts.why_not_proposed(database, merchant_no, known.number):
+        refuse(CLOSING, *no)
+    bearer = known.steps[-1].by.evidence
+    debts.propose(database, known.number, len(known.steps), merchant_no, bearer)
 
 
 def _write_off(database: Dialect, known: Dossier) -> None:
-    """All of what was proposed the step before, is owed still, and is what the signer shows."""
-    merchant_no, last = _merchant_of(known), known.steps[-1]
-    fen = debts.proposed_fen(database, known.number, len(known.steps) - 1)
-    if last.by.evidence != str(fen):
-        refuse(CLOSING, f"{fen} fen were proposed: who signs shows as much", OTHER_DEBT)
-    if closing.owed_fen(database, merchant_no) != fen:
-        owed = closing.owed_fen(database, merchant_no)
-        refuse(CLOSING, f"{fen} fen were proposed, and {owed} are owed: decline it", OTHER_DEBT)
-    if found := debts.bars(database, merchant_no, known.number):
-        text = f"merchant {merchant_no} may cover it yet: {'; '.join(found)}"
-        refuse(CLOSING, text, NOT_SETTLED)
-    debts.write_off(database, known.number, len(known.steps), last.time_s)
+    step, last = len(known.steps), known.steps[-1]
+    if no := debts.why_not_signed(database, known.number, step, last.by.evidence):
+        refuse(CLOSING, *no)
+    debts.write_off(database, known.number, step, last.time_s)
 
 
 def _settle(database: Dialect, known: Dossier) -> None:
