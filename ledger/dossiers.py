@@ -449,10 +449,9 @@ def _pay_in(database: Dialect, known: Dossier) -> None:
 
 
 def _propose_debt(database: Dialect, known: Dossier) -> None:
-    merchant_no = _merchant_of(known)
+    merchant_no, bearer = _merchant_of(known), known.steps[-1].by.evidence
     if no := debts.why_not_proposed(database, merchant_no, known.number):
         refuse(CLOSING, *no)
-    bearer = known.steps[-1].by.evidence
     debts.propose(database, known.number, len(known.steps), merchant_no, bearer)
 
 
