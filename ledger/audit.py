@@ -64,6 +64,8 @@ _COUNTED = {
     "dossier": (0, None),
     "dossier_step": (1, 0),
     "merchant_payment": (0, None),
+    "debt_proposal": (0, None),
+    "write_off": (0, None),
     "phone_refusal": (0, None),
     "closing_statement": (0, None),
     "commission_rate": (0, None),

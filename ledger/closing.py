@@ -3,9 +3,9 @@
 Rules of this file. From its signature on a merchant winds up: it gets no reader and no number for
 one, and sells on until its readers have ended. It is settled when nothing of it is open: every
 reader has ended (ledger/retirement.py), every payment by code is decided, every entry is in a
-period, and it is neither owed nor owes anything. What it owes it pays in. The statement of the end
-is kept as canonical JSON with its hash; who closes says its mark, and it has to be what the books
-say then. The regulation knows no deposit.
+period, and it is neither owed nor owes anything. What it owes it pays in, or two persons write it
+off (ledger/debts.py). The statement of the end is kept as canonical JSON with its hash; who closes
+says its mark, and it has to be what the books say then. The regulation knows no deposit.
 
 What comes behind that is never lost: a sale that is decided late is its merchant's, stands in the
 next period, is paid to its account, and is a case (ledger/period_report.py).
@@ -26,10 +26,12 @@ from ledger.reservations import Settled
 from ledger.transfers import (
     CHARGE,
     COST,
+    PAID_AFTER_ALL,
     PAY_IN,
     PAY_IN_LINE,
     REMITTED,
     SENT_BACK,
+    WRITE_OFF,
     Transfer,
 )
 
@@ -84,6 +86,9 @@ _UNDECIDED = f"""
 SELECT COUNT(*), COALESCE(SUM(i.amount_fen), 0) FROM intent i
 WHERE i.merchant_no = ? AND i.credit_no = 0 AND i.amount_fen > 0
 AND i.state < {int(State.NOT_COMMITTED)}"""
+_WRITTEN_OFF = """
+SELECT p.reason, p.amount_fen FROM write_off w JOIN debt_proposal p ON p.number = w.proposal
+WHERE p.merchant_no = ? ORDER BY p.number"""
 _NAME = "SELECT name FROM merchant WHERE merchant_no = ?"
 _NEXT_STATEMENT = "SELECT COALESCE(MAX(number), 0) + 1 FROM closing_statement"
 _KEEP = "INSERT INTO closing_statement VALUES (?, ?, ?, ?, ?)"
@@ -126,14 +131,16 @@ def owed_fen(database: Dialect, merchant_no: int) -> int:
     return max(-_balance(database, chart.payable(merchant_no)), 0)
 
 
-def pay_in(
-    database: Dialect, dossier: int, merchant_no: int, amount_fen: int, time_s: int
-) -> None:
-    """So much of what it owes has come in, in a transaction of the caller, who has asked."""
+def pay_in(database: Dialect, dossier: int, merchant_no: int, amount_fen: int, time_s: int) -> int:
+    """So much of what it owes has come in, in a transaction of the caller, who has asked.
+
+    The number of the payment.
+    """
     ((number,),) = database.rows(_NEXT)
     database.many(_PAID_IN, [(number, dossier, merchant_no, amount_fen, time_s)])
     way = chart.BANK, chart.payable(merchant_no), amount_fen
     post_authorized(database, [Transfer(chart.LEDGER_DEVICE, number, PAY_IN_LINE, PAY_IN, *way)])
+    return int(number)
 
 
 def settle(database: Dialect, dossier: int, merchant_no: int, time_s: int) -> None:
@@ -181,6 +188,10 @@ def build(database: Dialect, merchant_no: int, dossier: int) -> str:
         "remitted_fen": _moved(database, chart.remittance(merchant_no), REMITTED, SENT_BACK),
         "undecided": [undecided, int(undecided_fen)],
     }
+    if WRITE_OFF in by_kind:  # statements of before there were write-offs say nothing of them
+        fields["other_fen"] -= by_kind[WRITE_OFF] + by_kind.get(PAID_AFTER_ALL, 0)
+        fields["written_off"] = [list(row) for row in database.rows(_WRITTEN_OFF, (merchant_no,))]
+        fields["recovered_fen"] = -by_kind.get(PAID_AFTER_ALL, 0)
     return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
 

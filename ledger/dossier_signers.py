@@ -40,6 +40,7 @@ _ON_THE_FORM = {
     PROJECT_LEADER: "project",
 }
 _ENDING = ("reject", "withdraw")
+_WRITE_OFF = CLOSING, "write-off"  # rests on a proposal, which has to be somebody's too
 _OF_FORM = "SELECT {} FROM annex_form WHERE dossier = ?"
 _OF_MERCHANT = f"""
 SELECT f.department FROM dossier m JOIN annex_form f ON f.dossier = m.number
@@ -94,13 +95,20 @@ def typed_signer(
     database: Dialect, kind: str, reference: str, steps: tuple[Step, ...], verb: str
 ) -> str:
     """Whose typed signature keeps a dossier from going on by `verb`; "": nobody's."""
-    if kind not in WITHDRAWN_ANY_TIME or verb in _ENDING or not are_there(database):
+    if not are_there(database) or verb in _ENDING:
         return ""
-    for step in steps:
-        said = people.step_verb(kind, step.by.role), _subject(kind, reference, step.verb)
-        if step.act == SIGN and not was_proven(database, step.by.person, *said):
-            return step.by.person
-    return ""
+    if (kind, verb) == _WRITE_OFF:
+        return _typed(database, kind, reference, steps[-1])
+    if kind not in WITHDRAWN_ANY_TIME:
+        return ""
+    signed_by = (_typed(database, kind, reference, step) for step in steps if step.act == SIGN)
+    return next((who for who in signed_by if who), "")
+
+
+def _typed(database: Dialect, kind: str, reference: str, step: Step) -> str:
+    """Who has said a step by a typed name; "": it is somebody's who was proven."""
+    said = people.step_verb(kind, step.by.role), _subject(kind, reference, step.verb)
+    return "" if was_proven(database, step.by.person, *said) else step.by.person
 
 
 def _subject(kind: str, reference: str, verb: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from ledger import chart, closing, people, retirement
+from ledger import chart, closing, debts, people, retirement
 from ledger.dialect import Dialect, Row
 from ledger.dossier_signers import department_of, proven, typed_signer
 from ledger.issuing import open_accounts
@@ -436,13 +436,30 @@ def _pay_in(database: Dialect, known: Dossier) -> None:
     if any((one.verb, one.by.said) == (last.verb, last.by.said) for one in known.steps[:-1]):
         refuse(CLOSING, f"{last.by.said} is entered already", SAID_OTHERWISE)
     owed_fen = closing.owed_fen(database, merchant_no)
-    if not owed_fen:
+    reason, lost_fen = (0, 0) if owed_fen else debts.lost(database, merchant_no)
+    if not owed_fen and not lost_fen:
         refuse(CLOSING, f"merchant {merchant_no} owes nothing", NOT_SETTLED)
-    shown = last.by.evidence
-    if not (shown.isascii() and shown.isdecimal()) or not 0 < int(shown) <= owed_fen:
-        text = f"merchant {merchant_no} owes {owed_fen} fen: who enters what it has paid in shows"
+    shown, most_fen = last.by.evidence, owed_fen or lost_fen
+    if not (shown.isascii() and shown.isdecimal()) or not 0 < int(shown) <= most_fen:
+        text = f"merchant {merchant_no} owes {most_fen} fen: who enters what it has paid in shows"
         refuse(CLOSING, f"{text} how many fen came, and not more than that", NO_EVIDENCE)
-    closing.pay_in(database, known.number, merchant_no, int(shown), last.time_s)
+    number = closing.pay_in(database, known.number, merchant_no, int(shown), last.time_s)
+    if reason:
+        debts.recover(database, number, merchant_no, reason, int(shown))
+
+
+def _propose_debt(database: Dialect, known: Dossier) -> None:
+    merchant_no, bearer = _merchant_of(known), known.steps[-1].by.evidence
+    if no := debts.why_not_proposed(database, merchant_no, known.number):
+        refuse(CLOSING, *no)
+    debts.propose(database, known.number, len(known.steps), merchant_no, bearer)
+
+
+def _write_off(database: Dialect, known: Dossier) -> None:
+    step, last = len(known.steps), known.steps[-1]
+    if no := debts.why_not_signed(database, known.number, step, last.by.evidence):
+        refuse(CLOSING, *no)
+    debts.write_off(database, known.number, step, last.time_s)
 
 
 def _settle(database: Dialect, known: Dossier) -> None:
@@ -476,6 +493,8 @@ _EFFECTS: dict[tuple[str, str], Callable[[Dialect, Dossier], None]] = {
     (RETIREMENT, "pass-over"): _retire,
     (CLOSING, "sign"): _wind_up,
     (CLOSING, "pay-in"): _pay_in,
+    (CLOSING, "propose"): _propose_debt,
+    (CLOSING, "write-off"): _write_off,
     (CLOSING, "settle"): _settle,
     (CLOSING, "close"): _close,
 }

@@ -5,6 +5,7 @@ records came to is the same text, in whichever order and on whichever database.
 """
 
 from ledger.acquirer_schema import DUMP as ACQUIRERS
+from ledger.debt_schema import DUMP as DEBTS
 from ledger.department_schema import DUMP as DEPARTMENTS
 from ledger.dialect import Dialect, Row
 from ledger.ending_schema import DUMP as ENDINGS
@@ -81,6 +82,7 @@ _TABLES = {
     **MONEY,
     **PAYMENTS,
     **ENDINGS,
+    **DEBTS,
     **PHONES,
     **SHIFT_PARTS,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"

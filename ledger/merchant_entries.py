@@ -19,11 +19,13 @@ from ledger.transfers import (
     CODE_SALE,
     CORRECT,
     COST,
+    PAID_AFTER_ALL,
     PAY_IN,
     REMIT,
     REMITTED,
     SENT_BACK,
     SPEND,
+    WRITE_OFF,
 )
 
 SALES = (SPEND, CODE_SALE, ACQUIRE)
@@ -41,8 +43,10 @@ SELECT t.device, t.seq, t.line, t.kind,
         WHEN t.kind = {CORRECT} THEN COALESCE(c.time_s, 0)
         WHEN t.kind = {COST} THEN COALESCE((SELECT MIN(s.time_s) FROM dossier_step s
             WHERE s.dossier = t.seq AND s.state_after IN ({_BOOKED})), 0)
-        WHEN t.kind = {PAY_IN} THEN COALESCE((SELECT MIN(p.time_s) FROM merchant_payment p
-            WHERE p.number = t.seq), 0)
+        WHEN t.kind IN ({PAY_IN}, {PAID_AFTER_ALL}) THEN COALESCE((
+            SELECT MIN(p.time_s) FROM merchant_payment p WHERE p.number = t.seq), 0)
+        WHEN t.kind = {WRITE_OFF} THEN COALESCE((SELECT MIN(w.time_s) FROM write_off w
+            WHERE w.proposal = t.seq), 0)
         ELSE 0 END AS time_s
 FROM transfer t
 LEFT JOIN intent i ON i.device = t.device AND i.seq = t.seq

@@ -111,6 +111,7 @@ SAID_BY = {
     procedures.CENTRE: (ENGINEER,),
     procedures.CARD_CENTRE: (CLERK,),
     procedures.SECURITY: (GUARD,),
+    procedures.FINANCE: (TREASURER,),
 }
 _ANNEX_2 = "annex-2"
 # Where it is others: an opinion of annex 2 is a head's; a merchant may bring a card to the counter
@@ -259,6 +260,7 @@ TWO_PERSONS = (
     ("relocation.department", "relocation.centre"),
     ("retirement.department", "retirement.centre"),
     ("closing.department", "closing.department-leader"),
+    ("closing.card-centre", "closing.finance"),
     ("damage.department", "damage.centre"),
     ("damage.centre", "damage.security"),
     ("damage.security", "damage.card-centre"),

@@ -1,6 +1,6 @@
 """The steps of the procedures of merchants and devices, as they stand in the books too.
 
-Rules of this file. It is released history: migrations have put FIRST and ENDING into
+Rules of this file. It is released history: migrations have put FIRST, ENDING and WRITE_OFF into
 `procedure_rule`, and the database takes no step that is not there. A change is another text and
 another migration.
 A row: the procedures, the verb, the states before, the state after ("=": the same), the roles
@@ -82,6 +82,11 @@ closing settle   winding-up settled    card-centre         say
 closing reopen   settled    winding-up card-centre         say
 closing close    settled    closed     card-centre         sign
 """
+WRITE_OFF = """
+closing propose   winding-up    debt-proposed card-centre say
+closing decline   debt-proposed winding-up    finance     say
+closing write-off debt-proposed winding-up    finance     sign
+"""
 
 
 class Row(NamedTuple):
@@ -108,4 +113,4 @@ def rows_of(text: str) -> tuple[Row, ...]:
     return tuple(found)
 
 
-ROWS = rows_of(FIRST) + rows_of(ENDING)
+ROWS = rows_of(FIRST) + rows_of(ENDING) + rows_of(WRITE_OFF)

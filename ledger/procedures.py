@@ -31,6 +31,7 @@ NOT_QUIET = 473
 HAS_ENDED = 474
 NOT_SETTLED = 475
 OTHER_STATEMENT = 476
+OTHER_DEBT = 640
 TEXTS = {
     NO_DOSSIER: "no dossier, merchant, reader or record of this number is in the books",
     WRONG_STATE: "not what follows on the state that this dossier is in",
@@ -45,6 +46,7 @@ TEXTS = {
     HAS_ENDED: "this reader or merchant has ended",
     NOT_SETTLED: "a merchant is settled when its readers, its money and its dossiers are",
     OTHER_STATEMENT: "not the statement that was settled, or the books say something else now",
+    OTHER_DEBT: "not what was proposed to be written off, or the merchant owes something else now",
 }
 
 # --- who, and what ------------------------------------------------------------------------------
@@ -53,6 +55,7 @@ ABSENT = "absent"
 MERCHANT, DEPARTMENT, PROJECT, PRESIDENT = "merchant", "department", "project", "president"
 DEPARTMENT_LEADER, PROJECT_LEADER = "department-leader", "project-leader"
 CENTRE, CARD_CENTRE, SECURITY = "centre", "card-centre", "security"
+FINANCE = "finance"
 ROLES = {
     MERCHANT: "the merchant",
     DEPARTMENT: "the department that answers for it (归口管理部门)",
@@ -63,6 +66,7 @@ ROLES = {
     CENTRE: "the library and information centre (图书信息中心)",
     CARD_CENTRE: "the card centre (一卡通中心)",
     SECURITY: "the security office (保卫部)",
+    FINANCE: "the finance department (财务处)",
 }
 SAY, SIGN, TAKE, GIVE = "say", "sign", "take", "give"
 ACTS = {
@@ -92,6 +96,7 @@ NOT_BY_WHO_BEGAN = (*ANNEX_2, MOVE_OF, DAMAGE, RETIREMENT, CLOSING)
 WITHDRAWN_ANY_TIME = (*ANNEX_2, MOVE_OF, RETIREMENT)
 _OF = {kind: tuple(row for row in ROWS if row.kind == kind) for kind in KINDS}
 APPROVED, MOVED, COMPENSATED = "approved", "moved", "compensated"
+DEBT_PROPOSED = "debt-proposed"
 RETIRED, WINDING_UP, SETTLED, CLOSED = "retired", "winding-up", "settled", "closed"
 # One of these words is shown, or what is said of it stands in the step.
 EVIDENCE = {
@@ -100,6 +105,7 @@ EVIDENCE = {
     (DAMAGE, "establish"): ("finding-report",),
     (DAMAGE, "compensate"): ("receipt", "booked-to-merchant"),
     (RETIREMENT, "apply"): ("broken", "sold", "replaced", "lost"),
+    (CLOSING, "propose"): ("card-centre", "department"),
 }
 # Verbs that are nothing without a text.
 WITH_TEXT = {
@@ -114,6 +120,7 @@ WITH_TEXT = {
     (RETIREMENT, "reject"),
     (RETIREMENT, "pass-over"),
     *((CLOSING, verb) for verb in ("apply", "expel", "reject", "pay-in", "reopen")),
+    *((CLOSING, verb) for verb in ("propose", "decline")),
 }
 # What it costs is said with this verb, and booked with that one.
 COSTS = {MOVE_OF: ("labour", "material"), DAMAGE: ("compensation",)}
@@ -138,6 +145,7 @@ DUE_H = {
     (RETIREMENT, APPROVED): 168,
     **{(CLOSING, state): 168 for state in ("applied", "expelled", SETTLED)},
     (CLOSING, WINDING_UP): 1440,
+    (CLOSING, DEBT_PROPOSED): 168,
     **{(kind, state): 168 for kind in ANNEX_2 for state in ("applied", "signed-1", "signed-2")},
     **{(kind, state): 168 for kind in ANNEX_2 for state in ("signed-3", "signed-4")},
     **{(MOVE_OF, state): 168 for state in ("applied", "signed-1", APPROVED)},
@@ -208,11 +216,12 @@ def answer(kind: str, steps: Sequence[Step], verb: str, by: Act) -> Answer:
     """What becomes of a dossier of `kind` with these steps so far."""
     last = steps[-1] if steps else None
     same = [step for step in steps if (step.verb, step.by) == (verb, by)]
-    if any(step is last or step.act == SIGN for step in same):
-        return Answer(0)
     state = last.after if last else ABSENT
     rows = [row for row in of(kind) if (row.verb, row.before) == (verb, state)]
     may = [row for row in rows if row.role == by.role]
+    # Where the same is to be signed anew (a second debt), an old signature is no answer.
+    if any(step is last or (step.act == SIGN and not may) for step in same):
+        return Answer(0)
     if not rows:
         return _no(kind, WRONG_STATE, f"is {state}: cannot {verb}")
     if not may:

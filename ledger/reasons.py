@@ -136,5 +136,11 @@ TEXTS = {
 SUSPENSE_ACCOUNTS = (UNKNOWN_CARD, UNKNOWN_MERCHANT)
 # What a door says that somebody has to look at (R8.1).
 ALARMS = {access.DURESS: OPENED_UNDER_DURESS, access.LOCKED_OUT: WRONG_AT_A_DOOR}
+# A merchant's debt that is never paid: of whom it is a loss, with an account of each number.
+DEBT_OF_CENTRE, DEBT_OF_DEPARTMENT = 630, 631
+WRITE_OFFS = {
+    DEBT_OF_CENTRE: "a merchant's debt that nobody pays: the card centre bears it",
+    DEBT_OF_DEPARTMENT: "a merchant's debt that nobody pays: the department that let it in does",
+}
 # What a lost card's holder does not bear, and what the card centre has laid out for one who does.
 LOSS_ACCOUNTS = (SPENT_WHILE_LOST, LATE_SPEND)

@@ -10,6 +10,7 @@ from ledger.acquirer_schema import ACQUIRERS, STATEMENTS
 from ledger.channel_schema import CHANNELS
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
 from ledger.code_schema import CODE_ENTRIES
+from ledger.debt_schema import DEBT_JOURNALS, DEBTS
 from ledger.department_schema import DEPARTMENTS
 from ledger.department_schema import JOURNALS as DEPARTMENT_JOURNALS
 from ledger.desk_schema import DESKS
@@ -173,7 +174,7 @@ APPEND_ONLY += PEOPLE_JOURNALS
 APPEND_ONLY += DEPARTMENT_JOURNALS
 APPEND_ONLY += MONEY_JOURNALS
 APPEND_ONLY += PAYMENT_JOURNALS
-APPEND_ONLY += ENDING_JOURNALS
+APPEND_ONLY += ENDING_JOURNALS + DEBT_JOURNALS
 APPEND_ONLY += PHONE_JOURNALS
 APPEND_ONLY += SHIFT_JOURNALS
 
@@ -446,4 +447,5 @@ MIGRATIONS = [
     + PHONE_APPS
     + SHIFT_PARTS
     + _append_only(*ENDING_JOURNALS, *PHONE_JOURNALS, *SHIFT_JOURNALS),
+    DEBTS + _append_only(*DEBT_JOURNALS),
 ]

@@ -29,6 +29,10 @@ COST = 41
 COST_LINES = {"labour": 21, "material": 22, "compensation": 23}
 # What a merchant that leaves owed and has paid in (ledger/closing.py), of LEDGER_DEVICE, numbered.
 PAY_IN, PAY_IN_LINE = 42, 24
+# What a merchant that leaves never pays (ledger/debts.py), of LEDGER_DEVICE, as its proposal.
+WRITE_OFF, WRITE_OFF_LINE = 43, 25
+# It has paid even so: taken back from that loss account, numbered as what it has paid in.
+PAID_AFTER_ALL, PAID_AFTER_ALL_LINE = 44, 26
 # Of merchants' periods: of the device LEDGER_DEVICE, numbered as the merchant's row of the period;
 # what a bank does, as its payment (ledger/remittances.py).
 CHARGE, REMIT, REMITTED, SENT_BACK = 50, 51, 52, 53

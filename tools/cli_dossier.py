@@ -29,6 +29,7 @@ class Role(StrEnum):
     CENTRE = "centre"
     CARD_CENTRE = "card-centre"
     SECURITY = "security"
+    FINANCE = "finance"
 
 
 class Bearer(StrEnum):

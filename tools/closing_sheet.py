@@ -5,6 +5,7 @@ anew. Every text is escaped. The same books make the same page.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from ledger.amount_words import in_words
 from ledger.closing import Statement, newest
 from ledger.dossiers import Dossier, refuse
 from ledger.procedures import CLOSING, NOT_SETTLED
+from ledger.reasons import DEBT_OF_CENTRE, DEBT_OF_DEPARTMENT
 from protocols.rules.money import format_yuan
 from tools.annex_form import Signature, day_of, rendered
 from tools.ledger_batch import write_private
@@ -27,7 +29,12 @@ _SUMS = (
     ("商户补缴", "paid_in_fen"),
     ("佣金", "commission_fen"),
     ("已付商户", "remitted_fen"),
+    ("核销后收回", "recovered_fen"),
 )
+_WRITTEN_OFF = {
+    DEBT_OF_CENTRE: "欠款核销（一卡通中心承担）",
+    DEBT_OF_DEPARTMENT: "欠款核销（归口管理部门承担）",
+}
 PERIOD_HEADS = ("结算期", "销售额", "撤销额", "其他", "佣金", "应付")
 READER_HEADS = ("终端", "最后记录号", "停用依据")
 # Who says what of it, as it stands on the page.
@@ -37,6 +44,8 @@ _SIGNED = {
     ("security", "expel"): "保卫部",
     ("department", "sign"): "管理部门",
     ("department-leader", "sign"): "管理部门分管校领导",
+    ("card-centre", "propose"): "欠款核销提出",
+    ("finance", "write-off"): "财务处核销",
     ("card-centre", "settle"): "一卡通中心结算",
     ("card-centre", "close"): "一卡通中心复核",
 }
@@ -87,7 +96,7 @@ def sheet_of(dossier: Dossier, statement: Statement, school: str, utc_offset_s: 
         statement.mark,
         said["name"],
         said["merchant_no"],
-        tuple((head, format_yuan(said[key]), in_words(said[key])) for head, key in _SUMS),
+        tuple((head, format_yuan(fen), in_words(fen)) for head, fen in _sums(said)),
         undecided,
         tuple(
             (name, *(format_yuan(amount_fen) for amount_fen in amounts))
@@ -96,6 +105,11 @@ def sheet_of(dossier: Dossier, statement: Statement, school: str, utc_offset_s: 
         tuple(_reader(*row) for row in said["readers"]),
         _signatures(dossier, utc_offset_s),
     )
+
+
+def _sums(said: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    yield from ((head, said[key]) for head, key in _SUMS if key in said)
+    yield from ((_WRITTEN_OFF[reason], fen) for reason, fen in said.get("written_off", ()))
 
 
 def _reader(device: int, head_seq: int, mark_seq: int, dossier: int) -> tuple[str, ...]:

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from ledger.closing import newest, open_things
+from ledger.debts import proposed_fen
 from ledger.dossiers import Dossier
 from ledger.onboarding import Form
 from ledger.procedures import (
     APPROVED,
     CAPTURE,
     CLOSING,
+    DEBT_PROPOSED,
     DUE_H,
     KINDS,
     REPAIR,
@@ -353,6 +355,9 @@ def _left(store: LedgerStore, dossier: Dossier) -> Iterator[str]:
         assert dossier.merchant_no is not None
         found = open_things(store.database, dossier.merchant_no, dossier.number)
         yield from (f"  open: {one}" for one in found or ["nothing"])
+    if dossier.kind == CLOSING and dossier.state == DEBT_PROPOSED:
+        fen = proposed_fen(store.database, dossier.number, len(dossier.steps))
+        yield f"  to be written off: {fen} fen, borne by the {dossier.steps[-1].by.evidence}"
     statement = newest(store.database, dossier.number)
     if statement is not None:
         yield f"  statement {statement.mark}, of {_time(statement.time_s)}"

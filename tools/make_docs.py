@@ -67,6 +67,13 @@ its case. The rule is what a proposal starts from: two persons may say otherwise
 account of that number. Of 332 the "bearer" is who gets the money.
 """
 
+_WRITTEN_OFF = """
+## What a merchant never pays
+
+No tap, and no case: two persons write it off (`ledger/debts.py`), and the loss account of that
+number has it.
+"""
+
 _POS = """\
 # The states of a POS
 
@@ -399,8 +406,8 @@ def losses() -> str:
         (f"{reason} {ledger_reasons.TEXTS[reason]}", why)
         for reason, why in sorted(bearers.NO_LOSS.items())
     ]
-    parts = [_LOSSES, _table(heads, rows), "\n## Cases without money\n"]
-    return "\n".join([*parts, _table(("case", "why"), none)])
+    parts = [_LOSSES, _table(heads, rows), _WRITTEN_OFF, _numbered(ledger_reasons.WRITE_OFFS)]
+    return "\n".join([*parts, "\n## Cases without money\n", _table(("case", "why"), none)])
 
 
 def sounds() -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from ledger.closing import newest
 from ledger.procedures import Act
 from tests.ledger.campus import BAKERY, FORM, apply, sign
-from tests.ledger.months import CLOSED_S, END_S, Pos, approve, close, month, register
+from tests.ledger.months import CLOSED_S, END_S, NEXT_END_S, Pos, approve, close, month, register
 from tests.ledger.readers import CANTEEN, KIOSK
 
 TIME_S = END_S + 60  # when its department has signed
@@ -70,7 +70,8 @@ def settled(path=":memory:"):
 
 def fill(store):
     """Something in every table of ends, where campus has been: its bakery's reader ends, what its
-    move has cost is paid in, and a merchant that never had a reader is closed."""
+    move has cost is paid in, but for a rest that is written off, and a merchant that never had a
+    reader is closed."""
     oven = Pos(OVEN, BAKERY)
     store.register_device(OVEN, oven.key, BAKERY)
     moved = store.merchants.tickets.move("M-9", OVEN, "north", "wu", "to the other gate", TIME_S)
@@ -82,7 +83,15 @@ def fill(store):
     oven.inspect(TIME_S)
     store.book([oven.records])
     end(store, retirement)
-    centre(store, leave(store, BAKERY), "pay-in", shown="600", said="2026-77")
+    number = leave(store, BAKERY)
+    centre(store, number, "pay-in", shown="500", said="2026-77")
+    later_s = NEXT_END_S + 60
+    places = [(one.device, one.seq) for one in store.periods.quiet(later_s)[1]]
+    store.periods.decide(later_s, places, "zhou", "broken still", later_s)
+    close(store, "until the debt", later_s, now_s=later_s)
+    centre(store, number, "propose", "yang", "it is insolvent", "department")
+    treasurer = Act("finance", "tian", "100")
+    store.merchants.dossiers.say(number, "write-off", treasurer, CLOSED_S)
     sign(store, apply(store, "merchant", "2026-9", STALL, replace(FORM, name="Stall")))
     number = leave(store, STALL)
     centre(store, number, "settle")

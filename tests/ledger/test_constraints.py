@@ -8,6 +8,7 @@ from ledger import (
     acquirer_rules,
     channel_rules,
     chart,
+    debt_rules,
     dossier_rules,
     ending_rules,
     fraud_rules,
@@ -29,6 +30,7 @@ from ledger.channel_topups import Order
 from ledger.claims import parse_claim
 from ledger.code_entries import Shown
 from ledger.code_sales import Ask, CodePolicy
+from ledger.debt_schema import DEBT_JOURNALS
 from ledger.department_schema import JOURNALS as DEPARTMENT_JOURNALS
 from ledger.dialect import ConstraintBroken
 from ledger.ending_schema import ENDING_JOURNALS
@@ -229,6 +231,7 @@ _ELSEWHERE = (*JOURNALS, *OF_DOSSIERS, *MONEY_JOURNALS, *PERIOD_JOURNALS, *PEOPL
 _ELSEWHERE += DEPARTMENT_JOURNALS  # test_rosters.py
 _ELSEWHERE += PAYMENT_JOURNALS  # test_payments.py
 _ELSEWHERE += ENDING_JOURNALS  # test_closing.py
+_ELSEWHERE += DEBT_JOURNALS  # test_debts.py
 _ELSEWHERE += SHIFT_JOURNALS  # test_rosters.py
 _ELSEWHERE += PHONE_JOURNALS  # test_phone_apps.py
 
@@ -506,6 +509,7 @@ def test_every_rule_has_its_tampering():
     here = set(invariants._RULES) - set(reissue_rules.RULES) - set(channel_rules.RULES)
     here -= set(lifecycle_rules.RULES) | set(dossier_rules.RULES)
     here -= set(ending_rules.RULES)  # test_closing.py
+    here -= set(debt_rules.RULES)  # test_debts.py
     here -= set(fraud_rules.RULES)  # test_corrections.py
     here -= set(money_rules.RULES)  # test_money_lists.py
     here -= set(period_rules.RULES)  # test_periods.py

@@ -142,4 +142,5 @@ def test_every_kind_of_transfer_has_a_name():
     elsewhere = {transfers.FEE, transfers.PAY_OUT, transfers.RETURN}
     elsewhere |= {transfers.ACQUIRE, transfers.CLEAR, transfers.COST, transfers.CHARGE}
     elsewhere |= {transfers.REMIT, transfers.REMITTED, transfers.SENT_BACK, transfers.PAY_IN}
+    elsewhere |= {transfers.WRITE_OFF, transfers.PAID_AFTER_ALL}
     assert numbers == set(KINDS) | elsewhere

@@ -238,6 +238,22 @@ STORY = [
         "clara",
         says("closing", "L-1", "pay-in", "card-centre", evidence="500", said="2026-77"),
     ),
+    (
+        "capture.card-centre",
+        "chen",
+        says("capture", "{}/{}".format(*SEIZED), "destroy", "card-centre", evidence="closed-card"),
+    ),
+    (
+        "period.close",
+        "chen",
+        lambda s, who: s.periods.close("the rest", NOW_S + 5, who, NOW_S + 9),
+    ),
+    (
+        "closing.card-centre",
+        "clara",
+        says("closing", "L-1", "propose", "card-centre", evidence="department", said="insolvent"),
+    ),
+    ("closing.finance", "tian", says("closing", "L-1", "write-off", "finance", evidence="200")),
 ]
 
 

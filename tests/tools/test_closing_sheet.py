@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 from ledger.invariants import check
 from ledger.retirement import every
 from tests.ledger.ended import POS, SILENT, settled
+from tests.ledger.months import NEXT_END_S
+from tests.ledger.test_debts import in_periods, ready
 from tests.tools.test_annex_form import Cells
 from tools.cli import app
 from tools.closing_sheet import PERIOD_HEADS, TITLE
@@ -82,3 +84,25 @@ def test_another_merchant_is_thrown_out_and_its_reader_passed_over(books):
     why = ["--shown", head_seq, "--said", "burnt with the stall"]
     say(path, 4, "pass-over", "centre", "feng", *why, group="device")
     assert "ended by dossier 4" in onecard("device", "registry", path)
+
+
+def test_a_debt_is_written_off_by_two_and_stands_on_the_page(tmp_path):
+    path = tmp_path / "ledger.sqlite"
+    store, number = ready(str(path))
+    about = ["--shown", "department", "--said", "it is insolvent"]
+    say(path, number, "propose", "card-centre", "yang", *about)
+    shown = onecard("merchant", "show", path, "--dossier", number)
+    assert "to be written off: 600 fen, borne by the department" in shown
+    refused = say(path, number, "write-off", "finance", "tian", "--shown", 599, code=2)
+    assert "(640, " in refused
+    say(path, number, "write-off", "finance", "tian", "--shown", 600)
+    in_periods(store, NEXT_END_S + 60)
+    say(path, number, "settle", "card-centre", "yang")
+    out = path.with_name("statement.html")
+    onecard("merchant", "statement", path, "--dossier", number, "--out", out)
+    cells = Cells(out.read_text(encoding="utf-8")).cells
+    has = dict(zip(cells, pairwise(cells[1:]), strict=False))
+    assert has["欠款核销（归口管理部门承担）"] == ("6.00 元", "陆元整")
+    assert has["财务处核销"][0].startswith("签字(盖章)：tian")
+    assert check(store) == []
+    store.close()
