@@ -49,39 +49,40 @@ def test_a_device_is_opened_by_key_and_closed_by_key(desk, open_page):
     expect(page.locator('article[data-reader="pos-1"]')).to_be_visible()
 
 
-def test_what_happens_to_it_is_seen_inside(desk, open_page):
-    _, url = desk
-    page = open_page(f"{url}/device?reader=pos-2&lang=en")
-    records, posture = page.locator("#records tbody tr"), of(page, "posture")
-    expect(posture).to_have_text("serving")
-    before = records.count()
-    page.locator("#tap").click()
-    expect(page.locator(".pole")).to_contain_text("PAID 12.50")
-    expect(records).to_have_count(before + 2)
-    expect(records.first.locator("td").nth(1)).to_have_text("outcome")
-    expect(records.first.locator("td").nth(5)).to_have_text("✓")
-    expect(of(page, "chain")).to_have_text("The chain holds")
+def test_what_happens_to_it_is_seen_inside(open_page):
+    with served(SMALL) as (_, url):
+        page = open_page(f"{url}/device?reader=pos-1&lang=en")
+        records, posture = page.locator("#records tbody tr"), of(page, "posture")
+        expect(posture).to_have_text("serving")
+        before = records.count()
+        page.locator("#tap").click()
+        expect(page.locator(".pole")).to_contain_text("PAID 12.50")
+        expect(records).to_have_count(before + 2)
+        expect(records.first.locator("td").nth(1)).to_have_text("outcome")
+        expect(records.first.locator("td").nth(5)).to_have_text("✓")
+        expect(of(page, "chain")).to_have_text("The chain holds")
 
-    page.locator("[data-cable]").click()
-    expect(of(page, "link")).to_have_text("Offline")
-    expect(posture).to_have_text("serving-offline")
-    expect(page.locator(".fits td").last).to_have_text("serving-offline")
-    for key in "350":
-        page.locator(f'[data-keys="{key}"]').click()
-    expect(page.locator(".pole")).to_contain_text("350")
-    page.locator('[data-keys="\x1b"]').click()
-    page.locator("#tap").click()
-    expect(records.first.locator("td").nth(5)).to_have_text("…")
-    expect(of(page, "waiting")).not_to_have_text("0")
-    page.locator("[data-cable]").click()
-    expect(of(page, "waiting")).to_have_text("0")
-    expect(posture).to_have_text("serving")
+        page.locator("[data-cable]").click()
+        expect(of(page, "link")).to_have_text("Offline")
+        expect(posture).to_have_text("serving-offline")
+        expect(page.locator(".fits td").last).to_have_text("serving-offline")
+        for key in "350":
+            page.locator(f'[data-keys="{key}"]').click()
+        expect(page.locator(".pole")).to_contain_text("350")
+        page.locator('[data-keys="\x1b"]').click()
+        page.locator("#tap").click()
+        expect(records.first.locator("td").nth(5)).to_have_text("…")
+        expect(of(page, "waiting")).not_to_have_text("0")
+        page.locator("[data-cable]").click()
+        expect(of(page, "waiting")).to_have_text("0")
+        expect(posture).to_have_text("serving")
 
-    page.locator("[data-power]").click()
-    expect(posture).to_have_text("dark")
-    page.locator("[data-power]").click()
-    expect(posture).to_have_text("serving")
-    expect(of(page, "boots")).to_have_text("2")
+        page.locator("[data-power]").click()
+        expect(posture).to_have_text("dark")
+        page.locator("[data-power]").click()
+        expect(posture).to_have_text("serving")
+        expect(of(page, "boots")).to_have_text("2")
+        page.context.close()
 
 
 def test_it_moves_into_a_real_micropython_and_goes_on_there(desk, open_page, repo_root):

@@ -47,7 +47,7 @@ def test_a_look_without_time_goes_on_where_the_last_has_stopped(open_session):
 def test_the_wall_of_the_campus(open_page, repo_root):
     with served(CAMPUS.read_text(encoding="utf-8"), CAMPUS) as (_, url):
         page = open_page(f"{url}/wall")
-        expect(page.locator("#online")).to_contain_text("/ 6")
+        expect(page.locator("#online")).to_contain_text("/ 7")
         pos = page.locator('a[data-name="pos-1"]')
         expect(pos).to_have_class("glyph pos fine")
         axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
