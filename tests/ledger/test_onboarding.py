@@ -163,4 +163,4 @@ def test_a_register_that_knows_no_ends_does_not_stop_the_ledger(tmp_path):
 def test_the_number_of_a_refusal_has_its_text():
     assert reasons.NOT_APPROVED in reasons.TEXTS
     numbers = {reasons.NOT_APPROVED, *procedures.TEXTS}
-    assert numbers == {*range(440, 450), *range(473, 477)}
+    assert numbers == {*range(440, 450), *range(473, 477), 640}
