@@ -16,9 +16,11 @@ from edge_agent.reader_ports import ReaderPorts
 from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
 from edge_agent.store import Store
 from simulator.broker import Broker, start_broker
+from simulator.tiers import Tier
 from simulator.world.clock import World
 from simulator.world.network import BrokerPort, ServicePort
 from simulator.world.serial_bus import SerialBus
+from simulator.world.wires import Wires
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Outside:
     """What a building has from elsewhere: the broker of the card centre and the ledger's key."""
 
     centre: BrokerPort
+    wires: Wires
     ledger_public_key: bytes
     with_cards: bool = False
 
@@ -51,14 +54,14 @@ class Building:
         self._hears_strangers = hears_strangers
         broker_directory.mkdir(parents=True)
         self.broker: Broker = start_broker(broker_kind, broker_directory)
-        self.port = BrokerPort(lambda: self.broker.port)
+        self.port = BrokerPort(lambda: self.broker.port, outside.wires)
         self.local = ServicePort(f"agent of {site}", self.port)
         self.upstream = ServicePort(f"upstream of {site}", outside.centre)
         self.services = (self.local, self.upstream)
         self.has_mains = self.has_broker = True
         self.line: SerialBus | None = None
         self.agent: AgentService | None = None
-        self.mqtt_ports: list[MqttPort] = []
+        self.tier: Tier | None = None  # the agent as what is stepped
         self._parts: list[Store | Inventory | CardHistory] = []
 
     def start_agent(self) -> None:
@@ -79,7 +82,7 @@ class Building:
             f"onecard-agent-{self.site}",
             subscriptions=upstream_subscriptions(self.site, with_cards=with_cards),
         )
-        self._parts, self.mqtt_ports = [store, inventory], [readers, upstream]
+        self._parts = [store, inventory]
         history = CardHistory(str(self._directory / "cards.sqlite")) if with_cards else None
         if history is not None:
             self._parts.append(history)
@@ -93,19 +96,20 @@ class Building:
             card_history=history,
             strangers=strangers,
         )
+        self.tier = Tier(self.agent, self.services, [readers, upstream])
         if self.line:
             self.line.start()
 
     def kill(self) -> None:
         """The mains are gone: broker and agent die where they stand."""
         self.has_mains = False
-        self.agent = None
+        self.agent = self.tier = None
         if self.line:
             self.line.stop()
         for port in self.services:
             port.drop_all()
         # Not closed but dropped: nothing is flushed, no goodbye is said, only the handles go.
-        self.mqtt_ports, self._parts = [], []
+        self._parts = []
         gc.collect()
         self.broker.kill()
         self.port.tap.forget()

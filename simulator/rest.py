@@ -51,6 +51,7 @@ class Rest:
         """Somebody comes: every reader looks about."""
         if self._run.world.now_us < self.until_us:
             self.until_us = 0
+            self._run.services.wires.is_stirred = True
             for reader in self._run.readers.values():
                 reader.wake(self._run.world.now_us)
 

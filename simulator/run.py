@@ -242,7 +242,7 @@ class Run:
         if description.get("usb"):
             role, hardware.usb = "usb_desk", UsbHost(hardware.clock)
         reader = self._homes.reader(
-            f"code_{role}" if has_scanner else role, hardware, self.services.settle
+            f"code_{role}" if has_scanner else role, hardware, self.services.after_step
         )
         reader.keeps_pulse = role == "door"
         if has_scanner:
@@ -254,7 +254,6 @@ class Run:
         else:
             building = self.services.building_of(self.site_of(name))
             hardware.cable = ReaderCable(name, building.port, reader.wake)
-            self.services.cables.append(hardware.cable)
         self.readers[name] = reader
         self.clerks[name] = Clerk(
             reader,

@@ -13,7 +13,7 @@ Seen = dict[str, Any]
 def centre(run: Run) -> Seen:
     """The card centre: whether its broker runs, and its ledger."""
     services = run.services
-    return {"centre": services.has_centre, "ledger": services.ledger is not None}
+    return {"centre": services.has_centre, "ledger": services.has_ledger}
 
 
 def site(run: Run, name: str, readers: list[Reader]) -> Seen:

@@ -16,6 +16,7 @@ from functools import partial
 
 from protocols.wire import messages, mqtt
 from simulator.world.tap import Leg, Tap
+from simulator.world.wires import Wires
 
 LATENCY_US = 3000
 # What a TCP that is not answered waits before it says the same again, and twice as long each time
@@ -78,8 +79,9 @@ class Slowness:
 class BrokerPort:
     """Where a broker listens and who watches its wire; the port is looked up at every dial."""
 
-    def __init__(self, port_of: Callable[[], int]) -> None:
+    def __init__(self, port_of: Callable[[], int], wires: Wires) -> None:
         self.port_of = port_of
+        self.wires = wires
         self.tap = Tap()
 
     def dial(self) -> socket.socket:
@@ -95,6 +97,9 @@ class ReaderStream:
     def __init__(self, cable: ReaderCable, sock: socket.socket) -> None:
         self._cable = cable
         self._sock: socket.socket | None = sock
+        self._wires = cable.broker.wires
+        self._wires.is_stirred = True
+        self._wires.watch(sock, self._hear)
         self._leg: Leg = cable.broker.tap.open(cable.name, is_reader=True)
         self._held = b""  # sent by the reader into a dark cable
         self._packets: list[bytes] = []  # from the broker, since the last settling
@@ -102,12 +107,14 @@ class ReaderStream:
         self._late_us = 0  # when the last answer arrives that was made late
         self._eof = False
 
-    def fileno(self) -> int:
-        return self._sock.fileno() if self._sock else -1
-
     @property
     def is_open(self) -> bool:
         return self._sock is not None
+
+    @property
+    def number(self) -> int:
+        """Of its cable: see Wires.number."""
+        return self._cable.number
 
     def send(self, data: bytes) -> int:
         """Bytes taken: fewer than offered, or 0, when the window of a dark cable is full."""
@@ -133,12 +140,15 @@ class ReaderStream:
 
     def close(self) -> None:
         if self._sock is not None:
+            self._wires.is_stirred = True
+            self._wires.leave(self._sock)
+            self._wires.heard.discard(self)
             self._sock.close()
             self._sock = None
             self._cable.broker.tap.close(self._leg)
             self._cable.streams.remove(self)
 
-    def pump(self) -> bool:
+    def _hear(self) -> bool:
         """Take what the broker has sent; True if anything moved."""
         if self._sock is None or self._eof:
             return False
@@ -148,12 +158,20 @@ class ReaderStream:
             return False
         except OSError:
             data = b""
+        self._wires.heard.add(self)
         if data:
             self._packets += self._cable.broker.tap.broker_sent(self._leg, data)
         else:
-            self._eof = True
+            self._end()
             self._cable.broker.tap.close(self._leg)
         return True
+
+    def _end(self) -> None:
+        """The broker is gone, which the reader learns of when the world has come to rest."""
+        assert self._sock is not None
+        self._eof = True
+        self._wires.leave(self._sock)
+        self._wires.heard.add(self)
 
     def settle(self, now_us: int) -> None:
         """Everything the broker had to say has been said: send it on its way.
@@ -187,13 +205,14 @@ class ReaderStream:
 
     def _pass_on(self, data: bytes) -> None:
         assert self._sock is not None
+        self._wires.is_stirred = True
         self._cable.broker.tap.client_sent(self._leg, data)
         try:
             self._sock.setblocking(True)
             self._sock.sendall(data)
             self._sock.setblocking(False)
         except OSError:
-            self._eof = True
+            self._end()
 
 
 class ReaderCable:
@@ -201,6 +220,7 @@ class ReaderCable:
 
     def __init__(self, name: str, broker: BrokerPort, wake: Callable[[int], None]) -> None:
         self.name = name
+        self.number = broker.wires.number()
         self.broker = broker
         self.wake = wake
         self.plugged = True
@@ -225,13 +245,27 @@ class ReaderCable:
                 stream.lighten(now_us)
 
 
+@dataclass(eq=False)
+class _Pair:
+    """A service's connection to a port, and the port's own to the broker."""
+
+    client: socket.socket
+    broker: socket.socket
+    leg: Leg
+
+
 class ServicePort:
-    """A TCP port in front of a broker for agent and ledger: watched, and cut when told."""
+    """A TCP port in front of a broker for agent and ledger: watched, and cut when told.
+
+    It has news when the service behind it has something to read, or to notice.
+    """
 
     def __init__(self, name: str, broker: BrokerPort) -> None:
         self.name = name
+        self._has_news = False
         self._broker = broker
-        self._pairs: list[tuple[socket.socket, socket.socket, Leg]] = []
+        self._wires = broker.wires
+        self._pairs: list[_Pair] = []
         self._listener: socket.socket | None = None
         self.port = 0
         self.plug()
@@ -246,9 +280,12 @@ class ServicePort:
             self._listener = socket.create_server(("127.0.0.1", self.port))
             self._listener.setblocking(False)
             self.port = self._listener.getsockname()[1]
+            self._wires.watch(self._listener, self._accept)
+            self._stir()
 
     def cut(self) -> None:
         if self._listener is not None:
+            self._wires.leave(self._listener)
             self._listener.close()
             self._listener = None
         self.drop_all()
@@ -257,23 +294,15 @@ class ServicePort:
         """Every connection is gone; new ones may come."""
         for pair in list(self._pairs):
             self._drop(pair)
+        self._stir()
 
-    def sockets(self) -> list[socket.socket]:
-        found = [self._listener] if self._listener else []
-        for client, broker, _ in self._pairs:
-            found += [client, broker]
-        return found
+    def take_news(self) -> bool:
+        """Whether there were news since the last call."""
+        had, self._has_news = self._has_news, False
+        return had
 
-    def pump(self) -> bool:
-        """Pass on what either side has sent; True if anything moved."""
-        moved = self._accept()
-        tap = self._broker.tap
-        for pair in list(self._pairs):
-            client, broker, leg = pair
-            moved |= self._pass(pair, client, broker, partial(tap.client_sent, leg))
-            if pair in self._pairs:
-                moved |= self._pass(pair, broker, client, partial(tap.broker_sent, leg))
-        return moved
+    def _stir(self) -> None:
+        self._has_news = self._wires.is_stirred = True
 
     def _accept(self) -> bool:
         if self._listener is None:
@@ -286,19 +315,36 @@ class ServicePort:
             broker = self._broker.dial()
         except OSError:
             client.close()
+            self._stir()
             return True
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.setblocking(False)
-        self._pairs.append((client, broker, self._broker.tap.open(self.name, is_reader=False)))
+        pair = _Pair(client, broker, self._broker.tap.open(self.name, is_reader=False))
+        self._pairs.append(pair)
+        self._wires.watch(client, partial(self._ask, pair))
+        self._wires.watch(broker, partial(self._answer, pair))
         return True
+
+    def _ask(self, pair: _Pair) -> bool:
+        """Pass on what the service has said."""
+        watch = partial(self._broker.tap.client_sent, pair.leg)
+        return self._pass(pair, pair.client, pair.broker, watch)
+
+    def _answer(self, pair: _Pair) -> bool:
+        """And what the broker has."""
+        self._has_news = True
+        watch = partial(self._broker.tap.broker_sent, pair.leg)
+        return self._pass(pair, pair.broker, pair.client, watch)
 
     def _pass(
         self,
-        pair: tuple[socket.socket, socket.socket, Leg],
+        pair: _Pair,
         source: socket.socket,
         target: socket.socket,
         watch: Callable[[bytes], object],
     ) -> bool:
+        if pair not in self._pairs:
+            return False  # it has been dropped since it was found to have something
         try:
             data = source.recv(_READ_BYTES)
         except BlockingIOError:
@@ -317,9 +363,11 @@ class ServicePort:
             self._drop(pair)
         return True
 
-    def _drop(self, pair: tuple[socket.socket, socket.socket, Leg]) -> None:
+    def _drop(self, pair: _Pair) -> None:
         if pair in self._pairs:
             self._pairs.remove(pair)
-        pair[0].close()
-        pair[1].close()
-        self._broker.tap.close(pair[2])
+        for sock in (pair.client, pair.broker):
+            self._wires.leave(sock)
+            sock.close()
+        self._broker.tap.close(pair.leg)
+        self._stir()

@@ -16,15 +16,17 @@ from protocols.wire import mqtt, topics
 _PACKET_BYTES_MAX = 1 << 20
 
 
-@dataclass
+@dataclass(eq=False)
 class Leg:
     """One client connection as the broker sees it.
 
     A reader answers when its virtual time comes (`is_reader`): its acknowledgements are not owed.
+    `restless` are all legs of its broker on which something is owed.
     """
 
     name: str
     is_reader: bool
+    restless: set[Leg] = field(default_factory=set)
     from_client: mqtt.PacketReader = field(default_factory=lambda: _reader())
     from_broker: mqtt.PacketReader = field(default_factory=lambda: _reader())
     owed: dict[str, int] = field(default_factory=dict)
@@ -34,6 +36,10 @@ class Leg:
 
     def owe(self, what: str, change: int) -> None:
         self.owed[what] = self.owed.get(what, 0) + change
+        if self.is_quiet():
+            self.restless.discard(self)
+        else:
+            self.restless.add(self)
 
     def is_quiet(self) -> bool:
         return not any(self.owed.values())
@@ -44,10 +50,11 @@ class Tap:
 
     def __init__(self) -> None:
         self.legs: list[Leg] = []
+        self._restless: set[Leg] = set()
         self._retained: set[str] = set()
 
     def open(self, name: str, *, is_reader: bool) -> Leg:
-        leg = Leg(name, is_reader)
+        leg = Leg(name, is_reader, self._restless)
         self.legs.append(leg)
         return leg
 
@@ -55,21 +62,24 @@ class Tap:
         """The connection is gone, and with it whatever was owed on it; its will is published."""
         if leg in self.legs:
             self.legs.remove(leg)
+            self._restless.discard(leg)
+            leg.restless = set()  # whatever is owed on it from now on, nobody waits for it
             if leg.will_topic is not None:
                 self._published(leg.will_topic, retain=True)
 
     def forget(self) -> None:
         """The broker died: nobody is connected, nothing is retained."""
         self.legs.clear()
+        self._restless = set()  # those who were connected keep theirs, at which nobody looks
         self._retained.clear()
 
     def is_quiet(self) -> bool:
-        return all(leg.is_quiet() for leg in self.legs)
+        return not self._restless
 
     def forgive(self) -> None:
         """More has come than anybody has said: amqtt does that behind a client that comes back."""
-        for leg in self.legs:
-            leg.owed["delivery"] = max(leg.owed.get("delivery", 0), 0)
+        for leg in list(self._restless):
+            leg.owe("delivery", max(-leg.owed.get("delivery", 0), 0))
 
     def owed(self) -> str:
         """What is still awaited, for the message of a simulation that got stuck."""
