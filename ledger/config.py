@@ -48,6 +48,14 @@
     key = "http-tls/key.pem"                # machine only
     ca = "http-tls/clients.pem"             # optional: clients need a certificate of it as well
 
+    [console]                               # optional: the card centre's console (ADR 74), which
+    host = "127.0.0.1"                      # `onecard ledger run` starts beside itself
+    port = 8441
+    name = "onecard.example.edu"            # beyond this machine: as it stands in the address
+    requests_per_s = 20                     # of one browser; twice as many at once
+    certificate = "console-tls/certificate.pem"  # both or none: TLS. Without, it listens on this
+    key = "console-tls/key.pem"             # machine only
+
 File names are relative to the configuration file; those of keys may begin with
 $CREDENTIALS_DIRECTORY/ (systemd), and else nobody but the owner may read them. The register is
 TOML or, when its name ends in .json, JSON of the same shape; importing it again changes nothing:
@@ -89,6 +97,15 @@ from adapters.secret_files import SecretFileError
 from ledger.card_validity import Validity, know
 from ledger.carry_over import AFTER_S
 from ledger.code_sales import CodePolicy
+from ledger.config_listen import (
+    LOOPBACK,
+    PORT_MAX,
+    ConsoleLine,
+    Http,
+    console_of,
+    http_of,
+    secret,
+)
 from ledger.config_table import ConfigError
 from ledger.config_table import Table as _Table
 from ledger.config_table import load as _load
@@ -101,14 +118,12 @@ from protocols.wire import desk_messages, messages, topics
 KEY_BYTES, CREDIT_KEY_BYTES = 32, 16
 _FEN_MAX, _ERROR_MS_MAX, _DAY_S = 0xFFFFFF, 60_000, 86_400
 _HOUR_S, _AFTER_H_MAX = 3_600, 8_784
-_REQUESTS_MAX, _TIMEOUT_MS_MAX = 10_000, 30_000
+_TIMEOUT_MS_MAX = 30_000
 _UID_BYTES = (4, 7, 10)
-_PORT_MAX = 65535
 _IDENTITY = ("ca", "certificate", "key")  # in Identity's order
 _KINDS = {"staff": STAFF, "student": STUDENT, "temporary": TEMPORARY}
 _EPOCH, _DAY_MAX = date(1970, 1, 1), 0xFFFF
 _CHIPS = {"classic": messages.CLASSIC, "desfire": messages.DESFIRE}
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,21 +145,6 @@ class AcquirerLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Http:
-    """The HTTP API: where it listens, who may ask, and within which bounds."""
-
-    host: str
-    port: int
-    clients_file: Path
-    account_key_file: Path
-    topup_max_fen: int
-    requests_per_s: int
-    certificate: Path | None
-    key: Path | None
-    ca: Path | None
-
-
-@dataclass(frozen=True, slots=True)
 class Config:
     """Where the ledger keeps its books and which broker it serves."""
 
@@ -160,6 +160,7 @@ class Config:
     database_url: str = ""
     database_password_file: Path | None = None
     http: Http | None = None
+    console: ConsoleLine | None = None
     acquirer: AcquirerLine | None = None
     walks: Mapping[frozenset[str], int] = field(default_factory=dict)
 
@@ -180,14 +181,15 @@ def load_config(path: str | Path) -> Config:
     config = Config(
         data_dir=path.parent / table.text("data_dir"),
         broker_host=broker.text("host", "127.0.0.1"),
-        broker_port=broker.number("port", 1883, most=_PORT_MAX),
-        signing_key_file=_secret(path, table.text("signing_key_file")),
+        broker_port=broker.number("port", 1883, most=PORT_MAX),
+        signing_key_file=secret(path, table.text("signing_key_file")),
         register_file=path.parent / register if register else None,
-        credit_key_file=_secret(path, credit_key) if credit_key else None,
+        credit_key_file=secret(path, credit_key) if credit_key else None,
         codes=_codes(path, table.table("codes")),
         carry_over_after_s=after_h * _HOUR_S,
         identity=_identity(path, broker),
-        http=_http(path, table.table("http")),
+        http=http_of(path, table.table("http")),
+        console=console_of(path, table.table("console")),
         acquirer=_acquirer(path, table.table("acquirer")),
         walks=_walks(path, table),
         **_database(path, table),
@@ -209,7 +211,7 @@ def _database(path: Path, table: _Table) -> dict[str, Any]:
         raise ConfigError(f"{path}: database: {text}")
     if password and not url:
         raise ConfigError(f"{path}: database_password_file: there is no database")
-    file = _secret(path, password) if password else None
+    file = secret(path, password) if password else None
     return {"database_url": url, "database_password_file": file}
 
 
@@ -251,21 +253,13 @@ def _identity(path: Path, table: _Table) -> Identity | None:
         return None
     if not all(texts):
         raise ConfigError(f"{path}: {table.where('ca')}: {', '.join(_IDENTITY)} belong together")
-    ca, certificate, key = (_secret(path, text) for text in texts)
+    ca, certificate, key = (secret(path, text) for text in texts)
     identity = Identity(ca, certificate, key, own_name)
     try:
         identity.check()
     except IdentityError as error:
         raise ConfigError(f"{path}: {table.where('certificate')}: {error}") from None
     return identity
-
-
-def _secret(path: Path, text: str) -> Path:
-    """Where the secret lies that the configuration in `path` calls `text`."""
-    try:
-        return secret_files.locate(path.parent, text)
-    except SecretFileError as error:
-        raise ConfigError(f"{path}: {error}") from None
 
 
 def _codes(path: Path, table: _Table) -> Codes | None:
@@ -279,7 +273,7 @@ def _codes(path: Path, table: _Table) -> Codes | None:
         utc_offset_s=table.number("utc_offset_s", 28_800, most=_DAY_S),
     )
     codes = Codes(
-        _secret(path, key_file),
+        secret(path, key_file),
         policy,
         table.number("clock_error_ms", 1_000, most=_ERROR_MS_MAX),
     )
@@ -293,43 +287,16 @@ def _acquirer(path: Path, table: _Table) -> AcquirerLine | None:
         table.end()
         return None
     parts = urlsplit(url)
-    is_here = parts.scheme == "http" and parts.hostname in _LOOPBACK
+    is_here = parts.scheme == "http" and parts.hostname in LOOPBACK
     if (parts.scheme != "https" or not parts.hostname) and not is_here:
         text = "begins with https://, or http:// and is on this machine"
         raise ConfigError(f"{path}: {table.where('url')}: {text}")
-    key_file = _secret(path, table.text("key_file"))
+    key_file = secret(path, table.text("key_file"))
     timeout_ms = table.number("timeout_ms", 2_000, most=_TIMEOUT_MS_MAX)
     if not timeout_ms:
         raise ConfigError(f"{path}: {table.where('timeout_ms')}: 1 at least")
     table.end()
     return AcquirerLine(url, key_file, timeout_ms)
-
-
-def _http(path: Path, table: _Table) -> Http | None:
-    clients_file = table.text("clients_file", "")
-    if not clients_file:
-        table.end()
-        return None
-    files = {name: table.text(name, "") for name in ("certificate", "key", "ca")}
-    tls = {name: _secret(path, file) if file else None for name, file in files.items()}
-    http = Http(
-        host=table.text("host", "127.0.0.1"),
-        port=table.number("port", 8440, most=_PORT_MAX),
-        clients_file=_secret(path, clients_file),
-        account_key_file=_secret(path, table.text("account_key_file")),
-        topup_max_fen=table.number("topup_max_fen", 100_000, most=_FEN_MAX),
-        requests_per_s=table.number("requests_per_s", 50, most=_REQUESTS_MAX),
-        **tls,
-    )
-    if (http.certificate is None) != (http.key is None) or (http.ca and not http.key):
-        raise ConfigError(f"{path}: {table.where('certificate')}: certificate and key, or none")
-    if http.key is None and http.host not in _LOOPBACK:
-        text = "beyond this machine nothing is served without a certificate"
-        raise ConfigError(f"{path}: {table.where('host')}: {text}")
-    if not http.requests_per_s:
-        raise ConfigError(f"{path}: {table.where('requests_per_s')}: 1 at least")
-    table.end()
-    return http
 
 
 def load_account_key(path: Path) -> bytes:

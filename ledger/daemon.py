@@ -19,6 +19,7 @@ from adapters.signed_http import SignedHttp
 from adapters.sqlite import NotDurable, SchemaTooNew
 from ledger.acquirer_client import HttpAcquirer
 from ledger.acquirer_desk import AcquirerDesk
+from ledger.beside import Beside
 from ledger.code_desk import CodeDesk
 from ledger.config import (
     Config,
@@ -85,6 +86,7 @@ def run(config_path: str | Path) -> None:
         closing(open_books(config)) as store,
         closing(_port(config)) as port,
         _stop_signal() as stop,
+        closing(Beside(config_path)) as console,
         ThreadPoolExecutor(_CALLS_MAX, "acquirer") as pool,
     ):
         if config.register_file is not None:
@@ -98,6 +100,8 @@ def run(config_path: str | Path) -> None:
         while not stop.is_set():
             now_ms = _now_ms()
             due_ms = min(service.step(now_ms), watch.step(now_ms))
+            if config.console is not None:
+                due_ms = min(due_ms, console.step(now_ms))
             if acquirer is not None:
                 due_ms = min(due_ms, acquirer.step(now_ms))
             link.say()

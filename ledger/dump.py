@@ -5,6 +5,7 @@ records came to is the same text, in whichever order and on whichever database.
 """
 
 from ledger.acquirer_schema import DUMP as ACQUIRERS
+from ledger.console.schema import DUMP as CONSOLE
 from ledger.debt_schema import DUMP as DEBTS
 from ledger.department_schema import DUMP as DEPARTMENTS
 from ledger.dialect import Dialect, Row
@@ -85,6 +86,7 @@ _TABLES = {
     **DEBTS,
     **PHONES,
     **SHIFT_PARTS,
+    **CONSOLE,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }

@@ -25,6 +25,7 @@ from ledger.tampers import is_person
 
 TRIES, LOCK_S = 5, 900
 INITIAL_S = 3 * 86_400
+SEEN_S = 60
 _TOKEN_BYTES = 32
 _TOKEN_MARK = "op_"
 FOUND, ENROL, CHANGE, RESET = "found", "enrol", "change", "reset"
@@ -45,6 +46,10 @@ _TRY = "UPDATE operator SET failed = ?, locked_until_s = ? WHERE login = ?"
 _DISABLE = "UPDATE operator SET is_active = 0 WHERE login = ?"
 _BEGIN = "INSERT INTO operator_session VALUES (?, ?, ?, ?, 0)"
 _END = "UPDATE operator_session SET is_ended = 1 WHERE token_hash = ? AND is_ended = 0"
+_WAS_SEEN = """
+SELECT 1 FROM operator_session WHERE token_hash = ? AND is_ended = 0 AND seen_s <= ?"""
+_SEEN = """
+UPDATE operator_session SET seen_s = ? WHERE token_hash = ? AND is_ended = 0 AND seen_s <= ?"""
 _END_ALL = "UPDATE operator_session SET is_ended = 1 WHERE login = ? AND is_ended = 0"
 _END_EVERY = "UPDATE operator_session SET is_ended = 1 WHERE is_ended = ?"
 _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM {}"
@@ -258,6 +263,17 @@ class Operators:
     def log_out(self, token: str) -> None:
         """The session is over. Again, or of a token that nobody has: nothing."""
         self._end(hash_of(token))
+
+    def seen(self, person: Proven, time_s: int) -> None:
+        """Whoever has logged in is there: a session ends when nobody was for IDLE_S.
+
+        Written once a minute at most, so that looking at pages takes no turn to write.
+        """
+        since_s = time_s - SEEN_S
+        if not list(self._database.rows(_WAS_SEEN, (person.token_hash, since_s))):
+            return
+        with self._database.transaction():
+            self._database.many(_SEEN, [(time_s, person.token_hash, since_s)])
 
     def end(self, person: str) -> None:
         """The session of a proven name is over."""

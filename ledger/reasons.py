@@ -2,8 +2,8 @@
 
 1xx are the wire's (protocols/wire/errors.py), 2xx why a tap was refused (protocols/rules/
 reasons.py), 3xx, 4xx and 5xx are these but for 305 to 307, which are a door's (protocols/rules/
-access.py). 7xx are those of the HTTP API (ledger/api_reasons.py). A number is never given a
-second meaning.
+access.py). 7xx are those of the HTTP API (ledger/api_reasons.py) and of the console
+(ledger/console/refusals.py). A number is never given a second meaning.
 """
 
 from protocols.rules import access

@@ -10,6 +10,7 @@ from ledger.acquirer_schema import ACQUIRERS, STATEMENTS
 from ledger.channel_schema import CHANNELS
 from ledger.chart import BANK, CLEARING, EARNED, FEES, LOSS, SUSPENSE, loss, suspense
 from ledger.code_schema import CODE_ENTRIES
+from ledger.console.schema import CONSOLE
 from ledger.debt_schema import DEBT_JOURNALS, DEBTS
 from ledger.department_schema import DEPARTMENTS
 from ledger.department_schema import JOURNALS as DEPARTMENT_JOURNALS
@@ -448,4 +449,5 @@ MIGRATIONS = [
     + SHIFT_PARTS
     + _append_only(*ENDING_JOURNALS, *PHONE_JOURNALS, *SHIFT_JOURNALS),
     DEBTS + _append_only(*DEBT_JOURNALS),
+    CONSOLE,
 ]

@@ -90,6 +90,8 @@ COMPOSITIONS = (
     "edge_agent.__main__",
     "ledger.daemon",
     "ledger.api.server",
+    "ledger.console.server",
+    "ledger.console.__main__",
     "ledger.__main__",
 )
 

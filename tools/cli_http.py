@@ -22,6 +22,20 @@ def serve(config: InputFile) -> None:
         refuse(error)
 
 
+def console(config: InputFile) -> None:
+    """Serve the card centre's console of the books that CONFIG (TOML) names, until told to stop.
+
+    `onecard ledger run` starts it by itself where CONFIG has [console].
+    """
+    from ledger.console.server import REFUSALS, run
+
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    try:
+        run(config)
+    except REFUSALS as error:
+        refuse(error)
+
+
 def token(
     name: Annotated[str, typer.Argument(help="The client's: a-z and -, at most 16.")],
     scopes: Annotated[list[str], typer.Option("--scope", help="What it may do; may be repeated.")],

@@ -16,7 +16,7 @@ from tools.cli_codes import ledger_acquirer, ledger_codes, ledger_phone, ledger_
 from tools.cli_database import migrate
 from tools.cli_device import device
 from tools.cli_firmware import firmware
-from tools.cli_http import serve, token
+from tools.cli_http import console, serve, token
 from tools.cli_inspections import inspections
 from tools.cli_lives import batch, card, temporary
 from tools.cli_menu import menu
@@ -60,6 +60,7 @@ ledger.command("acquirer")(ledger_acquirer)
 ledger.command("settle")(ledger_settle)
 add_to(ledger)
 ledger.command("serve")(serve)
+ledger.command("console")(console)
 ledger.command("token")(token)
 
 

@@ -100,7 +100,7 @@ AGENT = Package(
 )
 LEDGER = Package(
     "ledger",
-    ("ledger.daemon", "tools.cli_ledger"),
+    ("ledger.daemon", "ledger.console.__main__", "tools.cli_ledger"),
     (
         "onecard-ledger.service",
         "onecard-ledger-api.service",
@@ -111,7 +111,7 @@ LEDGER = Package(
         ),
     ),
     ("ledger/monitoring/alerts.yml",),
-    ("ledger/migrations", "ledger/pages", "tools/pages"),
+    ("ledger/console/web", "ledger/migrations", "ledger/pages", "tools/pages"),
 )
 PACKAGES = (AGENT, LEDGER)
 SCRIPTS = ("postinst", "prerm", "postrm")

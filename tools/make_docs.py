@@ -20,6 +20,7 @@ from ledger import reasons as ledger_reasons
 from ledger.api import openapi
 from ledger.api.clients import OF_ROLES
 from ledger.api.operations import OPERATIONS
+from ledger.console import refusals as console_refusals
 from ledger.payments import reasons as payment_reasons
 from protocols.link import delivery_texts
 from protocols.rules import (
@@ -357,6 +358,7 @@ def reason_codes() -> str:
                 if number not in people.TEXTS
             ],
         ),
+        *_of_the_console(),
         "## Why the card centre does not do it\n",
         "What is asked of a card is refused and nothing is changed ([card-states.md]"
         "(card-states.md)).\n`ledger/lifecycle.py`\n",
@@ -381,6 +383,16 @@ def reason_codes() -> str:
         *_of_money(),
     ]
     return "\n".join(parts)
+
+
+def _of_the_console() -> list[str]:
+    """Why a page is not shown, or a form not done."""
+    own = sorted(console_refusals.OWN.items())
+    return [
+        "## Why the console refused\n",
+        "In words on its page, with what to do. `ledger/console/refusals.py`\n",
+        _table(("", "meaning", "中文"), [(number, *words.text[::-1]) for number, words in own]),
+    ]
 
 
 def _of_money() -> list[str]:

@@ -15,9 +15,11 @@ def test_the_files_of_the_document_load(repo_root, tmp_path, monkeypatch):
     blocks.remove(database)
     (http,) = [block for block in blocks if block.startswith("[http]")]
     blocks.remove(http)
+    (console,) = [block for block in blocks if block.startswith("[console]")]
+    blocks.remove(console)
     ledger, codes, acquirer, register, *agent = blocks
     files = {
-        "ledger": ledger + codes + acquirer + http,
+        "ledger": ledger + codes + acquirer + http + console,
         "server": database + ledger,
         "register": register,
         "agent": "".join(agent),
@@ -33,6 +35,7 @@ def test_the_files_of_the_document_load(repo_root, tmp_path, monkeypatch):
     assert config.codes is not None and config.codes.policy.sale_max_fen == 5000
     assert config.acquirer is not None and config.acquirer.timeout_ms == 2000
     assert config.http is not None and (config.http.port, config.http.key) == (8440, None)
+    assert config.console is not None and (config.console.port, config.console.key) == (8441, None)
     assert load_signing_key(config.signing_key_file) == key
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     (tmp_path / "db.password").write_text("not told\n")

@@ -1,0 +1,28 @@
+// What the pages do beside HTML: "/" leads to the search, and a form that is under way is not sent
+// twice by an impatient finger. Without this file everything works all the same.
+"use strict";
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (event.target.closest("input, select, textarea")) return;
+  const search = document.getElementById("search");
+  if (!search) return;
+  event.preventDefault();
+  search.focus();
+  search.select();
+});
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "1";
+});
+
+// Back from the next page by the browser's own memory: it may be sent again, and is done once.
+window.addEventListener("pageshow", () => {
+  for (const form of document.forms) delete form.dataset.sent;
+});
+
+const refusal = document.getElementById("refusal");
+if (refusal) refusal.scrollIntoView({ block: "nearest" });
+document.body.dataset.ready = "1";

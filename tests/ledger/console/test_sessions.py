@@ -1,0 +1,179 @@
+"""Sessions in the console: how they begin and end, and what the browser is told to keep."""
+
+import time
+
+import pytest
+
+from ledger import people
+from ledger.console import refusals
+from ledger.console.session import path_of
+from ledger.operators import ENROL, TRIES, Wanted
+from ledger.signatures import IDLE_S, SESSION_S, NotAllowed, hash_of, session_of
+from ledger.store import LedgerStore
+from tests.ledger.console.campus import Console, Visitor, books_in, configure, visitor
+from tests.ledger.staff import log_in, password_of
+
+
+def test_in_and_out(campus):
+    console, _store = campus
+    me = Visitor(console)
+    assert me.get("/").headers["location"] == "/login"
+    there = me.get("/password?to=/x")
+    assert there.status == 200
+    answer = me.send("/login?to=/password", "/login", login="clara", password=password_of("clara"))
+    assert (answer.status, answer.headers["location"]) == (303, "/password")
+    (cookie,) = answer.cookies
+    for flag in ("HttpOnly", "Path=/", "SameSite=strict"):
+        assert flag in cookie
+    assert "Max-Age" not in cookie and "expires" not in cookie
+    token = me.cookies["session"]
+    assert "clara" in me.get("/").text
+    assert token not in me.get("/").text
+    out = me.send("/logout", "/logout")
+    assert (out.status, out.headers["location"]) == (303, "/login?done=logout")
+    assert "session" not in me.cookies
+    me.cookies["session"] = token
+    assert me.get("/").status == 303
+
+
+@pytest.mark.parametrize(
+    ("login", "password"), [("clara", "wrong horse"), ("nobody", "wrong horse"), ("clara", "")]
+)
+def test_a_wrong_password_tells_nothing_else(campus, login, password):
+    console, _store = campus
+    answer = Visitor(console).send("/login", "/login", login=login, password=password)
+    assert (answer.status, answer.reason) == (401, people.WRONG_LOGIN)
+    assert not answer.cookies
+    assert not password or password not in answer.text
+
+
+@pytest.mark.parametrize(
+    "to", ["//elsewhere.example", "https://elsewhere.example", "/\\elsewhere", "x", "/a?b=c", ""]
+)
+def test_the_login_leads_nowhere_else(campus, to):
+    assert path_of(to) == "/"
+    console, _store = campus
+    typed = {"login": "chen", "password": password_of("chen"), "to": to}
+    answer = Visitor(console).send("/login", "/login", **typed)
+    if answer.status == 429:  # the pace of logins, which is its own test
+        time.sleep(1)
+        answer = Visitor(console).send("/login", "/login", **typed)
+    assert answer.headers["location"] == "/"
+
+
+def test_a_first_password_serves_to_choose_another(campus):
+    console, store = campus
+    now_s = int(time.time())
+    one, other = (log_in(store, login, now_s) for login in ("anna", "bao"))
+    wanted = Wanted(ENROL, "newcomer", people.FINANCE, (people.CLERK,))
+    first = store.operators.approve(store.operators.propose(wanted, one, now_s), other, now_s)
+    me = Visitor(console)
+    answer = _patient(me, "/login", "/login", login="newcomer", password=first)
+    assert (answer.status, answer.reason) == (403, people.INITIAL_PASSWORD)
+    typed = {"login": "newcomer", "password": first, "new": "a better horse 7"}
+    answer = _patient(me, "/password", "/password", **typed, again="a better horse 8")
+    assert (answer.status, answer.reason) == (422, people.WEAK_PASSWORD)
+    assert "a better horse" not in answer.text
+    answer = _patient(me, "/password", "/password", **typed, again="a better horse 7")
+    assert answer.headers["location"] == "/login?done=password"
+    answer = _patient(me, "/login", "/login", login="newcomer", password="a better horse 7")
+    assert (answer.status, answer.headers["location"]) == (303, "/")
+
+
+def test_another_password_ends_every_session(campus):
+    console, store = campus
+    me, elsewhere = (visitor(console, store, "sun") for _ in range(2))
+    typed = {"password": password_of("sun"), "new": "a better horse 9", "again": ""}
+    typed["again"] = typed["new"]
+    answer = _patient(me, "/password", "/password", **typed)
+    assert answer.headers["location"] == "/login?done=password"
+    assert elsewhere.get("/").status == 303
+
+
+def test_five_wrong_ones_lock_it(campus):
+    console, _store = campus
+    for _ in range(TRIES):
+        _patient(Visitor(console), "/login", "/login", login="gu", password="wrong")
+    answer = _patient(Visitor(console), "/login", "/login", login="gu", password=password_of("gu"))
+    assert (answer.status, answer.reason) == (401, people.WRONG_LOGIN)
+
+
+def _patient(me, page, path, **typed):
+    """As Visitor.send, again as long as the pace of logins says so."""
+    while True:
+        answer = me.send(page, path, **typed)
+        if answer.status != 429:
+            return answer
+        assert answer.reason == refusals.TOO_OFTEN
+        time.sleep(0.3)
+
+
+def test_looking_keeps_a_session_for_half_an_hour_and_eight_hours_end_it(campus):
+    _console, store = campus
+    now_s = int(time.time())
+    person = log_in(store, "tian", now_s)
+    for later_s in range(0, SESSION_S, IDLE_S - 60):
+        store.operators.seen(person, now_s + later_s)
+        assert _is_in(store, person, now_s + later_s + IDLE_S - 1) == (
+            later_s + IDLE_S - 1 < SESSION_S
+        )
+    store.operators.seen(person, now_s + SESSION_S - 1)
+    assert not _is_in(store, person, now_s + SESSION_S)
+
+
+def _is_in(store, person, now_s):
+    try:
+        session_of(store.database, person.token_hash, now_s)
+    except NotAllowed:
+        return False
+    return True
+
+
+def test_who_looks_is_seen_and_who_is_disabled_is_out(campus):
+    console, store = campus
+    now_s = int(time.time())
+    me = Visitor(console)
+    token = store.operators.log_in("lip", password_of("lip"), now_s - IDLE_S + 100)
+    me.cookies["session"] = token
+    assert me.get("/").status == 200
+    sql = "SELECT seen_s FROM operator_session WHERE token_hash = ?"
+    ((seen_s,),) = store.database.rows(sql, (hash_of(token),))
+    assert seen_s >= now_s
+    store.operators.disable("lip", log_in(store, "anna", now_s), now_s)
+    assert me.get("/").status == 303
+
+
+def test_books_without_operators_let_nobody_in(tmp_path):
+    config = configure(tmp_path)
+    LedgerStore.open(str(tmp_path / "books" / "ledger.sqlite")).close()
+    console = Console(config)
+    me = Visitor(console)
+    assert "operator found" in me.get("/login").text
+    answer = me.send("/login", "/login", login="anna", password="wrong")
+    assert (answer.status, answer.reason) == (409, people.NOT_FOUNDED)
+    console.close()
+
+
+def test_whoever_asks_too_often_waits(tmp_path):
+    config = configure(tmp_path, console="requests_per_s = 1")
+    books_in(tmp_path).close()
+    console = Console(config)
+    statuses = [Visitor(console).get("/login").status for _ in range(6)]
+    assert statuses[:2] == [200, 200] and 429 in statuses
+    assert Visitor(console).get("/login").reason == refusals.TOO_OFTEN
+    console.close()
+
+
+def test_no_token_name_or_word_comes_into_the_log(tmp_path):
+    config = configure(tmp_path)
+    store = books_in(tmp_path)
+    console = Console(config)
+    me = Visitor(console)
+    me.send("/login", "/login", login="clara", password=password_of("clara"))
+    token = me.cookies["session"]
+    me.get("/?q=zhang-san")
+    store.close()
+    log = console.close()
+    assert "GET /: 200" in log
+    for secret in (token, password_of("clara"), "clara", "zhang-san"):
+        assert secret not in log
