@@ -6,6 +6,7 @@ A killed agent is dropped without a goodbye and opened again from what its disk 
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,16 +18,21 @@ from edge_agent.service import AgentService, reader_subscriptions, upstream_subs
 from edge_agent.store import Store
 from simulator.broker import Broker, start_broker
 from simulator.world.clock import World
-from simulator.world.network import BrokerPort, ServicePort
+from simulator.world.network import BrokerPort
 from simulator.world.serial_bus import SerialBus
+from simulator.world.service_port import ServicePort
 
 
 @dataclass(frozen=True)
 class Outside:
-    """What a building has from elsewhere: the broker of the card centre and the ledger's key."""
+    """What a building has from elsewhere: the broker of the card centre and the ledger's key.
+
+    `wake(at_us)` has what is late on the line to there settled at that time.
+    """
 
     centre: BrokerPort
     ledger_public_key: bytes
+    wake: Callable[[int], None]
     with_cards: bool = False
 
 
@@ -52,14 +58,20 @@ class Building:
         broker_directory.mkdir(parents=True)
         self.broker: Broker = start_broker(broker_kind, broker_directory)
         self.port = BrokerPort(lambda: self.broker.port)
-        self.local = ServicePort(f"agent of {site}", self.port)
-        self.upstream = ServicePort(f"upstream of {site}", outside.centre)
+        self.local = ServicePort(f"agent of {site}", self.port, outside.wake)
+        self.upstream = ServicePort(f"upstream of {site}", outside.centre, outside.wake)
         self.services = (self.local, self.upstream)
         self.has_mains = self.has_broker = True
         self.line: SerialBus | None = None
         self.agent: AgentService | None = None
         self.mqtt_ports: list[MqttPort] = []
         self._parts: list[Store | Inventory | CardHistory] = []
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether the agent is connecting somewhere now, but over a line that takes its time."""
+        ports = zip(self.services, self.mqtt_ports, strict=False)
+        return any(port.is_opening and not cable.is_waiting for cable, port in ports)
 
     def start_agent(self) -> None:
         """Boot the agent on whatever its directory holds."""

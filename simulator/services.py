@@ -35,8 +35,9 @@ from simulator.acquiring import Acquiring
 from simulator.broker import start_broker
 from simulator.building import Building, Outside
 from simulator.world.clock import World
-from simulator.world.network import BrokerPort, ReaderCable, ServicePort
+from simulator.world.network import BrokerPort, ReaderCable
 from simulator.world.serial_bus import SerialBus
+from simulator.world.service_port import ServicePort
 
 CODE_POLICY = CodePolicy(sale_max_fen=20_000, day_max_fen=50_000)
 _STUCK_S = 20
@@ -88,14 +89,14 @@ class Services:
         self._centre_broker = start_broker(broker_kind, directory / "centre")
         self.broker_kind = self._centre_broker.kind
         self.centre = BrokerPort(lambda: self._centre_broker.port)
-        self._outside = Outside(self.centre, self._public_key, with_cards)
+        self._outside = Outside(self.centre, self._public_key, self._wake, with_cards)
         home, *others = sites
         found = [self._build(home, directory / "building", directory / "agent")]
         for site in others:
             own = directory / "sites" / site
             found.append(self._build(site, own / "broker", own))
         self.buildings = {building.site: building for building in found}
-        self.ledger_local = ServicePort("ledger", self.centre)
+        self.ledger_local = ServicePort("ledger", self.centre, self._wake)
         self.cables: list[ReaderCable] = []
         self.line = SerialBus(world, _LINE_BAUD, list(on_line), self.settle) if on_line else None
         self.buildings[home].line = self.line
@@ -221,7 +222,7 @@ class Services:
         now_ms = now_us // 1000
         began_s = time.monotonic()
         while True:
-            moved = self._pump()
+            moved = self._pump(now_us)
             moved |= self._step(now_ms)
             if moved:
                 continue
@@ -237,15 +238,21 @@ class Services:
         for cable in self.cables:
             for stream in list(cable.streams):
                 stream.settle(now_us)
+        for port in self._service_ports():
+            port.settle(now_us)
         self._call_again()
 
-    def _pump(self) -> bool:
+    def _wake(self, at_us: int) -> None:
+        """Something arrives then at an agent or the ledger."""
+        self._world.at(at_us, lambda: self.settle(self._world.now_us))
+
+    def _pump(self, now_us: int) -> bool:
         moved = False
         for cable in self.cables:
             for stream in list(cable.streams):
                 moved |= stream.pump()
         for port in self._service_ports():
-            moved |= port.pump()
+            moved |= port.pump(now_us)
         return moved
 
     def _service_ports(self) -> list[ServicePort]:
@@ -265,9 +272,11 @@ class Services:
         return self._due_ms == now_ms
 
     def _is_quiet(self) -> bool:
-        return all(broker.tap.is_quiet() for broker in self._broker_ports().values()) and not any(
-            port.is_opening for port in self._mqtt_ports()
-        )
+        """Nothing is owed, and nobody is connecting, but over a line that takes its time."""
+        if not all(broker.tap.is_quiet() for broker in self._broker_ports().values()):
+            return False
+        ledger = self._ledger_port is not None and self._ledger_port.is_opening
+        return not ledger and not any(one.is_opening for one in self._all_buildings())
 
     def _broker_ports(self) -> dict[str, BrokerPort]:
         found = {one.site: one.port for one in self._all_buildings()}

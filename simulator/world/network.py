@@ -1,4 +1,4 @@
-"""Cables: between readers and the building's broker, and between agent and centre.
+"""Cables between readers and the building's broker; service_port.py has those of agent and ledger.
 
 Every byte goes through real TCP to a real broker on loopback; this file only decides when it
 arrives, and whether there is a cable. A cut cable loses the connection at once (the link light
@@ -12,7 +12,6 @@ import random
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from protocols.wire import messages, mqtt
 from simulator.world.tap import Leg, Tap
@@ -22,7 +21,7 @@ LATENCY_US = 3000
 # (RFC 6298, 5.5; the least that Linux waits).
 RTO_US, RTO_US_MAX = 200_000, 12_800_000
 _WINDOW_BYTES = 8192
-_READ_BYTES = 65536
+READ_BYTES = 65536
 _NEVER_US = 1 << 62
 # How the CBOR of each begins.
 _RELAY, _CARDS = bytes((0xA3, 0x00, messages.RELAY)), bytes((0xA5, 0x00, messages.CARDS))
@@ -95,7 +94,7 @@ class ReaderStream:
     def __init__(self, cable: ReaderCable, sock: socket.socket) -> None:
         self._cable = cable
         self._sock: socket.socket | None = sock
-        self._leg: Leg = cable.broker.tap.open(cable.name, is_reader=True)
+        self._leg: Leg = cable.broker.tap.open(cable.name)
         self._held = b""  # sent by the reader into a dark cable
         self._packets: list[bytes] = []  # from the broker, since the last settling
         self._arriving: list[tuple[int, bytes]] = []
@@ -143,7 +142,7 @@ class ReaderStream:
         if self._sock is None or self._eof:
             return False
         try:
-            data = self._sock.recv(_READ_BYTES)
+            data = self._sock.recv(READ_BYTES)
         except BlockingIOError:
             return False
         except OSError:
@@ -223,103 +222,3 @@ class ReaderCable:
                 stream.close()
             elif not dark:
                 stream.lighten(now_us)
-
-
-class ServicePort:
-    """A TCP port in front of a broker for agent and ledger: watched, and cut when told."""
-
-    def __init__(self, name: str, broker: BrokerPort) -> None:
-        self.name = name
-        self._broker = broker
-        self._pairs: list[tuple[socket.socket, socket.socket, Leg]] = []
-        self._listener: socket.socket | None = None
-        self.port = 0
-        self.plug()
-
-    @property
-    def is_plugged(self) -> bool:
-        """Whether anybody can connect."""
-        return self._listener is not None
-
-    def plug(self) -> None:
-        if self._listener is None:
-            self._listener = socket.create_server(("127.0.0.1", self.port))
-            self._listener.setblocking(False)
-            self.port = self._listener.getsockname()[1]
-
-    def cut(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
-        self.drop_all()
-
-    def drop_all(self) -> None:
-        """Every connection is gone; new ones may come."""
-        for pair in list(self._pairs):
-            self._drop(pair)
-
-    def sockets(self) -> list[socket.socket]:
-        found = [self._listener] if self._listener else []
-        for client, broker, _ in self._pairs:
-            found += [client, broker]
-        return found
-
-    def pump(self) -> bool:
-        """Pass on what either side has sent; True if anything moved."""
-        moved = self._accept()
-        tap = self._broker.tap
-        for pair in list(self._pairs):
-            client, broker, leg = pair
-            moved |= self._pass(pair, client, broker, partial(tap.client_sent, leg))
-            if pair in self._pairs:
-                moved |= self._pass(pair, broker, client, partial(tap.broker_sent, leg))
-        return moved
-
-    def _accept(self) -> bool:
-        if self._listener is None:
-            return False
-        try:
-            client, _ = self._listener.accept()
-        except BlockingIOError:
-            return False
-        try:
-            broker = self._broker.dial()
-        except OSError:
-            client.close()
-            return True
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client.setblocking(False)
-        self._pairs.append((client, broker, self._broker.tap.open(self.name, is_reader=False)))
-        return True
-
-    def _pass(
-        self,
-        pair: tuple[socket.socket, socket.socket, Leg],
-        source: socket.socket,
-        target: socket.socket,
-        watch: Callable[[bytes], object],
-    ) -> bool:
-        try:
-            data = source.recv(_READ_BYTES)
-        except BlockingIOError:
-            return False
-        except OSError:
-            data = b""
-        if not data:
-            self._drop(pair)
-            return True
-        watch(data)
-        try:
-            target.setblocking(True)
-            target.sendall(data)
-            target.setblocking(False)
-        except OSError:
-            self._drop(pair)
-        return True
-
-    def _drop(self, pair: tuple[socket.socket, socket.socket, Leg]) -> None:
-        if pair in self._pairs:
-            self._pairs.remove(pair)
-        pair[0].close()
-        pair[1].close()
-        self._broker.tap.close(pair[2])
