@@ -6,6 +6,7 @@ A killed agent is dropped without a goodbye and opened again from what its disk 
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,18 +19,23 @@ from edge_agent.store import Store
 from simulator.broker import Broker, start_broker
 from simulator.tiers import Tier
 from simulator.world.clock import World
-from simulator.world.network import BrokerPort, ServicePort
+from simulator.world.network import BrokerPort
 from simulator.world.serial_bus import SerialBus
+from simulator.world.service_port import ServicePort
 from simulator.world.wires import Wires
 
 
 @dataclass(frozen=True)
 class Outside:
-    """What a building has from elsewhere: the broker of the card centre and the ledger's key."""
+    """What a building has from elsewhere: the broker of the card centre and the ledger's key.
+
+    `wake(at_us)` has what is late on the line to there settled at that time.
+    """
 
     centre: BrokerPort
     wires: Wires
     ledger_public_key: bytes
+    wake: Callable[[int], None]
     with_cards: bool = False
 
 
@@ -55,8 +61,8 @@ class Building:
         broker_directory.mkdir(parents=True)
         self.broker: Broker = start_broker(broker_kind, broker_directory)
         self.port = BrokerPort(lambda: self.broker.port, outside.wires)
-        self.local = ServicePort(f"agent of {site}", self.port)
-        self.upstream = ServicePort(f"upstream of {site}", outside.centre)
+        self.local = ServicePort(f"agent of {site}", self.port, outside.wake)
+        self.upstream = ServicePort(f"upstream of {site}", outside.centre, outside.wake)
         self.services = (self.local, self.upstream)
         self.has_mains = self.has_broker = True
         self.line: SerialBus | None = None

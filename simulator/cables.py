@@ -57,7 +57,7 @@ def _reader_network(run: Run, on: bool, fields: Fields) -> None:
 def _upstream(run: Run, on: bool, fields: Fields) -> None:
     for building in _buildings_of(run, fields):
         if on:
-            building.upstream.plug()
+            building.upstream.plug(run.world.now_us)
         else:
             building.upstream.cut()
 
@@ -110,6 +110,11 @@ def _phone(run: Run, on: bool, fields: Fields) -> None:
 
 
 def _dark(run: Run, step: Step) -> None:
+    if step.fields.get("what") == "upstream":
+        for building in _buildings_of(run, step.fields):
+            run.tell(f"the agent of {building.site} hangs on a dead switch port")
+            building.upstream.darken()
+        return
     for reader in _readers_of(run, step.fields):
         if locks.hardware_of(reader) is None or "reader" in step.fields:
             run.tell(f"{reader.name} hangs on a dead switch port")
@@ -120,6 +125,13 @@ def _slow(run: Run, step: Step) -> None:
     """Answers come late from now on, or as soon as ever."""
     delay_ms = step.fields.get("delay_ms", 0)
     loss_percent = step.fields.get("loss_percent", 0)
+    if step.fields.get("what") == "upstream":
+        for building in _buildings_of(run, step.fields):
+            draw = run.seeds.stream("slow", step.line, building.site)
+            slowness = Slowness(delay_ms, loss_percent, draw)
+            building.upstream.slowness = slowness if delay_ms or loss_percent else None
+            run.tell(f"upstream of {building.site}: {delay_ms} ms late, {loss_percent} % lost")
+        return
     for reader in _readers_of(run, step.fields):
         cable = reader.hardware.cable
         if cable is None and "reader" in step.fields:

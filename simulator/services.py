@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -34,8 +35,9 @@ from simulator.broker import start_broker
 from simulator.building import Building, Outside
 from simulator.tiers import Tier
 from simulator.world.clock import World
-from simulator.world.network import BrokerPort, ServicePort
+from simulator.world.network import BrokerPort
 from simulator.world.serial_bus import SerialBus
+from simulator.world.service_port import ServicePort
 from simulator.world.wires import Wires
 
 CODE_POLICY = CodePolicy(sale_max_fen=20_000, day_max_fen=50_000)
@@ -89,14 +91,14 @@ class Services:
         self.broker_kind = self._centre_broker.kind
         self.wires = Wires()
         self.centre = BrokerPort(lambda: self._centre_broker.port, self.wires)
-        self._outside = Outside(self.centre, self.wires, self._public_key, with_cards)
+        self._outside = Outside(self.centre, self.wires, self._public_key, self._wake, with_cards)
         home, *others = sites
         found = [self._build(home, directory / "building", directory / "agent")]
         for site in others:
             own = directory / "sites" / site
             found.append(self._build(site, own / "broker", own))
         self.buildings = {building.site: building for building in found}
-        self.ledger_local = ServicePort("ledger", self.centre)
+        self.ledger_local = ServicePort("ledger", self.centre, self._wake)
         self.line = SerialBus(world, _LINE_BAUD, list(on_line), self.settle) if on_line else None
         self.buildings[home].line = self.line
         self.elsewhere: Building | None = None
@@ -245,8 +247,8 @@ class Services:
         tiers = self._tiers()
         while True:
             moved = self.wires.pump()
-            moved |= any([tier.step(now_ms) for tier in tiers])
-            if moved:
+            stepped = [tier.step(now_ms) for tier in tiers]  # each of them
+            if moved or any(stepped):
                 continue
             if self._is_quiet(tiers):
                 break
@@ -262,6 +264,16 @@ class Services:
         for stream in sorted(heard, key=lambda one: one.number):
             stream.settle(now_us)
         self._call_again(tiers)
+
+    def _wake(self, at_us: int) -> None:
+        """Something arrives then at an agent or the ledger."""
+        self._world.at(at_us, self._deliver)
+
+    def _deliver(self) -> None:
+        now_us = self._world.now_us
+        for port in (self.ledger_local, *chain(*(one.services for one in self._all_buildings()))):
+            port.deliver(now_us)
+        self._settle(now_us)
 
     def _tiers(self) -> list[Tier]:
         """Everybody who is there now; whoever has died must be held by nobody."""

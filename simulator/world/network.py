@@ -1,4 +1,4 @@
-"""Cables: between readers and the building's broker, and between agent and centre.
+"""Cables between readers and the building's broker; service_port.py has those of agent and ledger.
 
 Every byte goes through real TCP to a real broker on loopback; this file only decides when it
 arrives, and whether there is a cable. A cut cable loses the connection at once (the link light
@@ -12,7 +12,6 @@ import random
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from protocols.wire import messages, mqtt
 from simulator.world.tap import Leg, Tap
@@ -23,7 +22,7 @@ LATENCY_US = 3000
 # (RFC 6298, 5.5; the least that Linux waits).
 RTO_US, RTO_US_MAX = 200_000, 12_800_000
 _WINDOW_BYTES = 8192
-_READ_BYTES = 65536
+READ_BYTES = 65536
 _NEVER_US = 1 << 62
 # How the CBOR of each begins.
 _RELAY, _CARDS = bytes((0xA3, 0x00, messages.RELAY)), bytes((0xA5, 0x00, messages.CARDS))
@@ -100,7 +99,7 @@ class ReaderStream:
         self._wires = cable.broker.wires
         self._wires.is_stirred = True
         self._wires.watch(sock, self._hear)
-        self._leg: Leg = cable.broker.tap.open(cable.name, is_reader=True)
+        self._leg: Leg = cable.broker.tap.open(cable.name)
         self._held = b""  # sent by the reader into a dark cable
         self._packets: list[bytes] = []  # from the broker, since the last settling
         self._arriving: list[tuple[int, bytes]] = []
@@ -153,7 +152,7 @@ class ReaderStream:
         if self._sock is None or self._eof:
             return False
         try:
-            data = self._sock.recv(_READ_BYTES)
+            data = self._sock.recv(READ_BYTES)
         except BlockingIOError:
             return False
         except OSError:
@@ -243,131 +242,3 @@ class ReaderCable:
                 stream.close()
             elif not dark:
                 stream.lighten(now_us)
-
-
-@dataclass(eq=False)
-class _Pair:
-    """A service's connection to a port, and the port's own to the broker."""
-
-    client: socket.socket
-    broker: socket.socket
-    leg: Leg
-
-
-class ServicePort:
-    """A TCP port in front of a broker for agent and ledger: watched, and cut when told.
-
-    It has news when the service behind it has something to read, or to notice.
-    """
-
-    def __init__(self, name: str, broker: BrokerPort) -> None:
-        self.name = name
-        self._has_news = False
-        self._broker = broker
-        self._wires = broker.wires
-        self._pairs: list[_Pair] = []
-        self._listener: socket.socket | None = None
-        self.port = 0
-        self.plug()
-
-    @property
-    def is_plugged(self) -> bool:
-        """Whether anybody can connect."""
-        return self._listener is not None
-
-    def plug(self) -> None:
-        if self._listener is None:
-            self._listener = socket.create_server(("127.0.0.1", self.port))
-            self._listener.setblocking(False)
-            self.port = self._listener.getsockname()[1]
-            self._wires.watch(self._listener, self._accept)
-            self._stir()
-
-    def cut(self) -> None:
-        if self._listener is not None:
-            self._wires.leave(self._listener)
-            self._listener.close()
-            self._listener = None
-        self.drop_all()
-
-    def drop_all(self) -> None:
-        """Every connection is gone; new ones may come."""
-        for pair in list(self._pairs):
-            self._drop(pair)
-        self._stir()
-
-    def take_news(self) -> bool:
-        """Whether there were news since the last call."""
-        had, self._has_news = self._has_news, False
-        return had
-
-    def _stir(self) -> None:
-        self._has_news = self._wires.is_stirred = True
-
-    def _accept(self) -> bool:
-        if self._listener is None:
-            return False
-        try:
-            client, _ = self._listener.accept()
-        except BlockingIOError:
-            return False
-        try:
-            broker = self._broker.dial()
-        except OSError:
-            client.close()
-            self._stir()
-            return True
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client.setblocking(False)
-        pair = _Pair(client, broker, self._broker.tap.open(self.name, is_reader=False))
-        self._pairs.append(pair)
-        self._wires.watch(client, partial(self._ask, pair))
-        self._wires.watch(broker, partial(self._answer, pair))
-        return True
-
-    def _ask(self, pair: _Pair) -> bool:
-        """Pass on what the service has said."""
-        watch = partial(self._broker.tap.client_sent, pair.leg)
-        return self._pass(pair, pair.client, pair.broker, watch)
-
-    def _answer(self, pair: _Pair) -> bool:
-        """And what the broker has."""
-        self._has_news = True
-        watch = partial(self._broker.tap.broker_sent, pair.leg)
-        return self._pass(pair, pair.broker, pair.client, watch)
-
-    def _pass(
-        self,
-        pair: _Pair,
-        source: socket.socket,
-        target: socket.socket,
-        watch: Callable[[bytes], object],
-    ) -> bool:
-        if pair not in self._pairs:
-            return False  # it has been dropped since it was found to have something
-        try:
-            data = source.recv(_READ_BYTES)
-        except BlockingIOError:
-            return False
-        except OSError:
-            data = b""
-        if not data:
-            self._drop(pair)
-            return True
-        watch(data)
-        try:
-            target.setblocking(True)
-            target.sendall(data)
-            target.setblocking(False)
-        except OSError:
-            self._drop(pair)
-        return True
-
-    def _drop(self, pair: _Pair) -> None:
-        if pair in self._pairs:
-            self._pairs.remove(pair)
-        for sock in (pair.client, pair.broker):
-            self._wires.leave(sock)
-            sock.close()
-        self._broker.tap.close(pair.leg)
-        self._stir()

@@ -123,15 +123,19 @@ def test_links_go_and_come(campus, page):
     site = page.locator('section[data-site="canteen-1"]')
     summary = site.locator(".links summary")
     summary.click()
-    site.locator('[data-slow="delay_ms"]').select_option("300")
-    expect(site.locator(".links")).to_have_class("links bad")
-    site.locator('[data-slow="delay_ms"]').select_option("0")
-    expect(site.locator(".links")).to_have_class("links")
-    dark = site.locator("[data-dark]")
-    dark.click()
-    expect(dark).to_have_attribute("aria-pressed", "true")
-    dark.click()
-    expect(dark).to_have_attribute("aria-pressed", "false")
+    for what in ("reader-network", "upstream"):
+        line = site.locator(f'[data-line="{what}"]')
+        line.locator('[data-slow="delay_ms"]').select_option("300")
+        line.locator('[data-slow="loss_percent"]').select_option("20")
+        expect(site.locator(".links")).to_have_class("links bad")
+        for field in ("delay_ms", "loss_percent"):
+            line.locator(f'[data-slow="{field}"]').select_option("0")
+        expect(site.locator(".links")).to_have_class("links")
+        dark = line.locator("[data-dark]")
+        dark.click()
+        expect(dark).to_have_attribute("aria-pressed", "true")
+        dark.click()
+        expect(dark).to_have_attribute("aria-pressed", "false")
     for button in (
         plug(page, "canteen-1", "broker"),
         *(page.locator(f'[data-plug="{what}"]') for what in ("ledger", "centre")),
@@ -142,6 +146,7 @@ def test_links_go_and_come(campus, page):
         expect(button).to_have_attribute("aria-pressed", "true")
     recorded = campus[0].recording().result()
     steps = ('do = "slow"', "delay_ms = 300", 'do = "dark"', 'what = "broker"', 'what = "ledger"')
+    steps += ('what = "upstream"', 'what = "reader-network"', "loss_percent = 20")
     assert all(line in recorded for line in steps)
 
 
