@@ -132,12 +132,8 @@ def check(name: str) -> str:
 
 def _readings(character: str) -> list[str]:
     """How a character is read, without tones; ü is v, as on keyboards."""
-    (found,) = pinyin(character, style=Style.NORMAL, heteronym=True, errors=_itself)
-    return [_plain(one) for one in found]
-
-
-def _itself(characters: str) -> list[list[str]]:
-    return [[one] for one in characters]
+    found = pinyin(character, style=Style.NORMAL, heteronym=True, errors="ignore")
+    return [_plain(one) for one in found[0]] if found else [character]
 
 
 def _folded(text: str) -> str:

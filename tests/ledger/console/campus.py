@@ -18,10 +18,11 @@ from urllib.parse import urlencode
 
 import pytest
 
-from ledger import names, passwords
+from ledger import names, passwords, people
 from ledger.holders import Holder
 from ledger.lifecycle import HOLDER, Act
 from ledger.store import LedgerStore
+from ledger.temporary import Application
 from protocols.rules.spending import STUDENT
 from tests.ledger.readers import CANTEEN, Reader
 from tests.ledger.staff import CHEAP, staffed, token_of
@@ -35,7 +36,7 @@ LOST, IN_USE, TEMPORARY = 7, 8, 9
 NEW = (20, 21, 22)
 LOST_AGO_S = 3_600
 PEOPLE = ((LOST, "2021010042", "张三"), (IN_USE, "2021010043", "单小明"))
-EXAMPLES = {"card_no": str(LOST)}
+EXAMPLES = {"card_no": str(LOST), "application": "1"}
 _LISTENS = re.compile(rb"console listens on [^ ]+, port (\d+)")
 _HERE = (str(ROOT), os.environ.get("PYTHONPATH", ""))
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(each for each in _HERE if each)}
@@ -89,6 +90,12 @@ def _fill(store, staff, now_s):
         holder = Holder(person_no, STUDENT, "Nursing")
         store.holders.open(card_no, holder, (today - 100, today + 900), now_s, by)
         names.enter(store.database, card_no, name, clerk, now_s)
+    form = Application("T0000001", "S0000001", "厨师", 1, people.GENERAL, today - 90, today + 5)
+    number = store.temporaries.apply(form, now_s)
+    for step, login in ((1, "hua"), (2, "tian")):
+        store.temporaries.approve(number, step, staff[login], now_s)
+    shown = Act(evidence="id-card+application", person=clerk)
+    store.temporaries.hand_out(number, TEMPORARY, now_s, shown)
     store.cards.set("lose", LOST, now_s, by=Act(HOLDER, person=clerk))
 
 
