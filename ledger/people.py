@@ -213,6 +213,7 @@ VERBS = {
     "roster.set": Verb((STEWARD,), "R7.4", "say the hours of shifts, and who works in them"),
     "punch.enter": Verb((STEWARD,), "R7.4", "enter a punch by hand, or withdraw it"),
     "personal.show": Verb((CLERK,), "R10.1", "see a personal number unmasked, and say why"),
+    "personal.name": Verb((CLERK,), "R10.1", "enter the name by which a holder is found"),
     "personal.roster": Verb((STEWARD,), "R7.4", "see a roster or a month unmasked, and say why"),
     "personal.form": Verb(
         (CLERK, TREASURER, HEAD), "annex 1", "see a form of annex 1 unmasked, and say why"

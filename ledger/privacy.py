@@ -19,6 +19,11 @@ _FORM = "personal.form"
 _OF = "JOIN holder h ON h.number = g.holder WHERE h.person_no = ?"
 # table -> (columns, what stands there of a person)
 _EXPORT = {
+    "names": (
+        "name",
+        "SELECT n.name FROM holder_name n JOIN holder h ON h.number = n.holder"
+        " WHERE h.person_no = ?",
+    ),
     "holder": ("kind department", "SELECT kind, department FROM holder WHERE person_no = ?"),
     "cards": (
         "card_no is_current",

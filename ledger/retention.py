@@ -10,7 +10,7 @@ staff. The days are ours, for the regulation says nothing (docs/adr/0051-whose-w
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ledger import chart
+from ledger import chart, names
 from ledger.dialect import Dialect, Row
 from ledger.payouts import Payouts
 from ledger.person_numbers import GONE
@@ -128,6 +128,7 @@ def _rows(sql: str) -> Callable[[Dialect, int], list[Row]]:
 def _blank_holders(database: Dialect, keys: list[Row]) -> None:
     for number, *cards in keys:
         gone = f"{GONE}{number}"
+        names.forget(database, [number])
         database.many(_BLANK_HOLDER, [(gone, number)])
         database.many(_BLANK_NUMBER, [(gone, card_no) for card_no in cards])
 
@@ -143,7 +144,9 @@ def _each(sql: str) -> Callable[[Dialect, list[Row]], None]:
 _END = "its card was closed"
 RULES = {
     "payee": Rule("an account at a bank", _END, 180, _payees, _each(_BLANK_PAYEE)),
-    "holder": Rule("a personal number", "the last card ended", 1_096, _holders, _blank_holders),
+    "holder": Rule(
+        "a personal number, and a name", "the last card ended", 1_096, _holders, _blank_holders
+    ),
     "phone": Rule("the seed of a phone", _END, 30, _rows(_PHONES), _unbind),
     "session": Rule("a session of an operator", "it began", 90, _rows(_SESSIONS), _each(_FORGET)),
 }

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from ledger.console import forms, pages
+from ledger.console import forms, pages, search
 from ledger.console.asked import EN, LANGUAGES, ZH, Asked, Page, Shown, Told
 from ledger.people import DEPARTMENTS
 from protocols.rules.money import format_yuan
@@ -48,6 +48,7 @@ class Looks:
             "notice": self._words[language].get(f"done_{asked.query.get('done', '')}", ""),
             "fields": asked.fields,
             "may": asked.may,
+            "searches": bool(asked.person) and bool(set(asked.roles) & set(search.ROLES)),
         }
         return self._templates.get_template(shown.template).render(frame | shown.context)
 
@@ -55,7 +56,14 @@ class Looks:
         """A page that only says why there is none; `login`: who has logged in."""
         words = self._words[language]
         frame = self._frame(language, words["refused"])
-        frame |= {"me": login, "menu": [], "refusal": told, "notice": "", "fields": {}}
+        frame |= {
+            "me": login,
+            "menu": [],
+            "searches": False,
+            "refusal": told,
+            "notice": "",
+            "fields": {},
+        }
         return self._templates.get_template("refusal.html").render(frame)
 
     def _frame(self, language: str, title: str) -> dict[str, Any]:

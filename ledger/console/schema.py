@@ -29,6 +29,8 @@ CREATE TABLE name_key (
     PRIMARY KEY (key, holder)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX name_key_of ON name_key (holder);
+-- All cards of a person; the index of the one in use is another.
+CREATE INDEX holding_of ON holding (holder, card_no);
 """
 # For ledger/dump.py; a form is how often something was asked, not what it came to.
 DUMP = {

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ledger import people, privacy, retention, signatures
+from ledger import names, people, privacy, retention, signatures
 from ledger.carry_over import AFTER_S
 from ledger.chart import purse
 from ledger.config import import_register
@@ -222,12 +222,13 @@ def test_all_that_the_books_have_of_a_person_and_of_no_other():
     rosters.set_shift(Shift("early", 0, 31, 480, 1020, 5), "li", NOW_S)
     rosters.place([(2, Place(PERSON, 1, "cleaning", "early"))], "li", NOW_S)
     staff = staffed(store, NOW_S)
+    names.enter(store.database, 50, "张三", staff["clara"], NOW_S)
     words = "the holder has asked", NOW_S
     found = privacy.everything_of(store.database, PERSON, staff["clara"], *words)
     sizes = {name: len(rows) for name, rows in found.items()}
     assert sizes == {
         "holder": 1, "cards": 1, "changes": 0, "spends": 1, "punches": 1, "payees": 1,
-        "applications": 1, "roster": 1,
+        "applications": 1, "roster": 1, "names": 1,
     }  # fmt: skip
     assert {row["card_no"] for row in found["spends"]} == {50}
     assert json.loads(json.dumps(found)) == found

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from ledger import audit, certificates, people, reasons, signatures
+from ledger import audit, certificates, names, people, reasons, signatures
 from ledger.batches import IssueLine
 from ledger.bearers import Bearer
 from ledger.card_status import CardRefused
@@ -183,6 +183,11 @@ def _stage(store, who):
 DORA = Wanted(ENROL, "dora", "Nursing", (HEAD,))
 # (verb, who may, how it is said), in an order in which each of them can be done.
 STORY = [
+    (
+        "personal.name",
+        "clara",
+        lambda store, who: names.enter(store.database, NEW + 3, "Zhang San", who, NOW_S),
+    ),
     ("operator.propose", "anna", lambda s, who: s.operators.propose(DORA, who, NOW_S)),
     (
         "operator.approve",

@@ -18,8 +18,12 @@ from urllib.parse import urlencode
 
 import pytest
 
-from ledger import passwords
+from ledger import names, passwords, people
+from ledger.holders import Holder
+from ledger.lifecycle import HOLDER, Act
 from ledger.store import LedgerStore
+from ledger.temporary import Application
+from protocols.rules.spending import STUDENT
 from tests.ledger.readers import CANTEEN, Reader
 from tests.ledger.staff import CHEAP, staffed, token_of
 
@@ -28,7 +32,11 @@ ROOT = Path(__file__).resolve().parents[3]
 RUN = "import logging, sys; logging.basicConfig(level='INFO'); "
 RUN += "from ledger.console.server import run; run(sys.argv[1])"
 # What stands for a part of a path where every page is looked at; whoever adds one adds it here.
-EXAMPLES: dict[str, str] = {}
+LOST, IN_USE, TEMPORARY = 7, 8, 9
+NEW = (20, 21, 22)
+LOST_AGO_S = 3_600
+PEOPLE = ((LOST, "2021010042", "张三"), (IN_USE, "2021010043", "单小明"))
+EXAMPLES = {"card_no": str(LOST), "application": "1"}
 _LISTENS = re.compile(rb"console listens on [^ ]+, port (\d+)")
 _HERE = (str(ROOT), os.environ.get("PYTHONPATH", ""))
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(each for each in _HERE if each)}
@@ -61,12 +69,34 @@ def _staffed():
         patch.setattr(passwords, "_HASHER", CHEAP)
         store = LedgerStore.open(str(path))
         store.database._connection.execute("PRAGMA synchronous = OFF")  # nobody pulls a plug here
-        staffed(store, int(time.time()))
+        then_s = int(time.time()) - LOST_AGO_S
+        _fill(store, staffed(store, then_s), then_s)
         store.register_merchant(CANTEEN, "Canteen 1")
         reader = Reader(1001)
         store.register_device(reader.device, reader.key, CANTEEN)
         store.close()
         return path.read_bytes()
+
+
+def _fill(store, staff, now_s):
+    """People with their cards: one is lost, one in use, one temporary; new ones lie ready."""
+    clerk = staff["clara"]
+    today = now_s // 86_400
+    store.issue_cards([(LOST, 6_820), (IN_USE, 1_250)])
+    for card_no in (*NEW, TEMPORARY):
+        store.holders.issue(card_no, now_s, Act(person=clerk))
+    by = Act(evidence="id-card", person=clerk)
+    for card_no, person_no, name in PEOPLE:
+        holder = Holder(person_no, STUDENT, "Nursing")
+        store.holders.open(card_no, holder, (today - 100, today + 900), now_s, by)
+        names.enter(store.database, card_no, name, clerk, now_s)
+    form = Application("T0000001", "S0000001", "厨师", 1, people.GENERAL, today - 90, today + 5)
+    number = store.temporaries.apply(form, now_s)
+    for step, login in ((1, "hua"), (2, "tian")):
+        store.temporaries.approve(number, step, staff[login], now_s)
+    shown = Act(evidence="id-card+application", person=clerk)
+    store.temporaries.hand_out(number, TEMPORARY, now_s, shown)
+    store.cards.set("lose", LOST, now_s, by=Act(HOLDER, person=clerk))
 
 
 def books_in(folder):

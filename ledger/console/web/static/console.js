@@ -12,6 +12,16 @@ document.addEventListener("keydown", (event) => {
   search.select();
 });
 
+// A reader at the counter types a number and Enter: that leads on to the next field, and sends nothing.
+document.addEventListener("keydown", (event) => {
+  const field = event.target;
+  if (event.key !== "Enter" || !("tap" in field.dataset) || !field.form) return;
+  event.preventDefault();
+  const fields = [...field.form.elements].filter((one) => one.type !== "hidden" && !one.disabled);
+  const next = fields[fields.indexOf(field) + 1];
+  if (next) next.focus();
+});
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.dataset.sent) event.preventDefault();

@@ -1,0 +1,60 @@
+"""Names: every surname is found as its bearer reads it, and as others misread it."""
+
+import pytest
+
+from ledger.names import KEYS_MAX, BadName, check, keys_of, masked_name
+
+# As a surname, which is seldom the first reading in a dictionary.
+SURNAMES = {
+    "单": "shan", "曾": "zeng", "仇": "qiu", "解": "xie", "区": "ou", "查": "zha", "任": "ren",
+    "朴": "piao", "盖": "ge", "覃": "qin", "种": "chong", "缪": "miao", "翟": "zhai", "员": "yun",
+    "乐": "yue", "华": "hua", "繁": "po", "折": "she", "黑": "he", "洗": "xian", "纪": "ji",
+    "秘": "bi", "召": "shao", "冼": "xian", "尹": "yin", "长孙": "zhangsun", "尉迟": "yuchi",
+    "万俟": "moqi", "单于": "chanyu", "令狐": "linghu", "吕": "lv", "欧阳": "ouyang",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("surname", SURNAMES)
+def test_a_surname_is_found_as_it_is_read(surname):
+    keys = keys_of(f"{surname}小明")
+    assert f"{SURNAMES[surname]}xiaoming" in keys, keys
+    assert f"{surname}小明" in keys
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("张三", "zs"),
+        ("单小明", "sxm"),
+        ("单小明", "dxm"),
+        ("曾志伟", "zzw"),
+        ("曾志伟", "czw"),
+        ("Anna-Maria O'Neill", "annamariaoneill"),
+        ("买买提·艾力", "mmtal"),
+        ("吕布", "lvbu"),
+    ],
+)
+def test_initials_and_letters(name, key):
+    assert key in keys_of(name)
+
+
+def test_keys_are_few_and_short():
+    for name in ("重" * 32, "单曾仇解区查" * 5, "x" * 32):
+        keys = keys_of(name)
+        assert len(keys) <= 2 * KEYS_MAX + 1
+        assert max(map(len, keys)) <= 192
+
+
+@pytest.mark.parametrize("name", ["", " ", "·", "x" * 33, "a\nb", "\u200b"])
+def test_what_is_no_name_is_refused(name):
+    with pytest.raises(BadName):
+        check(name)
+
+
+def test_a_masked_name_is_what_the_counter_needs():
+    assert [masked_name(name) for name in ("", "张", "张三", "欧阳小明")] == [
+        "",
+        "张",
+        "张*",
+        "欧**明",
+    ]
