@@ -20,6 +20,7 @@ import pytest
 
 from ledger import passwords
 from ledger.store import LedgerStore
+from tests.ledger.console import dorm
 from tests.ledger.readers import CANTEEN, Reader
 from tests.ledger.staff import CHEAP, staffed, token_of
 
@@ -28,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[3]
 RUN = "import logging, sys; logging.basicConfig(level='INFO'); "
 RUN += "from ledger.console.server import run; run(sys.argv[1])"
 # What stands for a part of a path where every page is looked at; whoever adds one adds it here.
-EXAMPLES: dict[str, str] = {}
+EXAMPLES: dict[str, str] = {**dorm.EXAMPLES}
 _LISTENS = re.compile(rb"console listens on [^ ]+, port (\d+)")
 _HERE = (str(ROOT), os.environ.get("PYTHONPATH", ""))
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(each for each in _HERE if each)}
@@ -61,7 +62,8 @@ def _staffed():
         patch.setattr(passwords, "_HASHER", CHEAP)
         store = LedgerStore.open(str(path))
         store.database._connection.execute("PRAGMA synchronous = OFF")  # nobody pulls a plug here
-        staffed(store, int(time.time()))
+        now_s = int(time.time())
+        dorm.fill(store, staffed(store, now_s), now_s)
         store.register_merchant(CANTEEN, "Canteen 1")
         reader = Reader(1001)
         store.register_device(reader.device, reader.key, CANTEEN)
@@ -133,7 +135,10 @@ class Answer:
 
 
 class _Html(html.parser.HTMLParser):
-    """Elements with their attributes, forms with the fields that they have, what is said."""
+    """Elements with their attributes, forms with the fields that they have, what is said.
+
+    `forms` are those that are posted; one that only asks by a query has nothing to seal.
+    """
 
     def __init__(self, text):
         super().__init__()
@@ -141,6 +146,7 @@ class _Html(html.parser.HTMLParser):
         self.forms = []
         self.inline = []
         self._open = []
+        self._posts = False
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
@@ -149,8 +155,10 @@ class _Html(html.parser.HTMLParser):
         if tag in ("script", "style"):
             self._open.append(tag)
         if tag == "form":
-            self.forms.append((said.get("action"), {}))
-        if tag in ("input", "select", "textarea") and self.forms and said.get("name"):
+            self._posts = said.get("method", "get").lower() == "post"
+            if self._posts:
+                self.forms.append((said.get("action"), {}))
+        if tag in ("input", "select", "textarea") and self._posts and said.get("name"):
             kind = said.get("type")
             if kind in ("checkbox", "radio") and "checked" not in said:
                 return
