@@ -1,8 +1,9 @@
 """How each door stands by what it has said last: locked or released, its cells, its last taps.
 
 Rules of this file. Reading only. What stands here is a door's own sealed word and how old that
-may be: nobody knows better, and a magnet that is dead has let go (ADR 19). Only the newest LOOKED_AT records of a door are looked at, so many doors are one short look. Of a
-tap only time and reason are told: who that was is a question with a purpose (ledger/door_log.py).
+may be: nobody knows better, and a magnet that is dead has let go (ADR 19). Only the newest
+LOOKED_AT records of a door are looked at, so many doors are one short look. Of a tap only time and
+reason are told: who that was is a question with a purpose (ledger/door_log.py).
 """
 
 from collections.abc import Iterable
@@ -52,11 +53,11 @@ class DoorState:
     """What is known of one door.
 
     `state` and `event` by their names in protocols/rules (door.py; of one on batteries lock.py),
-    `cause` as there, at `said_s`; "" where it has not said. `heard_s`: of its newest record, at the
-    latest by its clock; 0: never, or by no clock. `battery_mv`, `grade` (cells.py): of its cells,
-    or None. `epoch`: the newest change of who may open it; `held_epoch` what a lock without a
-    network says that it has (None: not said), `map_made_s` when its card map was the newest (0: not
-    said).
+    `cause` as there, at `said_s`; "" where it has not said. `heard_s`: of its newest record, at
+    the latest by its clock; 0: never, or by no clock. `battery_mv`, `grade` (cells.py): of its
+    cells, or None. `epoch`: the newest change of who may open it; `held_epoch` what a lock without
+    a network says that it has (None: not said), `map_made_s` when its card map was the newest (0:
+    not said).
     """
 
     device: int

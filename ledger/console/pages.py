@@ -4,11 +4,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 
-from ledger.console import door_acts, doors, refusals, session, texts, today
+from ledger.console import (
+    batteries,
+    block,
+    door_acts,
+    doors,
+    mains,
+    refusals,
+    session,
+    texts,
+    today,
+)
 from ledger.console.asked import LANGUAGES, Asked, Page, Told, Waiting
 
 # In the order of the menu. Whoever adds a subject adds its module here, and nothing else.
-SUBJECTS: tuple[ModuleType, ...] = (today, doors, door_acts, session)
+SUBJECTS: tuple[ModuleType, ...] = (
+    today,
+    doors,
+    door_acts,
+    batteries,
+    mains,
+    block,
+    session,
+)
 
 
 def _merged(name: str, first: dict) -> dict:
