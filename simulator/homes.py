@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from simulator.building import BuildingLine
 from simulator.host.card_port import front_end
 from simulator.host.hardware import Hardware
 from simulator.host.home import HostHome
@@ -72,6 +73,7 @@ class Homes:
         self, home: str, depth: str, directory: Path, *, dozes: bool, images: Images | None = None
     ) -> None:
         self._home, self._depth = home, depth
+        self.boards: Mapping[str, BuildingLine] = {}  # by reader: real ones, at the end of a line
         self._dozes = dozes
         self._images = images or Images(directory)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from simulator.desk import device_words, words
+from simulator.desk import board_words, device_words, words
 from simulator.desk.page import SPEEDS
 from simulator.scenario import Scenario
 
@@ -30,6 +30,7 @@ def wall_page_of(scenario: Scenario, lang: str) -> dict[str, Any]:
     postures = {
         key: text[0] if lang == "zh" else key for key, text in device_words.POSTURES.items()
     }
+    postures |= {key: text[at] for key, text in board_words.STATES.items()}
     return {
         "lang": lang,
         "other_lang": words.LANGUAGES[1 - at],
