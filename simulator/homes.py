@@ -80,7 +80,7 @@ class Homes:
     def reader(self, role: str, hardware: Hardware, settle: Settle) -> Reader:
         """One with this hardware; `role` as in _BOARDS."""
         what = hardware.name, hardware.world, hardware
-        if role == "door" and self._dozes and self._home != "vm":
+        if role in ("door", "code_door") and self._dozes and self._home != "vm":
             stands_in = front_end if self._depth == "card" else None
             door_home = DoorHome(role, hardware, stands_in)
             return DozingReader(*what, door_home, settle)

@@ -38,6 +38,7 @@ from simulator.provisioning import Secrets, stored
 from simulator.reader import Reader
 from simulator.register import register
 from simulator.report import Report
+from simulator.residence.doze import DoorHome
 from simulator.rest import Rest
 from simulator.scenario import Scenario, ScenarioError, Step, load
 from simulator.scenario_words import EXPECTS
@@ -252,6 +253,8 @@ class Run:
             self.scans,
         )
         reader.naps_us = self.rest.naps_of(reader, self.clerks[name])
+        if isinstance(reader.home, DoorHome):
+            reader.home.rest_left_us = self.rest.left_us
 
     # -- playing ----------------------------------------------------------------------------
 
