@@ -77,9 +77,9 @@ def test_a_code_of_a_minute_ago_is_refused(page):
 def test_an_identity_code_opens_the_gate_and_no_other_code_does(campus, page):
     gate, told = device(page, "campus-gate"), page.locator("#told")
     for code, said in (
-        ("identity", "zhang-san at campus-gate: door open"),
-        ("picture", "zhang-san at campus-gate: door shut"),
-        ("payment", "zhang-san at campus-gate: door shut"),
+        ("identity", "zhang-san enters campus-gate"),
+        ("picture", "campus-gate stays shut for zhang-san"),
+        ("payment", "campus-gate stays shut for zhang-san"),
     ):
         page.locator(f'[data-code="{code}"]').click()
         expect(gate.locator('[data-of="open"]')).to_have_text("关着")
