@@ -66,7 +66,7 @@ const CLICKS = [
   ["[data-dark]", dark],
   ["[data-port]", switchPort],
   ["[data-tap]", (button) => tap(button.closest(".device"))],
-  ["[data-keys]", (button) => act({ do: "press", reader: button.closest(".device").dataset.reader, keys: button.dataset.keys })],
+  ["[data-keys]", (button) => act({ do: "press", reader: button.closest(".device").dataset.reader, keys: decodeURIComponent(button.dataset.keys) })],
   ["[data-handheld]", (button) => act({ do: button.getAttribute("aria-pressed") === "true" ? "cut" : "plug", what: "reader-network", reader: button.closest(".device").dataset.reader })],
   ["[data-do]", (button) => act({ do: button.dataset.do, reader: button.closest(".device").dataset.reader })],
   ["[data-speed]", (button) => time({ speed: Number(button.dataset.speed) })],
