@@ -3,7 +3,6 @@
 ONECARD_SHOTS=1 writes the pictures of the README into docs/img.
 """
 
-import os
 import re
 import time
 
@@ -11,6 +10,7 @@ import pytest
 
 from simulator.desk.server import CAMPUS
 from tests.desk.conftest import PATIENCE_MS, SMALL
+from tests.desk.pictures import shoot
 from tests.desk.served import served
 
 api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
@@ -21,7 +21,6 @@ expect.set_options(timeout=30_000)
 LATER = re.sub(r'\[\[reader\]\]\nname = "gate".*?(?=\[\[cards)', "", SMALL, flags=re.DOTALL)
 # Three days of a POS are a minute of two cores and more: here the money goes on after ten minutes.
 LATER = LATER.replace('name = "new"', 'name = "zhang-san-new"')
-SHOTS = os.environ.get("ONECARD_SHOTS") == "1"
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +36,6 @@ def device(page, name):
 
 def plug(page, site, what):
     return page.locator(f'section[data-site="{site}"] [data-plug="{what}"]')
-
-
-def shoot(page, repo_root, name):
-    folder = repo_root / "docs" / "img"
-    if SHOTS:
-        folder.mkdir(exist_ok=True)
-        path = folder / f"{name}.png"
-        page.screenshot(path=path)
-        # A page has few colours: a palette makes a picture of it a third as large.
-        Image.open(path).quantize(200, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def dark_dots(page, name):
@@ -99,7 +88,6 @@ def test_the_first_five_minutes(campus, open_page, repo_root):
     expect(gate.locator('[data-of="held"]')).to_have_text("已释放")
     gate.locator("[data-tap]").click()
     expect(gate.locator('[data-of="open"]')).to_have_text("开着")
-    shoot(page, repo_root, "desk-dark")
     plug(page, "dorm-3", "mains").click()
     expect(gate.locator('[data-of="held"]')).to_have_text("吸合")
 
