@@ -9,6 +9,7 @@ from simulator.desk import board_words, device_words, words
 from simulator.desk.page import SPEEDS
 from simulator.scenario import Scenario
 
+FEW = 24  # so many have room for their names, to be read from across a room
 GLYPHS = ("fine", "limited", "stopped", "dark", "unseen")
 
 
@@ -38,6 +39,7 @@ def wall_page_of(scenario: Scenario, lang: str) -> dict[str, Any]:
         "words": json.dumps(texts | {"postures": postures}, ensure_ascii=False),
         "sites": [{"name": named(site), "readers": found} for site, found in sites.items()],
         "count": len(scenario.readers),
+        "is_few": len(scenario.readers) <= FEW,
         "glyphs": GLYPHS,
         "speeds": SPEEDS,
     }

@@ -8,7 +8,7 @@ TEXTS = {
     "language": ("English", "中文"),
     "wallet": ("卡包", "Wallet"),
     "wallet_hint": (
-        "数字键选卡，拖到读卡器，或按“刷卡”",
+        "按数字选卡，拖去读卡器或刷卡",
         "Choose by number, drag it, or press Tap",
     ),
     "campus": ("校园", "Campus"),
