@@ -196,7 +196,16 @@ class Run:
             self.services.settle(0)
         for description in scenario.readers:
             self._add_reader(description)
-        for reader in self.readers.values():
+        for number, reader in enumerate(self.readers.values()):
+            at_us = scenario.start_over_us * number // len(self.readers)
+            if at_us:
+                self.world.at(at_us, partial(self._start, reader))
+            else:
+                reader.switch_on()
+
+    def _start(self, reader: Reader) -> None:
+        """For the first time, unless somebody has done so."""
+        if not reader.boots:
             reader.switch_on()
 
     def _make_cards(self) -> None:

@@ -87,6 +87,7 @@ class Scenario:
     dozes: bool  # doors are not stepped while nothing can happen
     drain_us: int
     carry_over_us: int  # from the report of a loss on
+    start_over_us: int  # in which the readers are switched on, one after the other
     merchants: dict[str, int]
     readers: list[dict[str, Any]]
     operators: list[dict[str, Any]]
@@ -171,6 +172,7 @@ class _Reading:
             dozes=bool(data.get("doze", 0)),
             drain_us=self._duration(data.get("drain", "00:10:00"), "drain"),
             carry_over_us=self._duration(data.get("carry_over", "72:00:00"), "carry_over"),
+            start_over_us=self._duration(data.get("start_over", "00:00:00"), "start_over"),
             merchants=merchants,
             readers=readers,
             operators=self._operators(),

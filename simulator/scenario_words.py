@@ -185,6 +185,7 @@ SCALARS = (
     "acquirer",
     "drain",
     "carry_over",
+    "start_over",
     "doze",
 )
 

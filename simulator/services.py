@@ -245,7 +245,8 @@ class Services:
         tiers = self._tiers()
         while True:
             moved = self.wires.pump()
-            moved |= any([tier.step(now_ms) for tier in tiers])
+            for tier in tiers:
+                moved |= tier.step(now_ms)
             if moved:
                 continue
             if self._is_quiet(tiers):

@@ -29,8 +29,8 @@ class Tier:
     _stepped_ms: int = -1
 
     def step(self, now_ms: int) -> bool:
-        """A step, if it is of use; True if it may have said something, or wants another at once."""
-        has_news = any([port.take_news() for port in self.ports])
+        """A step, if it is of use; True if it may have said something, or wants another now."""
+        has_news = sum(port.take_news() for port in self.ports) > 0
         is_due = self.due_ms == now_ms or (self.due_ms < now_ms != self._stepped_ms)
         if not (has_news or is_due or self.is_opening()):
             return False

@@ -31,7 +31,7 @@ def page_of(scenario: Scenario, lang: str, files: list[str]) -> dict[str, Any]:
         return table[key][at] if key in table else str(key)
 
     def named(name: str) -> str:
-        return say(words.NAMES, name)
+        return words.name_of(name, at)
 
     sites: dict[str, list[dict[str, Any]]] = {}
     for one in scenario.readers:
@@ -86,7 +86,7 @@ def _cards(batch: CardBatch, say: Any) -> list[dict[str, Any]]:
     return [
         {
             "id": name,
-            "name": say(words.NAMES, name),
+            "name": words.name_of(name, at),
             "kind": say(words.KINDS, batch.kind),
             "look": {1: "staff", 2: "student", 3: "temporary"}.get(batch.kind, "other"),
             "make": say(words.MAKES, batch.make) if batch.make != "ours" else "",

@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simulator.desk import views
 from simulator.desk.device_page import device_page_of
+from simulator.desk.many import CAMPUS
 from simulator.desk.page import page_of
 from simulator.desk.stage import Stage
 from simulator.desk.wall_page import wall_page_of
@@ -32,7 +33,6 @@ from simulator.scenario import ScenarioError
 
 WEB = Path(__file__).parent / "web"
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
-CAMPUS = Path(__file__).parent / "campus.toml"
 TOKEN_HEADER = "x-desk-token"
 _BODY_BYTES_MAX = 256 * 1024
 _LOOK_S = 0.05  # between two looks at whether something has changed

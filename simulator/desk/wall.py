@@ -28,6 +28,7 @@ GLYPHS = {
     "key-only": "stopped",
     "dark": "dark",
 }
+STARTING = ("starting", "starting", 0, 0)  # of a device that is not switched on yet
 _BUSY_S = 0.03  # of a look is spent on journals
 Glyph = list[Any]
 
@@ -57,6 +58,9 @@ class WallLooker:
     def _look(self, name: str, booked_seq: int, until_s: float) -> bool:
         """Whether there was time for it."""
         reader = self._run.readers[name]
+        if not reader.boots:
+            self._known[name] = None, list(STARTING)
+            return True
         role, hardware = self._of[name].get("role", "pos"), reader.hardware
         burns = role == "door" and door_of(reader)["fire"]
         is_online = reader.is_on and self._looker.has_network(reader)

@@ -9,7 +9,7 @@ from simulator.desk import device_words, words
 from simulator.desk.page import SPEEDS
 from simulator.scenario import Scenario
 
-GLYPHS = ("fine", "limited", "stopped", "dark", "unseen")
+GLYPHS = ("fine", "limited", "stopped", "dark", "starting", "unseen")
 
 
 def wall_page_of(scenario: Scenario, lang: str) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def wall_page_of(scenario: Scenario, lang: str) -> dict[str, Any]:
     texts = {key: text[at] for table in tables for key, text in table.items()}
 
     def named(word: str) -> str:
-        return words.NAMES[word][at] if word in words.NAMES else word
+        return words.name_of(word, at)
 
     sites: dict[str, list[dict[str, str]]] = {}
     for one in scenario.readers:

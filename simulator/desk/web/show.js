@@ -1,5 +1,5 @@
 // Puts what the desk tells on the page: one function for each kind of part.
-import { notice, words } from "./ask.js";
+import { notice, paceOf, words } from "./ask.js";
 import { drawLcd } from "./lcd.js";
 import { showCentre, showLinks, showTyped } from "./links.js";
 import { showPhone, tickPhone } from "./phone.js";
@@ -29,12 +29,8 @@ const SHOW = {
     for (const button of document.querySelectorAll("[data-speed]")) {
       button.setAttribute("aria-pressed", !now.paused && Number(button.dataset.speed) === now.speed);
     }
-    const left = now.jump_left_s;
-    const isSlow = !now.paused && now.speed > 1 && now.real_speed < now.speed * 0.8;
-    const pace = left ? `${words.jumping} ${Math.floor(left / 3600)} h ${Math.floor(left / 60) % 60} min`
-      : isSlow ? `${words.actual} ×${now.real_speed}` : "";
-    put(document.getElementById("pace"), pace);
-    document.body.dataset.jumping = left ? 1 : 0;
+    put(document.getElementById("pace"), paceOf(now));
+    document.body.dataset.jumping = now.jump_left_s ? 1 : 0;
     if (now.fault) notice(`${words.stopped}: ${now.fault}`, "bad");
     if (now.report) showVerdict(now.report);
   },
@@ -54,7 +50,7 @@ const SHOW = {
   reader(reader, name, before) {
     const place = byData("reader", name);
     for (const led of ["green", "red"]) one(place, led).classList.toggle("on", reader[led]);
-    const link = !reader.on ? "off" : reader.cable ? "online" : "offline";
+    const link = reader.starting ? "starting" : !reader.on ? "off" : reader.cable ? "online" : "offline";
     put(one(place, "link"), words[link], `chip ${link}`);
     place.classList.toggle("held", reader.holds_card);
     put(one(place, "battery"), `${words.battery} ${reader.battery}%`, reader.battery < 20 ? "meter low" : "meter");
