@@ -41,6 +41,7 @@ from simulator.scenario_words import (
 )
 
 DEFAULT_SEED = 1
+_HOLD_MS_MAX = 3_600_000  # nobody holds a card there for longer
 
 
 class ScenarioError(Exception):
@@ -476,9 +477,9 @@ def _hold_fault(step: dict[str, Any]) -> str | None:
     """What is wrong with how long a card is held; a list, one for each attempt, at `tap` alone."""
     hold_ms = step.get("hold_ms", 1)
     each = hold_ms if isinstance(hold_ms, list) and step["do"] == "tap" else [hold_ms]
-    if each and all(type(one) is int and one > 0 for one in each):
+    if each and all(type(one) is int and 0 < one <= _HOLD_MS_MAX for one in each):
         return None
-    return f"hold_ms = {hold_ms!r}, where milliseconds are needed"
+    return f"hold_ms = {hold_ms!r}, where 1 to {_HOLD_MS_MAX} milliseconds are needed"
 
 
 def _is_span(days: Any) -> bool:

@@ -86,7 +86,7 @@ def _cards(batch: CardBatch, say: Any) -> list[dict[str, Any]]:
     return [
         {
             "id": name,
-            "name": words.name_of(name, at),
+            "name": say(words.NAMES, name),
             "kind": say(words.KINDS, batch.kind),
             "look": {1: "staff", 2: "student", 3: "temporary"}.get(batch.kind, "other"),
             "make": say(words.MAKES, batch.make) if batch.make != "ours" else "",
