@@ -9,7 +9,12 @@ const LONG_MS = 300;
 export const seen = {}; // the newest of every part, by its key
 const yuan = (fen) => fen === null ? "—" : `${fen < 0 ? "−" : ""}¥${(Math.abs(fen) / 100).toFixed(2)}`;
 const one = (root, of) => root.querySelector(`[data-of="${of}"]`);
-const byData = (kind, id) => document.querySelector(`[data-${kind}="${CSS.escape(id)}"]`);
+const places = new Map(); // of 200 devices, each looked for once
+function byData(kind, id) {
+  const key = `${kind}:${id}`;
+  if (!places.has(key)) places.set(key, document.querySelector(`[data-${kind}="${CSS.escape(id)}"]`));
+  return places.get(key);
+}
 
 function put(place, text, look) {
   if (place.textContent !== text) place.textContent = text;
@@ -59,7 +64,8 @@ const SHOW = {
     put(power, reader.on ? words.kill : words.revive);
     power.dataset.do = reader.on ? "kill" : "revive";
     const canvas = place.querySelector(".lcd");
-    if (canvas) drawLcd(canvas, reader);
+    const isSame = before && before.dots === reader.dots && before.lit === reader.lit && String(before.text) === String(reader.text);
+    if (canvas && !isSame) drawLcd(canvas, reader);
     place.querySelectorAll(".pole span").forEach((line, at) => put(line, reader.on ? reader.pole[at] : ""));
     if (reader.door) showDoor(place, reader.door);
     if (reader.typed) showTyped(place, reader.typed);
