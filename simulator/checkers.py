@@ -8,7 +8,7 @@ what a reader, an agent or the ledger says of itself.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from firmware.services.journal import Journal
@@ -20,11 +20,12 @@ from ledger.store import LedgerStore
 from protocols.card.purse import CARD_CENTRE, PurseView
 from protocols.wire import messages, seal
 from simulator.cardbox import CardKeys, HeldCard, as_one
-from simulator.chips.nor_flash import NorFlash
+from simulator.chips.nor_flash import Cells, NorFlash
 
 _BATCH_BYTES = 4096
 _GIVEN_BACK = "SELECT device, seq, amount_fen FROM transfer WHERE kind = ?"
 RecordId = tuple[int, int]  # device and sequence
+Flash = NorFlash | Cells
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def judge(
     cards: list[HeldCard],
     keys: CardKeys,
     ledger: LedgerStore,
-    flashes: dict[int, NorFlash],
+    flashes: Mapping[int, Flash],
     paid: Counter[tuple[int, int]],
     rotten: Collection[RecordId] = (),
     paid_in: Counter[tuple[int, int]] | None = None,
@@ -171,7 +172,7 @@ def _loads(
 
 def _judge_cancelled(
     ledger: LedgerStore,
-    flashes: dict[int, NorFlash],
+    flashes: Mapping[int, Flash],
     seen: Counter[tuple[int, int]],
     sold: Counter[tuple[int, int]],
     rotten: Collection[RecordId],
@@ -233,7 +234,7 @@ def _loaded(loads: list[Load], names: set[RecordId], verdict: Verdict) -> list[i
 
 
 def _undelivered_names(
-    ledger: LedgerStore, flashes: dict[int, NorFlash]
+    ledger: LedgerStore, flashes: Mapping[int, Flash]
 ) -> Iterator[tuple[int, RecordId]]:
     """What cards named to readers whose CREDITs are not in the ledger yet."""
     heads = Counter(ledger.heads())
@@ -248,7 +249,7 @@ def _undelivered_names(
 
 def _gone(
     ledger: LedgerStore,
-    flashes: dict[int, NorFlash],
+    flashes: Mapping[int, Flash],
     rotten: Collection[RecordId],
     verdict: Verdict,
 ) -> set[RecordId]:
@@ -327,7 +328,7 @@ def _open_in(ledger: LedgerStore) -> Iterator[OpenIntent]:
 
 
 def _undelivered(
-    ledger: LedgerStore, flashes: dict[int, NorFlash], rotten: Collection[RecordId]
+    ledger: LedgerStore, flashes: Mapping[int, Flash], rotten: Collection[RecordId]
 ) -> Iterator[OpenIntent]:
     """The intents that stand in a reader's journal and not yet in the ledger."""
     heads = Counter(ledger.heads())
@@ -347,7 +348,7 @@ def _undelivered(
                 yield OpenIntent(device, seq, fields["card_no"], fields["amount_fen"], last)
 
 
-def journal_of(flash: NorFlash) -> Journal:
+def journal_of(flash: Flash) -> Journal:
     """The journal on a flash partition, looked at without touching it."""
     journal = Journal(_ReadOnly(flash))
     journal.recover()
@@ -357,7 +358,7 @@ def journal_of(flash: NorFlash) -> Journal:
 class _ReadOnly:
     """A flash to look at: recovery heals nothing in it."""
 
-    def __init__(self, flash: NorFlash) -> None:
+    def __init__(self, flash: Flash) -> None:
         self.size_bytes = flash.size_bytes
         self.sector_bytes = flash.sector_bytes
         self.read = flash.read

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +18,7 @@ from protocols.rules import clock as clock_rules
 from simulator import locks
 from simulator.acquiring import judge as judge_acquirer
 from simulator.cardbox import HeldCard, make_cards
-from simulator.checkers import Verdict, journal_of, judge
+from simulator.checkers import Flash, Verdict, journal_of, judge
 from simulator.checkers_scan import judge_scans
 from simulator.chips.nor_flash import NorFlash
 from simulator.chips.qr_scanner import QrScanner
@@ -199,7 +199,16 @@ class Run:
             self.services.settle(0)
         for description in scenario.readers:
             self._add_reader(description)
-        for reader in self.readers.values():
+        for number, reader in enumerate(self.readers.values()):
+            at_us = scenario.start_over_us * number // len(self.readers)
+            if at_us:
+                self.world.at(at_us, partial(self._start, reader))
+            else:
+                reader.switch_on()
+
+    def _start(self, reader: Reader) -> None:
+        """For the first time, unless somebody has done so."""
+        if not reader.boots:
             reader.switch_on()
 
     def _make_cards(self) -> None:
@@ -401,7 +410,7 @@ class Run:
         report.check(self.scenario.asserts)
         return report
 
-    def judged(self, flashes: dict[int, NorFlash]) -> Verdict:
+    def judged(self, flashes: Mapping[int, Flash]) -> Verdict:
         """Cards, books and these journals compared; without cards that real boards have had.
 
         What stands on a real card nobody here can read.

@@ -42,6 +42,7 @@ from simulator.scenario_words import (
 )
 
 DEFAULT_SEED = 1
+_HOLD_MS_MAX = 3_600_000  # nobody holds a card there for longer
 
 
 class ScenarioError(Exception):
@@ -88,6 +89,7 @@ class Scenario:
     dozes: bool  # doors are not stepped while nothing can happen
     drain_us: int
     carry_over_us: int  # from the report of a loss on
+    start_over_us: int  # in which the readers are switched on, one after the other
     merchants: dict[str, int]
     readers: list[dict[str, Any]]
     operators: list[dict[str, Any]]
@@ -172,6 +174,7 @@ class _Reading:
             dozes=bool(data.get("doze", 0)),
             drain_us=self._duration(data.get("drain", "00:10:00"), "drain"),
             carry_over_us=self._duration(data.get("carry_over", "72:00:00"), "carry_over"),
+            start_over_us=self._duration(data.get("start_over", "00:00:00"), "start_over"),
             merchants=merchants,
             readers=readers,
             operators=self._operators(),
@@ -477,9 +480,9 @@ def _hold_fault(step: dict[str, Any]) -> str | None:
     """What is wrong with how long a card is held; a list, one for each attempt, at `tap` alone."""
     hold_ms = step.get("hold_ms", 1)
     each = hold_ms if isinstance(hold_ms, list) and step["do"] == "tap" else [hold_ms]
-    if each and all(type(one) is int and one > 0 for one in each):
+    if each and all(type(one) is int and 0 < one <= _HOLD_MS_MAX for one in each):
         return None
-    return f"hold_ms = {hold_ms!r}, where milliseconds are needed"
+    return f"hold_ms = {hold_ms!r}, where 1 to {_HOLD_MS_MAX} milliseconds are needed"
 
 
 def _is_span(days: Any) -> bool:

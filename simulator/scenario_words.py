@@ -187,6 +187,7 @@ SCALARS = (
     "acquirer",
     "drain",
     "carry_over",
+    "start_over",
     "doze",
 )
 

@@ -249,8 +249,9 @@ class Services:
         tiers = self._tiers()
         while True:
             moved = self.wires.pump()
-            stepped = [tier.step(now_ms) for tier in tiers]  # each of them
-            if moved or any(stepped):
+            for tier in tiers:
+                moved |= tier.step(now_ms)
+            if moved:
                 continue
             if self._is_quiet(tiers):
                 break

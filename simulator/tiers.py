@@ -30,8 +30,7 @@ class Tier:
 
     def step(self, now_ms: int) -> bool:
         """A step, if it is of use; True if it may have said something, or wants another now."""
-        news = [port.take_news() for port in self.ports]  # of each of them
-        has_news = any(news)
+        has_news = sum(port.take_news() for port in self.ports) > 0
         is_due = self.due_ms == now_ms or (self.due_ms < now_ms != self._stepped_ms)
         if not (has_news or is_due or any(port.is_opening for port in self.mqtt_ports)):
             return False

@@ -15,6 +15,10 @@ def sim_desk(
         Path | None,
         typer.Argument(exists=True, dir_okay=False, readable=True, help="A scenario of your own."),
     ] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(metavar="COUNT", help="The campus with so many, 2,000 at most."),
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8010,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of its own seed.")] = None,
     vm: Annotated[
@@ -36,20 +40,24 @@ def sim_desk(
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="A browser too.")] = True,
 ) -> None:
     """A campus on the table, in a browser on this machine: pull its plugs, lose its cards."""
+    from simulator.desk.many import CAMPUS, campus_of
     from simulator.desk.serve import serve
-    from simulator.desk.server import CAMPUS
     from simulator.scenario import ScenarioError
     from simulator.vm.bridge import VmMissing
 
+    if file is not None and devices is not None:
+        refuse("--devices makes a campus, FILE is one")
     boards = dict(_board(one) for one in board or ())
     try:
         if board_files is not None:
             from simulator.desk.board_files import leave
 
             say(leave(file or CAMPUS, seed, boards, board_files))
+        path = file or CAMPUS
+        text = path.read_text(encoding="utf-8") if devices is None else campus_of(devices)
         homes = {"in_vm": vm or (), "boards": boards}
-        serve(file or CAMPUS, port=port, seed=seed, **homes, opens=open_browser, say=say)
-    except (ScenarioError, VmMissing) as error:
+        serve(text, path, port=port, seed=seed, **homes, opens=open_browser, say=say)
+    except (ScenarioError, VmMissing, ValueError) as error:
         refuse(error)
     except OSError as error:
         refuse(f"port {port}: {error.strerror}")

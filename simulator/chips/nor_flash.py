@@ -153,6 +153,10 @@ class NorFlash:
         """Return the stored cells; weak bits show one of their two faces."""
         return bytes(self._cells)
 
+    def cells(self, addr: int, count: int) -> bytes:
+        """Return some of what `image` does."""
+        return bytes(self._cells[addr : addr + count])
+
     def load(self, image: bytes | bytearray) -> None:
         """Replace all cells by `image`, every bit steady."""
         if len(image) != self.size_bytes:
@@ -325,3 +329,16 @@ class NorFlash:
             start = sector * self.sector_bytes
             self._weak[start : start + self.sector_bytes] = bytes(self.sector_bytes)
             self._weak_sectors.discard(sector)
+
+
+class Cells:
+    """The cells of a flash as they are now, to look at: no read of these draws or disturbs."""
+
+    def __init__(self, flash: NorFlash) -> None:
+        self.size_bytes = flash.size_bytes
+        self.sector_bytes = flash.sector_bytes
+        self._flash = flash
+
+    def read(self, addr: int, buf: bytearray | memoryview) -> None:
+        """Fill `buf` from `addr` on; weak bits show one of their two faces."""
+        buf[:] = self._flash.cells(addr, len(buf))

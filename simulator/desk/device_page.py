@@ -24,7 +24,7 @@ def device_page_of(scenario: Scenario, name: str, lang: str) -> dict[str, Any] |
         return {key: text[at] for key, text in table.items()}
 
     def named(word: str) -> str:
-        return words.NAMES[word][at] if word in words.NAMES else word
+        return words.name_of(word, at)
 
     texts = said(words.TEXTS) | said(device_words.TEXTS) | said(board_words.TEXTS)
     role, site = found.get("role", "pos"), found.get("site", scenario.site)

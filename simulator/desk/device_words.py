@@ -71,6 +71,7 @@ TEXTS = {
     "glyph_limited": ("受限", "limited"),
     "glyph_stopped": ("停用", "stopped"),
     "glyph_dark": ("无电", "dark"),
+    "glyph_starting": ("启动中", "starting"),
     "glyph_unseen": ("尚未看到", "not seen yet"),
     "all_online": ("在线", "online"),
     "all_waiting": ("待上传", "records waiting"),

@@ -1,14 +1,16 @@
 """What is to be seen of a campus, as plain values. Looking changes nothing in it.
 
-A flash with weak cells would answer the next read otherwise: a copy is read. A door that skips
-steps is asked what it holds, for its lock would have to be brought to now first.
+A flash with weak cells would answer the next read otherwise: its cells are looked at past its bus.
+A door that skips steps is asked what it holds, for its lock would have to be brought to now first.
+
+With 200 readers a look costs what has changed: whose own clock stands where it stood has done
+nothing. What others do to a reader (a cable, a battery that runs down) a thorough look finds.
 """
 
 from __future__ import annotations
 
 import base64
-import random
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from firmware.services.journal import Journal
@@ -17,8 +19,9 @@ from protocols.rules import door, lock
 from simulator import locks, screen
 from simulator.cardbox import HeldCard, truth
 from simulator.checkers import journal_of
-from simulator.chips.nor_flash import NorFlash
+from simulator.chips.nor_flash import Cells
 from simulator.chips.smart_lock import DRAWN
+from simulator.chips.st7920 import LINES, ROWS, St7920
 from simulator.desk import link_look
 from simulator.desk.board_look import BoardLooker
 from simulator.desk.boards import RealReader
@@ -37,8 +40,12 @@ class Looker:
         self._run = run
         self._font = font
         self._of = {one["name"]: one for one in run.scenario.readers}
-        self._twins: dict[str, tuple[int, NorFlash]] = {}
         self._boards = BoardLooker(run)
+        self._at: dict[str, list[Reader]] = {site: [] for site in run.services.buildings}
+        for name, reader in run.readers.items():
+            self._at.setdefault(run.site_of(name), []).append(reader)
+        self._seen_us: dict[str, int] = {}
+        self._pictures: dict[str, tuple[Any, str, tuple[str, ...]]] = {}
         self._journals: dict[str, tuple[int, Journal]] = {}
 
     # -- buildings --------------------------------------------------------------------------
@@ -47,7 +54,7 @@ class Looker:
         """By site: whether it has mains, its readers a network, and it a line to the centre."""
         run, seen = self._run, {}
         for site, building in run.services.buildings.items():
-            readers = [one for name, one in run.readers.items() if run.site_of(name) == site]
+            readers = self._at[site]
             cables = [one.hardware.cable for one in readers if one.hardware.cable]
             seen[site] = {
                 "mains": building.has_mains,
@@ -59,17 +66,31 @@ class Looker:
 
     # -- readers ----------------------------------------------------------------------------
 
-    def reader(self, name: str) -> Seen:
-        """One reader from in front: what it shows, lights, sounds; its power and its backlog."""
+    def readers(self, *, thorough: bool) -> Iterator[tuple[str, Seen]]:
+        """Those who may look otherwise than at the last call, with their names; thorough: all."""
+        heads = self._run.services.store.heads()
+        for name, reader in self._run.readers.items():
+            now_us = reader.hardware.clock.now_us
+            if thorough or reader.is_real or self._seen_us.get(name) != now_us:
+                self._seen_us[name] = now_us
+                yield name, self.reader(name, heads)
+
+    def reader(self, name: str, heads: Mapping[int, int]) -> Seen:
+        """One reader from in front: what it shows, lights, sounds; its power and its backlog.
+
+        `heads`: the ledger's, by device.
+        """
         reader = self._run.readers[name]
         if isinstance(reader, RealReader):
             return self._boards.reader(reader.board)
+        dots, text = self._picture(name, reader.hardware.lcd)
         hardware, panel = reader.hardware, reader.hardware.panel
         seen: Seen = {
             "on": reader.is_on,
+            "starting": not reader.boots,
             "lit": hardware.lcd.is_lit and panel.is_lit,
-            "dots": self._dots(reader),
-            "text": screen.read(hardware.lcd),
+            "dots": dots,
+            "text": text,
             "pole": panel.lines,
             "green": panel.green,
             "red": panel.red,
@@ -78,7 +99,7 @@ class Looker:
             "cable": self.has_network(reader),
             "mains": hardware.mains_on,
             "holds_card": bool(hardware.field.cards),
-            "waiting": self._waiting(name),
+            "waiting": self._waiting(name, heads),
         }
         role = self._of[name].get("role", "pos")
         if role == "identity":
@@ -89,37 +110,35 @@ class Looker:
             seen["door"] = _lock(reader)
         return seen
 
-    def _dots(self, reader: Reader) -> str:
-        """128 by 64 dots of the clerk's display, base64."""
-        image = screen.render(reader.hardware.lcd, self._font)
-        return base64.b64encode(image.dots).decode()
+    def _picture(self, name: str, lcd: St7920) -> tuple[str, tuple[str, ...]]:
+        """128 by 64 dots of the clerk's display, base64, and its lines as people read them."""
+        memory: Any = lcd.is_lit and (
+            lcd.lines(),
+            [lcd.is_reversed(index) for index in range(LINES)],
+            lcd.has_graphics and [lcd.graphics_row(row) for row in range(ROWS)],
+        )
+        known = self._pictures.get(name)
+        if known is None or known[0] != memory:
+            dots = base64.b64encode(screen.render(lcd, self._font).dots).decode()
+            known = self._pictures[name] = memory, dots, screen.read(lcd)
+        return known[1], known[2]
 
     def has_network(self, reader: Reader) -> bool:
         """Whether it hangs on its cable, or on its line."""
         cable, line = reader.hardware.cable, reader.hardware.line
         return cable.plugged if cable else line is not None and not line.is_cut
 
-    def _waiting(self, name: str) -> int:
+    def _waiting(self, name: str, heads: Mapping[int, int]) -> int:
         """Records in its journal that the ledger has not booked."""
-        heads = self._run.services.store.heads()
-        return max(self.journal(name).head_seq - heads[self._of[name]["device"]], 0)
+        return max(self.journal(name).head_seq - heads.get(self._of[name]["device"], 0), 0)
 
     def journal(self, name: str) -> Journal:
         """The journal on its flash, read anew when something was written there."""
-        written = self._run.readers[name].hardware.flash_operations
-        known = self._journals.get(name)
-        if known is None or known[0] != written:
-            known = self._journals[name] = written, journal_of(self._twin(name))
-        return known[1]
-
-    def _twin(self, name: str) -> NorFlash:
-        """A copy of its journal's flash as it is now, to read as often as one likes."""
         hardware = self._run.readers[name].hardware
-        known = self._twins.get(name)
+        known = self._journals.get(name)
         if known is None or known[0] != hardware.flash_operations:
-            twin = NorFlash(hardware.flash.size_bytes, random.Random(0))
-            twin.load(hardware.flash.image())
-            known = self._twins[name] = hardware.flash_operations, twin
+            found = journal_of(Cells(hardware.flash))
+            known = self._journals[name] = hardware.flash_operations, found
         return known[1]
 
     # -- cards and money --------------------------------------------------------------------
@@ -152,7 +171,13 @@ class Looker:
     def money(self) -> Seen:
         """The books, and what must hold in them and beside them (simulator/checkers.py)."""
         run, store = self._run, self._run.services.store
-        flashes = {device: self._twin(name) for name, device in run.devices()}
+        # A journal that is in the books to its end says nothing that they do not.
+        heads = store.heads()
+        flashes = {
+            device: Cells(run.readers[name].hardware.flash)
+            for name, device in run.devices()
+            if self._waiting(name, heads)
+        }
         verdict = run.judged(flashes)
         balances = store.balances()
         kinds: dict[str, int] = {}

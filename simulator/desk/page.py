@@ -31,7 +31,7 @@ def page_of(scenario: Scenario, lang: str, files: list[str]) -> dict[str, Any]:
         return table[key][at] if key in table else str(key)
 
     def named(name: str) -> str:
-        return say(words.NAMES, name)
+        return words.name_of(name, at)
 
     sites: dict[str, list[dict[str, Any]]] = {}
     for one in scenario.readers:

@@ -14,10 +14,12 @@ import uvicorn
 from simulator.desk.server import app_of
 from simulator.desk.stage import Stage
 
+_WALL_FROM = 300  # devices: who has more opens the wall first
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def serve(
+    text: str,
     path: Path,
     *,
     port: int = 0,
@@ -28,7 +30,7 @@ def serve(
     opens: bool = False,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Serve the scenario of a file until it is interrupted; ScenarioError if it cannot be used.
+    """Serve a scenario, the text of `path`, until it is interrupted; ScenarioError if it is none.
 
     `in_vm`: readers whose firmware runs in a real MicroPython; VmMissing without one. `boards`: by
     reader, the URL of the serial port of a real one. `port` 0 is a free one.
@@ -37,13 +39,14 @@ def serve(
     sock = socket.create_server(("127.0.0.1", port))
     with sock:
         homes = {"in_vm": in_vm, "boards": boards}
-        stage = Stage(path.read_text(encoding="utf-8"), path, seed=seed, broker=broker, **homes)
+        stage = Stage(text, path, seed=seed, broker=broker, **homes)
         try:
             bound = sock.getsockname()[1]
             url = f"http://127.0.0.1:{bound}/"
+            is_large = len(stage.scenario().result().readers) > _WALL_FROM
             say(f"The desk is at {url} (Ctrl-C ends it)")
             if opens:
-                _open(url)
+                _open(f"{url}wall" if is_large else url)
             server_of(stage, bound).run(sockets=[sock])
         finally:
             stage.close()

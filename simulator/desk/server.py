@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simulator.desk import views
 from simulator.desk.device_page import device_page_of
+from simulator.desk.many import CAMPUS
 from simulator.desk.page import page_of
 from simulator.desk.stage import Stage
 from simulator.desk.wall_page import wall_page_of
@@ -32,7 +33,6 @@ from simulator.scenario import ScenarioError
 
 WEB = Path(__file__).parent / "web"
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
-CAMPUS = Path(__file__).parent / "campus.toml"
 TOKEN_HEADER = "x-desk-token"
 _BODY_BYTES_MAX = 256 * 1024
 _LOOK_S = 0.05  # between two looks at whether something has changed
@@ -74,7 +74,9 @@ def app_of(
         Mount("/web", StaticFiles(directory=WEB)),
     ]
     hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
-    return _Door(Starlette(routes=routes), hosts, desk.token)
+    return _Door(
+        Starlette(routes=routes, exception_handlers={_Unusable: _unusable}), hosts, desk.token
+    )
 
 
 class _Door:
@@ -200,19 +202,15 @@ class _Desk:
         return Response(text, media_type="application/toml", headers=headers)
 
     async def act(self, request: Request) -> Response:
-        table = await _body(request)
-        return await _answer(self._stage.act(table)) if table is not None else _not_json()
+        return await _answer(self._stage.act(await _body(request)))
 
     async def time(self, request: Request) -> Response:
-        wish = await _body(request)
-        return await _answer(self._stage.set_time(wish)) if wish is not None else _not_json()
+        return await _answer(self._stage.set_time(await _body(request)))
 
     async def home(self, request: Request) -> Response:
         """`home` "vm" or "cpython": where the firmware of `reader` runs from now on."""
         wish = await _body(request)
-        if wish is None:
-            return _not_json()
-        name, home = str(wish.get("reader", "")), wish.get("home")
+        name, home = _word(wish, "reader"), _word(wish, "home")
         if home not in ("vm", "cpython"):
             return JSONResponse({"refused": f"no such home: {home!r}"}, 409)
         if home == "vm":  # compiling takes seconds, in which the campus goes on
@@ -227,11 +225,9 @@ class _Desk:
     async def load(self, request: Request) -> Response:
         """`name` of a scenario of ours, "" for the campus, or the `text` of one."""
         wish = await _body(request)
-        if wish is None:
-            return _not_json()
-        name, text = wish.get("name", ""), wish.get("text")
-        if text is not None:
-            return await _answer(self._stage.load(str(text), Path("recording.toml")))
+        name = _word(wish, "name")
+        if "text" in wish:
+            return await _answer(self._stage.load(_word(wish, "text"), Path("recording.toml")))
         known = {path.stem: path for path in SCENARIOS.glob("*.toml")} | {"": CAMPUS}
         if name not in known:
             return JSONResponse({"refused": "no such scenario"}, 404)
@@ -240,22 +236,42 @@ class _Desk:
         return await _answer(loading)
 
 
-async def _body(request: Request) -> Mapping[str, Any] | None:
-    """A JSON object; None for anything else."""
+class _Unusable(Exception):
+    """What was sent is nothing that can be asked for: an answer that says so."""
+
+    def __init__(self, refused: str, status: int) -> None:
+        super().__init__(refused)
+        self.answer = JSONResponse({"refused": refused}, status)
+
+
+async def _body(request: Request) -> Mapping[str, Any]:
+    """A JSON object, whose text can be written to a file; _Unusable for anything else."""
     data = b""
     async for chunk in request.stream():
         data += chunk
         if len(data) > _BODY_BYTES_MAX:
-            return None
+            raise _Unusable(f"more than {_BODY_BYTES_MAX} bytes", 413)
     try:
         found = json.loads(data)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+        json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except (ValueError, RecursionError) as error:
+        raise _Unusable("not a JSON object", 400) from error
+    if not isinstance(found, dict):
+        raise _Unusable("not a JSON object", 400)
+    return found
 
 
-def _not_json() -> Response:
-    return JSONResponse({"refused": "not a JSON object"}, 400)
+def _word(wish: Mapping[str, Any], key: str, otherwise: str = "") -> str:
+    """What stands under a key, which must be text; _Unusable."""
+    found = wish.get(key, otherwise)
+    if not isinstance(found, str):
+        raise _Unusable(f"{key}: not text", 400)
+    return found
+
+
+async def _unusable(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, _Unusable)
+    return error.answer
 
 
 async def _answer(asked: Future[str]) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import queue
 import shutil
 import tempfile
@@ -36,12 +37,15 @@ _log = logging.getLogger(__name__)
 _SECOND_US = 1_000_000
 _DAY_S = 86_400
 _FRAME_S = 0.05  # between two looks
-_MONEY_S = 0.5  # and two at the books
-_BUSY_S = 0.03  # of a frame is played in, at most
+_FRAME_S_MAX = 0.5
+_LOOKING_SHARE = 0.2  # of the time is spent with looks at most: with many devices they come later
+_MONEY_S = 0.5  # between two thorough looks, at the books too
+_BUSY_SHARE = 0.7  # of a frame is played in, at most
 _JUMP_BUSY_S = 0.25
 _SLICE_US = 50_000
 _JUMP_SLICE_US = 60 * _SECOND_US
 _TOLD = 60
+_SHM, _SHM_FREE_BYTES = Path("/dev/shm"), 1 << 30
 _STEP_SHOWN_US = 3 * _SECOND_US
 
 
@@ -77,7 +81,8 @@ class Stage:
         self._font = screen.load_font() if screen.UNIFONT.exists() else None
         self._speed, self._paused, self._fault = 1, False, ""
         self._jump_us = 0
-        self._debt_us, self._real_speed = 0.0, 0.0
+        self._frame_s = _FRAME_S
+        self._debt_us, self._lag_us, self._real_speed = 0.0, 0.0, 0.0
         self._report: dict[str, Any] | None = None
         self._session: Session
         self._looker: Looker
@@ -129,7 +134,7 @@ class Stage:
 
     def watch(self, view: str) -> Future[None]:
         """Somebody looks at this: it is put up from now on, until as many have gone."""
-        return self._ask(lambda: self._watched.update([view]))
+        return self._ask(lambda: self._watch(view))
 
     def unwatch(self, view: str) -> Future[None]:
         """Somebody does not look at it any more."""
@@ -174,14 +179,18 @@ class Stage:
         looked_s = money_s = time.monotonic()
         while not self._is_over:
             is_jump = self._session.now_us < self._jump_us and not self._paused
-            self._serve(0 if is_jump else _FRAME_S - (time.monotonic() - looked_s))
+            self._serve(0 if is_jump else self._frame_s - (time.monotonic() - looked_s))
             now_s = time.monotonic()
             self._play(now_s - looked_s)
             with_money = now_s - money_s >= _MONEY_S
             money_s = now_s if with_money else money_s
             looked_s = now_s
             try:
+                begun_s = time.monotonic()
                 self._put_up(with_money=with_money)
+                cost_s = time.monotonic() - begun_s
+                wanted_s = max(_FRAME_S, self._frame_s / 2, cost_s / _LOOKING_SHARE)
+                self._frame_s = min(wanted_s, _FRAME_S_MAX)
             except Exception as error:  # noqa: BLE001
                 self._fail(error)
                 self._show("time", self._time())
@@ -197,7 +206,7 @@ class Stage:
                 return
 
     def _open(self, text: str, path: Path) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="onecard-desk-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="onecard-desk-", dir=_memory()))
         self._source = text, path
         homes = {"in_vm": self._in_vm, "images": self._images, "boards": self._boards}
         self._session = Session(text, path, self._folder, self._seed, self._broker, **homes)
@@ -206,8 +215,10 @@ class Stage:
         self._phone_looker = PhoneLooker(run)
         self._device_looker = DeviceLooker(run, self._session.homes, self._looker)
         self._wall_looker = WallLooker(run, self._looker)
-        self._fault, self._report, self._jump_us, self._debt_us = "", None, 0, 0.0
+        self._fault, self._report, self._jump_us = "", None, 0
+        self._debt_us = self._lag_us = 0.0
         self._changes: tuple[int, ...] = ()
+        self._steps_done = -1
         self.shown = {}
         self.play += 1
 
@@ -234,7 +245,11 @@ class Stage:
     # -- time -------------------------------------------------------------------------------
 
     def _play(self, real_s: float) -> None:
-        """Virtual time for real time that has passed; what a slow machine owes is forgotten."""
+        """Virtual time for real time that has passed.
+
+        What a slow machine owes is not made up for later, in a rush that nobody could follow: it
+        is counted as lag, and said.
+        """
         if self._paused or self._fault or self._report:
             self._real_speed = 0.0
             return
@@ -243,7 +258,7 @@ class Stage:
         self._debt_us += real_s * self._speed * _SECOND_US
         until_us = self._jump_us if is_jump else begun_us + int(self._debt_us)
         try:
-            busy_s = _JUMP_BUSY_S if is_jump else _BUSY_S
+            busy_s = _JUMP_BUSY_S if is_jump else _BUSY_SHARE * self._frame_s
             while session.now_us < until_us and time.monotonic() - begun_s < busy_s:
                 slice_us = _JUMP_SLICE_US if is_jump else _SLICE_US
                 session.advance(min(session.now_us + slice_us, until_us))
@@ -253,7 +268,9 @@ class Stage:
             self._fail(error)
         played_us = session.now_us - begun_us
         most_us = 0.5 * self._speed * _SECOND_US
-        self._debt_us = 0.0 if is_jump else min(max(self._debt_us - played_us, 0.0), most_us)
+        owed_us = 0.0 if is_jump else max(self._debt_us - played_us, 0.0)
+        self._debt_us = min(owed_us, most_us)
+        self._lag_us += owed_us - self._debt_us
         speed = played_us / _SECOND_US / max(real_s, 0.001)
         self._real_speed += (speed - self._real_speed) * min(real_s, 1.0)
 
@@ -263,10 +280,11 @@ class Stage:
         _log.error("the play has ended", exc_info=error)
 
     def _set_time(self, wish: Mapping[str, Any]) -> str:
-        if wish.get("speed") in SPEEDS:
+        if wish.get("speed") in SPEEDS and wish["speed"] is not True:
             if self._boards and wish["speed"] != 1:
                 return "a real board lives in real time: only ×1"
-            self._speed, self._paused, self._debt_us = wish["speed"], False, 0.0
+            self._speed, self._paused = int(wish["speed"]), False
+            self._debt_us = self._lag_us = 0.0
         elif isinstance(wish.get("paused"), bool):
             self._paused = wish["paused"]
         elif "jump_s" in wish:
@@ -282,7 +300,7 @@ class Stage:
         if wanted == "day-end":
             offset_s = run.scenario.policy["utc_offset_s"]
             over_s = _DAY_S - (run.world.utc_s() + offset_s) % _DAY_S + 60
-        elif isinstance(wanted, int) and 0 < wanted <= 366 * _DAY_S:
+        elif type(wanted) is int and 0 < wanted <= 366 * _DAY_S:
             over_s = wanted
         else:
             return "no such jump"
@@ -334,6 +352,11 @@ class Stage:
         self._jump_us = 0
         return ""
 
+    def _watch(self, view: str) -> None:
+        self._watched.update([view])
+        if self._watched[view] == 1:
+            self._put_up(with_money=True)
+
     def _unwatch(self, view: str) -> None:
         self._watched[view] -= 1
         self._watched += Counter()  # drops who is at nought
@@ -356,23 +379,32 @@ class Stage:
     def _put_up(self, *, with_money: bool) -> None:
         session, run = self._session, self._session.run
         self._show("time", self._time())
-        self._show("sites", self._looker.sites())
-        self._show("centre", link_look.centre(run))
-        for name, phone in self._phone_looker.phones().items():
-            self._show(f"phone:{name}", phone)
-        for name in run.readers:
-            self._show(f"reader:{name}", self._looker.reader(name))
+        done = sum(one.is_done for one in session.played)
+        # Whatever somebody has done may have changed anybody.
+        is_thorough = with_money or done != self._steps_done
+        self._steps_done = done
+        if is_thorough:
+            self._show("sites", self._looker.sites())
+            self._show("centre", link_look.centre(run))
+            self._show("steps", [_step_seen(one) for one in session.played])
         self._show("told", session.told.lines[-_TOLD:])
-        self._show("steps", [_step_seen(one) for one in session.played])
+        if self._watched.keys() - {views.WALL}:
+            for name, phone in self._phone_looker.phones().items():
+                self._show(f"phone:{name}", phone)
+            for name, seen in self._looker.readers(thorough=is_thorough):
+                self._show(f"reader:{name}", seen)
         if with_money:
             self._put_up_views()
-            changes = self._looker.changes()
-            if changes != self._changes:
-                self._changes = changes
-                self._show("money", self._looker.money())
-            away = run.cards_away()
-            for held in run.cards:
-                self._show(f"card:{held.name}", self._looker.card(held, away))
+            self._put_up_books()
+
+    def _put_up_books(self) -> None:
+        changes = self._looker.changes()
+        if changes != self._changes:
+            self._changes = changes
+            self._show("money", self._looker.money())
+        away = self._session.run.cards_away()
+        for held in self._session.run.cards:
+            self._show(f"card:{held.name}", self._looker.card(held, away))
 
     def _put_up_views(self) -> None:
         for name in views.devices_of(self._watched):
@@ -389,7 +421,8 @@ class Stage:
             "play": self.play,
             "local_s": run.world.utc_s() + run.scenario.policy["utc_offset_s"],
             "speed": self._speed,
-            "real_speed": round(self._real_speed),
+            "real_speed": round(self._real_speed, 1 if self._real_speed < 10 else None),
+            "lag_s": int((self._lag_us + self._debt_us) / _SECOND_US),
             "paused": self._paused,
             "jump_left_s": max(left_us, 0) // _SECOND_US,
             "fault": self._fault,
@@ -401,6 +434,16 @@ class Stage:
         if self.shown.get(key) != text:
             self.shown[key] = text
             self.version += 1
+
+
+def _memory() -> Path | None:
+    """Where files are in memory, if there is room: books of an hour need not outlive the machine.
+
+    Agents and ledger sync to it as they do to a disk, and who is killed finds what it has written.
+    """
+    if not _SHM.is_dir() or not os.access(_SHM, os.W_OK):
+        return None
+    return _SHM if shutil.disk_usage(_SHM).free >= _SHM_FREE_BYTES else None
 
 
 def _step_seen(played: Any) -> dict[str, Any]:

@@ -23,7 +23,8 @@ def step_of(campus: str, table: Table, at_us: int, line: int) -> Step:
 
     `campus` is the file with sites, readers and cards that the step is about.
     """
-    if table.get("do") not in VERBS or "at" in table:
+    verb = table.get("do")
+    if not isinstance(verb, str) or verb not in VERBS or "at" in table:
         raise Refused(f"no verb: {table.get('do')!r}")
     try:
         text = campus + to_toml(table, at_us)

@@ -30,6 +30,7 @@ GLYPHS = {
     "key-only": "stopped",
     "dark": "dark",
 }
+STARTING = ("starting", "starting", 0, 0)  # of a device that is not switched on yet
 _BUSY_S = 0.03  # of a look is spent on journals
 Glyph = list[Any]
 
@@ -62,6 +63,9 @@ class WallLooker:
         reader = self._run.readers[name]
         if isinstance(reader, RealReader):
             self._known[name] = None, self._boards.glyph(reader.board)
+            return True
+        if not reader.boots:
+            self._known[name] = None, list(STARTING)
             return True
         role, hardware = self._of[name].get("role", "pos"), reader.hardware
         burns = role == "door" and door_of(reader)["fire"]

@@ -10,7 +10,7 @@ from simulator.desk.page import SPEEDS
 from simulator.scenario import Scenario
 
 FEW = 24  # so many have room for their names, to be read from across a room
-GLYPHS = ("fine", "limited", "stopped", "dark", "unseen")
+GLYPHS = ("fine", "limited", "stopped", "dark", "starting", "unseen")
 
 
 def wall_page_of(scenario: Scenario, lang: str) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def wall_page_of(scenario: Scenario, lang: str) -> dict[str, Any]:
     texts = {key: text[at] for table in tables for key, text in table.items()}
 
     def named(word: str) -> str:
-        return words.NAMES[word][at] if word in words.NAMES else word
+        return words.name_of(word, at)
 
     sites: dict[str, list[dict[str, str]]] = {}
     for one in scenario.readers:

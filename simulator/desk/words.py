@@ -86,6 +86,8 @@ TEXTS = {
     "refused": ("不行", "Refused"),
     "jumping": ("正在跳时，还剩", "Jumping, still"),
     "actual": ("实际", "really"),
+    "behind": ("落后", "behind"),
+    "starting": ("启动中", "Starting"),
     "skip": ("跳到校园", "Skip to the campus"),
     "busy": ("在用", "in use"),
     "wall": ("总览墙", "Wall"),
@@ -161,3 +163,23 @@ NAMES = {
     "forged": ("伪造卡", "Forged card"),
     "other-campus": ("外校卡", "Another campus"),
 }
+# What is called by its kind and a number, on a campus of many devices.
+NUMBERED = {
+    "canteen": ("食堂", "Canteen"),
+    "dorm": ("公寓", "Dormitory"),
+    "teaching": ("教学楼", "Teaching block"),
+    "library": ("图书馆", "Library"),
+    "pos": ("窗口", "Window"),
+    "door": ("门", "Door"),
+    "kiosk": ("自助机", "Kiosk"),
+    "attendance": ("考勤机", "Punch clock"),
+    "identity": ("借阅台", "Lending desk"),
+}
+
+
+def name_of(name: str, at: int) -> str:
+    """What people call it in language `at` of LANGUAGES; as it stands where nothing is known."""
+    if name in NAMES:
+        return NAMES[name][at]
+    kind, _, number = name.rpartition("-")
+    return f"{NUMBERED[kind][at]} {number}" if kind in NUMBERED else name

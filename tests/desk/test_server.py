@@ -77,7 +77,9 @@ def test_a_name_that_was_rebound_reads_nothing(desk, path):
     [
         (b"{", 400, "JSON"),
         (b"[1]", 400, "JSON"),
-        (b" " * 300_000, 400, "JSON"),
+        (b" " * 300_000, 413, "bytes"),
+        (b"[" * 200_000, 400, "JSON"),
+        (b'{"do": "press", "reader": "pos-1", "keys": "\\ud800"}', 400, "JSON"),
         ({"do": "fly"}, 409, "fly"),
         ({"do": "tap", "card": "nobody", "reader": "pos-1", "amount": "1.00"}, 409, "nobody"),
         ({"do": "tap", "card": "zhang-san", "reader": "pos-1", "amount": "-1"}, 409, "amount"),
@@ -96,6 +98,77 @@ def test_what_is_no_step_is_refused_and_not_recorded(desk, body, status, word):
     assert answered == status, said
     assert word in said["refused"]
     assert stage.recording().result() == before
+
+
+OTHER = (None, True, 1, -1, 1.5, 10**30, "", "x", "\0", [], ["x"], [[1]], {}, {"x": {"y": 1}})
+FIELDS = {
+    "/act": ("do", "card", "reader", "amount", "keys", "hold_ms", "with", "what", "site", "over"),
+    "/time": ("speed", "paused", "jump_s", "step"),
+    "/home": ("reader", "home"),
+    "/load": ("name", "text"),
+}
+FITTING = {
+    "/act": ({"do": "tap", "card": "zhang-san", "reader": "pos-1", "amount": "1.00"}, {}),
+    "/time": ({},),
+    "/home": ({"reader": "pos-1", "home": "vm"}, {"reader": "pos-9", "home": "vm"}),
+    "/load": ({},),
+}
+# Nothing that stands there: it is asked for what it can do.
+FINE = [("/time", "paused", True), ("/time", "step", ...), ("/time", "jump_s", 1)]
+FINE += [("/time", "speed", 1), ("/load", "name", ""), ("/act", "amount", 1)]
+FINE += [("/act", "hold_ms", 1), ("/act", "with", [])]
+
+
+def is_fine(path, key, value):
+    return any(
+        (path, key) == fine[:2]
+        and (fine[2] is ... or (type(value), value) == (type(fine[2]), fine[2]))
+        for fine in FINE
+    )
+
+
+@pytest.mark.parametrize("path", list(FIELDS))
+def test_what_has_another_type_is_refused_in_words_and_the_play_goes_on(path):
+    """Whatever stands where something else should: 4xx, and nothing falls over."""
+    with served(SMALL) as (stage, url):
+        netloc = urlsplit(url).netloc
+        asked = 0
+        for fitting in FITTING[path]:
+            for key in FIELDS[path]:
+                for value in OTHER:
+                    body = {**fitting, key: value}
+                    if is_fine(path, key, value) or body in FITTING[path]:
+                        continue
+                    status, said = post(netloc, path, body)
+                    assert 400 <= status < 500 and said["refused"], (body, status, said)
+                    asked += 1
+        assert asked > 20
+        assert json.loads(stage.shown["time"])["fault"] == ""
+        assert stage.recording().result().count("[[step]]") == SMALL.count("[[step]]")
+        assert post(netloc, "/act", WAIT)[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/act", "/time", "/home", "/finish", "/load"])
+@pytest.mark.parametrize("origin", ["", "null", "http://example.org", "http://127.0.0.1"])
+def test_no_page_of_elsewhere_asks_for_anything(desk, path, origin):
+    _, netloc = desk
+    assert post(netloc, path, WAIT, Origin=origin)[0] == 403
+
+
+@pytest.mark.parametrize("path", ["/", "/wall", "/device", "/events", "/recording.toml"])
+def test_what_is_read_is_not_written_to(desk, path):
+    _, netloc = desk
+    headers = {"Origin": f"http://{netloc}", "X_Desk_Token": TOKEN}
+    headers["Content_Type"] = "application/json"
+    for method in ("POST", "PUT", "DELETE"):
+        assert ask(netloc, method, path, b"{}", **headers)[0] == 405
+
+
+@pytest.mark.parametrize("reader", ["", "pos-9", "%00", "%ff", "../x", "pos-1%0a", "x" * 4000])
+def test_a_device_that_is_not_there_has_no_page(desk, reader):
+    _, netloc = desk
+    status, _, text = ask(netloc, "GET", f"/device?reader={reader}")
+    assert (status, json.loads(text)) == (404, {"refused": "no such reader"})
 
 
 def test_headers_forbid_everything_from_elsewhere(desk):

@@ -27,3 +27,12 @@ export function notice(text, look = "") {
   place.className = `notice ${look}`;
   place.hidden = !text;
 }
+
+// What is to be said of the pace: a jump, or that this machine does not keep up.
+export function paceOf(now) {
+  const left = now.jump_left_s;
+  if (left) return `${words.jumping} ${Math.floor(left / 3600)} h ${Math.floor(left / 60) % 60} min`;
+  const isSlow = !now.paused && now.real_speed < now.speed * 0.9 && now.lag_s >= 1;
+  const behind = now.lag_s >= 1 ? `${words.behind} ${now.lag_s} s` : "";
+  return isSlow ? `${words.actual} ×${now.real_speed} · ${behind}` : behind;
+}

@@ -1,5 +1,5 @@
 // One device in large: what people do with it, and how it is told. Every click is a step or a wish.
-import { act, move, notice, time, words } from "./ask.js";
+import { act, move, notice, paceOf, time, words } from "./ask.js";
 import { flash, inside, journal, posture } from "./device_show.js";
 import { drawLcd } from "./lcd.js";
 
@@ -80,8 +80,7 @@ const SHOW = {
     for (const button of document.querySelectorAll("[data-speed]")) {
       button.setAttribute("aria-pressed", !told.paused && Number(button.dataset.speed) === told.speed);
     }
-    const isSlow = !told.paused && told.speed > 1 && told.real_speed < told.speed * 0.8;
-    put(document.getElementById("pace"), isSlow ? `${words.actual} ×${told.real_speed}` : "");
+    put(document.getElementById("pace"), paceOf(told));
     if (told.fault) notice(`${words.stopped}: ${told.fault.split("\n")[0]}`, "bad");
   },
   sites(sites) {

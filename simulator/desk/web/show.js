@@ -1,5 +1,5 @@
 // Puts what the desk tells on the page: one function for each kind of part.
-import { notice, words } from "./ask.js";
+import { notice, paceOf, words } from "./ask.js";
 import { showBoard } from "./board.js";
 import { drawLcd } from "./lcd.js";
 import { showCentre, showLinks, showTyped } from "./links.js";
@@ -10,7 +10,12 @@ const LONG_MS = 300;
 export const seen = {}; // the newest of every part, by its key
 const yuan = (fen) => fen === null ? "—" : `${fen < 0 ? "−" : ""}¥${(Math.abs(fen) / 100).toFixed(2)}`;
 const one = (root, of) => root.querySelector(`[data-of="${of}"]`);
-const byData = (kind, id) => document.querySelector(`[data-${kind}="${CSS.escape(id)}"]`);
+const places = new Map(); // of 200 devices, each looked for once
+function byData(kind, id) {
+  const key = `${kind}:${id}`;
+  if (!places.has(key)) places.set(key, document.querySelector(`[data-${kind}="${CSS.escape(id)}"]`));
+  return places.get(key);
+}
 
 function put(place, text, look) {
   if (place.textContent !== text) place.textContent = text;
@@ -30,12 +35,8 @@ const SHOW = {
     for (const button of document.querySelectorAll("[data-speed]")) {
       button.setAttribute("aria-pressed", !now.paused && Number(button.dataset.speed) === now.speed);
     }
-    const left = now.jump_left_s;
-    const isSlow = !now.paused && now.speed > 1 && now.real_speed < now.speed * 0.8;
-    const pace = left ? `${words.jumping} ${Math.floor(left / 3600)} h ${Math.floor(left / 60) % 60} min`
-      : isSlow ? `${words.actual} ×${now.real_speed}` : "";
-    put(document.getElementById("pace"), pace);
-    document.body.dataset.jumping = left ? 1 : 0;
+    put(document.getElementById("pace"), paceOf(now));
+    document.body.dataset.jumping = now.jump_left_s ? 1 : 0;
     if (now.fault) notice(`${words.stopped}: ${now.fault}`, "bad");
     if (now.report) showVerdict(now.report);
   },
@@ -56,7 +57,7 @@ const SHOW = {
     const place = byData("reader", name);
     if (reader.board) return showBoard(place, reader);
     for (const led of ["green", "red"]) one(place, led).classList.toggle("on", reader[led]);
-    const link = !reader.on ? "off" : reader.cable ? "online" : "offline";
+    const link = reader.starting ? "starting" : !reader.on ? "off" : reader.cable ? "online" : "offline";
     put(one(place, "link"), words[link], `chip ${link}`);
     place.classList.toggle("held", reader.holds_card);
     put(one(place, "battery"), `${words.battery} ${reader.battery}%`, reader.battery < 20 ? "meter low" : "meter");
@@ -65,7 +66,8 @@ const SHOW = {
     put(power, reader.on ? words.kill : words.revive);
     power.dataset.do = reader.on ? "kill" : "revive";
     const canvas = place.querySelector(".lcd");
-    if (canvas) drawLcd(canvas, reader);
+    const isSame = before && before.dots === reader.dots && before.lit === reader.lit && String(before.text) === String(reader.text);
+    if (canvas && !isSame) drawLcd(canvas, reader);
     place.querySelectorAll(".pole span").forEach((line, at) => put(line, reader.on ? reader.pole[at] : ""));
     if (reader.door) showDoor(place, reader.door);
     if (reader.typed) showTyped(place, reader.typed);

@@ -1,7 +1,7 @@
 // The wall: one glyph per device, changed where something has changed, summed up once a frame.
-import { notice, words } from "./ask.js";
+import { notice, paceOf, words } from "./ask.js";
 
-const LOOKS = ["fine", "limited", "stopped", "dark", "unseen"];
+const LOOKS = ["fine", "limited", "stopped", "dark", "starting", "unseen"];
 const places = new Map([...document.querySelectorAll("a.glyph")].map((place) => [place.dataset.name, place]));
 const sites = [...document.querySelectorAll("#wall section")];
 const told = new Map();
@@ -18,13 +18,15 @@ function showGlyph(name, glyph) {
   told.set(name, glyph);
   place.classList.remove(...LOOKS);
   place.classList.add(look);
-  place.classList.toggle("offline", !isOnline && look !== "dark");
+  const hasPower = look !== "dark" && look !== "starting";
+  place.classList.toggle("offline", !isOnline && hasPower);
   place.classList.toggle("has-waiting", waiting > 0);
-  const link = look === "dark" ? "" : ` · ${isOnline ? words.online : words.offline}`;
+  const link = !hasPower ? "" : ` · ${isOnline ? words.online : words.offline}`;
   const more = waiting ? ` · ${words.waiting} ${waiting}` : "";
-  place.setAttribute("aria-label", `${place.title}: ${words.postures[posture] ?? posture}${link}${more}`);
+  const shown = words.postures[posture] ?? words[`glyph_${look}`];
+  place.setAttribute("aria-label", `${place.title}: ${shown}${link}${more}`);
   const says = place.querySelector("span");
-  if (says) put(says, `${words.postures[posture] ?? posture}${more}`);
+  if (says) put(says, `${shown}${more}`);
   if (!isDue) requestAnimationFrame(sum);
   isDue = true;
 }
@@ -53,6 +55,7 @@ function showTime(now) {
   const iso = new Date(now.local_s * 1000).toISOString();
   put(document.getElementById("clock"), iso.slice(11, 19));
   put(document.getElementById("date"), iso.slice(0, 10));
+  put(document.getElementById("pace"), paceOf(now));
   if (now.fault) notice(`${words.stopped}: ${now.fault.split("\n")[0]}`, "bad");
 }
 
