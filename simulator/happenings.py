@@ -253,11 +253,14 @@ def _read_by(run: Run, step: Step, text: str) -> None:
 
 
 def _press(run: Run, step: Step) -> None:
-    """The merchant presses keys, once nobody is served, and looks at the display."""
+    """The merchant presses keys, once nobody is served, one after the other, and looks."""
     clerk = run.clerks[step.fields["reader"]]
-    if not clerk.is_idle:
+    if step not in clerk.presses:
+        clerk.presses.append(step)
+    if not clerk.is_idle or clerk.presses[0] is not step:
         run.world.at(run.world.now_us + _WAIT_US, partial(_press, run, step))
         return
+    clerk.presses.popleft()
     clerk.press(step.fields["keys"])
     run.world.at(run.world.now_us + _WAIT_US, partial(_look, run, step))
 

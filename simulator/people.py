@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from protocols.rules import money, reasons, screen_texts, screens
 from simulator.cardbox import HeldCard
@@ -108,6 +109,7 @@ class Clerk:
     ) -> None:
         self.reader = reader
         self.queue: deque[Customer | Payer] = deque()
+        self.presses: deque[Any] = deque()  # steps of keys that wait until nobody is served
         self._scan_clerk = ScanClerk(self, scans)
         self._world = world
         self._draw = draw

@@ -135,3 +135,19 @@ def test_a_step_that_says_what_it_expects_is_recorded_as_it_is(open_session):
     play(session, [(8, enter)])
     assert session.recorder.text().count('sees = "door open"') == 1
     assert session.played[1].happened == ["door shut"] and not session.played[1].is_as_expected
+
+
+def test_keys_that_have_to_wait_are_pressed_in_the_order_in_which_they_came(open_session):
+    session = open_session(SMALL)
+    session.advance(7 * SECOND_US)
+    session.act({"do": "tap", "card": "zhang-san", "reader": "pos-1", "amount": "12.50"})
+    clerk = session.run.clerks["pos-1"]
+    for key in "35":  # while somebody is served
+        session.advance(session.now_us + SECOND_US // 10)
+        assert not clerk.is_idle
+        session.act({"do": "press", "reader": "pos-1", "keys": key})
+    while not clerk.is_idle:
+        session.advance(session.now_us + SECOND_US // 20)
+    session.act({"do": "press", "reader": "pos-1", "keys": "0"})
+    session.advance(session.now_us + 5 * SECOND_US)
+    assert "350" in session.run.readers["pos-1"].hardware.panel.lines[1]
