@@ -1,6 +1,6 @@
 """The clerk's three jobs of a minute in a real Chromium, by the keyboard alone; axe on every page.
 
-Each prints how long it took and how many actions it was: a key, or a text that is typed at once, as
+Each prints how long it took and how many actions it was: a key, or a text typed at once, as
 a reader at the counter does. Time is printed and not asserted. ONECARD_SHOTS=1 writes the pictures
 of the documents into docs/img.
 """
