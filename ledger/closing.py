@@ -8,7 +8,9 @@ off (ledger/debts.py). The statement of the end is kept as canonical JSON with i
 says its mark, and it has to be what the books say then. The regulation knows no deposit.
 
 What comes behind that is never lost: a sale that is decided late is its merchant's, stands in the
-next period, is paid to its account, and is a case (ledger/period_report.py).
+next period, is paid to its account, and is a case (ledger/period_report.py). What it owes then, or
+pays of what was written off, opens it again: it winds up once more, is settled by one person with
+another statement, and closed by a second one. The statements of before stay.
 """
 
 import hashlib
@@ -21,7 +23,8 @@ from ledger import chart
 from ledger.dialect import Dialect
 from ledger.entries import post_authorized
 from ledger.evidence import State
-from ledger.merchant_entries import ENTRIES, groups
+from ledger.merchant_entries import OWN, groups
+from ledger.reasons import OTHER_MERCHANT
 from ledger.reservations import Settled
 from ledger.transfers import (
     CHARGE,
@@ -36,6 +39,9 @@ from ledger.transfers import (
 )
 
 MARK_CHARS = 12
+# Of a merchant_end `e` of a query: the last word of its dossier.
+IS_CLOSED = """(SELECT s.state_after FROM dossier_step s WHERE s.dossier = e.dossier
+    ORDER BY s.step DESC LIMIT 1) = 'closed'"""
 _BEGIN = "INSERT INTO merchant_end VALUES (?, ?)"
 _IS_ENDING = "SELECT 1 FROM merchant_end WHERE merchant_no = ?"
 _READERS = """
@@ -55,11 +61,24 @@ SELECT r.number, r.amount_fen FROM reservation r JOIN device d ON d.device = r.d
 WHERE d.merchant_no = ? AND r.state = {int(Settled.OPEN)}
 UNION SELECT o.number, o.amount_fen FROM acquirer_order o JOIN device d ON d.device = o.device
 WHERE d.merchant_no = ? AND o.state = {int(Settled.OPEN)} ORDER BY 1"""
+# Its entries (ledger/merchant_entries.py) without a look at those of all others, for whoever books
+# waits: of its readers, of the ledger itself, and of readers that have named it for another.
+_COLUMNS = "t.device, t.seq, t.line, t.kind, t.debit_account, t.credit_account, t.amount_fen"
+_MINE = f"""
+SELECT {_COLUMNS} FROM device d CROSS JOIN transfer t
+WHERE d.merchant_no = ? AND t.device = d.device
+UNION ALL SELECT {_COLUMNS} FROM transfer t WHERE t.device = {chart.LEDGER_DEVICE}
+UNION ALL SELECT {_COLUMNS} FROM (
+    SELECT DISTINCT c.device, c.seq FROM suspense_case c JOIN device d ON d.device = c.device
+    WHERE c.reason = {OTHER_MERCHANT} AND d.merchant_no <> ?) c CROSS JOIN transfer t
+WHERE t.device = c.device AND t.seq = c.seq"""
 _OUTSIDE = f"""
-SELECT COUNT(*), COALESCE(SUM(e.amount_fen), 0) FROM ({ENTRIES}) e
-WHERE e.merchant_no = ? AND NOT EXISTS (
+SELECT COUNT(*), COALESCE(SUM(
+    CASE WHEN e.credit_account = ? THEN e.amount_fen ELSE -e.amount_fen END), 0)
+FROM ({_MINE}) e
+WHERE ? IN (e.debit_account, e.credit_account) AND e.kind NOT IN {OWN} AND NOT EXISTS (
     SELECT 1 FROM period_line l WHERE l.device = e.device AND l.seq = e.seq AND l.line = e.line
-        AND l.merchant_no = e.merchant_no)"""
+        AND l.merchant_no = ?)"""
 _BALANCE = "SELECT balance_fen FROM account WHERE id = ?"
 _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM merchant_payment"
 _PAID_IN = "INSERT INTO merchant_payment VALUES (?, ?, ?, ?, ?)"
@@ -89,6 +108,8 @@ AND i.state < {int(State.NOT_COMMITTED)}"""
 _WRITTEN_OFF = """
 SELECT p.reason, p.amount_fen FROM write_off w JOIN debt_proposal p ON p.number = w.proposal
 WHERE p.merchant_no = ? ORDER BY p.number"""
+# A merchant that was opened again is not closed.
+_CLOSED = f"SELECT e.merchant_no, e.dossier FROM merchant_end e WHERE {IS_CLOSED} ORDER BY 1"
 _NAME = "SELECT name FROM merchant WHERE merchant_no = ?"
 _NEXT_STATEMENT = "SELECT COALESCE(MAX(number), 0) + 1 FROM closing_statement"
 _KEEP = "INSERT INTO closing_statement VALUES (?, ?, ?, ?, ?)"
@@ -124,6 +145,22 @@ def is_ending(database: Dialect, merchant_no: int) -> bool:
 def open_things(database: Dialect, merchant_no: int, dossier: int) -> list[str]:
     """What keeps a merchant from being settled, in sentences; []: nothing does."""
     return list(_open(database, merchant_no, dossier))
+
+
+def outside(database: Dialect, merchant_no: int) -> tuple[int, int]:
+    """How many entries of a merchant are in no period yet, and what they come to in fen."""
+    account = chart.payable(merchant_no)
+    words = account, merchant_no, merchant_no, account, merchant_no
+    ((count, fen),) = list(database.rows(_OUTSIDE, words))
+    return count, int(fen)
+
+
+def behind_its_end(database: Dialect) -> Iterator[tuple[int, int, str]]:
+    """(merchant_no, dossier, what) of each that is closed, and of which money is open again."""
+    for merchant_no, dossier in list(database.rows(_CLOSED)):
+        found = list(_money(database, merchant_no))
+        if found:
+            yield merchant_no, dossier, "; ".join(found)
 
 
 def owed_fen(database: Dialect, merchant_no: int) -> int:
@@ -202,9 +239,13 @@ def _open(database: Dialect, merchant_no: int, dossier: int) -> Iterator[str]:
         yield f"dossier {number} ({kind}) is {state}"
     for number, fen in list(database.rows(_BY_CODE, (merchant_no, merchant_no))):
         yield f"payment {number} by code, of {fen} fen, is undecided"
-    ((count, fen),) = list(database.rows(_OUTSIDE, (merchant_no,)))
+    count, fen = outside(database, merchant_no)
     if count:
-        yield f"{count} entries of {int(fen)} fen are in no period"
+        yield f"{count} entries of {fen} fen are in no period"
+    yield from _money(database, merchant_no)
+
+
+def _money(database: Dialect, merchant_no: int) -> Iterator[str]:
     due_fen = _balance(database, chart.payable(merchant_no))
     if due_fen > 0:
         yield f"{due_fen} fen are due to it by no approved period"

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from adapters.identity import WARN_DAYS, IdentityError
-from ledger import audit, reasons
+from ledger import audit, closing, reasons
 from ledger.config import Config
 from ledger.dialect import Dialect, SqliteDialect
 from ledger.health import Health, look
@@ -20,6 +20,7 @@ from protocols.rules.money import format_yuan
 
 GOOD, WORTH_A_LOOK, WRONG = "good", "look", "wrong"
 AUDIT_DAYS_MAX = 1  # behind today, or ahead of it
+_BEHIND_ITS_END = "what is due goes by the next period; else onecard ledger merchant say, reopen"
 _DAY_S = 86_400
 _SHOWN_MAX = 8
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -131,6 +132,9 @@ def _merchants(store: LedgerStore, now_s: int) -> Iterator[Finding]:
     ):
         if found:
             yield Finding(WORTH_A_LOOK, about, str(len(found)), action)
+    for merchant_no, dossier, what in closing.behind_its_end(store.database):
+        text = f"merchant {merchant_no} (dossier {dossier}): {what}"
+        yield Finding(WORTH_A_LOOK, "money behind a merchant's end", text, _BEHIND_ITS_END)
 
 
 def _payments(store: LedgerStore) -> Iterator[Finding]:

@@ -31,7 +31,9 @@ RULES = {
     "signatures are of different persons, and nobody signs what he has said": """
         SELECT s.dossier, s.step, s.person FROM dossier_step s
         JOIN dossier_step o ON o.dossier = s.dossier AND o.person = s.person
-            AND o.step < s.step AND (o.act = 'sign' OR o.step = s.step - 1
+            AND o.step < s.step AND (o.act = 'sign' AND (o.verb <> s.verb OR s.kind <> 'closing'
+                    OR (o.evidence, o.said) = (s.evidence, s.said))
+                OR o.step = s.step - 1
                 OR o.step = 1 AND s.kind IN ('merchant', 'device', 'relocation', 'damage',
                     'retirement', 'closing'))
         WHERE s.act = 'sign'""",

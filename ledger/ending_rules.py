@@ -41,6 +41,18 @@ RULES = {
         WHERE NOT EXISTS (SELECT 1 FROM closing_statement c WHERE c.dossier = e.dossier)
         OR EXISTS (SELECT 1 FROM device v WHERE v.merchant_no = e.merchant_no
             AND NOT EXISTS (SELECT 1 FROM retirement r WHERE r.device = v.device))""",
+    "each settling of a merchant has its statement, and each payment of it is a step": """
+        SELECT e.merchant_no, s.verb, COUNT(*) FROM merchant_end e
+        JOIN dossier_step s ON s.dossier = e.dossier AND s.verb IN ('settle', 'pay-in')
+        GROUP BY e.merchant_no, e.dossier, s.verb HAVING COUNT(*) <> CASE s.verb
+            WHEN 'settle' THEN (SELECT COUNT(*) FROM closing_statement c
+                WHERE c.dossier = e.dossier)
+            ELSE (SELECT COUNT(*) FROM merchant_payment p WHERE p.dossier = e.dossier) END
+        UNION ALL SELECT 0, 'settle', c.dossier FROM closing_statement c WHERE NOT EXISTS (
+            SELECT 1 FROM dossier_step s WHERE s.dossier = c.dossier AND s.verb = 'settle')
+        UNION ALL SELECT p.merchant_no, 'pay-in', p.dossier FROM merchant_payment p
+        WHERE NOT EXISTS (
+            SELECT 1 FROM dossier_step s WHERE s.dossier = p.dossier AND s.verb = 'pay-in')""",
     "what a merchant has paid in is booked once, as such": f"""
         SELECT p.number, p.amount_fen, t.amount_fen FROM merchant_payment p
         LEFT JOIN transfer t ON t.device = {chart.LEDGER_DEVICE} AND t.seq = p.number

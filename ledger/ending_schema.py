@@ -5,9 +5,10 @@ gets no reader any more. `merchant_payment`: what such a one owed and has paid i
 `closing_statement`: what its closing rests on, as it was when it was settled. All are journals.
 """
 
-from ledger.procedure_rows import ENDING, rows_of
+from ledger.procedure_rows import ENDING, REOPENING, rows_of
 
 _RULES = ",\n    ".join(str(tuple(row)) for row in rows_of(ENDING))
+_REOPEN = ",\n    ".join(str(tuple(row)) for row in rows_of(REOPENING))
 
 ENDINGS = f"""
 INSERT INTO procedure_rule VALUES
@@ -73,6 +74,22 @@ CREATE TABLE closing_statement (
     time_s INTEGER NOT NULL CHECK (time_s BETWEEN 0 AND 4294967295)
 ) STRICT;
 CREATE INDEX closing_statement_of ON closing_statement (dossier, number);
+"""
+# The end of a merchant may come to the same verb again: who has signed with it may sign with it
+# again, in other words. With another verb of the same dossier another person signs, as everywhere.
+REOPENINGS = f"""
+INSERT INTO procedure_rule VALUES
+    {_REOPEN};
+DROP INDEX one_person_one_signature;
+CREATE UNIQUE INDEX one_person_one_signature ON dossier_step (dossier, person)
+WHERE act = 'sign' AND kind <> 'closing';
+CREATE UNIQUE INDEX one_end_one_signature ON dossier_step (dossier, person, verb, evidence, said)
+WHERE act = 'sign' AND kind = 'closing';
+CREATE TRIGGER one_end_one_verb BEFORE INSERT ON dossier_step
+WHEN NEW.act = 'sign' AND NEW.kind = 'closing' AND EXISTS (SELECT 1 FROM dossier_step s
+    WHERE s.dossier = NEW.dossier AND s.person = NEW.person AND s.act = 'sign'
+    AND s.verb <> NEW.verb)
+BEGIN SELECT RAISE(ABORT, 'a signature takes another person'); END;
 """
 ENDING_JOURNALS = ("retirement", "merchant_end", "merchant_payment", "closing_statement")
 # For LedgerStore.dump.

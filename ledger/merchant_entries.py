@@ -32,7 +32,7 @@ SALES = (SPEND, CODE_SALE, ACQUIRE)
 DAY_S = 86_400
 _KIND = 4294967296  # an account's number is kind * this + owner
 _BOOKED = ", ".join(f"'{state}'" for state in COSTS_BOOKED.values())
-_OWN = f"({CHARGE}, {REMIT}, {REMITTED}, {SENT_BACK})"
+OWN = f"({CHARGE}, {REMIT}, {REMITTED}, {SENT_BACK})"
 _OF_SIDE = f"""
 SELECT t.device, t.seq, t.line, t.kind,
     t.{{side}}_account - {chart.MERCHANT * _KIND} AS merchant_no,
@@ -53,7 +53,7 @@ LEFT JOIN intent i ON i.device = t.device AND i.seq = t.seq
 LEFT JOIN reservation r ON r.device = t.device AND r.seq = t.seq
 LEFT JOIN acquirer_order o ON o.device = t.device AND o.seq = t.seq
 LEFT JOIN correction_approval c ON c.number = t.seq AND t.device = {chart.LEDGER_DEVICE}
-WHERE t.kind NOT IN {_OWN} AND t.{{side}}_account
+WHERE t.kind NOT IN {OWN} AND t.{{side}}_account
     BETWEEN {chart.MERCHANT * _KIND} AND {chart.MERCHANT * _KIND + _KIND - 1}"""
 # Everything that merchants ever got or gave back, but for their settlement itself.
 ENTRIES = " UNION ALL ".join(

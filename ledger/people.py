@@ -206,6 +206,7 @@ VERBS = {
     "access.appoint": Verb((HEAD,), "R8.2, R9.2", "appoint or dismiss who grants at doors"),
     "access.dorm": Verb((WARDEN,), "R8.2", "grant at dormitory doors, and hear who opened them"),
     "access.public": Verb((GUARD,), "R9.2", "grant at the other doors, and hear who opened them"),
+    "door.key": Verb((WARDEN, GUARD), "R23.3b", "say that they have opened a door with a key"),
     "reader.release": Verb((ENGINEER,), "R14.4b", "say that nothing comes of a reader any more"),
     "policy.set": Verb((ENGINEER,), "R5.2", "set the limits of readers"),
     "firmware.stage": Verb((ENGINEER,), "R5.2", "hand firmware to readers"),

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ledger.chart import LEDGER_DEVICE
+from ledger.closing import IS_CLOSED
 from ledger.dialect import Dialect
 from ledger.merchant_entries import ENTRIES, Sum, groups, trial_balance
 from ledger.period_quiet import Quiet
@@ -62,9 +63,7 @@ _SURELY = """
 WITH k (reader, number) AS (VALUES {keys})
 SELECT device, seq, latest_s FROM k CROSS JOIN intent WHERE device = reader AND seq = number"""
 # When a merchant closed, its every entry was in a period: what is in a later one came behind that.
-_CLOSED = """
-SELECT e.merchant_no FROM merchant_end e
-JOIN dossier_step s ON s.dossier = e.dossier AND s.state_after = 'closed'"""
+_CLOSED = f"SELECT e.merchant_no FROM merchant_end e WHERE {IS_CLOSED}"
 _CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _READERS = """
 SELECT merchant_no, device, COUNT(*), SUM(amount_fen) FROM period_line WHERE period = ?

@@ -1,8 +1,8 @@
 """The steps of the procedures of merchants and devices, as they stand in the books too.
 
-Rules of this file. It is released history: migrations have put FIRST, ENDING and WRITE_OFF into
-`procedure_rule`, and the database takes no step that is not there. A change is another text and
-another migration.
+Rules of this file. It is released history: migrations have put FIRST, ENDING, WRITE_OFF and
+REOPENING into `procedure_rule`, and the database takes no step that is not there. A change is
+another text and another migration.
 A row: the procedures, the verb, the states before, the state after ("=": the same), the roles
 that may say it, and what saying it is. Commas stand for each of them. `say`: a person says it.
 `sign`: their signature, one for each person and dossier. `take`: a thing comes into that person's
@@ -87,6 +87,9 @@ closing propose   winding-up    debt-proposed card-centre say
 closing decline   debt-proposed winding-up    finance     say
 closing write-off debt-proposed winding-up    finance     sign
 """
+REOPENING = """
+closing reopen closed winding-up card-centre say
+"""
 
 
 class Row(NamedTuple):
@@ -113,4 +116,4 @@ def rows_of(text: str) -> tuple[Row, ...]:
     return tuple(found)
 
 
-ROWS = rows_of(FIRST) + rows_of(ENDING) + rows_of(WRITE_OFF)
+ROWS = rows_of(FIRST) + rows_of(ENDING) + rows_of(WRITE_OFF) + rows_of(REOPENING)

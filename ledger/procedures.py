@@ -8,7 +8,9 @@ what they have applied for or opened; a fault is confirmed by whoever told it. A
 thing in custody is in the hands of who took it last, and comes from those and no others.
 Whoever says the last step again, word for word, or signs again what he has signed, does nothing.
 An older hand-over that is said again is refused: it may be a late copy, and would put a thing in
-hands in which it is no more. Who means it says something with it.
+hands in which it is no more. Who means it says something with it. The end of a merchant may come
+to the same verb more than once (a second debt, a second statement): who has signed with it signs
+with it again, in words of their own, for a late copy of the first time signs nothing.
 """
 
 from collections.abc import Sequence
@@ -92,12 +94,16 @@ KINDS = {
 }
 # Whoever has begun one of these signs nothing of it.
 NOT_BY_WHO_BEGAN = (*ANNEX_2, MOVE_OF, DAMAGE, RETIREMENT, CLOSING)
+# Here the same verb may come again, and may be the same person's: it is of another thing then.
+SIGNED_AGAIN = (CLOSING,)
 # What its applicant may withdraw at any step before the last, and apply for anew.
 WITHDRAWN_ANY_TIME = (*ANNEX_2, MOVE_OF, RETIREMENT)
 _OF = {kind: tuple(row for row in ROWS if row.kind == kind) for kind in KINDS}
 APPROVED, MOVED, COMPENSATED = "approved", "moved", "compensated"
 DEBT_PROPOSED = "debt-proposed"
 RETIRED, WINDING_UP, SETTLED, CLOSED = "retired", "winding-up", "settled", "closed"
+# Something may follow on these, and nothing waits for it.
+AT_REST = ((CLOSING, CLOSED),)
 # One of these words is shown, or what is said of it stands in the step.
 EVIDENCE = {
     (CAPTURE, "return"): ("id-card", "passport", "residence-permit"),
@@ -202,8 +208,8 @@ def of(kind: str) -> tuple[Row, ...]:
 
 
 def is_open(kind: str, state: str) -> bool:
-    """Whether anything may still follow on it."""
-    return any(row.before == state for row in of(kind))
+    """Whether anything has to follow on it."""
+    return (kind, state) not in AT_REST and any(row.before == state for row in of(kind))
 
 
 def custodian(steps: Sequence[Step]) -> str:
@@ -236,10 +242,11 @@ def _refusal(kind: str, steps: Sequence[Step], row: Row, by: Act) -> Answer | No
         return _no(kind, NO_EVIDENCE, f"takes evidence to {row.verb}: {' or '.join(words)}")
     if (kind, row.verb) in WITH_TEXT and not by.said:
         return _no(kind, NO_EVIDENCE, f"takes a text to {row.verb}")
-    if row.act == SIGN and by.person in _barred(kind, steps):
+    if row.act == SIGN and by.person in _barred(kind, steps, row.verb):
         return _no(kind, ANOTHER_PERSON, f"takes another person than {by.person} to {row.verb}")
-    if row.act in (TAKE, GIVE) and any((s.verb, s.by) == (row.verb, by) for s in steps):
-        return _no(kind, SAID_OTHERWISE, "went through these hands before: say what is new")
+    if row.act != SAY and any((s.verb, s.by) == (row.verb, by) for s in steps):
+        was = "was signed in these words" if row.act == SIGN else "went through these hands"
+        return _no(kind, SAID_OTHERWISE, f"{was} before: say what is new")
     has_it = custodian(steps)
     comes_from = has_it if row.act in (TAKE, GIVE) else ""
     is_giver = row.act != GIVE or by.person == by.given_by
@@ -249,9 +256,10 @@ def _refusal(kind: str, steps: Sequence[Step], row: Row, by: Act) -> Answer | No
     return None
 
 
-def _barred(kind: str, steps: Sequence[Step]) -> set[str]:
+def _barred(kind: str, steps: Sequence[Step], verb: str) -> set[str]:
     """Who may not sign next: who has signed, said the step before, or begun what is not theirs."""
-    signed = {step.by.person for step in steps if step.act == SIGN}
+    again = verb if kind in SIGNED_AGAIN else ""
+    signed = {step.by.person for step in steps if step.act == SIGN and step.verb != again}
     said = [*steps[-1:], *(steps[:1] if kind in NOT_BY_WHO_BEGAN else ())]
     return signed | {step.by.person for step in said}
 

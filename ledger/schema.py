@@ -15,7 +15,7 @@ from ledger.debt_schema import DEBT_JOURNALS, DEBTS
 from ledger.department_schema import DEPARTMENTS
 from ledger.department_schema import JOURNALS as DEPARTMENT_JOURNALS
 from ledger.desk_schema import DESKS
-from ledger.ending_schema import ENDING_JOURNALS, ENDINGS
+from ledger.ending_schema import ENDING_JOURNALS, ENDINGS, REOPENINGS
 from ledger.firmware_schema import FIRMWARE
 from ledger.fraud_schema import CORRECTIONS, FINDINGS
 from ledger.growth_schema import GROWTH, PORTIONS
@@ -450,4 +450,5 @@ MIGRATIONS = [
     + _append_only(*ENDING_JOURNALS, *PHONE_JOURNALS, *SHIFT_JOURNALS),
     DEBTS + _append_only(*DEBT_JOURNALS),
     CONSOLE,
+    REOPENINGS,
 ]

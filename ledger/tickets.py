@@ -9,7 +9,7 @@ what is late by the clock of who asks, what a reader has told and nobody has tak
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ledger import inspections, people, retirement
+from ledger import closing, inspections, people, retirement
 from ledger.dialect import Dialect
 from ledger.dossier_signers import over_merchant, proven
 from ledger.dossiers import FAULT, About, Dossier, Dossiers, begin, check_words, refuse
@@ -153,9 +153,12 @@ class Tickets:
         return self._dossiers.begin(RETIREMENT, "apply", reference, about, by, time_s, whose)
 
     def leave(self, reference: str, merchant_no: int, by: Act, time_s: int) -> int:
-        """A merchant leaves, or is thrown out, which others than itself say (R16, R22)."""
+        """A merchant leaves, or is thrown out, which others than itself say (R16, R22). Once."""
         check_words(reference, by)
         self._check_merchant(CLOSING, merchant_no)
+        is_known = self._is_begun(CLOSING, reference)
+        if not is_known and closing.is_ending(self._database, merchant_no):
+            refuse(CLOSING, f"merchant {merchant_no} winds up already, or is closed", HAS_ENDED)
         verb = "apply" if by.role == MERCHANT else "expel"
         whose = over_merchant(self._database, merchant_no) if by.role == DEPARTMENT else ""
         about = About(merchant_no)
@@ -234,9 +237,12 @@ class Tickets:
 
     def _check_in_use(self, kind: str, reference: str, device: int) -> None:
         """It has not ended; by this very dossier it may have, and then is told so again."""
-        known = list(self._database.rows(_IS_BEGUN, (kind, reference)))
-        if not known and retirement.is_retired(self._database, device):
+        is_known = self._is_begun(kind, reference)
+        if not is_known and retirement.is_retired(self._database, device):
             refuse(kind, f"reader {device} has ended", HAS_ENDED)
+
+    def _is_begun(self, kind: str, reference: str) -> bool:
+        return bool(list(self._database.rows(_IS_BEGUN, (kind, reference))))
 
     def _check_kinds(self, kind: str, records: Sequence[Record], *wanted: int) -> None:
         for device, seq in records:

@@ -57,7 +57,7 @@ def _reader_network(run: Run, on: bool, fields: Fields) -> None:
 def _upstream(run: Run, on: bool, fields: Fields) -> None:
     for building in _buildings_of(run, fields):
         if on:
-            building.upstream.plug()
+            building.upstream.plug(run.world.now_us)
         else:
             building.upstream.cut()
 
@@ -68,8 +68,8 @@ def _mains(run: Run, on: bool, fields: Fields) -> None:
     for building in buildings if on else ():
         building.restart()
     for reader in _readers_of(run, fields):
-        if locks.hardware_of(reader):
-            continue  # it has its cells, and no cable
+        if reader.is_real or locks.hardware_of(reader):
+            continue  # it has its cells, or a socket of its own, and no cable of the building
         reader.rouse()
         is_run_down = reader.hardware.battery.is_cut
         reader.hardware.set_mains(on)
@@ -110,6 +110,11 @@ def _phone(run: Run, on: bool, fields: Fields) -> None:
 
 
 def _dark(run: Run, step: Step) -> None:
+    if step.fields.get("what") == "upstream":
+        for building in _buildings_of(run, step.fields):
+            run.tell(f"the agent of {building.site} hangs on a dead switch port")
+            building.upstream.darken()
+        return
     for reader in _readers_of(run, step.fields):
         if locks.hardware_of(reader) is None or "reader" in step.fields:
             run.tell(f"{reader.name} hangs on a dead switch port")
@@ -120,6 +125,13 @@ def _slow(run: Run, step: Step) -> None:
     """Answers come late from now on, or as soon as ever."""
     delay_ms = step.fields.get("delay_ms", 0)
     loss_percent = step.fields.get("loss_percent", 0)
+    if step.fields.get("what") == "upstream":
+        for building in _buildings_of(run, step.fields):
+            draw = run.seeds.stream("slow", step.line, building.site)
+            slowness = Slowness(delay_ms, loss_percent, draw)
+            building.upstream.slowness = slowness if delay_ms or loss_percent else None
+            run.tell(f"upstream of {building.site}: {delay_ms} ms late, {loss_percent} % lost")
+        return
     for reader in _readers_of(run, step.fields):
         cable = reader.hardware.cable
         if cable is None and "reader" in step.fields:
@@ -135,14 +147,7 @@ def _set_cable(run: Run, reader: Reader, *, plugged: bool, dark: bool) -> None:
     if locks.hardware_of(reader):
         locks.plug(reader, plugged, run.world.now_us)
         return
-    cable, line = reader.hardware.cable, reader.hardware.line
-    if line is not None:
-        line.is_cut = dark or not plugged
-        return
-    assert cable is not None
-    reader.rouse()
-    cable.set(plugged=plugged, dark=dark, now_us=run.world.now_us)
-    reader.wake(run.world.now_us)
+    reader.set_cable(plugged=plugged, dark=dark)
 
 
 VERBS: dict[str, Callable[[Run, Step], None]] = {

@@ -36,16 +36,21 @@ def log_in(
         return {}
     desk, proven = store.operators, {}
     for login, password in zip(_FIRST, desk.found(_FIRST, now_s), strict=True):
-        proven[login] = _session(store, login, password, now_s)
+        proven[login] = _begin(store, login, password, now_s)
     for one in operators:
         wanted = Wanted(ENROL, one["name"], one["department"], tuple(one["roles"]))
         number = desk.propose(wanted, proven[_FIRST[0]], now_s)
         password = desk.approve(number, proven[_FIRST[1]], now_s)
-        proven[one["name"]] = _session(store, one["name"], password, now_s)
+        proven[one["name"]] = _begin(store, one["name"], password, now_s)
     return proven
 
 
-def _session(store: LedgerStore, login: str, password: str, now_s: int) -> str:
-    chosen = _CHOSEN.format(login)
-    store.operators.set_password(login, password, chosen, now_s)
-    return store.operators.prove(store.operators.log_in(login, chosen, now_s), now_s)
+def log_in_again(store: LedgerStore, login: str, now_s: int) -> str:
+    """The proven name of somebody who was let in before."""
+    token = store.operators.log_in(login, _CHOSEN.format(login), now_s)
+    return store.operators.prove(token, now_s)
+
+
+def _begin(store: LedgerStore, login: str, password: str, now_s: int) -> str:
+    store.operators.set_password(login, password, _CHOSEN.format(login), now_s)
+    return log_in_again(store, login, now_s)

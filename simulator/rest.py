@@ -44,13 +44,17 @@ class Rest:
 
     def service_naps_us(self) -> int:
         """How long agents and ledger are not stepped that nothing has reached."""
-        left_us = self.until_us - self._run.world.now_us
-        return min(NAP_US, left_us) if left_us > 0 else 0
+        return min(NAP_US, self.left_us())
+
+    def left_us(self) -> int:
+        """How long nobody comes from now on."""
+        return max(self.until_us - self._run.world.now_us, 0)
 
     def end(self) -> None:
         """Somebody comes: every reader looks about."""
         if self._run.world.now_us < self.until_us:
             self.until_us = 0
+            self._run.services.wires.is_stirred = True
             for reader in self._run.readers.values():
                 reader.wake(self._run.world.now_us)
 

@@ -30,6 +30,7 @@ from simulator.scenario_words import (
     CHIPS,
     CLASSIC_ONLY,
     DEFAULT_POLICY,
+    FAULTY,
     MAKES,
     READER_MAY,
     READER_VALUES,
@@ -222,10 +223,12 @@ class _Reading:
             raise self._error_at(self._line_of("step", index, "do"), "verb", verb, VERBS)
         needed, optional = VERBS[verb]
         self._fields("step", index, step, ("at", "do", *needed), optional)
-        if "what" in step and step["what"] not in CABLES:
-            self._fail("step", index, "what", step["what"], CABLES)
+        cables = {name: (*FAULTY[name], *STEP_VALUES) for name in FAULTY}
+        cables = CABLES if verb in ("cut", "plug") else cables
+        if "what" in step and step["what"] not in cables:
+            self._fail("step", index, "what", step["what"], cables)
         if "what" in step:
-            self._fields("step", index, step, ("at", "do", "what"), CABLES[step["what"]])
+            self._fields("step", index, step, ("at", "do", "what"), cables[step["what"]])
         if (fault := _hold_fault(step)) is not None:
             raise ScenarioError(self.path, self._line_of("step", index, "hold_ms"), fault)
         for key, known in STEP_VALUES.items():

@@ -28,8 +28,8 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "wait": ((), ()),
     "rest": (("over",), ()),
     **dict.fromkeys(("cut", "plug"), (("what",), ("reader", "site", "card"))),
-    "dark": ((), ("reader", "site")),
-    "slow": ((), ("reader", "site", "delay_ms", "loss_percent")),
+    "dark": ((), ("what", "reader", "site")),
+    "slow": ((), ("what", "reader", "site", "delay_ms", "loss_percent")),
     "kill": (("reader",), ()),
     "revive": (("reader",), ()),
     "provision": (("reader",), ()),
@@ -89,6 +89,8 @@ CABLES = {
     "desk": ("reader", "site"),
     "phone": ("card",),
 }
+# The same of what may be dark or slow; the readers' network if a step does not say what.
+FAULTY = {"reader-network": ("reader", "site"), "upstream": ("site",)}
 # What a number in a step may be; of more loss than that a connection is no use: `dark`.
 STEP_VALUES = {"delay_ms": range(30_001), "loss_percent": range(81)}
 # What may be asserted: "lost = 0" exactly, "approved_min = 80" at least.

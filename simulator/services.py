@@ -7,7 +7,6 @@ with the world's clock; the daemons step the very same objects with the host's.
 from __future__ import annotations
 
 import gc
-import select
 import time
 from collections.abc import Callable, Sequence
 from itertools import chain
@@ -34,16 +33,19 @@ from ledger.store import LedgerStore
 from simulator.acquiring import Acquiring
 from simulator.broker import start_broker
 from simulator.building import Building, Outside
+from simulator.provisioning import LINE_BAUD
+from simulator.tiers import Tier
 from simulator.world.clock import World
-from simulator.world.network import BrokerPort, ReaderCable, ServicePort
+from simulator.world.network import BrokerPort
 from simulator.world.serial_bus import SerialBus
+from simulator.world.service_port import ServicePort
+from simulator.world.wires import Wires
 
 CODE_POLICY = CodePolicy(sale_max_fen=20_000, day_max_fen=50_000)
 _STUCK_S = 20
 _FORGIVES_S = 2.0  # then nothing more comes that would make up for a delivery too many
 _PATIENCE_S = 0.05
 _NEVER_US = 1 << 62
-_LINE_BAUD = 115_200
 
 
 class SimulationStuck(Exception):
@@ -87,34 +89,35 @@ class Services:
         self.broker_kind = broker_kind
         self._centre_broker = start_broker(broker_kind, directory / "centre")
         self.broker_kind = self._centre_broker.kind
-        self.centre = BrokerPort(lambda: self._centre_broker.port)
-        self._outside = Outside(self.centre, self._public_key, with_cards)
+        self.wires = Wires()
+        self.centre = BrokerPort(lambda: self._centre_broker.port, self.wires)
+        self._outside = Outside(self.centre, self.wires, self._public_key, self._wake, with_cards)
         home, *others = sites
         found = [self._build(home, directory / "building", directory / "agent")]
         for site in others:
             own = directory / "sites" / site
             found.append(self._build(site, own / "broker", own))
         self.buildings = {building.site: building for building in found}
-        self.ledger_local = ServicePort("ledger", self.centre)
-        self.cables: list[ReaderCable] = []
-        self.line = SerialBus(world, _LINE_BAUD, list(on_line), self.settle) if on_line else None
-        self.buildings[home].line = self.line
+        self.ledger_local = ServicePort("ledger", self.centre, self._wake)
+        self.line: SerialBus | None = None
+        if on_line:
+            self.line = SerialBus(world, LINE_BAUD, list(on_line), self.settle)
+            self.buildings[home].lines.append(self.line)
         self.elsewhere: Building | None = None
         self.store = LedgerStore.open(str(directory / "ledger.sqlite"))
         self.phones = Phones(self.store.database, code_key, random)
         self.acquiring: Acquiring | None = None
         if with_acquirer:
             self.acquiring = self._acquiring()
-        self.ledger: LedgerService | None = None
-        self._ledger_port: MqttPort | None = None
+        self._ledger: Tier | None = None
         self.naps_us: Callable[[], int] = lambda: 0  # as Reader.naps_us
-        self._due_ms = -1
-        self._called_us = _NEVER_US
+        self._acquirer: Tier | None = None
+        self._next_us = self._called_us = _NEVER_US
 
     # -- starting and dying -----------------------------------------------------------------
 
     def start_ledger(self) -> None:
-        self._ledger_port = MqttPort(
+        port = MqttPort(
             "127.0.0.1",
             self.ledger_local.port,
             "onecard-ledger",
@@ -138,16 +141,15 @@ class Services:
             LossDesk(self.store, self.phones, self._interval_ms, utc_s),
         )
         desk = RelayDesk(self.store, credit, *desks)
-        self.ledger = LedgerService(
-            self.store, self._ledger_port, self._signing_key, utc_s, desk, self._with_cards
-        )
+        ledger = LedgerService(self.store, port, self._signing_key, utc_s, desk, self._with_cards)
+        self._ledger = Tier(ledger, [self.ledger_local], [port])
 
     def switch_ledger(self, on: bool) -> None:
         """The ledger dies where it stands and its books stay; or it starts on them."""
-        if on and self.ledger is None:
+        if on and not self.has_ledger:
             self.start_ledger()
-        elif not on and self.ledger is not None:
-            self.ledger = self._ledger_port = None
+        elif not on and self.has_ledger:
+            self._ledger = None
             self.ledger_local.drop_all()
             gc.collect()
 
@@ -160,6 +162,11 @@ class Services:
             self.centre.tap.forget()
             for port in (self.ledger_local, *(one.upstream for one in self._all_buildings())):
                 port.drop_all()
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether the ledger runs."""
+        return self._ledger is not None
 
     @property
     def has_centre(self) -> bool:
@@ -213,60 +220,74 @@ class Services:
         if self.acquiring:
             self.acquiring.close()
         self.store.close()
+        self.wires.close()
 
     # -- settling ---------------------------------------------------------------------------
 
+    def after_step(self, now_us: int) -> None:
+        """The same as `settle` behind a reader's step; nearly always there is nothing to do.
+
+        Whatever a step sends stirs the wires; where nothing did, and nobody's time has come, all
+        still rests as the last settling left it.
+        """
+        if self.wires.is_stirred or now_us >= self._next_us:
+            self._settle(now_us)
+
     def settle(self, now_us: int) -> None:
-        """Let everything that bytes on the wire have set in motion come to rest."""
+        """Let everything that bytes on the wire have set in motion come to rest.
+
+        And what people have done to agents and ledger: each is asked, whether it has news or not.
+        """
+        for tier in self._tiers():
+            tier.due_ms = -1
+        self._settle(now_us)
+
+    def _settle(self, now_us: int) -> None:
         now_ms = now_us // 1000
         began_s = time.monotonic()
+        self.wires.is_stirred = False
+        tiers = self._tiers()
         while True:
-            moved = self._pump()
-            moved |= self._step(now_ms)
-            if moved:
+            moved = self.wires.pump()
+            stepped = [tier.step(now_ms) for tier in tiers]  # each of them
+            if moved or any(stepped):
                 continue
-            if self._is_quiet():
+            if self._is_quiet(tiers):
                 break
-            select.select(self._sockets(), [], [], _PATIENCE_S)
+            self.wires.pump(_PATIENCE_S)
             waited_s = time.monotonic() - began_s
             if waited_s > _FORGIVES_S:
                 for port in self._broker_ports().values():
                     port.tap.forgive()
             if waited_s > _STUCK_S:
                 raise SimulationStuck(self._owed())
-        for cable in self.cables:
-            for stream in list(cable.streams):
-                stream.settle(now_us)
-        self._call_again()
+        self.wires.is_stirred = False
+        heard, self.wires.heard = self.wires.heard, set()
+        for stream in sorted(heard, key=lambda one: one.number):
+            stream.settle(now_us)
+        self._call_again(tiers)
 
-    def _pump(self) -> bool:
-        moved = False
-        for cable in self.cables:
-            for stream in list(cable.streams):
-                moved |= stream.pump()
-        for port in self._service_ports():
-            moved |= port.pump()
-        return moved
+    def _wake(self, at_us: int) -> None:
+        """Something arrives then at an agent or the ledger."""
+        self._world.at(at_us, self._deliver)
 
-    def _service_ports(self) -> list[ServicePort]:
-        first, *others = (building.services for building in self._all_buildings())
-        return [*first, self.ledger_local, *chain.from_iterable(others)]
+    def _deliver(self) -> None:
+        now_us = self._world.now_us
+        for port in (self.ledger_local, *chain(*(one.services for one in self._all_buildings()))):
+            port.deliver(now_us)
+        self._settle(now_us)
 
-    def _mqtt_ports(self) -> list[MqttPort]:
-        ledger = [self._ledger_port] if self._ledger_port else []
-        return [*ledger, *chain.from_iterable(one.mqtt_ports for one in self._all_buildings())]
-
-    def _step(self, now_ms: int) -> bool:
-        """Step agent and ledger; True if either wants to be stepped again at once."""
-        services = [self.ledger, *(building.agent for building in self._all_buildings())]
+    def _tiers(self) -> list[Tier]:
+        """Everybody who is there now; whoever has died must be held by nobody."""
         acquirer = self.acquiring.desk if self.acquiring else None
-        due_ms = [service.step(now_ms) for service in (*services, acquirer) if service]
-        self._due_ms = min(due_ms, default=-1)
-        return self._due_ms == now_ms
+        if acquirer is not None and (not self._acquirer or self._acquirer.service is not acquirer):
+            self._acquirer = Tier(acquirer)
+        agents = [building.tier for building in self._all_buildings()]
+        return [tier for tier in (self._ledger, *agents, self._acquirer) if tier]
 
-    def _is_quiet(self) -> bool:
-        return all(broker.tap.is_quiet() for broker in self._broker_ports().values()) and not any(
-            port.is_opening for port in self._mqtt_ports()
+    def _is_quiet(self, tiers: list[Tier]) -> bool:
+        return not any(tier.is_opening() for tier in tiers) and all(
+            port.tap.is_quiet() for port in self._broker_ports().values()
         )
 
     def _broker_ports(self) -> dict[str, BrokerPort]:
@@ -277,22 +298,11 @@ class Services:
         ports = self._broker_ports().items()
         return "; ".join(f"{name}: {port.tap.owed()}" for name, port in ports)
 
-    def _sockets(self) -> list[int]:
-        """Every descriptor on which something may arrive."""
-        found: list[int] = []
-        for cable in self.cables:
-            found += [stream.fileno() for stream in cable.streams if stream.is_open]
-        for port in self._service_ports():
-            found += [sock.fileno() for sock in port.sockets()]
-        for mqtt_port in self._mqtt_ports():
-            descriptor = mqtt_port.fileno()
-            if descriptor is not None:
-                found.append(descriptor)
-        return found
-
-    def _call_again(self) -> None:
+    def _call_again(self, tiers: list[Tier]) -> None:
         """Agent and ledger have time-outs too: settle again when the next one is due."""
-        due_us = max(self._due_ms * 1000, self._world.now_us + self.naps_us())
+        due_ms = min((tier.due_ms for tier in tiers), default=-1)
+        due_us = max(due_ms * 1000, self._world.now_us + self.naps_us())
+        self._next_us = due_us
         if self._world.now_us < due_us < self._called_us:
             self._called_us = due_us
             self._world.at(due_us, self._settle_when_due)
@@ -300,4 +310,4 @@ class Services:
     def _settle_when_due(self) -> None:
         if self._world.now_us >= self._called_us:
             self._called_us = _NEVER_US
-            self.settle(self._world.now_us)
+            self._settle(self._world.now_us)

@@ -37,6 +37,7 @@ _WRITTEN_OFF = {
 }
 PERIOD_HEADS = ("结算期", "销售额", "撤销额", "其他", "佣金", "应付")
 READER_HEADS = ("终端", "最后记录号", "停用依据")
+_SETTLED, _CLOSED = "一卡通中心结算", "一卡通中心复核"
 # Who says what of it, as it stands on the page.
 _SIGNED = {
     ("merchant", "apply"): "商户",
@@ -46,8 +47,8 @@ _SIGNED = {
     ("department-leader", "sign"): "管理部门分管校领导",
     ("card-centre", "propose"): "欠款核销提出",
     ("finance", "write-off"): "财务处核销",
-    ("card-centre", "settle"): "一卡通中心结算",
-    ("card-centre", "close"): "一卡通中心复核",
+    ("card-centre", "settle"): _SETTLED,
+    ("card-centre", "close"): _CLOSED,
 }
 
 
@@ -118,11 +119,13 @@ def _reader(device: int, head_seq: int, mark_seq: int, dossier: int) -> tuple[st
 
 
 def _signatures(dossier: Dossier, utc_offset_s: int) -> tuple[tuple[str, Signature], ...]:
-    """The newest of each; whoever has not closed it yet is blank."""
-    heads = {head: Signature() for head in ("一卡通中心结算", "一卡通中心复核")}
+    """The newest of each; whoever has not closed it yet is blank, as who has closed another."""
+    heads = {head: Signature() for head in (_SETTLED, _CLOSED)}
     signed: dict[str, Signature] = {}
     for step in dossier.steps:
         head = _SIGNED.get((step.by.role, step.verb))
+        if head == _SETTLED:
+            signed.pop(_CLOSED, None)
         if head is not None:
             signed[head] = Signature(step.by.person, day_of(step.time_s, utc_offset_s))
     return tuple((signed | {key: heads[key] for key in heads if key not in signed}).items())

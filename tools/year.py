@@ -1,22 +1,16 @@
 """Books a year of a campus and holds it against what its generator says: `onecard sim year`."""
 
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from ledger.store import LedgerStore
 from protocols.rules.money import format_yuan
 from simulator.year.campus import Campus
 from simulator.year.truth import Account
+from tools.new_books import new_books
 
 _SHOWN = 20
-
-
-class NotEmpty(Exception):
-    """The books are somebody's: a year begins with empty ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +60,8 @@ def live(
     None: a file that goes away again. Raises NotEmpty, and what LedgerStore.open and the ledger's
     verbs raise.
     """
-    if place is None:
-        with tempfile.TemporaryDirectory(prefix="onecard-year-") as folder:
-            path = str(Path(folder) / "ledger.sqlite")
-            return live(cards, days, seed, path, progress)
     start_s, start_cpu_s = time.monotonic(), _cpu_s()
-    store = LedgerStore.open(place)
-    try:
-        if store.heads():
-            raise NotEmpty(f"{place}: there are readers in these books already")
+    with new_books(place) as store:
         campus = Campus(store, cards, seed)
         for day in campus.live(days):
             if progress and (day + 1) % 30 == 0:
@@ -82,8 +69,6 @@ def live(
                 progress(f"day {day + 1}: {records:,} records in {took_s:,.0f} s")
         balances = store.balances()
         missing = campus.counts["records"] - store.summary()["records"]
-    finally:
-        store.close()
     wrong = campus.truth.differences(balances)
     took_s, cpu_s = time.monotonic() - start_s, _cpu_s() - start_cpu_s
     counts = campus.counts

@@ -6,8 +6,13 @@ from types import ModuleType
 
 from ledger.console import (
     account,
+    batteries,
+    block,
     card_acts,
+    door_acts,
+    doors,
     loss,
+    mains,
     refusals,
     search,
     session,
@@ -18,7 +23,20 @@ from ledger.console import (
 from ledger.console.asked import LANGUAGES, Asked, Page, Told, Waiting
 
 # In the order of the menu. Whoever adds a subject adds its module here, and nothing else.
-SUBJECTS: tuple[ModuleType, ...] = (today, search, account, card_acts, loss, temporary, session)
+SUBJECTS: tuple[ModuleType, ...] = (
+    today,
+    search,
+    account,
+    card_acts,
+    loss,
+    temporary,
+    doors,
+    door_acts,
+    batteries,
+    mains,
+    block,
+    session,
+)
 
 
 def _merged(name: str, first: dict) -> dict:

@@ -6,6 +6,7 @@ from typing import Any
 
 from simulator.reader import Reader
 from simulator.run import Run
+from simulator.world.network import Slowness
 
 Seen = dict[str, Any]
 
@@ -13,17 +14,28 @@ Seen = dict[str, Any]
 def centre(run: Run) -> Seen:
     """The card centre: whether its broker runs, and its ledger."""
     services = run.services
-    return {"centre": services.has_centre, "ledger": services.ledger is not None}
+    return {"centre": services.has_centre, "ledger": services.has_ledger}
 
 
 def site(run: Run, name: str, readers: list[Reader]) -> Seen:
-    """Of a building: its broker, and what its readers' cables are like."""
+    """Of a building: its broker, and by `what` of a step what is wrong with its lines."""
     building = run.services.buildings[name]
     cables = [reader.hardware.cable for reader in readers if reader.hardware.cable]
     slow = next((cable.slowness for cable in cables if cable.slowness), None)
+    is_dark = bool(cables) and all(cable.dark for cable in cables)
+    upstream = building.upstream
     return {
         "broker": building.has_broker and building.has_mains,
-        "dark": bool(cables) and all(cable.dark for cable in cables),
+        "faults": {
+            "reader-network": _faults(slow, is_dark),
+            "upstream": _faults(upstream.slowness, upstream.is_dark),
+        },
+    }
+
+
+def _faults(slow: Slowness | None, is_dark: bool) -> Seen:
+    return {
+        "dark": is_dark,
         "delay_ms": slow.delay_ms if slow else 0,
         "loss_percent": slow.loss_percent if slow else 0,
     }

@@ -1,4 +1,4 @@
-"""Cables: between readers and the building's broker, and between agent and centre.
+"""Cables between readers and the building's broker; service_port.py has those of agent and ledger.
 
 Every byte goes through real TCP to a real broker on loopback; this file only decides when it
 arrives, and whether there is a cable. A cut cable loses the connection at once (the link light
@@ -12,17 +12,17 @@ import random
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from protocols.wire import messages, mqtt
 from simulator.world.tap import Leg, Tap
+from simulator.world.wires import Wires
 
 LATENCY_US = 3000
 # What a TCP that is not answered waits before it says the same again, and twice as long each time
 # (RFC 6298, 5.5; the least that Linux waits).
 RTO_US, RTO_US_MAX = 200_000, 12_800_000
 _WINDOW_BYTES = 8192
-_READ_BYTES = 65536
+READ_BYTES = 65536
 _NEVER_US = 1 << 62
 # How the CBOR of each begins.
 _RELAY, _CARDS = bytes((0xA3, 0x00, messages.RELAY)), bytes((0xA5, 0x00, messages.CARDS))
@@ -78,8 +78,9 @@ class Slowness:
 class BrokerPort:
     """Where a broker listens and who watches its wire; the port is looked up at every dial."""
 
-    def __init__(self, port_of: Callable[[], int]) -> None:
+    def __init__(self, port_of: Callable[[], int], wires: Wires) -> None:
         self.port_of = port_of
+        self.wires = wires
         self.tap = Tap()
 
     def dial(self) -> socket.socket:
@@ -95,19 +96,24 @@ class ReaderStream:
     def __init__(self, cable: ReaderCable, sock: socket.socket) -> None:
         self._cable = cable
         self._sock: socket.socket | None = sock
-        self._leg: Leg = cable.broker.tap.open(cable.name, is_reader=True)
+        self._wires = cable.broker.wires
+        self._wires.is_stirred = True
+        self._wires.watch(sock, self._hear)
+        self._leg: Leg = cable.broker.tap.open(cable.name)
         self._held = b""  # sent by the reader into a dark cable
         self._packets: list[bytes] = []  # from the broker, since the last settling
         self._arriving: list[tuple[int, bytes]] = []
         self._late_us = 0  # when the last answer arrives that was made late
         self._eof = False
 
-    def fileno(self) -> int:
-        return self._sock.fileno() if self._sock else -1
-
     @property
     def is_open(self) -> bool:
         return self._sock is not None
+
+    @property
+    def number(self) -> int:
+        """Of its cable: see Wires.number."""
+        return self._cable.number
 
     def send(self, data: bytes) -> int:
         """Bytes taken: fewer than offered, or 0, when the window of a dark cable is full."""
@@ -133,27 +139,38 @@ class ReaderStream:
 
     def close(self) -> None:
         if self._sock is not None:
+            self._wires.is_stirred = True
+            self._wires.leave(self._sock)
+            self._wires.heard.discard(self)
             self._sock.close()
             self._sock = None
             self._cable.broker.tap.close(self._leg)
             self._cable.streams.remove(self)
 
-    def pump(self) -> bool:
+    def _hear(self) -> bool:
         """Take what the broker has sent; True if anything moved."""
         if self._sock is None or self._eof:
             return False
         try:
-            data = self._sock.recv(_READ_BYTES)
+            data = self._sock.recv(READ_BYTES)
         except BlockingIOError:
             return False
         except OSError:
             data = b""
+        self._wires.heard.add(self)
         if data:
             self._packets += self._cable.broker.tap.broker_sent(self._leg, data)
         else:
-            self._eof = True
+            self._end()
             self._cable.broker.tap.close(self._leg)
         return True
+
+    def _end(self) -> None:
+        """The broker is gone, which the reader learns of when the world has come to rest."""
+        assert self._sock is not None
+        self._eof = True
+        self._wires.leave(self._sock)
+        self._wires.heard.add(self)
 
     def settle(self, now_us: int) -> None:
         """Everything the broker had to say has been said: send it on its way.
@@ -187,13 +204,14 @@ class ReaderStream:
 
     def _pass_on(self, data: bytes) -> None:
         assert self._sock is not None
+        self._wires.is_stirred = True
         self._cable.broker.tap.client_sent(self._leg, data)
         try:
             self._sock.setblocking(True)
             self._sock.sendall(data)
             self._sock.setblocking(False)
         except OSError:
-            self._eof = True
+            self._end()
 
 
 class ReaderCable:
@@ -201,6 +219,7 @@ class ReaderCable:
 
     def __init__(self, name: str, broker: BrokerPort, wake: Callable[[int], None]) -> None:
         self.name = name
+        self.number = broker.wires.number()
         self.broker = broker
         self.wake = wake
         self.plugged = True
@@ -223,103 +242,3 @@ class ReaderCable:
                 stream.close()
             elif not dark:
                 stream.lighten(now_us)
-
-
-class ServicePort:
-    """A TCP port in front of a broker for agent and ledger: watched, and cut when told."""
-
-    def __init__(self, name: str, broker: BrokerPort) -> None:
-        self.name = name
-        self._broker = broker
-        self._pairs: list[tuple[socket.socket, socket.socket, Leg]] = []
-        self._listener: socket.socket | None = None
-        self.port = 0
-        self.plug()
-
-    @property
-    def is_plugged(self) -> bool:
-        """Whether anybody can connect."""
-        return self._listener is not None
-
-    def plug(self) -> None:
-        if self._listener is None:
-            self._listener = socket.create_server(("127.0.0.1", self.port))
-            self._listener.setblocking(False)
-            self.port = self._listener.getsockname()[1]
-
-    def cut(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
-        self.drop_all()
-
-    def drop_all(self) -> None:
-        """Every connection is gone; new ones may come."""
-        for pair in list(self._pairs):
-            self._drop(pair)
-
-    def sockets(self) -> list[socket.socket]:
-        found = [self._listener] if self._listener else []
-        for client, broker, _ in self._pairs:
-            found += [client, broker]
-        return found
-
-    def pump(self) -> bool:
-        """Pass on what either side has sent; True if anything moved."""
-        moved = self._accept()
-        tap = self._broker.tap
-        for pair in list(self._pairs):
-            client, broker, leg = pair
-            moved |= self._pass(pair, client, broker, partial(tap.client_sent, leg))
-            if pair in self._pairs:
-                moved |= self._pass(pair, broker, client, partial(tap.broker_sent, leg))
-        return moved
-
-    def _accept(self) -> bool:
-        if self._listener is None:
-            return False
-        try:
-            client, _ = self._listener.accept()
-        except BlockingIOError:
-            return False
-        try:
-            broker = self._broker.dial()
-        except OSError:
-            client.close()
-            return True
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client.setblocking(False)
-        self._pairs.append((client, broker, self._broker.tap.open(self.name, is_reader=False)))
-        return True
-
-    def _pass(
-        self,
-        pair: tuple[socket.socket, socket.socket, Leg],
-        source: socket.socket,
-        target: socket.socket,
-        watch: Callable[[bytes], object],
-    ) -> bool:
-        try:
-            data = source.recv(_READ_BYTES)
-        except BlockingIOError:
-            return False
-        except OSError:
-            data = b""
-        if not data:
-            self._drop(pair)
-            return True
-        watch(data)
-        try:
-            target.setblocking(True)
-            target.sendall(data)
-            target.setblocking(False)
-        except OSError:
-            self._drop(pair)
-        return True
-
-    def _drop(self, pair: tuple[socket.socket, socket.socket, Leg]) -> None:
-        if pair in self._pairs:
-            self._pairs.remove(pair)
-        pair[0].close()
-        pair[1].close()
-        self._broker.tap.close(pair[2])

@@ -16,17 +16,21 @@ from protocols.wire import mqtt, topics
 _PACKET_BYTES_MAX = 1 << 20
 
 
-@dataclass
+@dataclass(eq=False)
 class Leg:
     """One client connection as the broker sees it.
 
-    A reader answers when its virtual time comes (`is_reader`): its acknowledgements are not owed.
+    Both ways may take time: what the broker has sent is not what the client has (`client_has`),
+    and what the client has said (`client_said`) not what the broker has got. A reader answers when
+    its virtual time comes: of it neither is told, and its acknowledgements are not owed.
+    `restless` are all legs of its broker on which something is owed.
     """
 
     name: str
-    is_reader: bool
+    restless: set[Leg] = field(default_factory=set)
     from_client: mqtt.PacketReader = field(default_factory=lambda: _reader())
     from_broker: mqtt.PacketReader = field(default_factory=lambda: _reader())
+    said: mqtt.PacketReader = field(default_factory=lambda: _reader())
     owed: dict[str, int] = field(default_factory=dict)
     asked: dict[int, list[str]] = field(default_factory=dict)
     filters: list[str] = field(default_factory=list)
@@ -34,6 +38,10 @@ class Leg:
 
     def owe(self, what: str, change: int) -> None:
         self.owed[what] = self.owed.get(what, 0) + change
+        if self.is_quiet():
+            self.restless.discard(self)
+        else:
+            self.restless.add(self)
 
     def is_quiet(self) -> bool:
         return not any(self.owed.values())
@@ -44,10 +52,11 @@ class Tap:
 
     def __init__(self) -> None:
         self.legs: list[Leg] = []
+        self._restless: set[Leg] = set()
         self._retained: set[str] = set()
 
-    def open(self, name: str, *, is_reader: bool) -> Leg:
-        leg = Leg(name, is_reader)
+    def open(self, name: str) -> Leg:
+        leg = Leg(name, self._restless)
         self.legs.append(leg)
         return leg
 
@@ -55,21 +64,24 @@ class Tap:
         """The connection is gone, and with it whatever was owed on it; its will is published."""
         if leg in self.legs:
             self.legs.remove(leg)
+            self._restless.discard(leg)
+            leg.restless = set()  # whatever is owed on it from now on, nobody waits for it
             if leg.will_topic is not None:
                 self._published(leg.will_topic, retain=True)
 
     def forget(self) -> None:
         """The broker died: nobody is connected, nothing is retained."""
         self.legs.clear()
+        self._restless = set()  # those who were connected keep theirs, at which nobody looks
         self._retained.clear()
 
     def is_quiet(self) -> bool:
-        return all(leg.is_quiet() for leg in self.legs)
+        return not self._restless
 
     def forgive(self) -> None:
         """More has come than anybody has said: amqtt does that behind a client that comes back."""
-        for leg in self.legs:
-            leg.owed["delivery"] = max(leg.owed.get("delivery", 0), 0)
+        for leg in list(self._restless):
+            leg.owe("delivery", max(-leg.owed.get("delivery", 0), 0))
 
     def owed(self) -> str:
         """What is still awaited, for the message of a simulation that got stuck."""
@@ -79,7 +91,24 @@ class Tap:
             if not leg.is_quiet()
         )
 
+    def client_said(self, leg: Leg, data: bytes) -> list[bytes]:
+        """A service has written this; returns the packets it completes, for `client_sent`."""
+        packets = []
+        for kind, flags, body in leg.said.feed(data):
+            packets.append(bytes(mqtt.packet(kind << 4 | flags, body)))
+            if kind == mqtt.PUBACK:
+                leg.owe("client PUBACK", -1)
+        return packets
+
+    def client_has(self, leg: Leg, packets: list[bytes]) -> None:
+        """These whole packets of `broker_sent` are with a service now, which is awake."""
+        for packet in packets:
+            # Of a PUBLISH only bit 1 or 2 of its first byte asks for an answer.
+            if packet[0] >> 4 == mqtt.PUBLISH and packet[0] & 0x06:
+                leg.owe("client PUBACK", 1)
+
     def client_sent(self, leg: Leg, data: bytes) -> None:
+        """The broker gets this of a client."""
         for kind, flags, body in leg.from_client.feed(data):
             event = mqtt.parse(kind, flags, body)
             if kind in _ANSWER_OF:
@@ -94,8 +123,6 @@ class Tap:
                 leg.will_topic = event[4]
             elif kind == mqtt.DISCONNECT:
                 leg.will_topic = None
-            elif kind == mqtt.PUBACK and not leg.is_reader:
-                leg.owe("client PUBACK", -1)
 
     def broker_sent(self, leg: Leg, data: bytes) -> list[bytes]:
         """Count what the broker sent; returns the packets it completes, whole."""
@@ -107,12 +134,9 @@ class Tap:
                 leg.owe(_IS_ANSWER[kind], -1)
             if kind == mqtt.SUBACK:
                 self._subscribed(leg, leg.asked.pop(event[1], []))
-            elif kind == mqtt.PUBLISH:
-                if event[3] and not leg.is_reader:
-                    leg.owe("client PUBACK", 1)
-                # amqtt greets a new client with what others have had retained, at QoS 0.
-                if event[3] or not event[4]:
-                    leg.owe("delivery", -1)
+            # amqtt greets a new client with what others have had retained, at QoS 0.
+            elif kind == mqtt.PUBLISH and (event[3] or not event[4]):
+                leg.owe("delivery", -1)
         return packets
 
     def _subscribed(self, leg: Leg, filters: list[str]) -> None:

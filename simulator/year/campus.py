@@ -7,17 +7,22 @@ are online have; one in twenty portions comes twice. The rates below are estimat
 """
 
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 
+from ledger.lifecycle import APP, CENTRE, HOLDER, Act
 from ledger.service import DELIVERIES_MAX
 from ledger.store import LedgerStore
 from protocols.wire import messages
-from simulator.chains import Card, Reader
+from simulator.chains import Card
+from simulator.year.posts import Post
 from simulator.year.truth import Held, Step, Truth
+from simulator.year.visitors import CARDS_PER_VISITOR, Visitors
 
 DAY_S, HOUR_S = 86_400, 3_600
 START_S = 1_788_192_000  # 2026-09-01 00:00 in China
+UTC_OFFSET_S = 28_800
 SITE, CENTRE_NO, FIRST_MERCHANT = "campus", 1, 71
 _FIRST_DEVICE, _FIRST_CARD = 1001, 20_001
 CARDS_PER_POS, POS_PER_MERCHANT, KIOSKS = 250, 5, 4
@@ -27,6 +32,7 @@ STAY = 0.08
 GOODBYE_DAY = 308  # a quarter of them leave for good
 # When, what share of those present, and what it costs in fen.
 MEALS = ((7, 0.55, 200, 700), (12, 0.90, 800, 1_800), (18, 0.70, 700, 1_600))
+VISITORS_AFTER_HOUR = 12
 TOP_UPS_FEN = (5_000, 10_000, 20_000)
 SUBSIDY_DAYS, SUBSIDISED, SUBSIDY_FEN = 30, 0.15, 15_000
 OPENING_FEN = 2_000
@@ -38,7 +44,12 @@ REPEATED = 0.05  # of portions
 # So many portions of its reader may overtake one: what is further ahead of a gap than booking's
 # PARKED_AHEAD_MAX is dropped, and would have to be sent again.
 OVERTAKEN_MAX = 8
+_IN_THE_APP = Act(HOLDER, APP)
 LOST_HOUR, THIEF_HOUR, CARRY_DAYS = 20, 21, 4
+
+
+def _day_s(day: int) -> int:
+    return START_S + day * DAY_S
 
 
 class WrongCarry(Exception):
@@ -55,35 +66,31 @@ class Holder:
     has_left: bool = False
 
 
-class _Post:
-    """A reader and what it has not delivered: records, and the step that they tell of."""
-
-    def __init__(self, device: int, merchant_no: int) -> None:
-        self.reader = Reader(device, merchant_no)
-        self.outbox: list[tuple[list[bytes], Step | None]] = []
-        self.online_day = 0
-
-    def keep(self, records: list[bytes], step: Step | None = None) -> None:
-        self.outbox.append((records, step))
-
-
 class Campus:
     """`cards` holders, whose life is booked in `store`; `truth` is what that must come to.
 
     `counts` (what -> how many) only grow. The same seed, cards and days make the same records.
+    `clerk`: who speaks for the card centre at a time, where the books have operators; with one,
+    there are `visitors` too.
     """
 
-    def __init__(self, store: LedgerStore, cards: int, seed: int) -> None:
+    def __init__(
+        self,
+        store: LedgerStore,
+        cards: int,
+        seed: int,
+        clerk: Callable[[int], str] | None = None,
+    ) -> None:
         self.truth = Truth()
+        self.visitors: Visitors | None = None
+        self._clerk = clerk
         self.counts: dict[str, int] = {}
         self._store = store
         self._rng = random.Random(seed)
         pos = max(cards // CARDS_PER_POS, 2)
         merchants = -(-pos // POS_PER_MERCHANT)
-        self._posts = [
-            _Post(_FIRST_DEVICE + i, FIRST_MERCHANT + i % merchants) for i in range(pos)
-        ]
-        self._kiosks = [_Post(_FIRST_DEVICE + pos + i, CENTRE_NO) for i in range(KIOSKS)]
+        self._posts = [Post(_FIRST_DEVICE + i, FIRST_MERCHANT + i % merchants) for i in range(pos)]
+        self._kiosks = [Post(_FIRST_DEVICE + pos + i, CENTRE_NO) for i in range(KIOSKS)]
         self._next_card = _FIRST_CARD
         for merchant_no in (CENTRE_NO, *range(FIRST_MERCHANT, FIRST_MERCHANT + merchants)):
             store.register_merchant(merchant_no, f"merchant {merchant_no}")
@@ -91,14 +98,19 @@ class Campus:
         store.register_devices((r.device, r.key, r.merchant_no, SITE) for r in readers)
         self._holders = [Holder(held) for held in self._issue(cards, OPENING_FEN)]
         self._lost: list[tuple[int, Holder]] = []  # (day, whose)
+        if clerk is not None:
+            self.visitors = Visitors(store, self.truth, seed, _day_s, UTC_OFFSET_S)
 
     def live(self, days: int) -> Iterator[int]:
         """Day by day; each is booked when it is told. The last one brings every reader home."""
         for day in range(days):
+            self.truth.today = day
             self._morning(day)
             self._meals(day)
             self._evening(day)
             self._deliver(day, everything=day == days - 1)
+            if self.visitors is not None:
+                self.visitors.evening(day)
             yield day
 
     # --- what persons decide -------------------------------------------------------------------
@@ -128,7 +140,8 @@ class Campus:
             for holder in self._holders[::4]:
                 if holder.card is not None:
                     number = holder.card.card.card_no
-                    self._store.cards.set("close", number, now_s, "college-list")
+                    by = self._by(now_s)
+                    self._store.cards.set("close", number, now_s, "college-list", by)
                     self._count("goodbyes")
                 holder.has_left = True
 
@@ -141,7 +154,8 @@ class Campus:
     def _reissue(self, holder: Holder, now_s: int) -> None:
         old = holder.olds[-1]
         (new,) = self._issue(1, 0)
-        self._store.reissues.reissue(old.card.card_no, new.card.card_no, now_s, "id-card")
+        numbers, by = (old.card.card_no, new.card.card_no), self._by(now_s)
+        self._store.reissues.reissue(*numbers, now_s, "id-card", by)
         self.truth.replaced(old)
         holder.card = new
         self._count("reissues")
@@ -161,7 +175,7 @@ class Campus:
             if held is None or holder.has_left or self._rng.random() >= LOSS_A_DAY:
                 continue
             held.lost_s = at_s + LOST_HOUR * HOUR_S
-            self._store.cards.set("lose", held.card.card_no, held.lost_s)
+            self._store.cards.set("lose", held.card.card_no, held.lost_s, by=_IN_THE_APP)
             self._count("losses")
             holder.card, holder.loads = None, []
             holder.olds.append(held)
@@ -191,6 +205,9 @@ class Campus:
                 time_s = START_S + day * DAY_S + hour * HOUR_S + second
                 amount_fen = self._rng.randrange(least_fen, most_fen, 50)
                 self._eat(holder, held, amount_fen, time_s)
+            if hour == VISITORS_AFTER_HOUR and self.visitors is not None:
+                count = max(1, len(self._holders) // CARDS_PER_VISITOR)
+                self.visitors.pay(self._posts, count, day, _day_s(day) + (hour + 1) * HOUR_S)
 
     def _eat(self, holder: Holder, held: Held, amount_fen: int, time_s: int) -> None:
         card = held.card
@@ -203,7 +220,7 @@ class Campus:
                 self._spend(post, held, amount_fen, time_s, has_outcome=False)
                 return
             nothing = Step(held, has_outcome=False, tells_of=held.torn)
-            post.keep([post.reader.intent(card, amount_fen, time_s)], nothing)
+            self._keep(post, [post.reader.intent(card, amount_fen, time_s)], nothing)
         self._spend(post, held, amount_fen, time_s)
 
     def _visit_kiosk(self, holder: Holder, held: Held, amount_fen: int, time_s: int) -> None:
@@ -214,14 +231,14 @@ class Campus:
         for number, fen in holder.loads:
             self._store.top_ups.note_try(number, card.counter, kiosk.reader.device)
             step = Step(held, credit_fen=fen, tells_of=held.torn)
-            kiosk.keep(kiosk.reader.load(card, number, fen, time_s), step)
+            self._keep(kiosk, kiosk.reader.load(card, number, fen, time_s), step)
             held.torn = None
             self._count("loads")
         holder.loads = []
 
     def _spend(
         self,
-        post: _Post,
+        post: Post,
         held: Held,
         amount_fen: int,
         time_s: int,
@@ -232,25 +249,28 @@ class Campus:
         """The card is debited; without an outcome only its next step tells so."""
         reader, day = post.reader, (time_s - START_S) // DAY_S
         what = reader.merchant_no, amount_fen, 0, has_outcome, is_of_after, day
-        step = Step(held, *what, held.torn)
+        step = Step(held, *what, held.torn, record=(reader.device, reader.seq + 1))
         if has_outcome:
-            post.keep(reader.spend(held.card, amount_fen, time_s), step)
+            self._keep(post, reader.spend(held.card, amount_fen, time_s), step)
         else:
-            post.keep([reader.intent(held.card, amount_fen, time_s)], step)
+            self._keep(post, [reader.intent(held.card, amount_fen, time_s)], step)
             held.card.step(-amount_fen, (reader.device, reader.seq))
         held.torn = None if has_outcome else step
         self._count("spends")
+
+    def _keep(self, post: Post, records: list[bytes], step: Step) -> None:
+        post.keep(records, partial(self.truth.told, step))
 
     # --- what comes home -----------------------------------------------------------------------
 
     def _deliver(self, day: int, *, everything: bool) -> None:
         queue: list[tuple[float, list[bytes]]] = []
-        told: list[Step] = []
+        told: list[Callable[[], None]] = []
         for post in self._kiosks + self._posts:
             if post.online_day > day and not everything:
                 continue
-            records = [sealed for sealeds, _step in post.outbox for sealed in sealeds]
-            told += [step for _sealeds, step in post.outbox if step is not None]
+            records = [sealed for sealeds, _told in post.outbox for sealed in sealeds]
+            told += [on_told for _sealeds, on_told in post.outbox if on_told is not None]
             post.outbox = []
             self._count("records", len(records))
             for number, at in enumerate(range(0, len(records), messages.FORWARD_RECORDS_MAX)):
@@ -263,8 +283,12 @@ class Campus:
             next_at = at + DELIVERIES_MAX
             portion, ahead = deliveries[at:next_at], deliveries[next_at : next_at + DELIVERIES_MAX]
             self._store.book(portion, ahead)
-        for step in told:
-            self.truth.told(step)
+        for on_told in told:
+            on_told()
+
+    def _by(self, now_s: int) -> Act:
+        """A clerk of the card centre in person."""
+        return CENTRE if self._clerk is None else replace(CENTRE, person=self._clerk(now_s))
 
     def _count(self, what: str, more: int = 1) -> None:
         self.counts[what] = self.counts.get(what, 0) + more

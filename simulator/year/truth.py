@@ -55,6 +55,7 @@ class Step:
     is_of_after: bool = False
     day: int = 0  # since 1 September
     tells_of: "Step | None" = None
+    record: tuple[int, int] = (0, 0)  # of a spend: its INTENT
     is_told: bool = False
     next_is_told: bool = False
     is_booked: bool = False
@@ -64,11 +65,14 @@ class Step:
 class Truth:
     """Balances in fen by account: credits minus debits, as in the books.
 
-    `sales`: what merchants sold, by (merchant, day), as far as it was told.
+    `sales`: what merchants sold, by (merchant, day), as far as it was told; `late`: of that what
+    was booked on a later day than `today` was then, (merchant, day, fen) by record.
     """
 
     fen: Counter[Account] = field(default_factory=Counter)
     sales: Counter[tuple[int, int]] = field(default_factory=Counter)
+    late: dict[tuple[int, int], tuple[int, int, int]] = field(default_factory=dict)
+    today: int = 0
 
     def move(self, debit: Account, credit: Account, amount_fen: int) -> None:
         self.fen[debit] -= amount_fen
@@ -115,6 +119,8 @@ class Truth:
         held = step.held
         self.move(held.purse, ("merchant", step.merchant_no), step.amount_fen)
         self.sales[step.merchant_no, step.day] += step.amount_fen
+        if step.day < self.today:
+            self.late[step.record] = step.merchant_no, step.day, step.amount_fen
         if step.is_of_after:
             held.suspect_fen += step.amount_fen
             if held.is_replaced:

@@ -356,10 +356,16 @@ def test_birth_will_and_goodbye(broker, ports):
     assert (message.retain, message.payload) == (True, b"lost")
 
 
+# amqtt 0.12 walks its table of subscriptions while a SUBSCRIBE changes it, and what it was handing
+# out then is lost: as everywhere, whoever is not sure that it has arrived says it again (ADR 1).
+LOSES_WHILE_ANOTHER_SUBSCRIBES = ("amqtt",)
+
+
 def test_what_is_listened_to_changes_without_a_gap(broker, ports):
-    """From a pattern to names and back, while somebody speaks: all of theirs comes."""
-    if broker.kind == "amqtt":
-        pytest.skip("amqtt 0.12 drops who speaks while another subscribes")
+    """From a pattern to names and back, while somebody speaks: all of theirs comes.
+
+    Where the broker has lost something on the way, once it is said again.
+    """
     sender, taker = ports("sender"), ports("taker", ["one/+/up"])
     pump([sender, taker], lambda: sender.connected and taker.connected)
     names = [f"one/{n}/up" for n in range(2 * FILTERS_PER_PACKET + 5) if n != 7]
@@ -383,6 +389,11 @@ def test_what_is_listened_to_changes_without_a_gap(broker, ports):
             sender.publish("one/5/up", b"%d" % said)
             pump([sender, taker], lambda: sender.unacked == 0)
         pump([sender, taker], lambda last=said: heard(last))
+    lost = sorted({*range(1, said + 1)} - {*got["one/5/up"]})
+    assert not lost or broker.kind in LOSES_WHILE_ANOTHER_SUBSCRIBES, lost
+    for number in lost:
+        sender.publish("one/5/up", b"%d" % number)
+        pump([sender, taker], lambda again=number: heard(again))
     assert sorted(set(got["one/5/up"])) == list(range(1, said + 1))
     # Of the one that was left out nothing comes once the broker has been told.
     assert set(got["one/7/up"]) >= set(range(60, 101))

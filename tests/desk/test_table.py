@@ -74,6 +74,36 @@ def test_a_code_of_a_minute_ago_is_refused(page):
     expect(page.locator("#told")).to_contain_text("zhang-san at pos-1: CODE TOO OLD")
 
 
+def test_an_identity_code_opens_the_gate_and_no_other_code_does(campus, page):
+    gate, told = device(page, "campus-gate"), page.locator("#told")
+    for code, said in (
+        ("identity", "zhang-san enters campus-gate"),
+        ("picture", "campus-gate stays shut for zhang-san"),
+        ("payment", "campus-gate stays shut for zhang-san"),
+    ):
+        page.locator(f'[data-code="{code}"]').click()
+        expect(gate.locator('[data-of="open"]')).to_have_text("关着")
+        before = told.inner_text().count(said)
+        gate.locator("[data-scan]").click()
+        expect(told).to_contain_text(re.compile(f"({said}.*){{{before + 1}}}", re.DOTALL))
+        expect(gate.locator('[data-of="held"]')).to_have_text("吸合")
+    recorded = campus[0].recording().result()
+    for line in ('do = "scan"', 'sees = "door open"', 'sees = "door shut"'):
+        assert line in recorded
+
+
+def test_without_network_a_phone_pays_nothing_in(page):
+    net, money = page.locator("#phone-net"), page.locator('[data-verb="topup"]')
+    net.click()
+    expect(net).to_have_attribute("aria-pressed", "false")
+    money.click()
+    expect(page.locator("#notice")).to_contain_text("the phone of zhang-san has no network")
+    net.click()
+    expect(net).to_have_attribute("aria-pressed", "true")
+    money.click()
+    expect(page.locator("#notice")).to_be_hidden()
+
+
 def test_without_network_a_phone_still_shows_codes(page):
     net = page.locator("#phone-net")
     net.click()
@@ -123,15 +153,19 @@ def test_links_go_and_come(campus, page):
     site = page.locator('section[data-site="canteen-1"]')
     summary = site.locator(".links summary")
     summary.click()
-    site.locator('[data-slow="delay_ms"]').select_option("300")
-    expect(site.locator(".links")).to_have_class("links bad")
-    site.locator('[data-slow="delay_ms"]').select_option("0")
-    expect(site.locator(".links")).to_have_class("links")
-    dark = site.locator("[data-dark]")
-    dark.click()
-    expect(dark).to_have_attribute("aria-pressed", "true")
-    dark.click()
-    expect(dark).to_have_attribute("aria-pressed", "false")
+    for what in ("reader-network", "upstream"):
+        line = site.locator(f'[data-line="{what}"]')
+        line.locator('[data-slow="delay_ms"]').select_option("300")
+        line.locator('[data-slow="loss_percent"]').select_option("20")
+        expect(site.locator(".links")).to_have_class("links bad")
+        for field in ("delay_ms", "loss_percent"):
+            line.locator(f'[data-slow="{field}"]').select_option("0")
+        expect(site.locator(".links")).to_have_class("links")
+        dark = line.locator("[data-dark]")
+        dark.click()
+        expect(dark).to_have_attribute("aria-pressed", "true")
+        dark.click()
+        expect(dark).to_have_attribute("aria-pressed", "false")
     for button in (
         plug(page, "canteen-1", "broker"),
         *(page.locator(f'[data-plug="{what}"]') for what in ("ledger", "centre")),
@@ -142,6 +176,7 @@ def test_links_go_and_come(campus, page):
         expect(button).to_have_attribute("aria-pressed", "true")
     recorded = campus[0].recording().result()
     steps = ('do = "slow"', "delay_ms = 300", 'do = "dark"', 'what = "broker"', 'what = "ledger"')
+    steps += ('what = "upstream"', 'what = "reader-network"', "loss_percent = 20")
     assert all(line in recorded for line in steps)
 
 

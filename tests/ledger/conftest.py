@@ -18,9 +18,9 @@ ON_BOTH = """
     acquirer any_order audit batches cancels carry_over channel_topups code_sales constraints
     closing corrections debts doors dossiers firmware holder_accounts holders inspections lives
     loads lost_records merchant_signatures money_lists operators payments periods phone_apps
-    policies quiescence reconcile reentry reissue_rules reissues retention retirement rosters
-    service settlement_basis settlements signatures subsidies takings temporary typed_signatures
-    verdicts watch
+    policies quiescence reconcile reentry reissue_rules reissues reopening retention retirement
+    rosters service settlement_basis settlements signatures subsidies takings temporary
+    typed_signatures verdicts watch
 """
 # Not twice: a file of an older version, a property that has a shorter test beside it, statements.
 _SQLITE_S_OWN = {
@@ -38,6 +38,7 @@ _SQLITE_S_OWN = {
     "test_stopped_at_any_statement_then_done_again",
     "test_looks_find_what_the_whole_books_say_whatever_arrived_when",
     "test_the_question_reads_one_stretch_of_its_index",
+    "test_it_reads_no_transfer_of_another_s_reader",
 }
 _MODULES = {f"tests.ledger.test_{name}" for name in ON_BOTH.split()}
 

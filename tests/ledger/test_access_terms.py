@@ -17,9 +17,9 @@ from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
 from protocols.rules import access, reasons
 from protocols.wire import messages
+from tests.ledger.crashes import FaultyConnection, Stopped
 from tests.ledger.readers import CARD, Reader, open_ledger
 from tests.ledger.test_access import DOOR, LI, NOW_S, OTHER, SITE, WANG, books, group
-from tests.ledger.test_faults import FaultyConnection, Stopped
 
 __all__ = ["books"]  # the fixture
 END_S, SEED = NOW_S + 86_400, 471

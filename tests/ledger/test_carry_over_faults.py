@@ -7,9 +7,9 @@ import sys
 
 from adapters.sqlite import open_database
 from ledger.dialect import SqliteDialect
-from ledger.invariants import check
 from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
+from tests.ledger.crashes import stop_anywhere
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, Reader
 from tests.ledger.replaced import (
     AFTER,
@@ -23,7 +23,6 @@ from tests.ledger.replaced import (
     replace,
     replaced,
 )
-from tests.ledger.test_faults import FaultyConnection, Stopped
 
 
 def a_reader():
@@ -61,28 +60,10 @@ def live(store, reader):
 
 def test_stopped_at_any_statement_then_run_again():
     reader = a_reader()
-    reference = LedgerStore(SqliteDialect(open_database(":memory:", MIGRATIONS)))
-    prepare(reference, reader)
-    live(reference, reader)
-    assert held(reference) == (0, 0, OPENING_FEN + 2 * 500, -100, -300)
-    after = reference.dump()
-    k, has_fired = 0, True
-    while has_fired:
-        k += 1
-        database = open_database(":memory:", MIGRATIONS)
-        prepare(LedgerStore(SqliteDialect(database)), reader)
-        connection = FaultyConnection(database, k, Stopped())
-        try:
-            live(LedgerStore(SqliteDialect(connection)), reader)
-        except Stopped:
-            pass
-        has_fired = connection.has_fired
-        store = LedgerStore(SqliteDialect(database))
-        assert check(store) == [], f"stopped at statement {k}"
-        live(store, reader)
-        assert store.dump() == after, f"stopped at statement {k}"
-        store.close()
-    assert k > 150, "the wrapper no longer sees the statements"
+    store = LedgerStore(SqliteDialect(open_database(":memory:", MIGRATIONS)))
+    prepare(store, reader)
+    stop_anywhere(store, lambda books: live(books, reader), least=150, check_each=1)
+    assert held(store) == (0, 0, OPENING_FEN + 2 * 500, -100, -300)
 
 
 _KILLED_AS_IT_GOES_ON = """

@@ -15,10 +15,10 @@ from ledger.store import LedgerStore
 from ledger.topups import NotCovered
 from protocols.card.purse import CARD_CENTRE
 from tests.ledger.checkout import Checkout
+from tests.ledger.crashes import stop_anywhere
 from tests.ledger.readers import CARD, OPENING_FEN, OTHER_CARD, Reader, open_ledger
 from tests.ledger.replaced import DUE_S, NEW_CARD, books, lose, replace
 from tests.ledger.tampering import tamper
-from tests.ledger.test_faults import FaultyConnection, Stopped
 
 NOW_S, LATER_S = 1_750_000_000, 1_750_000_600
 ORDER = Order("ecode", "A-1", CARD, 5_000, "bank-9001", NOW_S - 5)
@@ -215,35 +215,11 @@ def live(store):
         store.channel_top_ups.cancel("ecode", order_no, NOW_S)
 
 
-def _with_cards():
-    database = open_database(":memory:", MIGRATIONS)
-    LedgerStore(SqliteDialect(database)).issue_cards(
-        [(CARD, OPENING_FEN), (OTHER_CARD, OPENING_FEN)]
-    )
-    return database
-
-
 def test_stopped_at_any_statement_then_told_again():
-    reference = LedgerStore(SqliteDialect(_with_cards()))
-    live(reference)
-    assert money(reference) == (OPENING_FEN, 700)
-    k, has_fired = 0, True
-    while has_fired:
-        k += 1
-        database = _with_cards()
-        store = LedgerStore(SqliteDialect(database))
-        connection = FaultyConnection(database, k, Stopped())
-        try:
-            live(LedgerStore(SqliteDialect(connection)))
-        except Stopped:
-            pass
-        has_fired = connection.has_fired
-        assert check(store) == [], f"stopped at statement {k}"
-        live(store)
-        assert money(store) == (OPENING_FEN, 700), f"stopped at statement {k}"
-        assert store.dump() == reference.dump(), k
-        store.close()
-    assert k > 30, "the wrapper no longer sees the statements"
+    store = LedgerStore(SqliteDialect(open_database(":memory:", MIGRATIONS)))
+    store.issue_cards([(CARD, OPENING_FEN), (OTHER_CARD, OPENING_FEN)])
+    stop_anywhere(store, live, least=30, check_each=1)
+    assert money(store) == (OPENING_FEN, 700)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Merchants that leave: all they are due is paid, and nothing that comes behind is lost."""
 
 import json
-import sqlite3
 
 import pytest
 
@@ -16,9 +15,9 @@ from ledger.onboarding import Form
 from ledger.procedures import Act
 from ledger.reservations import Settled
 from ledger.retirement import bars
-from ledger.store import LedgerStore
 from protocols.rules.reasons import APPROVED
 from tests.ledger.checkout import PAID_IN_FEN, Checkout
+from tests.ledger.crashes import stop_anywhere
 from tests.ledger.ended import (
     POS,
     SILENT,
@@ -41,7 +40,6 @@ from tests.ledger.months import (
 )
 from tests.ledger.readers import CANTEEN, KIOSK, Reader
 from tests.ledger.tampering import tamper
-from tests.ledger.test_faults import FaultyConnection, Stopped
 
 
 def refused(reason, match=""):
@@ -119,8 +117,10 @@ def test_it_gets_no_reader_any_more_neither_by_form_nor_by_the_register():
     with pytest.raises(ConstraintBroken):
         store.register_device(2001, Reader(2001).key, CANTEEN)
     store.register_device(2002, Reader(2002).key, KIOSK)
+    before = store.dump()
     with refused(procedures.HAS_ENDED, "winds up already"):
         leave(store, reference="L-2")
+    assert store.dump() == before
     assert check(store) == []
 
 
@@ -316,26 +316,7 @@ def ready_to_close():
 def test_stopped_at_any_statement_then_done_again(ready):
     """Power is gone anywhere in it; whoever gives the command again has it done once."""
     prepared, act = ready()
-    before = prepared.database._connection.serialize()
-    act(prepared)
-    after = prepared.dump()
-    k, has_fired = 0, True
-    while has_fired:
-        k += 1
-        database = sqlite3.connect(":memory:", isolation_level=None)
-        database.deserialize(before)
-        database.execute("PRAGMA foreign_keys = ON")
-        connection = FaultyConnection(database, k, Stopped())
-        try:
-            act(LedgerStore(SqliteDialect(connection)))
-        except Stopped:
-            pass
-        has_fired = connection.has_fired
-        store = LedgerStore(SqliteDialect(database))
-        act(store)
-        assert store.dump() == after, f"stopped at statement {k}"
-        store.close()
-    assert k > 5, "the wrapper no longer sees the statements"
+    stop_anywhere(prepared, act, least=5)
 
 
 # --- the books -----------------------------------------------------------------------------------
@@ -369,6 +350,9 @@ TAMPERED = {
     ],
     "a merchant that is closed has a statement, and no reader in use": [
         "DELETE FROM closing_statement"
+    ],
+    "each settling of a merchant has its statement, and each payment of it is a step": [
+        "INSERT INTO closing_statement SELECT 9, dossier, sha256, report, 1 FROM closing_statement"
     ],
     "what a merchant has paid in is booked once, as such": [
         f"INSERT INTO merchant_payment SELECT 9, dossier, {CANTEEN}, 7, 1 FROM merchant_end"

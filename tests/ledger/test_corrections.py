@@ -17,6 +17,7 @@ from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
 from ledger.transfers import CORRECT
 from ledger.watch import Watch
+from tests.ledger.crashes import stop_anywhere
 from tests.ledger.readers import (
     CANTEEN,
     CARD,
@@ -28,7 +29,6 @@ from tests.ledger.readers import (
 )
 from tests.ledger.replaced import AFTER, DUE_S, NEW_CARD, books, lose, replace, replaced
 from tests.ledger.tampering import in_its_words, tamper
-from tests.ledger.test_faults import FaultyConnection, Stopped
 
 BECAUSE = "the camera shows it"
 NOBODY = 99  # a card that was never issued
@@ -324,31 +324,11 @@ def test_stopped_at_any_statement_then_run_again():
         except CorrectionRefused as error:
             assert "it is booked" in str(error)
 
-    def prepared():
-        database = open_database(":memory:", MIGRATIONS)
-        store = LedgerStore(SqliteDialect(database))
-        store.register_merchant(CANTEEN)
-        store.register_device(1001, reader.key, CANTEEN)
-        store.book([reader.records])
-        return database, store
-
-    _database, store = prepared()
-    live(store)
-    after, k, has_fired = store.dump(), 0, True
-    while has_fired:
-        k += 1
-        database, store = prepared()
-        connection = FaultyConnection(database, k, Stopped())
-        try:
-            live(LedgerStore(SqliteDialect(connection)))
-        except Stopped:
-            pass
-        has_fired = connection.has_fired
-        assert check(store) == [], f"stopped at statement {k}"
-        live(store)
-        assert store.dump() == after, f"stopped at statement {k}"
-        store.close()
-    assert k > 25, "the wrapper no longer sees the statements"
+    store = LedgerStore(SqliteDialect(open_database(":memory:", MIGRATIONS)))
+    store.register_merchant(CANTEEN)
+    store.register_device(1001, reader.key, CANTEEN)
+    store.book([reader.records])
+    stop_anywhere(store, live, least=25, check_each=1)
 
 
 _KILLED = """

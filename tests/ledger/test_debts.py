@@ -1,26 +1,24 @@
 """What a merchant that leaves never pays: written off by two persons, to one bearer, once."""
 
 import json
-import sqlite3
 
 import pytest
 
 from ledger import chart, debt_rules, procedures, reasons
 from ledger.closing import newest
 from ledger.debt_schema import DEBT_JOURNALS
-from ledger.dialect import ConstraintBroken, SqliteDialect
+from ledger.dialect import ConstraintBroken
 from ledger.dossiers import DossierRefused
 from ledger.entries import post_recorded
 from ledger.health import look
 from ledger.invariants import check
 from ledger.procedures import Act
-from ledger.store import LedgerStore
 from ledger.transfers import CORRECT, Transfer
+from tests.ledger.crashes import stop_anywhere
 from tests.ledger.ended import POS, SILENT, TIME_S, centre, end, leave, pass_over, pay_all, retire
 from tests.ledger.months import CLOSED_S, NEXT_END_S, approve, close, month
 from tests.ledger.readers import CANTEEN, KIOSK
 from tests.ledger.tampering import tamper
-from tests.ledger.test_faults import FaultyConnection, Stopped
 
 DEBT_FEN = 600
 CENTRE, DEPARTMENT = reasons.DEBT_OF_CENTRE, reasons.DEBT_OF_DEPARTMENT
@@ -65,6 +63,14 @@ def propose(store, number, bearer="department", person="yang", said="it is insol
 def finance(store, number, verb="write-off", person="tian", shown="600", said=""):
     by = Act("finance", person, shown, said)
     return store.merchants.dossiers.say(number, verb, by, CLOSED_S)
+
+
+# The first signature, once more, as if a third debt were proposed.
+SAME_WORDS = """
+INSERT INTO dossier_step SELECT dossier, (SELECT MAX(step) + 1 FROM dossier_step m
+    WHERE m.dossier = s.dossier), kind, verb, state_before, state_after, role, act, person,
+    evidence, said, given_by, time_s
+FROM dossier_step s WHERE verb = 'write-off' AND said = ''"""
 
 
 def loss_fen(store, reason=DEPARTMENT):
@@ -199,7 +205,7 @@ def test_nothing_is_proposed_that_takings_may_cover():
 
 
 def test_a_second_debt_of_the_same_sum_is_no_repeat_of_the_first():
-    """It takes another person of the finance department: an old signature signs nothing new."""
+    """The same treasurer signs it, in words of its own: a late copy of the first signs nothing."""
     store, number = ready()
     propose(store, number)
     finance(store, number)
@@ -209,9 +215,11 @@ def test_a_second_debt_of_the_same_sum_is_no_repeat_of_the_first():
         post_recorded(store.database, [Transfer(chart.LEDGER_DEVICE, 99, 9, CORRECT, *what)])
     in_periods(store, NEXT_END_S + 60)
     propose(store, number, "card-centre", said="another one")
-    unchanged(store, procedures.ANOTHER_PERSON, "tian", finance, number)
-    finance(store, number, person="tang")
+    unchanged(store, procedures.SAID_OTHERWISE, "in these words before", finance, number)
+    finance(store, number, said="the second one")
     assert [loss_fen(store, one) for one in (DEPARTMENT, CENTRE)] == [DEBT_FEN, DEBT_FEN]
+    with pytest.raises(ConstraintBroken), store.database.transaction():
+        store.database.rows(SAME_WORDS)
 
 
 def test_what_comes_behind_a_write_off_is_taken_back_from_who_bore_it():
@@ -241,20 +249,14 @@ def test_what_comes_behind_a_write_off_is_taken_back_from_who_bore_it():
 
 def test_a_backup_of_before_the_signature_signs_it_once_more():
     """Yesterday's books, restored: the proposal stands, and the same words come to the same."""
-    store, number = ready()
-    propose(store, number)
-    if not isinstance(store.database, SqliteDialect):
-        pytest.skip("a copy in memory: SQLite's own")
-    yesterday = store.database._connection.serialize()
+    (store, number), (restored, same) = ready(), ready()
+    for books in store, restored:
+        propose(books, number)
+    assert (number, store.dump()) == (same, restored.dump())
     finance(store, number)
-    after = store.dump()
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.deserialize(yesterday)
-    connection.execute("PRAGMA foreign_keys = ON")
-    restored = LedgerStore(SqliteDialect(connection))
     assert loss_fen(restored) == 0 and check(restored) == []
     assert finance(restored, number) == "winding-up"
-    assert restored.dump() == after and check(restored) == []
+    assert restored.dump() == store.dump() and check(restored) == []
 
 
 # --- a crash at any statement -------------------------------------------------------------------
@@ -282,26 +284,7 @@ def ready_to_recover():
 def test_stopped_at_any_statement_then_done_again(ready):
     """Power is gone anywhere in it; whoever gives the command again has it done once."""
     prepared, act = ready()
-    before = prepared.database._connection.serialize()
-    act(prepared)
-    after = prepared.dump()
-    k, has_fired = 0, True
-    while has_fired:
-        k += 1
-        database = sqlite3.connect(":memory:", isolation_level=None)
-        database.deserialize(before)
-        database.execute("PRAGMA foreign_keys = ON")
-        connection = FaultyConnection(database, k, Stopped())
-        try:
-            act(LedgerStore(SqliteDialect(connection)))
-        except Stopped:
-            pass
-        has_fired = connection.has_fired
-        store = LedgerStore(SqliteDialect(database))
-        act(store)
-        assert store.dump() == after, f"stopped at statement {k}"
-        store.close()
-    assert k > 5, "the wrapper no longer sees the statements"
+    stop_anywhere(prepared, act, least=5)
 
 
 # --- the books -----------------------------------------------------------------------------------

@@ -1,22 +1,19 @@
 """Dossiers in the books: what the database refuses, what is seen, a crash at any statement."""
 
 import random
-import sqlite3
 from dataclasses import replace
 
 import pytest
 
-from adapters.sqlite import open_database
 from ledger import chart, dossier_rules, procedures
-from ledger.dialect import ConstraintBroken, SqliteDialect
+from ledger.dialect import ConstraintBroken
 from ledger.doctor import WORTH_A_LOOK, examine
 from ledger.dossiers import DossierRefused
 from ledger.invariants import check
 from ledger.procedure_rows import ROWS
 from ledger.procedure_schema import JOURNALS
 from ledger.procedures import ROLES, SIGN, Act, answer, custodian, of
-from ledger.schema import MIGRATIONS
-from ledger.store import LedgerStore, RegistryError
+from ledger.store import RegistryError
 from tests.ledger.campus import (
     BAKERY,
     BROKEN,
@@ -33,9 +30,9 @@ from tests.ledger.campus import (
     say,
     sign,
 )
+from tests.ledger.crashes import stop_anywhere
 from tests.ledger.readers import CANTEEN, KIOSK, Reader
 from tests.ledger.tampering import in_its_words, tamper
-from tests.ledger.test_faults import FaultyConnection, Stopped
 
 # A column that anybody would have to touch.
 KEYS = {
@@ -217,34 +214,9 @@ def test_the_table_in_the_books_is_the_programs():
 @pytest.mark.parametrize("part", PARTS)
 def test_stopped_at_any_statement_then_run_again(part):
     """Every command is given again, word for word, as whoever has heard no answer does."""
-    prepared = open_database(":memory:", MIGRATIONS)
-    reference = LedgerStore(SqliteDialect(prepared))
-    campus().database._connection.backup(prepared)
-    before = prepared.serialize()
-    part(reference)
-    assert check(reference) == []
-    after = reference.dump()
-    part(reference)
-    assert reference.dump() == after
-    k, has_fired = 0, True
-    while has_fired:
-        k += 1
-        database = sqlite3.connect(":memory:", isolation_level=None)
-        database.deserialize(before)
-        database.execute("PRAGMA foreign_keys = ON")
-        connection = FaultyConnection(database, k, Stopped())
-        try:
-            part(LedgerStore(SqliteDialect(connection)))
-        except Stopped:
-            pass
-        has_fired = connection.has_fired
-        store = LedgerStore(SqliteDialect(database))
-        if k % 29 == 0:  # reads everything; the end shows them all
-            assert check(store) == [], f"stopped at statement {k}"
-        part(store)
-        assert store.dump() == after, f"stopped at statement {k}"
-        store.close()
-    assert k > 15, "the wrapper no longer sees the statements"
+    prepared = campus()
+    stop_anywhere(prepared, part, least=15, check_each=29)
+    assert check(prepared) == []
 
 
 # --- any verbs in any order ----------------------------------------------------------------------

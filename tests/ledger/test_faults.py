@@ -19,52 +19,11 @@ from ledger.service import LedgerService
 from ledger.store import LedgerStore
 from protocols.wire import cbor, messages, seal, topics
 from protocols.wire.messages import NOT_COMMITTED, UNKNOWN
+from tests.ledger.crashes import FaultyConnection, Stopped
 from tests.ledger.desk import Desk
 from tests.ledger.readers import CANTEEN, CARD, KIOSK, Reader, open_ledger
 
 SITE, NOW_S = "north", 1_750_000_000
-
-
-class Stopped(Exception):
-    """The machine stopped here."""
-
-
-class FaultyConnection:
-    """A connection that raises `error` instead of running its k-th statement."""
-
-    def __init__(self, connection, k, error):
-        self._connection = connection
-        self._left = k
-        self._error = error
-
-    def _count(self):
-        self._left -= 1
-        if self._left == 0:
-            raise self._error
-
-    def execute(self, sql, parameters=()):
-        if sql != "ROLLBACK":
-            self._count()
-        return self._connection.execute(sql, parameters)
-
-    def executemany(self, sql, rows):
-        def counted():
-            for row in rows:
-                self._count()
-                yield row
-
-        return self._connection.executemany(sql, counted())
-
-    @property
-    def in_transaction(self):
-        return self._connection.in_transaction
-
-    @property
-    def has_fired(self):
-        return self._left <= 0
-
-    def close(self):
-        self._connection.close()
 
 
 def deliveries():

@@ -1,7 +1,6 @@
 """Lives of cards: what the database refuses, what the checker sees, a crash at any statement."""
 
 import random
-import sqlite3
 
 import pytest
 
@@ -19,10 +18,10 @@ from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
 from ledger.topups import NotCovered, TopUpRefused
 from protocols.rules.spending import STUDENT
+from tests.ledger.crashes import stop_anywhere
 from tests.ledger.lives import ACCOUNT, BY, NAME, fill, let_go, make_file
 from tests.ledger.readers import CANTEEN, Reader, open_ledger
 from tests.ledger.tampering import in_its_words, tamper
-from tests.ledger.test_faults import FaultyConnection, Stopped
 
 # A column that anybody would have to touch.
 KEYS = {
@@ -173,33 +172,11 @@ def live(store, sha256):
 
 
 def test_stopped_at_any_statement_then_run_again():
-    prepared = open_database(":memory:", MIGRATIONS)
-    reference = LedgerStore(SqliteDialect(prepared))
-    prepare(reference)
-    before = prepared.serialize()
-    sha256 = reference.batches.dry_run("graduation", LINES, FILE).sha256
-    live(reference, sha256)
-    assert check(reference) == [] and reference.balances()["clearing", 0] == -200
-    after = reference.dump()
-    k, has_fired = 0, True
-    while has_fired:
-        k += 1
-        database = sqlite3.connect(":memory:", isolation_level=None)
-        database.deserialize(before)
-        database.execute("PRAGMA foreign_keys = ON")
-        connection = FaultyConnection(database, k, Stopped())
-        try:
-            live(LedgerStore(SqliteDialect(connection)), sha256)
-        except Stopped:
-            pass
-        has_fired = connection.has_fired
-        store = LedgerStore(SqliteDialect(database))
-        if k % 7 == 0:  # reads everything: every seventh is enough, the end shows them all
-            assert check(store) == [], f"stopped at statement {k}"
-        live(store, sha256)
-        assert store.dump() == after, f"stopped at statement {k}"
-        store.close()
-    assert k > 150, "the wrapper no longer sees the statements"
+    store = LedgerStore(SqliteDialect(open_database(":memory:", MIGRATIONS)))
+    prepare(store)
+    sha256 = store.batches.dry_run("graduation", LINES, FILE).sha256
+    stop_anywhere(store, lambda books: live(books, sha256), least=150, check_each=7)
+    assert check(store) == [] and store.balances()["clearing", 0] == -200
 
 
 # --- any verbs in any order --------------------------------------------------------------------

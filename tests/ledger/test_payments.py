@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from adapters.sqlite import _statements, open_database
+from adapters.sqlite import _statements
 from ledger import chart
 from ledger.audit import export, verify
 from ledger.card_status import CardRefused
@@ -21,12 +21,11 @@ from ledger.payments.schema import PAYMENT_JOURNALS
 from ledger.period_reasons import PeriodRefused
 from ledger.postgres_schema import migration
 from ledger.schema import MIGRATIONS
-from ledger.store import LedgerStore
 from tests.ledger import lives, months
+from tests.ledger.crashes import stop_anywhere
 from tests.ledger.months import CLOSED_S, approve, close, month
 from tests.ledger.readers import CANTEEN, CARD, KIOSK, Reader, open_ledger
 from tests.ledger.tampering import in_its_words, tamper
-from tests.ledger.test_faults import FaultyConnection, Stopped
 from tests.ledger.test_quiescence import inspect
 
 LEAVER, LEFT_FEN, DUE_FEN = 99, 4_200, 900
@@ -535,24 +534,7 @@ def _all_of_it(store, payments):
 
 def test_stopped_at_any_statement_then_done_again(lost):
     fresh, payments = lost
-    reference = office()
-    _all_of_it(back(reference), payments)
-    for k in count(1):
-        books = open_database(":memory:", [])
-        fresh.database._connection.backup(books)
-        connection = FaultyConnection(books, k, Stopped())
-        try:
-            _all_of_it(LedgerStore(SqliteDialect(connection)), payments)
-        except Stopped:
-            assert not books.in_transaction
-        store = LedgerStore(SqliteDialect(books))
-        _all_of_it(store, payments)
-        assert store.dump() == reference.dump(), k
-        assert check(store) == [] if k % 8 == 0 else True, k
-        store.close()
-        if not connection.has_fired:
-            break
-    assert k > 60
+    stop_anywhere(fresh, lambda books: _all_of_it(books, payments), least=60, check_each=8)
 
 
 # --- the tables --------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from protocols.card import virtual_code
 from protocols.rules.scan_codes import CAMPUS_PAYMENT, WECHAT
 from tests.ledger import campus
 from tests.ledger.checkout import PROOF
+from tests.ledger.crashes import FaultyConnection, Stopped
 from tests.ledger.months import (
     CLOSED_S,
     CLOSER,
@@ -46,7 +47,6 @@ from tests.ledger.months import (
 )
 from tests.ledger.readers import CANTEEN, CARD, KIOSK, Reader, lost, open_ledger
 from tests.ledger.tampering import in_its_words, tamper
-from tests.ledger.test_faults import FaultyConnection, Stopped
 
 
 def due(store, number, merchant_no=CANTEEN):

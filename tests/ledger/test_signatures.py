@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from ledger import audit, certificates, names, people, reasons, signatures
+from ledger import audit, certificates, key_openings, names, people, reasons, signatures
 from ledger.batches import IssueLine
 from ledger.bearers import Bearer
 from ledger.card_status import CardRefused
@@ -310,6 +310,11 @@ STORY = [
         lambda s, who: DoorLog(s.database).ask(DOOR, (0, 60), "a wallet", who, NOW_S),
     ),
     ("access.public", "gu", lambda s, who: s.access.grant(1003, CARD, 1, 1, who, NOW_S)),
+    (
+        "door.key",
+        "wen",
+        lambda s, who: key_openings.enter(s.database, DOOR, "cells empty", who, NOW_S),
+    ),
     ("reader.release", "eng", _release),
     (
         "policy.set",

@@ -1,7 +1,5 @@
 """Subsidies: compared with the books, signed by two, each line once, whatever stops between."""
 
-import sqlite3
-
 import pytest
 
 from adapters.sqlite import open_database
@@ -14,9 +12,9 @@ from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
 from ledger.subsidies import Became, SubsidyLine
 from protocols.rules.spending import STUDENT
+from tests.ledger.crashes import stop_anywhere
 from tests.ledger.lives import BY, FILE, pay_in
 from tests.ledger.readers import Reader, open_ledger
-from tests.ledger.test_faults import FaultyConnection, Stopped
 
 NOW_S = 1_000_000
 CARDS = (50, 51, 52)
@@ -165,26 +163,8 @@ def test_lines_of_before_there_were_signatures_are_not_booked_again(store):
 
 
 def test_stopped_at_any_statement_then_run_again():
-    prepared = open_database(":memory:", MIGRATIONS)
-    fill(LedgerStore(SqliteDialect(prepared)))
-    before = prepared.serialize()
-    pay_in(LedgerStore(SqliteDialect(prepared)), "a", lines_of(*CARDS))
-    after = LedgerStore(SqliteDialect(prepared)).dump()
-    k, has_fired = 0, True
-    while has_fired:
-        k += 1
-        database = sqlite3.connect(":memory:", isolation_level=None)
-        database.deserialize(before)
-        database.execute("PRAGMA foreign_keys = ON")
-        connection = FaultyConnection(database, k, Stopped())
-        try:
-            pay_in(LedgerStore(SqliteDialect(connection)), "a", lines_of(*CARDS))
-        except Stopped:
-            pass
-        has_fired = connection.has_fired
-        store = LedgerStore(SqliteDialect(database))
-        assert sum(store.balances().values()) == 0
-        pay_in(store, "a", lines_of(*CARDS))
-        assert store.dump() == after, f"stopped at statement {k}"
-        store.close()
-    assert k > 60, "the wrapper no longer sees the statements"
+    store = LedgerStore(SqliteDialect(open_database(":memory:", MIGRATIONS)))
+    fill(store)
+    stop_anywhere(
+        store, lambda books: pay_in(books, "a", lines_of(*CARDS)), least=60, check_each=9
+    )

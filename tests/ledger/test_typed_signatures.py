@@ -19,11 +19,11 @@ from ledger.subsidies import SubsidyLine
 from tests.ledger import lives
 from tests.ledger import test_temporary as temporary
 from tests.ledger.campus import BAKERY, SIGNERS, TILL, apply, campus
+from tests.ledger.crashes import Stopped
 from tests.ledger.months import DAY_S, NEXT_END_S
 from tests.ledger.readers import CANTEEN, CARD, OTHER_CARD, open_ledger
 from tests.ledger.staff import FIRST, cheap, enrol, log_in, staffed
 from tests.ledger.test_batches import freshmen
-from tests.ledger.test_faults import Stopped
 from tests.ledger.test_merchant_signatures import (
     ANNEX_2,
     NOW_S,

@@ -81,6 +81,41 @@ def test_every_link_in_turn_and_nothing_is_lost(repo_root):
     assert (report.failures, report.violations, report.timed_out) == ([], [], False)
 
 
+@pytest.mark.parametrize("seed", [24, 240, 2400])
+def test_a_line_to_the_centre_that_is_bad_in_every_way_loses_nothing(repo_root, seed):
+    path = repo_root / "simulator/scenarios/upstream.toml"
+    print("seed", seed)
+    reports = [run_scenario(path, seed, broker="amqtt") for _ in range(2)]
+    for report in reports:
+        assert (report.failures, report.violations, report.timed_out) == ([], [], False)
+    assert reports[0].transcript_sha256 == reports[1].transcript_sha256
+
+
+def test_an_agent_dies_behind_a_line_that_is_dark_or_late(play):
+    """And so do both ends of that line, with everything that is still on it."""
+    bad = {"do": "slow", "what": "upstream", "delay_ms": 2500, "loss_percent": 50}
+    happens = [
+        *((2, bad), (5, spend("1.00", "PAID 1.00"))),
+        *((6, {"do": "cut", "what": "mains"}), (7, spend("2.00", "PAID 2.00"))),
+        *((20, {"do": "plug", "what": "mains"}), (22, {"do": "dark", "what": "upstream"})),
+        *((23, spend("3.00", "PAID 3.00")), (24, {"do": "cut", "what": "mains"})),
+        *((30, {"do": "plug", "what": "mains"}), (60, {"do": "cut", "what": "centre"})),
+        *((61, {"do": "plug", "what": "upstream"}), (65, {"do": "plug", "what": "centre"})),
+    ]
+    report = play(HEAD + steps(*happens))
+    assert report.failures + report.violations == []
+    assert (report.booked, report.lost, report.duplicated, report.in_flight_fen) == (3, 0, 0, 0)
+
+
+def test_a_centre_that_answers_never_has_booked_all_the_same(play):
+    """What the agent says arrives, and each answer is later than its patience: said twice."""
+    late = {"do": "slow", "what": "upstream", "delay_ms": 30_000}
+    happens = [(10, late), (12, spend("4.00", "PAID 4.00")), (300, {"do": "wait"})]
+    report = play(HEAD + steps(*happens))
+    assert report.failures + report.violations == []
+    assert (report.booked, report.lost, report.duplicated) == (1, 0, 0)
+
+
 @pytest.mark.usefixtures("micropython")
 def test_same_log_in_a_real_micropython(play):
     reports = [play(HEAD + BAD_LINKS, home=home) for home in ("cpython", "vm")]
@@ -170,6 +205,14 @@ def test_without_network_a_phone_pays_nothing_in(play):
     [
         ({"do": "slow", "loss_percent": 81}, "unknown loss_percent '81'; one of: 0 to 80"),
         ({"do": "slow", "delay_ms": 60_000}, "unknown delay_ms '60000'; one of: 0 to 30000"),
+        (
+            {"do": "slow", "what": "mains"},
+            "unknown what 'mains'; one of: reader-network, upstream",
+        ),
+        (
+            {"do": "dark", "what": "upstream", "reader": "pos-1"},
+            "unknown field of [[step]] 'reader'",
+        ),
         ({"do": "slow", "delay_ms": -1}, "a whole number"),
         ({"do": "cut", "what": "ledger", "site": "canteen-1"}, "unknown field of [[step]] 'site'"),
         ({"do": "cut", "what": "mains", "card": "ada"}, "unknown field of [[step]] 'card'"),

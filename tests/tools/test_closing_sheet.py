@@ -64,6 +64,13 @@ def test_from_what_is_open_to_the_close(books):
     say(path, number, "close", "card-centre", "chen", "--shown", mark)
     onecard("merchant", "statement", path, *about)
     assert "签字(盖章)：chen" in out.read_text(encoding="utf-8")
+    say(path, number, "reopen", "card-centre", "yang", "--said", "its heirs were asked")
+    say(path, number, "settle", "card-centre", "yang", "--said", "nothing came")
+    onecard("merchant", "statement", path, *about)
+    has = dict(
+        zip(cells, pairwise(Cells(out.read_text(encoding="utf-8")).cells[1:]), strict=False)
+    )
+    assert has["一卡通中心复核"][0].startswith("签字(盖章)：＿")  # nobody has closed this one
 
 
 def test_another_merchant_is_thrown_out_and_its_reader_passed_over(books):

@@ -11,11 +11,9 @@ brokers, agents and readers, then certificates are renewed one by one, both kind
 `list` shows none of the old authority any more, `retire` takes it out of ca.pem.
 """
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -259,14 +257,11 @@ def _found(folder: Path, number: int, name: str, now_s: int) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise AuthorityError(f"{folder}: {error.strerror}") from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(files.held(folder))
+        except files.Busy:
+            raise AuthorityError(f"{folder}: somebody else is at work here") from None
+        except OSError as error:
+            raise AuthorityError(f"{folder}: {error.strerror}") from None
         yield
-    except BlockingIOError:
-        raise AuthorityError(f"{folder}: somebody else is at work here") from None
-    finally:
-        os.close(handle)

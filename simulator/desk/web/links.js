@@ -16,11 +16,15 @@ export function showCentre(centre) {
 
 export function showLinks(place, site) {
   put(place.querySelector('[data-plug="broker"]'), site.broker, words.running, words.stopped_broker);
-  place.querySelector("[data-dark]").setAttribute("aria-pressed", site.dark);
-  for (const select of place.querySelectorAll("[data-slow]")) {
-    if (select !== document.activeElement) select.value = site[select.dataset.slow];
+  let isBad = !site.broker;
+  for (const line of place.querySelectorAll("[data-line]")) {
+    const fault = site.faults[line.dataset.line];
+    line.querySelector("[data-dark]").setAttribute("aria-pressed", fault.dark);
+    for (const select of line.querySelectorAll("[data-slow]")) {
+      if (select !== document.activeElement) select.value = fault[select.dataset.slow];
+    }
+    isBad ||= fault.dark || fault.delay_ms > 0 || fault.loss_percent > 0;
   }
-  const isBad = site.dark || !site.broker || site.delay_ms > 0 || site.loss_percent > 0;
   place.querySelector(".links").classList.toggle("bad", isBad);
 }
 
@@ -30,16 +34,17 @@ export function showTyped(place, typed) {
   if (output.textContent !== text) output.textContent = text;
 }
 
+const lineOf = (part) => part.closest("[data-line]");
+
 export function slow(select) {
-  const step = { do: "slow", site: siteOf(select) };
-  for (const each of select.closest(".links").querySelectorAll("[data-slow]")) step[each.dataset.slow] = Number(each.value);
+  const step = { do: "slow", what: lineOf(select).dataset.line, site: siteOf(select) };
+  for (const each of lineOf(select).querySelectorAll("[data-slow]")) step[each.dataset.slow] = Number(each.value);
   return act(step);
 }
 
 export function dark(button) {
-  const site = siteOf(button);
-  if (button.getAttribute("aria-pressed") === "true") return act({ do: "plug", what: "reader-network", site });
-  return act({ do: "dark", site });
+  const isDark = button.getAttribute("aria-pressed") === "true";
+  return act({ do: isDark ? "plug" : "dark", what: lineOf(button).dataset.line, site: siteOf(button) });
 }
 
 // Of a site, of a reader, or of all of it: a plug that stands nowhere is the card centre's.

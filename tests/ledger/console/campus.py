@@ -24,6 +24,7 @@ from ledger.lifecycle import HOLDER, Act
 from ledger.store import LedgerStore
 from ledger.temporary import Application
 from protocols.rules.spending import STUDENT
+from tests.ledger.console import dorm
 from tests.ledger.readers import CANTEEN, Reader
 from tests.ledger.staff import CHEAP, staffed, token_of
 
@@ -36,7 +37,7 @@ LOST, IN_USE, TEMPORARY = 7, 8, 9
 NEW = (20, 21, 22)
 LOST_AGO_S = 3_600
 PEOPLE = ((LOST, "2021010042", "张三"), (IN_USE, "2021010043", "单小明"))
-EXAMPLES = {"card_no": str(LOST), "application": "1"}
+EXAMPLES = {"card_no": str(LOST), "application": "1", **dorm.EXAMPLES}
 _LISTENS = re.compile(rb"console listens on [^ ]+, port (\d+)")
 _HERE = (str(ROOT), os.environ.get("PYTHONPATH", ""))
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(each for each in _HERE if each)}
@@ -70,7 +71,9 @@ def _staffed():
         store = LedgerStore.open(str(path))
         store.database._connection.execute("PRAGMA synchronous = OFF")  # nobody pulls a plug here
         then_s = int(time.time()) - LOST_AGO_S
-        _fill(store, staffed(store, then_s), then_s)
+        staff = staffed(store, then_s)
+        _fill(store, staff, then_s)
+        dorm.fill(store, staff, then_s)
         store.register_merchant(CANTEEN, "Canteen 1")
         reader = Reader(1001)
         store.register_device(reader.device, reader.key, CANTEEN)
@@ -163,7 +166,10 @@ class Answer:
 
 
 class _Html(html.parser.HTMLParser):
-    """Elements with their attributes, forms with the fields that they have, what is said."""
+    """Elements with their attributes, forms with the fields that they have, what is said.
+
+    `forms` are those that are posted; one that only asks by a query has nothing to seal.
+    """
 
     def __init__(self, text):
         super().__init__()
@@ -171,6 +177,7 @@ class _Html(html.parser.HTMLParser):
         self.forms = []
         self.inline = []
         self._open = []
+        self._posts = False
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
@@ -179,8 +186,10 @@ class _Html(html.parser.HTMLParser):
         if tag in ("script", "style"):
             self._open.append(tag)
         if tag == "form":
-            self.forms.append((said.get("action"), {}))
-        if tag in ("input", "select", "textarea") and self.forms and said.get("name"):
+            self._posts = said.get("method", "get").lower() == "post"
+            if self._posts:
+                self.forms.append((said.get("action"), {}))
+        if tag in ("input", "select", "textarea") and self._posts and said.get("name"):
             kind = said.get("type")
             if kind in ("checkbox", "radio") and "checked" not in said:
                 return

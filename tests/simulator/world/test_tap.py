@@ -27,7 +27,7 @@ class Client:
     """A leg with a client that has connected, and has perhaps subscribed."""
 
     def __init__(self, tap, name, *, topic_filter=None, is_reader=False, will=None):
-        self.tap, self.leg = tap, tap.open(name, is_reader=is_reader)
+        self.tap, self.leg, self.is_reader = tap, tap.open(name), is_reader
         self.mqtt = MqttClient(name, 60, will, b"gone" if will else None)
         self.mqtt.connect(0)
         self.say()
@@ -40,11 +40,17 @@ class Client:
             self.hear(suback(packet_id))
 
     def say(self):
-        self.tap.client_sent(self.leg, bytes(self.mqtt.data_to_send()))
+        data = bytes(self.mqtt.data_to_send())
+        if not self.is_reader:
+            data = b"".join(self.tap.client_said(self.leg, data))
+        self.tap.client_sent(self.leg, data)
 
     def hear(self, data):
         self.mqtt.receive(data)
-        return self.tap.broker_sent(self.leg, data)
+        packets = self.tap.broker_sent(self.leg, data)
+        if not self.is_reader:
+            self.tap.client_has(self.leg, packets)
+        return packets
 
 
 @pytest.fixture
@@ -88,6 +94,22 @@ def test_a_readers_own_answer_waits_for_its_virtual_time(tap):
     agent.say()
     agent.hear(puback(packet_id))
     assert reader.hear(publish("a/down")) == [publish("a/down")]
+    assert tap.is_quiet()
+
+
+def test_what_is_under_way_to_a_service_is_not_owed_by_it_yet(tap):
+    agent = Client(tap, "agent", topic_filter="a/b")
+    sender = Client(tap, "sender", is_reader=True)
+    packet_id = sender.mqtt.publish("a/b", b"x")
+    sender.say()
+    sender.hear(puback(packet_id))
+    packets = tap.broker_sent(agent.leg, publish("a/b"))
+    assert tap.is_quiet()
+    tap.client_has(agent.leg, packets)
+    assert tap.owed() == "agent: 1 client PUBACK"
+    assert tap.client_said(agent.leg, puback(1)[:2]) == []
+    assert not tap.is_quiet()
+    assert tap.client_said(agent.leg, puback(1)[2:]) == [puback(1)]
     assert tap.is_quiet()
 
 
