@@ -25,6 +25,7 @@ from tools.cli_options import (
     refuse,
     say,
 )
+from tools.cli_provision import device
 from tools.cli_reader import reader
 from tools.cli_release import release
 from tools.cli_residence import residence
@@ -51,6 +52,7 @@ app.add_typer(card, name="card")
 app.add_typer(ca, name="ca")
 app.add_typer(keys, name="keys")
 app.add_typer(broker, name="broker")
+app.add_typer(device, name="device")
 app.add_typer(reader, name="reader")
 app.add_typer(release, name="release")
 app.add_typer(ledger, name="ledger")
