@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import tempfile
 import time
@@ -162,7 +163,7 @@ class Run:
         """Broker, ledger, agent, cards and readers, all connected and at rest."""
         scenario = self.scenario
         secrets = self.seeds.stream("keys")
-        self.keys = CardKeys.drawn(secrets)
+        self.keys = self.card_masters(secrets)
         self._services = Services(
             scenario.sites,
             self.world,
@@ -183,7 +184,7 @@ class Run:
         self.services.naps_us = self.rest.service_naps_us
         self._report.broker = self.services.broker_kind
         self._make_cards()
-        self.device_keys = {reader["device"]: secrets.randbytes(32) for reader in scenario.readers}
+        self.device_keys = self.reader_keys(secrets)
         register(self)
         now_s = self.world.utc_s()
         self._proven = log_in(self.services.store, self.scenario.operators, now_s)
@@ -198,6 +199,21 @@ class Run:
             self._add_reader(description)
         for reader in self.readers.values():
             reader.switch_on()
+
+    # What a run draws for itself; one with a board from outside has it from there.
+
+    def card_masters(self, draw: random.Random) -> CardKeys:
+        return CardKeys.drawn(draw)
+
+    def reader_keys(self, draw: random.Random) -> dict[int, bytes]:
+        return {reader["device"]: draw.randbytes(32) for reader in self.scenario.readers}
+
+    def journal_flash(self, draw: random.Random) -> NorFlash:
+        return NorFlash(FLASH_BYTES, draw)
+
+    def image_flash(self) -> NorFlash | None:
+        """The partition of both images, of a reader that has a loader."""
+        return None
 
     def _make_cards(self) -> None:
         today = clock_rules.day(self.scenario.start_utc_s, self.scenario.policy["utc_offset_s"])
@@ -226,7 +242,7 @@ class Run:
             }
         )
         draw = self.seeds.stream("reader", name)
-        flash = NorFlash(FLASH_BYTES, self.seeds.stream("flash", name))
+        flash = self.journal_flash(self.seeds.stream("flash", name))
         nvs = self._nvs(description, blob)
         # Whose menu is the ledger's has it from there.
         lacks = ("menu",) if description.get("ledger_menu") else ()
@@ -238,6 +254,7 @@ class Run:
             card_flash = NorFlash(size, self.seeds.stream("card-flash", name))
         make = LockHardware if role == "lock" else Hardware
         hardware = make(name, self.world, self.transcript, flash, nvs, draw, age, card_flash)
+        hardware.image_flash = self.image_flash()
         has_scanner = bool(description.get("scanner"))
         if description.get("usb"):
             role, hardware.usb = "usb_desk", UsbHost(hardware.clock)

@@ -12,6 +12,7 @@ import typer
 
 from tools.cli_agent import agent
 from tools.cli_aggregate import aggregate_code
+from tools.cli_board import sim_base, sim_board, sim_meal
 from tools.cli_broker import broker
 from tools.cli_ca import ca
 from tools.cli_card import card
@@ -173,6 +174,9 @@ def sim_run(
 
 
 sim.command("desk")(sim_desk)
+sim.command("board")(sim_board)
+sim.command("base")(sim_base)
+sim.command("meal")(sim_meal)
 sim.command("year")(sim_year)
 sim.command("months")(sim_months)
 

@@ -44,6 +44,11 @@ def inspect(names):
     print(json.dumps(facts))
 
 
+def files():
+    """The names of our files."""
+    print(json.dumps(_files()))
+
+
 def stop():
     """Take the program away and start anew: what it has begun, as its watchdog, is over."""
     for name in _STOPPED:

@@ -88,6 +88,13 @@ def restart(port: str, function: str = "stop") -> None:
     _run("mpremote", words, ASK_TIMEOUT_S, text)
 
 
+def fetch(port: str, folder: Path) -> None:
+    """Copy the program's files of a board into `folder`. DeviceError."""
+    names = call(port, "files")
+    words = ["connect", port, "resume", "fs", "cp", *(f":{name}" for name in names), str(folder)]
+    _run("mpremote", words, ASK_TIMEOUT_S)
+
+
 def reset(port: str) -> None:
     """Start the board anew, with its program. DeviceError."""
     words = ["connect", port, "resume", "exec", "--no-follow", "import machine; machine.reset()"]
