@@ -37,9 +37,9 @@ def _rows(vfs: int, cards: int, journal: int, start: int = 0x200000) -> tuple[Ro
 
 
 BOARDS = {
-    "esp32-8mb": BoardKind("esp32", 8 << 20, 0x1000, _rows(0x80000, 0x20000, 0x400000)),
+    "esp32-8mb": BoardKind("esp32", 8 << 20, 0x1000, _rows(0x80000, 0x20000, 0x4E0000)),
     "esp32-4mb": BoardKind("esp32", 4 << 20, 0x1000, _rows(0x50000, 0x20000, 0x110000)),
-    "esp32s3-8mb": BoardKind("esp32s3", 8 << 20, 0, _rows(0x80000, 0x20000, 0x400000)),
+    "esp32s3-8mb": BoardKind("esp32s3", 8 << 20, 0, _rows(0x80000, 0x20000, 0x4E0000)),
 }
 ROLES = ("pos", "door", "lock", "attendance", "kiosk", "identity")
 LINKS = ("network", "tls", "serial", "usb")
