@@ -73,7 +73,8 @@ class Board:
         os.write(self._end, b"x")
         self._thread.join()
         for handle in (self._wire, self._ended, self._end):
-            os.close(handle)
+            if handle >= 0:
+                os.close(handle)
         self._flash.close()
 
     def _run(self) -> None:
@@ -96,9 +97,10 @@ class Board:
             elif ready and self._console is not None:
                 self._serve(self._console, ready)
         except PowerCut:
-            self._is_dead = True
-            self._flash.operations_left = None
-            self._off()
+            # The adapter is fed by the same cable: the port is gone as well.
+            os.close(self._wire)
+            self._wire = -1
+            return False
         return True
 
     def _hear(self) -> None:

@@ -111,8 +111,6 @@ def test_its_next_key_leaves_its_journal_and_another_reader_is_refused(tmp_path,
 def test_cut_off_anywhere_it_runs_nothing_or_all_of_it_and_is_provisioned_again(
     tmp_path, kit, reader, monkeypatch
 ):
-    monkeypatch.setattr(processes, "ASK_TIMEOUT_S", 5)
-    monkeypatch.setattr(processes, "PUT_TIMEOUT_S", 5)
     folder = tmp_path / "board"
     url = board(folder)
     assert put(tmp_path, url, kit, reader).exit_code == 0
@@ -177,8 +175,7 @@ def test_esptool_flashes_a_bare_board_and_leaves_a_journal(tmp_path):
     assert other.exit_code == 2 and "[cause 10]" in other.stderr
 
 
-def test_power_lost_while_it_is_flashed_and_flashed_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(processes, "FLASH_TIMEOUT_S", 20)
+def test_power_lost_while_it_is_flashed_and_flashed_again(tmp_path):
     folder, base = tmp_path / "board", tmp_path / "base.bin"
     url = board(folder, is_bare=True, cut_after=20)
     base.write_bytes(base_image())
