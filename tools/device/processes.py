@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import serial
+
 from tools.device.errors import DeviceError
 from tools.rooms import ROOT
 
@@ -19,7 +21,8 @@ ON_BOARD = ROOT / "firmware" / "boards" / "esp32_provision.py"
 # A board that opening its port has reset starts within that.
 PROBE_S, _PROBE_READ_S = 5.0, 0.3
 _CONSOLE_BAUD, _HEARD_BYTES = 115200, 512
-_RAW, _BARE = b"raw REPL; CTRL-B to exit", b"invalid header"
+_SETTLE_S = 2.0
+_RAW, _BARE, _PROMPT = b"raw REPL; CTRL-B to exit", b"invalid header", b">>> "
 ASK_TIMEOUT_S, PUT_TIMEOUT_S, FLASH_TIMEOUT_S = 60, 300, 600
 # What either of them says, and the cause that it means; the first that is found counts.
 _SAID = (
@@ -46,21 +49,31 @@ def probe(port: str) -> None:
 
     mpremote waits for ever at some ports where nothing answers, and does not say what it heard.
     """
-    import serial
-
-    heard = b""
+    heard, asked = b"", 0
     try:
         with serial.serial_for_url(port, _CONSOLE_BAUD, timeout=_PROBE_READ_S) as line:
             end_s = time.monotonic() + PROBE_S
             while time.monotonic() < end_s and _RAW not in heard and _BARE not in heard:
                 line.write(b"\r\x03\x03\r\x01")  # stop what runs, then the raw console
-                heard = heard[-_HEARD_BYTES:] + line.read(_HEARD_BYTES)
+                asked += 1
+                heard += line.read(_HEARD_BYTES)
             if _RAW in heard:
-                line.write(b"\r\x02")
+                _settle(line, heard, asked)
     except (serial.SerialException, OSError) as error:
         raise DeviceError(_cause(str(error)), port) from None
     if _RAW not in heard:
         raise DeviceError(5 if _BARE in heard else 6 if heard.strip() else 4, port)
+
+
+def _settle(line: serial.SerialBase, heard: bytes, asked: int) -> None:
+    """Hear every answer out, so that none of them is taken for one to mpremote."""
+    end_s = time.monotonic() + _SETTLE_S
+    while heard.count(_RAW) < asked and time.monotonic() < end_s:
+        heard += line.read(_HEARD_BYTES)
+    line.write(b"\r\x02")
+    heard, end_s = b"", time.monotonic() + _SETTLE_S
+    while not heard.endswith(_PROMPT) and time.monotonic() < end_s:
+        heard += line.read(1)
 
 
 def call(port: str, function: str, *arguments: Any, files: list[Path] | None = None) -> Any:
