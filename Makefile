@@ -45,8 +45,9 @@ setup: .venv/.ready ## create .venv with everything to run and to test, once
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/.ready-test: .venv/.ready requirements/fuzz.txt requirements/browser.txt
+.venv/.ready-test: .venv/.ready requirements/fuzz.txt requirements/browser.txt requirements/device.txt
 	@$(PIP) install $(HASHED) -r requirements/fuzz.txt
+	@$(PIP) install $(HASHED) -r requirements/device.txt
 	@$(PIP) install $(HASHED) -r requirements/browser.txt
 	@touch $@
 
@@ -138,6 +139,7 @@ lock: ## resolve requirements/*.txt anew (needs uv; UPGRADE=1 takes newer versio
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra sim --extra dev -o requirements/lock.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra fuzz -c requirements/lock.txt -o requirements/fuzz.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra browser -c requirements/lock.txt -o requirements/browser.txt
+	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra device -c requirements/lock.txt -o requirements/device.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra check -c requirements/lock.txt -o requirements/check.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/agent.in -c requirements/lock.txt -o requirements/agent.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/ledger.in -c requirements/lock.txt -o requirements/ledger.txt

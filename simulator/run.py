@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import tempfile
 import time
@@ -159,7 +160,7 @@ class Run:
     def build(self, broker: str) -> None:
         """Broker, ledger, agent, cards and readers, all connected and at rest."""
         scenario = self.scenario
-        self.secrets = Secrets.drawn(scenario, self.seeds)
+        self.secrets = self.draw_secrets()
         self.keys, self.device_keys = self.secrets.cards, self.secrets.devices
         self._services = Services(
             scenario.sites,
@@ -211,6 +212,21 @@ class Run:
         if not reader.boots:
             reader.switch_on()
 
+    # What a run draws for itself; one with a board from outside has it from there.
+
+    def draw_secrets(self) -> Secrets:
+        return Secrets.drawn(self.scenario, self.seeds)
+
+    def stored(self, description: dict[str, Any]) -> dict[str, bytes]:
+        return stored(self.scenario, self.secrets, description)
+
+    def journal_flash(self, draw: random.Random) -> NorFlash:
+        return NorFlash(FLASH_BYTES, draw)
+
+    def image_flash(self) -> NorFlash | None:
+        """The partition of both images, of a reader that has a loader."""
+        return None
+
     def _make_cards(self) -> None:
         today = clock_rules.day(self.scenario.start_utc_s, self.scenario.policy["utc_offset_s"])
         for batch in self.scenario.cards:
@@ -221,8 +237,8 @@ class Run:
         name = description["name"]
         role = description.get("role", "pos")
         draw = self.seeds.stream("reader", name)
-        flash = NorFlash(FLASH_BYTES, self.seeds.stream("flash", name))
-        nvs = stored(self.scenario, self.secrets, description)
+        flash = self.journal_flash(self.seeds.stream("flash", name))
+        nvs = self.stored(description)
         # Whose menu is the ledger's has it from there.
         lacks = ("menu",) if description.get("ledger_menu") else ()
         self.provisioned[name] = {key: nvs[key] for key in nvs if key not in lacks}
@@ -233,6 +249,7 @@ class Run:
             card_flash = NorFlash(size, self.seeds.stream("card-flash", name))
         make = LockHardware if role == "lock" else Hardware
         hardware = make(name, self.world, self.transcript, flash, nvs, draw, age, card_flash)
+        hardware.image_flash = self.image_flash()
         has_scanner = bool(description.get("scanner"))
         if description.get("usb"):
             role, hardware.usb = "usb_desk", UsbHost(hardware.clock)

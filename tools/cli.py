@@ -12,6 +12,7 @@ import typer
 
 from tools.cli_agent import agent
 from tools.cli_aggregate import aggregate_code
+from tools.cli_board import sim_bare, sim_base, sim_meal
 from tools.cli_broker import broker
 from tools.cli_ca import ca
 from tools.cli_card import card
@@ -25,6 +26,7 @@ from tools.cli_options import (
     refuse,
     say,
 )
+from tools.cli_provision import device
 from tools.cli_reader import reader
 from tools.cli_release import release
 from tools.cli_residence import residence
@@ -51,6 +53,7 @@ app.add_typer(card, name="card")
 app.add_typer(ca, name="ca")
 app.add_typer(keys, name="keys")
 app.add_typer(broker, name="broker")
+app.add_typer(device, name="device")
 app.add_typer(reader, name="reader")
 app.add_typer(release, name="release")
 app.add_typer(ledger, name="ledger")
@@ -172,6 +175,9 @@ def sim_run(
 
 sim.command("desk")(sim_desk)
 sim.command("board")(sim_board)
+sim.command("bare")(sim_bare)
+sim.command("base")(sim_base)
+sim.command("meal")(sim_meal)
 sim.command("year")(sim_year)
 sim.command("months")(sim_months)
 

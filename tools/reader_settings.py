@@ -53,20 +53,31 @@ class BadSettings(Exception):
         super().__init__(f"{path}:{line}: {text}")
 
 
-def read(path: Path, environment: Mapping[str, str] | None = None) -> bytes:
-    """The settings in `path` as a reader takes them (NVS "settings"). BadSettings."""
+def read(
+    path: Path,
+    environment: Mapping[str, str] | None = None,
+    given: Mapping[str, Any] | None = None,
+) -> bytes:
+    """The settings in `path` as a reader takes them (NVS "settings"). BadSettings.
+
+    `given`: settings that are not of the file and must not stand in it: a reader's number, its
+    site, its keys as bytes. Such a file has no keys, so others may read it.
+    """
     environment = os.environ if environment is None else environment
-    text = _text(path)
+    text = _text(path, has_keys=given is None)
     table = _table(path, text)
     lines = text.splitlines()
     for name in table:
         if name not in _NAMES:
             raise BadSettings(path, _line(lines, name), _unknown("setting", name, _NAMES))
+        if given is not None and (name in given or name in _KEYS):
+            raise BadSettings(path, _line(lines, name), f"{name}: comes from the site's kit")
+    table.update(given or {})
     for name in _NEEDED:
         if name not in table:
             raise BadSettings(path, len(lines) + 1, f"{name} is missing")
     _check_policy(path, lines, table["policy"])
-    for name in _KEYS:
+    for name in _KEYS if given is None else ():
         if name in table:
             table[name] = _key(path, _line(lines, name), name, table[name], environment)
     try:

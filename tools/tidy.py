@@ -122,7 +122,9 @@ def _packages(root: Path) -> Iterator[Finding]:
     Shims are not: they stand on a VM's path under the names of the modules they replace.
     """
     folders = {path.parent for path in sources(root, (*ROOMS, "tests"))}
-    for folder in sorted(folders - {root / "simulator" / "vm" / "shims"}):
+    for folder in sorted(
+        folders - {root / "simulator" / room / "shims" for room in ("vm", "board")}
+    ):
         if not (folder / "__init__.py").is_file():
             yield Finding(folder.relative_to(root), 1, "has no __init__.py")
 

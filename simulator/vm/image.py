@@ -78,6 +78,21 @@ def build_slot(source: Path, target: Path, program: str, version: int) -> bytes:
     return pack(target / "rom")
 
 
+def build_files(source: Path, target: Path, program: str) -> Path:
+    """What a reader's file system gets, in a folder below `target`, which is made anew.
+
+    boot.py, main.py and the bytecode that it imports; `program` is a file of firmware/ less .py.
+    """
+    if target.exists():
+        shutil.rmtree(target)
+    _compile_reader(source, source / "firmware" / f"{program}.py", target)
+    files = target / "rom"
+    for name in ("boot.py", "main.py"):
+        (files / "firmware" / name).rename(files / name)
+    (files / "firmware").rmdir()
+    return files
+
+
 def program_no(program: str) -> int:
     """The number of a main program, as a reader has it in firmware/services/built.py."""
     return crc32(program.encode())

@@ -12,7 +12,7 @@ REGISTRY = re.compile(r"(pypi|pythonhosted|npmjs|debian)\.(org|com)", re.IGNOREC
 MACHINE_PATH = re.compile(r"(^|[^A-Za-z0-9_.])/(work|farm)/")
 BINARY = {".png", ".jpg", ".svg", ".ico", ".woff", ".woff2", ".xlsx", ".bin"}
 
-LOCKS = ("lock.txt", "check.txt", "fuzz.txt", "agent.txt", "stubs.txt", "bench.txt")
+LOCKS = ("lock.txt", "check.txt", "fuzz.txt", "agent.txt", "stubs.txt", "bench.txt", "device.txt")
 PINNED = re.compile(r"^[a-z0-9][a-z0-9.-]*==[^\s;]+( ; [^\\]+)?$")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 OPTION = re.compile(r"^\s*(-[a-z]\b|--(?!hash=)[a-z-]+)|https?://|file:|@ ", re.MULTILINE)
@@ -99,6 +99,7 @@ def test_lock_covers_every_declared_dependency(repo_root):
         "check.txt": extras["check"],
         "fuzz.txt": extras["fuzz"],
         "bench.txt": extras["bench"],
+        "device.txt": extras["device"],
     }
     for lock, declared in wanted.items():
         text = (repo_root / "requirements" / lock).read_text(encoding="utf-8")
@@ -107,7 +108,7 @@ def test_lock_covers_every_declared_dependency(repo_root):
         assert names <= pinned, lock
 
 
-@pytest.mark.parametrize("over", ["check.txt", "fuzz.txt"])
+@pytest.mark.parametrize("over", ["check.txt", "fuzz.txt", "device.txt"])
 def test_the_environments_agree(repo_root, over):
     """What is installed over lock.txt must not change a version."""
     pins = [

@@ -1,0 +1,82 @@
+"""Boards, a site's kit and a small program, for tests of `onecard device`."""
+
+import hashlib
+import json
+
+from simulator.board.base_image import base_image
+from simulator.board.flash_file import FlashFile
+from simulator.board.served import FACTS, FLASH, FLASH_BYTES, make
+from tools.device.boards import BOARDS
+from tools.device.bundle import Bundle
+from tools.device.flash import merged
+from tools.keys import site_kit
+from tools.keys.derive import CARD_BYTES
+from tools.keys.vault import SiteKeys
+
+SITE = "canteen-1"
+READER = """
+merchant_no = 71
+broker_host = "10.0.0.5"
+broker_port = 1883
+
+[policy]
+epoch = {epoch}
+utc_offset_s = 28800
+amount_max_fen = 100000
+no_pin_max_fen = 5000
+since_pin_max_fen = 20000
+day_max_fen = 50000
+offline_max_fen = 5000
+clock_width_max_ms = 120000
+blind_max_fen = 2000
+"""
+
+
+def kit_file(path, key=b"k" * 32, previous=b""):
+    """A kit that pays, in `path`."""
+    card = {"purse_key": b"p" * CARD_BYTES, "mac_key": b"m" * CARD_BYTES}
+    path.write_bytes(site_kit.encode(SiteKeys(SITE, 1, key, previous, {}), 1, card))
+    path.chmod(0o600)
+    return path
+
+
+def settings_file(path, epoch=1):
+    path.write_text(READER.format(epoch=epoch))
+    return path
+
+
+def board(folder, number=1, *, is_bare=False, **facts):
+    """A simulated board in `folder`; with MicroPython and our partitions unless it is bare."""
+    make(folder, bytes([2, 0, 0, 0, number >> 8, number & 0xFF]))
+    trouble(folder, **facts)
+    if not is_bare:
+        kind = BOARDS["esp32-8mb"]
+        flash = chip(folder)
+        flash.program(kind.base_at, merged(base_image(), kind))
+        flash.close()
+    return f"sim://{folder}"
+
+
+def trouble(folder, **facts):
+    """From its next life on the board has these faults and no others."""
+    mac = json.loads((folder / FACTS).read_text())["mac"]
+    (folder / FACTS).write_text(json.dumps({"mac": mac, **facts}))
+
+
+def chip(folder):
+    return FlashFile(folder / FLASH, FLASH_BYTES)
+
+
+def small_program(folder, version=1):
+    """Files such as a program has, that take no compiler."""
+    folder.mkdir(exist_ok=True)
+    files = {"boot.py": "import gc\n", "main.py": f"print({version})\n", "reader_0.mpy": "M" * 700}
+    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    manifest = {"program": "main", "version": version, "files": dict(digests)}
+    files["onecard.json"] = json.dumps(manifest)
+    files["main.new"], digests["main.new"] = files.pop("main.py"), digests.pop("main.py")
+    digests["onecard.json"] = hashlib.sha256(files["onecard.json"].encode()).hexdigest()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    paths = sorted(folder / name for name in files)
+    return Bundle("main", paths, digests, {}, None)

@@ -1,0 +1,213 @@
+"""`onecard device` on simulated boards: real esptool, mpremote and MicroPython, and power cuts."""
+
+import json
+import os
+import subprocess
+
+import pytest
+from typer.testing import CliRunner
+
+from simulator.board.base_image import base_image
+from tests.device.bench import (
+    board,
+    chip,
+    kit_file,
+    settings_file,
+    small_program,
+    trouble,
+)
+from tools.cli import app
+from tools.device import bundle, ports, processes, provision
+from tools.keys import site_kit
+
+_TEAR = "f = open('reader_0.mpy', 'w'); f.write('torn'); f.close()"
+BOARDS_MANY = int(os.environ.get("ONECARD_BOARDS", "3"))
+
+
+@pytest.fixture
+def kit(tmp_path):
+    return kit_file(tmp_path / "kit")
+
+
+@pytest.fixture
+def reader(tmp_path):
+    return settings_file(tmp_path / "reader.toml")
+
+
+@pytest.fixture(autouse=True)
+def no_compiler(monkeypatch, tmp_path):
+    """The program is a small one; that of a POS is put by test_provisioning_doc.py."""
+    monkeypatch.setattr(bundle, "build", lambda program, folder: small_program(folder / "files"))
+
+
+def onecard(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def put(tmp_path, url, kit, reader, device=1001, *more):
+    log = tmp_path / "log.jsonl"
+    words = ["--port", url, "--device", device, "--role", "pos", "--kit", kit]
+    return onecard("device", "provision", *words, "--settings", reader, "--log", log, *more)
+
+
+def inspected(url):
+    with ports.opened(url) as port:
+        return provision.inspect(port)
+
+
+def test_a_board_becomes_a_reader_and_shows_no_key(tmp_path, kit, reader, monkeypatch):
+    url = board(tmp_path / "board")
+    started = []
+    run = subprocess.run
+
+    def watched(words, **options):
+        started.append(" ".join(map(str, words)))
+        return run(words, **options)
+
+    monkeypatch.setattr(processes.subprocess, "run", watched)
+    done = put(tmp_path, url, kit, reader)
+    assert done.exit_code == 0 and "1 done, 0 before" in done.output, done.output
+    keys = [b"k" * 32, b"p" * 16, b"m" * 16]
+    keys.append(site_kit.read(kit).device_keys(1001)["device_key"])
+    stored = chip(tmp_path / "board").nvs()["settings"]
+    assert all(key in stored for key in keys[1:]) and keys[0] not in stored
+    shown = onecard("device", "show", "--port", url, "--kit", kit)
+    assert (
+        "key_of_this_kit          this one" in shown.output and "set, check value" in shown.output
+    )
+    log = (tmp_path / "log.jsonl").read_text()
+    for text in (*started, done.output, shown.output, log):
+        assert not [key for key in keys if key.hex() in text]
+    assert onecard("device", "doctor", "--port", url, "--kit", kit).exit_code == 0
+    # The same once more is nothing; other settings are put on, and only them.
+    assert "0 done, 1 before" in put(tmp_path, url, kit, reader).output
+    settings_file(reader, epoch=2)
+    words = ["--port", url, "--role", "pos", "--kit", kit, "--settings", reader]
+    applied = onecard("device", "apply", *words)
+    assert applied.exit_code == 0, applied.output
+    assert "'epoch': 2" in onecard("device", "show", "--port", url).output
+
+
+def test_its_next_key_leaves_its_journal_and_another_reader_is_refused(tmp_path, kit, reader):
+    url = board(tmp_path / "board")
+    assert put(tmp_path, url, kit, reader).exit_code == 0
+    flash_file = chip(tmp_path / "board")
+    start = flash_file.partition("journal").start
+    flash_file.program(start, b"a record that nobody else has")
+    flash_file.close()
+    kit_file(kit, key=b"n" * 32, previous=b"k" * 32)
+    assert put(tmp_path, url, kit, reader).exit_code == 0
+    refused = put(tmp_path, url, kit, reader, 1002, "--replace")
+    assert refused.exit_code == 1 and "[cause 10]" in refused.stderr
+    flash_file = chip(tmp_path / "board")
+    assert flash_file.read(start, 8) == b"a record"
+    flash_file.close()
+    assert inspected(url)["settings"]["device"] == 1001
+    done = put(tmp_path, url, kit, reader, 1002, "--replace", "--lose-journal")
+    assert done.exit_code == 0, done.output
+    facts = inspected(url)
+    assert (facts["settings"]["device"], facts["journal_sectors"]) == (1002, 0)
+
+
+def test_cut_off_anywhere_it_runs_nothing_or_all_of_it_and_is_provisioned_again(
+    tmp_path, kit, reader, monkeypatch
+):
+    folder = tmp_path / "board"
+    url = board(folder)
+    assert put(tmp_path, url, kit, reader).exit_code == 0
+    other = tmp_path / "other"
+    monkeypatch.setattr(bundle, "build", lambda program, folder: small_program(other, 2))
+    cut_off = 0
+    for cut in range(0, 40, 2):
+        trouble(folder, cut_after=cut)
+        failed = put(tmp_path, url, kit, reader)
+        if not failed.exit_code:
+            break
+        cut_off += 1
+        assert failed.exit_code == 1 and "[cause " in failed.stderr, (cut, failed.output)
+        trouble(folder)
+        facts = inspected(url)
+        found = facts["files"].get("main.py")
+        # Before the first write it is the reader that it was; then nothing runs.
+        is_old = found is not None and facts["manifest"]["version"] == 1
+        assert found is None or is_old, cut
+    assert cut_off > 1 and failed.exit_code == 0
+    trouble(folder)
+    assert inspected(url)["manifest"]["version"] == 2
+    assert onecard("device", "doctor", "--port", url).exit_code == 0
+
+
+def test_why_a_board_does_not_answer(tmp_path, kit, reader, monkeypatch):
+    monkeypatch.setattr(processes, "PROBE_S", 0.5)
+    dead = board(tmp_path / "dead", is_dead=True)
+    bare = board(tmp_path / "bare", is_bare=True)
+    fresh = board(tmp_path / "fresh")
+    for url, cause in ((dead, 4), (bare, 5), (f"sim://{tmp_path}/none", 1), ("/dev/none", 1)):
+        found = onecard("device", "doctor", "--port", url)
+        assert found.exit_code == 1 and f"[cause {cause}]" in found.output
+        refused = onecard("device", "show", "--port", url)
+        assert refused.exit_code == 2 and f"[cause {cause}]" in refused.stderr
+    monkeypatch.setattr(processes, "PROBE_S", 5.0)
+    found = onecard("device", "doctor", "--port", fresh)
+    assert found.exit_code == 1 and "[cause 13]" in found.output
+
+
+def test_a_torn_program_is_found(tmp_path, kit, reader):
+    url = board(tmp_path / "board")
+    assert put(tmp_path, url, kit, reader).exit_code == 0
+    with ports.opened(url) as port:
+        words = ["connect", port, "resume", "exec", _TEAR]
+        processes._run("mpremote", words, 60)
+    found = onecard("device", "doctor", "--port", url)
+    assert found.exit_code == 1 and "reader_0.mpy: its program is not whole" in found.output
+
+
+def test_esptool_flashes_a_bare_board_and_leaves_a_journal(tmp_path):
+    folder = tmp_path / "board"
+    url = board(folder, is_bare=True)
+    (tmp_path / "base.bin").write_bytes(base_image())
+    done = onecard("device", "flash", "--port", url, "--base", tmp_path / "base.bin")
+    assert done.exit_code == 0, done.output
+    flash_file = chip(folder)
+    assert flash_file.can_boot() and flash_file.partition("journal") is not None
+    start = flash_file.partition("journal").start
+    flash_file.program(start, b"records")
+    again = onecard("device", "flash", "--port", url, "--base", tmp_path / "base.bin")
+    assert again.exit_code == 0 and flash_file.read(start, 7) == b"records"
+    flash_file.close()
+    words = ["--board", "esp32-4mb", "--base", tmp_path / "base.bin"]
+    other = onecard("device", "flash", "--port", url, *words)
+    assert other.exit_code == 2 and "[cause 10]" in other.stderr
+
+
+def test_power_lost_while_it_is_flashed_and_flashed_again(tmp_path):
+    folder, base = tmp_path / "board", tmp_path / "base.bin"
+    url = board(folder, is_bare=True, cut_after=20)
+    base.write_bytes(base_image())
+    failed = onecard("device", "flash", "--port", url, "--base", base)
+    assert failed.exit_code == 2 and "[cause " in failed.stderr
+    trouble(folder)
+    assert not chip(folder).can_boot()
+    assert onecard("device", "flash", "--port", url, "--base", base).exit_code == 0
+    assert chip(folder).can_boot()
+
+
+def test_a_batch_with_a_dead_board_in_the_middle_and_a_resume(tmp_path, kit, reader):
+    """ONECARD_BOARDS=200 for as many as a campus gets in a delivery."""
+    urls = [board(tmp_path / f"{n}", n) for n in range(BOARDS_MANY)]
+    middle = tmp_path / str(BOARDS_MANY // 2)
+    trouble(middle, is_dead=True)
+    rows = [f"{url},{1001 + number}" for number, url in enumerate(urls)]
+    (tmp_path / "boards.csv").write_text("\n".join(["port,device", *rows]))
+    words = ["--batch", tmp_path / "boards.csv", "--role", "pos", "--kit", kit]
+    words += ["--settings", reader, "--log", tmp_path / "log.jsonl", "--jobs", 2]
+    first = onecard("device", "provision", *words)
+    assert first.exit_code == 1 and f"{BOARDS_MANY - 1} done, 0 before, 1 failed" in first.output
+    assert "[cause 4]" in first.stderr
+    trouble(middle)
+    again = onecard("device", "provision", *words)
+    assert again.exit_code == 0 and f"1 done, {BOARDS_MANY - 1} before" in again.output
+    print(first.output.splitlines()[-1], "|", again.output.splitlines()[-1])
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert sorted(row["device"] for row in log) == list(range(1001, 1001 + BOARDS_MANY))
+    assert len({row["mac"] for row in log}) == BOARDS_MANY

@@ -1,0 +1,230 @@
+"""`onecard device`: a board on a cable becomes a reader; who it is, and what ails it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tools.cli_options import EXIT_FAILED, Json, refuse, say
+
+if TYPE_CHECKING:
+    from tools.device.work import Order
+
+device = typer.Typer(
+    help="Boards on a cable: flash, provision, show, apply settings, find what is wrong.",
+    no_args_is_help=True,
+)
+
+Port = Annotated[str, typer.Option(help="/dev/ttyUSB0, rfc2217://HOST:PORT, sim://FOLDER.")]
+Kit = Annotated[Path, typer.Option(help="The kit of its site: onecard keys export site.")]
+Settings = Annotated[
+    Path, typer.Option(exists=True, dir_okay=False, help="TOML: what its kit does not say.")
+]
+Tls = Annotated[
+    Path | None, typer.Option(help="The folder that `onecard ca issue` has made for it.")
+]
+Store = Annotated[
+    list[str] | None, typer.Option(help="NAME=FILE: a further blob, as wifi_ssid; repeatable.")
+]
+LoseJournal = Annotated[
+    bool, typer.Option("--lose-journal", help="Records of another reader on it may go.")
+]
+Base = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="MicroPython for this board.")
+]
+
+
+class BoardName(StrEnum):
+    """Boards whose flash we know how to divide."""
+
+    ESP32_8MB = "esp32-8mb"
+    ESP32_4MB = "esp32-4mb"
+    ESP32S3_8MB = "esp32s3-8mb"
+
+
+class Role(StrEnum):
+    """What a reader does."""
+
+    POS = "pos"
+    DOOR = "door"
+    LOCK = "lock"
+    ATTENDANCE = "attendance"
+    KIOSK = "kiosk"
+    IDENTITY = "identity"
+
+
+class Link(StrEnum):
+    """What it hangs on."""
+
+    NETWORK = "network"
+    TLS = "tls"
+    SERIAL = "serial"
+    USB = "usb"
+
+
+Board = Annotated[BoardName, typer.Option(help="Which board it is.")]
+RoleOption = Annotated[Role, typer.Option(help="What the reader does.")]
+
+
+@device.command("ports")
+def device_ports() -> None:
+    """List the serial ports of this machine."""
+    from tools.device.ports import listed
+
+    for name, about in listed():
+        typer.echo(f"{name}  {about}")
+
+
+@device.command("flash")
+def device_flash(
+    port: Port,
+    base: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="MicroPython for it.")],
+    board: Board = BoardName.ESP32_8MB,
+    lose_journal: LoseJournal = False,
+) -> None:
+    """Write MicroPython and our partition table; a journal that is there stays."""
+    from tools.device import work
+
+    with _refusing():
+        work.flash(port, board.value, base, lose_journal=lose_journal)
+    typer.echo(f"{port}: flashed and compared; now: onecard device provision")
+
+
+@device.command("provision")
+def device_provision(
+    role: RoleOption,
+    kit: Kit,
+    settings: Settings,
+    port: Annotated[str, typer.Option(help="One board, with --device.")] = "",
+    number: Annotated[int, typer.Option("--device", min=0, help="Its number.")] = 0,
+    batch: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="CSV: port,device.")
+    ] = None,
+    log: Annotated[
+        Path, typer.Option(help="Which board has which number; a batch goes on by it.")
+    ] = Path("provisioned.jsonl"),
+    link: Annotated[Link, typer.Option(help="What it hangs on.")] = Link.NETWORK,
+    codes: Annotated[bool, typer.Option("--codes", help="It has a scanner for codes.")] = False,
+    tls: Tls = None,
+    store: Store = None,
+    base: Base = None,
+    board: Board = BoardName.ESP32_8MB,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Another board takes the number over.")
+    ] = False,
+    lose_journal: LoseJournal = False,
+    jobs: Annotated[int, typer.Option(min=1, max=16, help="Boards at a time.")] = 1,
+) -> None:
+    """Make a reader of a board, or of many: program, number, keys, settings; all read back.
+
+    With --base the board is flashed first if there is no MicroPython with our partitions on it.
+    Exit code 1: boards of the batch are left; run it again.
+    """
+    from tools.device import work
+
+    with _refusing():
+        order = _order(role, link, codes, kit, settings, tls, store)
+        chosen = work.chosen(batch, port, number)
+        flashing = (board.value, base) if base else None
+        flags = {"replace": replace, "lose_journal": lose_journal}
+        started_s = time.monotonic()
+        result = work.provision(order, chosen, log, flashing, flags, say, jobs)
+    took_s = time.monotonic() - started_s
+    failed = f", {len(result.failed)} failed" if result.failed else ""
+    typer.echo(f"{result.done} done, {result.before} before{failed}; {took_s:.1f} s")
+    raise typer.Exit(EXIT_FAILED if result.failed else 0)
+
+
+@device.command("show")
+def device_show(
+    port: Port,
+    kit: Annotated[
+        Path | None, typer.Option(help="To say whether its key is of this kit.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print who a reader is, without its keys."""
+    import json
+
+    from tools.device import work
+
+    with _refusing():
+        facts = work.shown(port, kit)
+    if as_json:
+        typer.echo(json.dumps(facts))
+        return
+    for name, value in facts.items():
+        typer.echo(f"{name:24} {value}")
+
+
+@device.command("apply")
+def device_apply(
+    port: Port,
+    role: RoleOption,
+    kit: Kit,
+    settings: Settings,
+    tls: Tls = None,
+    store: Store = None,
+) -> None:
+    """Give a reader that is provisioned other settings, or its next keys; read back."""
+    from tools.device import work
+
+    with _refusing():
+        order = _order(role, Link.NETWORK, False, kit, settings, tls, store, is_program=False)
+        whose = work.apply(order, port)
+    typer.echo(f"{port}: {whose} has them")
+
+
+@device.command("doctor")
+def device_doctor(
+    port: Port,
+    kit: Annotated[
+        Path | None, typer.Option(help="To say whether its key is of this kit.")
+    ] = None,
+) -> None:
+    """Look for what is wrong with a board; exit code 1 if something is."""
+    from tools.device import work
+
+    with _refusing():
+        found = work.examined(port, kit)
+    for is_good, text in found:
+        typer.echo(f"{'ok   ' if is_good else 'WRONG'} {text}")
+    raise typer.Exit(0 if all(is_good for is_good, _ in found) else EXIT_FAILED)
+
+
+def _order(
+    role: Role,
+    link: Link,
+    codes: bool,
+    kit: Path,
+    settings: Path,
+    tls: Path | None,
+    store: list[str] | None,
+    *,
+    is_program: bool = True,
+) -> "Order":
+    from tools.device import work
+
+    program = work.program_of(role.value, link.value, codes) if is_program else ""
+    stored = work.stored(tls, store or [])
+    return work.Order(role.value, program, kit, settings, stored)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    from simulator.vm.image import CompileFailed
+    from tools.device import batch, flash, provision, work
+    from tools.device.errors import DeviceError
+    from tools.keys.vault import KeysError
+    from tools.reader_settings import BadSettings
+
+    known: tuple[Any, ...] = (DeviceError, KeysError, BadSettings, CompileFailed, OSError)
+    known += (batch.BadBatch, flash.BadImage, provision.NoReadKey, work.BadOrder)
+    try:
+        yield
+    except known as error:
+        refuse(error)

@@ -1,0 +1,143 @@
+"""esptool and mpremote as processes: what they are told, what they said, and why they failed.
+
+Secrets reach a board through mpremote's standard input only: arguments can be read by everybody on
+this machine, and a temporary file outlives a process that is killed.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import serial
+
+from tools.device.errors import DeviceError
+from tools.rooms import ROOT
+
+ON_BOARD = ROOT / "firmware" / "boards" / "esp32_provision.py"
+# A board that opening its port has reset starts within that.
+PROBE_S, _PROBE_READ_S = 5.0, 0.3
+_CONSOLE_BAUD, _HEARD_BYTES = 115200, 512
+_SETTLE_S = 2.0
+_RAW, _BARE, _PROMPT = b"raw REPL; CTRL-B to exit", b"invalid header", b">>> "
+ASK_TIMEOUT_S, PUT_TIMEOUT_S, FLASH_TIMEOUT_S = 60, 300, 600
+# What either of them says, and the cause that it means; the first that is found counts.
+_SAID = (
+    ("invalid header", 5),
+    ("in use by another program", 3),
+    ("Could not exclusively lock", 3),
+    ("port is busy", 3),
+    ("Permission denied", 2),
+    ("No such file", 1),
+    ("could not open port", 1),
+    ("failed to access", 1),
+    ("could not enter raw repl", 4),
+    ("No serial data received", 4),
+    ("Failed to connect", 4),
+    ("could not exec", 7),
+    ("timeout waiting", 7),
+    ("write timeout", 7),
+    ("Input/output error", 7),
+)
+
+
+def probe(port: str) -> None:
+    """Whether MicroPython's console is there; DeviceError says what is there instead.
+
+    mpremote waits for ever at some ports where nothing answers, and does not say what it heard.
+    """
+    heard, asked = b"", 0
+    try:
+        with serial.serial_for_url(port, _CONSOLE_BAUD, timeout=_PROBE_READ_S) as line:
+            end_s = time.monotonic() + PROBE_S
+            while time.monotonic() < end_s and _RAW not in heard and _BARE not in heard:
+                line.write(b"\r\x03\x03\r\x01")  # stop what runs, then the raw console
+                asked += 1
+                heard += line.read(_HEARD_BYTES)
+            if _RAW in heard:
+                _settle(line, heard, asked)
+    except (serial.SerialException, OSError) as error:
+        raise DeviceError(_cause(str(error)), port) from None
+    if _RAW not in heard:
+        raise DeviceError(5 if _BARE in heard else 6 if heard.strip() else 4, port)
+
+
+def _settle(line: serial.SerialBase, heard: bytes, asked: int) -> None:
+    """Hear every answer out, so that none of them is taken for one to mpremote."""
+    end_s = time.monotonic() + _SETTLE_S
+    while heard.count(_RAW) < asked and time.monotonic() < end_s:
+        heard += line.read(_HEARD_BYTES)
+    line.write(b"\r\x02")
+    heard, end_s = b"", time.monotonic() + _SETTLE_S
+    while not heard.endswith(_PROMPT) and time.monotonic() < end_s:
+        heard += line.read(1)
+
+
+def call(port: str, function: str, *arguments: Any, files: list[Path] | None = None) -> Any:
+    """What a function of ON_BOARD prints; before that `files` are put beside it. DeviceError."""
+    text = (
+        ON_BOARD.read_text() + f"\n{function}(*json.loads({json.dumps(json.dumps(arguments))}))\n"
+    )
+    words = ["connect", port, "resume"]
+    if files:
+        words += ["fs", "cp", *map(str, files), ":", "+"]
+    timeout_s = PUT_TIMEOUT_S if files else ASK_TIMEOUT_S
+    said = _run("mpremote", [*words, "run", "/dev/stdin"], timeout_s, text)
+    # Copying says things as well; ours is the last line.
+    line = said.strip().splitlines()[-1:] or [""]
+    try:
+        return json.loads(line[0])
+    except ValueError:
+        raise DeviceError(6, "the board") from None
+
+
+def restart(port: str, function: str = "stop") -> None:
+    """Call a function of ON_BOARD that ends in a reset, and do not wait for it. DeviceError."""
+    text = ON_BOARD.read_text() + f"\n{function}()\n"
+    words = ["connect", port, "resume", "run", "--no-follow", "/dev/stdin"]
+    _run("mpremote", words, ASK_TIMEOUT_S, text)
+
+
+def fetch(port: str, folder: Path) -> None:
+    """Copy the program's files of a board into `folder`. DeviceError."""
+    names = call(port, "files")
+    words = ["connect", port, "resume", "fs", "cp", *(f":{name}" for name in names), str(folder)]
+    _run("mpremote", words, ASK_TIMEOUT_S)
+
+
+def reset(port: str) -> None:
+    """Start the board anew, with its program. DeviceError."""
+    words = ["connect", port, "resume", "exec", "--no-follow", "import machine; machine.reset()"]
+    _run("mpremote", words, ASK_TIMEOUT_S)
+
+
+def esptool(port: str, chip: str, *words: str) -> str:
+    """What esptool said. DeviceError."""
+    return _run("esptool", ["--chip", chip, "--port", port, *words], FLASH_TIMEOUT_S)
+
+
+def _run(module: str, words: list[str], timeout_s: float, text: str = "") -> str:
+    if find_spec(module) is None:
+        raise DeviceError(15, module)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", module, *words],
+            input=text,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise DeviceError(7, f"{module}, after {timeout_s} s") from None
+    if done.returncode:
+        raise DeviceError(_cause(done.stdout + done.stderr), module)
+    return done.stdout
+
+
+def _cause(said: str) -> int:
+    return next((cause for words, cause in _SAID if words in said), 7)

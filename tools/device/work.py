@@ -1,0 +1,207 @@
+"""What the commands of `onecard device` do: an order, and the boards that it is carried out on."""
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from protocols.rules.spending import POLICY_FIELDS
+from tools.device import batch, bundle, ports
+from tools.device import provision as provisioning
+from tools.device.boards import BOARDS, PROGRAMS
+from tools.device.errors import DeviceError
+from tools.device.flash import flash as flash_board
+from tools.device.log import Log
+from tools.keys import site_kit
+
+_BLOB_BYTES_MAX = 1984
+
+
+class BadOrder(Exception):
+    """What was asked for does not fit together."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What readers are to be; `stored` (NVS name -> bytes) may hold a key: no `repr` shows it."""
+
+    role: str
+    program: str
+    kit: Path
+    settings: Path
+    stored: Mapping[str, bytes] = field(repr=False)
+
+    def identity(self, device: int) -> provisioning.Identity:
+        """The reader with this number. BadSettings, KeysError."""
+        kit = site_kit.read(self.kit)
+        return provisioning.identity(kit, device, self.role, self.settings, self.stored)
+
+
+def program_of(role: str, link: str, codes: bool) -> str:
+    """The program in firmware/ for a role on a link. BadOrder."""
+    found = PROGRAMS.get((role, link, codes))
+    if found is None:
+        there = sorted({of for kind, of, _ in PROGRAMS if kind == role})
+        scanner = " with a scanner" if codes else ""
+        raise BadOrder(
+            f"{role}{scanner} on {link}: no program; {role} hangs on {', '.join(there)}"
+        )
+    return found
+
+
+def stored(tls: Path | None, words: list[str]) -> dict[str, bytes]:
+    """Further blobs, by name: of the folder of a certificate, and NAME=FILE. BadOrder, OSError."""
+    found = {}
+    if tls is not None:
+        names = [name for name in provisioning.TLS_BLOBS if (tls / name).exists()]
+        if not {"tls_key", "tls_cert", "tls_ca1"} <= set(names):
+            raise BadOrder(f"{tls}: not what `onecard ca issue` makes for a reader")
+        found = {name: (tls / name).read_bytes() for name in names}
+    for word in words:
+        name, _, file = word.partition("=")
+        if name not in provisioning.STORED or not file:
+            raise BadOrder(f"{word}: NAME=FILE, NAME of {', '.join(provisioning.STORED)}")
+        found[name] = Path(file).read_bytes().rstrip(b"\n")
+    for name, data in found.items():
+        if len(data) > _BLOB_BYTES_MAX:
+            raise BadOrder(f"{name}: {len(data)} bytes; a blob has {_BLOB_BYTES_MAX} at most")
+    return found
+
+
+def chosen(file: Path | None, port: str, device: int) -> list[batch.Job]:
+    """The boards: of a list, or the one that was named. BadBatch, BadOrder, OSError."""
+    if file is not None and not port and not device:
+        return batch.read(file)
+    if file is None and port and device:
+        return [batch.Job(port, device)]
+    raise BadOrder("either --batch, or --port and --device")
+
+
+def flash(url: str, board: str, base: Path, *, lose_journal: bool) -> None:
+    """Put MicroPython and our partition table on a board. BadImage, DeviceError."""
+    with ports.opened(url) as port:
+        flash_board(port, BOARDS[board], base, lose_journal=lose_journal)
+
+
+def provision(
+    order: Order,
+    jobs: list[batch.Job],
+    log_file: Path,
+    flashing: tuple[str, Path] | None,
+    flags: Mapping[str, bool],
+    say: Callable[[str], None],
+    at_once: int,
+) -> batch.Result:
+    """Make readers of boards; what `log_file` has as done is left alone, what fails is told."""
+    # All of them before the first: a wrong setting must not be found out at the hundredth board.
+    people = {job.device: order.identity(job.device) for job in jobs}
+    site = next(iter(people.values())).site
+    log = Log(log_file)
+    with tempfile.TemporaryDirectory(prefix="onecard-program-") as folder:
+        made = bundle.build(order.program, Path(folder))
+
+        def sameness(job: batch.Job) -> str:
+            who = people[job.device]
+            parts = [made.program, *sorted(made.digests.values()), str(made.slot)]
+            parts += [f"{name}={who.blobs[name].hex()}" for name in sorted(who.blobs)]
+            return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+        def act(job: batch.Job) -> dict[str, Any]:
+            who = people[job.device]
+            with ports.opened(job.port) as port:
+                facts = _looked_at(port, flashing)
+                if not flags["replace"]:
+                    log.check(site, job.device, facts["mac"])
+                provisioning.provision(port, facts, who, made, lose_journal=flags["lose_journal"])
+            row = {"site": site, "device": job.device, "mac": facts["mac"], "role": who.role}
+            return {**row, "program": made.program, "at_s": int(time.time())}
+
+        return batch.run(jobs, log, site, sameness, act, say, at_once)
+
+
+def apply(order: Order, url: str) -> str:
+    """Give a reader its settings anew; its site and number. DeviceError."""
+    with ports.opened(url) as port:
+        facts = provisioning.inspect(port)
+        if facts["settings"] is None:
+            raise DeviceError(13, url)
+        who = order.identity(facts["settings"]["device"])
+        provisioning.apply(port, facts, who)
+    return f"{who.site}/{who.device}"
+
+
+def shown(url: str, kit: Path | None) -> dict[str, Any]:
+    """Who a reader is, by name, without keys. DeviceError, KeysError."""
+    with ports.opened(url) as port:
+        facts = provisioning.inspect(port)
+    own = facts["settings"]
+    if own is None:
+        raise DeviceError(13, url)
+    manifest = facts["manifest"] or {}
+    told = {"mac": facts["mac"], "micropython": ".".join(map(str, facts["version"]))}
+    told |= {"program": manifest.get("program"), "version": manifest.get("version")}
+    for name, value in own.items():
+        is_key = isinstance(value, dict)
+        told[name] = f"set, check value {value['check']}" if is_key else value
+    told["policy"] = dict(zip(POLICY_FIELDS, own["policy"], strict=False))
+    told["stored"] = sorted(facts["blobs"])
+    told["journal_sectors"] = facts["journal_sectors"]
+    if kit is not None:
+        told["key_of_this_kit"] = provisioning.has_key_of(facts, site_kit.read(kit))
+    return told
+
+
+def examined(url: str, kit: Path | None) -> list[tuple[bool, str]]:
+    """What was looked at, and whether it is in order; what cannot be looked at ends it."""
+    found: list[tuple[bool, str]] = []
+    try:
+        with ports.opened(url) as port:
+            facts = provisioning.inspect(port)
+    except DeviceError as error:
+        return [(False, str(error))]
+    found.append((True, f"answers: board {facts['mac']}, MicroPython {_dotted(facts)}"))
+    found += _examined_parts(facts)
+    if kit is not None and facts["settings"]:
+        which = provisioning.has_key_of(facts, site_kit.read(kit))
+        found.append((which == "this one", f"its key, by this kit: {which}"))
+    return found
+
+
+def _examined_parts(facts: Mapping[str, Any]) -> list[tuple[bool, str]]:
+    missing = [name for name in ("journal", "cards", "vfs") if name not in facts["partitions"]]
+    found = [
+        (not missing, str(DeviceError(9, ", ".join(missing))) if missing else "its partitions")
+    ]
+    own = facts["settings"]
+    if own is None:
+        return [*found, (False, str(DeviceError(13, "settings")))]
+    found.append((True, f"it is reader {own['device']} of {own['site']}"))
+    manifest = facts["manifest"]
+    wanted = (manifest or {}).get("files", {})
+    torn = [name for name, digest in wanted.items() if facts["files"].get(name) != digest]
+    if not wanted or torn:
+        found.append((False, str(DeviceError(14, ", ".join(torn) or "no program"))))
+    else:
+        found.append((True, f"its program {manifest['program']} {manifest['version']} is whole"))
+    return found
+
+
+def _looked_at(port: str, flashing: tuple[str, Path] | None) -> dict[str, Any]:
+    """What the board says; one that is bare or of another division is flashed first."""
+    try:
+        facts = provisioning.inspect(port)
+        if flashing is None or "journal" in facts["partitions"]:
+            return facts
+    except DeviceError as error:
+        if flashing is None or error.cause not in (4, 5, 6, 8):
+            raise
+    name, base = flashing or ("", Path())
+    flash_board(port, BOARDS[name], base, lose_journal=False)
+    return provisioning.inspect(port)
+
+
+def _dotted(facts: Mapping[str, Any]) -> str:
+    return ".".join(map(str, facts["version"]))
