@@ -12,6 +12,7 @@ import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from protocols.rules import settings
 from simulator.board.flash_file import FlashFile
