@@ -9,6 +9,7 @@ from ledger.console import (
     block,
     door_acts,
     doors,
+    explain,
     mains,
     refusals,
     session,
@@ -20,6 +21,7 @@ from ledger.console.asked import LANGUAGES, Asked, Page, Told, Waiting
 # In the order of the menu. Whoever adds a subject adds its module here, and nothing else.
 SUBJECTS: tuple[ModuleType, ...] = (
     today,
+    explain,
     doors,
     door_acts,
     batteries,
