@@ -1,7 +1,7 @@
 """Explain a refusal: a number that somebody was shown, in words, by which rule, and what to do.
 
 Each number has one meaning everywhere (docs/reason-codes.md). What a reader or a door shows is in
-both languages here; what only clerks of the books see has its own words where the console has them.
+both languages; what only clerks of the books see has its own words where the console has them.
 """
 
 import re

@@ -15,6 +15,7 @@ from ledger.console import (
     session,
     texts,
     today,
+    wall,
 )
 from ledger.console.asked import LANGUAGES, Asked, Page, Told, Waiting
 
@@ -27,6 +28,7 @@ SUBJECTS: tuple[ModuleType, ...] = (
     batteries,
     mains,
     block,
+    wall,
     session,
 )
 
