@@ -21,6 +21,7 @@ from ledger.api import openapi
 from ledger.api.clients import OF_ROLES
 from ledger.api.operations import OPERATIONS
 from ledger.console import refusals as console_refusals
+from ledger.console.pages import REASONS
 from ledger.payments import reasons as payment_reasons
 from protocols.link import delivery_texts
 from protocols.rules import (
@@ -387,10 +388,11 @@ def reason_codes() -> str:
 
 def _of_the_console() -> list[str]:
     """Why a page is not shown, or a form not done."""
-    own = sorted(console_refusals.OWN.items())
+    first = console_refusals.FORM_FORGED
+    own = sorted((number, words) for number, words in REASONS.items() if number >= first)
     return [
         "## Why the console refused\n",
-        "In words on its page, with what to do. `ledger/console/refusals.py`\n",
+        "In words on its page, with what to do. `ledger/console/refusals.py` and beside\n",
         _table(("", "meaning", "中文"), [(number, *words.text[::-1]) for number, words in own]),
     ]
 

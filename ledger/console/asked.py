@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ledger import people
@@ -24,11 +25,15 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Of the console as its configuration says; `school_offset_s`: the school's time zone."""
+    """Of the console as its configuration says; `school_offset_s`: the school's time zone.
+
+    `certificates`: (what it is for, its file) of each that this ledger shows to somebody.
+    """
 
     carry_over_after_s: int
     school_offset_s: int
     code_key: bytes | None = field(default=None, repr=False)
+    certificates: tuple[tuple[str, Path], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

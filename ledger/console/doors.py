@@ -235,7 +235,7 @@ TEXTS: Texts = {
         "Taps and rights are for whoever is appointed for this door (R8.2, R9.2).",
     ),
     "door_when": ("时间", "When"),
-    "why_shut": ("原因", "Why"),
+    "door_why": ("原因", "Why"),
     "door_card": ("卡号", "Card number"),
     "card_check": ("这张卡能开吗", "May this card open it?"),
     "whose": ("持卡人", "Holder"),

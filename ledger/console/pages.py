@@ -11,6 +11,7 @@ from ledger.console import (
     card_acts,
     door_acts,
     doors,
+    explain,
     loss,
     mains,
     refusals,
@@ -19,6 +20,7 @@ from ledger.console import (
     temporary,
     texts,
     today,
+    wall,
 )
 from ledger.console.asked import LANGUAGES, Asked, Page, Told, Waiting
 
@@ -30,11 +32,13 @@ SUBJECTS: tuple[ModuleType, ...] = (
     card_acts,
     loss,
     temporary,
+    explain,
     doors,
     door_acts,
     batteries,
     mains,
     block,
+    wall,
     session,
 )
 

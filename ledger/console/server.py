@@ -52,10 +52,14 @@ def run(config_path: str | Path, *, parent: int | None = None) -> None:
 
 
 def _settings(config: Config) -> Settings:
-    if config.codes is None:
-        return Settings(config.carry_over_after_s, _SCHOOL_OFFSET_S)
-    offset_s, key = config.codes.policy.utc_offset_s, load_code_key(config.codes.key_file)
-    return Settings(config.carry_over_after_s, offset_s, key)
+    shown = (("broker", config.identity), ("console", config.console), ("http", config.http))
+    files = tuple(
+        (name, line.certificate) for name, line in shown if line is not None and line.certificate
+    )
+    offset_s, key = _SCHOOL_OFFSET_S, None
+    if config.codes is not None:
+        offset_s, key = config.codes.policy.utc_offset_s, load_code_key(config.codes.key_file)
+    return Settings(config.carry_over_after_s, offset_s, key, files)
 
 
 def _follow(server: uvicorn.Server, parent: int) -> None:

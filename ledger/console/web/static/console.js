@@ -1,4 +1,4 @@
-// What the pages do beside HTML: "/" leads to the search, and a form that is under way is not sent
+// What the pages do beside HTML: a wall looks again, "/" leads to the search, and a form that is under way is not sent
 // twice by an impatient finger. Without this file everything works all the same.
 "use strict";
 
@@ -42,6 +42,17 @@ document.addEventListener("submit", (event) => {
 window.addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });
+
+// A wall looks again by itself, but not while somebody reads it with the keyboard in hand.
+const wall = document.querySelector("[data-again-s]");
+if (wall) {
+  let touched = 0;
+  for (const kind of ["keydown", "pointerdown"]) {
+    document.addEventListener(kind, () => { touched = Date.now(); });
+  }
+  const again = Number(wall.dataset.againS) * 1000;
+  setInterval(() => { if (Date.now() - touched >= again) location.reload(); }, again);
+}
 
 const refusal = document.getElementById("refusal");
 if (refusal) refusal.scrollIntoView({ block: "nearest" });
