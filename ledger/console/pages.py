@@ -17,7 +17,9 @@ from ledger.console import (
     search,
     session,
     temporary,
+    attendance,
     balance,
+    cases,
     dossier_begin,
     dossiers,
     inspections,
@@ -48,6 +50,7 @@ SUBJECTS: tuple[ModuleType, ...] = (
     mains,
     block,
     balance,
+    cases,
     statements,
     periods,
     period_report,
@@ -59,6 +62,7 @@ SUBJECTS: tuple[ModuleType, ...] = (
     dossiers,
     dossier_begin,
     inspections,
+    attendance,
     session,
 )
 
