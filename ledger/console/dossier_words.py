@@ -192,12 +192,12 @@ _COSTS = {
     "compensation": ("赔偿金额（元）", "Compensation (yuan)"),
 }
 TEXTS: Texts = {
-    **{f"kind_{name}": words for name, words in KINDS.items()},
-    **{f"state_{name}": words for name, words in _STATES.items()},
-    **{f"verb_{name}": words for name, words in _STEPS.items()},
-    **{f"as_{name}": words for name, words in _ROLES.items()},
-    **{f"shown_{name}": words for name, words in _EVIDENCE.items()},
-    **{f"cost_{name}": words for name, words in _COSTS.items()},
+    **{f"dos_kind_{name}": words for name, words in KINDS.items()},
+    **{f"dos_state_{name}": words for name, words in _STATES.items()},
+    **{f"dos_verb_{name}": words for name, words in _STEPS.items()},
+    **{f"dos_as_{name}": words for name, words in _ROLES.items()},
+    **{f"dos_shown_{name}": words for name, words in _EVIDENCE.items()},
+    **{f"dos_cost_{name}": words for name, words in _COSTS.items()},
     "dos_waits": ("件手续或工单等您办", "applications or tickets wait for you"),
     "dos_late": ("已过期限", "late"),
     "dos_due": ("期限", "Due"),

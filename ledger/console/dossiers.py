@@ -248,7 +248,7 @@ PAGES = (
         show,
         verbs=WORKS_WITH,
         menu="menu_devices",
-        access_key="t",
+        access_key="w",
     ),
     Page(
         "/dossiers/{dossier}",

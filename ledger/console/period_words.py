@@ -125,7 +125,7 @@ TEXTS: Texts = {
     "period_paper": ("按 Ctrl+P 打印", "Ctrl+P prints it"),
     "period_sign_here": ("签字", "Signed"),
     "yuan_words": ("人民币（大写）", "In words"),
-    "merchant": ("商户", "Merchant"),
+    "of_merchant": ("商户", "Merchant"),
     "done_decided": ("已记下这个决定", "The decision is noted"),
     "done_closed": ("已结账，等四人审批", "Closed; four approvals follow"),
     "done_approved": ("已同意", "Approved"),

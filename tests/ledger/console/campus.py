@@ -176,7 +176,6 @@ class _Html(html.parser.HTMLParser):
         super().__init__()
         self.elements = []
         self.forms = []
-        self._fields = {}
         self.inline = []
         self._open = []
         self._posts = False
@@ -192,14 +191,10 @@ class _Html(html.parser.HTMLParser):
             if self._posts:
                 self.forms.append((said.get("action"), {}))
         if tag in ("input", "select", "textarea") and self._posts and said.get("name"):
-            self._fields = {}
-            if said.get("method") == "post":  # the others only ask
-                self.forms.append((said.get("action"), self._fields))
-        if tag in ("input", "select", "textarea") and said.get("name"):
             kind = said.get("type")
             if kind in ("checkbox", "radio") and "checked" not in said:
                 return
-            self._fields[said["name"]] = said.get("value", "")
+            self.forms[-1][1][said["name"]] = said.get("value", "")
 
     def handle_endtag(self, tag):
         if self._open and tag == self._open[-1]:
