@@ -13,6 +13,7 @@ from typing import Any
 from ledger.aggregate_match import Line, Matched, Sale, Slack, match
 from ledger.claims import Claim
 from ledger.dialect import Dialect, Row
+from ledger.signatures import signed
 from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 
@@ -58,13 +59,18 @@ class AggregateSales:
     def __init__(self, database: Dialect) -> None:
         self._database = database
 
-    def enter(self, lines: Sequence[tuple[int, Line]]) -> Imported:
+    def enter(
+        self, lines: Sequence[tuple[int, Line]], by: tuple[str, int] | None = None
+    ) -> Imported:
         """Enter the lines of a statement, each with its number in the file: all or none.
 
         One that is in the books already, or twice in the file, with the same facts is no news.
-        Raises StatementRefused: with other facts, or of a merchant that is not registered.
+        `by`: whose word it is, and when; None: a program's. Raises StatementRefused: with other
+        facts, or of a merchant that is not registered; and NotAllowed.
         """
         with self._database.transaction():
+            if by is not None:
+                signed(self._database, "aggregate.enter", *by, f"statement of {len(lines)} lines")
             merchants = {no for (no,) in self._database.rows("SELECT merchant_no FROM merchant")}
             keys = ((line.channel, line.order_no) for _, line in lines)
             rows = self._database.rows_of(_KNOWN, dict.fromkeys(keys))

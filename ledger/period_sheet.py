@@ -26,7 +26,7 @@ from ledger.quiescence import Bar
 from ledger.store import LedgerStore
 from protocols.rules.money import format_yuan
 
-_TEXTS_ONLY = {
+TEXTS_ONLY = {
     "in_memory": True,
     "strings_to_formulas": False,
     "strings_to_urls": False,
@@ -160,7 +160,7 @@ def read(store: LedgerStore, number: int, utc_offset_s: int) -> Sheet:
 def workbook(sheet: Sheet) -> bytes:
     """An xlsx file."""
     out = io.BytesIO()
-    book = xlsxwriter.Workbook(out, _TEXTS_ONLY)
+    book = xlsxwriter.Workbook(out, TEXTS_ONLY)
     made = datetime.fromtimestamp(sheet.closed_s, UTC).replace(tzinfo=None)
     book.set_properties({"title": sheet.title, "created": made})
     money = book.add_format({"num_format": "#,##0.00"})
@@ -175,13 +175,13 @@ def workbook(sheet: Sheet) -> bytes:
         if at == 0:
             total: Sequence[Cell] = ("应付合计", sheet.total, sheet.words)
             for texts in [(sheet.title,), *sheet.facts, total, ()]:
-                _write_row(table, line, texts, money)
+                write_row(table, line, texts, money)
                 line += 1
             table.set_column(len(heads) - 1, len(heads) - 1, 48)
         table.write_row(line, 0, heads, head)
         for row in rows:
             line += 1
-            _write_row(table, line, row, money)
+            write_row(table, line, row, money)
     book.close()
     return out.getvalue()
 
@@ -195,7 +195,8 @@ def page(sheet: Sheet) -> bytes:
     return environment.get_template("settlement.html").render(sheet=sheet, steps=steps).encode()
 
 
-def _write_row(table: Worksheet, line: int, row: Sequence[Cell], money: Format) -> None:
+def write_row(table: Worksheet, line: int, row: Sequence[Cell], money: Format) -> None:
+    """A row of cells, each as what it is."""
     for column, cell in enumerate(row):
         if isinstance(cell, Fen):
             table.write_number(line, column, cell.fen / 100, money)

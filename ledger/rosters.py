@@ -17,6 +17,7 @@ from ledger.signatures import signed
 SHIFT_CHARS_MAX, TEAM_CHARS_MAX, PERSON_CHARS_MAX = 16, 32, 32
 SHIFT_MIN_MAX, GRACE_MIN_MAX = 960, 120
 PARTS_MAX = 4
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")  # as the bits of a mask
 _DAY_MIN = 1440
 _SHIFTS = """
 SELECT number, shift, from_day, days, from_min, to_min, grace_min FROM shift_change

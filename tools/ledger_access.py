@@ -12,13 +12,13 @@ from ledger.access import FREE, GRANT, PIN, AccessBook, AccessRefused, Change, P
 from ledger.code_entries import Unused
 from ledger.door_log import DoorLog, Entry
 from ledger.intervals import TIME_UNKNOWN_S
+from ledger.rosters import DAYS
 from protocols.rules import access, reasons
 from protocols.rules.reason_texts import TEXTS
 from tools.ledger_forks import opened
 from tools.ledger_lives import BadInput, day_of
 from tools.session import signing, written
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_MIN, _DAY_S = 1440, 86_400
 _OPENED = (reasons.APPROVED, access.DURESS)
 _PERIOD = re.compile(r"([a-z]{3})(?:-([a-z]{3}))?(?: (\d\d):(\d\d)-(\d\d):(\d\d))?")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from adapters.spreadsheet import SpreadsheetRefused, table
 from ledger.privacy import masked, reveal_roster
-from ledger.rosters import Place, Roster, RosterRefused, Rosters, Shift
+from ledger.rosters import DAYS, Place, Roster, RosterRefused, Rosters, Shift
+from ledger.timesheet_book import hours_text
 from protocols.rules import clock
-from tools.ledger_access import DAYS
 from tools.ledger_forks import opened
 from tools.ledger_lives import BadInput, date_of, day_of
 from tools.session import signing
@@ -100,20 +100,6 @@ def read_hours(text: str) -> tuple[int, list[tuple[int, int]]]:
 def _days_on(from_min: int, to_min: int) -> int:
     """How many days behind the one where a shift begins an end is, as it is said."""
     return (from_min - to_min) // _DAY_MIN + 1 if to_min <= from_min else 0
-
-
-def hours_text(shift: Shift) -> str:
-    """The words for a shift's hours."""
-    names = [name for at, name in enumerate(DAYS) if shift.days >> at & 1]
-    days = names[0] if len(names) == 1 else f"{names[0]}-{names[-1]}"
-    return f"{days} {','.join(map(stretch_text, shift.stretches))}"
-
-
-def stretch_text(hours: tuple[int, int]) -> str:
-    """The words for one of them."""
-    from_min, to_min = hours[0] % _DAY_MIN, hours[1]
-    to_min -= _DAY_MIN * (to_min > _DAY_MIN)
-    return f"{from_min // 60:02}:{from_min % 60:02}-{to_min // 60:02}:{to_min % 60:02}"
 
 
 def _read(file: Path) -> list[tuple[int, Place]]:

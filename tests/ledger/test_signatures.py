@@ -4,7 +4,17 @@ from datetime import date
 
 import pytest
 
-from ledger import audit, certificates, key_openings, names, people, reasons, signatures
+from ledger import (
+    audit,
+    certificates,
+    day_totals,
+    key_openings,
+    names,
+    people,
+    reasons,
+    signatures,
+)
+from ledger.aggregate_match import Line
 from ledger.batches import IssueLine
 from ledger.bearers import Bearer
 from ledger.card_status import CardRefused
@@ -52,6 +62,7 @@ IN_IT = Place("P001", FROM_DAY, "Cleaning", EARLY.name)
 DOOR, READER, NEW = 1002, 1001, 300
 ACCOUNT = "430102199001011"
 SUBSIDIES = [SubsidyLine(2, CARD, "", 700)]
+PAID_BY_CODE = Line("wechat", "42000001", CANTEEN, 880, NOW_S)
 LINES = [IssueLine(2, NEW + 9, Holder("N309", STUDENT, "Nursing"), DAYS)]
 FORM = Application("T1", "S1", "cook", 1, "General Affairs", *DAYS)
 
@@ -104,6 +115,12 @@ def _reserve(store):
 def said(verb, at, evidence=""):
     """A verb of one card that needs no other."""
     return lambda store, who: store.cards.set(verb, NEW + at, NOW_S, evidence, Act(person=who))
+
+
+def _sign_day(store, who):
+    what = CANTEEN, DAY, 28_800
+    seen = day_totals.total(store.database, *what)
+    day_totals.sign(store.database, what, seen.sha256, who, NOW_S)
 
 
 def _case(store):
@@ -201,6 +218,12 @@ STORY = [
         "tian",
         lambda s, who: s.top_ups.top_up(CARD, 700, "by-hand-1", 0, who, NOW_S),
     ),
+    (
+        "aggregate.enter",
+        "clara",
+        lambda s, who: s.aggregate.enter([(2, PAID_BY_CODE)], (who, NOW_S)),
+    ),
+    ("day.sign", "stella", lambda s, who: _sign_day(s, who)),
     (
         "code.settle",
         "tian",

@@ -24,7 +24,7 @@ from ledger.lifecycle import HOLDER, Act
 from ledger.store import LedgerStore
 from ledger.temporary import Application
 from protocols.rules.spending import STUDENT
-from tests.ledger.console import dorm
+from tests.ledger.console import business, dorm
 from tests.ledger.readers import CANTEEN, Reader
 from tests.ledger.staff import CHEAP, staffed, token_of
 
@@ -37,7 +37,7 @@ LOST, IN_USE, TEMPORARY = 7, 8, 9
 NEW = (20, 21, 22)
 LOST_AGO_S = 3_600
 PEOPLE = ((LOST, "2021010042", "张三"), (IN_USE, "2021010043", "单小明"))
-EXAMPLES = {"card_no": str(LOST), "application": "1", **dorm.EXAMPLES}
+EXAMPLES = {"card_no": str(LOST), "application": "1", **dorm.EXAMPLES, **business.EXAMPLES}
 _LISTENS = re.compile(rb"console listens on [^ ]+, port (\d+)")
 _HERE = (str(ROOT), os.environ.get("PYTHONPATH", ""))
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(each for each in _HERE if each)}
@@ -77,6 +77,7 @@ def _staffed():
         store.register_merchant(CANTEEN, "Canteen 1")
         reader = Reader(1001)
         store.register_device(reader.device, reader.key, CANTEEN)
+        business.fill(store, then_s + LOST_AGO_S)
         store.close()
         return path.read_bytes()
 

@@ -1,0 +1,72 @@
+"""Lists as files that open right in a Chinese Excel: xlsx, and CSV in UTF-8 with its mark.
+
+Rules of this file. A text is written as a text. In CSV, where a program guesses, what would begin
+a formula has an apostrophe before it, and digits that would lose their end or their leading zeros
+have a tab behind them; an amount is a number in both. Amounts are fen until they are a cell.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import xlsxwriter
+
+from ledger.console.asked import Download
+from ledger.period_sheet import TEXTS_ONLY, Cell, Fen, write_row
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+CSV = "text/csv; charset=utf-8"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_DIGITS_SURE = 11  # longer numbers are shown rounded
+
+Table = tuple[str, Sequence[str], Iterable[Sequence[Cell]]]  # title, heads, rows
+
+
+def xlsx(name: str, tables: Sequence[Table], made_s: int) -> Download:
+    """A workbook with a sheet for each table."""
+    out = io.BytesIO()
+    book = xlsxwriter.Workbook(out, TEXTS_ONLY)
+    book.set_properties({"created": datetime.fromtimestamp(made_s, UTC).replace(tzinfo=None)})
+    money = book.add_format({"num_format": "#,##0.00"})
+    bold = book.add_format({"bold": True, "bottom": 1})
+    for title, heads, rows in tables:
+        sheet = book.add_worksheet(title)
+        sheet.set_column(0, len(heads) - 1, 16)
+        sheet.freeze_panes(1, 0)
+        for column, head in enumerate(heads):
+            sheet.write_string(0, column, head, bold)
+        for line, row in enumerate(rows, 1):
+            write_row(sheet, line, row, money)
+    book.close()
+    return Download(f"{name}.xlsx", XLSX, out.getvalue())
+
+
+def comma_separated(name: str, table: Table) -> Download:
+    """One table as CSV."""
+    _title, heads, rows = table
+    return Download(f"{name}.csv", CSV, csv_of(heads, rows))
+
+
+def csv_of(heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:
+    """The bytes of a CSV file."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(heads)
+    writer.writerows([_guarded(cell) for cell in row] for row in rows)
+    return out.getvalue().encode("utf-8-sig")
+
+
+def asked_for(kind: str, name: str, table: Table, made_s: int) -> Download:
+    """The table as a file of `kind`: "csv", else xlsx."""
+    return comma_separated(name, table) if kind == "csv" else xlsx(name, [table], made_s)
+
+
+def _guarded(cell: Cell) -> str:
+    text = str(cell)
+    if isinstance(cell, (int, Fen)):
+        return text
+    if text.startswith(_FORMULA):
+        return f"'{text}"
+    is_long = len(text) > _DIGITS_SURE or (len(text) > 1 and text[0] == "0")
+    return f"{text}\t" if text.isascii() and text.isdigit() and is_long else text

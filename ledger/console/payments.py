@@ -1,0 +1,155 @@
+"""Paying merchants: what no bank has, the file for the bank, and what the bank says of it (R7.1).
+
+An account at a bank stands in the file and nowhere else: no page shows more of it than its end.
+"""
+
+from adapters import spreadsheet
+from adapters.spreadsheet import SpreadsheetRefused
+from ledger.console import typed
+from ledger.console.asked import Asked, Download, Page, Refused, Shown
+from ledger.console.exports import CSV, csv_of
+from ledger.console.refusals import BAD_FIELDS, Words
+from ledger.console.texts import Texts
+from ledger.payments.bank import RESULTS, Payment
+from ledger.payments.kinds import REMITTANCE
+from ledger.period_sheet import Fen
+
+UNREADABLE = 790
+REASONS = {
+    UNREADABLE: Words(
+        ("这个文件读不懂", "this file cannot be read"),
+        (
+            "按提示改正那一行再传。一行也没有导入。",
+            "Put that line right and send it again. No line was taken.",
+        ),
+        422,
+    )
+}
+FILE_HEADS = ("付款号", "账号", "户名", "金额", "用途")
+_RESULT_COLUMNS = {"payment": "付款号", "result": "结果", "because": "原因"}
+_SHOWN = 200
+_WITH_BANK = REMITTANCE.sql(f"""
+SELECT t.file, t.number, d.owner, d.purpose, d.amount_fen FROM {{tries}} t
+JOIN {{dues}} d ON d.number = t.{{due}} LEFT JOIN {{results}} r ON r.number = t.number
+WHERE r.number IS NULL ORDER BY t.number LIMIT {_SHOWN}""")
+
+
+def show(asked: Asked) -> Shown:
+    """What waits for a file, and what waits for the bank."""
+    with asked.store.database.reading():
+        unpaid = asked.store.periods.payments.unpaid()
+        with_bank = list(asked.store.database.rows(_WITH_BANK))
+    context = {
+        "unpaid": unpaid,
+        "payable_fen": sum(one.amount_fen for one in unpaid if one.account),
+        "with_bank": with_bank,
+        "results": RESULTS,
+    }
+    return Shown("payments.html", context)
+
+
+def make_file(asked: Asked) -> Download:
+    """The file of this name, as a download; again, it is the same payments."""
+    file = typed.text(asked, "file")
+    made = asked.store.periods.payments.make_file(file, asked.person, asked.now_s)
+    return Download("payments.csv", CSV, csv_of(FILE_HEADS, map(_line, made)))
+
+
+def note(asked: Asked) -> str:
+    """What the bank says: of one payment, or a file of them; all of it or nothing."""
+    sent = asked.files.get("results")
+    results = _read(sent.data) if sent and sent.data else [_typed(asked)]
+    news = asked.store.periods.payments.note_results(results, asked.person, asked.now_s)
+    return f"/payments?done={'noted' if news else 'noted_before'}"
+
+
+def _line(one: Payment) -> tuple[int, str, str, Fen, str]:
+    return one.number, one.account_no, one.name, Fen(one.amount_fen), one.purpose
+
+
+def _typed(asked: Asked) -> tuple[int, str, str]:
+    result = typed.text(asked, "result")
+    if result not in RESULTS:
+        raise Refused(BAD_FIELDS, "result")
+    return typed.number(asked, "payment"), result, typed.text(asked, "because")
+
+
+def _read(data: bytes) -> list[tuple[int, str, str]]:
+    try:
+        rows = spreadsheet.table(data, _RESULT_COLUMNS)
+    except SpreadsheetRefused as error:
+        raise Refused(UNREADABLE, str(error)) from None
+    found = []
+    for number, (payment, result, because) in rows:
+        word = _WORDS.get(result, result)
+        if not (payment.isascii() and payment.isdigit() and len(payment) < 14):
+            raise Refused(UNREADABLE, f"line {number}: no number of a payment")
+        if word not in RESULTS:
+            raise Refused(UNREADABLE, f"line {number}: not {' or '.join(RESULTS)}")
+        found.append((int(payment), word, because))
+    if not found:
+        raise Refused(UNREADABLE, "no lines")
+    return found
+
+
+_WORDS = {"成功": "paid", "失败": "failed", "退回": "returned"}
+PAGES = (
+    Page(
+        "/payments",
+        ("付款与回单", "Payments"),
+        show,
+        verbs=("period.file", "period.results"),
+        menu="menu_money",
+    ),
+    Page(
+        "/payments/file",
+        ("付款文件", "File for the bank"),
+        show,
+        verbs=("period.file",),
+        do=make_file,
+        is_once=False,  # a file is made once by its name
+    ),
+    Page(
+        "/payments/results",
+        ("银行回单", "What the bank says"),
+        show,
+        verbs=("period.results",),
+        do=note,
+        takes_files=True,
+    ),
+)
+TEXTS: Texts = {
+    "pay_unpaid": ("批完未付", "Approved, and no bank has it"),
+    "pay_purpose": ("用途", "What for"),
+    "pay_amount": ("金额（元）", "Amount (yuan)"),
+    "pay_account": ("账号", "Account"),
+    "pay_has_account": ("已登记", "registered"),
+    "pay_no_account": (
+        "没有可用的账号：在商户页登记",
+        "none that was not tried: register one on the merchant's page",
+    ),
+    "pay_payable": ("可以付", "Can be paid"),
+    "pay_file_name": ("文件名，如 2026-11", "Name of the file, such as 2026-11"),
+    "pay_make": ("生成付款文件并下载", "Make the file and download it"),
+    "pay_again": (
+        "同一个名称再做一次，得到的是同一批付款，不会多付。",
+        "The same name again gives the same payments; nothing is paid twice.",
+    ),
+    "pay_with_bank": ("在银行、还没有回单", "With the bank, and no answer yet"),
+    "pay_number": ("付款号", "Payment"),
+    "pay_file": ("文件", "File"),
+    "pay_results": ("登记银行回单", "Note what the bank says"),
+    "pay_upload": (
+        "回单文件（列：付款号、结果、原因）",
+        "File (columns: payment, result, because)",
+    ),
+    "pay_or_one": ("或者登记一笔", "Or of one payment"),
+    "pay_result": ("结果", "Result"),
+    "pay_paid": ("成功", "paid"),
+    "pay_failed": ("失败", "failed"),
+    "pay_returned": ("退回", "returned"),
+    "pay_because": ("原因（可不填）", "Why (may be empty)"),
+    "pay_note": ("登记", "Note it"),
+    "done_noted": ("已登记", "Noted"),
+    "done_noted_before": ("这些以前已经登记过", "All of it was noted before"),
+}
