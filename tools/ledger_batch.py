@@ -10,44 +10,25 @@ import io
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from adapters import spreadsheet
 from adapters.spreadsheet import SpreadsheetRefused
-from ledger.batches import Finding, GraduationLine, IssueLine, Line
-from ledger.card_status import CardRefused
+from ledger import list_files
+from ledger.batches import Finding, Line
 from ledger.carry_over import AFTER_S
-from ledger.holders import KINDS, Holder, check, is_person_no
-from ledger.payouts import check_account
+from ledger.list_files import BadList
 from ledger.quiescence import TEXTS, Quiescence, RecordId
 from ledger.settlement_basis import Decision
 from ledger.store import LedgerStore
 from protocols.rules.money import format_yuan
-from protocols.rules.spending import TEMPORARY
 from tools.ledger_forks import opened
-from tools.ledger_lives import BadInput, day_of
+from tools.ledger_lives import BadInput
 from tools.session import signing, written
 
 _HOUR_S = 3600
-_DIGITS_MAX = 10
 _SUM = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,2}))?")
-COLUMNS = {
-    "issue": {
-        "card_no": "卡号",
-        "person_no": "学工号",
-        "kind": "类别",
-        "department": "部门",
-        "valid_from": "起始日",
-        "valid_to": "截止日",
-    },
-    "graduation": {
-        "card_no": "卡号",
-        "person_no": "学工号",
-        "account_no": "银行账号",
-        "name": "户名",
-    },
-}
 
 
 def dry_run(path: Path, file: Path, kind: str) -> tuple[str, bool]:
@@ -138,57 +119,16 @@ def _barring(waiting: Sequence[Quiescence]) -> Iterator[str]:
 
 def _read_list(file: Path, kind: str) -> tuple[Sequence[Line], bytes]:
     """Every line of a list, and the hash of its bytes; BadInput names the first wrong line."""
-    data = file.read_bytes()
-    lines = []
-    for number, row in list_rows(data, file, COLUMNS[kind]):
-        try:
-            lines.append(_READ[kind](number, row))
-        except (BadInput, CardRefused, KeyError, ValueError) as error:
-            because = "" if isinstance(error, (KeyError, ValueError)) else f": {error}"
-            raise BadInput(f"{file}: line {number} cannot be{because}") from None
-    if not lines:
-        raise BadInput(f"{file}: no lines")
-    return lines, hashlib.sha256(data).digest()
-
-
-def _issue_line(number: int, row: Sequence[str]) -> Line:
-    card_no, person_no, kind, department, first, last = row
-    if KINDS[kind] == TEMPORARY:
-        raise BadInput("a temporary card takes an application (annex 1)")
-    holder, days = Holder(person_no, KINDS[kind], department), (day_of(first), day_of(last))
-    check(holder, days)
-    return IssueLine(number, _number(card_no), holder, days)
-
-
-def _number(text: str) -> int:
-    if not is_number(text):
-        raise BadInput(f"a card's number is 1 to {_DIGITS_MAX} digits")
-    return int(text)
-
-
-def is_number(text: str) -> bool:
-    """Not all that int() takes: signs, blanks, digits of other scripts, more than books hold."""
-    return text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX
+    try:
+        return list_files.read(file.read_bytes(), kind)
+    except BadList as error:
+        raise BadInput(f"{file}: {error}") from None
 
 
 def sum_of(text: str) -> int | None:
     """Fen of a sum in yuan, which may be more than any reader's key pad takes; None: no sum."""
     found = _SUM.fullmatch(text)
     return None if found is None else int(found[1]) * 100 + int((found[2] or "").ljust(2, "0"))
-
-
-def _graduation_line(number: int, row: Sequence[str]) -> Line:
-    card_no, person_no, account_no, name = row
-    if not is_person_no(person_no):
-        raise BadInput("no number of a person")
-    check_account(account_no, name)
-    return GraduationLine(number, _number(card_no), person_no, account_no, name)
-
-
-_READ: dict[str, Callable[[int, Sequence[str]], Line]] = {
-    "issue": _issue_line,
-    "graduation": _graduation_line,
-}
 
 
 def list_rows(

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ledger.holders import is_person_no
+from ledger.list_files import is_number
 from ledger.money_lists import Signature
 from ledger.subsidies import LineFinding, SubsidyLine
 from protocols.card.purse import AMOUNT_FEN_MAX
 from protocols.rules.money import format_yuan, parse_yuan
-from tools.ledger_batch import hash_of, is_number, list_rows, sum_of
+from tools.ledger_batch import hash_of, list_rows, sum_of
 from tools.ledger_forks import opened
 from tools.ledger_lives import BadInput
 from tools.session import signing
