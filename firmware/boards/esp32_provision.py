@@ -26,7 +26,7 @@ def inspect(names):
     """Who this board is, what is on it, and which of the blobs `names` it has."""
     facts = {
         "mac": _hex(machine.unique_id()),
-        "version": sys.implementation[1][:3],
+        "version": sys.implementation.version[:3],
         "platform": sys.platform,
         "partitions": _partitions(),
         "files": {name: _file_digest(name) for name in _files()},

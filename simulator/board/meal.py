@@ -108,7 +108,7 @@ def meal(
         scenario = load(SCENARIO)
         (reader,) = scenario.readers
         reader["device"], scenario.sites = own["device"], (own["site"],)
-        scenario.merchants = dict.fromkeys(scenario.merchants, own["merchant_no"])
+        scenario.merchants = dict.fromkeys(scenario.merchants, int(own["merchant_no"]))
         with tempfile.TemporaryDirectory(prefix="onecard-meal-") as name:
             directory = Path(name)
             homes = _Homes(directory, on_board)
