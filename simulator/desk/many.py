@@ -1,4 +1,4 @@
-"""A campus of as many devices as one likes: the seven of campus.toml, and more buildings of them.
+"""A campus of as many devices as one likes: those of campus.toml, and more buildings of them.
 
 Every one is a reader with its own firmware, flash and connection. They are switched on in turn,
 for a network that 2,000 dial at one moment is another experiment.
@@ -51,7 +51,7 @@ def campus_of(devices: int) -> str:
     named = "".join(f', "{site}"' for site in sites)
     start = f'start_over = "00:{over_s // 60:02}:{over_s % 60:02}"\n'
     head, tail = text.split("\n[[merchant]]", 1)
-    head = head.replace('"library"]', f'"library"{named}]') + "\n" + start
+    head = head.replace('"gatehouse"]', f'"gatehouse"{named}]') + "\n" + start
     before, behind = tail.split("\n# Who they are", 1)
     return f"{head}\n[[merchant]]{before}\n{''.join(readers)}\n# Who they are{behind}"
 
