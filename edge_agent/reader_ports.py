@@ -15,10 +15,12 @@ class Line(Protocol):
     """A serial line as the agent sees it; `counters` only grow."""
 
     url: str
-    connected: bool
-    last_error: str
     devices: list[int]
 
+    @property
+    def connected(self) -> bool: ...
+    @property
+    def last_error(self) -> str: ...
     @property
     def counters(self) -> dict[str, int]: ...
     def take(self) -> tuple[int, bytes] | None: ...

@@ -9,18 +9,18 @@ import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from adapters.mqtt import MqttPort
 from edge_agent.card_history import CardHistory
 from edge_agent.inventory import Inventory
-from edge_agent.reader_ports import ReaderPorts
+from edge_agent.reader_ports import Line, ReaderPorts
 from edge_agent.service import AgentService, reader_subscriptions, upstream_subscriptions
 from edge_agent.store import Store
 from simulator.broker import Broker, start_broker
 from simulator.tiers import Tier
 from simulator.world.clock import World
 from simulator.world.network import BrokerPort
-from simulator.world.serial_bus import SerialBus
 from simulator.world.service_port import ServicePort
 from simulator.world.wires import Wires
 
@@ -37,6 +37,13 @@ class Outside:
     ledger_public_key: bytes
     wake: Callable[[int], None]
     with_cards: bool = False
+
+
+class BuildingLine(Line, Protocol):
+    """A serial line of a building: the agent that boots opens its port, and closes it by dying."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
 
 
 class Building:
@@ -65,9 +72,10 @@ class Building:
         self.upstream = ServicePort(f"upstream of {site}", outside.centre, outside.wake)
         self.services = (self.local, self.upstream)
         self.has_mains = self.has_broker = True
-        self.line: SerialBus | None = None
+        self.lines: list[BuildingLine] = []
         self.agent: AgentService | None = None
         self.tier: Tier | None = None  # the agent as what is stepped
+        self.store: Store | None = None  # the agent's
         self._parts: list[Store | Inventory | CardHistory] = []
 
     def start_agent(self) -> None:
@@ -88,6 +96,7 @@ class Building:
             f"onecard-agent-{self.site}",
             subscriptions=upstream_subscriptions(self.site, with_cards=with_cards),
         )
+        self.store = store
         self._parts = [store, inventory]
         history = CardHistory(str(self._directory / "cards.sqlite")) if with_cards else None
         if history is not None:
@@ -96,26 +105,26 @@ class Building:
             self.site,
             store,
             inventory,
-            ReaderPorts(self.site, readers, [self.line]) if self.line else readers,
+            ReaderPorts(self.site, readers, self.lines) if self.lines else readers,
             upstream,
             self._outside.ledger_public_key,
             card_history=history,
             strangers=strangers,
         )
         self.tier = Tier(self.agent, self.services, [readers, upstream])
-        if self.line:
-            self.line.start()
+        for line in self.lines:
+            line.start()
 
     def kill(self) -> None:
         """The mains are gone: broker and agent die where they stand."""
         self.has_mains = False
         self.agent = self.tier = None
-        if self.line:
-            self.line.stop()
+        for line in self.lines:
+            line.stop()
         for port in self.services:
             port.drop_all()
         # Not closed but dropped: nothing is flushed, no goodbye is said, only the handles go.
-        self._parts = []
+        self._parts, self.store = [], None
         gc.collect()
         self.broker.kill()
         self.port.tap.forget()
@@ -140,6 +149,8 @@ class Building:
         self.start_agent()
 
     def close(self) -> None:
+        for line in self.lines:
+            line.stop()
         self.broker.stop()
         for part in self._parts:
             part.close()

@@ -68,8 +68,8 @@ def _mains(run: Run, on: bool, fields: Fields) -> None:
     for building in buildings if on else ():
         building.restart()
     for reader in _readers_of(run, fields):
-        if locks.hardware_of(reader):
-            continue  # it has its cells, and no cable
+        if reader.is_real or locks.hardware_of(reader):
+            continue  # it has its cells, or a socket of its own, and no cable of the building
         reader.rouse()
         is_run_down = reader.hardware.battery.is_cut
         reader.hardware.set_mains(on)
@@ -147,14 +147,7 @@ def _set_cable(run: Run, reader: Reader, *, plugged: bool, dark: bool) -> None:
     if locks.hardware_of(reader):
         locks.plug(reader, plugged, run.world.now_us)
         return
-    cable, line = reader.hardware.cable, reader.hardware.line
-    if line is not None:
-        line.is_cut = dark or not plugged
-        return
-    assert cable is not None
-    reader.rouse()
-    cable.set(plugged=plugged, dark=dark, now_us=run.world.now_us)
-    reader.wake(run.world.now_us)
+    reader.set_cable(plugged=plugged, dark=dark)
 
 
 VERBS: dict[str, Callable[[Run, Step], None]] = {

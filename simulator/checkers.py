@@ -76,16 +76,17 @@ def judge(
     rotten: Collection[RecordId] = (),
     paid_in: Counter[tuple[int, int]] | None = None,
     cancelled: Counter[tuple[int, int]] | None = None,
+    elsewhere: Collection[int] = (),
 ) -> Verdict:
-    """Compare every card with the ledger.
+    """Compare every card with the ledger, but those `elsewhere` (card numbers).
 
     `flashes`: each device's journal partition; `paid`: (card_no, amount_fen) people saw paid;
     `rotten`: (device, seq) of the records in which more bits were flipped than can be put right;
-    `paid_in`: (card_no, amount_fen) that people paid in for cards; `cancelled`: that they saw
-    cancelled.
+    `paid_in`: (card_no, amount_fen) paid in for cards; `cancelled`: that people saw cancelled.
     """
     verdict = Verdict()
-    booked = Counter((card_no, fen) for _, _, fen, card_no in ledger.booked_ids())
+    sold = Counter((card_no, fen) for _, _, fen, card_no in ledger.booked_ids())
+    booked = Counter({key: count for key, count in sold.items() if key[0] not in elsewhere})
     booked_of: dict[int, list[int]] = defaultdict(list)
     for card_no, fen in booked.elements():
         booked_of[card_no].append(fen)
@@ -102,7 +103,7 @@ def judge(
         named[intent.card_no].add(intent.last)
     opened = Counter((i.card_no, i.amount_fen) for found in open_of.values() for i in found)
     loads_of = _loads(ledger, paid_in or Counter(), verdict)
-    _judge_cancelled(ledger, flashes, cancelled or Counter(), booked + opened, rotten, verdict)
+    _judge_cancelled(ledger, flashes, cancelled or Counter(), sold + opened, rotten, verdict)
     for card_no, last in _undelivered_names(ledger, flashes):
         named[card_no].add(last)
     unbooked = paid - booked - opened

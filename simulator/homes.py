@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from simulator.building import BuildingLine
 from simulator.host.card_port import front_end
 from simulator.host.hardware import Hardware
 from simulator.host.home import HostHome
@@ -72,13 +73,14 @@ class Homes:
         self, home: str, depth: str, directory: Path, *, dozes: bool, images: Images | None = None
     ) -> None:
         self._home, self._depth = home, depth
+        self.boards: Mapping[str, BuildingLine] = {}  # by reader: real ones, at the end of a line
         self._dozes = dozes
         self._images = images or Images(directory)
 
     def reader(self, role: str, hardware: Hardware, settle: Settle) -> Reader:
         """One with this hardware; `role` as in _BOARDS."""
         what = hardware.name, hardware.world, hardware
-        if role == "door" and self._dozes and self._home != "vm":
+        if role in ("door", "code_door") and self._dozes and self._home != "vm":
             stands_in = front_end if self._depth == "card" else None
             door_home = DoorHome(role, hardware, stands_in)
             return DozingReader(*what, door_home, settle)

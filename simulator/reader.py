@@ -25,8 +25,11 @@ class Reader:
 
     `after_step` is called after every step that may have sent bytes, with the reader's own time:
     it lets broker and services finish what the bytes set in motion. `naps_us` says how long an
-    idle reader is not stepped: 0, but while nobody comes (simulator/rest.py).
+    idle reader is not stepped: 0, but while nobody comes (simulator/rest.py). `is_real`: it is
+    not simulated at all (simulator/desk/boards.py), and neither is who stands before it.
     """
+
+    is_real = False
 
     def __init__(
         self,
@@ -87,6 +90,17 @@ class Reader:
 
     def rouse(self) -> None:
         """Call it before its hardware is touched by other ways than `at` and `wake`."""
+
+    def set_cable(self, *, plugged: bool, dark: bool) -> None:
+        """Its cable, or its stub of a line, is plugged or pulled, and carries something or not."""
+        cable, line = self.hardware.cable, self.hardware.line
+        if line is not None:
+            line.is_cut = dark or not plugged
+            return
+        assert cable is not None
+        self.rouse()
+        cable.set(plugged=plugged, dark=dark, now_us=self._world.now_us)
+        self.wake(self._world.now_us)
 
     def wake(self, at_us: int) -> None:
         """Something for this reader arrives at `at_us`: it runs then, or earlier if it was due."""

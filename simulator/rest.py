@@ -44,8 +44,11 @@ class Rest:
 
     def service_naps_us(self) -> int:
         """How long agents and ledger are not stepped that nothing has reached."""
-        left_us = self.until_us - self._run.world.now_us
-        return min(NAP_US, left_us) if left_us > 0 else 0
+        return min(NAP_US, self.left_us())
+
+    def left_us(self) -> int:
+        """How long nobody comes from now on."""
+        return max(self.until_us - self._run.world.now_us, 0)
 
     def end(self) -> None:
         """Somebody comes: every reader looks about."""

@@ -13,20 +13,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from ledger import aggregate_picture
 from ledger.phones import CODE_KEY_BYTES
-from protocols.rules import charging, menu, settings
 from protocols.rules import clock as clock_rules
 from simulator import locks
 from simulator.acquiring import judge as judge_acquirer
-from simulator.cardbox import CardKeys, HeldCard, make_cards
-from simulator.checkers import journal_of, judge
+from simulator.cardbox import HeldCard, make_cards
+from simulator.checkers import Verdict, journal_of, judge
 from simulator.checkers_scan import judge_scans
 from simulator.chips.nor_flash import NorFlash
 from simulator.chips.qr_scanner import QrScanner
 from simulator.chips.usb_host import UsbHost
 from simulator.code_checker import judge_codes
-from simulator.doors import rights
 from simulator.happenings import announce, happen
 from simulator.homes import Homes
 from simulator.host.hardware import Hardware
@@ -37,9 +34,11 @@ from simulator.operators import log_in
 from simulator.payers import Channel, Scans
 from simulator.people import Clerk, Customer, Tally
 from simulator.phones import Phones
+from simulator.provisioning import Secrets, stored
 from simulator.reader import Reader
 from simulator.register import register
 from simulator.report import Report
+from simulator.residence.doze import DoorHome
 from simulator.rest import Rest
 from simulator.scenario import Scenario, ScenarioError, Step, load
 from simulator.scenario_words import EXPECTS
@@ -59,7 +58,6 @@ _SECOND_US = 1_000_000
 _LOOK_US = 5 * _SECOND_US
 _QUIET_US = 5 * _SECOND_US
 _STATUS_US = 60 * _SECOND_US
-_OWN_SETTINGS = ("load_cards", "language", "speech", "ledger_menu")
 # What a scenario calls the age of a reader's battery.
 _AGE = {"battery_percent": "health_percent", "celsius": "celsius"}
 
@@ -161,21 +159,25 @@ class Run:
     def build(self, broker: str) -> None:
         """Broker, ledger, agent, cards and readers, all connected and at rest."""
         scenario = self.scenario
-        secrets = self.seeds.stream("keys")
-        self.keys = CardKeys.drawn(secrets)
+        self.secrets = Secrets.drawn(scenario, self.seeds)
+        self.keys, self.device_keys = self.secrets.cards, self.secrets.devices
         self._services = Services(
             scenario.sites,
             self.world,
             self._directory,
             broker,
-            secrets.randbytes(32),
+            self.secrets.signing,
             self.keys.credit,
             self.seeds.stream("desk").randbytes,
             with_cards=any(
                 {"card_map", "ledger_menu"} & set(reader) for reader in scenario.readers
             )
             or any(step.do == "limit" for step in scenario.steps),
-            on_line=[reader["device"] for reader in scenario.readers if reader.get("serial")],
+            on_line=[
+                reader["device"]
+                for reader in scenario.readers
+                if reader.get("serial") and reader["name"] not in self._homes.boards
+            ],
             carry_over_after_s=scenario.carry_over_us // _SECOND_US,
             code_key=self.seeds.stream("code-key").randbytes(CODE_KEY_BYTES),
             with_acquirer=scenario.has_acquirer,
@@ -183,12 +185,13 @@ class Run:
         self.services.naps_us = self.rest.service_naps_us
         self._report.broker = self.services.broker_kind
         self._make_cards()
-        self.device_keys = {reader["device"]: secrets.randbytes(32) for reader in scenario.readers}
         register(self)
         now_s = self.world.utc_s()
         self._proven = log_in(self.services.store, self.scenario.operators, now_s)
         self.services.start_ledger()
         self.services.settle(0)  # it has subscribed before anybody asks it something
+        for name, board in self._homes.boards.items():
+            self.services.building_of(self.site_of(name)).lines.append(board)
         self.services.start_agents()
         self.services.settle(0)
         if scenario.elsewhere:
@@ -208,26 +211,9 @@ class Run:
     def _add_reader(self, description: dict[str, Any]) -> None:
         name = description["name"]
         role = description.get("role", "pos")
-        own = {name: description[name] for name in _OWN_SETTINGS if description.get(name)}
-        if role in ("door", "lock", "attendance", "identity"):
-            own["read_key"] = self.keys.desfire.read
-        blob = settings.encode(
-            {
-                **own,
-                "device": description["device"],
-                "site": description.get("site", self.scenario.site),
-                "merchant_no": self.scenario.merchants[description["merchant"]],
-                "device_key": self.device_keys[description["device"]],
-                "purse_key": self.keys.purse,
-                "mac_key": self.keys.mac,
-                "broker_host": "building",
-                "broker_port": 1883,
-                "policy": self.scenario.policy,
-            }
-        )
         draw = self.seeds.stream("reader", name)
         flash = NorFlash(FLASH_BYTES, self.seeds.stream("flash", name))
-        nvs = self._nvs(description, blob)
+        nvs = stored(self.scenario, self.secrets, description)
         # Whose menu is the ledger's has it from there.
         lacks = ("menu",) if description.get("ledger_menu") else ()
         self.provisioned[name] = {key: nvs[key] for key in nvs if key not in lacks}
@@ -245,6 +231,9 @@ class Run:
             f"code_{role}" if has_scanner else role, hardware, self.services.after_step
         )
         reader.keeps_pulse = role == "door"
+        self.readers[name] = reader
+        if reader.is_real:
+            return  # nobody of ours serves there, and no cable of ours ends there
         if has_scanner:
             scanner = QrScanner(reader, self.seeds.stream("scanner", name))
             scanner.on_bytes = reader.wake
@@ -254,7 +243,6 @@ class Run:
         else:
             building = self.services.building_of(self.site_of(name))
             hardware.cable = ReaderCable(name, building.port, reader.wake)
-        self.readers[name] = reader
         self.clerks[name] = Clerk(
             reader,
             self.world,
@@ -264,28 +252,8 @@ class Run:
             self.scans,
         )
         reader.naps_us = self.rest.naps_of(reader, self.clerks[name])
-
-    def _nvs(self, description: dict[str, Any], blob: bytes) -> dict[str, bytes]:
-        """What provisioning has stored in a reader beside its settings."""
-        name, role = description["name"], description.get("role", "pos")
-        nvs = {"settings": blob}
-        if role in ("door", "lock"):
-            nvs["access"] = rights(self.scenario.cards)
-        if description.get("wifi"):
-            nvs["wifi_ssid"] = b"campus"
-        if "desk_format" in description:
-            nvs["desk_format"] = description["desk_format"].encode()
-        if description.get("serial"):
-            nvs["serial_baud"] = b"115200"
-        if self.scenario.prices or self.scenario.periods:
-            prices = charging.packed(self.scenario.prices)
-            nvs["menu"] = menu.encode(prices, self.scenario.periods)
-        if "aggregate_code" in description:
-            try:
-                nvs["aggregate"] = aggregate_picture.draw(description["aggregate_code"]).data
-            except aggregate_picture.NoPicture as error:
-                raise ScenarioError(self.scenario.path, 1, f"{name}: {error}") from error
-        return nvs
+        if isinstance(reader.home, DoorHome):
+            reader.home.rest_left_us = self.rest.left_us
 
     # -- playing ----------------------------------------------------------------------------
 
@@ -387,9 +355,7 @@ class Run:
     def _judge(self) -> Report:
         report, store = self._report, self.services.store
         flashes = {device: self.readers[name].hardware.flash for name, device in self.devices()}
-        verdict = judge(
-            self.cards, self.keys, store, flashes, self.paid, (), self.paid_in, self.cancelled
-        )
+        verdict = self.judged(flashes)
         judge_codes(store, flashes, self.by_code, verdict)
         summary = store.summary()
         report.taps = self.tally.taps
@@ -434,6 +400,30 @@ class Run:
         report.real_s = int(time.monotonic() - self._started_s)
         report.check(self.scenario.asserts)
         return report
+
+    def judged(self, flashes: dict[int, NorFlash]) -> Verdict:
+        """Cards, books and these journals compared; without cards that real boards have had.
+
+        What stands on a real card nobody here can read.
+        """
+        away = self.cards_away()
+        cards = [card for card in self.cards if card.card_no not in away]
+        paid = Counter({key: count for key, count in self.paid.items() if key[0] not in away})
+        store = self.services.store
+        people = paid, (), self.paid_in, self.cancelled
+        return judge(cards, self.keys, store, flashes, *people, elsewhere=away)
+
+    def cards_away(self) -> set[int]:
+        """The cards, by number, that a real board has had to do with, as the ledger knows."""
+        real = {name for name, reader in self.readers.items() if reader.is_real}
+        rows = self.services.store.database.rows
+        sql = "SELECT DISTINCT card_no FROM intent WHERE device = ?"
+        return {
+            card_no
+            for name, device in self.devices()
+            if name in real
+            for (card_no,) in rows(sql, (device,))
+        }
 
     def leave_behind(self, directory: Path) -> None:
         """Write every reader's flash and key into a folder, for `onecard journal show`."""

@@ -33,6 +33,7 @@ from ledger.store import LedgerStore
 from simulator.acquiring import Acquiring
 from simulator.broker import start_broker
 from simulator.building import Building, Outside
+from simulator.provisioning import LINE_BAUD
 from simulator.tiers import Tier
 from simulator.world.clock import World
 from simulator.world.network import BrokerPort
@@ -45,7 +46,6 @@ _STUCK_S = 20
 _FORGIVES_S = 2.0  # then nothing more comes that would make up for a delivery too many
 _PATIENCE_S = 0.05
 _NEVER_US = 1 << 62
-_LINE_BAUD = 115_200
 
 
 class SimulationStuck(Exception):
@@ -99,8 +99,10 @@ class Services:
             found.append(self._build(site, own / "broker", own))
         self.buildings = {building.site: building for building in found}
         self.ledger_local = ServicePort("ledger", self.centre, self._wake)
-        self.line = SerialBus(world, _LINE_BAUD, list(on_line), self.settle) if on_line else None
-        self.buildings[home].line = self.line
+        self.line: SerialBus | None = None
+        if on_line:
+            self.line = SerialBus(world, LINE_BAUD, list(on_line), self.settle)
+            self.buildings[home].lines.append(self.line)
         self.elsewhere: Building | None = None
         self.store = LedgerStore.open(str(directory / "ledger.sqlite"))
         self.phones = Phones(self.store.database, code_key, random)

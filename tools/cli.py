@@ -15,7 +15,7 @@ from tools.cli_aggregate import aggregate_code
 from tools.cli_broker import broker
 from tools.cli_ca import ca
 from tools.cli_card import card
-from tools.cli_desk import sim_desk
+from tools.cli_desk import sim_board, sim_desk
 from tools.cli_keys import keys
 from tools.cli_ledger import ledger
 from tools.cli_options import (
@@ -171,6 +171,7 @@ def sim_run(
 
 
 sim.command("desk")(sim_desk)
+sim.command("board")(sim_board)
 sim.command("year")(sim_year)
 sim.command("months")(sim_months)
 

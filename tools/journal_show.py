@@ -106,6 +106,11 @@ def lines_of(image: Image, key: bytes | None) -> list[Line]:
     return [line for sector in _linked(image, key) for line in sector]
 
 
+def lines_of_records(sector: Sector, key: bytes | None) -> list[Line]:
+    """The same of records that are no image any more, from `first_seq` on behind `link`."""
+    return _sector_lines(sector, True, key)[0]
+
+
 def _linked(image: Image, key: bytes | None) -> Iterator[list[Line]]:
     """The lines of each sector; a sector's header says which record it goes on from."""
     last: tuple[int, bytes] | None = None

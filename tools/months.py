@@ -53,7 +53,8 @@ def _said(one: Settled) -> Iterator[str]:
     """A period, in lines."""
     yield (
         f"{one.name}: {one.lines:,} lines, {format_yuan(one.turnover_fen)} yuan; closed in"
-        f" {one.close_s:.2f} s with {one.readers_open} readers open; undecided {one.undecided}"
+        f" {one.close_s:.2f} s, {one.close_cpu_s:.2f} s of CPU here, with {one.readers_open}"
+        f" readers open; undecided {one.undecided}"
     )
     for name, count, fen in one.late:
         yield f"  late {count:,} of {name}: {format_yuan(fen)}, each traced to its record"

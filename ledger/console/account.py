@@ -40,7 +40,7 @@ OFFERED = (
     "terminate",
     "close",
 )
-KEYS = {"open": "o", "lose": "l", "unlose": "u", "reissue": "r", "swap": "w", "extend": "e"}
+KEYS = {"open": "o", "lose": "l", "unlose": "u", "reissue": "r", "swap": "w", "extend": "x"}
 
 
 @dataclass(frozen=True, slots=True)

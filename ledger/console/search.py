@@ -121,7 +121,7 @@ PAGES = (
         roles=ROLES,
         do=find,
         menu="menu_cards",
-        access_key="f",
+        access_key="s",
         is_once=False,
     ),
 )

@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from protocols.rules.posture_texts import TEXTS as POSTURE_TEXTS
+from simulator.desk.board_look import BoardLooker
+from simulator.desk.boards import RealReader
 from simulator.desk.homes import DeskHomes
 from simulator.desk.look import Looker, door_of
 from simulator.desk.postures import posture_of
 from simulator.run import Run
 from tools.journal_image import RECEIPTED, RECORD, Image, NotAJournal, Sector, read_image
-from tools.journal_show import IS_BROKEN, lines_of
+from tools.journal_show import IS_BROKEN, Line, lines_of
 
 _SECTOR_BYTES = 4096
 _RECORDS = 40  # the newest ones
@@ -29,10 +31,14 @@ class DeviceLooker:
         self._run, self._homes, self._looker = run, homes, looker
         self._of = {one["name"]: one for one in run.scenario.readers}
         self._known: dict[str, tuple[Any, Parts]] = {}
+        self._boards = BoardLooker(run)
 
     def parts(self, name: str) -> Parts:
         """By part: "posture:name", "journal:name", "flash:name", "inside:name"."""
         reader, device = self._run.readers[name], self._of[name]["device"]
+        if isinstance(reader, RealReader):
+            lines, booked = self._boards.records(reader.board)
+            return {f"journal:{name}": _journal_seen(lines, booked)}
         booked_seq = self._run.services.store.heads().get(device, 0)
         stamp = reader.hardware.flash_operations, booked_seq
         known = self._known.get(name)
@@ -81,32 +87,13 @@ class DeviceLooker:
 
     def _journal(self, name: str, image: Image, booked_seq: int) -> Parts:
         lines = lines_of(image, self._run.device_keys[self._of[name]["device"]])
-        records = [line for line in lines if line.record is not None or line.kind == "?"]
-        broken = sum(IS_BROKEN in (line.chain, line.seal) for line in records)
         entries = [entry for sector in image.sectors for entry in sector.entries]
         receipted = [entry.seq for entry in entries if entry.kind == RECEIPTED]
-        return {
-            "records": len(records),
-            "first": records[0].seq if records else 0,
-            "last": records[-1].seq if records else 0,
-            "booked": booked_seq,
+        return _journal_seen(lines, booked_seq) | {
             "receipted": max([*receipted, *(one.receipted for one in image.sectors)], default=0),
-            "broken": broken,
             "torn": [
                 [torn.what, torn.sector, torn.offset, torn.size_bytes, torn.is_healed]
                 for torn in image.torn
-            ],
-            "lines": [
-                {
-                    "seq": line.seq,
-                    "kind": line.kind,
-                    "time": line.time,
-                    "chain": line.chain,
-                    "seal": line.seal,
-                    "fields": line.fields,
-                    "booked": line.seq <= booked_seq,
-                }
-                for line in reversed(records[-_RECORDS:])
             ],
         }
 
@@ -127,6 +114,33 @@ class DeviceLooker:
             "mains": hardware.mains_on,
             "stored": [[key, len(value)] for key, value in sorted(hardware.nvs.items())],
         }
+
+
+def _journal_seen(lines: list[Line], booked_seq: int) -> Parts:
+    """The records of a journal, the newest first; how many, from where to where, and how whole."""
+    records = [line for line in lines if line.record is not None or line.kind == "?"]
+    return {
+        "records": len(records),
+        "first": records[0].seq if records else 0,
+        "last": records[-1].seq if records else 0,
+        "booked": booked_seq,
+        "receipted": booked_seq,
+        "broken": sum(IS_BROKEN in (line.chain, line.seal) for line in records),
+        "torn": [],
+        "trouble": "",
+        "lines": [
+            {
+                "seq": line.seq,
+                "kind": line.kind,
+                "time": line.time,
+                "chain": line.chain,
+                "seal": line.seal,
+                "fields": line.fields,
+                "booked": line.seq <= booked_seq,
+            }
+            for line in reversed(records[-_RECORDS:])
+        ],
+    }
 
 
 def _sectors(data: bytes, image: Image, erases: list[int], booked_seq: int) -> list[list[Any]]:

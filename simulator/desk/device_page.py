@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from simulator.desk import device_words, words
+from simulator.desk import board_words, device_words, words
 from simulator.desk.page import AMOUNTS, KEYPAD, SPEEDS, cards_of
 from simulator.scenario import Scenario
 
@@ -26,10 +26,11 @@ def device_page_of(scenario: Scenario, name: str, lang: str) -> dict[str, Any] |
     def named(word: str) -> str:
         return words.NAMES[word][at] if word in words.NAMES else word
 
-    texts = said(words.TEXTS) | said(device_words.TEXTS)
+    texts = said(words.TEXTS) | said(device_words.TEXTS) | said(board_words.TEXTS)
     role, site = found.get("role", "pos"), found.get("site", scenario.site)
     told = {
         **texts,
+        "boards": said(board_words.STATES),
         "conditions": said(device_words.CONDITIONS),
         "condition_words": said(device_words.WORDS),
         "postures": {key: text[at] for key, text in _postures().items()},
@@ -52,6 +53,7 @@ def device_page_of(scenario: Scenario, name: str, lang: str) -> dict[str, Any] |
             "site_name": named(site),
             "tap": TAPS.get(role, "tap"),
             "is_serial": bool(found.get("serial")),
+            "board": found.get("board", ""),
         },
         "cards": cards_of(scenario, at),
         "keypad": KEYPAD,

@@ -6,10 +6,11 @@ nothing that was only in memory comes along.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from simulator.desk.boards import Board, RealReader
 from simulator.homes import Homes, Images, Settle
 from simulator.host.hardware import Hardware
 from simulator.reader import Reader
@@ -20,7 +21,10 @@ from simulator.vm.ops import PROBE_WAITS
 
 
 class DeskHomes(Homes):
-    """Homes whose readers can be moved. `in_vm`: who is in a MicroPython now."""
+    """Homes whose readers can be moved. `in_vm`: who is in a MicroPython now.
+
+    `boards`: who is none of them, but a real board.
+    """
 
     def __init__(
         self,
@@ -30,14 +34,19 @@ class DeskHomes(Homes):
         dozes: bool,
         in_vm: Collection[str] = (),
         images: Images | None = None,
+        boards: Mapping[str, Board] | None = None,
     ) -> None:
         super().__init__("cpython", depth, directory, dozes=dozes, images=images)
         self.in_vm = set(in_vm)
+        self._real: dict[str, Board] = dict(boards or {})
+        self.boards = self._real
         self._roles: dict[str, str] = {}
 
     def reader(self, role: str, hardware: Hardware, settle: Settle) -> Reader:
         """See Homes; VmMissing if it shall be in a MicroPython and there is none."""
         self._roles[hardware.name] = role
+        if hardware.name in self._real:
+            return RealReader(self._real[hardware.name], hardware.world, hardware, settle)
         reader = super().reader(role, hardware, settle)
         if hardware.name in self.in_vm:
             require_vm()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import random
+from collections.abc import Collection
 from typing import Any
 
 from firmware.services.journal import Journal
@@ -15,10 +16,12 @@ from protocols.card.identity import ForeignCard
 from protocols.rules import door, lock
 from simulator import locks, screen
 from simulator.cardbox import HeldCard, truth
-from simulator.checkers import journal_of, judge
+from simulator.checkers import journal_of
 from simulator.chips.nor_flash import NorFlash
 from simulator.chips.smart_lock import DRAWN
 from simulator.desk import link_look
+from simulator.desk.board_look import BoardLooker
+from simulator.desk.boards import RealReader
 from simulator.reader import Reader
 from simulator.residence.doze import DozingReader
 from simulator.run import Run
@@ -35,6 +38,7 @@ class Looker:
         self._font = font
         self._of = {one["name"]: one for one in run.scenario.readers}
         self._twins: dict[str, tuple[int, NorFlash]] = {}
+        self._boards = BoardLooker(run)
         self._journals: dict[str, tuple[int, Journal]] = {}
 
     # -- buildings --------------------------------------------------------------------------
@@ -58,6 +62,8 @@ class Looker:
     def reader(self, name: str) -> Seen:
         """One reader from in front: what it shows, lights, sounds; its power and its backlog."""
         reader = self._run.readers[name]
+        if isinstance(reader, RealReader):
+            return self._boards.reader(reader.board)
         hardware, panel = reader.hardware, reader.hardware.panel
         seen: Seen = {
             "on": reader.is_on,
@@ -118,15 +124,20 @@ class Looker:
 
     # -- cards and money --------------------------------------------------------------------
 
-    def card(self, held: HeldCard) -> Seen:
-        """What stands on a card, read past its access rights, and what the centre says of it."""
+    def card(self, held: HeldCard, away: Collection[int] = ()) -> Seen:
+        """What stands on a card, read past its access rights, and what the centre says of it.
+
+        Of one that is `away` (Run.cards_away) nobody here knows what stands on it.
+        """
+        is_away = held.card_no in away
         cards = self._run.services.store.cards
         is_ours = any(
             one.issued_fen is not None for one in self._run.cards if one.card_no == held.card_no
         )
         return {
             "no": held.card_no,
-            "fen": self._balance_fen(held),
+            "fen": None if is_away else self._balance_fen(held),
+            "away": is_away,
             "state": cards.state(held.card_no) if is_ours else "",
             "busy": held.is_busy,
         }
@@ -142,9 +153,7 @@ class Looker:
         """The books, and what must hold in them and beside them (simulator/checkers.py)."""
         run, store = self._run, self._run.services.store
         flashes = {device: self._twin(name) for name, device in run.devices()}
-        verdict = judge(
-            run.cards, run.keys, store, flashes, run.paid, (), run.paid_in, run.cancelled
-        )
+        verdict = run.judged(flashes)
         balances = store.balances()
         kinds: dict[str, int] = {}
         for (kind, _), fen in balances.items():
@@ -167,7 +176,8 @@ class Looker:
         """Something that changes whenever `money` may."""
         summary = self._run.services.store.summary()
         written = [one.hardware.flash_operations for one in self._run.readers.values()]
-        return (*summary.values(), *written, self._run.tally.taps, self._run.paid_in.total())
+        changed = (*summary.values(), self._run.tally.taps, self._run.paid_in.total())
+        return (*changed, *written, *self._run.cards_away())
 
 
 def _percent(reader: Reader) -> int:

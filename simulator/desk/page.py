@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from simulator.desk import table_words, words
+from simulator.desk import board_words, device_words, table_words, words
 from simulator.scenario import CardBatch, Scenario
 
 SPEEDS = (1, 10, 60)
@@ -39,11 +39,16 @@ def page_of(scenario: Scenario, lang: str, files: list[str]) -> dict[str, Any]:
         sites.setdefault(one.get("site", scenario.site), []).append(
             {"id": one["name"], "name": named(one["name"]), "role": role}
             | {"kind": say(words.ROLES, role), "scans": bool(one.get("scanner"))}
+            | {"board": one.get("board", "")}
         )
-    texts = {key: text[at] for key, text in {**words.TEXTS, **table_words.TEXTS}.items()}
+    tables = {**words.TEXTS, **table_words.TEXTS, **board_words.TEXTS}
+    texts = {key: text[at] for key, text in tables.items()}
+    boards = [one for one in scenario.readers if one.get("board")]
     told = texts | {
         "accounts": {key: text[at] for key, text in words.ACCOUNTS.items()},
         "states": {key: text[at] for key, text in words.STATES.items()},
+        "boards": {key: text[at] for key, text in board_words.STATES.items()},
+        "record_kinds": device_words.RECORDS if lang == "zh" else {},
         "names": {key: text[at] for key, text in words.NAMES.items()},
     }
     return {
@@ -66,7 +71,9 @@ def page_of(scenario: Scenario, lang: str, files: list[str]) -> dict[str, Any]:
         "card_verbs": _CARD_VERBS,
         "keypad": KEYPAD,
         "amounts": AMOUNTS,
-        "speeds": SPEEDS,
+        # A real board lives in real time.
+        "speeds": SPEEDS[:1] if boards else SPEEDS,
+        "jumps": not boards,
     }
 
 

@@ -8,6 +8,7 @@ free for what its person reads, which is known later.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from pathlib import Path
 
 from simulator.desk.verbs import Table, field_text, to_toml
@@ -57,6 +58,13 @@ class Recorder:
         if not self.has_steps:
             return self._own
         return "\n".join([*self._lines, _ASSERT])
+
+
+def with_clock_of_now(text: str) -> str:
+    """A scenario that begins at this machine's time; one without a clock gets that too."""
+    line = f'clock = "{datetime.now().astimezone().isoformat(timespec="seconds")}"'
+    found, count = re.subn(r"(?m)^clock\s*=.*$", line, text, count=1)
+    return found if count else f"{line}\n{text}"
 
 
 def _with_seed(text: str, seed: int) -> str:

@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import webbrowser
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import uvicorn
@@ -24,19 +24,20 @@ def serve(
     seed: int | None = None,
     broker: str = "auto",
     in_vm: Collection[str] = (),
+    boards: Mapping[str, str] | None = None,
     opens: bool = False,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve the scenario of a file until it is interrupted; ScenarioError if it cannot be used.
 
-    `in_vm`: readers whose firmware runs in a real MicroPython; VmMissing without one. `port` 0 is
-    a free one. `opens`: a browser, in a window of its own where it can.
+    `in_vm`: readers whose firmware runs in a real MicroPython; VmMissing without one. `boards`: by
+    reader, the URL of the serial port of a real one. `port` 0 is a free one.
+    `opens`: a browser, in a window of its own where it can.
     """
     sock = socket.create_server(("127.0.0.1", port))
     with sock:
-        stage = Stage(
-            path.read_text(encoding="utf-8"), path, seed=seed, broker=broker, in_vm=in_vm
-        )
+        homes = {"in_vm": in_vm, "boards": boards}
+        stage = Stage(path.read_text(encoding="utf-8"), path, seed=seed, broker=broker, **homes)
         try:
             bound = sock.getsockname()[1]
             url = f"http://127.0.0.1:{bound}/"

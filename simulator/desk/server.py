@@ -142,7 +142,8 @@ class _Desk:
         context = device_page_of(scenario, request.query_params.get("reader", ""), lang)
         if context is None:
             return JSONResponse({"refused": "no such reader"}, 404)
-        return self._rendered("device.html", context)
+        page = "device_board.html" if context["reader"]["board"] else "device.html"
+        return self._rendered(page, context)
 
     async def wall(self, request: Request) -> Response:
         """All devices, one glyph each."""

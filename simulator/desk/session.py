@@ -7,19 +7,20 @@ step is the first thing at its microsecond, and nothing that people do is at a t
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from simulator.desk.boards import HANDS, PROGRAMS, Board, on_a_line
 from simulator.desk.homes import DeskHomes
-from simulator.desk.recorder import INVARIANTS, Recorder
+from simulator.desk.recorder import INVARIANTS, Recorder, with_clock_of_now
 from simulator.desk.verbs import Refused, Table, said, step_of
 from simulator.happenings import announce, happen
 from simulator.homes import Images
 from simulator.report import Report
 from simulator.run import Run
-from simulator.scenario import ScenarioError, Step, parse
+from simulator.scenario import Scenario, ScenarioError, Step, parse
 from simulator.scenario_words import EXPECTS
 from simulator.vm.bridge import VmMissing, require_vm
 
@@ -57,6 +58,21 @@ class Played:
     _failed: int = 0
 
 
+def _boards(scenario: Scenario, urls: Mapping[str, str]) -> dict[str, Board]:
+    """The boards at these ports; the scenario's readers become what a board on a line can be."""
+    found = {}
+    for at, one in enumerate(scenario.readers):
+        name, role = one["name"], one.get("role", "pos")
+        if name not in urls:
+            continue
+        if role not in PROGRAMS:
+            fault = f"{name}: no program of a {role} speaks over a serial line"
+            raise ScenarioError(scenario.path, 1, fault)
+        scenario.readers[at] = on_a_line(one) | {"board": urls[name]}
+        found[name] = Board(name, one["device"], urls[name])
+    return found
+
+
 def _expected(step: Step) -> str:
     return _text(step.fields.get(EXPECTS.get(step.do, ""), ""))
 
@@ -69,7 +85,8 @@ class Session:
     """One scenario on the desk; `directory` is new and its own.
 
     `in_vm`: the readers whose firmware runs in a real MicroPython from the start (VmMissing), of
-    `images` that others share too.
+    `images` that others share too. `boards`: by reader, the URL of the port of a real one; then
+    the campus has the time of this machine, for such a reader has a clock.
     """
 
     def __init__(
@@ -83,15 +100,19 @@ class Session:
         log: TextIO | None = None,
         in_vm: Collection[str] = (),
         images: Images | None = None,
+        boards: Mapping[str, str] | None = None,
     ) -> None:
+        text = with_clock_of_now(text) if boards else text
         scenario = parse(text, path)
-        for name in sorted({*in_vm} - {one["name"] for one in scenario.readers}):
+        for name in sorted({*in_vm, *(boards or {})} - {one["name"] for one in scenario.readers}):
             raise ScenarioError(path, 1, f"there is no reader {name!r}")
+        self.boards = _boards(scenario, boards or {})
         chosen = scenario.seed if seed is None else seed
         self.campus = text
         self.told = Told()
         self.recorder = Recorder(text, chosen)
-        self.homes = DeskHomes(depth, directory, dozes=scenario.dozes, in_vm=in_vm, images=images)
+        homes = {"in_vm": {*in_vm} - {*self.boards}, "images": images, "boards": self.boards}
+        self.homes = DeskHomes(depth, directory, dozes=scenario.dozes, **homes)
         self.run = Run(scenario, chosen, "cpython", depth, directory, log, self.homes)
         self.run.listen(self.told.add)
         try:
@@ -102,8 +123,10 @@ class Session:
         self.played = [Played(step, _expected(step)) for step in scenario.steps]
         self._due: list[Played] = list(self.played)
         self._watched: list[Played] = []
+        self._states: dict[str, str] = {}
         for step in scenario.steps:
-            announce(self.run, step)
+            if not self._is_at_a_board(step):
+                announce(self.run, step)
 
     @property
     def now_us(self) -> int:
@@ -118,6 +141,7 @@ class Session:
 
     def advance(self, until_us: int) -> None:
         """Go on to a time; ScenarioError if a step of the file cannot be."""
+        self._hear_boards()
         while self._due and self._due[0].step.at_us <= until_us:
             self._happen(self._due.pop(0))
         self._go(until_us)
@@ -133,7 +157,10 @@ class Session:
         self._go(step.at_us - 1)
         run.world.step_to(step.at_us)
         played._told, played._failed = self.told.count, len(run.not_shown)
-        happen(run, step)
+        if self._is_at_a_board(step):
+            run.tell(f"left out: {step.do}; {step.fields['reader']} is a real board")
+        else:
+            happen(run, step)
         played.is_done = True
         self._watched.append(played)
 
@@ -155,10 +182,39 @@ class Session:
             return step.line not in self.run.readings
         return self.now_us < step.at_us + _REACTION_US
 
+    # -- real boards ------------------------------------------------------------------------
+
+    def _is_at_a_board(self, step: Step) -> bool:
+        return step.do in HANDS and step.fields.get("reader") in self.boards
+
+    def _hear_boards(self) -> None:
+        """What they have told since the last slice happens now."""
+        heard = [board.hear() for board in self.boards.values()]
+        if any(heard):
+            self.run.services.settle(self.now_us)
+        for name, board in self.boards.items():
+            if self._states.get(name) != board.state:
+                self._states[name] = board.state
+                self.run.tell(f"{name}, the board on {board.url}: {board.state}")
+
+    def _refuse_what_is_real(self, table: Table) -> None:
+        name, cards = str(table.get("reader")), [table.get("card"), *(table.get("with") or [])]
+        if self.boards and table.get("do") == "rest":
+            raise Refused("a real board lives in real time, and knows no jump")
+        if name in self.boards and table.get("do") in HANDS:
+            raise Refused(f"{name} is a real board: hold a real card to it, press its keys")
+        if not self.boards or table.get("do") not in HANDS:
+            return
+        away = self.run.cards_away()
+        for held in self.run.cards:
+            if held.name in cards and held.card_no in away:
+                raise Refused(f"{held.name} is a real card now: a board has had it")
+
     # -- people -----------------------------------------------------------------------------
 
     def act(self, table: Table) -> Step:
         """Do a step now: a table as in a file, without its time. Refused says why not."""
+        self._refuse_what_is_real(table)
         at_us = self._free_us(table)
         step = step_of(self.campus, table, at_us, self.recorder.next_line)
         played = Played(step, _expected(step))
@@ -179,6 +235,8 @@ class Session:
         reader = self.run.readers.get(name)
         if reader is None:
             raise Refused(f"no reader {name!r}")
+        if name in self.boards:
+            raise Refused(f"{name} is a real board")
         if (name in self.homes.in_vm) == to_vm:
             return
         if to_vm:

@@ -50,6 +50,7 @@ class Stage:
 
     `shown`: key -> JSON, replaced whole. `version` counts what has changed there, and `play` the
     sessions: another number is another campus. `in_vm`: whose firmware starts in a MicroPython.
+    `boards`: by reader, the URL of the port of a real one.
     """
 
     def __init__(
@@ -60,11 +61,13 @@ class Stage:
         seed: int | None = None,
         broker: str = "auto",
         in_vm: Collection[str] = (),
+        boards: Mapping[str, str] | None = None,
     ) -> None:
         self.shown: dict[str, str] = {}
         self.version = 0
         self.play = 0
         self._broker, self._seed, self._in_vm = broker, seed, in_vm
+        self._boards = dict(boards or {})
         self._images_folder = tempfile.TemporaryDirectory(prefix="onecard-images-")
         self._images = Images(Path(self._images_folder.name))
         self._watched: Counter[str] = Counter()
@@ -112,6 +115,8 @@ class Stage:
         reader = session.run.readers.get(name)
         if reader is None:
             return f"no reader {name!r}"
+        if reader.is_real:
+            return f"{name} is a real board"
         try:
             session.homes.prepare(reader)
         except VmMissing as error:
@@ -194,8 +199,8 @@ class Stage:
     def _open(self, text: str, path: Path) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="onecard-desk-"))
         self._source = text, path
-        vm = {"in_vm": self._in_vm, "images": self._images}
-        self._session = Session(text, path, self._folder, self._seed, self._broker, **vm)
+        homes = {"in_vm": self._in_vm, "images": self._images, "boards": self._boards}
+        self._session = Session(text, path, self._folder, self._seed, self._broker, **homes)
         run = self._session.run
         self._looker = Looker(run, self._font)
         self._phone_looker = PhoneLooker(run)
@@ -216,6 +221,7 @@ class Stage:
         before = self._source
         there = {one["name"] for one in loaded.readers}
         self._in_vm = [name for name in self._in_vm if name in there]
+        self._boards = {name: url for name, url in self._boards.items() if name in there}
         self._shut()
         try:
             self._open(text, path)
@@ -258,6 +264,8 @@ class Stage:
 
     def _set_time(self, wish: Mapping[str, Any]) -> str:
         if wish.get("speed") in SPEEDS:
+            if self._boards and wish["speed"] != 1:
+                return "a real board lives in real time: only ×1"
             self._speed, self._paused, self._debt_us = wish["speed"], False, 0.0
         elif isinstance(wish.get("paused"), bool):
             self._paused = wish["paused"]
@@ -362,8 +370,9 @@ class Stage:
             if changes != self._changes:
                 self._changes = changes
                 self._show("money", self._looker.money())
+            away = run.cards_away()
             for held in run.cards:
-                self._show(f"card:{held.name}", self._looker.card(held))
+                self._show(f"card:{held.name}", self._looker.card(held, away))
 
     def _put_up_views(self) -> None:
         for name in views.devices_of(self._watched):

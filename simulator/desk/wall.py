@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from simulator.desk.board_look import BoardLooker
+from simulator.desk.boards import RealReader
 from simulator.desk.look import Looker, door_of
 from simulator.desk.postures import posture_of
 from simulator.run import Run
@@ -41,6 +43,7 @@ class WallLooker:
         self._width_max_ms = run.scenario.policy["clock_width_max_ms"]
         self._known: dict[str, tuple[Any, Glyph]] = {}
         self._turn = 0
+        self._boards = BoardLooker(run)
 
     def parts(self, busy_s: float = _BUSY_S) -> dict[str, Glyph]:
         """By "wall:name" the newest glyph of everybody; some may be a look behind."""
@@ -57,6 +60,9 @@ class WallLooker:
     def _look(self, name: str, booked_seq: int, until_s: float) -> bool:
         """Whether there was time for it."""
         reader = self._run.readers[name]
+        if isinstance(reader, RealReader):
+            self._known[name] = None, self._boards.glyph(reader.board)
+            return True
         role, hardware = self._of[name].get("role", "pos"), reader.hardware
         burns = role == "door" and door_of(reader)["fire"]
         is_online = reader.is_on and self._looker.has_network(reader)

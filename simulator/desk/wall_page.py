@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from simulator.desk import device_words, words
+from simulator.desk import board_words, device_words, words
 from simulator.desk.page import SPEEDS
 from simulator.scenario import Scenario
 
+FEW = 24  # so many have room for their names, to be read from across a room
 GLYPHS = ("fine", "limited", "stopped", "dark", "unseen")
 
 
@@ -30,6 +31,7 @@ def wall_page_of(scenario: Scenario, lang: str) -> dict[str, Any]:
     postures = {
         key: text[0] if lang == "zh" else key for key, text in device_words.POSTURES.items()
     }
+    postures |= {key: text[at] for key, text in board_words.STATES.items()}
     return {
         "lang": lang,
         "other_lang": words.LANGUAGES[1 - at],
@@ -37,6 +39,7 @@ def wall_page_of(scenario: Scenario, lang: str) -> dict[str, Any]:
         "words": json.dumps(texts | {"postures": postures}, ensure_ascii=False),
         "sites": [{"name": named(site), "readers": found} for site, found in sites.items()],
         "count": len(scenario.readers),
+        "is_few": len(scenario.readers) <= FEW,
         "glyphs": GLYPHS,
         "speeds": SPEEDS,
     }

@@ -9,6 +9,8 @@ step looks at is listed here, and until the first of it can have changed no step
 - time: rules/door.py compares it with moments that stand in a Door (`_moments`). The uplink and
   both maps say when they want to be called again; they are believed from the first call on behind
   whatever has happened. A schedule can turn at a minute of either end of the clock's interval.
+- codes: a door with a scanner sets that up and asks after it every few seconds, and waits for the
+  ledger's answer. While nobody comes (`rest_left_us`) it does not ask, as no reader steps then.
 - people: what lights, sounds or waits for a PIN has its own due time. A card in the field is
   stepped through.
 - the tick counter, which wraps, is read often enough.
@@ -25,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+from firmware.roles.code_door import CodeDoor
 from firmware.roles.door import DoorController
 from protocols.rules import door
 from simulator.chips.door_lock import TRAIN_GAP_US, TRAIN_US
@@ -64,6 +67,8 @@ class DoorHome(HostHome):
 
     _parts: list[Remembered]  # uplink, card map, access map
     _awake_ms = 0
+    # How long nobody comes yet (simulator/rest.py); 0: people are about.
+    rest_left_us: Callable[[], int] = staticmethod(lambda: 0)
 
     def start(self, now_us: int) -> int:
         """Boot; see HostHome."""
@@ -111,12 +116,22 @@ class DoorHome(HostHome):
         yield max(card_map, now_ms + 1)
         yield max(access_map, now_ms + 1)
         yield from (device._until_ms or 0, device._tries._until_ms or 0)
+        yield from self._codes(device, now_ms)
         if device._pin is not None:
             yield device._pin_until_ms
         if device._signals._left:
             yield device._signals._next_ms
         if device._is_free or device._access._free:
             yield self._turn_ms(device)
+
+    def _codes(self, device: Any, now_ms: int) -> Iterator[int]:
+        if not isinstance(device, CodeDoor):
+            return
+        if device._late_ms:
+            yield max(device._late_ms, now_ms + 1)
+            yield max(device._say_ms, now_ms + 1)
+        left_ms = self.rest_left_us() // 1000
+        yield now_ms + left_ms if left_ms else max(device._scanner.due_ms, now_ms + 1)
 
     def _turn_ms(self, device: Any) -> int:
         """When the schedule has to be looked at again."""

@@ -27,8 +27,10 @@ from simulator.year.truth import BANK, Account, Truth
 ACQUIRER: Account = "acquirer", 0
 CARDS_PER_VISITOR = 100  # a day
 SCANNED = 0.5  # the others scan what the merchant shows
+PRICES_FEN = range(800, 1_800, 50)
 WRONG_EVERY_DAYS, WRONG_FEN = 30, 777  # no meal costs this
 _CHANNEL, _CODE_CHARS = "wechat", 38
+_WHY = {Status.UNVERIFIED: "no", Status.AMBIGUOUS: "more than one may be its"}
 _PAID_BEFORE_S = 20  # the payer's phone, before the merchant confirms
 
 
@@ -73,7 +75,7 @@ class Visitors:
     def pay(self, posts: list[Post], count: int, day: int, from_s: int) -> None:
         """`count` visitors pay one after the other, from `from_s` on."""
         for at in range(count):
-            post, fen = self._rng.choice(posts), self._rng.randrange(800, 1_800, 50)
+            post, fen = self._rng.choice(posts), self._rng.choice(PRICES_FEN)
             is_scanned = post.online_day <= day and self._rng.random() < SCANNED
             (self._scan if is_scanned else self._show)(post, fen, day, from_s + 10 * at)
         if day % WRONG_EVERY_DAYS == WRONG_EVERY_DAYS // 2:
@@ -100,17 +102,24 @@ class Visitors:
         found = self._store.aggregate.matched()
         stray = [line for line in found.lines if found.lines[line] is not Status.VERIFIED]
         bare = [sale for sale in found.sales if found.sales[sale] is not Status.VERIFIED]
+        # Of two lines that may be one sale's neither is verified, and one of them is its.
+        strays, bares = (len(each) - len(found.pairs) for each in (found.lines, found.sales))
         missed = self._store.acquirer_statements.unmatched(self._offset_s, now_s)
         true = {
             "verified sales": (len(found.pairs), len(self._paid & self._told)),
-            "lines without a record": (len(stray), len(self._paid - self._told)),
-            "records without a line": (len(bare), self._bare + len(self._told - self._paid)),
+            "lines without a record": (strays, len(self._paid - self._told)),
+            "records without a line": (bares, self._bare + len(self._told - self._paid)),
             "lines of no order": (len(missed), self._strays),
         }
         wrong = [f"{what}: {a}, {b} in truth" for what, (a, b) in true.items() if a != b]
         unmatched = [f"order {one.order_no}: {one.fault}" for one in missed]
-        unmatched += [f"line {one.order_no} of {one.channel}: no record" for one in stray]
-        unmatched += [f"record {one.device}/{one.seq}: no line" for one in bare]
+        unmatched += [
+            f"line {one.order_no} of {one.channel}: {_WHY[found.lines[one]]} record"
+            for one in stray
+        ]
+        unmatched += [
+            f"record {one.device}/{one.seq}: {_WHY[found.sales[one]]} line" for one in bare
+        ]
         cleared, self._orders = self._orders, 0
         return Statements(cleared, len(found.pairs), tuple(unmatched), tuple(wrong))
 

@@ -4,7 +4,6 @@ ONECARD_SHOTS=1 writes the picture of the README into docs/img.
 """
 
 import json
-import os
 import time
 from urllib.parse import urlsplit
 
@@ -13,12 +12,12 @@ import pytest
 from simulator import homes
 from simulator.desk.server import CAMPUS
 from tests.desk.conftest import PATIENCE_MS, SMALL
+from tests.desk.pictures import shoot
 from tests.desk.served import served
 from tests.desk.test_server import ask, post
 
 api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 expect = api.expect
-SHOTS = os.environ.get("ONECARD_SHOTS") == "1"
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +28,6 @@ def desk():
 
 def of(page, name):
     return page.locator(f'#device [data-of="{name}"]')
-
-
-def shoot(page, repo_root, name):
-    if SHOTS:
-        page.screenshot(path=repo_root / "docs" / "img" / f"{name}.png")
 
 
 def test_a_device_is_opened_by_key_and_closed_by_key(desk, open_page):
@@ -69,7 +63,7 @@ def test_what_happens_to_it_is_seen_inside(open_page):
         for key in "350":
             page.locator(f'[data-keys="{key}"]').click()
         expect(page.locator(".pole")).to_contain_text("350")
-        page.locator('[data-keys="\x1b"]').click()
+        page.locator('[data-keys="%1B"]').click()
         page.locator("#tap").click()
         expect(records.first.locator("td").nth(5)).to_have_text("…")
         expect(of(page, "waiting")).not_to_have_text("0")

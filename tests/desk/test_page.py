@@ -3,7 +3,6 @@
 ONECARD_SHOTS=1 writes the pictures of the README into docs/img.
 """
 
-import os
 import re
 import time
 
@@ -11,6 +10,7 @@ import pytest
 
 from simulator.desk.server import CAMPUS
 from tests.desk.conftest import PATIENCE_MS, SMALL
+from tests.desk.pictures import shoot
 from tests.desk.served import served
 
 api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
@@ -21,7 +21,6 @@ expect.set_options(timeout=30_000)
 LATER = re.sub(r'\[\[reader\]\]\nname = "gate".*?(?=\[\[cards)', "", SMALL, flags=re.DOTALL)
 # Three days of a POS are a minute of two cores and more: here the money goes on after ten minutes.
 LATER = LATER.replace('name = "new"', 'name = "zhang-san-new"')
-SHOTS = os.environ.get("ONECARD_SHOTS") == "1"
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +36,6 @@ def device(page, name):
 
 def plug(page, site, what):
     return page.locator(f'section[data-site="{site}"] [data-plug="{what}"]')
-
-
-def shoot(page, repo_root, name):
-    folder = repo_root / "docs" / "img"
-    if SHOTS:
-        folder.mkdir(exist_ok=True)
-        page.screenshot(path=folder / f"{name}.png")
 
 
 def dark_dots(page, name):
@@ -96,7 +88,6 @@ def test_the_first_five_minutes(campus, open_page, repo_root):
     expect(gate.locator('[data-of="held"]')).to_have_text("已释放")
     gate.locator("[data-tap]").click()
     expect(gate.locator('[data-of="open"]')).to_have_text("开着")
-    shoot(page, repo_root, "desk-dark")
     plug(page, "dorm-3", "mains").click()
     expect(gate.locator('[data-of="held"]')).to_have_text("吸合")
 
@@ -186,11 +177,15 @@ def test_a_key_of_the_pos_is_a_step_and_the_recording_has_it(open_page):
         for key in "750":
             device(page, "pos-1").locator(f'[data-keys="{key}"]').click()
         expect(device(page, "pos-1").locator(".pole")).to_contain_text("750")
+        # A CR in an attribute is a LF to a browser: the OK key has to say what it means.
+        device(page, "pos-1").locator(".ok").click()
+        expect(device(page, "pos-1").locator(".pole")).to_contain_text("CARD PLEASE")
+        stage.set_time({"paused": True}).result()  # what is read a second later is written there
         with page.expect_download() as download:
             page.locator("#record").click()
         text = download.value.path().read_text(encoding="utf-8")
         assert text == stage.recording().result()
-        assert text.count('do = "press"') == 3
+        assert text.count('do = "press"') == 4
         page.context.close()
 
 

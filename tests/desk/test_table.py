@@ -74,6 +74,36 @@ def test_a_code_of_a_minute_ago_is_refused(page):
     expect(page.locator("#told")).to_contain_text("zhang-san at pos-1: CODE TOO OLD")
 
 
+def test_an_identity_code_opens_the_gate_and_no_other_code_does(campus, page):
+    gate, told = device(page, "campus-gate"), page.locator("#told")
+    for code, said in (
+        ("identity", "zhang-san enters campus-gate"),
+        ("picture", "campus-gate stays shut for zhang-san"),
+        ("payment", "campus-gate stays shut for zhang-san"),
+    ):
+        page.locator(f'[data-code="{code}"]').click()
+        expect(gate.locator('[data-of="open"]')).to_have_text("关着")
+        before = told.inner_text().count(said)
+        gate.locator("[data-scan]").click()
+        expect(told).to_contain_text(re.compile(f"({said}.*){{{before + 1}}}", re.DOTALL))
+        expect(gate.locator('[data-of="held"]')).to_have_text("吸合")
+    recorded = campus[0].recording().result()
+    for line in ('do = "scan"', 'sees = "door open"', 'sees = "door shut"'):
+        assert line in recorded
+
+
+def test_without_network_a_phone_pays_nothing_in(page):
+    net, money = page.locator("#phone-net"), page.locator('[data-verb="topup"]')
+    net.click()
+    expect(net).to_have_attribute("aria-pressed", "false")
+    money.click()
+    expect(page.locator("#notice")).to_contain_text("the phone of zhang-san has no network")
+    net.click()
+    expect(net).to_have_attribute("aria-pressed", "true")
+    money.click()
+    expect(page.locator("#notice")).to_be_hidden()
+
+
 def test_without_network_a_phone_still_shows_codes(page):
     net = page.locator("#phone-net")
     net.click()

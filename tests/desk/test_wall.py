@@ -7,6 +7,7 @@ from simulator.desk.look import Looker
 from simulator.desk.server import CAMPUS
 from simulator.desk.wall import GLYPHS, WallLooker
 from tests.desk.conftest import SECOND_US, SMALL
+from tests.desk.pictures import shoot
 from tests.desk.served import served
 
 api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
@@ -47,7 +48,7 @@ def test_a_look_without_time_goes_on_where_the_last_has_stopped(open_session):
 def test_the_wall_of_the_campus(open_page, repo_root):
     with served(CAMPUS.read_text(encoding="utf-8"), CAMPUS) as (_, url):
         page = open_page(f"{url}/wall")
-        expect(page.locator("#online")).to_contain_text("/ 7")
+        expect(page.locator("#online")).to_contain_text("/ 8")
         pos = page.locator('a[data-name="pos-1"]')
         expect(pos).to_have_class("glyph pos fine")
         axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
@@ -70,4 +71,5 @@ def test_the_wall_of_the_campus(open_page, repo_root):
         page.go_back()
         expect(page.locator('a[data-name="pos-1"]')).to_have_class("glyph pos limited offline")
         expect(page.locator('[data-sum="limited"]')).to_have_text("1")
+        shoot(page, repo_root, "desk-wall")
         page.context.close()

@@ -57,6 +57,19 @@ def test_a_phone_is_as_good_as_its_card_while_the_centre_answers(repo_root, tmp_
     ]
     assert [(one.device, one.card_no) for one in unused] == [(LAB, GUARD)]
     assert cases == []
+    sleepy = tmp_path / "dozing.toml"
+    sleepy.write_text("doze = 1\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    dozing = Run(load(sleepy), scenario.seed, "cpython", "register", tmp_path / "doze", None)
+    (tmp_path / "doze").mkdir()
+    try:
+        dozing.build("amqtt")
+        slept = dozing.play()
+        assert (slept.violations, slept.failures) == ([], [])
+        assert entries(dozing.services.store, DORM) == dorm
+        assert entries(dozing.services.store, LAB) == lab
+        assert dozing.readers["dorm-door"].skipped > dozing.readers["dorm-door"].steps
+    finally:
+        dozing.close()
     again = run_scenario(path, home="vm", broker="amqtt")
     assert again.violations == [] and again.failures == []
     assert again.transcript_sha256 == report.transcript_sha256

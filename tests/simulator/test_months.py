@@ -99,6 +99,18 @@ def test_statements_are_matched_and_what_is_not_is_shown(often):
     store.close()
 
 
+def test_payments_of_one_price_are_counted_where_nobody_can_tell_them_apart(often, monkeypatch):
+    """Two lines, and of one the record is with a reader that is offline: neither is verified."""
+    monkeypatch.setattr(visitors, "PRICES_FEN", range(800, 801))
+    monkeypatch.setattr(life, "CARDS_PER_VISITOR", 2)
+    monkeypatch.setattr(life, "POS_PER_MERCHANT", 5)
+    store, _truth, closed = lived(seed=1, months=2)
+    told = closed[1].statements  # behind the last month everybody is there
+    assert any("more than one may be its record" in text for text in told.unmatched)
+    assert [one.wrong for one in closed] == [()] * 3
+    store.close()
+
+
 @pytest.mark.parametrize(
     ("sql", "said"),
     [

@@ -1,5 +1,6 @@
 // What people do on the page. Every click is a step of a scenario, or a wish about time.
 import { act, finish, load, notice, time, words } from "./ask.js";
+import { switchPort } from "./board.js";
 import { dark, plug, slow } from "./links.js";
 import { choosePhone, scan, showCode, switchNet } from "./phone.js";
 import { seen, show } from "./show.js";
@@ -28,6 +29,7 @@ function holdMs() {
 // A POS that waits for a card gets it; to one that does not, merchant and holder come together.
 function tap(device) {
   if (!chosen) return notice(words.wallet_hint);
+  if (device.querySelector(".board")) return notice(words.board_hint);
   const reader = device.dataset.reader, step = { card: chosen.dataset.card, reader };
   const verb = TAPS[device.dataset.role], hold = holdMs(), other = document.getElementById("with").value;
   if (other && other !== step.card) step.with = [other];
@@ -62,8 +64,9 @@ const CLICKS = [
   ["[data-code]", (button) => showCode(button.dataset.code)],
   ["#phone-net", switchNet],
   ["[data-dark]", dark],
+  ["[data-port]", switchPort],
   ["[data-tap]", (button) => tap(button.closest(".device"))],
-  ["[data-keys]", (button) => act({ do: "press", reader: button.closest(".device").dataset.reader, keys: button.dataset.keys })],
+  ["[data-keys]", (button) => act({ do: "press", reader: button.closest(".device").dataset.reader, keys: decodeURIComponent(button.dataset.keys) })],
   ["[data-handheld]", (button) => act({ do: button.getAttribute("aria-pressed") === "true" ? "cut" : "plug", what: "reader-network", reader: button.closest(".device").dataset.reader })],
   ["[data-do]", (button) => act({ do: button.dataset.do, reader: button.closest(".device").dataset.reader })],
   ["[data-speed]", (button) => time({ speed: Number(button.dataset.speed) })],

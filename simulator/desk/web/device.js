@@ -29,7 +29,7 @@ async function moveHome(button) {
 
 const CLICKS = [
   ["#tap", tap],
-  ["[data-keys]", (button) => act({ do: "press", reader, keys: button.dataset.keys })],
+  ["[data-keys]", (button) => act({ do: "press", reader, keys: decodeURIComponent(button.dataset.keys) })],
   ["[data-do]", (button) => act({ do: button.dataset.do, reader })],
   ["[data-power]", (button) => act({ do: now.on ? "kill" : "revive", reader })],
   ["[data-cable]", (button) => act({ do: isOn(button) ? "cut" : "plug", what: "reader-network", reader })],

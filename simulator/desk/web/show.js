@@ -1,5 +1,6 @@
 // Puts what the desk tells on the page: one function for each kind of part.
 import { notice, words } from "./ask.js";
+import { showBoard } from "./board.js";
 import { drawLcd } from "./lcd.js";
 import { showCentre, showLinks, showTyped } from "./links.js";
 import { showPhone, tickPhone } from "./phone.js";
@@ -53,6 +54,7 @@ const SHOW = {
   },
   reader(reader, name, before) {
     const place = byData("reader", name);
+    if (reader.board) return showBoard(place, reader);
     for (const led of ["green", "red"]) one(place, led).classList.toggle("on", reader[led]);
     const link = !reader.on ? "off" : reader.cable ? "online" : "offline";
     put(one(place, "link"), words[link], `chip ${link}`);
@@ -75,7 +77,8 @@ const SHOW = {
     const place = byData("card", name);
     put(one(place, "fen"), yuan(card.fen));
     const isBad = card.state !== "active";
-    put(one(place, "state"), words.states[card.state] ?? card.state, isBad ? "state bad" : "state");
+    const state = card.away ? words.card_away : words.states[card.state] ?? card.state;
+    put(one(place, "state"), state, isBad ? "state bad" : "state");
     place.classList.toggle("busy", card.busy);
   },
   money(money) {

@@ -23,6 +23,8 @@ function showGlyph(name, glyph) {
   const link = look === "dark" ? "" : ` · ${isOnline ? words.online : words.offline}`;
   const more = waiting ? ` · ${words.waiting} ${waiting}` : "";
   place.setAttribute("aria-label", `${place.title}: ${words.postures[posture] ?? posture}${link}${more}`);
+  const says = place.querySelector("span");
+  if (says) put(says, `${words.postures[posture] ?? posture}${more}`);
   if (!isDue) requestAnimationFrame(sum);
   isDue = true;
 }

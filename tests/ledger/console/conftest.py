@@ -1,8 +1,11 @@
-"""One console on one set of books for the tests that only look."""
+"""One console on one set of books for the tests that only look; browsers for those that click."""
 
 import pytest
 
+from tests.desk.conftest import chromium, open_page
 from tests.ledger.console.campus import Console, books_in, configure
+
+__all__ = ["chromium", "open_page"]
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,22 @@ document.addEventListener("keydown", (event) => {
   search.select();
 });
 
+// Access keys are the browser's, each with other keys beside them; here they are all with Alt.
+document.addEventListener("keydown", (event) => {
+  if (!event.altKey || event.ctrlKey || event.metaKey) return;
+  const letter = event.code.replace(/^(Key|Digit)/, "").toLowerCase();
+  const wanted = document.querySelector(`[accesskey="${CSS.escape(letter)}"]`);
+  if (!wanted) return;
+  event.preventDefault();
+  wanted.click();
+});
+
 // A reader at the counter types a number and Enter: that leads on to the next field, and sends nothing.
 document.addEventListener("keydown", (event) => {
   const field = event.target;
   if (event.key !== "Enter" || !("tap" in field.dataset) || !field.form) return;
   event.preventDefault();
-  const fields = [...field.form.elements].filter((one) => one.type !== "hidden" && !one.disabled);
+  const fields = [...field.form.querySelectorAll("input:not([type=hidden]), select, button")];
   const next = fields[fields.indexOf(field) + 1];
   if (next) next.focus();
 });

@@ -1,0 +1,214 @@
+"""The clerk's three jobs of a minute in a real Chromium, by the keyboard alone; axe on every page.
+
+Each prints how long it took and how many actions it was: a key, or a text typed at once, as
+a reader at the counter does. Time is printed and not asserted. ONECARD_SHOTS=1 writes the pictures
+of the documents into docs/img.
+"""
+
+import os
+import time
+
+import pytest
+
+from ledger.console import pages
+from ledger.people import GENERAL
+from tests.ledger.console.campus import (
+    IN_USE,
+    LOST,
+    NEW,
+    Console,
+    books_in,
+    configure,
+    example,
+)
+from tests.ledger.console.test_temporary import day
+from tests.ledger.staff import OF_ROLE, token_of
+
+api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+expect = api.expect
+expect.set_options(timeout=30_000)
+SHOTS = os.environ.get("ONECARD_SHOTS") == "1"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("browser")
+    config = configure(folder)
+    store = books_in(folder)
+    console = Console(config)
+    yield console, store
+    console.close()
+    store.close()
+
+
+@pytest.fixture
+def sit_down(desk, open_page):
+    """Somebody at a browser who has logged in, at the first page."""
+    console, store = desk
+
+    def at(login, path="/", lang="zh"):
+        page = open_page(f"{console.url}/login?lang={lang}")
+        token = token_of(store, login, int(time.time()))
+        page.context.add_cookies([{"name": "session", "value": token, "url": console.url}])
+        page.goto(console.url + path)
+        page.wait_for_selector("body[data-ready]")
+        return Keyboard(page)
+
+    return at
+
+
+class Keyboard:
+    """A page, and hands that never leave the keys; what they did is counted."""
+
+    def __init__(self, page):
+        self.page = page
+        self.actions = 0
+        self.begun_s = time.monotonic()
+
+    def press(self, *keys):
+        for key in keys:
+            self.page.keyboard.press(key)
+            self.actions += 1
+
+    def type(self, text):
+        self.page.keyboard.type(text)
+        self.actions += 1
+
+    def find(self, text):
+        """Search, and be on the page of what fits alone."""
+        self.press("/")
+        self.type(text)
+        self.go("Enter")
+
+    def go(self, *keys):
+        """Press them; the last one leads to another page."""
+        self.press(*keys[:-1])
+        with self.page.expect_navigation():
+            self.press(keys[-1])
+        self.page.wait_for_selector("body[data-ready]")
+
+    def told(self, job):
+        seconds = time.monotonic() - self.begun_s
+        print(f"{job}: {self.actions} actions, {seconds:.1f} s")
+
+    def shoot(self, repo_root, name):
+        if SHOTS:
+            self.page.screenshot(path=repo_root / "docs" / "img" / f"{name}.png", full_page=True)
+
+
+def test_a_loss_is_reported_and_undone(desk, sit_down, repo_root):
+    """挂失: `sxm`, one key; the page names the readers that have not said they know."""
+    _console, store = desk
+    clerk = sit_down("clara")
+    clerk.find("sxm")
+    clerk.go("Alt+l")
+    expect(clerk.page.locator(".notice.good")).to_contain_text("已挂失")
+    expect(clerk.page.locator("#behind")).to_contain_text("(1)")
+    expect(clerk.page.get_by_role("cell", name="Canteen 1").first).to_be_visible()
+    clerk.shoot(repo_root, "console-loss")
+    assert store.cards.state(IN_USE) == "lost"
+    clerk.told("挂失 (report a loss)")
+    clerk = sit_down("clara")
+    clerk.find(str(IN_USE))
+    clerk.go("Alt+u")
+    clerk.press("Space")  # the ID card, which lies there
+    clerk.go("Enter")
+    expect(clerk.page.locator(".notice.good")).to_contain_text("已解挂")
+    assert store.cards.state(IN_USE) == "active"
+    clerk.told("解挂 (cancel it)")
+
+
+def test_another_card_in_the_place_of_a_lost_one(desk, sit_down, repo_root):
+    """补卡: the new card on the reader, the hours that are left and what will go on."""
+    _console, store = desk
+    clerk = sit_down("clara")
+    clerk.find("zs")
+    clerk.go("Alt+r")
+    clerk.type(f"{NEW[0]:010}")  # as the reader types it
+    clerk.press("Enter", "Space")  # its Enter leads on to the papers
+    clerk.go("Enter")
+    expect(clerk.page.locator(".notice.good")).to_contain_text("已补卡")
+    expect(clerk.page.get_by_text("¥ 68.20")).to_be_visible()
+    clerk.shoot(repo_root, "console-account")
+    clerk.page.get_by_role("link", name=str(LOST), exact=True).first.focus()
+    clerk.go("Enter")
+    expect(clerk.page.locator("#left")).to_contain_text("70 小时")
+    expect(clerk.page.locator("#amount")).to_have_text("¥ 68.20")
+    assert store.cards.state(LOST) == "reissued"
+    clerk.told("补卡 (reissue, with its 72 hours)")
+
+
+def test_a_temporary_card_from_its_form_to_its_receipt(desk, sit_down, repo_root):
+    """临时卡: the form of annex 1, two signatures of others, the fee, the receipt."""
+    clerk = sit_down("clara")
+    clerk.go("Alt+n")
+    for text in ("S12345678", "T87654321", "employer", GENERAL):
+        clerk.press("Tab")
+        clerk.type(text)
+    clerk.press("Escape")  # the list of departments
+    for days in (0, 60):
+        clerk.press("Tab")
+        _type_day(clerk, day(days))
+        clerk.press("Tab")  # the field's own calendar
+    clerk.press("Tab")  # without end
+    clerk.go("Enter")
+    expect(clerk.page.locator(".notice.good")).to_contain_text("已登记")
+    path = clerk.page.url.partition("?")[0]
+    clerk.told("临时卡 (temporary card): the form")
+    for login in ("hua", "tian"):
+        other = sit_down(login)
+        other.page.get_by_role("link", name="等").first.focus()
+        other.go("Enter")
+        other.page.get_by_role("link", name=path.rpartition("/")[2], exact=True).focus()
+        other.go("Enter")
+        other.go("Alt+g")
+        other.told(f"临时卡: the signature of {login}")
+    clerk = sit_down("clara", path="/temporary")
+    clerk.page.get_by_role("link", name=path.rpartition("/")[2], exact=True).focus()
+    clerk.go("Enter")
+    clerk.type(f"{NEW[1]:010}")
+    clerk.press("Enter", "Space", "Tab", "Space")
+    clerk.go("Enter")
+    expect(clerk.page.get_by_text("贰拾元整")).to_be_visible()
+    clerk.shoot(repo_root, "console-receipt")
+    clerk.told("临时卡: fee, card and receipt")
+
+
+def _type_day(keyboard, text):
+    """A day as the browser's own field takes it, in the order that it has."""
+    year, month, number = text.split("-")
+    field = keyboard.page.evaluate_handle("document.activeElement")
+    order = "MMDDYYYY"  # of en-US, which Playwright's Chromium has
+    keyboard.type({"MMDDYYYY": month + number + year}[order])
+    assert field.evaluate("one => one.value") == text
+
+
+def test_every_page_can_be_read_by_all(desk, sit_down):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
+    console, _store = desk
+    wrong = []
+    seats = {}
+    for page in pages.PAGES:
+        roles = [role for role in OF_ROLE if page.is_for((role,))]
+        login = "clara" if "clerk" in roles else OF_ROLE[roles[0]]
+        seat = seats.get(login) or seats.setdefault(login, sit_down(login))
+        seat.page.goto(console.url + example(page.path))
+        found = axe.Axe().run(seat.page).response["violations"]
+        wrong += [f"{page.path}: {one['id']}: {one['nodes'][0]['html']}" for one in found]
+    assert wrong == []
+
+
+def test_the_skip_link_the_focus_and_the_way_without_scripts(desk, chromium):
+    console, store = desk
+    context = chromium.new_context(java_script_enabled=False)
+    token = token_of(store, "clara", int(time.time()))
+    context.add_cookies([{"name": "session", "value": token, "url": console.url}])
+    page = context.new_page()
+    page.goto(console.url)
+    page.keyboard.press("Tab")
+    assert page.evaluate("1") == 1
+    expect(page.locator(":focus")).to_have_text("跳到正文")
+    page.locator("#search").fill("zs")
+    page.locator("#search").press("Enter")
+    expect(page.locator("h1")).to_have_text("账户")
+    context.close()
