@@ -20,6 +20,8 @@ from ledger import reasons as ledger_reasons
 from ledger.api import openapi
 from ledger.api.clients import OF_ROLES
 from ledger.api.operations import OPERATIONS
+from ledger.console import case_words, merchant_days
+from ledger.console import payments as console_payments
 from ledger.console import refusals as console_refusals
 from ledger.payments import reasons as payment_reasons
 from protocols.link import delivery_texts
@@ -387,10 +389,17 @@ def reason_codes() -> str:
 
 def _of_the_console() -> list[str]:
     """Why a page is not shown, or a form not done."""
-    own = sorted(console_refusals.OWN.items())
+    own = sorted(
+        (
+            console_refusals.OWN
+            | console_payments.REASONS
+            | merchant_days.REASONS
+            | case_words.REASONS
+        ).items()
+    )
     return [
         "## Why the console refused\n",
-        "In words on its page, with what to do. `ledger/console/refusals.py`\n",
+        "In words on its page, with what to do. `ledger/console/refusals.py` and beside it\n",
         _table(("", "meaning", "中文"), [(number, *words.text[::-1]) for number, words in own]),
     ]
 

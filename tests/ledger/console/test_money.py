@@ -214,7 +214,7 @@ def test_a_merchants_day_is_signed_as_it_was_seen(sits, office):
     assert answer.headers["location"] == f"{path}?day={today}&done=day_signed"
     assert "✓ 签字 stella" in sits("stella").get(f"{path}?day={today}").text
     book = openpyxl.load_workbook(io.BytesIO(sits("stella").get(f"{path}/list?day={today}").data))
-    assert [cell.value for cell in book["日合计"][2]][2] == "1001"
+    assert [cell.value for cell in book["日合计"][2]][2] == "1005"
     del store
 
 
@@ -262,7 +262,7 @@ def test_a_merchant_becomes_one_with_the_fifth_signature(sits, office):
 def test_one_person_does_not_sign_what_he_has_applied_for(sits, office):
     _console, store = office
     page = "/dossiers/begin/relocation"
-    form = {"reference": "M-1", "device": "1001", "site": "north", "because": "rebuilt"}
+    form = {"reference": "M-1", "device": "1005", "site": "north", "because": "rebuilt"}
     answer = sits("stella").send(page, page, **form)
     path = answer.headers["location"].partition("?")[0]
     fields = _way(sits("stella").get(path), "sign")
