@@ -98,7 +98,7 @@ def read(
     found = timesheet(roster, store.attendance.punches(*span.seconds), cards, span)
     own = [each for each in store.attendance.entries() if _is_in(span, each[2])]
     whose = {card_no: shown(person_no) for card_no, person_no in cards.items()}
-    sheets = (
+    sheets: tuple[tuple[str, Sequence[str], list[Sequence[Cell]]], ...] = (
         ("汇总", _SUMMARY_HEADS, list(_summary(found, shown))),
         ("逐日", _DAY_HEADS, [_day_row(roster, day, zone, shown) for day in found.days]),
         ("手工补录", _ENTRY_HEADS, [_entry_row(each, whose, zone) for each in own]),

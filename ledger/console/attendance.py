@@ -61,6 +61,7 @@ PAGES = (
         verbs=("roster.set",),
         do=write,
         menu="menu_devices",
+        access_key="k",
         is_once=False,  # it only reads; its reason is an act each time
     ),
 )

@@ -106,9 +106,11 @@ def settle(asked: Asked) -> str:
 
 
 def _case(asked: Asked) -> CaseOf:
-    key = (typed.in_path(asked, name) for name in ("case_reason", "reader", "record"))
+    reason, device, seq = (
+        typed.in_path(asked, name) for name in ("case_reason", "reader", "record")
+    )
     try:
-        return asked.store.corrections.case(*key, asked.query.get("sha", ""))
+        return asked.store.corrections.case(reason, device, seq, asked.query.get("sha", ""))
     except CorrectionRefused:
         raise Refused(NOTHING_HERE) from None
 

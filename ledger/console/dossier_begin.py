@@ -82,9 +82,11 @@ def begin(kind: str, asked: Asked) -> str:
 
 def _apply(asked: Asked, kind: str, role: str) -> int:
     del role
-    words = [typed.text(asked, name) for name in ("name", "department", "project")]
+    name, department, project = (
+        typed.text(asked, field) for field in ("name", "department", "project")
+    )
     amount_fen = typed.fen(asked, "amount")
-    form = Form(*words, typed.number(asked, "quantity"), amount_fen)
+    form = Form(name, department, project, typed.number(asked, "quantity"), amount_fen)
     merchant_no, because = typed.number(asked, "merchant_no"), typed.text(asked, "because")
     what = kind, typed.text(asked, "reference"), merchant_no, form, because
     return asked.store.merchants.onboarding.apply(*what, asked.person, asked.now_s)

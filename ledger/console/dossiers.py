@@ -248,7 +248,7 @@ PAGES = (
         show,
         verbs=WORKS_WITH,
         menu="menu_devices",
-        access_key="w",
+        access_key="h",
     ),
     Page(
         "/dossiers/{dossier}",

@@ -105,7 +105,14 @@ def percent(rate_bp: int) -> str:
 
 
 PAGES = (
-    Page("/merchants", ("商户", "Merchants"), show, verbs=WORKS_WITH, menu="menu_devices"),
+    Page(
+        "/merchants",
+        ("商户", "Merchants"),
+        show,
+        verbs=WORKS_WITH,
+        menu="menu_devices",
+        access_key="c",
+    ),
     Page("/lists/merchants", ("商户清单", "List of merchants"), show_file, verbs=WORKS_WITH),
     Page(_PATH, ("商户", "Merchant"), show_one, verbs=WORKS_WITH, do=change),
 )

@@ -51,10 +51,14 @@ class Listed:
 def listed(database: Dialect, below: int) -> list[Listed]:
     """The newest periods below a number, one more than are shown."""
     steps = [*STEPS, ""]
-    return [
-        Listed(*row[:6], "" if row[7] else steps[row[6]], bool(row[7]), int(row[8]))
-        for row in list(database.rows(_ROWS, (below,)))
-    ]
+    found = []
+    for number, name, from_s, until_s, person, closed_s, count, is_refused, due_fen in list(
+        database.rows(_ROWS, (below,))
+    ):
+        step = "" if is_refused else steps[count]
+        facts = number, name, from_s, until_s, person, closed_s, step
+        found.append(Listed(*facts, bool(is_refused), int(due_fen)))
+    return found
 
 
 def show(asked: Asked) -> Shown:
@@ -115,7 +119,14 @@ def waiting(asked: Asked) -> list[Waiting]:
 
 WAITING = (waiting,)
 PAGES = (
-    Page("/periods", ("结算期间", "Periods"), show, verbs=WORKS_WITH, menu="menu_money"),
+    Page(
+        "/periods",
+        ("结算期间", "Periods"),
+        show,
+        verbs=WORKS_WITH,
+        menu="menu_money",
+        access_key="p",
+    ),
     Page(
         "/periods/close",
         ("结账", "Close a period"),

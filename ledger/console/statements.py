@@ -88,6 +88,7 @@ PAGES = (
         verbs=_WHO,
         do=enter,
         menu="menu_money",
+        access_key="a",
         takes_files=True,
     ),
     Page(

@@ -12,11 +12,12 @@ from tests.ledger.staff import log_in
 
 DAY_S, OFFSET_S = 86_400, 28_800
 CARD_NO, NO_CARD = 31, 999
-STRANGE = (1001, 9)  # the sale of a card that nobody has issued
+TILL, SILENT = 1005, 1001  # the other one was never heard
+STRANGE = (TILL, 9)  # the sale of a card that nobody has issued
 EXAMPLES = {
     "period": "1",
     "merchant": str(CANTEEN),
-    "reader": "1001",
+    "reader": str(TILL),
     "dossier": "1",
     "case_reason": str(reasons.UNKNOWN_CARD),
     "record": str(STRANGE[1]),
@@ -30,24 +31,28 @@ def midnight_s(now_s):
 
 def fill(store, now_s):
     """Two readers that have sold, a closed period, a case, a payment by aggregate code."""
-    staff = {login: log_in(store, login, now_s) for login in ("clara", "stella")}
+    staff = {login: log_in(store, login, now_s) for login in ("clara", "stella", "tian")}
     today_s = midnight_s(now_s)
     soon_s = max(today_s, now_s - 900)
     store.register_merchant(KIOSK, "Kiosk 2")
     store.issue_cards([(CARD_NO, 10_000)])
     steps = [0, (0, 0)]
-    canteen, kiosk = Pos(1001, CANTEEN, steps), Pos(1002, KIOSK, steps)
-    store.register_device(kiosk.device, kiosk.key, KIOSK)
-    store.tampers.answer_for([(1001, "General Affairs"), (1002, "General Affairs")])
+    canteen, kiosk = Pos(TILL, CANTEEN, steps), Pos(1002, KIOSK, steps)
+    for pos in (canteen, kiosk):
+        store.register_device(pos.device, pos.key, pos.merchant_no)
+    store.tampers.answer_for([(TILL, "General Affairs"), (1002, "General Affairs")])
     for pos, fen, days in ((canteen, 600, 3), (kiosk, 500, 3), (canteen, 300, 2)):
         pos.sell(fen, today_s - days * DAY_S + 40_000, card_no=CARD_NO)
     for pos in (canteen, kiosk):
         pos.inspect(today_s - 10)
     store.book([canteen.records, kiosk.records])
     by = Act("department", staff["stella"], said="the display is dark")
-    store.merchants.tickets.report("R-1", 1001, by, now_s)
+    store.merchants.tickets.report("R-1", TILL, by, now_s)
     told = [len(canteen.records), len(kiosk.records)]
-    store.periods.close("first", today_s - DAY_S, staff["clara"], now_s)
+    until_s = today_s - DAY_S
+    because = "it was never in use"
+    store.periods.decide(until_s, [(SILENT, 0)], staff["tian"], because, now_s)
+    store.periods.close("first", until_s, staff["clara"], now_s)
     canteen.inspect(soon_s)
     canteen.sell(1_250, soon_s, card_no=CARD_NO)
     strange = canteen.spend(card_no=NO_CARD, amount_fen=400, **at(soon_s))
