@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from ledger.console import (
+    auditing,
     batteries,
     block,
     door_acts,
@@ -29,6 +30,7 @@ SUBJECTS: tuple[ModuleType, ...] = (
     mains,
     block,
     wall,
+    auditing,
     session,
 )
 
