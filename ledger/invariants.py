@@ -4,14 +4,12 @@ Rules of this file. Nothing here is shared with booking but the tables, the seal
 evidence. Each query returns the rows that break its rule; no rows is the only good answer.
 """
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ledger import (
     acquirer_rules,
     aggregate,
-    chain,
     channel_rules,
     chart,
     code_rules,
@@ -27,6 +25,7 @@ from ledger import (
     reissue_rules,
     verdict_rules,
 )
+from ledger.chain_check import first_break
 from ledger.evidence import State
 from ledger.loading import keys_of
 from ledger.payments import rules as payment_rules
@@ -248,24 +247,14 @@ def _note(found: list[Violation], rule: str, rows: Iterator[tuple]) -> None:
 
 
 def _broken_chains(store: LedgerStore) -> Iterator[tuple]:
-    """A record is sealed over the one before it, or is what a LOST one before it names.
-
-    Its key is the chain's there; a LOST record may be under a newer one, which it does not begin.
-    """
+    """Each reader's first record that does not follow the one before (ledger/chain_check.py)."""
     heads = list(store.database.rows("SELECT device, head_tag FROM device"))
     keys = keys_of(store.database, [device for device, _ in heads])
     sql = "SELECT seq, kind, sha256, sealed, key_no FROM record WHERE device = ? ORDER BY seq"
     for device, head_tag in heads:
-        link, own = seal.CHAIN_START, keys.get(device, [])
-        for seq, kind, sha256, sealed, key_no in store.database.rows(sql, (device,)):
-            among = own[key_no:] if kind == messages.LOST else own[key_no : key_no + 1]
-            is_named = sha256 == link
-            if sha256 != hashlib.sha256(sealed).digest() or not (
-                is_named or any(chain.follows(key, sealed, link) for key in among)
-            ):
-                yield device, seq
-                break
-            link = chain.link_of(sealed)
-        else:
-            if link != head_tag:
-                yield device, "head"
+        rows = store.database.rows(sql, (device,))
+        seq, link, _last = first_break(keys.get(device, []), rows, seal.CHAIN_START)
+        if seq is not None:
+            yield device, seq
+        elif link != head_tag:
+            yield device, "head"

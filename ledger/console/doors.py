@@ -66,16 +66,16 @@ def is_in_office(asked: Asked, door: DoorState) -> bool:
 
 
 def show_doors(asked: Asked) -> Shown:
-    """The buildings; the doors of one; or of a number that was typed that door's line."""
+    """The buildings; the doors of one; or, of a number that was typed, that door."""
     database = asked.store.database
     typed = asked.query.get("door", "")
     number, site = number_of(typed), asked.query.get("site", "")
     behind = number_of(asked.query.get("behind", "")) or 0
     found: list[DoorState] = []
-    if typed:
-        one = door_states.of(database, number) if number is not None else None
-        found = [one] if one else []
-    elif site:
+    one = door_states.of(database, number) if number is not None else None
+    if one:  # who types a door wants that one
+        return _door(asked, one)
+    if site:
         found = door_states.at(database, site, COUNT + 1, behind)
     context = {
         "typed": typed,
@@ -89,7 +89,10 @@ def show_doors(asked: Asked) -> Shown:
 
 def show_door(asked: Asked) -> Shown:
     """A door: what it is doing, its last taps, and what can be done about it."""
-    door = door_of(asked)
+    return _door(asked, door_of(asked))
+
+
+def _door(asked: Asked, door: DoorState) -> Shown:
     database, at = asked.store.database, column(asked)
     is_mine = is_in_office(asked, door)
     card = asked.query.get("card", "")

@@ -7,6 +7,7 @@ from types import ModuleType
 from ledger.console import (
     account,
     attendance,
+    auditing,
     balance,
     batteries,
     block,
@@ -69,6 +70,7 @@ SUBJECTS: tuple[ModuleType, ...] = (
     dossier_begin,
     inspections,
     attendance,
+    auditing,
     session,
 )
 

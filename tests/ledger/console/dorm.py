@@ -1,6 +1,6 @@
 """A dormitory and a gate for the pages of doors: locks on cells, magnets, taps, who keeps them.
 
-`fill` puts them into books with staff: the warden wen keeps the dormitory, the guard gu the gate.
+`fill` puts them into books with staff: the warden wen keeps the dormitory, and nobody the gate.
 """
 
 import hashlib
