@@ -214,9 +214,9 @@ class Session:
 
     def act(self, table: Table) -> Step:
         """Do a step now: a table as in a file, without its time. Refused says why not."""
-        self._refuse_what_is_real(table)
         at_us = self._free_us(table)
         step = step_of(self.campus, table, at_us, self.recorder.next_line)
+        self._refuse_what_is_real(table)
         played = Played(step, _expected(step))
         self._insert(played)
         if step.do == "kill":

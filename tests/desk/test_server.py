@@ -140,7 +140,7 @@ def test_what_has_another_type_is_refused_in_words_and_the_play_goes_on(path):
                     if is_fine(path, key, value) or body in FITTING[path]:
                         continue
                     status, said = post(netloc, path, body)
-                    assert 400 <= status < 500 and said["refused"], (body, status, said)
+                    assert 400 <= status < 500 and said["refused"], (key, value, status, said)
                     asked += 1
         assert asked > 20
         assert json.loads(stage.shown["time"])["fault"] == ""
