@@ -24,9 +24,9 @@ CLOCK_S = 120
 _READERS = f"""
 SELECT d.device, d.site,
     (SELECT r.sealed FROM record r WHERE r.device = d.device AND r.seq = d.head_seq),
-    (SELECT r.sealed FROM record r WHERE r.kind IN (12, 13) AND (r.device + 0) = d.device
+    (SELECT r.sealed FROM record r WHERE r.kind IN (12, 13) AND (r.device + 0) = (d.device + 0)
         AND r.kind = {messages.INSPECTION} ORDER BY (r.seq + 0) DESC LIMIT 1),
-    (SELECT r.sealed FROM record r WHERE r.kind = 1 AND (r.device + 0) = d.device
+    (SELECT r.sealed FROM record r WHERE r.kind = 1 AND (r.device + 0) = (d.device + 0)
         ORDER BY (r.seq + 0) DESC LIMIT 1)
 FROM device d WHERE {IN_USE} AND NOT EXISTS (SELECT 1 FROM lock l WHERE l.device = d.device)
 ORDER BY d.device"""

@@ -66,7 +66,7 @@ PAGES = (
         roles=_ROLES,
         do=show,  # whose acts, which stands in no address
         menu="menu_audit",
-        access_key="a",
+        access_key="j",
         is_once=False,
     ),
 )

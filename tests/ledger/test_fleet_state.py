@@ -1,6 +1,7 @@
 """What readers and doors have said last, and a chain to its head: the same in both databases."""
 
 from ledger import chain_check, door_states, fleet_state, one_yuan
+from ledger.dialect import SqliteDialect
 from protocols.rules import door, reasons
 from protocols.wire import messages
 from tests.ledger.readers import CARD, Reader, open_ledger
@@ -33,6 +34,16 @@ def test_each_is_as_it_has_said():
     assert said.is_dark and said.said_s == NOW_S
     assert door_states.taps(database, DOOR) == [door_states.Tap(NOW_S, NOW_S, reasons.CARD_LOST)]
     assert door_states.sites(database) == {"campus": 1}
+
+
+def test_no_reader_costs_more_for_what_the_others_have_said(tmp_path):
+    """An index that is gone through for each reader would be the square of them all."""
+    database = SqliteDialect.open(str(tmp_path / "books.sqlite"))
+    plan = [row[3] for row in database.rows(f"EXPLAIN QUERY PLAN {fleet_state._READERS}")]
+    database.close()
+    for index in ("record_inspected", "record_booted"):
+        (line,) = [one for one in plan if index in one]
+        assert line.startswith("SEARCH r USING INDEX"), line
 
 
 def test_a_chain_holds_and_a_spend_is_followed():

@@ -21,7 +21,7 @@ from tests.ledger.staff import token_of
 
 __all__ = ["chromium", "open_page"]
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
-SCHOOL_S, TABS_MAX = 28_800, 60
+SCHOOL_S = 28_800
 
 
 @pytest.fixture(scope="module")
@@ -56,25 +56,6 @@ class Hands:
         with self.page.expect_navigation():
             self.page.keyboard.press(key)
         self.page.wait_for_selector("body[data-ready]")
-
-    def reach(self, place):
-        """By Tab to what fits the selector: a browser that is driven knows no access keys."""
-        for _ in range(TABS_MAX):
-            self.press("Tab")
-            if self.page.evaluate("place => document.activeElement.matches(place)", place):
-                return
-        raise AssertionError(f"Tab does not lead to {place}")
-
-    def menu(self, path):
-        """Along the menu to a page, and there."""
-        self.reach(f'nav a[href="{path}"]')
-        self.go("Enter")
-
-    def skip(self, place):
-        """Past the menu by the first link of the page, and on."""
-        self.reach(".skip")
-        self.press("Enter")
-        self.reach(place)
 
     def type(self, text):
         self.actions += 1
@@ -119,7 +100,7 @@ def clean(page, where):
 
 def test_a_warden_finds_out_why_a_door_does_not_open(sit):
     hands = sit("wen", window=PHONE)
-    hands.menu("/doors")
+    hands.go("Alt+d")
     hands.type(str(dorm.EMPTY))
     hands.go("Enter")
     hands.sees("耗尽 · 0 %")
@@ -130,7 +111,7 @@ def test_a_warden_finds_out_why_a_door_does_not_open(sit):
 
 def test_a_warden_lists_the_weak_cells_of_a_building(sit):
     hands = sit("wen", window=PHONE)
-    hands.menu("/batteries")
+    hands.go("Alt+v")
     hands.sees(str(dorm.EMPTY))
     text = hands.page.inner_text("main")
     assert text.index(str(dorm.EMPTY)) < text.index(str(dorm.WEAK)) and "偏低 · 12 %" in text
@@ -140,10 +121,10 @@ def test_a_warden_lists_the_weak_cells_of_a_building(sit):
 def test_a_warden_gives_a_right_until_a_date_and_logs_a_key(sit, own):
     _console, store = own
     hands = sit("wen", window=PHONE)
-    hands.menu("/doors")
+    hands.go("Alt+d")
     hands.type(str(dorm.ROOM))
     hands.go("Enter")
-    hands.skip("#give-card")
+    hands.press("Alt+5")
     hands.type(str(dorm.STRANGER))
     hands.press("Tab")
     until = datetime.fromtimestamp(time.time() + SCHOOL_S + 7 * 86_400, UTC)
@@ -156,7 +137,7 @@ def test_a_warden_gives_a_right_until_a_date_and_logs_a_key(sit, own):
     assert last.date() == until.date()
     hands.tell("授权到某日")
     hands = Hands(hands.page)
-    hands.skip("#key-because")
+    hands.press("Alt+7")
     hands.type("电量耗尽")
     hands.go("Enter")
     hands.sees("已记下钥匙开门")
@@ -171,12 +152,11 @@ def test_a_warden_gives_a_right_until_a_date_and_logs_a_key(sit, own):
 def test_whoever_keeps_a_door_asks_who_was_there_and_is_noted(sit, own):
     _console, store = own
     hands = sit("wen", window=PHONE)
-    hands.menu("/doors")
+    hands.go("Alt+d")
     hands.type(str(dorm.HALL))
     hands.go("Enter")
-    hands.skip(f'main a[href="/doors/{dorm.HALL}/who"]')
-    hands.go("Enter")
-    hands.skip("#who-purpose")
+    hands.go("Alt+8")
+    hands.press("Alt+5")
     hands.type("丢了一台电脑")
     hands.go("Enter")
     hands.sees(str(dorm.LOST_CARD))
@@ -187,7 +167,7 @@ def test_whoever_keeps_a_door_asks_who_was_there_and_is_noted(sit, own):
 
 def test_a_guard_sees_which_doors_a_mains_failure_has_released(sit):
     hands = sit("gu", window=PHONE)
-    hands.menu("/mains")
+    hands.go("Alt+m")
     hands.sees(str(dorm.GATE))
     hands.sees("派人看守或用钥匙锁门")
     hands.tell("停电：哪些门开着")
@@ -196,7 +176,7 @@ def test_a_guard_sees_which_doors_a_mains_failure_has_released(sit):
 def test_a_guard_blocks_a_card_at_all_doors(sit, own):
     _console, store = own
     hands = sit("gu", window=PHONE)
-    hands.menu("/block")
+    hands.go("Alt+x")
     hands.type(str(dorm.GRANTED))
     hands.go("Enter")
     hands.press("t", "Tab")  # the cause has the focus
@@ -212,7 +192,7 @@ def test_a_guard_blocks_a_card_at_all_doors(sit, own):
 
 def test_the_information_centre_sees_who_is_behind(sit):
     hands = sit("eng")
-    hands.menu("/wall")
+    hands.go("Alt+w")
     hands.sees("从没有消息")
     hands.sees("1001")
     size = hands.page.eval_on_selector(".tile b", "each => getComputedStyle(each).fontSize")
@@ -222,7 +202,7 @@ def test_the_information_centre_sees_who_is_behind(sit):
 
 def test_a_number_is_explained(sit):
     hands = sit("eng")
-    hands.menu("/explain")
+    hands.go("Alt+e")
     hands.type("271")
     hands.go("Enter")
     hands.sees("此卡已挂失")

@@ -19,6 +19,7 @@ document.addEventListener("keydown", (event) => {
   const wanted = document.querySelector(`[accesskey="${CSS.escape(letter)}"]`);
   if (!wanted) return;
   event.preventDefault();
+  wanted.focus(); // a field is typed into, a link followed
   wanted.click();
 });
 
