@@ -373,7 +373,8 @@ def test_what_is_listened_to_changes_without_a_gap(broker, ports):
 
     def heard(count):
         while (message := taker.take()) is not None:
-            got[message.topic].append(int(message.payload))
+            if message.topic in got:  # amqtt greets with what others have had retained
+                got[message.topic].append(int(message.payload))
             taker.ack(message)
         return count in got["one/5/up"]
 

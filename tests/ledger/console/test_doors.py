@@ -250,7 +250,7 @@ def local(time_s):
 def test_who_was_at_a_door_is_told_behind_a_purpose_that_is_noted(warden, campus):
     _console, store = campus
     page = f"/doors/{dorm.HALL}/who"
-    asks = {"from": local(now_s() - 7_200), "to": local(now_s() + 60), "purpose": "丢了一台电脑"}
+    asks = {"from": local(now_s() - 10_800), "to": local(now_s() + 60), "purpose": "丢了一台电脑"}
     answer = warden.send(page, page, **asks)
     assert answer.status == 200
     assert str(dorm.LOST_CARD) in answer.text and "此卡已挂失" in answer.text
