@@ -67,7 +67,8 @@ def test_a_phone_is_as_good_as_its_card_while_the_centre_answers(repo_root, tmp_
         assert (slept.violations, slept.failures) == ([], [])
         assert entries(dozing.services.store, DORM) == dorm
         assert entries(dozing.services.store, LAB) == lab
-        assert dozing.readers["dorm-door"].skipped > dozing.readers["dorm-door"].steps
+        door = dozing.readers["dorm-door"]  # people are at it for much of this play
+        assert door.skipped > door.steps // 2
     finally:
         dozing.close()
     again = run_scenario(path, home="vm", broker="amqtt")
