@@ -35,6 +35,7 @@ from ledger.signatures import NotAllowed
 
 GROUP = 1  # of a single room: always, until somebody says other hours
 SHOWN_MAX = 500
+_MINUTE = "%Y-%m-%dT%H:%M"
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _IS_ISSUED = "SELECT 1 FROM card WHERE card_no = ?"
 
@@ -115,13 +116,14 @@ def _line(asked: Asked, one: door_log.Entry, is_whole: bool) -> Line:
 
 
 def _form(asked: Asked, door: DoorState) -> dict[str, object]:
-    local = datetime.fromtimestamp(asked.now_s + asked.settings.school_offset_s, UTC)
+    local_s = asked.now_s + asked.settings.school_offset_s
+    since, now = (datetime.fromtimestamp(at_s, UTC) for at_s in (local_s - DAY_S, local_s))
     return {
         "door": door,
         "is_mine": is_in_office(asked, door),
         "day": asked.today(),
-        "from": asked.fields.get("from") or local.strftime("%Y-%m-%dT00:00"),
-        "to": asked.fields.get("to") or local.strftime("%Y-%m-%dT%H:%M"),
+        "from": asked.fields.get("from") or since.strftime(_MINUTE),
+        "to": asked.fields.get("to") or now.strftime(_MINUTE),
     }
 
 

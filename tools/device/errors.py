@@ -13,13 +13,12 @@ CAUSES = {
     7: "the connection broke off: run the same command again",
     8: "its MicroPython is too old: flash a base image of 1.28 or later",
     9: "its partition table is not ours: onecard device flash",
-    10: "it holds records of another reader: onecard journal pull, then --lose-journal",
+    10: "it holds records of another reader: connect it there, or keep its flash, --lose-journal",
     11: "this number was given to another board, or this board has another number: --replace",
     12: "what was written does not read back: run it again; if it stays so the flash is worn",
     13: "it has no settings: onecard device provision",
     14: "its program is not whole: onecard device provision",
     15: "esptool or mpremote is missing: pip install onecard[device]",
-    16: "the image does not fit this board",
 }
 
 

@@ -1,9 +1,13 @@
 """One console on one set of books for the tests that only look; browsers for those that click."""
 
+import time
+
 import pytest
 
 from tests.desk.conftest import chromium, open_page
 from tests.ledger.console.campus import Console, books_in, configure
+from tests.ledger.console.hands import Hands
+from tests.ledger.staff import token_of
 
 __all__ = ["chromium", "open_page"]
 
@@ -19,3 +23,21 @@ def campus(tmp_path_factory):
     log = console.close()
     store.close()
     assert "Traceback" not in log, log
+
+
+@pytest.fixture
+def sit_down(campus, open_page):
+    """Somebody at a browser who has logged in, at `path`; `window`: {"width", "height"}."""
+    console, store = campus
+
+    def at(login, path="/", lang="zh", window=None):
+        page = open_page(f"{console.url}/login?lang={lang}")
+        if window:
+            page.set_viewport_size(window)
+        token = token_of(store, login, int(time.time()))
+        page.context.add_cookies([{"name": "session", "value": token, "url": console.url}])
+        page.goto(console.url + path)
+        page.wait_for_selector("body[data-ready]")
+        return Hands(page)
+
+    return at

@@ -5,7 +5,6 @@ a reader at the counter does. Time is printed and not asserted. ONECARD_SHOTS=1 
 of the documents into docs/img.
 """
 
-import os
 import time
 
 import pytest
@@ -17,90 +16,20 @@ from tests.ledger.console.campus import (
     IN_USE,
     LOST,
     NEW,
-    Console,
-    books_in,
-    configure,
     example,
 )
+from tests.ledger.console.hands import FILES
 from tests.ledger.console.test_temporary import day
 from tests.ledger.staff import OF_ROLE, token_of
 
 api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 expect = api.expect
 expect.set_options(timeout=30_000)
-FILES = ("/list", "/open", ".xlsx", "/lists/merchants", "/lists/readers")  # no pages
-SHOTS = os.environ.get("ONECARD_SHOTS") == "1"
 
 
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("browser")
-    config = configure(folder)
-    store = books_in(folder)
-    console = Console(config)
-    yield console, store
-    console.close()
-    store.close()
-
-
-@pytest.fixture
-def sit_down(desk, open_page):
-    """Somebody at a browser who has logged in, at the first page."""
-    console, store = desk
-
-    def at(login, path="/", lang="zh"):
-        page = open_page(f"{console.url}/login?lang={lang}")
-        token = token_of(store, login, int(time.time()))
-        page.context.add_cookies([{"name": "session", "value": token, "url": console.url}])
-        page.goto(console.url + path)
-        page.wait_for_selector("body[data-ready]")
-        return Keyboard(page)
-
-    return at
-
-
-class Keyboard:
-    """A page, and hands that never leave the keys; what they did is counted."""
-
-    def __init__(self, page):
-        self.page = page
-        self.actions = 0
-        self.begun_s = time.monotonic()
-
-    def press(self, *keys):
-        for key in keys:
-            self.page.keyboard.press(key)
-            self.actions += 1
-
-    def type(self, text):
-        self.page.keyboard.type(text)
-        self.actions += 1
-
-    def find(self, text):
-        """Search, and be on the page of what fits alone."""
-        self.press("/")
-        self.type(text)
-        self.go("Enter")
-
-    def go(self, *keys):
-        """Press them; the last one leads to another page."""
-        self.press(*keys[:-1])
-        with self.page.expect_navigation():
-            self.press(keys[-1])
-        self.page.wait_for_selector("body[data-ready]")
-
-    def told(self, job):
-        seconds = time.monotonic() - self.begun_s
-        print(f"{job}: {self.actions} actions, {seconds:.1f} s")
-
-    def shoot(self, repo_root, name):
-        if SHOTS:
-            self.page.screenshot(path=repo_root / "docs" / "img" / f"{name}.png", full_page=True)
-
-
-def test_a_loss_is_reported_and_undone(desk, sit_down, repo_root):
+def test_a_loss_is_reported_and_undone(campus, sit_down, repo_root):
     """挂失: `sxm`, one key; the page names the readers that have not said they know."""
-    _console, store = desk
+    _console, store = campus
     clerk = sit_down("clara")
     clerk.find("sxm")
     clerk.go("Alt+l")
@@ -120,9 +49,9 @@ def test_a_loss_is_reported_and_undone(desk, sit_down, repo_root):
     clerk.told("解挂 (cancel it)")
 
 
-def test_another_card_in_the_place_of_a_lost_one(desk, sit_down, repo_root):
+def test_another_card_in_the_place_of_a_lost_one(campus, sit_down, repo_root):
     """补卡: the new card on the reader, the hours that are left and what will go on."""
-    _console, store = desk
+    _console, store = campus
     clerk = sit_down("clara")
     clerk.find("zs")
     clerk.go("Alt+r")
@@ -140,7 +69,7 @@ def test_another_card_in_the_place_of_a_lost_one(desk, sit_down, repo_root):
     clerk.told("补卡 (reissue, with its 72 hours)")
 
 
-def test_a_temporary_card_from_its_form_to_its_receipt(desk, sit_down, repo_root):
+def test_a_temporary_card_from_its_form_to_its_receipt(campus, sit_down, repo_root):
     """临时卡: the form of annex 1, two signatures of others, the fee, the receipt."""
     clerk = sit_down("clara")
     clerk.go("Alt+n")
@@ -185,9 +114,9 @@ def _type_day(keyboard, text):
     assert field.evaluate("one => one.value") == text
 
 
-def test_every_page_can_be_read_by_all(desk, sit_down):
+def test_every_page_can_be_read_by_all(campus, sit_down):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
-    console, _store = desk
+    console, _store = campus
     wrong = []
     seats = {}
     for page in pages.PAGES:
@@ -202,8 +131,8 @@ def test_every_page_can_be_read_by_all(desk, sit_down):
     assert wrong == []
 
 
-def test_the_skip_link_the_focus_and_the_way_without_scripts(desk, chromium):
-    console, store = desk
+def test_the_skip_link_the_focus_and_the_way_without_scripts(campus, chromium):
+    console, store = campus
     context = chromium.new_context(java_script_enabled=False)
     token = token_of(store, "clara", int(time.time()))
     context.add_cookies([{"name": "session", "value": token, "url": console.url}])

@@ -10,11 +10,10 @@ import pytest
 
 from ledger.console import pages
 from tests.ledger.console.business import STRANGE
-from tests.ledger.console.campus import Console as Process
-from tests.ledger.console.campus import books_in, configure, example
-from tests.ledger.console.test_browser import FILES, Keyboard
+from tests.ledger.console.campus import example
+from tests.ledger.console.hands import FILES
 from tests.ledger.readers import CANTEEN
-from tests.ledger.staff import OF_ROLE, token_of
+from tests.ledger.staff import OF_ROLE
 
 api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 expect = api.expect
@@ -35,33 +34,6 @@ SUBJECTS = (
 )
 OURS = [page for page in pages.PAGES if page.path.startswith(SUBJECTS)]
 TAB_MAX = 120
-
-
-@pytest.fixture(scope="module")
-def office(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("money")
-    config = configure(folder)
-    store = books_in(folder)
-    console = Process(config)
-    yield console, store
-    console.close()
-    store.close()
-
-
-@pytest.fixture
-def sit_down(office, open_page):
-    """Somebody at a browser who has logged in, at the first page."""
-    console, store = office
-
-    def at(login, path="/", lang="zh"):
-        page = open_page(f"{console.url}/login?lang={lang}")
-        token = token_of(store, login, int(time.time()))
-        page.context.add_cookies([{"name": "session", "value": token, "url": console.url}])
-        page.goto(console.url + path)
-        page.wait_for_selector("body[data-ready]")
-        return Keyboard(page)
-
-    return at
 
 
 def reach(hands, locator):
@@ -134,9 +106,9 @@ def test_a_statement_and_what_matches_nothing(sit_down, tmp_path, repo_root):
     hands.shoot(repo_root, "console-statements")
 
 
-def test_a_merchants_day_is_signed(sit_down, office, repo_root):
+def test_a_merchants_day_is_signed(sit_down, campus, repo_root):
     """日合计: two totals side by side, and one signature."""
-    _console, store = office
+    _console, store = campus
     hands = sit_down("stella")
     hands.go("Alt+c")
     reach(hands, hands.page.get_by_role("link", name="Canteen 1"))
@@ -151,9 +123,9 @@ def test_a_merchants_day_is_signed(sit_down, office, repo_root):
     del store
 
 
-def test_a_ticket_is_handed_on(sit_down, office):
+def test_a_ticket_is_handed_on(sit_down, campus):
     """工单: what is due first, take it up; the information centre sees it waiting."""
-    _console, store = office
+    _console, store = campus
     hands = sit_down("stella")
     hands.go("Alt+h")
     reach(hands, hands.page.get_by_role("link", name="报修 R-1"))
@@ -179,9 +151,9 @@ def test_a_month_of_attendance(sit_down):
     hands.told("考勤月报 (attendance of a month)")
 
 
-def test_a_report_is_approved_and_the_chart_is_there(sit_down, office, repo_root):
+def test_a_report_is_approved_and_the_chart_is_there(sit_down, campus, repo_root):
     """审批: from what waits, one look and Enter; the chart says what it shows to everybody."""
-    _console, store = office
+    _console, store = campus
     hands = sit_down("stella")
     reach(hands, hands.page.get_by_role("link", name="份结算报告等您审批"))
     hands.go("Enter")
