@@ -94,6 +94,7 @@ def test_it_moves_into_a_real_micropython_and_goes_on_there(desk, open_page, rep
     expect(of(page, "posture")).to_have_text("正常服务")
     page.locator("#tap").click()
     expect(page.locator(".pole")).to_contain_text("PAID 12.50")
+    expect(page.get_by_text("amount_fen=1250").first).to_be_visible()  # its record is there too
     expect(of(page, "chain")).to_have_text("链完整")
     shoot(page, repo_root, "desk-device")
     for speed in (1, 10):
