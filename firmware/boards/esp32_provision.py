@@ -50,11 +50,11 @@ def files():
 
 
 def stop():
-    """Take the program away and start anew: what it has begun, as its watchdog, is over."""
+    """Take the program away; the next life of the board runs none."""
     for name in _STOPPED:
         if name in os.listdir():
             os.remove(name)
-    machine.reset()
+    print("true")
 
 
 def put(blobs, gone, digests, slot, erase_journal):

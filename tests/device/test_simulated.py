@@ -162,6 +162,17 @@ def test_a_torn_program_is_found(tmp_path, kit, reader):
     assert found.exit_code == 1 and "reader_0.mpy: its program is not whole" in found.output
 
 
+def test_behind_a_reset_a_board_is_spoken_to_in_its_next_life(tmp_path):
+    """A bug that was found: said to the life that ended, a word was waited for without end."""
+    with ports.opened(board(tmp_path / "board")) as port:
+        words = ["connect", port, "resume", "exec"]
+        processes._run("mpremote", [*words, "is_old = True"], 60)
+        processes.reset(port)
+        assert processes._run("mpremote", [*words, "print('is_old' in globals())"], 60).split()[
+            -1:
+        ] == ["False"]
+
+
 def test_esptool_flashes_a_bare_board_and_leaves_a_journal(tmp_path):
     folder = tmp_path / "board"
     url = board(folder, is_bare=True)

@@ -23,6 +23,8 @@ PROBE_S, _PROBE_READ_S = 5.0, 0.3
 _CONSOLE_BAUD, _HEARD_BYTES = 115200, 512
 _SETTLE_S = 2.0
 _RAW, _BARE, _PROMPT = b"raw REPL; CTRL-B to exit", b"invalid header", b">>> "
+# A chip's ROM and MicroPython tell that they start, each in its own words.
+_STARTS = (b"rst:0x", b"MicroPython ")
 ASK_TIMEOUT_S, PUT_TIMEOUT_S, FLASH_TIMEOUT_S = 60, 300, 600
 # What either of them says, and the cause that it means; the first that is found counts.
 _SAID = (
@@ -94,13 +96,6 @@ def call(port: str, function: str, *arguments: Any, files: list[Path] | None = N
         raise DeviceError(6, "the board") from None
 
 
-def restart(port: str, function: str = "stop") -> None:
-    """Call a function of ON_BOARD that ends in a reset, and do not wait for it. DeviceError."""
-    text = ON_BOARD.read_text() + f"\n{function}()\n"
-    words = ["connect", port, "resume", "run", "--no-follow", "/dev/stdin"]
-    _run("mpremote", words, ASK_TIMEOUT_S, text)
-
-
 def fetch(port: str, folder: Path) -> None:
     """Copy the program's files of a board into `folder`. DeviceError."""
     names = call(port, "files")
@@ -109,9 +104,33 @@ def fetch(port: str, folder: Path) -> None:
 
 
 def reset(port: str) -> None:
-    """Start the board anew, with its program. DeviceError."""
-    words = ["connect", port, "resume", "exec", "--no-follow", "import machine; machine.reset()"]
-    _run("mpremote", words, ASK_TIMEOUT_S)
+    """Start the board anew, and wait for it. DeviceError.
+
+    Whoever speaks to it next would else be heard by the life that ends, and wait for ever. Where
+    the port is part of the chip it goes away with it, which is the same news.
+    """
+    is_told = False
+    try:
+        with serial.serial_for_url(port, _CONSOLE_BAUD, timeout=_PROBE_READ_S) as line:
+            line.write(b"\r\x01")
+            _heard(line, (_RAW,))
+            line.reset_input_buffer()
+            line.write(b"import machine; machine.reset()\x04")
+            is_told = True
+            _heard(line, _STARTS)
+    except (serial.SerialException, OSError) as error:
+        if not is_told:
+            raise DeviceError(_cause(str(error)), port) from None
+
+
+def _heard(line: serial.SerialBase, words: tuple[bytes, ...]) -> bool:
+    """Whether one of them is heard before the board's time is over."""
+    heard, end_s = b"", time.monotonic() + PROBE_S
+    while time.monotonic() < end_s:
+        heard += line.read(1)
+        if any(word in heard for word in words):
+            return True
+    return False
 
 
 def esptool(port: str, chip: str, *words: str) -> str:

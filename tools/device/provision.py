@@ -77,7 +77,9 @@ def provision(
         raise DeviceError(9, f"no partition {missing[0]}")
     erase_journal = _must_erase(facts, who, lose_journal)
     if "main.py" in facts["files"]:
-        processes.restart(port)
+        # What it has begun, as its watchdog, must be over before anything is put.
+        processes.call(port, "stop")
+        processes.reset(port)
     blobs = {**who.blobs, **bundle.blobs}
     gone = [name for name in BLOBS if name not in blobs]
     digests = {"files": bundle.digests, "blobs": _digests(blobs)}
