@@ -123,7 +123,9 @@ def not_as_sealed(database: Dialect) -> Iterator[Row]:
     sql = "SELECT sealed FROM record WHERE kind = ?"
     for (sealed,) in database.rows(sql, (messages.AGGREGATE,)):
         try:
-            said.add(tuple(_sale(messages.decode_record(seal.payload_of(sealed)))))
+            fields = messages.decode_record(seal.payload_of(sealed))
         except WireError:
             continue  # of a later firmware
+        if fields["kind"] == messages.AGGREGATE:
+            said.add(tuple(_sale(fields)))
     yield from sorted(said ^ set(database.rows(_SALES)))
