@@ -185,6 +185,7 @@ VERBS = {
     "payment.note": Verb((CLERK,), "R6.5", "note a payment that the bank has, behind a restore"),
     "payment.release": Verb((CLERK,), "R6.5", "say, by its statement, that the bank has no other"),
     "payment.approve": Verb((TREASURER,), "R6.5", "say so as the second person: files go again"),
+    "temporary.apply": Verb((CLERK,), "annex 1", "enter an application for a temporary card"),
     "temporary.department": Verb((HEAD,), "annex 1", "sign an application, for its department"),
     "temporary.finance": Verb((TREASURER,), "annex 1", "sign it, for finance"),
     "batch.sign": Verb((CLERK,), "R15.4", "sign the dry run of a list"),

@@ -289,6 +289,7 @@ STORY = [
     ("batch.sign", "chen", _batch("sign")),
     ("batch.approve", "tian", _batch("sign")),
     ("batch.run", "clara", _batch("run")),
+    ("temporary.apply", "clara", lambda s, who: s.temporaries.apply(FORM, NOW_S, who)),
     (
         "temporary.department",
         "hua",
@@ -513,6 +514,28 @@ def test_every_act_is_in_the_audit_and_one_that_is_gone_is_missed(tmp_path):
     tamper(store, ["DELETE FROM operator_act WHERE verb = 'card.lose'"])
     faults, _files, _newer = audit.verify(tmp_path, store.database)
     assert len(faults) == 1 and "card.lose" in faults[0]
+
+
+def test_a_form_and_a_statement_stand_with_who_entered_them_and_what_was_shown():
+    store = books()
+    staff = staffed(store, NOW_S)
+    begun = len(signatures.acts(store.database, 1_000))
+    number = store.temporaries.apply(FORM, NOW_S, staff["clara"])
+    other = PAID_BY_CODE._replace(order_no="42000002")
+    for lines in ([(2, PAID_BY_CODE)], [(2, PAID_BY_CODE)], [(2, PAID_BY_CODE), (3, other)]):
+        store.aggregate.enter(lines, (staff["clara"], NOW_S))
+    form, *statements = signatures.acts(store.database, 1_000)[begun:]
+    assert (form.login, form.verb, form.subject, form.evidence) == (
+        "clara",
+        "temporary.apply",
+        f"application {number}",
+        "application",
+    )
+    assert [one.subject for one in statements] == ["statement of 1 lines"] * 2 + [
+        "statement of 2 lines"
+    ]
+    first, again, more = (one.evidence for one in statements)
+    assert first == again != more and len(first) == 64, "what was in the file, as its hash"
 
 
 def test_the_first_two_end_the_typed_names():
