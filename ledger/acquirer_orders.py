@@ -14,11 +14,20 @@ from dataclasses import dataclass, replace
 from ledger import chart, reasons
 from ledger.acquirer import CASES, HELD, NEXT, Said, Word, follow
 from ledger.claims import Claim
-from ledger.code_sales import Ask, OpenSale, SettleRefused, free_number, payable_of, place_of
+from ledger.code_sales import (
+    SETTLED_BY,
+    Ask,
+    OpenSale,
+    SettleRefused,
+    free_number,
+    payable_of,
+    place_of,
+    propose,
+)
 from ledger.dialect import Dialect
 from ledger.entries import post_authorized
 from ledger.reservations import Settled, told_by
-from ledger.signatures import signed
+from ledger.signatures import check_proposed, signed
 from ledger.transfers import ACQUIRE, SETTLE_LINE, Transfer
 from protocols.rules import reasons as sale_reasons
 from protocols.wire import messages
@@ -137,15 +146,23 @@ class AcquirerOrders:
         rows = self._database.rows(_OPEN_SINCE, (before_s,))
         return [OpenSale(*facts, is_mute=bool(mute)) for *facts, mute in rows]
 
+    def propose(self, number: int, state: Settled, person: str, time_s: int) -> None:
+        """`person` says what became of order `number`, for another one to settle it so.
+
+        Raises SettleRefused, NotAllowed.
+        """
+        propose(self._database, f"order {number}", state, person, time_s)
+
     def settle(self, number: int, state: Settled, person: str = "", time_s: int = 0) -> Order:
-        """`person` says what became of order `number`: SOLD or VOID.
+        """`person` settles order `number`, SOLD or VOID, as another one has proposed.
 
         Again, with the same state: nothing. What nobody has taken from the payer is not sold.
         Raises SettleRefused, NotAllowed.
         """
         with self._database.transaction():
             words = f"order {number}", state.name.lower()
-            signed(self._database, "code.settle", person, time_s, *words)
+            who = signed(self._database, SETTLED_BY[1], person, time_s, *words)
+            check_proposed(self._database, SETTLED_BY, who, *words)
             for row in list(self._database.rows(_BY_NUMBER, (number,))):
                 order = order_of(row)
                 if order.state is state:

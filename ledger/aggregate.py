@@ -6,6 +6,7 @@ unverified; a line of a channel's statement is the channel's. Both only ever com
 any number of times, and what they are to each other is worked out anew by aggregate_match.py.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,12 +66,16 @@ class AggregateSales:
         """Enter the lines of a statement, each with its number in the file: all or none.
 
         One that is in the books already, or twice in the file, with the same facts is no news.
-        `by`: whose word it is, and when; None: a program's. Raises StatementRefused: with other
-        facts, or of a merchant that is not registered; and NotAllowed.
+        `by`: whose word it is, and when; None: a program's. With the act stands the SHA-256 of
+        what was entered, which says of a file whether it was this one.
+
+        Raises StatementRefused: with other facts, or of a merchant that is not registered; and
+        NotAllowed.
         """
         with self._database.transaction():
             if by is not None:
-                signed(self._database, "aggregate.enter", *by, f"statement of {len(lines)} lines")
+                about = f"statement of {len(lines)} lines"
+                signed(self._database, "aggregate.enter", *by, about, _sha256(lines))
             merchants = {no for (no,) in self._database.rows("SELECT merchant_no FROM merchant")}
             keys = ((line.channel, line.order_no) for _, line in lines)
             rows = self._database.rows_of(_KNOWN, dict.fromkeys(keys))
@@ -100,6 +105,14 @@ class AggregateSales:
         return match(self.sales(), lines, slack)
 
 
+def _sha256(lines: Sequence[tuple[int, Line]]) -> str:
+    """Of what a statement says, in its order; in hex."""
+    whole = hashlib.sha256()
+    for _number, line in lines:
+        whole.update(" ".join(map(str, line)).encode() + b"\n")
+    return whole.hexdigest()
+
+
 def book_sales(database: Dialect, claims: Iterable[Claim]) -> None:
     """Book what merchants say among booked records, in the transaction that books them."""
     rows = [
@@ -123,7 +136,9 @@ def not_as_sealed(database: Dialect) -> Iterator[Row]:
     sql = "SELECT sealed FROM record WHERE kind = ?"
     for (sealed,) in database.rows(sql, (messages.AGGREGATE,)):
         try:
-            said.add(tuple(_sale(messages.decode_record(seal.payload_of(sealed)))))
+            fields = messages.decode_record(seal.payload_of(sealed))
         except WireError:
             continue  # of a later firmware
+        if fields["kind"] == messages.AGGREGATE:
+            said.add(tuple(_sale(fields)))
     yield from sorted(said ^ set(database.rows(_SALES)))

@@ -30,7 +30,7 @@ from ledger import audit
 from ledger.dialect import SqliteDialect, StoreUnavailable
 from ledger.invariants import check
 from ledger.payments.after_restore import note_restore
-from ledger.reentry import Left, enter_again
+from ledger.reentry import Left, end_phones, enter_again
 from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
 
@@ -44,11 +44,13 @@ class BackupError(Exception):
 @dataclass(frozen=True, slots=True)
 class Restored:
     """`lacks`: how many rows of each journal, by the audit; without one {}. How many of its
-    credits were entered again, and those that a person has to see to (`left`)."""
+    credits were entered again, and those that a person has to see to (`left`). `phones`: cards
+    whose phone was bound or ended since, and which have none now."""
 
     lacks: Counter[str]
     entered: int
     left: list[Left]
+    phones: int = 0
 
 
 def manifest_of(backup: Path) -> Path:
@@ -126,13 +128,15 @@ def _restored(
         with store.database.transaction():
             note_restore(store.database, now_s)
         lacks = Counter[str]()
-        if audit_folder is None:
-            entered, left = enter_again(store, ())
-        else:
-            entered, left = enter_again(store, audit.rows_lacking(audit_folder, store.database))
+        rows: list[list[Any]] = []
+        if audit_folder is not None:
+            rows = list(audit.rows_lacking(audit_folder, store.database))
+        phones = end_phones(store.database, rows)
+        entered, left = enter_again(store, rows)
+        if audit_folder is not None:
             lacks = audit.lacking(audit_folder, store.database)
     _examined(partial)
-    return Restored(lacks, entered, left)
+    return Restored(lacks, entered, left, phones)
 
 
 def _check_free(books: Path) -> None:

@@ -12,6 +12,7 @@ from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 
 _HEAD = b"\xa8\x00\x06"  # a map of eight, kind 6: what begins otherwise need not be decoded
+_MAP, _IN_NEXT_BYTE = 5, 24  # of CBOR
 
 
 class Link(NamedTuple):
@@ -36,6 +37,17 @@ def link_of(sealed: bytes) -> bytes:
     """What the next record must follow: this one's tag; of a LOST one, the next one's hash."""
     successor = _successor(sealed)
     return seal.tag_of(sealed) if successor is None else successor
+
+
+def kind_of(sealed: bytes) -> int | None:
+    """The kind that a sealed record says it is of, unverified; None: it says none here."""
+    payload = seal.payload_of(sealed)
+    # A map of at most 23 pairs, of which the first is 0, the kind: a byte, or one behind its head.
+    if len(payload) < 4 or payload[0] >> 5 != _MAP or payload[1] != 0:
+        return None
+    if payload[2] < _IN_NEXT_BYTE:
+        return payload[2]
+    return payload[3] if payload[2] == _IN_NEXT_BYTE else None
 
 
 def follows(key: bytes, sealed: bytes, link: bytes) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger import chain
+from ledger.claims import UNREADABLE_KIND
 from ledger.dialect import Dialect
 from ledger.loading import keys_of
 from protocols.wire import messages, seal
@@ -49,7 +50,8 @@ def first_break(
     """(number of the first record that does not follow `link`, the link then, the last number).
 
     `rows`: (seq, kind, sha256, sealed, key_no) in order. A key is the chain's there; a LOST record
-    may be under a newer one, which it does not begin.
+    may be under a newer one, which it does not begin. One that is kept as another kind than it
+    says breaks the chain too: whatever looks for its kind would not find it.
     """
     last = 0
     for seq, kind, sha256, sealed, key_no in rows:
@@ -57,7 +59,8 @@ def first_break(
         is_named = sha256 == link
         is_itself = sha256 == hashlib.sha256(sealed).digest()
         if not is_itself or not (
-            is_named or any(chain.follows(key, sealed, link) for key in among)
+            (is_named or any(chain.follows(key, sealed, link) for key in among))
+            and (kind == UNREADABLE_KIND or chain.kind_of(sealed) in (kind, None))
         ):
             return seq, link, last
         link, last = chain.link_of(sealed), seq

@@ -98,7 +98,7 @@ def _told(number: int, amount_fen: int, kind: int | None, sealed: bytes) -> Sett
         said = messages.decode_record(seal.payload_of(sealed))
     except WireError:
         return Settled.OPEN
-    if kind != messages.CODE_SALE or said["result"] != messages.COMMITTED:
+    if kind != messages.CODE_SALE or said["kind"] != kind or said["result"] != messages.COMMITTED:
         return Settled.VOID
     fits = (said["number"], said["amount_fen"]) == (number, amount_fen)
     return Settled.SOLD if fits else Settled.VOID

@@ -14,12 +14,13 @@ from ledger.card_status import Cards
 from ledger.dialect import Dialect
 from ledger.entries import post_authorized
 from ledger.reservations import Reservation, Settled
-from ledger.signatures import signed
+from ledger.signatures import are_there, check_proposed, signed
 from protocols.card import virtual_code
 from protocols.rules import clock, reasons, validity
 from protocols.rules.card_status import ACTIVE, LOST
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
 
+SETTLED_BY = "code.propose", "code.settle"  # two persons
 _FLOOR_FEN = 0
 _DAY_S = 86400
 _TAKEN = """
@@ -214,16 +215,24 @@ class CodeSales:
         rows = self._database.rows(_OPEN_SINCE, (before_s,))
         return [OpenSale(*facts, is_mute=bool(mute)) for *facts, mute in rows]
 
+    def propose(self, number: int, state: Settled, person: str, time_s: int) -> None:
+        """`person` says what became of reservation `number`, for another one to settle it so.
+
+        Raises SettleRefused, NotAllowed.
+        """
+        propose(self._database, f"reservation {number}", state, person, time_s)
+
     def settle(
         self, number: int, state: Settled, person: str = "", time_s: int = 0
     ) -> Reservation:
-        """`person` says what became of reservation `number`: SOLD or VOID.
+        """`person` settles reservation `number`, SOLD or VOID, as another one has proposed.
 
         Again, with the same state: nothing. Raises SettleRefused, NotAllowed.
         """
         with self._database.transaction():
             words = f"reservation {number}", state.name.lower()
-            signed(self._database, "code.settle", person, time_s, *words)
+            who = signed(self._database, SETTLED_BY[1], person, time_s, *words)
+            check_proposed(self._database, SETTLED_BY, who, *words)
             for *facts, known in list(self._database.rows(_BY_NUMBER, (number,))):
                 reservation = Reservation(*facts, state=Settled(known))
                 if reservation.state is state:
@@ -238,6 +247,16 @@ class CodeSales:
                 post_authorized(self._database, [transfer])
                 return replace(reservation, state=state)
         raise SettleRefused(f"there is no reservation {number}")
+
+
+def propose(database: Dialect, what: str, state: Settled, person: str, time_s: int) -> None:
+    """The first of the two persons who settle `what`, by its act. SettleRefused, NotAllowed."""
+    if state is Settled.OPEN:
+        raise SettleRefused(f"{what} is open already")
+    with database.transaction():
+        if not are_there(database):
+            raise SettleRefused("these books have no operators: nobody proposes")
+        signed(database, SETTLED_BY[0], person, time_s, what, state.name.lower())
 
 
 def place_of(database: Dialect, ask: Ask) -> bool:

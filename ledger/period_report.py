@@ -57,6 +57,7 @@ SELECT number, period, merchant_no, count, sales_fen, cancelled_fen, other_fen, 
 FROM period_merchant WHERE period = ? ORDER BY merchant_no"""
 _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM period_merchant"
 _WRITE_LINES = "INSERT INTO period_line VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_CHECKED = {"from_s", "until_s", "previous", "lines_sha256", "merchants"}  # of a report
 _HASH = "SELECT sha256 FROM settlement_period WHERE number = ?"
 # Of late sales: those whose clock says that they are surely of before.
 _SURELY = """
@@ -236,10 +237,13 @@ def faults(database: Dialect, number: int) -> Iterator[str]:
     """What the books say otherwise than the report of a closed period, in sentences."""
     sql = "SELECT report, sha256, from_s, until_s FROM settlement_period WHERE number = ?"
     for text, sha256, from_s, until_s in list(database.rows(sql, (number,))):
-        if hashlib.sha256(text.encode("ascii")).digest() != bytes(sha256):
+        if hashlib.sha256(text.encode()).digest() != bytes(sha256):
             yield "its hash is not that of what it says"
             return
-        said: dict[str, Any] = json.loads(text)
+        said = _read(text)
+        if said is None:
+            yield "it is no report of a period"
+            return
         if (said["from_s"], said["until_s"]) != (from_s, until_s):
             yield "it is of another time"
         if said["previous"] != _previous(database, number):
@@ -252,6 +256,21 @@ def faults(database: Dialect, number: int) -> Iterator[str]:
         ]:
             yield "what merchants are due is not what the books say"
         yield from _wrong_sums(database, number, from_s, until_s)
+
+
+def _read(text: str) -> dict[str, Any] | None:
+    """A report with what it is checked by; None: it is none."""
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return None
+    is_report = isinstance(said, dict) and said.keys() >= _CHECKED and _has_merchants(said)
+    return said if is_report else None
+
+
+def _has_merchants(said: dict[str, Any]) -> bool:
+    merchants = said["merchants"]
+    return isinstance(merchants, list) and all(isinstance(one, dict) for one in merchants)
 
 
 def lines_sha256(database: Dialect, number: int) -> str:

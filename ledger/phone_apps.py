@@ -77,11 +77,11 @@ class PhoneApps:
                 self._database.many(_REFUSE, [(number, card_no, asked.client, now_s)])
         raise ChannelRefused(refusal)
 
-    def end(self, card_no: int) -> None:
-        """From now on no phone pays for a card. Again: nothing."""
+    def end(self, card_no: int, client: str, now_s: int) -> None:
+        """From now on no phone pays for a card, says `client`. Again: nothing."""
         with self._database.transaction():
             if self._phones.binding(card_no):
-                self._phones.end(card_no)
+                self._phones.end(card_no, client, now_s)
 
     def _known(self, card_no: int, asked: Asked, now_s: int) -> tuple[int, bytes] | None:
         """What the same request was answered; None: it is a new one."""

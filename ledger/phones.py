@@ -28,6 +28,7 @@ _NONCE_BYTES = 12
 PERSON_CHARS_MAX = 32
 # What has to be shown, beside the card's holder, to a clerk.
 WAYS = ("id-card", "passport", "residence-permit")
+ENDED = "ended"  # the way of a binding that is none
 IN_USE = "active"  # of ledger.lifecycle
 _LABEL = b"onecard/v1/seed"
 _UNBOUND = b""
@@ -102,16 +103,24 @@ class Phones:
             return row
         return None
 
-    def unbind(self, card_no: int, person: str = "", time_s: int = 0) -> int:
-        """From now on no phone pays for a card; the number of the binding. Raises PhoneRefused."""
-        with self._database.transaction():
-            signed(self._database, "phone.bind", person, time_s, f"card {card_no}", "unbind")
-            return self.end(card_no)
+    def unbind(self, card_no: int, person: str, time_s: int) -> int:
+        """From now on no phone pays for a card; the number of the binding.
 
-    def end(self, card_no: int) -> int:
+        Raises PhoneRefused, NotAllowed.
+        """
+        if not 0 < len(person) <= PERSON_CHARS_MAX:
+            raise PhoneRefused("somebody says that a phone has ended")
+        with self._database.transaction():
+            about = f"card {card_no}", "unbind"
+            return self.end(
+                card_no, signed(self._database, "phone.bind", person, time_s, *about), time_s
+            )
+
+    def end(self, card_no: int, who: str, time_s: int) -> int:
         """As `unbind`, inside a transaction of the caller, who has asked whose word it is."""
         binding = self._next(card_no)
         self._database.many(_BIND, [(card_no, binding, _UNBOUND)])
+        self._database.many(_PROVE, [(card_no, binding, ENDED, who, time_s)])
         return binding
 
     def binding(self, card_no: int) -> int:

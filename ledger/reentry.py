@@ -8,6 +8,9 @@ channel has the money back. New ones get numbers far above, which no card carrie
 without. What cannot be entered changes nothing, and is named; so is what readers have told these
 books of already.
 
+A phone that was bound or ended since has no seed in these books, and the one before it would be
+good again: cards with such a phone have none, until one is bound anew.
+
 Carry-overs are left to a person. They hang on records that come again later: made before these,
 one would take money along that was spent, and late spends would be held against the holder.
 """
@@ -19,7 +22,7 @@ from typing import Any
 
 from ledger import chart
 from ledger.channel_topups import ChannelRefused, Order
-from ledger.dialect import ConstraintBroken
+from ledger.dialect import ConstraintBroken, Dialect
 from ledger.store import LedgerStore
 from ledger.topups import NotCovered, TopUpRefused, next_number, use_numbers
 from ledger.transfers import CARRY_OVER, TOP_UP_LINE, Transfer
@@ -33,6 +36,12 @@ _IS_THERE = """
 SELECT EXISTS (SELECT 1 FROM load WHERE number = ?)
     AND (? = 0 OR EXISTS (SELECT 1 FROM device WHERE device = ?))"""
 _ORDER_OF = "SELECT channel, order_no FROM channel_topup WHERE number = ?"
+_IS_ISSUED = "SELECT 1 FROM card WHERE card_no = ?"
+_BOUND_TO = "SELECT binding FROM phone WHERE card_no = ?"
+_END_PHONE = """
+INSERT INTO phone VALUES (?, ?, ?) ON CONFLICT (card_no)
+DO UPDATE SET binding = excluded.binding, sealed_seed = excluded.sealed_seed"""
+_PROOF = "INSERT INTO phone_proof VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _Lost = dict[str, list[list[Any]]]
 
 
@@ -64,6 +73,22 @@ def enter_again(store: LedgerStore, rows: Iterable[list[Any]]) -> tuple[int, lis
     _note_tries(store, lost)
     _give_back(store, lost)
     return len(credits_lost) - len(left), left
+
+
+def end_phones(database: Dialect, rows: Iterable[list[Any]]) -> int:
+    """Enter the bindings that only the audit has, without a phone; of how many cards."""
+    lost = sorted(columns for table, *columns in rows if table == "phone_proof")
+    ended: dict[int, int] = {}
+    with database.transaction():
+        for card_no, binding, *_facts in lost:
+            known = [*database.rows(_BOUND_TO, (card_no,))]
+            if list(database.rows(_IS_ISSUED, (card_no,))) and (binding,) > max(
+                known, default=(0,)
+            ):
+                ended[card_no] = binding
+        database.many(_END_PHONE, [(*one, b"") for one in ended.items()])
+        database.many(_PROOF, [tuple(row) for row in lost if row[0] in ended])
+    return len(ended)
 
 
 def _credits(transfers: list[list[Any]]) -> Iterator[Transfer]:

@@ -122,13 +122,15 @@ class Temporaries:
     def __init__(self, database: Dialect) -> None:
         self._database = database
 
-    def apply(self, application: Application, time_s: int) -> int:
-        """Note an application; its number. Each call is one."""
+    def apply(self, application: Application, time_s: int, by: str = "") -> int:
+        """Note an application that `by` has in hand; its number. Each call is one."""
         _check(application)
         a = application
         facts = a.person_no, a.applicant_no, a.relation, a.category, a.department
         with self._database.transaction():
             ((number,),) = self._database.rows(_NUMBER)
+            about = f"application {number}"
+            signed(self._database, "temporary.apply", by, time_s, about, "application")
             self._database.many(_INSERT, [(number, *facts, a.valid_from, a.valid_to, time_s)])
         return number
 

@@ -18,11 +18,12 @@ from ledger.evidence import State
 from ledger.loads import Load, enter, loads_of, paid_in
 from ledger.posting import post_loaded
 from ledger.promises import HAS_ENDED, IS_PROMISED, WAS_TRIED, promise
-from ledger.signatures import signed
+from ledger.signatures import are_there, check_proposed, signed
 from protocols.card.purse import AMOUNT_FEN_MAX, CARD_CENTRE
 from protocols.rules.card_status import CLOSED
 
 ORDER_CHARS_MAX = 64
+_BY_TWO = "topup.propose", "topup.book"
 _PENDING = chart.account(chart.PENDING, 0)
 _BY_ORDER = "SELECT number, card_no, amount_fen FROM load WHERE order_id = ?"
 # What was tried goes on being tried before anything else. The money of a cancelled sale waits for
@@ -101,6 +102,27 @@ class TopUps:
     def __init__(self, database: Dialect) -> None:
         self._database = database
 
+    def propose(
+        self,
+        card_no: int,
+        amount_fen: int,
+        order_id: str,
+        person: str,
+        time_s: int,
+        number: int = 0,
+    ) -> None:
+        """`person` says what was paid in, for another one to book with the same facts (`top_up`).
+
+        Raises TopUpRefused, NotAllowed.
+        """
+        _check(amount_fen, order_id)
+        with self._database.transaction():
+            if not are_there(self._database):
+                raise TopUpRefused("these books have no operators: nobody proposes")
+            about = _about(card_no, amount_fen, number)
+            signed(self._database, _BY_TWO[0], person, time_s, about, order_id)
+            booked(self._database, card_no, amount_fen, order_id, number)
+
     def top_up(
         self,
         card_no: int,
@@ -114,16 +136,16 @@ class TopUps:
 
         Again, with the same facts: the same number, and nothing else. `number`: which it had in
         books that were lost (ledger/reentry.py), and only before readers tell of it; 0: the next.
-        `person` enters it by hand; None: nobody does. Raises TopUpRefused, NotAllowed.
+        `person` books by hand what another one has proposed; None: nobody does.
+
+        Raises TopUpRefused, NotAllowed.
         """
-        if not 0 < amount_fen <= AMOUNT_FEN_MAX:
-            raise TopUpRefused(f"{amount_fen} fen is not in 1..{AMOUNT_FEN_MAX}")
-        if not 0 < len(order_id) <= ORDER_CHARS_MAX or not order_id.isprintable():
-            raise TopUpRefused(f"an order number has 1 to {ORDER_CHARS_MAX} characters")
+        _check(amount_fen, order_id)
         with self._database.transaction():
             if person is not None:
-                about = f"card {card_no}: {amount_fen} fen"
-                signed(self._database, "topup.book", person, time_s, about, order_id)
+                about = _about(card_no, amount_fen, number)
+                who = signed(self._database, _BY_TWO[1], person, time_s, about, order_id)
+                check_proposed(self._database, _BY_TWO, who, about, order_id)
             known = booked(self._database, card_no, amount_fen, order_id, number)
             return known or pay_in(self._database, card_no, amount_fen, order_id, number)
 
@@ -171,6 +193,19 @@ class TopUps:
             load = loads_of(self._database, [number])[number]
             if not load.is_loaded:
                 post_loaded(self._database, [load])
+
+
+def _check(amount_fen: int, order_id: str) -> None:
+    if not 0 < amount_fen <= AMOUNT_FEN_MAX:
+        raise TopUpRefused(f"{amount_fen} fen is not in 1..{AMOUNT_FEN_MAX}")
+    if not 0 < len(order_id) <= ORDER_CHARS_MAX or not order_id.isprintable():
+        raise TopUpRefused(f"an order number has 1 to {ORDER_CHARS_MAX} characters")
+
+
+def _about(card_no: int, amount_fen: int, number: int) -> str:
+    """What the acts of both persons are about, so that they are about the same."""
+    under = f", credit {number}" if number else ""
+    return f"card {card_no}: {amount_fen} fen{under}"
 
 
 def booked(

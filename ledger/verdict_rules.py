@@ -14,6 +14,7 @@ from ledger.dialect import Dialect, Row
 from ledger.evidence import Intent, State, stated_by, stated_by_outcome, verdict
 from ledger.loading import INTENT_COLUMNS, intent_of
 from protocols.wire import cbor, messages, seal
+from protocols.wire.errors import WireError
 
 IS_THE_EVIDENCE = "an intent is what all evidence says"
 _TAG_BYTES = 2 + seal.TAG_BYTES  # with its head: what stands behind a record's payload
@@ -77,9 +78,18 @@ def _says_paid(device: int, seq: int, sealed: bytes) -> bool:
 
 
 def _told(rows: list[Row]) -> Iterator[tuple[tuple[int, int], int]]:
-    """(intent, result) of every OUTCOME that may speak of it."""
+    """(intent, result) of every OUTCOME that may speak of it.
+
+    What is kept as one and is none says nothing; that its reader's chain is broken there is told
+    by ledger/chain_check.py.
+    """
     for device, seq, sealed in rows:
-        fields = messages.decode_record(seal.payload_of(sealed))
+        try:
+            fields = messages.decode_record(seal.payload_of(sealed))
+        except WireError:
+            continue
+        if fields["kind"] != messages.OUTCOME:
+            continue
         target = fields["intent_device"], fields["intent_seq"]
         # Nobody knows the outcome of what it has still to begin.
         if target[0] != device or target[1] < seq:

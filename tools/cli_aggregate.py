@@ -1,11 +1,12 @@
 """`onecard ledger aggregate`, `onecard aggregate-code`: the merchant's code that phones pay by."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tools.cli_options import InputFile, Json, refuse, say
+from tools.cli_options import LOGGED_IN, InputFile, Json, refuse, say
 
 aggregate = typer.Typer(help="Payments by aggregate code.", no_args_is_help=True)
 
@@ -28,23 +29,28 @@ def aggregate_code(
 
 
 @aggregate.command("import")
-def ledger_aggregate_import(database: InputFile, statement: InputFile) -> None:
+def ledger_aggregate_import(
+    database: InputFile,
+    statement: InputFile,
+    by: Annotated[str, typer.Option(help=f"Who imports it, by name. {LOGGED_IN}")] = "",
+) -> None:
     """Import a channel's STATEMENT (CSV) into DATABASE (SQLite): all its lines, or none.
 
     Columns: channel, order_no, merchant_no, amount, time. The same order again changes nothing.
     """
     from ledger.aggregate import StatementRefused
     from ledger.dialect import StoreUnavailable
+    from ledger.signatures import NotAllowed
     from tools.ledger_aggregate import enter
     from tools.ledger_forks import NotBooks
 
     try:
-        imported = enter(database, statement)
+        imported = enter(database, statement, by, int(time.time()))
     except StatementRefused as refused:
         for fault in refused.faults:
             say(f"{statement}: {fault}")
         refuse(f"{statement}: {len(refused.faults)} bad lines, nothing is imported")
-    except (NotBooks, StoreUnavailable, OSError) as error:
+    except (NotBooks, NotAllowed, StoreUnavailable, OSError) as error:
         refuse(error)
     typer.echo(f"{imported.new} lines are new, {imported.known} were known")
 

@@ -79,17 +79,28 @@ def ledger_settle(
     number: Annotated[int, typer.Option(min=1, help="As `onecard ledger codes` prints it.")],
     settled_as: Annotated[SettledAs, typer.Option("--as", help="Who gets the money.")],
     by: By = "",
+    proposed: Annotated[
+        bool, typer.Option("--propose", help="Say so only, for a second person to settle it.")
+    ] = False,
 ) -> None:
-    """Settle a payment by code in DATABASE (SQLite) that its reader's record will not settle."""
+    """Settle a payment by code in DATABASE (SQLite) that its reader's record will not settle.
+
+    Where the books have operators that takes two: a clerk proposes, a treasurer settles it so.
+    """
     from ledger.code_sales import SettleRefused
     from ledger.dialect import StoreUnavailable
     from ledger.reservations import Settled
     from ledger.signatures import NotAllowed
-    from tools.ledger_codes import settle
+    from tools.ledger_codes import propose, settle
     from tools.ledger_forks import NotBooks
 
     try:
-        sale = settle(database, number, Settled[settled_as.name], by, int(time.time()))
+        what = number, Settled[settled_as.name], by, int(time.time())
+        if proposed:
+            propose(database, *what)
+            typer.echo(f"payment {number}: a treasurer settles it as {settled_as.value}")
+            return
+        sale = settle(database, *what)
     except (NotAllowed, NotBooks, SettleRefused, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"payment {number} of {sale.amount_fen} fen is {settled_as.value}")

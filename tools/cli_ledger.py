@@ -144,16 +144,26 @@ def ledger_topup(
         int, typer.Option(min=0, help="Behind a restore: the number that the credit had.")
     ] = 0,
     by: Annotated[str, typer.Option("--by", help=f"Who books it. {LOGGED_IN}")] = "",
+    proposed: Annotated[
+        bool, typer.Option("--propose", help="Say so only, for a second person to book it.")
+    ] = False,
 ) -> None:
-    """Book in DATABASE (SQLite) what was paid in for a card; its next tap online brings it on."""
+    """Book in DATABASE (SQLite) what was paid in for a card; its next tap online brings it on.
+
+    Where the books have operators that takes two: a clerk proposes, a treasurer books the same.
+    """
     from ledger.dialect import StoreUnavailable
     from ledger.signatures import NotAllowed
     from ledger.topups import TopUpRefused
     from tools.ledger_forks import NotBooks
-    from tools.ledger_topup import book
+    from tools.ledger_topup import book, propose
 
     try:
         what = card_no, amount_fen, order_id, number
+        if proposed:
+            propose(database, *what, by, int(time.time()))
+            typer.echo(f"order {order_id}: a treasurer books {amount_fen} fen for card {card_no}")
+            return
         booked = book(database, *what, by, int(time.time()))
     except (NotAllowed, NotBooks, TopUpRefused, StoreUnavailable) as error:
         refuse(error)

@@ -230,13 +230,14 @@ def temporary_apply(
     department: Department,
     first: First,
     last: Annotated[str, typer.Option("--to", help="The last day; family: none is needed.")] = "",
+    by: By = "",
 ) -> None:
     """Note a form of annex 1. From standard input: number of the user, then of the applicant."""
     from tools.ledger_lives import apply
 
     people = [sys.stdin.readline().strip() for _ in range(2)]
     facts = relation, category, department, first, last
-    say(lambda: apply(database, people, facts, now_s()))
+    say(lambda: apply(database, people, facts, by, now_s()))
 
 
 @temporary.command("approve")

@@ -1,7 +1,6 @@
 """Payments by aggregate code and the statements of channels: `onecard ledger aggregate`."""
 
 import json
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +8,8 @@ from ledger.aggregate import Imported
 from ledger.aggregate_match import Line, Matched, Sale, Slack, Status
 from ledger.statements import read
 from protocols.rules.money import format_yuan
-from tools.ledger_forks import books_in, opened
+from tools.ledger_forks import opened
+from tools.session import signing
 
 ALL_VERIFIED, OPEN = 0, 1
 _COLUMNS = ("status", "merchant", "amount", "at earliest (UTC)", "at latest (UTC)", "what")
@@ -17,13 +17,11 @@ _ROW = "{:<10}  {:>8}  {:>9}  {:<19}  {:<19}  {}"
 _TIME_UNKNOWN_S = 0xFFFFFFFF
 
 
-def enter(path: Path, statement: Path) -> Imported:
-    """Import a statement. NotBooks, StatementRefused, StoreUnavailable, OSError."""
+def enter(path: Path, statement: Path, by: str, now_s: int) -> Imported:
+    """Import a statement. NotBooks, NotAllowed, StatementRefused, StoreUnavailable, OSError."""
     lines = read(statement.read_bytes())
-    with opened(path):
-        pass  # as in tools/ledger_phone.py
-    with closing(books_in(path)) as store:
-        return store.aggregate.enter(lines)
+    with signing(path, by, now_s) as (store, who):
+        return store.aggregate.enter(lines, (who, now_s))
 
 
 def find(path: Path, slack: Slack) -> Matched:

@@ -15,6 +15,7 @@ _OF_FILES = ("payout_try", "remittance_try")
 _WAYS: dict[str, str] = {
     **dict.fromkeys(_TOLD_BY_READERS, "come again from readers and agents"),
     **dict.fromkeys(_OF_CREDITS, "belong to credits"),
+    "phone_app": "no phone has these any more: it is bound anew",
     **dict.fromkeys(_NUMBERED, "enter again, in their order, before any new one"),
     **dict.fromkeys(_OF_FILES, "note by the bank's list: onecard ledger payments note"),
 }
@@ -30,6 +31,10 @@ _CREDITS_LEFT = (
     " own number and order (onecard ledger topup --number); what was carried over goes on by"
     " itself. When the readers' records are back and the card has a case 337, it has that already:"
     " take it in (onecard ledger card swap). If not, lift the suspension."
+)
+_PHONES_ENDED = (
+    "{} cards have no phone any more: theirs was bound or ended behind the backup, and the one"
+    " before would have paid again. Their holders bind one anew."
 )
 _FILES_WAIT = (
     "Files to banks wait until it is known which the bank has that were made behind the backup:"
@@ -65,6 +70,8 @@ def make(backup: Path, into: Path, audit_folder: Path | None) -> tuple[int, str]
     lines = []
     if made.entered:
         lines.append(f"{made.entered} credits entered again, under the numbers that cards carry")
+    if made.phones:
+        lines.append(_PHONES_ENDED.format(made.phones))
     if not made.lacks:
         known = "" if audit_folder is None else "; nothing that the audit has is missing"
         return IS_WHOLE, "\n".join([f"{into}: checked{known}", *lines, _FILES_WAIT])

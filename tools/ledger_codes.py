@@ -39,6 +39,14 @@ def settle(
         return store.code_sales.settle(number, state, who, now_s)
 
 
+def propose(path: Path, number: int, state: Settled, by: str = "", now_s: int = 0) -> None:
+    """Say what became of one, for another person to settle it so. As `settle`."""
+    with signing(path, by, now_s) as (store, who):
+        is_order = store.acquirer_orders.find(number) is not None
+        sales = store.acquirer_orders if is_order else store.code_sales
+        sales.propose(number, state, who, now_s)
+
+
 def to_json(found: list[OpenSale]) -> str:
     """As one JSON array of objects; money in fen, times in seconds since 1970."""
     return json.dumps([asdict(sale) for sale in found], indent=2)

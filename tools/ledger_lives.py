@@ -73,7 +73,7 @@ def expire(path: Path, utc_offset_s: int, now_s: int) -> str:
     return "\n".join([f"card {card_no} is expired" for card_no in expired] or ["none is over"])
 
 
-def apply(path: Path, people: Sequence[str], facts: Sequence[str], now_s: int) -> str:
+def apply(path: Path, people: Sequence[str], facts: Sequence[str], by: str, now_s: int) -> str:
     """Note an application; `people`: user and applicant, `facts` as the command takes them."""
     user_no, applicant_no = people
     relation, category, department, first, last = facts
@@ -81,8 +81,8 @@ def apply(path: Path, people: Sequence[str], facts: Sequence[str], now_s: int) -
         raise BadInput(f"--category is one of {', '.join(CATEGORIES)}")
     days = day_of(first), day_of(last) if last else DAY_MAX
     form = Application(user_no, applicant_no, relation, CATEGORIES[category], department, *days)
-    with written(path) as store:
-        number = store.temporaries.apply(form, now_s)
+    with signing(path, by, now_s) as (store, who):
+        number = store.temporaries.apply(form, now_s, who)
     return f"application {number}: two persons have to approve it"
 
 

@@ -21,3 +21,17 @@ def book(
     """The number of the credit. NotBooks, NotAllowed, TopUpRefused, StoreUnavailable."""
     with signing(path, by, now_s) as (store, who):
         return store.top_ups.top_up(card_no, amount_fen, order_id, number, who, now_s)
+
+
+def propose(
+    path: Path,
+    card_no: int,
+    amount_fen: int,
+    order_id: str,
+    number: int = 0,
+    by: str = "",
+    now_s: int = 0,
+) -> None:
+    """Say what was paid in, for another person to book. As `book`."""
+    with signing(path, by, now_s) as (store, who):
+        store.top_ups.propose(card_no, amount_fen, order_id, who, now_s, number)

@@ -46,7 +46,7 @@ def show(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
 def end(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
     """No phone from now on."""
     phones, card_no, account = _about(store, policy, call)
-    PhoneApps(store.database, phones).end(card_no)
+    PhoneApps(store.database, phones).end(card_no, call.client.name, call.now_s)
     return models.PhoneShown(account=account, binding=None, bound_s=None)
 
 

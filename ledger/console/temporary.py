@@ -112,6 +112,7 @@ def apply(asked: Asked) -> str:
             DAY_MAX if fields.get("is_endless") else day_in(asked, "valid_to"),
         ),
         asked.now_s,
+        asked.person,
     )
     return f"{PATH}/{number}?done=applied"
 
@@ -234,7 +235,7 @@ PAGES = (
         f"{PATH}/new",
         ("临时卡申请（附表一）", "Application (annex 1)"),
         show_new,
-        verbs=("card.open",),
+        verbs=("temporary.apply",),
         do=apply,
         menu="menu_cards",
         access_key="n",

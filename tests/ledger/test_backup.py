@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import sqlite3
 import subprocess
 from collections import Counter
@@ -25,9 +26,11 @@ from ledger.backup import (
 from ledger.dialect import StoreUnavailable
 from ledger.invariants import check
 from ledger.payments.reasons import WAITS
+from ledger.phones import Phones
 from ledger.reentry import NUMBERS_APART
 from ledger.store import LedgerStore
 from tests.ledger import test_payments
+from tests.ledger.checkout import PROOF
 from tests.ledger.readers import CARD, OTHER_CARD, Reader, open_ledger
 from tests.ledger.tampering import tamper
 from tests.rules.tables import POLICY
@@ -198,6 +201,19 @@ def test_yesterdays_backup_says_what_it_lacks(ledger):
     back_up(folder / "ledger.sqlite", folder / "today.sqlite", 8)
     newer = restore(folder / "today.sqlite", folder / "newer.sqlite", NOW_S, folder / "audit")
     assert newer.lacks == {}
+
+
+def test_a_phone_that_was_bound_since_is_dead_in_restored_books(ledger):
+    store, _reader, folder = ledger
+    phones = Phones(store.database, bytes(32), random.Random(1).randbytes)
+    phones.bind(CARD, PROOF, 1)
+    back_up(folder / "ledger.sqlite", folder / "b.sqlite", 7)
+    phones.bind(CARD, PROOF, 8)
+    audit.export(store.database, folder / "audit", DAY)
+    made = restore(folder / "b.sqlite", folder / "new.sqlite", NOW_S, folder / "audit")
+    assert made == Restored(Counter(), 0, [], phones=1)
+    with closing(LedgerStore.open(str(folder / "new.sqlite"))) as restored:
+        assert Phones(restored.database, bytes(32), bytes).binding(CARD) == 0
 
 
 def test_an_audit_gives_the_credits_back(ledger, monkeypatch):

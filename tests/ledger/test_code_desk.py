@@ -131,7 +131,7 @@ def test_a_phone_that_was_bound_anew_has_made_the_old_one_worthless(reader):
     checkout.seed = checkout.phones.bind(CARD, PROOF, 1)[1]
     assert checkout.ask(reader, code=old)["reason"] == reasons.CODE_FORGED
     assert checkout.ask(reader)["reason"] == reasons.APPROVED
-    checkout.phones.unbind(CARD)
+    checkout.phones.unbind(CARD, "wang", 1)
     assert checkout.ask(reader, seq=2)["reason"] == reasons.CODE_FORGED
 
 
@@ -223,7 +223,7 @@ def test_a_virtual_card_lives_and_dies_with_its_card(reader, verb, undo, reason)
     if undo is None:
         with pytest.raises(PhoneRefused, match="is closed"):
             checkout.phones.bind(CARD, PROOF, 1)
-        checkout.phones.unbind(CARD)
+        checkout.phones.unbind(CARD, "wang", 1)
     else:
         checkout.store.cards.set(undo, CARD, NOW_S, "id-card")
         assert checkout.ask(reader)["reason"] == reasons.APPROVED

@@ -195,7 +195,7 @@ def test_the_phone_that_was_bound_before_is_a_forger(entry):
     entry.seed = entry.phones.bind(CARD, PROOF, 1)[1]
     assert entry.ask(DOOR, entry.code(seed=old)) == refused(reasons.CODE_FORGED)
     assert entry.ask(DOOR) == told(1)
-    entry.phones.unbind(CARD)
+    entry.phones.unbind(CARD, "wang", 1)
     assert entry.ask(DOOR) == refused(reasons.CODE_FORGED)
 
 

@@ -504,6 +504,33 @@ def test_tampering_is_seen(rule):
     assert rule in [violation.rule for violation in check(store)]
 
 
+_HOLD = "a chain's seals hold from its start to its head"
+_FIRST_OF = "SELECT device, seq FROM record WHERE kind = ? ORDER BY device, seq LIMIT 1"
+
+
+@pytest.mark.parametrize("content", ["another", "noise", "nothing"])
+@pytest.mark.parametrize(
+    "kind", [messages.OUTCOME, messages.CODE_SALE, messages.AGGREGATE, messages.CANCEL]
+)
+def test_a_record_that_was_swapped_is_named_and_stops_no_check(kind, content):
+    """Whatever stands in its place, each rule is gone through, and the reader is named."""
+    store = filled()
+    another = "(SELECT sealed FROM record WHERE device = 1001 AND seq = 1)"
+    sealed = {"another": another, "noise": "x'a10003'", "nothing": "x''"}[content]
+    ((device, seq),) = [*store.database.rows(_FIRST_OF, (kind,))]
+    where = f"WHERE device = {device} AND seq = {seq}"
+    tamper(store, [in_its_words(store, f"UPDATE record SET sealed = {sealed} {where}")])
+    found = {violation.rule: violation.rows for violation in check(store)}
+    assert (device, seq) in found[_HOLD]
+
+
+def test_a_record_that_is_kept_as_another_kind_is_named():
+    store = filled()
+    punch = [*store.database.rows(_FIRST_OF, (messages.PUNCH,))]
+    tamper(store, [f"UPDATE record SET kind = {messages.BOOT} WHERE kind = {messages.PUNCH}"])
+    assert {violation.rule: violation.rows for violation in check(store)} == {_HOLD: punch}
+
+
 def test_every_rule_has_its_tampering():
     # Those of others: test_reissue_rules.py, test_channel_topups.py, test_lives.py.
     here = set(invariants._RULES) - set(reissue_rules.RULES) - set(channel_rules.RULES)

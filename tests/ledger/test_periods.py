@@ -1,5 +1,6 @@
 """Merchants' periods: every fen in one of them, approved by four in turn, paid once."""
 
+import hashlib
 import json
 import random
 from itertools import count
@@ -7,7 +8,7 @@ from itertools import count
 import pytest
 
 from adapters.sqlite import open_database
-from ledger import period_reasons, periods, reasons
+from ledger import period_reasons, period_rules, periods, reasons
 from ledger.acquirer import Said, Word
 from ledger.bearers import Bearer
 from ledger.certificates import release
@@ -854,6 +855,16 @@ def test_tampering_is_seen(rule):
     store = filled()
     tamper(store, TAMPERED[rule])
     assert rule in [violation.rule for violation in check(store)]
+
+
+def test_a_report_that_says_nothing_is_named_whatever_its_hash_is():
+    """Who can write in the books can make its hash too; they are looked at to their end."""
+    store = filled()
+    for report in "", "[]", "{}", '{"from_s":0}', "报告", "null":
+        digest = hashlib.sha256(report.encode()).hexdigest()
+        sql = f"UPDATE settlement_period SET report = '{report}', sha256 = x'{digest}'"
+        tamper(store, [in_its_words(store, f"{sql} WHERE number = 1")])
+        assert period_rules.AS_REPORTED in [violation.rule for violation in check(store)], report
 
 
 def test_a_reader_that_is_no_pos_counts_too():

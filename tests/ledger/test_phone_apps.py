@@ -105,7 +105,7 @@ def test_a_phone_has_one_card_until_that_ends(apps):
     with refused(why.PHONE_HAS_CARD):
         apps.bind(OTHER_CARD, theirs, NOW_S)
     for _ in range(2):
-        apps.end(CARD)
+        apps.end(CARD, "ecode", NOW_S)
     assert apps.bind(OTHER_CARD, theirs, NOW_S)[0] == 1
 
 

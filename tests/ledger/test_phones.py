@@ -9,7 +9,7 @@ from ledger.card_validity import Validity, know
 from ledger.holders import Holder
 from ledger.invariants import check
 from ledger.lifecycle import ABSENT, BATCH, DEAD, LEDGER, STATES, Act
-from ledger.phones import PhoneRefused, Phones, Proof, SeedUnreadable
+from ledger.phones import ENDED, PhoneRefused, Phones, Proof, SeedUnreadable
 from protocols.rules import clock, reasons
 from protocols.rules.spending import STUDENT
 from tests.ledger.checkout import CODE_KEY, NOW_S, PROOF, Checkout
@@ -29,18 +29,29 @@ def test_a_binding_is_followed_by_another_with_another_seed(checkout):
         assert (number, phones.binding(CARD), phones.seed_of(CARD)) == (binding, binding, seed)
         seeds.append(seed)
     assert len(set(seeds)) == 3
-    assert phones.unbind(CARD) == 4
+    assert phones.unbind(CARD, "wang", 2) == 4
     assert (phones.binding(CARD), phones.seed_of(CARD)) == (0, None)
     assert phones.bind(CARD, PROOF, 1)[0] == 5
 
 
 def test_a_card_that_was_never_issued_has_no_phone(checkout):
     before = checkout.store.dump()
-    for verb, rest in ((checkout.phones.bind, (PROOF, 1)), (checkout.phones.unbind, ())):
+    for verb, rest in ((checkout.phones.bind, (PROOF, 1)), (checkout.phones.unbind, ("wang", 1))):
         with pytest.raises(PhoneRefused, match="card 99 was never issued"):
             verb(99, *rest)
     assert checkout.store.dump() == before
     assert (checkout.phones.binding(99), checkout.phones.seed_of(99)) == (0, None)
+
+
+def test_who_has_ended_a_phone_stands_beside_it_for_good(checkout):
+    for nobody in ("", "x" * 33):
+        with pytest.raises(PhoneRefused, match="somebody"):
+            checkout.phones.unbind(CARD, nobody, 5)
+    assert checkout.phones.unbind(CARD, "li", 5) == 2
+    sql = "SELECT binding, way, person, time_s FROM phone_proof WHERE card_no = ? ORDER BY binding"
+    rows = [*checkout.store.database.rows(sql, (CARD,))]
+    assert rows == [(1, "id-card", "wang", 1), (2, ENDED, "li", 5)]
+    assert checkout.phones.proof(CARD) is None
 
 
 def test_no_seed_stands_in_the_database(tmp_path):
@@ -96,7 +107,7 @@ def test_what_was_shown_and_to_whom_stands_beside_the_binding(checkout):
     assert checkout.phones.proof(CARD) == ("id-card", "wang", 1)
     checkout.phones.bind(CARD, Proof("passport", "li"), 9)
     assert checkout.phones.proof(CARD) == ("passport", "li", 9)
-    checkout.phones.unbind(CARD)
+    checkout.phones.unbind(CARD, "wang", 1)
     assert checkout.phones.proof(CARD) is None
     assert check(checkout.store) == []
 

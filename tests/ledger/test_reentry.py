@@ -1,5 +1,6 @@
 """Behind a restore no credit is given twice: what an audit has is entered again as it was."""
 
+import random
 from datetime import date
 
 import pytest
@@ -7,10 +8,12 @@ import pytest
 from ledger import audit
 from ledger.channel_topups import Cancelled, Order, State
 from ledger.invariants import check
+from ledger.phones import Phones
 from ledger.reasons import UNKNOWN_CREDIT
-from ledger.reentry import NUMBERS_APART, enter_again
+from ledger.reentry import NUMBERS_APART, end_phones, enter_again
 from ledger.topups import NotCovered, TopUpRefused
 from protocols.card.purse import CARD_CENTRE
+from tests.ledger.checkout import PROOF
 from tests.ledger.readers import CARD, OPENING_FEN, OTHER_CARD, Reader, open_ledger
 from tests.ledger.replaced import DUE_S, NEW_CARD, books, lose, replace
 
@@ -56,6 +59,29 @@ def test_a_credit_keeps_the_number_that_its_card_carries(tmp_path):
     for order, card_no, fen in (("A", CARD, 500), ("B", OTHER_CARD, 700)):  # booked to be sure
         assert backup.top_ups.top_up(card_no, fen, order) <= number + 1
     assert backup.dump() == lost.dump()
+
+
+def test_a_phone_that_was_given_up_since_gets_no_seed_back(tmp_path):
+    """Whoever has found or stolen it would pay by it again, and its owner's new one would not."""
+    lost, backup = open_ledger(), open_ledger()
+    for store in lost, backup:
+        store.issue_cards([(card_no, 0) for card_no in (20, 21, 22, 23)])
+        phones = Phones(store.database, bytes(32), random.Random(1).randbytes)
+        old = {card_no: phones.bind(card_no, PROOF, 1)[1] for card_no in (20, 21, 22)}
+    since = Phones(lost.database, bytes(32), random.Random(2).randbytes)
+    since.bind(20, PROOF, 2)
+    since.unbind(21, "wang", 3)
+    since.bind(23, PROOF, 4)
+    audit.export(lost.database, tmp_path / "audit", DAY)
+    rows = list(audit.rows_lacking(tmp_path / "audit", backup.database))
+    assert phones.seed_of(20) == old[20], "as the backup has it"
+    for ended in (3, 0):  # restored once more: nothing is left to end
+        assert end_phones(backup.database, rows) == ended
+        rows = list(audit.rows_lacking(tmp_path / "audit", backup.database))
+    seeds = [phones.seed_of(card_no) for card_no in (20, 21, 22, 23)]
+    assert seeds == [None, None, old[22], None] and rows == []
+    assert phones.bind(20, PROOF, 5)[0] == 3, "no binding is given twice"
+    assert check(backup) == [] == check(lost)
 
 
 @pytest.mark.parametrize("has_audit", [True, False])

@@ -36,7 +36,7 @@ from ledger.signatures import NotAllowed
 from ledger.subsidies import SubsidyLine
 from ledger.temporary import STEPS, Application
 from protocols.card import virtual_code
-from protocols.rules.scan_codes import CAMPUS_PAYMENT
+from protocols.rules.scan_codes import CAMPUS_PAYMENT, WECHAT
 from protocols.rules.spending import STAFF, STUDENT
 from protocols.wire import messages
 from tests.ledger import test_menus as menus
@@ -214,6 +214,11 @@ STORY = [
     ("operator.unlock", "anna", lambda s, who: s.operators.unlock("dora", who, NOW_S)),
     ("operator.disable", "anna", lambda s, who: s.operators.disable("dora", who, NOW_S)),
     (
+        "topup.propose",
+        "clara",
+        lambda s, who: s.top_ups.propose(CARD, 700, "by-hand-1", who, NOW_S),
+    ),
+    (
         "topup.book",
         "tian",
         lambda s, who: s.top_ups.top_up(CARD, 700, "by-hand-1", 0, who, NOW_S),
@@ -224,6 +229,11 @@ STORY = [
         lambda s, who: s.aggregate.enter([(2, PAID_BY_CODE)], (who, NOW_S)),
     ),
     ("day.sign", "stella", lambda s, who: _sign_day(s, who)),
+    (
+        "code.propose",
+        "clara",
+        lambda s, who: s.code_sales.propose(1, Settled.VOID, who, NOW_S),
+    ),
     (
         "code.settle",
         "tian",
@@ -289,6 +299,7 @@ STORY = [
     ("batch.sign", "chen", _batch("sign")),
     ("batch.approve", "tian", _batch("sign")),
     ("batch.run", "clara", _batch("run")),
+    ("temporary.apply", "clara", lambda s, who: s.temporaries.apply(FORM, NOW_S, who)),
     (
         "temporary.department",
         "hua",
@@ -446,6 +457,58 @@ def test_two_of_one_role_are_not_the_two_that_it_takes(kind):
     sign(store, staff["tian"])
 
 
+def test_nobody_pays_in_or_settles_alone_and_what_is_done_is_what_was_proposed():
+    store = books()
+    staff = staffed(store, NOW_S)
+    book, settle = store.top_ups, store.code_sales
+    clerk, treasurer = staff["clara"], staff["tian"]
+    book.propose(CARD, 700, "by-hand-1", clerk, NOW_S)
+    settle.propose(1, Settled.VOID, clerk, NOW_S)
+    others = (
+        lambda: book.top_up(CARD, 701, "by-hand-1", 0, treasurer, NOW_S),
+        lambda: book.top_up(NEW + 1, 700, "by-hand-1", 0, treasurer, NOW_S),
+        lambda: book.top_up(CARD, 700, "by-hand-2", 0, treasurer, NOW_S),
+        lambda: book.top_up(CARD, 700, "by-hand-1", 2_000, treasurer, NOW_S),
+        lambda: settle.settle(1, Settled.SOLD, treasurer, NOW_S),
+        lambda: settle.settle(2, Settled.VOID, treasurer, NOW_S),
+    )
+    before = store.dump()
+    for other in others:
+        with pytest.raises(NotAllowed) as caught:
+            other()
+        assert (caught.value.reason, caught.value.login) == (people.NO_PROPOSAL, "tian")
+    assert store.dump() == before
+    # A proposal that was refused, or is one's own in another role, is none.
+    signatures.note_refusal(
+        store.database,
+        NotAllowed(people.NOT_FOR_ROLE, "topup.propose", "sun", f"card {CARD}: 9 fen"),
+        NOW_S,
+    )
+    with store.database.transaction():
+        said = "topup.propose", f"card {CARD}: 9 fen", "by-hand-9", 0, NOW_S
+        signatures.write_act(store.database, "tian", *said)
+    with pytest.raises(NotAllowed):
+        book.top_up(CARD, 9, "by-hand-9", 0, treasurer, NOW_S)
+    waits_fen = store.balances()["pending", CARD]
+    for _ in range(2):  # a double click pays in once
+        book.top_up(CARD, 700, "by-hand-1", 0, treasurer, NOW_S)
+        assert settle.settle(1, Settled.VOID, treasurer, NOW_S).state is Settled.VOID
+    assert store.balances()["pending", CARD] == waits_fen + 700 + 100
+
+
+def test_what_an_acquirer_takes_is_settled_by_two_as_well():
+    store = books()
+    order = store.acquirer_orders.ask(Ask(READER, bytes(8), b"13", 100, 99), b"13", WECHAT, NOW_S)
+    assert order is not None
+    staff = staffed(store, NOW_S)
+    what = order.number, Settled.VOID
+    with pytest.raises(NotAllowed) as caught:
+        store.acquirer_orders.settle(*what, staff["tian"], NOW_S)
+    assert caught.value.reason == people.NO_PROPOSAL
+    store.acquirer_orders.propose(*what, staff["clara"], NOW_S)
+    assert store.acquirer_orders.settle(*what, staff["tian"], NOW_S).state is Settled.VOID
+
+
 def test_who_has_registered_an_account_signs_no_file_that_pays_to_it():
     store = books()
     staff = staffed(store, NOW_S)
@@ -513,6 +576,28 @@ def test_every_act_is_in_the_audit_and_one_that_is_gone_is_missed(tmp_path):
     tamper(store, ["DELETE FROM operator_act WHERE verb = 'card.lose'"])
     faults, _files, _newer = audit.verify(tmp_path, store.database)
     assert len(faults) == 1 and "card.lose" in faults[0]
+
+
+def test_a_form_and_a_statement_stand_with_who_entered_them_and_what_was_shown():
+    store = books()
+    staff = staffed(store, NOW_S)
+    begun = len(signatures.acts(store.database, 1_000))
+    number = store.temporaries.apply(FORM, NOW_S, staff["clara"])
+    other = PAID_BY_CODE._replace(order_no="42000002")
+    for lines in ([(2, PAID_BY_CODE)], [(2, PAID_BY_CODE)], [(2, PAID_BY_CODE), (3, other)]):
+        store.aggregate.enter(lines, (staff["clara"], NOW_S))
+    form, *statements = signatures.acts(store.database, 1_000)[begun:]
+    assert (form.login, form.verb, form.subject, form.evidence) == (
+        "clara",
+        "temporary.apply",
+        f"application {number}",
+        "application",
+    )
+    assert [one.subject for one in statements] == ["statement of 1 lines"] * 2 + [
+        "statement of 2 lines"
+    ]
+    first, again, more = (one.evidence for one in statements)
+    assert first == again != more and len(first) == 64, "what was in the file, as its hash"
 
 
 def test_the_first_two_end_the_typed_names():

@@ -1,13 +1,19 @@
 """`onecard ledger aggregate import` and `list`, and `onecard aggregate-code`."""
 
 import json
+import time
 
 import pytest
 from typer.testing import CliRunner
 
+from ledger import people, signatures
 from ledger.invariants import check
 from tests.ledger.readers import CANTEEN, Reader, open_ledger
+from tests.ledger.staff import cheap, staffed, token_of
+from tools import session
 from tools.cli import app
+
+__all__ = ["cheap"]
 
 NOON_S = 1_788_235_200
 HEAD = "channel,order_no,merchant_no,amount,time"
@@ -88,6 +94,28 @@ def test_each_bad_line_is_named_and_nothing_is_imported(books, tmp_path):
     assert "line 3: '0' is no amount" in done.output and "line 5: 1 fields" in done.output
     assert "2 bad lines, nothing is imported" in done.output
     assert books.dump() == before
+
+
+def test_where_the_books_have_operators_a_clerk_imports_and_stands_beside_it(
+    books, tmp_path, monkeypatch, cheap
+):
+    monkeypatch.setenv("ONECARD_SESSION", str(tmp_path / "session"))
+    now_s = int(time.time())
+    staffed(books, now_s)
+    words = "ledger", "aggregate", "import", tmp_path / "ledger.sqlite", write(tmp_path, PAID)
+    verb, before = "aggregate.enter", books.dump()
+    for by in ((), ("--by", "clara")):
+        done = onecard(*words, *by)
+        assert done.exit_code == 2 and f"({people.NO_SESSION})" in done.output
+    assert books.dump() == before
+    for login, code in (("tian", 2), ("clara", 0)):
+        session.keep(token_of(books, login, now_s))
+        assert onecard(*words).exit_code == code
+    acts = [one for one in signatures.acts(books.database, 1_000) if one.verb == verb]
+    assert [(one.login, one.reason) for one in acts] == [
+        ("tian", people.NOT_FOR_ROLE),
+        ("clara", 0),
+    ]
 
 
 @pytest.mark.parametrize("verb", ["import", "list"])

@@ -1,15 +1,21 @@
 """`onecard ledger topup`: an order is booked once, beside a ledger that has the books open."""
 
 import sqlite3
+import time
 
 import pytest
 from typer.testing import CliRunner
 
+from ledger import people
 from ledger.invariants import check
 from ledger.reentry import NUMBERS_APART, enter_again
 from ledger.schema import MIGRATIONS
 from tests.ledger.readers import CARD, Reader, open_ledger
+from tests.ledger.staff import cheap, staffed, token_of
+from tools import session
 from tools.cli import app
+
+__all__ = ["cheap"]
 
 
 def onecard(*words):
@@ -80,3 +86,26 @@ def test_behind_a_restore_a_credit_gets_the_number_that_it_had(store, tmp_path):
         what = "--card", CARD, "--fen", 100, "--order", order, "--number", number
         assert said in onecard(path, *what).output
     assert check(store) == []
+
+
+def test_where_the_books_have_operators_a_clerk_proposes_and_a_treasurer_books(
+    store, tmp_path, monkeypatch, cheap
+):
+    path, now_s = tmp_path / "ledger.sqlite", int(time.time())
+    monkeypatch.setenv("ONECARD_SESSION", str(tmp_path / "session"))
+    what = path, "--card", CARD, "--fen", 100, "--order", "A-1"
+    alone = onecard(*what, "--propose", "--by", "li")
+    assert alone.exit_code == 2 and "no operators: nobody proposes" in alone.output
+    staffed(store, now_s)
+    for login, words, code, said in (
+        ("tian", (), 2, f"({people.NO_PROPOSAL})"),
+        ("tian", ("--propose",), 2, f"({people.NOT_FOR_ROLE})"),
+        ("clara", (), 2, f"({people.NOT_FOR_ROLE})"),
+        ("clara", ("--propose",), 0, "order A-1: a treasurer books 100 fen"),
+        ("tian", (), 0, "credit 1: 100 fen wait"),
+        ("tian", (), 0, "credit 1: 100 fen wait"),
+    ):
+        session.keep(token_of(store, login, now_s))
+        done = onecard(*what, *words)
+        assert (done.exit_code, said in done.output) == (code, True), done.output
+    assert store.balances()["pending", CARD] == 100 and check(store) == []

@@ -95,7 +95,7 @@ def _fill(store, staff, now_s):
         store.holders.open(card_no, holder, (today - 100, today + 900), now_s, by)
         names.enter(store.database, card_no, name, clerk, now_s)
     form = Application("T0000001", "S0000001", "厨师", 1, people.GENERAL, today - 90, today + 5)
-    number = store.temporaries.apply(form, now_s)
+    number = store.temporaries.apply(form, now_s, clerk)
     for step, login in ((1, "hua"), (2, "tian")):
         store.temporaries.approve(number, step, staff[login], now_s)
     shown = Act(evidence="id-card+application", person=clerk)

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from ledger import lifecycle, people
+from ledger import lifecycle, people, signatures
 from ledger.console import refusals
 from ledger.invariants import check
 from tests.ledger.console.campus import NEW, TEMPORARY, Console, books_in, configure, visitor
@@ -57,6 +57,11 @@ def entered(desk, **typed):
 def test_from_the_form_to_the_receipt(desk):
     who, store = desk
     path = entered(desk)
+    made = [
+        one for one in signatures.acts(store.database, 10_000) if one.verb == "temporary.apply"
+    ]
+    number = path.rpartition("/")[2]
+    assert (made[-1].login, made[-1].subject) == ("clara", f"application {number}")
     assert "1</b> 份临时卡申请等您签字" in who["hua"].get("/").text
     assert "等您签字" not in who["hes"].get("/").text
     assert who["hes"].get(path).status == 404  # of another department
