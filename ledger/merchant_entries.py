@@ -88,9 +88,9 @@ WHERE {also} s.{when} >= ? AND s.{when} < ? AND t.device = s.device AND t.seq = 
 )
 _ENTRIES_OF = " UNION ALL ".join(
     f"""
-SELECT t.kind, t.{side}_account - {chart.MERCHANT * _KIND} AS merchant_no,
-    {sign}t.amount_fen AS amount_fen, t.time_s
-FROM timed t WHERE t.{side}_account
+SELECT m.kind, m.{side}_account - {chart.MERCHANT * _KIND} AS merchant_no,
+    {sign}m.amount_fen AS amount_fen, m.time_s
+FROM timed m WHERE m.{side}_account
     BETWEEN {chart.MERCHANT * _KIND} AND {chart.MERCHANT * _KIND + _KIND - 1}"""
     for side, sign in (("credit", ""), ("debit", "-"))
 )

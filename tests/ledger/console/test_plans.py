@@ -138,7 +138,8 @@ def _reads_on_server(database, sql, parameters):
     """The same as PostgreSQL plans them, when it may not read a table from one end."""
     connection = database._connection
     with connection.transaction(force_rollback=True):
-        connection.execute("SET LOCAL enable_seqscan = off")
+        for way in ("seqscan", "mergejoin", "hashjoin"):  # as of large tables, of which few rows
+            connection.execute(f"SET LOCAL enable_{way} = off")
         ((plan,),) = connection.execute(f"EXPLAIN (FORMAT JSON) {sql}", parameters).fetchall()
     plan = json.loads(plan) if isinstance(plan, str) else plan
     yield from _whole(plan[0]["Plan"])
