@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ledger import people
+from ledger import names, people
 from ledger.amount_words import in_words
 from ledger.card_status import CardRefused
 from ledger.console.account import act_of
@@ -72,6 +72,7 @@ def show(asked: Asked) -> Shown:
         "rows": shown,
         "behind": shown[-1].number if len(rows) > PAGE else None,
         "ending": ending,
+        "names": names.masked_names(asked.store.database, (row[0] for row in ending)),
         "endless": DAY_MAX,
     }
     return Shown("temporary.html", context)
