@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.aggregate_match import Line, Matched, Sale, Slack, match
+from ledger.aggregate_match import WIDTH_MAX_S, Line, Matched, Sale, Slack, match
 from ledger.claims import Claim
 from ledger.dialect import Dialect, Row
 from ledger.signatures import signed
@@ -27,6 +27,17 @@ _LINES = (
     "SELECT channel, order_no, merchant_no, amount_fen, time_s FROM statement_line"
     " ORDER BY channel, order_no"
 )
+# Of a time, and those of no time (in the words of ledger/growth_schema.py).
+_DAY_S = 86_400
+_SALES_OF = """
+SELECT device, seq, merchant_no, amount_fen, earliest_s, latest_s FROM aggregate_sale
+WHERE earliest_s >= ? AND earliest_s < ? AND latest_s - earliest_s <= ?"""
+_WIDE = """
+SELECT device, seq, merchant_no, amount_fen, earliest_s, latest_s FROM aggregate_sale
+WHERE latest_s - earliest_s > 3600"""
+_LINES_OF = """
+SELECT channel, order_no, merchant_no, amount_fen, time_s FROM statement_line
+WHERE time_s >= ? AND time_s < ?"""
 _KNOWN = """
 WITH k (channel, order_no) AS (VALUES {keys})
 SELECT l.channel, l.order_no, l.merchant_no, l.amount_fen, l.time_s FROM k
@@ -99,6 +110,29 @@ class AggregateSales:
         """All that readers have recorded."""
         return [Sale(*row) for row in self._database.rows(_SALES)]
 
+    def matched_of(self, from_s: int, to_s: int) -> Matched:
+        """What is verified of the sales and lines from `from_s` up to `to_s` (UTC), as of now.
+
+        As `matched` has it, unless payments of one amount to one merchant follow each other within
+        minutes for more than a day on end. Sales whose reader did not know the time are of any.
+        """
+        around = max(from_s - _DAY_S, 0), to_s + _DAY_S
+        rows = self._database.rows
+        sales = [Sale(*row) for row in rows(_SALES_OF, (*around, WIDTH_MAX_S))]
+        sales += [Sale(*row) for row in rows(_WIDE)]
+        found = match(sales, (Line(*row) for row in rows(_LINES_OF, around)), Slack())
+        own = {
+            sale: status
+            for sale, status in found.sales.items()
+            if from_s <= sale.earliest_s < to_s or _is_wide(sale)
+        }
+        lines = {
+            line: status for line, status in found.lines.items() if from_s <= line.time_s < to_s
+        }
+        return Matched(
+            own, lines, {sale: found.pairs[sale] for sale in own if sale in found.pairs}
+        )
+
     def matched(self, slack: Slack = Slack()) -> Matched:  # noqa: B008 - a tuple, and as such safe
         """What is verified as of now."""
         lines = [Line(*row) for row in self._database.rows(_LINES)]
@@ -111,6 +145,10 @@ def _sha256(lines: Sequence[tuple[int, Line]]) -> str:
     for _number, line in lines:
         whole.update(" ".join(map(str, line)).encode() + b"\n")
     return whole.hexdigest()
+
+
+def _is_wide(sale: Sale) -> bool:
+    return sale.latest_s - sale.earliest_s > WIDTH_MAX_S
 
 
 def book_sales(database: Dialect, claims: Iterable[Claim]) -> None:

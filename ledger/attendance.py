@@ -23,14 +23,21 @@ FOLD_S = 60
 BECAUSE_CHARS_MAX = 64
 _DAY_S, _EPOCH = 86400, date(1970, 1, 1)
 _KEEP = "INSERT INTO punch VALUES (?, ?, ?, ?, ?)"
-# The bounds of the machine's other punches hold too; where they contradict each other a clock was
-# wrong, and a punch has nothing but its own.
+# The bounds of the machine's other punches hold too, as far as they are of AROUND_S before or
+# behind, or of no known time; where they contradict each other a clock was wrong, and a punch has
+# nothing but its own. (In the words of ledger/growth_schema.py.)
+AROUND_S = 31 * 86_400
 _BETWEEN = """
-WITH p AS (
+WITH near AS (
+    SELECT device, seq, card_no, earliest_s, latest_s FROM punch
+    WHERE earliest_s >= ? AND earliest_s < ? AND latest_s - earliest_s <= 86400
+    UNION ALL SELECT device, seq, card_no, earliest_s, latest_s FROM punch
+    WHERE latest_s - earliest_s > 86400),
+p AS (
     SELECT device, seq, card_no, earliest_s, latest_s,
         MAX(earliest_s) OVER (PARTITION BY device ORDER BY seq) AS from_s,
         MIN(latest_s) OVER (PARTITION BY device ORDER BY seq DESC) AS to_s
-    FROM punch),
+    FROM near),
 known AS (
     SELECT device, seq, card_no,
         CASE WHEN from_s <= to_s THEN from_s ELSE earliest_s END AS first_s,
@@ -42,10 +49,13 @@ SELECT 0, number, card_no, time_s, time_s FROM manual_punch m
 WHERE withdraws IS NULL AND time_s >= ? AND time_s < ?
     AND NOT EXISTS (SELECT 1 FROM manual_punch w WHERE w.withdraws = m.number)"""
 _MACHINES = """
-SELECT device, seq, latest_s FROM punch p
-WHERE seq = (SELECT MAX(seq) FROM punch o WHERE o.device = p.device) ORDER BY device"""
+SELECT d.device, p.seq, p.latest_s FROM device d CROSS JOIN punch p
+WHERE p.device = d.device AND p.seq = (SELECT MAX(o.seq) FROM punch o WHERE o.device = d.device)
+ORDER BY d.device"""
 _CARDS = """
-SELECT g.card_no, h.person_no FROM holding g JOIN holder h ON h.number = g.holder"""
+WITH k (number) AS (VALUES {keys})
+SELECT g.card_no, h.person_no FROM k CROSS JOIN holding g JOIN holder h ON h.number = g.holder
+WHERE g.card_no = k.number"""
 _IS_ISSUED = "SELECT 1 FROM card WHERE card_no = ?"
 _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM manual_punch"
 _ENTER = "INSERT INTO manual_punch VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -124,8 +134,8 @@ class Attendance:
 
     def punches(self, from_s: int, to_s: int) -> list[Punch]:
         """Each that was, or may have been, from `from_s` up to `to_s` (UTC); by card and time."""
-        span = from_s, to_s
-        found = [Punch(*row) for row in self._database.rows(_BETWEEN, span)]
+        span, around = (from_s, to_s), (max(from_s - AROUND_S, 0), to_s + AROUND_S)
+        found = [Punch(*row) for row in self._database.rows(_BETWEEN, (*around, *span))]
         found += [Punch(*row) for row in self._database.rows(_BY_HAND, span)]
         return sorted(found, key=lambda one: (one.card_no, one.earliest_s, one.device, one.seq))
 
@@ -133,9 +143,9 @@ class Attendance:
         """(device, newest record, when that was at the latest) of each that has told a punch."""
         return list(self._database.rows(_MACHINES))
 
-    def cards(self) -> list[tuple[int, str]]:
-        """(card, number of its holder) of each card that is or was somebody's."""
-        return list(self._database.rows(_CARDS))
+    def people(self, cards: Iterable[int]) -> dict[int, str]:
+        """card -> number of its holder, of each of these that is or was somebody's."""
+        return dict(self._database.rows_of(_CARDS, ((card_no,) for card_no in sorted(set(cards)))))
 
     def enter(self, card_no: int, time_s: int, entered_s: int, person: str, because: str) -> int:
         """Enter a punch by hand; its number. Raises EntryRefused.

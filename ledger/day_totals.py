@@ -38,12 +38,14 @@ GROUP BY i.device ORDER BY i.device"""
 # A payment by code has a record of its reader too; what was sold is the line that settles it.
 _BY_CODE = f"""
 SELECT o.device, COUNT(*), SUM(o.amount_fen), COALESCE(SUM(t.amount_fen), 0) FROM (
-    SELECT device, seq, amount_fen, asked_s FROM reservation WHERE state = 1
-    UNION ALL SELECT device, seq, amount_fen, asked_s FROM acquirer_order WHERE state = 1) o
+    SELECT device, seq, amount_fen FROM reservation
+    WHERE state = 1 AND asked_s >= ? AND asked_s < ?
+    UNION ALL SELECT device, seq, amount_fen FROM acquirer_order
+    WHERE state = 1 AND asked_s >= ? AND asked_s < ?) o
 JOIN device d ON d.device = o.device
 LEFT JOIN transfer t ON t.device = o.device AND t.seq = o.seq AND t.line = {SETTLE_LINE}
     AND t.kind IN ({CODE_SALE}, {ACQUIRE})
-WHERE d.merchant_no = ? AND o.asked_s >= ? AND o.asked_s < ? GROUP BY o.device"""
+WHERE d.merchant_no = ? GROUP BY o.device"""
 _SIGNED = """
 SELECT login, evidence, time_s FROM operator_act
 WHERE verb = ? AND subject = ? AND reason = 0 ORDER BY number"""
@@ -99,7 +101,7 @@ def total(database: Dialect, merchant_no: int, day: int, utc_offset_s: int) -> D
     span = from_s, from_s + DAY_S
     asked = chart.payable(merchant_no), *span, merchant_no
     found = {row[0]: [int(fen) for fen in row[1:]] for row in database.rows(_SALES, asked)}
-    by_code = list(database.rows(_BY_CODE, (merchant_no, *span)))
+    by_code = list(database.rows(_BY_CODE, (*span, *span, merchant_no)))
     for device, *more in by_code:
         own = found.setdefault(device, [0, 0, 0, 0])
         for at, value in enumerate(more):

@@ -9,20 +9,22 @@ door's records narrows.
 
 from dataclasses import dataclass, replace
 
+from ledger import entry_stretches
 from ledger.access import AccessBook, AccessRefused
 from ledger.dialect import Dialect
 from ledger.intervals import narrowed
 from ledger.signatures import signed
-from protocols.wire import messages, seal
 
 MONTH_S = 31 * 86_400
+_SAID = ("seq", "earliest_s", "latest_s", "card_no", "reason")
 PURPOSE_CHARS_MAX = 64
 _DOOR = (
     "SELECT o.scope, v.site FROM door o JOIN device v ON v.device = o.device WHERE o.device = ?"
 )
-_ENTRIES = f"SELECT sealed FROM record WHERE device = ? AND kind = {messages.ENTRY} ORDER BY seq"
-_HOLDER = """
-SELECT h.person_no FROM holding g JOIN holder h ON h.number = g.holder WHERE g.card_no = ?"""
+_HOLDERS = """
+WITH k (number) AS (VALUES {keys})
+SELECT g.card_no, h.person_no FROM k CROSS JOIN holding g JOIN holder h ON h.number = g.holder
+WHERE g.card_no = k.number"""
 _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM access_question"
 _NOTE = "INSERT INTO access_question VALUES (?, ?, ?, ?, ?, ?, ?)"
 _QUESTIONS = """
@@ -94,18 +96,16 @@ class DoorLog:
         return [Question(*row) for row in self._database.rows(_QUESTIONS)]
 
     def _entries(self, device: int, from_s: int, to_s: int) -> list[Entry]:
-        told = []
-        for (sealed,) in self._database.rows(_ENTRIES, (device,)):
-            said = messages.decode_record(seal.payload_of(bytes(sealed)))
-            when = said["seq"], said["earliest_s"], said["latest_s"]
-            told.append(Entry(*when, said["card_no"], said["reason"]))
         found = [
-            each for each in narrowed(told) if each.earliest_s < to_s and each.latest_s >= from_s
+            each
+            for stretch in entry_stretches.of_time(self._database, device, from_s, to_s)
+            for each in narrowed(
+                [Entry(*(said[name] for name in _SAID)) for said in stretch.entries],
+                stretch.after_s,
+                stretch.before_s,
+            )
+            if each.earliest_s < to_s and each.latest_s >= from_s
         ]
-        people = {card_no: self._person_no(card_no) for card_no in {one.card_no for one in found}}
-        return [replace(each, person_no=people[each.card_no]) for each in found]
-
-    def _person_no(self, card_no: int) -> str:
-        for (person_no,) in list(self._database.rows(_HOLDER, (card_no,))):
-            return person_no
-        return ""
+        cards = ((card_no,) for card_no in sorted({one.card_no for one in found}))
+        people = dict(self._database.rows_of(_HOLDERS, cards))
+        return [replace(each, person_no=people.get(each.card_no, "")) for each in found]

@@ -10,6 +10,7 @@ from ledger.debt_schema import DUMP as DEBTS
 from ledger.department_schema import DUMP as DEPARTMENTS
 from ledger.dialect import Dialect, Row
 from ledger.ending_schema import DUMP as ENDINGS
+from ledger.growth_schema import ENTRY_DUMP as ENTRIES
 from ledger.lifecycle_schema import DUMP as LIVES
 from ledger.money_schema import MONEY_DUMP as MONEY
 from ledger.payments.schema import PAYMENT_DUMP as PAYMENTS
@@ -87,6 +88,7 @@ _TABLES = {
     **PHONES,
     **SHIFT_PARTS,
     **CONSOLE,
+    **ENTRIES,
     "transfer": "SELECT device, seq, line, kind, debit_account, credit_account, amount_fen"
     " FROM transfer ORDER BY device, seq, line",
 }

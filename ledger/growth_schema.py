@@ -9,5 +9,54 @@ CREATE TRIGGER account_is_itself BEFORE UPDATE OF id ON account
 BEGIN SELECT RAISE(ABORT, 'an account keeps its number'); END;
 """
 
+# By which the pages of the console find what they show in books of any size (docs/adr/0078).
+LISTS = """
+-- What was said about one thing: the keys that were turned at a door, a merchant's days.
+CREATE INDEX operator_act_about ON operator_act (verb, subject, number);
+CREATE INDEX suspense_case_of ON suspense_case (device, seq);
+-- Who typed a chip's number has its end, or by another reader its beginning from behind.
+CREATE INDEX chip_end ON chip (substr(uid, length(uid) - 2));
+CREATE INDEX card_validity_ends ON card_validity (kind, valid_to);
+CREATE INDEX temporary_application_ends ON temporary_application (valid_to, number);
+CREATE INDEX reservation_asked ON reservation (asked_s);
+CREATE INDEX acquirer_order_asked ON acquirer_order (asked_s);
+CREATE INDEX acquirer_order_undecided ON acquirer_order (asked_s) WHERE state = 0;
+CREATE INDEX aggregate_sale_at ON aggregate_sale (earliest_s);
+-- Of those whose reader did not know the time: few, and of any day.
+CREATE INDEX aggregate_sale_wide ON aggregate_sale (device, seq)
+    WHERE latest_s - earliest_s > 3600;
+CREATE INDEX statement_line_at ON statement_line (time_s);
+CREATE INDEX punch_at ON punch (earliest_s);
+CREATE INDEX punch_wide ON punch (device, seq) WHERE latest_s - earliest_s > 86400;
+"""
+
+# Bounds of the entries of each stretch of a device's records (ledger/entry_stretches.py), and up
+# to which record nobody has looked at those that were there before.
+ENTRY_STRETCHES = """
+CREATE TABLE entry_stretch (
+    device INTEGER NOT NULL REFERENCES device (device),
+    stretch INTEGER NOT NULL CHECK (stretch >= 0),
+    earliest_min_s INTEGER NOT NULL,
+    earliest_max_s INTEGER NOT NULL CHECK (earliest_max_s >= earliest_min_s),
+    latest_min_s INTEGER NOT NULL,
+    latest_max_s INTEGER NOT NULL CHECK (latest_max_s >= latest_min_s),
+    PRIMARY KEY (device, stretch)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER entry_stretch_widens BEFORE UPDATE ON entry_stretch
+WHEN NEW.earliest_min_s > OLD.earliest_min_s OR NEW.earliest_max_s < OLD.earliest_max_s
+    OR NEW.latest_min_s > OLD.latest_min_s OR NEW.latest_max_s < OLD.latest_max_s
+BEGIN SELECT RAISE(ABORT, 'bounds only widen'); END;
+CREATE TABLE entry_unread (
+    device INTEGER PRIMARY KEY REFERENCES device (device),
+    upto_seq INTEGER NOT NULL CHECK (upto_seq >= 0)
+) STRICT;
+INSERT INTO entry_unread SELECT device, head_seq FROM device WHERE head_seq > 0;
+"""
+# For ledger/dump.py; what is unread hangs on when books were migrated.
+ENTRY_DUMP = {
+    "entry_stretch": "SELECT device, stretch, earliest_min_s, earliest_max_s, latest_min_s,"
+    " latest_max_s FROM entry_stretch ORDER BY device, stretch",
+}
+
 # Only PostgreSQL's tables change (ledger/postgres_schema.py): a portion costs its server less.
 PORTIONS = "-- nothing\n"

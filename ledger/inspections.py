@@ -19,7 +19,7 @@ from protocols.rules import battery, reasons
 from protocols.wire import messages, seal
 
 INSPECTED, PERHAPS, MISSING = "inspected", "perhaps", "missing"
-_CHUNK = 64
+_FIRST, _CHUNK = 3, 64  # mostly the last looks are enough, so most are not even read
 # Of registered merchants. Doors and locks have wardens, and what punches has no merchant's day. Of
 # one that has ended since, the days before are what they were.
 _READERS = """
@@ -31,9 +31,9 @@ WHERE NOT EXISTS (SELECT 1 FROM door o WHERE o.device = d.device)
     AND NOT EXISTS (SELECT 1 FROM retirement x JOIN dossier_step s ON s.dossier = x.dossier
         AND s.state_after = 'retired' WHERE x.device = d.device AND s.time_s < ?)
 ORDER BY m.merchant_no, d.device"""
-_BACKWARDS = f"""
+_BACKWARDS = """
 SELECT seq, sealed FROM record WHERE device + 0 = ? AND seq + 0 < ? AND kind IN (12, 13)
-ORDER BY seq + 0 DESC LIMIT {_CHUNK}"""  # in the words of ledger/inspection_schema.py
+ORDER BY seq + 0 DESC LIMIT ?"""  # in the words of ledger/inspection_schema.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +143,15 @@ def _until(database: Dialect, device: int, from_s: int) -> Iterator[Look | Fault
 
 
 def _backwards(database: Dialect, device: int) -> Iterator[Look | Fault]:
-    below = TIME_UNKNOWN_S + 1
+    below, count = TIME_UNKNOWN_S + 1, _FIRST
     while True:
-        rows = list(database.rows(_BACKWARDS, (device, below)))
+        rows = list(database.rows(_BACKWARDS, (device, below, count)))
         for seq, sealed in rows:
             below = seq
             yield _told(messages.decode_record(seal.payload_of(bytes(sealed))))
-        if len(rows) < _CHUNK:
+        if len(rows) < count:
             return
+        count = _CHUNK
 
 
 def _told(fields: dict[str, Any]) -> Look | Fault:

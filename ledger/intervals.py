@@ -12,14 +12,19 @@ TIME_UNKNOWN_S = 0xFFFFFFFF
 Told = TypeVar("Told", bound=Any)  # a dataclass with earliest_s and latest_s
 
 
-def narrowed(told: Sequence[Told]) -> Iterator[Told]:
-    """Each of what one reader has told, in its order, between the bounds of all."""
+def narrowed(
+    told: Sequence[Told], after_s: int = 0, before_s: int = TIME_UNKNOWN_S
+) -> Iterator[Told]:
+    """Each of what one reader has told, in its order, between the bounds of all.
+
+    `after_s`, `before_s`: the bounds by what it has told before these, and behind them.
+    """
     latest: list[int] = []
-    bound_s = TIME_UNKNOWN_S
+    bound_s = before_s
     for each in reversed(told):
         bound_s = min(bound_s, each.latest_s)
         latest.append(bound_s)
-    from_s = 0
+    from_s = after_s
     for each, to_s in zip(told, reversed(latest), strict=True):
         from_s = max(from_s, each.earliest_s)
         is_sound = from_s <= to_s

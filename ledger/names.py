@@ -8,7 +8,7 @@ index of keys.
 """
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice, product
 
@@ -34,7 +34,13 @@ SELECT k.key, k.holder, n.name, h.person_no, h.kind, h.department,
     (SELECT MAX(g.card_no) FROM holding g WHERE g.holder = k.holder)
 FROM name_key k JOIN holder_name n ON n.holder = k.holder JOIN holder h ON h.number = k.holder
 WHERE k.key >= ? AND k.key < ? AND (k.key, k.holder) > (?, ?)
+AND NOT EXISTS (SELECT 1 FROM name_key e
+    WHERE e.holder = k.holder AND e.key >= ? AND e.key < k.key)
 ORDER BY k.key, k.holder LIMIT ?"""
+_NAMES = """
+WITH k (number) AS (VALUES {keys})
+SELECT g.card_no, n.name FROM k CROSS JOIN holding g JOIN holder_name n ON n.holder = g.holder
+WHERE g.card_no = k.number"""
 
 
 class BadName(Exception):
@@ -86,6 +92,12 @@ def name_of(database: Dialect, card_no: int) -> str:
     return next((row[0] for row in list(database.rows(_NAME, (card_no,)))), "")
 
 
+def masked_names(database: Dialect, cards: Iterable[int]) -> dict[int, str]:
+    """card -> the masked name of whose it is, of those of whom somebody has entered one."""
+    rows = database.rows_of(_NAMES, ((card_no,) for card_no in sorted(set(cards))))
+    return {card_no: masked_name(name) for card_no, name in rows}
+
+
 def masked_name(name: str) -> str:
     """张三 as 张*, 欧阳小明 as 欧**明: who stands at the counter knows the rest."""
     if len(name) < 3:
@@ -96,18 +108,20 @@ def masked_name(name: str) -> str:
 def search(
     database: Dialect, text: str, count: int, behind: tuple[str, int] = ("", 0)
 ) -> list[Found]:
-    """Up to `count` keys that begin with `text`, each holder once, in the order of their keys."""
+    """Up to `count` holders of whom a key begins with `text`, by their first such key.
+
+    `behind`: the place of the last one of the page before.
+    """
     key = _folded(text)
     if not key:
         return []
-    found: dict[int, Found] = {}
-    rows = database.rows(_SEARCH, (key, key + _LAST, *behind, count))
-    for at, holder, name, person_no, kind, department, in_use, last in list(rows):
-        card_no = last if in_use is None else in_use
-        # Of one holder the first key stays, of the page the last place counts.
-        one = Found((at, holder), name, person_no, kind, department, card_no)
-        found.setdefault(holder, one)
-    return list(found.values())
+    said = max(key, behind[0]), key + _LAST, *behind, key, count
+    return [
+        Found((at, holder), name, person_no, kind, department, last if in_use is None else in_use)
+        for at, holder, name, person_no, kind, department, in_use, last in list(
+            database.rows(_SEARCH, said)
+        )
+    ]
 
 
 def keys_of(name: str) -> list[str]:

@@ -77,7 +77,7 @@ class Role:
 
 ADMINISTRATOR, ENGINEER, CLERK, TREASURER = "administrator", "engineer", "clerk", "treasurer"
 STEWARD, WARDEN, GUARD, HEAD = "steward", "warden", "guard", "head"
-LEADER, PRESIDENT = "leader", "president"
+LEADER, PRESIDENT, DISPLAY = "leader", "president", "display"
 ROLES = {
     ADMINISTRATOR: Role(INFORMATION, "lets people in, and does nothing else"),
     ENGINEER: Role(INFORMATION, "readers, their limits and firmware, what is kept how long"),
@@ -89,6 +89,7 @@ ROLES = {
     HEAD: Role(ANY, "signs for the own department or college"),
     LEADER: Role(ANY, "signs as the school's leader over the own department (分管校领导)"),
     PRESIDENT: Role(ANY, "signs as the president (校长)"),
+    DISPLAY: Role(INFORMATION, "a screen on a wall: shows the campus, and says nothing"),
 }
 # Who enters what somebody says of a card (ledger/lifecycle.py); readers and the ledger are nobody.
 ENTERED_BY = {
@@ -297,7 +298,7 @@ def apart(one: str, other: str) -> bool:
     """Whether nobody may have both roles."""
     if one == other:
         return False
-    if ADMINISTRATOR in (one, other):
+    if {ADMINISTRATOR, DISPLAY} & {one, other}:
         return True
     return any(
         {one, other} == {first, second}

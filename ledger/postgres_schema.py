@@ -128,7 +128,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION {name}();
 _CHANGED = "account device intent load phone reservation parked early_outcome tally writer"
 _CHANGED += " card_validity person_no person_desk responsible lock_word"
 _CHANGED += " holder holding payee watched held_back operator operator_session acquirer_order"
-_CHANGED += " console_form holder_name name_key"
+_CHANGED += " console_form holder_name name_key entry_stretch entry_unread"
 
 
 def migration(number: int) -> str:

@@ -9,6 +9,7 @@ the same finding may be made again.
 
 from collections.abc import Sequence
 
+from ledger import entry_stretches
 from ledger.acquirer_orders import keep_settled
 from ledger.aggregate import book_sales
 from ledger.attendance import keep_punches
@@ -54,6 +55,7 @@ def write_changes(database: Dialect, changes: Changes, book: Book) -> None:
     keep_punches(database, others)
     book_sales(database, others)
     keep_entries(database, others)
+    entry_stretches.keep(database, others)
     new = {intent.record_id for intent in changes.intents}
     database.insert("intent", [_intent_row(intent) for intent in changes.intents])
     settled = [intent for key, intent in sorted(changes.settled.items()) if key not in new]

@@ -18,7 +18,7 @@ from ledger.desk_schema import DESKS
 from ledger.ending_schema import ENDING_JOURNALS, ENDINGS, REOPENINGS
 from ledger.firmware_schema import FIRMWARE
 from ledger.fraud_schema import CORRECTIONS, FINDINGS
-from ledger.growth_schema import GROWTH, PORTIONS
+from ledger.growth_schema import ENTRY_STRETCHES, GROWTH, LISTS, PORTIONS
 from ledger.inspection_schema import INSPECTIONS
 from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
@@ -451,4 +451,6 @@ MIGRATIONS = [
     DEBTS + _append_only(*DEBT_JOURNALS),
     CONSOLE,
     REOPENINGS,
+    LISTS,
+    ENTRY_STRETCHES,
 ]

@@ -65,9 +65,9 @@ FROM temporary_extension e JOIN after a ON a.card_no = e.card_no ORDER BY e.numb
 _EXTENSION = "SELECT COALESCE(MAX(number), 0) + 1 FROM temporary_extension"
 _EXTEND = "INSERT INTO temporary_extension VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ENDING = """
-SELECT g.card_no, v.valid_to, h.department FROM holding g
-JOIN card_validity v ON v.card_no = g.card_no JOIN holder h ON h.number = g.holder
-WHERE g.is_current = 1 AND h.kind = ? AND v.valid_to BETWEEN ? AND ?
+SELECT g.card_no, v.valid_to, h.department FROM card_validity v
+JOIN holding g ON g.card_no = v.card_no JOIN holder h ON h.number = g.holder
+WHERE g.is_current = 1 AND v.kind = ? AND v.valid_to BETWEEN ? AND ?
 ORDER BY v.valid_to, g.card_no"""
 
 

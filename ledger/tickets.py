@@ -9,7 +9,7 @@ what is late by the clock of who asks, what a reader has told and nobody has tak
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ledger import closing, inspections, people, retirement
+from ledger import closing, inspections, people, reasons, retirement
 from ledger.dialect import Dialect
 from ledger.dossier_signers import over_merchant, proven
 from ledger.dossiers import FAULT, About, Dossier, Dossiers, begin, check_words, refuse
@@ -49,7 +49,7 @@ SELECT device, seq FROM record WHERE device = ? AND seq > (
 UNION SELECT device, seq FROM tamper WHERE device = ? ORDER BY 1, 2"""
 _UNTAKEN = f"""
 SELECT r.device, r.seq FROM suspense_case c JOIN record r ON r.device = c.device AND r.seq = c.seq
-WHERE r.kind = {messages.CAPTURE} AND NOT EXISTS (
+WHERE c.reason = {reasons.CARD_CAPTURED} AND r.kind = {messages.CAPTURE} AND NOT EXISTS (
     SELECT 1 FROM dossier_record e JOIN dossier d ON d.number = e.dossier
     WHERE d.kind = '{CAPTURE}' AND e.device = r.device AND e.seq = r.seq)
 ORDER BY r.device, r.seq"""

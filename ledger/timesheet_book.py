@@ -94,9 +94,11 @@ def read(
     span = span_of(month, utc_offset_s, now_s)
     roster = Rosters(store.database).roster()
     zone = Zone(utc_offset_s)
-    cards = dict(store.attendance.cards())
-    found = timesheet(roster, store.attendance.punches(*span.seconds), cards, span)
-    own = [each for each in store.attendance.entries() if _is_in(span, each[2])]
+    punches = store.attendance.punches(*span.seconds)
+    entries = store.attendance.entries()
+    cards = store.attendance.people([one.card_no for one in punches] + [one[1] for one in entries])
+    found = timesheet(roster, punches, cards, span)
+    own = [each for each in entries if _is_in(span, each[2])]
     whose = {card_no: shown(person_no) for card_no, person_no in cards.items()}
     sheets: tuple[tuple[str, Sequence[str], list[Sequence[Cell]]], ...] = (
         ("汇总", _SUMMARY_HEADS, list(_summary(found, shown))),

@@ -45,12 +45,17 @@ def log_in(
     return proven
 
 
+def password_of(login: str) -> str:
+    """What everybody of that login has chosen here."""
+    return _CHOSEN.format(login)
+
+
 def log_in_again(store: LedgerStore, login: str, now_s: int) -> str:
     """The proven name of somebody who was let in before."""
-    token = store.operators.log_in(login, _CHOSEN.format(login), now_s)
+    token = store.operators.log_in(login, password_of(login), now_s)
     return store.operators.prove(token, now_s)
 
 
 def _begin(store: LedgerStore, login: str, password: str, now_s: int) -> str:
-    store.operators.set_password(login, password, _CHOSEN.format(login), now_s)
+    store.operators.set_password(login, password, password_of(login), now_s)
     return log_in_again(store, login, now_s)

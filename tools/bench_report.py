@@ -39,27 +39,28 @@ def names(only: str = "") -> list[str]:
 def rows(
     chosen: list[str],
     progress: Callable[[str], None] | None = None,
-    records: int | None = None,
+    **sizes: int | str | None,
 ) -> list[Row]:
     """Run the benchmarks named in `chosen` and collect their rows, ratio filled in.
 
-    `records`: for benchmarks that grow to a size; UnknownBench if one of them does not.
+    `sizes`: for benchmarks that take them (`records=1_000_000`), None: as they have it themselves;
+    UnknownBench if one of them does not.
     """
+    said = {name: size for name, size in sizes.items() if size is not None}
     measured = []
     for name in chosen:
         if progress:
             progress(f"measuring {name} ...")
-        measured += [complete(name, row) for row in _rows_of(name, records)]
+        measured += [complete(name, row) for row in _rows_of(name, said)]
     return measured
 
 
-def _rows_of(name: str, records: int | None) -> Iterable[Mapping[str, object]]:
+def _rows_of(name: str, sizes: Mapping[str, object]) -> Iterable[Mapping[str, object]]:
     measure = _module(name).rows
-    if records is None:
-        return measure()
-    if "records" not in signature(measure).parameters:
-        raise UnknownBench(f"benchmark {name} does not grow: --records is for those that do")
-    return measure(records=records)
+    for size in sizes:
+        if size not in signature(measure).parameters:
+            raise UnknownBench(f"benchmark {name} does not grow: --{size} is for those that do")
+    return measure(**sizes)
 
 
 def complete(bench_name: str, row: Mapping[str, object]) -> Row:

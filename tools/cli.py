@@ -260,6 +260,8 @@ def desk_numbers(
 def bench(
     name: Annotated[str, typer.Argument(help="Only this benchmark.")] = "",
     records: Annotated[int | None, typer.Option(min=10_000, help="For those that grow.")] = None,
+    cards: Annotated[int | None, typer.Option(min=1_000, help="For console.")] = None,
+    database: Annotated[str | None, typer.Option(help="For console: books made before.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure, and print ours beside the best other thing measured in the same run."""
@@ -267,7 +269,8 @@ def bench(
 
     try:
         chosen = names(name)
-        measured = rows(chosen, None if as_json else say, records)
+        sizes = {"records": records, "cards": cards, "database": database}
+        measured = rows(chosen, None if as_json else say, **sizes)
     except UnknownBench as error:
         refuse(error)
     if as_json:

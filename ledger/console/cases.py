@@ -6,7 +6,7 @@ is booked in its place, or the record that its card named as its last.
 
 from typing import Any
 
-from ledger import reasons
+from ledger import names, reasons
 from ledger.bearers import LOSSES, NO_LOSS, Bearer
 from ledger.chart import KIND_NAMES, kind, owner
 from ledger.console import typed
@@ -27,14 +27,18 @@ _DONE = """EXISTS (SELECT 1 FROM correction_approval a WHERE a.reason = c.reason
 _PROPOSED = """COALESCE((SELECT p.person FROM correction p WHERE p.reason = c.reason
     AND p.device = c.device AND p.seq = c.seq AND p.sha256 = c.sha256
     ORDER BY p.number DESC LIMIT 1), '')"""
+# The record of a case: that which it has kept, or else the one that is booked.
+_SEALED = """CASE WHEN length(c.sealed) > 0 THEN c.sealed ELSE (SELECT r.sealed FROM record r
+    WHERE r.device = c.device AND r.seq = c.seq) END"""
 _OPEN = f"""
-SELECT c.reason, c.device, c.seq, c.sha256, {_PROPOSED}, 0 FROM suspense_case c
+SELECT c.reason, c.device, c.seq, c.sha256, {_PROPOSED}, 0, {_SEALED} FROM suspense_case c
 WHERE c.reason IN ({_WITH_MONEY}) AND NOT {_DONE}"""
 _EVERY = f"""
-SELECT c.reason, c.device, c.seq, c.sha256, {_PROPOSED}, CASE WHEN {_DONE} THEN 1 ELSE 0 END
+SELECT c.reason, c.device, c.seq, c.sha256, {_PROPOSED},
+    CASE WHEN {_DONE} THEN 1 ELSE 0 END, {_SEALED}
 FROM suspense_case c WHERE 1 = 1"""
 _BEHIND = f"""
-AND (c.reason, c.device, c.seq) > (?, ?, ?) AND ? IN (0, c.reason)
+AND (c.reason, c.device, c.seq, c.sha256) > (?, ?, ?, ?) AND ? IN (0, c.reason)
 ORDER BY c.reason, c.device, c.seq, c.sha256 LIMIT {_SHOWN + 1}"""
 _RECORD = "SELECT sealed FROM record WHERE device = ? AND seq = ?"
 _KEPT = """
@@ -47,15 +51,33 @@ def show(asked: Asked) -> Shown:
     """Open cases with money, or with ?all=1 every case; a page behind a key."""
     is_all = asked.query.get("all") == "1"
     only = typed.in_query(asked, "reason")
-    behind = tuple(typed.in_query(asked, name, -1) for name in ("r", "d", "s"))
+    behind = *(typed.in_query(asked, name, -1) for name in ("r", "d", "s")), _hash(asked)
     sql = (_EVERY if is_all else _OPEN) + _BEHIND
     with asked.store.database.reading():
         rows = list(asked.store.database.rows(sql, (*behind, only)))
         counts = list(asked.store.database.rows(_COUNTS))
-    shown = [(*row[:3], bytes(row[3]).hex(), *row[4:]) for row in rows[:_SHOWN]]
-    more = shown[-1][:3] if len(rows) > _SHOWN else None
+        cards = [_card_of(row[6]) for row in rows[:_SHOWN]]
+        found = names.masked_names(asked.store.database, filter(None, cards))
+    shown = [
+        (*row[:3], bytes(row[3]).hex(), *row[4:6], card_no, found.get(card_no or 0, ""))
+        for row, card_no in zip(rows, cards, strict=False)
+    ]
+    more = shown[-1][:4] if len(rows) > _SHOWN else None
     context = {"cases": shown, "more": more, "is_all": is_all, "counts": counts, "only": only}
     return Shown("cases.html", context | {"what": reasons.TEXTS})
+
+
+def _hash(asked: Asked) -> bytes:
+    """That of the case behind which the page begins: several may be of one record."""
+    try:
+        return bytes.fromhex(asked.query.get("h", ""))
+    except ValueError:
+        return b""
+
+
+def _card_of(sealed: Any) -> int | None:
+    """The card that the record of a case names; None: it names none."""
+    return ((read(bytes(sealed)) if sealed else None) or {}).get("card_no")
 
 
 def show_one(asked: Asked) -> Shown:
@@ -159,7 +181,7 @@ def waiting(asked: Asked) -> list[Waiting]:
     """Proposals of others that whoever asks may approve."""
     if not asked.may("case.approve"):
         return []
-    rows = list(asked.store.database.rows(_OPEN + _BEHIND, (-1, -1, -1, 0)))
+    rows = list(asked.store.database.rows(_OPEN + _BEHIND, (-1, -1, -1, b"", 0)))
     mine = [row for row in rows if row[4] and row[4] != str(asked.person)]
     path = f"/cases/{mine[0][0]}/{mine[0][1]}/{mine[0][2]}" if len(mine) == 1 else "/cases"
     return [Waiting("case_waits", len(mine), path)]

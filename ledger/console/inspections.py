@@ -4,7 +4,7 @@ R17 and R7.3: whether each merchant has inspected its readers on a day, what was
 reader has told that nobody has taken up. R21: whose round is due, and the form that notes one.
 """
 
-from ledger import inspections
+from ledger import inspections, names
 from ledger.console import typed
 from ledger.console.asked import Asked, Download, Page, Refused, Shown
 from ledger.console.exports import asked_for
@@ -12,6 +12,7 @@ from ledger.console.refusals import BAD_FIELDS
 from ledger.console.texts import Texts
 from ledger.duties import ITEMS, RESULTS
 from ledger.inspections import INSPECTED, MISSING, PERHAPS, ReaderDay
+from ledger.quiescence import fields_of
 
 _ZH = {INSPECTED: "已巡检", PERHAPS: "可能已巡检", MISSING: "未巡检"}
 _WHO = ("repair.department", "repair.merchant", "repair.centre")
@@ -30,15 +31,22 @@ def show(asked: Asked) -> Shown:
     day, found = _of_day(asked)
     order = {MISSING: 0, PERHAPS: 1, INSPECTED: 2}
     found.sort(key=lambda one: (order[one.state], one.merchant_no, one.device))
-    tickets = asked.store.merchants.tickets
+    tickets, database = asked.store.merchants.tickets, asked.store.database
+    captures = [(*one, _card_of(asked, one)) for one in tickets.captures()]
     context = {
         "found": found,
         "day": day,
         "missing": sum(one.state == MISSING for one in found),
         "faults": tickets.faults(asked.now_s),
-        "captures": tickets.captures(),
+        "captures": captures,
+        "names": names.masked_names(database, (one[2] for one in captures if one[2] is not None)),
     }
     return Shown("inspections.html", context)
+
+
+def _card_of(asked: Asked, record: tuple[int, int]) -> int | None:
+    """The card that a reader says it has withheld."""
+    return (fields_of(asked.store.database, *record) or {}).get("card_no")
 
 
 def take_up(asked: Asked) -> str:

@@ -7,6 +7,7 @@ it is the same. So the second person has looked at the list too, and the console
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ledger import names
 from ledger.batches import SIGNATURES, Finding, Plan
 from ledger.console.asked import Asked, Page, Refused, Shown, Waiting
 from ledger.console.refusals import BAD_FIELDS, Words
@@ -88,7 +89,10 @@ def _page(
     findings = list(plan.findings) if plan else done or []
     bad = [one for one in findings if one.reason]
     signed = asked.store.batches.signatures(plan.sha256) if plan else []
+    cards = [one.card_no for one in bad[:FINDINGS_MAX]]
+    cards += plan.missing[:FINDINGS_MAX] if plan else ()
     context = {
+        "names": names.masked_names(asked.store.database, cards),
         "kinds": COLUMNS,
         "kind": kind,
         "step": step,

@@ -26,8 +26,10 @@ TOO_SHORT = 781
 ROLES = (people.CLERK, people.TREASURER, people.WARDEN, people.GUARD, people.HEAD, people.STEWARD)
 _BY_NAME = "personal.name"
 _IS_CARD = "SELECT 1 FROM card WHERE card_no = ?"
-_CHIP = "SELECT card_no FROM chip WHERE substr(uid, length(uid) - ?) = ? ORDER BY card_no LIMIT ?"
-_CHIP_REVERSED = "SELECT card_no FROM chip WHERE substr(uid, 1, ?) = ? ORDER BY card_no LIMIT ?"
+# By its last three bytes, which are an index; by its first ones, a stretch of another.
+_CHIP = "SELECT card_no, uid FROM chip WHERE substr(uid, length(uid) - 2) = ? ORDER BY card_no"
+_CHIP_REVERSED = "SELECT card_no, uid FROM chip WHERE uid >= ? AND uid <= ? ORDER BY card_no"
+_LONGER = b"\xff" * 10  # no UID has more bytes
 _CHIP_BYTES = {10: ((5, 16), (4, 10)), 8: ((3, 10),)}  # digits -> (bytes of the number, base)
 
 
@@ -90,9 +92,9 @@ def _of_chip(asked: Asked, word: str, size: int, base: int) -> list[int]:
     if (base == 10 and not word.isdigit()) or int(word, base) >> (8 * size):
         return []
     tail = int(word, base).to_bytes(size, "big")
-    questions = (_CHIP, (size - 1, tail, PAGE)), (_CHIP_REVERSED, (size, tail[::-1], PAGE))
-    rows = (row for sql, said in questions for row in list(asked.store.database.rows(sql, said)))
-    return [card_no for (card_no,) in rows]
+    head, rows = tail[::-1], asked.store.database.rows
+    ending = [no for no, uid in rows(_CHIP, (tail[-3:],)) if bytes(uid).endswith(tail)]
+    return (ending + [no for no, _uid in rows(_CHIP_REVERSED, (head, head + _LONGER))])[:PAGE]
 
 
 def _row(asked: Asked, card_no: int) -> Row:

@@ -1,7 +1,8 @@
 """Payments by aggregate code: a channel's statement comes in, and what matches nothing (R24.1).
 
 The line of a statement is what the channel says, a record what a merchant says; neither moves
-money here. What is not verified is shown, the oldest day last, a page at a time.
+money here. What is not verified is shown of seven days, the oldest last, a page at a time; sales
+whose reader did not know the time stand in each week.
 """
 
 from ledger.aggregate import StatementRefused
@@ -16,16 +17,21 @@ from ledger.period_sheet import Cell, Fen
 from ledger.statements import read
 
 _SHOWN = 100
+_DAYS = 7
 _FAULTS_SHOWN = 5
 _WHO = ("aggregate.enter", "period.centre")
 HEADS = ("来源", "终端/渠道", "记录号/订单号", "商户号", "金额", "最早", "最晚", "状态")
 _ZH = {Status.UNVERIFIED: "没有对上", Status.AMBIGUOUS: "对不准，要人看"}
 
 
-def open_of(asked: Asked) -> tuple[list[tuple[Sale, Status]], list[tuple[Line, Status]], int]:
-    """Sales without a line, lines without a sale, and how many are verified."""
+def open_of(
+    asked: Asked, last: int
+) -> tuple[list[tuple[Sale, Status]], list[tuple[Line, Status]], int]:
+    """Of seven days: sales without a line, lines without a sale, and how many are verified."""
+    to_s = typed.begins_s(asked, last + 1)
+    from_s = max(to_s - _DAYS * typed.DAY_S, 0)
     with asked.store.database.reading():
-        found = asked.store.aggregate.matched()
+        found = asked.store.aggregate.matched_of(from_s, to_s)
     sales = [each for each in found.sales.items() if each[1] is not Status.VERIFIED]
     lines = [each for each in found.lines.items() if each[1] is not Status.VERIFIED]
     sales.sort(key=lambda each: (-each[0].earliest_s, each[0]))
@@ -35,7 +41,8 @@ def open_of(asked: Asked) -> tuple[list[tuple[Sale, Status]], list[tuple[Line, S
 
 def show(asked: Asked) -> Shown:
     """What is not verified, and the form for a statement."""
-    sales, lines, verified = open_of(asked)
+    last = typed.day_in_query(asked)
+    sales, lines, verified = open_of(asked, last)
     at = typed.in_query(asked, "page")
     span = slice(at * _SHOWN, (at + 1) * _SHOWN)
     has_more = max(len(sales), len(lines)) > span.stop
@@ -45,6 +52,9 @@ def show(asked: Asked) -> Shown:
         "count": len(sales) + len(lines),
         "verified": verified,
         "more": at + 1 if has_more else 0,
+        "first": last - _DAYS + 1,
+        "last": last,
+        "days": _DAYS,
     }
     return Shown("statements.html", context)
 
@@ -55,17 +65,21 @@ def enter(asked: Asked) -> str:
     if sent is None or not sent.data:
         raise Refused(BAD_FIELDS, "statement")
     try:
-        made = asked.store.aggregate.enter(read(sent.data), (asked.person, asked.now_s))
+        told = read(sent.data)
+        made = asked.store.aggregate.enter(told, (asked.person, asked.now_s))
     except StatementRefused as error:
         shown = "; ".join(error.faults[:_FAULTS_SHOWN])
         more = len(error.faults) - _FAULTS_SHOWN
         raise Refused(UNREADABLE, shown + (f"; and {more} more" if more > 0 else "")) from None
-    return f"/statements?done={'statement' if made.new else 'statement_known'}"
+    newest_s = max(line.time_s for _number, line in told)
+    day = typed.date_of((newest_s + asked.settings.school_offset_s) // typed.DAY_S)
+    return f"/statements?day={day}&done={'statement' if made.new else 'statement_known'}"
 
 
 def show_file(asked: Asked) -> Download:
     """What is not verified, as a file."""
-    sales, lines, _verified = open_of(asked)
+    last = typed.day_in_query(asked)
+    sales, lines, _verified = open_of(asked, last)
     rows: list[tuple[Cell, ...]] = [
         ("终端记录", str(one.device), str(one.seq), str(one.merchant_no), Fen(one.amount_fen),
          typed.clock(asked, one.earliest_s), typed.clock(asked, one.latest_s), _ZH[status])
@@ -77,7 +91,8 @@ def show_file(asked: Asked) -> Download:
         for one, status in lines
     ]  # fmt: skip
     kind = asked.query.get("as", "")
-    return asked_for(kind, "unmatched", ("未对上", HEADS, rows), asked.now_s)
+    name = f"unmatched-{typed.date_of(last)}"
+    return asked_for(kind, name, ("未对上", HEADS, rows), asked.now_s)
 
 
 PAGES = (
@@ -108,6 +123,9 @@ TEXTS: Texts = {
     "st_verified": ("已对上（笔）", "Verified"),
     "st_sales": ("终端记了、账单里没有的", "Recorded, and on no statement"),
     "st_lines": ("账单里有、终端没有记的", "On a statement, and of no record"),
+    "st_last": ("到哪一天（七天）", "Up to which day (seven of them)"),
+    "st_before": ("前七天", "The seven days before"),
+    "st_after": ("后七天", "The seven days after"),
     "st_all_good": ("全部对上。", "Everything is verified."),
     "st_channel": ("渠道", "Channel"),
     "st_order": ("订单号", "Order"),

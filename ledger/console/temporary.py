@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ledger import people
+from ledger import names, people
 from ledger.amount_words import in_words
 from ledger.card_status import CardRefused
 from ledger.console.account import act_of
@@ -27,16 +27,17 @@ PATH = "/temporary"
 PAGE = 50
 _CATEGORY_NAMES = {number: name for name, number in CATEGORIES.items()}
 _NUMBER_MAX = 2**31
+# What nobody can hand out any more, its term being over, waits for nobody.
 _OPEN = """
 SELECT a.number, a.category, a.department, a.valid_from, a.valid_to, a.time_s,
     (SELECT COUNT(*) FROM temporary_approval p WHERE p.application = a.number)
 FROM temporary_application a
-WHERE a.number < ? AND (? = '' OR a.department = ?)
+WHERE a.number < ? AND a.valid_to >= ? AND (? = '' OR a.department = ?)
 AND NOT EXISTS (SELECT 1 FROM temporary_card t WHERE t.application = a.number)
 ORDER BY a.number DESC LIMIT ?"""
 _WAITING = """
 SELECT COUNT(*) FROM temporary_application a
-WHERE (? = '' OR a.department = ?)
+WHERE a.valid_to >= ? AND (? = '' OR a.department = ?)
 AND NOT EXISTS (SELECT 1 FROM temporary_card t WHERE t.application = a.number)
 AND ? = (SELECT COUNT(*) FROM temporary_approval p WHERE p.application = a.number)"""
 _FEE = "SELECT amount_fen, person, time_s FROM card_fee WHERE card_no = ?"
@@ -63,13 +64,15 @@ def show(asked: Asked) -> Shown:
     behind = asked.query.get("behind", "")
     below = int(behind) if behind.isascii() and behind.isdigit() and len(behind) < 10 else 0
     own = _own(asked)
-    rows = list(asked.store.database.rows(_OPEN, (below or _NUMBER_MAX, own, own, PAGE + 1)))
+    what = below or _NUMBER_MAX, asked.today(), own, own, PAGE + 1
+    rows = list(asked.store.database.rows(_OPEN, what))
     shown = [_row(row) for row in rows[:PAGE]]
     ending = asked.store.temporaries.ending(asked.today()) if asked.may("card.extend") else []
     context = {
         "rows": shown,
         "behind": shown[-1].number if len(rows) > PAGE else None,
         "ending": ending,
+        "names": names.masked_names(asked.store.database, (row[0] for row in ending)),
         "endless": DAY_MAX,
     }
     return Shown("temporary.html", context)
@@ -213,7 +216,8 @@ def _waiting(asked: Asked) -> Iterator[Waiting]:
     for signatures, verb in enumerate(NEXT):
         if asked.may(verb):
             own = _own(asked)
-            ((count,),) = asked.store.database.rows(_WAITING, (own, own, signatures))
+            what = asked.today(), own, own, signatures
+            ((count,),) = asked.store.database.rows(_WAITING, what)
             yield Waiting(f"waits_{verb.replace('.', '_')}", count, PATH)
     if asked.may("card.extend"):
         ending = asked.store.temporaries.ending(asked.today())

@@ -2,7 +2,7 @@
 
 from ledger.console.asked import Asked, Page, Shown
 from ledger.console.texts import Texts
-from ledger.signatures import IDLE_S, SESSION_S
+from ledger.signatures import lasts_s
 
 _BEGUN = "SELECT begun_s FROM operator_session WHERE token_hash = ?"
 _LAST = """
@@ -15,10 +15,11 @@ def show(asked: Asked) -> Shown:
 
     ((begun_s,),) = asked.store.database.rows(_BEGUN, (asked.person.token_hash,))
     ((last_s,),) = asked.store.database.rows(_LAST, (str(asked.person), begun_s))
+    session_s, idle_s = lasts_s(asked.roles)
     context = {
         "begun_s": begun_s,
-        "ends_s": begun_s + SESSION_S,
-        "idle_min": IDLE_S // 60,
+        "ends_s": begun_s + session_s,
+        "idle_min": idle_s // 60,
         "last_s": last_s,
         "waiting": list(waiting(asked)),
     }

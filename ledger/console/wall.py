@@ -1,7 +1,8 @@
 """The campus on one page, to be read from two metres: who is online, what waits, what is old.
 
 By what readers have sealed (ledger/fleet_state.py), drawn here as SVG. The page looks again by
-itself, which is nobody's presence: a session ends all the same.
+itself, which is nobody's presence: a session ends all the same. A screen that hangs there has a
+role of its own, which shows this and says nothing, and whose session lasts (ADR 78).
 """
 
 from collections.abc import Iterable, Iterator
@@ -176,7 +177,7 @@ PAGES = (
         "/wall",
         ("校园状态", "The campus"),
         show,
-        roles=(people.ENGINEER, people.HEAD, people.LEADER, people.STEWARD),
+        roles=(people.ENGINEER, people.HEAD, people.LEADER, people.STEWARD, people.DISPLAY),
         menu="menu_devices",
         access_key="w",
         keeps_session=False,

@@ -24,6 +24,7 @@ STAFF = {
     "lin": (people.GENERAL, (people.LEADER,)),
     "lip": ("Informatisation", (people.LEADER,)),
     "pei": ("School", (people.PRESIDENT,)),
+    "wall": (people.INFORMATION, (people.DISPLAY,)),
     "sun": (people.GENERAL, (people.STEWARD,)),
     "engel": (people.INFORMATION, (people.ENGINEER,)),
 }

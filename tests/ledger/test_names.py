@@ -68,7 +68,7 @@ def test_a_masked_name_is_what_the_counter_needs():
 def test_a_search_reads_one_stretch_of_an_index():
     """So it is as quick among 100,000 holders as among ten."""
     store = LedgerStore.open(":memory:")
-    said = "z", "z\U0010ffff", "", 0, 20
+    said = "z", "z\U0010ffff", "", 0, "z", 20
     plan = [row[3] for row in store.database.rows(f"EXPLAIN QUERY PLAN {names._SEARCH}", said)]
     assert any("SEARCH k USING PRIMARY KEY (key>? AND key<?)" in line for line in plan), plan
     assert not any(line.startswith("SCAN") or "TEMP B-TREE" in line for line in plan), plan
@@ -89,4 +89,35 @@ def test_a_page_goes_on_behind_the_last():
     assert sorted(found) == list(range(1, 46))
     names.enter(store.database, 1, "", "wang", 9)
     assert len(names.search(store.database, "z", 100)) == 44
+
+
+def test_nobody_is_on_two_pages_by_two_readings():
+    """单, 曾 and 解 are found by each of their readings, and by z or s each of them once."""
+    store = LedgerStore.open(":memory:")
+    store.issue_cards([(card_no, 0) for card_no in range(1, 31)])
+    for card_no in range(1, 31):
+        by = Act(evidence="id-card", person="wang")
+        store.holders.open(card_no, Holder(f"N{card_no}", STUDENT, "Nursing"), (1, 2), 9, by)
+        names.enter(store.database, card_no, f"{'单曾解'[card_no % 3]}重行", "wang", 9)
+    for text in ("s", "z", "c", "zc", "zeng"):
+        every = [one.card_no for one in names.search(store.database, text, 1_000)]
+        found, place = [], ("", 0)
+        while page := names.search(store.database, text, 4, place):
+            assert len(page) <= 4
+            found += [one.card_no for one in page]
+            place = page[-1].place
+        assert found == every and len(set(found)) == len(found), text
+
+
+def test_names_of_a_list_of_cards_are_masked():
+    store = LedgerStore.open(":memory:")
+    store.issue_cards([(card_no, 0) for card_no in (1, 2, 3)])
+    for card_no, name in ((1, "张三"), (2, "欧阳小明")):
+        by = Act(evidence="id-card", person="wang")
+        store.holders.open(card_no, Holder(f"N{card_no}", STUDENT, "Nursing"), (1, 2), 9, by)
+        names.enter(store.database, card_no, name, "wang", 9)
+    found = names.masked_names(store.database, [1, 2, 3, 2, 99])
+    assert found == {1: "张*", 2: "欧**明"}
+    assert names.masked_names(store.database, []) == {}
+    names.enter(store.database, 1, "", "wang", 9)
     assert names.name_of(store.database, 1) == ""

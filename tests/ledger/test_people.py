@@ -13,7 +13,7 @@ def test_every_verb_is_somebody_s_and_every_role_says_something():
     assert all(verb.roles and verb.article and verb.text for verb in people.VERBS.values())
     assert all(set(verb.roles) <= set(people.ROLES) for verb in people.VERBS.values())
     said = {role for verb in people.VERBS.values() for role in verb.roles}
-    assert said == set(people.ROLES)
+    assert said == set(people.ROLES) - {people.DISPLAY}, "a screen on a wall says nothing"
     assert max(map(len, people.VERBS)) <= 32  # as the column has it
 
 

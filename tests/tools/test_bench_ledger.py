@@ -4,8 +4,20 @@ import tempfile
 
 import pytest
 
+from ledger.console.pages import PAGES
+from ledger.invariants import check
 from tools import bench_report
-from tools.bench import ledger_growth, ledger_period, ledger_rate
+from tools.bench import (
+    console,
+    console_campus,
+    console_visits,
+    ledger_growth,
+    ledger_period,
+    ledger_rate,
+)
+
+# Of few taps many are what pages are about.
+SHARES_OF_FEW = (0.5, 0.8, 0.85, 0.93, 0.95)
 
 
 def test_a_rate_is_that_of_right_books(tmp_path):
@@ -106,3 +118,38 @@ def test_no_figure_of_a_period_of_books_that_lack_something(monkeypatch, tmp_pat
     monkeypatch.setattr(ledger_period, "check", lambda store: ["not so"])
     with pytest.raises(ledger_rate.NotBooked):
         list(ledger_period.measure("file", str(tmp_path / "l.sqlite"), 1_000))
+
+
+# --- the console -----------------------------------------------------------------------------
+
+
+def test_each_page_of_the_console_is_asked_on_books_that_are_right(monkeypatch, tmp_path):
+    for name, count in (("POS", 4), ("LOCKS", 4), ("MAGNETS", 4), ("MACHINES", 1)):
+        monkeypatch.setattr(console_campus, name, count)
+    monkeypatch.setattr(console_campus, "SHARES", SHARES_OF_FEW)
+    # Every page is asked in tests/ledger/console/test_plans.py; here is how a figure comes about.
+    monkeypatch.setattr(console_visits, "PAGES", [page for page in PAGES if page.menu][:6])
+    monkeypatch.setattr(console_visits, "_QUESTIONS", console_visits._QUESTIONS[:1])
+    monkeypatch.setattr(console_visits, "_POSTED", console_visits._POSTED[:1])
+    monkeypatch.setattr(console_visits, "ASKED", 2)
+    place = str(tmp_path / "l.sqlite")
+    console.make(place, cards=30, records=600)
+    found = console.measured(tmp_path, place)
+    assert [one.count for one in found] == [2] * len(found) and len(found) == 8
+    assert all(0 < one.median_ms <= one.late_ms for one in found)
+    assert found[-1].size == 0, "a number leads to its card"
+    store = ledger_growth.LedgerStore.open(place)
+    summary = store.summary()
+    assert summary["records"] >= 600 and summary["booked"] > 100 and check(store) == []
+    store.close()
+
+
+def test_a_page_that_is_refused_has_no_figure(tmp_path):
+    place = str(tmp_path / "l.sqlite")
+    ledger_growth.LedgerStore.open(place).close()
+    served = console_visits.Console(tmp_path, place)
+    try:
+        with pytest.raises(console_visits.NoPage, match="login of clerk"):
+            served.log_in("clerk")
+    finally:
+        served.close()

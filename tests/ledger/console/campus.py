@@ -70,19 +70,24 @@ def _staffed():
         patch.setattr(passwords, "_HASHER", CHEAP)
         store = LedgerStore.open(str(path))
         store.database._connection.execute("PRAGMA synchronous = OFF")  # nobody pulls a plug here
-        then_s = int(time.time()) - LOST_AGO_S
-        staff = staffed(store, then_s)
-        _fill(store, staff, then_s)
-        dorm.fill(store, staff, then_s)
-        store.register_merchant(CANTEEN, "Canteen 1")
-        reader = Reader(1001)
-        store.register_device(reader.device, reader.key, CANTEEN)
-        business.fill(store, then_s + LOST_AGO_S)
+        fill(store, int(time.time()))
         store.close()
         return path.read_bytes()
 
 
-def _fill(store, staff, now_s):
+def fill(store, now_s):
+    """Everybody of staff.py, and something on each page, in books that are empty."""
+    then_s = now_s - LOST_AGO_S
+    staff = staffed(store, then_s)
+    _people(store, staff, then_s)
+    dorm.fill(store, staff, then_s)
+    store.register_merchant(CANTEEN, "Canteen 1")
+    reader = Reader(1001)
+    store.register_device(reader.device, reader.key, CANTEEN)
+    business.fill(store, now_s)
+
+
+def _people(store, staff, now_s):
     """People with their cards: one is lost, one in use, one temporary; new ones lie ready."""
     clerk = staff["clara"]
     today = now_s // 86_400

@@ -195,7 +195,8 @@ def test_a_statement_comes_in_whole_or_not_at_all(sits, office):
     good = STATEMENT + f"wechat,4200001234567890123456789012,{CANTEEN},7.70,{now}\n"
     for done in ("statement", "statement_known"):
         answer = upload(clerk, "/statements", "/statements", "statement", good)
-        assert answer.headers["location"] == f"/statements?done={done}"
+        today = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 8 * 3600))
+        assert answer.headers["location"] == f"/statements?day={today}&done={done}"
     page = clerk.get("/statements").text
     assert "4200001234567890123456789012" in page and "没有对上 · 2" in page
     text = clerk.get("/statements/open?as=csv").data

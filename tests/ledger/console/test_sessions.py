@@ -8,7 +8,7 @@ from ledger import people
 from ledger.console import refusals
 from ledger.console.session import path_of
 from ledger.operators import ENROL, TRIES, Wanted
-from ledger.signatures import IDLE_S, SESSION_S, NotAllowed, hash_of, session_of
+from ledger.signatures import DISPLAY_S, IDLE_S, SESSION_S, NotAllowed, hash_of, session_of
 from ledger.store import LedgerStore
 from tests.ledger.console.campus import Console, Visitor, books_in, configure, visitor
 from tests.ledger.staff import log_in, password_of
@@ -119,6 +119,25 @@ def test_looking_keeps_a_session_for_half_an_hour_and_eight_hours_end_it(campus)
         )
     store.operators.seen(person, now_s + SESSION_S - 1)
     assert not _is_in(store, person, now_s + SESSION_S)
+
+
+def test_a_screen_on_a_wall_shows_it_for_a_month_and_may_do_nothing_else(campus):
+    console, store = campus
+    now_s = int(time.time())
+    wall = log_in(store, "wall", now_s)
+    assert _is_in(store, wall, now_s + DISPLAY_S - 1) and not _is_in(
+        store, wall, now_s + DISPLAY_S
+    )
+    token = store.operators.log_in("wall", password_of("wall"), now_s - SESSION_S - IDLE_S)
+    me = Visitor(console)
+    me.cookies["session"] = token
+    assert me.get("/wall").status == 200, "although nobody was there"
+    for path in ("/search", "/readers", "/doors", "/audit"):
+        assert me.get(path).status == 404, path
+    roles = people.check_roles(people.INFORMATION, (people.DISPLAY, people.ENGINEER))
+    assert roles == people.ROLES_APART
+    store.operators.disable("wall", log_in(store, "anna", now_s), now_s)
+    assert me.get("/wall").status == 303
 
 
 def _is_in(store, person, now_s):
