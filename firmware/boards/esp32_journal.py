@@ -39,7 +39,7 @@ def sectors(numbers):
         partition.readblocks(number, block)
         print("," if at else "", '"', sep="", end="")
         for start in range(0, _SECTOR_BYTES, _PIECE_BYTES):
-            piece = b2a_base64(block[start : start + _PIECE_BYTES])
+            piece = b2a_base64(bytes(block[start : start + _PIECE_BYTES]))
             print(piece[:-1].decode(), end="")
         print('"', end="")
         watchdog.feed()
