@@ -4,12 +4,15 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tools.cli_options import EXIT_FAILED, InputFile, Json, refuse, say
 from tools.cli_provision import BoardName
+
+if TYPE_CHECKING:
+    from tools.journal.trace import Step
 
 journal = typer.Typer(
     help="Journals of readers: taken, shown, verified, followed, replayed.", no_args_is_help=True
@@ -29,8 +32,8 @@ Kit = Annotated[
     typer.Option(exists=True, dir_okay=False, help="In its place: the kit of the reader's site."),
 ]
 Device = Annotated[int | None, typer.Option("--device", min=1, help="Whose journal it should be.")]
-Cards = Annotated[
-    bool, typer.Option("--card-numbers", help="Show numbers of cards; otherwise masked.")
+Unmasked = Annotated[
+    bool, typer.Option("--unmasked", help="Show numbers of cards, and who signed.")
 ]
 
 
@@ -95,14 +98,14 @@ def journal_show(
     key: KeyFiles = None,
     kit: Kit = None,
     device: Device = None,
-    cards: Cards = False,
+    unmasked: Unmasked = False,
 ) -> None:
     """Print the records of a journal FILE: what `pull` has taken, an image, a flash dump."""
     from tools.journal.show import show
 
     with _refusing():
         keys = _keys(file, key, kit, device)
-    raise typer.Exit(show(file, keys, masks=not cards))
+    raise typer.Exit(show(file, keys, masks=not unmasked))
 
 
 @journal.command("verify")
@@ -132,6 +135,81 @@ def journal_verify(
     raise typer.Exit(EXIT_FAILED if verdict.breaks else 0)
 
 
+@journal.command("trace")
+def journal_trace(
+    record: Annotated[str, typer.Argument(help="READER/RECORD of the tap, as 1001/17.")] = "",
+    card: Annotated[int | None, typer.Option(help="In its place: a card, and --counter.")] = None,
+    counter: Annotated[int | None, typer.Option(help="The card's counter at the tap.")] = None,
+    transfer: Annotated[
+        str, typer.Option(help="In its place: a transfer of the books, as 1001/17/0.")
+    ] = "",
+    books: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The ledger's database or ledger.toml."),
+    ] = None,
+    agent: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The agent's: agent.sqlite."),
+    ] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option("--journal", exists=True, dir_okay=False, help="A journal that was taken."),
+    ] = None,
+    unmasked: Unmasked = False,
+    as_json: Json = False,
+) -> None:
+    """Follow one yuan from the tap to the merchant's bank: how far it is, and what is missing.
+
+    Exit code 1: two places contradict each other, or nobody has such a record.
+    """
+    from contextlib import ExitStack
+
+    from tools.journal import sought
+    from tools.journal.trace import Places, is_wrong, trace
+    from tools.journal.words import lines_of_trace
+    from tools.ledger_forks import opened
+
+    with _refusing(), ExitStack() as stack:
+        held = sought.journals(files or [])
+        database = stack.enter_context(opened(books)).database if books else None
+        store = stack.enter_context(sought.agent_opened(agent)) if agent else None
+        places = Places(held, store, database, not unmasked)
+        ways = [bool(record), card is not None, bool(transfer)]
+        if sum(ways) != 1 or (card is None) != (counter is None):
+            refuse("one of: a record, --card with --counter, --transfer")
+        found = (
+            [sought.record_of(record or transfer, 3 if transfer else 2)] if card is None else []
+        )
+        if card is not None and counter is not None:
+            found = sought.of_card(card, counter, database, held)
+        traces = {one: trace(one, places) for one in found}
+    if as_json:
+        typer.echo(json.dumps(_told(traces), ensure_ascii=False))
+    else:
+        typer.echo("\n".join(lines_of_trace(traces)))
+    is_failed = not traces or any(map(is_wrong, traces.values()))
+    nowhere = any(steps[0].word == "tap-nowhere" for steps in traces.values())
+    raise typer.Exit(EXIT_FAILED if is_failed or nowhere else 0)
+
+
+def _told(traces: dict[tuple[int, int], "list[Step]"]) -> list[dict[str, object]]:
+    return [
+        {
+            "record": f"{device}/{seq}",
+            "steps": [
+                {
+                    "step": step.number,
+                    "status": step.status,
+                    "text": step.text(0),
+                    "text_zh": step.text(1),
+                }
+                for step in steps
+            ],
+        }
+        for (device, seq), steps in traces.items()
+    ]
+
+
 def _keys(
     file: Path, files: list[Path] | None, kit: Path | None, device: int | None
 ) -> list[bytes]:
@@ -158,17 +236,12 @@ def _refusing() -> Iterator[None]:
     from tools.journal.keys import BadKey
     from tools.journal.part import OtherReader
     from tools.journal.pull import NeverStill
+    from tools.journal.sought import BadSearch
     from tools.keys.vault import KeysError
+    from tools.ledger_forks import NotBooks
 
+    ours = (NotAJournal, BadKey, OtherReader, NeverStill, BadSearch, NotBooks)
     try:
         yield
-    except (
-        DeviceError,
-        NotAJournal,
-        BadKey,
-        OtherReader,
-        NeverStill,
-        KeysError,
-        OSError,
-    ) as error:
+    except (*ours, DeviceError, KeysError, OSError) as error:
         refuse(error)

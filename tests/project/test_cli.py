@@ -38,6 +38,7 @@ COMMANDS = {
     "journal pull": "--rom",
     "journal show": "FILE",
     "journal verify": "--kit",
+    "journal trace": "--books",
     "ca issue": "--broker",
     "broker config": "--centre",
     "bench": "--json",

@@ -1,12 +1,19 @@
 """What `onecard journal` prints in the same words everywhere: times, findings, whose card."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ledger.privacy import masked
+from tools.journal import trace_words
 from tools.journal.capture import Capture
 from tools.journal.findings import Finding
-from tools.journal.verify import Verdict
+
+if TYPE_CHECKING:
+    from tools.journal.trace import Step
+    from tools.journal.verify import Verdict
 
 # Fields of records that say whose card it was.
 CARD_FIELDS = frozenset({"card_no"})
@@ -79,6 +86,23 @@ def _taken(capture: Capture) -> list[str]:
     what = f": {source['note']}" if "note" in source else ""
     when = f"{at(source['begun_s'])} to {at(source['ended_s'])} UTC"
     return [f"taken      {when}, {source['how']}, {source['from']}{whom}{what}"]
+
+
+def lines_of_trace(traces: Mapping[tuple[int, int], Sequence[Step]]) -> list[str]:
+    """What `trace` prints: each step in both languages, then where the money is."""
+    if not traces:
+        return ["nobody has such a tap, 哪里都没有这次刷卡"]
+    lines: list[str] = []
+    if len(traces) > 1:
+        lines.append(f"{len(traces)} taps: the card was copied, or written back; 卡被复制或回写")
+    for (device, seq), steps in traces.items():
+        lines += ["", f"{device}/{seq}"] if lines else [f"{device}/{seq}"]
+        for step in steps:
+            english, chinese = trace_words.NAMES[step.number]
+            status, in_chinese = trace_words.STATUS[step.status]
+            lines.append(f"  {step.number} {english}: {status}; {step.text(0)}")
+            lines.append(f"    {chinese}：{in_chinese}；{step.text(1)}")
+    return lines
 
 
 def fact(finding: Finding, capture: Capture) -> dict[str, Any]:
