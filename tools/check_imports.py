@@ -54,7 +54,7 @@ RULES = (
     Rule("ledger", _LEDGER),
     Rule("simulator", _SIMULATOR),
     # It shows a journal as `onecard journal show` prints it.
-    Rule("simulator.desk", (*_SIMULATOR, "tools.journal_image", "tools.journal_show")),
+    Rule("simulator.desk", (*_SIMULATOR, "tools.journal.image", "tools.journal.show")),
     Rule("tools", ROOMS),
 )
 

@@ -17,6 +17,7 @@ from tools.cli_broker import broker
 from tools.cli_ca import ca
 from tools.cli_card import card
 from tools.cli_desk import sim_board, sim_desk
+from tools.cli_journal import journal
 from tools.cli_keys import keys
 from tools.cli_ledger import ledger
 from tools.cli_options import (
@@ -47,11 +48,11 @@ def _group(name: str, about: str) -> typer.Typer:
 
 
 sim = _group("sim", "Run a scenario in the simulator.")
-journal = _group("journal", "Journals of readers.")
 app.add_typer(agent, name="agent")
 app.add_typer(card, name="card")
 app.add_typer(ca, name="ca")
 app.add_typer(keys, name="keys")
+app.add_typer(journal, name="journal")
 app.add_typer(broker, name="broker")
 app.add_typer(device, name="device")
 app.add_typer(reader, name="reader")
@@ -90,15 +91,6 @@ class Exhaustive(StrEnum):
     TAP = "tap"
 
 
-KeyFile = Annotated[
-    Path | None,
-    typer.Option(
-        exists=True,
-        dir_okay=False,
-        readable=True,
-        help="The device's key, 64 hexadecimal digits: verifies the seals.",
-    ),
-]
 Seed = Annotated[int | None, typer.Option(min=0, help="Instead of the scenario's own seed.")]
 HomeOption = Annotated[Home, typer.Option(help="CPython, or a real MicroPython per reader.")]
 DepthOption = Annotated[Depth, typer.Option(help="Register models of the chips, or cards only.")]
@@ -230,14 +222,6 @@ def sim_torture(
         refuse(error)
     typer.echo(to_json(total) if as_json else to_text(total))
     raise typer.Exit(EXIT_FAILED if total.failed else 0)
-
-
-@journal.command("show")
-def journal_show(file: InputFile, key: KeyFile = None) -> None:
-    """Print the records of a reader's journal FILE (an image of its flash)."""
-    from tools.journal_show import show
-
-    raise typer.Exit(show(file, key))
 
 
 @app.command("desk")

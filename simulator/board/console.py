@@ -13,6 +13,7 @@ import pty
 import struct
 import subprocess
 import sys
+import time
 import tty
 from pathlib import Path
 
@@ -23,7 +24,9 @@ _OWN_SHIMS = Path(__file__).parent / "shims"
 _HEAD = struct.Struct("<iiii")
 _ANSWER = struct.Struct("<iii")
 _HEAP_BYTES = 1 << 20  # a board with PSRAM has more; at the console nothing is short
-FLASH_READ, FLASH_PROGRAM, FLASH_ERASE, NVS_GET, NVS_SET, NVS_ERASE, MAC, RESET = range(8)
+FLASH_READ, FLASH_PROGRAM, FLASH_ERASE, NVS_GET, NVS_SET, NVS_ERASE, MAC, RESET, WATCHDOG = range(
+    9
+)
 _NOT_FOUND = -0x1102
 
 
@@ -32,6 +35,7 @@ class Console:
 
     def __init__(self, flash: FlashFile, mac: bytes) -> None:
         self._flash, self._mac = flash, mac
+        self._starved_s: float | None = None  # when its watchdog ends it, if that is armed
         self.terminal, inner = pty.openpty()
         tty.setraw(inner)
         self.requests, vm_writer = os.pipe()
@@ -66,6 +70,10 @@ class Console:
         os.write(self._writer, _ANSWER.pack(result, len(found), 0) + found)
         return True
 
+    def left_s(self) -> float | None:
+        """Until its watchdog ends this life; None: it has none, as nobody can stop one."""
+        return None if self._starved_s is None else max(self._starved_s - time.monotonic(), 0)
+
     def end(self) -> None:
         """Off, at any moment."""
         self._process.kill()
@@ -83,6 +91,8 @@ class Console:
             flash.erase(a * SECTOR_BYTES, SECTOR_BYTES)
         elif op == MAC:
             return 0, self._mac
+        elif op == WATCHDOG:
+            self._starved_s = time.monotonic() + a / 1000
         else:
             return self._nvs(op, data[:a].decode(), data[a:])
         return 0, b""

@@ -88,7 +88,11 @@ class Board:
     def _turn(self) -> bool:
         """Serve whatever is to be served; False: the board is to end."""
         inner = [] if self._console is None else [self._console.requests, self._console.terminal]
-        ready = select.select([self._wire, self._ended, *inner], [], [])[0]
+        left_s = None if self._console is None else self._console.left_s()
+        if left_s == 0:
+            self._start()
+            return True
+        ready = select.select([self._wire, self._ended, *inner], [], [], left_s)[0]
         if self._ended in ready:
             return False
         try:

@@ -9,8 +9,8 @@ from typing import Any
 
 from simulator.desk.boards import Board
 from simulator.run import Run
-from tools.journal_image import RECORD, Entry, Sector
-from tools.journal_show import IS_BROKEN, Line, lines_of_records
+from tools.journal.image import RECORD, Entry, Sector
+from tools.journal.show import IS_BROKEN, Line, lines_of_records
 
 _SHOWN = 5
 _SQL = "SELECT seq, sealed FROM record WHERE device = ? AND seq > ? ORDER BY seq"

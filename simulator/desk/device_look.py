@@ -15,8 +15,8 @@ from simulator.desk.homes import DeskHomes
 from simulator.desk.look import Looker, door_of
 from simulator.desk.postures import posture_of
 from simulator.run import Run
-from tools.journal_image import RECEIPTED, RECORD, Image, NotAJournal, Sector, read_image
-from tools.journal_show import IS_BROKEN, Line, lines_of
+from tools.journal.image import RECEIPTED, RECORD, Image, NotAJournal, Sector, read_image
+from tools.journal.show import IS_BROKEN, Line, lines_of
 
 _SECTOR_BYTES = 4096
 _RECORDS = 40  # the newest ones

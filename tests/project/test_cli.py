@@ -35,7 +35,10 @@ COMMANDS = {
     "ledger settle": "--as",
     "ledger serve": "CONFIG",
     "ledger token": "--scope",
+    "journal pull": "--rom",
     "journal show": "FILE",
+    "journal verify": "--kit",
+    "journal trace": "--books",
     "ca issue": "--broker",
     "broker config": "--centre",
     "bench": "--json",
@@ -203,7 +206,7 @@ def test_demo_passes_the_exit_code_on(stand_in):
 
 @pytest.mark.parametrize("exit_code", [0, 1])
 def test_journal_show_passes_the_exit_code_on(stand_in, scenario, exit_code):
-    stand_in("tools.journal_show", show=lambda path, key: exit_code)
+    stand_in("tools.journal.show", show=lambda path, keys, masks: exit_code)
     assert onecard("journal", "show", scenario).exit_code == exit_code
 
 

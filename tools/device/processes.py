@@ -78,11 +78,16 @@ def _settle(line: serial.SerialBase, heard: bytes, asked: int) -> None:
         heard += line.read(1)
 
 
-def call(port: str, function: str, *arguments: Any, files: list[Path] | None = None) -> Any:
-    """What a function of ON_BOARD prints; before that `files` are put beside it. DeviceError."""
-    text = (
-        ON_BOARD.read_text() + f"\n{function}(*json.loads({json.dumps(json.dumps(arguments))}))\n"
-    )
+def call(
+    port: str,
+    function: str,
+    *arguments: Any,
+    files: list[Path] | None = None,
+    script: Path = ON_BOARD,
+) -> Any:
+    """What a function of `script` prints; before that `files` are put beside it. DeviceError."""
+    given = json.dumps(json.dumps(arguments))
+    text = f"{script.read_text()}\nimport json\n{function}(*json.loads({given}))\n"
     words = ["connect", port, "resume"]
     if files:
         words += ["fs", "cp", *map(str, files), ":", "+"]

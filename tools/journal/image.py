@@ -5,6 +5,7 @@ what the firmware does not look at any more: booked records not yet erased, and 
 """
 
 from binascii import crc32
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from struct import Struct
 
@@ -15,6 +16,7 @@ _MAGIC = 0x314A434F
 _HEADER = Struct("<IIII32sI")  # magic, generation, first_seq, receipted, link, crc
 _ENTRY = Struct("<HBBII")  # length, kind, mark, seq, crc
 _MARK = 0x5A
+HEAD_BYTES, HEADER_BYTES = _ENTRY.size, _HEADER.size
 
 
 class NotAJournal(Exception):
@@ -65,11 +67,20 @@ class Torn:
 
 @dataclass
 class Image:
-    """`sectors` in the order they were written; `count` is how many the partition has."""
+    """`sectors` in the order they were written; `count` is how many the partition has.
+
+    `skipped`: sectors with a whole header that are out of that order.
+    """
 
     count: int
     sectors: list[Sector] = field(default_factory=list)
+    skipped: list[Sector] = field(default_factory=list)
     torn: list[Torn] = field(default_factory=list)
+
+    @property
+    def everything(self) -> list[Sector]:
+        """All sectors with a whole header."""
+        return self.sectors + self.skipped
 
 
 def read_image(data: bytes) -> Image:
@@ -81,7 +92,9 @@ def read_image(data: bytes) -> Image:
         _read_sector(image, number, data[number * SECTOR_BYTES : (number + 1) * SECTOR_BYTES])
     if not image.sectors and not _is_blank(data):
         raise NotAJournal("no sector begins with a journal's header")
-    image.sectors = _in_order(image.sectors)
+    found = image.sectors
+    image.sectors = _in_order(found)
+    image.skipped = [sector for sector in found if sector not in image.sectors]
     image.torn.sort(key=lambda torn: torn.address)
     return image
 
@@ -93,9 +106,17 @@ def kept(image: Image) -> dict[int, bytes]:
     return {key: data for key, data in found.items() if data}
 
 
+def has_header(sector: bytes) -> bool:
+    """Whether these bytes begin with the whole header of a journal's sector."""
+    if len(sector) < _HEADER.size:
+        return False
+    magic, *_, crc = _HEADER.unpack_from(sector)
+    return magic == _MAGIC and crc == crc32(sector[: _HEADER.size - 4])
+
+
 def _read_sector(image: Image, number: int, data: bytes) -> None:
-    magic, generation, first_seq, receipted, link, crc = _HEADER.unpack_from(data)
-    if magic != _MAGIC or crc != crc32(data[: _HEADER.size - 4]):
+    _magic, generation, first_seq, receipted, link, _crc = _HEADER.unpack_from(data)
+    if not has_header(data):
         _note_torn(image, "header", number, 0, data, _HEADER.size)
         return
     entries: list[Entry] = []
@@ -109,6 +130,14 @@ def _read_sector(image: Image, number: int, data: bytes) -> None:
         entries.append(entry)
         offset = end + ((_ENTRY.size + len(entry.data) + 3) & ~3)
     image.sectors.append(Sector(number, generation, first_seq, receipted, link, entries))
+
+
+def entries_of(sector: bytes, generation: int) -> Iterator[Entry]:
+    """The whole entries of a sector whose header says nothing, if it is of that generation."""
+    offset = _HEADER.size
+    while (entry := _next_entry(sector, offset, generation)) is not None:
+        yield entry
+        offset = entry.offset + ((_ENTRY.size + len(entry.data) + 3) & ~3)
 
 
 def _next_entry(data: bytes, offset: int, generation: int) -> Entry | None:

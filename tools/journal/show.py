@@ -1,26 +1,29 @@
-"""Prints a reader's journal from an image of its flash: `onecard journal show FILE [--key FILE]`.
+"""Prints a reader's journal, record by record: `onecard journal show FILE [--key FILE]`.
 
 Without the device's key it can tell that sequences and sectors follow each other, not who wrote
-them: only the key verifies the seals, and with them the chain from one record to the next.
+them: only the key verifies the seals, and with them the chain from one record to the next. Numbers
+of cards are masked, as ledger/privacy.py masks those of persons, unless they are asked for.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ledger.privacy import masked
 from protocols.rules.reason_texts import TEXTS as REASON_TEXTS
 from protocols.wire import messages, seal
 from protocols.wire.error_texts import TEXTS as ERROR_TEXTS
 from protocols.wire.errors import WireError
-from tools.journal_image import KEPT, RECORD, Entry, Image, NotAJournal, Sector, kept, read_image
+from tools.journal.capture import load
+from tools.journal.image import KEPT, RECORD, Entry, Image, NotAJournal, Sector, kept, read_image
+from tools.journal.mend import mended
+from tools.journal.verify import verify
+from tools.journal.words import CARD_FIELDS, lines_of_finding, moment
 
 PASSED, BROKEN, UNUSABLE = 0, 1, 2
-KEY_BYTES = 32
 OK, IS_BROKEN, UNCHECKED = "ok", "BROKEN", "-"
-_TIME_UNKNOWN_S = 0xFFFFFFFF
 _HEAD = ("seq", "kind", "time (UTC)", "chain", "seal", "fields")
 _ROW = "{:>10}  {:<9}  {:<26}  {:<6}  {:<6}  {}"
 _IN_HEAD = ("kind", "device", "seq", "earliest_s", "latest_s")
@@ -55,10 +58,6 @@ _WORDS = {
 }
 
 
-class BadKey(Exception):
-    """The key file does not hold a device's key."""
-
-
 @dataclass(frozen=True)
 class Line:
     """One entry as it is printed; `record` holds the fields of a record that can be read."""
@@ -72,56 +71,48 @@ class Line:
     record: dict[str, Any] | None = None
 
 
-def show(path: Path, key_path: Path | None = None) -> int:
+def show(path: Path, keys: Sequence[bytes] = (), *, masks: bool = True) -> int:
     """Print a journal; 0 all holds, 1 something is broken, 2 the input cannot be used."""
     try:
-        image = read_image(path.read_bytes())
-        key = None if key_path is None else load_key(key_path)
-    except (NotAJournal, BadKey, OSError) as error:
-        where = key_path if isinstance(error, BadKey) else path
-        print(f"onecard: {where}: {error}", file=sys.stderr)
+        capture = load(path)
+        image = read_image(mended(capture.data)[0])
+        verdict = verify(capture, keys)
+    except (NotAJournal, OSError) as error:
+        print(f"onecard: {path}: {error}", file=sys.stderr)
         return UNUSABLE
-    lines = lines_of(image, key)
+    lines = [line for sector in _linked(image, keys, masks) for line in sector]
     print(_ROW.format(*_HEAD))
     for line in lines:
         print(_ROW.format(line.seq, line.kind, line.time, line.chain, line.seal, line.fields))
     print()
-    print("\n".join(_summary(image, lines, key is not None)))
-    return BROKEN if any(IS_BROKEN in (line.chain, line.seal) for line in lines) else PASSED
+    print("\n".join(_summary(image, lines, bool(keys))))
+    for finding in verdict.breaks[:1]:
+        print("\n".join(("", "the first broken link:", *lines_of_finding(capture, finding))))
+    is_broken = any(IS_BROKEN in (line.chain, line.seal) for line in lines)
+    return BROKEN if is_broken or verdict.breaks else PASSED
 
 
-def load_key(path: Path) -> bytes:
-    """A device's key: 64 hexadecimal digits, as in the ledger's configuration. BadKey if not."""
-    try:
-        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
-    except ValueError:
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise BadKey(f"a key is {2 * KEY_BYTES} hexadecimal digits")
-    return key
+def lines_of(image: Image, key: bytes) -> list[Line]:
+    """Every entry in the order it was written, unmasked; `key` checks its seal."""
+    return [line for sector in _linked(image, (key,), False) for line in sector]
 
 
-def lines_of(image: Image, key: bytes | None) -> list[Line]:
-    """Every entry in the order it was written; with the device's key its seal is checked."""
-    return [line for sector in _linked(image, key) for line in sector]
-
-
-def lines_of_records(sector: Sector, key: bytes | None) -> list[Line]:
+def lines_of_records(sector: Sector, key: bytes) -> list[Line]:
     """The same of records that are no image any more, from `first_seq` on behind `link`."""
-    return _sector_lines(sector, True, key)[0]
+    return _sector_lines(sector, True, (key,), False)[0]
 
 
-def _linked(image: Image, key: bytes | None) -> Iterator[list[Line]]:
+def _linked(image: Image, keys: Sequence[bytes], masks: bool) -> Iterator[list[Line]]:
     """The lines of each sector; a sector's header says which record it goes on from."""
     last: tuple[int, bytes] | None = None
     for sector in image.sectors:
         follows = last is None or last == (sector.first_seq - 1, sector.link)
-        lines, last = _sector_lines(sector, follows, key)
+        lines, last = _sector_lines(sector, follows, keys, masks)
         yield lines
 
 
 def _sector_lines(
-    sector: Sector, follows: bool, key: bytes | None
+    sector: Sector, follows: bool, keys: Sequence[bytes], masks: bool
 ) -> tuple[list[Line], tuple[int, bytes]]:
     """The lines, and sequence and tag of the last record."""
     last_seq, tag = sector.first_seq - 1, sector.link
@@ -131,7 +122,8 @@ def _sector_lines(
             lines.append(_note_line(entry))
             continue
         follows = follows and entry.seq == last_seq + 1
-        lines.append(_record_line(entry.seq, entry.data, tag, follows, key))
+        sealed = _seal_of(entry.data, tag, keys)
+        lines.append(_record_line(entry.seq, entry.data, follows, sealed, masks))
         follows, last_seq, tag = True, entry.seq, entry.data[-seal.TAG_BYTES :]
     return lines, (last_seq, tag)
 
@@ -143,25 +135,30 @@ def _note_line(entry: Entry) -> Line:
     return Line(entry.seq, "receipted", "", UNCHECKED, UNCHECKED, "up to here")
 
 
-def _record_line(seq: int, data: bytes, tag: bytes, follows: bool, key: bytes | None) -> Line:
+def _seal_of(data: bytes, tag: bytes, keys: Sequence[bytes]) -> str:
+    for key in keys:
+        try:
+            seal.unseal(key, data, tag)
+        except WireError:
+            continue
+        return OK
+    return IS_BROKEN if keys else UNCHECKED
+
+
+def _record_line(seq: int, data: bytes, follows: bool, sealed: str, masks: bool) -> Line:
     try:
         fields = messages.decode_record(seal.payload_of(data))
     except WireError as error:
         what = f"{len(data)} bytes, no record: {ERROR_TEXTS[error.code]}"
         return Line(seq, "?", "", OK if follows else IS_BROKEN, IS_BROKEN, what)
-    sealed = UNCHECKED
-    if key is not None:
-        try:
-            seal.unseal(key, data, tag)
-            sealed = OK
-        except WireError:
-            sealed = IS_BROKEN
     follows = follows and fields["seq"] == seq
-    shown = [f"{name}={_worded(name, fields[name])}" for name in fields if name not in _IN_HEAD]
+    shown = [
+        f"{name}={_worded(name, fields[name], masks)}" for name in fields if name not in _IN_HEAD
+    ]
     return Line(
         seq,
         _KINDS[fields["kind"]],
-        _time(fields["earliest_s"], fields["latest_s"]),
+        moment(fields["earliest_s"], fields["latest_s"]),
         OK if follows else IS_BROKEN,
         sealed,
         " ".join(shown),
@@ -169,16 +166,11 @@ def _record_line(seq: int, data: bytes, tag: bytes, follows: bool, key: bytes | 
     )
 
 
-def _worded(name: str, value: int) -> str:
+def _worded(name: str, value: Any, masks: bool) -> str:
+    if masks and name in CARD_FIELDS:
+        return masked(str(value))
     word = _WORDS.get(name, {}).get(value)
     return str(value) if word is None else f'{value} "{word}"'
-
-
-def _time(earliest_s: int, latest_s: int) -> str:
-    if latest_s == _TIME_UNKNOWN_S:
-        return "unknown"
-    text = datetime.fromtimestamp(earliest_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return f"{text} +{latest_s - earliest_s} s"
 
 
 def _summary(image: Image, lines: list[Line], has_key: bool) -> Iterator[str]:

@@ -9,8 +9,9 @@ from firmware.services.journal import Journal
 from protocols.wire import messages, seal
 from simulator.chips.nor_flash import NorFlash, PowerCut
 from tools.cli import app
-from tools.journal_image import RECORD, NotAJournal, kept, read_image
-from tools.journal_show import BROKEN, PASSED, UNUSABLE, show
+from tools.journal.image import RECORD, NotAJournal, kept, read_image
+from tools.journal.keys import BadKey, read
+from tools.journal.show import BROKEN, PASSED, UNUSABLE, show
 
 SEED = 5
 DEVICE = 1001
@@ -96,11 +97,11 @@ def test_what_is_no_image_is_refused(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("text", ["", "00ff", "zz" * 32, KEY.hex() + "00", "\udcff"])
-def test_what_is_no_key_is_refused(device, tmp_path, capsys, text):
+def test_what_is_no_key_is_refused(tmp_path, text):
     path = tmp_path / "key"
     path.write_bytes(text.encode(errors="surrogateescape"))
-    assert show(device.save(tmp_path / "flash"), path) == UNUSABLE
-    assert "64 hexadecimal digits" in capsys.readouterr().err
+    with pytest.raises(BadKey, match="64 hexadecimal digits"):
+        read(path)
 
 
 def test_erased_flash_is_an_empty_journal(device, tmp_path, capsys):
@@ -113,7 +114,7 @@ def test_every_kind_in_words(device, tmp_path, capsys, key_file):
     device.write(messages.REFUSAL, **REFUSAL)
     device.write(messages.OUTCOME, **OUTCOME)
     device.write(messages.POWER, source=messages.BATTERY, battery_mv=3700)
-    assert show(device.save(tmp_path / "flash"), key_file) == PASSED
+    assert show(device.save(tmp_path / "flash"), [KEY]) == PASSED
     out = capsys.readouterr().out
     shown = rows(out)
     assert [shown[seq].split()[1] for seq in (1, 2, 3, 4)] == [
@@ -138,7 +139,7 @@ def test_it_follows_the_chain_over_sectors_and_round_the_ring(device, tmp_path, 
     image = device.flash.image()
     assert device.journal.generation > SECTORS
     assert len(read_image(image).sectors) > 2
-    assert show(device.save(tmp_path / "flash"), key_file) == PASSED
+    assert show(device.save(tmp_path / "flash"), [KEY]) == PASSED
     out = capsys.readouterr().out
     shown = rows(out)
     assert max(shown) == device.journal.head_seq == 600
@@ -159,7 +160,7 @@ def test_a_forged_record_breaks_its_seal_and_needs_the_key_to_be_seen(
     path = device.save(tmp_path / "flash")
     assert show(path) == PASSED
     assert "not checked" in capsys.readouterr().out
-    assert show(path, key_file) == BROKEN
+    assert show(path, [KEY]) == BROKEN
     out = capsys.readouterr().out
     assert [seq for seq, line in rows(out).items() if "BROKEN" in line] == [4]
     assert "seals      1 BROKEN" in out
@@ -185,7 +186,7 @@ def test_what_is_kept_is_shown_and_is_no_part_of_the_chain(device, tmp_path, cap
     device.outcomes(60)
     path = device.save(tmp_path / "flash")
     assert len(read_image(path.read_bytes()).sectors) == 2
-    assert show(path, key_file) == PASSED
+    assert show(path, [KEY]) == PASSED
     out = capsys.readouterr().out
     assert "kept       2=abcd" in out
     assert [line.split()[:2] for line in out.splitlines() if " kept " in line] == [

@@ -1,0 +1,1 @@
+"""Journals of readers as evidence: taken, shown, verified, followed and replayed."""

@@ -1,0 +1,126 @@
+"""A journal that was taken, as a file that can be shown to an auditor: what, where, when, by whom.
+
+A ZIP of two members: journal.bin, the bytes of the partition, and manifest.json with their SHA-256
+and where they came from. Nothing in it is ever changed; who takes it notes the digest of the file,
+which `pull` prints, on paper. No key is in it: of keys a check value is (tools/keys/derive.py).
+It holds numbers of cards, so nobody else may read it (mode 0600).
+"""
+
+import hashlib
+import io
+import json
+import time
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tools.identity import files
+from tools.journal.image import SECTOR_BYTES, NotAJournal
+from tools.journal.locate import Place, located
+
+FORMAT, VERSION = "onecard-journal", 1
+_IMAGE, _MANIFEST = "journal.bin", "manifest.json"
+_IMAGE_BYTES_MAX, _MANIFEST_BYTES_MAX = 16 << 20, 1 << 20
+# What zipfile raises of bytes that are no ZIP, or one that we would not write.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+_ZIP_BEGINS_S = 315_532_800  # 1980, before which a ZIP has no times
+
+
+class BadCapture(NotAJournal):
+    """The file was taken by `onecard journal pull`, and is not any more what it was then."""
+
+
+@dataclass(frozen=True)
+class Capture:
+    """The bytes of a journal partition and what is known of them.
+
+    `place`: where it lies on its chip; `missing`: sectors that could not be had, and read erased
+    here. `source`: how, from what, from when to when (seconds since 1970), by whom. `reader`: what
+    the board has said of itself, its settings without keys. Both are empty of a plain file.
+    """
+
+    data: bytes
+    place: Place
+    missing: tuple[int, ...] = ()
+    source: Mapping[str, Any] = field(default_factory=dict)
+    reader: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sha256(self) -> str:
+        """Of the partition's bytes, hexadecimal."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    def address(self, offset: int) -> int:
+        """Where on the chip a byte of the partition is; on the partition, if that is not known."""
+        return (self.place.start or 0) + offset
+
+
+def encode(capture: Capture) -> bytes:
+    """The file's bytes; the same capture gives the same ones."""
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "sha256": capture.sha256,
+        "size_bytes": len(capture.data),
+        "start": capture.place.start,
+        "found_by": capture.place.how,
+        "missing_sectors": list(capture.missing),
+        "source": dict(capture.source),
+        "reader": dict(capture.reader),
+    }
+    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode()
+    taken_s = max(int(capture.source.get("ended_s", 0)), _ZIP_BEGINS_S)
+    when = time.gmtime(taken_s)[:6]
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in ((_MANIFEST, text), (_IMAGE, capture.data)):
+            archive.writestr(zipfile.ZipInfo(name, when), data, zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def decode(data: bytes) -> Capture:
+    """The capture of a file's bytes. BadCapture: it was changed, or is none."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            manifest = json.loads(_member(archive, _MANIFEST, _MANIFEST_BYTES_MAX))
+            image = _member(archive, _IMAGE, _IMAGE_BYTES_MAX)
+        if (manifest["format"], manifest["version"]) != (FORMAT, VERSION):
+            raise BadCapture("taken by another version of `onecard journal pull`")
+        if hashlib.sha256(image).hexdigest() != manifest["sha256"]:
+            raise BadCapture("its journal is not what was taken: the SHA-256 is another one")
+        return Capture(
+            image,
+            Place(manifest["start"], len(image), manifest["found_by"]),
+            tuple(manifest["missing_sectors"]),
+            manifest["source"],
+            manifest["reader"],
+        )
+    except (*_UNREADABLE, KeyError, TypeError, ValueError, OSError) as error:
+        raise BadCapture(f"no whole file of `onecard journal pull`: {error}") from None
+
+
+def write(path: Path, capture: Capture) -> str:
+    """Write it to a new file, whole or not at all; the file's SHA-256. OSError."""
+    data = encode(capture)
+    files.deliver(path, data, files.SECRET)
+    return hashlib.sha256(data).hexdigest()
+
+
+def load(path: Path) -> Capture:
+    """A capture, the image of a partition, or the dump of a whole flash. NotAJournal, OSError."""
+    data = path.read_bytes()
+    if data.startswith(b"PK\x03\x04"):
+        return decode(data)
+    found = located(data)
+    if not found.data or len(found.data) % SECTOR_BYTES:
+        raise NotAJournal(f"{len(found.data)} bytes are not whole sectors of {SECTOR_BYTES}")
+    return Capture(found.data, found.place, found.missing)
+
+
+def _member(archive: zipfile.ZipFile, name: str, bytes_max: int) -> bytes:
+    if archive.getinfo(name).file_size > bytes_max:
+        raise BadCapture(f"{name} is too large")
+    return archive.read(name)

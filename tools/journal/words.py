@@ -1,0 +1,117 @@
+"""What `onecard journal` prints in the same words everywhere: times, findings, whose card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ledger.privacy import masked
+from tools.journal import trace_words
+from tools.journal.capture import Capture
+from tools.journal.findings import Finding
+
+if TYPE_CHECKING:
+    from tools.journal.trace import Step
+    from tools.journal.verify import Verdict
+
+# Fields of records that say whose card it was.
+CARD_FIELDS = frozenset({"card_no"})
+_TIME_UNKNOWN_S = 0xFFFFFFFF
+_MORE_MAX = 20
+
+
+def moment(earliest_s: int, latest_s: int) -> str:
+    """When a record was written, by its reader's clock: UTC, and how unsure it was."""
+    if latest_s == _TIME_UNKNOWN_S:
+        return "unknown"
+    return f"{at(earliest_s)} +{latest_s - earliest_s} s"
+
+
+def at(time_s: int) -> str:
+    """Seconds since 1970 as UTC."""
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def card(card_no: int, *, masks: bool) -> str:
+    """The number of a card as it is printed."""
+    return masked(str(card_no)) if masks else str(card_no)
+
+
+def lines_of_finding(capture: Capture, finding: Finding) -> list[str]:
+    """Where it is, and what, in English and Chinese."""
+    where = f"0x{capture.address(finding.offset):06x}"
+    of_what = f"record {finding.seq} at {where}" if finding.seq is not None else f"at {where}"
+    in_chinese = (
+        f"记录 {finding.seq}，地址 {where}" if finding.seq is not None else f"地址 {where}"
+    )
+    return [f"  {of_what}: {finding.text(0)}", f"  {in_chinese}：{finding.text(1)}"]
+
+
+def lines_of_verdict(capture: Capture, verdict: Verdict) -> list[str]:
+    """What `verify` prints: whose it is, what holds, the first broken link, and the notes."""
+    span = f", {verdict.first} to {verdict.last}" if verdict.records else ""
+    lines = [
+        f"device     {verdict.device or 'nobody has written here'}",
+        f"journal    sha256 {capture.sha256}, found by: {capture.place.how}",
+        *_taken(capture),
+        f"records    {verdict.records}{span}; booked up to {verdict.receipted}, as noted here",
+    ]
+    sealed = f"{verdict.sealed} of {verdict.records} hold"
+    lines.append(f"seals      {sealed if verdict.has_key else 'not checked: that takes --key'}")
+    breaks = verdict.breaks
+    for finding in breaks[:1]:
+        lines += [
+            "BROKEN     the first broken link, 第一处断点：",
+            *lines_of_finding(capture, finding),
+        ]
+    if breaks[1:]:
+        lines.append(f"and {len(breaks) - 1} more behind it, 其后还有 {len(breaks) - 1} 处：")
+        for finding in breaks[1:_MORE_MAX]:
+            lines += lines_of_finding(capture, finding)
+    if not breaks:
+        whole = "every link holds, 每一环都对得上"
+        unchecked = "its numbers follow each other, 记录号连续"
+        lines.append(f"ok         {whole if verdict.has_key else unchecked}")
+    for finding in verdict.notes:
+        lines += ["note       注：", *lines_of_finding(capture, finding)]
+    return lines
+
+
+def _taken(capture: Capture) -> list[str]:
+    source = capture.source
+    if not source:
+        return []
+    whom = f" by {source['by']}" if "by" in source else ""
+    what = f": {source['note']}" if "note" in source else ""
+    when = f"{at(source['begun_s'])} to {at(source['ended_s'])} UTC"
+    return [f"taken      {when}, {source['how']}, {source['from']}{whom}{what}"]
+
+
+def lines_of_trace(traces: Mapping[tuple[int, int], Sequence[Step]]) -> list[str]:
+    """What `trace` prints: each step in both languages, then where the money is."""
+    if not traces:
+        return ["nobody has such a tap, 哪里都没有这次刷卡"]
+    lines: list[str] = []
+    if len(traces) > 1:
+        lines.append(f"{len(traces)} taps: the card was copied, or written back; 卡被复制或回写")
+    for (device, seq), steps in traces.items():
+        lines += ["", f"{device}/{seq}"] if lines else [f"{device}/{seq}"]
+        for step in steps:
+            english, chinese = trace_words.NAMES[step.number]
+            status, in_chinese = trace_words.STATUS[step.status]
+            lines.append(f"  {step.number} {english}: {status}; {step.text(0)}")
+            lines.append(f"    {chinese}：{in_chinese}；{step.text(1)}")
+    return lines
+
+
+def fact(finding: Finding, capture: Capture) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "why": finding.why,
+        "is_break": finding.is_break,
+        "record": finding.seq,
+        "address": capture.address(finding.offset),
+        "text": finding.text(0),
+        "text_zh": finding.text(1),
+    }
