@@ -10,9 +10,10 @@ same .mpy files to RAM. The shims are a second image, to take no more heap than 
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from zlib import crc32
 
@@ -132,7 +133,8 @@ def _compile_reader(source: Path, main: Path, target: Path, numbers: str = "") -
     boot = sources.pop(BOOT)
     sources.pop(MAIN, None)
     try:
-        linked = inline({**sources, _MAIN: main.read_text()}, as_source=[_MAIN])
+        reached = _imported(main.read_text(), sources)
+        linked = inline({**reached, _MAIN: main.read_text()}, as_source=[_MAIN])
         bundled = bundle(linked.pop(_MAIN), linked, _port_words())
     except SyntaxError as error:
         raise CompileFailed(f"{error.filename}: {error}") from error
@@ -149,6 +151,27 @@ def _compile_reader(source: Path, main: Path, target: Path, numbers: str = "") -
             compile_source(text, f"/rom/{path}", target / "rom" / path)
         except CompileFailed as error:
             raise CompileFailed(untangled(str(error), bundled.line_map)) from error
+
+
+def _imported(main: str, sources: Mapping[str, str]) -> dict[str, str]:
+    """Those of `sources` that `main` imports, and those that they import, in their order."""
+    found: set[str] = set()
+    todo = [(_MAIN, main)]
+    while todo:
+        name, source = todo.pop()
+        for node in ast.walk(ast.parse(source, filename=name)):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            for dotted in names:
+                parts = dotted.split(".")
+                whole = {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
+                new = (whole & sources.keys()) - found
+                found |= new
+                todo += [(module, sources[module]) for module in sorted(new)]
+    return {module: source for module, source in sources.items() if module in found}
 
 
 def _port_words() -> set[str]:
