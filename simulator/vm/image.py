@@ -69,7 +69,7 @@ def build_slot(source: Path, target: Path, program: str, version: int) -> bytes:
     """
     if target.exists():
         shutil.rmtree(target)
-    numbers = f"VERSION = {version}\nPROGRAM = {program_no(program)}\n"
+    numbers = _numbers(program, version)
     for main, folder in ((program, ""), (UPDATERS[program], "update")):
         made = target / main
         _compile_reader(source, source / "firmware" / f"{main}.py", made, numbers)
@@ -79,19 +79,24 @@ def build_slot(source: Path, target: Path, program: str, version: int) -> bytes:
     return pack(target / "rom")
 
 
-def build_files(source: Path, target: Path, program: str) -> Path:
+def build_files(source: Path, target: Path, program: str, named: tuple[str, int]) -> Path:
     """What a reader's file system gets, in a folder below `target`, which is made anew.
 
     boot.py, main.py and the bytecode that it imports; `program` is a file of firmware/ less .py.
+    `named`: the program and version that it calls itself.
     """
     if target.exists():
         shutil.rmtree(target)
-    _compile_reader(source, source / "firmware" / f"{program}.py", target)
+    _compile_reader(source, source / "firmware" / f"{program}.py", target, _numbers(*named))
     files = target / "rom"
     for name in ("boot.py", "main.py"):
         (files / "firmware" / name).rename(files / name)
     (files / "firmware").rmdir()
     return files
+
+
+def _numbers(program: str, version: int) -> str:
+    return f"VERSION = {version}\nPROGRAM = {program_no(program)}\n"
 
 
 def program_no(program: str) -> int:

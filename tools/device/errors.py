@@ -19,6 +19,8 @@ CAUSES = {
     13: "it has no settings: onecard device provision",
     14: "its program is not whole: onecard device provision",
     15: "esptool or mpremote is missing: pip install onecard[device]",
+    16: "the release is for another chip: take the one that is for this board",
+    17: "it runs a later version, and none goes back: build this one with a higher number",
 }
 
 
