@@ -74,8 +74,9 @@ def release_file(path, version=1, signer=SIGNER, **about):
     """A signed release of a small program in `path`, which takes no compiler."""
     main = f"print({version})\n".encode()
     files = {"boot.py": b"import gc\n", "main.py": main, "reader_0.mpy": b"M" * 700}
+    image = about.pop("image", b"")
     about = {"files": files, "roles": ("pos",), "hardware": ("esp32",), **about}
-    made = Release(about.pop("name", "main"), version + 1, version, b"", **about)
+    made = Release(about.pop("name", "main"), version + 1, version, image, **about)
     path.write_bytes(made.signed(signer).encoded())
     return path
 

@@ -77,7 +77,8 @@ def check(facts: Mapping[str, Any], who: Identity, bundle: Bundle, *, lose_journ
     if chip not in bundle.hardware:
         raise DeviceError(16, f"{bundle.program} is for {', '.join(bundle.hardware)}, not {chip}")
     if tuple(facts["version"]) < bundle.micropython:
-        raise DeviceError(8, ".".join(map(str, facts["version"])))
+        has, needs = (".".join(map(str, v)) for v in (facts["version"], bundle.micropython))
+        raise DeviceError(8, f"{has}, where {bundle.program} needs {needs}")
     runs = version_of(facts, bundle.program)
     if bundle.version < runs:
         raise DeviceError(17, f"{bundle.program} {bundle.version} on a board with {runs}")
