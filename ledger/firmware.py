@@ -84,6 +84,8 @@ class FirmwareBook:
             raise BadRelease(f"signed by {found} of the release keys; {needed} have to")
         if not 0 < len(person) <= PERSON_CHARS_MAX or not person.isprintable():
             raise BadRelease(f"a person has a name of 1 to {PERSON_CHARS_MAX} characters")
+        if not release.image:
+            raise BadRelease(f"{release.name} is put by cable only")
         if site and not topics.is_site(site):
             raise BadRelease(f"{site!r} is no site")
         if not 0 <= percent <= 100:

@@ -17,6 +17,7 @@ from tools.cli_broker import broker
 from tools.cli_ca import ca
 from tools.cli_card import card
 from tools.cli_desk import sim_board, sim_desk
+from tools.cli_firmware import firmware
 from tools.cli_journal import journal
 from tools.cli_keys import keys
 from tools.cli_ledger import ledger
@@ -29,7 +30,6 @@ from tools.cli_options import (
 )
 from tools.cli_provision import device
 from tools.cli_reader import reader
-from tools.cli_release import release
 from tools.cli_residence import residence
 from tools.cli_year import sim_months, sim_year
 
@@ -56,7 +56,7 @@ app.add_typer(journal, name="journal")
 app.add_typer(broker, name="broker")
 app.add_typer(device, name="device")
 app.add_typer(reader, name="reader")
-app.add_typer(release, name="release")
+app.add_typer(firmware, name="firmware")
 app.add_typer(ledger, name="ledger")
 sim.command("residence")(residence)
 app.command("aggregate-code")(aggregate_code)

@@ -1,59 +1,98 @@
-"""Firmware in the books on the command line: onecard ledger firmware set, ... list."""
+"""Releases of firmware on the command line: onecard firmware build, key, sign, verify, package."""
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tools.cli_options import LOGGED_IN, InputFile, refuse
+from tools.cli_options import refuse
 
-firmware = typer.Typer(help="Which readers get which firmware.", no_args_is_help=True)
+firmware = typer.Typer(
+    help="Releases of firmware: build, sign and verify them.", no_args_is_help=True
+)
 
 ReleaseFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+KeyFile = Annotated[Path, typer.Option(exists=True, dir_okay=False, readable=True)]
 
 
-@firmware.command("set")
-def firmware_set(
-    database: InputFile,
+@firmware.command("build")
+def firmware_build(
+    file: Annotated[Path, typer.Argument(help="The file to write.")],
+    version: Annotated[int, typer.Option(min=2, max=0xFFFFFFFF)],
+    program: Annotated[str, typer.Option(help="A main program of firmware/.")] = "main",
+    after: Annotated[int, typer.Option(min=1, help="The lowest version that takes it.")] = 1,
+) -> None:
+    """Build this source as a release that nobody has signed."""
+    from ledger.release_file import BadRelease
+    from simulator.vm.image import CompileFailed
+    from tools.firmware.build import build
+    from tools.firmware.release import told, write
+
+    try:
+        made = build(program, version, after)
+        write(file, made)
+    except (BadRelease, CompileFailed, OSError) as error:
+        refuse(error)
+    typer.echo(told(made))
+
+
+@firmware.command("key")
+def firmware_key(file: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
+    """Make a key to sign releases with. It belongs on a machine without a network."""
+    from tools.firmware.release import make_key
+
+    try:
+        public = make_key(file)
+    except OSError as error:
+        refuse(error)
+    typer.echo(f"{file} is to be kept; {public} is for the ledger")
+
+
+@firmware.command("sign")
+def firmware_sign(file: ReleaseFile, key: KeyFile) -> None:
+    """Add a signature to the release FILE."""
+    from ledger.release_file import BadRelease
+    from tools.firmware.release import sign, told
+
+    try:
+        typer.echo(told(sign(file, key)))
+    except (BadRelease, OSError) as error:
+        refuse(error)
+
+
+@firmware.command("verify")
+def firmware_verify(
     file: ReleaseFile,
     key: Annotated[list[Path], typer.Option(help="A public key that counts; more than once.")],
-    percent: Annotated[int, typer.Option(min=0, max=100, help="Of all readers; 0 is a halt.")],
-    person: Annotated[str, typer.Option(help=f"Who sets it, by name. {LOGGED_IN}")] = "",
-    needed: Annotated[int, typer.Option(min=1, help="So many keys have to have signed.")] = 1,
-    between: Annotated[str, typer.Option(help="The hours of a day, in UTC.")] = "18:00-21:00",
-    site: Annotated[str, typer.Option(help="In this building; without: everywhere.")] = "",
-    force: Annotated[bool, typer.Option("--force", help="At any hour.")] = False,
+    needed: Annotated[int, typer.Option(min=1, help="So many have to have signed.")] = 1,
 ) -> None:
-    """Give the release FILE to a share of the readers that it is for: 1, then 5, then 100 percent.
-
-    The share is of all readers but doors and locks, whatever program they run: of another program
-    they take nothing. A stage for all sites ends those for single ones. An agent hears of it
-    within five minutes.
-    """
-    from ledger.dialect import StoreUnavailable
+    """Say what the release FILE is; status 1 unless enough of the keys have signed it."""
     from ledger.release_file import BadRelease
-    from ledger.signatures import NotAllowed
-    from tools.ledger_firmware import set_stage
-    from tools.ledger_forks import NotBooks
-
-    now_s = int(time.time())
-    try:
-        line = set_stage(
-            database, file, key, needed, percent, between, site, person, now_s, is_forced=force
-        )
-    except (BadRelease, NotBooks, NotAllowed, StoreUnavailable, OSError) as error:
-        refuse(error)
-    typer.echo(line)
-
-
-@firmware.command("list")
-def firmware_list(database: InputFile) -> None:
-    """Print every stage, and which version how many readers have said that they run."""
-    from tools.ledger_firmware import show
-    from tools.ledger_forks import NotBooks
+    from tools.firmware.release import public_keys, read, told
 
     try:
-        typer.echo(show(database))
-    except NotBooks as error:
+        found = read(file)
+        signers = found.signers(public_keys(key))
+    except (BadRelease, OSError) as error:
         refuse(error)
+    typer.echo(f"{told(found)}; {signers} of them by these keys")
+    if signers < needed:
+        raise typer.Exit(1)
+
+
+@firmware.command("package")
+def firmware_package(
+    folder: Annotated[Path, typer.Argument(help="The folder to make.")],
+    program: Annotated[str, typer.Option(help="A main program of firmware/.")] = "main",
+    version: Annotated[int, typer.Option(min=1, max=0xFFFFFFFF)] = 1,
+) -> None:
+    """Build this source for those who make their own firmware: package.json and manifest.py."""
+    from ledger.release_file import BadRelease
+    from simulator.vm.image import CompileFailed
+    from tools.firmware.packages import write
+
+    try:
+        count = write(folder, program, version)
+    except (BadRelease, CompileFailed, OSError) as error:
+        refuse(error)
+    typer.echo(f"{folder}: {program} {version}, {count} files, package.json and manifest.py")

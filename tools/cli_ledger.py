@@ -15,9 +15,9 @@ from tools.cli_case import case, reconcile
 from tools.cli_codes import ledger_acquirer, ledger_codes, ledger_phone, ledger_settle
 from tools.cli_database import migrate
 from tools.cli_device import device
-from tools.cli_firmware import firmware
 from tools.cli_http import console, serve, token
 from tools.cli_inspections import inspections
+from tools.cli_ledger_firmware import firmware
 from tools.cli_lives import batch, card, temporary
 from tools.cli_menu import menu
 from tools.cli_merchant import merchant

@@ -12,7 +12,7 @@ import typer
 from tools.cli_options import EXIT_FAILED, Json, refuse, say
 
 if TYPE_CHECKING:
-    from tools.device.work import Order
+    from ledger.release_file import Release as FirmwareRelease
 
 device = typer.Typer(
     help="Boards on a cable: flash, provision, show, apply settings, find what is wrong.",
@@ -36,6 +36,17 @@ LoseJournal = Annotated[
 Base = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="MicroPython for this board.")
 ]
+
+
+Release = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="A signed release, its program.")
+]
+LogFile = Annotated[
+    Path, typer.Option(help="Which board has which number; a batch goes on by it.")
+]
+
+
+PROVISIONED = Path("provisioned.jsonl")
 
 
 class BoardName(StrEnum):
@@ -104,11 +115,19 @@ def device_provision(
     batch: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="CSV: port,device.")
     ] = None,
-    log: Annotated[
-        Path, typer.Option(help="Which board has which number; a batch goes on by it.")
-    ] = Path("provisioned.jsonl"),
-    link: Annotated[Link, typer.Option(help="What it hangs on.")] = Link.NETWORK,
-    codes: Annotated[bool, typer.Option("--codes", help="It has a scanner for codes.")] = False,
+    release: Release = None,
+    key: Annotated[
+        list[Path] | None, typer.Option(help="A public key that counts for it; more than once.")
+    ] = None,
+    needed: Annotated[int, typer.Option(min=1, help="So many keys have to have signed it.")] = 1,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="In its place this source, as it stands here.")
+    ] = False,
+    link: Annotated[Link | None, typer.Option(help="With --unsigned: what it hangs on.")] = None,
+    codes: Annotated[
+        bool, typer.Option("--codes", help="With --unsigned: it has a scanner for codes.")
+    ] = False,
+    log: LogFile = PROVISIONED,
     tls: Tls = None,
     store: Store = None,
     base: Base = None,
@@ -121,13 +140,17 @@ def device_provision(
 ) -> None:
     """Make a reader of a board, or of many: program, number, keys, settings; all read back.
 
+    The program is a release that enough of the keys have signed, and never older than the board's.
     With --base the board is flashed first if there is no MicroPython with our partitions on it.
     Exit code 1: boards of the batch are left; run it again.
     """
     from tools.device import work
 
     with _refusing():
-        order = _order(role, link, codes, kit, settings, tls, store)
+        program = (link.value if link else "", codes) if unsigned else None
+        puts = _puts(role, release, key or [], needed, program)
+        stored = work.stored(tls, store or [])
+        order = work.Order(role.value, kit, settings, stored, puts)
         chosen = work.chosen(batch, port, number)
         flashing = (board.value, base) if base else None
         flags = {"replace": replace, "lose_journal": lose_journal}
@@ -169,13 +192,14 @@ def device_apply(
     settings: Settings,
     tls: Tls = None,
     store: Store = None,
+    log: LogFile = PROVISIONED,
 ) -> None:
     """Give a reader that is provisioned other settings, or its next keys; read back."""
     from tools.device import work
 
     with _refusing():
-        order = _order(role, Link.NETWORK, False, kit, settings, tls, store, is_program=False)
-        whose = work.apply(order, port)
+        stored = work.stored(tls, store or [])
+        whose = work.apply(work.Order(role.value, kit, settings, stored), port, log)
     typer.echo(f"{port}: {whose} has them")
 
 
@@ -196,34 +220,39 @@ def device_doctor(
     raise typer.Exit(0 if all(is_good for is_good, _ in found) else EXIT_FAILED)
 
 
-def _order(
-    role: Role,
-    link: Link,
-    codes: bool,
-    kit: Path,
-    settings: Path,
-    tls: Path | None,
-    store: list[str] | None,
-    *,
-    is_program: bool = True,
-) -> "Order":
+def _puts(
+    role: Role, file: Path | None, keys: list[Path], needed: int, source: tuple[str, bool] | None
+) -> "FirmwareRelease":
+    """What is put: the release in `file`, or of this source the program on a link, with codes."""
     from tools.device import work
+    from tools.firmware.build import as_it_stands
 
-    program = work.program_of(role.value, link.value, codes) if is_program else ""
-    stored = work.stored(tls, store or [])
-    return work.Order(role.value, program, kit, settings, stored)
+    if (file is None) == (source is None) or (file and not keys):
+        raise work.BadOrder("what it is to run: --release FILE --key PUBLIC, or --unsigned")
+    if file is not None:
+        return work.signed(file, keys, needed, role.value)
+    link, codes = source or ("", False)
+    return as_it_stands(work.program_of(role.value, link or Link.NETWORK.value, codes))
 
 
 @contextmanager
 def _refusing() -> Iterator[None]:
+    from ledger.release_file import BadRelease
     from simulator.vm.image import CompileFailed
-    from tools.device import batch, flash, provision, work
+    from tools.device import batch, flash, log, provision, work
     from tools.device.errors import DeviceError
     from tools.keys.vault import KeysError
     from tools.reader_settings import BadSettings
 
     known: tuple[Any, ...] = (DeviceError, KeysError, BadSettings, CompileFailed, OSError)
-    known += (batch.BadBatch, flash.BadImage, provision.NoReadKey, work.BadOrder)
+    known += (
+        BadRelease,
+        log.BadLog,
+        batch.BadBatch,
+        flash.BadImage,
+        provision.NoReadKey,
+        work.BadOrder,
+    )
     try:
         yield
     except known as error:

@@ -5,7 +5,7 @@ from pathlib import Path
 from ledger.firmware import Stage, behind
 from ledger.release_file import BadRelease
 from protocols.rules import release as rules
-from tools import release
+from tools.firmware import release
 from tools.ledger_forks import opened
 from tools.session import signing
 

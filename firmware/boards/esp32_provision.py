@@ -28,6 +28,7 @@ def inspect(names):
         "mac": _hex(machine.unique_id()),
         "version": sys.implementation.version[:3],
         "platform": sys.platform,
+        "chip": _chip(),
         "partitions": _partitions(),
         "files": {name: _file_digest(name) for name in _files()},
         "manifest": _manifest(),
@@ -41,6 +42,9 @@ def inspect(names):
     data = _blob("settings")
     if data is not None:
         facts["settings"] = _without_keys(data)
+    data = _blob("slots")
+    if data is not None:
+        facts["slots"] = _hex(data)
     print(json.dumps(facts))
 
 
@@ -111,6 +115,15 @@ def _partitions():
             row = partition.info()
             rows[row[4]] = row[2], row[3]
     return rows
+
+
+def _chip():
+    """The chip that the base image says it is for, as a number; None without one."""
+    found, head = esp32.Partition.find(esp32.Partition.TYPE_APP), bytearray(16)
+    if not found:
+        return None
+    found[0].readblocks(0, head, 0)
+    return head[12] | head[13] << 8
 
 
 def _partition(label):

@@ -1,4 +1,4 @@
-"""What an image is. `onecard release build` puts its own numbers in the place of these."""
+"""What an image is. `onecard firmware build` puts its own numbers in the place of these."""
 
 VERSION = 1
 PROGRAM = 0  # CRC-32 of the name of its main program; 0: built by hand, never updated over the air

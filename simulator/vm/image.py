@@ -10,9 +10,10 @@ same .mpy files to RAM. The shims are a second image, to take no more heap than 
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from zlib import crc32
 
@@ -68,7 +69,7 @@ def build_slot(source: Path, target: Path, program: str, version: int) -> bytes:
     """
     if target.exists():
         shutil.rmtree(target)
-    numbers = f"VERSION = {version}\nPROGRAM = {program_no(program)}\n"
+    numbers = _numbers(program, version)
     for main, folder in ((program, ""), (UPDATERS[program], "update")):
         made = target / main
         _compile_reader(source, source / "firmware" / f"{main}.py", made, numbers)
@@ -78,19 +79,24 @@ def build_slot(source: Path, target: Path, program: str, version: int) -> bytes:
     return pack(target / "rom")
 
 
-def build_files(source: Path, target: Path, program: str) -> Path:
+def build_files(source: Path, target: Path, program: str, named: tuple[str, int]) -> Path:
     """What a reader's file system gets, in a folder below `target`, which is made anew.
 
     boot.py, main.py and the bytecode that it imports; `program` is a file of firmware/ less .py.
+    `named`: the program and version that it calls itself.
     """
     if target.exists():
         shutil.rmtree(target)
-    _compile_reader(source, source / "firmware" / f"{program}.py", target)
+    _compile_reader(source, source / "firmware" / f"{program}.py", target, _numbers(*named))
     files = target / "rom"
     for name in ("boot.py", "main.py"):
         (files / "firmware" / name).rename(files / name)
     (files / "firmware").rmdir()
     return files
+
+
+def _numbers(program: str, version: int) -> str:
+    return f"VERSION = {version}\nPROGRAM = {program_no(program)}\n"
 
 
 def program_no(program: str) -> int:
@@ -132,7 +138,8 @@ def _compile_reader(source: Path, main: Path, target: Path, numbers: str = "") -
     boot = sources.pop(BOOT)
     sources.pop(MAIN, None)
     try:
-        linked = inline({**sources, _MAIN: main.read_text()}, as_source=[_MAIN])
+        reached = _imported(main.read_text(), sources)
+        linked = inline({**reached, _MAIN: main.read_text()}, as_source=[_MAIN])
         bundled = bundle(linked.pop(_MAIN), linked, _port_words())
     except SyntaxError as error:
         raise CompileFailed(f"{error.filename}: {error}") from error
@@ -149,6 +156,27 @@ def _compile_reader(source: Path, main: Path, target: Path, numbers: str = "") -
             compile_source(text, f"/rom/{path}", target / "rom" / path)
         except CompileFailed as error:
             raise CompileFailed(untangled(str(error), bundled.line_map)) from error
+
+
+def _imported(main: str, sources: Mapping[str, str]) -> dict[str, str]:
+    """Those of `sources` that `main` imports, and those that they import, in their order."""
+    found: set[str] = set()
+    todo = [(_MAIN, main)]
+    while todo:
+        name, source = todo.pop()
+        for node in ast.walk(ast.parse(source, filename=name)):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            for dotted in names:
+                parts = dotted.split(".")
+                whole = {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
+                new = (whole & sources.keys()) - found
+                found |= new
+                todo += [(module, sources[module]) for module in sorted(new)]
+    return {module: source for module, source in sources.items() if module in found}
 
 
 def _port_words() -> set[str]:

@@ -1,19 +1,22 @@
 """Boards, a site's kit and a small program, for tests of `onecard device`."""
 
-import hashlib
 import json
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from ledger.release_file import Release
 from simulator.board.base_image import base_image
 from simulator.board.flash_file import FlashFile
 from simulator.board.served import FACTS, FLASH, FLASH_BYTES, make
 from tools.device.boards import BOARDS
-from tools.device.bundle import Bundle
 from tools.device.flash import merged
 from tools.keys import site_kit
 from tools.keys.derive import CARD_BYTES
 from tools.keys.vault import SiteKeys
 
 SITE = "canteen-1"
+SIGNER, STRANGER = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2))
 READER = """
 merchant_no = 71
 broker_host = "10.0.0.5"
@@ -67,16 +70,19 @@ def chip(folder):
     return FlashFile(folder / FLASH, FLASH_BYTES)
 
 
-def small_program(folder, version=1):
-    """Files such as a program has, that take no compiler."""
-    folder.mkdir(exist_ok=True)
-    files = {"boot.py": "import gc\n", "main.py": f"print({version})\n", "reader_0.mpy": "M" * 700}
-    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
-    manifest = {"program": "main", "version": version, "files": dict(digests)}
-    files["onecard.json"] = json.dumps(manifest)
-    files["main.new"], digests["main.new"] = files.pop("main.py"), digests.pop("main.py")
-    digests["onecard.json"] = hashlib.sha256(files["onecard.json"].encode()).hexdigest()
-    for name, text in files.items():
-        (folder / name).write_text(text)
-    paths = sorted(folder / name for name in files)
-    return Bundle("main", paths, digests, {}, None)
+def release_file(path, version=1, signer=SIGNER, **about):
+    """A signed release of a small program in `path`, which takes no compiler."""
+    main = f"print({version})\n".encode()
+    files = {"boot.py": b"import gc\n", "main.py": main, "reader_0.mpy": b"M" * 700}
+    image = about.pop("image", b"")
+    about = {"files": files, "roles": ("pos",), "hardware": ("esp32",), **about}
+    made = Release(about.pop("name", "main"), version + 1, version, image, **about)
+    path.write_bytes(made.signed(signer).encoded())
+    return path
+
+
+def public_file(path, signer=SIGNER):
+    """The public key of whoever signs, in `path`."""
+    encoding = Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+    path.write_bytes(signer.public_key().public_bytes(*encoding))
+    return path

@@ -9,9 +9,9 @@ from simulator.board.base_image import base_image
 from simulator.vm.image import UPDATERS
 from tests.device.bench import READER, SITE, kit_file, settings_file
 from tools.device import batch, flash, processes, provision, work
-from tools.device.boards import BOARDS, LINKS, PROGRAMS, ROLES
+from tools.device.boards import BOARDS, CHIPS, LINKS, PROGRAMS, ROLES, hardware_of
 from tools.device.errors import CAUSES, DeviceError
-from tools.device.log import Log
+from tools.device.log import BadLog, Log
 from tools.device.partition_table import APP, DATA, BadTable, Row, decode, encode
 from tools.keys import site_kit
 from tools.keys.vault import KeysError
@@ -19,12 +19,14 @@ from tools.reader_settings import BadSettings
 from tools.rooms import ROOT
 
 SLOT_BYTES_MAX = 0x40000
+# The header of an image says at its bytes 12 and 13 what chip it is for.
+S3_BOOTLOADER = (b"\xe9".ljust(12, b"\0") + b"\x09\0").ljust(0x1000, b"\xff")
 
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_the_flash_of_each_board_is_divided_without_gaps_or_overlaps(name):
     kind = BOARDS[name]
-    image = base_image() if kind.base_at else b"\xe9".ljust(0x1000, b"\xff") + base_image()
+    image = base_image() if kind.base_at else S3_BOOTLOADER + base_image()
     table = flash.merged(image, kind)[0x8000 - kind.base_at :]
     rows = decode(table)
     assert [row.label for row in rows] == [
@@ -69,7 +71,9 @@ def test_a_table_with_one_bit_changed_is_none():
     [
         (b"", "bootloader"),
         (b"\x7fELF", "bootloader"),
-        (b"\xe9" * 100, "no partition table"),
+        (base_image()[:100], "no partition table"),
+        (S3_BOOTLOADER + base_image(), "is for esp32s3, and this board is an esp32"),
+        (b"\xe9" * 100, "is for another chip"),
         (base_image()[:-1000], r"no program|no partition"),
         (base_image() + bytes(0x1F0000), "ends behind"),
     ],
@@ -83,7 +87,9 @@ def test_each_role_has_a_program_and_each_program_is_there():
     assert {role for role, _, _ in PROGRAMS} == set(ROLES)
     assert {link for _, link, _ in PROGRAMS} == set(LINKS)
     for program in PROGRAMS.values():
-        assert (ROOT / "firmware" / f"{program}.py").exists()
+        text = (ROOT / "firmware" / f"{program}.py").read_text()
+        assert hardware_of(program) == (("esp32s3",) if "esp32s3" in text else ("esp32",))
+    assert {kind.chip for kind in BOARDS.values()} == set(CHIPS.values())
     assert set(UPDATERS) <= set(PROGRAMS.values())
     with pytest.raises(work.BadOrder, match="lock on tls: no program; lock hangs on serial"):
         work.program_of("lock", "tls", codes=False)
@@ -148,37 +154,68 @@ def row(device, mac, **more):
 
 def test_a_log_with_a_torn_end_keeps_what_was_said_and_goes_on(tmp_path):
     path = tmp_path / "log.jsonl"
-    log = Log(path)
-    log.add(row(1, "aa"))
-    log.add(row(2, "bb"))
+    with Log(path) as log:
+        log.add(row(1, "aa"))
+        log.add(row(2, "bb"))
     whole = path.read_bytes()
     for cut in range(whole.index(b"\n") + 1, len(whole)):
         path.write_bytes(whole[:cut])
-        torn = Log(path)
-        assert torn.done(SITE, 1) and not torn.done(SITE, 2)
-        torn.add(row(3, "cc"))
+        with Log(path) as torn:
+            assert torn.done(SITE, 1) and not torn.done(SITE, 2)
+            torn.add(row(3, "cc"))
         assert [json.loads(line)["device"] for line in path.read_text().splitlines()] == [1, 3]
 
 
 def test_a_number_has_one_board_and_a_board_one_number(tmp_path):
     log = Log(tmp_path / "log.jsonl")
     log.add(row(1, "aa"))
-    log.check(SITE, 1, "aa")
     for device, mac in ((1, "bb"), (2, "aa")):
         with pytest.raises(DeviceError) as caught:
-            log.check(SITE, device, mac)
+            log.begin(SITE, device, mac)
         assert caught.value.cause == 11
     log.add(row(1, "bb"))  # said with --replace
-    log.check(SITE, 1, "bb")
-    log.check(SITE, 2, "aa")
+    log.begin(SITE, 1, "bb")
+    log.begin(SITE, 2, "aa")
     log.add(row(2, "bb"))
     assert log.done(SITE, 1) is None  # its board is another reader now
 
 
-def test_the_log_cannot_be_written_so_the_batch_says_so(tmp_path):
-    log = Log(tmp_path / "none" / "log.jsonl")
+def test_a_log_that_cannot_be_used_is_told_before_the_first_board(tmp_path):
     with pytest.raises(OSError):
-        batch.run([batch.Job("p", 1)], log, SITE, str, lambda job: row(1, "aa"), lambda _: None)
+        Log(tmp_path / "none" / "log.jsonl")
+    path = tmp_path / "log.jsonl"
+    with Log(path) as log:
+        log.add(row(1, "aa"))
+        with pytest.raises(BadLog, match="another provisioning writes to it"):
+            Log(path)
+    whole = path.read_bytes()
+    for damaged in (b"{\n", b"\n", b"[]\n", b'{"site": "x", "device": 1}\n', whole[5:]):
+        path.write_bytes(whole + damaged + whole)
+        with pytest.raises(BadLog, match=r"log\.jsonl:2: this line is damaged.*take the line out"):
+            Log(path)
+        assert path.read_bytes() == whole + damaged + whole
+
+
+def test_a_number_is_its_boards_from_before_it_is_touched(tmp_path):
+    """The station dies between the board and the line that says it is done."""
+    path = tmp_path / "log.jsonl"
+    with Log(path) as log:
+        log.begin(SITE, 1, "aa")
+    with Log(path) as log:
+        assert log.done(SITE, 1) is None
+        for device, mac in ((1, "bb"), (2, "aa")):
+            with pytest.raises(DeviceError) as caught:
+                log.begin(SITE, device, mac)
+            assert caught.value.cause == 11
+        log.begin(SITE, 1, "aa")
+        log.add(row(1, "aa", program_digest="1"))
+    with Log(path) as log:
+        assert log.done(SITE, 1)
+        log.begin(SITE, 1, "aa")  # with other settings, and cut off
+    with Log(path) as log:
+        assert log.done(SITE, 1) is None  # so the old ones are not on it any more either
+        log.begin(SITE, 1, "bb", replace=True)
+        log.begin(SITE, 2, "aa")
 
 
 @pytest.mark.parametrize("jobs_at_once", [1, 4])
@@ -193,8 +230,9 @@ def test_200_boards_with_failures_in_the_middle_and_a_resume(tmp_path, jobs_at_o
         return row(job.device, f"{job.device:04x}")
 
     def once(what="1"):
-        log = Log(tmp_path / "log.jsonl")
-        return batch.run(jobs, log, SITE, lambda _: what, act, said.append, jobs_at_once)
+        with Log(tmp_path / "log.jsonl") as log:
+            same = {"program_digest": what}
+            return batch.run(jobs, log, SITE, lambda _: same, act, said.append, jobs_at_once)
 
     said = []
     first = once()

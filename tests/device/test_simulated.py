@@ -1,7 +1,5 @@
 """`onecard device` on simulated boards: real esptool, mpremote and MicroPython, and power cuts."""
 
-import json
-import os
 import subprocess
 
 import pytest
@@ -12,16 +10,16 @@ from tests.device.bench import (
     board,
     chip,
     kit_file,
+    public_file,
+    release_file,
     settings_file,
-    small_program,
     trouble,
 )
 from tools.cli import app
-from tools.device import bundle, ports, processes, provision
+from tools.device import ports, processes, provision
 from tools.keys import site_kit
 
 _TEAR = "f = open('reader_0.mpy', 'w'); f.write('torn'); f.close()"
-BOARDS_MANY = int(os.environ.get("ONECARD_BOARDS", "3"))
 
 
 @pytest.fixture
@@ -35,19 +33,25 @@ def reader(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def no_compiler(monkeypatch, tmp_path):
-    """The program is a small one; that of a POS is put by test_provisioning_doc.py."""
-    monkeypatch.setattr(bundle, "build", lambda program, folder: small_program(folder / "files"))
+def program(tmp_path):
+    """The release is of a small program; that of a POS is put by test_provisioning_doc.py."""
+    public_file(tmp_path / "signer.pub")
+    return release_file(tmp_path / "program.release")
 
 
 def onecard(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
+def order(tmp_path, kit, reader):
+    """What is the same for every board."""
+    words = ["--role", "pos", "--kit", kit, "--settings", reader, "--log", tmp_path / "log.jsonl"]
+    return [*words, "--release", tmp_path / "program.release", "--key", tmp_path / "signer.pub"]
+
+
 def put(tmp_path, url, kit, reader, device=1001, *more):
-    log = tmp_path / "log.jsonl"
-    words = ["--port", url, "--device", device, "--role", "pos", "--kit", kit]
-    return onecard("device", "provision", *words, "--settings", reader, "--log", log, *more)
+    words = ["--port", url, "--device", device, *order(tmp_path, kit, reader)]
+    return onecard("device", "provision", *words, *more)
 
 
 def inspected(url):
@@ -83,9 +87,11 @@ def test_a_board_becomes_a_reader_and_shows_no_key(tmp_path, kit, reader, monkey
     assert "0 done, 1 before" in put(tmp_path, url, kit, reader).output
     settings_file(reader, epoch=2)
     words = ["--port", url, "--role", "pos", "--kit", kit, "--settings", reader]
-    applied = onecard("device", "apply", *words)
+    applied = onecard("device", "apply", *words, "--log", tmp_path / "log.jsonl")
     assert applied.exit_code == 0, applied.output
     assert "'epoch': 2" in onecard("device", "show", "--port", url).output
+    # It is written down: a batch with these settings has nothing to do.
+    assert "0 done, 1 before" in put(tmp_path, url, kit, reader).output
 
 
 def test_its_next_key_leaves_its_journal_and_another_reader_is_refused(tmp_path, kit, reader):
@@ -110,13 +116,12 @@ def test_its_next_key_leaves_its_journal_and_another_reader_is_refused(tmp_path,
 
 
 def test_cut_off_anywhere_it_runs_nothing_or_all_of_it_and_is_provisioned_again(
-    tmp_path, kit, reader, monkeypatch
+    tmp_path, kit, reader, program
 ):
     folder = tmp_path / "board"
     url = board(folder)
     assert put(tmp_path, url, kit, reader).exit_code == 0
-    other = tmp_path / "other"
-    monkeypatch.setattr(bundle, "build", lambda program, folder: small_program(other, 2))
+    release_file(program, 2)
     cut_off = 0
     for cut in range(0, 40, 2):
         trouble(folder, cut_after=cut)
@@ -129,11 +134,11 @@ def test_cut_off_anywhere_it_runs_nothing_or_all_of_it_and_is_provisioned_again(
         facts = inspected(url)
         found = facts["files"].get("main.py")
         # Before the first write it is the reader that it was; then nothing runs.
-        is_old = found is not None and facts["manifest"]["version"] == 1
+        is_old = found is not None and facts["manifest"]["version"] == 2
         assert found is None or is_old, cut
     assert cut_off > 1 and failed.exit_code == 0
     trouble(folder)
-    assert inspected(url)["manifest"]["version"] == 2
+    assert inspected(url)["manifest"]["version"] == 3
     assert onecard("device", "doctor", "--port", url).exit_code == 0
 
 
@@ -201,24 +206,3 @@ def test_power_lost_while_it_is_flashed_and_flashed_again(tmp_path):
     assert not chip(folder).can_boot()
     assert onecard("device", "flash", "--port", url, "--base", base).exit_code == 0
     assert chip(folder).can_boot()
-
-
-def test_a_batch_with_a_dead_board_in_the_middle_and_a_resume(tmp_path, kit, reader):
-    """ONECARD_BOARDS=200 for as many as a campus gets in a delivery."""
-    urls = [board(tmp_path / f"{n}", n) for n in range(BOARDS_MANY)]
-    middle = tmp_path / str(BOARDS_MANY // 2)
-    trouble(middle, is_dead=True)
-    rows = [f"{url},{1001 + number}" for number, url in enumerate(urls)]
-    (tmp_path / "boards.csv").write_text("\n".join(["port,device", *rows]))
-    words = ["--batch", tmp_path / "boards.csv", "--role", "pos", "--kit", kit]
-    words += ["--settings", reader, "--log", tmp_path / "log.jsonl", "--jobs", 2]
-    first = onecard("device", "provision", *words)
-    assert first.exit_code == 1 and f"{BOARDS_MANY - 1} done, 0 before, 1 failed" in first.output
-    assert "[cause 4]" in first.stderr
-    trouble(middle)
-    again = onecard("device", "provision", *words)
-    assert again.exit_code == 0 and f"1 done, {BOARDS_MANY - 1} before" in again.output
-    print(first.output.splitlines()[-1], "|", again.output.splitlines()[-1])
-    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert sorted(row["device"] for row in log) == list(range(1001, 1001 + BOARDS_MANY))
-    assert len({row["mac"] for row in log}) == BOARDS_MANY

@@ -1,6 +1,8 @@
 """A POS in a real MicroPython takes new firmware by the real path, and comes back from bad one."""
 
+import os
 import random
+from collections import Counter
 
 import pytest
 
@@ -8,9 +10,13 @@ from protocols.rules import release, slots
 from protocols.wire import messages
 from simulator.vm import image
 from simulator.vm.home import ROOT
+from tests.vm.cuts import Cells, Watched, boots, cut_in, is_chain
 from tests.vm.slotted import SLOT_BYTES, Slotted
 
 SEED = 40
+# Of the steps that are alike, as pages and sectors, so many are cut in; 0: in all of them.
+SWITCH = "slots: the new image is in use, on trial"
+ALIKE = int(os.environ.get("ONECARD_CUTS", "2"))
 BROKEN = {
     "raises": "raise ValueError('at import')\n",
     "is torn": "def f(:\n",
@@ -34,12 +40,6 @@ def releases(tmp_path_factory):
         version: image.build_slot(ROOT, folder / str(version), "main", version)
         for version in (1, 2)
     }
-
-
-def boots(reader):
-    """The firmware numbers of the BOOT records that came to the ledger."""
-    kinds = reader.depot.kinds()
-    return [one["firmware"] for one in kinds if one["kind"] == messages.BOOT]
 
 
 def test_a_pos_takes_the_next_image_and_proves_it(loader, releases):
@@ -91,3 +91,82 @@ def test_a_cut_in_the_updater_boots_the_role(loader, releases):
     reader.cut()
     reader.run(20)
     assert reader.running == (1, True) and reader.hardware.panel.lines[0] == "WELCOME"
+
+
+@pytest.fixture(scope="module")
+def steps(loader, releases):
+    """All steps of an update that went well, in order, and what the flashes held before it."""
+    reader = Watched(loader, releases[1], 1, releases[2])
+    cells = Cells(reader)
+    reader.run(400, until=lambda: reader.running == (2, True))
+    reader.run(5)
+    assert reader.running == (2, True) and boots(reader) == [1, 2]
+    return reader.steps, cells
+
+
+def chosen(steps):
+    """The numbers of the steps that are cut in, by their names."""
+    draw, alike = random.Random(SEED), {}
+    for number, step in enumerate(steps):
+        alike.setdefault(step.name, []).append(number)
+    if not ALIKE:
+        return alike
+    return {name: draw.sample(all_, min(ALIKE, len(all_))) for name, all_ in alike.items()}
+
+
+def test_a_cut_in_any_step_leaves_old_or_new_with_its_journal_and_ends_at_new(
+    loader, releases, steps
+):
+    """ONECARD_CUTS=0 pytest -s tests/vm/test_update.py -k any_step: in all of them; a table."""
+    steps, cells = steps
+    numbers = chosen(steps)
+    (switch,) = [n for n, step in enumerate(steps) if step.name == SWITCH]
+    ran = {name: Counter() for name in numbers}
+    for number, step in enumerate(steps):
+        if number in numbers[step.name]:
+            reader = cut_in(Slotted(loader, releases[1], 1, releases[2], number), step, cells)
+            in_use = 1 if number <= switch else 2
+            assert reader.running[0] == in_use, step.name
+            runs = lived_through(reader, step)
+            assert runs in (in_use, 2), step.name
+            ran[step.name][runs] += 1
+        cells.do(step)
+    count = sum(map(len, numbers.values()))
+    print(f"seed {SEED}: cut in {count} of {len(steps)} steps; what ran next: the old, the new")
+    for name, versions in ran.items():
+        print(f"  {name:48} {versions[1]:4} {versions[2]:4}")
+
+
+def lived_through(reader, step):
+    """The version that ran next; in the end the new one does, and the journal has all it had."""
+    before = len(boots(reader))
+    reader.run(700, until=lambda: len(boots(reader)) > before)
+    runs = boots(reader)[before]
+    reader.run(700, until=lambda: reader.running == (2, True))
+    reader.run(5)
+    records = reader.depot.records
+    assert reader.running == (2, True) and reader.crashes == [], step.name
+    assert tuple(records[: len(step.records)]) == step.records and is_chain(records), step.name
+    assert boots(reader)[-1] == 2, step.name
+    reader.cut()
+    return runs
+
+
+@pytest.mark.parametrize(
+    "word",
+    [{"version": 1}, {"version": 9, "after": 3}, {"version": 3, "program": 7}, {"version": 3}],
+    ids=["older", "not after this one", "another program", "another signer"],
+)
+def test_what_is_older_or_not_for_it_is_not_taken(loader, releases, word):
+    """The bytes of version 1 stand ready; nothing asks for them."""
+    reader = Slotted(loader, releases[2], 2, releases[1])
+    reader.depot.tells = False
+    reader.run(10)
+    key = bytes(32) if word == {"version": 3} else None
+    reader.depot.tell(reader.depot.warrant(key=key, **word))
+    reader.run(150)
+    assert reader.running == (2, True) and reader.depot.asked == [] and boots(reader) == [2]
+    reader.depot.tell(reader.depot.warrant(version=3))
+    reader.run(150, until=lambda: bool(reader.depot.asked))
+    assert reader.depot.asked  # a word as it should be is
+    reader.cut()

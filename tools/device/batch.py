@@ -57,19 +57,22 @@ def run(
     jobs: list[Job],
     log: Log,
     site: str,
-    sameness: Callable[[Job], str],
+    sameness: Callable[[Job], Mapping[str, str]],
     act: Callable[[Job], Mapping[str, Any]],
     say: Callable[[str], None],
     at_once: int = 1,
 ) -> Result:
-    """Do what `log` does not have yet; act(job) gives what is to be written down of it.
+    """Do what `log` does not have yet; act(job) begins it in the log, and gives what is to be
+    written down of it when it is done.
 
     `sameness`: what a reader that was done has to have in its line to be left as it is.
     """
     lock = threading.Lock()
     failed: list[tuple[Job, DeviceError]] = []
     open_jobs = [
-        job for job in jobs if (log.done(site, job.device) or {}).get("what") != sameness(job)
+        job
+        for job in jobs
+        if not sameness(job).items() <= (log.done(site, job.device) or {}).items()
     ]
 
     def one(job: Job) -> int:
@@ -81,7 +84,7 @@ def run(
                 say(f"{site}/{job.device} at {job.port}: {error}")
             return 0
         with lock:
-            log.add({**row, "what": sameness(job)})
+            log.add({**row, **sameness(job)})
             say(f"{site}/{job.device} at {job.port}: done")
         return 1
 

@@ -36,6 +36,11 @@ def _rows(vfs: int, cards: int, journal: int, start: int = 0x200000) -> tuple[Ro
     )
 
 
+# The oldest base image that our firmware runs on: sys.implementation.version.
+MICROPYTHON_MIN = (1, 28, 0)
+# By which number a base image says what chip it is for (esp_image_header_t of ESP-IDF, bytes 12
+# and 13), and what esptool calls that one.
+CHIPS = {0: "esp32", 9: "esp32s3"}
 BOARDS = {
     "esp32-8mb": BoardKind("esp32", 8 << 20, 0x1000, _rows(0x80000, 0x20000, 0x4E0000)),
     "esp32-4mb": BoardKind("esp32", 4 << 20, 0x1000, _rows(0x50000, 0x20000, 0x110000)),
@@ -69,3 +74,15 @@ PROGRAMS = {
 }
 # Who reads who holds a card beside or in place of its purse: they have the read key too.
 READS = frozenset({"door", "lock", "attendance", "identity"})
+# Programs for another chip than the ESP32: that one has no USB of its own.
+_ON_S3 = frozenset({"main_desk_usb"})
+
+
+def roles_of(program: str) -> tuple[str, ...]:
+    """What readers do that run it."""
+    return tuple(sorted({role for (role, _, _), name in PROGRAMS.items() if name == program}))
+
+
+def hardware_of(program: str) -> tuple[str, ...]:
+    """The chips it is for, as esptool calls them: pins and ports of the others are not there."""
+    return ("esp32s3",) if program in _ON_S3 else ("esp32",)

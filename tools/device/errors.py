@@ -11,7 +11,7 @@ CAUSES = {
     5: "the chip has no program to start: onecard device flash",
     6: "it answers, but not as MicroPython's console: onecard device flash",
     7: "the connection broke off: run the same command again",
-    8: "its MicroPython is too old: flash a base image of 1.28 or later",
+    8: "its MicroPython is too old: flash a later base image, 1.28 at least",
     9: "its partition table is not ours: onecard device flash",
     10: "it holds records of another reader: connect it there, or keep its flash, --lose-journal",
     11: "this number was given to another board, or this board has another number: --replace",
@@ -19,6 +19,8 @@ CAUSES = {
     13: "it has no settings: onecard device provision",
     14: "its program is not whole: onecard device provision",
     15: "esptool or mpremote is missing: pip install onecard[device]",
+    16: "the release is for another chip: take the one that is for this board",
+    17: "it runs a later version, and none goes back: build this one with a higher number",
 }
 
 

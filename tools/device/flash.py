@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from tools.device import processes
-from tools.device.boards import BoardKind
+from tools.device.boards import CHIPS, BoardKind
 from tools.device.errors import DeviceError
 from tools.device.partition_table import (
     APP,
@@ -21,7 +21,7 @@ from tools.device.partition_table import (
     encode,
 )
 
-_IMAGE_MAGIC = 0xE9
+_IMAGE_MAGIC, _CHIP_AT = 0xE9, 12
 _KEPT = ("nvs", "otadata", "phy_init")
 _BAUD = "460800"
 
@@ -34,6 +34,9 @@ def merged(base: bytes, board: BoardKind) -> bytes:
     """The base image with our partition table in it. BadImage."""
     if not base or base[0] != _IMAGE_MAGIC:
         raise BadImage("does not begin with a bootloader: is it the whole image for this chip?")
+    chip = CHIPS.get(int.from_bytes(base[_CHIP_AT : _CHIP_AT + 2], "little"))
+    if chip != board.chip:
+        raise BadImage(f"is for {chip or 'another chip'}, and this board is an {board.chip}")
     if board.base_at + len(base) > board.ours_at:
         raise BadImage(f"ends behind 0x{board.ours_at:x}, where its file system begins")
     at = TABLE_AT - board.base_at

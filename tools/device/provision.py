@@ -11,16 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from protocols.rules import settings
+from protocols.rules import settings, slots
 from tools import reader_settings
 from tools.device import processes
-from tools.device.boards import READS
+from tools.device.boards import CHIPS, MICROPYTHON_MIN, READS
 from tools.device.bundle import Bundle
 from tools.device.errors import DeviceError
 from tools.keys import derive
 from tools.keys.site_kit import SiteKit
 
-VERSION_MIN = (1, 28, 0)
 TLS_BLOBS = ("tls_key", "tls_cert", "tls_ca1", "tls_ca2")
 # What a reader may have in NVS besides; the firmware's boards say what for.
 STORED = ("wifi_ssid", "wifi_key", "serial_baud", "menu", "aggregate", "desk_format", *TLS_BLOBS)
@@ -61,28 +60,42 @@ def inspect(port: str) -> dict[str, Any]:
     """What a board says about itself, its settings by name and without keys. DeviceError."""
     processes.probe(port)
     facts = processes.call(port, "inspect", list(BLOBS))
-    if tuple(facts["version"]) < VERSION_MIN:
+    if tuple(facts["version"]) < MICROPYTHON_MIN:
         raise DeviceError(8, ".".join(map(str, facts["version"])))
     rows = facts.get("settings")
     facts["settings"] = {_NAMES.get(key, str(key)): value for key, value in rows} if rows else None
     return facts
 
 
-def provision(
-    port: str, facts: Mapping[str, Any], who: Identity, bundle: Bundle, *, lose_journal: bool
-) -> None:
-    """Make the board that `facts` are of the reader `who`. DeviceError."""
+def check(facts: Mapping[str, Any], who: Identity, bundle: Bundle, *, lose_journal: bool) -> bool:
+    """Whether the board may become that; True: its journal has to go. DeviceError, and it is as
+    it was."""
     missing = [label for label in _PARTITIONS if label not in facts["partitions"]]
     if missing:
         raise DeviceError(9, f"no partition {missing[0]}")
-    erase_journal = _must_erase(facts, who, lose_journal)
+    chip = CHIPS.get(facts["chip"], f"chip {facts['chip']}")
+    if chip not in bundle.hardware:
+        raise DeviceError(16, f"{bundle.program} is for {', '.join(bundle.hardware)}, not {chip}")
+    if tuple(facts["version"]) < bundle.micropython:
+        has, needs = (".".join(map(str, v)) for v in (facts["version"], bundle.micropython))
+        raise DeviceError(8, f"{has}, where {bundle.program} needs {needs}")
+    runs = version_of(facts, bundle.program)
+    if bundle.version < runs:
+        raise DeviceError(17, f"{bundle.program} {bundle.version} on a board with {runs}")
+    return must_erase(facts, who, lose_journal)
+
+
+def provision(
+    port: str, facts: Mapping[str, Any], who: Identity, bundle: Bundle, *, erase_journal: bool
+) -> None:
+    """Make the board that `facts` are of the reader `who`, as `check` has allowed. DeviceError."""
     if "main.py" in facts["files"]:
         # What it has begun, as its watchdog, must be over before anything is put.
         processes.call(port, "stop")
         processes.reset(port)
     blobs = {**who.blobs, **bundle.blobs}
     gone = [name for name in BLOBS if name not in blobs]
-    digests = {"files": bundle.digests, "blobs": _digests(blobs)}
+    digests = {"files": bundle.digests, "blobs": digests_of(blobs)}
     found = processes.call(
         port, "put", _hex(blobs), gone, digests, bundle.slot, erase_journal, files=bundle.files
     )
@@ -91,12 +104,9 @@ def provision(
     processes.reset(port)
 
 
-def apply(port: str, facts: Mapping[str, Any], who: Identity) -> None:
+def apply(port: str, who: Identity) -> None:
     """Give a reader that is provisioned other settings, and nothing else. DeviceError."""
-    if facts["settings"] is None:
-        raise DeviceError(13, port)
-    _must_erase(facts, who, lose_journal=False)
-    found = processes.call(port, "apply", _hex(who.blobs), _digests(who.blobs))
+    found = processes.call(port, "apply", _hex(who.blobs), digests_of(who.blobs))
     if found["wrong"]:
         raise DeviceError(12, ", ".join(found["wrong"]))
     processes.reset(port)
@@ -115,8 +125,8 @@ def has_key_of(facts: Mapping[str, Any], kit: SiteKit) -> str:
     return "the one before" if before and own == derive.check_value(before) else "another one"
 
 
-def _must_erase(facts: Mapping[str, Any], who: Identity, lose_journal: bool) -> bool:
-    """Whether the journal goes: never while it may hold what only this board knows."""
+def must_erase(facts: Mapping[str, Any], who: Identity, lose_journal: bool) -> bool:
+    """Whether the journal goes: never while it may hold what only this board has. DeviceError."""
     found = facts["settings"]
     is_same = found and (found.get("device"), found.get("site")) == (who.device, who.site)
     if not facts["journal_sectors"] or is_same:
@@ -127,7 +137,20 @@ def _must_erase(facts: Mapping[str, Any], who: Identity, lose_journal: bool) -> 
     raise DeviceError(10, f"{facts['journal_sectors']} sectors of {whose}")
 
 
-def _digests(blobs: Mapping[str, bytes]) -> dict[str, str]:
+def version_of(facts: Mapping[str, Any], program: str) -> int:
+    """The version of `program` that a board has: by cable, or since then over the air. 0: none."""
+    manifest = facts["manifest"] or {}
+    if manifest.get("program") != program:
+        return 0
+    version = manifest.get("version", 0)
+    state = slots.decode(bytes.fromhex(facts.get("slots", "")))
+    if state is None or "slot" not in manifest:
+        return version
+    return max(version, int(slots.image(state, state[slots.IN_USE])[0]))
+
+
+def digests_of(blobs: Mapping[str, bytes]) -> dict[str, str]:
+    """The SHA-256 of each, as a board says it."""
     return {name: hashlib.sha256(data).hexdigest() for name, data in blobs.items()}
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ledger.release_file import BadRelease, Release
 from protocols.rules.spending import POLICY_FIELDS
 from tools.device import batch, bundle, ports
 from tools.device import provision as provisioning
@@ -15,9 +16,12 @@ from tools.device.boards import BOARDS, PROGRAMS
 from tools.device.errors import DeviceError
 from tools.device.flash import flash as flash_board
 from tools.device.log import Log
+from tools.firmware import release
 from tools.keys import site_kit
 
 _BLOB_BYTES_MAX = 1984
+_PROGRAM = ("program", "version", "program_digest")
+_IDENTITY = ("settings", *provisioning.STORED)
 
 
 class BadOrder(Exception):
@@ -26,13 +30,16 @@ class BadOrder(Exception):
 
 @dataclass(frozen=True)
 class Order:
-    """What readers are to be; `stored` (NVS name -> bytes) may hold a key: no `repr` shows it."""
+    """What readers are to be; `stored` (NVS name -> bytes) may hold a key: no `repr` shows it.
+
+    `release` is what they run, for whoever puts a program.
+    """
 
     role: str
-    program: str
     kit: Path
     settings: Path
     stored: Mapping[str, bytes] = field(repr=False)
+    release: Release | None = None
 
     def identity(self, device: int) -> provisioning.Identity:
         """The reader with this number. BadSettings, KeysError."""
@@ -49,6 +56,17 @@ def program_of(role: str, link: str, codes: bool) -> str:
         raise BadOrder(
             f"{role}{scanner} on {link}: no program; {role} hangs on {', '.join(there)}"
         )
+    return found
+
+
+def signed(file: Path, keys: list[Path], needed: int, role: str) -> Release:
+    """The release in `file`, for readers of `role`, signed by so many of the keys. BadRelease."""
+    found = release.read(file)
+    signers = found.signers(release.public_keys(keys))
+    if needed < 1 or signers < needed:
+        raise BadRelease(f"{file} is signed by {signers} of these keys; {needed} have to")
+    if role not in found.roles:
+        raise BadRelease(f"{file} is {found.name}, for {', '.join(found.roles)} and not {role}")
     return found
 
 
@@ -99,38 +117,58 @@ def provision(
     # All of them before the first: a wrong setting must not be found out at the hundredth board.
     people = {job.device: order.identity(job.device) for job in jobs}
     site = next(iter(people.values())).site
-    log = Log(log_file)
-    with tempfile.TemporaryDirectory(prefix="onecard-program-") as folder:
-        made = bundle.build(order.program, Path(folder))
+    assert order.release is not None
+    with tempfile.TemporaryDirectory(prefix="onecard-program-") as folder, Log(log_file) as log:
+        made = bundle.of_release(order.release, Path(folder) / "files")
 
-        def sameness(job: batch.Job) -> str:
-            who = people[job.device]
-            parts = [made.program, *sorted(made.digests.values()), str(made.slot)]
-            parts += [f"{name}={who.blobs[name].hex()}" for name in sorted(who.blobs)]
-            return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        def sameness(job: batch.Job) -> dict[str, str]:
+            digests = provisioning.digests_of(people[job.device].blobs)
+            return {"program_digest": made.digest, "blobs_digest": _digest_of(digests)}
 
         def act(job: batch.Job) -> dict[str, Any]:
             who = people[job.device]
             with ports.opened(job.port) as port:
                 facts = _looked_at(port, flashing)
-                if not flags["replace"]:
-                    log.check(site, job.device, facts["mac"])
-                provisioning.provision(port, facts, who, made, lose_journal=flags["lose_journal"])
+                goes = provisioning.check(facts, who, made, lose_journal=flags["lose_journal"])
+                log.begin(site, job.device, facts["mac"], replace=flags["replace"])
+                provisioning.provision(port, facts, who, made, erase_journal=goes)
             row = {"site": site, "device": job.device, "mac": facts["mac"], "role": who.role}
-            return {**row, "program": made.program, "at_s": int(time.time())}
+            row |= {"program": made.program, "version": made.version}
+            return {**row, "at_s": int(time.time())}
 
         return batch.run(jobs, log, site, sameness, act, say, at_once)
 
 
-def apply(order: Order, url: str) -> str:
-    """Give a reader its settings anew; its site and number. DeviceError."""
-    with ports.opened(url) as port:
+def apply(order: Order, url: str, log_file: Path) -> str:
+    """Give a reader its settings anew, and write that down; its site and number. DeviceError."""
+    with Log(log_file) as log, ports.opened(url) as port:
         facts = provisioning.inspect(port)
         if facts["settings"] is None:
             raise DeviceError(13, url)
         who = order.identity(facts["settings"]["device"])
-        provisioning.apply(port, facts, who)
+        provisioning.must_erase(facts, who, lose_journal=False)
+        before = log.done(who.site, who.device)
+        log.begin(who.site, who.device, facts["mac"])
+        provisioning.apply(port, who)
+        log.add(_applied(before, facts, who))
     return f"{who.site}/{who.device}"
+
+
+def _applied(
+    before: Mapping[str, Any] | None, facts: Mapping[str, Any], who: provisioning.Identity
+) -> dict[str, Any]:
+    """The line of a reader that has other settings now; its program is the one that it had."""
+    row = {"site": who.site, "device": who.device, "mac": facts["mac"], "role": who.role}
+    row |= {name: before[name] for name in _PROGRAM if before and name in before}
+    held = {name: digest for name, digest in facts["blobs"].items() if name in _IDENTITY}
+    digests = {**held, **provisioning.digests_of(who.blobs)}
+    return {**row, "blobs_digest": _digest_of(digests), "at_s": int(time.time())}
+
+
+def _digest_of(digests: Mapping[str, str]) -> str:
+    """Of all blobs together: one alone, as a Wi-Fi password, could be guessed by its digest."""
+    lines = [f"{name}={digests[name]}" for name in sorted(digests)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def shown(url: str, kit: Path | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 card     the card centre's key file (tools/card/keyfile.py), for `onecard card`
 credit   the master of credit keys alone, for the ledger (`credit_key_file`)
 site     a site's kit (site_kit.py), for whoever provisions its readers
-update   an Ed25519 key in PEM and beside it its public one (.pub), for `onecard release`
+update   an Ed25519 key in PEM and beside it its public one (.pub), for `onecard firmware`
 ledger   the seed that receipts are signed with (`signing_key_file`), and its public key (.pub)
 """
 

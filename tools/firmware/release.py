@@ -1,4 +1,4 @@
-"""Releases of firmware: `onecard release VERB ...`. A key is a PEM file, a public key another.
+"""Releases as files: `onecard firmware VERB ...`. A key is a PEM file, a public key another.
 
 Signing needs the file of a release and a key and nothing else: it is done where no network is.
 """
@@ -21,10 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ledger.release_file import BadRelease, Release, decode
-from protocols.rules import slots
 
 FILE_BYTES_MAX = 1 << 23
-IMAGE, SLOTS = "romfs.bin", "slots.bin"
 
 
 def read(path: Path) -> Release:
@@ -77,20 +75,15 @@ def public_keys(paths: Iterable[Path]) -> list[bytes]:
     return found
 
 
-def first(release: Release, folder: Path) -> None:
-    """What a reader gets by cable that has two slots: slot 0, and the blob "slots" of its NVS."""
-    folder.mkdir(parents=True, exist_ok=True)
-    state = slots.first(release.version, len(release.image), release.digest)
-    (folder / IMAGE).write_bytes(release.image)
-    (folder / SLOTS).write_bytes(slots.encode(state))
-
-
 def told(release: Release) -> str:
-    """What it is, in a line."""
-    size, digest = len(release.image), release.digest.hex()
+    """What it is, in a line; the SHA-256 is of all that is signed."""
+    size = sum(map(len, release.contents.values()))
+    whom = f"{'/'.join(release.roles)} on {'/'.join(release.hardware)}"
+    since = ".".join(map(str, release.micropython))
     return (
-        f"{release.name} {release.version}, for {release.after} and later: {size} bytes,"
-        f" SHA-256 {digest}, {len(release.signatures)} signatures"
+        f"{release.name} {release.version}, for {release.after} and later: {whom},"
+        f" MicroPython {since} or later; {len(release.contents)} files, {size} bytes,"
+        f" SHA-256 {release.fingerprint.hex()}, {len(release.signatures)} signatures"
     )
 
 

@@ -1,4 +1,4 @@
-"""`onecard release` and `onecard ledger firmware`: signed offline, set by share, listed."""
+"""`onecard firmware` and `onecard ledger firmware`: signed offline, set by share, listed."""
 
 import stat
 
@@ -7,11 +7,11 @@ from typer.testing import CliRunner
 
 from ledger.release_file import BadRelease, Release
 from protocols.rules import release as rules
-from protocols.rules import slots
 from protocols.wire import messages
 from tests.ledger.readers import Reader, open_ledger
-from tools import ledger_firmware, release, release_build
+from tools import ledger_firmware
 from tools.cli import app
+from tools.firmware import build, release
 
 IMAGE = bytes(range(256)) * 40
 
@@ -33,53 +33,44 @@ def keys(tmp_path):
     """Two keys of releases."""
     paths = [tmp_path / "a.pem", tmp_path / "b.pem"]
     for path in paths:
-        assert onecard("release", "key", path).exit_code == 0
+        assert onecard("firmware", "key", path).exit_code == 0
     return paths
 
 
 def test_a_key_is_its_owners_alone_and_never_written_over(keys):
     assert stat.S_IMODE(keys[0].stat().st_mode) == 0o600
     before = keys[0].read_bytes()
-    assert onecard("release", "key", keys[0]).exit_code == 2
+    assert onecard("firmware", "key", keys[0]).exit_code == 2
     assert keys[0].read_bytes() == before
 
 
 def test_two_sign_and_it_verifies(file, keys):
     public = [part for key in keys for part in ("--key", key.with_suffix(".pub"))]
-    assert onecard("release", "verify", file, *public).exit_code == 1
+    assert onecard("firmware", "verify", file, *public).exit_code == 1
     for count, key in enumerate(keys, 1):
-        done = onecard("release", "sign", file, "--key", key)
+        done = onecard("firmware", "sign", file, "--key", key)
         assert done.exit_code == 0 and f"{count} signatures" in done.output
-    assert onecard("release", "verify", file, *public, "--needed", 2).exit_code == 0
-    assert onecard("release", "verify", file, *public[:2], "--needed", 2).exit_code == 1
+    assert onecard("firmware", "verify", file, *public, "--needed", 2).exit_code == 0
+    assert onecard("firmware", "verify", file, *public[:2], "--needed", 2).exit_code == 1
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
-    done = onecard("release", "verify", file, *public)
-    assert done.exit_code == 2 and "not the one of the manifest" in done.stderr
+    done = onecard("firmware", "verify", file, *public)
+    assert done.exit_code == 2 and "slot.rom is not the one of the manifest" in done.stderr
 
 
 def test_what_is_no_key_or_no_release_is_named(file, keys, tmp_path):
     public = keys[0].with_suffix(".pub")
-    done = onecard("release", "sign", file, "--key", public)
+    done = onecard("firmware", "sign", file, "--key", public)
     assert done.exit_code == 2 and "is no key of a release" in done.stderr
-    done = onecard("release", "verify", file, "--key", keys[0])
+    done = onecard("firmware", "verify", file, "--key", keys[0])
     assert done.exit_code == 2 and "is no public key" in done.stderr
-    done = onecard("release", "verify", public, "--key", public)
+    done = onecard("firmware", "verify", public, "--key", public)
     assert done.exit_code == 2 and "is no release" in done.stderr
-    done = onecard("release", "build", tmp_path / "x", "--version", 2, "--program", "main_lock")
-    assert done.exit_code == 2 and "only main, main_tls" in done.stderr
+    done = onecard("firmware", "build", tmp_path / "x", "--version", 2, "--program", "main_pos")
+    assert done.exit_code == 2 and "they are main, main_attendance" in done.stderr
     with pytest.raises(BadRelease, match="below its own"):
-        release_build.build("main", 2, 2)
-
-
-def test_the_first_image_goes_by_cable(file, tmp_path):
-    folder = tmp_path / "cable"
-    assert onecard("release", "first", file, folder).exit_code == 0
-    state = slots.decode((folder / release.SLOTS).read_bytes())
-    assert (folder / release.IMAGE).read_bytes() == IMAGE
-    assert slots.image(state, 0)[:2] == (2, len(IMAGE)) and slots.image(state, 1)[1] == 0
-    assert slots.booting(state, lambda slot: slot == 0)[slots.IN_USE] == 0
+        build.build("main", 2, 2)
 
 
 def test_it_is_set_by_share_and_listed(file, keys, tmp_path):
@@ -90,7 +81,7 @@ def test_it_is_set_by_share_and_listed(file, keys, tmp_path):
     own = (path, file, "--key", keys[0].with_suffix(".pub"), "--person", "Wang Fang")
     done = onecard("ledger", "firmware", "set", *own, "--percent", 5)
     assert done.exit_code == 2 and "0 of the release keys; 1 have to" in done.stderr
-    onecard("release", "sign", file, "--key", keys[0])
+    onecard("firmware", "sign", file, "--key", keys[0])
     done = onecard("ledger", "firmware", "set", *own, "--percent", 5, "--between", "02:00-02:60")
     assert done.exit_code == 2 and "is no window" in done.stderr
     done = onecard("ledger", "firmware", "set", *own, "--percent", 5, "--between", "18:00-20:30")
