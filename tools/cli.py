@@ -30,6 +30,7 @@ from tools.cli_options import (
 )
 from tools.cli_provision import device
 from tools.cli_reader import reader
+from tools.cli_report import report
 from tools.cli_residence import residence
 from tools.cli_year import sim_months, sim_year
 
@@ -57,6 +58,7 @@ app.add_typer(broker, name="broker")
 app.add_typer(device, name="device")
 app.add_typer(reader, name="reader")
 app.add_typer(firmware, name="firmware")
+app.add_typer(report, name="report")
 app.add_typer(ledger, name="ledger")
 sim.command("residence")(residence)
 app.command("aggregate-code")(aggregate_code)

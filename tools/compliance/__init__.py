@@ -1,0 +1,1 @@
+"""What of the regulation is proven, by what, and when: `onecard report compliance`."""
