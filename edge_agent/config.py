@@ -16,6 +16,8 @@ strangers = false                        # true: it is this building's alone, so
 [upstream]                               # the broker of the card centre; as above
 host = "127.0.0.1"
 port = 1884
+fallbacks = ["10.0.0.12:1884"]           # may be left out: further nodes of the same cluster of
+                                         # brokers, tried in turn
 
 [store]                                  # may be left out, and each of its keys too
 budget_mb = 2048                         # what records may use of the disk before none are taken
@@ -46,7 +48,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from adapters import secret_files
+from adapters.failover import Address, BadAddress, parse_all
 from adapters.identity import Identity, IdentityError, agent_name
 from adapters.secret_files import SecretFileError
 from edge_agent.config_source import BadVariable, Source
@@ -78,7 +81,7 @@ _BROKER = ("host", "port", *_IDENTITY)
 KEYS = {
     "": ("site", "data", "ledger_public_key"),
     "readers": (*_BROKER, "strangers"),
-    "upstream": _BROKER,
+    "upstream": (*_BROKER, "fallbacks"),
     "store": ("budget_mb", "retention_days"),
     "enrolment": ("required",),
     "view": ("port",),
@@ -100,11 +103,20 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class Broker:
-    """Where a broker listens, and who we are to it; without that, no TLS."""
+    """Where a broker listens, and who we are to it; without that, no TLS.
+
+    `fallbacks`: further nodes, where it is a cluster.
+    """
 
     host: str
     port: int
     identity: Identity | None = None
+    fallbacks: tuple[Address, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """All that it may be dialled by, in the order in which they are tried."""
+        return (self.host, self.port), *self.fallbacks
 
 
 @dataclass(frozen=True)
@@ -176,7 +188,7 @@ def load_from(source: Source, path: str) -> Config:
             folder / _text(table, "", "data"),
             _public_key(folder / _text(table, "", "ledger_public_key")),
             readers,
-            _broker(table, "upstream", folder, site),
+            _upstream(table, folder, site),
             _lines(table.get("lines", [])),
             strangers,
             *_store(table.get("store", {})),
@@ -216,6 +228,16 @@ def _readers(table: dict[str, Any], folder: Path, site: str) -> tuple[Broker, bo
     if not isinstance(strangers, bool):
         raise ConfigError("readers.strangers: true or false is needed")
     return _broker(table, "readers", folder, site), strangers
+
+
+def _upstream(table: dict[str, Any], folder: Path, site: str) -> Broker:
+    section = table.get("upstream")
+    texts = section.pop("fallbacks", []) if isinstance(section, dict) else []
+    broker = _broker(table, "upstream", folder, site)
+    try:
+        return replace(broker, fallbacks=parse_all((broker.host, broker.port), texts))
+    except BadAddress as error:
+        raise ConfigError(f"upstream.fallbacks: {error}") from None
 
 
 def _broker(table: dict[str, Any], name: str, folder: Path, site: str) -> Broker:

@@ -169,7 +169,13 @@ def _port(
 ) -> MqttPort:
     secure = None if broker.identity is None else broker.identity.context
     port = MqttPort(
-        broker.host, broker.port, client_id, subscriptions=heard, secure=secure, login=login
+        broker.host,
+        broker.port,
+        client_id,
+        subscriptions=heard,
+        secure=secure,
+        login=login,
+        fallbacks=broker.fallbacks,
     )
     stack.callback(port.close)
     return port

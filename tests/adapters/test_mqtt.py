@@ -6,13 +6,13 @@ import time
 
 import pytest
 
+from adapters.failover import BACKOFF_MS_MAX, BACKOFF_MS_MIN, NEXT_MS
 from adapters.mqtt import (
     ACK_TIMEOUT_MS,
-    BACKOFF_MS_MAX,
-    BACKOFF_MS_MIN,
     HANDSHAKE_MS,
     INBOX_MAX,
     PAYLOAD_BYTES_MAX,
+    PROBE_MS,
     MqttPort,
 )
 from adapters.subscriptions import FILTERS_PER_PACKET
@@ -185,6 +185,83 @@ def test_back_off_doubles_on_the_callers_clock_and_ends_at_its_limit():
         now_ms = due_ms
     assert waits[0] == BACKOFF_MS_MIN
     assert waits == [min(BACKOFF_MS_MIN << n, BACKOFF_MS_MAX) for n in range(9)]
+
+
+def _closed_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()
+
+
+def test_one_node_that_is_down_costs_a_moment_and_all_of_them_a_back_off():
+    nodes = [_closed_port() for _ in range(3)]
+    port = MqttPort(*nodes[0], "p", subscriptions=[], fallbacks=nodes[1:])
+    now_ms, tried, waits = 0, [], []
+    for _ in range(9):
+        tried.append(port.address)
+        before = port.counters["failed_dials"]
+        _step_until(port, now_ms, lambda before=before: port.counters["failed_dials"] > before)
+        due_ms = port.step(now_ms)
+        waits.append(due_ms - now_ms)
+        now_ms = due_ms
+    assert tried == nodes * 3
+    short = [NEXT_MS, NEXT_MS]
+    longer = [BACKOFF_MS_MIN, 2 * BACKOFF_MS_MIN, 4 * BACKOFF_MS_MIN]
+    assert waits == [wait for last in longer for wait in (*short, last)]
+
+
+def test_a_node_that_dies_is_followed_by_the_next_and_that_by_the_first(peer):
+    other = Peer()
+    port = MqttPort(*peer.address, "p", subscriptions=[], fallbacks=[other.address])
+    now_ms = 0
+    for node in (peer, other, peer):
+        assert port.address == node.address
+        port.step(now_ms)
+        node.accept(CONNACK)
+        _step_until(port, now_ms, lambda: port.connected)
+        node.connection.close()
+        _step_until(port, now_ms, lambda: not port.connected)
+        now_ms = port.step(now_ms)
+    assert port.counters == {**port.counters, "lost_sessions": 3, "failed_dials": 0}
+    port.close()
+    other.close()
+
+
+@pytest.mark.parametrize("has_fallback", [True, False])
+def test_a_node_that_keeps_the_connection_and_acknowledges_nothing_is_left(peer, has_fallback):
+    """As one does that is cut off from the others of its cluster: it answers every ping."""
+    other = Peer()
+    fallbacks = [other.address] if has_fallback else []
+    port = MqttPort(*peer.address, "p", subscriptions=[], fallbacks=fallbacks, probe="probe")
+    port.step(0)
+    peer.accept(CONNACK)
+    _step_until(port, 0, lambda: port.connected)
+    port.step(PROBE_MS)
+    assert port.unacked == has_fallback
+    port.step(PROBE_MS + ACK_TIMEOUT_MS + 1)
+    assert port.connected is not has_fallback
+    assert port.address == (other.address if has_fallback else peer.address)
+    port.close()
+    other.close()
+
+
+def test_a_probe_that_is_acknowledged_is_said_again_later_and_not_beside_other_words(peer):
+    other = Peer()
+    port = MqttPort(*peer.address, "p", subscriptions=[], fallbacks=[other.address], probe="probe")
+    port.step(0)
+    peer.accept(CONNACK)
+    _step_until(port, 0, lambda: port.connected)
+    peer.connection.recv(100)
+    port.step(PROBE_MS)
+    assert peer.connection.recv(100) == _publish(b"probe", b"", mid=1)
+    peer.connection.sendall(b"\x40\x02\x00\x01")
+    _step_until(port, PROBE_MS, lambda: port.unacked == 0)
+    port.step(2 * PROBE_MS - 1)
+    assert port.unacked == 0
+    port.publish("x", b"1")
+    port.step(2 * PROBE_MS)
+    assert port.unacked == 1
+    port.close()
+    other.close()
 
 
 def test_a_broker_that_never_answers_connect_is_given_up(peer):
