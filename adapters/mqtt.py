@@ -63,7 +63,8 @@ class Message:
 class MqttPort:
     """A connection to one broker, or to one node of a cluster, that keeps itself up.
 
-    `subscriptions` are filters (QoS 1). `will` and `birth` are (topic, payload), retained: the
+    `subscriptions` are filters (of QoS `subscription_qos`, which is 1 where nobody says that a
+    broker had better deliver at 0). `will` and `birth` are (topic, payload), retained: the
     broker publishes the will when we vanish, we publish the birth once subscribed. `counters`
     (name -> int) only ever grow. Time: `now_ms` is the caller's clock for back-off and time-outs;
     keep-alive runs on the host's clock inside paho, because the broker lives there too. `secure`:
@@ -90,6 +91,7 @@ class MqttPort:
         login: tuple[str, str] | None = None,
         fallbacks: Sequence[Address] = (),
         probe: str = "",
+        subscription_qos: int = 1,
     ) -> None:
         self._failover = Failover([(host, port), *fallbacks])
         self._probe = probe if fallbacks else ""
@@ -97,7 +99,7 @@ class MqttPort:
         self._secure = secure
         self._login = login
         self._client_id = client_id
-        self._subscriptions = Subscriptions(subscriptions)
+        self._subscriptions = Subscriptions(subscriptions, subscription_qos)
         self._keepalive_s = keepalive_s
         self._will = will
         self._birth = birth

@@ -18,6 +18,7 @@ host = "127.0.0.1"
 port = 1884
 fallbacks = ["10.0.0.12:1884"]           # may be left out: further nodes of the same cluster of
                                          # brokers, tried in turn
+subscription_qos = 1                     # may be left out; 0 with a cluster of NATS
 
 [store]                                  # may be left out, and each of its keys too
 budget_mb = 2048                         # what records may use of the disk before none are taken
@@ -68,6 +69,7 @@ BAUDS = (19_200, 38_400, 57_600, 115_200)
 READERS_PER_LINE_MAX = 32  # what an RS-485 transceiver drives
 SCHEMES = ("socket", "rfc2217")
 _IDENTITY = ("ca", "certificate", "key")  # in Identity's order
+_CLUSTER_S_OWN = ("fallbacks", "subscription_qos")
 _HOME_S_OWN = ("enabled", "prefix", "user", "password_file")
 _PREFIX = re.compile(r"[a-zA-Z0-9_-]+(?:/[a-zA-Z0-9_-]+)*")
 BUDGET_MB, BUDGET_MB_MAX = 2048, 1 << 20
@@ -81,7 +83,7 @@ _BROKER = ("host", "port", *_IDENTITY)
 KEYS = {
     "": ("site", "data", "ledger_public_key"),
     "readers": (*_BROKER, "strangers"),
-    "upstream": (*_BROKER, "fallbacks"),
+    "upstream": (*_BROKER, *_CLUSTER_S_OWN),
     "store": ("budget_mb", "retention_days"),
     "enrolment": ("required",),
     "view": ("port",),
@@ -89,6 +91,7 @@ KEYS = {
 }
 DEFAULTS = {
     "readers.strangers": False,
+    "upstream.subscription_qos": 1,
     "enrolment.required": False,
     "home_assistant.enabled": True,
     "home_assistant.prefix": HOME_PREFIX,
@@ -105,13 +108,14 @@ class ConfigError(Exception):
 class Broker:
     """Where a broker listens, and who we are to it; without that, no TLS.
 
-    `fallbacks`: further nodes, where it is a cluster.
+    `fallbacks`: further nodes, where it is a cluster. `subscription_qos`: as of MqttPort.
     """
 
     host: str
     port: int
     identity: Identity | None = None
     fallbacks: tuple[Address, ...] = ()
+    subscription_qos: int = 1
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -232,12 +236,16 @@ def _readers(table: dict[str, Any], folder: Path, site: str) -> tuple[Broker, bo
 
 def _upstream(table: dict[str, Any], folder: Path, site: str) -> Broker:
     section = table.get("upstream")
-    texts = section.pop("fallbacks", []) if isinstance(section, dict) else []
+    own = {}
+    if isinstance(section, dict):
+        own = {key: section.pop(key) for key in _CLUSTER_S_OWN if key in section}
+    qos = _number(own, "upstream.subscription_qos", 1, (0, 1))
     broker = _broker(table, "upstream", folder, site)
     try:
-        return replace(broker, fallbacks=parse_all((broker.host, broker.port), texts))
+        others = parse_all((broker.host, broker.port), own.get("fallbacks", []))
     except BadAddress as error:
         raise ConfigError(f"upstream.fallbacks: {error}") from None
+    return replace(broker, fallbacks=others, subscription_qos=qos)
 
 
 def _broker(table: dict[str, Any], name: str, folder: Path, site: str) -> Broker:

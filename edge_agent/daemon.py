@@ -176,6 +176,7 @@ def _port(
         secure=secure,
         login=login,
         fallbacks=broker.fallbacks,
+        subscription_qos=broker.subscription_qos,
     )
     stack.callback(port.close)
     return port

@@ -38,6 +38,7 @@
                                             # database) "ledger-2", then "ledger-3" and "ledger-4"
     fallbacks = ["10.0.0.12:1883"]          # optional: further nodes of the same cluster of
                                             # brokers, tried in turn
+    subscription_qos = 1                    # optional; 0 with a cluster of NATS
 
     [http]                                  # optional: for `onecard ledger serve` (ADR 44)
     host = "127.0.0.1"
@@ -167,6 +168,7 @@ class Config:
     acquirer: AcquirerLine | None = None
     walks: Mapping[frozenset[str], int] = field(default_factory=dict)
     broker_fallbacks: tuple[Address, ...] = ()
+    subscription_qos: int = 1
 
     @property
     def database(self) -> Path:
@@ -188,6 +190,7 @@ def load_config(path: str | Path) -> Config:
         broker_host=host,
         broker_port=port,
         broker_fallbacks=_fallbacks(path, broker, (host, port)),
+        subscription_qos=broker.number("subscription_qos", 1, most=1),
         signing_key_file=secret(path, table.text("signing_key_file")),
         register_file=path.parent / register if register else None,
         credit_key_file=secret(path, credit_key) if credit_key else None,

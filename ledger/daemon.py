@@ -69,10 +69,11 @@ def open_port(
     port: int,
     identity: Identity | None = None,
     fallbacks: Sequence[Address] = (),
+    subscription_qos: int = 1,
 ) -> MqttPort:
     """The ledger's connection to its broker: what it subscribes to, and its last will.
 
-    `fallbacks`: further nodes, where it is a cluster.
+    `fallbacks`: further nodes, where it is a cluster; `subscription_qos` as of MqttPort.
 
     Its client id is this process's own, drawn and kept nowhere: a broker ends the older of two
     connections with one id, so one in a file would stand in every copy of that. Nothing hangs on
@@ -89,6 +90,7 @@ def open_port(
         secure=secure,
         fallbacks=fallbacks,
         probe=LEDGER_PROBE,
+        subscription_qos=subscription_qos,
     )
 
 
@@ -129,7 +131,8 @@ def run(config_path: str | Path) -> None:
 
 def _port(config: Config) -> MqttPort:
     host, port = config.broker_host, config.broker_port
-    return open_port(host, port, config.identity, config.broker_fallbacks)
+    cluster = config.broker_fallbacks, config.subscription_qos
+    return open_port(host, port, config.identity, *cluster)
 
 
 class _Link:

@@ -17,6 +17,7 @@ from adapters.mqtt import (
 )
 from adapters.subscriptions import FILTERS_PER_PACKET
 from simulator.broker import BrokerError, start_broker
+from simulator.broker_cluster import Cluster
 
 CONNACK = b"\x20\x02\x00\x00"
 SUBACK = b"\x90\x03\x00\x01\x01"
@@ -42,10 +43,14 @@ def pump(ports, until, timeout_s=10):
             poller.poll(5)
 
 
-@pytest.fixture(scope="module", params=["amqtt", "mosquitto"])
+@pytest.fixture(scope="module", params=["amqtt", "mosquitto", "nats"])
 def broker(request, tmp_path_factory):
+    """One broker; NATS as what it is here for, a cluster of three."""
+    folder = tmp_path_factory.mktemp(request.param)
     try:
-        broker = start_broker(request.param, tmp_path_factory.mktemp(request.param))
+        broker = (
+            Cluster(folder) if request.param == "nats" else start_broker(request.param, folder)
+        )
     except BrokerError as error:
         pytest.skip(f"needs {request.param}: {error}")
     with broker:
@@ -53,12 +58,25 @@ def broker(request, tmp_path_factory):
 
 
 @pytest.fixture
-def ports(broker):
+def subscription_qos():
+    return 1
+
+
+@pytest.fixture
+def ports(broker, subscription_qos):
+    """Makes ports to the broker; of a cluster each to another node than the one before."""
     opened = []
 
     def make(client_id, subscriptions=(), **options):
+        at = len(opened) % len(broker.addresses)
+        first, *others = broker.addresses[at:] + broker.addresses[:at]
         port = MqttPort(
-            broker.host, broker.port, client_id, subscriptions=list(subscriptions), **options
+            *first,
+            client_id,
+            subscriptions=list(subscriptions),
+            fallbacks=others,
+            subscription_qos=subscription_qos,
+            **options,
         )
         opened.append(port)
         return port
@@ -365,7 +383,14 @@ def test_a_short_session_does_not_reset_the_back_off(peer):
 # --- real brokers -------------------------------------------------------------------------------
 
 
-def test_messages_arrive_in_order_once_and_unacked_goes_to_zero(ports):
+# Order is what MQTT promises of one topic. NATS keeps no more than that.
+MIXES_TOPICS = ("nats",)
+# A filter of QoS 1 is a consumer with a quorum of its own there: a thousand take minutes. Brokers
+# of buildings are asked for so many; of the card centre's an agent wants seven.
+FEW_FILTERS = ("nats",)
+
+
+def test_messages_arrive_in_order_once_and_unacked_goes_to_zero(broker, ports):
     sender, taker = ports("sender"), ports("taker", ["one/+/up", "two"])
     pump([sender, taker], lambda: sender.connected and taker.connected)
     for n in range(300):
@@ -380,7 +405,21 @@ def test_messages_arrive_in_order_once_and_unacked_goes_to_zero(ports):
         return len(got) >= 300 and sender.unacked == 0
 
     pump([sender, taker], drain)
-    assert got == list(range(300))
+    assert sorted(got) == list(range(300))
+    for one in (0, 1):
+        assert [n for n in got if n % 2 == one] == list(range(one, 300, 2))
+    assert got == list(range(300)) or broker.kind in MIXES_TOPICS
+
+
+def test_what_is_as_large_as_it_may_be_arrives_whole(ports):
+    sender, taker = ports("sender"), ports("taker", ["one/large/up"])
+    pump([sender, taker], lambda: sender.connected and taker.connected)
+    payload = bytes(range(256)) * (PAYLOAD_BYTES_MAX // 256)
+    sender.publish("one/large/up", payload)
+    pump([sender, taker], lambda: len(taker._inbox) > 0)
+    message = taker.take()
+    assert message is not None and message.payload == payload
+    taker.ack(message)
 
 
 def test_hold_and_release_keep_order_over_publish_and_ack(ports):
@@ -445,7 +484,8 @@ def test_what_is_listened_to_changes_without_a_gap(broker, ports):
     """
     sender, taker = ports("sender"), ports("taker", ["one/+/up"])
     pump([sender, taker], lambda: sender.connected and taker.connected)
-    names = [f"one/{n}/up" for n in range(2 * FILTERS_PER_PACKET + 5) if n != 7]
+    count = 6 if broker.kind in FEW_FILTERS else 2 * FILTERS_PER_PACKET + 5
+    names = [f"one/{n}/up" for n in range(count) if n != 7]
     got = {"one/5/up": [], "one/7/up": []}
 
     def heard(count):

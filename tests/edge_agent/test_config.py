@@ -44,6 +44,7 @@ WRONG = [
     ({"upstream": '{host = "x", port = 1, fallbacks = "y:1"}'}, "upstream.fallbacks: a list"),
     ({"upstream": '{host = "x", port = 1, fallbacks = ["y"]}'}, "upstream.fallbacks: each is"),
     ({"upstream": '{host = "x", port = 1, fallbacks = ["x:1"]}'}, "upstream.fallbacks: .* twice"),
+    ({"upstream": '{host = "x", port = 1, subscription_qos = 2}'}, "upstream.subscription_qos: a"),
     ({"readers": '{host = "x", port = 1, fallbacks = ["y:1"]}'}, "readers.fallbacks: unknown"),
     ({"upstream": "{port = 1}"}, "upstream.host: a text is needed"),
     ({"ledger_public_key": '"missing.pub"'}, "ledger_public_key: .*missing.pub"),
