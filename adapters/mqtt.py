@@ -17,17 +17,18 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from adapters.dialing import Contexts, Dial, Stream, TlsStream, peer_certificate, stream_over
+from adapters.failover import BACKOFF_MS_MAX, Address, Failover
 from adapters.subscriptions import Subscriptions
 
 NETWORK = "network"
 PAYLOAD_BYTES_MAX = 64 * 1024
 INBOX_MAX = 512
 UNACKED_MAX = 4096
-BACKOFF_MS_MIN, BACKOFF_MS_MAX = 500, 30_000
 # A session this old was a good one: the next loss starts again with the shortest back-off.
 STEADY_MS = 5_000
 HANDSHAKE_MS = 10_000
 ACK_TIMEOUT_MS = 10_000
+PROBE_MS = 5_000
 # What malformed packets raise inside paho, beside its own return codes.
 _PROTOCOL_ERRORS = (OSError, ValueError, IndexError, KeyError, struct.error, MQTTException)
 
@@ -60,15 +61,19 @@ class Message:
 
 
 class MqttPort:
-    """A connection to one broker that keeps itself up.
+    """A connection to one broker, or to one node of a cluster, that keeps itself up.
 
-    `subscriptions` are filters (QoS 1). `will` and `birth` are (topic, payload), retained: the
+    `subscriptions` are filters (of QoS `subscription_qos`, which is 1 where nobody says that a
+    broker had better deliver at 0). `will` and `birth` are (topic, payload), retained: the
     broker publishes the will when we vanish, we publish the birth once subscribed. `counters`
     (name -> int) only ever grow. Time: `now_ms` is the caller's clock for back-off and time-outs;
     keep-alive runs on the host's clock inside paho, because the broker lives there too. `secure`:
     TLS, with the context that it gives for each connection (adapters/identity.py);
     `peer_certificate` (DER) is what the broker has shown at the last one. `login`: user and
-    password, for brokers that are not ours.
+    password, for brokers that are not ours. `fallbacks`: further nodes of the same cluster, tried
+    in turn when the one before is of no use. `probe`: a topic to which nobody listens; a port
+    with fallbacks says something there every PROBE_MS, since a node that is cut off from its
+    others keeps its connections and answers pings, but acknowledges nothing.
     """
 
     def __init__(
@@ -84,12 +89,17 @@ class MqttPort:
         ack_timeout_ms: int = ACK_TIMEOUT_MS,
         secure: Contexts | None = None,
         login: tuple[str, str] | None = None,
+        fallbacks: Sequence[Address] = (),
+        probe: str = "",
+        subscription_qos: int = 1,
     ) -> None:
-        self._address = (host, port)
+        self._failover = Failover([(host, port), *fallbacks])
+        self._probe = probe if fallbacks else ""
+        self._probe_ms = 0
         self._secure = secure
         self._login = login
         self._client_id = client_id
-        self._subscriptions = Subscriptions(subscriptions)
+        self._subscriptions = Subscriptions(subscriptions, subscription_qos)
         self._keepalive_s = keepalive_s
         self._will = will
         self._birth = birth
@@ -105,7 +115,6 @@ class MqttPort:
         self._opened_ms = 0
         self._progress_ms = 0
         self._retry_ms: int | None = None
-        self._backoff_ms = BACKOFF_MS_MIN
         self.connected = False
         self.sessions = 0
         self.unacked = 0
@@ -134,6 +143,11 @@ class MqttPort:
         if self._client is not None:
             self._step_client(now_ms)
         return self._due_ms(now_ms)
+
+    @property
+    def address(self) -> Address:
+        """(host, port) of what it is connected to, or tries next."""
+        return self._failover.address
 
     @property
     def is_opening(self) -> bool:
@@ -229,7 +243,7 @@ class MqttPort:
         if self._dial is None:
             if self._retry_ms is not None and now_ms < self._retry_ms:
                 return
-            self._dial = Dial(self._address, now_ms, self._secure)
+            self._dial = Dial(self.address, now_ms, self._secure)
         sock = self._dial.step(now_ms)
         if sock is not None:
             self._dial = None
@@ -268,7 +282,7 @@ class MqttPort:
         self._client = client
         self._epoch += 1
         try:
-            client.connect(*self._address, keepalive=self._keepalive_s)
+            client.connect(*self.address, keepalive=self._keepalive_s)
         except _PROTOCOL_ERRORS as error:
             self._lost = str(error)
 
@@ -294,6 +308,7 @@ class MqttPort:
                 self._note(client.loop_misc())
         except _PROTOCOL_ERRORS as error:
             self._lost = f"{type(error).__name__}: {error}"
+        self._say_probe(now_ms)
         self._check_time(now_ms)
         if self._lost:
             self._fail(self._lost, now_ms)
@@ -311,7 +326,13 @@ class MqttPort:
         elif self.unacked and now_ms - self._progress_ms > self._ack_timeout_ms:
             self._lost = "no PUBACK in time"
         elif self.connected and now_ms - self._opened_ms > STEADY_MS:
-            self._backoff_ms = BACKOFF_MS_MIN
+            self._failover.steady()
+
+    def _say_probe(self, now_ms: int) -> None:
+        if self._probe and self.connected and now_ms - self._probe_ms >= PROBE_MS:
+            self._probe_ms = now_ms
+            if not self.unacked:
+                self.publish(self._probe, b"")
 
     def _fail(self, why: str, now_ms: int) -> None:
         if self.connected:
@@ -322,8 +343,7 @@ class MqttPort:
             why += "" if self.connected else " (before CONNACK: see the broker's log)"
         self.last_error = why
         self._drop()
-        self._retry_ms = now_ms + self._backoff_ms
-        self._backoff_ms = min(2 * self._backoff_ms, BACKOFF_MS_MAX)
+        self._retry_ms = now_ms + self._failover.failed()
 
     def _drop(self) -> None:
         if self._stream is not None:
@@ -346,7 +366,7 @@ class MqttPort:
         return now_ms if self._retry_ms is None else self._retry_ms
 
     def _idle_ms(self) -> int:
-        return min(self._keepalive_s * 250, 5_000)
+        return min(self._keepalive_s * 250, PROBE_MS)
 
     # --- paho's callbacks: they note, they never act on the connection ------------------------
 

@@ -8,10 +8,11 @@ FILTERS_PER_PACKET = 500  # of our topics 22 kB, where brokers take packets of 6
 
 
 class Subscriptions:
-    """`filters` of QoS 1. `pending` counts the SUBACKs that are due."""
+    """`filters` of `qos`. `pending` counts the SUBACKs that are due."""
 
-    def __init__(self, filters: Sequence[str]) -> None:
+    def __init__(self, filters: Sequence[str], qos: int = 1) -> None:
         self._filters = list(filters)
+        self._qos = qos
         self._asked: list[str] | None = None  # for what in this session; None before CONNACK
         self.pending = 0
 
@@ -37,7 +38,7 @@ class Subscriptions:
 
     def _subscribe(self, client: paho.Client, filters: list[str]) -> None:
         for part in _in_packets(filters):
-            client.subscribe([(topic, 1) for topic in part])
+            client.subscribe([(topic, self._qos) for topic in part])
             self.pending += 1
 
 

@@ -16,6 +16,9 @@ strangers = false                        # true: it is this building's alone, so
 [upstream]                               # the broker of the card centre; as above
 host = "127.0.0.1"
 port = 1884
+fallbacks = ["10.0.0.12:1884"]           # may be left out: further nodes of the same cluster of
+                                         # brokers, tried in turn
+subscription_qos = 1                     # may be left out; 0 with a cluster of NATS
 
 [store]                                  # may be left out, and each of its keys too
 budget_mb = 2048                         # what records may use of the disk before none are taken
@@ -46,7 +49,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -56,6 +59,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from adapters import secret_files
+from adapters.failover import Address, BadAddress, parse_all
 from adapters.identity import Identity, IdentityError, agent_name
 from adapters.secret_files import SecretFileError
 from edge_agent.config_source import BadVariable, Source
@@ -65,6 +69,7 @@ BAUDS = (19_200, 38_400, 57_600, 115_200)
 READERS_PER_LINE_MAX = 32  # what an RS-485 transceiver drives
 SCHEMES = ("socket", "rfc2217")
 _IDENTITY = ("ca", "certificate", "key")  # in Identity's order
+_CLUSTER_S_OWN = ("fallbacks", "subscription_qos")
 _HOME_S_OWN = ("enabled", "prefix", "user", "password_file")
 _PREFIX = re.compile(r"[a-zA-Z0-9_-]+(?:/[a-zA-Z0-9_-]+)*")
 BUDGET_MB, BUDGET_MB_MAX = 2048, 1 << 20
@@ -78,7 +83,7 @@ _BROKER = ("host", "port", *_IDENTITY)
 KEYS = {
     "": ("site", "data", "ledger_public_key"),
     "readers": (*_BROKER, "strangers"),
-    "upstream": _BROKER,
+    "upstream": (*_BROKER, *_CLUSTER_S_OWN),
     "store": ("budget_mb", "retention_days"),
     "enrolment": ("required",),
     "view": ("port",),
@@ -86,6 +91,7 @@ KEYS = {
 }
 DEFAULTS = {
     "readers.strangers": False,
+    "upstream.subscription_qos": 1,
     "enrolment.required": False,
     "home_assistant.enabled": True,
     "home_assistant.prefix": HOME_PREFIX,
@@ -100,11 +106,21 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class Broker:
-    """Where a broker listens, and who we are to it; without that, no TLS."""
+    """Where a broker listens, and who we are to it; without that, no TLS.
+
+    `fallbacks`: further nodes, where it is a cluster. `subscription_qos`: as of MqttPort.
+    """
 
     host: str
     port: int
     identity: Identity | None = None
+    fallbacks: tuple[Address, ...] = ()
+    subscription_qos: int = 1
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """All that it may be dialled by, in the order in which they are tried."""
+        return (self.host, self.port), *self.fallbacks
 
 
 @dataclass(frozen=True)
@@ -176,7 +192,7 @@ def load_from(source: Source, path: str) -> Config:
             folder / _text(table, "", "data"),
             _public_key(folder / _text(table, "", "ledger_public_key")),
             readers,
-            _broker(table, "upstream", folder, site),
+            _upstream(table, folder, site),
             _lines(table.get("lines", [])),
             strangers,
             *_store(table.get("store", {})),
@@ -216,6 +232,20 @@ def _readers(table: dict[str, Any], folder: Path, site: str) -> tuple[Broker, bo
     if not isinstance(strangers, bool):
         raise ConfigError("readers.strangers: true or false is needed")
     return _broker(table, "readers", folder, site), strangers
+
+
+def _upstream(table: dict[str, Any], folder: Path, site: str) -> Broker:
+    section = table.get("upstream")
+    own = {}
+    if isinstance(section, dict):
+        own = {key: section.pop(key) for key in _CLUSTER_S_OWN if key in section}
+    qos = _number(own, "upstream.subscription_qos", 1, (0, 1))
+    broker = _broker(table, "upstream", folder, site)
+    try:
+        others = parse_all((broker.host, broker.port), own.get("fallbacks", []))
+    except BadAddress as error:
+        raise ConfigError(f"upstream.fallbacks: {error}") from None
+    return replace(broker, fallbacks=others, subscription_qos=qos)
 
 
 def _broker(table: dict[str, Any], name: str, folder: Path, site: str) -> Broker:

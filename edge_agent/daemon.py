@@ -169,7 +169,14 @@ def _port(
 ) -> MqttPort:
     secure = None if broker.identity is None else broker.identity.context
     port = MqttPort(
-        broker.host, broker.port, client_id, subscriptions=heard, secure=secure, login=login
+        broker.host,
+        broker.port,
+        client_id,
+        subscriptions=heard,
+        secure=secure,
+        login=login,
+        fallbacks=broker.fallbacks,
+        subscription_qos=broker.subscription_qos,
     )
     stack.callback(port.close)
     return port

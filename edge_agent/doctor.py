@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapters.dialing import Dial, peer_certificate
@@ -239,7 +239,12 @@ def _brokers(config: Config) -> Iterator[Finding]:
         ("readers' broker", config.readers, reader_subscriptions(config.site)),
         ("upstream", config.upstream, upstream_subscriptions(config.site)),
     )
-    for about, broker, subscriptions in ends:
+    nodes = [
+        (about, replace(broker, host=host, port=port), subscriptions)
+        for about, broker, subscriptions in ends
+        for host, port in broker.addresses
+    ]
+    for about, broker, subscriptions in nodes:
         shown = b""
         if broker.identity is None:
             problem = _unreachable(broker, f"onecard-doctor-{config.site}", subscriptions)

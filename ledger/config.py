@@ -36,6 +36,9 @@
     key = "tls/key.pem"
     name = "ledger"                         # of a second ledger on one broker (and on one
                                             # database) "ledger-2", then "ledger-3" and "ledger-4"
+    fallbacks = ["10.0.0.12:1883"]          # optional: further nodes of the same cluster of
+                                            # brokers, tried in turn
+    subscription_qos = 1                    # optional; 0 with a cluster of NATS
 
     [http]                                  # optional: for `onecard ledger serve` (ADR 44)
     host = "127.0.0.1"
@@ -92,6 +95,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from adapters import secret_files
+from adapters.failover import Address, BadAddress, parse_all
 from adapters.identity import LEDGER, LEDGERS, Identity, IdentityError
 from adapters.secret_files import SecretFileError
 from ledger.card_validity import Validity, know
@@ -163,6 +167,8 @@ class Config:
     console: ConsoleLine | None = None
     acquirer: AcquirerLine | None = None
     walks: Mapping[frozenset[str], int] = field(default_factory=dict)
+    broker_fallbacks: tuple[Address, ...] = ()
+    subscription_qos: int = 1
 
     @property
     def database(self) -> Path:
@@ -178,10 +184,13 @@ def load_config(path: str | Path) -> Config:
     register = table.text("register_file", "")
     credit_key = table.text("credit_key_file", "")
     after_h = table.number("carry_over_after_h", AFTER_S // _HOUR_S, most=_AFTER_H_MAX)
+    host, port = broker.text("host", "127.0.0.1"), broker.number("port", 1883, most=PORT_MAX)
     config = Config(
         data_dir=path.parent / table.text("data_dir"),
-        broker_host=broker.text("host", "127.0.0.1"),
-        broker_port=broker.number("port", 1883, most=PORT_MAX),
+        broker_host=host,
+        broker_port=port,
+        broker_fallbacks=_fallbacks(path, broker, (host, port)),
+        subscription_qos=broker.number("subscription_qos", 1, most=1),
         signing_key_file=secret(path, table.text("signing_key_file")),
         register_file=path.parent / register if register else None,
         credit_key_file=secret(path, credit_key) if credit_key else None,
@@ -199,6 +208,13 @@ def load_config(path: str | Path) -> Config:
     broker.end()
     table.end()
     return config
+
+
+def _fallbacks(path: Path, broker: _Table, first: Address) -> tuple[Address, ...]:
+    try:
+        return parse_all(first, broker.texts("fallbacks"))
+    except BadAddress as error:
+        raise ConfigError(f"{path}: {broker.where('fallbacks')}: {error}") from None
 
 
 def _database(path: Path, table: _Table) -> dict[str, Any]:

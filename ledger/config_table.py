@@ -55,6 +55,12 @@ class Table:
             raise self._wrong(name, "neither true nor false")
         return value
 
+    def texts(self, name: str) -> list[str]:
+        value = self._take(name, [])
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise self._wrong(name, "not a list of texts")
+        return value
+
     def table(self, name: str) -> "Table":
         return self._sub(name, self.where(name), self._take(name, {}))
 

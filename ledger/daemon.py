@@ -7,12 +7,13 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from adapters.aes import CIPHERS
+from adapters.failover import Address
 from adapters.identity import CertificateWatch, Identity
 from adapters.mqtt import MqttPort
 from adapters.signed_http import SignedHttp
@@ -44,6 +45,7 @@ from ledger.site_desk import SiteDesk
 from ledger.spend_desk import SpendDesk
 from ledger.store import LedgerStore
 from ledger.watch import Watch
+from protocols.wire.topics import LEDGER_PROBE
 
 __all__ = ["REFUSALS", "AlreadyRunning", "ConfigError", "open_port", "run"]
 
@@ -62,8 +64,16 @@ class AlreadyRunning(Exception):
 REFUSALS = (AlreadyRunning, ConfigError, SchemaTooNew, SchemaTooOld, NotDurable, StoreUnavailable)
 
 
-def open_port(host: str, port: int, identity: Identity | None = None) -> MqttPort:
+def open_port(
+    host: str,
+    port: int,
+    identity: Identity | None = None,
+    fallbacks: Sequence[Address] = (),
+    subscription_qos: int = 1,
+) -> MqttPort:
     """The ledger's connection to its broker: what it subscribes to, and its last will.
+
+    `fallbacks`: further nodes, where it is a cluster; `subscription_qos` as of MqttPort.
 
     Its client id is this process's own, drawn and kept nowhere: a broker ends the older of two
     connections with one id, so one in a file would stand in every copy of that. Nothing hangs on
@@ -71,7 +81,17 @@ def open_port(host: str, port: int, identity: Identity | None = None) -> MqttPor
     """
     secure = None if identity is None else identity.context
     client_id = f"onecard-ledger-{os.urandom(_CLIENT_ID_BYTES).hex()}"
-    return MqttPort(host, port, client_id, subscriptions=HEARD, will=WILL, secure=secure)
+    return MqttPort(
+        host,
+        port,
+        client_id,
+        subscriptions=HEARD,
+        will=WILL,
+        secure=secure,
+        fallbacks=fallbacks,
+        probe=LEDGER_PROBE,
+        subscription_qos=subscription_qos,
+    )
 
 
 def run(config_path: str | Path) -> None:
@@ -111,7 +131,8 @@ def run(config_path: str | Path) -> None:
 
 def _port(config: Config) -> MqttPort:
     host, port = config.broker_host, config.broker_port
-    return open_port(host, port, config.identity)
+    cluster = config.broker_fallbacks, config.subscription_qos
+    return open_port(host, port, config.identity, *cluster)
 
 
 class _Link:
@@ -124,7 +145,7 @@ class _Link:
 
     def say(self) -> None:
         port = self._port
-        state = "connected" if port.connected else port.last_error
+        state = f"connected to {port.address[0]}" if port.connected else port.last_error
         if state and state != self._said:
             self._said = state
             _log.log(logging.INFO if port.connected else logging.WARNING, "broker: %s", state)

@@ -1,6 +1,6 @@
-"""A real MQTT broker as a child process on a loopback port: amqtt, or Mosquitto where it is.
+"""A real MQTT broker as a child process on a loopback port: amqtt, Mosquitto or NATS.
 
-The child is this module run as a program: it is amqtt, or it watches over Mosquitto. It ends when
+The child is this module run as a program: it is amqtt, or it watches over another. It ends when
 its standard input ends, so it cannot outlive the process that started it, however that one dies.
 It leads a process group of its own, so that a Ctrl-C reaches only the parent.
 
@@ -24,7 +24,7 @@ from pathlib import Path
 from protocols.wire.mqtt import CONNACK, MqttError
 from protocols.wire.mqtt_client import MqttClient
 
-KINDS = ("amqtt", "mosquitto")
+KINDS = ("amqtt", "mosquitto", "nats")
 START_S = 20.0
 STOP_S = 5.0
 _PORTS_TRIED = 3
@@ -48,6 +48,18 @@ log_type warning
 """
 
 
+# Sessions and retained messages of its MQTT are streams of its own kind, in `folder`.
+NATS_CONF = """\
+server_name: "{name}"
+listen: "{address}:-1"
+mqtt {{ listen: "{address}:{port}" }}
+jetstream {{ store_dir: "{folder}", max_memory_store: 64MB, max_file_store: 1GB }}
+accounts {{ onecard: {{ jetstream: enabled, users: [{{ user: all, password: all }}] }} }}
+no_auth_user: all
+logtime: false
+"""
+
+
 class BrokerError(Exception):
     """A broker cannot be had, or did not come up; the text says why."""
 
@@ -59,6 +71,7 @@ class Broker:
         self.kind = kind
         self.port = port
         self.host = _LOOPBACK
+        self.addresses = [(self.host, self.port)]
         self.log = directory / f"{kind}-{port}.log"
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
@@ -67,8 +80,19 @@ class Broker:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Of the child, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it and wait until it answers a CONNECT; BrokerError if it does not."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start it. BrokerError if somebody listens there already."""
         _require_free(self.port)
         arguments = [sys.executable, "-m", "simulator.broker", self.kind, str(self.port)]
         path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -81,6 +105,10 @@ class Broker:
                 env={**os.environ, "PYTHONPATH": path},
                 start_new_session=True,
             )
+
+    def wait(self) -> None:
+        """Until it answers a CONNECT; BrokerError if it does not, or has ended."""
+        assert self._process is not None
         deadline_s = time.monotonic() + START_S
         while not _answers(self.host, self.port):
             code = self._process.poll()
@@ -110,8 +138,8 @@ class Broker:
             return
         assert self._process.stdin is not None
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            # The watcher is asked to do it, because it is the one who can reap Mosquitto.
-            if self.kind == "mosquitto":
+            # The watcher is asked to do it, because it is the one who can reap what it watches.
+            if self.kind != "amqtt":
                 os.write(self._process.stdin.fileno(), _KILL)
                 self._process.wait(STOP_S)
         if self._process.poll() is None:
@@ -143,7 +171,7 @@ class Broker:
 def start_broker(kind: str = "amqtt", directory: Path | str = ".") -> Broker:
     """A running broker on a free loopback port; its files and its log go into `directory`.
 
-    `kind`: "amqtt", "mosquitto", or "auto" (Mosquitto if it is installed, else amqtt).
+    `kind`: "amqtt", "mosquitto", "nats", or "auto" (Mosquitto if it is installed, else amqtt).
     BrokerError when it is not installed or does not come up.
     """
     chosen = _choose(kind)
@@ -169,14 +197,23 @@ def find_mosquitto() -> str | None:
     )
 
 
+def find_nats() -> str | None:
+    """The path of the nats-server program, or None. Debian keeps it off a user's PATH."""
+    return shutil.which(
+        "nats-server", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+    )
+
+
 def _choose(kind: str) -> str:
     has_amqtt = importlib.util.find_spec("amqtt") is not None
     if kind == "auto":
         kind = "mosquitto" if find_mosquitto() else "amqtt"
     if kind not in KINDS:
-        raise BrokerError(f"no broker is called {kind!r}: amqtt, mosquitto or auto")
+        raise BrokerError(f"no broker is called {kind!r}: amqtt, mosquitto, nats or auto")
     if kind == "mosquitto" and find_mosquitto() is None:
         raise BrokerError("mosquitto is not installed: apt-get install mosquitto, or use amqtt")
+    if kind == "nats" and find_nats() is None:
+        raise BrokerError("nats is not installed: apt-get install nats-server, or use mosquitto")
     if kind == "amqtt" and not has_amqtt:
         raise BrokerError("amqtt is not installed: pip install amqtt, or use mosquitto")
     return kind
@@ -260,7 +297,24 @@ def _run_mosquitto(port: int, directory: Path) -> int:
     assert program is not None
     configuration = directory / f"mosquitto-{port}.conf"
     configuration.write_text(_MOSQUITTO_CONF.format(port=port, address=_LOOPBACK))
-    with subprocess.Popen([program, "-c", str(configuration)], stdin=subprocess.DEVNULL) as child:
+    return _watch([program, "-c", str(configuration)])
+
+
+def _run_nats(port: int, directory: Path) -> int:
+    program = find_nats()
+    assert program is not None
+    configuration = directory / f"nats-{port}.conf"
+    if not configuration.exists():  # else a node: simulator/broker_cluster.py
+        text = NATS_CONF.format(
+            name=f"nats-{port}", address=_LOOPBACK, port=port, folder=directory / f"nats-{port}"
+        )
+        configuration.write_text(text)
+    return _watch([program, "-c", str(configuration)])
+
+
+def _watch(command: list[str]) -> int:
+    """Run `command` until standard input says something or ends."""
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as child:
         while child.poll() is None:
             if select.select([sys.stdin], [], [], 0.1)[0]:
                 if os.read(sys.stdin.fileno(), 1) == _KILL:
@@ -274,7 +328,8 @@ def _run_mosquitto(port: int, directory: Path) -> int:
 
 def main(arguments: list[str]) -> int:
     """Run one broker until standard input ends: KIND PORT DIRECTORY."""
-    run = {"amqtt": _run_amqtt, "mosquitto": _run_mosquitto}[arguments[0]]
+    runs = {"amqtt": _run_amqtt, "mosquitto": _run_mosquitto, "nats": _run_nats}
+    run = runs[arguments[0]]
     return run(int(arguments[1]), Path(arguments[2]))
 
 

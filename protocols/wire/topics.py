@@ -9,6 +9,7 @@ from protocols.wire.errors import BAD_TOPIC, WireError
 PREFIX = "onecard/v1/"
 LEDGER_STATUS = PREFIX + "ledger/status"
 LEDGER_CARDS = PREFIX + "ledger/cards"
+LEDGER_PROBE = PREFIX + "ledger/probe"
 SITE_CHARS_MAX = 16
 DEVICE_MAX = 0xFFFFFFFF
 _SITE_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789-"

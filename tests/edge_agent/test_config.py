@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from edge_agent.config import Broker, ConfigError, LineConfig, load
+from edge_agent.config import Broker, ConfigError, LineConfig, load, read, spelled_out
 
 GOOD = {
     "site": '"north"',
@@ -41,6 +41,11 @@ WRONG = [
     ({"upstream": '{host = "x", port = 1, strangers = true}'}, "upstream.strangers: unknown"),
     ({"upstream": '{host = "x", port = "1883"}'}, r"upstream.port: a number from 1"),
     ({"upstream": '{host = "x", port = 1, tls = true}'}, "upstream.tls: unknown"),
+    ({"upstream": '{host = "x", port = 1, fallbacks = "y:1"}'}, "upstream.fallbacks: a list"),
+    ({"upstream": '{host = "x", port = 1, fallbacks = ["y"]}'}, "upstream.fallbacks: each is"),
+    ({"upstream": '{host = "x", port = 1, fallbacks = ["x:1"]}'}, "upstream.fallbacks: .* twice"),
+    ({"upstream": '{host = "x", port = 1, subscription_qos = 2}'}, "upstream.subscription_qos: a"),
+    ({"readers": '{host = "x", port = 1, fallbacks = ["y:1"]}'}, "readers.fallbacks: unknown"),
     ({"upstream": "{port = 1}"}, "upstream.host: a text is needed"),
     ({"ledger_public_key": '"missing.pub"'}, "ledger_public_key: .*missing.pub"),
     ({"site": '"north'}, "line 1"),
@@ -163,6 +168,16 @@ def test_a_broker_of_its_own_hears_strangers(tmp_path):
     readers = '{host = "127.0.0.1", port = 1883, strangers = true}'
     config = load(_write(tmp_path, readers=readers))
     assert config.strangers and config.readers == Broker("127.0.0.1", 1883)
+
+
+def test_further_nodes_of_the_centres_cluster(tmp_path):
+    path = _write(tmp_path)
+    assert load(path).upstream.addresses == (("10.0.0.1", 1884),)
+    told = {"ONECARD_AGENT_UPSTREAM_FALLBACKS": '["10.0.0.2:1884", "[fd00::3]:8883"]'}
+    config = load(path, told)
+    assert config.upstream.addresses[1:] == (("10.0.0.2", 1884), ("fd00::3", 8883))
+    shown = spelled_out(read(path, told), config)
+    assert 'fallbacks = ["10.0.0.2:1884", "[fd00::3]:8883"]  # environment' in shown
 
 
 def test_what_records_may_use_of_the_disk_and_for_how_long_they_stay(tmp_path):

@@ -108,6 +108,17 @@ def test_configuration_is_relative_to_its_file(tmp_path):
     assert config.database == tmp_path / "books" / "ledger.sqlite"
     assert config.register_file == tmp_path / "register.toml"
     assert (config.broker_host, config.broker_port) == ("10.0.0.1", 1884)
+    assert config.broker_fallbacks == ()
+
+
+def test_further_nodes_of_a_cluster_of_brokers(tmp_path):
+    text = CONFIG + 'fallbacks = ["10.0.0.2:1884", "[fd00::3]:8883"]\n'
+    config = load_config(write(tmp_path, "config.toml", text))
+    assert config.broker_fallbacks == (("10.0.0.2", 1884), ("fd00::3", 8883))
+    for wrong in ('"10.0.0.2:1884"', "[1884]", '["10.0.0.2"]', '["10.0.0.1:1884"]'):
+        path = write(tmp_path, "config.toml", f"{CONFIG}fallbacks = {wrong}\n")
+        with pytest.raises(ConfigError, match=r"config\.toml: broker\.fallbacks: "):
+            load_config(path)
 
 
 def test_how_long_people_walk_is_the_same_both_ways(tmp_path):

@@ -18,6 +18,9 @@ def kind(request):
     """Each kind that is installed."""
     if request.param == "mosquitto":
         request.getfixturevalue("mosquitto")
+    elif request.param == "nats":
+        if brokers.find_nats() is None:
+            pytest.skip("needs nats-server (Debian package)")
     else:
         pytest.importorskip("amqtt")
     return request.param
@@ -28,7 +31,7 @@ def answers(port):
 
 
 def test_unknown_kind_is_named_with_what_there_is(tmp_path):
-    with pytest.raises(BrokerError, match=r"'rabbit'.*amqtt, mosquitto or auto"):
+    with pytest.raises(BrokerError, match=r"'rabbit'.*amqtt, mosquitto, nats or auto"):
         start_broker("rabbit", tmp_path)
 
 
@@ -36,6 +39,9 @@ def test_a_broker_that_is_not_installed_says_how_to_get_it(tmp_path, monkeypatch
     monkeypatch.setattr(brokers, "find_mosquitto", lambda: None)
     with pytest.raises(BrokerError, match="apt-get install mosquitto"):
         start_broker("mosquitto", tmp_path)
+    monkeypatch.setattr(brokers, "find_nats", lambda: None)
+    with pytest.raises(BrokerError, match="apt-get install nats-server"):
+        start_broker("nats", tmp_path)
     monkeypatch.setattr(brokers.importlib.util, "find_spec", lambda name: None)
     for kind in ("amqtt", "auto"):
         with pytest.raises(BrokerError, match="pip install amqtt"):

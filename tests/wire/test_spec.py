@@ -65,6 +65,7 @@ BUILT = {
     "agentCardsDown": topics.cards_down(SITE),
     "ledgerCards": topics.LEDGER_CARDS,
     "ledgerStatus": topics.LEDGER_STATUS,
+    "ledgerProbe": topics.LEDGER_PROBE,
 }
 
 
@@ -153,6 +154,8 @@ def test_every_message_names_a_rule_of_the_grammar():
                 STATUS_ONLINE,
                 STATUS_OFFLINE,
             ]
+        elif name == "ledgerProbe":
+            assert message["payload"]["maxLength"] == 0
         else:
             assert message["x-cddl"] in RULES, name
             assert message.get("x-cddl-payload", "record") in RULES, name
@@ -176,8 +179,8 @@ def test_every_message_is_sent_by_one_and_heard_by_another():
         senders = {by for action, by in acts if action == "send"}
         hearers = {by for action, by in acts if action == "receive"}
         assert len(senders) == 1, name
-        # A reader's status is for whoever looks after readers; no tier depends on it.
-        assert len(hearers - senders) == (0 if name == "status" else 1), name
+        # A reader's status is for whoever looks after readers, and a probe is for the broker.
+        assert len(hearers - senders) == (name not in ("status", "ledgerProbe")), name
         assert set(channel["messages"]) <= set(MESSAGES)
 
 

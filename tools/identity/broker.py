@@ -151,10 +151,11 @@ def centre_rights() -> str:
         lines += ["", f"user {name}"]
         lines += [f"topic read {asked}" for asked in HEARD]
         lines += [f"topic write {topics.PREFIX}+/agent/{leaf}" for leaf in answers]
-        lines += [f"topic write {topic}" for topic in (WILL[0], topics.LEDGER_CARDS)]
+        lines += [f"topic write {topic}" for topic in (WILL[0], *_TOLD)]
     return "\n".join(lines) + "\n"
 
 
+_TOLD = topics.LEDGER_CARDS, topics.LEDGER_PROBE
 _ANSWERS = (topics.agent_receipts, topics.relay_down, topics.cards_down)
 
 
