@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from ledger.api_reasons import CARD_NOT_IN_USE, NOT_THE_HOLDER
 from ledger.card_status import Cards
 from ledger.dialect import Dialect
 from ledger.holders import holder_of
@@ -23,6 +24,12 @@ from ledger.person_numbers import PersonNumbers
 from ledger.signatures import signed
 from protocols.card.virtual_code import SEED_BYTES
 
+NO_DOCUMENT = 650
+NO_SUCH_CARD = 651
+TEXTS = {
+    NO_DOCUMENT: "nobody says that they have seen a document that proves who it is",
+    NO_SUCH_CARD: "a card that was never issued has no phone",
+}
 CODE_KEY_BYTES = 32
 _NONCE_BYTES = 12
 PERSON_CHARS_MAX = 32
@@ -53,7 +60,14 @@ class Proof:
 
 
 class PhoneRefused(Exception):
-    """A phone that cannot be bound; nothing was changed, and the text says why."""
+    """A phone that cannot be bound; nothing was changed.
+
+    `reason` of TEXTS, or of ledger.api_reasons; the text says why, and names nobody.
+    """
+
+    def __init__(self, reason: int, text: str) -> None:
+        super().__init__(f"{text} ({reason})")
+        self.reason = reason
 
 
 class SeedUnreadable(Exception):
@@ -77,7 +91,7 @@ class Phones:
         Raises PhoneRefused, NotAllowed.
         """
         if proof.way not in WAYS or not 0 < len(proof.person) <= PERSON_CHARS_MAX:
-            raise PhoneRefused(f"somebody has seen one of: {', '.join(WAYS)}")
+            raise PhoneRefused(NO_DOCUMENT, f"somebody has seen one of: {', '.join(WAYS)}")
         with self._database.transaction():
             words = f"card {card_no}", proof.way
             person = signed(self._database, "phone.bind", proof.person, time_s, *words)
@@ -109,7 +123,7 @@ class Phones:
         Raises PhoneRefused, NotAllowed.
         """
         if not 0 < len(person) <= PERSON_CHARS_MAX:
-            raise PhoneRefused("somebody says that a phone has ended")
+            raise PhoneRefused(NO_DOCUMENT, "somebody says that a phone has ended")
         with self._database.transaction():
             about = f"card {card_no}", "unbind"
             return self.end(
@@ -144,15 +158,16 @@ class Phones:
     def _check(self, card_no: int, proof: Proof) -> None:
         state = Cards(self._database).state(card_no)
         if state != IN_USE:
-            raise PhoneRefused(f"card {card_no} is {state}")
+            raise PhoneRefused(CARD_NOT_IN_USE, f"card {card_no} is {state}")
         holder = holder_of(self._database, card_no)
         known = holder.person_no if holder else PersonNumbers(self._database).known(card_no)
         if known != proof.person_no:
-            raise PhoneRefused(f"card {card_no} is not that of the person who was shown")
+            text = f"card {card_no} is not that of the person who was shown"
+            raise PhoneRefused(NOT_THE_HOLDER, text)
 
     def _next(self, card_no: int) -> int:
         if not list(self._database.rows("SELECT 1 FROM card WHERE card_no = ?", (card_no,))):
-            raise PhoneRefused(f"card {card_no} was never issued")
+            raise PhoneRefused(NO_SUCH_CARD, f"card {card_no} was never issued")
         for binding, _sealed in self._database.rows(_FIND, (card_no,)):
             return binding + 1
         return 1

@@ -17,6 +17,30 @@ BECAUSE_CHARS_MAX = 64
 _SHOWN_MAX = 2
 _FORM = "personal.form"
 _OF = "JOIN holder h ON h.number = g.holder WHERE h.person_no = ?"
+# name -> (table, its columns behind card_no): what hangs on each card that is or was theirs.
+_OF_CARDS = {
+    "opening": ("card", "opening_fen"),
+    "validity": ("card_validity", "kind valid_from valid_to"),
+    "changes": ("card_change", "time_s cause evidence"),
+    "spends": ("intent", "device seq merchant_no amount_fen earliest_s latest_s state"),
+    "paid_in": ("load", "number amount_fen order_id is_loaded"),
+    "code_payments": ("reservation", "number device seq amount_fen asked_s state"),
+    "codes_at_doors": ("code_answer", "number device asked_s"),
+    "loss_reports": ("loss_report", "device lost_s"),
+    "punches": ("punch", "device earliest_s latest_s"),
+    "entered_punches": ("manual_punch", "number time_s because withdraws"),
+    "phones": ("phone_proof", "binding way time_s"),
+    "phone_apps": ("phone_app", "binding client reference time_s"),
+    "wrong_phones": ("phone_refusal", "number client time_s"),
+    "fees": ("card_fee", "amount_fen time_s"),
+    "extensions": ("temporary_extension", "number valid_to was_to time_s"),
+    "notices": ("leaving_notice", "number time_s"),
+    "settlements": ("card_settlement", "number amount_fen is_forfeit time_s"),
+    "payees": ("payee", "number account_no name time_s"),
+    "findings": ("finding", "reason device seq found_s"),
+    "listed": ("batch_line", "line reason"),
+    "listed_amounts": ("money_line", "line amount_fen reason"),
+}
 # table -> (columns, what stands there of a person)
 _EXPORT = {
     "names": (
@@ -25,30 +49,30 @@ _EXPORT = {
         " WHERE h.person_no = ?",
     ),
     "holder": ("kind department", "SELECT kind, department FROM holder WHERE person_no = ?"),
+    "numbers": ("card_no", "SELECT card_no FROM person_no WHERE person_no = ? ORDER BY card_no"),
     "cards": (
         "card_no is_current",
         f"SELECT g.card_no, g.is_current FROM holding g {_OF} ORDER BY g.card_no",
     ),
-    "changes": (
-        "card_no time_s cause evidence",
-        "SELECT c.card_no, c.time_s, c.cause, c.evidence FROM card_change c"
-        f" JOIN holding g ON g.card_no = c.card_no {_OF} ORDER BY c.epoch",
+    **{
+        name: (
+            f"card_no {columns}",
+            f"SELECT t.card_no, {', '.join(f't.{one}' for one in columns.split())} FROM {table} t"
+            f" JOIN holding g ON g.card_no = t.card_no {_OF}"
+            f" ORDER BY t.card_no, {', '.join(f't.{one}' for one in columns.split())}",
+        )
+        for name, (table, columns) in _OF_CARDS.items()
+    },
+    "replaced": (
+        "old_card new_card lost_s",
+        "SELECT r.old_card, r.new_card, r.lost_s FROM reissue r"
+        f" JOIN holding g ON g.card_no = r.old_card {_OF} ORDER BY r.old_card",
     ),
-    "spends": (
-        "card_no device seq merchant_no amount_fen earliest_s latest_s state",
-        "SELECT i.card_no, i.device, i.seq, i.merchant_no, i.amount_fen, i.earliest_s,"
-        " i.latest_s, i.state FROM intent i JOIN holding g ON g.card_no = i.card_no"
-        f" {_OF} ORDER BY i.device, i.seq",
-    ),
-    "punches": (
-        "card_no device earliest_s latest_s",
-        "SELECT p.card_no, p.device, p.earliest_s, p.latest_s FROM punch p"
-        f" JOIN holding g ON g.card_no = p.card_no {_OF} ORDER BY p.device, p.seq",
-    ),
-    "payees": (
-        "card_no account_no name time_s",
-        "SELECT p.card_no, p.account_no, p.name, p.time_s FROM payee p"
-        f" JOIN holding g ON g.card_no = p.card_no {_OF} ORDER BY p.number",
+    "door_rights": (
+        "card_no number device group_no time_s",
+        "SELECT g.card_no, a.number, a.device, a.group_no, a.time_s FROM access_change a"
+        " JOIN holding g ON g.card_no BETWEEN a.first_no AND a.first_no + a.count - 1"
+        f" {_OF} AND a.verb = 'grant' ORDER BY a.number, g.card_no",
     ),
     "applications": (
         "number category department valid_from valid_to time_s",
@@ -60,6 +84,13 @@ _EXPORT = {
         "SELECT from_day, team, shift, time_s FROM roster_change WHERE person_no = ?"
         " ORDER BY number",
     ),
+}
+# What has a card's or a person's number and tells no more of the person than those above.
+NOT_EXPORTED = {
+    "chip": "of the card",
+    "name_key": "made from the name",
+    "phone": "a seed, which is the phone's alone",
+    "temporary_card": "the application and the card",
 }
 
 

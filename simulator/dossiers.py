@@ -26,6 +26,7 @@ from ledger.procedures import (
     Act,
 )
 from ledger.procedures import is_open as may_go_on
+from ledger.takings import taken
 from protocols.rules import clock
 from protocols.rules.money import format_yuan
 from protocols.wire import messages
@@ -165,10 +166,12 @@ def _round(run: Run, step: Step) -> None:
 
 
 def _look(run: Run, step: Step) -> None:
-    """Who has not made a round in time, what is late, which readers nobody inspected today."""
+    """Who has not made a round in time, what is late, which readers nobody inspected today, and
+    what each merchant took today, in how many spends (R7.5)."""
     store, now_s, today = run.services.store, run.world.utc_s(), _today(run)
     offset_s = run.scenario.policy["utc_offset_s"]
     names = {reader["device"]: reader["name"] for reader in run.scenario.readers}
+    merchants = {number: name for name, number in run.scenario.merchants.items()}
     begins_s = today * _DAY_S - offset_s
     days = inspections.of_day(store.database, begins_s, begins_s + _DAY_S)
     found = {
@@ -182,6 +185,10 @@ def _look(run: Run, step: Step) -> None:
             if may_go_on(one.kind, one.state)
         ],
         "uninspected": [names[one.device] for one in days if one.state == inspections.MISSING],
+        "taken": [
+            f"{merchants[merchant_no]} {count} {format_yuan(fen)}"
+            for merchant_no, (count, fen) in taken(store.database, begins_s, now_s).items()
+        ],
     }
     for key, got in found.items():
         run.tell(f"{key}: {', '.join(got) or 'none'}")

@@ -14,6 +14,7 @@ from ledger.statements import read
 from protocols.rules import charging, menu
 from simulator import (
     acquiring,
+    bindings,
     cables,
     doors,
     dossiers,
@@ -312,6 +313,7 @@ _VERBS: dict[str, Callable[[Run, Step], None]] = {
     **dict.fromkeys(card_status.VERBS, _set_status),
     "reissue": _reissue,
     **acquiring.VERBS,
+    **bindings.VERBS,
     **cables.VERBS,
     **dossiers.VERBS,
     **hands.VERBS,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ledger.dossiers import DossierRefused
 from ledger.period_reasons import PeriodRefused
+from ledger.phones import PhoneRefused
 from ledger.signatures import NotAllowed, note_refusal
 from simulator.scenario import ScenarioError
 
@@ -24,7 +25,7 @@ def refusing(do: Verb) -> Verb:
         wanted = step.fields.get("refused", 0)
         try:
             do(run, step)
-        except (DossierRefused, PeriodRefused, NotAllowed) as refusal:
+        except (DossierRefused, PeriodRefused, PhoneRefused, NotAllowed) as refusal:
             if refusal.reason != wanted:
                 raise ScenarioError(run.scenario.path, step.line, str(refusal)) from refusal
             if isinstance(refusal, NotAllowed):  # as whoever asks the ledger for persons does

@@ -66,9 +66,11 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("ref", "verb", "role", "person"),
         ("said", "shown", "given_by", "amounts", "bearer", "refused"),
     ),
+    "bind": (("card", "person", "shown", "whose"), ("refused",)),
+    "unbind": (("card", "person"), ("refused",)),
     "duty": (("department", "person", "days", "by"), ("refused",)),
     "round": (("department", "person", "finds"), ("said", "refused")),
-    "look": ((), ("overdue", "delayed", "open", "uninspected")),
+    "look": ((), ("overdue", "delayed", "open", "uninspected", "taken")),
     "revoke": (("card", "reader", "person"), ("refused",)),
     **dict.fromkeys(("open", "shut", "approve", "move", "bring-back"), (("reader",), ())),
 }

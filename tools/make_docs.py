@@ -13,6 +13,7 @@ from ledger import (
     money_lists,
     people,
     period_reasons,
+    phones,
     procedure_texts,
     procedures,
 )
@@ -371,6 +372,10 @@ def reason_codes() -> str:
         "## Why a settlement of merchants does not go on\n",
         "Nothing is changed (`onecard ledger period`). `ledger/period_reasons.py`\n",
         _numbered(period_reasons.TEXTS),
+        "## Why a phone is not bound\n",
+        "At the counter (`onecard ledger phone`); those that an app hears too stand above.\n"
+        "`ledger/phones.py`\n",
+        _numbered(phones.TEXTS),
         "## Why an operator may not\n",
         "Nothing is changed ([people.md](people.md)). The status is that of the HTTP API.\n"
         "`ledger/people.py`\n",

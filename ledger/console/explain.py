@@ -14,6 +14,7 @@ from ledger import (
     money_lists,
     people,
     period_reasons,
+    phones,
     procedures,
     reasons,
 )
@@ -80,6 +81,7 @@ _OTHERS: tuple[tuple[str, Mapping[int, str], Both], ...] = (
     ("explain_merchant", procedures.TEXTS, _TO_BOOKS),
     ("explain_period", period_reasons.TEXTS, _TO_BOOKS),
     ("explain_list", money_lists.TEXTS, _TO_BOOKS),
+    ("explain_phone", phones.TEXTS, _TO_BOOKS),
     ("explain_bank", payment_reasons.TEXTS, _TO_BOOKS),
     ("explain_api", {number: text for number, (_, text) in api_reasons.TEXTS.items()}, _TO_BOOKS),
     ("explain_bytes", error_texts.TEXTS, _BYTES),
@@ -179,6 +181,7 @@ TEXTS: Texts = {
     "explain_merchant": ("账簿：商户与机具手续", "the ledger, of a merchant or reader"),
     "explain_period": ("账簿：商户结算", "the ledger, of a settlement"),
     "explain_list": ("账簿：付款清单", "the ledger, of a list that moves money"),
+    "explain_phone": ("账簿：手机绑定", "the ledger, of a phone"),
     "explain_bank": ("账簿：给银行的文件", "the ledger, of files to banks"),
     "explain_api": ("对外接口", "the HTTP API"),
     "explain_bytes": ("通信：收到的数据不对", "any tier: why bytes were refused"),

@@ -40,6 +40,7 @@ _SQLITE_S_OWN = {
     "test_looks_find_what_the_whole_books_say_whatever_arrived_when",
     "test_the_question_reads_one_stretch_of_its_index",
     "test_it_reads_no_transfer_of_another_s_reader",
+    "test_no_table_that_knows_a_card_or_a_person_is_left_out",
 }
 _MODULES = {f"tests.ledger.test_{name}" for name in ON_BOTH.split()}
 _MODULES |= {f"tests.ledger.console.test_{name}" for name in ("plans",)}

@@ -79,7 +79,7 @@ def test_nobody_gets_a_phone_without_a_proof(checkout, tmp_path, words, why):
 @pytest.mark.parametrize("verb", ["bind", "unbind"])
 def test_a_card_that_was_never_issued_gets_no_phone(checkout, tmp_path, verb):
     done = onecard("phone", verb, tmp_path / "ledger.toml", "--card", 99, *SHOWN)
-    assert (done.exit_code, done.output) == (2, "onecard: card 99 was never issued\n")
+    assert (done.exit_code, done.output) == (2, "onecard: card 99 was never issued (651)\n")
 
 
 def test_a_ledger_without_a_key_for_seeds_binds_none(checkout, tmp_path):
