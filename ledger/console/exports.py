@@ -1,12 +1,15 @@
 """Lists as files that open right in a Chinese Excel: xlsx, and CSV in UTF-8 with its mark.
 
 Rules of this file. A text is written as a text. In CSV, where a program guesses, what would begin
-a formula has an apostrophe before it, and digits that would lose their end or their leading zeros
-have a tab behind them; an amount is a number in both. Amounts are fen until they are a cell.
+a formula has an apostrophe before it (also in full width, which a Chinese Excel takes for the
+same), and what it would make another thing of has a tab behind it: digits that would lose their
+end or their leading zeros, 12E34, a date. An amount is a number in both. Amounts are fen until
+they are a cell.
 """
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
@@ -17,8 +20,11 @@ from ledger.period_sheet import TEXTS_ONLY, Cell, Fen, write_row
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 CSV = "text/csv; charset=utf-8"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _DIGITS_SURE = 11  # longer numbers are shown rounded
+_GUESSED = re.compile(
+    rf"\d{{{_DIGITS_SURE + 1},}}|0\d+|\d+[eE]\d+|\d{{1,4}}[-/]\d{{1,2}}([-/ ].*)?", re.ASCII
+)
 
 Table = tuple[str, Sequence[str], Iterable[Sequence[Cell]]]  # title, heads, rows
 
@@ -68,5 +74,4 @@ def _guarded(cell: Cell) -> str:
         return text
     if text.startswith(_FORMULA):
         return f"'{text}"
-    is_long = len(text) > _DIGITS_SURE or (len(text) > 1 and text[0] == "0")
-    return f"{text}\t" if text.isascii() and text.isdigit() and is_long else text
+    return f"{text}\t" if _GUESSED.fullmatch(text) else text

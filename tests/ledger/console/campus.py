@@ -116,9 +116,10 @@ def books_in(folder):
 
 
 class Console:
-    """The process; `url`. Close it."""
+    """The process; `url`. Close it. `tls`: the context of whoever asks, where it has TLS."""
 
-    def __init__(self, config):
+    def __init__(self, config, tls=None):
+        self.tls = tls
         command = [sys.executable, "-c", RUN, str(config)]
         self.log = b""
         self.process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE)
@@ -132,7 +133,14 @@ class Console:
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
         self.port = int(found[1])
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
+
+    def line(self):
+        """A connection to it."""
+        where = "127.0.0.1", self.port
+        if self.tls:
+            return http.client.HTTPSConnection(*where, timeout=PATIENCE_S, context=self.tls)
+        return http.client.HTTPConnection(*where, timeout=PATIENCE_S)
 
     def _read(self):
         for line in self.process.stderr:
@@ -230,7 +238,7 @@ class Visitor:
                 "Content-Type": "application/x-www-form-urlencoded",
             }
         own |= headers or {}
-        line = http.client.HTTPConnection("127.0.0.1", self._console.port, timeout=PATIENCE_S)
+        line = self._console.line()
         try:
             line.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
             for name, text in own.items():
