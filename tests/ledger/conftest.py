@@ -16,7 +16,7 @@ from tools.postgres_server import programs
 WITH_POSTGRESQL = os.environ.get("ONECARD_PG") == "1"
 ON_BOTH = """
     acquirer any_order audit batches cancels carry_over channel_topups code_sales constraints
-    closing corrections debts doors dossiers firmware fleet_state holder_accounts holders
+    closing corrections debts declines doors dossiers firmware fleet_state holder_accounts holders
     lives
     loads lost_records merchant_signatures money_lists operators payments periods phone_apps
     policies quiescence reconcile reentry reissue_rules reissues reopening retention retirement
