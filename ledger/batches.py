@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ledger import chart
+from ledger import chart, declines
 from ledger.card_status import CardRefused, change_state, states_of
 from ledger.dialect import Dialect
 from ledger.holders import Holder, begin, card_of, check_word, holder_of, open_for
@@ -155,6 +155,8 @@ class Batches:
             person = signed(self._database, verb, person, time_s, kind, sha256.hex())
             if person in before:
                 return len(before)
+            if declines.declined(self._database, declines.BATCH, sha256.hex()):
+                raise _refused(declines.TEXTS[declines.DECLINED], declines.DECLINED)
             if len(before) >= SIGNATURES:
                 raise _refused("two persons have signed it already", ONE_PERSON)
             plan = self.dry_run(kind, lines, file_sha256)
@@ -171,6 +173,14 @@ class Batches:
                 )
             self._database.many(_SIGN, [(sha256, len(before) + 1, person, time_s)])
             return len(before) + 1
+
+    def decline(self, sha256: bytes, because: str, person: str, time_s: int) -> None:
+        """Say no to a dry run that one person has signed: nobody signs this very one any more."""
+        with self._database.transaction():
+            no = declines.No(person, because, time_s)
+            declines.decline(self._database, declines.BATCH, sha256.hex(), no)
+            if len(self.signatures(sha256)) != 1:
+                raise _refused("it does not wait for a second signature", ONE_PERSON)
 
     def run(
         self,

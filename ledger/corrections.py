@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ledger import chart, reasons
+from ledger import chart, declines, reasons
 from ledger.bearers import LOSSES, NO_LOSS, Bearer, Loss, Relieved
 from ledger.dialect import Dialect
 from ledger.entries import post_recorded
@@ -194,6 +194,9 @@ class Corrections:
             if proposal.number != number:
                 text = f"proposal {proposal.number} stands in its place"
                 raise CorrectionRefused(f"proposal {number}: {text}")
+            if self.declined(proposal) is not None:
+                text = f"{declines.TEXTS[declines.DECLINED]} ({declines.DECLINED})"
+                raise CorrectionRefused(f"proposal {number}: {text}")
             if proposal.person == person:
                 raise CorrectionRefused(f"proposal {number}: another person has to approve it")
             self._check_proven(case, proposal)
@@ -207,6 +210,24 @@ class Corrections:
                 self._purse(chart.owner(borne))
             self._book(case, proposal, person, time_s)
         return proposal
+
+    def decline(self, number: int, because: str, person: str, time_s: int) -> None:
+        """Say no to proposal `number`, which nobody approves any more; another may be made."""
+        with self._database.transaction():
+            no = declines.No(person, because, time_s)
+            declines.decline(self._database, declines.CASE, f"proposal {number}", no)
+            row = self._first(_OF_NUMBER, (number,))
+            if row is None:
+                raise CorrectionRefused(f"proposal {number}: there is none")
+            case = self._read(*row)
+            self._check_open(case)
+            newest = self.proposed(case)
+            if newest is None or newest.number != number:
+                raise CorrectionRefused(f"proposal {number}: another one stands in its place")
+
+    def declined(self, proposal: Proposal) -> declines.No | None:
+        """The no to a proposal; None: nobody has said one."""
+        return declines.declined(self._database, declines.CASE, f"proposal {proposal.number}")
 
     def _book(self, case: CaseOf, proposal: Proposal, person: str, time_s: int) -> None:
         accounts = proposal.debit_account, proposal.credit_account

@@ -11,6 +11,7 @@ operators, unless it was begun.
 
 from dataclasses import dataclass
 
+from ledger import declines
 from ledger.card_status import CardRefused
 from ledger.dialect import Dialect
 from ledger.holders import check_word
@@ -85,6 +86,8 @@ class MoneyLists:
         person = signed(self._database, verb, by.person, by.time_s, *words)
         if person in before:
             return len(before)
+        if declines.declined(self._database, what.kind, by.sha256.hex()):
+            raise _refused(declines.TEXTS[declines.DECLINED], declines.DECLINED)
         if len(before) >= SIGNATURES:
             raise _refused("two persons have signed it already", ONE_PERSON)
         _check_same(what, by.sha256)
@@ -100,6 +103,12 @@ class MoneyLists:
         row = by.sha256, len(before) + 1, person, by.time_s
         self._database.many(_SIGN, [row])
         return len(before) + 1
+
+    def decline(self, kind: str, sha256: bytes, no: declines.No) -> None:
+        """Say no to a list that one person has signed: nobody signs this very one any more."""
+        declines.decline(self._database, kind, sha256.hex(), no)
+        if len(self.signatures(sha256)) != 1:
+            raise _refused("it does not wait for a second signature", ONE_PERSON)
 
     def start(self, what: MoneyList, sha256: bytes, person: str, time_s: int) -> None:
         """`person` does what two have signed; again: nothing."""

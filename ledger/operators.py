@@ -10,7 +10,7 @@ in ledger/signatures.py.
 import secrets
 from dataclasses import dataclass
 
-from ledger import passwords, people
+from ledger import declines, passwords, people
 from ledger.dialect import Dialect, Row
 from ledger.signatures import (
     NotAllowed,
@@ -53,7 +53,7 @@ UPDATE operator_session SET seen_s = ? WHERE token_hash = ? AND is_ended = 0 AND
 _END_ALL = "UPDATE operator_session SET is_ended = 1 WHERE login = ? AND is_ended = 0"
 _END_EVERY = "UPDATE operator_session SET is_ended = 1 WHERE is_ended = ?"
 _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM {}"
-_PROPOSAL = "SELECT number, verb, login, department, roles, person FROM operator_proposal"
+_PROPOSAL = "SELECT number, verb, login, department, roles, person, time_s FROM operator_proposal"
 # One without its act was not said by an operator; whoever is disabled takes what was proposed of
 # them, and by them, along. What came first the acts say, for no clock does.
 _OPEN = f"""
@@ -105,6 +105,7 @@ class Proposed:
     department: str
     roles: tuple[str, ...]
     person: str
+    time_s: int
 
 
 class Operators:
@@ -125,6 +126,8 @@ class Operators:
     def proposals(self) -> list[Proposed]:
         """What waits for another administrator, in order; whoever has proposed it still is one."""
         found = map(_proposed, list(self._database.rows(f"{_OPEN} ORDER BY number")))
+        declined = declines.all_declined(self._database, declines.OPERATOR)
+        found = [one for one in found if _about(one.number) not in declined]
         return [one for one in found if people.may(self.roles_of(one.person), _PROPOSING)]
 
     def found(self, logins: tuple[str, str], time_s: int) -> list[str]:
@@ -179,7 +182,7 @@ class Operators:
         kept = passwords.hashed(password)
         verb = "operator.approve"
         with self._database.transaction():
-            subject = f"proposal {number}"
+            subject = _about(number)
             person = self._signed(verb, person, time_s, subject)
             found = {one.number: one for one in self.proposals()}.get(number)
             if found is None:
@@ -203,6 +206,15 @@ class Operators:
             row = self._next("operator_change"), found.verb, found.login, *facts, number
             self._database.many(_APPROVED, [(*row, person, time_s)])
         return "" if found.verb == CHANGE else password
+
+    def decline(self, number: int, because: str, person: str, time_s: int) -> None:
+        """Say no to a proposal, which counts no more; whoever has made it may as well."""
+        with self._database.transaction():
+            no = declines.No(person, because, time_s)
+            waits = number in {one.number for one in self.proposals()}
+            login = declines.decline(self._database, declines.OPERATOR, _about(number), no)
+            if not waits:
+                raise NotAllowed(people.NO_PROPOSAL, "operator.decline", login, _about(number))
 
     def disable(self, login: str, person: str, time_s: int) -> None:
         """Let somebody in no more, from now on; a RESET that two say later lets them in."""
@@ -358,11 +370,16 @@ def is_token(text: str) -> bool:
     return text.startswith(_TOKEN_MARK)
 
 
+def _about(number: int) -> str:
+    """A proposal, as acts name it."""
+    return f"proposal {number}"
+
+
 def _operator(row: Row) -> Operator:
     login, department, roles, is_active, *rest = row
     return Operator(login, department, tuple(roles.split()), bool(is_active), *rest)
 
 
 def _proposed(row: Row) -> Proposed:
-    number, verb, login, department, roles, person = row
-    return Proposed(number, verb, login, department, tuple(roles.split()), person)
+    number, verb, login, department, roles, *said = row
+    return Proposed(number, verb, login, department, tuple(roles.split()), *said)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ledger import chart
 from ledger.card_status import CardRefused, check_state
+from ledger.declines import No
 from ledger.dialect import Dialect
 from ledger.holders import check_word
 from ledger.money_lists import NAME_USED, REFUND, TEXTS, MoneyList, MoneyLists, Signature
@@ -109,6 +110,11 @@ class Payouts:
             for one in plan.payments:
                 self._payments.check_apart(one, signature.person)
             return self._lists.sign(_list_of(file, plan), signature)
+
+    def decline(self, sha256: bytes, no: No) -> None:
+        """Say no to the dry run with this hash, which one person has signed."""
+        with self._database.transaction():
+            self._lists.decline(REFUND, sha256, no)
 
     def make_file(self, file: str, sha256: bytes, person: str, time_s: int) -> list[Payment]:
         """The payments of the file of this name, as two have signed, which `person` takes away.

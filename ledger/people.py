@@ -168,6 +168,7 @@ def _of_dossiers() -> Iterator[tuple[str, Verb]]:
 VERBS = {
     "operator.propose": Verb((ADMINISTRATOR,), "R4", "propose who may work here, with what roles"),
     "operator.approve": Verb((ADMINISTRATOR,), "R4", "approve that, as another person"),
+    "operator.decline": Verb((ADMINISTRATOR,), "R4", "decline what was proposed, and say why"),
     "operator.disable": Verb((ADMINISTRATOR,), "R4", "let somebody in no more, at once"),
     "operator.unlock": Verb((ADMINISTRATOR,), "R4", "end a lock-out"),
     **dict(_of_cards()),
@@ -178,6 +179,7 @@ VERBS = {
     ),
     "refund.sign": Verb((CLERK,), "R15.3", "sign the dry run of a file that pays to it"),
     "refund.approve": Verb((TREASURER,), "R15.3", "sign it as the second person"),
+    "refund.decline": Verb((TREASURER,), "R15.3", "decline it, and say why"),
     "refund.file": Verb((TREASURER,), "R15.3", "make the file that was signed"),
     "refund.results": Verb((CLERK,), "R15.3", "note what the bank says"),
     "payment.restored": Verb(
@@ -189,17 +191,21 @@ VERBS = {
     "temporary.apply": Verb((CLERK,), "annex 1", "enter an application for a temporary card"),
     "temporary.department": Verb((HEAD,), "annex 1", "sign an application, for its department"),
     "temporary.finance": Verb((TREASURER,), "annex 1", "sign it, for finance"),
+    "temporary.decline": Verb((TREASURER, HEAD), "annex 1", "decline it, and say why"),
     "batch.sign": Verb((CLERK,), "R15.4", "sign the dry run of a list"),
     "batch.approve": Verb((TREASURER,), "R15.4", "sign it as the second person"),
+    "batch.decline": Verb((TREASURER,), "R15.4", "decline it, and say why"),
     "batch.run": Verb((CLERK,), "R15.4", "do what was signed"),
     "case.propose": Verb((CLERK,), "R6.5", "propose who bears a case"),
     "case.approve": Verb((TREASURER,), "R6.5", "approve that, and book it"),
+    "case.decline": Verb((TREASURER,), "R6.5", "decline that, and say why"),
     "device.department": Verb(
         (STEWARD, WARDEN, GUARD, HEAD), "R18.2", "approve that an opened or moved reader goes on"
     ),
     "device.centre": Verb((ENGINEER,), "R18.2", "approve that for the information centre"),
     "subsidy.sign": Verb((CLERK,), "R14.1", "sign the dry run of a list of subsidies"),
     "subsidy.approve": Verb((TREASURER,), "R14.1", "sign it as the second person"),
+    "subsidy.decline": Verb((TREASURER,), "R14.1", "decline it, and say why"),
     "subsidy.run": Verb((CLERK,), "R14.1", "pay in what was signed"),
     "topup.propose": Verb((CLERK,), "R14.1", "say what was paid in and no channel has told"),
     "topup.book": Verb((TREASURER,), "R14.1", "book that, as the second person"),

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ledger.card_status import states_of
+from ledger.declines import No
 from ledger.dialect import Dialect
 from ledger.holders import check_word, holder_of
 from ledger.lifecycle import ABSENT, DEAD, HAS_A_CARD, NO_CARD, WRONG_STATE
@@ -124,6 +125,11 @@ class Subsidies:
             plan = self.dry_run(name, lines, file_sha256)
             what = _list_of(name, plan.findings, file_sha256, basis(self._database))
             return self._lists.sign(what, by)
+
+    def decline(self, sha256: bytes, no: No) -> None:
+        """Say no to the dry run with this hash, which one person has signed."""
+        with self._database.transaction():
+            self._lists.decline(SUBSIDY, sha256, no)
 
     def run(
         self,

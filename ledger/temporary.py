@@ -9,7 +9,7 @@ other; later it takes a new application and, with it, a new card.
 
 from dataclasses import dataclass
 
-from ledger import card_validity
+from ledger import card_validity, declines
 from ledger.card_fees import charge
 from ledger.card_status import CardRefused, entered, judged
 from ledger.card_validity import Validity
@@ -23,7 +23,7 @@ from ledger.lifecycle import (
     ONE_PERSON,
     Act,
 )
-from ledger.people import TYPED_NAME
+from ledger.people import HEAD, TREASURER, TYPED_NAME
 from ledger.signatures import are_there, signed, was_proven
 from protocols.rules.spending import TEMPORARY
 
@@ -164,7 +164,7 @@ class Temporaries:
         with self._database.transaction():
             department = self.application(number).department
             first = step == STEPS["department"]
-            verb, about = f"temporary.{STEP_NAMES[step]}", f"application {number}"
+            verb, about = f"temporary.{STEP_NAMES[step]}", _about(number)
             asked = {"department": department} if first else {}
             person = signed(self._database, verb, person, time_s, about, **asked)
             done = self.approvals(number)
@@ -178,10 +178,37 @@ class Temporaries:
             if not first and not done:
                 text = f"application {number}: the applicant's department comes first"
                 raise CardRefused(f"{text} ({NO_EVIDENCE}, annex 1)", NO_EVIDENCE)
+            self._check_not_declined(number)
             if not first:
                 self._check_proven(number, done)
             self._database.many(_APPROVE, [(number, step, person, time_s)])
             return len(done) + 1
+
+    def decline(self, number: int, because: str, person: str, time_s: int) -> None:
+        """Say no to an application in the place of one's signature; it comes to no card.
+
+        The head of its department, or finance, as long as not both have signed.
+        """
+        with self._database.transaction():
+            done, department = self.approvals(number), self.application(number).department
+            no = declines.No(person, because, time_s)
+            turn = {"among": (TREASURER,)}
+            if STEPS["department"] not in done:
+                turn = {"among": (HEAD,), "department": department}
+            what = self._database, declines.TEMPORARY, _about(number), no
+            login = declines.decline(*what, **turn)
+            if len(done) == len(STEPS) or login in done.values():
+                text = f"application {number} does not wait for this person's signature"
+                raise CardRefused(f"{text} ({ONE_PERSON}, annex 1)", ONE_PERSON)
+
+    def declined(self, number: int) -> declines.No | None:
+        """The no to an application; None: nobody has said one."""
+        return declines.declined(self._database, declines.TEMPORARY, _about(number))
+
+    def _check_not_declined(self, number: int) -> None:
+        if self.declined(number) is not None:
+            text = f"application {number}: {declines.TEXTS[declines.DECLINED]}"
+            raise CardRefused(f"{text} ({declines.DECLINED}, annex 1)", declines.DECLINED)
 
     def _check_proven(self, number: int, done: dict[int, str]) -> None:
         """CardRefused if a step was signed by a typed name, in books with operators."""
@@ -258,6 +285,11 @@ class Temporaries:
         """(card_no, last day, department) of each card that can be extended now."""
         days = TEMPORARY, today, today + LAST_DAYS
         return list(self._database.rows(_ENDING, days))
+
+
+def _about(number: int) -> str:
+    """An application, as acts name it."""
+    return f"application {number}"
 
 
 def _check(application: Application) -> None:

@@ -16,6 +16,7 @@ from ledger import (
     phones,
     procedure_texts,
     procedures,
+    reason_words,
 )
 from ledger import reasons as ledger_reasons
 from ledger.api import openapi
@@ -353,9 +354,9 @@ def reason_codes() -> str:
         "## Why the ledger's HTTP API refused\n",
         "In the `reason` of its problem details (RFC 9457). `ledger/api_reasons.py`\n",
         _table(
-            ("", "status", "meaning"),
+            ("", "status", "meaning", "中文", "怎么办"),
             [
-                (number, *texts)
+                (number, *texts, *_zh(number))
                 for number, texts in sorted(api_reasons.TEXTS.items())
                 if number not in people.TEXTS
             ],
@@ -380,9 +381,9 @@ def reason_codes() -> str:
         "Nothing is changed ([people.md](people.md)). The status is that of the HTTP API.\n"
         "`ledger/people.py`\n",
         _table(
-            ("", "status", "meaning"),
+            ("", "status", "meaning", "中文", "怎么办"),
             [
-                (number, api_reasons.TEXTS.get(number, ("",))[0], text)
+                (number, api_reasons.TEXTS.get(number, ("",))[0], text, *_zh(number))
                 for number, text in sorted(people.TEXTS.items())
             ],
         ),
@@ -441,7 +442,17 @@ def sounds() -> list[tuple[str, str]]:
 
 
 def _numbered(texts: Mapping[int, str]) -> str:
-    return _table(("", "meaning"), sorted(texts.items()))
+    """Numbers with their meaning, and in Chinese with what to do where they have words."""
+    if not any(_zh(number)[0] for number in texts):
+        return _table(("", "meaning"), sorted(texts.items()))
+    rows = [(number, text, *_zh(number)) for number, text in sorted(texts.items())]
+    return _table(("", "meaning", "中文", "怎么办"), rows)
+
+
+def _zh(number: int) -> tuple[str, str]:
+    """(what it is, what to do) in Chinese; "" where nobody is told the number in words."""
+    words = REASONS.get(number)
+    return (words.text[0], words.advice[0]) if words else reason_words.ZH.get(number, ("", ""))
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -120,6 +120,25 @@ class Waiting:
     path: str
 
 
+@dataclass(frozen=True, slots=True)
+class ToSign:
+    """What waits for the signature of whoever has logged in.
+
+    `kind`: a key of TEXTS with "sign_" before it; `subject`: what it is called. `person`,
+    `time_s`: who has said or signed it last ("": nobody yet), and when; `said`: for what reason.
+    `path`: where it is looked at and signed, "": by the command line. `declined_as`: what
+    ledger/declines.py calls its kind, "" where its own page has the no.
+    """
+
+    kind: str
+    subject: str
+    person: str
+    time_s: int
+    said: str
+    path: str
+    declined_as: str = ""
+
+
 Show = Callable[[Asked], Shown | Download]
 Do = Callable[[Asked], "str | Moved | Shown | Download"]
 

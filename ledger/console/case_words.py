@@ -4,6 +4,7 @@ from ledger import reasons
 from ledger.bearers import Bearer
 from ledger.console.refusals import Words
 from ledger.console.texts import Texts
+from ledger.reason_words import OF_RECORDS
 
 REFUSED = 793
 REASONS = {
@@ -21,35 +22,11 @@ BEARERS = {
     Bearer.CARD_CENTRE.value: ("一卡通中心", "the card centre"),
     Bearer.DEVICE_OWNER.value: ("设备责任部门", "the reader's department"),
 }
-_ZH = {
-    reasons.FORK: "同一记录号有两条真记录",
-    reasons.UNREADABLE: "记录真实但读不懂",
-    reasons.LOST: "终端上已读不出的记录",
-    reasons.FOUND: "说丢了又找到的记录",
-    reasons.CONTRADICTION: "既说扣了又说没扣",
-    reasons.UNKNOWN_CARD: "没有发过的卡",
-    reasons.UNKNOWN_MERCHANT: "没有登记的商户",
-    reasons.OTHER_MERCHANT: "不是这台终端的商户",
-    reasons.BAD_ARITHMETIC: "余额与金额对不上",
-    reasons.TRY_OF_MONEY: "试密码却扣了钱",
-    reasons.UNKNOWN_CREDIT: "没有给过的圈存",
-    reasons.CREDITED_TWICE: "一笔圈存上卡两次",
-    reasons.SPENT_WHILE_LOST: "挂失以后的消费",
-    reasons.LATE_SPEND: "挂失以前、结转以后才到的消费",
-    reasons.LOADED_TOO_LATE: "钱已结转，圈存又上了旧卡",
-    reasons.SPENT_BEFORE_ITS_END: "注销结算以后才到的消费",
-    reasons.UNRESERVED_SALE: "没有预留的付款码消费",
-    reasons.SETTLED_OTHERWISE: "人工处理与记录不同",
-    reasons.CARD_FORKED: "疑似复制卡",
-    reasons.TOO_FAST: "两地刷卡太快",
-    reasons.ABOVE_LOAD: "卡上的钱多于充入的",
-    reasons.IMBALANCE: "卡上余额与上一笔对不上",
-    reasons.TOLD_AFTER_ITS_END: "终端停用以后才到的记录",
-}
 TEXTS: Texts = {
-    **{f"case_{number}": (zh, reasons.TEXTS[number]) for number, zh in _ZH.items()},
+    **{f"case_{number}": (zh, reasons.TEXTS[number]) for number, (zh, _do) in OF_RECORDS.items()},
     **{f"bearer_{name.replace(' ', '_')}": words for name, words in BEARERS.items()},
     "case_waits": ("项差错处理等您批准", "proposals for cases wait for your approval"),
+    "sign_case": ("差错处理", "settling a case"),
     "case_what": ("情况", "What"),
     "case_record": ("终端 / 记录号", "Reader / record"),
     "case_proposed_by": ("已提议", "Proposed by"),

@@ -6,18 +6,19 @@ is booked in its place, or the record that its card named as its last.
 
 from typing import Any
 
-from ledger import names, reasons
+from ledger import declines, names, reasons
 from ledger.bearers import LOSSES, NO_LOSS, Bearer
 from ledger.chart import KIND_NAMES, kind, owner
 from ledger.console import typed
-from ledger.console.asked import Asked, Page, Refused, Shown, Waiting
+from ledger.console.asked import Asked, Page, Refused, Shown, ToSign, Waiting
 from ledger.console.case_words import BEARERS, REASONS, REFUSED, TEXTS
 from ledger.console.refusals import BAD_FIELDS, NOTHING_HERE
 from ledger.corrections import CaseOf, CorrectionRefused
 from ledger.dialect import Dialect
 from ledger.quiescence import read
+from ledger.reason_words import OF_RECORDS
 
-__all__ = ["PAGES", "REASONS", "TEXTS", "WAITING"]
+__all__ = ["PAGES", "REASONS", "TEXTS", "TO_SIGN", "WAITING"]
 
 _SHOWN = 100
 _PATH = "/cases/{case_reason}/{reader}/{record}"
@@ -40,6 +41,15 @@ FROM suspense_case c WHERE 1 = 1"""
 _BEHIND = f"""
 AND (c.reason, c.device, c.seq, c.sha256) > (?, ?, ?, ?) AND ? IN (0, c.reason)
 ORDER BY c.reason, c.device, c.seq, c.sha256 LIMIT {_SHOWN + 1}"""
+# The newest proposal of each case that is not booked, of somebody else.
+_TO_APPROVE = f"""
+SELECT p.number, c.reason, c.device, c.seq, c.sha256, p.person, p.time_s, p.because
+FROM correction p JOIN suspense_case c ON p.reason = c.reason AND p.device = c.device
+    AND p.seq = c.seq AND p.sha256 = c.sha256
+WHERE p.person <> ? AND NOT {_DONE} AND NOT EXISTS (SELECT 1 FROM correction n
+    WHERE n.reason = p.reason AND n.device = p.device AND n.seq = p.seq
+    AND n.sha256 = p.sha256 AND n.number > p.number)
+ORDER BY p.number LIMIT {_SHOWN}"""
 _RECORD = "SELECT sealed FROM record WHERE device = ? AND seq = ?"
 _KEPT = """
 SELECT sealed FROM suspense_case WHERE reason = ? AND device = ? AND seq = ? AND sha256 = ?"""
@@ -90,11 +100,12 @@ def show_one(asked: Asked) -> Shown:
         own, other, title = _records(database, case, pair)
         context = {
             "case": case,
-            "what": reasons.TEXTS.get(case.reason, ""),
+            "todo": OF_RECORDS.get(case.reason, ("", ""))[1],
             "why_none": NO_LOSS.get(case.reason, ""),
             "proposal": proposal,
             "moves": _moves(proposal) if proposal else (),
             "approved": corrections.approved(case),
+            "no": corrections.declined(proposal) if proposal else None,
             "mark": corrections.mark(case, proposal) if proposal else "",
             "held_fen": corrections.held_fen(case),
             "beside": title,
@@ -177,17 +188,37 @@ def _moves(proposal: Any) -> tuple[str, ...]:
     return tuple(f"{KIND_NAMES[kind(one)]} {owner(one)}" for one in accounts)
 
 
-def waiting(asked: Asked) -> list[Waiting]:
+def to_sign(asked: Asked) -> list[ToSign]:
     """Proposals of others that whoever asks may approve."""
     if not asked.may("case.approve"):
         return []
-    rows = list(asked.store.database.rows(_OPEN + _BEHIND, (-1, -1, -1, b"", 0)))
-    mine = [row for row in rows if row[4] and row[4] != str(asked.person)]
-    path = f"/cases/{mine[0][0]}/{mine[0][1]}/{mine[0][2]}" if len(mine) == 1 else "/cases"
+    database = asked.store.database
+    declined = declines.all_declined(database, declines.CASE)
+    return [
+        ToSign(
+            "case",
+            f"proposal {number}",
+            person,
+            time_s,
+            because,
+            f"/cases/{reason}/{device}/{seq}?sha={bytes(sha256).hex()}",
+            declines.CASE,
+        )
+        for number, reason, device, seq, sha256, person, time_s, because in list(
+            database.rows(_TO_APPROVE, (str(asked.person),))
+        )
+        if f"proposal {number}" not in declined
+    ]
+
+
+def waiting(asked: Asked) -> list[Waiting]:
+    """How many those are."""
+    mine = to_sign(asked)
+    path = mine[0].path if len(mine) == 1 else "/waiting"
     return [Waiting("case_waits", len(mine), path)]
 
 
-WAITING = (waiting,)
+WAITING, TO_SIGN = (waiting,), (to_sign,)
 _WHO = ("case.propose", "case.approve")
 PAGES = (
     Page("/cases", ("差错", "Cases"), show, verbs=_WHO, menu="menu_money"),

@@ -193,6 +193,7 @@ _COSTS = {
 }
 TEXTS: Texts = {
     **{f"dos_kind_{name}": words for name, words in KINDS.items()},
+    **{f"sign_dossier_{name}": words for name, words in KINDS.items()},
     **{f"dos_state_{name}": words for name, words in _STATES.items()},
     **{f"dos_verb_{name}": words for name, words in _STEPS.items()},
     **{f"dos_as_{name}": words for name, words in _ROLES.items()},

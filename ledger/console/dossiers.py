@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ledger import closing, people, procedures
 from ledger.console import typed
-from ledger.console.asked import Asked, Page, Refused, Shown, Waiting
+from ledger.console.asked import Asked, Page, Refused, Shown, ToSign, Waiting
 from ledger.console.dossier_words import KINDS, REASONS, TEXTS
 from ledger.console.refusals import BAD_FIELDS, NOTHING_HERE
 from ledger.dialect import Dialect
@@ -17,7 +17,7 @@ from ledger.dossiers import BEARERS, Dossier, DossierRefused, find
 from ledger.procedures import ANNEX_2, APPROVED, CLOSING, DUE_H, NO_DOSSIER, RETIREMENT, Act
 from protocols.rules.money import format_yuan
 
-__all__ = ["PAGES", "REASONS", "REFUSES", "TEXTS", "WAITING"]
+__all__ = ["PAGES", "REASONS", "REFUSES", "TEXTS", "TO_SIGN", "WAITING"]
 
 REFUSES = (DossierRefused,)
 _SHOWN = 200
@@ -233,7 +233,23 @@ def waiting(asked: Asked) -> list[Waiting]:
     return [Waiting("dos_waits", len(mine), path)]
 
 
-WAITING = (waiting,)
+def to_sign(asked: Asked) -> list[ToSign]:
+    """Dossiers whose next step is a signature of whoever asks; their page has the no too."""
+    found = []
+    for one in opened(asked.store.database, asked.now_s):
+        dossier = one.dossier
+        mine = {(way.verb, way.role) for way in ways_of(asked, dossier)}
+        last = dossier.steps[-1]
+        if last.by.person != str(asked.person) and any(
+            row.act == procedures.SIGN and (row.verb, row.role) in mine
+            for row in _following(dossier)
+        ):
+            what = f"dossier_{dossier.kind}", dossier.reference, last.by.person, last.time_s
+            found.append(ToSign(*what, last.by.said, f"/dossiers/{dossier.number}"))
+    return found
+
+
+WAITING, TO_SIGN = (waiting,), (to_sign,)
 WORKS_WITH = tuple(
     dict.fromkeys(
         people.step_verb(kind, row.role)

@@ -24,9 +24,11 @@ from ledger.console.door_words import Both
 from ledger.console.doors import column, number_of
 from ledger.console.texts import Texts
 from ledger.payments import reasons as payment_reasons
+from ledger.reason_words import ZH
+from protocols.link import delivery_texts
 from protocols.rules import access_texts, reason_texts
 from protocols.rules import reasons as shown
-from protocols.wire import error_texts
+from protocols.wire import error_texts, mqtt_texts
 
 _ARTICLE = re.compile(r"\bR\d+(?:bis|b)?(?:\.\d+[a-z]?)?|\bannex \d\b")
 # Whose matter it is, as it sounds at the reader (protocols/rules/reasons.py): what to do then.
@@ -73,7 +75,7 @@ _BYTES: Both = (
     "请把编号和机具号告诉图书信息中心。",
     "Tell the information centre which reader.",
 )
-# Tables in English alone: heading, the table, what to do.
+# Tables with their Chinese beside them (ledger/reason_words.py): heading, the table, what to do.
 _OTHERS: tuple[tuple[str, Mapping[int, str], Both], ...] = (
     ("explain_record", reasons.TEXTS, _TO_BOOKS),
     ("explain_card", lifecycle.TEXTS, _TO_BOOKS),
@@ -84,7 +86,7 @@ _OTHERS: tuple[tuple[str, Mapping[int, str], Both], ...] = (
     ("explain_phone", phones.TEXTS, _TO_BOOKS),
     ("explain_bank", payment_reasons.TEXTS, _TO_BOOKS),
     ("explain_api", {number: text for number, (_, text) in api_reasons.TEXTS.items()}, _TO_BOOKS),
-    ("explain_bytes", error_texts.TEXTS, _BYTES),
+    ("explain_bytes", error_texts.TEXTS | mqtt_texts.TEXTS | delivery_texts.TEXTS, _BYTES),
 )
 
 
@@ -98,7 +100,6 @@ class Explained:
     advice: str
     rule: str = ""
     display: str = ""
-    is_english: bool = False
 
 
 def explain(number: int, at: int) -> Explained | None:
@@ -128,7 +129,9 @@ def _of_others(number: int, at: int) -> Explained | None:
     for where, texts, advice in _OTHERS:
         if number in texts:
             text = texts[number]
-            return Explained(number, where, text, advice[at], _rule(text), "", at == 0)
+            zh, do_zh = ZH[number]
+            words = (zh, do_zh) if at == 0 else (text, advice[at])
+            return Explained(number, where, *words, _rule(text, zh, do_zh))
     return None
 
 

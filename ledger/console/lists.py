@@ -7,9 +7,9 @@ it is the same. So the second person has looked at the list too, and the console
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ledger import names
+from ledger import declines, names
 from ledger.batches import SIGNATURES, Finding, Plan
-from ledger.console.asked import Asked, Page, Refused, Shown, Waiting
+from ledger.console.asked import Asked, Page, Refused, Shown, ToSign, Waiting
 from ledger.console.refusals import BAD_FIELDS, Words
 from ledger.console.texts import Texts
 from ledger.list_files import COLUMNS, BadList, read
@@ -28,8 +28,12 @@ FROM card_batch b ORDER BY b.time_s DESC, b.sha256 LIMIT ?"""
 _WAITING = """
 SELECT COUNT(*) FROM card_batch b
 WHERE ? = (SELECT COUNT(*) FROM batch_approval a WHERE a.sha256 = b.sha256)
-AND NOT EXISTS (SELECT 1 FROM batch_done d WHERE d.sha256 = b.sha256)
-AND NOT EXISTS (SELECT 1 FROM batch_approval m WHERE m.sha256 = b.sha256 AND m.person = ?)"""
+AND NOT EXISTS (SELECT 1 FROM batch_done d WHERE d.sha256 = b.sha256)"""
+_TO_SIGN = """
+SELECT a.sha256, b.kind, a.person, a.time_s FROM batch_approval a
+JOIN card_batch b ON b.sha256 = a.sha256 WHERE a.person <> ? AND a.step = 1
+AND NOT EXISTS (SELECT 1 FROM batch_approval n WHERE n.sha256 = a.sha256 AND n.step = 2)
+ORDER BY a.time_s LIMIT 100"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ def _page(
         "signed": signed,
         "following": _following(asked, signed) if plan else "",
         "known": [Known(*row) for row in asked.store.database.rows(_KNOWN, (_KNOWN_MAX,))],
+        "declined": declines.all_declined(asked.store.database, declines.BATCH),
     }
     return Shown("lists.html", context)
 
@@ -119,11 +124,23 @@ def _following(asked: Asked, signed: list[str]) -> str:
 
 def _waiting(asked: Asked) -> Iterator[Waiting]:
     """Lists that one has signed, and lists that two have."""
-    for signatures, verb, nobody in ((1, "batch.approve", False), (2, "batch.run", True)):
-        if asked.may(verb):
-            me = "" if nobody else str(asked.person)
-            ((count,),) = asked.store.database.rows(_WAITING, (signatures, me))
-            yield Waiting(f"waits_{verb.replace('.', '_')}", count, PATH)
+    yield Waiting("waits_batch_approve", len(list(_to_sign(asked))), "/waiting")
+    if asked.may("batch.run"):
+        ((count,),) = asked.store.database.rows(_WAITING, (SIGNATURES,))
+        yield Waiting("waits_batch_run", count, PATH)
+
+
+def _to_sign(asked: Asked) -> Iterator[ToSign]:
+    """Lists that another person has signed, and nobody has declined."""
+    if not asked.may("batch.approve"):
+        return
+    database = asked.store.database
+    declined = declines.all_declined(database, declines.BATCH)
+    for sha256, kind, person, time_s in list(database.rows(_TO_SIGN, (str(asked.person),))):
+        subject = bytes(sha256).hex()
+        if subject not in declined:
+            what = f"list_{kind}", subject, person, time_s, ""
+            yield ToSign(*what, PATH, declines.BATCH)
 
 
 PAGES = (
@@ -138,7 +155,7 @@ PAGES = (
         takes_files=True,
     ),
 )
-WAITING = (_waiting,)
+WAITING, TO_SIGN = (_waiting,), (_to_sign,)
 REASONS = {
     NO_FILE: Words(
         ("没有选文件", "no file was chosen"),
@@ -165,6 +182,8 @@ TEXTS: Texts = {
     "list_signed": ("已签字", "Signed by"),
     "list_sum": ("这些卡上和待领的钱", "On these cards, and waiting for them"),
     "list_known": ("签过字的名单", "Lists that were signed"),
+    "sign_list_issue": ("批量开卡名单", "list of cards to issue"),
+    "sign_list_graduation": ("毕业离校名单", "list of who graduates"),
     "list_done": ("已办", "Done"),
     "list_hash": ("校验值", "Hash"),
     "waits_batch_approve": ("份名单等您复核签字", "lists wait for the second signature"),

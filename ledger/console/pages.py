@@ -24,10 +24,13 @@ from ledger.console import (
     mains,
     merchant_days,
     merchants,
+    opened,
+    operators,
     payments,
     period_report,
     periods,
     readers,
+    refunds,
     refusals,
     search,
     session,
@@ -36,13 +39,15 @@ from ledger.console import (
     temporary,
     texts,
     today,
+    waiting_list,
     wall,
 )
-from ledger.console.asked import LANGUAGES, Asked, Page, Told, Waiting
+from ledger.console.asked import LANGUAGES, Asked, Page, Told, ToSign, Waiting
 
 # In the order of the menu. Whoever adds a subject adds its module here, and nothing else.
 SUBJECTS: tuple[ModuleType, ...] = (
     today,
+    waiting_list,
     search,
     account,
     card_acts,
@@ -62,15 +67,18 @@ SUBJECTS: tuple[ModuleType, ...] = (
     periods,
     period_report,
     payments,
+    refunds,
     takings,
     merchants,
     merchant_days,
     readers,
     dossiers,
     dossier_begin,
+    opened,
     inspections,
     attendance,
     auditing,
+    operators,
     session,
 )
 
@@ -139,3 +147,10 @@ def waiting(asked: Asked) -> Iterator[Waiting]:
     for subject in SUBJECTS:
         for find in getattr(subject, "WAITING", ()):
             yield from (one for one in find(asked) if one.count)
+
+
+def to_sign(asked: Asked) -> list[ToSign]:
+    """Whatever waits for the signature of whoever has logged in; who has waited longest first."""
+    found = [one for subject in SUBJECTS for find in getattr(subject, "TO_SIGN", ())
+             for one in find(asked)]  # fmt: skip
+    return sorted(found, key=lambda one: one.time_s)

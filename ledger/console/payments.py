@@ -52,19 +52,25 @@ def make_file(asked: Asked) -> Download:
     """The file of this name, as a download; again, it is the same payments."""
     file = typed.text(asked, "file")
     made = asked.store.periods.payments.make_file(file, asked.person, asked.now_s)
-    return Download("payments.csv", CSV, csv_of(FILE_HEADS, map(_line, made)))
+    return Download("payments.csv", CSV, csv_of(FILE_HEADS, map(line_of, made)))
 
 
 def note(asked: Asked) -> str:
     """What the bank says: of one payment, or a file of them; all of it or nothing."""
-    sent = asked.files.get("results")
-    results = _read(sent.data) if sent and sent.data else [_typed(asked)]
+    results = results_of(asked)
     news = asked.store.periods.payments.note_results(results, asked.person, asked.now_s)
     return f"/payments?done={'noted' if news else 'noted_before'}"
 
 
-def _line(one: Payment) -> tuple[int, str, str, Fen, str]:
+def line_of(one: Payment) -> tuple[int, str, str, Fen, str]:
+    """A line of a file for the bank, under FILE_HEADS."""
     return one.number, one.account_no, one.name, Fen(one.amount_fen), one.purpose
+
+
+def results_of(asked: Asked) -> list[tuple[int, str, str]]:
+    """(number, result, because) of the file that was sent, or of the one that was typed."""
+    sent = asked.files.get("results")
+    return _read(sent.data) if sent and sent.data else [_typed(asked)]
 
 
 def _typed(asked: Asked) -> tuple[int, str, str]:

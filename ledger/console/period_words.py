@@ -71,6 +71,7 @@ REASONS = {
 }
 TEXTS: Texts = {
     "period_waits": ("份结算报告等您审批", "settlement reports wait for your approval"),
+    "sign_period": ("商户结算报告", "settlement report of merchants"),
     "period": ("期间", "Period"),
     "period_from": ("起", "From"),
     "period_until": ("止（不含）", "Until (not in it)"),

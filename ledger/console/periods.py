@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 
 from ledger.console import typed
-from ledger.console.asked import Asked, Page, Refused, Shown, Waiting
+from ledger.console.asked import Asked, Page, Refused, Shown, ToSign, Waiting
 from ledger.console.period_words import REASONS, TEXTS
 from ledger.console.refusals import BAD_FIELDS
 from ledger.dialect import Dialect
 from ledger.period_reasons import PeriodRefused
 from ledger.period_sheet import BARS
 from ledger.periods import STEPS
+from protocols.rules.money import format_yuan
 
-__all__ = ["PAGES", "REASONS", "REFUSES", "TEXTS", "WAITING"]
+__all__ = ["PAGES", "REASONS", "REFUSES", "TEXTS", "TO_SIGN", "WAITING"]
 
 REFUSES = (PeriodRefused,)
 WORKS_WITH = (
@@ -90,7 +91,7 @@ def close(asked: Asked) -> str:
         raise Refused(BAD_FIELDS, "until_day")
     until_s = typed.begins_s(asked, day + 1)
     if asked.fields.get("act") == "decide":
-        places = [_place(name) for name in asked.fields if name.startswith("open-")]
+        places = [place(name) for name in asked.fields if name.startswith("open-")]
         if not places:
             raise Refused(BAD_FIELDS, "open")
         because = typed.text(asked, "because")
@@ -101,7 +102,7 @@ def close(asked: Asked) -> str:
     return f"/periods/{made.number}?done=closed"
 
 
-def _place(name: str) -> tuple[int, int]:
+def place(name: str) -> tuple[int, int]:
     """(device, seq) of the field open-1001-0."""
     parts = name.split("-")[1:]
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
@@ -109,15 +110,31 @@ def _place(name: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
+_LAST = """
+SELECT person, time_s FROM period_approval WHERE period = ? ORDER BY step DESC LIMIT 1"""
+
+
+def to_sign(asked: Asked) -> list[ToSign]:
+    """Reports whose next step is that of whoever asks; their page has the refusal too."""
+    found = []
+    for one in listed(asked.store.database, _NUMBER_MAX):
+        if one.step and asked.may(f"period.{one.step}"):
+            before = list(asked.store.database.rows(_LAST, (one.number,)))
+            person, time_s = before[0] if before else (one.person, one.closed_s)
+            what = "period", f"{one.number} · {one.name}", person, time_s
+            said = f"¥ {format_yuan(one.due_fen)}"
+            found.append(ToSign(*what, said, f"/periods/{one.number}"))
+    return found
+
+
 def waiting(asked: Asked) -> list[Waiting]:
     """Reports whose next approval whoever asks may give."""
-    rows = [one for one in listed(asked.store.database, _NUMBER_MAX) if one.step]
-    mine = [one for one in rows if asked.may(f"period.{one.step}")]
-    path = f"/periods/{mine[0].number}" if mine else "/periods"
+    mine = to_sign(asked)
+    path = mine[0].path if mine else "/periods"
     return [Waiting("period_waits", len(mine), path)]
 
 
-WAITING = (waiting,)
+WAITING, TO_SIGN = (waiting,), (to_sign,)
 PAGES = (
     Page(
         "/periods",

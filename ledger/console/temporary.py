@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ledger import names, people
+from ledger import declines, names, people
 from ledger.amount_words import in_words
 from ledger.card_status import CardRefused
 from ledger.console.account import act_of
-from ledger.console.asked import Asked, Page, Refused, Shown, Waiting
+from ledger.console.asked import LANGUAGES, Asked, Page, Refused, Shown, ToSign, Waiting
 from ledger.console.card_acts import PAPER, day_in, number_in
 from ledger.console.refusals import BAD_FIELDS, NOTHING_HERE
 from ledger.console.texts import Texts
@@ -36,10 +36,16 @@ WHERE a.number < ? AND a.valid_to >= ? AND (? = '' OR a.department = ?)
 AND NOT EXISTS (SELECT 1 FROM temporary_card t WHERE t.application = a.number)
 ORDER BY a.number DESC LIMIT ?"""
 _WAITING = """
-SELECT COUNT(*) FROM temporary_application a
+SELECT a.number, a.category,
+    COALESCE((SELECT p.person FROM temporary_approval p WHERE p.application = a.number
+        ORDER BY p.step DESC LIMIT 1), ''),
+    COALESCE((SELECT MAX(p.time_s) FROM temporary_approval p WHERE p.application = a.number),
+        a.time_s)
+FROM temporary_application a
 WHERE a.valid_to >= ? AND (? = '' OR a.department = ?)
 AND NOT EXISTS (SELECT 1 FROM temporary_card t WHERE t.application = a.number)
-AND ? = (SELECT COUNT(*) FROM temporary_approval p WHERE p.application = a.number)"""
+AND ? = (SELECT COUNT(*) FROM temporary_approval p WHERE p.application = a.number)
+ORDER BY a.number"""
 _FEE = "SELECT amount_fen, person, time_s FROM card_fee WHERE card_no = ?"
 # How many have signed -> what is next.
 NEXT = ("temporary.department", "temporary.finance", "card.open")
@@ -141,7 +147,8 @@ def _form(asked: Asked) -> tuple[int, Form]:
 
 def _context(asked: Asked, number: int, form: Form) -> dict[str, Any]:
     application = form.application
-    is_over = form.card_no is not None
+    no = asked.store.temporaries.declined(number)
+    is_over = form.card_no is not None or no is not None
     following = "" if is_over else NEXT[len(form.signed)]
     return {
         "number": number,
@@ -153,6 +160,7 @@ def _context(asked: Asked, number: int, form: Form) -> dict[str, Any]:
         "applied_s": form.applied_s,
         "signed": [(name, form.signed.get(step)) for name, step in STEPS.items()],
         "issued": form.card_no,
+        "no": no,
         "following": following if following and asked.may(following) else "",
         "full": None,
         "papers": PAPERS[TEMPORARY],
@@ -215,13 +223,29 @@ def _waiting(asked: Asked) -> Iterator[Waiting]:
     """What waits for a signature or for its card, and whose term ends within ten days."""
     for signatures, verb in enumerate(NEXT):
         if asked.may(verb):
-            own = _own(asked)
-            what = asked.today(), own, own, signatures
-            ((count,),) = asked.store.database.rows(_WAITING, what)
-            yield Waiting(f"waits_{verb.replace('.', '_')}", count, PATH)
+            mine = _at(asked, signatures)
+            path = f"{PATH}/{mine[0][0]}" if len(mine) == 1 else PATH
+            yield Waiting(f"waits_{verb.replace('.', '_')}", len(mine), path)
     if asked.may("card.extend"):
         ending = asked.store.temporaries.ending(asked.today())
         yield Waiting("waits_ending", len(ending), f"{PATH}#ending")
+
+
+def _at(asked: Asked, signatures: int) -> list[tuple[int, int, str, int]]:
+    """(number, category, who has entered or signed it last, when) of those with so many."""
+    own, database = _own(asked), asked.store.database
+    rows = list(database.rows(_WAITING, (asked.today(), own, own, signatures)))
+    declined = declines.all_declined(database, declines.TEMPORARY) if rows else {}
+    return [row for row in rows if f"application {row[0]}" not in declined]
+
+
+def _to_sign(asked: Asked) -> Iterator[ToSign]:
+    """Applications whose next signature is that of whoever asks."""
+    for signatures, verb in enumerate(NEXT[:2]):
+        for number, category, person, time_s in _at(asked, signatures) if asked.may(verb) else ():
+            said = TEXTS[f"category_{_CATEGORY_NAMES[category]}"][LANGUAGES.index(asked.language)]
+            what = "temporary", f"application {number}", person, time_s, said
+            yield ToSign(*what, f"{PATH}/{number}", declines.TEMPORARY)
 
 
 _SIGNING = ("temporary.department", "temporary.finance")
@@ -268,7 +292,7 @@ PAGES = (
         roles=(people.CLERK, people.TREASURER),
     ),
 )
-WAITING = (_waiting,)
+WAITING, TO_SIGN = (_waiting,), (_to_sign,)
 TEXTS: Texts = {
     "category_casual-worker": ("临时用工人员", "casual worker"),
     "category_family": ("职工家属", "family of staff"),
@@ -303,6 +327,7 @@ TEXTS: Texts = {
     "under_way": ("办理中的申请", "Applications under way"),
     "ending": ("十天内到期的临时卡", "Cards that end within ten days"),
     "ending_none": ("十天内没有到期的临时卡。", "None ends within ten days."),
+    "sign_temporary": ("临时卡申请（附表一）", "application for a temporary card"),
     "signatures": ("签字", "Signatures"),
     "waits_temporary_department": ("份临时卡申请等您签字", "applications wait for your signature"),
     "waits_temporary_finance": ("份临时卡申请等财务签字", "applications wait for finance"),

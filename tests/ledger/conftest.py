@@ -16,8 +16,8 @@ from tools.postgres_server import programs
 WITH_POSTGRESQL = os.environ.get("ONECARD_PG") == "1"
 ON_BOTH = """
     acquirer any_order audit batches cancels carry_over channel_topups code_sales constraints
-    closing corrections debts doors dossiers entry_stretches firmware fleet_state
-    holder_accounts holders lives
+    closing corrections debts declines doors dossiers entry_stretches firmware fleet_state holder_accounts holders
+    lives
     loads lost_records merchant_signatures money_lists operators payments periods phone_apps
     policies quiescence reconcile reentry reissue_rules reissues reopening retention retirement
     rosters service settlement_basis settlements signatures subsidies takings temporary

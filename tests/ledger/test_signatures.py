@@ -21,6 +21,7 @@ from ledger.card_status import CardRefused
 from ledger.carry_over import AFTER_S
 from ledger.code_sales import Ask, CodePolicy
 from ledger.corrections import CorrectionRefused
+from ledger.declines import No
 from ledger.door_log import DoorLog
 from ledger.holders import Holder
 from ledger.lifecycle import BATCH, DEPARTMENT, HOLDER, ONE_PERSON, SECURITY, Act
@@ -61,6 +62,7 @@ DAYS = DAY - 10, DAY + 5
 IN_IT = Place("P001", FROM_DAY, "Cleaning", EARLY.name)
 DOOR, READER, NEW = 1002, 1001, 300
 ACCOUNT = "430102199001011"
+OTHER_FILE = bytes(32)
 SUBSIDIES = [SubsidyLine(2, CARD, "", 700)]
 PAID_BY_CODE = Line("wechat", "42000001", CANTEEN, 880, NOW_S)
 LINES = [IssueLine(2, NEW + 9, Holder("N309", STUDENT, "Nursing"), DAYS)]
@@ -93,7 +95,8 @@ def books():
     store.cards.set("close", NEW + 4, NOW_S - AFTER_S, "withdrawal-notice", by)
     assert len(let_go(store, NOW_S)) == 1
     store.holders.issue(NEW + 5, NOW_S)
-    store.temporaries.apply(FORM, NOW_S)
+    for _each in range(2):
+        store.temporaries.apply(FORM, NOW_S)
     return store
 
 
@@ -131,40 +134,55 @@ def _approve_case(store, who):
     case = _case(store)
     proposal = store.corrections.proposed(case)
     mark = store.corrections.mark(case, proposal) if proposal else "none"
-    store.corrections.approve(1, mark, who, NOW_S)
+    store.corrections.approve(proposal.number if proposal else 1, mark, who, NOW_S)
 
 
-def _batch(what):
+def _batch(what, file=FILE):
     def do(store, who):
-        plan = store.batches.dry_run("issue", LINES, FILE)
+        plan = store.batches.dry_run("issue", LINES, file)
         act = store.batches.run if what == "run" else store.batches.sign
-        act("issue", LINES, FILE, plan.sha256, who, NOW_S)
+        act("issue", LINES, file, plan.sha256, who, NOW_S)
 
     return do
 
 
-def _subsidy(what):
+def _decline_batch(store, who):
+    plan = store.batches.dry_run("issue", LINES, OTHER_FILE)
+    store.batches.decline(plan.sha256, "no", who, NOW_S)
+
+
+def _subsidy(what, name="2026-09"):
     def do(store, who):
-        plan = store.subsidies.dry_run("2026-09", SUBSIDIES, FILE)
+        plan = store.subsidies.dry_run(name, SUBSIDIES, FILE)
         if what == "run":
-            store.subsidies.run("2026-09", SUBSIDIES, FILE, plan.sha256, who, NOW_S)
+            store.subsidies.run(name, SUBSIDIES, FILE, plan.sha256, who, NOW_S)
             return
         signature = Signature(plan.sha256, plan.amount_fen, who, NOW_S)
-        store.subsidies.sign("2026-09", SUBSIDIES, FILE, signature)
+        store.subsidies.sign(name, SUBSIDIES, FILE, signature)
 
     return do
 
 
-def _refund(what):
+def _decline_subsidy(store, who):
+    plan = store.subsidies.dry_run("2026-08", SUBSIDIES, FILE)
+    store.subsidies.decline(plan.sha256, No(who, "no", NOW_S))
+
+
+def _refund(what, file="2026-09"):
     def do(store, who):
-        plan = store.payouts.dry_run("2026-09")
+        plan = store.payouts.dry_run(file)
         if what == "make":
-            assert len(store.payouts.make_file("2026-09", plan.sha256, who, NOW_S)) == 1
+            assert len(store.payouts.make_file(file, plan.sha256, who, NOW_S)) == 1
             return
         signature = Signature(plan.sha256, plan.amount_fen, who, NOW_S)
-        store.payouts.sign("2026-09", signature)
+        store.payouts.sign(file, signature)
 
     return do
+
+
+def _decline_refund(store, who):
+    plan = store.payouts.dry_run("refunds-0")
+    store.payouts.decline(plan.sha256, No(who, "no", NOW_S))
 
 
 def _note(store, who):
@@ -204,6 +222,12 @@ STORY = [
         "personal.name",
         "clara",
         lambda store, who: names.enter(store.database, NEW + 3, "Zhang San", who, NOW_S),
+    ),
+    ("operator.propose", "anna", lambda s, who: s.operators.propose(DORA, who, NOW_S)),
+    (
+        "operator.decline",
+        "bao",
+        lambda s, who: s.operators.decline(s.operators.proposals()[-1].number, "no", who, NOW_S),
     ),
     ("operator.propose", "anna", lambda s, who: s.operators.propose(DORA, who, NOW_S)),
     (
@@ -281,6 +305,8 @@ STORY = [
     ("card.warn", "clara", lambda s, who: s.settlements.warn(NEW + 3, who, NOW_S - 1)),
     ("card.terminate", "clara", said("terminate", 3, "leaving-notice")),
     ("settlement.decide", "tian", _decide),
+    ("refund.sign", "chen", _refund("sign", "refunds-0")),
+    ("refund.decline", "tian", _decline_refund),
     ("refund.sign", "chen", _refund("sign")),
     ("refund.approve", "tian", _refund("sign")),
     ("refund.file", "tian", _refund("make")),
@@ -293,13 +319,18 @@ STORY = [
     ("payment.note", "clara", _note),
     ("payment.release", "chen", _let_files_go),
     ("payment.approve", "tian", _let_files_go),
+    ("subsidy.sign", "chen", _subsidy("sign", "2026-08")),
+    ("subsidy.decline", "tian", _decline_subsidy),
     ("subsidy.sign", "chen", _subsidy("sign")),
     ("subsidy.approve", "tian", _subsidy("sign")),
     ("subsidy.run", "clara", _subsidy("run")),
+    ("batch.sign", "chen", _batch("sign", OTHER_FILE)),
+    ("batch.decline", "tian", _decline_batch),
     ("batch.sign", "chen", _batch("sign")),
     ("batch.approve", "tian", _batch("sign")),
     ("batch.run", "clara", _batch("run")),
     ("temporary.apply", "clara", lambda s, who: s.temporaries.apply(FORM, NOW_S, who)),
+    ("temporary.decline", "hua", lambda s, who: s.temporaries.decline(2, "no", who, NOW_S)),
     (
         "temporary.department",
         "hua",
@@ -327,6 +358,14 @@ STORY = [
         "clara",
         lambda s, who: s.corrections.propose(
             _case(s), Bearer.CARD_CENTRE, who, "the camera shows it", NOW_S
+        ),
+    ),
+    ("case.decline", "tian", lambda s, who: s.corrections.decline(1, "no", who, NOW_S)),
+    (
+        "case.propose",
+        "clara",
+        lambda s, who: s.corrections.propose(
+            _case(s), Bearer.CARD_CENTRE, who, "the camera shows it too", NOW_S
         ),
     ),
     ("case.approve", "tian", _approve_case),

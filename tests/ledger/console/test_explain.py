@@ -4,12 +4,23 @@ import re
 
 import pytest
 
-from ledger import lifecycle, people, procedures, reasons
+from ledger import (
+    api_reasons,
+    lifecycle,
+    money_lists,
+    people,
+    period_reasons,
+    procedures,
+    reason_words,
+    reasons,
+)
 from ledger.console import explain, pages, refusals
 from ledger.console.asked import LANGUAGES
+from ledger.payments import reasons as payment_reasons
+from protocols.link import delivery_texts
 from protocols.rules import access, access_texts, reason_texts
 from protocols.rules import reasons as shown
-from protocols.wire import error_texts
+from protocols.wire import error_texts, mqtt_texts
 from tests.ledger.console.campus import visitor
 
 _HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -22,6 +33,12 @@ OTHERS = sorted(
         *people.TEXTS,
         *procedures.TEXTS,
         *error_texts.TEXTS,
+        *mqtt_texts.TEXTS,
+        *delivery_texts.TEXTS,
+        *money_lists.TEXTS,
+        *payment_reasons.TEXTS,
+        *period_reasons.TEXTS,
+        *api_reasons.TEXTS,
     }
     - set(READERS)
 )
@@ -33,7 +50,7 @@ def test_what_a_reader_or_door_shows_is_said_in_both_languages_with_what_to_do(n
     assert zh and en
     assert _HAN.search(zh.text) and _HAN.search(zh.advice)
     assert not _HAN.search(en.text) and not _HAN.search(en.advice)
-    assert not zh.is_english and zh.display == shown.DISPLAY.get(number, "")
+    assert zh.display == shown.DISPLAY.get(number, "")
     assert zh.rule == en.rule
 
 
@@ -42,7 +59,14 @@ def test_every_other_number_is_said_too_and_says_where_it_comes_from():
         for at in range(len(LANGUAGES)):
             said = explain.explain(number, at)
             assert said and said.text and said.advice and said.where in pages.TEXTS, number
-            assert said.is_english == (not _HAN.search(said.text) and at == 0), number
+            assert bool(_HAN.search(said.text)) == bool(_HAN.search(said.advice)) == (at == 0)
+
+
+def test_no_number_has_two_chinese_texts_and_none_is_missing():
+    assert not set(reason_words.ZH) & set(pages.REASONS)
+    for number, (zh, do_zh) in reason_words.ZH.items():
+        assert _HAN.search(zh) and _HAN.search(do_zh) and do_zh[-1] in "。；", number
+        assert len(zh) <= 32, (number, "a line of a list")
 
 
 @pytest.mark.parametrize(
