@@ -58,7 +58,7 @@ def probe(port: str) -> None:
             while time.monotonic() < end_s and _RAW not in heard and _BARE not in heard:
                 line.write(b"\r\x03\x03\r\x01")  # stop what runs, then the raw console
                 asked += 1
-                heard += line.read(_HEARD_BYTES)
+                heard += line.read_until(_RAW)  # or what comes within its timeout
             if _RAW in heard:
                 _settle(line, heard, asked)
     except (serial.SerialException, OSError) as error:
