@@ -9,6 +9,7 @@ from ledger.console.schema import DUMP as CONSOLE
 from ledger.debt_schema import DUMP as DEBTS
 from ledger.department_schema import DUMP as DEPARTMENTS
 from ledger.dialect import Dialect, Row
+from ledger.drill_schema import DUMP as DRILLS
 from ledger.ending_schema import DUMP as ENDINGS
 from ledger.lifecycle_schema import DUMP as LIVES
 from ledger.money_schema import MONEY_DUMP as MONEY
@@ -82,6 +83,7 @@ _TABLES = {
     **DEPARTMENTS,
     **MONEY,
     **PAYMENTS,
+    **DRILLS,
     **ENDINGS,
     **DEBTS,
     **PHONES,

@@ -16,7 +16,7 @@ from tools.postgres_server import programs
 WITH_POSTGRESQL = os.environ.get("ONECARD_PG") == "1"
 ON_BOTH = """
     acquirer any_order audit batches cancels carry_over channel_topups code_sales constraints
-    closing corrections debts doors dossiers firmware fleet_state holder_accounts holders
+    closing corrections debts doors dossiers drills firmware fleet_state holder_accounts holders
     lives
     loads lost_records merchant_signatures money_lists operators payments periods phone_apps
     policies quiescence reconcile reentry reissue_rules reissues reopening retention retirement
@@ -25,6 +25,7 @@ ON_BOTH = """
 """
 # Not twice: a file of an older version, a property that has a shorter test beside it, statements.
 _SQLITE_S_OWN = {
+    "test_power_lost_at_any_moment_of_the_filing",
     "test_no_code_stands_in_the_books",
     "test_a_ledger_that_cannot_write_asks_nothing_twice",
     "test_once_whatever_goes_wrong_with_one_request",
