@@ -9,6 +9,7 @@ from ledger.console.schema import DUMP as CONSOLE
 from ledger.debt_schema import DUMP as DEBTS
 from ledger.department_schema import DUMP as DEPARTMENTS
 from ledger.dialect import Dialect, Row
+from ledger.drill_schema import DUMP as DRILLS
 from ledger.ending_schema import DUMP as ENDINGS
 from ledger.growth_schema import ENTRY_DUMP as ENTRIES
 from ledger.lifecycle_schema import DUMP as LIVES
@@ -83,6 +84,7 @@ _TABLES = {
     **DEPARTMENTS,
     **MONEY,
     **PAYMENTS,
+    **DRILLS,
     **ENDINGS,
     **DEBTS,
     **PHONES,

@@ -2,6 +2,7 @@
 
 from ledger.dialect import Dialect
 from ledger.dossiers import Dossiers
+from ledger.drills import Drills
 from ledger.duties import Duties
 from ledger.onboarding import Onboarding
 from ledger.tickets import Tickets
@@ -14,4 +15,5 @@ class Merchants:
         self.dossiers = Dossiers(database)
         self.onboarding = Onboarding(database)
         self.duties = Duties(database)
+        self.drills = Drills(database)
         self.tickets = Tickets(database)

@@ -241,6 +241,9 @@ VERBS = {
     "duty.round": Verb(
         (ENGINEER, CLERK, STEWARD, WARDEN, GUARD, HEAD), "R21", "note a round, as who was named"
     ),
+    "duty.drill": Verb(
+        (ENGINEER, CLERK, STEWARD, WARDEN, GUARD, HEAD), "R23, R24", "file a drill of an outage"
+    ),
     "period.rate": Verb((CLERK,), "R6.5", "set a merchant's commission"),
     "period.account": Verb((CLERK,), "R6.5", "register the account that a merchant is paid to"),
     "period.decide": Verb((TREASURER,), "R7.1", "let a period be closed though readers are open"),

@@ -15,6 +15,7 @@ from ledger.debt_schema import DEBT_JOURNALS, DEBTS
 from ledger.department_schema import DEPARTMENTS
 from ledger.department_schema import JOURNALS as DEPARTMENT_JOURNALS
 from ledger.desk_schema import DESKS
+from ledger.drill_schema import DRILL_JOURNALS, DRILLS
 from ledger.ending_schema import ENDING_JOURNALS, ENDINGS, REOPENINGS
 from ledger.firmware_schema import FIRMWARE
 from ledger.fraud_schema import CORRECTIONS, FINDINGS
@@ -156,6 +157,7 @@ _JOURNALS = ("transfer", "record", "rejected", "suspense_case", "card", "merchan
 _OF_LOADS = ("load_try", "load_proof", "load_end")
 APPEND_ONLY = (*_JOURNALS, "device_key", "chip", *_OF_LOADS, "cancel", "card_change", "reissue")
 APPEND_ONLY += ("punch", "manual_punch")
+APPEND_ONLY += DRILL_JOURNALS
 APPEND_ONLY += ("door", "access_person", "access_change")
 APPEND_ONLY += ("tamper", "approval", "sighting")
 APPEND_ONLY += ("lock", "menu_change")
@@ -453,4 +455,5 @@ MIGRATIONS = [
     REOPENINGS,
     LISTS,
     ENTRY_STRETCHES,
+    DRILLS + _append_only(*DRILL_JOURNALS),
 ]

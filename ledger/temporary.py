@@ -192,11 +192,11 @@ class Temporaries:
         with self._database.transaction():
             done, department = self.approvals(number), self.application(number).department
             no = declines.No(person, because, time_s)
-            turn = {"among": (TREASURER,)}
+            among, whose = (TREASURER,), ""
             if STEPS["department"] not in done:
-                turn = {"among": (HEAD,), "department": department}
+                among, whose = (HEAD,), department
             what = self._database, declines.TEMPORARY, _about(number), no
-            login = declines.decline(*what, **turn)
+            login = declines.decline(*what, among=among, department=whose)
             if len(done) == len(STEPS) or login in done.values():
                 text = f"application {number} does not wait for this person's signature"
                 raise CardRefused(f"{text} ({ONE_PERSON}, annex 1)", ONE_PERSON)

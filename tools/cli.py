@@ -17,6 +17,7 @@ from tools.cli_broker import broker
 from tools.cli_ca import ca
 from tools.cli_card import card
 from tools.cli_desk import sim_board, sim_desk
+from tools.cli_drill import drill
 from tools.cli_firmware import firmware
 from tools.cli_journal import journal
 from tools.cli_keys import keys
@@ -56,6 +57,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(journal, name="journal")
 app.add_typer(broker, name="broker")
 app.add_typer(device, name="device")
+app.add_typer(drill, name="drill")
 app.add_typer(reader, name="reader")
 app.add_typer(firmware, name="firmware")
 app.add_typer(report, name="report")

@@ -37,7 +37,7 @@ from protocols.rules import (
     screen_texts,
 )
 from protocols.wire import error_texts, mqtt_texts
-from tools import ledger_firmware
+from tools import ledger_firmware, wire_page, wiring
 from tools.rooms import ROOT
 
 FOLDER = ROOT / "docs"
@@ -171,6 +171,8 @@ def pages() -> dict[str, str]:
         "card-states.md": card_states(),
         "procedures.md": procedures_of_merchants(),
         "people.md": who_may_what(),
+        "wiring.md": wiring.page(),
+        "SPEC.md": wire_page.page(),
         "openapi.json": json.dumps(openapi.document(), indent=2) + "\n",
     }
 

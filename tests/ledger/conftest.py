@@ -16,15 +16,15 @@ from tools.postgres_server import programs
 WITH_POSTGRESQL = os.environ.get("ONECARD_PG") == "1"
 ON_BOTH = """
     acquirer any_order audit batches cancels carry_over channel_topups code_sales constraints
-    closing corrections debts declines doors dossiers entry_stretches firmware fleet_state holder_accounts holders
-    lives
-    loads lost_records merchant_signatures money_lists operators payments periods phone_apps
+    closing corrections debts declines doors dossiers drills entry_stretches firmware fleet_state
+    holder_accounts holders lives loads lost_records merchant_signatures money_lists operators payments periods phone_apps
     policies quiescence reconcile reentry reissue_rules reissues reopening retention retirement
     rosters service settlement_basis settlements signatures subsidies takings temporary
     typed_signatures verdicts watch
 """
 # Not twice: a file of an older version, a property that has a shorter test beside it, statements.
 _SQLITE_S_OWN = {
+    "test_power_lost_at_any_moment_of_the_filing",
     "test_no_code_stands_in_the_books",
     "test_a_ledger_that_cannot_write_asks_nothing_twice",
     "test_once_whatever_goes_wrong_with_one_request",

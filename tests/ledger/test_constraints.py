@@ -33,6 +33,7 @@ from ledger.code_sales import Ask, CodePolicy
 from ledger.debt_schema import DEBT_JOURNALS
 from ledger.department_schema import JOURNALS as DEPARTMENT_JOURNALS
 from ledger.dialect import ConstraintBroken
+from ledger.drill_schema import DRILL_JOURNALS
 from ledger.ending_schema import ENDING_JOURNALS
 from ledger.entries import post_authorized, post_recorded
 from ledger.invariants import check
@@ -232,6 +233,7 @@ _ELSEWHERE += DEPARTMENT_JOURNALS  # test_rosters.py
 _ELSEWHERE += PAYMENT_JOURNALS  # test_payments.py
 _ELSEWHERE += ENDING_JOURNALS  # test_closing.py
 _ELSEWHERE += DEBT_JOURNALS  # test_debts.py
+_ELSEWHERE += DRILL_JOURNALS  # test_drills.py
 _ELSEWHERE += SHIFT_JOURNALS  # test_rosters.py
 _ELSEWHERE += PHONE_JOURNALS  # test_phone_apps.py
 

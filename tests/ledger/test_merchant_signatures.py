@@ -6,6 +6,8 @@ import pytest
 
 from ledger import people, period_reasons, procedures, signatures
 from ledger.dossiers import DossierRefused
+from ledger.drill_rules import Window
+from ledger.drills import Judged
 from ledger.invariants import check
 from ledger.period_reasons import PeriodRefused
 from ledger.periods import STEPS
@@ -91,6 +93,12 @@ def names(store, who, person="sun", department=GENERAL):
 def goes_round(store, who, results=("ok", "ok", "told")):
     words = GENERAL, "campus", TODAY, who, results, "a socket sparks", NOW_S
     return store.merchants.duties.go_round(*words)
+
+
+def files_a_drill(store, who):
+    """Of no reader: who may file it hangs on none."""
+    judged = Judged("power", "campus", Window(NOW_S - 9000, NOW_S - 1000), (), ())
+    return store.merchants.drills.file(judged, GENERAL, who, NOW_S)
 
 
 def closes(store, who, name="2026-09", until_s=END_S, now_s=NOW_S):
@@ -207,6 +215,7 @@ STORY = [
     ("question.department", "hua", says("question", "Q-1", "accept", "department")),
     ("duty.name", "hua", names),
     ("duty.round", "sun", goes_round),
+    ("duty.drill", "sun", files_a_drill),
     ("period.rate", "clara", lambda s, who: s.periods.set_rate(CANTEEN, 60, who, NOW_S)),
     (
         "period.account",
@@ -303,6 +312,7 @@ def test_every_step_by_every_role():
         ("hes", asks),
         ("hes", names),
         ("eng", goes_round),
+        ("eng", files_a_drill),
     ],
 )
 def test_what_is_a_department_s_is_no_other_one_s(login, say):

@@ -84,5 +84,5 @@ def _rule(rule_id: str, fields: dict[str, object]) -> Rule:
     if fields["department"] not in DEPARTMENTS:
         raise BadRules(f"{rule_id}: no department {fields['department']}")
     proofs = [Proof(SCENARIO, name) for name in scenarios] + [Proof(TEST, name) for name in tests]
-    texts = (str(fields.get(key, "")) for key in ("article", "words", "department"))
-    return Rule(rule_id, *texts, tuple(proofs), str(fields.get("why", "")))
+    article, words, department = (str(fields[key]) for key in ("article", "words", "department"))
+    return Rule(rule_id, article, words, department, tuple(proofs), str(fields.get("why", "")))
