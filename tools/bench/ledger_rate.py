@@ -41,7 +41,7 @@ from tools.postgres_server import Server, programs
 
 SEED = 1
 READERS, CARDS, SPENDS = 200, 10_000, 60_000
-WORKERS = (1, 2)
+WORKERS = (1, 2, 4)
 ROUNDS = 3  # of each and of pgbench; the rate of the middle one counts
 MERCHANT_NO, SITE, OPENING_FEN = 71, "bench", 1_000_000
 PGBENCH_CLIENTS, PGBENCH_SCALE, PGBENCH_S = 16, 10, 10
