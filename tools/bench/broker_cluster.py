@@ -2,8 +2,9 @@
 
 FORWARDs as agents send them (QoS 1, each of as many records as one holds) go from clients on all
 of the nodes to one that hears them as the ledger does, with the ports and settings of both.
-Processor time is that of all of the broker's processes. Then agents connect, each with its filters,
-all at once: how long that takes, and what one costs in memory. Clients and broker share the cores.
+Processor time is that of all of the broker's processes. Then agents connect, each with its
+filters, all at once: how long that takes, and what one costs in memory. Clients and broker share
+the cores.
 """
 
 import os
