@@ -43,6 +43,14 @@ class StoreUnavailable(Exception):
     """
 
 
+class Conflict(StoreUnavailable):
+    """The database could not put this transaction in a row with others (40001, 40P01).
+
+    Nothing was changed, and the same again is likely to pass at once. Not where all is one
+    PostgreSQL server: there writers take turns. Engines of several nodes say it at any statement.
+    """
+
+
 class ConstraintBroken(Exception):
     """The database refused what must not be; nothing was changed."""
 

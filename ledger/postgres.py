@@ -3,7 +3,8 @@
 Rules of this file. Writers take turns, as on SQLite: a transaction begins with a lock on the one
 row of `writer`, so what it reads cannot change under it, intents of one card are never booked past
 each other, and no transaction has to be tried again (READ COMMITTED, one lock, always the first:
-neither 40001 nor 40P01). Many rows are one statement: those of journals that grow with every tap
+neither 40001 nor 40P01; an engine that says them all the same, because it is several machines, is
+told on as Conflict). Many rows are one statement: those of journals that grow with every tap
 are copied, of others the columns go as arrays.
 
 The answer to a commit can be lost with the connection. Then StoreUnavailable is raised although
@@ -22,6 +23,7 @@ import psycopg
 from adapters import postgres
 from adapters.sqlite import SchemaTooNew
 from ledger.dialect import (
+    Conflict,
     ConstraintBroken,
     Row,
     SchemaTooOld,
@@ -39,6 +41,7 @@ _TYPES = {bytes: "bytea", str: "text"}
 _COPY, _COPIED = "COPY {} FROM STDIN (FORMAT binary)", {int: "int8", bytes: "bytea"}
 _SAY = {"bigint": int.__repr__, "bytea": lambda value: '"\\\\x' + bytes.hex(value) + '"'}
 _REFUSED = (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.InsufficientPrivilege)
+_CONFLICT = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 _UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
@@ -219,6 +222,8 @@ def _errors() -> Iterator[None]:
         yield
     except _REFUSED as error:
         raise ConstraintBroken(str(error)) from error
+    except _CONFLICT as error:
+        raise Conflict(str(error)) from error
     except _UNAVAILABLE as error:
         raise StoreUnavailable(str(error)) from error
 

@@ -5,6 +5,7 @@ Rules of this file. Whatever changes the books happens in one transaction: read 
 disk. What differs between databases is in ledger/dialect.py and ledger/schema.py.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +26,7 @@ from ledger.claims import Claim
 from ledger.code_entries import CodeEntries
 from ledger.code_sales import CodeSales
 from ledger.corrections import Corrections
-from ledger.dialect import POSTGRESQL, Dialect, Row, SqliteDialect
+from ledger.dialect import POSTGRESQL, Conflict, Dialect, Row, SqliteDialect
 from ledger.dump import dump
 from ledger.evidence import State
 from ledger.firmware import FirmwareBook
@@ -58,6 +59,7 @@ from ledger.transfers import ACQUIRE, CANCEL, CODE_SALE, SPEND
 from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal, topics
 
+TRIES_MAX = 5  # of one booking, one behind the other
 _NUMBER_MAX = 0xFFFFFFFF
 _DEVICES = """
 WITH k (number) AS (VALUES {keys})
@@ -327,10 +329,15 @@ class LedgerStore:
         """Book what was delivered (sealed records), all in one transaction; an answer to each.
 
         Any bytes may be delivered, in any order and any number of times. `ahead`: what will be
-        booked next, as far as it is there; another core reads it meanwhile.
+        booked next, as far as it is there; another core reads it meanwhile. What the database had
+        to refuse for others' sake is tried again; StoreUnavailable in the end.
         """
         with without_collection():
-            return self._book(self._read_ahead.claims(deliveries, ahead))
+            batches = self._read_ahead.claims(deliveries, ahead)
+            for _ in range(TRIES_MAX - 1):
+                with contextlib.suppress(Conflict):
+                    return self._book(batches)
+            return self._book(batches)
 
     def _book(self, batches: list[list[Claim]]) -> list[Booked]:
         claims = [claim for batch in batches for claim in batch]

@@ -6,11 +6,13 @@ import pytest
 
 from ledger.store import LedgerStore
 from protocols.wire import messages
+from simulator.broker import start_broker
 from simulator.door_walk import Violation
 from tools import bench
 from tools.bench import (
     agent_ledger,
     battery,
+    broker_cluster,
     card_map,
     codec,
     door_walks,
@@ -108,7 +110,7 @@ def check_shape(name, rows):
 def test_every_benchmark_is_found():
     found = {"agent_ledger", "codec", "firmware_heap", "journal", "rc522", "simulator", "split"}
     found |= {"lock_battery", "agent_readers", "agent_faults", "agent_outage"}
-    found |= {"agent_flood"}
+    found |= {"agent_flood", "broker_cluster"}
     found |= {"ledger_growth", "ledger_period", "ledger_rate", "ledger_watch"}
     assert found | {"battery", "card_map", "ledger_splits", "tap_time", "door_walks"} == set(
         names()
@@ -264,6 +266,19 @@ def test_a_broker_that_is_not_there_is_said_so(monkeypatch):
     port = raw_mqtt.MqttPort("127.0.0.1", 1, "bench", subscriptions=[])
     with pytest.raises(raw_mqtt.NoBroker):
         raw_mqtt.connect(port)
+
+
+def test_a_broker_s_cost_is_that_of_its_own_process(mosquitto, tmp_path):
+    with start_broker("mosquitto", tmp_path) as broker:
+        (pid,) = broker_cluster.broker_pids(broker)
+        with open(f"/proc/{pid}/comm") as name:
+            assert name.read() == "mosquitto\n"
+        carried = broker_cluster.measure(broker, forwards=40, agents=3)
+        assert carried.records_per_s > 0 and carried.connected_ms > 0
+        broker.kill()
+        with pytest.raises(broker_cluster.NotCarried), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(broker_cluster, "_TIMEOUT_S", 0.05)
+            broker_cluster._carry(broker, b"x", 1, 1)
 
 
 def test_readers_that_nobody_answers_end_the_run():
