@@ -71,6 +71,7 @@ _ZH = {
     "device.admit": "登记批准的终端号",
     "duty.name": "指定巡检人",
     "duty.round": "登记巡检",
+    "duty.drill": "存档停电、断网演练",
     "period.rate": "设商户佣金",
     "period.account": "登记商户账号",
     "period.decide": "终端未到齐时决定结账",
