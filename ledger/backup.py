@@ -22,7 +22,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,14 @@ class BackupError(Exception):
 class Restored:
     """`lacks`: how many rows of each journal, by the audit; without one {}. How many of its
     credits were entered again, and those that a person has to see to (`left`). `phones`: cards
-    whose phone was bound or ended since, and which have none now."""
+    whose phone was bound or ended since, and which have none now. `disabled`: operators who were
+    let in no more since, and are not."""
 
     lacks: Counter[str]
     entered: int
     left: list[Left]
     phones: int = 0
+    disabled: list[str] = field(default_factory=list)
 
 
 def manifest_of(backup: Path) -> Path:
@@ -131,12 +133,14 @@ def _restored(
         rows: list[list[Any]] = []
         if audit_folder is not None:
             rows = list(audit.rows_lacking(audit_folder, store.database))
+        changes = [tuple(columns) for table, *columns in rows if table == "operator_change"]
+        disabled = store.operators.disable_again(changes, now_s)
         phones = end_phones(store.database, rows)
         entered, left = enter_again(store, rows)
         if audit_folder is not None:
             lacks = audit.lacking(audit_folder, store.database)
     _examined(partial)
-    return Restored(lacks, entered, left, phones)
+    return Restored(lacks, entered, left, phones, disabled)
 
 
 def _check_free(books: Path) -> None:

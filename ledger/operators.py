@@ -8,6 +8,7 @@ in ledger/signatures.py.
 """
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ledger import declines, passwords, people
@@ -296,6 +297,30 @@ class Operators:
         """Nobody is logged in any more."""
         with self._database.transaction():
             self._database.many(_END_EVERY, [(0,)])
+
+    def disable_again(self, lost: Iterable[Row], time_s: int) -> list[str]:
+        """Disable whoever was disabled in books that are lost (rows of operator_change), and not
+        let in again; their logins. The passwords of these books are older than that.
+        """
+        newest: dict[str, Row] = {}
+        number = 0
+        for row in sorted(lost):
+            number, verb, login = row[:3]
+            if verb not in (CHANGE, "unlock"):
+                newest[login] = row
+        done = []
+        with self._database.transaction():
+            number = max(number, self._next("operator_change") - 1)
+            for login, (_number, verb, *_facts, person, _time_s) in sorted(newest.items()):
+                known = self._find(login)
+                if verb != "disable" or known is None or not known.is_active:
+                    continue
+                done.append(login)
+                self._database.update(_DISABLE, [(login,)])
+                self._database.many(_END_ALL, [(login,)])
+                what = login, known.department, " ".join(known.roles), person, time_s
+                self._database.many(_CHANGED, [(number + len(done), "disable", *what)])
+        return done
 
     def _end(self, token_hash: bytes) -> None:
         with self._database.transaction():

@@ -15,6 +15,7 @@ _OF_FILES = ("payout_try", "remittance_try")
 _WAYS: dict[str, str] = {
     **dict.fromkeys(_TOLD_BY_READERS, "come again from readers and agents"),
     **dict.fromkeys(_OF_CREDITS, "belong to credits"),
+    "operator_change": "who was disabled is; propose and approve the rest again",
     "phone_app": "no phone has these any more: it is bound anew",
     **dict.fromkeys(_NUMBERED, "enter again, in their order, before any new one"),
     **dict.fromkeys(_OF_FILES, "note by the bank's list: onecard ledger payments note"),
@@ -72,6 +73,8 @@ def make(backup: Path, into: Path, audit_folder: Path | None) -> tuple[int, str]
         lines.append(f"{made.entered} credits entered again, under the numbers that cards carry")
     if made.phones:
         lines.append(_PHONES_ENDED.format(made.phones))
+    if made.disabled:
+        lines.append(f"let in no more, as behind the backup: {', '.join(made.disabled)}")
     if not made.lacks:
         known = "" if audit_folder is None else "; nothing that the audit has is missing"
         return IS_WHOLE, "\n".join([f"{into}: checked{known}", *lines, _FILES_WAIT])

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ledger import audit
+from ledger import audit, people
 from ledger.backup import (
     BackupError,
     Restored,
@@ -25,16 +25,20 @@ from ledger.backup import (
 )
 from ledger.dialect import StoreUnavailable
 from ledger.invariants import check
+from ledger.operators import RESET, Wanted
 from ledger.payments.reasons import WAITS
 from ledger.phones import Phones
 from ledger.reentry import NUMBERS_APART
+from ledger.signatures import NotAllowed
 from ledger.store import LedgerStore
 from tests.ledger import test_payments
 from tests.ledger.checkout import PROOF
 from tests.ledger.readers import CARD, OTHER_CARD, Reader, open_ledger
+from tests.ledger.staff import change, cheap, log_in, staffed
 from tests.ledger.tampering import tamper
 from tests.rules.tables import POLICY
 
+__all__ = ["cheap"]
 DAY, NOW_S = date(2026, 11, 26), 1_795_000_000
 
 
@@ -214,6 +218,37 @@ def test_a_phone_that_was_bound_since_is_dead_in_restored_books(ledger):
     assert made == Restored(Counter(), 0, [], phones=1)
     with closing(LedgerStore.open(str(folder / "new.sqlite"))) as restored:
         assert Phones(restored.database, bytes(32), bytes).binding(CARD) == 0
+
+
+def test_who_was_let_in_no_more_since_is_not_let_in_by_restored_books(ledger, cheap):
+    """With the password of yesterday either; who was disabled and let in again is."""
+    store, _reader, folder = ledger
+    staff = staffed(store, NOW_S)
+    anna, bao = staff["anna"], staff["bao"]
+    back_up(folder / "ledger.sqlite", folder / "b.sqlite", NOW_S)
+    for login in "clara", "wen", "hua", "tian":
+        store.operators.disable(login, anna, NOW_S)
+    for login in "hua", "tian":
+        store.operators.approve(
+            store.operators.propose(Wanted(RESET, login, "", ()), anna, NOW_S), bao, NOW_S
+        )
+    store.operators.disable("tian", bao, NOW_S)
+    change(store, (anna, bao), "gu", people.SECURITY, (people.HEAD,), NOW_S)
+    store.operators.disable("gu", bao, NOW_S)
+    audit.export(store.database, folder / "audit", DAY)
+    made = restore(folder / "b.sqlite", folder / "new.sqlite", NOW_S + 9, folder / "audit")
+    assert made.disabled == ["clara", "gu", "tian", "wen"]
+    with closing(LedgerStore.open(str(folder / "new.sqlite"))) as restored:
+        for login in made.disabled:
+            with pytest.raises(NotAllowed):
+                log_in(restored, login, NOW_S + 10)
+        admins = [log_in(restored, login, NOW_S + 10) for login in ("anna", "bao")]
+        assert log_in(restored, "hua", NOW_S + 10) == "hua"
+        number = restored.operators.propose(Wanted(RESET, "wen", "", ()), admins[0], NOW_S + 11)
+        assert restored.operators.approve(number, admins[1], NOW_S + 11)
+        assert check(restored) == []
+    again = restore(folder / "b.sqlite", folder / "else.sqlite", NOW_S, None)
+    assert again.disabled == [], "no audit, nothing is known"
 
 
 def test_an_audit_gives_the_credits_back(ledger, monkeypatch):
