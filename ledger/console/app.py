@@ -5,6 +5,7 @@ is not for somebody's roles does not exist for them. A refusal has a number and 
 field or name comes into a log.
 """
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -141,7 +142,7 @@ class Console:
             files,
             self._utc_s(),
         )
-        return await self._books.do(lambda store: self._work(store, said))
+        return await self._books.do(lambda store: self._work(store, said), _long(said))
 
     # --- in a thread of the books ------------------------------------------------------------
 
@@ -281,6 +282,14 @@ class Console:
         # Starlette raises it again behind us, and the server logs where it came from.
         del error
         return await self._refuse(request, refusals.OUR_FAULT)
+
+
+def _long(said: _Request) -> str:
+    """The name of what may take longer than an answer: all that it hangs on; "": no such page."""
+    if not said.page.is_long or said.method == "POST":
+        return ""
+    asked = *sorted(said.query.items()), said.language, said.token
+    return hashlib.sha256(f"{said.here} {asked}".encode()).hexdigest()
 
 
 def _going(made: str | Moved | Shown | Download) -> Moved | Shown | Download:

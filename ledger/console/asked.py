@@ -164,6 +164,7 @@ class Page:
     is_open: bool = False  # for whoever asks, logged in or not
     is_once: bool = True  # its form has a number, and is done once in one transaction
     takes_files: bool = False
+    is_long: bool = False  # may take longer than an answer may: whoever asks again hears it
     keeps_session: bool = True  # False: it asks by itself, which is nobody's presence
 
     def is_for(self, roles: tuple[str, ...]) -> bool:

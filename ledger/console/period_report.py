@@ -98,6 +98,13 @@ PAGES = (
         ("结算单（Excel）", "Settlement sheet (Excel)"),
         show_workbook,
         verbs=WORKS_WITH,
+        is_long=True,  # it goes through each sale of its time
     ),
-    Page(f"{_PATH}/sheet", ("商户结算单", "Settlement sheet"), show_paper, verbs=WORKS_WITH),
+    Page(
+        f"{_PATH}/sheet",
+        ("商户结算单", "Settlement sheet"),
+        show_paper,
+        verbs=WORKS_WITH,
+        is_long=True,
+    ),
 )

@@ -1,5 +1,7 @@
 """Payments by aggregate code in the books: no money moves, and a statement comes whole or not."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from ledger import reasons
 from ledger.aggregate import StatementRefused
 from ledger.aggregate_match import Line, Slack, Status
 from ledger.dialect import ConstraintBroken
+from ledger.intervals import TIME_UNKNOWN_S
 from ledger.invariants import check
 from ledger.statements import read
 from tests.ledger.readers import CANTEEN, KIOSK, Reader, lost, open_ledger
@@ -244,3 +247,37 @@ def test_who_pays_once_and_shows_it_twice_is_found():
     assert list(store.aggregate.matched().sales.values()) == [Status.AMBIGUOUS] * 2
     enter(store, row("A2", time="2026-09-01T12:01:00+08:00"))
     assert list(store.aggregate.matched().sales.values()) == [Status.VERIFIED] * 2
+
+
+# --- a week of it -------------------------------------------------------------------------------
+
+
+def test_a_time_is_matched_as_in_the_whole_and_what_has_no_time_stands_in_each():
+    reader, day_s, rows = Reader(1001), 86_400, []
+    for at_s in range(NOON_S - 5 * day_s, NOON_S + 5 * day_s, 7 * 3_600):
+        for number in range(3):
+            reader.aggregate(amount_fen=100 + number, **at(at_s))
+        time = f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%dT%H:%M:%S+00:00}"
+        rows += [
+            row(f"A{at_s}", amount="1.00", time=time),
+            row(f"B{at_s}", amount="9.00", time=time),
+        ]
+        if at_s % 2:
+            rows.append(row(f"C{at_s}", amount="1.01", time=time))
+    reader.aggregate(amount_fen=777, earliest_s=0, latest_s=TIME_UNKNOWN_S)
+    store = open_ledger(reader)
+    store.book([reader.records])
+    enter(store, *rows)
+    whole = store.aggregate.matched()
+    assert len(set(whole.sales.values())) == 2, "of both sorts"
+    for first_s in (NOON_S - 9 * day_s, NOON_S - day_s, NOON_S, NOON_S + 9 * day_s):
+        found = store.aggregate.matched_of(first_s, first_s + 2 * day_s)
+        wide = [sale for sale in whole.sales if sale.latest_s == TIME_UNKNOWN_S]
+        own = {s: how for s, how in whole.sales.items() if 0 <= s.earliest_s - first_s < 2 * day_s}
+        assert found.sales == own | dict.fromkeys(wide, Status.UNVERIFIED)
+        assert found.lines == {
+            line: how
+            for line, how in whole.lines.items()
+            if 0 <= line.time_s - first_s < 2 * day_s
+        }
+        assert found.pairs == {s: line for s, line in whole.pairs.items() if s in own}

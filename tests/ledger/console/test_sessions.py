@@ -1,11 +1,14 @@
 """Sessions in the console: how they begin and end, and what the browser is told to keep."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from ledger import people
-from ledger.console import refusals
+from ledger.console import pages, refusals
+from ledger.console.app import _long, _Request
+from ledger.console.asked import EN, ZH
 from ledger.console.session import path_of
 from ledger.operators import ENROL, TRIES, Wanted
 from ledger.signatures import DISPLAY_S, IDLE_S, SESSION_S, NotAllowed, hash_of, session_of
@@ -138,6 +141,17 @@ def test_a_screen_on_a_wall_shows_it_for_a_month_and_may_do_nothing_else(campus)
     assert roles == people.ROLES_APART
     store.operators.disable("wall", log_in(store, "anna", now_s), now_s)
     assert me.get("/wall").status == 303
+
+
+def test_a_long_page_is_one_for_whoever_asks_again_and_nobody_else_s():
+    (page,) = [one for one in pages.PAGES if one.path == "/periods/{period}/sheet"]
+    asked = _Request(page, "/periods/1/sheet", "GET", "a", ZH, {}, {"x": "1"}, {}, {}, 9)
+    name = _long(asked)
+    assert name and _long(replace(asked, now_s=99)) == name
+    others = ("token", "b"), ("language", EN), ("query", {"x": "2"}), ("here", "/periods/2/sheet")
+    assert all(_long(replace(asked, **dict([other]))) != name for other in others)
+    (short,) = [one for one in pages.PAGES if one.path == "/wall"]
+    assert _long(replace(asked, page=short)) == _long(replace(asked, method="POST")) == ""
 
 
 def _is_in(store, person, now_s):
