@@ -36,7 +36,7 @@ from protocols.rules import (
     screen_texts,
 )
 from protocols.wire import error_texts, mqtt_texts
-from tools import ledger_firmware
+from tools import console_page, ledger_firmware
 from tools.rooms import ROOT
 
 FOLDER = ROOT / "docs"
@@ -170,6 +170,7 @@ def pages() -> dict[str, str]:
         "card-states.md": card_states(),
         "procedures.md": procedures_of_merchants(),
         "people.md": who_may_what(),
+        "console.md": console_page.page(_table),
         "openapi.json": json.dumps(openapi.document(), indent=2) + "\n",
     }
 
