@@ -101,6 +101,7 @@ PAGES = (
         verbs=_WHO,
         do=take_up,
         menu="menu_devices",
+        access_key="y",
     ),
     Page("/inspections/list", ("巡检清单", "Inspections as a list"), show_file, verbs=_WHO),
     Page(

@@ -37,6 +37,7 @@ TEXTS: Texts = {
         f"role_{role}": (zh, zh_en)
         for role, (zh, zh_en) in {
             people.ADMINISTRATOR: ("管理员", "administrator"),
+            people.DISPLAY: ("大屏", "display"),
             people.ENGINEER: ("运维", "engineer"),
             people.CLERK: ("柜员", "clerk"),
             people.TREASURER: ("财务复核", "treasurer"),

@@ -15,12 +15,12 @@ from tools.postgres_server import programs
 
 WITH_POSTGRESQL = os.environ.get("ONECARD_PG") == "1"
 ON_BOTH = """
-    acquirer any_order audit batches cancels carry_over channel_topups code_sales constraints
-    closing corrections debts declines doors dossiers drills entry_stretches firmware fleet_state
-    holder_accounts holders lives loads lost_records merchant_signatures money_lists operators payments periods phone_apps
-    policies quiescence reconcile reentry reissue_rules reissues reopening retention retirement
-    rosters service settlement_basis settlements signatures subsidies takings temporary
-    typed_signatures verdicts watch
+    acquirer any_order audit batches cancels carry_over channel_topups closing code_sales
+    constraints corrections debts declines doors dossiers drills entry_stretches firmware
+    fleet_state holder_accounts holders lives loads lost_records merchant_signatures money_lists
+    operators payments periods phone_apps policies quiescence reconcile reentry reissue_rules
+    reissues reopening retention retirement rosters service settlement_basis settlements signatures
+    subsidies takings temporary typed_signatures verdicts watch
 """
 # Not twice: a file of an older version, a property that has a shorter test beside it, statements.
 _SQLITE_S_OWN = {

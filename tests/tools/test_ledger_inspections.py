@@ -84,7 +84,7 @@ def test_what_is_no_day_is_refused(path, day):
 
 def test_the_index_that_was_made_for_it_is_used(path):
     with sqlite3.connect(path) as database:
-        plan = database.execute(f"EXPLAIN QUERY PLAN {_BACKWARDS}", (1001, 9)).fetchall()
+        plan = database.execute(f"EXPLAIN QUERY PLAN {_BACKWARDS}", (1001, 9, 20)).fetchall()
     assert ["record_inspected" in step[3] for step in plan] == [True]
 
 

@@ -57,4 +57,7 @@ if (wall) {
 
 const refusal = document.getElementById("refusal");
 if (refusal) refusal.scrollIntoView({ block: "nearest" });
+// Whoever works with the keyboard begins where the page does, behind the menu; its keys lead back there.
+const main = document.getElementById("main");
+if (main && !document.querySelector("[autofocus]") && !location.hash) main.focus({ preventScroll: true });
 document.body.dataset.ready = "1";

@@ -15,7 +15,6 @@ from ledger.door_log import DoorLog
 from protocols.rules import access
 from protocols.rules.card_status import SUSPENDED
 from tests.ledger.console import dorm
-from tests.ledger.console.hands import Hands
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 SCHOOL_S = 28_800
@@ -44,7 +43,7 @@ def clean(page, where):
 # --- 宿管 ----
 
 
-def test_a_warden_finds_out_why_a_door_does_not_open(sit):
+def test_a_warden_finds_out_why_a_door_does_not_open(sit, repo_root):
     hands = sit("wen", window=PHONE)
     hands.go("Alt+d")
     hands.type(str(dorm.EMPTY))
@@ -52,16 +51,18 @@ def test_a_warden_finds_out_why_a_door_does_not_open(sit):
     sees(hands, "耗尽 · 0 %")
     sees(hands, "电池不足")
     sees(hands, "用钥匙开门，记一次钥匙开门，然后换电池。")
-    hands.told("门打不开")
+    hands.told("宿管", "门打不开")
+    hands.shoot(repo_root, "console-door", PHONE)
 
 
-def test_a_warden_lists_the_weak_cells_of_a_building(sit):
+def test_a_warden_lists_the_weak_cells_of_a_building(sit, repo_root):
     hands = sit("wen", window=PHONE)
     hands.go("Alt+v")
     sees(hands, str(dorm.EMPTY))
     text = hands.page.inner_text("main")
     assert text.index(str(dorm.EMPTY)) < text.index(str(dorm.WEAK)) and "偏低 · 12 %" in text
-    hands.told("低电量清单")
+    hands.told("宿管", "低电量清单")
+    hands.shoot(repo_root, "console-batteries", PHONE)
 
 
 def test_a_warden_gives_a_right_until_a_date_and_logs_a_key(sit, campus):
@@ -81,15 +82,14 @@ def test_a_warden_gives_a_right_until_a_date_and_logs_a_key(sit, campus):
     (until_s,) = store.access.terms(dorm.ROOM).values()
     last = datetime.fromtimestamp(until_s - 1 + SCHOOL_S, UTC)
     assert last.date() == until.date()
-    hands.told("授权到某日")
-    hands = Hands(hands.page)
+    hands.told("宿管", "授权到某日")
     hands.press("Alt+7")
     hands.type("电量耗尽")
     hands.go("Enter")
     sees(hands, "已记下钥匙开门")
     (one,) = key_openings.of(store.database, dorm.ROOM, 9)
     assert (one.person, one.because) == ("wen", "电量耗尽")
-    hands.told("记一次钥匙开门")
+    hands.told("宿管", "记一次钥匙开门")
 
 
 # --- 保卫部值班 ----
@@ -108,7 +108,7 @@ def test_whoever_keeps_a_door_asks_who_was_there_and_is_noted(sit, campus):
     sees(hands, str(dorm.LOST_CARD))
     sees(hands, "这次查询和用途已记入账簿")
     assert DoorLog(store.database).questions()[-1].purpose == "丢了一台电脑"
-    hands.told("谁开过这扇门")
+    hands.told("保卫部值班", "谁开过这扇门")
 
 
 def test_a_guard_sees_which_doors_a_mains_failure_has_released(sit):
@@ -116,7 +116,7 @@ def test_a_guard_sees_which_doors_a_mains_failure_has_released(sit):
     hands.go("Alt+m")
     sees(hands, str(dorm.GATE))
     sees(hands, "派人看守或用钥匙锁门")
-    hands.told("停电：哪些门开着")
+    hands.told("保卫部值班", "停电：哪些门开着")
 
 
 def test_a_guard_blocks_a_card_at_all_doors(sit, campus):
@@ -130,20 +130,21 @@ def test_a_guard_blocks_a_card_at_all_doors(sit, campus):
     sees(hands, "已停用")
     sees(hands, str(dorm.ROOM))
     assert store.cards.status(dorm.GRANTED) == SUSPENDED
-    hands.told("立即停用一张卡")
+    hands.told("保卫部值班", "立即停用一张卡")
 
 
 # --- 图书信息中心 ----
 
 
-def test_the_information_centre_sees_who_is_behind(sit):
+def test_the_information_centre_sees_who_is_behind(sit, repo_root):
     hands = sit("eng")
     hands.go("Alt+w")
     sees(hands, "从没有消息")
     sees(hands, "1001")
     size = hands.page.eval_on_selector(".tile b", "each => getComputedStyle(each).fontSize")
     assert float(size.removesuffix("px")) >= 72, "read from two metres"
-    hands.told("哪些机具落后")
+    hands.told("图书信息中心", "哪些机具落后")
+    hands.shoot(repo_root, "console-wall")
 
 
 def test_a_number_is_explained(sit):
@@ -153,14 +154,13 @@ def test_a_number_is_explained(sit):
     hands.go("Enter")
     sees(hands, "此卡已挂失")
     sees(hands, "R14.2")
-    hands.told("编号是什么意思")
+    hands.told("图书信息中心", "编号是什么意思")
 
 
 # --- every page ----
 
 
-@pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("window", [PHONE, DESK], ids=["phone", "desk"])
+@pytest.mark.parametrize(("language", "window"), [("zh", PHONE), ("en", DESK)])
 def test_axe_finds_nothing_on_the_pages_of_doors(sit, language, window):
     hands = sit("wen", f"/?lang={language}", window)
     for path in (
