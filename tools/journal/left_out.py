@@ -15,5 +15,9 @@ LEFT_OUT = {
         "这张卡当天在别处花了多少，这台机具的日志里没有",
     ),
     "meal": ("a counted meal: the menu stands in no journal", "计次餐：菜单不在日志里"),
+    "policy": (
+        "policy {theirs} was in force then; the settings have {ours}: --settings with that one",
+        "当时执行的是第 {theirs} 版政策，设置里是第 {ours} 版：请用 --settings 给出那一版",
+    ),
     "clock": ("the reader did not know the time", "机具当时不知道时间"),
 }

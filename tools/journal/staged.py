@@ -43,7 +43,11 @@ _FOLLOWS = frozenset(
 _WITHOUT_NETWORK = frozenset(
     {reasons.OVER_OFFLINE_LIMIT, reasons.OVER_READER_LIMIT, reasons.OFFLINE_TOO_LONG}
 )
-_VALIDITY = {reasons.EXPIRED: (-900, -1), reasons.NOT_YET_VALID: (1, 900)}
+# What is looked at behind the limits without network (protocols/rules/spending.py).
+_BEHIND_LIMITS = frozenset(
+    {reasons.OVER_DAY_LIMIT, reasons.BALANCE_SHORT, reasons.PIN_NEEDED, reasons.NO_PIN_SET}
+)
+_VALID_DAYS = (-300, 700)
 
 
 class NotStaged(Exception):
@@ -119,7 +123,7 @@ class _Card:
     balance_fen: int
     day: int = -1
     day_total_fen: int = 0
-    days: tuple[int, int] = (-300, 700)
+    days: tuple[int, int] = _VALID_DAYS
     has_pin: bool = True
     chip: str = "classic"
     first_fen: int = 0
@@ -164,7 +168,7 @@ class _Stage:
         """
         is_off, before_s = False, float(self.start_s)
         for visit in visits:
-            is_dark = _is_dark(visit)
+            is_dark = _is_dark(visit, self.kind.policy["offline_max_fen"])
             if is_dark is not None and is_dark != is_off:
                 before_s = max([before_s, *(one for one in starts_s if one < visit.at_s)])
                 at_s = max(min(before_s + _BEFORE_S, visit.at_s - 2), self.start_s + 1.0)
@@ -204,12 +208,23 @@ class _Stage:
         card.first_fen = card.balance_fen
         said = {reason for one in theirs for reason in one.refusals}
         card.has_pin = reasons.NO_PIN_SET not in said
-        for reason, days in _VALIDITY.items():
-            if reason in said and not any(one.spend for one in theirs):
-                card.days, self.assumed = days, self.assumed + 1
+        card.days = self._days(theirs)
+        self.assumed += bool(said & {reasons.NOT_YET_VALID, reasons.EXPIRED})
         proofs = (one for each in theirs for one in each.records if "card_proof" in one)
         card.chip = "desfire" if next(proofs, None) else "classic"
         return card
+
+    def _days(self, theirs: list[Visit]) -> tuple[int, int]:
+        """A card's first and last day, from that of the start on, as its refusals bound them."""
+        first, last = _VALID_DAYS
+        start = self._day(self.start_s)
+        for visit in theirs:
+            day = self._day(visit.at_s) - start
+            if reasons.NOT_YET_VALID in visit.refusals:
+                first = max(first, day + 1)
+            elif reasons.EXPIRED in visit.refusals:
+                last = min(last, day - 1)
+        return min(first, last), max(first, last)
 
     def _bar(self, visit: Visit, card: _Card) -> tuple[str, dict[str, Any]]:
         """Why a visit cannot be played, or nothing."""
@@ -221,8 +236,13 @@ class _Stage:
             return "clock", {}
         if any(one["flags"] & messages.FLAG_MEAL for one in visit.intents):
             return "meal", {}
-        if any(visit.result(one) != messages.COMMITTED for one in visit.intents):
+        is_torn = any(visit.result(one) != messages.COMMITTED for one in visit.intents)
+        # Behind a try something always follows, unless power goes.
+        if is_torn or (not visit.spend and visit.records[-1]["kind"] == messages.OUTCOME):
             return "torn", {}
+        theirs, ours = visit.policy_epoch, self.kind.policy["epoch"]
+        if theirs not in (0, ours):
+            return "policy", {"theirs": theirs, "ours": ours}
         for reason in visit.refusals:
             if reason not in _FOLLOWS or not visit.amount_fen:
                 facts = {"reason": reason, "text": reasons.DISPLAY.get(reason, "?")}
@@ -314,10 +334,13 @@ def _lives(records: list[Record], began_s: dict[int, float]) -> list[tuple[float
     return [found[boot] for boot in sorted(found)]
 
 
-def _is_dark(visit: Visit) -> bool | None:
+def _is_dark(visit: Visit, offline_max_fen: int) -> bool | None:
     """Whether the reader had no network; None: the visit does not say, or the mains were gone."""
-    if set(visit.refusals) & _WITHOUT_NETWORK:
+    said = set(visit.refusals)
+    if said & _WITHOUT_NETWORK:
         return True
+    if said & _BEHIND_LIMITS and visit.amount_fen > offline_max_fen:
+        return False  # without network it would have been that
     for one in visit.intents[:1]:
         if not one["flags"] & messages.FLAG_BATTERY:
             return bool(one["flags"] & messages.FLAG_OFFLINE)

@@ -20,10 +20,14 @@ Record = dict[str, Any]
 
 @dataclass
 class Visit:
-    """A customer's records at a POS, in their order; `at_s` is when the first was written."""
+    """A customer's records at a POS, in their order; `at_s` is when the first was written.
+
+    `policy_epoch`: of the policy that was in force, as the last BOOT said; 0 if none did.
+    """
 
     card_no: int
     at_s: float
+    policy_epoch: int = 0
     records: list[Record] = field(default_factory=list)
 
     @property
@@ -82,14 +86,17 @@ def visits_of(records: Iterable[Record], began_s: dict[int, float]) -> list[Visi
     found: list[Visit] = []
     open_visit: Visit | None = None
     last: Record | None = None
+    epoch = 0
     for one in records:
+        if one["kind"] == messages.BOOT:
+            epoch = one.get("policy_epoch", 0)
         card_no = _card_of(one, open_visit)
         if card_no is None or one["boot_id"] not in began_s:
             continue
         goes_on = open_visit is not None and last is not None and _goes_on(open_visit, last, one)
         if not goes_on or open_visit is None:
             at_s = began_s[one["boot_id"]] + one["mono_ms"] / 1000
-            open_visit = Visit(card_no, at_s)
+            open_visit = Visit(card_no, at_s, epoch)
             found.append(open_visit)
         open_visit.records.append(one)
         last = one
