@@ -192,6 +192,52 @@ def journal_trace(
     raise typer.Exit(EXIT_FAILED if is_failed or nowhere else 0)
 
 
+@journal.command("replay")
+def journal_replay(
+    file: InputFile,
+    settings: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="reader.toml, if FILE has no settings."),
+    ] = None,
+    device: Device = None,
+    first: Annotated[int, typer.Option(min=0, help="From this record on.")] = 0,
+    last: Annotated[int, typer.Option(min=0, help="Up to this record.")] = 0,
+    vm: Annotated[bool, typer.Option("--vm", help="The firmware in a real MicroPython.")] = False,
+    scenario: Annotated[
+        Path | None, typer.Option(help="Only write the scenario, for onecard sim run and desk.")
+    ] = None,
+    unmasked: Unmasked = False,
+) -> None:
+    """Play a POS's journal FILE again in the simulator, and name the first other decision.
+
+    Same settings, same customers, same times. Exit code 1: something was decided otherwise.
+    """
+    from simulator.scenario import ScenarioError
+    from simulator.vm.bridge import VmMissing
+    from tools.journal import replay
+    from tools.journal.capture import load
+    from tools.journal.settings import kind_given
+    from tools.journal.staged import NotStaged, staged
+    from tools.journal.verify import device_of
+    from tools.journal.words import lines_of_replay
+
+    with _refusing():
+        capture = load(file)
+        try:
+            kind = kind_given(capture, settings, device or device_of(capture))
+            records = replay.records_of(capture, first, last)
+            if scenario is not None:
+                with scenario.open("x", encoding="utf-8") as out:
+                    out.write(staged(records, kind).text)
+                typer.echo(f"{scenario}: onecard sim run, or onecard sim desk")
+                return
+            found = replay.replay(records, kind, "vm" if vm else "cpython", say)
+        except (NotStaged, ScenarioError, VmMissing) as error:
+            refuse(error)
+    typer.echo("\n".join(lines_of_replay(found, masks=not unmasked)))
+    raise typer.Exit(EXIT_FAILED if found.differences else 0)
+
+
 def _told(traces: dict[tuple[int, int], "list[Step]"]) -> list[dict[str, object]]:
     return [
         {

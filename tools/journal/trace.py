@@ -95,7 +95,7 @@ def _steps(record: tuple[int, int], places: Places) -> Iterator[Step]:
 
 def _tap(record: tuple[int, int], held: Held | None, path: Path | None, places: Places) -> Step:
     fields = held.fields if held else path.fields if path else _of_agent(record, places)
-    facts = {"device": record[0], "seq": record[1]}
+    facts: dict[str, Any] = {"device": record[0], "seq": record[1]}
     if fields is None:
         return Step(words.TAP, LACKS, "tap-nowhere", facts)
     if fields["kind"] != messages.INTENT:

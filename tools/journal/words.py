@@ -7,14 +7,25 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ledger.privacy import masked
+from protocols.rules.money import format_yuan
+from protocols.rules.reason_texts import TEXTS as REASONS
+from protocols.wire import messages
 from tools.journal import trace_words
 from tools.journal.capture import Capture
 from tools.journal.findings import Finding
+from tools.journal.left_out import LEFT_OUT
 
 if TYPE_CHECKING:
+    from tools.journal.replay import Replayed
+    from tools.journal.staged import Staged
     from tools.journal.trace import Step
     from tools.journal.verify import Verdict
 
+_RESULTS = {
+    messages.COMMITTED: ("debited", "已扣款"),
+    messages.NOT_COMMITTED: ("not debited", "未扣款"),
+    messages.UNKNOWN: ("not known", "不明"),
+}
 # Fields of records that say whose card it was.
 CARD_FIELDS = frozenset({"card_no"})
 _TIME_UNKNOWN_S = 0xFFFFFFFF
@@ -103,6 +114,56 @@ def lines_of_trace(traces: Mapping[tuple[int, int], Sequence[Step]]) -> list[str
             lines.append(f"  {step.number} {english}: {status}; {step.text(0)}")
             lines.append(f"    {chinese}：{in_chinese}；{step.text(1)}")
     return lines
+
+
+def lines_of_replay(found: Replayed, *, masks: bool) -> list[str]:
+    """What `replay` prints: how much was played, the first difference, and what was left out."""
+    made = found.staged
+    played = len(made.visits)
+    lines = [
+        f"played     {played} visits; {found.same} decided as in the field,"
+        f" {len(found.differences)} otherwise",
+        f"重演       {played} 位顾客，{found.same} 位与现场一致，{len(found.differences)} 位不同",
+    ]
+    if made.assumed:
+        lines.append(f"assumed    {made.assumed} times what a card was or did elsewhere, 有假设")
+    for name, (theirs, ours) in (("firmware", found.firmware), ("policy", found.epochs)):
+        if theirs != ours:
+            lines.append(f"{name:10} {theirs} in the field, {ours} here, 版本不同")
+    for one in found.differences[:1]:
+        whose, when = card(one.visit.card_no, masks=masks), at(int(one.visit.at_s))
+        lines.append(f"DIFFERENT  the first: record {one.seq}, card {whose}, {when} UTC")
+        for name, decided in (("field, 现场", one.field), ("replayed, 重演", one.replayed)):
+            english, chinese = decision(decided)
+            lines.append(f"  {name}: {english}; {chinese}")
+    for why, count in sorted(_reasons(made).items()):
+        lines.append(f"left out   {count} times: {why[0]}; {why[1]}")
+    return lines
+
+
+def _reasons(made: Staged) -> dict[tuple[str, str], int]:
+    found: dict[tuple[str, str], int] = {}
+    for _visit, why, facts in made.left_out:
+        english, chinese = (text.format(**facts) for text in LEFT_OUT[why])
+        found[english, chinese] = found.get((english, chinese), 0) + 1
+    return found
+
+
+def decision(decided: tuple[int, ...]) -> tuple[str, str]:
+    """What a reader decided (visits.Visit.decisions), in both languages."""
+    if not decided:
+        return "nothing", "什么也没有"
+    kind, *rest = decided
+    if kind == messages.REFUSAL:
+        english, chinese = REASONS.get(rest[1], ("?", "?"))
+        return f"refused {format_yuan(rest[0])}: {rest[1]}, {english}", f"拒绝：{chinese}"
+    if kind == messages.INTENT:
+        amount = format_yuan(rest[0])
+        return f"takes {amount}, proofs {rest[1]}", f"扣 {amount}，凭证 {rest[1]}"
+    if kind == messages.OUTCOME:
+        english, chinese = _RESULTS[rest[0]]
+        return english, chinese
+    return "keeps the card", "收卡"
 
 
 def fact(finding: Finding, capture: Capture) -> dict[str, Any]:
