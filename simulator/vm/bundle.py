@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from simulator.vm.edits import Edit, edited, inside, instead_of
+from simulator.vm.edits import Edit, edited, inside, instead_of, walk
 from simulator.vm.line_map import rows
 from simulator.vm.names import Names, choose
 from simulator.vm.program import MAIN, Key, Module, Program
@@ -143,9 +143,9 @@ def _slots(
 
 def _alive(module: Module, reached: Reach) -> list[ast.AST]:
     """The nodes of a file that are in the image."""
-    dead = [node for node in ast.walk(module.tree) if id(node) in reached.dead]
-    gone = {id(part) for node in dead for part in ast.walk(node)}
-    return [node for node in ast.walk(module.tree) if id(node) not in gone]
+    dead = [node for node in walk(module.tree) if id(node) in reached.dead]
+    gone = {id(part) for node in dead for part in walk(node)}
+    return [node for node in walk(module.tree) if id(node) not in gone]
 
 
 def _head(
@@ -171,8 +171,8 @@ def _head(
 def _edits(
     program: Program, module: Module, reached: Reach, names: Names, head: str
 ) -> Iterator[Edit]:
-    dead = [node for node in ast.walk(module.tree) if id(node) in reached.dead]
-    gone = {id(part) for node in dead for part in ast.walk(node)}
+    dead = [node for node in walk(module.tree) if id(node) in reached.dead]
+    gone = {id(part) for node in dead for part in walk(node)}
     for node in dead:
         if isinstance(node, ast.stmt):
             yield _removed(node)
@@ -185,7 +185,7 @@ def _edits(
                 raise module.cannot(use.node, f"{use.name} in an f-string")
             if short:
                 yield from _renamed(use, short)
-    for node in ast.walk(module.tree):
+    for node in walk(module.tree):
         if id(node) in gone:
             continue
         if isinstance(node, ast.Attribute):
@@ -272,7 +272,7 @@ def _import_edits(
     program: Program, module: Module, reached: Reach, names: Names, head: str
 ) -> Iterator[Edit]:
     """`head` and no imports of what is in a part now; others under their new names."""
-    for node in ast.walk(module.tree):
+    for node in walk(module.tree):
         if not isinstance(node, ast.Import | ast.ImportFrom):
             continue
         if all(program.is_ours(node, alias) for alias in node.names):

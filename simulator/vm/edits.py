@@ -5,8 +5,27 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from weakref import WeakKeyDictionary
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+# What is below a file's tree. Nobody changes one: what is changed is its source.
+_below: WeakKeyDictionary[ast.AST, tuple[ast.AST, ...]] = WeakKeyDictionary()
+
+
+def walk(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node of a tree, as ast.walk() gives them; of a file's they are looked for only once.
+
+    Linking an image walks each file some thirty times.
+    """
+    if not isinstance(tree, ast.Module):
+        return ast.walk(tree)
+    found = _below.get(tree)
+    if found is None:
+        nodes = ast.walk(tree)
+        next(nodes)  # the tree itself: with it in its own value it would stay for ever
+        found = _below[tree] = tuple(nodes)
+    return chain((tree,), found)
 
 
 @dataclass(frozen=True, order=True)
@@ -41,14 +60,12 @@ def edited(source: str, edits: Iterable[Edit]) -> str:
 
 def inside(tree: ast.AST, kind: type[ast.AST]) -> set[int]:
     """The id() of every node that is part of a `kind`."""
-    return {
-        id(part) for node in ast.walk(tree) if isinstance(node, kind) for part in ast.walk(node)
-    }
+    return {id(part) for node in walk(tree) if isinstance(node, kind) for part in walk(node)}
 
 
 def binders(tree: ast.AST) -> Iterator[str]:
     """A name for each place that gives it a value, in whatever scope."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Name):
             if not isinstance(node.ctx, ast.Load):
                 yield node.id

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 
-from simulator.vm.edits import Edit, binders, edited, inside
+from simulator.vm.edits import Edit, binders, edited, inside, walk
 
 _DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 
@@ -19,9 +19,7 @@ def share_names(source: str) -> str:
     tree = ast.parse(source)
     bound = Counter(binders(tree))
     in_text = inside(tree, ast.JoinedStr)  # Python 3.11 does not know where in a line that is
-    fixed = {
-        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) in in_text
-    }
+    fixed = {node.id for node in walk(tree) if isinstance(node, ast.Name) and id(node) in in_text}
     names: dict[str, str] = {}
     for statement in tree.body:
         if not isinstance(statement, _DEFINITIONS) or statement.name in fixed:
@@ -30,7 +28,7 @@ def share_names(source: str) -> str:
         if private and bound[statement.name] == 1:
             names[statement.name] = f"_{len(names)}"
     edits: list[Edit] = []
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Name) and node.id in names:
             edits.append(_renamed(node.lineno, node.col_offset, node.id, names))
         elif isinstance(node, _DEFINITIONS) and node.name in names:

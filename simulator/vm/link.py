@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulator.vm.edits import Edit, binders, edited, inside, instead_of
+from simulator.vm.edits import Edit, binders, edited, inside, instead_of, walk
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -107,7 +107,7 @@ def _parsed(module: str, source: str) -> _File:
     tree = ast.parse(source, filename=module)
     imports = [
         (node, alias, *_imported(module, node, alias))
-        for node in ast.walk(tree)
+        for node in walk(tree)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     ]
@@ -145,7 +145,7 @@ def _hops(program: Program, key: Key) -> list[Key]:
 def _uses(program: Program, file: _File) -> Iterator[_Use]:
     """Every `name` and `module.name` in a file whose name means the same in all of the file."""
     inner: set[int] = set()
-    for node in ast.walk(file.tree):  # it shows an attribute before the name it is taken of
+    for node in walk(file.tree):  # it shows an attribute before the name it is taken of
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             local = node.value.id
             module, name = _hops(program, (file.module, local))[-1]
@@ -263,7 +263,7 @@ def _opened(program: Program) -> set[str]:
 
 def _looked_into(program: Program, file: _File) -> Iterator[str]:
     """Modules that `file` names in a string or in full, and itself if it looks into itself."""
-    for node in ast.walk(file.tree):
+    for node in walk(file.tree):
         if isinstance(node, ast.Name) and node.id in _INTROSPECTION:
             yield file.module
         elif isinstance(node, ast.Constant) and node.value in program:
@@ -307,8 +307,8 @@ def _rewritten(program: Program, file: _File, found: Constants, needed: Collecti
         if len(kept) < len(pairs):
             text = "; ".join(f"{name} = {pairs[name]!r}" for name in kept)
             edits.append(instead_of(statement, text or "pass"))
-            gone.update(id(node) for node in ast.walk(statement))
-    called_on = {id(node.value) for node in ast.walk(file.tree) if isinstance(node, ast.Attribute)}
+            gone.update(id(node) for node in walk(statement))
+    called_on = {id(node.value) for node in walk(file.tree) if isinstance(node, ast.Attribute)}
     for use in file.uses:
         if use.origin in found and id(use.node) not in gone:
             text = repr(found[use.origin])

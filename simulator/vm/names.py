@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from simulator.vm.edits import binders
+from simulator.vm.edits import binders, walk
 from simulator.vm.program import MAIN, Key, Module, Program
 from simulator.vm.reach import Reach
 from simulator.vm.scopes import Scope
@@ -63,8 +63,8 @@ class _Words:
         self.modules = [module for name, module in program.modules.items() if name != MAIN]
         self.fixed = {*port, *_LANGUAGE, *binders(program.modules[MAIN].tree)}
         for module in program.modules.values():
-            in_text = {id(part) for node in ast.walk(module.tree) for part in _of_text(node)}
-            for node in ast.walk(module.tree):
+            in_text = {id(part) for node in walk(module.tree) for part in _of_text(node)}
+            for node in walk(module.tree):
                 word = _word(node)
                 if word and _SHORT.fullmatch(word):
                     raise module.cannot(node, f"{word} is a name of the linker")
@@ -91,12 +91,12 @@ def _outside(program: Program, module: Module, node: ast.AST) -> Iterator[str]:
 def words(source: str) -> set[str]:
     """Every name in a file, whatever it is a name of."""
     tree = ast.parse(source)
-    return {word for node in ast.walk(tree) if (word := _word(node))} | set(binders(tree))
+    return {word for node in walk(tree) if (word := _word(node))} | set(binders(tree))
 
 
 def _of_text(node: ast.AST) -> Iterator[ast.AST]:
     # Python 3.11 does not know where in a line the parts of an f-string are.
-    return ast.walk(node) if isinstance(node, ast.JoinedStr) else iter(())
+    return walk(node) if isinstance(node, ast.JoinedStr) else iter(())
 
 
 def _word(node: ast.AST) -> str:
@@ -158,9 +158,9 @@ def _of_port(program: Program, reach: Reach) -> dict[Key, str]:
 def _words_said(program: Program, reach: Reach, attributes: Mapping[str, str]) -> Iterator[str]:
     """Words that are names in the image whatever its definitions are called, or longer strings."""
     for module in program.modules.values():
-        dead = [node for node in ast.walk(module.tree) if id(node) in reach.dead]
-        gone = {id(part) for node in dead for part in ast.walk(node)}
-        for node in ast.walk(module.tree):
+        dead = [node for node in walk(module.tree) if id(node) in reach.dead]
+        gone = {id(part) for node in dead for part in walk(node)}
+        for node in walk(module.tree):
             word = ""
             if isinstance(node, ast.keyword):
                 word = node.arg or ""
@@ -228,7 +228,7 @@ def _attributes(found: _Words) -> dict[str, str]:
 
 def _attributes_in(module: Module) -> Iterator[tuple[str, bool, bool]]:
     """(name, whether it is given to an object here, whether only to one's own)."""
-    for node in ast.walk(module.tree):
+    for node in walk(module.tree):
         if isinstance(node, ast.Attribute) and id(node) not in module.reads:
             is_set = not isinstance(node.ctx, ast.Load)
             of_self = isinstance(node.value, ast.Name) and node.value.id == "self"
@@ -242,7 +242,7 @@ def _families(found: _Words) -> dict[str, str]:
     """Modules whose classes are derived from each other's, by one name for all of them."""
     family = {module.name: module.name for module in found.modules}
     for module in found.modules:
-        for node in ast.walk(module.tree):
+        for node in walk(module.tree):
             for base in node.bases if isinstance(node, ast.ClassDef) else ():
                 other = module.reads.get(id(base), (module.name, ""))[0]
                 ours, theirs = family[module.name], family[other]

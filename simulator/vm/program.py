@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from simulator.vm.edits import walk
 from simulator.vm.scopes import Scope, Use, resolve
 
 # A name in its module; "" is the module itself.
@@ -47,7 +48,7 @@ class Module:
 
     def imports(self) -> Iterator[tuple[Imports, ast.alias, str, Key]]:
         """(statement, alias, name bound, what it means) of all imports, wherever they stand."""
-        for node in ast.walk(self.tree):
+        for node in walk(self.tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     yield node, alias, alias.asname or alias.name, (alias.name, "")
@@ -103,7 +104,7 @@ class Program:
     def _load(self, name: str, source: str) -> None:
         tree = ast.parse(source, filename=name)
         changed = {
-            word for node in ast.walk(tree) if isinstance(node, ast.Global) for word in node.names
+            word for node in walk(tree) if isinstance(node, ast.Global) for word in node.names
         }
         module = self.modules[name] = Module(name, source, tree, *resolve(tree), changed)
         for _, _, _, key in module.imports():
@@ -136,7 +137,7 @@ class Program:
         for use in module.uses:
             if module.name != MAIN and use.name in _INTROSPECTION:
                 raise module.cannot(use.node, use.name)
-        for node in ast.walk(module.tree):  # it shows an attribute before the name it is taken of
+        for node in walk(module.tree):  # it shows an attribute before the name it is taken of
             if isinstance(node, ast.Attribute) and node.attr in _ORIGIN and module.name != MAIN:
                 raise module.cannot(node, node.attr)
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):

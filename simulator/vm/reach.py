@@ -12,6 +12,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from simulator.vm.edits import walk
 from simulator.vm.program import MAIN, Key, Module, Program
 
 _DISPLAYS = (ast.Tuple, ast.List, ast.Dict, ast.Set, ast.Constant, ast.Name, ast.Load)
@@ -111,7 +112,7 @@ def _bound(statement: ast.stmt) -> set[str]:
     return {
         node.id
         for target in statement.targets
-        for node in ast.walk(target)
+        for node in walk(target)
         if isinstance(node, ast.Name)
     }
 
@@ -125,7 +126,7 @@ def _is_value(statement: ast.stmt) -> bool:
     targets_are_names = all(
         isinstance(node, ast.Name | ast.Tuple | ast.Store)
         for target in statement.targets
-        for node in ast.walk(target)
+        for node in walk(target)
     )
     return targets_are_names and _is_made(statement.value)
 
@@ -145,7 +146,7 @@ def _is_made(node: ast.AST) -> bool:
 def _filled(unit: _Unit, *parts: ast.AST) -> _Unit:
     """`unit` with what `parts` reach for."""
     reads = unit.module.reads
-    for node in (node for part in parts for node in ast.walk(part)):
+    for node in (node for part in parts for node in walk(part)):
         if id(node) in reads:
             unit.names.add(reads[id(node)])
         elif isinstance(node, ast.Attribute):

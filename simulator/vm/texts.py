@@ -12,7 +12,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 
-from simulator.vm.edits import Edit, edited, inside, instead_of
+from simulator.vm.edits import Edit, edited, inside, instead_of, walk
 
 _SHORT = re.compile(r"\b_(\d+)\b")
 _INTERNED_CHARS = 10  # mpy-cross makes a name of a string up to here
@@ -43,10 +43,10 @@ def _gathered(source: str, name: str) -> str:
 
 def _said(tree: ast.Module) -> Iterator[tuple[ast.Constant, str]]:
     in_raise = inside(tree, ast.Raise)
-    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    docstrings = {id(node.value) for node in walk(tree) if isinstance(node, ast.Expr)}
     # Python 3.11 does not know where in a line the parts of an f-string are.
     beside = inside(tree, ast.JoinedStr) | docstrings
-    for node in ast.walk(tree):
+    for node in walk(tree):
         for part in _body(node):
             value = part.value
             if not isinstance(value, str) or not value.isascii() or id(part) in beside:
