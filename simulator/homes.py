@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from simulator import machine_doze
 from simulator.building import BuildingLine
 from simulator.host.card_port import front_end
 from simulator.host.hardware import Hardware
 from simulator.host.home import HostHome
+from simulator.machine_doze import DozingMachine, MachineHome
 from simulator.reader import Home, Reader
 from simulator.residence.doze import DoorHome, DozingReader
 from simulator.vm.circuit import Circuit
@@ -65,8 +67,8 @@ _BOARDS: dict[tuple[str, bool], tuple[str, int, type[Circuit]]] = {
 class Homes:
     """Of one run: `home` is "cpython" or "vm", `depth` "register" or "card".
 
-    `dozes`: doors in this process skip the steps in which nothing can happen. `images`: those of
-    others too, or some of its own in `directory`.
+    `dozes`: doors and machines in this process skip the steps in which nothing can happen.
+    `images`: those of others too, or some of its own in `directory`.
     """
 
     def __init__(
@@ -80,10 +82,12 @@ class Homes:
     def reader(self, role: str, hardware: Hardware, settle: Settle) -> Reader:
         """One with this hardware; `role` as in _BOARDS."""
         what = hardware.name, hardware.world, hardware
-        if role in ("door", "code_door") and self._dozes and self._home != "vm":
-            stands_in = front_end if self._depth == "card" else None
-            door_home = DoorHome(role, hardware, stands_in)
-            return DozingReader(*what, door_home, settle)
+        if self._dozes and self._home != "vm":
+            own = role, hardware, front_end if self._depth == "card" else None
+            if role in ("door", "code_door"):
+                return DozingReader(*what, DoorHome(*own), settle)
+            if role in machine_doze.ROLES and not hardware.has_line:
+                return DozingMachine(*what, MachineHome(*own), settle)
         return Reader(*what, self.make(role, hardware), settle)
 
     def make(self, role: str, hardware: Hardware) -> Home:

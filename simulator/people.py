@@ -204,6 +204,7 @@ class Clerk:
         self._tally.taps += 1
         others = customer.others if customer.attempts == 1 else []
         cards = [held.chip for held in (customer.held, *others)]
+        reader.rouse()
         for card in cards:
             reader.hardware.put_card(card)
         away_us = self._world.now_us + hold_ms * 1000 + self._draw.randrange(1000)
@@ -274,6 +275,7 @@ class Clerk:
             self._leave(customer, paid=True)
             return
         reader, card = self.reader, customer.held.chip
+        reader.rouse()
         reader.hardware.put_card(card)
         reader.at(self._world.now_us + _BACK_MS * 1000, partial(reader.hardware.take_card, card))
         self._world.at(self._world.now_us + _LOOK_US, partial(self._look_back, customer))
@@ -322,6 +324,7 @@ class Clerk:
         return self.reader.hardware.panel.lines[0]
 
     def _press(self, keys: bytes) -> None:
+        self.reader.rouse()
         self.reader.hardware.keys += keys
         self.reader.wake(self._world.now_us)
 

@@ -226,6 +226,8 @@ class DozingReader(Reader):
         """See Reader."""
         self._stir()
         super().wake(at_us)
+        if at_us > self._world.now_us:  # a step before that may begin a doze
+            self._world.at(at_us, self.rouse)
 
     def at(self, time_us: int, event: Callable[[], None]) -> None:
         """See Reader."""

@@ -90,6 +90,22 @@ class BrokerPort:
         return sock
 
 
+def sent(sock: socket.socket, data: bytes) -> bool:
+    """Send all of it, waiting for room only where there is none; False if nobody takes it."""
+    try:
+        try:
+            taken = sock.send(data)
+        except BlockingIOError:
+            taken = 0
+        if taken < len(data):
+            sock.setblocking(True)
+            sock.sendall(data[taken:])
+            sock.setblocking(False)
+    except OSError:
+        return False
+    return True
+
+
 class ReaderStream:
     """A reader's TCP connection: virtual on its side, a real socket on the broker's."""
 
@@ -206,11 +222,7 @@ class ReaderStream:
         assert self._sock is not None
         self._wires.is_stirred = True
         self._cable.broker.tap.client_sent(self._leg, data)
-        try:
-            self._sock.setblocking(True)
-            self._sock.sendall(data)
-            self._sock.setblocking(False)
-        except OSError:
+        if not sent(self._sock, data):
             self._end()
 
 

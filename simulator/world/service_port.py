@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable
 
 from protocols.wire import mqtt
-from simulator.world.network import READ_BYTES, BrokerPort, Slowness
+from simulator.world.network import READ_BYTES, BrokerPort, Slowness, sent
 from simulator.world.tap import Leg
 
 
@@ -112,7 +112,7 @@ class ServiceStream:
             return
         self._port.stir()
         self._port.broker.tap.client_has(self._leg, packets)
-        if not _sent(self._client, b"".join(packets)):
+        if not sent(self._client, b"".join(packets)):
             self.drop()
 
     def _pass_on(self) -> bool:
@@ -125,7 +125,7 @@ class ServiceStream:
             self._wires.watch(self._broker, self._answer)
         data, self._said = b"".join(self._said), []
         self._port.broker.tap.client_sent(self._leg, data)
-        return _sent(self._broker, data)
+        return sent(self._broker, data)
 
 
 class ServicePort:
@@ -225,13 +225,3 @@ def _received(sock: socket.socket) -> bytes | None:
         return None
     except OSError:
         return b""
-
-
-def _sent(sock: socket.socket, data: bytes) -> bool:
-    try:
-        sock.setblocking(True)
-        sock.sendall(data)
-        sock.setblocking(False)
-    except OSError:
-        return False
-    return True

@@ -48,10 +48,16 @@ class Leg:
 
 
 class Tap:
-    """All legs of one broker."""
+    """All legs of one broker.
+
+    Who listens is found by topic: a building of a hundred readers has a hundred filters without a
+    wildcard, and each is somebody else's.
+    """
 
     def __init__(self) -> None:
         self.legs: list[Leg] = []
+        self._by_topic: dict[str, set[Leg]] = {}
+        self._by_pattern: dict[str, set[Leg]] = {}  # filters with a wildcard
         self._restless: set[Leg] = set()
         self._retained: set[str] = set()
 
@@ -65,6 +71,8 @@ class Tap:
         if leg in self.legs:
             self.legs.remove(leg)
             self._restless.discard(leg)
+            for topic_filter in leg.filters:
+                self._listeners(topic_filter).discard(leg)
             leg.restless = set()  # whatever is owed on it from now on, nobody waits for it
             if leg.will_topic is not None:
                 self._published(leg.will_topic, retain=True)
@@ -72,6 +80,7 @@ class Tap:
     def forget(self) -> None:
         """The broker died: nobody is connected, nothing is retained."""
         self.legs.clear()
+        self._by_topic, self._by_pattern = {}, {}
         self._restless = set()  # those who were connected keep theirs, at which nobody looks
         self._retained.clear()
 
@@ -142,15 +151,24 @@ class Tap:
     def _subscribed(self, leg: Leg, filters: list[str]) -> None:
         leg.filters += filters
         for topic_filter in filters:
+            self._listeners(topic_filter).add(leg)
             due = sum(topics.matches(topic_filter, topic) for topic in self._retained)
             leg.owe("delivery", due)
 
     def _published(self, topic: str, *, retain: bool) -> None:
         if retain:
             self._retained.add(topic)
-        for leg in self.legs:
-            if any(topics.matches(topic_filter, topic) for topic_filter in leg.filters):
-                leg.owe("delivery", 1)
+        listeners = set(self._by_topic.get(topic, ()))
+        for topic_filter, legs in self._by_pattern.items():
+            if legs and topics.matches(topic_filter, topic):
+                listeners |= legs
+        for leg in listeners:
+            leg.owe("delivery", 1)
+
+    def _listeners(self, topic_filter: str) -> set[Leg]:
+        has_wildcard = "+" in topic_filter or "#" in topic_filter
+        found = self._by_pattern if has_wildcard else self._by_topic
+        return found.setdefault(topic_filter, set())
 
 
 _ANSWER_OF = {mqtt.CONNECT: "CONNACK", mqtt.SUBSCRIBE: "SUBACK", mqtt.PINGREQ: "PINGRESP"}
