@@ -37,11 +37,7 @@ from protocols.rules import (
     screen_texts,
 )
 from protocols.wire import error_texts, mqtt_texts
-<<<<<<< HEAD
-from tools import ledger_firmware, wire_page, wiring
-=======
-from tools import console_page, ledger_firmware
->>>>>>> consoleB
+from tools import console_page, ledger_firmware, wire_page, wiring
 from tools.rooms import ROOT
 
 FOLDER = ROOT / "docs"
@@ -175,12 +171,9 @@ def pages() -> dict[str, str]:
         "card-states.md": card_states(),
         "procedures.md": procedures_of_merchants(),
         "people.md": who_may_what(),
-<<<<<<< HEAD
         "wiring.md": wiring.page(),
         "SPEC.md": wire_page.page(),
-=======
         "console.md": console_page.page(_table),
->>>>>>> consoleB
         "openapi.json": json.dumps(openapi.document(), indent=2) + "\n",
     }
 
