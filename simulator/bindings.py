@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ledger.holders import holder_of
 from ledger.phones import Proof
 from simulator.refusals import refusing
+from simulator.scenario import ScenarioError
 
 if TYPE_CHECKING:
     from simulator.run import Run
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 def _bind(run: Run, step: Step) -> None:
     fields, card_no = step.fields, run.card(step.fields["card"]).card_no
-    whose = holder_of(run.services.store.database, run.card(fields["whose"]).card_no)
+    there = [card.card_no for card in run.cards if card.name == fields["whose"]]
+    if not there:
+        text = f"nobody holds a card '{fields['whose']}'"
+        raise ScenarioError(run.scenario.path, step.line, text)
+    whose = holder_of(run.services.store.database, there[0])
     proof = Proof(fields["shown"], fields["person"], whose.person_no if whose else "")
     binding, seed = run.services.phones.bind(card_no, proof, run.world.utc_s())
     run.phones.bind(card_no, seed)

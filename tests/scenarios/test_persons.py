@@ -176,6 +176,8 @@ def test_what_was_refused_is_in_the_journal_of_acts_and_nothing_else_is(played):
         ("damage", 'ref = "D-2"\nverb', 'ref = "D-3"\nverb', "nothing is called 'D-3'"),
         ("duty", '["ok", "ok", "ok"]', '["ok", "ok"]', "devices, network, power"),
         ("duty", "days = 1\n", 'days = "x"\n', "a whole number"),
+        ("phones", 'whose = "ann"', 'whose = "eve"', "nobody holds a card 'eve'"),
+        ("phones", "refused = 725", "refused = 650", "is not that of the person who was shown"),
         ("sessions", '["engineer"]', '["enginer"]', "some of administrator"),
         ("sessions", '["engineer"]', '["engineer", "head"]', "nobody who is engineer and head"),
     ],
