@@ -106,7 +106,7 @@ def masked_name(name: str) -> str:
 
 
 def search(
-    database: Dialect, text: str, count: int, behind: tuple[str, int] = ("", 0)
+    database: Dialect, text: str, count: int, behind: tuple[str, int] = ("", -1)
 ) -> list[Found]:
     """Up to `count` holders of whom a key begins with `text`, by their first such key.
 
@@ -115,7 +115,9 @@ def search(
     key = _folded(text)
     if not key:
         return []
-    said = max(key, behind[0]), key + _LAST, *behind, key, count
+    # The place from which on bounds the stretch on both databases, each by its own condition.
+    place = max((key, -1), behind)
+    said = place[0], key + _LAST, *place, key, count
     return [
         Found((at, holder), name, person_no, kind, department, last if in_use is None else in_use)
         for at, holder, name, person_no, kind, department, in_use, last in list(

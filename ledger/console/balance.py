@@ -25,11 +25,12 @@ SHOWN_MAX = 50
 _SUM = "SELECT COALESCE(SUM(balance_fen), 0) FROM account"
 _OF_DAY = f"""i.state = {int(State.COMMITTED)} AND i.credit_no = 0
     AND i.earliest_s >= ? AND i.earliest_s < ?"""
+# In the order of expressions: by that of the key PostgreSQL would go through every sale there is.
 _APART = f"""
 SELECT i.device, i.seq, i.amount_fen, COALESCE(t.amount_fen, 0) FROM intent i
 LEFT JOIN transfer t ON t.device = i.device AND t.seq = i.seq AND t.line = {SPEND_LINE}
 WHERE {_OF_DAY} AND i.amount_fen <> COALESCE(t.amount_fen, 0)
-ORDER BY i.device, i.seq LIMIT {SHOWN_MAX}"""
+ORDER BY i.device + 0, i.seq + 0 LIMIT {SHOWN_MAX}"""
 _TAKEN = f"SELECT COUNT(*), COALESCE(SUM(i.amount_fen), 0) FROM intent i WHERE {_OF_DAY}"
 _UNDECIDED = f"""
 SELECT COUNT(*), COALESCE(SUM(amount_fen), 0) FROM intent

@@ -4,8 +4,8 @@ Both are books of console_campus.py: with `cards` cards and `records` records, a
 twentieth of the cards and a fiftieth of the records, and as many readers and doors. Each page is
 asked over HTTP by somebody who has logged in (console_visits.py). `ours` is the middle time on
 the large books, `other` on the small ones: the ratio says what growing costs, and should be flat
-but for pages about a day or a week, whose days have twenty times as many people in them. How
-large the answer was and the time of 95 in 100 stand in the name. SQLite, then PostgreSQL.
+but for pages about a day, a week or a period, whose days have more people in them. In the name
+stand the time of 95 in 100, what of it was CPU of the console, and how large the answer was.
 
 `onecard bench console --cards 100000 --records 10000000` makes the books, which takes long;
 `--database` takes those that are there already, a file or postgresql://, as large ones.
@@ -109,7 +109,7 @@ def _rows(
         known = before.get(one.visit) or next(
             each for each in before.values() if each.visit.name == one.visit.name
         )
-        about = f"95 %: {one.late_ms:.1f} ms, {one.size:,} bytes"
+        about = f"95 %: {one.late_ms:.1f} ms, CPU here {one.cpu_ms:.1f} ms, {one.size:,} bytes"
         yield {
             "name": f"{name}, {size[0]:,} cards, {size[1]:,} records: {one.visit.name} ({about})",
             "ours": round(one.median_ms, 1),
