@@ -136,8 +136,8 @@ def test_what_no_journal_says_is_left_out_with_the_reason(records, kind, seq, fi
 
 def test_a_journal_is_judged_by_the_policy_that_was_in_force(records, kind):
     """It came over the air; the settings that the board was given have the one before."""
-    later = [one | {"policy_epoch": 2} if one["seq"] == 25 else one for one in records]
-    assert records[24]["kind"] == messages.BOOT
+    _first, boot = (one["seq"] for one in records if one["kind"] == messages.BOOT)
+    later = changed(records, boot, policy_epoch=2)
     made = staged(later, kind)
     assert [facts for _visit, why, facts in made.left_out if why == "policy"] == [
         {"theirs": 2, "ours": 1}
