@@ -94,7 +94,8 @@ def read_image(data: bytes) -> Image:
         raise NotAJournal("no sector begins with a journal's header")
     found = image.sectors
     image.sectors = _in_order(found)
-    image.skipped = [sector for sector in found if sector not in image.sectors]
+    in_use = {sector.number for sector in image.sectors}
+    image.skipped = [sector for sector in found if sector.number not in in_use]
     image.torn.sort(key=lambda torn: torn.address)
     return image
 

@@ -74,7 +74,7 @@ def replay(records: list[Record], kind: Kind, home: str = "cpython", say: Say = 
     for visit in others:
         by_card.setdefault(visit.card_no, []).append(visit)
     for visit in made.visits:
-        theirs = by_card.get(visit.card_no, [])
+        theirs = by_card.get(made.numbers[visit.card_no], [])
         other = theirs.pop(0) if theirs else Visit(visit.card_no, 0.0)
         different = _compare(visit, other)
         if different is None:

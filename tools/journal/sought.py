@@ -12,7 +12,7 @@ from ledger.dialect import Dialect
 from protocols.wire import messages, seal
 from protocols.wire.errors import WireError
 from tools.journal.capture import load
-from tools.journal.image import RECORD, NotAJournal, read_image
+from tools.journal.image import RECORD, SECTOR_BYTES, NotAJournal, read_image
 from tools.journal.mend import mended
 
 _OF_CARD = "SELECT device, seq FROM intent WHERE card_no = ? AND counter = ? ORDER BY device, seq"
@@ -52,7 +52,7 @@ def journals(files: Sequence[Path]) -> Journals:
                     fields = messages.decode_record(seal.payload_of(entry.data))
                 except WireError:
                     continue
-                address = capture.address(sector.number * 4096 + entry.offset)
+                address = capture.address(sector.number * SECTOR_BYTES + entry.offset)
                 held = Held(entry.data, fields, path, address)
                 found[fields["device"], fields["seq"]] = held
     return found

@@ -23,6 +23,7 @@ _WARM_UP_S = 90.0  # from the reader's first start until it is online and knows 
 _SERVING_S = 1.9  # from a customer's turn until the reader has decided
 _OFF_S, _BEFORE_S = 2.0, 5.0
 _AMPLE_FEN = 100_000
+_FIRST_NO = 20_001
 # Refusals that follow from settings, clock, and what this reader has seen of the card.
 _FOLLOWS = frozenset(
     {
@@ -74,6 +75,7 @@ class Staged:
     visits: list[Visit]
     left_out: list[tuple[Visit, str, dict[str, Any]]]
     assumed: int  # what the cards did elsewhere, and what is assumed of them
+    numbers: dict[int, int]  # of each card in the field, and in the text, which nobody is known by
 
 
 def kind_of(settings: Mapping[str, Any], program: str | None) -> Kind:
@@ -113,7 +115,7 @@ def staged(records: list[Record], kind: Kind) -> Staged:
         stage.play(visit, visits[at + 1 :])
     if not stage.visits:
         raise NotStaged("nothing of it can be played again: " + _why(stage))
-    return Staged(stage.text(), stage.visits, stage.left_out, stage.assumed)
+    return Staged(stage.text(), stage.visits, stage.left_out, stage.assumed, stage.numbers)
 
 
 @dataclass
@@ -138,6 +140,11 @@ class _Stage:
     assumed: int = 0
     _steps: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     _cards: dict[int, _Card] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> dict[int, int]:
+        """Of the cards, in the order in which they came first."""
+        return {card_no: _FIRST_NO + at for at, card_no in enumerate(self._cards)}
 
     @property
     def start_s(self) -> int:
@@ -188,7 +195,7 @@ class _Stage:
             return
         self._cards[visit.card_no] = card
         self._bring_to(visit, card, later)
-        steps: dict[str, Any] = {"do": "tap", "card": _name(visit.card_no), "reader": POS}
+        steps: dict[str, Any] = {"do": "tap", "card": self._name(visit.card_no), "reader": POS}
         steps["amount"] = format_yuan(visit.amount_fen)
         pins = _pins(visit)
         if pins is not None:
@@ -262,8 +269,8 @@ class _Stage:
             wanted_fen = visit.intents[0]["before_fen"]
         elif reasons.BALANCE_SHORT in visit.refusals and card.balance_fen >= visit.amount_fen:
             # The next visit may say what was on it; else it is the least that it lacked.
-            told = [v.intents[0]["before_fen"] for v in later if v.intents]
-            told = [fen for v, fen in zip(later, told, strict=False) if v.card_no == visit.card_no]
+            theirs = [one for one in later if one.card_no == visit.card_no and one.intents]
+            told = [one.intents[0]["before_fen"] for one in theirs]
             wanted_fen = min([visit.amount_fen - 1, *told[:1]])
         if wanted_fen == card.balance_fen:
             return
@@ -271,7 +278,7 @@ class _Stage:
         if not any(one.card_no == visit.card_no for one in self.visits):
             card.balance_fen = card.first_fen = wanted_fen
             return
-        at_s, name = visit.at_s - 20, _name(visit.card_no)
+        at_s, name = visit.at_s - 20, self._name(visit.card_no)
         spent_fen = card.balance_fen - wanted_fen
         if spent_fen < 0:
             amount = format_yuan(1 - spent_fen)
@@ -312,10 +319,19 @@ class _Stage:
         tables += [_table("[[merchant]]", {"name": "field", "no": kind.merchant_no})]
         tables += [_table("[[reader]]", one) for one in (reader, other)]
         for number, card in self._cards.items():
-            tables.append(_table("[[cards]]", _batch(number, card)))
+            tables.append(_table("[[cards]]", self._batch(number, card)))
         for at_s, fields in sorted(self._steps, key=lambda one: one[0]):
             tables.append(_table("[[step]]", {"at": self._at(at_s), **fields}))
         return "\n".join(tables)
+
+    def _batch(self, card_no: int, card: _Card) -> dict[str, Any]:
+        made: dict[str, Any] = {"name": self._name(card_no), "chip": card.chip}
+        made |= {"first_no": self.numbers[card_no], "balance": format_yuan(card.first_fen)}
+        made["valid_days"] = list(card.days)
+        return {**made, "pin": PIN} if card.has_pin else made
+
+    def _name(self, card_no: int) -> str:
+        return f"card-{self.numbers[card_no] - _FIRST_NO + 1}"
 
     def _at(self, at_s: float) -> str:
         ms = round((at_s - self.start_s) * 1000)
@@ -354,16 +370,6 @@ def _pins(visit: Visit) -> list[str] | None:
     tries = [WRONG_PIN] * visit.refusals.count(reasons.PIN_WRONG)
     spend = visit.spend
     return tries + ([PIN] if spend and spend["flags"] & messages.FLAG_PIN else [])
-
-
-def _batch(number: int, card: _Card) -> dict[str, Any]:
-    made: dict[str, Any] = {"name": _name(number), "first_no": number, "chip": card.chip}
-    made |= {"balance": format_yuan(card.first_fen), "valid_days": list(card.days)}
-    return {**made, "pin": PIN} if card.has_pin else made
-
-
-def _name(card_no: int) -> str:
-    return f"card-{card_no}"
 
 
 def _table(head: str, fields: Mapping[str, Any]) -> str:

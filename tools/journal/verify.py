@@ -31,6 +31,8 @@ from tools.journal.image import (
 )
 from tools.journal.mend import mended
 
+# A broken seal is tried over every record that is here: of so many, for it takes its time.
+_SEARCHES_MAX = 4
 START = ("the beginning of a chain", "链的开头")
 
 
@@ -103,7 +105,7 @@ class _Walk:
         self.verdict = Verdict(device, bool(keys))
         self.first_at = 0
         self._capture, self._image, self._keys = capture, image, keys
-        self._key_no = 0
+        self._key_no = self._searches = 0
         self._tag: bytes | None = None  # of the record before; None: it is not there
         self._lost: tuple[int, int] | None = None  # where what is lost was, and its size
         self._torn: dict[int, list[Torn]] = {}
@@ -313,9 +315,11 @@ class _Walk:
 
     def _behind(self, payload: bytes, tag: bytes) -> tuple[str, str] | None:
         """Over what a record is sealed that does not follow; None: over nothing that is here."""
-        for name, link in self._links():
-            if self._key_of(payload, tag, link) is not None:
-                return name
+        if self._searches < _SEARCHES_MAX:
+            self._searches += 1
+            for name, link in self._links():
+                if self._key_of(payload, tag, link) is not None:
+                    return name
         return None
 
     def _links(self) -> Iterator[tuple[tuple[str, str], bytes]]:
