@@ -5,6 +5,7 @@
 prints the table. What a reader refuses over the air: tests/firmware/test_update.py.
 """
 
+import json
 from hashlib import sha256
 
 import pytest
@@ -137,6 +138,23 @@ def test_files_that_were_swapped_after_the_release_was_verified(bench, monkeypat
     assert doctor.exit_code == 1 and "its program is not whole" in doctor.output
     assert bench.put().exit_code == 0
     assert onecard("device", "doctor", "--port", bench.url).exit_code == 0
+
+
+def test_a_number_that_another_board_was_begun_with(bench, tmp_path):
+    """The station died before that board was done, and the cables were put in other ports."""
+    other = Bench(tmp_path)
+    log = tmp_path / "log.jsonl"
+    whole = log.read_bytes()
+    line = json.loads(whole.splitlines()[0])
+    log.write_text(json.dumps({**line, "mac": "02beef000000", "begun": True}) + "\n")
+    before = other.flash()
+    release_file(other.file, RUNS)
+    other.refuse("a number that was begun elsewhere", "[cause 11]", other.put())
+    assert other.flash() == before
+    log.write_bytes(whole[:40] + b"\n")
+    other.refuse("a damaged line in the log", "log.jsonl:1: this line is damaged", other.put())
+    assert log.read_bytes() == whole[:40] + b"\n" and other.flash() == before
+    bench.rows += other.rows
 
 
 def test_a_base_image_for_another_chip(bench):
