@@ -23,6 +23,7 @@ from ledger.api.operations import OPERATIONS
 from ledger.console import refusals as console_refusals
 from ledger.console.pages import REASONS
 from ledger.payments import reasons as payment_reasons
+from ledger.reason_chinese import CHINESE
 from protocols.link import delivery_texts
 from protocols.rules import (
     access_texts,
@@ -337,26 +338,26 @@ def reason_codes() -> str:
         ),
         "## Why firmware was not updated\n",
         "In the UPDATE record of a reader. `protocols/rules/release.py`\n",
-        _numbered(ledger_firmware.REASONS),
+        _reasons(ledger_firmware.REASONS),
         "## Why bytes were refused\n",
         "By any tier; the ledger sends it back in RECEIPTS. `protocols/wire/errors.py`\n",
-        _numbered(error_texts.TEXTS),
+        _reasons(error_texts.TEXTS),
         "## Why an MQTT connection ended\n",
         "On the reader, which then connects again. `protocols/wire/mqtt.py`\n",
-        _numbered(mqtt_texts.TEXTS),
+        _reasons(mqtt_texts.TEXTS),
         "## Answers a reader does not follow\n",
         "They cannot be about its journal. `protocols/link/delivery.py`\n",
-        _numbered(delivery_texts.TEXTS),
+        _reasons(delivery_texts.TEXTS),
         "## What the ledger says of a record\n",
         "301 and 440: nothing was kept. The others open a case for somebody to look at.\n"
         "`ledger/reasons.py`\n",
-        _numbered(ledger_reasons.TEXTS),
+        _reasons(ledger_reasons.TEXTS),
         "## Why the ledger's HTTP API refused\n",
         "In the `reason` of its problem details (RFC 9457). `ledger/api_reasons.py`\n",
         _table(
-            ("", "status", "meaning"),
+            ("", "status", "meaning", "中文"),
             [
-                (number, *texts)
+                (number, *texts, CHINESE[number])
                 for number, texts in sorted(api_reasons.TEXTS.items())
                 if number not in people.TEXTS
             ],
@@ -365,21 +366,21 @@ def reason_codes() -> str:
         "## Why the card centre does not do it\n",
         "What is asked of a card is refused and nothing is changed ([card-states.md]"
         "(card-states.md)).\n`ledger/lifecycle.py`\n",
-        _numbered(lifecycle.TEXTS),
+        _reasons(lifecycle.TEXTS),
         "## Why nothing was done about a merchant or a reader\n",
         "By `onecard ledger merchant` and `device` ([procedures.md](procedures.md)).\n"
         "`ledger/procedures.py`\n",
-        _numbered(procedures.TEXTS),
+        _reasons(procedures.TEXTS),
         "## Why a settlement of merchants does not go on\n",
         "Nothing is changed (`onecard ledger period`). `ledger/period_reasons.py`\n",
-        _numbered(period_reasons.TEXTS),
+        _reasons(period_reasons.TEXTS),
         "## Why an operator may not\n",
         "Nothing is changed ([people.md](people.md)). The status is that of the HTTP API.\n"
         "`ledger/people.py`\n",
         _table(
-            ("", "status", "meaning"),
+            ("", "status", "meaning", "中文"),
             [
-                (number, api_reasons.TEXTS.get(number, ("",))[0], text)
+                (number, api_reasons.TEXTS.get(number, ("",))[0], text, CHINESE[number])
                 for number, text in sorted(people.TEXTS.items())
             ],
         ),
@@ -404,10 +405,10 @@ def _of_money() -> list[str]:
     return [
         "## Why a list that moves money is not done, or a line of it is left\n",
         "Beside those above. `ledger/money_lists.py`\n",
-        _numbered(money_lists.TEXTS),
+        _reasons(money_lists.TEXTS),
         "## Why no payment goes to a bank, or is noted, behind a restore\n",
         "Of both kinds (`onecard ledger payments`). `ledger/payments/reasons.py`\n",
-        _numbered(payment_reasons.TEXTS),
+        _reasons(payment_reasons.TEXTS),
     ]
 
 
@@ -439,6 +440,11 @@ def sounds() -> list[tuple[str, str]]:
 
 def _numbered(texts: Mapping[int, str]) -> str:
     return _table(("", "meaning"), sorted(texts.items()))
+
+
+def _reasons(texts: Mapping[int, str]) -> str:
+    rows = [(number, text, CHINESE[number]) for number, text in sorted(texts.items())]
+    return _table(("", "meaning", "中文"), rows)
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

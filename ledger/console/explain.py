@@ -1,7 +1,7 @@
 """Explain a refusal: a number that somebody was shown, in words, by which rule, and what to do.
 
 Each number has one meaning everywhere (docs/reason-codes.md). What a reader or a door shows is in
-both languages; what only clerks of the books see has its own words where the console has them.
+both languages; so is what only clerks of the books see (ledger/reason_chinese.py).
 """
 
 import re
@@ -23,6 +23,7 @@ from ledger.console.door_words import Both
 from ledger.console.doors import column, number_of
 from ledger.console.texts import Texts
 from ledger.payments import reasons as payment_reasons
+from ledger.reason_chinese import CHINESE
 from protocols.rules import access_texts, reason_texts
 from protocols.rules import reasons as shown
 from protocols.wire import error_texts
@@ -72,7 +73,7 @@ _BYTES: Both = (
     "请把编号和机具号告诉图书信息中心。",
     "Tell the information centre which reader.",
 )
-# Tables in English alone: heading, the table, what to do.
+# Whose Chinese stands in ledger/reason_chinese.py: heading, the table, what to do.
 _OTHERS: tuple[tuple[str, Mapping[int, str], Both], ...] = (
     ("explain_record", reasons.TEXTS, _TO_BOOKS),
     ("explain_card", lifecycle.TEXTS, _TO_BOOKS),
@@ -126,7 +127,10 @@ def _of_others(number: int, at: int) -> Explained | None:
     for where, texts, advice in _OTHERS:
         if number in texts:
             text = texts[number]
-            return Explained(number, where, text, advice[at], _rule(text), "", at == 0)
+            chinese = CHINESE.get(number, "") if at == 0 else ""
+            is_english = at == 0 and not chinese
+            said = chinese or text
+            return Explained(number, where, said, advice[at], _rule(text), "", is_english)
     return None
 
 
