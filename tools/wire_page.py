@@ -1,6 +1,6 @@
 """docs/SPEC.md: records, messages, what a RELAY carries, and topics, as the code's tables say."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import FunctionType, ModuleType
 
 from protocols.wire import desk_messages, entry_code, messages, topics
@@ -97,7 +97,7 @@ def page() -> str:
 
 
 def names_of(
-    module: ModuleType, shapes: Mapping[int, tuple[object, ...]], names: list[str]
+    module: ModuleType, shapes: Mapping[int, tuple[object, ...]], names: Sequence[str]
 ) -> list[tuple[int, str, tuple[object, ...]]]:
     """(number, name, shape) of a table; ValueError where one has no name, or a name no shape."""
     by_number = {getattr(module, name): name for name in names}

@@ -187,13 +187,13 @@ def constants(tree: ast.Module) -> Iterator[tuple[str, int]]:
     for node in tree.body:
         if not isinstance(node, ast.Assign) or len(node.targets) != 1:
             continue
-        target, value = node.targets[0], node.value
+        target, right = node.targets[0], node.value
         names = target.elts if isinstance(target, ast.Tuple) else [target]
-        given = value.elts if isinstance(value, ast.Tuple) else [value]
+        given = right.elts if isinstance(right, ast.Tuple) else [right]
         for name, number in zip(names, given, strict=False):
-            whole = isinstance(number, ast.Constant) and type(number.value) is int
-            if isinstance(name, ast.Name) and whole and len(names) == len(given):
-                yield name.id, number.value
+            value = number.value if isinstance(number, ast.Constant) else None
+            if isinstance(name, ast.Name) and type(value) is int and len(names) == len(given):
+                yield name.id, value
 
 
 def wired(tree: ast.Module) -> set[str]:

@@ -1,5 +1,6 @@
 """The documents tell the truth: each command, file and decision that they name exists."""
 
+import functools
 import re
 
 import pytest
@@ -9,14 +10,15 @@ from tests.project.test_makefile import phony
 from tools.cli import app
 
 READMES = ("README.md", "README.zh-CN.md")
+AT_ROOT = (*READMES, "SECURITY.md", "CONTRIBUTING.md")
 BLOCK = re.compile(r"^```(?:sh|bash|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:make|onecard) [^`\n]+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
 def documents(root):
-    """README in both languages and all of docs/."""
-    return [root / name for name in READMES] + sorted((root / "docs").rglob("*.md"))
+    """README in both languages, what stands beside it, and all of docs/."""
+    return [root / name for name in AT_ROOT] + sorted((root / "docs").rglob("*.md"))
 
 
 def commands(text):
@@ -37,8 +39,14 @@ def complaint(command, targets):
     return _complaint_onecard(words) if program == "onecard" else ""
 
 
+@functools.cache
+def program():
+    """The `onecard` command; to build it takes longer than to ask it."""
+    return typer.main.get_command(app)
+
+
 def _complaint_onecard(words):
-    node = typer.main.get_command(app)
+    node = program()
     options = set()
     for word in words:
         options |= {name for parameter in node.params for name in parameter.opts}
