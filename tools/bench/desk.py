@@ -68,11 +68,10 @@ def rows(
     finally:
         played.close()
     each = "each look run"
+    start = round(start_s, 1), round(stepped_start_s, 1)
     idle = round(second_s * 1000, 1), round(stepped_s * 1000, 1)
     return [
-        _row(
-            f"desk, {devices} start", round(start_s, 1), round(stepped_start_s, 1), each, "CPU s"
-        ),
+        _row(f"desk, {devices} start", *start, each, "CPU s"),
         _row(f"desk, {devices} wait", *idle, each, "CPU ms a virtual s"),
         _row(f"desk, jump of {jump_h} h", round(jump_s, 1), jump_h * 3600, "virtual time", "s"),
     ]
