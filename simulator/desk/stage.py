@@ -261,6 +261,8 @@ class Stage:
             busy_s = _JUMP_BUSY_S if is_jump else _BUSY_SHARE * self._frame_s
             while session.now_us < until_us and time.monotonic() - begun_s < busy_s:
                 slice_us = _JUMP_SLICE_US if is_jump else _SLICE_US
+                if is_jump:
+                    self._rest_again()
                 session.advance(min(session.now_us + slice_us, until_us))
         except ScenarioError as error:
             self._fault = said(error)
@@ -304,11 +306,20 @@ class Stage:
             over_s = wanted
         else:
             return "no such jump"
-        text = f"{over_s // 3600:02}:{over_s // 60 % 60:02}:{over_s % 60:02}"
-        refusal = self._act({"do": "rest", "over": text})
+        refusal = self._rest(over_s)
         if not refusal:
             self._jump_us, self._paused = self._session.now_us + over_s * _SECOND_US, False
         return refusal
+
+    def _rest(self, over_s: int) -> str:
+        text = f"{over_s // 3600:02}:{over_s // 60 % 60:02}:{over_s % 60:02}"
+        return self._act({"do": "rest", "over": text})
+
+    def _rest_again(self) -> None:
+        """Somebody of the file has come in the middle of a jump, and everybody was awake since."""
+        left_s = (self._jump_us - self._session.now_us) // _SECOND_US
+        if left_s > 0 and not self._session.run.rest.left_us():
+            self._rest(left_s)
 
     def _step(self) -> str:
         """The next step of the file, and the seconds in which it is answered; then it waits."""

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable
 
 from protocols.wire import mqtt
-from simulator.world.network import READ_BYTES, BrokerPort, Slowness, sent
+from simulator.world.network import READ_BYTES, BrokerPort, Slowness, sent, without_keepalive
 from simulator.world.tap import Leg
 
 
@@ -125,7 +125,7 @@ class ServiceStream:
             self._wires.watch(self._broker, self._answer)
         data, self._said = b"".join(self._said), []
         self._port.broker.tap.client_sent(self._leg, data)
-        return sent(self._broker, data)
+        return sent(self._broker, without_keepalive(data))
 
 
 class ServicePort:

@@ -15,6 +15,7 @@ from tools.bench import (
     broker_cluster,
     card_map,
     codec,
+    desk,
     door_walks,
     firmware_heap,
     journal,
@@ -110,7 +111,11 @@ def check_shape(name, rows):
 def test_every_benchmark_is_found():
     found = {"agent_ledger", "codec", "firmware_heap", "journal", "rc522", "simulator", "split"}
     found |= {"lock_battery", "agent_readers", "agent_faults", "agent_outage"}
+<<<<<<< HEAD
     found |= {"agent_flood", "broker_cluster", "console"}
+=======
+    found |= {"agent_flood", "desk"}
+>>>>>>> deskC
     found |= {"ledger_growth", "ledger_period", "ledger_rate", "ledger_watch"}
     assert found | {"battery", "card_map", "ledger_splits", "tap_time", "door_walks"} == set(
         names()
@@ -351,3 +356,12 @@ def test_every_module_with_rows_says_what_it_measures():
         module = importlib.import_module(f"{bench.__name__}.{name}")
         assert module.__doc__
         assert module.rows.__doc__
+
+
+# ---------------------------------------------------------------- desk
+
+
+def test_desk_rows():
+    start, wait, jump = check_shape("desk", desk.rows(8, idle_s=2, jump_h=1))
+    assert (start["name"], jump["other"]) == ("desk, 8 start", 3600)
+    assert wait["unit"] == "CPU ms a virtual s"

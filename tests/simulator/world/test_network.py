@@ -1,7 +1,7 @@
 """What only real time decides on a wire is decided here, so that one seed has one log."""
 
 from protocols.wire import messages, mqtt, topics
-from simulator.world.network import _relays_last
+from simulator.world.network import _relays_last, without_keepalive
 
 DOWN = topics.down("north", 7)
 STORED = messages.encode_message(messages.STORED, {"device": 7, "upto": 3})
@@ -36,3 +36,16 @@ def test_what_is_said_of_cards_and_doors_goes_behind_in_one_order():
     for order in ((DOORS, CARDS, STORED, RELAY), (CARDS, STORED, DOORS, RELAY)):
         sent = [published(payload, number + 1) for number, payload in enumerate(order)]
         assert _relays_last(sent) == last
+
+
+def connect(keepalive_s, will=b"x"):
+    said = mqtt.connect_packet("onecard-7", keepalive_s, "will", will, "name", "word")
+    return b"".join(bytes(part) for part in said) if isinstance(said, tuple) else bytes(said)
+
+
+def test_a_broker_measures_no_silence_on_the_wall():
+    """A campus that pauses for two minutes came back without a connection."""
+    for will in (b"x", b"x" * 200, b"x" * 20_000):  # one, two and three bytes of length
+        assert without_keepalive(connect(60, will)) == connect(0, will)
+    for left in (published(STORED, 11), b"", connect(60)[:9], mqtt.packet(mqtt.PINGREQ << 4)):
+        assert without_keepalive(bytes(left)) == left
