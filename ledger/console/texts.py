@@ -47,6 +47,7 @@ TEXTS: Texts = {
             people.HEAD: ("部门负责人", "head of department"),
             people.LEADER: ("分管校领导", "leader over the department"),
             people.PRESIDENT: ("校长", "president"),
+            people.DISPLAY: ("校园大屏", "screen on a wall"),
         }.items()
     },
 }
