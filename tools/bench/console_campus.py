@@ -259,7 +259,7 @@ class Campus:
             person, applicant = f"T{at:07}", f"S{at:07}"
             term = people.GENERAL, day, day + 300
             number = store.temporaries.apply(
-                Application(person, applicant, "厨师", 1, *term), last_s
+                Application(person, applicant, "厨师", 1, *term), last_s, clerk
             )
             if at % 2:
                 store.temporaries.approve(number, 1, staff["head"], last_s)
