@@ -93,7 +93,7 @@ class DozingMachine(DozingReader):
     What DozingReader says of `rouse`, `is_stepped`, `steps` and `skipped` holds here too.
     """
 
-    home: MachineHome
+    home: Any  # a MachineHome
     _began_us = _period_us = _until_us = 0
 
     def rouse(self) -> None:
