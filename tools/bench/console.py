@@ -66,8 +66,7 @@ def make(place: str, cards: int, records: int) -> None:
         Campus(store, cards, records, int(time.time()), say).fill()
         if place.startswith(POSTGRESQL):
             # As its own daemon would have by then: without it a new database knows no table.
-            list(store.database.rows("SELECT 1"))
-            store.database._connection.execute("ANALYZE")
+            store.database.rows("ANALYZE")
     finally:
         store.close()
 
@@ -76,7 +75,7 @@ def _hurry(store: LedgerStore, place: str) -> None:
     """These books are made anew if the power goes: nothing waits for the disk."""
     is_server = place.startswith(POSTGRESQL)
     quick = "SET synchronous_commit = off" if is_server else "PRAGMA synchronous = OFF"
-    store.database._connection.execute(quick)
+    store.database.rows(quick)
 
 
 def measured(folder: Path, place: str) -> list[Timed]:
