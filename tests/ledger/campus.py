@@ -1,5 +1,7 @@
 """Books in which merchants apply, readers are moved, mended and damaged, and rounds are made."""
 
+from ledger.drill_rules import Window
+from ledger.drills import Judged
 from ledger.onboarding import Form
 from ledger.procedures import Act
 from protocols.wire import messages
@@ -81,6 +83,9 @@ def _round(store):
     duties.name("General Affairs", "campus", "wang", 7, TODAY - 9, "zhao", NOW_S)
     results = ("ok", "mended", "told")
     duties.go_round("General Affairs", "campus", TODAY, "wang", results, "a socket sparks", NOW_S)
+    # A drill of no reader: what a journal keeps of one is the same.
+    judged = Judged("power", "campus", Window(NOW_S - 9000, NOW_S - 1000), (), ())
+    store.merchants.drills.file(judged, "General Affairs", "wang", NOW_S)
 
 
 def _move(store):
