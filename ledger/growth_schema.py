@@ -18,6 +18,9 @@ CREATE INDEX suspense_case_of ON suspense_case (device, seq);
 CREATE INDEX chip_end ON chip (substr(uid, length(uid) - 2));
 CREATE INDEX card_validity_ends ON card_validity (kind, valid_to);
 CREATE INDEX temporary_application_ends ON temporary_application (valid_to, number);
+-- Cards that are no more, of which some have money left (ledger/settlements.py).
+CREATE INDEX card_change_ended ON card_change (card_no)
+    WHERE cause IN ('close', 'terminate');
 CREATE INDEX reservation_asked ON reservation (asked_s);
 CREATE INDEX acquirer_order_asked ON acquirer_order (asked_s);
 CREATE INDEX acquirer_order_undecided ON acquirer_order (asked_s) WHERE state = 0;

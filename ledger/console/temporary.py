@@ -44,8 +44,7 @@ SELECT a.number, a.category,
 FROM temporary_application a
 WHERE a.valid_to >= ? AND (? = '' OR a.department = ?)
 AND NOT EXISTS (SELECT 1 FROM temporary_card t WHERE t.application = a.number)
-AND ? = (SELECT COUNT(*) FROM temporary_approval p WHERE p.application = a.number)
-ORDER BY a.number"""
+AND ? = (SELECT COUNT(*) FROM temporary_approval p WHERE p.application = a.number)"""
 _FEE = "SELECT amount_fen, person, time_s FROM card_fee WHERE card_no = ?"
 # How many have signed -> what is next.
 NEXT = ("temporary.department", "temporary.finance", "card.open")
@@ -234,7 +233,7 @@ def _waiting(asked: Asked) -> Iterator[Waiting]:
 def _at(asked: Asked, signatures: int) -> list[tuple[int, int, str, int]]:
     """(number, category, who has entered or signed it last, when) of those with so many."""
     own, database = _own(asked), asked.store.database
-    rows = list(database.rows(_WAITING, (asked.today(), own, own, signatures)))
+    rows = sorted(database.rows(_WAITING, (asked.today(), own, own, signatures)))
     declined = declines.all_declined(database, declines.TEMPORARY) if rows else {}
     return [row for row in rows if f"application {row[0]}" not in declined]
 

@@ -33,6 +33,8 @@ LARGE = """
 # What of it may be gone through, and why that is little: what has to stand in the statement.
 FEW = {
     "account": ("SUM(balance_fen)", "a few for each card, and only cards open new ones"),
+    "card_change": ("cause IN ('close', 'terminate')", "an index of the cards that have ended"),
+    "correction": ("FROM correction p JOIN", "what persons have proposed about some of the cases"),
     "suspense_case": ("COUNT(*) FROM suspense_case", "a case is one record in thousands"),
     "aggregate_sale": ("latest_s - earliest_s > 3600", "an index of those of no known time"),
     "punch": ("latest_s - earliest_s > 86400", "an index of those of no known time"),
