@@ -9,8 +9,9 @@ PYTHON ?= python3
 SCENARIO ?= simulator/scenarios/lunch_outage.toml
 SEED ?=
 PYTEST_ARGS ?=
-# One worker per core; "-n 0" runs them one after the other.
-WORKERS ?= -n auto --maxprocesses 8 --dist worksteal
+# One worker more than cores: many tests wait for a browser, a port or a clock of their own. "-n 0" runs
+# them one after the other.
+WORKERS ?= -n $(shell expr $$(nproc) + 1) --maxprocesses 8 --dist worksteal
 BENCH ?=
 
 BIN := .venv/bin

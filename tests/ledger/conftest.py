@@ -31,6 +31,7 @@ _SQLITE_S_OWN = {
     "test_books_of_before_keep_what_was_tried",
     "test_books_of_before_keep_their_statements",
     "test_books_do_not_depend_on_delivery",
+    "test_a_twin_cannot_break_the_books_nor_hide",
     "test_stopped_at_any_statement_then_run_again",
     "test_no_proof_while_a_spend_is_missing",
     "test_honest_cards_make_no_imbalance",

@@ -186,9 +186,23 @@ def _all_the_same(acts, seed, is_told):
         )
 
 
-@given(st.integers(0, 4), st.integers(0, 5), st.integers(0, 5), st.integers(0, 2**32))
+_TWINS = st.integers(0, 4), st.integers(0, 5), st.integers(0, 5), st.integers(0, 2**32)
+
+
+@given(*_TWINS)
 def test_a_twin_cannot_break_the_books_nor_hide(common, ours, theirs, seed):
     """Which of two genuine records stands is the order's doing; that both are seen is not."""
+    _both_are_seen(common, ours, theirs, seed)
+
+
+@settings(max_examples=12)
+@given(*_TWINS)
+def test_a_twin_cannot_hide_wherever_the_books_lie(common, ours, theirs, seed):
+    """On both databases, with fewer."""
+    _both_are_seen(common, ours, theirs, seed)
+
+
+def _both_are_seen(common, ours, theirs, seed):
     reader = Reader(1001)
     for counter in range(common):
         reader.spend(counter=counter)
