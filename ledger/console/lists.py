@@ -105,6 +105,7 @@ def _page(
         "count": len(findings),
         "bad": bad[:FINDINGS_MAX],
         "bad_count": len(bad),
+        "told": _told(asked, bad),
         "missing": plan.missing[:FINDINGS_MAX] if plan else (),
         "signed": signed,
         "following": _following(asked, signed) if plan else "",
@@ -112,6 +113,13 @@ def _page(
         "declined": declines.all_declined(asked.store.database, declines.BATCH),
     }
     return Shown("lists.html", context)
+
+
+def _told(asked: Asked, bad: list[Finding]) -> dict[int, str]:
+    """Why lines are left, in words, by number."""
+    from ledger.console.pages import told  # which has this page
+
+    return {one.reason: told(one.reason, asked.language).text for one in bad}
 
 
 def _following(asked: Asked, signed: list[str]) -> str:
