@@ -138,6 +138,9 @@ def test_each_page_of_the_console_is_asked_on_books_that_are_right(monkeypatch, 
     assert [one.count for one in found] == [2] * len(found) and len(found) == 8
     assert all(0 < one.median_ms <= one.late_ms for one in found)
     assert found[-1].size == 0, "a number leads to its card"
+    monkeypatch.setattr(console, "measured", lambda _folder, _place: found)
+    rows = list(console._rows("here", tmp_path, "large", "small", (30, 600), (30, 600)))
+    assert [_complete(row, "console")["ratio"] for row in rows] == [1.0] * len(found)
     store = ledger_growth.LedgerStore.open(place)
     summary = store.summary()
     assert summary["records"] >= 600 and summary["booked"] > 100 and check(store) == []

@@ -102,12 +102,10 @@ def _rows(
     size: tuple[int, int],
     small_size: tuple[int, int],
 ) -> Iterator[dict[str, object]]:
-    before = {one.visit: one for one in measured(folder, small)}
+    before = {one.visit.name: one for one in measured(folder, small)}
     against = f"{small_size[0]:,} cards, {small_size[1]:,} records"
     for one in measured(folder, large):
-        known = before.get(one.visit) or next(
-            each for each in before.values() if each.visit.name == one.visit.name
-        )
+        known = before[one.visit.name]
         about = f"95 %: {one.late_ms:.1f} ms, CPU here {one.cpu_ms:.1f} ms, {one.size:,} bytes"
         yield {
             "name": f"{name}, {size[0]:,} cards, {size[1]:,} records: {one.visit.name} ({about})",
