@@ -142,25 +142,43 @@ class Console:
             files,
             self._utc_s(),
         )
-        return await self._books.do(lambda store: self._work(store, said), _long(said))
+        name = _long(said)
+        if name:
+            # What was made before is for nobody whose session has ended since, or whose roles.
+            closed = await self._books.do(lambda store: self._closed(store, said))
+            if closed is not None:
+                return closed
+        return await self._books.do(lambda store: self._work(store, said), name)
 
     # --- in a thread of the books ------------------------------------------------------------
 
-    def _work(self, store: LedgerStore, said: _Request) -> Response:
-        page = said.page
+    def _closed(self, store: LedgerStore, said: _Request) -> Response | None:
+        """What whoever asks gets in place of the page; None: they may see it. Raises Refused."""
         try:
-            asked = self._asked(store, said)
+            self._let_in(store, said)
         except NotAllowed:
             return self._without_session(said)
+        return None
+
+    def _work(self, store: LedgerStore, said: _Request) -> Response:
+        try:
+            asked = self._let_in(store, said)
+        except NotAllowed:
+            return self._without_session(said)
+        if said.page.keeps_session and asked.person:
+            store.operators.seen(asked.person, said.now_s)
+        return self._done(asked, said) if said.method == "POST" else self._shown(said.page, asked)
+
+    def _let_in(self, store: LedgerStore, said: _Request) -> Asked:
+        """The request, of somebody who may see its page. Raises NotAllowed, Refused."""
+        page, asked = said.page, self._asked(store, said)
         if not page.is_for(asked.roles) and not page.is_open:
             if said.method == "POST" and page.verbs:
                 login = str(asked.person)
                 tried = NotAllowed(NOT_FOR_ROLE, page.verbs[0], login)
                 note_refusal(store.database, tried, said.now_s)
             raise Refused(refusals.NOTHING_HERE)
-        if page.keeps_session and asked.person:
-            store.operators.seen(asked.person, said.now_s)
-        return self._done(asked, said) if said.method == "POST" else self._shown(page, asked)
+        return asked
 
     def _asked(self, store: LedgerStore, said: _Request) -> Asked:
         """The request with who has sent it. NotAllowed: nobody who has logged in."""
