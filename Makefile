@@ -99,6 +99,7 @@ desk: .venv/.ready ## a campus in the browser: pull its plugs, lose its cards
 
 shots: .venv/.ready-test ## take the pictures of the README anew (Debian: apt-get install chromium unifont fonts-noto-cjk)
 	@ONECARD_SHOTS=1 $(BIN)/python -m pytest -n 0 -q -s -k "five or micropython or wall_of" tests/desk/test_page.py tests/desk/test_device_page.py tests/desk/test_wall.py
+	@ONECARD_SHOTS=1 $(BIN)/python -m pytest -n 0 -q -k persona tests/ledger/console
 
 bench: .venv/.ready .bench/.ready ## measure ours beside others: make bench BENCH=name
 	@$(BIN)/onecard bench $(BENCH)
