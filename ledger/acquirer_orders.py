@@ -19,6 +19,7 @@ from ledger.code_sales import (
     Ask,
     OpenSale,
     SettleRefused,
+    check_settled_by,
     free_number,
     payable_of,
     place_of,
@@ -27,7 +28,7 @@ from ledger.code_sales import (
 from ledger.dialect import Dialect
 from ledger.entries import post_authorized
 from ledger.reservations import Settled, told_by
-from ledger.signatures import check_proposed, signed
+from ledger.signatures import signed
 from ledger.transfers import ACQUIRE, SETTLE_LINE, Transfer
 from protocols.rules import reasons as sale_reasons
 from protocols.wire import messages
@@ -151,7 +152,10 @@ class AcquirerOrders:
 
         Raises SettleRefused, NotAllowed.
         """
-        propose(self._database, f"order {number}", state, person, time_s)
+        with self._database.transaction():
+            orders = map(order_of, list(self._database.rows(_BY_NUMBER, (number,))))
+            known = next((int(order.state) for order in orders), None)
+            propose(self._database, (f"order {number}", known), state, person, time_s)
 
     def settle(self, number: int, state: Settled, person: str = "", time_s: int = 0) -> Order:
         """`person` settles order `number`, SOLD or VOID, as another one has proposed.
@@ -162,7 +166,7 @@ class AcquirerOrders:
         with self._database.transaction():
             words = f"order {number}", state.name.lower()
             who = signed(self._database, SETTLED_BY[1], person, time_s, *words)
-            check_proposed(self._database, SETTLED_BY, who, *words)
+            check_settled_by(self._database, who, *words)
             for row in list(self._database.rows(_BY_NUMBER, (number,))):
                 order = order_of(row)
                 if order.state is state:

@@ -13,8 +13,9 @@ from ledger import card_validity, chart
 from ledger.card_status import Cards
 from ledger.dialect import Dialect
 from ledger.entries import post_authorized
+from ledger.people import NO_PROPOSAL
 from ledger.reservations import Reservation, Settled
-from ledger.signatures import are_there, check_proposed, signed
+from ledger.signatures import NotAllowed, are_there, check_proposed, signed
 from protocols.card import virtual_code
 from protocols.rules import clock, reasons, validity
 from protocols.rules.card_status import ACTIVE, LOST
@@ -58,6 +59,9 @@ SELECT r.device, d.site, d.merchant_no, r.number, r.seq, r.amount_fen, r.asked_s
 FROM reservation r JOIN device d ON d.device = r.device
 WHERE r.state = {int(Settled.OPEN)} AND r.asked_s < ?
 ORDER BY r.device, r.seq"""
+_NEWEST = """
+SELECT evidence FROM operator_act
+WHERE verb = ? AND subject = ? AND reason = 0 ORDER BY number DESC LIMIT 1"""
 
 
 class SettleRefused(Exception):
@@ -220,7 +224,10 @@ class CodeSales:
 
         Raises SettleRefused, NotAllowed.
         """
-        propose(self._database, f"reservation {number}", state, person, time_s)
+        with self._database.transaction():
+            rows = list(self._database.rows(_BY_NUMBER, (number,)))
+            known = rows[0][-1] if rows else None
+            propose(self._database, (f"reservation {number}", known), state, person, time_s)
 
     def settle(
         self, number: int, state: Settled, person: str = "", time_s: int = 0
@@ -232,7 +239,7 @@ class CodeSales:
         with self._database.transaction():
             words = f"reservation {number}", state.name.lower()
             who = signed(self._database, SETTLED_BY[1], person, time_s, *words)
-            check_proposed(self._database, SETTLED_BY, who, *words)
+            check_settled_by(self._database, who, *words)
             for *facts, known in list(self._database.rows(_BY_NUMBER, (number,))):
                 reservation = Reservation(*facts, state=Settled(known))
                 if reservation.state is state:
@@ -249,14 +256,32 @@ class CodeSales:
         raise SettleRefused(f"there is no reservation {number}")
 
 
-def propose(database: Dialect, what: str, state: Settled, person: str, time_s: int) -> None:
-    """The first of the two persons who settle `what`, by its act. SettleRefused, NotAllowed."""
+def propose(
+    database: Dialect, what: tuple[str, int | None], state: Settled, person: str, time_s: int
+) -> None:
+    """The first of the two persons who settle something, by its act, in a caller's transaction.
+
+    `what`: what it is called, and how it stands in the books (None: it is not there; what is
+    signed in advance would be settled by one). SettleRefused, NotAllowed.
+    """
+    name, known = what
+    if not are_there(database):
+        raise SettleRefused("these books have no operators: nobody proposes")
+    if known is None:
+        raise SettleRefused(f"there is no {name}")
+    if known != Settled.OPEN:
+        raise SettleRefused(f"{name} is settled: {Settled(known).name.lower()}")
     if state is Settled.OPEN:
-        raise SettleRefused(f"{what} is open already")
-    with database.transaction():
-        if not are_there(database):
-            raise SettleRefused("these books have no operators: nobody proposes")
-        signed(database, SETTLED_BY[0], person, time_s, what, state.name.lower())
+        raise SettleRefused(f"{name} is open already")
+    signed(database, SETTLED_BY[0], person, time_s, name, state.name.lower())
+
+
+def check_settled_by(database: Dialect, who: str, name: str, said: str) -> None:
+    """NotAllowed unless another one than `who` has proposed that, and nobody otherwise since."""
+    check_proposed(database, SETTLED_BY, who, name, said)
+    newest = [row[0] for row in list(database.rows(_NEWEST, (SETTLED_BY[0], name)))]
+    if newest not in ([], [said]):
+        raise NotAllowed(NO_PROPOSAL, SETTLED_BY[1], who, name)
 
 
 def place_of(database: Dialect, ask: Ask) -> bool:

@@ -192,12 +192,22 @@ class Drills:
                     text = f"drill {number} is filed otherwise"
                     raise _refused(text, SAID_OTHERWISE)
                 return number
+            self._check_left_out(judged)
             ((number,),) = self._database.rows(_NUMBER)
             head = number, judged.kind, judged.site, department, person
             span = judged.window.from_s, judged.window.to_s
             told = judged.verdict, judged.evidence, judged.report()
             self._database.many(_FILE, [(*head, *span, *told, time_s)])
             return number
+
+    def _check_left_out(self, judged: Judged) -> None:
+        """DossierRefused if one of them has told: then it is judged, whatever it told."""
+        of = dict(self._database.rows(_READERS, (judged.site,)))
+        for device in judged.left_out:
+            those = [(device, of.get(device, COUNTER))]
+            for one in self._checked(judged.kind, those, judged.window):
+                if not any(check.verdict == SILENT for check in one.checks):
+                    raise _refused(f"reader {device} has told: it is not left out")
 
     def filed(self) -> list[Filed]:
         """All of them, in their order."""

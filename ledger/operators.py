@@ -320,6 +320,10 @@ class Operators:
                 self._database.many(_END_ALL, [(login,)])
                 what = login, known.department, " ".join(known.roles), person, time_s
                 self._database.many(_CHANGED, [(number + len(done), "disable", *what)])
+                # Behind which nothing counts that was proposed before. It is somebody's of these
+                # books: who was let in since is in none, and then it stands at who it is about.
+                who = person if self._find(person) is not None else login
+                write_act(self._database, who, _DISABLING, login, "", 0, time_s)
         return done
 
     def _end(self, token_hash: bytes) -> None:

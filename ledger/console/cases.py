@@ -49,7 +49,7 @@ FROM correction p JOIN suspense_case c ON p.reason = c.reason AND p.device = c.d
 WHERE p.person <> ? AND NOT {_DONE} AND NOT EXISTS (SELECT 1 FROM correction n
     WHERE n.reason = p.reason AND n.device = p.device AND n.seq = p.seq
     AND n.sha256 = p.sha256 AND n.number > p.number)
-ORDER BY p.number LIMIT {_SHOWN}"""
+ORDER BY p.number"""
 _RECORD = "SELECT sealed FROM record WHERE device = ? AND seq = ?"
 _KEPT = """
 SELECT sealed FROM suspense_case WHERE reason = ? AND device = ? AND seq = ? AND sha256 = ?"""
@@ -194,6 +194,7 @@ def to_sign(asked: Asked) -> list[ToSign]:
         return []
     database = asked.store.database
     declined = declines.all_declined(database, declines.CASE)
+    # Cut behind what was declined, which stands there until somebody proposes anew.
     return [
         ToSign(
             "case",
@@ -208,7 +209,7 @@ def to_sign(asked: Asked) -> list[ToSign]:
             database.rows(_TO_APPROVE, (str(asked.person),))
         )
         if f"proposal {number}" not in declined
-    ]
+    ][:_SHOWN]
 
 
 def waiting(asked: Asked) -> list[Waiting]:

@@ -33,7 +33,7 @@ _TO_SIGN = """
 SELECT a.sha256, b.kind, a.person, a.time_s FROM batch_approval a
 JOIN card_batch b ON b.sha256 = a.sha256 WHERE a.person <> ? AND a.step = 1
 AND NOT EXISTS (SELECT 1 FROM batch_approval n WHERE n.sha256 = a.sha256 AND n.step = 2)
-ORDER BY a.time_s LIMIT 100"""
+ORDER BY a.time_s"""
 
 
 @dataclass(frozen=True, slots=True)

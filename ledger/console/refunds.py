@@ -36,7 +36,7 @@ SELECT l.kind, l.name, l.sha256, l.amount_fen, a.person, a.time_s FROM money_app
 JOIN money_list l ON l.sha256 = a.sha256 WHERE a.person <> ? AND a.step = 1
 AND NOT EXISTS (SELECT 1 FROM money_approval n WHERE n.sha256 = a.sha256 AND n.step = 2)
 AND NOT EXISTS (SELECT 1 FROM money_run r WHERE r.kind = l.kind AND r.name = l.name)
-ORDER BY a.time_s LIMIT 100"""
+ORDER BY a.time_s"""
 _VERBS = ("refund.sign", "refund.approve", "refund.file", "refund.results")
 
 

@@ -296,6 +296,28 @@ def test_nothing_is_filed_while_a_reader_has_not_told():
     assert store.merchants.drills.verify(1)
 
 
+def test_what_a_reader_has_told_is_not_left_out():
+    """Else who files it leaves out whatever failed, and the drill has passed."""
+    held = door_that((5, SECURED, door.CLOSED))
+    store = books(good(), held)
+    before = store.dump()
+    with pytest.raises(DossierRefused, match=f"{DOOR} has told"):
+        filed(store, left_out=[DOOR])
+    assert store.dump() == before
+    assert filed(store) == 1 and store.merchants.drills.one(1).verdict == "failed"
+
+
+def test_a_drill_that_is_filed_stays_so_when_who_was_left_out_tells_at_last():
+    silent = Told(DOOR)
+    silent.says(-100, SECURED)
+    store = books(good(), silent)
+    assert filed(store, left_out=[DOOR]) == 1
+    silent.entry(TWO_H + 400)
+    store.book([silent.records])
+    assert filed(store, left_out=[DOOR], time_s=T0 + 99_999) == 1
+    assert store.merchants.drills.verify(1)
+
+
 def test_what_is_no_drill_is_refused():
     drills = books(good()).merchants.drills
     for words in (

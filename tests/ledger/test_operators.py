@@ -199,6 +199,23 @@ def test_disable_is_not_undone_by_what_was_proposed_before_it(store, admins, ver
     assert check(store) == []
 
 
+@pytest.mark.parametrize("by", ["bao", "zed"])  # zed was let in behind the backup too
+@pytest.mark.parametrize("gone", ["clara", "carl"])
+def test_disable_behind_a_backup_ends_what_was_proposed_before_it_as_well(store, admins, by, gone):
+    """Else one administrator of the restored books lets in by an old word whom nobody would."""
+    one, other = admins
+    enrol(store, admins, "clara", *CLERK, NOW_S)
+    carl = enrol(store, admins, "carl", people.INFORMATION, (people.ADMINISTRATOR,), NOW_S)
+    number = store.operators.propose(Wanted(RESET, "clara"), carl, NOW_S)
+    lost = [(90, "disable", gone, people.FINANCE, people.CLERK, None, by, NOW_S)]
+    assert store.operators.disable_again(lost, NOW_S) == [gone]
+    assert store.operators.proposals() == []
+    again = store.operators.propose(Wanted(RESET, gone), one, NOW_S)
+    assert store.operators.approve(again, other, NOW_S)
+    assert reason(store.operators.approve, number, other, NOW_S) == people.NO_PROPOSAL
+    assert check(store) == []
+
+
 def test_other_roles_let_nobody_in_who_is_disabled(store, admins):
     one, other = admins
     enrol(store, admins, "clara", *CLERK, NOW_S)

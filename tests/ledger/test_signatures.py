@@ -19,7 +19,7 @@ from ledger.batches import IssueLine
 from ledger.bearers import Bearer
 from ledger.card_status import CardRefused
 from ledger.carry_over import AFTER_S
-from ledger.code_sales import Ask, CodePolicy
+from ledger.code_sales import Ask, CodePolicy, SettleRefused
 from ledger.corrections import CorrectionRefused
 from ledger.declines import No
 from ledger.door_log import DoorLog
@@ -533,6 +533,28 @@ def test_nobody_pays_in_or_settles_alone_and_what_is_done_is_what_was_proposed()
         book.top_up(CARD, 700, "by-hand-1", 0, treasurer, NOW_S)
         assert settle.settle(1, Settled.VOID, treasurer, NOW_S).state is Settled.VOID
     assert store.balances()["pending", CARD] == waits_fen + 700 + 100
+
+
+def test_nobody_proposes_what_is_not_there_yet_and_the_newest_word_counts():
+    """Signed in advance, a second person would settle alone whatever comes under that number."""
+    store = books()
+    staff = staffed(store, NOW_S)
+    clerk, treasurer = staff["clara"], staff["tian"]
+    sales, before = store.code_sales, store.dump()
+    for number, book in ((99, sales), (99, store.acquirer_orders), (1, store.acquirer_orders)):
+        with pytest.raises(SettleRefused, match=f"there is no .* {number}"):
+            book.propose(number, Settled.SOLD, clerk, NOW_S)
+    assert store.dump() == before
+    for state in (Settled.SOLD, Settled.VOID):  # the clerk has looked again
+        sales.propose(1, state, clerk, NOW_S)
+    with pytest.raises(NotAllowed) as caught:
+        sales.settle(1, Settled.SOLD, treasurer, NOW_S)
+    assert caught.value.reason == people.NO_PROPOSAL
+    assert sales.settle(1, Settled.VOID, treasurer, NOW_S).state is Settled.VOID
+    before = store.dump()
+    with pytest.raises(SettleRefused, match="is settled: void"):
+        sales.propose(1, Settled.SOLD, clerk, NOW_S)
+    assert store.dump() == before
 
 
 def test_what_an_acquirer_takes_is_settled_by_two_as_well():

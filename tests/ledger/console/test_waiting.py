@@ -14,7 +14,7 @@ from ledger.invariants import check
 from ledger.list_files import read
 from ledger.money_lists import OTHER_SUM
 from ledger.operators import ENROL, Wanted
-from ledger.signatures import NotAllowed, acts
+from ledger.signatures import NotAllowed, acts, write_act
 from protocols.wire import messages
 from tests.ledger.console.business import STRANGE, TILL
 from tests.ledger.console.campus import IN_USE, PEOPLE, Console, books_in, configure, visitor
@@ -197,6 +197,32 @@ def test_a_refund_goes_to_the_bank_as_two_have_signed_its_sum(office):
     answer = sits("clara").send("/refunds", "/refunds/results", payment="1", result="paid")
     assert answer.headers["location"] == "/refunds?done=noted", answer.text
     assert "没有应退的钱" in sits("clara").get("/refunds").text
+
+
+def test_what_was_declined_or_is_old_hides_nothing_that_waits(office):
+    """A list signed once and declined stands in the books for good; a hundred of them too."""
+    _console, store, sits = office
+    kinds = range(120)
+    with store.database.transaction():
+        for at in kinds:
+            sha256 = bytes([1, at]) * 16
+            store.database.many("INSERT INTO card_batch VALUES (?, ?, ?)", [(sha256, "issue", at)])
+            signed = sha256, 1, "chen", at
+            store.database.many("INSERT INTO batch_approval VALUES (?, ?, ?, ?)", [signed])
+            money = sha256, "subsidy", f"old-{at}", 1, 100, at
+            store.database.many("INSERT INTO money_list VALUES (?, ?, ?, ?, ?, ?)", [money])
+            store.database.many("INSERT INTO money_approval VALUES (?, ?, ?, ?)", [signed])
+            if at != kinds[-1]:
+                for kind in ("batch", "subsidy"):
+                    said = f"{kind}.decline", sha256.hex(), "an old one", 0, at
+                    write_act(store.database, "tian", *said)
+    waits = sits("tian").get("/waiting").text
+    last = (bytes([1, kinds[-1]]) * 16).hex()
+    for kind in ("batch", "subsidy"):
+        assert f"kind={kind}&amp;subject={last}" in waits, kind
+        path = f"/waiting/decline?kind={kind}&subject={last}"
+        answer = sits("tian").send(path, path, because="an old one as well")
+        assert answer.headers["location"] == "/waiting?done=declined"
 
 
 def _action(path):
