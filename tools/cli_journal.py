@@ -81,7 +81,8 @@ def journal_pull(
         else:
             taken = pull.from_console(port, part, who, say)
         digest = captures.write(out, taken)
-        part.unlink(missing_ok=True)
+        if port and not rom:
+            part.unlink(missing_ok=True)  # all of it is in OUT; of another way this is not said
     place = taken.place
     where = "" if place.start is None else f" at 0x{place.start:x}"
     typer.echo(f"{out}: {place.size} bytes{where} ({place.how}), sha256 of the file {digest}")

@@ -163,7 +163,7 @@ def test_one_that_is_never_still_is_said_to_be(monkeypatch, tmp_path):
     kept = Part(tmp_path / "part", {"mac": "1"})
     with pytest.raises(pull.NeverStill, match="6 looks"):
         pull._read("", kept, 1, lambda text: None)
-    with pytest.raises(OtherReader, match="board 1"):
+    with pytest.raises(OtherReader, match="not of this board"):
         Part(tmp_path / "part", {"mac": "2"})
 
 
@@ -188,6 +188,40 @@ def test_by_its_rom_where_no_program_answers(folder, tmp_path, device):
     taken = load(out)
     assert taken.data[: 8 * SECTOR_BYTES] == device.flash.image()
     assert taken.source["how"] == "rom" and taken.reader["mac"] == "020000000001"
+
+
+def test_what_was_read_at_the_console_outlives_another_way_of_taking_it(tmp_path, device):
+    """The board has drowned in the middle: a dump that is cut short does not cost its sectors."""
+    image, out = device.flash.image(), tmp_path / "out"
+    part = tmp_path / "out.part"
+    Part(part, {"mac": "1"}).add(7, image[7 * SECTOR_BYTES : 8 * SECTOR_BYTES])
+    kept = part.read_bytes()
+    (tmp_path / "chip.bin").write_bytes(image)
+    assert onecard("journal", "pull", out, "--dump", tmp_path / "chip.bin").exit_code == 0
+    assert part.read_bytes() == kept
+    # Nor the dump, which may have that very name.
+    dump = tmp_path / "chip.part"
+    dump.write_bytes(image)
+    assert onecard("journal", "pull", tmp_path / "chip", "--dump", dump).exit_code == 0
+    assert dump.read_bytes() == image
+
+
+@pytest.mark.parametrize(
+    "theirs", [b"no line", b"not ours\n", b"[1]\n", b'{"mac": "1"}\n{"sector": 1}\n', b"\xff\n"]
+)
+def test_a_file_of_that_name_that_is_not_ours_is_not_touched(tmp_path, theirs):
+    path = tmp_path / "out.part"
+    path.write_bytes(theirs)
+    with pytest.raises(OtherReader, match="remove it"):
+        Part(path, {"mac": "1"})
+    assert path.read_bytes() == theirs
+
+
+def test_a_first_line_that_was_cut_off_is_written_anew(tmp_path):
+    path = tmp_path / "out.part"
+    path.write_bytes(b'{"mac": ')
+    Part(path, {"mac": "1"})
+    assert path.read_bytes() == b'{"mac": "1"}\n'
 
 
 @pytest.fixture(scope="module")
