@@ -228,8 +228,9 @@ def journal_replay(
             kind = kind_given(capture, settings, device or device_of(capture))
             records = replay.records_of(capture, first, last)
             if scenario is not None:
+                text = staged(records, kind).text
                 with scenario.open("x", encoding="utf-8") as out:
-                    out.write(staged(records, kind).text)
+                    out.write(text)
                 typer.echo(f"{scenario}: onecard sim run, or onecard sim desk")
                 return
             found = replay.replay(records, kind, "vm" if vm else "cpython", say)
