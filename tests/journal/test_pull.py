@@ -9,6 +9,7 @@ import random
 import stat
 import zipfile
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 from typer.testing import CliRunner
@@ -291,6 +292,33 @@ def test_what_was_changed_since_it_was_taken_is_no_evidence(device, tmp_path):
         manifest = {"format": "onecard-journal", "version": 1, "sha256": "0" * 64}
         archive.writestr("manifest.json", json.dumps(manifest))
     with pytest.raises(BadCapture, match="not what was taken"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"start": "0"},
+        {"start": -1},
+        {"missing_sectors": ["0"]},
+        {"missing_sectors": [2]},
+        {"source": []},
+        {"reader": None},
+        {"found_by": 1},
+    ],
+)
+def test_a_manifest_that_we_would_not_write_is_refused(tmp_path, fields):
+    image = bytes(2 * SECTOR_BYTES)
+    path = tmp_path / "other.journal"
+    manifest = {"format": "onecard-journal", "version": 1, "sha256": sha256(image).hexdigest()}
+    manifest |= {"start": 0, "found_by": "", "missing_sectors": [], "source": {}, "reader": {}}
+    for told in ({}, fields):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("journal.bin", image)
+            archive.writestr("manifest.json", json.dumps(manifest | told))
+        if not told:
+            assert load(path).data == image
+    with pytest.raises(BadCapture):
         load(path)
 
 
