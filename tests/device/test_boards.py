@@ -218,6 +218,18 @@ def test_a_number_is_its_boards_from_before_it_is_touched(tmp_path):
         log.begin(SITE, 2, "aa")
 
 
+@pytest.mark.parametrize(
+    "manifest", [[], "x", 7, {}, {"program": "main", "version": "2"}, {"program": [], "slot": 1}]
+)
+def test_a_manifest_on_a_board_that_is_none_stops_nothing(monkeypatch, manifest):
+    told = {"version": [1, 28, 0], "manifest": manifest, "slots": "00"}
+    monkeypatch.setattr(processes, "probe", lambda port: None)
+    monkeypatch.setattr(processes, "call", lambda *words: dict(told))
+    facts = provision.inspect("port")
+    assert facts["manifest"] is None
+    assert provision.version_of(facts, "main") == 0
+
+
 def test_a_board_keeps_its_number_until_it_has_its_next_one(tmp_path):
     """Cut off at the first byte, the board that was to be reader 2 goes on as reader 1."""
     path = tmp_path / "log.jsonl"
