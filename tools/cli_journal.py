@@ -81,7 +81,8 @@ def journal_pull(
         else:
             taken = pull.from_console(port, part, who, say)
         digest = captures.write(out, taken)
-        part.unlink(missing_ok=True)
+        if port and not rom:
+            part.unlink(missing_ok=True)  # all of it is in OUT; of another way this is not said
     place = taken.place
     where = "" if place.start is None else f" at 0x{place.start:x}"
     typer.echo(f"{out}: {place.size} bytes{where} ({place.how}), sha256 of the file {digest}")
@@ -227,8 +228,9 @@ def journal_replay(
             kind = kind_given(capture, settings, device or device_of(capture))
             records = replay.records_of(capture, first, last)
             if scenario is not None:
+                text = staged(records, kind).text
                 with scenario.open("x", encoding="utf-8") as out:
-                    out.write(staged(records, kind).text)
+                    out.write(text)
                 typer.echo(f"{scenario}: onecard sim run, or onecard sim desk")
                 return
             found = replay.replay(records, kind, "vm" if vm else "cpython", say)

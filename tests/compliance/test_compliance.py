@@ -1,5 +1,6 @@
 """What of the regulation is proven: the table, what came of it, and what departments are shown."""
 
+import dataclasses
 import re
 import subprocess
 
@@ -151,7 +152,8 @@ def test_a_real_scenario_passes_and_one_that_asks_for_more_fails(repo_root, plan
     assert sheets.workbook(sheet) == sheets.workbook(sheet)
 
 
-def test_tests_that_fail_skip_or_are_not_there(planted):
+def test_tests_that_fail_skip_or_are_not_there(planted, monkeypatch):
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-k test_a")  # the caller's: it would leave test_b out
     files = {
         "test_bad.py": "def test_a():\n    pass\ndef test_b():\n    assert 1 == 2, 'eaten'\n",
         "test_away.py": "import pytest\ndef test_a():\n    pytest.skip('needs x')\n",
@@ -159,7 +161,7 @@ def test_tests_that_fail_skip_or_are_not_there(planted):
     }
     for name, text in files.items():
         (planted / "tests" / name).write_text(text)
-    found = {name: running.outcome_of(Proof(TEST, name), "abc") for name in files}
+    found = {name: running.outcome_of(Proof(TEST, name)) for name in files}
     verdicts = [found[name].verdict for name in files]
     assert verdicts == [FAILED, SKIPPED, FAILED]
     assert "test_b: AssertionError: eaten" in found["test_bad.py"].happened
@@ -174,10 +176,66 @@ def test_a_result_is_of_its_file_and_of_its_program(planted):
     assert known == {proof: outcome}
     states = [results.state_of(proof, known, commit) for commit in ("abc", "abc+", "def", "")]
     assert states == [PASSED, OLD, OLD, OLD]
+    # A program that is not known may be any: two that are not known need not be the same.
+    unknown = {proof: dataclasses.replace(outcome, commit="")}
+    assert results.state_of(proof, unknown, "") == OLD
     path.write_text(GOOD + "\n")
     assert results.state_of(proof, known, "abc") == CHANGED
     path.unlink()
     assert results.state_of(proof, known, "abc") == CHANGED
+
+
+def test_a_program_that_changes_while_its_proof_runs_is_not_the_one_that_passed(
+    planted, monkeypatch
+):
+    """Somebody checks another commit out, or edits a file, behind the start of the run."""
+    (planted / "scenarios" / "a.toml").write_text(GOOD)
+    monkeypatch.setattr(running, "_scenario", lambda path: (PASSED, "", "", 7))
+    for commits in (["abc", "def"], ["abc", "abc+"]):
+        told = iter(commits)
+        monkeypatch.setattr(running, "commit_now", lambda told=told: next(told))
+        found = running.outcome_of(Proof(SCENARIO, "a"))
+        assert found.commit == "abc+"
+    monkeypatch.setattr(running, "commit_now", lambda: "abc")
+    assert running.outcome_of(Proof(SCENARIO, "a")).commit == "abc"
+
+
+def test_a_repository_around_the_program_does_not_say_its_version(tmp_path, monkeypatch):
+    for words in (
+        ["init", "-q"],
+        [
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b",
+            "commit",
+            "-q",
+            "--allow-empty",
+            "-m",
+            "theirs",
+        ],
+    ):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    monkeypatch.setattr(running, "ROOT", tmp_path)
+    assert re.fullmatch("[0-9a-f]{12}", running.commit_now())
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "conftest.py").write_text("")
+    assert running.commit_now().endswith("+")  # nobody has committed it, and it is run
+    (tmp_path / "site-packages").mkdir()
+    monkeypatch.setattr(running, "ROOT", tmp_path / "site-packages")
+    assert running.commit_now() == ""
+
+
+def test_a_page_says_how_much_of_what_passed_was_not_run(planted):
+    (planted / "tests" / "test_half.py").write_text(
+        "import pytest\ndef test_a():\n    pass\ndef test_b():\n    pytest.skip('needs x')\n"
+    )
+    proof = Proof(TEST, "test_half.py")
+    outcome = results.Outcome(PASSED, "2", "1 项在此环境中无法运行", None, "abc", 1, "")
+    outcome = dataclasses.replace(outcome, digest=results.digest_of(proof))
+    one = Rule("R1", "一", "w", "Finance", (proof,), "")
+    page = sheets.page(sheets.sheet_of([one], {proof: outcome}, "abc", 0, 0)).decode()
+    assert "通过" in page and "1 项在此环境中无法运行" in page
 
 
 def test_whoever_stops_in_the_middle_has_what_was_done(planted, monkeypatch):
@@ -187,7 +245,7 @@ def test_whoever_stops_in_the_middle_has_what_was_done(planted, monkeypatch):
     proofs = [Proof(SCENARIO, name) for name in "ab"]
     outcome = results.Outcome(PASSED, "", "", 7, "abc", 1, results.digest_of(proofs[0]))
 
-    def dies(proof, commit):
+    def dies(proof):
         if proof.name == "b":
             raise KeyboardInterrupt
         return outcome
@@ -204,7 +262,7 @@ def test_a_proof_that_hangs_has_failed(planted, monkeypatch):
 
     (planted / "scenarios" / "a.toml").write_text(GOOD)
     monkeypatch.setattr(subprocess, "run", hangs)
-    outcome = running.outcome_of(Proof(SCENARIO, "a"), "abc")
+    outcome = running.outcome_of(Proof(SCENARIO, "a"))
     assert (outcome.verdict, outcome.expected) == (FAILED, "lost = 0")
     assert "stopped after" in outcome.happened
 

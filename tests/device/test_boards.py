@@ -218,6 +218,52 @@ def test_a_number_is_its_boards_from_before_it_is_touched(tmp_path):
         log.begin(SITE, 2, "aa")
 
 
+@pytest.mark.parametrize(
+    "manifest", [[], "x", 7, {}, {"program": "main", "version": "2"}, {"program": [], "slot": 1}]
+)
+def test_a_manifest_on_a_board_that_is_none_stops_nothing(monkeypatch, manifest):
+    told = {"version": [1, 28, 0], "manifest": manifest, "slots": "00"}
+    monkeypatch.setattr(processes, "probe", lambda port: None)
+    monkeypatch.setattr(processes, "call", lambda *words: dict(told))
+    facts = provision.inspect("port")
+    assert facts["manifest"] is None
+    assert provision.version_of(facts, "main") == 0
+
+
+def test_a_board_keeps_its_number_until_it_has_its_next_one(tmp_path):
+    """Cut off at the first byte, the board that was to be reader 2 goes on as reader 1."""
+    path = tmp_path / "log.jsonl"
+    with Log(path) as log:
+        log.add(row(1, "aa"))
+        log.begin(SITE, 2, "aa", replace=True)
+    with Log(path) as log:
+        for device in (1, 2):
+            with pytest.raises(DeviceError, match="is board aa"):
+                log.begin(SITE, device, "cc")
+        log.add(row(2, "aa"))
+        log.begin(SITE, 1, "cc")
+
+
+def test_another_board_takes_a_number_over_though_all_else_is_the_same(tmp_path):
+    """--replace looks at the board; the one that has the number already is left as it is."""
+    jobs, same, did = [batch.Job("a", 1), batch.Job("b", 2)], {"program_digest": "1"}, []
+    at = {"a": "cc", "b": "bb"}
+
+    def act(job):
+        if log.done(SITE, job.device)["mac"] == at[job.port]:
+            return None
+        did.append(job.port)
+        log.begin(SITE, job.device, at[job.port], replace=True)
+        return row(job.device, at[job.port])
+
+    with Log(tmp_path / "log.jsonl") as log:
+        for device, mac in ((1, "aa"), (2, "bb")):
+            log.add({**row(device, mac), **same})
+        words = jobs, log, SITE, lambda _: same, act, lambda _: None
+        assert batch.run(*words, looks_at_all=True) == batch.Result(1, 1, [])
+        assert did == ["a"] and log.done(SITE, 1)["mac"] == "cc"
+
+
 @pytest.mark.parametrize("jobs_at_once", [1, 4])
 def test_200_boards_with_failures_in_the_middle_and_a_resume(tmp_path, jobs_at_once):
     jobs = [batch.Job(f"/dev/{number}", number) for number in range(1, 201)]

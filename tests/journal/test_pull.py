@@ -9,6 +9,7 @@ import random
 import stat
 import zipfile
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 from typer.testing import CliRunner
@@ -163,7 +164,7 @@ def test_one_that_is_never_still_is_said_to_be(monkeypatch, tmp_path):
     kept = Part(tmp_path / "part", {"mac": "1"})
     with pytest.raises(pull.NeverStill, match="6 looks"):
         pull._read("", kept, 1, lambda text: None)
-    with pytest.raises(OtherReader, match="board 1"):
+    with pytest.raises(OtherReader, match="not of this board"):
         Part(tmp_path / "part", {"mac": "2"})
 
 
@@ -188,6 +189,40 @@ def test_by_its_rom_where_no_program_answers(folder, tmp_path, device):
     taken = load(out)
     assert taken.data[: 8 * SECTOR_BYTES] == device.flash.image()
     assert taken.source["how"] == "rom" and taken.reader["mac"] == "020000000001"
+
+
+def test_what_was_read_at_the_console_outlives_another_way_of_taking_it(tmp_path, device):
+    """The board has drowned in the middle: a dump that is cut short does not cost its sectors."""
+    image, out = device.flash.image(), tmp_path / "out"
+    part = tmp_path / "out.part"
+    Part(part, {"mac": "1"}).add(7, image[7 * SECTOR_BYTES : 8 * SECTOR_BYTES])
+    kept = part.read_bytes()
+    (tmp_path / "chip.bin").write_bytes(image)
+    assert onecard("journal", "pull", out, "--dump", tmp_path / "chip.bin").exit_code == 0
+    assert part.read_bytes() == kept
+    # Nor the dump, which may have that very name.
+    dump = tmp_path / "chip.part"
+    dump.write_bytes(image)
+    assert onecard("journal", "pull", tmp_path / "chip", "--dump", dump).exit_code == 0
+    assert dump.read_bytes() == image
+
+
+@pytest.mark.parametrize(
+    "theirs", [b"no line", b"not ours\n", b"[1]\n", b'{"mac": "1"}\n{"sector": 1}\n', b"\xff\n"]
+)
+def test_a_file_of_that_name_that_is_not_ours_is_not_touched(tmp_path, theirs):
+    path = tmp_path / "out.part"
+    path.write_bytes(theirs)
+    with pytest.raises(OtherReader, match="remove it"):
+        Part(path, {"mac": "1"})
+    assert path.read_bytes() == theirs
+
+
+def test_a_first_line_that_was_cut_off_is_written_anew(tmp_path):
+    path = tmp_path / "out.part"
+    path.write_bytes(b'{"mac": ')
+    Part(path, {"mac": "1"})
+    assert path.read_bytes() == b'{"mac": "1"}\n'
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +292,33 @@ def test_what_was_changed_since_it_was_taken_is_no_evidence(device, tmp_path):
         manifest = {"format": "onecard-journal", "version": 1, "sha256": "0" * 64}
         archive.writestr("manifest.json", json.dumps(manifest))
     with pytest.raises(BadCapture, match="not what was taken"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"start": "0"},
+        {"start": -1},
+        {"missing_sectors": ["0"]},
+        {"missing_sectors": [2]},
+        {"source": []},
+        {"reader": None},
+        {"found_by": 1},
+    ],
+)
+def test_a_manifest_that_we_would_not_write_is_refused(tmp_path, fields):
+    image = bytes(2 * SECTOR_BYTES)
+    path = tmp_path / "other.journal"
+    manifest = {"format": "onecard-journal", "version": 1, "sha256": sha256(image).hexdigest()}
+    manifest |= {"start": 0, "found_by": "", "missing_sectors": [], "source": {}, "reader": {}}
+    for told in ({}, fields):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("journal.bin", image)
+            archive.writestr("manifest.json", json.dumps(manifest | told))
+        if not told:
+            assert load(path).data == image
+    with pytest.raises(BadCapture):
         load(path)
 
 

@@ -1,6 +1,7 @@
 """`onecard journal replay`: a field journal decides the same again, or what it decides first."""
 
 import dataclasses
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,25 @@ def test_what_cannot_be_played_at_all_is_refused(records, kind, flash):
         kind_of(own | {"policy": {}}, None)
     done = CliRunner().invoke(app, ["journal", "replay", str(flash)])
     assert done.exit_code == 2 and "--settings reader.toml" in done.stderr
+
+
+def test_a_scenario_that_cannot_be_made_leaves_no_file(flash, tmp_path):
+    settings, out = tmp_path / "reader.toml", tmp_path / "field.toml"
+    settings.write_text("merchant_no = 71\n[policy]\n")
+    words = ["journal", "replay", str(flash), "--settings", str(settings)]
+    done = CliRunner().invoke(app, [*words, "--scenario", str(out)])
+    assert done.exit_code == 2 and not out.exists()
+    lines = [f"{name} = {load_scenario(FIELD).policy[name]}" for name in POLICY_FIELDS]
+    settings.write_text("\n".join(["merchant_no = 71", "[policy]", *lines]))
+    words += ["--first", "4000000"]
+    done = CliRunner().invoke(app, [*words, "--scenario", str(out)])
+    assert done.exit_code == 2 and "no customer" in done.stderr and not out.exists()
+
+
+def test_what_a_board_says_of_itself_is_a_text_of_the_scenario(records, kind):
+    said = 'x"\n[[step]]\ndo = "evil'
+    text = staged(records, dataclasses.replace(kind, site=said)).text
+    assert tomllib.loads(text)["site"] == said
 
 
 def test_customers_are_told_apart_and_a_pin_does_not_make_another_one(records):

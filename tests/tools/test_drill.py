@@ -133,6 +133,25 @@ def test_a_drill_that_the_books_do_not_prove_is_named(dark, tmp_path):
     assert (done.exit_code, "THE BOOKS DO NOT PROVE IT" in done.stdout) == (1, True)
 
 
+def test_a_window_that_was_noted_is_not_taken_for_a_new_one_in_silence(tmp_path):
+    """The folder of last month's drill is the default of this month's."""
+    watch._write(watch.Folder(tmp_path, "power", "canteen-9"), watch.Noted(0, 3600))
+
+    def window(begun="", ended=""):
+        told = []
+        times = Times(begun, ended, "http://127.0.0.1:9", 28_800)
+        found = making._window("power", "canteen-9", times, tmp_path, told.append, None)
+        return found.to_s, told
+
+    to_s, told = window()
+    assert to_s == 3600 and "1970-01-01 08:00:00 to 1970-01-01 09:00:00" in told[0]
+    assert "another --out" in told[0]
+    assert window(BEGUN, ENDED)[1] == []
+    for one in ((BEGUN, ""), ("", ENDED)):
+        with pytest.raises(watch.NoWindow, match="both"):
+            window(*one)
+
+
 def test_every_word_of_the_rules_has_its_words():
     from ledger import drill_rules
 

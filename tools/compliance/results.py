@@ -98,7 +98,8 @@ def state_of(proof: Proof, results: Results, commit: str) -> str:
         return CHANGED
     if outcome.verdict != PASSED:
         return outcome.verdict
-    return PASSED if outcome.commit == commit and not commit.endswith("+") else OLD
+    is_known = commit and not commit.endswith("+")
+    return PASSED if is_known and outcome.commit == commit else OLD
 
 
 def state_of_rule(rule: Rule, results: Results, commit: str) -> str:

@@ -5,6 +5,7 @@ others. Whoever stops in the middle has what was done until then.
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from pathlib import Path
 from tools.compliance import results
 from tools.compliance.results import FAILED, PASSED, SKIPPED, Outcome, Results
 from tools.compliance.rules import SCENARIO, Proof
-from tools.rooms import ROOT
+from tools.rooms import ROOMS, ROOT
 
 TIMEOUT_S = 1800  # beyond that of the slowest scenario; each has its own before that
 _LINES_MAX = 12
@@ -33,9 +34,9 @@ def run(folder: Path, proofs: list[Proof], jobs: int, progress: Progress) -> Res
 
     BadResults.
     """
-    known, commit = results.read(folder), commit_now()
+    known = results.read(folder)
     with ThreadPoolExecutor(jobs) as pool:
-        waiting = {pool.submit(outcome_of, proof, commit): proof for proof in proofs}
+        waiting = {pool.submit(outcome_of, proof): proof for proof in proofs}
         for done, future in enumerate(as_completed(waiting), 1):
             proof, outcome = waiting[future], future.result()
             if outcome is not None:
@@ -46,25 +47,36 @@ def run(folder: Path, proofs: list[Proof], jobs: int, progress: Progress) -> Res
     return known
 
 
-def outcome_of(proof: Proof, commit: str) -> Outcome | None:
-    """What it shows now; None where this installation has not got its file."""
-    digest = results.digest_of(proof)
+def outcome_of(proof: Proof) -> Outcome | None:
+    """What it shows now; None where this installation has not got its file.
+
+    A program that was changed meanwhile is told as a changed one.
+    """
+    digest, commit = results.digest_of(proof), commit_now()
     if not digest:
         return None
     judge = _scenario if proof.kind == SCENARIO else _tests
     verdict, expected, happened, seed = judge(proof.path)
+    if commit != commit_now():
+        commit = commit and commit.rstrip("+") + "+"
     return Outcome(verdict, expected, happened, seed, commit, int(time.time()), digest)
 
 
 def commit_now() -> str:
-    """The commit of this program, with "+" behind it if files differ from it; "" if unknown."""
+    """The commit of this program, with "+" behind it if files differ from it; "" if unknown.
+
+    Unknown too where it is installed inside of a repository that is another program's.
+    """
     said = [
+        _git("rev-parse", "--show-toplevel"),
         _git("rev-parse", "--short=12", "HEAD"),
         _git("status", "--porcelain", "--untracked-files=no"),
+        _git("ls-files", "--others", "--exclude-standard", "--", *ROOMS, "tests"),
     ]
-    if said[0] is None or said[1] is None:
+    top, commit, *changed = said
+    if top is None or commit is None or None in changed or Path(top.rstrip("\n")) != ROOT:
         return ""
-    return said[0].strip() + ("+" if said[1].strip() else "")
+    return commit.strip() + ("+" if any(changed) else "")
 
 
 def _git(*words: str) -> str | None:
@@ -130,9 +142,17 @@ def _tests(path: Path) -> Verdict:
 
 def _process(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *words]
+    # What the caller has there for pytest may leave tests out, and they would count as passed.
+    own = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     try:
         return subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            command,
+            cwd=ROOT,
+            env=own,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 1, "", _TOO_LONG)

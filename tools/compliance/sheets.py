@@ -28,7 +28,7 @@ from tools.compliance.results import (
     state_of,
     state_of_rule,
 )
-from tools.compliance.rules import SCENARIO, Proof, Rule
+from tools.compliance.rules import Proof, Rule
 
 TITLE = "校园一卡通运行管理办法符合性报告"
 WORDS = {
@@ -166,7 +166,7 @@ def _line(proof: Proof, state: str, outcome: Outcome | None, utc_offset_s: int) 
     if outcome is None:
         return Line(proof.command, state, WORDS[state], "", "", "", "", "")
     command = proof.command
-    if proof.kind == SCENARIO:
+    if outcome.seed is not None:
         command += f" --seed {outcome.seed}"
     return Line(
         command,

@@ -58,21 +58,22 @@ def run(
     log: Log,
     site: str,
     sameness: Callable[[Job], Mapping[str, str]],
-    act: Callable[[Job], Mapping[str, Any]],
+    act: Callable[[Job], Mapping[str, Any] | None],
     say: Callable[[str], None],
     at_once: int = 1,
+    *,
+    looks_at_all: bool = False,
 ) -> Result:
     """Do what `log` does not have yet; act(job) begins it in the log, and gives what is to be
-    written down of it when it is done.
+    written down of it when it is done, or None: this very board was done before.
 
     `sameness`: what a reader that was done has to have in its line to be left as it is.
+    `looks_at_all`: act on those too, for it may be another board that takes the number over.
     """
     lock = threading.Lock()
     failed: list[tuple[Job, DeviceError]] = []
     open_jobs = [
-        job
-        for job in jobs
-        if not sameness(job).items() <= (log.done(site, job.device) or {}).items()
+        job for job in jobs if looks_at_all or not is_done(log, site, job.device, sameness(job))
     ]
 
     def one(job: Job) -> int:
@@ -83,6 +84,8 @@ def run(
                 failed.append((job, error))
                 say(f"{site}/{job.device} at {job.port}: {error}")
             return 0
+        if row is None:
+            return 0
         with lock:
             log.add({**row, **sameness(job)})
             say(f"{site}/{job.device} at {job.port}: done")
@@ -90,4 +93,9 @@ def run(
 
     with ThreadPoolExecutor(at_once) as pool:
         done = sum(pool.map(one, open_jobs))
-    return Result(done, len(jobs) - len(open_jobs), failed)
+    return Result(done, len(jobs) - done - len(failed), failed)
+
+
+def is_done(log: Log, site: str, device: int, same: Mapping[str, str]) -> bool:
+    """Whether a reader was done with what is in `same`."""
+    return same.items() <= (log.done(site, device) or {}).items()

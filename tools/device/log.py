@@ -105,15 +105,17 @@ class Log:
         self._note(row)
 
     def _note(self, row: dict[str, Any]) -> None:
-        whose = row["site"], row["device"]
-        before = self._numbers.get(whose)
-        if before is not None:
-            self._boards.pop(before, None)
-        elder = self._boards.get(row["mac"])
-        if elder is not None:
-            self._numbers.pop(elder, None)
-            self._done.pop(elder, None)
-        self._numbers[whose], self._boards[row["mac"]] = row["mac"], whose
+        whose, mac = (row["site"], row["device"]), row["mac"]
+        before = self._numbers.get(whose, mac)
+        if before != mac and self._boards.get(before) == whose:
+            del self._boards[before]
+        for elder in [number for number, board in self._numbers.items() if board == mac]:
+            if elder != whose:
+                self._done.pop(elder, None)
+                # Until it is done the board may still be that one.
+                if not row.get(_BEGUN):
+                    del self._numbers[elder]
+        self._numbers[whose], self._boards[mac] = mac, whose
         self._done.pop(whose, None)
         if not row.get(_BEGUN):
             self._done[whose] = row

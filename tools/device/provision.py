@@ -64,7 +64,17 @@ def inspect(port: str) -> dict[str, Any]:
         raise DeviceError(8, ".".join(map(str, facts["version"])))
     rows = facts.get("settings")
     facts["settings"] = {_NAMES.get(key, str(key)): value for key, value in rows} if rows else None
+    if not _is_manifest(facts["manifest"]):
+        facts["manifest"] = None
     return facts
+
+
+def _is_manifest(found: Any) -> bool:
+    """Whether it is one as bundle.py makes it: a board may have any file of that name."""
+    if not isinstance(found, dict):
+        return False
+    kinds = {"program": str, "version": int, "files": dict}
+    return all(type(found.get(name)) is kind for name, kind in kinds.items())
 
 
 def check(facts: Mapping[str, Any], who: Identity, bundle: Bundle, *, lose_journal: bool) -> bool:

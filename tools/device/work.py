@@ -125,10 +125,14 @@ def provision(
             digests = provisioning.digests_of(people[job.device].blobs)
             return {"program_digest": made.digest, "blobs_digest": _digest_of(digests)}
 
-        def act(job: batch.Job) -> dict[str, Any]:
+        def act(job: batch.Job) -> dict[str, Any] | None:
             who = people[job.device]
             with ports.opened(job.port) as port:
                 facts = _looked_at(port, flashing)
+                before = log.done(site, job.device)
+                if before and before["mac"] == facts["mac"]:
+                    if batch.is_done(log, site, job.device, sameness(job)):
+                        return None
                 goes = provisioning.check(facts, who, made, lose_journal=flags["lose_journal"])
                 log.begin(site, job.device, facts["mac"], replace=flags["replace"])
                 provisioning.provision(port, facts, who, made, erase_journal=goes)
@@ -136,7 +140,8 @@ def provision(
             row |= {"program": made.program, "version": made.version}
             return {**row, "at_s": int(time.time())}
 
-        return batch.run(jobs, log, site, sameness, act, say, at_once)
+        words = jobs, log, site, sameness, act, say, at_once
+        return batch.run(*words, looks_at_all=flags["replace"])
 
 
 def apply(order: Order, url: str, log_file: Path) -> str:

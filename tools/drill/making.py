@@ -11,6 +11,7 @@ from ledger.store import LedgerStore
 from tools.drill import simulated as played_sites
 from tools.drill import watch
 from tools.drill.order import Readers, Times
+from tools.drill.sheet import local
 from tools.ledger_drill import time_of
 from tools.ledger_forks import opened
 from tools.session import signing
@@ -87,8 +88,12 @@ def _window(
     """As said, as noted in the folder, or as watched now."""
     if times.begun and times.ended:
         return Window(*(time_of(text, times.utc_offset_s) for text in (times.begun, times.ended)))
+    if times.begun or times.ended:
+        raise watch.NoWindow("say both --from and --to")
     known = watch.noted(out, kind, site)
     if known.from_s is not None and known.to_s is not None:
+        begun, ended = (local(at_s, times.utc_offset_s) for at_s in (known.from_s, known.to_s))
+        say(f"the outage noted in {out}, {begun} to {ended}; for another one take another --out")
         return Window(known.from_s, known.to_s)
     if not times.agent:
         raise watch.NoWindow("say --from and --to, or watch with --agent")

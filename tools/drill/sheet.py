@@ -124,8 +124,8 @@ def sheet_of(filed: Filed, utc_offset_s: int) -> Sheet:
         TITLES[filed.kind],
         filed.number,
         filed.site,
-        _moment(filed.from_s, utc_offset_s),
-        _moment(filed.to_s, utc_offset_s),
+        local(filed.from_s, utc_offset_s),
+        local(filed.to_s, utc_offset_s),
         DEPARTMENTS.get(filed.department, (filed.department,))[0],
         VERDICTS[filed.verdict],
         tuple(_rows(report["readers"])),
@@ -151,5 +151,6 @@ def _figure(name: str, value: int) -> str:
     return f"{words} {value // unit} {called}"
 
 
-def _moment(time_s: int, utc_offset_s: int) -> str:
+def local(time_s: int, utc_offset_s: int) -> str:
+    """A time as it is printed."""
     return datetime.fromtimestamp(time_s + utc_offset_s, UTC).strftime("%Y-%m-%d %H:%M:%S")

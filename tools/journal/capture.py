@@ -23,6 +23,7 @@ from tools.journal.locate import Place, located
 
 FORMAT, VERSION = "onecard-journal", 1
 _IMAGE, _MANIFEST = "journal.bin", "manifest.json"
+_ABOUT = ("start", "found_by", "missing_sectors", "source", "reader")
 _IMAGE_BYTES_MAX, _MANIFEST_BYTES_MAX = 16 << 20, 1 << 20
 # What zipfile raises of bytes that are no ZIP, or one that we would not write.
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
@@ -91,13 +92,12 @@ def decode(data: bytes) -> Capture:
             raise BadCapture("taken by another version of `onecard journal pull`")
         if hashlib.sha256(image).hexdigest() != manifest["sha256"]:
             raise BadCapture("its journal is not what was taken: the SHA-256 is another one")
-        return Capture(
-            image,
-            Place(manifest["start"], len(image), manifest["found_by"]),
-            tuple(manifest["missing_sectors"]),
-            manifest["source"],
-            manifest["reader"],
-        )
+        start, how, missing, source, reader = (manifest[name] for name in _ABOUT)
+        is_ours = isinstance(source, dict) and isinstance(reader, dict) and isinstance(how, str)
+        sectors = range(len(image) // SECTOR_BYTES)
+        if not is_ours or not set(missing) <= set(sectors) or not _is_address(start):
+            raise BadCapture("its manifest is not one of `onecard journal pull`")
+        return Capture(image, Place(start, len(image), how), tuple(missing), source, reader)
     except (*_UNREADABLE, KeyError, TypeError, ValueError, OSError) as error:
         raise BadCapture(f"no whole file of `onecard journal pull`: {error}") from None
 
@@ -118,6 +118,10 @@ def load(path: Path) -> Capture:
     if not found.data or len(found.data) % SECTOR_BYTES:
         raise NotAJournal(f"{len(found.data)} bytes are not whole sectors of {SECTOR_BYTES}")
     return Capture(found.data, found.place, found.missing)
+
+
+def _is_address(start: object) -> bool:
+    return start is None or (type(start) is int and start >= 0)
 
 
 def _member(archive: zipfile.ZipFile, name: str, bytes_max: int) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 
 
 class OtherReader(Exception):
-    """What is kept here was read from another board."""
+    """What is kept here was read from another board, or is no file of ours."""
 
 
 class Part:
@@ -24,18 +24,24 @@ class Part:
         path.touch(mode=0o600)
         data = path.read_bytes()
         whole = data.rfind(b"\n") + 1
-        for at, line in enumerate(data[:whole].splitlines()):
-            row = json.loads(line)
-            if at == 0 and row != self._whose:
-                raise OtherReader(
-                    f"{path}: of board {row.get('mac')}; remove it, or take that one"
-                )
-            if at:
-                self._sectors[row["sector"]] = b64decode(row["data"])
+        self._read(data[:whole] or data)
         with path.open("r+b") as file:
             file.truncate(whole)
         if not whole:
             self._append(self._whose)
+
+    def _read(self, data: bytes) -> None:
+        """OtherReader: these are no lines of this board, and the file stays as it is."""
+        first, *lines = data.splitlines() or [b""]
+        # A first line that was cut off is the beginning of ours.
+        is_ours = first == _line(self._whose) if data.endswith(b"\n") else not lines
+        if not is_ours or not _line(self._whose).startswith(first):
+            raise OtherReader(f"{self._path}: not of this board; remove it, or take another OUT")
+        try:
+            for row in map(json.loads, lines):
+                self._sectors[row["sector"]] = b64decode(row["data"])
+        except (ValueError, KeyError, TypeError):
+            raise OtherReader(f"{self._path}: a line of it is damaged; remove it") from None
 
     def has(self, number: int, digest: str) -> bool:
         """Whether a sector was read, and is what hashes to `digest` (SHA-256, hexadecimal)."""
@@ -52,4 +58,8 @@ class Part:
 
     def _append(self, row: Mapping[str, Any]) -> None:
         with self._path.open("ab") as file:
-            file.write(json.dumps(row).encode() + b"\n")
+            file.write(_line(row) + b"\n")
+
+
+def _line(row: Mapping[str, Any]) -> bytes:
+    return json.dumps(row).encode()

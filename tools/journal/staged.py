@@ -4,6 +4,7 @@ What a journal does not say is not made up: such a visit is left out, with the r
 did elsewhere in between is let happen at another POS, so that it comes back as the field saw it.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -375,8 +376,8 @@ def _pins(visit: Visit) -> list[str] | None:
 def _table(head: str, fields: Mapping[str, Any]) -> str:
     lines = [head] if head else []
     for name, value in fields.items():
-        shown = f'"{value}"' if isinstance(value, str) else str(value).replace("'", '"')
-        lines.append(f"{name} = {shown}")
+        # Texts of JSON, its numbers and its lists are those of TOML.
+        lines.append(f"{name} = {json.dumps(value)}")
     return "\n".join(lines) + "\n"
 
 
