@@ -27,14 +27,18 @@ class Tier:
     mqtt_ports: Sequence[MqttPort] = ()
     due_ms: int = -1
     _stepped_ms: int = -1
+    _opens: bool = False  # as the last step left its ports: only a step connects
 
     def step(self, now_ms: int) -> bool:
         """A step, if it is of use; True if it may have said something, or wants another now."""
-        has_news = sum(port.take_news() for port in self.ports) > 0
+        has_news = False
+        for port in self.ports:
+            has_news |= port.take_news()
         is_due = self.due_ms == now_ms or (self.due_ms < now_ms != self._stepped_ms)
-        if not (has_news or is_due or any(port.is_opening for port in self.mqtt_ports)):
+        if not (has_news or is_due or self._opens):
             return False
         self._stepped_ms, self.due_ms = now_ms, self.service.step(now_ms)
+        self._opens = any(port.is_opening for port in self.mqtt_ports)
         if any(port.wants_write() for port in self.mqtt_ports):
             self.due_ms = now_ms
         return has_news or is_due or self.due_ms == now_ms
@@ -42,4 +46,6 @@ class Tier:
     def is_opening(self) -> bool:
         """Whether it is making a connection, of which no port tells, but over a late line."""
         pairs = zip(self.ports, self.mqtt_ports, strict=False)
-        return any(port.is_opening and not cable.is_waiting for cable, port in pairs)
+        return self._opens and any(
+            port.is_opening and not cable.is_waiting for cable, port in pairs
+        )

@@ -74,4 +74,5 @@ class ReaderClock:
             due_us, _, event = heapq.heappop(self._events)
             self.now_us = max(self.now_us, due_us)
             event()
-        self.now_us = max(self.now_us, time_us)
+        if time_us > self.now_us:  # `max` is a call, and this one is every pin's
+            self.now_us = time_us

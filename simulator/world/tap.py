@@ -10,6 +10,7 @@ every leg that had subscribed to it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 
 from protocols.wire import mqtt, topics
 
@@ -35,9 +36,13 @@ class Leg:
     asked: dict[int, list[str]] = field(default_factory=dict)
     filters: list[str] = field(default_factory=list)
     will_topic: str | None = None
+    unanswered: dict[int, set[Leg]] = field(default_factory=dict)  # PUBLISH: who listens
+    doubtful: int = 0  # deliveries owed of which the broker may never have heard
 
     def owe(self, what: str, change: int) -> None:
         self.owed[what] = self.owed.get(what, 0) + change
+        if self.doubtful:
+            self.doubtful = min(self.doubtful, max(self.owed.get("delivery", 0), 0))
         if self.is_quiet():
             self.restless.discard(self)
         else:
@@ -45,6 +50,16 @@ class Leg:
 
     def is_quiet(self) -> bool:
         return not any(self.owed.values())
+
+    def doubt(self) -> None:
+        """Of what is owed one more is doubtful."""
+        self.doubtful = min(self.doubtful + 1, max(self.owed.get("delivery", 0), 0))
+
+    def forgive(self) -> None:
+        """Deliveries that are too many, and those that are doubtful."""
+        owed = self.owed.get("delivery", 0)
+        doubtful, self.doubtful = self.doubtful, 0
+        self.owe("delivery", -min(owed, doubtful))
 
 
 class Tap:
@@ -74,8 +89,12 @@ class Tap:
             for topic_filter in leg.filters:
                 self._listeners(topic_filter).discard(leg)
             leg.restless = set()  # whatever is owed on it from now on, nobody waits for it
+            doubted = list(leg.unanswered.values())
             if leg.will_topic is not None:
-                self._published(leg.will_topic, retain=True)
+                listeners = self._published(leg.will_topic, retain=True)
+                doubted += [listeners] if leg.owed.get("CONNACK") else []
+            for listener in chain(*doubted):
+                listener.doubt()
 
     def forget(self) -> None:
         """The broker died: nobody is connected, nothing is retained."""
@@ -88,9 +107,13 @@ class Tap:
         return not self._restless
 
     def forgive(self) -> None:
-        """More has come than anybody has said: amqtt does that behind a client that comes back."""
+        """Something has not come in a long time, or more than anybody has said.
+
+        amqtt brings too much behind a client that comes back. What a client has said last, before
+        its connection died without the answer, a broker may never have read.
+        """
         for leg in list(self._restless):
-            leg.owe("delivery", max(-leg.owed.get("delivery", 0), 0))
+            leg.forgive()
 
     def owed(self) -> str:
         """What is still awaited, for the message of a simulation that got stuck."""
@@ -125,9 +148,10 @@ class Tap:
             if kind == mqtt.SUBSCRIBE:
                 leg.asked[event[1]] = [topic_filter for topic_filter, _ in event[2]]
             elif kind == mqtt.PUBLISH:
+                listeners = self._published(event[1], retain=event[4])
                 if event[3]:
                     leg.owe("PUBACK", 1)
-                self._published(event[1], retain=event[4])
+                    leg.unanswered[event[5]] = listeners
             elif kind == mqtt.CONNECT:
                 leg.will_topic = event[4]
             elif kind == mqtt.DISCONNECT:
@@ -141,6 +165,8 @@ class Tap:
             event = mqtt.parse(kind, flags, body)
             if kind in _IS_ANSWER:
                 leg.owe(_IS_ANSWER[kind], -1)
+            if kind == mqtt.PUBACK:
+                leg.unanswered.pop(event[1], None)
             if kind == mqtt.SUBACK:
                 self._subscribed(leg, leg.asked.pop(event[1], []))
             # amqtt greets a new client with what others have had retained, at QoS 0.
@@ -155,7 +181,8 @@ class Tap:
             due = sum(topics.matches(topic_filter, topic) for topic in self._retained)
             leg.owe("delivery", due)
 
-    def _published(self, topic: str, *, retain: bool) -> None:
+    def _published(self, topic: str, *, retain: bool) -> set[Leg]:
+        """Owed to everybody who listens; returns them."""
         if retain:
             self._retained.add(topic)
         listeners = set(self._by_topic.get(topic, ()))
@@ -164,6 +191,7 @@ class Tap:
                 listeners |= legs
         for leg in listeners:
             leg.owe("delivery", 1)
+        return listeners
 
     def _listeners(self, topic_filter: str) -> set[Leg]:
         has_wildcard = "+" in topic_filter or "#" in topic_filter

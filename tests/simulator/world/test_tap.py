@@ -154,3 +154,43 @@ def test_a_dead_broker_owes_nothing(tap):
     assert not tap.is_quiet()
     tap.forget()
     assert tap.is_quiet()
+
+
+def test_what_a_broker_may_never_have_read_is_forgiven_and_nothing_else(tap):
+    """Unread bytes die with a TCP connection that is reset: of the second PUBLISH nobody knows."""
+    listener, speaker = Client(tap, "agent", topic_filter="t"), Client(tap, "reader")
+    for packet_id in (1, 2):
+        tap.client_sent(speaker.leg, publish("t", packet_id))
+    tap.broker_sent(speaker.leg, puback(1))
+    tap.close(speaker.leg)
+    assert tap.owed() == "agent: 2 delivery"
+    tap.forgive()
+    assert tap.owed() == "agent: 1 delivery", "the first was acknowledged, so it comes"
+    tap.forgive()
+    assert tap.owed() == "agent: 1 delivery"
+    listener.hear(publish("t"))
+    assert "delivery" not in tap.owed()
+
+
+def test_what_came_all_the_same_is_no_doubt_of_something_else(tap):
+    listener, speaker = Client(tap, "agent", topic_filter="t"), Client(tap, "reader")
+    tap.client_sent(speaker.leg, publish("t"))
+    tap.close(speaker.leg)
+    listener.hear(publish("t"))
+    other = Client(tap, "other")
+    tap.client_sent(other.leg, publish("t"))
+    tap.broker_sent(other.leg, puback(1))
+    tap.forgive()
+    assert "1 delivery" in tap.owed(), "the broker has it, and it is under way"
+
+
+def test_the_will_of_who_was_never_greeted_is_doubtful(tap):
+    Client(tap, "agent", topic_filter="gone")
+    leg = tap.open("reader")
+    reader = MqttClient("reader", 60, "gone", b"x")
+    reader.connect(0)
+    tap.client_sent(leg, bytes(reader.data_to_send()))
+    tap.close(leg)
+    assert tap.owed() == "agent: 1 delivery"
+    tap.forgive()
+    assert tap.is_quiet()
