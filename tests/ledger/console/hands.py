@@ -20,7 +20,7 @@ class Hands:
 
     def __init__(self, page, record=None):
         self.page = page
-        # For good: where each window of files is waited for anew, one that opens at once is missed.
+        # For good: waited for anew each time, a window of files that opens at once is missed.
         page.on("filechooser", lambda chooser: None)
         self._record = record
         self.begin()
