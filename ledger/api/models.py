@@ -247,7 +247,10 @@ class LogIn(_Strict):
 
 
 class Session(_Strict):
-    """`token` is the bearer of every request until `ends_s`, or half an hour without signing."""
+    """`token` is the bearer of every request until `ends_s`, or half an hour without signing.
+
+    That of a screen (role display) is until `ends_s`.
+    """
 
     token: str
     login: str

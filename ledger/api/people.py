@@ -5,7 +5,7 @@ from pydantic import BaseModel
 from ledger.api import models
 from ledger.api.calls import Call, Policy, place
 from ledger.privacy import Shown, reveal_holder, show_holder
-from ledger.signatures import SESSION_S, acts
+from ledger.signatures import acts, lasts_s
 from ledger.store import LedgerStore
 
 
@@ -15,7 +15,8 @@ def begin_session(store: LedgerStore, policy: Policy, call: Call) -> BaseModel:
     login = call.body.login
     token = store.operators.log_in(login, call.body.password, call.now_s)
     roles = list(store.operators.roles_of(login))
-    ends_s = call.now_s + SESSION_S
+    session_s, _idle_s = lasts_s(roles)
+    ends_s = call.now_s + session_s
     return models.Session(token=token, login=login, roles=roles, ends_s=ends_s)
 
 

@@ -72,9 +72,11 @@ def show(asked: Asked) -> Shown:
     what = below or _NUMBER_MAX, asked.today(), own, own, PAGE + 1
     rows = list(asked.store.database.rows(_OPEN, what))
     shown = [_row(row) for row in rows[:PAGE]]
+    declined = declines.all_declined(asked.store.database, declines.TEMPORARY) if rows else {}
     ending = asked.store.temporaries.ending(asked.today()) if asked.may("card.extend") else []
     context = {
         "rows": shown,
+        "declined": {one.number: declined.get(f"application {one.number}") for one in shown},
         "behind": shown[-1].number if len(rows) > PAGE else None,
         "ending": ending,
         "names": names.masked_names(asked.store.database, (row[0] for row in ending)),

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from ledger import api_reasons as why
-from ledger import people
+from ledger import people, signatures
 from ledger.api.clients import OF_ROLES, Scope, check
 from ledger.api.operations import OPERATIONS
 from ledger.api.period_operations import PERIOD_OPERATIONS
@@ -149,6 +149,14 @@ def test_a_session_over_the_wire_from_its_beginning_to_its_end(served, books):
     for path in ("/v1/sessions/end", "/v1/holders"):
         status, told = served.ask("POST", path, {"card_no": CARD}, token)
         assert (status, told["reason"]) == (401, why.NO_TOKEN)
+
+
+def test_a_session_says_how_long_it_lasts_by_its_roles(served, books):
+    for login, lasts_s in (("clara", signatures.SESSION_S), ("wall", signatures.DISPLAY_S)):
+        body = {"login": login, "password": password_of(login)}
+        begun_s = int(time.time())
+        ends_s = served.ask("POST", "/v1/sessions", body, None)[1]["ends_s"]
+        assert begun_s + lasts_s <= ends_s <= int(time.time()) + lasts_s, login
 
 
 def test_wrong_unknown_and_locked_are_told_alike(served, books):

@@ -135,6 +135,18 @@ def test_ten_days_before_its_end_it_is_on_the_list_and_renewed(desk):
     assert day(90) in who["clara"].get(f"/cards/{TEMPORARY}").text
 
 
+def test_an_application_that_was_declined_is_not_told_as_one_under_way(desk):
+    """It stays in the list, with who has said no and why: the clerk tells whoever has applied."""
+    who, _store = desk
+    path = entered(desk)
+    number = path.rpartition("/")[2]
+    there = f"/waiting/decline?kind=temporary&subject=application%20{number}"
+    answer = who["hua"].send(there, there, because="nobody of ours")
+    assert answer.headers["location"] == "/waiting?done=declined", answer.text
+    row = who["clara"].get("/temporary").text.partition(f'href="{path}"')[2].partition("</tr>")[0]
+    assert "nobody of ours" in row and "hua" in row and "0 / 2" not in row
+
+
 def test_the_list_goes_on_by_number(desk):
     who, store = desk
     for _ in range(55):
