@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+from ledger.release_file import BadRelease
 from protocols.rules import settings
 from simulator.board.base_image import base_image
 from simulator.vm.image import UPDATERS
-from tests.device.bench import READER, SITE, kit_file, settings_file
+from tests.device.bench import READER, SITE, kit_file, public_file, release_file, settings_file
 from tools.device import batch, flash, processes, provision, work
 from tools.device.boards import BOARDS, CHIPS, LINKS, PROGRAMS, ROLES, hardware_of
 from tools.device.errors import CAUSES, DeviceError
@@ -228,6 +229,12 @@ def test_a_manifest_on_a_board_that_is_none_stops_nothing(monkeypatch, manifest)
     facts = provision.inspect("port")
     assert facts["manifest"] is None
     assert provision.version_of(facts, "main") == 0
+
+
+def test_a_release_without_a_program_is_refused_before_any_board(tmp_path):
+    file = release_file(tmp_path / "a.release", files={"boot.py": b"import gc\n"})
+    with pytest.raises(BadRelease, match=r"no main\.py"):
+        work.signed(file, [public_file(tmp_path / "a.pub")], 1, "pos")
 
 
 def test_a_board_keeps_its_number_until_it_has_its_next_one(tmp_path):

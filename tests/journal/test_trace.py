@@ -164,6 +164,27 @@ def test_a_twin_is_seen_in_the_journal_against_the_books(tmp_path):
     assert last(steps) == (words.BOOKED, WRONG, "other-record") and is_wrong(steps)
 
 
+def test_a_twin_is_seen_in_two_journals_and_in_the_agents_records(tmp_path):
+    pos = Pos(1001)
+    pos.boot()
+    twin = pos.fork()
+    pos.sell(600, FROM_S)
+    twin.spend(amount_fen=900)
+    files = [flashed(tmp_path / name, one.records) for name, one in (("a", pos), ("b", twin))]
+    same = journals([files[0], files[0]])
+    assert said(trace((1001, 2), Places(same)))[0] == (words.TAP, DONE, "tap")
+    for order in (files, files[::-1]):
+        steps = trace((1001, 2), Places(journals(order)))
+        assert said(steps) == [(words.TAP, WRONG, "two-journals")]
+        assert steps[0].facts == {"one": order[0], "other": order[1]}
+    agent = AgentStore(str(tmp_path / "agent.sqlite"))
+    agent.put_many([(1001, 1 + at, sealed) for at, sealed in enumerate(twin.records[:2])])
+    agent.close()
+    with agent_opened(tmp_path / "agent.sqlite") as rows:
+        steps = trace((1001, 2), Places(journals(files[:1]), rows))
+    assert (words.AGENT, WRONG, "agent-other") in said(steps) and is_wrong(steps)
+
+
 def test_the_end_of_a_tap_that_nobody_saw_and_one_that_moved_nothing(tmp_path):
     pos = Pos(1001)
     pos.try_to_sell(600, FROM_S)

@@ -10,7 +10,7 @@ from protocols.rules import slots
 
 MANIFEST = "onecard.json"
 # The program's name until all of it reads back; see firmware/boards/esp32_provision.py.
-_MAIN, _UNTIL_WHOLE = "main.py", "main.new"
+MAIN, _UNTIL_WHOLE = "main.py", "main.new"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def of_release(release: Release, folder: Path) -> Bundle:
         manifest["slot"] = slot
     contents[MANIFEST] = json.dumps(manifest, sort_keys=True).encode()
     digests[MANIFEST] = _digest(contents[MANIFEST])
-    contents[_UNTIL_WHOLE], digests[_UNTIL_WHOLE] = contents.pop(_MAIN), digests.pop(_MAIN)
+    contents[_UNTIL_WHOLE], digests[_UNTIL_WHOLE] = contents.pop(MAIN), digests.pop(MAIN)
     for name, data in contents.items():
         (folder / name).write_bytes(data)
     about = release.name, release.version, release.hardware, release.micropython

@@ -67,6 +67,8 @@ def signed(file: Path, keys: list[Path], needed: int, role: str) -> Release:
         raise BadRelease(f"{file} is signed by {signers} of these keys; {needed} have to")
     if role not in found.roles:
         raise BadRelease(f"{file} is {found.name}, for {', '.join(found.roles)} and not {role}")
+    if bundle.MAIN not in found.files:
+        raise BadRelease(f"{file} has no {bundle.MAIN}: a board would have nothing to run")
     return found
 
 

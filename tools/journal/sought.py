@@ -24,12 +24,16 @@ class BadSearch(Exception):
 
 @dataclass(frozen=True)
 class Held:
-    """A record in a journal that was taken: its sealed bytes, its fields, and where it stands."""
+    """A record in a journal that was taken: its sealed bytes, its fields, and where it stands.
+
+    `other`: a journal given before, which has another record of that number.
+    """
 
     sealed: bytes
     fields: dict[str, Any]
     file: Path
     address: int
+    other: Path | None = None
 
 
 Journals = dict[tuple[int, int], Held]
@@ -53,8 +57,12 @@ def journals(files: Sequence[Path]) -> Journals:
                 except WireError:
                     continue
                 address = capture.address(sector.number * SECTOR_BYTES + entry.offset)
-                held = Held(entry.data, fields, path, address)
-                found[fields["device"], fields["seq"]] = held
+                record = fields["device"], fields["seq"]
+                before = found.get(record)
+                other = None
+                if before is not None:
+                    other = before.other if before.sealed == entry.data else before.file
+                found[record] = Held(entry.data, fields, path, address, other)
     return found
 
 

@@ -81,7 +81,7 @@ def _steps(record: tuple[int, int], places: Places) -> Iterator[Step]:
     path = None if places.books is None else one_yuan.follow(places.books, *record)
     yield _tap(record, held, path, places)
     yield _outcome(record, held, places)
-    yield _agent(record, places)
+    yield _agent(record, held, places)
     if places.books is None:
         yield Step(words.BOOKED, LACKS, "not-come", {"device": record[0], "head": "?"})
         return
@@ -96,6 +96,8 @@ def _steps(record: tuple[int, int], places: Places) -> Iterator[Step]:
 def _tap(record: tuple[int, int], held: Held | None, path: Path | None, places: Places) -> Step:
     fields = held.fields if held else path.fields if path else _of_agent(record, places)
     facts: dict[str, Any] = {"device": record[0], "seq": record[1]}
+    if held and held.other:
+        return Step(words.TAP, WRONG, "two-journals", {"one": held.other, "other": held.file})
     if fields is None:
         return Step(words.TAP, LACKS, "tap-nowhere", facts)
     if fields["kind"] != messages.INTENT:
@@ -123,20 +125,23 @@ def _outcome(record: tuple[int, int], held: Held | None, places: Places) -> Step
     return Step(words.OUTCOME, LACKS, "no-outcome")
 
 
-def _agent(record: tuple[int, int], places: Places) -> Step:
+def _agent(record: tuple[int, int], held: Held | None, places: Places) -> Step:
     agent = places.agent
     if agent is None:
         return Step(words.AGENT, UNSEEN, "agent")
     refused = _rows(agent, "refused", "code", record)
     if refused:
         return Step(words.AGENT, WRONG, "agent-refused", {"code": refused[0][0]})
-    if _rows(agent, "record", "seq", record):
+    stored = _rows(agent, "record", "sealed", record)
+    if stored and held and bytes(stored[0][0]) != held.sealed:
+        return Step(words.AGENT, WRONG, "agent-other")
+    if stored:
         return Step(words.AGENT, DONE, "agent-has")
     marks = agent.execute("SELECT receipted, stored FROM device WHERE device = ?", record[:1])
-    receipted, stored = marks.fetchone() or (0, 0)
+    receipted, upto = marks.fetchone() or (0, 0)
     if record[1] <= receipted:
         return Step(words.AGENT, DONE, "agent-freed", {"upto": receipted})
-    return Step(words.AGENT, LACKS, "agent-lacks", {"upto": stored})
+    return Step(words.AGENT, LACKS, "agent-lacks", {"upto": upto})
 
 
 def _rows(

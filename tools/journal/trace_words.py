@@ -65,6 +65,14 @@ WORDS = {
         "已送到，等前面的记录 {first} 至 {last}",
     ),
     "rejected": ("refused, reason {reason}", "被拒收，原因 {reason}"),
+    "two-journals": (
+        "{one} and {other} have two records of that number: a twin, or a restored state",
+        "{one} 和 {other} 里这个号是两条不同的记录：有孪生机具，或状态被还原过",
+    ),
+    "agent-other": (
+        "the agent has another record of that number: a twin, or a restored state",
+        "代理里这个号是另一条记录：有孪生机具，或状态被还原过",
+    ),
     "other-record": (
         "the books have another record of that number: a twin, or a restored state",
         "账簿里这个号是另一条记录：有孪生机具，或状态被还原过",
