@@ -107,7 +107,7 @@ class Log:
     def _note(self, row: dict[str, Any]) -> None:
         whose, mac = (row["site"], row["device"]), row["mac"]
         before = self._numbers.get(whose, mac)
-        if before != mac and self._boards.get(before) == whose:
+        if before and before != mac and self._boards.get(before) == whose:
             del self._boards[before]
         for elder in [number for number, board in self._numbers.items() if board == mac]:
             if elder != whose:
