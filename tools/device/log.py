@@ -105,7 +105,8 @@ class Log:
         self._note(row)
 
     def _note(self, row: dict[str, Any]) -> None:
-        whose, mac = (row["site"], row["device"]), row["mac"]
+        mac: str = row["mac"]
+        whose = row["site"], row["device"]
         before = self._numbers.get(whose, mac)
         if before and before != mac and self._boards.get(before) == whose:
             del self._boards[before]
