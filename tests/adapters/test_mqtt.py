@@ -505,6 +505,9 @@ def test_birth_will_and_goodbye(broker, ports):
 # amqtt 0.12 walks its table of subscriptions while a SUBSCRIBE changes it, and what it was handing
 # out then is lost: as everywhere, whoever is not sure that it has arrived says it again (ADR 1).
 LOSES_WHILE_ANOTHER_SUBSCRIBES = ("amqtt",)
+# With its cores busy a NATS server has delivered by a filter that was left out before 41 messages
+# which it acknowledged later: for how long is not said. What comes too much is nobody's here.
+DELIVERS_WHAT_WAS_LEFT_OUT = ("nats",)
 
 
 def test_what_is_listened_to_changes_without_a_gap(broker, ports):
@@ -546,7 +549,8 @@ def test_what_is_listened_to_changes_without_a_gap(broker, ports):
     assert sorted(set(got["one/5/up"])) == list(range(1, said + 1))
     # Of the one that was left out nothing comes once the broker has been told.
     assert set(got["one/7/up"]) >= set(range(60, 101))
-    assert not set(got["one/7/up"]) & {*range(10, 51), *range(110, 151)}
+    if broker.kind not in DELIVERS_WHAT_WAS_LEFT_OUT:
+        assert not set(got["one/7/up"]) & {*range(10, 51), *range(110, 151)}
 
 
 def test_what_is_listened_to_outlasts_a_session(tmp_path):

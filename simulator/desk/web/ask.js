@@ -3,11 +3,14 @@ const token = document.querySelector('meta[name="desk-token"]').content;
 export const words = JSON.parse(document.body.dataset.words);
 
 async function post(path, body) {
+  // What is told while the answer is on its way, as that the play has ended, stays.
+  const stood = document.getElementById("notice").textContent;
   const headers = { "Content-Type": "application/json", "X-Desk-Token": token };
   try {
     const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
     const said = await answer.json();
-    notice(said.refused ? `${words.refused}: ${said.refused}` : "", said.refused ? "bad" : "");
+    if (said.refused) notice(`${words.refused}: ${said.refused}`, "bad");
+    else if (document.getElementById("notice").textContent === stood) notice("");
     return !said.refused;
   } catch {
     notice(words.lost_link, "bad");

@@ -1,6 +1,10 @@
 // Links between readers and books: how they are, and what is done to them.
 import { act, words } from "./ask.js";
 
+// Of a line, what was chosen last: a picture drawn before the answer must not undo it.
+const chosen = new Map();
+const CHOSEN_MS = 2000; // pictures of before have come by then
+
 const siteOf = (part) => part.closest("[data-site]").dataset.site;
 
 function put(button, isOn, on, off) {
@@ -21,7 +25,7 @@ export function showLinks(place, site) {
     const fault = site.faults[line.dataset.line];
     line.querySelector("[data-dark]").setAttribute("aria-pressed", fault.dark);
     for (const select of line.querySelectorAll("[data-slow]")) {
-      if (select !== document.activeElement) select.value = fault[select.dataset.slow];
+      if (select !== document.activeElement && !chosen.has(line)) select.value = fault[select.dataset.slow];
     }
     isBad ||= fault.dark || fault.delay_ms > 0 || fault.loss_percent > 0;
   }
@@ -37,9 +41,10 @@ export function showTyped(place, typed) {
 const lineOf = (part) => part.closest("[data-line]");
 
 export function slow(select) {
-  const step = { do: "slow", what: lineOf(select).dataset.line, site: siteOf(select) };
-  for (const each of lineOf(select).querySelectorAll("[data-slow]")) step[each.dataset.slow] = Number(each.value);
-  return act(step);
+  const line = lineOf(select), step = { do: "slow", what: line.dataset.line, site: siteOf(select) };
+  for (const each of line.querySelectorAll("[data-slow]")) step[each.dataset.slow] = Number(each.value);
+  chosen.set(line, step);
+  return act(step).finally(() => setTimeout(() => chosen.get(line) === step && chosen.delete(line), CHOSEN_MS));
 }
 
 export function dark(button) {
