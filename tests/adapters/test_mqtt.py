@@ -505,8 +505,8 @@ def test_birth_will_and_goodbye(broker, ports):
 # amqtt 0.12 walks its table of subscriptions while a SUBSCRIBE changes it, and what it was handing
 # out then is lost: as everywhere, whoever is not sure that it has arrived says it again (ADR 1).
 LOSES_WHILE_ANOTHER_SUBSCRIBES = ("amqtt",)
-# With its cores busy a NATS server has delivered by a filter that was left out before 41 messages
-# which it acknowledged later: for how long is not said. What comes too much is nobody's here.
+# On busy cores a NATS server has gone on with what was left out, though it had acknowledged things
+# said since. What comes too much is passed over by whoever takes it.
 DELIVERS_WHAT_WAS_LEFT_OUT = ("nats",)
 
 
