@@ -4,6 +4,7 @@ import tempfile
 
 import pytest
 
+from ledger import people
 from ledger.console.pages import PAGES
 from ledger.invariants import check
 from tools import bench_report
@@ -145,6 +146,11 @@ def test_each_page_of_the_console_is_asked_on_books_that_are_right(monkeypatch, 
     summary = store.summary()
     assert summary["records"] >= 600 and summary["booked"] > 100 and check(store) == []
     store.close()
+
+
+def test_every_page_but_those_of_administrators_is_asked():
+    unasked = [one for one in PAGES if not one.is_open and not console_visits.login_for(one)]
+    assert unasked and all(one.is_for((people.ADMINISTRATOR,)) for one in unasked)
 
 
 def test_a_page_that_is_refused_has_no_figure(tmp_path):

@@ -18,6 +18,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
+from ledger.console.asked import Page
 from ledger.console.pages import PAGES
 from ledger.store import LedgerStore
 from simulator.operators import password_of
@@ -72,14 +73,21 @@ def visits(store: LedgerStore) -> Iterator[Visit]:
     """Every page of the table, and the questions by which some of them are asked for more."""
     known = _known(store)
     for page in PAGES:
-        if not page.is_open:
-            login = next(name for name, (_of, role) in STAFF.items() if page.is_for((role,)))
+        login = login_for(page)
+        if login:
             yield Visit(page.path, page.path.format(**known), login)
     for name, path, login in _QUESTIONS:
         yield Visit(name, path.format(**known), login)
     for name, path, login, fields in _POSTED:
         said = {key: text.format(**known) for key, text in fields.items()}
         yield Visit(name, path.format(**known), login, said)
+
+
+def login_for(page: Page) -> str:
+    """Who asks a page; "": nobody here, as for those of the administrators, who are always few."""
+    if page.is_open:
+        return ""
+    return next((name for name, (_of, role) in STAFF.items() if page.is_for((role,))), "")
 
 
 _QUESTIONS = (
