@@ -202,5 +202,5 @@ def _rows(took: dict[tuple[str, str], Took], load: str, flood: str) -> Iterator[
 
 
 def _row(name: str, ours: float, other: float, against: str, unit: str) -> dict[str, object]:
-    figures = {"ours": round(ours, 4), "other": round(other, 4)}
+    figures = {"ours": round(ours, 6), "other": round(other, 6)}
     return {"name": name, **figures, "against": against, "unit": unit}

@@ -105,7 +105,7 @@ def main(host: str, port: str, topic: str, payload: str, bytes_per_s: str) -> No
     before_s = time.process_time()
     messages = _flood(line, _packets(topic, bytes.fromhex(payload)), int(bytes_per_s))
     cpu_s = time.process_time() - before_s
-    print(json.dumps({"messages": messages, "cpu_s": round(cpu_s, 3)}), flush=True)
+    print(json.dumps({"messages": messages, "cpu_s": round(cpu_s, 6)}), flush=True)
 
 
 if __name__ == "__main__":
