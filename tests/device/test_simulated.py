@@ -148,16 +148,16 @@ def test_cut_off_anywhere_it_runs_nothing_or_all_of_it_and_is_provisioned_again(
 
 
 def test_why_a_board_does_not_answer(tmp_path, kit, reader, monkeypatch):
-    monkeypatch.setattr(processes, "PROBE_S", 0.5)
     dead = board(tmp_path / "dead", is_dead=True)
     bare = board(tmp_path / "bare", is_bare=True)
     fresh = board(tmp_path / "fresh")
-    for url, cause in ((dead, 4), (bare, 5), (f"sim://{tmp_path}/none", 1), ("/dev/none", 1)):
+    for url, cause in ((bare, 5), (dead, 4), (f"sim://{tmp_path}/none", 1), ("/dev/none", 1)):
+        # Only where nothing comes is all of it waited for.
+        monkeypatch.setattr(processes, "PROBE_S", 0.5 if url == dead else 5.0)
         found = onecard("device", "doctor", "--port", url)
         assert found.exit_code == 1 and f"[cause {cause}]" in found.output
         refused = onecard("device", "show", "--port", url)
         assert refused.exit_code == 2 and f"[cause {cause}]" in refused.stderr
-    monkeypatch.setattr(processes, "PROBE_S", 5.0)
     found = onecard("device", "doctor", "--port", fresh)
     assert found.exit_code == 1 and "[cause 13]" in found.output
 

@@ -179,7 +179,7 @@ def test_with_a_ledger_and_kills_everything_is_booked_once_and_the_disk_is_freed
     print(f"repeated to the ledger after two kills: {repeats} of 600")
     assert building.process is not None
     building.process.send_signal(signal.SIGTERM)
-    assert building.process.wait(10) == 0
+    assert building.process.wait(60) == 0
     assert building.on_disk() == {device: {} for device in DEVICES}
 
 
