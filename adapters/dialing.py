@@ -161,6 +161,7 @@ class Stream:
         self._held: bytearray | None = None
         self._at = 0
         self.dry = False
+        self._has_heard = False
 
     def recv(self, count: int) -> bytes:
         if self._at == len(self._ahead):
@@ -168,6 +169,7 @@ class Stream:
             self._ahead = self._receive()
             self._at = 0
             self.dry = False
+            self._has_heard = True
         chunk = self._ahead[self._at : self._at + count]
         self._at += len(chunk)
         return chunk
@@ -198,6 +200,11 @@ class Stream:
     @property
     def is_holding(self) -> bool:
         return bool(self._held)
+
+    def take_heard(self) -> bool:
+        """Whether anything was read since it was last asked for."""
+        heard, self._has_heard = self._has_heard, False
+        return heard
 
     def fileno(self) -> int:
         return self._socket.fileno()

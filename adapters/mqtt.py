@@ -8,6 +8,7 @@ network or a broker does raises out of `step`; it shows as `connected`, `session
 
 import socket
 import struct
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from adapters.dialing import Contexts, Dial, Stream, TlsStream, peer_certificate, stream_over
 from adapters.failover import BACKOFF_MS_MAX, Address, Failover
+from adapters.keepalive import Keepalive
 from adapters.subscriptions import Subscriptions
 
 NETWORK = "network"
@@ -67,7 +69,8 @@ class MqttPort:
     broker had better deliver at 0). `will` and `birth` are (topic, payload), retained: the
     broker publishes the will when we vanish, we publish the birth once subscribed. `counters`
     (name -> int) only ever grow. Time: `now_ms` is the caller's clock for back-off and time-outs;
-    keep-alive runs on the host's clock inside paho, because the broker lives there too. `secure`:
+    keep-alive runs on the host's clock, because the broker lives there too: a link without a word
+    is given up within 1.5 of them (adapters/keepalive.py). `secure`:
     TLS, with the context that it gives for each connection (adapters/identity.py);
     `peer_certificate` (DER) is what the broker has shown at the last one. `login`: user and
     password, for brokers that are not ours. `fallbacks`: further nodes of the same cluster, tried
@@ -101,6 +104,7 @@ class MqttPort:
         self._client_id = client_id
         self._subscriptions = Subscriptions(subscriptions, subscription_qos)
         self._keepalive_s = keepalive_s
+        self._keepalive = Keepalive(keepalive_s, 0.0)
         self._will = will
         self._birth = birth
         self._ack_timeout_ms = ack_timeout_ms
@@ -256,6 +260,7 @@ class MqttPort:
         self.peer_certificate = peer_certificate(sock)
         self._stream = stream_over(sock)
         self._opened_ms = self._progress_ms = now_ms
+        self._keepalive = Keepalive(self._keepalive_s, time.monotonic())
         self._lost = ""
         self._inbox.clear()
         self.unacked = 0
@@ -308,6 +313,10 @@ class MqttPort:
                 self._note(client.loop_misc())
         except _PROTOCOL_ERRORS as error:
             self._lost = f"{type(error).__name__}: {error}"
+        # Who does not read, since its inbox is full, cannot say that nothing came.
+        has_heard = stream.take_heard() or not self.wants_read()
+        if self._keepalive.is_silent(has_heard, time.monotonic()) and not self._lost:
+            self._lost = "not a word within 1.5 keep-alives"
         self._say_probe(now_ms)
         self._check_time(now_ms)
         if self._lost:

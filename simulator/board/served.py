@@ -60,6 +60,7 @@ class Board:
         tty.setraw(outer)
         self.port = os.ttyname(outer)
         os.close(outer)
+        self._name_held = -1
         self._ended, self._end = os.pipe()
         self._thread = threading.Thread(target=self._run, name=f"board {folder.name}", daemon=True)
 
@@ -72,7 +73,7 @@ class Board:
     ) -> None:
         os.write(self._end, b"x")
         self._thread.join()
-        for handle in (self._wire, self._ended, self._end):
+        for handle in (self._wire, self._name_held, self._ended, self._end):
             if handle >= 0:
                 os.close(handle)
         self._flash.close()
@@ -101,7 +102,9 @@ class Board:
             elif ready and self._console is not None:
                 self._serve(self._console, ready)
         except PowerCut:
-            # The adapter is fed by the same cable: the port is gone as well.
+            # The adapter is fed by the same cable: the port is gone as well. Nobody gets its name
+            # while this board is there: what was meant for it would reach another one.
+            self._name_held = os.open(self.port, os.O_RDWR | os.O_NOCTTY)
             os.close(self._wire)
             self._wire = -1
             return False

@@ -165,8 +165,10 @@ class _Desk:
         return StreamingResponse(changes, media_type="text/event-stream", headers=headers)
 
     async def _changes(self, view: str) -> AsyncIterator[str]:
-        await asyncio.wrap_future(self._stage.watch(view))
+        watching = asyncio.wrap_future(self._stage.watch(view))
         try:
+            # Shielded: a browser that goes away meanwhile is counted, and uncounted behind it.
+            await asyncio.shield(watching)
             async for text in self._changes_of(view):
                 yield text
         finally:

@@ -155,9 +155,12 @@ class Stage:
         self._images_folder.cleanup()
 
     def _ask(self, call: Callable[[], Any]) -> Future[Any]:
+        """What its asker has cancelled before its turn came is not done."""
         answer: Future[Any] = Future()
 
         def do() -> None:
+            if not answer.set_running_or_notify_cancel():
+                return
             try:
                 answer.set_result(call())
             except BaseException as error:  # noqa: BLE001

@@ -3,6 +3,7 @@
 import select
 import socket
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +21,7 @@ from simulator.broker import BrokerError, start_broker
 from simulator.broker_cluster import Cluster
 
 CONNACK = b"\x20\x02\x00\x00"
+PINGREQ, PINGRESP = b"\xc0\x00", b"\xd0\x00"
 SUBACK = b"\x90\x03\x00\x01\x01"
 
 
@@ -303,6 +305,42 @@ def test_a_dead_link_is_noticed_by_missing_pubacks(peer):
     assert not port.connected
     assert port.unacked == 0
     assert "PUBACK" in port.last_error
+
+
+@pytest.fixture
+def host_s(monkeypatch):
+    """The host's clock of adapter and paho, set by [0]."""
+    clock = [0.0]
+    monkeypatch.setattr("adapters.mqtt.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("paho.mqtt.client.time_func", lambda: clock[0])
+    return clock
+
+
+def test_a_dead_link_on_which_nothing_is_unanswered_is_noticed_by_silence(peer, host_s):
+    """A bug that was found: paho alone waits for two keep-alives."""
+    port = _connected(peer)
+    answered_s = None
+    while port.connected and host_s[0] < 300:
+        host_s[0] += 1
+        port.step(0)
+        if answered_s is None and peer_has_data(peer):
+            assert peer.connection.recv(100) == PINGREQ and host_s[0] == 60
+            peer.connection.sendall(PINGRESP)
+            _step_until(port, 0, lambda: port._keepalive._asked_s is None)
+            answered_s = host_s[0]
+    assert answered_s == 60  # the first question was answered, and the second was not
+    assert peer.connection.recv(100) == PINGREQ
+    assert host_s[0] <= answered_s + 90
+    assert port.last_error == "not a word within 1.5 keep-alives"
+
+
+def test_who_does_not_read_does_not_say_that_nothing_came(peer, host_s):
+    port = _connected(peer)
+    peer.connection.sendall(b"".join(_publish(b"x", b"", mid=n + 1) for n in range(INBOX_MAX)))
+    _step_until(port, 0, lambda: not port.wants_read())
+    for host_s[0] in range(60, 120):
+        port.step(0)
+    assert port.connected
 
 
 def test_a_full_inbox_stops_reading_and_nothing_is_lost(peer):

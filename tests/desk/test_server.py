@@ -1,15 +1,19 @@
 """Who may ask the desk for something, and that nobody who asks can hold it up."""
 
+import asyncio
 import http.client
 import json
 import re
 import socket
+import threading
 import time
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
 
 from simulator.desk import words
+from simulator.desk.server import _Desk
 from tests.desk.conftest import SMALL
 from tests.desk.served import PATIENCE_S, TOKEN, served
 
@@ -202,6 +206,58 @@ def test_a_browser_that_does_not_read_holds_nobody_up(desk):
             assert time.monotonic() < until_s, "time stands still"
             time.sleep(0.02)
         assert post(netloc, "/act", WAIT)[0] == 200
+
+
+@contextmanager
+def busy(stage):
+    """The stage is at something long, and what is asked for meanwhile waits."""
+    began, over = threading.Event(), threading.Event()
+    stage._ask(lambda: began.set() or over.wait(PATIENCE_S))
+    assert began.wait(PATIENCE_S)
+    yield
+    over.set()
+
+
+def test_whoever_goes_before_the_answer_ends_nobodys_play(desk):
+    """A bug that was found: the answer to nobody ended the stage, and with it every later one."""
+    stage, netloc = desk
+    before = stage.recording().result()
+    with busy(stage):
+        gone = stage.act(WAIT)
+        assert gone.cancel()
+    assert stage.recording().result(PATIENCE_S) == before, "what was cancelled is not done"
+    assert post(netloc, "/act", WAIT)[0] == 200
+
+
+@pytest.mark.parametrize("is_begun", [False, True], ids=["before", "in the middle"])
+def test_a_browser_that_goes_before_it_is_shown_anything_is_forgotten(desk, is_begun, monkeypatch):
+    """Else what only it looked at would be put together for ever."""
+    stage, _ = desk
+    view, began, over = "device:gate", threading.Event(), threading.Event()
+    watch = stage._watch
+    monkeypatch.setattr(
+        stage, "_watch", lambda seen: (began.set(), over.wait(PATIENCE_S), watch(seen))
+    )
+    changes = _Desk(stage, TOKEN, lambda: False)._changes(view)
+
+    async def go_away():
+        first = asyncio.ensure_future(anext(changes))
+        await asyncio.sleep(0)  # it has asked
+        if is_begun:
+            await asyncio.to_thread(began.wait, PATIENCE_S)
+        first.cancel()
+        await asyncio.wait([first])
+        assert first.cancelled()
+        over.set()
+
+    if is_begun:
+        asyncio.run(go_away())
+    else:
+        with busy(stage):
+            asyncio.run(go_away())
+    assert "[[step]]" in stage.recording().result(PATIENCE_S)
+    assert not stage._watched[view]
+    assert not [key for key in stage.shown if key.startswith(("posture:", "journal:"))]
 
 
 def test_every_browser_is_told_everything_at_first(desk):

@@ -123,11 +123,11 @@ def test_files_that_were_swapped_after_the_release_was_verified(bench, monkeypat
     """The board reads back what it got: the program gets no name, and nothing runs."""
     call = processes.call
 
-    def swapping(port, function, *arguments, files=None):
+    def swapping(port, function, *arguments, files=None, **more):
         for path in files or ():
             if path.suffix == ".mpy":
                 path.write_bytes(b"S" * len(path.read_bytes()))
-        return call(port, function, *arguments, files=files)
+        return call(port, function, *arguments, files=files, **more)
 
     release_file(bench.file, RUNS)
     monkeypatch.setattr(processes, "call", swapping)

@@ -1,11 +1,15 @@
 """`onecard device` on simulated boards: real esptool, mpremote and MicroPython, and power cuts."""
 
+import os
 import subprocess
+import threading
+import time
 
 import pytest
 from typer.testing import CliRunner
 
 from simulator.board.base_image import base_image
+from simulator.board.served import FLASH, served
 from tests.device.bench import (
     board,
     chip,
@@ -16,7 +20,8 @@ from tests.device.bench import (
     trouble,
 )
 from tools.cli import app
-from tools.device import ports, processes, provision
+from tools.device import boards, flash, ports, processes, provision, work
+from tools.device.errors import DeviceError
 from tools.keys import site_kit
 
 _TEAR = "f = open('reader_0.mpy', 'w'); f.write('torn'); f.close()"
@@ -143,16 +148,16 @@ def test_cut_off_anywhere_it_runs_nothing_or_all_of_it_and_is_provisioned_again(
 
 
 def test_why_a_board_does_not_answer(tmp_path, kit, reader, monkeypatch):
-    monkeypatch.setattr(processes, "PROBE_S", 0.5)
     dead = board(tmp_path / "dead", is_dead=True)
     bare = board(tmp_path / "bare", is_bare=True)
     fresh = board(tmp_path / "fresh")
-    for url, cause in ((dead, 4), (bare, 5), (f"sim://{tmp_path}/none", 1), ("/dev/none", 1)):
+    for url, cause in ((bare, 5), (dead, 4), (f"sim://{tmp_path}/none", 1), ("/dev/none", 1)):
+        # Only where nothing comes is all of it waited for.
+        monkeypatch.setattr(processes, "PROBE_S", 0.5 if url == dead else 5.0)
         found = onecard("device", "doctor", "--port", url)
         assert found.exit_code == 1 and f"[cause {cause}]" in found.output
         refused = onecard("device", "show", "--port", url)
         assert refused.exit_code == 2 and f"[cause {cause}]" in refused.stderr
-    monkeypatch.setattr(processes, "PROBE_S", 5.0)
     found = onecard("device", "doctor", "--port", fresh)
     assert found.exit_code == 1 and "[cause 13]" in found.output
 
@@ -206,3 +211,64 @@ def test_power_lost_while_it_is_flashed_and_flashed_again(tmp_path):
     assert not chip(folder).can_boot()
     assert onecard("device", "flash", "--port", url, "--base", base).exit_code == 0
     assert chip(folder).can_boot()
+
+
+def test_power_lost_while_it_is_flashed_and_another_board_comes_to_its_port(tmp_path):
+    """A bug that was found: esptool went on at the board that came, and said that all was well."""
+    base, port = tmp_path / "base.bin", tmp_path / "ttyUSB0"
+    base.write_bytes(base_image())
+    cut = board(tmp_path / "cut", 1, is_bare=True, cut_after=20)
+    board(tmp_path / "other", 2)
+    flash_file = chip(tmp_path / "other")
+    flash_file.program(0xC000, b"of somebody else")  # where the base image has nothing
+    flash_file.close()
+    is_over = threading.Event()
+
+    def comes(gone):
+        while gone.exists():
+            time.sleep(0.001)
+        with served(tmp_path / "other") as there:
+            port.unlink()
+            port.symlink_to(there)
+            is_over.wait(60)
+
+    with ports.opened(cut) as gone:
+        port.symlink_to(gone)
+        other = threading.Thread(target=comes, args=[port.readlink()])
+        other.start()
+        with pytest.raises(DeviceError):
+            flash.flash(str(port), boards.BOARDS["esp32-8mb"], base, lose_journal=False)
+        other_came = str(port.readlink()) != gone
+        is_over.set()
+        other.join()
+        # Its name is nobody else's while it is there, also behind who had it open.
+        handles = os.openpty()
+        name = os.ttyname(handles[1])
+        for handle in handles:
+            os.close(handle)
+    assert name != gone
+    flash_file = chip(tmp_path / "other")
+    assert other_came and flash_file.read(0xC000, 16) == b"of somebody else"
+    flash_file.close()
+
+
+def test_nothing_is_put_on_another_board_than_was_looked_at(tmp_path, kit, reader, monkeypatch):
+    """Two boards that start anew at once may come back at each other's port."""
+    url, other = board(tmp_path / "board", 1), board(tmp_path / "other", 2)
+    assert put(tmp_path, url, kit, reader).exit_code == 0
+    inspected(other)  # it has made its file system
+    before = (tmp_path / "other" / FLASH).read_bytes()
+    facts = inspected(url)
+    settings_file(reader, epoch=2)
+    words = ["--port", other, "--role", "pos", "--kit", kit, "--settings", reader]
+    # The look was at the one, and all that follows goes to the other.
+    for files, again in (
+        (facts["files"], lambda: put(tmp_path, other, kit, reader)),
+        ({}, lambda: put(tmp_path, other, kit, reader)),
+        ({}, lambda: onecard("device", "apply", *words, "--log", tmp_path / "log.jsonl")),
+    ):
+        looked = {**facts, "files": files}
+        monkeypatch.setattr(work.provisioning, "inspect", lambda port, looked=looked: looked)
+        refused = again()
+        assert refused.exit_code and "[cause 18]" in refused.stderr, refused.output
+        assert (tmp_path / "other" / FLASH).read_bytes() == before

@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -30,6 +29,7 @@ from tests.edge_agent.ports import FakePort
 from tests.edge_agent.test_view import INSPECTED, UTC_S, _record
 
 A, B = 1001, 1002
+END = "late/end"  # of what stands at the broker
 ROOT = f"homeassistant/sensor/onecard_{SITE}_"
 SENSORS = "|".join(READER_SENSORS)
 ALLOWED = re.compile(
@@ -101,7 +101,7 @@ class _Ears:
 
     def step(self, now_ms):
         due_ms = self.port.step(now_ms)
-        self.messages += _heard(self.port)
+        self.messages += [message for message in _heard(self.port) if message.topic != END]
         return due_ms
 
     def __getattr__(self, name):
@@ -122,16 +122,18 @@ class _Stepped:
 
 
 def _retained(broker):
-    """Topic -> what a client that comes now is told at once."""
-    late = _port(broker, "late", "homeassistant/#")
+    """Topic -> what a client that comes now is told, before its own first word comes back."""
+    late, found = _port(broker, "late", "homeassistant/#", END), {}
+
+    def is_told():
+        found.update({message.topic: message.payload for message in _heard(late)})
+        return END in found
+
     pump([late], lambda: late.connected)
-    end_s = time.monotonic() + 0.3
-    found = {}
-    while time.monotonic() < end_s:
-        late.step(time.monotonic_ns() // 1_000_000)
-        found |= {message.topic: message.payload for message in _heard(late)}
-        time.sleep(0.01)
+    late.publish(END, b"")
+    pump([late], is_told)
     late.close()
+    del found[END]
     return found
 
 

@@ -121,7 +121,7 @@ def test_the_daemon_says_ready_what_is_down_and_stopping(systemd, tmp_path, repo
         while said.count("WATCHDOG=1") < 3:
             said.append(systemd.recv(4096).decode())
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         said += _heard(systemd)
     finally:
         process.kill()

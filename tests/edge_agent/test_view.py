@@ -125,7 +125,7 @@ def page():
 def _get(page, path, **headers):
     request = urllib.request.Request(f"http://127.0.0.1:{page.port}{path}", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -266,7 +266,7 @@ def test_another_name_for_this_machine_gets_nothing(shown):
 
 def test_nothing_can_be_said_to_it(shown):
     for raw in (b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\x16\x03\x01 garbage\r\n\r\n"):
-        with socket.create_connection(("127.0.0.1", shown.port), timeout=5) as stream:
+        with socket.create_connection(("127.0.0.1", shown.port), timeout=60) as stream:
             stream.sendall(raw)
             stream.shutdown(socket.SHUT_WR)
             answer = stream.recv(4096)

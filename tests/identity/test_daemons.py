@@ -135,7 +135,7 @@ class Campus:
         for process in self.processes.values():
             process.send_signal(signal.SIGCONT)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
         self.building.stop()
         self.centre.stop()
 

@@ -190,7 +190,7 @@ class Lunch:
         """SIGTERM to all; each ends in good order."""
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
-        assert [process.wait(10) for process in self.processes.values()] == [0, 0, 0]
+        assert [process.wait(60) for process in self.processes.values()] == [0, 0, 0]
 
     def close(self):
         for process in self.processes.values():

@@ -26,8 +26,17 @@ _RAW, _BARE, _PROMPT = b"raw REPL; CTRL-B to exit", b"invalid header", b">>> "
 # A chip's ROM and MicroPython tell that they start, each in its own words.
 _STARTS = (b"rst:0x", b"MicroPython ")
 ASK_TIMEOUT_S, PUT_TIMEOUT_S, FLASH_TIMEOUT_S = 60, 300, 600
+# esptool as it is, but when a board goes away while it is written, esptool would write to whatever
+# comes to that port within seconds: another board, with another reader's records.
+_ESPTOOL = """import runpy
+from esptool.loader import ESPLoader
+ESPLoader.WRITE_FLASH_ATTEMPTS = 1
+runpy.run_module("esptool", run_name="__main__", alter_sys=True)
+"""
 # What either of them says, and the cause that it means; the first that is found counts.
+_ANOTHER = "another board answers"
 _SAID = (
+    (_ANOTHER, 18),
     ("invalid header", 5),
     ("in use by another program", 3),
     ("Could not exclusively lock", 3),
@@ -84,11 +93,19 @@ def call(
     *arguments: Any,
     files: list[Path] | None = None,
     script: Path = ON_BOARD,
+    mac: str = "",
 ) -> Any:
-    """What a function of `script` prints; before that `files` are put beside it. DeviceError."""
+    """What a function of `script` prints; before that `files` are put beside it. DeviceError.
+
+    `mac`: of the board that this is for; to another one nothing is done. A board that starts anew
+    may come back at the port of one that does so beside it.
+    """
     given = json.dumps(json.dumps(arguments))
     text = f"{script.read_text()}\nimport json\n{function}(*json.loads({given}))\n"
     words = ["connect", port, "resume"]
+    if mac:
+        is_other = f"machine.unique_id() != {bytes.fromhex(mac)!r}"
+        words += ["exec", f"import machine\nif {is_other}: raise RuntimeError('{_ANOTHER}')"]
     if files:
         words += ["fs", "cp", *map(str, files), ":", "+"]
     timeout_s = PUT_TIMEOUT_S if files else ASK_TIMEOUT_S
@@ -139,16 +156,19 @@ def _heard(line: serial.SerialBase, words: tuple[bytes, ...]) -> bool:
 
 
 def esptool(port: str, chip: str, *words: str) -> str:
-    """What esptool said. DeviceError."""
-    return _run("esptool", ["--chip", chip, "--port", port, *words], FLASH_TIMEOUT_S)
+    """What esptool said, about the one board that it has found at the port. DeviceError."""
+    words = ("--chip", chip, "--port", port, *words)
+    return _run("esptool", list(words), FLASH_TIMEOUT_S, start=("-c", _ESPTOOL))
 
 
-def _run(module: str, words: list[str], timeout_s: float, text: str = "") -> str:
+def _run(
+    module: str, words: list[str], timeout_s: float, text: str = "", start: tuple[str, ...] = ()
+) -> str:
     if find_spec(module) is None:
         raise DeviceError(15, module)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", module, *words],
+            [sys.executable, *(start or ("-m", module)), *words],
             input=text,
             capture_output=True,
             text=True,

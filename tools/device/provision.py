@@ -101,22 +101,22 @@ def provision(
     """Make the board that `facts` are of the reader `who`, as `check` has allowed. DeviceError."""
     if "main.py" in facts["files"]:
         # What it has begun, as its watchdog, must be over before anything is put.
-        processes.call(port, "stop")
+        processes.call(port, "stop", mac=facts["mac"])
         processes.reset(port)
     blobs = {**who.blobs, **bundle.blobs}
     gone = [name for name in BLOBS if name not in blobs]
     digests = {"files": bundle.digests, "blobs": digests_of(blobs)}
-    found = processes.call(
-        port, "put", _hex(blobs), gone, digests, bundle.slot, erase_journal, files=bundle.files
-    )
+    words = _hex(blobs), gone, digests, bundle.slot, erase_journal
+    found = processes.call(port, "put", *words, files=bundle.files, mac=facts["mac"])
     if found["wrong"]:
         raise DeviceError(12, ", ".join(found["wrong"]))
     processes.reset(port)
 
 
-def apply(port: str, who: Identity) -> None:
+def apply(port: str, facts: Mapping[str, Any], who: Identity) -> None:
     """Give a reader that is provisioned other settings, and nothing else. DeviceError."""
-    found = processes.call(port, "apply", _hex(who.blobs), digests_of(who.blobs))
+    words = _hex(who.blobs), digests_of(who.blobs)
+    found = processes.call(port, "apply", *words, mac=facts["mac"])
     if found["wrong"]:
         raise DeviceError(12, ", ".join(found["wrong"]))
     processes.reset(port)

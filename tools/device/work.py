@@ -156,7 +156,7 @@ def apply(order: Order, url: str, log_file: Path) -> str:
         provisioning.must_erase(facts, who, lose_journal=False)
         before = log.done(who.site, who.device)
         log.begin(who.site, who.device, facts["mac"])
-        provisioning.apply(port, who)
+        provisioning.apply(port, facts, who)
         log.add(_applied(before, facts, who))
     return f"{who.site}/{who.device}"
 

@@ -33,7 +33,7 @@ def ledger(tmp_path):
 
 
 def is_there(port):
-    line = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     try:
         line.request("GET", "/login")
         return line.getresponse().status == 200
