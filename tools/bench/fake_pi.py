@@ -43,7 +43,7 @@ def install(chip: Mfrc522) -> None:
     package = ModuleType("RPi")
     vars(package)["GPIO"] = gpio
     sys.modules.update({"spidev": spidev, "RPi": package, "RPi.GPIO": gpio})
-    time.sleep = lambda seconds: chip.clock.advance_us(round(float(seconds) * 1_000_000))
+    time.sleep = lambda seconds: SpiDev.chip.clock.advance_us(round(float(seconds) * 1_000_000))
 
 
 def _gpio() -> dict[str, int | Callable[..., int | None]]:

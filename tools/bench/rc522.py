@@ -2,7 +2,8 @@
 
 Every driver, ours included, sits on a 1 MHz bus (the others' own setting) where a transaction
 costs 30 us beside its bits, and does the same four things. Polls are counted: they are traffic
-too. Each rival runs in a process of its own, with fakes for the Raspberry Pi beneath it.
+too. The time is that of chip, card and bus; a driver's own code takes none. Each rival runs in a
+process of its own, with fakes for the Raspberry Pi beneath it.
 
 What no rival does at all is measured beside what the design allows for it.
 """
@@ -13,27 +14,23 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from firmware.drivers.iso14443 import Pcd
 from firmware.drivers.iso_dep import IsoDep
 from firmware.drivers.mfrc522 import Mfrc522 as OurDriver
-from firmware.drivers.mifare_classic import Classic
 from simulator.cards.desfire import Desfire
 from simulator.cards.field import Card, Field
-from simulator.cards.mifare_classic import FACTORY_KEY, MifareClassic
+from simulator.cards.mifare_classic import MifareClassic
 from simulator.chips.mfrc522 import Mfrc522
 from simulator.world.clock import ReaderClock, World
 from tools.bench import driver_folder, fake_pi
+from tools.bench.rc522_peers import BLOCK, PEERS, Driver, Ours
 from tools.rooms import ROOT
 
 UID = bytes.fromhex("de3ac417")
-BLOCK = 4
 OLD, NEW = bytes(range(16)), bytes(range(16, 32))
 SPI_HZ, CALL_US = 1_000_000, 30
-REQA, KEY_A = 0x26, 0x60
 OPERATIONS = ("empty poll", "select, 4-byte UID", "authenticate and read", "write")
 # Transactions that the design allows.
 DESIGN_MAX = {
@@ -47,7 +44,9 @@ PAUSE_MS = 100
 GET_VERSION, GO_ON, VERSION_PART_BYTES = b"\x60", b"\xaf", 8
 PEER_TIMEOUT_S = 120
 
-Counts = dict[str, tuple[int, int]]
+UNITS = ("SPI transactions", "SPI bytes", "us, modelled")
+# By operation: a figure for each of UNITS.
+Counts = dict[str, tuple[int, int, int]]
 Steps = tuple[Callable[[], bool], Callable[[], bool], Callable[[], bool], Callable[[], bool]]
 
 
@@ -81,15 +80,20 @@ class Desk:
         self.field.place(card)
         self.clock.advance_us(10_000)
 
-    def count(self, operation: str, step: Callable[[], bool]) -> tuple[int, int]:
-        """(transactions, bytes) of `step`; WrongResult when it did not do its work."""
-        transactions, bytes_moved = self.chip.transactions, self.chip.bytes_moved
+    def count(self, operation: str, step: Callable[[], bool]) -> tuple[int, int, int]:
+        """What `step` takes; WrongResult when it did not do its work."""
+        before = self.chip.transactions, self.chip.bytes_moved, self.clock.now_us
         if not step():
             raise WrongResult(operation)
-        return self.chip.transactions - transactions, self.chip.bytes_moved - bytes_moved
+        transactions, moved, start_us = before
+        return (
+            self.chip.transactions - transactions,
+            self.chip.bytes_moved - moved,
+            self.clock.now_us - start_us,
+        )
 
     def measure(self, steps: Steps) -> Counts:
-        """Run a step per operation, each True on success; {operation: (transactions, bytes)}.
+        """Run a step per operation, each True on success.
 
         The card comes after the empty poll. WrongResult when a step did not do its work.
         """
@@ -102,30 +106,22 @@ class Desk:
         return counts
 
 
+def steps_of(driver: Driver) -> Steps:
+    """The four operations."""
+    return (
+        lambda: driver.find() is None,
+        lambda: driver.find() == UID,
+        lambda: driver.read(UID) == OLD,
+        lambda: driver.write(NEW),
+    )
+
+
 def measure_ours() -> Counts:
     """The counts of firmware/drivers."""
     desk = Desk()
-    pcd = Pcd(OurDriver(desk))
-    pcd.poll()  # sets the chip up; a reader polls for ever, so what counts is the next one
-    opened: list[Classic] = []
-
-    def select() -> bool:
-        card = pcd.poll()
-        return card is not None and card.uid == UID
-
-    def read() -> bool:
-        opened.append(Classic(pcd, pcd.card))
-        opened[0].authenticate(BLOCK, FACTORY_KEY)
-        return opened[0].read(BLOCK) == OLD
-
-    return desk.measure(
-        (
-            lambda: pcd.poll() is None,
-            select,
-            read,
-            lambda: opened[0].write(BLOCK, NEW) is None,
-        )
-    )
+    driver = Ours(desk)
+    driver.poll()  # sets the chip up; a reader polls for ever, so what counts is the next one
+    return desk.measure(steps_of(driver))
 
 
 def measure_alone() -> Counts:
@@ -157,90 +153,20 @@ def measure_alone() -> Counts:
     return counts
 
 
-# ---------------------------------------------------------------- the others
-# Their status 0 is success. `Any`: nothing here is typed, nor installed when we are checked.
-
-
-def _mfrc522() -> Steps:
-    reader: Any = import_module("mfrc522").MFRC522()
-
-    def select() -> bool:
-        found = reader.MFRC522_Request(REQA)[0] == 0
-        status, uid = reader.MFRC522_Anticoll()
-        sak = reader.MFRC522_SelectTag(uid)
-        return found and status == 0 and bytes(uid[:4]) == UID and sak == 8
-
-    def read() -> bool:
-        status = reader.MFRC522_Auth(KEY_A, BLOCK, list(FACTORY_KEY), list(UID))
-        return status == 0 and bytes(reader.MFRC522_Read(BLOCK)) == OLD
-
-    return (
-        lambda: reader.MFRC522_Request(REQA)[0] != 0,
-        select,
-        read,
-        lambda: reader.MFRC522_Write(BLOCK, list(NEW)) is None,
-    )
-
-
-def _mfrc522_python() -> Steps:
-    reader: Any = import_module("mfrc522").MFRC522()
-
-    def select() -> bool:
-        found = reader.Request(REQA)[0] == 0
-        status, uid = reader.Anticoll()
-        reader.SelectTag(uid)
-        return found and status == 0 and bytes(uid[:4]) == UID
-
-    def read() -> bool:
-        status = reader.Authenticate(KEY_A, BLOCK, list(FACTORY_KEY), list(UID))
-        return status == 0 and bytes(reader.ReadTag(BLOCK)) == OLD
-
-    return (
-        lambda: reader.Request(REQA)[0] != 0,
-        select,
-        read,
-        lambda: reader.WriteTag(BLOCK, list(NEW)) is None,
-    )
-
-
-def _pi_rc522() -> Steps:
-    reader: Any = import_module("pirc522").RFID()
-
-    def select() -> bool:
-        found = not reader.request()[0]
-        failed, uid = reader.anticoll()
-        return found and not failed and bytes(uid[:4]) == UID and not reader.select_tag(uid)
-
-    def read() -> bool:
-        failed = reader.card_auth(KEY_A, BLOCK, list(FACTORY_KEY), list(UID))
-        refused, data = reader.read(BLOCK)
-        return not failed and not refused and bytes(data) == OLD
-
-    return (
-        lambda: bool(reader.request()[0]),
-        select,
-        read,
-        lambda: not reader.write(BLOCK, list(NEW)),
-    )
-
-
-# Distribution on PyPI -> version, and how to do the four things with it.
-PEERS = {
-    "mfrc522": ("0.0.7", _mfrc522),
-    "mfrc522-python": ("0.0.9", _mfrc522_python),
-    "pi-rc522": ("2.3.0", _pi_rc522),
-}
-
-
 def measure_peer(distribution: str, folder: Path) -> Counts:
-    """The counts of a rival unpacked in `folder`, from a process of its own.
+    """The counts of a rival unpacked in `folder`; WrongResult when it fails."""
+    told = json.loads(run_peer(__name__, distribution, folder))
+    return {name: (one[0], one[1], one[2]) for name, one in told.items()}
+
+
+def run_peer(module: str, distribution: str, folder: Path) -> str:
+    """What `module` prints when run for a rival unpacked in `folder`, in a process of its own.
 
     WrongResult when it fails there; the text is the last line of its complaint.
     """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT)))}
-    command = [sys.executable, "-m", "tools.bench.rc522", distribution]
     done = subprocess.run(
-        command,
+        [sys.executable, "-m", module, distribution],
         env=environment,
         cwd=ROOT,
         capture_output=True,
@@ -250,7 +176,7 @@ def measure_peer(distribution: str, folder: Path) -> Counts:
     )
     if done.returncode:
         raise WrongResult((done.stderr.strip() or "no output").splitlines()[-1])
-    return {name: (pair[0], pair[1]) for name, pair in json.loads(done.stdout).items()}
+    return done.stdout
 
 
 def rows() -> list[dict[str, object]]:
@@ -264,16 +190,16 @@ def rows() -> list[dict[str, object]]:
             "against": "the design's budget",
             "unit": "SPI transactions",
         }
-        for operation, (transactions, _bytes) in measure_alone().items()
+        for operation, (transactions, _, _) in measure_alone().items()
     ]
-    for distribution, (version, _steps) in PEERS.items():
+    for distribution, (version, _driver) in PEERS.items():
         folder = driver_folder(distribution)
         if folder is None:
             print(f"rc522: {distribution} is not installed, no row for it", file=sys.stderr)
             continue
         theirs = measure_peer(distribution, folder)
         for operation in OPERATIONS:
-            for index, unit in enumerate(("SPI transactions", "SPI bytes")):
+            for index, unit in enumerate(UNITS):
                 table.append(
                     {
                         "name": f"RC522, {operation}",
@@ -289,9 +215,9 @@ def rows() -> list[dict[str, object]]:
 def _peer_process(distribution: str) -> None:
     desk = Desk()
     fake_pi.install(desk.chip)
-    steps = PEERS[distribution][1]()
+    driver = PEERS[distribution][1]()
     desk.clock.advance_us(10_000)
-    print(json.dumps(desk.measure(steps)))
+    print(json.dumps(desk.measure(steps_of(driver))))
 
 
 if __name__ == "__main__":
