@@ -127,7 +127,11 @@ class DozingMachine(DozingReader):
         period_us = self._period_us
         needed_us = first_us + _LONGEST_US
         for moment_ms in moments_ms[0]:
-            needed_us = min(needed_us, max(moment_ms * 1000 + booted_us, first_us))
+            moment_us = max(moment_ms * 1000 + booted_us, first_us)
+            into_us = (moment_us - first_us) % period_us
+            # What falls due in the middle of a look is seen to behind it, so that look is run.
+            is_within = into_us <= period_us - _POLL_US
+            needed_us = min(needed_us, moment_us - into_us if is_within else moment_us)
         for moment_ms in moments_ms[1]:
             ends_us = moment_ms * 1000 + booted_us - (period_us - _POLL_US)
             needed_us = min(

@@ -49,6 +49,7 @@ def _hang(run: Run, reader: Reader, building: BrokerPort) -> None:
     """Off its cable, and on one where `building` answers to the same name."""
     cable = reader.hardware.cable
     assert cable is not None
+    reader.rouse()
     cable.set(plugged=False, dark=False, now_us=run.world.now_us)
     cable.broker = building
     cable.set(plugged=True, dark=False, now_us=run.world.now_us)

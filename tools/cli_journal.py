@@ -32,6 +32,7 @@ Kit = Annotated[
     typer.Option(exists=True, dir_okay=False, help="In its place: the kit of the reader's site."),
 ]
 Device = Annotated[int | None, typer.Option("--device", min=1, help="Whose journal it should be.")]
+NUMBER_MAX = 0xFFFFFFFF
 Unmasked = Annotated[
     bool, typer.Option("--unmasked", help="Show numbers of cards, and who signed.")
 ]
@@ -139,8 +140,13 @@ def journal_verify(
 @journal.command("trace")
 def journal_trace(
     record: Annotated[str, typer.Argument(help="READER/RECORD of the tap, as 1001/17.")] = "",
-    card: Annotated[int | None, typer.Option(help="In its place: a card, and --counter.")] = None,
-    counter: Annotated[int | None, typer.Option(help="The card's counter at the tap.")] = None,
+    card: Annotated[
+        int | None,
+        typer.Option(min=0, max=NUMBER_MAX, help="In its place: a card, and --counter."),
+    ] = None,
+    counter: Annotated[
+        int | None, typer.Option(min=0, max=NUMBER_MAX, help="The card's counter at the tap.")
+    ] = None,
     transfer: Annotated[
         str, typer.Option(help="In its place: a transfer of the books, as 1001/17/0.")
     ] = "",

@@ -4,9 +4,12 @@ Real mpremote and esptool speak to a simulated board, whose flash ends with the 
 byte that is programmed or erased: whoever takes a journal writes nothing.
 """
 
+import hashlib
+import io
 import json
 import random
 import stat
+import struct
 import zipfile
 from dataclasses import replace
 from hashlib import sha256
@@ -288,7 +291,7 @@ def test_what_was_changed_since_it_was_taken_is_no_evidence(device, tmp_path):
         with pytest.raises(BadCapture):
             capture.decode(data[:size])
     path = tmp_path / "other.journal"
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("journal.bin", bytes(8192))
         manifest = {"format": "onecard-journal", "version": 1, "sha256": "0" * 64}
         archive.writestr("manifest.json", json.dumps(manifest))
@@ -306,6 +309,16 @@ def test_what_was_changed_since_it_was_taken_is_no_evidence(device, tmp_path):
         {"source": []},
         {"reader": None},
         {"found_by": 1},
+        {"missing_sectors": [1.0]},
+        {"missing_sectors": [True]},
+        {"start": 1 << 80},
+        {"source": {"how": "dump"}},
+        {"source": {"how": "dump", "from": "", "begun_s": "0", "ended_s": 0}},
+        {"source": {"how": "dump", "from": "", "begun_s": 0, "ended_s": 1 << 40}},
+        {"source": {"how": "dump", "from": [], "begun_s": 0, "ended_s": 0}},
+        {"reader": {"settings": [1]}},
+        {"reader": {"settings": {"device": "1001"}}},
+        {"reader": {"settings": {"device": -1}}},
     ],
 )
 def test_a_manifest_that_we_would_not_write_is_refused(tmp_path, fields):
@@ -314,7 +327,7 @@ def test_a_manifest_that_we_would_not_write_is_refused(tmp_path, fields):
     manifest = {"format": "onecard-journal", "version": 1, "sha256": sha256(image).hexdigest()}
     manifest |= {"start": 0, "found_by": "", "missing_sectors": [], "source": {}, "reader": {}}
     for told in ({}, fields):
-        with zipfile.ZipFile(path, "w") as archive:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("journal.bin", image)
             archive.writestr("manifest.json", json.dumps(manifest | told))
         if not told:
@@ -333,3 +346,67 @@ def test_the_program_on_the_board_only_reads(repo_root):
 def test_one_place_to_take_it_from(tmp_path, words):
     done = onecard("journal", "pull", tmp_path / "out", *words)
     assert done.exit_code == 2
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_STORED])
+def test_a_file_that_was_packed_anew_is_refused_whole_or_spoilt(device, packed):
+    taken = capture.Capture(device.flash.image(), located(device.flash.image()).place)
+    with zipfile.ZipFile(io.BytesIO(capture.encode(taken))) as ours:
+        members = [(name, ours.read(name)) for name in ours.namelist()]
+    again = io.BytesIO()
+    with zipfile.ZipFile(again, "w", packed) as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    draw, whole = random.Random(3), again.getvalue()
+    for _ in range(40):
+        spoilt = bytearray(whole)
+        spoilt[draw.randrange(4, len(whole))] ^= 1 << draw.randrange(8)
+        for data in (whole, bytes(spoilt)):
+            with pytest.raises(BadCapture):
+                capture.decode(data)
+
+
+@pytest.mark.parametrize(
+    ("start", "size"),
+    [(-4096, 4096), (0, 1 << 30), (0, (16 << 20) + 4096), (1 << 40, 4096), (100, 4096), (0, 0)],
+)
+def test_a_place_that_no_chip_has_is_refused_and_nothing_is_written(device, tmp_path, start, size):
+    dump, out = tmp_path / "dump.bin", tmp_path / "out.journal"
+    dump.write_bytes(device.flash.image())
+    done = onecard("journal", "pull", out, "--dump", dump, "--at", start, "--size", size)
+    assert (done.exit_code == 2 and "multiples" in done.stderr) or "any chip" in done.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("start", "size"), [(0, 0x7FFFF000), (0, 0x2000000), (0x1000, 0x1800), (0x1000, 0)]
+)
+def test_a_table_of_partitions_that_asks_for_too_much_gets_no_memory(tmp_path, start, size):
+    row = struct.pack("<HBBII16sI", 0x50AA, 1, 2, start, size, b"journal", 0)
+    table = row + b"\xeb\xeb" + b"\xff" * 14 + hashlib.md5(row).digest()
+    path = tmp_path / "dump.bin"
+    path.write_bytes((b"\xff" * TABLE_AT + table).ljust(64 << 10, b"\xff"))
+    with pytest.raises(NotAJournal):
+        load(path)
+
+
+def test_a_file_that_no_chip_could_hold_is_not_read_to_its_end(tmp_path):
+    path = tmp_path / "large.bin"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # without a byte on the disk
+    for words in (["verify", path], ["pull", tmp_path / "out", "--dump", path]):
+        done = onecard("journal", *words)
+        assert done.exit_code == 2 and "larger than any chip" in done.stderr
+
+
+def test_what_its_finder_has_written_hides_no_verdict(device, tmp_path):
+    """Lines, colours and directions of the text of another are not those of our output."""
+    data = bytearray(device.flash.image())
+    data[200] ^= 0x5A
+    note = "x\nok         every link holds\x1b[8m\u202e"
+    source = {"how": "dump", "from": "a\rb", "begun_s": 0, "ended_s": 0, "note": note}
+    taken = capture.Capture(bytes(data), located(bytes(data)).place, (), source)
+    capture.write(tmp_path / "out.journal", taken)
+    done = onecard("journal", "verify", tmp_path / "out.journal")
+    assert done.exit_code == 1 and "\nBROKEN" in done.stdout
+    assert "\nok" not in done.stdout and not set("\r\x1b\u202e") & set(done.stdout)

@@ -196,3 +196,23 @@ def test_customers_are_told_apart_and_a_pin_does_not_make_another_one(records):
     assert found[5].refusals == [reasons.PIN_NEEDED, reasons.PIN_WRONG]
     assert found[5].spend["amount_fen"] == 6_000
     assert len(visits_of(records, {})) == 0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"policy": 5},
+        {"policy": ["1"] * 30},
+        {"policy": [None] * 30},
+        {"policy": [1] * 30, "merchant_no": {"a": 1}},
+    ],
+)
+def test_settings_that_are_none_are_refused(said):
+    with pytest.raises(NotStaged):
+        kind_of({"device": 1, "merchant_no": 71, **said}, "main")
+
+
+def test_a_name_that_no_policy_has_is_no_part_of_the_scenario(records, kind):
+    policy = {**kind.policy, "x = 1\n[[step]]\ndo": 1}
+    own = kind_of({"device": 1001, "merchant_no": 71, "policy": policy}, "main")
+    assert staged(records, own).text == staged(records, kind).text

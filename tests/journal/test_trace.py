@@ -256,3 +256,16 @@ def test_every_word_is_there_in_both_languages():
     ):
         assert english and chinese
         assert english.count("{") == chinese.count("{")
+
+
+def test_a_number_that_nothing_has_is_refused_and_is_no_verdict(september):
+    path, _store, _canteen = september
+    large = "99999999999999999999"
+    for sought in (
+        [f"{large}/1"],
+        [f"1001/{large}"],
+        [f"1001/{'9' * 5000}"],
+        ["--card", large, "--counter", 1],
+        ["--card", 1, "--counter", large],
+    ):
+        assert traced(*sought, "--books", path).exit_code == 2

@@ -19,14 +19,15 @@ from typing import Any
 
 from tools.identity import files
 from tools.journal.image import SECTOR_BYTES, NotAJournal
-from tools.journal.locate import Place, located
+from tools.journal.locate import CHIP_BYTES_MAX, Place, located
 
 FORMAT, VERSION = "onecard-journal", 1
 _IMAGE, _MANIFEST = "journal.bin", "manifest.json"
 _ABOUT = ("start", "found_by", "missing_sectors", "source", "reader")
-_IMAGE_BYTES_MAX, _MANIFEST_BYTES_MAX = 16 << 20, 1 << 20
+_MANIFEST_BYTES_MAX = 1 << 20
 # What zipfile raises of bytes that are no ZIP, or one that we would not write.
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+_U32 = 0xFFFFFFFF
 _ZIP_BEGINS_S = 315_532_800  # 1980, before which a ZIP has no times
 
 
@@ -87,15 +88,16 @@ def decode(data: bytes) -> Capture:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             manifest = json.loads(_member(archive, _MANIFEST, _MANIFEST_BYTES_MAX))
-            image = _member(archive, _IMAGE, _IMAGE_BYTES_MAX)
+            image = _member(archive, _IMAGE, CHIP_BYTES_MAX)
         if (manifest["format"], manifest["version"]) != (FORMAT, VERSION):
             raise BadCapture("taken by another version of `onecard journal pull`")
         if hashlib.sha256(image).hexdigest() != manifest["sha256"]:
             raise BadCapture("its journal is not what was taken: the SHA-256 is another one")
         start, how, missing, source, reader = (manifest[name] for name in _ABOUT)
-        is_ours = isinstance(source, dict) and isinstance(reader, dict) and isinstance(how, str)
         sectors = range(len(image) // SECTOR_BYTES)
-        if not is_ours or not set(missing) <= set(sectors) or not _is_address(start):
+        are_sectors = all(type(one) is int and one in sectors for one in missing)
+        is_ours = isinstance(how, str) and _is_source(source) and _is_reader(reader)
+        if not is_ours or not are_sectors or not _is_address(start):
             raise BadCapture("its manifest is not one of `onecard journal pull`")
         return Capture(image, Place(start, len(image), how), tuple(missing), source, reader)
     except (*_UNREADABLE, KeyError, TypeError, ValueError, OSError) as error:
@@ -109,9 +111,18 @@ def write(path: Path, capture: Capture) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def dump_of(path: Path) -> bytes:
+    """What stands in a file, if a chip of ours could hold that. NotAJournal, OSError."""
+    with path.open("rb") as file:
+        data = file.read(CHIP_BYTES_MAX + _MANIFEST_BYTES_MAX + 1)
+    if len(data) > CHIP_BYTES_MAX + _MANIFEST_BYTES_MAX:
+        raise NotAJournal(f"{path}: larger than any chip of ours")
+    return data
+
+
 def load(path: Path) -> Capture:
     """A capture, the image of a partition, or the dump of a whole flash. NotAJournal, OSError."""
-    data = path.read_bytes()
+    data = dump_of(path)
     if data.startswith(b"PK\x03\x04"):
         return decode(data)
     found = located(data)
@@ -121,10 +132,33 @@ def load(path: Path) -> Capture:
 
 
 def _is_address(start: object) -> bool:
-    return start is None or (type(start) is int and start >= 0)
+    return start is None or (type(start) is int and 0 <= start <= _U32)
+
+
+def _is_source(source: object) -> bool:
+    """How, where, when and by whom, as `pull` writes it; {} of a plain file."""
+    if not isinstance(source, dict):
+        return False
+    texts = [source.get(name) for name in ("how", "from")]
+    texts += [source.get(name, "") for name in ("by", "note")]
+    times = [source.get(name) for name in ("begun_s", "ended_s")]
+    are_times = all(type(one) is int and 0 <= one <= _U32 for one in times)
+    return not source or (all(isinstance(one, str) for one in texts) and are_times)
+
+
+def _is_reader(reader: object) -> bool:
+    """Whose it is, as far as a board said so: who follows it believes `device`."""
+    settings = reader.get("settings") if isinstance(reader, dict) else 0
+    if settings is None:
+        return True
+    device = settings.get("device", 1) if isinstance(settings, dict) else 0
+    return type(device) is int and 0 < device <= _U32
 
 
 def _member(archive: zipfile.ZipFile, name: str, bytes_max: int) -> bytes:
-    if archive.getinfo(name).file_size > bytes_max:
+    info = archive.getinfo(name)
+    if info.file_size > bytes_max:
         raise BadCapture(f"{name} is too large")
+    if info.compress_type != zipfile.ZIP_DEFLATED:
+        raise BadCapture(f"{name} is packed in another way than `onecard journal pull` does it")
     return archive.read(name)

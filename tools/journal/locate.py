@@ -13,6 +13,7 @@ from tools.journal.image import SECTOR_BYTES, NotAJournal, has_header
 LABEL = "journal"
 BY_TABLE, BY_HAND, AS_IT_IS = "partition table", "as given", "the file is the partition"
 _CHIP_BYTES = (4 << 20, 8 << 20, 16 << 20)
+CHIP_BYTES_MAX = max(_CHIP_BYTES)
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,6 @@ class Located:
 def located(dump: bytes, start: int | None = None, size: int = 0) -> Located:
     """The journal in `dump`; `start` and `size` if somebody knows them. NotAJournal."""
     if start is not None:
-        if start % SECTOR_BYTES or size % SECTOR_BYTES or size <= 0:
-            raise NotAJournal(f"start and size are multiples of {SECTOR_BYTES}")
         return _cut(dump, Place(start, size, BY_HAND))
     place = _by_table(dump) or _by_board(dump)
     if place is not None:
@@ -85,11 +84,15 @@ def _sectors_with_header(dump: bytes, start: int, end: int) -> int:
 
 
 def _cut(dump: bytes, place: Place) -> Located:
-    start = place.start or 0
+    start, size = place.start or 0, place.size
+    if start % SECTOR_BYTES or size % SECTOR_BYTES or start < 0 or size <= 0:
+        raise NotAJournal(f"{place.how}: start and size are multiples of {SECTOR_BYTES}")
+    if start + size > CHIP_BYTES_MAX:
+        raise NotAJournal(f"{place.how}: it would end behind any chip of ours")
     if start >= len(dump):
         raise NotAJournal(f"cut short: {len(dump)} bytes, and the journal begins at 0x{start:x}")
-    data = dump[start : start + place.size]
+    data = dump[start : start + size]
     whole = len(data) // SECTOR_BYTES
-    missing = tuple(range(whole, place.size // SECTOR_BYTES))
-    data = data[: whole * SECTOR_BYTES].ljust(place.size, b"\xff")
+    missing = tuple(range(whole, size // SECTOR_BYTES))
+    data = data[: whole * SECTOR_BYTES].ljust(size, b"\xff")
     return Located(data, place, missing)

@@ -20,7 +20,7 @@ from tools.device import ports, processes, provision
 from tools.device.boards import BOARDS
 from tools.device.errors import DeviceError
 from tools.device.partition_table import TABLE_AT, TABLE_BYTES
-from tools.journal.capture import Capture
+from tools.journal.capture import Capture, dump_of
 from tools.journal.image import SECTOR_BYTES, NotAJournal
 from tools.journal.locate import BY_TABLE, Place, located, row_of
 from tools.journal.part import Part
@@ -81,7 +81,7 @@ def from_rom(url: str, board: str, by: Mapping[str, str]) -> Capture:
 def from_dump(file: Path, start: int | None, size: int, by: Mapping[str, str]) -> Capture:
     """From what somebody has read off a chip. NotAJournal, OSError."""
     begun_s = int(time.time())
-    dump = file.read_bytes()
+    dump = dump_of(file)
     found = located(dump, start, size)
     if not found.data or len(found.data) % SECTOR_BYTES:
         raise NotAJournal(f"{len(dump)} bytes are not whole sectors of {SECTOR_BYTES}: cut short?")

@@ -1,5 +1,6 @@
 """What is to be followed: a record, a card with its counter, or a transfer; and where it is."""
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -15,6 +16,8 @@ from tools.journal.capture import load
 from tools.journal.image import RECORD, SECTOR_BYTES, NotAJournal, read_image
 from tools.journal.mend import mended
 
+_NUMBER_MAX = 0xFFFFFFFF  # of readers and of records
+_NUMBER = re.compile(r"[0-9]{1,10}")
 _OF_CARD = "SELECT device, seq FROM intent WHERE card_no = ? AND counter = ? ORDER BY device, seq"
 
 
@@ -69,10 +72,12 @@ def journals(files: Sequence[Path]) -> Journals:
 def record_of(text: str, parts: int = 2) -> tuple[int, int]:
     """(device, seq) of "1001/17", or with three parts of a transfer "1001/17/0". BadSearch."""
     words = text.split("/")
-    if len(words) != parts or not all(word.isdecimal() for word in words):
+    if len(words) != parts or not all(_NUMBER.fullmatch(word) for word in words):
         form = "READER/RECORD, as 1001/17" if parts == 2 else "as 1001/17/0"
         raise BadSearch(f"{text}: {form} is needed")
     device, seq = int(words[0]), int(words[1])
+    if max(device, seq) > _NUMBER_MAX:
+        raise BadSearch(f"{text}: no reader and no record has such a number")
     if device == LEDGER_DEVICE:
         raise BadSearch(f"{text}: the ledger's own transfer; no tap has begun it")
     return device, seq

@@ -50,6 +50,7 @@ _BEHIND_LIMITS = frozenset(
     {reasons.OVER_DAY_LIMIT, reasons.BALANCE_SHORT, reasons.PIN_NEEDED, reasons.NO_PIN_SET}
 )
 _VALID_DAYS = (-300, 700)
+_U32 = 0xFFFFFFFF
 
 
 class NotStaged(Exception):
@@ -84,20 +85,29 @@ def kind_of(settings: Mapping[str, Any], program: str | None) -> Kind:
     if program is not None and program not in ("main", "main_tls", "main_serial", "main_update"):
         raise NotStaged(f"its program is {program}: only a POS for cards can be replayed")
     policy = settings["policy"]
-    if not isinstance(policy, Mapping):
+    if isinstance(policy, list):
         policy = dict(zip(POLICY_FIELDS, policy, strict=False))
-    policy = {**POLICY_DEFAULTS, **policy}
-    missing = [name for name in POLICY_FIELDS if name not in policy]
+    if not isinstance(policy, Mapping):
+        raise NotStaged("its policy is none")
+    said = {**POLICY_DEFAULTS, **policy}
+    missing = [name for name in POLICY_FIELDS if name not in said]
     if missing:
         raise NotStaged(f"its policy lacks {missing[0]}")
+    policy = {name: _whole(name, said[name]) for name in POLICY_FIELDS}
     return Kind(
         settings["device"],
-        settings.get("site", "canteen-1"),
-        settings["merchant_no"],
+        str(settings.get("site", "canteen-1")),
+        _whole("merchant_no", settings["merchant_no"]),
         policy,
         bool(settings.get("load_cards")),
         program == "main_serial",
     )
+
+
+def _whole(name: str, value: object) -> int:
+    if type(value) is not int or abs(value) > _U32:
+        raise NotStaged(f"its {name} is no number")
+    return value
 
 
 def staged(records: list[Record], kind: Kind) -> Staged:

@@ -64,7 +64,7 @@ def lines_of_verdict(capture: Capture, verdict: Verdict) -> list[str]:
     span = f", {verdict.first} to {verdict.last}" if verdict.records else ""
     lines = [
         f"device     {verdict.device or 'nobody has written here'}",
-        f"journal    sha256 {capture.sha256}, found by: {capture.place.how}",
+        f"journal    sha256 {capture.sha256}, found by: {_plain(capture.place.how)}",
         *_taken(capture),
         f"records    {verdict.records}{span}; booked up to {verdict.receipted}, as noted here",
     ]
@@ -96,7 +96,12 @@ def _taken(capture: Capture) -> list[str]:
     whom = f" by {source['by']}" if "by" in source else ""
     what = f": {source['note']}" if "note" in source else ""
     when = f"{at(source['begun_s'])} to {at(source['ended_s'])} UTC"
-    return [f"taken      {when}, {source['how']}, {source['from']}{whom}{what}"]
+    return [_plain(f"taken      {when}, {source['how']}, {source['from']}{whom}{what}")]
+
+
+def _plain(text: str) -> str:
+    """What somebody else has written, in one line that hides nothing of what stands behind it."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def lines_of_trace(traces: Mapping[tuple[int, int], Sequence[Step]]) -> list[str]:
