@@ -75,9 +75,7 @@ class Proposal:
         return _subject(self.number)
 
 
-def propose(
-    database: Dialect, kind: str, person: str, time_s: int, about: str, words: str
-) -> int:
+def propose(database: Dialect, kind: str, person: str, time_s: int, about: str, words: str) -> int:
     """Write a proposal down in books with operators, in a transaction of the caller; its number.
 
     Raises NotAllowed.
