@@ -96,6 +96,14 @@ def test_readme_names_the_two_commands(repo_root, name):
     assert "make test" in found
 
 
+def test_both_readmes_lead_to_the_same_places_and_name_the_same_commands(repo_root):
+    english, chinese = ((repo_root / name).read_text(encoding="utf-8") for name in READMES)
+    own = set(READMES)  # each leads to the other
+    assert set(LINK.findall(english)) - own == set(LINK.findall(chinese)) - own
+    assert set(commands(english)) == set(commands(chinese))
+    assert {READMES[1]} <= set(LINK.findall(english)) and {READMES[0]} <= set(LINK.findall(chinese))
+
+
 def test_every_command_exists(repo_root):
     targets = phony(repo_root)
     wrong = []
