@@ -15,20 +15,18 @@ from ledger import chart, reasons
 from ledger.acquirer import CASES, HELD, NEXT, Said, Word, follow
 from ledger.claims import Claim
 from ledger.code_sales import (
-    SETTLED_BY,
     Ask,
     OpenSale,
     SettleRefused,
-    check_settled_by,
     free_number,
     payable_of,
     place_of,
     propose,
+    sign,
 )
 from ledger.dialect import Dialect
 from ledger.entries import post_authorized
 from ledger.reservations import Settled, told_by
-from ledger.signatures import signed
 from ledger.transfers import ACQUIRE, SETTLE_LINE, Transfer
 from protocols.rules import reasons as sale_reasons
 from protocols.wire import messages
@@ -147,15 +145,16 @@ class AcquirerOrders:
         rows = self._database.rows(_OPEN_SINCE, (before_s,))
         return [OpenSale(*facts, is_mute=bool(mute)) for *facts, mute in rows]
 
-    def propose(self, number: int, state: Settled, person: str, time_s: int) -> None:
+    def propose(self, number: int, state: Settled, person: str, time_s: int) -> int:
         """`person` says what became of order `number`, for another one to settle it so.
 
-        Raises SettleRefused, NotAllowed.
+        The number of the proposal. Raises SettleRefused, NotAllowed.
         """
         with self._database.transaction():
             orders = map(order_of, list(self._database.rows(_BY_NUMBER, (number,))))
             known = next((int(order.state) for order in orders), None)
-            propose(self._database, (f"order {number}", known), state, person, time_s)
+            what = f"order {number}", known
+            return propose(self._database, what, state, person, time_s)
 
     def settle(self, number: int, state: Settled, person: str = "", time_s: int = 0) -> Order:
         """`person` settles order `number`, SOLD or VOID, as another one has proposed.
@@ -165,8 +164,7 @@ class AcquirerOrders:
         """
         with self._database.transaction():
             words = f"order {number}", state.name.lower()
-            who = signed(self._database, SETTLED_BY[1], person, time_s, *words)
-            check_settled_by(self._database, who, *words)
+            sign(self._database, person, time_s, *words)
             for row in list(self._database.rows(_BY_NUMBER, (number,))):
                 order = order_of(row)
                 if order.state is state:

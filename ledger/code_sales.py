@@ -9,19 +9,19 @@ account says how much that is, and the database keeps it.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ledger import card_validity, chart
+from ledger import card_validity, chart, proposals
 from ledger.card_status import Cards
+from ledger.declines import No
 from ledger.dialect import Dialect
 from ledger.entries import post_authorized
-from ledger.people import NO_PROPOSAL
+from ledger.proposals import CODE, KINDS, Proposal
 from ledger.reservations import Reservation, Settled
-from ledger.signatures import NotAllowed, are_there, check_proposed, signed
+from ledger.signatures import are_there, signed
 from protocols.card import virtual_code
 from protocols.rules import clock, reasons, validity
 from protocols.rules.card_status import ACTIVE, LOST
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
 
-SETTLED_BY = "code.propose", "code.settle"  # two persons
 _FLOOR_FEN = 0
 _DAY_S = 86400
 _TAKEN = """
@@ -59,9 +59,9 @@ SELECT r.device, d.site, d.merchant_no, r.number, r.seq, r.amount_fen, r.asked_s
 FROM reservation r JOIN device d ON d.device = r.device
 WHERE r.state = {int(Settled.OPEN)} AND r.asked_s < ?
 ORDER BY r.device, r.seq"""
-_NEWEST = """
-SELECT evidence FROM operator_act
-WHERE verb = ? AND subject = ? AND reason = 0 ORDER BY number DESC LIMIT 1"""
+_FACTS = """
+SELECT device, seq, amount_fen FROM reservation WHERE number = ?
+UNION ALL SELECT device, seq, amount_fen FROM acquirer_order WHERE number = ?"""
 
 
 class SettleRefused(Exception):
@@ -112,6 +112,16 @@ class OpenSale:
     amount_fen: int
     asked_s: int
     is_mute: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFacts:
+    """Payment `number` of `amount_fen` waits for record (device, seq)."""
+
+    number: int
+    device: int
+    seq: int
+    amount_fen: int
 
 
 class CodeSales:
@@ -219,15 +229,30 @@ class CodeSales:
         rows = self._database.rows(_OPEN_SINCE, (before_s,))
         return [OpenSale(*facts, is_mute=bool(mute)) for *facts, mute in rows]
 
-    def propose(self, number: int, state: Settled, person: str, time_s: int) -> None:
+    def waiting(self) -> list[tuple[Proposal, OpenFacts]]:
+        """What was proposed of a payment by any code, and waits for another one to settle it."""
+        found = []
+        for one in proposals.waiting(self._database, CODE):
+            number = int(one.about.rpartition(" ")[2])
+            ((device, seq, amount_fen),) = self._database.rows(_FACTS, (number, number))
+            found.append((one, OpenFacts(number, device, seq, amount_fen)))
+        return found
+
+    def decline(self, number: int, no: No) -> None:
+        """Say no to the proposal of that number, of a payment by any code. Raises NotAllowed."""
+        with self._database.transaction():
+            proposals.decline(self._database, CODE, number, no)
+
+    def propose(self, number: int, state: Settled, person: str, time_s: int) -> int:
         """`person` says what became of reservation `number`, for another one to settle it so.
 
-        Raises SettleRefused, NotAllowed.
+        The number of the proposal. Raises SettleRefused, NotAllowed.
         """
         with self._database.transaction():
             rows = list(self._database.rows(_BY_NUMBER, (number,)))
             known = rows[0][-1] if rows else None
-            propose(self._database, (f"reservation {number}", known), state, person, time_s)
+            what = f"reservation {number}", known
+            return propose(self._database, what, state, person, time_s)
 
     def settle(
         self, number: int, state: Settled, person: str = "", time_s: int = 0
@@ -238,8 +263,7 @@ class CodeSales:
         """
         with self._database.transaction():
             words = f"reservation {number}", state.name.lower()
-            who = signed(self._database, SETTLED_BY[1], person, time_s, *words)
-            check_settled_by(self._database, who, *words)
+            sign(self._database, person, time_s, *words)
             for *facts, known in list(self._database.rows(_BY_NUMBER, (number,))):
                 reservation = Reservation(*facts, state=Settled(known))
                 if reservation.state is state:
@@ -258,11 +282,11 @@ class CodeSales:
 
 def propose(
     database: Dialect, what: tuple[str, int | None], state: Settled, person: str, time_s: int
-) -> None:
+) -> int:
     """The first of the two persons who settle something, by its act, in a caller's transaction.
 
     `what`: what it is called, and how it stands in the books (None: it is not there; what is
-    signed in advance would be settled by one). SettleRefused, NotAllowed.
+    signed in advance would be settled by one). The proposal's number. SettleRefused, NotAllowed.
     """
     name, known = what
     if not are_there(database):
@@ -273,15 +297,13 @@ def propose(
         raise SettleRefused(f"{name} is settled: {Settled(known).name.lower()}")
     if state is Settled.OPEN:
         raise SettleRefused(f"{name} is open already")
-    signed(database, SETTLED_BY[0], person, time_s, name, state.name.lower())
+    return proposals.propose(database, CODE, person, time_s, name, state.name.lower())
 
 
-def check_settled_by(database: Dialect, who: str, name: str, said: str) -> None:
-    """NotAllowed unless another one than `who` has proposed that, and nobody otherwise since."""
-    check_proposed(database, SETTLED_BY, who, name, said)
-    newest = [row[0] for row in list(database.rows(_NEWEST, (SETTLED_BY[0], name)))]
-    if newest not in ([], [said]):
-        raise NotAllowed(NO_PROPOSAL, SETTLED_BY[1], who, name)
+def sign(database: Dialect, person: str, time_s: int, name: str, said: str) -> None:
+    """The second of them, as the first one has proposed it last. SettleRefused, NotAllowed."""
+    who = signed(database, KINDS[CODE].do, person, time_s, name, said)
+    proposals.check(database, CODE, who, name, said, SettleRefused)
 
 
 def place_of(database: Dialect, ask: Ask) -> bool:

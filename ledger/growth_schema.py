@@ -33,6 +33,14 @@ CREATE INDEX punch_at ON punch (earliest_s);
 CREATE INDEX punch_wide ON punch (device, seq) WHERE latest_s - earliest_s > 86400;
 """
 
+# What the report of a period and its sheet sum up of its lines stands in the index itself: a
+# period of a million sales is one stretch of it, and no line is looked up (period_report.py).
+PERIOD_LINES = """
+DROP INDEX period_line_of;
+CREATE INDEX period_line_of
+    ON period_line (period, merchant_no, device, kind, time_s, amount_fen);
+"""
+
 # Bounds of the entries of each stretch of a device's records (ledger/entry_stretches.py), and up
 # to which record nobody has looked at those that were there before.
 ENTRY_STRETCHES = """

@@ -32,6 +32,7 @@ TEXTS = {
     NAME_USED: "another list was done under this name",
 }
 _SIGNED = "SELECT person FROM money_approval WHERE sha256 = ? ORDER BY step"
+_KIND = "SELECT kind FROM money_list WHERE sha256 = ?"
 _LIST = "INSERT INTO money_list VALUES (?, ?, ?, ?, ?, ?)"
 _LINE = "INSERT INTO money_line VALUES (?, ?, ?, ?, ?)"
 _SIGN = "INSERT INTO money_approval VALUES (?, ?, ?, ?)"
@@ -107,7 +108,8 @@ class MoneyLists:
     def decline(self, kind: str, sha256: bytes, no: declines.No) -> None:
         """Say no to a list that one person has signed: nobody signs this very one any more."""
         declines.decline(self._database, kind, sha256.hex(), no)
-        if len(self.signatures(sha256)) != 1:
+        kinds = [found for (found,) in self._database.rows(_KIND, (sha256,))]
+        if len(self.signatures(sha256)) != 1 or kinds != [kind]:
             raise _refused("it does not wait for a second signature", ONE_PERSON)
 
     def start(self, what: MoneyList, sha256: bytes, person: str, time_s: int) -> None:

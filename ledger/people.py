@@ -209,11 +209,13 @@ VERBS = {
     "subsidy.run": Verb((CLERK,), "R14.1", "pay in what was signed"),
     "topup.propose": Verb((CLERK,), "R14.1", "say what was paid in and no channel has told"),
     "topup.book": Verb((TREASURER,), "R14.1", "book that, as the second person"),
+    "topup.decline": Verb((TREASURER,), "R14.1", "decline that, and say why"),
     "aggregate.enter": Verb((CLERK,), "R24.1", "enter a statement of payments by aggregate code"),
     "code.propose": Verb(
         (CLERK,), "R14b.4", "say whose a payment by code is that no record settles"
     ),
     "code.settle": Verb((TREASURER,), "R14b.4", "settle it so, as the second person"),
+    "code.decline": Verb((TREASURER,), "R14b.4", "decline that, and say why"),
     "phone.bind": Verb((CLERK,), "R14b.3", "bind the phone of a card, or unbind it"),
     "door.add": Verb((ENGINEER,), "R8.1, R9.1", "say that a reader is a door, and whose"),
     "access.appoint": Verb((HEAD,), "R8.2, R9.2", "appoint or dismiss who grants at doors"),

@@ -31,9 +31,6 @@ _NEXT = "SELECT COALESCE(MAX(number), 0) + 1 FROM operator_act"
 _ACT = "INSERT INTO operator_act VALUES (?, ?, ?, ?, ?, ?, ?)"
 _SHOWN = """
 SELECT evidence FROM operator_act WHERE login = ? AND verb = ? AND subject = ? AND reason = 0"""
-_PROPOSED = """
-SELECT 1 FROM operator_act
-WHERE verb = ? AND subject = ? AND evidence = ? AND login <> ? AND reason = 0 LIMIT 1"""
 _WORKS = "SELECT department, roles FROM operator WHERE login = ? AND is_active = 1"
 _ACTS = """
 SELECT number, login, verb, subject, evidence, reason, time_s FROM operator_act
@@ -132,21 +129,6 @@ def was_proven(
     said = login, verb[:VERB_CHARS_MAX], subject[:WORD_CHARS_MAX]
     shown = [row[0] for row in list(database.rows(_SHOWN, said))]
     return bool(shown) if evidence is None else evidence[:WORD_CHARS_MAX] in shown
-
-
-def check_proposed(
-    database: Dialect, verbs: tuple[str, str], login: str, subject: str, evidence: str = ""
-) -> None:
-    """NotAllowed unless somebody else than `login` has said the first of `verbs` of just that.
-
-    `verbs`: the proposal and what it proposes, one of people.TWO_PERSONS; `subject` and `evidence`
-    as the proposal had them. Where the books have no operators nobody has to.
-    """
-    proposal, verb = verbs
-    assert verbs in people.TWO_PERSONS
-    said = proposal, subject[:WORD_CHARS_MAX], evidence[:WORD_CHARS_MAX], login
-    if are_there(database) and not list(database.rows(_PROPOSED, said)):
-        raise NotAllowed(people.NO_PROPOSAL, verb, login, subject)
 
 
 def basis(database: Dialect) -> str:

@@ -52,6 +52,8 @@ _EPOCH = date(1970, 1, 1)
 _DAY_MIN = 1440
 
 Cell = str | int
+Table = tuple[str, Sequence[str], list[Sequence[Cell]]]  # title, heads, rows
+Entry = tuple[int, int, int, int, str, str, int | None]  # as ledger/attendance.py lists them
 
 
 class BadMonth(Exception):
@@ -81,7 +83,25 @@ class Report:
 
     title: str
     first: date
-    sheets: tuple[tuple[str, Sequence[str], list[Sequence[Cell]]], ...]
+    sheets: tuple[Table, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """What a month is made of; `whose`: card -> its person's number as it is told."""
+
+    found: Timesheet
+    roster: Roster
+    entries: list[Entry]
+    whose: dict[int, str]
+    span: Span
+
+
+def summary(
+    store: LedgerStore, month: str, utc_offset_s: int, shown: Callable[[str], str], now_s: int
+) -> Table:
+    """The first sheet of the report of a month, without the others. As `read`."""
+    return _summed(_gather(store, month, utc_offset_s, shown, now_s).found, shown)
 
 
 def read(
@@ -91,40 +111,43 @@ def read(
 
     `store` has to be one state of the books; `shown`: how a person's number is told.
     """
+    what = _gather(store, month, utc_offset_s, shown, now_s)
+    found, zone = what.found, Zone(utc_offset_s)
+    days = [_day_row(what.roster, day, zone, shown) for day in found.days]
+    undated = [_punch_row(shown(who), one, zone) for who, one in found.undated]
+    others = [_punch_row(what.whose.get(one.card_no, ""), one, zone) for one in found.others]
+    machines: list[Sequence[Cell]] = [
+        (device, seq, zone.day_and_clock(time_s))
+        for device, seq, time_s in store.attendance.machines()
+    ]
+    sheets: tuple[Table, ...] = (
+        _summed(found, shown),
+        ("逐日", _DAY_HEADS, days),
+        ("手工补录", _ENTRY_HEADS, [_entry_row(each, what.whose, zone) for each in what.entries]),
+        ("日期不明", _PUNCH_HEADS, undated),
+        ("名册外打卡", _PUNCH_HEADS, others),
+        ("考勤机", _MACHINE_HEADS, machines),
+    )
+    first = _EPOCH + timedelta(days=what.span.first)
+    return Report(f"考勤月报 {month}", first, sheets), found
+
+
+def _gather(
+    store: LedgerStore, month: str, utc_offset_s: int, shown: Callable[[str], str], now_s: int
+) -> _Gathered:
     span = span_of(month, utc_offset_s, now_s)
     roster = Rosters(store.database).roster()
-    zone = Zone(utc_offset_s)
     punches = store.attendance.punches(*span.seconds)
     entries = store.attendance.entries()
     cards = store.attendance.people([one.card_no for one in punches] + [one[1] for one in entries])
     found = timesheet(roster, punches, cards, span)
     own = [each for each in entries if _is_in(span, each[2])]
     whose = {card_no: shown(person_no) for card_no, person_no in cards.items()}
-    sheets: tuple[tuple[str, Sequence[str], list[Sequence[Cell]]], ...] = (
-        ("汇总", _SUMMARY_HEADS, list(_summary(found, shown))),
-        ("逐日", _DAY_HEADS, [_day_row(roster, day, zone, shown) for day in found.days]),
-        ("手工补录", _ENTRY_HEADS, [_entry_row(each, whose, zone) for each in own]),
-        (
-            "日期不明",
-            _PUNCH_HEADS,
-            [_punch_row(shown(who), one, zone) for who, one in found.undated],
-        ),
-        (
-            "名册外打卡",
-            _PUNCH_HEADS,
-            [_punch_row(whose.get(one.card_no, ""), one, zone) for one in found.others],
-        ),
-        (
-            "考勤机",
-            _MACHINE_HEADS,
-            [
-                (device, seq, zone.day_and_clock(time_s))
-                for device, seq, time_s in store.attendance.machines()
-            ],
-        ),
-    )
-    first = _EPOCH + timedelta(days=span.first)
-    return Report(f"考勤月报 {month}", first, sheets), found
+    return _Gathered(found, roster, own, whose, span)
+
+
+def _summed(found: Timesheet, shown: Callable[[str], str]) -> Table:
+    return "汇总", _SUMMARY_HEADS, list(_summary(found, shown))
 
 
 def workbook(report: Report) -> bytes:
@@ -197,9 +220,7 @@ def _hours(shift: Shift, part: int) -> str:
     return stretch_text(shift.stretches[part - 1]) if shift.more else hours_text(shift)
 
 
-def _entry_row(
-    entry: tuple[int, int, int, int, str, str, int | None], cards: dict[int, str], zone: Zone
-) -> Sequence[Cell]:
+def _entry_row(entry: Entry, cards: dict[int, str], zone: Zone) -> Sequence[Cell]:
     number, card_no, time_s, entered_s, person, because, withdraws = entry
     times = zone.day_and_clock(time_s), zone.day_and_clock(entered_s)
     return number, cards.get(card_no, ""), card_no, *times, person, because, withdraws or ""

@@ -100,7 +100,9 @@ def timesheet(
             dated[person_no].setdefault(first, []).append(punch)
         else:
             undated.append((person_no, punch))
-    doubts = {who: [punch for one, punch in undated if one == who] for who in people}
+    doubts: dict[str, list[Punch]] = {person_no: [] for person_no in people}
+    for person_no, punch in undated:
+        doubts[person_no].append(punch)
     days = [
         found
         for who in people

@@ -6,24 +6,27 @@ the disk before it leaves this house. Whether a card carries a load is never con
 silence: the card says so itself, to us or in a reader's record, or the load waits.
 """
 
+import re
 from dataclasses import dataclass
 
-from ledger import chart
+from ledger import chart, proposals
 from ledger.cancels import NUMBER_MIN
 from ledger.card_credit import Sold
 from ledger.card_status import Cards
+from ledger.declines import No
 from ledger.dialect import Dialect
 from ledger.entries import post_authorized
 from ledger.evidence import State
 from ledger.loads import Load, enter, loads_of, paid_in
 from ledger.posting import post_loaded
 from ledger.promises import HAS_ENDED, IS_PROMISED, WAS_TRIED, promise
-from ledger.signatures import are_there, check_proposed, signed
+from ledger.proposals import KINDS, TOPUP, Proposal
+from ledger.signatures import are_there, signed
 from protocols.card.purse import AMOUNT_FEN_MAX, CARD_CENTRE
 from protocols.rules.card_status import CLOSED
 
 ORDER_CHARS_MAX = 64
-_BY_TWO = "topup.propose", "topup.book"
+_ABOUT = re.compile(r"card (\d+): (\d+) fen(?:, credit (\d+))?")
 _PENDING = chart.account(chart.PENDING, 0)
 _BY_ORDER = "SELECT number, card_no, amount_fen FROM load WHERE order_id = ?"
 # What was tried goes on being tried before anything else. The money of a cancelled sale waits for
@@ -110,18 +113,20 @@ class TopUps:
         person: str,
         time_s: int,
         number: int = 0,
-    ) -> None:
+    ) -> int:
         """`person` says what was paid in, for another one to book with the same facts (`top_up`).
 
-        Raises TopUpRefused, NotAllowed.
+        The number of the proposal. Raises TopUpRefused, NotAllowed.
         """
         _check(amount_fen, order_id)
         with self._database.transaction():
             if not are_there(self._database):
                 raise TopUpRefused("these books have no operators: nobody proposes")
             about = _about(card_no, amount_fen, number)
-            signed(self._database, _BY_TWO[0], person, time_s, about, order_id)
+            what = self._database, TOPUP, person, time_s, about, order_id
+            proposal = proposals.propose(*what)
             booked(self._database, card_no, amount_fen, order_id, number)
+            return proposal
 
     def top_up(
         self,
@@ -144,10 +149,21 @@ class TopUps:
         with self._database.transaction():
             if person is not None:
                 about = _about(card_no, amount_fen, number)
-                who = signed(self._database, _BY_TWO[1], person, time_s, about, order_id)
-                check_proposed(self._database, _BY_TWO, who, about, order_id)
+                verb = KINDS[TOPUP].do
+                who = signed(self._database, verb, person, time_s, about, order_id)
+                what = self._database, TOPUP, who, about, order_id
+                proposals.check(*what, TopUpRefused)
             known = booked(self._database, card_no, amount_fen, order_id, number)
             return known or pay_in(self._database, card_no, amount_fen, order_id, number)
+
+    def waiting(self) -> list[Proposal]:
+        """What was proposed and waits for another one to book it; `told_of` reads what it says."""
+        return proposals.waiting(self._database, TOPUP)
+
+    def decline(self, number: int, no: No) -> None:
+        """Say no to the proposal of that number. Raises NotAllowed."""
+        with self._database.transaction():
+            proposals.decline(self._database, TOPUP, number, no)
 
     def next_of(self, card_no: int, counter: int) -> Pending | None:
         """What is next for a card that shows `counter`, of what is there; None if nothing is."""
@@ -206,6 +222,14 @@ def _about(card_no: int, amount_fen: int, number: int) -> str:
     """What the acts of both persons are about, so that they are about the same."""
     under = f", credit {number}" if number else ""
     return f"card {card_no}: {amount_fen} fen{under}"
+
+
+def told_of(about: str) -> tuple[int, int, int]:
+    """(card_no, amount_fen, number of the credit or 0) of what a proposal is about."""
+    found = _ABOUT.fullmatch(about)
+    assert found, about  # only `_about` writes them
+    card_no, amount_fen, number = found.groups(default="0")
+    return int(card_no), int(amount_fen), int(number)
 
 
 def booked(

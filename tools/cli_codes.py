@@ -97,8 +97,9 @@ def ledger_settle(
     try:
         what = number, Settled[settled_as.name], by, int(time.time())
         if proposed:
-            propose(database, *what)
-            typer.echo(f"payment {number}: a treasurer settles it as {settled_as.value}")
+            proposal = propose(database, *what)
+            fact = f"payment {number}: a treasurer settles it as {settled_as.value}"
+            typer.echo(f"proposal {proposal}, {fact}")
             return
         sale = settle(database, *what)
     except (NotAllowed, NotBooks, SettleRefused, StoreUnavailable) as error:

@@ -14,6 +14,7 @@ from tools.cli_carry import carry_over
 from tools.cli_case import case, reconcile
 from tools.cli_codes import ledger_acquirer, ledger_codes, ledger_phone, ledger_settle
 from tools.cli_database import migrate
+from tools.cli_decline import ledger_decline
 from tools.cli_device import device
 from tools.cli_http import console, serve, token
 from tools.cli_inspections import inspections
@@ -58,6 +59,7 @@ ledger.command("phone")(ledger_phone)
 ledger.command("codes")(ledger_codes)
 ledger.command("acquirer")(ledger_acquirer)
 ledger.command("settle")(ledger_settle)
+ledger.command("decline")(ledger_decline)
 add_to(ledger)
 ledger.command("serve")(serve)
 ledger.command("console")(console)
@@ -161,8 +163,9 @@ def ledger_topup(
     try:
         what = card_no, amount_fen, order_id, number
         if proposed:
-            propose(database, *what, by, int(time.time()))
-            typer.echo(f"order {order_id}: a treasurer books {amount_fen} fen for card {card_no}")
+            proposal = propose(database, *what, by, int(time.time()))
+            fact = f"order {order_id}: a treasurer books {amount_fen} fen for card {card_no}"
+            typer.echo(f"proposal {proposal}, {fact}")
             return
         booked = book(database, *what, by, int(time.time()))
     except (NotAllowed, NotBooks, TopUpRefused, StoreUnavailable) as error:

@@ -44,6 +44,14 @@ Release = Annotated[
 LogFile = Annotated[
     Path, typer.Option(help="Which board has which number; a batch goes on by it.")
 ]
+Register = Annotated[
+    list[Path] | None,
+    typer.Option(help="The ledger's register, or a part of it; repeatable: no number is another."),
+]
+Elsewhere = Annotated[
+    list[Path] | None,
+    typer.Option(help="A copy of another station's log; repeatable: its numbers are given."),
+]
 
 
 PROVISIONED = Path("provisioned.jsonl")
@@ -128,6 +136,8 @@ def device_provision(
         bool, typer.Option("--codes", help="With --unsigned: it has a scanner for codes.")
     ] = False,
     log: LogFile = PROVISIONED,
+    elsewhere: Elsewhere = None,
+    register: Register = None,
     tls: Tls = None,
     store: Store = None,
     base: Base = None,
@@ -150,12 +160,13 @@ def device_provision(
         program = (link.value if link else "", codes) if unsigned else None
         puts = _puts(role, release, key or [], needed, program)
         stored = work.stored(tls, store or [])
-        order = work.Order(role.value, kit, settings, stored, puts)
+        order = work.Order(role.value, kit, settings, stored, puts, register or ())
         chosen = work.chosen(batch, port, number)
         flashing = (board.value, base) if base else None
         flags = {"replace": replace, "lose_journal": lose_journal}
         started_s = time.monotonic()
-        result = work.provision(order, chosen, log, flashing, flags, say, jobs)
+        logs = log, elsewhere or ()
+        result = work.provision(order, chosen, logs, flashing, flags, say, jobs)
     took_s = time.monotonic() - started_s
     failed = f", {len(result.failed)} failed" if result.failed else ""
     typer.echo(f"{result.done} done, {result.before} before{failed}; {took_s:.1f} s")
@@ -193,13 +204,15 @@ def device_apply(
     tls: Tls = None,
     store: Store = None,
     log: LogFile = PROVISIONED,
+    register: Register = None,
 ) -> None:
     """Give a reader that is provisioned other settings, or its next keys; read back."""
     from tools.device import work
 
     with _refusing():
         stored = work.stored(tls, store or [])
-        whose = work.apply(work.Order(role.value, kit, settings, stored), port, log)
+        order = work.Order(role.value, kit, settings, stored, register=register or ())
+        whose = work.apply(order, port, log)
     typer.echo(f"{port}: {whose} has them")
 
 
@@ -239,7 +252,7 @@ def _puts(
 def _refusing() -> Iterator[None]:
     from ledger.release_file import BadRelease
     from simulator.vm.image import CompileFailed
-    from tools.device import batch, flash, log, provision, work
+    from tools.device import batch, flash, log, provision, registered, work
     from tools.device.errors import DeviceError
     from tools.keys.vault import KeysError
     from tools.reader_settings import BadSettings
@@ -251,6 +264,7 @@ def _refusing() -> Iterator[None]:
         batch.BadBatch,
         flash.BadImage,
         provision.NoReadKey,
+        registered.BadRegister,
         work.BadOrder,
     )
     try:

@@ -39,12 +39,12 @@ def settle(
         return store.code_sales.settle(number, state, who, now_s)
 
 
-def propose(path: Path, number: int, state: Settled, by: str = "", now_s: int = 0) -> None:
-    """Say what became of one, for another person to settle it so. As `settle`."""
+def propose(path: Path, number: int, state: Settled, by: str = "", now_s: int = 0) -> int:
+    """Say what became of one, for another person to settle it so; its number. As `settle`."""
     with signing(path, by, now_s) as (store, who):
         is_order = store.acquirer_orders.find(number) is not None
         sales = store.acquirer_orders if is_order else store.code_sales
-        sales.propose(number, state, who, now_s)
+        return sales.propose(number, state, who, now_s)
 
 
 def to_json(found: list[OpenSale]) -> str:

@@ -31,7 +31,7 @@ def propose(
     number: int = 0,
     by: str = "",
     now_s: int = 0,
-) -> None:
-    """Say what was paid in, for another person to book. As `book`."""
+) -> int:
+    """Say what was paid in, for another person to book; its number. As `book`."""
     with signing(path, by, now_s) as (store, who):
-        store.top_ups.propose(card_no, amount_fen, order_id, who, now_s, number)
+        return store.top_ups.propose(card_no, amount_fen, order_id, who, now_s, number)

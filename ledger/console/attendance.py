@@ -10,7 +10,7 @@ from ledger.console.exports import XLSX
 from ledger.console.refusals import BAD_FIELDS
 from ledger.console.texts import Texts
 from ledger.privacy import masked, reveal_roster
-from ledger.timesheet_book import BadMonth, Report
+from ledger.timesheet_book import BadMonth
 
 _SHOWN = 200
 
@@ -20,21 +20,16 @@ def _month(asked: Asked) -> str:
     return said.strip() or typed.date_of(asked.today())[:7]
 
 
-def _report(asked: Asked, shown: type[str] | None = None) -> Report:
-    with asked.store.database.reading():
-        what = _month(asked), asked.settings.school_offset_s, shown or masked, asked.now_s
-        report, _found = timesheet_book.read(asked.store, *what)
-    return report
-
-
 def show(asked: Asked) -> Shown:
     """The summary of a month, the first persons of it; a month that is none: this one."""
+    month = _month(asked)
     try:
-        report, month = _report(asked), _month(asked)
+        with asked.store.database.reading():
+            what = month, asked.settings.school_offset_s, masked, asked.now_s
+            _title, heads, rows = timesheet_book.summary(asked.store, *what)
     except BadMonth:
         month = typed.date_of(asked.today())[:7]
         return Shown("attendance.html", {"month": month, "heads": (), "rows": [], "count": 0})
-    _title, heads, rows = report.sheets[0]
     context = {"month": month, "heads": heads, "rows": rows[:_SHOWN], "count": len(rows)}
     return Shown("attendance.html", context)
 
@@ -47,9 +42,12 @@ def write(asked: Asked) -> Download:
     except BadMonth:
         raise Refused(BAD_FIELDS, "month") from None
     if because:
-        what = f"month {month}", asked.person, because, asked.now_s
-        reveal_roster(asked.store.database, *what)
-    report = _report(asked, str if because else None)
+        about = f"month {month}", asked.person, because, asked.now_s
+        reveal_roster(asked.store.database, *about)
+    with asked.store.database.reading():
+        shown = str if because else masked
+        what = month, asked.settings.school_offset_s, shown, asked.now_s
+        report, _found = timesheet_book.read(asked.store, *what)
     return Download(f"attendance-{month}.xlsx", XLSX, timesheet_book.workbook(report))
 
 

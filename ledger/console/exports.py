@@ -3,8 +3,8 @@
 Rules of this file. A text is written as a text. In CSV, where a program guesses, what would begin
 a formula has an apostrophe before it (also in full width, which a Chinese Excel takes for the
 same), and what it would make another thing of has a tab behind it: digits that would lose their
-end or their leading zeros, 12E34, a date. An amount is a number in both. Amounts are fen until
-they are a cell.
+end or their leading zeros, 12E34, a date. A file for a bank is read by no spreadsheet, and has
+none of that. An amount is a number in both. Amounts are fen until they are a cell.
 """
 
 import csv
@@ -55,11 +55,23 @@ def comma_separated(name: str, table: Table) -> Download:
 
 
 def csv_of(heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:
-    """The bytes of a CSV file."""
+    """The bytes of a CSV file for people."""
+    return _csv(heads, ([_guarded(cell) for cell in row] for row in rows))
+
+
+def for_bank(name: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Download:
+    """CSV that a bank's program reads: every cell to the letter, with nothing before or behind.
+
+    A spreadsheet would round its account numbers: who looks at them takes the workbook.
+    """
+    return Download(f"{name}.csv", CSV, _csv(heads, rows))
+
+
+def _csv(heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(heads)
-    writer.writerows([_guarded(cell) for cell in row] for row in rows)
+    writer.writerows([str(cell) for cell in row] for row in rows)
     return out.getvalue().encode("utf-8-sig")
 
 

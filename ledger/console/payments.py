@@ -5,9 +5,8 @@ An account at a bank stands in the file and nowhere else: no page shows more of 
 
 from adapters import spreadsheet
 from adapters.spreadsheet import SpreadsheetRefused
-from ledger.console import typed
+from ledger.console import exports, typed
 from ledger.console.asked import Asked, Download, Page, Refused, Shown
-from ledger.console.exports import CSV, csv_of
 from ledger.console.refusals import BAD_FIELDS, Words
 from ledger.console.texts import Texts
 from ledger.payments.bank import RESULTS, Payment
@@ -15,6 +14,7 @@ from ledger.payments.kinds import REMITTANCE
 from ledger.period_sheet import Fen
 
 UNREADABLE = 790
+PEOPLE = "people"
 REASONS = {
     UNREADABLE: Words(
         ("这个文件读不懂", "this file cannot be read"),
@@ -52,7 +52,7 @@ def make_file(asked: Asked) -> Download:
     """The file of this name, as a download; again, it is the same payments."""
     file = typed.text(asked, "file")
     made = asked.store.periods.payments.make_file(file, asked.person, asked.now_s)
-    return Download("payments.csv", CSV, csv_of(FILE_HEADS, map(line_of, made)))
+    return file_of(asked, "payments", made)
 
 
 def note(asked: Asked) -> str:
@@ -60,6 +60,14 @@ def note(asked: Asked) -> str:
     results = results_of(asked)
     news = asked.store.periods.payments.note_results(results, asked.person, asked.now_s)
     return f"/payments?done={'noted' if news else 'noted_before'}"
+
+
+def file_of(asked: Asked, name: str, made: list[Payment]) -> Download:
+    """The payments of a file: for the bank's program, or where it was asked for, for people."""
+    rows = [line_of(one) for one in made]
+    if asked.fields.get("for") == PEOPLE:
+        return exports.xlsx(name, [(name, FILE_HEADS, rows)], asked.now_s)
+    return exports.for_bank(name, FILE_HEADS, rows)
 
 
 def line_of(one: Payment) -> tuple[int, str, str, Fen, str]:
@@ -136,7 +144,12 @@ TEXTS: Texts = {
     ),
     "pay_payable": ("可以付", "Can be paid"),
     "pay_file_name": ("文件名，如 2026-11", "Name of the file, such as 2026-11"),
-    "pay_make": ("生成付款文件并下载", "Make the file and download it"),
+    "pay_make": ("生成付款文件并下载（CSV，交银行）", "Make the file for the bank (CSV)"),
+    "pay_sheet": ("同一批付款的表格（xlsx，给人看）", "The same payments as a sheet (xlsx)"),
+    "pay_not_excel": (
+        "交银行的 CSV 请原样上传，不要用 Excel 打开后保存：账号会变样。",
+        "Send the CSV as it is; Excel would round its account numbers. To look, take the sheet.",
+    ),
     "pay_again": (
         "同一个名称再做一次，得到的是同一批付款，不会多付。",
         "The same name again gives the same payments; nothing is paid twice.",

@@ -11,8 +11,7 @@ from urllib.parse import urlencode
 from ledger import declines
 from ledger.console import typed
 from ledger.console.asked import Asked, Download, Page, Refused, Shown, ToSign, Waiting
-from ledger.console.exports import CSV, csv_of
-from ledger.console.payments import FILE_HEADS, line_of, results_of
+from ledger.console.payments import file_of, results_of
 from ledger.console.periods import place
 from ledger.console.refusals import BAD_FIELDS, Words
 from ledger.console.texts import Texts
@@ -118,7 +117,7 @@ def sign(asked: Asked) -> str:
 def make_file(asked: Asked) -> Download:
     """The file as two have signed it; again, the same payments."""
     made = asked.store.payouts.make_file(_file(asked), _hash(asked), asked.person, asked.now_s)
-    return Download("refunds.csv", CSV, csv_of(FILE_HEADS, map(line_of, made)))
+    return file_of(asked, "refunds", made)
 
 
 def note(asked: Asked) -> str:
@@ -230,7 +229,7 @@ TEXTS: Texts = {
     "refund_no_account": ("没有账号", "Without an account"),
     "refund_amount": ("您纸上的合计（元）", "The sum on your own paper (yuan)"),
     "refund_sign": ("核对无误，签字", "Checked: sign"),
-    "refund_make": ("生成退款文件并下载", "Make the file and download it"),
+    "refund_make": ("生成退款文件并下载（CSV，交银行）", "Make the file for the bank (CSV)"),
     "refund_made": ("文件已经生成；再下载得到同一批。", "It is made; again, the same payments."),
     "pay_card_account": ("没有可用账号：在持卡人处登记", "none: register one for the card"),
     "done_settled": ("已结清到期的卡", "What was due is settled"),

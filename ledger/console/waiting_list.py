@@ -5,30 +5,24 @@ is looked at and signed. A no takes a reason, and is said here (ledger/declines.
 dossiers have their own on their page, where what follows is said too.
 """
 
-from collections.abc import Callable
-
-from ledger import declines
+from ledger import declines, declining
 from ledger.card_status import CardRefused
-from ledger.console import typed
+from ledger.console import proposed, typed
 from ledger.console.asked import Asked, Page, Refused, Shown, ToSign
 from ledger.console.refusals import BAD_FIELDS, Words
 from ledger.console.texts import Texts
 from ledger.corrections import CorrectionRefused
 from ledger.declines import DECLINED, No
-from ledger.money_lists import REFUND, SUBSIDY
 
 PATH = "/waiting"
 NOT_WAITING = 801
-_DECLINES = tuple(f"{kind}.decline" for kind in (
-    declines.OPERATOR, declines.CASE, declines.BATCH, declines.TEMPORARY, SUBSIDY, REFUND
-))  # fmt: skip
 
 
 def show(asked: Asked) -> Shown:
-    """What waits, who has waited longest first."""
+    """What waits, who has waited longest first, and what of one's own was declined."""
     from ledger.console.pages import to_sign  # which has this page
 
-    return Shown("waiting.html", {"to_sign": to_sign(asked)})
+    return Shown("waiting.html", {"to_sign": to_sign(asked), "told": proposed.told(asked)})
 
 
 def _wanted(asked: Asked) -> ToSign:
@@ -54,52 +48,17 @@ def decline(asked: Asked) -> str:
     one = _wanted(asked)
     no = No(asked.person, typed.text(asked, "because"), asked.now_s)
     try:
-        _DO[one.declined_as](asked, one.subject, no)
+        declining.decline(asked.store, one.declined_as, one.subject, no)
     except CorrectionRefused as error:
         raise Refused(BAD_FIELDS, str(error)) from None
     return f"{PATH}?done=declined"
 
 
-def _number(subject: str) -> int:
-    return int(subject.rpartition(" ")[2])
-
-
-def _operator(asked: Asked, subject: str, no: No) -> None:
-    asked.store.operators.decline(_number(subject), no.because, no.person, no.time_s)
-
-
-def _case(asked: Asked, subject: str, no: No) -> None:
-    asked.store.corrections.decline(_number(subject), no.because, no.person, no.time_s)
-
-
-def _application(asked: Asked, subject: str, no: No) -> None:
-    asked.store.temporaries.decline(_number(subject), no.because, no.person, no.time_s)
-
-
-def _batch(asked: Asked, subject: str, no: No) -> None:
-    asked.store.batches.decline(bytes.fromhex(subject), no.because, no.person, no.time_s)
-
-
-def _subsidy(asked: Asked, subject: str, no: No) -> None:
-    asked.store.subsidies.decline(bytes.fromhex(subject), no)
-
-
-def _refund(asked: Asked, subject: str, no: No) -> None:
-    asked.store.payouts.decline(bytes.fromhex(subject), no)
-
-
-# Kind of ledger/declines.py -> who says the no in the books.
-_DO: dict[str, Callable[[Asked, str, No], None]] = {
-    declines.OPERATOR: _operator,
-    declines.CASE: _case,
-    declines.TEMPORARY: _application,
-    declines.BATCH: _batch,
-    SUBSIDY: _subsidy,
-    REFUND: _refund,
-}
 PAGES = (
     Page(PATH, ("等我签字", "To sign"), show, menu="menu_day", access_key="2"),
-    Page(f"{PATH}/decline", ("不同意", "Decline"), show_decline, verbs=_DECLINES, do=decline),
+    Page(
+        f"{PATH}/decline", ("不同意", "Decline"), show_decline, verbs=declining.VERBS, do=decline
+    ),
 )
 REFUSES = (CardRefused,)
 REASONS = {
@@ -130,6 +89,12 @@ TEXTS: Texts = {
     "sign_two": (
         "动钱、动权限的事由两个人办：前一步的人不能签后一步。",
         "What moves money or rights takes two persons: nobody says both halves.",
+    ),
+    "sign_told": ("您提出、被退回的", "What you have proposed and somebody has declined"),
+    "sign_why": ("理由", "Why"),
+    "sign_told_do": (
+        "还是对的：用命令行重新提出。",
+        "What is right after all is proposed anew, by the command line.",
     ),
     "decline": ("不同意", "Decline"),
     "decline_because": ("理由（提议的人会看到）", "Why (whoever has proposed it sees it)"),

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from protocols.rules import slots
 from simulator.board.base_image import base_image
-from simulator.board.served import FLASH
+from simulator.board.served import FACTS, FLASH
 from tests.device.bench import (
     STRANGER,
     board,
@@ -26,6 +26,7 @@ from tests.device.bench import (
 from tests.ledger.readers import Reader, open_ledger
 from tools.cli import app
 from tools.device import processes
+from tools.keys import site_kit
 
 RUNS = 3
 
@@ -48,8 +49,13 @@ class Bench:
         assert self.put().exit_code == 0
         self.rows = []
 
-    def put(self):
-        return onecard("device", "provision", *self.words, "--release", self.file)
+    def put(self, *words):
+        return onecard("device", "provision", *self.words, "--release", self.file, *words)
+
+    @property
+    def mac(self):
+        """That of the board, as its log has it."""
+        return json.loads((self.folder / "board" / FACTS).read_text())["mac"]
 
     def flash(self):
         return sha256((self.folder / "board" / FLASH).read_bytes()).digest()
@@ -155,6 +161,72 @@ def test_a_number_that_another_board_was_begun_with(bench, tmp_path):
     other.refuse("a damaged line in the log", "log.jsonl:1: this line is damaged", other.put())
     assert log.read_bytes() == whole[:40] + b"\n" and other.flash() == before
     bench.rows += other.rows
+
+
+def test_a_number_that_another_station_has_given(bench, tmp_path):
+    """Two stations with one kit: both would give 1001 the same key, and no board would know."""
+    other = tmp_path / "canteen.jsonl"
+    line = {"site": "canteen-1", "device": 1001, "mac": "02beef000000"}
+    other.write_text(json.dumps(line) + "\n" + '{"site": "canteen-1", "dev')
+    log = bench.folder / "log.jsonl"
+    whole, before = log.read_bytes(), bench.flash()
+    log.unlink()  # this station has given nothing yet
+    words = "--elsewhere", other
+    bench.refuse("a number that another station gave", f"02beef000000, by {other}",
+                 bench.put(*words))  # fmt: skip
+    assert "[cause 11]" in bench.rows[-1][1] and bench.flash() == before
+    line |= {"device": 1002, "mac": bench.mac}
+    other.write_text(json.dumps(line) + "\n")
+    bench.refuse("a board that another station did", "is canteen-1/1002, by", bench.put(*words))
+    other.write_text("{}\n")
+    bench.refuse("a damaged copy of its log", "jsonl:1: this line is damaged", bench.put(*words))
+    missing = bench.put("--elsewhere", tmp_path / "none")
+    assert missing.exit_code == 2 and "No such file" in missing.output
+    assert log.read_bytes() == b"" and bench.flash() == before
+    log.write_bytes(whole)
+
+
+def test_a_number_that_the_ledger_knows_as_another_reader(bench, tmp_path):
+    kit, file = bench.folder / "kit", tmp_path / "readers.toml"
+    own = site_kit.register(site_kit.read(kit), [1001], {"merchant_no": 71})
+    before = bench.flash()
+    later = kit_file(tmp_path / "later.kit", b"l" * 32, previous=b"k" * 32)
+    newer = site_kit.register(site_kit.read(later), [1001], {"merchant_no": 71})
+    alien = site_kit.register(site_kit.read(kit_file(tmp_path / "x.kit", b"x" * 32)), [1001], {})
+    for what, text, why in (
+        ("a number of another site", own.replace(b"canteen-1", b"gate-9"), "is gate-9/1001"),
+        ("a number with another key", alien, "has another key in the register"),
+        ("a kit of before a rotation", newer, "has a newer key than this kit"),
+        ("no register", b'[[device]]\ndevice = 1001\nkey = "secret"\n', "no register of readers"),
+    ):
+        file.write_bytes(text)
+        file.chmod(0o600)
+        done = bench.put("--register", file)
+        bench.refuse(what, why, done)
+        assert ("[cause 18]" in done.output) == (what != "no register")
+        assert done.exit_code == 2 and "secret" not in done.output
+    file.chmod(0o644)
+    bench.refuse("a register that others may read", "chmod 600", bench.put("--register", file))
+    file.write_bytes(own)
+    file.chmod(0o600)
+    words = ["--port", bench.url, "--role", "pos", "--settings", bench.folder / "reader.toml"]
+    words += ["--kit", later, "--log", bench.folder / "log.jsonl", "--register", file]
+    applied = onecard("device", "apply", *words)
+    bench.refuse("a key that the ledger has not got", "only the key before this kit's", applied)
+    both = bench.put("--register", file, "--register", _private(tmp_path / "two.toml", alien))
+    bench.refuse("two registers that differ", "another one in another place", both)
+    assert bench.flash() == before
+    release_file(bench.file, RUNS)
+    assert bench.put("--register", file).exit_code == 0
+    strange = own.replace(b"device = 1001", b"device = 1009")
+    done = bench.put("--register", _private(tmp_path / "other.toml", strange))
+    assert done.exit_code == 0 and "canteen-1/1001 is not in the register" in done.output
+
+
+def _private(path, text):
+    path.write_bytes(text)
+    path.chmod(0o600)
+    return path
 
 
 def test_a_base_image_for_another_chip(bench):

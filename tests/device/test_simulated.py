@@ -270,5 +270,5 @@ def test_nothing_is_put_on_another_board_than_was_looked_at(tmp_path, kit, reade
         looked = {**facts, "files": files}
         monkeypatch.setattr(work.provisioning, "inspect", lambda port, looked=looked: looked)
         refused = again()
-        assert refused.exit_code and "[cause 18]" in refused.stderr, refused.output
+        assert refused.exit_code and "[cause 19]" in refused.stderr, refused.output
         assert (tmp_path / "other" / FLASH).read_bytes() == before

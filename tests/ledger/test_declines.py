@@ -2,24 +2,31 @@
 
 import pytest
 
-from ledger import declines, people
+from ledger import declines, people, proposals
 from ledger.bearers import Bearer
 from ledger.card_status import CardRefused
+from ledger.code_sales import Ask, SettleRefused
 from ledger.corrections import CorrectionRefused
 from ledger.declines import DECLINED, No
 from ledger.invariants import check
 from ledger.lifecycle import Act
 from ledger.money_lists import Signature
 from ledger.operators import ENROL, Wanted
+from ledger.reservations import Settled
 from ledger.signatures import NotAllowed, acts
 from ledger.temporary import STEPS
+from ledger.topups import TopUpRefused, told_of
+from protocols.rules.scan_codes import WECHAT
+from protocols.wire import messages
+from tests.ledger.readers import CARD, Reader
 from tests.ledger.staff import cheap, staffed
 from tests.ledger.test_batches import FILE
-from tests.ledger.test_signatures import LINES, NEW, NOW_S, SUBSIDIES, _case, books
+from tests.ledger.test_signatures import LINES, NEW, NOW_S, READER, SUBSIDIES, _case, books
 
 __all__ = ["cheap"]
 pytestmark = pytest.mark.usefixtures("cheap")
 WHY = "the name is another one"
+REFUSALS = CardRefused, CorrectionRefused, NotAllowed, SettleRefused, TopUpRefused
 
 
 @pytest.fixture
@@ -31,7 +38,7 @@ def office():
 
 def refused(call, *args, reason=DECLINED):
     """`call` is refused for `reason`."""
-    with pytest.raises((CardRefused, CorrectionRefused, NotAllowed)) as caught:
+    with pytest.raises(REFUSALS) as caught:
         call(*args)
     assert str(reason) in str(caught.value)
     return caught.value
@@ -136,6 +143,93 @@ def test_a_declined_application_comes_to_no_card_and_only_whose_turn_it_is_says_
     refused(temporaries.decline, 2, WHY, staff["tian"], NOW_S, reason="does not wait")
     temporaries.hand_out(2, NEW + 5, NOW_S, act)
     assert temporaries.declined(2) is None and check(store) == []
+
+
+def test_declined_money_by_hand_is_booked_by_nobody_until_it_is_proposed_anew(office):
+    store, staff = office
+    top_ups, facts = store.top_ups, (CARD, 700, "till-7")
+    number = top_ups.propose(*facts, staff["clara"], NOW_S)
+    other = top_ups.propose(CARD, 700, "till-8", staff["clara"], NOW_S)
+    assert [one.number for one in top_ups.waiting()] == [number, other]
+    assert told_of(top_ups.waiting()[0].about) == (CARD, 700, 0)
+    no, before = No(staff["tian"], WHY, NOW_S), store.dump()
+    for wrong, reason in ((other + 1, people.NO_PROPOSAL), (number - 1, people.NO_PROPOSAL)):
+        refused(top_ups.decline, wrong, no, reason=reason)
+    refused(top_ups.decline, number, No(staff["tian"], "", NOW_S), reason=people.NO_REASON_GIVEN)
+    assert store.dump() == before
+    top_ups.decline(number, no)
+    assert [one.number for one in top_ups.waiting()] == [other], "the other order still waits"
+    refused(top_ups.decline, number, no, reason=people.NO_PROPOSAL)
+    before = store.dump()
+    refused(top_ups.top_up, *facts, 0, staff["tian"], NOW_S)
+    assert store.dump() == before
+    ((one, said),) = proposals.told(store.database, proposals.TOPUP, "clara", NOW_S)
+    assert (one.number, said) == (number, No("tian", WHY, NOW_S))
+    assert not proposals.told(store.database, proposals.TOPUP, "chen", NOW_S)
+    assert not proposals.told(store.database, proposals.TOPUP, "clara", NOW_S + proposals.TOLD_S)
+    newer = top_ups.propose(*facts, staff["chen"], NOW_S)
+    refused(top_ups.decline, number, no, reason=people.NO_PROPOSAL)
+    assert not proposals.told(store.database, proposals.TOPUP, "clara", NOW_S)
+    credit = top_ups.top_up(*facts, 0, staff["tian"], NOW_S)
+    assert top_ups.top_up(*facts, 0, staff["tian"], NOW_S) == credit, "said twice"
+    refused(top_ups.decline, newer, no, reason=people.NO_PROPOSAL)
+    assert [one.number for one in top_ups.waiting()] == [other]
+    assert check(store) == []
+
+
+def test_the_same_proposed_twice_is_one_and_a_channel_that_books_it_ends_it(office):
+    store, staff = office
+    facts = CARD, 700, "till-7"
+    first = store.top_ups.propose(*facts, staff["clara"], NOW_S)
+    again = store.top_ups.propose(*facts, staff["clara"], NOW_S)  # its answer was lost
+    no = No(staff["tian"], WHY, NOW_S)
+    assert [one.number for one in store.top_ups.waiting()] == [again]
+    refused(store.top_ups.decline, first, no, reason=people.NO_PROPOSAL)
+    store.top_ups.top_up(*facts)
+    assert store.top_ups.waiting() == []
+
+
+def test_a_declined_settlement_of_a_payment_by_code_moves_nothing(office):
+    store, staff = office
+    sales, orders = store.code_sales, store.acquirer_orders
+    order = orders.ask(Ask(1001, b"\1" * 8, b"", 300, 500), b"13" * 9, WECHAT, NOW_S)
+    for desk, payment in ((sales, 1), (orders, order.number)):
+        sold = desk.propose(payment, Settled.SOLD, staff["clara"], NOW_S)
+        void = desk.propose(payment, Settled.VOID, staff["chen"], NOW_S)
+        ((one, facts),) = sales.waiting()
+        assert (one.number, one.person, one.words) == (void, "chen", "void"), "the newest counts"
+        assert facts.number == payment and facts.amount_fen > 0
+        no = No(staff["tian"], WHY, NOW_S)
+        refused(sales.decline, sold, no, reason=people.NO_PROPOSAL)
+        sales.decline(void, no)
+        assert sales.waiting() == []
+        before = store.dump()
+        refused(desk.settle, payment, Settled.VOID, staff["tian"], NOW_S)
+        refused(desk.settle, payment, Settled.SOLD, staff["tian"], NOW_S,
+                reason=people.NO_PROPOSAL)  # fmt: skip
+        assert store.dump() == before
+        desk.propose(payment, Settled.VOID, staff["clara"], NOW_S)
+        assert desk.settle(payment, Settled.VOID, staff["tian"], NOW_S).state is Settled.VOID
+        refused(sales.decline, void, no, reason=people.NO_PROPOSAL)
+        assert sales.waiting() == []
+    assert check(store) == []
+
+
+def test_a_record_that_settles_a_payment_ends_what_was_proposed_of_it(office):
+    store, staff = office
+    number = store.code_sales.propose(1, Settled.SOLD, staff["clara"], NOW_S)
+    assert [one.number for one, _facts in store.code_sales.waiting()] == [number]
+    reader = Reader(READER)  # as `books` has it
+    reader.boot()
+    reader.spend(card_no=99)
+    reader.write(messages.TAMPER, state=messages.CASE_OPENED, number=0)
+    while reader.seq < 9:
+        reader.boot()
+    store.book([reader.records])
+    assert store.code_sales.waiting() == []
+    no = No(staff["tian"], WHY, NOW_S)
+    refused(store.code_sales.decline, number, no, reason=people.NO_PROPOSAL)
+    assert check(store) == []
 
 
 def test_a_typed_name_declines_nothing():

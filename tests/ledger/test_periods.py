@@ -17,11 +17,12 @@ from ledger.dialect import ConstraintBroken, SqliteDialect
 from ledger.invariants import check
 from ledger.merchant_entries import days, months, trial_balance, untied
 from ledger.period_reasons import PeriodRefused
-from ledger.period_report import commission, late_lines
+from ledger.period_report import _LATE, _READERS, by_reader, commission, late_lines
 from ledger.period_schema import JOURNALS
 from ledger.periods import STEPS
 from ledger.phones import Phones
 from ledger.quiescence import Bar
+from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
 from protocols.card import virtual_code
 from protocols.rules.scan_codes import CAMPUS_PAYMENT, WECHAT
@@ -180,6 +181,50 @@ def test_two_who_close_at_once_close_one_period(tmp_path, monkeypatch, is_same):
     assert store.periods.every() == closed
     assert held(store) == (900, 0, 0)
     other.close()
+
+
+def line_by_line(store, number, from_s, until_s):
+    """(by reader, what is late) of a period, from every line there is."""
+    sql = (
+        "SELECT merchant_no, device, seq, line, kind, amount_fen, time_s, period FROM period_line"
+    )
+    lines = [row[:-1] for row in store.database.rows(sql) if row[-1] == number]
+    readers = {}
+    for merchant_no, device, _seq, _line, _kind, fen, _time_s in lines:
+        count, so_far_fen = readers.get((merchant_no, device), (0, 0))
+        readers[merchant_no, device] = count + 1, so_far_fen + fen
+    late = [
+        (device, seq, line, merchant_no, *rest)
+        for merchant_no, device, seq, line, *rest in sorted(
+            lines, key=lambda row: (row[0], row[6])
+        )
+        if not from_s <= rest[-1] < until_s
+    ]
+    return [(*key, *sums) for key, sums in sorted(readers.items())], late
+
+
+def test_a_periods_sums_are_those_of_its_lines():
+    store, canteen, kiosk = month(is_there=False)
+    store.periods.decide(END_S, [(1001, 0)], "zhou", "in repair", CLOSED_S)
+    approve(store, close(store))
+    for fen, time_s in ((40, END_S - 5), (60, END_S + 5), (70, END_S + 3650 * DAY_S)):
+        canteen.sell(fen, time_s)
+    for pos in canteen, kiosk:
+        pos.inspect(NEXT_END_S)
+    store.book([canteen.records, kiosk.records])
+    close(store, "2026-10", NEXT_END_S, now_s=NEXT_END_S)
+    for number, span in ((1, (0, END_S)), (2, (END_S, NEXT_END_S))):
+        readers, late = line_by_line(store, number, *span)
+        assert by_reader(store.database, number) == readers
+        assert late_lines(store.database, number, *span) == late
+        assert len(late) == (0, 2)[number - 1] and readers
+
+
+def test_no_line_of_a_period_is_looked_up_for_its_sums():
+    database = SqliteDialect(open_database(":memory:", MIGRATIONS))
+    for sql, parameters in ((_READERS, (1,)), (_LATE, (1, 0, END_S))):
+        (how, *_rest) = database.rows(f"EXPLAIN QUERY PLAN {sql}", parameters)
+        assert "USING COVERING INDEX period_line_of (period=?)" in how[-1], how
 
 
 @pytest.mark.parametrize("has_mark", [False, True])

@@ -126,6 +126,11 @@ def _sign_day(store, who):
     day_totals.sign(store.database, what, seen.sha256, who, NOW_S)
 
 
+def _decline_code(store, who):
+    ((proposal, _facts),) = store.code_sales.waiting()
+    store.code_sales.decline(proposal.number, No(who, "no", NOW_S))
+
+
 def _case(store):
     return next(one for one in store.corrections.cases() if one.reason == reasons.UNKNOWN_CARD)
 
@@ -243,6 +248,16 @@ STORY = [
         lambda s, who: s.top_ups.propose(CARD, 700, "by-hand-1", who, NOW_S),
     ),
     (
+        "topup.decline",
+        "tian",
+        lambda s, who: s.top_ups.decline(s.top_ups.waiting()[0].number, No(who, "no", NOW_S)),
+    ),
+    (
+        "topup.propose",
+        "clara",
+        lambda s, who: s.top_ups.propose(CARD, 700, "by-hand-1", who, NOW_S),
+    ),
+    (
         "topup.book",
         "tian",
         lambda s, who: s.top_ups.top_up(CARD, 700, "by-hand-1", 0, who, NOW_S),
@@ -253,6 +268,12 @@ STORY = [
         lambda s, who: s.aggregate.enter([(2, PAID_BY_CODE)], (who, NOW_S)),
     ),
     ("day.sign", "stella", lambda s, who: _sign_day(s, who)),
+    (
+        "code.propose",
+        "clara",
+        lambda s, who: s.code_sales.propose(1, Settled.VOID, who, NOW_S),
+    ),
+    ("code.decline", "tian", lambda s, who: _decline_code(s, who)),
     (
         "code.propose",
         "clara",

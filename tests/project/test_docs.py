@@ -96,6 +96,14 @@ def test_readme_names_the_two_commands(repo_root, name):
     assert "make test" in found
 
 
+def test_both_readmes_lead_to_the_same_places_and_name_the_same_commands(repo_root):
+    english, chinese = ((repo_root / name).read_text(encoding="utf-8") for name in READMES)
+    leads_to = [set(LINK.findall(text)) for text in (english, chinese)]
+    assert leads_to[0] - {READMES[1]} == leads_to[1] - {READMES[0]}
+    assert READMES[1] in leads_to[0] and READMES[0] in leads_to[1]
+    assert set(commands(english)) == set(commands(chinese))
+
+
 def test_every_command_exists(repo_root):
     targets = phony(repo_root)
     wrong = []

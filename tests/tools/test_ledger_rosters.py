@@ -2,11 +2,12 @@
 
 import stat
 import time
+from contextlib import closing
 
 import openpyxl
 import pytest
 
-from ledger import people, signatures
+from ledger import people, signatures, timesheet_book
 from ledger.holders import Holder
 from ledger.rosters import Rosters, Shift
 from protocols.rules.spending import STAFF
@@ -152,6 +153,13 @@ def test_a_month_is_a_workbook_in_which_hand_work_is_marked(worked, tmp_path):
     assert [row[1:4] for row in found["名册外打卡"][1:]] == [[8, 3002, 3]]
     assert found["日期不明"][1][:4] == ["P007", CARD, 3002, 5]
     assert found["考勤机"][1] == [3002, 5, "-"]
+
+
+def test_the_summary_of_a_month_is_that_of_its_workbook(worked):
+    with closing(open_ledger(path=str(worked))) as store:
+        what = store, "2026-11", 28_800, str, at(9, 0)
+        summed, report = timesheet_book.summary(*what), timesheet_book.read(*what)[0]
+    assert summed == report.sheets[0] and summed[2][0][0] == "P007"
 
 
 def test_without_a_reason_no_number_of_a_person_is_in_the_workbook(worked, tmp_path):

@@ -21,7 +21,8 @@ CAUSES = {
     15: "esptool or mpremote is missing: pip install onecard[device]",
     16: "the release is for another chip: take the one that is for this board",
     17: "it runs a later version, and none goes back: build this one with a higher number",
-    18: "another board has come to this port: look which is which, and run the same command again",
+    18: "the ledger knows this number as another reader: a free one, newest kit, or keys register",
+    19: "another board has come to this port: look which is which, and run the same command again",
 }
 
 

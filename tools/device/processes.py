@@ -36,7 +36,7 @@ runpy.run_module("esptool", run_name="__main__", alter_sys=True)
 # What either of them says, and the cause that it means; the first that is found counts.
 _ANOTHER = "another board answers"
 _SAID = (
-    (_ANOTHER, 18),
+    (_ANOTHER, 19),
     ("invalid header", 5),
     ("in use by another program", 3),
     ("Could not exclusively lock", 3),

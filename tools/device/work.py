@@ -3,19 +3,20 @@
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ledger.release_file import BadRelease, Release
 from protocols.rules.spending import POLICY_FIELDS
-from tools.device import batch, bundle, ports
+from tools.device import batch, bundle, ports, registered
 from tools.device import provision as provisioning
 from tools.device.boards import BOARDS, PROGRAMS
 from tools.device.errors import DeviceError
 from tools.device.flash import flash as flash_board
 from tools.device.log import Log
+from tools.device.registered import Registered
 from tools.firmware import release
 from tools.keys import site_kit
 
@@ -32,7 +33,8 @@ class BadOrder(Exception):
 class Order:
     """What readers are to be; `stored` (NVS name -> bytes) may hold a key: no `repr` shows it.
 
-    `release` is what they run, for whoever puts a program.
+    `release` is what they run, for whoever puts a program; `register` are files of the ledger's
+    register, by which numbers are looked at.
     """
 
     role: str
@@ -40,6 +42,11 @@ class Order:
     settings: Path
     stored: Mapping[str, bytes] = field(repr=False)
     release: Release | None = None
+    register: Sequence[Path] = ()
+
+    def register_has(self, known: Mapping[int, Registered], device: int) -> bool:
+        """Whether the ledger's register has this number. DeviceError, KeysError."""
+        return registered.check(known, site_kit.read(self.kit), device)
 
     def identity(self, device: int) -> provisioning.Identity:
         """The reader with this number. BadSettings, KeysError."""
@@ -109,18 +116,25 @@ def flash(url: str, board: str, base: Path, *, lose_journal: bool) -> None:
 def provision(
     order: Order,
     jobs: list[batch.Job],
-    log_file: Path,
+    logs: tuple[Path, Sequence[Path]],
     flashing: tuple[str, Path] | None,
     flags: Mapping[str, bool],
     say: Callable[[str], None],
     at_once: int,
 ) -> batch.Result:
-    """Make readers of boards; what `log_file` has as done is left alone, what fails is told."""
+    """Make readers of boards; what is done is left alone, what fails is told.
+
+    `logs`: that of this station, and copies of those of others.
+    """
     # All of them before the first: a wrong setting must not be found out at the hundredth board.
     people = {job.device: order.identity(job.device) for job in jobs}
     site = next(iter(people.values())).site
+    known = registered.read(order.register)
+    for job in jobs:
+        if not order.register_has(known, job.device) and order.register:
+            say(f"{site}/{job.device} is not in the register: until it is, nothing of it is taken")
     assert order.release is not None
-    with tempfile.TemporaryDirectory(prefix="onecard-program-") as folder, Log(log_file) as log:
+    with tempfile.TemporaryDirectory(prefix="onecard-program-") as folder, Log(*logs) as log:
         made = bundle.of_release(order.release, Path(folder) / "files")
 
         def sameness(job: batch.Job) -> dict[str, str]:
@@ -153,6 +167,7 @@ def apply(order: Order, url: str, log_file: Path) -> str:
         if facts["settings"] is None:
             raise DeviceError(13, url)
         who = order.identity(facts["settings"]["device"])
+        order.register_has(registered.read(order.register), who.device)
         provisioning.must_erase(facts, who, lose_journal=False)
         before = log.done(who.site, who.device)
         log.begin(who.site, who.device, facts["mac"])

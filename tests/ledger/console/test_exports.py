@@ -149,3 +149,19 @@ def test_a_cell_of_csv_is_read_as_what_it_is(cell, told):
         io.StringIO(exports.csv_of(FILE_HEADS[:1], [(cell,)]).decode("utf-8-sig"), newline="")
     )
     assert (heads, row) == ([FILE_HEADS[0]], [told])
+
+
+def test_a_file_for_a_bank_has_every_cell_to_the_letter():
+    """A bank's program knows no tab behind a number, and no apostrophe before a name."""
+    lines = [
+        (7, "0043050176453600", "＝甲-公司", Fen(1_250), "2026-11"),
+        (8, ID_18, "'李", Fen(5), "3/4"),
+    ]
+    made = exports.for_bank("payments", FILE_HEADS, lines)
+    assert made.name == "payments.csv" and b"\t" not in made.data
+    _heads, *rows = csv.reader(io.StringIO(made.data.decode("utf-8-sig"), newline=""))
+    assert rows == [[str(cell) for cell in line] for line in lines]
+    sheet = load_workbook(io.BytesIO(exports.xlsx("x", [("x", FILE_HEADS, lines)], 0).data)).active
+    for row, line in zip(sheet.iter_rows(min_row=2), lines, strict=True):
+        assert [cell.value for cell in row] == [*line[:3], line[3].fen / 100, line[4]]
+        assert [cell.data_type for cell in row] == ["n", "s", "s", "n", "s"]

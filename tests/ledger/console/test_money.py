@@ -3,6 +3,7 @@
 Failure first: sent twice, by somebody else, of something that has changed, of a file that is bad.
 """
 
+import csv
 import io
 import time
 
@@ -92,9 +93,14 @@ def test_four_persons_approve_in_their_order_and_the_merchant_is_paid_once(offic
     assert "4305017645360000" not in shown and "0123" in shown
     files = [sits("tian").send("/payments", "/payments/file", file="2026-11") for _ in range(2)]
     assert files[0].data == files[1].data
-    text = files[0].data.decode("utf-8-sig")
-    assert text.splitlines()[0] == "付款号,账号,户名,金额,用途"
-    assert "43050176453600000123\t,食堂有限公司,9.00" in text
+    heads, line = csv.reader(io.StringIO(files[0].data.decode("utf-8-sig"), newline=""))
+    assert heads == ["付款号", "账号", "户名", "金额", "用途"]
+    assert line[:4] == ["1", "43050176453600000123", "食堂有限公司", "9.00"], "to the letter"
+    sheet = {"file": "2026-11", "for": "people"}
+    answer = sits("tian").send("/payments", "/payments/file", **sheet)
+    (row,) = openpyxl.load_workbook(io.BytesIO(answer.data)).active.iter_rows(min_row=2)
+    assert [cell.value for cell in row][:4] == [1, "43050176453600000123", "食堂有限公司", 9]
+    assert (row[1].data_type, row[3].number_format) == ("s", "#,##0.00")
     answer = sits("clara").send("/payments", "/payments/results", payment="1", result="paid")
     assert answer.status == 303, answer.text
     assert [one.owner for one in store.periods.payments.unpaid()] == [KIOSK]

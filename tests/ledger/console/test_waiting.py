@@ -7,16 +7,20 @@ import pytest
 
 from ledger import people, reasons
 from ledger.bearers import Bearer
-from ledger.console import operators, refusals, waiting_list
+from ledger.code_sales import Ask
+from ledger.console import operators, refusals
 from ledger.console.waiting_list import NOT_WAITING
 from ledger.corrections import CorrectionRefused
 from ledger.invariants import check
 from ledger.list_files import read
 from ledger.money_lists import OTHER_SUM
 from ledger.operators import ENROL, Wanted
+from ledger.reservations import Settled
 from ledger.signatures import NotAllowed, acts, write_act
+from ledger.topups import TopUpRefused
+from protocols.rules.scan_codes import WECHAT
 from protocols.wire import messages
-from tests.ledger.console.business import STRANGE, TILL
+from tests.ledger.console.business import CARD_NO, STRANGE, TILL
 from tests.ledger.console.campus import IN_USE, PEOPLE, Console, books_in, configure, visitor
 from tests.ledger.readers import Reader
 from tests.ledger.staff import log_in
@@ -131,8 +135,45 @@ def test_everything_that_waits_leads_to_where_it_is_signed(office):
             assert f'href="{path}"' in waits
             assert sits(login).get(path).status == 200
     assert "没有等您签字的事" in sits("clara").get("/waiting").text
-    assert waiting_list._DO.keys() >= {"operator", "case", "batch", "temporary"}
     del store
+
+
+def test_money_by_hand_waits_for_a_treasurer_and_is_declined_for_a_reason(office):
+    _console, store, sits = office
+    by_hand = store.top_ups.propose(CARD_NO, 700, "till-7", _seat(store, "clara"), _now())
+    ask = Ask(TILL, b"\1" * 8, b"", 300, 900)
+    order = store.acquirer_orders.ask(ask, b"13" * 9, WECHAT, _now())
+    clerk = _seat(store, "chen")
+    code = store.acquirer_orders.propose(order.number, Settled.SOLD, clerk, _now())
+    assert "till-7" not in sits("clara").get("/waiting").text, "who has said it does not sign it"
+    tian = sits("tian")
+    paid = f"{order.number} 笔 · ¥ 3.00 · 归商户", f"{order.number} · ¥ 3.00 · sold"
+    said = {
+        "zh": (f"卡 {CARD_NO} · ¥ 7.00 · 单号 till-7", paid[0]),
+        "en": (f"card {CARD_NO} · ¥ 7.00 · order till-7", paid[1]),
+    }
+    for language in ("en", "zh"):
+        waits = tian.get(f"/waiting?lang={language}").text
+        assert all(text in waits for text in said[language]), waits
+    assert "2</" in tian.get("/").text and "笔人工提出的钱等您复核" in tian.get("/").text
+    for kind, number in (("topup", by_hand), ("code", code)):
+        path = f"/waiting/decline?kind={kind}&subject=proposal+{number}"
+        assert sits("clara").get(path).reason == refusals.NOTHING_HERE
+        empty = tian.get(path).form(_action(path)) | {"because": " "}
+        assert tian.post(path, empty).reason == people.NO_REASON_GIVEN
+        answer = tian.send(path, _action(path), because=f"no slip for {kind}")
+        assert answer.headers["location"] == "/waiting?done=declined", answer.text
+        assert tian.get(path).reason == NOT_WAITING
+    waits = tian.get("/waiting").text
+    assert "till-7" not in waits and "¥ 3.00" not in waits
+    with pytest.raises(TopUpRefused, match="800"):
+        store.top_ups.top_up(CARD_NO, 700, "till-7", 0, _seat(store, "tian"), _now())
+    for login, kind, other in (("clara", "topup", "code"), ("chen", "code", "topup")):
+        page = sits(login).get("/waiting").text
+        assert f"no slip for {kind}" in page and f"no slip for {other}" not in page
+    store.top_ups.propose(CARD_NO, 700, "till-7", _seat(store, "clara"), _now())
+    assert "no slip" not in sits("clara").get("/waiting").text
+    assert "till-7" in tian.get("/waiting").text
 
 
 def test_an_opened_reader_goes_on_when_both_departments_have_looked(office):
@@ -189,7 +230,7 @@ def test_a_refund_goes_to_the_bank_as_two_have_signed_its_sum(office):
     assert sits("tian").send(look, "/refunds/sign", amount="12.50").status == 303
     file = sits("tian").send(look, "/refunds/file")
     line = file.data.decode("utf-8-sig").splitlines()[1]
-    assert [cell.strip() for cell in line.split(",")[:4]] == ["1", ACCOUNT, "单小明", "12.50"]
+    assert line.split(",")[:4] == ["1", ACCOUNT, "单小明", "12.50"]
     again = sits("tian").send(look, "/refunds/file")
     assert again.data == file.data
     with pytest.raises(NotAllowed):
