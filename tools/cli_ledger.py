@@ -158,16 +158,16 @@ def ledger_topup(
     from ledger.signatures import NotAllowed
     from ledger.topups import TopUpRefused
     from tools.ledger_forks import NotBooks
-    from tools.ledger_topup import book, propose
+    from tools.ledger_topup import PaidIn, book, propose
 
     try:
-        what = card_no, amount_fen, order_id, number
+        what = PaidIn(card_no, amount_fen, order_id, number)
         if proposed:
-            proposal = propose(database, *what, by, int(time.time()))
+            proposal = propose(database, what, by, int(time.time()))
             fact = f"order {order_id}: a treasurer books {amount_fen} fen for card {card_no}"
             typer.echo(f"proposal {proposal}, {fact}")
             return
-        booked = book(database, *what, by, int(time.time()))
+        booked = book(database, what, by, int(time.time()))
     except (NotAllowed, NotBooks, TopUpRefused, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"credit {booked}: {amount_fen} fen wait for card {card_no}")

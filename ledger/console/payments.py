@@ -3,6 +3,9 @@
 An account at a bank stands in the file and nowhere else: no page shows more of it than its end.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from adapters import spreadsheet
 from adapters.spreadsheet import SpreadsheetRefused
 from ledger.console import exports, typed
@@ -10,7 +13,7 @@ from ledger.console.asked import Asked, Download, Page, Refused, Shown
 from ledger.console.refusals import BAD_FIELDS, Words
 from ledger.console.texts import Texts
 from ledger.payments.bank import RESULTS, Payment
-from ledger.payments.kinds import REMITTANCE
+from ledger.payments.kinds import REMITTANCE, Kind
 from ledger.period_sheet import Fen
 
 UNREADABLE = 790
@@ -28,23 +31,22 @@ REASONS = {
 FILE_HEADS = ("付款号", "账号", "户名", "金额", "用途")
 _RESULT_COLUMNS = {"payment": "付款号", "result": "结果", "because": "原因"}
 _SHOWN = 200
-_WITH_BANK = REMITTANCE.sql(f"""
+Result = tuple[int, str, str]  # number of a payment, result, because
+_WITH_BANK = f"""
 SELECT t.file, t.number, d.owner, d.purpose, d.amount_fen FROM {{tries}} t
 JOIN {{dues}} d ON d.number = t.{{due}} LEFT JOIN {{results}} r ON r.number = t.number
-WHERE r.number IS NULL ORDER BY t.number LIMIT {_SHOWN}""")
+WHERE r.number IS NULL ORDER BY t.number LIMIT {_SHOWN}"""
 
 
 def show(asked: Asked) -> Shown:
     """What waits for a file, and what waits for the bank."""
     with asked.store.database.reading():
         unpaid = asked.store.periods.payments.unpaid()
-        with_bank = list(asked.store.database.rows(_WITH_BANK))
-    context = {
-        "unpaid": unpaid,
-        "payable_fen": sum(one.amount_fen for one in unpaid if one.account),
-        "with_bank": with_bank,
-        "results": RESULTS,
-    }
+        context = {
+            "unpaid": unpaid,
+            "payable_fen": sum(one.amount_fen for one in unpaid if one.account),
+            **at_bank(asked, REMITTANCE),
+        }
     return Shown("payments.html", context)
 
 
@@ -57,9 +59,19 @@ def make_file(asked: Asked) -> Download:
 
 def note(asked: Asked) -> str:
     """What the bank says: of one payment, or a file of them; all of it or nothing."""
-    results = results_of(asked)
-    news = asked.store.periods.payments.note_results(results, asked.person, asked.now_s)
-    return f"/payments?done={'noted' if news else 'noted_before'}"
+    return noted(asked, asked.store.periods.payments.note_results, "/payments")
+
+
+def at_bank(asked: Asked, kind: Kind) -> dict[str, Any]:
+    """Of a page of payments of `kind`: which are with the bank, and what it may say of them."""
+    rows = asked.store.database.rows(kind.sql(_WITH_BANK))
+    return {"with_bank": list(rows), "results": RESULTS}
+
+
+def noted(asked: Asked, note_results: Callable[[list[Result], str, int], int], path: str) -> str:
+    """Where to go when what the bank says is noted."""
+    news = note_results(results_of(asked), asked.person, asked.now_s)
+    return f"{path}?done={'noted' if news else 'noted_before'}"
 
 
 def file_of(asked: Asked, name: str, made: list[Payment]) -> Download:
@@ -75,20 +87,20 @@ def line_of(one: Payment) -> tuple[int, str, str, Fen, str]:
     return one.number, one.account_no, one.name, Fen(one.amount_fen), one.purpose
 
 
-def results_of(asked: Asked) -> list[tuple[int, str, str]]:
-    """(number, result, because) of the file that was sent, or of the one that was typed."""
+def results_of(asked: Asked) -> list[Result]:
+    """Those of the file that was sent, or of the one that was typed."""
     sent = asked.files.get("results")
     return _read(sent.data) if sent and sent.data else [_typed(asked)]
 
 
-def _typed(asked: Asked) -> tuple[int, str, str]:
+def _typed(asked: Asked) -> Result:
     result = typed.text(asked, "result")
     if result not in RESULTS:
         raise Refused(BAD_FIELDS, "result")
     return typed.number(asked, "payment"), result, typed.text(asked, "because")
 
 
-def _read(data: bytes) -> list[tuple[int, str, str]]:
+def _read(data: bytes) -> list[Result]:
     try:
         rows = spreadsheet.table(data, _RESULT_COLUMNS)
     except SpreadsheetRefused as error:

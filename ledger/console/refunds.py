@@ -11,13 +11,12 @@ from urllib.parse import urlencode
 from ledger import declines
 from ledger.console import typed
 from ledger.console.asked import Asked, Download, Page, Refused, Shown, ToSign, Waiting
-from ledger.console.payments import file_of, results_of
+from ledger.console.payments import at_bank, file_of, noted
 from ledger.console.periods import place
 from ledger.console.refusals import BAD_FIELDS, Words
 from ledger.console.texts import Texts
 from ledger.money_lists import NAME_USED, OTHER_SUM, REFUND, SIGNATURES, SUBSIDY, Signature
 from ledger.money_lists import TEXTS as OF_LISTS
-from ledger.payments.bank import RESULTS
 from ledger.payments.kinds import REFUND as KIND
 from ledger.period_sheet import BARS
 from ledger.quiescence import Blocking, Quiescence
@@ -25,11 +24,6 @@ from ledger.settlement_basis import Decision
 from protocols.rules.money import format_yuan
 
 PATH = "/refunds"
-_SHOWN = 200
-_WITH_BANK = KIND.sql(f"""
-SELECT t.file, t.number, d.owner, d.purpose, d.amount_fen FROM {{tries}} t
-JOIN {{dues}} d ON d.number = t.{{due}} LEFT JOIN {{results}} r ON r.number = t.number
-WHERE r.number IS NULL ORDER BY t.number LIMIT {_SHOWN}""")
 _TO_SIGN = """
 SELECT l.kind, l.name, l.sha256, l.amount_fen, a.person, a.time_s FROM money_approval a
 JOIN money_list l ON l.sha256 = a.sha256 WHERE a.person <> ? AND a.step = 1
@@ -50,11 +44,10 @@ def show(asked: Asked) -> Shown:
             "blocking": _blocking(held),
             "bars": BARS,
             "unpaid": payouts.unpaid(),
-            "with_bank": list(asked.store.database.rows(_WITH_BANK)),
             "file": file,
-            "results": RESULTS,
             "plan": None,
             "made": None,
+            **at_bank(asked, KIND),
         }
         if file:
             context |= _plan(asked, file)
@@ -122,9 +115,7 @@ def make_file(asked: Asked) -> Download:
 
 def note(asked: Asked) -> str:
     """What the bank says: of one payment, or a file of them; all of it or nothing."""
-    results = results_of(asked)
-    news = asked.store.payouts.note_results(results, asked.person, asked.now_s)
-    return f"{PATH}?done={'noted' if news else 'noted_before'}"
+    return noted(asked, asked.store.payouts.note_results, PATH)
 
 
 def _hash(asked: Asked) -> bytes:

@@ -22,7 +22,7 @@ from simulator.acquirer.payments import Payments
 from simulator.acquirer.process import AcquirerProcess
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, Reader, forward
 from tools.ledger_phone import run
-from tools.ledger_topup import book
+from tools.ledger_topup import PaidIn, book
 
 KEY = bytes(range(32))
 PATIENCE_S = 30
@@ -121,7 +121,7 @@ def test_daemon_answers_a_phone_that_was_bound_beside_it(config, broker, repo_ro
     try:
         wait_for(agent, topics.LEDGER_STATUS, STATUS_ONLINE.__eq__)
         database = tmp_path / "books" / "ledger.sqlite"
-        book(database, CARD, 5_000, "order-1")
+        book(database, PaidIn(CARD, 5_000, "order-1"))
         seed = bytes.fromhex(run(config, "bind", CARD, "wang", 1, ("id-card", "")).split()[-1])
         code = virtual_code.make(seed, CAMPUS_PAYMENT, CARD, int(time.time()), b"\x00\x01")
         asked = {"nonce": bytes(8), "code": code, "amount_fen": 1_250, "seq": 1}
