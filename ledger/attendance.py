@@ -156,6 +156,8 @@ class Attendance:
         _check_line("the reason", because)
         if time_s > entered_s:
             raise EntryRefused("nobody has punched in the future")
+        if time_s < 0:
+            raise EntryRefused("nobody has punched before 1970")
         with self._database.transaction():
             if not list(self._database.rows(_IS_ISSUED, (card_no,))):
                 raise EntryRefused(f"card {card_no} was never issued")

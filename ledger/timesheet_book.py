@@ -6,6 +6,7 @@ marked wherever it stands. The same books make the same bytes, but for the month
 """
 
 import io
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ _PUNCH_HEADS = ("工号", "卡号", "考勤机", "记录号", "最早", "最晚"
 _MACHINE_HEADS = ("考勤机", "已收到的最后记录号", "该记录时间")
 _EPOCH = date(1970, 1, 1)
 _DAY_MIN = 1440
+_MONTH, _YEARS = re.compile("([0-9]{4})-([0-9]{1,2})"), (1970, 2105)
 
 Cell = str | int
 Table = tuple[str, Sequence[str], list[Sequence[Cell]]]  # title, heads, rows
@@ -241,12 +243,18 @@ def _punch_row(person_no: str, punch: Punch, zone: Zone) -> Sequence[Cell]:
 
 def span_of(month: str, utc_offset_s: int, now_s: int) -> Span:
     """The days of a month such as "2026-11". BadMonth."""
-    try:
-        first = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC).date()
-    except ValueError:
-        raise BadMonth(f"'{month}' is not a month such as 2026-11") from None
+    first = first_of(month)
     after = (first + timedelta(days=32)).replace(day=1)
     return Span((first - _EPOCH).days, (after - _EPOCH).days - 1, utc_offset_s, now_s)
+
+
+def first_of(month: str) -> date:
+    """The first day of a month such as "2026-11", of those that a punch may be of. BadMonth."""
+    found = _MONTH.fullmatch(month)
+    year, number = map(int, found.groups()) if found else (0, 0)
+    if not _YEARS[0] <= year <= _YEARS[1] or not 1 <= number <= 12:
+        raise BadMonth(f"'{month}' is not a month such as 2026-11")
+    return date(year, number, 1)
 
 
 def _is_in(span: Span, time_s: int) -> bool:

@@ -19,7 +19,13 @@ Because = Annotated[str, typer.Option(help="Why it was so.")]
 Unmasked = Annotated[
     str, typer.Option("--because", help="Why numbers are needed unmasked; this is kept.")
 ]
-Offset = Annotated[int, typer.Option("--utc-offset-s", help="Local time: seconds ahead of UTC.")]
+Offset = Annotated[
+    int,
+    typer.Option(
+        "--utc-offset-s", min=-86_400, max=86_400, help="Local time: seconds ahead of UTC."
+    ),
+]
+_U32 = 0xFFFFFFFF
 
 
 @attendance.command("month")
@@ -52,7 +58,7 @@ def month(
 @attendance.command("enter")
 def enter(
     database: InputFile,
-    card_no: Annotated[int, typer.Option("--card", min=0, help="The card's number.")],
+    card_no: Annotated[int, typer.Option("--card", min=0, max=_U32, help="The card's number.")],
     at: Annotated[str, typer.Option(help="When: ISO 8601 with its zone.")],
     because: Because,
     person: Person = "",
@@ -75,7 +81,7 @@ def enter(
 @attendance.command("withdraw")
 def withdraw(
     database: InputFile,
-    number: Annotated[int, typer.Option(min=1, help="As `enter` printed it.")],
+    number: Annotated[int, typer.Option(min=1, max=_U32, help="As `enter` printed it.")],
     because: Because,
     person: Person = "",
 ) -> None:

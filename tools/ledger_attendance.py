@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.attendance import Day, Month, Punch
+from ledger.timesheet_book import BadMonth, first_of
 from tools.ledger_forks import opened
 from tools.session import signing
 
@@ -55,9 +56,9 @@ def zone(utc_offset_s: int, begins: str) -> Zone:
 def month(path: Path, text: str, where: Zone) -> Month:
     """The month `text` ("2026-11") in the database `path`. NotBooks, BadDate."""
     try:
-        first = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC).date()
-    except ValueError as error:
-        raise BadDate(f"'{text}' is not a month such as 2026-11") from error
+        first = first_of(text)
+    except BadMonth as error:
+        raise BadDate(str(error)) from None
     with opened(path) as store:
         return store.attendance.month(first, where.utc_offset_s, where.begins_s)
 

@@ -90,6 +90,8 @@ def test_night_shifts_have_one_day(tmp_path):
     ("words", "said"),
     [
         (("month", "2026-13"), "'2026-13' is not a month such as 2026-11"),
+        (("month", "9999-12"), "'9999-12' is not a month such as 2026-11"),
+        (("month", "1969-12"), "'1969-12' is not a month such as 2026-11"),
         (("month", "2026-11", "--day-begins", "25:00"), "is not a time of day such as 05:00"),
     ],
 )
@@ -105,12 +107,25 @@ def test_a_month_that_cannot_be_is_refused(path, words, said):
         ("yesterday", "'yesterday' is not a time as in ISO 8601"),
         ("2026-11-04T08:00:00", "needs its zone, such as +08:00"),
         ("2026-11-30T08:00:00+08:00", "nobody has punched in the future"),
+        ("0001-01-01T00:00:00+08:00", "nobody has punched before 1970"),
     ],
 )
 def test_a_time_that_cannot_be_is_refused(path, at_text, said):
     words = ("--card", CARD, "--at", at_text, "--by", "Wang", "--because", "card forgotten")
     done = onecard("enter", path, *words)
     assert done.exit_code == 2 and said in done.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("enter", "--card", 1 << 70, "--at", "2026-11-04T08:00:00+08:00"),
+        ("withdraw", "--number", 1 << 70),
+    ],
+)
+def test_a_number_that_the_books_cannot_have_is_refused(path, words):
+    verb, *rest = words
+    assert onecard(verb, path, *rest, "--by", "Wang", "--because", "x").exit_code == 2
 
 
 def test_what_is_no_ledger_is_refused(tmp_path):

@@ -199,7 +199,9 @@ def test_the_same_books_make_the_same_workbook(worked, tmp_path):
 def test_a_report_that_cannot_be_leaves_the_one_that_was_there(worked, tmp_path):
     out = tmp_path / "out.xlsx"
     out.write_text("before")
-    done = onecard("report", worked, "2026-13", "--out", out)
-    assert done.exit_code == 2 and "not a month" in done.output and out.read_text() == "before"
+    for month in ("2026-13", "9999-12"):
+        done = onecard("report", worked, month, "--out", out)
+        assert done.exit_code == 2 and "not a month" in done.output
+        assert out.read_text() == "before"
     done = onecard("report", worked, "2026-11", "--out", tmp_path / "none" / "out.xlsx")
     assert done.exit_code == 2 and "No such file" in done.output
