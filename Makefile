@@ -64,14 +64,18 @@ setup: .venv/.ready ## create .venv with everything to run and to test, once
 	@touch $@
 
 # Rival drivers, each in a folder of its own: two of them are imported by the same name. Their
-# dependencies need a compiler and a Raspberry Pi and stay out.
-.bench/.ready: requirements/bench.txt | .venv/.ready
+# dependencies need a compiler and a Raspberry Pi and stay out. And ThingsBoard's gateway, a program
+# that runs by itself; the constraint pins what one of its dependencies is built with as well.
+.bench/.ready: requirements/bench.txt requirements/gateway.txt | .venv/.ready
 	@rm -rf .bench
 	@$(PIP) download $(HASHED) --no-deps --only-binary :all: --dest .bench/wheels -r requirements/bench.txt
 	@for wheel in .bench/wheels/*.whl; do \
 		name=$${wheel##*/}; name=$${name%%-*}; \
 		$(PIP) install --quiet --no-deps --no-index --target ".bench/$$name" "$$wheel" || exit 1; \
 	done
+	@$(BIN)/python -m venv .bench/gateway
+	@PIP_CONSTRAINT=requirements/gateway.txt .bench/gateway/bin/python -m pip --disable-pip-version-check \
+		--no-input install $(HASHED) -r requirements/gateway.txt
 	@touch $@
 
 # ---------------------------------------------------------------- what people run
@@ -147,6 +151,7 @@ lock: ## resolve requirements/*.txt anew (needs uv; UPGRADE=1 takes newer versio
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/ledger.in -c requirements/lock.txt -o requirements/ledger.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/stubs.in -o requirements/stubs.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) --no-deps requirements/bench.in -o requirements/bench.txt
+	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/gateway.in -o requirements/gateway.txt
 
 clean: ## remove everything that make made
 	@rm -rf .venv .typings .bench .hypothesis .pytest_cache .ruff_cache

@@ -13,6 +13,7 @@ MACHINE_PATH = re.compile(r"(^|[^A-Za-z0-9_.])/(work|farm)/")
 BINARY = {".png", ".jpg", ".svg", ".ico", ".woff", ".woff2", ".xlsx", ".bin"}
 
 LOCKS = ("lock.txt", "check.txt", "fuzz.txt", "agent.txt", "stubs.txt", "bench.txt", "device.txt")
+LOCKS += ("gateway.txt",)
 PINNED = re.compile(r"^[a-z0-9][a-z0-9.-]*==[^\s;]+( ; [^\\]+)?$")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 OPTION = re.compile(r"^\s*(-[a-z]\b|--(?!hash=)[a-z-]+)|https?://|file:|@ ", re.MULTILINE)
