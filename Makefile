@@ -63,23 +63,35 @@ setup: .venv/.ready ## create .venv with everything to run and to test, once
 	@$(PIP) install $(HASHED) --no-deps --target .typings -r requirements/stubs.txt
 	@touch $@
 
-# Rivals, each in a folder of its own: two of the drivers are imported by the same name. Their
-# dependencies need a compiler and a Raspberry Pi and stay out. Those for MicroPython are archives
-# that pip checks and unpacks but cannot install, for they have no build files: taken as unpacked.
-.bench/.ready: requirements/bench.txt requirements/umqtt.txt | .venv/.ready
+# Rival drivers, each in a folder of its own: two of them are imported by the same name. Their
+# dependencies need a compiler and a Raspberry Pi and stay out.
+.bench/.ready: requirements/bench.txt | .venv/.ready
 	@rm -rf .bench
 	@$(PIP) download $(HASHED) --no-deps --only-binary :all: --dest .bench/wheels -r requirements/bench.txt
 	@for wheel in .bench/wheels/*.whl; do \
 		name=$${wheel##*/}; name=$${name%%-*}; \
 		$(PIP) install --quiet --no-deps --no-index --target ".bench/$$name" "$$wheel" || exit 1; \
 	done
-	@mkdir .bench/unpacked && cd .bench/unpacked && while read -r line; do \
+	@touch $@
+
+# Rival clients for MicroPython: archives that pip checks and unpacks but cannot install, for they
+# have no build files. They are taken as unpacked.
+.bench/unpacked/.ready: requirements/umqtt.txt | .bench/.ready
+	@rm -rf $(@D) && mkdir $(@D) && cd $(@D) && while read -r line; do \
 		printf '%s\n' "$$line" > one.txt; name=$${line%%==*}; \
 		TMPDIR=$$PWD ../../$(PIP) download $(HASHED) --no-deps --no-clean -r one.txt > said.txt 2>&1; \
-		mkdir "../$$(printf %s "$$name" | tr - _)" && \
-		mv pip-download-*/*/umqtt "../$$(printf %s "$$name" | tr - _)/" || { cat said.txt; exit 1; }; \
+		folder="../$$(printf %s "$$name" | tr - _)"; rm -rf "$$folder"; mkdir "$$folder" && \
+		mv pip-download-*/*/umqtt "$$folder/" || { cat said.txt; exit 1; }; \
 		rm -rf pip-*; \
 	done < ../../requirements/umqtt.txt
+	@touch $@
+
+# ThingsBoard's gateway, a program that runs by itself; the constraint pins what one of its
+# dependencies is built with as well.
+.bench/gateway/.ready: requirements/gateway.txt | .bench/.ready
+	@$(BIN)/python -m venv --clear $(@D)
+	@PIP_CONSTRAINT=requirements/gateway.txt $(@D)/bin/python -m pip --disable-pip-version-check \
+		--no-input install $(HASHED) -r requirements/gateway.txt
 	@touch $@
 
 lock: ## resolve requirements/*.txt anew (needs uv; UPGRADE=1 takes newer versions)
@@ -92,6 +104,7 @@ lock: ## resolve requirements/*.txt anew (needs uv; UPGRADE=1 takes newer versio
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/ledger.in -c requirements/lock.txt -o requirements/ledger.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/stubs.in -o requirements/stubs.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) --no-deps requirements/bench.in -o requirements/bench.txt
+	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) requirements/gateway.in -o requirements/gateway.txt
 
 clean: ## remove everything that make made
 	@rm -rf .venv .typings .bench .hypothesis .pytest_cache .ruff_cache

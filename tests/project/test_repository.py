@@ -14,7 +14,7 @@ BINARY = {".png", ".jpg", ".svg", ".ico", ".woff", ".woff2", ".xlsx", ".bin"}
 
 LOCKS = (
     *("lock.txt", "check.txt", "fuzz.txt", "agent.txt", "stubs.txt"),
-    *("bench.txt", "umqtt.txt", "device.txt"),
+    *("bench.txt", "umqtt.txt", "gateway.txt", "device.txt"),
 )
 PINNED = re.compile(r"^[a-z0-9][a-z0-9.-]*==[^\s;]+( ; [^\\]+)?$")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")

@@ -113,6 +113,8 @@ def test_every_benchmark_is_found():
     found |= {"lock_battery", "agent_readers", "agent_faults", "agent_outage"}
     found |= {"agent_flood", "broker_cluster", "console", "desk", "mqtt_client", "littlefs"}
     found |= {"rc522_faults"}
+    found |= {"agent_beside", "lock_battery", "agent_readers", "agent_faults", "agent_outage"}
+    found |= {"agent_flood", "broker_cluster", "console", "desk"}
     found |= {"ledger_growth", "ledger_period", "ledger_rate", "ledger_watch"}
     assert found | {"battery", "card_map", "ledger_splits", "tap_time", "door_walks"} == set(
         names()

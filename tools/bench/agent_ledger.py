@@ -81,11 +81,17 @@ def _cpu_s(pid: int) -> float:
 class Site:
     """A scratch directory with the configurations of one agent and one ledger on `broker`.
 
-    `upstream_port`: the agent reaches the ledger's broker through that.
+    `upstream_port`: the agent reaches the ledger's broker through that. `readers_port`: the
+    readers' broker is another one, on this machine too.
     """
 
     def __init__(
-        self, folder: Path, broker: Broker, campus: Campus, upstream_port: int = 0
+        self,
+        folder: Path,
+        broker: Broker,
+        campus: Campus,
+        upstream_port: int = 0,
+        readers_port: int = 0,
     ) -> None:
         folder.mkdir()
         self.books = folder / "books" / "ledger.sqlite"
@@ -97,7 +103,8 @@ class Site:
         (folder / "ledger.pub").write_text(public_key(_SIGNING_KEY).hex())
         (folder / "agent.toml").write_text(
             f'site = "{SITE}"\ndata = "data"\nledger_public_key = "ledger.pub"\n'
-            f"[readers]\n{there}[upstream]\n"
+            f'[readers]\nhost = "{broker.host}"\nport = {readers_port or broker.port}\n'
+            f"[upstream]\n"
             f'host = "{broker.host}"\nport = {upstream_port or broker.port}\n'
         )
         (folder / "ledger.toml").write_text(

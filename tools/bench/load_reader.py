@@ -28,16 +28,20 @@ def now_ms() -> int:
 class LoadReader:
     """One device on a connection of its own: HELLO, then one BATCH at a time, until told stored.
 
-    It owns nothing to send until `go`. Receipts are verified as the firmware does it.
+    It owns nothing to send until `go`. Receipts are verified as the firmware does it. Its BATCHes
+    are of at most `records_max` records.
     """
 
-    def __init__(self, device: Device, host: str, port: int) -> None:
+    def __init__(
+        self, device: Device, host: str, port: int, records_max: int = messages.BATCH_RECORDS_MAX
+    ) -> None:
         self.delivery = Delivery(0, 0)
         self.socket = socket.create_connection((host, port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)
         self.device = device.device
         self._device = device
+        self._records_max = records_max
         self._receipt_key = seal.derive(device.key, messages.RECEIPT_LABEL)
         # A name of its own: amqtt may still be parting from the one before.
         own_port = self.socket.getsockname()[1]
@@ -133,7 +137,9 @@ class LoadReader:
         self.delivery.hello_sent(time_ms)
 
     def _send_batch(self, time_ms: int) -> None:
-        data, count = batch_of(self._device, self.delivery.stored, self.delivery.head)
+        data, count = batch_of(
+            self._device, self.delivery.stored, self.delivery.head, self._records_max
+        )
         self._client.publish(self._up, data)
         self.delivery.batch_sent(self.delivery.stored + count, time_ms)
 
@@ -146,11 +152,16 @@ class LoadReader:
                 pass  # the loop comes back soon
 
 
-def batch_of(device: Device, stored: int, head: int | None = None) -> tuple[bytes, int]:
+def batch_of(
+    device: Device,
+    stored: int,
+    head: int | None = None,
+    records_max: int = messages.BATCH_RECORDS_MAX,
+) -> tuple[bytes, int]:
     """The BATCH that follows record `stored`, as far as `head`, and how many records are in it."""
     records: list[bytes] = []
     room = _BATCH_BYTES
-    for sealed in device.records[stored:head][: messages.BATCH_RECORDS_MAX]:
+    for sealed in device.records[stored:head][:records_max]:
         room -= len(sealed)
         if room < 0:
             break
