@@ -48,8 +48,11 @@ _JOURNAL_SECTORS = 32
 _CARDS_PER_SECTOR = 8192  # of a card map, which stands there twice and beside its changes
 _MAP_SECTORS = 8
 _VIOLATIONS_MAX = 20
-# An idle reader is stepped so often, by whether it has mains; whatever reaches it wakes it.
-_NAP_US = {True: 240 * SECOND_US, False: 20 * SECOND_US}
+# An idle reader is stepped so often, by whether it has mains; whatever reaches it wakes it. The
+# tick counter of the chip has to be read within five minutes.
+_NAP_US = {True: 285 * SECOND_US, False: 20 * SECOND_US}
+_GRAIN_US = 20_000  # answers within that come to a reader together
+_KEYING_US = 300_000  # in a canteen the card is at hand
 _AWAKE_US = 10 * SECOND_US  # behind a boot
 _REVIVED_US = (2 * SECOND_US, 30 * SECOND_US)
 
@@ -202,10 +205,12 @@ class District:
         cable = Cable(
             name, self.world, building.broker, lambda: hardware.clock.now_us, reader.wake
         )
+        cable.grain_us = _GRAIN_US
         hardware.cable = cable  # type: ignore[assignment]
         served = lambda customer, was_paid: self.on_served(window, customer, was_paid)  # noqa: E731
         clerk_draw = random.Random(draw.randbytes(8))
         clerk = Clerk(reader, self.world, clerk_draw, self.tally, served, Scans())
+        clerk.keying_us = _KEYING_US
         window = Window(name, device, merchant_no, hardware, reader, cable, clerk)
         reader.naps_us = partial(self._naps_us, window)
         reader.on_death = partial(self._died, window)
