@@ -53,6 +53,7 @@ _VIOLATIONS_MAX = 20
 _NAP_US = {True: 285 * SECOND_US, False: 20 * SECOND_US}
 _GRAIN_US = 20_000  # answers within that come to a reader together
 _KEYING_US = 300_000  # in a canteen the card is at hand
+_REST_US = 30 * SECOND_US  # the same of an agent and the ledger
 _AWAKE_US = 10 * SECOND_US  # behind a boot
 _REVIVED_US = (2 * SECOND_US, 30 * SECOND_US)
 
@@ -129,6 +130,7 @@ class District:
             self._desk,
             with_cards=True,
         )
+        self.ledger.rest_us = _REST_US
         self.ledger.start()
         self.books = LedgerStore.open(str(path))  # the card centre's own hand in them
         self._next_card = FIRST_CARD
@@ -165,6 +167,7 @@ class District:
             self.fired,
             with_cards=True,
         )
+        agent.rest_us = _REST_US
         building = Building(site, broker, agent)
         first = FIRST_DEVICE + number * READERS_PER_BUILDING
         keys = {first + index: self._secrets.randbytes(32) for index in range(windows)}
@@ -196,9 +199,7 @@ class District:
             for sectors in (_JOURNAL_SECTORS, self._map_sectors)
         )
         nvs = {"settings": settings.encode(fields)}
-        hardware = Hardware(
-            name, self.world, Silent(), flash, nvs, draw, card_flash=card_flash
-        )
+        hardware = Hardware(name, self.world, Silent(), flash, nvs, draw, card_flash=card_flash)
         home = GuardedHome("pos", hardware, front_end)
         home.on_crash = lambda text: self.report(f"{name} crashed: {text}")
         reader = MortalReader(name, self.world, hardware, home, lambda _now_us: None)

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import Counter
 
 from ledger import reasons
+from simulator.cardbox import truth
 from simulator.checkers import Verdict, journal_of, judge
 from simulator.chips.nor_flash import NorFlash
-from simulator.cardbox import truth
 from simulator.city.district import SECOND_US, Building, District, Window
 from simulator.city.outages import Outages
-from simulator.city.people import People
+from simulator.city.people import People, loaded_fen
 
 _PATIENCE_US = 1800 * SECOND_US
 _STEP_US = 60 * SECOND_US
@@ -65,6 +65,7 @@ def look_at_end(district: District, people: People) -> Verdict:
     _judge_seen(district, people)
     _judge_cards(district, people)
     _judge_cases(district, people)
+    _judge_carried(district, people)
     for building in district.buildings:
         sold_fen = district.books.takings(building.windows[0].merchant_no)
         least_fen = sum(window.takings_fen for window in building.windows)
@@ -128,3 +129,20 @@ def _judge_cases(district: District, people: People) -> None:
         district.report(f"card {card_no}: {count} x {fen} fen after its loss, and no case")
     for (card_no, fen), count in (stolen - people.seen.stolen - people.seen.unsure).items():
         district.report(f"card {card_no}: {count} x {fen} fen are a case, and it was not lost")
+
+
+def _judge_carried(district: District, people: People) -> None:
+    """To the card that is in a lost one's place has gone what its holder had by then.
+
+    And what the books did not know to be spent: that was laid out when they heard of it.
+    """
+    ended = [loss for loss in people.lost.values() if loss.heir]
+    paid_in: Counter[int] = Counter()
+    for (card_no, fen), count in people.seen.paid_in.items():
+        paid_in[card_no] += fen * count
+    carried_fen = sum(loaded_fen(district, loss.heir) - paid_in[loss.heir] for loss in ended)
+    carried_fen += district.books.balances().get(("loss", reasons.LATE_SPEND), 0)
+    least_fen, most_fen = sum(one.least_fen for one in ended), sum(one.most_fen for one in ended)
+    if not least_fen <= carried_fen <= most_fen:
+        text = f"{len(ended)} lost cards: {carried_fen} fen were carried over, "
+        district.report(f"{text}{least_fen} to {most_fen} were left")

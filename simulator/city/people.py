@@ -1,12 +1,11 @@
 """The people of a district: who eats when and where, pays in, loses a card, and finds one.
 
 What they do follows from a seed, the hour, what displays say and what they read off their own
-card. Rates are estimates, those of `onecard sim year` (simulator/year/campus.py) where it has them.
+card. Rates are estimates, those of simulator/year/campus.py where it has them.
 """
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
@@ -71,13 +70,26 @@ class Seen:
     paid_in: Counter[tuple[int, int]] = field(default_factory=Counter)
 
 
+@dataclass(eq=False)
+class Loss:
+    """A card that was reported, and what is its holder's by then: on it, and waiting for it.
+
+    The least is that of an account in which those who left not knowing have all paid. `heir` is
+    the card that has got it, once 72 hours were over.
+    """
+
+    least_fen: int
+    most_fen: int
+    heir: int = 0
+
+
 class People:
     """Those of one district; `lost`: cards that were reported, whether or not replaced."""
 
     def __init__(self, district: District, cards: int) -> None:
         self.district = district
         self.seen = Seen()
-        self.lost: set[int] = set()
+        self.lost: dict[int, Loss] = {}
         self._unsure = 0
         self._draw = district.seeds.stream("people")
         buildings = district.buildings
@@ -93,7 +105,9 @@ class People:
         """Who eats when, and who loses a card."""
         draw, at = self.district.seeds.stream("day", day), self.district.world.at
         for (start, minutes, peak), share, prices_fen in MEALS.values():
-            low, high, mode = (when * _MINUTE_US for when in (start, start + minutes, start + peak))
+            low, high, mode = (
+                when * _MINUTE_US for when in (start, start + minutes, start + peak)
+            )
             for holder in self.holders:
                 if draw.randrange(100) < share:
                     when_us = day * DAY_US + int(draw.triangular(low, high, mode))
@@ -191,7 +205,7 @@ class People:
             return
         district.books.cards.set("lose", held.card_no, world.utc_s(), by=_IN_THE_APP)
         district.fired["card reported lost"] += 1
-        self.lost.add(held.card_no)
+        self.lost[held.card_no] = self._loss_of(held)
         holder.held = None
         if self._draw.randrange(THIEF_IN) == 0:
             district.later(self._draw.randrange(*_THEFT_US), partial(self._steal, held))
@@ -216,14 +230,31 @@ class People:
         district.done["cards reissued"] += 1
         holder.held, holder.purse_fen, holder.waits = new, 0, False
         at_us = (district.world.now_us // DAY_US + CLAIM_DAYS - 1) * DAY_US + _CLAIMS_US
-        district.world.at(at_us, partial(self._claim, holder, new))
+        district.world.at(at_us, partial(self._claim, holder, old, new))
 
-    def _claim(self, holder: Holder, new: HeldCard) -> None:
-        """72 hours are over: what the old card had goes on to the new one (R14.4)."""
-        if holder.held is not new:
-            return
-        books = self.district.books
-        for load in books.carry_overs.claim(new.card_no, self.district.world.utc_s()):
+    def _claim(self, holder: Holder, old: HeldCard, new: HeldCard) -> None:
+        """72 hours are over: what the old card had goes on to the new one (R14.4).
+
+        Unless a reader has asked for that before.
+        """
+        if holder.held is new:
+            books, now_s = self.district.books, self.district.world.utc_s()
+            holder.waits |= bool(books.carry_overs.claim(new.card_no, now_s))
+            self.lost[old.card_no].heir = new.card_no
             self.district.done["money carried over"] += 1
-            self.seen.paid_in[new.card_no, load.amount_fen] += 1
-            holder.waits = True
+
+    def _loss_of(self, held: HeldCard) -> Loss:
+        number = held.card_no
+        had_fen = (held.issued_fen or 0) + loaded_fen(self.district, number)
+        paid_fen, unsure_fen = (
+            sum(fen * count for (card_no, fen), count in what.items() if card_no == number)
+            for what in (self.seen.paid, self.seen.unsure)
+        )
+        return Loss(had_fen - paid_fen - unsure_fen, had_fen - paid_fen)
+
+
+def loaded_fen(district: District, card_no: int) -> int:
+    """All that has been paid in or carried over for a card, by the books."""
+    sql = "SELECT COALESCE(SUM(amount_fen), 0) FROM load WHERE card_no = ?"
+    ((fen,),) = district.books.database.rows(sql, (card_no,))
+    return fen

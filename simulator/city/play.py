@@ -6,6 +6,7 @@ Every district has a number under the seed, books of its own, and is played agai
 from __future__ import annotations
 
 import gc
+import hashlib
 import logging
 import shutil
 import tempfile
@@ -66,13 +67,15 @@ class DistrictUnit:
 class DistrictResult(Result):
     """And what is in the table: `held`, records that each dark reader held, by midnight and name.
 
-    `records` of the ledger, `outages` of hours; CPU and wall time of this district alone.
+    `records` of the ledger, `outages` of hours; `books`: a hash of every account and of how far
+    every reader is booked; CPU and wall time of this district alone.
     """
 
     records: int = 0
     outages: int = 0
     held: list[dict[str, int]] = field(default_factory=list)
     sold_fen: int = 0
+    books: str = ""
     cpu_s: float = 0.0
     wall_s: float = 0.0
 
@@ -112,9 +115,7 @@ def built(unit: DistrictUnit) -> Iterator[tuple[District, People, Outages]]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def live(
-    district: District, people: People, outages: Outages, days: int
-) -> list[dict[str, int]]:
+def live(district: District, people: People, outages: Outages, days: int) -> list[dict[str, int]]:
     """Day by day; what dark readers held at each midnight."""
     windows = district.windows
     for number, window in enumerate(windows):
@@ -147,6 +148,7 @@ def _result_of(
     district: District, outages: Outages, held: list[dict[str, int]], verdict: Verdict
 ) -> DistrictResult:
     """The figures of a district."""
+    books = sorted(district.books.balances().items()), sorted(district.books.heads().items())
     return DistrictResult(
         events=district.done.total() + district.fired.total(),
         virtual_s=district.world.now_us // SECOND_US,
@@ -156,4 +158,5 @@ def _result_of(
         outages=outages.count,
         held=held,
         sold_fen=verdict.booked_fen,
+        books=hashlib.sha256(repr(books).encode()).hexdigest(),
     )
