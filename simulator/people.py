@@ -96,7 +96,12 @@ class Tally:
 
 
 class Clerk:
-    """Serves the queue in front of one reader, one customer after the other."""
+    """Serves the queue in front of one reader, one customer after the other.
+
+    `keying_us`: from an order that is keyed to the card that is held there.
+    """
+
+    keying_us = _KEYING_US
 
     def __init__(
         self,
@@ -168,7 +173,7 @@ class Clerk:
             self._press(_ESC)
         customer.rounds += 1
         self._press(_order(customer) + _CONFIRM)
-        self._world.at(self._world.now_us + _KEYING_US, partial(self._pay, customer))
+        self._world.at(self._world.now_us + self.keying_us, partial(self._pay, customer))
 
     def _pay(self, customer: Customer) -> None:
         if customer.code is None:

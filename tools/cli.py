@@ -16,6 +16,7 @@ from tools.cli_board import sim_bare, sim_base, sim_meal
 from tools.cli_broker import broker
 from tools.cli_ca import ca
 from tools.cli_card import card
+from tools.cli_city import city
 from tools.cli_desk import sim_board, sim_desk
 from tools.cli_drill import drill
 from tools.cli_firmware import firmware
@@ -63,6 +64,7 @@ app.add_typer(firmware, name="firmware")
 app.add_typer(report, name="report")
 app.add_typer(ledger, name="ledger")
 sim.command("residence")(residence)
+sim.command("city")(city)
 app.command("aggregate-code")(aggregate_code)
 
 

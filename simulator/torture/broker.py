@@ -65,6 +65,7 @@ class Broker:
     sessions: dict[str, Session] = field(default_factory=dict)
     retained: dict[str, bytes] = field(default_factory=dict)
     old: deque[tuple[str, bytes]] = field(default_factory=lambda: deque(maxlen=_REPLAY_KEPT))
+    _hearers: dict[str, list[Session]] = field(default_factory=dict)  # of a topic, as it is now
 
     # -- sessions ---------------------------------------------------------------------------
 
@@ -75,17 +76,20 @@ class Broker:
             self.leave(before, say_will=True)
             before.closed()
         self.sessions[session.client_id] = session
+        self._hearers.clear()
 
     def leave(self, session: Session, *, say_will: bool) -> None:
         """A client is gone; its will is published unless it said goodbye."""
         if self.sessions.get(session.client_id) is session:
             del self.sessions[session.client_id]
+            self._hearers.clear()
             if say_will and session.will is not None:
                 self.publish(*session.will, retain=True)
 
     def subscribe(self, session: Session, topic_filter: str) -> None:
         """Deliver what matches from now on, and what is retained at once."""
         session.filters.append(topic_filter)
+        self._hearers.clear()
         for topic, payload in self.retained.items():
             if topics.matches(topic_filter, topic):
                 session.deliver(topic, payload, True, self.world.now_us + LATENCY_US)
@@ -96,6 +100,7 @@ class Broker:
         for session in list(self.sessions.values()):
             session.closed()
         self.sessions.clear()
+        self._hearers.clear()
         if forget:
             self.retained.clear()
 
@@ -125,12 +130,18 @@ class Broker:
         return not self._happens("unacknowledged")
 
     def _pass_on(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        for session in list(self.sessions.values()):
-            if any(topics.matches(wanted, topic) for wanted in session.filters):
-                at_us = self.world.now_us + LATENCY_US
-                if self._happens("late"):
-                    at_us += self.draw.randrange(*_LATE_MS) * 1000
-                session.deliver(topic, payload, retain, at_us)
+        hearers = self._hearers.get(topic)
+        if hearers is None:
+            hearers = self._hearers[topic] = [
+                session
+                for session in self.sessions.values()
+                if any(topics.matches(wanted, topic) for wanted in session.filters)
+            ]
+        for session in hearers:
+            at_us = self.world.now_us + LATENCY_US
+            if self._happens("late"):
+                at_us += self.draw.randrange(*_LATE_MS) * 1000
+            session.deliver(topic, payload, retain, at_us)
 
     def _happens(self, what: str) -> bool:
         chance = getattr(self.mischief, what)

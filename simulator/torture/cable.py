@@ -113,7 +113,8 @@ class Stream:
         """Bytes to the reader. Within one connection TCP keeps their order."""
         if self.dead & _IN or not self.is_open:
             return
-        due_us = max(at_us, self._world.now_us + LATENCY_US)
+        grain_us = self._cable.grain_us
+        due_us = -(-max(at_us, self._world.now_us + LATENCY_US) // grain_us) * grain_us
         self._world.at(due_us, lambda: self._arrive(data))
 
     def _arrive(self, data: bytes) -> None:
@@ -125,7 +126,13 @@ class Stream:
 
 
 class Cable:
-    """One reader's cable. `now_us` is the reader's own clock, which may run ahead."""
+    """One reader's cable. `now_us` is the reader's own clock, which may run ahead.
+
+    What comes to the reader arrives at multiples of `grain_us`: who has many readers lets answers
+    that are close to each other come at once, for each arrival is a step.
+    """
+
+    grain_us = 1
 
     def __init__(
         self,

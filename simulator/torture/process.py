@@ -32,7 +32,12 @@ _BUSY_STEPS_MAX = 2_000
 
 
 class Process:
-    """What both have in common: a loop that steps when it is due or woken."""
+    """What both have in common: a loop that steps when it is due or woken.
+
+    `rest_us`: where nothing is to be done at once, it is not stepped earlier unless it is woken.
+    """
+
+    rest_us = 0
 
     def __init__(self, world: World, on_bug: Callable[[str], None]) -> None:
         self.world = world
@@ -91,7 +96,8 @@ class Process:
             self._busy = 0
             due_ms = now_ms + 1_000
         # A step is due again at the end of its millisecond at the earliest: time has to pass.
-        self.wake(max(due_ms * 1000, self.world.now_us + 200))
+        rest_us = self.rest_us if due_ms > now_ms + 1 else 0
+        self.wake(max(due_ms * 1000, self.world.now_us + max(rest_us, 200)))
 
     def _buried(self) -> None:
         self.is_up = False

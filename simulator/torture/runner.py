@@ -65,13 +65,18 @@ def run(
     jobs: int = 0,
     seconds: float = 0.0,
     progress: Progress | None = None,
+    on_result: Callable[[Any, Result], None] = lambda _unit, _result: None,
 ) -> Total:
-    """Run units, in their order as far as the cores allow; at most for `seconds` if given."""
+    """Run units, in their order as far as the cores allow; at most for `seconds` if given.
+
+    `on_result(unit, result)` is told of each as it ends.
+    """
     total = Total(jobs=jobs or os.cpu_count() or 1)
     started_s = told_s = time.monotonic()
     for unit, result in _results(units, run_unit, total.jobs, started_s, seconds):
         total.units += 1
         total.result.add(result)
+        on_result(unit, result)
         if result.violations or result.unresolved:
             total.failed.append(unit)
             if progress is not None:

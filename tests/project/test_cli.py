@@ -19,6 +19,7 @@ COMMANDS = {
     "sim run": "--depth",
     "sim torture": "--exhaustive",
     "sim residence": "--building",
+    "sim city": "--district",
     "agent run": "CONFIG",
     "ledger run": "CONFIG",
     "ledger forks": "DATABASE",
