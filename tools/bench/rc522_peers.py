@@ -56,7 +56,7 @@ class Ours:
         return None if card is None else bytes(card.uid)
 
     def read(self, uid: bytes) -> bytes | None:
-        assert uid == self._pcd.card.uid
+        assert self._pcd.card is not None and uid == self._pcd.card.uid
         self._card = Classic(self._pcd, self._pcd.card)
         try:
             self._card.authenticate(BLOCK, FACTORY_KEY)
