@@ -27,13 +27,13 @@ from simulator.host.card_port import front_end
 from simulator.host.hardware import Hardware
 from simulator.payers import Scans
 from simulator.people import Clerk, Customer, Tally
-from simulator.reader import Reader
 from simulator.residence.place import GuardedHome, Silent
 from simulator.scenario import CardBatch
 from simulator.torture.broker import Broker
 from simulator.torture.cable import Cable
 from simulator.torture.campus import POLICY
 from simulator.torture.process import AgentProcess, LedgerProcess
+from simulator.torture.window import MortalReader
 from simulator.world.clock import World
 from simulator.world.randomness import Seeds
 
@@ -45,8 +45,7 @@ READERS_PER_BUILDING = 25
 FIRST_MERCHANT, FIRST_DEVICE, FIRST_CARD = 71, 1001, 20_001
 SECTOR_BYTES = 4096
 _JOURNAL_SECTORS = 32
-_CARDS_PER_SECTOR = 8192  # of a card map, which stands there twice and beside its changes
-_MAP_SECTORS = 8
+_STATES_PER_SECTOR = 4 * SECTOR_BYTES  # of a card map, which stands there twice with its changes
 _VIOLATIONS_MAX = 20
 # An idle reader is stepped so often, by whether it has mains; whatever reaches it wakes it. The
 # tick counter of the chip has to be read within five minutes.
@@ -56,16 +55,6 @@ _KEYING_US = 300_000  # in a canteen the card is at hand
 _REST_US = 30 * SECOND_US  # the same of an agent and the ledger
 _AWAKE_US = 10 * SECOND_US  # behind a boot
 _REVIVED_US = (2 * SECOND_US, 30 * SECOND_US)
-
-
-class MortalReader(Reader):
-    """A reader that says when it has died."""
-
-    on_death: Callable[[], None] = staticmethod(lambda: None)
-
-    def _die(self) -> None:
-        super()._die()
-        self.on_death()
 
 
 @dataclass(eq=False)
@@ -96,11 +85,6 @@ class Building:
     agent: AgentProcess
     windows: list[Window] = field(default_factory=list)
     ill: str = ""
-
-    @property
-    def has_mains(self) -> bool:
-        """Whether agent and broker have power."""
-        return self.broker.is_up
 
 
 class District:
@@ -135,7 +119,8 @@ class District:
         self.books = LedgerStore.open(str(path))  # the card centre's own hand in them
         self._next_card = FIRST_CARD
         self.cards: list[HeldCard] = []
-        self._map_sectors = _MAP_SECTORS + 2 * -(-2 * cards // (4 * SECTOR_BYTES))
+        # Whoever loses a card gets a new number.
+        self._map_sectors = 2 * (-(-(FIRST_CARD + 2 * cards) // _STATES_PER_SECTOR) + 1)
         self.buildings: list[Building] = []
         for first in range(0, readers, READERS_PER_BUILDING):
             self._build(min(READERS_PER_BUILDING, readers - first))
@@ -208,7 +193,10 @@ class District:
         )
         cable.grain_us = _GRAIN_US
         hardware.cable = cable  # type: ignore[assignment]
-        served = lambda customer, was_paid: self.on_served(window, customer, was_paid)  # noqa: E731
+
+        def served(customer: Customer, was_paid: bool) -> None:
+            self.on_served(window, customer, was_paid)
+
         clerk_draw = random.Random(draw.randbytes(8))
         clerk = Clerk(reader, self.world, clerk_draw, self.tally, served, Scans())
         clerk.keying_us = _KEYING_US

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from simulator.city.district import DAY_US, HOUR_US, SECOND_US, Building, District, Window
-from simulator.torture.broker import Mischief
+from simulator.torture.broker import Broker, Mischief
 
 _LUNCH_US = (11 * HOUR_US + 1800 * SECOND_US, 12 * HOUR_US + 1200 * SECOND_US)
 _MISCHIEF = ("lost", "unacknowledged", "doubled", "late", "replayed")
@@ -227,8 +227,8 @@ def broker_lies(outages: Outages, draw: random.Random) -> None:
     outages.until(draw.randrange(300, 3600) * SECOND_US, partial(_calm, broker))
 
 
-def _calm(broker: object) -> None:
-    broker.mischief = Mischief()  # type: ignore[attr-defined]
+def _calm(broker: Broker) -> None:
+    broker.mischief = Mischief()
 
 
 def ledger_killed(outages: Outages, draw: random.Random) -> None:

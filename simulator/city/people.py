@@ -216,7 +216,7 @@ class People:
         """Where the network is gone a reader has not heard of it."""
         draw = self._draw
         lit = [one for one in self.district.windows if one.reader.is_on]
-        dark = [one for one in lit if not one.cable.plugged or one.hardware.mains_on is False]
+        dark = [one for one in lit if not one.cable.plugged or not one.hardware.mains_on]
         fen = min(draw.randrange(500, 2_500), self._balance_fen(held))
         if lit and fen > 0:
             self.district.fired["lost card tried"] += 1

@@ -111,6 +111,7 @@ def built(unit: DistrictUnit) -> Iterator[tuple[District, People, Outages]]:
         yield district, People(district, unit.own_cards), Outages(district)
     finally:
         district.close()
+        gc.unfreeze()
         logging.disable(logging.NOTSET)
         shutil.rmtree(directory, ignore_errors=True)
 
