@@ -53,6 +53,13 @@ class Failover:
     def address(self) -> Address:
         return self._addresses[self._at]
 
+    @property
+    def node(self) -> str:
+        """`address` as "host:port" for people; "" where it is the only one."""
+        host, port = self.address
+        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return shown if len(self._addresses) > 1 else ""
+
     def failed(self) -> int:
         """This address was of no use, or is no longer: the ms to wait before the next one.
 

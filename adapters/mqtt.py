@@ -154,6 +154,11 @@ class MqttPort:
         return self._failover.address
 
     @property
+    def node(self) -> str:
+        """That address for people; "" where there is no other one."""
+        return self._failover.node
+
+    @property
     def is_opening(self) -> bool:
         """Whether a connection is being made now; False while up and while backing off."""
         return not self.connected and (self._dial is not None or self._client is not None)
@@ -350,7 +355,8 @@ class MqttPort:
             why = self._stream.problem or why
             # TLS 1.3 refuses a client once it thinks itself connected, and the reason may be lost.
             why += "" if self.connected else " (before CONNACK: see the broker's log)"
-        self.last_error = why
+        # Of a cluster it has to be said which node; the next line is about another one.
+        self.last_error = f"{self.node}: {why}" if self.node else why
         self._drop()
         self._retry_ms = now_ms + self._failover.failed()
 

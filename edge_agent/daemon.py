@@ -303,6 +303,8 @@ class _Journal:
                 fields: dict[str, Any] = {"link": name}
                 if not port.connected:
                     fields["problem"] = port.last_error
+                elif isinstance(port, MqttPort) and port.node:
+                    fields["node"] = port.node
                 event = "connected" if port.connected else "disconnected"
                 _log.info(event, extra={"fields": fields})
         for name, port in self._ports.items():

@@ -145,7 +145,8 @@ class _Link:
 
     def say(self) -> None:
         port = self._port
-        state = f"connected to {port.address[0]}" if port.connected else port.last_error
+        where = port.node or port.address[0]
+        state = f"connected to {where}" if port.connected else port.last_error
         if state and state != self._said:
             self._said = state
             _log.log(logging.INFO if port.connected else logging.WARNING, "broker: %s", state)

@@ -31,6 +31,7 @@ SLOT = "slot.rom"
 NAME_CHARS_MAX, FILES_MAX, WORDS_MAX = 32, 16, 8
 # It is written to a folder under its name: nothing that leads out of one.
 _FILE_NAME = re.compile(r"[a-z0-9_]{1,24}\.(py|mpy|rom)")
+_WORD = re.compile(rf"[A-Za-z0-9_.-]{{1,{NAME_CHARS_MAX}}}")
 _KEY_BYTES, _SIGNATURE_BYTES = 32, 64
 _U32 = 0xFFFFFFFF
 
@@ -118,8 +119,12 @@ def decode(data: bytes) -> Release:
     except (WireError, TypeError, ValueError):
         raise BadRelease("this is no release of firmware, or not all of one") from None
     contents = _checked(listed, bodies)
-    is_name = isinstance(name, str) and 0 < len(name) <= NAME_CHARS_MAX
-    if not is_name or not _is_version(version) or not _is_version(after) or after >= version:
+    if (
+        not _is_word(name)
+        or not _is_version(version)
+        or not _is_version(after)
+        or after >= version
+    ):
         raise BadRelease("name or version is none")
     if not _are_words(roles) or not _are_words(hardware) or not _is_dotted(micropython):
         raise BadRelease("what it is for is not said")
@@ -150,7 +155,12 @@ def _checked(listed: list[tuple[Any, Any, Any]], bodies: Any) -> dict[str, bytes
 def _are_words(value: object) -> bool:
     if not isinstance(value, list) or len(value) > WORDS_MAX:
         return False
-    return all(isinstance(one, str) and len(one) <= NAME_CHARS_MAX for one in value)
+    return all(map(_is_word, value))
+
+
+def _is_word(value: object) -> bool:
+    """Whoever is asked to sign reads it on a terminal, where it hides nothing."""
+    return isinstance(value, str) and _WORD.fullmatch(value) is not None
 
 
 def _is_dotted(value: object) -> bool:

@@ -126,6 +126,8 @@ class Console:
     async def _answer(self, page: Page, request: Request, language: str) -> Response:
         fields: dict[str, str] = {}
         files: dict[str, File] = {}
+        if not all(map(bodies.is_text, request.query_params.values())):
+            raise Refused(refusals.BAD_FIELDS)
         if request.method == "POST":
             if page.is_open and self._logins.wait_s(_address(request)):
                 raise Refused(refusals.TOO_OFTEN)

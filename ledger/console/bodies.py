@@ -26,6 +26,8 @@ async def read(request: Request, takes_files: bool) -> tuple[dict[str, str], dic
             max_files=most, max_fields=_FIELDS_MAX, max_part_size=FORM_BYTES_MAX
         )
         for name, value in found.multi_items():
+            if not is_text(name) or (isinstance(value, str) and not is_text(value)):
+                raise Refused(BAD_FIELDS)
             if name in fields or name in files:
                 raise Refused(BAD_FIELDS, name)
             if isinstance(value, UploadFile):
@@ -35,6 +37,14 @@ async def read(request: Request, takes_files: bool) -> tuple[dict[str, str], dic
     except HTTPException:  # what the parser says of a form that is none
         raise Refused(BAD_FIELDS) from None
     return fields, files
+
+
+def is_text(said: str) -> bool:
+    """Whether each database takes it: PostgreSQL no NUL, and neither half a character."""
+    try:
+        return b"\0" not in said.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 async def _bytes(request: Request, takes_files: bool) -> bytes:

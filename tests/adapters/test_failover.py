@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.failover import ADDRESSES_MAX, BadAddress, parse, parse_all
+from adapters.failover import ADDRESSES_MAX, BadAddress, Failover, parse, parse_all
 
 FIRST = ("10.0.0.11", 1883)
 
@@ -28,6 +28,15 @@ WRONG += ["fd00::2:1883", "[]:1", "a b:1", "a\n:1", "mqtt://x:1", "x:000001", 18
 def test_anything_else_is_refused_with_what_is_wanted(text):
     with pytest.raises(BadAddress, match="host:port"):
         parse(text)
+
+
+def test_a_node_is_named_where_there_are_others():
+    assert Failover([FIRST]).node == ""
+    assert Failover([FIRST, ("fd00::2", 1883)]).node == "10.0.0.11:1883"
+    of_two = Failover([("fd00::2", 1883), FIRST])
+    assert of_two.node == "[fd00::2]:1883"
+    of_two.failed()
+    assert of_two.node == "10.0.0.11:1883"
 
 
 def test_a_node_stands_there_once_and_there_are_not_many():

@@ -238,8 +238,11 @@ def test_a_node_that_dies_is_followed_by_the_next_and_that_by_the_first(peer):
         port.step(now_ms)
         node.accept(CONNACK)
         _step_until(port, now_ms, lambda: port.connected)
+        named = f"127.0.0.1:{node.address[1]}"
+        assert port.node == named
         node.connection.close()
         _step_until(port, now_ms, lambda: not port.connected)
+        assert port.last_error.startswith(f"{named}: ")
         now_ms = port.step(now_ms)
     assert port.counters == {**port.counters, "lost_sessions": 3, "failed_dials": 0}
     port.close()

@@ -124,3 +124,14 @@ def test_the_wait_for_a_broker_costs_no_processor_time(start):
     before = cpu_ticks()
     time.sleep(2)
     assert cpu_ticks() - before < 20  # of 200
+
+
+def test_of_a_cluster_it_says_which_node_is_of_no_use(config, start):
+    with config.open("a") as file:
+        file.write(f'fallbacks = ["127.0.0.1:{_free_port()}"]\n')
+    process, named = start(), set()
+    while len(named) < 2:
+        line = _wait_for(process, "no_link")
+        if line["link"] == "upstream":
+            named.add(line["problem"])
+    assert all(text.startswith("127.0.0.1:") and "ECONNREFUSED" in text for text in named)

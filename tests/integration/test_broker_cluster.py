@@ -210,6 +210,7 @@ def lunch(tmp_path, repo_root, broker):
 def test_a_lunch_in_which_nodes_die_is_booked_once_to_the_fen(lunch, broker):
     lunch.start()
     lunch.play(lunch.more(40), "all nodes are there")
+    assert all('"node": "127.0.0.1:' in lunch.log(site) for site in SITES)
     broker.keep_disk(LEDGERS_NODE)
     lunch.play(lunch.more(40), "and on")
     broker.nodes[LEDGERS_NODE].kill()

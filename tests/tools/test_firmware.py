@@ -44,6 +44,25 @@ def test_a_key_is_its_owners_alone_and_never_written_over(keys):
     assert keys[0].read_bytes() == before
 
 
+@pytest.mark.parametrize("there", ["a.pem", "a.pub"])
+def test_where_one_half_of_a_key_is_there_the_other_is_not_made(tmp_path, there):
+    """A public key beside another's private one would be trusted, and nobody could sign."""
+    (tmp_path / there).write_text("another's")
+    done = onecard("firmware", "key", tmp_path / "a.pem")
+    assert done.exit_code == 2 and there in done.stderr
+    assert [one.name for one in tmp_path.iterdir()] == [there]
+    assert onecard("firmware", "key", tmp_path / "b.pub").exit_code == 2
+
+
+def test_a_signature_is_written_through_nobodys_link(file, keys):
+    target = file.with_name("precious")
+    target.write_text("as it was")
+    file.with_name(file.name + ".new").symlink_to(target)
+    assert onecard("firmware", "sign", file, "--key", keys[0]).exit_code == 0
+    assert target.read_text() == "as it was"
+    assert len(release.read(file).signatures) == 1 and not file.is_symlink()
+
+
 def test_two_sign_and_it_verifies(file, keys):
     public = [part for key in keys for part in ("--key", key.with_suffix(".pub"))]
     assert onecard("firmware", "verify", file, *public).exit_code == 1

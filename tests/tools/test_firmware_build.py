@@ -136,6 +136,10 @@ def test_mip_installs_a_package_on_a_board(door, package, tmp_path, web, from_we
         ("size of a file", 1, "is not the one of the manifest"),
         ("after", 2, "name or version is none"),
         ("roles", "door", "what it is for is not said"),
+        ("roles", ["pos\x1b[8m"], "what it is for is not said"),
+        ("roles", ["pos, SHA-256 0"], "what it is for is not said"),
+        ("hardware", ["ESP32\n"], "what it is for is not said"),
+        ("name", "main\r", "name or version is none"),
         ("one file less", None, "other files than the manifest"),
         ("twice", None, "not in order"),
     ],
@@ -150,8 +154,8 @@ def test_what_a_manifest_may_not_say(what, value, why):
         fields[-1][0][1] += value
     elif what == "after":
         fields[2] = value
-    elif what == "roles":
-        fields[3] = value
+    elif what in ("name", "roles", "hardware"):
+        fields[{"name": 0, "roles": 3, "hardware": 4}[what]] = value
     elif what == "one file less":
         bodies.pop()
     else:

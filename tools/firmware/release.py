@@ -3,6 +3,7 @@
 Signing needs the file of a release and a key and nothing else: it is done where no network is.
 """
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ledger.release_file import BadRelease, Release, decode
+from tools.identity import files
 
 FILE_BYTES_MAX = 1 << 23
 
@@ -40,11 +42,13 @@ def make_key(path: Path) -> Path:
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     public = path.with_suffix(".pub")
-    with open(public, "xb") as file:
-        file.write(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
+    for each in (path, public):
+        if os.path.lexists(each) or path == public:
+            raise FileExistsError(errno.EEXIST, "is there already", str(each))
+    # The public one last: where it stands, whoever trusts it finds the key that belongs to it.
+    files.deliver(path, pem, files.SECRET)
+    told = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    files.deliver(public, told, files.PUBLIC)
     return public
 
 
@@ -57,7 +61,7 @@ def sign(path: Path, key_path: Path) -> Release:
     if not isinstance(key, Ed25519PrivateKey):
         raise BadRelease(f"{key_path} is no key of a release")
     release = read(path).signed(key)
-    _replace(path, release.encoded())
+    write(path, release)
     return release
 
 
@@ -89,13 +93,4 @@ def told(release: Release) -> str:
 
 def write(path: Path, release: Release) -> None:
     """The file of a release; after a cut it is the old one or the new one."""
-    _replace(path, release.encoded())
-
-
-def _replace(path: Path, data: bytes) -> None:
-    beside = path.with_name(path.name + ".new")
-    with open(beside, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    files.replace(path, release.encoded(), files.PUBLIC)

@@ -104,6 +104,21 @@ def test_what_is_not_there_says_so_with_the_same_headers(campus):
     assert Visitor(console).say("DELETE", "/").status == 405
 
 
+def test_what_no_database_takes_gets_no_further(campus):
+    """A NUL, which PostgreSQL has not, and half a character; it was our fault, and in its log."""
+    console, _store = campus
+    for path in ("/doors?site=%00", "/readers?site=a%00b", "/refunds?file=%00", "/login?to=%00"):
+        answer = Visitor(console).get(path)
+        assert (answer.status, answer.reason) == (422, refusals.BAD_FIELDS), path
+    for body in ("login=a%00&password=b", "log%00in=a&password=b"):
+        answer = Visitor(console).say("POST", "/login", body)
+        assert (answer.status, answer.reason) == (422, refusals.BAD_FIELDS)
+    part = '--x\r\nContent-Disposition: form-data; name="login"\r\n\r\n\\ud800\r\n--x--\r\n'
+    kind = {"Content-Type": "multipart/form-data; charset=unicode_escape; boundary=x"}
+    answer = Visitor(console).say("POST", "/login", part, kind)
+    assert (answer.status, answer.reason) == (422, refusals.BAD_FIELDS)
+
+
 def test_every_text_is_there_in_both_languages():
     for key, (zh, en) in pages.TEXTS.items():
         assert zh and en, key
