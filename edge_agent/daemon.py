@@ -41,9 +41,11 @@ from edge_agent.space import OK as ROOMY
 from edge_agent.space import URGENT, Space
 from edge_agent.store import Store
 from edge_agent.viewer import Viewer
+from protocols.wire import topics
 
 REPORT_MS = 60_000
 WAIT_MS_MAX = 5_000
+_CLIENT_ID_BYTES = 8
 OK, IN_THE_WAY, BAD_CONFIG = 0, 1, 2
 GOOD_NEWS = ("reader_up", "line_quiet")  # of a line; what else it tells is a warning
 BAD_NEWS = ("quarantined", "reader_denied", "reader_floods")  # of admissions and hearing
@@ -168,6 +170,10 @@ def _port(
     login: tuple[str, str] | None = None,
 ) -> MqttPort:
     secure = None if broker.identity is None else broker.identity.context
+    if broker.fallbacks:
+        # A cluster does not tie an id to a certificate, and ends the older of two connections
+        # with one id: nobody else knows one that this process has drawn (docs/adr/0082).
+        client_id = f"{client_id}-{os.urandom(_CLIENT_ID_BYTES).hex()}"
     port = MqttPort(
         broker.host,
         broker.port,
@@ -176,6 +182,7 @@ def _port(
         secure=secure,
         login=login,
         fallbacks=broker.fallbacks,
+        probe=topics.LEDGER_PROBE,  # said on a cluster only, and by nobody else
         subscription_qos=broker.subscription_qos,
     )
     stack.callback(port.close)

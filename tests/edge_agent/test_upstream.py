@@ -2,13 +2,18 @@
 
 import hashlib
 import tracemalloc
+from contextlib import ExitStack
 from itertools import pairwise
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from adapters.mqtt import ACK_TIMEOUT_MS, PROBE_MS
+from edge_agent.config import Broker
+from edge_agent.daemon import _port
 from edge_agent.outbox import ANSWER_MS, PAUSE_MS_MAX, WINDOW
 from protocols.wire import errors, messages, seal, topics
+from tests.adapters.test_mqtt import CONNACK, Peer, _step_until
 from tests.edge_agent.building import Building
 from tests.edge_agent.peers import Ledger, Reader, key_of, numbers_of, power_record
 
@@ -26,6 +31,30 @@ def _fill(building, device, count):
     building.put(device, reader.journal[-count:])
     building.port.sent()
     return reader
+
+
+def test_an_agent_leaves_a_node_of_a_cluster_that_acknowledges_nothing():
+    """It is cut off from its others: what it takes, no ledger hears. One broker is not probed."""
+    nodes = [Peer(), Peer()]
+    ids = []
+    for fallbacks in ((), (nodes[1].address,), (nodes[1].address,)):
+        with ExitStack() as stack:
+            port = _port(Broker(*nodes[0].address, fallbacks=fallbacks), "north/agent", [], stack)
+            port.step(0)
+            nodes[0].accept(CONNACK)
+            _step_until(port, 0, lambda port=port: port.connected)
+            ids.append(port._client_id)
+            port.step(PROBE_MS)
+            assert port.unacked == len(fallbacks)
+            port.step(PROBE_MS + ACK_TIMEOUT_MS + 1)
+            assert port.address == nodes[len(fallbacks)].address
+    said = nodes[0].connection.recv(300)
+    assert topics.LEDGER_PROBE.encode() in said and ids[2].encode() in said
+    # There the broker holds nobody to an id: each process draws one that nobody else can say.
+    assert ids[0] == "north/agent" and len({*ids}) == 3
+    assert all(one.startswith("north/agent-") and len(one) == 28 for one in ids[1:])
+    for node in nodes:
+        node.close()
 
 
 # --- answers that must not count -----------------------------------------------------------

@@ -127,6 +127,7 @@ def test_each_says_and_hears_what_is_theirs(ports):
     assert ledger.connected and agent.connected
     for topic in speaks:
         agent.publish(topic, b"said")
+    speaks.remove(topics.LEDGER_PROBE)  # heard by nobody
     agent.publish(RECORDS, b"end")
     assert sorted(_heard(ledger, [agent], b"end")) == sorted((topic, b"said") for topic in speaks)
     answers = [topic for topic in hears if topic != topics.LEDGER_STATUS]
@@ -150,6 +151,16 @@ def test_nobody_says_anything_in_anothers_name(ports):
     stranger.publish(topics.agent_records(OTHER_SITE), b"end")
     heard = _heard(ledger, [stranger], b"end")
     assert [each for each in heard if each[1] in (b"forged", WILL[1])] == []
+
+
+def test_an_agent_that_may_not_probe_yet_goes_on(ports):
+    """A node's file is of before agents probed: what it refuses, it acknowledges all the same."""
+    agent = ports(AGENT)
+    agent.publish("onecard/v1/ledger/denied", b"")
+    pump([agent], lambda: agent.unacked == 0, 20)
+    agent.publish(RECORDS, b"end")
+    pump([agent], lambda: agent.unacked == 0, 20)
+    assert (agent.sessions, agent.last_error) == (1, "")
 
 
 @pytest.mark.parametrize(

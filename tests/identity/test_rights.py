@@ -19,6 +19,7 @@ BESIDES = {
     "centre": {
         ("reader", "read", topics.LEDGER_STATUS),
         ("reader", "read", topics.LEDGER_CARDS),
+        ("reader", "write", topics.LEDGER_PROBE),
         ("ledger", "read", topics.LEDGER_CARDS),
     },
 }

@@ -147,6 +147,7 @@ def centre_rights() -> str:
     answers = [_leaf(build("x")) for build in _ANSWERS]
     lines += [f"pattern read {topics.PREFIX}%u/{leaf}" for leaf in answers]
     lines += [f"pattern read {topic}" for topic in (topics.LEDGER_STATUS, topics.LEDGER_CARDS)]
+    lines += [f"pattern write {topics.LEDGER_PROBE}"]
     for name in LEDGERS:
         lines += ["", f"user {name}"]
         lines += [f"topic read {asked}" for asked in HEARD]

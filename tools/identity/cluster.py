@@ -110,7 +110,7 @@ def agent_rights(site: str) -> tuple[list[str], list[str]]:
     """On which topics the agent of a site may speak, and which it may hear."""
     speaks = [f"{topics.PREFIX}{site}/agent/{_leaf(asked)}" for asked in WITH_CARDS]
     answers = [build(site) for build in _ANSWERS]
-    return speaks, [*answers, topics.LEDGER_STATUS, topics.LEDGER_CARDS]
+    return [*speaks, topics.LEDGER_PROBE], [*answers, topics.LEDGER_STATUS, topics.LEDGER_CARDS]
 
 
 def ledger_rights() -> tuple[list[str], list[str]]:
