@@ -112,7 +112,7 @@ def test_every_benchmark_is_found():
     found = {"agent_ledger", "codec", "firmware_heap", "journal", "rc522", "simulator", "split"}
     found |= {"lock_battery", "agent_readers", "agent_faults", "agent_outage"}
     found |= {"agent_flood", "broker_cluster", "console", "desk", "mqtt_client", "littlefs"}
-    found |= {"rc522_faults"}
+    found |= {"rc522_faults", "city"}
     found |= {"agent_beside", "lock_battery", "agent_readers", "agent_faults", "agent_outage"}
     found |= {"agent_flood", "broker_cluster", "console", "desk"}
     found |= {"ledger_growth", "ledger_period", "ledger_rate", "ledger_watch"}
