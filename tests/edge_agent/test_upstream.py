@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge_agent.outbox import ANSWER_MS, PAUSE_MS_MAX, WINDOW
+from edge_agent.receipts import EVERY_MS
 from protocols.wire import errors, messages, seal, topics
 from tests.edge_agent.building import Building
 from tests.edge_agent.peers import Ledger, Reader, key_of, numbers_of, power_record
@@ -99,7 +100,7 @@ def test_late_repeated_and_reordered_receipts_only_ever_move_forward(building):
         building.ledger.booked[A] = building.readers[A].journal[: payload_upto + 1]
         receipt = building.ledger.receipt(A, payload_upto)
         building.answer(building.ledger.receipts(99, [receipt]))
-        building.step()
+        building.step(EVERY_MS)
     assert building.store.mark(A).receipted == 24
     receipts = [said["sealed"] for said in building.answers(A) if said["type"] == messages.RECEIPT]
     assert len(receipts) == 2  # 8 and 24; the others were no news
