@@ -330,8 +330,14 @@ def test_capacity_told_from_a_small_journal_is_that_of_a_full_one(sectors):
 
 def test_codec_rows(needs_vm):
     rows = check_shape("codec", codec.rows(seconds=0.01))
-    assert {row["unit"] for row in rows} == {"1/s"}
-    assert len([row for row in rows if "MicroPython" in row["name"]]) == 2
+    assert {row["unit"] for row in rows} == {"bytes", "1/s"}
+    assert len([row for row in rows if "MicroPython" in row["name"]]) == 4
+
+
+def test_a_compiled_cbor2_is_not_taken_for_python(monkeypatch, tmp_path):
+    monkeypatch.setattr(codec, "driver_folder", lambda _distribution: tmp_path)
+    with pytest.raises(codec.NotRun, match="compiled"):
+        codec.pure_cbor2(0.01)
 
 
 def test_a_micropython_that_fails_is_no_figure(needs_vm, monkeypatch):
