@@ -101,6 +101,8 @@ class Book:
         """The other intents that saw the same card within `reach` steps of its counter, in order
         of what it was then."""
         seen = self.by_card[intent.card_no]
+        if len(seen) == 1 and len(seen.get(intent.counter, ())) == 1:
+            return []  # itself, as nearly always
         found: list[Intent] = []
         for counter in range(intent.counter - reach, intent.counter + reach + 1):
             if counter in seen:

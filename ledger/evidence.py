@@ -45,7 +45,8 @@ OF_RESULT = {
 class Intent:
     """An INTENT or CREDIT in the books: what the card showed before it, and what is known.
 
-    `credit_no` is the number of the credit, 0 of a debit; a credit has no merchant.
+    `credit_no` is the number of the credit, 0 of a debit; a credit has no merchant. `is_stored`:
+    it stands in the database, and what is learned of it is a change there.
     """
 
     device: int
@@ -60,6 +61,7 @@ class Intent:
     latest_s: int
     state: State = PENDING
     credit_no: int = 0
+    is_stored: bool = False
 
     @property
     def record_id(self) -> tuple[int, int]:

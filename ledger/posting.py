@@ -56,9 +56,8 @@ def write_changes(database: Dialect, changes: Changes, book: Book) -> None:
     book_sales(database, others)
     keep_entries(database, others)
     entry_stretches.keep(database, others)
-    new = {intent.record_id for intent in changes.intents}
     database.insert("intent", [_intent_row(intent) for intent in changes.intents])
-    settled = [intent for key, intent in sorted(changes.settled.items()) if key not in new]
+    settled = [intent for _key, intent in sorted(changes.settled.items())]
     database.update(_SETTLE, [(int(i.state), i.device, i.seq) for i in settled])
     database.many(
         _EARLY,
