@@ -19,6 +19,7 @@ a new key ends the old one for good.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Sequence
+from operator import attrgetter
 from typing import Any
 
 from ledger import acquirer_orders, cancels, chain, chart, doors, locks, reasons
@@ -50,6 +51,7 @@ PARKED_AHEAD_MAX = 1024
 PARKED_RIVALS_MAX = 4
 
 Fields = dict[str, Any]  # of a record, by name
+_SEQ = attrgetter("seq")
 
 # Within so many steps of a card's counter one intent may state something about another.
 REACH = 2
@@ -101,7 +103,10 @@ class _Clerk:
         before = device.head_seq
         # Stable: of two that claim one number, the one that arrived first is tried first, but a
         # record before the word that it is lost.
-        for claim in sorted(claims, key=lambda claim: (claim.seq, claim.kind == messages.LOST)):
+        if any(claim.kind == messages.LOST for claim in claims):
+            claims.sort(key=lambda claim: claim.kind == messages.LOST)
+        claims.sort(key=_SEQ)
+        for claim in claims:
             if device.has_ended and claim.seq > device.head_seq:
                 self._keep_late(device, claim)
                 continue

@@ -72,7 +72,7 @@ class Claim:
     def target(self) -> tuple[int, int]:
         """The intent an OUTCOME or a CANCEL speaks of."""
         if self.kind == messages.OUTCOME:
-            return self.numbers[0], self.numbers[1]
+            return self.numbers[:2]
         fields = self.named or {}
         return fields["intent_device"], fields["intent_seq"]
 

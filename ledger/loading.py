@@ -118,9 +118,9 @@ def load_book(database: Dialect, claims: list[Claim], accounts: set[int]) -> Boo
     _load_repeated(database, book, claims + kept)
     news, ahead = _news(claims + book.due, book)
     targets = {claim.target for kind in _OF_INTENTS for claim in news[kind]}
+    targets -= ahead  # which are not in the books yet
     _load_devices(database, book, {device for device, _seq in targets} - book.devices.keys())
     _load_early(database, book, ahead)
-    targets -= ahead  # which are not in the books yet
     heads = [(device.device, device.head_seq) for device in book.devices.values()]
     book.reservations = reservations_ahead(database, heads)
     book.orders = orders_ahead(database, heads)
@@ -224,8 +224,10 @@ def _load_records(database: Dialect, book: Book, keys: set[RecordId]) -> None:
 
 
 def _load_early(database: Dialect, book: Book, keys: set[RecordId]) -> None:
-    devices = ((number,) for number in {device for device, _seq in keys})
+    devices = ((number,) for number in book.devices)
     expected = {device for (device,) in database.rows_of(_EXPECTED, devices)}
+    if not expected:
+        return  # nearly always
     for row in database.rows_of(_EARLY, [key for key in keys if key[0] in expected]):
         outcome = Outcome(*row)
         book.early.setdefault((outcome.intent_device, outcome.intent_seq), []).append(outcome)
