@@ -19,6 +19,8 @@ from ledger.tampers import Tamper
 from ledger.transfers import Transfer
 
 RecordId = tuple[int, int]
+# Of the table: device, seq, kind, sha256, sealed, and the number of the key it is sealed under.
+RecordRow = tuple[int, int, int, bytes, bytes, int]
 
 
 @dataclass(slots=True)
@@ -114,7 +116,8 @@ class Book:
 class Changes:
     """Rows to write, all in one transaction. `refused` is sha256 -> code, for the receipts."""
 
-    records: list[tuple[Claim, int]] = field(default_factory=list)  # and the number of its key
+    records: list[RecordRow] = field(default_factory=list)
+    others: list[Claim] = field(default_factory=list)  # of them, neither INTENT nor OUTCOME
     advanced: set[int] = field(default_factory=set)  # devices with a new head
     forked: set[int] = field(default_factory=set)
     parked: list[Claim] = field(default_factory=list)

@@ -52,7 +52,7 @@ PARKED_RIVALS_MAX = 4
 
 Fields = dict[str, Any]  # of a record, by name
 _SEQ = attrgetter("seq")
-
+_OF_CARDS = messages.INTENT, messages.OUTCOME  # nearly all records; of others more may be kept
 # Within so many steps of a card's counter one intent may state something about another.
 REACH = 2
 
@@ -201,24 +201,27 @@ class _Clerk:
         device.head_seq, device.head = claim.seq, link
         self._book.hashes[record_id] = claim.sha256
         self._book.links[record_id] = link
-        self._changes.records.append((claim, link.key_no))
+        kind = claim.kind
+        self._changes.records.append((*record_id, kind, claim.sha256, claim.sealed, link.key_no))
+        if kind not in _OF_CARDS:
+            self._changes.others.append(claim)
         early: Sequence[Outcome] = ()
         if self._book.early:
             early = self._book.early.pop(record_id, ())
             self._changes.no_longer_early += early
-        if claim.kind == messages.CODE_SALE or record_id in self._sales:
+        if kind == messages.CODE_SALE or record_id in self._sales:
             self._settle_sale(device, claim, record_id)
-        if claim.kind in _MAY_BE_SPOKEN_OF:
-            _MAY_BE_SPOKEN_OF[claim.kind](self, device, claim, early)
+        if kind in _MAY_BE_SPOKEN_OF:
+            _MAY_BE_SPOKEN_OF[kind](self, device, claim, early)
             return
         for outcome in early:
             self._open(reasons.OUTCOME_OF_NO_INTENT, outcome.device, outcome.seq)
-        if claim.kind == messages.OUTCOME:
+        if kind == messages.OUTCOME:
             self._book_outcome(claim)
         elif claim.named is None:
             self._open(reasons.UNREADABLE, claim.device, claim.seq)
-        elif claim.kind in _OTHERS:
-            _OTHERS[claim.kind](self, device, claim, claim.named)
+        elif kind in _OTHERS:
+            _OTHERS[kind](self, device, claim, claim.named)
 
     def _settle_sale(self, device: Device, claim: Claim, record_id: RecordId) -> None:
         """Whatever a payment by code has reserved under this number is decided now."""

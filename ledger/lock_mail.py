@@ -121,7 +121,7 @@ class LockMail:
             return  # nearly always
         changes.cases += [
             Case(reasons.UNREAD_LETTER, claim.device, claim.seq)
-            for claim, _key_no in changes.records
+            for claim in changes.others
             if claim.sha256 in letters.unread
         ]
 

@@ -32,6 +32,7 @@ SealKeys = dict[int, list[SealKey]]
 Links = dict[tuple[int, int], bytes]
 ANSWER_S_MAX = 10  # 8,192 records take a tenth of one; a dead process must not stop the books
 _SIZE_BYTES = 4
+_FORMAT = 2  # of marshal
 # What is under way: a portion, and the answer to it. Else each would wait for the other to read.
 _ROOM_BYTES = 4 << 20
 _BROKEN = (OSError, EOFError)
@@ -184,8 +185,9 @@ def _read(
 
 
 def _send(line: socket.socket, what: Any) -> None:
-    # marshal: lists, tuples, numbers and bytes between two of the same Python, and never code.
-    data = marshal.dumps(what)
+    # marshal: lists, tuples, numbers and bytes between two of the same Python, and never code. In
+    # its old format, which does not look for what it has said before: there is little of that.
+    data = marshal.dumps(what, _FORMAT)
     line.sendall(len(data).to_bytes(_SIZE_BYTES, "big") + data)
 
 

@@ -431,6 +431,8 @@ def _answer(batch: list[Claim], book: Book, changes: Changes) -> Booked:
     known = sorted({claim.device for claim in batch} & book.devices.keys())
     devices = [book.devices[number] for number in known]
     heads = [Head(d.device, d.keys[d.head.key_no], d.head_seq, d.head.tag) for d in devices]
+    if not changes.refused:
+        return Booked(heads, [])
     refused = [
         (claim.device, claim.seq, changes.refused[claim.sha256])
         for claim in batch
