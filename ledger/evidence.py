@@ -113,6 +113,9 @@ def stated_by(other: Intent, about: Intent) -> State:
     To give tries back is a step of the counter that leaves the name of the last record as it was,
     and no two of them follow each other: without a try between there is nothing to give back.
 
+    ledger/loading.py asks the database only for those that by this table have something to say or
+    to hear: who changes one of the two changes both.
+
     "No statement" is PENDING, which changes nothing. No clock is asked: that of a reader may be
     hours off, and what two readers saw in which order the card's counter tells soon enough.
     """
