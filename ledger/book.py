@@ -19,6 +19,8 @@ from ledger.tampers import Tamper
 from ledger.transfers import Transfer
 
 RecordId = tuple[int, int]
+# Of the table: device, seq, kind, sha256, sealed, and the number of the key it is sealed under.
+RecordRow = tuple[int, int, int, bytes, bytes, int]
 
 
 @dataclass(slots=True)
@@ -101,6 +103,8 @@ class Book:
         """The other intents that saw the same card within `reach` steps of its counter, in order
         of what it was then."""
         seen = self.by_card[intent.card_no]
+        if len(seen) == 1 and len(seen.get(intent.counter, ())) == 1:
+            return []  # itself, as nearly always
         found: list[Intent] = []
         for counter in range(intent.counter - reach, intent.counter + reach + 1):
             if counter in seen:
@@ -112,7 +116,8 @@ class Book:
 class Changes:
     """Rows to write, all in one transaction. `refused` is sha256 -> code, for the receipts."""
 
-    records: list[tuple[Claim, int]] = field(default_factory=list)  # and the number of its key
+    records: list[RecordRow] = field(default_factory=list)
+    others: list[Claim] = field(default_factory=list)  # of them, neither INTENT nor OUTCOME
     advanced: set[int] = field(default_factory=set)  # devices with a new head
     forked: set[int] = field(default_factory=set)
     parked: list[Claim] = field(default_factory=list)

@@ -18,7 +18,9 @@ a new key ends the old one for good.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
+from operator import attrgetter
+from typing import Any
 
 from ledger import acquirer_orders, cancels, chain, chart, doors, locks, reasons
 from ledger.acquirer_orders import Order
@@ -26,7 +28,7 @@ from ledger.book import Book, Case, Changes, Device, Outcome, RecordId
 from ledger.cancels import Cancel
 from ledger.card_status import Capture
 from ledger.chain import CHAIN_START, Link, fork_link
-from ledger.claims import Claim
+from ledger.claims import SIGHTING_NUMBERS, Claim
 from ledger.evidence import (
     COMMITTED,
     PENDING,
@@ -40,7 +42,7 @@ from ledger.reservations import settle
 from ledger.tampers import told_by
 from ledger.transfers import SPEND, SPEND_LINE, Transfer
 from protocols.card.purse import CARD_CENTRE
-from protocols.wire import messages
+from protocols.wire import messages, seal
 from protocols.wire.errors import BAD_SEAL
 
 # How far ahead of a gap records are kept, and how many that claim the same number: what is beyond
@@ -48,6 +50,9 @@ from protocols.wire.errors import BAD_SEAL
 PARKED_AHEAD_MAX = 1024
 PARKED_RIVALS_MAX = 4
 
+Fields = dict[str, Any]  # of a record, by name
+_SEQ = attrgetter("seq")
+_OF_CARDS = messages.INTENT, messages.OUTCOME  # nearly all records; of others more may be kept
 # Within so many steps of a card's counter one intent may state something about another.
 REACH = 2
 
@@ -69,6 +74,7 @@ class _Clerk:
         self._book = book
         self._changes = Changes()
         self._due = {claim.place for claim in book.due}
+        self._sales = book.reservations.keys() | book.orders.keys()
         self._rivals = Counter((device, seq) for device, seq, _sha256 in book.parked)
 
     def book(self, claims: Sequence[Claim]) -> Changes:
@@ -97,7 +103,10 @@ class _Clerk:
         before = device.head_seq
         # Stable: of two that claim one number, the one that arrived first is tried first, but a
         # record before the word that it is lost.
-        for claim in sorted(claims, key=lambda claim: (claim.seq, claim.kind == messages.LOST)):
+        if any(claim.kind == messages.LOST for claim in claims):
+            claims.sort(key=lambda claim: claim.kind == messages.LOST)
+        claims.sort(key=_SEQ)
+        for claim in claims:
             if device.has_ended and claim.seq > device.head_seq:
                 self._keep_late(device, claim)
                 continue
@@ -192,50 +201,27 @@ class _Clerk:
         device.head_seq, device.head = claim.seq, link
         self._book.hashes[record_id] = claim.sha256
         self._book.links[record_id] = link
-        self._changes.records.append((claim, link.key_no))
-        early = self._book.early.pop(record_id, None) or []
-        if early:
+        kind = claim.kind
+        self._changes.records.append((*record_id, kind, claim.sha256, claim.sealed, link.key_no))
+        if kind not in _OF_CARDS:
+            self._changes.others.append(claim)
+        early: Sequence[Outcome] = ()
+        if self._book.early:
+            early = self._book.early.pop(record_id, ())
             self._changes.no_longer_early += early
-        self._settle_sale(device, claim, record_id)
-        if claim.kind == messages.INTENT:
-            self._book_intent(device, claim, early)
-            return
-        if claim.kind == messages.CREDIT:
-            self._book_credit(claim, early)
-            return
-        if claim.kind == messages.LOST:
-            # Whatever it was, intent or not: one case.
-            self._book.lost.add(record_id)
-            self._open(reasons.LOST, claim.device, claim.seq)
+        if kind == messages.CODE_SALE or record_id in self._sales:
+            self._settle_sale(device, claim, record_id)
+        if kind in _MAY_BE_SPOKEN_OF:
+            _MAY_BE_SPOKEN_OF[kind](self, device, claim, early)
             return
         for outcome in early:
             self._open(reasons.OUTCOME_OF_NO_INTENT, outcome.device, outcome.seq)
-        if claim.kind == messages.OUTCOME:
+        if kind == messages.OUTCOME:
             self._book_outcome(claim)
-        elif claim.kind == messages.CANCEL:
-            self._book_cancel(device, claim)
-        elif claim.kind == messages.CAPTURE:
-            self._book_capture(claim)
-        elif claim.kind == messages.CARD_FOUND:
-            self._open(reasons.CARD_FOUND, claim.device, claim.seq)
-        elif claim.kind == messages.ENTRY and claim.fields:
-            if claim.fields["reason"] in reasons.ALARMS:
-                self._open(reasons.ALARMS[claim.fields["reason"]], claim.device, claim.seq)
-        elif claim.kind == messages.DOOR and claim.fields:
-            reason = locks.case_of(claim.fields)
-            reason = reason or doors.new_case(claim.fields, self._book.door_cases)
-            if reason:
-                self._open(reason, claim.device, claim.seq)
-        elif claim.kind == messages.TAMPER:
-            tamper, reason = told_by(claim, self._book.approved)
-            self._changes.tampers.append(tamper)
-            if reason:
-                self._open(reason, claim.device, claim.seq)
-        elif claim.kind == messages.AGGREGATE and claim.fields:
-            if claim.fields["merchant_no"] != device.merchant_no:
-                self._open(reasons.OTHER_MERCHANT, claim.device, claim.seq)
-        elif claim.fields is None:
+        elif claim.named is None:
             self._open(reasons.UNREADABLE, claim.device, claim.seq)
+        elif kind in _OTHERS:
+            _OTHERS[kind](self, device, claim, claim.named)
 
     def _settle_sale(self, device: Device, claim: Claim, record_id: RecordId) -> None:
         """Whatever a payment by code has reserved under this number is decided now."""
@@ -244,8 +230,6 @@ class _Clerk:
             self._settle_order(device, claim, order)
             return
         reservation = self._book.reservations.get(record_id)
-        if reservation is None and claim.kind != messages.CODE_SALE:
-            return  # nearly always
         transfers, found = settle(claim, reservation, device.merchant_no, self._book.accounts)
         self._changes.transfers += transfers
         for reason in found:
@@ -260,63 +244,34 @@ class _Clerk:
         for reason in settled[1]:
             self._open(reason, claim.device, claim.seq)
 
-    def _book_intent(self, device: Device, claim: Claim, early: list[Outcome]) -> None:
-        fields = claim.fields or {}
-        intent = Intent(
-            claim.device,
-            claim.seq,
-            fields["card_no"],
-            fields["counter"],
-            fields["amount_fen"],
-            fields["merchant_no"],
-            fields["last_device"],
-            fields["last_seq"],
-            fields["earliest_s"],
-            fields["latest_s"],
-        )
+    def _book_intent(self, device: Device, claim: Claim, early: Sequence[Outcome]) -> None:
+        intent = Intent(*claim.numbers[:SIGHTING_NUMBERS])
+        before_fen, after_fen, flags = claim.numbers[SIGHTING_NUMBERS:]
+        amount_fen = intent.amount_fen
+        if intent.merchant_no != device.merchant_no:
+            self._open(reasons.OTHER_MERCHANT, claim.device, claim.seq)
+        if before_fen - amount_fen != after_fen:
+            self._open(reasons.BAD_ARITHMETIC, claim.device, claim.seq)
         # A counted PIN try moves the card on like a debit, and is settled like one.
-        is_try = bool(fields["flags"] & messages.FLAG_TRY)
-        for reason, is_wrong in (
-            (reasons.OTHER_MERCHANT, intent.merchant_no != device.merchant_no),
-            (
-                reasons.BAD_ARITHMETIC,
-                fields["before_fen"] - intent.amount_fen != fields["after_fen"],
-            ),
-            (reasons.NO_AMOUNT, intent.amount_fen == 0 and not is_try),
-            (reasons.TRY_OF_MONEY, intent.amount_fen > 0 and is_try),
-        ):
-            if is_wrong:
-                self._open(reason, intent.device, intent.seq)
+        if (amount_fen == 0) is not bool(flags & messages.FLAG_TRY):
+            why = reasons.TRY_OF_MONEY if amount_fen else reasons.NO_AMOUNT
+            self._open(why, claim.device, claim.seq)
         self._enter(intent, early)
 
-    def _book_capture(self, claim: Claim) -> None:
-        fields = claim.fields or {}
-        self._open(reasons.CARD_CAPTURED, claim.device, claim.seq)
-        when = fields["earliest_s"], fields["latest_s"]
-        capture = Capture(claim.device, claim.seq, fields["card_no"], *when)
-        self._changes.captures.append(capture)
-
-    def _book_credit(self, claim: Claim, early: list[Outcome]) -> None:
-        fields = claim.fields or {}
-        intent = Intent(
-            claim.device,
-            claim.seq,
-            fields["card_no"],
-            fields["counter"],
-            fields["amount_fen"],
-            0,
-            fields["last_device"],
-            fields["last_seq"],
-            fields["earliest_s"],
-            fields["latest_s"],
-            credit_no=fields["number"],
-        )
+    def _book_credit(self, _device: Device, claim: Claim, early: Sequence[Outcome]) -> None:
+        *sighting, number = claim.numbers
+        intent = Intent(*sighting, credit_no=number)
         load = self._book.loads.get(intent.credit_no)
         if load is None or load.what != (intent.card_no, intent.amount_fen):
             self._open(reasons.UNKNOWN_CREDIT, intent.device, intent.seq)
         self._enter(intent, early)
 
-    def _enter(self, intent: Intent, early: list[Outcome]) -> None:
+    def _book_lost(self, _device: Device, claim: Claim, _early: Sequence[Outcome]) -> None:
+        # Whatever it was, intent or not: one case.
+        self._book.lost.add((claim.device, claim.seq))
+        self._open(reasons.LOST, claim.device, claim.seq)
+
+    def _enter(self, intent: Intent, early: Sequence[Outcome]) -> None:
         self._book.add_intent(intent)
         self._changes.intents.append(intent)
         if intent.last_device == CARD_CENTRE:
@@ -329,11 +284,11 @@ class _Clerk:
             self._learn(intent, stated_by(other, intent))
 
     def _book_outcome(self, claim: Claim) -> None:
-        fields = claim.fields or {}
-        target = claim.target
+        intent_device, intent_seq, result = claim.numbers
+        target = intent_device, intent_seq
         intent = self._book.intents.get(target)
         if intent is not None:
-            self._learn(intent, stated_by_outcome(intent, fields["result"]))
+            self._learn(intent, stated_by_outcome(intent, result))
             return
         if target in self._book.lost:
             return
@@ -344,13 +299,13 @@ class _Clerk:
         if is_own or (device is not None and target[1] <= device.head_seq):
             self._open(reasons.OUTCOME_OF_NO_INTENT, claim.device, claim.seq)
             return
-        outcome = Outcome(claim.device, claim.seq, *target, fields["result"])
+        outcome = Outcome(claim.device, claim.seq, *target, result)
         self._book.early.setdefault(target, []).append(outcome)
         self._changes.early.append(outcome)
 
-    def _book_cancel(self, device: Device, claim: Claim) -> None:
+    def _book_cancel(self, device: Device, claim: Claim, fields: Fields) -> None:
         intent = self._book.intents.get(claim.target)
-        fault = cancels.fault_of(claim.fields or {}, intent, device.merchant_no)
+        fault = cancels.fault_of(fields, intent, device.merchant_no)
         if not fault and claim.target in self._book.cancels:
             fault = reasons.CANCELLED_TWICE
         if fault or intent is None:
@@ -364,17 +319,47 @@ class _Clerk:
         if intent.state is State.COMMITTED:
             self._give_back(intent)
 
+    def _book_capture(self, _device: Device, claim: Claim, fields: Fields) -> None:
+        self._open(reasons.CARD_CAPTURED, claim.device, claim.seq)
+        when = fields["earliest_s"], fields["latest_s"]
+        capture = Capture(claim.device, claim.seq, fields["card_no"], *when)
+        self._changes.captures.append(capture)
+
+    def _book_found(self, _device: Device, claim: Claim, _fields: Fields) -> None:
+        self._open(reasons.CARD_FOUND, claim.device, claim.seq)
+
+    def _book_entry(self, _device: Device, claim: Claim, fields: Fields) -> None:
+        if fields["reason"] in reasons.ALARMS:
+            self._open(reasons.ALARMS[fields["reason"]], claim.device, claim.seq)
+
+    def _book_door(self, _device: Device, claim: Claim, fields: Fields) -> None:
+        reason = locks.case_of(fields) or doors.new_case(fields, self._book.door_cases)
+        if reason:
+            self._open(reason, claim.device, claim.seq)
+
+    def _book_tamper(self, _device: Device, claim: Claim, _fields: Fields) -> None:
+        tamper, reason = told_by(claim, self._book.approved)
+        self._changes.tampers.append(tamper)
+        if reason:
+            self._open(reason, claim.device, claim.seq)
+
+    def _book_aggregate(self, device: Device, claim: Claim, fields: Fields) -> None:
+        if fields["merchant_no"] != device.merchant_no:
+            self._open(reasons.OTHER_MERCHANT, claim.device, claim.seq)
+
     # --- one intent ----------------------------------------------------------------------------
 
     def _learn(self, intent: Intent, stated: State) -> None:
         if stated is PENDING:
             return  # nothing
-        if is_contradiction(intent.state, stated):
-            self._open(reasons.CONTRADICTION, intent.device, intent.seq)
-        if stated <= intent.state:
-            return
+        if intent.state is not PENDING:
+            if is_contradiction(intent.state, stated):
+                self._open(reasons.CONTRADICTION, intent.device, intent.seq)
+            if stated <= intent.state:
+                return
         intent.state = stated
-        self._changes.settled[intent.device, intent.seq] = intent
+        if intent.is_stored:
+            self._changes.settled[intent.device, intent.seq] = intent
         if stated is not COMMITTED:
             return
         self._post(intent)
@@ -406,7 +391,7 @@ class _Clerk:
             self._open(reasons.UNKNOWN_MERCHANT, intent.device, intent.seq)
         what = SPEND_LINE, SPEND, debit, credit, intent.amount_fen
         self._changes.transfers.append(Transfer(intent.device, intent.seq, *what))
-        if (intent.device, intent.seq) in self._book.cancels:
+        if self._book.cancels and (intent.device, intent.seq) in self._book.cancels:
             self._give_back(intent)
 
     def _give_back(self, intent: Intent) -> None:
@@ -438,6 +423,23 @@ class _Clerk:
         self._changes.cases.append(Case(reason, device, seq))
 
 
+# What an early OUTCOME may speak of, and what else changes more than its own row.
+_MAY_BE_SPOKEN_OF: dict[int, Callable[[_Clerk, Device, Claim, Sequence[Outcome]], None]] = {
+    messages.INTENT: _Clerk._book_intent,
+    messages.CREDIT: _Clerk._book_credit,
+    messages.LOST: _Clerk._book_lost,
+}
+_OTHERS: dict[int, Callable[[_Clerk, Device, Claim, Fields], None]] = {
+    messages.CANCEL: _Clerk._book_cancel,
+    messages.CAPTURE: _Clerk._book_capture,
+    messages.CARD_FOUND: _Clerk._book_found,
+    messages.ENTRY: _Clerk._book_entry,
+    messages.DOOR: _Clerk._book_door,
+    messages.TAMPER: _Clerk._book_tamper,
+    messages.AGGREGATE: _Clerk._book_aggregate,
+}
+
+
 def _link(claim: Claim, device: Device, before: Link) -> Link | None:
     """What follows `claim` if it is a genuine successor of `before`; None if it is not.
 
@@ -448,9 +450,9 @@ def _link(claim: Claim, device: Device, before: Link) -> Link | None:
         return Link(claim.link, claim.under)  # checked ahead
     if claim.sha256 == before.tag:
         return Link(claim.link, before.key_no)
-    is_lost = claim.kind == messages.LOST
+    is_lost, payload = claim.kind == messages.LOST, seal.payload_of(claim.sealed)
     over = messages.LOST_LABEL if is_lost else before.tag
     for key_no in range(before.key_no, len(device.keys)):
-        if chain.is_sealed(device.keys[key_no], claim.payload, claim.sealed, over):
+        if chain.is_sealed(device.keys[key_no], payload, claim.sealed, over):
             return Link(claim.link, before.key_no if is_lost else key_no)
     return None

@@ -6,13 +6,21 @@ names the record behind it by its hash, for that one's seal hangs on a tag nobod
 docs/adr/0011-lost-records.md says why.
 """
 
+import hashlib
 from typing import NamedTuple
 
-from protocols.wire import messages, seal
+from protocols.wire import cbor, messages, seal
 from protocols.wire.errors import WireError
 
 _HEAD = b"\xa8\x00\x06"  # a map of eight, kind 6: what begins otherwise need not be decoded
 _MAP, _IN_NEXT_BYTE = 5, 24  # of CBOR
+_BLOCK_BYTES = 64  # of SHA-256
+# COSE_Mac0 (RFC 9052): what stands before the payload and behind it, and what is sealed before the
+# tag. The payload has its head in both.
+_PROTECTED = cbor.encode({1: 5})  # HMAC 256/256
+_BEFORE_PAYLOAD_BYTES = len(b"\xd1\x84" + cbor.encode(_PROTECTED) + cbor.encode({}))
+_BEHIND_PAYLOAD_BYTES = len(cbor.encode(bytes(seal.TAG_BYTES)))
+_BEFORE_TAG = cbor.encode(["MAC0", _PROTECTED, seal.CHAIN_START, b""])[: -seal.TAG_BYTES - 1]
 
 
 class Link(NamedTuple):
@@ -65,6 +73,32 @@ def follows(key: bytes, sealed: bytes, link: bytes) -> bool:
 def is_sealed(key: bytes, payload: bytes, sealed: bytes, over: bytes) -> bool:
     """Whether `sealed` is what `payload` becomes under `key` and over just that."""
     return seal.is_same(sealed, seal.seal(key, payload, over))
+
+
+class SealKey:
+    """A key under which many seals are checked: its own part of the HMAC (RFC 2104) is done once.
+
+    The same as `is_sealed`, in a third of the time.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        """`key` has 32 bytes."""
+        block = key.ljust(_BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+        self._inner.update(_BEFORE_TAG)
+
+    def holds(self, sealed: bytes, over: bytes) -> bool:
+        """Whether the tag of `sealed`, which has a payload, is right under this key.
+
+        `over`: the tag before it, or what stands for one; of 32 bytes, or it does not hold.
+        """
+        if len(over) != seal.TAG_BYTES:
+            return False
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(over + sealed[_BEFORE_PAYLOAD_BYTES:-_BEHIND_PAYLOAD_BYTES])
+        outer.update(inner.digest())
+        return seal.is_same(sealed[-seal.TAG_BYTES :], outer.digest())
 
 
 def _successor(sealed: bytes) -> bytes | None:

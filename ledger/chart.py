@@ -35,6 +35,8 @@ KIND_NAMES = {
     ACQUIRER: "acquirer",
 }
 _OWNER_BITS = 32
+# The two that every spend asks for.
+_PURSES, _PAYABLES = HOLDER << _OWNER_BITS, MERCHANT << _OWNER_BITS
 LEDGER_DEVICE = 0  # the ledger's own transfers are numbered as those of this device
 
 
@@ -54,11 +56,11 @@ def owner(number: int) -> int:
 
 
 def purse(card_no: int) -> int:
-    return account(HOLDER, card_no)
+    return _PURSES | card_no
 
 
 def payable(merchant_no: int) -> int:
-    return account(MERCHANT, merchant_no)
+    return _PAYABLES | merchant_no
 
 
 def pending(card_no: int) -> int:

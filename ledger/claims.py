@@ -5,7 +5,9 @@ seal must be checked against.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from protocols.wire import messages, quick_records, seal
@@ -14,6 +16,19 @@ from protocols.wire.routing import route
 
 UNREADABLE_KIND = 0
 UNCHECKED = -1
+# What booking asks of nearly all records: few numbers, which cost less to make, to send and to
+# forget than all of the fields by name. Those of an INTENT and of a CREDIT begin like an Intent
+# (ledger/evidence.py); a CREDIT has no merchant.
+SIGHTING_NUMBERS = 10
+_SIGHTING = ("device", "seq", "card_no", "counter", "amount_fen", "merchant_no")
+_SIGHTING += ("last_device", "last_seq", "earliest_s", "latest_s")
+_OF_INTENT = itemgetter(*_SIGHTING, "before_fen", "after_fen", "flags")
+_OF_CREDIT = itemgetter(*_SIGHTING, "number")
+_NUMBERS: dict[int, Callable[[dict[str, Any]], tuple[int, ...]]] = {
+    messages.INTENT: _OF_INTENT,
+    messages.CREDIT: lambda fields: _OF_CREDIT(fields | {"merchant_no": 0}),
+    messages.OUTCOME: itemgetter("intent_device", "intent_seq", "result"),
+}
 
 
 @dataclass(slots=True)  # not frozen, which would take as long as reading the record
@@ -21,8 +36,9 @@ class Claim:
     """A sealed record and what it says of itself.
 
     `device` and `seq` are 0 when it does not even say whose it is. `kind` is UNREADABLE_KIND and
-    `code` (protocols/wire/errors.py) is not 0 when the rest cannot be read. `link` is what the
-    next record of its chain must follow (ledger/chain.py).
+    `code` (protocols/wire/errors.py) is not 0 when the rest cannot be read. `numbers` are those of
+    _NUMBERS; of other kinds `named` has the fields by name. `link` is
+    what the next record of its chain must follow (ledger/chain.py), empty where no seal is.
 
     What ledger/read_ahead.py knows of a seal: it holds over the tag `over`, under the key of its
     device with the number `under`. UNCHECKED: nobody has looked, or it holds over another tag.
@@ -33,12 +49,19 @@ class Claim:
     device: int = 0
     seq: int = 0
     kind: int = UNREADABLE_KIND
-    fields: dict[str, Any] | None = None
+    numbers: tuple[Any, ...] = ()
+    named: dict[str, Any] | None = None
     code: int = 0
-    payload: bytes = b""
     link: bytes = b""
     over: bytes = b""
     under: int = UNCHECKED
+
+    @property
+    def fields(self) -> dict[str, Any] | None:
+        """All of its fields by name; None when they cannot be read."""
+        if self.numbers:
+            return quick_records.decode_record(seal.payload_of(self.sealed))
+        return self.named
 
     @property
     def place(self) -> tuple[int, int, bytes]:
@@ -48,7 +71,9 @@ class Claim:
     @property
     def target(self) -> tuple[int, int]:
         """The intent an OUTCOME or a CANCEL speaks of."""
-        fields = self.fields or {}
+        if self.kind == messages.OUTCOME:
+            return self.numbers[:2]
+        fields = self.named or {}
         return fields["intent_device"], fields["intent_seq"]
 
 
@@ -66,11 +91,12 @@ def parse_claim(sealed: bytes) -> Claim:
         fields = quick_records.decode_record(payload)
     except WireError as error:
         device, seq = _route(sealed)
-        return Claim(sealed, digest, device, seq, code=error.code, payload=payload, link=tag)
-    kind = fields["kind"]
+        return Claim(sealed, digest, device, seq, code=error.code, link=tag)
+    kind, device, seq = fields["kind"], fields["device"], fields["seq"]
+    if kind in _NUMBERS:
+        return Claim(sealed, digest, device, seq, kind, _NUMBERS[kind](fields), None, 0, tag)
     link = fields["next_sha256"] if kind == messages.LOST else tag
-    number = fields["device"], fields["seq"]
-    return Claim(sealed, digest, *number, kind, fields, 0, payload, link)
+    return Claim(sealed, digest, device, seq, kind, (), fields, 0, link)
 
 
 def _route(sealed: bytes) -> tuple[int, int]:

@@ -45,7 +45,8 @@ OF_RESULT = {
 class Intent:
     """An INTENT or CREDIT in the books: what the card showed before it, and what is known.
 
-    `credit_no` is the number of the credit, 0 of a debit; a credit has no merchant.
+    `credit_no` is the number of the credit, 0 of a debit; a credit has no merchant. `is_stored`:
+    it stands in the database, and what is learned of it is a change there.
     """
 
     device: int
@@ -60,6 +61,7 @@ class Intent:
     latest_s: int
     state: State = PENDING
     credit_no: int = 0
+    is_stored: bool = False
 
     @property
     def record_id(self) -> tuple[int, int]:
@@ -110,6 +112,9 @@ def stated_by(other: Intent, about: Intent) -> State:
 
     To give tries back is a step of the counter that leaves the name of the last record as it was,
     and no two of them follow each other: without a try between there is nothing to give back.
+
+    ledger/loading.py asks the database only for those that by this table have something to say or
+    to hear: who changes one of the two changes both.
 
     "No statement" is PENDING, which changes nothing. No clock is asked: that of a reader may be
     hours off, and what two readers saw in which order the card's counter tells soon enough.

@@ -6,6 +6,8 @@ the claims say and never by a range between them: bytes from outside must not ma
 
 from collections import defaultdict
 from collections.abc import Iterable
+from operator import itemgetter
+from typing import Any
 
 from ledger import chain, chart, doors, reasons
 from ledger.acquirer_orders import orders_ahead
@@ -14,7 +16,7 @@ from ledger.booking import REACH, reach
 from ledger.cancels import Cancel, numbers_of
 from ledger.card_status import losses_of
 from ledger.chain import Link, fork_link
-from ledger.claims import Claim, parse_claim
+from ledger.claims import SIGHTING_NUMBERS, Claim, parse_claim
 from ledger.dialect import Dialect, Row
 from ledger.evidence import COMMITTED, STATES, Intent
 from ledger.loads import loads_of
@@ -50,6 +52,10 @@ _FORKS = """
 WITH k (what, number, place) AS (VALUES {keys})
 SELECT device, seq, sealed
 FROM k CROSS JOIN suspense_case WHERE reason = what AND device = number AND seq = place"""
+_EXPECTED = """
+WITH k (number) AS (VALUES {keys})
+SELECT number FROM k
+WHERE EXISTS (SELECT 1 FROM early_outcome o WHERE o.intent_device = number)"""
 _EARLY = """
 WITH k (number, place) AS (VALUES {keys})
 SELECT device, seq, intent_device, intent_seq, result
@@ -58,10 +64,16 @@ _INTENTS = f"""
 WITH k (number, place) AS (VALUES {{keys}})
 SELECT {INTENT_COLUMNS}
 FROM k CROSS JOIN intent WHERE device = number AND seq = place"""
+# What saw a card within REACH steps of `step`, where its last record was (mark, place), and can
+# hear something new from that, or say it (ledger/evidence.py). Just that record, if it is a spend
+# and committed, as nearly always, cannot; nor can what was two steps before, unless it is that.
 _INTENTS_OF_CARD = f"""
-WITH k (card, low, high) AS (VALUES {{keys}})
+WITH k (card, step, mark, place) AS (VALUES {{keys}})
 SELECT {INTENT_COLUMNS}
-FROM k CROSS JOIN intent WHERE card_no = card AND counter BETWEEN low AND high"""
+FROM k CROSS JOIN intent WHERE card_no = card AND counter BETWEEN step - {REACH} AND step + {REACH}
+AND (counter >= step - 1 OR device = mark AND seq = place)
+AND NOT (device = mark AND seq = place AND counter < step AND state = {int(COMMITTED)}
+    AND credit_no = 0)"""
 _TRIES = f"""
 WITH k (number) AS (VALUES {{keys}})
 SELECT {INTENT_COLUMNS}
@@ -80,35 +92,41 @@ FROM k CROSS JOIN intent WHERE last_seq = wanted AND last_device = {CARD_CENTRE}
 _ACCOUNTS = """
 WITH k (number) AS (VALUES {keys})
 SELECT id FROM k CROSS JOIN account WHERE id = number"""
-# What speaks of an intent by its record id.
+# What speaks of an intent by its record id, and what is one.
 _OF_INTENTS = (messages.OUTCOME, messages.CANCEL)
+_OF_CARDS = (messages.INTENT, messages.CREDIT)
+# Of the numbers of one (ledger/claims.py), in the order of `_place_of`.
+_PLACE, _LAST, _MERCHANT = itemgetter(2, 3, 6, 7), itemgetter(6, 7), itemgetter(5)
+
+News = dict[int, list[Claim]]  # by their kind
 
 
-def load_book(database: Dialect, claims: list[Claim]) -> Book:
-    """The part of the books that booking `claims` can touch."""
-    book = Book()
-    _load_devices(database, book, {claim.device for claim in claims})
-    strangers = {claim.device for claim in claims} - set(book.devices)
-    book.held_back = held_among(database, strangers)
+def load_book(database: Dialect, claims: list[Claim], accounts: set[int]) -> Book:
+    """The part of the books that booking `claims` can touch.
+
+    `accounts`: some of those that are there, which need not be asked for; what is found is added.
+    An account stays, whoever has asked for it.
+    """
+    book = Book(accounts=accounts)
+    numbers = {claim.device for claim in claims}
+    _load_devices(database, book, numbers)
+    book.held_back = held_among(database, numbers - book.devices.keys())
     _load_parked(database, book, claims)
     # What was parked lies ahead of the head: it repeats nothing, and no fork stands before it. Of
     # a reader that has ended the head stays, and what it follows may be a case.
     kept = [claim for claim in book.due if book.devices[claim.device].has_ended]
     _load_repeated(database, book, claims + kept)
-    news = [claim for claim in claims + book.due if _is_new(claim, book)]
-    targets = {claim.target for claim in news if claim.kind in _OF_INTENTS}
-    _load_devices(database, book, {device for device, _seq in targets} - set(book.devices))
-    ahead = {(claim.device, claim.seq) for claim in news}
-    _load_early(database, book, ahead)
+    news, ahead = _news(claims + book.due, book)
+    targets = {claim.target for kind in _OF_INTENTS for claim in news[kind]}
     targets -= ahead  # which are not in the books yet
+    _load_devices(database, book, {device for device, _seq in targets} - book.devices.keys())
+    _load_early(database, book, ahead)
     heads = [(device.device, device.head_seq) for device in book.devices.values()]
     book.reservations = reservations_ahead(database, heads)
     book.orders = orders_ahead(database, heads)
-    tampers = [claim for claim in news if claim.kind == messages.TAMPER and claim.fields]
-    named = {(claim.device, (claim.fields or {})["number"]) for claim in tampers}
+    named = {(claim.device, _fields(claim)["number"]) for claim in news[messages.TAMPER]}
     book.approved = approved_among(database, named)
-    at_doors = [claim for claim in news if claim.kind == messages.DOOR and claim.fields]
-    calls = ((doors.case_of(claim.fields or {}), claim.device) for claim in at_doors)
+    calls = ((doors.case_of(_fields(claim)), claim.device) for claim in news[messages.DOOR])
     called = {(reason, device) for reason, device in calls if reason is not None}
     book.door_cases = doors.newest_cases(database, called)
     _load_intents(database, book, news, targets)
@@ -125,14 +143,25 @@ def keys_of(database: Dialect, devices: Iterable[int]) -> dict[int, list[bytes]]
 
 def intent_of(row: Row) -> Intent:
     """The Intent that a row of INTENT_COLUMNS is."""
-    intent = Intent(*row)
+    intent = Intent(*row, is_stored=True)
     intent.state = STATES[intent.state]
     return intent
 
 
-def _is_new(claim: Claim, book: Book) -> bool:
-    device = book.devices.get(claim.device)
-    return device is not None and claim.seq > device.head_seq
+def _news(claims: Iterable[Claim], book: Book) -> tuple[News, set[RecordId]]:
+    """What registered readers tell behind their heads, and as which records."""
+    heads = {number: device.head_seq for number, device in book.devices.items()}
+    news: News = defaultdict(list)
+    ahead: set[RecordId] = set()
+    for claim in claims:
+        if claim.seq > heads.get(claim.device, claim.seq):
+            news[claim.kind].append(claim)
+            ahead.add((claim.device, claim.seq))
+    return news, ahead
+
+
+def _fields(claim: Claim) -> dict[str, Any]:
+    return claim.named or {}  # what says its kind has them
 
 
 def _load_devices(database: Dialect, book: Book, devices: set[int]) -> None:
@@ -171,8 +200,11 @@ def _load_repeated(database: Dialect, book: Book, claims: list[Claim]) -> None:
         device = book.devices.get(claim.device)
         if device is None:
             continue
+        is_repeated = claim.seq <= device.head_seq
+        if not (is_repeated or device.is_forked or device.has_ended):
+            continue  # nearly always
         keys = {(claim.device, claim.seq), (claim.device, claim.seq - 1)}
-        if claim.seq <= device.head_seq:
+        if is_repeated:
             booked |= keys
         if device.is_forked or device.has_ended:
             forked |= keys
@@ -192,44 +224,50 @@ def _load_records(database: Dialect, book: Book, keys: set[RecordId]) -> None:
 
 
 def _load_early(database: Dialect, book: Book, keys: set[RecordId]) -> None:
-    for row in database.rows_of(_EARLY, keys):
+    devices = ((number,) for number in book.devices)
+    expected = {device for (device,) in database.rows_of(_EXPECTED, devices)}
+    if not expected:
+        return  # nearly always
+    for row in database.rows_of(_EARLY, [key for key in keys if key[0] in expected]):
         outcome = Outcome(*row)
         book.early.setdefault((outcome.intent_device, outcome.intent_seq), []).append(outcome)
 
 
-def _load_intents(
-    database: Dialect, book: Book, news: list[Claim], targets: set[RecordId]
-) -> None:
+def _load_intents(database: Dialect, book: Book, news: News, targets: set[RecordId]) -> None:
     for row in database.rows_of(_INTENTS, targets):
         book.add_intent(intent_of(row))
     _load_records(database, book, targets - book.intents.keys())
-    seen = {(intent.card_no, intent.counter) for intent in book.intents.values()}
-    accounts: set[int] = set()
-    for claim in news:
-        if claim.kind in (messages.INTENT, messages.CREDIT) and claim.fields is not None:
-            seen.add((claim.fields["card_no"], claim.fields["counter"]))
-            accounts.add(chart.payable(claim.fields.get("merchant_no", 0)))
-    around = ((card_no, counter - REACH, counter + REACH) for card_no, counter in seen)
-    for row in database.rows_of(_INTENTS_OF_CARD, around):
+    new = [claim.numbers for kind in _OF_CARDS for claim in news[kind]]
+    seen = {_place_of(intent) for intent in book.intents.values()}
+    seen.update(map(_PLACE, new))
+    for row in database.rows_of(_INTENTS_OF_CARD, seen):
         book.add_intent(intent_of(row))
-    _load_loads(database, book, news, _load_cancels(database, book, news))
-    cards = {card_no for card_no, _counter in seen}
+    # What may be found to be committed now says so to whatever saw its card at the same count.
+    open_ones = [intent for intent in book.intents.values() if intent.state < COMMITTED]
+    for row in list(database.rows_of(_INTENTS_OF_CARD, set(map(_place_of, open_ones)) - seen)):
+        book.add_intent(intent_of(row))
+    _load_loads(database, book, news, _load_cancels(database, book, news, open_ones))
+    cards = {card_no for card_no, *_ in seen}
     book.losses = losses_of(database, cards | {i.card_no for i in book.intents.values()})
-    accounts |= {chart.payable(intent.merchant_no) for intent in book.intents.values()}
-    accounts |= {chart.purse(card_no) for card_no, _counter in seen}
+    merchants = {*map(_MERCHANT, new), *(i.merchant_no for i in book.intents.values())}
     asked = (*book.reservations, *book.orders)
-    merchants = (book.devices[device].merchant_no for device, _seq in asked)
-    accounts |= {chart.payable(merchant_no) for merchant_no in merchants}
-    book.accounts = {
-        row[0] for row in database.rows_of(_ACCOUNTS, ((number,) for number in accounts))
-    }
+    merchants |= {book.devices[device].merchant_no for device, _seq in asked}
+    wanted = {*map(chart.payable, merchants), *map(chart.purse, cards)} - book.accounts
+    found = database.rows_of(_ACCOUNTS, ((number,) for number in wanted))
+    book.accounts.update(number for (number,) in found)
 
 
-def _load_cancels(database: Dialect, book: Book, news: list[Claim]) -> set[int]:
+def _place_of(intent: Intent) -> tuple[int, int, int, int]:
+    return intent.card_no, intent.counter, intent.last_device, intent.last_seq
+
+
+def _load_cancels(
+    database: Dialect, book: Book, news: News, open_ones: Iterable[Intent]
+) -> set[int]:
     """The cancellations of known sales; the numbers of those that may move money now."""
-    wanted = {claim.target for claim in news if claim.kind == messages.CANCEL}
+    wanted = {claim.target for claim in news[messages.CANCEL]}
     numbers = {number for sale in wanted for number in numbers_of(*sale)}
-    wanted |= {id_ for id_, intent in book.intents.items() if intent.state < COMMITTED}
+    wanted |= {intent.record_id for intent in open_ones}
     for row in database.rows_of(_CANCELS, wanted):
         cancel = Cancel(*row)
         book.cancels[cancel.intent_id] = cancel
@@ -240,18 +278,15 @@ def _load_cancels(database: Dialect, book: Book, news: list[Claim]) -> set[int]:
     return numbers
 
 
-def _load_loads(database: Dialect, book: Book, news: list[Claim], numbers: set[int]) -> None:
+def _load_loads(database: Dialect, book: Book, news: News, numbers: set[int]) -> None:
     """The credits that the news or the intents around them speak of, and every try of each.
 
     `numbers`: of others that are wanted.
     """
     numbers = numbers | {intent.credit_no for intent in book.intents.values() if intent.credit_no}
-    for claim in news:
-        fields = claim.fields or {}
-        if claim.kind == messages.CREDIT:
-            numbers.add(fields["number"])
-        if fields.get("last_device") == CARD_CENTRE:
-            numbers.add(fields["last_seq"])
+    numbers |= {claim.numbers[SIGHTING_NUMBERS] for claim in news[messages.CREDIT]}
+    lasts = (_LAST(claim.numbers) for kind in _OF_CARDS for claim in news[kind])
+    numbers |= {last_seq for last_device, last_seq in lasts if last_device == CARD_CENTRE}
     book.loads = loads_of(database, numbers)
     for row in list(database.rows_of(_TRIES, ((number,) for number in numbers))):
         book.add_intent(intent_of(row))

@@ -117,9 +117,11 @@ class LockMail:
     def note(self, letters: Letters, changes: Changes) -> None:
         """The words of locks whose letters were read, and a case for each that was not."""
         self._database.many(_NOTE, letters.words)
+        if not letters.unread:
+            return  # nearly always
         changes.cases += [
             Case(reasons.UNREAD_LETTER, claim.device, claim.seq)
-            for claim, _key_no in changes.records
+            for claim in changes.others
             if claim.sha256 in letters.unread
         ]
 

@@ -24,9 +24,7 @@ from ledger.promises import promise, release, undone
 from ledger.reasons import LOADED_TOO_LATE
 from ledger.reservations import OF_TRANSFER
 from ledger.transfers import Transfer
-from protocols.wire import messages
 
-_OF_CARDS = (messages.INTENT, messages.OUTCOME)  # nearly all records, and none of them a punch
 _SETTLE = "UPDATE intent SET state = ? WHERE device = ? AND seq = ?"
 _EARLY = "INSERT INTO early_outcome VALUES (?, ?, ?, ?, ?)"
 _NO_LONGER_EARLY = "DELETE FROM early_outcome WHERE device = ? AND seq = ?"
@@ -47,18 +45,13 @@ _COUNT = "UPDATE tally SET total = total + ? WHERE name = 'duplicates'"
 
 def write_changes(database: Dialect, changes: Changes, book: Book) -> None:
     """Write `changes`, which were decided in this same transaction."""
-    database.insert(
-        "record",
-        [(c.device, c.seq, c.kind, c.sha256, c.sealed, key_no) for c, key_no in changes.records],
-    )
-    others = [claim for claim, _key_no in changes.records if claim.kind not in _OF_CARDS]
-    keep_punches(database, others)
-    book_sales(database, others)
-    keep_entries(database, others)
-    entry_stretches.keep(database, others)
-    new = {intent.record_id for intent in changes.intents}
+    database.insert("record", changes.records)
+    keep_punches(database, changes.others)
+    book_sales(database, changes.others)
+    keep_entries(database, changes.others)
+    entry_stretches.keep(database, changes.others)
     database.insert("intent", [_intent_row(intent) for intent in changes.intents])
-    settled = [intent for key, intent in sorted(changes.settled.items()) if key not in new]
+    settled = [intent for _key, intent in sorted(changes.settled.items())]
     database.update(_SETTLE, [(int(i.state), i.device, i.seq) for i in settled])
     database.many(
         _EARLY,

@@ -8,6 +8,7 @@ looks whether the chain has these (ledger/booking.py). What it does not say is c
 Where it fails, the ledger reads by itself from then on: nothing hangs on it but time.
 """
 
+import dataclasses
 import gc
 import logging
 import marshal
@@ -18,16 +19,22 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any, BinaryIO
 
-from ledger import chain
+from ledger.chain import SealKey
 from ledger.claims import UNCHECKED, Claim, parse_claim
 from protocols.wire import messages, seal
 
 Delivery = Sequence[bytes]
 Keys = dict[int, list[bytes]]  # of each device, oldest first
-ANSWER_S_MAX = 10  # 4,096 records take a twentieth of one; a dead process must not stop the books
+SealKeys = dict[int, list[SealKey]]
+Links = dict[tuple[int, int], bytes]
+ANSWER_S_MAX = 10  # 8,192 records take a tenth of one; a dead process must not stop the books
 _SIZE_BYTES = 4
+_FORMAT = 2  # of marshal
+# What is under way: a portion, and the answer to it. Else each would wait for the other to read.
+_ROOM_BYTES = 4 << 20
 _BROKEN = (OSError, EOFError)
 
 _log = logging.getLogger(__name__)
@@ -118,6 +125,8 @@ class _Reader:
 
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair()
+        for end in self._socket, theirs:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM_BYTES)
         self._socket.settimeout(ANSWER_S_MAX)
         self._file = self._socket.makefile("rb")
         # It finds the ledger where this one was found.
@@ -146,27 +155,39 @@ class _Reader:
 def _serve() -> None:
     """Answer whoever has the other end of stdin, until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: it ends with its parent
-    keys: Keys = {}
-    links: dict[tuple[int, int], bytes] = {}
+    # To look for circles between two records took a tenth of all; now it is done between portions.
+    gc.freeze()
+    gc.disable()
+    keys: SealKeys = {}
+    links: Links = {}
     with socket.socket(fileno=0) as line, line.makefile("rb") as file:
         while True:
             try:
                 news, deliveries = _next(file)
             except EOFError:
                 return
-            keys |= news
-            batches = [[parse_claim(sealed) for sealed in delivery] for delivery in deliveries]
-            claims = [claim for batch in batches for claim in batch]
-            new = {(claim.device, claim.seq): claim.link for claim in claims}
-            check(claims, keys, links | new)
-            links = new  # a chain goes on from one portion to the next
-            rows = [[_row(claim) for claim in batch] for batch in batches]
+            keys |= seal_keys(news)
+            rows, links = _read(deliveries, keys, links)
             _send(line, rows)
+            del news, deliveries, rows
+            gc.collect()
+
+
+def _read(
+    deliveries: list[list[bytes]], keys: SealKeys, links: Links
+) -> tuple[list[list[tuple[Any, ...]]], Links]:
+    """What is to be said of them; and their own links: a chain goes on to the next portion."""
+    batches = [[parse_claim(sealed) for sealed in delivery] for delivery in deliveries]
+    claims = [claim for batch in batches for claim in batch]
+    new = {(claim.device, claim.seq): claim.link for claim in claims}
+    check(claims, keys, links | new)
+    return [[_row(claim) for claim in batch] for batch in batches], new
 
 
 def _send(line: socket.socket, what: Any) -> None:
-    # marshal: lists, tuples, numbers and bytes between two of the same Python, and never code.
-    data = marshal.dumps(what)
+    # marshal: lists, tuples, numbers and bytes between two of the same Python, and never code. In
+    # its old format, which does not look for what it has said before: there is little of that.
+    data = marshal.dumps(what, _FORMAT)
     line.sendall(len(data).to_bytes(_SIZE_BYTES, "big") + data)
 
 
@@ -179,36 +200,29 @@ def _next(file: BinaryIO) -> Any:
     return marshal.loads(data)
 
 
-def check(claims: Iterable[Claim], keys: Keys, links: dict[tuple[int, int], bytes]) -> None:
+def seal_keys(keys: Keys) -> SealKeys:
+    """The same, ready to check seals with."""
+    return {device: [*map(SealKey, of_device)] for device, of_device in keys.items()}
+
+
+def check(claims: Iterable[Claim], keys: SealKeys, links: Links) -> None:
     """Note under which key and over which tag the seals hold, as far as that is known.
 
     `links`: of (device, seq), what the record behind it must follow.
     """
     for claim in claims:
-        if not claim.payload or claim.kind == messages.LOST:
-            continue  # not to be read, or not sealed over the record before
+        if not claim.link or claim.kind == messages.LOST:
+            continue  # no seal, or not over the record before
         over = seal.CHAIN_START if claim.seq == 1 else links.get((claim.device, claim.seq - 1))
         if over is None:
             continue
         for key_no, key in enumerate(keys.get(claim.device, ())):
-            if chain.is_sealed(key, claim.payload, claim.sealed, over):
+            if key.holds(claim.sealed, over):
                 claim.over, claim.under = over, key_no
 
 
-def _row(claim: Claim) -> tuple[Any, ...]:
-    """The fields of a claim behind the first: whoever asked has the record itself."""
-    return (
-        claim.sha256,
-        claim.device,
-        claim.seq,
-        claim.kind,
-        claim.fields,
-        claim.code,
-        claim.payload,
-        claim.link,
-        claim.over,
-        claim.under,
-    )
+# The fields of a claim behind the first: whoever asked has the record itself.
+_row = attrgetter(*(field.name for field in dataclasses.fields(Claim)[1:]))
 
 
 if __name__ == "__main__":

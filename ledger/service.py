@@ -29,8 +29,8 @@ from protocols.wire import access_news, firmware_news, menu_news, messages, topi
 from protocols.wire.errors import BAD_FIELD, WireError
 from protocols.wire.ledger_status import STATUS_OFFLINE, STATUS_ONLINE
 
-# One commit for as many deliveries as wait: 64 x 64 records are about a quarter of a second.
-DELIVERIES_MAX = 64
+# One commit for as many deliveries as wait: 128 x 64 records are about a quarter of a second.
+DELIVERIES_MAX = 128
 _TAKEN_MAX = 2 * DELIVERIES_MAX  # while one portion is booked, the next is read
 RETRY_MS = 1_000
 _LONG_MS = 86_400_000

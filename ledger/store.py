@@ -60,6 +60,7 @@ from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal, topics
 
 TRIES_MAX = 5  # of one booking, one behind the other
+ACCOUNTS_KEPT = 200_000  # some 15 MB: then they are asked for anew
 _NUMBER_MAX = 0xFFFFFFFF
 _DEVICES = """
 WITH k (number) AS (VALUES {keys})
@@ -158,6 +159,7 @@ class LedgerStore:
         self.corrections = Corrections(database)
         self.merchants = Merchants(database)
         self.periods = Periods(database)
+        self._accounts: set[int] = set()  # some of those that are there, and stay
         self._read_ahead = ReadAhead(lambda devices: keys_of(database, devices))
 
     @classmethod
@@ -333,22 +335,31 @@ class LedgerStore:
         to refuse for others' sake is tried again; StoreUnavailable in the end.
         """
         with without_collection():
-            batches = self._read_ahead.claims(deliveries, ahead)
-            for _ in range(TRIES_MAX - 1):
-                with contextlib.suppress(Conflict):
-                    return self._book(batches)
-            return self._book(batches)
+            return self._book_and_forget(deliveries, ahead)
+
+    def _book_and_forget(
+        self, deliveries: Sequence[Sequence[bytes]], ahead: Sequence[Sequence[bytes]]
+    ) -> list[Booked]:
+        """So that nothing of it is there when somebody looks for circles again."""
+        batches = self._read_ahead.claims(deliveries, ahead)
+        for _ in range(TRIES_MAX - 1):
+            with contextlib.suppress(Conflict):
+                return self._book(batches)
+        return self._book(batches)
 
     def _book(self, batches: list[list[Claim]]) -> list[Booked]:
         claims = [claim for batch in batches for claim in batch]
+        known, self._accounts = self._accounts, set()  # who fails believes none of them any more
         with self.database.transaction():
             letters = self.lock_mail.letters_in(claims)
             claims += letters.claims
-            book = load_book(self.database, claims)
+            book = load_book(self.database, claims, known)
             changes = decide(claims, book)
             self.lock_mail.note(letters, changes)
             write_changes(self.database, changes, book)
             late.settle(self.database, changes.transfers)
+        if len(known) <= ACCOUNTS_KEPT:
+            self._accounts = known
         return [_answer(batch, book, changes) for batch in batches]
 
     # --- questions -----------------------------------------------------------------------------
@@ -417,9 +428,11 @@ class LedgerStore:
 
 
 def _answer(batch: list[Claim], book: Book, changes: Changes) -> Booked:
-    known = sorted({claim.device for claim in batch} & set(book.devices))
+    known = sorted({claim.device for claim in batch} & book.devices.keys())
     devices = [book.devices[number] for number in known]
     heads = [Head(d.device, d.keys[d.head.key_no], d.head_seq, d.head.tag) for d in devices]
+    if not changes.refused:
+        return Booked(heads, [])
     refused = [
         (claim.device, claim.seq, changes.refused[claim.sha256])
         for claim in batch

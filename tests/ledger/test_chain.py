@@ -56,3 +56,24 @@ def test_every_other_record_follows_the_tag_before_it():
     sealed = power(7, LINK)
     assert chain.follows(KEY, sealed, LINK) and not chain.follows(KEY, sealed, HASH)
     assert chain.link_of(sealed) == seal.tag_of(sealed)
+
+
+def test_a_key_that_checks_many_seals_says_what_one_check_says():
+    """Each byte of the record changed in turn, another key, and another tag before it."""
+    key = chain.SealKey(KEY)
+    for size in (1, 23, 24, 150, 255, 256, 700):
+        payload = bytes(size)
+        sealed = seal.seal(KEY, payload, LINK)
+        assert key.holds(sealed, LINK) and chain.is_sealed(KEY, payload, sealed, LINK)
+        assert not chain.SealKey(OTHER_KEY).holds(sealed, LINK)
+        assert not key.holds(sealed, HASH)
+        assert not key.holds(seal.seal(KEY, payload, b"short"), b"short")
+        for at in range(len(sealed)):
+            changed = bytearray(sealed)
+            changed[at] ^= 1
+            try:
+                other = seal.payload_of(bytes(changed))
+            except WireError:
+                continue  # nobody asks of what has no payload
+            assert not key.holds(bytes(changed), LINK), (size, at)
+            assert not chain.is_sealed(KEY, other, bytes(changed), LINK), (size, at)

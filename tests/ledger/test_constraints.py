@@ -387,7 +387,7 @@ def test_a_second_writer_of_one_chain_is_stopped():
     reader.spend()
     store = open_ledger(reader)
     claims = [parse_claim(sealed) for sealed in reader.records]
-    book = load_book(store.database, claims)
+    book = load_book(store.database, claims, set())
     changes = decide(claims, book)
     store.book([reader.records])  # somebody else was faster
     before = store.dump()

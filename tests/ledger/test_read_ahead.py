@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ledger import chain, read_ahead
 from ledger.claims import UNCHECKED, parse_claim
-from ledger.read_ahead import check
+from ledger.read_ahead import check, seal_keys
 from protocols.wire import seal
 from tests.ledger.readers import Reader, open_ledger
 from tests.ledger.test_any_order import _act, _books, _play
@@ -31,7 +31,7 @@ class SometimesChecked:
         claims = [claim for batch in batches for claim in batch]
         self._links |= {(c.device, c.seq): c.link for c in claims if self._rng.random() < 0.8}
         known = {d: keys[: self._rng.randrange(4)] for d, keys in self._keys.items()}
-        check(claims, known, self._links)
+        check(claims, seal_keys(known), self._links)
         return batches
 
     def close(self):
@@ -65,7 +65,7 @@ def test_only_a_seal_that_holds_is_said_to(wrong):
     keys = {1001: [bytes(32) if wrong == "key" else reader.key]}
     first = parse_claim(reader.records[0])
     links = {(1001, 1): bytes(32) if wrong == "link" else first.link}
-    check([first, claim], keys, links)
+    check([first, claim], seal_keys(keys), links)
     assert claim.under == UNCHECKED
     assert (first.under, first.over) == ((-1, b"") if wrong == "key" else (0, seal.CHAIN_START))
 
@@ -80,7 +80,7 @@ def test_a_seal_over_another_tag_than_the_chain_s_is_not_believed():
     store = open_ledger(reader)
     store.book([reader.records[:2]])
     claims = [parse_claim(sealed) for sealed in twin.records]
-    check(claims, {1001: reader.keys}, {(c.device, c.seq): c.link for c in claims})
+    check(claims, seal_keys({1001: reader.keys}), {(c.device, c.seq): c.link for c in claims})
     assert [claim.under for claim in claims] == [0, 0, 0]
     answers = store._book([claims[2:]])
     assert answers[0].refused, "no record of the chain: its head is the reader's"

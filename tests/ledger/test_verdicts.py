@@ -4,9 +4,12 @@ import itertools
 
 import pytest
 
-from ledger import reasons
+from ledger import chart, reasons
+from ledger import store as ledger_store
+from ledger.dialect import StoreUnavailable
 from ledger.evidence import OF_RESULT, Intent, State, is_contradiction, stated_by, verdict
 from ledger.invariants import check
+from ledger.reasons import CONTRADICTION
 from protocols.wire import messages
 from protocols.wire.messages import COMMITTED, NOT_COMMITTED, UNKNOWN
 from tests.ledger.readers import CANTEEN, CARD, KIOSK, OPENING_FEN, OTHER_CARD, Reader, open_ledger
@@ -198,6 +201,90 @@ def test_intent_further_on_proves_nothing_until_the_one_between_arrives():
     assert store.state(*spend) is State.COMMITTED
     assert store.state(*middle) is State.COMMITTED
     assert check(store) == []
+
+
+def two_steps_later(is_later_named):
+    """Two spends from one count of a card: one is committed, and later the card names the other.
+
+    That contradicts what is known of both, however little of it the newest record asks for.
+    """
+    one, two, three = Reader(1001), Reader(1002), Reader(1003)
+    debited = one.spend(counter=1)
+    denied = two.intent(counter=1)
+    two.outcome(denied, UNKNOWN)
+    # At count 3 the tries were given back between; at count 2 it is the next tap.
+    three.intent(counter=3 if is_later_named else 2, last=denied)
+    return debited, denied, (one, two, three)
+
+
+@pytest.mark.parametrize("is_later_named", [True, False])
+@pytest.mark.parametrize("order", [*itertools.permutations(range(3))])
+def test_whoever_is_named_contradicts_whom_it_rivals_each_delivered_alone(is_later_named, order):
+    debited, denied, readers = two_steps_later(is_later_named)
+    whole = open_ledger(*readers)
+    whole.book([reader.records for reader in readers])
+    store = open_ledger(*readers)
+    for number in order:
+        for sealed in readers[number].records:
+            store.book([[sealed]])
+    assert store.state(*debited) is State.COMMITTED and store.state(*denied) is State.COMMITTED
+    told = {(device, seq) for reason, device, seq in store.cases() if reason == CONTRADICTION}
+    assert told == {debited, denied}
+    assert store.dump() == whole.dump()
+    assert check(store) == []
+    store.close()
+    whole.close()
+
+
+def test_a_card_that_names_another_contradicts_what_is_committed():
+    one, two = Reader(1001), Reader(1002)
+    debited = one.spend(counter=1)
+    two.intent(counter=2, last=(1003, 9))
+    store = open_ledger(one, two)
+    store.book([one.records])
+    store.book([two.records])
+    assert (CONTRADICTION, *debited) in store.cases()
+    assert check(store) == []
+    store.close()
+
+
+def test_a_card_may_be_issued_after_it_has_spent():
+    """That it was not in the books is not remembered; that its merchant was is."""
+    reader = Reader(1001)
+    reader.spend(card_no=99, counter=1)
+    store = open_ledger(reader)
+    store.book([reader.records])
+    assert (reasons.UNKNOWN_CARD, 1001, 1) in store.cases()
+    store.issue_card(99, OPENING_FEN)
+    reader.spend(card_no=99, counter=2, last=(1001, 1))
+    store.book([reader.records[2:]])
+    assert store.holder_balance(99) == OPENING_FEN - 100
+    assert check(store) == []
+    store.close()
+
+
+def test_what_a_failed_booking_has_seen_is_not_remembered(monkeypatch):
+    """The books may be other ones by the next time: a server that came back from its backup."""
+    reader = Reader(1001)
+    reader.spend(counter=1)
+    store = open_ledger(reader)
+
+    def stop(*_):
+        raise StoreUnavailable("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_store, "write_changes", stop)
+        with pytest.raises(StoreUnavailable):
+            store.book([reader.records])
+    assert store._accounts == set()
+    store.book([reader.records])
+    assert chart.purse(CARD) in store._accounts
+    monkeypatch.setattr(ledger_store, "ACCOUNTS_KEPT", 1)
+    reader.spend(counter=2, last=(1001, 1))
+    store.book([reader.records])
+    assert store._accounts == set()
+    assert store.holder_balance(CARD) == OPENING_FEN - 200
+    store.close()
 
 
 @pytest.mark.parametrize("results", [(COMMITTED, NOT_COMMITTED), (NOT_COMMITTED, COMMITTED)])
