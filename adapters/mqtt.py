@@ -318,8 +318,12 @@ class MqttPort:
                 self._note(client.loop_misc())
         except _PROTOCOL_ERRORS as error:
             self._lost = f"{type(error).__name__}: {error}"
-        # Who does not read, since its inbox is full, cannot say that nothing came.
-        has_heard = stream.take_heard() or not self.wants_read()
+        # Who does not read, since its inbox is full, cannot say that nothing came, nor that
+        # nothing was acknowledged.
+        is_deaf = not self.wants_read()
+        if is_deaf:
+            self._progress_ms = now_ms
+        has_heard = stream.take_heard() or is_deaf
         if self._keepalive.is_silent(has_heard, time.monotonic()) and not self._lost:
             self._lost = "not a word within 1.5 keep-alives"
         self._say_probe(now_ms)

@@ -346,6 +346,22 @@ def test_who_does_not_read_does_not_say_that_nothing_came(peer, host_s):
     assert port.connected
 
 
+def test_who_does_not_read_does_not_say_that_nothing_was_acknowledged(peer):
+    """A bug that was found: the answer lay behind a full inbox, and the link was given up."""
+    port = _connected(peer)
+    puback = b"\x40\x02" + port.publish("x", b"1").to_bytes(2, "big")
+    ahead = b"".join(_publish(b"x", b"", mid=n + 1) for n in range(INBOX_MAX))
+    peer.connection.sendall(ahead + puback)
+    _step_until(port, 0, lambda: not port.wants_read())
+    port.step(3 * ACK_TIMEOUT_MS)
+    assert port.connected and port.unacked == 1
+    while port.take() is not None:
+        pass
+    # Read at last, and late: what counts is how long nobody has answered who listens.
+    _step_until(port, 4 * ACK_TIMEOUT_MS - 1, lambda: port.unacked == 0)
+    assert port.connected and port.last_error == ""
+
+
 def test_a_full_inbox_stops_reading_and_nothing_is_lost(peer):
     port = _connected(peer)
     total = INBOX_MAX + 100
