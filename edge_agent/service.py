@@ -19,6 +19,7 @@ from edge_agent.inventory import Inventory
 from edge_agent.outbox import WINDOW, Outbox
 from edge_agent.reader_ports import ReaderPorts
 from edge_agent.readers import ReaderSide
+from edge_agent.receipts import Receipts
 from edge_agent.space import Space
 from edge_agent.store import Store
 from edge_agent.upstream import UpstreamSide
@@ -84,6 +85,7 @@ class AgentService:
             strangers,
             admissions,
         )
+        self._receipts = Receipts(store, self._reader_side.send_receipt)
         self._cards = card_history and CardSide(
             site,
             upstream,
@@ -121,7 +123,8 @@ class AgentService:
         cards_due_ms = self._step_cards(now_ms)
         self._upstream_side.forward(now_ms)
         for device, sealed in receipts.items():
-            self._reader_side.send_receipt(device, sealed)
+            self._receipts.offer(device, sealed, now_ms)
+        receipts_due_ms = self._receipts.step(now_ms)
         self._reader_side.settle()
         self._upstream.release()
         self._readers.release()
@@ -132,6 +135,7 @@ class AgentService:
             self.hearing.step(now_ms),
             self._write_marks(now_ms),
             cards_due_ms,
+            receipts_due_ms,
         ]
         return max(now_ms, min(time_ms for time_ms in due if time_ms is not None))
 

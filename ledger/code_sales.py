@@ -229,14 +229,15 @@ class CodeSales:
         rows = self._database.rows(_OPEN_SINCE, (before_s,))
         return [OpenSale(*facts, is_mute=bool(mute)) for *facts, mute in rows]
 
-    def waiting(self) -> list[tuple[Proposal, OpenFacts]]:
+    def waiting(self) -> list[Proposal]:
         """What was proposed of a payment by any code, and waits for another one to settle it."""
-        found = []
-        for one in proposals.waiting(self._database, CODE):
-            number = int(one.about.rpartition(" ")[2])
-            ((device, seq, amount_fen),) = self._database.rows(_FACTS, (number, number))
-            found.append((one, OpenFacts(number, device, seq, amount_fen)))
-        return found
+        return proposals.waiting(self._database, CODE)
+
+    def facts(self, proposal: Proposal) -> OpenFacts:
+        """Of the payment that a proposal is about."""
+        number = int(proposal.about.rpartition(" ")[2])
+        (found,) = self._database.rows(_FACTS, (number, number))
+        return OpenFacts(number, *found)
 
     def decline(self, number: int, no: No) -> None:
         """Say no to the proposal of that number, of a payment by any code. Raises NotAllowed."""

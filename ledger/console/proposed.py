@@ -6,7 +6,6 @@ declined.
 """
 
 from ledger import proposals
-from ledger.code_sales import OpenFacts
 from ledger.console.asked import LANGUAGES, Asked, Page, ToSign, Waiting
 from ledger.console.texts import Texts
 from ledger.proposals import CODE, KINDS, TOPUP, Proposal
@@ -18,14 +17,13 @@ PAGES: tuple[Page, ...] = ()
 
 def to_sign(asked: Asked) -> list[ToSign]:
     """Proposals of others that whoever asks may do."""
-    lines = []
-    if asked.may(KINDS[TOPUP].do):
-        lines += [
-            _line(TOPUP, one, _of_top_up(asked, one)) for one in asked.store.top_ups.waiting()
-        ]
-    if asked.may(KINDS[CODE].do):
-        codes = asked.store.code_sales.waiting()
-        lines += [_line(CODE, one, _of_code(asked, one, facts)) for one, facts in codes]
+    waits = {TOPUP: asked.store.top_ups.waiting, CODE: asked.store.code_sales.waiting}
+    lines = [
+        _line(kind, one, _TOLD[kind](asked, one))
+        for kind, found in waits.items()
+        if asked.may(KINDS[kind].do)
+        for one in found()
+    ]
     return [line for line in lines if line.person != str(asked.person)]
 
 
@@ -36,7 +34,7 @@ def told(asked: Asked) -> list[tuple[ToSign, str, str, int]]:
         if asked.may(verb):
             what = asked.store.database, kind, str(asked.person), asked.now_s
             for one, no in proposals.told(*what):
-                said = _of_top_up(asked, one) if kind == TOPUP else f"{one.about}: {one.words}"
+                said = _TOLD[kind](asked, one)
                 found.append((_line(kind, one, said), no.person, no.because, no.time_s))
     return sorted(found, key=lambda row: row[3])
 
@@ -51,10 +49,14 @@ def _of_top_up(asked: Asked, one: Proposal) -> str:
     return words.format(card_no=card_no, yuan=format_yuan(amount_fen), order=one.words)
 
 
-def _of_code(asked: Asked, one: Proposal, facts: OpenFacts) -> str:
+def _of_code(asked: Asked, one: Proposal) -> str:
+    facts = asked.store.code_sales.facts(one)
     words = _words(asked, f"said_{one.words}")
     what = {"number": facts.number, "record": f"{facts.device}/{facts.seq}"}
     return words.format(yuan=format_yuan(facts.amount_fen), **what)
+
+
+_TOLD = {TOPUP: _of_top_up, CODE: _of_code}
 
 
 def _words(asked: Asked, key: str) -> str:

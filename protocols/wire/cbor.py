@@ -22,8 +22,13 @@ DEPTH_MAX = 4
 _UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP = 0, 1, 2, 3, 4, 5
 _BEYOND = 0xC0  # tags and, from 0xE0 on, floats and simple values
 _SIMPLE = {0xF4: False, 0xF5: True, 0xF6: None}
-# Additional information -> (bytes that follow, smallest number that needs them).
-_WIDTHS = {24: (1, 24), 25: (2, 1 << 8), 26: (4, 1 << 16), 27: (8, 1 << 32)}
+# Additional information -> (bytes that follow, smallest number that needs them, their format).
+_WIDTHS = {
+    24: (1, 24, ">B"),
+    25: (2, 1 << 8, ">H"),
+    26: (4, 1 << 16, ">I"),
+    27: (8, 1 << 32, ">Q"),
+}
 
 
 def encode(value):
@@ -64,23 +69,37 @@ def put(out, value, depth):
     if value is None or value is True or value is False:
         out.append(0xF6 if value is None else 0xF5 if value else 0xF4)
     elif isinstance(value, int):
-        out.extend(head(_UINT, value) if value >= 0 else head(_NINT, -1 - value))
+        if value >= 0:
+            _put_head(out, _UINT, value)
+        else:
+            _put_head(out, _NINT, -1 - value)
     elif isinstance(value, (bytes, bytearray, memoryview)):
-        out.extend(head(_BYTES, len(value)))
+        _put_head(out, _BYTES, len(value))
         out.extend(value)
     elif isinstance(value, str):
         text = value.encode()
-        out.extend(head(_TEXT, len(text)))
+        _put_head(out, _TEXT, len(text))
         out.extend(text)
     elif isinstance(value, (list, tuple)):
-        out.extend(head(_ARRAY, len(value)))
+        _put_head(out, _ARRAY, len(value))
         for item in value:
             put(out, item, depth + 1)
     elif isinstance(value, dict):
-        out.extend(head(_MAP, len(value)))
+        _put_head(out, _MAP, len(value))
         _put_items(out, value, depth + 1)
     else:
         raise ValueError("no CBOR for " + type(value).__name__)
+
+
+def _put_head(out, major, number):
+    # As head(), without an object for each: most of a record is integers of one and three bytes.
+    if number < 24:
+        out.append(major << 5 | number)
+    elif number < 1 << 8:
+        out.append(major << 5 | 24)
+        out.append(number)
+    else:
+        out.extend(head(major, number))
 
 
 def _put_items(out, values, depth):
@@ -88,7 +107,7 @@ def _put_items(out, values, depth):
     for key in sorted(values):
         if not isinstance(key, int) or key < 0:
             raise ValueError("a key that is no unsigned number")
-        out.extend(head(_UINT, key))
+        _put_head(out, _UINT, key)
         put(out, values[key], depth)
 
 
@@ -103,13 +122,11 @@ def _get_head(data, at):
         return first >> 5, info, at + 1
     if info not in _WIDTHS:
         raise WireError(UNSUPPORTED)
-    width, least = _WIDTHS[info]
+    width, least, form = _WIDTHS[info]
     end = at + 1 + width
     if end > len(data):
         raise WireError(TRUNCATED)
-    number = 0
-    for i in range(at + 1, end):
-        number = number << 8 | data[i]
+    number = struct.unpack_from(form, data, at + 1)[0]
     if number < least:
         raise WireError(NON_CANONICAL)
     return first >> 5, number, end
@@ -118,8 +135,12 @@ def _get_head(data, at):
 def _get(data, at, depth):
     if depth > DEPTH_MAX:
         raise WireError(TOO_DEEP)
-    if at < len(data) and data[at] in _SIMPLE:
-        return _SIMPLE[data[at]], at + 1
+    if at < len(data):
+        first = data[at]
+        if first < 24:
+            return first, at + 1
+        if first in _SIMPLE:
+            return _SIMPLE[first], at + 1
     major, number, at = _get_head(data, at)
     if major == _UINT:
         return number, at
@@ -175,9 +196,13 @@ def _get_map(data, at, count, depth):
     result = {}
     before = -1
     for _ in range(count):
-        major, key, at = _get_head(data, at)
-        if major != _UINT:
-            raise WireError(UNSUPPORTED)
+        if at < len(data) and data[at] < 24:
+            key = data[at]
+            at += 1
+        else:
+            major, key, at = _get_head(data, at)
+            if major != _UINT:
+                raise WireError(UNSUPPORTED)
         if key <= before:
             raise WireError(NON_CANONICAL)
         before = key

@@ -1,6 +1,7 @@
 """What of the regulation is proven: the table, what came of it, and what departments are shown."""
 
 import dataclasses
+import json
 import re
 import subprocess
 
@@ -115,10 +116,24 @@ def test_an_unknown_rule_and_a_broken_file_are_named(tmp_path):
     words = ["report", "compliance", "--out", str(tmp_path)]
     done = CliRunner().invoke(app, [*words, "--rule", "R99"])
     assert (done.exit_code, "no rule R99" in done.stderr) == (2, True)
-    (tmp_path / results.FILE_NAME).write_text('{"format": 1, "outcomes": [{"kind"')
-    done = CliRunner().invoke(app, words)
-    assert (done.exit_code, "is no file of results" in done.stderr) == (2, True)
+    row = {"kind": "test", "name": "x", "expected": "", "happened": "", "commit": ""}
+    row |= {"verdict": "passed", "seed": None, "at_s": 1, "digest": ""}
+    others = {"verdict": "great", "at_s": "1", "seed": [1], "happened": {}, "commit": None}
+    rows = [row | {name: value} for name, value in others.items()]
+    rows += [row | {"at_s": 1 << 60}, 1, {}]
+    texts = [json.dumps({"format": 1, "outcomes": [one]}) for one in rows]
+    for text in ('{"format": 1, "outcomes": [{"kind"', "[" * 100_000, *texts):
+        (tmp_path / results.FILE_NAME).write_text(text)
+        done = CliRunner().invoke(app, words)
+        assert (done.exit_code, "is no file of results" in done.stderr) == (2, True), text[:99]
     assert not (tmp_path / "compliance.html").exists()
+    (tmp_path / results.FILE_NAME).write_text(json.dumps({"format": 1, "outcomes": [row]}))
+    assert len(results.read(tmp_path)) == 1
+
+
+def test_what_a_proof_has_said_last_fits_into_a_cell():
+    told = running._last("x" * 100_000 + "\nAssertionError: the cause")
+    assert told.endswith("the cause") and len(told) < 32_767
 
 
 def test_a_real_scenario_passes_and_one_that_asks_for_more_fails(repo_root, planted, monkeypatch):

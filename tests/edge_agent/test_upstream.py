@@ -12,6 +12,7 @@ from adapters.mqtt import ACK_TIMEOUT_MS, PROBE_MS
 from edge_agent.config import Broker
 from edge_agent.daemon import _port
 from edge_agent.outbox import ANSWER_MS, PAUSE_MS_MAX, WINDOW
+from edge_agent.receipts import EVERY_MS
 from protocols.wire import errors, messages, seal, topics
 from tests.adapters.test_mqtt import CONNACK, Peer, _step_until
 from tests.edge_agent.building import Building
@@ -128,7 +129,7 @@ def test_late_repeated_and_reordered_receipts_only_ever_move_forward(building):
         building.ledger.booked[A] = building.readers[A].journal[: payload_upto + 1]
         receipt = building.ledger.receipt(A, payload_upto)
         building.answer(building.ledger.receipts(99, [receipt]))
-        building.step()
+        building.step(EVERY_MS)
     assert building.store.mark(A).receipted == 24
     receipts = [said["sealed"] for said in building.answers(A) if said["type"] == messages.RECEIPT]
     assert len(receipts) == 2  # 8 and 24; the others were no news

@@ -209,7 +209,8 @@ def test_a_declined_settlement_of_a_payment_by_code_moves_nothing(office):
     for desk, payment in ((sales, 1), (orders, order.number)):
         sold = desk.propose(payment, Settled.SOLD, staff["clara"], NOW_S)
         void = desk.propose(payment, Settled.VOID, staff["chen"], NOW_S)
-        ((one, facts),) = sales.waiting()
+        (one,) = sales.waiting()
+        facts = sales.facts(one)
         assert (one.number, one.person, one.words) == (void, "chen", "void"), "the newest counts"
         assert facts.number == payment and facts.amount_fen > 0
         no = No(staff["tian"], WHY, NOW_S)
@@ -231,7 +232,7 @@ def test_a_declined_settlement_of_a_payment_by_code_moves_nothing(office):
 def test_a_record_that_settles_a_payment_ends_what_was_proposed_of_it(office):
     store, staff = office
     number = store.code_sales.propose(1, Settled.SOLD, staff["clara"], NOW_S)
-    assert [one.number for one, _facts in store.code_sales.waiting()] == [number]
+    assert [one.number for one in store.code_sales.waiting()] == [number]
     reader = Reader(READER)  # as `books` has it
     reader.boot()
     reader.spend(card_no=99)

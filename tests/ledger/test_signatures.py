@@ -127,7 +127,7 @@ def _sign_day(store, who):
 
 
 def _decline_code(store, who):
-    ((proposal, _facts),) = store.code_sales.waiting()
+    (proposal,) = store.code_sales.waiting()
     store.code_sales.decline(proposal.number, No(who, "no", NOW_S))
 
 

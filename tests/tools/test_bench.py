@@ -112,7 +112,7 @@ def test_every_benchmark_is_found():
     found = {"agent_ledger", "codec", "firmware_heap", "journal", "rc522", "simulator", "split"}
     found |= {"lock_battery", "agent_readers", "agent_faults", "agent_outage"}
     found |= {"agent_flood", "broker_cluster", "console", "desk", "mqtt_client", "littlefs"}
-    found |= {"rc522_faults"}
+    found |= {"rc522_faults", "city"}
     found |= {"agent_beside", "lock_battery", "agent_readers", "agent_faults", "agent_outage"}
     found |= {"agent_flood", "broker_cluster", "console", "desk"}
     found |= {"ledger_growth", "ledger_period", "ledger_rate", "ledger_watch"}
@@ -330,8 +330,14 @@ def test_capacity_told_from_a_small_journal_is_that_of_a_full_one(sectors):
 
 def test_codec_rows(needs_vm):
     rows = check_shape("codec", codec.rows(seconds=0.01))
-    assert {row["unit"] for row in rows} == {"1/s"}
-    assert len([row for row in rows if "MicroPython" in row["name"]]) == 2
+    assert {row["unit"] for row in rows} == {"bytes", "1/s"}
+    assert len([row for row in rows if "MicroPython" in row["name"]]) == 4
+
+
+def test_a_compiled_cbor2_is_not_taken_for_python(monkeypatch, tmp_path):
+    monkeypatch.setattr(codec, "driver_folder", lambda _distribution: tmp_path)
+    with pytest.raises(codec.NotRun, match="compiled"):
+        codec.pure_cbor2(0.01)
 
 
 def test_a_micropython_that_fails_is_no_figure(needs_vm, monkeypatch):

@@ -171,8 +171,10 @@ class _Agent(BaseHTTPRequestHandler):
     def do_GET(self):
         view = self.views.pop(0) if len(self.views) > 1 else self.views[0]
         self.send_response(200)
+        if isinstance(view, bytes):  # its mains are gone in the middle of its words
+            self.send_header("Content-Length", str(2 * len(view) + 9))
         self.end_headers()
-        self.wfile.write(json.dumps(view).encode())
+        self.wfile.write(view if isinstance(view, bytes) else json.dumps(view).encode())
 
     def log_message(self, *_):
         pass
@@ -225,6 +227,21 @@ def test_an_agent_is_watched_from_one_key_to_the_next(agent, tmp_path):
     assert watch.watch(url, folder, told.append, None, None) == window
 
 
+def test_an_agent_that_dies_in_the_middle_of_its_words_ends_no_drill(agent, tmp_path):
+    url, views = agent
+    none = [b'{"utc_s": 10', [], {"readers": 1, "utc_s": 1}, {"readers": [1], "utc_s": 1}]
+    none += [{"readers": []}, {"readers": [{"device": "x"}], "utc_s": 1}]
+    views += [*none, {"utc_s": 9, "readers": [{"device": 7, "power_source": None}]}]
+    told, folder = [], watch.Folder(tmp_path, "power", "canteen-9")
+    watch.watch(url, folder, told.append, _Person(1, len(views) + 1), lambda: 50.0)
+    lines = [line.partition(" ")[2] for line in told[2:]]
+    assert lines == [
+        "the agent does not answer",
+        "the agent answers",
+        "reader 7: supply unknown, not heard",
+    ]
+
+
 def test_whoever_is_cut_off_goes_on_where_they_were(tmp_path):
     """Killed behind the first key: the beginning stays. The agent is gone, as in an outage."""
     folder = watch.Folder(tmp_path, "power", "canteen-9")
@@ -245,9 +262,11 @@ def test_whoever_is_cut_off_goes_on_where_they_were(tmp_path):
     assert any("the agent does not answer" in line for line in told)
     with pytest.raises(watch.NoWindow, match="take another --out"):
         watch.noted(tmp_path, "network", "canteen-9")
-    (tmp_path / watch.FILE_NAME).write_text('{"kind"')
-    with pytest.raises(watch.NoWindow, match="no file of a drill"):
-        watch.noted(tmp_path, "power", "canteen-9")
+    own = {"kind": "power", "site": "canteen-9", "from_s": "noon", "to_s": None}
+    for text in ('{"kind"', json.dumps(own)):
+        (tmp_path / watch.FILE_NAME).write_text(text)
+        with pytest.raises(watch.NoWindow, match="no file of a drill"):
+            watch.noted(tmp_path, "power", "canteen-9")
 
 
 def test_what_was_watched_is_what_is_judged(dark, agent, tmp_path):

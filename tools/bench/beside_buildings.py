@@ -60,7 +60,6 @@ cleansession false
 local_cleansession false
 notifications false
 restart_timeout 1
-keepalive_interval 5
 """
 
 

@@ -1,19 +1,24 @@
 """Our CBOR beside what Python offers, on one INTENT; and the same code in a real MicroPython.
 
-Ours is pure Python without classes, because it must run on the reader as well. cbor2 and json are
-compiled: they say what a host could reach, not what a reader could.
+Ours is pure Python without classes, because it must run on the reader as well. cbor2 is compiled
+by now, and so is json: they say what a host could reach. cbor2 5.9, the last one that is Python
+too, runs in a process of its own. In MicroPython ours stands beside the json that is C there, for
+which a reader would have to write bytes as text; INTENT has none, which is to its advantage.
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from importlib import import_module, metadata
 from importlib.util import find_spec
+from types import FunctionType
 from typing import Any
 
 from protocols.wire import cbor
+from tools.bench import driver_folder
 from tools.rooms import ROOT
 
 # The map inside an INTENT: what a POS encodes at every purchase.
@@ -38,9 +43,9 @@ INTENT = {
 SECONDS = 0.5
 _ROUND = 100
 _MICROPYTHON = "import sys; from micropython_unix import main; sys.exit(main())"
-# Runs in MicroPython: how many a second it encodes and decodes.
+# Runs in MicroPython: how many a second it encodes and decodes, then those of json.
 _PROGRAM = """
-import sys, time
+import json, sys, time
 sys.path.insert(0, {root!r})
 from protocols.wire import cbor
 value = {value!r}
@@ -53,8 +58,11 @@ def rate(work, argument):
             work(argument)
         best = min(best, time.ticks_diff(time.ticks_us(), start))
     return {round} * 1000000 // best
+text = json.dumps(value)
 print(rate(cbor.encode, value), rate(cbor.decode, data))
+print(rate(json.dumps, value), rate(json.loads, text))
 """
+_COMPACT = (",", ":")
 
 
 class NotRun(Exception):
@@ -73,22 +81,44 @@ def rate(work: Callable[[Any], Any], argument: Any, seconds: float) -> int:
     return int(_ROUND / best_s)
 
 
-def in_vm(seconds: float) -> tuple[int, int]:
-    """(encodings, decodings) a second in MicroPython, from source as it stands."""
+def in_vm(seconds: float) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(encodings, decodings) a second in MicroPython: ours from source as it stands, json's."""
     program = _PROGRAM.format(
         root=str(ROOT), value=INTENT, span_us=int(seconds * 1e6), round=_ROUND
     )
     done = subprocess.run(
-        [sys.executable, "-c", _MICROPYTHON, "-c", program],
+        [sys.executable, "-c", _MICROPYTHON, "-X", "heapsize=256k", "-c", program],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     words = done.stdout.split()
-    if done.returncode or len(words) != 2:
+    if done.returncode or len(words) != 4:
         raise NotRun((done.stderr or done.stdout).strip()[-500:])
-    return int(words[0]), int(words[1])
+    encoded, decoded, dumped, loaded = map(int, words)
+    return (encoded, decoded), (dumped, loaded)
+
+
+def pure_cbor2(seconds: float) -> tuple[str, tuple[int, int]] | None:
+    """(version, (encodings, decodings) a second) of a cbor2 in Python; None: it is not there."""
+    folder = driver_folder("cbor2")
+    if folder is None:
+        print("codec: the cbor2 of requirements/bench.txt is not installed", file=sys.stderr)
+        return None
+    path = os.pathsep.join((str(folder), str(ROOT)))
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.bench.codec", str(seconds)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    words = done.stdout.split()
+    if done.returncode or len(words) != 3:
+        raise NotRun((done.stderr or done.stdout).strip()[-500:])
+    return words[0], (int(words[1]), int(words[2]))
 
 
 def others() -> dict[str, tuple[Callable, Callable]]:
@@ -100,31 +130,57 @@ def others() -> dict[str, tuple[Callable, Callable]]:
         return found
     version = metadata.version("cbor2")
     found[f"cbor2 {version} (compiled)"] = cbor2.dumps, cbor2.loads
-    try:
-        encoder, decoder = import_module("cbor2._encoder"), import_module("cbor2._decoder")
-    except ImportError:
-        return found
-    found[f"cbor2 {version} (Python)"] = encoder.dumps, decoder.loads
     return found
 
 
 def rows(seconds: float = SECONDS) -> list[dict[str, object]]:
-    """Encodings and decodings a second: ours, the others', and ours in MicroPython."""
+    """Bytes; encodings and decodings a second: ours, the others', and ours in MicroPython."""
     ours = rate(cbor.encode, INTENT, seconds), rate(cbor.decode, cbor.encode(INTENT), seconds)
     works = ("encode", "decode")
-    table: list[dict[str, object]] = []
+    table = [_bytes_row()]
     for name, (encode, decode) in others().items():
         theirs = rate(encode, INTENT, seconds), rate(decode, encode(INTENT), seconds)
         for at, work in enumerate(works):
             table.append(_row(f"codec, {work} an INTENT", ours[at], theirs[at], name))
+    pure = pure_cbor2(seconds)
+    if pure is not None:
+        for at, work in enumerate(works):
+            against = f"cbor2 {pure[0]} (Python)"
+            table.append(_row(f"codec, {work} an INTENT", ours[at], pure[1][at], against))
     if find_spec("micropython_unix") is None:
         print("codec: MicroPython is not installed, no rows for it", file=sys.stderr)
         return table
     here = f"the same code in CPython {sys.version_info.major}.{sys.version_info.minor}"
-    for at, (work, done) in enumerate(zip(works, in_vm(seconds), strict=True)):
-        table.append(_row(f"codec, {work} an INTENT in MicroPython", done, ours[at], here))
+    mine, json_there = in_vm(seconds)
+    for at, work in enumerate(works):
+        name = f"codec, {work} an INTENT in MicroPython"
+        table.append(_row(name, mine[at], ours[at], here))
+        table.append(_row(name, mine[at], json_there[at], "json there (C)"))
     return table
+
+
+def _bytes_row() -> dict[str, object]:
+    text = json.dumps(INTENT, separators=_COMPACT)
+    row = _row("codec, an INTENT", len(cbor.encode(INTENT)), len(text), "json, compact")
+    return {**row, "unit": "bytes"}
 
 
 def _row(name: str, ours: int, other: int, against: str) -> dict[str, object]:
     return {"name": name, "ours": ours, "other": other, "against": against, "unit": "1/s"}
+
+
+def _pure_process(seconds: float) -> None:
+    """What pure_cbor2 asks for, with that cbor2 first on the path."""
+    vars(sys)["modules"]["_cbor2"] = None  # its compiled part: as if it had not been built
+    cbor2 = import_module("cbor2")
+    if not isinstance(cbor2.dumps, FunctionType) or not isinstance(cbor2.loads, FunctionType):
+        raise NotRun("this cbor2 is compiled")
+    data = cbor2.dumps(INTENT)
+    if data != cbor.encode(INTENT):
+        raise NotRun("this cbor2 encodes otherwise")
+    rates = rate(cbor2.dumps, INTENT, seconds), rate(cbor2.loads, data, seconds)
+    print(metadata.version("cbor2"), *rates)
+
+
+if __name__ == "__main__":
+    _pure_process(float(sys.argv[1]))

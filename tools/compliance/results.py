@@ -10,6 +10,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tools.compliance.rules import Proof, Rule
 
@@ -18,7 +19,10 @@ PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 # What a reader of the report sees; of several the first counts.
 NOT_RUN, CHANGED, OLD = "not run", "changed", "old"
 _WORST = (FAILED, NOT_RUN, CHANGED, SKIPPED, OLD, PASSED)
-_FORMAT = 1
+_VERDICTS = (PASSED, FAILED, SKIPPED)
+_FORMAT, _TIME_MAX = 1, 0xFFFFFFFF
+# What taking a file apart raises that is none of ours.
+_NOT_OURS = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 class BadResults(Exception):
@@ -52,15 +56,27 @@ def read(folder: Path) -> Results:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["format"] != _FORMAT:
             raise BadResults(f"{path}: format {data['format']}, not {_FORMAT}")
-        return {
-            Proof(row.pop("kind"), row.pop("name")): Outcome(**row) for row in data["outcomes"]
-        }
+        return dict(map(_result, data["outcomes"]))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, *_NOT_OURS) as error:
         raise BadResults(
             f"{path} is no file of results ({error}): remove it, run again"
         ) from error
+
+
+def _result(row: dict[str, Any]) -> tuple[Proof, Outcome]:
+    proof, outcome = Proof(row.pop("kind"), row.pop("name")), Outcome(**row)
+    texts = outcome.expected, outcome.happened, outcome.commit, outcome.digest
+    are_whole = type(outcome.at_s) is int and type(outcome.seed) in (int, type(None))
+    are_whole = are_whole and 0 <= outcome.at_s <= _TIME_MAX
+    if outcome.verdict not in _VERDICTS or not are_whole or not all(map(_is_text, texts)):
+        raise ValueError(f"{proof.name}: no result of a run")
+    return proof, outcome
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def write(folder: Path, results: Results) -> None:

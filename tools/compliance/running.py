@@ -22,7 +22,7 @@ from tools.compliance.rules import SCENARIO, Proof
 from tools.rooms import ROOMS, ROOT
 
 TIMEOUT_S = 1800  # beyond that of the slowest scenario; each has its own before that
-_LINES_MAX = 12
+_LINES_MAX, _CHARS_MAX = 12, 4_000  # a cell that is too long for a workbook would be empty
 _TOO_LONG = f"stopped after {TIMEOUT_S} s"
 
 Verdict = tuple[str, str, str, int | None]  # verdict, expected, happened, seed
@@ -160,4 +160,5 @@ def _process(*words: str) -> subprocess.CompletedProcess[str]:
 
 def _last(text: str) -> str:
     """The end of what was said, which names the cause."""
-    return "\n".join(text.strip().splitlines()[-_LINES_MAX:]) or "没有输出"
+    end = "\n".join(text.strip().splitlines()[-_LINES_MAX:])
+    return end[-_CHARS_MAX:] or "没有输出"

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ FILE_NAME = "window.json"
 LOG_NAME = "watch.log"
 EVERY_S, TIMEOUT_S = 5.0, 3.0
 UNHEARD_S = 60
+# Of a reader of a view: what is looked at, and what stands for what an agent does not know.
+_READER = {"device": -1, "last_seen_s": -(10**9), "power_source": -1, "battery_mv": 0}
+_NO_VIEW = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _POWER = {0: "on mains", 1: "on battery"}
 
 Say = Callable[[str], None]
@@ -54,6 +58,8 @@ def noted(folder: Path, kind: str, site: str) -> Noted:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         whose, found = (told["kind"], told["site"]), Noted(told["from_s"], told["to_s"])
+        if not {type(found.from_s), type(found.to_s)} <= {int, type(None)}:
+            raise ValueError("a time in it is no number")
     except FileNotFoundError:
         return Noted()
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -106,10 +112,9 @@ def _changes(view: dict[str, Any], last: dict[int, str]) -> list[str]:
     """
     now = {0: "the agent answers" if view else "the agent does not answer"}
     for reader in view.get("readers", []):
-        seen_s = reader.get("last_seen_s")
-        heard = seen_s is not None and view["utc_s"] - seen_s <= UNHEARD_S
-        power = _POWER.get(reader.get("power_source", -1), "supply unknown")
-        mv = f", {reader['battery_mv']} mV" if reader.get("battery_mv") else ""
+        heard = view["utc_s"] - reader["last_seen_s"] <= UNHEARD_S
+        power = _POWER.get(reader["power_source"], "supply unknown")
+        mv = f", {reader['battery_mv']} mV" if reader["battery_mv"] else ""
         state = f"{power}{mv}, {'heard' if heard else 'not heard'}"
         now[reader["device"]] = f"reader {reader['device']}: {state}"
     found = [text for device, text in now.items() if last.get(device) != text]
@@ -123,9 +128,17 @@ def _seen(url: str) -> dict[str, Any]:
         where = f"{url.rstrip('/')}/status.json"
         with urllib.request.urlopen(where, timeout=TIMEOUT_S) as answer:
             found = json.load(answer)
-    except (urllib.error.URLError, OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) and "readers" in found else {}
+        readers = [
+            {name: int(_known(reader.get(name), less)) for name, less in _READER.items()}
+            for reader in found["readers"]
+        ]
+        return {"utc_s": int(found["utc_s"]), "readers": readers}
+    except (urllib.error.URLError, HTTPException, OSError, *_NO_VIEW):
+        return {}  # cut off in the middle of its words, too
+
+
+def _known(said: Any, less: int) -> Any:
+    return less if said is None else said
 
 
 def _write(folder: Folder, known: Noted) -> None:

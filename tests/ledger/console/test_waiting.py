@@ -171,6 +171,7 @@ def test_money_by_hand_waits_for_a_treasurer_and_is_declined_for_a_reason(office
     for login, kind, other in (("clara", "topup", "code"), ("chen", "code", "topup")):
         page = sits(login).get("/waiting").text
         assert f"no slip for {kind}" in page and f"no slip for {other}" not in page
+        assert said["zh"][kind == "code"] in page
     store.top_ups.propose(CARD_NO, 700, "till-7", _seat(store, "clara"), _now())
     assert "no slip" not in sits("clara").get("/waiting").text
     assert "till-7" in tian.get("/waiting").text
