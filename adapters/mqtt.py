@@ -110,7 +110,7 @@ class MqttPort:
         self._ack_timeout_ms = ack_timeout_ms
         self._dial: Dial | None = None
         self._stream: Stream | None = None
-        self._client: paho.Client | None = None
+        self._client: _Client | None = None
         self._lost = ""
         self._closed = False
         self._epoch = 0
@@ -315,11 +315,17 @@ class MqttPort:
             if not self._lost and client.want_write():
                 self._note(client.loop_write())
             if not self._lost:
+                if not self.wants_read():
+                    client.ask_again()
                 self._note(client.loop_misc())
         except _PROTOCOL_ERRORS as error:
             self._lost = f"{type(error).__name__}: {error}"
-        # Who does not read, since its inbox is full, cannot say that nothing came.
-        has_heard = stream.take_heard() or not self.wants_read()
+        # Who does not read, since its inbox is full, cannot say that nothing came, nor that
+        # nothing was acknowledged.
+        is_deaf = not self.wants_read()
+        if is_deaf:
+            self._progress_ms = now_ms
+        has_heard = stream.take_heard() or is_deaf
         if self._keepalive.is_silent(has_heard, time.monotonic()) and not self._lost:
             self._lost = "not a word within 1.5 keep-alives"
         self._say_probe(now_ms)
@@ -443,6 +449,10 @@ class _Client(paho.Client):
     """paho over a connection that is already there: its own connect would block the loop."""
 
     stream: Stream
+
+    def ask_again(self) -> None:
+        """Do not wait for the answer to a PINGREQ: nobody reads it, and the next one is due."""
+        self._ping_t = 0.0
 
     def _create_socket_connection(self) -> Any:
         return self.stream

@@ -26,7 +26,7 @@ from ledger.claims import Claim
 from ledger.code_entries import CodeEntries
 from ledger.code_sales import CodeSales
 from ledger.corrections import Corrections
-from ledger.dialect import POSTGRESQL, Conflict, Dialect, Row, SqliteDialect
+from ledger.dialect import POSTGRESQL, Conflict, ConstraintBroken, Dialect, Row, SqliteDialect
 from ledger.dump import dump
 from ledger.evidence import State
 from ledger.firmware import FirmwareBook
@@ -343,7 +343,9 @@ class LedgerStore:
         """So that nothing of it is there when somebody looks for circles again."""
         batches = self._read_ahead.claims(deliveries, ahead)
         for _ in range(TRIES_MAX - 1):
-            with contextlib.suppress(Conflict):
+            # Of books that came back from a backup accounts may be gone: they are asked for anew.
+            again = (Conflict, ConstraintBroken) if self._accounts else (Conflict,)
+            with contextlib.suppress(*again):
                 return self._book(batches)
         return self._book(batches)
 

@@ -26,6 +26,7 @@ from protocols.card.purse import AMOUNT_FEN_MAX, CARD_CENTRE
 from protocols.rules.card_status import CLOSED
 
 ORDER_CHARS_MAX = 64
+_NUMBER_MAX = 0xFFFFFFFF
 _ABOUT = re.compile(r"card (\d+): (\d+) fen(?:, credit (\d+))?")
 _PENDING = chart.account(chart.PENDING, 0)
 _BY_ORDER = "SELECT number, card_no, amount_fen FROM load WHERE order_id = ?"
@@ -118,7 +119,7 @@ class TopUps:
 
         The number of the proposal. Raises TopUpRefused, NotAllowed.
         """
-        _check(amount_fen, order_id)
+        _check(card_no, amount_fen, order_id, number)
         with self._database.transaction():
             if not are_there(self._database):
                 raise TopUpRefused("these books have no operators: nobody proposes")
@@ -145,7 +146,7 @@ class TopUps:
 
         Raises TopUpRefused, NotAllowed.
         """
-        _check(amount_fen, order_id)
+        _check(card_no, amount_fen, order_id, number)
         with self._database.transaction():
             if person is not None:
                 about = _about(card_no, amount_fen, number)
@@ -211,7 +212,10 @@ class TopUps:
                 post_loaded(self._database, [load])
 
 
-def _check(amount_fen: int, order_id: str) -> None:
+def _check(card_no: int, amount_fen: int, order_id: str, number: int) -> None:
+    for what, given in (("card", card_no), ("credit", number)):
+        if not 0 <= given <= _NUMBER_MAX:
+            raise TopUpRefused(f"{given} is no number of a {what}: they are 0 to {_NUMBER_MAX}")
     if not 0 < amount_fen <= AMOUNT_FEN_MAX:
         raise TopUpRefused(f"{amount_fen} fen is not in 1..{AMOUNT_FEN_MAX}")
     if not 0 < len(order_id) <= ORDER_CHARS_MAX or not order_id.isprintable():

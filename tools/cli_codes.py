@@ -76,7 +76,9 @@ def ledger_codes(
 
 def ledger_settle(
     database: InputFile,
-    number: Annotated[int, typer.Option(min=1, help="As `onecard ledger codes` prints it.")],
+    number: Annotated[
+        int, typer.Option(min=1, max=0xFFFFFFFF, help="As `onecard ledger codes` prints it.")
+    ],
     settled_as: Annotated[SettledAs, typer.Option("--as", help="Who gets the money.")],
     by: By = "",
     proposed: Annotated[

@@ -177,6 +177,19 @@ def test_declined_money_by_hand_is_booked_by_nobody_until_it_is_proposed_anew(of
     assert check(store) == []
 
 
+@pytest.mark.parametrize(("card_no", "number"), [(10**60, 0), (-1, 0), (CARD, 10**60), (CARD, -1)])
+def test_what_no_card_or_credit_can_be_called_is_not_proposed(office, card_no, number):
+    """A bug that was found: the act had room for a part of it, and nobody saw what waits."""
+    store, staff = office
+    what = card_no, 700, "till-7"
+    before = store.dump()
+    with pytest.raises(TopUpRefused):
+        store.top_ups.propose(*what, staff["clara"], NOW_S, number)
+    with pytest.raises(TopUpRefused):
+        store.top_ups.top_up(*what, number)
+    assert store.dump() == before and store.top_ups.waiting() == []
+
+
 def test_the_same_proposed_twice_is_one_and_a_channel_that_books_it_ends_it(office):
     store, staff = office
     facts = CARD, 700, "till-7"

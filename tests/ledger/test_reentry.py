@@ -170,7 +170,7 @@ def test_what_a_person_has_to_see_to_is_named(tmp_path):
 def test_the_number_of_a_credit_is_said_only_where_one_is_missing():
     store = open_ledger()
     assert [store.top_ups.top_up(CARD, 1, f"{n}") for n in range(3)] == [1, 2, 3]
-    for number, said in ((2, "is another order's"), (4, "the next one is 4"), (-1, "next one")):
+    for number, said in ((2, "is another order's"), (4, "the next one is 4"), (-1, "no number")):
         with pytest.raises(TopUpRefused, match=said):
             store.top_ups.top_up(CARD, 1, "B", number)
     with pytest.raises(TopUpRefused, match="differently"):

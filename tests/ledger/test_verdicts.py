@@ -405,3 +405,15 @@ def test_refusals_power_and_boots_are_kept_and_book_nothing():
     (answer,) = store.book([reader.records])
     assert answer.heads[0].seq == 3
     assert store.summary() | {"records": 3, "booked": 0, "suspense": 0} == store.summary()
+
+
+def test_books_that_came_back_without_an_account_are_asked_for_it_again():
+    """A server that was restored while another question found the connection broken."""
+    reader = Reader(1001)
+    reader.spend(card_no=99, counter=1)
+    store = open_ledger(reader)
+    store._accounts.add(chart.purse(99))  # of books in which card 99 was issued
+    store.book([reader.records])
+    assert (reasons.UNKNOWN_CARD, 1001, 1) in store.cases()
+    assert check(store) == []
+    store.close()

@@ -121,7 +121,9 @@ def test_what_is_open_is_listed_and_settled_once(checkout, reader, tmp_path, mon
         assert (done.exit_code, done.output) == (0, "payment 1 of 1250 fen is void\n")
     refused = onecard("settle", path, "--number", 1, "--as", "sold")
     assert refused.exit_code == 2 and "payment" not in refused.output
-    assert onecard("settle", path, "--number", 2, "--as", "sold").exit_code == 2
+    for number in (2, 10**30):
+        none = onecard("settle", path, "--number", number, "--as", "sold")
+        assert none.exit_code == 2 and isinstance(none.exception, SystemExit)
     assert check(checkout.store) == []
 
 
