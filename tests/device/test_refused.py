@@ -165,6 +165,7 @@ def test_a_number_that_another_board_was_begun_with(bench, tmp_path):
 
 def test_a_number_that_another_station_has_given(bench, tmp_path):
     """Two stations with one kit: both would give 1001 the same key, and no board would know."""
+    release_file(bench.file, RUNS)
     other = tmp_path / "canteen.jsonl"
     line = {"site": "canteen-1", "device": 1001, "mac": "02beef000000"}
     other.write_text(json.dumps(line) + "\n" + '{"site": "canteen-1", "dev')
@@ -187,6 +188,7 @@ def test_a_number_that_another_station_has_given(bench, tmp_path):
 
 
 def test_a_number_that_the_ledger_knows_as_another_reader(bench, tmp_path):
+    release_file(bench.file, RUNS)
     kit, file = bench.folder / "kit", tmp_path / "readers.toml"
     own = site_kit.register(site_kit.read(kit), [1001], {"merchant_no": 71})
     before = bench.flash()
