@@ -82,6 +82,69 @@ setup: .venv/.ready ## create .venv with everything to run and to test, once
 	done < ../../requirements/umqtt.txt
 	@touch $@
 
+# ---------------------------------------------------------------- what people run
+
+demo: .venv/.ready ## play a lunch with a network cut and a mains cut, and show that nothing is lost
+	@$(BIN)/onecard demo
+
+test: .venv/.ready-test ## run all tests
+	@$(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
+
+test-pg: .venv/.ready ## run the ledger's tests on PostgreSQL (Debian: apt-get install postgresql)
+	@ONECARD_PG=1 $(BIN)/python -m pytest -n 0 -k postgresql $(PYTEST_ARGS) tests/ledger
+
+soak: .venv/.ready-test ## draw new seeds against journal, POS and HTTP API for ONECARD_SOAK_S seconds each
+	@$(BIN)/python -m pytest -m soak -s $(PYTEST_ARGS)
+
+sim: .venv/.ready ## run a scenario: make sim SCENARIO=file.toml SEED=7
+	@$(BIN)/onecard sim run $(SCENARIO) $(if $(SEED),--seed $(SEED))
+
+vm: .venv/.ready ## run the same scenario with the firmware in a real MicroPython
+	@$(BIN)/onecard sim run $(SCENARIO) --home vm $(if $(SEED),--seed $(SEED))
+
+desk: .venv/.ready ## a campus in the browser: pull its plugs, lose its cards
+	@$(BIN)/onecard sim desk
+
+shots: .venv/.ready-test ## take the pictures of the README anew (Debian: apt-get install chromium unifont fonts-noto-cjk)
+	@ONECARD_SHOTS=1 $(BIN)/python -m pytest -n 0 -q -s -k "five or micropython or wall_of" tests/desk/test_page.py tests/desk/test_device_page.py tests/desk/test_wall.py
+	@ONECARD_SHOTS=1 $(BIN)/python -m pytest -n 0 -q -k persona tests/ledger/console
+
+bench: .venv/.ready .bench/.ready ## measure ours beside others: make bench BENCH=name
+	@$(BIN)/onecard bench $(BENCH)
+
+deb: .venv/.ready ## make the Debian packages of agent and ledger, dist/onecard-*.deb
+	@$(BIN)/python -m tools.make_deb --out dist
+
+# ---------------------------------------------------------------- what CI runs besides the tests
+
+check: lint imports tidy mpy types ## all checks below, under a minute
+
+lint: .venv/.ready-check ## ruff: mistakes and format
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+imports: .venv/.ready ## imports point down only
+	@$(BIN)/python -m tools.check_imports
+
+tidy: .venv/.ready ## lengths, leftovers, floats near money
+	@$(BIN)/python -m tools.tidy
+
+mpy: .venv/.ready ## everything on a reader compiles for the ESP32-S3
+	@$(BIN)/python -m tools.compile_firmware
+
+types: .venv/.ready-check .typings/.ready ## pyright: CPython rooms, and firmware with MicroPython's stubs
+	@$(BIN)/pyright
+	@$(BIN)/pyright --project typings/firmware.json
+
+docs: .venv/.ready ## every command that the documents name exists
+	@$(BIN)/python -m pytest -q tests/project/test_docs.py
+
+# ---------------------------------------------------------------- for those who change the project
+
+hooks: .venv/.ready-check ## run the quick checks before every commit
+	@$(BIN)/pre-commit install
+
+LOCK := --universal --python-version 3.11 --generate-hashes --no-header --quiet
 lock: ## resolve requirements/*.txt anew (needs uv; UPGRADE=1 takes newer versions)
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra sim --extra dev -o requirements/lock.txt
 	uv pip compile $(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra fuzz -c requirements/lock.txt -o requirements/fuzz.txt
