@@ -21,8 +21,6 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,7 +46,9 @@ VERSIONS = {"simple": "umqtt.simple 1.3.4", "simple2": "umqtt.simple2 2.2.0"}
 OUR_FILES = ("protocols/__init__.py", "protocols/wire/__init__.py", "protocols/wire/mqtt.py")
 MESSAGES, DELIVERED, BREAK_AT = 200, 20, 10
 WAIT_S = 60
-_HEAP = "heapsize=8m"
+_ANSWER_S, _END = 30, b"end"
+_HEAP = "heapsize=8m"  # nothing is collected while garbage is counted
+_READERS_HEAP = "heapsize=256k"  # where instructions are counted, collections among them
 _VALGRIND = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
 
 
@@ -112,7 +112,7 @@ class Bench:
         """Run the speaker with a client; NotSpoken if it ends badly."""
         folder = self.folder / ("simple" if client == PLAIN else client)
         script = [str(mqtt_speaker.__file__), client, "127.0.0.1", str(port), work, str(messages)]
-        done = run(under, script, f"{folder}:.frozen", _HEAP)
+        done = run(under, script, f"{folder}:.frozen", _READERS_HEAP if under else _HEAP)
         if done.returncode:
             raise NotSpoken(f"{client}: {(done.stderr or done.stdout).strip()[-500:]}")
         return done
@@ -134,9 +134,10 @@ class Bench:
 
     def deliver(self, client: str, how: str, messages: int = DELIVERED) -> Delivery:
         """Say every message over a cable that breaks in the way `how`."""
-        with Cable(self.port, how, BREAK_AT) as cable, subscriber(self.port) as seen:
-            found = Delivery(messages, seen)
+        with Cable(self.port, how, BREAK_AT) as cable, Witness(self.port) as witness:
+            found = Delivery(messages, witness.seen)
             said = self._run_limited(client, cable.port, messages, found)
+            witness.settle()
             found.failures = failures(said)
             return found
 
@@ -151,8 +152,11 @@ class Bench:
             timer.start()
             assert process.stdout is not None
             said = process.stdout.read()
-            found.hung = process.wait() < 0
+            code = process.wait()
             timer.cancel()
+        if code > 0:
+            raise NotSpoken(f"{client}: ended with {code}: {said[-500:]}")
+        found.hung = code < 0
         return said
 
 
@@ -162,24 +166,39 @@ def failures(said: str) -> list[tuple[int, int, str]]:
     return [(int(number), int(ms), why) for _, number, ms, why in lines]
 
 
-@contextmanager
-def subscriber(port: int) -> Iterator[Counter[int]]:
-    """Counts the numbers of the messages that come out of the broker."""
-    seen: Counter[int] = Counter()
-    ready = threading.Event()
-    client = paho.Client(CallbackAPIVersion.VERSION2, "bench-subscriber")
-    client.on_message = lambda _client, _data, message: seen.update([int(message.payload[:6])])
-    client.on_subscribe = lambda *_: ready.set()
-    client.connect("127.0.0.1", port)
-    client.subscribe(mqtt_speaker.TOPIC.decode(), qos=1)
-    client.loop_start()
-    if not ready.wait(10):
-        raise NotSpoken("the subscriber was not let in")
-    try:
-        yield seen
-    finally:
-        client.disconnect()
-        client.loop_stop()
+class Witness:
+    """Counts in `seen` the numbers of the messages that come out of the broker."""
+
+    def __init__(self, port: int) -> None:
+        self.seen: Counter[int] = Counter()
+        self._subscribed, self._ended = threading.Event(), threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, "bench-witness")
+        self._client.on_message = self._note
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.connect("127.0.0.1", port)
+        self._client.subscribe(mqtt_speaker.TOPIC.decode(), qos=1)
+
+    def __enter__(self) -> "Witness":
+        self._client.loop_start()
+        if not self._subscribed.wait(_ANSWER_S):
+            raise NotSpoken("the witness was not let in")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _note(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
+        if message.payload == _END:
+            self._ended.set()
+        else:
+            self.seen.update([int(message.payload[:6])])
+
+    def settle(self) -> None:
+        """Until all has been seen that the broker has taken: what is said behind it comes last."""
+        self._client.publish(mqtt_speaker.TOPIC.decode(), _END, qos=1)
+        if not self._ended.wait(_ANSWER_S):
+            raise NotSpoken("the broker does not answer any more")
 
 
 def measure(bench: Bench, messages: int = MESSAGES) -> dict[str, dict[str, float]]:
