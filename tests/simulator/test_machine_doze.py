@@ -154,13 +154,10 @@ def look_us(tmp_path_factory):
     [
         lambda at_us: step(at_us, "punch", card="guard", reader="one"),
         lambda at_us: (
-            step(at_us, "cut", what="broker") + step(at_us + 3_000_000, "plug", what="broker")
-        ),
-        lambda at_us: (
             step(at_us, "move", reader="one") + step(at_us + 3_000_000, "bring-back", reader="one")
         ),
     ],
-    ids=["card", "broker", "move"],
+    ids=["card", "move"],
 )
 def test_whoever_comes_in_a_doze_finds_the_look_before_as_it_was(
     steps, after_us, look_us, tmp_path
