@@ -161,7 +161,7 @@ def test_what_was_read_ahead_is_checked_ahead(portions, expected, monkeypatch):
     monkeypatch.setattr(chain, "is_sealed", lambda *a: checked_here.append(a) or is_sealed(*a))
     assert booked(readers, made) == expected
     records = {sealed for _key, _payload, sealed, _over in checked_here}
-    # The first portion, and what follows it: the process has not seen that one. And of each portion
+    # The first portion, and what follows it: the process has not seen that one. And of each one
     # the first that is said to hold, by the key in the books.
     first = {sealed for delivery in made[0] for sealed in delivery}
     second = {sealed for delivery in made[1] for sealed in delivery[:2]}
