@@ -1,10 +1,10 @@
 """The life of a sale at the window, as a table: what each state answers to each event.
 
 Rules of this file. TABLE answers every pair of event and state, on purpose. It is words in a text,
-because a text costs a reader no heap, in two blocks, because a line has an end. An entry is next
-state and action; "=" stays. "-" is what cannot happen, because in that state no card is looked
-at: nothing is done. The money is not here:
-an outcome is what services/till.py has said after everything stands on flash.
+because a text costs a reader no heap, in two blocks, because a line has an end, and of bytes, as
+the table of posture.py is and for its reason. An entry is next state and action; "=" stays. "-" is
+what cannot happen, because in that state no card is looked at: nothing is done. The money is not
+here: an outcome is what services/till.py has said after everything stands on flash.
 
 Digits and modes are a machine of their own (charging.py), which is asked where the action is
 "key". ESC and silence lead home; an order whose card may have been debited is dropped then, and
@@ -26,7 +26,7 @@ KEYED, ARMED, SHOWN, AGAIN = "keyed", "armed", "shown", "again"
 PIN, IDENTITY = "pin", "identity"
 CANCEL, SCAN, ASKED = "cancel", "scan", "asked"
 STATES = (KEYED, ARMED, SHOWN, AGAIN, PIN, IDENTITY, CANCEL, SCAN, ASKED)
-TABLE = """
+TABLE = b"""
 event    keyed armed      shown      again      pin         identity      cancel      scan
 digit    =/key =/key      keyed/anew keyed/anew =/digit     =/who         =/wrong-key =/wrong-key
 confirm  =/key =/key      keyed/anew armed/tap  armed/prove armed/match   =/wrong-key shown/scanned
@@ -100,14 +100,15 @@ for _reason in TRY_AGAIN:
 
 def cell(state, event):
     """(next state, action) that TABLE has for a state and an event, by name; action "" for "-"."""
-    states, end = (), 0
-    while state not in states:
-        start = TABLE.index("\nevent ", end) + 1
-        end = TABLE.index("\n", start)
+    column, at, end = state.encode(), 0, 0
+    while not at:
+        start = TABLE.index(b"\nevent ", end) + 1
+        end = TABLE.index(b"\n", start)
         states = TABLE[start:end].split()
-    start = TABLE.index("\n" + event + " ", end) + 1
-    entry = TABLE[start : TABLE.index("\n", start)].split()[states.index(state)]
-    if entry == "-":
+        at = states.index(column) if column in states else 0
+    start = TABLE.index(b"\n" + event.encode() + b" ", end) + 1
+    entry = TABLE[start : TABLE.index(b"\n", start)].split()[at]
+    if entry == b"-":
         return state, ""
-    after, action = entry.split("/")
-    return (state if after == "=" else after), action
+    after, action = entry.split(b"/")
+    return (state if after == b"=" else after.decode()), action.decode()

@@ -119,6 +119,7 @@ class District:
         self.books = LedgerStore.open(str(path))  # the card centre's own hand in them
         self._next_card = FIRST_CARD
         self.cards: list[HeldCard] = []
+        self._uids: set[bytes] = set()
         # Whoever loses a card gets a new number.
         self._map_sectors = 2 * (-(-(FIRST_CARD + 2 * cards) // _STATES_PER_SECTOR) + 1)
         self.buildings: list[Building] = []
@@ -206,16 +207,34 @@ class District:
         return window
 
     def issue(self, count: int, low_fen: int, high_fen: int) -> list[HeldCard]:
-        """So many new cards, written by the card centre and in its books."""
-        batch = CardBatch("card", STUDENT, "ours", count, self._next_card, (low_fen, high_fen))
-        today = (START_UTC_S + POLICY["utc_offset_s"]) // 86_400
-        made = make_cards(batch, self.keys, self.seeds.stream("cards", self._next_card), today)
-        self._next_card += count
+        """So many new cards, written by the card centre and in its books.
+
+        A chip with the number of another is not issued: of 30,000 with four bytes each a tenth of
+        the districts has a pair.
+        """
+        number, self._next_card = self._next_card, self._next_card + count
+        made = []
+        for held in self._write(number, count, low_fen, high_fen, number):
+            tries = 0
+            while held.chip.uid in self._uids:
+                tries += 1
+                again = held.card_no, 1, low_fen, high_fen
+                (held,) = self._write(*again, f"{held.card_no} again {tries}")
+            self._uids.add(held.chip.uid)
+            made.append(held)
         self.books.issue_cards((held.card_no, held.issued_fen or 0) for held in made)
         chips = ((held.card_no, held.chip.uid) for held in made)
         self.books.know_chips(chips, messages.CLASSIC)
         self.cards += made
         return made
+
+    def _write(
+        self, number: int, count: int, low_fen: int, high_fen: int, stream: object
+    ) -> list[HeldCard]:
+        """Cards from `number` on, as the stream of that name draws them."""
+        batch = CardBatch("card", STUDENT, "ours", count, number, (low_fen, high_fen))
+        today = (START_UTC_S + POLICY["utc_offset_s"]) // 86_400
+        return make_cards(batch, self.keys, self.seeds.stream("cards", stream), today)
 
     # -- power ----------------------------------------------------------------------------------
 

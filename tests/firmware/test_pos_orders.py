@@ -149,7 +149,7 @@ def words_of(block):
     return head.split()[1:], [row.split()[0] for row in rows]
 
 
-BLOCKS = [words_of(block) for block in sale.TABLE.split("\n\n")]
+BLOCKS = [words_of(block) for block in sale.TABLE.decode().split("\n\n")]
 EVENTS = BLOCKS[0][1]
 
 

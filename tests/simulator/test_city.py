@@ -77,6 +77,17 @@ def test_a_spend_that_is_booked_twice_is_found(monkeypatch, is_planted):
     assert district.fired["centre mqtt doubled"] > 0
 
 
+def test_a_chip_with_the_number_of_another_is_not_issued():
+    uids = []
+    for taken in ([], uids):
+        with built(DistrictUnit(1, 0, readers=1, cards=1, days=1)) as (district, _people, _faults):
+            district._uids.update(taken)
+            (held,) = district.issue(1, 0, 0)
+            assert district.books.chip(held.card_no)[1] == held.chip.uid
+            uids.append(held.chip.uid)
+    assert uids[0] != uids[1]
+
+
 def test_every_reader_and_card_is_in_one_district():
     found = list(units(seed=1, readers=10_001, cards=300_005, days=7))
     assert len(found) == 11

@@ -97,14 +97,14 @@ def _serve(port: MqttPort, file: BinaryIO) -> None:
 
 
 def main(host: str, number: int, path: Path) -> None:
-    """Until somebody ends this process."""
+    """Until somebody ends this process, or its broker."""
     heard = [topics.records_filter(), topics.up_filter(SITE), GATEWAY_TELEMETRY]
     heard += [asked + "+" for asked in _API]
     port = MqttPort(host, number, "bench-upstream", subscriptions=heard)
     with path.open("ab") as file:
         raw_mqtt.connect(port)
         print("ready", flush=True)
-        while True:
+        while port.connected:
             raw_mqtt.step(port)
             _serve(port, file)
 
