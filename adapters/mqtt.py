@@ -346,7 +346,9 @@ class MqttPort:
         elif self.unacked and now_ms - self._progress_ms > self._ack_timeout_ms:
             self._lost = "no PUBACK in time"
         elif self.connected and now_ms - self._opened_ms > STEADY_MS:
-            self._failover.steady()
+            # A node that is cut off from its others lets everybody in, and answers nobody.
+            if not self.unacked or self._progress_ms - self._opened_ms > STEADY_MS:
+                self._failover.steady()
 
     def _say_probe(self, now_ms: int) -> None:
         if self._probe and self.connected and now_ms - self._probe_ms >= PROBE_MS:

@@ -10,7 +10,7 @@ from ledger.acquirer_orders import Order
 from ledger.cancels import Cancel
 from ledger.card_status import Capture, Loss
 from ledger.chain import Link
-from ledger.claims import Claim
+from ledger.claims import UNCHECKED, Claim
 from ledger.doors import Newest
 from ledger.evidence import Intent
 from ledger.loads import Load
@@ -34,6 +34,7 @@ class Device:
     head: Link
     keys: list[bytes] = field(default_factory=list, repr=False)  # never in a log
     has_ended: bool = False  # its key is dead (ledger/retirement.py)
+    sure_of: int = UNCHECKED  # the number of a key by which seals may have been checked ahead
 
 
 @dataclass(frozen=True, slots=True)

@@ -444,15 +444,18 @@ def _link(claim: Claim, device: Device, before: Link) -> Link | None:
     """What follows `claim` if it is a genuine successor of `before`; None if it is not.
 
     Neither a LOST record nor the one it names ends an older key: what stands behind them in the
-    journal may still be under it.
+    journal may still be under it. What was checked ahead is believed behind one that holds here
+    under the same key: books that came back from a backup may lack it, or have another there.
     """
-    if claim.over == before.tag and claim.under >= before.key_no:
-        return Link(claim.link, claim.under)  # checked ahead
+    if claim.under == device.sure_of and claim.over == before.tag and claim.under >= before.key_no:
+        return Link(claim.link, claim.under)
     if claim.sha256 == before.tag:
         return Link(claim.link, before.key_no)
     is_lost, payload = claim.kind == messages.LOST, seal.payload_of(claim.sealed)
     over = messages.LOST_LABEL if is_lost else before.tag
     for key_no in range(before.key_no, len(device.keys)):
         if chain.is_sealed(device.keys[key_no], payload, claim.sealed, over):
+            if claim.under == key_no and claim.over == over:
+                device.sure_of = key_no
             return Link(claim.link, before.key_no if is_lost else key_no)
     return None

@@ -287,6 +287,26 @@ def test_a_probe_that_is_acknowledged_is_said_again_later_and_not_beside_other_w
     other.close()
 
 
+def test_nodes_that_acknowledge_nothing_are_dialled_ever_less_often(peer):
+    """A bug that was found: five silent seconds made a node a good one, and nobody ever waited."""
+    other = Peer()
+    port = MqttPort(*peer.address, "p", subscriptions=[], fallbacks=[other.address], probe="probe")
+    now_ms, waits = 0, []
+    for node in (peer, other) * 3:
+        port.step(now_ms)
+        node.accept(CONNACK)
+        _step_until(port, now_ms, lambda: port.connected)
+        for _ in range(PROBE_MS + ACK_TIMEOUT_MS):
+            now_ms += 1_000
+            if port.step(now_ms) and not port.connected:
+                break
+        waits.append(port.step(now_ms) - now_ms)
+        now_ms += waits[-1]
+    assert waits == [50, 500, 50, 1_000, 50, 2_000]
+    port.close()
+    other.close()
+
+
 def test_a_broker_that_never_answers_connect_is_given_up(peer):
     port = MqttPort(*peer.address, "p", subscriptions=[])
     port.step(0)

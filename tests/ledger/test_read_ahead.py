@@ -12,6 +12,7 @@ from ledger import chain, read_ahead
 from ledger.claims import UNCHECKED, parse_claim
 from ledger.read_ahead import check, seal_keys
 from protocols.wire import seal
+from protocols.wire.errors import BAD_SEAL
 from tests.ledger.readers import Reader, open_ledger
 from tests.ledger.test_any_order import _act, _books, _play
 
@@ -68,6 +69,33 @@ def test_only_a_seal_that_holds_is_said_to(wrong):
     check([first, claim], seal_keys(keys), links)
     assert claim.under == UNCHECKED
     assert (first.under, first.over) == ((-1, b"") if wrong == "key" else (0, seal.CHAIN_START))
+
+
+@pytest.mark.parametrize("has_another", [False, True])
+def test_a_key_that_the_books_do_not_have_is_not_believed(has_another):
+    """A bug that was found: books that came back without a key, under a ledger that went on.
+
+    Records under it were booked, and nobody could be answered about that reader any more.
+    """
+    reader = Reader(1001)
+    reader.boot()
+    before = open_ledger(reader)
+    reader.rotate()
+    store = open_ledger(Reader(1001))
+    if has_another:
+        store.rotate_device_key(1001, bytes(32))
+    for _ in range(3):
+        reader.boot()
+    before.rotate_device_key(1001, reader.key)
+    whole = reader.records
+    before.book([whole[:1]], [whole])  # its process is told both keys, and checks
+    store._read_ahead, own = before._read_ahead, store._read_ahead
+    (answer,) = store.book([whole])
+    assert answer.refused == [(1001, 2, BAD_SEAL)] and answer.heads[0].seq == 1
+    store._read_ahead = own
+    assert store.book([whole]) == [answer]
+    before.close()
+    store.close()
 
 
 def test_a_seal_over_another_tag_than_the_chain_s_is_not_believed():
@@ -133,9 +161,11 @@ def test_what_was_read_ahead_is_checked_ahead(portions, expected, monkeypatch):
     monkeypatch.setattr(chain, "is_sealed", lambda *a: checked_here.append(a) or is_sealed(*a))
     assert booked(readers, made) == expected
     records = {sealed for _key, _payload, sealed, _over in checked_here}
-    # The first portion, and what follows it: the process has not seen that one.
+    # The first portion, and what follows it: the process has not seen that one. And of each one
+    # the first that is said to hold, by the key in the books.
     first = {sealed for delivery in made[0] for sealed in delivery}
-    assert records == first | {delivery[0] for delivery in made[1]}
+    second = {sealed for delivery in made[1] for sealed in delivery[:2]}
+    assert records == first | second | {delivery[0] for part in made[2:] for delivery in part}
 
 
 def test_more_may_have_come_behind_what_was_ahead(portions, expected, monkeypatch):
