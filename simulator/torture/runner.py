@@ -161,7 +161,7 @@ def _begin_work() -> None:
 
 def _stop(_number: int, _frame: object) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # nothing disturbs the tidying up
+        signal.signal(number, lambda *_: None)  # nothing disturbs the tidying up
     raise _Stopped(_STOPPED)
 
 
