@@ -1,5 +1,6 @@
 """The city on the command line: onecard sim city."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,12 +17,16 @@ def city(
         int | None, typer.Option(min=0, help="This one alone: what a failure names.")
     ] = None,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0: one per core.")] = 0,
+    results: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Folder: what has ended is kept, and played no more."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Days of a city: real readers, agents and books by district, with outages at each lunch."""
     from tools.city import CityError, Options, play
 
-    options = Options(readers, cards, days, seed, district, jobs)
+    options = Options(readers, cards, days, seed, district, jobs, results)
     try:
         played = play(options, say)
     except CityError as error:

@@ -174,7 +174,7 @@ class SmartLock(Entrance):
             clock_width_s=latest_s - earliest_s,
             reader_faults=min(self._front_end.chip.faults, 0xFFFF),
             free_sectors=self._recorder.free_sectors(),
-            map_made_s=self._card_map.known(0)[1],
+            map_made_s=self._card_map.made_s(),
             receipt_s=self._recorder.receipt_s,
             map_epoch=held[2] if held else 0,
         )

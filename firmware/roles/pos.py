@@ -463,7 +463,7 @@ class Pos:
             self._recorder.is_nearly_full(),
             spending.list_left(
                 self._board.settings["policy"],
-                self._card_map.known(0)[1],
+                self._card_map.made_s(),
                 self._clock.interval_ms(self._board.ticks_ms()),
             ),
         )

@@ -107,7 +107,7 @@ class AccessMap:
     def held(self):
         """(epoch, when the ledger called it the newest) of the map in use; (0, 0) without one."""
         place = self._map.map_in_use()
-        return (place[2], self._map.known(0)[1]) if place else (0, 0)
+        return (place[2], self._map.made_s()) if place else (0, 0)
 
     def is_new(self):
         """Whether there is another map than `rights` has told of."""

@@ -74,6 +74,10 @@ class CardMap:
             return card_status.ACTIVE, held[_MADE_S]
         return card_status.status_in(self._read(start + at, 1)[0], card_no), held[_MADE_S]
 
+    def made_s(self):
+        """When the ledger called the map the newest; 0 without a map."""
+        return self._held[_MADE_S] if self._held else 0
+
     def map_in_use(self):
         """(where the map in use begins on flash, its bytes, its epoch); None without a map."""
         held = self._held

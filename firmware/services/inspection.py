@@ -37,7 +37,7 @@ class Inspection:
         interval_ms = self._clock.interval_ms(now_ms)
         earliest_s, latest_s = clock_rules.seconds(interval_ms)
         is_known = self._is_known(now_ms)
-        stale_s, map_s = self._policy["map_stale_s"], self._card_map.known(0)[1]
+        stale_s, map_s = self._policy["map_stale_s"], self._card_map.made_s()
         known_s = map_s, self._recorder.receipt_s
         self.ages = [
             str(min(max(latest_s - at_s, 0) // 60, _MINUTES_MAX)) if is_known and at_s else "-"

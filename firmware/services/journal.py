@@ -60,6 +60,8 @@ SLOW_READS_MAX = 64  # so many reads after power-on may answer anything at all
 _NOTE_STEP = 16  # receipts are noted this many records apart; they can be asked for again
 _GAP_BYTES = span(RECORD_BYTES_MAX)  # the longest an entry can be
 _NOTES_BYTES = 3 * HEAD_BYTES  # left for a note before a boot, its gap, and a note behind it
+# The sequence that was read last, its sector, where it stands there and where it ends.
+_NO_CURSOR = (-1, -1, 0, 0)
 _NEARLY = 10  # a ring is nearly full when less than one sector in so many is free
 
 
@@ -92,7 +94,7 @@ class Journal:
         self._blank = -1  # a sector erased ahead of its use
         self._noted = 0
         self._kept = {}
-        self._cursor = (0, 0, 0)  # sequence, sector, offset where the next read goes on
+        self._cursor = _NO_CURSOR
         self.generation = 0
         self.retired = 0
         self.head_seq = 0
@@ -214,17 +216,21 @@ class Journal:
         """The record of a sequence as bytes, or None if it is not on flash any more."""
         if seq > self.head_seq:
             return None
-        wanted, sector, offset = self._cursor
-        if wanted != seq:
-            sector, offset = self._ring.sector_of(seq), HEADER_BYTES
+        last, sector, at, offset = self._cursor
+        if seq != last + 1:
+            home = self._ring.sector_of(seq)
+            if home != sector or seq < last:
+                sector, offset = home, HEADER_BYTES
+            elif seq == last:
+                offset = at
         while sector >= 0:
             entry = self._reader.entry(sector, offset)
             if entry is None:
                 return self._record_beyond(seq, sector)
-            offset, kind, found, length = entry
-            offset += span(length)
+            at, kind, found, length = entry
+            offset = at + span(length)
             if kind == RECORD and found >= seq:
-                self._cursor = (found + 1, sector, offset)
+                self._cursor = (found, sector, at, offset)
                 data = self._reader.data(length)
                 return data if found == seq else None  # it is rotten
         return None
@@ -233,7 +239,7 @@ class Journal:
 
     def _record_beyond(self, seq, sector):
         """The cursor ran off a sector's end: go on where the sequence must be."""
-        self._cursor = (0, 0, 0)
+        self._cursor = _NO_CURSOR
         home = self._ring.sector_of(seq)
         return self.record(seq) if home >= 0 and home != sector else None
 
@@ -311,7 +317,7 @@ class Journal:
         self.generation += 1
         self._offset = offset
         self._ring.use(sector, first_seq)
-        self._cursor = (0, 0, 0)
+        self._cursor = _NO_CURSOR
         self._reader.forget()
         self._noted = self.receipted
         self._give_up_booked()

@@ -71,8 +71,9 @@ class Totals:
 
     def read_on(self):
         """Count what was taken and cancelled in the records behind the last one looked at."""
+        record = None
         for seq in range(self._seq + 1, self._recorder.head_seq() + 1):
-            record = self._recorder.fields(seq)
+            before, record = record, self._recorder.fields(seq)
             if not record:
                 continue
             if record["kind"] == messages.CANCEL:
@@ -84,7 +85,9 @@ class Totals:
             elif record["kind"] == messages.CODE_SALE:
                 self._count(record["amount_fen"], record["earliest_s"], 0)
             elif record["kind"] == messages.OUTCOME:
-                intent = self._recorder.fields(record["intent_seq"])
+                # Nearly always the record before it: then it is not looked for again.
+                intent = record["intent_seq"] == seq - 1 and before
+                intent = intent or self._recorder.fields(record["intent_seq"])
                 is_spend = intent and intent["kind"] == messages.INTENT
                 if is_spend and not intent["flags"] & messages.FLAG_TRY:
                     self._count(intent["amount_fen"], record["earliest_s"], 0)

@@ -105,12 +105,14 @@ def built(unit: DistrictUnit) -> Iterator[tuple[District, People, Outages]]:
     logging.disable(logging.CRITICAL)  # what services log about faults is of no interest
     scratch = "/dev/shm" if Path("/dev/shm").is_dir() else None
     directory = Path(tempfile.mkdtemp(prefix="onecard-city-", dir=scratch))
+    gc.collect()  # the district before this one, before it is frozen too
     seed = unit.seed * _DISTRICTS_MAX + unit.number
     district = District(seed, directory, unit.own_readers, unit.own_cards)
     try:
         yield district, People(district, unit.own_cards), Outages(district)
     finally:
         district.close()
+        gc.enable()
         gc.unfreeze()
         logging.disable(logging.NOTSET)
         shutil.rmtree(directory, ignore_errors=True)
@@ -123,6 +125,7 @@ def live(district: District, people: People, outages: Outages, days: int) -> lis
         at_us = number * _START_US // len(windows)
         district.world.at(at_us, lambda window=window: district.switch_on(window))
     gc.freeze()  # what stays for good need not be looked through again and again
+    gc.disable()  # hardly anything is in a ring: once a day is enough
     held = []
     for day in range(days):
         people.plan_day(day)
@@ -130,6 +133,7 @@ def live(district: District, people: People, outages: Outages, days: int) -> lis
         district.run_until((day + 1) * DAY_US)
         held.append(judge.drain(district, outages))
         judge.look(district, people)
+        gc.collect()
     return held
 
 

@@ -1,7 +1,8 @@
 """Spreads units of torture over the cores, adds their figures up, and keeps what failed.
 
-A unit is anything with a module's `run_unit(unit) -> Result` behind it. A worker that dies or
-raises is a violation of its unit, not the end of the run.
+A unit is anything with a module's `run_unit(unit) -> Result` behind it. A worker that raises is a
+violation of its unit, not the end of the run. Whoever stops the run, or kills it, has stopped its
+workers: they end in the middle of what they play, and take their scratch files away.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
+import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +27,7 @@ from simulator.torture.system import SystemUnit
 _TELL_S = 5.0
 _AHEAD = 4  # units waiting for each worker
 _DAY_S = 86_400
+_STOPPED = 143  # as a shell says of SIGTERM
 
 RunUnit = Callable[[Any], Result]
 Progress = Callable[[str], None]
@@ -73,28 +78,29 @@ def run(
     """
     total = Total(jobs=jobs or os.cpu_count() or 1)
     started_s = told_s = time.monotonic()
-    for unit, result in _results(units, run_unit, total.jobs, started_s, seconds):
-        total.units += 1
-        total.result.add(result)
-        on_result(unit, result)
-        if result.violations or result.unresolved:
-            total.failed.append(unit)
-            if progress is not None:
-                progress(f"FAILED: {unit.replay}")
-        now_s = time.monotonic()
-        total.real_s = now_s - started_s
-        if progress is not None and now_s - told_s > _TELL_S:
-            told_s = now_s
-            progress(
-                f"{total.units} done, {total.per_second:.1f}/s, "
-                f"{len(total.result.violations)} violations"
-            )
+    with closing(_results(units, run_unit, total.jobs, started_s, seconds)) as ended:
+        for unit, result in ended:
+            total.units += 1
+            total.result.add(result)
+            on_result(unit, result)
+            if result.violations or result.unresolved:
+                total.failed.append(unit)
+                if progress is not None:
+                    progress(f"FAILED: {unit.replay}")
+            now_s = time.monotonic()
+            total.real_s = now_s - started_s
+            if progress is not None and now_s - told_s > _TELL_S:
+                told_s = now_s
+                progress(
+                    f"{total.units} done, {total.per_second:.1f}/s, "
+                    f"{len(total.result.violations)} violations"
+                )
     return total
 
 
 def _results(
     units: Iterable[Any], run_unit: RunUnit, jobs: int, started_s: float, seconds: float
-) -> Iterator[tuple[Any, Result]]:
+) -> Generator[tuple[Any, Result], None, None]:
     source = iter(units)
     if jobs == 1:
         for unit in source:
@@ -104,7 +110,8 @@ def _results(
         return
     # Fork, so that a test's planted bug is planted in the workers too.
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_quiet) as pool:
+    others = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_work) as pool:
         waiting: dict[Future[Result], Any] = {}
         try:
             while True:
@@ -113,12 +120,16 @@ def _results(
                     unit = next(source, None)
                     if unit is None:
                         break
-                    waiting[pool.submit(guarded, run_unit, unit)] = unit
+                    waiting[pool.submit(_worked, run_unit, unit)] = unit
                 if not waiting:
                     return
                 done, _ = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield waiting.pop(future), future.result()
+        except BaseException:  # stopped: no worker goes on with what nobody waits for
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -132,9 +143,40 @@ def guarded(run_unit: RunUnit, unit: Any) -> Result:
         return Result(violations=[f"{where}: {traceback.format_exc(limit=-4)}"])
 
 
-def _quiet() -> None:
-    """What services log about faults that were meant to happen is of no interest."""
-    logging.disable(logging.CRITICAL)
+# -- in a worker ----------------------------------------------------------------------------------
+
+
+class _Stopped(SystemExit):
+    """Somebody has stopped the run."""
+
+
+def _begin_work() -> None:
+    """A worker is ended by Ctrl-C, by SIGTERM and by the death of whoever has started it."""
+    logging.disable(logging.CRITICAL)  # about faults that were meant to happen
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    main = threading.main_thread().ident
+    threading.Thread(target=_outlive_nobody, args=(main,), daemon=True).start()
+
+
+def _stop(_number: int, _frame: object) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # nothing disturbs the tidying up
+    raise _Stopped(_STOPPED)
+
+
+def _outlive_nobody(main: int) -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    signal.pthread_kill(main, signal.SIGTERM)
+
+
+def _worked(run_unit: RunUnit, unit: Any) -> Result:
+    try:
+        return guarded(run_unit, unit)
+    except _Stopped:
+        os._exit(_STOPPED)  # raised, the pool would hand this worker the next unit
 
 
 # -- seeds that once failed -----------------------------------------------------------------------

@@ -9,6 +9,7 @@ import openpyxl
 import pytest
 from typer.testing import CliRunner
 
+from tools import commit
 from tools.cli import app
 from tools.compliance import results, rules, running, sheets
 from tools.compliance.results import CHANGED, FAILED, NOT_RUN, OLD, PASSED, SKIPPED
@@ -231,14 +232,14 @@ def test_a_repository_around_the_program_does_not_say_its_version(tmp_path, monk
         ],
     ):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
-    monkeypatch.setattr(running, "ROOT", tmp_path)
-    assert re.fullmatch("[0-9a-f]{12}", running.commit_now())
+    monkeypatch.setattr(commit, "ROOT", tmp_path)
+    assert re.fullmatch("[0-9a-f]{12}", commit.commit_now())
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "conftest.py").write_text("")
-    assert running.commit_now().endswith("+")  # nobody has committed it, and it is run
+    assert commit.commit_now().endswith("+")  # nobody has committed it, and it is run
     (tmp_path / "site-packages").mkdir()
-    monkeypatch.setattr(running, "ROOT", tmp_path / "site-packages")
-    assert running.commit_now() == ""
+    monkeypatch.setattr(commit, "ROOT", tmp_path / "site-packages")
+    assert commit.commit_now() == ""
 
 
 def test_a_page_says_how_much_of_what_passed_was_not_run(planted):

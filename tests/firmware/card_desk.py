@@ -152,7 +152,7 @@ class Reader:
 
     @property
     def made_s(self):
-        return self.card_map.known(0)[1]
+        return self.card_map.made_s()
 
     def status(self, card_no):
         return self.card_map.known(card_no)[0]

@@ -79,6 +79,41 @@ def test_full_ring_takes_nothing_and_loses_nothing(size):
     assert journal.record(count) == content(count, size)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_records_are_read_in_any_order(seed):
+    """Whatever was read before, and while old ones are booked, given up and written over."""
+    journal, draw = Journal(PlainFlash(SECTORS)), random.Random(seed)
+    journal.recover()
+    for seq in range(1, 400):
+        assert journal.append(content(seq, 113)) == seq
+        journal.receipt(seq - 60)
+        journal.prepare()
+        known = {at for at in range(1, seq + 1) if journal._ring.sector_of(at) >= 0}
+        assert set(range(seq - 59, seq + 1)) & set(range(1, seq + 1)) <= known
+        wanted = draw.choice([seq, seq - 1, draw.randrange(1, seq + 1), journal._cursor[0] + 1])
+        for at in (wanted, wanted, wanted + 1, wanted - 1):
+            if at in known:
+                assert journal.record(at) == content(at, 113), (seed, seq, at)
+            else:
+                assert at not in range(1, seq + 1) or journal.record(at) is None
+
+
+def test_what_was_just_read_is_not_looked_for_from_the_sectors_head(monkeypatch):
+    """A receipt asks for the tag of what was sent last, an OUTCOME for its INTENT."""
+    journal = Journal(PlainFlash(SECTORS))
+    journal.recover()
+    for seq in range(1, 31):
+        journal.append(content(seq, 113))
+    read, entry = [], journal._reader.entry
+    monkeypatch.setattr(
+        journal._reader, "entry", lambda *where: read.append(where) or entry(*where)
+    )
+    for seq, entries in ((25, 25), (25, 1), (26, 1), (29, 3), (28, 28)):
+        read.clear()
+        assert journal.record(seq) == content(seq, 113)
+        assert len(read) == entries, seq
+
+
 def test_the_reserve_is_there_when_spending_stops():
     """From the last spend that may start on, two sectors can still be filled."""
     flash = PlainFlash(SECTORS)

@@ -16,10 +16,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+from tools.commit import commit_now
 from tools.compliance import results
 from tools.compliance.results import FAILED, PASSED, SKIPPED, Outcome, Results
 from tools.compliance.rules import SCENARIO, Proof
-from tools.rooms import ROOMS, ROOT
+from tools.rooms import ROOT
 
 TIMEOUT_S = 1800  # beyond that of the slowest scenario; each has its own before that
 _LINES_MAX, _CHARS_MAX = 12, 4_000  # a cell that is too long for a workbook would be empty
@@ -60,32 +61,6 @@ def outcome_of(proof: Proof) -> Outcome | None:
     if commit != commit_now():
         commit = commit and commit.rstrip("+") + "+"
     return Outcome(verdict, expected, happened, seed, commit, int(time.time()), digest)
-
-
-def commit_now() -> str:
-    """The commit of this program, with "+" behind it if files differ from it; "" if unknown.
-
-    Unknown too where it is installed inside of a repository that is another program's.
-    """
-    said = [
-        _git("rev-parse", "--show-toplevel"),
-        _git("rev-parse", "--short=12", "HEAD"),
-        _git("status", "--porcelain", "--untracked-files=no"),
-        _git("ls-files", "--others", "--exclude-standard", "--", *ROOMS, "tests"),
-    ]
-    top, commit, *changed = said
-    if top is None or commit is None or None in changed or Path(top.rstrip("\n")) != ROOT:
-        return ""
-    return commit.strip() + ("+" if any(changed) else "")
-
-
-def _git(*words: str) -> str | None:
-    try:
-        command = ["git", *words]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
 
 
 def _scenario(path: Path) -> Verdict:
