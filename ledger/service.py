@@ -9,7 +9,7 @@ there is none, and is there, says so.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from ledger.fleet_news import FleetNews
 from ledger.letters import Letters
 from ledger.menu_news import MenuNews
 from ledger.policy_news import PolicyNews
+from ledger.portions import DELIVERIES_MAX, Portions
 from ledger.receipts import Signer
 from ledger.relay_desk import RelayDesk
 from ledger.store import LedgerStore
@@ -29,8 +30,6 @@ from protocols.wire import access_news, firmware_news, menu_news, messages, topi
 from protocols.wire.errors import BAD_FIELD, WireError
 from protocols.wire.ledger_status import STATUS_OFFLINE, STATUS_ONLINE
 
-# One commit for as many deliveries as wait: 128 x 64 records are about a quarter of a second.
-DELIVERIES_MAX = 128
 _TAKEN_MAX = 2 * DELIVERIES_MAX  # while one portion is booked, the next is read
 RETRY_MS = 1_000
 _LONG_MS = 86_400_000
@@ -87,12 +86,14 @@ class LedgerService:
             )
         self._session = 0
         self._waiting: list[_Delivery] = []  # taken, not on the disk
+        self._portions = Portions()
         self._retry_ms = 0
         names = ("forwards", "malformed", "receipts", "store_unavailable", "relays", "unanswered")
         self.counters = dict.fromkeys(names, 0)
 
     def step(self, now_ms: int) -> int:
         """Do what can be done now; the time (ms) by which to call again."""
+        self._portions.ended(now_ms)
         due_ms = self._port.step(now_ms)
         if self._port.connected and self._port.sessions != self._session:
             self._say_online()
@@ -196,11 +197,12 @@ class LedgerService:
                 self._port.publish(topics.LEDGER_CARDS, hint)
 
     def _book(self, now_ms: int) -> bool:
-        portion, ahead = self._waiting[:DELIVERIES_MAX], self._waiting[DELIVERIES_MAX:]
+        portion, ahead = self._portions.split(self._waiting, now_ms)
         try:
             answers = self._store.book(_records(portion), _records(ahead))
         except StoreUnavailable as error:
             self.counters["store_unavailable"] += 1
+            self._portions.failed()
             self._retry_ms = now_ms + RETRY_MS
             _log.error("nothing booked, will try again: %s", error)
             return False
@@ -212,11 +214,11 @@ class LedgerService:
                 self.counters["receipts"] += 1
             self._port.ack(delivery.message)
         self.counters["forwards"] += len(portion)
-        self._waiting = ahead
+        del self._waiting[: len(portion)]
         return True
 
 
-def _records(deliveries: list[_Delivery]) -> list[list[bytes]]:
+def _records(deliveries: Sequence[_Delivery]) -> list[list[bytes]]:
     return [delivery.records for delivery in deliveries]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ledger.lifecycle import APP, CENTRE, HOLDER, Act
-from ledger.service import DELIVERIES_MAX
+from ledger.portions import DELIVERIES_MAX
 from ledger.store import LedgerStore
 from protocols.wire import messages
 from simulator.chains import Card

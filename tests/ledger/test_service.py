@@ -5,8 +5,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ledger import reasons
 from ledger.dialect import StoreUnavailable
+from ledger.portions import DELIVERIES_MAX, FEW
 from ledger.receipts import public_key
-from ledger.service import DELIVERIES_MAX, RETRY_MS, LedgerService
+from ledger.service import RETRY_MS, LedgerService
 from protocols.wire import cbor, messages, seal, topics
 from protocols.wire.errors import BAD_SEAL, WireError
 from protocols.wire.ledger_status import STATUS_OFFLINE, STATUS_ONLINE
@@ -237,12 +238,11 @@ def test_no_more_is_taken_than_two_commits_can_carry():
         desk.deliver("north", forward("north", number, reader.records))
     assert service.step(7) == 7  # call again at once
     assert len(desk.inbox) == 5
-    assert len(desk.receipts("north")) == DELIVERIES_MAX  # the others are being read
-    service.step(7)
-    service.step(7)
+    assert len(desk.receipts("north")) == FEW  # the next ones are being read
+    while service.step(7) == 7:
+        pass
     numbers = [opened(data)["number"] for data in desk.receipts("north")]
     assert numbers == list(range(2 * DELIVERIES_MAX + 5))
-    assert service.step(7) > 7
     store.close()  # and the process that reads ahead
 
 

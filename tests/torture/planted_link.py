@@ -15,7 +15,7 @@ from ledger import booking, chart
 from ledger import store as ledger_store
 from ledger.chain import Link
 from ledger.claims import parse_claim
-from ledger.service import DELIVERIES_MAX, LedgerService
+from ledger.service import LedgerService
 from ledger.transfers import SPEND, Transfer
 from protocols.wire import messages, seal, topics
 
@@ -203,10 +203,11 @@ def receipts_before_commit(monkeypatch):
     def publish_and_commit(self, now_ms):
         book = self._store.book
         write_changes = ledger_store.write_changes
+        portion = []
 
         def write_and_publish(database, changes, loaded):
             write_changes(database, changes, loaded)
-            for delivery in self._waiting[:DELIVERIES_MAX]:
+            for delivery in portion:
                 batch = [parse_claim(sealed) for sealed in delivery.records]
                 answer = ledger_store._answer(batch, loaded, changes)
                 receipts = self._signer.receipts(
@@ -216,6 +217,7 @@ def receipts_before_commit(monkeypatch):
 
         def book_in_the_wrong_order(deliveries, ahead):
             ledger_store.write_changes = write_and_publish
+            portion[:] = self._waiting[: len(deliveries)]
             try:
                 return book(deliveries, ahead)
             finally:

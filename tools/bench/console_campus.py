@@ -18,8 +18,8 @@ from ledger.aggregate_match import Line
 from ledger.batches import IssueLine
 from ledger.holders import Holder
 from ledger.lifecycle import HOLDER, Act
+from ledger.portions import DELIVERIES_MAX
 from ledger.procedures import Act as Step
-from ledger.service import DELIVERIES_MAX
 from ledger.store import LedgerStore
 from ledger.temporary import Application
 from protocols.rules import access, door, lock, reasons

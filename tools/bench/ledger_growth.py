@@ -18,7 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ledger.service import DELIVERIES_MAX
+from ledger.portions import DELIVERIES_MAX
 from ledger.store import LedgerStore
 from ledger.takings import taken
 from protocols.wire import messages

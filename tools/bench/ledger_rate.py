@@ -34,7 +34,8 @@ from typing import Any
 
 from ledger.dialect import StoreUnavailable
 from ledger.invariants import check
-from ledger.service import DELIVERIES_MAX
+from ledger.portions import DELIVERIES_MAX, Portions
+from ledger.read_ahead import Delivery
 from ledger.store import LedgerStore
 from protocols.wire import messages
 from simulator.chains import Card, Reader
@@ -142,16 +143,21 @@ class Cost:
 
 def book(place: str, deliveries: list[list[bytes]]) -> None:
     """Book as the service does that finds more waiting than it takes at once."""
-    store = LedgerStore.open(place)
-    portions = [
-        deliveries[at : at + DELIVERIES_MAX] for at in range(0, len(deliveries), DELIVERIES_MAX)
-    ]
-    for portion, ahead in zip(portions, [*portions[1:], []], strict=True):
+    store, portions, at = LedgerStore.open(place), Portions(), 0
+    while at < len(deliveries):
+        waiting = deliveries[at : at + 2 * DELIVERIES_MAX]
+        portion, ahead = portions.split(waiting, _now_ms())
         _book(store, portion, ahead)
+        portions.ended(_now_ms())
+        at += len(portion)
     store.close()
 
 
-def _book(store: LedgerStore, portion: list[list[bytes]], ahead: list[list[bytes]]) -> None:
+def _now_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
+def _book(store: LedgerStore, portion: Sequence[Delivery], ahead: Sequence[Delivery]) -> None:
     """As the service does: who waits too long for the writers before it comes again."""
     for _ in range(_TRIES_MAX - 1):
         with contextlib.suppress(StoreUnavailable):
