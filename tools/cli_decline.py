@@ -42,8 +42,8 @@ def ledger_decline(
     """
     from ledger.card_status import CardRefused
     from ledger.corrections import CorrectionRefused
-    from ledger.declining import NoSubject, OtherMark
     from ledger.dialect import StoreUnavailable
+    from ledger.marks import NoSubject, OtherMark
     from ledger.signatures import NotAllowed
     from tools.ledger_decline import decline
     from tools.ledger_forks import NotBooks

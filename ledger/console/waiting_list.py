@@ -5,7 +5,7 @@ is looked at and signed. A no takes a reason, and is said here (ledger/declines.
 dossiers have their own on their page, where what follows is said too.
 """
 
-from ledger import declines, declining
+from ledger import declines, declining, marks
 from ledger.card_status import CardRefused
 from ledger.console import proposed, typed
 from ledger.console.asked import Asked, Page, Refused, Shown, ToSign
@@ -41,7 +41,7 @@ def show_decline(asked: Asked) -> Shown:
     if "kind" not in asked.query:
         return show(asked)
     one = _wanted(asked)
-    _told, mark = declining.shown(asked.store, one.declined_as, one.subject)
+    _told, mark = marks.shown(asked.store, one.declined_as, one.subject)
     return Shown("decline.html", {"one": one, "mark": mark})
 
 
@@ -52,7 +52,7 @@ def decline(asked: Asked) -> str:
     mark = asked.fields.get("mark", "")
     try:
         declining.decline(asked.store, one.declined_as, one.subject, no, mark)
-    except declining.OtherMark:
+    except marks.OtherMark:
         raise Refused(NOT_WAITING) from None  # the books came back from a backup meanwhile
     except CorrectionRefused as error:
         raise Refused(BAD_FIELDS, str(error)) from None

@@ -160,9 +160,7 @@ def _step_of_broker(at_us, do):
         lambda at_us: (
             step(at_us, "move", reader="one") + step(at_us + 3_000_000, "bring-back", reader="one")
         ),
-        lambda at_us: (
-            _step_of_broker(at_us, "cut") + _step_of_broker(at_us + 3_000_000, "plug")
-        ),
+        lambda at_us: _step_of_broker(at_us, "cut") + _step_of_broker(at_us + 3_000_000, "plug"),
     ],
     ids=["card", "move", "broker"],
 )

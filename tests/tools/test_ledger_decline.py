@@ -5,7 +5,7 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from ledger import declining, people
+from ledger import declining, marks, people
 from ledger.backup import back_up, restore
 from ledger.card_status import CardRefused
 from ledger.declines import DECLINED
@@ -48,7 +48,7 @@ def office(tmp_path, monkeypatch):
 
 def mark_of(store, kind, subject):
     """What the refusal without it shows."""
-    _told, mark = declining.shown(store, kind, str(subject))
+    _told, mark = marks.shown(store, kind, str(subject))
     return mark
 
 

@@ -56,6 +56,9 @@ def test_two_administrators_let_somebody_in_and_the_first_password_is_shown_once
     assert "/operators/approve" not in [action for action, _fields in form]
     waits = sits("bao").get("/waiting").text
     assert "dora · Finance · clerk" in waits and "anna" in waits
+    fields = sits("bao").get("/operators").form("/operators/approve")
+    other = sits("bao").post("/operators/approve", fields | {"mark": "00000000"})
+    assert other.reason == people.NO_PROPOSAL, "shown before a restore"
     answer = sits("bao").send("/operators", "/operators/approve")
     first = answer.text.partition('id="first">')[2].partition("<")[0]
     assert len(first) >= 20 and answer.headers["cache-control"] == "no-store"
