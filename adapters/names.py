@@ -23,7 +23,8 @@ class Lookup:
         self._targets: Targets = []
         self._is_taken = False
         self._done_s: float | None = None
-        self._wake, self._bell = socket.socketpair()
+        self._wake: socket.socket | None = None
+        self._bell: socket.socket | None = None
         self.error = ""
         try:
             # Numbers need nobody, and no thread: who runs in virtual time has them at once.
@@ -45,16 +46,23 @@ class Lookup:
             return False
         return bool(self.error) or self._is_taken or _now_s() - self._done_s > FRESH_S
 
-    def fileno(self) -> int:
-        return self._wake.fileno()
+    def fileno(self) -> int | None:
+        return None if self._wake is None else self._wake.fileno()
 
     def take(self) -> Targets:
         """What it has found, once it is done; nothing where there is an `error`."""
         self._is_taken = True
-        self._wake.close()
+        self.close()
         return list(self._targets)
 
+    def close(self) -> None:
+        """Nobody waits for it any more; what it finds is kept."""
+        if self._wake is not None:
+            self._wake.close()
+            self._wake = None
+
     def _begin(self) -> None:
+        self._wake, self._bell = socket.socketpair()
         # Not of a pool: the interpreter would wait for its threads before it ends.
         thread = threading.Thread(target=self._run, name="look up a name", daemon=True)
         try:
@@ -72,7 +80,8 @@ class Lookup:
 
     def _end(self) -> None:
         self._done_s = _now_s()
-        self._bell.close()
+        if self._bell is not None:
+            self._bell.close()
 
 
 class Names:
@@ -86,6 +95,8 @@ class Names:
         """The look-up of this address that is under way or was not taken yet, or a new one."""
         lookup = self._lookups.get(address)
         if lookup is None or lookup.is_spent:
+            if lookup is not None:
+                lookup.close()
             lookup = self._lookups[address] = Lookup(address)
         return lookup
 
