@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from adapters.identity import IdentityError
+from adapters.names import Lookup, Names, Targets
 
 DIAL_MS = 5_000
 HELD_BYTES_MAX = 1 << 20
@@ -44,40 +45,51 @@ class Dial:
     """One attempt to reach `address` (host, port); every address of the name is tried in turn.
 
     With `secure`, which gives the context of a connection (or IdentityError), it ends with TLS.
-    Looking up a name may block: configure numbers, or a name the hosts file knows.
+    `names`, of who dials more than once, remembers: while nobody can be asked about a name, the
+    address that it had last is dialled, but with TLS only, which lets in nobody else than the
+    name's owner. Without it another machine may have that address by now, and be told a password.
     """
 
     def __init__(
-        self, address: tuple[str, int], now_ms: int, secure: Contexts | None = None
+        self,
+        address: tuple[str, int],
+        now_ms: int,
+        secure: Contexts | None = None,
+        names: Names | None = None,
     ) -> None:
         self.error = ""
         self.deadline_ms = now_ms + DIAL_MS
+        self._address = address
         self._host = address[0]
+        self._names = Names() if names is None else names
+        self._lookup: Lookup | None = None
         self._socket: socket.socket | None = None
         self._context: ssl.SSLContext | None = None
         self._wants_write = True
-        self._targets: list = []
+        self._targets: Targets = []
         try:
             if secure is not None:
                 self._context = secure()
-            self._targets = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
-        except IdentityError as error:
+            self._lookup = self._names.look_up(address)
+        except (IdentityError, OSError) as error:
             self.error = str(error)
-        except OSError as error:
-            self.error = f"cannot find {address[0]}: {error}"
 
     def fileno(self) -> int | None:
-        return self._socket.fileno() if self._socket is not None else None
+        waits_for = self._lookup or self._socket
+        return waits_for.fileno() if waits_for is not None else None
 
     @property
     def wants_write(self) -> bool:
         """Whether to wait for the descriptor to be writable; in a handshake it often is not."""
-        return self._wants_write
+        return self._lookup is None and self._wants_write
 
     def step(self, now_ms: int) -> socket.socket | None:
         """The connected, non-blocking socket once there is one; else None, and see `error`."""
         while not self.error:
-            if self._socket is None:
+            if self._lookup is not None:
+                if not self._find(self._lookup, now_ms):
+                    return None
+            elif self._socket is None:
                 self._start()
             elif now_ms >= self.deadline_ms:
                 self._next("no answer in time")
@@ -100,9 +112,24 @@ class Dial:
         return None
 
     def close(self) -> None:
+        self._lookup = None  # it goes on: its answer is the next attempt's
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def _find(self, lookup: Lookup, now_ms: int) -> bool:
+        """Whether there are addresses to dial, or an error; False while there is only to wait."""
+        why = "no answer about its name in time"
+        if lookup.is_done:
+            self._targets, why = self._names.take(self._address), lookup.error
+        elif now_ms < self.deadline_ms:
+            return False
+        if not self._targets and self._context is not None:
+            self._targets = self._names.known(self._address)
+        if not self._targets:
+            self.error = f"cannot find {self._host}: {why}"
+        self._lookup, self.deadline_ms = None, now_ms + DIAL_MS
+        return True
 
     def _start(self) -> None:
         family, kind, protocol, _name, where = self._targets.pop(0)

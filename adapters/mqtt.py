@@ -20,6 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from adapters.dialing import Contexts, Dial, Stream, TlsStream, peer_certificate, stream_over
 from adapters.failover import BACKOFF_MS_MAX, Address, Failover
 from adapters.keepalive import Keepalive
+from adapters.names import Names
 from adapters.subscriptions import Subscriptions
 
 NETWORK = "network"
@@ -108,6 +109,7 @@ class MqttPort:
         self._will = will
         self._birth = birth
         self._ack_timeout_ms = ack_timeout_ms
+        self._names = Names()
         self._dial: Dial | None = None
         self._stream: Stream | None = None
         self._client: _Client | None = None
@@ -252,7 +254,7 @@ class MqttPort:
         if self._dial is None:
             if self._retry_ms is not None and now_ms < self._retry_ms:
                 return
-            self._dial = Dial(self.address, now_ms, self._secure)
+            self._dial = Dial(self.address, now_ms, self._secure, self._names)
         sock = self._dial.step(now_ms)
         if sock is not None:
             self._dial = None

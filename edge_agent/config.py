@@ -32,7 +32,7 @@ port = 9466                              # of the loopback: page, metrics, what 
 
 [home_assistant]                         # may be left out: diagnostics by MQTT discovery
 enabled = true                           # false: what it was told is taken back
-host = "10.0.0.7"                        # its broker, in numbers; ca, certificate, key as above
+host = "10.0.0.7"                        # its broker; ca, certificate, key as above
 port = 1883
 prefix = "homeassistant"                 # of its discovery topics
 user = "onecard"                         # these two together, or none
@@ -50,7 +50,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -299,11 +298,6 @@ def _home_assistant(table: dict[str, Any], folder: Path, site: str) -> HomeConfi
     if isinstance(section, dict):
         own = {key: section.pop(key) for key in _HOME_S_OWN if key in section}
     broker = _broker(table, "home_assistant", folder, site)
-    try:
-        ip_address(broker.host)
-    except ValueError:
-        why = "an address in numbers is needed: looking up a name would hold readers up"
-        raise ConfigError(f"{name}host: {why}") from None
     enabled = own.pop("enabled", True)
     if not isinstance(enabled, bool):
         raise ConfigError(f"{name}enabled: true or false is needed")

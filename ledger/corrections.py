@@ -140,6 +140,15 @@ class Corrections:
         row = self._first(_PROPOSED, case.key)
         return None if row is None else Proposal(*row)
 
+    def waiting(self, number: int) -> tuple[CaseOf, Proposal] | None:
+        """Proposal `number` and its case; None: another stands in its place, or it is booked."""
+        row = self._first(_OF_NUMBER, (number,))
+        case = None if row is None else self._read(*row)
+        newest = None if case is None else self.proposed(case)
+        if case is None or newest is None or newest.number != number or self.approved(case):
+            return None
+        return case, newest
+
     def approved(self, case: CaseOf) -> tuple[int, str, int] | None:
         """(number of the proposal, person, time_s) of what is booked; None: nothing is."""
         return self._first(_APPROVED, case.key)

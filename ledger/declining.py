@@ -1,13 +1,15 @@
 """Where a no goes, by its kind: one table for the console and the command line.
 
 A subject is what the list of what waits calls it: a number, with a word before it or without, or
-the hash of a list in hexadecimal.
+the hash of a list in hexadecimal. A number is said with its mark (ledger/marks.py), a hash is its
+own.
 """
 
 from collections.abc import Callable
 
 from ledger import declines
 from ledger.declines import No
+from ledger.marks import NoSubject, check, number_of
 from ledger.money_lists import REFUND, SUBSIDY
 from ledger.proposals import CODE, TOPUP
 from ledger.store import LedgerStore
@@ -15,28 +17,24 @@ from ledger.store import LedgerStore
 SHA256_DIGITS = 64
 
 
-class NoSubject(Exception):
-    """Neither a number nor a hash, where its kind takes one; nothing was looked for."""
-
-
 def _operator(store: LedgerStore, subject: str, no: No) -> None:
-    store.operators.decline(_number(subject), no.because, no.person, no.time_s)
+    store.operators.decline(number_of(subject), no.because, no.person, no.time_s)
 
 
 def _case(store: LedgerStore, subject: str, no: No) -> None:
-    store.corrections.decline(_number(subject), no.because, no.person, no.time_s)
+    store.corrections.decline(number_of(subject), no.because, no.person, no.time_s)
 
 
 def _application(store: LedgerStore, subject: str, no: No) -> None:
-    store.temporaries.decline(_number(subject), no.because, no.person, no.time_s)
+    store.temporaries.decline(number_of(subject), no.because, no.person, no.time_s)
 
 
 def _top_up(store: LedgerStore, subject: str, no: No) -> None:
-    store.top_ups.decline(_number(subject), no)
+    store.top_ups.decline(number_of(subject), no)
 
 
 def _code(store: LedgerStore, subject: str, no: No) -> None:
-    store.code_sales.decline(_number(subject), no)
+    store.code_sales.decline(number_of(subject), no)
 
 
 def _batch(store: LedgerStore, subject: str, no: No) -> None:
@@ -65,19 +63,13 @@ KINDS = tuple(_DO)
 VERBS = tuple(f"{kind}.decline" for kind in KINDS)
 
 
-def decline(store: LedgerStore, kind: str, subject: str, no: No) -> None:
-    """Say no to what waits for the second signature; one of KINDS.
+def decline(store: LedgerStore, kind: str, subject: str, no: No, mark: str) -> None:
+    """Say no to what waits for the second signature under `mark`; one of KINDS.
 
-    Raises NoSubject, NotAllowed, CardRefused, CorrectionRefused, StoreUnavailable.
+    Raises NoSubject, OtherMark, NotAllowed, CardRefused, CorrectionRefused, StoreUnavailable.
     """
+    check(store, kind, subject, mark)
     _DO[kind](store, subject, no)
-
-
-def _number(subject: str) -> int:
-    word = subject.rpartition(" ")[2]
-    if not (word.isascii() and word.isdigit() and len(word) < 16):
-        raise NoSubject(f"not a number: {subject!r}")
-    return int(word)
 
 
 def _hash(subject: str) -> bytes:

@@ -14,6 +14,8 @@ from ledger.dialect import Dialect
 from ledger.signatures import WORD_CHARS_MAX, NotAllowed, are_there, signed
 
 TOPUP, CODE = "topup", "code"
+CUT_SHORT = 803
+TEXTS = {CUT_SHORT: "what was proposed was cut short when it was written down: nobody can do it"}
 _DAY_S = 86_400
 TOLD_S = 30 * _DAY_S  # so long does whoever has proposed something see that it was declined
 _SAME = "n.verb = p.verb AND n.subject = p.subject AND n.reason = 0"

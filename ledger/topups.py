@@ -21,7 +21,7 @@ from ledger.loads import Load, enter, loads_of, paid_in
 from ledger.posting import post_loaded
 from ledger.promises import HAS_ENDED, IS_PROMISED, WAS_TRIED, promise
 from ledger.proposals import KINDS, TOPUP, Proposal
-from ledger.signatures import are_there, signed
+from ledger.signatures import WORD_CHARS_MAX, are_there, signed
 from protocols.card.purse import AMOUNT_FEN_MAX, CARD_CENTRE
 from protocols.rules.card_status import CLOSED
 
@@ -228,10 +228,15 @@ def _about(card_no: int, amount_fen: int, number: int) -> str:
     return f"card {card_no}: {amount_fen} fen{under}"
 
 
-def told_of(about: str) -> tuple[int, int, int]:
-    """(card_no, amount_fen, number of the credit or 0) of what a proposal is about."""
+def told_of(about: str) -> tuple[int, int, int] | None:
+    """(card_no, amount_fen, number of the credit or 0) of what a proposal is about.
+
+    None: it was cut short (proposals.CUT_SHORT), as books of before did with numbers that no card,
+    sum or credit has. Where the end of one is missing, the others may be whole and mislead.
+    """
     found = _ABOUT.fullmatch(about)
-    assert found, about  # only `_about` writes them
+    if found is None or len(about) >= WORD_CHARS_MAX:
+        return None
     card_no, amount_fen, number = found.groups(default="0")
     return int(card_no), int(amount_fen), int(number)
 

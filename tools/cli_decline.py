@@ -29,6 +29,10 @@ def ledger_decline(
         str,
         typer.Argument(help="A proposal's or application's number; the hash of a list."),
     ],
+    mark: Annotated[
+        str, typer.Option(help="Of what has a number: without it, the refusal shows both.")
+    ] = "",
+    *,
     because: Annotated[str, typer.Option(help="Why: whoever has made it sees it.")],
     by: Annotated[str, typer.Option("--by", help=f"Who says no. {LOGGED_IN}")] = "",
 ) -> None:
@@ -38,16 +42,22 @@ def ledger_decline(
     """
     from ledger.card_status import CardRefused
     from ledger.corrections import CorrectionRefused
-    from ledger.declining import NoSubject
     from ledger.dialect import StoreUnavailable
+    from ledger.marks import NoSubject, OtherMark
     from ledger.signatures import NotAllowed
     from tools.ledger_decline import decline
     from tools.ledger_forks import NotBooks
 
     what = kind.value, subject
     try:
-        typer.echo(decline(database, what, because, by, int(time.time())))
-    except (CardRefused, CorrectionRefused, NoSubject, NotAllowed, NotBooks) as error:
-        refuse(error)
-    except StoreUnavailable as error:
+        typer.echo(decline(database, what, mark, because, by, int(time.time())))
+    except (
+        CardRefused,
+        CorrectionRefused,
+        NoSubject,
+        NotAllowed,
+        NotBooks,
+        OtherMark,
+        StoreUnavailable,
+    ) as error:
         refuse(error)

@@ -33,12 +33,13 @@ By = Annotated[str, typer.Option("--by", help=f"Who does it. {LOGGED_IN}")]
 
 def _say(what: Callable[[], str]) -> None:
     from ledger.dialect import StoreUnavailable
+    from ledger.marks import OtherMark
     from ledger.signatures import NotAllowed
     from tools.ledger_forks import NotBooks
 
     try:
         typer.echo(what())
-    except (NotBooks, NotAllowed, StoreUnavailable, OSError) as error:
+    except (NotBooks, NotAllowed, OtherMark, StoreUnavailable, OSError) as error:
         refuse(error)
 
 
@@ -84,12 +85,13 @@ def operator_propose(
 def operator_approve(
     database: InputFile,
     number: Annotated[int, typer.Option("--proposal", min=1, help="As `list` prints it.")],
+    mark: Annotated[str, typer.Option(help="Of the proposal, as `list` prints it.")] = "",
     by: By = "",
 ) -> None:
     """Do what another administrator has proposed; prints a first password, once."""
     from tools.ledger_operator import approve
 
-    _say(lambda: approve(database, number, by, _now_s()))
+    _say(lambda: approve(database, number, mark, by, _now_s()))
 
 
 @operator.command("disable")

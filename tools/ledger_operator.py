@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ledger import people
+from ledger import marks, people
+from ledger.declines import OPERATOR
 from ledger.operators import CHANGE, ENROL, RESET, Operator, Wanted
 from ledger.signatures import Said, acts, are_there
 from tools import session
@@ -32,9 +33,10 @@ def propose(path: Path, wanted: Wanted, by: str, now_s: int) -> str:
     return f"proposal {number}: another administrator has to approve it"
 
 
-def approve(path: Path, number: int, by: str, now_s: int) -> str:
-    """What is done now; a first password is told once."""
+def approve(path: Path, number: int, mark: str, by: str, now_s: int) -> str:
+    """What is done now; a first password is told once. OtherMark."""
     with signing(path, by, now_s) as (store, who):
+        marks.check(store, OPERATOR, str(number), mark)
         password = store.operators.approve(number, who, now_s)
     return f"first password: {password}" if password else "done"
 
@@ -76,7 +78,8 @@ def listed(path: Path, now_s: int) -> str:
         lines = [_line(one, now_s) for one in store.operators.all()]
         for one in store.operators.proposals():
             what = f"{one.verb} {one.login}, {one.department}: {', '.join(one.roles)}"
-            lines.append(f"proposal {one.number} by {one.person} waits: {what}")
+            _told, mark = marks.shown(store, OPERATOR, str(one.number))
+            lines.append(f"proposal {one.number} by {one.person} waits: {what} (mark {mark})")
     if is_typed:
         return "no operators: names are typed, and prove nothing"
     return "\n".join(lines)

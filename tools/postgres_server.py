@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psycopg
 
+from tools import child
+
 _START_S = 60.0
 
 
@@ -83,8 +85,13 @@ class Server:
         until_s = time.monotonic() + _START_S
         while True:
             with (self.folder / "log").open("ab") as log:
-                self._server = subprocess.Popen(
-                    command, stdout=log, stderr=log, user=self._user, group=self._user
+                self._server = child.start(
+                    command,
+                    ended_by=signal.SIGQUIT,  # at once, its sessions too
+                    stdout=log,
+                    stderr=log,
+                    user=self._user,
+                    group=self._user,
                 )
             while self._server.poll() is None:
                 try:

@@ -6,7 +6,7 @@ has approved it: it is in no page that can be asked for again.
 
 from dataclasses import dataclass
 
-from ledger import declines, people
+from ledger import declines, marks, people
 from ledger.console import typed
 from ledger.console.asked import Asked, Page, Refused, Shown, ToSign, Waiting
 from ledger.console.refusals import BAD_FIELDS
@@ -35,10 +35,11 @@ def show(asked: Asked) -> Shown:
 def _page(asked: Asked, **more: str) -> Shown:
     me = str(asked.person)
     operators = asked.store.operators
+    mine = [one.number for one in operators.proposals() if _is_mine(one, me)]
     context = {
         "rows": [_row(one, asked.now_s) for one in operators.all()],
         "proposals": operators.proposals(),
-        "mine": [one.number for one in operators.proposals() if _is_mine(one, me)],
+        "mine": {number: _mark(asked, number) for number in mine},
         "departments": tuple(people.DEPARTMENTS),
         "all_roles": tuple(people.ROLES),
         "wanted": (ENROL, CHANGE, RESET),
@@ -77,9 +78,19 @@ def propose(asked: Asked) -> str:
 def approve(asked: Asked) -> Shown:
     """Do what another one has proposed; the first password is shown now and never again."""
     number = typed.number(asked, "number")
+    try:
+        marks.check(asked.store, declines.OPERATOR, str(number), asked.fields.get("mark", ""))
+    except marks.OtherMark:
+        # The books came back from a backup since it was shown.
+        raise Refused(people.NO_PROPOSAL) from None
     about = {one.number: one.login for one in asked.store.operators.proposals()}
     first = asked.store.operators.approve(number, asked.person, asked.now_s)
     return _page(asked, first=first, about=about.get(number, ""))
+
+
+def _mark(asked: Asked, number: int) -> str:
+    _told, mark = marks.shown(asked.store, declines.OPERATOR, str(number))
+    return mark
 
 
 def alone(asked: Asked) -> str:

@@ -7,8 +7,9 @@ declined.
 
 from ledger import proposals
 from ledger.console.asked import LANGUAGES, Asked, Page, ToSign, Waiting
+from ledger.console.refusals import Words
 from ledger.console.texts import Texts
-from ledger.proposals import CODE, KINDS, TOPUP, Proposal
+from ledger.proposals import CODE, CUT_SHORT, KINDS, TOPUP, Proposal
 from ledger.topups import told_of
 from protocols.rules.money import format_yuan
 
@@ -44,7 +45,11 @@ def _line(kind: str, one: Proposal, said: str) -> ToSign:
 
 
 def _of_top_up(asked: Asked, one: Proposal) -> str:
-    card_no, amount_fen, _number = told_of(one.about)
+    told = told_of(one.about)
+    if told is None:
+        words = _words(asked, "said_cut_short")
+        return words.format(about=one.about, order=one.words, reason=CUT_SHORT)
+    card_no, amount_fen, _number = told
     words = _words(asked, "said_topup")
     return words.format(card_no=card_no, yuan=format_yuan(amount_fen), order=one.words)
 
@@ -68,6 +73,15 @@ def waiting(asked: Asked) -> list[Waiting]:
     return [Waiting("waits_proposed", len(to_sign(asked)), "/waiting")]
 
 
+REASONS = {
+    CUT_SHORT: Words(
+        ("提出的内容记下时被截断，谁也不能办", proposals.TEXTS[CUT_SHORT]),
+        (
+            "请退回，让提出的人重新提出。",
+            "Decline it; whoever has proposed it proposes it anew.",
+        ),
+    ),
+}
 WAITING, TO_SIGN = (waiting,), (to_sign,)
 TEXTS: Texts = {
     "sign_topup": ("人工登记的充值", "top-up by hand"),
@@ -75,6 +89,10 @@ TEXTS: Texts = {
     "said_topup": (
         "卡 {card_no} · ¥ {yuan} · 单号 {order}",
         "card {card_no} · ¥ {yuan} · order {order}",
+    ),
+    "said_cut_short": (
+        "{about}… · 单号 {order} · 记下时被截断，谁也不能办：请退回（{reason}）",
+        "{about}… · order {order} · cut short, so nobody can do it: decline it ({reason})",
     ),
     "said_sold": (
         "第 {number} 笔 · ¥ {yuan} · 归商户（记录 {record}）",

@@ -5,7 +5,7 @@ is looked at and signed. A no takes a reason, and is said here (ledger/declines.
 dossiers have their own on their page, where what follows is said too.
 """
 
-from ledger import declines, declining
+from ledger import declines, declining, marks
 from ledger.card_status import CardRefused
 from ledger.console import proposed, typed
 from ledger.console.asked import Asked, Page, Refused, Shown, ToSign
@@ -40,15 +40,20 @@ def show_decline(asked: Asked) -> Shown:
     """The line again, and why not; without one that waits, the list."""
     if "kind" not in asked.query:
         return show(asked)
-    return Shown("decline.html", {"one": _wanted(asked)})
+    one = _wanted(asked)
+    _told, mark = marks.shown(asked.store, one.declined_as, one.subject)
+    return Shown("decline.html", {"one": one, "mark": mark})
 
 
 def decline(asked: Asked) -> str:
     """Say no to it; whoever has proposed it sees why."""
     one = _wanted(asked)
     no = No(asked.person, typed.text(asked, "because"), asked.now_s)
+    mark = asked.fields.get("mark", "")
     try:
-        declining.decline(asked.store, one.declined_as, one.subject, no)
+        declining.decline(asked.store, one.declined_as, one.subject, no, mark)
+    except marks.OtherMark:
+        raise Refused(NOT_WAITING) from None  # the books came back from a backup meanwhile
     except CorrectionRefused as error:
         raise Refused(BAD_FIELDS, str(error)) from None
     return f"{PATH}?done=declined"

@@ -139,6 +139,7 @@ class ReaderStream:
         self._arriving: list[tuple[int, bytes]] = []
         self._late_us = 0  # when the last answer arrives that was made late
         self._eof = False
+        self._eof_us = _NEVER_US  # when the reader hears of that
         self._is_new = True  # nothing has been said on it
 
     @property
@@ -170,7 +171,7 @@ class ReaderStream:
             return data[:size]
         if self._sock is None:
             raise OSError("connection reset")
-        return b"" if self._eof and not self._arriving else None
+        return b"" if self._eof_us <= now_us and not self._arriving else None
 
     def close(self) -> None:
         if self._sock is not None:
@@ -225,6 +226,8 @@ class ReaderStream:
             arrival_us = self._late_us = max(arrival_us, self._late_us)
         if data:
             self._arriving.append((arrival_us, data))
+        if self._eof and self._eof_us == _NEVER_US:
+            self._eof_us = arrival_us
         if (data or self._eof) and not self._cable.dark:
             self._cable.wake(arrival_us)
 
@@ -235,6 +238,8 @@ class ReaderStream:
             self._pass_on(held)
         arrival_us = now_us + LATENCY_US
         self._arriving = [(min(due_us, arrival_us), data) for due_us, data in self._arriving]
+        if self._eof:
+            self._eof_us = min(self._eof_us, arrival_us)
         self._cable.wake(arrival_us)
 
     def _pass_on(self, data: bytes) -> None:

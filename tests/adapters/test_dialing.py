@@ -23,7 +23,7 @@ def _dial(address, now_ms=0):
         descriptor = dial.fileno()
         assert descriptor is not None
         poller = select.poll()
-        poller.register(descriptor, select.POLLOUT)
+        poller.register(descriptor, select.POLLOUT if dial.wants_write else select.POLLIN)
         poller.poll(100)
     raise AssertionError("no end")
 

@@ -252,6 +252,53 @@ def test_power_lost_while_it_is_flashed_and_another_board_comes_to_its_port(tmp_
     flash_file.close()
 
 
+def test_nothing_is_flashed_on_another_board_than_was_looked_at(tmp_path, monkeypatch):
+    """The table is read and the image written by two openings of the port; cables are swapped."""
+    base, port = tmp_path / "base.bin", tmp_path / "ttyUSB0"
+    base.write_bytes(base_image())
+    board(tmp_path / "bare", 1, is_bare=True)
+    inspected(board(tmp_path / "other", 2))  # it has made its file system
+    before = (tmp_path / "other" / FLASH).read_bytes()
+    esptool = processes.esptool
+    with served(tmp_path / "bare") as mine, served(tmp_path / "other") as theirs:
+        port.symlink_to(mine)
+
+        def swapped(*words, **options):
+            said = esptool(*words, **options)
+            port.unlink()
+            port.symlink_to(theirs)
+            return said
+
+        monkeypatch.setattr(processes, "esptool", swapped)
+        with pytest.raises(DeviceError) as refused:
+            flash.flash(str(port), boards.BOARDS["esp32-8mb"], base, lose_journal=True)
+    assert refused.value.cause == 19
+    assert (tmp_path / "other" / FLASH).read_bytes() == before
+
+
+def test_what_was_flashed_is_what_is_provisioned(tmp_path, kit, reader, monkeypatch):
+    """A bare board says who it is to esptool only; another one answers behind that."""
+    base = tmp_path / "base.bin"
+    base.write_bytes(base_image())
+    board(tmp_path / "other", 2)
+    bare = board(tmp_path / "bare", 1, is_bare=True)
+    facts = inspected(f"sim://{tmp_path / 'other'}")
+    before = (tmp_path / "other" / FLASH).read_bytes()
+    looks = iter([DeviceError(5, "bare"), facts])
+
+    def inspect(_port):
+        look = next(looks)
+        if isinstance(look, DeviceError):
+            raise look
+        return look
+
+    monkeypatch.setattr(work.provisioning, "inspect", inspect)
+    refused = put(tmp_path, bare, kit, reader, 1001, "--base", base)
+    assert refused.exit_code and "[cause 19]" in refused.stderr, refused.output
+    assert (tmp_path / "log.jsonl").read_bytes() == b"", "no number was given to it"
+    assert (tmp_path / "other" / FLASH).read_bytes() == before
+
+
 def test_nothing_is_put_on_another_board_than_was_looked_at(tmp_path, kit, reader, monkeypatch):
     """Two boards that start anew at once may come back at each other's port."""
     url, other = board(tmp_path / "board", 1), board(tmp_path / "other", 2)

@@ -57,10 +57,6 @@ WRONG = [
     ({"enrolment": "{open = true}"}, "enrolment.open: unknown"),
     ({"home_assistant": "5"}, r"\[home_assistant\]: missing"),
     ({"home_assistant": "{port = 1}"}, "home_assistant.host: a text is needed"),
-    (
-        {"home_assistant": '{host = "ha.local", port = 1}'},
-        "home_assistant.host: an address in numbers",
-    ),
     ({"home_assistant": HOME % "enabled = 1"}, "home_assistant.enabled: true or false"),
     ({"home_assistant": HOME % "lock = true"}, "home_assistant.lock: unknown"),
     ({"home_assistant": HOME % "prefix = 'a/#'"}, "home_assistant.prefix: a-z"),

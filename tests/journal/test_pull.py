@@ -163,10 +163,10 @@ def test_one_that_is_never_still_is_said_to_be(monkeypatch, tmp_path):
     number = iter(range(100))
     block = bytes(SECTOR_BYTES)
     told = {"digests": lambda: [f"{next(number):064x}"], "sectors": lambda _: [block.hex()]}
-    monkeypatch.setattr(pull, "_call", lambda port, function, *asked: told[function](*asked))
+    monkeypatch.setattr(pull, "_call", lambda port, mac, function, *asked: told[function](*asked))
     kept = Part(tmp_path / "part", {"mac": "1"})
     with pytest.raises(pull.NeverStill, match="6 looks"):
-        pull._read("", kept, 1, lambda text: None)
+        pull._read("", "1", kept, 1, lambda text: None)
     with pytest.raises(OtherReader, match="not of this board"):
         Part(tmp_path / "part", {"mac": "2"})
 
@@ -193,6 +193,31 @@ def test_by_its_rom_where_no_program_answers(folder, tmp_path, device):
     taken = load(out)
     assert taken.data[: 8 * SECTOR_BYTES] == device.flash.image()
     assert taken.source["how"] == "rom" and taken.reader["mac"] == "020000000001"
+
+
+@pytest.mark.parametrize("how", [(), ("--rom",)])
+def test_of_two_boards_at_one_port_no_journal_is_made(folder, tmp_path, monkeypatch, how):
+    """The one has said who it is, and the other's cable is in that port when it is read."""
+    out, port = tmp_path / "pos.journal", tmp_path / "ttyUSB0"
+    other = board(tmp_path / "other", 2)
+    with ports.opened(f"sim://{folder}") as mine, ports.opened(other) as theirs:
+        port.symlink_to(mine)
+        steps = {name: getattr(processes, name) for name in ("call", "esptool")}
+
+        def swapping(step):
+            def stepped(*words, **more):
+                said = step(*words, **more)
+                port.unlink()
+                port.symlink_to(theirs)
+                return said
+
+            return stepped
+
+        for name, step in steps.items():
+            monkeypatch.setattr(processes, name, swapping(step))
+        done = onecard("journal", "pull", out, "--port", port, *how)
+    assert done.exit_code == 2 and "[cause 19]" in done.stderr, done.output
+    assert not out.exists()
 
 
 def test_what_was_read_at_the_console_outlives_another_way_of_taking_it(tmp_path, device):

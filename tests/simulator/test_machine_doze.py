@@ -148,6 +148,10 @@ def look_us(tmp_path_factory):
     return begun[even[3]]
 
 
+def _step_of_broker(at_us, do):
+    return step(at_us, do, what="broker", site="gatehouse")
+
+
 @pytest.mark.parametrize("after_us", [-20_000, 700])  # between two looks, and in the middle of one
 @pytest.mark.parametrize(
     "steps",
@@ -156,8 +160,9 @@ def look_us(tmp_path_factory):
         lambda at_us: (
             step(at_us, "move", reader="one") + step(at_us + 3_000_000, "bring-back", reader="one")
         ),
+        lambda at_us: _step_of_broker(at_us, "cut") + _step_of_broker(at_us + 3_000_000, "plug"),
     ],
-    ids=["card", "move"],
+    ids=["card", "move", "broker"],
 )
 def test_whoever_comes_in_a_doze_finds_the_look_before_as_it_was(
     steps, after_us, look_us, tmp_path

@@ -67,9 +67,15 @@ def test_two_let_a_clerk_in_who_then_signs(path, tmp_path):
     log_in(path, "anna")
     words = "clara", "--department", people.FINANCE, "--role", "clerk"
     assert "proposal 1" in good("operator", "propose", path, "enrol", *words)
-    refused(people.SAME_PERSON, "operator", "approve", path, "--proposal", 1)
+    mark = good("operator", "list", path).rpartition("(mark ")[2].partition(")")[0]
+    said = "operator", "approve", path, "--proposal", 1, "--mark", mark
+    refused(people.SAME_PERSON, *said)
     log_in(path, "bao")
-    first = good("operator", "approve", path, "--proposal", 1).split()[-1]
+    for other in ((), ("--mark", "00000000")):
+        shown = CliRunner().invoke(app, ["ledger", *map(str, (*said[:5], *other))])
+        text = " ".join(shown.output.split())
+        assert shown.exit_code == 2 and "enrol clara, Finance, clerk, by anna" in text, text
+    first = good(*said).split()[-1]
     good("operator", "password", path, "clara", typed=f"{first}\n{password_of('clara')}\n")
     log_in(path, "clara")
     good("card", "lose", path, "--card", CARD)

@@ -22,6 +22,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools import child
 from tools.bench.agent_faults import Line
 from tools.bench.agent_ledger import Stopwatch
 from tools.bench.beside_buildings import (
@@ -109,7 +110,7 @@ class Centre:
     def _listener(self) -> Iterator[None]:
         command = [sys.executable, "-m", "tools.bench.beside_upstream", self.broker.host]
         command += [str(self.broker.port), str(self._file)]
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        with child.start(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
             try:
                 assert process.stdout is not None
                 process.stdout.readline()  # it has subscribed

@@ -27,6 +27,7 @@ from pathlib import Path
 
 from simulator.broker import Broker, find_mosquitto, start_broker
 from simulator.power_cut import Disk, NoStrace, traced, wait_for_end
+from tools import child
 from tools.bench.agent_ledger import AGENT, Site
 from tools.bench.load_reader import LoadReader, play
 from tools.bench.prepared import Campus
@@ -120,7 +121,7 @@ class Building:
             command = traced(command, self._folder / "trace")
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         with (self._folder / "agent.log").open("ab") as log:
-            self._agent = subprocess.Popen(command, env=environment, stderr=log)
+            self._agent = child.start(command, env=environment, stderr=log)
 
     def kill(self, luck: random.Random | None = None) -> None:
         """SIGKILL; on a traced agent with what a power cut leaves. Counts what is lost by it."""

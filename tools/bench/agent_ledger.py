@@ -28,6 +28,7 @@ from ledger.store import LedgerStore
 from protocols.wire import messages, seal, topics
 from protocols.wire.ledger_status import STATUS_ONLINE
 from simulator.broker import Broker, find_mosquitto, start_broker
+from tools import child
 from tools.bench import raw_mqtt
 from tools.bench.load_reader import LoadReader, batch_of, play
 from tools.bench.prepared import SITE, Campus
@@ -135,7 +136,7 @@ class Site:
     @contextmanager
     def _process(self, code: str, config: str) -> Iterator[subprocess.Popen]:
         with (self._folder / f"{config}.log").open("wb") as log:
-            process = subprocess.Popen(
+            process = child.start(
                 [sys.executable, "-c", code, str(self._folder / config)],
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
                 stdout=log,

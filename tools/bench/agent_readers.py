@@ -11,7 +11,6 @@ Readers, broker and agent share the processors here: rates are lower than the ag
 
 import socket
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from adapters.mqtt import MqttPort
 from simulator.broker import Broker, find_mosquitto
+from tools import child
 from tools.bench import raw_mqtt
 from tools.bench.agent_ledger import NotBooked, Site, Stopwatch
 from tools.bench.load_reader import LoadReader, play
@@ -63,7 +63,7 @@ class Limited(Broker):
         program = find_mosquitto()
         assert program is not None
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([program, "-c", str(self._conf)], stderr=log)
+            self.process = child.start([program, "-c", str(self._conf)], stderr=log)
         port = MqttPort(self.host, self.port, "bench-probe", subscriptions=[])
         raw_mqtt.connect(port)
         port.close()

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.broker import Broker, find_mosquitto
+from tools import child
 from tools.bench import driver_folder
 from tools.bench.agent_ledger import AGENT, Site
 from tools.bench.beside_senders import MakeSender, PubackSender, stored_sender
@@ -78,7 +79,7 @@ class Program:
 
     def start(self) -> None:
         with (self._folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = child.start(
                 self._command, cwd=self._folder, env=self._environment, stdout=log, stderr=log
             )
 

@@ -22,6 +22,7 @@ from ledger.console.asked import Page
 from ledger.console.pages import PAGES
 from ledger.store import LedgerStore
 from simulator.operators import password_of
+from tools import child
 from tools.bench.console_campus import CANTEEN, DAY_S, DORM, FIRST_CARD, OFFSET_S, STAFF
 from tools.rooms import ROOT
 
@@ -148,7 +149,7 @@ class Console:
         command = [sys.executable, "-m", "ledger.console", str(config)]
         self._log = folder / "console.log"
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
+            self._process = child.start(
                 command,
                 stdin=subprocess.PIPE,
                 stderr=log,

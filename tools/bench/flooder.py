@@ -22,6 +22,7 @@ from itertools import cycle
 
 from protocols.wire import mqtt
 from protocols.wire.mqtt_client import MqttClient
+from tools import child
 from tools.rooms import ROOT
 
 _CONNECT_S = 10.0
@@ -45,7 +46,7 @@ def flooded(
     """`payload` comes again and again on `topic`, over a line of `bytes_per_s` (0: any)."""
     command = [sys.executable, "-m", "tools.bench.flooder", host, str(port), topic, payload.hex()]
     flood = Flood()
-    with subprocess.Popen(
+    with child.start(
         [*command, str(bytes_per_s)], cwd=ROOT, stdout=subprocess.PIPE, stdin=subprocess.PIPE
     ) as process:
         assert process.stdout is not None and process.stdin is not None

@@ -39,6 +39,7 @@ from ledger.read_ahead import Delivery
 from ledger.store import LedgerStore
 from protocols.wire import messages
 from simulator.chains import Card, Reader
+from tools import child
 from tools.postgres_server import Server, programs
 
 SEED = 1
@@ -189,6 +190,7 @@ def measure(place: str, work: Work, server: Server | None = None) -> Cost:
 
 
 def _worker(place: str, deliveries: list[list[bytes]], told: Any) -> None:
+    child.end_with(os.getppid())
     start_s = time.process_time()
     book(place, deliveries)
     told.put((time.process_time() - start_s, _cpu_of_children_s()))

@@ -33,6 +33,7 @@ from importlib.util import find_spec
 
 from simulator.chips.nor_flash import NorFlash, PowerCut
 from simulator.host.hardware import ERASE_US, PROGRAM_US_PER_PAGE
+from tools import child
 from tools.bench import flash_keeper
 from tools.bench.flash_keeper import ERASE, FOUND, FULL, KEPT, NEXT, OVER, PROGRAM, READ, STARTED
 from tools.bench.journal import SECTOR_BYTES, Window
@@ -93,7 +94,7 @@ class Keeper:
         command = [sys.executable, "-c", _RUN, "-X", _HEAP, str(flash_keeper.__file__)]
         where = [str(vm_reader), str(vm_writer), self._name]
         sizes = [str(self._flash.size_bytes), str(self._flash.sector_bytes)]
-        with subprocess.Popen(
+        with child.start(
             [*command, *where, *sizes],
             env={"MICROPYPATH": f"{ROOT}:.frozen"},
             pass_fds=(vm_reader, vm_writer),

@@ -29,6 +29,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from simulator.broker import BrokerError, find_mosquitto, start_broker
+from tools import child
 from tools.bench import driver_folder, mqtt_speaker
 from tools.bench.mqtt_cable import BREAKS, Cable
 from tools.bench.tap_instructions import NotCounted, counted
@@ -145,7 +146,7 @@ class Bench:
         command = [sys.executable, "-c", "import sys; from micropython_unix import main; main()"]
         script = [str(mqtt_speaker.__file__), client, "127.0.0.1", str(port), "deliver"]
         env = {"MICROPYPATH": f"{self.folder / client}:.frozen"}
-        with subprocess.Popen(
+        with child.start(
             [*command, *script, str(messages)], env=env, stdout=subprocess.PIPE, text=True
         ) as process:
             timer = threading.Timer(WAIT_S, process.kill)

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 
 from adapters.mqtt import MqttPort
+from tools import child
 from tools.rooms import ROOT
 
 _TOPIC, _END = "onecard/bench/raw", "onecard/bench/end"
@@ -36,7 +37,7 @@ class Raw:
 def measure(host: str, port: int, payload_bytes: int, window: int, duration_s: float) -> Raw:
     """Publish for `duration_s` with `window` unacknowledged; NoBroker if not all arrives."""
     command = [sys.executable, "-m", "tools.bench.raw_mqtt", host, str(port)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as subscriber:
+    with child.start(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as subscriber:
         publisher = MqttPort(host, port, "bench-publisher", subscriptions=[])
         try:
             assert subscriber.stdout is not None

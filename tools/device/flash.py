@@ -52,21 +52,22 @@ def merged(base: bytes, board: BoardKind) -> bytes:
     return base[:at] + table + base[at + TABLE_BYTES :]
 
 
-def flash(port: str, board: BoardKind, base: Path, *, lose_journal: bool) -> str:
-    """Write it, and compare; what esptool has said. BadImage, DeviceError, OSError.
+def flash(port: str, board: BoardKind, base: Path, *, lose_journal: bool, mac: str = "") -> str:
+    """Write it, and compare; the board's MAC. BadImage, DeviceError, OSError.
 
-    Refused where the chip has a journal in another place: its records would be lost.
+    Refused where the chip has a journal in another place: its records would be lost. The port is
+    opened twice: it is the same board, and that of `mac` where it is known, or nothing is written.
     """
     image = merged(base.read_bytes(), board)
     with tempfile.TemporaryDirectory(prefix="onecard-flash-") as folder:
         found = Path(folder) / "table.bin"
         where = (hex(TABLE_AT), hex(TABLE_BYTES))
-        processes.esptool(port, board.chip, "read-flash", *where, str(found))
+        mac = processes.esptool(port, board.chip, "read-flash", *where, str(found), mac=mac)
         _check_journal(found.read_bytes(), board, lose_journal)
         file = Path(folder) / "image.bin"
         file.write_bytes(image)
         words = ["--baud", _BAUD, "write-flash", hex(board.base_at), str(file)]
-        return processes.esptool(port, board.chip, *words)
+        return processes.esptool(port, board.chip, *words, mac=mac)
 
 
 def _check_journal(table: bytes, board: BoardKind, lose_journal: bool) -> None:

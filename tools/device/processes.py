@@ -26,15 +26,25 @@ _RAW, _BARE, _PROMPT = b"raw REPL; CTRL-B to exit", b"invalid header", b">>> "
 # A chip's ROM and MicroPython tell that they start, each in its own words.
 _STARTS = (b"rst:0x", b"MicroPython ")
 ASK_TIMEOUT_S, PUT_TIMEOUT_S, FLASH_TIMEOUT_S = 60, 300, 600
+_ANOTHER, _MAC = "another board answers", "onecard: board "
 # esptool as it is, but when a board goes away while it is written, esptool would write to whatever
-# comes to that port within seconds: another board, with another reader's records.
-_ESPTOOL = """import runpy
+# comes to that port within seconds: another board, with another reader's records. And it says who
+# answers, before it does anything else; where the first argument names another one, nothing is.
+_ESPTOOL = f"""import runpy, sys
+from esptool import FatalError
 from esptool.loader import ESPLoader
+wanted, connect = sys.argv.pop(1), ESPLoader.connect
+def connect_to(board, *words, **options):
+    connect(board, *words, **options)
+    mac = bytes(board.read_mac("BASE_MAC")).hex()
+    if wanted not in ("", mac):
+        raise FatalError("{_ANOTHER}")
+    print("{_MAC}" + mac, flush=True)
+ESPLoader.connect = connect_to
 ESPLoader.WRITE_FLASH_ATTEMPTS = 1
 runpy.run_module("esptool", run_name="__main__", alter_sys=True)
 """
 # What either of them says, and the cause that it means; the first that is found counts.
-_ANOTHER = "another board answers"
 _SAID = (
     (_ANOTHER, 19),
     ("invalid header", 5),
@@ -155,10 +165,14 @@ def _heard(line: serial.SerialBase, words: tuple[bytes, ...]) -> bool:
     return False
 
 
-def esptool(port: str, chip: str, *words: str) -> str:
-    """What esptool said, about the one board that it has found at the port. DeviceError."""
+def esptool(port: str, chip: str, *words: str, mac: str = "") -> str:
+    """Let esptool do something to the board that it finds at the port; its MAC. DeviceError.
+
+    `mac`: of the board that this is for, "": any; to another one nothing is done.
+    """
     words = ("--chip", chip, "--port", port, *words)
-    return _run("esptool", list(words), FLASH_TIMEOUT_S, start=("-c", _ESPTOOL))
+    said = _run("esptool", list(words), FLASH_TIMEOUT_S, start=("-c", _ESPTOOL, mac))
+    return said.partition(_MAC)[2].partition("\n")[0].strip()
 
 
 def _run(

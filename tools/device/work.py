@@ -251,16 +251,21 @@ def _examined_parts(facts: Mapping[str, Any]) -> list[tuple[bool, str]]:
 
 def _looked_at(port: str, flashing: tuple[str, Path] | None) -> dict[str, Any]:
     """What the board says; one that is bare or of another division is flashed first."""
+    mac = ""
     try:
         facts = provisioning.inspect(port)
         if flashing is None or "journal" in facts["partitions"]:
             return facts
+        mac = facts["mac"]
     except DeviceError as error:
         if flashing is None or error.cause not in (4, 5, 6, 8):
             raise
     name, base = flashing or ("", Path())
-    flash_board(port, BOARDS[name], base, lose_journal=False)
-    return provisioning.inspect(port)
+    mac = flash_board(port, BOARDS[name], base, lose_journal=False, mac=mac)
+    facts = provisioning.inspect(port)
+    if facts["mac"] != mac:
+        raise DeviceError(19, f"{facts['mac']} in the place of {mac}")
+    return facts
 
 
 def _dotted(facts: Mapping[str, Any]) -> str:

@@ -7,7 +7,6 @@ read. From a chip whose program does not answer, by its ROM (esptool). From a du
 """
 
 import hashlib
-import re
 import tempfile
 import time
 from base64 import b64decode
@@ -30,7 +29,6 @@ ON_BOARD = ROOT / "firmware" / "boards" / "esp32_journal.py"
 AT_ONCE = 32  # sectors of one call: 175 kB of base64, 15 s at 115,200 baud
 _LOOKS_MAX = 6
 _BAUD = "460800"
-_MAC = re.compile(r"MAC:\s+((?:[0-9a-f]{2}:){5}[0-9a-f]{2})", re.IGNORECASE)
 _ERASED = b"\xff" * SECTOR_BYTES
 Say = Callable[[str], None]
 
@@ -51,7 +49,7 @@ def from_console(url: str, part: Path, by: Mapping[str, str], say: Say) -> Captu
             raise DeviceError(9, "no partition journal")
         start, size = facts["partitions"]["journal"]
         kept = Part(part, {"mac": facts["mac"], "start": start, "size": size})
-        data, again = _read(port, kept, size // SECTOR_BYTES, say)
+        data, again = _read(port, facts["mac"], kept, size // SECTOR_BYTES, say)
         processes.reset(port)
     source = _source("console", url, begun_s, by) | {"read_again": again}
     return Capture(data, Place(start, size, BY_TABLE), (), source, _reader(facts))
@@ -63,19 +61,16 @@ def from_rom(url: str, board: str, by: Mapping[str, str]) -> Capture:
     kind = BOARDS[board]
     with ports.opened(url) as port, tempfile.TemporaryDirectory(prefix="onecard-pull-") as folder:
         file = Path(folder) / "flash.bin"
-        said = processes.esptool(
-            port, kind.chip, "read-flash", hex(TABLE_AT), hex(TABLE_BYTES), str(file)
-        )
+        words = ("read-flash", hex(TABLE_AT), hex(TABLE_BYTES), str(file))
+        mac = processes.esptool(port, kind.chip, *words)
         row = row_of(file.read_bytes())
         how = BY_TABLE if row else f"no partition table; as {board}"
         row = row or next(one for one in kind.rows if one.label == "journal")
         words = ("--baud", _BAUD, "read-flash", hex(row.start), hex(row.size), str(file))
-        processes.esptool(port, kind.chip, *words)
+        processes.esptool(port, kind.chip, *words, mac=mac)
         data = file.read_bytes()
-    mac = _MAC.search(said)
-    reader = {"mac": mac[1].replace(":", "").lower()} if mac else {}
     place = Place(row.start, row.size, how)
-    return Capture(data, place, (), _source("rom", url, begun_s, by), reader)
+    return Capture(data, place, (), _source("rom", url, begun_s, by), {"mac": mac})
 
 
 def from_dump(file: Path, start: int | None, size: int, by: Mapping[str, str]) -> Capture:
@@ -90,11 +85,11 @@ def from_dump(file: Path, start: int | None, size: int, by: Mapping[str, str]) -
     return Capture(found.data, found.place, found.missing, source)
 
 
-def _read(port: str, kept: Part, count: int, say: Say) -> tuple[bytes, int]:
+def _read(port: str, mac: str, kept: Part, count: int, say: Say) -> tuple[bytes, int]:
     """The partition, and how many of its sectors were read more than once."""
     read: dict[int, int] = {}
     for _ in range(_LOOKS_MAX):
-        digests = _call(port, "digests")
+        digests = _call(port, mac, "digests")
         if len(digests) != count:
             raise DeviceError(9, f"{len(digests)} sectors of {count}")
         lacking = [n for n, digest in enumerate(digests) if digest and not kept.has(n, digest)]
@@ -104,7 +99,7 @@ def _read(port: str, kept: Part, count: int, say: Say) -> tuple[bytes, int]:
         say(f"{len(lacking)} sectors to read, of {sum(map(bool, digests))} that are in use")
         for first in range(0, len(lacking), AT_ONCE):
             numbers = lacking[first : first + AT_ONCE]
-            told = _call(port, "sectors", numbers)
+            told = _call(port, mac, "sectors", numbers)
             if len(told) != len(numbers):
                 raise DeviceError(7, port)
             for number, text in zip(numbers, told, strict=True):
@@ -113,8 +108,8 @@ def _read(port: str, kept: Part, count: int, say: Say) -> tuple[bytes, int]:
     raise NeverStill(f"{_LOOKS_MAX} looks, and it was another journal each time")
 
 
-def _call(port: str, function: str, *arguments: Any) -> list[str]:
-    return processes.call(port, function, *arguments, script=ON_BOARD)
+def _call(port: str, mac: str, function: str, *arguments: Any) -> list[str]:
+    return processes.call(port, function, *arguments, script=ON_BOARD, mac=mac)
 
 
 def _sector(text: str) -> bytes:

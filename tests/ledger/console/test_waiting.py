@@ -15,6 +15,7 @@ from ledger.invariants import check
 from ledger.list_files import read
 from ledger.money_lists import OTHER_SUM
 from ledger.operators import ENROL, Wanted
+from ledger.proposals import CUT_SHORT
 from ledger.reservations import Settled
 from ledger.signatures import NotAllowed, acts, write_act
 from ledger.topups import TopUpRefused
@@ -55,6 +56,9 @@ def test_two_administrators_let_somebody_in_and_the_first_password_is_shown_once
     assert "/operators/approve" not in [action for action, _fields in form]
     waits = sits("bao").get("/waiting").text
     assert "dora · Finance · clerk" in waits and "anna" in waits
+    fields = sits("bao").get("/operators").form("/operators/approve")
+    other = sits("bao").post("/operators/approve", fields | {"mark": "00000000"})
+    assert other.reason == people.NO_PROPOSAL, "shown before a restore"
     answer = sits("bao").send("/operators", "/operators/approve")
     first = answer.text.partition('id="first">')[2].partition("<")[0]
     assert len(first) >= 20 and answer.headers["cache-control"] == "no-store"
@@ -161,6 +165,8 @@ def test_money_by_hand_waits_for_a_treasurer_and_is_declined_for_a_reason(office
         assert sits("clara").get(path).reason == refusals.NOTHING_HERE
         empty = tian.get(path).form(_action(path)) | {"because": " "}
         assert tian.post(path, empty).reason == people.NO_REASON_GIVEN
+        other = empty | {"because": "no slip", "mark": "00000000"}
+        assert tian.post(path, other).reason == NOT_WAITING, "shown before a restore"
         answer = tian.send(path, _action(path), because=f"no slip for {kind}")
         assert answer.headers["location"] == "/waiting?done=declined", answer.text
         assert tian.get(path).reason == NOT_WAITING
@@ -265,6 +271,32 @@ def test_what_was_declined_or_is_old_hides_nothing_that_waits(office):
         path = f"/waiting/decline?kind={kind}&subject={last}"
         answer = sits("tian").send(path, path, because="an old one as well")
         assert answer.headers["location"] == "/waiting?done=declined"
+
+
+def test_a_proposal_that_was_cut_short_is_named_and_hides_nothing(office):
+    """Books of before took numbers of any length, and an act keeps 64 characters of them."""
+    _console, store, sits = office
+    about = f"card 7: 900 fen, credit {'9' * 80}"
+    with store.database.transaction():
+        for at, words in enumerate((f"card {'9' * 80}: 900 fen", about)):
+            said = "topup.propose", words, f"till-{79 + at}", 0, _now()
+            write_act(store.database, "clara", *said)
+    whole = store.top_ups.propose(CARD_NO, 800, "till-81", _seat(store, "clara"), _now())
+    tian = sits("tian")
+    for language, kept in (("en", "cut short"), ("zh", "截断")):
+        waits = tian.get(f"/waiting?lang={language}").text
+        assert kept in waits and f"({CUT_SHORT})" in waits.replace("（", "(").replace("）", ")")
+        assert all(f"till-{order}" in waits for order in (79, 80, 81))
+        assert tian.get(f"/?lang={language}").status == 200
+    cut = store.top_ups.waiting()[-2]
+    assert (cut.about, cut.words) == (about[:64], "till-80")
+    path = f"/waiting/decline?kind=topup&subject=proposal+{cut.number}"
+    answer = tian.send(path, _action(path), because="enter it again")
+    assert answer.headers["location"] == "/waiting?done=declined", answer.text
+    assert "enter it again" in sits("clara").get("/waiting").text
+    assert [one.number for one in store.top_ups.waiting()][-1] == whole
+    with pytest.raises(TopUpRefused):
+        store.top_ups.top_up(7, 900, "till-80", int("9" * 80), _seat(store, "tian"), _now())
 
 
 def _action(path):
