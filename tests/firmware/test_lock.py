@@ -9,6 +9,7 @@ from simulator.chips.nor_flash import PowerCut
 from simulator.host.card_port import front_end
 from simulator.host.home import HostHome
 from simulator.host.lock_hardware import WAKE_US
+from tests.firmware.counter import worn
 from tests.firmware.lodge import CARD_NO, STRANGER, Lodge, new_card, new_desfire
 
 DECISION_MS = 100  # from a card that can be read to a motor that turns
@@ -294,6 +295,18 @@ def test_it_warns_long_before_it_refuses_and_refuses_with_enough_left(celsius):
         lodge.touch().until_asleep()
         assert lodge.is_on and lodge.bolt.bolt == smart_lock.THROWN
     assert [event for event, _ in lodge.told() if event == "weaker"] == ["weaker"] * 2
+
+
+def test_a_lock_whose_store_is_worn_opens_and_warns():
+    """What is known of the cells is lost with each sleep then, and found again."""
+    lodge, card = Lodge(boot=False), new_card(CARD_NO)
+    lodge.hardware.nvs_set = worn
+    lodge.boot().until_asleep()
+    _, low = openings_until(lodge, cells.LOW, card, 2)
+    assert low > 0
+    lodge.until_asleep()
+    assert lodge.tap(card)
+    assert lodge.until_asleep().is_on
 
 
 def test_cells_that_recover_do_not_make_it_waver():

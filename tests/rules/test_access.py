@@ -343,3 +343,14 @@ def test_tries_that_sleep_are_those_that_stay_awake(steps, at, slept_ms):
             assert asleep.right() == awake.right()
         else:
             assert asleep.wrong(now_ms) == awake.wrong(now_ms)
+
+
+def test_a_try_of_last_term_is_not_retained():
+    """A lock that nobody touches for two months goes on: ages have 32 bits."""
+    tries = access.Tries()
+    tries.wrong(0)
+    two_months_ms = 60 * 86_400_000
+    ages = tries.ages(two_months_ms)
+    assert len(tries.ages(299_999)) == 8 and len(ages) == 4
+    tries.resume(ages, 0, two_months_ms)
+    assert not tries.is_locked_out(two_months_ms)
