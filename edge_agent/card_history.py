@@ -2,7 +2,9 @@
 
 Rules of this file. The caller has verified the ledger's signature. A change follows the one before
 it, or is not kept; a warrant replaces one of a lower epoch or an earlier word for the same reader.
-Nothing is decided from a status here. See protocols/rules/card_status.py.
+Books that came back from a backup and went on otherwise have other changes under the same numbers,
+and no reader would believe the map of ours: then all of them are forgotten and come anew. Nothing
+is decided from a status here. See protocols/rules/card_status.py.
 """
 
 import sqlite3
@@ -12,7 +14,7 @@ from typing import Any
 
 from adapters.sqlite import open_database, transaction
 from edge_agent.disk import unavailable
-from protocols.rules.card_status import CHANGE_BYTES, PAGE_BYTES, fold
+from protocols.rules.card_status import CHAIN_START, CHANGE_BYTES, PAGE_BYTES, chained, fold
 
 MIGRATIONS = (
     """
@@ -76,15 +78,23 @@ class CardHistory:
         with _available(path):
             self._db = open_database(path, MIGRATIONS)
         self.epoch: int = self._read("SELECT COALESCE(MAX(epoch), 0) FROM card_change")[0][0]
+        self._chain = chained(CHAIN_START, self.changes(0, self.epoch))
         self._map_epoch, self._map = 0, bytearray()
 
     def close(self) -> None:
         self._db.close()
 
-    def add(self, epoch: int, changes: bytes, warrants: Sequence[tuple[int, int, bytes]]) -> bool:
+    def add(
+        self,
+        epoch: int,
+        changes: bytes,
+        warrants: Sequence[tuple[int, int, bytes]],
+        chain: bytes = b"",
+    ) -> bool:
         """Keep `changes` behind `epoch`, and warrants (device, epoch, sealed); False: a gap.
 
-        Whatever of it is known already is passed over.
+        Whatever of it is known already is passed over. `chain`: over all changes of the ledger up
+        to the last of these, if it has said so; where ours is another one, nothing is left.
         """
         if epoch > self.epoch:
             return False
@@ -94,6 +104,10 @@ class CardHistory:
         ]
         rows = [row for row in rows if row[0] > self.epoch]
         upto = rows[-1][0] if rows else self.epoch
+        ours = chained(self._chain, b"".join(change for _epoch, change in rows))
+        if chain and epoch + len(changes) // CHANGE_BYTES == upto and chain != ours:
+            self._forget_changes()
+            return False
         with _available(self._path), transaction(self._db):
             self._db.executemany("INSERT INTO card_change VALUES (?, ?)", rows)
             self._db.executemany(
@@ -102,8 +116,15 @@ class CardHistory:
                 " WHERE excluded.epoch >= warrant.epoch",
                 [warrant for warrant in warrants if warrant[1] <= upto],
             )
-        self.epoch = upto
+        self.epoch, self._chain = upto, ours
         return True
+
+    def _forget_changes(self) -> None:
+        with _available(self._path), transaction(self._db):
+            self._db.execute("DELETE FROM card_change")
+            self._db.execute("DELETE FROM warrant")
+        self.epoch, self._chain = 0, CHAIN_START
+        self._map_epoch, self._map = 0, bytearray()
 
     def warrant(self, device: int) -> tuple[int, bytes] | None:
         """(epoch, sealed) of the newest warrant for a reader; None if there is none."""

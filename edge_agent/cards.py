@@ -149,8 +149,8 @@ class CardSide:
             self.hurry(now_ms)
 
     def _keep(self, payload: bytes, now_ms: int) -> None:
-        epoch, changes, warrants = card_news.decode(payload)
-        if not self._history.add(epoch, changes, warrants):
+        epoch, changes, warrants, chain = card_news.decode(payload)
+        if not self._history.add(epoch, changes, warrants, chain):
             self._count("card_gaps")
             self.hurry(now_ms)
             return

@@ -82,7 +82,8 @@ class FirmwareSide:
         one = self._images.get(digest)
         if one is None or (one.version, one.size) != (version, size):
             one = self._images[digest] = _Image(version, size, self._questions)
-            self._history.keep_images(tuple(self._images))
+            if self._questions > 1:  # else the others have not been told of yet
+                self._history.keep_images(tuple(self._images))
         if one.told != self._questions:
             one.told, one.warrants = self._questions, {}
         one.warrants.update((device, sealed) for device, sealed in warrants)

@@ -23,7 +23,6 @@ BACKOFF_S_MIN, BACKOFF_S_MAX = 0.5, 30.0
 STEADY_S = 5.0  # a port that stood so long was a good one
 READ_S = 0.01  # how long a read may wait; a byte ends it at once
 WRITE_S = 1.0
-EVENTS_MAX = 64
 
 
 class SerialLine:

@@ -192,11 +192,13 @@ class Store:
         what we hold; it frees nothing and never moves our own `receipted` mark, because only the
         ledger's signature says what is booked. A new agent therefore starts in the middle of a
         device's journal without knowing what came before, and an agent that still holds older
-        records brings them to the ledger, which answers that it has them.
+        records brings them to the ledger, which answers that it has them. What was freed here
+        before the ledger came back from a backup the device may have still: it is asked for.
         """
         mark = self.mark(device)
         start = max(receipted, mark.receipted)
-        if not mark.base <= start <= mark.stored:
+        is_inside = mark.base <= start <= mark.stored
+        if not is_inside or (start < mark.stored and self._lacks(device, start + 1)):
             mark.base = start
             mark.stored = self._run_end(device, start)
         return mark.stored
@@ -207,6 +209,11 @@ class Store:
             return None
         query = "SELECT min(seq) FROM refused WHERE device = ? AND seq > ?"
         return self._read(query, (device, after))[0][0]
+
+    def _lacks(self, device: int, seq: int) -> bool:
+        """Whether a sequence that is not booked is neither held nor refused."""
+        first = self._lowest_after(device, seq - 1), self.first_refused(device, seq - 1)
+        return seq not in first
 
     def _run_end(self, device: int, start: int) -> int:
         query = "SELECT seq FROM record WHERE device = ? AND seq > ? ORDER BY seq LIMIT ?"
@@ -261,11 +268,13 @@ class Store:
         self._write_by(now_ms + WRITE_DELAY_MS)
         return True
 
-    def unbook(self, device: int, upto: int, now_ms: int) -> int | None:
+    def unbook(self, device: int, upto: int, receipt: bytes, now_ms: int) -> int | None:
         """The ledger's books end at `upto` for this device: it has come back from a backup.
 
-        The caller knows that from a fresh, signed answer. The sequence of the first record behind
-        it that is still here, to be sent again (2**32: none is); None if it had booked no more.
+        The caller knows that from a fresh, signed answer, and `receipt` is its word to the device:
+        that of before would let the reader free what is in no books any more. The sequence of the
+        first record behind it that is still here, to be sent again (2**32: none is); None if it
+        had booked no more.
         """
         mark = self._marks.get(device)
         if mark is None or upto >= mark.receipted:
@@ -274,6 +283,7 @@ class Store:
         self._kept.discard(device)
         self._to_free.pop(device, None)
         mark.receipted = upto
+        mark.receipt = receipt
         if self._lowest_after(device, upto) == upto + 1:
             mark.base, mark.stored = upto, max(mark.stored, self._run_end(device, upto))
         self._unwritten.add(device)

@@ -112,7 +112,7 @@ class UpstreamSide:
         is_fresh = self._outbox.is_under_way(fields["number"])
         for device, upto, sealed in fields["receipts"]:
             if is_fresh:
-                self._unbook(device, upto, now_ms)
+                self._unbook(device, upto, sealed, now_ms)
             if self._store.apply_receipt(device, upto, sealed, now_ms):
                 news[device] = sealed
                 advanced.append(device)
@@ -123,9 +123,9 @@ class UpstreamSide:
         finally:
             self._outbox.answered(fields["number"], refused, now_ms)
 
-    def _unbook(self, device: int, upto: int, now_ms: int) -> None:
+    def _unbook(self, device: int, upto: int, sealed: bytes, now_ms: int) -> None:
         """Books that end before what they had booked came from a backup: send it all again."""
-        first = self._store.unbook(device, upto, now_ms)
+        first = self._store.unbook(device, upto, sealed, now_ms)
         if first is not None:
             self._count("unbooked")
             self._count("unbooked_gone", first != upto + 1)

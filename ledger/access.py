@@ -144,6 +144,8 @@ class AccessBook:
         `is_lock`: it has no network, and cards carry its letters (R24.3). Said later, too.
         """
         _check_scope(scope)
+        if is_lock and passback_s:
+            raise AccessRefused("a lock sleeps and forgets who has just opened it")
         with self._database.transaction():
             signed(self._database, "door.add", by, time_s, f"door {device}: {scope}")
             if not list(self._database.rows("SELECT 1 FROM device WHERE device = ?", (device,))):
@@ -279,6 +281,9 @@ class AccessBook:
         sql = "SELECT scope, grant_ms, passback_s FROM door WHERE device = ?"
         return [(row[0], row[1], row[2]) for row in self._database.rows(sql, (device,))]
 
+    def _is_lock(self, device: int) -> bool:
+        return bool(list(self._database.rows("SELECT 1 FROM lock WHERE device = ?", (device,))))
+
     def is_in_office(self, site: str, scope: str, person: str) -> bool:
         """Whether that person is appointed for doors of a scope at a site now."""
         sql = (
@@ -309,6 +314,8 @@ class AccessBook:
         about = f"door {device}: {verb}"
         person = signed(self._database, f"access.{scope}", person, time_s, about)
         self.check_office(site, scope, person)
+        if (data or periods) and verb in (PIN, FREE) and self._is_lock(device):
+            raise AccessRefused("a lock has no keys for a PIN, and is never open to everybody")
         if not int(verb == PIN) <= group <= access.GROUPS:
             raise AccessRefused(f"groups are 1 to {access.GROUPS}")
         try:

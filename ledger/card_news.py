@@ -1,9 +1,9 @@
 """Tells agents which cards are lost, suspended or closed, and vouches for it to each reader.
 
 Rules of this file. An agent asks with the epoch it has and gets what came behind it, in order, as
-much as fits; with the last of it a warrant for each reader of its site, sealed under the key that
-the reader's newest record is sealed with. Nothing is kept here that cannot be read again. A change
-is hinted at as soon as it is seen, whoever made it; a hint decides nothing.
+much as fits; with the last of it the chain, and a warrant for each reader of its site, sealed
+under the key that the reader's newest record is sealed with. Nothing is kept here that cannot be
+read again. A change is hinted at as soon as it is seen, whoever made it; a hint decides nothing.
 """
 
 import logging
@@ -63,8 +63,8 @@ class CardNews:
         told = [list(islice(warrants, card_news.WARRANTS_MAX))]
         while more := list(islice(warrants, card_news.WARRANTS_MAX)):
             told.append(more)
-        answers = [self._signed(epoch, changes, told[0])]
-        return answers + [self._signed(self._epoch, b"", more) for more in told[1:]]
+        answers = [self._signed(epoch, changes, told[0], self._chain)]
+        return answers + [self._signed(self._epoch, b"", more, self._chain) for more in told[1:]]
 
     def hint(self, now_ms: int) -> bytes | None:
         """What to tell everybody now, if a card has changed since the last look."""
@@ -104,5 +104,12 @@ class CardNews:
                 self._warrant_keys[device_key] = key
             yield device, self._epoch, seal.seal(key, body, card_status.LABEL)
 
-    def _signed(self, epoch: int, changes: bytes, warrants: list[tuple[int, int, bytes]]) -> bytes:
-        return self._signer.sign(card_news.encode(epoch, changes, warrants), card_news.LABEL)
+    def _signed(
+        self,
+        epoch: int,
+        changes: bytes,
+        warrants: list[tuple[int, int, bytes]],
+        chain: bytes = b"",
+    ) -> bytes:
+        payload = card_news.encode(epoch, changes, warrants, chain)
+        return self._signer.sign(payload, card_news.LABEL)

@@ -57,6 +57,7 @@ from ledger.temporary import Temporaries
 from ledger.topups import TopUps
 from ledger.transfers import ACQUIRE, CANCEL, CODE_SALE, SPEND
 from protocols.card.purse import CARD_CENTRE
+from protocols.rules.card_status import CARD_NO_MAX
 from protocols.wire import messages, seal, topics
 
 TRIES_MAX = 5  # of one booking, one behind the other
@@ -274,10 +275,13 @@ class LedgerStore:
         self.issue_cards([(card_no, balance_fen)])
 
     def issue_cards(self, cards: Iterable[tuple[int, int]]) -> None:
-        """Issue many cards (card_no, balance_fen) in one transaction: all of them or none."""
+        """Issue many cards (card_no, balance_fen) in one transaction: all of them or none.
+
+        None beyond the card map: nobody could report it lost.
+        """
         wanted: dict[int, int] = {}
         for card_no, balance_fen in cards:
-            _check_number("card", card_no)
+            _check_number("card", card_no, CARD_NO_MAX)
             if balance_fen < 0:
                 raise RegistryError(f"card {card_no}: cannot open with {balance_fen} fen")
             _check_same(f"card {card_no}", wanted.setdefault(card_no, balance_fen), balance_fen)
@@ -443,9 +447,9 @@ def _answer(batch: list[Claim], book: Book, changes: Changes) -> Booked:
     return Booked(heads, refused)
 
 
-def _check_number(what: str, number: int) -> None:
-    if not 0 <= number <= _NUMBER_MAX:
-        raise RegistryError(f"{what} {number}: numbers are 0 to {_NUMBER_MAX}")
+def _check_number(what: str, number: int, number_max: int = _NUMBER_MAX) -> None:
+    if not 0 <= number <= number_max:
+        raise RegistryError(f"{what} {number}: numbers are 0 to {number_max}")
 
 
 def _check_same(what: str, known: Any, wanted: Any) -> None:

@@ -29,6 +29,7 @@ _EPOCH, _MADE_S, _SIZE, _CHAIN, _DIGEST = 3, 4, 5, 6, 7
 _ANSWER_MS = 5000  # for a page, or news
 _GAP_MS = 1000  # before news are asked for that got lost
 _REST_MS = 60000  # after something was not as the warrant says
+_TRIES_MAX = 12  # asked so often for a page, nobody has that map any more
 _KEEP_MS = 3600000  # how often it is noted that the map is still the newest
 _LONG_MS = 86400000
 
@@ -45,7 +46,7 @@ class CardMap:
             return
         self._may_grow = False  # its changes were begun in this boot
         self._wanted = None  # of the map that is under way, as in _KEPT
-        self._page = self._session = self._due_ms = self._keep_ms = 0
+        self._page = self._tries = self._session = self._due_ms = self._keep_ms = 0
         self._asks = False
         self._settings = board.settings
         self._bank_bytes = self._flash.size_bytes // 2
@@ -101,7 +102,10 @@ class CardMap:
             return self._due_ms
         self._due_ms = now_ms + _ANSWER_MS
         epoch, page = self._held[_EPOCH] if self._held else 0, 0
+        if self._wanted is not None and self._tries == _TRIES_MAX:
+            self._wanted, self._asks = None, True
         if self._wanted is not None:
+            self._tries += 1
             epoch, page = self._wanted[_EPOCH], self._page + 1
             if not self._is_ready(self._page * PAGE_BYTES, now_ms):
                 return self._due_ms
@@ -121,6 +125,7 @@ class CardMap:
             if len(data) != min(PAGE_BYTES, wanted[_SIZE] - at):
                 return "malformed"
             self._page += 1
+            self._tries = 0
             self._due_ms = now_ms
             self._flash.program(wanted[0] * self._bank_bytes + at, data)
             return ""
@@ -150,7 +155,7 @@ class CardMap:
             self._due_ms = now_ms + _GAP_MS
         elif not self._grow(said["epoch"], data[WARRANT_BYTES:], warrant, now_ms):
             self._wanted = (1 - held[0] if held else 0, 0, 0) + warrant
-            self._page = 0
+            self._page = self._tries = 0
         return ""
 
     def _grow(self, epoch, changes, warrant, now_ms):

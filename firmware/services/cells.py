@@ -107,4 +107,7 @@ class Cells:
     def _keep(self):
         self._kept_mv = self.battery_mv
         kept = struct.pack(_STORED, self.grade, self.battery_mv, self._breakdowns, self._celsius)
-        self._board.store(STORED_AS, kept)
+        try:
+            self._board.store(STORED_AS, kept)
+        except OSError:
+            pass  # worn: the next life begins with what was kept last, and nobody is locked out

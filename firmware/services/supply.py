@@ -117,5 +117,8 @@ class Supply:
         if capacity_mah:
             earliest_s, _ = clock.seconds(self._clock.interval_ms(now_ms))
             self.test = capacity_mah.to_bytes(2, "big") + earliest_s.to_bytes(4, "big")
-            self._board.store(STORED_AS, self.test)
             self.has_news = True
+            try:
+                self._board.store(STORED_AS, self.test)
+            except OSError:
+                pass  # worn: it is told in this life only

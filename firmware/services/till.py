@@ -319,14 +319,20 @@ class Till:
         return False
 
     def _mark(self, card_no, is_captured):
-        """Keep whether a card is captured; of too many the oldest is forgotten."""
+        """Keep whether a card is captured; of too many the oldest is forgotten.
+
+        On worn flash it holds until the next boot, which has the CAPTURE or not.
+        """
         kept, place = self._captured, self._place_of(card_no)
         if place:
             kept = kept[: place - 1] + kept[place - 1 + _CARD_NO_BYTES :]
         if is_captured:
             kept += card_no.to_bytes(_CARD_NO_BYTES, "big")
         self._captured = kept[-_CAPTURED_BYTES_MAX:]
-        self._recorder.keep(_CAPTURED_KEY, self._captured)
+        try:
+            self._recorder.keep(_CAPTURED_KEY, self._captured)
+        except JournalFull:
+            pass
 
     def _place_of(self, card_no):
         """From 1 on, where a card stands among the captured ones; 0: it does not."""

@@ -57,7 +57,10 @@ class Totals:
         if self._recorder.head_seq() - self._seq >= SNAPSHOT_EVERY:
             self.read_on()
             head = struct.pack(_HEAD, self._seq, self._last_s, self._day)
-            self._board.store(STORED_AS, head + struct.pack(_COUNTS, *self._all))
+            try:
+                self._board.store(STORED_AS, head + struct.pack(_COUNTS, *self._all))
+            except OSError:
+                pass  # worn: the next boot knows of fewer sales
 
     def _take_up(self):
         stored = self._board.stored(STORED_AS)

@@ -237,7 +237,7 @@ class Tries:
 
     def ages(self, now_ms):
         """What a lock retains of it in its sleep: ms still locked out, and since each try."""
-        times_ms = [now_ms - ms for ms in self._wrong_ms]
+        times_ms = [now_ms - ms for ms in self._wrong_ms if now_ms - ms < TRIES_MS]
         left_ms = max(self._until_ms - now_ms, 0) if self._until_ms is not None else 0
         return struct.pack(_AGES.format(len(times_ms) + 1), left_ms, *times_ms)
 

@@ -34,6 +34,8 @@ def status_in(byte, card_no):
 
 def newest(changes, card_no):
     """What the last of `changes` (bytes) about a card made of it; None if none is about it."""
+    if card_no > CARD_NO_MAX:
+        return None  # a card of before there were maps, or somebody's
     name = card_no.to_bytes(_CARD_NO_BYTES, "big")
     at = changes.rfind(name)
     while at >= 0:

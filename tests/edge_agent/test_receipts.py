@@ -79,7 +79,7 @@ def test_books_of_yesterday_keep_a_reader_from_freeing_what_they_lack(counter):
     """The ledger comes back from a backup while a receipt waits: it says more than is booked."""
     counter.book(NOODLES, 10, 0)
     counter.book(NOODLES, 20, 1)
-    assert counter.store.unbook(NOODLES, 10, 2) == 11
+    assert counter.store.unbook(NOODLES, 10, b"receipt 10", 2) == 11
     counter.receipts.step(EVERY_MS)
     assert counter.heard() == [(NOODLES, 10)]
     counter.book(NOODLES, 15, EVERY_MS + 1)

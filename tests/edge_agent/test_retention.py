@@ -2,9 +2,11 @@
 
 import pytest
 
+from edge_agent.outbox import PAUSE_MS_MAX
 from edge_agent.retention import Retention
 from edge_agent.space import Space
 from edge_agent.store import WRITE_DELAY_MS, Store
+from protocols.wire import messages
 from tests.edge_agent.building import Building
 from tests.edge_agent.peers import Ledger
 from tests.edge_agent.test_store import A, B, _records
@@ -202,3 +204,71 @@ def test_records_that_are_gone_are_said_to_be_and_the_rest_goes_on(tmp_path):
     assert building.agent.counters["unbooked_gone"] == 1
     assert (ledger.head(A), ledger.head(B)) == (20, 48)
     assert building.store.records_after(A, 0, 9)[0][0] == 41  # kept until a person has decided
+
+
+def _behind_a_backup(tmp_path, heard, backup):
+    """40 records are booked and freed here; the reader heard of `heard` of them, then the books
+    come back from a backup that ends at `backup`, and the agent learns that by record 41."""
+    ledger = Ledger([A])
+    building = Building(tmp_path, ledger, [A])  # keeps nothing that is booked
+    reader = building.readers[A]
+    reader.write(40)
+    building.play()
+    building.step(WRITE_DELAY_MS)
+    assert building.store.count() == 0
+    reader.receipted = heard  # what came behind that never got there
+    ledger.booked[A] = ledger.booked[A][: backup + 1]
+    reader.write(1)
+    building.say(A, reader.batch(41))
+    building.step()
+    building.settle()
+    assert building.agent.counters["unbooked"] == 1
+    building.answers(A)
+    return building
+
+
+def _heard(building, is_new):
+    if is_new:
+        building.crash()
+        building.start()
+    building.say(A, building.readers[A].hello())
+    building.step()
+    return building.answers(A)
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_no_reader_is_told_what_the_books_had_booked_before_the_backup(tmp_path, is_new):
+    """It would free the last copy of what is in no books any more."""
+    building = _behind_a_backup(tmp_path, 10, 20)
+    building.step(WRITE_DELAY_MS)
+    said = [each for each in _heard(building, is_new) if each["type"] == messages.RECEIPT]
+    for receipt in said:
+        building.readers[A].hear(messages.encode_message(messages.RECEIPT, receipt))
+    assert building.readers[A].receipted == 20
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_what_is_gone_here_a_reader_that_has_it_is_asked_for(tmp_path, is_new):
+    building = _behind_a_backup(tmp_path, 20, 20)
+    building.step(WRITE_DELAY_MS)
+    (stored,) = _heard(building, is_new)
+    assert stored["upto"] == 20  # and not 41: the 20 between are on the reader only
+    reader = building.readers[A]
+    reader.cursor, reader.outstanding = 20, False
+    building.play()
+    building.settle()
+    assert building.ledger.booked[A] == reader.journal
+
+
+def test_what_neither_has_any_more_is_not_asked_for(tmp_path):
+    """The reader has freed a part of it: the rest goes up all the same, for a person to decide."""
+    building = _behind_a_backup(tmp_path, 30, 20)
+    (stored,) = _heard(building, False)
+    assert stored["upto"] == 30
+    for first in (31, 39):
+        building.say(A, building.readers[A].batch(first))
+        building.step()
+    building.step(PAUSE_MS_MAX)
+    building.settle()
+    assert building.stored(A)[-1] == 41
+    assert sorted(seq for _device, seq in building.ledger.parked) == list(range(31, 42))

@@ -329,6 +329,41 @@ def test_another_history_of_the_same_length_is_seen():
     assert reader.status(1) == other.status(1)
 
 
+def test_a_map_that_nobody_has_any_more_is_given_up():
+    """Books came back from a backup while it came: their newest number is below its own."""
+    centre, other = a_centre(), a_centre(seed=1, changes=40)
+    reader = Reader(centre)
+    reader.hear(centre.news(0))
+    reader.card_map.step(reader.now_ms)
+    assert reader.asked.pop()["page"] == 1 and reader.hear(centre.page(centre.epoch, 1)) == ""
+    reader.centre = other
+    reader.spoil = lambda answer: (
+        None if answer["page"] and answer["epoch"] > other.epoch else answer
+    )
+    assert other.epoch < 50 < centre.epoch
+    asked = reader.run()
+    assert reader.holds(other.epoch) and reader.card_map.map_in_use()[2] == other.epoch
+    assert asked < 20
+
+
+def test_a_link_that_was_away_for_long_gives_up_nothing():
+    """The pages that have come are as good as ever."""
+    reader = Reader(a_centre(changes=900, cards=60_000))
+    reader.card_map.step(reader.now_ms)
+    for _ in range(9):
+        reader.hear(reader.centre.answer(reader.asked.pop()))
+        reader.card_map.step(reader.now_ms)
+    reader.online = False
+    reader.now_ms += HOUR_MS
+    reader.card_map.step(reader.now_ms)
+    reader.online, reader.asked = True, []
+    reader.connect()
+    reader.card_map.step(reader.now_ms)
+    assert reader.asked[0]["page"] == 9
+    reader.run()
+    assert reader.holds(reader.centre.epoch)
+
+
 # --- whole maps and their bounds --------------------------------------------------------------
 
 

@@ -9,6 +9,8 @@ from simulator.chips.nor_flash import PowerCut
 from simulator.host.card_port import front_end
 from simulator.host.home import HostHome
 from simulator.host.lock_hardware import WAKE_US
+from tests.firmware.counter import DEVICE_KEY, worn
+from tests.firmware.entrance import ALWAYS
 from tests.firmware.lodge import CARD_NO, STRANGER, Lodge, new_card, new_desfire
 
 DECISION_MS = 100  # from a card that can be read to a motor that turns
@@ -52,6 +54,19 @@ def test_a_stranger_and_a_card_of_another_time_stay_out():
     assert not lodge.tap(new_card(card_no=CARD_NO + 1)), "its hours, by a clock that nobody knows"
     assert lodge.entries() == [(STRANGER, access.NO_ACCESS), (CARD_NO + 1, access.NOT_NOW)]
     assert lodge.bolt.strokes == 0
+
+
+def test_a_group_with_a_pin_does_not_open_what_has_no_keys():
+    """A map that was meant for a door: whoever finds the card has no PIN to give either."""
+    lodge = Lodge(boot=False)
+    verifier = access.verifier(DEVICE_KEY, 1, b"123456")
+    groups = [(CARD_NO, (1, 2))]
+    lodge.hardware.nvs["access"] = access.encode(groups, [ALWAYS] * 2, (), 5000, 0, [verifier])
+    lodge.boot().until_asleep()
+    assert not lodge.tap(new_card(CARD_NO))
+    assert lodge.tap(new_card(card_no=CARD_NO + 1))
+    told = [(CARD_NO, access.NO_PIN_GIVEN), (CARD_NO + 1, reasons.APPROVED)]
+    assert lodge.entries() == told
 
 
 def test_key_and_inner_handle_are_told_however_short_the_key_is():
@@ -294,6 +309,18 @@ def test_it_warns_long_before_it_refuses_and_refuses_with_enough_left(celsius):
         lodge.touch().until_asleep()
         assert lodge.is_on and lodge.bolt.bolt == smart_lock.THROWN
     assert [event for event, _ in lodge.told() if event == "weaker"] == ["weaker"] * 2
+
+
+def test_a_lock_whose_store_is_worn_opens_and_warns():
+    """What is known of the cells is lost with each sleep then, and found again."""
+    lodge, card = Lodge(boot=False), new_card(CARD_NO)
+    lodge.hardware.nvs_set = worn
+    lodge.boot().until_asleep()
+    _, low = openings_until(lodge, cells.LOW, card, 2)
+    assert low > 0
+    lodge.until_asleep()
+    assert lodge.tap(card)
+    assert lodge.until_asleep().is_on
 
 
 def test_cells_that_recover_do_not_make_it_waver():

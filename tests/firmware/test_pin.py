@@ -23,7 +23,7 @@ from protocols.rules import reasons
 from protocols.wire import messages
 from simulator import cardbox_desfire
 from simulator.cardbox_desfire import DesfireMasters
-from simulator.chips.nor_flash import PowerCut
+from simulator.chips.nor_flash import SECTOR_FAULTS, PowerCut
 from tests.drivers.desfire_desk import MASTERS
 from tests.firmware.counter import (
     BALANCE_FEN,
@@ -496,6 +496,30 @@ def test_the_power_goes_in_every_write_of_a_capture():
             assert is_told or not is_whole
             said = window.tap(card)
             assert said == (reasons.CARD_CAPTURED if is_told else CHECK)
+
+
+@pytest.mark.parametrize("how", SECTOR_FAULTS)
+def test_a_capture_on_flash_that_takes_nothing_any_more(how):
+    """It cannot be told, and the card is not let pass for that; nor does the reader end."""
+    window, card = used_up()
+    for sector in range(8):
+        window.flash.fail_sector(sector, how)
+    window.till.capture(window.now_ms())
+    assert window.tap(card) in (reasons.CARD_CAPTURED, reasons.JOURNAL_FULL)
+    assert window.till._is_captured(truth(card))
+
+
+def test_a_boot_behind_a_capture_on_flash_that_takes_nothing_any_more():
+    window, card = used_up()
+    window.flash.cut_after(1, how="none")  # the record stands, and not yet that it is captured
+    with pytest.raises(PowerCut):
+        window.till.capture(window.now_ms())
+    window.die()
+    for sector in range(8):
+        window.flash.fail_sector(sector, "no program")
+    window.boot()
+    assert window.records(messages.CAPTURE)
+    assert window.tap(card) != APPROVED
 
 
 def test_of_many_captured_ones_the_oldest_is_forgotten():

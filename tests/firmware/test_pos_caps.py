@@ -70,6 +70,24 @@ def test_a_spend_that_came_to_nothing_does_not_count():
         taken = True
 
 
+def test_a_spend_of_which_nobody_knows_the_end_counts():
+    """The money may be on its way to the merchant: whoever presses ESC gets no other allowance."""
+    unknown = 0
+    for at_ms in range(100, 160, 2):
+        counter, card = Counter(seed=at_ms, offline_count_max=1), new_card(seed=at_ms)
+        counter.key(b"10\r")
+        counter.put(card)
+        counter.after_ms(at_ms, lambda counter=counter, card=card: counter.take(card))
+        counter.run_ms(500)
+        (outcome,) = counter.records(messages.OUTCOME) or [{"result": 0}]
+        if outcome["result"] == messages.UNKNOWN:
+            unknown += 1
+            counter.key(b"\x1b")
+            other = new_card(CARD_NO + 1)
+            assert counter.sell("10", other) == full(reasons.OVER_READER_LIMIT), at_ms
+    assert unknown
+
+
 def test_a_purse_is_settled_whatever_waits():
     """A spend that is under way is none that begins."""
     for at_ms in range(60, 160, 5):

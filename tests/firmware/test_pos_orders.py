@@ -8,7 +8,7 @@ from firmware.services import totals
 from protocols.rules import charging, menu, reasons, sale, sale_texts, screens
 from protocols.rules.spending import STAFF, STUDENT
 from protocols.wire import messages
-from tests.firmware.counter import NOON_S, Counter, new_card, truth
+from tests.firmware.counter import NOON_S, Counter, new_card, truth, worn
 
 FN, TOTALS = b"F", b"T"
 ANY = 0
@@ -138,6 +138,19 @@ def test_a_snapshot_of_another_journal_is_not_taken_up():
     assert fresh.sell("5", new_card()) == "PAID 5.00"
     fresh.pos._totals.read_on()
     assert fresh.pos._totals.sums(True) == [1, 500, 0, 0, 0, 0]
+
+
+def test_a_store_that_is_worn_ends_no_sale():
+    """The totals are no book: without a snapshot they are those since the last boot."""
+    counter, card = Counter(boot=False), new_card()
+    counter.hardware.nvs_set = worn
+    counter.boot()
+    for _ in range(20):
+        assert counter.sell("1.50", card) == "PAID 1.50"
+        counter.run_ms(3000)
+        assert counter.lines[0] == "WELCOME"
+    counter.pos._totals.read_on()
+    assert counter.pos._totals.sums(True)[:2] == [20, 3000]
 
 
 # -- what it is for ---------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from protocols.rules import battery, reasons
 from protocols.wire import messages
 from simulator.chips.battery import CUT_MV
 from simulator.host import loads
-from tests.firmware.counter import NOON_S, Counter, new_card, truth
+from tests.firmware.counter import NOON_S, Counter, new_card, truth, worn
 from tests.firmware.test_pos_cuts import AMOUNT, WELCOME, begin, check_paid_once, go_on, whole_sale
 
 EMPTY = reasons.display(reasons.BATTERY_EMPTY)
@@ -124,6 +124,19 @@ def test_a_measurement_that_is_cut_keeps_the_one_before():
     counter.hardware.set_mains(True)
     counter.run_ms(1000)
     assert counter.pos._supply.test == stored and not counter.records(messages.INSPECTION)
+
+
+def test_a_measurement_that_cannot_be_stored_is_told_all_the_same():
+    counter = Counter(age=WORN, boot=False)
+    counter.hardware.nvs_set = worn
+    counter.boot()
+    open_window(counter)
+    counter.hardware.set_mains(False)
+    counter.run_ms(70 * MINUTE_MS)
+    counter.hardware.set_mains(True)
+    counter.run_ms(1000)
+    assert counter.pos._supply.test and last_inspection(counter)[0] > 0
+    assert counter.sell(AMOUNT, new_card()) == "PAID 12.50"
 
 
 @pytest.mark.parametrize(("own", "is_open"), [({"rfid_pause_ms": 40}, True), ({}, False)])

@@ -158,6 +158,21 @@ def test_a_door_is_set_up_once(books):
             books.access.add_door(device, scope, 5000, 0)
 
 
+def test_a_lock_is_not_promised_what_it_cannot_do(books):
+    """It would say yes to anti-passback and open all the same, or lock out a group with a PIN."""
+    with pytest.raises(AccessRefused, match="forgets who has just opened"):
+        books.access.add_door(OTHER, "public", 5000, 60, is_lock=True)
+    books.access.add_door(DOOR, "dorm", 5000, 0, is_lock=True)
+    for told in (
+        lambda: books.access.set_pin(DOOR, 1, PIN, WANG, NOW_S),
+        lambda: books.access.set_hours(DOOR, 0, OFFICE, WANG, NOW_S),
+    ):
+        with pytest.raises(AccessRefused, match="a lock has no keys"):
+            told()
+    assert books.access.set_hours(DOOR, 2, OFFICE, WANG, NOW_S) == 1
+    assert books.access.set_pin(DOOR, 2, b"", WANG, NOW_S) == 2
+
+
 @pytest.mark.parametrize(
     "cards",
     [

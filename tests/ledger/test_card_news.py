@@ -60,6 +60,8 @@ def test_what_is_no_question(payload):
 BAD_NEWS = [
     [0, b"", []][:2],
     [0, b"", [], 0],
+    [0, b"", [], bytes(15)],
+    [0, b"", [], bytes(16), b""],
     [-1, b"", []],
     [True, b"", []],
     [1 << 32, b"", []],
@@ -90,6 +92,7 @@ def test_the_longest_news_fit_and_longer_ones_do_not():
         0xFFFFFFFF,
         bytes(card_news.CHANGES_BYTES_MAX),
         [(0xFFFFFFFF,) * 2 + (bytes(87),)] * 64,
+        bytes(16),
     )
     data = card_news.encode(*longest)
     assert card_news.decode(data) == longest
@@ -118,7 +121,8 @@ def test_who_asks_too_often_is_not_answered():
 
 def test_nothing_has_ever_happened():
     reader = Reader(1)
-    ((epoch, changes, warrants),) = Office(open_ledger(reader)).ask(0)
+    ((epoch, changes, warrants, said),) = Office(open_ledger(reader)).ask(0)
+    assert said == card_status.CHAIN_START
     ((device, vouched, sealed),) = warrants
     assert (epoch, changes, device, vouched) == (0, b"", 1, 0)
     empty = card_status.digest_of(b"")
@@ -131,12 +135,13 @@ def test_each_reader_of_the_site_gets_its_own_word():
     office.store.register_device(9, bytes(32), readers[0].merchant_no, "elsewhere")
     office.store.cards.set("lose", CARD, NOW_S)
     office.store.cards.set("close", OTHER_CARD, NOW_S, "id-card")
-    ((epoch, changes, warrants),) = office.ask(1)
+    ((epoch, changes, warrants, said_chain),) = office.ask(1)
     assert (epoch, changes) == (1, card_status.change(OTHER_CARD, card_status.CLOSED))
     card_map = bytearray()
     everything = office.store.cards.changes_after(0, 9)
     card_status.fold(card_map, everything)
     chain = card_status.chained(card_status.CHAIN_START, everything)
+    assert said_chain == chain
     said = (2, NOW_S, len(card_map), chain, card_status.digest_of(card_map))
     assert [device for device, _epoch, _sealed in warrants] == [1, 2]
     for reader, (_device, vouched, sealed) in zip(readers, warrants, strict=True):
@@ -153,10 +158,10 @@ def test_the_key_is_that_of_the_newest_record():
     office.store.book([[reader.boot()]])
     old = reader.key
     office.store.rotate_device_key(1, reader.rotate())
-    ((*_, warrants),) = office.ask(0)
+    ((*_, warrants, _chain),) = office.ask(0)
     seal.unseal(seal.derive(old, card_status.LABEL), warrants[0][2], card_status.LABEL)
     office.store.book([[reader.boot()]])
-    ((*_, warrants),) = office.ask(0)
+    ((*_, warrants, _chain),) = office.ask(0)
     warrant(reader, warrants[0][2])
 
 
@@ -170,18 +175,19 @@ def test_all_of_a_long_history_comes_in_pieces_and_vouched_for_at_its_end():
         store.database.many("INSERT INTO card_change VALUES (?, ?, ?, ?, ?, ?)", rows)
     office, known = Office(store), b""
     for _ in range(2):
-        ((epoch, changes, warrants),) = office.ask(len(known) // 4)
+        ((epoch, changes, warrants, chain),) = office.ask(len(known) // 4)
         assert epoch == len(known) // 4
         known += changes
-        assert bool(warrants) == (len(known) // 4 == many), seed
+        assert bool(warrants) == bool(chain) == (len(known) // 4 == many), seed
+    assert chain == card_status.chained(card_status.CHAIN_START, known)
     assert known == store.cards.changes_after(0, many + 1)
 
 
 def test_a_site_of_many_readers_is_told_in_several_messages():
     readers = [Reader(number) for number in range(1, 131)]
     told = Office(open_ledger(*readers)).ask(0)
-    assert [len(warrants) for _, _, warrants in told] == [64, 64, 2]
-    devices = [device for _, _, warrants in told for device, *_ in warrants]
+    assert [len(warrants) for _, _, warrants, _ in told] == [64, 64, 2]
+    devices = [device for _, _, warrants, _ in told for device, *_ in warrants]
     assert devices == list(range(1, 131))
 
 

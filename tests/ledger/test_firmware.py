@@ -228,6 +228,30 @@ def test_a_restarted_agent_goes_on_where_it_was(books, tmp_path):
     assert again.image(1001, stage.digest) == IMAGE
 
 
+def test_a_restarted_agent_has_all_of_its_images(books, tmp_path):
+    """The first word behind a restart is about one of them, and is no word about the others."""
+    put(books)
+    put(books, a_release(*KEYS[:2], name="main_tls", image=b"tls" * 9_000))
+    path = str(tmp_path / "cards.sqlite")
+    history = CardHistory(path)
+    Building(books, history).ask()
+    history.close()
+    again = Building(books, CardHistory(path))
+    again.ask()
+    assert again.news.counters["pages"] == 0
+    for stage in books.firmware.current():
+        assert again.history.image(stage.digest)
+    # What nobody is told of any more goes with the next one that is new.
+    (main,) = [stage.digest for stage in books.firmware.current() if stage.name == "main"]
+    put(books, percent=0)
+    put(books, a_release(*KEYS[:2], name="main_tls", image=b"lts" * 9_000, version=3))
+    again.ask()
+    again.ask()
+    put(books, a_release(*KEYS[:2], name="main_tls", image=b"stl" * 9_000, version=4))
+    again.ask()
+    assert again.history.image_pages(main) == 0
+
+
 def test_what_is_not_the_image_is_told_to_nobody(books):
     put(books)
     building = Building(books)

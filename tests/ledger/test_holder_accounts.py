@@ -6,6 +6,7 @@ from ledger import api_reasons, transfers
 from ledger.channel_topups import ChannelRefused, Order
 from ledger.holder_accounts import KINDS, START
 from ledger.invariants import check
+from ledger.issuing import issue
 from protocols.rules.card_status import CARD_NO_MAX, CLOSED, LOST
 from tests.ledger.checkout import Checkout
 from tests.ledger.readers import CARD, OPENING_FEN, Reader
@@ -122,7 +123,8 @@ def test_a_loss_is_of_the_card_in_use():
 )
 def test_a_loss_that_cannot_be_is_refused(card_no, reason):
     store = books()
-    store.issue_card(CARD_NO_MAX + 1, 0)
+    with store.database.transaction():
+        issue(store.database, {CARD_NO_MAX + 1: 0})
     store.cards.set("close", NEWER_CARD, 1, "id-card")
     before = store.dump()
     with pytest.raises(ChannelRefused) as caught:

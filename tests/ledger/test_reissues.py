@@ -4,6 +4,7 @@ import pytest
 
 from ledger.card_status import CardRefused
 from ledger.invariants import check
+from ledger.issuing import issue
 from ledger.store import LedgerStore
 from protocols.rules.card_status import ACTIVE, CLOSED
 from tests.ledger.readers import CARD, OTHER_CARD, Reader
@@ -75,7 +76,8 @@ def test_only_a_card_that_is_reported_lost_is_replaced(verb):
 )
 def test_a_card_that_cannot_take_its_place(old_card, new_card, said):
     store = books()
-    store.issue_cards([(0xFFFFFFFF, 0)])
+    with store.database.transaction():
+        issue(store.database, {0xFFFFFFFF: 0})
     lose(store)
     before = store.dump()
     with pytest.raises(CardRefused, match=said):

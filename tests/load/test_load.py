@@ -57,6 +57,14 @@ def assert_whole(card):
     assert view_of(card).balance_fen in (BEFORE_FEN, AFTER_FEN)
 
 
+def assert_never_denied(card, window):
+    """No record says that nothing came of a credit which is on the card."""
+    loads = [each["seq"] for each in window.records(messages.CREDIT)]
+    outcomes = window.records(messages.OUTCOME)
+    ends = [each["result"] for each in outcomes if each["intent_seq"] in loads]
+    assert view_of(card).balance_fen == BEFORE_FEN or messages.NOT_COMMITTED not in ends
+
+
 # --- as it should be --------------------------------------------------------------------------
 
 
@@ -275,6 +283,7 @@ def test_a_message_goes_wrong(centre_of, chip, direction, fault):
         window.line.plan[direction, number] = fault
         window.visit(card)
         assert_whole(card)
+        assert_never_denied(card, window)
         assert_settles(centre, card, window, said=f"{direction} {number}")
 
 

@@ -26,7 +26,8 @@ WORKDAYS, ALL_DAYS = 0b0011111, 127
 ALWAYS = [(ALL_DAYS, 0, 1440)]
 OFFICE = [(WORKDAYS, 8 * 60, 18 * 60)]
 NIGHT = [(ALL_DAYS, 0, 23 * 60), (ALL_DAYS, 23 * 60, 1440)]
-SCHEDULES = [ALWAYS, OFFICE, NIGHT]
+WEEK = [(WORKDAYS, 0, 1440)]
+SCHEDULES = [ALWAYS, OFFICE, NIGHT, WEEK]
 
 
 def at(hour, minute=0, second=0, day=DAY, width_ms=1000):
@@ -39,11 +40,12 @@ def holder(card_no, days=(DAY - 100, DAY + 100)):
     return Identity(card_no, 2, *days, 1)
 
 
-def made(groups=(1, 2, 3, 0, 15), schedules=SCHEDULES, free=(), passback_s=0):
+def made(groups=(1, 2, 3, 0, 15, 4), schedules=SCHEDULES, free=(), passback_s=0):
     return access.whole(access.encode([(FIRST, groups)], schedules, free, 5000, passback_s))
 
 
 NOON = at(12)
+NEVER_ON_FRIDAY_MS = at(12, day=DAY + 7 * 1000)[0]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +75,12 @@ NOON = at(12)
         (1001, clock.NEVER_SET, access.NOT_NOW),
         (1001, at(12, width_ms=86_400_000), access.NOT_NOW),
         (1002, clock.NEVER_SET, access.NOT_NOW),
+        # A weekend lies between its ends, or thousands of them.
+        (1005, at(9), reasons.APPROVED),
+        (1005, at(12, day=DAY + 1), access.NOT_NOW),
+        (1005, at(9, width_ms=4 * 86_400_000), access.NOT_NOW),
+        (1005, (at(9)[0], NEVER_ON_FRIDAY_MS), access.NOT_NOW),
+        (1002, at(9, width_ms=86_400_000 * 3), access.NOT_NOW),
     ],
 )
 def test_groups_and_schedules(card_no, interval_ms, answer):
@@ -343,3 +351,14 @@ def test_tries_that_sleep_are_those_that_stay_awake(steps, at, slept_ms):
             assert asleep.right() == awake.right()
         else:
             assert asleep.wrong(now_ms) == awake.wrong(now_ms)
+
+
+def test_a_try_of_last_term_is_not_retained():
+    """A lock that nobody touches for two months goes on: ages have 32 bits."""
+    tries = access.Tries()
+    tries.wrong(0)
+    two_months_ms = 60 * 86_400_000
+    ages = tries.ages(two_months_ms)
+    assert len(tries.ages(299_999)) == 8 and len(ages) == 4
+    tries.resume(ages, 0, two_months_ms)
+    assert not tries.is_locked_out(two_months_ms)

@@ -70,6 +70,13 @@ def test_any_other_history_has_another_chain():
     assert len(chains) == len(others) + 1
 
 
+def test_a_number_beyond_the_map_is_nobodys():
+    """A card that was numbered otherwise is answered, and is not taken for another one."""
+    changes = card_status.change(7, card_status.LOST)
+    for card_no in (0x1000007, 20_260_007, 0xFFFFFFFF):
+        assert card_status.newest(changes, card_no) is None
+
+
 @pytest.mark.parametrize("card_no", [0, 1, 0x0101, 0x010101, 0x010203, card_status.CARD_NO_MAX])
 def test_a_number_is_not_found_across_two_changes(card_no):
     """Bytes of two neighbours may read like a card that neither of them is about."""
