@@ -220,9 +220,10 @@ def _find(asked: Asked) -> Dossier:
 
 def _numbers(text: str) -> list[int]:
     words = text.replace(",", " ").replace("，", " ").split()
-    if not words or not all(word.isascii() and word.isdigit() for word in words):
+    found = [number for word in words if (number := typed.whole(word)) is not None]
+    if not words or len(found) < len(words):
         raise Refused(BAD_FIELDS, "devices")
-    return [int(word) for word in words]
+    return found
 
 
 def waiting(asked: Asked) -> list[Waiting]:
