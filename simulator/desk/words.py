@@ -23,6 +23,11 @@ TEXTS = {
     "next_step": ("下一步", "Next step"),
     "jump_72h": ("跳 72 小时", "Jump 72 h"),
     "day_end": ("到日终", "To day end"),
+    "expiry": ("到过期", "To expiry"),
+    "expiry_hint": (
+        "跳到卡包里下一张到期的卡刚过有效期",
+        "Until the card of the wallet that ends next has just expired",
+    ),
     "sound": ("声音", "Sound"),
     "record": ("导出剧本", "Save recording"),
     "finish": ("收工核对", "Close and judge"),
