@@ -51,7 +51,7 @@ def from_console(url: str, part: Path, by: Mapping[str, str], say: Say) -> Captu
             raise DeviceError(9, "no partition journal")
         start, size = facts["partitions"]["journal"]
         kept = Part(part, {"mac": facts["mac"], "start": start, "size": size})
-        data, again = _read(port, kept, size // SECTOR_BYTES, say)
+        data, again = _read((port, facts["mac"]), kept, size // SECTOR_BYTES, say)
         processes.reset(port)
     source = _source("console", url, begun_s, by) | {"read_again": again}
     return Capture(data, Place(start, size, BY_TABLE), (), source, _reader(facts))
@@ -90,11 +90,14 @@ def from_dump(file: Path, start: int | None, size: int, by: Mapping[str, str]) -
     return Capture(found.data, found.place, found.missing, source)
 
 
-def _read(port: str, kept: Part, count: int, say: Say) -> tuple[bytes, int]:
-    """The partition, and how many of its sectors were read more than once."""
+def _read(board: tuple[str, str], kept: Part, count: int, say: Say) -> tuple[bytes, int]:
+    """The partition, and how many of its sectors were read more than once.
+
+    `board`: its port, and its MAC: whatever else comes to that port is not read.
+    """
     read: dict[int, int] = {}
     for _ in range(_LOOKS_MAX):
-        digests = _call(port, "digests")
+        digests = _call(board, "digests")
         if len(digests) != count:
             raise DeviceError(9, f"{len(digests)} sectors of {count}")
         lacking = [n for n, digest in enumerate(digests) if digest and not kept.has(n, digest)]
@@ -104,17 +107,18 @@ def _read(port: str, kept: Part, count: int, say: Say) -> tuple[bytes, int]:
         say(f"{len(lacking)} sectors to read, of {sum(map(bool, digests))} that are in use")
         for first in range(0, len(lacking), AT_ONCE):
             numbers = lacking[first : first + AT_ONCE]
-            told = _call(port, "sectors", numbers)
+            told = _call(board, "sectors", numbers)
             if len(told) != len(numbers):
-                raise DeviceError(7, port)
+                raise DeviceError(7, board[0])
             for number, text in zip(numbers, told, strict=True):
                 kept.add(number, _sector(text))
                 read[number] = read.get(number, 0) + 1
     raise NeverStill(f"{_LOOKS_MAX} looks, and it was another journal each time")
 
 
-def _call(port: str, function: str, *arguments: Any) -> list[str]:
-    return processes.call(port, function, *arguments, script=ON_BOARD)
+def _call(board: tuple[str, str], function: str, *arguments: Any) -> list[str]:
+    port, mac = board
+    return processes.call(port, function, *arguments, script=ON_BOARD, mac=mac)
 
 
 def _sector(text: str) -> bytes:
