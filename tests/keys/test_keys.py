@@ -273,7 +273,8 @@ def test_a_departments_name_stays_one_value_of_the_register(vault, tmp_path):
     facts = {"merchant_no": 71, "department": named}
     (row,) = tomllib.loads(site_kit.register(kit, [1001], facts).decode())["device"]
     assert row["department"] == named and row["key"] == kit.device_keys(1001)["device_key"].hex()
-    (row,) = tomllib.loads(site_kit.register(kit, [7], {"department": "总务处"}).decode())["device"]
+    written = site_kit.register(kit, [7], {"department": "总务处"})
+    (row,) = tomllib.loads(written.decode())["device"]
     assert row["department"] == "总务处"
 
 

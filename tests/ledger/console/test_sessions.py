@@ -226,7 +226,7 @@ def test_guesses_of_one_host_are_one_pace_whichever_of_its_addresses_they_have(t
     books_in(tmp_path).close()
     books = Books(lambda: LedgerStore.open(str(tmp_path / "books" / "ledger.sqlite")))
     line = ConsoleLine("127.0.0.1", 80, "", 100, None, None)
-    clocks = lambda: int(time.time()), lambda: 0  # noqa: E731 - nothing fills up meanwhile
+    clocks = lambda: int(time.time()), lambda: 0
     console = app.Console(books, Settings(259_200, 28_800), line, 80, *clocks)
     at_once = app.LOGINS_PER_S * BURST_S
     try:
