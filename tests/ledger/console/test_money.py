@@ -103,6 +103,11 @@ def test_four_persons_approve_in_their_order_and_the_merchant_is_paid_once(offic
     (row,) = openpyxl.load_workbook(io.BytesIO(answer.data)).active.iter_rows(min_row=2)
     assert [cell.value for cell in row][:4] == [1, "43050176453600000123", "食堂有限公司", 9]
     assert (row[1].data_type, row[3].number_format) == ("s", "#,##0.00")
+    for line in ("1,maybe,", "x,paid,"):  # a line that is not read, and none of the others is
+        what = "/payments", "/payments/results", "results", f"付款号,结果,原因\n1,成功,\n{line}\n"
+        answer = upload(sits("clara"), *what)
+        assert (answer.status, answer.reason) == (422, UNREADABLE) and "line 3" in answer.text
+    assert list(store.database.rows("SELECT number FROM remittance_result")) == []
     answer = sits("clara").send("/payments", "/payments/results", payment="1", result="paid")
     assert answer.status == 303, answer.text
     assert [one.owner for one in store.periods.payments.unpaid()] == [KIOSK]
