@@ -266,6 +266,13 @@ def test_the_register_takes_a_kits_readers_and_their_rotation(vault, tmp_path):
     books.close()
 
 
+def test_a_key_is_not_handed_out_under_the_name_of_its_public_half(vault, tmp_path):
+    """The public one lay there then, and the word was that nothing had been handed out."""
+    with pytest.raises(KeysError, match="public half"):
+        export(vault, "update", "wang", 0, tmp_path / "wang.pub", "")
+    assert not (tmp_path / "wang.pub").exists()
+
+
 def test_a_departments_name_stays_one_value_of_the_register(vault, tmp_path):
     """Whatever stands in it; a quotation mark had ended it, and what follows was read as keys."""
     kit = kit_of(vault, tmp_path)
