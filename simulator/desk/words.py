@@ -21,9 +21,10 @@ TEXTS = {
     "pause": ("暂停", "Pause"),
     "go_on": ("继续", "Go on"),
     "next_step": ("下一步", "Next step"),
-    "jump_72h": ("跳 72 小时", "Jump 72 h"),
-    "day_end": ("到日终", "To day end"),
-    "expiry": ("到过期", "To expiry"),
+    "jump": ("跳到", "Jump to"),
+    "jump_72h": ("+72 h", "+72 h"),
+    "day_end": ("日终", "Day end"),
+    "expiry": ("过期", "Expiry"),
     "expiry_hint": (
         "跳到卡包里下一张到期的卡刚过有效期",
         "Until the card of the wallet that ends next has just expired",
