@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from tools.journal.trace import Step
 
 journal = typer.Typer(
-    help="Journals of readers: taken, shown, verified, followed, replayed.", no_args_is_help=True
+    help="Journals of readers: taken, shown, judged, handed in, followed, replayed.",
+    no_args_is_help=True,
 )
 KeyFiles = Annotated[
     list[Path] | None,
@@ -135,6 +136,33 @@ def journal_verify(
     else:
         typer.echo("\n".join(lines(capture, verdict)))
     raise typer.Exit(EXIT_FAILED if verdict.breaks else 0)
+
+
+@journal.command("collect")
+def journal_collect(
+    file: InputFile,
+    books: Annotated[
+        Path,
+        typer.Option(exists=True, dir_okay=False, help="The ledger's database, or ledger.toml."),
+    ],
+) -> None:
+    """Bring into the books what a dead reader had not uploaded: its journal FILE, as pulled.
+
+    May run beside the ledger, and be given again. Exit code 1: the books do not have all of it.
+    """
+    from ledger.dialect import StoreUnavailable
+    from tools.journal.capture import load
+    from tools.journal.collect import NotCollected, collect, lines_of
+    from tools.session import written
+
+    with _refusing():
+        try:
+            with written(books) as store:
+                found = collect(load(file), store)
+        except (NotCollected, StoreUnavailable) as error:
+            refuse(error)
+    typer.echo("\n".join(lines_of(found)))
+    raise typer.Exit(0 if found.is_whole else EXIT_FAILED)
 
 
 @journal.command("trace")

@@ -29,6 +29,9 @@ Out = Annotated[Path, typer.Option(help="A new file for it.")]
 Generation = Annotated[int, typer.Option(min=0, help="0: the newest.")]
 
 
+_READERS_MAX = 100_000
+
+
 class Made(StrEnum):
     """What can be created."""
 
@@ -125,6 +128,7 @@ def keys_rotate(
         if kind == ROOT:
             number = vault.rotate_root(choose(person or by))
             typer.echo(f"root {number}: what is made from now on follows from it")
+            typer.echo("back the folder up now: no backup of before has this root")
         elif kind == DEVICE:
             for site, devices in _readers(names or []).items():
                 vault.rotate_devices(site, devices)
@@ -240,9 +244,9 @@ def _readers(names: list[str]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for name in names:
         site, _, number = name.partition("/")
-        if not number.isdecimal():
+        if not number.isascii() or not number.isdecimal():
             raise KeysError(f"{name}: a reader is SITE/NUMBER")
-        found.setdefault(site, []).append(int(number))
+        found.setdefault(site, []).append(_number(number))
     if not found:
         raise KeysError("device: which? SITE/NUMBER")
     return found
@@ -254,12 +258,24 @@ def _numbers(texts: list[str]) -> list[int]:
     found: list[int] = []
     for text in texts:
         first, _, last = text.partition("-")
-        if not first.isdecimal() or not (last or first).isdecimal():
+        numbers = [_number(each) for each in (first, last or first)]
+        if numbers[0] > numbers[1]:
             raise KeysError(f"{text}: a number, or FIRST-LAST")
-        found += range(int(first), int(last or first) + 1)
-    if not found or min(found) < 1 or max(found) > 0xFFFFFFFF:
-        raise KeysError("readers have numbers from 1 to 4294967295")
+        if numbers[1] - numbers[0] >= _READERS_MAX - len(found):
+            raise KeysError(f"{text}: a register has at most {_READERS_MAX} readers at once")
+        found += range(numbers[0], numbers[1] + 1)
+    if len(set(found)) < len(found):
+        raise KeysError("a reader is named twice")
     return found
+
+
+def _number(text: str) -> int:
+    from tools.keys.vault import KeysError
+
+    is_number = text.isascii() and text.isdecimal() and len(text) <= 10
+    if not is_number or not 1 <= int(text) <= 0xFFFFFFFF:
+        raise KeysError(f"{text[:20]}: readers have numbers from 1 to 4294967295, or FIRST-LAST")
+    return int(text)
 
 
 def _day(at_s: int) -> str:

@@ -143,7 +143,7 @@ def device_provision(
     base: Base = None,
     board: Board = BoardName.ESP32_8MB,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Another board takes the number over.")
+        bool, typer.Option("--replace", help="Another board takes over a number never in use.")
     ] = False,
     lose_journal: LoseJournal = False,
     jobs: Annotated[int, typer.Option(min=1, max=16, help="Boards at a time.")] = 1,

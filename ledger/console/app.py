@@ -36,7 +36,7 @@ from ledger.console.asked import (
     Settings,
     Shown,
 )
-from ledger.console.door import Door
+from ledger.console.door import Door, whose
 from ledger.console.looks import STATIC, Looks
 from ledger.dialect import StoreUnavailable
 from ledger.people import NO_SESSION, NOT_FOR_ROLE
@@ -44,7 +44,7 @@ from ledger.signatures import NotAllowed, note_refusal, session_of
 from ledger.store import LedgerStore
 
 LANGUAGE = "language"
-LOGINS_PER_S = 2  # of one address; each costs a hash
+LOGINS_PER_S = 2  # of one address, or network of one host; each costs a hash
 
 _log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class Console:
         if not all(map(bodies.is_text, request.query_params.values())):
             raise Refused(refusals.BAD_FIELDS)
         if request.method == "POST":
-            if page.is_open and self._logins.wait_s(_address(request)):
+            if page.is_open and self._logins.wait_s(whose(request)):
                 raise Refused(refusals.TOO_OFTEN)
             fields, files = await bodies.read(request, page.takes_files)
         said = _Request(
@@ -325,7 +325,3 @@ def _language(request: Request) -> str:
     """Chinese, unless somebody has asked for another that there is."""
     asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE, "")
     return asked if asked in LANGUAGES else ZH
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""

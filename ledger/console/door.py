@@ -91,10 +91,10 @@ class Door:
         is_asked = request.method != "POST" and origin is None
         if not is_asked and origin not in self._origins:
             return OTHER_ORIGIN
-        return TOO_OFTEN if self._pace.wait_s(_whose(request)) else 0
+        return TOO_OFTEN if self._pace.wait_s(whose(request)) else 0
 
 
-def _whose(request: Request) -> str:
+def whose(request: Request) -> str:
     """Whose pace it is: an address, of IPv6 the network that a single host may have."""
     host = request.client.host if request.client else ""
     if ":" not in host:

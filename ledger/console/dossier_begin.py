@@ -131,12 +131,8 @@ def _leave(asked: Asked, kind: str, role: str) -> int:
 
 def _ask(asked: Asked, kind: str, role: str) -> int:
     del kind, role
-    records = []
-    for word in typed.text(asked, "records").split():
-        parts = word.split("/")
-        if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
-            raise Refused(BAD_FIELDS, "records")
-        records.append((int(parts[0]), int(parts[1])))
+    words = typed.text(asked, "records").split()
+    records = [typed.record(word, "/", "records") for word in words]
     what = typed.text(asked, "reference"), typed.number(asked, "merchant_no"), records
     said = typed.text(asked, "what")
     return asked.store.merchants.tickets.ask(*what, asked.person, said, asked.now_s)

@@ -4,6 +4,7 @@ The list of what is open has its clocks (R17.2, R20); a dossier shows its steps,
 that may follow and that whoever has logged in may say, a form (ledger/procedures.py).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ledger import closing, people, procedures
@@ -28,11 +29,13 @@ _OPEN = {
     for state in procedures.states(kind)
     if procedures.is_open(kind, state) and state != procedures.ABSENT
 }
+# By the index of states first: one that is open in one procedure may be the end of another.
 _STATES = ", ".join(f"'{state}'" for state in sorted({state for _kind, state in _OPEN}))
+_PAIRS = ", ".join(f"('{kind}', '{state}')" for kind, state in sorted(_OPEN))
 _LIST = f"""
-SELECT d.number, d.kind, d.reference, d.merchant_no, d.device, s.state_after
-FROM dossier_step s JOIN dossier d ON d.number = s.dossier
-WHERE s.state_after IN ({_STATES}) AND d.number > ? AND ? IN ('', d.kind) AND NOT EXISTS (
+SELECT d.number FROM dossier_step s JOIN dossier d ON d.number = s.dossier
+WHERE s.state_after IN ({_STATES}) AND (d.kind, s.state_after) IN (VALUES {_PAIRS})
+AND d.number > ? AND ? IN ('', d.kind) AND NOT EXISTS (
     SELECT 1 FROM dossier_step n WHERE n.dossier = s.dossier AND n.step = s.step + 1)
 ORDER BY d.number LIMIT {_SHOWN + 1}"""
 # What is shown with a step, where it is no word of procedures.EVIDENCE.
@@ -70,9 +73,17 @@ class Way:
 
 
 def opened(database: Dialect, now_s: int, behind: int = 0, kind: str = "") -> list[Listed]:
-    """Those behind a number, the most urgent first; one page."""
+    """Those behind a number, in their order: a page of them, and one more if there is one."""
     rows = list(database.rows(_LIST, (behind, kind)))
-    return [_listed(find(database, row[0]), now_s) for row in rows if (row[1], row[5]) in _OPEN]
+    return [_listed(find(database, number), now_s) for (number,) in rows]
+
+
+def _every(asked: Asked) -> Iterator[Listed]:
+    """All that is open, page by page."""
+    behind = 0
+    while found := opened(asked.store.database, asked.now_s, behind):
+        yield from found
+        behind = found[-1].dossier.number
 
 
 def _listed(dossier: Dossier, now_s: int) -> Listed:
@@ -220,15 +231,15 @@ def _find(asked: Asked) -> Dossier:
 
 def _numbers(text: str) -> list[int]:
     words = text.replace(",", " ").replace("，", " ").split()
-    if not words or not all(word.isascii() and word.isdigit() for word in words):
+    found = [number for word in words if (number := typed.whole(word)) is not None]
+    if not words or len(found) < len(words):
         raise Refused(BAD_FIELDS, "devices")
-    return [int(word) for word in words]
+    return found
 
 
 def waiting(asked: Asked) -> list[Waiting]:
     """What whoever asks may take the next step of."""
-    found = opened(asked.store.database, asked.now_s)
-    mine = [one for one in found if ways_of(asked, one.dossier)]
+    mine = [one for one in _every(asked) if ways_of(asked, one.dossier)]
     path = f"/dossiers/{mine[0].dossier.number}" if len(mine) == 1 else "/dossiers"
     return [Waiting("dos_waits", len(mine), path)]
 
@@ -236,7 +247,7 @@ def waiting(asked: Asked) -> list[Waiting]:
 def to_sign(asked: Asked) -> list[ToSign]:
     """Dossiers whose next step is a signature of whoever asks; their page has the no too."""
     found = []
-    for one in opened(asked.store.database, asked.now_s):
+    for one in _every(asked):
         dossier = one.dossier
         mine = {(way.verb, way.role) for way in ways_of(asked, dossier)}
         last = dossier.steps[-1]

@@ -3,8 +3,9 @@
 Rules of this file. A text is written as a text. In CSV, where a program guesses, what would begin
 a formula has an apostrophe before it (also in full width, which a Chinese Excel takes for the
 same), and what it would make another thing of has a tab behind it: digits that would lose their
-end or their leading zeros, 12E34, a date. A file for a bank is read by no spreadsheet, and has
-none of that. An amount is a number in both. Amounts are fen until they are a cell.
+end or their leading zeros, 12E34, a date, a time of day, (5). A file for a bank is read by no
+spreadsheet, and has none of that. An amount is a number in both. Amounts are fen until they are a
+cell.
 """
 
 import csv
@@ -22,9 +23,16 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 CSV = "text/csv; charset=utf-8"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _DIGITS_SURE = 11  # longer numbers are shown rounded
-_GUESSED = re.compile(
-    rf"\d{{{_DIGITS_SURE + 1},}}|0\d+|\d+[eE]\d+|\d{{1,4}}[-/]\d{{1,2}}([-/ ].*)?", re.ASCII
+_GUESSES = (
+    rf"\d{{{_DIGITS_SURE + 1},}}",
+    r"0\d+",
+    r"\d+(\.\d+)?[eE][-+]?\d+",
+    r"\d{1,4}[-/]\d{1,2}([-/ ].*)?",
+    r"(\d{4}年)?\d{1,2}月(\d{1,2}日)?",
+    r"\d{1,2}:\d{2}(:\d{2})?( ?[AaPp][Mm])?",
+    r"\(\d+(\.\d+)?\)",  # of a bookkeeper, less than nothing
 )
+_GUESSED = re.compile("|".join(_GUESSES), re.ASCII)
 
 Table = tuple[str, Sequence[str], Iterable[Sequence[Cell]]]  # title, heads, rows
 

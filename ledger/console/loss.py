@@ -52,7 +52,7 @@ def show(asked: Asked) -> Shown:
         "due_s": lost.from_s + after_s,
         "left_s": max(lost.from_s + after_s - asked.now_s, 0),
         "heir": heir if heir != card_no else None,
-        "amount_fen": _amount_fen(asked, card_no, heir),
+        "amount_fen": None if lost.until_s is not None else _amount_fen(asked, card_no, heir),
         "blocking": [_reader(asked, *one) for one in _places(proof.blocking)],
         "behind": [_reader(asked, one.device) for one in behind(store.database)[:READERS_MAX]],
     }

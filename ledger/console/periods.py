@@ -104,10 +104,7 @@ def close(asked: Asked) -> str:
 
 def place(name: str) -> tuple[int, int]:
     """(device, seq) of the field open-1001-0."""
-    parts = name.split("-")[1:]
-    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
-        raise Refused(BAD_FIELDS, "open")
-    return int(parts[0]), int(parts[1])
+    return typed.record(name.removeprefix("open-"), "-", "open")
 
 
 _LAST = """

@@ -14,7 +14,7 @@ _DAY_MAX = NUMBER_MAX // DAY_S - 1
 
 def in_path(asked: Asked, name: str) -> int:
     """The number that stands in the path under this name; there is no such page without."""
-    found = _whole(asked.path[name])
+    found = whole(asked.path[name])
     if found is None:
         raise Refused(NOTHING_HERE)
     return found
@@ -22,13 +22,13 @@ def in_path(asked: Asked, name: str) -> int:
 
 def in_query(asked: Asked, name: str, default: int = 0) -> int:
     """The number that stands in the query; what is none is as if nobody had said one."""
-    found = _whole(asked.query.get(name, ""))
+    found = whole(asked.query.get(name, ""))
     return default if found is None else found
 
 
 def number(asked: Asked, name: str) -> int:
     """A whole number of a form."""
-    found = _whole(text(asked, name))
+    found = whole(text(asked, name))
     if found is None:
         raise Refused(BAD_FIELDS, name)
     return found
@@ -45,6 +45,20 @@ def fen(asked: Asked, name: str) -> int:
     if found is None:
         raise Refused(BAD_FIELDS, name)
     return found
+
+
+def whole(said: str) -> int | None:
+    """The number that these digits are; None: none, or none that the books have."""
+    is_number = said.isascii() and said.isdigit() and len(said) <= 10
+    return int(said) if is_number and int(said) <= NUMBER_MAX else None
+
+
+def record(said: str, between: str, name: str) -> tuple[int, int]:
+    """(reader, number of its record) of a field `name`, such as 1001/7 with "/" between."""
+    parts = [whole(part) for part in said.split(between)]
+    if len(parts) != 2 or parts[0] is None or parts[1] is None:
+        raise Refused(BAD_FIELDS, name)
+    return parts[0], parts[1]
 
 
 def day(said: str) -> int | None:
@@ -78,8 +92,3 @@ def clock(asked: Asked, time_s: int) -> str:
 def date_of(number_of_day: int) -> str:
     """A day since 1970 as 2026-11-27."""
     return (_EPOCH + timedelta(days=number_of_day)).isoformat()
-
-
-def _whole(said: str) -> int | None:
-    is_number = said.isascii() and said.isdigit() and len(said) <= 10
-    return int(said) if is_number and int(said) <= NUMBER_MAX else None

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import screen
-from simulator.desk import link_look, views
+from simulator.desk import jumps, link_look, views
 from simulator.desk.device_look import DeviceLooker
 from simulator.desk.look import Looker
 from simulator.desk.phone_look import PhoneLooker
@@ -35,7 +35,6 @@ from simulator.vm.bridge import VmMissing
 SPEEDS = (1, 10, 60)
 _log = logging.getLogger(__name__)
 _SECOND_US = 1_000_000
-_DAY_S = 86_400
 _FRAME_S = 0.05  # between two looks
 _FRAME_S_MAX = 0.5
 _LOOKING_SHARE = 0.2  # of the time is spent with looks at most: with many devices they come later
@@ -103,7 +102,7 @@ class Stage:
         return self._ask(lambda: self._act(table))
 
     def set_time(self, wish: Mapping[str, Any]) -> Future[str]:
-        """`speed` of SPEEDS, `paused`, `jump_s` or "day-end", or `step` 1 (of the file)."""
+        """`speed` of SPEEDS, `paused`, `jump_s` (as of jumps.py), or `step` 1 (of the file)."""
         return self._ask(lambda: self._set_time(wish))
 
     def finish(self) -> Future[str]:
@@ -301,14 +300,10 @@ class Stage:
         return ""
 
     def _jump(self, wanted: object) -> str:
-        run = self._session.run
-        if wanted == "day-end":
-            offset_s = run.scenario.policy["utc_offset_s"]
-            over_s = _DAY_S - (run.world.utc_s() + offset_s) % _DAY_S + 60
-        elif type(wanted) is int and 0 < wanted <= 366 * _DAY_S:
-            over_s = wanted
-        else:
-            return "no such jump"
+        try:
+            over_s = jumps.over_s(self._session.run, wanted)
+        except Refused as refused:
+            return str(refused)
         refusal = self._rest(over_s)
         if not refusal:
             self._jump_us, self._paused = self._session.now_us + over_s * _SECOND_US, False

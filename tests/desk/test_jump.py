@@ -1,6 +1,7 @@
 """Hours that are jumped over: nobody is stepped through them, whoever comes on the way."""
 
 import json
+import re
 import time
 from collections import Counter
 
@@ -55,3 +56,42 @@ def test_a_jump_over_steps_of_the_file_sleeps_on_behind_each(tmp_path, monkeypat
     print(f"\n{taken} steps of a window in {HOURS} hours")
     assert taken < HOURS * 600, "one that is awake takes two in a second"
     assert report and report["failures"] == []
+
+
+SOON = """[[cards]]
+name = "guest"
+kind = "temporary"
+first_no = 30001
+balance = "5.00"
+valid_days = [-30, 1]
+"""
+
+
+def test_a_jump_to_expiry_ends_when_the_next_card_has_just_ended(tmp_path):
+    """Its last day counts; a card that never was the centre's own is not waited for."""
+    foreign = SOON.replace("guest", "foreign").replace("30001", "30002").replace("1]", "0]")
+    foreign = foreign.replace("valid_days", 'make = "foreign"\nvalid_days')
+    text = SMALL.replace("[[step]]", f"{SOON}{foreign}[[step]]", 1)
+    stage = Stage(text, tmp_path / "campus.toml")
+    try:
+        before = json.loads(stage.shown["time"])["local_s"]
+        asked = stage.set_time({"jump_s": "expiry"}).result()
+        recorded = stage.recording().result()
+    finally:
+        stage.close()
+    assert asked == ""
+    (over,) = re.findall(r'do = "rest"\nover = "(\d+):(\d+):(\d+)"', recorded)
+    hours, minutes, seconds = map(int, over)
+    jumps_s = (hours * 60 + minutes) * 60 + seconds
+    ends_s = (before // 86_400 + 2) * 86_400 + 60
+    assert abs(before + jumps_s - ends_s) <= 2, "behind its last day, which is tomorrow"
+
+
+def test_no_jump_to_expiry_where_nothing_ends_within_a_year(tmp_path):
+    stage = Stage(SMALL, tmp_path / "campus.toml")
+    try:
+        asked, recorded = stage.set_time({"jump_s": "expiry"}).result(), stage.recording().result()
+    finally:
+        stage.close()
+    assert 'do = "rest"' not in recorded
+    assert asked == "no card of the wallet expires within a year"

@@ -251,6 +251,17 @@ def test_a_board_keeps_its_number_until_it_has_its_next_one(tmp_path):
         log.begin(SITE, 1, "cc")
 
 
+def test_who_had_a_number_that_goes_to_another_board_is_told(tmp_path):
+    """The ledger would take what the second one tells for a copy of the first (311)."""
+    with Log(tmp_path / "log.jsonl") as log:
+        assert log.begin(SITE, 1, "aa") == ""
+        assert log.begin(SITE, 1, "bb", replace=True) == "", "begun, and never a reader"
+        log.add(row(1, "bb"))
+        assert log.begin(SITE, 1, "bb", replace=True) == "", "it is its own"
+        log.add(row(1, "bb"))
+        assert log.begin(SITE, 1, "cc", replace=True) == "bb"
+
+
 def test_another_board_takes_a_number_over_though_all_else_is_the_same(tmp_path):
     """--replace looks at the board; the one that has the number already is left as it is."""
     jobs, same, did = [batch.Job("a", 1), batch.Job("b", 2)], {"program_digest": "1"}, []

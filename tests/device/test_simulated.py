@@ -54,6 +54,10 @@ def order(tmp_path, kit, reader):
     return [*words, "--release", tmp_path / "program.release", "--key", tmp_path / "signer.pub"]
 
 
+# What is said to whoever gives a number to a second board: its sales would wait in suspense.
+USED = "retire the number"
+
+
 def put(tmp_path, url, kit, reader, device=1001, *more):
     words = ["--port", url, "--device", device, *order(tmp_path, kit, reader)]
     return onecard("device", "provision", *words, *more)
@@ -118,6 +122,9 @@ def test_its_next_key_leaves_its_journal_and_another_reader_is_refused(tmp_path,
     assert done.exit_code == 0, done.output
     facts = inspected(url)
     assert (facts["settings"]["device"], facts["journal_sectors"]) == (1002, 0)
+    assert USED not in done.output, "nobody had the number"
+    other = put(tmp_path, board(tmp_path / "other", 2), kit, reader, 1002, "--replace")
+    assert other.exit_code == 0 and USED in other.stderr and facts["mac"] in other.stderr
 
 
 def test_cut_off_anywhere_it_runs_nothing_or_all_of_it_and_is_provisioned_again(

@@ -22,7 +22,7 @@ from simulator.board.served import FLASH
 from tests.device.bench import board, chip, trouble
 from tests.journal.writer import DEVICE, KEY, SECTOR_BYTES, Device
 from tools.cli import app
-from tools.device import ports, processes
+from tools.device import ports, processes, provision
 from tools.device.boards import BOARDS
 from tools.device.errors import DeviceError
 from tools.device.partition_table import TABLE_AT, TABLE_BYTES, decode, encode
@@ -101,6 +101,18 @@ def test_a_live_reader_is_read_and_never_written_to(folder, tmp_path, device):
     assert again.exit_code == 2 and "is there already" in again.stderr
     shown = onecard("journal", "show", out)
     assert shown.exit_code == 0 and "outcome" in shown.output
+
+
+def test_another_board_that_has_come_to_the_port_is_not_taken_for_the_one_that_was_asked(
+    folder, tmp_path, monkeypatch
+):
+    """Its journal had stood in a file that names the first board: evidence of the wrong reader."""
+    inspect = provision.inspect
+    monkeypatch.setattr(provision, "inspect", lambda port: inspect(port) | {"mac": "0a0b0c0d0e0f"})
+    out = tmp_path / "pos.journal"
+    done = onecard("journal", "pull", out, "--port", f"sim://{folder}")
+    assert done.exit_code == 2 and "[cause 19]" in done.stderr, done.output
+    assert not out.exists()
 
 
 def test_a_cable_that_is_pulled_out_leaves_what_was_read_and_it_goes_on(

@@ -3,12 +3,14 @@
 import json
 import random
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
 from edge_agent.store import Store as AgentStore
 from firmware.services.journal import Journal
+from ledger import one_yuan
 from protocols.wire import messages
 from simulator.chips.nor_flash import NorFlash
 from tests.journal.writer import SECTOR_BYTES
@@ -64,6 +66,19 @@ def traced(*words):
 
 def books(store, held=None, agent=None, masks=True):
     return Places(held or {}, agent, store.database, masks)
+
+
+def test_a_debit_that_moved_no_money_is_wrong(september, monkeypatch):
+    """The books say that the card paid, and nobody has the money: that is no step to wait at."""
+    _path, store, canteen = september
+    follow = one_yuan.follow
+
+    def without(database, *record):
+        return replace(follow(database, *record), transfers=())
+
+    monkeypatch.setattr(one_yuan, "follow", without)
+    steps = trace((canteen.device, 1), books(store))
+    assert last(steps) == (words.MOVED, WRONG, "no-moves") and is_wrong(steps)
 
 
 def test_from_the_tap_to_the_bank_step_by_step(september, tmp_path):

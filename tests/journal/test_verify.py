@@ -5,6 +5,8 @@ And what power cuts leave of a journal that nobody touched is never called broke
 
 import json
 import random
+import struct
+from binascii import crc32
 
 import pytest
 from typer.testing import CliRunner
@@ -129,6 +131,21 @@ def test_a_changed_record_breaks_its_seal_whatever_its_crc_says(device):
 
 
 OUTCOMES_OTHER = {"intent_device": DEVICE, "intent_seq": 3, "result": messages.NOT_COMMITTED}
+
+
+def test_a_sector_that_follows_another_record_is_seen_without_a_key(device):
+    """Its header says behind which record it was begun: no seal has to be known for that."""
+    device.outcomes(LONG)
+    data = bytearray(device.capture().data)
+    sector = read_image(bytes(data)).sectors[1]
+    header = struct.Struct("<IIII32sI")
+    at = sector.number * SECTOR_BYTES
+    *facts, link, _crc = header.unpack_from(data, at)
+    other = bytes(byte ^ 1 for byte in link)
+    crc = crc32(header.pack(*facts, other, 0)[:-4])
+    header.pack_into(data, at, *facts, other, crc)
+    for keys in ((), [KEY]):
+        assert first(verify(captured(data), keys)) == (why.CHAIN_BROKEN, sector.first_seq, at)
 
 
 def test_a_record_that_the_reader_sealed_behind_another_one_breaks_the_chain(device):

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -263,6 +264,46 @@ def test_the_register_takes_a_kits_readers_and_their_rotation(vault, tmp_path):
     assert books.speaking_keys(1001, SITE) == [kit.device_keys(1001)["device_key"]]
     assert books.speaking_keys(1002, SITE) == [second["device_key"], second["previous_device_key"]]
     books.close()
+
+
+def test_a_key_is_not_handed_out_under_the_name_of_its_public_half(vault, tmp_path):
+    """The public one lay there then, and the word was that nothing had been handed out."""
+    with pytest.raises(KeysError, match="public half"):
+        export(vault, "update", "wang", 0, tmp_path / "wang.pub", "")
+    assert not (tmp_path / "wang.pub").exists()
+
+
+def test_a_departments_name_stays_one_value_of_the_register(vault, tmp_path):
+    """Whatever stands in it; a quotation mark had ended it, and what follows was read as keys."""
+    kit = kit_of(vault, tmp_path)
+    named = 'General "Affairs"\\\nkey = "00"'
+    facts = {"merchant_no": 71, "department": named}
+    (row,) = tomllib.loads(site_kit.register(kit, [1001], facts).decode())["device"]
+    assert row["department"] == named and row["key"] == kit.device_keys(1001)["device_key"].hex()
+    written = site_kit.register(kit, [7], {"department": "总务处"})
+    (row,) = tomllib.loads(written.decode())["device"]
+    assert row["department"] == "总务处"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "why"),
+    [
+        (["1003-1001", "7"], "FIRST-LAST"),
+        (["1-4294967295"], "at most"),
+        (["1-99999999999999999999"], "4294967295"),
+        (["1001-1003", "1002"], "twice"),
+        (["0"], "4294967295"),
+        (["9" * 5_000], "4294967295"),
+    ],
+)
+def test_readers_that_cannot_be_meant_get_no_register(vault, tmp_path, numbers, why):
+    """A slip of the key had taken all of the machine's memory, or left readers out in silence."""
+    kit_of(vault, tmp_path)
+    words = [word for number in numbers for word in ("--device", number)]
+    out = "--merchant", 71, "--out", tmp_path / "register.toml"
+    done = onecard("keys", "register", tmp_path / "kit", *words, *out)
+    assert done.exit_code == 2 and why in done.stderr, done.output
+    assert not (tmp_path / "register.toml").exists()
 
 
 # --- what a failure leaves -----------------------------------------------------------------------

@@ -63,6 +63,14 @@ def test_a_signature_is_written_through_nobodys_link(file, keys):
     assert len(release.read(file).signatures) == 1 and not file.is_symlink()
 
 
+def test_a_key_that_others_can_read_signs_nothing(file, keys):
+    before = file.read_bytes()
+    keys[0].chmod(0o640)
+    done = onecard("firmware", "sign", file, "--key", keys[0])
+    assert done.exit_code == 2 and "others may read it" in done.stderr, done.output
+    assert file.read_bytes() == before
+
+
 def test_two_sign_and_it_verifies(file, keys):
     public = [part for key in keys for part in ("--key", key.with_suffix(".pub"))]
     assert onecard("firmware", "verify", file, *public).exit_code == 1

@@ -14,7 +14,8 @@ CAUSES = {
     8: "its MicroPython is too old: flash a later base image, 1.28 at least",
     9: "its partition table is not ours: onecard device flash",
     10: "it holds records of another reader: connect it there, or keep its flash, --lose-journal",
-    11: "this number was given to another board, or this board has another number: --replace",
+    11: "this number was given to another board, or this board has another number: a free number,"
+    " or --replace where that board has never been in use",
     12: "what was written does not read back: run it again; if it stays so the flash is worn",
     13: "it has no settings: onecard device provision",
     14: "its program is not whole: onecard device provision",

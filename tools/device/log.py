@@ -91,18 +91,22 @@ class Log:
         """What stands of a reader whose board was done and not begun again since, or None."""
         return self._own.done.get((site, device))
 
-    def begin(self, site: str, device: int, mac: str, *, replace: bool = False) -> None:
+    def begin(self, site: str, device: int, mac: str, *, replace: bool = False) -> str:
         """This board is going to have this number, and until it is done it is nothing.
 
         DeviceError where another board has the number, or the board another one, here or
-        elsewhere, unless `replace`.
+        elsewhere, unless `replace`: then the MAC of the board that was made the reader with this
+        number and is it no longer, "" if there is none.
         """
         with self._lock:
             if not replace:
                 self._own.check(site, device, mac)
                 for where, numbers in self._elsewhere:
                     numbers.check(site, device, mac, where)
+            logs = (self._own, *(numbers for _where, numbers in self._elsewhere))
+            before = [log.done[site, device]["mac"] for log in logs if (site, device) in log.done]
             self._add({"site": site, "device": device, "mac": mac, _BEGUN: True})
+        return next((other for other in before if other != mac), "")
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Write down what was done: site, device, mac, and whatever else. OSError."""

@@ -21,6 +21,11 @@ from tools.firmware import release
 from tools.keys import site_kit
 
 _BLOB_BYTES_MAX = 1984
+# Two boards with one number are two chains of one reader: the ledger books nothing of the second.
+_USED = (
+    "{} was board {} until now: if that one has ever been in use, retire the number and take a"
+    " free one, or all that this board tells waits in suspense"
+)
 _PROGRAM = ("program", "version", "program_digest")
 _IDENTITY = ("settings", *provisioning.STORED)
 
@@ -150,7 +155,9 @@ def provision(
                     if batch.is_done(log, site, job.device, sameness(job)):
                         return None
                 goes = provisioning.check(facts, who, made, lose_journal=flags["lose_journal"])
-                log.begin(site, job.device, facts["mac"], replace=flags["replace"])
+                had = log.begin(site, job.device, facts["mac"], replace=flags["replace"])
+                if had:
+                    say(_USED.format(f"{site}/{job.device}", had))
                 provisioning.provision(port, facts, who, made, erase_journal=goes)
             row = {"site": site, "device": job.device, "mac": facts["mac"], "role": who.role}
             row |= {"program": made.program, "version": made.version}

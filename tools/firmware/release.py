@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from adapters import secret_files
+from adapters.secret_files import SecretFileError
 from ledger.release_file import BadRelease, Release, decode
 from tools.identity import files
 
@@ -53,13 +55,20 @@ def make_key(path: Path) -> Path:
 
 
 def sign(path: Path, key_path: Path) -> Release:
-    """The release in a file with one more signature, in that file. BadRelease, OSError."""
+    """The release in a file with one more signature, in that file. BadRelease, OSError.
+
+    A key that others can read is not signed with: they could sign for whoever holds it.
+    """
     try:
         key = load_pem_private_key(key_path.read_bytes(), None)
     except (TypeError, ValueError):
         raise BadRelease(f"{key_path} is no key of a release") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise BadRelease(f"{key_path} is no key of a release")
+    try:
+        secret_files.read(key_path)
+    except SecretFileError as error:
+        raise BadRelease(str(error)) from None
     release = read(path).signed(key)
     write(path, release)
     return release

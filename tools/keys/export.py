@@ -34,6 +34,8 @@ def export(vault: Vault, kind: str, name: str, generation: int, out: Path, part:
         raise KeysError(f"{kind}: " + ("there is only one" if name else "give a name"))
     public = out.with_suffix(".pub")
     secret, beside, said = _EXPORTS[kind](vault, name, generation, part)
+    if beside and out == public:
+        raise KeysError(f"{out}: is the name of its public half; take another one")
     if out.exists() or (beside and public.exists()):
         raise KeysError(f"{out}: is there already, or {public.name} beside it")
     try:

@@ -16,6 +16,7 @@
 It opens no other site and makes no money; docs/provisioning.md says what to do when it is lost.
 """
 
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -114,7 +115,8 @@ def register(kit: SiteKit, devices: Iterable[int], facts: Mapping[str, Any]) -> 
 
 
 def _toml(value: str | int) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    # A string of JSON is one of TOML, as long as no half of a character is escaped in it.
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _check(path: Path, kit: SiteKit) -> None:

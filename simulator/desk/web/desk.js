@@ -70,7 +70,7 @@ const CLICKS = [
   ["[data-handheld]", (button) => act({ do: button.getAttribute("aria-pressed") === "true" ? "cut" : "plug", what: "reader-network", reader: button.closest(".device").dataset.reader })],
   ["[data-do]", (button) => act({ do: button.dataset.do, reader: button.closest(".device").dataset.reader })],
   ["[data-speed]", (button) => time({ speed: Number(button.dataset.speed) })],
-  ["[data-jump]", (button) => time(button.dataset.jump === "day-end" ? { jump_s: "day-end" } : { jump_s: Number(button.dataset.jump) })],
+  ["[data-jump]", (button) => time({ jump_s: Number(button.dataset.jump) || button.dataset.jump })],
   ["#pause", (button) => time({ paused: button.getAttribute("aria-pressed") !== "true" })],
   ["#next-step", () => time({ step: 1 })],
   ["#finish", finish],

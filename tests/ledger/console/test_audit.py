@@ -1,14 +1,19 @@
 """Audit in the console: a broken link is named, a spend is followed, acts are told to who may."""
 
+import time
+
 import pytest
 
-from ledger import chain_check, invariants, one_yuan
+from ledger import chain_check, invariants, one_yuan, people
 from ledger.chain_check import HEAD, Stretch
+from ledger.console import auditing
+from ledger.console.asked import EN, Asked, Settings
 from ledger.evidence import State
-from ledger.signatures import write_act
+from ledger.signatures import Proven, write_act
 from tests.ledger.console import dorm
 from tests.ledger.console.campus import visitor
 from tests.ledger.readers import CANTEEN, CARD, Reader, open_ledger
+from tests.ledger.staff import FIRST, log_in
 
 POS, SPENDS = 1001, 4
 
@@ -124,6 +129,32 @@ def test_acts_are_told_page_by_page_and_to_a_head_of_the_own_department(campus):
     assert "access.dorm" in own.text
     other = visitor(console, store, "hua").send("/audit", "/audit", login="wen")
     assert "没有，或不是您部门的人" in other.text and "access.dorm" not in other.text
+
+
+def test_a_head_who_is_a_clerk_too_sees_no_more_than_a_head(campus):
+    """Two roles that one person may have together; it had been every department's acts."""
+    _console, store = campus
+    assert not people.check_roles(people.FINANCE, (people.HEAD, people.CLERK))
+    now_s = int(time.time())
+
+    def acts(login, department, *roles):
+        settings, nobody = Settings(259_200, 28_800), Proven("somebody", b"")
+        asked = Asked(store, settings, nobody, department, roles, now_s, EN, {}, {})
+        return auditing.acts_of(asked, login, 1 << 62)
+
+    assert acts("wen", people.STUDENTS, people.HEAD)
+    assert acts("wen", people.FINANCE, people.HEAD, people.CLERK) == []
+    assert acts("clara", people.FINANCE, people.HEAD, people.CLERK)
+    assert acts("wen", people.FINANCE, people.TREASURER), "who audits the school sees all"
+
+
+def test_a_head_sees_what_somebody_did_who_is_let_in_no_more(campus):
+    """Who has left is whom an audit is about."""
+    console, store = campus
+    write_act(store.database, "sun", "day.sign", "merchant 12", "", 0, int(time.time()))
+    store.operators.disable("sun", log_in(store, FIRST[0], int(time.time())), int(time.time()))
+    own = visitor(console, store, "hua").send("/audit", "/audit", login="sun")
+    assert "day.sign" in own.text
 
 
 def test_a_long_list_of_acts_goes_on_behind_the_last(campus):

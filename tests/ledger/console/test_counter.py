@@ -1,17 +1,21 @@
 """The clerk at the counter: find, lose, undo, reissue, swap, open; refused with its reason."""
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 
 from ledger import lifecycle, people
 from ledger.carry_over import AFTER_S
 from ledger.console import loss, refusals, search
+from ledger.holders import Holder
 from ledger.invariants import check
-from ledger.names import BadName, enter
+from ledger.lifecycle import Act
+from ledger.names import BadName, enter, masked_name
 from ledger.privacy import masked
 from ledger.signatures import acts
 from protocols.rules.card_number import FORMATS, PERSON, number
+from protocols.rules.spending import STUDENT
 from tests.ledger.console.campus import (
     IN_USE,
     LOST,
@@ -25,6 +29,7 @@ from tests.ledger.console.campus import (
 )
 from tests.ledger.staff import log_in
 
+ANOTHER = 23  # a card that nobody else has here
 UID = bytes.fromhex("04a1b2c3d4e5f6")
 ID = {"paper_id-card": "1"}
 
@@ -134,6 +139,11 @@ def test_a_loss_has_its_hours_its_amount_and_the_readers_that_bar_it(desk, clerk
     left_h = (AFTER_S - LOST_AGO_S) // 3_600
     assert f"{left_h - 1} h" in page.text or f"{left_h} h" in page.text
     assert "¥ 68.20" in page.text
+    ((lost_s,),) = desk[1].database.rows(
+        "SELECT time_s FROM card_change WHERE card_no = ? AND cause = 'lose'", (LOST,)
+    )
+    due = datetime.fromtimestamp(lost_s + AFTER_S + 28_800, UTC).strftime("%Y-%m-%d %H:%M")
+    assert f'<p class="big">{due}</p>' in page.text
     assert page.text.count("<td>1001</td>") == 2  # it has not said its map, and was never heard
     assert "Canteen 1" in page.text
     answer = clerk.get(f"/cards/{IN_USE}/loss")
@@ -153,6 +163,9 @@ def test_lost_found_and_lost_again(desk, clerk):
     assert (answer.status, answer.reason) == (422, lifecycle.NO_EVIDENCE)
     assert clerk.send(undo, undo, **ID).headers["location"] == f"{account}?done=unlose"
     assert store.cards.state(IN_USE) == "active"
+    page = clerk.get(f"/cards/{IN_USE}/loss")
+    assert loss.TEXTS["loss_over"][1] in page.text, "nothing waits for 72 hours any more"
+    assert 'id="left"' not in page.text and 'id="amount"' not in page.text
     assert clerk.post(path, opened).status == 303  # an old form does nothing more
     assert store.cards.state(IN_USE) == "active"
     answer = clerk.send(undo, undo, **ID)
@@ -233,3 +246,20 @@ def test_a_name_may_be_taken_out_and_is_no_name_of_nobody(desk):
         enter(store.database, 4711, "张三", clerk, now_s)
     enter(store.database, IN_USE, "", clerk, now_s)
     assert list(store.database.rows("SELECT 1 FROM name_key WHERE key = 'sxm'")) == []
+
+
+def test_a_list_of_several_has_no_name_and_no_number_as_they_stand(desk, clerk):
+    """What leads to one person alone is masked too, where there are two of them."""
+    _console, store = desk
+    now_s = int(time.time())
+    by = Act(evidence="admission-notice+id-card+bank-card", person=log_in(store, "clara", now_s))
+    person_no, name = "2021010099", "张三丰"
+    store.holders.issue(ANOTHER, now_s, Act(person=by.person))
+    days = now_s // 86_400, now_s // 86_400 + 9
+    store.holders.open(ANOTHER, Holder(person_no, STUDENT, "Nursing"), days, now_s, by)
+    enter(store.database, ANOTHER, name, by.person, now_s)
+    answer = clerk.send("/", "/search", q="张三")
+    assert len(found(clerk, "张三")) > 1 and ANOTHER in found(clerk, "张三")
+    for text in (name, person_no, PEOPLE[0][1], PEOPLE[0][2] + "</td>"):
+        assert text not in answer.text, text
+    assert masked(person_no) in answer.text and masked_name(name) in answer.text

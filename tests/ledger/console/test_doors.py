@@ -8,13 +8,14 @@ import pytest
 from ledger import door_states, key_openings, people, signatures
 from ledger.access import AccessRefused
 from ledger.console import doors
+from ledger.console.asked import EN, Asked, Settings
 from ledger.console.doors import BAD_TIMES, NOT_IN_OFFICE
 from ledger.console.refusals import BAD_FIELDS, NOTHING_HERE
 from ledger.door_log import DoorLog
 from ledger.lifecycle import NO_CARD
 from ledger.people import NO_REASON_GIVEN, NOT_FOUNDED
 from ledger.privacy import masked
-from ledger.signatures import NotAllowed
+from ledger.signatures import NotAllowed, Proven
 from protocols.rules import access, reasons
 from tests.ledger.console import dorm
 from tests.ledger.console.campus import visitor
@@ -204,6 +205,17 @@ def test_a_door_of_another_department_is_another_s_even_if_appointed(campus, gua
     number, seal = forms_of(guard, path)
     said = {"card_no": str(dorm.STRANGER), "form_no": number, "form_seal": seal}
     assert guard.post(path, said).reason == NOT_IN_OFFICE
+
+
+def test_who_has_been_given_another_role_keeps_no_door(campus):
+    """An appointment outlasts a role; the taps of a door are for whoever has both."""
+    _console, store = campus
+    door = door_states.of(store.database, dorm.HALL)
+    assert store.access.is_in_office(door.site, door.scope, "wen")
+    for role, is_in in ((people.WARDEN, True), (people.ENGINEER, False), (people.HEAD, False)):
+        who = Proven("wen", b""), people.STUDENTS, (role,)
+        asked = Asked(store, Settings(259_200, SCHOOL_S), *who, now_s(), EN, {}, {})
+        assert doors.is_in_office(asked, door) == is_in, role
 
 
 # --- keys ----

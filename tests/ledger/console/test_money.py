@@ -13,6 +13,7 @@ import pytest
 from ledger import reasons
 from ledger.console.exports import csv_of, xlsx
 from ledger.console.payments import UNREADABLE
+from ledger.console.refusals import BAD_FIELDS
 from ledger.people import NOT_FOR_ROLE
 from ledger.period_reasons import OTHER_REPORT, SAME_PERSON, WRONG_STEP
 from ledger.period_sheet import Fen
@@ -24,6 +25,7 @@ from tests.ledger.readers import CANTEEN
 CASE = f"/cases/{reasons.UNKNOWN_CARD}/{STRANGE[0]}/{STRANGE[1]}"
 STATEMENT = "channel,order_no,merchant_no,amount,time\n"
 BOUNDARY = "b0undary"
+HUGE = "9" * 5_000  # more than any database has, and than Python reads as a number
 
 
 @pytest.fixture
@@ -101,6 +103,11 @@ def test_four_persons_approve_in_their_order_and_the_merchant_is_paid_once(offic
     (row,) = openpyxl.load_workbook(io.BytesIO(answer.data)).active.iter_rows(min_row=2)
     assert [cell.value for cell in row][:4] == [1, "43050176453600000123", "食堂有限公司", 9]
     assert (row[1].data_type, row[3].number_format) == ("s", "#,##0.00")
+    for line in ("1,maybe,", "x,paid,"):  # a line that is not read, and none of the others is
+        what = "/payments", "/payments/results", "results", f"付款号,结果,原因\n1,成功,\n{line}\n"
+        answer = upload(sits("clara"), *what)
+        assert (answer.status, answer.reason) == (422, UNREADABLE) and "line 3" in answer.text
+    assert list(store.database.rows("SELECT number FROM remittance_result")) == []
     answer = sits("clara").send("/payments", "/payments/results", payment="1", result="paid")
     assert answer.status == 303, answer.text
     assert [one.owner for one in store.periods.payments.unpaid()] == [KIOSK]
@@ -145,6 +152,9 @@ def test_what_bars_a_period_is_decided_by_another_person_than_closes_it(office, 
     fields = _first(shown, "decide")
     answer = sits("tian").post("/periods/close", fields | {"because": "broken"})
     assert answer.status == 422, "nothing is ticked"
+    for reader in (HUGE, f"1002-{HUGE}", f"{HUGE}-0", "1002"):
+        answer = sits("tian").post("/periods/close", fields | {f"open-{reader}": "1"})
+        assert (answer.status, answer.reason) == (422, BAD_FIELDS), reader
     barring = {f"open-{one.device}-{one.seq}": "1" for one in _bars(store)}
     answer = sits("tian").post("/periods/close", fields | {"because": "broken"} | barring)
     assert answer.status == 303, answer.text
@@ -259,6 +269,9 @@ def test_a_merchant_becomes_one_with_the_fifth_signature(sits, office):
         fields = _way(sits(login).get(path), "sign")
         assert sits(login).post(path, fields).status == 303, login
     admit = _first(sits("eng").get(path), "admit")
+    for devices in (HUGE, f"2001 {HUGE}", "2001-2002"):
+        answer = sits("eng").post(path, admit | {"devices": devices})
+        assert (answer.status, answer.reason) == (422, BAD_FIELDS), devices
     answer = sits("eng").post(path, admit | {"devices": "2001 2002"})
     assert answer.status == 409, "two, and one was signed for"
     answer = sits("eng").post(path, _first(sits("eng").get(path), "admit") | {"devices": "2001"})
@@ -275,6 +288,14 @@ def test_one_person_does_not_sign_what_he_has_applied_for(sits, office):
     fields = _way(sits("stella").get(path), "sign")
     assert sits("stella").post(path, fields).reason == ANOTHER_PERSON
     assert store.merchants.dossiers.dossier(int(path[10:])).state == "applied"
+
+
+def test_a_question_about_a_record_that_no_books_have_is_refused(sits):
+    page = "/dossiers/begin/question"
+    form = {"reference": "Q-1", "merchant_no": str(CANTEEN), "what": "why twice?"}
+    for records in (HUGE, f"1005/{HUGE}", f"{HUGE}/1", "1005/99999999999999999999", "1005"):
+        answer = sits("stella").send(page, page, **form, records=records)
+        assert (answer.status, answer.reason) == (422, BAD_FIELDS), records[:40]
 
 
 def test_a_month_has_masked_numbers_unless_somebody_says_why(sits, office):

@@ -1,5 +1,6 @@
 """Each row of the table of pages: who sees it, what protects it, in both languages."""
 
+import inspect
 import re
 from urllib.parse import urlsplit
 
@@ -8,7 +9,7 @@ import pytest
 from ledger import people
 from ledger.config_listen import ConsoleLine
 from ledger.console import pages, refusals
-from ledger.console.asked import EN, LANGUAGES, ZH
+from ledger.console.asked import EN, LANGUAGES, ZH, Download
 from ledger.console.door import headers_of
 from ledger.console.looks import WEB
 from tests.ledger.console.campus import Visitor, example, visitor
@@ -137,6 +138,21 @@ def test_every_text_that_a_template_names_is_there():
     for template in WEB.glob("*.html"):
         named |= set(re.findall(r"\bt\.(\w+)", template.read_text(encoding="utf-8")))
     assert named <= set(pages.TEXTS), named - set(pages.TEXTS)
+
+
+def test_a_form_that_gives_a_file_is_told_apart_from_one_that_leads_on():
+    """The page stays behind a download: held for sent, its form had served once."""
+    given = {
+        page.path
+        for page in pages.PAGES
+        if page.do and inspect.signature(page.do).return_annotation is Download
+    }
+    forms = [
+        re.search(r'action="([^"]+)"', form)
+        for template in WEB.glob("*.html")
+        for form in re.findall(r"<form[^>]* data-file[^>]*>", template.read_text(encoding="utf-8"))
+    ]
+    assert {form[1] for form in forms if form} == given and len(forms) == len(given) >= 3
 
 
 def test_access_keys_and_paths_are_used_once():

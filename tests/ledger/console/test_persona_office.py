@@ -120,6 +120,11 @@ def test_a_report_is_approved_by_four_and_the_merchants_are_paid(
     lines = file.path().read_text(encoding="utf-8-sig").splitlines()
     assert len(lines) == 3 and sum(float(line.split(",")[3]) for line in lines[1:]) == 14
     hands.told(SECOND, "付款文件")
+    # The page stays where it is, and so the same form serves again: for people, and once more.
+    sheet = hands.taken(hands.page.get_by_role("button", name="同一批付款的表格"))
+    assert openpyxl.load_workbook(io.BytesIO(sheet.path().read_bytes())).active.max_row == 3
+    again = hands.taken(hands.page.get_by_role("button", name="生成付款文件"))
+    assert again.path().read_bytes() == file.path().read_bytes()
     answer = tmp_path / "answer.csv"
     answer.write_text("付款号,结果,原因\n1,成功,\n2,失败,账号不存在\n")
     hands = sit_down("clara", "/payments")

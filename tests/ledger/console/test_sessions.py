@@ -1,14 +1,18 @@
 """Sessions in the console: how they begin and end, and what the browser is told to keep."""
 
+import asyncio
 import time
 from dataclasses import replace
 
 import pytest
 
 from ledger import people
-from ledger.console import pages, refusals
+from ledger.api.books import Books
+from ledger.api.limits import BURST_S
+from ledger.config_listen import ConsoleLine
+from ledger.console import app, pages, refusals
 from ledger.console.app import _long, _Request
-from ledger.console.asked import EN, ZH
+from ledger.console.asked import EN, ZH, Settings
 from ledger.console.session import path_of
 from ledger.operators import ENROL, TRIES, Wanted
 from ledger.signatures import DISPLAY_S, IDLE_S, SESSION_S, NotAllowed, hash_of, session_of
@@ -195,6 +199,42 @@ def test_whoever_asks_too_often_waits(tmp_path):
     assert statuses[:2] == [200, 200] and 429 in statuses
     assert Visitor(console).get("/login").reason == refusals.TOO_OFTEN
     console.close()
+
+
+def _tries(application, address):
+    """The status of a login with a password that is wrong, by somebody at this address."""
+    body = b"login=clara&password=guess"
+    headers = {"host": "127.0.0.1:80", "origin": "http://127.0.0.1:80"}
+    headers["content-type"] = "application/x-www-form-urlencoded"
+    scope = {"type": "http", "method": "POST", "path": "/login", "query_string": b""}
+    scope["headers"] = [(name.encode(), text.encode()) for name, text in headers.items()]
+    said = []
+
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message):
+        said.append(message)
+
+    asyncio.run(application(scope | {"client": (address, 5)}, receive, send))
+    return said[0]["status"]
+
+
+def test_guesses_of_one_host_are_one_pace_whichever_of_its_addresses_they_have(tmp_path):
+    """A host has a network of IPv6 addresses; each of them had a pace of its own."""
+    configure(tmp_path)
+    books_in(tmp_path).close()
+    books = Books(lambda: LedgerStore.open(str(tmp_path / "books" / "ledger.sqlite")))
+    line = ConsoleLine("127.0.0.1", 80, "", 100, None, None)
+    clocks = lambda: int(time.time()), lambda: 0
+    console = app.Console(books, Settings(259_200, 28_800), line, 80, *clocks)
+    at_once = app.LOGINS_PER_S * BURST_S
+    try:
+        for network in ("2001:db8::{}", "2001:db8:0:1::{}", "10.0.0.1"):
+            statuses = [_tries(console.application(), network.format(n)) for n in range(1, 7)]
+            assert statuses == [401] * at_once + [429] * (6 - at_once), network
+    finally:
+        books.close()
 
 
 def test_no_token_name_or_word_comes_into_the_log(tmp_path):

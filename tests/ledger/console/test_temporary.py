@@ -145,6 +145,9 @@ def test_an_application_that_was_declined_is_not_told_as_one_under_way(desk):
     assert answer.headers["location"] == "/waiting?done=declined", answer.text
     row = who["clara"].get("/temporary").text.partition(f'href="{path}"')[2].partition("</tr>")[0]
     assert "nobody of ours" in row and "hua" in row and "0 / 2" not in row
+    for login in ("hua", "tian", "clara"):
+        forms = [where for where, _fields in who[login].get(path).page.forms]
+        assert f"{path}/sign" not in forms and f"{path}/hand-out" not in forms, login
 
 
 def test_the_list_goes_on_by_number(desk):

@@ -1,5 +1,6 @@
 """What takes two persons, in one place: who is let in, what is signed or declined, refunds."""
 
+import re
 import time
 from urllib.parse import quote
 
@@ -8,7 +9,8 @@ import pytest
 from ledger import people, reasons
 from ledger.bearers import Bearer
 from ledger.code_sales import Ask
-from ledger.console import operators, refusals
+from ledger.console import cases, opened, operators, refusals
+from ledger.console.asked import EN, Asked, Settings
 from ledger.console.waiting_list import NOT_WAITING
 from ledger.corrections import CorrectionRefused
 from ledger.invariants import check
@@ -17,7 +19,8 @@ from ledger.money_lists import OTHER_SUM
 from ledger.operators import ENROL, Wanted
 from ledger.proposals import CUT_SHORT
 from ledger.reservations import Settled
-from ledger.signatures import NotAllowed, acts, write_act
+from ledger.signatures import NotAllowed, Proven, acts, write_act
+from ledger.tampers import CENTRE, DEPARTMENT
 from ledger.topups import TopUpRefused
 from protocols.rules.scan_codes import WECHAT
 from protocols.wire import messages
@@ -202,6 +205,31 @@ def test_an_opened_reader_goes_on_when_both_departments_have_looked(office):
     assert TILL not in [one.device for one in store.tampers.waiting()]
 
 
+@pytest.mark.parametrize(
+    ("login", "step"), [("stella", 0), ("eng", CENTRE)], ids=["who signed before", "another"]
+)
+def test_nobody_takes_both_steps_of_an_opened_reader_whatever_role_they_have_now(
+    office, login, step
+):
+    _console, store, _sits = office
+    who = Proven(login, b""), people.INFORMATION, (people.ENGINEER,)
+    asked = Asked(store, Settings(259_200, 28_800), *who, _now(), EN, {}, {})
+    taken = {DEPARTMENT: ("stella", _now())}
+    assert opened._step(asked, people.GENERAL, taken) == step
+
+
+def test_a_case_waits_for_another_person_than_proposed_it_whatever_role_they_have_now(office):
+    _console, store, _sits = office
+    case = store.corrections.case(reasons.UNKNOWN_CARD, *STRANGE)
+    what = Bearer.CARD_CENTRE, _seat(store, "clara"), "it was found", _now()
+    number = store.corrections.propose(case, *what).number
+    for login, waits in (("clara", False), ("tian", True)):
+        who = Proven(login, b""), people.FINANCE, (people.TREASURER,)
+        asked = Asked(store, Settings(259_200, 28_800), *who, _now(), EN, {}, {})
+        found = [one.subject for one in cases.to_sign(asked)]
+        assert (f"proposal {number}" in found) == waits, login
+
+
 def test_a_refund_goes_to_the_bank_as_two_have_signed_its_sum(office):
     _console, store, sits = office
     then_s = _now() - LONG_AGO_S
@@ -229,6 +257,19 @@ def test_a_refund_goes_to_the_bank_as_two_have_signed_its_sum(office):
     assert answer.reason == refusals.FORM_FORGED
     answer = sits("tian").post("/refunds/settle", fields | {"because": "all were looked at"})
     assert answer.headers["location"] == "/refunds?done=settled", answer.text
+    # A file that was declined waits for nobody's signature; it is made under another name.
+    look = "/refunds?file=first"
+    assert sits("clara").send(look, "/refunds/sign", amount="12.50").status == 303
+    signing = "/refunds/sign", "/refunds/file"
+    assert signing[0] in [where for where, _fields in sits("tian").get(look).page.forms]
+    (subject,) = re.findall(r"kind=refund&amp;subject=(\w+)", sits("tian").get("/waiting").text)
+    no = f"/waiting/decline?kind=refund&subject={subject}"
+    answer = sits("tian").send(no, no, because="the name of the account")
+    assert answer.headers["location"] == "/waiting?done=declined", answer.text
+    for login in ("tian", "chen"):
+        page = sits(login).get(look)
+        assert "the name of the account" in page.text
+        assert not [where for where, _fields in page.page.forms if where in signing], login
     look = "/refunds?file=graduation"
     bad = sits("clara").send(look, "/refunds/sign", amount="12.49")
     assert bad.reason == OTHER_SUM and "12.49" in bad.text

@@ -33,8 +33,10 @@ document.addEventListener("keydown", (event) => {
   if (next) next.focus();
 });
 
+// What comes as a file leaves the page as it is, and may be asked for again: its form says so.
 document.addEventListener("submit", (event) => {
   const form = event.target;
+  if ("file" in form.dataset) return;
   if (form.dataset.sent) event.preventDefault();
   form.dataset.sent = "1";
 });
