@@ -48,6 +48,7 @@ from tests.ledger.months import (
     register,
 )
 from tests.ledger.readers import CANTEEN, CARD, KIOSK, Reader, lost, open_ledger
+from tests.ledger.replaced import AFTER, DUE_S, NEW_CARD, replaced
 from tests.ledger.tampering import in_its_words, tamper
 
 
@@ -729,6 +730,26 @@ def test_a_month_says_where_it_is_settled_and_everything_ties():
     )
     tamper(store, ["UPDATE account SET balance_fen = balance_fen + 1 WHERE kind = 2"])
     assert list(untied(store.database, 2, END_S, NEXT_END_S))[-1].startswith("merchant: its acc")
+
+
+def test_what_no_record_dates_is_in_the_first_month_s_days_too():
+    """A merchant that has borne a sale has it back when that is cancelled; nobody says when."""
+    pos = Pos(1001)
+    sale = pos.sell(900, AFTER["earliest_s"])
+    store = replaced(pos)
+    store.book([pos.records])
+    (case,) = [one for one in store.corrections.cases() if one.reason == reasons.SPENT_WHILE_LOST]
+    proposal = store.corrections.propose(case, Bearer.MERCHANT, "wang", "seen", DUE_S, whose=KIOSK)
+    store.corrections.approve(proposal.number, store.corrections.mark(case, proposal), "li", DUE_S)
+    pos.cancel(sale, amount_fen=900)
+    pos.inspect(DUE_S + 9)
+    store.book([pos.records])
+    store.carry_overs.claim(NEW_CARD, DUE_S)
+    close(store, until_s=DUE_S + 9)
+    assert (due(store, 1, KIOSK).count, due(store, 1, KIOSK).other_fen) == (2, 0)
+    assert list(untied(store.database, 1, 0, DUE_S + 9)) == []
+    (undated,) = [one for one in days(store.database, 0, 9, 0) if one.merchant_no == KIOSK]
+    assert (undated.day, undated.count, undated.other_fen) == (0, 1, 900)
 
 
 # --- stopped anywhere, told in any order -------------------------------------------------------
