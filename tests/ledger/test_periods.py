@@ -495,6 +495,21 @@ def test_a_lost_record_behind_a_mark_is_of_the_next_period():
     assert bars == [(Bar.UNREADABLE, 1001, 3)]
 
 
+def test_a_sale_that_is_found_bars_the_period_that_it_is_of():
+    """At the very second of a period's end it is of the next one."""
+    for time_s, bars in ((END_S - 1, [(Bar.NOT_BOOKED, 1001, 2)]), (END_S, [])):
+        pos = Pos(1001)
+        pos.inspect(time_s)
+        pos.sell(60, time_s)
+        pos.inspect(END_S)
+        store = open_ledger(pos)
+        word = lost(pos.key, 1001, 2, pos.records[2])
+        store.book([[pos.records[0], word, *pos.records[2:]]])
+        store.book([pos.records])
+        found = [(one.bar, one.device, one.seq) for one in store.periods.quiet(END_S)[1]]
+        assert found == bars
+
+
 def test_what_two_persons_correct_bars_nothing_and_comes_to_its_merchant():
     store, _pos = with_a_lost_record(END_S - 5)
     (case,) = store.corrections.cases()
