@@ -6,15 +6,25 @@ import random
 import pytest
 
 from adapters.aes import CIPHERS
+from ledger.carry_over import AFTER_S
 from ledger.credit_desk import ASK_MS_MIN, ORDER_S, SESSION_MS, STEPS_MAX, CreditDesk
 from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
+from ledger.steady_clock import SteadyClock
 from protocols.card.credit_order import open_order
 from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal, topics
 from protocols.wire.errors import WireError
 from tests.ledger.desk import Desk as Port
-from tests.ledger.readers import CARD, OTHER_CARD, Reader, forward, open_ledger
+from tests.ledger.readers import (
+    CARD,
+    OPENING_FEN,
+    OTHER_CARD,
+    Reader,
+    forward,
+    open_ledger,
+)
+from tests.ledger.replaced import NEW_CARD
 
 SITE, NOW_S, LOAD_FEN = "campus", 1_750_000_000, 5_000
 MASTER = bytes(range(16))
@@ -128,6 +138,34 @@ def test_the_key_of_before_is_heard_until_a_record_has_ended_it(reader):
     assert hall.ask(reader)
     with pytest.raises(WireError):
         hall.ask(reader, key=old)
+
+
+# --- what is left of a lost card ---------------------------------------------------------------
+
+
+def test_a_clock_that_is_set_ahead_carries_nothing_over(reader):
+    """A reader without network may still tell of spends of before: 72 hours are 72 hours."""
+    clocks = {"wall": NOW_S, "monotonic": 0}
+    steady = SteadyClock(lambda: clocks["wall"], lambda: clocks["monotonic"], AFTER_S)
+    hall = Hall(reader)
+    store = hall.store
+    store.issue_cards([(NEW_CARD, 0)])
+    store.know_chips([(NEW_CARD, bytes.fromhex("0badcafe"))], messages.CLASSIC)
+    store.cards.set("lose", CARD, NOW_S)
+    store.reissues.reissue(CARD, NEW_CARD, NOW_S + 60, "id-card")
+    draw, wall_s = random.Random(1).randbytes, lambda: clocks["wall"]
+    hall.desk = CreditDesk(store, CIPHERS, MASTER, draw, wall_s, steady_s=steady.now_s)
+    hall.relays = RelayDesk(store, hall.desk)
+    purse = lambda: store.balances()["holder", CARD]  # noqa: E731
+    clocks["wall"] += 2 * AFTER_S
+    for passed_s in (60, AFTER_S - 61):
+        clocks["wall"] += passed_s
+        clocks["monotonic"] += passed_s
+        hall.ask(reader, NEW_CARD, chip=messages.CLASSIC)
+        assert purse() == OPENING_FEN
+    clocks["monotonic"] += 1
+    hall.ask(reader, NEW_CARD, chip=messages.CLASSIC)
+    assert purse() == 0
 
 
 # --- what is not offered ----------------------------------------------------------------------
