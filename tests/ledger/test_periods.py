@@ -569,6 +569,23 @@ def test_a_twin_bars_it_and_so_does_what_it_has_taken():
     assert bars == [(Bar.FORKED, 1001, 0), (Bar.NOT_BOOKED, 1001, 6)]
 
 
+def test_what_is_corrected_of_one_twin_lets_no_other_s_sale_go():
+    store, canteen, _kiosk = month()
+    twins = [canteen.fork() for _ in range(2)]
+    canteen.boot()
+    for fen, twin in zip((30, 40), twins, strict=True):
+        twin.spend(counter=9, last=(1001, 3), amount_fen=fen, **at(END_S - 1))
+    store.book([canteen.records, *(twin.records for twin in twins)])
+    cases = [case for case in store.corrections.cases() if case.amount_fen in (30, 40)]
+    for case, is_barred in zip(cases, (True, False), strict=True):
+        proposal = store.corrections.propose(case, Bearer.DEVICE_OWNER, "wang", "seen", CLOSED_S)
+        store.corrections.approve(
+            proposal.number, store.corrections.mark(case, proposal), "li", CLOSED_S
+        )
+        bars = [one.bar for one in store.periods.quiet(END_S)[1]]
+        assert bars == [Bar.FORKED, *[Bar.NOT_BOOKED] * is_barred]
+
+
 def test_a_period_follows_the_one_before_and_is_over():
     store, *_ = month()
     for until_s, now_s in ((END_S, END_S - 1), (0, CLOSED_S)):
