@@ -40,8 +40,8 @@ FROM suspense_case c
 WHERE c.reason IN ({reasons.FOUND}, {reasons.FORK}, {reasons.TOLD_AFTER_ITS_END})
 ORDER BY c.device, c.seq, c.reason"""
 _CORRECTED = f"""
-SELECT device, seq FROM correction_approval
-WHERE reason IN ({reasons.LOST}, {reasons.UNREADABLE}, {reasons.FOUND}, {reasons.TOLD_AFTER_ITS_END})"""
+SELECT device, seq FROM correction_approval WHERE reason IN (
+    {reasons.LOST}, {reasons.UNREADABLE}, {reasons.FOUND}, {reasons.TOLD_AFTER_ITS_END})"""
 _CLOSED_OVER = """
 SELECT d.device, d.seq FROM open_decision d JOIN settlement_period p ON p.until_s = d.until_s
 WHERE d.seq > 0 AND p.until_s < ?"""
