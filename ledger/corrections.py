@@ -1,11 +1,11 @@
 """The way out of a case: one person proposes who bears it, another approves that very proposal.
 
 Rules of this file. A case is corrected once, by one transfer between one bearer and whom the case
-has cost (ledger/bearers.py). A proposal is never changed: a newer one stands in its place, and the
-older one cannot be approved any more. Who approves says what they have seen: the mark of the
-proposal, which is over all of it and over what the books held for the case. So nothing is approved
-that has changed since. Approval and transfer are one transaction; whoever tries again after power
-was gone hears that it is booked.
+has cost (ledger/bearers.py), and with it all cases of its sale (ledger/made_good.py). A proposal
+is never changed: a newer one stands in its place, and the older one cannot be approved any more.
+Who approves says what they have seen: the mark of the proposal, which is over all of it and over
+what the books held for the case. So nothing is approved that has changed since. Approval and
+transfer are one transaction; whoever tries again after power was gone hears that it is booked.
 
 A correction moves money in the books and none on cards. It is booked even where the bearer's
 account goes below its floor, and flags that.
@@ -20,6 +20,7 @@ from ledger import chart, declines, reasons
 from ledger.bearers import LOSSES, NO_LOSS, Bearer, Loss, Relieved
 from ledger.dialect import Dialect
 from ledger.entries import post_recorded
+from ledger.made_good import GIVEN_BACK, IS_OF_CASE, OF_PURSES
 from ledger.people import TYPED_NAME
 from ledger.signatures import are_there, signed, was_proven
 from ledger.tampers import is_person
@@ -46,7 +47,12 @@ FROM transfer WHERE device = ? AND seq = ? AND ? IN (debit_account, credit_accou
 _KEY = "reason = ? AND device = ? AND seq = ? AND sha256 = ?"
 _PROPOSAL = "number, bearer, debit_account, credit_account, amount_fen, because, person, time_s"
 _PROPOSED = f"SELECT {_PROPOSAL} FROM correction WHERE {_KEY} ORDER BY number DESC LIMIT 1"
-_APPROVED = f"SELECT number, person, time_s FROM correction_approval WHERE {_KEY}"
+_APPROVED = f"""
+WITH c (reason, device, seq, sha256) AS (
+    SELECT reason, device, seq, sha256 FROM suspense_case WHERE {_KEY})
+SELECT a.number, a.person, a.time_s FROM c JOIN correction_approval a
+ON {IS_OF_CASE}
+ORDER BY CASE WHEN a.reason = c.reason THEN 0 ELSE 1 END, a.number"""
 _OF_NUMBER = """
 SELECT c.reason, c.device, c.seq, c.sha256, s.sealed FROM correction c
 JOIN suspense_case s ON s.reason = c.reason AND s.device = c.device AND s.seq = c.seq
@@ -150,7 +156,10 @@ class Corrections:
         return case, newest
 
     def approved(self, case: CaseOf) -> tuple[int, str, int] | None:
-        """(number of the proposal, person, time_s) of what is booked; None: nothing is."""
+        """(number of the proposal, person, time_s) of what is booked; None: nothing is.
+
+        It may be that of another case of the same sale.
+        """
         return self._first(_APPROVED, case.key)
 
     def mark(self, case: CaseOf, proposal: Proposal) -> str:
@@ -274,8 +283,13 @@ class Corrections:
         if amount_fen is None:
             raise CorrectionRefused("its record does not say how much: say so")
         is_known = loss.is_as_recorded and case.amount_fen is not None
-        most_fen = case.amount_fen if is_known else AMOUNT_FEN_MAX
-        if not 1 <= amount_fen <= (most_fen or 0):
+        most_fen = (case.amount_fen or 0) if is_known else AMOUNT_FEN_MAX
+        if case.reason in OF_PURSES:
+            ((back_fen,),) = self._database.rows(GIVEN_BACK, (case.device, case.seq))
+            most_fen -= int(back_fen)
+            if back_fen and most_fen < 1:
+                raise CorrectionRefused(f"its {back_fen} fen were given back already")
+        if not 1 <= amount_fen <= most_fen:
             raise CorrectionRefused(f"{amount_fen} fen: it is 1 to {most_fen}")
         return amount_fen
 

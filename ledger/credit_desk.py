@@ -59,7 +59,8 @@ class CreditDesk:
 
     `ciphers` has aes and aes_cbc; random(n) gives n bytes; `utc_s` the time that stands on cards
     and in orders. What is left of a lost card goes to the next one `carry_over_after_s` behind the
-    report of its loss. `counters` (name -> int) only grow.
+    report of its loss, by `steady_s` (ledger/steady_clock.py; None: by `utc_s`). `counters`
+    (name -> int) only grow.
     """
 
     hears = (messages.LOAD_ASK, messages.CARD_ANSWER)
@@ -72,6 +73,7 @@ class CreditDesk:
         random: Callable[[int], bytes],
         utc_s: Callable[[], int],
         carry_over_after_s: int = AFTER_S,
+        steady_s: Callable[[], int] | None = None,
     ) -> None:
         self._store = store
         self._ciphers = ciphers
@@ -79,6 +81,7 @@ class CreditDesk:
         self._random = random
         self._utc_s = utc_s
         self._carry_over_after_s = carry_over_after_s
+        self._steady_s = steady_s or utc_s
         self._sessions: dict[int, Session] = {}  # by device
         self._asked_ms: dict[int, int] = {}
         names = (
@@ -134,7 +137,8 @@ class CreditDesk:
         chip = self._store.chip(card_no)
         if chip is None or chip[0] != ask["chip"]:
             return None
-        claimed = self._store.carry_overs.claim(card_no, self._utc_s(), self._carry_over_after_s)
+        when = self._steady_s(), self._carry_over_after_s
+        claimed = self._store.carry_overs.claim(card_no, *when)
         self.counters["carried_over"] += len(claimed)
         pending = self._store.top_ups.next_of(card_no, ask["counter"])
         if pending is None:

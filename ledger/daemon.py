@@ -43,6 +43,7 @@ from ledger.relay_desk import Desk, RelayDesk
 from ledger.service import HEARD, WILL, LedgerService
 from ledger.site_desk import SiteDesk
 from ledger.spend_desk import SpendDesk
+from ledger.steady_clock import SteadyClock
 from ledger.store import LedgerStore
 from ledger.watch import Watch
 from protocols.wire.topics import LEDGER_PROBE
@@ -177,7 +178,10 @@ def _desks(
     yield SpendDesk(store.database)
     if credit_key:
         after_s = config.carry_over_after_s
-        yield CreditDesk(store, CIPHERS, credit_key, os.urandom, _utc_s, after_s)
+        steady = SteadyClock(_utc_s, lambda: _now_ms() // 1000, after_s)
+        yield CreditDesk(
+            store, CIPHERS, credit_key, os.urandom, _utc_s, after_s, steady_s=steady.now_s
+        )
     if config.codes is not None:
         error_ms = config.codes.clock_error_ms
         phones = Phones(store.database, code_key, os.urandom)

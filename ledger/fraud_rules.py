@@ -1,7 +1,8 @@
 """What must always hold for findings and corrections: a part of ledger/invariants.py."""
 
 from ledger import chart
-from ledger.transfers import CORRECT, CORRECT_LINE
+from ledger.made_good import CORRECTED_FEN, IS_OF_CASE, OF_PURSES
+from ledger.transfers import BEAR, CORRECT, CORRECT_LINE
 
 _KIND = 4294967296  # an account's number is kind * this + owner
 _BORNE = f"""(
@@ -32,6 +33,13 @@ RULES = {
         LEFT JOIN correction_approval p ON p.number = t.seq AND t.device = 0
             AND t.line = {CORRECT_LINE}
         WHERE t.kind = {CORRECT} AND p.number IS NULL""",
+    "what one sale has cost is made good once, whichever of its cases it was": f"""
+        SELECT c.number, a.number, 0 FROM correction_approval c JOIN correction_approval a
+        ON a.number > c.number AND {IS_OF_CASE}
+        UNION ALL SELECT i.device, i.seq, t.amount_fen FROM correction_approval p
+        JOIN intent i ON i.device = p.device AND i.seq = p.seq
+        JOIN transfer t ON t.device = i.device AND t.seq = i.seq AND t.kind = {BEAR}
+        WHERE p.reason IN {OF_PURSES} AND t.amount_fen + {CORRECTED_FEN} > i.amount_fen""",
     "a correction comes to the account of its one bearer": f"""
         SELECT c.number, c.bearer, c.debit_account, c.credit_account FROM correction c
         WHERE NOT {_BORNE.format(account="c.debit_account")}

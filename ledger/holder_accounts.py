@@ -22,17 +22,14 @@ from ledger.transfers import (
     CODE_SALE,
     CORRECT,
     COVER,
-    FEE,
     FORFEIT,
     LOAD,
     OFFSET,
     OPENING,
-    PAY_OUT,
     RECOVER,
     REFUND,
     REPAY,
     RESERVE,
-    RETURN,
     SPEND,
     TOP_UP,
     UNDO,
@@ -64,11 +61,15 @@ KINDS = {
 START = (1 << 32, 0, 0, 0)  # before the newest entry
 _TIME_UNKNOWN_S = 0xFFFFFFFF
 _POTS = (chart.HOLDER, chart.PENDING, chart.RESERVED)
+_KIND = 4294967296  # an account's number is kind * this + owner
 _PURSES, _WAITING = chart.purse(0), chart.pending(0)  # the accounts of card 0
 _IS_ISSUED = "SELECT 1 FROM card WHERE card_no = ?"
 _BALANCES = "SELECT kind, balance_fen FROM account WHERE id IN (?, ?, ?)"
 _EPOCH = "SELECT COALESCE(MAX(epoch), 0) FROM card_change"
-# What has moved money of these cards, by what it is numbered as; each looked up by its card.
+# What has moved money of these cards, by what it is numbered as; each looked up by its card. One
+# number may be that of several transfers, of merchants too, so each source says which it means:
+# 1 payments by code, 2 ends of cards, 3 corrections, 4 openings, 5 what came back of a sale of
+# others that they had borne.
 _ENTRIES = f"""
 WITH k (number) AS (VALUES {{keys}}),
 fact (device, seq, time_s, merchant_no, source) AS (
@@ -82,7 +83,7 @@ fact (device, seq, time_s, merchant_no, source) AS (
     UNION ALL SELECT r.device, r.seq, r.asked_s, d.merchant_no, 1
     FROM k CROSS JOIN reservation r JOIN device d ON d.device = r.device
     WHERE r.card_no = k.number
-    UNION ALL SELECT 0, c.opening_seq, 0, 0, 0
+    UNION ALL SELECT 0, c.opening_seq, 0, 0, 4
     FROM k CROSS JOIN card c WHERE c.card_no = k.number AND c.opening_seq > 0
     UNION ALL SELECT 0, s.number, s.time_s, 0, 2
     FROM k CROSS JOIN card_settlement s WHERE s.card_no = k.number
@@ -90,6 +91,12 @@ fact (device, seq, time_s, merchant_no, source) AS (
     FROM correction_approval a JOIN correction c ON c.number = a.number
     WHERE EXISTS (SELECT 1 FROM k WHERE k.number IN (c.debit_account - {_PURSES},
         c.credit_account - {_PURSES}, c.debit_account - {_WAITING}, c.credit_account - {_WAITING}))
+    UNION ALL SELECT c.device, c.seq, a.time_s, 0, 5
+    FROM correction_approval a JOIN correction c ON c.number = a.number
+    WHERE c.credit_account / {_KIND} = {chart.LOSS}
+    AND EXISTS (SELECT 1 FROM k WHERE k.number = c.debit_account - {_PURSES})
+    AND NOT EXISTS (SELECT 1 FROM intent i WHERE i.device = c.device AND i.seq = c.seq
+        AND EXISTS (SELECT 1 FROM k WHERE k.number = i.card_no))
 ),
 entry (
     time_s, device, seq, line, merchant_no, kind, debit_account, credit_account, amount_fen
@@ -100,7 +107,8 @@ entry (
         AND (t.kind IN ({RESERVE}, {CODE_SALE}, {VOID})) = (f.source = 1)
         AND (t.kind IN ({OFFSET}, {REFUND}, {FORFEIT})) = (f.source = 2)
         AND (t.kind = {CORRECT}) = (f.source = 3)
-        AND t.kind NOT IN ({FEE}, {PAY_OUT}, {RETURN})
+        AND (t.kind = {OPENING}) = (f.source = 4)
+        AND (f.source <> 5 OR t.kind = {RECOVER})
     LEFT JOIN topup_cancel x ON x.number = t.seq AND t.kind = {REPAY})
 SELECT * FROM entry WHERE (time_s, device, seq, line) < (?, ?, ?, ?)
 ORDER BY time_s DESC, device DESC, seq DESC, line DESC LIMIT ?"""

@@ -20,6 +20,7 @@ from ledger.cancels import NUMBER_MIN
 from ledger.dialect import Dialect
 from ledger.entries import post_recorded
 from ledger.evidence import State
+from ledger.made_good import CORRECTED_FEN
 from ledger.promises import WAS_TRIED
 from ledger.transfers import (
     BEAR,
@@ -42,13 +43,14 @@ _OLD = f"""
 WITH k (number) AS (VALUES {{keys}})
 SELECT old_card, lost_s, 1 FROM k CROSS JOIN reissue WHERE old_card = number
 UNION ALL SELECT e.card_no, l.time_s, 0 FROM k CROSS JOIN {_ENDED} AND e.card_no = number"""
-# Booked as a case when it came, and of this loss. One that is cancelled is the merchant's.
+# Booked as a case when it came, and of this loss, less what two persons have made good of it. One
+# that is cancelled is the merchant's.
 _OF_AFTER = f"""
-SELECT i.device, i.seq, i.amount_fen FROM intent i
+SELECT i.device, i.seq, i.amount_fen - {CORRECTED_FEN} FROM intent i
 JOIN suspense_case c
     ON c.reason = {reasons.SPENT_WHILE_LOST} AND c.device = i.device AND c.seq = i.seq
 WHERE i.card_no = ? AND i.latest_s >= ? AND i.state = {int(State.COMMITTED)}
-AND i.amount_fen > 0 AND i.credit_no = 0
+AND i.amount_fen > {CORRECTED_FEN} AND i.credit_no = 0
 AND NOT EXISTS (SELECT 1 FROM cancel s WHERE s.device = i.device AND s.intent_seq = i.seq)
 AND NOT EXISTS (SELECT 1 FROM transfer t
     WHERE t.device = i.device AND t.seq = i.seq AND t.line = {BEAR_LINE})

@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from ledger import reasons
 from ledger.dialect import Dialect
 from ledger.evidence import State
+from ledger.made_good import IS_DONE
 from ledger.quiescence import (
     HEADS,
-    KEPT,
     OPAQUE,
     Bar,
     Blocking,
-    RecordId,
     Release,
     bar_of,
     fields_of,
@@ -33,7 +32,16 @@ from ledger.quiescence import (
 from ledger.reservations import Settled
 from protocols.wire import messages
 
-_CORRECTED = "SELECT device, seq FROM correction_approval WHERE reason IN (?, ?, ?, ?, ?)"
+# Genuine records that are cases, and whether two persons have made each good: of twins' records of
+# one number each is a sale of its own.
+_KEPT = f"""
+SELECT c.reason, c.device, c.seq, c.sealed, CASE WHEN {IS_DONE} THEN 1 ELSE 0 END
+FROM suspense_case c
+WHERE c.reason IN ({reasons.FOUND}, {reasons.FORK}, {reasons.TOLD_AFTER_ITS_END})
+ORDER BY c.device, c.seq, c.reason"""
+_CORRECTED = f"""
+SELECT device, seq FROM correction_approval WHERE reason IN (
+    {reasons.LOST}, {reasons.UNREADABLE}, {reasons.FOUND}, {reasons.TOLD_AFTER_ITS_END})"""
 _CLOSED_OVER = """
 SELECT d.device, d.seq FROM open_decision d JOIN settlement_period p ON p.until_s = d.until_s
 WHERE d.seq > 0 AND p.until_s < ?"""
@@ -49,13 +57,6 @@ SELECT u.merchant_no, COUNT(*), SUM(u.amount_fen) FROM (
     JOIN device d ON d.device = o.device
     WHERE o.state = {int(Settled.OPEN)} AND o.asked_s < ?) u
 GROUP BY u.merchant_no ORDER BY u.merchant_no"""
-_CASES = (
-    reasons.LOST,
-    reasons.UNREADABLE,
-    reasons.FOUND,
-    reasons.FORK,
-    reasons.TOLD_AFTER_ITS_END,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +113,18 @@ def place_of(one: Blocking) -> tuple[int, int, str]:
 
 def _records(database: Dialect, before_s: int, spenders: set[int]) -> Iterator[Blocking]:
     """Records that may be a sale of before, and are not booked as one."""
-    done: set[RecordId] = {(device, seq) for device, seq in database.rows(_CORRECTED, _CASES)}
-    done |= {(device, seq) for device, seq in database.rows(_CLOSED_OVER, (before_s,))}
+    passed = {(device, seq) for device, seq in database.rows(_CLOSED_OVER, (before_s,))}
+    done = passed | {(device, seq) for device, seq in database.rows(_CORRECTED)}
     known = set()
-    for reason, device, seq, sealed in list(database.rows(KEPT)):
+    for reason, device, seq, sealed, is_done in list(database.rows(_KEPT)):
         fields = read(sealed)
         if fields is None:
             continue
         if reason == reasons.FOUND:
             known.add((device, seq))
         is_sale = fields["kind"] == messages.INTENT and fields["amount_fen"] > 0
-        if is_sale and fields["earliest_s"] < before_s and (device, seq) not in done:
+        is_open = not is_done and (device, seq) not in passed
+        if is_sale and fields["earliest_s"] < before_s and is_open:
             yield Blocking(Bar.NOT_BOOKED, device, seq)
     for device, seq in list(database.rows(OPAQUE)):
         if device not in spenders or (device, seq) in known | done:

@@ -2,6 +2,7 @@
 
 from ledger import chart, reasons
 from ledger.evidence import State
+from ledger.made_good import CORRECTED_FEN
 from ledger.transfers import (
     BEAR,
     BEAR_LINE,
@@ -88,13 +89,14 @@ RULES = {
             OR i.state <> {int(State.COMMITTED)} OR t.credit_account <> {_HOLDER} + i.card_no
             OR t.debit_account NOT IN ({_WHILE_LOST}, {_LATE}) OR t.amount_fen > i.amount_fen
             OR (t.debit_account = {_WHILE_LOST}
-                AND (t.amount_fen <> i.amount_fen OR i.latest_s < r.lost_s)))""",
+                AND (t.amount_fen <> i.amount_fen - {CORRECTED_FEN} OR i.latest_s < r.lost_s)))""",
     "a spend of after the loss of a card lost for good is not its holder's": f"""
         SELECT i.device, i.seq FROM intent i
         JOIN {_LOST_FOR_GOOD} r ON r.card_no = i.card_no AND i.latest_s >= r.lost_s
         JOIN suspense_case c ON c.reason = {reasons.SPENT_WHILE_LOST}
             AND c.device = i.device AND c.seq = i.seq
-        WHERE i.state = {int(State.COMMITTED)} AND i.amount_fen > 0 AND i.credit_no = 0
+        WHERE i.state = {int(State.COMMITTED)} AND i.amount_fen > {CORRECTED_FEN}
+        AND i.credit_no = 0
         AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.kind = {BEAR}
             AND t.device = i.device AND t.seq = i.seq)
         AND NOT EXISTS (SELECT 1 FROM cancel s

@@ -12,6 +12,7 @@ from typing import Any
 from ledger.card_status import standing
 from ledger.dialect import Dialect, StoreUnavailable
 from ledger.evidence import COMMITTED
+from ledger.made_good import IS_DONE
 from protocols.rules import reasons
 from protocols.rules.card_status import LOST
 from protocols.wire import messages
@@ -21,10 +22,7 @@ _IS_ISSUED = "SELECT 1 FROM card WHERE card_no = ?"
 _IS_BEHIND = f"""
 SELECT 1 FROM intent WHERE card_no = ?
 AND (counter > ? OR (counter = ? AND state = {int(COMMITTED)})) LIMIT 1"""
-_IS_SUSPECT = """
-SELECT 1 FROM finding f WHERE f.card_no = ? AND NOT EXISTS (
-    SELECT 1 FROM correction_approval a WHERE a.reason = f.reason AND a.device = f.device
-    AND a.seq = f.seq AND a.sha256 = f.sha256) LIMIT 1"""
+_IS_SUSPECT = f"SELECT 1 FROM finding c WHERE c.card_no = ? AND NOT {IS_DONE} LIMIT 1"
 
 _log = logging.getLogger(__name__)
 

@@ -93,15 +93,22 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
         yield f"  card {pair['card_no']}, against record {pair['device']}/{pair['seq']}:"
         yield f"  {pair['ground']}; found {_time(pair['found_s'])}"
     yield f"  {told['state']}; as a rule: {told['rule']}"
-    if proposal := told["proposal"]:
+    proposal, approval = told["proposal"], told["approval"]
+    is_others = approval and approval["proposal"] != (proposal or {}).get("number")
+    if proposal and not is_others:
         amount = format_yuan(proposal["amount_fen"])
         yield f"  proposal {proposal['number']}: {proposal['bearer']} bears {amount}"
         yield f"    from {proposal['debit']} to {proposal['credit']}"
         yield f"    by {proposal['person']}, {_time(proposal['time_s'])}: {proposal['because']}"
         if told["mark"]:
             yield f"    its mark, for who approves: {told['mark']}"
-    if approval := told["approval"]:
-        yield f"  approved by {approval['person']}, {_time(approval['time_s'])}"
+    if approval:
+        of = (
+            f" by proposal {approval['proposal']}, of another case of its sale,"
+            if is_others
+            else ""
+        )
+        yield f" {of} approved by {approval['person']}, {_time(approval['time_s'])}"
 
 
 def _told(corrections: Corrections, case: CaseOf) -> dict[str, Any]:
@@ -126,7 +133,8 @@ def _told(corrections: Corrections, case: CaseOf) -> dict[str, Any]:
         "pair": pair and dict(zip(names, pair, strict=True)),
         "proposal": proposal and _proposed(proposal),
         "mark": corrections.mark(case, proposal) if proposal and not approval else None,
-        "approval": approval and {"person": approval[1], "time_s": approval[2]},
+        "approval": approval
+        and dict(zip(("proposal", "person", "time_s"), approval, strict=True)),
     }
 
 

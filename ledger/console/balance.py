@@ -17,6 +17,7 @@ from ledger.console.asked import Asked, Page, Shown
 from ledger.console.texts import Texts
 from ledger.dialect import Dialect
 from ledger.evidence import State
+from ledger.made_good import IS_DONE
 from ledger.quiescence import marks_time, read
 from ledger.retirement import IN_USE
 from ledger.transfers import SPEND_LINE
@@ -43,8 +44,7 @@ _CASES = f"""
 SELECT c.reason, c.device, c.seq, (SELECT i.earliest_s FROM intent i
     WHERE i.device = c.device AND i.seq <= c.seq ORDER BY i.seq DESC LIMIT 1)
 FROM suspense_case c WHERE c.reason IN ({", ".join(map(str, sorted(LOSSES)))})
-AND NOT EXISTS (SELECT 1 FROM correction_approval a WHERE a.reason = c.reason
-    AND a.device = c.device AND a.seq = c.seq AND a.sha256 = c.sha256)
+AND NOT {IS_DONE}
 ORDER BY c.reason, c.device, c.seq"""
 _HEADS = f"""
 SELECT d.device, d.site, r.sealed FROM device d

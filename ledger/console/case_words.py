@@ -52,6 +52,7 @@ TEXTS: Texts = {
     "case_moves": ("从 → 到", "From → to"),
     "case_who_proposed": ("提议人", "Proposed by"),
     "case_who_approved": ("批准人", "Approved by"),
+    "case_of_its_sale": ("按同一笔消费的另一项差错", "by another case of the same sale"),
     "done_case_proposed": ("已提议，等财务复核批准", "Proposed; the treasurer approves it"),
     "done_case_approved": ("已批准并入账", "Approved and booked"),
 }

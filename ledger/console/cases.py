@@ -15,6 +15,7 @@ from ledger.console.case_words import BEARERS, REASONS, REFUSED, TEXTS
 from ledger.console.refusals import BAD_FIELDS, NOTHING_HERE
 from ledger.corrections import CaseOf, CorrectionRefused
 from ledger.dialect import Dialect
+from ledger.made_good import IS_DONE
 from ledger.quiescence import read
 from ledger.reason_words import OF_RECORDS
 
@@ -23,8 +24,6 @@ __all__ = ["PAGES", "REASONS", "TEXTS", "TO_SIGN", "WAITING"]
 _SHOWN = 100
 _PATH = "/cases/{case_reason}/{reader}/{record}"
 _WITH_MONEY = ", ".join(map(str, sorted(LOSSES)))
-_DONE = """EXISTS (SELECT 1 FROM correction_approval a WHERE a.reason = c.reason
-    AND a.device = c.device AND a.seq = c.seq AND a.sha256 = c.sha256)"""
 _PROPOSED = """COALESCE((SELECT p.person FROM correction p WHERE p.reason = c.reason
     AND p.device = c.device AND p.seq = c.seq AND p.sha256 = c.sha256
     ORDER BY p.number DESC LIMIT 1), '')"""
@@ -33,10 +32,10 @@ _SEALED = """CASE WHEN length(c.sealed) > 0 THEN c.sealed ELSE (SELECT r.sealed 
     WHERE r.device = c.device AND r.seq = c.seq) END"""
 _OPEN = f"""
 SELECT c.reason, c.device, c.seq, c.sha256, {_PROPOSED}, 0, {_SEALED} FROM suspense_case c
-WHERE c.reason IN ({_WITH_MONEY}) AND NOT {_DONE}"""
+WHERE c.reason IN ({_WITH_MONEY}) AND NOT {IS_DONE}"""
 _EVERY = f"""
 SELECT c.reason, c.device, c.seq, c.sha256, {_PROPOSED},
-    CASE WHEN {_DONE} THEN 1 ELSE 0 END, {_SEALED}
+    CASE WHEN {IS_DONE} THEN 1 ELSE 0 END, {_SEALED}
 FROM suspense_case c WHERE 1 = 1"""
 _BEHIND = f"""
 AND (c.reason, c.device, c.seq, c.sha256) > (?, ?, ?, ?) AND ? IN (0, c.reason)
@@ -46,7 +45,7 @@ _TO_APPROVE = f"""
 SELECT p.number, c.reason, c.device, c.seq, c.sha256, p.person, p.time_s, p.because
 FROM correction p JOIN suspense_case c ON p.reason = c.reason AND p.device = c.device
     AND p.seq = c.seq AND p.sha256 = c.sha256
-WHERE p.person <> ? AND NOT {_DONE} AND NOT EXISTS (SELECT 1 FROM correction n
+WHERE p.person <> ? AND NOT {IS_DONE} AND NOT EXISTS (SELECT 1 FROM correction n
     WHERE n.reason = p.reason AND n.device = p.device AND n.seq = p.seq
     AND n.sha256 = p.sha256 AND n.number > p.number)
 ORDER BY p.number"""

@@ -13,7 +13,7 @@ from ledger import acquirer_rules
 from ledger import reasons as ledger_reasons
 from ledger.acquirer import CASES, NEXT, Said, StatementLine, Verb, Word, follow
 from ledger.acquirer_desk import BALANCE_NOT_TOLD
-from ledger.acquirer_match import Fault
+from ledger.acquirer_match import Fault, Stated, judge
 from ledger.acquirer_statements import MISSING_MAX
 from ledger.chart import ACQUIRED
 from ledger.code_sales import SettleRefused
@@ -515,6 +515,16 @@ def test_a_line_of_an_earlier_day_is_shown_and_shuts_no_day(reader):
     )
     assert cases(counter) == [ledger_reasons.STATED_TWICE]
     assert owed(counter) == 0
+
+
+def test_an_order_s_first_day_says_what_it_was_charged():
+    """Another amount then, and the right one a day later: that is another payment, to be asked."""
+    wrong = Stated(DAY, "a", 99, FEN, Settled.SOLD, 1001, 1, is_cleared=0)
+    right = wrong._replace(day=DAY + 1, amount_fen=FEN)
+    assert judge([wrong, right]) == [Fault.OTHER_AMOUNT, Fault.STATED_AGAIN]
+    assert judge([right, wrong._replace(day=DAY + 2)]) == [None, Fault.STATED_AGAIN]
+    cleared = right._replace(is_cleared=1)
+    assert judge([wrong._replace(is_cleared=1), cleared]) == [Fault.STATED_AGAIN, None]
 
 
 def test_a_statement_that_is_that_of_the_day_before_clears_nothing_twice(reader):

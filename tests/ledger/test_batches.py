@@ -15,6 +15,7 @@ from ledger.invariants import check
 from ledger.lifecycle import Act
 from protocols.rules.card_status import CARD_NO_MAX
 from protocols.rules.spending import STAFF, STUDENT
+from tests.ledger.checkout import Checkout
 from tests.ledger.lives import STAFF_BY, let_go, make_file
 from tests.ledger.readers import CARD, Reader, open_ledger
 from tests.ledger.test_quiescence import inspect
@@ -105,6 +106,20 @@ def test_the_same_person_or_card_twice_is_neither():
     lines.append(replace(lines[1], line=6, holder=who(54)))
     plan = open_ledger().batches.dry_run("issue", lines, FILE)
     assert reasons(plan.findings) == [418, 418, 0, 418, 418]
+
+
+def test_who_has_a_payment_by_code_under_way_does_not_graduate_yet():
+    reader = Reader(1001)
+    checkout = Checkout(reader)
+    store = checkout.store
+    store.holders.open(CARD, who(CARD), (FIRST, LAST), NOW_S, BY)
+    assert checkout.ask(reader, amount_fen=100)["reason"] == 0
+    plan = store.batches.dry_run("graduation", graduates(CARD), FILE)
+    assert reasons(plan.findings) == [lifecycle.MONEY_IN_THE_AIR] and plan.amount_fen == 0
+    reader.code_sale(1, 100)
+    checkout.book(reader)
+    plan = store.batches.dry_run("graduation", graduates(CARD), FILE)
+    assert reasons(plan.findings) == [0]
 
 
 @pytest.mark.parametrize("card_no", [CARD_NO_MAX + 5, -3])

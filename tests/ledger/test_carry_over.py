@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from ledger import reasons
+from ledger.bearers import Bearer
 from ledger.carry_over import AFTER_S
 from ledger.code_sales import Ask, CodePolicy
 from ledger.dialect import StoreUnavailable
@@ -383,6 +384,21 @@ def test_a_purse_that_was_overdrawn_goes_on_as_it_is():
     assert store.summary()["overdrawn"] == 1
 
 
+def test_no_more_is_laid_out_than_the_purse_lacks():
+    """Two persons have given back something since: the holder has that, and not twice."""
+    reader = Reader(1001)
+    reader.spend(amount_fen=100, after_fen=9_000, **BEFORE)
+    store = replaced(reader)
+    store.book([reader.records])
+    claim(store)
+    (case,) = store.corrections.cases()
+    proposal = store.corrections.propose(case, Bearer.CARD_CENTRE, "wang", "seen", 5)
+    store.corrections.approve(proposal.number, store.corrections.mark(case, proposal), "li", 6)
+    reader.spend(amount_fen=700, counter=2, last=(1001, 1), **BEFORE)
+    store.book([reader.records])
+    assert held(store) == (0, 0, OPENING_FEN - 100, 0, -600)
+
+
 # --- sales that are cancelled ------------------------------------------------------------------
 
 
@@ -407,6 +423,18 @@ def test_a_cancelled_sale_costs_nobody_anything(claims, when, together):
     assert held(store) == CARRIED
     assert store.balances()["merchant", 12] == 0
     assert claim(store) == []
+
+
+def test_what_somebody_has_borne_of_a_cancelled_sale_pays_no_other_debt():
+    reader = Reader(1001)
+    first = reader.spend(amount_fen=OPENING_FEN + 500, **BEFORE)
+    sale = reader.spend(amount_fen=900, counter=2, last=first, **AFTER)
+    store = replaced(reader)
+    store.book([reader.records])
+    reader.cancel(sale, amount_fen=900)
+    store.book([reader.records])
+    assert claim(store) == []
+    assert held(store) == (-500, 0, 0, 0, 0)
 
 
 def test_what_a_cancelled_sale_gave_back_waits_with_the_balance():

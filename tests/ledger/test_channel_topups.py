@@ -153,6 +153,7 @@ def test_what_went_back_is_offered_to_no_card():
     with pytest.raises(NotCovered, match="went back"):
         store.top_ups.note_try(chosen.number, 5, 1001)
     assert money(store) == (OPENING_FEN, 9_000)
+    assert store.top_ups.next_of(CARD, 5).load.amount_fen == 9_000  # and nothing waits behind it
 
 
 def test_a_reader_that_claims_what_went_back_makes_no_money():

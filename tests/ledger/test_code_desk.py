@@ -7,13 +7,16 @@ import pytest
 
 from ledger.code_desk import ASK_MS_MIN
 from ledger.code_sales import CodePolicy
+from ledger.holders import Holder
 from ledger.invariants import check
+from ledger.lifecycle import Act
 from ledger.phones import PhoneRefused, Phones
 from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
 from protocols.card.virtual_code import EARLY_S, LIFE_S
 from protocols.rules import reasons
 from protocols.rules.scan_codes import CAMPUS_IDENTITY
+from protocols.rules.spending import STUDENT
 from protocols.wire import messages, seal, topics
 from protocols.wire.errors import WireError
 from tests.ledger.checkout import NOW_S, PAID_IN_FEN, PROOF, SITE, Checkout
@@ -182,6 +185,35 @@ def test_a_day_has_its_limit_and_what_was_given_back_does_not_count(reader):
     checkout.now_ms += to_midnight_ms - 2 * ASKED
     assert checkout.ask(reader, amount_fen=1)["reason"] == reasons.OVER_DAY_LIMIT
     assert checkout.ask(reader, amount_fen=1)["reason"] == reasons.APPROVED
+
+
+def test_a_day_of_codes_begins_at_midnight_where_the_school_is(reader):
+    """Breakfast before eight is of the same day here, and of the one before in London."""
+    checkout = Checkout(reader, paid_in_fen=20_000, policy=CodePolicy(3_000, 4_000))
+    day_ms, hour_ms = 86_400_000, 3_600_000
+    midnight_ms = (checkout.now_ms // day_ms + 1) * day_ms - checkout.policy.utc_offset_s * 1000
+    checkout.now_ms = midnight_ms + hour_ms
+    assert checkout.ask(reader, amount_fen=3_000)["reason"] == reasons.APPROVED
+    reader.code_sale(1, 3_000)
+    checkout.now_ms = midnight_ms + 12 * hour_ms
+    assert checkout.ask(reader, amount_fen=1_001)["reason"] == reasons.OVER_DAY_LIMIT
+    assert checkout.ask(reader, amount_fen=1_000)["reason"] == reasons.APPROVED
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "reason"),
+    [
+        (0, 0, reasons.APPROVED),
+        (1, 9, reasons.NOT_YET_VALID),
+        (-9, -1, reasons.EXPIRED),
+    ],
+)
+def test_a_virtual_card_is_good_on_the_days_of_its_card(reader, first, last, reason):
+    checkout = Checkout(reader)
+    today = (checkout.now_s + checkout.policy.utc_offset_s) // 86_400
+    holder, by = Holder("S1", STUDENT, "Nursing"), Act(evidence="id-card", person="wang")
+    checkout.store.holders.open(CARD, holder, (today + first, today + last), checkout.now_s, by)
+    assert checkout.ask(reader)["reason"] == reason
 
 
 def test_nothing_was_ever_paid_in(reader):

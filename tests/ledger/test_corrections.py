@@ -15,7 +15,7 @@ from ledger.dialect import ConstraintBroken, SqliteDialect
 from ledger.invariants import check
 from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
-from ledger.transfers import CORRECT
+from ledger.transfers import BEAR, CORRECT
 from ledger.watch import Watch
 from tests.ledger.crashes import stop_anywhere
 from tests.ledger.readers import (
@@ -190,6 +190,124 @@ def test_a_copied_card_costs_one_bearer_what_the_second_record_took():
     assert store.corrections.pair(the_case(store, reasons.CARD_FORKED))[:3] == (CARD, 1001, 1)
     moved = correct(store, reasons.CARD_FORKED)
     assert moved == {("loss", reasons.CARD_FORKED): -200, ("holder", CARD): 200}
+
+
+# -- one sale, several cases ----------------------------------------------------------------------
+
+
+def lost_then_found():
+    """A lost record whose reader finds it again; what its papers said is booked meanwhile."""
+    reader = Reader(1001)
+    reader.spend()
+    reader.boot()
+    store = open_ledger(reader)
+    store.book([[lost(reader.key, 1001, 1, reader.records[1]), *reader.records[1:]]])
+    correct(store, reasons.LOST, Bearer.HOLDER, amount_fen=100, whose=CARD)
+    store.book([reader.records])
+    return store
+
+
+def copied(**when):
+    """Books in which two readers have debited CARD at one counter, and the watch has looked."""
+    one, other = Reader(1001), Reader(1002)
+    one.spend(**when)
+    other.spend(amount_fen=200, **when)
+    store = books(one, other)
+    if when:
+        lose(store)
+    store.book([one.records, other.records])
+    assert Watch(store, lambda: 1, {}).look()
+    return store
+
+
+def second_case(store, reason):
+    """The case of the record that the copy has made: both of its records contradict."""
+    return max(
+        (case for case in store.corrections.cases() if case.reason == reason),
+        key=lambda case: case.device,
+    )
+
+
+def test_a_record_that_is_found_is_not_paid_to_its_merchant_again():
+    store = lost_then_found()
+    before = store.dump()
+    with pytest.raises(CorrectionRefused, match="it is booked: proposal 1, approved by li"):
+        propose(store, reasons.FOUND, Bearer.HOLDER)
+    assert store.dump() == before
+    assert store.balances()["merchant", CANTEEN] == 100
+
+
+def test_two_records_that_are_found_in_one_place_are_two_sales():
+    reader = Reader(1001)
+    twin = reader.fork()
+    reader.spend()
+    twin.spend(card_no=OTHER_CARD)
+    reader.boot()
+    store = open_ledger(reader)
+    store.book([[lost(reader.key, 1001, 1, reader.records[1]), *reader.records[1:]]])
+    store.book([reader.records, twin.records[:1]])
+    for case in [case for case in store.corrections.cases() if case.reason == reasons.FOUND]:
+        proposal = store.corrections.propose(case, Bearer.HOLDER, "wang", BECAUSE, 5)
+        store.corrections.approve(proposal.number, store.corrections.mark(case, proposal), "li", 6)
+    assert store.balances()["merchant", CANTEEN] == 200 and check(store) == []
+    with pytest.raises(CorrectionRefused, match="it is booked"):
+        propose(store, reasons.LOST, Bearer.HOLDER, amount_fen=100, whose=CARD)
+
+
+@pytest.mark.parametrize(
+    "first_and_then",
+    [
+        (reasons.CARD_FORKED, reasons.CONTRADICTION),
+        (reasons.CONTRADICTION, reasons.CARD_FORKED),
+    ],
+)
+def test_a_copy_that_is_two_cases_is_made_good_once(first_and_then):
+    store = copied()
+    corrections = store.corrections
+    first, then = (second_case(store, reason) for reason in first_and_then)
+    late = corrections.propose(then, Bearer.DEVICE_OWNER, "wang", BECAUSE, 5)
+    proposal = corrections.propose(first, Bearer.DEVICE_OWNER, "wang", BECAUSE, 5)
+    corrections.approve(proposal.number, corrections.mark(first, proposal), "li", 6)
+    assert corrections.approved(then) == (proposal.number, "li", 6)
+    before = store.dump()
+    with pytest.raises(CorrectionRefused, match="it is booked"):
+        corrections.approve(late.number, corrections.mark(then, late), "li", 7)
+    assert store.dump() == before and check(store) == []
+    assert store.balances()["device owner", 1002] == -200
+
+
+@pytest.mark.parametrize("amount_fen", [200, 150])
+def test_what_was_made_good_of_a_spend_is_not_borne_when_its_card_is_replaced(amount_fen):
+    store = copied(**AFTER)
+    correct(store, reasons.CARD_FORKED, Bearer.DEVICE_OWNER, amount_fen=amount_fen)
+    replace(store)
+    assert check(store) == []
+    balances = store.balances()
+    assert balances["loss", reasons.SPENT_WHILE_LOST] == -100 - (200 - amount_fen)
+    assert balances["holder", CARD] == 10_000  # as before anybody spent
+
+
+def test_what_the_card_centre_has_borne_is_not_made_good_again():
+    store = copied(**AFTER)
+    replace(store)
+    before = store.dump()
+    with pytest.raises(CorrectionRefused, match="200 fen were given back already"):
+        propose(store, reasons.CARD_FORKED, Bearer.DEVICE_OWNER)
+    assert store.dump() == before
+
+
+def test_what_its_reader_has_cancelled_is_not_made_good_again():
+    one, other = Reader(1001), Reader(1002)
+    one.spend()
+    sale = other.spend(amount_fen=200)
+    store = open_ledger(one, other)
+    store.book([one.records, other.records])
+    assert Watch(store, lambda: 1, {}).look()
+    proposal = propose(store, reasons.CARD_FORKED)
+    other.cancel(sale, amount_fen=200)
+    store.book([other.records])
+    mark = mark_of(store, proposal, reasons.CARD_FORKED)
+    refused(store, "200 fen were given back already", proposal, mark=mark)
 
 
 # -- refused --------------------------------------------------------------------------------------
@@ -380,6 +498,11 @@ TAMPERED = {
         "UPDATE correction_approval SET person = 'wang'",
     ],
     "nothing is corrected but what two persons have approved": ["DELETE FROM correction_approval"],
+    "what one sale has cost is made good once, whichever of its cases it was": [
+        # Two cases of the copy's record, each approved by somebody.
+        "INSERT INTO correction_approval SELECT reason, device, seq, sha256, 90 + reason, 'li', 1"
+        " FROM suspense_case WHERE device = 1002 AND reason IN (321, 430)",
+    ],
     "a correction comes to the account of its one bearer": [
         "UPDATE correction SET bearer = 'holder'",
         f"UPDATE correction SET debit_account = {chart.account(chart.OWNER, 1001)}",
@@ -408,6 +531,19 @@ def test_tampering_is_seen(rule, sql):
     assert check(store) == []
     tamper(store, [in_its_words(store, sql)])
     assert rule in [violation.rule for violation in check(store)]
+
+
+def test_a_spend_that_is_made_good_and_borne_is_seen():
+    store = copied()
+    correct(store, reasons.CARD_FORKED)
+    accounts = chart.loss(reasons.SPENT_WHILE_LOST), chart.purse(CARD)
+    tamper(
+        store,
+        [f"INSERT INTO transfer VALUES (1002, 1, 4, {BEAR}, {accounts[0]}, {accounts[1]}, 1)"],
+    )
+    assert "what one sale has cost is made good once, whichever of its cases it was" in [
+        violation.rule for violation in check(store)
+    ]
 
 
 def test_every_rule_has_its_tampering():

@@ -2,19 +2,31 @@
 
 import itertools
 import random
+from types import SimpleNamespace
 
 import pytest
 
 from adapters.aes import CIPHERS
+from ledger import daemon
+from ledger.carry_over import AFTER_S
 from ledger.credit_desk import ASK_MS_MIN, ORDER_S, SESSION_MS, STEPS_MAX, CreditDesk
 from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
+from ledger.steady_clock import SteadyClock
 from protocols.card.credit_order import open_order
 from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal, topics
 from protocols.wire.errors import WireError
 from tests.ledger.desk import Desk as Port
-from tests.ledger.readers import CARD, OTHER_CARD, Reader, forward, open_ledger
+from tests.ledger.readers import (
+    CARD,
+    OPENING_FEN,
+    OTHER_CARD,
+    Reader,
+    forward,
+    open_ledger,
+)
+from tests.ledger.replaced import NEW_CARD
 
 SITE, NOW_S, LOAD_FEN = "campus", 1_750_000_000, 5_000
 MASTER = bytes(range(16))
@@ -128,6 +140,58 @@ def test_the_key_of_before_is_heard_until_a_record_has_ended_it(reader):
     assert hall.ask(reader)
     with pytest.raises(WireError):
         hall.ask(reader, key=old)
+
+
+# --- what is left of a lost card ---------------------------------------------------------------
+
+
+class AfterALoss(Hall):
+    """CARD was lost at NOW_S and NEW_CARD is in its place; `begin(desk)` lets a desk answer."""
+
+    def __init__(self, reader):
+        super().__init__(reader)
+        self.store.issue_cards([(NEW_CARD, 0)])
+        self.store.know_chips([(NEW_CARD, bytes.fromhex("0badcafe"))], messages.CLASSIC)
+        self.store.cards.set("lose", CARD, NOW_S)
+        self.store.reissues.reissue(CARD, NEW_CARD, NOW_S + 60, "id-card")
+
+    def begin(self, desk):
+        self.desk = desk
+        self.relays = RelayDesk(self.store, desk)
+
+    def frozen_fen(self, reader):
+        """What is on the old purse still, when NEW_CARD has asked."""
+        self.ask(reader, NEW_CARD, chip=messages.CLASSIC)
+        return self.store.balances()["holder", CARD]
+
+
+def test_a_clock_that_is_set_ahead_carries_nothing_over(reader):
+    """A reader without network may still tell of spends of before: 72 hours are 72 hours."""
+    clocks = {"wall": NOW_S, "monotonic": 0}
+    steady = SteadyClock(lambda: clocks["wall"], lambda: clocks["monotonic"], AFTER_S)
+    hall, draw, wall_s = AfterALoss(reader), random.Random(1).randbytes, lambda: clocks["wall"]
+    hall.begin(CreditDesk(hall.store, CIPHERS, MASTER, draw, wall_s, steady_s=steady.now_s))
+    clocks["wall"] += 2 * AFTER_S
+    for passed_s in (60, AFTER_S - 61):
+        clocks["wall"] += passed_s
+        clocks["monotonic"] += passed_s
+        assert hall.frozen_fen(reader) == OPENING_FEN
+    clocks["monotonic"] += 1
+    assert hall.frozen_fen(reader) == 0
+
+
+@pytest.mark.parametrize("begins", ["before", "behind"])
+def test_the_ledger_that_runs_holds_off_a_wall_that_is_set_ahead(reader, monkeypatch, begins):
+    """One that begins behind it believes the wall: it cannot know how long it was away."""
+    wall = [NOW_S]
+    monkeypatch.setattr(daemon.time, "time", lambda: wall[0])
+    hall, config = AfterALoss(reader), SimpleNamespace(carry_over_after_s=AFTER_S, codes=None)
+    if begins == "behind":
+        wall[0] += AFTER_S
+    desks = daemon._desks(config, hall.store, MASTER, b"", None)
+    hall.begin(next(desk for desk in desks if isinstance(desk, CreditDesk)))
+    wall[0] = NOW_S + AFTER_S
+    assert hall.frozen_fen(reader) == OPENING_FEN * (begins == "before")
 
 
 # --- what is not offered ----------------------------------------------------------------------

@@ -181,15 +181,17 @@ def test_what_is_paid_in_between_is_paid_and_the_rest_proposed_anew():
     assert check(store) == []
 
 
-def test_what_the_books_get_in_between_is_seen_before_anything_is_signed():
+@pytest.mark.parametrize("owed_fen", [500, 700])
+def test_what_the_books_get_in_between_is_seen_before_anything_is_signed(owed_fen):
     """Another thing is booked to the merchant between the two persons: nothing is signed."""
     store, number = ready()
     propose(store, number)
     with store.database.transaction():  # as a correction would
-        what = chart.BANK, chart.payable(CANTEEN), 100
-
+        way = chart.BANK, chart.payable(CANTEEN)
+        what = *(way if owed_fen < DEBT_FEN else reversed(way)), 100
         post_recorded(store.database, [Transfer(chart.LEDGER_DEVICE, 99, 9, CORRECT, *what)])
-    unchanged(store, procedures.OTHER_DEBT, "600 .* and 500 are owed", finance, number)
+    in_periods(store, NEXT_END_S + 60)
+    unchanged(store, procedures.OTHER_DEBT, f"600 .* and {owed_fen} are owed", finance, number)
 
 
 def test_nothing_is_proposed_that_takings_may_cover():

@@ -3,13 +3,15 @@
 import pytest
 
 from ledger import api_reasons, transfers
+from ledger.bearers import Bearer
 from ledger.channel_topups import ChannelRefused, Order
 from ledger.holder_accounts import KINDS, START
 from ledger.invariants import check
 from ledger.issuing import issue
 from protocols.rules.card_status import CARD_NO_MAX, CLOSED, LOST
 from tests.ledger.checkout import Checkout
-from tests.ledger.readers import CARD, OPENING_FEN, Reader
+from tests.ledger.months import CLOSED_S, approve, close, month, register
+from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, OTHER_CARD, Reader
 from tests.ledger.replaced import (
     AFTER,
     BEFORE,
@@ -22,6 +24,7 @@ from tests.ledger.replaced import (
     replace,
 )
 
+_OWN = "SELECT device, seq FROM transfer WHERE kind IN (50, 51, 52)"
 POTS = ("purse_fen", "waiting_fen", "reserved_fen")
 
 
@@ -84,6 +87,42 @@ def test_a_record_that_is_another_than_was_reserved_is_told_once():
     found = adds_up(shop.store, [CARD])
     kinds = sorted(KINDS[entry.kind] for entry in found)
     assert kinds == ["opening", "reserve", "spend", "top_up", "void"]
+
+
+def test_what_is_a_merchant_s_stands_in_no_holder_s_statement():
+    """Periods, payments, costs and openings are each numbered from 1 on."""
+    store, *_ = month()
+    store.periods.set_rate(CANTEEN, 200, "sun", 1)
+    before = {card_no: entries(store, card_no) for card_no in (CARD, OTHER_CARD)}
+    register(store)
+    approve(store, close(store))
+    store.periods.payments.make_file("2026-09", "sun", CLOSED_S)
+    store.periods.payments.note_results([(1, "paid", "")], "sun", CLOSED_S)
+    numbered = {(device, seq) for device, seq, *_rest in store.database.rows(_OWN)}
+    assert numbered == {(0, 1), (0, 2)}  # as the openings of both cards
+    for card_no, found in before.items():
+        assert adds_up(store, [card_no]) == found
+        assert {entry.kind for entry in found} <= set(KINDS)
+
+
+def test_who_has_borne_another_s_sale_that_is_cancelled_sees_that_it_came_back():
+    reader = Reader(1001)
+    sale = reader.spend(amount_fen=900, **AFTER)
+    store = books(reader)
+    lose(store)
+    replace(store)
+    store.book([reader.records])
+    (case,) = store.corrections.cases()
+    what = case, Bearer.HOLDER, "wang", "the finder"
+    proposal = store.corrections.propose(*what, 5, whose=OTHER_CARD)
+    store.corrections.approve(proposal.number, store.corrections.mark(case, proposal), "li", 6)
+    reader.cancel(sale, amount_fen=900)
+    store.book([reader.records])
+    store.carry_overs.claim(NEW_CARD, DUE_S)
+    found = adds_up(store, [OTHER_CARD])
+    kinds = [entry.kind for entry in found if entry.purse_fen in (900, -900)]
+    assert sorted(kinds) == sorted([transfers.RECOVER, transfers.CORRECT])
+    adds_up(store, [NEW_CARD, CARD])
 
 
 def test_a_balance_tells_apart_what_is_where():

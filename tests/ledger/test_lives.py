@@ -70,7 +70,8 @@ TAMPERED = {
         "UPDATE holding SET is_current = 1, holder = 1",
     ],
     "a card is somebody's until it ends, and then nobody's": [
-        "UPDATE holding SET is_current = 1 WHERE card_no = 60"
+        "UPDATE holding SET is_current = 1 WHERE card_no = 60",
+        "UPDATE holding SET is_current = 0",
     ],
     "who has said a change is on record with it": [
         "UPDATE card_act SET epoch = 999 WHERE epoch = 1"

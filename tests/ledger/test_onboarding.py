@@ -10,6 +10,7 @@ from adapters.sqlite import open_database
 from ledger import procedures, reasons
 from ledger.config import ConfigError, import_register
 from ledger.dialect import SqliteDialect
+from ledger.dossiers import DossierRefused
 from ledger.invariants import check
 from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
@@ -127,6 +128,19 @@ def test_one_department_answers_for_a_reader(tmp_path, named):
     assert of[NEW].department == (named or "General Affairs")
     assert (of[NEW + 1].department, of[NEW + 1].application) == ("General Affairs", number)
     assert (of[1009].department, of[1009].application) == ("General Affairs", 0)
+
+
+def test_no_more_readers_than_were_signed_for_one_by_one_either():
+    store = campus()
+    number = apply(store, "device", "2026-2", CANTEEN, replace(FORM, quantity=2))
+    sign(store, number)
+    admit = store.merchants.onboarding.admit
+    for device_no in (NEW, NEW + 1, NEW + 1):  # again: nothing
+        admit(number, [device_no], "wang", NOW_S)
+    before = store.dump()
+    with pytest.raises(DossierRefused, match="is for 2 readers, and has 2"):
+        admit(number, [NEW + 2], "wang", NOW_S)
+    assert store.dump() == before
 
 
 def test_a_register_of_before_a_move_does_not_move_it_back_nor_stop_the_ledger(tmp_path):

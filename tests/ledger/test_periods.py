@@ -48,6 +48,7 @@ from tests.ledger.months import (
     register,
 )
 from tests.ledger.readers import CANTEEN, CARD, KIOSK, Reader, lost, open_ledger
+from tests.ledger.replaced import AFTER, DUE_S, NEW_CARD, replaced
 from tests.ledger.tampering import in_its_words, tamper
 
 
@@ -494,6 +495,21 @@ def test_a_lost_record_behind_a_mark_is_of_the_next_period():
     assert bars == [(Bar.UNREADABLE, 1001, 3)]
 
 
+def test_a_sale_that_is_found_bars_the_period_that_it_is_of():
+    """At the very second of a period's end it is of the next one."""
+    for time_s, bars in ((END_S - 1, [(Bar.NOT_BOOKED, 1001, 2)]), (END_S, [])):
+        pos = Pos(1001)
+        pos.inspect(time_s)
+        pos.sell(60, time_s)
+        pos.inspect(END_S)
+        store = open_ledger(pos)
+        word = lost(pos.key, 1001, 2, pos.records[2])
+        store.book([[pos.records[0], word, *pos.records[2:]]])
+        store.book([pos.records])
+        found = [(one.bar, one.device, one.seq) for one in store.periods.quiet(END_S)[1]]
+        assert found == bars
+
+
 def test_what_two_persons_correct_bars_nothing_and_comes_to_its_merchant():
     store, _pos = with_a_lost_record(END_S - 5)
     (case,) = store.corrections.cases()
@@ -551,6 +567,23 @@ def test_a_twin_bars_it_and_so_does_what_it_has_taken():
     store.book([canteen.records, twin.records])
     bars = [(one.bar, one.device, one.seq) for one in store.periods.quiet(END_S)[1]]
     assert bars == [(Bar.FORKED, 1001, 0), (Bar.NOT_BOOKED, 1001, 6)]
+
+
+def test_what_is_corrected_of_one_twin_lets_no_other_s_sale_go():
+    store, canteen, _kiosk = month()
+    twins = [canteen.fork() for _ in range(2)]
+    canteen.boot()
+    for fen, twin in zip((30, 40), twins, strict=True):
+        twin.spend(counter=9, last=(1001, 3), amount_fen=fen, **at(END_S - 1))
+    store.book([canteen.records, *(twin.records for twin in twins)])
+    cases = [case for case in store.corrections.cases() if case.amount_fen in (30, 40)]
+    for case, is_barred in zip(cases, (True, False), strict=True):
+        proposal = store.corrections.propose(case, Bearer.DEVICE_OWNER, "wang", "seen", CLOSED_S)
+        store.corrections.approve(
+            proposal.number, store.corrections.mark(case, proposal), "li", CLOSED_S
+        )
+        bars = [one.bar for one in store.periods.quiet(END_S)[1]]
+        assert bars == [Bar.FORKED, *[Bar.NOT_BOOKED] * is_barred]
 
 
 def test_a_period_follows_the_one_before_and_is_over():
@@ -729,6 +762,26 @@ def test_a_month_says_where_it_is_settled_and_everything_ties():
     )
     tamper(store, ["UPDATE account SET balance_fen = balance_fen + 1 WHERE kind = 2"])
     assert list(untied(store.database, 2, END_S, NEXT_END_S))[-1].startswith("merchant: its acc")
+
+
+def test_what_no_record_dates_is_in_the_first_month_s_days_too():
+    """A merchant that has borne a sale has it back when that is cancelled; nobody says when."""
+    pos = Pos(1001)
+    sale = pos.sell(900, AFTER["earliest_s"])
+    store = replaced(pos)
+    store.book([pos.records])
+    (case,) = [one for one in store.corrections.cases() if one.reason == reasons.SPENT_WHILE_LOST]
+    proposal = store.corrections.propose(case, Bearer.MERCHANT, "wang", "seen", DUE_S, whose=KIOSK)
+    store.corrections.approve(proposal.number, store.corrections.mark(case, proposal), "li", DUE_S)
+    pos.cancel(sale, amount_fen=900)
+    pos.inspect(DUE_S + 9)
+    store.book([pos.records])
+    store.carry_overs.claim(NEW_CARD, DUE_S)
+    close(store, until_s=DUE_S + 9)
+    assert (due(store, 1, KIOSK).count, due(store, 1, KIOSK).other_fen) == (2, 0)
+    assert list(untied(store.database, 1, 0, DUE_S + 9)) == []
+    (undated,) = [one for one in days(store.database, 0, 9, 0) if one.merchant_no == KIOSK]
+    assert (undated.day, undated.count, undated.other_fen) == (0, 1, 900)
 
 
 # --- stopped anywhere, told in any order -------------------------------------------------------

@@ -82,6 +82,20 @@ def test_each_reader_must_have_spoken_since(counter):
     assert check(store) == []
 
 
+def test_a_mark_below_a_record_of_before_is_none(counter):
+    """Its clock was ahead, and was put right: what it took between may be under way."""
+    store, one, other = counter
+    for reader in one, other:
+        inspect(reader)
+    one.spend(card_no=OTHER_CARD, **BEFORE)
+    one.boot()  # which does not know the time
+    store.book([one.records, other.records])
+    assert barred(store) == [(Bar.SILENT, 1001, 0)]
+    inspect(one)
+    store.book([one.records])
+    assert barred(store) == []
+
+
 def test_a_reader_s_own_mark_of_the_day_proves_as_much_as_an_inspection(counter):
     """Nobody has to press a key: quiescence does not hang on merchants."""
     store, one, other = counter

@@ -7,8 +7,9 @@ from ledger.invariants import check
 from ledger.issuing import issue
 from ledger.store import LedgerStore
 from protocols.rules.card_status import ACTIVE, CLOSED
-from tests.ledger.readers import CARD, OTHER_CARD, Reader
+from tests.ledger.readers import CARD, OPENING_FEN, OTHER_CARD, Reader
 from tests.ledger.replaced import (
+    DUE_S,
     HOUR_S,
     LOST_S,
     NEW_CARD,
@@ -43,6 +44,18 @@ def test_found_again_it_stays_dead():
         with pytest.raises(CardRefused, match="is reissued"):
             store.cards.set(verb, CARD, LOST_S + 5 * HOUR_S, "id-card")
     assert store.cards.status(CARD) == CLOSED
+
+
+def test_a_leave_of_absence_goes_on_with_the_next_card():
+    """R15.2: it ends in person, with the registrar's proof, and not because a card was lost."""
+    store = books()
+    store.cards.set("suspend", CARD, LOST_S - 9)
+    lose(store)
+    replace(store)
+    assert store.cards.state(NEW_CARD) == "suspended" and check(store) == []
+    assert store.carry_overs.claim(NEW_CARD, DUE_S) == []
+    store.cards.set("resume", NEW_CARD, DUE_S, "reinstatement")
+    assert [load.amount_fen for load in store.carry_overs.claim(NEW_CARD, DUE_S)] == [OPENING_FEN]
 
 
 def test_one_that_was_found_is_not_replaced():

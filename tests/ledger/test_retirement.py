@@ -6,6 +6,7 @@ import pytest
 
 from ledger import procedures, reasons
 from ledger.bearers import Bearer
+from ledger.code_sales import Ask
 from ledger.dialect import ConstraintBroken
 from ledger.dossiers import DossierRefused
 from ledger.fleet_news import FleetNews
@@ -19,6 +20,7 @@ from ledger.quiescence import Bar
 from ledger.receipts import Signer
 from ledger.retirement import every
 from ledger.store import RegistryError
+from protocols.rules.scan_codes import WECHAT
 from protocols.wire import fleet_news, seal
 from protocols.wire.errors import BAD_SEAL
 from tests.ledger.ended import (
@@ -95,6 +97,14 @@ def test_what_waits_behind_a_gap_bars_and_so_does_a_payment_that_nobody_has_deci
     store.book([canteen.records[: missing - 1] + canteen.records[missing:]])
     with refused(procedures.NOT_QUIET, f"1 records wait behind a gap, from {POS}/{missing + 1}"):
         end(store, number)
+    store.book([canteen.records])
+    code = b"1" * 18
+    asked = Ask(POS, bytes(8), code, 100, canteen.seq + 1)
+    assert store.acquirer_orders.ask(asked, code, WECHAT, TIME_S) is not None
+    text = f"record {POS}/{canteen.seq + 1} decides a payment by code, and is not there"
+    with refused(procedures.NOT_QUIET, text):
+        end(store, number)
+    canteen.boot()
     store.book([canteen.records])
     assert end(store, number) == "retired"
 

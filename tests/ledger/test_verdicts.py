@@ -47,6 +47,14 @@ def test_table_of_evidence(other, says):
     assert stated_by(other, ABOUT) is says
 
 
+def test_a_card_that_names_a_credit_two_steps_later_says_nothing_of_its_first_try():
+    """It may have been tried again one step later, and that was it."""
+    credit = intent(counter=3)
+    credit.credit_no = 8
+    assert stated_by(intent(seq=9, counter=5, last=credit.mark), credit) is State.PENDING
+    assert stated_by(intent(seq=9, counter=4, last=credit.mark), credit) is State.COMMITTED
+
+
 def test_verdict_does_not_depend_on_order():
     for statements in itertools.product(State, repeat=3):
         verdicts = {verdict(order) for order in itertools.permutations(statements)}

@@ -56,6 +56,10 @@ def test_two_persons_and_what_each_is_shown(store, tmp_path):
     )
     assert onecard(*approve, mark, "--by", "li").exit_code == 2
     assert names[3] not in onecard("list", path).output
+    # The copy's record contradicts the other one too: that case is made good with this one.
+    assert "321/1002/1 " in listed.output and "321/1002/1 " not in onecard("list", path).output
+    shown = onecard("show", path, "321/1002/1").output
+    assert "  by proposal 1, of another case of its sale, approved by li, " in shown
     everything = json.loads(onecard("list", path, "--all", "--json").output)
     (told,) = [case for case in everything if case["case"] == names[3]]
     assert (told["state"], told["approval"]["person"], told["mark"]) == ("corrected", "li", None)

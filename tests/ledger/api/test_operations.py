@@ -15,7 +15,7 @@ from protocols.wire import messages
 from tests.ledger.api.served import PERSON_NO, TOKENS, Served, order, settle
 from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, OTHER_CARD, Reader
 
-APP_CARD = 60
+APP_CARD, LOST_CARD = 60, 61
 _secrets = []  # what was said in a test, and stands in no log
 
 
@@ -133,14 +133,15 @@ def test_a_statement_is_its_balance_page_by_page(served, books, reader):
 
 
 def test_a_loss_is_reported_at_once_and_keeps_its_time(served, books):
-    account = served.account(OTHER_CARD)
+    books.issue_card(LOST_CARD, 0)  # no other test's: they run in any order
+    account = served.account(LOST_CARD)
     status, told = served.ask("POST", f"/v1/accounts/{account}/loss")
     assert (status, told["epoch"]) == (200, books.cards.epoch())
     assert served.ask("GET", f"/v1/accounts/{account}")[1]["status"] == "lost"
     assert served.ask("POST", f"/v1/accounts/{account}/loss") == (status, told)
-    *_, (_epoch, _status, lost_s, cause, evidence) = books.cards.history(OTHER_CARD)
+    *_, (_epoch, _status, lost_s, cause, evidence) = books.cards.history(LOST_CARD)
     assert (lost_s, cause, evidence) == (told["lost_s"], "lose", "ecode")
-    books.cards.set("close", OTHER_CARD, lost_s, "id-card")
+    books.cards.set("close", LOST_CARD, lost_s, "id-card")
     assert reason(served.ask("POST", f"/v1/accounts/{account}/loss")) == why.ACCOUNT_CLOSED
     asked = order(account, order_no="D-1", bank_reference="d-1")
     assert reason(served.ask("POST", "/v1/topups", asked)) == why.ACCOUNT_CLOSED

@@ -1,0 +1,52 @@
+"""What one sale has cost is made good once, whichever of its cases two persons take for it.
+
+Rules of this file. One record may be of several cases: a copied card's second debit is a fork and
+a contradiction as well, and a record that was called lost may be found. Each says the same money.
+So a correction of one of them is that of all, but for two genuine records that both came in the
+place of a lost one: those are two sales. And what a purse was given back of its record already,
+because the sale was cancelled or the card centre has borne it, is not given back by a correction.
+"""
+
+from ledger import chart, reasons
+from ledger.transfers import BEAR, CANCEL
+
+OF_PURSES = (
+    reasons.CONTRADICTION,
+    reasons.BAD_ARITHMETIC,
+    reasons.TRY_OF_MONEY,
+    reasons.SPENT_BEFORE_ITS_END,
+    reasons.CARD_FORKED,
+    reasons.TOO_FAST,
+)
+_KEPT = (reasons.FOUND, reasons.TOLD_AFTER_ITS_END)  # each with the bytes of its own record
+OF_ONE_SALE = (
+    OF_PURSES,
+    (reasons.LOST, reasons.UNREADABLE, *_KEPT),
+    (reasons.UNRESERVED_SALE, reasons.SETTLED_OTHERWISE),
+)
+
+
+def _among(what: tuple[int, ...]) -> str:
+    return f"({', '.join(map(str, what))})"
+
+
+# Of an approval a and a case c: it is of the same sale.
+_IS_OF_SALE = " OR ".join(
+    f"a.reason IN {_among(group)} AND c.reason IN {_among(group)}" for group in OF_ONE_SALE
+)
+# By the index of approvals, which begins with the reason.
+_REASONS = ", ".join(str(reason) for group in OF_ONE_SALE for reason in group)
+IS_OF_CASE = f"""(a.reason IN (c.reason, {_REASONS}) AND a.device = c.device AND a.seq = c.seq
+    AND (a.reason = c.reason AND a.sha256 = c.sha256 OR ({_IS_OF_SALE}) AND (a.sha256 = c.sha256
+        OR NOT (a.reason IN {_among(_KEPT)} AND c.reason IN {_among(_KEPT)}))))"""
+# Of a suspense_case c: two persons have made it good, by this case or by another of its sale.
+IS_DONE = f"EXISTS (SELECT 1 FROM correction_approval a WHERE {IS_OF_CASE})"
+# Of an intent i: what the purse of its card was given for it by two persons.
+CORRECTED_FEN = f"""COALESCE((
+    SELECT SUM(p.amount_fen) FROM correction_approval a JOIN correction p ON p.number = a.number
+    WHERE a.device = i.device AND a.seq = i.seq AND a.reason IN {_among(OF_PURSES)}
+    AND p.credit_account = {chart.account(chart.HOLDER, 0)} + i.card_no), 0)"""
+# What it was given for record (?, ?) without them.
+GIVEN_BACK = f"""
+SELECT COALESCE(SUM(amount_fen), 0) FROM transfer
+WHERE device = ? AND seq = ? AND kind IN ({BEAR}, {CANCEL})"""
