@@ -364,6 +364,14 @@ def test_who_was_not_told_before_forfeits_nothing(is_late):
     assert store.settlements.unwarned() == [CARD]
 
 
+def test_who_was_told_in_the_second_of_the_end_was_not_told_before():
+    store = books()
+    store.settlements.warn(CARD, "wang", END_S)
+    store.cards.set("terminate", CARD, END_S, "leaving-notice")
+    assert store.settlements.settle(DUE_S) == []
+    assert store.settlements.unwarned() == [CARD]
+
+
 @pytest.mark.parametrize("cards", [1, 2])
 def test_who_was_told_with_a_card_that_was_replaced_since_was_told(cards):
     """A person is told, not a piece of plastic."""
