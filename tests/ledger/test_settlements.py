@@ -425,6 +425,24 @@ def test_a_late_spend_takes_from_what_was_forfeited():
         assert held(store)[:4] == (0, 0, 0, OPENING_FEN - 700)
 
 
+def test_late_spends_take_no_more_than_their_own_card_has_forfeited():
+    """What others have lost lies on the same account."""
+    reader = Reader(1001)
+    store = left(reader)
+    store.settlements.warn(OTHER_CARD, "wang", END_S - 1)
+    store.cards.set("terminate", OTHER_CARD, END_S, "leaving-notice")
+    let_go(store, DUE_S)
+    assert held(store)[3] == 2 * OPENING_FEN
+    last, left_fen = (0, 0), OPENING_FEN
+    for counter, fen in enumerate((7_000, 5_000), 1):
+        last = reader.spend(amount_fen=fen, counter=counter, last=last)
+        store.book([reader.records])
+        let_go(store, DUE_S)
+        left_fen = max(left_fen - fen, 0)
+        assert held(store)[3] == OPENING_FEN + left_fen
+    assert held(store)[0] == -2_000
+
+
 def test_who_spends_to_zero_has_nothing_to_forfeit():
     reader = Reader(1001)
     store = left(reader)
