@@ -20,7 +20,7 @@ from ledger import chart, declines, reasons
 from ledger.bearers import LOSSES, NO_LOSS, Bearer, Loss, Relieved
 from ledger.dialect import Dialect
 from ledger.entries import post_recorded
-from ledger.made_good import GIVEN_BACK, IS_OF_CASE, OF_PURSES
+from ledger.made_good import GIVEN_BACK, IS_OF_CASE, OF_DEBITS, OF_PURSES, TAKEN
 from ledger.people import TYPED_NAME
 from ledger.signatures import are_there, signed, was_proven
 from ledger.tampers import is_person
@@ -285,6 +285,7 @@ class Corrections:
         is_known = loss.is_as_recorded and case.amount_fen is not None
         most_fen = (case.amount_fen or 0) if is_known else AMOUNT_FEN_MAX
         if case.reason in OF_PURSES:
+            self._check_taken(case)
             ((back_fen,),) = self._database.rows(GIVEN_BACK, (case.device, case.seq))
             most_fen -= int(back_fen)
             if back_fen and most_fen < 1:
@@ -292,6 +293,13 @@ class Corrections:
         if not 1 <= amount_fen <= most_fen:
             raise CorrectionRefused(f"{amount_fen} fen: it is 1 to {most_fen}")
         return amount_fen
+
+    def _check_taken(self, case: CaseOf) -> None:
+        """CorrectionRefused if a case is about a debit, and its record has taken nothing."""
+        if case.reason in OF_DEBITS and case.card_no is not None:
+            place = case.device, case.seq, chart.purse(case.card_no)
+            if self._first(TAKEN, place) is None:
+                raise CorrectionRefused(f"nothing of it is booked to card {case.card_no}")
 
     def _accounts(
         self, case: CaseOf, loss: Loss, bearer: Bearer, whose: int | None

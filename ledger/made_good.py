@@ -8,16 +8,17 @@ because the sale was cancelled or the card centre has borne it, is not given bac
 """
 
 from ledger import chart, reasons
-from ledger.transfers import BEAR, CANCEL
+from ledger.transfers import BEAR, CANCEL, SPEND
 
-OF_PURSES = (
+# What a purse has lost by a record that is a debit; and what it may have lost to a copy, of which
+# that record shows that there is one.
+OF_DEBITS = (
     reasons.CONTRADICTION,
     reasons.BAD_ARITHMETIC,
     reasons.TRY_OF_MONEY,
     reasons.SPENT_BEFORE_ITS_END,
-    reasons.CARD_FORKED,
-    reasons.TOO_FAST,
 )
+OF_PURSES = (*OF_DEBITS, reasons.CARD_FORKED, reasons.TOO_FAST)
 _KEPT = (reasons.FOUND, reasons.TOLD_AFTER_ITS_END)  # each with the bytes of its own record
 OF_ONE_SALE = (
     OF_PURSES,
@@ -46,6 +47,10 @@ CORRECTED_FEN = f"""COALESCE((
     SELECT SUM(p.amount_fen) FROM correction_approval a JOIN correction p ON p.number = a.number
     WHERE a.device = i.device AND a.seq = i.seq AND a.reason IN {_among(OF_PURSES)}
     AND p.credit_account = {chart.account(chart.HOLDER, 0)} + i.card_no), 0)"""
+# What record (?, ?) has taken from the account ?.
+TAKEN = f"""
+SELECT 1 FROM transfer
+WHERE device = ? AND seq = ? AND kind = {SPEND} AND debit_account = ?"""
 # What it was given for record (?, ?) without them.
 GIVEN_BACK = f"""
 SELECT COALESCE(SUM(amount_fen), 0) FROM transfer

@@ -17,6 +17,7 @@ from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
 from ledger.transfers import BEAR, CORRECT
 from ledger.watch import Watch
+from protocols.wire import messages
 from tests.ledger.crashes import stop_anywhere
 from tests.ledger.readers import (
     CANTEEN,
@@ -308,6 +309,27 @@ def test_what_its_reader_has_cancelled_is_not_made_good_again():
     store.book([other.records])
     mark = mark_of(store, proposal, reasons.CARD_FORKED)
     refused(store, "200 fen were given back already", proposal, mark=mark)
+
+
+@pytest.mark.parametrize("outcome", [None, messages.NOT_COMMITTED, messages.COMMITTED])
+def test_what_a_purse_has_not_lost_is_not_given_to_it(outcome):
+    """The case is there with the intent; whether the card was debited is known later, or never."""
+    reader = Reader(1001)
+    intent = reader.intent(after_fen=9_000)
+    store = open_ledger(reader)
+    store.book([reader.records])
+    with pytest.raises(CorrectionRefused, match="nothing of it is booked to card 7"):
+        propose(store, reasons.BAD_ARITHMETIC, Bearer.DEVICE_OWNER)
+    if outcome is None:
+        return
+    reader.outcome(intent, outcome)
+    store.book([reader.records])
+    if outcome == messages.COMMITTED:
+        moved = correct(store, reasons.BAD_ARITHMETIC, Bearer.DEVICE_OWNER)
+        assert moved == {("device owner", 1001): -100, ("holder", CARD): 100}
+    else:
+        with pytest.raises(CorrectionRefused, match="nothing of it is booked to card 7"):
+            propose(store, reasons.BAD_ARITHMETIC, Bearer.DEVICE_OWNER)
 
 
 # -- refused --------------------------------------------------------------------------------------

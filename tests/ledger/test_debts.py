@@ -249,6 +249,24 @@ def test_what_comes_behind_a_write_off_is_taken_back_from_who_bore_it():
     assert check(store) == []
 
 
+def test_what_comes_for_two_debts_goes_to_each_who_bore_one():
+    """The card centre has its money back; what comes then is the department's."""
+    store, number = ready()
+    propose(store, number, "card-centre")
+    finance(store, number)
+    with store.database.transaction():
+        what = chart.payable(CANTEEN), chart.EARNED, DEBT_FEN
+        post_recorded(store.database, [Transfer(chart.LEDGER_DEVICE, 99, 9, CORRECT, *what)])
+    in_periods(store, NEXT_END_S + 60)
+    propose(store, number, "department", said="another one")
+    finance(store, number, said="the second one")
+    for receipt, left_fen in (("2026-80", [DEBT_FEN, 0]), ("2026-81", [0, 0])):
+        centre(store, number, "pay-in", shown=str(DEBT_FEN), said=receipt)
+        assert [loss_fen(store, one) for one in (DEPARTMENT, CENTRE)] == left_fen
+    last = {"shown": "1", "said": "2026-82"}
+    unchanged(store, procedures.NOT_SETTLED, "owes nothing", centre, number, "pay-in", **last)
+
+
 def test_a_backup_of_before_the_signature_signs_it_once_more():
     """Yesterday's books, restored: the proposal stands, and the same words come to the same."""
     (store, number), (restored, same) = ready(), ready()

@@ -364,6 +364,14 @@ def test_who_was_not_told_before_forfeits_nothing(is_late):
     assert store.settlements.unwarned() == [CARD]
 
 
+def test_who_was_told_in_the_second_of_the_end_was_not_told_before():
+    store = books()
+    store.settlements.warn(CARD, "wang", END_S)
+    store.cards.set("terminate", CARD, END_S, "leaving-notice")
+    assert store.settlements.settle(DUE_S) == []
+    assert store.settlements.unwarned() == [CARD]
+
+
 @pytest.mark.parametrize("cards", [1, 2])
 def test_who_was_told_with_a_card_that_was_replaced_since_was_told(cards):
     """A person is told, not a piece of plastic."""
@@ -415,6 +423,24 @@ def test_a_late_spend_takes_from_what_was_forfeited():
     for _ in range(2):
         let_go(store, DUE_S)
         assert held(store)[:4] == (0, 0, 0, OPENING_FEN - 700)
+
+
+def test_late_spends_take_no_more_than_their_own_card_has_forfeited():
+    """What others have lost lies on the same account."""
+    reader = Reader(1001)
+    store = left(reader)
+    store.settlements.warn(OTHER_CARD, "wang", END_S - 1)
+    store.cards.set("terminate", OTHER_CARD, END_S, "leaving-notice")
+    let_go(store, DUE_S)
+    assert held(store)[3] == 2 * OPENING_FEN
+    last, left_fen = (0, 0), OPENING_FEN
+    for counter, fen in enumerate((7_000, 5_000), 1):
+        last = reader.spend(amount_fen=fen, counter=counter, last=last)
+        store.book([reader.records])
+        let_go(store, DUE_S)
+        left_fen = max(left_fen - fen, 0)
+        assert held(store)[3] == OPENING_FEN + left_fen
+    assert held(store)[0] == -2_000
 
 
 def test_who_spends_to_zero_has_nothing_to_forfeit():
