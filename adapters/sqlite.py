@@ -17,7 +17,6 @@ _IMAGES_KEPT = 8  # of 1 MB at most: one for each kind of file that there is
 _SETTINGS = (
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
     "PRAGMA synchronous = FULL",
-    "PRAGMA foreign_keys = ON",
     "PRAGMA trusted_schema = OFF",
     f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}",
 )
@@ -45,7 +44,8 @@ def open_database(path: str, migrations: Sequence[str]) -> sqlite3.Connection:
     `migrations[n]` is SQL (any number of statements, no transaction control) that leads from
     schema n to n + 1; the file's user_version counts them, and each runs in a transaction of its
     own, those of a new file in one: after a crash the schema is an old one or the next one, never
-    half of it, and a new file is empty or has them all.
+    half of it, and a new file is empty or has them all. One may make a table anew and drop the old
+    one: what speaks of its rows is held against what is there afterwards.
     Raises SchemaTooNew, NotDurable, or sqlite3.Error. `path` may be ":memory:" in tests and in
     simulations, which open thousands.
     """
@@ -61,6 +61,8 @@ def open_database(path: str, migrations: Sequence[str]) -> sqlite3.Connection:
             raise NotDurable(f"{path}: the file system gives journal mode {mode}, not wal")
         else:
             _migrate(database, path, migrations)
+        # Behind them: with keys on, a table that others speak of could not be dropped.
+        database.execute("PRAGMA foreign_keys = ON")
     except BaseException:
         database.close()
         raise
@@ -112,6 +114,9 @@ def _migrate(database: sqlite3.Connection, path: str, migrations: Sequence[str])
             for migration in migrations[version:reached]:
                 for statement in _statements(migration):
                     database.execute(statement)
+            if version and (broken := database.execute("PRAGMA foreign_key_check").fetchone()):
+                text = f"migration {reached} leaves a row of {broken[0]} without its {broken[2]}"
+                raise sqlite3.IntegrityError(text)
             database.execute(f"PRAGMA user_version = {reached}")
 
 

@@ -71,3 +71,69 @@ ENTRY_DUMP = {
 
 # Only PostgreSQL's tables change (ledger/postgres_schema.py): a portion costs its server less.
 PORTIONS = "-- nothing\n"
+
+# The two tables that grow with every tap, written where the file ends and found by an index. Rows
+# within the tree of their key came between others wherever a reader's stretch ended: pages were
+# split, half empty, and written again with each portion (docs/adr/0087). Only SQLite's tables
+# change: on PostgreSQL they have always been so.
+ROWS_AT_THE_END = """
+CREATE TABLE record_rows (
+    device INTEGER NOT NULL REFERENCES device (device),
+    seq INTEGER NOT NULL CHECK (seq >= 1),
+    kind INTEGER NOT NULL,
+    sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+    sealed BLOB NOT NULL,
+    key_no INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (device, seq)
+) STRICT;
+INSERT INTO record_rows (device, seq, kind, sha256, sealed, key_no)
+SELECT device, seq, kind, sha256, sealed, key_no FROM record ORDER BY device, seq;
+DROP TABLE record;
+ALTER TABLE record_rows RENAME TO record;
+CREATE INDEX record_inspected ON record ((device + 0), (seq + 0)) WHERE kind IN (12, 13);
+CREATE INDEX record_booted ON record ((device + 0), (seq + 0)) WHERE kind = 1;
+CREATE TRIGGER record_UPDATE BEFORE UPDATE ON record
+BEGIN SELECT RAISE(ABORT, 'record is append-only'); END;
+CREATE TRIGGER record_DELETE BEFORE DELETE ON record
+BEGIN SELECT RAISE(ABORT, 'record is append-only'); END;
+
+CREATE TABLE intent_rows (
+    device INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    card_no INTEGER NOT NULL,
+    counter INTEGER NOT NULL,
+    amount_fen INTEGER NOT NULL CHECK (amount_fen >= 0),
+    merchant_no INTEGER NOT NULL,
+    last_device INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    earliest_s INTEGER NOT NULL,
+    latest_s INTEGER NOT NULL,
+    state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 3),
+    credit_no INTEGER NOT NULL DEFAULT 0 CHECK (credit_no BETWEEN 0 AND 4294967295),
+    PRIMARY KEY (device, seq),
+    FOREIGN KEY (device, seq) REFERENCES record (device, seq)
+) STRICT;
+INSERT INTO intent_rows (device, seq, card_no, counter, amount_fen, merchant_no, last_device,
+    last_seq, earliest_s, latest_s, state, credit_no)
+SELECT device, seq, card_no, counter, amount_fen, merchant_no, last_device,
+    last_seq, earliest_s, latest_s, state, credit_no FROM intent ORDER BY device, seq;
+DROP TABLE intent;
+ALTER TABLE intent_rows RENAME TO intent;
+-- With the key, which stood behind it by itself: all spends card by card are one walk.
+CREATE INDEX intent_of_card ON intent (card_no, counter, device, seq);
+CREATE INDEX intent_open ON intent (state) WHERE state < 2;
+CREATE INDEX intent_of_credit ON intent (credit_no) WHERE credit_no > 0;
+CREATE INDEX intent_names_credit ON intent (last_seq) WHERE last_device = 4294967295;
+CREATE INDEX intent_taken ON intent (earliest_s, merchant_no, amount_fen, state, credit_no)
+    WHERE state = 3 AND credit_no = 0;
+CREATE TRIGGER intent_stays BEFORE DELETE ON intent
+BEGIN SELECT RAISE(ABORT, 'intents stay'); END;
+CREATE TRIGGER intent_settles BEFORE UPDATE ON intent
+WHEN NEW.state <= OLD.state
+BEGIN SELECT RAISE(ABORT, 'what is known of an intent only grows'); END;
+CREATE TRIGGER intent_is_as_sealed
+BEFORE UPDATE OF device, seq, card_no, counter, amount_fen, merchant_no ON intent
+BEGIN SELECT RAISE(ABORT, 'an intent is as it was sealed'); END;
+CREATE TRIGGER intent_is_of_its_credit BEFORE UPDATE OF credit_no ON intent
+BEGIN SELECT RAISE(ABORT, 'an intent is as it was sealed'); END;
+"""

@@ -10,7 +10,7 @@ Alembic keeps the version (ledger/migrations: revision "0003" is the third of th
 
 import re
 
-from ledger.growth_schema import GROWTH, PORTIONS
+from ledger.growth_schema import GROWTH, PORTIONS, ROWS_AT_THE_END
 from ledger.schema import APPEND_ONLY, MIGRATIONS
 
 # Statements beside the list that only PostgreSQL needs, by the number of their revision.
@@ -94,6 +94,8 @@ _BESIDE = {
         for table, columns, of, which in _KNOWN
     ),
 }
+# What only SQLite's tables need, which keep their rows in the tree of a key.
+_NOT_HERE = (ROWS_AT_THE_END,)
 LOCK_WRITER = "SELECT one FROM writer FOR UPDATE"
 _WORDS = (
     (re.compile(r"\) STRICT(?:, WITHOUT ROWID)?;"), ");"),
@@ -133,7 +135,8 @@ _CHANGED += " console_form holder_name name_key entry_stretch entry_unread"
 
 def migration(number: int) -> str:
     """The SQL of revision `number`, from 1 on: any number of statements, without parameters."""
-    script = _TRIGGER.sub(_refusal, MIGRATIONS[number - 1])
+    script = MIGRATIONS[number - 1]
+    script = "-- nothing\n" if script in _NOT_HERE else _TRIGGER.sub(_refusal, script)
     for pattern, word in _WORDS:
         script = pattern.sub(word, script)
     return script + _BESIDE.get(number, "")

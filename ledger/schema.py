@@ -19,7 +19,14 @@ from ledger.drill_schema import DRILL_JOURNALS, DRILLS
 from ledger.ending_schema import ENDING_JOURNALS, ENDINGS, REOPENINGS
 from ledger.firmware_schema import FIRMWARE
 from ledger.fraud_schema import CORRECTIONS, FINDINGS
-from ledger.growth_schema import ENTRY_STRETCHES, GROWTH, LISTS, PERIOD_LINES, PORTIONS
+from ledger.growth_schema import (
+    ENTRY_STRETCHES,
+    GROWTH,
+    LISTS,
+    PERIOD_LINES,
+    PORTIONS,
+    ROWS_AT_THE_END,
+)
 from ledger.inspection_schema import INSPECTIONS
 from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
 from ledger.lock_schema import LOCKS
@@ -457,4 +464,5 @@ MIGRATIONS = [
     ENTRY_STRETCHES,
     DRILLS + _append_only(*DRILL_JOURNALS),
     PERIOD_LINES,
+    ROWS_AT_THE_END,
 ]

@@ -77,9 +77,9 @@ _COUNTS = {
     "loaded": "SELECT COUNT(*) FROM load WHERE is_loaded = 1",
     "loading": f"SELECT COUNT(*) FROM load l WHERE is_loaded = 0 AND NOT {HAS_ENDED}",
     "cancelled": f"SELECT COUNT(*) FROM transfer WHERE kind = {CANCEL}",
-    "cancelling": "SELECT COUNT(*) FROM cancel c JOIN intent i"
-    " ON i.device = c.device AND i.seq = c.intent_seq"
-    f" WHERE i.state < {int(State.COMMITTED)}",
+    "cancelling": "SELECT COUNT(*) FROM cancel c CROSS JOIN intent i"
+    " WHERE i.device = c.device AND i.seq = c.intent_seq"
+    f" AND i.state < {int(State.COMMITTED)}",
     "reserved": f"SELECT COUNT(*) FROM reservation WHERE state = {int(Settled.OPEN)}",
     "sold": f"SELECT COUNT(*) FROM reservation WHERE state = {int(Settled.SOLD)}",
     "parked": "SELECT COUNT(*) FROM parked",

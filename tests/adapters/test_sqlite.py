@@ -54,6 +54,35 @@ def test_a_new_file_has_all_migrations_or_none(path):
     assert database.execute("SELECT x FROM a").fetchall() == [(1,)]
 
 
+OF_ANOTHER = "CREATE TABLE d (x INTEGER REFERENCES c (x)); INSERT INTO d VALUES (5)"
+ANEW = """
+CREATE TABLE c2 (x INTEGER PRIMARY KEY, y TEXT) STRICT;
+INSERT INTO c2 (x) SELECT x FROM c{which};
+DROP TABLE c;
+ALTER TABLE c2 RENAME TO c
+"""
+
+
+def test_a_table_that_others_speak_of_is_made_anew(path):
+    first = ["CREATE TABLE c (x INTEGER PRIMARY KEY); INSERT INTO c VALUES (5)", OF_ANOTHER]
+    open_database(path, first).close()
+    database = open_database(path, [*first, ANEW.format(which="")])
+    assert database.execute("SELECT x, y FROM c").fetchall() == [(5, None)]
+    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+        database.execute("DELETE FROM c")
+    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+        database.execute("INSERT INTO d VALUES (6)")
+
+
+def test_a_migration_that_leaves_a_row_without_its_other_is_none(path):
+    first = ["CREATE TABLE c (x INTEGER PRIMARY KEY); INSERT INTO c VALUES (5)", OF_ANOTHER]
+    open_database(path, first).close()
+    with pytest.raises(sqlite3.IntegrityError, match="leaves a row of d without its c"):
+        open_database(path, [*first, ANEW.format(which=" WHERE x > 5")])
+    database = open_database(path, first)
+    assert database.execute("SELECT * FROM c").fetchall() == [(5,)]
+
+
 def test_an_unfinished_statement_is_an_error(path):
     with pytest.raises(sqlite3.Error):
         open_database(path, ["CREATE TABLE a (x"])

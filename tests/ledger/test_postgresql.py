@@ -14,6 +14,7 @@ from adapters import postgres
 from adapters.sqlite import NotDurable, SchemaTooNew
 from ledger import chart, postgres_schema
 from ledger.dialect import ConstraintBroken, SchemaTooOld, StoreUnavailable
+from ledger.growth_schema import ROWS_AT_THE_END
 from ledger.invariants import check
 from ledger.issuing import open_accounts
 from ledger.postgres import PostgresDialect, migrate
@@ -74,6 +75,9 @@ def test_a_migration_is_translated_whole(number):
     script = postgres_schema.migration(number)
     assert not re.search(r"STRICT|ROWID|\bBLOB\b|RAISE\(|PRAGMA|zeroblob|\bINTEGER\b", script)
     triggers = MIGRATIONS[number - 1].count("CREATE TRIGGER")
+    if MIGRATIONS[number - 1] == ROWS_AT_THE_END:  # PostgreSQL's tables have always been so
+        assert script == "-- nothing\n"
+        return
     assert script.count("FOR EACH ROW EXECUTE") == triggers
 
 

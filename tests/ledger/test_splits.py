@@ -294,7 +294,7 @@ def test_the_walk_goes_along_the_index(tmp_path):
     plan = [row[3] for row in store.database.rows(f"EXPLAIN QUERY PLAN {splits._SPENDS}", (0, 1))]
     assert plan == [
         "SCAN i USING INDEX intent_of_card",
-        "SEARCH r USING PRIMARY KEY (device=? AND seq=?)",
+        "SEARCH r USING INDEX sqlite_autoindex_record_1 (device=? AND seq=?)",
         "SEARCH c USING PRIMARY KEY (device=? AND intent_seq=?) LEFT-JOIN",
     ]
 
