@@ -49,7 +49,9 @@ class CardMap:
         self._page = self._tries = self._session = self._due_ms = self._keep_ms = 0
         self._asks = False
         self._settings = board.settings
-        self._bank_bytes = self._flash.size_bytes // 2
+        # Whole sectors: one that belonged to both would be erased under the map in use.
+        self._bank_bytes = self._flash.size_bytes // 2 // self._flash.sector_bytes
+        self._bank_bytes *= self._flash.sector_bytes
         self._changes_at = self._bank_bytes - self._flash.sector_bytes
         uplink.on_cards = self.hear
         kept = recorder.kept(_KEPT_KEY)

@@ -185,7 +185,7 @@ class ClassicPurse(Purse):
             self._expect(plan.state_block, plan.state)
         # Only a card that has left is taken at its word. One that refuses to be read is there and
         # has fallen out of the session: what looked like its acknowledge was none.
-        except (Mismatch, CardRefused):
+        except (Mismatch, CardRefused, AuthFailed):
             self._result = UNKNOWN
             raise
 

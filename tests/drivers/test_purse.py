@@ -8,7 +8,7 @@ import pytest
 
 from firmware.drivers.iso14443 import CardGone
 from firmware.drivers.mfrc522 import BusFault
-from firmware.drivers.mifare_classic import AuthFailed
+from firmware.drivers.mifare_classic import AuthFailed, CardRefused
 from firmware.services.purse import COMMITTED, NOT_COMMITTED, UNKNOWN
 from protocols.card.identity import ForeignCard
 from protocols.card.personalise import encode_value
@@ -326,6 +326,33 @@ def test_worn_block_is_never_a_commit(block, result):
     assert str(block) in str(tap.purse.fault)
     del tap.card._program
     assert not check_torn(tap, result)
+
+
+@pytest.mark.parametrize("refusal", [AuthFailed("sector 3"), CardRefused(0x5)])
+def test_what_a_card_acknowledges_and_then_hides_is_no_commit(refusal):
+    """Four bits of noise looked like its acknowledge, and more noise keeps it from being read."""
+    tap = Tap()
+    classic, commits = tap.purse._classic, []
+    begin_write, finish_write, read = classic.begin_write, classic.finish_write, classic.read
+
+    def begin(block):
+        commits.extend([block] * (block in STATE_BLOCKS))
+        begin_write(block)
+
+    def finish(data):
+        if len(commits) != 1:  # of the first commit the card gets nothing whole
+            finish_write(data)
+
+    def read_back(block):
+        if len(commits) == 1 and block == commits[0]:
+            commits.append(0)
+            raise refusal
+        return read(block)
+
+    classic.begin_write, classic.finish_write, classic.read = begin, finish, read_back
+    result = spend(tap.purse, tap.view)
+    assert 0 in commits
+    assert check_torn(tap, result) == (result == COMMITTED)
 
 
 def test_commit_is_not_finished_on_a_card_that_has_moved_on():

@@ -367,6 +367,20 @@ def test_a_link_that_was_away_for_long_gives_up_nothing():
 # --- whole maps and their bounds --------------------------------------------------------------
 
 
+@pytest.mark.parametrize("card_sectors", [9, 11])
+def test_a_partition_of_odd_sectors_has_two_banks_too(card_sectors):
+    """A sector that belonged to both would be erased under the map in use."""
+    centre = a_centre(changes=300, cards=40_000)
+    reader = a_reader(centre, card_sectors=card_sectors)
+    for card_no in range(3):
+        centre.set(card_no, LOST)
+        reader.boot()  # so that each is a whole map, and the banks take turns
+        reader.connect()
+        reader.run()
+        assert reader.card_map.map_in_use()[2] == centre.epoch
+        assert reader.holds(centre.epoch)
+
+
 def test_of_a_card_beyond_its_end_nothing_was_ever_reported():
     centre = a_centre()
     reader = a_reader(centre)
