@@ -79,9 +79,12 @@ def _card(asked: Asked, card_no: int) -> dict[str, object]:
 
 
 def _untold(asked: Asked, since_s: int) -> list[door_states.DoorState]:
-    """Locks without a network that have not said that they have a map of then or later."""
+    """Locks without a network that have not said that they have a map of later than then.
+
+    One of that very second may have been made before it.
+    """
     states = door_states.at(asked.store.database, "", DOORS_MAX)
-    return [one for one in states if one.is_by_card and one.map_made_s < since_s]
+    return [one for one in states if one.is_by_card and one.map_made_s <= since_s]
 
 
 PAGES = (

@@ -35,10 +35,10 @@ blind_max_fen = 2000
 """
 
 
-def kit_file(path, key=b"k" * 32, previous=b""):
+def kit_file(path, key=b"k" * 32, previous=b"", site=SITE):
     """A kit that pays, in `path`."""
     card = {"purse_key": b"p" * CARD_BYTES, "mac_key": b"m" * CARD_BYTES}
-    path.write_bytes(site_kit.encode(SiteKeys(SITE, 1, key, previous, {}), 1, card))
+    path.write_bytes(site_kit.encode(SiteKeys(site, 1, key, previous, {}), 1, card))
     path.chmod(0o600)
     return path
 

@@ -112,6 +112,11 @@ def test_its_next_key_leaves_its_journal_and_another_reader_is_refused(tmp_path,
     flash_file.close()
     kit_file(kit, key=b"n" * 32, previous=b"k" * 32)
     assert put(tmp_path, url, kit, reader).exit_code == 0
+    # Neither becomes it a reader of another site by its settings alone.
+    other_site = kit_file(tmp_path / "other.kit", site="gate-9")
+    words = ["--port", url, "--role", "pos", "--kit", other_site, "--settings", reader]
+    applied = onecard("device", "apply", *words, "--log", tmp_path / "other.jsonl")
+    assert applied.exit_code == 2 and "[cause 10]" in applied.stderr, applied.output
     refused = put(tmp_path, url, kit, reader, 1002, "--replace")
     assert refused.exit_code == 1 and "[cause 10]" in refused.stderr
     flash_file = chip(tmp_path / "board")

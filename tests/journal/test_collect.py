@@ -1,6 +1,7 @@
 """`onecard journal collect`: what a dead reader had not uploaded comes into the books, once."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -130,6 +131,15 @@ def test_behind_a_record_that_is_lost_the_others_wait_and_it_is_told(dead, tmp_p
     # Found elsewhere, it lets the others in.
     store.book([[lost]])
     assert store.takings(CANTEEN) == SALES * FEN
+
+
+def test_a_dump_that_ends_early_is_not_all_of_it(dead):
+    """What is there is booked, and nobody takes it for the whole."""
+    _path, store, _pos, chip = dead
+    taken = load(chip)
+    found = collect(replace(taken, missing=(7,)), store)
+    assert (store.takings(CANTEEN), found.is_whole) == (SALES * FEN, False)
+    assert "1 sectors of it are missing" in "\n".join(collecting.lines_of(found))
 
 
 def test_a_second_chain_of_its_number_is_cases_and_no_money(dead, tmp_path):

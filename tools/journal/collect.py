@@ -32,12 +32,14 @@ class NotCollected(Exception):
 @dataclass
 class Collected:
     """What came of it. `before` and `head`: the newest record in the books, then and now; `last`:
-    in the journal. `spends`, `amount_fen`: what was booked of sales that had not been.
+    in the journal, which lacks `missing` sectors. `spends`, `amount_fen`: what was booked of sales
+    that had not been.
     """
 
     device: int
     before: int
     last: int
+    missing: int
     head: int = 0
     spends: int = 0
     amount_fen: int = 0
@@ -46,7 +48,7 @@ class Collected:
     @property
     def is_whole(self) -> bool:
         """Whether the books have all of it now."""
-        return self.head >= self.last and not self.refused
+        return self.head >= self.last and not self.refused and not self.missing
 
 
 def collect(capture: Capture, store: LedgerStore) -> Collected:
@@ -58,7 +60,7 @@ def collect(capture: Capture, store: LedgerStore) -> Collected:
     before = store.heads().get(device)
     if before is None:
         raise NotCollected(f"reader {device} is not in the register of these books")
-    found = Collected(device, before, max(records))
+    found = Collected(device, before, max(records), len(capture.missing))
     was_count, was_fen = _spends(store, device)
     sealed = [records[seq] for seq in sorted(records)]
     for at in range(0, len(sealed), AT_ONCE):
@@ -81,6 +83,8 @@ def lines_of(found: Collected) -> Iterator[str]:
         yield f"record {seq} was not booked: {_text(reason)} ({reason})"
     if len(found.refused) > _REFUSED_SHOWN:
         yield f"nor were {len(found.refused) - _REFUSED_SHOWN} others"
+    if found.missing:
+        yield f"the dump ends in the journal: {found.missing} sectors of it are missing"
     if found.head < found.last and not found.refused:
         yield (
             f"those behind record {found.head} wait: record {found.head + 1} is not here, or is"
