@@ -27,7 +27,7 @@ help: ## print this list
 
 # ---------------------------------------------------------------- what each target stands on
 
-setup: .venv/.ready ## create .venv with everything to run and to test, once
+setup: .venv/.ready-test ## create .venv with everything to run and to test, once
 
 .venv/.python:
 	@command -v $(PYTHON) >/dev/null || { \

@@ -172,7 +172,9 @@ def read(path: str, environment: Mapping[str, str] | None = None) -> Source:
             return Source(path, file.read(), known, KEYS)
     except BadVariable as error:
         raise ConfigError(str(error)) from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
 
 
@@ -395,7 +397,10 @@ def _public_key(path: Path) -> bytes:
             Ed25519PublicKey.from_public_bytes(raw)
             return raw
         key = load_pem_public_key(data)
-    except (OSError, ValueError, UnsupportedAlgorithm) as error:
+    except OSError as error:
+        how = "64 hexadecimal digits, which the ledger logs when it starts, or PEM"
+        raise ConfigError(f"ledger_public_key: {path}: {error.strerror}: {how}") from None
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise ConfigError(f"ledger_public_key: {path}: {error}") from None
     if not isinstance(key, Ed25519PublicKey):
         raise ConfigError(f"ledger_public_key: {path}: not an Ed25519 key")

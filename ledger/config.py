@@ -322,6 +322,9 @@ def load_account_key(path: Path) -> bytes:
 
 def load_signing_key(path: Path) -> bytes:
     """The 32-byte Ed25519 key in `path`. Never made here: the agents must know its other half."""
+    if not path.exists():
+        how = "onecard keys export keys ledger, or to try it: openssl rand -hex 32"
+        raise ConfigError(f"{path}: there is no such file; what makes one: {how}")
     return _key_in(path, KEY_BYTES)
 
 

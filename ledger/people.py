@@ -185,7 +185,7 @@ VERBS = {
     "payment.restored": Verb(
         (CLERK, ENGINEER, TREASURER), "R5.2", "say that the books came back: files to banks wait"
     ),
-    "payment.note": Verb((CLERK,), "R6.5", "note a payment that the bank has, behind a restore"),
+    "payment.note": Verb((CLERK,), "R6.5", "note a payment that the bank has, after a restore"),
     "payment.release": Verb((CLERK,), "R6.5", "say, by its statement, that the bank has no other"),
     "payment.approve": Verb((TREASURER,), "R6.5", "say so as the second person: files go again"),
     "temporary.apply": Verb((CLERK,), "annex 1", "enter an application for a temporary card"),

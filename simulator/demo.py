@@ -9,18 +9,19 @@ from rich.console import Console
 from simulator.run import run_scenario
 
 SCENARIO = Path(__file__).parent / "scenarios" / "lunch_outage.toml"
-_OPENING = """
-[bold]A canteen at lunch.[/bold] Three readers, their firmware on a modelled RC522, MIFARE cards
-and NOR flash; real MQTT brokers in the building and in the card centre, a real agent and a real
-ledger on SQLite. On the way the network is cut, then the line to the card centre, then the mains,
-and one reader loses even its battery while cards are held to it.
-"""
+# One line: the terminal's own width wraps it.
+_OPENING = (
+    "[bold]A canteen at lunch.[/bold] Three readers run the real firmware on models of their "
+    "chips and cards; brokers, agent and ledger are the real programs. The readers' network is "
+    "cut, then the line to the card centre, then the mains, and one reader loses even its "
+    "battery. People go on eating."
+)
 
 
 def main(seed: int | None, home: str, broker: str) -> int:
     """Play simulator/scenarios/lunch_outage.toml with its progress; the exit code."""
     console = Console()
-    console.print(_OPENING)
+    console.print(f"\n{_OPENING}\n")
     report = run_scenario(
         SCENARIO,
         seed=seed,

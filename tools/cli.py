@@ -30,6 +30,7 @@ from tools.cli_options import (
     refuse,
     say,
 )
+from tools.cli_panels import LEDGER, ONECARD, SIM, arrange
 from tools.cli_provision import device
 from tools.cli_reader import reader
 from tools.cli_report import report
@@ -50,7 +51,7 @@ def _group(name: str, about: str) -> typer.Typer:
     return group
 
 
-sim = _group("sim", "Run a scenario in the simulator.")
+sim = _group("sim", "The simulator: scenarios, the desk, torture, boards that are none.")
 app.add_typer(agent, name="agent")
 app.add_typer(card, name="card")
 app.add_typer(ca, name="ca")
@@ -122,7 +123,7 @@ def onecard(
     """Campus one-card: readers that work without network or mains, a ledger that balances."""
 
 
-@app.command()
+@app.command("demo")
 def demo(
     seed: Seed = None,
     home: HomeOption = Home.CPYTHON,
@@ -246,7 +247,7 @@ def desk_numbers(
         refuse(error)
 
 
-@app.command()
+@app.command("bench")
 def bench(
     name: Annotated[str, typer.Argument(help="Only this benchmark.")] = "",
     records: Annotated[int | None, typer.Option(min=10_000, help="For those that grow.")] = None,
@@ -268,6 +269,9 @@ def bench(
     else:
         print_table(measured)
 
+
+for group, panels in ((app, ONECARD), (ledger, LEDGER), (sim, SIM)):
+    arrange(group, panels)
 
 if __name__ == "__main__":
     app()

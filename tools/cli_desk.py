@@ -73,8 +73,13 @@ def sim_board(
     link: Annotated[
         Path | None, typer.Option(help="A name for its port that stays, as /dev/ttyUSB0 is.")
     ] = None,
+    register: Annotated[
+        Path | None,
+        typer.Option(help="Write here what a ledger's register says of it and of its cards."),
+    ] = None,
 ) -> None:
     """A board for who has none: real MicroPython behind a serial port. Type help for its hands."""
+    from simulator.desk.board_files import write_secret
     from simulator.desk.lone_board import LoneBoard
     from simulator.desk.lone_hands import Hands
     from simulator.desk.server import CAMPUS
@@ -89,8 +94,12 @@ def sim_board(
         try:
             text, images = path.read_text(encoding="utf-8"), Images(Path(folder))
             board = LoneBoard(text, path, reader, images, seed=seed, link=link)
+            if register is not None:
+                write_secret(register, board.register.encode())
         except (ScenarioError, VmMissing) as error:
             refuse(error)
+        except OSError as error:
+            refuse(f"{error.filename}: {error.strerror}")
         say(f"{reader} is at {board.tap.path}: onecard sim desk --board {reader}={board.tap.path}")
         Hands(board, say).serve(sys.stdin.fileno())
 

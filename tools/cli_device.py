@@ -168,7 +168,7 @@ def device_retire(
 ) -> None:
     """Ask that a reader be in use no more; its department signs, the centre ends it (R20).
 
-    `say --verb end` takes a record of it from behind that signature; `show` says what bars it.
+    `say --verb end` takes a record of it from after that signature; `show` says what bars it.
     """
     from ledger.procedures import Act
     from tools.ledger_dossier import retire

@@ -114,10 +114,10 @@ def _make(kind: str, site: str, where: Readers, times: Times, out: Path, seed: i
             if where.books is None
             else making.real(kind, site, where, times, out, say, _enter)
         )
-        typer.echo(making.to_text(judged))
+        typer.echo(making.to_text(judged, where.books is None))
         filed = file()
         page = out / f"drill-{kind}-{filed.number}.html"
-        write_private(page, sheet.page(filed, times.utc_offset_s))
+        write_private(page, sheet.page(filed, times.utc_offset_s, where.books is None))
     except (*said, BadInput, OSError) as error:
         refuse(error)
     typer.echo(f"drill {filed.number} is filed: {filed.verdict}, {filed.evidence}; {page}")

@@ -22,7 +22,7 @@ from tools.cli_dossier import (
 from tools.cli_options import InputFile
 
 merchant = typer.Typer(
-    help="Merchants: how one becomes one, what he answers for, how one ends (R16, R19).",
+    help="Merchants: how one becomes one, what one answers for, how one ends (R16, R19).",
     no_args_is_help=True,
 )
 merchant.command("apply", help="Note a form of annex 2 of who wants to become a merchant.")(

@@ -1,4 +1,4 @@
-"""`onecard ledger payments`: what files to banks wait for behind a restore, and how that ends."""
+"""`onecard ledger payments`: what files to banks wait for after a restore, and how that ends."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -9,7 +9,9 @@ import typer
 from tools.cli_lives import By, ListFile, now_s, say, told
 from tools.cli_options import InputFile, refuse
 
-payments = typer.Typer(help="Files to banks, behind a restore.", no_args_is_help=True)
+payments = typer.Typer(
+    help="Files to banks after the books came back from a backup.", no_args_is_help=True
+)
 
 
 class KindOfPayment(StrEnum):
@@ -56,7 +58,7 @@ def payments_note(
 def payments_release(
     database: InputFile,
     total: Annotated[
-        str, typer.Option(help="What the bank has behind the backup, by its statement, in yuan.")
+        str, typer.Option(help="What the bank has after the backup, by its statement, in yuan.")
     ],
     newest: Annotated[str, typer.Option(help="The newest file of ours that it has.")] = "",
     because: Annotated[

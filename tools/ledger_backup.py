@@ -34,15 +34,15 @@ _CREDITS_LEFT = (
     " take it in (onecard ledger card swap). If not, lift the suspension."
 )
 _PHONES_ENDED = (
-    "{} cards have no phone any more: theirs was bound or ended behind the backup, and the one"
+    "{} cards have no phone any more: theirs was bound or ended after the backup, and the one"
     " before would have paid again. Their holders bind one anew."
 )
 _FILES_WAIT = (
-    "Files to banks wait until it is known which the bank has that were made behind the backup:"
+    "Files to banks wait until it is known which the bank has that were made after the backup:"
     " onecard ledger payments waiting."
 )
 _UNHEARD = (
-    "What was paid in behind the audit's last file nobody knows here: compare with each channel."
+    "What was paid in after the audit's last file nobody knows here: compare with each channel."
     " Booked again, it gets a new number. Let the readers' records come before: a card with a case"
     " 337 has it already, and is taken in (onecard ledger card swap)."
 )
@@ -74,7 +74,7 @@ def make(backup: Path, into: Path, audit_folder: Path | None) -> tuple[int, str]
     if made.phones:
         lines.append(_PHONES_ENDED.format(made.phones))
     if made.disabled:
-        lines.append(f"let in no more, as behind the backup: {', '.join(made.disabled)}")
+        lines.append(f"let in no more, as after the backup: {', '.join(made.disabled)}")
     if not made.lacks:
         known = "" if audit_folder is None else "; nothing that the audit has is missing"
         return IS_WHOLE, "\n".join([f"{into}: checked{known}", *lines, _FILES_WAIT])

@@ -412,7 +412,7 @@ def _of_money() -> list[str]:
         "## Why a list that moves money is not done, or a line of it is left\n",
         "Beside those above. `ledger/money_lists.py`\n",
         _numbered(money_lists.TEXTS),
-        "## Why no payment goes to a bank, or is noted, behind a restore\n",
+        "## Why no payment goes to a bank, or is noted, after a restore\n",
         "Of both kinds (`onecard ledger payments`). `ledger/payments/reasons.py`\n",
         _numbered(payment_reasons.TEXTS),
     ]

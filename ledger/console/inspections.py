@@ -135,6 +135,7 @@ TEXTS: Texts = {
     "rnd_every": ("每几天", "Every (days)"),
     "rnd_last": ("上次", "Last"),
     "rnd_over": ("已过期", "over"),
+    "rnd_none": ("还没有安排任何定期检查", "No round has been arranged yet"),
     "rnd_unnamed": ("还没有指定检查人的站点", "Sites for which nobody is named"),
     "rnd_note": ("登记今天的检查", "Note today's round"),
     "rnd_name": ("指定检查人", "Name who makes the rounds"),

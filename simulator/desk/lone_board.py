@@ -19,6 +19,7 @@ from pathlib import Path
 from protocols.rules import clock as clock_rules
 from simulator.cardbox import HeldCard, make_cards
 from simulator.chips.nor_flash import NorFlash
+from simulator.desk.board_files import register_of
 from simulator.desk.boards import PROGRAMS, on_a_line
 from simulator.desk.recorder import with_clock_of_now
 from simulator.homes import Images
@@ -112,7 +113,9 @@ class PtyTap(LineTap):
 
 
 class LoneBoard:
-    """A reader of a scenario on its own, stepped by the host's clock. ScenarioError, VmMissing."""
+    """A reader of a scenario on its own, stepped by the host's clock. ScenarioError, VmMissing.
+
+    `register` is what a ledger has to be told of it and of its cards, as `register.toml`."""
 
     def __init__(
         self,
@@ -141,6 +144,7 @@ class LoneBoard:
             self.cards |= {
                 card.name: card for card in make_cards(batch, secrets.cards, draw, today)
             }
+        self.register = register_of(scenario, secrets, description, self.cards.values())
         draw = random.Random(os.urandom(8))
         self.flash = NorFlash(FLASH_BYTES, random.Random(draw.randbytes(8)))
         map_bytes = DOOR_FLASH_BYTES if role == "door" else CARD_FLASH_BYTES

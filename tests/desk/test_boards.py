@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from ledger.config import import_register
+from ledger.store import LedgerStore
 from protocols.rules import settings
 from simulator.checkers import journal_of
 from simulator.desk import board_files, board_words
@@ -24,7 +26,9 @@ from simulator.desk.boards import STATES
 from simulator.desk.lone_board import LoneBoard, PtyTap
 from simulator.desk.verbs import Refused
 from simulator.homes import Images
-from simulator.scenario import ScenarioError
+from simulator.provisioning import Secrets
+from simulator.scenario import ScenarioError, parse
+from simulator.world.randomness import Seeds
 from tests.desk.conftest import SMALL
 from tests.desk.served import served
 from tools.card.keyfile import load_keys
@@ -361,10 +365,11 @@ def test_what_a_board_and_cards_are_set_up_with(tmp_path, open_session):
 def test_hands_on_the_command_line(repo_root, tmp_path):
     """The board that `onecard sim board` is, with nobody at the other end of its line."""
     campus, link = tmp_path / "campus.toml", tmp_path / "ttyACM0"
+    register = tmp_path / "register.toml"
     campus.write_text(SMALL)
     command = [sys.executable, "-m", "tools.cli", "sim", "board", "pos-1", str(campus)]
     done = subprocess.run(
-        [*command, "--link", str(link)],
+        [*command, "--link", str(link), "--register", str(register)],
         input="help\ncard nobody\ncard new x\ncard new 50\nkeys 12.50\noff\non\nquit\n",
         capture_output=True,
         text=True,
@@ -378,6 +383,14 @@ def test_hands_on_the_command_line(repo_root, tmp_path):
     for text in ("keys 12.50", "no such card; there are zhang-san, new", "no milliseconds"):
         assert text in done.stderr
     assert not link.is_symlink()
+    assert register.stat().st_mode & 0o077 == 0
+    books = LedgerStore.open(":memory:")
+    import_register(books, register)
+    assert (books.holder_balance(20001), books.holder_balance(20101)) == (6820, 0)
+    scenario = parse(SMALL, campus)
+    key = Secrets.drawn(scenario, Seeds(scenario.seed)).devices[POS]
+    assert books.keys_at("canteen-1") == [(POS, key)]
+    books.close()
 
 
 def test_a_board_that_no_scenario_has(images):

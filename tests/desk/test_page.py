@@ -155,6 +155,15 @@ def test_axe_finds_nothing(campus, open_page):
             assert [f"{one['id']}: {one['nodes'][0]['html']}" for one in found] == []
 
 
+@pytest.mark.parametrize("path", ["/", "/wall", "/device?reader=pos-1", "/device?reader=gate"])
+def test_on_a_phone_nothing_stands_beside_the_screen(campus, open_page, path):
+    _, url = campus
+    page = open_page(url + path)
+    page.set_viewport_size({"width": 390, "height": 844})
+    root = "document.documentElement"
+    assert page.evaluate(f"{root}.scrollWidth - {root}.clientWidth") == 0
+
+
 def test_motion_is_left_out_for_who_wants_none(campus, open_page):
     _, url = campus
     page = open_page(f"{url}/", reduced_motion="reduce")

@@ -47,7 +47,7 @@ WRONG = [
     ({"upstream": '{host = "x", port = 1, subscription_qos = 2}'}, "upstream.subscription_qos: a"),
     ({"readers": '{host = "x", port = 1, fallbacks = ["y:1"]}'}, "readers.fallbacks: unknown"),
     ({"upstream": "{port = 1}"}, "upstream.host: a text is needed"),
-    ({"ledger_public_key": '"missing.pub"'}, "ledger_public_key: .*missing.pub"),
+    ({"ledger_public_key": '"missing.pub"'}, "ledger_public_key: .*missing.pub: No such .*: 64 "),
     ({"site": '"north'}, "line 1"),
     ({"view": "9466"}, r"\[view\]: a section"),
     ({"view": "{}"}, "view.port: a number from 1 to 65535"),

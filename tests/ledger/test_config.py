@@ -103,6 +103,11 @@ def test_missing_files_are_named(tmp_path):
             load(tmp_path / "nowhere")
 
 
+def test_who_has_no_signing_key_is_told_what_makes_one(tmp_path):
+    with pytest.raises(ConfigError, match="openssl rand -hex 32"):
+        load_signing_key(tmp_path / "nowhere")
+
+
 def test_configuration_is_relative_to_its_file(tmp_path):
     config = load_config(write(tmp_path, "config.toml", CONFIG))
     assert config.database == tmp_path / "books" / "ledger.sqlite"

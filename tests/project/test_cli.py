@@ -11,7 +11,8 @@ from types import ModuleType
 import pytest
 from typer.testing import CliRunner
 
-from tools import bench, bench_report
+from tests.project.test_docs import program
+from tools import bench, bench_report, cli_panels
 from tools.cli import app
 
 COMMANDS = {
@@ -256,3 +257,25 @@ def test_row_without_a_key_names_its_benchmark(benchmarks):
 )
 def test_ratio(ours, other, ratio):
     assert bench_report.complete("x", ROW | {"ours": ours, "other": other})["ratio"] == ratio
+
+
+@pytest.mark.parametrize(
+    ("words", "panels"),
+    [
+        ((), cli_panels.ONECARD),
+        (("ledger",), cli_panels.LEDGER),
+        (("sim",), cli_panels.SIM),
+    ],
+)
+def test_help_has_each_command_in_a_panel(words, panels):
+    """A new command gets a panel in tools/cli_panels.py; none is named that is not there."""
+    node = program()
+    for word in words:
+        node = node.commands[word]
+    named = [name for names in panels.values() for name in names]
+    assert len(named) == len(set(named)) and set(named) == set(node.commands)
+    shown = onecard(*words, "--help").output
+    assert [shown.index(f"─ {panel} ─") for panel in panels] == sorted(
+        shown.index(f"─ {panel} ─") for panel in panels
+    )
+    assert "─ Commands ─" not in shown

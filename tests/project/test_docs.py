@@ -14,6 +14,7 @@ AT_ROOT = (*READMES, "SECURITY.md", "CONTRIBUTING.md")
 BLOCK = re.compile(r"^```(?:sh|bash|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:make|onecard) [^`\n]+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+HEADING = re.compile(r"\]\(([^)#\s]*)#([^)]+)\)")
 
 
 def documents(root):
@@ -125,6 +126,28 @@ def test_every_relative_link_leads_somewhere(repo_root):
         if "://" not in target and not (document.parent / target).exists()
     ]
     assert broken == []
+
+
+def anchors(text):
+    """What the headings of a page are linked by."""
+    heads = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_every_link_to_a_heading_finds_it(repo_root):
+    lost = []
+    for document in documents(repo_root):
+        for target, anchor in HEADING.findall(document.read_text(encoding="utf-8")):
+            page = document.parent / target if target else document
+            if "://" not in target and anchor not in anchors(page.read_text(encoding="utf-8")):
+                lost.append(f"{document.relative_to(repo_root)}: {target}#{anchor}")
+    assert lost == []
+
+
+def test_the_index_of_the_documents_has_each_page(repo_root):
+    folder = repo_root / "docs"
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    assert {path.name for path in folder.glob("*.*")} - {"README.md"} <= set(LINK.findall(index))
 
 
 def test_decision_records_are_listed(repo_root):

@@ -55,3 +55,20 @@ def test_the_files_of_the_document_load(repo_root, tmp_path, monkeypatch):
     assert loaded.enrolment
     assert loaded.home_assistant is not None
     assert loaded.home_assistant.broker.host == "10.0.0.7"
+
+
+def test_the_files_that_are_made_by_hand_load_and_fit(repo_root, tmp_path):
+    """Those of the first section: what the agent is asked for there, it has."""
+    text = (repo_root / "docs" / "running.md").read_text(encoding="utf-8")
+    files = dict(re.findall(r"^cat > (\S+) <<'END'\n(.*?)^END", text, re.MULTILINE | re.DOTALL))
+    for name, body in files.items():
+        (tmp_path / name).write_text(body, encoding="utf-8")
+    (tmp_path / "ledger.pub").write_text(public_key(bytes(range(32))).hex())
+    ledger = load_config(tmp_path / "ledger.toml")
+    agent = agent_config.load(str(tmp_path / "agent.toml"))
+    assert ledger.broker_port == agent.upstream.port != agent.readers.port
+    for port in (ledger.broker_port, agent.readers.port):
+        assert f"mosquitto -p {port}" in text
+    assert "agent top" in text and agent.view_port is not None
+    (line,) = agent.lines
+    assert f"--link {line.url}" in text and line.readers == (1001,)

@@ -141,3 +141,7 @@ def test_the_demo_ends_with_a_table_a_person_understands(repo_root):
     }
     assert cells["lost"] == cells["duplicated"] == cells["charged without being told"] == "0"
     assert cells["together"] == cells["issued"]
+    for readme in ("README.md", "README.zh-CN.md"):
+        text = (repo_root / readme).read_text(encoding="utf-8")
+        (shown,) = re.findall(r"^```\n(\d\d:.*?)^```", text, re.MULTILINE | re.DOTALL)
+        assert [line for line in shown.splitlines() if line not in done.stdout] == []

@@ -50,6 +50,7 @@ def test_a_power_drill_of_a_simulated_site(dark):
     with closing(LedgerStore.open(str(books(folder)))) as store:
         (one,) = store.merchants.drills.filed()
     assert one.evidence in page and one.evidence in done.stdout
+    assert "模拟站点" in page and "power drill at canteen-9, simulated: passed" in done.stdout
     assert "电池供电至少 124 分钟" in page and "全部符合" in page and "2026-11-21 16:05:00" in page
 
 
@@ -92,6 +93,8 @@ def test_the_books_of_a_site_that_is_real(dark, tmp_path):
     assert (done.exit_code, "filed otherwise" in done.stderr) == (2, True)
     done = command(*words, "--from", "2026-11-21T14:00:01", "--to", ENDED, "--person", "wang")
     assert done.exit_code == 0 and "drill 2 is filed" in done.stdout
+    assert "simulated" not in done.stdout
+    assert "模拟" not in (tmp_path / "drill-power-2.html").read_text(encoding="utf-8")
     late = ["--from", BEGUN.replace("14", "15"), "--to", "2026-11-21T16:50"]
     done = command(*words, *late, "--person", "wang")
     assert done.exit_code == 2 and "not told yet" in done.stderr and "SILENT" in done.stdout

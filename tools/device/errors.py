@@ -19,7 +19,7 @@ CAUSES = {
     12: "what was written does not read back: run it again; if it stays so the flash is worn",
     13: "it has no settings: onecard device provision",
     14: "its program is not whole: onecard device provision",
-    15: "esptool or mpremote is missing: pip install onecard[device]",
+    15: "esptool or mpremote is missing: make setup, or pip install -r requirements/device.txt",
     16: "the release is for another chip: take the one that is for this board",
     17: "it runs a later version, and none goes back: build this one with a higher number",
     18: "the ledger knows this number as another reader: a free one, newest kit, or keys register",

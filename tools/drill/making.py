@@ -65,15 +65,16 @@ def real(
     return judged, file
 
 
-def to_text(judged: Judged) -> str:
-    """A line for each rule at each reader."""
+def to_text(judged: Judged, is_simulated: bool) -> str:
+    """A line for each rule at each reader; the last one says whether the site was a real one."""
     lines = []
     for reader in judged.readers:
         for check in reader.checks:
             figures = ", ".join(f"{name} {value}" for name, value in check.figures.items())
             said = f"reader {reader.device}, {reader.kind}: {check.rule} {check.verdict.upper()}"
             lines.append(f"{said} ({figures})" if figures else said)
-    return "\n".join([*lines, f"{judged.kind} drill at {judged.site}: {judged.verdict}"])
+    where = f"{judged.site}, simulated" if is_simulated else judged.site
+    return "\n".join([*lines, f"{judged.kind} drill at {where}: {judged.verdict}"])
 
 
 def _judged(books: Path, kind: str, site: str, window: Window, where: Readers) -> Judged:

@@ -104,6 +104,7 @@ class Sheet:
     left_out: str
     evidence: str
     by: Signature
+    is_simulated: bool
 
 
 def notice(kind: str, site: str) -> str:
@@ -111,12 +112,12 @@ def notice(kind: str, site: str) -> str:
     return "\n".join(NOTICES[kind]).format(site=site)
 
 
-def page(filed: Filed, utc_offset_s: int) -> bytes:
-    """The page of a drill that is filed."""
-    return rendered("drill.html", sheet_of(filed, utc_offset_s))
+def page(filed: Filed, utc_offset_s: int, is_simulated: bool) -> bytes:
+    """The page of a drill that is filed; one of a simulated site says so under its title."""
+    return rendered("drill.html", sheet_of(filed, utc_offset_s, is_simulated))
 
 
-def sheet_of(filed: Filed, utc_offset_s: int) -> Sheet:
+def sheet_of(filed: Filed, utc_offset_s: int, is_simulated: bool) -> Sheet:
     """The same as values."""
     report = json.loads(filed.report)
     left_out = "、".join(map(str, report["left_out"]))
@@ -132,6 +133,7 @@ def sheet_of(filed: Filed, utc_offset_s: int) -> Sheet:
         left_out or "无",
         filed.evidence,
         Signature(filed.person, day_of(filed.time_s, utc_offset_s)),
+        is_simulated,
     )
 
 

@@ -223,3 +223,13 @@ def test_an_auditor_verifies_a_chain_and_follows_one_yuan(sit_down, repo_root):
     expect(hands.page.locator("#tap")).to_be_visible()
     hands.told("审计", "跟一元钱从刷卡到结算")
     hands.shoot(repo_root, "console-audit")
+
+
+def test_on_a_phone_the_menu_is_one_tap_away_and_words_stay_whole(sit_down):
+    hands = sit_down("stella", "/inspections", window={"width": 390, "height": 844})
+    state = hands.page.locator("td .state").first
+    assert state.bounding_box()["height"] < 40  # a line, not a word a line
+    root = "document.documentElement"
+    assert hands.page.evaluate(f"{root}.scrollWidth - {root}.clientWidth") == 0
+    hands.page.get_by_role("link", name="菜单").click()
+    expect(hands.page.get_by_role("link", name="分餐段营业额")).to_be_in_viewport()
