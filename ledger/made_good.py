@@ -5,6 +5,11 @@ a contradiction as well, and a record that was called lost may be found. Each sa
 So a correction of one of them is that of all, but for two genuine records that both came in the
 place of a lost one: those are two sales. And what a purse was given back of its record already,
 because the sale was cancelled or the card centre has borne it, is not given back by a correction.
+
+Nor the other way round. The act of persons stands, and a CANCEL that comes behind it is money that
+its merchant gives back: it goes first to who has borne the sale by that act, all that they bore,
+and what is left to the holder. So each has the same in either order, and a case tells of it. What
+is cancelled already is not corrected any more.
 """
 
 from ledger import chart, reasons
@@ -19,6 +24,8 @@ OF_DEBITS = (
     reasons.SPENT_BEFORE_ITS_END,
 )
 OF_PURSES = (*OF_DEBITS, reasons.CARD_FORKED, reasons.TOO_FAST)
+# What a correction has given back of what the sale itself had taken, from a purse or for nobody.
+OF_CANCELLED = (*OF_PURSES, reasons.UNKNOWN_CARD)
 _KEPT = (reasons.FOUND, reasons.TOLD_AFTER_ITS_END)  # each with the bytes of its own record
 OF_ONE_SALE = (
     OF_PURSES,

@@ -311,6 +311,80 @@ def test_what_its_reader_has_cancelled_is_not_made_good_again():
     refused(store, "200 fen were given back already", proposal, mark=mark)
 
 
+@pytest.mark.parametrize(
+    ("bearer", "whose", "account"),
+    [
+        (Bearer.CARD_CENTRE, None, ("loss", reasons.CARD_FORKED)),
+        (Bearer.DEVICE_OWNER, None, ("device owner", 1002)),
+        (Bearer.MERCHANT, None, ("merchant", CANTEEN)),
+        (Bearer.MERCHANT, KIOSK, ("merchant", KIOSK)),
+        (Bearer.HOLDER, OTHER_CARD, ("holder", OTHER_CARD)),
+    ],
+)
+@pytest.mark.parametrize("amount_fen", [200, 150])
+def test_what_was_made_good_and_is_cancelled_then_is_not_paid_to_its_holder_twice(
+    amount_fen, bearer, whose, account
+):
+    """As in the other order, everybody has what they had before the sale."""
+    one, other = Reader(1001), Reader(1002)
+    one.spend()
+    store = open_ledger(one, other)
+    store.book([one.records])
+    before = store.balances()
+    sale = other.spend(amount_fen=200)
+    store.book([other.records])
+    assert Watch(store, lambda: 1, {}).look()
+    correct(store, reasons.CARD_FORKED, bearer, amount_fen=amount_fen, whose=whose)
+    other.cancel(sale, amount_fen=200)
+    for records in (other.records, other.records[-1:], one.records):
+        store.book([records])  # told again, and again
+        after = store.balances()
+        assert check(store) == []
+        assert after.get(account, 0) == before.get(account, 0)
+        assert after["merchant", CANTEEN] == before["merchant", CANTEEN]
+        assert after["holder", CARD] == before["holder", CARD] - (200 - amount_fen)
+        assert after["pending", CARD] == 200 - amount_fen
+    cases = [case for case in store.cases() if case[0] == reasons.CANCELLED_WHEN_MADE_GOOD]
+    assert cases == [(reasons.CANCELLED_WHEN_MADE_GOOD, 1002, 1)]
+    if bearer is Bearer.HOLDER:
+        found = store.accounts.entries(OTHER_CARD, 10)
+        purse_fen = store.accounts.balance(OTHER_CARD).purse_fen
+        assert sum(entry.purse_fen for entry in found) == purse_fen
+
+
+def test_a_sale_of_nobody_that_is_cancelled_goes_back_to_who_bore_it():
+    reader = Reader(1001)
+    sale = reader.spend(card_no=NOBODY)
+    store = open_ledger(reader)
+    store.book([reader.records])
+    correct(store, bearer=Bearer.DEVICE_OWNER)
+    reader.cancel(sale, card_no=NOBODY)
+    store.book([reader.records])
+    assert check(store) == []
+    balances = store.balances()
+    assert balances["device owner", 1001] == balances["suspense", reasons.UNKNOWN_CARD] == 0
+    assert balances["merchant", CANTEEN] == 0
+
+
+def test_what_is_cancelled_and_made_good_goes_on_with_its_replaced_card():
+    """The card centre has borne what was not made good, and each has their own back."""
+    store = copied(**AFTER)
+    correct(store, reasons.CARD_FORKED, Bearer.DEVICE_OWNER, amount_fen=150)
+    replace(store)
+    assert store.balances()["loss", reasons.SPENT_WHILE_LOST] == -150
+    for _ in range(2):
+        other = Reader(1002)
+        other.cancel(other.spend(amount_fen=200, **AFTER), amount_fen=200)
+        store.book([other.records])
+        store.carry_overs.claim(NEW_CARD, DUE_S)
+        assert check(store) == []
+        balances = store.balances()
+        assert balances["device owner", 1002] == 0
+        assert balances["loss", reasons.SPENT_WHILE_LOST] == -100  # that of the other record
+        assert balances["merchant", CANTEEN] == 100
+        assert balances["pending", NEW_CARD] == 10_000
+
+
 @pytest.mark.parametrize("outcome", [None, messages.NOT_COMMITTED, messages.COMMITTED])
 def test_what_a_purse_has_not_lost_is_not_given_to_it(outcome):
     """The case is there with the intent; whether the card was debited is known later, or never."""
@@ -525,6 +599,13 @@ TAMPERED = {
         "INSERT INTO correction_approval SELECT reason, device, seq, sha256, 90 + reason, 'li', 1"
         " FROM suspense_case WHERE device = 1002 AND reason IN (321, 430)",
     ],
+    "what a cancelled sale gave back is theirs first who had made it good, and no more of it": [
+        "DELETE FROM transfer WHERE line = 14",
+        "UPDATE transfer SET amount_fen = 99 WHERE line = 14",
+        "UPDATE transfer SET credit_account = debit_account WHERE line = 14",
+        "DELETE FROM suspense_case WHERE reason = 339",
+        f"INSERT INTO transfer VALUES (1001, 2, 14, 12, {chart.purse(CARD)}, {chart.EARNED}, 1)",
+    ],
     "a correction comes to the account of its one bearer": [
         "UPDATE correction SET bearer = 'holder'",
         f"UPDATE correction SET debit_account = {chart.account(chart.OWNER, 1001)}",
@@ -533,14 +614,16 @@ TAMPERED = {
 
 
 def filled():
-    """One correction, one finding, and a proposal that waits."""
+    """One correction, of a sale that was cancelled then, and a finding."""
     reader, other = Reader(1001), Reader(1002)
-    reader.spend(card_no=NOBODY)
+    sale = reader.spend(card_no=NOBODY)
     reader.spend(card_no=OTHER_CARD)
     other.spend(card_no=OTHER_CARD)
     store = open_ledger(reader, other)
     store.book([reader.records, other.records])
     correct(store)
+    reader.cancel(sale, card_no=NOBODY)
+    store.book([reader.records])
     assert Watch(store, lambda: 1, {}).look()
     return store
 
