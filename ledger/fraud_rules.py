@@ -1,7 +1,7 @@
 """What must always hold for findings and corrections: a part of ledger/invariants.py."""
 
 from ledger import chart, reasons
-from ledger.made_good import CORRECTED_FEN, IS_OF_CASE, OF_CANCELLED, OF_PURSES
+from ledger.made_good import CORRECTED_FEN, IS_OF_CASE, IS_OF_CREDIT, OF_CANCELLED, OF_PURSES
 from ledger.transfers import BEAR, CANCEL, CORRECT, CORRECT_LINE, MADE_GOOD_LINE, RECOVER
 
 _KIND = 4294967296  # an account's number is kind * this + owner
@@ -40,6 +40,9 @@ RULES = {
         JOIN intent i ON i.device = p.device AND i.seq = p.seq
         JOIN transfer t ON t.device = i.device AND t.seq = i.seq AND t.kind = {BEAR}
         WHERE p.reason IN {OF_PURSES} AND t.amount_fen + {CORRECTED_FEN} > i.amount_fen""",
+    "what one credit has cost is made good once, whichever of its cases it was": f"""
+        SELECT c.number, a.number FROM correction_approval c JOIN correction_approval a
+        ON a.number > c.number AND {IS_OF_CREDIT}""",
     "what a cancelled sale gave back is theirs first who had made it good, and no more of it": f"""
         SELECT p.number, t.device, t.seq, p.amount_fen, m.amount_fen FROM transfer t
         JOIN correction_approval a ON a.device = t.device AND a.seq = t.seq

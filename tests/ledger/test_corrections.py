@@ -17,12 +17,14 @@ from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
 from ledger.transfers import BEAR, CORRECT
 from ledger.watch import Watch
+from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages
 from tests.ledger.crashes import stop_anywhere
 from tests.ledger.readers import (
     CANTEEN,
     CARD,
     KIOSK,
+    OPENING_FEN,
     OTHER_CARD,
     Reader,
     lost,
@@ -31,7 +33,9 @@ from tests.ledger.readers import (
 from tests.ledger.replaced import AFTER, DUE_S, NEW_CARD, books, lose, replace, replaced
 from tests.ledger.tampering import in_its_words, tamper
 
+OF_CREDITS = reasons.UNKNOWN_CREDIT, reasons.ABOVE_LOAD, reasons.IMBALANCE
 BECAUSE = "the camera shows it"
+LATE = Bearer.CARD_CENTRE, "wang", BECAUSE, 5, 5_000
 NOBODY = 99  # a card that was never issued
 
 
@@ -406,6 +410,96 @@ def test_what_a_purse_has_not_lost_is_not_given_to_it(outcome):
             propose(store, reasons.BAD_ARITHMETIC, Bearer.DEVICE_OWNER)
 
 
+# -- one credit, several cases --------------------------------------------------------------------
+
+
+def credited(*numbers):
+    """Books in which CARD shows credits that nobody has paid in, whose CREDITs came last.
+
+    The cases: 337 of each CREDIT and of each tap that names it, and 432 there and behind a gap.
+    """
+    reader, other = Reader(1001), Reader(1002)
+    fen, counter, last = OPENING_FEN, 2, reader.spend()
+    for number in numbers:
+        fen -= 100
+        where = {"counter": counter, "before_fen": fen, "last": last}
+        other.outcome(other.credit(number=number, **where))
+        fen, last = fen + 5_000, (CARD_CENTRE, number)
+        last = reader.spend(counter=counter + 1, before_fen=fen, last=last)
+        counter += 2
+    reader.spend(counter=counter + 1, before_fen=fen - 200, last=(1003, 1))
+    store = open_ledger(reader, other)
+    store.book([reader.records])
+    Watch(store, lambda: 1, {}).look()
+    store.book([other.records])
+    Watch(store, lambda: 1, {}).look()
+    return store
+
+
+def raised():
+    """Books in which CARD has 5,000 fen too many: behind a gap (432), and told later (433)."""
+    reader, other = Reader(1001), Reader(1002)
+    fen = OPENING_FEN + 5_000
+    last = other.spend(counter=2, before_fen=fen - 100, last=reader.spend())
+    reader.spend(counter=3, before_fen=fen - 200, last=last)
+    store = open_ledger(reader, other)
+    for records in (reader.records, other.records):
+        store.book([records])
+        assert Watch(store, lambda: 1, {}).look()
+    return store
+
+
+def of_credits(store):
+    return [case for case in store.corrections.cases() if case.reason in OF_CREDITS]
+
+
+def made_good(store, case, amount_fen=5_000):
+    corrections = store.corrections
+    how = case, Bearer.CARD_CENTRE, "wang", BECAUSE, 5, amount_fen
+    proposal = corrections.propose(*how)
+    corrections.approve(proposal.number, corrections.mark(case, proposal), "li", 6)
+    assert check(store) == []
+
+
+@pytest.mark.parametrize(
+    ("fill", "reasons_of"),
+    [
+        (lambda: credited(70), {reasons.UNKNOWN_CREDIT, reasons.ABOVE_LOAD}),
+        (raised, {reasons.IMBALANCE, reasons.ABOVE_LOAD}),
+    ],
+)
+def test_a_credit_that_is_several_cases_is_made_good_once(fill, reasons_of):
+    found = of_credits(fill())
+    assert {case.reason for case in found} == reasons_of
+    for at in range(len(found)):
+        store = fill()
+        before_fen = store.balances()["holder", CARD]
+        other, case = of_credits(store)[at - 1], of_credits(store)[at]
+        late = store.corrections.propose(other, *LATE)
+        made_good(store, case)
+        before = store.dump()
+        for one in of_credits(store):
+            with pytest.raises(CorrectionRefused, match="it is booked: proposal 2, approved"):
+                store.corrections.propose(one, Bearer.CARD_CENTRE, "wang", BECAUSE, 5, 1)
+        mark = store.corrections.mark(other, late)
+        with pytest.raises(CorrectionRefused, match="it is booked"):
+            store.corrections.approve(late.number, mark, "li", 7)
+        assert store.dump() == before
+        assert store.balances()["holder", CARD] == before_fen + 5_000
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_credits_are_made_good_one_by_one(order):
+    store = credited(70, 71)
+    before_fen = store.balances()["holder", CARD]
+    for seq in [(1, 3)[at] for at in order]:
+        made_good(store, store.corrections.case(reasons.UNKNOWN_CREDIT, 1002, seq))
+    assert store.balances()["holder", CARD] == before_fen + 10_000
+    for case in of_credits(store):
+        with pytest.raises(CorrectionRefused, match="it is booked"):
+            store.corrections.propose(case, *LATE)
+
+
 # -- refused --------------------------------------------------------------------------------------
 
 
@@ -598,6 +692,10 @@ TAMPERED = {
         # Two cases of the copy's record, each approved by somebody.
         "INSERT INTO correction_approval SELECT reason, device, seq, sha256, 90 + reason, 'li', 1"
         " FROM suspense_case WHERE device = 1002 AND reason IN (321, 430)",
+    ],
+    "what one credit has cost is made good once, whichever of its cases it was": [
+        "INSERT INTO correction_approval VALUES (432, 1001, 3, x'00', 91, 'li', 1),"
+        " (433, 1002, 1, x'00', 92, 'li', 1)",
     ],
     "what a cancelled sale gave back is theirs first who had made it good, and no more of it": [
         "DELETE FROM transfer WHERE line = 14",
