@@ -1,9 +1,11 @@
 """Out of a case by two persons: proposed, approved as seen, booked once, to one bearer."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
@@ -13,6 +15,7 @@ from ledger.bearers import LOSSES, NO_LOSS, Bearer, Relieved
 from ledger.corrections import CorrectionRefused
 from ledger.dialect import ConstraintBroken, SqliteDialect
 from ledger.invariants import check
+from ledger.made_good import IS_OF_CASE, OF_ONE_SALE
 from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
 from ledger.transfers import BEAR, CORRECT
@@ -775,3 +778,35 @@ def test_the_database_refuses(sql):
     with pytest.raises(ConstraintBroken), store.database.transaction():
         store.database.rows(in_its_words(store, sql))
     assert store.dump() == before
+
+
+def test_the_database_refuses_a_second_correction_of_one_sale():
+    """Of those that ledger/made_good.py calls one, and of no others."""
+    store = of_nobody()
+    database, refusals = store.database, 0
+    kinds = [reason for group in OF_ONE_SALE for reason in group] + [reasons.UNKNOWN_CARD]
+    of_case = f"""SELECT 1 FROM suspense_case c JOIN correction_approval a ON {IS_OF_CASE}
+        WHERE c.seq = ? AND c.reason = ? AND c.sha256 = ?"""
+    for seq, (first, then) in enumerate(itertools.product(kinds, kinds), 100):
+        keys = (first, 1001, seq, b"1"), (then, 1001, seq, b"2")
+        with database.transaction():
+            database.many(
+                "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?)", [(*k, b"") for k in keys]
+            )
+            rows = [
+                (2 * seq + at, *key, "holder", 1, 2, 3, "why", "wang", 4)
+                for at, key in enumerate(keys)
+            ]
+            database.many(f"INSERT INTO correction VALUES ({', '.join('?' * 12)})", rows)
+        approvals = [(*key, 2 * seq + at, "li", 5) for at, key in enumerate(keys)]
+        approve = "INSERT INTO correction_approval VALUES (?, ?, ?, ?, ?, ?, ?)"
+        with database.transaction():
+            database.many(approve, approvals[:1])
+        is_one = bool(list(database.rows(of_case, (seq, then, b"2"))))
+        expected = (
+            pytest.raises(ConstraintBroken, match="made good once") if is_one else nullcontext()
+        )
+        with expected, database.transaction():
+            database.many(approve, approvals[1:])
+        refusals += is_one
+    assert refusals == 6 * 6 + 4 * 4 - 2 * 2 + 2 * 2
