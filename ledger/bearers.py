@@ -91,6 +91,7 @@ NO_LOSS = {
     reasons.CARD_FOUND: _A_PERSON,
     reasons.CANCEL_OF_NO_SALE: _ITS_SALE,
     reasons.CANCEL_DIFFERS: _ITS_SALE,
+    reasons.CANCELLED_WHEN_MADE_GOOD: "who had borne the sale has it back",
     reasons.CANCELLED_TWICE: "given back once already",
     reasons.CASE_OPENED: "its merchant bears what follows, outside these books (R18.1)",
     reasons.MOVED: "its merchant bears what follows, outside these books (R18.1)",

@@ -86,6 +86,8 @@ class Book:
     tries: dict[int, list[Intent]] = field(default_factory=lambda: defaultdict(list))
     cancels: dict[RecordId, Cancel] = field(default_factory=dict)  # by their sale
     cancel_numbers: set[int] = field(default_factory=set)  # that are taken
+    # Of those sales: by whom it was made good before (an account), and how much of it, in fen.
+    made_good: dict[RecordId, tuple[int, int]] = field(default_factory=dict)
     named: set[tuple[int, int]] = field(default_factory=set)  # (card, number of a credit on it)
     approved: set[RecordId] = field(default_factory=set)  # of the TAMPERs that claims name
     door_cases: Newest = field(default_factory=dict)  # of the doors that call out now

@@ -396,10 +396,17 @@ class _Clerk:
 
     def _give_back(self, intent: Intent) -> None:
         """The sale is booked and cancelled: its money waits for its card from now on."""
-        self._changes.transfers.append(cancels.given_back(intent, self._book.accounts))
+        back = cancels.given_back(intent, self._book.accounts)
+        self._changes.transfers.append(back)
+        bearer, borne_fen = self._book.made_good.get(intent.record_id, (0, 0))
+        if borne_fen:
+            self._changes.transfers.append(cancels.recovered(back, bearer, borne_fen))
+            self._open(reasons.CANCELLED_WHEN_MADE_GOOD, intent.device, intent.seq)
         if chart.purse(intent.card_no) not in self._book.accounts:
             return  # nobody's card; its purse was not debited
-        load = self._book.cancels[intent.record_id].load_of(intent)
+        load = self._book.cancels[intent.record_id].load_of(intent, borne_fen)
+        if not load.amount_fen:
+            return
         self._book.loads[load.number] = load
         self._changes.returned.append(load)
         # Records that are booked anew in another order may have told of it already.

@@ -6,9 +6,10 @@ a card. So the money becomes a load (ledger/loads.py), which comes on the card a
 Rules of this file. The books believe a CANCEL as far as they know its sale: the INTENT of the same
 reader and its merchant, that card, all of that amount. The money moves as soon as the sale is
 committed, which mostly it is before; until then the CANCEL waits, and no time ends that. A second
-CANCEL of a sale gives nothing. The number of the credit follows from the sale, so that whoever
-books the same records has the same numbers, in whatever order they came; those of top-ups are
-counted from 1 and stay below.
+CANCEL of a sale gives nothing. What two persons have made good of it before goes on at once to who
+had borne it, and only the rest waits (ledger/made_good.py). The number of the credit follows from
+the sale, so that whoever books the same records has the same numbers, in whatever order they came;
+those of top-ups are counted from 1 and stay below.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from typing import Any
 from ledger import chart, reasons
 from ledger.evidence import Intent
 from ledger.loads import Load
-from ledger.transfers import CANCEL, CANCEL_LINE, Transfer
+from ledger.transfers import CANCEL, CANCEL_LINE, MADE_GOOD_LINE, RECOVER, Transfer
 from protocols.card.purse import AMOUNT_FEN_MAX
 
 NUMBER_MIN = 1 << 31
@@ -40,9 +41,9 @@ class Cancel:
     def intent_id(self) -> tuple[int, int]:
         return self.device, self.intent_seq
 
-    def load_of(self, intent: Intent) -> Load:
-        """What waits for the card, once the sale is committed."""
-        return Load(self.number, intent.card_no, intent.amount_fen)
+    def load_of(self, intent: Intent, made_good_fen: int = 0) -> Load:
+        """What waits for the card, once the sale is committed, less what was made good of it."""
+        return Load(self.number, intent.card_no, intent.amount_fen - made_good_fen)
 
 
 def fault_of(fields: dict[str, Any], intent: Intent | None, merchant_no: int) -> int:
@@ -84,3 +85,9 @@ def given_back(intent: Intent, accounts: set[int]) -> Transfer:
     return Transfer(
         intent.device, intent.seq, CANCEL_LINE, CANCEL, payable, pending, intent.amount_fen
     )
+
+
+def recovered(back: Transfer, bearer: int, amount_fen: int) -> Transfer:
+    """What goes on at once of `back`, to the account that had made the sale good before."""
+    what = MADE_GOOD_LINE, RECOVER, back.credit_account, bearer, amount_fen
+    return Transfer(back.device, back.seq, *what)

@@ -32,6 +32,7 @@ from ledger.transfers import (
     PAID_AFTER_ALL,
     PAY_IN,
     PAY_IN_LINE,
+    RECOVER,
     REMITTED,
     SENT_BACK,
     WRITE_OFF,
@@ -62,7 +63,8 @@ WHERE d.merchant_no = ? AND r.state = {int(Settled.OPEN)}
 UNION SELECT o.number, o.amount_fen FROM acquirer_order o JOIN device d ON d.device = o.device
 WHERE d.merchant_no = ? AND o.state = {int(Settled.OPEN)} ORDER BY 1"""
 # Its entries (ledger/merchant_entries.py) without a look at those of all others, for whoever books
-# waits: of its readers, of the ledger itself, and of readers that have named it for another.
+# waits: of its readers, of the ledger itself, of readers that have named it for another, and what
+# it has back of a sale of another's reader that it had borne.
 _COLUMNS = "t.device, t.seq, t.line, t.kind, t.debit_account, t.credit_account, t.amount_fen"
 _MINE = f"""
 SELECT {_COLUMNS} FROM device d CROSS JOIN transfer t
@@ -71,7 +73,11 @@ UNION ALL SELECT {_COLUMNS} FROM transfer t WHERE t.device = {chart.LEDGER_DEVIC
 UNION ALL SELECT {_COLUMNS} FROM (
     SELECT DISTINCT c.device, c.seq FROM suspense_case c JOIN device d ON d.device = c.device
     WHERE c.reason = {OTHER_MERCHANT} AND d.merchant_no <> ?) c CROSS JOIN transfer t
-WHERE t.device = c.device AND t.seq = c.seq"""
+WHERE t.device = c.device AND t.seq = c.seq AND t.kind <> {RECOVER}
+UNION ALL SELECT {_COLUMNS} FROM (
+    SELECT DISTINCT p.device, p.seq FROM correction p JOIN device d ON d.device = p.device
+    WHERE p.debit_account = ? AND d.merchant_no <> ?) p CROSS JOIN transfer t
+WHERE t.device = p.device AND t.seq = p.seq AND t.kind = {RECOVER}"""
 _OUTSIDE = f"""
 SELECT COUNT(*), COALESCE(SUM(
     CASE WHEN e.credit_account = ? THEN e.amount_fen ELSE -e.amount_fen END), 0)
@@ -150,7 +156,7 @@ def open_things(database: Dialect, merchant_no: int, dossier: int) -> list[str]:
 def outside(database: Dialect, merchant_no: int) -> tuple[int, int]:
     """How many entries of a merchant are in no period yet, and what they come to in fen."""
     account = chart.payable(merchant_no)
-    words = account, merchant_no, merchant_no, account, merchant_no
+    words = account, merchant_no, merchant_no, account, merchant_no, account, merchant_no
     ((count, fen),) = list(database.rows(_OUTSIDE, words))
     return count, int(fen)
 

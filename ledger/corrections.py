@@ -1,8 +1,8 @@
 """The way out of a case: one person proposes who bears it, another approves that very proposal.
 
 Rules of this file. A case is corrected once, by one transfer between one bearer and whom the case
-has cost (ledger/bearers.py), and with it all cases of its sale (ledger/made_good.py). A proposal
-is never changed: a newer one stands in its place, and the older one cannot be approved any more.
+has cost (ledger/bearers.py), and with it all of its sale or credit (ledger/made_good.py). A
+proposal is never changed: a newer one stands in its place, and the older one is approved no more.
 Who approves says what they have seen: the mark of the proposal, which is over all of it and over
 what the books held for the case. So nothing is approved that has changed since. Approval and
 transfer are one transaction; whoever tries again after power was gone hears that it is booked.
@@ -20,7 +20,7 @@ from ledger import chart, declines, reasons
 from ledger.bearers import LOSSES, NO_LOSS, Bearer, Loss, Relieved
 from ledger.dialect import Dialect
 from ledger.entries import post_recorded
-from ledger.made_good import GIVEN_BACK, IS_OF_CASE, OF_DEBITS, OF_PURSES, TAKEN
+from ledger.made_good import GIVEN_BACK, IS_OF_CASE, IS_OF_CREDIT, OF_DEBITS, OF_PURSES, TAKEN
 from ledger.people import TYPED_NAME
 from ledger.signatures import are_there, signed, was_proven
 from ledger.tampers import is_person
@@ -50,9 +50,12 @@ _PROPOSED = f"SELECT {_PROPOSAL} FROM correction WHERE {_KEY} ORDER BY number DE
 _APPROVED = f"""
 WITH c (reason, device, seq, sha256) AS (
     SELECT reason, device, seq, sha256 FROM suspense_case WHERE {_KEY})
-SELECT a.number, a.person, a.time_s FROM c JOIN correction_approval a
-ON {IS_OF_CASE}
-ORDER BY CASE WHEN a.reason = c.reason THEN 0 ELSE 1 END, a.number"""
+SELECT number, person, time_s FROM (
+    SELECT a.number, a.person, a.time_s, CASE WHEN a.reason = c.reason THEN 0 ELSE 1 END AS place
+    FROM c JOIN correction_approval a ON {IS_OF_CASE}
+    UNION ALL SELECT a.number, a.person, a.time_s, 2
+    FROM c JOIN correction_approval a ON {IS_OF_CREDIT}) d
+ORDER BY place, number"""
 _OF_NUMBER = """
 SELECT c.reason, c.device, c.seq, c.sha256, s.sealed FROM correction c
 JOIN suspense_case s ON s.reason = c.reason AND s.device = c.device AND s.seq = c.seq
@@ -158,7 +161,7 @@ class Corrections:
     def approved(self, case: CaseOf) -> tuple[int, str, int] | None:
         """(number of the proposal, person, time_s) of what is booked; None: nothing is.
 
-        It may be that of another case of the same sale.
+        It may be that of another case of the same sale or credit.
         """
         return self._first(_APPROVED, case.key)
 

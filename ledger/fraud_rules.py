@@ -1,8 +1,8 @@
 """What must always hold for findings and corrections: a part of ledger/invariants.py."""
 
-from ledger import chart
-from ledger.made_good import CORRECTED_FEN, IS_OF_CASE, OF_PURSES
-from ledger.transfers import BEAR, CORRECT, CORRECT_LINE
+from ledger import chart, reasons
+from ledger.made_good import CORRECTED_FEN, IS_OF_CASE, IS_OF_CREDIT, OF_CANCELLED, OF_PURSES
+from ledger.transfers import BEAR, CANCEL, CORRECT, CORRECT_LINE, MADE_GOOD_LINE, RECOVER
 
 _KIND = 4294967296  # an account's number is kind * this + owner
 _BORNE = f"""(
@@ -40,6 +40,27 @@ RULES = {
         JOIN intent i ON i.device = p.device AND i.seq = p.seq
         JOIN transfer t ON t.device = i.device AND t.seq = i.seq AND t.kind = {BEAR}
         WHERE p.reason IN {OF_PURSES} AND t.amount_fen + {CORRECTED_FEN} > i.amount_fen""",
+    "what one credit has cost is made good once, whichever of its cases it was": f"""
+        SELECT c.number, a.number FROM correction_approval c JOIN correction_approval a
+        ON a.number > c.number AND {IS_OF_CREDIT}""",
+    "what a cancelled sale gave back is theirs first who had made it good, and no more of it": f"""
+        SELECT p.number, t.device, t.seq, p.amount_fen, m.amount_fen FROM transfer t
+        JOIN correction_approval a ON a.device = t.device AND a.seq = t.seq
+            AND a.reason IN {OF_CANCELLED}
+        JOIN correction p ON p.number = a.number AND (p.credit_account = t.credit_account
+            OR p.credit_account / {_KIND} = {chart.HOLDER})
+        LEFT JOIN transfer m ON m.device = t.device AND m.seq = t.seq AND m.kind = {RECOVER}
+            AND m.line = {MADE_GOOD_LINE} AND m.debit_account = t.credit_account
+            AND m.credit_account = p.debit_account
+        WHERE t.kind = {CANCEL} AND COALESCE(m.amount_fen, 0) <> p.amount_fen
+        UNION ALL SELECT 0, m.device, m.seq, 0, m.amount_fen FROM transfer m
+        WHERE m.line = {MADE_GOOD_LINE} AND (m.kind <> {RECOVER} OR NOT EXISTS (
+            SELECT 1 FROM correction_approval a JOIN correction p ON p.number = a.number
+            JOIN suspense_case s ON s.device = a.device AND s.seq = a.seq
+                AND s.reason = {reasons.CANCELLED_WHEN_MADE_GOOD}
+            JOIN transfer t ON t.device = a.device AND t.seq = a.seq AND t.kind = {CANCEL}
+            WHERE a.device = m.device AND a.seq = m.seq
+            AND p.debit_account = m.credit_account))""",
     "a correction comes to the account of its one bearer": f"""
         SELECT c.number, c.bearer, c.debit_account, c.credit_account FROM correction c
         WHERE NOT {_BORNE.format(account="c.debit_account")}

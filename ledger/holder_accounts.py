@@ -14,6 +14,7 @@ from ledger.carry_over import AFTER_S, CarryOvers, Frozen
 from ledger.channel_topups import ChannelRefused
 from ledger.dialect import Dialect
 from ledger.lifecycle import APP, HOLDER, Act
+from ledger.made_good import OF_CANCELLED
 from ledger.reissues import Reissues
 from ledger.transfers import (
     BEAR,
@@ -91,12 +92,13 @@ fact (device, seq, time_s, merchant_no, source) AS (
     FROM correction_approval a JOIN correction c ON c.number = a.number
     WHERE EXISTS (SELECT 1 FROM k WHERE k.number IN (c.debit_account - {_PURSES},
         c.credit_account - {_PURSES}, c.debit_account - {_WAITING}, c.credit_account - {_WAITING}))
-    UNION ALL SELECT c.device, c.seq, a.time_s, 0, 5
+    UNION ALL SELECT c.device, c.seq, MIN(a.time_s), 0, 5
     FROM correction_approval a JOIN correction c ON c.number = a.number
-    WHERE c.credit_account / {_KIND} = {chart.LOSS}
+    WHERE (c.credit_account / {_KIND} = {chart.LOSS} OR a.reason IN {OF_CANCELLED})
     AND EXISTS (SELECT 1 FROM k WHERE k.number = c.debit_account - {_PURSES})
     AND NOT EXISTS (SELECT 1 FROM intent i WHERE i.device = c.device AND i.seq = c.seq
         AND EXISTS (SELECT 1 FROM k WHERE k.number = i.card_no))
+    GROUP BY c.device, c.seq
 ),
 entry (
     time_s, device, seq, line, merchant_no, kind, debit_account, credit_account, amount_fen
@@ -108,7 +110,8 @@ entry (
         AND (t.kind IN ({OFFSET}, {REFUND}, {FORFEIT})) = (f.source = 2)
         AND (t.kind = {CORRECT}) = (f.source = 3)
         AND (t.kind = {OPENING}) = (f.source = 4)
-        AND (f.source <> 5 OR t.kind = {RECOVER})
+        AND (f.source <> 5 OR t.kind = {RECOVER}
+            AND EXISTS (SELECT 1 FROM k WHERE k.number = t.credit_account - {_PURSES}))
     LEFT JOIN topup_cancel x ON x.number = t.seq AND t.kind = {REPAY})
 SELECT * FROM entry WHERE (time_s, device, seq, line) < (?, ?, ?, ?)
 ORDER BY time_s DESC, device DESC, seq DESC, line DESC LIMIT ?"""

@@ -38,6 +38,7 @@ from ledger.transfers import (
     COVER,
     LOAD,
     LOAD_LINE,
+    MADE_GOOD_LINE,
     OPENING,
     REPAY,
     SPEND,
@@ -116,9 +117,12 @@ _RULES = {
         SELECT c.device, c.intent_seq, t.amount_fen, l.amount_fen FROM cancel c
         LEFT JOIN transfer t ON t.device = c.device AND t.seq = c.intent_seq
             AND t.kind = {CANCEL} AND t.credit_account >= {chart.PENDING * _KIND}
+        LEFT JOIN transfer m ON m.device = t.device AND m.seq = t.seq
+            AND m.line = {MADE_GOOD_LINE} AND m.debit_account = t.credit_account
         LEFT JOIN load l ON l.number = c.number
             AND {chart.PENDING * _KIND} + l.card_no = t.credit_account
-        WHERE COALESCE(t.amount_fen, 0) <> COALESCE(l.amount_fen, 0)
+        WHERE COALESCE(t.amount_fen, 0)
+            <> COALESCE(l.amount_fen, 0) + COALESCE(m.amount_fen, 0)
         OR (t.seq IS NULL AND EXISTS (SELECT 1 FROM load o WHERE o.number = c.number))""",
     "a card's opening balance is booked once": f"""
         SELECT c.card_no, c.opening_fen, t.amount_fen FROM card c

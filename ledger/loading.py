@@ -20,6 +20,7 @@ from ledger.claims import SIGHTING_NUMBERS, Claim, parse_claim
 from ledger.dialect import Dialect, Row
 from ledger.evidence import COMMITTED, STATES, Intent
 from ledger.loads import loads_of
+from ledger.made_good import OF_CANCELLED
 from ledger.onboarding import held_among
 from ledger.reservations import reservations_ahead
 from ledger.tampers import approved_among
@@ -85,6 +86,13 @@ FROM k CROSS JOIN cancel c WHERE c.device = k.number AND c.intent_seq = place"""
 _TAKEN = """
 WITH k (wanted) AS (VALUES {keys})
 SELECT number FROM k CROSS JOIN cancel WHERE number = wanted"""
+# By the key of an approval, which begins with the reason.
+_MADE_GOOD = """
+WITH k (what, reader, place) AS (VALUES {keys})
+SELECT a.device, a.seq, p.debit_account, p.amount_fen
+FROM k CROSS JOIN correction_approval a CROSS JOIN correction p
+WHERE a.reason = what AND a.device = reader AND a.seq = place AND p.number = a.number
+ORDER BY p.number"""
 _NAMED = f"""
 WITH k (wanted) AS (VALUES {{keys}})
 SELECT card_no, last_seq
@@ -273,6 +281,10 @@ def _load_cancels(
         book.cancels[cancel.intent_id] = cancel
         numbers.add(cancel.number)
     keys = [(number,) for number in numbers]
+    sales = {*book.cancels, *(claim.target for claim in news[messages.CANCEL])}
+    acts = ((reason, *sale) for reason in OF_CANCELLED for sale in sales & book.intents.keys())
+    for device, seq, *borne in database.rows_of(_MADE_GOOD, acts):
+        book.made_good.setdefault((device, seq), (borne[0], borne[1]))
     book.cancel_numbers = {number for (number,) in database.rows_of(_TAKEN, keys)}
     book.named = {(card_no, number) for card_no, number in database.rows_of(_NAMED, keys)}
     return numbers

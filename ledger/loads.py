@@ -54,12 +54,15 @@ def carried(load: Load) -> Transfer:
 
 def enter(database: Dialect, loads: Iterable[tuple[Load, str]]) -> None:
     """Loads that are new in the books, each with its order_id; their money is not moved here."""
-    rows, accounts = [], []
-    for load, order_id in loads:
-        rows.append((load.number, load.card_no, load.amount_fen, order_id))
-        accounts.append((chart.pending(load.card_no), chart.PENDING, load.card_no, _FLOOR_FEN))
+    rows = [(load.number, load.card_no, load.amount_fen, order_id) for load, order_id in loads]
     database.many(_ENTER, rows)
-    database.many(_OPEN, accounts)
+    open_pending(database, [card_no for _number, card_no, *_rest in rows])
+
+
+def open_pending(database: Dialect, cards: Iterable[int]) -> None:
+    """The accounts of what waits for these cards are there from now on."""
+    rows = [(chart.pending(card_no), chart.PENDING, card_no, _FLOOR_FEN) for card_no in cards]
+    database.many(_OPEN, rows)
 
 
 def loads_of(database: Dialect, numbers: Iterable[int]) -> dict[int, Load]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ledger import chart
 from ledger.dialect import Dialect
 from ledger.evidence import State
+from ledger.made_good import OF_CANCELLED
 from ledger.procedures import COSTS_BOOKED
 from ledger.transfers import (
     ACQUIRE,
@@ -20,6 +21,7 @@ from ledger.transfers import (
     CODE_SALE,
     CORRECT,
     COST,
+    MADE_GOOD_LINE,
     PAID_AFTER_ALL,
     PAY_IN,
     RECOVER,
@@ -101,8 +103,15 @@ _OWN_ENTRIES = " UNION ALL ".join(
     + f" AND t.device = {chart.LEDGER_DEVICE} AND t.kind IN {_BY_OWN}"
     for side, sign in (("credit", ""), ("debit", "-"))
 )
-# What a merchant has back of a sale that it had borne (ledger/carry_over.py): nothing dates it.
+# What a merchant has back of a sale that it had borne (ledger/carry_over.py, ledger/made_good.py):
+# nothing dates it.
 _UNDATED = f"""
+UNION ALL SELECT t.kind, t.credit_account - {chart.MERCHANT * _KIND}, t.amount_fen, 0
+FROM correction_approval a JOIN correction p ON p.number = a.number
+JOIN transfer t ON t.device = p.device AND t.seq = p.seq AND t.line = {MADE_GOOD_LINE}
+    AND t.credit_account = p.debit_account
+WHERE a.reason IN {OF_CANCELLED} AND t.credit_account
+    BETWEEN {chart.MERCHANT * _KIND} AND {chart.MERCHANT * _KIND + _KIND - 1}
 UNION ALL SELECT t.kind, t.credit_account - {chart.MERCHANT * _KIND}, t.amount_fen, 0
 FROM load_end e CROSS JOIN cancel c CROSS JOIN transfer t
 WHERE c.number = e.number AND t.device = c.device AND t.seq = c.intent_seq

@@ -9,7 +9,7 @@ the same finding may be made again.
 
 from collections.abc import Sequence
 
-from ledger import entry_stretches
+from ledger import chart, entry_stretches
 from ledger.acquirer_orders import keep_settled
 from ledger.aggregate import book_sales
 from ledger.attendance import keep_punches
@@ -19,11 +19,11 @@ from ledger.code_entries import keep_entries
 from ledger.dialect import Dialect
 from ledger.entries import post_recorded
 from ledger.evidence import Intent
-from ledger.loads import Load, carried, enter
+from ledger.loads import Load, carried, enter, open_pending
 from ledger.promises import promise, release, undone
 from ledger.reasons import LOADED_TOO_LATE
 from ledger.reservations import OF_TRANSFER
-from ledger.transfers import Transfer
+from ledger.transfers import MADE_GOOD_LINE, Transfer
 
 _SETTLE = "UPDATE intent SET state = ? WHERE device = ? AND seq = ?"
 _EARLY = "INSERT INTO early_outcome VALUES (?, ?, ?, ?, ?)"
@@ -64,6 +64,9 @@ def write_changes(database: Dialect, changes: Changes, book: Book) -> None:
     database.many(_CASE, [(c.reason, c.device, c.seq, c.sha256, c.sealed) for c in changes.cases])
     database.many(_CANCEL, [(c.device, c.intent_seq, c.seq, c.number) for c in changes.cancels])
     enter(database, [(load, _OF_CANCEL.format(load.number)) for load in changes.returned])
+    through = [t.debit_account for t in changes.transfers if t.line == MADE_GOOD_LINE]
+    cards = [chart.owner(one) for one in through if chart.kind(one) == chart.PENDING]
+    open_pending(database, cards)  # what goes on at once is no load
     suspend_captured(database, changes.captures)
     database.many(
         _TAMPER,

@@ -89,6 +89,10 @@ OF_RECORDS: Words = {
         "撤销的卡、金额或商户与原消费不同",
         "没有退钱；请核对小票后用原卡再办。",
     ),
+    reasons.CANCELLED_WHEN_MADE_GOOD: (
+        "更正过的消费又被撤销",
+        "退回的钱先还给更正时承担的一方，余下的归持卡人；不用再办。",
+    ),
     reasons.CANCELLED_TWICE: ("这笔已经撤销过", "钱只退一次，已经退了；不用再办。"),
     reasons.UNRESERVED_SALE: (
         "没有预留的付款码消费",

@@ -28,6 +28,7 @@ NO_AMOUNT = 335
 TRY_OF_MONEY = 336
 UNKNOWN_CREDIT = 337
 CREDITED_TWICE = 338
+CANCELLED_WHEN_MADE_GOOD = 339
 CARD_CAPTURED = 341
 SPENT_WHILE_LOST = 342
 LATE_SPEND = 343
@@ -86,6 +87,8 @@ TEXTS = {
     TRY_OF_MONEY: "a PIN try that takes money; booked as recorded",
     UNKNOWN_CREDIT: "a credit that was not given to this card like this; nothing is booked for it",
     CREDITED_TWICE: "one credit went on the card at two of its counters; booked once",
+    CANCELLED_WHEN_MADE_GOOD: "cancelled when two persons had made it good: who had borne it has"
+    " that back, and its holder the rest",
     CARD_CAPTURED: "a merchant has withheld this card, which has to reach the card centre (R19.4)",
     CARD_FOUND: "somebody has found this card: its holder has to be told (R10.2)",
     SPENT_WHILE_LOST: "it may have been spent after the card was reported lost (R14.2); booked",

@@ -11,6 +11,7 @@ from ledger.transfers import (
     COVER,
     COVER_LINE,
     FORFEIT,
+    MADE_GOOD_LINE,
     OFFSET,
     RECOVER,
     RECOVER_LINE,
@@ -28,11 +29,11 @@ _WHILE_LOST = chart.loss(reasons.SPENT_WHILE_LOST)
 _LATE = chart.loss(reasons.LATE_SPEND)
 _GOING = f"{CARRY_OVER}, {RECOVER}, {COVER}, {REPAY}, {OFFSET}, {REFUND}, {FORFEIT}"
 # Of an account a: what has left it for the next card, for who has borne it, for the channel that
-# had paid it in, or with the card's end, less what came back.
+# had paid it in, or with the card's end, less what came back. What went on at once was no load.
 GONE_ON_FEN = f"""SELECT COALESCE(SUM(
                 CASE WHEN t.kind = {UNDO} THEN -t.amount_fen ELSE t.amount_fen END), 0)
             FROM transfer t
-            WHERE t.kind IN ({_GOING}) AND t.debit_account = a.id
+            WHERE t.kind IN ({_GOING}) AND t.debit_account = a.id AND t.line <> {MADE_GOOD_LINE}
             OR t.kind = {UNDO} AND t.credit_account = a.id"""
 # Cards that nobody finds again, each with the report of its loss: another is in its place, or it
 # has ended while it was lost.
@@ -123,7 +124,7 @@ RULES = {
         LEFT JOIN load l ON l.number = e.number
         LEFT JOIN cancel c ON c.number = e.number
         LEFT JOIN transfer b ON b.device = c.device AND b.seq = c.intent_seq
-            AND b.kind = {RECOVER}
+            AND b.line = {RECOVER_LINE} AND b.kind = {RECOVER}
         WHERE t.kind = {COVER} AND (c.number IS NULL OR t.line <> {COVER_LINE}
             OR t.debit_account <> {_PENDING} + l.card_no
             OR t.credit_account <> {_HOLDER} + l.card_no
@@ -132,5 +133,6 @@ RULES = {
         SELECT t.device, t.seq, t.line FROM transfer t
         LEFT JOIN cancel c ON c.device = t.device AND c.intent_seq = t.seq
         LEFT JOIN load_end e ON e.number = c.number
-        WHERE t.kind = {RECOVER} AND (e.number IS NULL OR t.line <> {RECOVER_LINE})""",
+        WHERE t.kind = {RECOVER} AND t.line <> {MADE_GOOD_LINE}
+        AND (e.number IS NULL OR t.line <> {RECOVER_LINE})""",
 }

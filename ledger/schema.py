@@ -18,7 +18,7 @@ from ledger.desk_schema import DESKS
 from ledger.drill_schema import DRILL_JOURNALS, DRILLS
 from ledger.ending_schema import ENDING_JOURNALS, ENDINGS, REOPENINGS
 from ledger.firmware_schema import FIRMWARE
-from ledger.fraud_schema import CORRECTIONS, FINDINGS
+from ledger.fraud_schema import CORRECTIONS, FINDINGS, MADE_GOOD_ONCE
 from ledger.growth_schema import (
     ENTRY_STRETCHES,
     GROWTH,
@@ -465,4 +465,5 @@ MIGRATIONS = [
     DRILLS + _append_only(*DRILL_JOURNALS),
     PERIOD_LINES,
     ROWS_AT_THE_END,
+    MADE_GOOD_ONCE,
 ]

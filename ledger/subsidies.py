@@ -28,9 +28,9 @@ from ledger.money_lists import (
 )
 from ledger.reissues import Reissues
 from ledger.signatures import TYPED, basis, signed
-from ledger.topups import TopUpRefused, booked, pay_in
+from ledger.topups import OF_LISTS, TopUpRefused, booked, pay_in
 
-_ORDER = "subsidy/{}/{}"
+_ORDER = OF_LISTS + "{}/{}"
 _NOT_YET = ("ordered", "issued")
 _IS_DONE = "SELECT reason FROM subsidy_done WHERE sha256 = ? AND line = ?"
 _DONE = "INSERT INTO subsidy_done VALUES (?, ?, ?, ?, ?)"

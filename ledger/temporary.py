@@ -2,9 +2,9 @@
 
 Rules of this file. The head of the applicant's department comes first, then that of the finance
 office, and they are two persons. What is handed out is an issued card, for its fee, in one
-transaction. Who comes from outside states a term; only families of staff may leave it open. A
-term is extended in its last ten days, by a proof of the department that had applied, and by no
-other; later it takes a new application and, with it, a new card.
+transaction, and no later than the last day of its term. Who comes from outside states a term; only
+families of staff may leave it open. A term is extended in its last ten days, by a proof of the
+department that had applied, and by no other; later it takes a new application and a new card.
 """
 
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from ledger.signatures import are_there, signed, was_proven
 from protocols.rules.spending import TEMPORARY
 
 LAST_DAYS = 10
+DAY_S = 86_400
 CATEGORIES = {
     "casual-worker": 1,  # 临时用工人员
     "family": 2,  # 职工家属
@@ -221,10 +222,18 @@ class Temporaries:
                 text += f" nothing: sign it again, or apply anew ({TYPED_NAME}, annex 1)"
                 raise CardRefused(text, TYPED_NAME)
 
-    def hand_out(self, number: int, card_no: int, time_s: int, by: Act = CENTRE) -> None:
+    def hand_out(
+        self,
+        number: int,
+        card_no: int,
+        time_s: int,
+        by: Act = CENTRE,
+        today: int | None = None,
+    ) -> None:
         """Open an issued card for an approved application; `by.person` has taken the fee.
 
-        Again, with the same card: nothing, and no second fee.
+        Again, with the same card: nothing, and no second fee. `today`: the day at the school, in
+        days since 1970; None: that of `time_s` by UTC. None is handed out behind its term (R13).
         """
         with self._database.transaction():
             application = self.application(number)
@@ -234,6 +243,8 @@ class Temporaries:
             if handed is not None:
                 text = f"application {number}: card {handed} was handed out for it"
                 raise CardRefused(f"{text} ({HAS_A_CARD}, R12.3)", HAS_A_CARD)
+            if (time_s // DAY_S if today is None else today) > application.valid_to:
+                raise _not_now(f"application {number}: its term is over, apply anew")
             done = self.approvals(number)
             if len(done) < len(STEPS):
                 text = f"application {number} is not approved by two persons"

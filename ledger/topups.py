@@ -26,6 +26,8 @@ from protocols.card.purse import AMOUNT_FEN_MAX, CARD_CENTRE
 from protocols.rules.card_status import CLOSED
 
 ORDER_CHARS_MAX = 64
+# How the orders of lists begin (ledger/subsidies.py): a hand cannot say that it is a line of one.
+OF_LISTS = "subsidy/"
 _NUMBER_MAX = 0xFFFFFFFF
 _ABOUT = re.compile(r"card (\d+): (\d+) fen(?:, credit (\d+))?")
 _PENDING = chart.account(chart.PENDING, 0)
@@ -120,6 +122,7 @@ class TopUps:
         The number of the proposal. Raises TopUpRefused, NotAllowed.
         """
         _check(card_no, amount_fen, order_id, number)
+        _check_by_hand(order_id)
         with self._database.transaction():
             if not are_there(self._database):
                 raise TopUpRefused("these books have no operators: nobody proposes")
@@ -147,6 +150,8 @@ class TopUps:
         Raises TopUpRefused, NotAllowed.
         """
         _check(card_no, amount_fen, order_id, number)
+        if person is not None:
+            _check_by_hand(order_id)
         with self._database.transaction():
             if person is not None:
                 about = _about(card_no, amount_fen, number)
@@ -220,6 +225,12 @@ def _check(card_no: int, amount_fen: int, order_id: str, number: int) -> None:
         raise TopUpRefused(f"{amount_fen} fen is not in 1..{AMOUNT_FEN_MAX}")
     if not 0 < len(order_id) <= ORDER_CHARS_MAX or not order_id.isprintable():
         raise TopUpRefused(f"an order number has 1 to {ORDER_CHARS_MAX} characters")
+
+
+def _check_by_hand(order_id: str) -> None:
+    """TopUpRefused for an order that a line of a list would pass for, and so not be paid in."""
+    if order_id.startswith(OF_LISTS):
+        raise TopUpRefused(f"an order number of {OF_LISTS}... is that of a line of a list")
 
 
 def _about(card_no: int, amount_fen: int, number: int) -> str:

@@ -16,6 +16,8 @@ RESERVE_LINE, SETTLE_LINE = 2, 3
 CARRY_OVER, UNDO, BEAR, RECOVER, COVER = 9, 10, 11, 12, 13
 CARRY_LINE, UNDO_LINE, COVER_LINE = TOP_UP_LINE, 6, 7
 BEAR_LINE, RECOVER_LINE = 4, 5
+# A RECOVER too: of who had made good a sale before it was cancelled (ledger/made_good.py).
+MADE_GOOD_LINE = 14
 # Of a top-up that its channel has cancelled: back to the bank.
 REPAY, REPAY_LINE = 20, 8
 # Of cards that are closed, and fees: of the device LEDGER_DEVICE. They are numbered as the

@@ -260,11 +260,13 @@ def temporary_hand_out(
     card_no: CardNo,
     by: By = "",
     evidence: Evidence = "application",
+    utc_offset_s: UtcOffset = 28_800,
 ) -> None:
     """Open an issued card for an approved application, and book its fee of 20 yuan, once."""
     from tools.ledger_lives import hand_out
 
-    say(lambda: hand_out(database, (application, card_no), evidence, by, now_s()))
+    what = application, card_no, utc_offset_s
+    say(lambda: hand_out(database, what, evidence, by, now_s()))
 
 
 @temporary.command("extend")

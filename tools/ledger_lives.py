@@ -93,11 +93,13 @@ def approve(path: Path, number: int, step: str, by: str, now_s: int) -> str:
     return f"application {number}: {count} of {len(STEPS)} signatures"
 
 
-def hand_out(path: Path, what: tuple[int, int], evidence: str, by: str, now_s: int) -> str:
-    """Hand out (application, card) for the fee."""
-    number, card_no = what
+def hand_out(path: Path, what: tuple[int, int, int], evidence: str, by: str, now_s: int) -> str:
+    """Hand out (application, card) for the fee; and the offset of the school's time."""
+    number, card_no, utc_offset_s = what
+    today = clock.day(now_s, utc_offset_s)
     with signing(path, by, now_s) as (store, who):
-        store.temporaries.hand_out(number, card_no, now_s, Act(evidence=evidence, person=who))
+        act = Act(evidence=evidence, person=who)
+        store.temporaries.hand_out(number, card_no, now_s, act, today)
     fee = format_yuan(FEE_FEN)
     return f"card {card_no} is active for application {number}; {fee} yuan are booked"
 

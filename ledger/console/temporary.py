@@ -198,7 +198,8 @@ def hand_out(asked: Asked) -> str:
     papers = AND.join(word for word in words if asked.fields.get(PAPER + word))
     act = act_of(asked, "open", papers)
     assert act is not None, "whoever sees the page opens cards"
-    asked.store.temporaries.hand_out(number, number_in(asked, "new_card"), asked.now_s, act)
+    what = number, number_in(asked, "new_card"), asked.now_s, act
+    asked.store.temporaries.hand_out(*what, asked.today())
     return f"{PATH}/{number}/receipt?done=handed_out"
 
 

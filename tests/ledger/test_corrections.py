@@ -1,9 +1,11 @@
 """Out of a case by two persons: proposed, approved as seen, booked once, to one bearer."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
@@ -13,16 +15,19 @@ from ledger.bearers import LOSSES, NO_LOSS, Bearer, Relieved
 from ledger.corrections import CorrectionRefused
 from ledger.dialect import ConstraintBroken, SqliteDialect
 from ledger.invariants import check
+from ledger.made_good import IS_OF_CASE, OF_ONE_SALE
 from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
 from ledger.transfers import BEAR, CORRECT
 from ledger.watch import Watch
+from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages
 from tests.ledger.crashes import stop_anywhere
 from tests.ledger.readers import (
     CANTEEN,
     CARD,
     KIOSK,
+    OPENING_FEN,
     OTHER_CARD,
     Reader,
     lost,
@@ -31,7 +36,9 @@ from tests.ledger.readers import (
 from tests.ledger.replaced import AFTER, DUE_S, NEW_CARD, books, lose, replace, replaced
 from tests.ledger.tampering import in_its_words, tamper
 
+OF_CREDITS = reasons.UNKNOWN_CREDIT, reasons.ABOVE_LOAD, reasons.IMBALANCE
 BECAUSE = "the camera shows it"
+LATE = Bearer.CARD_CENTRE, "wang", BECAUSE, 5, 5_000
 NOBODY = 99  # a card that was never issued
 
 
@@ -311,6 +318,80 @@ def test_what_its_reader_has_cancelled_is_not_made_good_again():
     refused(store, "200 fen were given back already", proposal, mark=mark)
 
 
+@pytest.mark.parametrize(
+    ("bearer", "whose", "account"),
+    [
+        (Bearer.CARD_CENTRE, None, ("loss", reasons.CARD_FORKED)),
+        (Bearer.DEVICE_OWNER, None, ("device owner", 1002)),
+        (Bearer.MERCHANT, None, ("merchant", CANTEEN)),
+        (Bearer.MERCHANT, KIOSK, ("merchant", KIOSK)),
+        (Bearer.HOLDER, OTHER_CARD, ("holder", OTHER_CARD)),
+    ],
+)
+@pytest.mark.parametrize("amount_fen", [200, 150])
+def test_what_was_made_good_and_is_cancelled_then_is_not_paid_to_its_holder_twice(
+    amount_fen, bearer, whose, account
+):
+    """As in the other order, everybody has what they had before the sale."""
+    one, other = Reader(1001), Reader(1002)
+    one.spend()
+    store = open_ledger(one, other)
+    store.book([one.records])
+    before = store.balances()
+    sale = other.spend(amount_fen=200)
+    store.book([other.records])
+    assert Watch(store, lambda: 1, {}).look()
+    correct(store, reasons.CARD_FORKED, bearer, amount_fen=amount_fen, whose=whose)
+    other.cancel(sale, amount_fen=200)
+    for records in (other.records, other.records[-1:], one.records):
+        store.book([records])  # told again, and again
+        after = store.balances()
+        assert check(store) == []
+        assert after.get(account, 0) == before.get(account, 0)
+        assert after["merchant", CANTEEN] == before["merchant", CANTEEN]
+        assert after["holder", CARD] == before["holder", CARD] - (200 - amount_fen)
+        assert after["pending", CARD] == 200 - amount_fen
+    cases = [case for case in store.cases() if case[0] == reasons.CANCELLED_WHEN_MADE_GOOD]
+    assert cases == [(reasons.CANCELLED_WHEN_MADE_GOOD, 1002, 1)]
+    if bearer is Bearer.HOLDER:
+        found = store.accounts.entries(OTHER_CARD, 10)
+        purse_fen = store.accounts.balance(OTHER_CARD).purse_fen
+        assert sum(entry.purse_fen for entry in found) == purse_fen
+
+
+def test_a_sale_of_nobody_that_is_cancelled_goes_back_to_who_bore_it():
+    reader = Reader(1001)
+    sale = reader.spend(card_no=NOBODY)
+    store = open_ledger(reader)
+    store.book([reader.records])
+    correct(store, bearer=Bearer.DEVICE_OWNER)
+    reader.cancel(sale, card_no=NOBODY)
+    store.book([reader.records])
+    assert check(store) == []
+    balances = store.balances()
+    assert balances["device owner", 1001] == balances["suspense", reasons.UNKNOWN_CARD] == 0
+    assert balances["merchant", CANTEEN] == 0
+
+
+def test_what_is_cancelled_and_made_good_goes_on_with_its_replaced_card():
+    """The card centre has borne what was not made good, and each has their own back."""
+    store = copied(**AFTER)
+    correct(store, reasons.CARD_FORKED, Bearer.DEVICE_OWNER, amount_fen=150)
+    replace(store)
+    assert store.balances()["loss", reasons.SPENT_WHILE_LOST] == -150
+    for _ in range(2):
+        other = Reader(1002)
+        other.cancel(other.spend(amount_fen=200, **AFTER), amount_fen=200)
+        store.book([other.records])
+        store.carry_overs.claim(NEW_CARD, DUE_S)
+        assert check(store) == []
+        balances = store.balances()
+        assert balances["device owner", 1002] == 0
+        assert balances["loss", reasons.SPENT_WHILE_LOST] == -100  # that of the other record
+        assert balances["merchant", CANTEEN] == 100
+        assert balances["pending", NEW_CARD] == 10_000
+
+
 @pytest.mark.parametrize("outcome", [None, messages.NOT_COMMITTED, messages.COMMITTED])
 def test_what_a_purse_has_not_lost_is_not_given_to_it(outcome):
     """The case is there with the intent; whether the card was debited is known later, or never."""
@@ -330,6 +411,96 @@ def test_what_a_purse_has_not_lost_is_not_given_to_it(outcome):
     else:
         with pytest.raises(CorrectionRefused, match="nothing of it is booked to card 7"):
             propose(store, reasons.BAD_ARITHMETIC, Bearer.DEVICE_OWNER)
+
+
+# -- one credit, several cases --------------------------------------------------------------------
+
+
+def credited(*numbers):
+    """Books in which CARD shows credits that nobody has paid in, whose CREDITs came last.
+
+    The cases: 337 of each CREDIT and of each tap that names it, and 432 there and behind a gap.
+    """
+    reader, other = Reader(1001), Reader(1002)
+    fen, counter, last = OPENING_FEN, 2, reader.spend()
+    for number in numbers:
+        fen -= 100
+        where = {"counter": counter, "before_fen": fen, "last": last}
+        other.outcome(other.credit(number=number, **where))
+        fen, last = fen + 5_000, (CARD_CENTRE, number)
+        last = reader.spend(counter=counter + 1, before_fen=fen, last=last)
+        counter += 2
+    reader.spend(counter=counter + 1, before_fen=fen - 200, last=(1003, 1))
+    store = open_ledger(reader, other)
+    store.book([reader.records])
+    Watch(store, lambda: 1, {}).look()
+    store.book([other.records])
+    Watch(store, lambda: 1, {}).look()
+    return store
+
+
+def raised():
+    """Books in which CARD has 5,000 fen too many: behind a gap (432), and told later (433)."""
+    reader, other = Reader(1001), Reader(1002)
+    fen = OPENING_FEN + 5_000
+    last = other.spend(counter=2, before_fen=fen - 100, last=reader.spend())
+    reader.spend(counter=3, before_fen=fen - 200, last=last)
+    store = open_ledger(reader, other)
+    for records in (reader.records, other.records):
+        store.book([records])
+        assert Watch(store, lambda: 1, {}).look()
+    return store
+
+
+def of_credits(store):
+    return [case for case in store.corrections.cases() if case.reason in OF_CREDITS]
+
+
+def made_good(store, case, amount_fen=5_000):
+    corrections = store.corrections
+    how = case, Bearer.CARD_CENTRE, "wang", BECAUSE, 5, amount_fen
+    proposal = corrections.propose(*how)
+    corrections.approve(proposal.number, corrections.mark(case, proposal), "li", 6)
+    assert check(store) == []
+
+
+@pytest.mark.parametrize(
+    ("fill", "reasons_of"),
+    [
+        (lambda: credited(70), {reasons.UNKNOWN_CREDIT, reasons.ABOVE_LOAD}),
+        (raised, {reasons.IMBALANCE, reasons.ABOVE_LOAD}),
+    ],
+)
+def test_a_credit_that_is_several_cases_is_made_good_once(fill, reasons_of):
+    found = of_credits(fill())
+    assert {case.reason for case in found} == reasons_of
+    for at in range(len(found)):
+        store = fill()
+        before_fen = store.balances()["holder", CARD]
+        other, case = of_credits(store)[at - 1], of_credits(store)[at]
+        late = store.corrections.propose(other, *LATE)
+        made_good(store, case)
+        before = store.dump()
+        for one in of_credits(store):
+            with pytest.raises(CorrectionRefused, match="it is booked: proposal 2, approved"):
+                store.corrections.propose(one, Bearer.CARD_CENTRE, "wang", BECAUSE, 5, 1)
+        mark = store.corrections.mark(other, late)
+        with pytest.raises(CorrectionRefused, match="it is booked"):
+            store.corrections.approve(late.number, mark, "li", 7)
+        assert store.dump() == before
+        assert store.balances()["holder", CARD] == before_fen + 5_000
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_credits_are_made_good_one_by_one(order):
+    store = credited(70, 71)
+    before_fen = store.balances()["holder", CARD]
+    for seq in [(1, 3)[at] for at in order]:
+        made_good(store, store.corrections.case(reasons.UNKNOWN_CREDIT, 1002, seq))
+    assert store.balances()["holder", CARD] == before_fen + 10_000
+    for case in of_credits(store):
+        with pytest.raises(CorrectionRefused, match="it is booked"):
+            store.corrections.propose(case, *LATE)
 
 
 # -- refused --------------------------------------------------------------------------------------
@@ -525,6 +696,17 @@ TAMPERED = {
         "INSERT INTO correction_approval SELECT reason, device, seq, sha256, 90 + reason, 'li', 1"
         " FROM suspense_case WHERE device = 1002 AND reason IN (321, 430)",
     ],
+    "what one credit has cost is made good once, whichever of its cases it was": [
+        "INSERT INTO correction_approval VALUES (432, 1001, 3, x'00', 91, 'li', 1),"
+        " (433, 1002, 1, x'00', 92, 'li', 1)",
+    ],
+    "what a cancelled sale gave back is theirs first who had made it good, and no more of it": [
+        "DELETE FROM transfer WHERE line = 14",
+        "UPDATE transfer SET amount_fen = 99 WHERE line = 14",
+        "UPDATE transfer SET credit_account = debit_account WHERE line = 14",
+        "DELETE FROM suspense_case WHERE reason = 339",
+        f"INSERT INTO transfer VALUES (1001, 2, 14, 12, {chart.purse(CARD)}, {chart.EARNED}, 1)",
+    ],
     "a correction comes to the account of its one bearer": [
         "UPDATE correction SET bearer = 'holder'",
         f"UPDATE correction SET debit_account = {chart.account(chart.OWNER, 1001)}",
@@ -533,14 +715,16 @@ TAMPERED = {
 
 
 def filled():
-    """One correction, one finding, and a proposal that waits."""
+    """One correction, of a sale that was cancelled then, and a finding."""
     reader, other = Reader(1001), Reader(1002)
-    reader.spend(card_no=NOBODY)
+    sale = reader.spend(card_no=NOBODY)
     reader.spend(card_no=OTHER_CARD)
     other.spend(card_no=OTHER_CARD)
     store = open_ledger(reader, other)
     store.book([reader.records, other.records])
     correct(store)
+    reader.cancel(sale, card_no=NOBODY)
+    store.book([reader.records])
     assert Watch(store, lambda: 1, {}).look()
     return store
 
@@ -594,3 +778,35 @@ def test_the_database_refuses(sql):
     with pytest.raises(ConstraintBroken), store.database.transaction():
         store.database.rows(in_its_words(store, sql))
     assert store.dump() == before
+
+
+def test_the_database_refuses_a_second_correction_of_one_sale():
+    """Of those that ledger/made_good.py calls one, and of no others."""
+    store = of_nobody()
+    database, refusals = store.database, 0
+    kinds = [reason for group in OF_ONE_SALE for reason in group] + [reasons.UNKNOWN_CARD]
+    of_case = f"""SELECT 1 FROM suspense_case c JOIN correction_approval a ON {IS_OF_CASE}
+        WHERE c.seq = ? AND c.reason = ? AND c.sha256 = ?"""
+    for seq, (first, then) in enumerate(itertools.product(kinds, kinds), 100):
+        keys = (first, 1001, seq, b"1"), (then, 1001, seq, b"2")
+        with database.transaction():
+            database.many(
+                "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?)", [(*k, b"") for k in keys]
+            )
+            rows = [
+                (2 * seq + at, *key, "holder", 1, 2, 3, "why", "wang", 4)
+                for at, key in enumerate(keys)
+            ]
+            database.many(f"INSERT INTO correction VALUES ({', '.join('?' * 12)})", rows)
+        approvals = [(*key, 2 * seq + at, "li", 5) for at, key in enumerate(keys)]
+        approve = "INSERT INTO correction_approval VALUES (?, ?, ?, ?, ?, ?, ?)"
+        with database.transaction():
+            database.many(approve, approvals[:1])
+        is_one = bool(list(database.rows(of_case, (seq, then, b"2"))))
+        expected = (
+            pytest.raises(ConstraintBroken, match="made good once") if is_one else nullcontext()
+        )
+        with expected, database.transaction():
+            database.many(approve, approvals[1:])
+        refusals += is_one
+    assert refusals == 6 * 6 + 4 * 4 - 2 * 2 + 2 * 2

@@ -11,6 +11,7 @@ from ledger.money_lists import BOOKED_DIFFERENTLY, NAME_USED, OTHER_SUM, TWICE, 
 from ledger.schema import MIGRATIONS
 from ledger.store import LedgerStore
 from ledger.subsidies import Became, SubsidyLine
+from ledger.topups import TopUpRefused
 from protocols.rules.spending import STUDENT
 from tests.ledger.crashes import stop_anywhere
 from tests.ledger.lives import BY, FILE, pay_in
@@ -160,6 +161,20 @@ def test_lines_of_before_there_were_signatures_are_not_booked_again(store):
     assert reasons(pay_in(store, "a", lines_of(*CARDS))) == [0, BOOKED_DIFFERENTLY, 0]
     assert pending(store) == [5_000, 9_999, 5_000]
     assert check(store) == []
+
+
+def test_what_is_typed_by_hand_is_no_line_of_a_list(store):
+    """Or the line would count as paid in, and its holder lack the money of one of both."""
+    before = store.dump()
+    for name in ("a", "b"):
+        with pytest.raises(TopUpRefused, match="that of a line of a list"):
+            store.top_ups.top_up(50, 5_000, f"subsidy/{name}/2", person="wang", time_s=NOW_S)
+        with pytest.raises(TopUpRefused, match="that of a line of a list"):
+            store.top_ups.propose(50, 5_000, f"subsidy/{name}/2", "wang", NOW_S)
+    assert store.dump() == before
+    store.top_ups.top_up(50, 5_000, "till-7", person="wang", time_s=NOW_S)
+    pay_in(store, "a", lines_of(50))
+    assert store.balances()["pending", 50] == 10_000 and check(store) == []
 
 
 def test_stopped_at_any_statement_then_run_again():

@@ -10,12 +10,12 @@ from ledger.card_status import CardRefused
 from ledger.dialect import ConstraintBroken
 from ledger.holders import DAY_MAX
 from ledger.invariants import check
-from ledger.lifecycle import CENTRE, Act
-from ledger.temporary import CATEGORIES, LAST_DAYS, STEPS, Application
+from ledger.lifecycle import CENTRE, NOT_NOW, Act
+from ledger.temporary import CATEGORIES, DAY_S, LAST_DAYS, STEPS, Application
 from tests.ledger.replaced import NEW_CARD, books
 
 NOW_S = 1_790_000_000
-FIRST, LAST = 20_000, 20_090
+FIRST, LAST = 20_700, 20_790
 FORM = Application("T2026001", "S1001", "canteen cook", 1, "General Affairs", FIRST, LAST)
 BY = Act(evidence="application", person="wang")
 PROOF = Act(evidence="renewal-proof", person="wang")
@@ -101,6 +101,23 @@ def test_the_department_first_and_then_another_person():
 def test_a_form_that_says_too_little(change, said):
     with pytest.raises(CardRefused, match=said):
         applied(replace(FORM, **change))
+
+
+@pytest.mark.parametrize("today", [None, LAST, LAST + 1])
+def test_no_card_is_handed_out_behind_its_term(today):
+    """Nor a fee taken; but who has it hears so as ever."""
+    store = approved()
+    late_s = (LAST + (today is None)) * DAY_S
+    before = store.dump()
+    if today == LAST:
+        for at in (LAST, LAST + 9):
+            store.temporaries.hand_out(1, CARD, late_s, BY, at)
+            assert fees(store) == FEE_FEN
+        return
+    with pytest.raises(CardRefused, match="its term is over") as refused:
+        store.temporaries.hand_out(1, CARD, late_s, BY, today)
+    assert refused.value.reason == NOT_NOW
+    assert store.dump() == before
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
