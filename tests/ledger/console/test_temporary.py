@@ -83,6 +83,22 @@ def test_from_the_form_to_the_receipt(desk):
     assert count == 1 and store.cards.state(NEW[0]) == "active"
 
 
+def test_a_form_signs_only_the_application_that_it_has_shown(desk):
+    """Books that came back from a backup give its number to somebody else's."""
+    who, store = desk
+    path = entered(desk)
+    for login, act in (("hua", "sign"), ("tian", "sign"), ("clara", "hand-out")):
+        action, before = f"{path}/{act}", store.dump()
+        for mark in ("0" * 8, ""):
+            form = who[login].get(path).form(action)
+            assert len(form["mark"]) == 8
+            answer = who[login].post(action, form | {"mark": mark, "new_card": str(NEW[0])})
+            assert (answer.status, answer.reason) == (404, people.NO_PROPOSAL)
+        assert [one for one in store.dump() if one not in before] == []
+        if act == "sign":
+            who[login].send(path, action)
+
+
 def test_numbers_are_masked_and_whoever_signs_says_why(desk):
     who, _store = desk
     path = entered(desk)
