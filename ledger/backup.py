@@ -46,13 +46,15 @@ class Restored:
     """`lacks`: how many rows of each journal, by the audit; without one {}. How many of its
     credits were entered again, and those that a person has to see to (`left`). `phones`: cards
     whose phone was bound or ended since, and which have none now. `disabled`: operators who were
-    let in no more since, and are not."""
+    let in no more since, and are not; `still_in`: those of them whom these books cannot do
+    without, since fewer than two would let people in."""
 
     lacks: Counter[str]
     entered: int
     left: list[Left]
     phones: int = 0
     disabled: list[str] = field(default_factory=list)
+    still_in: list[str] = field(default_factory=list)
 
 
 def manifest_of(backup: Path) -> Path:
@@ -134,13 +136,13 @@ def _restored(
         if audit_folder is not None:
             rows = list(audit.rows_lacking(audit_folder, store.database))
         changes = [tuple(columns) for table, *columns in rows if table == "operator_change"]
-        disabled = store.operators.disable_again(changes, now_s)
+        disabled, still_in = store.operators.disable_again(changes, now_s)
         phones = end_phones(store.database, rows)
         entered, left = enter_again(store, rows)
         if audit_folder is not None:
             lacks = audit.lacking(audit_folder, store.database)
     _examined(partial)
-    return Restored(lacks, entered, left, phones, disabled)
+    return Restored(lacks, entered, left, phones, disabled, still_in)
 
 
 def _check_free(books: Path) -> None:

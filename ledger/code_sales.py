@@ -60,8 +60,8 @@ FROM reservation r JOIN device d ON d.device = r.device
 WHERE r.state = {int(Settled.OPEN)} AND r.asked_s < ?
 ORDER BY r.device, r.seq"""
 _FACTS = """
-SELECT device, seq, amount_fen FROM reservation WHERE number = ?
-UNION ALL SELECT device, seq, amount_fen FROM acquirer_order WHERE number = ?"""
+SELECT device, seq, amount_fen, asked_s FROM reservation WHERE number = ?
+UNION ALL SELECT device, seq, amount_fen, asked_s FROM acquirer_order WHERE number = ?"""
 
 
 class SettleRefused(Exception):
@@ -116,12 +116,13 @@ class OpenSale:
 
 @dataclass(frozen=True, slots=True)
 class OpenFacts:
-    """Payment `number` of `amount_fen` waits for record (device, seq)."""
+    """Payment `number` of `amount_fen` waits for record (device, seq), or did."""
 
     number: int
     device: int
     seq: int
     amount_fen: int
+    asked_s: int
 
 
 class CodeSales:
@@ -235,9 +236,15 @@ class CodeSales:
 
     def facts(self, proposal: Proposal) -> OpenFacts:
         """Of the payment that a proposal is about."""
-        number = int(proposal.about.rpartition(" ")[2])
-        (found,) = self._database.rows(_FACTS, (number, number))
-        return OpenFacts(number, *found)
+        found = self.payment(int(proposal.about.rpartition(" ")[2]))
+        assert found is not None, "it is in the books as long as its proposal waits"
+        return found
+
+    def payment(self, number: int) -> OpenFacts | None:
+        """Of a payment by any code, settled or not; None: there is none."""
+        for found in list(self._database.rows(_FACTS, (number, number))):
+            return OpenFacts(number, *found)
+        return None
 
     def decline(self, number: int, no: No) -> None:
         """Say no to the proposal of that number, of a payment by any code. Raises NotAllowed."""

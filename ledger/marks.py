@@ -1,4 +1,4 @@
-"""What waits under a number for the second signature, and a mark over that.
+"""What waits under a number for somebody's word, and a mark over that.
 
 Books that came back from a backup give a number a second time, to something else. So whoever signs
 or declines by a number says back the mark of what they were shown under it.
@@ -14,6 +14,7 @@ from ledger.holders import DAY_MAX
 from ledger.proposals import CODE, TOPUP, Proposal
 from ledger.store import LedgerStore
 
+PAYMENT = "payment"  # by code, as `onecard ledger settle` calls it: settled or not
 _MARK_CHARS = 8
 _EPOCH = date(1970, 1, 1)
 
@@ -84,12 +85,21 @@ def _of_code(store: LedgerStore, number: int) -> tuple[str, ...]:
     return _of_proposal(store.code_sales.waiting(), number)
 
 
+def _of_payment(store: LedgerStore, number: int) -> tuple[str, ...]:
+    found = store.code_sales.payment(number)
+    if found is None:
+        return ()
+    asked = f"asked {_time(found.asked_s)}"
+    return f"record {found.device}/{found.seq}", f"{found.amount_fen} fen", asked
+
+
 _FACTS: dict[str, Callable[[LedgerStore, int], tuple[str, ...]]] = {
     declines.OPERATOR: _of_operator,
     declines.CASE: _of_case,
     declines.TEMPORARY: _of_application,
     TOPUP: _of_top_up,
     CODE: _of_code,
+    PAYMENT: _of_payment,
 }
 
 

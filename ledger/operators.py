@@ -29,7 +29,7 @@ INITIAL_S = 3 * 86_400
 SEEN_S = 60
 _TOKEN_BYTES = 32
 _TOKEN_MARK = "op_"
-FOUND, ENROL, CHANGE, RESET = "found", "enrol", "change", "reset"
+FOUND, ENROL, CHANGE, RESET, DISABLE = "found", "enrol", "change", "reset", "disable"
 _LOG_IN = "session.begin"
 _PROPOSING, _DISABLING = "operator.propose", "operator.disable"
 _FACTS = "login, department, roles, is_active, initial_until_s, failed, locked_until_s"
@@ -162,6 +162,8 @@ class Operators:
                 raise NotAllowed(people.NO_OPERATOR, _PROPOSING, person, subject)
             if wanted.verb == CHANGE and known is not None and not known.is_active:
                 raise NotAllowed(people.DISABLED, _PROPOSING, person, subject)
+            if self._is_of_last_two(wanted.verb, wanted.login, wanted.roles):
+                raise NotAllowed(people.LAST_TWO, _PROPOSING, person, subject)
             department, roles = wanted.department, wanted.roles
             if wanted.verb == RESET and known is not None:
                 department, roles = known.department, known.roles
@@ -194,6 +196,8 @@ class Operators:
             # It may have waited since before these roles came apart.
             if found.verb != RESET and people.check_roles(found.department, found.roles):
                 raise NotAllowed(people.ROLES_APART, verb, person, subject)
+            if self._is_of_last_two(found.verb, found.login, found.roles):
+                raise NotAllowed(people.LAST_TWO, verb, person, subject)
             facts = found.department, " ".join(found.roles)
             until_s = time_s + INITIAL_S
             if found.verb == ENROL:
@@ -218,8 +222,11 @@ class Operators:
                 raise NotAllowed(people.NO_PROPOSAL, "operator.decline", login, _about(number))
 
     def disable(self, login: str, person: str, time_s: int) -> None:
-        """Let somebody in no more, from now on; a RESET that two say later lets them in."""
-        self._alone("disable", login, person, time_s)
+        """Let somebody in no more, from now on; a RESET that two say later lets them in.
+
+        LAST_TWO: nobody could let anybody in any more, for that takes two.
+        """
+        self._alone(DISABLE, login, person, time_s)
 
     def unlock(self, login: str, person: str, time_s: int) -> None:
         """End a lock-out."""
@@ -233,13 +240,27 @@ class Operators:
             known = self._find(login)
             if known is None:
                 raise NotAllowed(people.NO_OPERATOR, verb, person, login)
-            if what == "disable":
+            if self._is_of_last_two(what, login):
+                raise NotAllowed(people.LAST_TWO, verb, person, login)
+            if what == DISABLE:
                 self._database.update(_DISABLE, [(login,)])
                 self._database.many(_END_ALL, [(login,)])
             else:
                 self._database.update(_TRY, [(0, 0, login)])
             row = what, login, known.department, " ".join(known.roles), person, time_s
             self._database.many(_CHANGED, [(self._next("operator_change"), *row)])
+
+    def _is_of_last_two(self, verb: str, login: str, roles: tuple[str, ...] = ()) -> bool:
+        """Whether `verb` takes somebody from those who can let people in, and leaves too few.
+
+        Who has not chosen a password is none of those that are left: it may be lost, or be over.
+        """
+        if verb not in (CHANGE, DISABLE) or people.ADMINISTRATOR in roles:
+            return False
+        found = [one for one in self.all() if one.is_active and people.ADMINISTRATOR in one.roles]
+        left = [one for one in found if one.login != login and not one.initial_until_s]
+        is_one = login in [one.login for one in found]
+        return is_one and len(left) < people.ADMINISTRATORS_LEAST
 
     def _signed(self, verb: str, person: str, time_s: int, subject: str) -> str:
         """Who it is. Where nobody was founded no typed name lets anybody in, or keeps them out."""
@@ -298,9 +319,11 @@ class Operators:
         with self._database.transaction():
             self._database.many(_END_EVERY, [(0,)])
 
-    def disable_again(self, lost: Iterable[Row], time_s: int) -> list[str]:
+    def disable_again(self, lost: Iterable[Row], time_s: int) -> tuple[list[str], list[str]]:
         """Disable whoever was disabled in books that are lost (rows of operator_change), and not
-        let in again; their logins. The passwords of these books are older than that.
+        let in again. The passwords of these books are older than that.
+
+        (logins, those that are left: one of the last two here who can let people in).
         """
         newest: dict[str, Row] = {}
         number = 0
@@ -308,23 +331,27 @@ class Operators:
             number, verb, login = row[:3]
             if verb not in (CHANGE, "unlock"):
                 newest[login] = row
-        done = []
+        done: list[str] = []
+        left: list[str] = []
         with self._database.transaction():
             number = max(number, self._next("operator_change") - 1)
             for login, (_number, verb, *_facts, person, _time_s) in sorted(newest.items()):
                 known = self._find(login)
-                if verb != "disable" or known is None or not known.is_active:
+                if verb != DISABLE or known is None or not known.is_active:
+                    continue
+                if self._is_of_last_two(DISABLE, login):
+                    left.append(login)
                     continue
                 done.append(login)
+                what = login, known.department, " ".join(known.roles), person, time_s
                 self._database.update(_DISABLE, [(login,)])
                 self._database.many(_END_ALL, [(login,)])
-                what = login, known.department, " ".join(known.roles), person, time_s
-                self._database.many(_CHANGED, [(number + len(done), "disable", *what)])
+                self._database.many(_CHANGED, [(number + len(done), DISABLE, *what)])
                 # Behind which nothing counts that was proposed before. It is somebody's of these
                 # books: who was let in since is in none, and then it stands at who it is about.
                 who = person if self._find(person) is not None else login
                 write_act(self._database, who, _DISABLING, login, "", 0, time_s)
-        return done
+        return done, left
 
     def _end(self, token_hash: bytes) -> None:
         with self._database.transaction():

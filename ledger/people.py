@@ -32,6 +32,7 @@ NO_REASON_GIVEN = 763
 NO_HOLDER = 764
 NOT_FOUNDED = 765
 DISABLED = 766
+LAST_TWO = 767
 TEXTS = {
     NO_SESSION: "nobody has logged in, or the session is over",
     WRONG_LOGIN: "login or password is wrong, or the login is locked for now",
@@ -50,6 +51,8 @@ TEXTS = {
     NO_HOLDER: "whose this card is, nobody has said",
     NOT_FOUNDED: "these books have no operators yet: the first two are made together",
     DISABLED: "let in no more: only a reset of the password, which two say, lets them in again",
+    LAST_TWO: "fewer than two would be left who can let people in: let in another administrator, "
+    "who chooses a password, first",
 }
 
 # --- departments and roles ----------------------------------------------------------------------
@@ -91,6 +94,8 @@ ROLES = {
     PRESIDENT: Role(ANY, "signs as the president (校长)"),
     DISPLAY: Role(INFORMATION, "a screen on a wall: shows the campus, and says nothing"),
 }
+# So many let somebody in, and whom it is about is none of them.
+ADMINISTRATORS_LEAST = 2
 # Who enters what somebody says of a card (ledger/lifecycle.py); readers and the ledger are nobody.
 ENTERED_BY = {
     lifecycle.HOLDER: (CLERK,),

@@ -131,7 +131,7 @@ TEXTS = {
     OF_A_TIME_TO_COME: "dated more than a day after its period was closed: look at its reader's"
     " clock, of a payment by code at the ledger's",
     TOLD_AFTER_ITS_END: "genuine, and came when its reader had ended; kept, not booked",
-    ENDED_UNPROVEN: "this reader has ended, and may have taken more than was heard behind that",
+    ENDED_UNPROVEN: "this reader has ended, and may have taken more than was heard after that",
     PAID_AFTER_ITS_END: "a merchant that is closed got or gave this; it is in the next period",
     SEEN_ELSEWHERE: "a reader was heard at another site than its own, and has sealed that (R18.1)",
 }

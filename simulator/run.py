@@ -455,7 +455,9 @@ class Run:
         """Write every reader's flash and key into a folder, for `onecard journal show`."""
         for name, device in self.devices():
             (directory / f"{name}.flash").write_bytes(self.readers[name].hardware.flash.image())
-            (directory / f"{name}.key").write_text(self.device_keys[device].hex() + "\n")
+            key_file = directory / f"{name}.key"
+            key_file.touch(0o600)  # as whatever reads it wants it
+            key_file.write_text(self.device_keys[device].hex() + "\n")
 
     def top_up(self, held: HeldCard, amount_fen: int, order_id: str) -> None:
         """The holder pays in by the app: money that waits for the card."""

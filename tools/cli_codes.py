@@ -80,6 +80,7 @@ def ledger_settle(
         int, typer.Option(min=1, max=0xFFFFFFFF, help="As `onecard ledger codes` prints it.")
     ],
     settled_as: Annotated[SettledAs, typer.Option("--as", help="Who gets the money.")],
+    mark: Annotated[str, typer.Option(help="Of the payment, as `codes` prints it.")] = "",
     by: By = "",
     proposed: Annotated[
         bool, typer.Option("--propose", help="Say so only, for a second person to settle it.")
@@ -91,20 +92,21 @@ def ledger_settle(
     """
     from ledger.code_sales import SettleRefused
     from ledger.dialect import StoreUnavailable
+    from ledger.marks import OtherMark
     from ledger.reservations import Settled
     from ledger.signatures import NotAllowed
     from tools.ledger_codes import propose, settle
     from tools.ledger_forks import NotBooks
 
     try:
-        what = number, Settled[settled_as.name], by, int(time.time())
+        what = (number, mark), Settled[settled_as.name], by, int(time.time())
         if proposed:
             proposal = propose(database, *what)
             fact = f"payment {number}: a treasurer settles it as {settled_as.value}"
             typer.echo(f"proposal {proposal}, {fact}")
             return
         sale = settle(database, *what)
-    except (NotAllowed, NotBooks, SettleRefused, StoreUnavailable) as error:
+    except (NotAllowed, NotBooks, OtherMark, SettleRefused, StoreUnavailable) as error:
         refuse(error)
     typer.echo(f"payment {number} of {sale.amount_fen} fen is {settled_as.value}")
 

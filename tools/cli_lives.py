@@ -91,6 +91,9 @@ Through = Annotated[Channel, typer.Option("--channel", help="Where it was said."
 By = Annotated[str, typer.Option("--by", help=f"Who does it, by name. {LOGGED_IN}")]
 Department = Annotated[str, typer.Option(help="The department or college.")]
 Application = Annotated[int, typer.Option(min=1, help="The number of the application.")]
+ApplicationMark = Annotated[
+    str, typer.Option("--mark", help="Of the application: without it, the refusal shows both.")
+]
 First = Annotated[str, typer.Option("--from", help="The first day, such as 2026-09-01.")]
 Last = Annotated[str, typer.Option("--to", help="The last day.")]
 UtcOffset = Annotated[int, typer.Option(help="Where the school is, in seconds.")]
@@ -102,13 +105,14 @@ Sha256 = Annotated[str, typer.Option(help="The hash that the dry run printed.")]
 def say(what: Callable[[], str]) -> None:
     from ledger.card_status import CardRefused
     from ledger.dialect import StoreUnavailable
+    from ledger.marks import OtherMark
     from ledger.signatures import NotAllowed
     from tools.ledger_forks import NotBooks
     from tools.ledger_lives import BadInput
 
     try:
         typer.echo(what())
-    except (NotBooks, CardRefused, NotAllowed, StoreUnavailable, BadInput) as error:
+    except (NotBooks, CardRefused, NotAllowed, OtherMark, StoreUnavailable, BadInput) as error:
         refuse(error)
 
 
@@ -245,12 +249,13 @@ def temporary_approve(
     database: InputFile,
     application: Application,
     step: Annotated[Step, typer.Option(help="Whose signature it is.")],
+    mark: ApplicationMark = "",
     by: By = "",
 ) -> None:
     """Note a signature under an application: the department's, then that of finance."""
     from tools.ledger_lives import approve
 
-    say(lambda: approve(database, application, step.value, by, now_s()))
+    say(lambda: approve(database, (application, mark), step.value, by, now_s()))
 
 
 @temporary.command("hand-out")
@@ -258,6 +263,7 @@ def temporary_hand_out(
     database: InputFile,
     application: Application,
     card_no: CardNo,
+    mark: ApplicationMark = "",
     by: By = "",
     evidence: Evidence = "application",
     utc_offset_s: UtcOffset = 28_800,
@@ -265,7 +271,7 @@ def temporary_hand_out(
     """Open an issued card for an approved application, and book its fee of 20 yuan, once."""
     from tools.ledger_lives import hand_out
 
-    what = application, card_no, utc_offset_s
+    what = application, mark, card_no, utc_offset_s
     say(lambda: hand_out(database, what, evidence, by, now_s()))
 
 

@@ -37,6 +37,10 @@ _PHONES_ENDED = (
     "{} cards have no phone any more: theirs was bound or ended after the backup, and the one"
     " before would have paid again. Their holders bind one anew."
 )
+_STILL_IN = (
+    "Still let in, with the password of the backup, though disabled after it: {}. Without them"
+    " nobody could let anybody in; let in another administrator, and disable them then."
+)
 _FILES_WAIT = (
     "Files to banks wait until it is known which the bank has that were made after the backup:"
     " onecard ledger payments waiting."
@@ -75,6 +79,8 @@ def make(backup: Path, into: Path, audit_folder: Path | None) -> tuple[int, str]
         lines.append(_PHONES_ENDED.format(made.phones))
     if made.disabled:
         lines.append(f"let in no more, as after the backup: {', '.join(made.disabled)}")
+    if made.still_in:
+        lines.append(_STILL_IN.format(", ".join(made.still_in)))
     if not made.lacks:
         known = "" if audit_folder is None else "; nothing that the audit has is missing"
         return IS_WHOLE, "\n".join([f"{into}: checked{known}", *lines, _FILES_WAIT])

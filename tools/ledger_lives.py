@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
+from ledger import marks
 from ledger.card_fees import FEE_FEN
+from ledger.declines import TEMPORARY
 from ledger.holders import DAY_MAX, KINDS, Holder
 from ledger.lifecycle import Act
 from ledger.payments.accounts import masked
@@ -83,21 +85,30 @@ def apply(path: Path, people: Sequence[str], facts: Sequence[str], by: str, now_
     form = Application(user_no, applicant_no, relation, CATEGORIES[category], department, *days)
     with signing(path, by, now_s) as (store, who):
         number = store.temporaries.apply(form, now_s, who)
-    return f"application {number}: two persons have to approve it"
+        _told, mark = marks.shown(store, TEMPORARY, str(number))
+    return f"application {number} (mark {mark}): two persons have to approve it"
 
 
-def approve(path: Path, number: int, step: str, by: str, now_s: int) -> str:
-    """Note a signature."""
+def approve(path: Path, what: tuple[int, str], step: str, by: str, now_s: int) -> str:
+    """Note a signature; `what`: an application's number and its mark. OtherMark."""
+    number, mark = what
     with signing(path, by, now_s) as (store, who):
+        marks.check(store, TEMPORARY, str(number), mark)
         count = store.temporaries.approve(number, STEPS[step], who, now_s)
     return f"application {number}: {count} of {len(STEPS)} signatures"
 
 
-def hand_out(path: Path, what: tuple[int, int, int], evidence: str, by: str, now_s: int) -> str:
-    """Hand out (application, card) for the fee; and the offset of the school's time."""
-    number, card_no, utc_offset_s = what
+def hand_out(
+    path: Path, what: tuple[int, str, int, int], evidence: str, by: str, now_s: int
+) -> str:
+    """Hand out (application, its mark, card) for the fee; and the offset of the school's time.
+
+    Raises OtherMark.
+    """
+    number, mark, card_no, utc_offset_s = what
     today = clock.day(now_s, utc_offset_s)
     with signing(path, by, now_s) as (store, who):
+        marks.check(store, TEMPORARY, str(number), mark)
         act = Act(evidence=evidence, person=who)
         store.temporaries.hand_out(number, card_no, now_s, act, today)
     fee = format_yuan(FEE_FEN)

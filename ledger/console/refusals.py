@@ -187,6 +187,12 @@ _ZH = {
         "要由两位管理员重置密码才能恢复。",
         "Only a reset that two administrators say lets them in again.",
     ),
+    people.LAST_TWO: (
+        409,
+        "这样能批准操作员的管理员就不到两位",
+        "请先开通另一位管理员，并由其设置自己的密码。",
+        "Let in another administrator first, who chooses a password.",
+    ),
     lifecycle.NO_CARD: (404, "账簿里没有这个卡号", "请核对卡号。", "Check the number."),
     lifecycle.WRONG_STATE: (
         409,

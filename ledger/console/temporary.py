@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ledger import declines, names, people
+from ledger import declines, marks, names, people
 from ledger.amount_words import in_words
 from ledger.card_status import CardRefused
 from ledger.console.account import act_of
@@ -153,6 +153,7 @@ def _context(asked: Asked, number: int, form: Form) -> dict[str, Any]:
     following = "" if is_over else NEXT[len(form.signed)]
     return {
         "number": number,
+        "mark": marks.shown(asked.store, declines.TEMPORARY, str(number))[1],
         "form_facts": application,
         "category": _CATEGORY_NAMES[application.category],
         "person_no": masked(application.person_no),
@@ -173,9 +174,20 @@ def show_one(asked: Asked) -> Shown:
     return Shown("temporary_one.html", _context(asked, number, form))
 
 
+def _marked(asked: Asked) -> int:
+    """The number of the application, if it is still the one that the form has shown."""
+    number, _form_of_it = _form(asked)
+    try:
+        marks.check(asked.store, declines.TEMPORARY, str(number), asked.fields.get("mark", ""))
+    except marks.OtherMark:
+        # The books came back from a backup since it was shown.
+        raise Refused(people.NO_PROPOSAL) from None
+    return number
+
+
 def sign(asked: Asked) -> str:
     """The head's signature, or the treasurer's: whose turn it is."""
-    number, _form_of_it = _form(asked)
+    number = _marked(asked)
     step = STEPS["department" if asked.may("temporary.department") else "finance"]
     asked.store.temporaries.approve(number, step, asked.person, asked.now_s)
     return f"{PATH}/{number}?done=signed"
@@ -193,7 +205,7 @@ def reveal(asked: Asked) -> Shown:
 
 def hand_out(asked: Asked) -> str:
     """An issued card for an application that two have signed; the fee is taken."""
-    number, _form_of_it = _form(asked)
+    number = _marked(asked)
     words = (word for row in PAPERS[TEMPORARY] for word in row)
     papers = AND.join(word for word in words if asked.fields.get(PAPER + word))
     act = act_of(asked, "open", papers)

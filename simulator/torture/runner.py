@@ -14,9 +14,9 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,10 +103,11 @@ def _results(
 ) -> Generator[tuple[Any, Result], None, None]:
     source = iter(units)
     if jobs == 1:
-        for unit in source:
-            yield unit, guarded(run_unit, unit)
-            if seconds and time.monotonic() - started_s >= seconds:
-                return
+        with _ended_by_sigterm():
+            for unit in source:
+                yield unit, guarded(run_unit, unit)
+                if seconds and time.monotonic() - started_s >= seconds:
+                    return
         return
     # Fork, so that a test's planted bug is planted in the workers too.
     context = multiprocessing.get_context("fork")
@@ -132,6 +133,22 @@ def _results(
             raise
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Who plays without workers tidies up as a worker does, where nobody else hears the signal."""
+    is_ours = threading.current_thread() is threading.main_thread()
+    if not is_ours or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def guarded(run_unit: RunUnit, unit: Any) -> Result:

@@ -324,3 +324,20 @@ def test_200_boards_with_failures_in_the_middle_and_a_resume(tmp_path, jobs_at_o
 )
 def test_what_the_tools_say_has_a_cause(said, cause):
     assert processes._cause(said) == cause and cause in CAUSES
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604])
+def test_a_key_that_others_may_read_is_put_on_no_board(tmp_path, mode):
+    names = ("tls_key", "tls_cert", "tls_ca1", "wifi_key")
+    for name in names:
+        (tmp_path / name).write_bytes(b"secret\n")
+        (tmp_path / name).chmod(0o600)
+    word = f"wifi_key={tmp_path / 'wifi_key'}"
+    found = work.stored(tmp_path, [word])
+    assert found == dict.fromkeys(names[:3], b"secret\n") | {"wifi_key": b"secret"}
+    (tmp_path / "tls_cert").chmod(mode)
+    assert work.stored(tmp_path, [word]) == found
+    for name, tls in (("tls_key", tmp_path), ("wifi_key", None)):
+        (tmp_path / name).chmod(mode)
+        with pytest.raises(work.BadOrder, match=rf"{name}: others may read it \(mode 0{mode:o}\)"):
+            work.stored(tls, [word])

@@ -111,6 +111,9 @@ def test_secrets_are_for_their_owner_only(folder, tmp_path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o700
+    (folder / "ca-1.key").chmod(0o640)
+    with pytest.raises(AuthorityError, match=r"others may read it \(mode 0640\)"):
+        issue(folder, names.client("canteen-1/1002"), tmp_path / "more")
 
 
 def test_no_certificate_outlives_its_authority(folder, tmp_path):

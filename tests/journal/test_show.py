@@ -65,6 +65,7 @@ def device():
 @pytest.fixture
 def key_file(tmp_path):
     path = tmp_path / "key"
+    path.touch(0o600)
     path.write_text(KEY.hex() + "\n")
     return path
 
@@ -99,6 +100,7 @@ def test_what_is_no_image_is_refused(tmp_path, capsys):
 @pytest.mark.parametrize("text", ["", "00ff", "zz" * 32, KEY.hex() + "00", "\udcff"])
 def test_what_is_no_key_is_refused(tmp_path, text):
     path = tmp_path / "key"
+    path.touch(0o600)
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(BadKey, match="64 hexadecimal digits"):
         read(path)

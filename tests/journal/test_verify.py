@@ -301,6 +301,13 @@ def test_by_the_command(device, tmp_path):
     path.write_bytes(device.flash.image())
     key.write_text(KEY.hex())
     run = CliRunner().invoke
+    for mode in (0o640, 0o604):
+        key.chmod(mode)
+        done = run(app, ["journal", "verify", str(path), "--key", str(key)])
+        told = done.output.replace("\n", " ")
+        assert done.exit_code == 2 and f"others may read it (mode 0{mode:o}): chmod 600" in told
+        assert KEY.hex() not in done.output
+    key.chmod(0o600)
     done = run(app, ["journal", "verify", str(path), "--key", str(key)])
     assert done.exit_code == 0 and "3 of 3 hold" in done.output
     key.write_text(NEXT_KEY.hex())

@@ -209,6 +209,24 @@ def test_a_rotation_of_site_or_reader_names_the_key_before_it(vault, tmp_path):
     assert set(kit_of(vault, tmp_path, "e").device_keys(1002)) == {"device_key"}
 
 
+def test_a_kit_of_before_gives_no_key_that_no_register_has(vault, tmp_path):
+    """Of a reader that was rotated alone since; the others have their key of that generation."""
+    before = kit_of(vault, tmp_path, "a").device_keys(1002)
+    vault.rotate_devices(SITE, [1003])
+    vault.rotate_key("site", [SITE], NOW_S)
+    vault.rotate_devices(SITE, [1001])
+    export(vault, "site", SITE, 1, tmp_path / "b.kit", site_kit.PAYS)
+    kit = site_kit.read(tmp_path / "b.kit")
+    assert kit.device_keys(1002) == before
+    assert set(kit.device_keys(1003)) == {"device_key", "previous_device_key"}
+    refused = "canteen-1/1001: its key was rotated under generation 2"
+    with pytest.raises(KeysError, match=refused):
+        kit.device_keys(1001)
+    with pytest.raises(KeysError, match=refused):
+        site_kit.register(kit, [1001, 1002], {"merchant_no": 71})
+    assert kit_of(vault, tmp_path, "c").device_keys(1001)
+
+
 def test_versions_of_card_keys_are_asked_for_by_number(vault, tmp_path):
     old = vault.card()[1]
     vault.rotate_key("card", [""], NOW_S)

@@ -34,9 +34,10 @@ from ledger.store import LedgerStore
 from tests.ledger import test_payments
 from tests.ledger.checkout import PROOF
 from tests.ledger.readers import CARD, OTHER_CARD, Reader, open_ledger
-from tests.ledger.staff import change, cheap, log_in, staffed
+from tests.ledger.staff import change, cheap, enrol, found, log_in, staffed
 from tests.ledger.tampering import tamper
 from tests.rules.tables import POLICY
+from tools.ledger_backup import IS_OLDER, make
 
 __all__ = ["cheap"]
 DAY, NOW_S = date(2026, 11, 26), 1_795_000_000
@@ -249,6 +250,25 @@ def test_who_was_let_in_no_more_since_is_not_let_in_by_restored_books(ledger, ch
         assert check(restored) == []
     again = restore(folder / "b.sqlite", folder / "else.sqlite", NOW_S, None)
     assert again.disabled == [], "no audit, nothing is known"
+
+
+def test_restored_books_have_two_who_can_let_people_in(ledger, cheap):
+    """Who came in the place of one that went is in no backup of before."""
+    store, _reader, folder = ledger
+    admins = found(store, NOW_S)
+    back_up(folder / "ledger.sqlite", folder / "b.sqlite", NOW_S)
+    enrol(store, admins, "carl", people.INFORMATION, (people.ADMINISTRATOR,), NOW_S)
+    store.operators.disable("bao", admins[0], NOW_S)
+    audit.export(store.database, folder / "audit", DAY)
+    code, told = make(folder / "b.sqlite", folder / "new.sqlite", folder / "audit")
+    assert code == IS_OLDER and "Still let in, with the password of the backup" in told
+    assert "though disabled after it: bao." in told and "let in no more" not in told
+    with closing(LedgerStore.open(str(folder / "new.sqlite"))) as restored:
+        one, other = (log_in(restored, login, NOW_S + 10) for login in ("anna", "bao"))
+        enrol(
+            restored, (one, other), "carl", people.INFORMATION, (people.ADMINISTRATOR,), NOW_S + 11
+        )
+        restored.operators.disable("bao", one, NOW_S + 11)
 
 
 def test_an_audit_gives_the_credits_back(ledger, monkeypatch):

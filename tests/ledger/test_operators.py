@@ -24,6 +24,7 @@ from tests.ledger.tampering import tamper
 NOW_S = 1_790_000_000
 CLERK = people.FINANCE, (people.CLERK,)
 GUARD = people.SECURITY, (people.GUARD,)
+ADMINISTRATOR = people.INFORMATION, (people.ADMINISTRATOR,)
 
 __all__ = ["cheap"]
 pytestmark = pytest.mark.usefixtures("cheap")
@@ -208,11 +209,54 @@ def test_disable_behind_a_backup_ends_what_was_proposed_before_it_as_well(store,
     carl = enrol(store, admins, "carl", people.INFORMATION, (people.ADMINISTRATOR,), NOW_S)
     number = store.operators.propose(Wanted(RESET, "clara"), carl, NOW_S)
     lost = [(90, "disable", gone, people.FINANCE, people.CLERK, None, by, NOW_S)]
-    assert store.operators.disable_again(lost, NOW_S) == [gone]
+    assert store.operators.disable_again(lost, NOW_S) == ([gone], [])
     assert store.operators.proposals() == []
     again = store.operators.propose(Wanted(RESET, gone), one, NOW_S)
     assert store.operators.approve(again, other, NOW_S)
     assert reason(store.operators.approve, number, other, NOW_S) == people.NO_PROPOSAL
+    assert check(store) == []
+
+
+def test_two_stay_who_can_let_people_in(store, admins):
+    """Nobody is one of them before they have chosen a password: the first one may be lost."""
+    one, other = admins
+    operators = store.operators
+    carl = operators.approve(
+        operators.propose(Wanted(ENROL, "carl", *ADMINISTRATOR), one, NOW_S), other, NOW_S
+    )
+    out = Wanted(CHANGE, "bao", "Nursing", (people.HEAD,))
+    before = store.dump()
+    for login in FIRST:
+        assert reason(operators.disable, login, one, NOW_S) == people.LAST_TWO
+    assert reason(operators.propose, out, one, NOW_S) == people.LAST_TWO
+    assert store.dump() == before
+    operators.disable("carl", one, NOW_S)  # who is none of the two goes
+    carl = operators.approve(operators.propose(Wanted(RESET, "carl"), one, NOW_S), other, NOW_S)
+    operators.set_password("carl", carl, password_of("carl"), NOW_S)
+    operators.disable("bao", one, NOW_S)
+    third = log_in(store, "carl", NOW_S)
+    assert reason(operators.disable, "anna", third, NOW_S) == people.LAST_TWO
+    number = operators.propose(Wanted(RESET, "bao"), one, NOW_S)
+    assert operators.approve(number, third, NOW_S)
+
+
+def test_roles_that_waited_are_not_taken_from_one_of_the_last_two(store, admins):
+    one, other = admins
+    enrol(store, admins, "carl", *ADMINISTRATOR, NOW_S)
+    own = Wanted(CHANGE, "anna", "Nursing", (people.HEAD,))
+    number = store.operators.propose(own, one, NOW_S)
+    store.operators.disable("carl", other, NOW_S)
+    assert reason(store.operators.approve, number, other, NOW_S) == people.LAST_TWO
+    assert store.operators.roles_of("anna") == ADMINISTRATOR[1]
+
+
+def test_a_restore_leaves_two_who_can_let_people_in(store, admins):
+    """Who came in their place came behind the backup, and is in none of its books."""
+    enrol(store, admins, "clara", *CLERK, NOW_S)
+    facts = *ADMINISTRATOR[:1], people.ADMINISTRATOR, None, "zed", NOW_S
+    lost = [(90 + n, "disable", login, *facts) for n, login in enumerate(("bao", "clara"))]
+    assert store.operators.disable_again(lost, NOW_S) == (["clara"], ["bao"])
+    assert store.operators.roles_of("bao") == ADMINISTRATOR[1]
     assert check(store) == []
 
 
@@ -259,11 +303,10 @@ def test_a_reset_gives_nobody_roles_that_were_written_by_hand(store, admins):
 
 def test_nobody_approves_what_is_about_himself(store, admins):
     one, other = admins
+    third = enrol(store, admins, "carl", *ADMINISTRATOR, NOW_S)
     wanted = Wanted(CHANGE, "anna", "Nursing", (people.HEAD,))
     number = store.operators.propose(wanted, other, NOW_S)
     assert reason(store.operators.approve, number, one, NOW_S) == people.SAME_PERSON
-    third = enrol(store, admins, "carl", people.INFORMATION, (people.ADMINISTRATOR,), NOW_S)
-    number = store.operators.propose(wanted, other, NOW_S)
     store.operators.approve(number, third, NOW_S)
     assert store.operators.roles_of("anna") == (people.HEAD,)
 

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from simulator.city import play
+from simulator.city.district import District
 from simulator.city.play import DistrictResult, DistrictUnit
 from tools import city, city_results
 from tools.city import CityError, Options
@@ -38,7 +39,9 @@ def _told(played):
     return [replace(result, **TIMES) for _unit, result in played._in_order()], played.books
 
 
-def test_a_run_that_was_stopped_goes_on(uncut, tmp_path):
+def test_a_run_that_was_stopped_goes_on(uncut, tmp_path, monkeypatch):
+    """That districts come to the same when they are played again, a run that was killed shows."""
+    monkeypatch.setattr(city, "run_unit", uncut.districts.__getitem__)
     asked = replace(CITY, results=tmp_path / "new" / "folder")
 
     def stops(text):
@@ -59,6 +62,32 @@ def test_a_run_that_was_stopped_goes_on(uncut, tmp_path):
     again = city.play(asked, played.append)
     assert len(played) == 1 and _told(again) == _told(uncut)
     assert again.real_s == pytest.approx(sum(one.wall_s for one in again.districts.values()))
+
+
+def _play_and_be_stopped(told: int) -> None:
+    def stops(district: District, *_: object) -> list[dict[str, int]]:
+        os.write(told, str(district._directory).encode() + b"\n")
+        os.kill(os.getpid(), signal.SIGTERM)
+        return []
+
+    play.live = stops
+    city.play(CITY, None)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_one_process_that_is_told_to_end_takes_its_scratch_along():
+    heard, told = os.pipe()
+    process = multiprocessing.get_context("fork").Process(
+        target=_play_and_be_stopped, args=(told,)
+    )
+    process.start()
+    os.close(told)
+    with os.fdopen(heard) as lines:
+        (directory,) = (Path(line.rstrip("\n")) for line in lines)  # it begins no other district
+    process.join()
+    assert process.exitcode == 128 + signal.SIGTERM
+    assert directory.name.startswith("onecard-city-") and not directory.exists()
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def _play_and_die(results: Path, told: int) -> None:

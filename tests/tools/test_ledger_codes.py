@@ -101,7 +101,9 @@ def test_what_is_open_is_listed_and_settled_once(checkout, reader, tmp_path, mon
     assert onecard("codes", path, "--older-s", 7_200).exit_code == 0, "not that old"
     found = onecard("codes", path, "--json")
     assert found.exit_code == 1
-    assert json.loads(found.output) == [
+    listed = json.loads(found.output)
+    mark = listed[0].pop("mark")
+    assert listed == [
         {
             "device": 1001,
             "site": "campus",
@@ -114,12 +116,19 @@ def test_what_is_open_is_listed_and_settled_once(checkout, reader, tmp_path, mon
         }
     ]
     text = onecard("codes", path).output
-    assert "1001/1" in text and "12.50" in text and "a person" in text
+    assert "1001/1" in text and "12.50" in text and f"{mark}  a person" in text
     assert "open: 1, readers: 1, in all: 12.50" in text
+    for wrong in ((), ("--mark", "0" * 8)):  # behind a restore 1 may be another payment
+        for words in ((), ("--propose",)):
+            shown = onecard("settle", path, "--number", 1, "--as", "void", *wrong, *words)
+            told = shown.output.replace("\n", " ")
+            assert shown.exit_code == 2 and f"say its mark {mark}" in told
+            assert "payment 1: record 1001/1, 1250 fen" in told
+    marked = "settle", path, "--number", 1, "--mark", mark
     for _ in range(2):
-        done = onecard("settle", path, "--number", 1, "--as", "void")
+        done = onecard(*marked, "--as", "void")
         assert (done.exit_code, done.output) == (0, "payment 1 of 1250 fen is void\n")
-    refused = onecard("settle", path, "--number", 1, "--as", "sold")
+    refused = onecard(*marked, "--as", "sold")
     assert refused.exit_code == 2 and "payment" not in refused.output
     for number in (2, 10**30):
         none = onecard("settle", path, "--number", number, "--as", "sold")
@@ -144,9 +153,12 @@ def test_an_order_that_nothing_settles_is_listed_and_settled_beside_the_others(
     counter.heard(reader, counter.asked(reader))
     listed = onecard("codes", books, "--older-s", 0)
     assert (listed.exit_code, "1001/1" in listed.output) == (1, True)
-    done = onecard("settle", books, "--number", 1, "--as", "sold")
+    mark = json.loads(onecard("codes", books, "--older-s", 0, "--json").output)[0]["mark"]
+    marked = "settle", books, "--number", 1, "--mark", mark
+    assert onecard(*marked[:-1], "0" * 8, "--as", "sold").exit_code == 2
+    done = onecard(*marked, "--as", "sold")
     assert (done.exit_code, done.output) == (0, "payment 1 of 100 fen is sold\n")
-    again = onecard("settle", books, "--number", 1, "--as", "void")
+    again = onecard(*marked, "--as", "void")
     assert (again.exit_code, again.output) == (2, "onecard: order 1 is settled: sold\n")
     assert onecard("codes", books, "--older-s", 0).exit_code == 0
     counter.run(count=3)

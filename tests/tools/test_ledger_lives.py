@@ -214,12 +214,23 @@ def test_a_temporary_card_from_its_form_on(store, path):
     assert done.exit_code == 2 and "states a term" in done.output
     days = "--from", "2026-09-01", "--to", "2099-01-01"
     said = good("temporary", "apply", path, *words, *days, typed="T1\nS1\n")
-    assert said == "application 1: two persons have to approve it\n"
+    mark = said.partition("(mark ")[2][:8]
+    assert said == f"application 1 (mark {mark}): two persons have to approve it\n"
     good("card", "issue", path, "--card", 50, "--by", "wang")
-    hand_out = "temporary", "hand-out", path, "--application", 1, "--card", 50, "--by", "wang"
+    one = path, "--application", 1
+    unmarked = *one, "--card", 50, "--by", "wang"
+    hand_out = "temporary", "hand-out", *unmarked, "--mark", mark
     assert "not approved by two persons" in onecard(*hand_out).output
     for step, person in (("department", "zhao"), ("finance", "qian")):
-        good("temporary", "approve", path, "--application", 1, "--step", step, "--by", person)
+        approve = "temporary", "approve", *one, "--step", step, "--by", person
+        for wrong in ((), ("--mark", "0" * 8)):  # behind a restore 1 may be somebody else's
+            shown = onecard(*approve, *wrong)
+            told = shown.output.replace("\n", " ")
+            assert shown.exit_code == 2 and f"say its mark {mark}" in told
+            assert "Logistics, from 2026-09-01, to 2099-01-01" in told and "T1" not in told
+        good(*approve, "--mark", mark)
+    assert onecard("temporary", "hand-out", *unmarked).exit_code == 2
+    assert store.cards.state(50) == "issued"
     for _ in range(2):
         assert "20.00 yuan are booked" in good(*hand_out)
     assert store.balances()["fees", 0] == 2_000

@@ -23,6 +23,7 @@ from tools.keys.site_kit import SiteKit
 TLS_BLOBS = ("tls_key", "tls_cert", "tls_ca1", "tls_ca2")
 # What a reader may have in NVS besides; the firmware's boards say what for.
 STORED = ("wifi_ssid", "wifi_key", "serial_baud", "menu", "aggregate", "desk_format", *TLS_BLOBS)
+SECRETS = ("wifi_key", "tls_key")  # of those: their files are for nobody else
 BLOBS = ("settings", "slots", *STORED)
 _PARTITIONS = ("journal", "cards", "romfs", "vfs")
 _NAMES = {key: name for key, name, _, _ in settings.FIELDS}

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from adapters import secret_files
+from adapters.secret_files import SecretFileError
 from ledger.release_file import BadRelease, Release
 from protocols.rules.spending import POLICY_FIELDS
 from tools.device import batch, bundle, ports, registered
@@ -85,22 +87,34 @@ def signed(file: Path, keys: list[Path], needed: int, role: str) -> Release:
 
 
 def stored(tls: Path | None, words: list[str]) -> dict[str, bytes]:
-    """Further blobs, by name: of the folder of a certificate, and NAME=FILE. BadOrder, OSError."""
+    """Further blobs, by name: of the folder of a certificate, and NAME=FILE. BadOrder, OSError.
+
+    A key that others may read is not taken.
+    """
     found = {}
     if tls is not None:
         names = [name for name in provisioning.TLS_BLOBS if (tls / name).exists()]
         if not {"tls_key", "tls_cert", "tls_ca1"} <= set(names):
             raise BadOrder(f"{tls}: not what `onecard ca issue` makes for a reader")
-        found = {name: (tls / name).read_bytes() for name in names}
+        found = {name: _blob(name, tls / name) for name in names}
     for word in words:
         name, _, file = word.partition("=")
         if name not in provisioning.STORED or not file:
             raise BadOrder(f"{word}: NAME=FILE, NAME of {', '.join(provisioning.STORED)}")
-        found[name] = Path(file).read_bytes().rstrip(b"\n")
+        found[name] = _blob(name, Path(file)).rstrip(b"\n")
     for name, data in found.items():
         if len(data) > _BLOB_BYTES_MAX:
             raise BadOrder(f"{name}: {len(data)} bytes; a blob has {_BLOB_BYTES_MAX} at most")
     return found
+
+
+def _blob(name: str, path: Path) -> bytes:
+    if name not in provisioning.SECRETS:
+        return path.read_bytes()
+    try:
+        return secret_files.read(path)
+    except SecretFileError as error:
+        raise BadOrder(str(error)) from None
 
 
 def chosen(file: Path | None, port: str, device: int) -> list[batch.Job]:

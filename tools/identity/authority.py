@@ -21,6 +21,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
+from adapters import secret_files
+from adapters.secret_files import SecretFileError
 from tools.identity import certificates, files
 from tools.identity.certificates import Signer
 from tools.identity.names import DAYS, DAYS_MAX, READER, BadName, Name
@@ -207,7 +209,9 @@ class Authority:
         stem = self._folder / f"ca-{number}"
         try:
             certificate = x509.load_pem_x509_certificate(stem.with_suffix(".pem").read_bytes())
-            key = load_pem_private_key(stem.with_suffix(".key").read_bytes(), None)
+            key = load_pem_private_key(secret_files.read(stem.with_suffix(".key")), None)
+        except SecretFileError as error:
+            raise AuthorityError(str(error)) from None
         except (OSError, ValueError, TypeError) as error:
             raise AuthorityError(f"{stem}: {type(error).__name__}") from None
         if not isinstance(key, ec.EllipticCurvePrivateKey):

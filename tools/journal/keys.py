@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from adapters import secret_files
+from adapters.secret_files import SecretFileError
 from tools.keys import site_kit
 
 KEY_BYTES = 32
@@ -13,7 +15,7 @@ class BadKey(Exception):
 
 
 def keys_of(files: Sequence[Path], kit: Path | None, device: int | None) -> list[bytes]:
-    """Those of the files in their order, then of the kit. BadKey, KeysError, OSError."""
+    """Those of the files in their order, then of the kit. BadKey, KeysError."""
     found = [read(path) for path in files]
     if kit is not None:
         if device is None:
@@ -24,9 +26,14 @@ def keys_of(files: Sequence[Path], kit: Path | None, device: int | None) -> list
 
 
 def read(path: Path) -> bytes:
-    """A device's key: 64 hexadecimal digits, as in the ledger's register. BadKey, OSError."""
+    """A device's key: 64 hexadecimal digits, as in the ledger's register, for its owner alone.
+
+    BadKey, also when it cannot be read, or others could read it too.
+    """
     try:
-        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+        key = bytes.fromhex(secret_files.read(path).decode("ascii").strip())
+    except SecretFileError as error:
+        raise BadKey(str(error)) from None
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:

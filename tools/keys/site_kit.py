@@ -48,8 +48,17 @@ class SiteKit:
         return self.keys.site
 
     def device_keys(self, device: int) -> dict[str, bytes]:
-        """`device_key` of a reader, and `previous_device_key` if there was one before."""
+        """`device_key` of a reader, and `previous_device_key` if there was one before.
+
+        KeysError for a reader that was given another key under a later generation of the site.
+        """
         own, under = self.keys.devices.get(device, (1, 0))
+        if under > self.keys.generation:
+            # How often before, nobody has noted: a key that was never in use would follow.
+            raise KeysError(
+                f"{self.site}/{device}: its key was rotated under generation {under} of the site;"
+                f" a kit of generation {self.keys.generation} does not have it"
+            )
         now = {"device_key": derive.device_key(self.keys.key, device, own)}
         if own > 1 and under == self.keys.generation:
             now["previous_device_key"] = derive.device_key(self.keys.key, device, own - 1)
