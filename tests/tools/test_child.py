@@ -14,6 +14,8 @@ from tools import child
 from tools.postgres_server import programs
 from tools.rooms import ROOT
 
+# In the background of a shell it is passed over, and that is handed on.
+_HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 # Two that were started so and one that was forked; each says its number.
 _PARENT = """
 import multiprocessing, os, signal, sys, time
@@ -45,7 +47,7 @@ time.sleep(600)
 def _killed(program, number, count, *arguments):
     """The first `count` words that a program has said, and handles of the processes among them."""
     with subprocess.Popen(
-        [sys.executable, "-c", program, *arguments],
+        [sys.executable, "-c", _HEARS_CTRL_C + program, *arguments],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as process:
