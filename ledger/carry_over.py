@@ -27,6 +27,7 @@ from ledger.entries import post_authorized, post_recorded
 from ledger.loads import Load, enter
 from ledger.promises import HAS_ENDED, IS_PROMISED, release
 from ledger.reissues import Reissues
+from ledger.steady_clock import ahead_s
 from ledger.topups import next_number
 from ledger.transfers import (
     BEAR_LINE,
@@ -109,7 +110,11 @@ class CarryOvers:
             return claimed
 
     def sweep(self, now_s: int, after_s: int = AFTER_S) -> list[Load]:
-        """Do that for every card that is in the place of another and in use."""
+        """Do that for every card that is in the place of another and in use.
+
+        It is due by the ledger's clock, though the wall says `now_s`.
+        """
+        now_s -= ahead_s(self._database, now_s, after_s)
         replaced = [row[0] for row in self._database.rows(_REPLACED)]
         heirs = sorted({self._reissues.heir(old_card) for old_card in replaced})
         return [load for heir in heirs for load in self.claim(heir, now_s, after_s)]

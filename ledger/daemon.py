@@ -43,7 +43,7 @@ from ledger.relay_desk import Desk, RelayDesk
 from ledger.service import HEARD, WILL, LedgerService
 from ledger.site_desk import SiteDesk
 from ledger.spend_desk import SpendDesk
-from ledger.steady_clock import SteadyClock
+from ledger.steady_clock import ClockKeeper, SteadyClock, kept_in
 from ledger.store import LedgerStore
 from ledger.watch import Watch
 from protocols.wire.topics import LEDGER_PROBE
@@ -114,13 +114,16 @@ def run(config_path: str | Path) -> None:
             import_register(store, config.register_file)
         _log.info("ledger serves; its public key is %s", public_key(signing_key).hex())
         acquirer = _acquirer(config, store, pool)
-        desk = RelayDesk(store, *_desks(config, store, credit_key, code_key, acquirer))
+        kept = kept_in(store.database)
+        steady = SteadyClock(_utc_s, lambda: _now_ms() // 1000, config.carry_over_after_s, kept)
+        desk = RelayDesk(store, *_desks(config, store, credit_key, code_key, steady, acquirer))
         service = LedgerService(store, port, signing_key, _utc_s, desk, with_cards=True)
         watch = Watch(store, _utc_s, config.walks)
+        keeper = ClockKeeper(store.database, steady)
         link = _Link(port, config.identity)
         while not stop.is_set():
             now_ms = _now_ms()
-            due_ms = min(service.step(now_ms), watch.step(now_ms))
+            due_ms = min(service.step(now_ms), watch.step(now_ms), keeper.step(now_ms))
             if config.console is not None:
                 due_ms = min(due_ms, console.step(now_ms))
             if acquirer is not None:
@@ -171,6 +174,7 @@ def _desks(
     store: LedgerStore,
     credit_key: bytes,
     code_key: bytes,
+    steady: SteadyClock,
     acquirer: AcquirerDesk | None,
 ) -> Iterator[Desk]:
     yield SiteDesk(store, _utc_s)
@@ -178,7 +182,6 @@ def _desks(
     yield SpendDesk(store.database)
     if credit_key:
         after_s = config.carry_over_after_s
-        steady = SteadyClock(_utc_s, lambda: _now_ms() // 1000, after_s)
         yield CreditDesk(
             store, CIPHERS, credit_key, os.urandom, _utc_s, after_s, steady_s=steady.now_s
         )

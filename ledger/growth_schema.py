@@ -137,3 +137,12 @@ BEGIN SELECT RAISE(ABORT, 'an intent is as it was sealed'); END;
 CREATE TRIGGER intent_is_of_its_credit BEFORE UPDATE OF credit_no ON intent
 BEGIN SELECT RAISE(ABORT, 'an intent is as it was sealed'); END;
 """
+
+# What the ledger's clock knows (ledger/steady_clock.py); of no use to who compares books.
+STEADY = """
+CREATE TABLE steady_clock (
+    kept_s INTEGER NOT NULL,
+    time_s INTEGER PRIMARY KEY CHECK (time_s BETWEEN 0 AND kept_s),
+    ago_s INTEGER NOT NULL CHECK (ago_s >= 0)
+) STRICT;
+"""

@@ -130,7 +130,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION {name}();
 _CHANGED = "account device intent load phone reservation parked early_outcome tally writer"
 _CHANGED += " card_validity person_no person_desk responsible lock_word"
 _CHANGED += " holder holding payee watched held_back operator operator_session acquirer_order"
-_CHANGED += " console_form holder_name name_key entry_stretch entry_unread"
+_CHANGED += " console_form holder_name name_key entry_stretch entry_unread steady_clock"
 
 
 def migration(number: int) -> str:
@@ -154,7 +154,7 @@ def grants(role: str) -> str:
     lines += [f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM {role}" for table in APPEND_ONLY]
     lines += [f"GRANT SELECT, INSERT, UPDATE ON {table} TO {role}" for table in _CHANGED.split()]
     deleted = ("parked", "early_outcome", "operator_session")
-    deleted += ("console_form", "holder_name", "name_key")
+    deleted += ("console_form", "holder_name", "name_key", "steady_clock")
     lines += [f"GRANT DELETE ON {table} TO {role}" for table in deleted]
     return ";\n".join(lines)
 

@@ -26,6 +26,7 @@ from ledger.growth_schema import (
     PERIOD_LINES,
     PORTIONS,
     ROWS_AT_THE_END,
+    STEADY,
 )
 from ledger.inspection_schema import INSPECTIONS
 from ledger.lifecycle_schema import JOURNALS, LIFECYCLE
@@ -466,4 +467,5 @@ MIGRATIONS = [
     PERIOD_LINES,
     ROWS_AT_THE_END,
     MADE_GOOD_ONCE,
+    STEADY,
 ]

@@ -23,6 +23,7 @@ from ledger.quiescence import Mark, Quiescence
 from ledger.reissues import Reissues
 from ledger.settlement_basis import Decision
 from ledger.signatures import signed
+from ledger.steady_clock import ahead_s
 from ledger.transfers import (
     FORFEIT,
     OFFSET,
@@ -109,7 +110,7 @@ class Settlements:
             if decision is not None:
                 decision = settlement_basis.signed_for(self._database, decision, now_s)
             bear_all_ended(self._database)
-        for is_forfeit, sources in self._due(now_s - after_s):
+        for is_forfeit, sources in self._due(now_s, after_s):
             with self._database.transaction():
                 for source, before_s in sources:
                     found = self._examined(source, before_s, known)
@@ -126,7 +127,7 @@ class Settlements:
         known: dict[int, list[Mark]] = {}
         found = [
             self._examined(source, before_s, known)
-            for _is_forfeit, sources in self._due(now_s - after_s)
+            for _is_forfeit, sources in self._due(now_s, after_s)
             for source, before_s in sources
         ]
         return [one for one in found if one is not None and one.blocking]
@@ -139,11 +140,13 @@ class Settlements:
 
     # --- how -------------------------------------------------------------------------------------
 
-    def _due(self, until_s: int) -> Iterator[tuple[bool, list[tuple[int, int]]]]:
+    def _due(self, now_s: int, after_s: int) -> Iterator[tuple[bool, list[tuple[int, int]]]]:
         """(is forfeit, cards whose money goes with it and before when their spends count).
 
-        A card that was lost or handed in counts to that day, one that has ended to its end.
+        A card that was lost or handed in counts to that day, one that has ended to its end. It is
+        due by the ledger's clock, though the wall says `now_s`.
         """
+        until_s = now_s - ahead_s(self._database, now_s, after_s) - after_s
         for card_no, cause, ended_s in list(self._database.rows(_ENDED, (until_s,))):
             is_forfeit = cause == "terminate"
             if is_forfeit and not list(self._database.rows(_IS_WARNED, (card_no, ended_s))):

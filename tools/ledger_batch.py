@@ -23,6 +23,7 @@ from ledger.quiescence import TEXTS, Quiescence, RecordId
 from ledger.settlement_basis import Decision
 from ledger.store import LedgerStore
 from protocols.rules.money import format_yuan
+from tools.ledger_card import said_ahead
 from tools.ledger_forks import opened
 from tools.ledger_lives import BadInput
 from tools.session import signing, written
@@ -89,13 +90,16 @@ def _settle(
 ) -> tuple[str, bool]:
     settled = store.settlements.settle(now_s, after_s, decision)
     waiting = store.settlements.waiting(now_s, after_s)
-    lines = [
+    lines = said_ahead(store, now_s, after_s)
+    lines += [
         f"card {one.card_no}: {format_yuan(one.amount_fen)} yuan are"
         f" {'forfeited' if one.is_forfeit else 'to be paid out'}"
         for one in settled
     ]
     lines += _barring(waiting)
-    return "\n".join(lines or ["nothing is due"]), not waiting
+    if not settled and not waiting:
+        lines.append("nothing is due")
+    return "\n".join(lines), not waiting
 
 
 def _place(text: str) -> RecordId:

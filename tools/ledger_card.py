@@ -10,12 +10,14 @@ from pathlib import Path
 from ledger.card_status import NAMES
 from ledger.carry_over import AFTER_S
 from ledger.lifecycle import Act
+from ledger.steady_clock import ahead_s
 from ledger.store import LedgerStore
 from protocols.rules.money import format_yuan
 from tools.ledger_forks import opened
 from tools.session import signing, written
 
 _HOUR_S = 3600
+_HEARD_S = 60
 
 
 def set_status(
@@ -48,12 +50,23 @@ def replace(
 def sweep(path: Path, after_h: int | None, now_s: int) -> str:
     """Send on what is due for every card in the place of another. NotBooks, StoreUnavailable."""
     with written(path) as store:
+        lines = said_ahead(store, now_s, _after_s(after_h))
         loads = store.carry_overs.sweep(now_s, _after_s(after_h))
-    lines = [
+    lines += [
         f"credit {load.number}: {load.amount_fen} fen wait for card {load.card_no}"
         for load in loads
     ]
-    return "\n".join(lines or ["nothing is due"])
+    return "\n".join(lines if loads else [*lines, "nothing is due"])
+
+
+def said_ahead(store: LedgerStore, now_s: int, after_s: int) -> list[str]:
+    """What to say where the wall is ahead of the ledger's clock; nothing of a few seconds."""
+    ahead = ahead_s(store.database, now_s, after_s)
+    if ahead < _HEARD_S:
+        return []
+    hours, rest_s = divmod(ahead, _HOUR_S)
+    by = f"{hours} h {rest_s // 60} min"
+    return [f"the clock here is {by} ahead of the ledger's own, which is the one that counts"]
 
 
 def show(path: Path, card_no: int, after_h: int | None = None) -> str:

@@ -20,7 +20,7 @@ ON_BOTH = """
     fleet_state holder_accounts holders lives loads lost_records merchant_signatures money_lists
     operators payments periods phone_apps policies quiescence reconcile reentry reissue_rules
     reissues reopening retention retirement rosters service settlement_basis settlements signatures
-    subsidies takings temporary typed_signatures verdicts watch
+    steady_clock subsidies takings temporary typed_signatures verdicts watch
 """
 # Not twice: a file of an older version, a property that has a shorter test beside it, statements.
 _SQLITE_S_OWN = {

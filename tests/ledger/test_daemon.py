@@ -13,6 +13,7 @@ import pytest
 from adapters.mqtt import MqttPort
 from ledger.invariants import check
 from ledger.receipts import public_key
+from ledger.steady_clock import KEEP, ahead_s, kept_in
 from ledger.store import LedgerStore
 from protocols.card import virtual_code
 from protocols.rules.scan_codes import CAMPUS_PAYMENT
@@ -109,6 +110,28 @@ def test_daemon_serves_and_stops(config, broker, repo_root, tmp_path):
     assert store.takings(CANTEEN) == 100
     assert check(store) == []
     store.close()
+
+
+def test_daemon_goes_on_from_the_clock_in_its_books(config, broker, repo_root, tmp_path):
+    """Its wall was set nine days ahead while the one before it ran."""
+    (tmp_path / "books").mkdir()
+    store = LedgerStore.open(str(tmp_path / "books" / "ledger.sqlite"))
+    wall_s = int(time.time())
+    store.database.many(KEEP, [(wall_s, wall_s - 9 * 86_400, 60), (wall_s, wall_s, 0)])
+    daemon = start(config, repo_root)
+    try:
+        until = time.monotonic() + PATIENCE_S
+        while (kept := kept_in(store.database))[-1][0] == wall_s and time.monotonic() < until:
+            time.sleep(0.05)
+        # By whole seconds, in which two clocks differ by one or two.
+        ahead = ahead_s(store.database, int(time.time()), 72 * 3600)
+        assert abs(ahead - 9 * 86_400) <= 2
+        assert abs(kept[0][2] - 60 - (kept[-1][0] - wall_s)) <= 2
+    finally:
+        daemon.terminate()
+        assert daemon.wait(PATIENCE_S) == 0
+        daemon.stderr.close()
+        store.close()
 
 
 def test_daemon_answers_a_phone_that_was_bound_beside_it(config, broker, repo_root, tmp_path):

@@ -8,9 +8,10 @@ from typer.testing import CliRunner
 
 from ledger.carry_over import AFTER_S
 from ledger.invariants import check
+from ledger.steady_clock import KEEP
 from protocols.rules.card_status import CLOSED
 from tests.ledger.readers import CARD, OPENING_FEN, Reader
-from tests.ledger.replaced import NEW_CARD, books, lose
+from tests.ledger.replaced import NEW_CARD, books, lose, replace
 from tools.cli import app
 
 
@@ -51,6 +52,19 @@ def test_a_lost_card_is_replaced_and_what_is_left_goes_on(store, path):
     assert store.balances()["pending", NEW_CARD] == OPENING_FEN
     assert "0.00 frozen" in onecard("card", "show", path, "--card", CARD).output
     assert check(store) == []
+
+
+def test_a_wall_that_was_set_is_told_and_does_not_count(store, path):
+    now_s = int(time.time())
+    lose(store, time_s=now_s - 2 * AFTER_S)
+    replace(store, time_s=now_s - 2 * AFTER_S)
+    steady = now_s - 2 * AFTER_S + 60  # the wall was set ahead a minute behind the report
+    store.database.many(KEEP, [(now_s, steady, 0), (now_s, now_s, 0)])
+    said = r"the clock here is 14[34] h \d+ min ahead of the ledger's own, .*\n"
+    assert re.fullmatch(said + "nothing is due\n", onecard("carry-over", path).output)
+    settled = onecard("batch", "settle", path)
+    assert re.fullmatch(said + "nothing is due\n", settled.output) and settled.exit_code == 0
+    assert store.balances()["holder", CARD] == OPENING_FEN
 
 
 @pytest.mark.parametrize(
