@@ -6,6 +6,9 @@ from ledger.transfers import PAID_AFTER_ALL, PAY_IN_LINE, WRITE_OFF, WRITE_OFF_L
 _KIND = 4294967296  # an account's number is kind * this + owner
 _SIGNED = """SELECT 1 FROM dossier_step s WHERE s.dossier = w.dossier AND s.step = w.step
     AND s.verb = 'write-off' AND s.act = 'sign'"""
+_OF_LOSSES = """(
+            SELECT t.debit_account, t.credit_account, SUM(t.amount_fen) AS amount_fen
+            FROM transfer t WHERE t.kind = {kind} GROUP BY t.debit_account, t.credit_account)"""
 RULES = {
     "what is written off was proposed by one person and signed by another": f"""
         SELECT w.proposal, w.dossier, w.step FROM write_off w
@@ -42,8 +45,8 @@ RULES = {
         AND NOT EXISTS (SELECT 1 FROM transfer i WHERE i.device = t.device AND i.seq = t.seq
             AND i.line = {PAY_IN_LINE} AND i.credit_account = t.debit_account
             AND i.amount_fen = t.amount_fen)
-        UNION ALL SELECT 0, SUM(t.amount_fen), 0 FROM transfer t WHERE t.kind = {PAID_AFTER_ALL}
-        GROUP BY t.debit_account, t.credit_account HAVING SUM(t.amount_fen) > (
-            SELECT COALESCE(SUM(w.amount_fen), 0) FROM transfer w WHERE w.kind = {WRITE_OFF}
-            AND w.debit_account = t.credit_account AND w.credit_account = t.debit_account)""",
+        UNION ALL SELECT 0, b.amount_fen, 0 FROM {_OF_LOSSES.format(kind=PAID_AFTER_ALL)} b
+        LEFT JOIN {_OF_LOSSES.format(kind=WRITE_OFF)} w
+            ON w.debit_account = b.credit_account AND w.credit_account = b.debit_account
+        WHERE b.amount_fen > COALESCE(w.amount_fen, 0)""",
 }

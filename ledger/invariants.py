@@ -179,13 +179,14 @@ _RULES = {
             <> (t.device = {CARD_CENTRE})
         OR (t.device = {CARD_CENTRE} AND l.number IS NULL)""",
     "what is pending for a card was paid in, is not on it, not spent by code and not gone on": f"""
-        SELECT a.id, a.balance_fen FROM account a WHERE a.kind = {chart.PENDING}
-        AND a.balance_fen <> (
+        SELECT a.id, a.balance_fen FROM account a
+        LEFT JOIN {reissue_rules.GONE_ON} g ON g.id = a.id
+        WHERE a.kind = {chart.PENDING} AND a.balance_fen <> (
             SELECT COALESCE(SUM(l.amount_fen), 0) FROM load l
             WHERE l.card_no = a.owner AND l.is_loaded = 0) - (
             SELECT COALESCE(SUM(r.amount_fen), 0) FROM reservation r
-            WHERE r.card_no = a.owner AND r.state <> {int(Settled.VOID)}) - (
-            {reissue_rules.GONE_ON_FEN})""",
+            WHERE r.card_no = a.owner AND r.state <> {int(Settled.VOID)}
+            ) - COALESCE(g.amount_fen, 0)""",
     "a load is on its card if, and only if, somebody has said so": f"""
         SELECT l.number, l.is_loaded FROM load l
         WHERE (l.is_loaded = 1) <> (

@@ -28,13 +28,16 @@ _HOLDER, _PENDING = chart.HOLDER * _KIND, chart.PENDING * _KIND
 _WHILE_LOST = chart.loss(reasons.SPENT_WHILE_LOST)
 _LATE = chart.loss(reasons.LATE_SPEND)
 _GOING = f"{CARRY_OVER}, {RECOVER}, {COVER}, {REPAY}, {OFFSET}, {REFUND}, {FORFEIT}"
-# Of an account a: what has left it for the next card, for who has borne it, for the channel that
-# had paid it in, or with the card's end, less what came back. What went on at once was no load.
-GONE_ON_FEN = f"""SELECT COALESCE(SUM(
-                CASE WHEN t.kind = {UNDO} THEN -t.amount_fen ELSE t.amount_fen END), 0)
-            FROM transfer t
-            WHERE t.kind IN ({_GOING}) AND t.debit_account = a.id AND t.line <> {MADE_GOOD_LINE}
-            OR t.kind = {UNDO} AND t.credit_account = a.id"""
+# Of accounts: what has left each for the next card, for who has borne it, for the channel that had
+# paid it in, or with the card's end, less what came back. What went on at once was no load. All of
+# them at once: a look at every transfer for each account would take days where there are many.
+GONE_ON = f"""(
+            SELECT e.id, SUM(e.amount_fen) AS amount_fen FROM (
+                SELECT t.debit_account AS id, t.amount_fen FROM transfer t
+                WHERE t.kind IN ({_GOING}) AND t.line <> {MADE_GOOD_LINE}
+                UNION ALL SELECT t.credit_account, -t.amount_fen FROM transfer t
+                WHERE t.kind = {UNDO}) e
+            GROUP BY e.id)"""
 # Cards that nobody finds again, each with the report of its loss: another is in its place, or it
 # has ended while it was lost.
 _LOST_FOR_GOOD = f"""(
@@ -104,8 +107,8 @@ RULES = {
             WHERE s.device = i.device AND s.intent_seq = i.seq)""",
     "a purse that was carried over lacks nothing": f"""
         SELECT a.id, a.balance_fen FROM account a
-        WHERE a.kind = {chart.HOLDER} AND a.balance_fen < 0 AND EXISTS (
-            SELECT 1 FROM transfer t WHERE t.kind = {CARRY_OVER} AND t.debit_account = a.id)""",
+        WHERE a.kind = {chart.HOLDER} AND a.balance_fen < 0 AND a.id IN (
+            SELECT t.debit_account FROM transfer t WHERE t.kind = {CARRY_OVER})""",
     "who has borne a cancelled sale has it back once its money goes on": f"""
         SELECT c.device, c.intent_seq, b.amount_fen, t.amount_fen FROM cancel c
         JOIN load_end e ON e.number = c.number
