@@ -19,7 +19,7 @@ looked into) is named in the certificate with that person.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -53,10 +53,11 @@ KEPT = f"""
 SELECT reason, device, seq, sealed FROM suspense_case
 WHERE reason IN ({reasons.FOUND}, {reasons.FORK}, {reasons.TOLD_AFTER_ITS_END})
 ORDER BY device, seq, reason"""
+# No index has it: one walk through all taps, for few records at a time.
 _NAMED = """
 WITH k (place, wanted) AS (VALUES {keys})
-SELECT last_device, last_seq, card_no FROM intent JOIN k
-ON last_device = place AND last_seq = wanted"""
+SELECT last_device, last_seq, card_no FROM intent CROSS JOIN k
+WHERE last_device = place AND last_seq = wanted"""
 _TAPS = """
 SELECT device, seq, counter, last_device, last_seq, credit_no, amount_fen, earliest_s, state
 FROM intent
@@ -148,6 +149,17 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What was found for one card and holds for the next one, asked shortly after.
+
+    `marks` of readers by time; `named`: which cards name a record that nobody can read.
+    """
+
+    marks: dict[int, list[Mark]] = field(default_factory=dict)
+    named: dict[RecordId, set[int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """A person's word: nothing comes of a reader whose head is `head_seq`, or of one record."""
 
@@ -181,21 +193,19 @@ def examine(
     database: Dialect,
     card_no: int,
     before_s: int | None = None,
-    known: dict[int, list[Mark]] | None = None,
+    known: Known | None = None,
 ) -> Quiescence:
     """What is proven for a card, by the books alone; before the report of its loss, if not said.
 
-    `known`: the marks of readers by that time, of questions shortly before this one; they stand,
-    and are looked for once for many cards. Raises QuiescenceRefused for a card that was never
-    lost, if nothing else is said.
+    `known`: of questions shortly before this one; it is added to. Raises QuiescenceRefused for a
+    card that was never lost, if nothing else is said.
     """
     loss_epoch, lost_s = next(iter(database.rows(_LOSS, (card_no,))), (0, None))
     if before_s is None:
         before_s = lost_s
     if before_s is None:
         raise QuiescenceRefused(f"card {card_no} was never reported lost: before when?")
-    known = {} if known is None else known
-    return _Examiner(database, card_no, before_s, loss_epoch).examine(known)
+    return _Examiner(database, card_no, before_s, loss_epoch, known or Known()).examine()
 
 
 def statement(found: Quiescence) -> bytes:
@@ -298,8 +308,11 @@ class _Tap:
 
 
 class _Examiner:
-    def __init__(self, database: Dialect, card_no: int, before_s: int, loss_epoch: int) -> None:
+    def __init__(
+        self, database: Dialect, card_no: int, before_s: int, loss_epoch: int, known: Known
+    ) -> None:
         self._database = database
+        self._known = known
         self._card_no = card_no
         self._before_s = before_s
         self._loss_epoch = loss_epoch
@@ -310,10 +323,11 @@ class _Examiner:
             database, {device: head_seq for device, _site, head_seq, _is_forked in self._heads}
         )
 
-    def examine(self, known: dict[int, list[Mark]]) -> Quiescence:
-        marks = known.get(self._before_s)
+    def examine(self) -> Quiescence:
+        marks = self._known.marks.get(self._before_s)
         if marks is None or len(marks) != len(self._heads):
-            marks = known[self._before_s] = [self._mark(*row[:3]) for row in self._heads]
+            marks = [self._mark(*row[:3]) for row in self._heads]
+            self._known.marks[self._before_s] = marks
         hidden = self._hidden()
         found = [*self._readers(marks), *self._of_card(), *self._not_booked()]
         found += [
@@ -383,12 +397,17 @@ class _Examiner:
             and not self._is_known_now(*place)
             and not self._has_passed(*place)
         ]
-        others = {
-            (device, seq)
-            for device, seq, card_no in self._database.rows_of(_NAMED, opaque)
-            if card_no != self._card_no
-        }
-        return [place for place in opaque if place not in others]
+        named = self._named(opaque)
+        return [place for place in opaque if not named[place] - {self._card_no}]
+
+    def _named(self, places: Iterable[RecordId]) -> dict[RecordId, set[int]]:
+        """Which cards name each of these records as their last one."""
+        named = self._known.named
+        new = {place: set[int]() for place in places if place not in named}
+        for device, seq, card_no in self._database.rows_of(_NAMED, new):
+            new[device, seq].add(card_no)
+        named |= new
+        return named
 
     def _is_of_later(self, device: int, seq: int) -> bool:
         knows = self._map_below(device, seq)[1] >= self._loss_epoch

@@ -19,7 +19,7 @@ from ledger.dialect import Dialect
 from ledger.entries import next_number, post_authorized, post_recorded
 from ledger.holders import check_word
 from ledger.late import bear_all_ended
-from ledger.quiescence import Mark, Quiescence
+from ledger.quiescence import Known, Quiescence
 from ledger.reissues import Reissues
 from ledger.settlement_basis import Decision
 from ledger.signatures import signed
@@ -105,7 +105,7 @@ class Settlements:
         Again: nothing is left to move. Raises NotAllowed.
         """
         settled: list[Settled] = []
-        known: dict[int, list[Mark]] = {}
+        known = Known()
         with self._database.transaction():
             if decision is not None:
                 decision = settlement_basis.signed_for(self._database, decision, now_s)
@@ -124,7 +124,7 @@ class Settlements:
 
     def waiting(self, now_s: int, after_s: int = AFTER_S) -> list[Quiescence]:
         """What is found of cards whose money is due and stays, because a spend may be missing."""
-        known: dict[int, list[Mark]] = {}
+        known = Known()
         found = [
             self._examined(source, before_s, known)
             for _is_forfeit, sources in self._due(now_s, after_s)
@@ -153,9 +153,7 @@ class Settlements:
                 continue
             yield is_forfeit, [*self._reissues.before(card_no), (card_no, ended_s)]
 
-    def _examined(
-        self, card_no: int, before_s: int, known: dict[int, list[Mark]]
-    ) -> Quiescence | None:
+    def _examined(self, card_no: int, before_s: int, known: Known) -> Quiescence | None:
         """What is proven of a card, None if it has nothing that could move."""
         accounts = chart.purse(card_no), chart.pending(card_no)
         if not list(self._database.rows(_HAS_SOMETHING, accounts)):

@@ -11,7 +11,7 @@ from ledger.certificates import CertificateError, certificate, release, verify
 from ledger.doctor import WRONG
 from ledger.doctor import examine as doctor
 from ledger.invariants import check
-from ledger.quiescence import Bar, QuiescenceRefused, examine
+from ledger.quiescence import Bar, Known, QuiescenceRefused, examine
 from ledger.receipts import public_key
 from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages
@@ -182,6 +182,34 @@ def test_a_lost_record_that_another_card_names_is_that_ones_debit(counter):
     gone = lost(other.key, 1002, 1, other.records[1])
     store.book([one.records, [gone, *other.records[1:]]])
     assert barred(store) == []
+
+
+def test_all_taps_are_gone_through_once_for_many_cards(counter, monkeypatch):
+    """Whose tap names a lost record is not looked for again for the next card."""
+    store, one, other = counter
+    other.intent(OTHER_CARD, 1, 100, **BEFORE)
+    other.intent(OTHER_CARD, 2, 100, last=(1002, 1), before_fen=9_900, **BEFORE)
+    other.boot()
+    one.intent(OTHER_CARD, 3, 100, last=(1002, 2), before_fen=9_800, **BEFORE)
+    inspect(one)
+    inspect(other)
+    gone = [lost(other.key, 1002, seq, other.records[seq]) for seq in (1, 2)]
+    store.book([one.records, [*gone, *other.records[2:]]])
+    alone = [examine(store.database, card_no, LOST_S) for card_no in (CARD, OTHER_CARD)]
+    assert len({one.blocking for one in alone}) == 2
+    walks, rows_of = [], store.database.rows_of
+
+    def noted(sql, keys):
+        if "last_device = place" in sql and keys:
+            walks.append(set(keys))
+        return rows_of(sql, keys)
+
+    monkeypatch.setattr(store.database, "rows_of", noted)
+    known = Known()
+    for _ in range(2):
+        again = [examine(store.database, card, LOST_S, known) for card in (CARD, OTHER_CARD)]
+        assert again == alone
+    assert walks == [{(1002, 1), (1002, 2)}]
 
 
 def test_a_lost_record_of_long_ago_is_cleared_by_the_cards_own_chain():
