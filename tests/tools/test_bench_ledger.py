@@ -69,9 +69,10 @@ def test_growth_is_measured_at_each_size_and_judged(monkeypatch, tmp_path):
     monkeypatch.setattr(ledger_growth, "FIRST_SIZE", 60)
     monkeypatch.setattr(ledger_growth, "CARDS", 20)
     monkeypatch.setattr(ledger_growth, "READERS", 3)
+    monkeypatch.setattr(ledger_growth, "TAPS_A_LOAD", 7)
     rows = list(ledger_growth._of("file", str(tmp_path / "l.sqlite"), 600, lambda: 1000))
-    assert [row["ratio"] for row in map(_complete, rows[:6])] == [1.0] * 5 + [None]
-    assert len(rows) == 12, "six figures at 60 records, six at 600"
+    assert [row["ratio"] for row in map(_complete, rows[:7])] == [1.0] * 6 + [None]
+    assert len(rows) == 14, "seven figures at 60 records, seven at 600"
     assert all(row["ours"] > 0 for row in rows if "room" not in row["name"])
 
 
@@ -85,6 +86,9 @@ def test_growth_of_books_that_lack_something_has_no_figure(monkeypatch, tmp_path
     growth.cards[0].balance_fen += 1
     with pytest.raises(ledger_growth.NotBooked):
         growth.judge()
+    monkeypatch.setattr(ledger_growth, "check", lambda store: ["not so"])
+    with pytest.raises(ledger_growth.NotBooked, match="not so"):
+        growth.check_s()
     store.close()
 
 
