@@ -10,6 +10,7 @@ is decided from a status here. See protocols/rules/card_status.py.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any
 
 from adapters.sqlite import open_database, transaction
@@ -136,10 +137,13 @@ class CardHistory:
         sql = "SELECT change FROM card_change WHERE epoch > ? AND epoch <= ? ORDER BY epoch"
         return b"".join(change for (change,) in self._read(sql, after, upto))
 
-    def add_access(self, device: int, epoch: int, sealed: bytes, data: bytes) -> bool:
+    def add_access(
+        self, device: int, epoch: int, sealed: bytes, data: bytes, digest: bytes = b""
+    ) -> bool:
         """Keep the access map of a door and its warrant; no data: the warrant alone. False: a gap.
 
-        Nothing older than what is kept replaces it.
+        Nothing older than what is kept replaces it. `digest`: of the ledger's map, if it has said
+        so; where ours of that epoch is another one, it is forgotten.
         """
         known = self.access(device)
         if known is not None and epoch < known[0]:
@@ -148,10 +152,17 @@ class CardHistory:
             if known is None or epoch != known[0]:
                 return False
             data = known[2]
+            if digest and sha256(data).digest()[: len(digest)] != digest:
+                self._forget_access(device)
+                return False
         with _available(self._path), transaction(self._db):
             row = (device, epoch, sealed, data)
             self._db.execute("INSERT OR REPLACE INTO access_map VALUES (?, ?, ?, ?)", row)
         return True
+
+    def _forget_access(self, device: int) -> None:
+        with _available(self._path), transaction(self._db):
+            self._db.execute("DELETE FROM access_map WHERE device = ?", (device,))
 
     def add_image_page(self, digest: bytes, page: int, data: bytes) -> None:
         """Keep a page of a firmware image, from 0 on."""

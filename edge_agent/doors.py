@@ -33,8 +33,8 @@ class DoorSide:
 
         Raises WireError, StoreUnavailable.
         """
-        device, epoch, sealed, data = access_news.decode(payload)
-        if not self._history.add_access(device, epoch, sealed, data):
+        device, epoch, sealed, data, digest = access_news.decode(payload)
+        if not self._history.add_access(device, epoch, sealed, data, digest):
             self._count("door_gaps")
             return False
         self._count("door_news")

@@ -76,12 +76,12 @@ class AccessNews:
         if epoch != door.epoch:
             data = self._book.access_map(door.device)
             self._maps[door.device] = door.epoch, data
-        digest = sha256(data).digest()[:16]
+        digest = sha256(data).digest()[: access_news.DIGEST_BYTES]
         body = struct.pack(
             card_status.WARRANT, door.epoch, self._utc_s(), len(data), digest, digest
         )
         key = seal.derive(seal.derive(door.device_key, access.LABEL), card_status.LABEL)
         warrant = seal.seal(key, body, card_status.LABEL)
         news = b"" if held == door.epoch else data
-        payload = access_news.encode(door.device, door.epoch, warrant, news)
+        payload = access_news.encode(door.device, door.epoch, warrant, news, digest)
         return self._signer.sign(payload, access_news.LABEL)

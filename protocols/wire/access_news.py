@@ -1,7 +1,9 @@
 """What the ledger tells an agent of doors: who may open each, and its word for it to the door.
 
 Signed by the ledger (COSE_Sign1, LABEL), on the topics of card_news.py: of questions and hints a
-list is about doors, a number about cards. See docs/adr/0026-access-maps.md.
+list is about doors, a number about cards. A digest of the map comes with it: books that came back
+from a backup may have another one than the agent under the same epoch. See
+docs/adr/0026-access-maps.md.
 """
 
 from protocols.wire import cbor
@@ -11,30 +13,38 @@ LABEL = b"access-news"
 BYTES_MAX = 8192
 ASK_BYTES_MAX = 4096
 DOORS_MAX = 256  # of one site
+DIGEST_BYTES = 16  # of a map's SHA-256
 _DATA_BYTES_MAX = 6144
 _WARRANT_BYTES_MAX = 256
 _U32 = 0xFFFFFFFF
 
 
-def encode(device, epoch, warrant, data):
-    """The payload: the access map `data` of `epoch`, and its warrant; no data: no other one."""
-    payload = cbor.encode([device, epoch, warrant, data])
+def encode(device, epoch, warrant, data, digest=b""):
+    """The payload: the access map `data` of `epoch`, and its warrant; no data: no other one.
+
+    `digest` is of the map, whether it is there or not.
+    """
+    values = [device, epoch, warrant, data]
+    payload = cbor.encode(values + [digest] if digest else values)
     decode(payload)
     return payload
 
 
 def decode(payload):
-    """(device, epoch, warrant, data) of a payload; WireError for anything else."""
+    """(device, epoch, warrant, data, digest) of a payload; WireError for anything else."""
     values = _list_of(payload, BYTES_MAX)
-    if len(values) != 4 or not _are_numbers(values[:2]):
+    if len(values) not in (4, 5) or not _are_numbers(values[:2]):
         raise WireError(BAD_FIELD, "news")
+    digest = values.pop() if len(values) == 5 else b""
+    if digest != b"" and (not isinstance(digest, bytes) or len(digest) != DIGEST_BYTES):
+        raise WireError(BAD_FIELD, "digest")
     for value, longest, name in (
         (values[2], _WARRANT_BYTES_MAX, "warrant"),
         (values[3], _DATA_BYTES_MAX, "data"),
     ):
         if not isinstance(value, bytes) or len(value) > longest:
             raise WireError(BAD_FIELD, name)
-    return tuple(values)
+    return tuple(values) + (digest,)
 
 
 def encode_ask(held):

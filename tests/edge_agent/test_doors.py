@@ -1,5 +1,7 @@
 """What an agent knows of doors: the ledger's word, on disk, page by page for each door."""
 
+from hashlib import sha256
+
 import pytest
 
 from edge_agent.cards import ASK_MS, HURRY_MS
@@ -13,8 +15,8 @@ OLD, NEW = b"o" * 600, b"n" * 300
 
 
 class Doors(Site):
-    def news(self, epoch, data, device=DOOR, word=b"word", label=access_news.LABEL):
-        payload = access_news.encode(device, epoch, word, data)
+    def news(self, epoch, data, device=DOOR, word=b"word", label=access_news.LABEL, digest=b""):
+        payload = access_news.encode(device, epoch, word, data, digest)
         self.give(self.ledger.signed(payload, label))
 
     def asks_of_doors(self):
@@ -94,6 +96,25 @@ def test_the_word_for_a_map_it_does_not_have_makes_it_ask(site):
     site.step(HURRY_MS)
     assert site.asks_of_doors() == [{}]
     assert site.agent.counters["door_gaps"] == 1
+
+
+def test_another_map_under_the_same_number_is_forgotten_and_comes_anew(site):
+    """Books that came back from a backup have gone on otherwise than those that were lost."""
+    old, new = (sha256(data).digest()[:16] for data in (OLD, NEW))
+    for device in (DOOR, OTHER):
+        site.news(7, OLD, device)
+    site.news(7, b"", digest=old)
+    site.asks_of_doors()
+    site.news(7, b"", digest=new, word=b"of another")
+    site.step(HURRY_MS)
+    assert site.asks_of_doors() == [{OTHER: 7}]
+    assert site.told(DOOR)[-1] == (0, PAGES_AT, b"word")
+    site.news(7, NEW, digest=new, word=b"of another")
+    site.port.published = []
+    assert site.ask(DOOR, 7, PAGES_AT + 1)[-1] == (7, PAGES_AT + 1, NEW[:PAGE_BYTES])
+    site.crash()
+    site.start()
+    assert site.history.access(DOOR) == (7, b"of another", NEW)
 
 
 def test_a_door_that_the_ledger_has_said_nothing_of(site):

@@ -228,6 +228,19 @@ def test_nothing_older_and_nothing_forged_counts():
     assert site.allowed() == held
 
 
+def test_another_map_under_the_same_number_is_taken_if_the_word_for_it_is_newer():
+    """Of books that came back from a backup and have gone on otherwise."""
+    site = Site().secured()
+    site.grant([1, 1])
+    site.inform()
+    assert site.allowed()[:3] == [1, 1, 0]
+    site.rights.epoch -= 1
+    site.rights.now_s += 60
+    site.grant([0, 1, 1])
+    site.inform()
+    assert site.allowed()[:3] == [0, 1, 1]
+
+
 def test_a_forged_page_costs_the_new_map_not_the_old_one():
     site = Site().secured()
     site.grant([0, 1])

@@ -6,6 +6,8 @@ from hashlib import sha256
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from edge_agent.card_history import CardHistory
+from edge_agent.doors import DoorSide
 from ledger import reasons as ledger_reasons
 from ledger.access import ALWAYS, AccessRefused, spans_of
 from ledger.access_news import ASK_MS_MIN, AccessNews
@@ -27,6 +29,10 @@ OFFICE = ((31, 480, 1080),)
 
 @pytest.fixture
 def books():
+    return two_doors()
+
+
+def two_doors():
     store = LedgerStore.open(":memory:")
     store.register_merchant(1, "nobody")
     for device in (DOOR, OTHER):
@@ -230,18 +236,32 @@ def test_an_agent_gets_what_it_lacks_and_the_word_for_what_it_has(books):
     office = Office(books)
     assert office.ask() == []  # nobody has said anything of these doors
     books.access.grant(DOOR, 20_001, 1, 1, WANG, NOW_S)
-    ((device, epoch, warrant, data),) = office.ask()
+    ((device, epoch, warrant, data, digest),) = office.ask()
     assert (device, epoch, data) == (DOOR, 1, books.access.access_map(DOOR))
-    digest = sha256(data).digest()[:16]
+    assert digest == sha256(data).digest()[:16]
     assert vouched(warrant) == (1, NOW_S, len(data), digest, digest)
-    assert office.ask((DOOR, 1)) == [(DOOR, 1, warrant, b"")]
+    assert office.ask((DOOR, 1)) == [(DOOR, 1, warrant, b"", digest)]
     books.access.grant(DOOR, 20_002, 1, 1, WANG, NOW_S)
-    ((_, epoch, _, data),) = office.ask((DOOR, 1))
+    ((_, epoch, _, data, _),) = office.ask((DOOR, 1))
     assert (epoch, access.whole(data).group(20_002)) == (2, 1)
     # Whoever has more than the books, or another door's, gets what the books say.
     assert office.ask((DOOR, 9), (2009, 1))[0][1] == 2
     assert office.news.counters["ahead"] == 1
     assert office.ask(site="canteen-1") == []
+
+
+def test_an_agent_of_books_that_are_lost_takes_the_map_of_those_that_came_back(books):
+    """Both have a first change of the door, and not the same."""
+    history = CardHistory(":memory:")
+    doors = DoorSide(history, lambda *_: None, lambda _name: None)
+    back = two_doors()
+    books.access.grant(DOOR, 20_001, 1, 1, WANG, NOW_S)
+    back.access.grant(DOOR, 20_002, 1, 1, WANG, NOW_S)
+    for store, takes in ((books, [True]), (books, [True]), (back, [False]), (back, [True])):
+        told = Office(store).news.hear(SITE, doors.ask(), ASK_MS_MIN)
+        assert [doors.keep(seal.sign1_split(data)[0]) for data in told] == takes
+    assert history.access(DOOR)[2] == back.access.access_map(DOOR)
+    history.close()
 
 
 def test_it_is_hinted_at_once(books):
@@ -283,6 +303,9 @@ def test_what_is_no_question(books, value):
     "value",
     [
         [1, 1, b"", b""][:3],
+        [1, 1, b"", b"", bytes(15)],
+        [1, 1, b"", b"", 5],
+        [1, 1, b"", b"", bytes(16), 0],
         [0, 1, b"", b""],
         [1, True, b"", b""],
         [1, 1, bytes(257), b""],

@@ -265,6 +265,7 @@ def test_what_is_said_of_doors_is_what_is_written():
         head = access.encode([(5, [1, 2, 3])], [[(127, 0, 1440)]], (), 5000, 60, pins)
         assert accepts(schema("access-head"), head[2 : 2 + int.from_bytes(head[:2], "big")])
     assert accepts(schema("access-news"), access_news.encode(1, 2, b"word", head))
+    assert accepts(schema("access-news"), access_news.encode(1, 2, b"word", b"", bytes(16)))
     assert accepts(schema("access-ask"), access_news.encode_ask([(1, 2), (3, 4)]))
     assert accepts(schema("access-hint"), access_news.encode_hint(7))
     assert not accepts(schema("access-hint"), access_news.encode_ask([]))
