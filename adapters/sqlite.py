@@ -18,6 +18,7 @@ _SETTINGS = (
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
     "PRAGMA synchronous = FULL",
     "PRAGMA trusted_schema = OFF",
+    "PRAGMA foreign_keys = OFF",  # until the migrations are done, whatever SQLite was built with
     f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}",
 )
 
@@ -61,7 +62,7 @@ def open_database(path: str, migrations: Sequence[str]) -> sqlite3.Connection:
             raise NotDurable(f"{path}: the file system gives journal mode {mode}, not wal")
         else:
             _migrate(database, path, migrations)
-        # Behind them: with keys on, a table that others speak of could not be dropped.
+        # Before, a table that others speak of could not have been dropped.
         database.execute("PRAGMA foreign_keys = ON")
     except BaseException:
         database.close()

@@ -54,7 +54,7 @@ class DoorController(Entrance):
             latch, cause = door.STATES[data[0]], data[1]
         elif board.boot_cause == _WATCHDOG_RESET:
             latch, cause = door.FAULT, door.HUNG
-            board.store(LATCH, bytes((door.STATES.index(door.FAULT), door.HUNG)))
+            self._keep_latch(bytes((door.STATES.index(door.FAULT), door.HUNG)))
         self._door = door.Door(latch, cause, self._access.grant_ms, now_ms)
         self._is_free, self._free_look_ms = False, now_ms
         self._carrier = None
@@ -108,6 +108,12 @@ class DoorController(Entrance):
                 return
             self._happen(event, now_ms)
 
+    def _keep_latch(self, data):
+        try:
+            self._board.store(LATCH, data)
+        except OSError:
+            pass  # worn: it holds in this life, and no restart after restart lets the door go
+
     def _happen(self, event, now_ms):
         """Let an event happen; what it did to the door is on flash afterwards."""
         before = self._door.state
@@ -117,7 +123,7 @@ class DoorController(Entrance):
         if after != before and (before in door.LATCHED or after in door.LATCHED):
             cause = self._door.cause
             data = bytes((door.STATES.index(after), cause)) if after in door.LATCHED else b""
-            self._board.store(LATCH, data)
+            self._keep_latch(data)
         if action == "alarm":
             self._is_alarm = True
         elif action in ("open", "close", "lock", "quiet"):

@@ -8,7 +8,7 @@ from firmware.services.journal import JournalFull
 from protocols.rules import access, door, reasons
 from protocols.wire import messages
 from simulator.host.card_port import front_end
-from tests.firmware.counter import DAY, MAC_KEY, PURSE_KEY
+from tests.firmware.counter import DAY, MAC_KEY, PURSE_KEY, worn
 from tests.firmware.entrance import (
     CARD_NO,
     MASTERS,
@@ -210,6 +210,28 @@ def test_fire_opens_and_stays_over_a_reboot_until_a_key_is_turned():
     each.run_ms(60_000)
     assert each.state == door.FIRE and each.lock.push()
     each.lock.shut()
+    each.turn_key()
+    each.secured()
+    assert each.unexplained() == []
+
+
+def test_a_store_that_is_worn_restarts_no_door():
+    """What only a key ends is not on flash then, but holds as long as there is power."""
+    each = Entrance().secured()
+    each.hardware.nvs_set = worn
+    each.hang()
+    each.run_ms(40_000)
+    assert each.state == door.FAULT
+    each.turn_key()
+    each.secured()
+    each.lock.fire(True)
+    each.run_ms(200)
+    assert each.lock.push() and each.state == door.FIRE
+    each.lock.shut()
+    each.lock.fire(False)
+    boots = len(each.records(messages.BOOT))
+    each.run_ms(60_000)
+    assert each.state == door.FIRE and len(each.records(messages.BOOT)) == boots
     each.turn_key()
     each.secured()
     assert each.unexplained() == []
