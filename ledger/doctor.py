@@ -11,10 +11,12 @@ from pathlib import Path
 
 from adapters.identity import WARN_DAYS, IdentityError
 from ledger import audit, closing, reasons
+from ledger.carry_over import AFTER_S
 from ledger.config import Config
 from ledger.dialect import Dialect, SqliteDialect
 from ledger.health import Health, look
 from ledger.invariants import check
+from ledger.steady_clock import ahead_s, kept_in
 from ledger.store import LedgerStore
 from protocols.rules.money import format_yuan
 
@@ -23,6 +25,7 @@ AUDIT_DAYS_MAX = 1  # behind today, or ahead of it
 _BEHIND_ITS_END = "what is due goes by the next period; else onecard ledger merchant say, reopen"
 _DAY_S = 86_400
 _SHOWN_MAX = 8
+_AHEAD_S_MIN = 60
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -41,6 +44,7 @@ def examine(
 ) -> Iterator[Finding]:
     """Every check in turn, the slow ones last; `folder` is that of the audit, if there is one."""
     yield from _pages(store.database)
+    yield from _clock(store.database, now_s, config.carry_over_after_s if config else AFTER_S)
     health = look(store.database)
     yield from _readers(health)
     yield from _waiting(health)
@@ -64,6 +68,17 @@ def _pages(database: Dialect) -> Iterator[Finding]:
     else:
         action = "stop the ledger, keep this file, and restore the newest backup elsewhere"
         yield Finding(WRONG, "file", f"damaged: {said}", action)
+
+
+def _clock(database: Dialect, now_s: int, after_s: int) -> Iterator[Finding]:
+    ahead = ahead_s(database, now_s, after_s)
+    if ahead >= _AHEAD_S_MIN:
+        text = f"{ahead // 3600} h {ahead % 3600 // 60} min ahead of what the ledger has seen pass"
+        hours = f"in {after_s // 3600} h, and carry-overs wait for it"
+        action = f"set it right; if it is right, it counts again {hours}"
+        yield Finding(WORTH_A_LOOK, "clock", text, action)
+    elif kept_in(database):
+        yield Finding(GOOD, "clock", "as the ledger's own")
 
 
 def _readers(health: Health) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from ledger.dialect import StoreUnavailable
+from ledger.doctor import GOOD, WORTH_A_LOOK, examine
 from ledger.steady_clock import KEEP_MS, ClockKeeper, SteadyClock, ahead_s, kept_in
 from ledger.store import LedgerStore
 from tests.ledger.lives import END_S, let_go
@@ -175,3 +176,19 @@ def test_nor_does_what_an_ended_card_had():
     due_s = END_S + 9 * DAY_S + HOURS_S
     assert let_go(store, due_s - 1) == []
     assert [one.amount_fen for one in let_go(store, due_s)] == [OPENING_FEN]
+
+
+def test_the_doctor_tells_of_a_wall_that_is_ahead():
+    store = replaced()
+
+    def told(now_s):
+        found = {one.about: one for one in examine(store, now_s)}
+        return "clock" in found and (found["clock"].level, found["clock"].text)
+
+    assert told(LOST_S) is False  # nothing was kept
+    clocks, keeper = ahead(store, 0)
+    assert told(LOST_S) == (GOOD, "as the ledger's own")
+    clocks.wall_s += 9 * DAY_S + 120
+    keeper.step(2 * KEEP_MS)
+    text = "216 h 2 min ahead of what the ledger has seen pass"
+    assert told(LOST_S + 9 * DAY_S + 120) == (WORTH_A_LOOK, text)
