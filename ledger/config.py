@@ -192,7 +192,7 @@ def load_config(path: str | Path) -> Config:
         broker_fallbacks=_fallbacks(path, broker, (host, port)),
         subscription_qos=broker.number("subscription_qos", 1, most=1),
         signing_key_file=secret(path, table.text("signing_key_file")),
-        register_file=path.parent / register if register else None,
+        register_file=secret(path, register) if register else None,
         credit_key_file=secret(path, credit_key) if credit_key else None,
         codes=_codes(path, table.table("codes")),
         carry_over_after_s=after_h * _HOUR_S,
@@ -353,12 +353,18 @@ def _key_in(path: Path, size: int) -> bytes:
 
 
 def import_register(store: LedgerStore, path: Path) -> None:
-    """Make everything in the register file known to `store`. Raises ConfigError."""
+    """Make everything in the register file known to `store`. Raises ConfigError.
+
+    One with readers has their keys: nobody else may read it.
+    """
     table = _Table(path, "", _load(path))
+    readers = list(table.tables("device"))
     try:
+        if readers:
+            secret_files.read(path)
         merchants, devices = store.merchants.onboarding.sift(
             [_merchant(merchant) for merchant in table.tables("merchant")],
-            [_device(path, device) for device in table.tables("device")],
+            [_device(path, device) for device in readers],
         )
         for merchant_no, name in merchants:
             store.register_merchant(merchant_no, name)
@@ -382,6 +388,8 @@ def import_register(store: LedgerStore, path: Path) -> None:
             )
         know(store.database, [validity for *_, validity, _ in cards if validity])
         store.person_numbers.know((card[0], card[-1]) for card in cards if card[-1])
+    except SecretFileError as error:
+        raise ConfigError(str(error)) from None
     except RegistryError as error:
         raise ConfigError(f"{path}: {error}") from error
     table.end()

@@ -66,6 +66,7 @@ class Campus:
             f'merchant_no = {MERCHANT}\nsite = "{SITE}"\n'
             f"[[card]]\ncard_no = {CARD + DEVICE}\nbalance_fen = {AMOUNT_FEN * SPENDS}"
         )
+        (self.folder / "register.toml").chmod(0o600)
         (self.folder / "ledger.toml").write_text(
             'data_dir = "books"\nsigning_key_file = "$CREDENTIALS_DIRECTORY/signing"\n'
             'register_file = "register.toml"\n'

@@ -107,6 +107,7 @@ class Lunch:
                 f"[[card]]\ncard_no = {CARD + till.device}\nbalance_fen = {AMOUNT_FEN * SPENDS}"
             )
         (folder / "register.toml").write_text("\n".join(lines))
+        (folder / "register.toml").chmod(0o600)
         (folder / "ledger.toml").write_text(
             'data_dir = "ledger"\nsigning_key_file = "signing.key"\n'
             f'register_file = "register.toml"\n[broker]\n{self._dialled(LEDGERS_NODE)}'

@@ -122,6 +122,7 @@ class Daemons:
                 f"[[card]]\ncard_no = {CARD + device}\nbalance_fen = {AMOUNT_FEN * SPENDS}"
             )
         (self.folder / "register.toml").write_text("\n".join(lines))
+        (self.folder / "register.toml").chmod(0o600)
         (self.folder / "ledger.toml").write_text(
             'data_dir = "ledger"\nsigning_key_file = "signing.key"\n'
             'register_file = "register.toml"\n'

@@ -169,6 +169,17 @@ def test_codes_are_paid_when_there_is_a_key_for_their_seeds(tmp_path):
     assert load_code_key(codes.key_file) == bytes([7]) * 32
 
 
+def test_a_register_with_keys_that_others_can_read_is_refused(tmp_path):
+    store, path = LedgerStore.open(":memory:"), write(tmp_path, "register.toml", REGISTER)
+    for mode in (0o640, 0o604):
+        path.chmod(mode)
+        with pytest.raises(ConfigError, match="others may read it"):
+            import_register(store, path)
+    assert store.heads() == {}
+    path.write_text("[[merchant]]\nmerchant_no = 71\n")
+    import_register(store, path)  # no reader, no key
+
+
 VALID = """
 kind = "student"
 valid_from = "2026-09-01"

@@ -53,6 +53,7 @@ def config(broker, tmp_path):
         f"balance_fen = {OPENING_FEN}\n[[device]]\ndevice = 1001\nmerchant_no = {CANTEEN}\n"
         f'key = "{Reader(1001).key.hex()}"\n'
     )
+    (tmp_path / "register.toml").chmod(0o600)
     path = tmp_path / "ledger.toml"
     path.write_text(
         'data_dir = "books"\nsigning_key_file = "signing.key"\nregister_file = "register.toml"\n'

@@ -250,6 +250,7 @@ person_no = "{number}"
 def registered(tmp_path, number, desk="true"):
     path = tmp_path / "register.toml"
     path.write_text(REGISTER.format(key="00" * 32, desk=desk, number=number))
+    path.chmod(0o600)
     return path
 
 

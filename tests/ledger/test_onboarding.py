@@ -37,6 +37,7 @@ def told(store, folder, *devices, merchants=()):
     }
     path = folder / "register.json"
     path.write_text(json.dumps(register))
+    path.chmod(0o600)
     import_register(store, path)
 
 

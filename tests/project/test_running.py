@@ -26,6 +26,7 @@ def test_the_files_of_the_document_load(repo_root, tmp_path, monkeypatch):
     }
     for name, body in files.items():
         (tmp_path / f"{name}.toml").write_text(body, encoding="utf-8")
+    (tmp_path / "register.toml").chmod(0o600)
     key = bytes(range(32))
     (tmp_path / "signing.key").write_text(key.hex())
     (tmp_path / "signing.key").chmod(0o600)
