@@ -114,8 +114,7 @@ def run(config_path: str | Path) -> None:
             import_register(store, config.register_file)
         _log.info("ledger serves; its public key is %s", public_key(signing_key).hex())
         acquirer = _acquirer(config, store, pool)
-        kept = kept_in(store.database)
-        steady = SteadyClock(_utc_s, lambda: _now_ms() // 1000, config.carry_over_after_s, kept)
+        steady = _steady(config, store)
         desk = RelayDesk(store, *_desks(config, store, credit_key, code_key, steady, acquirer))
         service = LedgerService(store, port, signing_key, _utc_s, desk, with_cards=True)
         watch = Watch(store, _utc_s, config.walks)
@@ -157,6 +156,11 @@ class _Link:
         days = self._watch.news(_utc_s()) if self._watch else None
         if days is not None:
             _log.warning("the certificate for the broker ends in %d days: onecard ca renew", days)
+
+
+def _steady(config: Config, store: LedgerStore) -> SteadyClock:
+    kept = kept_in(store.database)
+    return SteadyClock(_utc_s, lambda: _now_ms() // 1000, config.carry_over_after_s, kept)
 
 
 def _acquirer(config: Config, store: LedgerStore, pool: ThreadPoolExecutor) -> AcquirerDesk | None:

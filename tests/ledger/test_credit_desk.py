@@ -12,7 +12,7 @@ from ledger.carry_over import AFTER_S
 from ledger.credit_desk import ASK_MS_MIN, ORDER_S, SESSION_MS, STEPS_MAX, CreditDesk
 from ledger.relay_desk import RelayDesk
 from ledger.service import LedgerService
-from ledger.steady_clock import SteadyClock
+from ledger.steady_clock import ClockKeeper, SteadyClock
 from protocols.card.credit_order import open_order
 from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages, seal, topics
@@ -180,18 +180,23 @@ def test_a_clock_that_is_set_ahead_carries_nothing_over(reader):
     assert hall.frozen_fen(reader) == 0
 
 
-@pytest.mark.parametrize("begins", ["before", "behind"])
+@pytest.mark.parametrize("begins", ["before", "behind", "again"])
 def test_the_ledger_that_runs_holds_off_a_wall_that_is_set_ahead(reader, monkeypatch, begins):
-    """One that begins behind it believes the wall: it cannot know how long it was away."""
+    """One that begins behind it believes the wall, unless the one before has seen it set."""
     wall = [NOW_S]
     monkeypatch.setattr(daemon.time, "time", lambda: wall[0])
     hall, config = AfterALoss(reader), SimpleNamespace(carry_over_after_s=AFTER_S, codes=None)
+    if begins == "again":
+        before = daemon._steady(config, hall.store)
+        wall[0] += AFTER_S
+        ClockKeeper(hall.store.database, before).step(0)
     if begins == "behind":
         wall[0] += AFTER_S
-    desks = daemon._desks(config, hall.store, MASTER, b"", None)
+    steady = daemon._steady(config, hall.store)
+    desks = daemon._desks(config, hall.store, MASTER, b"", steady, None)
     hall.begin(next(desk for desk in desks if isinstance(desk, CreditDesk)))
     wall[0] = NOW_S + AFTER_S
-    assert hall.frozen_fen(reader) == OPENING_FEN * (begins == "before")
+    assert hall.frozen_fen(reader) == OPENING_FEN * (begins != "behind")
 
 
 # --- what is not offered ----------------------------------------------------------------------

@@ -2,6 +2,7 @@
 by the next run, and holds its ports and memory until somebody looks for it.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -45,7 +46,10 @@ time.sleep(600)
 
 
 def _killed(program, number, count, *arguments):
-    """The first `count` words that a program has said, and handles of the processes among them."""
+    """The first `count` words that a program has said, and handles of the processes among them.
+
+    Of those that are there: a server has some that come and go.
+    """
     with subprocess.Popen(
         [sys.executable, "-c", _HEARS_CTRL_C + program, *arguments],
         stdout=subprocess.PIPE,
@@ -55,9 +59,12 @@ def _killed(program, number, count, *arguments):
         said = b""
         while said.count(b" ") < count:
             said += os.read(process.stdout.fileno(), 1000)
-        handles = [os.pidfd_open(int(word)) for word in said.split() if word.isdigit()]
-        process.send_signal(number)
+        handles = []
         try:
+            for number_said in filter(bytes.isdigit, said.split()):
+                with contextlib.suppress(ProcessLookupError):
+                    handles.append(os.pidfd_open(int(number_said)))
+            process.send_signal(number)
             process.wait(20)
         finally:
             process.kill()
