@@ -14,6 +14,9 @@ from psycopg.types.numeric import Int8Dumper
 from adapters.sqlite import NotDurable
 
 CONNECT_TIMEOUT_S = 5
+# What a portion inserts is kept for its triggers, some 7 MB; with the 4 MB that a server gives by
+# itself it went to a file and came back.
+WORK_MEMORY = "32MB"
 LOCK_TIMEOUT_MS = 5_000  # as long as SQLite waits for another writer
 # A server that has gone without a word (a cable, not a process) is given up within half a minute.
 _SILENCE: dict[str, Any] = {
@@ -62,7 +65,9 @@ def connect(url: str, password: str | None = None) -> psycopg.Connection[tuple[A
                 raise NotDurable(f"the database's server has {name} off: a commit may be lost")
         if _setting(connection, "synchronous_commit") in ("off", "local"):
             connection.execute("SET synchronous_commit = on")
-        connection.execute("SELECT set_config('lock_timeout', %s, false)", (str(LOCK_TIMEOUT_MS),))
+        settings = {"lock_timeout": str(LOCK_TIMEOUT_MS), "work_mem": WORK_MEMORY}
+        for name, value in settings.items():
+            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
     except BaseException:
         connection.close()
         raise

@@ -10,17 +10,16 @@ from ledger.acquirer_orders import Order
 from ledger.cancels import Cancel
 from ledger.card_status import Capture, Loss
 from ledger.chain import Link
-from ledger.claims import UNCHECKED, Claim
+from ledger.claims import Claim, RecordRow
 from ledger.doors import Newest
 from ledger.evidence import Intent
 from ledger.loads import Load
 from ledger.reservations import Reservation
+from ledger.runs import Run
 from ledger.tampers import Tamper
 from ledger.transfers import Transfer
 
 RecordId = tuple[int, int]
-# Of the table: device, seq, kind, sha256, sealed, and the number of the key it is sealed under.
-RecordRow = tuple[int, int, int, bytes, bytes, int]
 
 
 @dataclass(slots=True)
@@ -34,7 +33,6 @@ class Device:
     head: Link
     keys: list[bytes] = field(default_factory=list, repr=False)  # never in a log
     has_ended: bool = False  # its key is dead (ledger/retirement.py)
-    sure_of: int = UNCHECKED  # the number of a key by which seals may have been checked ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +71,8 @@ class Book:
     links: dict[RecordId, Link] = field(default_factory=dict)
     lost: set[RecordId] = field(default_factory=set)  # booked as LOST
     forks: dict[RecordId, list[Link]] = field(default_factory=lambda: defaultdict(list))
+    runs: dict[int, Run] = field(default_factory=dict)  # by device: what goes on at its head
+    unfit: list[Claim] = field(default_factory=list)  # of runs that do not
     due: list[Claim] = field(default_factory=list)  # parked, and their gap may close now
     parked: set[tuple[int, int, bytes]] = field(default_factory=set)
     intents: dict[RecordId, Intent] = field(default_factory=dict)
@@ -80,6 +80,7 @@ class Book:
     by_card: dict[int, dict[int, list[Intent]]] = field(default_factory=lambda: defaultdict(dict))
     early: dict[RecordId, list[Outcome]] = field(default_factory=dict)
     loads: dict[int, Load] = field(default_factory=dict)  # by number
+    spoken_of: set[int] = field(default_factory=set)  # cards whose status has ever changed
     losses: dict[int, list[Loss]] = field(default_factory=dict)  # by card
     reservations: dict[RecordId, Reservation] = field(default_factory=dict)  # ahead of the heads
     orders: dict[RecordId, Order] = field(default_factory=dict)  # so too
@@ -117,7 +118,8 @@ class Book:
 
 @dataclass
 class Changes:
-    """Rows to write, all in one transaction. `refused` is sha256 -> code, for the receipts."""
+    """Rows to write, all in one transaction. `refused` is for the receipts: sha256 -> (device,
+    seq, code), the first two as claimed."""
 
     records: list[RecordRow] = field(default_factory=list)
     others: list[Claim] = field(default_factory=list)  # of them, neither INTENT nor OUTCOME
@@ -126,7 +128,8 @@ class Changes:
     parked: list[Claim] = field(default_factory=list)
     unparked: list[Claim] = field(default_factory=list)
     rejected: list[tuple[Claim, int]] = field(default_factory=list)
-    refused: dict[bytes, int] = field(default_factory=dict)
+    refused: dict[bytes, tuple[int, int, int]] = field(default_factory=dict)
+    of_refused: set[int] = field(default_factory=set)  # the devices that they claim
     cases: list[Case] = field(default_factory=list)
     intents: list[Intent] = field(default_factory=list)
     settled: dict[RecordId, Intent] = field(default_factory=dict)  # known before, changed now

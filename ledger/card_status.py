@@ -6,7 +6,7 @@ is written down. A verb that has nothing left to do does nothing: of two reports
 first has the time that counts (R14.2b).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ledger import late
@@ -245,18 +245,31 @@ def suspend_captured(database: Dialect, captures: Iterable[Capture]) -> None:
             note(database, card_no, said.state, CAPTURED, capture.earliest_s, act)
 
 
-def losses_of(database: Dialect, card_nos: Iterable[int]) -> dict[int, list[Loss]]:
-    """When each of these cards was lost; cards that never were are left out."""
-    losses: dict[int, list[Loss]] = {}
-    since: dict[int, int] = {}
+def changes_of(database: Dialect, card_nos: Iterable[int]) -> dict[int, list[tuple[int, int]]]:
+    """(status, time_s) of all that was said about each of these cards, in its order.
+
+    Most cards are as they were issued; they are left out.
+    """
+    changes: dict[int, list[tuple[int, int]]] = {}
     keys = ((card_no,) for card_no in set(card_nos))
     for card_no, status, time_s in database.rows_of(_OF_CARDS, keys):
-        if status == LOST:
-            since.setdefault(card_no, time_s)
-        elif status != CLOSED and card_no in since:
-            losses.setdefault(card_no, []).append(Loss(since.pop(card_no), time_s))
-    for card_no, from_s in since.items():
-        losses.setdefault(card_no, []).append(Loss(from_s))
+        changes.setdefault(card_no, []).append((status, time_s))
+    return changes
+
+
+def losses_of(changes: Mapping[int, Iterable[tuple[int, int]]]) -> dict[int, list[Loss]]:
+    """When each card of `changes_of` was lost; cards that never were are left out."""
+    losses: dict[int, list[Loss]] = {}
+    for card_no, said in changes.items():
+        from_s = None
+        for status, time_s in said:
+            if status == LOST:
+                from_s = time_s if from_s is None else from_s
+            elif status != CLOSED and from_s is not None:
+                losses.setdefault(card_no, []).append(Loss(from_s, time_s))
+                from_s = None
+        if from_s is not None:
+            losses.setdefault(card_no, []).append(Loss(from_s))
     return losses
 
 

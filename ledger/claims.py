@@ -15,7 +15,6 @@ from protocols.wire.errors import TOO_LONG, WireError
 from protocols.wire.routing import route
 
 UNREADABLE_KIND = 0
-UNCHECKED = -1
 # What booking asks of nearly all records: few numbers, which cost less to make, to send and to
 # forget than all of the fields by name. Those of an INTENT and of a CREDIT begin like an Intent
 # (ledger/evidence.py); a CREDIT has no merchant.
@@ -31,6 +30,10 @@ _NUMBERS: dict[int, Callable[[dict[str, Any]], tuple[int, ...]]] = {
 }
 
 
+# Of the table: device, seq, kind, sha256, sealed, and the number of the key it is sealed under.
+RecordRow = tuple[int, int, int, bytes, bytes, int]
+
+
 @dataclass(slots=True)  # not frozen, which would take as long as reading the record
 class Claim:
     """A sealed record and what it says of itself.
@@ -39,9 +42,6 @@ class Claim:
     `code` (protocols/wire/errors.py) is not 0 when the rest cannot be read. `numbers` are those of
     _NUMBERS; of other kinds `named` has the fields by name. `link` is
     what the next record of its chain must follow (ledger/chain.py), empty where no seal is.
-
-    What ledger/read_ahead.py knows of a seal: it holds over the tag `over`, under the key of its
-    device with the number `under`. UNCHECKED: nobody has looked, or it holds over another tag.
     """
 
     sealed: bytes
@@ -53,8 +53,6 @@ class Claim:
     named: dict[str, Any] | None = None
     code: int = 0
     link: bytes = b""
-    over: bytes = b""
-    under: int = UNCHECKED
 
     @property
     def fields(self) -> dict[str, Any] | None:

@@ -68,9 +68,13 @@ _BALANCE = "SELECT balance_fen FROM account WHERE id = ?"
 _CASE = "INSERT INTO suspense_case VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 
 
-def settle(database: Dialect, moved: Iterable[Transfer]) -> None:
-    """Find who bears the spends of cards lost for good in `moved`; they are posted already."""
-    spends = [transfer for transfer in moved if transfer.kind == SPEND]
+def settle(database: Dialect, moved: Iterable[Transfer], spoken_of: Iterable[int]) -> None:
+    """Find who bears the spends of cards lost for good in `moved`; they are posted already.
+
+    `spoken_of`: those of their cards whose status has ever changed. No other is lost or has ended.
+    """
+    purses = {*map(chart.purse, spoken_of)}
+    spends = [one for one in moved if one.kind == SPEND and one.debit_account in purses]
     cards = {chart.owner(spend.debit_account) for spend in spends}
     all_borne: set[tuple[int, int]] = set()
     old = list(database.rows_of(_OLD, ((card_no,) for card_no in sorted(cards))))

@@ -12,17 +12,19 @@ from typing import Any
 from ledger import chain, chart, doors, reasons
 from ledger.acquirer_orders import orders_ahead
 from ledger.book import Book, Device, Outcome, RecordId
-from ledger.booking import REACH, reach
+from ledger.booking import reach
 from ledger.cancels import Cancel, numbers_of
-from ledger.card_status import losses_of
+from ledger.card_status import changes_of, losses_of
 from ledger.chain import Link, fork_link
 from ledger.claims import SIGHTING_NUMBERS, Claim, parse_claim
 from ledger.dialect import Dialect, Row
+from ledger.effects import REACH
 from ledger.evidence import COMMITTED, STATES, Intent
 from ledger.loads import loads_of
 from ledger.made_good import OF_CANCELLED
 from ledger.onboarding import held_among
 from ledger.reservations import reservations_ahead
+from ledger.runs import Run
 from ledger.tampers import approved_among
 from protocols.card.purse import CARD_CENTRE
 from protocols.wire import messages
@@ -109,29 +111,38 @@ _PLACE, _LAST, _MERCHANT = itemgetter(2, 3, 6, 7), itemgetter(6, 7), itemgetter(
 News = dict[int, list[Claim]]  # by their kind
 
 
-def load_book(database: Dialect, claims: list[Claim], accounts: set[int]) -> Book:
-    """The part of the books that booking `claims` can touch.
+def load_book(
+    database: Dialect, claims: list[Claim], accounts: set[int], runs: Iterable[Run] = ()
+) -> Book:
+    """The part of the books that booking `claims` and `runs` can touch.
 
     `accounts`: some of those that are there, which need not be asked for; what is found is added.
     An account stays, whoever has asked for it.
     """
     book = Book(accounts=accounts)
+    book.runs = {run.device: run for run in runs}
     numbers = {claim.device for claim in claims}
-    _load_devices(database, book, numbers)
-    book.held_back = held_among(database, numbers - book.devices.keys())
-    _load_parked(database, book, claims)
+    _load_devices(database, book, numbers | book.runs.keys())
+    heads = [(device.device, device.head_seq) for device in book.devices.values()]
+    book.reservations = reservations_ahead(database, heads)
+    book.orders = orders_ahead(database, heads)
+    parked = list(database.rows_of(_PARKED, ((device,) for device in book.devices)))
+    early = _expected(database, book.devices)
+    awaited = {device for device, *_ in (*book.reservations, *book.orders, *parked)}
+    _take_runs(book, numbers | early | awaited)
+    claims = claims + book.unfit
+    book.held_back = held_among(database, {c.device for c in claims} - book.devices.keys())
+    _load_parked(book, claims, parked)
     # What was parked lies ahead of the head: it repeats nothing, and no fork stands before it. Of
     # a reader that has ended the head stays, and what it follows may be a case.
     kept = [claim for claim in book.due if book.devices[claim.device].has_ended]
     _load_repeated(database, book, claims + kept)
-    news, ahead = _news(claims + book.due, book)
+    others = (claim for run in book.runs.values() for claim in run.others)
+    news, ahead = _news((*claims, *book.due, *others), book)
     targets = {claim.target for kind in _OF_INTENTS for claim in news[kind]}
     targets -= ahead  # which are not in the books yet
     _load_devices(database, book, {device for device, _seq in targets} - book.devices.keys())
-    _load_early(database, book, ahead)
-    heads = [(device.device, device.head_seq) for device in book.devices.values()]
-    book.reservations = reservations_ahead(database, heads)
-    book.orders = orders_ahead(database, heads)
+    _load_early(database, book, early, ahead)
     named = {(claim.device, _fields(claim)["number"]) for claim in news[messages.TAMPER]}
     book.approved = approved_among(database, named)
     calls = ((doors.case_of(_fields(claim)), claim.device) for claim in news[messages.DOOR])
@@ -181,8 +192,21 @@ def _load_devices(database: Dialect, book: Book, devices: set[int]) -> None:
         book.devices[device].keys = device_keys
 
 
-def _load_parked(database: Dialect, book: Book, claims: list[Claim]) -> None:
-    rows = list(database.rows_of(_PARKED, ((device,) for device in book.devices)))
+def _take_runs(book: Book, apart: set[int]) -> None:
+    """Leave the runs that go on in the books, of readers about whom nothing else is to be done.
+
+    The records of the others are read one by one.
+    """
+    for number, run in list(book.runs.items()):
+        device = book.devices.get(number)
+        if device is not None and not device.has_ended and number not in apart:
+            if run.goes_on(device.head_seq, device.head, device.keys):
+                continue
+        del book.runs[number]
+        book.unfit += map(parse_claim, run.delivered)
+
+
+def _load_parked(book: Book, claims: list[Claim], rows: list[Row]) -> None:
     if not rows:
         return
     seqs: dict[int, set[int]] = defaultdict(set)
@@ -231,12 +255,15 @@ def _load_records(database: Dialect, book: Book, keys: set[RecordId]) -> None:
             book.lost.add((device, seq))
 
 
-def _load_early(database: Dialect, book: Book, keys: set[RecordId]) -> None:
-    devices = ((number,) for number in book.devices)
-    expected = {device for (device,) in database.rows_of(_EXPECTED, devices)}
-    if not expected:
+def _expected(database: Dialect, devices: Iterable[int]) -> set[int]:
+    """Those of whose records OUTCOMEs have spoken that came before them."""
+    return {number for (number,) in database.rows_of(_EXPECTED, ((d,) for d in devices))}
+
+
+def _load_early(database: Dialect, book: Book, devices: set[int], keys: set[RecordId]) -> None:
+    if not devices:
         return  # nearly always
-    for row in database.rows_of(_EARLY, [key for key in keys if key[0] in expected]):
+    for row in database.rows_of(_EARLY, [key for key in keys if key[0] in devices]):
         outcome = Outcome(*row)
         book.early.setdefault((outcome.intent_device, outcome.intent_seq), []).append(outcome)
 
@@ -246,6 +273,7 @@ def _load_intents(database: Dialect, book: Book, news: News, targets: set[Record
         book.add_intent(intent_of(row))
     _load_records(database, book, targets - book.intents.keys())
     new = [claim.numbers for kind in _OF_CARDS for claim in news[kind]]
+    new += [numbers for run in book.runs.values() for numbers, _result in run.spends]
     seen = {_place_of(intent) for intent in book.intents.values()}
     seen.update(map(_PLACE, new))
     for row in database.rows_of(_INTENTS_OF_CARD, seen):
@@ -254,9 +282,13 @@ def _load_intents(database: Dialect, book: Book, news: News, targets: set[Record
     open_ones = [intent for intent in book.intents.values() if intent.state < COMMITTED]
     for row in list(database.rows_of(_INTENTS_OF_CARD, set(map(_place_of, open_ones)) - seen)):
         book.add_intent(intent_of(row))
-    _load_loads(database, book, news, _load_cancels(database, book, news, open_ones))
+    numbers = _load_cancels(database, book, news, open_ones)
+    _load_loads(
+        database, book, news, numbers | {n for d, n in map(_LAST, new) if d == CARD_CENTRE}
+    )
     cards = {card_no for card_no, *_ in seen}
-    book.losses = losses_of(database, cards | {i.card_no for i in book.intents.values()})
+    changes = changes_of(database, cards | {i.card_no for i in book.intents.values()})
+    book.spoken_of, book.losses = set(changes), losses_of(changes)
     merchants = {*map(_MERCHANT, new), *(i.merchant_no for i in book.intents.values())}
     asked = (*book.reservations, *book.orders)
     merchants |= {book.devices[device].merchant_no for device, _seq in asked}
@@ -297,8 +329,6 @@ def _load_loads(database: Dialect, book: Book, news: News, numbers: set[int]) ->
     """
     numbers = numbers | {intent.credit_no for intent in book.intents.values() if intent.credit_no}
     numbers |= {claim.numbers[SIGHTING_NUMBERS] for claim in news[messages.CREDIT]}
-    lasts = (_LAST(claim.numbers) for kind in _OF_CARDS for claim in news[kind])
-    numbers |= {last_seq for last_device, last_seq in lasts if last_device == CARD_CENTRE}
     book.loads = loads_of(database, numbers)
     for row in list(database.rows_of(_TRIES, ((number,) for number in numbers))):
         book.add_intent(intent_of(row))

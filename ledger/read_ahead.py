@@ -1,14 +1,12 @@
 """Reading on another core: during a booking, what comes next is read and its seals are checked.
 
-A process of its own takes deliveries apart and holds each record's seal against the record before
-it, where it has both and the device's keys. It knows nothing of the books and decides nothing: all
-it says is under which key and over which tag a seal holds (Claim.under, Claim.over), and booking
-looks whether the chain has these (ledger/booking.py). What it does not say is checked there.
+A process of its own takes deliveries apart and finds the runs in them (ledger/runs.py): straight
+pieces of chains of readers whose keys it has. It knows nothing of the books and decides nothing;
+booking looks whether a run goes on where they end. What is in no run is checked there.
 
 Where it fails, the ledger reads by itself from then on: nothing hangs on it but time.
 """
 
-import dataclasses
 import gc
 import logging
 import marshal
@@ -17,19 +15,21 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, BinaryIO
 
+from ledger import runs
 from ledger.chain import SealKey
-from ledger.claims import UNCHECKED, Claim, parse_claim
-from protocols.wire import messages, seal
+from ledger.claims import Claim, parse_claim
+from ledger.runs import Run
 
 Delivery = Sequence[bytes]
 Keys = dict[int, list[bytes]]  # of each device, oldest first
 SealKeys = dict[int, list[SealKey]]
-Links = dict[tuple[int, int], bytes]
 ANSWER_S_MAX = 10  # 8,192 records take a tenth of one; a dead process must not stop the books
 _SIZE_BYTES = 4
 _FORMAT = 2  # of marshal
@@ -52,8 +52,31 @@ def without_collection() -> Iterator[None]:
             gc.enable()
 
 
+@dataclass(slots=True)
+class Portion:
+    """Deliveries, read: runs, and one by one the claims of readers that have none here.
+
+    `devices`: of each delivery, whose records are in it.
+    """
+
+    runs: list[Run] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    devices: list[Iterable[int]] = field(default_factory=list)
+
+    @property
+    def one_by_one(self) -> list[Claim]:
+        """The claims, and those of the runs that are no plain spends."""
+        return [*self.claims, *(claim for run in self.runs for claim in run.others)]
+
+    def read(self, delivery: Delivery) -> None:
+        """One more, which is read here and now."""
+        claims = [parse_claim(sealed) for sealed in delivery]
+        self.claims += claims
+        self.devices.append({claim.device for claim in claims})
+
+
 class ReadAhead:
-    """The claims of deliveries; what is ahead is read by a process, started when there is any.
+    """What is in deliveries; what is ahead is read by a process, started when there is any.
 
     `keys_of` gives the keys of those of some devices that are registered, or raises.
     """
@@ -65,18 +88,16 @@ class ReadAhead:
         self._asked: list[list[bytes]] = []
         self._has_failed = False
 
-    def claims(
-        self, deliveries: Sequence[Delivery], ahead: Sequence[Delivery]
-    ) -> list[list[Claim]]:
-        """The claims of `deliveries`, in their order; `ahead` is being read from now on."""
+    def portion(self, deliveries: Sequence[Delivery], ahead: Sequence[Delivery]) -> Portion:
+        """What is in `deliveries`; `ahead` is being read from now on."""
         wanted = [list(delivery) for delivery in deliveries]
-        batches = self._answer(wanted) if self._asked else []
-        unread = wanted[len(batches) :]
-        batches += [[parse_claim(sealed) for sealed in delivery] for delivery in unread]
+        portion = self._answer(wanted) if self._asked else Portion()
+        for delivery in wanted[len(portion.devices) :]:
+            portion.read(delivery)
         if ahead and not self._has_failed:
-            unchecked = {c.device for batch in batches for c in batch if c.under == UNCHECKED}
-            self._ask([list(delivery) for delivery in ahead], unchecked)
-        return batches
+            in_no_run = {claim.device for claim in portion.claims}
+            self._ask([list(delivery) for delivery in ahead], in_no_run)
+        return portion
 
     def close(self) -> None:
         """The process ends."""
@@ -84,8 +105,8 @@ class ReadAhead:
             self._reader.close()
         self._reader, self._asked = None, []
 
-    def _ask(self, ahead: list[list[bytes]], unchecked: set[int]) -> None:
-        keys = self._keys_of(unchecked)
+    def _ask(self, ahead: list[list[bytes]], in_no_run: set[int]) -> None:
+        keys = self._keys_of(in_no_run)
         news = {device: keys[device] for device in keys if keys[device] != self._told.get(device)}
         self._told |= news
         try:
@@ -96,23 +117,21 @@ class ReadAhead:
         except _BROKEN as error:
             self._fail(error)
 
-    def _answer(self, wanted: list[list[bytes]]) -> list[list[Claim]]:
+    def _answer(self, wanted: list[list[bytes]]) -> Portion:
         """What it says of what it was asked last; none if `wanted` does not begin with that."""
         asked, self._asked = self._asked, []
         if self._reader is None:
-            return []
+            return Portion()
         try:
-            rows = self._reader.hear()
+            found, rows, devices = self._reader.hear()
         except _BROKEN as error:
             self._fail(error)
-            return []
+            return Portion()
         # More may have come since. Else the books could not be written, and the same comes again.
         if asked != wanted[: len(asked)]:
-            return []
-        return [
-            [Claim(sealed, *row) for sealed, row in zip(*pair, strict=True)]
-            for pair in zip(asked, rows, strict=True)
-        ]
+            return Portion()
+        in_runs = [runs.told(words, self._told[words[0]]) for words in found]
+        return Portion(in_runs, [Claim(*row) for row in rows], devices)
 
     def _fail(self, error: Exception) -> None:
         _log.error("nothing is read ahead any more: %s: %s", type(error).__name__, error)
@@ -159,7 +178,6 @@ def _serve() -> None:
     gc.freeze()
     gc.disable()
     keys: SealKeys = {}
-    links: Links = {}
     with socket.socket(fileno=0) as line, line.makefile("rb") as file:
         while True:
             try:
@@ -167,21 +185,29 @@ def _serve() -> None:
             except EOFError:
                 return
             keys |= seal_keys(news)
-            rows, links = _read(deliveries, keys, links)
-            _send(line, rows)
-            del news, deliveries, rows
+            found = read(deliveries, keys)
+            _send(line, found)
+            del news, deliveries, found
             gc.collect()
 
 
-def _read(
-    deliveries: list[list[bytes]], keys: SealKeys, links: Links
-) -> tuple[list[list[tuple[Any, ...]]], Links]:
-    """What is to be said of them; and their own links: a chain goes on to the next portion."""
-    batches = [[parse_claim(sealed) for sealed in delivery] for delivery in deliveries]
-    claims = [claim for batch in batches for claim in batch]
-    new = {(claim.device, claim.seq): claim.link for claim in claims}
-    check(claims, keys, links | new)
-    return [[_row(claim) for claim in batch] for batch in batches], new
+def read(deliveries: Sequence[Delivery], keys: SealKeys) -> tuple[list[Any], ...]:
+    """What a Portion has of them: words of its runs, its claims as rows, and the devices."""
+    of_device: dict[int, list[Claim]] = defaultdict(list)
+    devices: list[list[int]] = []
+    for delivery in deliveries:
+        claims = [parse_claim(sealed) for sealed in delivery]
+        devices.append(list({claim.device for claim in claims}))
+        for claim in claims:
+            of_device[claim.device].append(claim)
+    found, rows = [], []
+    for device, claims in of_device.items():
+        words = runs.run_of(claims, keys.get(device, ()))
+        if words is None:
+            rows += map(_row, claims)
+        else:
+            found.append(words)
+    return found, rows, devices
 
 
 def _send(line: socket.socket, what: Any) -> None:
@@ -205,24 +231,7 @@ def seal_keys(keys: Keys) -> SealKeys:
     return {device: [*map(SealKey, of_device)] for device, of_device in keys.items()}
 
 
-def check(claims: Iterable[Claim], keys: SealKeys, links: Links) -> None:
-    """Note under which key and over which tag the seals hold, as far as that is known.
-
-    `links`: of (device, seq), what the record behind it must follow.
-    """
-    for claim in claims:
-        if not claim.link or claim.kind == messages.LOST:
-            continue  # no seal, or not over the record before
-        over = seal.CHAIN_START if claim.seq == 1 else links.get((claim.device, claim.seq - 1))
-        if over is None:
-            continue
-        for key_no, key in enumerate(keys.get(claim.device, ())):
-            if key.holds(claim.sealed, over):
-                claim.over, claim.under = over, key_no
-
-
-# The fields of a claim behind the first: whoever asked has the record itself.
-_row = attrgetter(*(field.name for field in dataclasses.fields(Claim)[1:]))
+_row = attrgetter(*Claim.__slots__)
 
 
 if __name__ == "__main__":

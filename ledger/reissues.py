@@ -15,6 +15,7 @@ from ledger.card_status import (
     CardRefused,
     Cards,
     change_status,
+    changes_of,
     check_evidence,
     losses_of,
     states_of,
@@ -115,7 +116,7 @@ class Reissues:
         if Cards(self._database).status(card_no) != LOST:
             text = f"card {card_no} is {state}: only one that is reported lost is replaced"
             raise CardRefused(text)
-        return losses_of(self._database, [card_no])[card_no][-1].from_s
+        return losses_of(changes_of(self._database, [card_no]))[card_no][-1].from_s
 
     def _check_new(self, card_no: int) -> None:
         opening = list(self._database.rows(_OPENING, (card_no,)))

@@ -6,6 +6,7 @@ disk. What differs between databases is in ledger/dialect.py and ledger/schema.p
 """
 
 import contextlib
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +23,6 @@ from ledger.booking import decide
 from ledger.card_status import Cards
 from ledger.carry_over import CarryOvers
 from ledger.channel_topups import ChannelTopUps
-from ledger.claims import Claim
 from ledger.code_entries import CodeEntries
 from ledger.code_sales import CodeSales
 from ledger.corrections import Corrections
@@ -46,7 +46,7 @@ from ledger.person_numbers import PersonNumbers
 from ledger.policies import PolicyBook
 from ledger.posting import write_changes
 from ledger.promises import HAS_ENDED
-from ledger.read_ahead import ReadAhead, without_collection
+from ledger.read_ahead import Portion, ReadAhead, without_collection
 from ledger.reissues import Reissues
 from ledger.reservations import Settled
 from ledger.retirement import IN_USE, is_retired
@@ -345,28 +345,30 @@ class LedgerStore:
         self, deliveries: Sequence[Sequence[bytes]], ahead: Sequence[Sequence[bytes]]
     ) -> list[Booked]:
         """So that nothing of it is there when somebody looks for circles again."""
-        batches = self._read_ahead.claims(deliveries, ahead)
+        portion = self._read_ahead.portion(deliveries, ahead)
         for _ in range(TRIES_MAX - 1):
             # Of books that came back from a backup accounts may be gone: they are asked for anew.
             again = (Conflict, ConstraintBroken) if self._accounts else (Conflict,)
             with contextlib.suppress(*again):
-                return self._book(batches)
-        return self._book(batches)
+                return self._book(deliveries, portion)
+        return self._book(deliveries, portion)
 
-    def _book(self, batches: list[list[Claim]]) -> list[Booked]:
-        claims = [claim for batch in batches for claim in batch]
+    def _book(self, deliveries: Sequence[Sequence[bytes]], portion: Portion) -> list[Booked]:
         known, self._accounts = self._accounts, set()  # who fails believes none of them any more
         with self.database.transaction():
-            letters = self.lock_mail.letters_in(claims)
-            claims += letters.claims
-            book = load_book(self.database, claims, known)
+            letters = self.lock_mail.letters_in(portion.one_by_one)
+            claims = portion.claims + letters.claims
+            book = load_book(self.database, claims, known, portion.runs)
             changes = decide(claims, book)
             self.lock_mail.note(letters, changes)
             write_changes(self.database, changes, book)
-            late.settle(self.database, changes.transfers)
+            late.settle(self.database, changes.transfers, book.spoken_of)
         if len(known) <= ACCOUNTS_KEPT:
             self._accounts = known
-        return [_answer(batch, book, changes) for batch in batches]
+        return [
+            _answer(delivery, devices, book, changes)
+            for delivery, devices in zip(deliveries, portion.devices, strict=True)
+        ]
 
     # --- questions -----------------------------------------------------------------------------
 
@@ -433,18 +435,16 @@ class LedgerStore:
         return dump(self.database)
 
 
-def _answer(batch: list[Claim], book: Book, changes: Changes) -> Booked:
-    known = sorted({claim.device for claim in batch} & book.devices.keys())
-    devices = [book.devices[number] for number in known]
+def _answer(
+    delivery: Sequence[bytes], numbers: Iterable[int], book: Book, changes: Changes
+) -> Booked:
+    """`numbers`: of the devices that occur in it."""
+    devices = [book.devices[number] for number in sorted(book.devices.keys() & set(numbers))]
     heads = [Head(d.device, d.keys[d.head.key_no], d.head_seq, d.head.tag) for d in devices]
-    if not changes.refused:
-        return Booked(heads, [])
-    refused = [
-        (claim.device, claim.seq, changes.refused[claim.sha256])
-        for claim in batch
-        if claim.sha256 in changes.refused
-    ]
-    return Booked(heads, refused)
+    if changes.of_refused.isdisjoint(numbers):
+        return Booked(heads, [])  # nearly always
+    hashes = [hashlib.sha256(sealed).digest() for sealed in delivery]
+    return Booked(heads, [changes.refused[one] for one in hashes if one in changes.refused])
 
 
 def _check_number(what: str, number: int, number_max: int = _NUMBER_MAX) -> None:

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from ledger import reasons
-from ledger.booking import REACH
 from ledger.dialect import Row, StoreUnavailable
+from ledger.effects import REACH
 from ledger.forks import Fork, Ground
 from ledger.fraud import Examiner, Walks
 from ledger.store import LedgerStore

@@ -16,7 +16,7 @@ FUNCTION_LINES_GOAL, FUNCTION_LINES_MAX = 60, 70
 FILE_LINES_GOAL, FILE_LINES_MAX = 400, 500
 
 # Where a float could touch money, or a reader that has no room for one.
-INTEGER_ONLY = ("protocols", "firmware", "ledger.booking")
+INTEGER_ONLY = ("protocols", "firmware", "ledger.booking", "ledger.effects")
 # Names that say nothing about what is inside.
 BANNED_NAMES = frozenset({"common", "helper", "helpers", "manager", "misc", "util", "utils"})
 # Put together so that this file does not contain them.

@@ -7,7 +7,7 @@ say now: what a reader tells late of before the report is still the holder's.
 from dataclasses import dataclass
 
 from ledger import people
-from ledger.card_status import losses_of
+from ledger.card_status import changes_of, losses_of
 from ledger.console.account import card_no_of, summary
 from ledger.console.asked import Asked, Page, Refused, Shown
 from ledger.console.refusals import Words
@@ -38,7 +38,7 @@ class Reader:
 def show(asked: Asked) -> Shown:
     """The page of a lost card, or of one that took the place of a lost one."""
     card_no = card_no_of(asked)
-    found = losses_of(asked.store.database, [card_no]).get(card_no, [])
+    found = losses_of(changes_of(asked.store.database, [card_no])).get(card_no, [])
     if not found:
         raise Refused(NEVER_LOST)
     lost = found[-1]

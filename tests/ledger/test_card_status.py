@@ -6,7 +6,7 @@ from itertools import permutations
 import pytest
 
 from ledger import reasons
-from ledger.card_status import CAPTURED, VERBS, CardRefused, Loss, losses_of
+from ledger.card_status import CAPTURED, VERBS, CardRefused, Loss, changes_of, losses_of
 from ledger.dialect import ConstraintBroken
 from ledger.invariants import check
 from ledger.issuing import issue
@@ -255,14 +255,14 @@ def test_a_closed_card_stays_lost_for_whoever_spends_it():
     store.cards.set("lose", CARD, NOW_S)
     store.cards.set("close", CARD, NOW_S + 50, ID)
     store.cards.set("close", OTHER_CARD, NOW_S, ID)
-    assert losses_of(store.database, [CARD, OTHER_CARD, 404]) == {CARD: [Loss(NOW_S)]}
+    assert losses_of(changes_of(store.database, [CARD, OTHER_CARD, 404])) == {CARD: [Loss(NOW_S)]}
 
 
 def test_lost_twice():
     store = ledger()
     for verb, time_s in (("lose", 1), ("unlose", 2), ("lose", 3)):
         store.cards.set(verb, CARD, NOW_S + time_s, ID)
-    found = losses_of(store.database, [CARD])
+    found = losses_of(changes_of(store.database, [CARD]))
     assert found == {CARD: [Loss(NOW_S + 1, NOW_S + 2), Loss(NOW_S + 3)]}
 
 

@@ -2,11 +2,14 @@
 
 import tempfile
 
+import psycopg
 import pytest
 
 from ledger import people
 from ledger.console.pages import PAGES
 from ledger.invariants import check
+from ledger.portions import DELIVERIES_MAX
+from ledger.store import LedgerStore
 from tools import bench_report
 from tools.bench import (
     console,
@@ -42,6 +45,22 @@ def test_a_server_s_processor_time_is_told_beside_that_of_a_transaction():
     shown = [_complete(row, "ledger_rate") for row in ledger_rate._rows("here", cost, tpcb)]
     assert [row["other"] for row in shown] == [round(tpcb.rate), round(tpcb.us, 1)]
     assert f"{cost.server_us:.1f} server" in shown[1]["name"]
+
+
+def test_the_server_keeps_a_whole_portion_in_memory():
+    """Its triggers look at all that it brings; 4 MB, as a server has it, were not enough."""
+    with tempfile.TemporaryDirectory() as folder, ledger_rate.database_server(folder) as server:
+        if server is None:
+            pytest.skip("needs postgresql (Debian package)")
+        server.run("CREATE DATABASE books")
+        work = ledger_rate.Work.drawn(seed=1, spends=8_000, workers=1)
+        work.register(server.url("books"))
+        store = LedgerStore.open(server.url("books"))
+        store.book(work.portions[0][:DELIVERIES_MAX])
+        store.close()  # which tells the server's statistics
+        sql = "SELECT temp_files FROM pg_stat_database WHERE datname = 'books'"
+        with psycopg.connect(server.url("postgres")) as connection:
+            assert connection.execute(sql.encode()).fetchone() == (0,)
 
 
 def test_workers_share_the_readers_and_not_a_reader(tmp_path):

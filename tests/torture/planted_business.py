@@ -9,7 +9,7 @@ from itertools import count
 
 from firmware.services import cancel, card_map
 from firmware.services.card_map import CardMap
-from ledger import booking, chart, loading, reservations
+from ledger import booking, chart, effects, loading, reservations
 from ledger.code_sales import CodeSales
 from ledger.evidence import Intent
 from ledger.reservations import Settled
@@ -38,13 +38,13 @@ def load_written_twice(monkeypatch):
 
 def load_outcome_lost(monkeypatch):
     """When the OUTCOME of a credit is lost, the ledger does not look at what its card names."""
-    load_it = booking._Clerk._load
+    load_it = effects.Effects._load
 
     def load_own(self, intent, number):
         if intent.credit_no == number:
             load_it(self, intent, number)
 
-    monkeypatch.setattr(booking._Clerk, "_load", load_own)
+    monkeypatch.setattr(effects.Effects, "_load", load_own)
     monkeypatch.setattr(Intent, "mark", property(lambda self: self.record_id))
 
 
@@ -114,7 +114,7 @@ def map_forgotten_at_boot(monkeypatch):
 
 def late_spend_is_no_case(monkeypatch):
     """The ledger does not look whether a card was lost when it was spent from."""
-    monkeypatch.setattr(loading, "losses_of", lambda _database, _card_nos: {})
+    monkeypatch.setattr(loading, "losses_of", lambda _changes: {})
 
 
 # -- payment codes --------------------------------------------------------------------------------

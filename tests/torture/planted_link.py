@@ -131,8 +131,9 @@ def receipt_for_what_waits(monkeypatch):
     """The ledger's receipt names the newest record of a delivery, though it was not booked."""
     answer = ledger_store._answer
 
-    def answer_too_much(batch, book, changes):
-        booked = answer(batch, book, changes)
+    def answer_too_much(delivery, numbers, book, changes):
+        booked = answer(delivery, numbers, book, changes)
+        batch = [parse_claim(sealed) for sealed in delivery]
         for place, head in enumerate(booked.heads):
             newest = max(
                 (claim for claim in batch if claim.device == head.device),
@@ -208,8 +209,8 @@ def receipts_before_commit(monkeypatch):
         def write_and_publish(database, changes, loaded):
             write_changes(database, changes, loaded)
             for delivery in portion:
-                batch = [parse_claim(sealed) for sealed in delivery.records]
-                answer = ledger_store._answer(batch, loaded, changes)
+                numbers = {parse_claim(sealed).device for sealed in delivery.records}
+                answer = ledger_store._answer(delivery.records, numbers, loaded, changes)
                 receipts = self._signer.receipts(
                     delivery.number, answer.heads, answer.refused, self._utc_s()
                 )

@@ -27,7 +27,7 @@ KILLED_AT = {
     "freed when forwarded": 0,
     "reader frees at STORED": 0,
     "STORED before commit": 1,
-    "receipts before commit": 20,
+    "receipts before commit": 76,
     "battery clock is believed": 6,
     "receipts tell no round trip": 6,
     "receipts of an earlier boot are timed": 6,

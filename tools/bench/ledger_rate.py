@@ -43,7 +43,8 @@ from tools import child
 from tools.postgres_server import Server, programs
 
 SEED = 1
-READERS, CARDS, SPENDS = 200, 10_000, 60_000
+# So many that the start, in which nobody has read ahead yet, is a small part.
+READERS, CARDS, SPENDS = 200, 10_000, 120_000
 WORKERS = (1, 2, 4)
 ROUNDS = 3  # of each and of pgbench; the rate of the middle one counts
 MERCHANT_NO, SITE, OPENING_FEN = 71, "bench", 1_000_000
