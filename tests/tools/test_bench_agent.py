@@ -3,14 +3,14 @@
 import json
 import shutil
 import sqlite3
-import time
 
 import pytest
 
+from protocols.link import delivery
 from protocols.link.delivery import STORED_MS
 from simulator.power_cut import NoStrace, traced
 from tests.tools.test_bench import check_shape
-from tools.bench import agent_faults, agent_flood, agent_readers, load_reader
+from tools.bench import agent_faults, agent_flood, agent_readers
 from tools.bench.agent_ledger import NotBooked
 from tools.bench.prepared import Campus
 from tools.identity.broker import _CONF
@@ -82,8 +82,13 @@ FAULTS = {fault.name: fault for fault in agent_faults.FAULTS}
 
 @pytest.fixture
 def hasty(monkeypatch):
-    """Readers whose clock runs ten times too fast: they ask again after half a second."""
-    monkeypatch.setattr(load_reader, "now_ms", lambda: time.monotonic_ns() // 100_000)
+    """Readers that ask again after half a second.
+
+    A bug that was found: their whole clock ran ten times too fast, so a broker that had no core
+    for two seconds counted as dead, and the run ended there.
+    """
+    monkeypatch.setattr(delivery, "STORED_MS", 500)
+    monkeypatch.setattr(delivery, "QUIET_MS", 6_000)
 
 
 @pytest.fixture
