@@ -87,10 +87,12 @@ class _Clerk:
         self._changes.duplicates += len(run.again)
         self._changes.advanced.add(device.device)
         device.head_seq, device.head = run.last_seq, run.head
-        for numbers, result in run.spends:
-            self._effects.of_spend(device, Intent(*numbers), result)
-        for claim in run.others:
-            self._effects.of_record(device, claim)
+        for one in run.told:
+            if isinstance(one, Claim):
+                self._effects.of_record(device, one)
+            else:
+                numbers, result = one
+                self._effects.of_spend(device, Intent(*numbers), result)
 
     def _book_device(self, device: Device, claims: list[Claim]) -> None:
         self._book.links[device.device, 0] = CHAIN_START

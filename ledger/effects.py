@@ -56,7 +56,7 @@ class Effects:
         self._learn(intent, stated_by_outcome(intent, result))
 
     def of_record(self, device: Device, claim: Claim) -> None:
-        """Any record of `device`, whose head it is, or behind it in a run."""
+        """Any record of `device`: the one at its head, or one of the run that ends there."""
         record_id, kind = (claim.device, claim.seq), claim.kind
         if kind not in _OF_CARDS:
             self._changes.others.append(claim)

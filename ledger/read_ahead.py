@@ -130,7 +130,7 @@ class ReadAhead:
         # More may have come since. Else the books could not be written, and the same comes again.
         if asked != wanted[: len(asked)]:
             return Portion()
-        in_runs = [runs.told(words, self._told[words[0]]) for words in found]
+        in_runs = [runs.run_from(words, self._told[words[0]]) for words in found]
         return Portion(in_runs, [Claim(*row) for row in rows], devices)
 
     def _fail(self, error: Exception) -> None:

@@ -53,6 +53,13 @@ class Run:
         return self.rows[-1][1]
 
     @property
+    def told(self) -> Sequence[Spend | Claim]:
+        """Its spends and others in the order of the chain: a later one may need an earlier one."""
+        if not self.others:
+            return self.spends
+        return sorted((*self.spends, *self.others), key=_place)
+
+    @property
     def head(self) -> Link:
         """What the record behind it must follow."""
         return Link(seal.tag_of(self.rows[-1][4]), self.key_no)
@@ -77,8 +84,12 @@ class Run:
         )
 
 
+def _place(one: Spend | Claim) -> int:
+    return one.seq if isinstance(one, Claim) else one[0][1]
+
+
 def run_of(claims: Sequence[Claim], keys: Sequence[SealKey]) -> tuple[Any, ...] | None:
-    """What `told` makes a Run of, if the claims of one reader are one; else None.
+    """What `run_from` makes a Run of, if the claims of one reader are one; else None.
 
     `keys`: those that are known to be the reader's, oldest first.
     """
@@ -136,7 +147,7 @@ def _result(claim: Claim, behind: Claim | None) -> int | None:
     return result if is_plain and is_of_it else None
 
 
-def told(words: tuple[Any, ...], keys: Sequence[bytes]) -> Run:
+def run_from(words: tuple[Any, ...], keys: Sequence[bytes]) -> Run:
     """The Run that `run_of` has found; `keys` are those it was given."""
     device, key_no, again, rows, spends, others = words
     claims = [Claim(rows[at][4], rows[at][3], *rest) for at, *rest in others]

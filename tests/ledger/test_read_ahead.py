@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger import chain, read_ahead, runs
+from ledger import cancels, chain, read_ahead, runs
 from ledger.claims import Claim, parse_claim
 from ledger.invariants import check
 from ledger.read_ahead import Portion, read, seal_keys
 from ledger.runs import Run, run_of
+from protocols.card.purse import CARD_CENTRE
 from protocols.wire import cbor, messages
 from protocols.wire.errors import BAD_SEAL
 from tests.ledger.acquiring import Acquiring
@@ -26,7 +27,7 @@ from tests.ledger.test_retirement import retired
 def portion_of(deliveries, keys):
     """As the process reads them that was told `keys`."""
     found, rows, devices = read(deliveries, seal_keys(keys))
-    in_runs = [runs.told(words, keys[words[0]]) for words in found]
+    in_runs = [runs.run_from(words, keys[words[0]]) for words in found]
     return Portion(in_runs, [Claim(*row) for row in rows], devices)
 
 
@@ -34,7 +35,7 @@ def run_in(records, *keys):
     """The Run that some records of one reader are, or None."""
     claims = [parse_claim(sealed) for sealed in records]
     words = run_of(claims, seal_keys({0: keys})[0])
-    return None if words is None else runs.told(words, keys)
+    return None if words is None else runs.run_from(words, keys)
 
 
 def read_and_booked(store, deliveries, keys):
@@ -269,6 +270,23 @@ def test_what_another_reader_says_of_a_record_in_a_run_is_heard(seq):
     assert len(portion.runs) == 2
     assert checked._book(parcels, portion) == plain.book(parcels)
     assert told(plain) == told(checked) and len(checked.cases()) == 1
+
+
+def test_what_a_run_tells_is_told_in_its_order():
+    """A bug that was found: a spend that names the credit of a CANCEL before it came first.
+
+    Then no such credit had been given, and a case said so. Books that are made anew from their
+    records have both in one run.
+    """
+    reader = Reader(1001)
+    sale = reader.spend(counter=1)
+    reader.cancel(sale)
+    reader.spend(counter=3, last=(CARD_CENTRE, cancels.numbers_of(*sale)[0]))
+    plain, checked = open_ledger(reader), open_ledger(reader)
+    (answer,) = plain.book([reader.records])
+    assert read_and_booked(checked, [reader.records], reader.keys) == [answer]
+    assert told(plain) == told(checked)
+    assert checked.cases() == [] and checked.summary()["loaded"] == 1
 
 
 def test_a_letter_in_a_run_is_opened():
