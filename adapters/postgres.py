@@ -5,6 +5,8 @@ synchronous_commit is never below `on` here. All whole numbers are BIGINT, so th
 statement's parameter does not hang on its value, and a sum of BIGINTs (NUMERIC there) is an int.
 """
 
+import os
+import socket
 from typing import Any
 
 import psycopg
@@ -17,6 +19,9 @@ CONNECT_TIMEOUT_S = 5
 # What a portion inserts is kept for its triggers, some 7 MB; with the 4 MB that a server gives by
 # itself it went to a file and came back.
 WORK_MEMORY = "32MB"
+# What a portion copies is on its way at once, as far as the kernel gives room (net.core.wmem_max),
+# and the ledger goes on while the server takes it. Of TCP the kernel finds the room by itself.
+_ROOM_BYTES = 4 << 20
 LOCK_TIMEOUT_MS = 5_000  # as long as SQLite waits for another writer
 # A server that has gone without a word (a cable, not a process) is given up within half a minute.
 _SILENCE: dict[str, Any] = {
@@ -57,6 +62,9 @@ def connect(url: str, password: str | None = None) -> psycopg.Connection[tuple[A
         **_SILENCE,
     )
     try:
+        with socket.socket(fileno=os.dup(connection.fileno())) as line:
+            if line.family == socket.AF_UNIX:
+                line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM_BYTES)
         connection.adapters.register_dumper(int, Int8Dumper)
         connection.adapters.register_dumper(float, _NoFraction)
         connection.adapters.register_loader("numeric", _WholeNumber)

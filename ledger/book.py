@@ -121,7 +121,7 @@ class Changes:
     """Rows to write, all in one transaction. `refused` is for the receipts: sha256 -> (device,
     seq, code), the first two as claimed."""
 
-    records: list[RecordRow] = field(default_factory=list)
+    records: list[RecordRow] = field(default_factory=list)  # but those of runs
     others: list[Claim] = field(default_factory=list)  # of them, neither INTENT nor OUTCOME
     advanced: set[int] = field(default_factory=set)  # devices with a new head
     forked: set[int] = field(default_factory=set)

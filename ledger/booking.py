@@ -83,7 +83,6 @@ class _Clerk:
     # --- one device's chain --------------------------------------------------------------------
 
     def _book_run(self, device: Device, run: Run) -> None:
-        self._changes.records += run.rows
         self._changes.duplicates += len(run.again)
         self._changes.advanced.add(device.device)
         device.head_seq, device.head = run.last_seq, run.head

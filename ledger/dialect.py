@@ -86,7 +86,10 @@ class Dialect(Protocol):
         ...
 
     def insert(self, table: str, rows: Sequence[Row]) -> None:
-        """New `rows` of a table of numbers and bytes, with all of its columns in their order."""
+        """New `rows` of a table of numbers and bytes, with all of its columns in their order.
+
+        What is wrong with them may be raised by the next statement, or the transaction's end.
+        """
         ...
 
     def update(self, sql: str, rows: Sequence[Row]) -> None:

@@ -14,7 +14,7 @@ asked again by itself.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,10 @@ _CONFLICT = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetecte
 _UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
+class _GivenUp(Exception):
+    """A copy that was under way when its transaction failed."""
+
+
 class PostgresDialect:
     """The ledger's statements on one PostgreSQL database. Raises the errors of ledger.dialect.
 
@@ -57,6 +61,7 @@ class PostgresDialect:
         self._password = password
         self._is_open = True
         self._is_in_transaction = False
+        self._copying = ExitStack()  # what was sent in this transaction and not waited for
         with _errors():
             self._connection = postgres.connect(url, password)
 
@@ -95,6 +100,11 @@ class PostgresDialect:
                 try:
                     connection.execute(LOCK_WRITER)
                     yield
+                    self._copying.close()
+                except BaseException:
+                    # Why goes into the server's log, where it is none of its business.
+                    self._copying.__exit__(_GivenUp, _GivenUp(), None)
+                    raise
                 finally:
                     self._is_in_transaction = False
 
@@ -140,19 +150,24 @@ class PostgresDialect:
     def insert(self, table: str, rows: Sequence[Row]) -> None:
         """New `rows` of a table of numbers and bytes, with all of its columns in their order.
 
-        By COPY: nothing is written as text and read again, and the server fills whole pages.
+        By COPY: nothing is written as text and read again, and the server fills whole pages. In a
+        transaction it does so while the ledger goes on: what it has against them is raised by the
+        next statement, or at the end.
         """
         if not rows:
             return
         types = [_COPIED.get(type(value), "int8") for value in rows[0]]
-        with _errors(), self._live().cursor() as cursor:
+        with _errors(), ExitStack() as copying:
+            cursor = copying.enter_context(self._live().cursor())
+            copy = copying.enter_context(cursor.copy(_COPY.format(table).encode()))
             try:
-                with cursor.copy(_COPY.format(table).encode()) as copy:
-                    copy.set_types(types)
-                    for row in rows:
-                        copy.write_row(row)
+                copy.set_types(types)
+                for row in rows:
+                    copy.write_row(row)
             except (TypeError, OverflowError) as error:  # of another kind, too large
                 raise psycopg.DataError(str(error)) from error
+            if self._is_in_transaction:
+                self._copying.push(copying.pop_all())
 
     def update(self, sql: str, rows: Sequence[Row]) -> None:
         """Run an UPDATE for each of `rows`, no two of which change the same row: as one.
@@ -175,6 +190,8 @@ class PostgresDialect:
         self._connection.close()
 
     def _live(self) -> psycopg.Connection[Row]:
+        """The connection, which is done with all that it was told."""
+        self._copying.close()
         if self._connection.closed and self._is_open and not self._is_in_transaction:
             self._connection = postgres.connect(self._url, self._password)
         return self._connection

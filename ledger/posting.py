@@ -43,8 +43,16 @@ _FORKED = "UPDATE device SET is_forked = 1 WHERE device = ?"
 _COUNT = "UPDATE tally SET total = total + ? WHERE name = 'duplicates'"
 
 
+def write_runs(database: Dialect, book: Book) -> None:
+    """Write the records of runs, which stand in the books whatever is decided about them.
+
+    Beforehand, so that a server takes them meanwhile.
+    """
+    database.insert("record", [row for run in book.runs.values() for row in run.rows])
+
+
 def write_changes(database: Dialect, changes: Changes, book: Book) -> None:
-    """Write `changes`, which were decided in this same transaction."""
+    """Write `changes`, which were decided in this same transaction, behind `write_runs`."""
     database.insert("record", changes.records)
     keep_punches(database, changes.others)
     book_sales(database, changes.others)

@@ -44,7 +44,7 @@ from ledger.payouts import Payouts
 from ledger.periods import Periods
 from ledger.person_numbers import PersonNumbers
 from ledger.policies import PolicyBook
-from ledger.posting import write_changes
+from ledger.posting import write_changes, write_runs
 from ledger.promises import HAS_ENDED
 from ledger.read_ahead import Portion, ReadAhead, without_collection
 from ledger.reissues import Reissues
@@ -359,6 +359,7 @@ class LedgerStore:
             letters = self.lock_mail.letters_in(portion.one_by_one)
             claims = portion.claims + letters.claims
             book = load_book(self.database, claims, known, portion.runs)
+            write_runs(self.database, book)
             changes = decide(claims, book)
             self.lock_mail.note(letters, changes)
             write_changes(self.database, changes, book)
