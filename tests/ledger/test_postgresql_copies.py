@@ -124,6 +124,7 @@ def test_a_decision_that_fails_leaves_the_books_as_they_were(store, monkeypatch)
 
     def fail(_claims, book):
         assert [run.device for run in book.runs.values()] == [1001]
+        assert status(store.database) is TransactionStatus.ACTIVE
         raise RuntimeError("of our own")
 
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="of our own"):
