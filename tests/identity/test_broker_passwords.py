@@ -24,6 +24,7 @@ from tests.identity.realm import (
     Peer,
     Realm,
     Refused,
+    end,
     field,
     free_port,
     packet,
@@ -154,8 +155,7 @@ class _ByPassword:
             return REFUSED
 
     def stop(self):
-        self.process.terminate()
-        self.process.wait(WAIT_S)
+        end(self.process)
 
 
 @pytest.mark.parametrize("content", BROKEN)
