@@ -15,9 +15,9 @@ from adapters import postgres
 from ledger import store as ledger_store
 from ledger.dialect import ConstraintBroken, StoreUnavailable
 from ledger.invariants import check
-from ledger.store import LedgerStore
 from tests.ledger.cluster import Cluster
-from tests.ledger.readers import CANTEEN, CARD, OPENING_FEN, Reader
+from tests.ledger.readers import CANTEEN, Reader
+from tests.ledger.test_postgresql import ledger
 
 HASH = bytes(32)
 RIGHT, STRANGE = (1001, 1, 1, HASH, b"", 0), (1002, 1, 1, HASH, b"", 0)
@@ -36,14 +36,6 @@ def store(url):
     store = ledger(url, Reader(1001))
     yield store
     store.close()
-
-
-def ledger(url, reader):
-    store = LedgerStore.open(url)
-    store.register_merchant(CANTEEN, "Canteen")
-    store.register_device(reader.device, reader.key, CANTEEN)
-    store.issue_card(CARD, OPENING_FEN)
-    return store
 
 
 def status(database):
