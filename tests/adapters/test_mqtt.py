@@ -56,6 +56,8 @@ def broker(request, tmp_path_factory):
     except BrokerError as error:
         pytest.skip(f"needs {request.param}: {error}")
     with broker:
+        if isinstance(broker, Cluster):
+            broker.wait()  # seven seconds, which no test's patience is for
         yield broker
 
 

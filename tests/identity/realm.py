@@ -8,8 +8,10 @@ import socket
 import ssl
 import struct
 import subprocess
+import tempfile
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -107,7 +109,8 @@ class Mosquitto:
         self.program, self.realm, self.port = program, realm, free_port()
         self.tls = tls or realm.broker_tls
         self.bring_list()
-        self.out = realm.folder / f"broker-{self.port}"
+        # A port comes up again once who had it has ended, a folder does not.
+        self.out = Path(tempfile.mkdtemp(prefix="broker-", dir=realm.folder))
         rights = building_rights(SITE) if rights is None else rights
         write(self.out, Listener(self.port, HOST, self.tls, "stderr", **listener), rights)
         self.rights = self.out / "acl"
