@@ -1,6 +1,7 @@
 """The store stopped at any statement, and the process killed at the worst moment."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -60,11 +61,13 @@ def test_stopped_at_any_statement_then_run_again(tmp_path, error):
     reference = open_ledger(*readers)
     book_all(reference, batches)
     assert check(reference) == []
+    new = str(tmp_path / "new.sqlite")
+    open_ledger(*readers, path=new).close()
     k = 0
     while True:
         k += 1
         path = str(tmp_path / f"{k}.sqlite")
-        open_ledger(*readers, path=path).close()
+        shutil.copyfile(new, path)
         connection = FaultyConnection(open_database(path, MIGRATIONS), k, error)
         store = LedgerStore(SqliteDialect(connection))
         try:

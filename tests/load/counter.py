@@ -4,7 +4,10 @@ What stands between the two in a building (broker, agent, broker) is a line here
 doubles, holds back, changes and invents what is said, message by message.
 """
 
+import functools
 import random
+import tempfile
+from pathlib import Path
 
 from adapters.aes import CIPHERS
 from firmware.services.journal import Journal
@@ -61,14 +64,12 @@ def view_of(card):
     return desfire_truth(card) if isinstance(card, Desfire) else truth(card)
 
 
-class Centre:
-    """The card centre: books with one card and one load for it, and the desk. It can die."""
-
-    def __init__(self, path, chip, loads=1, devices=(DEVICE,)):
-        self.path = str(path)
-        self.skew_s = 0
-        self.clocks = []
-        store = LedgerStore.open(self.path)
+@functools.cache
+def _books(chip, loads, devices):
+    """A file of books with one card and `loads` for it; made once, for a new one takes long."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.sqlite"
+        store = LedgerStore.open(str(path))
         store.register_merchant(MERCHANT)
         for device in devices:
             store.register_device(device, DEVICE_KEY, MERCHANT, SITE)
@@ -79,6 +80,17 @@ class Centre:
         for order in range(loads):
             store.top_ups.top_up(CARD_NO, LOAD_FEN, f"order-{order}")
         store.close()
+        return path.read_bytes()
+
+
+class Centre:
+    """The card centre: books with one card and one load for it, and the desk. It can die."""
+
+    def __init__(self, path, chip, loads=1, devices=(DEVICE,)):
+        self.path = str(path)
+        self.skew_s = 0
+        self.clocks = []
+        path.write_bytes(_books(chip, loads, tuple(devices)))
         self.boots = 0
         self.boot()
 
